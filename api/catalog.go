@@ -1,0 +1,141 @@
+package api
+
+import (
+	"net/http"
+
+	"sitrep/incident"
+	"sitrep/incident/incidentjson"
+	"sitrep/internal/access"
+	"sitrep/storage"
+)
+
+// What the configuration says, and the alerts that it says nothing about.
+type (
+	// Priorities are all priorities, the highest first.
+	Priorities struct {
+		Priorities []Priority `json:"priorities"`
+	}
+	// A Priority is one of the organisation's classes of incidents.
+	Priority struct {
+		Name        string              `json:"name"`
+		Rank        int                 `json:"rank"` // 0 is the highest
+		Summary     string              `json:"summary"`
+		Criteria    []string            `json:"criteria"`
+		Actions     []ActionRule        `json:"actions"`
+		Inform      []incident.Audience `json:"inform"`
+		UpdateEvery string              `json:"update_every"` // such as 2h
+		InformAfter string              `json:"inform_after"` // "" is at once
+	}
+	// An ActionRule is a duty that a priority brings.
+	ActionRule struct {
+		Name   string `json:"name"`
+		Within string `json:"within"` // after resolving; "" is without limit
+	}
+	// SLOs are all SLOs in the order of the files.
+	SLOs struct {
+		SLOs []SLO `json:"slos"`
+	}
+	// An SLO is a team's objective.
+	SLO struct {
+		ID           string   `json:"id"`
+		UseCase      string   `json:"use_case"`
+		SLI          string   `json:"sli"`
+		Service      string   `json:"service"`
+		Team         string   `json:"team"`
+		Priority     string   `json:"priority"`
+		Runbook      string   `json:"runbook"`
+		Stakeholders []string `json:"stakeholders"`
+	}
+	// UnmappedPage is a page of firing alerts that no SLO claims.
+	UnmappedPage struct {
+		Alerts []incidentjson.UnmappedAlert `json:"alerts"`
+		Next   string                       `json:"next"`
+	}
+)
+
+func (h *Handler) catalog() []Route {
+	return []Route{
+		{
+			Method: http.MethodGet, Path: "/api/v1/priorities", Role: access.Viewer,
+			Summary: "The priorities, the highest first.", Answer: Priorities{}, Handler: h.listPriorities,
+		},
+		{
+			Method: http.MethodGet, Path: "/api/v1/slos", Role: access.Viewer,
+			Summary: "The SLOs, in the order of the files.",
+			Query:   []Parameter{{Name: "team", Summary: "the name of the team"}},
+			Answer:  SLOs{}, Handler: h.listSLOs,
+		},
+		{
+			Method: http.MethodGet, Path: "/api/v1/unmapped", Role: access.Viewer,
+			Summary: "Firing alerts that no SLO claims.", Query: paging, Answer: UnmappedPage{}, Handler: h.listUnmapped,
+		},
+		{
+			Method: http.MethodGet, Path: "/api/v1/status", Role: access.Viewer,
+			Summary: "How sitrep itself fares.", Answer: Status{}, Handler: h.status,
+		},
+	}
+}
+
+func (h *Handler) listPriorities(w http.ResponseWriter, _ *http.Request) error {
+	all := Priorities{Priorities: []Priority{}}
+	for _, p := range h.Policy().Priorities {
+		form := Priority{
+			Name: p.Name, Rank: p.Rank, Summary: p.Summary,
+			Criteria: notNil(p.Criteria), Inform: notNil(p.Inform), Actions: []ActionRule{},
+			UpdateEvery: incidentjson.Duration(p.UpdateEvery), InformAfter: incidentjson.Duration(p.InformAfter),
+		}
+		for _, a := range p.Actions {
+			form.Actions = append(form.Actions, ActionRule{a.Name, incidentjson.Duration(a.Within)})
+		}
+		all.Priorities = append(all.Priorities, form)
+	}
+	return answer(w, http.StatusOK, all)
+}
+
+func (h *Handler) listSLOs(w http.ResponseWriter, r *http.Request) error {
+	policy, team := h.Policy(), r.URL.Query().Get("team")
+	if err := misspelt(&storage.IncidentQuery{Team: team}, policy); err != nil {
+		return err
+	}
+	all := SLOs{SLOs: []SLO{}}
+	for _, s := range policy.SLOs {
+		if team == "" || s.Team == team {
+			all.SLOs = append(all.SLOs, SLO{
+				ID: s.ID, UseCase: s.UseCase, SLI: s.SLI, Service: s.Service, Team: s.Team,
+				Priority: s.Priority, Runbook: s.Runbook, Stakeholders: notNil(s.Stakeholders),
+			})
+		}
+	}
+	return answer(w, http.StatusOK, all)
+}
+
+func (h *Handler) listUnmapped(w http.ResponseWriter, r *http.Request) error {
+	limit, cursor, err := pageOf(r)
+	if err != nil {
+		return err
+	}
+	var page UnmappedPage
+	err = h.read(r.Context(), func(tx storage.Reader) error {
+		alerts, next, err := tx.UnmappedAlerts(limit, cursor)
+		if err != nil {
+			return err
+		}
+		page = UnmappedPage{Alerts: make([]incidentjson.UnmappedAlert, 0, len(alerts)), Next: next}
+		for i := range alerts {
+			page.Alerts = append(page.Alerts, incidentjson.FromUnmapped(&alerts[i]))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, page)
+}
+
+// notNil returns items, or an empty list where there is none: [] in JSON, not null.
+func notNil[T any](items []T) []T {
+	if items == nil {
+		return []T{}
+	}
+	return items
+}

@@ -1,0 +1,215 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"sitrep/api"
+	"sitrep/incident"
+	"sitrep/internal/access"
+	"sitrep/storage"
+	"sitrep/storage/bolt"
+)
+
+var start = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+
+// A fixture is the API on a store of its own, with a clock that stands still.
+type fixture struct {
+	t      testing.TB
+	store  storage.Store
+	policy *incident.Policy
+	now    time.Time
+	api    *api.Handler
+	http   http.Handler
+	woken  atomic.Int64
+}
+
+func newFixture(t testing.TB) *fixture {
+	t.Helper()
+	db, err := bolt.Open(filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	f := &fixture{t: t, store: db, policy: policy(), now: start}
+	f.api = api.New(api.Options{
+		Store:   db,
+		Policy:  func() *incident.Policy { return f.policy },
+		Now:     func() time.Time { return f.now },
+		Service: func() api.Service { return api.Service{Version: "1.2.3", StartedAt: start} },
+		Wake:    func() { f.woken.Add(1) },
+		Logger:  slog.New(slog.DiscardHandler),
+	})
+	guard, err := access.New(slog.New(slog.DiscardHandler), access.Rules{Tokens: []access.Token{
+		{Name: "alertmanager", Role: access.Receiver, Token: "receiver"},
+		{Name: "grafana", Role: access.Viewer, Token: "viewer"},
+		{Name: "ada", Role: access.Responder, Token: "responder"},
+		{Name: "bob", Role: access.Responder, Token: "responder2"},
+		{Name: "ops", Role: access.Admin, Token: "admin"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	router := mux.NewRouter().SkipClean(true).UseEncodedPath()
+	f.api.Register(router, guard.Require)
+	f.http = router
+	return f
+}
+
+func address(name string) incident.Recipient {
+	return incident.Recipient{ID: "email:" + name + "@example.org", Channel: incident.Email, Address: name + "@example.org"}
+}
+
+func policy() *incident.Policy {
+	group := func(name string, recipients ...incident.Recipient) incident.Group {
+		return incident.Group{Name: name, Location: time.UTC, Recipients: recipients}
+	}
+	slo := func(id, team, priority string) incident.SLO {
+		return incident.SLO{ID: id, Key: id, UseCase: "Application cannot " + id, SLI: "availability", Service: team, Team: team, Priority: priority, Stakeholders: []string{"support"}}
+	}
+	return &incident.Policy{
+		Hash:     "c0ffee",
+		Location: time.UTC,
+		Priorities: []incident.Priority{
+			{Name: "P1", Rank: 0, Summary: "Severe", Criteria: []string{"Log-on is not possible"}, Actions: []incident.ActionRule{{Name: "hotfix"}, {Name: "postmortem", Within: 5 * 24 * time.Hour}}, Inform: []incident.Audience{incident.Management, incident.Stakeholders}, UpdateEvery: 2 * time.Hour},
+			{Name: "P2", Rank: 1, Summary: "Noticeable", Inform: []incident.Audience{incident.Stakeholders}, UpdateEvery: 4 * time.Hour},
+			{Name: "P3", Rank: 2, Summary: "Small"},
+		},
+		Management: []string{"board"},
+		Groups:     []incident.Group{group("board", address("cto")), group("support", address("support")), group("sales", address("sales"))},
+		Teams:      []incident.Team{{Name: "mail", OnCall: []incident.Recipient{address("mail-oncall")}}, {Name: "web", OnCall: []incident.Recipient{address("web-oncall")}}},
+		SLOs:       []incident.SLO{slo("send", "mail", "P2"), slo("log on", "web", "P1"), slo("search", "web", "P3")},
+
+		ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 5 * time.Hour, RemindBefore: 15 * time.Minute, DigestAbove: 5,
+		ExternalURL: "https://sitrep.example.org",
+	}
+}
+
+// breach opens an incident for a breach of the SLO, or joins the one that is open,
+// and returns its number.
+func (f *fixture) breach(slo, fingerprint string) int64 {
+	f.t.Helper()
+	var number int64
+	f.change(func(c *storage.Change) error {
+		var about incident.SLO
+		for _, s := range f.policy.SLOs {
+			if s.ID == slo {
+				about = s
+			}
+		}
+		n, err := c.Tx.LatestOf(about.Key)
+		if err != nil {
+			return err
+		}
+		stamp := c.Stamp(incident.Alertmanager)
+		var s *incident.Situation
+		if n == 0 {
+			if s, err = c.New(); err != nil {
+				return err
+			}
+			events, err := incident.OpenFor(stamp, &about, c.Policy, s.Incident.Number, 0)
+			if err != nil {
+				return err
+			}
+			if err := c.Record(s, events...); err != nil {
+				return err
+			}
+		} else if s, err = c.Follow(n); err != nil {
+			return err
+		}
+		number = s.Incident.Number
+		b := incident.Breach{Fingerprint: fingerprint, StartsAt: f.now, State: incident.Firing, Priority: about.Priority, HeardAt: f.now, Labels: map[string]string{"alertname": slo}}
+		p, _ := c.Policy.Priority(about.Priority)
+		events := s.Incident.Begin(stamp, &b, p, c.Policy)
+		b.Incident = number
+		if err := c.Tx.PutBreach(&b); err != nil {
+			return err
+		}
+		return c.Record(s, events...)
+	})
+	return number
+}
+
+func (f *fixture) change(fn func(*storage.Change) error) {
+	f.t.Helper()
+	door := storage.Door{Store: f.store, Policy: func() *incident.Policy { return f.policy }}
+	if err := door.Change(f.t.Context(), f.now, fn); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *fixture) write(fn func(storage.Tx) error) {
+	f.t.Helper()
+	if err := f.store.Write(f.t.Context(), fn); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// send sends a request as the owner of a token; headers are name, value and so on.
+func (f *fixture) send(as, method, path, body string, headers ...string) *httptest.ResponseRecorder {
+	f.t.Helper()
+	r := httptest.NewRequest(method, "http://sitrep.example.org"+path, strings.NewReader(body))
+	if as != "" {
+		r.Header.Set("Authorization", "Bearer "+as)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	f.http.ServeHTTP(w, r)
+	return w
+}
+
+// get reads a path into out as a viewer.
+func (f *fixture) get(path string, out any) http.Header {
+	f.t.Helper()
+	w := f.send("viewer", "GET", path, "")
+	if w.Code != 200 {
+		f.t.Fatalf("GET %s: %d %s", path, w.Code, w.Body)
+	}
+	f.decode(w, out)
+	return w.Header()
+}
+
+func (f *fixture) decode(w *httptest.ResponseRecorder, out any) {
+	f.t.Helper()
+	dec := json.NewDecoder(w.Body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(out); err != nil {
+		f.t.Fatalf("decode the answer: %v", err)
+	}
+}
+
+// refused checks that an answer is a problem with that status whose detail has the
+// words.
+func (f *fixture) refused(w *httptest.ResponseRecorder, status int, words string) {
+	f.t.Helper()
+	var p struct{ Detail string }
+	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || w.Code != status || !strings.Contains(p.Detail, words) {
+		f.t.Errorf("answered %d %s\nwant %d with %q", w.Code, w.Body, status, words)
+	}
+	if ct := w.Header().Get("Content-Type"); ct != "application/problem+json" {
+		f.t.Errorf("content type = %q", ct)
+	}
+}
+
+func path(number int64, rest string) string {
+	return fmt.Sprintf("/api/v1/incidents/%s%s", incident.ID(number), rest)
+}

@@ -1,0 +1,157 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"sitrep/incident"
+	"sitrep/internal/access"
+	"sitrep/internal/httperr"
+	"sitrep/storage"
+)
+
+// Options are what a [Handler] works with. Observe, More and Beside may be left out;
+// all else is required.
+type Options struct {
+	Store storage.Store
+	// Policy returns the configuration in force.
+	Policy func() *incident.Policy
+	// Now returns the time in UTC and whole microseconds.
+	Now func() time.Time
+	// Service returns what is known of the running program.
+	Service func() Service
+	// Wake is called after a command was committed: something may be due.
+	Wake func()
+	// Observe is told of the events of a command after it was committed.
+	Observe func([]incident.Event)
+	Logger  *slog.Logger
+	// More are routes of other parts that belong under the same prefix.
+	More []Route
+	// Beside are routes that others serve, and that the description of the API names
+	// too.
+	Beside []Route
+}
+
+// A Handler answers the requests of the API.
+type Handler struct {
+	Options
+}
+
+// New returns a handler.
+func New(o Options) *Handler {
+	o.Logger = o.Logger.With("component", "api")
+	return &Handler{o}
+}
+
+// Register adds the API to r, each route behind require, such as
+// [access.Guard.Require]. It takes all paths below /api: what is no route is 404.
+func (h *Handler) Register(r *mux.Router, require func(access.Role, http.Handler) http.Handler) {
+	Mount(r, h.Logger, h.Routes(), require)
+	r.PathPrefix("/api").Handler(httperr.Handle(h.Logger, func(_ http.ResponseWriter, r *http.Request) error {
+		return httperr.Statusf(http.StatusNotFound, "the API has no %s; it begins with /api/v1, and no path ends with a slash", r.URL.Path)
+	}))
+}
+
+// Routes returns the table of all routes, those of Options.More last.
+func (h *Handler) Routes() []Route {
+	routes := append(h.reading(), h.commands()...)
+	for i := range routes {
+		routes[i].Handler = unavailable(routes[i].Handler)
+	}
+	return append(routes, h.More...)
+}
+
+// unavailable answers 503 to what the store could not do now and may be tried again.
+func unavailable(next httperr.HandlerFunc) httperr.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		err := next(w, r)
+		if errors.Is(err, storage.ErrUnavailable) {
+			return httperr.Wrap(http.StatusServiceUnavailable, "nothing was changed, try again: "+err.Error(), err)
+		}
+		return err
+	}
+}
+
+// read runs fn on a snapshot of the store.
+func (h *Handler) read(ctx context.Context, fn func(storage.Reader) error) error {
+	return h.Store.Read(ctx, fn)
+}
+
+// number returns the number of the incident in the path.
+func number(r *http.Request) (int64, error) { return incident.ParseID(variable(r, "id")) }
+
+// variable returns what the path has in place of {name}; empty if it has none.
+func variable(r *http.Request, name string) string {
+	s, err := url.PathUnescape(mux.Vars(r)[name])
+	if err != nil { // not in a request that net/http let pass
+		return mux.Vars(r)[name]
+	}
+	return s
+}
+
+// theIncident returns an incident, or an error that says there is none.
+func theIncident(r storage.Reader, number int64) (incident.Incident, error) {
+	in, err := r.Incident(number)
+	if errors.Is(err, incident.ErrNotFound) {
+		return in, &incident.Problem{Kind: incident.ErrNotFound, Text: "there is no incident " + incident.ID(number)}
+	}
+	return in, err
+}
+
+// answer writes v as JSON.
+func answer(w http.ResponseWriter, code int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode the answer: %w", err)
+	}
+	return answerBytes(w, code, append(body, '\n'))
+}
+
+func answerBytes(w http.ResponseWriter, code int, body []byte) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(code)
+	_, _ = w.Write(body) // the client may be gone
+	return nil
+}
+
+// etag is the entity tag of an incident at that sequence.
+func etag(sequence int64) string { return `"` + strconv.FormatInt(sequence, 10) + `"` }
+
+// invalid returns an error that is answered 400, as it is written.
+func invalid(format string, args ...any) error {
+	return &incident.Problem{Kind: incident.ErrInvalid, Text: fmt.Sprintf(format, args...)}
+}
+
+// parseQuery is url.ParseQuery with an error for people.
+func parseQuery(raw string) (url.Values, error) {
+	q, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, invalid("the query cannot be read: %v", err)
+	}
+	return q, nil
+}
+
+func mapKeys[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }
+
+// or writes "a, b or c".
+func or(items []string) string {
+	if n := len(items) - 1; n > 0 {
+		return strings.Join(items[:n], ", ") + " or " + items[n]
+	}
+	return strings.Join(items, "")
+}

@@ -1,0 +1,340 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"sitrep/incident"
+	"sitrep/incident/incidentjson"
+	"sitrep/internal/access"
+	"sitrep/storage"
+)
+
+// The forms of pages. Next is empty on the last one.
+type (
+	// An IncidentPage is a page of incidents, the latest first.
+	IncidentPage struct {
+		Incidents []incidentjson.Incident `json:"incidents"`
+		Next      string                  `json:"next"`
+	}
+	// An EventPage is a page of an incident's events, the oldest first.
+	EventPage struct {
+		Events []incidentjson.Event `json:"events"`
+		Next   string               `json:"next"`
+	}
+	// A BreachPage is a page of an incident's breaches, in order of arrival.
+	BreachPage struct {
+		Breaches []incidentjson.Breach `json:"breaches"`
+		Next     string                `json:"next"`
+	}
+	// A DeliveryPage is a page of deliveries, the latest first.
+	DeliveryPage struct {
+		Deliveries []incidentjson.Delivery `json:"deliveries"`
+		Next       string                  `json:"next"`
+	}
+)
+
+var states = []string{string(incident.Open), string(incident.Resolved), string(incident.Closed)}
+
+var deliveryStates = []string{string(incident.Pending), string(incident.Delivered), string(incident.Failed), string(incident.Superseded)}
+
+func (h *Handler) reading() []Route {
+	const one = "/api/v1/incidents/{id}"
+	deliveryState := Parameter{Name: "state", Summary: "how far they got", Values: deliveryStates}
+	return append([]Route{
+		{
+			Method: http.MethodGet, Path: "/api/v1/incidents", Role: access.Viewer,
+			Summary: "Incidents, the latest first.",
+			Query: append([]Parameter{
+				{Name: "state", Summary: "where they stand", Values: states},
+				{Name: "priority", Summary: "the name of the priority that they have now"},
+				{Name: "team", Summary: "the name of the team"},
+				{Name: "slo", Summary: "the id of the SLO"},
+				{Name: "q", Summary: "a text in id, use case, service or team, without regard to case"},
+			}, paging...),
+			Answer: IncidentPage{}, Handler: h.listIncidents,
+		},
+		{
+			Method: http.MethodGet, Path: one, Role: access.Viewer,
+			Summary: "One incident. Its ETag is for If-Match of commands.",
+			Answer:  incidentjson.Incident{}, Handler: h.getIncident,
+		},
+		{
+			Method: http.MethodGet, Path: one + "/events", Role: access.Viewer,
+			Summary: "What happened to an incident, the oldest first.",
+			Query:   paging, Answer: EventPage{}, Handler: h.listEvents,
+		},
+		{
+			Method: http.MethodGet, Path: one + "/breaches", Role: access.Viewer,
+			Summary: "The breaches of an incident and of those merged into it.",
+			Query:   paging, Answer: BreachPage{}, Handler: h.listBreaches,
+		},
+		{
+			Method: http.MethodGet, Path: one + "/deliveries", Role: access.Viewer,
+			Summary: "Who was told of an incident when, the latest first.",
+			Query:   append([]Parameter{deliveryState}, paging...), Answer: DeliveryPage{}, Handler: h.listDeliveries,
+		},
+		{
+			Method: http.MethodGet, Path: "/api/v1/deliveries", Role: access.Viewer,
+			Summary: "All messages, the latest first.",
+			Query: append([]Parameter{
+				{Name: "incident", Summary: "the id of an incident, such as INC-42"},
+				deliveryState,
+			}, paging...),
+			Answer: DeliveryPage{}, Handler: h.listDeliveries,
+		},
+	}, h.catalog()...)
+}
+
+func (h *Handler) listIncidents(w http.ResponseWriter, r *http.Request) error {
+	limit, cursor, err := pageOf(r)
+	if err != nil {
+		return err
+	}
+	q := r.URL.Query()
+	query := storage.IncidentQuery{
+		State: incident.State(q.Get("state")), Priority: q.Get("priority"), Team: q.Get("team"), SLO: q.Get("slo"), Text: q.Get("q"),
+		Limit: limit, Cursor: cursor,
+	}
+	policy := h.Policy()
+	page := IncidentPage{Incidents: []incidentjson.Incident{}}
+	err = h.read(r.Context(), func(tx storage.Reader) error {
+		found, next, err := tx.Incidents(query)
+		if err != nil {
+			return err
+		}
+		forms := make([]incidentjson.Incident, 0, len(found))
+		for i := range found {
+			form, err := h.form(tx, &found[i], policy)
+			if err != nil {
+				return err
+			}
+			forms = append(forms, form)
+		}
+		page = IncidentPage{Incidents: forms, Next: next}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	// The names of what is gone from the configuration still find old incidents. Where
+	// they find nothing, they are misspelt.
+	if len(page.Incidents) == 0 && cursor == "" {
+		if err := misspelt(&query, policy); err != nil {
+			return err
+		}
+	}
+	return answer(w, http.StatusOK, page)
+}
+
+// misspelt says which name of a query that found nothing the configuration does not
+// have.
+func misspelt(q *storage.IncidentQuery, p *incident.Policy) error {
+	if _, ok := p.Priority(q.Priority); !ok && q.Priority != "" {
+		var names []string
+		for _, x := range p.Priorities {
+			names = append(names, x.Name)
+		}
+		return invalid("priority %q: use %s", q.Priority, or(names))
+	}
+	if _, ok := p.Team(q.Team); !ok && q.Team != "" {
+		var names []string
+		for _, x := range p.Teams {
+			names = append(names, x.Name)
+		}
+		return invalid("team %q: use %s", q.Team, or(names))
+	}
+	if q.SLO != "" && !slices.ContainsFunc(p.SLOs, func(s incident.SLO) bool { return s.ID == q.SLO }) {
+		return invalid("there is no SLO %q; /api/v1/slos lists them", q.SLO)
+	}
+	return nil
+}
+
+// form returns the JSON form of an incident, with what is known from its readers.
+func (h *Handler) form(tx storage.Reader, in *incident.Incident, p *incident.Policy) (incidentjson.Incident, error) {
+	s, err := situation(tx, in)
+	if err != nil {
+		return incidentjson.Incident{}, err
+	}
+	return formOf(s, p), nil
+}
+
+// situation returns all of an incident that changes together.
+func situation(tx storage.Reader, in *incident.Incident) (*incident.Situation, error) {
+	subs, err := tx.Subscriptions(in.Number)
+	if err != nil {
+		return nil, err
+	}
+	agenda, err := tx.Agenda(in.Number)
+	if err != nil {
+		return nil, err
+	}
+	return &incident.Situation{Incident: *in, Subscriptions: subs, Agenda: agenda}, nil
+}
+
+func formOf(s *incident.Situation, p *incident.Policy) incidentjson.Incident {
+	return incidentjson.FromIncident(&s.Incident, incidentjson.Extras{
+		LastHeardAt:  s.Agenda.LastHeardAt,
+		LastUpdateAt: s.LastUpdateAt(),
+		NextUpdateAt: s.NextUpdateAt(p),
+		BaseURL:      p.ExternalURL,
+	})
+}
+
+func (h *Handler) getIncident(w http.ResponseWriter, r *http.Request) error {
+	n, err := number(r)
+	if err != nil {
+		return err
+	}
+	var form incidentjson.Incident
+	err = h.read(r.Context(), func(tx storage.Reader) error {
+		in, err := theIncident(tx, n)
+		if err != nil {
+			return err
+		}
+		form, err = h.form(tx, &in, h.Policy())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	w.Header().Set("ETag", etag(form.Sequence))
+	return answer(w, http.StatusOK, form)
+}
+
+func (h *Handler) listEvents(w http.ResponseWriter, r *http.Request) error {
+	n, err := number(r)
+	if err != nil {
+		return err
+	}
+	limit, cursor, err := pageOf(r)
+	if err != nil {
+		return err
+	}
+	var after int64
+	if cursor != "" {
+		if after, err = strconv.ParseInt(cursor, 10, 64); err != nil || after < 0 {
+			return badCursor(cursor)
+		}
+	}
+	var page EventPage
+	err = h.read(r.Context(), func(tx storage.Reader) error {
+		in, err := theIncident(tx, n)
+		if err != nil {
+			return err
+		}
+		events, err := tx.Events(n, after, limit)
+		if err != nil {
+			return err
+		}
+		page = EventPage{Events: incidentjson.FromEvents(events)}
+		if len(events) > 0 && events[len(events)-1].Sequence < in.Sequence {
+			page.Next = strconv.FormatInt(events[len(events)-1].Sequence, 10)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, page)
+}
+
+// listBreaches answers with the breaches of the incident, then with those of each
+// incident merged into it. The cursor is the number of one of them and its own cursor.
+func (h *Handler) listBreaches(w http.ResponseWriter, r *http.Request) error {
+	n, err := number(r)
+	if err != nil {
+		return err
+	}
+	limit, cursor, err := pageOf(r)
+	if err != nil {
+		return err
+	}
+	var page BreachPage
+	err = h.read(r.Context(), func(tx storage.Reader) error {
+		page = BreachPage{Breaches: []incidentjson.Breach{}}
+		in, err := theIncident(tx, n)
+		if err != nil {
+			return err
+		}
+		of, inner := append([]int64{n}, in.MergedFrom...), ""
+		if cursor != "" {
+			name, rest, ok := strings.Cut(cursor, ".")
+			from, err := strconv.ParseInt(name, 10, 64)
+			i := slices.Index(of, from)
+			if !ok || err != nil || i < 0 {
+				return badCursor(cursor)
+			}
+			of, inner = of[i:], rest
+		}
+		for i, from := range of {
+			breaches, next, err := tx.Breaches(from, limit-len(page.Breaches), inner)
+			if err != nil {
+				return err
+			}
+			for j := range breaches {
+				page.Breaches = append(page.Breaches, incidentjson.FromBreach(&breaches[j]))
+			}
+			switch {
+			case next != "":
+				page.Next = strconv.FormatInt(from, 10) + "." + next
+				return nil
+			case len(page.Breaches) == limit && i+1 < len(of):
+				page.Next = strconv.FormatInt(of[i+1], 10) + "."
+				return nil
+			}
+			inner = ""
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, page)
+}
+
+// listDeliveries answers with the deliveries of the incident in the path or the
+// query, or else with all.
+func (h *Handler) listDeliveries(w http.ResponseWriter, r *http.Request) error {
+	limit, cursor, err := pageOf(r)
+	if err != nil {
+		return err
+	}
+	q := r.URL.Query()
+	query := storage.DeliveryQuery{State: incident.DeliveryState(q.Get("state")), Limit: limit, Cursor: cursor}
+	if variable(r, "id") != "" {
+		query.Incident, err = number(r)
+	} else if id := q.Get("incident"); id != "" {
+		query.Incident, err = incident.ParseID(id)
+	}
+	if err != nil {
+		return err
+	}
+	var page DeliveryPage
+	err = h.read(r.Context(), func(tx storage.Reader) error {
+		if query.Incident != 0 {
+			if _, err := theIncident(tx, query.Incident); err != nil {
+				return err
+			}
+		}
+		deliveries, next, err := tx.Deliveries(query)
+		if err != nil {
+			return err
+		}
+		page = DeliveryPage{Deliveries: make([]incidentjson.Delivery, 0, len(deliveries)), Next: next}
+		for i := range deliveries {
+			page.Deliveries = append(page.Deliveries, incidentjson.FromDelivery(&deliveries[i]))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, page)
+}
+
+func badCursor(cursor string) error {
+	return invalid("cursor %q is not from here; take next of the page before, or leave it out to start", cursor)
+}

@@ -1,0 +1,49 @@
+package api
+
+import (
+	"time"
+
+	"sitrep/incident"
+)
+
+// A Preview is what a command would bring about.
+type Preview struct {
+	Joins    []PreviewReader  `json:"joins"`
+	Leaves   []PreviewReader  `json:"leaves"`
+	Messages []PreviewMessage `json:"messages"`
+	// NextUpdateAt is the earliest time promised to a reader; null if none is.
+	NextUpdateAt *time.Time `json:"next_update_at"`
+}
+
+// A PreviewReader is one who would join or leave. Recipient is the address; of a
+// webhook, only scheme and host.
+type PreviewReader struct {
+	Recipient string            `json:"recipient"`
+	Group     string            `json:"group"`
+	Audience  incident.Audience `json:"audience"`
+}
+
+// A PreviewMessage is one that would be sent.
+type PreviewMessage struct {
+	Recipient string        `json:"recipient"`
+	Kind      incident.Kind `json:"kind"`
+	DueAt     *time.Time    `json:"due_at"`
+}
+
+func previewOf(p *incident.Preview) Preview {
+	form := Preview{Joins: []PreviewReader{}, Leaves: []PreviewReader{}, Messages: []PreviewMessage{}, NextUpdateAt: when(p.NextUpdateAt)}
+	for i := range p.Joins {
+		form.Joins = append(form.Joins, previewReader(&p.Joins[i]))
+	}
+	for i := range p.Leaves {
+		form.Leaves = append(form.Leaves, previewReader(&p.Leaves[i]))
+	}
+	for _, m := range p.Messages {
+		form.Messages = append(form.Messages, PreviewMessage{Recipient: m.Recipient.Address, Kind: m.Kind, DueAt: when(m.At)})
+	}
+	return form
+}
+
+func previewReader(r *incident.PlannedReader) PreviewReader {
+	return PreviewReader{Recipient: r.Recipient.Address, Group: r.Group, Audience: r.Audience}
+}

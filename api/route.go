@@ -1,0 +1,124 @@
+package api
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gorilla/mux"
+
+	"sitrep/internal/access"
+	"sitrep/internal/httperr"
+)
+
+// A Route is one thing that can be asked for.
+type Route struct {
+	Method string // of GET, HEAD is answered too
+	Path   string // with {name} for what varies
+	Role   access.Role
+	// Summary says in a sentence what it does.
+	Summary string
+	Query   []Parameter
+	// Body and Answer are values of the types of the JSON that goes in and comes out;
+	// nil if none does.
+	Body, Answer any
+	Handler      httperr.HandlerFunc
+}
+
+// A Parameter is one of the query.
+type Parameter struct {
+	Name    string
+	Summary string
+	Values  []string // those that it may have; empty: any
+}
+
+// The parameters of what comes in pages.
+var paging = []Parameter{
+	{Name: "limit", Summary: "how many at most, 1 to 1000; default 100"},
+	{Name: "cursor", Summary: "next of the page before"},
+}
+
+// Mount adds routes to r, each behind require. What has one of the paths and another
+// method is answered 405. The router must leave paths as they are: with
+// [mux.Router.SkipClean] and [mux.Router.UseEncodedPath].
+func Mount(r *mux.Router, logger *slog.Logger, routes []Route, require func(access.Role, http.Handler) http.Handler) {
+	var paths []string
+	byPath := map[string]methods{}
+	for _, route := range routes {
+		if byPath[route.Path] == nil {
+			paths = append(paths, route.Path)
+			byPath[route.Path] = methods{}
+		}
+		handler := require(route.Role, httperr.Handle(logger, route.serve))
+		byPath[route.Path][route.Method] = handler
+		if route.Method == http.MethodGet {
+			byPath[route.Path][http.MethodHead] = handler
+		}
+	}
+	for _, path := range paths {
+		r.Path(path).Handler(httperr.WithRequestID(byPath[path]))
+	}
+}
+
+// methods are the handlers of one path.
+type methods map[string]http.Handler
+
+func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h, ok := m[r.Method]; ok {
+		h.ServeHTTP(w, r)
+		return
+	}
+	var allowed []string
+	for method := range m {
+		allowed = append(allowed, method)
+	}
+	slices.Sort(allowed)
+	httperr.Write(w, r, &httperr.Error{
+		Code:   http.StatusMethodNotAllowed,
+		Text:   fmt.Sprintf("%s is not possible here; use %s", r.Method, strings.Join(allowed, " or ")),
+		Header: http.Header{"Allow": {strings.Join(allowed, ", ")}},
+	})
+}
+
+// serve checks the query before the handler sees it: a misspelt parameter must not
+// pass for none.
+func (route *Route) serve(w http.ResponseWriter, r *http.Request) error {
+	query, err := parseQuery(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(mapKeys(query)) {
+		values := query[name]
+		i := slices.IndexFunc(route.Query, func(p Parameter) bool { return p.Name == name })
+		switch {
+		case i < 0 && len(route.Query) == 0:
+			return invalid("unknown parameter %q; this takes none", name)
+		case i < 0:
+			var names []string
+			for _, p := range route.Query {
+				names = append(names, p.Name)
+			}
+			return invalid("unknown parameter %q; use %s", name, or(names))
+		case len(values) > 1:
+			return invalid("parameter %q is there %d times; give it once", name, len(values))
+		case values[0] != "" && len(route.Query[i].Values) > 0 && !slices.Contains(route.Query[i].Values, values[0]):
+			return invalid("%s %q: use %s", name, values[0], or(route.Query[i].Values))
+		}
+	}
+	return route.Handler(w, r)
+}
+
+// pageOf returns limit and cursor of a request.
+func pageOf(r *http.Request) (limit int, cursor string, err error) {
+	q := r.URL.Query()
+	limit = 100
+	if s := q.Get("limit"); s != "" {
+		if limit, err = strconv.Atoi(s); err != nil || limit < 1 || limit > 1000 {
+			return 0, "", invalid("limit %q: use a number from 1 to 1000", s)
+		}
+	}
+	return limit, q.Get("cursor"), nil
+}

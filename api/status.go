@@ -1,0 +1,128 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"sitrep/storage"
+)
+
+// A Service is what is known of the running program.
+type Service struct {
+	Version   string `json:"version"`
+	Revision  string `json:"revision"`
+	Go        string `json:"go"`
+	StartedAt time.Time
+	Config    ConfigState
+}
+
+// ConfigState is what became of the configuration files when they were last loaded.
+type ConfigState struct {
+	Hash     string    // of what is in force
+	LoadedAt time.Time // when that came into force
+	// Error is why the last loading failed; empty if it did not. What was in force
+	// before stays.
+	Error    string
+	Warnings []string
+}
+
+// Status says how sitrep itself fares. Times that are not are null.
+type Status struct {
+	Versions struct {
+		Sitrep   string `json:"sitrep"`
+		Revision string `json:"revision"`
+		Go       string `json:"go"`
+		Storage  int    `json:"storage"` // of the stored form
+	} `json:"versions"`
+	StartedAt *time.Time `json:"started_at"`
+	Config    struct {
+		Hash     string     `json:"hash"`
+		State    string     `json:"state"` // ok, or failed: then the last good one is in force
+		LoadedAt *time.Time `json:"loaded_at"`
+		Error    string     `json:"error"`
+		Warnings []string   `json:"warnings"`
+	} `json:"config"`
+	Storage struct {
+		Engine    string     `json:"engine"`
+		Path      string     `json:"path"` // or host and database
+		Bytes     int64      `json:"bytes"`
+		SlowSince *time.Time `json:"slow_since"` // a commit has been under way since then
+	} `json:"storage"`
+	Backlog struct {
+		Due         int        `json:"due"` // readers to whom something is due, up to 10,000
+		OldestDueAt *time.Time `json:"oldest_due_at"`
+	} `json:"backlog"`
+	Open     map[string]int `json:"open"` // incidents by priority, without drills
+	Watchdog struct {
+		Expected  bool       `json:"expected"`
+		HeardAt   *time.Time `json:"heard_at"`
+		AwaySince *time.Time `json:"away_since"`
+	} `json:"watchdog"`
+	Outages     []storage.Outage    `json:"outages"`     // the latest first
+	Refusals    []storage.Refusal   `json:"refusals"`    // posts of alerts that were refused
+	Ambiguities []storage.Ambiguity `json:"ambiguities"` // alerts that several SLOs claimed
+}
+
+func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
+	service, policy := h.Service(), h.Policy()
+	var s Status
+	s.Versions.Sitrep, s.Versions.Revision, s.Versions.Go = service.Version, service.Revision, service.Go
+	s.StartedAt = when(service.StartedAt)
+	s.Config.Hash, s.Config.State = service.Config.Hash, "ok"
+	s.Config.LoadedAt, s.Config.Error, s.Config.Warnings = when(service.Config.LoadedAt), service.Config.Error, notNil(service.Config.Warnings)
+	if service.Config.Error != "" {
+		s.Config.State = "failed"
+	}
+	s.Watchdog.Expected = policy.Watchdog.Within > 0
+
+	info, err := h.Store.Info(r.Context())
+	if err != nil {
+		return err
+	}
+	s.Versions.Storage = info.Version
+	s.Storage.Engine, s.Storage.Path, s.Storage.Bytes, s.Storage.SlowSince = info.Engine, info.Path, info.Bytes, when(info.Slow)
+	now := h.Now()
+	err = h.read(r.Context(), func(tx storage.Reader) error {
+		due, oldest, err := tx.Backlog(now)
+		if err != nil {
+			return err
+		}
+		s.Backlog.Due, s.Backlog.OldestDueAt = due, when(oldest)
+		if s.Open, err = tx.OpenIncidents(); err != nil {
+			return err
+		}
+		for _, p := range policy.Priorities {
+			if s.Open == nil {
+				s.Open = map[string]int{}
+			}
+			s.Open[p.Name] += 0 // each is there
+		}
+		pulse, err := tx.Pulse()
+		if err != nil {
+			return err
+		}
+		s.Watchdog.HeardAt, s.Watchdog.AwaySince = when(pulse.HeardAt), when(pulse.AwaySince)
+		if s.Outages, err = tx.Outages(20); err != nil {
+			return err
+		}
+		if s.Refusals, err = tx.Refusals(); err != nil {
+			return err
+		}
+		s.Ambiguities, err = tx.Ambiguities()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.Outages, s.Refusals, s.Ambiguities = notNil(s.Outages), notNil(s.Refusals), notNil(s.Ambiguities)
+	return answer(w, http.StatusOK, s)
+}
+
+// when returns a time, or nil if it is not set.
+func when(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	netmail "net/mail"
+
+	promconfig "github.com/prometheus/common/config"
+
+	"sitrep/config"
+	"sitrep/incident"
+	"sitrep/internal/access"
+	"sitrep/receiver"
+	"sitrep/router"
+	"sitrep/router/alertmanagers"
+	"sitrep/router/email"
+	"sitrep/router/webhook"
+)
+
+// inForce is what follows from one version of the configuration. It is replaced as
+// a whole.
+type inForce struct {
+	config    *config.Config
+	policy    *incident.Policy
+	mail      router.Sender // nil: none configured
+	hooks     router.Sender
+	asker     router.Asker // nil: none configured
+	retention router.Retention
+	closeMail func() error
+}
+
+var _ receiver.Catalog = (*inForce)(nil)
+
+// newInForce makes the parts that the configuration asks for. Nothing connects yet.
+func newInForce(c *config.Config, external string) (*inForce, error) {
+	policy := *c.Policy()
+	policy.ExternalURL = external
+	f := &inForce{config: c, policy: &policy, closeMail: func() error { return nil }}
+	f.retention = router.Retention{Breaches: c.Retention.Breaches, Messages: c.Retention.Messages}
+	if err := f.makeMail(c.Mail); err != nil {
+		return nil, fmt.Errorf("mail: %w", err)
+	}
+	hooks := c.Webhooks()
+	f.hooks = webhook.New(webhook.Options{UserAgent: "sitrep", Endpoints: func(id string) (webhook.Endpoint, bool) {
+		h, ok := hooks[id]
+		return webhook.Endpoint{URL: string(h.URL), Secret: string(h.Secret)}, ok
+	}})
+	if len(c.Alertmanagers) > 0 {
+		var endpoints []alertmanagers.Endpoint
+		for i := range c.Alertmanagers {
+			am := &c.Alertmanagers[i]
+			client, err := promconfig.NewClientFromConfig(am.HTTPClientConfig(), "sitrep")
+			if err != nil {
+				return nil, fmt.Errorf("alertmanagers[%d]: %w", i, err)
+			}
+			endpoints = append(endpoints, alertmanagers.Endpoint{URL: string(am.URL), Client: client})
+		}
+		f.asker = asker{alertmanagers.New(endpoints)}
+	}
+	return f, nil
+}
+
+func (f *inForce) makeMail(m *config.Mail) error {
+	if m == nil {
+		return nil
+	}
+	letterhead := email.Letterhead{
+		From:    netmail.Address{Name: m.From.Name, Address: m.From.Address},
+		ReplyTo: netmail.Address{Name: m.ReplyTo.Name, Address: m.ReplyTo.Address},
+	}
+	if m.Outbox != "" {
+		d, err := email.NewDirectory(m.Outbox, letterhead)
+		if err != nil {
+			return err
+		}
+		f.mail = d
+		return nil
+	}
+	s, err := email.NewSMTP(email.Config{
+		Smarthost: string(m.Smarthost), Letterhead: letterhead, Username: m.Username, Password: string(m.Password),
+		TLS: email.TLSPolicy(m.TLS), TLSConfig: m.TLSConfig.Client(),
+	})
+	if err != nil {
+		return err
+	}
+	f.mail, f.closeMail = s, s.Close
+	return nil
+}
+
+// sender returns what carries messages on the channel.
+func (f *inForce) sender(c incident.Channel) (router.Sender, bool) {
+	if c == incident.Webhook {
+		return f.hooks, true
+	}
+	return f.mail, f.mail != nil
+}
+
+// Lookup finds the SLO of an alert.
+func (f *inForce) Lookup(labels map[string]string) receiver.Claim {
+	m := f.config.Lookup(labels)
+	return receiver.Claim{SLO: m.SLO, Ambiguous: m.Ambiguous, Ignored: m.Ignored, Watchdog: m.Watchdog}
+}
+
+// close ends the connections that are kept.
+func (f *inForce) close() { _ = f.closeMail() }
+
+// An asker lets the scheduler ask the Alertmanagers.
+type asker struct{ client *alertmanagers.Client }
+
+func (a asker) Ask(ctx context.Context) (func(*incident.Breach) router.Verdict, error) {
+	answer, err := a.client.Firing(ctx)
+	return func(b *incident.Breach) router.Verdict {
+		switch answer.Reports(b.Fingerprint, b.StartsAt, b.HeardAt) {
+		case alertmanagers.Firing:
+			return router.StillFiring
+		case alertmanagers.NotReported:
+			return router.NotReported
+		}
+		return router.CannotTell
+	}, err
+}
+
+// accessRules are the rules of the configuration, as the guard takes them.
+func accessRules(c *config.Config, external string) access.Rules {
+	a := c.Access
+	if a == nil {
+		return access.Rules{Loopback: true}
+	}
+	rules := access.Rules{Anonymous: access.Role(a.Anonymous), Origins: []string{origin(external)}}
+	for _, t := range a.Tokens {
+		rules.Tokens = append(rules.Tokens, access.Token{Name: t.Name, Role: access.Role(t.Role), Token: string(t.Token)})
+	}
+	for _, u := range a.Users {
+		rules.Users = append(rules.Users, access.User{Name: u.Name, Role: access.Role(u.Role), Hash: string(u.Hash)})
+	}
+	if p := a.Proxy; p != nil {
+		rules.Proxy = &access.Proxy{
+			Trusted: p.Trusted, UserHeader: string(p.UserHeader), GroupsHeader: string(p.GroupsHeader),
+			Roles: map[string]access.Role{}, DefaultRole: access.Role(p.DefaultRole),
+		}
+		for group, role := range p.Roles {
+			rules.Proxy.Roles[group] = access.Role(role)
+		}
+	}
+	return rules
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/promslog"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+
+	"sitrep/storage/bolt"
+)
+
+// serveFlags are the flags of serve.
+type serveFlags struct {
+	config    string
+	storage   string
+	listen    string
+	external  string
+	webConfig string
+	logLevel  string
+	logFormat string
+}
+
+func declareServe(app *kingpin.Application, env environment, commands map[string]command) {
+	f := &serveFlags{}
+	cmd := app.Command("serve", "Run the service.")
+	cmd.Flag("config.file", "The configuration.").Default("sitrep.yml").StringVar(&f.config)
+	cmd.Flag("storage", "The file in which everything is kept; made at the first start.").Default("data/sitrep.db").StringVar(&f.storage)
+	cmd.Flag("web.listen-address", "Where to listen for alerts, the API and the pages.").Default("127.0.0.1:9098").StringVar(&f.listen)
+	cmd.Flag("web.external-url", "Where links in messages lead; default is the listen address.").StringVar(&f.external)
+	cmd.Flag("web.config.file", "TLS settings, as in the Prometheus exporters.").StringVar(&f.webConfig)
+	cmd.Flag("log.level", "debug, info, warn or error.").Default("info").EnumVar(&f.logLevel, promslog.LevelFlagOptions...)
+	cmd.Flag("log.format", "logfmt or json.").Default("logfmt").EnumVar(&f.logFormat, promslog.FormatFlagOptions...)
+	commands[cmd.FullCommand()] = func(ctx context.Context) error { return serve(ctx, env, f) }
+}
+
+// newLogger returns a logger to stderr.
+func newLogger(env environment, level, format string) (*slog.Logger, error) {
+	c := promslog.Config{Level: promslog.NewLevel(), Format: promslog.NewFormat(), Writer: env.stderr}
+	if err := c.Level.Set(level); err != nil {
+		return nil, &usageError{err.Error()}
+	}
+	if err := c.Format.Set(format); err != nil {
+		return nil, &usageError{err.Error()}
+	}
+	return promslog.New(&c), nil
+}
+
+// serve runs the service until ctx is done.
+func serve(ctx context.Context, env environment, f *serveFlags) error {
+	log, err := newLogger(env, f.logLevel, f.logFormat)
+	if err != nil {
+		return err
+	}
+	if strings.Contains(f.storage, "://") {
+		return &usageError{fmt.Sprintf("--storage=%s: this version keeps everything in one file; name a file", redact(f.storage))}
+	}
+	external, err := externalURL(f)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		return fmt.Errorf("listen on %q: %w", f.listen, err)
+	}
+	defer listener.Close()
+	if external == "" {
+		external = scheme(f) + "://" + listener.Addr().String()
+	}
+
+	s, err := newService(ctx, options{
+		config: f.config, storage: f.storage, external: external, loopback: onLoopback(listener.Addr(), external), die: env.die,
+	}, log)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+
+	server := &http.Server{
+		Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 3 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() {
+		served <- toolkit.Serve(listener, server, &toolkit.FlagConfig{WebConfigFile: &f.webConfig}, log)
+	}()
+	s.start()
+	log.Info("sitrep is ready", slog.String("url", external), slog.String("address", listener.Addr().String()))
+	for {
+		select {
+		case <-hup:
+			_ = s.reload(ctx, "SIGHUP") // logged there
+			continue
+		case err := <-served:
+			return fmt.Errorf("serve on %q: %w", f.listen, err)
+		case <-ctx.Done():
+		}
+		break
+	}
+	log.Info("stopping: no more alerts are taken, and what is being sent is finished")
+	// Intake stops first, then the deliveries; the store closes last.
+	stopping, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := server.Shutdown(stopping); err != nil {
+		log.Warn("requests were cut off", slog.Any("err", err))
+	}
+	if err := s.receiver.Wait(stopping); err != nil {
+		log.Warn("posts under way were cut off", slog.Any("err", err))
+	}
+	return nil
+}
+
+// scheme is that of the listen address, as far as the flags tell.
+func scheme(f *serveFlags) string {
+	if f.webConfig == "" {
+		return "http"
+	}
+	if b, err := os.ReadFile(f.webConfig); err == nil && strings.Contains(string(b), "tls_server_config") {
+		return "https"
+	}
+	return "http"
+}
+
+// externalURL checks --web.external-url, and returns it without a slash at the end.
+func externalURL(f *serveFlags) (string, error) {
+	if f.external == "" {
+		return "", nil
+	}
+	u, err := url.Parse(f.external)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return "", &usageError{fmt.Sprintf("--web.external-url=%q is not a plain http or https URL, such as https://sitrep.example.org", f.external)}
+	}
+	return strings.TrimRight(u.String(), "/"), nil
+}
+
+// onLoopback says why the service can be reached from elsewhere; nil if it cannot.
+func onLoopback(listen net.Addr, external string) error {
+	host, _, _ := net.SplitHostPort(listen.String())
+	if !isLoopback(host) {
+		return fmt.Errorf("--web.listen-address %s can be reached from other machines, and the configuration has no access: add tokens and users to access, or listen on 127.0.0.1", listen)
+	}
+	u, err := url.Parse(external)
+	if err == nil && !isLoopback(u.Hostname()) {
+		return fmt.Errorf("--web.external-url %s is not on this machine, and the configuration has no access: add tokens and users to access", external)
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && a.IsLoopback()
+}
+
+// redact hides what a URL may hold of a password.
+func redact(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "<url>"
+	}
+	return u.Redacted()
+}
+
+// openStore opens the store, in a folder that is made if it is not there.
+func openStore(path string, o bolt.Options) (*bolt.DB, error) {
+	if i := strings.LastIndexByte(path, '/'); i > 0 {
+		if err := os.MkdirAll(path[:i], 0o700); err != nil {
+			return nil, fmt.Errorf("make the folder of the store: %w", err)
+		}
+	}
+	db, err := bolt.Open(path, o)
+	if err != nil {
+		return nil, err
+	}
+	return db, nil
+}
+
+var errStopping = errors.New("sitrep is stopping")
+
+// origin returns the origin of a URL, as browsers name it.
+func origin(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return raw
+	}
+	return u.Scheme + "://" + u.Host
+}

@@ -1,0 +1,269 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/mux"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"sitrep/api"
+	"sitrep/config"
+	"sitrep/incident"
+	"sitrep/internal/access"
+	"sitrep/receiver"
+	"sitrep/router"
+	"sitrep/storage"
+	"sitrep/storage/bolt"
+)
+
+// options say what a service is made of.
+type options struct {
+	config   string
+	storage  string
+	external string // URL, without a slash at the end
+	loopback error  // why it can be reached from elsewhere; nil if it cannot
+	die      func()
+}
+
+// A service is all parts of sitrep, wired together.
+type service struct {
+	options
+	log       *slog.Logger
+	store     *bolt.DB
+	registry  *prometheus.Registry
+	reloader  *config.Reloader
+	inForce   atomic.Pointer[inForce]
+	guard     *access.Guard
+	door      *storage.Door
+	breaches  *receiver.Breaches
+	receiver  *receiver.Handler
+	events    *eventMetrics
+	scheduler *router.Scheduler
+	startedAt time.Time
+	actor     atomic.Value // string: who reloads
+
+	background sync.WaitGroup
+	ctx        context.Context
+	stop       context.CancelFunc
+	stopping   atomic.Bool
+}
+
+// now is the time of a decision: UTC and whole microseconds.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+// newService loads the configuration and opens the store. Nothing runs yet.
+func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, err error) {
+	s := &service{options: o, log: log, registry: prometheus.NewRegistry(), startedAt: now()}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s.reloader = config.NewReloader(o.config, now)
+	s.reloader.Validate(s.prepare)
+	s.reloader.Subscribe(s.take)
+
+	// What is wrong with the configuration is said before the store is touched.
+	if _, err := config.Load(o.config); err != nil {
+		return nil, err
+	}
+	m := newMetrics(s)
+	s.store, err = openStore(o.storage, bolt.Options{Observe: m.commit, Fatal: func(err error) {
+		log.Error("the store cannot say whether a commit was kept: ending at once, start again", slog.Any("err", err))
+		o.die()
+	}})
+	if err != nil {
+		return nil, err
+	}
+	s.events = newEventMetrics(s.registry)
+	s.door = &storage.Door{Store: s.store, Policy: s.policy, Wake: func() { s.scheduler.Wake() }, Observe: s.events.observe}
+	s.breaches = &receiver.Breaches{Door: s.door, Catalog: func() receiver.Catalog { return s.inForce.Load() }, Log: log}
+	s.receiver = receiver.New(receiver.Options{
+		Intake: s.breaches, Refused: s.refused, Logger: log, Registerer: s.registry,
+		Client: func(r *http.Request) string {
+			if id := access.From(r.Context()); id.Name != "" {
+				return id.Name
+			}
+			return r.RemoteAddr
+		},
+	})
+	routing := router.NewMetrics(s.registry)
+	s.scheduler = &router.Scheduler{
+		Door: s.door, Log: log, Metrics: routing,
+		Asker:     func() router.Asker { return s.inForce.Load().asker },
+		Retention: func() router.Retention { return s.inForce.Load().retention },
+		Dispatcher: &router.Dispatcher{
+			Door: s.door, Owner: rand.Text(), Log: log, Metrics: routing,
+			Sender: func(c incident.Channel) (router.Sender, bool) { return s.inForce.Load().sender(c) },
+		},
+	}
+	if s.guard, err = access.New(log, access.Rules{Loopback: true}); err != nil {
+		return nil, err
+	}
+	if err := s.reload(ctx, "start"); err != nil {
+		return nil, errors.Join(err, s.store.Close())
+	}
+	return s, nil
+}
+
+// policy returns the policy in force.
+func (s *service) policy() *incident.Policy { return s.inForce.Load().policy }
+
+// reload puts the configuration in the files into force, all of it or nothing.
+func (s *service) reload(ctx context.Context, actor string) error {
+	s.actor.Store(actor)
+	err := s.reloader.Reload(ctx)
+	if err != nil {
+		if s.inForce.Load() != nil {
+			s.log.Error("configuration not loaded, the one before stays in force", slog.String("actor", actor), slog.Any("err", err))
+		}
+		return err
+	}
+	c := s.reloader.Current()
+	s.log.Info("configuration in force", slog.String("hash", c.Hash()), slog.String("actor", actor))
+	for _, w := range c.Warnings {
+		s.log.Warn("configuration: " + w.String())
+	}
+	return nil
+}
+
+// prepare does all that can fail before a configuration comes into force.
+func (s *service) prepare(ctx context.Context, c *config.Config) error {
+	if c.Access == nil && s.loopback != nil {
+		return s.loopback
+	}
+	if err := access.Check(accessRules(c, s.external)); err != nil {
+		return fmt.Errorf("access: %w", err)
+	}
+	f, err := newInForce(c, s.external)
+	if err != nil {
+		return err
+	}
+	f.close()
+	actor, _ := s.actor.Load().(string)
+	return s.store.Write(ctx, func(tx storage.Tx) error {
+		return tx.PutConfig(storage.Config{Hash: c.Hash(), Body: c.Canonical()}, storage.Loading{Hash: c.Hash(), At: now(), Actor: incident.Actor(actor)})
+	})
+}
+
+// take puts a configuration into force.
+func (s *service) take(c *config.Config) {
+	f, err := newInForce(c, s.external)
+	if err != nil {
+		// Prepare has made the same a moment ago.
+		s.log.Error("configuration not loaded", slog.Any("err", err))
+		return
+	}
+	_ = s.guard.Set(accessRules(c, s.external)) // checked by prepare
+	s.events.expect(f.policy)
+	before := s.inForce.Swap(f)
+	if before != nil {
+		before.close()
+		s.background.Go(s.remap)
+	}
+	s.scheduler.Wake()
+}
+
+// remap looks up the alerts that had no SLO again, after a reload.
+func (s *service) remap() {
+	if err := s.breaches.Remap(s.ctx, now()); err != nil && s.ctx.Err() == nil {
+		s.log.Warn("alerts without an SLO were not all looked up again; the next reload does", slog.Any("err", err))
+	}
+}
+
+// refused keeps a refused post.
+func (s *service) refused(ctx context.Context, r storage.Refusal) {
+	if err := s.store.Write(ctx, func(tx storage.Tx) error { return tx.PutRefusal(r) }); err != nil {
+		s.log.Warn("a refused post was not recorded", slog.Any("err", err))
+	}
+}
+
+// start lets time do its part.
+func (s *service) start() {
+	s.background.Go(func() {
+		if err := s.scheduler.Run(s.ctx); err != nil {
+			s.log.Error("scheduler ended", slog.Any("err", err))
+		}
+	})
+	s.background.Go(s.remap)
+}
+
+// close stops what runs, and closes the store last.
+func (s *service) close() {
+	s.stopping.Store(true)
+	s.stop()
+	s.background.Wait()
+	if f := s.inForce.Load(); f != nil {
+		f.close()
+	}
+	if err := s.store.Close(); err != nil {
+		s.log.Error("store not closed cleanly", slog.Any("err", err))
+	}
+}
+
+// handler returns what answers all requests.
+func (s *service) handler() http.Handler {
+	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
+	admin := &api.Admin{
+		Store: s.store, Gatherer: s.registry, Logger: s.log,
+		Reload: func(ctx context.Context, actor incident.Actor) error { return s.reload(ctx, string(actor)) },
+		Ready: func() error {
+			if s.stopping.Load() {
+				return errStopping
+			}
+			return nil
+		},
+	}
+	admin.Register(r, s.guard.Require)
+	api.New(api.Options{
+		Store: s.store, Policy: s.policy, Now: now, Service: s.describe, Wake: s.scheduler.Wake, Observe: s.events.observe, Logger: s.log,
+		Beside: admin.Routes(),
+	}).Register(r, s.guard.Require)
+	return receiver.Mount(s.posts(), r)
+}
+
+// posts lets those who may post alerts in, and counts those who are refused.
+func (s *service) posts() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		passed := false
+		rec := &statusWriter{ResponseWriter: w}
+		s.guard.Require(access.Receiver, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			passed = true
+			s.receiver.ServeHTTP(w, r)
+		})).ServeHTTP(rec, r)
+		if !passed {
+			s.receiver.Refused(r, rec.status, http.StatusText(rec.status))
+		}
+	})
+}
+
+// A statusWriter remembers the status of an answer.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(code int) {
+	w.status = code
+	w.ResponseWriter.WriteHeader(code)
+}
+
+// describe says what runs, for the status.
+func (s *service) describe() api.Service {
+	v, revision, goVersion := build()
+	state := s.reloader.State()
+	out := api.Service{Version: v, Revision: revision, Go: goVersion, StartedAt: s.startedAt, Config: api.ConfigState{Hash: state.Hash, LoadedAt: state.LoadedAt}}
+	if state.LastError != nil {
+		out.Config.Error = state.LastError.Error()
+	}
+	for _, w := range s.reloader.Current().Warnings {
+		out.Config.Warnings = append(out.Config.Warnings, w.String())
+	}
+	return out
+}

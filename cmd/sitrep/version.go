@@ -1,0 +1,24 @@
+package main
+
+import (
+	"runtime"
+	"runtime/debug"
+
+	"github.com/prometheus/common/version"
+)
+
+// versionText is what --version prints.
+func versionText() string { return version.Print("sitrep") }
+
+// build says what was built: the version stamped by the release build, else what
+// the Go tool noted.
+func build() (v, revision, goVersion string) {
+	v, revision, goVersion = version.Version, version.GetRevision(), runtime.Version()
+	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
+		v = info.Main.Version
+	}
+	if v == "" {
+		v = "(devel)"
+	}
+	return v, revision, goVersion
+}

@@ -1,0 +1,108 @@
+package config
+
+import (
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"sitrep/incident"
+)
+
+func (k *checker) checkIncidents() {
+	s, in := k.main, k.Incidents
+	for _, d := range []struct {
+		key  string
+		zero bool
+		eg   string
+	}{
+		{"incidents.resolve_after", in.ResolveAfter == 0, "10m"},
+		{"incidents.unknown_after", in.UnknownAfter == 0, "5h"},
+		{"retention.breaches", k.Retention.Breaches == 0, "400d"},
+		{"retention.messages", k.Retention.Messages == 0, "400d"},
+		{"watchdog.within", k.Watchdog != nil && k.Watchdog.Within == 0, "15m"},
+	} {
+		if d.zero && s.has(d.key) && !s.broken(d.key) {
+			s.errorf(d.key, "it must be longer than nothing; write %s", d.eg)
+		}
+	}
+	if in.DigestAbove < 1 && s.has("incidents.digest_above") && !s.broken("incidents.digest_above") {
+		s.errorf("incidents.digest_above", "%d is less than 1; write how many messages one recipient may get in a minute, such as 5", in.DigestAbove)
+	}
+}
+
+// checkAlerts checks what becomes of alerts that are not an SLO's.
+func (k *checker) checkAlerts() {
+	s := k.main
+	seen := once{}
+	for _, l := range idLabels {
+		seen[l] = "those that are tried anyway"
+	}
+	for i, l := range k.SLOLabels {
+		if before, ok := seen.repeated(l, elem("slo_labels", i)); ok {
+			s.errorf(elem("slo_labels", i), "%q is among %s; remove it", l, before)
+		}
+	}
+	if u := k.Unmapped; u != nil {
+		k.knownGroups(s, "unmapped.groups", u.Groups)
+		i := slices.Index(k.priorities, u.Priority)
+		switch {
+		case u.Priority == "":
+			if len(u.Groups) > 0 && !s.has("unmapped.priority") {
+				s.warnf("unmapped.groups", "they are told nothing, as unmapped alerts have no priority; add priority")
+			}
+		case i < 0 && k.complete:
+			s.errorf("unmapped.priority", "unknown priority %q; %s", shorten(u.Priority), suggest(u.Priority, real(k.priorities)))
+		case i >= 0 && slices.Contains(k.Priorities[i].Inform, incident.Stakeholders) && k.unreached(u.Groups):
+			s.errorf("unmapped.groups", "nobody would be informed: %s informs stakeholders; name groups that have recipients", u.Priority)
+		case i >= 0 && len(k.Priorities[i].Inform) == 0:
+			s.warnf("unmapped.priority", "nobody is informed of them, as %s informs no audience; choose another priority", u.Priority)
+		}
+	}
+	if w := k.Watchdog; w != nil {
+		if w.Match != nil && len(w.Match) == 0 {
+			s.errorf("watchdog.match", "it is empty; write a matcher, such as 'alertname=\"Watchdog\"'")
+		}
+		k.knownGroups(s, "watchdog.groups", w.Groups)
+		if k.unreached(w.Groups) && !s.broken("watchdog.groups") {
+			s.warnf("watchdog.groups", "nobody is told when the watchdog goes away; name groups that have recipients")
+		}
+	}
+}
+
+func (k *checker) checkAlertmanagers() {
+	seen := once{}
+	for i, a := range k.Alertmanagers {
+		path := elem("alertmanagers", i)
+		if before, ok := seen.repeated(strings.TrimRight(string(a.URL), "/"), path); ok {
+			k.main.errorf(join(path, "url"), "it is the URL of %s already; remove one", before)
+		}
+	}
+}
+
+func (k *checker) checkEvidence() {
+	w, s := k.Evidence.Witness, k.main
+	if key := k.Evidence.Key; key != "" {
+		if _, err := note.NewSigner(string(key)); err != nil {
+			s.errorf("evidence.key_file", "the file holds no private key of a note, which begins with PRIVATE+KEY+; name a file that is not there yet, and one is made")
+		}
+	}
+	if w == nil {
+		return
+	}
+	const path = "evidence.witness"
+	switch email, url := s.has(path+".email"), s.has(path+".url"); {
+	case email && url:
+		s.errorf(path, "it has both email and url; keep one")
+	case !email && !url:
+		s.errorf(path, "it does not say who is told; add email or url")
+	}
+	if w.URL != "" {
+		if err := checkSecretURL(string(w.URL)); err != nil {
+			s.errorf(path+".url", "%v", err)
+		}
+	}
+	if w.Every == 0 && !s.broken(path+".every") {
+		s.errorf(path+".every", "it must be longer than nothing; write 1d")
+	}
+}

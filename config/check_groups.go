@@ -1,0 +1,90 @@
+package config
+
+import (
+	"slices"
+)
+
+func (k *checker) checkGroups() {
+	s := k.main
+	names := once{}
+	for i, g := range k.Groups {
+		path := elem("groups", i)
+		if at, ok := names.repeated(g.Name, path); ok {
+			s.errorf(join(path, "name"), "%q is the name of %s already; choose another", g.Name, at)
+		}
+		if !k.reached[i] {
+			s.warnf(path, "it informs nobody; add email or webhooks")
+		}
+		s.checkAddresses(path, g.Recipients)
+		for j, q := range g.Quiet {
+			path := elem(join(path, "quiet"), j)
+			if q.empty() && !s.broken(path) && !s.hasAny(path, "times", "weekdays", "days_of_month", "months", "years") {
+				s.errorf(path, "it names no time; add times, weekdays, days_of_month, months or years")
+			}
+			for n, r := range q.Times {
+				at := elem(join(path, "times"), n)
+				if r.Start >= r.End && s.has(join(at, "start_time")) && s.has(join(at, "end_time")) && !s.broken(join(at, "start_time")) && !s.broken(join(at, "end_time")) {
+					s.errorf(at, "it ends before it starts; over midnight write two, one until \"24:00\" and one from \"00:00\"")
+				}
+			}
+			k.knownPriorities(s, join(path, "unless"), q.Unless)
+		}
+	}
+	k.knownGroups(s, "management", k.Management)
+}
+
+func (s *source) hasAny(path string, keys ...string) bool {
+	return slices.ContainsFunc(keys, func(key string) bool { return s.has(join(path, key)) })
+}
+
+// checkAddresses warns of recipients that stand twice in one list.
+func (s *source) checkAddresses(path string, r Recipients) {
+	seen := once{}
+	for i, a := range r.Email {
+		at := elem(join(path, "email"), i)
+		if before, ok := seen.repeated(a.Address, at); ok {
+			s.warnf(at, "%s is the address of %s already; it is told once", a.Address, before)
+		}
+	}
+	hooks := map[Secret]bool{}
+	for i, w := range r.Webhooks {
+		if w.URL != "" && hooks[w.URL] {
+			s.warnf(elem(join(path, "webhooks"), i), "its URL stands in this list already; it is told once")
+		}
+		hooks[w.URL] = true
+	}
+}
+
+// checkSigning reports a URL that is to be signed with two different keys: it is
+// one recipient, and would get messages that it cannot verify.
+func (k *checker) checkSigning() {
+	keys := map[Secret]Secret{}
+	check := func(s *source, path string, hooks []Webhook) {
+		for i, w := range hooks {
+			if w.URL == "" {
+				continue
+			}
+			if key, ok := keys[w.URL]; ok && key != w.Secret {
+				s.errorf(elem(path, i), "the same URL stands elsewhere with another signing key, or with none; give it the same secret_file")
+			}
+			keys[w.URL] = w.Secret
+		}
+	}
+	for i, g := range k.Groups {
+		check(k.main, join(elem("groups", i), "webhooks"), g.Webhooks)
+	}
+	for i, t := range k.Teams {
+		check(k.teams[i], "on_call.webhooks", t.OnCall.Webhooks)
+	}
+}
+
+// unreached reports whether groups, all of them known, have no recipient.
+func (k *checker) unreached(names []string) bool {
+	for _, n := range names {
+		i := slices.Index(k.groups, n)
+		if i < 0 || k.reached[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,90 @@
+package config
+
+import (
+	"slices"
+
+	"sitrep/incident"
+)
+
+// checkTeams checks the teams' files.
+func (k *checker) checkTeams() {
+	ids := map[string]string{}
+	first := map[string]int{}
+	for i, s := range k.teams {
+		t := k.Teams[i]
+		if j, ok := first[t.Team]; ok && t.Team != "" {
+			if !sameRecipients(t.OnCall, k.Teams[j].OnCall) {
+				s.warnf("team", "the team %q has a file already, %s, with other people on call; all of them are told of all its SLOs", t.Team, k.teams[j].name)
+			}
+		} else {
+			first[t.Team] = i
+		}
+		s.checkAddresses("on_call", t.OnCall)
+		k.knownGroups(s, "stakeholders", t.Stakeholders)
+		for n := range t.SLOs {
+			k.checkSLO(s, elem("slos", n), &t.SLOs[n], ids)
+		}
+	}
+}
+
+func sameRecipients(a, b Recipients) bool {
+	return slices.Equal(a.list(), b.list())
+}
+
+// checkSLO checks one SLO. The ids are those before it, with their places.
+func (k *checker) checkSLO(s *source, path string, o *SLO, ids map[string]string) {
+	if o.ID != "" {
+		if before, ok := ids[o.ID]; ok {
+			s.errorf(join(path, "id"), "%q is the id of another SLO already, at %s; choose another", shorten(o.ID), before)
+		} else {
+			p := s.place(join(path, "id"))
+			ids[o.ID] = Problem{File: s.name, Line: p.line, Column: p.column}.position()
+		}
+	}
+	if s.has(join(path, "stakeholders")) {
+		k.knownGroups(s, join(path, "stakeholders"), o.Stakeholders)
+	}
+	if o.Priority != "" && k.complete {
+		i := slices.Index(k.priorities, o.Priority)
+		if i < 0 {
+			s.errorf(join(path, "priority"), "unknown priority %q; %s", shorten(o.Priority), suggest(o.Priority, real(k.priorities)))
+		} else {
+			k.checkInformed(s, path, o, k.Priorities[i])
+		}
+	}
+	match := join(path, "match")
+	if o.Match != nil && len(o.Match) == 0 {
+		s.errorf(match, "it is empty; write a matcher, or remove it")
+	}
+	if len(o.Match) > 0 && !slices.ContainsFunc(o.Match, func(ms Matchers) bool { return ms == nil }) {
+		if len(equalities(flatten(o.Match))) == 0 {
+			s.warnf(match, "no matcher of it is an equality (=), so each alert is held against it; add one, such as the alertname")
+		}
+	}
+	for i, label := range o.IncidentPer {
+		if label != "" && slices.Contains(o.IncidentPer[:i], label) {
+			s.errorf(elem(join(path, "incident_per"), i), "%q stands there twice; keep one", label)
+		}
+	}
+}
+
+// checkInformed reports an SLO whose priority informs stakeholders that it does
+// not have, or that informs nobody at all.
+func (k *checker) checkInformed(s *source, path string, o *SLO, p Priority) {
+	if slices.Contains(p.Inform, incident.Stakeholders) {
+		if k.unreached(o.Stakeholders) && !s.broken(join(path, "stakeholders")) && !s.broken("stakeholders") {
+			s.errorf(join(path, "stakeholders"), "nobody would be informed: %s informs stakeholders, and this SLO has none; name groups that have recipients", p.Name)
+		}
+		return
+	}
+	if len(p.Inform) == 0 && !k.main.broken(elem("priorities", slices.Index(k.priorities, p.Name))+".inform") && !k.onCall(s) {
+		s.warnf(path, "nobody is informed of it: %s informs no audience, and its team has nobody on_call; add on_call", p.Name)
+	}
+}
+
+// onCall reports whether the team of the file has anybody on call, here or in
+// another of its files.
+func (k *checker) onCall(s *source) bool {
+	team := k.Teams[slices.Index(k.teams, s)].Team
+	return slices.ContainsFunc(k.Teams, func(t TeamFile) bool { return t.Team == team && !t.OnCall.none() })
+}

@@ -1,0 +1,214 @@
+package config_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+
+	"sitrep/config"
+	"sitrep/contrib"
+)
+
+const schemaFile = "../contrib/config.schema.json"
+
+// TestSchemaIsTrue keeps the schema in contrib at what the loader accepts.
+func TestSchemaIsTrue(t *testing.T) {
+	want := config.JSONSchema()
+	if *update {
+		if err := os.WriteFile(schemaFile, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s is not what the loader accepts; write it anew with -update", schemaFile)
+	}
+}
+
+// TestSchemaKeysAreKnown writes a file with every key of the schema: the loader
+// finds much wrong with it, but no key that it does not know.
+func TestSchemaKeysAreKnown(t *testing.T) {
+	text, err := os.ReadFile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema map[string]any
+	if err := yaml.Unmarshal(text, &schema); err != nil { // JSON is YAML
+		t.Fatal(err)
+	}
+	count := 0
+	every := func(schema map[string]any) string {
+		out, err := yaml.Marshal(everything(t, schema, &count))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	main := every(schema)
+	main = strings.Replace(main, "slo_files:\n    - x", "slo_files:\n    - team.yml", 1)
+	team := every(schema["$defs"].(map[string]any)["team_file"].(map[string]any))
+	path := write(t, map[string]string{"sitrep.yml": main, "team.yml": team})
+	got := report(filepath.Dir(path))
+	if count < 100 || !strings.Contains(got, "team.yml") {
+		t.Errorf("only %d keys were tried:\n%s", count, got)
+	}
+	if strings.Contains(got, "unknown field") {
+		t.Errorf("keys of the schema are unknown:\n%s", got)
+	}
+}
+
+// everything makes a value with every key of a schema, and counts them.
+func everything(t *testing.T, schema map[string]any, count *int) any {
+	if either, ok := schema["anyOf"].([]any); ok {
+		return everything(t, either[1].(map[string]any), count)
+	}
+	switch schema["type"] {
+	case "object":
+		out := map[string]any{}
+		properties, _ := schema["properties"].(map[string]any)
+		for name, p := range properties {
+			*count++
+			p := p.(map[string]any)
+			if d, _ := p["description"].(string); len(d) < 5 {
+				t.Errorf("the key %s has no description", name)
+			}
+			out[name] = everything(t, p, count)
+		}
+		return out
+	case "array":
+		return []any{everything(t, schema["items"].(map[string]any), count)}
+	}
+	return "x"
+}
+
+func TestSchemaValidates(t *testing.T) {
+	compiler := jsonschema.NewCompiler()
+	main, err := compiler.Compile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	team, err := compiler.Compile(schemaFile + "#/$defs/team_file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sample := func(name string) string {
+		text, err := contrib.Sample.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	tests := []struct {
+		name   string
+		schema *jsonschema.Schema
+		text   string
+		ok     bool
+	}{
+		{"the sample", main, sample("sitrep.yml"), true},
+		{"the team's sample", team, sample("slos/notifications.yml"), true},
+		{"a file that uses all", main, full["sitrep.yml"], true},
+		{"a team's file that uses all", team, full["slos/shop.yml"], true},
+		{"an unknown key", main, "priorities: [{name: P1}]\nnonsense: 1\n", false},
+		{"an unknown key below", main, "priorities: [{name: P1, nonsense: 1}]\n", false},
+		{"a missing key", main, "timezone: UTC\n", false},
+		{"a wrong word", main, "priorities: [{name: P1, inform: [everybody]}]\n", false},
+		{"a wrong duration", main, "priorities: [{name: P1, update_every: 2 hours}]\n", false},
+		{"a number without unit", main, "priorities: [{name: P1, update_every: 2}]\n", false},
+		{"a team's file is no main file", main, full["slos/shop.yml"], false},
+		{"an SLO without priority", team, "team: a\nslos: [{id: a, use_case: b}]\n", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var value any
+			if err := yaml.Unmarshal([]byte(tt.text), &value); err != nil {
+				t.Fatal(err)
+			}
+			if err := tt.schema.Validate(value); (err == nil) != tt.ok {
+				t.Errorf("valid: %v, want %v: %v", err == nil, tt.ok, err)
+			}
+		})
+	}
+}
+
+// TestSample unpacks the sample as the program does, and loads it.
+func TestSample(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, contrib.Sample); err != nil {
+		t.Fatal(err)
+	}
+	c := load(t, filepath.Join(dir, "sitrep.yml"))
+	for _, w := range c.Warnings {
+		t.Errorf("warning: %v", w)
+	}
+	want := []struct{ id, useCase, sli, priority string }{
+		{"notifications-register-availability", "Application cannot register with notification services", "availability", "P1"},
+		{"notifications-send-availability", "Application cannot notify its users", "availability", "P1"},
+		{"notifications-delivery-latency", "Notifications arrive with a delay", "latency", "P2"},
+		{"notifications-preferences-availability", "Notification preferences cannot be set", "availability", "P3"},
+		{"notifications-language-correctness", "Notifications are sent in the wrong language", "correctness", "P3"},
+	}
+	for _, w := range want {
+		s := c.Lookup(map[string]string{"sloth_id": w.id, "alertname": "X"}).SLO
+		if s == nil || s.ID != w.id || s.UseCase != w.useCase || s.SLI != w.sli || s.Priority != w.priority || s.Team != "notifications" || s.Service != "notifications" {
+			t.Errorf("%s is %+v", w.id, s)
+		}
+	}
+	if n := len(c.Policy().SLOs); n != len(want) {
+		t.Errorf("%d SLOs, want %d", n, len(want))
+	}
+}
+
+// TestSampleCommentsAreTrue takes the comment signs off what the samples show in
+// comments: the loader knows every key.
+func TestSampleCommentsAreTrue(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, contrib.Sample); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"sitrep.yml", "slos/notifications.yml"} {
+		path := filepath.Join(dir, name)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(uncomment(string(text))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := report(dir)
+	for _, line := range strings.Split(strings.TrimSpace(got), "\n") {
+		// The files of secrets are not there, and both ways to send mail are shown.
+		if !strings.Contains(line, "no such file") && !strings.Contains(line, "smarthost and directory") && !strings.Contains(line, `no group "sales"`) {
+			t.Error(line)
+		}
+	}
+	if strings.Count(got, "no such file") != 4 {
+		t.Errorf("the comments were not read:\n%s", got)
+	}
+}
+
+// uncomment turns comments that hold YAML into YAML: a key or a dash right after
+// the sign, indented as it stands.
+func uncomment(text string) string {
+	var out []string
+	for _, line := range strings.Split(text, "\n") {
+		trimmed := strings.TrimLeft(line, " ")
+		body, ok := strings.CutPrefix(trimmed, "# ")
+		word, _, isKey := strings.Cut(strings.TrimPrefix(strings.TrimLeft(body, " "), "- "), ":")
+		isKey = isKey && !strings.ContainsAny(word, " .`") && word == strings.ToLower(word) || strings.HasPrefix(strings.TrimLeft(body, " "), "- {")
+
+		if ok && isKey {
+			line = line[:len(line)-len(trimmed)] + body
+		}
+		out = append(out, line)
+	}
+	return strings.Join(out, "\n")
+}

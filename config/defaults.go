@@ -1,0 +1,43 @@
+package config
+
+import (
+	"time"
+
+	"sitrep/incident"
+)
+
+// idLabels are the labels whose value is the id of an SLO, in the order in which
+// they are tried: our own, and those that Sloth, Pyrra and Grafana set.
+var idLabels = [...]string{"sitrep_slo", "sloth_id", "slo", "grafana_slo_uuid"}
+
+// setDefaults fills a part of the config with what holds where the file is
+// silent. It is called before the part is decoded. All defaults stand here.
+func setDefaults(part any) {
+	switch p := part.(type) {
+	case *Config:
+		p.Timezone = time.UTC
+		p.Incidents = Incidents{
+			ResolveAfter: 10 * time.Minute,
+			ReopenWithin: time.Hour,
+			UnknownAfter: 5 * time.Hour,
+			RemindBefore: 15 * time.Minute,
+			DigestAbove:  5,
+		}
+		p.Retention = Retention{Breaches: 400 * day, Messages: 400 * day}
+	case *Mail:
+		p.TLS = StartTLS
+	case *Watchdog:
+		p.Within = 15 * time.Minute
+	case *Witness:
+		p.Every = day
+	case *Authorization:
+		p.Type = "Bearer"
+	case *Proxy:
+		p.UserHeader = "X-Forwarded-User"
+	}
+}
+
+const day = 24 * time.Hour
+
+// reservedNames are the actors that no person can be.
+var reservedNames = [...]string{string(incident.Alertmanager), string(incident.Scheduler)}

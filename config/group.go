@@ -1,0 +1,144 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/prometheus/alertmanager/timeinterval"
+
+	"sitrep/incident"
+)
+
+// A Group is a named list of recipients.
+type Group struct {
+	Name       string         `yaml:"name,required" doc:"Its name." eg:"customer-support"`
+	Timezone   *time.Location `yaml:"timezone" doc:"The time zone of times in its messages; else the config's." eg:"America/New_York"`
+	Recipients `yaml:",inline"`
+	Quiet      []Quiet `yaml:"quiet" doc:"When nothing is sent to it, but for the priorities in unless."`
+}
+
+// Recipients are those who are told: addresses and webhooks.
+type Recipients struct {
+	Email    []Address `yaml:"email" doc:"Email addresses, with or without a name." eg:"[support@example.org]"`
+	Webhooks []Webhook `yaml:"webhooks" doc:"URLs that are told by POST."`
+}
+
+// An Address is an email address, and the name of who reads it.
+type Address struct {
+	Name    string
+	Address string
+}
+
+// A Webhook is a URL that is told by POST, and the key that signs what it is told.
+type Webhook struct {
+	URL        Secret `yaml:"url" show:"origin" doc:"Where to post; http or https. Exactly one of url and url_file."`
+	URLFile    string `yaml:"url_file" doc:"A file that holds the URL, where the URL is a secret." eg:"secrets/support-hook-url"`
+	SecretFile string `yaml:"secret_file" doc:"A file that holds the key that signs each request." eg:"secrets/support-hook-key"`
+
+	// Secret is the signing key as it stands in SecretFile, without white space
+	// around it; empty if requests are not signed.
+	Secret Secret `yaml:"-"`
+}
+
+// Quiet is a stretch of time in which nothing is sent to a group: Alertmanager's
+// time_interval, and the priorities that it does not hold back.
+type Quiet struct {
+	Times       []TimeRange                    `yaml:"times" doc:"Ranges of the day, such as {start_time: \"22:00\", end_time: \"24:00\"}."`
+	Weekdays    []timeinterval.WeekdayRange    `yaml:"weekdays" doc:"Days of the week or ranges of them, such as saturday or monday:friday."`
+	DaysOfMonth []timeinterval.DayOfMonthRange `yaml:"days_of_month" doc:"Days of the month or ranges of them, such as 1:5; -1 is the last."`
+	Months      []timeinterval.MonthRange      `yaml:"months" doc:"Months or ranges of them, such as december or 1:3."`
+	Years       []timeinterval.YearRange       `yaml:"years" doc:"Years or ranges of them, such as 2026:2028."`
+	Location    *time.Location                 `yaml:"location" doc:"The time zone of all these; else the group's." eg:"Europe/Berlin"`
+	Unless      []string                       `yaml:"unless" doc:"Priorities that are sent all the same."`
+}
+
+// A TimeRange is a part of a day.
+type TimeRange struct {
+	Start Clock `yaml:"start_time,required" doc:"Its first minute." eg:"\"22:00\""`
+	End   Clock `yaml:"end_time,required" doc:"The minute after its last, at most 24:00." eg:"\"24:00\""`
+}
+
+// A Clock is a time of day in minutes after midnight, from 0 to 1440.
+type Clock int
+
+// String returns the address as it stands in a header, the name in front.
+func (a Address) String() string {
+	if a.Name == "" {
+		return a.Address
+	}
+	return a.Name + " <" + a.Address + ">"
+}
+
+// recipient returns what the rules know of the address.
+func (a Address) recipient() incident.Recipient {
+	return incident.Recipient{
+		ID:      "email:" + strings.ToLower(a.Address),
+		Channel: incident.Email,
+		Name:    a.Name,
+		Address: a.Address,
+	}
+}
+
+// id names the webhook without telling its URL.
+func (w Webhook) id() string {
+	sum := sha256.Sum256([]byte(w.URL))
+	return "webhook:" + hex.EncodeToString(sum[:8])
+}
+
+// recipient returns what the rules know of the webhook.
+func (w Webhook) recipient() incident.Recipient {
+	return incident.Recipient{ID: w.id(), Channel: incident.Webhook, Address: origin(string(w.URL))}
+}
+
+// origin returns the scheme and host of a URL, which is what may be shown of it.
+func origin(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" {
+		return "<secret>"
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+// none reports whether there is nobody.
+func (r Recipients) none() bool { return len(r.Email) == 0 && len(r.Webhooks) == 0 }
+
+// list returns each recipient once, in file order.
+func (r Recipients) list() []incident.Recipient {
+	out := make([]incident.Recipient, 0, len(r.Email)+len(r.Webhooks))
+	seen := make(map[string]bool, cap(out))
+	add := func(rc incident.Recipient) {
+		if !seen[rc.ID] {
+			seen[rc.ID] = true
+			out = append(out, rc)
+		}
+	}
+	for _, a := range r.Email {
+		add(a.recipient())
+	}
+	for _, w := range r.Webhooks {
+		add(w.recipient())
+	}
+	return out
+}
+
+// interval returns the stretch in Alertmanager's terms.
+func (q Quiet) interval() timeinterval.TimeInterval {
+	ti := timeinterval.TimeInterval{
+		Weekdays: q.Weekdays, DaysOfMonth: q.DaysOfMonth, Months: q.Months, Years: q.Years,
+	}
+	for _, r := range q.Times {
+		ti.Times = append(ti.Times, timeinterval.TimeRange{StartMinute: int(r.Start), EndMinute: int(r.End)})
+	}
+	if q.Location != nil {
+		ti.Location = &timeinterval.Location{Location: q.Location}
+	}
+	return ti
+}
+
+// empty reports whether it names no time at all.
+func (q Quiet) empty() bool {
+	return len(q.Times)+len(q.Weekdays)+len(q.DaysOfMonth)+len(q.Months)+len(q.Years) == 0
+}

@@ -1,0 +1,134 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+
+	"github.com/prometheus/alertmanager/timeinterval"
+
+	"sitrep/incident"
+)
+
+// built is what follows from a config once it is complete.
+type built struct {
+	index     *index
+	canonical []byte
+	policy    *incident.Policy
+	webhooks  map[string]Webhook
+}
+
+func (c *Config) build() {
+	c.index = newIndex(c)
+	c.canonical = canonical(c)
+	c.webhooks = c.collectWebhooks()
+	c.policy = c.makePolicy()
+}
+
+// Policy returns what the rules need of the config. It is the same value each
+// time and must not be changed; a copy of the struct may be, to set ExternalURL.
+func (c *Config) Policy() *incident.Policy { return c.policy }
+
+// Webhooks returns the webhooks by the ID of their recipient. It must not be
+// changed.
+func (c *Config) Webhooks() map[string]Webhook { return c.webhooks }
+
+// Hash names this version of the config: SHA-256 of its canonical form, in
+// hexadecimal.
+func (c *Config) Hash() string { return c.policy.Hash }
+
+func (c *Config) collectWebhooks() map[string]Webhook {
+	hooks := map[string]Webhook{}
+	add := func(list []Webhook) {
+		for _, w := range list {
+			hooks[w.id()] = w
+		}
+	}
+	for _, g := range c.Groups {
+		add(g.Webhooks)
+	}
+	for _, t := range c.Teams {
+		add(t.OnCall.Webhooks)
+	}
+	return hooks
+}
+
+func (c *Config) makePolicy() *incident.Policy {
+	sum := sha256.Sum256(c.canonical)
+	p := &incident.Policy{
+		Hash:         hex.EncodeToString(sum[:]),
+		Location:     c.Timezone,
+		Management:   c.Management,
+		ResolveAfter: c.Incidents.ResolveAfter,
+		ReopenWithin: c.Incidents.ReopenWithin,
+		UnknownAfter: c.Incidents.UnknownAfter,
+		RemindBefore: c.Incidents.RemindBefore,
+		DigestAbove:  c.Incidents.DigestAbove,
+		Asks:         len(c.Alertmanagers) > 0,
+	}
+	for i, q := range c.Priorities {
+		p.Priorities = append(p.Priorities, q.plain(i))
+	}
+	for _, g := range c.Groups {
+		p.Groups = append(p.Groups, g.plain(c))
+	}
+	for _, t := range c.Teams {
+		p.Teams = addTeam(p.Teams, t)
+	}
+	for _, e := range c.index.entries {
+		p.SLOs = append(p.SLOs, e.slo)
+	}
+	if w := c.Watchdog; w != nil {
+		p.Watchdog = incident.Watchdog{Within: w.Within, Groups: w.Groups}
+	}
+	return p
+}
+
+// plain returns the priority in the domain's terms.
+func (p *Priority) plain(rank int) incident.Priority {
+	out := incident.Priority{
+		Name: p.Name, Rank: rank, Summary: p.Summary, Criteria: p.Criteria,
+		InformAfter: p.InformAfter,
+	}
+	for _, a := range p.Actions {
+		out.Actions = append(out.Actions, incident.ActionRule{Name: a.Name, Within: a.Within})
+	}
+	for _, a := range [...]incident.Audience{incident.Management, incident.Stakeholders} {
+		if slices.Contains(p.Inform, a) {
+			out.Inform = append(out.Inform, a)
+		}
+	}
+	if len(out.Inform) > 0 {
+		out.UpdateEvery = p.UpdateEvery
+	}
+	return out
+}
+
+// plain returns the group in the domain's terms.
+func (g *Group) plain(c *Config) incident.Group {
+	out := incident.Group{Name: g.Name, Recipients: g.list(), Location: g.Timezone}
+	if out.Location == nil {
+		out.Location = c.Timezone
+	}
+	for _, q := range g.Quiet {
+		out.Quiet = append(out.Quiet, incident.Quiet{
+			Times:  []timeinterval.TimeInterval{q.interval()},
+			Unless: q.Unless,
+		})
+	}
+	return out
+}
+
+// addTeam adds a team, or to the one of the same name those who are on call.
+func addTeam(teams []incident.Team, t TeamFile) []incident.Team {
+	i := slices.IndexFunc(teams, func(u incident.Team) bool { return u.Name == t.Team })
+	if i < 0 {
+		return append(teams, incident.Team{Name: t.Team, OnCall: t.OnCall.list()})
+	}
+	for _, r := range t.OnCall.list() {
+		if !slices.ContainsFunc(teams[i].OnCall, func(s incident.Recipient) bool { return s.ID == r.ID }) {
+			teams[i].OnCall = append(teams[i].OnCall, r)
+		}
+	}
+	return teams
+}

@@ -1,0 +1,202 @@
+package config
+
+import (
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// openTeams reads the teams' files that the main file names, each once, in the
+// order of the patterns and then of the names. The sources stand beside c.Teams.
+func (l *loading) openTeams(main *source, c *Config) []*source {
+	var sources []*source
+	seen := map[string]bool{}
+	for i, pattern := range c.SLOFiles {
+		path := elem("slo_files", i)
+		if pattern == "" {
+			continue
+		}
+		names, err := filepath.Glob(main.abs(pattern))
+		switch {
+		case err != nil:
+			main.errorf(path, "%q is not a pattern of file names (%v); write it as slos/*.yml", pattern, err)
+		case len(names) == 0 && strings.ContainsAny(pattern, "*?["):
+			main.warnf(path, "no file matches %q; look at the path, which is relative to this file", pattern)
+		case len(names) == 0:
+			main.errorf(path, "there is no file %q; look at the path, which is relative to this file", main.abs(pattern))
+		}
+		for _, name := range names {
+			if same(name, main.name) {
+				main.errorf(path, "%q matches this file itself; keep the teams' files in a folder of their own", pattern)
+				continue
+			}
+			if seen[name] {
+				continue
+			}
+			seen[name] = true
+			if s := l.open(name); s != nil {
+				var t TeamFile
+				if s.decode(s.root, reflect.ValueOf(&t).Elem(), "") {
+					sources, c.Teams = append(sources, s), append(c.Teams, t)
+				}
+			}
+		}
+	}
+	return sources
+}
+
+// same reports whether two names are of one file.
+func same(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
+}
+
+// resolve fills in what the files leave to others: what stands in secret files,
+// and what the SLOs of a team have in common.
+func (l *loading) resolve(main *source, teams []*source, c *Config) {
+	for i := range c.Groups {
+		main.webhooks(join(elem("groups", i), "webhooks"), c.Groups[i].Webhooks)
+	}
+	for i, s := range teams {
+		t := &c.Teams[i]
+		s.webhooks("on_call.webhooks", t.OnCall.Webhooks)
+		for j := range t.SLOs {
+			if t.SLOs[j].Stakeholders == nil {
+				t.SLOs[j].Stakeholders = t.Stakeholders
+			}
+		}
+	}
+	if m := c.Mail; m != nil {
+		m.Outbox = main.abs(m.Directory)
+		if m.Directory == "" {
+			m.Password = Secret(main.secret("mail.password_file", m.PasswordFile, oneLine))
+			main.tls("mail.tls_config", m.TLSConfig)
+		}
+	}
+	for i := range c.Alertmanagers {
+		main.client(elem("alertmanagers", i), &c.Alertmanagers[i])
+	}
+	if a := c.Access; a != nil {
+		for i := range a.Tokens {
+			t := &a.Tokens[i]
+			t.Token = Secret(main.secret(join(elem("access.tokens", i), "token_file"), t.TokenFile, oneLine))
+		}
+		for i := range a.Users {
+			u := &a.Users[i]
+			u.Hash = Secret(main.secret(join(elem("access.users", i), "password_file"), u.PasswordFile, oneLine))
+		}
+	}
+	c.Evidence.KeyPath = main.abs(c.Evidence.KeyFile)
+	c.Evidence.Key = Secret(main.secret("evidence.key_file", c.Evidence.KeyFile, optional))
+}
+
+// webhooks reads the URLs and keys of webhooks, and checks them.
+func (s *source) webhooks(path string, hooks []Webhook) {
+	for i := range hooks {
+		w, path := &hooks[i], elem(path, i)
+		urlAt, fileAt := join(path, "url"), join(path, "url_file")
+		where := urlAt
+		switch {
+		case s.has(urlAt) && s.has(fileAt):
+			s.errorf(path, "it has both url and url_file; keep one")
+		case s.has(fileAt):
+			where = fileAt
+			w.URL = Secret(s.secret(fileAt, w.URLFile, oneLine))
+		case !s.has(urlAt) && !s.broken(path):
+			s.errorf(path, "it has no URL; add url, or url_file where the URL is a secret")
+		}
+		if w.URL != "" {
+			if err := checkSecretURL(string(w.URL)); err != nil {
+				s.errorf(where, "%v", err)
+				w.URL = ""
+			}
+		}
+		w.Secret = Secret(s.secret(join(path, "secret_file"), w.SecretFile, oneLine))
+		if text, ok := strings.CutPrefix(string(w.Secret), "whsec_"); ok {
+			if _, err := base64.StdEncoding.DecodeString(text); err != nil {
+				s.errorf(join(path, "secret_file"), "what follows whsec_ in the file is not base64; make a key with: echo whsec_$(openssl rand -base64 32)")
+			}
+		}
+	}
+}
+
+// client reads what is shown to an Alertmanager, and checks it.
+func (s *source) client(path string, a *Alertmanager) {
+	if a.BasicAuth != nil && a.Authorization != nil {
+		s.errorf(path, "it has both basic_auth and authorization; keep one")
+	}
+	if b := a.BasicAuth; b != nil {
+		b.Password = s.either(join(path, "basic_auth"), "password", b.Password, b.PasswordFile)
+	}
+	if z := a.Authorization; z != nil {
+		if strings.EqualFold(z.Type, "basic") {
+			s.errorf(join(path, "authorization.type"), "the scheme %q is what basic_auth is for; use that", z.Type)
+		}
+		z.Credentials = s.either(join(path, "authorization"), "credentials", z.Credentials, z.CredentialsFile)
+	}
+	s.tls(join(path, "tls_config"), a.TLSConfig)
+}
+
+// either returns a secret that stands in the config itself or in a file of its
+// own: exactly one of them.
+func (s *source) either(path, key string, inline Secret, file string) Secret {
+	inlineAt, fileAt := join(path, key), join(path, key+"_file")
+	switch {
+	case s.has(inlineAt) && s.has(fileAt):
+		s.errorf(path, "it has both %s and %s_file; keep one", key, key)
+	case s.has(fileAt):
+		return Secret(s.secret(fileAt, file, oneLine))
+	case s.has(inlineAt):
+		s.exposed(inlineAt)
+	default:
+		s.errorf(path, "it has neither %s nor %s_file; add one", key, key)
+	}
+	return inline
+}
+
+// exposed warns where a secret stands in a config file that everybody can read.
+func (s *source) exposed(path string) {
+	if _, mode, err := readFile(s.name, maxFile); err == nil && othersRead(mode) {
+		s.warnf(path, "everybody on this machine can read this secret; move it into a file of its own, or take that away with chmod o-rwx")
+	}
+}
+
+// tls reads the certificates and keys that a tls_config names, and checks them.
+func (s *source) tls(path string, t *TLSConfig) {
+	if t == nil {
+		return
+	}
+	before := len(s.l.problems)
+	for _, f := range []struct {
+		key, inline, file string
+		kind              secretKind
+		to                *string
+	}{
+		{"ca", t.CA.text(), t.CAFile, public, &t.files.ca},
+		{"cert", t.Cert.text(), t.CertFile, public, &t.files.cert},
+		{"key", t.Key.text(), t.KeyFile, wholePEM, &t.files.key},
+	} {
+		if f.inline != "" && f.file != "" {
+			s.errorf(path, "it has both %s and %s_file; keep one", f.key, f.key)
+		}
+		*f.to = s.secret(join(path, f.key+"_file"), f.file, f.kind)
+	}
+	if t.Key.text() != "" {
+		s.exposed(join(path, "key"))
+	}
+	for _, p := range s.l.problems[before:] {
+		if !p.Warning {
+			return
+		}
+	}
+	if err := t.prepare(); err != nil {
+		s.errorf(path, "%v; look at its certificates, keys and versions", err)
+	}
+}
+
+// elem is the path of one element of a list.
+func elem(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }

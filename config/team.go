@@ -1,0 +1,23 @@
+package config
+
+// A TeamFile is what a team keeps: its SLOs, and who is on call for them.
+type TeamFile struct {
+	Team         string     `yaml:"team,required" doc:"The team's name." eg:"notifications"`
+	OnCall       Recipients `yaml:"on_call" doc:"Who hears of every incident of the SLOs in this file." eg:"{email: [notifications-oncall@example.org]}"`
+	Stakeholders []string   `yaml:"stakeholders" doc:"The names of the groups that are the stakeholders of SLOs that name none."`
+	SLOs         []SLO      `yaml:"slos" doc:"The team's SLOs."`
+}
+
+// An SLO is a team's objective, mapped to exactly one priority.
+type SLO struct {
+	ID           string     `yaml:"id,required" doc:"Its id, unique over all teams: the value of the label by which its alerts are known." eg:"checkout-availability"`
+	UseCase      string     `yaml:"use_case,required" doc:"What is broken when it is breached, in plain words." eg:"Customers cannot pay"`
+	SLI          string     `yaml:"sli" doc:"What it measures: availability, latency, correctness, …" eg:"availability"`
+	Service      string     `yaml:"service" doc:"The service that it is about." eg:"checkout"`
+	Priority     string     `yaml:"priority,required" doc:"The name of its priority." eg:"P2"`
+	Runbook      URL        `yaml:"runbook" doc:"Where it says what to do; an http or https URL."`
+	Stakeholders []string   `yaml:"stakeholders" doc:"The names of the groups that are its stakeholders, instead of the file's."`
+	Match        []Matchers `yaml:"match" doc:"Alertmanager matchers; it claims an alert only if all match." eg:"['alertname=\"CheckoutSlow\"']"`
+	IncidentPer  []string   `yaml:"incident_per" doc:"Labels; each of their values gets incidents of its own." eg:"[region]"`
+	Ignore       []Matchers `yaml:"ignore" doc:"Alertmanager matchers. An alert of this SLO that any of them matches is counted and never an incident."`
+}

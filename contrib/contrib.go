@@ -1,0 +1,11 @@
+// Package contrib holds what people start from: sample configurations, and what
+// they put beside sitrep. The program needs none of it but to show itself.
+package contrib
+
+import "embed"
+
+// Sample is a configuration that runs as it is: sitrep.yml and the files of slos,
+// with their paths as they stand here.
+//
+//go:embed sitrep.yml slos/*.yml
+var Sample embed.FS

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A result is what a measurement found.
+type result struct {
+	posts, alerts int
+	took          time.Duration
+	p50, p99      time.Duration
+	memory        int64 // bytes; 0: not known
+	err           error // the first
+}
+
+// rate returns alerts a second.
+func (r result) rate() float64 { return float64(r.alerts) / r.took.Seconds() }
+
+func (r result) print(out io.Writer, name string) {
+	mem := "-"
+	if r.memory > 0 {
+		mem = fmt.Sprintf("%d MiB", r.memory>>20)
+	}
+	fmt.Fprintf(out, "%-14s %12.0f %10s %10s %10s\n", name, r.rate(), r.p50.Round(10*time.Microsecond), r.p99.Round(10*time.Microsecond), mem)
+	if r.err != nil {
+		fmt.Fprintf(out, "%-14s %v\n", "", r.err)
+	}
+}
+
+// drive lets each client do its work over and over for o.duration. client returns one
+// client's work, and what is to be done at its end.
+func drive(o options, client func(n int) (work func() error, end func())) result {
+	times := make([][]time.Duration, o.clients)
+	errs := make([]error, o.clients)
+	start := time.Now()
+	deadline := start.Add(o.duration)
+	var wg sync.WaitGroup
+	for n := range o.clients {
+		wg.Go(func() {
+			work, end := client(n)
+			defer end()
+			for at := time.Now(); at.Before(deadline); {
+				err := work()
+				now := time.Now()
+				if err != nil {
+					errs[n] = err
+					return
+				}
+				times[n] = append(times[n], now.Sub(at))
+				at = now
+			}
+		})
+	}
+	wg.Wait()
+	r := result{took: time.Since(start)}
+	all := slices.Concat(times...)
+	slices.Sort(all)
+	r.posts = len(all)
+	r.alerts = len(all) * o.alerts
+	if len(all) > 0 {
+		r.p50, r.p99 = all[len(all)/2], all[len(all)*99/100]
+	}
+	for _, err := range errs {
+		if err != nil {
+			r.err = err
+			break
+		}
+	}
+	return r
+}
+
+// poster returns clients that post bodies to a URL, each over its own connection. An
+// answer other than 2xx is an error, but for 503, which is tried again at once.
+func poster(o options, url string, f form, token string) func(int) (func() error, func()) {
+	return func(int) (func() error, func()) {
+		transport := &http.Transport{MaxConnsPerHost: 1}
+		client := &http.Client{Transport: transport, Timeout: 30 * time.Second}
+		b := newBody(o, f)
+		post := func() (int, error) {
+			req, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(b.bytes))
+			if err != nil {
+				return 0, err
+			}
+			req.Header.Set("Content-Type", "application/json")
+			if token != "" {
+				req.Header.Set("Authorization", "Bearer "+token)
+			}
+			resp, err := client.Do(req)
+			if err != nil {
+				return 0, err
+			}
+			defer resp.Body.Close()
+			answer, err := io.ReadAll(resp.Body)
+			if err == nil && resp.StatusCode/100 != 2 && resp.StatusCode != http.StatusServiceUnavailable {
+				err = fmt.Errorf("answered %s: %.200s", resp.Status, answer)
+			}
+			return resp.StatusCode, err
+		}
+		return func() error {
+			b.renew()
+			for range 1000 {
+				status, err := post()
+				if err != nil || status != http.StatusServiceUnavailable {
+					return err
+				}
+			}
+			return fmt.Errorf("answered 503 a thousand times")
+		}, transport.CloseIdleConnections
+	}
+}
+
+// memory returns the resident memory of a process in bytes, 0 if it cannot be told.
+func memory(pid int) int64 {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			n, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			return n << 10
+		}
+	}
+	return 0
+}

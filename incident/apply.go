@@ -1,0 +1,209 @@
+package incident
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Apply makes the event part of the state. Its sequence must follow on that of the
+// state; the error is ErrConflict then. Slices and maps of the state are replaced
+// and not written to, so a copy made before stays as it was.
+func (in *Incident) Apply(e Event) error {
+	if e.Sequence != in.Sequence+1 {
+		return &Problem{ErrConflict, fmt.Sprintf("event %d of %s does not follow on %d", e.Sequence, ID(e.Incident), in.Sequence)}
+	}
+	d := e.Data
+	switch e.Type {
+	case Opened:
+		in.open(e)
+	case BreachStarted:
+		in.countBreach(d.From, Firing)
+		if d.Priority != "" {
+			in.SLOPriority = d.Priority
+		}
+		if in.StartedAt.IsZero() || d.StartsAt.Before(in.StartedAt) {
+			in.StartedAt = d.StartsAt
+		}
+		in.noteTrouble(e.Time)
+	case BreachEnded:
+		in.countBreach(d.From, Ended)
+		if d.EndsAt.After(in.EndedAt) {
+			in.EndedAt = d.EndsAt
+		}
+		in.noteTrouble(e.Time)
+	case BreachUnknown:
+		in.countBreach(d.From, Unknown)
+		in.noteTrouble(e.Time)
+	case Acknowledged:
+		in.AcknowledgedAt, in.AcknowledgedBy = e.Time, string(e.Actor)
+	case PriorityChanged:
+		in.setPriority(*d.Definition, d.Actions)
+		in.PriorityByPerson = in.PriorityByPerson || e.Actor.Person()
+	case PhaseChanged:
+		in.Phase, in.EscalatedTo = Phase(d.To), d.EscalatedTo
+	case UpdateWritten:
+		words := maps.Clone(in.Words)
+		if words == nil {
+			words = map[Audience]Word{}
+		}
+		for _, a := range d.Audiences {
+			words[a] = Word{Text: d.Message, At: e.Time, By: string(e.Actor)}
+		}
+		in.Words = words
+	case ActionChanged:
+		in.Actions = slices.Clone(in.Actions)
+		if i := in.actionIndex(d.Action); i >= 0 {
+			in.Actions[i].State, in.Actions[i].Link, in.Actions[i].Reason = ActionState(d.To), d.Link, e.Reason
+		}
+	case AudienceChanged:
+		in.Stakeholders = d.Stakeholders
+	case ResolvedEvent:
+		in.State, in.ResolvedAt, in.ResolvedBy = Resolved, e.Time, string(e.Actor)
+		in.Actions = d.Actions
+		in.atLeastPhase(Recovery)
+	case Reopened:
+		in.State, in.Phase = Open, Investigation
+		in.ReopenedAt, in.ResolvedAt, in.ResolvedBy = e.Time, time.Time{}, ""
+		in.Reopenings++
+		in.ResolveAfter = d.ResolveAfter
+		in.Actions = d.Actions
+		in.EndedHeardAt = time.Time{}
+		in.noteTrouble(e.Time)
+		if e.Actor.Person() {
+			// Held open by a person: what has ended before does not resolve it at once.
+			in.TroubleSince = e.Time
+		}
+	case Merged:
+		in.merge(e)
+	case ClosedEvent:
+		in.State, in.ClosedAt, in.Phase = Closed, e.Time, Closure
+	case UpdateMissed:
+		// Evidence; it changes nothing of the incident itself.
+	default:
+		return &Problem{ErrInvalid, fmt.Sprintf("%q is not a type of event", e.Type)}
+	}
+	in.Sequence = e.Sequence
+	return nil
+}
+
+func (in *Incident) open(e Event) {
+	o := e.Data.Opening
+	*in = Incident{
+		Number: e.Incident, Key: o.Key, SLO: o.SLO, UseCase: o.UseCase, SLI: o.SLI, Service: o.Service,
+		Team: o.Team, Runbook: o.Runbook, Labels: o.Labels, Stakeholders: o.Stakeholders,
+		Drill: o.Drill, Declared: o.Declared, Unmapped: o.Unmapped, Previous: o.Previous,
+		State: Open, Phase: InitialDiagnosis,
+		Priority: o.Priority, Highest: o.Priority, SLOPriority: o.SLOPriority, Actions: newActions(o.Priority.Actions),
+		PriorityByPerson: o.Declared, OpenedAt: e.Time, ResolveAfter: o.ResolveAfter,
+	}
+	if o.Declared {
+		in.StartedAt, in.TroubleSince = e.Time, e.Time
+	}
+}
+
+// countBreach moves a breach from one state to another; from "" it is new.
+func (in *Incident) countBreach(from string, to BreachState) {
+	switch BreachState(from) {
+	case "":
+		in.Breaches.Total++
+	case Firing:
+		in.Breaches.Firing--
+	case Unknown:
+		in.Breaches.Unknown--
+	}
+	switch to {
+	case Firing:
+		in.Breaches.Firing++
+	case Unknown:
+		in.Breaches.Unknown++
+	}
+}
+
+// noteTrouble keeps the times that depend on whether anything fires.
+func (in *Incident) noteTrouble(at time.Time) {
+	b := in.Breaches
+	if b.Firing+b.Unknown > 0 {
+		in.EndedAt, in.EndedHeardAt = time.Time{}, time.Time{}
+		if in.TroubleSince.IsZero() {
+			in.TroubleSince = at
+		}
+	} else {
+		if in.EndedHeardAt.IsZero() {
+			in.EndedHeardAt = at
+		}
+		if !in.Declared {
+			in.TroubleSince = time.Time{}
+		}
+	}
+	switch {
+	case b.Firing > 0 || b.Unknown == 0:
+		in.UnknownSince = time.Time{}
+	case in.UnknownSince.IsZero():
+		in.UnknownSince = at
+	}
+}
+
+func (in *Incident) setPriority(p Priority, actions []Action) {
+	in.Priority = p
+	if p.Outranks(in.Highest) {
+		in.Highest = p
+	}
+	in.Actions = actions
+}
+
+func (in *Incident) merge(e Event) {
+	d := e.Data
+	if d.Into != 0 {
+		in.MergedInto = d.Into
+		return
+	}
+	in.MergedFrom = append(slices.Clone(in.MergedFrom), d.Sources...)
+	in.Breaches.Firing += d.Breaches.Firing
+	in.Breaches.Unknown += d.Breaches.Unknown
+	in.Breaches.Total += d.Breaches.Total
+	in.Stakeholders = d.Stakeholders
+	if d.Definition != nil {
+		in.setPriority(*d.Definition, d.Actions)
+	}
+	in.Actions = d.Actions
+	if !d.StartedAt.IsZero() && (in.StartedAt.IsZero() || d.StartedAt.Before(in.StartedAt)) {
+		in.StartedAt = d.StartedAt
+	}
+	if d.EndedAt.After(in.EndedAt) {
+		in.EndedAt = d.EndedAt
+	}
+	in.noteTrouble(e.Time)
+}
+
+// atLeastPhase moves on to the phase if it is at an earlier one.
+func (in *Incident) atLeastPhase(p Phase) {
+	if slices.Index(phases, in.Phase) < slices.Index(phases, p) {
+		in.Phase = p
+	}
+}
+
+func (in *Incident) actionIndex(name string) int {
+	return slices.IndexFunc(in.Actions, func(a Action) bool { return a.Name == name })
+}
+
+func newActions(rules []ActionRule) []Action {
+	actions := make([]Action, 0, len(rules))
+	for _, r := range rules {
+		actions = append(actions, Action{Name: r.Name, State: ActionDue, Within: r.Within})
+	}
+	return actions
+}
+
+// joinActions returns the actions of both: what was done or waived stays, and what
+// the rules ask for is added.
+func joinActions(have []Action, rules []ActionRule) []Action {
+	actions := slices.Clone(have)
+	for _, r := range rules {
+		if !slices.ContainsFunc(actions, func(a Action) bool { return a.Name == r.Name }) {
+			actions = append(actions, Action{Name: r.Name, State: ActionDue, Within: r.Within})
+		}
+	}
+	return actions
+}

@@ -1,0 +1,94 @@
+package incident
+
+import (
+	"slices"
+	"time"
+)
+
+// A Kind is what a message is for.
+type Kind string
+
+// The kinds of messages. Of several owed at once, the message has the kind that
+// stands first here.
+const (
+	KindLeft     Kind = "left"
+	KindResolved Kind = "resolved"
+	KindOpened   Kind = "opened"
+	KindReopened Kind = "reopened"
+	KindPriority Kind = "priority"
+	KindUpdate   Kind = "update"
+	KindReminder Kind = "reminder" // to on_call alone
+	KindWatchdog Kind = "watchdog" // about no incident
+	KindDigest   Kind = "digest"   // about several
+)
+
+// kindOrder is the order in which the kinds go first.
+var kindOrder = []Kind{KindLeft, KindResolved, KindOpened, KindReopened, KindPriority, KindUpdate, KindReminder, KindWatchdog}
+
+// Kinds returns all kinds.
+func Kinds() []Kind { return append(slices.Clone(kindOrder), KindDigest) }
+
+// A DeliveryState says how far a message got.
+type DeliveryState string
+
+// The states of a delivery.
+const (
+	Pending    DeliveryState = "pending"    // being sent, of unknown outcome, or to be tried again
+	Delivered  DeliveryState = "delivered"  // handed over
+	Failed     DeliveryState = "failed"     // refused for good
+	Superseded DeliveryState = "superseded" // surely not handed over; a later message carries the news
+)
+
+// A Delivery is one message to one recipient, and what became of it.
+type Delivery struct {
+	// ID is unique, and the same for each attempt: the left side of the Message-ID, and
+	// the webhook-id.
+	ID       string   `json:"id"`
+	Incident int64    `json:"incident"` // of a digest, that of the highest priority; 0 of a watchdog's
+	Kind     Kind     `json:"kind"`
+	Sequence int64    `json:"sequence"` // of the incident, when the message was made
+	Priority string   `json:"priority,omitempty"`
+	Audience Audience `json:"audience"`
+	Group    string   `json:"group"` // of on_call's, the team
+	Channel  Channel  `json:"channel"`
+	// Recipient is its ID; Address is for people: of a webhook, only scheme and host.
+	Recipient string `json:"recipient"`
+	Address   string `json:"address"`
+	Drill     bool   `json:"drill,omitempty"`
+	// DueAt is when it was owed, after any quiet time.
+	DueAt time.Time `json:"due_at"`
+	// Promised is by when the previous message, or sitrep's promise for openings, said
+	// that it comes: on time means sent by then.
+	Promised  time.Time     `json:"promised,omitzero"`
+	Held      bool          `json:"held,omitempty"` // by a quiet time
+	CreatedAt time.Time     `json:"created_at"`
+	SentAt    time.Time     `json:"sent_at,omitzero"` // when it was handed over
+	Attempts  int           `json:"attempts"`
+	State     DeliveryState `json:"state"`
+	Error     string        `json:"error,omitempty"`
+	// Replan is set while it is pending and was surely not handed over: the next
+	// attempt is made of the news as they are then.
+	Replan bool `json:"replan,omitempty"`
+	// Covers is what it tells, one entry for each incident.
+	Covers []Cover `json:"covers"`
+}
+
+// A Cover is what a delivery tells its recipient about one incident.
+type Cover struct {
+	Incident int64  `json:"incident"`
+	Kind     Kind   `json:"kind"`
+	Sequence int64  `json:"sequence"`
+	Priority string `json:"priority,omitempty"`
+	// Owed are what of the subscription is settled by it.
+	Owed  []Owed    `json:"owed,omitempty"`
+	DueAt time.Time `json:"due_at"`
+	// State is that of the incident, as the message tells it.
+	State State `json:"state"`
+	// NextDueAt and NextBy are when the next message is due, and the promise made for
+	// it in this one; both zero if none is.
+	NextDueAt time.Time `json:"next_due_at,omitzero"`
+	NextBy    time.Time `json:"next_by,omitzero"`
+	// Promised is the promise that this message had to keep.
+	Promised time.Time `json:"promised,omitzero"`
+	Held     bool      `json:"held,omitempty"`
+}

@@ -1,0 +1,116 @@
+package incident
+
+import "time"
+
+// An EventType says what happened to an incident.
+type EventType string
+
+// The types of events. No other way leads to a change of an incident.
+const (
+	Opened          EventType = "opened"
+	BreachStarted   EventType = "breach_started"
+	BreachEnded     EventType = "breach_ended"
+	BreachUnknown   EventType = "breach_unknown"
+	Acknowledged    EventType = "acknowledged"
+	PriorityChanged EventType = "priority_changed"
+	PhaseChanged    EventType = "phase_changed"
+	UpdateWritten   EventType = "update_written"
+	UpdateMissed    EventType = "update_missed"
+	ActionChanged   EventType = "action_changed"
+	AudienceChanged EventType = "audience_changed"
+	ResolvedEvent   EventType = "resolved"
+	Reopened        EventType = "reopened"
+	Merged          EventType = "merged"
+	ClosedEvent     EventType = "closed"
+)
+
+// An Actor is who did it: the name of a person, or one of the two below, which no
+// person can have.
+type Actor string
+
+// The actors that are not people.
+const (
+	Alertmanager Actor = "alertmanager"
+	Scheduler    Actor = "scheduler"
+)
+
+// Person reports whether the actor is a person.
+func (a Actor) Person() bool { return a != "" && a != Alertmanager && a != Scheduler }
+
+// An Event is one thing that happened to an incident.
+type Event struct {
+	Incident int64
+	Sequence int64
+	Time     time.Time
+	Type     EventType
+	Actor    Actor
+	Reason   string
+	// Config is the hash of the configuration in force.
+	Config string
+	Data   Data
+}
+
+// Data are the particulars of an event. Which fields are set depends on its type:
+//
+//	opened            Opening
+//	breach_started    Fingerprint, StartsAt, Priority, From (the breach's state before: "" if new, else ended or unknown)
+//	breach_ended      Fingerprint, StartsAt, EndsAt, From
+//	breach_unknown    Fingerprint, StartsAt, From, HeardAt
+//	priority_changed  From, To, Raised (else lowered), Definition, Actions (as they are now)
+//	phase_changed     From, To, EscalatedTo
+//	update_written    Message, Audiences
+//	update_missed     DueAt, Missed, Audience, Cause
+//	action_changed    Action, To, Link
+//	audience_changed  Stakeholders
+//	resolved          Actions (with their due times)
+//	reopened          ResolveAfter, Definition and Actions if a breach raised the priority
+//	merged            Into, in the one that ends; From INC-n, Sources (n, and what was merged into it), Breaches, Stakeholders, Actions, StartedAt, EndedAt, Definition in the other
+type Data struct {
+	Opening      *Opening      `json:"opening,omitempty"`
+	Fingerprint  string        `json:"fingerprint,omitempty"`
+	StartsAt     time.Time     `json:"starts_at,omitzero"`
+	EndsAt       time.Time     `json:"ends_at,omitzero"`
+	HeardAt      time.Time     `json:"heard_at,omitzero"`
+	Priority     string        `json:"priority,omitempty"`
+	From         string        `json:"from,omitempty"`
+	To           string        `json:"to,omitempty"`
+	Definition   *Priority     `json:"definition,omitempty"`
+	Raised       bool          `json:"raised,omitempty"`
+	EscalatedTo  string        `json:"escalated_to,omitempty"`
+	Message      string        `json:"message,omitempty"`
+	Audiences    []Audience    `json:"audiences,omitempty"`
+	Audience     Audience      `json:"audience,omitempty"`
+	DueAt        time.Time     `json:"due_at,omitzero"`
+	Missed       int           `json:"missed,omitempty"`
+	Cause        string        `json:"cause,omitempty"`
+	Action       string        `json:"action,omitempty"`
+	Link         string        `json:"link,omitempty"`
+	Actions      []Action      `json:"actions,omitempty"`
+	Stakeholders []string      `json:"stakeholders,omitempty"`
+	ResolveAfter time.Duration `json:"resolve_after,omitempty"`
+	Into         int64         `json:"into,omitempty"`
+	Sources      []int64       `json:"sources,omitempty"`
+	Breaches     *Counts       `json:"breaches,omitempty"`
+	StartedAt    time.Time     `json:"started_at,omitzero"`
+	EndedAt      time.Time     `json:"ended_at,omitzero"`
+}
+
+// An Opening is what an incident is about.
+type Opening struct {
+	Key          string            `json:"key"`
+	SLO          string            `json:"slo,omitempty"`
+	UseCase      string            `json:"use_case"`
+	SLI          string            `json:"sli,omitempty"`
+	Service      string            `json:"service,omitempty"`
+	Team         string            `json:"team,omitempty"`
+	Runbook      string            `json:"runbook,omitempty"`
+	Labels       map[string]string `json:"labels,omitempty"`
+	Stakeholders []string          `json:"stakeholders,omitempty"`
+	Priority     Priority          `json:"priority"`
+	SLOPriority  string            `json:"slo_priority,omitempty"`
+	ResolveAfter time.Duration     `json:"resolve_after"`
+	Drill        bool              `json:"drill,omitempty"`
+	Declared     bool              `json:"declared,omitempty"`
+	Unmapped     bool              `json:"unmapped,omitempty"`
+	Previous     int64             `json:"previous,omitempty"`
+}

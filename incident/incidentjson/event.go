@@ -1,0 +1,133 @@
+package incidentjson
+
+import (
+	"time"
+
+	"sitrep/incident"
+)
+
+// An Event is one thing that happened to an incident.
+type Event struct {
+	Incident string             `json:"incident"`
+	Sequence int64              `json:"sequence"`
+	Time     *time.Time         `json:"time"`
+	Type     incident.EventType `json:"type"`
+	Actor    incident.Actor     `json:"actor"`
+	Reason   string             `json:"reason"`
+	Config   string             `json:"config"` // the hash of the configuration in force
+	Data     EventData          `json:"data"`
+}
+
+// EventData are an event's particulars. Just those that its type brings are there;
+// durations are written as in the configuration, such as 20m.
+type EventData struct {
+	Opening      *Opening            `json:"opening,omitempty"`
+	Fingerprint  string              `json:"fingerprint,omitempty"`
+	StartsAt     *time.Time          `json:"starts_at,omitempty"`
+	EndsAt       *time.Time          `json:"ends_at,omitempty"`
+	HeardAt      *time.Time          `json:"heard_at,omitempty"`
+	Priority     string              `json:"priority,omitempty"`
+	From         string              `json:"from,omitempty"`
+	To           string              `json:"to,omitempty"`
+	EscalatedTo  string              `json:"escalated_to,omitempty"`
+	Message      string              `json:"message,omitempty"`
+	Audiences    []incident.Audience `json:"audiences,omitempty"`
+	Audience     incident.Audience   `json:"audience,omitempty"`
+	DueAt        *time.Time          `json:"due_at,omitempty"`
+	Missed       int                 `json:"missed,omitempty"`
+	Cause        string              `json:"cause,omitempty"`
+	Action       string              `json:"action,omitempty"`
+	Link         string              `json:"link,omitempty"`
+	Actions      []Action            `json:"actions,omitempty"`
+	Stakeholders []string            `json:"stakeholders,omitempty"`
+	ResolveAfter string              `json:"resolve_after,omitempty"`
+	Into         *string             `json:"into,omitempty"`
+	Breaches     *incident.Counts    `json:"breaches,omitempty"`
+	StartedAt    *time.Time          `json:"started_at,omitempty"`
+	EndedAt      *time.Time          `json:"ended_at,omitempty"`
+}
+
+// An Opening is what an incident was about when it opened.
+type Opening struct {
+	SLO          string            `json:"slo"`
+	UseCase      string            `json:"use_case"`
+	SLI          string            `json:"sli"`
+	Service      string            `json:"service"`
+	Team         string            `json:"team"`
+	Labels       map[string]string `json:"labels"`
+	Stakeholders []string          `json:"stakeholders"`
+	Priority     string            `json:"priority"`
+	SLOPriority  string            `json:"slo_priority"`
+	ResolveAfter string            `json:"resolve_after"`
+	Drill        bool              `json:"drill"`
+	Declared     bool              `json:"declared"`
+	Unmapped     bool              `json:"unmapped"`
+	Previous     *string           `json:"previous"`
+}
+
+// FromEvent returns the form of an event.
+func FromEvent(e *incident.Event) Event {
+	d := &e.Data
+	data := EventData{
+		Fingerprint:  d.Fingerprint,
+		StartsAt:     when(d.StartsAt),
+		EndsAt:       when(d.EndsAt),
+		HeardAt:      when(d.HeardAt),
+		Priority:     d.Priority,
+		From:         d.From,
+		To:           d.To,
+		EscalatedTo:  d.EscalatedTo,
+		Message:      d.Message,
+		Audiences:    d.Audiences,
+		Audience:     d.Audience,
+		DueAt:        when(d.DueAt),
+		Missed:       d.Missed,
+		Cause:        d.Cause,
+		Action:       d.Action,
+		Link:         d.Link,
+		Actions:      actions(d.Actions),
+		Stakeholders: d.Stakeholders,
+		ResolveAfter: Duration(d.ResolveAfter),
+		Into:         name(d.Into),
+		Breaches:     d.Breaches,
+		StartedAt:    when(d.StartedAt),
+		EndedAt:      when(d.EndedAt),
+	}
+	if o := d.Opening; o != nil {
+		data.Opening = &Opening{
+			SLO:          o.SLO,
+			UseCase:      o.UseCase,
+			SLI:          o.SLI,
+			Service:      o.Service,
+			Team:         o.Team,
+			Labels:       object(o.Labels),
+			Stakeholders: list[string](o.Stakeholders),
+			Priority:     o.Priority.Name,
+			SLOPriority:  o.SLOPriority,
+			ResolveAfter: Duration(o.ResolveAfter),
+			Drill:        o.Drill,
+			Declared:     o.Declared,
+			Unmapped:     o.Unmapped,
+			Previous:     name(o.Previous),
+		}
+	}
+	return Event{
+		Incident: incident.ID(e.Incident),
+		Sequence: e.Sequence,
+		Time:     when(e.Time),
+		Type:     e.Type,
+		Actor:    e.Actor,
+		Reason:   e.Reason,
+		Config:   e.Config,
+		Data:     data,
+	}
+}
+
+// FromEvents returns the forms of events, never nil.
+func FromEvents(events []incident.Event) []Event {
+	out := make([]Event, 0, len(events))
+	for i := range events {
+		out = append(out, FromEvent(&events[i]))
+	}
+	return out
+}

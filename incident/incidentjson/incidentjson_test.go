@@ -1,0 +1,196 @@
+package incidentjson_test
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/incident/incidentjson"
+)
+
+// keys returns the names of v's JSON fields, in order.
+func keys(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec := json.NewDecoder(strings.NewReader(string(b)))
+	var names []string
+	depth, name := 0, true
+	for {
+		tok, err := dec.Token()
+		if err != nil {
+			return strings.Join(names, " ")
+		}
+		switch tok {
+		case json.Delim('{'), json.Delim('['):
+			depth++
+			name = depth == 1
+		case json.Delim('}'), json.Delim(']'):
+			depth--
+			name = depth == 1
+		default:
+			if depth == 1 && name {
+				names = append(names, tok.(string))
+			}
+			name = depth == 1 && !name
+		}
+	}
+}
+
+// TestEmptyFormsHaveAllFields: what is not set is null, "", [] or {}, never absent,
+// and a list or object is never null.
+func TestEmptyFormsHaveAllFields(t *testing.T) {
+	tests := []struct {
+		name string
+		form any
+		keys string
+		null []string // the fields that are null
+	}{
+		{
+			"incident", incidentjson.FromIncident(&incident.Incident{}, incidentjson.Extras{}),
+			"id number slo use_case sli service team labels priority slo_priority audiences state phase escalated_to started_at ended_at " +
+				"opened_at acknowledged_at acknowledged_by resolved_at closed_at breaches drill declared merged_into merged_from previous " +
+				"last_update_at next_update_at sequence actions links",
+			[]string{"acknowledged_at", "closed_at", "ended_at", "last_update_at", "merged_into", "next_update_at", "opened_at", "previous", "resolved_at", "started_at"},
+		},
+		{"event", incidentjson.FromEvent(&incident.Event{}), "incident sequence time type actor reason config data", []string{"time"}},
+		{
+			"breach", incidentjson.FromBreach(&incident.Breach{}),
+			"fingerprint starts_at ends_at state priority labels annotations generator_url heard_at",
+			[]string{"ends_at", "heard_at", "starts_at"},
+		},
+		{
+			"unmapped alert", incidentjson.FromUnmapped(&incident.UnmappedAlert{}),
+			"fingerprint starts_at labels annotations first_seen_at heard_at incident",
+			[]string{"first_seen_at", "heard_at", "incident", "starts_at"},
+		},
+		{
+			"delivery", incidentjson.FromDelivery(&incident.Delivery{}),
+			"id incident kind sequence priority audience group channel recipient drill due_at promised_at held sent_at attempts state error incidents",
+			[]string{"due_at", "incident", "promised_at", "sent_at"},
+		},
+		{"action", incidentjson.Action{}, "name state due_at link reason", []string{"due_at"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := keys(t, tt.form); got != tt.keys {
+				t.Errorf("got fields\n%s\nwant\n%s", got, tt.keys)
+			}
+			b, err := json.Marshal(tt.form)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var fields map[string]any
+			if err := json.Unmarshal(b, &fields); err != nil {
+				t.Fatal(err)
+			}
+			var null []string
+			for name, v := range fields {
+				if v == nil {
+					null = append(null, name)
+				}
+			}
+			slices.Sort(null)
+			if !slices.Equal(null, tt.null) {
+				t.Errorf("null are %v, want %v", null, tt.null)
+			}
+		})
+	}
+}
+
+func TestTimesAreInUTC(t *testing.T) {
+	berlin := time.FixedZone("CET", 3600)
+	in := incident.Incident{Number: 42, OpenedAt: time.Date(2026, 11, 23, 14, 0, 0, 5000, berlin)}
+	form := incidentjson.FromIncident(&in, incidentjson.Extras{NextUpdateAt: time.Date(2026, 11, 23, 16, 1, 0, 0, berlin)})
+	b, err := json.Marshal(form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"id":"INC-42"`, `"opened_at":"2026-11-23T13:00:00.000005Z"`, `"next_update_at":"2026-11-23T15:01:00Z"`} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("no %s in %s", want, b)
+		}
+	}
+}
+
+func TestLinksAreOfTheWebOnly(t *testing.T) {
+	in := incident.Incident{Number: 42, Runbook: "javascript:alert(1)", MergedInto: 41, Previous: 7}
+	form := incidentjson.FromIncident(&in, incidentjson.Extras{
+		BaseURL: "https://sitrep.example.org/x/",
+		Links: []incidentjson.Link{
+			{Name: "graph", URL: "http://prometheus.example:9090/graph"}, {Name: "file", URL: "file:///etc/passwd"},
+			{Name: "relative", URL: "/graph"}, {Name: "empty"},
+		},
+	})
+	var got []string
+	for _, l := range form.Links {
+		got = append(got, l.Name+" "+l.URL)
+	}
+	want := []string{
+		"incident https://sitrep.example.org/x/incidents/INC-42",
+		"merged into INC-41 https://sitrep.example.org/x/incidents/INC-41",
+		"previous incident INC-7 https://sitrep.example.org/x/incidents/INC-7",
+		"graph http://prometheus.example:9090/graph",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestEventDataHoldsWhatItsTypeBrings(t *testing.T) {
+	at := time.Date(2026, 11, 23, 13, 0, 0, 0, time.UTC)
+	tests := []struct {
+		name string
+		data incident.Data
+		want string
+	}{
+		{"nothing", incident.Data{}, `{}`},
+		{
+			"a breach ended", incident.Data{Fingerprint: "f", StartsAt: at, EndsAt: at.Add(time.Minute)},
+			`{"fingerprint":"f","starts_at":"2026-11-23T13:00:00Z","ends_at":"2026-11-23T13:01:00Z"}`,
+		},
+		{"reopened", incident.Data{ResolveAfter: 90 * time.Minute}, `{"resolve_after":"1h30m"}`},
+		{"merged", incident.Data{Into: 41}, `{"into":"INC-41"}`},
+		{
+			"opened", incident.Data{Opening: &incident.Opening{UseCase: "u", Priority: incident.Priority{Name: "P1", UpdateEvery: time.Hour}, ResolveAfter: 10 * time.Minute, Previous: 3}},
+			`{"opening":{"slo":"","use_case":"u","sli":"","service":"","team":"","labels":{},"stakeholders":[],"priority":"P1","slo_priority":"",` +
+				`"resolve_after":"10m","drill":false,"declared":false,"unmapped":false,"previous":"INC-3"}}`,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b, err := json.Marshal(incidentjson.FromEvent(&incident.Event{Data: tt.data}).Data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(b) != tt.want {
+				t.Errorf("got  %s\nwant %s", b, tt.want)
+			}
+		})
+	}
+}
+
+func TestDeliveryNamesAllThatItTells(t *testing.T) {
+	d := incidentjson.FromDelivery(&incident.Delivery{
+		Incident: 42, Address: "https://hooks.example.org", Recipient: "webhook:0123",
+		Covers: []incident.Cover{{Incident: 42}, {Incident: 7}},
+	})
+	if *d.Incident != "INC-42" || d.Recipient != "https://hooks.example.org" || !slices.Equal(d.Incidents, []string{"INC-42", "INC-7"}) {
+		t.Errorf("got %+v", d)
+	}
+}
+
+func TestDuration(t *testing.T) {
+	for want, d := range map[string]time.Duration{
+		"": 0, "90ms": 90 * time.Millisecond, "1m30s": 90 * time.Second, "5d": 5 * 24 * time.Hour, "1d2h": 26 * time.Hour,
+	} {
+		if got := incidentjson.Duration(d); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package incident
+
+import "time"
+
+// A Message is all that a recipient is told, before it is put into the form of a
+// channel. The same facts go into every channel.
+type Message struct {
+	// ID is that of the delivery.
+	ID        string
+	Kind      Kind
+	At        time.Time // when it was made
+	Recipient Recipient
+	// Audiences are those by which the recipient reads, in order; the first is named
+	// where there is room for one.
+	Audiences []Audience
+	Group     string         // the first in file order; of on_call's, the team
+	Location  *time.Location // the reader's; never nil
+	// Items is what it is about: one of most messages, several of a digest (the highest
+	// priority first), none of a watchdog's.
+	Items    []Item
+	Watchdog *WatchdogNews // of KindWatchdog
+	// BaseURL is where links lead, without a slash at the end.
+	BaseURL string
+}
+
+// First returns what the message is about, of a digest the highest.
+func (m *Message) First() *Item { return &m.Items[0] }
+
+// An Item is the situation of one incident now, and what changed since the
+// reader's last message.
+type Item struct {
+	Kind     Kind // of a digest's, what it would have been alone
+	Incident Incident
+	// First is set if the reader hears of the incident for the first time, or first
+	// since leaving.
+	First bool
+	// Changes are the events since the reader's last message that this reader may
+	// see, oldest first.
+	Changes []Event
+	// Breaches is how many began, ended and became unknown since then; of a first
+	// message, in all.
+	Breaches Tally
+	// Reasons are why the message is sent, with their particulars.
+	Reasons []Owed
+	// Audiences are all that the incident's priority informs, with their cadence.
+	Audiences []Audience
+	// LastHeardAt is when a breach was last heard to fire; zero if never.
+	LastHeardAt time.Time
+	// Word is the latest that the team wrote for this reader's audience, nil if never;
+	// NewWord is set if the reader has not had it yet.
+	Word    *Word
+	NewWord bool
+	// NextBy is the latest time of the next message to this reader, if nothing
+	// happens before; zero if none is owed.
+	NextBy time.Time
+	// Paused is set if no scheduled update follows because nobody has known for a day
+	// whether the breaches still fire.
+	Paused bool
+	// WatchdogAwaySince is set while the watchdog is away.
+	WatchdogAwaySince time.Time
+	// LateSince is set if this message should have come at that time and could not be
+	// handed over until now.
+	LateSince time.Time
+	// Plan is, for on_call during inform_after, who will be told and when unless the
+	// priority is lowered.
+	Plan []PlannedReader
+}
+
+// A Tally counts what happened to breaches.
+type Tally struct {
+	Started, Ended, Unknown int
+}
+
+// A PlannedReader is somebody who will be told.
+type PlannedReader struct {
+	Recipient Recipient
+	Audience  Audience
+	Group     string
+	Kind      Kind
+	At        time.Time
+}
+
+// WatchdogNews says that the watchdog went away or is back.
+type WatchdogNews struct {
+	Away    bool
+	HeardAt time.Time // when it was last heard; zero if never
+	Within  time.Duration
+}

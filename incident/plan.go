@@ -1,0 +1,234 @@
+package incident
+
+import (
+	"slices"
+	"time"
+)
+
+// A Planned is a message that a reader is to get now.
+type Planned struct {
+	Reader Reader
+	Cover  Cover
+	// LateSince is set if the reader should have had it before and could not.
+	LateSince time.Time
+}
+
+// Plan says what the reader is to be told now; false if nothing, because nothing is
+// due, a quiet time holds it back, or the reader is in no group any more. Then
+// Change without events sets the due time right.
+func (s *Situation) Plan(recipient string, p *Policy, now time.Time) (Planned, bool) {
+	sub := s.Subscription(recipient)
+	if sub == nil {
+		return Planned{}, false
+	}
+	r, ok := p.reader(sub)
+	due := s.due(sub, p)
+	if !ok || due.IsZero() || due.After(now) || r.quietUntil(now, s.exempt(sub)...).After(now) {
+		return Planned{}, false
+	}
+	in := &s.Incident
+	scheduled := in.State == Open && sub.Active && !sub.CadenceAt.IsZero() && !sub.CadenceAt.After(now)
+	c := Cover{
+		Incident: in.Number, Sequence: in.Sequence, Priority: in.Priority.Name, State: in.State,
+		Kind: sub.kind(scheduled), Owed: slices.Clone(sub.Owed), DueAt: due, Promised: due.Add(Promise),
+	}
+	if scheduled {
+		c.Owed = append(c.Owed, Owed{Kind: KindUpdate, Reason: DueCadence, At: sub.CadenceAt})
+		if sub.CadenceAt.Equal(due) && !sub.NextBy.IsZero() {
+			c.Promised = sub.NextBy
+		}
+	}
+	raw := due
+	for _, o := range c.Owed {
+		raw = earliest(raw, latest(o.At, sub.WaitUntil))
+	}
+	c.Held = raw.Before(due)
+	c.NextDueAt, c.NextBy = s.next(sub, &r, c.Kind, due, now, p)
+	planned := Planned{Reader: r, Cover: c}
+	if now.After(c.Promised) {
+		planned.LateSince = c.Promised
+	}
+	return planned, true
+}
+
+// kind returns the first of the kinds that are owed.
+func (s *Subscription) kind(scheduled bool) Kind {
+	for _, k := range kindOrder {
+		if s.owes(k) || scheduled && k == KindUpdate {
+			if !s.Told && k != KindLeft && k != KindResolved && k != KindReminder && k != KindWatchdog {
+				return KindOpened
+			}
+			return k
+		}
+	}
+	return KindUpdate
+}
+
+// next returns when the reader is owed the message after one that was due at due
+// and goes out at sent, and the promise for it.
+func (s *Situation) next(sub *Subscription, r *Reader, kind Kind, due, sent time.Time, p *Policy) (at, by time.Time) {
+	in := &s.Incident
+	every := in.priority(p).UpdateEvery
+	switch {
+	case in.State != Open || !sub.Active || kind == KindLeft || every <= 0 || !informed(sub.Audiences):
+		return at, by
+	case !s.Agenda.PausedFor.IsZero() && s.Agenda.PausedFor.Equal(in.UnknownSince):
+		return at, by
+	case kind == KindReminder:
+		return sub.CadenceAt, sub.NextBy
+	}
+	at = r.quietUntil(NextDue(due, sent, every), in.Priority.Name)
+	return at, PromisedBy(at)
+}
+
+// Item returns what the reader is told, given the events after the sequence that it
+// was told last.
+func (s *Situation) Item(pl *Planned, events []Event, p *Policy, pulse Pulse) Item {
+	in := &s.Incident
+	sub := s.Subscription(pl.Reader.Recipient.ID)
+	item := Item{
+		Kind: pl.Cover.Kind, Incident: *in, First: !sub.Told, Reasons: pl.Cover.Owed,
+		Audiences: in.priority(p).Inform, LastHeardAt: s.Agenda.LastHeardAt, NextBy: pl.Cover.NextBy,
+		LateSince: pl.LateSince, WatchdogAwaySince: pulse.AwaySince,
+		Paused: !s.Agenda.PausedFor.IsZero() && s.Agenda.PausedFor.Equal(in.UnknownSince),
+	}
+	item.Incident.Priority = in.priority(p)
+	for _, e := range events {
+		switch e.Type {
+		case BreachStarted:
+			item.Breaches.Started++
+		case BreachEnded:
+			item.Breaches.Ended++
+		case BreachUnknown:
+			item.Breaches.Unknown++
+		case UpdateWritten:
+			if !slices.Contains(sub.Audiences, OnCall) && !slices.ContainsFunc(e.Data.Audiences, func(a Audience) bool { return slices.Contains(sub.Audiences, a) }) {
+				continue
+			}
+			item.NewWord = true
+			item.Changes = append(item.Changes, e)
+		default:
+			item.Changes = append(item.Changes, e)
+		}
+	}
+	for _, a := range sub.Audiences {
+		item.word(in.Words, a)
+		if a == OnCall {
+			item.word(in.Words, Management)
+			item.word(in.Words, Stakeholders)
+		}
+	}
+	if slices.Contains(sub.Audiences, OnCall) && in.State == Open {
+		item.Plan = s.waiting(p)
+	}
+	return item
+}
+
+// word takes the latest of the words.
+func (i *Item) word(words map[Audience]Word, a Audience) {
+	if w, ok := words[a]; ok && (i.Word == nil || w.At.After(i.Word.At)) {
+		i.Word = &w
+	}
+}
+
+// waiting returns the readers for whom inform_after is not over.
+func (s *Situation) waiting(p *Policy) []PlannedReader {
+	var out []PlannedReader
+	for i := range s.Subscriptions {
+		sub := &s.Subscriptions[i]
+		if sub.Told || sub.WaitUntil.IsZero() {
+			continue
+		}
+		if r, ok := p.reader(sub); ok {
+			at := r.quietUntil(latest(sub.WaitUntil, s.Incident.TroubleSince), s.exempt(sub)...)
+			out = append(out, PlannedReader{Recipient: r.Recipient, Audience: sub.Audiences[0], Group: sub.Groups[0], Kind: KindOpened, At: at})
+		}
+	}
+	return out
+}
+
+// Forecast returns who will be told what and when, if nothing happens before:
+// what is owed to each reader, else the next scheduled update.
+func (s *Situation) Forecast(p *Policy) []PlannedReader {
+	var out []PlannedReader
+	for i := range s.Subscriptions {
+		sub := &s.Subscriptions[i]
+		at := s.due(sub, p)
+		r, ok := p.reader(sub)
+		if at.IsZero() || !ok {
+			continue
+		}
+		out = append(out, PlannedReader{Recipient: r.Recipient, Audience: sub.Audiences[0], Group: sub.Groups[0], Kind: sub.kind(len(sub.Owed) == 0), At: at})
+	}
+	slices.SortStableFunc(out, func(a, b PlannedReader) int { return a.At.Compare(b.At) })
+	return out
+}
+
+// NextUpdateAt returns the earliest time promised to a reader, zero if none is. What
+// is owed now and not yet handed over counts with the promise that it will make.
+func (s *Situation) NextUpdateAt(p *Policy) time.Time {
+	var next time.Time
+	every := s.Incident.priority(p).UpdateEvery
+	for i := range s.Subscriptions {
+		sub := &s.Subscriptions[i]
+		if s.Incident.State != Open || !sub.Active || !informed(sub.Audiences) {
+			continue
+		}
+		switch r, ok := p.reader(sub); {
+		case !ok:
+		case !sub.NextBy.IsZero() && !sub.CadenceAt.IsZero() && len(sub.Owed) == 0:
+			next = earliest(next, sub.NextBy)
+		case len(sub.Owed) > 0 && every > 0:
+			if due := s.due(sub, p); !due.IsZero() {
+				at, by := s.next(sub, &r, sub.kind(false), due, due, p)
+				if !at.IsZero() {
+					next = earliest(next, by)
+				}
+			}
+		}
+	}
+	return next
+}
+
+// LastUpdateAt returns when a reader was last told something, zero if none was.
+func (s *Situation) LastUpdateAt() time.Time {
+	var last time.Time
+	for i := range s.Subscriptions {
+		last = latest(last, s.Subscriptions[i].ToldAt)
+	}
+	return last
+}
+
+// A Preview is what a command would bring about.
+type Preview struct {
+	Joins        []PlannedReader
+	Leaves       []PlannedReader
+	Messages     []PlannedReader
+	NextUpdateAt time.Time
+}
+
+// Compare returns what a change brings about, given the situations before and
+// after it.
+func Compare(before, after *Situation, p *Policy) Preview {
+	pv := Preview{NextUpdateAt: after.NextUpdateAt(p)}
+	for i := range after.Subscriptions {
+		sub := &after.Subscriptions[i]
+		was := before.Subscription(sub.Recipient)
+		r, ok := p.reader(sub)
+		if !ok {
+			continue
+		}
+		planned := PlannedReader{Recipient: r.Recipient, Audience: sub.Audiences[0], Group: sub.Groups[0], Kind: sub.kind(false), At: after.due(sub, p)}
+		wasActive := was != nil && was.Active
+		switch {
+		case sub.Active && !wasActive:
+			pv.Joins = append(pv.Joins, planned)
+		case !sub.Active && wasActive:
+			pv.Leaves = append(pv.Leaves, planned)
+		}
+		if len(sub.Owed) > 0 && !planned.At.IsZero() && (was == nil || !slices.Equal(was.Owed, sub.Owed)) {
+			pv.Messages = append(pv.Messages, planned)
+		}
+	}
+	return pv
+}

@@ -1,0 +1,183 @@
+package incident
+
+import (
+	"slices"
+	"time"
+
+	"github.com/prometheus/alertmanager/timeinterval"
+)
+
+// An Audience is who is informed.
+type Audience string
+
+// The audiences, in the order in which a message names them.
+const (
+	Management   Audience = "management"
+	Stakeholders Audience = "stakeholders"
+	OnCall       Audience = "on_call" // the team; hears of every incident of its SLOs
+)
+
+// A Priority is one of at most five organisation-wide classes of incidents. It
+// says which actions are due, which audiences are informed, and how often.
+type Priority struct {
+	Name     string       `json:"name"`
+	Rank     int          `json:"rank"` // 0 is the highest
+	Summary  string       `json:"summary,omitempty"`
+	Criteria []string     `json:"criteria,omitempty"`
+	Actions  []ActionRule `json:"actions,omitempty"`
+	Inform   []Audience   `json:"inform,omitempty"` // never OnCall, which is always informed
+	// UpdateEvery is the cadence. Zero if no audience is informed.
+	UpdateEvery time.Duration `json:"update_every,omitempty"`
+	// InformAfter is how long an incident lasts before its audiences hear of it.
+	InformAfter time.Duration `json:"inform_after,omitempty"`
+}
+
+// Outranks reports whether p is a higher priority than q.
+func (p Priority) Outranks(q Priority) bool { return p.Rank < q.Rank }
+
+// An ActionRule is a duty that a priority brings.
+type ActionRule struct {
+	Name string `json:"name"`
+	// Within is how long after resolving the action may take. Zero: no limit.
+	Within time.Duration `json:"within,omitempty"`
+}
+
+// An SLO is a team's objective, mapped to exactly one priority.
+type SLO struct {
+	ID           string
+	UseCase      string
+	SLI          string
+	Service      string
+	Team         string
+	Priority     string
+	Runbook      string   // a URL, or empty
+	Stakeholders []string // names of groups
+	// Key tells apart what gets incidents of its own: the id, and the values of the
+	// labels in incident_per. For unmapped alerts it is made of the alert's name.
+	Key string
+	// Labels are the labels of incident_per with their values.
+	Labels map[string]string
+	// Unmapped is set for what stands in for the SLO of alerts that no SLO claims;
+	// ID is empty then.
+	Unmapped bool
+}
+
+// A Channel is the way by which messages reach a recipient.
+type Channel string
+
+// The channels.
+const (
+	Email   Channel = "email"
+	Webhook Channel = "webhook"
+)
+
+// A Recipient is one email address or one webhook.
+type Recipient struct {
+	// ID is the same for the same address in any group: "email:" and the address in
+	// lower case, or "webhook:" and a hash of the URL. It holds no secret.
+	ID      string
+	Channel Channel
+	// Name is the display name of an address, or empty.
+	Name string
+	// Address is the email address; of a webhook, its scheme and host, as its URL may
+	// be a secret.
+	Address string
+}
+
+// A Group is a named list of recipients.
+type Group struct {
+	Name       string
+	Recipients []Recipient
+	Location   *time.Location // never nil
+	Quiet      []Quiet
+}
+
+// Quiet holds back what is sent to a group at certain times.
+type Quiet struct {
+	Times  []timeinterval.TimeInterval // in the group's time unless they name their own
+	Unless []string                    // priorities that are not held back
+}
+
+// A Team owns SLOs and is on call for them.
+type Team struct {
+	Name   string
+	OnCall []Recipient
+}
+
+// A Watchdog is an alert that always fires. While it does not, nothing that ends
+// is believed.
+type Watchdog struct {
+	Within time.Duration // heard at least this often; zero: no watchdog configured
+	Groups []string
+}
+
+// A Policy is the configuration in force, as far as the rules need it. It is
+// never changed once made.
+type Policy struct {
+	// Hash names the version of the configuration: SHA-256 of its canonical form
+	// without secrets, in hexadecimal.
+	Hash       string
+	Location   *time.Location // for readers without one of their own; never nil
+	Priorities []Priority     // highest first
+	Management []string       // the groups behind the audience management
+	Groups     []Group        // in file order
+	Teams      []Team         // in file order
+	SLOs       []SLO          // in file order, without Labels
+
+	ResolveAfter time.Duration
+	ReopenWithin time.Duration
+	UnknownAfter time.Duration
+	RemindBefore time.Duration
+	// DigestAbove is how many messages one recipient gets in a minute before the rest
+	// is put into a digest.
+	DigestAbove int
+
+	Watchdog Watchdog
+	// Asks is set if there are Alertmanagers to ask whether a breach still fires.
+	Asks bool
+	// ExternalURL is where links in messages lead, without a slash at the end.
+	ExternalURL string
+}
+
+// Priority returns the priority of that name.
+func (p *Policy) Priority(name string) (Priority, bool) {
+	i := slices.IndexFunc(p.Priorities, func(q Priority) bool { return q.Name == name })
+	if i < 0 {
+		return Priority{}, false
+	}
+	return p.Priorities[i], true
+}
+
+// Group returns the group of that name.
+func (p *Policy) Group(name string) (Group, bool) {
+	i := slices.IndexFunc(p.Groups, func(g Group) bool { return g.Name == name })
+	if i < 0 {
+		return Group{}, false
+	}
+	return p.Groups[i], true
+}
+
+// Team returns the team of that name.
+func (p *Policy) Team(name string) (Team, bool) {
+	i := slices.IndexFunc(p.Teams, func(t Team) bool { return t.Name == name })
+	if i < 0 {
+		return Team{}, false
+	}
+	return p.Teams[i], true
+}
+
+// Recipient returns the recipient of that ID, if any group or team has it.
+func (p *Policy) Recipient(id string) (Recipient, bool) {
+	find := func(rs []Recipient) int { return slices.IndexFunc(rs, func(r Recipient) bool { return r.ID == id }) }
+	for _, g := range p.Groups {
+		if i := find(g.Recipients); i >= 0 {
+			return g.Recipients[i], true
+		}
+	}
+	for _, t := range p.Teams {
+		if i := find(t.OnCall); i >= 0 {
+			return t.OnCall[i], true
+		}
+	}
+	return Recipient{}, false
+}

@@ -1,0 +1,108 @@
+package incident
+
+import (
+	"slices"
+	"time"
+)
+
+// Delivered notes that a message was handed over at that time. It returns the
+// events that follow from it, for Change: scheduled updates that were missed, with
+// the cause.
+func (s *Situation) Delivered(recipient string, c Cover, at time.Time, cause string, p *Policy) []Event {
+	sub := s.Subscription(recipient)
+	if sub == nil {
+		return nil
+	}
+	missed := s.missed(sub, at, cause, p)
+	sub.settle(c)
+	if c.Kind == KindReminder {
+		// A reminder leaves the scheduled updates as they are, and tells of no opening.
+		return nil
+	}
+	sub.ToldAt = at
+	sub.WaitUntil = time.Time{}
+	sub.CadenceAt, sub.NextBy = c.NextDueAt, c.NextBy
+	if c.Kind == KindLeft {
+		sub.Told, sub.ToldSequence, sub.ToldPriority = false, 0, ""
+		if sub.Active {
+			sub.Owed = []Owed{{Kind: KindOpened, Reason: DueJoined, At: at}}
+		}
+		return missed
+	}
+	sub.Told, sub.ToldSequence, sub.ToldPriority = true, c.Sequence, c.Priority
+	if !sub.Active && !sub.owes(KindLeft) && s.Incident.State != Resolved {
+		// The reader left while it was told.
+		reason := DueLeft
+		if s.Incident.MergedInto != 0 {
+			reason = DueMerged
+		}
+		if _, ok := p.reads(sub); ok && (s.Incident.State == Open || s.Incident.MergedInto != 0) {
+			sub.Owed = []Owed{{Kind: KindLeft, Reason: reason, At: at}}
+		}
+		sub.CadenceAt = time.Time{}
+	}
+	return missed
+}
+
+// Undelivered notes that a message failed for good. It is not tried again; an
+// opening comes with the next scheduled update. It returns a reminder to the team
+// if it was an opening.
+func (s *Situation) Undelivered(recipient string, c Cover, at time.Time, address string) (nudges []Owed) {
+	sub := s.Subscription(recipient)
+	if sub == nil {
+		return nil
+	}
+	sub.settle(c)
+	if c.Kind == KindReminder {
+		return nil
+	}
+	sub.CadenceAt, sub.NextBy = c.NextDueAt, time.Time{}
+	if c.Kind == KindOpened && sub.Active && !sub.Told {
+		// Without a cadence, the team's own address gets it again after a quarter of a day.
+		again := c.NextDueAt
+		if again.IsZero() {
+			again = at.Add(6 * time.Hour)
+		}
+		sub.WaitUntil = time.Time{}
+		sub.Owed = append(sub.Owed, Owed{Kind: KindOpened, Reason: DueJoined, At: again})
+		return []Owed{{Kind: KindReminder, Reason: DueUndeliverable, At: at, Detail: address}}
+	}
+	return nil
+}
+
+// settle removes what the message told. What came while it was sent stays owed.
+func (s *Subscription) settle(c Cover) {
+	s.Owed = slices.DeleteFunc(s.Owed, func(o Owed) bool {
+		return slices.ContainsFunc(c.Owed, func(d Owed) bool {
+			return o.Kind == d.Kind && o.Reason == d.Reason && o.Detail == d.Detail && o.At.Equal(d.At)
+		})
+	})
+}
+
+// missed returns an event if a scheduled update was not handed over before the next
+// was due. One event speaks for all readers of an audience.
+func (s *Situation) missed(sub *Subscription, at time.Time, cause string, p *Policy) []Event {
+	every := s.Incident.priority(p).UpdateEvery
+	if sub.CadenceAt.IsZero() || every <= 0 || !informed(sub.Audiences) || s.Incident.State == Closed {
+		return nil
+	}
+	r, ok := p.reader(sub)
+	if !ok {
+		return nil
+	}
+	due := r.quietUntil(sub.CadenceAt, s.exempt(sub)...)
+	n := int(at.Sub(due) / every)
+	audience := sub.Audiences[0]
+	if n < 1 || due.Sub(s.Agenda.MissedFor[audience]) < every {
+		return nil
+	}
+	mf := map[Audience]time.Time{audience: due}
+	for a, t := range s.Agenda.MissedFor {
+		if a != audience {
+			mf[a] = t
+		}
+	}
+	s.Agenda.MissedFor = mf
+	stamp := Stamp{At: at, Actor: Scheduler, Config: p.Hash}
+	return s.Incident.next(stamp, Event{Type: UpdateMissed, Data: Data{DueAt: due, Missed: n, Audience: audience, Cause: cause}})
+}

@@ -1,0 +1,396 @@
+package incident
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// A Situation is all of an incident that changes together: the state, the readers,
+// and what the scheduler keeps.
+type Situation struct {
+	Incident      Incident
+	Subscriptions []Subscription // ordered by recipient
+	Agenda        Agenda
+
+	recorded []Event // since the last Finish
+	heard    []Event // those of them that are news as nobody knew before
+	// undecided is set if it was time to decide something, and it could not be.
+	undecided bool
+}
+
+// Recorded returns the events that were recorded since the last Finish.
+func (s *Situation) Recorded() []Event { return s.recorded }
+
+// Clone returns a copy that changes by itself.
+func (s *Situation) Clone() *Situation {
+	c := *s
+	c.Subscriptions = slices.Clone(s.Subscriptions)
+	for i := range c.Subscriptions {
+		c.Subscriptions[i].Owed = slices.Clone(c.Subscriptions[i].Owed)
+	}
+	return &c
+}
+
+// Change makes the events part of the situation: the state, what readers are owed
+// because of them, and when the scheduler has to look again. Without events it
+// brings the readers in line with the policy. The nudges are for [Situation.Finish].
+func (s *Situation) Change(events []Event, nudges []Owed, p *Policy, now time.Time) error {
+	if err := s.Record(events...); err != nil {
+		return err
+	}
+	s.Finish(nudges, p, now)
+	return nil
+}
+
+// Record makes the events part of the state. Finish has to follow, after any
+// number of calls.
+func (s *Situation) Record(events ...Event) error {
+	for _, e := range events {
+		lost := !s.Incident.UnknownSince.IsZero()
+		if err := s.Incident.Apply(e); err != nil {
+			return err
+		}
+		s.note(e)
+		s.recorded = append(s.recorded, e)
+		if e.Type == BreachStarted && lost && (e.Data.From == "" || !s.Agenda.PausedFor.IsZero()) {
+			s.heard = append(s.heard, e)
+		}
+	}
+	return nil
+}
+
+// Finish settles who is owed what because of the recorded events. The nudges are
+// reminders to the team, or what all who know of the incident are to be told.
+func (s *Situation) Finish(nudges []Owed, p *Policy, now time.Time) {
+	events := s.recorded
+	s.membership(events, p, now)
+	for _, e := range events {
+		s.owe(e, p)
+	}
+	for _, e := range s.heard {
+		// While nobody knew, a breach is news.
+		s.nudge(Owed{Kind: KindUpdate, Reason: DueHeard, At: e.Time})
+		s.Agenda.PausedFor = time.Time{}
+	}
+	for _, n := range nudges {
+		s.nudge(n)
+	}
+	s.schedule(p)
+	if s.undecided && !s.Agenda.NextAt.After(now) && !s.Agenda.NextAt.IsZero() {
+		s.Agenda.NextAt = now.Add(lookAgain)
+	}
+	s.recorded, s.heard, s.undecided = nil, nil, false
+}
+
+// lookAgain is how soon the rules look again at what they could not decide.
+const lookAgain = 15 * time.Second
+
+// note keeps what the agenda says of an event.
+func (s *Situation) note(e Event) {
+	if e.Type == BreachStarted {
+		s.Agenda.LastHeardAt = latest(s.Agenda.LastHeardAt, e.Time)
+	}
+	if e.Type == Merged && !e.Data.HeardAt.IsZero() {
+		s.Agenda.LastHeardAt = latest(s.Agenda.LastHeardAt, e.Data.HeardAt)
+	}
+	s.Agenda.Incident = s.Incident.Number
+}
+
+// membership makes the active subscriptions those of the readers. Who joins is
+// owed an opening; who leaves by a change of the incident a farewell; who was taken
+// out of the configuration nothing.
+func (s *Situation) membership(events []Event, p *Policy, now time.Time) {
+	in := &s.Incident
+	switch in.State {
+	case Closed:
+		s.farewell(events, now)
+		return
+	case Resolved:
+		// Nobody joins or leaves what is over.
+		return
+	}
+	joined := DueJoined
+	for _, e := range events {
+		switch {
+		case e.Type == Opened:
+			joined = DueOpened
+		case e.Type == Merged:
+			joined = DueMerged
+		}
+	}
+	readers := Readers(in, p)
+	for _, r := range readers {
+		sub := s.subscription(r.Recipient.ID)
+		wasActive := sub.Active
+		sub.Audiences, sub.Groups = r.Audiences, r.Groups
+		if wasActive {
+			continue
+		}
+		sub.Active = true
+		if sub.Told {
+			// The farewell was not sent: the reader stays.
+			sub.Owed = []Owed{{Kind: KindPriority, Reason: DuePriority, At: now}}
+			continue
+		}
+		sub.Owed = []Owed{{Kind: KindOpened, Reason: joined, At: now}}
+		sub.ToldSequence, sub.ToldPriority = 0, ""
+		s.wait(sub, p)
+	}
+	for i := range s.Subscriptions {
+		sub := &s.Subscriptions[i]
+		if !sub.Active || slices.ContainsFunc(readers, func(r Reader) bool { return r.Recipient.ID == sub.Recipient }) {
+			continue
+		}
+		sub.Active, sub.CadenceAt = false, time.Time{}
+		if _, ok := p.reads(sub); !ok {
+			sub.Owed, sub.Told = nil, false
+			continue
+		}
+		s.leave(sub, DueLeft, now)
+	}
+}
+
+// farewell tells the readers of a merged incident where it goes on.
+func (s *Situation) farewell(events []Event, now time.Time) {
+	merged := slices.ContainsFunc(events, func(e Event) bool { return e.Type == Merged && e.Data.Into != 0 })
+	for i := range s.Subscriptions {
+		sub := &s.Subscriptions[i]
+		if merged && sub.Active {
+			sub.Active = false
+			s.leave(sub, DueMerged, now)
+		}
+		sub.CadenceAt = time.Time{}
+	}
+}
+
+// leave says farewell to a reader who was told, or should have been.
+func (s *Situation) leave(sub *Subscription, why Reason, now time.Time) {
+	if !sub.Told && !sub.overdue(now) {
+		sub.Owed, sub.WaitUntil = nil, time.Time{}
+		return
+	}
+	sub.Owed, sub.WaitUntil = []Owed{{Kind: KindLeft, Reason: why, At: now}}, time.Time{}
+}
+
+// overdue reports whether an opening is owed for longer than promised.
+func (s *Subscription) overdue(now time.Time) bool {
+	return s.owes(KindOpened) && !s.DueAt.IsZero() && now.Sub(s.DueAt) > Promise
+}
+
+// wait makes a reader wait for inform_after, counted from the start of this stretch
+// of trouble. The team never waits.
+func (s *Situation) wait(sub *Subscription, p *Policy) {
+	sub.WaitUntil = time.Time{}
+	if slices.Contains(sub.Audiences, OnCall) {
+		return
+	}
+	if after := s.Incident.priority(p).InformAfter; after > 0 {
+		sub.WaitUntil = latest(s.Incident.OpenedAt, s.Incident.ReopenedAt).Add(after)
+	}
+}
+
+// owe notes what an event means for each reader who stays.
+func (s *Situation) owe(e Event, p *Policy) {
+	for i := range s.Subscriptions {
+		sub := &s.Subscriptions[i]
+		if !sub.Active {
+			continue
+		}
+		switch e.Type {
+		case PriorityChanged:
+			if s.Incident.State == Resolved {
+				break
+			}
+			if sub.Told {
+				sub.add(Owed{Kind: KindPriority, Reason: DuePriority, At: e.Time})
+			} else if !sub.WaitUntil.IsZero() {
+				s.wait(sub, p)
+			}
+		case UpdateWritten:
+			if !slices.ContainsFunc(e.Data.Audiences, func(a Audience) bool { return slices.Contains(sub.Audiences, a) }) {
+				break
+			}
+			if sub.Told {
+				sub.add(Owed{Kind: KindUpdate, Reason: DueWritten, At: e.Time})
+			} else if !sub.WaitUntil.IsZero() {
+				sub.WaitUntil, sub.Owed = time.Time{}, []Owed{{Kind: KindOpened, Reason: DueWritten, At: e.Time}}
+			}
+		case ResolvedEvent:
+			waiting := !sub.WaitUntil.IsZero() && (sub.DueAt.IsZero() || sub.DueAt.After(e.Time))
+			sub.WaitUntil = time.Time{}
+			switch {
+			case sub.Told:
+				sub.Owed = append(sub.only(KindPriority, KindUpdate, KindReopened), Owed{Kind: KindResolved, Reason: DueResolved, At: e.Time})
+			case waiting || !sub.owes(KindOpened):
+				sub.Owed = nil
+			default:
+				sub.add(Owed{Kind: KindResolved, Reason: DueResolved, At: e.Time})
+			}
+		case Reopened:
+			if sub.Told {
+				sub.Owed = append(sub.only(KindPriority, KindUpdate), Owed{Kind: KindReopened, Reason: DueReopened, At: e.Time})
+			} else if !sub.owes(KindOpened) || sub.owes(KindResolved) {
+				sub.Owed = []Owed{{Kind: KindOpened, Reason: DueReopened, At: e.Time}}
+				if !e.Actor.Person() {
+					s.wait(sub, p)
+				}
+			}
+		case BreachUnknown:
+			if s.Incident.Breaches.Firing == 0 && slices.Contains(sub.Audiences, OnCall) && s.Agenda.RemindedUnknown != s.Incident.UnknownSince {
+				sub.add(Owed{Kind: KindReminder, Reason: DueAllUnknown, At: e.Time})
+			}
+		}
+	}
+	if e.Type == BreachUnknown && s.Incident.Breaches.Firing == 0 {
+		s.Agenda.RemindedUnknown = s.Incident.UnknownSince
+	}
+}
+
+// nudge reminds the team, or tells those who know of the incident.
+func (s *Situation) nudge(o Owed) {
+	for i := range s.Subscriptions {
+		sub := &s.Subscriptions[i]
+		if !sub.Active {
+			continue
+		}
+		if o.Kind == KindReminder && slices.Contains(sub.Audiences, OnCall) || o.Kind != KindReminder && sub.Told {
+			sub.add(o)
+		}
+	}
+}
+
+// schedule sets when each message is due, and when the rules have to look again.
+func (s *Situation) schedule(p *Policy) {
+	var next time.Time
+	for i := range s.Subscriptions {
+		sub := &s.Subscriptions[i]
+		sub.DueAt = s.due(sub, p)
+		if s.Incident.State == Open && sub.Active && informed(sub.Audiences) {
+			next = earliest(next, sub.CadenceAt)
+		}
+	}
+	s.Agenda.NextAt = s.nextLook(next, p)
+}
+
+// due returns when the reader's next message is due, after any quiet time.
+func (s *Situation) due(sub *Subscription, p *Policy) time.Time {
+	in := &s.Incident
+	var at time.Time
+	for _, o := range sub.Owed {
+		at = earliest(at, o.At)
+	}
+	if !at.IsZero() && !sub.WaitUntil.IsZero() {
+		if in.TroubleSince.IsZero() {
+			// It is over before anybody was to be told; a new breach would change that.
+			return time.Time{}
+		}
+		at = latest(sub.WaitUntil, in.TroubleSince)
+	}
+	if in.State == Open && sub.Active {
+		at = earliest(at, sub.CadenceAt)
+	}
+	if at.IsZero() {
+		return at
+	}
+	r, ok := p.reader(sub)
+	if !ok {
+		return time.Time{}
+	}
+	return r.quietUntil(at, s.exempt(sub)...)
+}
+
+// exempt are the priorities by which a quiet time is judged: the incident's now,
+// and the one that the reader knows of, so that no promise made for that is moved
+// in silence.
+func (s *Situation) exempt(sub *Subscription) []string {
+	if sub.ToldPriority == "" {
+		return []string{s.Incident.Priority.Name}
+	}
+	return []string{s.Incident.Priority.Name, sub.ToldPriority}
+}
+
+// nextLook returns when Tick has something to do. nextUpdate is the earliest
+// scheduled update.
+func (s *Situation) nextLook(nextUpdate time.Time, p *Policy) time.Time {
+	in, next := &s.Incident, time.Time{}
+	switch in.State {
+	case Open:
+		if !in.Declared && in.ended() {
+			next = earliest(next, in.EndedHeardAt.Add(in.ResolveAfter))
+		}
+		if !in.UnknownSince.IsZero() && s.Agenda.PausedFor != in.UnknownSince {
+			next = earliest(next, in.UnknownSince.Add(PauseAfter))
+		}
+		if s.reminds(p) && !nextUpdate.IsZero() && !s.Agenda.RemindedFor.Equal(nextUpdate) {
+			next = earliest(next, nextUpdate.Add(-p.RemindBefore))
+		}
+	case Resolved:
+		if in.Breaches.Firing > 0 && in.Priority.UpdateEvery > 0 {
+			next = earliest(next, latest(in.ResolvedAt, s.Agenda.RemindedFiringAt).Add(in.priority(p).UpdateEvery))
+		}
+		if len(in.Actions) == 0 && in.Breaches.Firing == 0 {
+			next = earliest(next, in.ResolvedAt.Add(p.ReopenWithin))
+		}
+		for _, a := range in.Actions {
+			if a.State == ActionDue && !a.DueAt.IsZero() && !slices.Contains(s.Agenda.RemindedActions, a.Name) {
+				next = earliest(next, a.DueAt)
+			}
+		}
+	}
+	return next
+}
+
+// reminds reports whether the team is reminded before scheduled updates.
+func (s *Situation) reminds(p *Policy) bool {
+	every := s.Incident.priority(p).UpdateEvery
+	return p.RemindBefore > 0 && p.RemindBefore < every
+}
+
+// ended reports whether it had breaches and all have ended.
+func (in *Incident) ended() bool {
+	return in.Breaches.Total > 0 && in.Breaches.Firing+in.Breaches.Unknown == 0 && !in.EndedHeardAt.IsZero()
+}
+
+// subscription returns the reader's, a new one if there is none yet.
+func (s *Situation) subscription(recipient string) *Subscription {
+	i, ok := slices.BinarySearchFunc(s.Subscriptions, recipient, func(sub Subscription, id string) int { return cmp.Compare(sub.Recipient, id) })
+	if !ok {
+		s.Subscriptions = slices.Insert(s.Subscriptions, i, Subscription{Incident: s.Incident.Number, Recipient: recipient})
+	}
+	return &s.Subscriptions[i]
+}
+
+// Subscription returns the reader's subscription, nil if there is none.
+func (s *Situation) Subscription(recipient string) *Subscription {
+	i, ok := slices.BinarySearchFunc(s.Subscriptions, recipient, func(sub Subscription, id string) int { return cmp.Compare(sub.Recipient, id) })
+	if !ok {
+		return nil
+	}
+	return &s.Subscriptions[i]
+}
+
+// add notes what is owed, once for each kind, reason and detail.
+func (s *Subscription) add(o Owed) {
+	for _, have := range s.Owed {
+		if have.Kind == o.Kind && have.Reason == o.Reason && have.Detail == o.Detail {
+			return
+		}
+	}
+	s.Owed = append(s.Owed, o)
+}
+
+func (s *Subscription) owes(k Kind) bool {
+	return slices.ContainsFunc(s.Owed, func(o Owed) bool { return o.Kind == k })
+}
+
+// only returns what is owed of those kinds.
+func (s *Subscription) only(kinds ...Kind) []Owed {
+	var out []Owed
+	for _, o := range s.Owed {
+		if slices.Contains(kinds, o.Kind) {
+			out = append(out, o)
+		}
+	}
+	return out
+}

@@ -1,0 +1,96 @@
+package incident
+
+import (
+	"slices"
+	"time"
+)
+
+// Tick returns what time alone brings: events, and reminders to the team, and it
+// notes them in the agenda. Give both to Change. The pulse is that of the watchdog.
+func (s *Situation) Tick(p *Policy, pulse Pulse, at time.Time) (events []Event, nudges []Owed) {
+	in := &s.Incident
+	stamp := Stamp{At: at, Actor: Scheduler, Config: p.Hash}
+	switch in.State {
+	case Open:
+		if !in.Declared && in.ended() && !at.Before(in.EndedHeardAt.Add(in.ResolveAfter)) && pulse.confirms(p, in.EndedHeardAt) {
+			return in.next(stamp, in.resolution(at, "")), nil
+		}
+		if !in.UnknownSince.IsZero() && s.Agenda.PausedFor != in.UnknownSince && !at.Before(in.UnknownSince.Add(PauseAfter)) {
+			s.Agenda.PausedFor = in.UnknownSince
+			nudges = append(nudges, Owed{Kind: KindUpdate, Reason: DuePaused, At: at})
+		}
+		if next := s.nextUpdate(); s.reminds(p) && !next.IsZero() && !s.Agenda.RemindedFor.Equal(next) && !at.Before(next.Add(-p.RemindBefore)) {
+			s.Agenda.RemindedFor = next
+			if at.Before(next) {
+				nudges = append(nudges, Owed{Kind: KindReminder, Reason: DueUnfed, At: at, Detail: next.Format(time.RFC3339)})
+			}
+		}
+	case Resolved:
+		if len(in.Actions) == 0 && in.Breaches.Firing == 0 && !at.Before(in.ResolvedAt.Add(p.ReopenWithin)) {
+			return in.next(stamp, Event{Type: ClosedEvent, Reason: "no action is due"}), nil
+		}
+		if every := in.priority(p).UpdateEvery; in.Breaches.Firing > 0 && every > 0 && !at.Before(latest(in.ResolvedAt, s.Agenda.RemindedFiringAt).Add(every)) {
+			s.Agenda.RemindedFiringAt = at
+			nudges = append(nudges, Owed{Kind: KindReminder, Reason: DueStillFiring, At: at})
+		}
+		for _, a := range in.Actions {
+			if a.State == ActionDue && !a.DueAt.IsZero() && !at.Before(a.DueAt) && !slices.Contains(s.Agenda.RemindedActions, a.Name) {
+				s.Agenda.RemindedActions = append(slices.Clone(s.Agenda.RemindedActions), a.Name)
+				nudges = append(nudges, Owed{Kind: KindReminder, Reason: DueActionOverdue, At: at, Detail: a.Name})
+			}
+		}
+	}
+	s.undecided = len(nudges) == 0
+	return nil, nudges
+}
+
+// nextUpdate returns the earliest scheduled update of a reader.
+func (s *Situation) nextUpdate() time.Time {
+	var next time.Time
+	for i := range s.Subscriptions {
+		if sub := &s.Subscriptions[i]; sub.Active && informed(sub.Audiences) {
+			next = earliest(next, sub.CadenceAt)
+		}
+	}
+	return next
+}
+
+// confirms reports whether what ended at that time may be believed: there is no
+// watchdog, or it was heard since.
+func (p Pulse) confirms(policy *Policy, ended time.Time) bool {
+	if policy.Watchdog.Within == 0 {
+		return true
+	}
+	return p.AwaySince.IsZero() && p.HeardAt.After(ended)
+}
+
+// Doubts reports whether ends are not to be believed now.
+func (p Pulse) Doubts(policy *Policy) bool {
+	return policy.Watchdog.Within != 0 && !p.AwaySince.IsZero()
+}
+
+// Check returns the pulse as it is at that time, and whether the watchdog went away
+// by it. One that was never heard counts from since, when sitrep began to listen.
+func (p Pulse) Check(policy *Policy, since, at time.Time) (Pulse, bool) {
+	if policy.Watchdog.Within == 0 || !p.AwaySince.IsZero() {
+		return p, false
+	}
+	heard := latest(p.HeardAt, since)
+	if at.Sub(heard) <= policy.Watchdog.Within {
+		return p, false
+	}
+	p.AwaySince = heard
+	p.Sequence++
+	return p, true
+}
+
+// Hear returns the pulse once the watchdog was heard, and whether it is back by it.
+func (p Pulse) Hear(at time.Time) (Pulse, bool) {
+	back := !p.AwaySince.IsZero()
+	if back {
+		p.AwaySince = time.Time{}
+		p.Sequence++
+	}
+	p.HeardAt = latest(p.HeardAt, at)
+	return p, back
+}

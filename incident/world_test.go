@@ -1,0 +1,220 @@
+package incident_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/prometheus/alertmanager/timeinterval"
+
+	"sitrep/incident"
+)
+
+// t0 is a Tuesday, at noon in Berlin.
+var t0 = time.Date(2026, 6, 16, 10, 0, 0, 0, time.UTC)
+
+func address(a string) incident.Recipient {
+	return incident.Recipient{ID: "email:" + a, Channel: incident.Email, Address: a}
+}
+
+// policy is the example organisation's.
+func policy() *incident.Policy {
+	both := []incident.Audience{incident.Management, incident.Stakeholders}
+	berlin, _ := time.LoadLocation("Europe/Berlin")
+	return &incident.Policy{
+		Hash: "c0ffee", Location: berlin,
+		Priorities: []incident.Priority{
+			{Name: "P1", Rank: 0, Inform: both, UpdateEvery: 2 * time.Hour, Actions: []incident.ActionRule{{Name: "hotfix"}, {Name: "postmortem", Within: 120 * time.Hour}}},
+			{Name: "P2", Rank: 1, Inform: both, UpdateEvery: 4 * time.Hour},
+			{Name: "P3", Rank: 2, Inform: []incident.Audience{incident.Stakeholders}, UpdateEvery: 8 * time.Hour},
+		},
+		Management: []string{"leadership"},
+		Groups: []incident.Group{
+			{Name: "leadership", Location: berlin, Recipients: []incident.Recipient{address("cto@example.org")}},
+			{Name: "support", Location: berlin, Recipients: []incident.Recipient{address("support@example.org")}},
+		},
+		Teams:        []incident.Team{{Name: "notifications", OnCall: []incident.Recipient{address("oncall@example.org")}}},
+		ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 5 * time.Hour,
+		RemindBefore: 15 * time.Minute, DigestAbove: 5,
+		SLOs: []incident.SLO{slo("P1")},
+	}
+}
+
+func slo(priority string) incident.SLO {
+	return incident.SLO{
+		ID: "send", Key: "send", UseCase: "Application cannot notify its users", SLI: "availability", Service: "notifications",
+		Team: "notifications", Priority: priority, Stakeholders: []string{"support"},
+	}
+}
+
+// A world is one incident with its breaches and readers, in virtual time.
+type world struct {
+	t        testing.TB
+	p        *incident.Policy
+	s        *incident.Situation
+	now      time.Time
+	log      []incident.Event
+	breaches map[string]*incident.Breach
+	sent     []sent
+	// down are those who cannot be reached.
+	down map[string]bool
+}
+
+type sent struct {
+	to    string
+	kind  incident.Kind
+	at    time.Time
+	due   time.Time
+	by    time.Time // the promise made
+	cover incident.Cover
+}
+
+func newWorld(t testing.TB, p *incident.Policy) *world {
+	return &world{t: t, p: p, now: t0, breaches: map[string]*incident.Breach{}, down: map[string]bool{}}
+}
+
+func (w *world) stamp(actor incident.Actor) incident.Stamp {
+	return incident.Stamp{At: w.now, Actor: actor, Config: w.p.Hash}
+}
+
+// change puts events into the log and the situation.
+func (w *world) change(nudges []incident.Owed, events ...incident.Event) {
+	w.t.Helper()
+	w.log = append(w.log, events...)
+	if err := w.s.Change(events, nudges, w.p, w.now); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// do carries out a command, and returns its error.
+func (w *world) do(events []incident.Event, err error) error {
+	w.t.Helper()
+	if err == nil {
+		w.change(nil, events...)
+	}
+	return err
+}
+
+func (w *world) must(events []incident.Event, err error) {
+	w.t.Helper()
+	if err := w.do(events, err); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// open opens the incident of the SLO by a breach.
+func (w *world) open(priority string) {
+	w.t.Helper()
+	s := slo(priority)
+	w.p.SLOs[0] = s
+	events, err := incident.OpenFor(w.stamp(incident.Alertmanager), &s, w.p, 1, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.s = &incident.Situation{Incident: incident.Incident{Number: 1}}
+	w.log = append(w.log, events...)
+	if err := w.s.Record(events...); err != nil {
+		w.t.Fatal(err)
+	}
+	w.fire("a")
+}
+
+// fire lets a breach begin or go on.
+func (w *world) fire(fingerprint string) {
+	w.t.Helper()
+	b := w.breaches[fingerprint]
+	if b == nil || b.State == incident.Ended {
+		b = &incident.Breach{Fingerprint: fingerprint, StartsAt: w.now}
+		w.breaches[fingerprint] = b
+	}
+	if b.State == incident.Firing {
+		return
+	}
+	q, _ := w.p.Priority(w.s.Incident.AsSLO(w.p).Priority)
+	w.change(nil, w.s.Incident.Begin(w.stamp(incident.Alertmanager), b, q, w.p)...)
+	b.State, b.Incident = incident.Firing, 1
+}
+
+func (w *world) end(fingerprint string) {
+	w.t.Helper()
+	b := w.breaches[fingerprint]
+	if b == nil || b.State == incident.Ended {
+		return
+	}
+	w.change(nil, w.s.Incident.End(w.stamp(incident.Alertmanager), b, w.now)...)
+	b.State = incident.Ended
+}
+
+func (w *world) lose(fingerprint string) {
+	w.t.Helper()
+	b := w.breaches[fingerprint]
+	if b == nil || b.State != incident.Firing {
+		return
+	}
+	w.change(nil, w.s.Incident.Lose(w.stamp(incident.Scheduler), b, "silence")...)
+	b.State = incident.Unknown
+}
+
+// tick lets the scheduler look, and sends what is due, until nothing is.
+func (w *world) tick() {
+	w.t.Helper()
+	for range 20 {
+		acted := false
+		if next := w.s.Agenda.NextAt; !next.IsZero() && !next.After(w.now) {
+			events, nudges := w.s.Tick(w.p, incident.Pulse{}, w.now)
+			w.change(nudges, events...)
+			acted = true
+		}
+		for _, sub := range slices.Clone(w.s.Subscriptions) {
+			if sub.DueAt.IsZero() || sub.DueAt.After(w.now) || w.down[sub.Recipient] {
+				continue
+			}
+			pl, ok := w.s.Plan(sub.Recipient, w.p, w.now)
+			if !ok {
+				w.change(nil)
+				continue
+			}
+			w.change(nil, w.s.Delivered(sub.Recipient, pl.Cover, w.now, "none found", w.p)...)
+			w.sent = append(w.sent, sent{sub.Recipient[len("email:"):], pl.Cover.Kind, w.now, pl.Cover.DueAt, pl.Cover.NextBy, pl.Cover})
+			acted = true
+		}
+		if !acted {
+			return
+		}
+	}
+	w.t.Fatalf("at %v the work never ends: %+v", w.now, w.s)
+}
+
+// pass lets time pass in steps.
+func (w *world) pass(d, step time.Duration) {
+	w.t.Helper()
+	for end := w.now.Add(d); w.now.Before(end); {
+		w.now = w.now.Add(step)
+		w.tick()
+	}
+}
+
+// take returns what was sent since the last time, as "recipient kind".
+func (w *world) take() []string {
+	var out []string
+	for _, s := range w.sent {
+		out = append(out, fmt.Sprintf("%s %s", s.to[:len(s.to)-len("@example.org")], s.kind))
+	}
+	w.sent = nil
+	slices.Sort(out)
+	return out
+}
+
+func (w *world) expect(want ...string) {
+	w.t.Helper()
+	w.tick()
+	slices.Sort(want)
+	if got := w.take(); !slices.Equal(got, want) {
+		w.t.Errorf("at %s sent %q, want %q", w.now.Sub(t0), got, want)
+	}
+}
+
+func quiet(start, end int, unless ...string) incident.Quiet {
+	return incident.Quiet{Unless: unless, Times: []timeinterval.TimeInterval{{Times: []timeinterval.TimeRange{{StartMinute: start * 60, EndMinute: end * 60}}}}}
+}

@@ -1,0 +1,373 @@
+package access_test
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"sitrep/internal/access"
+)
+
+const (
+	loopback = "127.0.0.1:4711"
+	proxy    = "10.0.0.1:4711"
+	stranger = "203.0.113.9:4711"
+)
+
+func hash(t testing.TB, password string) string {
+	t.Helper()
+	h, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(h)
+}
+
+func rules(t testing.TB) access.Rules {
+	return access.Rules{
+		Tokens: []access.Token{
+			{Name: "alertmanager", Role: access.Receiver, Token: "token-of-alertmanager"},
+			{Name: "grafana", Role: access.Viewer, Token: "token-of-grafana"},
+			{Name: "bot", Role: access.Responder, Token: "token-of-bot"},
+			{Name: "ops", Role: access.Admin, Token: "token-of-ops"},
+		},
+		Users: []access.User{
+			{Name: "ada", Role: access.Responder, Hash: hash(t, "correct horse")},
+			{Name: "bob", Role: access.Viewer, Hash: hash(t, "battery: staple")},
+		},
+		Proxy: &access.Proxy{
+			Trusted:      []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")},
+			UserHeader:   "X-Forwarded-User",
+			GroupsHeader: "X-Forwarded-Groups",
+			Roles:        map[string]access.Role{"oncall": access.Responder, "sre-leads": access.Admin},
+			DefaultRole:  access.Viewer,
+		},
+	}
+}
+
+// ask sends a request through Require and returns the answer, and who got through.
+func ask(g *access.Guard, need access.Role, r *http.Request) (*httptest.ResponseRecorder, access.Identity) {
+	var got access.Identity
+	w := httptest.NewRecorder()
+	g.Require(need, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got = access.From(r.Context())
+	})).ServeHTTP(w, r)
+	return w, got
+}
+
+func request(method, from string, headers ...string) *http.Request {
+	r := httptest.NewRequest(method, "http://sitrep.example.org/api/v1/incidents", nil)
+	r.RemoteAddr = from
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	return r
+}
+
+func newGuard(t testing.TB, rs access.Rules) *access.Guard {
+	t.Helper()
+	g, err := access.New(slog.New(slog.DiscardHandler), rs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+func TestEachRoleMayDoItsOwn(t *testing.T) {
+	may := map[access.Role]string{ // receiver, viewer, responder, admin, any, nobody
+		access.Receiver:  "y---yy",
+		access.Viewer:    "-y--yy",
+		access.Responder: "-yy-yy",
+		access.Admin:     "yyyyyy",
+		"":               "-----y",
+		"root":           "-----y",
+	}
+	needs := []access.Role{access.Receiver, access.Viewer, access.Responder, access.Admin, access.Any, access.Nobody}
+	for role, want := range may {
+		for i, need := range needs {
+			if got := role.May(need); got != (want[i] == 'y') {
+				t.Errorf("Role(%q).May(%q) = %v", role, need, got)
+			}
+		}
+	}
+}
+
+func TestWhoGetsThrough(t *testing.T) {
+	basic := func(name, password string) string {
+		r := request("GET", stranger)
+		r.SetBasicAuth(name, password)
+		return r.Header.Get("Authorization")
+	}
+	anonymous := rules(t)
+	anonymous.Anonymous = access.Viewer
+	local := access.Rules{Loopback: true}
+	tests := []struct {
+		name   string
+		rules  access.Rules
+		need   access.Role
+		r      *http.Request
+		status int
+		as     string // name role kind
+	}{
+		{"a token is its owner", rules(t), access.Receiver, request("POST", stranger, "Authorization", "Bearer token-of-alertmanager"), 200, "alertmanager receiver token"},
+		{"the scheme is read without regard to case", rules(t), access.Viewer, request("GET", stranger, "Authorization", "bearer token-of-grafana"), 200, "grafana viewer token"},
+		{"a wrong token is refused", rules(t), access.Viewer, request("GET", stranger, "Authorization", "Bearer token-of-nobody"), 401, ""},
+		{"an empty token is refused", rules(t), access.Viewer, request("GET", stranger, "Authorization", "Bearer "), 401, ""},
+		{"a receiver reads no incidents", rules(t), access.Viewer, request("GET", stranger, "Authorization", "Bearer token-of-alertmanager"), 403, ""},
+		{"a receiver reads metrics", rules(t), access.Any, request("GET", stranger, "Authorization", "Bearer token-of-alertmanager"), 200, "alertmanager receiver token"},
+		{"a viewer gives no commands", rules(t), access.Responder, request("POST", stranger, "Authorization", "Bearer token-of-grafana"), 403, ""},
+		{"a responder posts no alerts", rules(t), access.Receiver, request("POST", stranger, "Authorization", "Bearer token-of-bot"), 403, ""},
+		{"an admin posts alerts", rules(t), access.Receiver, request("POST", stranger, "Authorization", "Bearer token-of-ops"), 200, "ops admin token"},
+		{"a password is its owner's", rules(t), access.Responder, request("POST", stranger, "Authorization", basic("ada", "correct horse")), 200, "ada responder user"},
+		{"a password may have a colon", rules(t), access.Viewer, request("GET", stranger, "Authorization", basic("bob", "battery: staple")), 200, "bob viewer user"},
+		{"a wrong password is refused", rules(t), access.Viewer, request("GET", stranger, "Authorization", basic("ada", "wrong")), 401, ""},
+		{"someone else's password is refused", rules(t), access.Viewer, request("GET", stranger, "Authorization", basic("ada", "battery: staple")), 401, ""},
+		{"an unknown name is refused", rules(t), access.Viewer, request("GET", stranger, "Authorization", basic("eve", "correct horse")), 401, ""},
+		{"another scheme is refused", rules(t), access.Viewer, request("GET", stranger, "Authorization", "Digest x"), 401, ""},
+		{"broken Basic is refused", rules(t), access.Viewer, request("GET", stranger, "Authorization", "Basic %%%"), 401, ""},
+		{"two Authorizations are refused", rules(t), access.Viewer, request("GET", stranger, "Authorization", "Bearer token-of-ops", "Authorization", "Bearer token-of-ops"), 401, ""},
+		{"no credentials are asked for some", rules(t), access.Viewer, request("GET", stranger), 401, ""},
+		{"the health check needs none", rules(t), access.Nobody, request("GET", stranger), 200, "  "},
+		{"anonymous reads where allowed", anonymous, access.Viewer, request("GET", stranger), 200, "anonymous viewer anonymous"},
+		{"anonymous is asked to log in for more", anonymous, access.Responder, request("POST", stranger), 401, ""},
+		{"a wrong token is not taken for nobody", anonymous, access.Viewer, request("GET", stranger, "Authorization", "Bearer x"), 401, ""},
+
+		{"the proxy's user has the default role", rules(t), access.Viewer, request("GET", proxy, "X-Forwarded-User", "eve"), 200, "eve viewer proxy"},
+		{"the highest group counts", rules(t), access.Admin, request("GET", proxy, "X-Forwarded-User", "eve", "X-Forwarded-Groups", "sre-leads, oncall"), 200, "eve admin proxy"},
+		{"groups in several headers count", rules(t), access.Responder, request("GET", proxy, "X-Forwarded-User", "eve", "X-Forwarded-Groups", "x", "X-Forwarded-Groups", "oncall"), 200, "eve responder proxy"},
+		{"a spoofed user is refused", rules(t), access.Viewer, request("GET", stranger, "X-Forwarded-User", "eve"), 403, ""},
+		{"a spoofed user is refused with a right token too", rules(t), access.Viewer, request("GET", stranger, "X-Forwarded-User", "eve", "Authorization", "Bearer token-of-ops"), 403, ""},
+		{"spoofed groups are refused", rules(t), access.Viewer, request("GET", stranger, "X-Forwarded-Groups", "sre-leads"), 403, ""},
+		{"two users are refused", rules(t), access.Viewer, request("GET", proxy, "X-Forwarded-User", "eve", "X-Forwarded-User", "ada"), 403, ""},
+		{"nobody is called scheduler", rules(t), access.Responder, request("POST", proxy, "X-Forwarded-User", "Scheduler", "X-Forwarded-Groups", "oncall"), 403, ""},
+		{"control characters are no name", rules(t), access.Viewer, request("GET", proxy, "X-Forwarded-User", "a\x01b"), 403, ""},
+		{"a token passes through the proxy", rules(t), access.Receiver, request("POST", proxy, "Authorization", "Bearer token-of-alertmanager"), 200, "alertmanager receiver token"},
+		{"an empty user is nobody", rules(t), access.Viewer, request("GET", proxy, "X-Forwarded-User", ""), 401, ""},
+
+		{"another site's page cannot post", rules(t), access.Responder, request("POST", stranger, "Authorization", basic("ada", "correct horse"), "Sec-Fetch-Site", "cross-site"), 403, ""},
+		{"nor in an old browser", rules(t), access.Responder, request("POST", stranger, "Authorization", basic("ada", "correct horse"), "Origin", "https://evil.example"), 403, ""},
+		{"our own page can", rules(t), access.Responder, request("POST", stranger, "Authorization", basic("ada", "correct horse"), "Sec-Fetch-Site", "same-origin"), 200, "ada responder user"},
+		{"reading is free", rules(t), access.Viewer, request("GET", stranger, "Authorization", basic("ada", "correct horse"), "Sec-Fetch-Site", "cross-site"), 200, "ada responder user"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w, id := ask(newGuard(t, tt.rules), tt.need, tt.r)
+			if w.Code != tt.status {
+				t.Fatalf("status = %d, want %d: %s", w.Code, tt.status, w.Body)
+			}
+			as := ""
+			if w.Code == 200 {
+				as = fmt.Sprintf("%s %s %s", id.Name, id.Role, id.Kind)
+			}
+			if as != tt.as {
+				t.Errorf("as %q, want %q", as, tt.as)
+			}
+			if challenge := w.Header()["Www-Authenticate"]; (w.Code == 401) != (len(challenge) == 2) {
+				t.Errorf("WWW-Authenticate = %q", challenge)
+			}
+		})
+	}
+
+	host := func(h string, r *http.Request) *http.Request { r.Host = h; return r }
+	for _, tt := range []struct {
+		name   string
+		r      *http.Request
+		status int
+	}{
+		{"127.0.0.1 is this machine", host("127.0.0.1:9098", request("POST", loopback)), 200},
+		{"localhost is this machine", host("LocalHost:9098", request("POST", loopback)), 200},
+		{"IPv6 is this machine", host("[::1]:9098", request("POST", "[::1]:4711")), 200},
+		{"IPv6 without a port is this machine", host("[::1]", request("POST", "[::1]:4711")), 200},
+		{"a Unix socket is this machine", host("localhost", request("GET", "@")), 200},
+		{"a rebound name is not", host("evil.example:9098", request("GET", loopback)), 403},
+		{"a name that only begins so is not", host("localhost.evil.example", request("GET", loopback)), 403},
+		{"0.0.0.0 is not", host("0.0.0.0:9098", request("GET", loopback)), 403},
+		{"no host is not", host("", request("GET", loopback)), 403},
+		{"another machine is refused", host("127.0.0.1:9098", request("GET", stranger)), 403},
+		{"Forwarded is refused", host("127.0.0.1:9098", request("GET", loopback, "Forwarded", "for=1.2.3.4")), 403},
+		{"X-Forwarded-For is refused", host("127.0.0.1:9098", request("GET", loopback, "X-Forwarded-For", "1.2.3.4")), 403},
+		{"X-Forwarded-Host is refused, even empty", host("127.0.0.1:9098", request("GET", loopback, "X-Forwarded-Host", "")), 403},
+		{"another site's page cannot post", host("127.0.0.1:9098", request("POST", loopback, "Origin", "https://evil.example")), 403},
+		{"a sandboxed page cannot post", host("127.0.0.1:9098", request("POST", loopback, "Origin", "null")), 403},
+		{"another port is another site", host("127.0.0.1:9098", request("POST", loopback, "Origin", "http://127.0.0.1:3000")), 403},
+		{"our own page can", host("127.0.0.1:9098", request("POST", loopback, "Origin", "http://127.0.0.1:9098")), 200},
+	} {
+		t.Run("without rules: "+tt.name, func(t *testing.T) {
+			w, id := ask(newGuard(t, local), access.Admin, tt.r)
+			if w.Code != tt.status {
+				t.Fatalf("status = %d, want %d: %s", w.Code, tt.status, w.Body)
+			}
+			if w.Code == 200 && (id.Name != "local" || id.Role != access.Admin) {
+				t.Errorf("as %+v", id)
+			}
+		})
+	}
+}
+
+func TestFormsComeFromOurOwnPages(t *testing.T) {
+	for _, tt := range []struct {
+		method string
+		header []string
+		status int
+	}{
+		{"GET", nil, 200},
+		{"POST", nil, 403},
+		{"POST", []string{"Origin", "http://sitrep.example.org"}, 200},
+		{"POST", []string{"Sec-Fetch-Site", "same-origin"}, 200},
+		{"POST", []string{"Sec-Fetch-Site", "same-site"}, 403},
+	} {
+		g := newGuard(t, rules(t))
+		w := httptest.NewRecorder()
+		r := request(tt.method, stranger, append(tt.header, "Authorization", "Bearer token-of-bot")...)
+		g.Require(access.Responder, access.Form(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))).ServeHTTP(w, r)
+		if w.Code != tt.status {
+			t.Errorf("%s %v: %d, want %d", tt.method, tt.header, w.Code, tt.status)
+		}
+	}
+}
+
+func TestTrustedOrigins(t *testing.T) {
+	rs := rules(t)
+	rs.Origins = []string{"https://status.example.org"}
+	w, _ := ask(newGuard(t, rs), access.Responder, request("POST", stranger, "Authorization", "Bearer token-of-bot", "Origin", "https://status.example.org"))
+	if w.Code != 200 {
+		t.Errorf("status = %d: %s", w.Code, w.Body)
+	}
+}
+
+func TestWrongPasswordsAreSlowed(t *testing.T) {
+	rs := rules(t)
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		g, err := access.New(slog.New(slog.NewTextHandler(&log, nil)), rs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		try := func(from, name, password string, want int) {
+			t.Helper()
+			r := request("GET", from)
+			r.SetBasicAuth(name, password)
+			w, _ := ask(g, access.Viewer, r)
+			if w.Code != want {
+				t.Fatalf("%s as %s with %q: %d, want %d", from, name, password, w.Code, want)
+			}
+			if (want == 429) != (w.Header().Get("Retry-After") != "") {
+				t.Errorf("Retry-After = %q", w.Header().Get("Retry-After"))
+			}
+		}
+		for i := range 5 {
+			try(stranger, "ada", fmt.Sprint("guess ", i), 401)
+		}
+		try(stranger, "ada", "another guess", 429)
+		try(stranger, "ada", "correct horse", 429) // a right guess is not told apart
+		try(stranger, "bob", "battery: staple", 200)
+		try("198.51.100.1:1", "ada", "correct horse", 200)
+
+		time.Sleep(time.Second)
+		try(stranger, "ada", "correct horse", 200)
+		try(stranger, "ada", "wrong again", 401) // the count began anew
+
+		// A program with an old password is told so, and locks nobody out.
+		for range 1000 {
+			try(stranger, "bob", "old password", 401)
+		}
+		try(stranger, "bob", "battery: staple", 200)
+
+		if n := strings.Count(log.String(), "log-in refused"); n < 3 || n > 8 {
+			t.Errorf("%d log lines:\n%s", n, log.String())
+		}
+		if strings.Contains(log.String(), "password") || strings.Contains(log.String(), "guess") {
+			t.Errorf("a password is in the log:\n%s", log.String())
+		}
+	})
+}
+
+func TestAWrongTokenDoesNotBlockTheRightOne(t *testing.T) {
+	g := newGuard(t, rules(t))
+	for i := range 100 {
+		if w, _ := ask(g, access.Receiver, request("POST", stranger, "Authorization", fmt.Sprint("Bearer guess", i))); w.Code != 401 {
+			t.Fatalf("status = %d", w.Code)
+		}
+	}
+	if w, _ := ask(g, access.Receiver, request("POST", stranger, "Authorization", "Bearer token-of-alertmanager")); w.Code != 200 {
+		t.Errorf("status = %d", w.Code)
+	}
+}
+
+func TestAPasswordIsComparedOnce(t *testing.T) {
+	h, err := bcrypt.GenerateFromPassword([]byte("slow"), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := newGuard(t, access.Rules{Users: []access.User{{Name: "ada", Role: access.Viewer, Hash: string(h)}}})
+	start := time.Now()
+	for range 1000 { // would be a minute
+		r := request("GET", stranger)
+		r.SetBasicAuth("ada", "slow")
+		if w, _ := ask(g, access.Viewer, r); w.Code != 200 {
+			t.Fatalf("status = %d", w.Code)
+		}
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
+func TestSetChangesWhoMay(t *testing.T) {
+	g := newGuard(t, rules(t))
+	r := request("GET", stranger)
+	r.SetBasicAuth("ada", "correct horse")
+	if w, _ := ask(g, access.Viewer, r); w.Code != 200 {
+		t.Fatalf("status = %d", w.Code)
+	}
+	if err := g.Set(access.Rules{Users: []access.User{{Name: "ada", Role: "chief", Hash: "x"}}}); err == nil {
+		t.Fatal("wrong rules were taken")
+	}
+	if w, _ := ask(g, access.Viewer, r); w.Code != 200 {
+		t.Fatalf("after wrong rules: status = %d", w.Code)
+	}
+	rs := rules(t)
+	rs.Users[0].Hash = hash(t, "a new one")
+	if err := g.Set(rs); err != nil {
+		t.Fatal(err)
+	}
+	if w, _ := ask(g, access.Viewer, r); w.Code != 401 {
+		t.Errorf("the old password still opens: %d", w.Code)
+	}
+}
+
+func TestWrongRules(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		rules access.Rules
+		want  string
+	}{
+		{"a role that is none", access.Rules{Anonymous: "god"}, `anonymous: no role "god"`},
+		{"an empty token", access.Rules{Tokens: []access.Token{{"a", access.Viewer, ""}}}, `token "a": the token is empty`},
+		{"one token twice", access.Rules{Tokens: []access.Token{{"a", access.Viewer, "x"}, {"b", access.Admin, "x"}}}, `token "b": another has the same token`},
+		{"the scheduler's name", access.Rules{Tokens: []access.Token{{"Scheduler", access.Responder, "x"}}}, "the name is that of sitrep's own actor"},
+		{"a password in the clear", access.Rules{Users: []access.User{{"a", access.Viewer, "hunter2"}}}, "not a bcrypt hash"},
+		{"a name with a colon", access.Rules{Users: []access.User{{"a:b", access.Viewer, hash(t, "x")}}}, "colon"},
+		{"a user twice", access.Rules{Users: []access.User{{"a", access.Viewer, hash(t, "x")}, {"a", access.Viewer, hash(t, "x")}}}, "twice"},
+		{"a proxy without a header", access.Rules{Proxy: &access.Proxy{}}, "without the name of a header"},
+		{"an origin with a path", access.Rules{Origins: []string{"https://x.example/y"}}, "origin"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := access.Check(tt.rules); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error = %v, want %q", err, tt.want)
+			}
+		})
+	}
+	if err := access.Check(rules(t)); err != nil {
+		t.Error(err)
+	}
+}

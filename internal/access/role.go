@@ -1,0 +1,64 @@
+package access
+
+import "fmt"
+
+// A Role is what somebody may do, or what is needed to do something.
+type Role string
+
+// The roles. A receiver posts alerts and reads metrics, no more. Of the others each
+// may do what the one before may; an admin may also do what a receiver may.
+const (
+	Receiver  Role = "receiver"
+	Viewer    Role = "viewer"    // reads
+	Responder Role = "responder" // gives commands
+	Admin     Role = "admin"     // reloads, exports
+)
+
+// What may be needed beside a role.
+const (
+	Nobody Role = ""    // no credentials are asked for
+	Any    Role = "any" // any role will do
+)
+
+// Roles are the roles that somebody can have.
+func Roles() []Role { return []Role{Receiver, Viewer, Responder, Admin} }
+
+// ParseRole returns the role of that name.
+func ParseRole(s string) (Role, error) {
+	for _, r := range Roles() {
+		if string(r) == s {
+			return r, nil
+		}
+	}
+	return "", fmt.Errorf("no role %q; use receiver, viewer, responder or admin", s)
+}
+
+// May reports whether somebody with the role r may do what needs the role need.
+func (r Role) May(need Role) bool {
+	switch need {
+	case Nobody:
+		return true
+	case Any:
+		return r.rank() > 0
+	case Receiver:
+		return r == Receiver || r == Admin
+	case Viewer, Responder, Admin:
+		return r != Receiver && r.rank() >= need.rank()
+	}
+	return false
+}
+
+// rank orders the roles, for choosing the highest of several; 0 is none.
+func (r Role) rank() int {
+	switch r {
+	case Receiver:
+		return 1
+	case Viewer:
+		return 2
+	case Responder:
+		return 3
+	case Admin:
+		return 4
+	}
+	return 0
+}

@@ -1,0 +1,226 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// A Command is one of the types of this package: what to do to an incident.
+type Command interface {
+	// lock reads what the command depends on, which locks it until the end.
+	lock(c *storage.Change, number int64) error
+	// do does it, and returns the incident that it changed or opened.
+	do(c *storage.Change, number int64, stamp incident.Stamp) (*incident.Situation, error)
+}
+
+// A Request is a command of a person.
+type Request struct {
+	Command Command
+	// Incident is the number of the one that it is about; 0 for Declare.
+	Incident int64
+	Actor    incident.Actor
+	// Seen is the sequence that the incident had when the person decided; 0 if that
+	// does not matter.
+	Seen int64
+}
+
+// Apply carries the command out within a change, and returns the incident that it
+// changed or opened. The errors are of the kinds of package incident; ErrChanged
+// if a person changed the incident since it was seen.
+//
+// When what the command depends on is locked, and before anything is done, begin is
+// called, if it is not nil; an error of it ends the change.
+func (r *Request) Apply(c *storage.Change, begin func() error) (*incident.Situation, error) {
+	if err := r.Command.lock(c, r.Incident); err != nil {
+		return nil, err
+	}
+	if begin != nil {
+		if err := begin(); err != nil {
+			return nil, err
+		}
+	}
+	if r.Seen != 0 && r.Incident != 0 {
+		if err := unchanged(c.Tx, r.Incident, r.Seen); err != nil {
+			return nil, err
+		}
+	}
+	return r.Command.do(c, r.Incident, c.Stamp(r.Actor))
+}
+
+// Preview returns what the command would bring about, and does nothing. Of a merge
+// it is told of the incident that goes on, with all messages of both.
+func (r *Request) Preview(ctx context.Context, door *storage.Door, at time.Time) (incident.Preview, error) {
+	var (
+		policy *incident.Policy
+		about  int64
+	)
+	before, after, err := door.Preview(ctx, at, func(c *storage.Change) error {
+		policy = c.Policy
+		s, err := r.Apply(c, nil)
+		if err != nil {
+			return err
+		}
+		about = s.Incident.Number
+		if s.Incident.MergedInto != 0 {
+			about = s.Incident.MergedInto
+		}
+		return nil
+	})
+	if err != nil {
+		return incident.Preview{}, err
+	}
+	var p incident.Preview
+	reads := map[string]bool{} // the one that goes on
+	for _, s := range after {
+		if s.Incident.Number == about {
+			for _, sub := range s.Subscriptions {
+				reads[sub.Recipient] = sub.Active
+			}
+		}
+	}
+	for i := range after {
+		one := incident.Compare(before[i], after[i], policy)
+		p.Messages = append(p.Messages, one.Messages...)
+		for _, l := range one.Leaves {
+			if !reads[l.Recipient.ID] {
+				p.Leaves = append(p.Leaves, l)
+			}
+		}
+		if after[i].Incident.Number == about {
+			p.Joins, p.NextUpdateAt = one.Joins, one.NextUpdateAt
+		}
+	}
+	return p, nil
+}
+
+// unchanged refuses a command if a person changed the incident since it was seen. What
+// alerts and time did meanwhile does not count.
+func unchanged(r storage.Reader, number, seen int64) error {
+	in, err := r.Incident(number)
+	if err != nil {
+		return err
+	}
+	if seen > in.Sequence {
+		return &incident.Problem{Kind: incident.ErrChanged, Text: fmt.Sprintf("%s is at %d, and has never been at %d; read it again", in.ID(), in.Sequence, seen)}
+	}
+	var changes []string
+	for after := seen; after < in.Sequence; {
+		events, err := r.Events(number, after, 1000)
+		if err != nil {
+			return err
+		}
+		if len(events) == 0 {
+			return fmt.Errorf("read %s: no event after %d, and it is at %d", in.ID(), after, in.Sequence)
+		}
+		for _, e := range events {
+			if e.Actor.Person() {
+				changes = append(changes, said(&e))
+			}
+			after = e.Sequence
+		}
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	if n := len(changes) - 5; n > 0 {
+		changes = append([]string{fmt.Sprintf("%d more", n)}, changes[n:]...)
+	}
+	return &incident.Problem{Kind: incident.ErrChanged, Text: fmt.Sprintf("meanwhile people changed %s: %s. Read it again, it is at %d",
+		in.ID(), strings.Join(changes, "; "), in.Sequence)}
+}
+
+// said says in a few words what a person did.
+func said(e *incident.Event) string {
+	d := &e.Data
+	what := string(e.Type)
+	switch e.Type {
+	case incident.Opened:
+		what = "opened it"
+	case incident.Acknowledged:
+		what = "acknowledged it"
+	case incident.PriorityChanged:
+		what = fmt.Sprintf("changed the priority from %s to %s", d.From, d.To)
+	case incident.PhaseChanged:
+		what = "set the phase to " + d.To
+	case incident.UpdateWritten:
+		what = "wrote an update"
+	case incident.ActionChanged:
+		what = fmt.Sprintf("set action %s to %s", d.Action, d.To)
+	case incident.AudienceChanged:
+		what = "changed who is informed"
+	case incident.ResolvedEvent:
+		what = "resolved it"
+	case incident.Reopened:
+		what = "reopened it"
+	case incident.Merged:
+		what = "merged " + d.From + " into it"
+		if d.Into != 0 {
+			what = "merged it into " + incident.ID(d.Into)
+		}
+	case incident.ClosedEvent:
+		what = "closed it"
+	}
+	return fmt.Sprintf("%s %s (%d)", e.Actor, what, e.Sequence)
+}
+
+// situation returns an incident, or an error that says there is none.
+func situation(c *storage.Change, number int64) (*incident.Situation, error) {
+	s, err := c.Situation(number)
+	if errors.Is(err, incident.ErrNotFound) {
+		return nil, &incident.Problem{Kind: incident.ErrNotFound, Text: "there is no incident " + incident.ID(number)}
+	}
+	return s, err
+}
+
+// noneOpen returns the number of the latest incident of a key, 0 if there is none, or
+// an error if that, or what it was merged into, is open and not the one given.
+func noneOpen(c *storage.Change, key string, but int64) (int64, error) {
+	if key == "" {
+		return 0, nil
+	}
+	n, err := c.Tx.LatestOf(key)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	in, err := c.Tx.Incident(n)
+	for err == nil && in.MergedInto != 0 {
+		in, err = c.Tx.Incident(in.MergedInto)
+	}
+	if err != nil {
+		return 0, err
+	}
+	if in.State == incident.Open && in.Number != but {
+		return 0, &incident.Problem{Kind: incident.ErrConflict, Text: in.ID() + " is open for this SLO already; go on with that one"}
+	}
+	return in.Number, nil
+}
+
+// priority returns a priority by name, or an error that names them all.
+func priority(p *incident.Policy, name string) (incident.Priority, error) {
+	if q, ok := p.Priority(name); ok {
+		return q, nil
+	}
+	var names []string
+	for _, q := range p.Priorities {
+		names = append(names, q.Name)
+	}
+	text := fmt.Sprintf("priority %q: use %s", name, strings.Join(names, ", "))
+	return incident.Priority{}, &incident.Problem{Kind: incident.ErrInvalid, Text: text}
+}
+
+// slo returns an SLO by id.
+func slo(p *incident.Policy, id string) (*incident.SLO, error) {
+	i := slices.IndexFunc(p.SLOs, func(s incident.SLO) bool { return s.ID == id })
+	if i < 0 {
+		return nil, &incident.Problem{Kind: incident.ErrInvalid, Text: fmt.Sprintf("there is no SLO %q in the configuration", id)}
+	}
+	found := p.SLOs[i]
+	return &found, nil
+}

@@ -1,0 +1,24 @@
+package receiver
+
+import "sitrep/incident"
+
+// A Claim is which SLO an alert belongs to.
+type Claim struct {
+	// SLO is the first in file order that claims the alert, with Key and Labels for
+	// this alert. For an alert that no SLO claims it is what the configuration puts in
+	// its stead, or nil.
+	SLO *incident.SLO
+	// Ambiguous are the ids of further SLOs that claim it.
+	Ambiguous []string
+	// Ignored is set for an alert that is never to be an incident.
+	Ignored bool
+	// Watchdog is set for the alert that always fires.
+	Watchdog bool
+}
+
+// A Catalog knows the SLOs.
+type Catalog interface {
+	// Lookup finds the SLO of an alert by its labels. It costs the same however many
+	// SLOs there are.
+	Lookup(labels map[string]string) Claim
+}

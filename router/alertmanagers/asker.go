@@ -1,0 +1,29 @@
+package alertmanagers
+
+import (
+	"context"
+
+	"sitrep/incident"
+	"sitrep/router"
+)
+
+var _ router.Asker = (*Client)(nil)
+
+// Ask asks all Alertmanagers, and returns what is known of each breach. The function
+// can be used although there is an error, which names those that did not answer.
+func (c *Client) Ask(ctx context.Context) (func(b *incident.Breach) router.Verdict, error) {
+	answer, err := c.Firing(ctx)
+	return func(b *incident.Breach) router.Verdict {
+		heardAt := b.HeardAt
+		if b.DoubtedAt.After(heardAt) {
+			heardAt = b.DoubtedAt
+		}
+		switch answer.Reports(b.Fingerprint, b.StartsAt, heardAt) {
+		case Firing:
+			return router.StillFiring
+		case NotReported:
+			return router.NotReported
+		}
+		return router.CannotTell
+	}, err
+}

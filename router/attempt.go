@@ -1,0 +1,311 @@
+package router
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// plansPerMessage is how often a message is planned anew because something
+// happened in between, before its turn is given up.
+const plansPerMessage = 5
+
+// errBusy is a message whose incident changed each time it was planned.
+var errBusy = errors.New("the incident changes faster than it can be told")
+
+func randomText() string { return rand.Text()[:16] }
+
+// send plans a message, records the attempt, makes it, and records the outcome. The
+// error is that of an attempt that is to be repeated.
+func (d *Dispatcher) send(ctx context.Context, c *storage.Claim, retries map[int64]incident.Delivery, plan func(storage.Reader, time.Time) (*draft, error)) error {
+	for range plansPerMessage {
+		at := now()
+		var dr *draft
+		err := d.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
+			dr, err = plan(r, at)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if err := d.settleIdle(ctx, c.Recipient, dr.idle); err != nil {
+			return err
+		}
+		if len(dr.delivery.Covers) == 0 {
+			return nil
+		}
+		if before, ok := retries[dr.delivery.Incident]; ok {
+			dr.replace(&before)
+		}
+		sender, ok := d.Sender(dr.delivery.Channel)
+		if !ok {
+			return fmt.Errorf("no sender for %s is configured", dr.delivery.Channel)
+		}
+		body, err := sender.Render(&dr.message)
+		if err != nil {
+			return d.outcome(ctx, c, &dr.delivery, fmt.Errorf("%w: render: %w", ErrPermanent, err))
+		}
+		dr.delivery.Attempts++
+		fresh := false
+		err = d.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
+			if fresh, err = dr.unchanged(tx); err != nil || !fresh {
+				return err
+			}
+			if err := tx.Hold(c, at, at.Add(lease)); err != nil {
+				return err
+			}
+			return tx.PutDelivery(&dr.delivery, body)
+		})
+		if err != nil {
+			return err
+		}
+		if fresh {
+			delete(retries, dr.delivery.Incident)
+			return d.attempt(ctx, c, sender, &dr.delivery, dr.message.Recipient, body)
+		}
+	}
+	return errBusy
+}
+
+// again repeats an attempt of unknown outcome, with the same id and bytes, as long
+// as it is still the news. Someone taken out of the configuration meanwhile gets
+// nothing more.
+func (d *Dispatcher) again(ctx context.Context, c *storage.Claim, del *incident.Delivery) error {
+	var body []byte
+	news := false
+	err := d.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
+		if news, err = d.isNews(r, del); err != nil || !news {
+			return err
+		}
+		body, err = r.Message(del.ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	sender, ok := d.Sender(del.Channel)
+	rcpt, known := d.Door.Policy().Recipient(del.Recipient)
+	if !ok || !known {
+		return d.withdraw(ctx, c, del, "the recipient is no longer configured")
+	}
+	if !news {
+		return d.withdraw(ctx, c, del, "outcome unknown; a later message carries the news")
+	}
+	at := now()
+	del.Attempts++
+	err = d.Door.Store.Write(ctx, func(tx storage.Tx) error {
+		if err := tx.Hold(c, at, at.Add(lease)); err != nil {
+			return err
+		}
+		return tx.PutDelivery(del, nil)
+	})
+	if err != nil {
+		return err
+	}
+	return d.attempt(ctx, c, sender, del, rcpt, body)
+}
+
+// repeatFor is how long the same bytes are sent again.
+const repeatFor = 10 * time.Minute
+
+// isNews reports whether a message that was made before says what a new one would.
+func (d *Dispatcher) isNews(r storage.Reader, del *incident.Delivery) (bool, error) {
+	at := now()
+	if at.Sub(del.CreatedAt) > repeatFor {
+		return false, nil
+	}
+	for _, cover := range del.Covers {
+		if cover.Kind == incident.KindWatchdog {
+			pulse, err := r.Pulse()
+			if err != nil || pulse.Sequence != cover.Sequence {
+				return false, err
+			}
+			continue
+		}
+		s, err := storage.Situation(r, cover.Incident)
+		if err != nil {
+			return false, err
+		}
+		planned, ok := s.Plan(del.Recipient, d.Door.Policy(), at)
+		if !ok || !slices.Equal(planned.Cover.Owed, cover.Owed) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// attempt makes one attempt and records what became of it.
+func (d *Dispatcher) attempt(ctx context.Context, c *storage.Claim, sender Sender, del *incident.Delivery, rcpt incident.Recipient, body []byte) error {
+	began := time.Now()
+	err := sender.Send(ctx, Envelope{ID: del.ID, Recipient: rcpt, Body: body}, func(ctx context.Context) error { return d.hold(ctx, c) })
+	d.Metrics.attempt(del.Channel, time.Since(began))
+	if errors.Is(err, storage.ErrLost) {
+		return err
+	}
+	return d.outcome(context.WithoutCancel(ctx), c, del, err)
+}
+
+// hold checks that the claim still holds for the next step, and extends it when
+// little of it is left.
+func (d *Dispatcher) hold(ctx context.Context, c *storage.Claim) error {
+	at := now()
+	if c.Until.Sub(at) > leaseMargin {
+		return nil
+	}
+	return d.Door.Store.Write(ctx, func(tx storage.Tx) error { return tx.Hold(c, at, at.Add(lease)) })
+}
+
+// outcome records what became of an attempt. It returns the error if the attempt is
+// to be repeated.
+func (d *Dispatcher) outcome(ctx context.Context, c *storage.Claim, del *incident.Delivery, sent error) error {
+	at := now()
+	log := d.Log.With(slog.String("component", "dispatcher"), slog.String("update", del.ID), slog.String("incident", incident.ID(del.Incident)),
+		slog.String("channel", string(del.Channel)), slog.String("group", del.Group), slog.Int("attempt", del.Attempts))
+	done := *del
+	switch {
+	case sent == nil:
+		done.State, done.SentAt, done.Error = incident.Delivered, at, ""
+	case errors.Is(sent, ErrPermanent):
+		done.State, done.Error = incident.Failed, sent.Error()
+	case errors.Is(sent, ErrUnknown):
+		done.Error = sent.Error()
+	default:
+		done.Error, done.Replan = sent.Error(), true
+	}
+	err := d.Door.Change(ctx, at, func(ch *storage.Change) error {
+		if err := ch.Tx.Hold(c, at, at.Add(lease)); err != nil {
+			return err
+		}
+		for _, cover := range done.Covers {
+			if err := d.settle(ch, c, &done, cover, at); err != nil {
+				return err
+			}
+		}
+		return ch.Tx.PutDelivery(&done, nil)
+	})
+	if err != nil {
+		return fmt.Errorf("record outcome of %s: %w", del.ID, err)
+	}
+	switch done.State {
+	case incident.Delivered:
+		d.Metrics.sent(&done)
+		log.Info("update sent", slog.String("kind", string(done.Kind)), slog.Time("due", done.DueAt), slog.Duration("late", max(at.Sub(done.DueAt), 0)))
+		return nil
+	case incident.Failed:
+		d.Metrics.failed(done.Channel, "refused")
+		log.Error("update refused for good", slog.String("kind", string(done.Kind)), slog.Any("err", sent))
+		return nil
+	}
+	if done.Replan {
+		d.Metrics.failed(done.Channel, "retried")
+	} else {
+		d.Metrics.failed(done.Channel, "unknown")
+	}
+	return sent
+}
+
+// settle notes in an incident what became of a message about it.
+func (d *Dispatcher) settle(ch *storage.Change, c *storage.Claim, del *incident.Delivery, cover incident.Cover, at time.Time) error {
+	if cover.Kind == incident.KindWatchdog {
+		return d.settleWatchdog(ch, del, cover, at)
+	}
+	s, err := ch.Situation(cover.Incident)
+	if err != nil {
+		return err
+	}
+	switch del.State {
+	case incident.Delivered:
+		cause, err := cause(ch.Tx, c, cover, at)
+		if err != nil {
+			return err
+		}
+		return ch.Record(s, s.Delivered(del.Recipient, cover, at, cause, ch.Policy)...)
+	case incident.Failed:
+		ch.Nudge(s, s.Undelivered(del.Recipient, cover, at, del.Address)...)
+	}
+	return nil
+}
+
+func (d *Dispatcher) settleWatchdog(ch *storage.Change, del *incident.Delivery, cover incident.Cover, at time.Time) error {
+	subs, err := ch.Tx.Subscriptions(0)
+	if err != nil {
+		return err
+	}
+	for i := range subs {
+		if subs[i].Recipient == del.Recipient && (del.State == incident.Delivered || del.State == incident.Failed) {
+			subs[i].SettleWatchdog(cover, at)
+			return ch.Tx.PutSubscriptions(subs[i : i+1])
+		}
+	}
+	return nil
+}
+
+// cause says why a message was late: earlier attempts failed, nobody ran to make
+// one, or it cannot be known.
+func cause(r storage.Reader, c *storage.Claim, cover incident.Cover, at time.Time) (string, error) {
+	if !at.After(cover.Promised) {
+		return "", nil
+	}
+	if c.Failures > 0 && c.LastError != "" {
+		return c.LastError, nil
+	}
+	outages, err := r.Outages(20)
+	if err != nil {
+		return "", err
+	}
+	for _, o := range outages {
+		if o.From.Before(at) && o.To.After(cover.DueAt) {
+			return fmt.Sprintf("sitrep was down from %s to %s", o.From.Format(time.RFC3339), o.To.Format(time.RFC3339)), nil
+		}
+	}
+	return "none found", nil
+}
+
+// settleIdle sets the due times right where nothing is to be told after all.
+func (d *Dispatcher) settleIdle(ctx context.Context, recipient string, idle []int64) error {
+	if len(idle) == 0 {
+		return nil
+	}
+	return d.Door.Change(ctx, now(), func(ch *storage.Change) error {
+		for _, number := range idle {
+			if number == 0 {
+				subs, err := ch.Tx.Subscriptions(0)
+				if err != nil {
+					return err
+				}
+				for i := range subs {
+					if subs[i].Recipient == recipient {
+						subs[i].Owed, subs[i].DueAt = nil, time.Time{}
+						if err := ch.Tx.PutSubscriptions(subs[i : i+1]); err != nil {
+							return err
+						}
+					}
+				}
+				continue
+			}
+			if _, err := ch.Situation(number); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// withdraw gives up a message to someone who is no longer to be told.
+func (d *Dispatcher) withdraw(ctx context.Context, c *storage.Claim, del *incident.Delivery, why string) error {
+	del.State, del.Error, del.Replan = incident.Superseded, why, false
+	at := now()
+	return d.Door.Change(ctx, at, func(ch *storage.Change) error {
+		if err := ch.Tx.Hold(c, at, at.Add(lease)); err != nil {
+			return err
+		}
+		return ch.Tx.PutDelivery(del, nil)
+	})
+}

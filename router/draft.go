@@ -1,0 +1,177 @@
+package router
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// A draft is a message that is planned and not yet recorded.
+type draft struct {
+	message  incident.Message
+	delivery incident.Delivery
+	// seen are the situations that it was planned on; it is void once one changed.
+	seen []seen
+	// idle are incidents of which nothing is to be told after all.
+	idle []int64
+}
+
+type seen struct {
+	incident int64
+	sequence int64
+	owed     []incident.Owed
+	due      time.Time
+}
+
+// incidentDraft plans the message about the incidents; its delivery is empty if
+// there is nothing to tell.
+func (d *Dispatcher) incidentDraft(r storage.Reader, recipient string, numbers []int64, at time.Time) (*draft, error) {
+	policy := d.Door.Policy()
+	pulse, err := r.Pulse()
+	if err != nil {
+		return nil, err
+	}
+	dr := &draft{}
+	type told struct {
+		planned incident.Planned
+		item    incident.Item
+	}
+	var all []told
+	for _, number := range numbers {
+		s, err := storage.Situation(r, number)
+		if err != nil {
+			return nil, err
+		}
+		planned, ok := s.Plan(recipient, policy, at)
+		if !ok {
+			dr.idle = append(dr.idle, number)
+			continue
+		}
+		sub := s.Subscription(recipient)
+		events, err := r.Events(number, max(sub.ToldSequence, s.Incident.Sequence-tellEvents), tellEvents)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, told{planned, s.Item(&planned, events, policy, pulse)})
+		dr.seen = append(dr.seen, seen{number, s.Incident.Sequence, slices.Clone(sub.Owed), sub.DueAt})
+	}
+	if len(all) == 0 {
+		return dr, nil
+	}
+	slices.SortStableFunc(all, func(a, b told) int {
+		return cmp.Or(cmp.Compare(a.item.Incident.Priority.Rank, b.item.Incident.Priority.Rank), cmp.Compare(a.item.Incident.Number, b.item.Incident.Number))
+	})
+	first := all[0]
+	m := &dr.message
+	m.Kind, m.At, m.BaseURL = first.planned.Cover.Kind, at, policy.ExternalURL
+	m.Recipient, m.Location = first.planned.Reader.Recipient, first.planned.Reader.Location
+	m.Audiences, m.Group = first.planned.Reader.Audiences, first.planned.Reader.Groups[0]
+	if len(all) > 1 {
+		m.Kind = incident.KindDigest
+	}
+	del := &dr.delivery
+	in := &first.item.Incident
+	del.Incident, del.Sequence, del.Priority, del.Drill = in.Number, in.Sequence, in.Priority.Name, in.Drill
+	for _, t := range all {
+		c := t.planned.Cover
+		m.Items = append(m.Items, t.item)
+		del.Covers = append(del.Covers, c)
+		if del.DueAt.IsZero() || c.DueAt.Before(del.DueAt) {
+			del.DueAt, del.Promised, del.Held = c.DueAt, c.Promised, c.Held
+		}
+	}
+	dr.fill(at)
+	return dr, nil
+}
+
+// watchdogDraft plans the message about the watchdog.
+func (d *Dispatcher) watchdogDraft(r storage.Reader, recipient string, at time.Time) (*draft, error) {
+	policy := d.Door.Policy()
+	dr := &draft{}
+	pulse, err := r.Pulse()
+	if err != nil {
+		return nil, err
+	}
+	subs, err := r.Subscriptions(0)
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(subs, func(s incident.Subscription) bool { return s.Recipient == recipient })
+	if i < 0 {
+		return dr, nil
+	}
+	planned, ok := incident.PlanWatchdog(&subs[i], policy, pulse, at)
+	if !ok {
+		dr.idle = append(dr.idle, 0)
+		return dr, nil
+	}
+	dr.seen = append(dr.seen, seen{0, pulse.Sequence, slices.Clone(subs[i].Owed), subs[i].DueAt})
+	m := &dr.message
+	m.Kind, m.At, m.BaseURL = incident.KindWatchdog, at, policy.ExternalURL
+	m.Recipient, m.Location = planned.Reader.Recipient, planned.Reader.Location
+	m.Audiences, m.Group = planned.Reader.Audiences, planned.Reader.Groups[0]
+	heard := pulse.HeardAt
+	if !pulse.AwaySince.IsZero() {
+		heard = pulse.AwaySince
+	}
+	m.Watchdog = &incident.WatchdogNews{Away: !pulse.AwaySince.IsZero(), HeardAt: heard, Within: policy.Watchdog.Within}
+	del := &dr.delivery
+	del.Sequence, del.DueAt, del.Promised = pulse.Sequence, planned.Cover.DueAt, planned.Cover.Promised
+	del.Covers = []incident.Cover{planned.Cover}
+	dr.fill(at)
+	return dr, nil
+}
+
+// fill sets what the delivery has from the message.
+func (dr *draft) fill(at time.Time) {
+	m, del := &dr.message, &dr.delivery
+	del.Kind, del.Audience, del.Group = m.Kind, m.Audiences[0], m.Group
+	del.Channel, del.Recipient, del.Address = m.Recipient.Channel, m.Recipient.ID, m.Recipient.Address
+	del.CreatedAt, del.State = at, incident.Pending
+	del.ID = newID(del)
+	m.ID = del.ID
+}
+
+// replace makes the draft take the place of a delivery that surely failed.
+func (dr *draft) replace(before *incident.Delivery) {
+	dr.delivery.ID, dr.delivery.Attempts, dr.delivery.CreatedAt = before.ID, before.Attempts, before.CreatedAt
+	dr.message.ID = before.ID
+}
+
+// unchanged reports whether what the draft was planned on still holds.
+func (dr *draft) unchanged(r storage.Reader) (bool, error) {
+	for _, s := range dr.seen {
+		subs, err := r.Subscriptions(s.incident)
+		if err != nil {
+			return false, err
+		}
+		i := slices.IndexFunc(subs, func(sub incident.Subscription) bool { return sub.Recipient == dr.delivery.Recipient })
+		if i < 0 || !slices.Equal(subs[i].Owed, s.owed) || !subs[i].DueAt.Equal(s.due) {
+			return false, nil
+		}
+		if s.incident == 0 {
+			continue
+		}
+		in, err := r.Incident(s.incident)
+		if err != nil {
+			return false, err
+		}
+		if in.Sequence != s.sequence {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// newID returns an id for a delivery: unique, telling in a log, and safe on the left
+// side of a Message-ID.
+func newID(d *incident.Delivery) string {
+	about := "watchdog"
+	if d.Incident != 0 {
+		about = incident.ID(d.Incident)
+	}
+	return about + "." + randomText()
+}

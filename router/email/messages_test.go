@@ -1,0 +1,319 @@
+package email
+
+import (
+	"net/mail"
+	"strings"
+	"testing"
+	"time"
+
+	"sitrep/incident"
+)
+
+var letterhead = Letterhead{
+	From:    mail.Address{Name: "Incident updates", Address: "incidents@example.org"},
+	ReplyTo: mail.Address{Address: "sre@example.org"},
+}
+
+func zone(t *testing.T, name string) *time.Location {
+	t.Helper()
+	loc, err := time.LoadLocation(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loc
+}
+
+// at is a time on the day of the incidents, in UTC.
+func at(clock string) time.Time {
+	t, err := time.Parse("2006-01-02 15:04", "2026-07-23 "+clock)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+var (
+	p1 = incident.Priority{Name: "P1", Rank: 0, Summary: "Severe customer impact",
+		Actions: []incident.ActionRule{{Name: "hotfix"}, {Name: "postmortem", Within: 5 * 24 * time.Hour}},
+		Inform:  []incident.Audience{incident.Management, incident.Stakeholders}, UpdateEvery: 2 * time.Hour}
+	p2 = incident.Priority{Name: "P2", Rank: 1, Summary: "Deserves the attention of management and stakeholders",
+		Inform: []incident.Audience{incident.Management, incident.Stakeholders}, UpdateEvery: 4 * time.Hour}
+	p3 = incident.Priority{Name: "P3", Rank: 2, Summary: "Affects the work of some customers or stakeholders",
+		Inform: []incident.Audience{incident.Stakeholders}, UpdateEvery: 8 * time.Hour}
+)
+
+// trouble is INC-42, open since 13:58 in Berlin.
+func trouble() incident.Incident {
+	return incident.Incident{
+		Number: 42, Sequence: 9, SLO: "notifications-send-availability",
+		UseCase: "Application cannot notify its users", SLI: "availability", Service: "notifications", Team: "notifications",
+		Runbook: "https://wiki.example.org/notifications/send", Stakeholders: []string{"customer-support"},
+		State: incident.Open, Phase: incident.Investigation,
+		Priority: p1, Highest: p1, SLOPriority: "P1",
+		Actions: []incident.Action{{Name: "hotfix", State: incident.ActionDue},
+			{Name: "postmortem", State: incident.ActionDue, Within: 5 * 24 * time.Hour}},
+		Breaches:  incident.Counts{Firing: 3, Total: 4},
+		StartedAt: at("11:58"), OpenedAt: at("11:59"), AcknowledgedAt: at("12:05"), AcknowledgedBy: "ada",
+	}
+}
+
+// message is one about INC-42 to a manager in Berlin, made at 15:59.
+func message(t *testing.T, kind incident.Kind) *incident.Message {
+	return &incident.Message{
+		ID: "d-20260723-0042", Kind: kind, At: at("13:59"),
+		Recipient: incident.Recipient{ID: "email:cto@example.org", Channel: incident.Email, Address: "cto@example.org"},
+		Audiences: []incident.Audience{incident.Management}, Group: "leadership",
+		Location: zone(t, "Europe/Berlin"), BaseURL: "https://sitrep.example.org",
+		Items: []incident.Item{{
+			Kind: kind, Incident: trouble(), Audiences: p1.Inform,
+			LastHeardAt: at("13:58"), NextBy: at("16:00"),
+		}},
+	}
+}
+
+func toOnCall(m *incident.Message) {
+	m.Recipient.Address = "notifications-oncall@example.org"
+	m.Audiences, m.Group = []incident.Audience{incident.OnCall}, "notifications"
+	for i := range m.Items {
+		m.Items[i].NextBy = time.Time{}
+	}
+}
+
+func event(clock string, kind incident.EventType, actor incident.Actor, reason string, d incident.Data) incident.Event {
+	return incident.Event{Incident: 42, Time: at(clock), Type: kind, Actor: actor, Reason: reason, Data: d}
+}
+
+var hostile = "<script>alert(1)</script>\r\nBcc: all@example.org\r\n\r\n.\r\nQUIT\x00\x07 \u202Egnp.exe\u2066 שלום עליכם مرحبا 🚒 \xff& \"quoted\" 'single' {{.}}"
+
+// goldens are messages of each kind, and the difficult ones.
+func goldens(t *testing.T) map[string]*incident.Message {
+	ms := map[string]*incident.Message{}
+	add := func(name string, kind incident.Kind, change func(m *incident.Message, it *incident.Item)) {
+		m := message(t, kind)
+		change(m, &m.Items[0])
+		ms[name] = m
+	}
+	opened := func(m *incident.Message, it *incident.Item) {
+		m.At = at("11:59")
+		it.First, it.NextBy, it.LastHeardAt = true, at("14:00"), at("11:59")
+		it.Incident.Phase, it.Incident.AcknowledgedAt, it.Incident.AcknowledgedBy = incident.InitialDiagnosis, time.Time{}, ""
+		it.Incident.Breaches = incident.Counts{Firing: 1, Total: 1}
+		it.Reasons = []incident.Owed{{Kind: incident.KindOpened, Reason: incident.DueOpened, At: at("11:59")}}
+		it.Changes = []incident.Event{
+			event("11:59", incident.Opened, incident.Alertmanager, "", incident.Data{Opening: &incident.Opening{}}),
+		}
+	}
+	add("opened", incident.KindOpened, opened)
+	add("opened-on-call-before-the-others", incident.KindOpened, func(m *incident.Message, it *incident.Item) {
+		opened(m, it)
+		toOnCall(m)
+		it.Plan = []incident.PlannedReader{
+			{Recipient: incident.Recipient{Address: "cto@example.org"}, Audience: incident.Management, Group: "leadership", Kind: incident.KindOpened, At: at("12:09")},
+			{Recipient: incident.Recipient{Name: "Head of Product", Address: "product@example.org"}, Audience: incident.Management, Group: "leadership", Kind: incident.KindOpened, At: at("12:09")},
+			{Recipient: incident.Recipient{Address: "support@example.org"}, Audience: incident.Stakeholders, Group: "customer-support", Kind: incident.KindOpened, At: at("12:09")},
+			{Recipient: incident.Recipient{Address: "https://chat.example.org"}, Audience: incident.Stakeholders, Group: "customer-support", Kind: incident.KindOpened, At: at("12:30")},
+		}
+	})
+	add("opened-to-one-who-joins", incident.KindOpened, func(m *incident.Message, it *incident.Item) {
+		it.First = true
+		it.Reasons = []incident.Owed{{Kind: incident.KindOpened, Reason: incident.DueJoined, At: at("13:59")}}
+		it.Changes = []incident.Event{
+			event("11:59", incident.Opened, incident.Alertmanager, "", incident.Data{Opening: &incident.Opening{}}),
+			event("12:05", incident.Acknowledged, "ada", "", incident.Data{}),
+			event("12:20", incident.PhaseChanged, "ada", "the queue grows", incident.Data{From: "initial-diagnosis", To: "investigation"}),
+			event("13:59", incident.PriorityChanged, "ada", "most customers are hit, not some", incident.Data{From: "P3", To: "P1", Raised: true, Definition: &p1}),
+		}
+	})
+	add("update-in-their-words", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
+		it.NewWord = true
+		it.Breaches = incident.Tally{Started: 2, Ended: 1}
+		it.Word = &incident.Word{Text: "The message queue of one data centre is full. We move its load to the other one.\n\nMails that were not sent will be sent later; none is lost.", At: at("13:58"), By: "ada"}
+		it.Changes = []incident.Event{
+			event("13:10", incident.PhaseChanged, "ada", "the provider of the queue helps", incident.Data{From: "investigation", To: "escalation", EscalatedTo: "Queue Provider Ltd"}),
+			event("13:30", incident.ActionChanged, "grace", "", incident.Data{Action: "hotfix", To: "done", Link: "https://git.example.org/hotfix/7"}),
+			event("13:58", incident.UpdateWritten, "ada", "", incident.Data{Message: it.Word.Text}),
+		}
+		it.Incident.Phase, it.Incident.EscalatedTo = incident.Escalation, "Queue Provider Ltd"
+		it.Incident.Actions[0] = incident.Action{Name: "hotfix", State: incident.ActionDone, Link: "https://git.example.org/hotfix/7"}
+	})
+	add("update-without-news", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
+		it.Word = &incident.Word{Text: "We are looking into it.", At: at("12:02"), By: "ada"}
+		it.Incident.Actions = nil
+	})
+	add("update-without-any-word", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
+		it.Changes = []incident.Event{event("13:40", incident.UpdateMissed, incident.Scheduler, "",
+			incident.Data{DueAt: at("13:30"), Missed: 1, Audience: incident.Management, Cause: "no connection to the mail server"})}
+		it.LateSince = at("13:31")
+	})
+	add("update-unknown", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
+		it.Incident.Breaches = incident.Counts{Unknown: 3, Total: 3}
+		it.Incident.UnknownSince = at("12:02")
+		it.WatchdogAwaySince = at("12:01")
+		it.LastHeardAt = at("07:00")
+		it.Breaches = incident.Tally{Unknown: 3}
+	})
+	add("update-paused", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
+		it.Incident.Breaches = incident.Counts{Unknown: 1, Total: 1}
+		it.Incident.UnknownSince = at("13:59").Add(-24 * time.Hour)
+		it.Incident.StartedAt = at("13:59").Add(-30 * time.Hour)
+		it.LastHeardAt = at("13:59").Add(-29 * time.Hour)
+		it.Paused, it.NextBy = true, time.Time{}
+	})
+	add("update-all-ended", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
+		it.Incident.Breaches = incident.Counts{Total: 4}
+		it.Incident.EndedAt = at("13:50")
+	})
+	add("priority-raised", incident.KindPriority, func(m *incident.Message, it *incident.Item) {
+		it.Reasons = []incident.Owed{{Kind: incident.KindPriority, Reason: incident.DuePriority, At: at("13:59")}}
+		it.Word = &incident.Word{Text: "We are looking into it.", At: at("12:02"), By: "ada"}
+		it.Changes = []incident.Event{event("13:59", incident.PriorityChanged, "ada", "most customers are hit", incident.Data{From: "P2", To: "P1", Raised: true, Definition: &p1})}
+	})
+	add("left-by-lowering", incident.KindLeft, func(m *incident.Message, it *incident.Item) {
+		it.Incident.Priority, it.Audiences, it.NextBy = p3, p3.Inform, time.Time{}
+		it.Changes = []incident.Event{event("13:59", incident.PriorityChanged, "ada", "a workaround exists", incident.Data{From: "P1", To: "P3", Definition: &p3})}
+	})
+	add("left-by-merge", incident.KindLeft, func(m *incident.Message, it *incident.Item) {
+		it.NextBy = time.Time{}
+		it.Incident.State, it.Incident.MergedInto, it.Incident.ClosedAt = incident.Closed, 41, at("13:59")
+		it.Changes = []incident.Event{event("13:59", incident.Merged, "ada", "the same full queue", incident.Data{Into: 41})}
+	})
+	over := func(m *incident.Message, it *incident.Item) {
+		in := &it.Incident
+		in.State, in.Phase, in.Breaches = incident.Resolved, incident.Recovery, incident.Counts{Total: 4}
+		in.EndedAt, in.ResolvedAt = at("14:12"), at("14:22")
+		in.Actions[0].State = incident.ActionDone
+		in.Actions[1].DueAt = at("14:22").Add(5 * 24 * time.Hour)
+		m.At, it.NextBy = at("14:22"), time.Time{}
+		it.Breaches = incident.Tally{Ended: 4}
+		it.Changes = []incident.Event{
+			event("14:22", incident.ResolvedEvent, incident.Scheduler, "", incident.Data{}),
+		}
+	}
+	add("resolved", incident.KindResolved, func(m *incident.Message, it *incident.Item) {
+		over(m, it)
+		it.NewWord = true
+		it.Word = &incident.Word{Text: "All mails are sent again.", At: at("14:10"), By: "ada"}
+		it.Changes = append(it.Changes, event("14:10", incident.UpdateWritten, "ada", "", incident.Data{Message: it.Word.Text}))
+	})
+	add("resolved-with-the-whole-story", incident.KindResolved, func(m *incident.Message, it *incident.Item) {
+		over(m, it)
+		it.First, it.LateSince = true, at("11:59")
+		it.Reasons = []incident.Owed{{Kind: incident.KindResolved, Reason: incident.DueResolved, At: at("14:22")}}
+		it.Word = &incident.Word{Text: "We move the load to the other data centre.", At: at("12:40"), By: "ada"}
+		it.NewWord = true
+		it.Changes = append([]incident.Event{
+			event("11:59", incident.Opened, incident.Alertmanager, "", incident.Data{Opening: &incident.Opening{}}),
+			event("12:05", incident.Acknowledged, "ada", "", incident.Data{}),
+			event("12:10", incident.UpdateWritten, "ada", "", incident.Data{Message: "We are looking into it."}),
+			event("12:40", incident.UpdateWritten, "ada", "", incident.Data{Message: it.Word.Text}),
+		}, it.Changes...)
+	})
+	add("resolved-by-hand-while-firing", incident.KindResolved, func(m *incident.Message, it *incident.Item) {
+		over(m, it)
+		toOnCall(m)
+		in := &it.Incident
+		in.Breaches, in.EndedAt, in.ResolvedBy = incident.Counts{Firing: 1, Total: 4}, time.Time{}, "ada"
+		it.Changes = []incident.Event{event("14:22", incident.ResolvedEvent, "ada", "the alert is too sharp", incident.Data{})}
+	})
+	add("reopened", incident.KindReopened, func(m *incident.Message, it *incident.Item) {
+		it.Incident.ReopenedAt, it.Incident.Reopenings = at("13:58"), 1
+		it.Incident.Breaches = incident.Counts{Firing: 1, Total: 5}
+		it.Changes = []incident.Event{
+			event("13:58", incident.Reopened, incident.Alertmanager, "", incident.Data{}),
+		}
+	})
+	add("reminder", incident.KindReminder, func(m *incident.Message, it *incident.Item) {
+		toOnCall(m)
+		m.At = at("13:45")
+		it.Word = &incident.Word{Text: "We are looking into it.", At: at("12:02"), By: "ada"}
+		it.Reasons = []incident.Owed{{Kind: incident.KindReminder, Reason: incident.DueUnfed, At: m.At, Detail: at("14:00").Format(time.RFC3339)}}
+	})
+	add("reminder-of-everything", incident.KindReminder, func(m *incident.Message, it *incident.Item) {
+		toOnCall(m)
+		it.Reasons = []incident.Owed{
+			{Kind: incident.KindReminder, Reason: incident.DueActionOverdue, At: m.At, Detail: "postmortem"},
+			{Kind: incident.KindReminder, Reason: incident.DueAllUnknown, At: m.At},
+			{Kind: incident.KindReminder, Reason: incident.DueUndeliverable, At: m.At, Detail: "gone@example.org"},
+		}
+		it.Incident.Breaches = incident.Counts{Unknown: 2, Total: 2}
+		it.Incident.UnknownSince = at("13:00")
+	})
+	add("drill", incident.KindOpened, func(m *incident.Message, it *incident.Item) {
+		opened(m, it)
+		in := &it.Incident
+		in.Number, in.Drill, in.Declared, in.StartedAt, in.Breaches = 43, true, true, time.Time{}, incident.Counts{}
+		it.Changes = []incident.Event{event("11:59", incident.Opened, "ada", "practising log-on trouble", incident.Data{Opening: &incident.Opening{Declared: true, Drill: true}})}
+	})
+	add("clocks-go-back", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
+		night := time.Date(2026, 10, 25, 0, 10, 0, 0, time.UTC) // 02:10 CEST, 50 minutes before they do
+		m.At = night
+		it.Incident.StartedAt, it.Incident.OpenedAt, it.Incident.AcknowledgedAt = night.Add(-3*time.Hour), night.Add(-3*time.Hour), night.Add(-2*time.Hour)
+		it.LastHeardAt, it.NextBy = night.Add(-time.Minute), night.Add(time.Hour)
+	})
+	add("clocks-go-forward", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
+		m.Location = zone(t, "America/New_York")
+		night := time.Date(2026, 3, 8, 6, 50, 0, 0, time.UTC) // 01:50 EST, 10 minutes before they do
+		m.At = night
+		it.Incident.StartedAt, it.Incident.OpenedAt, it.Incident.AcknowledgedAt = night.Add(-3*time.Hour), night.Add(-3*time.Hour), time.Time{}
+		it.LastHeardAt, it.NextBy = night.Add(-time.Minute), night.Add(time.Hour)
+	})
+	add("hostile", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
+		m.Location = zone(t, "Asia/Kathmandu")
+		m.Recipient.Name, m.Group = "Eve \"<x@y>\"\r\nBcc: all@example.org", hostile
+		in := &it.Incident
+		in.UseCase, in.Service, in.Runbook, in.EscalatedTo, in.AcknowledgedBy = hostile, hostile, "javascript:alert(1)", hostile, hostile
+		in.Labels = map[string]string{hostile: hostile}
+		in.Priority.Name, in.Priority.Summary = "P1\r\nX-Evil: 1", hostile
+		in.Actions = []incident.Action{{Name: hostile, State: incident.ActionWaived, Link: "javascript:alert(1)", Reason: hostile},
+			{Name: "report", State: incident.ActionDone, Link: "https://example.org/?a=1&b=\"<x>"}}
+		it.NewWord = true
+		it.Word = &incident.Word{Text: hostile, At: at("13:58"), By: hostile}
+		it.Changes = []incident.Event{event("13:59", incident.PhaseChanged, incident.Actor(hostile), hostile, incident.Data{To: hostile})}
+	})
+	add("long", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
+		in := &it.Incident
+		in.UseCase = strings.Repeat("Ärger ", 1400)
+		in.Labels = map[string]string{"region": strings.Repeat("x", 4096)}
+		it.NewWord = true
+		it.Word = &incident.Word{Text: strings.Repeat("The quick brown fox jumps over the lazy dog. ", 180), At: at("13:58"), By: "ada"}
+		for range 20 {
+			it.Changes = append(it.Changes, event("13:59", incident.PhaseChanged, "ada", strings.Repeat("y", 8192), incident.Data{To: "investigation"}))
+		}
+	})
+	add("digest", incident.KindDigest, func(m *incident.Message, it *incident.Item) {
+		first := *it
+		m.Items = nil
+		for i := range int64(6) {
+			it := first
+			it.Kind, it.First = incident.KindOpened, true
+			it.Incident.Number = 42 + i
+			switch i {
+			case 1:
+				it.Kind, it.First = incident.KindPriority, false
+				it.Changes = []incident.Event{event("13:59", incident.PriorityChanged, "ada", "most customers are hit", incident.Data{From: "P2", To: "P1", Raised: true, Definition: &p1})}
+			case 2:
+				it.Kind, it.First = incident.KindUpdate, false
+				it.NewWord, it.Word = true, &incident.Word{Text: "We have found the cause: a full queue.", At: at("13:58"), By: "ada"}
+				it.Incident.UseCase = "Notifications arrive with a delay"
+			case 3:
+				it.Kind = incident.KindResolved
+				it.Incident.State, it.Incident.Phase, it.Incident.Priority = incident.Resolved, incident.Recovery, p2
+				it.Incident.Breaches, it.Incident.EndedAt, it.NextBy = incident.Counts{Total: 1}, at("13:50"), time.Time{}
+				it.Incident.UseCase = "Users cannot change their preferences"
+			case 4, 5:
+				it.Incident.Priority = p3
+				it.Incident.UseCase = "Search shows old results"
+			}
+			m.Items = append(m.Items, it)
+		}
+	})
+	add("watchdog-away", incident.KindWatchdog, func(m *incident.Message, it *incident.Item) {
+		m.Items, m.Group, m.Audiences = nil, "sre", nil
+		m.Watchdog = &incident.WatchdogNews{Away: true, HeardAt: at("13:40"), Within: 15 * time.Minute}
+	})
+	add("watchdog-back", incident.KindWatchdog, func(m *incident.Message, it *incident.Item) {
+		m.Items, m.Group, m.Audiences = nil, "sre", nil
+		m.Watchdog = &incident.WatchdogNews{HeardAt: at("13:58"), Within: 15 * time.Minute}
+	})
+	return ms
+}

@@ -1,0 +1,284 @@
+package email
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"html/template"
+	"mime"
+	netmail "net/mail"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-mail/mail/v2"
+
+	"sitrep/incident"
+	"sitrep/router/wording"
+)
+
+//go:embed templates/*.tmpl
+var templates embed.FS
+
+var htmlTemplate = template.Must(template.ParseFS(templates, "templates/*.html.tmpl"))
+
+// A Letterhead is what all mails have in common.
+type Letterhead struct {
+	From netmail.Address
+	// ReplyTo is where answers go; without an Address, to From.
+	ReplyTo netmail.Address
+}
+
+// headerOrder is the order in which headers stand in a mail. No mail has others.
+var headerOrder = []string{
+	"Date", "From", "To", "Reply-To", "Subject", "Message-ID", "In-Reply-To", "References", "Auto-Submitted",
+	"X-Auto-Response-Suppress", "X-Sitrep-Incident", "X-Sitrep-Kind", "X-Sitrep-Priority", "X-Sitrep-Sequence",
+	"MIME-Version", "Content-Type",
+}
+
+// Render returns a message as a complete mail with CR LF at the end of each line,
+// its text and its HTML saying the same. The same message gives the same bytes.
+func (l Letterhead) Render(m *incident.Message) ([]byte, error) {
+	if m.Kind != incident.KindWatchdog && len(m.Items) == 0 {
+		return nil, fmt.Errorf("render mail %q: a message of kind %q about no incident", m.ID, m.Kind)
+	}
+	body, err := l.render(m)
+	if err != nil {
+		return nil, fmt.Errorf("render mail %q: %w", m.ID, err)
+	}
+	return body, nil
+}
+
+func (l Letterhead) render(m *incident.Message) ([]byte, error) {
+	report := wording.Compose(m)
+	text, err := report.Text()
+	if err != nil {
+		return nil, err
+	}
+	var page bytes.Buffer
+	if err := htmlTemplate.ExecuteTemplate(&page, "report.html.tmpl", report); err != nil {
+		return nil, err
+	}
+	headers, err := l.headers(m)
+	if err != nil {
+		return nil, err
+	}
+	// go-mail does not escape what its address headers hold: all of it is clean here.
+	mm := mail.NewMessage(mail.SetCharset("UTF-8"), mail.SetEncoding(mail.QuotedPrintable))
+	mm.SetBoundary(boundary(m.ID, text, page.String()))
+	for _, h := range headers {
+		if h.address != "" {
+			mm.SetAddressHeader(h.name, h.address, h.display)
+		} else {
+			mm.SetHeader(h.name, h.value)
+		}
+	}
+	mm.SetDateHeader("Date", m.At.In(m.Location))
+	mm.SetBody("text/plain", text)
+	mm.AddAlternative("text/html", page.String())
+	var out bytes.Buffer
+	if _, err := mm.WriteTo(&out); err != nil {
+		return nil, err
+	}
+	ordered, err := order(out.Bytes())
+	if err != nil {
+		return nil, err
+	}
+	return ordered, check(ordered)
+}
+
+// A header is a field of a mail: an address with a display name, or a value.
+type header struct {
+	name             string
+	address, display string
+	value            string
+}
+
+// headers are all headers but for those that go-mail makes.
+func (l Letterhead) headers(m *incident.Message) ([]header, error) {
+	from, err := addressHeader("From", l.From)
+	if err != nil {
+		return nil, err
+	}
+	to, err := addressHeader("To", netmail.Address{Name: m.Recipient.Name, Address: m.Recipient.Address})
+	if err != nil {
+		return nil, err
+	}
+	host := domain(from.address)
+	hs := []header{from, to}
+	add := func(name, value string) { hs = append(hs, header{name: name, value: words(value)}) }
+	if l.ReplyTo.Address != "" {
+		reply, err := addressHeader("Reply-To", l.ReplyTo)
+		if err != nil {
+			return nil, err
+		}
+		hs = append(hs, reply)
+	}
+	id, err := messageID(m.ID, host)
+	if err != nil {
+		return nil, err
+	}
+	add("Subject", wording.Line(wording.Subject(m), 250))
+	add("Message-ID", id)
+	if root := thread(m, host); root != "" {
+		add("In-Reply-To", root)
+		add("References", root)
+	}
+	add("Auto-Submitted", "auto-generated")
+	add("X-Auto-Response-Suppress", "OOF, AutoReply")
+	add("X-Sitrep-Kind", string(m.Kind))
+	if len(m.Items) == 0 {
+		return hs, nil
+	}
+	var ids, sequences []string
+	for i := range m.Items {
+		in := &m.Items[i].Incident
+		ids = append(ids, in.ID())
+		sequences = append(sequences, strconv.FormatInt(in.Sequence, 10))
+	}
+	// In one value each: of several, go-mail makes lines that are too long.
+	add("X-Sitrep-Incident", strings.Join(ids, ", "))
+	add("X-Sitrep-Sequence", strings.Join(sequences, ", "))
+	if p := wording.Line(m.First().Incident.Priority.Name, 40); p != "" {
+		add("X-Sitrep-Priority", p)
+	}
+	return hs, nil
+}
+
+func addressHeader(name string, a netmail.Address) (header, error) {
+	addr, _, err := address(a.Address)
+	if err != nil {
+		return header{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return header{name: name, address: addr, display: plainWords(wording.Line(a.Name, 80))}, nil
+}
+
+// words is a clean line in the form of a header: what is not ASCII is encoded, from
+// the first word that is not, so that the beginning stays legible and no line gets
+// too long.
+func words(s string) string {
+	s = plainWords(s)
+	if ascii(s) {
+		return s
+	}
+	start := 0
+	for i, r := range s {
+		if r == ' ' {
+			start = i + 1
+		}
+		if r >= 0x80 {
+			break
+		}
+	}
+	return s[:start] + mime.QEncoding.Encode("UTF-8", s[start:])
+}
+
+// plainWords makes sure that nothing in a line reads as an encoded word.
+func plainWords(s string) string { return strings.ReplaceAll(s, "=?", "= ?") }
+
+// messageID is the delivery's ID as Message-ID, the same for each attempt.
+func messageID(id, host string) (string, error) {
+	if id == "" || len(id) > 200 || strings.Trim(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.+=") != "" {
+		return "", errors.New("the message's ID does not fit into a Message-ID")
+	}
+	return "<" + id + "@" + host + ">", nil
+}
+
+// thread is the ID that all mails about one incident refer to. No mail has it, so
+// that all show as one thread, whichever of them a reader got.
+func thread(m *incident.Message, host string) string {
+	switch {
+	case m.Kind == incident.KindWatchdog:
+		return "<watchdog.sitrep@" + host + ">"
+	case m.Kind == incident.KindDigest:
+		return ""
+	}
+	in := &m.First().Incident
+	return fmt.Sprintf("<%s.%s.sitrep@%s>", strings.ToLower(in.ID()), in.OpenedAt.UTC().Format("20060102T150405"), host)
+}
+
+// boundary returns what separates the parts: it depends on what they say, so that
+// nobody can write it into them.
+func boundary(id, text, page string) string {
+	sum := sha256.Sum256([]byte(id + "\x00" + text + "\x00" + page))
+	return "sitrep-" + hex.EncodeToString(sum[:16])
+}
+
+// order brings the headers, which go-mail writes in any order, into ours.
+func order(raw []byte) ([]byte, error) {
+	head, body, ok := bytes.Cut(raw, []byte("\r\n\r\n"))
+	if !ok {
+		return nil, errors.New("no end of the headers")
+	}
+	fields := map[string]string{}
+	name := ""
+	for line := range strings.SplitSeq(string(head), "\r\n") {
+		if strings.HasPrefix(line, " ") && name != "" {
+			fields[name] += "\r\n" + line
+			continue
+		}
+		name, _, _ = strings.Cut(line, ":")
+		if !slices.Contains(headerOrder, name) || fields[name] != "" {
+			return nil, fmt.Errorf("unexpected header %q", name)
+		}
+		fields[name] = line
+	}
+	var out bytes.Buffer
+	for _, name := range headerOrder {
+		if field := fields[name]; field != "" {
+			out.WriteString(field + "\r\n")
+		}
+	}
+	out.WriteString("\r\n")
+	out.Write(body)
+	return out.Bytes(), nil
+}
+
+// check makes sure that a mail is one: every line ends with CR LF and is short
+// enough, without NUL, in ASCII but for addresses, and a reader finds its headers.
+func check(raw []byte) error {
+	if !bytes.HasSuffix(raw, []byte("\r\n")) {
+		return errors.New("the last line does not end")
+	}
+	head := true
+	for line := range bytes.SplitSeq(bytes.TrimSuffix(raw, []byte("\r\n")), []byte("\r\n")) {
+		switch {
+		case len(line) > 998:
+			return errors.New("a line is longer than 998 bytes")
+		case bytes.ContainsAny(line, "\r\n\x00"):
+			return errors.New("a stray control character")
+		case !head && !ascii(string(line)):
+			return errors.New("a body that is not ASCII")
+		}
+		head = head && len(line) > 0
+	}
+	mm, err := netmail.ReadMessage(bytes.NewReader(raw))
+	if err != nil {
+		return fmt.Errorf("read it back: %w", err)
+	}
+	for _, name := range []string{"Date", "From", "To", "Subject", "Message-Id", "Content-Type"} {
+		if len(mm.Header[name]) != 1 {
+			return fmt.Errorf("%d headers %s", len(mm.Header[name]), name)
+		}
+	}
+	for _, name := range []string{"From", "To"} {
+		if list, err := mm.Header.AddressList(name); err != nil || len(list) != 1 {
+			return fmt.Errorf("%s is not one address", name)
+		}
+	}
+	return nil
+}
+
+// sentAt is the Date of a mail, or now if it has none.
+func sentAt(body []byte) time.Time {
+	if mm, err := netmail.ReadMessage(bytes.NewReader(body)); err == nil {
+		if t, err := mm.Header.Date(); err == nil {
+			return t.UTC()
+		}
+	}
+	return time.Now().UTC()
+}

@@ -1,0 +1,323 @@
+package email
+
+import (
+	"bytes"
+	"flag"
+	"html"
+	"io"
+	"mime"
+	"mime/multipart"
+	"mime/quotedprintable"
+	"net/mail"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode"
+
+	"sitrep/incident"
+)
+
+var (
+	update = flag.Bool("update", false, "write the golden files anew")
+	pages  = flag.String("pages", "", "a directory to write the HTML and the text of the golden mails to, for looking at them")
+)
+
+// parts returns the headers, the text and the HTML of a mail, decoded.
+func parts(t *testing.T, raw []byte) (h mail.Header, text, page string) {
+	t.Helper()
+	m, err := mail.ReadMessage(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/alternative" {
+		t.Fatalf("Content-Type %q: %v", kind, err)
+	}
+	r := multipart.NewReader(m.Body, params["boundary"])
+	var bodies []string
+	for {
+		p, err := r.NextRawPart()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if enc := p.Header.Get("Content-Transfer-Encoding"); enc != "quoted-printable" {
+			t.Fatalf("encoding %q", enc)
+		}
+		b, err := io.ReadAll(quotedprintable.NewReader(p))
+		if err != nil {
+			t.Fatal(err)
+		}
+		bodies = append(bodies, string(b))
+	}
+	if len(bodies) != 2 {
+		t.Fatalf("%d parts, want 2", len(bodies))
+	}
+	return m.Header, bodies[0], bodies[1]
+}
+
+func TestRenderGolden(t *testing.T) {
+	for name, m := range goldens(t) {
+		t.Run(name, func(t *testing.T) {
+			got, err := letterhead.Render(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join("testdata", name+".eml")
+			if *update {
+				if err := os.WriteFile(file, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got, want) {
+				_, text, _ := parts(t, got)
+				t.Errorf("%s differs; the text is now:\n%s", file, text)
+			}
+			if again, err := letterhead.Render(m); err != nil || !bytes.Equal(got, again) {
+				t.Errorf("the same message gave other bytes, or an error: %v", err)
+			}
+			if dir := *pages; dir != "" {
+				_, text, page := parts(t, got)
+				os.WriteFile(filepath.Join(dir, name+".html"), []byte(page), 0o644)
+				os.WriteFile(filepath.Join(dir, name+".txt"), []byte(text), 0o644)
+			}
+		})
+	}
+}
+
+var (
+	styleOrHead = regexp.MustCompile(`(?s)<head>.*?</head>|<div class="preview">.*?</div>`)
+	tag         = regexp.MustCompile(`<[^>]*>`)
+	href        = regexp.MustCompile(`href="([^"]*)"`)
+	attribute   = regexp.MustCompile(`(?i)\s(src|srcset|background|style|action|on[a-z]+)=|url\(|@import|<(img|script|link|iframe|object|form|svg)\b`)
+)
+
+// bare returns the letters and digits of a text.
+func bare(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return r
+		}
+		return -1
+	}, html.UnescapeString(s))
+}
+
+func TestTextAndHTMLSayTheSame(t *testing.T) {
+	for name, m := range goldens(t) {
+		t.Run(name, func(t *testing.T) {
+			raw, err := letterhead.Render(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, text, page := parts(t, raw)
+			body := styleOrHead.ReplaceAllString(page, "")
+			var links strings.Builder
+			for _, m := range href.FindAllStringSubmatch(body, -1) {
+				links.WriteString(m[1])
+			}
+			shown := bare(tag.ReplaceAllString(body, "")) + bare(links.String())
+			for line := range strings.Lines(text) {
+				if !strings.Contains(shown, bare(line)) {
+					t.Errorf("the HTML lacks %q", line)
+				}
+			}
+			for _, node := range tag.Split(body, -1) {
+				if !strings.Contains(bare(text), bare(node)) {
+					t.Errorf("the text lacks %q", node)
+				}
+			}
+		})
+	}
+}
+
+func TestNothingForeignInHTML(t *testing.T) {
+	for name, m := range goldens(t) {
+		raw, err := letterhead.Render(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, text, page := parts(t, raw)
+		if s := attribute.FindString(page); s != "" {
+			t.Errorf("%s: %q in the HTML", name, s)
+		}
+		for _, m := range href.FindAllStringSubmatch(page, -1) {
+			if !strings.HasPrefix(m[1], "https://") {
+				t.Errorf("%s: a link to %q", name, m[1])
+			}
+		}
+		if len(page) > 100_000 {
+			t.Errorf("%s: %d bytes of HTML, which some programs cut off", name, len(page))
+		}
+		for _, s := range []string{"\x00", "\x07", "\u202E", "\u2066"} {
+			if strings.Contains(text, s) || strings.Contains(page, s) {
+				t.Errorf("%s: %q is in it", name, s)
+			}
+		}
+	}
+}
+
+func TestNoSentenceTwice(t *testing.T) {
+	for name, m := range goldens(t) {
+		if name == "digest" || name == "hostile" || name == "long" {
+			continue // the same may hold of several incidents, or strangers repeat themselves
+		}
+		raw, err := letterhead.Render(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, text, _ := parts(t, raw)
+		seen := map[string]bool{}
+		for line := range strings.Lines(text) {
+			for s := range strings.SplitSeq(line, ". ") {
+				s = strings.Trim(s, " .\n->")
+				if len(s) > 25 && !strings.HasPrefix(s, "https://") && seen[s] {
+					t.Errorf("%s says twice: %q", name, s)
+				}
+				seen[s] = true
+			}
+		}
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	ms := goldens(t)
+	decode := func(s string) string {
+		s, err := new(mime.WordDecoder).DecodeHeader(s)
+		if err != nil {
+			t.Error(err)
+		}
+		return s
+	}
+	for name, want := range map[string]map[string]string{
+		"update-in-their-words": {
+			"Subject": "[P1] INC-42 Application cannot notify its users", "Message-Id": "<d-20260723-0042@example.org>",
+			"References": "<inc-42.20260723T115900.sitrep@example.org>", "In-Reply-To": "<inc-42.20260723T115900.sitrep@example.org>",
+			"Auto-Submitted": "auto-generated", "X-Sitrep-Incident": "INC-42", "X-Sitrep-Kind": "update", "X-Sitrep-Priority": "P1",
+			"X-Sitrep-Sequence": "9", "From": `"Incident updates" <incidents@example.org>`, "Reply-To": "sre@example.org", "To": "cto@example.org",
+			"Date": "Thu, 23 Jul 2026 15:59:00 +0200",
+		},
+		"left-by-lowering": {"Subject": "[P3] INC-42 Application cannot notify its users", "References": "<inc-42.20260723T115900.sitrep@example.org>"},
+		"drill":            {"Subject": "[DRILL P1] INC-43 Application cannot notify its users"},
+		"digest": {"Subject": "[P1] 6 incidents", "X-Sitrep-Incident": "INC-42, INC-43, INC-44, INC-45, INC-46, INC-47",
+			"X-Sitrep-Sequence": "9, 9, 9, 9, 9, 9", "X-Sitrep-Kind": "digest", "References": ""},
+		"reminder": {"Subject": "[reminder] INC-42 update due by 16:00", "X-Sitrep-Kind": "reminder",
+			"References": "<inc-42.20260723T115900.sitrep@example.org>"},
+		"watchdog-away": {"Subject": "[watchdog] Alerts have stopped arriving", "X-Sitrep-Incident": "", "X-Sitrep-Kind": "watchdog",
+			"References": "<watchdog.sitrep@example.org>"},
+		"hostile": {"Bcc": "", "X-Evil": "", "X-Sitrep-Priority": "P1 X-Evil: 1", "To": `"Eve \"<x@y>\" Bcc: all@example.org" <cto@example.org>`},
+		"long":    {"Subject": "[P1] INC-42 " + strings.TrimSpace(strings.Repeat("Ärger ", 26)) + "…"},
+	} {
+		raw, err := letterhead.Render(ms[name])
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, _, _ := parts(t, raw)
+		for key, value := range want {
+			if got := decode(h.Get(key)); got != value {
+				t.Errorf("%s: %s is %q, want %q", name, key, got, value)
+			}
+		}
+		head, _, _ := bytes.Cut(raw, []byte("\r\n\r\n"))
+		for line := range strings.SplitSeq(string(head), "\r\n") {
+			if len(line) > 78 || !ascii(line) {
+				t.Errorf("%s: header line %q", name, line)
+			}
+		}
+	}
+}
+
+func TestRenderManyIncidents(t *testing.T) {
+	m := goldens(t)["digest"]
+	for len(m.Items) < 1000 {
+		it := m.Items[0]
+		it.Incident.Number = 1000 + int64(len(m.Items))
+		m.Items = append(m.Items, it)
+	}
+	raw, err := letterhead.Render(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, text, _ := parts(t, raw)
+	if got := h.Get("Subject"); got != "[P1] 1000 incidents" {
+		t.Errorf("subject %q", got)
+	}
+	if n := len(strings.Split(h.Get("X-Sitrep-Incident"), ", ")); n != 1000 {
+		t.Errorf("%d incidents in the header", n)
+	}
+	for _, it := range m.Items {
+		if !strings.Contains(text, it.Incident.ID()) {
+			t.Fatalf("%s is missing", it.Incident.ID())
+		}
+	}
+}
+
+func TestRenderRefuses(t *testing.T) {
+	for name, change := range map[string]func(m *incident.Message, l *Letterhead){
+		"a recipient with a line break": func(m *incident.Message, _ *Letterhead) { m.Recipient.Address = "a@example.org\r\nBcc: b@example.org" },
+		"a recipient that is none":      func(m *incident.Message, _ *Letterhead) { m.Recipient.Address = "cto" },
+		"a sender with a line break":    func(_ *incident.Message, l *Letterhead) { l.From.Address = "a@example.org\r\nBcc: b@example.org" },
+		"a reply-to with a line break":  func(_ *incident.Message, l *Letterhead) { l.ReplyTo.Address = "a@example.org\nBcc: b@example.org" },
+		"an ID with a line break":       func(m *incident.Message, _ *Letterhead) { m.ID = "x\r\nBcc: b@example.org" },
+		"no ID":                         func(m *incident.Message, _ *Letterhead) { m.ID = "" },
+		"no incident":                   func(m *incident.Message, _ *Letterhead) { m.Items = nil },
+	} {
+		m, l := message(t, incident.KindUpdate), letterhead
+		change(m, &l)
+		if raw, err := l.Render(m); err == nil {
+			t.Errorf("%s: no error:\n%s", name, raw)
+		}
+	}
+	l := letterhead
+	l.From.Name, l.ReplyTo.Name = "Eve\r\nBcc: b@example.org", "Eve\nBcc: b@example.org"
+	raw, err := l.Render(message(t, incident.KindUpdate))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, _, _ := parts(t, raw); h.Get("Bcc") != "" {
+		t.Error("a display name became a header")
+	}
+}
+
+func FuzzRender(f *testing.F) {
+	f.Add(hostile, "P1", "cto@example.org")
+	f.Add(strings.Repeat("=?", 100), "=?UTF-8?q?x?=", "a@b")
+	f.Add("\n.\n", "", "\"a b\"@example.org")
+	f.Fuzz(func(t *testing.T, words, priority, address string) {
+		m := strangers(t, words, priority, address)
+		raw, err := letterhead.Render(m)
+		if err != nil {
+			if strings.Contains(err.Error(), "address") {
+				return
+			}
+			t.Fatal(err)
+		}
+		h, _, page := parts(t, raw)
+		for name := range h {
+			if name == "Bcc" || strings.HasPrefix(name, "X-Evil") {
+				t.Errorf("header %s", name)
+			}
+		}
+		if s := attribute.FindString(tag.FindString(page)); s != "" {
+			t.Errorf("%q in the HTML", s)
+		}
+	})
+}
+
+// strangers is a message with those words wherever strangers' words can stand.
+func strangers(t *testing.T, words, priority, address string) *incident.Message {
+	m := message(t, incident.KindUpdate)
+	m.Recipient.Name, m.Recipient.Address = words, address
+	it := &m.Items[0]
+	it.Incident.UseCase, it.Incident.Service, it.Incident.Priority.Name = words, words, priority
+	it.NewWord, it.Word = true, &incident.Word{Text: words, By: words, At: at("13:00")}
+	it.Changes = []incident.Event{event("13:00", incident.PhaseChanged, incident.Actor(words), words, incident.Data{To: words})}
+	return m
+}

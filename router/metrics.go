@@ -1,0 +1,73 @@
+package router
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sitrep/incident"
+)
+
+// Metrics are what the scheduler and the dispatcher count.
+type Metrics struct {
+	SchedulerErrors prometheus.Counter
+
+	updatesSent     *prometheus.CounterVec
+	updatesFailed   *prometheus.CounterVec
+	attemptSeconds  *prometheus.HistogramVec
+	latenessSeconds prometheus.Histogram
+	updatesLate     prometheus.Counter
+}
+
+// NewMetrics registers the metrics.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		SchedulerErrors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sitrep_scheduler_errors_total", Help: "Steps of the scheduler that failed and are tried again.",
+		}),
+		updatesSent: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sitrep_updates_sent_total", Help: "Messages handed over, by channel and kind.",
+		}, []string{"channel", "kind"}),
+		updatesFailed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sitrep_updates_failed_total", Help: "Attempts that failed: refused for good, of unknown outcome, or to be retried.",
+		}, []string{"channel", "reason"}),
+		attemptSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "sitrep_update_attempt_duration_seconds", Help: "How long attempts to hand over a message took.",
+			Buckets: []float64{.01, .05, .1, .5, 1, 5, 10, 30, 60},
+		}, []string{"channel"}),
+		latenessSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "sitrep_update_lateness_seconds", Help: "From when a message was due until it was handed over.",
+			Buckets: []float64{.5, 1, 5, 10, 30, 60, 120, 300, 900, 3600, 14400},
+		}),
+		updatesLate: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sitrep_updates_late_total", Help: "Messages handed over later than promised.",
+		}),
+	}
+	for _, ch := range []incident.Channel{incident.Email, incident.Webhook} {
+		for _, k := range incident.Kinds() {
+			m.updatesSent.WithLabelValues(string(ch), string(k))
+		}
+		for _, r := range []string{"refused", "unknown", "retried"} {
+			m.updatesFailed.WithLabelValues(string(ch), r)
+		}
+		m.attemptSeconds.WithLabelValues(string(ch))
+	}
+	reg.MustRegister(m.SchedulerErrors, m.updatesSent, m.updatesFailed, m.attemptSeconds, m.latenessSeconds, m.updatesLate)
+	return m
+}
+
+func (m *Metrics) attempt(ch incident.Channel, took time.Duration) {
+	m.attemptSeconds.WithLabelValues(string(ch)).Observe(took.Seconds())
+}
+
+func (m *Metrics) sent(d *incident.Delivery) {
+	m.updatesSent.WithLabelValues(string(d.Channel), string(d.Kind)).Inc()
+	m.latenessSeconds.Observe(max(d.SentAt.Sub(d.DueAt), 0).Seconds())
+	if d.SentAt.After(d.Promised) {
+		m.updatesLate.Inc()
+	}
+}
+
+func (m *Metrics) failed(ch incident.Channel, reason string) {
+	m.updatesFailed.WithLabelValues(string(ch), reason).Inc()
+}

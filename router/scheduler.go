@@ -1,0 +1,329 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+const (
+	// pollEvery is how long the scheduler sleeps at most: another replica may have
+	// stored something that is due.
+	pollEvery = time.Second
+	// aliveEvery is how often it is stored that the service runs.
+	aliveEvery = time.Minute
+	// outageAfter is a silence of that length that counts as an outage.
+	outageAfter = 3 * aliveEvery
+	// askEvery is how often the Alertmanagers are asked at most.
+	askEvery = 15 * time.Second
+	// pruneEvery is how often what is old is deleted.
+	pruneEvery = time.Hour
+	// batch is how many incidents or breaches one round looks at.
+	batch = 500
+)
+
+// Retention is how long things are kept after an incident closed. Zero: for ever.
+type Retention struct {
+	Breaches time.Duration
+	Messages time.Duration
+}
+
+// A Scheduler does what is due, as time goes by. Several replicas may run one
+// each on the same store.
+type Scheduler struct {
+	Door       *storage.Door
+	Dispatcher *Dispatcher
+	// Asker asks the Alertmanagers; nil while none are configured.
+	Asker     func() Asker
+	Retention func() Retention
+	Log       *slog.Logger
+	Metrics   *Metrics
+
+	wakeOnce sync.Once
+	wake     chan struct{}
+
+	started  time.Time
+	aliveAt  time.Time
+	prunedAt time.Time
+	askedAt  time.Time
+	asking   sync.WaitGroup
+	isAsking chan struct{} // holds a token while the Alertmanagers are asked
+	behind   bool          // the last round left something for the next
+	policy   *incident.Policy
+}
+
+// Wake makes the scheduler look now. It never blocks, and may be called from
+// anywhere at any time.
+func (s *Scheduler) Wake() {
+	select {
+	case s.waker() <- struct{}{}:
+	default:
+	}
+}
+
+func (s *Scheduler) waker() chan struct{} {
+	s.wakeOnce.Do(func() { s.wake = make(chan struct{}, 1) })
+	return s.wake
+}
+
+// Run works until ctx is done, and then waits for the deliveries that are under
+// way, as long as the dispatcher allows.
+func (s *Scheduler) Run(ctx context.Context) error {
+	s.started = now()
+	s.isAsking = make(chan struct{}, 1)
+	s.Dispatcher.start(s.Wake)
+	defer s.Dispatcher.stop()
+	defer s.asking.Wait()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		case <-s.waker():
+		}
+		timer.Reset(s.round(ctx, now()))
+	}
+}
+
+// round does all that is due at that time and returns how long there is nothing
+// more to do.
+func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
+	s.behind = false
+	for _, step := range []struct {
+		name string
+		do   func(context.Context, time.Time) error
+	}{
+		{"note that the service runs", s.alive},
+		{"bring incidents in line with the configuration", s.resync},
+		{"check the watchdog", s.watchdog},
+		{"look at incidents", s.agendas},
+		{"ask about quiet breaches", s.ask},
+		{"send what is due", s.dispatch},
+		{"delete what is old", s.prune},
+	} {
+		if err := step.do(ctx, at); err != nil && ctx.Err() == nil {
+			s.Log.Warn("scheduler step failed, it is tried again", slog.String("component", "scheduler"), slog.String("step", step.name), slog.Any("err", err))
+			s.Metrics.SchedulerErrors.Inc()
+		}
+	}
+	if s.behind {
+		return 0
+	}
+	wait := pollEvery
+	_ = s.Door.Store.Read(ctx, func(r storage.Reader) error {
+		next, err := r.NextDue()
+		if err == nil && !next.IsZero() && !s.Dispatcher.busy() {
+			wait = min(wait, max(next.Sub(at), 5*time.Millisecond))
+		}
+		return err
+	})
+	return wait
+}
+
+// alive stores that the service runs, and as an outage that it did not.
+func (s *Scheduler) alive(ctx context.Context, at time.Time) error {
+	if at.Sub(s.aliveAt) < aliveEvery {
+		return nil
+	}
+	err := s.Door.Store.Write(ctx, func(tx storage.Tx) error {
+		last, err := tx.Alive()
+		if err != nil {
+			return err
+		}
+		if !last.IsZero() && at.Sub(last) > outageAfter {
+			if err := tx.PutOutage(storage.Outage{From: last, To: at}); err != nil {
+				return err
+			}
+		}
+		return tx.PutAlive(at)
+	})
+	if err == nil {
+		s.aliveAt = at
+	}
+	return err
+}
+
+// resync brings the readers of all open incidents in line with a configuration
+// that came into force, each in a transaction of its own.
+func (s *Scheduler) resync(ctx context.Context, _ time.Time) error {
+	policy := s.Door.Policy()
+	if s.policy == policy {
+		return nil
+	}
+	cursor := ""
+	for {
+		var page []incident.Incident
+		err := s.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
+			page, cursor, err = r.Incidents(storage.IncidentQuery{State: incident.Open, Limit: batch, Cursor: cursor})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, in := range page {
+			err := s.Door.Change(ctx, now(), func(c *storage.Change) error {
+				_, err := c.Situation(in.Number)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		if cursor == "" {
+			s.policy = policy
+			return nil
+		}
+	}
+}
+
+// watchdog notes when the watchdog went away, and tells its groups.
+func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
+	policy := s.Door.Policy()
+	if policy.Watchdog.Within == 0 {
+		return nil
+	}
+	var gone bool
+	err := s.Door.Store.Read(ctx, func(r storage.Reader) error {
+		pulse, err := r.Pulse()
+		_, gone = pulse.Check(policy, s.started, at)
+		return err
+	})
+	if err != nil || !gone {
+		return err
+	}
+	s.Log.Warn("watchdog is away: ends of breaches are not believed", slog.String("component", "scheduler"), slog.Duration("within", policy.Watchdog.Within))
+	return s.Door.Change(ctx, at, func(c *storage.Change) error {
+		pulse, err := c.Tx.Pulse()
+		if err != nil {
+			return err
+		}
+		pulse, gone := pulse.Check(c.Policy, s.started, at)
+		if !gone {
+			return nil
+		}
+		if err := c.TellWatchdog(incident.DueWatchdogAway); err != nil {
+			return err
+		}
+		return c.Tx.PutPulse(pulse)
+	})
+}
+
+// agendas lets time pass for the incidents that wait for it.
+func (s *Scheduler) agendas(ctx context.Context, at time.Time) error {
+	var due []int64
+	err := s.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
+		due, err = r.DueAgendas(at, batch)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.behind = s.behind || len(due) == batch
+	var failed error
+	for _, number := range due {
+		if err := s.tick(ctx, number, at); err != nil {
+			failed = errors.Join(failed, err)
+		}
+	}
+	return failed
+}
+
+func (s *Scheduler) tick(ctx context.Context, number int64, at time.Time) error {
+	var logs []incident.Event
+	err := s.Door.Change(ctx, at, func(c *storage.Change) error {
+		logs = logs[:0]
+		sit, err := c.Situation(number)
+		if err != nil {
+			return err
+		}
+		pulse, err := c.Tx.Pulse()
+		if err != nil {
+			return err
+		}
+		if err := s.disbelieve(c, sit, pulse); err != nil {
+			return err
+		}
+		events, nudges := sit.Tick(c.Policy, pulse, at)
+		c.Nudge(sit, nudges...)
+		logs = append(logs, events...)
+		return c.Record(sit, events...)
+	})
+	if err != nil {
+		return err
+	}
+	for _, e := range logs {
+		s.Log.Info("incident "+string(e.Type), slog.String("component", "scheduler"), slog.String("incident", incident.ID(number)), slog.String("actor", string(e.Actor)))
+	}
+	return nil
+}
+
+// disbelieve makes unknown what ended since the watchdog was last heard, once the
+// watchdog is away: when Prometheus dies, all that fires is reported as ended some
+// minutes later.
+func (s *Scheduler) disbelieve(c *storage.Change, sit *incident.Situation, pulse incident.Pulse) error {
+	in := &sit.Incident
+	if !pulse.Doubts(c.Policy) || in.State != incident.Open || in.EndedHeardAt.IsZero() || in.EndedHeardAt.Before(pulse.HeardAt) {
+		return nil
+	}
+	for _, number := range append([]int64{in.Number}, in.MergedFrom...) {
+		for cursor := ""; ; {
+			page, next, err := c.Tx.Breaches(number, batch, cursor)
+			if err != nil {
+				return err
+			}
+			for i := range page {
+				b := &page[i]
+				if b.State != incident.Ended || b.EndHeardAt.Before(pulse.HeardAt) {
+					continue
+				}
+				if err := c.Record(sit, in.Lose(c.Stamp(incident.Scheduler), b, "it was reported as ended after the watchdog was last heard")...); err != nil {
+					return err
+				}
+				b.State, b.EndsAt = incident.Unknown, time.Time{}
+				if err := c.Tx.PutBreach(b); err != nil {
+					return err
+				}
+			}
+			if cursor = next; cursor == "" {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// dispatch hands what is due to the dispatcher, as far as it has hands free.
+func (s *Scheduler) dispatch(ctx context.Context, at time.Time) error {
+	more, err := s.Dispatcher.claim(ctx, at)
+	s.behind = s.behind || more
+	return err
+}
+
+func (s *Scheduler) prune(ctx context.Context, at time.Time) error {
+	keep := s.Retention()
+	if at.Sub(s.prunedAt) < pruneEvery || keep == (Retention{}) {
+		return nil
+	}
+	before := func(d time.Duration) time.Time {
+		if d == 0 {
+			return time.Time{}
+		}
+		return at.Add(-d)
+	}
+	n := 0
+	err := s.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
+		n, err = tx.Prune(before(keep.Breaches), before(keep.Messages), batch)
+		return err
+	})
+	if err == nil && n < batch {
+		s.prunedAt = at
+	}
+	return err
+}

@@ -1,0 +1,111 @@
+package webhook
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/incident/incidentjson"
+	"sitrep/router/wording"
+)
+
+// A body is what is posted.
+type body struct {
+	Type      string    `json:"type"` // incident. and the kind of the message
+	Timestamp time.Time `json:"timestamp"`
+	Data      data      `json:"data"`
+}
+
+// data are the facts of a message: of one incident, of the incidents of a digest,
+// or of the watchdog.
+type data struct {
+	Incident     *incidentjson.Incident  `json:"incident,omitempty"`
+	Incidents    []incidentjson.Incident `json:"incidents,omitempty"`
+	Watchdog     *watchdog               `json:"watchdog,omitempty"`
+	Audience     incident.Audience       `json:"audience"`
+	Group        string                  `json:"group"`
+	Sequence     *int64                  `json:"sequence,omitempty"` // of a digest, each incident has its own
+	Changes      []incidentjson.Event    `json:"changes"`
+	Message      string                  `json:"message"`
+	NextUpdateAt *time.Time              `json:"next_update_at"`
+}
+
+// A watchdog says whether the alert that always fires is there.
+type watchdog struct {
+	Away    bool       `json:"away"`
+	HeardAt *time.Time `json:"heard_at"` // null: never
+	Within  string     `json:"within"`
+}
+
+// render returns the bytes of a message.
+func render(m *incident.Message) ([]byte, error) {
+	var about data
+	var err error
+	switch {
+	case m.Kind == incident.KindWatchdog && m.Watchdog == nil:
+		err = errors.New("no news of the watchdog")
+	case m.Kind != incident.KindWatchdog && len(m.Items) == 0:
+		err = errors.New("no incident")
+	default:
+		about, err = facts(m)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("render webhook %q of kind %s: %w", m.ID, m.Kind, err)
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(body{Type: "incident." + string(m.Kind), Timestamp: m.At.UTC(), Data: about}); err != nil {
+		return nil, fmt.Errorf("render webhook %q of kind %s: %w", m.ID, m.Kind, err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// facts returns what m says, which has an incident or news of the watchdog.
+func facts(m *incident.Message) (data, error) {
+	text, err := wording.Text(m)
+	if err != nil {
+		return data{}, err
+	}
+	d := data{Group: m.Group, Changes: []incidentjson.Event{}, Message: text}
+	if len(m.Audiences) > 0 {
+		d.Audience = m.Audiences[0]
+	}
+	if w := m.Watchdog; m.Kind == incident.KindWatchdog {
+		d.Watchdog = &watchdog{Away: w.Away, HeardAt: when(w.HeardAt), Within: incidentjson.Duration(w.Within)}
+		return d, nil
+	}
+	var next time.Time
+	for i := range m.Items {
+		it := &m.Items[i]
+		d.Incidents = append(d.Incidents, incidentjson.FromIncident(&it.Incident, incidentjson.Extras{
+			LastHeardAt: it.LastHeardAt,
+			// This message is the latest, and to its reader its promise is the one that counts.
+			LastUpdateAt: m.At,
+			NextUpdateAt: it.NextBy,
+			BaseURL:      m.BaseURL,
+		}))
+		d.Changes = append(d.Changes, incidentjson.FromEvents(it.Changes)...)
+		if next.IsZero() || !it.NextBy.IsZero() && it.NextBy.Before(next) {
+			next = it.NextBy
+		}
+	}
+	d.NextUpdateAt = when(next)
+	if m.Kind != incident.KindDigest {
+		d.Incident, d.Incidents = &d.Incidents[0], nil
+		d.Sequence = &d.Incident.Sequence
+	}
+	return d, nil
+}
+
+// when returns a time in UTC, or nil if it is not set.
+func when(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}

@@ -1,0 +1,145 @@
+package webhook_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/router/webhook"
+	"sitrep/router/wording"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func at(hour, minute int) time.Time { return time.Date(2026, 11, 23, hour, minute, 0, 0, time.UTC) }
+
+// register returns an incident that began at 13:00.
+func register() incident.Incident {
+	return incident.Incident{
+		Number:      42,
+		Sequence:    7,
+		Key:         "notifications-register-availability",
+		SLO:         "notifications-register-availability",
+		UseCase:     "Application cannot register with notification services",
+		SLI:         "availability",
+		Service:     "notifications",
+		Team:        "notifications",
+		Runbook:     "https://wiki.example.org/notifications/register",
+		Labels:      map[string]string{"region": "<eu> & \"us\""},
+		State:       incident.Open,
+		Phase:       incident.Investigation,
+		Priority:    incident.Priority{Name: "P1", Inform: []incident.Audience{incident.Management, incident.Stakeholders}, UpdateEvery: 2 * time.Hour},
+		SLOPriority: "P1",
+		Actions:     []incident.Action{{Name: "hotfix", State: incident.ActionDue}},
+		Breaches:    incident.Counts{Firing: 3, Unknown: 1, Total: 5},
+		StartedAt:   at(13, 0),
+		OpenedAt:    at(13, 1),
+	}
+}
+
+func message(kind incident.Kind, items ...incident.Item) *incident.Message {
+	return &incident.Message{
+		ID:        "01K",
+		Kind:      kind,
+		At:        at(15, 0),
+		Recipient: incident.Recipient{ID: "webhook:1", Channel: incident.Webhook},
+		Audiences: []incident.Audience{incident.Stakeholders},
+		Group:     "customer-support",
+		Location:  time.UTC,
+		Items:     items,
+		BaseURL:   "https://sitrep.example.org",
+	}
+}
+
+func item(kind incident.Kind, in incident.Incident, changes ...incident.Event) incident.Item {
+	return incident.Item{
+		Kind:        kind,
+		Incident:    in,
+		Changes:     changes,
+		Audiences:   in.Priority.Inform,
+		LastHeardAt: at(14, 58),
+		Word:        &incident.Word{Text: "We roll back.\nIt takes a while.", At: at(14, 30), By: "ada"},
+		NextBy:      at(17, 1),
+	}
+}
+
+// TestBody keeps the JSON that others build upon.
+func TestBody(t *testing.T) {
+	later := register()
+	later.Number, later.Sequence, later.Priority = 43, 2, incident.Priority{Name: "P2", Rank: 1}
+	later.UseCase, later.SLO = "Notifications arrive with a delay", "notifications-delay-latency"
+	changed := incident.Event{
+		Incident: 42, Sequence: 7, Time: at(15, 0), Type: incident.PriorityChanged, Actor: "ada", Reason: "log-on fails too", Config: "c0ffee",
+		Data: incident.Data{From: "P2", To: "P1", Actions: []incident.Action{{Name: "hotfix", State: incident.ActionDue}}},
+	}
+	started := incident.Event{
+		Incident: 43, Sequence: 2, Time: at(14, 59), Type: incident.BreachStarted, Actor: incident.Alertmanager,
+		Data: incident.Data{Fingerprint: "e85487102342dbcf", StartsAt: at(14, 57), Priority: "P2"},
+	}
+	watchdog := message(incident.KindWatchdog)
+	watchdog.Watchdog = &incident.WatchdogNews{Away: true, HeardAt: at(14, 40), Within: 15 * time.Minute}
+	tests := map[string]*incident.Message{
+		"priority": message(incident.KindPriority, item(incident.KindPriority, register(), changed)),
+		"digest":   message(incident.KindDigest, item(incident.KindPriority, register(), changed), item(incident.KindUpdate, later, started)),
+		"watchdog": watchdog,
+	}
+	s := webhook.New(webhook.Options{})
+	for name, m := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := s.Render(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again := must(s.Render(m)); !bytes.Equal(got, again) {
+				t.Errorf("the same message gave other bytes:\n%s\n%s", got, again)
+			}
+			// The words are those of every channel, and have tests of their own.
+			text, err := json.Marshal(must(wording.Text(m)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			said := append([]byte(`"message":`), unescaped(text)...)
+			if n := bytes.Count(got, said); n != 1 {
+				t.Errorf("the body says the message's text %d times, want once:\n%s\n%s", n, got, said)
+			}
+			got = bytes.Replace(got, said, []byte(`"message":"the message in plain text"`), 1)
+			var pretty bytes.Buffer
+			if err := json.Indent(&pretty, got, "", "  "); err != nil {
+				t.Fatalf("%v in %s", err, got)
+			}
+			pretty.WriteByte('\n')
+			path := filepath.Join("testdata", name+".json")
+			if *update {
+				if err := os.WriteFile(path, pretty.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := must(os.ReadFile(path))
+			if !bytes.Equal(pretty.Bytes(), want) {
+				t.Errorf("got\n%s\nwant\n%s", pretty.Bytes(), want)
+			}
+		})
+	}
+}
+
+// unescaped returns JSON in which HTML's characters stand for themselves.
+func unescaped(b []byte) []byte {
+	for _, c := range []struct{ from, to string }{{`\u003c`, "<"}, {`\u003e`, ">"}, {`\u0026`, "&"}} {
+		b = bytes.ReplaceAll(b, []byte(c.from), []byte(c.to))
+	}
+	return b
+}
+
+func TestRenderRefusesAMessageAboutNothing(t *testing.T) {
+	s := webhook.New(webhook.Options{})
+	for _, kind := range []incident.Kind{incident.KindUpdate, incident.KindDigest, incident.KindWatchdog} {
+		if b, err := s.Render(message(kind)); err == nil {
+			t.Errorf("%s: got %s, want an error", kind, b)
+		}
+	}
+}

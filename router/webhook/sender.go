@@ -1,0 +1,205 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"sitrep/incident"
+	"sitrep/router"
+)
+
+// DefaultTimeout is how long one attempt may take, from the look-up of the name
+// to the answer.
+const DefaultTimeout = 10 * time.Second
+
+// An Endpoint is where a recipient's messages are posted.
+type Endpoint struct {
+	URL string // http or https; may hold a secret
+	// Secret signs each request: base64, with or without whsec_ before it; anything
+	// else counts as the bytes that it is. Empty: nothing is signed.
+	Secret string
+}
+
+// Options are what a Sender needs.
+type Options struct {
+	// Endpoints returns the endpoint of a recipient's ID, and false if it has none any
+	// more. Required; called at each attempt, so that a reload takes effect at once.
+	Endpoints func(recipientID string) (Endpoint, bool)
+	Timeout   time.Duration    // zero: DefaultTimeout
+	Now       func() time.Time // nil: time.Now
+	UserAgent string           // empty: sitrep
+}
+
+// A Sender posts messages to webhooks.
+type Sender struct {
+	endpoints func(string) (Endpoint, bool)
+	now       func() time.Time
+	timeout   time.Duration
+	userAgent string
+	client    *http.Client
+}
+
+var _ router.Sender = (*Sender)(nil)
+
+// New returns a Sender.
+func New(o Options) *Sender {
+	s := &Sender{endpoints: o.Endpoints, now: o.Now, timeout: o.Timeout, userAgent: o.UserAgent}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.timeout <= 0 {
+		s.timeout = DefaultTimeout
+	}
+	if s.userAgent == "" {
+		s.userAgent = "sitrep"
+	}
+	s.client = &http.Client{
+		Transport: &http.Transport{
+			// No proxy from the environment: where messages go is said by the
+			// configuration alone.
+			Proxy:       nil,
+			DialContext: (&net.Dialer{Timeout: s.timeout}).DialContext,
+			// A connection for each message. They are few, and a kept one that died
+			// meanwhile makes an outcome unknown for nothing.
+			DisableKeepAlives:      true,
+			DisableCompression:     true,
+			TLSHandshakeTimeout:    s.timeout,
+			ResponseHeaderTimeout:  s.timeout,
+			MaxResponseHeaderBytes: 64 << 10,
+		},
+		// The body and its signature are for this place and no other.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return s
+}
+
+// Render returns the JSON that is posted.
+func (s *Sender) Render(m *incident.Message) ([]byte, error) { return render(m) }
+
+// Send posts the envelope's body once. A nil error is an answer of 2xx. A 4xx other
+// than 401, 403, 408, 425 and 429, and a recipient without an endpoint, are
+// router.ErrPermanent; no answer after the request may have gone out is
+// router.ErrUnknown, and so is 504, by which a proxy says the same.
+func (s *Sender) Send(ctx context.Context, e router.Envelope, hold func(context.Context) error) error {
+	to, ok := s.endpoints(e.Recipient.ID)
+	if !ok {
+		return fmt.Errorf("post to webhook %q: no longer in the configuration: %w", e.Recipient.Address, router.ErrPermanent)
+	}
+	place := Place(to.URL)
+	req, err := s.request(e, to)
+	if err != nil {
+		return fmt.Errorf("post to webhook %q: %w", place, err)
+	}
+	if hold != nil {
+		if err := hold(ctx); err != nil {
+			return fmt.Errorf("post to webhook %q: %w", place, err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	sent := false // some of the request may have reached the other side
+	req = req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { sent = false },
+		GotConn: func(httptrace.GotConnInfo) { sent = true },
+	}))
+	resp, err := s.client.Do(req)
+	if err != nil {
+		err = cause(err)
+		if sent {
+			return fmt.Errorf("post to webhook %q: no answer: %w: %w", place, err, router.ErrUnknown)
+		}
+		return fmt.Errorf("post to webhook %q: %w", place, err)
+	}
+	// The status is the whole answer; its body is a stranger's and is not read.
+	resp.Body.Close()
+	if err := verdict(resp.StatusCode); err != nil {
+		return fmt.Errorf("post to webhook %q: %w", place, err)
+	}
+	return nil
+}
+
+// request returns the signed request that carries e.
+func (s *Sender) request(e router.Envelope, to Endpoint) (*http.Request, error) {
+	req, err := http.NewRequest(http.MethodPost, to.URL, bytes.NewReader(e.Body))
+	if err != nil || (req.URL.Scheme != "http" && req.URL.Scheme != "https") || req.URL.Host == "" {
+		// The error would show the URL.
+		return nil, errors.New("its URL is not an http or https URL")
+	}
+	now := s.now()
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", s.userAgent)
+	req.Header.Set(standardwebhooks.HeaderWebhookID, e.ID)
+	req.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
+	if to.Secret != "" {
+		sig, err := sign(to.Secret, e.ID, now, e.Body)
+		if err != nil {
+			return nil, errors.New("sign the request")
+		}
+		req.Header.Set(standardwebhooks.HeaderWebhookSignature, sig)
+	}
+	return req, nil
+}
+
+// sign returns the value of the header webhook-signature.
+func sign(secret, id string, at time.Time, body []byte) (string, error) {
+	secret = strings.TrimSpace(secret)
+	hook, err := standardwebhooks.NewWebhook(secret)
+	if err != nil {
+		hook, err = standardwebhooks.NewWebhookRaw([]byte(secret))
+	}
+	if err != nil {
+		return "", err
+	}
+	return hook.Sign(id, at, body)
+}
+
+// verdict returns what an answer's status means, nil for 2xx.
+func verdict(status int) error {
+	switch {
+	case status >= 200 && status <= 299:
+		return nil
+	case status >= 300 && status <= 399:
+		return fmt.Errorf("answered %d: redirects are not followed; use the URL that it leads to", status)
+	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusRequestTimeout,
+		status == http.StatusTooEarly, status == http.StatusTooManyRequests:
+		return fmt.Errorf("answered %s", words(status))
+	case status >= 400 && status <= 499:
+		return fmt.Errorf("answered %s: %w", words(status), router.ErrPermanent)
+	case status == http.StatusGatewayTimeout:
+		return fmt.Errorf("answered %s: %w", words(status), router.ErrUnknown)
+	}
+	return fmt.Errorf("answered %s", words(status))
+}
+
+func words(status int) string {
+	return strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status))
+}
+
+// cause returns err without the URL that net/http puts before it.
+func cause(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+// Place returns the scheme and host of a URL: all of it that may be shown.
+func Place(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" {
+		return "webhook"
+	}
+	return u.Scheme + "://" + u.Host
+}

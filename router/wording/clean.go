@@ -1,0 +1,113 @@
+package wording
+
+import (
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Line returns s fit for one line of a message: valid UTF-8 without control
+// characters, line breaks or characters that turn the direction of what follows,
+// white space collapsed, and no longer than limit characters. What was cut off
+// shows as "…".
+func Line(s string, limit int) string {
+	s = strings.Join(strings.Fields(strings.Map(visible, strings.ToValidUTF8(s, "\uFFFD"))), " ")
+	return shorten(s, limit)
+}
+
+// Block returns s fit for several lines of a message, cleaned as by [Line], with
+// line breaks kept and at most one empty line in a row. It reports whether s was
+// cut off at limit characters.
+func Block(s string, limit int) (text string, cut bool) {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\r\n", "\n")
+	s = strings.NewReplacer("\r", "\n", "\u2028", "\n", "\u2029", "\n\n", "\v", "\n", "\f", "\n").Replace(s)
+	var lines []string
+	for line := range strings.SplitSeq(s, "\n") {
+		line = strings.TrimRightFunc(strings.Map(visible, line), unicode.IsSpace)
+		if line == "" && (len(lines) == 0 || lines[len(lines)-1] == "") {
+			continue
+		}
+		lines = append(lines, line)
+	}
+	s = strings.TrimRight(strings.Join(lines, "\n"), "\n")
+	text = shorten(s, limit)
+	return text, text != s
+}
+
+// visible maps characters that can hide or turn text to nothing, and other
+// control characters and odd spaces to a space.
+func visible(r rune) rune {
+	switch {
+	case r == '\u200C', r == '\u200D', r == '\u200E', r == '\u200F':
+		return r // joiners and marks that scripts need
+	case unicode.Is(unicode.Cf, r):
+		return -1
+	case unicode.IsControl(r), unicode.IsSpace(r):
+		return ' '
+	}
+	return r
+}
+
+// shorten cuts s after at most limit characters, at a space if one is near.
+func shorten(s string, limit int) string {
+	if utf8.RuneCountInString(s) <= limit {
+		return s
+	}
+	end, n := 0, 0
+	for i := range s {
+		if n == limit-1 {
+			end = i
+			break
+		}
+		n++
+	}
+	s = s[:end]
+	if i := strings.LastIndexAny(s, " \n"); i > len(s)*3/4 {
+		s = s[:i]
+	}
+	return strings.TrimRight(s, " \n,;:") + "…"
+}
+
+// Link returns s if it is an absolute http or https URL, else "".
+func Link(s string) string {
+	if len(s) > 2000 || s != Line(s, 2000) || strings.ContainsAny(s, " <>\"`\\") {
+		return ""
+	}
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return ""
+	}
+	return s
+}
+
+// quote puts a person's words into quotation marks.
+func quote(s string) string {
+	return "“" + strings.NewReplacer("“", "‘", "”", "’").Replace(s) + "”"
+}
+
+// capital returns s with its first letter in upper case.
+func capital(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	if n == 0 {
+		return s
+	}
+	return string(unicode.ToUpper(r)) + s[n:]
+}
+
+// stop ends a sentence, unless it has an end.
+func stop(s string) string {
+	if s == "" || strings.HasSuffix(s, ".") || strings.HasSuffix(s, "!") || strings.HasSuffix(s, "?") || strings.HasSuffix(s, "…") {
+		return s
+	}
+	return s + "."
+}
+
+// list joins items as people do: "a, b and c".
+func list(items []string) string {
+	if len(items) < 2 {
+		return strings.Join(items, "")
+	}
+	last := len(items) - 1
+	return strings.Join(items[:last], ", ") + " and " + items[last]
+}

@@ -1,0 +1,248 @@
+package wording
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"sitrep/incident"
+)
+
+// briefsLimit is how many incidents of a digest have a block of their own; those
+// beyond have one line.
+const briefsLimit = 50
+
+// reminderTitle is what a reminder is about, in its subject.
+func reminderTitle(it *incident.Item, clock Clock) string {
+	o := firstReminder(it)
+	if o == nil {
+		return "the team is asked"
+	}
+	switch o.Reason {
+	case incident.DueUnfed:
+		if due, ok := dueTime(o, it); ok {
+			return "update due by " + clock.Time(due)
+		}
+		return "update due"
+	case incident.DueActionOverdue:
+		return "action " + Line(o.Detail, nameLimit) + " is overdue"
+	case incident.DueAllUnknown:
+		return "nobody knows whether it goes on"
+	case incident.DueStillFiring:
+		return "is resolved, but still fires"
+	case incident.DueUndeliverable:
+		return "a message could not be delivered"
+	}
+	return "the team is asked"
+}
+
+// firstReminder is the reason that a reminder names first.
+func firstReminder(it *incident.Item) *incident.Owed {
+	for _, reason := range []incident.Reason{incident.DueUnfed, incident.DueAllUnknown, incident.DueStillFiring,
+		incident.DueActionOverdue, incident.DueUndeliverable} {
+		for i := range it.Reasons {
+			if it.Reasons[i].Reason == reason {
+				return &it.Reasons[i]
+			}
+		}
+	}
+	return nil
+}
+
+// dueTime is when the scheduled update is due that nobody has fed.
+func dueTime(o *incident.Owed, it *incident.Item) (time.Time, bool) {
+	if t, err := time.Parse(time.RFC3339Nano, o.Detail); err == nil {
+		return t, true
+	}
+	return it.NextBy, !it.NextBy.IsZero()
+}
+
+func undeliverable(o *incident.Owed) string {
+	return fmt.Sprintf("The opening message to %s was refused for good: please tell them in another way.", Line(o.Detail, nameLimit))
+}
+
+// reminderReport asks the people on call for what is missing: for each reason one
+// sentence, one command and one link that settle it.
+func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report {
+	in := &it.Incident
+	r := &Report{
+		Notice: notice(in.Drill),
+		ID:     in.ID(),
+		Status: status(it),
+		Tone:   tone(it),
+		Title:  Headline(in),
+	}
+	id := in.ID()
+	update := Entry{Text: "Write it with this command, or on the page:", Command: fmt.Sprintf("sitrep incident update %s \"…\"", id), URL: Link(page(m, in.Number) + "#update")}
+	done := Section{Heading: "What to do"}
+	seen := map[string]bool{}
+	for i := range it.Reasons {
+		o := &it.Reasons[i]
+		e := Entry{URL: Link(page(m, in.Number))}
+		text := ""
+		switch o.Reason {
+		case incident.DueUnfed:
+			text = "An update"
+			if len(it.Audiences) > 0 {
+				text += " to " + audienceNames(it.Audiences)
+			}
+			if due, ok := dueTime(o, it); ok {
+				text += " is due by " + clock.Full(due)
+			} else {
+				text += " is due"
+			}
+			text += ", and nobody has written it yet. Without your words it says that there is no news from the team."
+			e = update
+		case incident.DueAllUnknown:
+			text = "Nobody knows whether this goes on. Please look, and say what you see; if it is over, resolve it."
+			e.Text, e.Command = "If it is over:", fmt.Sprintf("sitrep incident resolve %s", id)
+		case incident.DueStillFiring:
+			text = "It was resolved by hand, and breaches still fire. If it is not over, reopen it."
+			e.Text, e.Command = "If it is not over:", fmt.Sprintf("sitrep incident reopen %s --reason \"…\"", id)
+		case incident.DueActionOverdue:
+			name := Line(o.Detail, nameLimit)
+			text = fmt.Sprintf("The action %s is overdue.", name)
+			e.Text, e.Command = "When it is done:", fmt.Sprintf("sitrep incident action %s %s done", id, word(name))
+		case incident.DueUndeliverable:
+			text = undeliverable(o)
+			e.Text = "Who was told what:"
+		default:
+			continue
+		}
+		r.Lead = append(r.Lead, text)
+		if key := e.Command + " " + e.URL; !seen[key] {
+			seen[key] = true
+			done.Lines = append(done.Lines, e)
+		}
+	}
+	r.Facts = []Fact{{span(in), Since(in, clock), false}, {"State", State(in), false}}
+	if in.State == incident.Open {
+		r.Facts = append(r.Facts, Fact{"On it", OnIt(in, clock), false})
+	}
+	if s := affected(in); s != "" {
+		r.Facts = append(r.Facts, Fact{"Affected", s, false})
+	}
+	news := strings.TrimSpace(Breaches(it, clock))
+	if in.State == incident.Open {
+		news = strings.TrimSpace(NoNews(it, clock) + " " + news)
+	}
+	r.Sections = []Section{done}
+	if news != "" {
+		r.Sections = append(r.Sections, Section{"What readers know", []Entry{{Text: news}}})
+	}
+	r.Footer = footer(m, clock)
+	if len(r.Lead) > 0 {
+		r.Preview = Line(r.Lead[0], 140)
+	}
+	return r
+}
+
+// word quotes a name for a shell, if it must be.
+func word(s string) string {
+	for _, c := range s {
+		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.", c) {
+			return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+		}
+	}
+	return s
+}
+
+// digestReport tells about many incidents, the highest priority first.
+func digestReport(m *incident.Message, clock Clock) *Report {
+	first := m.First()
+	n := len(m.Items)
+	r := &Report{
+		Notice:  notice(allDrills(m)),
+		Status:  priorityName(&first.Incident) + " · " + count(n, "incident"),
+		Tone:    fmt.Sprintf("rank%d", min(max(first.Incident.Priority.Rank, 0), 4)),
+		Title:   count(n, "incident") + " with news for you",
+		Lead:    []string{"So much happened at once that it comes in one message, the highest priority first."},
+		Preview: "The highest: " + Headline(&first.Incident),
+	}
+	rest := Section{Heading: "And also"}
+	for i := range m.Items {
+		it := &m.Items[i]
+		in := &it.Incident
+		state := status(it)
+		if in.Drill {
+			state = "DRILL " + state
+		}
+		if i >= briefsLimit {
+			rest.Lines = append(rest.Lines, Entry{Text: fmt.Sprintf("%s: %s %s", state, in.ID(), Line(in.UseCase, nameLimit))})
+			continue
+		}
+		r.Briefs = append(r.Briefs, Brief{
+			Status: state, Tone: tone(it), ID: in.ID(), Title: Headline(in),
+			Lines: briefLines(m, it, clock), URL: Link(page(m, in.Number)),
+		})
+	}
+	if len(rest.Lines) > 0 {
+		r.Sections = append(r.Sections, rest)
+	}
+	if url := Link(m.BaseURL + "/"); url != "" {
+		r.Sections = append(r.Sections, Section{"Where to look", []Entry{{Text: "All incidents", URL: url}}})
+	}
+	r.Footer = footer(m, clock)
+	return r
+}
+
+// briefLines say how an incident of a digest stands, and the most important news.
+func briefLines(m *incident.Message, it *incident.Item, clock Clock) []string {
+	in := &it.Incident
+	state := State(in)
+	if in.State == incident.Open && in.AcknowledgedAt.IsZero() {
+		state += "; " + OnIt(in, clock)
+	}
+	lines := []string{span(in) + " " + Since(in, clock) + ". " + state + "."}
+	if !it.NextBy.IsZero() {
+		lines = append(lines, "Next update "+NextUpdate(it, clock)+".")
+	} else if in.State == incident.Open && !onCall(m) && it.Kind != incident.KindLeft {
+		lines = append(lines, "Next update: "+NextUpdate(it, clock)+".")
+	}
+	news := newStory(it, clock)
+	for _, s := range lead(m, it, news, clock) {
+		lines = append(lines, Line(s, 240))
+	}
+	if it.NewWord && it.Word != nil {
+		lines = append(lines, fmt.Sprintf("%s at %s: %s", by(Line(it.Word.By, nameLimit), "wrote", "The team wrote"),
+			clock.Time(it.Word.At), quote(Line(it.Word.Text, 240))))
+	}
+	if o := firstReminder(it); it.Kind == incident.KindReminder && o != nil && o.Reason != incident.DueUndeliverable {
+		lines = append(lines, capital(reminderTitle(it, clock))+".")
+	}
+	return lines
+}
+
+// watchdogReport says that the alert that always fires went away, or is back.
+func watchdogReport(m *incident.Message, clock Clock) *Report {
+	r := &Report{Footer: footer(m, clock)}
+	w := m.Watchdog
+	if w == nil {
+		w = &incident.WatchdogNews{}
+	}
+	if w.Away {
+		r.Status, r.Tone, r.Title = "Watchdog · Away", "rank0", "Alerts have stopped arriving"
+		r.Lead = []string{"Until they are back, new trouble may go unseen, and breaches that end are not believed: they count as unknown."}
+		heard := "never"
+		if !w.HeardAt.IsZero() {
+			heard = clock.Full(w.HeardAt)
+		}
+		r.Facts = []Fact{{"Last heard", heard, true}}
+		if w.Within > 0 {
+			r.Facts = append(r.Facts, Fact{"Expected", "every " + Duration(w.Within), false})
+		}
+		r.Sections = []Section{{"What to do", []Entry{{Text: "See whether Prometheus and Alertmanager run, and whether Alertmanager reaches sitrep."}}}}
+		r.Preview = "The watchdog alert was last heard: " + heard + "."
+	} else {
+		r.Status, r.Tone, r.Title = "Watchdog · Back", "over", "Alerts arrive again"
+		r.Lead = []string{"The alert that always fires was heard again. Breaches that end are believed again."}
+		if !w.HeardAt.IsZero() {
+			r.Facts = []Fact{{"Last heard", clock.Full(w.HeardAt), true}}
+		}
+		r.Preview = "The watchdog alert is back."
+	}
+	if url := Link(m.BaseURL + "/"); url != "" {
+		r.Sections = append(r.Sections, Section{"Where to look", []Entry{{Text: "All incidents", URL: url}}})
+	}
+	return r
+}

@@ -1,0 +1,283 @@
+package wording_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/router/wording"
+)
+
+func zone(t *testing.T, name string) *time.Location {
+	t.Helper()
+	loc, err := time.LoadLocation(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loc
+}
+
+var noon = time.Date(2026, 7, 23, 12, 0, 0, 0, time.UTC)
+
+func TestClock(t *testing.T) {
+	berlin, sydney := zone(t, "Europe/Berlin"), zone(t, "Australia/Sydney")
+	back := time.Date(2026, 10, 25, 0, 30, 0, 0, time.UTC) // 02:30 CEST, which comes again
+	for _, tc := range []struct {
+		name       string
+		now, t     time.Time
+		loc        *time.Location
+		time, full string
+	}{
+		{"today", noon, noon.Add(time.Hour), berlin, "15:00", "15:00 CEST"},
+		{"tomorrow", noon, noon.Add(24 * time.Hour), berlin, "Fri 24 Jul, 14:00", "Fri 24 Jul, 14:00 CEST"},
+		{"today here, yesterday there", noon, noon.Add(3 * time.Hour), sydney, "Fri 24 Jul, 01:00", "Fri 24 Jul, 01:00 AEST"},
+		{"another year", noon, noon.AddDate(1, 0, 0), time.UTC, "Fri 23 Jul 2027, 12:00", "Fri 23 Jul 2027, 12:00 UTC"},
+		{"before the clocks go back", back, back, berlin, "02:30", "02:30 CEST"},
+		{"after the clocks went back the zone is named", back, back.Add(time.Hour), berlin, "02:30 CET", "02:30 CET"},
+		{"a zone without a name", noon, noon, zone(t, "America/Sao_Paulo"), "09:00", "09:00 UTC-3"},
+		{"a zone of half an hour", noon, noon, time.FixedZone("", 5*3600+1800), "17:30", "17:30 UTC+5:30"},
+	} {
+		c := wording.Clock{Now: tc.now, Location: tc.loc}
+		if got := c.Time(tc.t); got != tc.time {
+			t.Errorf("%s: Time %q, want %q", tc.name, got, tc.time)
+		}
+		if got := c.Full(tc.t); got != tc.full {
+			t.Errorf("%s: Full %q, want %q", tc.name, got, tc.full)
+		}
+	}
+	if got := (wording.Clock{Now: back, Location: berlin}).Zones(back.Add(time.Hour), time.Time{}); got != "Europe/Berlin (CEST is UTC+2, CET is UTC+1)" {
+		t.Errorf("Zones %q", got)
+	}
+	if got := (wording.Clock{Now: noon, Location: time.UTC}).Zones(); got != "UTC" {
+		t.Errorf("Zones %q", got)
+	}
+}
+
+func TestDuration(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Hour:               "less than a second",
+		0:                        "less than a second",
+		time.Second:              "1 second",
+		59 * time.Second:         "59 seconds",
+		61 * time.Second:         "1 minute",
+		2 * time.Hour:            "2 hours",
+		125 * time.Minute:        "2 hours 5 minutes",
+		24 * time.Hour:           "1 day",
+		76*time.Hour + time.Hour: "3 days 5 hours",
+	} {
+		if got := wording.Duration(d); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestLine(t *testing.T) {
+	for _, tc := range []struct{ in, want string }{
+		{"plain", "plain"},
+		{" a\r\nb\t c\x00d ", "a b c d"},
+		{"a\u202Eb\u2066c\uFEFFd", "abcd"},
+		{"\xff\xfe", "\uFFFD"},
+		{"a\u2028b\u2029c\u0085d", "a b c d"},
+		{"שלום", "שלום"},
+		{"one two three four", "one two…"},
+		{"aaaaaaaaaaaaaaaaaa", "aaaaaaaaa…"},
+		{"", ""},
+	} {
+		if got := wording.Line(tc.in, 10); got != tc.want {
+			t.Errorf("Line(%q) is %q, want %q", tc.in, got, tc.want)
+		}
+	}
+}
+
+func TestBlock(t *testing.T) {
+	got, cut := wording.Block("\n\na\r\nb  \rc\n\n\n\nd\x00\n\n", 100)
+	if got != "a\nb\nc\n\nd" || cut {
+		t.Errorf("got %q, cut %v", got, cut)
+	}
+	if got, cut = wording.Block(strings.Repeat("word ", 2000), 100); !cut || len([]rune(got)) > 100 || !strings.HasSuffix(got, "word…") {
+		t.Errorf("got %q, cut %v", got, cut)
+	}
+}
+
+func TestLink(t *testing.T) {
+	for in, want := range map[string]bool{
+		"https://example.org/a?b=c&d#e": true, "http://[::1]:80/": true,
+		"javascript:alert(1)": false, "data:text/html,x": false, "//example.org": false, "https://": false, "/x": false,
+		"https://example.org/\r\nx": false, "https://example.org/\"onclick=": false, "ftp://example.org": false, "": false,
+	} {
+		if got := wording.Link(in); (got == in && in != "") != want || got != "" && got != in {
+			t.Errorf("Link(%q) is %q, want taken %v", in, got, want)
+		}
+	}
+}
+
+func TestChange(t *testing.T) {
+	at := func(hours int) time.Time { return noon.Add(time.Duration(hours) * time.Hour) }
+	for _, tc := range []struct {
+		kind   incident.EventType
+		actor  incident.Actor
+		reason string
+		data   incident.Data
+		want   string
+	}{
+		{incident.Opened, incident.Alertmanager, "", incident.Data{Opening: &incident.Opening{}}, "The incident opened."},
+		{incident.Opened, "ada", "customers call", incident.Data{Opening: &incident.Opening{Declared: true}}, "ada declared the incident: “customers call”"},
+		{incident.BreachStarted, incident.Alertmanager, "", incident.Data{}, "A breach started."},
+		{incident.BreachStarted, incident.Alertmanager, "", incident.Data{From: "ended"}, "A breach that had ended fires again."},
+		{incident.BreachStarted, incident.Alertmanager, "", incident.Data{From: "unknown"}, "A breach that was unknown was heard again: it fires."},
+		{incident.BreachEnded, incident.Alertmanager, "", incident.Data{}, "A breach ended."},
+		{incident.BreachUnknown, incident.Scheduler, "", incident.Data{HeardAt: at(-5)}, "Nobody knows any more whether a breach still fires; it was last heard 09:00."},
+		{incident.Acknowledged, "ada", "", incident.Data{}, "ada acknowledged the incident."},
+		{incident.PriorityChanged, "ada", "a \x00“workaround” exists", incident.Data{From: "P1", To: "P2"}, "ada changed the priority from P1 to P2: “a ‘workaround’ exists”"},
+		{incident.PriorityChanged, incident.Scheduler, "", incident.Data{From: "P3", To: "P1"}, "The priority was changed from P3 to P1."},
+		{incident.PhaseChanged, "ada", "", incident.Data{To: "initial-diagnosis"}, "ada set the phase to initial diagnosis."},
+		{incident.PhaseChanged, "ada", "", incident.Data{To: "escalation", EscalatedTo: "the provider"}, "ada escalated the incident to the provider."},
+		{incident.PhaseChanged, incident.Scheduler, "", incident.Data{To: "recovery"}, "The phase is now recovery."},
+		{incident.UpdateWritten, "ada", "", incident.Data{Message: "We look\ninto it."}, "ada wrote: “We look into it.”"},
+		{incident.UpdateMissed, incident.Scheduler, "", incident.Data{DueAt: at(-1), Missed: 1, Audience: incident.Management, Cause: "no mail server"},
+			"The update to management that was due at 13:00 did not go out in time: no mail server."},
+		{incident.UpdateMissed, incident.Scheduler, "", incident.Data{DueAt: at(-1), Missed: 3}, "3 updates did not go out in time, the last due at 13:00."},
+		{incident.ActionChanged, "ada", "", incident.Data{Action: "hotfix", To: "done"}, "ada completed the action hotfix."},
+		{incident.ActionChanged, "ada", "not needed", incident.Data{Action: "hotfix", To: "waived"}, "ada waived the action hotfix: “not needed”"},
+		{incident.AudienceChanged, "ada", "", incident.Data{Stakeholders: []string{"a", "b", "c"}}, "ada set the groups of stakeholders to a, b and c."},
+		{incident.AudienceChanged, "ada", "", incident.Data{}, "ada removed all groups of stakeholders."},
+		{incident.ResolvedEvent, incident.Scheduler, "", incident.Data{}, "All breaches have ended: the incident is resolved."},
+		{incident.ResolvedEvent, "ada", "", incident.Data{}, "ada resolved the incident."},
+		{incident.Reopened, incident.Alertmanager, "", incident.Data{}, "A breach started: the incident is open again."},
+		{incident.Reopened, "ada", "it is back", incident.Data{}, "ada reopened the incident: “it is back”"},
+		{incident.Merged, "ada", "same cause", incident.Data{Into: 41}, "ada merged the incident into INC-41: “same cause”"},
+		{incident.Merged, "ada", "", incident.Data{From: "INC-42"}, "ada merged INC-42 into this incident."},
+		{incident.ClosedEvent, incident.Scheduler, "", incident.Data{}, "The incident is closed."},
+		{"future_kind", "ada", "", incident.Data{}, "Future kind."},
+	} {
+		e := incident.Event{Time: noon, Type: tc.kind, Actor: tc.actor, Reason: tc.reason, Data: tc.data}
+		if got := wording.Change(e, zone(t, "Europe/Berlin")); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.kind, got, tc.want)
+		}
+	}
+}
+
+func TestAction(t *testing.T) {
+	clock := wording.Clock{Now: noon, Location: time.UTC}
+	for want, a := range map[string]incident.Action{
+		"hotfix: due": {Name: "hotfix", State: incident.ActionDue},
+		"postmortem: due within 5 days after resolving":   {Name: "postmortem", State: incident.ActionDue, Within: 120 * time.Hour},
+		"postmortem: due by Fri 24 Jul, 12:00 UTC":        {Name: "postmortem", State: incident.ActionDue, DueAt: noon.Add(24 * time.Hour)},
+		"postmortem: overdue since Wed 22 Jul, 12:00 UTC": {Name: "postmortem", State: incident.ActionDue, DueAt: noon.Add(-24 * time.Hour)},
+		"hotfix: done":                  {Name: "hotfix", State: incident.ActionDone},
+		"hotfix: waived, “rolled back”": {Name: "hotfix", State: incident.ActionWaived, Reason: "rolled back"},
+	} {
+		if got := wording.Action(&a, clock); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestBreaches(t *testing.T) {
+	clock := wording.Clock{Now: noon, Location: time.UTC}
+	heard := noon.Add(-2 * time.Minute)
+	for _, tc := range []struct {
+		counts  incident.Counts
+		unknown time.Time
+		ended   time.Time
+		want    string
+	}{
+		{incident.Counts{}, time.Time{}, time.Time{}, ""},
+		{incident.Counts{Firing: 3, Total: 4}, time.Time{}, time.Time{}, "3 breaches still firing, last heard 11:58."},
+		{incident.Counts{Firing: 1, Unknown: 2, Total: 4}, time.Time{}, time.Time{}, "1 breach still firing, last heard 11:58; of 2 more nobody knows."},
+		{incident.Counts{Unknown: 1, Total: 4}, noon.Add(-time.Hour), time.Time{}, "Unknown since 11:00: nobody can tell whether the breach still fires, last heard 11:58."},
+		{incident.Counts{Total: 1}, time.Time{}, noon.Add(-time.Minute), "The breach has ended, at 11:59; the incident resolves when that holds for 10 minutes."},
+	} {
+		it := &incident.Item{Kind: incident.KindUpdate, LastHeardAt: heard, Incident: incident.Incident{State: incident.Open, Breaches: tc.counts,
+			UnknownSince: tc.unknown, EndedAt: tc.ended, ResolveAfter: 10 * time.Minute}}
+		if got := wording.Breaches(it, clock); got != tc.want {
+			t.Errorf("%+v: %q, want %q", tc.counts, got, tc.want)
+		}
+	}
+}
+
+func TestSubject(t *testing.T) {
+	loc := zone(t, "Europe/Berlin")
+	in := incident.Incident{Number: 42, UseCase: "Application cannot notify its users", Priority: incident.Priority{Name: "P1"}}
+	drill := in
+	drill.Drill = true
+	for _, tc := range []struct {
+		kind incident.Kind
+		in   []incident.Incident
+		owed incident.Owed
+		want string
+	}{
+		{incident.KindOpened, []incident.Incident{in}, incident.Owed{}, "[P1] INC-42 Application cannot notify its users"},
+		{incident.KindResolved, []incident.Incident{in}, incident.Owed{}, "[P1] INC-42 Application cannot notify its users"},
+		{incident.KindLeft, []incident.Incident{drill}, incident.Owed{}, "[DRILL P1] INC-42 Application cannot notify its users"},
+		{incident.KindDigest, []incident.Incident{in, drill}, incident.Owed{}, "[P1] 2 incidents"},
+		{incident.KindDigest, []incident.Incident{drill, drill}, incident.Owed{}, "[DRILL P1] 2 incidents"},
+		{incident.KindReminder, []incident.Incident{in}, incident.Owed{Reason: incident.DueUnfed, Detail: "2026-07-23T14:00:00Z"}, "[reminder] INC-42 update due by 16:00"},
+		{incident.KindReminder, []incident.Incident{in}, incident.Owed{Reason: incident.DueUnfed, Detail: "2026-07-24T14:00:00Z"}, "[reminder] INC-42 update due by Fri 24 Jul, 16:00"},
+		{incident.KindReminder, []incident.Incident{drill}, incident.Owed{Reason: incident.DueActionOverdue, Detail: "postmortem"}, "[DRILL reminder] INC-42 action postmortem is overdue"},
+		{incident.KindReminder, []incident.Incident{in}, incident.Owed{Reason: incident.DueAllUnknown}, "[reminder] INC-42 nobody knows whether it goes on"},
+		{incident.KindReminder, []incident.Incident{in}, incident.Owed{Reason: incident.DueStillFiring}, "[reminder] INC-42 is resolved, but still fires"},
+		{incident.KindReminder, []incident.Incident{in}, incident.Owed{Reason: incident.DueUndeliverable, Detail: "x@y"}, "[reminder] INC-42 a message could not be delivered"},
+		{incident.KindWatchdog, nil, incident.Owed{}, "[watchdog] Alerts arrive again"},
+	} {
+		m := &incident.Message{Kind: tc.kind, At: noon, Location: loc, Watchdog: &incident.WatchdogNews{}}
+		for _, in := range tc.in {
+			m.Items = append(m.Items, incident.Item{Kind: tc.kind, Incident: in, Reasons: []incident.Owed{tc.owed}})
+		}
+		if got := wording.Subject(m); got != tc.want {
+			t.Errorf("%q, want %q", got, tc.want)
+		}
+	}
+}
+
+func TestTextNeverPromisesTheVague(t *testing.T) {
+	for _, kind := range []incident.Kind{incident.KindOpened, incident.KindUpdate, incident.KindPriority, incident.KindLeft, incident.KindResolved, incident.KindReopened} {
+		for _, state := range []incident.State{incident.Open, incident.Resolved, incident.Closed} {
+			for _, paused := range []bool{false, true} {
+				m := &incident.Message{Kind: kind, At: noon, Location: time.UTC, BaseURL: "https://sitrep.example.org", Group: "sales",
+					Audiences: []incident.Audience{incident.Stakeholders},
+					Items: []incident.Item{{Kind: kind, Paused: paused, Incident: incident.Incident{Number: 1, State: state, OpenedAt: noon.Add(-time.Hour),
+						ResolvedAt: noon.Add(-time.Minute), Priority: incident.Priority{Name: "P1"}}}}}
+				text, err := wording.Text(m)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, vague := range []string{"when things change", "soon", "expected", "<nil>", "%!", "0001", "\n\n\n"} {
+					if strings.Contains(text, vague) {
+						t.Errorf("%s, %s: %q in\n%s", kind, state, vague, text)
+					}
+				}
+				if !strings.Contains(text, "Next update") {
+					t.Errorf("%s, %s: nothing on the next update in\n%s", kind, state, text)
+				}
+			}
+		}
+	}
+}
+
+func TestTallyOfBreaches(t *testing.T) {
+	for _, tc := range []struct {
+		kind  incident.Kind
+		first bool
+		tally incident.Tally
+		want  string // "" if nothing is said
+	}{
+		{incident.KindUpdate, false, incident.Tally{Started: 2, Ended: 1, Unknown: 1}, "Since the last message 2 breaches started, 1 ended and 1 became unknown."},
+		{incident.KindUpdate, false, incident.Tally{Ended: 1}, "Since the last message 1 breach ended."},
+		{incident.KindOpened, true, incident.Tally{Started: 2}, ""},
+		{incident.KindResolved, false, incident.Tally{Started: 1, Ended: 3}, "Since the last message 1 breach started."},
+		{incident.KindResolved, true, incident.Tally{Started: 3, Ended: 3}, ""},
+		{incident.KindReopened, false, incident.Tally{Started: 1}, ""},
+	} {
+		m := &incident.Message{Kind: tc.kind, At: noon, Location: time.UTC, Audiences: []incident.Audience{incident.Management}, Items: []incident.Item{{Kind: tc.kind,
+			First: tc.first, Breaches: tc.tally, Incident: incident.Incident{Number: 1, State: incident.Open, OpenedAt: noon, Breaches: incident.Counts{Firing: 1, Total: 3}}}}}
+		text, err := wording.Text(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(text, "Since the last message"); got != (tc.want != "") || !strings.Contains(text, tc.want) {
+			t.Errorf("%s, first %v: want %q in\n%s", tc.kind, tc.first, tc.want, text)
+		}
+	}
+}

@@ -1,0 +1,256 @@
+package bolt
+
+import (
+	"encoding/hex"
+	"strconv"
+	"time"
+
+	"sitrep/incident"
+)
+
+// A place is where a breach is stored: under its incident, in order of arrival.
+type place struct{ number, arrival int64 }
+
+func (p place) key() key { return key(make([]byte, 0, 16)).int(p.number).int(p.arrival) }
+
+// fingerprint returns the key of a fingerprint: Alertmanager's take 8 bytes.
+func fingerprint(k key, s string) key {
+	if len(s) == 16 {
+		if b, err := hex.AppendDecode(k.byte(1), []byte(s)); err == nil && hex.EncodeToString(b[len(k)+1:]) == s {
+			return b
+		}
+	}
+	return k.byte(2).text(s)
+}
+
+// latest returns where the breach with the latest startsAt of a fingerprint is.
+func (r *reader) latest(fp key) (p place, startsAt time.Time, found bool, err error) {
+	b, err := r.get(bBreachLatest, fp)
+	if b == nil || err != nil {
+		return p, startsAt, false, err
+	}
+	return place{intAt(b, 8), intAt(b, 16)}, timeAt(b, 0), true, nil
+}
+
+// older returns where another breach of a fingerprint is.
+func (r *reader) older(fp key, startsAt time.Time) (p place, found bool, err error) {
+	b, err := r.get(bBreachOlder, fp.time(startsAt))
+	if b == nil || err != nil {
+		return p, false, err
+	}
+	return place{intAt(b, 0), intAt(b, 8)}, true, nil
+}
+
+func (r *reader) at(p place) (incident.Breach, error) {
+	k := p.key()
+	b, err := r.get(bBreaches, k)
+	if err != nil {
+		return incident.Breach{}, err
+	}
+	return decodeBreach(k, b)
+}
+
+func (r *reader) Breach(bk incident.BreachKey) (incident.Breach, error) {
+	fp := fingerprint(nil, bk.Fingerprint)
+	p, startsAt, found, err := r.latest(fp)
+	if found && !startsAt.Equal(bk.StartsAt) {
+		p, found, err = r.older(fp, bk.StartsAt)
+	}
+	if err != nil {
+		return incident.Breach{}, err
+	}
+	if !found {
+		return incident.Breach{}, notFound("breach", bk.Fingerprint+" "+bk.StartsAt.Format(time.RFC3339Nano))
+	}
+	return r.at(p)
+}
+
+func (r *reader) LatestBreach(fp string) (incident.Breach, error) {
+	p, _, found, err := r.latest(fingerprint(nil, fp))
+	if err != nil {
+		return incident.Breach{}, err
+	}
+	if !found {
+		return incident.Breach{}, notFound("breach", fp)
+	}
+	return r.at(p)
+}
+
+func (r *reader) Breaches(number int64, limit int, cursor string) (page []incident.Breach, next string, err error) {
+	var from key
+	if cursor != "" {
+		n, err := parseCursor(cursor)
+		if err != nil {
+			return nil, "", err
+		}
+		from = key(nil).int(number).int(n + 1)
+	}
+	var last int64
+	err = r.ascend(bBreaches, key(nil).int(number), from, func(k, v []byte) (bool, error) {
+		if len(page) == limit {
+			next = strconv.FormatInt(last, 10)
+			return false, nil
+		}
+		b, err := decodeBreach(k, v)
+		page, last = append(page, b), intAt(k, 8)
+		return true, err
+	})
+	return page, next, err
+}
+
+func (r *reader) SilentBreaches(before time.Time, limit int) ([]incident.Breach, error) {
+	return r.listed(bBreachesSilent, before, limit)
+}
+
+func (r *reader) DoubtedBreaches(limit int) ([]incident.Breach, error) {
+	return r.listed(bBreachesDoubted, farFuture, limit)
+}
+
+// farFuture is later than all times that are stored.
+var farFuture = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+
+// listed returns the breaches that an index of times has up to a time.
+func (r *reader) listed(id bucketID, until time.Time, limit int) ([]incident.Breach, error) {
+	var list []incident.Breach
+	err := r.ascend(id, nil, nil, func(k, _ []byte) (bool, error) {
+		if len(list) == limit || timeAt(k, 0).After(until) {
+			return false, nil
+		}
+		b, err := r.at(place{intAt(k, 8), intAt(k, 16)})
+		list = append(list, b)
+		return true, err
+	})
+	return list, err
+}
+
+func (t *tx) PutBreach(b *incident.Breach) error {
+	fp := fingerprint(make([]byte, 0, 32), b.Fingerprint)
+	p, startsAt, found, err := t.latest(fp)
+	if err != nil {
+		return err
+	}
+	newest := !found || startsAt.Before(b.StartsAt)
+	if found && newest {
+		if err := t.put(bBreachOlder, fp.time(startsAt), p.key()); err != nil {
+			return err
+		}
+		found = false
+	} else if found && !startsAt.Equal(b.StartsAt) {
+		if p, found, err = t.older(fp, b.StartsAt); err != nil {
+			return err
+		}
+	} else if found {
+		newest = true
+	}
+
+	h := headOf(b)
+	var old breachHead
+	if found {
+		v, err := t.get(bBreaches, p.key())
+		if err != nil {
+			return err
+		}
+		if old, err = cutBreachHead(p.key(), v); err != nil {
+			return err
+		}
+	}
+	if found && p.number == b.Incident {
+		if err := t.putBreachAt(p, h, b); err != nil {
+			return err
+		}
+		return t.indexBreach(p, p, old, h)
+	}
+
+	arrival, err := t.next(bBreaches)
+	if err != nil {
+		return err
+	}
+	from := p
+	p = place{b.Incident, arrival}
+	if found {
+		if err := t.delete(bBreaches, from.key()); err != nil {
+			return err
+		}
+	}
+	if err := t.putBreachAt(p, h, b); err != nil {
+		return err
+	}
+	if newest {
+		var v [24]byte
+		err = t.put(bBreachLatest, fp, key(v[:0]).time(b.StartsAt).int(p.number).int(p.arrival))
+	} else {
+		err = t.put(bBreachOlder, fp.time(b.StartsAt), p.key())
+	}
+	if err != nil {
+		return err
+	}
+	return t.indexBreach(from, p, old, h)
+}
+
+func (t *tx) putBreachAt(p place, h breachHead, b *incident.Breach) error {
+	t.scrap = appendBreach(t.scrap[:0], h, b)
+	return t.put(bBreaches, p.key(), t.scrap)
+}
+
+// indexBreach keeps what is found by the head of a breach.
+func (t *tx) indexBreach(from, to place, old, h breachHead) error {
+	for _, x := range []struct {
+		id          bucketID
+		was, is     bool
+		before, now time.Time
+	}{
+		{bBreachesSilent, old.silent, h.silent, old.quiet, h.quiet},
+		{bBreachesDoubted, old.doubted, h.doubted, old.doubt, h.doubt},
+	} {
+		if x.was == x.is && x.before.Equal(x.now) && from == to {
+			continue
+		}
+		var k [24]byte
+		if x.was {
+			if err := t.delete(x.id, key(k[:0]).time(x.before).int(from.number).int(from.arrival)); err != nil {
+				return err
+			}
+		}
+		if x.is {
+			if err := t.put(x.id, key(k[:0]).time(x.now).int(to.number).int(to.arrival), nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// deleteBreach removes a breach and all that leads to it.
+func (t *tx) deleteBreach(p place, b *incident.Breach) error {
+	if err := t.delete(bBreaches, p.key()); err != nil {
+		return err
+	}
+	if err := t.indexBreach(p, p, headOf(b), breachHead{}); err != nil {
+		return err
+	}
+	fp := fingerprint(nil, b.Fingerprint)
+	_, startsAt, found, err := t.latest(fp)
+	if err != nil {
+		return err
+	}
+	if !found || !startsAt.Equal(b.StartsAt) {
+		return t.delete(bBreachOlder, fp.time(b.StartsAt))
+	}
+	// The next in line becomes the latest.
+	var next key
+	var nextPlace []byte
+	err = t.descend(bBreachOlder, fp, nil, func(k, v []byte) (bool, error) {
+		next, nextPlace = append(next, k...), append(nextPlace, v...)
+		return false, nil
+	})
+	if err != nil {
+		return err
+	}
+	if next == nil {
+		return t.delete(bBreachLatest, fp)
+	}
+	if err := t.delete(bBreachOlder, next); err != nil {
+		return err
+	}
+	return t.put(bBreachLatest, fp, append(key(nil).time(timeAt(next, len(fp))), nextPlace...))
+}

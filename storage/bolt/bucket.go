@@ -1,0 +1,324 @@
+package bolt
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash/crc32"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// A bucketID is a bucket of the file.
+type bucketID int
+
+// The buckets: what is in them, by which key. Numbers and times are 8 bytes in
+// order; a text before something else has its length before it.
+const (
+	bMeta bucketID = iota // name → various
+
+	bIncidents      // number → JSON
+	bIncidentStates // state, number → priority, drill
+	bOpenCounts     // priority → number of open incidents, drills left out
+	bIncidentKeys   // key → number of the latest that is no drill
+	bClosed         // what to prune, closed at, number → nothing
+
+	bEvents // number, sequence → record
+
+	bBreaches        // number, arrival → breach
+	bBreachLatest    // fingerprint → where the breach with the latest startsAt is
+	bBreachOlder     // fingerprint, startsAt → where the others are
+	bBreachesSilent  // quiet since, number, arrival → nothing
+	bBreachesDoubted // doubted at, number, arrival → nothing
+
+	bAgendas    // number → JSON
+	bAgendasDue // next at, number → nothing
+
+	bSubscriptions // number, recipient → JSON
+	bDue           // due at, number, recipient → nothing
+	bRecipientDue  // recipient, due at, number → nothing
+	bRecipients    // recipient → JSON
+	bQueue         // next at, recipient → nothing
+
+	bDeliveries        // arrival → JSON
+	bDeliveryIDs       // id → arrival
+	bDeliveryIncidents // number, arrival → nothing
+	bDeliveryStates    // state, arrival → nothing
+	bDeliveriesPending // recipient, created at, arrival → nothing
+	bDeliveryRecords   // arrival, count → record
+	bMessages          // arrival → bytes as sent
+	bUnmapped          // fingerprint → JSON
+	bConfigs           // hash → body
+	bLoadings          // at, count → record
+	bRefusals          // count → JSON
+	bAmbiguities       // count → JSON
+	bOutages           // from → JSON
+	bAnswers           // key → JSON
+	bAnswerTimes       // at, key → nothing
+	bucketCount
+)
+
+var bucketNames = [bucketCount]string{
+	bMeta: "meta", bIncidents: "incidents", bIncidentStates: "incident_states", bOpenCounts: "open_counts",
+	bIncidentKeys: "incident_keys", bClosed: "closed", bEvents: "events", bBreaches: "breaches",
+	bBreachLatest: "breach_latest", bBreachOlder: "breach_older", bBreachesSilent: "breaches_silent",
+	bBreachesDoubted: "breaches_doubted", bAgendas: "agendas", bAgendasDue: "agendas_due",
+	bSubscriptions: "subscriptions", bDue: "due", bRecipientDue: "recipient_due", bRecipients: "recipients", bQueue: "queue",
+	bDeliveries: "deliveries", bDeliveryIDs: "delivery_ids", bDeliveryIncidents: "delivery_incidents",
+	bDeliveryStates: "delivery_states", bDeliveriesPending: "deliveries_pending", bDeliveryRecords: "delivery_records",
+	bMessages: "messages", bUnmapped: "unmapped", bConfigs: "configs", bLoadings: "loadings", bRefusals: "refusals",
+	bAmbiguities: "ambiguities", bOutages: "outages", bAnswers: "answers", bAnswerTimes: "answer_times",
+}
+
+// appended are the buckets whose keys come in order, so that their pages can be
+// filled up.
+var appended = [bucketCount]bool{
+	bEvents: true, bBreaches: true, bBreachesSilent: true, bDeliveries: true, bDeliveryIncidents: true,
+	bDeliveryRecords: true, bMessages: true, bIncidents: true,
+}
+
+// A reader reads in one transaction.
+type reader struct {
+	tx      *bbolt.Tx
+	buckets [bucketCount]*bbolt.Bucket
+}
+
+var _ storage.Reader = (*reader)(nil)
+
+func newReader(btx *bbolt.Tx) *reader { return &reader{tx: btx} }
+
+func (r *reader) bucket(id bucketID) *bbolt.Bucket {
+	b := r.buckets[id]
+	if b == nil {
+		b = r.tx.Bucket([]byte(bucketNames[id]))
+		if appended[id] {
+			b.FillPercent = 0.95
+		}
+		r.buckets[id] = b
+	}
+	return b
+}
+
+// A tx reads and writes in one transaction.
+type tx struct {
+	reader
+	writes int // how many values were put or deleted
+	bytes  int // how many bytes of them
+	slab   []byte
+	scrap  []byte // for encoding
+	given  int64  // the latest number that NextNumber gave to the function that runs
+}
+
+var _ storage.Tx = (*tx)(nil)
+
+func newTx(btx *bbolt.Tx) *tx { return &tx{reader: reader{tx: btx}} }
+
+// castagnoli is the polynomial that processors compute.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// sumSize is how long the checksum before each value is.
+const sumSize = 4
+
+func checksum(key, value []byte) uint32 {
+	return crc32.Update(crc32.Update(0, castagnoli, key), castagnoli, value)
+}
+
+// unseal returns the value in what is stored, after a look at its checksum.
+func unseal(id bucketID, key, stored []byte) ([]byte, error) {
+	if len(stored) < sumSize || binary.BigEndian.Uint32(stored) != checksum(key, stored[sumSize:]) {
+		return nil, fmt.Errorf("read %s %x: wrong checksum: %w", bucketNames[id], key, storage.ErrDamaged)
+	}
+	return stored[sumSize:], nil
+}
+
+// get returns a value, nil if there is none. It is valid until the transaction ends
+// and must not be changed.
+func (r *reader) get(id bucketID, key []byte) ([]byte, error) {
+	stored := r.bucket(id).Get(key)
+	if stored == nil {
+		return nil, nil
+	}
+	return unseal(id, key, stored)
+}
+
+// getJSON reads a value into v and reports whether there is one.
+func (r *reader) getJSON(id bucketID, key []byte, v any) (bool, error) {
+	b, err := r.get(id, key)
+	if b == nil || err != nil {
+		return false, err
+	}
+	return true, decode(id, key, b, v)
+}
+
+func decode(id bucketID, key, value []byte, v any) error {
+	if err := json.Unmarshal(value, v); err != nil {
+		return fmt.Errorf("read %s %x: %w: %w", bucketNames[id], key, err, storage.ErrDamaged)
+	}
+	return nil
+}
+
+// alloc returns n bytes that stay as they are until the transaction ends.
+func (t *tx) alloc(n int) []byte {
+	if n > len(t.slab) {
+		if n > 16<<10 {
+			return make([]byte, n)
+		}
+		t.slab = make([]byte, 64<<10)
+	}
+	b := t.slab[:n:n]
+	t.slab = t.slab[n:]
+	return b
+}
+
+// put stores a value under a checksum. Neither key nor value is kept.
+func (t *tx) put(id bucketID, key, value []byte) error {
+	stored := t.alloc(sumSize + len(value))
+	binary.BigEndian.PutUint32(stored, checksum(key, value))
+	copy(stored[sumSize:], value)
+	if err := t.bucket(id).Put(key, stored); err != nil {
+		return fmt.Errorf("put %s: %w", bucketNames[id], err)
+	}
+	t.writes++
+	t.bytes += len(key) + len(stored)
+	return nil
+}
+
+// putJSON stores v as JSON.
+func (t *tx) putJSON(id bucketID, key []byte, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("put %s: %w", bucketNames[id], err)
+	}
+	return t.put(id, key, b)
+}
+
+// delete removes a value; it is no error if there is none.
+func (t *tx) delete(id bucketID, key []byte) error {
+	if err := t.bucket(id).Delete(key); err != nil {
+		return fmt.Errorf("delete from %s: %w", bucketNames[id], err)
+	}
+	t.writes++
+	t.bytes += len(key)
+	return nil
+}
+
+// next returns the next number of a bucket's own count, from 1.
+func (t *tx) next(id bucketID) (int64, error) {
+	n, err := t.bucket(id).NextSequence()
+	if err != nil {
+		return 0, fmt.Errorf("count in %s: %w", bucketNames[id], err)
+	}
+	t.writes++
+	return int64(n), nil
+}
+
+// ascend calls fn for each key that begins with prefix, in order, from the key from
+// on if that is later, while fn returns true. fn must not write to the bucket.
+func (r *reader) ascend(id bucketID, prefix, from []byte, fn func(key, value []byte) (bool, error)) error {
+	c := r.bucket(id).Cursor()
+	start := prefix
+	if bytes.Compare(from, start) > 0 {
+		start = from
+	}
+	for k, v := c.Seek(start); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
+		value, err := unseal(id, k, v)
+		if err != nil {
+			return err
+		}
+		if more, err := fn(k, value); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// descend calls fn for each key that begins with prefix, from the last back, only for
+// keys below the key below if that is not nil, while fn returns true.
+func (r *reader) descend(id bucketID, prefix, below []byte, fn func(key, value []byte) (bool, error)) error {
+	c := r.bucket(id).Cursor()
+	if below == nil {
+		below = after(prefix)
+	}
+	var k, v []byte
+	if below == nil {
+		k, v = c.Last()
+	} else if k, _ = c.Seek(below); k == nil {
+		k, v = c.Last()
+	} else {
+		k, v = c.Prev()
+	}
+	for ; k != nil && bytes.HasPrefix(k, prefix); k, v = c.Prev() {
+		value, err := unseal(id, k, v)
+		if err != nil {
+			return err
+		}
+		if more, err := fn(k, value); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// after returns the first key after all that begin with prefix, nil if there is none.
+func after(prefix []byte) []byte {
+	for i := len(prefix) - 1; i >= 0; i-- {
+		if prefix[i] < 0xff {
+			b := bytes.Clone(prefix[:i+1])
+			b[i]++
+			return b
+		}
+	}
+	return nil
+}
+
+// A key is made piece by piece.
+type key []byte
+
+func (k key) int(n int64) key { return binary.BigEndian.AppendUint64(k, uint64(n)) }
+
+// time appends a time in whole microseconds, so that earlier times come first.
+func (k key) time(t time.Time) key {
+	return binary.BigEndian.AppendUint64(k, uint64(t.UnixMicro())^1<<63)
+}
+
+func (k key) byte(b byte) key { return append(k, b) }
+
+// text appends a text with its length, so that something can follow. A long one is
+// replaced by its hash.
+func (k key) text(s string) key {
+	if len(s) > longText {
+		sum := sha256.Sum256([]byte(s))
+		k = binary.BigEndian.AppendUint16(k, 0xffff)
+		return append(k, sum[:]...)
+	}
+	k = binary.BigEndian.AppendUint16(k, uint16(len(s)))
+	return append(k, s...)
+}
+
+// rest appends a text as it is; nothing may follow.
+func (k key) rest(s string) key { return append(k, s...) }
+
+// longText is how long a text may be to stand in a key.
+const longText = 1024
+
+func intAt(k []byte, at int) int64 { return int64(binary.BigEndian.Uint64(k[at:])) }
+
+func timeAt(k []byte, at int) time.Time {
+	return time.UnixMicro(int64(binary.BigEndian.Uint64(k[at:]) ^ 1<<63)).UTC()
+}
+
+// notFound is the error for a thing that is not there.
+func notFound(what, name string) error {
+	return &incident.Problem{Kind: incident.ErrNotFound, Text: fmt.Sprintf("there is no %s %q", what, name)}
+}
+
+// badCursor is the error for a cursor that did not come from a page before.
+func badCursor(cursor string) error {
+	return &incident.Problem{Kind: incident.ErrInvalid, Text: fmt.Sprintf("the cursor %q is not one that a page named as next", cursor)}
+}

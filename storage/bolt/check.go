@@ -1,0 +1,161 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// checkPiece is how many values are checked in one snapshot, as one that is held for
+// long lets the file grow.
+const checkPiece = 5000
+
+// Check reads all there is: each checksum, that each value is found by its key, that
+// no event is missing, and that what an index names is there. The error is
+// storage.ErrDamaged for the first thing that is wrong, or that of ctx. It may run
+// while the store is in use.
+func (db *DB) Check(ctx context.Context) error {
+	for id := range bucketCount {
+		var last []byte
+		for more := true; more; {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := db.failure(); err != nil {
+				return err
+			}
+			err := db.view(func(r *reader) (err error) {
+				last, more, err = r.check(id, last)
+				return err
+			})
+			if err != nil {
+				return fmt.Errorf("check store %q: %w", db.path, err)
+			}
+		}
+	}
+	return nil
+}
+
+// check looks at a piece of a bucket from a key on. It returns the key to go on from.
+func (r *reader) check(id bucketID, from []byte) (last []byte, more bool, err error) {
+	b := r.bucket(id)
+	n := 0
+	var before []byte
+	err = r.ascend(id, nil, from, func(k, v []byte) (bool, error) {
+		if n++; n > checkPiece {
+			last, more = bytes.Clone(k), true
+			return false, nil
+		}
+		if before != nil && bytes.Compare(before, k) >= 0 {
+			return false, wrong(id, k, "it stands in the wrong order")
+		}
+		before = k
+		if found := b.Get(k); found == nil || !bytes.Equal(found[sumSize:], v) {
+			return false, wrong(id, k, "it is not found by its key")
+		}
+		return true, r.checkValue(id, k, v)
+	})
+	return last, more, err
+}
+
+func wrong(id bucketID, k []byte, how string) error {
+	return fmt.Errorf("%s %x: %s: %w", bucketNames[id], k, how, storage.ErrDamaged)
+}
+
+// checkValue looks at what a value leads to.
+func (r *reader) checkValue(id bucketID, k, v []byte) error {
+	there := func(in bucketID, key []byte) error {
+		found, err := r.get(in, key)
+		if err == nil && found == nil {
+			err = wrong(id, k, "what it names is missing in "+bucketNames[in])
+		}
+		return err
+	}
+	switch id {
+	case bIncidents:
+		in, err := decodeIncident(k, v)
+		if err != nil {
+			return err
+		}
+		if err := there(bIncidentStates, key(nil).byte(stateBytes[in.State]).int(in.Number)); err != nil {
+			return err
+		}
+		return r.checkEvents(&in)
+	case bIncidentStates:
+		return there(bIncidents, k[1:])
+	case bIncidentKeys:
+		return there(bIncidents, v)
+	case bBreaches:
+		b, err := decodeBreach(k, v)
+		if err != nil {
+			return err
+		}
+		found, err := r.Breach(b.Key())
+		if err == nil && found.Incident != b.Incident {
+			err = wrong(id, k, "its index names another")
+		}
+		if err != nil {
+			return wrong(id, k, err.Error())
+		}
+		if headOf(&b).silent {
+			return there(bBreachesSilent, append(key(nil).time(b.QuietSince()), k...))
+		}
+	case bBreachLatest:
+		return there(bBreaches, v[8:])
+	case bBreachOlder:
+		return there(bBreaches, v)
+	case bBreachesSilent, bBreachesDoubted:
+		return there(bBreaches, k[8:])
+	case bSubscriptions:
+		var s incident.Subscription
+		if err := decode(id, k, v, &s); err != nil || s.DueAt.IsZero() {
+			return err
+		}
+		if err := there(bDue, append(key(nil).time(s.DueAt), k...)); err != nil {
+			return err
+		}
+		return there(bRecipients, key(nil).rest(s.Recipient))
+	case bDue:
+		return there(bSubscriptions, k[8:])
+	case bDeliveries:
+		d, err := r.deliveryAt(intAt(k, 0))
+		if err != nil {
+			return err
+		}
+		if d.State != incident.Pending {
+			return there(bDeliveryRecords, key(bytes.Clone(k)).int(1))
+		}
+		return there(bDeliveryIDs, key(nil).text(d.ID))
+	case bDeliveryIDs:
+		return there(bDeliveries, v)
+	case bLoadings:
+		record, err := storage.ParseRecord(v)
+		if err != nil {
+			return wrong(id, k, err.Error())
+		}
+		l, err := storage.DecodeLoading(record)
+		if err != nil {
+			return wrong(id, k, err.Error())
+		}
+		return there(bConfigs, key(nil).text(l.Hash))
+	}
+	return nil
+}
+
+// checkEvents makes sure that an incident has all its events.
+func (r *reader) checkEvents(in *incident.Incident) error {
+	var last int64
+	err := r.ascend(bEvents, key(nil).int(in.Number), nil, func(k, _ []byte) (bool, error) {
+		if last++; intAt(k, 8) != last {
+			return false, wrong(bEvents, k, fmt.Sprintf("event %d before it is missing", last))
+		}
+		return true, nil
+	})
+	if err == nil && last != in.Sequence {
+		err = wrong(bIncidents, key(nil).int(in.Number), fmt.Sprintf("it has %d of %d events", last, in.Sequence))
+	}
+	return err
+}

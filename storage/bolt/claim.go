@@ -1,0 +1,216 @@
+package bolt
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+const (
+	// claimSubscriptions is how many due subscriptions a claim holds at most.
+	claimSubscriptions = 1000
+	// sentKept and sentFor say how many times of messages to a recipient are kept, and
+	// for how long after the latest.
+	sentKept = 256
+	sentFor  = 2 * time.Minute
+)
+
+// A recipient is what the queue knows of one. Next is where it stands in the queue:
+// when all of this is over: something is due, nobody holds it, and RetryAt.
+type recipient struct {
+	Next         time.Time   `json:"next,omitzero"`
+	Attempt      int64       `json:"attempt,omitempty"`
+	Owner        string      `json:"owner,omitempty"`
+	Until        time.Time   `json:"until,omitzero"`
+	RetryAt      time.Time   `json:"retry_at,omitzero"`
+	Failures     int         `json:"failures,omitempty"`
+	FailingSince time.Time   `json:"failing_since,omitzero"`
+	LastError    string      `json:"last_error,omitempty"`
+	Sent         []time.Time `json:"sent,omitempty"`
+}
+
+func (r *reader) recipient(id string) (recipient, error) {
+	var p recipient
+	_, err := r.getJSON(bRecipients, key(nil).rest(id), &p)
+	return p, err
+}
+
+// earliest returns since when something is due to a recipient, zero if nothing is.
+func (r *reader) earliest(id string) (time.Time, error) {
+	var first time.Time
+	prefix := key(nil).text(id)
+	for _, index := range []bucketID{bRecipientDue, bDeliveriesPending} {
+		err := r.ascend(index, prefix, nil, func(k, _ []byte) (bool, error) {
+			if at := timeAt(k, len(prefix)); first.IsZero() || at.Before(first) {
+				first = at
+			}
+			return false, nil
+		})
+		if err != nil {
+			return first, err
+		}
+	}
+	return first, nil
+}
+
+// changeRecipient changes what is known of a recipient and moves it to its place in
+// the queue.
+func (t *tx) changeRecipient(id string, change func(*recipient)) error {
+	p, err := t.recipient(id)
+	if err != nil {
+		return err
+	}
+	old := p.Next
+	change(&p)
+	due, err := t.earliest(id)
+	if err != nil {
+		return err
+	}
+	p.Next = due
+	if !due.IsZero() {
+		p.Next = latestOf(due, p.Until, p.RetryAt)
+	}
+	if !old.Equal(p.Next) {
+		if !old.IsZero() {
+			if err := t.delete(bQueue, key(nil).time(old).rest(id)); err != nil {
+				return err
+			}
+		}
+		if !p.Next.IsZero() {
+			if err := t.put(bQueue, key(nil).time(p.Next).rest(id), nil); err != nil {
+				return err
+			}
+		}
+	}
+	return t.putJSON(bRecipients, key(nil).rest(id), &p)
+}
+
+func latestOf(times ...time.Time) time.Time {
+	return slices.MaxFunc(times, time.Time.Compare)
+}
+
+func (r *reader) NextDue() (time.Time, error) {
+	var next time.Time
+	for _, index := range []bucketID{bAgendasDue, bQueue} {
+		err := r.ascend(index, nil, nil, func(k, _ []byte) (bool, error) {
+			if at := timeAt(k, 0); next.IsZero() || at.Before(next) {
+				next = at
+			}
+			return false, nil
+		})
+		if err != nil {
+			return next, err
+		}
+	}
+	return next, nil
+}
+
+func (t *tx) ClaimDue(now time.Time, owner string, lease time.Duration, limit int) ([]storage.Claim, error) {
+	var ids []string
+	err := t.ascend(bQueue, nil, nil, func(k, _ []byte) (bool, error) {
+		if len(ids) == limit || timeAt(k, 0).After(now) {
+			return false, nil
+		}
+		ids = append(ids, string(k[8:]))
+		return true, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var claims []storage.Claim
+	for _, id := range ids {
+		c, err := t.claim(id, now, owner, now.Add(lease))
+		if err != nil {
+			return nil, err
+		}
+		claims = append(claims, c)
+	}
+	return claims, nil
+}
+
+func (t *tx) claim(id string, now time.Time, owner string, until time.Time) (storage.Claim, error) {
+	c := storage.Claim{Recipient: id, Owner: owner, Until: until}
+	prefix := key(nil).text(id)
+	err := t.ascend(bRecipientDue, prefix, nil, func(k, _ []byte) (bool, error) {
+		if len(c.Subscriptions) == claimSubscriptions || timeAt(k, len(prefix)).After(now) {
+			return false, nil
+		}
+		var s incident.Subscription
+		sk := key(nil).int(intAt(k, len(prefix)+8)).rest(id)
+		found, err := t.getJSON(bSubscriptions, sk, &s)
+		if err == nil && !found {
+			err = fmt.Errorf("read subscriptions %x: missing: %w", []byte(sk), storage.ErrDamaged)
+		}
+		c.Subscriptions = append(c.Subscriptions, s)
+		return true, err
+	})
+	if err != nil {
+		return c, err
+	}
+	err = t.ascend(bDeliveriesPending, prefix, nil, func(k, _ []byte) (bool, error) {
+		d, err := t.deliveryAt(intAt(k, len(prefix)+8))
+		c.Unsettled = append(c.Unsettled, d)
+		return true, err
+	})
+	if err != nil {
+		return c, err
+	}
+	return c, t.changeRecipient(id, func(p *recipient) {
+		p.Attempt++
+		p.Owner, p.Until = owner, until
+		c.Attempt, c.Sent = p.Attempt, p.Sent
+		c.Failures, c.FailingSince, c.LastError = p.Failures, p.FailingSince, p.LastError
+	})
+}
+
+// held returns what is known of a claim's recipient if the claim holds.
+func (t *tx) held(c *storage.Claim, now time.Time) error {
+	p, err := t.recipient(c.Recipient)
+	if err != nil {
+		return err
+	}
+	if p.Attempt != c.Attempt || p.Owner != c.Owner || !p.Until.After(now) {
+		return fmt.Errorf("claim %d of %q for %q: %w", c.Attempt, c.Recipient, c.Owner, storage.ErrLost)
+	}
+	return nil
+}
+
+func (t *tx) Hold(c *storage.Claim, now, until time.Time) error {
+	if err := t.held(c, now); err != nil {
+		return err
+	}
+	c.Until = until
+	return t.changeRecipient(c.Recipient, func(p *recipient) { p.Until = until })
+}
+
+func (t *tx) Release(c *storage.Claim, now, retryAt time.Time, why string) error {
+	if err := t.held(c, now); err != nil {
+		return err
+	}
+	return t.changeRecipient(c.Recipient, func(p *recipient) {
+		p.Owner, p.Until, p.RetryAt = "", time.Time{}, retryAt
+		if why != "" {
+			p.Failures++
+			p.LastError = why
+			if p.FailingSince.IsZero() {
+				p.FailingSince = now
+			}
+		}
+	})
+}
+
+// sent notes that a message to a recipient was handed over.
+func (p *recipient) sent(at time.Time) {
+	p.Failures, p.FailingSince, p.LastError = 0, time.Time{}, ""
+	p.Sent = append(p.Sent, at)
+	slices.SortFunc(p.Sent, time.Time.Compare)
+	old := p.Sent[len(p.Sent)-1].Add(-sentFor)
+	first := max(0, len(p.Sent)-sentKept)
+	for p.Sent[first].Before(old) {
+		first++
+	}
+	p.Sent = p.Sent[first:]
+}

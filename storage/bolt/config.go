@@ -1,0 +1,54 @@
+package bolt
+
+import (
+	"bytes"
+
+	"sitrep/storage"
+)
+
+func (r *reader) Config(hash string) (storage.Config, error) {
+	body, err := r.get(bConfigs, key(nil).text(hash))
+	if err != nil {
+		return storage.Config{}, err
+	}
+	if body == nil {
+		return storage.Config{}, notFound("configuration", hash)
+	}
+	return storage.Config{Hash: hash, Body: bytes.Clone(body)}, nil
+}
+
+func (r *reader) Configs() ([]storage.Loading, error) {
+	var all []storage.Loading
+	err := r.descend(bLoadings, nil, nil, func(_, v []byte) (bool, error) {
+		record, err := storage.ParseRecord(v)
+		if err != nil {
+			return false, err
+		}
+		l, err := storage.DecodeLoading(record)
+		all = append(all, l)
+		return true, err
+	})
+	return all, err
+}
+
+func (t *tx) PutConfig(c storage.Config, l storage.Loading) error {
+	k := key(nil).text(c.Hash)
+	body, err := t.get(bConfigs, k)
+	if err != nil {
+		return err
+	}
+	if body == nil {
+		if err := t.put(bConfigs, k, c.Body); err != nil {
+			return err
+		}
+	}
+	record, err := storage.EncodeLoading(l)
+	if err != nil {
+		return err
+	}
+	count, err := t.next(bLoadings)
+	if err != nil {
+		return err
+	}
+	return t.put(bLoadings, key(nil).time(l.At).int(count), storage.AppendRecord(nil, record))
+}

@@ -1,0 +1,229 @@
+// Package bolt keeps a store in one file of go.etcd.io/bbolt.
+//
+// One goroutine writes. It gathers the writes that wait into one transaction and
+// one fsync, so that the cost of the disk is shared by all that came meanwhile. A
+// commit that fails for a reason that leaves open whether it was stored ends the
+// process: what failed may be there after a restart, and nothing in the running
+// process can tell.
+//
+// Each value carries a checksum over its bucket's key and itself. Big records stand
+// in order of arrival, as pages that are only appended to are written once; what is
+// looked up by strangers' names has small indexes.
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"sitrep/storage"
+)
+
+const (
+	// defaultGather is how many writes are gathered into one commit at most.
+	defaultGather = 1024
+	// gatherBytes is how many bytes are gathered into one commit, until no further
+	// write is taken.
+	gatherBytes = 8 << 20
+	// slowAfter is how long a commit may take until those who wait are told.
+	slowAfter = 8 * time.Second
+)
+
+// Options are what a DB is opened with. The zero value is fine.
+type Options struct {
+	// Fatal is called, once, when a commit failed and nobody can say whether it was
+	// stored. It must end the process and not return; if nil, it panics.
+	Fatal func(error)
+	// Observe is told after each commit how many writes it held and how long it took.
+	// It is called by the goroutine that writes; nil is fine.
+	Observe func(gathered int, commit time.Duration)
+	// SlowAfter is how long a commit may be under way until writes fail; 8 s if zero.
+	SlowAfter time.Duration
+}
+
+// A DB is a store in one file. It is safe for use by many goroutines.
+type DB struct {
+	path     string
+	bolt     *bbolt.DB
+	readOnly bool
+	fatal    func(error)
+	observe  func(int, time.Duration)
+	patience time.Duration
+	// commit is bbolt's, but for tests.
+	commit func(*bbolt.Tx) error
+
+	jobs    chan *job
+	closing chan struct{} // closed by Close
+	stopped chan struct{} // closed when the writer has stopped
+	once    sync.Once
+	closed  error
+
+	mu     sync.Mutex
+	slow   time.Time     // since when the group under way is too slow; zero if it is not
+	slowly chan struct{} // closed when slow is set
+	failed error         // set once a commit was fatal
+	group  int64         // counts the groups
+}
+
+var _ storage.Store = (*DB)(nil)
+
+// Open opens the store in the file at path, and creates it if nothing is there. A
+// file that is there is never created anew, whatever it holds. If another process
+// has it open, Open fails after 2 s. The error is storage.ErrNewer if a newer sitrep
+// wrote it, and storage.ErrDamaged if it is not whole or no store at all.
+func Open(path string, o Options) (*DB, error) {
+	if err := create(path); err != nil {
+		return nil, fmt.Errorf("create store %q: %w", path, err)
+	}
+	db, err := open(path, false)
+	if err != nil {
+		return nil, fmt.Errorf("open store %q: %w", path, err)
+	}
+	db.use(o)
+	go db.write()
+	return db, nil
+}
+
+func (db *DB) use(o Options) {
+	if o.Fatal != nil {
+		db.fatal = o.Fatal
+	}
+	if o.Observe != nil {
+		db.observe = o.Observe
+	}
+	if o.SlowAfter > 0 {
+		db.patience = o.SlowAfter
+	}
+}
+
+// OpenReadOnly opens the store in the file at path for reading. Many may do so at a
+// time, but not while a process has it open for writing. Write fails.
+func OpenReadOnly(path string) (*DB, error) {
+	db, err := open(path, true)
+	if err != nil {
+		return nil, fmt.Errorf("open store %q: %w", path, err)
+	}
+	close(db.stopped)
+	return db, nil
+}
+
+// wrap makes a DB of what bbolt opened, without a writer.
+func wrap(path string, b *bbolt.DB, readOnly bool) *DB {
+	return &DB{
+		path: path, bolt: b, readOnly: readOnly,
+		fatal:    func(err error) { panic(err) },
+		observe:  func(int, time.Duration) {},
+		patience: slowAfter,
+		commit:   (*bbolt.Tx).Commit,
+		jobs:     make(chan *job),
+		closing:  make(chan struct{}),
+		stopped:  make(chan struct{}),
+		slowly:   make(chan struct{}),
+	}
+}
+
+// Close waits for the commit under way and for the readers, and closes the file.
+// Writes that wait fail with storage.ErrUnavailable.
+func (db *DB) Close() error {
+	db.once.Do(func() {
+		close(db.closing)
+		<-db.stopped
+		if err := db.bolt.Close(); err != nil {
+			db.closed = fmt.Errorf("close store %q: %w", db.path, err)
+		}
+	})
+	return db.closed
+}
+
+// Read runs fn on a snapshot. It fails if ctx is done before fn starts. A snapshot
+// held for long lets the file grow.
+func (db *DB) Read(ctx context.Context, fn func(storage.Reader) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := db.failure(); err != nil {
+		return err
+	}
+	return db.view(func(r *reader) error { return fn(r) })
+}
+
+func (db *DB) view(fn func(*reader) error) (err error) {
+	tx, err := db.bolt.Begin(false)
+	if err != nil {
+		return fmt.Errorf("read store %q: %w", db.path, err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer damage(db.path, &err)
+	return fn(newReader(tx))
+}
+
+// Info says what the engine is and how it fares.
+func (db *DB) Info(context.Context) (storage.Info, error) {
+	info := storage.Info{Engine: "bbolt", Version: formVersion, Path: db.path}
+	db.mu.Lock()
+	info.Slow = db.slow
+	failed := db.failed
+	db.mu.Unlock()
+	if failed != nil {
+		return info, failed
+	}
+	file, err := os.Stat(db.path)
+	if err != nil {
+		return info, fmt.Errorf("look at store %q: %w", db.path, err)
+	}
+	info.Bytes = file.Size()
+	return info, nil
+}
+
+// Backup writes a consistent copy of the store to w, which can be opened as it is.
+// Writes go on meanwhile; a w that is slow lets the file grow.
+func (db *DB) Backup(ctx context.Context, w io.Writer) error {
+	if err := db.failure(); err != nil {
+		return err
+	}
+	tx, err := db.bolt.Begin(false)
+	if err != nil {
+		return fmt.Errorf("back up store %q: %w", db.path, err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	to := &contextWriter{ctx: ctx, w: w}
+	if _, err := tx.WriteTo(to); err != nil {
+		if to.err != nil {
+			err = to.err // bbolt does not wrap it
+		}
+		return fmt.Errorf("back up store %q: %w", db.path, err)
+	}
+	return nil
+}
+
+// failure returns the error of everything after a fatal commit.
+func (db *DB) failure() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.failed
+}
+
+// errReadOnly is a write to a store that was opened for reading.
+var errReadOnly = errors.New("opened for reading only")
+
+// A contextWriter writes until ctx is done, and keeps the error.
+type contextWriter struct {
+	ctx context.Context
+	w   io.Writer
+	err error
+}
+
+func (c *contextWriter) Write(p []byte) (n int, err error) {
+	if c.err = c.ctx.Err(); c.err == nil {
+		n, c.err = c.w.Write(p)
+	}
+	return n, c.err
+}

@@ -1,0 +1,108 @@
+package bolt_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+	"sitrep/storage/bolt"
+)
+
+// killed names the file of a store that a process of this test writes to until it is
+// killed.
+const killed = "SITREP_TEST_STORE"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(killed); path != "" {
+		if err := writeUntilKilled(path); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// writeUntilKilled stores breaches from many goroutines and prints the fingerprint of
+// each once it is stored.
+func writeUntilKilled(path string) error {
+	db, err := bolt.Open(path, bolt.Options{})
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	for w := range 16 {
+		go func() {
+			for i := 0; ; i++ {
+				fp := fmt.Sprintf("%d-%d-%d", os.Getpid(), w, i)
+				err := db.Write(context.Background(), func(tx storage.Tx) error {
+					return tx.PutBreach(&incident.Breach{Fingerprint: fp, StartsAt: noon, HeardAt: noon, State: incident.Firing, Incident: int64(w + 1)})
+				})
+				if err != nil {
+					return
+				}
+				mu.Lock()
+				fmt.Println(fp)
+				mu.Unlock()
+			}
+		}()
+	}
+	select {}
+}
+
+func TestWhatWasAnsweredIsThereAfterAKill(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sitrep.db")
+	var answered []string
+	for round := range 4 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		cmd := exec.CommandContext(ctx, os.Args[0])
+		cmd.Env = append(os.Environ(), killed+"="+path)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		for n := 0; lines.Scan(); n++ {
+			answered = append(answered, lines.Text())
+			if n == 100+round*37 {
+				_ = cmd.Process.Kill()
+			}
+		}
+		_ = cmd.Wait()
+		cancel()
+	}
+	db, err := bolt.Open(path, bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	err = db.Read(t.Context(), func(r storage.Reader) error {
+		for _, fp := range answered[:len(answered)-1] { // the last line may be torn
+			if _, err := r.LatestBreach(fp); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if len(answered) < 400 {
+		t.Error("only " + strconv.Itoa(len(answered)) + " were answered")
+	}
+}

@@ -1,0 +1,281 @@
+package bolt
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+
+	"sitrep/storage"
+)
+
+const (
+	// formVersion is the version of the stored form. One with a higher one is refused.
+	formVersion = 1
+	// lockTimeout is how long Open waits for another process to close the file.
+	lockTimeout = 2 * time.Second
+	// mapAhead is how much more than the file is mapped, so that growing seldom has to
+	// wait for readers. It costs addresses, no memory.
+	mapAhead = 1 << 30
+)
+
+// formKey and nameKey are the keys of meta that say what the file is.
+var (
+	formKey = []byte("form")
+	nameKey = []byte("name")
+)
+
+const formName = "sitrep"
+
+// create makes an empty store at path unless something is there. It appears whole
+// or not at all, also after a power cut.
+func create(path string) error {
+	if _, err := os.Lstat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".new-*") // 0600
+	if err != nil {
+		return err
+	}
+	temporary := f.Name()
+	defer os.Remove(temporary)
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := fill(temporary); err != nil {
+		return err
+	}
+	// A link, unlike a rename, never replaces what another process put there meanwhile.
+	if err := os.Link(temporary, path); err != nil && !errors.Is(err, fs.ErrExist) {
+		if _, there := os.Lstat(path); !errors.Is(there, fs.ErrNotExist) {
+			return there
+		}
+		if err := os.Rename(temporary, path); err != nil {
+			return err
+		}
+	}
+	return syncDir(dir)
+}
+
+// fill writes an empty store into an empty file.
+func fill(path string) error {
+	b, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType})
+	if err != nil {
+		return err
+	}
+	err = b.Update(func(btx *bbolt.Tx) error {
+		for _, name := range bucketNames {
+			if _, err := btx.CreateBucket([]byte(name)); err != nil {
+				return err
+			}
+		}
+		t := newTx(btx)
+		if err := t.put(bMeta, nameKey, []byte(formName)); err != nil {
+			return err
+		}
+		return t.put(bMeta, formKey, binary.BigEndian.AppendUint32(nil, formVersion))
+	})
+	return errors.Join(err, b.Close())
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	return errors.Join(err, d.Close())
+}
+
+// open opens a file that is there, and makes sure that it is a whole store of a
+// form that we know.
+func open(path string, readOnly bool) (*DB, error) {
+	file, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, errors.Unwrap(err)
+	case file.IsDir():
+		return nil, errors.New("it is a directory; name a file in it")
+	case file.Size() == 0:
+		return nil, fmt.Errorf("the file is empty, so it is no store; delete it to start anew: %w", storage.ErrDamaged)
+	}
+
+	// First without touching more than its head, as bbolt panics on a truncated file.
+	b, err := openFile(path, &bbolt.Options{Timeout: lockTimeout, ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	var want int64
+	err = b.View(func(btx *bbolt.Tx) error { want = btx.Size(); return nil })
+	if err := errors.Join(err, b.Close()); err != nil {
+		return nil, err
+	}
+	if file.Size() < want {
+		return nil, fmt.Errorf("the file is cut off: it has %d of %d bytes; restore a backup: %w", file.Size(), want, storage.ErrDamaged)
+	}
+
+	o := &bbolt.Options{
+		Timeout: lockTimeout, ReadOnly: readOnly, FreelistType: bbolt.FreelistMapType, NoStatistics: true,
+	}
+	if strconv.IntSize == 64 && !readOnly {
+		o.InitialMmapSize = int(file.Size()) + mapAhead
+	}
+	if b, err = openFile(path, o); err != nil {
+		return nil, err
+	}
+	db := wrap(path, b, readOnly)
+	if err := db.recognize(); err != nil {
+		_ = b.Close()
+		return nil, err
+	}
+	return db, nil
+}
+
+// openFile is bbolt.Open with errors that say what to do, and without panics.
+func openFile(path string, o *bbolt.Options) (b *bbolt.DB, err error) {
+	var f *os.File
+	o.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
+		var err error
+		f, err = os.OpenFile(name, flag&^os.O_CREATE, mode)
+		return f, err
+	}
+	defer func() {
+		if err != nil && f != nil {
+			_ = f.Close() // bbolt leaves it open, and locked, when it panics
+		}
+	}()
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the file is not whole (%v); restore a backup: %w", p, storage.ErrDamaged)
+		}
+	}()
+	b, err = bbolt.Open(path, 0o600, o)
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return nil, fmt.Errorf("it is locked: %s has it open", holder(path))
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum),
+		err != nil && strings.HasPrefix(err.Error(), "file size too small"):
+		return nil, fmt.Errorf("it is no store of sitrep, or its head is damaged (%w): %w", err, storage.ErrDamaged)
+	case err != nil:
+		var p *fs.PathError
+		if errors.As(err, &p) {
+			return nil, p.Err
+		}
+	}
+	return b, err
+}
+
+// recognize makes sure that the file is a store, of a form that we know.
+func (db *DB) recognize() error {
+	foreign := fmt.Errorf("it is a bbolt file of another program: %w", storage.ErrDamaged)
+	return db.view(func(r *reader) error {
+		if r.tx.Bucket([]byte(bucketNames[bMeta])) == nil {
+			return foreign
+		}
+		name, err := r.get(bMeta, nameKey)
+		if err != nil {
+			return err
+		}
+		if string(name) != formName {
+			return foreign
+		}
+		form, err := r.get(bMeta, formKey)
+		if err != nil {
+			return err
+		}
+		if len(form) != 4 {
+			return fmt.Errorf("its version is not to be read: %w", storage.ErrDamaged)
+		}
+		if v := binary.BigEndian.Uint32(form); v != formVersion {
+			return fmt.Errorf("its version is %d, and this sitrep knows up to %d; use the newer sitrep: %w", v, formVersion, storage.ErrNewer)
+		}
+		for _, name := range bucketNames {
+			if r.tx.Bucket([]byte(name)) == nil {
+				return fmt.Errorf("its bucket %q is missing: %w", name, storage.ErrDamaged)
+			}
+		}
+		return nil
+	})
+}
+
+// holder says who holds the lock on a file.
+func holder(path string) string {
+	const unknown = "another process"
+	info, err := os.Stat(path)
+	if err != nil {
+		return unknown
+	}
+	inode, ok := inodeOf(info)
+	if !ok {
+		return unknown
+	}
+	f, err := os.Open("/proc/locks")
+	if err != nil {
+		return unknown
+	}
+	defer f.Close()
+	// 1: FLOCK  ADVISORY  WRITE 4711 fe:00:131 0 EOF
+	for s := bufio.NewScanner(f); s.Scan(); {
+		fields := strings.Fields(s.Text())
+		if len(fields) < 6 || fields[1] != "FLOCK" {
+			continue
+		}
+		pid, err := strconv.Atoi(fields[4])
+		if err == nil && pid > 0 && strings.HasSuffix(fields[5], ":"+strconv.FormatUint(inode, 10)) {
+			return "process " + strconv.Itoa(pid)
+		}
+	}
+	return unknown
+}
+
+// damage turns a panic of bbolt, or a fault while reading the mapped file, into an
+// error. It is deferred; panics of others go on.
+func damage(path string, err *error) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if !damaged(p) {
+		panic(p)
+	}
+	*err = fmt.Errorf("read store %q: %v: %w", path, p, storage.ErrDamaged)
+}
+
+// damaged reports whether a panic that is being recovered from is bbolt's, or a fault
+// while reading the mapped file.
+func damaged(p any) bool {
+	if _, fault := p.(interface{ Addr() uintptr }); fault {
+		return true
+	}
+	var pcs [64]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	panicked := false
+	for {
+		frame, more := frames.Next()
+		switch {
+		case frame.Function == "runtime.gopanic":
+			panicked = true
+		case panicked && !strings.HasPrefix(frame.Function, "runtime."):
+			return strings.HasPrefix(frame.Function, "go.etcd.io/bbolt")
+		}
+		if !more {
+			return false
+		}
+	}
+}

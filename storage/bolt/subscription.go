@@ -1,0 +1,77 @@
+package bolt
+
+import (
+	"time"
+
+	"sitrep/incident"
+)
+
+// backlogLimit is up to how many due subscriptions Backlog counts.
+const backlogLimit = 10_000
+
+func (r *reader) Subscriptions(number int64) ([]incident.Subscription, error) {
+	var subs []incident.Subscription
+	err := r.ascend(bSubscriptions, key(nil).int(number), nil, func(k, v []byte) (bool, error) {
+		var s incident.Subscription
+		err := decode(bSubscriptions, k, v, &s)
+		subs = append(subs, s)
+		return true, err
+	})
+	return subs, err
+}
+
+func (r *reader) Backlog(now time.Time) (due int, oldest time.Time, err error) {
+	err = r.ascend(bDue, nil, nil, func(k, _ []byte) (bool, error) {
+		at := timeAt(k, 0)
+		if at.After(now) {
+			return false, nil
+		}
+		if due == 0 {
+			oldest = at
+		}
+		due++
+		return due < backlogLimit, nil
+	})
+	return due, oldest, err
+}
+
+func (t *tx) PutSubscriptions(subs []incident.Subscription) error {
+	var moved []string // recipients whose due times changed
+	for i := range subs {
+		s := &subs[i]
+		k := key(nil).int(s.Incident).rest(s.Recipient)
+		var old incident.Subscription
+		if _, err := t.getJSON(bSubscriptions, k, &old); err != nil {
+			return err
+		}
+		if err := t.putJSON(bSubscriptions, k, s); err != nil {
+			return err
+		}
+		if old.DueAt.Equal(s.DueAt) {
+			continue
+		}
+		if !old.DueAt.IsZero() {
+			if err := t.delete(bDue, key(nil).time(old.DueAt).int(s.Incident).rest(s.Recipient)); err != nil {
+				return err
+			}
+			if err := t.delete(bRecipientDue, key(nil).text(s.Recipient).time(old.DueAt).int(s.Incident)); err != nil {
+				return err
+			}
+		}
+		if !s.DueAt.IsZero() {
+			if err := t.put(bDue, key(nil).time(s.DueAt).int(s.Incident).rest(s.Recipient), nil); err != nil {
+				return err
+			}
+			if err := t.put(bRecipientDue, key(nil).text(s.Recipient).time(s.DueAt).int(s.Incident), nil); err != nil {
+				return err
+			}
+		}
+		moved = append(moved, s.Recipient)
+	}
+	for _, id := range moved {
+		if err := t.changeRecipient(id, func(*recipient) {}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

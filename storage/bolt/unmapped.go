@@ -1,0 +1,45 @@
+package bolt
+
+import (
+	"fmt"
+
+	"sitrep/incident"
+)
+
+func (r *reader) Unmapped(fp string) (incident.UnmappedAlert, error) {
+	var a incident.UnmappedAlert
+	found, err := r.getJSON(bUnmapped, key(nil).rest(fp), &a)
+	if err == nil && !found {
+		err = notFound("unmapped alert", fp)
+	}
+	return a, err
+}
+
+func (r *reader) UnmappedAlerts(limit int, cursor string) (page []incident.UnmappedAlert, next string, err error) {
+	var from key
+	if cursor != "" {
+		from = key(cursor).byte(0) // the first key after it
+	}
+	err = r.ascend(bUnmapped, nil, from, func(k, v []byte) (bool, error) {
+		if len(page) == limit {
+			next = page[len(page)-1].Fingerprint
+			return false, nil
+		}
+		var a incident.UnmappedAlert
+		err := decode(bUnmapped, k, v, &a)
+		page = append(page, a)
+		return true, err
+	})
+	return page, next, err
+}
+
+func (t *tx) PutUnmapped(a *incident.UnmappedAlert) error {
+	if a.Fingerprint == "" || len(a.Fingerprint) > longText {
+		return &incident.Problem{Kind: incident.ErrInvalid, Text: fmt.Sprintf("a fingerprint has 1 to %d bytes, not %d", longText, len(a.Fingerprint))}
+	}
+	return t.putJSON(bUnmapped, key(nil).rest(a.Fingerprint), a)
+}
+
+func (t *tx) DeleteUnmapped(fp string) error {
+	return t.delete(bUnmapped, key(nil).rest(fp))
+}

@@ -1,0 +1,390 @@
+package bolt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"sitrep/storage"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// fatalities are the errors that Fatal was called with.
+type fatalities struct {
+	mu  sync.Mutex
+	all []error
+}
+
+func (f *fatalities) add(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all = append(f.all, err)
+}
+
+func (f *fatalities) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.all)
+}
+
+// openWith opens a store whose commits go through commit, which may be nil.
+func openWith(t *testing.T, o Options, commit func(*bbolt.Tx) error) *DB {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "sitrep.db")
+	if err := create(path); err != nil {
+		t.Fatal(err)
+	}
+	db, err := open(path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if commit != nil {
+		db.commit = commit
+	}
+	db.use(o)
+	go db.write()
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func putAlive(at time.Time) func(storage.Tx) error {
+	return func(tx storage.Tx) error { return tx.PutAlive(at) }
+}
+
+func alive(t *testing.T, db *DB) (at time.Time) {
+	t.Helper()
+	err := db.Read(t.Context(), func(r storage.Reader) (err error) {
+		at, err = r.Alive()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+func TestACommitOfUnknownOutcomeEndsTheProcess(t *testing.T) {
+	for name, commit := range map[string]func(*bbolt.Tx) error{
+		"an error":                            func(tx *bbolt.Tx) error { _ = tx.Rollback(); return errors.New("input/output error") },
+		"an error of a sync":                  func(tx *bbolt.Tx) error { _ = tx.Rollback(); return syscall.EIO },
+		"a full disk at a sync":               func(tx *bbolt.Tx) error { _ = tx.Rollback(); return syscall.ENOSPC },
+		"another error of a write":            func(tx *bbolt.Tx) error { _ = tx.Rollback(); return &fs.PathError{Op: "write", Err: syscall.EIO} },
+		"a panic":                             func(tx *bbolt.Tx) error { _ = tx.Rollback(); panic("page 2 already freed") },
+		"a full disk after the head was made": func(tx *bbolt.Tx) error { _ = tx.Commit(); return &fs.PathError{Op: "write", Err: syscall.ENOSPC} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var dead fatalities
+			db := openWith(t, Options{Fatal: dead.add}, commit)
+			err := db.Write(t.Context(), putAlive(noon))
+			if !errors.Is(err, storage.ErrUnknown) || errors.Is(err, storage.ErrUnavailable) {
+				t.Errorf("write: %v", err)
+			}
+			if dead.count() != 1 {
+				t.Errorf("fatal was called %d times", dead.count())
+			}
+			for range 3 {
+				if err := db.Write(t.Context(), putAlive(noon)); err == nil {
+					t.Error("a later write: no error")
+				}
+			}
+			if err := db.Read(t.Context(), func(storage.Reader) error { return nil }); err == nil {
+				t.Error("read: no error")
+			}
+			if _, err := db.Info(t.Context()); err == nil {
+				t.Error("info: no error")
+			}
+			if dead.count() != 1 {
+				t.Errorf("fatal was called %d times", dead.count())
+			}
+		})
+	}
+}
+
+func TestAFullDiskIsUnavailableUntilThereIsRoom(t *testing.T) {
+	full := true
+	var dead fatalities
+	db := openWith(t, Options{Fatal: dead.add}, func(tx *bbolt.Tx) error {
+		if full {
+			_ = tx.Rollback()
+			return &fs.PathError{Op: "write", Path: "sitrep.db", Err: syscall.ENOSPC}
+		}
+		return tx.Commit()
+	})
+	err := db.Write(t.Context(), putAlive(noon))
+	if !errors.Is(err, storage.ErrUnavailable) || errors.Is(err, storage.ErrUnknown) {
+		t.Errorf("write: %v", err)
+	}
+	for _, word := range []string{db.path, "no space left", "free"} {
+		if !strings.Contains(fmt.Sprint(err), word) {
+			t.Errorf("the error does not say %q: %v", word, err)
+		}
+	}
+	if at := alive(t, db); !at.IsZero() {
+		t.Errorf("alive %v", at)
+	}
+	full = false
+	if err := db.Write(t.Context(), putAlive(noon)); err != nil {
+		t.Errorf("with room: %v", err)
+	}
+	if dead.count() != 0 {
+		t.Error("fatal was called")
+	}
+}
+
+// gate holds commits back until it is opened.
+type gate struct {
+	entered chan struct{}
+	leave   chan struct{}
+}
+
+func newGate() *gate { return &gate{make(chan struct{}, 1000), make(chan struct{})} }
+
+func (g *gate) commit(tx *bbolt.Tx) error {
+	g.entered <- struct{}{}
+	<-g.leave
+	return tx.Commit()
+}
+
+func TestWritesThatWaitAreGathered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		var gathered []int
+		db := openWith(t, Options{Observe: func(n int, _ time.Duration) { gathered = append(gathered, n) }}, g.commit)
+		var wg sync.WaitGroup
+		for i := range 100 {
+			wg.Go(func() {
+				if err := db.Write(t.Context(), putAlive(noon.Add(time.Duration(i)*time.Second))); err != nil {
+					t.Errorf("write: %v", err)
+				}
+			})
+			if i == 0 {
+				<-g.entered // the others come during the commit of the first
+			}
+		}
+		synctest.Wait()
+		close(g.leave)
+		wg.Wait()
+		if len(gathered) != 2 || gathered[0] != 1 || gathered[1] != 99 {
+			t.Errorf("gathered %v", gathered)
+		}
+	})
+}
+
+func TestOneThatFailsAfterItWroteCostsTheOthersNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		var dead fatalities
+		db := openWith(t, Options{Fatal: dead.add}, g.commit)
+		broken := errors.New("broken")
+		runs := make([]int, 40)
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = db.Write(t.Context(), putAlive(noon)) })
+		<-g.entered
+		for i := range runs {
+			wg.Go(func() {
+				err := db.Write(t.Context(), func(tx storage.Tx) error {
+					runs[i]++
+					if err := tx.PutOutage(storage.Outage{From: noon.Add(time.Duration(i) * time.Hour)}); err != nil {
+						return err
+					}
+					if i%4 == 3 {
+						return broken
+					}
+					return nil
+				})
+				if want := i%4 == 3; want != errors.Is(err, broken) {
+					t.Errorf("write %d: %v", i, err)
+				}
+			})
+			synctest.Wait()
+		}
+		close(g.leave)
+		wg.Wait()
+		err := db.Read(t.Context(), func(r storage.Reader) error {
+			all, err := r.Outages(100)
+			if len(all) != 30 {
+				t.Errorf("%d are stored", len(all))
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		most := 0
+		for i, n := range runs {
+			if i%4 == 3 && n != 1 {
+				t.Errorf("one that fails ran %d times", n)
+			}
+			most = max(most, n)
+		}
+		if most < 2 || most > 8 {
+			t.Errorf("one ran %d times", most)
+		}
+	})
+}
+
+func TestASlowCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		db := openWith(t, Options{}, g.commit)
+		begin := time.Now()
+		errs := make(chan error, 3)
+		go func() { errs <- db.Write(t.Context(), putAlive(noon)) }()
+		<-g.entered
+		go func() { errs <- db.Write(t.Context(), putAlive(noon.Add(time.Hour))) }()
+
+		time.Sleep(slowAfter - time.Millisecond)
+		if info, _ := db.Info(t.Context()); !info.Slow.IsZero() {
+			t.Errorf("slow since %v", info.Slow)
+		}
+		for range 2 {
+			switch err := <-errs; {
+			case errors.Is(err, storage.ErrUnknown) == errors.Is(err, storage.ErrUnavailable):
+				t.Errorf("write: %v", err)
+			}
+		}
+		if passed := time.Since(begin); passed != slowAfter {
+			t.Errorf("told after %v", passed)
+		}
+		if info, _ := db.Info(t.Context()); !info.Slow.Equal(begin) {
+			t.Errorf("slow since %v, want %v", info.Slow, begin)
+		}
+		if err := db.Write(t.Context(), putAlive(noon)); !errors.Is(err, storage.ErrUnavailable) {
+			t.Errorf("a write meanwhile: %v", err)
+		}
+		if at := alive(t, db); !at.IsZero() {
+			t.Errorf("a read meanwhile: %v", at)
+		}
+
+		close(g.leave)
+		synctest.Wait()
+		if info, _ := db.Info(t.Context()); !info.Slow.IsZero() {
+			t.Errorf("still slow since %v", info.Slow)
+		}
+		if at := alive(t, db); !at.Equal(noon) {
+			t.Errorf("what was under way: %v", at)
+		}
+		if err := db.Write(t.Context(), putAlive(noon.Add(time.Minute))); err != nil {
+			t.Errorf("a write afterwards: %v", err)
+		}
+	})
+}
+
+func TestWhoLeavesBeforeTheCommitIsNotStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		db := openWith(t, Options{}, g.commit)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := db.Write(t.Context(), putAlive(noon)); err != nil {
+				t.Errorf("first: %v", err)
+			}
+		})
+		<-g.entered
+		ctx, cancel := context.WithCancel(t.Context())
+		wg.Go(func() {
+			if err := db.Write(ctx, putAlive(noon.Add(time.Hour))); !errors.Is(err, context.Canceled) {
+				t.Errorf("second: %v", err)
+			}
+		})
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		close(g.leave)
+		wg.Wait()
+		if at := alive(t, db); !at.Equal(noon) {
+			t.Errorf("alive %v", at)
+		}
+	})
+}
+
+func TestWhoLeavesDuringTheCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		db := openWith(t, Options{}, g.commit)
+		deadline, stop := context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		leaving, leave := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() { _ = db.Write(t.Context(), putAlive(noon)) })
+		<-g.entered
+		wg.Go(func() {
+			err := db.Write(deadline, putAlive(noon.Add(1*time.Hour)))
+			if !errors.Is(err, storage.ErrUnknown) || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("a deadline: %v", err)
+			}
+		})
+		synctest.Wait()
+		wg.Go(func() {
+			if err := db.Write(leaving, putAlive(noon.Add(2*time.Hour))); err != nil {
+				t.Errorf("who has left: %v", err)
+			}
+		})
+		synctest.Wait()
+		g.leave <- struct{}{} // the first
+		<-g.entered
+		leave()
+		time.Sleep(2 * time.Second)
+		g.leave <- struct{}{}
+		wg.Wait()
+		if at := alive(t, db); !at.Equal(noon.Add(2 * time.Hour)) {
+			t.Errorf("alive %v", at)
+		}
+	})
+}
+
+func TestClosingAnswersWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate()
+		db := openWith(t, Options{}, g.commit)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := db.Write(t.Context(), putAlive(noon)); err != nil {
+				t.Errorf("under way: %v", err)
+			}
+		})
+		<-g.entered
+		wg.Go(func() {
+			if err := db.Write(t.Context(), putAlive(noon)); !errors.Is(err, storage.ErrUnavailable) {
+				t.Errorf("waiting: %v", err)
+			}
+		})
+		synctest.Wait()
+		wg.Go(func() {
+			if err := db.Close(); err != nil {
+				t.Errorf("close: %v", err)
+			}
+		})
+		synctest.Wait()
+		close(g.leave)
+		wg.Wait()
+	})
+}
+
+func TestAWriteThatWritesNothingCommitsNothing(t *testing.T) {
+	commits := 0
+	db := openWith(t, Options{}, func(tx *bbolt.Tx) error { commits++; return tx.Commit() })
+	for range 3 {
+		err := db.Write(t.Context(), func(tx storage.Tx) error {
+			_, err := tx.Alive()
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if commits != 0 {
+		t.Errorf("%d commits", commits)
+	}
+}

@@ -1,0 +1,311 @@
+package storage
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strconv"
+	"time"
+
+	"sitrep/incident"
+)
+
+// leafVersion is the version of all leaves.
+const leafVersion = 1
+
+// eventLeaf is the leaf of an event.
+type eventLeaf struct {
+	V        int                `json:"v"`
+	Incident string             `json:"incident"`
+	Sequence int64              `json:"sequence"`
+	Time     time.Time          `json:"time"`
+	Type     incident.EventType `json:"type"`
+	Actor    string             `json:"actor,omitempty"`
+	Reason   string             `json:"reason,omitempty"`
+	Config   string             `json:"config,omitempty"`
+	Data     incident.Data      `json:"data"`
+}
+
+// EncodeEvent returns the record of an event. Two calls give different salts, so a
+// record is made once and kept.
+func EncodeEvent(e incident.Event) (Record, error) {
+	var r Record
+	actor := string(e.Actor)
+	if e.Actor.Person() {
+		actor = r.hide("actor", actor)
+	}
+	data := e.Data
+	if data.EscalatedTo != "" {
+		data.EscalatedTo = r.hide("data.escalated_to", data.EscalatedTo)
+	}
+
+	b := make([]byte, 0, 512)
+	b = append(b, `{"v":1,"incident":"INC-`...)
+	b = strconv.AppendInt(b, e.Incident, 10)
+	b = append(b, `","sequence":`...)
+	b = strconv.AppendInt(b, e.Sequence, 10)
+	b = appendTimeField(b, `,"time":`, e.Time)
+	b = appendField(b, `,"type":`, string(e.Type))
+	if actor != "" {
+		b = appendField(b, `,"actor":`, actor)
+	}
+	if e.Reason != "" {
+		b = appendField(b, `,"reason":`, e.Reason)
+	}
+	if e.Config != "" {
+		b = appendField(b, `,"config":`, e.Config)
+	}
+	b = append(b, `,"data":`...)
+	b, err := appendData(b, &data)
+	if err != nil {
+		return Record{}, fmt.Errorf("encode event %s/%d: %w", incident.ID(e.Incident), e.Sequence, err)
+	}
+	r.Leaf = append(b, '}')
+	return r, nil
+}
+
+// DecodeEvent returns the event of a record. Personal values that were forgotten
+// read as Forgotten.
+func DecodeEvent(r Record) (incident.Event, error) {
+	var l eventLeaf
+	if err := json.Unmarshal(r.Leaf, &l); err != nil {
+		return incident.Event{}, fmt.Errorf("decode event: %w", err)
+	}
+	if l.V != leafVersion {
+		return incident.Event{}, fmt.Errorf("decode event: version %d: %w", l.V, ErrNewer)
+	}
+	number, err := incident.ParseID(l.Incident)
+	if err != nil {
+		return incident.Event{}, fmt.Errorf("decode event: %w", err)
+	}
+	if hidden(l.Actor) {
+		l.Actor = r.reveal("actor")
+	}
+	if l.Data.EscalatedTo != "" {
+		l.Data.EscalatedTo = r.reveal("data.escalated_to")
+	}
+	return incident.Event{
+		Incident: number, Sequence: l.Sequence, Time: l.Time, Type: l.Type,
+		Actor: incident.Actor(l.Actor), Reason: l.Reason, Config: l.Config, Data: l.Data,
+	}, nil
+}
+
+// appendData appends the particulars of an event. Those of breaches, by far the most,
+// are written by hand, in the form that encoding/json gives the others.
+func appendData(b []byte, d *incident.Data) ([]byte, error) {
+	if !plain(d) {
+		j, err := marshal(d)
+		return append(b, j...), err
+	}
+	b = append(b, '{')
+	start := len(b)
+	comma := func(key string) string {
+		if len(b) == start {
+			return key[1:]
+		}
+		return key
+	}
+	text := func(key, value string) {
+		if value != "" {
+			b = appendField(b, comma(key), value)
+		}
+	}
+	at := func(key string, t time.Time) {
+		if !t.IsZero() {
+			b = appendTimeField(b, comma(key), t)
+		}
+	}
+	text(`,"fingerprint":`, d.Fingerprint)
+	at(`,"starts_at":`, d.StartsAt)
+	at(`,"ends_at":`, d.EndsAt)
+	at(`,"heard_at":`, d.HeardAt)
+	text(`,"priority":`, d.Priority)
+	text(`,"from":`, d.From)
+	text(`,"to":`, d.To)
+	text(`,"escalated_to":`, d.EscalatedTo)
+	return append(b, '}'), nil
+}
+
+// plain reports whether only those fields are set that appendData writes by hand.
+func plain(d *incident.Data) bool {
+	others := *d
+	others.Fingerprint, others.Priority, others.From, others.To, others.EscalatedTo = "", "", "", "", ""
+	others.StartsAt, others.EndsAt, others.HeardAt = time.Time{}, time.Time{}, time.Time{}
+	return reflect.ValueOf(&others).Elem().IsZero()
+}
+
+// deliveryLeaf is the leaf of a delivery that has an outcome.
+type deliveryLeaf struct {
+	V         int                    `json:"v"`
+	Delivery  string                 `json:"delivery"`
+	Incident  string                 `json:"incident,omitempty"` // none: the watchdog
+	Kind      incident.Kind          `json:"kind"`
+	Sequence  int64                  `json:"sequence"`
+	Priority  string                 `json:"priority,omitempty"`
+	Audience  incident.Audience      `json:"audience"`
+	Group     string                 `json:"group"`
+	Channel   incident.Channel       `json:"channel"`
+	Recipient string                 `json:"recipient"`
+	Address   string                 `json:"address"`
+	Drill     bool                   `json:"drill,omitempty"`
+	DueAt     time.Time              `json:"due_at,omitzero"`
+	Promised  time.Time              `json:"promised,omitzero"`
+	Held      bool                   `json:"held,omitempty"`
+	CreatedAt time.Time              `json:"created_at"`
+	SentAt    time.Time              `json:"sent_at,omitzero"`
+	Attempts  int                    `json:"attempts"`
+	State     incident.DeliveryState `json:"state"`
+	Error     string                 `json:"error,omitempty"`
+	Covers    []incident.Cover       `json:"covers,omitempty"`
+	// Message is the SHA-256 of the message as sent, in hexadecimal; empty if no
+	// message was made.
+	Message string `json:"message,omitempty"`
+}
+
+// EncodeDelivery returns the record of a delivery that has an outcome, and of the
+// message as it was sent (nil if none was made). Beside the address, the error is
+// personal too, as mail servers repeat the address in what they answer.
+func EncodeDelivery(d incident.Delivery, message []byte) (Record, error) {
+	var r Record
+	l := deliveryLeaf{
+		V: leafVersion, Delivery: d.ID, Kind: d.Kind, Sequence: d.Sequence, Priority: d.Priority, Audience: d.Audience,
+		Group: d.Group, Channel: d.Channel, Drill: d.Drill, DueAt: d.DueAt, Promised: d.Promised, Held: d.Held,
+		CreatedAt: d.CreatedAt, SentAt: d.SentAt, Attempts: d.Attempts, State: d.State,
+	}
+	if d.Incident != 0 {
+		l.Incident = incident.ID(d.Incident)
+	}
+	l.Recipient = r.hide("recipient", d.Recipient)
+	l.Address = r.hide("address", d.Address)
+	if d.Error != "" {
+		l.Error = r.hide("error", d.Error)
+	}
+	for i, c := range d.Covers {
+		var owed []incident.Owed
+		for k, o := range c.Owed {
+			if o.Reason == incident.DueUndeliverable && o.Detail != "" {
+				o.Detail = r.hide(detailPath(i, k), o.Detail)
+			}
+			owed = append(owed, o)
+		}
+		c.Owed = owed
+		l.Covers = append(l.Covers, c)
+	}
+	if message != nil {
+		sum := sha256.Sum256(message)
+		l.Message = hex.EncodeToString(sum[:])
+	}
+	var err error
+	if r.Leaf, err = marshal(&l); err != nil {
+		return Record{}, fmt.Errorf("encode delivery %q: %w", d.ID, err)
+	}
+	return r, nil
+}
+
+// DecodeDelivery returns the delivery of a record and the SHA-256 of its message in
+// hexadecimal, empty if none was made. Personal values that were forgotten read as
+// Forgotten.
+func DecodeDelivery(r Record) (d incident.Delivery, message string, err error) {
+	var l deliveryLeaf
+	if err := json.Unmarshal(r.Leaf, &l); err != nil {
+		return d, "", fmt.Errorf("decode delivery: %w", err)
+	}
+	if l.V != leafVersion {
+		return d, "", fmt.Errorf("decode delivery: version %d: %w", l.V, ErrNewer)
+	}
+	d = incident.Delivery{
+		ID: l.Delivery, Kind: l.Kind, Sequence: l.Sequence, Priority: l.Priority, Audience: l.Audience, Group: l.Group,
+		Channel: l.Channel, Recipient: r.reveal("recipient"), Address: r.reveal("address"), Drill: l.Drill,
+		DueAt: l.DueAt, Promised: l.Promised, Held: l.Held, CreatedAt: l.CreatedAt, SentAt: l.SentAt,
+		Attempts: l.Attempts, State: l.State, Covers: l.Covers,
+	}
+	if l.Incident != "" {
+		if d.Incident, err = incident.ParseID(l.Incident); err != nil {
+			return d, "", fmt.Errorf("decode delivery: %w", err)
+		}
+	}
+	if l.Error != "" {
+		d.Error = r.reveal("error")
+	}
+	for i := range d.Covers {
+		for k := range d.Covers[i].Owed {
+			if o := &d.Covers[i].Owed[k]; o.Reason == incident.DueUndeliverable && o.Detail != "" {
+				o.Detail = r.reveal(detailPath(i, k))
+			}
+		}
+	}
+	return d, l.Message, nil
+}
+
+func detailPath(cover, owed int) string { return fmt.Sprintf("covers.%d.owed.%d.detail", cover, owed) }
+
+// loadingLeaf is the leaf of a configuration that came into force.
+type loadingLeaf struct {
+	V      int       `json:"v"`
+	Config string    `json:"config"`
+	Time   time.Time `json:"time"`
+	Actor  string    `json:"actor,omitempty"`
+}
+
+// EncodeLoading returns the record of a configuration that came into force.
+func EncodeLoading(g Loading) (Record, error) {
+	var r Record
+	l := loadingLeaf{V: leafVersion, Config: g.Hash, Time: g.At, Actor: string(g.Actor)}
+	if g.Actor.Person() {
+		l.Actor = r.hide("actor", l.Actor)
+	}
+	var err error
+	if r.Leaf, err = marshal(&l); err != nil {
+		return Record{}, fmt.Errorf("encode loading of %q: %w", g.Hash, err)
+	}
+	return r, nil
+}
+
+// DecodeLoading returns what EncodeLoading was given.
+func DecodeLoading(r Record) (Loading, error) {
+	var l loadingLeaf
+	if err := json.Unmarshal(r.Leaf, &l); err != nil {
+		return Loading{}, fmt.Errorf("decode loading: %w", err)
+	}
+	if l.V != leafVersion {
+		return Loading{}, fmt.Errorf("decode loading: version %d: %w", l.V, ErrNewer)
+	}
+	if hidden(l.Actor) {
+		l.Actor = r.reveal("actor")
+	}
+	return Loading{Hash: l.Config, At: l.Time, Actor: incident.Actor(l.Actor)}, nil
+}
+
+// marshal is json.Marshal without the escapes for HTML.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+func appendTimeField(b []byte, key string, t time.Time) []byte {
+	b = append(b, key...)
+	b = append(b, '"')
+	b = t.UTC().AppendFormat(b, time.RFC3339Nano)
+	return append(b, '"')
+}
+
+func appendField(b []byte, key, value string) []byte {
+	b = append(b, key...)
+	for i := range len(value) {
+		if c := value[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			j, _ := marshal(value) // a string never fails
+			return append(b, j...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, value...)
+	return append(b, '"')
+}

@@ -1,0 +1,36 @@
+package storage
+
+import (
+	"time"
+
+	"sitrep/incident"
+)
+
+// A preview lets a function that changes incidents run on a snapshot: what it
+// writes goes nowhere.
+type preview struct{ Reader }
+
+var _ Tx = preview{}
+
+func (preview) NextNumber() (int64, error)                         { return 0, nil }
+func (preview) PutIncident(*incident.Incident) error               { return nil }
+func (preview) AppendEvents([]incident.Event) error                { return nil }
+func (preview) PutBreach(*incident.Breach) error                   { return nil }
+func (preview) PutAgenda(*incident.Agenda) error                   { return nil }
+func (preview) PutSubscriptions([]incident.Subscription) error     { return nil }
+func (preview) PutDelivery(*incident.Delivery, []byte) error       { return nil }
+func (preview) Hold(*Claim, time.Time, time.Time) error            { return nil }
+func (preview) Release(*Claim, time.Time, time.Time, string) error { return nil }
+func (preview) PutUnmapped(*incident.UnmappedAlert) error          { return nil }
+func (preview) DeleteUnmapped(string) error                        { return nil }
+func (preview) PutPulse(incident.Pulse) error                      { return nil }
+func (preview) PutConfig(Config, Loading) error                    { return nil }
+func (preview) PutRefusal(Refusal) error                           { return nil }
+func (preview) PutAmbiguity(Ambiguity) error                       { return nil }
+func (preview) PutAlive(time.Time) error                           { return nil }
+func (preview) PutOutage(Outage) error                             { return nil }
+func (preview) PutAnswer(Answer) error                             { return nil }
+func (preview) Prune(time.Time, time.Time, int) (int, error)       { return 0, nil }
+func (preview) ClaimDue(time.Time, string, time.Duration, int) ([]Claim, error) {
+	return nil, nil
+}

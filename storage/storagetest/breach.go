@@ -1,0 +1,199 @@
+package storagetest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// breaches stores breaches.
+func (f *fixture) breaches(all ...*incident.Breach) {
+	f.Helper()
+	f.write(func(tx storage.Tx) error {
+		for _, b := range all {
+			if err := tx.PutBreach(b); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+var breachRules = []rule{
+	{"a breach is read as it was put", func(f *fixture) {
+		full := f.newBreach("00c0ffee00c0ffee", 1)
+		full.EndsAt, full.State = f.now.Add(time.Minute), incident.Ended
+		full.DoubtedAt = f.now.Add(time.Microsecond)
+		full.AskedAt = f.now.Add(2 * time.Microsecond)
+		full.EndHeardAt = f.now.Add(3 * time.Microsecond)
+		full.Labels["empty"], full.Labels["long"] = "", strings.Repeat("x", 100_000)
+		bare := &incident.Breach{Fingerprint: "b", StartsAt: f.now, State: incident.Ended}
+		odd := f.newBreach(strings.Repeat("f", 3000)+"\x00", 1)
+		f.breaches(full, bare, odd)
+		f.read(func(r storage.Reader) error {
+			for _, want := range []*incident.Breach{full, bare, odd} {
+				got, err := r.Breach(want.Key())
+				if err != nil {
+					return err
+				}
+				f.equal("breach", got, *want)
+			}
+			return nil
+		})
+		full.Labels = nil
+		full.State, full.EndsAt = incident.Firing, time.Time{}
+		f.breaches(full)
+		f.read(func(r storage.Reader) error {
+			got, err := r.Breach(full.Key())
+			f.equal("changed", got, *full)
+			return err
+		})
+	}},
+	{"one that is not there is not found", func(f *fixture) {
+		f.breaches(f.newBreach("a", 1))
+		f.read(func(r storage.Reader) error {
+			_, err := r.Breach(incident.BreachKey{Fingerprint: "a", StartsAt: f.now})
+			f.fails("another startsAt", err, incident.ErrNotFound)
+			_, err = r.Breach(incident.BreachKey{Fingerprint: "b", StartsAt: f.now})
+			f.fails("another fingerprint", err, incident.ErrNotFound)
+			_, err = r.LatestBreach("b")
+			f.fails("latest", err, incident.ErrNotFound)
+			return nil
+		})
+	}},
+	{"the latest of a fingerprint has the latest startsAt, in whatever order they came", func(f *fixture) {
+		for _, minutes := range []time.Duration{20, 40, 10, 30, 40} {
+			b := f.newBreach("a", int64(minutes))
+			b.StartsAt = f.now.Add(minutes * time.Minute)
+			f.breaches(b)
+		}
+		f.breaches(f.newBreach("aa", 1))
+		f.read(func(r storage.Reader) error {
+			b, err := r.LatestBreach("a")
+			f.equal("latest", b.Incident, int64(40))
+			for _, minutes := range []time.Duration{10, 20, 30, 40} {
+				b, err := r.Breach(incident.BreachKey{Fingerprint: "a", StartsAt: f.now.Add(minutes * time.Minute)})
+				if err != nil {
+					return err
+				}
+				f.equal("each", b.Incident, int64(minutes))
+			}
+			return err
+		})
+	}},
+	{"pages are in order of arrival, and a change keeps the place", func(f *fixture) {
+		var want []string
+		for i := range 7 {
+			fp := fmt.Sprint(9 - i)
+			want = append(want, fp)
+			f.breaches(f.newBreach(fp, 1), f.newBreach("other"+fp, 2))
+		}
+		f.breaches(f.newBreach("9", 1))
+		f.equal("pages", f.breachPages(1, 3), [][]string{want[:3], want[3:6], want[6:]})
+		f.equal("one page", f.breachPages(1, 7), [][]string{want})
+		f.equal("none", f.breachPages(3, 7), [][]string{nil})
+	}},
+	{"a breach that moves to another incident comes last there", func(f *fixture) {
+		f.breaches(f.newBreach("a", 1), f.newBreach("b", 1), f.newBreach("c", 2))
+		f.breaches(f.newBreach("a", 2))
+		f.equal("left", f.breachPages(1, 9), [][]string{{"b"}})
+		f.equal("moved", f.breachPages(2, 9), [][]string{{"c", "a"}})
+		f.read(func(r storage.Reader) error {
+			b, err := r.LatestBreach("a")
+			f.equal("latest", b.Incident, int64(2))
+			return err
+		})
+	}},
+	{"silent are those firing or unknown, quiet for longest first", func(f *fixture) {
+		quiet := func(fp string, minutes int, state incident.BreachState) *incident.Breach {
+			b := f.newBreach(fp, 1)
+			b.HeardAt, b.State = f.now.Add(-time.Duration(minutes)*time.Minute), state
+			return b
+		}
+		loose, asked := quiet("loose", 50, incident.Firing), quiet("asked", 60, incident.Unknown)
+		loose.Incident = 0
+		asked.AskedAt = f.now.Add(-15 * time.Minute)
+		f.breaches(quiet("new", 1, incident.Firing), quiet("old", 30, incident.Firing), quiet("unknown", 40, incident.Unknown),
+			quiet("ended", 50, incident.Ended), loose, asked, quiet("edge", 10, incident.Firing))
+		before := f.now.Add(-10 * time.Minute)
+		f.equal("silent", f.silent(before, 10), []string{"unknown", "old", "asked", "edge"})
+		f.equal("two", f.silent(before, 2), []string{"unknown", "old"})
+
+		f.breaches(quiet("old", 0, incident.Firing), quiet("unknown", 40, incident.Ended), quiet("ended", 45, incident.Firing))
+		f.equal("after changes", f.silent(before, 10), []string{"ended", "asked", "edge"})
+	}},
+	{"doubted are those that are to be asked about", func(f *fixture) {
+		doubted := func(want ...string) {
+			f.Helper()
+			f.read(func(r storage.Reader) error {
+				list, err := r.DoubtedBreaches(10)
+				f.equal("doubted", fingerprints(list), want)
+				return err
+			})
+		}
+		a, b, c := f.newBreach("a", 1), f.newBreach("b", 1), f.newBreach("c", 1)
+		a.DoubtedAt, b.DoubtedAt = f.now, f.now.Add(-time.Minute)
+		f.breaches(a, b, c)
+		doubted("b", "a")
+		b.DoubtedAt, c.DoubtedAt = time.Time{}, f.now.Add(time.Second)
+		f.breaches(b, c)
+		doubted("a", "c")
+		f.read(func(r storage.Reader) error {
+			list, err := r.DoubtedBreaches(1)
+			f.equal("one", fingerprints(list), []string{"a"})
+			return err
+		})
+	}},
+	{"a write that fails leaves no trace in what is found", func(f *fixture) {
+		f.breaches(f.newBreach("a", 1))
+		broken := errors.New("broken")
+		_ = f.store.Write(f.Context(), func(tx storage.Tx) error {
+			b := f.newBreach("a", 2)
+			b.State = incident.Ended
+			if err := tx.PutBreach(b); err != nil {
+				return err
+			}
+			return broken
+		})
+		f.equal("silent", f.silent(f.now, 10), []string{"a"})
+		f.equal("page", f.breachPages(1, 9), [][]string{{"a"}})
+	}},
+}
+
+func (f *fixture) silent(before time.Time, limit int) (list []string) {
+	f.Helper()
+	f.read(func(r storage.Reader) error {
+		all, err := r.SilentBreaches(before, limit)
+		list = fingerprints(all)
+		return err
+	})
+	return list
+}
+
+func fingerprints(list []incident.Breach) (all []string) {
+	for _, b := range list {
+		all = append(all, b.Fingerprint)
+	}
+	return all
+}
+
+func (f *fixture) breachPages(number int64, limit int) (pages [][]string) {
+	f.Helper()
+	f.read(func(r storage.Reader) error {
+		for cursor := ""; ; {
+			page, next, err := r.Breaches(number, limit, cursor)
+			if err != nil {
+				return err
+			}
+			pages = append(pages, fingerprints(page))
+			if cursor = next; next == "" {
+				return nil
+			}
+		}
+	})
+	return pages
+}

@@ -1,0 +1,177 @@
+package storagetest
+
+import (
+	"fmt"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+func (f *fixture) newUnmapped(fingerprint string) *incident.UnmappedAlert {
+	return &incident.UnmappedAlert{
+		Fingerprint: fingerprint, StartsAt: f.ago(9), Labels: map[string]string{"alertname": "Odd"},
+		FirstSeenAt: f.ago(8), HeardAt: f.now, Incident: 4,
+	}
+}
+
+var journalRules = []rule{
+	{"unmapped alerts are kept by fingerprint", func(f *fixture) {
+		f.write(func(tx storage.Tx) error {
+			for _, fp := range []string{"c", "a", "e", "b", "d"} {
+				if err := tx.PutUnmapped(f.newUnmapped(fp)); err != nil {
+					return err
+				}
+			}
+			return tx.DeleteUnmapped("d")
+		})
+		f.write(func(tx storage.Tx) error { return tx.DeleteUnmapped("none") })
+		changed := f.newUnmapped("a")
+		changed.Incident = 0
+		f.write(func(tx storage.Tx) error { return tx.PutUnmapped(changed) })
+		f.read(func(r storage.Reader) error {
+			a, err := r.Unmapped("a")
+			if err != nil {
+				return err
+			}
+			f.equal("one", a, *changed)
+			_, err = r.Unmapped("d")
+			f.fails("deleted", err, incident.ErrNotFound)
+			var pages [][]string
+			for cursor := ""; ; {
+				page, next, err := r.UnmappedAlerts(2, cursor)
+				if err != nil {
+					return err
+				}
+				var list []string
+				for _, a := range page {
+					list = append(list, a.Fingerprint)
+				}
+				pages = append(pages, list)
+				if cursor = next; next == "" {
+					break
+				}
+			}
+			f.equal("pages", pages, [][]string{{"a", "b"}, {"c", "e"}})
+			return nil
+		})
+	}},
+	{"the pulse is the latest that was put, an empty one before", func(f *fixture) {
+		pulse := func(want incident.Pulse) {
+			f.Helper()
+			f.read(func(r storage.Reader) error {
+				p, err := r.Pulse()
+				f.equal("pulse", p, want)
+				return err
+			})
+		}
+		pulse(incident.Pulse{})
+		p := incident.Pulse{HeardAt: f.now, AwaySince: f.ago(1), Sequence: 3}
+		f.write(func(tx storage.Tx) error { return tx.PutPulse(p) })
+		pulse(p)
+	}},
+	{"a configuration is kept once, each loading of it too", func(f *fixture) {
+		body := []byte("priorities: []\n")
+		loads := []storage.Loading{
+			{Hash: "h1", At: f.ago(3), Actor: incident.Scheduler}, {Hash: "h2", At: f.ago(2), Actor: "ada"}, {Hash: "h1", At: f.ago(1), Actor: "bob"},
+		}
+		for _, l := range loads {
+			f.write(func(tx storage.Tx) error { return tx.PutConfig(storage.Config{Hash: l.Hash, Body: body}, l) })
+		}
+		f.read(func(r storage.Reader) error {
+			c, err := r.Config("h1")
+			if err != nil {
+				return err
+			}
+			f.equal("config", c, storage.Config{Hash: "h1", Body: body})
+			_, err = r.Config("h3")
+			f.fails("another", err, incident.ErrNotFound)
+			all, err := r.Configs()
+			f.equal("loadings", all, []storage.Loading{loads[2], loads[1], loads[0]})
+			return err
+		})
+	}},
+	{"the latest hundred refusals and ambiguities are kept, the latest first", func(f *fixture) {
+		var refusals []storage.Refusal
+		var ambiguities []storage.Ambiguity
+		for i := range 130 {
+			r := storage.Refusal{At: f.now.Add(time.Duration(i)), Status: 400 + i, Client: "am", Reason: "no JSON"}
+			r.At = f.ago(-i)
+			a := storage.Ambiguity{At: f.ago(-i), Fingerprint: fmt.Sprint(i), Labels: map[string]string{"a": "b"}, SLO: "x", Others: []string{"y"}}
+			refusals, ambiguities = append([]storage.Refusal{r}, refusals...), append([]storage.Ambiguity{a}, ambiguities...)
+			f.write(func(tx storage.Tx) error {
+				if err := tx.PutRefusal(r); err != nil {
+					return err
+				}
+				return tx.PutAmbiguity(a)
+			})
+		}
+		f.read(func(r storage.Reader) error {
+			gotR, err := r.Refusals()
+			if err != nil {
+				return err
+			}
+			f.equal("refusals", gotR, refusals[:100])
+			gotA, err := r.Ambiguities()
+			f.equal("ambiguities", gotA, ambiguities[:100])
+			return err
+		})
+	}},
+	{"outages are listed, the latest first", func(f *fixture) {
+		var want []storage.Outage
+		for i := range 5 {
+			o := storage.Outage{From: f.ago(i * 10), To: f.ago(i*10 - 5)}
+			want = append(want, o)
+		}
+		f.write(func(tx storage.Tx) error {
+			for _, i := range []int{3, 1, 4, 0, 2, 2} {
+				if err := tx.PutOutage(want[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		f.read(func(r storage.Reader) error {
+			all, err := r.Outages(10)
+			if err != nil {
+				return err
+			}
+			f.equal("outages", all, want)
+			all, err = r.Outages(2)
+			f.equal("two", all, want[:2])
+			return err
+		})
+	}},
+	{"an answer is kept for a day", func(f *fixture) {
+		answer := func(key string, at time.Time) storage.Answer {
+			return storage.Answer{Key: key, Request: "r", At: at, Status: 200, Body: []byte(`{"id":"INC-1"}`)}
+		}
+		put := func(a storage.Answer) { f.write(func(tx storage.Tx) error { return tx.PutAnswer(a) }) }
+		there := func(key string, want bool) {
+			f.Helper()
+			f.read(func(r storage.Reader) error {
+				_, err := r.Answer(key)
+				if want != (err == nil) {
+					f.Errorf("answer %q: %v", key, err)
+				}
+				if !want {
+					f.fails("answer", err, incident.ErrNotFound)
+				}
+				return nil
+			})
+		}
+		old, kept := answer("old", f.ago(24*60+1)), answer("kept", f.ago(24*60-1))
+		put(old)
+		put(kept)
+		put(answer("again", f.ago(24*60+2)))
+		put(answer("again", f.now)) // and old is too old now
+		there("again", true)
+		there("kept", true)
+		there("old", false)
+		f.read(func(r storage.Reader) error {
+			a, err := r.Answer("kept")
+			f.equal("answer", a, kept)
+			return err
+		})
+	}},
+}

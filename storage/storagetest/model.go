@@ -1,0 +1,220 @@
+package storagetest
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// A model is the queue of claims in plain maps.
+type model struct {
+	subs       map[string]incident.Subscription // by recipient and incident
+	deliveries map[string]incident.Delivery
+	readers    map[string]*modelReader
+}
+
+type modelReader struct {
+	attempt        int64
+	owner          string
+	until, retryAt time.Time
+	failures       int
+}
+
+func (m *model) reader(id string) *modelReader {
+	if m.readers[id] == nil {
+		m.readers[id] = &modelReader{}
+	}
+	return m.readers[id]
+}
+
+// due returns what is due to a recipient at a time, the longest first.
+func (m *model) due(id string, now time.Time) (subs []incident.Subscription) {
+	for _, s := range m.subs {
+		if s.Recipient == id && !s.DueAt.IsZero() && !s.DueAt.After(now) {
+			subs = append(subs, s)
+		}
+	}
+	slices.SortFunc(subs, func(a, b incident.Subscription) int {
+		return cmp.Or(a.DueAt.Compare(b.DueAt), cmp.Compare(a.Incident, b.Incident))
+	})
+	return subs
+}
+
+func (m *model) unsettled(id string) (list []incident.Delivery) {
+	for _, d := range m.deliveries {
+		if d.Recipient == id && d.State == incident.Pending {
+			list = append(list, d)
+		}
+	}
+	slices.SortFunc(list, func(a, b incident.Delivery) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	return list
+}
+
+// waiting returns who can be claimed, the longest waiting first.
+func (m *model) waiting(now time.Time) (ids []string) {
+	since := map[string]time.Time{}
+	for id := range m.readers {
+		var first time.Time
+		for _, s := range m.due(id, now) {
+			first = s.DueAt
+			break
+		}
+		for _, d := range m.unsettled(id) {
+			if first.IsZero() || d.CreatedAt.Before(first) {
+				first = d.CreatedAt
+			}
+		}
+		r := m.readers[id]
+		if first.IsZero() || r.until.After(now) || r.retryAt.After(now) {
+			continue
+		}
+		since[id] = slices.MaxFunc([]time.Time{first, r.until, r.retryAt}, time.Time.Compare)
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b string) int { return cmp.Or(since[a].Compare(since[b]), cmp.Compare(a, b)) })
+	return ids
+}
+
+// checkModel does random things to a store and to a model and compares them.
+func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
+	rapid.Check(t, func(rt *rapid.T) {
+		store := open(t)
+		defer store.Close()
+		base := time.Now().UTC().Truncate(time.Microsecond)
+		now := base
+		m := &model{map[string]incident.Subscription{}, map[string]incident.Delivery{}, map[string]*modelReader{}}
+		var claims []storage.Claim
+		created := 0
+
+		who := rapid.SampledFrom([]string{"a", "ab", "b", "email:c@example.org"})
+		// Before the test, or not for a day; each time differs, so that the order is clear.
+		when := func(name string) time.Time {
+			created++
+			switch rapid.IntRange(0, 3).Draw(rt, name) {
+			case 0:
+				return time.Time{}
+			case 1:
+				return base.Add(24*time.Hour + time.Duration(created)*time.Second)
+			default:
+				return base.Add(-time.Duration(rapid.IntRange(1, 1000).Draw(rt, name+" ago"))*time.Minute - time.Duration(created)*time.Millisecond)
+			}
+		}
+		write := func(fn func(storage.Tx) error) error {
+			err := store.Write(t.Context(), fn)
+			if err != nil && !errors.Is(err, storage.ErrLost) {
+				rt.Fatalf("write: %v", err)
+			}
+			return err
+		}
+		rt.Repeat(map[string]func(*rapid.T){
+			"subscribe": func(rt *rapid.T) {
+				var subs []incident.Subscription
+				for range rapid.IntRange(1, 3).Draw(rt, "subscriptions") {
+					s := incident.Subscription{
+						Incident: int64(rapid.IntRange(1, 4).Draw(rt, "incident")), Recipient: who.Draw(rt, "recipient"), DueAt: when("due"),
+					}
+					subs = append(subs, s)
+					m.subs[fmt.Sprint(s.Recipient, "/", s.Incident)] = s
+					m.reader(s.Recipient)
+				}
+				_ = write(func(tx storage.Tx) error { return tx.PutSubscriptions(subs) })
+			},
+			"begin a delivery": func(rt *rapid.T) {
+				created++
+				d := incident.Delivery{
+					ID: fmt.Sprint("d", created), Incident: 1, Recipient: who.Draw(rt, "recipient"), State: incident.Pending,
+					CreatedAt: base.Add(-time.Hour + time.Duration(created)*time.Millisecond),
+				}
+				m.deliveries[d.ID] = d
+				m.reader(d.Recipient)
+				_ = write(func(tx storage.Tx) error { return tx.PutDelivery(&d, nil) })
+			},
+			"end a delivery": func(rt *rapid.T) {
+				id := who.Draw(rt, "recipient")
+				list := m.unsettled(id)
+				if len(list) == 0 {
+					rt.Skip()
+				}
+				d := list[0]
+				d.State = rapid.SampledFrom([]incident.DeliveryState{incident.Delivered, incident.Failed, incident.Superseded}).Draw(rt, "state")
+				d.SentAt = now
+				if d.State == incident.Delivered {
+					m.reader(id).failures = 0
+				}
+				m.deliveries[d.ID] = d
+				_ = write(func(tx storage.Tx) error { return tx.PutDelivery(&d, nil) })
+			},
+			"claim": func(rt *rapid.T) {
+				now = now.Add(10 * time.Microsecond)
+				limit := rapid.IntRange(1, 4).Draw(rt, "limit")
+				owner := rapid.SampledFrom([]string{"x", "y"}).Draw(rt, "owner")
+				lease := rapid.SampledFrom([]time.Duration{long, short}).Draw(rt, "lease")
+				want := m.waiting(now)
+				want = want[:min(limit, len(want))]
+				var got []storage.Claim
+				_ = write(func(tx storage.Tx) (err error) {
+					got, err = tx.ClaimDue(now, owner, lease, limit)
+					return err
+				})
+				if ids := recipients(got); !slices.Equal(ids, want) {
+					rt.Fatalf("claimed %v, want %v", ids, want)
+				}
+				for _, c := range got {
+					r := m.reader(c.Recipient)
+					r.attempt++
+					r.owner, r.until = owner, now.Add(lease)
+					if c.Attempt != r.attempt || c.Failures != r.failures {
+						rt.Fatalf("claim %+v, want attempt %d and %d failures", c, r.attempt, r.failures)
+					}
+					f := &fixture{T: t}
+					f.equal("subscriptions", c.Subscriptions, m.due(c.Recipient, now))
+					f.equal("unsettled", c.Unsettled, m.unsettled(c.Recipient))
+					if t.Failed() {
+						rt.FailNow()
+					}
+				}
+				claims = append(claims, got...)
+				now = now.Add(10 * time.Microsecond)
+			},
+			"hold or release": func(rt *rapid.T) {
+				if len(claims) == 0 {
+					rt.Skip()
+				}
+				c := rapid.SampledFrom(claims).Draw(rt, "claim")
+				r := m.reader(c.Recipient)
+				holds := c.Attempt == r.attempt && c.Owner == r.owner && r.until.After(now)
+				hold := rapid.Bool().Draw(rt, "hold")
+				retryAt := when("retry")
+				why := rapid.SampledFrom([]string{"", "refused"}).Draw(rt, "why")
+				err := write(func(tx storage.Tx) error {
+					if hold {
+						return tx.Hold(&c, now, now.Add(long))
+					}
+					return tx.Release(&c, now, retryAt, why)
+				})
+				if holds == errors.Is(err, storage.ErrLost) {
+					rt.Fatalf("%v, but it holds: %v", err, holds)
+				}
+				if !holds {
+					return
+				}
+				if hold {
+					r.until = now.Add(long)
+					return
+				}
+				r.owner, r.until, r.retryAt = "", time.Time{}, retryAt
+				if why != "" {
+					r.failures++
+				}
+			},
+		})
+	})
+}

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Runs all checks and tests of sitrep, and installs what they need. Needs Go and, where a
+# package is missing, apt-get. Run it from anywhere, without arguments:
+#
+#   ./test.sh
+#
+# With CI=true nothing is skipped: what cannot be run fails.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
+govulncheck=golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+step() { printf '\n== %s\n' "$*"; }
+
+# installed NAME PACKAGE: installs a Debian package where a program is missing.
+installed() {
+  command -v "$1" >/dev/null && return
+  step "install $2"
+  local sudo=()
+  [ "$(id -u)" = 0 ] || sudo=(sudo)
+  "${sudo[@]}" apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "$2"
+}
+
+installed gcc gcc        # the race detector needs cgo
+installed chromium chromium # the pages are tested in a browser
+export CGO_ENABLED=1
+
+step gofmt
+mapfile -t files < <(find . -name '*.go' -not -path './.cache/*' -not -path '*/testdata/*')
+unformatted=$(gofmt -l "${files[@]}")
+if [ -n "$unformatted" ]; then
+  printf 'not formatted; run gofmt -w on:\n%s\n' "$unformatted"
+  exit 1
+fi
+
+step go mod
+go mod verify
+go mod tidy -diff
+
+step go vet
+go vet ./...
+
+step staticcheck
+go run "$staticcheck" ./...
+
+step govulncheck
+# Exit 3 is a vulnerability found. That the database cannot be reached is no fault of sitrep.
+status=0
+report=$(go run "$govulncheck" ./... 2>&1) || status=$?
+printf '%s\n' "$report"
+if [ "$status" != 0 ]; then
+  if grep -q 'fetching vulnerabilities' <<<"$report"; then
+    printf 'The vulnerability database cannot be reached: NOT checked for known vulnerabilities.\n'
+  else
+    exit "$status"
+  fi
+fi
+
+step build what the end-to-end tests run
+mkdir -p .cache
+(cd e2e/alertmanager && go build -o ../../.cache/alertmanager github.com/prometheus/alertmanager/cmd/alertmanager)
+
+# The end-to-end tests come last and alone: they run many programs, and have times to keep.
+step go test
+mapfile -t packages < <(go list ./... | grep -v '^sitrep/e2e')
+go test -race "${packages[@]}"
+
+step end-to-end tests
+go test -race -count=1 -timeout 10m ./e2e/...

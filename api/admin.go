@@ -56,15 +56,16 @@ func (a *Admin) Routes() []Route {
 			Method: http.MethodGet, Path: "/metrics", Role: access.Any, Summary: "Metrics for Prometheus.",
 			// Prometheus chooses among metrics with name[].
 			Query: []Parameter{{Name: "name[]", Summary: "only the metric of that name"}},
+			Media: []string{"text/plain"},
 			Handler: func(w http.ResponseWriter, r *http.Request) error {
 				metrics.ServeHTTP(w, r)
 				return nil
 			},
 		},
-		{Method: http.MethodGet, Path: "/-/healthy", Role: access.Nobody, Summary: "200 while the program runs.", Handler: healthy},
-		{Method: http.MethodGet, Path: "/-/ready", Role: access.Nobody, Summary: "200 while alerts can be taken, else 503.", Handler: a.ready},
-		{Method: http.MethodPost, Path: "/-/reload", Role: access.Admin, Summary: "Loads the configuration anew, all or nothing.", Handler: a.reload},
-		{Method: http.MethodPut, Path: "/-/reload", Role: access.Admin, Summary: "Loads the configuration anew, all or nothing.", Handler: a.reload},
+		{Method: http.MethodGet, Path: "/-/healthy", Role: access.Nobody, Summary: "200 while the program runs.", Media: []string{"text/plain"}, Handler: healthy},
+		{Method: http.MethodGet, Path: "/-/ready", Role: access.Nobody, Summary: "200 while alerts can be taken, else 503.", Media: []string{"text/plain"}, Handler: a.ready},
+		{Method: http.MethodPost, Path: "/-/reload", Role: access.Admin, Summary: "Loads the configuration anew, all or nothing.", Media: []string{"text/plain"}, Handler: a.reload},
+		{Method: http.MethodPut, Path: "/-/reload", Role: access.Admin, Summary: "Loads the configuration anew, all or nothing.", Media: []string{"text/plain"}, Handler: a.reload},
 	}
 }
 

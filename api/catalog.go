@@ -73,6 +73,10 @@ func (h *Handler) catalog() []Route {
 			Method: http.MethodGet, Path: "/api/v1/status", Role: access.Viewer,
 			Summary: "How sitrep itself fares.", Answer: Status{}, Handler: h.status,
 		},
+		{
+			Method: http.MethodGet, Path: "/api/v1/openapi.json", Role: access.Viewer,
+			Summary: "This description of the API, as OpenAPI 3.1.", Answer: map[string]any{}, Handler: h.openAPI,
+		},
 	}
 }
 

@@ -32,6 +32,8 @@ type fixture struct {
 	api    *api.Handler
 	http   http.Handler
 	woken  atomic.Int64
+	// undocumented is set by tests whose requests the document is not about.
+	undocumented bool
 }
 
 func newFixture(t testing.TB) *fixture {
@@ -174,6 +176,7 @@ func (f *fixture) send(as, method, path, body string, headers ...string) *httpte
 	}
 	w := httptest.NewRecorder()
 	f.http.ServeHTTP(w, r)
+	f.documented(method, path, body, w)
 	return w
 }
 

@@ -176,7 +176,7 @@ func situation(tx storage.Reader, in *incident.Incident) (*incident.Situation, e
 
 func formOf(s *incident.Situation, p *incident.Policy) incidentjson.Incident {
 	return incidentjson.FromIncident(&s.Incident, incidentjson.Extras{
-		LastHeardAt:  s.Agenda.LastHeardAt,
+		LastHeardAt:  s.LastHeardAt(),
 		LastUpdateAt: s.LastUpdateAt(),
 		NextUpdateAt: s.NextUpdateAt(p),
 		BaseURL:      p.ExternalURL,

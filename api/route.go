@@ -25,7 +25,9 @@ type Route struct {
 	// Body and Answer are values of the types of the JSON that goes in and comes out;
 	// nil if none does.
 	Body, Answer any
-	Handler      httperr.HandlerFunc
+	// Media are the types of an answer that is no JSON, such as text/plain.
+	Media   []string
+	Handler httperr.HandlerFunc
 }
 
 // A Parameter is one of the query.

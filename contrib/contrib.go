@@ -9,3 +9,9 @@ import "embed"
 //
 //go:embed sitrep.yml slos/*.yml
 var Sample embed.FS
+
+// Alert is what an Alertmanager posted for a breach of one of the sample's SLOs: two
+// alerts as Sloth's rules make them, a page and a ticket.
+//
+//go:embed alert.json
+var Alert []byte

@@ -76,7 +76,7 @@ func TestLife(t *testing.T) {
 	if want := []string{"incident.opened", "incident.opened", "incident.resolved", "incident.resolved"}; !slices.Equal(types, want) {
 		t.Errorf("got webhooks %v, want %v", types, want)
 	}
-	for _, d := range all[deliveryView](w, "/api/v1/deliveries", "deliveries") {
+	for _, d := range w.deliveries() {
 		if d.State != "delivered" || d.Attempts != 1 || strings.Contains(d.Recipient, "secret-part") {
 			t.Errorf("delivery %+v", d)
 		}

@@ -217,7 +217,7 @@ type incidentView struct {
 func (w *world) incidents() map[string]incidentView {
 	w.t.Helper()
 	out := make(map[string]incidentView)
-	for _, in := range all[incidentView](w, "/api/v1/incidents", "incidents") {
+	for _, in := range list[incidentView](w, "/api/v1/incidents", "incidents") {
 		if other, ok := out[in.SLO]; ok {
 			w.t.Fatalf("%s and %s are both of SLO %s", other.ID, in.ID, in.SLO)
 		}
@@ -237,8 +237,19 @@ type deliveryView struct {
 	Error     string `json:"error"`
 }
 
-// all returns all pages of a list of the API.
-func all[T any](w *world, path, key string) []T {
+// deliveries waits until nothing is being sent any more, and returns all deliveries.
+// A mail arrives before its delivery is on record.
+func (w *world) deliveries() (all []deliveryView) {
+	w.t.Helper()
+	w.eventually("nothing is left to send", func() bool {
+		all = list[deliveryView](w, "/api/v1/deliveries", "deliveries")
+		return !slices.ContainsFunc(all, func(d deliveryView) bool { return d.State == "pending" })
+	})
+	return all
+}
+
+// list returns all pages of a list of the API.
+func list[T any](w *world, path, key string) []T {
 	w.t.Helper()
 	var out []T
 	cursor := ""

@@ -20,6 +20,7 @@ func (in *Incident) Apply(e Event) error {
 		in.open(e)
 	case BreachStarted:
 		in.countBreach(d.From, Firing)
+		in.HeardAt = e.Time
 		if d.Priority != "" {
 			in.SLOPriority = d.Priority
 		}
@@ -29,9 +30,7 @@ func (in *Incident) Apply(e Event) error {
 		in.noteTrouble(e.Time)
 	case BreachEnded:
 		in.countBreach(d.From, Ended)
-		if d.EndsAt.After(in.EndedAt) {
-			in.EndedAt = d.EndsAt
-		}
+		in.LastEndsAt = latest(in.LastEndsAt, d.EndsAt)
 		in.noteTrouble(e.Time)
 	case BreachUnknown:
 		in.countBreach(d.From, Unknown)
@@ -62,6 +61,10 @@ func (in *Incident) Apply(e Event) error {
 	case ResolvedEvent:
 		in.State, in.ResolvedAt, in.ResolvedBy = Resolved, e.Time, string(e.Actor)
 		in.Actions = d.Actions
+		in.HeldOpen = false
+		if in.Breaches.Total == 0 {
+			in.EndedAt = e.Time
+		}
 		in.atLeastPhase(Recovery)
 	case Reopened:
 		in.State, in.Phase = Open, Investigation
@@ -72,8 +75,8 @@ func (in *Incident) Apply(e Event) error {
 		in.EndedHeardAt = time.Time{}
 		in.noteTrouble(e.Time)
 		if e.Actor.Person() {
-			// Held open by a person: what has ended before does not resolve it at once.
 			in.TroubleSince = e.Time
+			in.HeldOpen = in.Breaches.Firing+in.Breaches.Unknown == 0
 		}
 	case Merged:
 		in.merge(e)
@@ -130,10 +133,11 @@ func (in *Incident) noteTrouble(at time.Time) {
 			in.TroubleSince = at
 		}
 	} else {
+		in.EndedAt = in.LastEndsAt
 		if in.EndedHeardAt.IsZero() {
 			in.EndedHeardAt = at
 		}
-		if !in.Declared {
+		if !in.byHand() {
 			in.TroubleSince = time.Time{}
 		}
 	}
@@ -144,6 +148,9 @@ func (in *Incident) noteTrouble(at time.Time) {
 		in.UnknownSince = at
 	}
 }
+
+// byHand reports whether it resolves by hand only.
+func (in *Incident) byHand() bool { return in.Declared || in.HeldOpen }
 
 func (in *Incident) setPriority(p Priority, actions []Action) {
 	in.Priority = p
@@ -166,14 +173,13 @@ func (in *Incident) merge(e Event) {
 	in.Stakeholders = d.Stakeholders
 	if d.Definition != nil {
 		in.setPriority(*d.Definition, d.Actions)
+		in.PriorityByPerson = in.PriorityByPerson || d.ByPerson
 	}
 	in.Actions = d.Actions
 	if !d.StartedAt.IsZero() && (in.StartedAt.IsZero() || d.StartedAt.Before(in.StartedAt)) {
 		in.StartedAt = d.StartedAt
 	}
-	if d.EndedAt.After(in.EndedAt) {
-		in.EndedAt = d.EndedAt
-	}
+	in.LastEndsAt = latest(in.LastEndsAt, d.EndedAt)
 	in.noteTrouble(e.Time)
 }
 

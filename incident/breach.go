@@ -21,10 +21,12 @@ type BreachKey struct {
 
 // A Breach is one firing of an alert of an SLO.
 type Breach struct {
-	Fingerprint string      `json:"fingerprint"`
-	StartsAt    time.Time   `json:"starts_at"`
-	EndsAt      time.Time   `json:"ends_at,omitzero"` // as Alertmanager said; zero while firing
-	State       BreachState `json:"state"`
+	Fingerprint string    `json:"fingerprint"`
+	StartsAt    time.Time `json:"starts_at"`
+	// EndsAt is when it ended, as Alertmanager said. Of one that fires or is unknown it is
+	// an earlier end, which did not hold or was not believed: copies of that say nothing.
+	EndsAt time.Time   `json:"ends_at,omitzero"`
+	State  BreachState `json:"state"`
 	// Incident is the number of the incident that it belongs to; 0 for one that had
 	// ended before its firing was ever seen.
 	Incident int64 `json:"incident,omitempty"`

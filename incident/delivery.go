@@ -66,6 +66,10 @@ type Delivery struct {
 	Attempts  int           `json:"attempts"`
 	State     DeliveryState `json:"state"`
 	Error     string        `json:"error,omitempty"`
+	// Cause is why it was handed over after Promised; empty if it was not.
+	Cause string `json:"cause,omitempty"`
+	// SettledAt is when its outcome was recorded; zero while it is pending.
+	SettledAt time.Time `json:"settled_at,omitzero"`
 	// Replan is set while it is pending and was surely not handed over: the next
 	// attempt is made of the news as they are then.
 	Replan bool `json:"replan,omitempty"`
@@ -79,6 +83,11 @@ type Cover struct {
 	Kind     Kind   `json:"kind"`
 	Sequence int64  `json:"sequence"`
 	Priority string `json:"priority,omitempty"`
+	// Audience is the first of those by which the recipient reads.
+	Audience Audience `json:"audience,omitempty"`
+	// First is set if the recipient was not told of the incident before, or not since
+	// leaving.
+	First bool `json:"first,omitempty"`
 	// Owed are what of the subscription is settled by it.
 	Owed  []Owed    `json:"owed,omitempty"`
 	DueAt time.Time `json:"due_at"`

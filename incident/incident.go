@@ -107,6 +107,8 @@ type Incident struct {
 	// last endsAt. EndedAt is zero while a breach fires or is unknown.
 	StartedAt time.Time `json:"started_at,omitzero"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
+	// LastEndsAt is the last endsAt of its breaches so far, also while others fire.
+	LastEndsAt time.Time `json:"last_ends_at,omitzero"`
 	// OpenedAt and ResolvedAt are what sitrep knew; promises count from them.
 	OpenedAt       time.Time `json:"opened_at"`
 	ReopenedAt     time.Time `json:"reopened_at,omitzero"`
@@ -121,12 +123,18 @@ type Incident struct {
 	// TroubleSince is when sitrep heard that a breach fires after none did; for one
 	// that a person declared, when it opened.
 	TroubleSince time.Time `json:"trouble_since,omitzero"`
+	// HeardAt is when the latest breach began, or began again.
+	HeardAt time.Time `json:"heard_at,omitzero"`
 	// UnknownSince is when the last firing breach became unknown: nobody knows then
 	// whether it goes on. Zero while one fires, or all have ended.
 	UnknownSince time.Time `json:"unknown_since,omitzero"`
 	// ResolveAfter doubles with each reopening by a breach, up to ReopenWithin.
 	ResolveAfter time.Duration `json:"resolve_after"`
 	Reopenings   int           `json:"reopenings,omitempty"`
+
+	// HeldOpen is set while a person holds it open who reopened it when nothing fired:
+	// then it resolves by hand only.
+	HeldOpen bool `json:"held_open,omitempty"`
 
 	// Words is the latest that the team wrote for each audience.
 	Words map[Audience]Word `json:"words,omitempty"`

@@ -33,8 +33,8 @@ func See(a *Alert, same, latest *Breach, asks bool) Sighting {
 		return SeenNew
 	case a.Resolved && same.State == Ended:
 		return SeenStale
-	case a.Resolved && a.EndsAt.Before(same.EndsAt):
-		// It fired again after that end.
+	case a.Resolved && !same.EndsAt.IsZero() && !a.EndsAt.After(same.EndsAt):
+		// It fired again after that end, or the end was not believed.
 		return SeenStale
 	case a.Resolved:
 		return SeenEnd
@@ -62,7 +62,7 @@ func (in *Incident) Begin(s Stamp, b *Breach, slo Priority, p *Policy) []Event {
 	}
 	if in.State == Open {
 		events := []Event{started}
-		if slo.Outranks(in.Priority) && !in.PriorityByPerson {
+		if slo.Outranks(in.priority(p)) && !in.PriorityByPerson {
 			e := in.priorityEvent(slo)
 			e.Reason = "the SLO's priority is " + slo.Name
 			events = append(events, e)
@@ -71,7 +71,7 @@ func (in *Incident) Begin(s Stamp, b *Breach, slo Priority, p *Policy) []Event {
 	}
 	after := min(2*in.ResolveAfter, max(p.ReopenWithin, in.ResolveAfter))
 	events := []Event{in.reopening(after, "a breach started"), started}
-	if slo.Outranks(in.Priority) && !in.PriorityByPerson {
+	if slo.Outranks(in.priority(p)) && !in.PriorityByPerson {
 		e := in.priorityEvent(slo)
 		e.Reason = "the SLO's priority is " + slo.Name
 		e.Data.Actions = dueActions(e.Data.Actions, time.Time{})

@@ -22,15 +22,23 @@ func (s *Situation) Plan(recipient string, p *Policy, now time.Time) (Planned, b
 		return Planned{}, false
 	}
 	r, ok := p.reader(sub)
-	due := s.due(sub, p)
-	if !ok || due.IsZero() || due.After(now) || r.quietUntil(now, s.exempt(sub)...).After(now) {
+	due, from := s.due(sub, p, now)
+	if !ok || due.IsZero() || from.After(now) {
 		return Planned{}, false
 	}
 	in := &s.Incident
 	scheduled := in.State == Open && sub.Active && !sub.CadenceAt.IsZero() && !sub.CadenceAt.After(now)
+	var owed []Owed
+	for _, o := range sub.Owed {
+		if !o.At.After(now) {
+			owed = append(owed, o)
+		}
+	}
 	c := Cover{
 		Incident: in.Number, Sequence: in.Sequence, Priority: in.Priority.Name, State: in.State,
-		Kind: sub.kind(scheduled), Owed: slices.Clone(sub.Owed), DueAt: due, Promised: due.Add(Promise),
+		Audience: r.Audiences[0], First: !sub.Told,
+		Kind: sub.kind(owed, scheduled), Owed: owed, DueAt: due, Promised: due.Add(Promise),
+		Held: s.owedAt(sub).Before(due),
 	}
 	if scheduled {
 		c.Owed = append(c.Owed, Owed{Kind: KindUpdate, Reason: DueCadence, At: sub.CadenceAt})
@@ -38,11 +46,6 @@ func (s *Situation) Plan(recipient string, p *Policy, now time.Time) (Planned, b
 			c.Promised = sub.NextBy
 		}
 	}
-	raw := due
-	for _, o := range c.Owed {
-		raw = earliest(raw, latest(o.At, sub.WaitUntil))
-	}
-	c.Held = raw.Before(due)
 	c.NextDueAt, c.NextBy = s.next(sub, &r, c.Kind, due, now, p)
 	planned := Planned{Reader: r, Cover: c}
 	if now.After(c.Promised) {
@@ -52,9 +55,9 @@ func (s *Situation) Plan(recipient string, p *Policy, now time.Time) (Planned, b
 }
 
 // kind returns the first of the kinds that are owed.
-func (s *Subscription) kind(scheduled bool) Kind {
+func (s *Subscription) kind(owed []Owed, scheduled bool) Kind {
 	for _, k := range kindOrder {
-		if s.owes(k) || scheduled && k == KindUpdate {
+		if slices.ContainsFunc(owed, func(o Owed) bool { return o.Kind == k }) || scheduled && k == KindUpdate {
 			if !s.Told && k != KindLeft && k != KindResolved && k != KindReminder && k != KindWatchdog {
 				return KindOpened
 			}
@@ -88,7 +91,7 @@ func (s *Situation) Item(pl *Planned, events []Event, p *Policy, pulse Pulse) It
 	sub := s.Subscription(pl.Reader.Recipient.ID)
 	item := Item{
 		Kind: pl.Cover.Kind, Incident: *in, First: !sub.Told, Reasons: pl.Cover.Owed,
-		Audiences: in.priority(p).Inform, LastHeardAt: s.Agenda.LastHeardAt, NextBy: pl.Cover.NextBy,
+		Audiences: in.priority(p).Inform, LastHeardAt: s.LastHeardAt(), NextBy: pl.Cover.NextBy,
 		LateSince: pl.LateSince, WatchdogAwaySince: pulse.AwaySince,
 		Paused: !s.Agenda.PausedFor.IsZero() && s.Agenda.PausedFor.Equal(in.UnknownSince),
 	}
@@ -107,6 +110,11 @@ func (s *Situation) Item(pl *Planned, events []Event, p *Policy, pulse Pulse) It
 			}
 			item.NewWord = true
 			item.Changes = append(item.Changes, e)
+		case UpdateMissed:
+			// Why it was missed is for those who missed it, and for the team.
+			if slices.Contains(sub.Audiences, OnCall) || slices.Contains(sub.Audiences, e.Data.Audience) {
+				item.Changes = append(item.Changes, e)
+			}
 		default:
 			item.Changes = append(item.Changes, e)
 		}
@@ -140,7 +148,11 @@ func (s *Situation) waiting(p *Policy) []PlannedReader {
 			continue
 		}
 		if r, ok := p.reader(sub); ok {
-			at := r.quietUntil(latest(sub.WaitUntil, s.Incident.TroubleSince), s.exempt(sub)...)
+			at := latest(sub.WaitUntil, s.Incident.TroubleSince)
+			for _, o := range sub.Owed {
+				at = latest(at, o.At)
+			}
+			at = r.quietUntil(at, s.exempt(sub)...)
 			out = append(out, PlannedReader{Recipient: r.Recipient, Audience: sub.Audiences[0], Group: sub.Groups[0], Kind: KindOpened, At: at})
 		}
 	}
@@ -153,12 +165,12 @@ func (s *Situation) Forecast(p *Policy) []PlannedReader {
 	var out []PlannedReader
 	for i := range s.Subscriptions {
 		sub := &s.Subscriptions[i]
-		at := s.due(sub, p)
+		at, _ := s.due(sub, p, time.Time{})
 		r, ok := p.reader(sub)
 		if at.IsZero() || !ok {
 			continue
 		}
-		out = append(out, PlannedReader{Recipient: r.Recipient, Audience: sub.Audiences[0], Group: sub.Groups[0], Kind: sub.kind(len(sub.Owed) == 0), At: at})
+		out = append(out, PlannedReader{Recipient: r.Recipient, Audience: sub.Audiences[0], Group: sub.Groups[0], Kind: sub.kind(sub.Owed, len(sub.Owed) == 0), At: at})
 	}
 	slices.SortStableFunc(out, func(a, b PlannedReader) int { return a.At.Compare(b.At) })
 	return out
@@ -179,8 +191,8 @@ func (s *Situation) NextUpdateAt(p *Policy) time.Time {
 		case !sub.NextBy.IsZero() && !sub.CadenceAt.IsZero() && len(sub.Owed) == 0:
 			next = earliest(next, sub.NextBy)
 		case len(sub.Owed) > 0 && every > 0:
-			if due := s.due(sub, p); !due.IsZero() {
-				at, by := s.next(sub, &r, sub.kind(false), due, due, p)
+			if due, _ := s.due(sub, p, time.Time{}); !due.IsZero() {
+				at, by := s.next(sub, &r, sub.kind(sub.Owed, false), due, due, p)
 				if !at.IsZero() {
 					next = earliest(next, by)
 				}
@@ -218,7 +230,8 @@ func Compare(before, after *Situation, p *Policy) Preview {
 		if !ok {
 			continue
 		}
-		planned := PlannedReader{Recipient: r.Recipient, Audience: sub.Audiences[0], Group: sub.Groups[0], Kind: sub.kind(false), At: after.due(sub, p)}
+		at, _ := after.due(sub, p, time.Time{})
+		planned := PlannedReader{Recipient: r.Recipient, Audience: sub.Audiences[0], Group: sub.Groups[0], Kind: sub.kind(sub.Owed, false), At: at}
 		wasActive := was != nil && was.Active
 		switch {
 		case sub.Active && !wasActive:

@@ -129,7 +129,7 @@ type Policy struct {
 	UnknownAfter time.Duration
 	RemindBefore time.Duration
 	// DigestAbove is how many messages one recipient gets in a minute before the rest
-	// is put into a digest.
+	// is put into a digest. Zero: no digests.
 	DigestAbove int
 
 	Watchdog Watchdog

@@ -28,7 +28,7 @@ func Readers(in *Incident, p *Policy) []Reader {
 		}
 	}
 	if t, ok := p.Team(in.Team); ok {
-		c.add(Group{Name: t.Name, Recipients: t.OnCall, Location: p.Location}, OnCall)
+		c.addTeam(Group{Name: t.Name, Recipients: t.OnCall, Location: p.Location})
 	}
 	return c.readers
 }
@@ -49,7 +49,15 @@ type collector struct {
 	byID    map[string]int
 }
 
-func (c *collector) add(g Group, a Audience) {
+// addTeam adds those on call. The team stands for itself, also beside a group of the
+// same name.
+func (c *collector) addTeam(t Group) {
+	c.addAs(t, OnCall, true)
+}
+
+func (c *collector) add(g Group, a Audience) { c.addAs(g, a, false) }
+
+func (c *collector) addAs(g Group, a Audience, team bool) {
 	for _, rcpt := range g.Recipients {
 		i, ok := c.byID[rcpt.ID]
 		if !ok {
@@ -62,7 +70,7 @@ func (c *collector) add(g Group, a Audience) {
 			r.Audiences = append(r.Audiences, a)
 			slices.SortFunc(r.Audiences, func(x, y Audience) int { return audienceRank(x) - audienceRank(y) })
 		}
-		if !slices.Contains(r.Groups, g.Name) {
+		if team || !slices.Contains(r.Groups, g.Name) {
 			r.Groups = append(r.Groups, g.Name)
 			r.groups = append(r.groups, g)
 		}
@@ -88,44 +96,49 @@ func (in *Incident) priority(p *Policy) Priority {
 	return in.Priority
 }
 
+// membersOf returns the i-th of the groups by which a subscription reads, as the
+// policy has it: the last is the team of one that is on call. False if there is no
+// such group any more, or the recipient is not in it.
+func (p *Policy) membersOf(s *Subscription, i int) (Group, Recipient, bool) {
+	g, ok := Group{}, false
+	if team := s.Incident != 0 && i == len(s.Groups)-1 && slices.Contains(s.Audiences, OnCall); team {
+		var t Team
+		t, ok = p.Team(s.Groups[i])
+		g = Group{Name: t.Name, Recipients: t.OnCall, Location: p.Location}
+	} else {
+		g, ok = p.Group(s.Groups[i])
+	}
+	k := slices.IndexFunc(g.Recipients, func(r Recipient) bool { return r.ID == s.Recipient })
+	if !ok || k < 0 {
+		return Group{}, Recipient{}, false
+	}
+	return g, g.Recipients[k], true
+}
+
 // reads reports whether the recipient is still in one of the groups, or on the
 // team, by which it read; so by the policy it may be told at all.
 func (p *Policy) reads(s *Subscription) (Recipient, bool) {
-	has := func(rs []Recipient) int {
-		return slices.IndexFunc(rs, func(r Recipient) bool { return r.ID == s.Recipient })
-	}
-	for _, name := range s.Groups {
-		if g, ok := p.Group(name); ok {
-			if i := has(g.Recipients); i >= 0 {
-				return g.Recipients[i], true
-			}
-		}
-		if t, ok := p.Team(name); ok {
-			if i := has(t.OnCall); i >= 0 {
-				return t.OnCall[i], true
-			}
+	for i := range s.Groups {
+		if _, r, ok := p.membersOf(s, i); ok {
+			return r, true
 		}
 	}
 	return Recipient{}, false
 }
 
-// reader returns the reader behind a subscription, with the groups that the policy
-// still has; false if the recipient is in none of them any more.
+// reader returns the reader behind a subscription, with the groups in which the
+// policy still has it; false if there is none any more.
 func (p *Policy) reader(s *Subscription) (Reader, bool) {
-	rcpt, ok := p.reads(s)
-	if !ok {
-		return Reader{}, false
-	}
-	r := Reader{Recipient: rcpt, Audiences: s.Audiences, Groups: s.Groups, Location: p.Location}
-	for i, name := range s.Groups {
-		g, ok := p.Group(name)
+	r := Reader{Audiences: s.Audiences, Groups: s.Groups}
+	for i := range s.Groups {
+		g, rcpt, ok := p.membersOf(s, i)
 		if !ok {
-			g = Group{Name: name, Location: p.Location}
+			continue
 		}
-		if i == 0 {
-			r.Location = g.Location
+		if len(r.groups) == 0 {
+			r.Recipient, r.Location = rcpt, g.Location
 		}
 		r.groups = append(r.groups, g)
 	}
-	return r, true
+	return r, len(r.groups) > 0
 }

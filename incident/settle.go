@@ -13,12 +13,13 @@ func (s *Situation) Delivered(recipient string, c Cover, at time.Time, cause str
 	if sub == nil {
 		return nil
 	}
-	missed := s.missed(sub, at, cause, p)
-	sub.settle(c)
 	if c.Kind == KindReminder {
 		// A reminder leaves the scheduled updates as they are, and tells of no opening.
+		sub.settle(c)
 		return nil
 	}
+	missed := s.missed(sub, at, cause, p)
+	sub.settle(c)
 	sub.ToldAt = at
 	sub.WaitUntil = time.Time{}
 	sub.CadenceAt, sub.NextBy = c.NextDueAt, c.NextBy
@@ -65,6 +66,7 @@ func (s *Situation) Undelivered(recipient string, c Cover, at time.Time, address
 		}
 		sub.WaitUntil = time.Time{}
 		sub.Owed = append(sub.Owed, Owed{Kind: KindOpened, Reason: DueJoined, At: again})
+		s.failed = append(s.failed, recipient) // it need not be told of itself
 		return []Owed{{Kind: KindReminder, Reason: DueUndeliverable, At: at, Detail: address}}
 	}
 	return nil
@@ -79,8 +81,9 @@ func (s *Subscription) settle(c Cover) {
 	})
 }
 
-// missed returns an event if a scheduled update was not handed over before the next
-// was due. One event speaks for all readers of an audience.
+// missed returns an event if scheduled updates were not handed over before the next
+// was due, or at all before it resolved. One event speaks for all readers of an
+// audience.
 func (s *Situation) missed(sub *Subscription, at time.Time, cause string, p *Policy) []Event {
 	every := s.Incident.priority(p).UpdateEvery
 	if sub.CadenceAt.IsZero() || every <= 0 || !informed(sub.Audiences) || s.Incident.State == Closed {
@@ -92,6 +95,17 @@ func (s *Situation) missed(sub *Subscription, at time.Time, cause string, p *Pol
 	}
 	due := r.quietUntil(sub.CadenceAt, s.exempt(sub)...)
 	n := int(at.Sub(due) / every)
+	if s.Incident.State == Resolved {
+		// The message tells of the end, so that the update that was due is missed too.
+		end, promised := earliest(at, s.Incident.ResolvedAt), due.Add(Promise)
+		if sub.CadenceAt.Equal(due) && !sub.NextBy.IsZero() {
+			promised = sub.NextBy
+		}
+		n = 0
+		if end.After(promised) {
+			n = 1 + int(end.Sub(due)/every)
+		}
+	}
 	audience := sub.Audiences[0]
 	if n < 1 || due.Sub(s.Agenda.MissedFor[audience]) < every {
 		return nil

@@ -13,14 +13,26 @@ type Situation struct {
 	Subscriptions []Subscription // ordered by recipient
 	Agenda        Agenda
 
-	recorded []Event // since the last Finish
-	heard    []Event // those of them that are news as nobody knew before
+	recorded []Event  // since the last Finish
+	concerns bool     // they can concern readers
+	heard    []Event  // those of them that are news as nobody knew before
+	over     []span   // the stretches of trouble that ended by them
+	failed   []string // recipients of openings that failed for good
 	// undecided is set if it was time to decide something, and it could not be.
 	undecided bool
 }
 
-// Recorded returns the events that were recorded since the last Finish.
-func (s *Situation) Recorded() []Event { return s.recorded }
+// A span is a stretch in which something fired.
+type span struct{ from, to time.Time }
+
+// Concerns reports whether what was recorded since the last Finish can concern the
+// readers or the agenda. One more breach, or one less, of an incident in which
+// others fire does not: then the readers need not be there, and Finish need not
+// be called.
+func (s *Situation) Concerns() bool { return s.concerns }
+
+// LastHeardAt returns when a breach was last heard to fire; zero if never.
+func (s *Situation) LastHeardAt() time.Time { return latest(s.Incident.HeardAt, s.Agenda.LastHeardAt) }
 
 // Clone returns a copy that changes by itself.
 func (s *Situation) Clone() *Situation {
@@ -47,13 +59,20 @@ func (s *Situation) Change(events []Event, nudges []Owed, p *Policy, now time.Ti
 // number of calls.
 func (s *Situation) Record(events ...Event) error {
 	for _, e := range events {
-		lost := !s.Incident.UnknownSince.IsZero()
+		lost, trouble, paused := !s.Incident.UnknownSince.IsZero(), s.Incident.TroubleSince, s.paused()
 		if err := s.Incident.Apply(e); err != nil {
 			return err
 		}
 		s.note(e)
 		s.recorded = append(s.recorded, e)
-		if e.Type == BreachStarted && lost && (e.Data.From == "" || !s.Agenda.PausedFor.IsZero()) {
+		goesOn := e.Type == BreachStarted || e.Type == BreachEnded
+		if !goesOn || lost || s.Incident.State != Open || trouble.IsZero() || !trouble.Equal(s.Incident.TroubleSince) || s.Incident.Breaches.Firing == 0 {
+			s.concerns = true
+		}
+		if !trouble.IsZero() && (e.Type == ResolvedEvent || s.Incident.TroubleSince.IsZero()) {
+			s.over = append(s.over, span{trouble, e.Time})
+		}
+		if e.Type == BreachStarted && lost && (e.Data.From == "" || paused) {
 			s.heard = append(s.heard, e)
 		}
 	}
@@ -64,6 +83,7 @@ func (s *Situation) Record(events ...Event) error {
 // reminders to the team, or what all who know of the incident are to be told.
 func (s *Situation) Finish(nudges []Owed, p *Policy, now time.Time) {
 	events := s.recorded
+	s.endWaits()
 	s.membership(events, p, now)
 	for _, e := range events {
 		s.owe(e, p)
@@ -76,11 +96,11 @@ func (s *Situation) Finish(nudges []Owed, p *Policy, now time.Time) {
 	for _, n := range nudges {
 		s.nudge(n)
 	}
-	s.schedule(p)
+	s.schedule(p, now)
 	if s.undecided && !s.Agenda.NextAt.After(now) && !s.Agenda.NextAt.IsZero() {
 		s.Agenda.NextAt = now.Add(lookAgain)
 	}
-	s.recorded, s.heard, s.undecided = nil, nil, false
+	s.recorded, s.heard, s.over, s.failed, s.undecided, s.concerns = nil, nil, nil, nil, false, false
 }
 
 // lookAgain is how soon the rules look again at what they could not decide.
@@ -88,8 +108,9 @@ const lookAgain = 15 * time.Second
 
 // note keeps what the agenda says of an event.
 func (s *Situation) note(e Event) {
-	if e.Type == BreachStarted {
-		s.Agenda.LastHeardAt = latest(s.Agenda.LastHeardAt, e.Time)
+	if e.Type == Reopened {
+		// Their time starts anew when it resolves.
+		s.Agenda.RemindedActions = nil
 	}
 	if e.Type == Merged && !e.Data.HeardAt.IsZero() {
 		s.Agenda.LastHeardAt = latest(s.Agenda.LastHeardAt, e.Data.HeardAt)
@@ -122,9 +143,16 @@ func (s *Situation) membership(events []Event, p *Policy, now time.Time) {
 	readers := Readers(in, p)
 	for _, r := range readers {
 		sub := s.subscription(r.Recipient.ID)
-		wasActive := sub.Active
+		wasActive, wasInformed := sub.Active, informed(sub.Audiences)
 		sub.Audiences, sub.Groups = r.Audiences, r.Groups
 		if wasActive {
+			switch isInformed := informed(sub.Audiences); {
+			case wasInformed && !isInformed:
+				sub.CadenceAt, sub.NextBy = time.Time{}, time.Time{}
+			case !wasInformed && isInformed && sub.Told:
+				// One of the team, who knows of it: the scheduled updates begin.
+				sub.add(Owed{Kind: KindUpdate, Reason: DueJoined, At: now})
+			}
 			continue
 		}
 		sub.Active = true
@@ -173,6 +201,30 @@ func (s *Situation) leave(sub *Subscription, why Reason, now time.Time) {
 	sub.Owed, sub.WaitUntil = []Owed{{Kind: KindLeft, Reason: why, At: now}}, time.Time{}
 }
 
+// endWaits ends the wait for inform_after of those for whom it was over before the
+// trouble was: they are owed the opening then, whatever came after.
+func (s *Situation) endWaits() {
+	for _, o := range s.over {
+		for i := range s.Subscriptions {
+			sub := &s.Subscriptions[i]
+			if sub.Told || sub.WaitUntil.IsZero() || !sub.owes(KindOpened) {
+				continue
+			}
+			at := latest(sub.WaitUntil, o.from)
+			for _, owed := range sub.Owed {
+				at = latest(at, owed.At)
+			}
+			if at.After(o.to) {
+				continue
+			}
+			sub.WaitUntil = time.Time{}
+			for k := range sub.Owed {
+				sub.Owed[k].At = at
+			}
+		}
+	}
+}
+
 // overdue reports whether an opening is owed for longer than promised.
 func (s *Subscription) overdue(now time.Time) bool {
 	return s.owes(KindOpened) && !s.DueAt.IsZero() && now.Sub(s.DueAt) > Promise
@@ -198,8 +250,8 @@ func (s *Situation) owe(e Event, p *Policy) {
 			continue
 		}
 		switch e.Type {
-		case PriorityChanged:
-			if s.Incident.State == Resolved {
+		case PriorityChanged, Merged:
+			if s.Incident.State == Resolved || e.Data.Definition == nil {
 				break
 			}
 			if sub.Told {
@@ -217,7 +269,7 @@ func (s *Situation) owe(e Event, p *Policy) {
 				sub.WaitUntil, sub.Owed = time.Time{}, []Owed{{Kind: KindOpened, Reason: DueWritten, At: e.Time}}
 			}
 		case ResolvedEvent:
-			waiting := !sub.WaitUntil.IsZero() && (sub.DueAt.IsZero() || sub.DueAt.After(e.Time))
+			waiting := !sub.WaitUntil.IsZero()
 			sub.WaitUntil = time.Time{}
 			switch {
 			case sub.Told:
@@ -237,7 +289,7 @@ func (s *Situation) owe(e Event, p *Policy) {
 				}
 			}
 		case BreachUnknown:
-			if s.Incident.Breaches.Firing == 0 && slices.Contains(sub.Audiences, OnCall) && s.Agenda.RemindedUnknown != s.Incident.UnknownSince {
+			if s.Incident.State == Open && s.Incident.Breaches.Firing == 0 && slices.Contains(sub.Audiences, OnCall) && !s.Agenda.RemindedUnknown.Equal(s.Incident.UnknownSince) {
 				sub.add(Owed{Kind: KindReminder, Reason: DueAllUnknown, At: e.Time})
 			}
 		}
@@ -251,7 +303,7 @@ func (s *Situation) owe(e Event, p *Policy) {
 func (s *Situation) nudge(o Owed) {
 	for i := range s.Subscriptions {
 		sub := &s.Subscriptions[i]
-		if !sub.Active {
+		if !sub.Active || o.Reason == DueUndeliverable && slices.Contains(s.failed, sub.Recipient) {
 			continue
 		}
 		if o.Kind == KindReminder && slices.Contains(sub.Audiences, OnCall) || o.Kind != KindReminder && sub.Told {
@@ -261,20 +313,17 @@ func (s *Situation) nudge(o Owed) {
 }
 
 // schedule sets when each message is due, and when the rules have to look again.
-func (s *Situation) schedule(p *Policy) {
-	var next time.Time
+func (s *Situation) schedule(p *Policy, now time.Time) {
 	for i := range s.Subscriptions {
 		sub := &s.Subscriptions[i]
-		sub.DueAt = s.due(sub, p)
-		if s.Incident.State == Open && sub.Active && informed(sub.Audiences) {
-			next = earliest(next, sub.CadenceAt)
-		}
+		_, sub.DueAt = s.due(sub, p, now)
 	}
-	s.Agenda.NextAt = s.nextLook(next, p)
+	s.Agenda.NextAt = s.nextLook(p)
 }
 
-// due returns when the reader's next message is due, after any quiet time.
-func (s *Situation) due(sub *Subscription, p *Policy) time.Time {
+// owedAt returns when the reader's next message is due, quiet times aside; zero if
+// none is.
+func (s *Situation) owedAt(sub *Subscription) time.Time {
 	in := &s.Incident
 	var at time.Time
 	for _, o := range sub.Owed {
@@ -285,19 +334,42 @@ func (s *Situation) due(sub *Subscription, p *Policy) time.Time {
 			// It is over before anybody was to be told; a new breach would change that.
 			return time.Time{}
 		}
-		at = latest(sub.WaitUntil, in.TroubleSince)
+		at = latest(at, latest(sub.WaitUntil, in.TroubleSince))
 	}
 	if in.State == Open && sub.Active {
 		at = earliest(at, sub.CadenceAt)
 	}
+	return at
+}
+
+// due returns when the reader's next message is due, after any quiet time, and from
+// when on it can be sent: that is later if it could not be handed over and a quiet
+// time has begun meanwhile. If that began within the promise, the quiet time held it
+// back, and its end is the due time. With the zero time as now, from is due.
+func (s *Situation) due(sub *Subscription, p *Policy, now time.Time) (due, from time.Time) {
+	at := s.owedAt(sub)
 	if at.IsZero() {
-		return at
+		return at, at
 	}
 	r, ok := p.reader(sub)
 	if !ok {
-		return time.Time{}
+		return time.Time{}, time.Time{}
 	}
-	return r.quietUntil(at, s.exempt(sub)...)
+	exempt := s.exempt(sub)
+	due = r.quietUntil(at, exempt...)
+	if !due.Before(now) {
+		return due, due
+	}
+	from = due
+	quiet := r.quietUntil(now, exempt...)
+	if quiet.After(now) {
+		from = quiet
+	}
+	latest := due.Add(Promise)
+	if end := r.quietUntil(latest, exempt...); end.After(latest) && (quiet.After(now) || !now.Before(end)) {
+		due = end
+	}
+	return due, from
 }
 
 // exempt are the priorities by which a quiet time is judged: the incident's now,
@@ -310,24 +382,29 @@ func (s *Situation) exempt(sub *Subscription) []string {
 	return []string{s.Incident.Priority.Name, sub.ToldPriority}
 }
 
-// nextLook returns when Tick has something to do. nextUpdate is the earliest
-// scheduled update.
-func (s *Situation) nextLook(nextUpdate time.Time, p *Policy) time.Time {
+// paused reports whether scheduled updates pause as nobody knows for long whether it
+// goes on.
+func (s *Situation) paused() bool {
+	return !s.Agenda.PausedFor.IsZero() && s.Agenda.PausedFor.Equal(s.Incident.UnknownSince)
+}
+
+// nextLook returns when Tick has something to do.
+func (s *Situation) nextLook(p *Policy) time.Time {
 	in, next := &s.Incident, time.Time{}
 	switch in.State {
 	case Open:
-		if !in.Declared && in.ended() {
+		if !in.byHand() && in.ended() {
 			next = earliest(next, in.EndedHeardAt.Add(in.ResolveAfter))
 		}
-		if !in.UnknownSince.IsZero() && s.Agenda.PausedFor != in.UnknownSince {
+		if !in.UnknownSince.IsZero() && !s.paused() {
 			next = earliest(next, in.UnknownSince.Add(PauseAfter))
 		}
-		if s.reminds(p) && !nextUpdate.IsZero() && !s.Agenda.RemindedFor.Equal(nextUpdate) {
-			next = earliest(next, nextUpdate.Add(-p.RemindBefore))
+		if update := s.nextUpdate(); s.reminds(p) && !update.IsZero() {
+			next = earliest(next, update.Add(-p.RemindBefore))
 		}
 	case Resolved:
-		if in.Breaches.Firing > 0 && in.Priority.UpdateEvery > 0 {
-			next = earliest(next, latest(in.ResolvedAt, s.Agenda.RemindedFiringAt).Add(in.priority(p).UpdateEvery))
+		if every := in.priority(p).UpdateEvery; in.Breaches.Firing > 0 && every > 0 {
+			next = earliest(next, latest(in.ResolvedAt, s.Agenda.RemindedFiringAt).Add(every))
 		}
 		if len(in.Actions) == 0 && in.Breaches.Firing == 0 {
 			next = earliest(next, in.ResolvedAt.Add(p.ReopenWithin))

@@ -87,7 +87,7 @@ type Agenda struct {
 	// MissedFor is, for each audience, the due time of the last missed update that
 	// became an event.
 	MissedFor map[Audience]time.Time `json:"missed_for,omitempty"`
-	// LastHeardAt is when a breach of the incident was last heard to fire, up to a
-	// quarter of unknown_after ago.
+	// LastHeardAt is when a breach of the incident was last repeated, up to a quarter
+	// of unknown_after ago.
 	LastHeardAt time.Time `json:"last_heard_at,omitzero"`
 }

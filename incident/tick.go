@@ -12,14 +12,14 @@ func (s *Situation) Tick(p *Policy, pulse Pulse, at time.Time) (events []Event, 
 	stamp := Stamp{At: at, Actor: Scheduler, Config: p.Hash}
 	switch in.State {
 	case Open:
-		if !in.Declared && in.ended() && !at.Before(in.EndedHeardAt.Add(in.ResolveAfter)) && pulse.confirms(p, in.EndedHeardAt) {
+		if !in.byHand() && in.ended() && !at.Before(in.EndedHeardAt.Add(in.ResolveAfter)) && pulse.confirms(p, in.EndedHeardAt) {
 			return in.next(stamp, in.resolution(at, "")), nil
 		}
-		if !in.UnknownSince.IsZero() && s.Agenda.PausedFor != in.UnknownSince && !at.Before(in.UnknownSince.Add(PauseAfter)) {
+		if !in.UnknownSince.IsZero() && !s.paused() && !at.Before(in.UnknownSince.Add(PauseAfter)) {
 			s.Agenda.PausedFor = in.UnknownSince
 			nudges = append(nudges, Owed{Kind: KindUpdate, Reason: DuePaused, At: at})
 		}
-		if next := s.nextUpdate(); s.reminds(p) && !next.IsZero() && !s.Agenda.RemindedFor.Equal(next) && !at.Before(next.Add(-p.RemindBefore)) {
+		if next := s.nextUpdate(); s.reminds(p) && !next.IsZero() && !at.Before(next.Add(-p.RemindBefore)) {
 			s.Agenda.RemindedFor = next
 			if at.Before(next) {
 				nudges = append(nudges, Owed{Kind: KindReminder, Reason: DueUnfed, At: at, Detail: next.Format(time.RFC3339)})
@@ -44,11 +44,13 @@ func (s *Situation) Tick(p *Policy, pulse Pulse, at time.Time) (events []Event, 
 	return nil, nudges
 }
 
-// nextUpdate returns the earliest scheduled update of a reader.
+// nextUpdate returns the earliest scheduled update of which the team was not
+// reminded. One that is overdue because its reader cannot be reached does not hide
+// those of others.
 func (s *Situation) nextUpdate() time.Time {
 	var next time.Time
 	for i := range s.Subscriptions {
-		if sub := &s.Subscriptions[i]; sub.Active && informed(sub.Audiences) {
+		if sub := &s.Subscriptions[i]; sub.Active && informed(sub.Audiences) && sub.CadenceAt.After(s.Agenda.RemindedFor) {
 			next = earliest(next, sub.CadenceAt)
 		}
 	}

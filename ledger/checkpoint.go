@@ -27,6 +27,9 @@ type Checkpoint struct {
 // ErrNotSigned is a checkpoint that none of the keys signed as it stands.
 var ErrNotSigned = errors.New("not signed by the key")
 
+// ErrBadKey is a text that is no public key.
+var ErrBadKey = errors.New("not a public key")
+
 // maxNote is how long a signed checkpoint may be in bytes.
 const maxNote = 64 << 10
 
@@ -42,7 +45,7 @@ const timeLine = "time "
 
 // OpenCheckpoint returns the checkpoint in a signed note. One of the public keys,
 // as Key.Public gives them, must have signed it, and under its own origin: the error
-// is ErrNotSigned otherwise.
+// is ErrNotSigned otherwise, or ErrBadKey if a key is none.
 func OpenCheckpoint(signed []byte, publics ...string) (Checkpoint, error) {
 	if len(signed) > maxNote {
 		return Checkpoint{}, fmt.Errorf("open checkpoint: it has %d bytes, and at most %d are allowed", len(signed), maxNote)
@@ -51,7 +54,7 @@ func OpenCheckpoint(signed []byte, publics ...string) (Checkpoint, error) {
 	for _, public := range publics {
 		v, err := note.NewVerifier(strings.TrimSpace(public))
 		if err != nil {
-			return Checkpoint{}, fmt.Errorf("open checkpoint: %q is not a public key", public)
+			return Checkpoint{}, fmt.Errorf("open checkpoint: %q: %w", public, ErrBadKey)
 		}
 		verifiers = append(verifiers, v)
 	}

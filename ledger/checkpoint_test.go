@@ -88,8 +88,8 @@ func TestCheckpointOfAnotherIsRefused(t *testing.T) {
 	if _, err := ledger.OpenCheckpoint(signed); !errors.Is(err, ledger.ErrNotSigned) {
 		t.Errorf("no key: %v", err)
 	}
-	if _, err := ledger.OpenCheckpoint(signed, "log+00000000+AAAA"); err == nil {
-		t.Error("a public key that is none")
+	if _, err := ledger.OpenCheckpoint(signed, "log+00000000+AAAA"); !errors.Is(err, ledger.ErrBadKey) {
+		t.Errorf("a public key that is none: %v", err)
 	}
 	if _, err := ledger.OpenCheckpoint(append(signed, bytes.Repeat([]byte("x"), 1<<20)...), key.Public()); err == nil {
 		t.Error("a huge note")

@@ -33,7 +33,7 @@ func writeProofs(t testing.TB, m *memory, indexes []int) []byte {
 
 func TestProofsOfAnyPart(t *testing.T) {
 	r := random()
-	for range 500 {
+	for range 200 {
 		m := newMemory(r.IntN(200))
 		var indexes []int
 		often := 1 + r.IntN(20)

@@ -121,23 +121,24 @@ func (v *logVerifier) leaf(leaf Leaf) error {
 	return v.checkpoint()
 }
 
-// read reads the stored hashes of the leaves from index on.
+// read reads the stored hashes of the leaves from index on; of that alone if those of
+// a later one cannot be read.
 func (v *logVerifier) read(index int64) error {
-	end := min(index+readAhead, v.size)
-	from, to := tlog.StoredHashCount(index), tlog.StoredHashCount(end)
-	numbers := make([]int64, 0, to-from)
-	for n := from; n < to; n++ {
-		numbers = append(numbers, n)
+	var err error
+	for _, end := range []int64{min(index+readAhead, v.size), index + 1} {
+		numbers := make([]int64, 0, 2*readAhead)
+		for n := tlog.StoredHashCount(index); n < tlog.StoredHashCount(end); n++ {
+			numbers = append(numbers, n)
+		}
+		v.ahead, err = v.stored.ReadHashes(numbers)
+		if err == nil && len(v.ahead) != len(numbers) {
+			err = fmt.Errorf("%d of %d", len(v.ahead), len(numbers))
+		}
+		if err == nil {
+			return nil
+		}
 	}
-	hashes, err := v.stored.ReadHashes(numbers)
-	if err == nil && len(hashes) != len(numbers) {
-		err = fmt.Errorf("%d of %d", len(hashes), len(numbers))
-	}
-	if err != nil {
-		return fmt.Errorf("read stored hashes of leaves %d to %d: %w", index, end-1, err)
-	}
-	v.ahead = hashes
-	return nil
+	return fmt.Errorf("read stored hashes of leaf %d: %w", index, err)
 }
 
 // checkpoint compares the root with the checkpoints of the size that is reached.

@@ -30,7 +30,8 @@ func (b *Breaches) Remap(ctx context.Context, at time.Time) error {
 		}
 		for i := range page {
 			claim := b.Catalog().Lookup(page[i].Labels)
-			if claim.SLO != nil && claim.SLO.Unmapped || claim.SLO == nil && !claim.Ignored {
+			nothing := claim.SLO == nil && !claim.Ignored && !claim.Watchdog
+			if nothing || claim.SLO != nil && claim.SLO.Unmapped && page[i].Incident != 0 {
 				continue
 			}
 			if err := b.remap(ctx, at, &page[i]); err != nil {
@@ -58,8 +59,8 @@ func (b *Breaches) remap(ctx context.Context, at time.Time, u *incident.Unmapped
 		known, err := c.Tx.Breach(a.Key())
 		switch {
 		case errors.Is(err, incident.ErrNotFound):
-			_, err = t.begin(&a, nil, nil)
-			if err != nil {
+			result, err := t.begin(&a, nil, nil)
+			if err != nil || result.Result == Unmapped {
 				return err
 			}
 			return t.forgetUnmapped(u.Fingerprint)
@@ -81,7 +82,7 @@ func (b *Breaches) remap(ctx context.Context, at time.Time, u *incident.Unmapped
 		if err := c.Tx.PutBreach(&known); err != nil {
 			return err
 		}
-		if _, err := t.begin(&a, &known, nil); err != nil {
+		if result, err := t.begin(&a, &known, nil); err != nil || result.Result == Unmapped {
 			return err
 		}
 		return t.forgetUnmapped(u.Fingerprint)

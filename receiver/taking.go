@@ -71,10 +71,18 @@ func (t *taking) begin(a *incident.Alert, known, before *incident.Breach) (Resul
 		if err != nil {
 			return Result{}, err
 		}
-		slo, claim = s.Incident.AsSLO(t.Policy), Claim{}
-		if s.Incident.State != incident.Closed && (known.State == incident.Unknown || s.Incident.Reopens(t.At, t.Policy)) {
-			return t.start(a, known, s, slo, Claim{}, Joined)
+		if known.State == incident.Ended {
+			if s, err = t.Goes(s); err != nil {
+				return Result{}, err
+			}
 		}
+		own := s.Incident.AsSLO(t.Policy)
+		if s.Incident.State != incident.Closed && (known.State == incident.Unknown || s.Incident.Reopens(t.At, t.Policy)) {
+			return t.start(a, known, s, own, Claim{}, Joined)
+		}
+		if _, ok := t.Policy.Priority(own.Priority); ok {
+			slo, claim = own, Claim{}
+		} // else nothing is left of it, and the labels say what it is today
 	}
 	switch {
 	case claim.Ignored:
@@ -224,7 +232,7 @@ func (t *taking) end(a *incident.Alert, b *incident.Breach) (Result, error) {
 		if err := t.Record(s, s.Incident.Lose(t.Stamp(incident.Alertmanager), b, "it was reported as ended while the watchdog is away")...); err != nil {
 			return Result{}, err
 		}
-		b.State = incident.Unknown
+		b.State, b.EndsAt = incident.Unknown, a.EndsAt // copies of this end are not news
 		if err := t.Tx.PutBreach(b); err != nil {
 			return Result{}, err
 		}
@@ -257,7 +265,7 @@ func (t *taking) endFirst(a *incident.Alert, before *incident.Breach) (Result, e
 	case claim.Ignored:
 		return Result{Result: Ignored}, nil
 	case claim.Watchdog:
-		return Result{Result: Ignored}, t.watchdogGone()
+		return Result{Result: Ignored}, t.watchdogGone(a)
 	case claim.SLO == nil:
 		return Result{Result: Unmapped}, t.forgetUnmapped(a.Fingerprint)
 	}
@@ -311,10 +319,11 @@ func (t *taking) heartbeat() error {
 	return t.Tx.PutPulse(pulse)
 }
 
-// watchdogGone notes that the watchdog was reported as ended: it is away at once.
-func (t *taking) watchdogGone() error {
+// watchdogGone notes that the watchdog was reported as ended: it is away at once,
+// unless it was heard after that end.
+func (t *taking) watchdogGone(a *incident.Alert) error {
 	pulse, err := t.Tx.Pulse()
-	if err != nil || !pulse.AwaySince.IsZero() {
+	if err != nil || !pulse.AwaySince.IsZero() || a.EndsAt.Before(pulse.HeardAt) {
 		return err
 	}
 	pulse.AwaySince, pulse.Sequence = t.At, pulse.Sequence+1

@@ -102,6 +102,16 @@ func (s *Scheduler) conclude(ctx context.Context, key incident.BreachKey, verdic
 		}
 		in := &sit.Incident
 		v := verdict(&b)
+		if v == NotReported {
+			// While the watchdog is away, Alertmanager hears of nothing.
+			pulse, err := c.Tx.Pulse()
+			if err != nil {
+				return err
+			}
+			if pulse.Doubts(c.Policy) {
+				v = CannotTell
+			}
+		}
 		b.AskedAt, b.DoubtedAt = c.At, time.Time{}
 		switch {
 		case doubted && v == NotReported:
@@ -114,6 +124,12 @@ func (s *Scheduler) conclude(ctx context.Context, key incident.BreachKey, verdic
 			}
 			if b.State == incident.Firing {
 				break
+			}
+			if b.State == incident.Ended {
+				if sit, err = c.Goes(sit); err != nil {
+					return err
+				}
+				in = &sit.Incident
 			}
 			if in.State == incident.Closed || in.State == incident.Resolved && b.State == incident.Ended && !in.Reopens(c.At, c.Policy) {
 				if sit, _, err = c.IncidentFor(in.AsSLO(c.Policy), incident.Scheduler); err != nil {
@@ -128,7 +144,7 @@ func (s *Scheduler) conclude(ctx context.Context, key incident.BreachKey, verdic
 			if err := c.Record(sit, in.Begin(stamp, &b, priority, c.Policy)...); err != nil {
 				return err
 			}
-			b.Incident, b.State, b.EndsAt, b.HeardAt = in.Number, incident.Firing, time.Time{}, c.At
+			b.Incident, b.State, b.HeardAt, b.EndHeardAt = in.Number, incident.Firing, c.At, time.Time{}
 		case v == NotReported:
 			if err := c.Record(sit, in.End(stamp, &b, c.At)...); err != nil {
 				return err

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -144,22 +145,16 @@ func (d *Dispatcher) isNews(r storage.Reader, del *incident.Delivery) (bool, err
 // attempt makes one attempt and records what became of it.
 func (d *Dispatcher) attempt(ctx context.Context, c *storage.Claim, sender Sender, del *incident.Delivery, rcpt incident.Recipient, body []byte) error {
 	began := time.Now()
-	err := sender.Send(ctx, Envelope{ID: del.ID, Recipient: rcpt, Body: body}, func(ctx context.Context) error { return d.hold(ctx, c) })
+	g := d.grip(ctx, c)
+	err := sender.Send(g.ctx, Envelope{ID: del.ID, Recipient: rcpt, Body: body}, g.hold)
+	if lost := g.release(); err != nil && lost != nil {
+		err = lost
+	}
 	d.Metrics.attempt(del.Channel, time.Since(began))
 	if errors.Is(err, storage.ErrLost) {
 		return err
 	}
 	return d.outcome(context.WithoutCancel(ctx), c, del, err)
-}
-
-// hold checks that the claim still holds for the next step, and extends it when
-// little of it is left.
-func (d *Dispatcher) hold(ctx context.Context, c *storage.Claim) error {
-	at := now()
-	if c.Until.Sub(at) > leaseMargin {
-		return nil
-	}
-	return d.Door.Store.Write(ctx, func(tx storage.Tx) error { return tx.Hold(c, at, at.Add(lease)) })
 }
 
 // outcome records what became of an attempt. It returns the error if the attempt is
@@ -171,9 +166,9 @@ func (d *Dispatcher) outcome(ctx context.Context, c *storage.Claim, del *inciden
 	done := *del
 	switch {
 	case sent == nil:
-		done.State, done.SentAt, done.Error = incident.Delivered, at, ""
+		done.State, done.SentAt, done.SettledAt, done.Error = incident.Delivered, at, at, ""
 	case errors.Is(sent, ErrPermanent):
-		done.State, done.Error = incident.Failed, sent.Error()
+		done.State, done.SettledAt, done.Error = incident.Failed, at, sent.Error()
 	case errors.Is(sent, ErrUnknown):
 		done.Error = sent.Error()
 	default:
@@ -183,6 +178,7 @@ func (d *Dispatcher) outcome(ctx context.Context, c *storage.Claim, del *inciden
 		if err := ch.Tx.Hold(c, at, at.Add(lease)); err != nil {
 			return err
 		}
+		done.Cause = ""
 		for _, cover := range done.Covers {
 			if err := d.settle(ch, c, &done, cover, at); err != nil {
 				return err
@@ -211,10 +207,11 @@ func (d *Dispatcher) outcome(ctx context.Context, c *storage.Claim, del *inciden
 	return sent
 }
 
-// settle notes in an incident what became of a message about it.
+// settle notes in an incident what became of a message about it, and in the delivery
+// why it was late.
 func (d *Dispatcher) settle(ch *storage.Change, c *storage.Claim, del *incident.Delivery, cover incident.Cover, at time.Time) error {
 	if cover.Kind == incident.KindWatchdog {
-		return d.settleWatchdog(ch, del, cover, at)
+		return d.settleWatchdog(ch, c, del, cover, at)
 	}
 	s, err := ch.Situation(cover.Incident)
 	if err != nil {
@@ -226,6 +223,7 @@ func (d *Dispatcher) settle(ch *storage.Change, c *storage.Claim, del *incident.
 		if err != nil {
 			return err
 		}
+		del.Cause = cmp.Or(del.Cause, cause)
 		return ch.Record(s, s.Delivered(del.Recipient, cover, at, cause, ch.Policy)...)
 	case incident.Failed:
 		ch.Nudge(s, s.Undelivered(del.Recipient, cover, at, del.Address)...)
@@ -233,13 +231,18 @@ func (d *Dispatcher) settle(ch *storage.Change, c *storage.Claim, del *incident.
 	return nil
 }
 
-func (d *Dispatcher) settleWatchdog(ch *storage.Change, del *incident.Delivery, cover incident.Cover, at time.Time) error {
+func (d *Dispatcher) settleWatchdog(ch *storage.Change, c *storage.Claim, del *incident.Delivery, cover incident.Cover, at time.Time) error {
 	subs, err := ch.Tx.Subscriptions(0)
 	if err != nil {
 		return err
 	}
 	for i := range subs {
 		if subs[i].Recipient == del.Recipient && (del.State == incident.Delivered || del.State == incident.Failed) {
+			if del.State == incident.Delivered {
+				if del.Cause, err = cause(ch.Tx, c, cover, at); err != nil {
+					return err
+				}
+			}
 			subs[i].SettleWatchdog(cover, at)
 			return ch.Tx.PutSubscriptions(subs[i : i+1])
 		}
@@ -300,8 +303,8 @@ func (d *Dispatcher) settleIdle(ctx context.Context, recipient string, idle []in
 
 // withdraw gives up a message to someone who is no longer to be told.
 func (d *Dispatcher) withdraw(ctx context.Context, c *storage.Claim, del *incident.Delivery, why string) error {
-	del.State, del.Error, del.Replan = incident.Superseded, why, false
 	at := now()
+	del.State, del.SettledAt, del.Error, del.Replan = incident.Superseded, at, why, false
 	return d.Door.Change(ctx, at, func(ch *storage.Change) error {
 		if err := ch.Tx.Hold(c, at, at.Add(lease)); err != nil {
 			return err

@@ -5,11 +5,12 @@ import (
 	"time"
 )
 
-// The waits between attempts. The longest, with jitter, is below two minutes: that
-// is how soon the first attempt is promised after an outage.
+// The waits between attempts. The longest, with jitter and an attempt that hung before
+// it, is below two minutes: that is how soon the first attempt is promised after an
+// outage.
 const (
 	firstWait   = 3 * time.Second
-	longestWait = 80 * time.Second
+	longestWait = time.Minute
 )
 
 // backoff returns how long to wait after that many failures in a row: doubling,

@@ -20,8 +20,8 @@ const (
 	leaseMargin = 10 * time.Second
 	// minute is the window of digest_above.
 	minute = time.Minute
-	// digestWait is how long the first of what is beyond digest_above waits for more,
-	// once a digest went out a moment ago. An opening stays within its promise.
+	// digestWait is how long the first of what is beyond digest_above waits for more, if
+	// there is no digest's worth of it yet. An opening stays within its promise.
 	digestWait = 40 * time.Second
 	// tellEvents is how many of the latest events a message can tell.
 	tellEvents = 500
@@ -140,13 +140,19 @@ func (d *Dispatcher) tell(ctx context.Context, c *storage.Claim) (retryAt time.T
 	retries := map[int64]incident.Delivery{}
 	for i := range c.Unsettled {
 		del := &c.Unsettled[i]
-		if _, taken := retries[del.Incident]; del.Replan && !taken {
-			retries[del.Incident] = *del
+		if !del.Replan {
+			if err := d.again(ctx, c, del); err != nil {
+				return time.Time{}, err
+			}
 			continue
 		}
-		if err := d.again(ctx, c, del); err != nil {
-			return time.Time{}, err
+		if _, taken := retries[del.Incident]; taken {
+			if err := d.withdraw(ctx, c, del, "its news go out with another message"); err != nil {
+				return time.Time{}, err
+			}
+			continue
 		}
+		retries[del.Incident] = *del
 	}
 	retryAt, err = d.tellAll(ctx, c, retries)
 	if err != nil || !retryAt.IsZero() {
@@ -175,46 +181,45 @@ func (d *Dispatcher) tellAll(ctx context.Context, c *storage.Claim, retries map[
 }
 
 // tellIncidents sends one message for each incident, up to digest_above in a
-// minute, and one digest for what is beyond.
+// minute, and one digest for what is beyond: at once the first time, and later in that
+// minute when some time was given for more to come.
 func (d *Dispatcher) tellIncidents(ctx context.Context, c *storage.Claim, retries map[int64]incident.Delivery) (time.Time, error) {
-	var due []int64
-	var first time.Time
+	var due []incident.Subscription // the longest due first
 	for _, sub := range c.Subscriptions {
 		if sub.Incident != 0 {
-			due = append(due, sub.Incident)
-			if first.IsZero() || sub.DueAt.Before(first) {
-				first = sub.DueAt
-			}
+			due = append(due, sub)
 		}
 	}
-	if len(due) == 0 {
-		return time.Time{}, nil
-	}
-	above := d.Door.Policy().DigestAbove
 	recent := 0
 	for _, t := range c.Sent {
 		if now().Sub(t) < minute {
 			recent++
 		}
 	}
-	alone := max(above-recent, 0)
-	if alone < len(due) && recent > above {
-		if wait := first.Add(digestWait); wait.After(now()) {
-			return wait, nil
-		}
+	alone := len(due)
+	if above := d.Door.Policy().DigestAbove; above > 0 {
+		alone = min(max(above-recent, 0), len(due))
 	}
-	for _, number := range due[:min(alone, len(due))] {
+	for _, sub := range due[:alone] {
 		err := d.send(ctx, c, retries, func(r storage.Reader, at time.Time) (*draft, error) {
-			return d.incidentDraft(r, c.Recipient, []int64{number}, at)
+			return d.incidentDraft(r, c.Recipient, []int64{sub.Incident}, at)
 		})
 		if err != nil {
 			return time.Time{}, err
 		}
 	}
-	if beyond := due[min(alone, len(due)):]; len(beyond) > 0 {
-		return time.Time{}, d.send(ctx, c, retries, func(r storage.Reader, at time.Time) (*draft, error) {
-			return d.incidentDraft(r, c.Recipient, beyond, at)
-		})
+	due = due[alone:]
+	if len(due) == 0 {
+		return time.Time{}, nil
 	}
-	return time.Time{}, nil
+	if wait := due[0].DueAt.Add(digestWait); (alone == 0 || len(due) == 1) && wait.After(now()) {
+		return wait, nil
+	}
+	var beyond []int64
+	for _, sub := range due {
+		beyond = append(beyond, sub.Incident)
+	}
+	return time.Time{}, d.send(ctx, c, retries, func(r storage.Reader, at time.Time) (*draft, error) {
+		return d.incidentDraft(r, c.Recipient, beyond, at)
+	})
 }

@@ -12,8 +12,7 @@ import (
 )
 
 const (
-	// pollEvery is how long the scheduler sleeps at most: another replica may have
-	// stored something that is due.
+	// pollEvery is the default of PollEvery, and the wait after an error.
 	pollEvery = time.Second
 	// aliveEvery is how often it is stored that the service runs.
 	aliveEvery = time.Minute
@@ -41,6 +40,9 @@ type Scheduler struct {
 	// Asker asks the Alertmanagers; nil while none are configured.
 	Asker     func() Asker
 	Retention func() Retention
+	// PollEvery is how long it sleeps at most: another replica may have stored something
+	// that is due. Zero: 1 s.
+	PollEvery time.Duration
 	Log       *slog.Logger
 	Metrics   *Metrics
 
@@ -55,6 +57,7 @@ type Scheduler struct {
 	isAsking chan struct{} // holds a token while the Alertmanagers are asked
 	behind   bool          // the last round left something for the next
 	policy   *incident.Policy
+	doubted  int64 // the sequence of the pulse when what ended was doubted
 }
 
 // Wake makes the scheduler look now. It never blocks, and may be called from
@@ -75,6 +78,9 @@ func (s *Scheduler) waker() chan struct{} {
 // way, as long as the dispatcher allows.
 func (s *Scheduler) Run(ctx context.Context) error {
 	s.started = now()
+	if s.PollEvery == 0 {
+		s.PollEvery = pollEvery
+	}
 	s.isAsking = make(chan struct{}, 1)
 	s.Dispatcher.start(s.Wake)
 	defer s.Dispatcher.stop()
@@ -96,6 +102,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 // more to do.
 func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 	s.behind = false
+	failed := false
 	for _, step := range []struct {
 		name string
 		do   func(context.Context, time.Time) error
@@ -103,6 +110,7 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 		{"note that the service runs", s.alive},
 		{"bring incidents in line with the configuration", s.resync},
 		{"check the watchdog", s.watchdog},
+		{"doubt what ended", s.doubt},
 		{"look at incidents", s.agendas},
 		{"ask about quiet breaches", s.ask},
 		{"send what is due", s.dispatch},
@@ -111,12 +119,16 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 		if err := step.do(ctx, at); err != nil && ctx.Err() == nil {
 			s.Log.Warn("scheduler step failed, it is tried again", slog.String("component", "scheduler"), slog.String("step", step.name), slog.Any("err", err))
 			s.Metrics.SchedulerErrors.Inc()
+			failed = true
 		}
+	}
+	if failed {
+		return pollEvery
 	}
 	if s.behind {
 		return 0
 	}
-	wait := pollEvery
+	wait := s.PollEvery
 	_ = s.Door.Store.Read(ctx, func(r storage.Reader) error {
 		next, err := r.NextDue()
 		if err == nil && !next.IsZero() && !s.Dispatcher.busy() {
@@ -157,8 +169,21 @@ func (s *Scheduler) resync(ctx context.Context, _ time.Time) error {
 	if s.policy == policy {
 		return nil
 	}
-	cursor := ""
-	for {
+	err := s.eachOpen(ctx, func(in *incident.Incident) error {
+		return s.Door.Change(ctx, now(), func(c *storage.Change) error {
+			_, err := c.Situation(in.Number)
+			return err
+		})
+	})
+	if err == nil {
+		s.policy = policy
+	}
+	return err
+}
+
+// eachOpen calls fn for each open incident.
+func (s *Scheduler) eachOpen(ctx context.Context, fn func(*incident.Incident) error) error {
+	for cursor := ""; ; {
 		var page []incident.Incident
 		err := s.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
 			page, cursor, err = r.Incidents(storage.IncidentQuery{State: incident.Open, Limit: batch, Cursor: cursor})
@@ -167,17 +192,12 @@ func (s *Scheduler) resync(ctx context.Context, _ time.Time) error {
 		if err != nil {
 			return err
 		}
-		for _, in := range page {
-			err := s.Door.Change(ctx, now(), func(c *storage.Change) error {
-				_, err := c.Situation(in.Number)
-				return err
-			})
-			if err != nil {
+		for i := range page {
+			if err := fn(&page[i]); err != nil {
 				return err
 			}
 		}
 		if cursor == "" {
-			s.policy = policy
 			return nil
 		}
 	}
@@ -215,6 +235,42 @@ func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
 	})
 }
 
+// doubt looks through the open incidents once the watchdog is away: what ended since
+// it was last heard is not believed.
+func (s *Scheduler) doubt(ctx context.Context, at time.Time) error {
+	policy := s.Door.Policy()
+	if policy.Watchdog.Within == 0 {
+		return nil
+	}
+	var pulse incident.Pulse
+	err := s.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
+		pulse, err = r.Pulse()
+		return err
+	})
+	if err != nil || !pulse.Doubts(policy) || pulse.Sequence == s.doubted {
+		return err
+	}
+	err = s.eachOpen(ctx, func(in *incident.Incident) error {
+		if in.LastEndsAt.IsZero() {
+			return nil
+		}
+		return s.Door.Change(ctx, at, func(c *storage.Change) error {
+			sit, err := c.Situation(in.Number)
+			if err != nil {
+				return err
+			}
+			if pulse, err = c.Tx.Pulse(); err != nil {
+				return err
+			}
+			return s.disbelieve(c, sit, pulse)
+		})
+	})
+	if err == nil {
+		s.doubted = pulse.Sequence
+	}
+	return err
+}
+
 // agendas lets time pass for the incidents that wait for it.
 func (s *Scheduler) agendas(ctx context.Context, at time.Time) error {
 	var due []int64
@@ -247,8 +303,10 @@ func (s *Scheduler) tick(ctx context.Context, number int64, at time.Time) error 
 		if err != nil {
 			return err
 		}
-		if err := s.disbelieve(c, sit, pulse); err != nil {
-			return err
+		if ended := sit.Incident.EndedHeardAt; !ended.IsZero() && !ended.Before(pulse.HeardAt) {
+			if err := s.disbelieve(c, sit, pulse); err != nil {
+				return err
+			}
 		}
 		events, nudges := sit.Tick(c.Policy, pulse, at)
 		c.Nudge(sit, nudges...)
@@ -269,7 +327,7 @@ func (s *Scheduler) tick(ctx context.Context, number int64, at time.Time) error 
 // minutes later.
 func (s *Scheduler) disbelieve(c *storage.Change, sit *incident.Situation, pulse incident.Pulse) error {
 	in := &sit.Incident
-	if !pulse.Doubts(c.Policy) || in.State != incident.Open || in.EndedHeardAt.IsZero() || in.EndedHeardAt.Before(pulse.HeardAt) {
+	if !pulse.Doubts(c.Policy) || in.State != incident.Open {
 		return nil
 	}
 	for _, number := range append([]int64{in.Number}, in.MergedFrom...) {
@@ -283,10 +341,17 @@ func (s *Scheduler) disbelieve(c *storage.Change, sit *incident.Situation, pulse
 				if b.State != incident.Ended || b.EndHeardAt.Before(pulse.HeardAt) {
 					continue
 				}
+				latest, err := c.Tx.LatestBreach(b.Fingerprint)
+				if err != nil {
+					return err
+				}
+				if latest.StartsAt.After(b.StartsAt) {
+					continue // it fires anew, so that one is over
+				}
 				if err := c.Record(sit, in.Lose(c.Stamp(incident.Scheduler), b, "it was reported as ended after the watchdog was last heard")...); err != nil {
 					return err
 				}
-				b.State, b.EndsAt = incident.Unknown, time.Time{}
+				b.State = incident.Unknown // EndsAt stays: copies of that end are not news
 				if err := c.Tx.PutBreach(b); err != nil {
 					return err
 				}

@@ -26,14 +26,18 @@ type Door struct {
 func (d *Door) Change(ctx context.Context, at time.Time, fn func(*Change) error) error {
 	at = at.UTC().Truncate(time.Microsecond)
 	changed := false
+	var events []incident.Event
 	err := d.Store.Write(ctx, func(tx Tx) error {
 		c := &Change{Tx: tx, Policy: d.Policy(), At: at, loaded: map[int64]*loaded{}, opened: map[string]int64{}}
 		if err := fn(c); err != nil {
 			return err
 		}
-		changed = len(c.order) > 0 || c.wake
+		changed, events = len(c.order) > 0 || c.wake, c.events()
 		return c.store()
 	})
+	if err == nil && len(events) > 0 && d.Observe != nil {
+		d.Observe(events)
+	}
 	if err == nil && changed && d.Wake != nil {
 		d.Wake()
 	}
@@ -51,6 +55,9 @@ func (d *Door) Preview(ctx context.Context, at time.Time, fn func(*Change) error
 		}
 		for _, n := range c.order {
 			l := c.loaded[n]
+			if err := l.loadReaders(r); err != nil {
+				return err
+			}
 			l.now.Finish(l.nudges, c.Policy, at)
 			before, after = append(before, l.was), append(after, l.now)
 		}
@@ -77,6 +84,20 @@ type loaded struct {
 	events []incident.Event
 	nudges []incident.Owed
 	isNew  bool
+	// readers is set once the subscriptions are there.
+	readers bool
+}
+
+func (l *loaded) loadReaders(r Reader) (err error) {
+	if l.readers {
+		return nil
+	}
+	if l.now.Subscriptions, err = r.Subscriptions(l.now.Incident.Number); err != nil {
+		return err
+	}
+	l.was.Subscriptions = l.now.Clone().Subscriptions
+	l.readers = true
+	return nil
 }
 
 // Stamp says that the actor decides now.
@@ -87,22 +108,37 @@ func (c *Change) Stamp(actor incident.Actor) incident.Stamp {
 // Situation returns an incident with all that changes with it. Whatever was changed
 // in it is stored at the end.
 func (c *Change) Situation(number int64) (*incident.Situation, error) {
+	if _, err := c.Incident(number); err != nil {
+		return nil, err
+	}
+	l := c.loaded[number]
+	return l.now, l.loadReaders(c.Tx)
+}
+
+// Incident is Situation without the readers, for events that come in great numbers
+// and mostly do not concern them. At the end they are there if need be.
+func (c *Change) Incident(number int64) (*incident.Situation, error) {
 	if l, ok := c.loaded[number]; ok {
 		return l.now, nil
 	}
-	s, err := Situation(c.Tx, number)
+	in, err := c.Tx.Incident(number)
 	if err != nil {
 		return nil, err
 	}
+	s := &incident.Situation{Incident: in}
+	if s.Agenda, err = c.Tx.Agenda(number); err != nil {
+		return nil, err
+	}
+	s.Agenda.Incident = number
 	c.keep(number, &loaded{was: s.Clone(), now: s})
 	return s, nil
 }
 
-// Follow returns the incident that goes on in place of this one, itself if it was
-// not merged.
+// Follow returns, as Incident does, the one that goes on in place of this one, itself
+// if it was not merged.
 func (c *Change) Follow(number int64) (*incident.Situation, error) {
 	for {
-		s, err := c.Situation(number)
+		s, err := c.Incident(number)
 		if err != nil || s.Incident.MergedInto == 0 {
 			return s, err
 		}
@@ -118,7 +154,7 @@ func (c *Change) New() (*incident.Situation, error) {
 		return nil, err
 	}
 	s := &incident.Situation{Incident: incident.Incident{Number: number}, Agenda: incident.Agenda{Incident: number}}
-	c.keep(number, &loaded{was: s.Clone(), now: s, isNew: true})
+	c.keep(number, &loaded{was: s.Clone(), now: s, isNew: true, readers: true})
 	return s, nil
 }
 
@@ -155,7 +191,12 @@ func (c *Change) store() error {
 		if l.isNew && len(l.events) == 0 {
 			continue
 		}
-		l.now.Finish(l.nudges, c.Policy, c.At)
+		if l.readers || l.now.Concerns() || len(l.nudges) > 0 {
+			if err := l.loadReaders(c.Tx); err != nil {
+				return err
+			}
+			l.now.Finish(l.nudges, c.Policy, c.At)
+		}
 		if len(l.events) > 0 {
 			if err := c.Tx.PutIncident(&l.now.Incident); err != nil {
 				return err

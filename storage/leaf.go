@@ -11,7 +11,15 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/ledger"
 )
+
+// A Leaf is an entry of the log: the record of an event, of a configuration that came
+// into force, or of the outcome of a delivery.
+type Leaf struct {
+	Kind   ledger.Kind
+	Record Record
+}
 
 // leafVersion is the version of all leaves.
 const leafVersion = 1
@@ -32,7 +40,7 @@ type eventLeaf struct {
 // EncodeEvent returns the record of an event. Two calls give different salts, so a
 // record is made once and kept.
 func EncodeEvent(e incident.Event) (Record, error) {
-	var r Record
+	r := Record{Index: -1}
 	actor := string(e.Actor)
 	if e.Actor.Person() {
 		actor = r.hide("actor", actor)
@@ -159,6 +167,8 @@ type deliveryLeaf struct {
 	Attempts  int                    `json:"attempts"`
 	State     incident.DeliveryState `json:"state"`
 	Error     string                 `json:"error,omitempty"`
+	Cause     string                 `json:"cause,omitempty"`
+	SettledAt time.Time              `json:"settled_at,omitzero"`
 	Covers    []incident.Cover       `json:"covers,omitempty"`
 	// Message is the SHA-256 of the message as sent, in hexadecimal; empty if no
 	// message was made.
@@ -166,14 +176,14 @@ type deliveryLeaf struct {
 }
 
 // EncodeDelivery returns the record of a delivery that has an outcome, and of the
-// message as it was sent (nil if none was made). Beside the address, the error is
-// personal too, as mail servers repeat the address in what they answer.
+// message as it was sent (nil if none was made). Beside the address, the error and the
+// cause are personal too, as mail servers repeat the address in what they answer.
 func EncodeDelivery(d incident.Delivery, message []byte) (Record, error) {
-	var r Record
+	r := Record{Index: -1}
 	l := deliveryLeaf{
 		V: leafVersion, Delivery: d.ID, Kind: d.Kind, Sequence: d.Sequence, Priority: d.Priority, Audience: d.Audience,
 		Group: d.Group, Channel: d.Channel, Drill: d.Drill, DueAt: d.DueAt, Promised: d.Promised, Held: d.Held,
-		CreatedAt: d.CreatedAt, SentAt: d.SentAt, Attempts: d.Attempts, State: d.State,
+		CreatedAt: d.CreatedAt, SentAt: d.SentAt, Attempts: d.Attempts, State: d.State, SettledAt: d.SettledAt,
 	}
 	if d.Incident != 0 {
 		l.Incident = incident.ID(d.Incident)
@@ -182,6 +192,9 @@ func EncodeDelivery(d incident.Delivery, message []byte) (Record, error) {
 	l.Address = r.hide("address", d.Address)
 	if d.Error != "" {
 		l.Error = r.hide("error", d.Error)
+	}
+	if d.Cause != "" {
+		l.Cause = r.hide("cause", d.Cause)
 	}
 	for i, c := range d.Covers {
 		var owed []incident.Owed
@@ -220,7 +233,7 @@ func DecodeDelivery(r Record) (d incident.Delivery, message string, err error) {
 		ID: l.Delivery, Kind: l.Kind, Sequence: l.Sequence, Priority: l.Priority, Audience: l.Audience, Group: l.Group,
 		Channel: l.Channel, Recipient: r.reveal("recipient"), Address: r.reveal("address"), Drill: l.Drill,
 		DueAt: l.DueAt, Promised: l.Promised, Held: l.Held, CreatedAt: l.CreatedAt, SentAt: l.SentAt,
-		Attempts: l.Attempts, State: l.State, Covers: l.Covers,
+		Attempts: l.Attempts, State: l.State, SettledAt: l.SettledAt, Covers: l.Covers,
 	}
 	if l.Incident != "" {
 		if d.Incident, err = incident.ParseID(l.Incident); err != nil {
@@ -229,6 +242,9 @@ func DecodeDelivery(r Record) (d incident.Delivery, message string, err error) {
 	}
 	if l.Error != "" {
 		d.Error = r.reveal("error")
+	}
+	if l.Cause != "" {
+		d.Cause = r.reveal("cause")
 	}
 	for i := range d.Covers {
 		for k := range d.Covers[i].Owed {
@@ -252,7 +268,7 @@ type loadingLeaf struct {
 
 // EncodeLoading returns the record of a configuration that came into force.
 func EncodeLoading(g Loading) (Record, error) {
-	var r Record
+	r := Record{Index: -1}
 	l := loadingLeaf{V: leafVersion, Config: g.Hash, Time: g.At, Actor: string(g.Actor)}
 	if g.Actor.Person() {
 		l.Actor = r.hide("actor", l.Actor)

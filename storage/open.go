@@ -30,6 +30,26 @@ func (c *Change) IncidentFor(slo *incident.SLO, actor incident.Actor) (s *incide
 	return s, true, c.Record(s, events...)
 }
 
+// Goes returns the incident in which a breach goes on that fires again and belonged to
+// this one: this one, unless it is over and another is open for the same SLO.
+func (c *Change) Goes(s *incident.Situation) (*incident.Situation, error) {
+	if s.Incident.State == incident.Open || s.Incident.Key == "" || s.Incident.Drill {
+		return s, nil
+	}
+	number, err := c.latestOf(s.Incident.Key)
+	if err != nil || number == 0 {
+		return s, err
+	}
+	other, err := c.Follow(number)
+	if err != nil {
+		return nil, err
+	}
+	if other.Incident.State == incident.Open {
+		return other, nil
+	}
+	return s, nil
+}
+
 // latestOf returns the number of the latest incident of a key, 0 if there is none.
 // One that this change opened is not in the store yet.
 func (c *Change) latestOf(key string) (int64, error) {

@@ -30,6 +30,7 @@ func (preview) PutAmbiguity(Ambiguity) error                       { return nil 
 func (preview) PutAlive(time.Time) error                           { return nil }
 func (preview) PutOutage(Outage) error                             { return nil }
 func (preview) PutAnswer(Answer) error                             { return nil }
+func (preview) PutCheckpoint(int64, []byte) error                  { return nil }
 func (preview) Prune(time.Time, time.Time, int) (int, error)       { return 0, nil }
 func (preview) ClaimDue(time.Time, string, time.Duration, int) ([]Claim, error) {
 	return nil, nil

@@ -6,8 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
+	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 )
@@ -27,6 +28,8 @@ const hashPrefix = "sha256:"
 // A Record is a thing as it is stored: the leaf that the tamper-evident log
 // hashes, and what stands beside it and can be forgotten without breaking a proof.
 type Record struct {
+	// Index is that of the leaf in the log; -1 while it has none.
+	Index int64
 	// Leaf is JSON and never encoded again. Names of people and addresses stand in it
 	// as "sha256:" and the hexadecimal SHA-256 of Salt and the value.
 	Leaf []byte
@@ -74,10 +77,11 @@ func hidden(value string) bool {
 	return len(value) == len(hashPrefix)+2*sha256.Size && strings.HasPrefix(value, hashPrefix)
 }
 
-// AppendRecord appends the marshalled form of r to dst.
+// AppendRecord appends the marshalled form of r, its index too, to dst.
 func AppendRecord(dst []byte, r Record) []byte {
 	dst = append(dst, recordForm, byte(len(r.Salt)))
 	dst = append(dst, r.Salt...)
+	dst = binary.AppendUvarint(dst, uint64(r.Index+1))
 	dst = binary.AppendUvarint(dst, uint64(len(r.Personal)))
 	if len(r.Personal) > 0 {
 		for _, path := range slices.Sorted(maps.Keys(r.Personal)) {
@@ -91,7 +95,7 @@ func AppendRecord(dst []byte, r Record) []byte {
 // ParseRecord reads the marshalled form of a record. The result shares nothing with
 // b.
 func ParseRecord(b []byte) (Record, error) {
-	broken := errors.New("record: malformed")
+	broken := fmt.Errorf("record: malformed: %w", ErrDamaged)
 	if len(b) < 3 || b[0] != recordForm || len(b) < 2+int(b[1]) {
 		return Record{}, broken
 	}
@@ -101,6 +105,12 @@ func ParseRecord(b []byte) (Record, error) {
 		r.Salt = bytes.Clone(b[2 : 2+salt])
 	}
 	b = b[2+salt:]
+	index, size := binary.Uvarint(b)
+	if size <= 0 || index > math.MaxInt64 {
+		return Record{}, broken
+	}
+	r.Index = int64(index) - 1
+	b = b[size:]
 	n, size := binary.Uvarint(b)
 	if size <= 0 || n > uint64(len(b)) {
 		return Record{}, broken

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/ledger"
 )
 
 var (
@@ -128,6 +129,20 @@ type Reader interface {
 	// Configs returns all loadings of configurations, the latest first.
 	Configs() ([]Loading, error)
 
+	// LogSize returns how many leaves the tamper-evident log has. A record of the last
+	// second may have no index yet.
+	LogSize() (int64, error)
+	// Leaves returns up to limit leaves of the log, in order, from an index on.
+	Leaves(from int64, limit int) ([]Leaf, error)
+	// ReadHashes returns the stored hashes of the log with those numbers, as
+	// ledger.Hashes. The error for one that is not there is ErrDamaged.
+	ReadHashes(numbers []int64) ([]ledger.Hash, error)
+	// Checkpoints returns up to limit signed heads of the log with a size above after,
+	// the smallest first. After is -1 for the first.
+	Checkpoints(after int64, limit int) ([][]byte, error)
+	// LastCheckpoint returns the signed head with the largest size; nil if there is none.
+	LastCheckpoint() ([]byte, error)
+
 	// Refusals returns the latest posts that were refused, the latest first.
 	Refusals() ([]Refusal, error)
 	// Ambiguities returns the latest alerts that several SLOs claimed, the latest first.
@@ -181,6 +196,8 @@ type Tx interface {
 	PutPulse(p incident.Pulse) error
 	// PutConfig stores a configuration once, and that it was loaded.
 	PutConfig(c Config, l Loading) error
+	// PutCheckpoint keeps a signed head of the log of that size.
+	PutCheckpoint(size int64, signed []byte) error
 	PutRefusal(r Refusal) error
 	PutAmbiguity(a Ambiguity) error
 	PutAlive(at time.Time) error

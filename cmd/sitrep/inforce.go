@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	netmail "net/mail"
 
@@ -55,7 +54,7 @@ func newInForce(c *config.Config, external string) (*inForce, error) {
 			}
 			endpoints = append(endpoints, alertmanagers.Endpoint{URL: string(am.URL), Client: client})
 		}
-		f.asker = asker{alertmanagers.New(endpoints)}
+		f.asker = alertmanagers.New(endpoints)
 	}
 	return f, nil
 }
@@ -103,22 +102,6 @@ func (f *inForce) Lookup(labels map[string]string) receiver.Claim {
 
 // close ends the connections that are kept.
 func (f *inForce) close() { _ = f.closeMail() }
-
-// An asker lets the scheduler ask the Alertmanagers.
-type asker struct{ client *alertmanagers.Client }
-
-func (a asker) Ask(ctx context.Context) (func(*incident.Breach) router.Verdict, error) {
-	answer, err := a.client.Firing(ctx)
-	return func(b *incident.Breach) router.Verdict {
-		switch answer.Reports(b.Fingerprint, b.StartsAt, b.HeardAt) {
-		case alertmanagers.Firing:
-			return router.StillFiring
-		case alertmanagers.NotReported:
-			return router.NotReported
-		}
-		return router.CannotTell
-	}, err
-}
 
 // accessRules are the rules of the configuration, as the guard takes them.
 func accessRules(c *config.Config, external string) access.Rules {

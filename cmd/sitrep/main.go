@@ -6,9 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
+
+	// Time zones by name must work where the machine has none, as in a bare container.
+	_ "time/tzdata"
 )
 
 func main() {
@@ -28,7 +32,7 @@ const (
 )
 
 // report prints an error and returns the exit code that it means.
-func report(stderr *os.File, err error) int {
+func report(stderr io.Writer, err error) int {
 	switch {
 	case err == nil:
 		return exitDone

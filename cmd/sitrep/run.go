@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -37,13 +36,16 @@ func run(ctx context.Context, args []string, env environment) error {
 	app.UsageWriter(env.stdout)
 	app.ErrorWriter(env.stderr)
 	helped := false
-	app.Terminate(func(int) { helped = true })
+	app.Terminate(func(int) {
+		helped = true
+		app.Writer(io.Discard) // all was said; the parser goes on
+	})
 	app.Version(versionText())
 	app.HelpFlag.Short('h')
 
 	commands := map[string]command{}
 	for _, declare := range []func(*kingpin.Application, environment, map[string]command){
-		declareServe, declareCheck,
+		declareServe, declareCheck, declareSimulate, declareDemo, declareHealthy, declareIncident, declareWiki,
 	} {
 		declare(app, env, commands)
 	}
@@ -51,21 +53,19 @@ func run(ctx context.Context, args []string, env environment) error {
 		args = []string{"--help"}
 	}
 	// What is asked with --help or --version is printed at once, whatever else is missing.
-	name, err := app.Parse(args)
+	name, err := app.Parse(arrange(args, app.Model()))
 	if helped {
 		return nil
 	}
 	if err != nil {
-		return &usageError{usage(err, args)}
+		return &usageError{usage(err, args, app.Model())}
 	}
 	return commands[name](ctx)
 }
 
 // usage says what is wrong with the command line, and where help is.
-func usage(err error, args []string) string {
-	help := "sitrep --help"
-	if i := slices.IndexFunc(args, func(a string) bool { return !strings.HasPrefix(a, "-") }); i >= 0 && !strings.HasPrefix(err.Error(), "expected command") {
-		help = "sitrep " + args[i] + " --help"
-	}
-	return err.Error() + "; see " + help
+func usage(err error, args []string, model *kingpin.ApplicationModel) string {
+	words := arrange(args, model)
+	help := append([]string{"sitrep"}, words[:commandWords(words, model.Commands)]...)
+	return err.Error() + "; see " + strings.Join(help, " ") + " --help"
 }

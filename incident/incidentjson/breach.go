@@ -22,10 +22,9 @@ type Breach struct {
 
 // FromBreach returns the form of a breach.
 func FromBreach(b *incident.Breach) Breach {
-	return Breach{
+	form := Breach{
 		Fingerprint:  b.Fingerprint,
 		StartsAt:     when(b.StartsAt),
-		EndsAt:       when(b.EndsAt),
 		State:        b.State,
 		Priority:     b.Priority,
 		Labels:       object(b.Labels),
@@ -33,6 +32,10 @@ func FromBreach(b *incident.Breach) Breach {
 		GeneratorURL: b.GeneratorURL,
 		HeardAt:      when(b.HeardAt),
 	}
+	if b.State == incident.Ended {
+		form.EndsAt = when(b.EndsAt)
+	}
+	return form
 }
 
 // An UnmappedAlert is a firing alert that no SLO claims.

@@ -77,6 +77,9 @@ func (r *reader) LatestBreach(fp string) (incident.Breach, error) {
 }
 
 func (r *reader) Breaches(number int64, limit int, cursor string) (page []incident.Breach, next string, err error) {
+	if err := checkLimit(limit); err != nil {
+		return nil, "", err
+	}
 	var from key
 	if cursor != "" {
 		n, err := parseCursor(cursor)

@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"sitrep/incident"
+	"sitrep/ledger"
 	"sitrep/storage"
 )
 
@@ -61,6 +62,8 @@ const (
 	bOutages           // from → JSON
 	bAnswers           // key → JSON
 	bAnswerTimes       // at, key → nothing
+	bLeaves            // index in the log → kind, key of the record, hashes
+	bCheckpoints       // size of the log → signed head
 	bucketCount
 )
 
@@ -74,6 +77,7 @@ var bucketNames = [bucketCount]string{
 	bDeliveryStates: "delivery_states", bDeliveriesPending: "deliveries_pending", bDeliveryRecords: "delivery_records",
 	bMessages: "messages", bUnmapped: "unmapped", bConfigs: "configs", bLoadings: "loadings", bRefusals: "refusals",
 	bAmbiguities: "ambiguities", bOutages: "outages", bAnswers: "answers", bAnswerTimes: "answer_times",
+	bLeaves: "leaves", bCheckpoints: "checkpoints",
 }
 
 // appended are the buckets whose keys come in order, so that their pages can be
@@ -81,6 +85,7 @@ var bucketNames = [bucketCount]string{
 var appended = [bucketCount]bool{
 	bEvents: true, bBreaches: true, bBreachesSilent: true, bDeliveries: true, bDeliveryIncidents: true,
 	bDeliveryRecords: true, bMessages: true, bIncidents: true,
+	bLeaves: true,
 }
 
 // A reader reads in one transaction.
@@ -111,8 +116,9 @@ type tx struct {
 	writes int // how many values were put or deleted
 	bytes  int // how many bytes of them
 	slab   []byte
-	scrap  []byte // for encoding
-	given  int64  // the latest number that NextNumber gave to the function that runs
+	scrap  []byte       // for encoding
+	tree   *ledger.Tree // of the log; nil until a leaf is added
+	given  int64        // the latest number that NextNumber gave to the function that runs
 }
 
 var _ storage.Tx = (*tx)(nil)
@@ -316,6 +322,14 @@ func timeAt(k []byte, at int) time.Time {
 // notFound is the error for a thing that is not there.
 func notFound(what, name string) error {
 	return &incident.Problem{Kind: incident.ErrNotFound, Text: fmt.Sprintf("there is no %s %q", what, name)}
+}
+
+// checkLimit returns an error for a page that has no room.
+func checkLimit(limit int) error {
+	if limit < 1 {
+		return &incident.Problem{Kind: incident.ErrInvalid, Text: fmt.Sprintf("the limit is %d; it is at least 1", limit)}
+	}
+	return nil
 }
 
 // badCursor is the error for a cursor that did not come from a page before.

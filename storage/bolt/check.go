@@ -131,6 +131,12 @@ func (r *reader) checkValue(id bucketID, k, v []byte) error {
 		return there(bDeliveryIDs, key(nil).text(d.ID))
 	case bDeliveryIDs:
 		return there(bDeliveries, v)
+	case bLeaves:
+		kind, recordKey, _, err := cutLeaf(k, v)
+		if err != nil {
+			return err
+		}
+		return there(recordBuckets[kind], recordKey)
 	case bLoadings:
 		record, err := storage.ParseRecord(v)
 		if err != nil {

@@ -3,6 +3,7 @@ package bolt
 import (
 	"bytes"
 
+	"sitrep/ledger"
 	"sitrep/storage"
 )
 
@@ -50,5 +51,5 @@ func (t *tx) PutConfig(c storage.Config, l storage.Loading) error {
 	if err != nil {
 		return err
 	}
-	return t.put(bLoadings, key(nil).time(l.At).int(count), storage.AppendRecord(nil, record))
+	return t.putRecord(ledger.Config, key(nil).time(l.At).int(count), record)
 }

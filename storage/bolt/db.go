@@ -143,7 +143,8 @@ func (db *DB) Close() error {
 }
 
 // Read runs fn on a snapshot. It fails if ctx is done before fn starts. A snapshot
-// held for long lets the file grow.
+// held for long lets the file grow, and may keep writes waiting when it has grown by
+// a GiB; so fn should not wait for others.
 func (db *DB) Read(ctx context.Context, fn func(storage.Reader) error) error {
 	if err := ctx.Err(); err != nil {
 		return err

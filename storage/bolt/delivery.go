@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"sitrep/incident"
+	"sitrep/ledger"
 	"sitrep/storage"
 )
 
@@ -78,6 +79,9 @@ func (r *reader) DeliveryRecords(id string) ([]storage.Record, error) {
 }
 
 func (r *reader) Deliveries(q storage.DeliveryQuery) (page []incident.Delivery, next string, err error) {
+	if err := checkLimit(q.Limit); err != nil {
+		return nil, "", err
+	}
 	id, prefix := bDeliveries, key(nil)
 	switch {
 	case q.Incident != 0:
@@ -233,5 +237,5 @@ func (t *tx) recordDelivery(arrival int64, d *incident.Delivery) error {
 	if err != nil {
 		return err
 	}
-	return t.put(bDeliveryRecords, prefix.int(count+1), storage.AppendRecord(nil, record))
+	return t.putRecord(ledger.Delivery, prefix.int(count+1), record)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"sitrep/incident"
+	"sitrep/ledger"
 	"sitrep/storage"
 )
 
@@ -63,8 +64,7 @@ func (t *tx) AppendEvents(events []incident.Event) error {
 		if err != nil {
 			return err
 		}
-		t.scrap = storage.AppendRecord(t.scrap[:0], record)
-		if err := t.put(bEvents, key(nil).int(number).int(last), t.scrap); err != nil {
+		if err := t.putRecord(ledger.Event, key(make([]byte, 0, recordKeySize)).int(number).int(last), record); err != nil {
 			return err
 		}
 	}

@@ -81,6 +81,9 @@ func (r *reader) LatestOf(name string) (int64, error) {
 }
 
 func (r *reader) Incidents(q storage.IncidentQuery) (page []incident.Incident, next string, err error) {
+	if err := checkLimit(q.Limit); err != nil {
+		return nil, "", err
+	}
 	var prefix key
 	id := bIncidents
 	if q.State != "" {

@@ -232,7 +232,7 @@ func TestWhatIsNoWholeStoreIsRefusedAndLeftAlone(t *testing.T) {
 }
 
 func TestAFlippedBitIsFoundOrDoesNoHarm(t *testing.T) {
-	path := filled(t, 3)
+	path := filled(t, 2)
 	whole := used(read(t, path))
 	whole = append(whole, make([]byte, 1<<16)...)
 	db, err := bolt.OpenReadOnly(path)
@@ -244,7 +244,7 @@ func TestAFlippedBitIsFoundOrDoesNoHarm(t *testing.T) {
 
 	found, harmless := 0, 0
 	random := rand.New(rand.NewPCG(1, 2))
-	for range 200 {
+	for range 120 {
 		// Not in the two heads: when one is broken, bbolt goes on from the other, which is a
 		// commit older, and only a witness outside the file could tell.
 		const heads = 2 * 4096

@@ -16,6 +16,9 @@ func (r *reader) Unmapped(fp string) (incident.UnmappedAlert, error) {
 }
 
 func (r *reader) UnmappedAlerts(limit int, cursor string) (page []incident.UnmappedAlert, next string, err error) {
+	if err := checkLimit(limit); err != nil {
+		return nil, "", err
+	}
 	var from key
 	if cursor != "" {
 		from = key(cursor).byte(0) // the first key after it

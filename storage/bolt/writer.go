@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -162,7 +163,7 @@ func (w *writer) group() bool {
 		w.waiting = append(group, w.waiting...)
 		return db.rollback(btx)
 	}
-	for len(group) < w.limit && t.bytes < gatherBytes {
+	for n := 0; n < w.limit && t.bytes < gatherBytes; n++ {
 		j := w.take()
 		if j == nil {
 			break
@@ -303,15 +304,19 @@ func (db *DB) rollback(btx *bbolt.Tx) (ok bool) {
 }
 
 // full returns the error for the writes of a commit that failed because there was
-// no room, nil if it failed for another reason. Only a write can fail so without
-// leaving the outcome open, and only before the head of the file was written: the
-// transaction that failed is not the latest then.
+// no room, nil if it failed for another reason. Only a write, or growing the file
+// before it, can fail so without leaving the outcome open, and only before the head of
+// the file was written: the transaction that failed is not the latest then.
 func (db *DB) full(err error, id int64) error {
+	cause := err
 	var p *fs.PathError
-	if !errors.As(err, &p) || p.Op != "write" {
-		return nil
-	}
-	if !errors.Is(p.Err, syscall.ENOSPC) && !errors.Is(p.Err, syscall.EDQUOT) && !errors.Is(p.Err, syscall.EFBIG) {
+	switch {
+	case errors.As(err, &p):
+		cause = p.Err
+		if p.Op != "write" || !errors.Is(cause, syscall.ENOSPC) && !errors.Is(cause, syscall.EDQUOT) && !errors.Is(cause, syscall.EFBIG) {
+			return nil
+		}
+	case !strings.HasPrefix(err.Error(), "file resize error: "): // bbolt does not wrap this one
 		return nil
 	}
 	var latest int64
@@ -322,7 +327,7 @@ func (db *DB) full(err error, id int64) error {
 	if n, err := Free(db.path); err == nil {
 		free = fmt.Sprintf("%d KiB", n>>10)
 	}
-	return fmt.Errorf("write to store %q: %w (free space: %s); make room there: %w", db.path, p.Err, free, storage.ErrUnavailable)
+	return fmt.Errorf("write to store %q: %w (free space: %s); make room there: %w", db.path, cause, free, storage.ErrUnavailable)
 }
 
 // fail notes that nothing can be said of the store any more, and ends the process.

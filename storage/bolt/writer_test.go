@@ -111,6 +111,16 @@ func TestACommitOfUnknownOutcomeEndsTheProcess(t *testing.T) {
 	}
 }
 
+func TestAFileThatMayNotGrowIsUnavailable(t *testing.T) {
+	db := openWith(t, Options{Fatal: func(err error) { t.Errorf("fatal: %v", err) }}, func(tx *bbolt.Tx) error {
+		_ = tx.Rollback()
+		return errors.New("file resize error: truncate sitrep.db: file too large")
+	})
+	if err := db.Write(t.Context(), putAlive(noon)); !errors.Is(err, storage.ErrUnavailable) {
+		t.Errorf("write: %v", err)
+	}
+}
+
 func TestAFullDiskIsUnavailableUntilThereIsRoom(t *testing.T) {
 	full := true
 	var dead fatalities

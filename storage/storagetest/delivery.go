@@ -142,7 +142,7 @@ var deliveryRules = []rule{
 		f.deliver(d)
 		both := records()
 		f.equal("records", len(both), 2)
-		f.equal("the first stays", both[0], first[0])
+		f.equal("the first stays", placeless(both[:1]), placeless(first))
 	}},
 }
 

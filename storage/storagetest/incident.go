@@ -100,9 +100,17 @@ var incidentRules = []rule{
 		f.equal("pages", f.pages(storage.IncidentQuery{Limit: 3}), [][]int64{nil})
 		f.equal("open", f.pages(storage.IncidentQuery{Limit: 3, State: incident.Open}), [][]int64{nil})
 	}},
-	{"a cursor that no page gave is invalid", func(f *fixture) {
+	{"a cursor that no page gave and a limit below 1 are invalid", func(f *fixture) {
 		f.read(func(r storage.Reader) error {
-			_, _, err := r.Incidents(storage.IncidentQuery{Limit: 3, Cursor: "x"})
+			_, _, err := r.Incidents(storage.IncidentQuery{})
+			f.fails("incidents", err, incident.ErrInvalid)
+			_, _, err = r.Breaches(1, 0, "")
+			f.fails("breaches", err, incident.ErrInvalid)
+			_, _, err = r.Deliveries(storage.DeliveryQuery{})
+			f.fails("deliveries", err, incident.ErrInvalid)
+			_, _, err = r.UnmappedAlerts(0, "")
+			f.fails("unmapped alerts", err, incident.ErrInvalid)
+			_, _, err = r.Incidents(storage.IncidentQuery{Limit: 3, Cursor: "x"})
 			f.fails("incidents", err, incident.ErrInvalid)
 			return nil
 		})

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"subscriptions", subscriptionRules},
 		{"claims", claimRules},
 		{"deliveries", deliveryRules},
+		{"log", logRules},
 		{"journals", journalRules},
 		{"pruning", pruneRules},
 	} {

@@ -1,0 +1,191 @@
+package api
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"sitrep/incident"
+)
+
+// enums are the values that a type of text may have.
+var enums = map[reflect.Type][]string{
+	reflect.TypeFor[incident.State]():         texts(incident.Open, incident.Resolved, incident.Closed),
+	reflect.TypeFor[incident.Phase]():         texts(incident.InitialDiagnosis, incident.Escalation, incident.Investigation, incident.Recovery, incident.Closure),
+	reflect.TypeFor[incident.Audience]():      texts(incident.Management, incident.Stakeholders, incident.OnCall),
+	reflect.TypeFor[incident.ActionState]():   texts(incident.ActionDue, incident.ActionDone, incident.ActionWaived),
+	reflect.TypeFor[incident.BreachState]():   texts(incident.Firing, incident.Ended, incident.Unknown),
+	reflect.TypeFor[incident.DeliveryState](): texts(incident.Pending, incident.Delivered, incident.Failed, incident.Superseded),
+	reflect.TypeFor[incident.Channel]():       texts(incident.Email, incident.Webhook),
+	reflect.TypeFor[incident.Kind]():          texts(incident.Kinds()...),
+	reflect.TypeFor[incident.EventType](): texts(incident.Opened, incident.BreachStarted, incident.BreachEnded, incident.BreachUnknown,
+		incident.Acknowledged, incident.PriorityChanged, incident.PhaseChanged, incident.UpdateWritten, incident.UpdateMissed,
+		incident.ActionChanged, incident.AudienceChanged, incident.ResolvedEvent, incident.Reopened, incident.Merged, incident.ClosedEvent),
+}
+
+func texts[S ~string](values ...S) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		out[i] = string(v)
+	}
+	return out
+}
+
+// about describes fields whose name does not say it all, by the name of the schema
+// and of the field.
+var about = map[string]string{
+	"Incident.slo":              "Empty for unmapped alerts, and where a person declared it without one.",
+	"Incident.labels":           "Those of incident_per, with their values.",
+	"Incident.audiences":        "Those that its priority informs.",
+	"Incident.slo_priority":     "The SLO priority that held at its latest breach.",
+	"Incident.started_at":       "The first startsAt of its breaches: since when the trouble lasts.",
+	"Incident.ended_at":         "The last endsAt; null while a breach fires or is unknown.",
+	"Incident.opened_at":        "When sitrep knew of it; promises count from here.",
+	"Incident.drill":            "Every message of a drill says so, and reports count it apart.",
+	"Incident.declared":         "By a person: it resolves by hand only.",
+	"Incident.previous":         "The earlier incident of the same SLO.",
+	"Incident.last_update_at":   "When a message about it last went out.",
+	"Incident.next_update_at":   "The earliest time promised to a reader.",
+	"Incident.sequence":         "Of its latest event; it is the ETag, for If-Match.",
+	"Action.due_at":             "Null until it resolved, or without limit.",
+	"Breach.priority":           "The SLO priority that held when it occurred.",
+	"Breach.labels":             "Strangers' text.",
+	"Breach.annotations":        "Strangers' text.",
+	"Delivery.incident":         "Of a digest, the one of the highest priority; null of a watchdog's.",
+	"Delivery.incidents":        "All that it tells of.",
+	"Delivery.group":            "Of on_call's, the team.",
+	"Delivery.recipient":        "The email address; of a webhook, only scheme and host.",
+	"Delivery.promised_at":      "On time means sent by then.",
+	"Delivery.held":             "By a quiet time: held, not late.",
+	"Event.config":              "The hash of the configuration in force.",
+	"Event.data":                "Just the fields that its type brings.",
+	"Priority.rank":             "0 is the highest.",
+	"Priority.update_every":     "The cadence, written as in the configuration, such as 2h.",
+	"Priority.inform_after":     "How long an incident lasts before its audiences hear of it; empty is at once.",
+	"ActionRule.within":         "After resolving, such as 5d; empty is without limit.",
+	"UnmappedAlert.incident":    "Null where unmapped alerts open none.",
+	"PreviewReader.recipient":   "The email address; of a webhook, only scheme and host.",
+	"Problem.detail":            "What is wrong, and what would be right.",
+	"Problem.instance":          "The request, as the log of sitrep names it.",
+	"PriorityCommand.reason":    "All readers are told.",
+	"PhaseCommand.escalated_to": "With phase escalation: to whom.",
+	"UpdateCommand.audiences":   "None: all of the incident's.",
+	"ActionCommand.reason":      "Needed to waive it.",
+	"ResolveCommand.note":       "Needed while breaches fire.",
+	"MergeCommand.into":         "Such as INC-41.",
+	"DeclareCommand.slo":        "Its id; else use_case, team and priority are needed.",
+	"DeclareCommand.priority":   "With an SLO, its own if empty.",
+}
+
+// needed are the fields without which a command is refused, whatever the incident.
+var needed = map[string][]string{
+	"PriorityCommand": {"priority", "reason"},
+	"PhaseCommand":    {"phase"},
+	"UpdateCommand":   {"message"},
+	"ActionCommand":   {"state"},
+	"ReopenCommand":   {"reason"},
+	"MergeCommand":    {"into", "reason"},
+	"DeclareCommand":  {"reason"},
+}
+
+// schemas makes JSON Schemas of Go types, those that have a name once.
+type schemas struct {
+	named map[string]any
+	types map[string]reflect.Type
+	// suffix is added to the names of types, so that a command and what it changes can
+	// have the same.
+	suffix string
+}
+
+func newSchemas() *schemas {
+	return &schemas{named: map[string]any{}, types: map[string]reflect.Type{}}
+}
+
+// of returns the schema of values of type t, or a reference to it.
+func (s *schemas) of(t reflect.Type) any {
+	if t == reflect.TypeFor[time.Time]() {
+		return map[string]any{"type": "string", "format": "date-time"}
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return nullable(s.of(t.Elem()))
+	case reflect.String:
+		schema := map[string]any{"type": "string"}
+		if values := enums[t]; values != nil {
+			schema["enum"] = values
+		}
+		return schema
+	case reflect.Bool:
+		return map[string]any{"type": "boolean"}
+	case reflect.Int, reflect.Int64:
+		return map[string]any{"type": "integer", "format": "int64"}
+	case reflect.Float64:
+		return map[string]any{"type": "number", "format": "double"}
+	case reflect.Slice:
+		return map[string]any{"type": "array", "items": s.of(t.Elem())}
+	case reflect.Map:
+		return map[string]any{"type": "object", "additionalProperties": s.of(t.Elem())}
+	case reflect.Interface:
+		return map[string]any{}
+	case reflect.Struct:
+		if t.Name() == "" {
+			return s.object("", t)
+		}
+		name := t.Name() + s.suffix
+		if before, ok := s.types[name]; !ok {
+			s.types[name] = t
+			s.named[name] = s.object(name, t)
+		} else if before != t {
+			panic(fmt.Sprintf("api: %v and %v would both be the schema %s", before, t, name))
+		}
+		return reference("schemas", name)
+	}
+	panic(fmt.Sprintf("api: no schema for %v", t))
+}
+
+// object returns the schema of a struct. What is always there is required; an answer
+// may grow further fields.
+func (s *schemas) object(name string, t reflect.Type) any {
+	properties, required := map[string]any{}, []string{}
+	for _, f := range fieldsOf(t) {
+		key := jsonName(f)
+		property := s.of(f.Type)
+		if text := about[name+"."+key]; text != "" {
+			property = described(property, text)
+		}
+		properties[key] = property
+		if !strings.Contains(f.Tag.Get("json"), ",omit") {
+			required = append(required, key)
+		}
+	}
+	schema := map[string]any{"type": "object", "properties": properties}
+	if s.suffix != "" {
+		// Unknown fields of a command are refused, and most may be left out.
+		schema["additionalProperties"] = false
+		required = needed[name]
+	}
+	if len(required) > 0 {
+		schema["required"] = required
+	}
+	return schema
+}
+
+func reference(kind, name string) map[string]any {
+	return map[string]any{"$ref": "#/components/" + kind + "/" + name}
+}
+
+// nullable returns the schema with null beside it.
+func nullable(schema any) any {
+	m := schema.(map[string]any)
+	if kind, ok := m["type"]; ok {
+		m["type"] = []any{kind, "null"}
+		return m
+	}
+	return map[string]any{"oneOf": []any{m, map[string]any{"type": "null"}}}
+}
+
+func described(schema any, text string) any {
+	schema.(map[string]any)["description"] = text
+	return schema
+}

@@ -1,0 +1,113 @@
+package audit
+
+import (
+	"strings"
+	"time"
+
+	"sitrep/incident"
+)
+
+// An Outcome is how a message stands to the promise that it had to keep.
+type Outcome string
+
+// The outcomes. A message that is owed has one of them once its promise has passed.
+const (
+	OnTime Outcome = "on_time"
+	Held   Outcome = "held"
+	Late   Outcome = "late"
+	Missed Outcome = "missed"
+)
+
+// Judge returns the outcome of a message as far as one of its incidents goes, at the
+// time now; empty if nothing can be said yet, or the message does not count.
+//
+//   - On time: it was handed over by the time that was promised. For a scheduled update
+//     that is the time that the message before it named; for all else, an opening too,
+//     a minute after it became due.
+//   - Held: the same, and a quiet time of the reader had moved when it became due. A
+//     scheduled update is on time in such a case, as the message before it named the
+//     end of the quiet time.
+//   - Late: it was handed over after that, or is still not handed over.
+//   - Missed: it was refused for good. Or the reader was owed an opening that could not
+//     be handed over in time, and heard only that it is over, or no longer concerns
+//     them.
+//
+// A message that was given up because a later one carries its news does not count: the
+// later one does, and is due when the earlier was.
+func Judge(d *incident.Delivery, c *incident.Cover, now time.Time) Outcome {
+	switch d.State {
+	case incident.Failed:
+		return Missed
+	case incident.Pending:
+		if now.After(c.Promised) {
+			return Late
+		}
+	case incident.Delivered:
+		switch {
+		case !d.SentAt.After(c.Promised) && c.Held:
+			return Held
+		case !d.SentAt.After(c.Promised):
+			return OnTime
+		case opening(c) && c.Kind != incident.KindOpened:
+			return Missed
+		}
+		return Late
+	}
+	return ""
+}
+
+// opening reports whether a message is the first to a reader: it says that the
+// incident opened, or tells the whole story to somebody who was owed that.
+func opening(c *incident.Cover) bool {
+	return c.Kind == incident.KindOpened || c.First && (c.Kind == incident.KindLeft || c.Kind == incident.KindResolved)
+}
+
+// audienceOf returns as what a reader gets a message. Reminders are always to the team.
+func audienceOf(d *incident.Delivery, c *incident.Cover) incident.Audience {
+	switch {
+	case c.Kind == incident.KindReminder:
+		return incident.OnCall
+	case c.Audience != "":
+		return c.Audience
+	}
+	return d.Audience
+}
+
+// A Cause is why a message was late or missed, in a few closed words. The text beside
+// it says more.
+type Cause string
+
+// The causes.
+const (
+	MailServer Cause = "mail server" // attempts failed, or their outcome was unknown
+	WebhookEnd Cause = "webhook"     // the same of a webhook
+	SitrepDown Cause = "sitrep down" // no sitrep ran, or none could write
+	Refused    Cause = "refused"     // the other side refused the message for good
+	Waiting    Cause = "waiting"     // it is still not handed over
+	NoneFound  Cause = "none found"
+)
+
+// causeOf sorts what was recorded as the cause of a late message, or of intervals
+// without one.
+func causeOf(text string, channel incident.Channel) Cause {
+	switch {
+	case text == "" || text == string(NoneFound):
+		return NoneFound
+	case strings.HasPrefix(text, "sitrep was down"):
+		return SitrepDown
+	case channel == incident.Webhook:
+		return WebhookEnd
+	}
+	return MailServer
+}
+
+// unsure reports whether nobody knows if the message was handed over.
+func unsure(d *incident.Delivery) bool {
+	switch d.State {
+	case incident.Pending:
+		return d.Attempts > 0 && !d.Replan
+	case incident.Superseded:
+		return strings.HasPrefix(d.Error, "outcome unknown")
+	}
+	return false
+}

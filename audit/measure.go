@@ -1,0 +1,387 @@
+package audit
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// A measuring makes a report out of what is stored, one incident at a time.
+type measuring struct {
+	r         storage.Reader
+	now       time.Time
+	rep       *Report
+	returning map[string]*Returning
+	// unsure are the deliveries of unknown outcome, as a digest is seen with each of its
+	// incidents.
+	unsure map[string]bool
+}
+
+func newMeasuring(r storage.Reader, o ReportOptions) *measuring {
+	rep := &Report{
+		From: o.From, To: cmp.Or(o.To, o.Now), MadeAt: o.Now, Version: o.Version, location: o.Location,
+		ByPriority: map[string]*Figures{}, ByTeam: map[string]*Figures{}, ByMonth: map[string]*Figures{},
+		Levels: map[string]*Spread{}, cells: map[cell]*Figures{},
+		// Lists are never null in JSON.
+		Late: []Lateness{}, Changes: []PriorityChange{}, Actions: []OpenAction{}, Returning: []Returning{},
+		Unmapped: Unmapped{Incidents: []string{}}, CannotKnow: CannotKnow{Outages: []storage.Outage{}},
+	}
+	if rep.location == nil {
+		rep.location = time.UTC
+	}
+	rep.Zone = rep.location.String()
+	return &measuring{r: r, now: o.Now, rep: rep, returning: map[string]*Returning{}, unsure: map[string]bool{}}
+}
+
+func (m *measuring) measure(ctx context.Context) error {
+	if err := m.firstRecord(); err != nil {
+		return err
+	}
+	if m.rep.From.IsZero() {
+		m.rep.From = cmp.Or(m.rep.CannotKnow.FirstRecordAt, m.rep.To)
+	}
+	err := eachIncident(m.r, func(in *incident.Incident) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return m.incident(in)
+	})
+	if err != nil {
+		return err
+	}
+	for _, back := range m.returning {
+		if len(back.Incidents)+back.Reopenings > 1 {
+			m.rep.Returning = append(m.rep.Returning, *back)
+		}
+	}
+	if err := m.unmapped(); err != nil {
+		return err
+	}
+	if err := m.cannotKnow(); err != nil {
+		return err
+	}
+	m.rep.finish()
+	return nil
+}
+
+// targets returns all figures in which something of that time, team and priority
+// counts.
+func (m *measuring) targets(in *incident.Incident, at time.Time, priority string) []*Figures {
+	if in.Drill {
+		return []*Figures{&m.rep.Drills}
+	}
+	c := cell{at.In(m.rep.location).Format("2006-01"), cmp.Or(in.Team, NoTeam), priority}
+	return []*Figures{
+		&m.rep.Total, figures(m.rep.ByPriority, c.priority), figures(m.rep.ByTeam, c.team), figures(m.rep.ByMonth, c.month),
+		figures(m.rep.cells, c),
+	}
+}
+
+func figures[K comparable](by map[K]*Figures, k K) *Figures {
+	f, ok := by[k]
+	if !ok {
+		f = &Figures{}
+		by[k] = f
+	}
+	return f
+}
+
+func (m *measuring) within(t time.Time) bool { return within(t, m.rep.From, m.rep.To) }
+
+// incident counts and measures one incident.
+func (m *measuring) incident(in *incident.Incident) error {
+	if !in.OpenedAt.Before(m.rep.To) {
+		return nil
+	}
+	events, err := eventsOf(m.r, in.Number)
+	if err != nil {
+		return err
+	}
+	deliveries, err := deliveriesOf(m.r, in.Number)
+	if err != nil {
+		return err
+	}
+	if err := m.events(in, events); err != nil {
+		return err
+	}
+	m.deliveries(in, deliveries)
+	if err := m.owed(in, deliveries); err != nil {
+		return err
+	}
+	if m.within(in.OpenedAt) {
+		m.life(in, events)
+	}
+	return nil
+}
+
+// life measures an incident from its opening to its end.
+func (m *measuring) life(in *incident.Incident, events []incident.Event) {
+	resolved := in.ResolvedAt
+	if in.MergedInto != 0 {
+		// What was merged goes on elsewhere: its end is not its own.
+		resolved = time.Time{}
+	}
+	for _, f := range m.targets(in, in.OpenedAt, in.Highest.Name) {
+		f.Incidents++
+		f.Acknowledge.span(in.OpenedAt, in.AcknowledgedAt)
+		f.Resolve.span(in.OpenedAt, resolved)
+		if in.MergedInto == 0 {
+			f.Close.span(in.OpenedAt, in.ClosedAt)
+		} else {
+			f.Close.Without++
+		}
+		f.Trouble.span(in.StartedAt, in.EndedAt)
+		f.Reopenings += in.Reopenings
+		for _, a := range in.Actions {
+			f.Actions.add(a, m.now)
+		}
+	}
+	if in.Drill {
+		return
+	}
+	for _, a := range in.Actions {
+		if in.MergedInto == 0 && a.State != incident.ActionDone {
+			m.rep.Actions = append(m.rep.Actions, OpenAction{
+				Incident: in.ID(), Team: cmp.Or(in.Team, NoTeam), Name: a.Name, State: a.State, Overdue: overdue(a, m.now), DueAt: a.DueAt, Reason: a.Reason,
+			})
+		}
+	}
+	if in.Unmapped {
+		m.rep.Unmapped.Incidents = append(m.rep.Unmapped.Incidents, in.ID())
+	}
+	if slices.ContainsFunc(events, func(e incident.Event) bool { return e.Type == incident.BreachUnknown }) {
+		m.rep.CannotKnow.UnknownEnds++
+	}
+	back := m.returning[in.Key]
+	if in.Key == "" || back == nil {
+		back = &Returning{SLO: in.SLO, UseCase: in.UseCase, Team: cmp.Or(in.Team, NoTeam)}
+		m.returning[cmp.Or(in.Key, "\x00"+in.UseCase+"\x00"+in.Team)] = back
+	}
+	back.Incidents = append(back.Incidents, in.ID())
+	back.Reopenings += in.Reopenings
+	if !in.EndedAt.IsZero() && !in.StartedAt.IsZero() {
+		back.Trouble += max(in.EndedAt.Sub(in.StartedAt), 0).Seconds()
+	}
+}
+
+func overdue(a incident.Action, now time.Time) bool {
+	return a.State == incident.ActionDue && !a.DueAt.IsZero() && now.After(a.DueAt)
+}
+
+func (c *ActionCounts) add(a incident.Action, now time.Time) {
+	switch {
+	case a.State == incident.ActionDone:
+		c.Done++
+	case a.State == incident.ActionWaived:
+		c.Waived++
+	case overdue(a, now):
+		c.Overdue++
+	default:
+		c.Open++
+	}
+}
+
+// events counts missed intervals and priority changes, and how long each priority
+// held: until it changed, or the incident was over, or until now.
+func (m *measuring) events(in *incident.Incident, events []incident.Event) error {
+	var fold incident.Incident
+	var since time.Time
+	for _, e := range events {
+		before := fold.Priority
+		if err := apply(&fold, e); err != nil {
+			return fmt.Errorf("%s/%d: %w: %w", in.ID(), e.Sequence, err, storage.ErrDamaged)
+		}
+		switch {
+		case e.Type == incident.Opened:
+			since = e.Time
+		case fold.Priority.Name != before.Name:
+			m.change(in, e, before, fold.Priority, since)
+			since = e.Time
+		}
+		if e.Type == incident.UpdateMissed {
+			m.missed(in, e, fold.Priority.Name)
+		}
+	}
+	if !in.Drill && m.within(in.OpenedAt) {
+		end := cmp.Or(over(in), m.now)
+		m.level(fold.Priority.Name, max(end.Sub(since), 0))
+	}
+	return nil
+}
+
+func (m *measuring) level(priority string, held time.Duration) {
+	s := m.rep.Levels[priority]
+	if s == nil {
+		s = &Spread{}
+		m.rep.Levels[priority] = s
+	}
+	s.add(held)
+}
+
+func (m *measuring) change(in *incident.Incident, e incident.Event, from, to incident.Priority, since time.Time) {
+	if m.within(in.OpenedAt) && !in.Drill {
+		m.level(from.Name, e.Time.Sub(since))
+	}
+	if !m.within(e.Time) {
+		return
+	}
+	raised := to.Outranks(from)
+	for _, f := range m.targets(in, e.Time, to.Name) {
+		if raised {
+			f.Raised++
+		} else {
+			f.Lowered++
+		}
+	}
+	if in.Drill {
+		return
+	}
+	m.rep.Changes = append(m.rep.Changes, PriorityChange{
+		Incident: in.ID(), Sequence: e.Sequence, At: e.Time, By: e.Actor, From: from.Name, To: to.Name, Raised: raised,
+		Reason: cmp.Or(e.Reason, reasonOf(e)), Held: e.Time.Sub(since).Seconds(),
+	})
+}
+
+// reasonOf says why a priority changed by an event that gives no reason in words.
+func reasonOf(e incident.Event) string {
+	switch e.Type {
+	case incident.Merged:
+		return "merged"
+	case incident.Reopened:
+		return "a breach of a higher priority opened it again"
+	}
+	return "no reason was recorded"
+}
+
+// missed counts intervals in which an audience got no message: once for the audience,
+// however many readers it has.
+func (m *measuring) missed(in *incident.Incident, e incident.Event, priority string) {
+	d := e.Data
+	if !m.within(d.DueAt) {
+		return
+	}
+	why := causeOf(d.Cause, incident.Email)
+	for _, f := range m.targets(in, d.DueAt, priority) {
+		f.Updates.add(Missed, d.Missed, why)
+	}
+	if in.Drill {
+		return
+	}
+	m.rep.Late = append(m.rep.Late, Lateness{
+		Incident: in.ID(), Audience: d.Audience, Team: cmp.Or(in.Team, NoTeam), Priority: priority, Kind: incident.KindUpdate,
+		Outcome: Missed, Intervals: d.Missed, DueAt: d.DueAt, Why: why, Cause: cmp.Or(d.Cause, string(NoneFound)),
+	})
+}
+
+// deliveries judges each message about the incident.
+func (m *measuring) deliveries(in *incident.Incident, deliveries []incident.Delivery) {
+	for i := range deliveries {
+		d := &deliveries[i]
+		c := coverOf(d, in.Number)
+		if c == nil || !m.within(c.DueAt) {
+			continue
+		}
+		if unsure(d) {
+			m.unsure[d.ID] = true
+		}
+		outcome := Judge(d, c, m.now)
+		if d.State == incident.Superseded {
+			outcome = givenUp(d, c, in.Number, deliveries[i+1:])
+		}
+		if outcome == "" {
+			continue
+		}
+		l := Lateness{
+			Incident: in.ID(), Recipient: d.Address, Audience: audienceOf(d, c), Group: d.Group, Team: cmp.Or(in.Team, NoTeam), Priority: c.Priority,
+			Kind: c.Kind, Outcome: outcome, DueAt: c.DueAt, Promised: c.Promised, SentAt: d.SentAt, Delivery: d.ID,
+		}
+		switch {
+		case d.State == incident.Failed:
+			l.Why, l.Cause = Refused, d.Error
+		case d.State == incident.Pending:
+			l.Why, l.Cause = Waiting, cmp.Or(d.Error, "not handed over yet")
+		case d.State == incident.Superseded:
+			l.Why, l.Cause = causeOf(d.Error, d.Channel), d.Error
+		default:
+			l.Why, l.Cause = causeOf(d.Cause, d.Channel), cmp.Or(d.Cause, string(NoneFound))
+		}
+		m.count(in, l, opening(c))
+	}
+}
+
+// givenUp judges a message that was withdrawn. If none followed it to the same reader,
+// nobody carried its news: it was missed if its promise had passed.
+func givenUp(d *incident.Delivery, c *incident.Cover, number int64, later []incident.Delivery) Outcome {
+	for i := range later {
+		if l := &later[i]; l.Recipient == d.Recipient && coverOf(l, number) != nil {
+			return ""
+		}
+	}
+	if d.SettledAt.After(c.Promised) {
+		return Missed
+	}
+	return ""
+}
+
+// count counts a message, and keeps it if it was late or missed.
+func (m *measuring) count(in *incident.Incident, l Lateness, opening bool) {
+	for _, f := range m.targets(in, l.DueAt, l.Priority) {
+		t := &f.Updates
+		switch {
+		case l.Audience == incident.OnCall:
+			t = &f.OnCall
+		case opening:
+			t = &f.Openings
+		}
+		t.add(l.Outcome, 1, l.Why)
+	}
+	if !in.Drill && (l.Outcome == Late || l.Outcome == Missed) {
+		m.rep.Late = append(m.rep.Late, l)
+	}
+}
+
+// owed counts what readers are owed past its promise and nobody has tried to send.
+func (m *measuring) owed(in *incident.Incident, deliveries []incident.Delivery) error {
+	subs, err := m.r.Subscriptions(in.Number)
+	if err != nil {
+		return err
+	}
+	for i := range subs {
+		sub := &subs[i]
+		promised := sub.DueAt.Add(incident.Promise)
+		if sub.DueAt.Equal(sub.CadenceAt) && !sub.NextBy.IsZero() {
+			promised = sub.NextBy
+		}
+		if sub.DueAt.IsZero() || !m.within(sub.DueAt) || !m.now.After(promised) || len(sub.Audiences) == 0 || len(sub.Groups) == 0 {
+			continue
+		}
+		tried := slices.ContainsFunc(deliveries, func(d incident.Delivery) bool { return d.Recipient == sub.Recipient && d.State == incident.Pending })
+		if tried {
+			continue
+		}
+		kind := incident.KindUpdate
+		if len(sub.Owed) > 0 {
+			kind = sub.Owed[0].Kind
+		}
+		m.count(in, Lateness{
+			Incident: in.ID(), Recipient: address(deliveries, sub.Recipient), Audience: sub.Audiences[0], Group: sub.Groups[0], Team: cmp.Or(in.Team, NoTeam), Priority: in.Priority.Name,
+			Kind: kind, Outcome: Late, DueAt: sub.DueAt, Promised: promised, Why: Waiting, Cause: "not handed over yet",
+		}, !sub.Told)
+	}
+	return nil
+}
+
+// address returns how a recipient is shown, as far as a delivery to it says so.
+func address(deliveries []incident.Delivery, recipient string) string {
+	for i := range deliveries {
+		if deliveries[i].Recipient == recipient {
+			return deliveries[i].Address
+		}
+	}
+	return recipient
+}

@@ -1,0 +1,88 @@
+package audit
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// eachIncident calls fn for each incident, the latest first.
+func eachIncident(r storage.Reader, fn func(*incident.Incident) error) error {
+	for q := (storage.IncidentQuery{Limit: incidentsPage}); ; {
+		page, next, err := r.Incidents(q)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			if err := fn(&page[i]); err != nil {
+				return err
+			}
+		}
+		if q.Cursor = next; next == "" {
+			return nil
+		}
+	}
+}
+
+// eventsOf returns all events of an incident, in order.
+func eventsOf(r storage.Reader, number int64) ([]incident.Event, error) {
+	var all []incident.Event
+	for after := int64(0); ; {
+		page, err := r.Events(number, after, eventsPage)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if len(page) < eventsPage {
+			return all, nil
+		}
+		after = page[len(page)-1].Sequence
+	}
+}
+
+// deliveriesOf returns all deliveries that cover an incident, in the order in which
+// they were made.
+func deliveriesOf(r storage.Reader, number int64) ([]incident.Delivery, error) {
+	var all []incident.Delivery
+	for q := (storage.DeliveryQuery{Incident: number, Limit: 1000}); ; {
+		page, next, err := r.Deliveries(q)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if q.Cursor = next; next == "" {
+			break
+		}
+	}
+	slices.Reverse(all)
+	slices.SortStableFunc(all, func(a, b incident.Delivery) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	return all, nil
+}
+
+// coverOf returns what a delivery tells of an incident, nil if nothing.
+func coverOf(d *incident.Delivery, number int64) *incident.Cover {
+	for i := range d.Covers {
+		if d.Covers[i].Incident == number {
+			return &d.Covers[i]
+		}
+	}
+	return nil
+}
+
+// within reports whether t is in the span from from to to, without to. Zero times set
+// no bound.
+func within(t, from, to time.Time) bool {
+	return (from.IsZero() || !t.Before(from)) && (to.IsZero() || t.Before(to))
+}
+
+// over returns when an incident was over: resolved, or closed without that by
+// merging; zero while it is open.
+func over(in *incident.Incident) time.Time {
+	if in.State == incident.Open {
+		return time.Time{}
+	}
+	return cmp.Or(in.ResolvedAt, in.ClosedAt)
+}

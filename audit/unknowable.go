@@ -1,0 +1,133 @@
+package audit
+
+import (
+	"fmt"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// maxOutages is how many outages a report looks at.
+const maxOutages = 10_000
+
+// firstRecord finds since when there are records.
+func (m *measuring) firstRecord() error {
+	configs, err := m.r.Configs()
+	if err != nil {
+		return err
+	}
+	k := &m.rep.CannotKnow
+	if len(configs) > 0 {
+		k.FirstRecordAt = configs[len(configs)-1].At
+	}
+	first, err := m.r.Events(1, 0, 1)
+	if err != nil {
+		return err
+	}
+	if len(first) > 0 && (k.FirstRecordAt.IsZero() || first[0].Time.Before(k.FirstRecordAt)) {
+		k.FirstRecordAt = first[0].Time
+	}
+	return nil
+}
+
+// unmapped counts the alerts that no SLO claims now.
+func (m *measuring) unmapped() error {
+	for cursor := ""; ; {
+		page, next, err := m.r.UnmappedAlerts(1000, cursor)
+		if err != nil {
+			return err
+		}
+		m.rep.Unmapped.Now += len(page)
+		if cursor = next; next == "" {
+			return nil
+		}
+	}
+}
+
+// cannotKnow says where the report is blind.
+func (m *measuring) cannotKnow() error {
+	k := &m.rep.CannotKnow
+	outages, err := m.r.Outages(maxOutages)
+	if err != nil {
+		return err
+	}
+	var down time.Duration
+	for _, o := range outages {
+		if o.To.After(m.rep.From) && o.From.Before(m.rep.To) {
+			k.Outages = append([]storage.Outage{o}, k.Outages...)
+			down += o.To.Sub(o.From)
+		}
+	}
+	refusals, err := m.r.Refusals()
+	if err != nil {
+		return err
+	}
+	for _, f := range refusals {
+		if m.within(f.At) {
+			k.RefusedPosts++
+		}
+	}
+	k.UnknownOutcomes = len(m.unsure)
+
+	note := func(format string, args ...any) { k.Notes = append(k.Notes, fmt.Sprintf(format, args...)) }
+	if k.FirstRecordAt.After(m.rep.From) || k.FirstRecordAt.IsZero() {
+		note("What was before the first record. The time span begins earlier than the records do.")
+	} else {
+		note("What was before the first record.")
+	}
+	if len(k.Outages) > 0 {
+		note("What Alertmanager reported and took back while no sitrep ran: %s, %s in all. What still fired afterwards was heard then.", plural(len(k.Outages), "outage", "outages"), words(down))
+	} else {
+		note("What Alertmanager would have reported while no sitrep ran. No such time is on record in this span; a gap of less than three minutes is not recorded.")
+	}
+	if k.UnknownOutcomes > 0 {
+		note("Whether %s reached the other side: the connection broke before the answer. They were repeated with the same id, or a later message carried the news.", plural(k.UnknownOutcomes, "message", "messages"))
+	}
+	note("Whether anybody read a message. Handed over means that the recipient's mail server, or the webhook, has taken it.")
+	if k.UnknownEnds > 0 {
+		note("When the trouble of %s ended: for a while nobody could say whether a breach still fired.", plural(k.UnknownEnds, "incident", "incidents"))
+	}
+	if k.RefusedPosts > 0 {
+		note("What was in %s of alerts that sitrep refused. Of older ones the count is not kept.", plural(k.RefusedPosts, "post", "posts"))
+	}
+	note("Which alerts had no SLO in the past: they are listed while they fire, and leave nothing behind where they open no incident.")
+	note("Messages about the watchdog. They belong to no incident and are not counted.")
+	note("Whether the records themselves are whole. For that there is \"sitrep audit verify\".")
+	return nil
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// words writes a duration for people, in its two biggest units.
+func words(d time.Duration) string {
+	switch d = d.Round(time.Second); {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", d/time.Second)
+	case d < time.Hour && d%time.Minute == 0:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	case d < 10*time.Minute:
+		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", d.Round(time.Minute)/time.Minute)
+	case d < 24*time.Hour:
+		d = d.Round(time.Minute)
+		if d%time.Hour == 0 {
+			return fmt.Sprintf("%d h", d/time.Hour)
+		}
+		return fmt.Sprintf("%d h %d min", d/time.Hour, d%time.Hour/time.Minute)
+	}
+	d = d.Round(time.Hour)
+	if d%(24*time.Hour) == 0 {
+		return fmt.Sprintf("%d d", d/(24*time.Hour))
+	}
+	return fmt.Sprintf("%d d %d h", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
+}
+
+// isOver reports whether nothing more is expected of an incident.
+func isOver(in *incident.Incident) bool { return in.State == incident.Closed }

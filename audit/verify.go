@@ -1,0 +1,408 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"sitrep/incident"
+	"sitrep/ledger"
+	"sitrep/storage"
+)
+
+// VerifyOptions say what a store is verified with.
+type VerifyOptions struct {
+	// Keys are the public keys that may have signed checkpoints, as ledger.Key.Public
+	// gives them.
+	Keys []string
+	// Checkpoints are signed ones that were kept elsewhere, such as by a witness. They
+	// show what nothing inside the store can: that all of it was replaced by another
+	// store, or by an older copy.
+	Checkpoints [][]byte
+	// Limit is after how many findings it stops; 100 if zero.
+	Limit int
+}
+
+// A Finding is one thing that is not as it was written.
+type Finding struct {
+	Place string `json:"place"` // such as "leaf 12, event INC-42/3" or "INC-42"
+	What  string `json:"what"`
+}
+
+func (f Finding) String() string { return f.Place + ": " + f.What }
+
+// A Verification is what came out.
+type Verification struct {
+	// Leaves are all that have an index, and Signed those that a checkpoint covers.
+	Leaves int64 `json:"leaves"`
+	Signed int64 `json:"signed"`
+	// Waiting are records without an index; they get one within a second.
+	Waiting int `json:"waiting,omitempty"`
+	// Root is that of the whole log, in base64.
+	Root string `json:"root"`
+	// SignedAt is the time in the latest checkpoint; zero if there is none.
+	SignedAt    time.Time `json:"signed_at,omitzero"`
+	Checkpoints int       `json:"checkpoints"`
+	Incidents   int       `json:"incidents"`
+	Events      int       `json:"events"`
+	Deliveries  int       `json:"deliveries"`
+	// Messages are those that are still there.
+	Messages int `json:"messages"`
+	Configs  int `json:"configs"`
+	// Findings are what is wrong, the first first; none if all is as it was written.
+	Findings []Finding `json:"findings"`
+}
+
+// OK reports whether nothing is wrong.
+func (v *Verification) OK() bool { return len(v.Findings) == 0 }
+
+// errEnough is that there are as many findings as were wanted.
+var errEnough = errors.New("enough findings")
+
+// Verify checks that a store holds what was written, all of it:
+//
+//   - each leaf of the log is the one whose hash is stored, each stored hash fits, and
+//     the roots are those that the checkpoints signed;
+//   - no record of an event, a configuration or a delivery is outside the log, and
+//     names and addresses beside the leaves are those whose hashes stand in them;
+//   - the sequences of an incident's events have no gap, and its state is what its
+//     events make of it;
+//   - each delivery says what its record says, and the message as sent, where it is
+//     still there, is the one in the record;
+//   - each configuration that was in force is there.
+//
+// A store that is in use can be verified too: what comes after the start is left out.
+// The error is for what kept it from looking, never for what it found.
+func Verify(ctx context.Context, s storage.Store, o VerifyOptions) (Verification, error) {
+	v := &verifier{store: s, limit: o.Limit, configs: map[string]bool{}}
+	if v.limit <= 0 {
+		v.limit = 100
+	}
+	err := v.verify(ctx, o)
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	if err != nil {
+		return v.out, fmt.Errorf("verify the store: %w", err)
+	}
+	return v.out, nil
+}
+
+type verifier struct {
+	store storage.Store
+	limit int
+	out   Verification
+
+	// size is how many leaves there were at the start.
+	size int64
+	// logged and seen count the leaves below size, and the records that they are of, by
+	// kind.
+	logged, seen [ledger.Delivery + 1]int64
+	configs      map[string]bool // hashes that the log names
+}
+
+func (v *verifier) verify(ctx context.Context, o VerifyOptions) error {
+	checkpoints, err := v.begin(ctx, o)
+	if err != nil {
+		return err
+	}
+	if err := v.verifyLog(ctx, checkpoints); err != nil {
+		return err
+	}
+	if err := v.verifyIncidents(ctx); err != nil {
+		return err
+	}
+	if err := v.verifyDeliveries(ctx); err != nil {
+		return err
+	}
+	if err := v.verifyConfigs(ctx); err != nil {
+		return err
+	}
+	if v.out.OK() {
+		return v.findOrphans(ctx)
+	}
+	return nil
+}
+
+// find notes a finding. The error is errEnough.
+func (v *verifier) find(place, format string, args ...any) error {
+	v.out.Findings = append(v.out.Findings, Finding{place, fmt.Sprintf(format, args...)})
+	if len(v.out.Findings) >= v.limit {
+		return errEnough
+	}
+	return nil
+}
+
+// damage makes a finding of an error that says that the store is damaged, and returns
+// other errors as they are.
+func (v *verifier) damage(place string, err error) error {
+	if errors.Is(err, storage.ErrDamaged) || errors.Is(err, storage.ErrNewer) {
+		return v.find(place, "%v", err)
+	}
+	return err
+}
+
+// begin notes how far the log goes, and returns the checkpoints that a key signed.
+func (v *verifier) begin(ctx context.Context, o VerifyOptions) ([]ledger.Checkpoint, error) {
+	var checkpoints []ledger.Checkpoint
+	open := func(place string, signed []byte) error {
+		c, err := ledger.OpenCheckpoint(signed, o.Keys...)
+		if errors.Is(err, ledger.ErrBadKey) {
+			return err
+		}
+		if err != nil {
+			return v.find(place, "%v", err)
+		}
+		if !c.At.Before(v.out.SignedAt) {
+			v.out.SignedAt = c.At
+		}
+		checkpoints = append(checkpoints, c)
+		return nil
+	}
+	for i, signed := range o.Checkpoints {
+		if err := open(fmt.Sprintf("given checkpoint %d", i+1), signed); err != nil {
+			return nil, err
+		}
+	}
+	const page = 1000
+	after := int64(-1)
+	for first := true; ; first = false {
+		var list [][]byte
+		err := v.store.Read(ctx, func(r storage.Reader) (err error) {
+			if first {
+				if v.size, err = r.LogSize(); err != nil {
+					return err
+				}
+			}
+			list, err = r.Checkpoints(after, page)
+			return err
+		})
+		if err != nil {
+			return checkpoints, v.damage("checkpoints", err)
+		}
+		for _, signed := range list {
+			c, err := ledger.ReadCheckpoint(signed)
+			if err != nil {
+				return checkpoints, v.find("checkpoints", "%v", err)
+			}
+			after = c.Size
+			if c.Size > v.size && !first {
+				return checkpoints, nil // signed since the start
+			}
+			if err := open(fmt.Sprintf("checkpoint of %d leaves", c.Size), signed); err != nil {
+				return checkpoints, err
+			}
+		}
+		if len(list) < page {
+			break
+		}
+	}
+	v.out.Checkpoints = len(checkpoints)
+	if len(checkpoints) == 0 && v.out.OK() {
+		return nil, v.find("checkpoints", "there is none, so nothing shows that the log is the one that was written")
+	}
+	return checkpoints, nil
+}
+
+// verifyLog checks the leaves, the hashes and the roots.
+func (v *verifier) verifyLog(ctx context.Context, checkpoints []ledger.Checkpoint) error {
+	hashes := tlog.HashReaderFunc(func(numbers []int64) (list []ledger.Hash, err error) {
+		err = v.store.Read(ctx, func(r storage.Reader) (err error) {
+			list, err = r.ReadHashes(numbers)
+			return err
+		})
+		return list, err
+	})
+	verified, err := ledger.VerifyLog(ledger.Log{Size: v.size, Leaves: v.leaves(ctx), Hashes: hashes}, checkpoints)
+	v.out.Leaves, v.out.Signed, v.out.Root = verified.Size, verified.Signed, verified.Root.String()
+	var m *ledger.Mismatch
+	if errors.As(err, &m) {
+		place := fmt.Sprintf("leaf %d", m.Index)
+		if m.Kind.Valid() {
+			if name := v.nameLeaf(ctx, m.Index); name != "" {
+				place += ", " + name
+			} else {
+				place += ", " + m.Kind.String()
+			}
+		}
+		return v.find(place, "%s", m.What)
+	}
+	return v.damage("log", err)
+}
+
+// leavesPage is how many leaves are read at a time.
+const leavesPage = 1000
+
+// leaves are those of the log at the start. On the way it looks at what belongs to
+// each alone.
+func (v *verifier) leaves(ctx context.Context) iter.Seq2[ledger.Leaf, error] {
+	return func(yield func(ledger.Leaf, error) bool) {
+		for from := int64(0); from < v.size; {
+			var page []storage.Leaf
+			err := v.store.Read(ctx, func(r storage.Reader) (err error) {
+				page, err = r.Leaves(from, int(min(leavesPage, v.size-from)))
+				return err
+			})
+			// What was read before an error counts, so that the first thing wrong is found.
+			for i := range page {
+				l := &page[i]
+				if err := v.leaf(from+int64(i), l); err != nil {
+					yield(ledger.Leaf{}, err)
+					return
+				}
+				if !yield(ledger.Leaf{Kind: l.Kind, Bytes: l.Record.Leaf}, nil) {
+					return
+				}
+			}
+			if err != nil {
+				yield(ledger.Leaf{}, err)
+				return
+			}
+			if len(page) == 0 {
+				return
+			}
+			from += int64(len(page))
+		}
+	}
+}
+
+func (v *verifier) leaf(index int64, l *storage.Leaf) error {
+	if l.Kind.Valid() {
+		v.logged[l.Kind]++
+	}
+	if l.Record.Index != index {
+		return v.find(fmt.Sprintf("leaf %d, %s", index, describe(*l)), "its record says that it is leaf %d", l.Record.Index)
+	}
+	if l.Kind != ledger.Config {
+		return nil
+	}
+	v.seen[ledger.Config]++ // by nothing else is it stored
+	loading, err := storage.DecodeLoading(l.Record)
+	if err == nil {
+		err = l.Record.CheckPersonal()
+	}
+	if err != nil {
+		return v.find(fmt.Sprintf("leaf %d, config", index), "%v", err)
+	}
+	v.configs[loading.Hash] = true
+	return nil
+}
+
+// nameLeaf says which event or delivery a leaf is, as far as it can be read.
+func (v *verifier) nameLeaf(ctx context.Context, index int64) string {
+	var name string
+	// Without a name the index has to do.
+	_ = v.store.Read(ctx, func(r storage.Reader) error {
+		leaves, err := r.Leaves(index, 1)
+		if err != nil || len(leaves) == 0 {
+			return err
+		}
+		name = describe(leaves[0])
+		return nil
+	})
+	return name
+}
+
+func describe(l storage.Leaf) string {
+	switch l.Kind {
+	case ledger.Event:
+		if e, err := storage.DecodeEvent(l.Record); err == nil {
+			return fmt.Sprintf("event %s/%d", incident.ID(e.Incident), e.Sequence)
+		}
+	case ledger.Delivery:
+		if d, _, err := storage.DecodeDelivery(l.Record); err == nil {
+			return fmt.Sprintf("delivery %q", d.ID)
+		}
+	case ledger.Config:
+		if g, err := storage.DecodeLoading(l.Record); err == nil {
+			return fmt.Sprintf("config %q", g.Hash)
+		}
+	}
+	return l.Kind.String()
+}
+
+// inLog checks that records are the leaves whose indexes they have.
+func (v *verifier) inLog(r storage.Reader, kind ledger.Kind, records []storage.Record, place func(i int) string) error {
+	var numbers []int64
+	var which []int
+	for i := range records {
+		if err := records[i].CheckPersonal(); err != nil {
+			if err := v.find(place(i), "%v", err); err != nil {
+				return err
+			}
+		}
+		if records[i].Index < 0 {
+			v.out.Waiting++
+			continue
+		}
+		if records[i].Index < v.size {
+			v.seen[kind]++
+		}
+		numbers, which = append(numbers, tlog.StoredHashIndex(0, records[i].Index)), append(which, i)
+	}
+	if len(numbers) == 0 {
+		return nil
+	}
+	hashes, err := r.ReadHashes(numbers)
+	if err != nil {
+		return v.damage(place(which[0]), err)
+	}
+	for n, i := range which {
+		if hashes[n] != (ledger.Leaf{Kind: kind, Bytes: records[i].Leaf}).Hash() {
+			if err := v.find(place(i), "it is not leaf %d of the log, as it says", records[i].Index); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// findOrphans looks for leaves whose record no longer belongs to anything. They are
+// there if there are more leaves than records were seen.
+func (v *verifier) findOrphans(ctx context.Context) error {
+	if v.logged == v.seen {
+		return nil
+	}
+	for from := int64(0); from < v.size; {
+		err := v.store.Read(ctx, func(r storage.Reader) error {
+			leaves, err := r.Leaves(from, int(min(leavesPage, v.size-from)))
+			for i := range leaves {
+				if err := orphan(r, leaves[i]); err != nil {
+					return errors.Join(v.find(fmt.Sprintf("leaf %d, %s", from+int64(i), describe(leaves[i])), "%v", err), errEnough)
+				}
+			}
+			from += max(int64(len(leaves)), 1)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return v.find("log", "it has %d events and %d deliveries, and %d and %d are stored",
+		v.logged[ledger.Event], v.logged[ledger.Delivery], v.seen[ledger.Event], v.seen[ledger.Delivery])
+}
+
+// orphan returns an error if what the leaf is about is not there.
+func orphan(r storage.Reader, l storage.Leaf) error {
+	switch l.Kind {
+	case ledger.Event:
+		e, err := storage.DecodeEvent(l.Record)
+		if err != nil {
+			return err
+		}
+		_, err = r.Incident(e.Incident)
+		return err
+	case ledger.Delivery:
+		d, _, err := storage.DecodeDelivery(l.Record)
+		if err != nil {
+			return err
+		}
+		_, err = r.Delivery(d.ID)
+		return err
+	}
+	return nil
+}

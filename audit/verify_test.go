@@ -1,0 +1,548 @@
+package audit_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"sitrep/audit"
+	"sitrep/incident"
+	"sitrep/ledger"
+	"sitrep/storage"
+	"sitrep/storage/bolt"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// A sample is a closed store with a bit of all there is, sealed.
+type sample struct {
+	path       string
+	key        *ledger.Key
+	checkpoint []byte
+}
+
+func newPolicy() *incident.Policy {
+	p := &incident.Policy{
+		Location: time.UTC, ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 5 * time.Hour, DigestAbove: 5,
+		Priorities: []incident.Priority{
+			{Name: "P1", Inform: []incident.Audience{incident.Stakeholders}, UpdateEvery: 2 * time.Hour, Actions: []incident.ActionRule{{Name: "hotfix"}}},
+			{Name: "P2", Rank: 1},
+		},
+		Groups: []incident.Group{{Name: "support", Location: time.UTC, Recipients: []incident.Recipient{{ID: "email:eve@example.org", Channel: incident.Email, Address: "eve@example.org"}}}},
+		Teams:  []incident.Team{{Name: "blue", OnCall: []incident.Recipient{{ID: "email:ada@example.org", Channel: incident.Email, Address: "ada@example.org"}}}},
+	}
+	sum := sha256.Sum256(configBody)
+	p.Hash = hex.EncodeToString(sum[:])
+	return p
+}
+
+var configBody = []byte("timezone: Europe/Berlin\n")
+
+// newSample returns a store with n incidents.
+func newSample(t testing.TB, n int) sample {
+	t.Helper()
+	s := sample{path: filepath.Join(t.TempDir(), "sitrep.db")}
+	var err error
+	if s.key, err = ledger.GenerateKey("example.org/sitrep"); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bolt.Open(s.path, bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPolicy()
+	err = db.Write(t.Context(), func(tx storage.Tx) error {
+		return tx.PutConfig(storage.Config{Hash: p.Hash, Body: configBody}, storage.Loading{Hash: p.Hash, At: noon, Actor: "ada"})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		s.fill(t, db, p, i)
+		if s.checkpoint, err = storage.Seal(t.Context(), db, s.key, noon.Add(time.Duration(i)*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// fill lets one incident happen, and two messages go out about it.
+func (s *sample) fill(t testing.TB, db *bolt.DB, p *incident.Policy, i int) {
+	t.Helper()
+	door := storage.Door{Store: db, Policy: func() *incident.Policy { return p }}
+	slo := &incident.SLO{ID: fmt.Sprint("slo-", i), Key: fmt.Sprint("slo-", i), UseCase: "nobody is notified", Team: "blue", Priority: "P2", Stakeholders: []string{"support"}}
+	var number int64
+	change := func(at time.Time, fn func(c *storage.Change, in *incident.Situation) ([]incident.Event, error)) {
+		t.Helper()
+		err := door.Change(t.Context(), at, func(c *storage.Change) error {
+			var in *incident.Situation
+			var err error
+			if number == 0 {
+				if in, _, err = c.IncidentFor(slo, incident.Alertmanager); err == nil {
+					number = in.Incident.Number
+				}
+			} else {
+				in, err = c.Situation(number)
+			}
+			if err != nil {
+				return err
+			}
+			events, err := fn(c, in)
+			if err != nil {
+				return err
+			}
+			return c.Record(in, events...)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := noon.Add(time.Duration(i) * time.Hour)
+	b := incident.Breach{Fingerprint: fmt.Sprintf("%016x", i), StartsAt: at, State: incident.Firing, Priority: "P2"}
+	change(at, func(c *storage.Change, in *incident.Situation) ([]incident.Event, error) {
+		return in.Incident.Begin(c.Stamp(incident.Alertmanager), &b, p.Priorities[1], p), nil
+	})
+	change(at.Add(time.Minute), func(c *storage.Change, in *incident.Situation) ([]incident.Event, error) {
+		return in.Incident.Acknowledge(c.Stamp("Ünal"))
+	})
+	change(at.Add(2*time.Minute), func(c *storage.Change, in *incident.Situation) ([]incident.Event, error) {
+		return in.Incident.ChangePriority(c.Stamp("ada"), p.Priorities[0], "more than we thought")
+	})
+	change(at.Add(3*time.Minute), func(c *storage.Change, in *incident.Situation) ([]incident.Event, error) {
+		return in.Incident.SetPhase(c.Stamp("ada"), incident.Escalation, "", "bob")
+	})
+	change(at.Add(4*time.Minute), func(c *storage.Change, in *incident.Situation) ([]incident.Event, error) {
+		return in.Incident.WriteUpdate(c.Stamp("ada"), p, "we look into it", nil)
+	})
+	change(at.Add(5*time.Minute), func(c *storage.Change, in *incident.Situation) ([]incident.Event, error) {
+		return in.Incident.Resolve(c.Stamp("ada"), "the alert is wrong")
+	})
+	err := db.Write(t.Context(), func(tx storage.Tx) error {
+		for _, state := range []incident.DeliveryState{incident.Delivered, incident.Failed, incident.Pending} {
+			d := incident.Delivery{
+				ID: fmt.Sprintf("%d-%s", i, state), Incident: number, Kind: incident.KindOpened, Sequence: 2, Priority: "P1", Audience: incident.Stakeholders,
+				Group: "support", Channel: incident.Email, Recipient: "email:eve@example.org", Address: "eve@example.org", DueAt: at, Promised: at.Add(time.Minute),
+				CreatedAt: at, Attempts: 1, State: incident.Pending, Covers: []incident.Cover{{Incident: number, Kind: incident.KindOpened, DueAt: at}},
+			}
+			if err := tx.PutDelivery(&d, fmt.Appendf(nil, "Subject: %d\r\n\r\n%s", i, state)); err != nil {
+				return err
+			}
+			if d.State = state; state == incident.Pending {
+				continue
+			}
+			if state == incident.Delivered {
+				d.SentAt = at.Add(time.Second)
+			} else {
+				d.Error = "550 no eve@example.org"
+			}
+			if err := tx.PutDelivery(&d, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// verify verifies the store, as it is on disk.
+func (s *sample) verify(t testing.TB, o audit.VerifyOptions) audit.Verification {
+	t.Helper()
+	db, err := bolt.OpenReadOnly(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if o.Keys == nil {
+		o.Keys = []string{s.key.Public()}
+	}
+	v, err := audit.Verify(t.Context(), db, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// copied returns a copy of the sample.
+func (s *sample) copied(t testing.TB) sample {
+	t.Helper()
+	b, err := os.ReadFile(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := *s
+	c.path = filepath.Join(t.TempDir(), "copy.db")
+	if err := os.WriteFile(c.path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// A hand is in a closed store and knows its form: the checksums are right afterwards.
+type hand struct {
+	t  testing.TB
+	tx *bbolt.Tx
+}
+
+func (s *sample) tamper(t testing.TB, fn func(h hand)) {
+	t.Helper()
+	db, err := bbolt.Open(s.path, 0o600, &bbolt.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error { fn(hand{t, tx}); return nil })
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (h hand) keys(bucket string) (keys [][]byte) {
+	_ = h.tx.Bucket([]byte(bucket)).ForEach(func(k, _ []byte) error {
+		keys = append(keys, bytes.Clone(k))
+		return nil
+	})
+	return keys
+}
+
+func (h hand) get(bucket string, k []byte) []byte {
+	v := h.tx.Bucket([]byte(bucket)).Get(k)
+	if len(v) < 4 {
+		h.t.Fatalf("%s has no %x", bucket, k)
+	}
+	return bytes.Clone(v[4:])
+}
+
+func (h hand) put(bucket string, k, v []byte) {
+	table := crc32.MakeTable(crc32.Castagnoli)
+	sum := crc32.Update(crc32.Update(0, table, k), table, v)
+	if err := h.tx.Bucket([]byte(bucket)).Put(k, append(binary.BigEndian.AppendUint32(nil, sum), v...)); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h hand) delete(bucket string, k []byte) {
+	if err := h.tx.Bucket([]byte(bucket)).Delete(k); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// replace replaces text in the n-th value of a bucket.
+func (h hand) replace(bucket string, n int, from, to string) {
+	k := h.keys(bucket)[n]
+	v := h.get(bucket, k)
+	if !bytes.Contains(v, []byte(from)) {
+		h.t.Fatalf("%s %x has no %q: %q", bucket, k, from, v)
+	}
+	h.put(bucket, k, bytes.ReplaceAll(v, []byte(from), []byte(to)))
+}
+
+// rebuild makes all hashes fit the records again. Only the checkpoints stay.
+func (h hand) rebuild() {
+	buckets := map[byte]string{1: "events", 2: "loadings", 3: "delivery_records"}
+	var tree ledger.Tree
+	for _, k := range h.keys("leaves") {
+		v := h.get("leaves", k)
+		record, err := storage.ParseRecord(h.get(buckets[v[0]], v[1:17]))
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		v = v[:17]
+		for _, hash := range tree.Append(ledger.Leaf{Kind: ledger.Kind(v[0]), Bytes: record.Leaf}) {
+			v = append(v, hash[:]...)
+		}
+		h.put("leaves", k, v)
+	}
+}
+
+func TestVerifyOfWhatWasWritten(t *testing.T) {
+	s := newSample(t, 3)
+	v := s.verify(t, audit.VerifyOptions{Checkpoints: [][]byte{s.checkpoint}})
+	if !v.OK() {
+		t.Fatalf("findings: %v", v.Findings)
+	}
+	if v.Leaves != 1+3*(7+2) || v.Signed != v.Leaves || v.Checkpoints != 4 || v.Incidents != 3 || v.Events != 21 ||
+		v.Deliveries != 9 || v.Messages != 6 || v.Configs != 1 || v.Waiting != 0 || !v.SignedAt.Equal(noon.Add(2*time.Hour)) {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestVerifyNamesTheFirstThingWrong(t *testing.T) {
+	s := newSample(t, 3)
+	other, err := ledger.GenerateKey("example.org/sitrep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name   string
+		tamper func(h hand)
+		want   string
+	}{
+		{"nothing is changed", func(hand) {}, ""},
+		{"a reason is changed", func(h hand) { h.replace("events", 3, "more than we thought", "less than we thought") },
+			"leaf 4, event INC-1/4: it is not what was logged at this place"},
+		{"a time is changed, and all hashes with it", func(h hand) { h.replace("events", 2, "12:01:00", "12:00:30"); h.rebuild() },
+			`leaf 0: leaves 0 to 9 are not those that the checkpoint of "example.org/sitrep" of 2026-03-01 12:00:00 UTC signed`},
+		{"the same later on", func(h hand) { h.replace("events", 9, "13:01:00", "13:00:30"); h.rebuild() },
+			`leaf 10: leaves 10 to 18 are not those`},
+		{"an event is removed", func(h hand) { h.delete("events", h.keys("events")[6]) },
+			"log: read leaf 7: "},
+		{"an event and its leaf are removed", func(h hand) { h.delete("events", h.keys("events")[6]); h.delete("leaves", h.keys("leaves")[7]) },
+			"log: read leaf 7: "},
+		{"the latest leaves are removed", func(h hand) {
+			for _, k := range h.keys("leaves")[20:] {
+				h.delete("leaves", k)
+			}
+		}, `leaf 19: the log ends after 20 leaves, and the checkpoint of "example.org/sitrep" of 2026-03-01 14:00:00 UTC signed 28`},
+		{"two events change places", func(h hand) {
+			k := h.keys("events")
+			a, b := h.get("events", k[1]), h.get("events", k[2])
+			h.put("events", k[1], b)
+			h.put("events", k[2], a)
+		}, "leaf 2, event INC-1/3: its record says that it is leaf 3"},
+		{"an event is copied to another incident", func(h hand) {
+			k := h.keys("events")
+			h.put("events", binary.BigEndian.AppendUint64(bytes.Clone(k[6][:8]), 8), h.get("events", k[6]))
+		}, "event INC-1/8: missing; in its place is event INC-1/7"},
+		{"the state is changed", func(h hand) { h.replace("incidents", 0, `"state":"resolved"`, `"state":"closed"`) },
+			"INC-1: its state is not what its events make of it: state"},
+		{"a name in the state is changed", func(h hand) { h.replace("incidents", 1, "Ünal", "Anna") },
+			"INC-2: its state is not what its events make of it: acknowledged_by"},
+		{"a name beside an event is changed", func(h hand) { h.replace("events", 2, "Ünal", "Anna.") },
+			"event INC-1/3: what is kept as actor is not what its hash in the leaf is of: storage damaged"},
+		{"an incident is removed", func(h hand) { h.delete("incidents", h.keys("incidents")[1]) },
+			`leaf 10, event INC-2/1: there is no incident "INC-2"`},
+		{"a delivery is removed", func(h hand) {
+			h.delete("deliveries", h.keys("deliveries")[0])
+			h.delete("delivery_ids", []byte("\x00\x0b0-delivered"))
+		}, `leaf 8, delivery "0-delivered": there is no delivery "0-delivered"`},
+		{"a delivery came earlier", func(h hand) {
+			h.replace("deliveries", 0, `"sent_at":"2026-03-01T12:00:01Z"`, `"sent_at":"2026-03-01T12:00:00Z"`)
+		},
+			`delivery "0-delivered": it is not what its record says: sent_at`},
+		{"a delivery did not fail", func(h hand) { h.replace("deliveries", 1, `"state":"failed"`, `"state":"delivered"`) },
+			`delivery "0-failed": it is not what its record says: state`},
+		{"a delivery that is pending was made", func(h hand) { h.replace("deliveries", 2, `"state":"pending"`, `"state":"delivered"`) },
+			`delivery "0-pending": it is delivered, and no record says so`},
+		{"a record of a delivery is changed", func(h hand) { h.replace("delivery_records", 1, `"state":"failed"`, `"state":"delivered"`) },
+			`leaf 9, delivery "0-failed": it is not what was logged at this place`},
+		{"a message is changed", func(h hand) { h.replace("messages", 0, "Subject", "subject") },
+			`delivery "0-delivered": its message is not the one that was sent`},
+		{"a message is gone, as after its retention", func(h hand) { h.delete("messages", h.keys("messages")[0]) }, ""},
+		{"a configuration is changed", func(h hand) { h.replace("configs", 0, "Berlin", "Vienna") },
+			`it is not the one that was in force`},
+		{"a configuration is gone", func(h hand) { h.delete("configs", h.keys("configs")[0]) },
+			`it was in force, and is not there`},
+		{"who loaded it is changed", func(h hand) { h.replace("loadings", 0, "ada", "eve") },
+			"leaf 0, config: what is kept as actor"},
+		{"an inner hash is changed", func(h hand) {
+			k := h.keys("leaves")[3]
+			v := h.get("leaves", k)
+			v[len(v)-1]++
+			h.put("leaves", k, v)
+		}, "leaf 0: the stored hash over leaves 0 to 3 is not theirs"},
+		{"a checkpoint is of another key", func(h hand) {
+			signed, err := other.Sign(ledger.Checkpoint{Size: 28})
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.put("checkpoints", binary.BigEndian.AppendUint64(nil, 28), signed)
+		}, "checkpoint of 28 leaves: open checkpoint: not signed by the key"},
+		{"a checkpoint is changed", func(h hand) { h.replace("checkpoints", 1, "\n19\n", "\n18\n") },
+			"checkpoint of 18 leaves: open checkpoint: not signed by the key"},
+		{"there is no checkpoint", func(h hand) {
+			for _, k := range h.keys("checkpoints") {
+				h.delete("checkpoints", k)
+			}
+		}, "checkpoints: there is none"},
+		{"names are forgotten", func(h hand) {
+			for _, bucket := range []string{"events", "loadings", "delivery_records"} {
+				for _, k := range h.keys(bucket) {
+					r, err := storage.ParseRecord(h.get(bucket, k))
+					if err != nil {
+						t.Fatal(err)
+					}
+					r.Forget()
+					h.put(bucket, k, storage.AppendRecord(nil, r))
+				}
+			}
+		}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := s.copied(t)
+			s.tamper(t, func(h hand) { h.t = t; c.tamper(h) })
+			v := s.verify(t, audit.VerifyOptions{})
+			switch {
+			case c.want == "" && !v.OK():
+				t.Errorf("findings: %v", v.Findings)
+			case c.want != "" && (v.OK() || !strings.Contains(v.Findings[0].String(), c.want)):
+				t.Errorf("findings %v, want %q", v.Findings, c.want)
+			}
+		})
+	}
+}
+
+// What was handed to a witness shows what the store alone cannot.
+func TestVerifyWithACheckpointFromElsewhere(t *testing.T) {
+	s := newSample(t, 3)
+	witnessed := s.checkpoint
+	s.tamper(t, func(h hand) {
+		h.replace("events", 3, "more than we thought", "less than we thought")
+		h.rebuild()
+		for _, k := range h.keys("checkpoints") {
+			h.delete("checkpoints", k)
+		}
+	})
+	// Whoever has the key can sign the forged log.
+	db, err := bolt.Open(s.path, bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := storage.Seal(t.Context(), db, s.key, noon); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if v := s.verify(t, audit.VerifyOptions{}); !v.OK() {
+		t.Errorf("a forged log that is signed anew: %v", v.Findings)
+	}
+	v := s.verify(t, audit.VerifyOptions{Checkpoints: [][]byte{witnessed}})
+	if v.OK() || !strings.Contains(v.Findings[0].What, "are not those that the checkpoint") {
+		t.Errorf("with the witness: %v", v.Findings)
+	}
+
+	older := newSample(t, 1)
+	longer := newSample(t, 1)
+	longer.key = older.key
+	db, err = bolt.Open(older.path, bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	file, err := os.Create(backup)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Backup(t.Context(), file), file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	older.fill(t, db, newPolicy(), 1)
+	ahead, err := storage.Seal(t.Context(), db, older.key, noon)
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	older.path = backup
+	if v := older.verify(t, audit.VerifyOptions{}); !v.OK() {
+		t.Errorf("an older copy: %v", v.Findings)
+	}
+	v = older.verify(t, audit.VerifyOptions{Checkpoints: [][]byte{ahead}})
+	if v.OK() || !strings.Contains(v.Findings[0].What, "it was cut off, or is an older copy") {
+		t.Errorf("an older copy, with the witness: %v", v.Findings)
+	}
+}
+
+func TestVerifyNeedsKeys(t *testing.T) {
+	s := newSample(t, 1)
+	if v := s.verify(t, audit.VerifyOptions{Keys: []string{}}); v.OK() {
+		t.Error("without a key all is well")
+	}
+	db, err := bolt.OpenReadOnly(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := audit.Verify(t.Context(), db, audit.VerifyOptions{Keys: []string{"x"}}); !errors.Is(err, ledger.ErrBadKey) {
+		t.Errorf("with a key that is none: %v", err)
+	}
+}
+
+// Whatever byte of the evidence is changed by someone who knows the form, it is found.
+func TestEveryByteOfTheEvidenceCounts(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	s := newSample(t, 2)
+	for _, bucket := range []string{"events", "delivery_records", "loadings", "leaves", "messages", "configs"} {
+		t.Run(bucket, func(t *testing.T) {
+			s := s.copied(t)
+			for range 150 {
+				var k, was []byte
+				var where int
+				skip := false
+				s.tamper(t, func(h hand) {
+					keys := h.keys(bucket)
+					k = keys[r.IntN(len(keys))]
+					was = h.get(bucket, k)
+					where = r.IntN(len(was))
+					// The message of a delivery that is pending is no evidence yet.
+					skip = bytes.HasSuffix(was, []byte("pending"))
+					bad := bytes.Clone(was)
+					bad[where] ^= byte(1 + r.IntN(255))
+					h.put(bucket, k, bad)
+				})
+				if v := s.verify(t, audit.VerifyOptions{Limit: 1}); v.OK() && !skip {
+					t.Errorf("%s %x: byte %d of %q can be changed", bucket, k, where, was)
+				}
+				s.tamper(t, func(h hand) { h.put(bucket, k, was) })
+			}
+		})
+	}
+}
+
+// A store that is written to can be verified meanwhile.
+func TestVerifyOfAStoreInUse(t *testing.T) {
+	s := newSample(t, 2)
+	db, err := bolt.Open(s.path, bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 20 {
+			s.fill(t, db, newPolicy(), 2+i)
+			if _, err := storage.Seal(t.Context(), db, s.key, noon.Add(time.Duration(2+i)*time.Hour)); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		v, err := audit.Verify(t.Context(), db, audit.VerifyOptions{Keys: []string{s.key.Public()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !v.OK() {
+			t.Fatalf("findings: %v", v.Findings)
+		}
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	s := newSample(b, 1000)
+	for b.Loop() {
+		if v := s.verify(b, audit.VerifyOptions{}); !v.OK() {
+			b.Fatal(v.Findings)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(9*1000), "µs/leaf")
+}

@@ -1,0 +1,281 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"sitrep/incident"
+	"sitrep/ledger"
+	"sitrep/storage"
+)
+
+// How much is read from one snapshot.
+const (
+	incidentsPage  = 100
+	eventsPage     = 1000
+	deliveriesPage = 200
+)
+
+// verifyIncidents checks the events of each incident, and its state.
+func (v *verifier) verifyIncidents(ctx context.Context) error {
+	q := storage.IncidentQuery{Limit: incidentsPage}
+	for more := true; more; {
+		err := v.store.Read(ctx, func(r storage.Reader) error {
+			page, next, err := r.Incidents(q)
+			if err != nil {
+				return err
+			}
+			for i := range page {
+				if err := v.incident(r, &page[i]); err != nil {
+					return v.damage(page[i].ID(), err)
+				}
+			}
+			q.Cursor, more = next, next != ""
+			return nil
+		})
+		if err != nil {
+			return v.damage("incidents", err)
+		}
+		if !more {
+			break
+		}
+	}
+	return nil
+}
+
+// incident checks one. Its events are found wanting once, at the first that is.
+func (v *verifier) incident(r storage.Reader, in *incident.Incident) error {
+	v.out.Incidents++
+	var fold incident.Incident
+	for {
+		records, err := r.EventRecords(in.Number, fold.Sequence, eventsPage)
+		if err != nil {
+			return err
+		}
+		first := fold.Sequence + 1
+		place := func(i int) string { return fmt.Sprintf("event %s/%d", in.ID(), first+int64(i)) }
+		for i := range records {
+			e, err := storage.DecodeEvent(records[i])
+			if err != nil {
+				return v.find(place(i), "%v", err)
+			}
+			if e.Incident != in.Number || e.Sequence != fold.Sequence+1 {
+				return v.find(place(i), "missing; in its place is event %s/%d", incident.ID(e.Incident), e.Sequence)
+			}
+			if err := apply(&fold, e); err != nil {
+				return v.find(place(i), "it cannot have happened: %v", err)
+			}
+			v.out.Events++
+		}
+		if err := v.inLog(r, ledger.Event, records, place); err != nil {
+			return err
+		}
+		if len(records) < eventsPage {
+			break
+		}
+	}
+	if fold.Sequence != in.Sequence {
+		return v.find(in.ID(), "its state is that after event %d, and its latest event is %d", in.Sequence, fold.Sequence)
+	}
+	wrong, err := differences(&fold, in)
+	if err != nil {
+		return err
+	}
+	if len(wrong) > 0 {
+		return v.find(in.ID(), "its state is not what its events make of it: %s", strings.Join(wrong, ", "))
+	}
+	return nil
+}
+
+// apply is Apply for events that may lack what their type needs.
+func apply(in *incident.Incident, e incident.Event) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("it lacks what a %s needs", e.Type)
+		}
+	}()
+	return in.Apply(e)
+}
+
+// differences returns the names of the fields in which the state differs from what the
+// events make of it. A name of a person that was forgotten may be any.
+func differences(fold, in *incident.Incident) ([]string, error) {
+	for _, name := range []struct{ fold, state *string }{
+		{&fold.AcknowledgedBy, &in.AcknowledgedBy}, {&fold.ResolvedBy, &in.ResolvedBy}, {&fold.EscalatedTo, &in.EscalatedTo},
+	} {
+		if *name.fold == storage.Forgotten {
+			*name.fold = *name.state
+		}
+	}
+	words := maps.Clone(fold.Words)
+	for audience, word := range words {
+		if word.By == storage.Forgotten {
+			word.By = in.Words[audience].By
+			words[audience] = word
+		}
+	}
+	fold.Words = words
+
+	var fields [2]map[string]json.RawMessage
+	for i, state := range []*incident.Incident{fold, in} {
+		b, err := json.Marshal(state)
+		if err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(b, &fields[i]); err != nil {
+			return nil, err
+		}
+	}
+	var wrong []string
+	for name, value := range fields[0] {
+		if !bytes.Equal(value, fields[1][name]) {
+			wrong = append(wrong, name)
+		}
+	}
+	for name := range fields[1] {
+		if _, ok := fields[0][name]; !ok {
+			wrong = append(wrong, name)
+		}
+	}
+	slices.Sort(wrong)
+	return wrong, nil
+}
+
+// verifyDeliveries checks the records of each delivery, what it says and its message.
+func (v *verifier) verifyDeliveries(ctx context.Context) error {
+	q := storage.DeliveryQuery{Limit: deliveriesPage}
+	for more := true; more; {
+		err := v.store.Read(ctx, func(r storage.Reader) error {
+			page, next, err := r.Deliveries(q)
+			if err != nil {
+				return err
+			}
+			for i := range page {
+				if err := v.delivery(r, &page[i]); err != nil {
+					return v.damage(fmt.Sprintf("delivery %q", page[i].ID), err)
+				}
+			}
+			q.Cursor, more = next, next != ""
+			return nil
+		})
+		if err != nil {
+			return v.damage("deliveries", err)
+		}
+		if !more {
+			break
+		}
+	}
+	return nil
+}
+
+func (v *verifier) delivery(r storage.Reader, d *incident.Delivery) error {
+	v.out.Deliveries++
+	place := fmt.Sprintf("delivery %q", d.ID)
+	records, err := r.DeliveryRecords(d.ID)
+	if err != nil {
+		return err
+	}
+	if err := v.inLog(r, ledger.Delivery, records, func(int) string { return place }); err != nil {
+		return err
+	}
+	if len(records) == 0 {
+		if d.State != incident.Pending {
+			return v.find(place, "it is %s, and no record says so", d.State)
+		}
+		return nil
+	}
+	var recorded incident.Delivery
+	var hash string
+	for i := range records {
+		if recorded, hash, err = storage.DecodeDelivery(records[i]); err != nil {
+			return v.find(place, "%v", err)
+		}
+		if recorded.ID != d.ID {
+			return v.find(place, "its record is that of delivery %q", recorded.ID)
+		}
+	}
+	if d.State == incident.Pending {
+		return nil // begun anew since
+	}
+	if wrong := deviations(&recorded, d); len(wrong) > 0 {
+		return v.find(place, "it is not what its record says: %s", strings.Join(wrong, ", "))
+	}
+	message, err := r.Message(d.ID)
+	if errors.Is(err, incident.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	v.out.Messages++
+	if sum := sha256.Sum256(message); hash != hex.EncodeToString(sum[:]) {
+		return v.find(place, "its message is not the one that was sent")
+	}
+	return nil
+}
+
+// deviations returns in what of its evidence a delivery deviates from its record.
+func deviations(recorded, d *incident.Delivery) []string {
+	var wrong []string
+	for _, field := range []struct {
+		name string
+		same bool
+	}{
+		{"state", recorded.State == d.State},
+		{"incident", recorded.Incident == d.Incident},
+		{"kind", recorded.Kind == d.Kind},
+		{"sequence", recorded.Sequence == d.Sequence},
+		{"priority", recorded.Priority == d.Priority},
+		{"audience", recorded.Audience == d.Audience},
+		{"group", recorded.Group == d.Group},
+		{"channel", recorded.Channel == d.Channel},
+		{"recipient", recorded.Recipient == d.Recipient || recorded.Recipient == storage.Forgotten},
+		{"address", recorded.Address == d.Address || recorded.Address == storage.Forgotten},
+		{"drill", recorded.Drill == d.Drill},
+		{"due_at", recorded.DueAt.Equal(d.DueAt)},
+		{"promised", recorded.Promised.Equal(d.Promised)},
+		{"held", recorded.Held == d.Held},
+		{"created_at", recorded.CreatedAt.Equal(d.CreatedAt)},
+		{"sent_at", recorded.SentAt.Equal(d.SentAt)},
+	} {
+		if !field.same {
+			wrong = append(wrong, field.name)
+		}
+	}
+	return wrong
+}
+
+// verifyConfigs checks that each configuration that was in force is there.
+func (v *verifier) verifyConfigs(ctx context.Context) error {
+	for _, hash := range slices.Sorted(maps.Keys(v.configs)) {
+		place := fmt.Sprintf("config %q", hash)
+		var c storage.Config
+		err := v.store.Read(ctx, func(r storage.Reader) (err error) {
+			c, err = r.Config(hash)
+			return err
+		})
+		switch {
+		case errors.Is(err, incident.ErrNotFound):
+			err = v.find(place, "it was in force, and is not there")
+		case err != nil:
+			err = v.damage(place, err)
+		default:
+			v.out.Configs++
+			if sum := sha256.Sum256(c.Body); hash != hex.EncodeToString(sum[:]) {
+				err = v.find(place, "it is not the one that was in force")
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

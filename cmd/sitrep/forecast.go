@@ -1,0 +1,151 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/common/model"
+
+	"sitrep/incident"
+	"sitrep/router/wording"
+)
+
+const (
+	// forecastMessages is how many messages of each reader are foreseen.
+	forecastMessages = 3
+	// forecastFor is how far ahead it is looked.
+	forecastFor = 14 * 24 * time.Hour
+	// forecastSteps is how often the rules are asked, as they may wait for what never
+	// comes here, such as the watchdog.
+	forecastSteps = 1000
+)
+
+// A forecastReader is somebody who is told of an incident.
+type forecastReader struct {
+	Recipient string              `json:"recipient"`
+	Name      string              `json:"name,omitempty"`
+	Channel   incident.Channel    `json:"channel"`
+	Audiences []incident.Audience `json:"audiences"`
+	Groups    []string            `json:"groups"` // of on_call's, the team
+	Timezone  string              `json:"timezone"`
+	Messages  []forecastMessage   `json:"messages"`
+
+	id       string
+	location *time.Location
+}
+
+// A forecastMessage is a message that a reader gets.
+type forecastMessage struct {
+	At     time.Time     `json:"at"`
+	Kind   incident.Kind `json:"kind"`
+	Why    string        `json:"why"`
+	NextBy time.Time     `json:"next_by,omitzero"` // the promise that it makes
+}
+
+// forecast lets time pass for an incident whose breaches go on and of which nobody
+// writes, with each message handed over when it is due, and returns what its
+// readers are told. The situation stays as it is.
+func forecast(s *incident.Situation, p *incident.Policy, pulse incident.Pulse, at time.Time) ([]forecastReader, error) {
+	s = s.Clone()
+	readers := newReaders(s, p)
+	end := at.Add(forecastFor)
+	for range forecastSteps {
+		next := s.Agenda.NextAt
+		for _, sub := range s.Subscriptions {
+			if !sub.DueAt.IsZero() && (next.IsZero() || sub.DueAt.Before(next)) {
+				next = sub.DueAt
+			}
+		}
+		if next.IsZero() || next.After(end) || !slices.ContainsFunc(readers, func(r forecastReader) bool { return len(r.Messages) < forecastMessages }) {
+			return readers, nil
+		}
+		if next.After(at) {
+			at = next
+		}
+		if t := s.Agenda.NextAt; !t.IsZero() && !t.After(at) {
+			events, nudges := s.Tick(p, pulse, at)
+			if err := s.Change(events, nudges, p, at); err != nil {
+				return nil, err
+			}
+		}
+		for i := range readers {
+			if err := readers[i].tell(s, p, at); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return readers, nil
+}
+
+// newReaders returns the readers to whom something is owed or will be, as the
+// service forecasts them, the team last.
+func newReaders(s *incident.Situation, p *incident.Policy) []forecastReader {
+	planned := s.Forecast(p)
+	var readers []forecastReader
+	for _, r := range incident.Readers(&s.Incident, p) {
+		if !slices.ContainsFunc(planned, func(pr incident.PlannedReader) bool { return pr.Recipient.ID == r.Recipient.ID }) {
+			continue
+		}
+		readers = append(readers, forecastReader{
+			id: r.Recipient.ID, Recipient: r.Recipient.Address, Name: r.Recipient.Name, Channel: r.Recipient.Channel,
+			Audiences: r.Audiences, Groups: r.Groups, location: r.Location, Timezone: r.Location.String(),
+		})
+	}
+	return readers
+}
+
+// tell hands over what is due to the reader.
+func (r *forecastReader) tell(s *incident.Situation, p *incident.Policy, at time.Time) error {
+	sub := s.Subscription(r.id)
+	if sub == nil || sub.DueAt.IsZero() || sub.DueAt.After(at) {
+		return nil
+	}
+	planned, ok := s.Plan(r.id, p, at)
+	if !ok {
+		return s.Change(nil, nil, p, at)
+	}
+	c := planned.Cover
+	if len(r.Messages) < forecastMessages {
+		r.Messages = append(r.Messages, forecastMessage{At: at, Kind: c.Kind, Why: r.why(s, p, &c, sub.WaitUntil), NextBy: c.NextBy})
+	}
+	return s.Change(s.Delivered(r.id, c, at, "", p), nil, p, at)
+}
+
+// why says why a message comes, and why then.
+func (r *forecastReader) why(s *incident.Situation, p *incident.Policy, c *incident.Cover, waited time.Time) string {
+	priority := s.Incident.Priority
+	var reasons []string
+	for _, o := range c.Owed {
+		switch o.Reason {
+		case incident.DueOpened:
+			if waited.IsZero() {
+				reasons = append(reasons, "at once")
+			} else {
+				reasons = append(reasons, fmt.Sprintf("after %s (inform_after)", model.Duration(priority.InformAfter)))
+			}
+		case incident.DueCadence:
+			reasons = append(reasons, fmt.Sprintf("every %s", model.Duration(priority.UpdateEvery)))
+		case incident.DueUnfed:
+			due := ""
+			if t, err := time.Parse(time.RFC3339, o.Detail); err == nil {
+				due = " at " + wording.Clock{Now: c.DueAt, Location: r.location}.Time(t)
+			}
+			reasons = append(reasons, fmt.Sprintf("%s before the update%s that nobody wrote", model.Duration(p.RemindBefore), due))
+		default:
+			reasons = append(reasons, string(o.Reason))
+		}
+	}
+	if r.held(c, &priority) {
+		reasons = append(reasons, "held back by a quiet time")
+	}
+	return strings.Join(reasons, ", ")
+}
+
+// held reports whether a quiet time moved the message.
+func (r *forecastReader) held(c *incident.Cover, p *incident.Priority) bool {
+	last := len(r.Messages) - 1
+	scheduled := slices.ContainsFunc(c.Owed, func(o incident.Owed) bool { return o.Reason == incident.DueCadence })
+	return c.Held || scheduled && last >= 0 && c.DueAt.Sub(r.Messages[last].At) > p.UpdateEvery
+}

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sitrep/config"
+	"sitrep/incident"
+	"sitrep/internal/httperr"
+	"sitrep/receiver"
+	"sitrep/storage"
+	"sitrep/storage/bolt"
+)
+
+// A simulation is what a payload does to a store in which nothing is yet.
+type simulation struct {
+	At        time.Time           `json:"at"`
+	Alerts    []simulatedAlert    `json:"alerts"`
+	Incidents []simulatedIncident `json:"incidents"`
+
+	crowded []crowded
+}
+
+// A simulatedAlert is what became of one alert, and why.
+type simulatedAlert struct {
+	Fingerprint string            `json:"fingerprint"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Status      string            `json:"status,omitempty"` // firing or resolved
+	StartsAt    time.Time         `json:"starts_at,omitzero"`
+	Result      receiver.Outcome  `json:"result"`
+	SLO         string            `json:"slo,omitempty"`
+	Label       string            `json:"label,omitempty"` // by which the SLO claims it; empty: by its matchers
+	Ambiguous   []string          `json:"ambiguous,omitempty"`
+	IgnoredBy   string            `json:"ignored_by,omitempty"`
+	Watchdog    bool              `json:"watchdog,omitempty"`
+	Incident    int64             `json:"incident,omitempty"` // its number in the simulation
+	Reason      string            `json:"reason,omitempty"`   // why it is invalid
+}
+
+// A simulatedIncident is an incident that opens, and who is told of it when.
+type simulatedIncident struct {
+	Number       int64             `json:"number"`
+	SLO          string            `json:"slo,omitempty"`
+	UseCase      string            `json:"use_case"`
+	Service      string            `json:"service,omitempty"`
+	Team         string            `json:"team,omitempty"`
+	Labels       map[string]string `json:"labels,omitempty"`
+	Priority     string            `json:"priority"`
+	Breaches     int               `json:"breaches"`
+	NextUpdateAt time.Time         `json:"next_update_at,omitzero"` // the earliest time promised to a reader
+	Readers      []forecastReader  `json:"readers"`
+
+	priority incident.Priority
+	resolves time.Duration
+}
+
+// A crowded recipient gets more messages at once than may come one by one.
+type crowded struct {
+	recipient       string
+	messages, alone int
+}
+
+// newSimulation lets a payload come in through the service's own receiver, with a
+// store that is thrown away, and looks at what it did.
+func newSimulation(ctx context.Context, c *config.Config, body []byte, at time.Time) (*simulation, error) {
+	dir, err := os.MkdirTemp("", "sitrep-simulate-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	store, err := bolt.Open(filepath.Join(dir, "sitrep.db"), bolt.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	catalog := &inForce{config: c, policy: c.Policy()}
+	log := slog.New(slog.DiscardHandler)
+	door := &storage.Door{Store: store, Policy: c.Policy}
+	intake := &observer{at: at, intake: &receiver.Breaches{Door: door, Catalog: func() receiver.Catalog { return catalog }, Log: log}}
+	h := receiver.New(receiver.Options{Intake: intake, Logger: log, Registerer: prometheus.NewRegistry()})
+	answer, err := post(ctx, h, body)
+	if err != nil {
+		return nil, err
+	}
+
+	sim := &simulation{At: at, Incidents: []simulatedIncident{}}
+	valid := intake.post.Alerts
+	for _, a := range answer.Alerts {
+		if a.Result != receiver.Invalid {
+			a.explain(&valid[0], c)
+			valid = valid[1:]
+		}
+		sim.Alerts = append(sim.Alerts, a.simulatedAlert)
+	}
+	err = store.Read(ctx, func(r storage.Reader) error { return sim.look(r, c.Policy()) })
+	return sim, err
+}
+
+// An answeredAlert is an alert in the receiver's answer.
+type answeredAlert struct {
+	simulatedAlert
+	Incident string `json:"incident"`
+}
+
+// post hands a payload to the receiver as if it came over the network.
+func post(ctx context.Context, h *receiver.Handler, body []byte) (answer struct{ Alerts []answeredAlert }, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, receiver.Path, bytes.NewReader(body))
+	if err != nil {
+		return answer, err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	w := &memoryWriter{header: http.Header{}}
+	h.ServeHTTP(w, r)
+	if w.status != http.StatusOK {
+		var p httperr.Problem
+		if err := json.Unmarshal(w.body.Bytes(), &p); err != nil {
+			return answer, fmt.Errorf("take the alerts: status %d", w.status)
+		}
+		return answer, fmt.Errorf("the alerts are refused with %d: %s", p.Status, p.Detail)
+	}
+	err = json.Unmarshal(w.body.Bytes(), &answer)
+	return answer, err
+}
+
+// explain adds what the configuration says of the alert.
+func (a *answeredAlert) explain(from *incident.Alert, c *config.Config) {
+	a.Fingerprint, a.Labels, a.StartsAt, a.Status = from.Fingerprint, from.Labels, from.StartsAt, "firing"
+	if from.Resolved {
+		a.Status = "resolved"
+	}
+	if n, err := incident.ParseID(a.Incident); err == nil {
+		a.simulatedAlert.Incident = n
+	}
+	m := c.Lookup(from.Labels)
+	a.Label, a.Ambiguous, a.Watchdog = m.Label, m.Ambiguous, m.Watchdog
+	if m.SLO != nil {
+		a.SLO = m.SLO.ID
+	}
+	if m.Ignored {
+		a.IgnoredBy = m.IgnoredBy.String()
+	}
+}
+
+// look takes in the incidents that opened, and who is told of them.
+func (sim *simulation) look(r storage.Reader, p *incident.Policy) error {
+	var numbers []int64
+	for _, a := range sim.Alerts {
+		if a.Incident != 0 && !slices.Contains(numbers, a.Incident) {
+			numbers = append(numbers, a.Incident)
+		}
+	}
+	slices.Sort(numbers)
+	pulse, err := r.Pulse()
+	if err != nil {
+		return err
+	}
+	for _, n := range numbers {
+		s, err := storage.Situation(r, n)
+		if err != nil {
+			return err
+		}
+		readers, err := forecast(s, p, pulse, sim.At)
+		if err != nil {
+			return err
+		}
+		in := &s.Incident
+		sim.Incidents = append(sim.Incidents, simulatedIncident{
+			Number: n, SLO: in.SLO, UseCase: in.UseCase, Service: in.Service, Team: in.Team, Labels: in.Labels,
+			Priority: in.Priority.Name, Breaches: in.Breaches.Total, NextUpdateAt: s.NextUpdateAt(p), Readers: readers,
+			priority: in.Priority, resolves: in.ResolveAfter,
+		})
+	}
+	sim.crowd(p.DigestAbove)
+	return nil
+}
+
+// crowd finds the recipients who get a digest.
+func (sim *simulation) crowd(above int) {
+	type moment struct {
+		recipient string
+		minute    time.Time
+	}
+	counts := map[moment]int{}
+	for _, in := range sim.Incidents {
+		for _, r := range in.Readers {
+			if len(r.Messages) == 0 {
+				continue
+			}
+			m := moment{r.id, r.Messages[0].At.Truncate(time.Minute)}
+			counts[m]++
+			if counts[m] == above+1 {
+				sim.crowded = append(sim.crowded, crowded{recipient: r.Recipient, alone: above})
+			}
+			if counts[m] > above {
+				i := slices.IndexFunc(sim.crowded, func(c crowded) bool { return c.recipient == r.Recipient })
+				sim.crowded[i].messages = max(sim.crowded[i].messages, counts[m])
+			}
+		}
+	}
+}
+
+func (sim *simulation) invalid() bool {
+	return slices.ContainsFunc(sim.Alerts, func(a simulatedAlert) bool { return a.Result == receiver.Invalid })
+}
+
+// An observer lets posts come at a time of its own, and keeps the last.
+type observer struct {
+	intake receiver.Intake
+	at     time.Time
+	post   receiver.Post
+}
+
+func (o *observer) Take(ctx context.Context, p receiver.Post) ([]receiver.Result, error) {
+	p.At = o.at
+	o.post = p
+	return o.intake.Take(ctx, p)
+}
+
+// A memoryWriter keeps an answer.
+type memoryWriter struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (w *memoryWriter) Header() http.Header { return w.header }
+
+func (w *memoryWriter) WriteHeader(status int) { w.status = status }
+
+func (w *memoryWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.body.Write(b)
+}

@@ -1,0 +1,219 @@
+// Package docs_test checks that the documentation says what is there.
+package docs_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// A source is a package of this module, without its tests.
+type source struct {
+	imports []string        // of ours, as paths in the module
+	names   map[string]bool // "New", "(*Door).Change", "Tx.Hold"
+}
+
+// sources reads all packages of the module, by their path in it.
+func sources(t *testing.T) map[string]*source {
+	t.Helper()
+	all := map[string]*source{}
+	err := filepath.WalkDir("..", func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := d.Name()
+		if d.IsDir() {
+			if file != ".." && (strings.HasPrefix(name, ".") || name == "testdata") {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		dir := strings.TrimPrefix(filepath.ToSlash(filepath.Dir(file)), "../")
+		if all[dir] == nil {
+			all[dir] = &source{names: map[string]bool{}}
+		}
+		all[dir].read(f)
+		return nil
+	})
+	if err != nil || len(all) < 10 {
+		t.Fatalf("%d packages: %v", len(all), err)
+	}
+	return all
+}
+
+// read takes in what a file imports and declares.
+func (s *source) read(f *ast.File) {
+	for _, i := range f.Imports {
+		p, _ := strconv.Unquote(i.Path.Value)
+		if ours, ok := strings.CutPrefix(p, "sitrep/"); ok && !slices.Contains(s.imports, ours) {
+			s.imports = append(s.imports, ours)
+		}
+	}
+	for _, d := range f.Decls {
+		switch d := d.(type) {
+		case *ast.FuncDecl:
+			s.names[receiverOf(d)+d.Name.Name] = true
+		case *ast.GenDecl:
+			for _, spec := range d.Specs {
+				ts, ok := spec.(*ast.TypeSpec)
+				if !ok {
+					continue
+				}
+				s.names[ts.Name.Name] = true
+				if it, ok := ts.Type.(*ast.InterfaceType); ok {
+					for _, m := range it.Methods.List {
+						for _, n := range m.Names {
+							s.names[ts.Name.Name+"."+n.Name] = true
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// receiverOf returns "(*Door)." or "Door.", empty for a function.
+func receiverOf(d *ast.FuncDecl) string {
+	if d.Recv == nil {
+		return ""
+	}
+	switch e := d.Recv.List[0].Type.(type) {
+	case *ast.StarExpr:
+		if id, ok := e.X.(*ast.Ident); ok {
+			return "(*" + id.Name + ")."
+		}
+	case *ast.Ident:
+		return e.Name + "."
+	}
+	return "?."
+}
+
+// named finds what is named as in Go: a package, then a function, a type, or a type's method.
+var named = regexp.MustCompile("`([a-z]+)\\.((?:\\(\\*[A-Za-z]+\\)\\.)?[A-Za-z]+(?:\\.[A-Za-z]+)?)`")
+
+func TestNamesInTheArchitectureExist(t *testing.T) {
+	text := read(t, "architecture.md")
+	all := sources(t)
+	found := 0
+	for _, m := range named.FindAllStringSubmatch(text, -1) {
+		pkg, name := m[1], m[2]
+		if name == "go" { // a file
+			continue
+		}
+		found++
+		exists := false
+		for dir, s := range all {
+			exists = exists || path.Base(dir) == pkg && s.names[name]
+		}
+		if !exists {
+			t.Errorf("architecture.md names %s.%s, which does not exist", pkg, name)
+		}
+	}
+	if found < 30 {
+		t.Errorf("architecture.md names only %d things", found)
+	}
+}
+
+// rules reads the table of packages: which of ours each may import. A package of the
+// table stands for those below it as well, unless they have a row of their own.
+func rules(t *testing.T) map[string][]string {
+	t.Helper()
+	rules := map[string][]string{}
+	code := regexp.MustCompile("`([a-z/]+)`")
+	for line := range strings.Lines(read(t, "architecture.md")) {
+		cells := strings.Split(line, "|")
+		if len(cells) != 5 || !strings.HasPrefix(strings.TrimSpace(cells[1]), "`") {
+			continue
+		}
+		var may []string
+		for _, m := range code.FindAllStringSubmatch(cells[3], -1) {
+			may = append(may, m[1])
+		}
+		if strings.TrimSpace(cells[3]) == "everything" {
+			may = []string{"."}
+		}
+		for _, m := range code.FindAllStringSubmatch(cells[1], -1) {
+			rules[m[1]] = may
+		}
+	}
+	if len(rules) < 15 {
+		t.Fatalf("%d packages in the table", len(rules))
+	}
+	return rules
+}
+
+func TestImportsFollowTheArchitecture(t *testing.T) {
+	rules := rules(t)
+	for dir, s := range sources(t) {
+		if dir == "e2e" || strings.HasPrefix(dir, "e2e/") {
+			continue // it sees the program from outside
+		}
+		row := rowOf(rules, dir)
+		may, ok := rules[row]
+		if !ok {
+			t.Errorf("package %s has no row in the table", dir)
+			continue
+		}
+		for _, i := range s.imports {
+			if rowOf(rules, i) != row && !slices.Contains(may, ".") && !slices.Contains(may, i) && !(strings.HasPrefix(i, "internal/") && slices.Contains(may, "internal")) {
+				t.Errorf("package %s imports %s; the table lets %s import %q", dir, i, row, may)
+			}
+		}
+	}
+}
+
+// rowOf returns the row of the table that stands for a package, "." if none does.
+func rowOf(rules map[string][]string, dir string) string {
+	for dir != "." {
+		if _, ok := rules[dir]; ok {
+			break
+		}
+		dir = path.Dir(dir)
+	}
+	return dir
+}
+
+// TestOnlyTheCommandKnowsTheConfiguration is the arrow that is easiest to bend.
+func TestOnlyTheCommandKnowsTheConfiguration(t *testing.T) {
+	for dir, s := range sources(t) {
+		if dir != "cmd/sitrep" && !strings.HasPrefix(dir, "config") && slices.Contains(s.imports, "config") {
+			t.Errorf("package %s imports config", dir)
+		}
+	}
+}
+
+func TestLinksInTheDocumentationLead(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	for _, file := range []string{"../README.md", "../CONTRIBUTING.md", "../CHANGELOG.md", "architecture.md"} {
+		for _, m := range link.FindAllStringSubmatch(read(t, file), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(file), m[1])); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+		}
+	}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

@@ -1,0 +1,90 @@
+package receiver_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/receiver"
+	"sitrep/storage"
+	"sitrep/storage/bolt"
+)
+
+// benchCatalog has as many SLOs as it says, found by sloth_id.
+type benchCatalog map[string]*incident.SLO
+
+func (c benchCatalog) Lookup(labels map[string]string) receiver.Claim {
+	return receiver.Claim{SLO: c[labels["sloth_id"]]}
+}
+
+// BenchmarkTake makes posts of 100 new alerts durable: what a post costs beside
+// decoding. "slos" is over how many SLOs, and so incidents, they are spread.
+func BenchmarkTake(b *testing.B) {
+	for _, slos := range []int{5, 1000} {
+		for _, clients := range []int{1, 16} {
+			b.Run(fmt.Sprintf("slos=%d/clients=%d", slos, clients), func(b *testing.B) { benchmarkTake(b, slos, clients) })
+		}
+	}
+}
+
+func benchmarkTake(b *testing.B, slos, clients int) {
+	db, err := bolt.Open(filepath.Join(b.TempDir(), "bench.db"), bolt.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	both := []incident.Audience{incident.Management, incident.Stakeholders}
+	policy := &incident.Policy{
+		Hash: "bench", Location: time.UTC, Priorities: []incident.Priority{{Name: "P1", Inform: both, UpdateEvery: 2 * time.Hour}},
+		Management: []string{"leadership"}, ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 5 * time.Hour, DigestAbove: 5,
+	}
+	for _, g := range []string{"leadership", "support"} {
+		policy.Groups = append(policy.Groups, incident.Group{Name: g, Location: time.UTC, Recipients: []incident.Recipient{
+			{ID: "email:" + g + "@example.org", Channel: incident.Email, Address: g + "@example.org"},
+		}})
+	}
+	policy.Teams = []incident.Team{{Name: "load", OnCall: []incident.Recipient{{ID: "email:oncall@example.org", Channel: incident.Email, Address: "oncall@example.org"}}}}
+	catalog := benchCatalog{}
+	for i := range slos {
+		id := fmt.Sprintf("slo-%06d", i)
+		catalog[id] = &incident.SLO{ID: id, Key: id, UseCase: "Application cannot notify its users", SLI: "availability", Service: "load", Team: "load", Priority: "P1", Stakeholders: []string{"support"}}
+	}
+	door := &storage.Door{Store: db, Policy: func() *incident.Policy { return policy }}
+	taker := &receiver.Breaches{Door: door, Catalog: func() receiver.Catalog { return catalog }, Log: slog.New(slog.DiscardHandler)}
+	var n atomic.Uint64
+	b.SetParallelism(clients)
+	b.ReportAllocs()
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			at := time.Now()
+			post := receiver.Post{At: at}
+			for range 100 {
+				id := n.Add(1)
+				post.Alerts = append(post.Alerts, incident.Alert{
+					Fingerprint: fmt.Sprintf("%016x", rand.Uint64()), StartsAt: at.UTC().Truncate(time.Microsecond),
+					Labels: map[string]string{
+						"alertname": "LoadAvailability", "category": "availability", "cluster": "prod", "severity": "critical", "service": "load",
+						"sloth_id": fmt.Sprintf("slo-%06d", rand.IntN(slos)), "sloth_severity": "page", "team": "load", "instance": fmt.Sprint(id),
+					},
+					Annotations: map[string]string{
+						"runbook_url": "https://runbooks.example/load", "summary": "Application cannot register with notification services",
+						"description": "The error budget of the objective burns fourteen times faster than it may, and will be used up in two days.",
+					},
+					GeneratorURL: "http://prometheus.example:9090/graph?g0.expr=slo",
+				})
+			}
+			if _, err := taker.Take(context.Background(), post); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64(n.Load())/b.Elapsed().Seconds(), "alerts/s")
+}

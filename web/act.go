@@ -1,0 +1,349 @@
+package web
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"sitrep/incident"
+	"sitrep/internal/access"
+	"sitrep/internal/command"
+	"sitrep/internal/httperr"
+	"sitrep/router/wording"
+	"sitrep/storage"
+)
+
+// A formPage is one form alone: asked for, or come back with what is wrong.
+type formPage struct {
+	layout
+	ID, Headline string
+	Priority     string
+	Tone         string
+	Form         *form
+	// Changes are what people did since the form was opened.
+	Changes []eventInfo
+	Forbids string // the state of the incident does not allow it
+}
+
+// A previewPage shows what a command would bring about.
+type previewPage struct {
+	layout
+	ID, Headline string
+	Form         *form
+	Do           string
+	Key          string
+	Says         []fact // what is asked
+	Quote        string
+	Joins        []person
+	Leaves       []person
+	Messages     []person
+	Next         *moment
+	NextText     string
+}
+
+// A person is somebody whom a command concerns.
+type person struct {
+	Recipient, Audience, Group string
+	Kind                       string
+	At                         *moment
+	AtOnce                     bool
+}
+
+// commandForm returns the handler of a command's form alone.
+func (h *Handler) commandForm(c commandInfo) httperr.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		n, err := number(r)
+		if err != nil {
+			return httperr.Wrap(http.StatusNotFound, err.Error(), err)
+		}
+		return h.showForm(w, r, c, n, nil, 0, nil)
+	}
+}
+
+// showForm answers with a form alone. With cause, it says what is wrong.
+func (h *Handler) showForm(w http.ResponseWriter, r *http.Request, c commandInfo, n int64, values url.Values, seen int64, cause error) error {
+	p := formPage{layout: h.layout(r, c.Title+": "+incident.ID(n))}
+	p.Refresh = false
+	code := http.StatusOK
+	err := h.Store.Read(r.Context(), func(tx storage.Reader) error {
+		in, err := tx.Incident(n)
+		if err != nil {
+			return noIncident(err, n)
+		}
+		p.ID, p.Headline, p.Priority, p.Tone = in.ID(), wording.Headline(&in), in.Priority.Name, tone(&in)
+		p.Form, p.Changes, p.Forbids = newForm(c, &p.layout, &in, values), nil, ""
+		if c.Slug == "merge" {
+			if p.Form.Others, err = others(tx, n); err != nil {
+				return err
+			}
+		}
+		if cause == nil && !c.fits(&in) {
+			p.Forbids = fmt.Sprintf("%s is %s; this is not possible now.", in.ID(), in.State)
+			if c.Slug == "acknowledge" && in.State == incident.Open {
+				p.Forbids = fmt.Sprintf("%s was acknowledged already.", in.ID())
+			}
+		}
+		if errors.Is(cause, incident.ErrChanged) {
+			p.Changes, err = p.since(tx, &in, seen)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if cause != nil {
+		code, p.Form.Error = explain(cause)
+		p.Title = "Not done: " + p.Title
+	}
+	return h.render(w, code, "form", &p)
+}
+
+// since returns what people did after that sequence.
+func (l *layout) since(tx storage.Reader, in *incident.Incident, seen int64) ([]eventInfo, error) {
+	var changes []eventInfo
+	for after := seen; after < in.Sequence; {
+		events, err := tx.Events(in.Number, after, 1000)
+		if err != nil || len(events) == 0 {
+			return changes, err
+		}
+		for i := range events {
+			if events[i].Actor.Person() {
+				changes = append(changes, l.event(&events[i]))
+			}
+			after = events[i].Sequence
+		}
+	}
+	slices.Reverse(changes)
+	return changes, nil
+}
+
+// explain says what is wrong with a command, in words for the person who gave it.
+func explain(err error) (code int, text string) {
+	p := httperr.Of(err)
+	if errors.Is(err, incident.ErrChanged) {
+		return p.Status, "Somebody changed the incident since you opened the form, so nothing was done. What changed stands above. If your command is still right, preview it again."
+	}
+	return p.Status, wording.Line(p.Detail, 1000)
+}
+
+// mine reports whether the person who gave a command can do something about an error.
+func mine(err error) bool {
+	code := httperr.Of(err).Status
+	return err != nil && code >= 400 && code < 500 && code != http.StatusRequestEntityTooLarge
+}
+
+// command returns the handler of a command: it previews what the form says, or, once
+// that is confirmed, does it.
+func (h *Handler) command(c commandInfo) httperr.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		n, err := number(r)
+		if err != nil {
+			return httperr.Wrap(http.StatusNotFound, err.Error(), err)
+		}
+		values, seen, err := readForm(w, r)
+		if err != nil {
+			return err
+		}
+		if values.Get("back") != "" {
+			return h.showForm(w, r, c, n, values, seen, nil)
+		}
+		req := &command.Request{Command: c.parse(values), Incident: n, Actor: access.From(r.Context()).Actor(), Seen: seen}
+		if values.Get("confirm") == "" {
+			err = h.preview(w, r, c, req, values)
+		} else if _, err = h.carryOut(r, req, values); err == nil {
+			return redirect(w, "../"+incident.ID(n)+"?done="+c.Slug)
+		}
+		if mine(err) {
+			return h.showForm(w, r, c, n, values, seen, err)
+		}
+		return err
+	}
+}
+
+func (h *Handler) preview(w http.ResponseWriter, r *http.Request, c commandInfo, req *command.Request, values url.Values) error {
+	p := previewPage{layout: h.layout(r, "Preview: "+c.Title+", "+incident.ID(req.Incident)), Do: c.Do, Key: rand.Text()}
+	err := h.Store.Read(r.Context(), func(tx storage.Reader) error {
+		in, err := tx.Incident(req.Incident)
+		if err != nil {
+			return noIncident(err, req.Incident)
+		}
+		p.ID, p.Headline, p.Form = in.ID(), wording.Headline(&in), newForm(c, &p.layout, &in, values)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if req.Seen != 0 {
+		p.Form.Seen = req.Seen
+	}
+	p.says(req.Command)
+	return h.showPreview(w, r, req, &p)
+}
+
+// showPreview asks what the command would bring about, and answers with it.
+func (h *Handler) showPreview(w http.ResponseWriter, r *http.Request, req *command.Request, p *previewPage) error {
+	door := storage.Door{Store: h.Store, Policy: h.Policy}
+	found, err := req.Preview(r.Context(), &door, h.Now())
+	if err != nil {
+		return err
+	}
+	people := func(planned []incident.PlannedReader) []person {
+		var all []person
+		for _, r := range planned {
+			all = append(all, person{r.Recipient.Address, wording.AudienceName(r.Audience), r.Group, kindName(r.Kind), p.at(r.At), !r.At.After(p.clock.Now)})
+		}
+		return all
+	}
+	p.Joins, p.Leaves, p.Messages = people(found.Joins), people(found.Leaves), people(found.Messages)
+	p.Next = p.at(found.NextUpdateAt)
+	return h.render(w, http.StatusOK, "preview", p)
+}
+
+// says puts into words what is asked.
+func (p *previewPage) says(c command.Command) {
+	add := func(name, value string) {
+		if value = wording.Line(value, 400); value != "" {
+			p.Says = append(p.Says, fact{Name: name, Value: value})
+		}
+	}
+	quote := func(text string) { p.Quote, _ = wording.Block(text, incident.MaxText) }
+	switch c := c.(type) {
+	case command.Update:
+		var names []string
+		for _, a := range c.Audiences {
+			names = append(names, wording.AudienceName(a))
+		}
+		if len(names) == 0 {
+			names = []string{"all who are informed"}
+		}
+		add("Update to", list(names))
+		quote(c.Message)
+	case command.Priority:
+		add("Priority", p.Form.Now+" → "+c.Priority)
+		quote(c.Reason)
+	case command.Phase:
+		add("Phase", wording.PhaseName(c.Phase))
+		add("Escalated to", c.EscalatedTo)
+		quote(c.Note)
+	case command.Action:
+		add("Action", c.Name)
+		add("Becomes", string(c.State))
+		add("Link", c.Link)
+		quote(c.Reason)
+	case command.Resolve:
+		quote(c.Note)
+	case command.Close:
+		quote(c.Note)
+	case command.Reopen:
+		quote(c.Reason)
+	case command.Merge:
+		add("Goes on as", c.Into)
+		quote(c.Reason)
+	case command.Declare:
+		add("SLO", c.SLO)
+		add("What is broken", c.UseCase)
+		add("Team", c.Team)
+		add("Priority", c.Priority)
+		add("Stakeholders", list(c.Stakeholders))
+		if c.Drill {
+			add("Drill", "yes: every message says so")
+		}
+		quote(c.Reason)
+	}
+}
+
+// errRepeated ends a transaction whose command was carried out before.
+var errRepeated = errors.New("carried out before")
+
+// carryOut does what was asked, once for each key of a form, and returns the number of
+// the incident.
+func (h *Handler) carryOut(r *http.Request, req *command.Request, values url.Values) (int64, error) {
+	if req.Actor == "" {
+		return 0, errors.New("a command from nobody: its route asks for no role")
+	}
+	key := ""
+	if k := values.Get("key"); k != "" {
+		key = hash("page", string(req.Actor), k)
+	}
+	asked := url.Values{}
+	for name, v := range values {
+		if name != "seen" {
+			asked[name] = v
+		}
+	}
+	request := hash(r.URL.Path, asked.Encode())
+	var changed int64
+	door := storage.Door{Store: h.Store, Policy: h.Policy, Wake: h.Wake}
+	err := door.Change(r.Context(), h.Now(), func(c *storage.Change) error {
+		s, err := req.Apply(c, func() error {
+			if key == "" {
+				return nil
+			}
+			before, err := c.Tx.Answer(key)
+			switch {
+			case errors.Is(err, incident.ErrNotFound):
+				return nil
+			case err != nil:
+				return err
+			case before.Request != request:
+				return httperr.Status(http.StatusUnprocessableEntity, "this preview was used for another command; preview yours again")
+			}
+			changed, err = incident.ParseID(string(before.Body))
+			return errors.Join(errRepeated, err)
+		})
+		if err != nil {
+			return err
+		}
+		changed = s.Incident.Number
+		if key == "" {
+			return nil
+		}
+		return c.Tx.PutAnswer(storage.Answer{Key: key, Request: request, At: c.At, Status: http.StatusSeeOther, Body: []byte(incident.ID(changed))})
+	})
+	if errors.Is(err, errRepeated) {
+		return changed, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	h.Logger.Info("command carried out", "command", fmt.Sprintf("%T", req.Command)[len("command."):], "incident", incident.ID(changed), "actor", req.Actor)
+	return changed, nil
+}
+
+func hash(parts ...string) string {
+	sum := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(sum, "%d:%s", len(p), p)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// others are the incidents into which one may be merged, the latest first.
+func others(tx storage.Reader, but int64) ([]option, error) {
+	var all []option
+	for _, state := range []incident.State{incident.Open, incident.Resolved} {
+		found, _, err := tx.Incidents(storage.IncidentQuery{State: state, Limit: 50})
+		if err != nil {
+			return nil, err
+		}
+		for i := range found {
+			if in := &found[i]; in.Number != but {
+				all = append(all, option{Value: in.ID(), Text: wording.Headline(in)})
+			}
+		}
+	}
+	return all, nil
+}
+
+// noIncident puts into words that there is no such incident.
+func noIncident(err error, n int64) error {
+	if errors.Is(err, incident.ErrNotFound) {
+		return &incident.Problem{Kind: incident.ErrNotFound, Text: "there is no incident " + incident.ID(n)}
+	}
+	return err
+}

@@ -1,0 +1,270 @@
+package web_test
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/internal/access"
+	"sitrep/internal/command"
+)
+
+// serveLocal serves the fixture's pages to this machine, where everybody is an admin.
+func (f *fixture) serveLocal(t *testing.T) *httptest.Server {
+	t.Helper()
+	guard, err := access.New(slog.New(slog.DiscardHandler), access.Rules{Loopback: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(f.router(guard.Require))
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+// finding is what axe found on a page.
+type finding struct {
+	ID, Help string
+	Nodes    []string
+}
+
+func TestPagesInABrowser(t *testing.T) {
+	b := newBrowser(t)
+	f := newFixture(t)
+	paths := f.populate("eu-central")
+	f.pass(3 * time.Hour)
+	srv := f.serveLocal(t)
+	axe, err := os.ReadFile("testdata/axe.min.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// With go test -artifacts, pictures of all pages are kept.
+	pictures, pictured := t.ArtifactDir(), flag.Lookup("test.artifacts").Value.String() == "true"
+	rules := "" // that axe checks; empty: all
+	check := func(name string) {
+		t.Helper()
+		var wide string
+		b.eval(`(() => {
+			const width = document.documentElement.clientWidth;
+			if (document.documentElement.scrollWidth <= width) return "";
+			return [...document.querySelectorAll("main *, header *")].filter((e) => e.getBoundingClientRect().right > width + 1 && !e.closest(".scroll, .top nav"))
+				.slice(0, 5).map((e) => e.outerHTML.slice(0, 100)).join("\n") || "the page";
+		})()`, &wide)
+		if wide != "" {
+			t.Errorf("%s is wider than the window: %s", name, wide)
+		}
+		b.eval(string(axe)+";0", nil)
+		var found []finding
+		b.eval(`axe.run(document, {iframes: false`+rules+`}).then((r) => r.violations.map((v) => ({id: v.id, help: v.help, nodes: v.nodes.map((n) => n.html.slice(0, 200) + " " + n.failureSummary)})))`, &found)
+		for _, v := range found {
+			t.Errorf("%s: %s: %s\n%s", name, v.ID, v.Help, strings.Join(v.Nodes[:min(3, len(v.Nodes))], "\n"))
+		}
+		for _, c := range b.complaints() {
+			t.Errorf("%s: the browser complains: %s", name, c)
+		}
+		if !pictured {
+			return
+		}
+		if err := os.WriteFile(filepath.Join(pictures, name+".png"), b.shoot(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, size := range []struct {
+		name          string
+		width, height int
+	}{{"desktop", 1280, 800}, {"phone", 390, 844}} {
+		for _, colours := range []string{"light", "dark"} {
+			b.view(size.width, size.height, colours)
+			rules = ""
+			if colours == "dark" {
+				rules = `, runOnly: ["color-contrast"]` // all else is as in the light
+			}
+			for i, path := range paths {
+				if _, message, ok := strings.Cut(path, "/messages/"); ok && message != "failed" && i < len(paths)-10 || colours == "dark" && i%2 == 1 {
+					continue // enough is seen of it
+				}
+				b.open(srv.URL + path)
+				check(size.name + "-" + colours + "-" + strings.NewReplacer("/", "_", "?", "_", "&", "_").Replace(strings.TrimPrefix(path, "/")))
+			}
+			// With all that folds out, and a preview.
+			b.open(srv.URL + "/incidents/INC-2")
+			b.eval(`for (const d of document.querySelectorAll("details")) d.open = true`, nil)
+			check(size.name + "-" + colours + "-unfolded")
+			b.open(srv.URL + "/incidents/INC-2/priority")
+			b.eval(`document.querySelector("[name=priority][value=P2]").checked = true; document.querySelector("[name=reason]").value = "Only one region is affected"`, nil)
+			b.arrive(func() { b.eval(`document.querySelector("form.command button").click()`, nil) })
+			check(size.name + "-" + colours + "-preview")
+			b.open(srv.URL + "/incidents/INC-2/resolve")
+			b.arrive(func() {
+				b.eval(`document.querySelector("form.command").noValidate = true; document.querySelector("form.command button").click()`, nil)
+			})
+			if !strings.Contains(b.text(`document.querySelector("[role=alert]").textContent`), "still fire") {
+				t.Error("no alert beside the form")
+			}
+			// The answer is 400 on purpose.
+			b.complaints()
+			check(size.name + "-" + colours + "-refused")
+		}
+	}
+}
+
+func TestTheKeyboardReachesTheContentFirst(t *testing.T) {
+	b := newBrowser(t)
+	f := newFixture(t)
+	n := f.breach("search-latency", "a", nil)
+	srv := f.serveLocal(t)
+	b.view(1280, 800, "light")
+	b.open(srv.URL + page(n, ""))
+	b.press("Tab", 9)
+	if got := b.text(`document.activeElement.className + " " + (document.activeElement.getBoundingClientRect().left >= 0)`); got != "skip true" {
+		t.Errorf("the first Tab reaches %s", got)
+	}
+	b.eval(`document.activeElement.click()`, nil)
+	b.until("the content has the focus", func() bool { return b.text(`document.activeElement.id`) == "main" })
+	// All that can be reached is seen to be: each has an outline.
+	var without []string
+	for range 25 {
+		b.press("Tab", 9)
+		if got := b.text(`(() => { const e = document.activeElement; const s = getComputedStyle(e); return e === document.body || s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2 ? "" : e.outerHTML.slice(0, 80) })()`); got != "" {
+			without = append(without, got)
+		}
+	}
+	if len(without) > 0 {
+		t.Errorf("no outline: %s", strings.Join(without, "\n"))
+	}
+}
+
+func TestAPageStaysFreshAndLeavesPeopleAlone(t *testing.T) {
+	b := newBrowser(t)
+	f := newFixture(t)
+	n := f.breach("notifications-register-availability", "a", nil)
+	srv := f.serveLocal(t)
+	b.view(1280, 800, "light")
+	b.open(srv.URL + page(n, "?done=acknowledge"))
+	if got := b.text(`location.search`); got != "" {
+		t.Errorf("the address keeps %s", got)
+	}
+	refresh := func() { b.eval(`document.dispatchEvent(new Event("visibilitychange")); 0`, nil) }
+	says := func(words string) func() bool {
+		return func() bool { return strings.Contains(b.text(`document.getElementById("main").textContent`), words) }
+	}
+	b.eval(`document.getElementById("do-merge").open = true; document.querySelector("#do-merge summary").focus(); document.getElementById("main").dataset.same = "yes"`, nil)
+	f.do(n, command.Phase{Phase: incident.Investigation, Note: "first news"})
+	refresh()
+	b.until("the news are there", says("first news"))
+	for what, want := range map[string]string{
+		`document.getElementById("do-merge").open`:           "true",
+		`document.activeElement.closest("details").id`:       "do-merge",
+		`document.getElementById("main").dataset.same`:       "yes", // it was not loaded anew
+		`document.getElementById("freshness").textContent`:   "The page has news.",
+		`document.querySelectorAll(".banner.good").length`:   "0",
+		`document.querySelector("time[title]").title !== ""`: "true",
+	} {
+		if got := b.text(what); got != want {
+			t.Errorf("%s = %s, want %s", what, got, want)
+		}
+	}
+	// Without news nothing moves.
+	b.eval(`document.querySelector("h1").dataset.same = "yes"`, nil)
+	refresh()
+	b.eval(`new Promise((done) => setTimeout(done, 300))`, nil)
+	if got := b.text(`document.querySelector("h1").dataset.same`); got != "yes" {
+		t.Error("the content was exchanged for the same")
+	}
+	// Who writes is not disturbed, but told.
+	b.eval(`document.querySelector("#updates-message").focus()`, nil)
+	b.call("Input.insertText", map[string]any{"text": "We are looking"}, nil)
+	f.do(n, command.Phase{Phase: incident.Recovery, Note: "second news"})
+	refresh()
+	b.until("it is said that there are news", func() bool {
+		return strings.HasPrefix(b.text(`document.getElementById("freshness").textContent`), "There is news.")
+	})
+	if says("second news")() {
+		t.Error("the content was exchanged under the hands of somebody who writes")
+	}
+	if got := b.text(`document.activeElement.value`); got != "We are looking" {
+		t.Errorf("in the field is %q", got)
+	}
+	b.eval(`document.querySelector("#updates-message").value = ""; document.activeElement.blur()`, nil)
+	refresh()
+	b.until("the second news are there", says("second news"))
+	if c := b.complaints(); len(c) > 0 {
+		t.Errorf("the browser complains: %s", c)
+	}
+	// The server goes away and comes back.
+	srv.CloseClientConnections()
+	srv.Listener.Close()
+	refresh()
+	refresh()
+	b.until("it is said that the page may be old", func() bool {
+		return strings.Contains(b.text(`document.getElementById("freshness").textContent`), "may be old")
+	})
+	if !says("second news")() {
+		t.Error("the content is gone")
+	}
+}
+
+func TestPagesWorkWithoutAScript(t *testing.T) {
+	b := newBrowser(t)
+	f := newFixture(t)
+	n := f.breach("notifications-register-availability", "a", nil)
+	srv := f.serveLocal(t)
+	b.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": true}, nil)
+	b.view(390, 844, "light")
+	b.open(srv.URL + page(n, "#update"))
+	if top := b.text(`Math.round(document.getElementById("update").getBoundingClientRect().top) < innerHeight`); top != "true" {
+		t.Error("the anchor of the update form does not lead to it")
+	}
+	b.eval(`document.querySelector("#updates-message").value = "It is being repaired"; 0`, nil)
+	b.arrive(func() { b.eval(`document.querySelector("#update button").click()`, nil) })
+	if got := b.text(`document.querySelector("main").textContent`); !strings.Contains(got, "It is being repaired") {
+		t.Fatalf("preview: %s", got)
+	}
+	b.arrive(func() { b.eval(`document.querySelector(".confirm button").click()`, nil) })
+	if got := b.text(`location.href`); got != srv.URL+page(n, "?done=updates") {
+		t.Errorf("then at %s", got)
+	}
+	if in := f.incident(n); in.Words[incident.Management].By != "local" || in.Words[incident.Stakeholders].Text != "It is being repaired" {
+		t.Errorf("written: %+v", in.Words)
+	}
+}
+
+func TestTheBrowserHoldsBackWhatAMailBrings(t *testing.T) {
+	b := newBrowser(t)
+	f := newFixture(t)
+	n := f.breach("search-latency", "a", nil)
+	body := "Subject: x\r\nContent-Type: text/html\r\n\r\n<p id=p>mail</p><script>parent.document.title='owned'</script><img src=/priorities onerror=\"parent.document.title='owned'\"><form action=/declare><button>x</button></form>"
+	ids := f.deliver(n, body)
+	srv := f.serveLocal(t)
+	b.view(1280, 800, "light")
+	b.open(srv.URL + page(n, "/messages/"+url.PathEscape(ids[0])))
+	b.eval(`new Promise((done) => setTimeout(done, 300))`, nil)
+	if got := b.text(`document.title`); strings.Contains(got, "owned") {
+		t.Error("a script of a mail ran")
+	}
+	b.complaints()
+	b.open(srv.URL + page(n, "/messages/"+ids[0]+"/html"))
+	held := 0
+	for _, c := range b.complaints() {
+		if strings.Contains(c, "Content Security Policy") || strings.Contains(c, "sandboxed") {
+			held++
+		}
+	}
+	if held == 0 {
+		t.Error("the browser held nothing back")
+	}
+	var size struct{ Text, Origin string }
+	b.eval(`({text: document.body.innerText.trim(), origin: String(self.origin)})`, &size)
+	if !strings.HasPrefix(size.Text, "mail") || size.Origin != "null" {
+		encoded, _ := json.Marshal(size)
+		t.Errorf("opened outside its frame: %s", fmt.Sprint(string(encoded)))
+	}
+}

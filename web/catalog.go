@@ -1,0 +1,208 @@
+package web
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/router/wording"
+	"sitrep/storage"
+)
+
+// slosShown is how many SLOs, and how many alerts that none claims, a page shows.
+const slosShown = 200
+
+type prioritiesPage struct {
+	layout
+	Priorities []priorityInfo
+}
+
+// priorityInfo is a priority as the organisation reads it.
+type priorityInfo struct {
+	Name, Tone, Summary     string
+	Criteria                []string
+	Actions                 []string
+	Audiences               []audienceInfo
+	UpdateEvery, InformWait time.Duration
+}
+
+// audienceInfo is an audience and the groups behind it.
+type audienceInfo struct {
+	Name   string
+	Groups []string
+	BySLO  bool // each SLO picks its groups
+}
+
+func (h *Handler) priorities(w http.ResponseWriter, r *http.Request) error {
+	p := prioritiesPage{layout: h.layout(r, "Priorities")}
+	for i := range p.policy.Priorities {
+		p.Priorities = append(p.Priorities, infoOf(&p.policy.Priorities[i], p.policy))
+	}
+	return h.render(w, http.StatusOK, "priorities", &p)
+}
+
+func infoOf(q *incident.Priority, policy *incident.Policy) priorityInfo {
+	info := priorityInfo{
+		Name: q.Name, Tone: rank(q.Rank), Summary: q.Summary, Criteria: q.Criteria,
+		UpdateEvery: q.UpdateEvery, InformWait: q.InformAfter,
+	}
+	for _, a := range q.Actions {
+		text := a.Name
+		if a.Within > 0 {
+			text += ", within " + wording.Duration(a.Within) + " after resolving"
+		}
+		info.Actions = append(info.Actions, text)
+	}
+	for _, a := range q.Inform {
+		one := audienceInfo{Name: wording.AudienceName(a), BySLO: a == incident.Stakeholders}
+		if a == incident.Management {
+			one.Groups = policy.Management
+		}
+		info.Audiences = append(info.Audiences, one)
+	}
+	return info
+}
+
+type slosPage struct {
+	layout
+	Team, Text   string
+	TeamNames    []string
+	Teams        []teamInfo
+	Total        int
+	Previous     string // queries of other pages; empty: there is none
+	Next         string
+	Unmapped     []alertInfo
+	UnmappedMore bool
+	Ambiguous    []ambiguityInfo
+}
+
+type teamInfo struct {
+	Name   string
+	OnCall []string
+	SLOs   []sloInfo
+}
+
+type sloInfo struct {
+	ID, UseCase, SLI, Service, Priority, Tone, Runbook string
+	Stakeholders                                       []string
+}
+
+type alertInfo struct {
+	Name, Incident string
+	Labels         []label
+	Since, Heard   *moment
+}
+
+type ambiguityInfo struct {
+	At     *moment
+	Labels []label
+	SLO    string
+	Others []string
+}
+
+type label struct{ Name, Value string }
+
+func (h *Handler) slos(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	p := slosPage{layout: h.layout(r, "SLOs"), Team: q.Get("team"), Text: q.Get("q")}
+	for _, t := range p.policy.Teams {
+		p.TeamNames = append(p.TeamNames, t.Name)
+	}
+	page, _ := strconv.Atoi(q.Get("page"))
+	page = min(max(page, 1), 1+len(p.policy.SLOs)/slosShown)
+	found := p.find()
+	p.Total = len(found)
+	from := min((page-1)*slosShown, len(found))
+	to := min(from+slosShown, len(found))
+	other := func(n int) string {
+		q.Set("page", strconv.Itoa(n))
+		return "?" + q.Encode()
+	}
+	if page > 1 {
+		p.Previous = other(page - 1)
+	}
+	if to < len(found) {
+		p.Next = other(page + 1)
+	}
+	p.byTeam(found[from:to])
+	err := h.Store.Read(r.Context(), func(tx storage.Reader) error {
+		p.Unmapped, p.Ambiguous = nil, nil
+		alerts, next, err := tx.UnmappedAlerts(slosShown, "")
+		if err != nil {
+			return err
+		}
+		p.UnmappedMore = next != ""
+		for _, a := range alerts {
+			info := alertInfo{Name: a.Labels["alertname"], Labels: labels(a.Labels, "alertname"), Since: p.at(a.StartsAt), Heard: p.at(a.HeardAt)}
+			if a.Incident != 0 {
+				info.Incident = incident.ID(a.Incident)
+			}
+			p.Unmapped = append(p.Unmapped, info)
+		}
+		ambiguities, err := tx.Ambiguities()
+		for _, a := range ambiguities {
+			p.Ambiguous = append(p.Ambiguous, ambiguityInfo{p.at(a.At), labels(a.Labels), a.SLO, a.Others})
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return h.render(w, http.StatusOK, "slos", &p)
+}
+
+// find returns the SLOs that were asked for, ordered by team as the files are.
+func (p *slosPage) find() []*incident.SLO {
+	var found []*incident.SLO
+	text := strings.ToLower(p.Text)
+	for i := range p.policy.SLOs {
+		s := &p.policy.SLOs[i]
+		if p.Team != "" && s.Team != p.Team {
+			continue
+		}
+		if text == "" || strings.Contains(strings.ToLower(s.ID+"\n"+s.UseCase+"\n"+s.Service+"\n"+s.Team), text) {
+			found = append(found, s)
+		}
+	}
+	order := map[string]int{}
+	for i, t := range p.policy.Teams {
+		order[t.Name] = i
+	}
+	slices.SortStableFunc(found, func(a, b *incident.SLO) int { return order[a.Team] - order[b.Team] })
+	return found
+}
+
+func (p *slosPage) byTeam(found []*incident.SLO) {
+	for _, s := range found {
+		if n := len(p.Teams); n == 0 || p.Teams[n-1].Name != s.Team {
+			info := teamInfo{Name: s.Team}
+			if t, ok := p.policy.Team(s.Team); ok {
+				for _, rcpt := range t.OnCall {
+					info.OnCall = append(info.OnCall, rcpt.Address)
+				}
+			}
+			p.Teams = append(p.Teams, info)
+		}
+		info := sloInfo{ID: s.ID, UseCase: s.UseCase, SLI: s.SLI, Service: s.Service, Priority: s.Priority, Tone: "over", Runbook: wording.Link(s.Runbook), Stakeholders: s.Stakeholders}
+		if q, ok := p.policy.Priority(s.Priority); ok {
+			info.Tone = rank(q.Rank)
+		}
+		t := &p.Teams[len(p.Teams)-1]
+		t.SLOs = append(t.SLOs, info)
+	}
+}
+
+// labels are the labels of an alert by name, without those left out.
+func labels(m map[string]string, without ...string) []label {
+	var all []label
+	for name, value := range m {
+		if !slices.Contains(without, name) {
+			all = append(all, label{wording.Line(name, 120), wording.Line(value, 400)})
+		}
+	}
+	slices.SortFunc(all, func(a, b label) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}

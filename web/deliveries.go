@@ -1,0 +1,136 @@
+package web
+
+import (
+	"net/http"
+	"slices"
+
+	"sitrep/incident"
+	"sitrep/router/wording"
+	"sitrep/storage"
+)
+
+// deliveriesShown is how many messages a list shows.
+const deliveriesShown = 50
+
+type deliveriesPage struct {
+	layout
+	State   string // the one that was asked for; empty: all
+	States  []string
+	Failed  []deliveryRow
+	Pending []deliveryRow
+	All     []deliveryRow
+	Next    string
+}
+
+// A deliveryRow is a message in a list.
+type deliveryRow struct {
+	ID, Link  string // Link is below sitrep's own address
+	Kind      string
+	Incidents []string
+	Drill     bool
+	Recipient string
+	Audience  string
+	Group     string
+	Channel   incident.Channel
+	State     incident.DeliveryState
+	Due       *moment
+	Sent      *moment
+	Late      string // by how much it missed the promise
+	Held      bool
+	Attempts  int
+	Error     string
+}
+
+func (h *Handler) deliveries(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	p := deliveriesPage{layout: h.layout(r, "Deliveries"), State: q.Get("state")}
+	for _, s := range []incident.DeliveryState{incident.Failed, incident.Pending, incident.Delivered, incident.Superseded} {
+		p.States = append(p.States, string(s))
+	}
+	if !slices.Contains(p.States, p.State) {
+		p.State = ""
+	}
+	cursor := q.Get("cursor")
+	p.Refresh = cursor == ""
+	err := h.Store.Read(r.Context(), func(tx storage.Reader) error {
+		p.Failed, p.Pending, p.Next = nil, nil, ""
+		if p.State == "" && cursor == "" {
+			for _, of := range []struct {
+				state incident.DeliveryState
+				rows  *[]deliveryRow
+			}{{incident.Failed, &p.Failed}, {incident.Pending, &p.Pending}} {
+				found, _, err := tx.Deliveries(storage.DeliveryQuery{State: of.state, Limit: 20})
+				if err != nil {
+					return err
+				}
+				*of.rows = p.rows(found, 0)
+			}
+		}
+		found, next, err := tx.Deliveries(storage.DeliveryQuery{State: incident.DeliveryState(p.State), Limit: deliveriesShown, Cursor: cursor})
+		if err != nil {
+			return err
+		}
+		p.All = p.rows(found, 0)
+		if next != "" {
+			q.Set("cursor", next)
+			p.Next = "?" + q.Encode()
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return h.render(w, http.StatusOK, "deliveries", &p)
+}
+
+// rows are deliveries as a page lists them; of is the incident whose page it is, or 0.
+func (l *layout) rows(found []incident.Delivery, of int64) []deliveryRow {
+	rows := make([]deliveryRow, 0, len(found))
+	for i := range found {
+		rows = append(rows, l.deliveryRow(&found[i], of))
+	}
+	return rows
+}
+
+func (l *layout) deliveryRow(d *incident.Delivery, of int64) deliveryRow {
+	line := deliveryRow{
+		ID: d.ID, Link: "deliveries/" + d.ID, Kind: kindName(d.Kind), Drill: d.Drill,
+		Recipient: d.Address, Audience: wording.AudienceName(d.Audience), Group: d.Group, Channel: d.Channel,
+		State: d.State, Due: l.at(d.DueAt), Sent: l.at(d.SentAt), Held: d.Held, Attempts: d.Attempts,
+		Error: wording.Line(d.Error, 1000),
+	}
+	if of == 0 {
+		of = d.Incident
+	}
+	if of != 0 {
+		line.Link = "incidents/" + incident.ID(of) + "/messages/" + d.ID
+	}
+	for _, c := range d.Covers {
+		if c.Incident != 0 {
+			line.Incidents = append(line.Incidents, incident.ID(c.Incident))
+		}
+	}
+	handed := d.SentAt
+	if d.State == incident.Pending {
+		handed = l.clock.Now
+	}
+	if !d.Promised.IsZero() && handed.After(d.Promised) {
+		line.Late = wording.Duration(handed.Sub(d.Promised))
+	}
+	return line
+}
+
+// kindName says what a message is for.
+func kindName(k incident.Kind) string {
+	switch k {
+	case incident.KindOpened:
+		return "opening"
+	case incident.KindPriority:
+		return "priority change"
+	case incident.KindLeft:
+		return "last message"
+	case incident.KindReopened:
+		return "reopening"
+	}
+	return string(k)
+}

@@ -1,0 +1,366 @@
+package web_test
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/mux"
+	"golang.org/x/net/html"
+
+	"sitrep/incident"
+	"sitrep/internal/access"
+	"sitrep/internal/command"
+	"sitrep/storage"
+	"sitrep/storage/bolt"
+	"sitrep/web"
+)
+
+var start = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+
+// A fixture is the pages on a store of their own, with a clock that stands still.
+type fixture struct {
+	t       testing.TB
+	store   storage.Store
+	mu      sync.Mutex // guards the three below
+	policy  *incident.Policy
+	now     time.Time
+	service web.Service
+	pages   *web.Handler
+	http    http.Handler
+	woken   atomic.Int64
+}
+
+func newFixture(t testing.TB) *fixture {
+	t.Helper()
+	db, err := bolt.Open(filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	f := &fixture{t: t, store: db, policy: policy(), now: start, service: web.Service{Version: "1.2.3", Go: "go1.26", StartedAt: start, LoadedAt: start}}
+	f.pages, err = web.New(web.Options{
+		Store:   db,
+		Policy:  func() *incident.Policy { return f.policy },
+		Now:     f.time,
+		Service: func() web.Service { return f.service },
+		Wake:    func() { f.woken.Add(1) },
+		Logger:  slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guard, err := access.New(slog.New(slog.DiscardHandler), access.Rules{Tokens: []access.Token{
+		{Name: "alertmanager", Role: access.Receiver, Token: "receiver"},
+		{Name: "grace", Role: access.Viewer, Token: "viewer"},
+		{Name: "ada", Role: access.Responder, Token: "responder"},
+		{Name: "bob", Role: access.Responder, Token: "responder2"},
+		{Name: "ops", Role: access.Admin, Token: "admin"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.http = f.router(guard.Require)
+	return f
+}
+
+func (f *fixture) router(require func(access.Role, http.Handler) http.Handler) http.Handler {
+	router := mux.NewRouter().SkipClean(true)
+	f.pages.Register(router, require)
+	router.NotFoundHandler = f.pages.NotFound()
+	return router
+}
+
+func (f *fixture) time() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.now
+}
+
+func (f *fixture) pass(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.now = f.now.Add(d)
+}
+
+func address(name string) incident.Recipient {
+	return incident.Recipient{ID: "email:" + name + "@example.org", Channel: incident.Email, Address: name + "@example.org"}
+}
+
+func policy() *incident.Policy {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		berlin = time.FixedZone("CET", 3600)
+	}
+	group := func(name string, recipients ...incident.Recipient) incident.Group {
+		return incident.Group{Name: name, Location: berlin, Recipients: recipients}
+	}
+	slo := func(id, useCase, sli, service, team, priority string) incident.SLO {
+		return incident.SLO{
+			ID: id, Key: id, UseCase: useCase, SLI: sli, Service: service, Team: team, Priority: priority,
+			Runbook: "https://wiki.example.org/" + id, Stakeholders: []string{"customer-support"},
+		}
+	}
+	hook := incident.Recipient{ID: "webhook:5ecbd0", Channel: incident.Webhook, Address: "https://chat.example.org"}
+	both := []incident.Audience{incident.Management, incident.Stakeholders}
+	return &incident.Policy{
+		Hash:     strings.Repeat("c0ffee00", 8),
+		Location: berlin,
+		Priorities: []incident.Priority{
+			{
+				Name: "P1", Rank: 0, Summary: "Severe customer impact", Criteria: []string{"Log-on is not possible for any application", "A core use case is broken for most customers"},
+				Actions: []incident.ActionRule{{Name: "hotfix"}, {Name: "postmortem", Within: 5 * 24 * time.Hour}}, Inform: both, UpdateEvery: 2 * time.Hour,
+			},
+			{
+				Name: "P2", Rank: 1, Summary: "Deserves the attention of stakeholders", Criteria: []string{"Daily log-ons in a data centre dropped by more than 70 %"},
+				Inform: []incident.Audience{incident.Stakeholders}, UpdateEvery: 4 * time.Hour, InformAfter: 5 * time.Minute,
+			},
+			{Name: "P3", Rank: 2, Summary: "Affects the work of some", Criteria: []string{"A workaround exists"}},
+		},
+		Management: []string{"leadership"},
+		Groups:     []incident.Group{group("leadership", address("cto"), address("product")), group("customer-support", address("support"), hook), group("sales", address("sales"))},
+		Teams:      []incident.Team{{Name: "notifications", OnCall: []incident.Recipient{address("notifications-oncall")}}, {Name: "identity", OnCall: []incident.Recipient{address("identity-oncall")}}},
+		SLOs: []incident.SLO{
+			slo("notifications-register-availability", "Application cannot register with notification services", "availability", "notifications", "notifications", "P1"),
+			slo("notifications-delay-latency", "Notifications arrive with a delay", "latency", "notifications", "notifications", "P2"),
+			slo("log-on-availability", "People cannot log on", "availability", "identity", "identity", "P1"),
+			slo("search-latency", "Search is slow", "latency", "search", "identity", "P3"),
+		},
+		ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 5 * time.Hour, RemindBefore: 15 * time.Minute, DigestAbove: 5,
+		ExternalURL: "https://sitrep.example.org",
+	}
+}
+
+func (f *fixture) door() *storage.Door {
+	return &storage.Door{Store: f.store, Policy: func() *incident.Policy { return f.policy }}
+}
+
+func (f *fixture) change(fn func(*storage.Change) error) {
+	f.t.Helper()
+	if err := f.door().Change(f.t.Context(), f.time(), fn); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *fixture) write(fn func(storage.Tx) error) {
+	f.t.Helper()
+	if err := f.store.Write(f.t.Context(), fn); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// breach makes a breach of the SLO start now, with those labels and annotations beside
+// its own, and returns the number of its incident.
+func (f *fixture) breach(slo, fingerprint string, labels map[string]string) int64 {
+	f.t.Helper()
+	var number int64
+	f.change(func(c *storage.Change) error {
+		var about incident.SLO
+		for _, s := range c.Policy.SLOs {
+			if s.ID == slo {
+				about = s
+			}
+		}
+		s, _, err := c.IncidentFor(&about, incident.Alertmanager)
+		if err != nil {
+			return err
+		}
+		number = s.Incident.Number
+		b := incident.Breach{
+			Fingerprint: fingerprint, StartsAt: c.At, State: incident.Firing, Priority: about.Priority, HeardAt: c.At,
+			Labels: map[string]string{"alertname": slo}, GeneratorURL: "https://prometheus.example.org/graph",
+		}
+		for k, v := range labels {
+			b.Labels[k] = v
+		}
+		p, _ := c.Policy.Priority(about.Priority)
+		events := s.Incident.Begin(c.Stamp(incident.Alertmanager), &b, p, c.Policy)
+		b.Incident = number
+		if err := c.Tx.PutBreach(&b); err != nil {
+			return err
+		}
+		return c.Record(s, events...)
+	})
+	return number
+}
+
+// do carries a command of ada out.
+func (f *fixture) do(number int64, cmd command.Command) int64 {
+	f.t.Helper()
+	f.change(func(c *storage.Change) error {
+		s, err := (&command.Request{Command: cmd, Incident: number, Actor: "ada"}).Apply(c, nil)
+		if err == nil {
+			number = s.Incident.Number
+		}
+		return err
+	})
+	return number
+}
+
+// send makes as if all that is due was sent, with those bytes.
+func (f *fixture) deliver(number int64, body string) []string {
+	f.t.Helper()
+	var ids []string
+	f.change(func(c *storage.Change) error {
+		ids = nil
+		s, err := c.Situation(number)
+		if err != nil {
+			return err
+		}
+		for i := range s.Subscriptions {
+			rcpt := s.Subscriptions[i].Recipient
+			planned, ok := s.Plan(rcpt, c.Policy, c.At)
+			if !ok {
+				continue
+			}
+			d := incident.Delivery{
+				ID: fmt.Sprintf("m%d-%d-%d", number, s.Incident.Sequence, i), Incident: number, Kind: planned.Cover.Kind, Sequence: planned.Cover.Sequence,
+				Priority: planned.Cover.Priority, Audience: planned.Reader.Audiences[0], Group: planned.Reader.Groups[0],
+				Channel: planned.Reader.Recipient.Channel, Recipient: rcpt, Address: planned.Reader.Recipient.Address,
+				DueAt: planned.Cover.DueAt, Promised: planned.Cover.Promised, CreatedAt: c.At, SentAt: c.At, Attempts: 1,
+				State: incident.Delivered, Covers: []incident.Cover{planned.Cover},
+			}
+			message := body
+			if d.Channel == incident.Webhook {
+				message = `{"type":"incident.opened","data":{"message":"</pre><script>alert(1)</script>"}}`
+			}
+			if err := c.Tx.PutDelivery(&d, []byte(message)); err != nil {
+				return err
+			}
+			ids = append(ids, d.ID)
+			if err := c.Record(s, s.Delivered(rcpt, planned.Cover, c.At, "", c.Policy)...); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return ids
+}
+
+// An answer is a page, parsed.
+type answer struct {
+	*httptest.ResponseRecorder
+	doc *html.Node
+}
+
+// send sends a request as the owner of a token.
+func (f *fixture) send(as, method, path string, form url.Values) answer {
+	f.t.Helper()
+	r := httptest.NewRequest(method, "http://sitrep.example.org"+path, strings.NewReader(form.Encode()))
+	if as != "" {
+		r.Header.Set("Authorization", "Bearer "+as)
+	}
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Origin", "http://sitrep.example.org")
+	}
+	return f.serve(r)
+}
+
+func (f *fixture) serve(r *http.Request) answer {
+	f.t.Helper()
+	w := httptest.NewRecorder()
+	f.http.ServeHTTP(w, r)
+	a := answer{ResponseRecorder: w}
+	if strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") {
+		var err error
+		if a.doc, err = html.Parse(strings.NewReader(w.Body.String())); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	return a
+}
+
+// get returns a page that must be there.
+func (f *fixture) get(as, path string) answer {
+	f.t.Helper()
+	a := f.send(as, "GET", path, nil)
+	if a.Code != 200 {
+		f.t.Fatalf("GET %s: %d %s", path, a.Code, a.text())
+	}
+	return a
+}
+
+// text is what the main part of the page says, with single spaces.
+func (a *answer) text() string {
+	if a.doc == nil {
+		return a.Body.String()
+	}
+	var b strings.Builder
+	var walk func(*html.Node)
+	walk = func(n *html.Node) {
+		if n.Type == html.TextNode {
+			b.WriteString(n.Data)
+		}
+		for c := range n.ChildNodes() {
+			walk(c)
+		}
+		if n.Type == html.ElementNode {
+			b.WriteString(" ")
+		}
+	}
+	for _, n := range a.find("main") {
+		walk(n)
+	}
+	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+// find returns all elements of that name.
+func (a *answer) find(name string) []*html.Node {
+	var all []*html.Node
+	for n := range a.doc.Descendants() {
+		if n.Type == html.ElementNode && n.Data == name {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+func attr(n *html.Node, name string) string {
+	for _, a := range n.Attr {
+		if a.Key == name {
+			return a.Val
+		}
+	}
+	return ""
+}
+
+// confirm fills in the confirmation of a preview as a browser would.
+func (a *answer) confirm() (action string, form url.Values) {
+	form = url.Values{}
+	for _, f := range a.find("form") {
+		if attr(f, "class") != "confirm" {
+			continue
+		}
+		action = attr(f, "action")
+		for n := range f.Descendants() {
+			if n.Data == "input" || n.Data == "button" && attr(n, "name") == "confirm" {
+				form.Add(attr(n, "name"), attr(n, "value"))
+			}
+		}
+	}
+	return action, form
+}
+
+func page(number int64, rest string) string { return "/incidents/" + incident.ID(number) + rest }
+
+func hasAttr(n *html.Node, name string) bool {
+	for _, a := range n.Attr {
+		if a.Key == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,203 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"sitrep/incident"
+	"sitrep/internal/access"
+	"sitrep/internal/httperr"
+	"sitrep/storage"
+)
+
+// A Service is what is known of the running program.
+type Service struct {
+	Version, Revision, Go string
+	StartedAt             time.Time
+	// LoadedAt is when the configuration in force was loaded.
+	LoadedAt time.Time
+	// ConfigError is why the last loading failed, in full; empty if it did not.
+	ConfigError string
+	Warnings    []string
+}
+
+// Options are what a [Handler] works with. All but Links is required.
+type Options struct {
+	Store storage.Store
+	// Policy returns the configuration in force.
+	Policy func() *incident.Policy
+	// Now returns the time in UTC and whole microseconds.
+	Now func() time.Time
+	// Service returns what is known of the running program.
+	Service func() Service
+	// Wake is called after a command was committed: something may be due.
+	Wake   func()
+	Logger *slog.Logger
+	// Links are shown in the navigation after the pages of this package.
+	Links []Link
+}
+
+// A Link leads to a page.
+type Link struct {
+	Name string
+	Path string // below sitrep's own address, without a slash at the start
+}
+
+// A Handler answers the requests for pages.
+type Handler struct {
+	Options
+	pages  map[string]page
+	assets map[string]asset
+}
+
+// New returns a handler.
+func New(o Options) (*Handler, error) {
+	o.Logger = o.Logger.With("component", "web")
+	h := &Handler{Options: o}
+	var err error
+	if h.assets, err = loadAssets(); err != nil {
+		return nil, err
+	}
+	if h.pages, err = loadPages(h.assets); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// A Route is one thing that can be asked for.
+type Route struct {
+	Method string // of GET, HEAD is answered too
+	Path   string // with {name} for what varies
+	Role   access.Role
+	// Summary says in a sentence what it does.
+	Summary string
+	Handler httperr.HandlerFunc
+}
+
+// Routes returns the table of all routes.
+func (h *Handler) Routes() []Route {
+	get := func(path, summary string, handler httperr.HandlerFunc) Route {
+		return Route{http.MethodGet, path, access.Viewer, summary, handler}
+	}
+	const one = "/incidents/{id}"
+	routes := []Route{
+		get("/", "What is open, and what was.", h.overview),
+		get("/incidents", "Leads to the page above.", h.toOverview),
+		get(one, "One incident with all that happened.", h.incident),
+		get("/priorities", "What the priorities mean.", h.priorities),
+		get("/slos", "The SLOs by team, and the alerts that none or several claim.", h.slos),
+		get("/deliveries", "All messages, those that failed or wait first.", h.deliveries),
+		get("/reports", "Asks for a report or an export.", h.reports),
+		get("/status", "How sitrep itself fares.", h.status),
+		{http.MethodGet, "/declare", access.Responder, "The form that opens an incident.", h.declareForm},
+		{http.MethodPost, "/declare", access.Responder, "Shows what opening an incident brings about, or opens it.", h.declare},
+		{http.MethodGet, "/assets/{name}", access.Nobody, "Style, script and icon.", h.asset},
+	}
+	for _, of := range []string{one + "/messages/{delivery}", "/deliveries/{delivery}"} {
+		routes = append(routes,
+			get(of, "One message as it was sent.", h.message),
+			get(of+"/html", "The HTML of a mail, for a frame.", h.messageHTML),
+			get(of+"/raw", "The bytes of a message.", h.messageRaw))
+	}
+	for _, c := range commands {
+		routes = append(routes,
+			Route{http.MethodGet, one + "/" + c.Slug, access.Responder, "The form: " + c.Title + ".", h.commandForm(c)},
+			Route{http.MethodPost, one + "/" + c.Slug, access.Responder, "Previews or does: " + c.Title + ".", h.command(c)})
+	}
+	return routes
+}
+
+// Register adds the pages to r, each behind require, such as
+// [access.Guard.Require].
+func (h *Handler) Register(r *mux.Router, require func(access.Role, http.Handler) http.Handler) {
+	var paths []string
+	byPath := map[string]methods{}
+	for _, route := range h.Routes() {
+		if byPath[route.Path] == nil {
+			paths = append(paths, route.Path)
+			byPath[route.Path] = methods{}
+		}
+		inner := httperr.Handle(h.Logger, unavailable(route.Handler))
+		if route.Method != http.MethodGet {
+			inner = access.Form(inner)
+		}
+		handler := require(route.Role, inner)
+		byPath[route.Path][route.Method] = handler
+		if route.Method == http.MethodGet {
+			byPath[route.Path][http.MethodHead] = handler
+		}
+	}
+	for _, path := range paths {
+		r.Path(path).Handler(h.page(byPath[path]))
+	}
+}
+
+// NotFound answers a request for a page that there is not.
+func (h *Handler) NotFound() http.Handler {
+	return h.page(httperr.Handle(h.Logger, func(_ http.ResponseWriter, r *http.Request) error {
+		return httperr.Statusf(http.StatusNotFound, "there is no page %s", r.URL.Path)
+	}))
+}
+
+// page is what stands around all handlers: headers that confine what a page may do,
+// and problems as pages.
+func (h *Handler) page(next http.Handler) http.Handler {
+	return httperr.WithRequestID(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Security-Policy", pagePolicy)
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("X-Frame-Options", "DENY")
+		header.Set("Referrer-Policy", "same-origin")
+		header.Set("Cross-Origin-Opener-Policy", "same-origin")
+		header.Set("Cross-Origin-Resource-Policy", "same-origin")
+		header.Set("Cache-Control", "no-store")
+		pw := &problemWriter{ResponseWriter: w}
+		next.ServeHTTP(pw, r)
+		if pw.code != 0 {
+			h.problem(w, r, pw)
+		}
+	}))
+}
+
+// pagePolicy lets a page load its own style, script, icon and frames, and send its
+// forms home; nothing else.
+const pagePolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// methods are the handlers of one path.
+type methods map[string]http.Handler
+
+func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h, ok := m[r.Method]; ok {
+		h.ServeHTTP(w, r)
+		return
+	}
+	var allowed []string
+	for method := range m {
+		allowed = append(allowed, method)
+	}
+	slices.Sort(allowed)
+	httperr.Write(w, r, &httperr.Error{
+		Code:   http.StatusMethodNotAllowed,
+		Text:   fmt.Sprintf("%s is not possible here; use %s", r.Method, strings.Join(allowed, " or ")),
+		Header: http.Header{"Allow": {strings.Join(allowed, ", ")}},
+	})
+}
+
+// unavailable answers 503 to what the store could not do now and may be tried again.
+func unavailable(next httperr.HandlerFunc) httperr.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		err := next(w, r)
+		if errors.Is(err, storage.ErrUnavailable) {
+			return httperr.Wrap(http.StatusServiceUnavailable, "nothing was changed, try again: "+err.Error(), err)
+		}
+		return err
+	}
+}

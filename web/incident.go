@@ -1,0 +1,379 @@
+package web
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/gorilla/mux"
+
+	"sitrep/incident"
+	"sitrep/internal/httperr"
+	"sitrep/router/wording"
+	"sitrep/storage"
+)
+
+// How much of an incident one page shows.
+const (
+	eventsShown   = 200
+	breachesShown = 200
+)
+
+type incidentPage struct {
+	layout
+	ID, Headline, Summary string
+	Priority, Tone        string
+	SLOPriority           string // if it is another
+	Drill, Unmapped       bool
+	Declared              bool
+	State                 incident.State
+	Standing              string
+	Facts                 []fact
+	Next                  *moment
+	NextText              string
+	Late                  string // for how long the update is overdue
+	Done                  string // what the person did right before
+	MergedInto, Previous  string
+	MergedFrom            []string
+	Runbook               string
+	Labels                []label
+	Actions               []actionInfo
+	Words                 []wordInfo
+	Readers               []readerInfo
+	Events                []eventInfo
+	Earlier               string // the query of the events before; empty: none
+	Breaches              []breachInfo
+	MoreBreaches          bool
+	Deliveries            []deliveryRow
+	NextDeliveries        string
+	Forms                 []form
+	UpdateForm            *form
+}
+
+type fact struct {
+	Name, Value string
+	Strong      bool
+}
+
+type actionInfo struct {
+	Text, Link string
+	Due        bool // still to be done
+	Late       bool
+}
+
+type wordInfo struct {
+	Audience, By, Text string
+	At                 *moment
+}
+
+type readerInfo struct {
+	Recipient, Audiences, Groups string
+	Active                       bool
+	Told                         *moment
+	Next                         *moment
+	Kind                         string
+	Overdue                      bool
+}
+
+type eventInfo struct {
+	Sequence int64
+	At       *moment
+	Tone     string // breach, person or empty
+	Text     string
+	Quote    string // a person's words, in lines
+	Link     string
+}
+
+type breachInfo struct {
+	Name                string
+	State               incident.BreachState
+	Priority            string
+	Started, Ended      *moment
+	Heard               *moment
+	Labels, Annotations []label
+	Source              string
+	Fingerprint         string
+}
+
+// number returns the number of the incident in the path.
+func number(r *http.Request) (int64, error) { return incident.ParseID(mux.Vars(r)["id"]) }
+
+func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
+	n, err := number(r)
+	if err != nil {
+		return httperr.Wrap(http.StatusNotFound, err.Error(), err)
+	}
+	p := incidentPage{layout: h.layout(r, incident.ID(n))}
+	q := r.URL.Query()
+	p.Refresh = q.Get("before") == "" && q.Get("messages") == ""
+	p.Done = doneText(q.Get("done"))
+	err = h.Store.Read(r.Context(), func(tx storage.Reader) error {
+		s, err := situation(tx, n)
+		if err != nil {
+			return err
+		}
+		pulse, err := tx.Pulse()
+		if err != nil {
+			return err
+		}
+		p.describe(s, pulse)
+		p.Readers = p.readers(s)
+		if err := p.readEvents(tx, &s.Incident, q); err != nil {
+			return err
+		}
+		if err := p.readBreaches(tx, &s.Incident); err != nil {
+			return err
+		}
+		found, next, err := tx.Deliveries(storage.DeliveryQuery{Incident: n, Limit: deliveriesShown, Cursor: q.Get("messages")})
+		if err != nil {
+			return err
+		}
+		p.Deliveries, p.NextDeliveries = p.rows(found, n), ""
+		if next != "" {
+			p.NextDeliveries = "?" + url.Values{"messages": {next}}.Encode() + "#messages"
+		}
+		p.Forms, p.UpdateForm = nil, nil
+		if p.CanAct {
+			p.Forms, p.UpdateForm = forms(&p.layout, &s.Incident)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return h.render(w, http.StatusOK, "incident", &p)
+}
+
+// situation returns an incident with all that changes with it, or an error that says
+// there is none.
+func situation(tx storage.Reader, n int64) (*incident.Situation, error) {
+	s, err := storage.Situation(tx, n)
+	if err == nil {
+		return s, nil
+	}
+	return nil, noIncident(err, n)
+}
+
+// describe says where the incident stands.
+func (p *incidentPage) describe(s *incident.Situation, pulse incident.Pulse) {
+	in, clock := &s.Incident, p.clock
+	p.ID, p.Headline = in.ID(), wording.Headline(in)
+	p.Title = in.ID() + " " + p.Headline
+	p.Revision = in.ID() + "." + strconv.FormatInt(in.Sequence, 10)
+	now := in.Priority
+	if q, ok := p.policy.Priority(now.Name); ok {
+		now = q
+	}
+	p.Priority, p.Summary, p.Tone = wording.Line(now.Name, 20), now.Summary, tone(in)
+	if in.SLOPriority != in.Priority.Name {
+		p.SLOPriority = wording.Line(in.SLOPriority, 20)
+	}
+	p.Drill, p.Unmapped, p.Declared = in.Drill, in.Unmapped, in.Declared
+	p.State, p.Standing = in.State, wording.State(in)
+	p.Runbook, p.Labels = wording.Link(in.Runbook), labels(in.Labels)
+	p.MergedInto, p.Previous, p.MergedFrom = "", "", nil
+	if in.MergedInto != 0 {
+		p.MergedInto = incident.ID(in.MergedInto)
+	}
+	if in.Previous != 0 {
+		p.Previous = incident.ID(in.Previous)
+	}
+	for _, n := range in.MergedFrom {
+		p.MergedFrom = append(p.MergedFrom, incident.ID(n))
+	}
+
+	item := incident.Item{
+		Kind: incident.KindUpdate, Incident: *in, LastHeardAt: s.LastHeardAt(), NextBy: s.NextUpdateAt(p.policy),
+		Paused: !s.Agenda.PausedFor.IsZero() && s.Agenda.PausedFor.Equal(in.UnknownSince),
+	}
+	p.Next, p.NextText, p.Late = p.at(item.NextBy), wording.NextUpdate(&item, clock), ""
+	if !item.NextBy.IsZero() && item.NextBy.Before(clock.Now) {
+		p.Late = wording.Duration(clock.Now.Sub(item.NextBy))
+	}
+	p.Facts = nil
+	add := func(name, value string, strong bool) {
+		if value != "" {
+			p.Facts = append(p.Facts, fact{name, value, strong})
+		}
+	}
+	since := "Since"
+	if in.State != incident.Open && in.MergedInto == 0 {
+		since = "Lasted"
+	}
+	add(since, wording.Since(in, clock), true)
+	if in.State == incident.Open {
+		add("On it", wording.OnIt(in, clock), in.AcknowledgedAt.IsZero())
+	}
+	if in.MergedInto == 0 {
+		add("Breaches", wording.Breaches(&item, clock), false)
+	}
+	if !pulse.AwaySince.IsZero() && in.State == incident.Open {
+		add("Monitoring", "Silent since "+clock.Time(pulse.AwaySince)+". Until it is back, breaches that end are not believed.", true)
+	}
+	if in.State == incident.Resolved {
+		by := "by itself"
+		if incident.Actor(in.ResolvedBy).Person() {
+			by = "by " + wording.Line(in.ResolvedBy, 80)
+		}
+		add("Resolved", clock.Full(in.ResolvedAt)+", "+by, false)
+	}
+	if in.State == incident.Closed && !in.ClosedAt.IsZero() {
+		add("Closed", clock.Full(in.ClosedAt), false)
+	}
+	add("Team", in.Team, false)
+	add("Service", in.Service, false)
+	add("SLO", in.SLO, false)
+	add("SLI", in.SLI, false)
+	p.Actions = nil
+	for i := range in.Actions {
+		a := &in.Actions[i]
+		due := a.State == incident.ActionDue
+		p.Actions = append(p.Actions, actionInfo{wording.Action(a, clock), wording.Link(a.Link), due, due && !a.DueAt.IsZero() && a.DueAt.Before(clock.Now)})
+	}
+	p.Words = nil
+	for _, a := range slices.Sorted(maps.Keys(in.Words)) {
+		word := in.Words[a]
+		if i := slices.IndexFunc(p.Words, func(o wordInfo) bool { return o.Text == word.Text && *o.At == *p.at(word.At) }); i >= 0 {
+			p.Words[i].Audience += " and " + wording.AudienceName(a)
+			continue
+		}
+		text, _ := wording.Block(word.Text, incident.MaxText)
+		p.Words = append(p.Words, wordInfo{wording.AudienceName(a), wording.Line(word.By, 80), text, p.at(word.At)})
+	}
+}
+
+// readers are all who are or were told.
+func (p *incidentPage) readers(s *incident.Situation) []readerInfo {
+	forecast := map[string]incident.PlannedReader{}
+	for _, f := range s.Forecast(p.policy) {
+		forecast[f.Recipient.ID] = f
+	}
+	var all []readerInfo
+	for i := range s.Subscriptions {
+		sub := &s.Subscriptions[i]
+		rcpt, known := p.policy.Recipient(sub.Recipient)
+		next, due := forecast[sub.Recipient]
+		if !sub.Active && sub.ToldAt.IsZero() && !due {
+			continue
+		}
+		info := readerInfo{
+			Recipient: rcpt.Address, Groups: list(sub.Groups), Told: p.at(sub.ToldAt),
+			// One who was taken out of the configuration gets nothing more.
+			Active: sub.Active && known,
+		}
+		if !known {
+			info.Recipient = "someone who is no longer in the configuration"
+		}
+		var names []string
+		for _, a := range sub.Audiences {
+			names = append(names, wording.AudienceName(a))
+		}
+		info.Audiences = list(names)
+		if due {
+			info.Next, info.Kind = p.at(next.At), kindName(next.Kind)
+			info.Overdue = p.clock.Now.Sub(next.At) > incident.Promise
+		}
+		all = append(all, info)
+	}
+	slices.SortStableFunc(all, func(a, b readerInfo) int {
+		switch {
+		case a.Active == b.Active:
+			return 0
+		case a.Active:
+			return -1
+		}
+		return 1
+	})
+	return all
+}
+
+// readEvents reads a page of the timeline, the latest first.
+func (p *incidentPage) readEvents(tx storage.Reader, in *incident.Incident, q url.Values) error {
+	before := in.Sequence + 1
+	if n, err := strconv.ParseInt(q.Get("before"), 10, 64); err == nil && n > 0 && n < before {
+		before = n
+	}
+	after := max(before-1-eventsShown, 0)
+	events, err := tx.Events(in.Number, after, int(before-1-after)+1)
+	if err != nil {
+		return err
+	}
+	p.Events, p.Earlier = nil, ""
+	for _, e := range slices.Backward(events) {
+		if e.Sequence < before {
+			p.Events = append(p.Events, p.event(&e))
+		}
+	}
+	if after > 0 {
+		p.Earlier = "?before=" + strconv.FormatInt(after+1, 10) + "#timeline"
+	}
+	return nil
+}
+
+// shortReason is how long, in bytes, a reason may be to stand in its sentence.
+const shortReason = 200
+
+func (l *layout) event(e *incident.Event) eventInfo {
+	short, quote := *e, ""
+	tone := ""
+	switch e.Type {
+	case incident.BreachStarted, incident.BreachEnded, incident.BreachUnknown:
+		tone = "breach"
+	case incident.UpdateMissed:
+		tone = "missed"
+	}
+	if e.Actor.Person() {
+		tone = "person"
+	}
+	if len(e.Reason) > shortReason {
+		short.Reason, quote = "", e.Reason
+	}
+	text := ""
+	if e.Type == incident.UpdateWritten {
+		var names []string
+		for _, a := range e.Data.Audiences {
+			names = append(names, wording.AudienceName(a))
+		}
+		who := "The team"
+		if e.Actor.Person() {
+			who = wording.Line(string(e.Actor), 80)
+		}
+		text, quote = who+" wrote to "+list(names)+":", e.Data.Message
+	} else {
+		text = wording.Change(short, l.clock.Location)
+	}
+	quote, _ = wording.Block(quote, incident.MaxText)
+	return eventInfo{Sequence: e.Sequence, At: l.at(e.Time), Tone: tone, Text: text, Quote: quote, Link: wording.Link(e.Data.Link)}
+}
+
+// readBreaches reads the breaches of the incident and of those merged into it.
+func (p *incidentPage) readBreaches(tx storage.Reader, in *incident.Incident) error {
+	p.Breaches, p.MoreBreaches = nil, false
+	for _, n := range append([]int64{in.Number}, in.MergedFrom...) {
+		left := breachesShown - len(p.Breaches)
+		if left == 0 {
+			p.MoreBreaches = true
+			return nil
+		}
+		found, next, err := tx.Breaches(n, left, "")
+		if err != nil {
+			return err
+		}
+		p.MoreBreaches = p.MoreBreaches || next != ""
+		for i := range found {
+			p.Breaches = append(p.Breaches, p.breach(&found[i]))
+		}
+	}
+	return nil
+}
+
+func (l *layout) breach(b *incident.Breach) breachInfo {
+	return breachInfo{
+		Name: wording.Line(b.Labels["alertname"], 200), State: b.State, Priority: wording.Line(b.Priority, 20),
+		Started: l.at(b.StartsAt), Ended: l.at(b.EndsAt), Heard: l.at(b.HeardAt),
+		Labels: labels(b.Labels, "alertname"), Annotations: labels(b.Annotations),
+		Source: wording.Link(b.GeneratorURL), Fingerprint: wording.Line(b.Fingerprint, 80),
+	}
+}

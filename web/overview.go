@@ -1,0 +1,208 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"sitrep/incident"
+	"sitrep/router/wording"
+	"sitrep/storage"
+)
+
+// How many incidents a page shows.
+const (
+	openShown    = 500
+	earlierShown = 25
+)
+
+type overviewPage struct {
+	layout
+	Filter  filter
+	Open    []row
+	Late    int // of the open ones: their update is overdue
+	More    bool
+	Earlier []row
+	Next    string // the query of the next page; empty: this is the last
+	// Only is set if one list is shown: of a state that was asked for, or a later page.
+	Only bool
+}
+
+// A filter is what was asked for, and what can be.
+type filter struct {
+	State, Priority, Team, Text string
+	Priorities, Teams           []string
+	Set                         bool
+}
+
+// A row is an incident in a list.
+type row struct {
+	ID, Title, Priority, Tone string
+	Drill, Unmapped           bool
+	Team, Service             string
+	State                     incident.State
+	Phase                     incident.Phase
+	Standing                  string // in words
+	Since                     *moment
+	Lasts                     string
+	Ended                     *moment
+	By                        string // who acknowledged it
+	Next                      *moment
+	Late                      bool // Next is over
+	Note                      string
+}
+
+func (h *Handler) toOverview(w http.ResponseWriter, _ *http.Request) error {
+	return redirect(w, "./")
+}
+
+func (h *Handler) overview(w http.ResponseWriter, r *http.Request) error {
+	p := overviewPage{layout: h.layout(r, "Incidents")}
+	q := r.URL.Query()
+	p.Filter = newFilter(q, p.policy)
+	query := storage.IncidentQuery{
+		State: incident.State(p.Filter.State), Priority: p.Filter.Priority, Team: p.Filter.Team, Text: p.Filter.Text,
+		Limit: earlierShown, Cursor: q.Get("cursor"),
+	}
+	p.Only = query.State != "" || query.Cursor != ""
+	p.Refresh = query.Cursor == ""
+	err := h.Store.Read(r.Context(), func(tx storage.Reader) error {
+		p.Open, p.Earlier, p.Next, p.Revision, p.Late = nil, nil, "", "", 0
+		if !p.Only {
+			if err := p.findOpen(tx, query); err != nil {
+				return err
+			}
+		}
+		found, next, err := tx.Incidents(query)
+		if err != nil {
+			return err
+		}
+		for i := range found {
+			if in := &found[i]; p.Only || in.State != incident.Open {
+				line, err := p.row(tx, in)
+				if err != nil {
+					return err
+				}
+				p.Earlier = append(p.Earlier, line)
+			}
+		}
+		if next != "" {
+			q.Set("cursor", next)
+			p.Next = "?" + q.Encode()
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return h.render(w, http.StatusOK, "overview", &p)
+}
+
+func newFilter(q url.Values, policy *incident.Policy) filter {
+	f := filter{State: q.Get("state"), Priority: q.Get("priority"), Team: q.Get("team"), Text: q.Get("q")}
+	if !slices.Contains([]string{string(incident.Open), string(incident.Resolved), string(incident.Closed)}, f.State) {
+		f.State = ""
+	}
+	for _, p := range policy.Priorities {
+		f.Priorities = append(f.Priorities, p.Name)
+	}
+	for _, t := range policy.Teams {
+		f.Teams = append(f.Teams, t.Name)
+	}
+	// What is gone from the configuration still finds old incidents.
+	if f.Priority != "" && !slices.Contains(f.Priorities, f.Priority) {
+		f.Priorities = append(f.Priorities, f.Priority)
+	}
+	if f.Team != "" && !slices.Contains(f.Teams, f.Team) {
+		f.Teams = append(f.Teams, f.Team)
+	}
+	f.Set = f.State != "" || f.Priority != "" || f.Team != "" || f.Text != ""
+	return f
+}
+
+// findOpen finds what is open: the highest priority first, then what opened first.
+func (p *overviewPage) findOpen(tx storage.Reader, query storage.IncidentQuery) error {
+	query.State, query.Limit = incident.Open, openShown
+	found, next, err := tx.Incidents(query)
+	if err != nil {
+		return err
+	}
+	p.More = next != ""
+	slices.SortStableFunc(found, func(a, b incident.Incident) int {
+		switch {
+		case a.Drill != b.Drill:
+			if a.Drill {
+				return 1
+			}
+			return -1
+		case a.Priority.Rank != b.Priority.Rank:
+			return a.Priority.Rank - b.Priority.Rank
+		}
+		return int(a.Number - b.Number)
+	})
+	for i := range found {
+		line, err := p.row(tx, &found[i])
+		if err != nil {
+			return err
+		}
+		if line.Late {
+			p.Late++
+		}
+		p.Open = append(p.Open, line)
+		p.Revision += line.ID + "." + strconv.FormatInt(found[i].Sequence, 10) + " "
+	}
+	return nil
+}
+
+func (l *layout) row(tx storage.Reader, in *incident.Incident) (row, error) {
+	line := row{
+		ID: in.ID(), Title: wording.Headline(in), Priority: wording.Line(in.Priority.Name, 20), Tone: tone(in),
+		Drill: in.Drill, Unmapped: in.Unmapped,
+		Team: wording.Line(in.Team, 80), Service: wording.Line(in.Service, 80),
+		State: in.State, Phase: in.Phase, Standing: wording.State(in), By: wording.Line(in.AcknowledgedBy, 80),
+	}
+	began := in.StartedAt
+	if began.IsZero() {
+		began = in.OpenedAt
+	}
+	line.Since = l.at(began)
+	if in.State != incident.Open {
+		ended := in.EndedAt
+		if ended.IsZero() {
+			ended = in.ResolvedAt
+		}
+		if ended.IsZero() {
+			ended = in.ClosedAt
+		}
+		line.Ended, line.Lasts = l.at(ended), wording.Duration(ended.Sub(began))
+		if in.Breaches.Firing > 0 {
+			line.Note = "breaches still fire"
+		}
+		return line, nil
+	}
+	line.Lasts = wording.Duration(l.clock.Now.Sub(began))
+	if in.Breaches.Firing == 0 && in.Breaches.Unknown > 0 {
+		line.Note = "unknown whether it goes on"
+	}
+	subs, err := tx.Subscriptions(in.Number)
+	if err != nil {
+		return row{}, err
+	}
+	s := incident.Situation{Incident: *in, Subscriptions: subs}
+	if next := s.NextUpdateAt(l.policy); !next.IsZero() {
+		line.Next, line.Late = l.at(next), next.Before(l.clock.Now)
+	}
+	return line, nil
+}
+
+// tone is the class of the colour of an incident.
+func tone(in *incident.Incident) string {
+	if in.State != incident.Open {
+		return "over"
+	}
+	return rank(in.Priority.Rank)
+}
+
+// rank is the class of the colour of a priority.
+func rank(n int) string { return "rank" + strconv.Itoa(min(max(n, 0), 4)) }

@@ -1,0 +1,208 @@
+package web
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/internal/access"
+	"sitrep/router/wording"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+// A page is a template with all that it is made of.
+type page = *template.Template
+
+// loadPages parses each page together with what all pages share.
+func loadPages(assets map[string]asset) (map[string]page, error) {
+	shared, err := template.New("").Funcs(template.FuncMap{
+		"asset":    func(name string) string { return "assets/" + name + "?v=" + assets[name].version },
+		"phase":    wording.PhaseName,
+		"audience": wording.AudienceName,
+		"duration": wording.Duration,
+		"list":     list[string],
+	}).ParseFS(templateFiles, "templates/shared/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("parse the shared templates: %w", err)
+	}
+	files, err := fs.Glob(templateFiles, "templates/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("list the templates: %w", err)
+	}
+	pages := map[string]page{}
+	for _, file := range files {
+		t, err := shared.Clone()
+		if err == nil {
+			t, err = t.ParseFS(templateFiles, file)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("parse template %q: %w", file, err)
+		}
+		pages[strings.TrimSuffix(path.Base(file), ".html")] = t
+	}
+	return pages, nil
+}
+
+// A layout is what stands around the content of every page.
+type layout struct {
+	Title string
+	// Root leads from the page to sitrep's own address, so that a proxy may serve it
+	// anywhere.
+	Root    string
+	Here    string // the path of the navigation that the page belongs to
+	Nav     []Link
+	User    string // empty: nobody is logged in
+	Role    access.Role
+	CanAct  bool // may give commands
+	Zone    string
+	Version string
+	// Trouble are what everybody should know of sitrep itself.
+	Trouble []string
+	// Refresh is set if the script keeps the page fresh; Revision changes when there is
+	// news that are worth announcing.
+	Refresh  bool
+	Revision string
+
+	clock  wording.Clock
+	policy *incident.Policy
+}
+
+func (h *Handler) layout(r *http.Request, title string) layout {
+	id, policy, service := access.From(r.Context()), h.Policy(), h.Service()
+	l := layout{
+		Title: title, Root: root(r.URL.Path), Version: service.Version,
+		User: id.Name, Role: id.Role, CanAct: id.Role.May(access.Responder),
+		Refresh: r.Method != http.MethodPost,
+		clock:   wording.Clock{Now: h.Now(), Location: policy.Location}, policy: policy,
+	}
+	l.Zone = l.clock.Zones()
+	l.Nav = append([]Link{
+		{"Incidents", ""}, {"Priorities", "priorities"}, {"SLOs", "slos"},
+		{"Deliveries", "deliveries"}, {"Reports", "reports"}, {"Status", "status"},
+	}, h.Links...)
+	switch first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); first {
+	case "", "incidents":
+		l.Here = "Incidents"
+	default:
+		for _, n := range l.Nav {
+			if n.Path == first {
+				l.Here = n.Name
+			}
+		}
+	}
+	if id.Role.May(access.Viewer) && service.ConfigError != "" {
+		l.Trouble = append(l.Trouble, "The configuration could not be reloaded; the one before stays in force.")
+	}
+	return l
+}
+
+// root returns the relative address of "/" as seen from a path.
+func root(path string) string {
+	if n := strings.Count(path, "/") - 1; n > 0 {
+		return strings.Repeat("../", n)
+	}
+	return "./"
+}
+
+// render answers with a page. Trouble that the store knows of is not looked up for
+// each page, but where it matters.
+func (h *Handler) render(w http.ResponseWriter, code int, name string, data any) error {
+	body, err := h.execute(name, data)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(code)
+	_, _ = w.Write(body) // the client may be gone
+	return nil
+}
+
+func (h *Handler) execute(name string, data any) ([]byte, error) {
+	var b bytes.Buffer
+	t, ok := h.pages[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no template %q", name)
+	}
+	if err := t.ExecuteTemplate(&b, "layout", data); err != nil {
+		return nil, fmt.Errorf("write page %q: %w", name, err)
+	}
+	return b.Bytes(), nil
+}
+
+// redirect sends the browser to an address relative to the page that was asked for.
+func redirect(w http.ResponseWriter, to string) error {
+	w.Header().Set("Location", to)
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+// A moment is a time for people and for machines.
+type moment struct {
+	Machine string
+	Text    string
+}
+
+// at returns a time as the page shows it, nil if it is not set.
+func (l *layout) at(t time.Time) *moment {
+	if t.IsZero() {
+		return nil
+	}
+	return &moment{t.UTC().Format(time.RFC3339), l.clock.Time(t)}
+}
+
+// ago says how long ago a time is.
+func (l *layout) ago(t time.Time) string {
+	if d := l.clock.Now.Sub(t); d >= time.Minute {
+		return wording.Duration(d) + " ago"
+	}
+	return "just now"
+}
+
+// list writes "a, b and c".
+func list[S ~string](items []S) string {
+	var b strings.Builder
+	for i, s := range items {
+		switch {
+		case i == 0:
+		case i == len(items)-1:
+			b.WriteString(" and ")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString(string(s))
+	}
+	return b.String()
+}
+
+// A listing is a list of deliveries with its name.
+type listing struct {
+	Root, Name string
+	Of         string // the incident whose page it is on; empty: none
+	Rows       []deliveryRow
+}
+
+// Listed returns a list of deliveries for its template.
+func (l *layout) Listed(name, of string, rows []deliveryRow) listing {
+	return listing{l.Root, name, of, rows}
+}
+
+// A rowIn is a row with the address that its links need.
+type rowIn struct {
+	Root string
+	Row  row
+	Deep bool // under a heading of its own
+}
+
+// With returns a row for its template.
+func (l *layout) With(r row, deep bool) rowIn { return rowIn{l.Root, r, deep} }

@@ -1,0 +1,160 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/internal/access"
+	"sitrep/router/wording"
+	"sitrep/storage"
+)
+
+type statusPage struct {
+	layout
+	Service   Service
+	Started   *moment
+	Hash      string
+	Loaded    *moment
+	Info      storage.Info
+	Size      string
+	Slow      *moment
+	Due       int
+	DueLimit  bool
+	Oldest    *moment
+	OldestAgo string
+	Open      []openCount
+	Watchdog  struct {
+		Expected    bool
+		Within      time.Duration
+		Heard, Away *moment
+	}
+	Refusals []refusalInfo
+	Outages  []outageInfo
+	Loadings []loadingInfo
+}
+
+type openCount struct {
+	Priority, Tone string
+	Count          int
+}
+
+type refusalInfo struct {
+	At             *moment
+	Status         int
+	Client, Reason string
+}
+
+type outageInfo struct {
+	From, To *moment
+	Lasted   string
+}
+
+type loadingInfo struct {
+	At    *moment
+	Hash  string
+	Actor incident.Actor
+}
+
+func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
+	p := statusPage{layout: h.layout(r, "Status"), Service: h.Service()}
+	p.Started, p.Loaded, p.Hash = p.at(p.Service.StartedAt), p.at(p.Service.LoadedAt), p.policy.Hash
+	p.Watchdog.Within = p.policy.Watchdog.Within
+	p.Watchdog.Expected = p.Watchdog.Within > 0
+	p.Trouble = nil // it stands below in full
+	var err error
+	if p.Info, err = h.Store.Info(r.Context()); err != nil {
+		return err
+	}
+	p.Size, p.Slow = size(p.Info.Bytes), p.at(p.Info.Slow)
+	err = h.Store.Read(r.Context(), func(tx storage.Reader) error {
+		p.Open, p.Refusals, p.Outages, p.Loadings = nil, nil, nil, nil
+		return p.read(tx)
+	})
+	if err != nil {
+		return err
+	}
+	return h.render(w, http.StatusOK, "status", &p)
+}
+
+func (p *statusPage) read(tx storage.Reader) error {
+	due, oldest, err := tx.Backlog(p.clock.Now)
+	if err != nil {
+		return err
+	}
+	p.Due, p.DueLimit, p.Oldest = due, due >= 10000, p.at(oldest)
+	if !oldest.IsZero() {
+		p.OldestAgo = p.ago(oldest)
+	}
+	open, err := tx.OpenIncidents()
+	if err != nil {
+		return err
+	}
+	for _, q := range p.policy.Priorities {
+		p.Open = append(p.Open, openCount{q.Name, rank(q.Rank), open[q.Name]})
+	}
+	pulse, err := tx.Pulse()
+	if err != nil {
+		return err
+	}
+	p.Watchdog.Heard, p.Watchdog.Away = p.at(pulse.HeardAt), p.at(pulse.AwaySince)
+	refusals, err := tx.Refusals()
+	if err != nil {
+		return err
+	}
+	for _, f := range refusals {
+		p.Refusals = append(p.Refusals, refusalInfo{p.at(f.At), f.Status, wording.Line(f.Client, 120), wording.Line(f.Reason, 1000)})
+	}
+	outages, err := tx.Outages(20)
+	if err != nil {
+		return err
+	}
+	for _, o := range outages {
+		p.Outages = append(p.Outages, outageInfo{p.at(o.From), p.at(o.To), wording.Duration(o.To.Sub(o.From))})
+	}
+	loadings, err := tx.Configs()
+	for _, l := range loadings[:min(len(loadings), 20)] {
+		p.Loadings = append(p.Loadings, loadingInfo{p.at(l.At), l.Hash, l.Actor})
+	}
+	return err
+}
+
+// size writes a number of bytes.
+func size(n int64) string {
+	unit, f := "bytes", float64(n)
+	for _, next := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if f < 1024 {
+			break
+		}
+		unit, f = next, f/1024
+	}
+	if unit == "bytes" {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	return fmt.Sprintf("%.1f %s", f, unit)
+}
+
+type reportsPage struct {
+	layout
+	From, To  string // the quarter so far
+	CanExport bool
+	Teams     []string
+	Names     []string // of the priorities
+}
+
+func (h *Handler) reports(w http.ResponseWriter, r *http.Request) error {
+	p := reportsPage{layout: h.layout(r, "Reports")}
+	p.Refresh = false
+	now := p.clock.Now.In(p.clock.Location)
+	p.From = time.Date(now.Year(), now.Month()-(now.Month()-1)%3, 1, 0, 0, 0, 0, now.Location()).Format(time.DateOnly)
+	p.To = now.AddDate(0, 0, 1).Format(time.DateOnly)
+	p.CanExport = p.Role.May(access.Admin)
+	for _, t := range p.policy.Teams {
+		p.Teams = append(p.Teams, t.Name)
+	}
+	for _, q := range p.policy.Priorities {
+		p.Names = append(p.Names, q.Name)
+	}
+	return h.render(w, http.StatusOK, "reports", &p)
+}

@@ -1,0 +1,191 @@
+// Package wiki makes one page of what the configuration promises: the priorities
+// with their criteria, who is informed how often, and every SLO by team. It is for
+// people who never see sitrep itself, in the form of a wiki or of a repository.
+//
+// The same configuration always gives the same bytes, so that a page under version
+// control changes only when the promise does.
+package wiki
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/router/wording"
+)
+
+// textLimit is how many characters of one text of the configuration a page shows.
+const textLimit = 2000
+
+// A Page is what the configuration promises. Its texts are one line each, without
+// control characters, and are still to be escaped by who shows them.
+type Page struct {
+	Priorities []Priority // the highest first
+	Groups     []Group    // those that somebody informs, in file order
+	Teams      []Team     // those that have SLOs, in file order
+	Version    string     // of the configuration: the start of its hash
+}
+
+// A Priority is one of the organisation's classes of incidents.
+type Priority struct {
+	Name, Summary string
+	Rank          int // 0 is the highest
+	Criteria      []string
+	Actions       []Action
+	Audiences     []Audience // none: only the team on call is informed
+	UpdateEvery   string     // such as "2 hours"; empty without audiences
+	InformAfter   string     // such as "5 minutes"; empty: at once
+	SLOs          int        // how many have it
+}
+
+// An Action is a duty that a priority brings.
+type Action struct {
+	Name   string
+	Within string // after resolving, such as "5 days"; empty: no limit
+}
+
+// String says what is to be done, and by when.
+func (a Action) String() string {
+	if a.Within == "" {
+		return a.Name
+	}
+	return a.Name + ", within " + a.Within + " after resolving"
+}
+
+// An Audience is who a priority informs.
+type Audience struct {
+	Name   string
+	Groups []string // those behind management
+	BySLO  bool     // stakeholders: each SLO has groups of its own
+}
+
+// String names the audience and the groups behind it.
+func (a Audience) String() string {
+	switch {
+	case a.BySLO:
+		return a.Name + " (the groups of the SLO)"
+	case len(a.Groups) > 0:
+		return a.Name + " (" + strings.Join(a.Groups, ", ") + ")"
+	}
+	return a.Name
+}
+
+// A Group is a named list of recipients.
+type Group struct {
+	Name       string
+	Recipients []string // addresses; of a webhook, scheme and host
+	Timezone   string
+	Management bool     // it is behind the audience management
+	SLOs       int      // of how many it is among the stakeholders
+	Quiet      []string // when nothing is sent to it
+}
+
+// A Team owns SLOs.
+type Team struct {
+	Name string
+	SLOs []SLO // by priority, the highest first, then in file order
+}
+
+// An SLO is a team's objective.
+type SLO struct {
+	ID, UseCase, SLI, Service, Priority string
+	Runbook                             string // an http or https URL, or empty
+	Stakeholders                        []string
+}
+
+// From returns the page of a configuration.
+func From(p *incident.Policy) Page {
+	page := Page{Version: p.Hash[:min(12, len(p.Hash))]}
+	for i := range p.Priorities {
+		page.Priorities = append(page.Priorities, priority(&p.Priorities[i], p))
+	}
+	for i := range p.Groups {
+		if g := group(&p.Groups[i], p); g.Management || g.SLOs > 0 {
+			page.Groups = append(page.Groups, g)
+		}
+	}
+	for _, t := range p.Teams {
+		if slos := slosOf(t.Name, p); len(slos) > 0 {
+			page.Teams = append(page.Teams, Team{Name: line(t.Name), SLOs: slos})
+		}
+	}
+	return page
+}
+
+func priority(q *incident.Priority, p *incident.Policy) Priority {
+	out := Priority{Name: line(q.Name), Summary: line(q.Summary), Rank: q.Rank, Criteria: lines(q.Criteria), InformAfter: duration(q.InformAfter)}
+	for _, a := range q.Actions {
+		out.Actions = append(out.Actions, Action{line(a.Name), duration(a.Within)})
+	}
+	for _, a := range q.Inform {
+		one := Audience{Name: wording.AudienceName(a), BySLO: a == incident.Stakeholders}
+		if a == incident.Management {
+			one.Groups = lines(p.Management)
+		}
+		out.Audiences = append(out.Audiences, one)
+	}
+	if len(out.Audiences) > 0 {
+		out.UpdateEvery = duration(q.UpdateEvery)
+	}
+	for _, s := range p.SLOs {
+		if s.Priority == q.Name {
+			out.SLOs++
+		}
+	}
+	return out
+}
+
+func group(g *incident.Group, p *incident.Policy) Group {
+	out := Group{Name: line(g.Name), Management: slices.Contains(p.Management, g.Name), Timezone: g.Location.String()}
+	for _, r := range g.Recipients {
+		out.Recipients = append(out.Recipients, line(r.Address))
+	}
+	for _, s := range p.SLOs {
+		if slices.Contains(s.Stakeholders, g.Name) {
+			out.SLOs++
+		}
+	}
+	for _, q := range g.Quiet {
+		out.Quiet = append(out.Quiet, quiet(q))
+	}
+	return out
+}
+
+func slosOf(team string, p *incident.Policy) []SLO {
+	rank := map[string]int{}
+	for _, q := range p.Priorities {
+		rank[q.Name] = q.Rank
+	}
+	var found []SLO
+	for _, s := range p.SLOs {
+		if s.Team == team {
+			found = append(found, SLO{
+				ID: line(s.ID), UseCase: line(s.UseCase), SLI: line(s.SLI), Service: line(s.Service), Priority: s.Priority,
+				Runbook: wording.Link(s.Runbook), Stakeholders: lines(s.Stakeholders),
+			})
+		}
+	}
+	slices.SortStableFunc(found, func(a, b SLO) int { return rank[a.Priority] - rank[b.Priority] })
+	for i := range found {
+		found[i].Priority = line(found[i].Priority)
+	}
+	return found
+}
+
+func line(s string) string { return wording.Line(s, textLimit) }
+
+func lines(all []string) []string {
+	var out []string
+	for _, s := range all {
+		out = append(out, line(s))
+	}
+	return out
+}
+
+func duration(d time.Duration) string {
+	if d <= 0 {
+		return ""
+	}
+	return wording.Duration(d)
+}

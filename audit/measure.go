@@ -157,10 +157,12 @@ func (m *measuring) life(in *incident.Incident, events []incident.Event) {
 	if slices.ContainsFunc(events, func(e incident.Event) bool { return e.Type == incident.BreachUnknown }) {
 		m.rep.CannotKnow.UnknownEnds++
 	}
-	back := m.returning[in.Key]
-	if in.Key == "" || back == nil {
+	key := cmp.Or(in.SLO, "\x00"+in.UseCase+"\x00"+in.Team)
+	back := m.returning[key]
+	if back == nil {
+		// The latest comes first: it says what the SLO is about now.
 		back = &Returning{SLO: in.SLO, UseCase: in.UseCase, Team: cmp.Or(in.Team, NoTeam)}
-		m.returning[cmp.Or(in.Key, "\x00"+in.UseCase+"\x00"+in.Team)] = back
+		m.returning[key] = back
 	}
 	back.Incidents = append(back.Incidents, in.ID())
 	back.Reopenings += in.Reopenings

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,7 +23,7 @@ func (m *measuring) firstRecord() error {
 		k.FirstRecordAt = configs[len(configs)-1].At
 	}
 	first, err := m.r.Events(1, 0, 1)
-	if err != nil {
+	if err != nil && !errors.Is(err, incident.ErrNotFound) {
 		return err
 	}
 	if len(first) > 0 && (k.FirstRecordAt.IsZero() || first[0].Time.Before(k.FirstRecordAt)) {
@@ -128,6 +129,3 @@ func words(d time.Duration) string {
 	}
 	return fmt.Sprintf("%d d %d h", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
 }
-
-// isOver reports whether nothing more is expected of an incident.
-func isOver(in *incident.Incident) bool { return in.State == incident.Closed }

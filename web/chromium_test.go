@@ -39,7 +39,7 @@ type event struct {
 	Params json.RawMessage
 }
 
-// newBrowser starts a Chromium with one empty page. Where there is none, the test is
+// newBrowser starts a Chromium. Where there is none, the test is
 // skipped, but in CI it fails.
 func newBrowser(t testing.TB) *browser {
 	t.Helper()
@@ -93,15 +93,26 @@ func newBrowser(t testing.TB) *browser {
 			}
 		}
 	})
+	return b
+}
+
+// tab opens an empty page for a test of its own.
+func (b *browser) tab(t testing.TB) {
+	t.Helper()
+	b.t, b.session = t, ""
+	b.complaints()
 	var target struct{ TargetID string }
 	b.call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
 	var attached struct{ SessionID string }
 	b.call("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
 	b.session = attached.SessionID
-	for _, domain := range []string{"Page", "Runtime", "Log", "Network"} {
+	for _, domain := range []string{"Page", "Runtime", "Log"} {
 		b.call(domain+".enable", nil, nil)
 	}
-	return b
+	t.Cleanup(func() {
+		b.session = ""
+		b.call("Target.closeTarget", map[string]any{"targetId": target.TargetID}, nil)
+	})
 }
 
 // read takes what the browser says until it ends.

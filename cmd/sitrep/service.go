@@ -23,6 +23,7 @@ import (
 	"sitrep/router"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
+	"sitrep/web"
 )
 
 // options say what a service is made of.
@@ -208,7 +209,7 @@ func (s *service) close() {
 }
 
 // handler returns what answers all requests.
-func (s *service) handler() http.Handler {
+func (s *service) handler() (http.Handler, error) {
 	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
 	admin := &api.Admin{
 		Store: s.store, Gatherer: s.registry, Logger: s.log,
@@ -225,7 +226,14 @@ func (s *service) handler() http.Handler {
 		Store: s.store, Policy: s.policy, Now: now, Service: s.describe, Wake: s.scheduler.Wake, Observe: s.events.observe, Logger: s.log,
 		Beside: admin.Routes(),
 	}).Register(r, s.guard.Require)
-	return receiver.Mount(s.posts(), r)
+	pages, err := web.New(web.Options{
+		Store: s.store, Policy: s.policy, Now: now, Service: s.describePage, Wake: s.scheduler.Wake, Logger: s.log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("pages: %w", err)
+	}
+	pages.Register(r, s.guard.Require)
+	return receiver.Mount(s.posts(), r), nil
 }
 
 // posts lets those who may post alerts in, and counts those who are refused.
@@ -252,6 +260,15 @@ type statusWriter struct {
 func (w *statusWriter) WriteHeader(code int) {
 	w.status = code
 	w.ResponseWriter.WriteHeader(code)
+}
+
+// describePage says what runs, for the page.
+func (s *service) describePage() web.Service {
+	d := s.describe()
+	return web.Service{
+		Version: d.Version, Revision: d.Revision, Go: d.Go, StartedAt: d.StartedAt, LoadedAt: d.Config.LoadedAt,
+		ConfigError: d.Config.Error, Warnings: d.Config.Warnings,
+	}
 }
 
 // describe says what runs, for the status.

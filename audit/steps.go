@@ -1,0 +1,295 @@
+package audit
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sitrep/incident"
+)
+
+// A StepName is a step in which ITIL handles an incident.
+type StepName string
+
+// The steps, in order.
+const (
+	Identification StepName = "identification"
+	Logging        StepName = "logging"
+	Categorization StepName = "categorization"
+	Prioritization StepName = "prioritization"
+	Diagnosis      StepName = "initial diagnosis"
+	Escalation     StepName = "escalation"
+	Investigation  StepName = "investigation and diagnosis"
+	Recovery       StepName = "resolution and recovery"
+	Closure        StepName = "closure"
+)
+
+// A Step is what an incident's events say of a step.
+type Step struct {
+	Name    StepName `json:"name"`
+	Entries []Entry  `json:"entries"`
+	// Gap is what is missing, in words; empty if nothing is.
+	Gap string `json:"gap,omitempty"`
+	// Pending is set if there is a gap, and it may still be filled.
+	Pending bool `json:"pending,omitempty"`
+}
+
+// An Entry says when, by whom or what, and on which evidence.
+type Entry struct {
+	At time.Time `json:"at"`
+	// By is a person, or alertmanager or scheduler.
+	By   incident.Actor `json:"by"`
+	What string         `json:"what"`
+	// Evidence are the sequence numbers of the incident's events.
+	Evidence []int64 `json:"evidence"`
+}
+
+// Steps tells an incident in the steps of ITIL, from its state and all of its events.
+// Each step is there; one that left no trace is shown with its gap.
+func Steps(in *incident.Incident, events []incident.Event) []Step {
+	s := stepper{in: in}
+	for _, name := range []StepName{Identification, Logging, Categorization, Prioritization, Diagnosis, Escalation, Investigation, Recovery, Closure} {
+		s.steps = append(s.steps, Step{Name: name, Entries: []Entry{}})
+	}
+	for i := range events {
+		s.event(&events[i])
+	}
+	s.gaps()
+	return s.steps
+}
+
+type stepper struct {
+	in     *incident.Incident
+	steps  []Step
+	breach bool // a first one was seen
+	row    bool // the latest entry of recovery is that breaches ended
+}
+
+func (s *stepper) step(name StepName) *Step {
+	return &s.steps[slices.IndexFunc(s.steps, func(st Step) bool { return st.Name == name })]
+}
+
+func (s *stepper) add(name StepName, e *incident.Event, format string, args ...any) {
+	st := s.step(name)
+	st.Entries = append(st.Entries, Entry{At: e.Time, By: e.Actor, What: fmt.Sprintf(format, args...), Evidence: []int64{e.Sequence}})
+}
+
+// because appends a reason in a person's words.
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}
+
+func (s *stepper) event(e *incident.Event) {
+	d := &e.Data
+	if e.Type == incident.ResolvedEvent || e.Type == incident.BreachStarted || e.Type == incident.Reopened || e.Type == incident.PhaseChanged {
+		s.row = false
+	}
+	switch e.Type {
+	case incident.Opened:
+		s.opened(e)
+	case incident.BreachStarted:
+		s.breachStarted(e)
+	case incident.Acknowledged:
+		s.add(Diagnosis, e, "acknowledged, %s after opening", words(max(e.Time.Sub(s.in.OpenedAt), 0)))
+	case incident.PriorityChanged:
+		word := "lowered"
+		if d.Raised {
+			word = "raised"
+		}
+		s.add(Prioritization, e, "%s from %s to %s%s", word, d.From, d.To, because(e.Reason))
+	case incident.PhaseChanged:
+		s.phase(e)
+	case incident.UpdateWritten:
+		s.add(Investigation, e, "told %s: %s", audiences(d.Audiences), d.Message)
+	case incident.ActionChanged:
+		what := fmt.Sprintf("%s is %s%s", d.Action, d.To, because(e.Reason))
+		if d.Link != "" {
+			what += " (" + d.Link + ")"
+		}
+		s.add(Closure, e, "%s", what)
+	case incident.ResolvedEvent:
+		what := "resolved"
+		if !e.Actor.Person() {
+			what = "resolved, as all breaches had ended long enough ago"
+		}
+		s.add(Recovery, e, "%s%s", what, because(e.Reason))
+	case incident.Reopened:
+		s.add(Investigation, e, "opened again%s", because(e.Reason))
+	case incident.BreachEnded:
+		s.ended(e)
+	case incident.Merged:
+		s.merged(e)
+	case incident.ClosedEvent:
+		s.add(Closure, e, "closed%s", because(e.Reason))
+	}
+}
+
+func (s *stepper) opened(e *incident.Event) {
+	o := e.Data.Opening
+	if o == nil {
+		return
+	}
+	what := "recorded as " + incident.ID(e.Incident)
+	if o.Previous != 0 {
+		what += ", after " + incident.ID(o.Previous)
+	}
+	s.add(Logging, e, "%s", what)
+	if o.Declared {
+		s.add(Identification, e, "declared by a person%s", because(e.Reason))
+	}
+	var parts []string
+	for _, p := range [][2]string{{"SLO", o.SLO}, {"service", o.Service}, {"SLI", o.SLI}, {"team", o.Team}} {
+		if p[1] != "" {
+			parts = append(parts, p[0]+" "+p[1])
+		}
+	}
+	s.add(Categorization, e, "%s", strings.Join(append([]string{o.UseCase}, parts...), "; "))
+	what = "opened as " + o.Priority.Name
+	switch {
+	case o.SLOPriority == o.Priority.Name:
+		what += ", the priority of the SLO"
+	case o.SLOPriority != "":
+		what += "; the SLO's priority is " + o.SLOPriority
+	}
+	s.add(Prioritization, e, "%s", what)
+}
+
+func (s *stepper) breachStarted(e *incident.Event) {
+	if s.breach {
+		return
+	}
+	s.breach = true
+	late := max(e.Time.Sub(e.Data.StartsAt), 0)
+	st := s.step(Identification)
+	st.Entries = append(st.Entries, Entry{
+		At: e.Data.StartsAt, By: e.Actor, Evidence: []int64{e.Sequence},
+		What: fmt.Sprintf("the first breach started; sitrep heard of it %s later, at %s", words(late), e.Time.UTC().Format("15:04:05 UTC")),
+	})
+}
+
+// ended notes that breaches ended: a row of them, without anything else in between, is
+// one entry.
+func (s *stepper) ended(e *incident.Event) {
+	st := s.step(Recovery)
+	last := e.Data.EndsAt.UTC().Format("15:04:05 UTC")
+	if n := len(st.Entries); n > 0 && s.row {
+		entry := &st.Entries[n-1]
+		entry.At, entry.By, entry.Evidence = e.Time, e.Actor, append(entry.Evidence, e.Sequence)
+		entry.What = fmt.Sprintf("%d breaches ended, the last at %s", len(entry.Evidence), last)
+		return
+	}
+	s.add(Recovery, e, "a breach ended at %s; sitrep heard of it %s later", last, words(max(e.Time.Sub(e.Data.EndsAt), 0)))
+	s.row = true
+}
+
+func (s *stepper) phase(e *incident.Event) {
+	switch incident.Phase(e.Data.To) {
+	case incident.InitialDiagnosis:
+		s.add(Diagnosis, e, "initial diagnosis%s", because(e.Reason))
+	case incident.Escalation:
+		s.add(Escalation, e, "escalated to %s%s", e.Data.EscalatedTo, because(e.Reason))
+	case incident.Investigation:
+		s.add(Investigation, e, "investigation%s", because(e.Reason))
+	case incident.Recovery:
+		s.add(Recovery, e, "recovery%s", because(e.Reason))
+	}
+}
+
+func (s *stepper) merged(e *incident.Event) {
+	if e.Data.Into != 0 {
+		s.add(Closure, e, "merged into %s, which goes on instead%s", incident.ID(e.Data.Into), because(e.Reason))
+		return
+	}
+	s.add(Categorization, e, "%s was merged into it%s", e.Data.From, because(e.Reason))
+	if e.Data.Definition != nil {
+		s.add(Prioritization, e, "%s by merging %s", e.Data.Definition.Name, e.Data.From)
+	}
+}
+
+// gaps names what is missing.
+func (s *stepper) gaps() {
+	in := s.in
+	active := in.State == incident.Open
+	gap := func(name StepName, pending bool, text string) {
+		st := s.step(name)
+		st.Gap, st.Pending = text, pending
+	}
+	empty := func(name StepName) bool { return len(s.step(name).Entries) == 0 }
+
+	if empty(Identification) {
+		gap(Identification, false, "no breach is on record, and nobody declared it")
+	}
+	if empty(Logging) {
+		gap(Logging, false, "the opening is not on record")
+	}
+	switch {
+	case empty(Categorization):
+		gap(Categorization, false, "what it is about is not on record")
+	case in.Unmapped:
+		gap(Categorization, false, "no SLO claims these alerts, so service and SLI are not known")
+	case in.SLO == "":
+		gap(Categorization, false, "it belongs to no SLO")
+	case in.Service == "" || in.SLI == "":
+		gap(Categorization, false, "the SLO names no "+cmp.Or(missing(in), "service"))
+	}
+	if empty(Prioritization) {
+		gap(Prioritization, false, "no priority is on record")
+	}
+	switch {
+	case empty(Diagnosis):
+		gap(Diagnosis, active, "nobody acknowledged it")
+	case in.AcknowledgedAt.IsZero():
+		gap(Diagnosis, active, "nobody acknowledged it, though a person set the phase")
+	}
+	if empty(Escalation) {
+		gap(Escalation, active, "no escalation is on record; none may have been needed")
+	}
+	if empty(Investigation) {
+		gap(Investigation, active, "nobody noted an investigation")
+	}
+	if in.MergedInto == 0 && !slices.ContainsFunc(s.step(Recovery).Entries, func(e Entry) bool { return strings.HasPrefix(e.What, "resolved") }) {
+		gap(Recovery, active, "it is not resolved")
+	} else if in.MergedInto != 0 {
+		gap(Recovery, false, "see "+incident.ID(in.MergedInto)+", which goes on instead")
+	}
+	switch due := dueNames(in); {
+	case in.State != incident.Closed && due != "":
+		gap(Closure, true, "it is not closed; still due: "+due)
+	case in.State != incident.Closed:
+		gap(Closure, true, "it is not closed")
+	}
+}
+
+// missing says what of the category an SLO does not name.
+func missing(in *incident.Incident) string {
+	switch {
+	case in.Service == "" && in.SLI == "":
+		return "service and no SLI"
+	case in.SLI == "":
+		return "SLI"
+	}
+	return ""
+}
+
+func dueNames(in *incident.Incident) string {
+	var due []string
+	for _, a := range in.Actions {
+		if a.State == incident.ActionDue {
+			due = append(due, a.Name)
+		}
+	}
+	return strings.Join(due, ", ")
+}
+
+func audiences(list []incident.Audience) string {
+	var names []string
+	for _, a := range list {
+		names = append(names, strings.ReplaceAll(string(a), "_", " "))
+	}
+	return strings.Join(names, " and ")
+}

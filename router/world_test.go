@@ -1,0 +1,436 @@
+package router_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/alertmanager/timeinterval"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sitrep/incident"
+	"sitrep/receiver"
+	"sitrep/router"
+	"sitrep/storage"
+	"sitrep/storage/bolt"
+)
+
+func berlin() *time.Location {
+	l, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		panic(err)
+	}
+	return l
+}
+
+func address(name string) incident.Recipient {
+	a := name + "@example.org"
+	return incident.Recipient{ID: "email:" + a, Channel: incident.Email, Address: a}
+}
+
+func addresses(names ...string) []incident.Recipient {
+	var out []incident.Recipient
+	for _, n := range names {
+		out = append(out, address(n))
+	}
+	return out
+}
+
+// policy is the example organisation's: its SLOs are p1, p2 and p3, one for each
+// priority, all of one team.
+func policy() *incident.Policy {
+	both := []incident.Audience{incident.Management, incident.Stakeholders}
+	p := &incident.Policy{
+		Hash: "c0ffee", Location: berlin(),
+		Priorities: []incident.Priority{
+			{Name: "P1", Rank: 0, Inform: both, UpdateEvery: 2 * time.Hour, Actions: []incident.ActionRule{{Name: "hotfix"}}},
+			{Name: "P2", Rank: 1, Inform: both, UpdateEvery: 4 * time.Hour},
+			{Name: "P3", Rank: 2, Inform: []incident.Audience{incident.Stakeholders}, UpdateEvery: 8 * time.Hour},
+		},
+		Management: []string{"leadership"},
+		Groups: []incident.Group{
+			{Name: "leadership", Location: berlin(), Recipients: addresses("cto")},
+			{Name: "support", Location: berlin(), Recipients: addresses("support")},
+		},
+		Teams:        []incident.Team{{Name: "notifications", OnCall: addresses("oncall")}},
+		ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 5 * time.Hour,
+		DigestAbove: 5, ExternalURL: "http://sitrep.example",
+	}
+	for _, q := range p.Priorities {
+		p.SLOs = append(p.SLOs, slo(strings.ToLower(q.Name), q.Name))
+	}
+	return p
+}
+
+func slo(id, priority string) incident.SLO {
+	return incident.SLO{
+		ID: id, Key: id, UseCase: "Use case of " + id, SLI: "availability", Service: "notifications",
+		Team: "notifications", Priority: priority, Stakeholders: []string{"support"},
+	}
+}
+
+func quiet(start, end int, unless ...string) incident.Quiet {
+	return incident.Quiet{Unless: unless, Times: []timeinterval.TimeInterval{{Times: []timeinterval.TimeRange{{StartMinute: start, EndMinute: end}}}}}
+}
+
+// A catalog finds the SLO of an alert by its label slo.
+type catalog struct{ p *incident.Policy }
+
+func (c catalog) Lookup(labels map[string]string) receiver.Claim {
+	if labels["alertname"] == "Watchdog" {
+		return receiver.Claim{Watchdog: true}
+	}
+	for i := range c.p.SLOs {
+		if c.p.SLOs[i].ID == labels["slo"] {
+			return receiver.Claim{SLO: &c.p.SLOs[i]}
+		}
+	}
+	return receiver.Claim{}
+}
+
+// A mailbox is a far end that is told how to behave, and remembers.
+type mailbox struct {
+	mu sync.Mutex
+	// behave says what becomes of an attempt; nil is to take it at once. It may sleep.
+	behave   func(to string, e router.Envelope) error
+	messages map[string]incident.Message // as rendered last, by id
+	tries    []attempt
+	got      []mail
+}
+
+// An attempt is one call of Send.
+type attempt struct {
+	to, id, body string
+	at           time.Time
+}
+
+// A mail is one that was taken.
+type mail struct {
+	attempt
+	incident.Message
+}
+
+func (b *mailbox) Render(m *incident.Message) ([]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.messages[m.ID] = *m
+	type item struct {
+		Kind     incident.Kind
+		Incident string
+		Sequence int64
+		NextBy   time.Time
+	}
+	var items []item
+	for _, i := range m.Items {
+		items = append(items, item{i.Kind, i.Incident.ID(), i.Incident.Sequence, i.NextBy})
+	}
+	return json.Marshal(map[string]any{"id": m.ID, "kind": m.Kind, "at": m.At, "items": items})
+}
+
+func (b *mailbox) Send(ctx context.Context, e router.Envelope, hold func(context.Context) error) error {
+	to := strings.TrimSuffix(e.Recipient.Address, "@example.org")
+	try := attempt{to, e.ID, string(e.Body), time.Now()}
+	b.mu.Lock()
+	b.tries = append(b.tries, try)
+	behave := b.behave
+	b.mu.Unlock()
+	if err := hold(ctx); err != nil {
+		return err
+	}
+	var err error
+	if behave != nil {
+		err = behave(to, e)
+	}
+	if err != nil && !errors.Is(err, errTaken) {
+		return err
+	}
+	if err := hold(ctx); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	try.at = time.Now()
+	b.got = append(b.got, mail{try, b.messages[e.ID]})
+	if errors.Is(err, errTaken) {
+		return router.ErrUnknown
+	}
+	return nil
+}
+
+// errTaken is returned by behave for a message that is taken, and of which the
+// answer is lost.
+var errTaken = errors.New("taken")
+
+var errDown = errors.New("dial: the mail server is down")
+
+func (b *mailbox) set(behave func(to string, e router.Envelope) error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.behave = behave
+}
+
+func down(names ...string) func(string, router.Envelope) error {
+	return func(to string, _ router.Envelope) error {
+		if len(names) == 0 || slices.Contains(names, to) {
+			return errDown
+		}
+		return nil
+	}
+}
+
+// take returns the mails that were taken since the last time.
+func (b *mailbox) take() []mail {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	got := b.got
+	b.got = nil
+	return got
+}
+
+func (b *mailbox) takeTries() []attempt {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	tries := b.tries
+	b.tries = nil
+	return tries
+}
+
+// An asker is the Alertmanagers.
+type asker struct {
+	mu    sync.Mutex
+	say   router.Verdict
+	asked int
+}
+
+func (a *asker) Ask(context.Context) (func(*incident.Breach) router.Verdict, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.asked++
+	v := a.say
+	return func(*incident.Breach) router.Verdict { return v }, nil
+}
+
+func (a *asker) set(v router.Verdict) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.say = v
+}
+
+// A world is a sitrep without its HTTP and its SMTP: everything else is real.
+type world struct {
+	t      testing.TB
+	path   string
+	poll   time.Duration
+	policy atomic.Pointer[incident.Policy]
+	mail   *mailbox
+	am     *asker
+
+	store    *bolt.DB
+	door     *storage.Door
+	breaches *receiver.Breaches
+	replica  *replica
+	events   atomic.Int64 // that Observe was told of
+}
+
+func newWorld(t testing.TB, p *incident.Policy) *world {
+	w := &world{t: t, path: filepath.Join(t.TempDir(), "sitrep.db"), mail: &mailbox{messages: map[string]incident.Message{}}, am: &asker{}}
+	w.policy.Store(p)
+	return w
+}
+
+// start opens the store and lets a scheduler run.
+func (w *world) start() *world {
+	w.t.Helper()
+	w.open()
+	w.replica = w.run(w.store, "a")
+	w.door.Wake = w.replica.scheduler.Wake
+	return w
+}
+
+func (w *world) open() {
+	w.t.Helper()
+	db, err := bolt.Open(w.path, bolt.Options{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.store = db
+	w.door = &storage.Door{Store: db, Policy: w.policy.Load, Observe: func(e []incident.Event) { w.events.Add(int64(len(e))) }}
+	w.breaches = &receiver.Breaches{Door: w.door, Catalog: func() receiver.Catalog { return catalog{w.policy.Load()} }, Log: discard()}
+}
+
+func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+// A replica is one process's scheduler and dispatcher.
+type replica struct {
+	scheduler *router.Scheduler
+	cancel    context.CancelFunc
+	done      chan struct{}
+}
+
+func (w *world) run(store storage.Store, owner string) *replica {
+	metrics := router.NewMetrics(prometheus.NewRegistry())
+	r := &replica{done: make(chan struct{})}
+	door := &storage.Door{Store: store, Policy: w.policy.Load, Wake: func() { r.scheduler.Wake() }}
+	r.scheduler = &router.Scheduler{
+		Door: door, Log: discard(), Metrics: metrics, PollEvery: w.poll,
+		Asker: func() router.Asker {
+			if !w.policy.Load().Asks {
+				return nil
+			}
+			return w.am
+		},
+		Retention: func() router.Retention { return router.Retention{} },
+		Dispatcher: &router.Dispatcher{
+			Door: door, Owner: owner, Log: discard(), Metrics: metrics,
+			Sender: func(incident.Channel) (router.Sender, bool) { return w.mail, true },
+		},
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
+	go func() {
+		defer close(r.done)
+		_ = r.scheduler.Run(ctx)
+	}()
+	return r
+}
+
+func (r *replica) stop() {
+	r.cancel()
+	<-r.done
+}
+
+// stop ends the process in good order.
+func (w *world) stop() {
+	w.t.Helper()
+	w.replica.stop()
+	if err := w.store.Close(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// sleepUntil lets the clock of the bubble go on to that time.
+func sleepUntil(at time.Time) { time.Sleep(time.Until(at)) }
+
+// alert is an alert of an SLO that began now; resolved is the same when it ends.
+func alert(slo, fingerprint string) incident.Alert {
+	return incident.Alert{Fingerprint: fingerprint, StartsAt: clock(), Labels: map[string]string{"slo": slo, "alertname": slo}}
+}
+
+func resolved(a incident.Alert) incident.Alert {
+	a.Resolved, a.EndsAt = true, clock()
+	return a
+}
+
+func watchdog() incident.Alert {
+	return incident.Alert{Fingerprint: "watchdog", StartsAt: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), Labels: map[string]string{"alertname": "Watchdog"}}
+}
+
+func clock() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+// post is what Alertmanager sends.
+func (w *world) post(alerts ...incident.Alert) []receiver.Result {
+	w.t.Helper()
+	results, err := w.breaches.Take(context.Background(), receiver.Post{Alerts: alerts, At: clock(), Source: "test"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return results
+}
+
+// do carries out a command of ada's, and returns its error.
+func (w *world) do(number int64, command func(*incident.Incident, incident.Stamp, *incident.Policy) ([]incident.Event, error)) error {
+	return w.door.Change(context.Background(), clock(), func(c *storage.Change) error {
+		s, err := c.Situation(number)
+		if err != nil {
+			return err
+		}
+		events, err := command(&s.Incident, c.Stamp("ada"), c.Policy)
+		if err != nil {
+			return err
+		}
+		return c.Record(s, events...)
+	})
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) situation(number int64) *incident.Situation {
+	w.t.Helper()
+	var s *incident.Situation
+	w.must(w.store.Read(context.Background(), func(r storage.Reader) (err error) {
+		s, err = storage.Situation(r, number)
+		return err
+	}))
+	return s
+}
+
+func (w *world) log(number int64) []incident.Event {
+	w.t.Helper()
+	var events []incident.Event
+	w.must(w.store.Read(context.Background(), func(r storage.Reader) (err error) {
+		events, err = r.Events(number, 0, 100_000)
+		return err
+	}))
+	return events
+}
+
+// of returns the types of an incident's events.
+func (w *world) of(number int64, t incident.EventType) []incident.Event {
+	w.t.Helper()
+	var out []incident.Event
+	for _, e := range w.log(number) {
+		if e.Type == t {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func (w *world) deliveries() []incident.Delivery {
+	w.t.Helper()
+	var all []incident.Delivery
+	w.must(w.store.Read(context.Background(), func(r storage.Reader) error {
+		for cursor := ""; ; {
+			page, next, err := r.Deliveries(storage.DeliveryQuery{Limit: 1000, Cursor: cursor})
+			if err != nil {
+				return err
+			}
+			all = append(all, page...)
+			if cursor = next; cursor == "" {
+				return nil
+			}
+		}
+	}))
+	return all
+}
+
+// expect checks which mails were taken since the last time, as "name kind".
+func (w *world) expect(want ...string) []mail {
+	w.t.Helper()
+	mails := w.mail.take()
+	var got []string
+	for _, m := range mails {
+		got = append(got, fmt.Sprintf("%s %s", m.to, m.Kind))
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		w.t.Errorf("at %s taken %q, want %q", time.Now().UTC().Format(time.DateTime), got, want)
+	}
+	return mails
+}

@@ -168,7 +168,7 @@ func (s *stepper) breachStarted(e *incident.Event) {
 	st := s.step(Identification)
 	st.Entries = append(st.Entries, Entry{
 		At: e.Data.StartsAt, By: e.Actor, Evidence: []int64{e.Sequence},
-		What: fmt.Sprintf("the first breach started; sitrep heard of it %s later, at %s", words(late), e.Time.UTC().Format("15:04:05 UTC")),
+		What: fmt.Sprintf("the first breach started; sitrep heard of it %s later, at %s", words(late), e.Time.UTC().Format("2006-01-02 15:04:05 UTC")),
 	})
 }
 
@@ -176,7 +176,7 @@ func (s *stepper) breachStarted(e *incident.Event) {
 // one entry.
 func (s *stepper) ended(e *incident.Event) {
 	st := s.step(Recovery)
-	last := e.Data.EndsAt.UTC().Format("15:04:05 UTC")
+	last := e.Data.EndsAt.UTC().Format("2006-01-02 15:04:05 UTC")
 	if n := len(st.Entries); n > 0 && s.row {
 		entry := &st.Entries[n-1]
 		entry.At, entry.By, entry.Evidence = e.Time, e.Actor, append(entry.Evidence, e.Sequence)

@@ -4,7 +4,7 @@ import "time"
 
 // Evidence says how the ledger is signed, and who else is told its heads.
 type Evidence struct {
-	KeyFile string   `yaml:"key_file" doc:"The file of the key that signs the ledger's heads. It is made at the first start if it is not there. Without it the key is kept in the store." eg:"secrets/ledger.key"`
+	KeyFile string   `yaml:"key_file" doc:"The file of the key that signs the ledger's heads. It is made at the first start if it is not there. Without it the file stands beside the store." eg:"secrets/ledger.key"`
 	Witness *Witness `yaml:"witness" doc:"Somebody outside who is told the ledger's heads, so that nobody can rewrite it unseen."`
 
 	// Key is what the file holds; empty if there is no file yet.

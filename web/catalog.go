@@ -10,6 +10,7 @@ import (
 	"sitrep/incident"
 	"sitrep/router/wording"
 	"sitrep/storage"
+	"sitrep/web/wiki"
 )
 
 // slosShown is how many SLOs, and how many alerts that none claims, a page shows.
@@ -18,6 +19,7 @@ const slosShown = 200
 type prioritiesPage struct {
 	layout
 	Priorities []priorityInfo
+	Groups     []wiki.Group // those that somebody informs
 }
 
 // priorityInfo is a priority as the organisation reads it.
@@ -41,6 +43,7 @@ func (h *Handler) priorities(w http.ResponseWriter, r *http.Request) error {
 	for i := range p.policy.Priorities {
 		p.Priorities = append(p.Priorities, infoOf(&p.policy.Priorities[i], p.policy))
 	}
+	p.Groups = wiki.From(p.policy).Groups
 	return h.render(w, http.StatusOK, "priorities", &p)
 }
 
@@ -136,7 +139,7 @@ func (h *Handler) slos(w http.ResponseWriter, r *http.Request) error {
 		}
 		p.UnmappedMore = next != ""
 		for _, a := range alerts {
-			info := alertInfo{Name: a.Labels["alertname"], Labels: labels(a.Labels, "alertname"), Since: p.at(a.StartsAt), Heard: p.at(a.HeardAt)}
+			info := alertInfo{Name: wording.Line(a.Labels["alertname"], 200), Labels: labels(a.Labels, "alertname"), Since: p.at(a.StartsAt), Heard: p.at(a.HeardAt)}
 			if a.Incident != 0 {
 				info.Incident = incident.ID(a.Incident)
 			}
@@ -200,7 +203,7 @@ func labels(m map[string]string, without ...string) []label {
 	var all []label
 	for name, value := range m {
 		if !slices.Contains(without, name) {
-			all = append(all, label{wording.Line(name, 120), wording.Line(value, 400)})
+			all = append(all, label{wording.Line(name, 120), wording.Line(value, 2000)})
 		}
 	}
 	slices.SortFunc(all, func(a, b label) int { return strings.Compare(a.Name, b.Name) })

@@ -79,7 +79,6 @@ func newFixture(t testing.TB) *fixture {
 func (f *fixture) router(require func(access.Role, http.Handler) http.Handler) http.Handler {
 	router := mux.NewRouter().SkipClean(true)
 	f.pages.Register(router, require)
-	router.NotFoundHandler = f.pages.NotFound()
 	return router
 }
 

@@ -115,7 +115,7 @@ func (h *Handler) Routes() []Route {
 }
 
 // Register adds the pages to r, each behind require, such as
-// [access.Guard.Require].
+// [access.Guard.Require]. What nobody else answers is answered with a page, too.
 func (h *Handler) Register(r *mux.Router, require func(access.Role, http.Handler) http.Handler) {
 	var paths []string
 	byPath := map[string]methods{}
@@ -137,10 +137,13 @@ func (h *Handler) Register(r *mux.Router, require func(access.Role, http.Handler
 	for _, path := range paths {
 		r.Path(path).Handler(h.page(byPath[path]))
 	}
+	if r.NotFoundHandler == nil {
+		r.NotFoundHandler = h.notFound()
+	}
 }
 
-// NotFound answers a request for a page that there is not.
-func (h *Handler) NotFound() http.Handler {
+// notFound answers a request for a page that there is not.
+func (h *Handler) notFound() http.Handler {
 	return h.page(httperr.Handle(h.Logger, func(_ http.ResponseWriter, r *http.Request) error {
 		return httperr.Statusf(http.StatusNotFound, "there is no page %s", r.URL.Path)
 	}))

@@ -114,8 +114,7 @@ func root(path string) string {
 	return "./"
 }
 
-// render answers with a page. Trouble that the store knows of is not looked up for
-// each page, but where it matters.
+// render answers with a page.
 func (h *Handler) render(w http.ResponseWriter, code int, name string, data any) error {
 	body, err := h.execute(name, data)
 	if err != nil {

@@ -480,3 +480,87 @@ func TestPagesNeedNoAddressOfTheirOwn(t *testing.T) {
 		}
 	}
 }
+
+func TestThePrioritiesSayWhoIsBehindTheAudiences(t *testing.T) {
+	f := newFixture(t)
+	a := f.get("viewer", "/priorities")
+	for _, want := range []string{
+		"It is P1 if Log-on is not possible for any application", "postmortem, within 5 days after resolving", "management: leadership", "at least every 4 hours, once it lasts 5 minutes",
+		"nobody but the people on call", "customer-support stakeholders of 4 SLOs support@example.org and https://chat.example.org times in Europe/Berlin",
+	} {
+		if !strings.Contains(a.text(), want) {
+			t.Errorf("no %q in %s", want, a.text())
+		}
+	}
+}
+
+func TestTheOverviewSaysThatAlertsHaveStopped(t *testing.T) {
+	f := newFixture(t)
+	f.policy.Watchdog = incident.Watchdog{Within: 15 * time.Minute}
+	f.write(func(tx storage.Tx) error {
+		return tx.PutPulse(incident.Pulse{HeardAt: start, AwaySince: start, Sequence: 1})
+	})
+	n := f.breach("search-latency", "a", nil)
+	for path, want := range map[string]string{"/": "Alerts have stopped arriving", "/status": "has been away since 10:00", page(n, ""): "Silent since 10:00"} {
+		if a := f.get("viewer", path); !strings.Contains(a.text(), want) {
+			t.Errorf("%s has no %q: %s", path, want, a.text())
+		}
+	}
+}
+
+func TestUnknownAndMergedIncidentsSaySo(t *testing.T) {
+	f := newFixture(t)
+	n := f.breach("notifications-register-availability", "a", nil)
+	other := f.breach("notifications-delay-latency", "b", nil)
+	f.change(func(c *storage.Change) error {
+		b, err := c.Tx.LatestBreach("a")
+		if err != nil {
+			return err
+		}
+		s, err := c.Situation(n)
+		if err != nil {
+			return err
+		}
+		events := s.Incident.Lose(c.Stamp(incident.Scheduler), &b, "nothing was heard of it")
+		b.State = incident.Unknown
+		if err := c.Tx.PutBreach(&b); err != nil {
+			return err
+		}
+		return c.Record(s, events...)
+	})
+	if a := f.get("viewer", "/"); !strings.Contains(a.text(), "unknown whether it goes on") {
+		t.Errorf("overview: %s", a.text())
+	}
+	if a := f.get("viewer", page(n, "")); !strings.Contains(a.text(), "Unknown since 10:00: nobody can tell whether the breach still fires") {
+		t.Errorf("incident: %s", a.text())
+	}
+	f.do(other, command.Merge{Into: incident.ID(n), Reason: "the same disk"})
+	if a := f.get("responder", page(other, "")); !strings.Contains(a.text(), "It is the same trouble as INC-1") || len(a.find("form")) != 0 {
+		t.Errorf("merged: %s", a.text())
+	}
+	a := f.get("viewer", page(n, ""))
+	for _, want := range []string{"INC-2, merged into this", "notifications-delay-latency from 10:00", "ada merged INC-2 into this incident: “the same disk”"} {
+		if !strings.Contains(a.text(), want) {
+			t.Errorf("no %q in %s", want, a.text())
+		}
+	}
+}
+
+func TestManySLOsComeInPages(t *testing.T) {
+	f := newFixture(t)
+	for i := range 1000 {
+		f.policy.SLOs = append(f.policy.SLOs, incident.SLO{ID: "slo-" + string(rune('a'+i%26)) + strings.Repeat("x", i%7), Key: "k", UseCase: "Use", Team: "identity", Priority: "P1"})
+	}
+	a := f.get("responder", "/slos?q=slo-&page=5")
+	if text := a.text(); !strings.Contains(text, "1000 found") || !strings.Contains(text, "Previous page") || strings.Contains(text, "Next page") {
+		t.Errorf("last page: %.300s", text)
+	}
+	for _, page := range []string{"0", "-1", "x", "99999999999999999999", "6"} {
+		f.get("viewer", "/slos?page="+page)
+	}
+	a = f.get("responder", "/declare")
+	if len(a.find("datalist")) != 1 {
+		t.Error("the id of an SLO cannot be typed")
+	}
+	checkPage(t, &a)
+}

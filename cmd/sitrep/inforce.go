@@ -19,13 +19,14 @@ import (
 // inForce is what follows from one version of the configuration. It is replaced as
 // a whole.
 type inForce struct {
-	config    *config.Config
-	policy    *incident.Policy
-	mail      router.Sender // nil: none configured
-	hooks     router.Sender
-	asker     router.Asker // nil: none configured
-	retention router.Retention
-	closeMail func() error
+	config     *config.Config
+	policy     *incident.Policy
+	mail       router.Sender // nil: none configured
+	letterhead email.Letterhead
+	hooks      router.Sender
+	asker      router.Asker // nil: none configured
+	retention  router.Retention
+	closeMail  func() error
 }
 
 var _ receiver.Catalog = (*inForce)(nil)
@@ -63,12 +64,12 @@ func (f *inForce) makeMail(m *config.Mail) error {
 	if m == nil {
 		return nil
 	}
-	letterhead := email.Letterhead{
+	f.letterhead = email.Letterhead{
 		From:    netmail.Address{Name: m.From.Name, Address: m.From.Address},
 		ReplyTo: netmail.Address{Name: m.ReplyTo.Name, Address: m.ReplyTo.Address},
 	}
 	if m.Outbox != "" {
-		d, err := email.NewDirectory(m.Outbox, letterhead)
+		d, err := email.NewDirectory(m.Outbox, f.letterhead)
 		if err != nil {
 			return err
 		}
@@ -76,7 +77,7 @@ func (f *inForce) makeMail(m *config.Mail) error {
 		return nil
 	}
 	s, err := email.NewSMTP(email.Config{
-		Smarthost: string(m.Smarthost), Letterhead: letterhead, Username: m.Username, Password: string(m.Password),
+		Smarthost: string(m.Smarthost), Letterhead: f.letterhead, Username: m.Username, Password: string(m.Password),
 		TLS: email.TLSPolicy(m.TLS), TLSConfig: m.TLSConfig.Client(),
 	})
 	if err != nil {

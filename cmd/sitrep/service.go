@@ -49,6 +49,7 @@ type service struct {
 	receiver  *receiver.Handler
 	events    *eventMetrics
 	scheduler *router.Scheduler
+	notary    *notary
 	startedAt time.Time
 	actor     atomic.Value // string: who reloads
 
@@ -71,7 +72,8 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 	s.reloader.Subscribe(s.take)
 
 	// What is wrong with the configuration is said before the store is touched.
-	if _, err := config.Load(o.config); err != nil {
+	first, err := config.Load(o.config)
+	if err != nil {
 		return nil, err
 	}
 	m := newMetrics(s)
@@ -83,6 +85,16 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 		return nil, err
 	}
 	s.events = newEventMetrics(s.registry)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.store.Close())
+		}
+	}()
+	key, err := ledgerKey(first, o.storage, o.external)
+	if err != nil {
+		return nil, fmt.Errorf("key of the ledger: %w", err)
+	}
+	s.notary = newNotary(s.store, key, log, s.registry, s.inForce.Load)
 	s.door = &storage.Door{Store: s.store, Policy: s.policy, Wake: func() { s.scheduler.Wake() }, Observe: s.events.observe}
 	s.breaches = &receiver.Breaches{Door: s.door, Catalog: func() receiver.Catalog { return s.inForce.Load() }, Log: log}
 	s.receiver = receiver.New(receiver.Options{
@@ -108,7 +120,7 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 		return nil, err
 	}
 	if err := s.reload(ctx, "start"); err != nil {
-		return nil, errors.Join(err, s.store.Close())
+		return nil, err
 	}
 	return s, nil
 }
@@ -193,6 +205,8 @@ func (s *service) start() {
 		}
 	})
 	s.background.Go(s.remap)
+	s.background.Go(func() { s.notary.run(s.ctx) })
+	s.background.Go(func() { s.notary.check(s.ctx, s.store.Check) })
 }
 
 // close stops what runs, and closes the store last.

@@ -67,9 +67,17 @@ func (l Letterhead) render(m *incident.Message) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	// go-mail does not escape what its address headers hold: all of it is clean here.
-	mm := mail.NewMessage(mail.SetCharset("UTF-8"), mail.SetEncoding(mail.QuotedPrintable))
+	mm := newMail(headers, m.At.In(m.Location))
 	mm.SetBoundary(boundary(m.ID, text, page.String()))
+	mm.SetBody("text/plain", text)
+	mm.AddAlternative("text/html", page.String())
+	return written(mm)
+}
+
+// newMail returns a mail with those headers. Go-mail does not escape what address
+// headers hold: all of it is clean here.
+func newMail(headers []header, date time.Time) *mail.Message {
+	mm := mail.NewMessage(mail.SetCharset("UTF-8"), mail.SetEncoding(mail.QuotedPrintable))
 	for _, h := range headers {
 		if h.address != "" {
 			mm.SetAddressHeader(h.name, h.address, h.display)
@@ -77,9 +85,12 @@ func (l Letterhead) render(m *incident.Message) ([]byte, error) {
 			mm.SetHeader(h.name, h.value)
 		}
 	}
-	mm.SetDateHeader("Date", m.At.In(m.Location))
-	mm.SetBody("text/plain", text)
-	mm.AddAlternative("text/html", page.String())
+	mm.SetDateHeader("Date", date)
+	return mm
+}
+
+// written returns the mail's bytes, checked.
+func written(mm *mail.Message) ([]byte, error) {
 	var out bytes.Buffer
 	if _, err := mm.WriteTo(&out); err != nil {
 		return nil, err
@@ -89,6 +100,31 @@ func (l Letterhead) render(m *incident.Message) ([]byte, error) {
 		return nil, err
 	}
 	return ordered, check(ordered)
+}
+
+// RenderNote returns a mail in plain text that is no message about an incident, such
+// as one to a machine. The id is the left side of its Message-ID.
+func (l Letterhead) RenderNote(id string, to netmail.Address, subject, text string, at time.Time) ([]byte, error) {
+	from, err := addressHeader("From", l.From)
+	if err != nil {
+		return nil, err
+	}
+	recipient, err := addressHeader("To", to)
+	if err != nil {
+		return nil, err
+	}
+	messageID, err := messageID(id, domain(from.address))
+	if err != nil {
+		return nil, err
+	}
+	mm := newMail([]header{
+		from, recipient,
+		{name: "Subject", value: words(wording.Line(subject, 250))},
+		{name: "Message-ID", value: messageID},
+		{name: "Auto-Submitted", value: "auto-generated"},
+	}, at)
+	mm.SetBody("text/plain", text)
+	return written(mm)
 }
 
 // A header is a field of a mail: an address with a display name, or a value.

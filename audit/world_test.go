@@ -1,0 +1,331 @@
+package audit_test
+
+import (
+	"container/heap"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/alertmanager/timeinterval"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sitrep/incident"
+	"sitrep/receiver"
+	"sitrep/router"
+	"sitrep/storage"
+	"sitrep/storage/bolt"
+)
+
+func email(name string) incident.Recipient {
+	a := name + "@example.org"
+	return incident.Recipient{ID: "email:" + a, Channel: incident.Email, Address: a}
+}
+
+func hook(name string) incident.Recipient {
+	sum := sha256.Sum256([]byte(name))
+	return incident.Recipient{ID: "webhook:" + hex.EncodeToString(sum[:8]), Channel: incident.Webhook, Address: "https://" + name + ".example.org"}
+}
+
+// An organisation has teams of SLOs, five groups of readers, and three priorities.
+func organisation(teams, slosPerTeam int) *incident.Policy {
+	both := []incident.Audience{incident.Management, incident.Stakeholders}
+	p := &incident.Policy{
+		Location: time.UTC,
+		Priorities: []incident.Priority{
+			{Name: "P1", Rank: 0, Summary: "Severe customer impact", Inform: both, UpdateEvery: 2 * time.Hour, Actions: []incident.ActionRule{{Name: "hotfix"}, {Name: "postmortem", Within: 2 * time.Hour}}},
+			{Name: "P2", Rank: 1, Summary: "Deserves attention", Inform: both, UpdateEvery: 4 * time.Hour},
+			{Name: "P3", Rank: 2, Summary: "Affects some", Inform: []incident.Audience{incident.Stakeholders}, UpdateEvery: 8 * time.Hour, InformAfter: 10 * time.Minute},
+		},
+		Management: []string{"leadership"},
+		Groups: []incident.Group{
+			{Name: "leadership", Location: time.UTC, Recipients: []incident.Recipient{email("cto"), email("product")}},
+			{Name: "support", Location: time.UTC, Recipients: []incident.Recipient{email("support")}, Quiet: []incident.Quiet{
+				{Unless: []string{"P1"}, Times: []timeinterval.TimeInterval{{Times: []timeinterval.TimeRange{{StartMinute: 2 * 60, EndMinute: 3*60 + 30}}}}},
+			}},
+			{Name: "sales", Location: time.UTC, Recipients: []incident.Recipient{email("sales"), email("gone")}},
+			{Name: "status-page", Location: time.UTC, Recipients: []incident.Recipient{hook("status")}},
+		},
+		ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 30 * time.Hour, RemindBefore: 15 * time.Minute, DigestAbove: 5,
+		ExternalURL: "https://sitrep.example.org",
+	}
+	kinds := []string{"availability", "latency", "correctness"}
+	for t := range teams {
+		team := fmt.Sprintf("team-%02d", t+1)
+		p.Teams = append(p.Teams, incident.Team{Name: team, OnCall: []incident.Recipient{email(team)}})
+		for s := range slosPerTeam {
+			n := t*slosPerTeam + s
+			slo := incident.SLO{
+				ID: fmt.Sprintf("%s-%s-%02d", team, kinds[n%3], s+1), UseCase: fmt.Sprintf("Customers of service %d cannot use part %d", t+1, s+1),
+				SLI: kinds[n%3], Service: fmt.Sprintf("service-%d", t+1), Team: team, Priority: []string{"P1", "P2", "P3"}[n%3],
+				Stakeholders: [][]string{{"support"}, {"support", "sales"}, {"sales", "status-page"}}[n%3],
+			}
+			slo.Key = slo.ID
+			p.SLOs = append(p.SLOs, slo)
+		}
+	}
+	return p
+}
+
+// canonical is the policy as the configuration writes it, as far as the tests need it.
+func canonical(p *incident.Policy) []byte {
+	type action struct {
+		Name   string `json:"name"`
+		Within string `json:"within,omitempty"`
+	}
+	var priorities, teams []any
+	for _, q := range p.Priorities {
+		actions := []action{}
+		for _, a := range q.Actions {
+			actions = append(actions, action{a.Name, a.Within.String()})
+		}
+		priorities = append(priorities, map[string]any{"name": q.Name, "summary": q.Summary, "inform": q.Inform, "update_every": q.UpdateEvery.String(), "actions": actions})
+	}
+	for _, t := range p.Teams {
+		var slos []any
+		for _, s := range p.SLOs {
+			if s.Team == t.Name {
+				slos = append(slos, map[string]any{"id": s.ID, "use_case": s.UseCase, "sli": s.SLI, "service": s.Service, "priority": s.Priority, "stakeholders": s.Stakeholders})
+			}
+		}
+		teams = append(teams, map[string]any{"team": t.Name, "slos": slos})
+	}
+	body, err := json.Marshal(map[string]any{"management": p.Management, "priorities": priorities, "teams": teams})
+	if err != nil {
+		panic(err)
+	}
+	return body
+}
+
+// A handover is one attempt as the far end saw it.
+type handover struct {
+	at        time.Time
+	recipient string
+	taken     bool // and acknowledged
+	permanent bool
+	message   *incident.Message
+}
+
+// A farEnd is all mail servers and webhooks. It keeps a raw log of what it saw.
+type farEnd struct {
+	mu       sync.Mutex
+	rendered map[string]*incident.Message
+	log      []handover
+	// fails says what becomes of an attempt to a recipient; nil is to take it.
+	fails func(recipient string) error
+	delay func() time.Duration
+}
+
+var errServer = errors.New(`connect to "smtp.example.org:587": connection refused`)
+
+func (f *farEnd) Render(m *incident.Message) ([]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	kept := *m
+	f.rendered[m.ID] = &kept
+	return fmt.Appendf(nil, "Message-ID: <%s@sitrep.example.org>\r\nTo: %s\r\nSubject: %s\r\n\r\n%s at %s\r\n", m.ID, m.Recipient.Address, m.Kind, m.Kind, m.At.Format(time.RFC3339)), nil
+}
+
+func (f *farEnd) Send(_ context.Context, e router.Envelope, hold func(context.Context) error) error {
+	if d := f.delay(); d > 0 {
+		time.Sleep(d)
+	}
+	if err := hold(context.Background()); err != nil {
+		return err
+	}
+	err := f.fails(e.Recipient.ID)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.log = append(f.log, handover{at: now(), recipient: e.Recipient.ID, taken: err == nil, permanent: errors.Is(err, router.ErrPermanent), message: f.rendered[e.ID]})
+	return err
+}
+
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+// A world is an organisation that runs the real code on virtual time.
+type world struct {
+	t      testing.TB
+	store  *bolt.DB
+	policy atomic.Pointer[incident.Policy]
+	door   *storage.Door
+	intake *receiver.Breaches
+	far    *farEnd
+	rng    *rand.Rand
+	plan   plan
+	down   []storage.Outage // times without sitrep while incidents were open
+	stop   func()
+	wake   func()
+	diary  map[int64]*diary // of incidents, by number
+	slo    map[string]incident.SLO
+}
+
+// A diary is what the test did to an incident, and when.
+type diary struct {
+	started, ended, acknowledged, closed time.Time
+	drill                                bool
+}
+
+func newWorld(t testing.TB, p *incident.Policy, seed uint64) *world {
+	w := &world{
+		t: t, rng: rand.New(rand.NewPCG(seed, 1)), diary: map[int64]*diary{}, slo: map[string]incident.SLO{},
+		far: &farEnd{rendered: map[string]*incident.Message{}, fails: func(string) error { return nil }, delay: func() time.Duration { return 0 }},
+	}
+	var err error
+	if w.store, err = bolt.Open(filepath.Join(t.TempDir(), "year.db"), bolt.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	w.door = &storage.Door{Store: w.store, Policy: w.policy.Load, Wake: func() {
+		if w.wake != nil {
+			w.wake()
+		}
+	}}
+	w.intake = &receiver.Breaches{Door: w.door, Catalog: func() receiver.Catalog { return catalog{w.policy.Load()} }, Log: slog.New(slog.DiscardHandler)}
+	w.load(p, "start")
+	return w
+}
+
+func (w *world) close() {
+	if err := w.store.Close(); err != nil {
+		w.t.Error(err)
+	}
+}
+
+// load puts a policy into force, as a reload does.
+func (w *world) load(p *incident.Policy, actor incident.Actor) {
+	body := canonical(p)
+	sum := sha256.Sum256(body)
+	p.Hash = hex.EncodeToString(sum[:])
+	w.write(func(tx storage.Tx) error {
+		return tx.PutConfig(storage.Config{Hash: p.Hash, Body: body}, storage.Loading{Hash: p.Hash, At: now(), Actor: actor})
+	})
+	w.policy.Store(p)
+	for _, s := range p.SLOs {
+		w.slo[s.ID] = s
+	}
+}
+
+func (w *world) write(fn func(storage.Tx) error) {
+	w.t.Helper()
+	if err := w.store.Write(w.t.Context(), fn); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// run starts the scheduler, and end stops it.
+func (w *world) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	metrics := router.NewMetrics(prometheus.NewRegistry())
+	s := &router.Scheduler{
+		Door: w.door, Log: log, Metrics: metrics,
+		Asker:     func() router.Asker { return nil },
+		Retention: func() router.Retention { return router.Retention{} },
+		Dispatcher: &router.Dispatcher{
+			Door: w.door, Owner: fmt.Sprint("world", now().UnixNano()), Log: log, Metrics: metrics,
+			Sender: func(incident.Channel) (router.Sender, bool) { return w.far, true },
+		},
+	}
+	done := make(chan struct{})
+	w.wake = s.Wake
+	go func() {
+		defer close(done)
+		_ = s.Run(ctx)
+	}()
+	w.stop = func() {
+		cancel()
+		<-done
+		w.wake = nil
+	}
+}
+
+func (w *world) end() { w.stop() }
+
+// outage stops sitrep for a while.
+func (w *world) outage(d time.Duration) {
+	from := now()
+	w.end()
+	time.Sleep(d)
+	w.run()
+	w.down = append(w.down, storage.Outage{From: from, To: now()})
+}
+
+// A catalog finds an SLO by the label slo.
+type catalog struct{ p *incident.Policy }
+
+func (c catalog) Lookup(labels map[string]string) receiver.Claim {
+	for i := range c.p.SLOs {
+		if c.p.SLOs[i].ID == labels["slo"] {
+			return receiver.Claim{SLO: &c.p.SLOs[i]}
+		}
+	}
+	return receiver.Claim{}
+}
+
+// alert posts a firing or, with an end, a resolved alert, and returns its incident.
+func (w *world) alert(slo string, started, ended time.Time) int64 {
+	w.t.Helper()
+	a := incident.Alert{
+		Fingerprint: "fp-" + slo, StartsAt: started, EndsAt: ended, Resolved: !ended.IsZero(),
+		Labels: map[string]string{"alertname": "ErrorBudgetBurn", "slo": slo},
+	}
+	results, err := w.intake.Take(w.t.Context(), receiver.Post{At: now(), Alerts: []incident.Alert{a}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return results[0].Incident
+}
+
+// command lets a person change an incident.
+func (w *world) command(number int64, who string, fn func(*storage.Change, *incident.Situation, incident.Stamp) ([]incident.Event, error)) error {
+	return w.door.Change(w.t.Context(), now(), func(c *storage.Change) error {
+		s, err := c.Situation(number)
+		if err != nil {
+			return err
+		}
+		events, err := fn(c, s, c.Stamp(incident.Actor(who)))
+		if err != nil {
+			return err
+		}
+		return c.Record(s, events...)
+	})
+}
+
+// A plan is what is to be done, by time.
+type plan []step
+
+type step struct {
+	at time.Time
+	do func()
+}
+
+func (p plan) Len() int           { return len(p) }
+func (p plan) Less(i, k int) bool { return p[i].at.Before(p[k].at) }
+func (p plan) Swap(i, k int)      { p[i], p[k] = p[k], p[i] }
+func (p *plan) Push(x any)        { *p = append(*p, x.(step)) }
+func (p *plan) Pop() any          { s := (*p)[len(*p)-1]; *p = (*p)[:len(*p)-1]; return s }
+
+func (w *world) at(t time.Time, do func()) { heap.Push(&w.plan, step{t, do}) }
+
+// live does what is planned until a time.
+func (w *world) live(until time.Time) {
+	for len(w.plan) > 0 && w.plan[0].at.Before(until) {
+		s := heap.Pop(&w.plan).(step)
+		time.Sleep(time.Until(s.at))
+		s.do()
+	}
+	time.Sleep(time.Until(until))
+}
+
+// bubble runs fn with virtual time.
+func bubble(t *testing.T, fn func(t *testing.T)) { synctest.Test(t, fn) }

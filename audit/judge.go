@@ -19,11 +19,10 @@ const (
 )
 
 // Judge returns the outcome of a message as far as one of its incidents goes, at the
-// time now; empty if nothing can be said yet, or the message does not count.
+// time now; empty if nothing can be said yet, or the message does not count. Promised
+// is the time by which it was promised, see [Promises].
 //
-//   - On time: it was handed over by the time that was promised. For a scheduled update
-//     that is the time that the message before it named; for all else, an opening too,
-//     a minute after it became due.
+//   - On time: it was handed over by the time that was promised.
 //   - Held: the same, and a quiet time of the reader had moved when it became due. A
 //     scheduled update is on time in such a case, as the message before it named the
 //     end of the quiet time.
@@ -34,19 +33,19 @@ const (
 //
 // A message that was given up because a later one carries its news does not count: the
 // later one does, and is due when the earlier was.
-func Judge(d *incident.Delivery, c *incident.Cover, now time.Time) Outcome {
+func Judge(d *incident.Delivery, c *incident.Cover, promised, now time.Time) Outcome {
 	switch d.State {
 	case incident.Failed:
 		return Missed
 	case incident.Pending:
-		if now.After(c.Promised) {
+		if now.After(promised) {
 			return Late
 		}
 	case incident.Delivered:
 		switch {
-		case !d.SentAt.After(c.Promised) && c.Held:
+		case !d.SentAt.After(promised) && c.Held:
 			return Held
-		case !d.SentAt.After(c.Promised):
+		case !d.SentAt.After(promised):
 			return OnTime
 		case opening(c) && c.Kind != incident.KindOpened:
 			return Missed
@@ -54,6 +53,33 @@ func Judge(d *incident.Delivery, c *incident.Cover, now time.Time) Outcome {
 		return Late
 	}
 	return ""
+}
+
+// Promises are, for each recipient who reads an incident, the promise that the latest
+// message made for the next.
+type Promises map[string]time.Time
+
+// For returns the time by which a message was promised: a minute after it became due
+// or, if that is earlier, the time that the message before it named. So whatever a
+// message turns into, such as the end of the incident, it does not undo what the
+// recipient was promised.
+func (p Promises) For(d *incident.Delivery, c *incident.Cover) time.Time {
+	if by := p[d.Recipient]; !by.IsZero() && by.Before(c.Promised) && c.Kind != incident.KindReminder {
+		return by
+	}
+	return c.Promised
+}
+
+// Note takes in what a message promised. Deliveries come in the order in which they
+// were settled.
+func (p Promises) Note(d *incident.Delivery, c *incident.Cover) {
+	switch {
+	case c.Kind == incident.KindReminder:
+	case d.State == incident.Delivered:
+		p[d.Recipient] = c.NextBy
+	case d.State == incident.Failed:
+		delete(p, d.Recipient)
+	}
 }
 
 // opening reports whether a message is the first to a reader: it says that the

@@ -282,25 +282,31 @@ func (m *measuring) missed(in *incident.Incident, e incident.Event, priority str
 
 // deliveries judges each message about the incident.
 func (m *measuring) deliveries(in *incident.Incident, deliveries []incident.Delivery) {
+	promises := Promises{}
 	for i := range deliveries {
 		d := &deliveries[i]
 		c := coverOf(d, in.Number)
-		if c == nil || !m.within(c.DueAt) {
+		if c == nil {
+			continue
+		}
+		promised := promises.For(d, c)
+		promises.Note(d, c)
+		if !m.within(c.DueAt) {
 			continue
 		}
 		if unsure(d) {
 			m.unsure[d.ID] = true
 		}
-		outcome := Judge(d, c, m.now)
+		outcome := Judge(d, c, promised, m.now)
 		if d.State == incident.Superseded {
-			outcome = givenUp(d, c, in.Number, deliveries[i+1:])
+			outcome = givenUp(d, promised, in.Number, deliveries[i+1:])
 		}
 		if outcome == "" {
 			continue
 		}
 		l := Lateness{
 			Incident: in.ID(), Recipient: d.Address, Audience: audienceOf(d, c), Group: d.Group, Team: cmp.Or(in.Team, NoTeam), Priority: c.Priority,
-			Kind: c.Kind, Outcome: outcome, DueAt: c.DueAt, Promised: c.Promised, SentAt: d.SentAt, Delivery: d.ID,
+			Kind: c.Kind, Outcome: outcome, DueAt: c.DueAt, Promised: promised, SentAt: d.SentAt, Delivery: d.ID,
 		}
 		switch {
 		case d.State == incident.Failed:
@@ -318,13 +324,13 @@ func (m *measuring) deliveries(in *incident.Incident, deliveries []incident.Deli
 
 // givenUp judges a message that was withdrawn. If none followed it to the same reader,
 // nobody carried its news: it was missed if its promise had passed.
-func givenUp(d *incident.Delivery, c *incident.Cover, number int64, later []incident.Delivery) Outcome {
+func givenUp(d *incident.Delivery, promised time.Time, number int64, later []incident.Delivery) Outcome {
 	for i := range later {
 		if l := &later[i]; l.Recipient == d.Recipient && coverOf(l, number) != nil {
 			return ""
 		}
 	}
-	if d.SettledAt.After(c.Promised) {
+	if d.SettledAt.After(promised) {
 		return Missed
 	}
 	return ""

@@ -44,7 +44,7 @@ func eventsOf(r storage.Reader, number int64) ([]incident.Event, error) {
 }
 
 // deliveriesOf returns all deliveries that cover an incident, in the order in which
-// they were made.
+// they were settled; those that are pending are last.
 func deliveriesOf(r storage.Reader, number int64) ([]incident.Delivery, error) {
 	var all []incident.Delivery
 	for q := (storage.DeliveryQuery{Incident: number, Limit: 1000}); ; {
@@ -58,7 +58,15 @@ func deliveriesOf(r storage.Reader, number int64) ([]incident.Delivery, error) {
 		}
 	}
 	slices.Reverse(all)
-	slices.SortStableFunc(all, func(a, b incident.Delivery) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	slices.SortStableFunc(all, func(a, b incident.Delivery) int {
+		if x, y := a.State == incident.Pending, b.State == incident.Pending; x != y {
+			if x {
+				return 1
+			}
+			return -1
+		}
+		return cmp.Or(a.SettledAt.Compare(b.SettledAt), a.CreatedAt.Compare(b.CreatedAt))
+	})
 	return all, nil
 }
 

@@ -12,7 +12,6 @@ type preview struct{ Reader }
 
 var _ Tx = preview{}
 
-func (preview) NextNumber() (int64, error)                         { return 0, nil }
 func (preview) PutIncident(*incident.Incident) error               { return nil }
 func (preview) AppendEvents([]incident.Event) error                { return nil }
 func (preview) PutBreach(*incident.Breach) error                   { return nil }
@@ -34,4 +33,13 @@ func (preview) PutCheckpoint(int64, []byte) error                  { return nil 
 func (preview) Prune(time.Time, time.Time, int) (int, error)       { return 0, nil }
 func (preview) ClaimDue(time.Time, string, time.Duration, int) ([]Claim, error) {
 	return nil, nil
+}
+
+// NextNumber returns the number that a new incident would get now.
+func (p preview) NextNumber() (int64, error) {
+	page, _, err := p.Incidents(IncidentQuery{Limit: 1})
+	if err != nil || len(page) == 0 {
+		return 1, err
+	}
+	return page[0].Number + 1, nil
 }

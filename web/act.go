@@ -278,7 +278,7 @@ func (h *Handler) carryOut(r *http.Request, req *command.Request, values url.Val
 	}
 	request := hash(r.URL.Path, asked.Encode())
 	var changed int64
-	door := storage.Door{Store: h.Store, Policy: h.Policy, Wake: h.Wake}
+	door := storage.Door{Store: h.Store, Policy: h.Policy, Wake: h.Wake, Observe: h.Observe}
 	err := door.Change(r.Context(), h.Now(), func(c *storage.Change) error {
 		s, err := req.Apply(c, func() error {
 			if key == "" {

@@ -28,7 +28,8 @@ type Service struct {
 	Warnings    []string
 }
 
-// Options are what a [Handler] works with. All but Links is required.
+// Options are what a [Handler] works with. All but Observe and Links is
+// required.
 type Options struct {
 	Store storage.Store
 	// Policy returns the configuration in force.
@@ -38,8 +39,11 @@ type Options struct {
 	// Service returns what is known of the running program.
 	Service func() Service
 	// Wake is called after a command was committed: something may be due.
-	Wake   func()
-	Logger *slog.Logger
+	Wake func()
+	// Observe is told of the events of a command after it was committed; nil if nobody
+	// counts.
+	Observe func([]incident.Event)
+	Logger  *slog.Logger
 	// Links are shown in the navigation after the pages of this package.
 	Links []Link
 }

@@ -65,6 +65,7 @@ type layout struct {
 	Role    access.Role
 	CanAct  bool // may give commands
 	Zone    string
+	Offset  int // of the zone now, in minutes east of UTC
 	Version string
 	// Trouble are what everybody should know of sitrep itself.
 	Trouble []string
@@ -86,6 +87,8 @@ func (h *Handler) layout(r *http.Request, title string) layout {
 		clock:   wording.Clock{Now: h.Now(), Location: policy.Location}, policy: policy,
 	}
 	l.Zone = l.clock.Zones()
+	_, offset := l.clock.Now.In(policy.Location).Zone()
+	l.Offset = offset / 60
 	l.Nav = append([]Link{
 		{"Incidents", ""}, {"Priorities", "priorities"}, {"SLOs", "slos"},
 		{"Deliveries", "deliveries"}, {"Reports", "reports"}, {"Status", "status"},

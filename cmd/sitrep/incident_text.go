@@ -150,11 +150,8 @@ func (c *incidentCLI) incident(t *table, in *incidentjson.Incident) {
 			t.row(name, value)
 		}
 	}
-	phase := string(in.Phase)
-	if in.EscalatedTo != "" {
-		phase += " to " + in.EscalatedTo
-	}
-	field("state", string(in.State)+", "+phase)
+	field("state", string(in.State)+", "+string(in.Phase))
+	field("escalated to", in.EscalatedTo)
 	if in.SLOPriority != "" && in.SLOPriority != in.Priority {
 		field("priority", in.Priority+" (of its SLO: "+in.SLOPriority+")")
 	}

@@ -224,8 +224,22 @@ func (s *service) close() {
 
 // handler returns what answers all requests.
 func (s *service) handler() (http.Handler, error) {
-	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
-	admin := &api.Admin{
+	p, err := s.parts()
+	if err != nil {
+		return nil, err
+	}
+	return receiver.Mount(s.posts(), p.router(s.guard.Require)), nil
+}
+
+// parts are those that answer requests, but for posts of alerts.
+type parts struct {
+	admin *api.Admin
+	api   *api.Handler
+	pages *web.Handler
+}
+
+func (s *service) parts() (p parts, err error) {
+	p.admin = &api.Admin{
 		Store: s.store, Gatherer: s.registry, Logger: s.log,
 		Reload: func(ctx context.Context, actor incident.Actor) error { return s.reload(ctx, string(actor)) },
 		Ready: func() error {
@@ -235,19 +249,26 @@ func (s *service) handler() (http.Handler, error) {
 			return nil
 		},
 	}
-	admin.Register(r, s.guard.Require)
-	api.New(api.Options{
+	p.api = api.New(api.Options{
 		Store: s.store, Policy: s.policy, Now: now, Service: s.describe, Wake: s.scheduler.Wake, Observe: s.events.observe, Logger: s.log,
-		Beside: admin.Routes(),
-	}).Register(r, s.guard.Require)
-	pages, err := web.New(web.Options{
-		Store: s.store, Policy: s.policy, Now: now, Service: s.describePage, Wake: s.scheduler.Wake, Logger: s.log,
+		Beside: p.admin.Routes(),
+	})
+	p.pages, err = web.New(web.Options{
+		Store: s.store, Policy: s.policy, Now: now, Service: s.describePage, Wake: s.scheduler.Wake, Observe: s.events.observe, Logger: s.log,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("pages: %w", err)
+		return p, fmt.Errorf("pages: %w", err)
 	}
-	pages.Register(r, s.guard.Require)
-	return receiver.Mount(s.posts(), r), nil
+	return p, nil
+}
+
+// router has the routes of all parts, each behind require.
+func (p parts) router(require func(access.Role, http.Handler) http.Handler) *mux.Router {
+	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
+	p.admin.Register(r, require)
+	p.api.Register(r, require)
+	p.pages.Register(r, require)
+	return r
 }
 
 // posts lets those who may post alerts in, and counts those who are refused.

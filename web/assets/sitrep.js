@@ -19,14 +19,16 @@
 
   // Times stand in the zone of the server, as in the messages. Where the viewer's is
   // another, the pointer over a time shows it.
+  const zone = document.getElementById("your-zone");
+  const elsewhere = -new Date().getTimezoneOffset() !== Number(zone.dataset.offset);
   const localTimes = () => {
+    if (!elsewhere) return;
     const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
     for (const time of main.querySelectorAll("time[datetime]")) {
       time.title = format.format(new Date(time.dateTime)) + " where you are";
     }
   };
-  const zone = document.getElementById("your-zone");
-  if (zone) {
+  if (elsewhere) {
     const now = new Intl.DateTimeFormat(undefined, { timeStyle: "short" }).format(new Date());
     zone.textContent = " Where you are it is " + now + "; the pointer over a time shows it in your zone.";
   }

@@ -1,0 +1,230 @@
+package audit_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/router"
+	"sitrep/storage"
+)
+
+var wholeYear = flag.Bool("year", false, "make the year of 2,000 incidents instead of a smaller one")
+
+// A size is how much of a year there is. Between the times of each month in which
+// something happens sitrep is stopped, so that the test does not wait for it.
+type size struct {
+	teams, slos, incidents int // incidents a month
+	hours                  int // a month
+}
+
+func yearSize() size {
+	if *wholeYear {
+		return size{teams: 10, slos: 20, incidents: 167, hours: 60}
+	}
+	return size{teams: 10, slos: 20, incidents: 34, hours: 14}
+}
+
+// A window is a time in which a far end, or all that have mail, does not answer.
+type window struct {
+	from, to time.Time
+	only     string // empty: all mail
+}
+
+// makeYear lets an organisation live through a year.
+func makeYear(t testing.TB, s size) *world {
+	w := newWorld(t, organisation(s.teams, s.slos), 7)
+	var windows []window
+	refused := window{only: email("gone").ID}
+	w.far.delay = func() time.Duration { return time.Duration(rand.IntN(1500)) * time.Millisecond }
+	w.far.fails = func(recipient string) error {
+		at := now()
+		for _, o := range windows {
+			if !at.Before(o.from) && at.Before(o.to) && (o.only == recipient || o.only == "" && recipient[:6] == "email:") {
+				return errServer
+			}
+		}
+		if recipient == refused.only && !at.Before(refused.from) && at.Before(refused.to) {
+			return fmt.Errorf("RCPT %q: 550 no such user: %w", recipient, router.ErrPermanent)
+		}
+		if rand.IntN(300) == 0 {
+			return fmt.Errorf("connection lost after the final dot: %w", router.ErrUnknown)
+		}
+		return nil
+	}
+	year := now().Year()
+	for month := time.January; month <= time.December; month++ {
+		start := time.Date(year, month, 2, 0, 30, 0, 0, time.UTC)
+		end := start.Add(time.Duration(s.hours) * time.Hour)
+		time.Sleep(time.Until(start))
+		windows = windows[:0]
+		hour := func(h float64) time.Time { return start.Add(time.Duration(h * float64(time.Hour))) }
+		switch month {
+		case time.February:
+			windows = append(windows, window{from: hour(2), to: hour(2.7)})
+		case time.May:
+			windows = append(windows, window{from: hour(4), to: hour(9)})
+		case time.September:
+			windows = append(windows, window{from: hour(3), to: hour(3.5), only: hook("status").ID}, window{from: hour(5), to: hour(6), only: email("cto").ID})
+		case time.March:
+			refused.from, refused.to = hour(1), end
+		case time.July:
+			// The definitions change: three hours instead of four, and an SLO is more important.
+			p := *w.policy.Load()
+			p.Priorities = append([]incident.Priority(nil), p.Priorities...)
+			p.Priorities[1].UpdateEvery = 3 * time.Hour
+			p.SLOs = append([]incident.SLO(nil), p.SLOs...)
+			p.SLOs[2].Priority = "P2"
+			w.load(&p, "grace")
+		}
+		w.run()
+		if month == time.October {
+			w.at(hour(5), func() { w.outage(50 * time.Minute) })
+		}
+		for i, n := range w.rng.Perm(len(w.policy.Load().SLOs))[:s.incidents] {
+			// They begin early enough for the longest to be over at the end.
+			at := start.Add(time.Duration(w.rng.Float64() * float64(time.Duration(s.hours-7)*time.Hour)))
+			w.story(at, w.policy.Load().SLOs[n].ID, i)
+		}
+		w.live(end)
+		w.end()
+	}
+	return w
+}
+
+func (w *world) minutes(low, high int) time.Duration {
+	return time.Duration(low)*time.Minute + time.Duration(w.rng.IntN((high-low)*60))*time.Second
+}
+
+// story plans the life of one incident.
+func (w *world) story(at time.Time, slo string, i int) {
+	if i%17 == 16 {
+		w.declared(at, slo, i%34 == 33)
+		return
+	}
+	// An alert that lasts less than ten minutes, and is of P3, reaches only the team.
+	length := w.minutes(3, 9)
+	switch r := w.rng.IntN(10); {
+	case r >= 9:
+		length = w.minutes(180, 300)
+	case r >= 6:
+		length = w.minutes(60, 180)
+	case r >= 2:
+		length = w.minutes(15, 50)
+	}
+	var number int64
+	heard := at.Add(time.Duration(20+w.rng.IntN(40)) * time.Second)
+	w.at(heard, func() {
+		number = w.alert(slo, at, time.Time{})
+		w.diary[number] = &diary{started: at}
+	})
+	ended := at.Add(length)
+	w.at(ended.Add(30*time.Second), func() {
+		w.alert(slo, at, ended)
+		w.diary[number].ended = ended
+	})
+	w.people(heard, ended, &number)
+	if w.rng.IntN(12) == 0 && w.slo[slo].Priority != "P3" {
+		again := ended.Add(25 * time.Minute)
+		w.at(again.Add(20*time.Second), func() { w.alert(slo, again, time.Time{}) })
+		over := again.Add(w.minutes(12, 20))
+		w.at(over.Add(20*time.Second), func() {
+			w.alert(slo, again, over)
+			w.diary[number].ended = over
+		})
+	}
+}
+
+// tries lets a person give a command that the incident's state may forbid.
+func (w *world) tries(at time.Time, number *int64, who string, fn func(*storage.Change, *incident.Situation, incident.Stamp) ([]incident.Event, error)) {
+	w.at(at, func() {
+		if err := w.command(*number, who, fn); err != nil && !errors.Is(err, incident.ErrConflict) && !errors.Is(err, incident.ErrInvalid) && !errors.Is(err, incident.ErrNotFound) {
+			w.t.Error(err)
+		}
+	})
+}
+
+// people plans what people do to an incident.
+func (w *world) people(heard, ended time.Time, number *int64) {
+	who := []string{"ada", "bob", "grace"}[w.rng.IntN(3)]
+	if w.rng.IntN(5) > 0 {
+		w.tries(heard.Add(w.minutes(1, 20)), number, who, func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
+			events, err := s.Incident.Acknowledge(stamp)
+			if len(events) > 0 {
+				w.diary[*number].acknowledged = stamp.At
+			}
+			return events, err
+		})
+	}
+	if w.rng.IntN(3) == 0 {
+		w.tries(heard.Add(w.minutes(3, 25)), number, who, func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
+			return s.Incident.SetPhase(stamp, incident.Investigation, "looking at the logs", "")
+		})
+	}
+	if w.rng.IntN(8) == 0 {
+		w.tries(heard.Add(w.minutes(26, 40)), number, who, func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
+			return s.Incident.SetPhase(stamp, incident.Escalation, "", "platform team")
+		})
+	}
+	if w.rng.IntN(4) == 0 {
+		w.tries(heard.Add(w.minutes(12, 50)), number, who, func(c *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
+			return s.Incident.WriteUpdate(stamp, c.Policy, "We found the cause and are rolling back.", nil)
+		})
+	}
+	if w.rng.IntN(6) == 0 {
+		to := w.rng.IntN(3)
+		w.tries(heard.Add(w.minutes(12, 60)), number, who, func(c *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
+			return s.Incident.ChangePriority(stamp, c.Policy.Priorities[to], "it looks different now")
+		})
+	}
+	hotfix, postmortem := w.rng.IntN(10) > 0, w.rng.IntN(4)
+	w.tries(ended.Add(w.minutes(40, 60)), number, who, func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
+		if !hotfix || s.Incident.State != incident.Resolved {
+			return nil, nil
+		}
+		return s.Incident.ChangeAction(stamp, "hotfix", incident.ActionDone, "https://git.example.org/fix", "")
+	})
+	w.tries(ended.Add(w.minutes(61, 100)), number, who, func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
+		switch {
+		case s.Incident.State != incident.Resolved || postmortem == 3:
+			return nil, nil
+		case postmortem == 2:
+			return s.Incident.ChangeAction(stamp, "postmortem", incident.ActionWaived, "", "the cause is known and gone")
+		}
+		return s.Incident.ChangeAction(stamp, "postmortem", incident.ActionDone, "https://wiki.example.org/pm", "")
+	})
+	w.tries(ended.Add(110*time.Minute), number, who, func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
+		return s.Incident.Close(stamp, "all is done")
+	})
+}
+
+// declared plans an incident that a person opens and resolves.
+func (w *world) declared(at time.Time, slo string, drill bool) {
+	var number int64
+	w.at(at, func() {
+		err := w.door.Change(w.t.Context(), now(), func(c *storage.Change) error {
+			s, err := c.New()
+			if err != nil {
+				return err
+			}
+			one := w.slo[slo]
+			events, err := incident.Declare(c.Stamp("ada"), c.Policy, incident.Declaration{SLO: &one, Priority: "P1", Reason: "customers call", Drill: drill}, s.Incident.Number, 0)
+			if err != nil {
+				return err
+			}
+			number = s.Incident.Number
+			return c.Record(s, events...)
+		})
+		if err != nil {
+			w.t.Error(err)
+		}
+		w.diary[number] = &diary{started: now(), drill: drill}
+	})
+	w.tries(at.Add(w.minutes(130, 200)), &number, "ada", func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
+		return s.Incident.Resolve(stamp, "it works again")
+	})
+}

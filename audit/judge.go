@@ -43,6 +43,8 @@ func Judge(d *incident.Delivery, c *incident.Cover, promised, now time.Time) Out
 		}
 	case incident.Delivered:
 		switch {
+		case c.First && c.Kind == incident.KindLeft:
+			return Missed
 		case !d.SentAt.After(promised) && c.Held:
 			return Held
 		case !d.SentAt.After(promised):

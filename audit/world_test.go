@@ -172,8 +172,19 @@ type world struct {
 
 // A diary is what the test did to an incident, and when.
 type diary struct {
-	started, ended, acknowledged, closed time.Time
+	slo                                  string
+	opened, started, ended, acknowledged time.Time
+	closed                               time.Time // by a person
 	drill                                bool
+	rank                                 int // of the priority with which it opened
+	changes                              []change
+	actions                              map[string]incident.ActionState
+}
+
+// A change is one of a priority, by its rank.
+type change struct {
+	at       time.Time
+	from, to int
 }
 
 func newWorld(t testing.TB, p *incident.Policy, seed uint64) *world {

@@ -5,13 +5,17 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 	"time"
 
+	"sitrep/audit"
 	"sitrep/incident"
 	"sitrep/router"
 	"sitrep/storage"
 )
+
+var keepIn = flag.String("keep", "", "keep the report and the export in this folder, to look at them")
 
 var wholeYear = flag.Bool("year", false, "make the year of 2,000 incidents instead of a smaller one")
 
@@ -26,7 +30,62 @@ func yearSize() size {
 	if *wholeYear {
 		return size{teams: 10, slos: 20, incidents: 167, hours: 60}
 	}
-	return size{teams: 10, slos: 20, incidents: 34, hours: 14}
+	return size{teams: 10, slos: 20, incidents: 25, hours: 11}
+}
+
+// Every figure of the report on a year is computed again from what the far ends saw,
+// and from what the test did.
+func TestTheFiguresOfAYearAreThoseOfTheFarEnds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes half a minute")
+	}
+	bubble(t, func(t *testing.T) {
+		w := makeYear(t, yearSize())
+		defer w.close()
+		rep, err := audit.MakeReport(t.Context(), w.store, audit.ReportOptions{Now: now()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := newAccountant(t, w)
+		a.audit()
+		dbg(w, 39); fmt.Println(w.down)
+		compareTallies(t, a, rep)
+		compareLives(t, w, rep)
+		keepReport(t, rep)
+	})
+}
+
+// compareTallies compares what was owed and how it came.
+func compareTallies(t *testing.T, a *accountant, rep *audit.Report) {
+	t.Helper()
+	got := books{{"total", ""}: &rep.Total, {"drill", ""}: &rep.Drills}
+	for by, figures := range map[string]map[string]*audit.Figures{"priority": rep.ByPriority, "team": rep.ByTeam, "month": rep.ByMonth} {
+		for name, f := range figures {
+			got[part{by, name}] = f
+		}
+	}
+	for p, want := range a.all {
+		f := got[p]
+		if f == nil {
+			t.Errorf("%v is not in the report", p)
+			continue
+		}
+		for what, pair := range map[string][2]audit.Tally{
+			"openings": {f.Openings, want.Openings}, "updates": {f.Updates, want.Updates}, "on call": {f.OnCall, want.OnCall},
+		} {
+			if !reflect.DeepEqual(pair[0], pair[1]) {
+				t.Errorf("%s of %s %s:\n got %+v\nwant %+v", what, p.by, p.name, pair[0], pair[1])
+			}
+		}
+	}
+	for p, f := range got {
+		if a.all[p] == nil && f.Openings.Owed+f.Updates.Owed+f.OnCall.Owed > 0 {
+			t.Errorf("%v is only in the report", p)
+		}
+	}
+	if total := rep.Total; total.Openings.Held == 0 || total.Openings.Late == 0 || total.Openings.Missed == 0 || total.Updates.Late == 0 || total.Updates.Missed == 0 || rep.Drills.Openings.Owed == 0 {
+		t.Errorf("the year is too quiet to show anything: %+v", total)
+	}
 }
 
 // A window is a time in which a far end, or all that have mail, does not answer.
@@ -87,7 +146,7 @@ func makeYear(t testing.TB, s size) *world {
 		}
 		for i, n := range w.rng.Perm(len(w.policy.Load().SLOs))[:s.incidents] {
 			// They begin early enough for the longest to be over at the end.
-			at := start.Add(time.Duration(w.rng.Float64() * float64(time.Duration(s.hours-7)*time.Hour)))
+			at := start.Add(time.Duration(w.rng.Float64() * float64(time.Duration(s.hours-7)*time.Hour))).Truncate(time.Microsecond)
 			w.story(at, w.policy.Load().SLOs[n].ID, i)
 		}
 		w.live(end)
@@ -120,7 +179,8 @@ func (w *world) story(at time.Time, slo string, i int) {
 	heard := at.Add(time.Duration(20+w.rng.IntN(40)) * time.Second)
 	w.at(heard, func() {
 		number = w.alert(slo, at, time.Time{})
-		w.diary[number] = &diary{started: at}
+		priority, _ := w.policy.Load().Priority(w.slo[slo].Priority)
+		w.diary[number] = &diary{slo: slo, rank: priority.Rank, opened: now(), started: at, actions: map[string]incident.ActionState{}}
 	})
 	ended := at.Add(length)
 	w.at(ended.Add(30*time.Second), func() {
@@ -178,7 +238,12 @@ func (w *world) people(heard, ended time.Time, number *int64) {
 	if w.rng.IntN(6) == 0 {
 		to := w.rng.IntN(3)
 		w.tries(heard.Add(w.minutes(12, 60)), number, who, func(c *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
-			return s.Incident.ChangePriority(stamp, c.Policy.Priorities[to], "it looks different now")
+			from := s.Incident.Priority.Rank
+			events, err := s.Incident.ChangePriority(stamp, c.Policy.Priorities[to], "it looks different now")
+			if err == nil {
+				w.diary[*number].changes = append(w.diary[*number].changes, change{stamp.At, from, to})
+			}
+			return events, err
 		})
 	}
 	hotfix, postmortem := w.rng.IntN(10) > 0, w.rng.IntN(4)
@@ -186,20 +251,32 @@ func (w *world) people(heard, ended time.Time, number *int64) {
 		if !hotfix || s.Incident.State != incident.Resolved {
 			return nil, nil
 		}
-		return s.Incident.ChangeAction(stamp, "hotfix", incident.ActionDone, "https://git.example.org/fix", "")
+		return w.action(*number, s, stamp, "hotfix", incident.ActionDone, "https://git.example.org/fix", "")
 	})
 	w.tries(ended.Add(w.minutes(61, 100)), number, who, func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
 		switch {
 		case s.Incident.State != incident.Resolved || postmortem == 3:
 			return nil, nil
 		case postmortem == 2:
-			return s.Incident.ChangeAction(stamp, "postmortem", incident.ActionWaived, "", "the cause is known and gone")
+			return w.action(*number, s, stamp, "postmortem", incident.ActionWaived, "", "the cause is known and gone")
 		}
-		return s.Incident.ChangeAction(stamp, "postmortem", incident.ActionDone, "https://wiki.example.org/pm", "")
+		return w.action(*number, s, stamp, "postmortem", incident.ActionDone, "https://wiki.example.org/pm", "")
 	})
 	w.tries(ended.Add(110*time.Minute), number, who, func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
-		return s.Incident.Close(stamp, "all is done")
+		events, err := s.Incident.Close(stamp, "all is done")
+		if err == nil {
+			w.diary[*number].closed = stamp.At
+		}
+		return events, err
 	})
+}
+
+func (w *world) action(number int64, s *incident.Situation, stamp incident.Stamp, name string, to incident.ActionState, link, reason string) ([]incident.Event, error) {
+	events, err := s.Incident.ChangeAction(stamp, name, to, link, reason)
+	if err == nil {
+		w.diary[number].actions[name] = to
+	}
+	return events, err
 }
 
 // declared plans an incident that a person opens and resolves.
@@ -222,7 +299,7 @@ func (w *world) declared(at time.Time, slo string, drill bool) {
 		if err != nil {
 			w.t.Error(err)
 		}
-		w.diary[number] = &diary{started: now(), drill: drill}
+		w.diary[number] = &diary{slo: slo, opened: now(), started: now(), drill: drill, actions: map[string]incident.ActionState{}}
 	})
 	w.tries(at.Add(w.minutes(130, 200)), &number, "ada", func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
 		return s.Incident.Resolve(stamp, "it works again")

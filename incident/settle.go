@@ -65,6 +65,7 @@ func (s *Situation) Undelivered(recipient string, c Cover, at time.Time, address
 			again = at.Add(6 * time.Hour)
 		}
 		sub.WaitUntil = time.Time{}
+		sub.Owed = slices.DeleteFunc(sub.Owed, func(o Owed) bool { return o.Kind == KindOpened })
 		sub.Owed = append(sub.Owed, Owed{Kind: KindOpened, Reason: DueJoined, At: again})
 		s.failed = append(s.failed, recipient) // it need not be told of itself
 		return []Owed{{Kind: KindReminder, Reason: DueUndeliverable, At: at, Detail: address}}

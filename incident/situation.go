@@ -254,19 +254,20 @@ func (s *Situation) owe(e Event, p *Policy) {
 			if s.Incident.State == Resolved || e.Data.Definition == nil {
 				break
 			}
-			if sub.Told {
-				sub.add(Owed{Kind: KindPriority, Reason: DuePriority, At: e.Time})
-			} else if !sub.WaitUntil.IsZero() {
+			if !sub.WaitUntil.IsZero() {
 				s.wait(sub, p)
+			} else if sub.Told || sub.owes(KindOpened) {
+				// The opening may be under way, and not say so.
+				sub.add(Owed{Kind: KindPriority, Reason: DuePriority, At: e.Time})
 			}
 		case UpdateWritten:
 			if !slices.ContainsFunc(e.Data.Audiences, func(a Audience) bool { return slices.Contains(sub.Audiences, a) }) {
 				break
 			}
-			if sub.Told {
-				sub.add(Owed{Kind: KindUpdate, Reason: DueWritten, At: e.Time})
-			} else if !sub.WaitUntil.IsZero() {
+			if !sub.WaitUntil.IsZero() {
 				sub.WaitUntil, sub.Owed = time.Time{}, []Owed{{Kind: KindOpened, Reason: DueWritten, At: e.Time}}
+			} else if sub.Told || sub.owes(KindOpened) {
+				sub.add(Owed{Kind: KindUpdate, Reason: DueWritten, At: e.Time})
 			}
 		case ResolvedEvent:
 			waiting := !sub.WaitUntil.IsZero()

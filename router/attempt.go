@@ -251,9 +251,10 @@ func (d *Dispatcher) settleWatchdog(ch *storage.Change, c *storage.Claim, del *i
 }
 
 // cause says why a message was late: earlier attempts failed, nobody ran to make
-// one, or it cannot be known.
+// one, or it cannot be known. A farewell to somebody who was not told is late, as an
+// opening was owed for too long.
 func cause(r storage.Reader, c *storage.Claim, cover incident.Cover, at time.Time) (string, error) {
-	if !at.After(cover.Promised) {
+	if !at.After(cover.Promised) && !(cover.First && cover.Kind == incident.KindLeft) {
 		return "", nil
 	}
 	if c.Failures > 0 && c.LastError != "" {

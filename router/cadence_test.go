@@ -17,9 +17,9 @@ func TestTenDaysOfUpdatesDoNotDrift(t *testing.T) {
 		w.poll = time.Minute
 		w.am.set(router.StillFiring)
 		w.mail.set(func(string, router.Envelope) error { time.Sleep(300 * time.Millisecond); return nil })
+		sleepUntil(time.Date(2026, 6, 16, 10, 0, 7, 345e6, time.UTC))
 		w.start()
 		defer w.stop()
-		sleepUntil(time.Date(2026, 6, 16, 10, 0, 7, 345e6, time.UTC))
 		start := clock()
 		w.post(alert("p1", "a"), alert("p2", "b"), alert("p3", "c"))
 		time.Sleep(10*24*time.Hour + time.Minute)
@@ -88,9 +88,9 @@ func TestTheNightsWhenTheClockChanges(t *testing.T) {
 				p.Groups[1].Quiet = []incident.Quiet{quiet(22*60, 24*60, "P1"), quiet(0, 7*60, "P1")}
 				w := newWorld(t, p)
 				w.poll = time.Minute
+				sleepUntil(test.evening)
 				w.start()
 				defer w.stop()
-				sleepUntil(test.evening)
 				w.post(alert("p1", "a"), alert("p3", "b"))
 				sleepUntil(test.morning.Add(-time.Second))
 				var p1 int

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,15 +20,26 @@ import (
 
 // A far is the other side: it answers each request as the next of its answers says.
 type far struct {
-	t       *testing.T
+	t     *testing.T
+	waits []time.Duration
+
+	mu      sync.Mutex
 	answers []string
 	seen    []*http.Request
 	bodies  []string
-	waits   []time.Duration
+}
+
+// requests returns what was asked so far.
+func (f *far) requests() []*http.Request {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.seen)
 }
 
 func (f *far) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.seen, f.bodies = append(f.seen, r), append(f.bodies, string(body))
 	answer := f.answers[0]
 	if len(f.answers) > 1 {
@@ -130,14 +142,15 @@ func TestACommandIsSentAgainWithTheSameKey(t *testing.T) {
 			case errors.As(err, &unknown) != tt.unknown:
 				t.Fatalf("unknown is %v: %v", !tt.unknown, err)
 			}
-			if len(f.seen) != tt.requests {
-				t.Errorf("%d requests, want %d", len(f.seen), tt.requests)
+			seen := f.requests()
+			if len(seen) != tt.requests {
+				t.Errorf("%d requests, want %d", len(seen), tt.requests)
 			}
-			key := f.seen[0].Header.Get("Idempotency-Key")
+			key := seen[0].Header.Get("Idempotency-Key")
 			if unknown != nil && unknown.Key != key {
 				t.Errorf("key %q, sent was %q", unknown.Key, key)
 			}
-			for i, r := range f.seen {
+			for i, r := range seen {
 				if r.Header.Get("Idempotency-Key") != key || len(key) < 16 || r.Header.Get("If-Match") != `"12"` || f.bodies[i] != `{"state":"done"}` ||
 					r.URL.EscapedPath() != "/prefix/api/v1/incidents/INC-7/actions/hot%20fix%2Fnow" || r.Header.Get("Content-Type") != "application/json" {
 					t.Errorf("request %d: %s %v %s", i, r.URL, r.Header, f.bodies[i])
@@ -158,13 +171,13 @@ func TestTwoCommandsHaveTwoKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if a, b := f.seen[0].Header.Get("Idempotency-Key"), f.seen[1].Header.Get("Idempotency-Key"); a == b {
+	if a, b := f.requests()[0].Header.Get("Idempotency-Key"), f.requests()[1].Header.Get("Idempotency-Key"); a == b {
 		t.Errorf("both have %q", a)
 	}
 	if _, _, err := c.Preview(t.Context(), client.Command{Incident: "INC-7", Name: "acknowledge", Key: "k"}); err != nil {
 		t.Fatal(err)
 	}
-	if r := f.seen[2]; r.URL.RawQuery != "preview=true" || r.Header.Get("Idempotency-Key") != "" {
+	if r := f.requests()[2]; r.URL.RawQuery != "preview=true" || r.Header.Get("Idempotency-Key") != "" {
 		t.Errorf("preview: %s %v", r.URL, r.Header)
 	}
 }
@@ -201,13 +214,13 @@ func TestListsAreReadPageByPage(t *testing.T) {
 	if err != nil || len(got.Items) != 9 || got.Items[8].ID != "INC-1" || got.Next != "" || string(got.Raw[0]) != `{"id":"INC-9","new_field":1}` {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if q := f.seen[2].URL.RawQuery; q != "cursor=c2&limit=1000&state=open" {
+	if q := f.requests()[2].URL.RawQuery; q != "cursor=c2&limit=1000&state=open" {
 		t.Errorf("third query %q", q)
 	}
 
 	f = &far{answers: []string{page(9, 4, "c1"), page(5, 2, "c2")}}
 	got, err = f.client(t, "").Incidents(t.Context(), nil, 6)
-	if err != nil || len(got.Items) != 6 || got.Next != "c2" || f.seen[1].URL.RawQuery != "cursor=c1&limit=2" {
+	if err != nil || len(got.Items) != 6 || got.Next != "c2" || f.requests()[1].URL.RawQuery != "cursor=c1&limit=2" {
 		t.Errorf("got %d up to %q, %v", len(got.Items), got.Next, err)
 	}
 }

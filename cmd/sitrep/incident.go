@@ -20,9 +20,9 @@ import (
 // incidentCLI are the commands under sitrep incident, and their flags.
 type incidentCLI struct {
 	env        environment
+	now        func() time.Time
 	connection connection
 	output     string
-	ids        []string
 	limit      int
 
 	// Of what is to be done.
@@ -32,7 +32,7 @@ type incidentCLI struct {
 }
 
 func declareIncident(app *kingpin.Application, env environment, commands map[string]command) {
-	c := &incidentCLI{env: env}
+	c := &incidentCLI{env: env, now: time.Now}
 	of := app.Command("incident", "Look at incidents of a running sitrep, and give commands.")
 	c.connection.declare(of)
 	of.Flag("output", "text or json.").Short('o').Default("text").EnumVar(&c.output, "text", "json")

@@ -22,7 +22,7 @@ type table struct {
 // print prints what fn writes, with times as the clock on the wall shows them.
 func (c *incidentCLI) print(fn func(*table)) error {
 	var b bytes.Buffer
-	t := &table{tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0), wording.Clock{Now: time.Now(), Location: location(c.env)}}
+	t := &table{tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0), wording.Clock{Now: c.now(), Location: location(c.env)}}
 	fn(t)
 	if err := t.w.Flush(); err != nil {
 		return err
@@ -57,14 +57,6 @@ func (t *table) row(cells ...string) {
 // line writes one line that has no cells.
 func (t *table) line(format string, args ...any) {
 	fmt.Fprintln(t.w, wording.Line(fmt.Sprintf(format, args...), 2000))
-}
-
-// block writes a text of several lines, indented.
-func (t *table) block(text string) {
-	text, _ = wording.Block(text, incident.MaxText)
-	for line := range strings.SplitSeq(text, "\n") {
-		fmt.Fprintln(t.w, "  "+line)
-	}
 }
 
 // at writes a time and how far away it is; nothing if it is not set.

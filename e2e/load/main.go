@@ -35,7 +35,7 @@ func main() {
 	flag.IntVar(&o.clients, "clients", 16, "clients that post at once")
 	flag.IntVar(&o.alerts, "alerts", 100, "alerts in a post")
 	flag.IntVar(&o.bytes, "bytes", 1024, "bytes of an alert")
-	flag.IntVar(&o.slos, "slos", 1000, "SLOs that the config has")
+	flag.IntVar(&o.slos, "slos", 5, "SLOs that the alerts of a post are spread over")
 	flag.DurationVar(&o.duration, "duration", 5*time.Second, "how long each measurement takes")
 	flag.IntVar(&o.rounds, "rounds", 1, "how often all is measured")
 	flag.StringVar(&bare, "bare", "", "be the bare server, on this address")

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+)
+
+// scrape returns what Prometheus gets, after the headers.
+func (s *testService) scrape() string {
+	s.t.Helper()
+	code, text := s.ask(receiverToken, "GET", "/metrics", "")
+	if code != 200 {
+		s.t.Fatalf("GET /metrics: %d %s", code, text)
+	}
+	_, text, _ = strings.Cut(text, "\r\n\n")
+	return text
+}
+
+func TestMetricsAreAsPrometheusAdvises(t *testing.T) {
+	s := newTestService(t, organisation+organisationAccess, nil)
+	s.alert("firing", "send", "a")
+	text := s.scrape()
+	problems, err := promlint.New(bytes.NewReader([]byte(text))).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	for line := range strings.Lines(text) {
+		name, ok := strings.CutPrefix(line, "# TYPE ")
+		if ok && !strings.HasPrefix(name, "sitrep_") && !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") {
+			t.Errorf("a metric of no known prefix: %s", name)
+		}
+		// An incident or an address must never be a label.
+		if strings.HasPrefix(line, "sitrep_") && (strings.Contains(line, "INC-") || strings.Contains(line, "@example.org")) {
+			t.Errorf("too many series are possible: %s", line)
+		}
+	}
+}
+
+func TestWhatHappensToIncidentsIsCounted(t *testing.T) {
+	s := newTestService(t, organisation+organisationAccess, nil)
+	want := func(line string) {
+		t.Helper()
+		if text := s.scrape(); !strings.Contains(text, line+"\n") {
+			t.Errorf("no %q among the metrics", line)
+		}
+	}
+	// Before anything happened each series is there.
+	want(`sitrep_priority_changes_total{from="P1",to="P2"} 0`)
+	want(`sitrep_priority_changes_total{from="P3",to="P1"} 0`)
+	want(`sitrep_incident_events_total{type="merged"} 0`)
+	s.alert("firing", "send", "a")
+	want(`sitrep_incident_events_total{type="opened"} 1`)
+	want(`sitrep_incident_events_total{type="breach_started"} 1`)
+	for range 2 {
+		// The second is refused, and none is carried out by a preview.
+		s.ask(responderToken, "POST", "/api/v1/incidents/INC-1/priority", `{"priority":"P2","reason":"r"}`)
+		s.ask(responderToken, "POST", "/api/v1/incidents/INC-1/priority?preview=true", `{"priority":"P3","reason":"r"}`)
+	}
+	want(`sitrep_priority_changes_total{from="P1",to="P2"} 1`)
+	want(`sitrep_priority_changes_total{from="P2",to="P3"} 0`)
+	want(`sitrep_incident_events_total{type="priority_changed"} 1`)
+	// A reload that brings another priority brings its series.
+	s.write("sitrep.yml", strings.Replace(organisation, "  - name: P3\n", "  - name: P4\n", 1)+organisationAccess)
+	if code, body := s.ask(adminToken, "POST", "/-/reload", ""); code != 200 {
+		t.Fatalf("reload: %d %s", code, body)
+	}
+	want(`sitrep_priority_changes_total{from="P4",to="P1"} 0`)
+}

@@ -48,7 +48,8 @@ func TestTheFiguresOfAYearAreThoseOfTheFarEnds(t *testing.T) {
 		}
 		a := newAccountant(t, w)
 		a.audit()
-		dbg(w, 39); fmt.Println(w.down)
+		dbg(w, 73)
+		fmt.Println(w.down)
 		compareTallies(t, a, rep)
 		compareLives(t, w, rep)
 		keepReport(t, rep)

@@ -19,8 +19,9 @@ type accountant struct {
 	// missedFor is when the last missed interval was due, by incident and audience.
 	missedFor map[missedKey]time.Time
 	// failed is set while the latest attempt to a recipient failed.
-	failed map[string]bool
-	all    books
+	failed   map[string]bool
+	failedAt map[string]time.Time
+	all      books
 	// waiting are the latest attempts that were not taken.
 	waiting map[reading]waiting
 	now     time.Time
@@ -47,6 +48,7 @@ type readerBook struct {
 	told     bool
 	by       time.Time // the promise in the last message
 	next     time.Time // when the next scheduled update is due
+	retry    time.Time // when an opening that was refused is due again
 	priority string    // that was told last
 	state    incident.State
 }
@@ -66,7 +68,7 @@ func (b books) figures(by, name string) *audit.Figures {
 
 func newAccountant(t testing.TB, w *world) *accountant {
 	return &accountant{
-		t: t, w: w, readers: map[reading]*readerBook{}, missedFor: map[missedKey]time.Time{}, failed: map[string]bool{},
+		t: t, w: w, readers: map[reading]*readerBook{}, missedFor: map[missedKey]time.Time{}, failed: map[string]bool{}, failedAt: map[string]time.Time{},
 		all: books{}, waiting: map[reading]waiting{}, now: now(),
 	}
 }
@@ -79,7 +81,9 @@ func (a *accountant) audit() {
 		for i := range h.message.Items {
 			a.item(h, &h.message.Items[i])
 		}
-		a.failed[h.recipient] = !h.taken && !h.permanent
+		if a.failed[h.recipient] = !h.taken && !h.permanent; a.failed[h.recipient] {
+			a.failedAt[h.recipient] = h.at
+		}
 	}
 	for r, w := range a.waiting {
 		a.stillWaiting(r, w)
@@ -172,9 +176,9 @@ func (a *accountant) owed(h handover, b *readerBook, item *incident.Item) (due, 
 	case !b.told && item.Kind == incident.KindLeft:
 		opening = true
 		earlier(lastOf(item.Changes, incident.PriorityChanged))
-	case !b.told && !b.next.IsZero():
-		opening = true // it was refused before
-		earlier(b.next)
+	case !b.told && !b.retry.IsZero() && item.Kind == incident.KindOpened:
+		opening = true
+		earlier(b.retry)
 	case !b.told:
 		opening = true
 		earlier(joined(h.recipient, item))
@@ -231,6 +235,10 @@ func joined(recipient string, item *incident.Item) time.Time {
 		}
 		member = informs
 	}
+	// Who was not told before it was over is told of what began again.
+	if again := lastOf(item.Changes, incident.Reopened); !again.IsZero() {
+		return again
+	}
 	return since
 }
 
@@ -268,7 +276,7 @@ func news(recipient string, state incident.State, changes []incident.Event) []ti
 // why finds the cause of a late message: an attempt before it failed, or sitrep was
 // stopped while it was due.
 func (a *accountant) why(h handover, due time.Time) audit.Cause {
-	if a.failed[h.recipient] {
+	if at := a.failedAt[h.recipient]; a.failed[h.recipient] || at.After(due) {
 		if h.message.Recipient.Channel == incident.Webhook {
 			return audit.WebhookEnd
 		}
@@ -295,7 +303,9 @@ func (a *accountant) missed(h handover, b *readerBook, in *incident.Incident) {
 		return
 	}
 	a.missedFor[k] = due
-	if n > 3 { println("DBG", in.ID(), h.recipient, due.String(), h.at.String(), every.String(), n) }
+	if n > 3 {
+		println("DBG", in.ID(), h.recipient, due.String(), h.at.String(), every.String(), n)
+	}
 	why := a.why(h, due)
 	if why == audit.WebhookEnd {
 		why = audit.MailServer
@@ -326,8 +336,10 @@ func (a *accountant) note(h handover, b *readerBook, item *incident.Item, due ti
 	b.next, b.by = next, item.NextBy
 	if h.permanent {
 		b.by = time.Time{}
-		if b.next.IsZero() && !b.told {
-			b.next = h.at.Add(6 * time.Hour)
+		if !b.told && item.Kind == incident.KindOpened {
+			if b.retry = b.next; b.retry.IsZero() {
+				b.retry = h.at.Add(6 * time.Hour)
+			}
 		}
 		return
 	}

@@ -57,16 +57,22 @@ func Judge(d *incident.Delivery, c *incident.Cover, promised, now time.Time) Out
 	return ""
 }
 
+// A Promise is what a message says of the next.
+type Promise struct {
+	DueAt time.Time // when the next is due
+	By    time.Time // by when it comes, as the message says
+}
+
 // Promises are, for each recipient who reads an incident, the promise that the latest
 // message made for the next.
-type Promises map[string]time.Time
+type Promises map[string]Promise
 
 // For returns the time by which a message was promised: a minute after it became due
-// or, if that is earlier, the time that the message before it named. So whatever a
-// message turns into, such as the end of the incident, it does not undo what the
-// recipient was promised.
+// or, if that is earlier, the time that the message before it named. That the incident
+// is resolved is news of its own: a scheduled update that should have come before is
+// missed, and is on record as an event.
 func (p Promises) For(d *incident.Delivery, c *incident.Cover) time.Time {
-	if by := p[d.Recipient]; !by.IsZero() && by.Before(c.Promised) && c.Kind != incident.KindReminder {
+	if by := p[d.Recipient].By; !by.IsZero() && by.Before(c.Promised) && c.Kind != incident.KindReminder && c.Kind != incident.KindResolved {
 		return by
 	}
 	return c.Promised
@@ -78,7 +84,7 @@ func (p Promises) Note(d *incident.Delivery, c *incident.Cover) {
 	switch {
 	case c.Kind == incident.KindReminder:
 	case d.State == incident.Delivered:
-		p[d.Recipient] = c.NextBy
+		p[d.Recipient] = Promise{c.NextDueAt, c.NextBy}
 	case d.State == incident.Failed:
 		delete(p, d.Recipient)
 	}

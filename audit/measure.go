@@ -109,7 +109,7 @@ func (m *measuring) incident(in *incident.Incident) error {
 	if err := m.events(in, events); err != nil {
 		return err
 	}
-	m.deliveries(in, deliveries)
+	m.deliveries(in, events, deliveries)
 	if err := m.owed(in, deliveries); err != nil {
 		return err
 	}
@@ -281,8 +281,9 @@ func (m *measuring) missed(in *incident.Incident, e incident.Event, priority str
 }
 
 // deliveries judges each message about the incident.
-func (m *measuring) deliveries(in *incident.Incident, deliveries []incident.Delivery) {
+func (m *measuring) deliveries(in *incident.Incident, events []incident.Event, deliveries []incident.Delivery) {
 	promises := Promises{}
+	known := missedBy(events)
 	for i := range deliveries {
 		d := &deliveries[i]
 		c := coverOf(d, in.Number)
@@ -290,6 +291,7 @@ func (m *measuring) deliveries(in *incident.Incident, deliveries []incident.Deli
 			continue
 		}
 		promised := promises.For(d, c)
+		m.missedToTheEnd(in, d, c, promises[d.Recipient], known)
 		promises.Note(d, c)
 		if !m.within(c.DueAt) {
 			continue
@@ -320,6 +322,35 @@ func (m *measuring) deliveries(in *incident.Incident, deliveries []incident.Deli
 		}
 		m.count(in, l, opening(c))
 	}
+}
+
+// missedBy returns when the missed intervals of each audience were due that are on
+// record as events.
+func missedBy(events []incident.Event) map[incident.Audience][]time.Time {
+	known := map[incident.Audience][]time.Time{}
+	for i := range events {
+		if d := &events[i].Data; events[i].Type == incident.UpdateMissed {
+			known[d.Audience] = append(known[d.Audience], d.DueAt)
+		}
+	}
+	return known
+}
+
+// missedToTheEnd counts intervals without a message that no event can tell of: nothing
+// could be handed over until the incident was closed, and a closed one has no more
+// events.
+func (m *measuring) missedToTheEnd(in *incident.Incident, d *incident.Delivery, c *incident.Cover, p Promise, known map[incident.Audience][]time.Time) {
+	every, audience := in.Priority.UpdateEvery, audienceOf(d, c)
+	if c.State != incident.Closed || d.State != incident.Delivered || audience == incident.OnCall || every <= 0 || p.By.IsZero() || !in.ResolvedAt.After(p.By) {
+		return
+	}
+	if slices.ContainsFunc(known[audience], func(due time.Time) bool { return p.DueAt.Sub(due).Abs() < every }) {
+		return
+	}
+	known[audience] = append(known[audience], p.DueAt)
+	m.missed(in, incident.Event{Data: incident.Data{
+		DueAt: p.DueAt, Missed: 1 + int(in.ResolvedAt.Sub(p.DueAt)/every), Audience: audience, Cause: d.Cause,
+	}}, c.Priority)
 }
 
 // givenUp judges a message that was withdrawn. If none followed it to the same reader,

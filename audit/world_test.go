@@ -175,7 +175,7 @@ type diary struct {
 	slo                                  string
 	opened, started, ended, acknowledged time.Time
 	closed                               time.Time // by a person
-	drill                                bool
+	drill, declared                      bool
 	rank                                 int // of the priority with which it opened
 	changes                              []change
 	actions                              map[string]incident.ActionState

@@ -15,13 +15,11 @@ import (
 type accountant struct {
 	t       testing.TB
 	w       *world
+	log     []handover
 	readers map[reading]*readerBook
 	// missedFor is when the last missed interval was due, by incident and audience.
 	missedFor map[missedKey]time.Time
-	// failed is set while the latest attempt to a recipient failed.
-	failed   map[string]bool
-	failedAt map[string]time.Time
-	all      books
+	all       books
 	// waiting are the latest attempts that were not taken.
 	waiting map[reading]waiting
 	now     time.Time
@@ -48,7 +46,8 @@ type readerBook struct {
 	told     bool
 	by       time.Time // the promise in the last message
 	next     time.Time // when the next scheduled update is due
-	retry    time.Time // when an opening that was refused is due again
+	tried    time.Time // when an opening was refused
+	retry    time.Time // when it is due again
 	priority string    // that was told last
 	state    incident.State
 }
@@ -68,21 +67,18 @@ func (b books) figures(by, name string) *audit.Figures {
 
 func newAccountant(t testing.TB, w *world) *accountant {
 	return &accountant{
-		t: t, w: w, readers: map[reading]*readerBook{}, missedFor: map[missedKey]time.Time{}, failed: map[string]bool{}, failedAt: map[string]time.Time{},
+		t: t, w: w, readers: map[reading]*readerBook{}, missedFor: map[missedKey]time.Time{},
 		all: books{}, waiting: map[reading]waiting{}, now: now(),
 	}
 }
 
 // audit goes through the raw log.
 func (a *accountant) audit() {
-	log := slices.Clone(a.w.far.log)
-	slices.SortStableFunc(log, func(x, y handover) int { return x.at.Compare(y.at) })
-	for _, h := range log {
+	a.log = slices.Clone(a.w.far.log)
+	slices.SortStableFunc(a.log, func(x, y handover) int { return x.at.Compare(y.at) })
+	for _, h := range a.log {
 		for i := range h.message.Items {
 			a.item(h, &h.message.Items[i])
-		}
-		if a.failed[h.recipient] = !h.taken && !h.permanent; a.failed[h.recipient] {
-			a.failedAt[h.recipient] = h.at
 		}
 	}
 	for r, w := range a.waiting {
@@ -135,7 +131,7 @@ func (a *accountant) item(h handover, item *incident.Item) {
 		due = quiet(h.recipient, due, in.Priority.Name, b.priority)
 		promised = due.Add(time.Minute)
 	}
-	if b.told && item.Kind != incident.KindReminder && !b.by.IsZero() && (b.by.Before(promised) || due.Equal(b.next)) {
+	if b.told && item.Kind != incident.KindReminder && item.Kind != incident.KindResolved && !b.by.IsZero() && (b.by.Before(promised) || due.Equal(b.next)) {
 		promised = b.by
 	}
 	outcome, why := audit.OnTime, audit.Cause("")
@@ -178,7 +174,14 @@ func (a *accountant) owed(h handover, b *readerBook, item *incident.Item) (due, 
 		earlier(lastOf(item.Changes, incident.PriorityChanged))
 	case !b.told && !b.retry.IsZero() && item.Kind == incident.KindOpened:
 		opening = true
-		earlier(b.retry)
+		if !b.retry.After(h.message.At) {
+			earlier(b.retry)
+		}
+		for _, e := range item.Changes {
+			if (e.Type == incident.UpdateWritten || e.Type == incident.PriorityChanged) && e.Time.After(b.tried) {
+				earlier(e.Time)
+			}
+		}
 	case !b.told:
 		opening = true
 		earlier(joined(h.recipient, item))
@@ -223,11 +226,16 @@ func joined(recipient string, item *incident.Item) time.Time {
 			p = &e.Data.Opening.Priority
 		case incident.PriorityChanged:
 			p = e.Data.Definition
+		case incident.UpdateWritten:
+			if member && since.After(e.Time) && slices.Contains(e.Data.Audiences, audience) {
+				since = e.Time // a person's words end the wait
+			}
+			continue
 		default:
 			continue
 		}
 		informs := slices.Contains(p.Inform, audience)
-		if informs && !member {
+		if informs && (!member || since.After(e.Time)) {
 			since = e.Time
 			if wait := in.OpenedAt.Add(p.InformAfter); p.InformAfter > 0 && wait.After(since) {
 				since = wait
@@ -273,10 +281,27 @@ func news(recipient string, state incident.State, changes []incident.Event) []ti
 	return others
 }
 
+// failing reports whether attempts to a recipient failed while something was due, or
+// right before: it is not tried again at once.
+func (a *accountant) failing(recipient string, due, until time.Time) bool {
+	failing := false
+	for _, h := range a.log {
+		if h.recipient != recipient || !h.at.Before(until) {
+			continue
+		}
+		failed := !h.taken && !h.permanent
+		if h.at.After(due) && (failed || failing) {
+			return true
+		}
+		failing = failed
+	}
+	return failing
+}
+
 // why finds the cause of a late message: an attempt before it failed, or sitrep was
 // stopped while it was due.
 func (a *accountant) why(h handover, due time.Time) audit.Cause {
-	if at := a.failedAt[h.recipient]; a.failed[h.recipient] || at.After(due) {
+	if a.failing(h.recipient, due, h.at) {
 		if h.message.Recipient.Channel == incident.Webhook {
 			return audit.WebhookEnd
 		}
@@ -299,13 +324,20 @@ func (a *accountant) missed(h handover, b *readerBook, in *incident.Incident) {
 	due := quiet(h.recipient, b.next, in.Priority.Name, b.priority)
 	k := missedKey{in.Number, audience}
 	n := int(h.at.Sub(due) / every)
+	if in.State != incident.Open {
+		// The end does not stand in for the update that was due before it.
+		promised := due.Add(time.Minute)
+		if due.Equal(b.next) && !b.by.IsZero() {
+			promised = b.by
+		}
+		if n = 0; in.ResolvedAt.After(promised) {
+			n = 1 + int(in.ResolvedAt.Sub(due)/every)
+		}
+	}
 	if n < 1 || due.Sub(a.missedFor[k]) < every {
 		return
 	}
 	a.missedFor[k] = due
-	if n > 3 {
-		println("DBG", in.ID(), h.recipient, due.String(), h.at.String(), every.String(), n)
-	}
 	why := a.why(h, due)
 	if why == audit.WebhookEnd {
 		why = audit.MailServer
@@ -337,6 +369,7 @@ func (a *accountant) note(h handover, b *readerBook, item *incident.Item, due ti
 	if h.permanent {
 		b.by = time.Time{}
 		if !b.told && item.Kind == incident.KindOpened {
+			b.tried = h.message.At
 			if b.retry = b.next; b.retry.IsZero() {
 				b.retry = h.at.Add(6 * time.Hour)
 			}

@@ -66,8 +66,11 @@ func lives(w *world) []life {
 		l.levels[priorities[rank].Name] = append(l.levels[priorities[rank].Name], max(l.resolved.Sub(since), 0).Seconds())
 		l.highest = priorities[highest].Name
 		l.acked, l.solved, l.up, l.closed = between(d.opened, d.acknowledged), between(d.opened, l.resolved), between(d.started, d.ended), between(d.opened, d.closed)
-		if d.closed.IsZero() && highest > 0 {
-			l.closed = between(d.opened, l.resolved.Add(time.Hour)) // by itself
+		if d.declared {
+			l.up = l.solved // its trouble is what a person said it was
+		}
+		if d.closed.IsZero() && highest > 0 && !l.resolved.IsZero() {
+			l.closed = between(d.opened, w.running(l.resolved.Add(time.Hour))) // by itself
 		}
 		if highest == 0 {
 			l.actions(now())
@@ -75,6 +78,16 @@ func lives(w *world) []life {
 		all = append(all, l)
 	}
 	return all
+}
+
+// running returns the time, or when sitrep ran again if it did not then.
+func (w *world) running(t time.Time) time.Time {
+	for _, o := range w.down {
+		if t.After(o.From) && t.Before(o.To) {
+			return o.To
+		}
+	}
+	return t
 }
 
 func (l *life) actions(at time.Time) {

@@ -169,7 +169,11 @@ func (in *Incident) Resolve(s Stamp, note string) ([]Event, error) {
 	}
 	if err := text("note", &note, in.Breaches.Firing > 0); err != nil {
 		if note == "" {
-			return nil, &Problem{ErrInvalid, fmt.Sprintf("%d of its breaches still fire: say in a note why it is over nevertheless", in.Breaches.Firing)}
+			still := "of its breaches still fire"
+			if in.Breaches.Firing == 1 {
+				still = "of its breaches still fires"
+			}
+			return nil, &Problem{ErrInvalid, fmt.Sprintf("%d %s: say in a note why it is over nevertheless", in.Breaches.Firing, still)}
 		}
 		return nil, err
 	}

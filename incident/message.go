@@ -34,6 +34,8 @@ type Item struct {
 	// First is set if the reader hears of the incident for the first time, or first
 	// since leaving.
 	First bool
+	// Again is set if the reader was told before, and left.
+	Again bool
 	// Changes are the events since the reader's last message that this reader may
 	// see, oldest first.
 	Changes []Event

@@ -21,6 +21,11 @@ func (s *Situation) Plan(recipient string, p *Policy, now time.Time) (Planned, b
 	if sub == nil {
 		return Planned{}, false
 	}
+	if slices.ContainsFunc(sub.Owed, func(o Owed) bool { return o.stale(now) }) {
+		fresh := *sub
+		fresh.Owed = slices.DeleteFunc(slices.Clone(sub.Owed), func(o Owed) bool { return o.stale(now) })
+		sub = &fresh
+	}
 	r, ok := p.reader(sub)
 	due, from := s.due(sub, p, now)
 	if !ok || due.IsZero() || from.After(now) {
@@ -90,7 +95,7 @@ func (s *Situation) Item(pl *Planned, events []Event, p *Policy, pulse Pulse) It
 	in := &s.Incident
 	sub := s.Subscription(pl.Reader.Recipient.ID)
 	item := Item{
-		Kind: pl.Cover.Kind, Incident: *in, First: !sub.Told, Reasons: pl.Cover.Owed,
+		Kind: pl.Cover.Kind, Incident: *in, First: !sub.Told, Again: !sub.Told && !sub.ToldAt.IsZero(), Reasons: pl.Cover.Owed,
 		Audiences: in.priority(p).Inform, LastHeardAt: s.LastHeardAt(), NextBy: pl.Cover.NextBy,
 		LateSince: pl.LateSince, WatchdogAwaySince: pulse.AwaySince,
 		Paused: !s.Agenda.PausedFor.IsZero() && s.Agenda.PausedFor.Equal(in.UnknownSince),

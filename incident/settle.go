@@ -45,9 +45,12 @@ func (s *Situation) Delivered(recipient string, c Cover, at time.Time, cause str
 	return missed
 }
 
+// refusedBefore is the detail of an opening that comes again after it was refused.
+const refusedBefore = "refused before"
+
 // Undelivered notes that a message failed for good. It is not tried again; an
 // opening comes with the next scheduled update. It returns a reminder to the team
-// if it was an opening.
+// if it was an opening, the first time.
 func (s *Situation) Undelivered(recipient string, c Cover, at time.Time, address string) (nudges []Owed) {
 	sub := s.Subscription(recipient)
 	if sub == nil {
@@ -66,7 +69,10 @@ func (s *Situation) Undelivered(recipient string, c Cover, at time.Time, address
 		}
 		sub.WaitUntil = time.Time{}
 		sub.Owed = slices.DeleteFunc(sub.Owed, func(o Owed) bool { return o.Kind == KindOpened })
-		sub.Owed = append(sub.Owed, Owed{Kind: KindOpened, Reason: DueJoined, At: again})
+		sub.Owed = append(sub.Owed, Owed{Kind: KindOpened, Reason: DueJoined, At: again, Detail: refusedBefore})
+		if slices.ContainsFunc(c.Owed, func(o Owed) bool { return o.Detail == refusedBefore }) {
+			return nil // the team knows
+		}
 		s.failed = append(s.failed, recipient) // it need not be told of itself
 		return []Owed{{Kind: KindReminder, Reason: DueUndeliverable, At: at, Detail: address}}
 	}
@@ -75,6 +81,7 @@ func (s *Situation) Undelivered(recipient string, c Cover, at time.Time, address
 
 // settle removes what the message told. What came while it was sent stays owed.
 func (s *Subscription) settle(c Cover) {
+	s.HeldUntil = time.Time{}
 	s.Owed = slices.DeleteFunc(s.Owed, func(o Owed) bool {
 		return slices.ContainsFunc(c.Owed, func(d Owed) bool {
 			return o.Kind == d.Kind && o.Reason == d.Reason && o.Detail == d.Detail && o.At.Equal(d.At)

@@ -64,8 +64,11 @@ func (s *Situation) Record(events ...Event) error {
 			return err
 		}
 		s.note(e)
-		s.recorded = append(s.recorded, e)
 		goesOn := e.Type == BreachStarted || e.Type == BreachEnded
+		if !goesOn {
+			// Of breaches that begin and end nobody is owed anything by that alone.
+			s.recorded = append(s.recorded, e)
+		}
 		if !goesOn || lost || s.Incident.State != Open || trouble.IsZero() || !trouble.Equal(s.Incident.TroubleSince) || s.Incident.Breaches.Firing == 0 {
 			s.concerns = true
 		}
@@ -242,6 +245,15 @@ func (s *Situation) wait(sub *Subscription, p *Policy) {
 	}
 }
 
+// waits reports whether inform_after is not over for the reader at that time.
+func (s *Situation) waits(sub *Subscription, at time.Time) bool {
+	if sub.WaitUntil.IsZero() {
+		return false
+	}
+	due := s.owedAt(sub)
+	return due.IsZero() || due.After(at)
+}
+
 // owe notes what an event means for each reader who stays.
 func (s *Situation) owe(e Event, p *Policy) {
 	for i := range s.Subscriptions {
@@ -254,17 +266,23 @@ func (s *Situation) owe(e Event, p *Policy) {
 			if s.Incident.State == Resolved || e.Data.Definition == nil {
 				break
 			}
-			if !sub.WaitUntil.IsZero() {
+			if s.waits(sub, e.Time) {
 				s.wait(sub, p)
+				for k := range sub.Owed {
+					sub.Owed[k].At = latest(sub.Owed[k].At, e.Time)
+				}
 			} else if sub.Told || sub.owes(KindOpened) {
 				// The opening may be under way, and not say so.
 				sub.add(Owed{Kind: KindPriority, Reason: DuePriority, At: e.Time})
 			}
 		case UpdateWritten:
+			if len(e.Data.Audiences) >= len(s.Incident.priority(p).Inform) {
+				sub.Owed = slices.DeleteFunc(sub.Owed, func(o Owed) bool { return o.Reason == DueUnfed })
+			}
 			if !slices.ContainsFunc(e.Data.Audiences, func(a Audience) bool { return slices.Contains(sub.Audiences, a) }) {
 				break
 			}
-			if !sub.WaitUntil.IsZero() {
+			if s.waits(sub, e.Time) {
 				sub.WaitUntil, sub.Owed = time.Time{}, []Owed{{Kind: KindOpened, Reason: DueWritten, At: e.Time}}
 			} else if sub.Told || sub.owes(KindOpened) {
 				sub.add(Owed{Kind: KindUpdate, Reason: DueWritten, At: e.Time})
@@ -317,7 +335,14 @@ func (s *Situation) nudge(o Owed) {
 func (s *Situation) schedule(p *Policy, now time.Time) {
 	for i := range s.Subscriptions {
 		sub := &s.Subscriptions[i]
-		_, sub.DueAt = s.due(sub, p, now)
+		sub.Owed = slices.DeleteFunc(sub.Owed, func(o Owed) bool { return o.stale(now) })
+		due, from := s.due(sub, p, now)
+		if due.Before(now) && sub.DueAt.After(now) {
+			// It was held back until now, and is due because of what has changed.
+			sub.HeldUntil = now
+			_, from = s.due(sub, p, now)
+		}
+		sub.DueAt = from
 	}
 	s.Agenda.NextAt = s.nextLook(p)
 }
@@ -357,7 +382,7 @@ func (s *Situation) due(sub *Subscription, p *Policy, now time.Time) (due, from 
 		return time.Time{}, time.Time{}
 	}
 	exempt := s.exempt(sub)
-	due = r.quietUntil(at, exempt...)
+	due = latest(r.quietUntil(at, exempt...), sub.HeldUntil)
 	if !due.Before(now) {
 		return due, due
 	}
@@ -366,8 +391,8 @@ func (s *Situation) due(sub *Subscription, p *Policy, now time.Time) (due, from 
 	if quiet.After(now) {
 		from = quiet
 	}
-	latest := due.Add(Promise)
-	if end := r.quietUntil(latest, exempt...); end.After(latest) && (quiet.After(now) || !now.Before(end)) {
+	last := due.Add(Promise)
+	if end := r.quietUntil(last, exempt...); end.After(last) && (quiet.After(now) || !now.Before(end)) {
 		due = end
 	}
 	return due, from
@@ -448,12 +473,22 @@ func (s *Situation) Subscription(recipient string) *Subscription {
 	return &s.Subscriptions[i]
 }
 
-// add notes what is owed, once for each kind, reason and detail.
+// add notes what is owed. Of each kind, reason and detail the first and the latest are
+// kept: the first says since when, and the latest is still owed when a message that
+// was under way has told the first.
 func (s *Subscription) add(o Owed) {
-	for _, have := range s.Owed {
+	n, last := 0, 0
+	for i, have := range s.Owed {
 		if have.Kind == o.Kind && have.Reason == o.Reason && have.Detail == o.Detail {
-			return
+			if have.At.Equal(o.At) {
+				return
+			}
+			n, last = n+1, i
 		}
+	}
+	if n > 1 {
+		s.Owed[last] = o
+		return
 	}
 	s.Owed = append(s.Owed, o)
 }

@@ -34,7 +34,7 @@ type Owed struct {
 	// At is when it became owed.
 	At time.Time `json:"at"`
 	// Detail is for DueUnfed the due time, for DueActionOverdue the action, for
-	// DueUndeliverable the address, else empty.
+	// DueUndeliverable the address, of an opening whether it was refused before, else empty.
 	Detail string `json:"detail,omitempty"`
 }
 
@@ -58,6 +58,8 @@ type Subscription struct {
 	Owed []Owed `json:"owed,omitempty"`
 	// WaitUntil is when inform_after is over; zero when it is, or does not apply.
 	WaitUntil time.Time `json:"wait_until,omitzero"`
+	// HeldUntil is when a change let go what a quiet time held back; zero if none did.
+	HeldUntil time.Time `json:"held_until,omitzero"`
 	// DueAt is when the next message is due: news or scheduled; zero if none is.
 	DueAt time.Time `json:"due_at,omitzero"`
 	// CadenceAt is when the next scheduled update is due; zero if none is.
@@ -73,7 +75,7 @@ type Agenda struct {
 	Incident int64 `json:"incident"`
 	// NextAt is when the rules have something to decide without news; zero for never.
 	NextAt time.Time `json:"next_at,omitzero"`
-	// RemindedFor is the scheduled update that on_call was last reminded of.
+	// RemindedFor is the latest scheduled update that on_call was reminded of.
 	RemindedFor time.Time `json:"reminded_for,omitzero"`
 	// RemindedActions are the overdue actions that on_call was reminded of.
 	RemindedActions []string `json:"reminded_actions,omitempty"`

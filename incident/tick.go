@@ -20,7 +20,7 @@ func (s *Situation) Tick(p *Policy, pulse Pulse, at time.Time) (events []Event, 
 			nudges = append(nudges, Owed{Kind: KindUpdate, Reason: DuePaused, At: at})
 		}
 		if next := s.nextUpdate(); s.reminds(p) && !next.IsZero() && !at.Before(next.Add(-p.RemindBefore)) {
-			s.Agenda.RemindedFor = next
+			s.Agenda.RemindedFor = s.lastUpdate(next.Add(p.RemindBefore))
 			if at.Before(next) {
 				nudges = append(nudges, Owed{Kind: KindReminder, Reason: DueUnfed, At: at, Detail: next.Format(time.RFC3339)})
 			}
@@ -55,6 +55,27 @@ func (s *Situation) nextUpdate() time.Time {
 		}
 	}
 	return next
+}
+
+// lastUpdate returns the latest scheduled update up to that time. After an outage
+// each reader's has a time of its own, and one reminder speaks for those near.
+func (s *Situation) lastUpdate(by time.Time) time.Time {
+	var last time.Time
+	for i := range s.Subscriptions {
+		if sub := &s.Subscriptions[i]; sub.Active && informed(sub.Audiences) && !sub.CadenceAt.After(by) {
+			last = latest(last, sub.CadenceAt)
+		}
+	}
+	return last
+}
+
+// stale reports whether it reminds of a scheduled update whose time has come.
+func (o Owed) stale(now time.Time) bool {
+	if o.Reason != DueUnfed {
+		return false
+	}
+	due, err := time.Parse(time.RFC3339, o.Detail)
+	return err == nil && !now.Before(due)
 }
 
 // confirms reports whether what ended at that time may be believed: there is no

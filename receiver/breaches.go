@@ -72,8 +72,13 @@ func (b *Breaches) Take(ctx context.Context, p Post) ([]Result, error) {
 // when silence counts after this long.
 func hearEvery(silence time.Duration) time.Duration { return silence / 4 }
 
-// sight finds what is known of an alert, and what it says about that.
-func sight(r storage.Reader, a *incident.Alert, asks bool) (same, latest *incident.Breach, s incident.Sighting, err error) {
+// farAhead is how much later than its arrival an alert can begin by clocks that go
+// a little wrong.
+const farAhead = time.Hour
+
+// sight finds what is known of an alert that arrived at at, and what it says about
+// that.
+func sight(r storage.Reader, a *incident.Alert, at time.Time, asks bool) (same, latest *incident.Breach, s incident.Sighting, err error) {
 	b, err := r.LatestBreach(a.Fingerprint)
 	switch {
 	case errors.Is(err, incident.ErrNotFound):
@@ -93,7 +98,23 @@ func sight(r storage.Reader, a *incident.Alert, asks bool) (same, latest *incide
 			same = &old
 		}
 	}
-	return same, latest, incident.See(a, same, latest, asks), nil
+	s = incident.See(a, same, latest, asks)
+	if s == incident.SeenStale && same == nil && latest.StartsAt.After(at.Add(farAhead)) && !a.StartsAt.After(at.Add(farAhead)) {
+		// A clock went wrong when the latest began. What comes since then is no old copy.
+		return nil, latest, incident.See(a, nil, nil, asks), nil
+	}
+	return same, latest, s, nil
+}
+
+// sloOf returns the id of the SLO that an alert of the incident belongs to: the
+// incident's, unless others were merged into it.
+func sloOf(in *incident.Incident, c Catalog, a *incident.Alert) string {
+	if len(in.MergedFrom) > 0 {
+		if claim := c.Lookup(a.Labels); claim.SLO != nil {
+			return claim.SLO.ID
+		}
+	}
+	return in.SLO
 }
 
 // A triage finds the alerts of a post that say nothing new.
@@ -108,7 +129,7 @@ type triage struct {
 // sort returns the result of an alert, and whether that is all: nothing is to be
 // written.
 func (t *triage) sort(a *incident.Alert) (Result, bool, error) {
-	same, latest, sighting, err := sight(t.reader, a, t.policy.Asks)
+	same, latest, sighting, err := sight(t.reader, a, t.at, t.policy.Asks)
 	if err != nil {
 		return Result{}, false, err
 	}
@@ -117,19 +138,19 @@ func (t *triage) sort(a *incident.Alert) (Result, bool, error) {
 		if t.at.Sub(same.HeardAt) >= hearEvery(t.policy.UnknownAfter) {
 			return Result{}, false, nil
 		}
-		r, err := t.result(Repeated, same)
+		r, err := t.result(Repeated, same, a)
 		return r, true, err
 	case incident.SeenStale:
 		if same == nil {
 			same = latest
 		}
-		r, err := t.result(Stale, same)
+		r, err := t.result(Stale, same, a)
 		return r, true, err
 	case incident.SeenDoubt:
 		if same.DoubtedAt.IsZero() {
 			return Result{}, false, nil
 		}
-		r, err := t.result(Stale, same)
+		r, err := t.result(Stale, same, a)
 		return r, true, err
 	case incident.SeenNew, incident.SeenEndFirst:
 		claim := t.catalog.Lookup(a.Labels)
@@ -168,7 +189,7 @@ func (t *triage) unmapped(a *incident.Alert) (Result, bool, error) {
 }
 
 // result names the incident of a breach, and its SLO.
-func (t *triage) result(o Outcome, b *incident.Breach) (Result, error) {
+func (t *triage) result(o Outcome, b *incident.Breach, a *incident.Alert) (Result, error) {
 	r := Result{Result: o}
 	for n := b.Incident; n != 0; {
 		in, ok := t.incidents[n]
@@ -179,7 +200,10 @@ func (t *triage) result(o Outcome, b *incident.Breach) (Result, error) {
 			}
 			t.incidents[n] = in
 		}
-		r.SLO, r.Incident = in.SLO, in.Number
+		if n == b.Incident {
+			r.SLO = sloOf(&in, t.catalog, a)
+		}
+		r.Incident = in.Number
 		n = in.MergedInto
 	}
 	return r, nil

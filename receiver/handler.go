@@ -137,6 +137,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	for i := range results {
 		h.metrics.alerts.WithLabelValues(string(results[i].Result)).Inc()
+		if len(results[i].Ambiguous) > 0 {
+			h.metrics.ambiguous.Inc()
+		}
 	}
 	code = http.StatusOK
 	// Only now: to Alertmanager a 2xx means "delivered", and it stays quiet until the

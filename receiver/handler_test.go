@@ -118,6 +118,7 @@ func TestTheAnswerNamesEachAlert(t *testing.T) {
 		`sitrep_alerts_total{result="joined"}`:            1,
 		`sitrep_alerts_total{result="unmapped"}`:          1,
 		`sitrep_alerts_truncated_total`:                   3,
+		`sitrep_alerts_ambiguous_total`:                   1,
 		`sitrep_posts_in_flight`:                          0,
 		`sitrep_posts_in_flight_bytes`:                    0,
 	} {
@@ -378,7 +379,7 @@ func TestMetricsStartAtZeroAndAreClean(t *testing.T) {
 	}
 	for name, want := range map[string]int{
 		"sitrep_alerts_received_total": 2, "sitrep_alerts_total": 9, "sitrep_posts_total": 11, "sitrep_posts_refused_total": 11,
-		"sitrep_alerts_truncated_total": 1, "sitrep_post_duration_seconds": 1, "sitrep_posts_in_flight": 1, "sitrep_posts_in_flight_bytes": 1,
+		"sitrep_alerts_truncated_total": 1, "sitrep_alerts_ambiguous_total": 1, "sitrep_post_duration_seconds": 1, "sitrep_posts_in_flight": 1, "sitrep_posts_in_flight_bytes": 1,
 	} {
 		if got, err := testutil.GatherAndCount(b.registry, name); err != nil || got != want {
 			t.Errorf("%s: %d series, %v; want %d", name, got, err, want)

@@ -11,6 +11,7 @@ type metrics struct {
 	received  *prometheus.CounterVec
 	alerts    *prometheus.CounterVec
 	truncated prometheus.Counter
+	ambiguous prometheus.Counter
 	posts     *prometheus.CounterVec
 	refused   *prometheus.CounterVec
 	duration  prometheus.Histogram
@@ -37,6 +38,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		truncated: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sitrep_alerts_truncated_total",
 			Help: "Alerts that Alertmanager left out of posts because of its max_alerts.",
+		}),
+		ambiguous: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sitrep_alerts_ambiguous_total",
+			Help: "Alerts that more than one SLO claimed when their breach began; the first in file order got them.",
 		}),
 		posts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sitrep_posts_total",
@@ -74,7 +79,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.refused.WithLabelValues(reason)
 	}
 	if reg != nil {
-		reg.MustRegister(m.received, m.alerts, m.truncated, m.posts, m.refused, m.duration, m.inFlight, m.bytes)
+		reg.MustRegister(m.received, m.alerts, m.truncated, m.ambiguous, m.posts, m.refused, m.duration, m.inFlight, m.bytes)
 	}
 	return m
 }

@@ -18,7 +18,7 @@ type taking struct {
 
 // take makes one alert part of what is known.
 func (t *taking) take(a *incident.Alert) (Result, error) {
-	same, latest, sighting, err := sight(t.Tx, a, t.Policy.Asks)
+	same, latest, sighting, err := sight(t.Tx, a, t.At, t.Policy.Asks)
 	if err != nil {
 		return Result{}, err
 	}
@@ -28,7 +28,7 @@ func (t *taking) take(a *incident.Alert) (Result, error) {
 	case incident.SeenAgain:
 		return t.begin(a, same, nil)
 	case incident.SeenRepeat:
-		return t.repeat(same)
+		return t.repeat(a, same)
 	case incident.SeenEnd:
 		return t.end(a, same)
 	case incident.SeenEndFirst:
@@ -40,25 +40,29 @@ func (t *taking) take(a *incident.Alert) (Result, error) {
 				return Result{}, err
 			}
 		}
-		return t.known(Stale, same)
+		return t.known(Stale, a, same)
 	default:
 		if same == nil {
 			same = latest
 		}
-		return t.known(Stale, same)
+		return t.known(Stale, a, same)
 	}
 }
 
-// known names the incident that goes on with the breach.
-func (t *taking) known(o Outcome, b *incident.Breach) (Result, error) {
+// known names the incident that goes on with the breach, and the breach's SLO.
+func (t *taking) known(o Outcome, a *incident.Alert, b *incident.Breach) (Result, error) {
 	if b.Incident == 0 {
 		return Result{Result: o}, nil
+	}
+	own, err := t.Incident(b.Incident)
+	if err != nil {
+		return Result{}, err
 	}
 	s, err := t.Follow(b.Incident)
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{SLO: s.Incident.SLO, Incident: s.Incident.Number, Result: o}, nil
+	return Result{SLO: sloOf(&own.Incident, t.catalog, a), Incident: s.Incident.Number, Result: o}, nil
 }
 
 // begin lets a breach fire: a new one, or known, which had ended or was unknown.
@@ -67,6 +71,10 @@ func (t *taking) begin(a *incident.Alert, known, before *incident.Breach) (Resul
 	slo := claim.SLO
 	if known != nil && known.Incident != 0 {
 		// A breach stays with what it belonged to, whatever the labels say today.
+		first, err := t.Incident(known.Incident)
+		if err != nil {
+			return Result{}, err
+		}
 		s, err := t.Follow(known.Incident)
 		if err != nil {
 			return Result{}, err
@@ -76,11 +84,11 @@ func (t *taking) begin(a *incident.Alert, known, before *incident.Breach) (Resul
 				return Result{}, err
 			}
 		}
-		own := s.Incident.AsSLO(t.Policy)
+		own := first.Incident.AsSLO(t.Policy)
 		if s.Incident.State != incident.Closed && (known.State == incident.Unknown || s.Incident.Reopens(t.At, t.Policy)) {
 			return t.start(a, known, s, own, Claim{}, Joined)
 		}
-		if _, ok := t.Policy.Priority(own.Priority); ok {
+		if _, ok := t.Policy.Priority(own.Priority); ok && own.Key != "" {
 			slo, claim = own, Claim{}
 		} // else nothing is left of it, and the labels say what it is today
 	}
@@ -97,7 +105,7 @@ func (t *taking) begin(a *incident.Alert, known, before *incident.Breach) (Resul
 		named.UseCase = headline(a)
 		slo = &named
 	}
-	if err := t.endUnseen(before, a); err != nil {
+	if _, err := t.endUnseen(before, a); err != nil {
 		return Result{}, err
 	}
 	s, isNew, err := t.IncidentFor(slo, incident.Alertmanager)
@@ -128,8 +136,14 @@ func (t *taking) start(a *incident.Alert, known *incident.Breach, s *incident.Si
 		outcome = Reopened
 	}
 	b := incident.Breach{Fingerprint: a.Fingerprint, StartsAt: a.StartsAt}
+	r := Result{SLO: slo.ID, Incident: in.Number, Result: outcome, Ambiguous: claim.Ambiguous}
 	if known != nil {
 		b = *known
+		if named, err := t.known(outcome, a, known); err != nil {
+			return Result{}, err
+		} else if named.Incident == r.Incident {
+			r.SLO = named.SLO
+		}
 	}
 	priority, ok := t.Policy.Priority(slo.Priority)
 	if !ok {
@@ -153,7 +167,6 @@ func (t *taking) start(a *incident.Alert, known *incident.Breach, s *incident.Si
 			return Result{}, err
 		}
 	}
-	r := Result{SLO: in.SLO, Incident: in.Number, Result: outcome, Ambiguous: claim.Ambiguous}
 	if slo.Unmapped {
 		r.Result = Unmapped
 		if err := t.noteUnmapped(a, in.Number); err != nil {
@@ -178,26 +191,30 @@ func (t *taking) tell(o Outcome, in *incident.Incident) {
 }
 
 // endUnseen ends the earlier breach of an alert that fires anew: it ended, and
-// nobody said so.
-func (t *taking) endUnseen(before *incident.Breach, a *incident.Alert) error {
+// nobody said so. It returns the number of the incident, 0 if nothing ended.
+func (t *taking) endUnseen(before *incident.Breach, a *incident.Alert) (int64, error) {
 	if before == nil || before.State == incident.Ended || before.Incident == 0 {
-		return nil
+		return 0, nil
 	}
 	s, err := t.Follow(before.Incident)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if err := t.Record(s, s.Incident.End(t.Stamp(incident.Alertmanager), before, a.StartsAt)...); err != nil {
-		return err
+	end := a.StartsAt
+	if end.Before(before.StartsAt) {
+		end = before.StartsAt // by a clock that was wrong
 	}
-	before.State, before.EndsAt, before.EndHeardAt = incident.Ended, a.StartsAt, t.At
-	return t.Tx.PutBreach(before)
+	if err := t.Record(s, s.Incident.End(t.Stamp(incident.Alertmanager), before, end)...); err != nil {
+		return 0, err
+	}
+	before.State, before.EndsAt, before.EndHeardAt = incident.Ended, end, t.At
+	return s.Incident.Number, t.Tx.PutBreach(before)
 }
 
 // repeat notes that a breach was heard.
-func (t *taking) repeat(b *incident.Breach) (Result, error) {
+func (t *taking) repeat(a *incident.Alert, b *incident.Breach) (Result, error) {
 	if t.At.Sub(b.HeardAt) < hearEvery(t.Policy.UnknownAfter) {
-		return t.known(Repeated, b)
+		return t.known(Repeated, a, b)
 	}
 	b.HeardAt = t.At
 	if err := t.Tx.PutBreach(b); err != nil {
@@ -208,11 +225,12 @@ func (t *taking) repeat(b *incident.Breach) (Result, error) {
 		return Result{}, err
 	}
 	s.Agenda.LastHeardAt = t.At
-	r := Result{SLO: s.Incident.SLO, Incident: s.Incident.Number, Result: Repeated}
 	if s.Incident.Unmapped {
-		r.Result = Unmapped
+		if err := t.noteUnmapped(a, s.Incident.Number); err != nil {
+			return Result{}, err
+		}
 	}
-	return r, nil
+	return t.known(Repeated, a, b)
 }
 
 // end lets a breach end, or become unknown while the watchdog is away.
@@ -223,7 +241,7 @@ func (t *taking) end(a *incident.Alert, b *incident.Breach) (Result, error) {
 	}
 	if pulse.Doubts(t.Policy) {
 		if b.State == incident.Unknown {
-			return t.known(Stale, b)
+			return t.known(Stale, a, b)
 		}
 		s, err := t.Follow(b.Incident)
 		if err != nil {
@@ -236,7 +254,7 @@ func (t *taking) end(a *incident.Alert, b *incident.Breach) (Result, error) {
 		if err := t.Tx.PutBreach(b); err != nil {
 			return Result{}, err
 		}
-		return t.known(Resolved, b)
+		return t.known(Resolved, a, b)
 	}
 	s, err := t.Follow(b.Incident)
 	if err != nil {
@@ -254,7 +272,7 @@ func (t *taking) end(a *incident.Alert, b *incident.Breach) (Result, error) {
 			return Result{}, err
 		}
 	}
-	return t.known(Resolved, b)
+	return t.known(Resolved, a, b)
 }
 
 // endFirst keeps the end of a breach whose firing was never seen, so that a late
@@ -269,7 +287,8 @@ func (t *taking) endFirst(a *incident.Alert, before *incident.Breach) (Result, e
 	case claim.SLO == nil:
 		return Result{Result: Unmapped}, t.forgetUnmapped(a.Fingerprint)
 	}
-	if err := t.endUnseen(before, a); err != nil {
+	number, err := t.endUnseen(before, a)
+	if err != nil {
 		return Result{}, err
 	}
 	b := incident.Breach{
@@ -279,7 +298,7 @@ func (t *taking) endFirst(a *incident.Alert, before *incident.Breach) (Result, e
 	if err := t.Tx.PutBreach(&b); err != nil {
 		return Result{}, err
 	}
-	return Result{SLO: claim.SLO.ID, Result: Resolved, Ambiguous: claim.Ambiguous}, t.forgetUnmapped(a.Fingerprint)
+	return Result{SLO: claim.SLO.ID, Incident: number, Result: Resolved, Ambiguous: claim.Ambiguous}, t.forgetUnmapped(a.Fingerprint)
 }
 
 func (t *taking) noteUnmapped(a *incident.Alert, number int64) error {

@@ -15,7 +15,9 @@ import (
 )
 
 // plansPerMessage is how often a message is planned anew because something
-// happened in between, before its turn is given up.
+// happened in between, before its turn is given up. The last time it goes out as it is
+// if only what it need not tell has happened: in a storm of breaches the next message
+// tells of those.
 const plansPerMessage = 5
 
 // errBusy is a message whose incident changed each time it was planned.
@@ -26,7 +28,7 @@ func randomText() string { return rand.Text()[:16] }
 // send plans a message, records the attempt, makes it, and records the outcome. The
 // error is that of an attempt that is to be repeated.
 func (d *Dispatcher) send(ctx context.Context, c *storage.Claim, retries map[int64]incident.Delivery, plan func(storage.Reader, time.Time) (*draft, error)) error {
-	for range plansPerMessage {
+	for plans := 1; plans <= plansPerMessage; plans++ {
 		at := now()
 		var dr *draft
 		err := d.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
@@ -51,12 +53,12 @@ func (d *Dispatcher) send(ctx context.Context, c *storage.Claim, retries map[int
 		}
 		body, err := sender.Render(&dr.message)
 		if err != nil {
-			return d.outcome(ctx, c, &dr.delivery, fmt.Errorf("%w: render: %w", ErrPermanent, err))
+			return d.outcome(ctx, c, &dr.delivery, false, fmt.Errorf("%w: render: %w", ErrPermanent, err))
 		}
 		dr.delivery.Attempts++
 		fresh := false
 		err = d.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
-			if fresh, err = dr.unchanged(tx); err != nil || !fresh {
+			if fresh, err = dr.unchanged(tx, plans == plansPerMessage); err != nil || !fresh {
 				return err
 			}
 			if err := tx.Hold(c, at, at.Add(lease)); err != nil {
@@ -69,7 +71,7 @@ func (d *Dispatcher) send(ctx context.Context, c *storage.Claim, retries map[int
 		}
 		if fresh {
 			delete(retries, dr.delivery.Incident)
-			return d.attempt(ctx, c, sender, &dr.delivery, dr.message.Recipient, body)
+			return d.attempt(ctx, c, sender, &dr.delivery, dr.message.Recipient, body, false)
 		}
 	}
 	return errBusy
@@ -110,7 +112,7 @@ func (d *Dispatcher) again(ctx context.Context, c *storage.Claim, del *incident.
 	if err != nil {
 		return err
 	}
-	return d.attempt(ctx, c, sender, del, rcpt, body)
+	return d.attempt(ctx, c, sender, del, rcpt, body, true)
 }
 
 // repeatFor is how long the same bytes are sent again.
@@ -142,8 +144,9 @@ func (d *Dispatcher) isNews(r storage.Reader, del *incident.Delivery) (bool, err
 	return true, nil
 }
 
-// attempt makes one attempt and records what became of it.
-func (d *Dispatcher) attempt(ctx context.Context, c *storage.Claim, sender Sender, del *incident.Delivery, rcpt incident.Recipient, body []byte) error {
+// attempt makes one attempt and records what became of it. It repeats one of unknown
+// outcome, or does not.
+func (d *Dispatcher) attempt(ctx context.Context, c *storage.Claim, sender Sender, del *incident.Delivery, rcpt incident.Recipient, body []byte, repeats bool) error {
 	began := time.Now()
 	g := d.grip(ctx, c)
 	err := sender.Send(g.ctx, Envelope{ID: del.ID, Recipient: rcpt, Body: body}, g.hold)
@@ -154,12 +157,12 @@ func (d *Dispatcher) attempt(ctx context.Context, c *storage.Claim, sender Sende
 	if errors.Is(err, storage.ErrLost) {
 		return err
 	}
-	return d.outcome(context.WithoutCancel(ctx), c, del, err)
+	return d.outcome(context.WithoutCancel(ctx), c, del, repeats, err)
 }
 
 // outcome records what became of an attempt. It returns the error if the attempt is
 // to be repeated.
-func (d *Dispatcher) outcome(ctx context.Context, c *storage.Claim, del *incident.Delivery, sent error) error {
+func (d *Dispatcher) outcome(ctx context.Context, c *storage.Claim, del *incident.Delivery, repeats bool, sent error) error {
 	at := now()
 	log := d.Log.With(slog.String("component", "dispatcher"), slog.String("update", del.ID), slog.String("incident", incident.ID(del.Incident)),
 		slog.String("channel", string(del.Channel)), slog.String("group", del.Group), slog.Int("attempt", del.Attempts))
@@ -172,7 +175,8 @@ func (d *Dispatcher) outcome(ctx context.Context, c *storage.Claim, del *inciden
 	case errors.Is(sent, ErrUnknown):
 		done.Error = sent.Error()
 	default:
-		done.Error, done.Replan = sent.Error(), true
+		// An earlier attempt may have been taken: then its id never stands for other bytes.
+		done.Error, done.Replan = sent.Error(), !repeats
 	}
 	err := d.Door.Change(ctx, at, func(ch *storage.Change) error {
 		if err := ch.Tx.Hold(c, at, at.Add(lease)); err != nil {
@@ -199,10 +203,10 @@ func (d *Dispatcher) outcome(ctx context.Context, c *storage.Claim, del *inciden
 		log.Error("update refused for good", slog.String("kind", string(done.Kind)), slog.Any("err", sent))
 		return nil
 	}
-	if done.Replan {
-		d.Metrics.failed(done.Channel, "retried")
-	} else {
+	if errors.Is(sent, ErrUnknown) {
 		d.Metrics.failed(done.Channel, "unknown")
+	} else {
+		d.Metrics.failed(done.Channel, "retried")
 	}
 	return sent
 }

@@ -12,7 +12,7 @@ import (
 func TestTenDaysOfUpdatesDoNotDrift(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := policy()
-		p.Asks = true
+		p.Asks, p.UnknownAfter = true, 5*time.Hour
 		w := newWorld(t, p)
 		w.poll = time.Minute
 		w.am.set(router.StillFiring)

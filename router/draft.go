@@ -141,8 +141,10 @@ func (dr *draft) replace(before *incident.Delivery) {
 	dr.message.ID = before.ID
 }
 
-// unchanged reports whether what the draft was planned on still holds.
-func (dr *draft) unchanged(r storage.Reader) (bool, error) {
+// unchanged reports whether what the draft was planned on still holds. With owedAlone
+// it is enough that the same is owed: what happened to the incident meanwhile is not
+// news that the reader waits for.
+func (dr *draft) unchanged(r storage.Reader, owedAlone bool) (bool, error) {
 	for _, s := range dr.seen {
 		subs, err := r.Subscriptions(s.incident)
 		if err != nil {
@@ -152,7 +154,7 @@ func (dr *draft) unchanged(r storage.Reader) (bool, error) {
 		if i < 0 || !slices.Equal(subs[i].Owed, s.owed) || !subs[i].DueAt.Equal(s.due) {
 			return false, nil
 		}
-		if s.incident == 0 {
+		if s.incident == 0 || owedAlone {
 			continue
 		}
 		in, err := r.Incident(s.incident)

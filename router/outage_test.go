@@ -23,6 +23,7 @@ func bubble(t *testing.T, p *incident.Policy, test func(t *testing.T, w *world))
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, p)
+		w.poll = 10 * time.Second
 		sleepUntil(noon)
 		w.start()
 		test(t, w)
@@ -65,13 +66,9 @@ func TestThreeHoursWithoutAMailServerAreOneMessage(t *testing.T) {
 			}
 		}
 		// After half an interval of quiet it goes on, and nothing follows from the events.
-		next := w.situation(1).Subscription("email:cto@example.org").CadenceAt
-		if next.Sub(back) < time.Hour || next.Sub(back) > time.Hour+2*time.Minute {
-			t.Errorf("next update %v after the return", next.Sub(back))
-		}
-		sleepUntil(next.Add(-time.Second))
+		sleepUntil(back.Add(time.Hour - time.Second))
 		w.expect()
-		time.Sleep(2 * time.Minute)
+		time.Sleep(2*time.Minute + time.Second)
 		w.expect("cto update", "support update")
 	})
 }
@@ -239,6 +236,7 @@ func TestAnOpeningThatFailsForGoodIsToldToTheTeam(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
 		w.mail.set(func(to string, _ router.Envelope) error {
 			if to == "cto" {
+				time.Sleep(time.Second)
 				return fmt.Errorf("550 no such user: %w", router.ErrPermanent)
 			}
 			return nil

@@ -198,6 +198,13 @@ func (b *mailbox) take() []mail {
 	return got
 }
 
+// count returns how many were taken since the last time.
+func (b *mailbox) count() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.got)
+}
+
 func (b *mailbox) takeTries() []attempt {
 	b.mu.Lock()
 	defer b.mu.Unlock()

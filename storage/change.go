@@ -15,7 +15,7 @@ type Door struct {
 	Policy func() *incident.Policy // in force
 	// Wake hints that something may be due. It is lost without harm.
 	Wake func()
-	// Observe is told of the events of a change after its commit, in order; nil if
+	// Observe is told of an incident's events after their commit, in order; nil if
 	// nobody counts. A process that ends in between has told of none.
 	Observe func(events []incident.Event)
 }
@@ -25,23 +25,27 @@ type Door struct {
 // than once. It returns after the commit.
 func (d *Door) Change(ctx context.Context, at time.Time, fn func(*Change) error) error {
 	at = at.UTC().Truncate(time.Microsecond)
-	changed := false
-	var events []incident.Event
+	var done *Change
 	err := d.Store.Write(ctx, func(tx Tx) error {
 		c := &Change{Tx: tx, Policy: d.Policy(), At: at, loaded: map[int64]*loaded{}, opened: map[string]int64{}}
 		if err := fn(c); err != nil {
 			return err
 		}
-		changed, events = len(c.order) > 0 || c.wake, c.events()
+		done = c
 		return c.store()
 	})
-	if err == nil && len(events) > 0 && d.Observe != nil {
-		d.Observe(events)
+	if err != nil {
+		return err
 	}
-	if err == nil && changed && d.Wake != nil {
+	for _, n := range done.order {
+		if events := done.loaded[n].events; len(events) > 0 && d.Observe != nil {
+			d.Observe(events)
+		}
+	}
+	if (len(done.order) > 0 || done.wake) && d.Wake != nil {
 		d.Wake()
 	}
-	return err
+	return nil
 }
 
 // Preview runs fn as Change does and stores nothing. It returns the situations of
@@ -174,15 +178,6 @@ func (c *Change) Record(s *incident.Situation, events ...incident.Event) error {
 func (c *Change) Nudge(s *incident.Situation, nudges ...incident.Owed) {
 	l := c.loaded[s.Incident.Number]
 	l.nudges = append(l.nudges, nudges...)
-}
-
-// events returns all that were recorded, those of each incident in order.
-func (c *Change) events() []incident.Event {
-	var all []incident.Event
-	for _, n := range c.order {
-		all = append(all, c.loaded[n].events...)
-	}
-	return all
 }
 
 func (c *Change) store() error {

@@ -49,6 +49,10 @@ func EncodeEvent(e incident.Event) (Record, error) {
 	if data.EscalatedTo != "" {
 		data.EscalatedTo = r.hide("data.escalated_to", data.EscalatedTo)
 	}
+	if data.Cause != "" {
+		// Mail servers repeat the address in what they answer.
+		data.Cause = r.hide("data.cause", data.Cause)
+	}
 
 	b := make([]byte, 0, 512)
 	b = append(b, `{"v":1,"incident":"INC-`...)
@@ -94,6 +98,9 @@ func DecodeEvent(r Record) (incident.Event, error) {
 	}
 	if l.Data.EscalatedTo != "" {
 		l.Data.EscalatedTo = r.reveal("data.escalated_to")
+	}
+	if hidden(l.Data.Cause) {
+		l.Data.Cause = r.reveal("data.cause")
 	}
 	return incident.Event{
 		Incident: number, Sequence: l.Sequence, Time: l.Time, Type: l.Type,

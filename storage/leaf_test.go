@@ -34,8 +34,8 @@ func TestEventLeaf(t *testing.T) {
 			`{"v":1,"incident":"INC-1","sequence":1,"time":"2026-03-01T12:00:00.123456Z","type":"closed","actor":"scheduler","reason":"<done> & \"dusted\"\n","data":{}}`,
 		},
 		"one written by the library": {
-			incident.Event{Incident: 1, Sequence: 2, Time: noon, Type: incident.UpdateMissed, Actor: incident.Scheduler, Data: incident.Data{Missed: 2, Cause: "a < b"}},
-			`{"v":1,"incident":"INC-1","sequence":2,"time":"2026-03-01T12:00:00.123456Z","type":"update_missed","actor":"scheduler","data":{"missed":2,"cause":"a < b"}}`,
+			incident.Event{Incident: 1, Sequence: 2, Time: noon, Type: incident.UpdateMissed, Actor: incident.Scheduler, Data: incident.Data{Missed: 2, Message: "a < b"}},
+			`{"v":1,"incident":"INC-1","sequence":2,"time":"2026-03-01T12:00:00.123456Z","type":"update_missed","actor":"scheduler","data":{"message":"a < b","missed":2}}`,
 		},
 		"a person who escalates": {
 			event: incident.Event{Incident: 1, Sequence: 2, Time: noon, Type: incident.PhaseChanged, Actor: "ada", Reason: "we are stuck", Data: incident.Data{To: "escalation", EscalatedTo: "bob"}},

@@ -1,10 +1,15 @@
 package storage
 
-import "sitrep/incident"
+import (
+	"slices"
+
+	"sitrep/incident"
+)
 
 // IncidentFor returns the incident that a breach of the SLO belongs to now: the
-// open one, or the one resolved no longer than reopen_within ago, else a new one,
-// which it opens in the name of the actor and reports as new.
+// open one, or the one resolved no longer than reopen_within ago, or what a person
+// declared for the SLO as a whole, else a new one, which it opens in the name of the
+// actor and reports as new.
 func (c *Change) IncidentFor(slo *incident.SLO, actor incident.Actor) (s *incident.Situation, isNew bool, err error) {
 	previous, err := c.latestOf(slo.Key)
 	if err != nil {
@@ -19,6 +24,9 @@ func (c *Change) IncidentFor(slo *incident.SLO, actor incident.Actor) (s *incide
 			return s, false, nil
 		}
 	}
+	if s, err = c.declaredFor(slo); err != nil || s != nil {
+		return s, false, err
+	}
 	if s, err = c.New(); err != nil {
 		return nil, false, err
 	}
@@ -28,6 +36,31 @@ func (c *Change) IncidentFor(slo *incident.SLO, actor incident.Actor) (s *incide
 	}
 	c.opened[slo.Key] = s.Incident.Number
 	return s, true, c.Record(s, events...)
+}
+
+// declaredFor returns the incident that a person declared for an SLO that has one for
+// each value of some labels: it is about all of them. Nil if there is none that goes on.
+func (c *Change) declaredFor(slo *incident.SLO) (*incident.Situation, error) {
+	if len(slo.Labels) == 0 {
+		return nil, nil
+	}
+	i := slices.IndexFunc(c.Policy.SLOs, func(s incident.SLO) bool { return s.ID == slo.ID })
+	if i < 0 || c.Policy.SLOs[i].Key == slo.Key {
+		return nil, nil
+	}
+	number, err := c.latestOf(c.Policy.SLOs[i].Key)
+	if err != nil || number == 0 {
+		return nil, err
+	}
+	first, err := c.Incident(number)
+	if err != nil || !first.Incident.Declared {
+		return nil, err
+	}
+	s, err := c.Follow(number)
+	if err != nil || !s.Incident.Reopens(c.At, c.Policy) {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Goes returns the incident in which a breach goes on that fires again and belonged to

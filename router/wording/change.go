@@ -2,6 +2,7 @@ package wording
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -55,7 +56,7 @@ func change(e *incident.Event, in *incident.Incident, clock Clock) string {
 			verb = "lowered"
 		}
 		return by(who, fmt.Sprintf("%s the priority from %s to %s", verb, from, to),
-			fmt.Sprintf("The priority was %s from %s to %s", verb, from, to)) + because(e.Reason)
+			fmt.Sprintf("The priority was %s from %s to %s", verb, from, to)) + explained(e)
 	case incident.PhaseChanged:
 		if to := Line(d.EscalatedTo, nameLimit); to != "" {
 			return by(who, "escalated the incident to "+to, "The incident was escalated to "+to) + because(e.Reason)
@@ -77,7 +78,7 @@ func change(e *incident.Event, in *incident.Incident, clock Clock) string {
 	case incident.ResolvedEvent:
 		return by(who, "resolved the incident", "All breaches have ended: the incident is resolved") + because(e.Reason)
 	case incident.Reopened:
-		return by(who, "reopened the incident", "A breach started: the incident is open again") + because(e.Reason)
+		return by(who, "reopened the incident", "A breach started: the incident is open again") + personal(e)
 	case incident.Merged:
 		if d.Into > 0 {
 			into := incident.ID(d.Into)
@@ -86,7 +87,7 @@ func change(e *incident.Event, in *incident.Incident, clock Clock) string {
 		from := Line(d.From, nameLimit)
 		return by(who, "merged "+from+" into this incident", from+" was merged into this incident") + because(e.Reason)
 	case incident.ClosedEvent:
-		return by(who, "closed the incident", "The incident is closed") + because(e.Reason)
+		return by(who, "closed the incident", "The incident is closed") + explained(e)
 	}
 	return stop(capital(strings.ReplaceAll(Line(string(e.Type), nameLimit), "_", " ")))
 }
@@ -99,13 +100,26 @@ func missed(d *incident.Data, clock Clock) string {
 	}
 	s := fmt.Sprintf("The update%s that was due at %s did not go out in time", to, clock.Time(d.DueAt))
 	if d.Missed > 1 {
-		s = fmt.Sprintf("%d updates%s did not go out in time, the last due at %s", d.Missed, to, clock.Time(d.DueAt))
+		s = fmt.Sprintf("%d updates%s did not go out in time, the first due at %s", d.Missed, to, clock.Time(d.DueAt))
 	}
-	if cause := Line(d.Cause, reasonLimit); cause != "" {
-		return stop(s + ": " + cause)
+	switch cause := Line(d.Cause, reasonLimit); cause {
+	case "":
+		return s + "."
+	case "none found":
+		return s + ", for no known cause."
+	default:
+		return stop(s + ": " + stamps.ReplaceAllStringFunc(cause, func(text string) string {
+			t, err := time.Parse(time.RFC3339, text)
+			if err != nil {
+				return text
+			}
+			return clock.Time(t)
+		}))
 	}
-	return s + "."
 }
+
+// stamps are times as causes have them.
+var stamps = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
 
 func actionChange(e *incident.Event, who string) string {
 	name := Line(e.Data.Action, nameLimit)
@@ -155,6 +169,23 @@ func because(reason string) string {
 	return "."
 }
 
+// explained ends a sentence with the reason of an event: a person's in quotation marks.
+func explained(e *incident.Event) string {
+	if s := Line(e.Reason, reasonLimit); s != "" && !e.Actor.Person() {
+		return stop(": " + s)
+	}
+	return because(e.Reason)
+}
+
+// personal ends a sentence with a person's words. Why sitrep did it by itself, the
+// sentence says.
+func personal(e *incident.Event) string {
+	if e.Actor.Person() {
+		return because(e.Reason)
+	}
+	return "."
+}
+
 func cleaned(names []string) []string {
 	out := make([]string, 0, len(names))
 	for _, name := range names {
@@ -173,10 +204,8 @@ func breaches(it *incident.Item) string {
 	case it.First && it.Kind == incident.KindOpened, it.Kind == incident.KindReopened:
 		return ""
 	case it.Kind == incident.KindResolved:
-		n.Ended = 0
-		if it.First {
-			n.Started = 0
-		}
+		// That they have ended is what it says first.
+		return ""
 	}
 	if in.Breaches.Firing == 0 && in.Breaches.Unknown > 0 {
 		n.Unknown = 0

@@ -57,8 +57,25 @@ func dueTime(o *incident.Owed, it *incident.Item) (time.Time, bool) {
 	return it.NextBy, !it.NextBy.IsZero()
 }
 
-func undeliverable(o *incident.Owed) string {
-	return fmt.Sprintf("The opening message to %s was refused for good: please tell them in another way.", Line(o.Detail, nameLimit))
+// undeliverable names all whom the opening did not reach.
+func undeliverable(it *incident.Item) string {
+	var who []string
+	for i := range it.Reasons {
+		if o := &it.Reasons[i]; o.Reason == incident.DueUndeliverable {
+			who = append(who, Line(o.Detail, nameLimit))
+		}
+	}
+	return fmt.Sprintf("The opening message to %s was refused for good: please tell them in another way.", list(who))
+}
+
+// overdue says since when an action is overdue.
+func overdue(in *incident.Incident, name string, clock Clock) string {
+	for i := range in.Actions {
+		if a := &in.Actions[i]; a.Name == name && !a.DueAt.IsZero() {
+			return fmt.Sprintf("The action %s is overdue since %s.", Line(name, nameLimit), clock.Full(a.DueAt))
+		}
+	}
+	return fmt.Sprintf("The action %s is overdue.", Line(name, nameLimit))
 }
 
 // reminderReport asks the people on call for what is missing: for each reason one
@@ -75,7 +92,7 @@ func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 	id := in.ID()
 	update := Entry{Text: "Write it with this command, or on the page:", Command: fmt.Sprintf("sitrep incident update %s \"…\"", id), URL: Link(page(m, in.Number) + "#update")}
 	done := Section{Heading: "What to do"}
-	seen := map[string]bool{}
+	seen, told := map[string]bool{}, false
 	for i := range it.Reasons {
 		o := &it.Reasons[i]
 		e := Entry{URL: Link(page(m, in.Number))}
@@ -94,17 +111,21 @@ func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 			text += ", and nobody has written it yet. Without your words it says that there is no news from the team."
 			e = update
 		case incident.DueAllUnknown:
-			text = "Nobody knows whether this goes on. Please look, and say what you see; if it is over, resolve it."
-			e.Text, e.Command = "If it is over:", fmt.Sprintf("sitrep incident resolve %s", id)
+			text = "Nobody knows whether this goes on. Please look, and say what you see."
+			e.Text, e.Command = "If it is over, resolve it:", fmt.Sprintf("sitrep incident resolve %s", id)
 		case incident.DueStillFiring:
-			text = "It was resolved by hand, and breaches still fire. If it is not over, reopen it."
-			e.Text, e.Command = "If it is not over:", fmt.Sprintf("sitrep incident reopen %s --reason \"…\"", id)
+			text = "It was resolved by hand, and breaches still fire."
+			e.Text, e.Command = "If it is not over, reopen it:", fmt.Sprintf("sitrep incident reopen %s --reason \"…\"", id)
 		case incident.DueActionOverdue:
 			name := Line(o.Detail, nameLimit)
-			text = fmt.Sprintf("The action %s is overdue.", name)
+			text = overdue(in, o.Detail, clock)
 			e.Text, e.Command = "When it is done:", fmt.Sprintf("sitrep incident action %s %s done", id, word(name))
 		case incident.DueUndeliverable:
-			text = undeliverable(o)
+			if told {
+				continue
+			}
+			told = true
+			text = undeliverable(it)
 			e.Text = "Who was told what:"
 		default:
 			continue
@@ -122,13 +143,14 @@ func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 	if s := affected(in); s != "" {
 		r.Facts = append(r.Facts, Fact{"Affected", s, false})
 	}
-	news := strings.TrimSpace(Breaches(it, clock))
-	if in.State == incident.Open {
-		news = strings.TrimSpace(NoNews(it, clock) + " " + news)
-	}
 	r.Sections = []Section{done}
-	if news != "" {
+	news := strings.TrimSpace(Breaches(it, clock))
+	switch {
+	case in.State == incident.Open:
+		news = strings.TrimSpace(NoNews(it, clock) + " " + news)
 		r.Sections = append(r.Sections, Section{"What readers know", []Entry{{Text: news}}})
+	case news != "":
+		r.Facts = append(r.Facts, Fact{"Now", news, false})
 	}
 	r.Footer = footer(m, clock)
 	if len(r.Lead) > 0 {
@@ -159,11 +181,18 @@ func digestReport(m *incident.Message, clock Clock) *Report {
 		Lead:    []string{"So much happened at once that it comes in one message, the highest priority first."},
 		Preview: "The highest: " + Headline(&first.Incident),
 	}
+	if late := earliestLate(m); !late.IsZero() {
+		r.Lead = append(r.Lead, fmt.Sprintf("It should have come by %s, and could not be handed over until now.", clock.Time(late)))
+	}
 	rest := Section{Heading: "And also"}
 	for i := range m.Items {
-		it := &m.Items[i]
+		it := m.Items[i]
+		it.LateSince = time.Time{} // said above
 		in := &it.Incident
-		state := status(it)
+		state := status(&it)
+		if plain(&it) {
+			state = strings.Replace(state, "· Open", "· New", 1)
+		}
 		if in.Drill {
 			state = "DRILL " + state
 		}
@@ -172,8 +201,8 @@ func digestReport(m *incident.Message, clock Clock) *Report {
 			continue
 		}
 		r.Briefs = append(r.Briefs, Brief{
-			Status: state, Tone: tone(it), ID: in.ID(), Title: Headline(in),
-			Lines: briefLines(m, it, clock), URL: Link(page(m, in.Number)),
+			Status: state, Tone: tone(&it), ID: in.ID(), Title: Headline(in),
+			Lines: briefLines(m, &it, clock), URL: Link(page(m, in.Number)),
 		})
 	}
 	if len(rest.Lines) > 0 {
@@ -184,6 +213,17 @@ func digestReport(m *incident.Message, clock Clock) *Report {
 	}
 	r.Footer = footer(m, clock)
 	return r
+}
+
+// earliestLate is when the first of what a digest tells should have come, zero if
+// nothing is late.
+func earliestLate(m *incident.Message) (late time.Time) {
+	for i := range m.Items {
+		if t := m.Items[i].LateSince; !t.IsZero() && (late.IsZero() || t.Before(late)) {
+			late = t
+		}
+	}
+	return late
 }
 
 // briefLines say how an incident of a digest stands, and the most important news.
@@ -199,13 +239,15 @@ func briefLines(m *incident.Message, it *incident.Item, clock Clock) []string {
 	} else if in.State == incident.Open && !onCall(m) && it.Kind != incident.KindLeft {
 		lines = append(lines, "Next update: "+NextUpdate(it, clock)+".")
 	}
-	news := newStory(it, clock)
+	news := newStory(m, it, clock)
 	for _, s := range lead(m, it, news, clock) {
 		lines = append(lines, Line(s, 240))
 	}
 	if it.NewWord && it.Word != nil {
 		lines = append(lines, fmt.Sprintf("%s at %s: %s", by(Line(it.Word.By, nameLimit), "wrote", "The team wrote"),
 			clock.Time(it.Word.At), quote(Line(it.Word.Text, 240))))
+	} else if it.Kind == incident.KindUpdate && !spoke(it) && !onCall(m) {
+		lines = append(lines, strings.TrimSpace(NoNews(it, clock)+" "+Breaches(it, clock)))
 	}
 	if o := firstReminder(it); it.Kind == incident.KindReminder && o != nil && o.Reason != incident.DueUndeliverable {
 		lines = append(lines, capital(reminderTitle(it, clock))+".")

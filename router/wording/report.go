@@ -111,7 +111,7 @@ func Compose(m *incident.Message) *Report {
 // resolved or reopened.
 func incidentReport(m *incident.Message, it *incident.Item, clock Clock) *Report {
 	in := &it.Incident
-	news := newStory(it, clock)
+	news := newStory(m, it, clock)
 	team := teamSection(m, it, news, clock)
 	r := &Report{
 		Notice:   notice(in.Drill),
@@ -123,8 +123,8 @@ func incidentReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 		Lead:     lead(m, it, news, clock),
 		Facts:    facts(m, it, news, clock),
 	}
-	if e := news.cause; e != nil && it.Kind == incident.KindPriority {
-		r.Status = strings.Replace(r.Status, " · ", ", was "+Line(e.Data.From, 20)+" · ", 1)
+	if known := knownPriority(it); it.Kind == incident.KindPriority && known != "" && known != in.Priority.Name {
+		r.Status = strings.Replace(r.Status, " · ", ", was "+Line(known, 20)+" · ", 1)
 	}
 	add := func(s Section) {
 		if len(s.Lines) > 0 {

@@ -113,7 +113,7 @@ func Breaches(it *incident.Item, clock Clock) string {
 		return ""
 	case n.Firing > 0:
 		still := "still firing"
-		if plain(it) {
+		if plain(it) || it.Kind == incident.KindReopened {
 			still = "firing"
 		}
 		s := fmt.Sprintf("%s %s", count(n.Firing, "breach"), still)

@@ -24,7 +24,7 @@ type story struct {
 }
 
 // newStory sorts the changes of an item.
-func newStory(it *incident.Item, clock Clock) *story {
+func newStory(m *incident.Message, it *incident.Item, clock Clock) *story {
 	s := &story{}
 	for i := len(it.Changes) - 1; i >= 0 && s.cause == nil; i-- {
 		if causes(&it.Changes[i], it) {
@@ -40,8 +40,13 @@ func newStory(it *incident.Item, clock Clock) *story {
 			if e.Data.Message != it.Word.Text || !e.Time.Equal(it.Word.At) {
 				s.words = append(s.words, *e)
 			}
-		case plain(it) && e.Type == incident.Opened, ofBreach(e.Type):
-			// Since says it, or the tally of breaches.
+		case plain(it) && e.Type == incident.Opened, ofBreach(e.Type), e.Type == incident.ClosedEvent && it.Incident.MergedInto > 0:
+			// Since says it, or the tally of breaches, or the lead.
+		case e.Type == incident.UpdateMissed && !onCall(m):
+			// Why, is for those who can mend it.
+			told := *e
+			told.Data.Audience, told.Data.Cause = "", ""
+			rest = append(rest, told)
 		case e.Type == incident.Acknowledged && it.Incident.State == incident.Open && e.Time.Equal(it.Incident.AcknowledgedAt):
 			// State says it.
 		default:
@@ -54,8 +59,11 @@ func newStory(it *incident.Item, clock Clock) *story {
 
 // plain reports whether the item is an opening told to all from the start.
 func plain(it *incident.Item) bool {
-	return it.First && it.Kind == incident.KindOpened && !has(it, incident.DueJoined)
+	return it.First && it.Kind == incident.KindOpened && !joins(it)
 }
+
+// joins reports whether others were told of the incident before the reader.
+func joins(it *incident.Item) bool { return has(it, incident.DueJoined, incident.DueMerged) }
 
 func has(it *incident.Item, reasons ...incident.Reason) bool {
 	return slices.ContainsFunc(it.Reasons, func(o incident.Owed) bool { return slices.Contains(reasons, o.Reason) })
@@ -68,7 +76,7 @@ func causes(e *incident.Event, it *incident.Item) bool {
 	case incident.KindLeft:
 		return moved
 	case incident.KindOpened:
-		return has(it, incident.DueJoined) && moved || it.Incident.Declared && e.Type == incident.Opened
+		return joins(it) && moved || it.Incident.Declared && e.Type == incident.Opened
 	case incident.KindPriority:
 		return e.Type == incident.PriorityChanged
 	case incident.KindResolved:
@@ -119,18 +127,23 @@ func lead(m *incident.Message, it *incident.Item, s *story, clock Clock) []strin
 			out = append(out, "It stays resolved while the same breaches go on firing, and does not close until they have ended.")
 		}
 	case incident.KindOpened:
-		switch {
-		case has(it, incident.DueJoined) && cause != "":
-			out = append(out, "Others know of this already; you are told from now on. "+cause)
-		case has(it, incident.DueJoined):
-			out = append(out, "Others know of this already; you are told from now on.")
-		case cause != "":
+		if joins(it) {
+			joined := "Others know of this already; you are told from now on."
+			if it.Again {
+				joined = "You are told of this again from now on."
+			}
+			cause = strings.TrimSpace(joined + " " + cause)
+		}
+		if cause != "" {
 			out = append(out, cause)
 		}
 		if in.Previous > 0 {
 			out = append(out, fmt.Sprintf("It happened before, as %s.", incident.ID(in.Previous)))
 		}
 	default:
+		if known := knownPriority(it); it.Kind == incident.KindPriority && known == in.Priority.Name {
+			out = append(out, fmt.Sprintf("The priority went to and fro since the last message, and is %s as before.", priorityName(in)))
+		}
 		if cause != "" {
 			out = append(out, cause)
 		}
@@ -139,16 +152,22 @@ func lead(m *incident.Message, it *incident.Item, s *story, clock Clock) []strin
 		out = append(out, "For a day nobody has known whether the trouble goes on, so scheduled updates pause after this one. The team has been asked to find out.")
 	}
 	if has(it, incident.DueUndeliverable) {
-		for _, o := range it.Reasons {
-			if o.Reason == incident.DueUndeliverable {
-				out = append(out, undeliverable(&o))
-			}
-		}
+		out = append(out, undeliverable(it))
 	}
 	if !it.LateSince.IsZero() {
 		out = append(out, fmt.Sprintf("This message should have come by %s, and could not be handed over until now.", clock.Time(it.LateSince)))
 	}
 	return out
+}
+
+// knownPriority is the one that the reader was told last, "" if it has not changed since.
+func knownPriority(it *incident.Item) string {
+	for i := range it.Changes {
+		if e := &it.Changes[i]; e.Type == incident.PriorityChanged {
+			return e.Data.From
+		}
+	}
+	return ""
 }
 
 // farewell says that a reader is told no more, and why.
@@ -197,8 +216,13 @@ func teamSection(m *incident.Message, it *incident.Item, s *story, clock Clock) 
 	if onCall(m) || in.State != incident.Open || it.Kind == incident.KindLeft {
 		return section
 	}
-	if word == nil && (plain(it) || it.Kind == incident.KindReopened) {
-		return section // nobody had the time
+	if it.Kind != incident.KindUpdate || spoke(it) {
+		// Something is news: that they wrote nothing is not.
+		if word != nil {
+			text, _ := Block(word.Text, reasonLimit)
+			section.Lines = append(section.Lines, Entry{Text: fmt.Sprintf("What they last said, at %s:", clock.Time(word.At)), Quote: text})
+		}
+		return section
 	}
 	s.noNews = true
 	section.Lines = append(section.Lines, Entry{Text: strings.TrimSpace(NoNews(it, clock) + " " + Breaches(it, clock))})
@@ -207,6 +231,11 @@ func teamSection(m *incident.Message, it *incident.Item, s *story, clock Clock) 
 		section.Lines = append(section.Lines, Entry{Text: "What they last said:", Quote: text})
 	}
 	return section
+}
+
+// spoke reports whether a person did anything since the reader's last message.
+func spoke(it *incident.Item) bool {
+	return slices.ContainsFunc(it.Changes, func(e incident.Event) bool { return e.Actor.Person() })
 }
 
 // words are what a person wrote, and when.
@@ -231,7 +260,9 @@ func planSection(it *incident.Item, clock Clock) Section {
 	}
 	var keys []key
 	names := map[key][]string{}
-	for _, p := range it.Plan {
+	plan := slices.Clone(it.Plan)
+	slices.SortStableFunc(plan, func(a, b incident.PlannedReader) int { return a.At.Compare(b.At) })
+	for _, p := range plan {
 		k := key{clock.Full(p.At), p.Audience, p.Group}
 		if _, ok := names[k]; !ok {
 			keys = append(keys, k)

@@ -1,0 +1,532 @@
+package audit
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"sitrep/incident"
+	"sitrep/ledger"
+	"sitrep/storage"
+)
+
+// ExportOptions say what is handed on, and how.
+type ExportOptions struct {
+	Selection
+	// Now is when the export is made.
+	Now time.Time
+	// Location is for times in the pages; UTC if nil.
+	Location *time.Location
+	// Version is that of the program, for people.
+	Version string
+	// Key signs the head of the log as it is now, and the list of the export's files. If
+	// nil, the latest checkpoint in the store is used: what is newer is not proven, and
+	// the pages are not signed.
+	Key *ledger.Key
+	// Earlier are signed checkpoints that were kept elsewhere. The export proves to who
+	// has one of them that the log only grew since; that it does for many of those in
+	// the store anyway.
+	Earlier [][]byte
+	// Pseudonyms says that names and addresses are replaced. Messages and configurations
+	// are left out then, as they are full of them; their hashes are there.
+	Pseudonyms bool
+}
+
+// An ExportSummary says what was handed on.
+type ExportSummary struct {
+	Incidents  int
+	Events     int
+	Deliveries int
+	Messages   int
+	Configs    int
+	// Proven is how many leaves of the log the proofs are for, and Size how many the
+	// checkpoint covers. Waiting are records that it does not cover.
+	Proven  int
+	Size    int64
+	Waiting int
+}
+
+// maxWhole is how many incidents stand whole in index.html. Of more, each has a page of
+// its own.
+const maxWhole = 25
+
+// Export writes the evidence on the selected incidents as one zip: events and
+// deliveries as they were stored, messages as they were sent, the configurations in
+// force, the proof that all of that is in the log, and pages to read it without a
+// server. The same store gives the same files in the same order. The error is
+// ErrNothing if the selection selects nothing; then nothing was written.
+//
+// The store is read in one snapshot, so w should not wait for a slow reader.
+func Export(ctx context.Context, s storage.Store, w io.Writer, o ExportOptions) (ExportSummary, error) {
+	var sum ExportSummary
+	began := false
+	err := s.Read(ctx, func(r storage.Reader) error {
+		if began {
+			return errors.New("the snapshot was lost on the way; try again")
+		}
+		numbers, err := o.find(r)
+		if err != nil {
+			return err
+		}
+		began = true
+		if o.Location == nil {
+			o.Location = time.UTC
+		}
+		x := &exporter{r: r, o: o, numbers: numbers, archive: newArchive(w, o.Now), seen: map[string]bool{}, hashes: map[string]bool{}}
+		if o.Pseudonyms {
+			x.pseudonyms = &pseudonymiser{}
+		}
+		err = x.write(ctx)
+		sum = x.sum
+		return err
+	})
+	if err != nil {
+		return ExportSummary{}, fmt.Errorf("export evidence: %w", err)
+	}
+	return sum, nil
+}
+
+type exporter struct {
+	r          storage.Reader
+	o          ExportOptions
+	numbers    []int64
+	archive    *archive
+	pseudonyms *pseudonymiser // nil: names as they are
+	sum        ExportSummary
+
+	checkpoint []byte
+	proven     []ledger.Exported
+	seen       map[string]bool // deliveries
+	hashes     map[string]bool // of configurations that events cite
+	// first and last bound the time of the events.
+	first, last time.Time
+	messages    []sentMessage
+	loadings    []loading
+	rows        []incidentRow
+	buffer      []byte
+}
+
+// A sentMessage is a message that is to be exported.
+type sentMessage struct{ id, name string }
+
+// A loading is a configuration that came into force.
+type loading struct {
+	storage.Loading
+	Index string // in the log
+	File  string // empty if it is left out
+}
+
+func (x *exporter) write(ctx context.Context) error {
+	if err := x.sign(); err != nil {
+		return err
+	}
+	x.sum.Incidents = len(x.numbers)
+	for _, step := range []func(context.Context) error{
+		x.writeEvents, x.writeDeliveries, x.writeConfigs, x.writeMessages, x.writeProofs, x.writePages, x.writeManifest,
+	} {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return x.archive.close()
+}
+
+// sign decides on the checkpoint to which all proofs lead.
+func (x *exporter) sign() error {
+	size, err := x.r.LogSize()
+	if err != nil {
+		return err
+	}
+	if x.o.Key != nil {
+		root, err := ledger.RootAt(size, x.r)
+		if err != nil {
+			return err
+		}
+		x.checkpoint, err = x.o.Key.Sign(ledger.Checkpoint{Size: size, Root: root, At: x.o.Now.UTC().Truncate(time.Second)})
+		x.sum.Size = size
+		return err
+	}
+	if x.checkpoint, err = x.r.LastCheckpoint(); err != nil {
+		return err
+	}
+	if x.checkpoint == nil {
+		return errors.New("the log was never signed, and no key is given to sign it")
+	}
+	c, err := ledger.ReadCheckpoint(x.checkpoint)
+	if err != nil {
+		return err
+	}
+	if c.Size > size {
+		return fmt.Errorf("the log has %d leaves, and its latest checkpoint signed %d: %w", size, c.Size, storage.ErrDamaged)
+	}
+	x.sum.Size = c.Size
+	return nil
+}
+
+// line writes a record, and notes the leaf that is to be proven.
+func (x *exporter) line(w io.Writer, kind ledger.Kind, r *storage.Record, name string) error {
+	var pseudonyms map[string]string
+	if x.pseudonyms != nil {
+		pseudonyms = x.pseudonyms.of(r)
+	}
+	var err error
+	if x.buffer, err = appendLine(x.buffer[:0], r, pseudonyms); err != nil {
+		return err
+	}
+	if r.Index < 0 || r.Index >= x.sum.Size {
+		x.sum.Waiting++
+	} else {
+		x.proven = append(x.proven, ledger.Exported{Index: r.Index, Kind: kind, Name: name})
+	}
+	_, err = w.Write(x.buffer)
+	return err
+}
+
+// show returns the record with pseudonyms in place of what they stand for.
+func (x *exporter) show(r storage.Record) storage.Record {
+	if x.pseudonyms != nil {
+		r.Personal, r.Salt = x.pseudonyms.of(&r), nil
+	}
+	return r
+}
+
+// eachEvent calls fn for each event of an incident.
+func (x *exporter) eachEvent(number int64, fn func(storage.Record, incident.Event) error) error {
+	for after := int64(0); ; {
+		records, err := x.r.EventRecords(number, after, eventsPage)
+		if err != nil {
+			return err
+		}
+		for i := range records {
+			e, err := storage.DecodeEvent(x.show(records[i]))
+			if err != nil {
+				return err
+			}
+			after = e.Sequence
+			if err := fn(records[i], e); err != nil {
+				return err
+			}
+		}
+		if len(records) < eventsPage {
+			return nil
+		}
+	}
+}
+
+func (x *exporter) writeEvents(context.Context) error {
+	w, err := x.archive.file("events.jsonl")
+	if err != nil {
+		return err
+	}
+	for _, number := range x.numbers {
+		err := x.eachEvent(number, func(r storage.Record, e incident.Event) error {
+			x.sum.Events++
+			if e.Config != "" {
+				x.hashes[e.Config] = true
+			}
+			if x.first.IsZero() || e.Time.Before(x.first) {
+				x.first = e.Time
+			}
+			if e.Time.After(x.last) {
+				x.last = e.Time
+			}
+			return x.line(w, ledger.Event, &r, fmt.Sprintf("%s/%d", incident.ID(number), e.Sequence))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *exporter) writeDeliveries(context.Context) error {
+	w, err := x.archive.file("deliveries.jsonl")
+	if err != nil {
+		return err
+	}
+	for _, number := range x.numbers {
+		deliveries, err := deliveriesOf(x.r, number)
+		if err != nil {
+			return err
+		}
+		for i := range deliveries {
+			d := &deliveries[i]
+			if x.seen[d.ID] {
+				continue // a digest
+			}
+			x.seen[d.ID] = true
+			records, err := x.r.DeliveryRecords(d.ID)
+			if err != nil {
+				return err
+			}
+			for k := range records {
+				if err := x.line(w, ledger.Delivery, &records[k], d.ID); err != nil {
+					return err
+				}
+			}
+			x.sum.Deliveries++
+			if len(records) > 0 && x.pseudonyms == nil {
+				x.messages = append(x.messages, sentMessage{d.ID, messageName(d.ID, string(d.Channel))})
+			}
+		}
+	}
+	return nil
+}
+
+// writeConfigs writes the configurations that were in force from the first event to
+// the last, and when each came into force.
+func (x *exporter) writeConfigs(context.Context) error {
+	w, err := x.archive.file("configs.jsonl")
+	if err != nil {
+		return err
+	}
+	all, err := x.r.Configs() // the latest first
+	if err != nil {
+		return err
+	}
+	slices.Reverse(all)
+	from := 0
+	for i := range all {
+		if !all[i].At.After(x.first) {
+			from = i
+		}
+	}
+	files := map[string]string{}
+	err = x.eachLoading(func(r storage.Record, n int) error {
+		l, err := storage.DecodeLoading(x.show(r))
+		if err != nil {
+			return err
+		}
+		if (n < from || l.At.After(x.last)) && !x.hashes[l.Hash] {
+			return nil
+		}
+		if x.pseudonyms == nil {
+			files[l.Hash] = configName(l.Hash)
+		}
+		x.loadings = append(x.loadings, loading{l, indexText(&r), files[l.Hash]})
+		return x.line(w, ledger.Config, &r, l.Hash)
+	})
+	if err != nil || x.pseudonyms != nil {
+		return err
+	}
+	for _, l := range x.loadings {
+		if files[l.Hash] == "" {
+			continue
+		}
+		delete(files, l.Hash)
+		c, err := x.r.Config(l.Hash)
+		if err != nil {
+			return err
+		}
+		x.sum.Configs++
+		if err := x.archive.put(configName(l.Hash), c.Body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachLoading calls fn for each loading of a configuration in the log, in order. They
+// stand nowhere but among the leaves.
+func (x *exporter) eachLoading(fn func(r storage.Record, n int) error) error {
+	n := 0
+	for from := int64(0); ; {
+		leaves, err := x.r.Leaves(from, leavesPage)
+		if err != nil {
+			return err
+		}
+		for i := range leaves {
+			if leaves[i].Kind != ledger.Config {
+				continue
+			}
+			r := leaves[i].Record
+			r.Index = from + int64(i)
+			if err := fn(r, n); err != nil {
+				return err
+			}
+			n++
+		}
+		if len(leaves) < leavesPage {
+			return nil
+		}
+		from += int64(len(leaves))
+	}
+}
+
+func (x *exporter) writeMessages(context.Context) error {
+	kept := x.messages[:0]
+	for _, m := range x.messages {
+		body, err := x.r.Message(m.id)
+		if errors.Is(err, incident.ErrNotFound) {
+			continue // its time is over; the hash stays
+		}
+		if err != nil {
+			return err
+		}
+		if err := x.archive.put(m.name, body); err != nil {
+			return err
+		}
+		kept = append(kept, m)
+	}
+	x.messages, x.sum.Messages = kept, len(kept)
+	return nil
+}
+
+func (x *exporter) writeProofs(context.Context) error {
+	if err := x.archive.put("checkpoint", x.checkpoint); err != nil {
+		return err
+	}
+	w, err := x.archive.file("proofs.jsonl")
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(x.proven, func(a, b ledger.Exported) int { return int(max(min(a.Index-b.Index, 1), -1)) })
+	x.sum.Proven = len(x.proven)
+	leaves := iter.Seq2[ledger.Exported, error](func(yield func(ledger.Exported, error) bool) {
+		for _, l := range x.proven {
+			if !yield(l, nil) {
+				return
+			}
+		}
+	})
+	if err := ledger.WriteProofs(w, x.sum.Size, leaves, x.r); err != nil {
+		return err
+	}
+	return x.writeGrowth()
+}
+
+// A growthLine is a line of growth.jsonl: the proof that the log of the export's
+// checkpoint begins with the one of an earlier.
+type growthLine struct {
+	Size  int64         `json:"size"` // of the earlier
+	Proof []ledger.Hash `json:"proof"`
+}
+
+// maxGrowth is for how many of the latest checkpoints in the store growth is proven,
+// besides the last of each day.
+const maxGrowth = 100
+
+func (x *exporter) writeGrowth() error {
+	w, err := x.archive.file("growth.jsonl")
+	if err != nil {
+		return err
+	}
+	sizes, err := x.earlier()
+	if err != nil {
+		return err
+	}
+	for _, size := range sizes {
+		proof, err := ledger.ProveGrowth(x.sum.Size, size, x.r)
+		if err != nil {
+			return err
+		}
+		b, err := json.Marshal(growthLine{size, proof})
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(append(b, '\n')); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// earlier returns the sizes of the checkpoints for which growth is proven, in order.
+func (x *exporter) earlier() ([]int64, error) {
+	var sizes, recent []int64
+	var day string
+	var last int64
+	for after := int64(-1); ; {
+		page, err := x.r.Checkpoints(after, 1000)
+		if err != nil {
+			return nil, err
+		}
+		for _, signed := range page {
+			c, err := ledger.ReadCheckpoint(signed)
+			if err != nil {
+				return nil, err
+			}
+			after = c.Size
+			if c.Size == 0 || c.Size > x.sum.Size {
+				continue
+			}
+			if of := c.At.Format(time.DateOnly); of != day && day != "" {
+				sizes = append(sizes, last)
+			}
+			day, last = c.At.Format(time.DateOnly), c.Size
+			if recent = append(recent, c.Size); len(recent) > maxGrowth {
+				recent = recent[1:]
+			}
+		}
+		if len(page) < 1000 {
+			break
+		}
+	}
+	sizes = append(sizes, recent...)
+	for _, signed := range x.o.Earlier {
+		c, err := ledger.ReadCheckpoint(signed)
+		if err != nil {
+			return nil, err
+		}
+		if c.Size > 0 && c.Size <= x.sum.Size {
+			sizes = append(sizes, c.Size)
+		}
+	}
+	slices.Sort(sizes)
+	return slices.Compact(sizes), nil
+}
+
+// manifestHead is the first line of the list of files. No log has it as its origin, so
+// a signed list is never taken for a checkpoint.
+const manifestHead = "sitrep evidence: the files of this export and their SHA-256"
+
+// writeManifest lists all files before it, signed if there is a key.
+func (x *exporter) writeManifest(context.Context) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n%s\nmade %s\n", manifestHead, oneLine(x.o.Selection.String()), x.o.Now.UTC().Format(time.RFC3339))
+	x.archive.endFile()
+	for _, f := range x.archive.files {
+		fmt.Fprintf(&b, "%s  %s\n", hex.EncodeToString(f.sum), f.name)
+	}
+	text := b.String()
+	if x.o.Key == nil {
+		return x.archive.put("manifest", []byte(text))
+	}
+	signer, err := note.NewSigner(strings.TrimSpace(x.o.Key.Secret()))
+	if err != nil {
+		return errors.New("sign the list of files: the key is no key of a note")
+	}
+	signed, err := note.Sign(&note.Note{Text: text}, signer)
+	if err != nil {
+		return fmt.Errorf("sign the list of files: %w", err)
+	}
+	return x.archive.put("manifest", signed)
+}
+
+// oneLine keeps a text from adding lines.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+func hexSum(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}

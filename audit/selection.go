@@ -1,0 +1,136 @@
+package audit
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// ErrNothing is a selection that selects nothing.
+var ErrNothing = errors.New("nothing found")
+
+// A Selection says which incidents are meant; empty fields select all. With an
+// incident come those that were merged into it, and the one that it was merged into.
+type Selection struct {
+	Incident int64
+	// From and To select what was open at some time of the span; To is not part of it.
+	From, To time.Time
+	Team     string
+	// Priority selects what had it at some time.
+	Priority string
+}
+
+// String says it in words.
+func (s Selection) String() string {
+	var parts []string
+	if s.Incident != 0 {
+		parts = append(parts, incident.ID(s.Incident))
+	}
+	if s.Priority != "" {
+		parts = append(parts, "priority "+s.Priority)
+	}
+	if s.Team != "" {
+		parts = append(parts, "team "+s.Team)
+	}
+	if !s.From.IsZero() {
+		parts = append(parts, "from "+s.From.UTC().Format(time.RFC3339))
+	}
+	if !s.To.IsZero() {
+		parts = append(parts, "before "+s.To.UTC().Format(time.RFC3339))
+	}
+	if len(parts) == 0 {
+		return "all incidents"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// find returns the numbers of the incidents that are meant, in order. The error is
+// ErrNothing if there are none.
+func (s Selection) find(r storage.Reader) ([]int64, error) {
+	chosen := map[int64]bool{}
+	if s.Incident != 0 {
+		in, err := r.Incident(s.Incident)
+		if err != nil && !errors.Is(err, incident.ErrNotFound) {
+			return nil, err
+		}
+		if err == nil {
+			ok, err := s.selects(r, &in)
+			if err != nil {
+				return nil, err
+			}
+			chosen[in.Number] = ok
+		}
+	} else if err := eachIncident(r, func(in *incident.Incident) error {
+		ok, err := s.selects(r, in)
+		if ok {
+			chosen[in.Number] = true
+		}
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	var numbers []int64
+	for n, ok := range chosen {
+		if ok {
+			numbers = append(numbers, n)
+		}
+	}
+	if len(numbers) == 0 {
+		return nil, fmt.Errorf("%s: %w", s, ErrNothing)
+	}
+	return withMerged(r, numbers)
+}
+
+// selects reports whether the incident is meant by itself.
+func (s Selection) selects(r storage.Reader, in *incident.Incident) (bool, error) {
+	end := over(in)
+	switch {
+	case s.Team != "" && in.Team != s.Team,
+		!s.To.IsZero() && !in.OpenedAt.Before(s.To),
+		!s.From.IsZero() && !end.IsZero() && end.Before(s.From):
+		return false, nil
+	case s.Priority == "", in.Priority.Name == s.Priority, in.Highest.Name == s.Priority:
+		return true, nil
+	}
+	events, err := eventsOf(r, in.Number)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(events, func(e incident.Event) bool {
+		o, d := e.Data.Opening, e.Data.Definition
+		return o != nil && o.Priority.Name == s.Priority || d != nil && d.Name == s.Priority
+	}), nil
+}
+
+// withMerged adds what was merged into incidents, and what they were merged into.
+func withMerged(r storage.Reader, numbers []int64) ([]int64, error) {
+	known := map[int64]bool{}
+	for len(numbers) > 0 {
+		n := numbers[len(numbers)-1]
+		numbers = numbers[:len(numbers)-1]
+		if known[n] {
+			continue
+		}
+		known[n] = true
+		in, err := r.Incident(n)
+		if err != nil {
+			return nil, err
+		}
+		numbers = append(numbers, in.MergedFrom...)
+		if in.MergedInto != 0 {
+			numbers = append(numbers, in.MergedInto)
+		}
+	}
+	all := make([]int64, 0, len(known))
+	for n := range known {
+		all = append(all, n)
+	}
+	slices.SortFunc(all, cmp.Compare)
+	return all, nil
+}

@@ -1,0 +1,62 @@
+package incident_test
+
+import (
+	"testing"
+	"time"
+
+	"sitrep/incident"
+)
+
+// TestRefusedOpeningIsToldOnce: the team hears once of an address that refuses the
+// opening, however often it is tried again; and a reader who comes back is known.
+func TestRefusedOpeningIsToldOnce(t *testing.T) {
+	w := newWorld(t, policy())
+	w.down["email:cto@example.org"] = true
+	w.open("P1")
+	w.expect("support opened", "oncall opened")
+	refuse := func() {
+		t.Helper()
+		pl, ok := w.s.Plan("email:cto@example.org", w.p, w.now)
+		if !ok || pl.Cover.Kind != incident.KindOpened {
+			t.Fatalf("the cto is not owed an opening: %+v", pl)
+		}
+		w.change(w.s.Undelivered("email:cto@example.org", pl.Cover, w.now, "cto@example.org"))
+	}
+	refuse()
+	w.expect("oncall reminder")
+	w.p.RemindBefore = 0
+	for range 3 {
+		w.pass(2*time.Hour, time.Minute)
+		refuse()
+		w.expect("support update")
+	}
+	w.down["email:cto@example.org"] = false
+	w.pass(2*time.Hour, time.Minute)
+	w.expect("cto opened", "support update")
+}
+
+// TestReaderWhoComesBack: who left and joins again is told that it is again.
+func TestReaderWhoComesBack(t *testing.T) {
+	w := newWorld(t, policy())
+	again := func() bool {
+		t.Helper()
+		pl, ok := w.s.Plan("email:cto@example.org", w.p, w.now)
+		if !ok {
+			t.Fatal("nothing is owed")
+		}
+		item := w.s.Item(&pl, nil, w.p, incident.Pulse{})
+		return item.First && item.Again
+	}
+	w.open("P1")
+	if again() {
+		t.Error("the first message is told as again")
+	}
+	w.expect("cto opened", "support opened", "oncall opened")
+	w.must(w.s.Incident.ChangePriority(w.stamp("ada"), w.p.Priorities[2], "few are hit"))
+	w.expect("cto left", "support priority", "oncall priority")
+	w.must(w.s.Incident.ChangePriority(w.stamp("ada"), w.p.Priorities[0], "all are hit"))
+	if !again() {
+		t.Error("who comes back is told as new")
+	}
+	w.expect("cto opened", "support priority", "oncall priority")
+}

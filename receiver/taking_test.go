@@ -1,0 +1,222 @@
+package receiver_test
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/receiver"
+	"sitrep/storage"
+	"sitrep/storage/bolt"
+)
+
+// A desk takes posts over a store of its own, at times that the test names.
+type desk struct {
+	t     *testing.T
+	door  *storage.Door
+	taker *receiver.Breaches
+	at    time.Time
+}
+
+type lookup map[string]*incident.SLO
+
+func (l lookup) Lookup(labels map[string]string) receiver.Claim {
+	if slo := l[labels["sloth_id"]]; slo != nil {
+		if region := labels["region"]; region != "" {
+			per := *slo
+			per.Key, per.Labels = slo.Key+"{"+region+"}", map[string]string{"region": region}
+			return receiver.Claim{SLO: &per}
+		}
+		return receiver.Claim{SLO: slo}
+	}
+	return receiver.Claim{SLO: &incident.SLO{Key: "unmapped/" + labels["alertname"], Priority: "P1", Unmapped: true}}
+}
+
+func newDesk(t *testing.T) *desk {
+	t.Helper()
+	db, err := bolt.Open(filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	slos := lookup{}
+	for _, id := range []string{"a", "b"} {
+		slos[id] = &incident.SLO{ID: id, Key: id, UseCase: "Use case of " + id, Team: "team", Priority: "P1"}
+	}
+	policy := &incident.Policy{
+		Hash: "test", Location: time.UTC, Priorities: []incident.Priority{{Name: "P1"}}, Teams: []incident.Team{{Name: "team"}},
+		SLOs: []incident.SLO{*slos["a"], *slos["b"]}, ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 4 * time.Hour,
+	}
+	door := &storage.Door{Store: db, Policy: func() *incident.Policy { return policy }}
+	return &desk{
+		t: t, door: door, at: time.Date(2026, 6, 16, 10, 0, 0, 0, time.UTC),
+		taker: &receiver.Breaches{Door: door, Catalog: func() receiver.Catalog { return slos }, Log: slog.New(slog.DiscardHandler)},
+	}
+}
+
+// firing is an alert that began at that time.
+func firing(slo, fingerprint string, begin time.Time) incident.Alert {
+	return incident.Alert{Fingerprint: fingerprint, StartsAt: begin, Labels: map[string]string{"sloth_id": slo, "alertname": "X"}}
+}
+
+func ended(a incident.Alert, at time.Time) incident.Alert {
+	a.Resolved, a.EndsAt = true, at
+	return a
+}
+
+// expect posts one alert and checks what became of it.
+func (d *desk) expect(a incident.Alert, want receiver.Outcome, slo string, number int64) {
+	d.t.Helper()
+	results, err := d.taker.Take(context.Background(), receiver.Post{Alerts: []incident.Alert{a}, At: d.at})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if r := results[0]; r.Result != want || r.SLO != slo || r.Incident != number {
+		d.t.Errorf("%s of %s: %s, SLO %q, incident %d; want %s, %q, %d", a.Fingerprint, a.Labels["sloth_id"], r.Result, r.SLO, r.Incident, want, slo, number)
+	}
+}
+
+func (d *desk) change(fn func(*storage.Change) error) {
+	d.t.Helper()
+	if err := d.door.Change(context.Background(), d.at, fn); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// merge ends one incident in favour of another.
+func (d *desk) merge(from, into int64) {
+	d.t.Helper()
+	d.change(func(c *storage.Change) error {
+		s, err := c.Situation(from)
+		if err != nil {
+			return err
+		}
+		other, err := c.Situation(into)
+		if err != nil {
+			return err
+		}
+		left, kept, err := s.Incident.Merge(c.Stamp("ada"), &other.Incident, "the same")
+		if err != nil {
+			return err
+		}
+		if err := c.Record(s, left...); err != nil {
+			return err
+		}
+		return c.Record(other, kept...)
+	})
+}
+
+func TestTheAnswerNamesTheAlertsOwnSLOAfterAMerge(t *testing.T) {
+	d := newDesk(t)
+	d.expect(firing("a", "1", d.at), receiver.Opened, "a", 1)
+	d.expect(firing("b", "2", d.at), receiver.Opened, "b", 2)
+	d.merge(2, 1)
+	begin := d.at
+	d.at = d.at.Add(time.Minute)
+	d.expect(firing("b", "2", begin), receiver.Repeated, "b", 1)
+	d.expect(firing("b", "3", d.at), receiver.Joined, "b", 1)
+	d.expect(firing("b", "3", d.at), receiver.Repeated, "b", 1)
+	d.expect(firing("a", "4", d.at), receiver.Joined, "a", 1)
+	end := d.at
+	d.expect(ended(firing("b", "2", begin), end), receiver.Resolved, "b", 1)
+	d.expect(ended(firing("b", "2", begin), end), receiver.Stale, "b", 1)
+	d.expect(firing("b", "2", begin), receiver.Joined, "b", 1)
+	d.at = d.at.Add(2 * time.Hour) // more than unknown_after/4: this one is written
+	d.expect(firing("b", "2", begin), receiver.Repeated, "b", 1)
+}
+
+func TestARepeatOfAnUnmappedAlertIsARepeatAndHeard(t *testing.T) {
+	d := newDesk(t)
+	a := firing("", "1", d.at)
+	d.expect(a, receiver.Unmapped, "", 1)
+	d.expect(a, receiver.Repeated, "", 1)
+	d.at = d.at.Add(2 * time.Hour)
+	d.expect(a, receiver.Repeated, "", 1)
+	err := d.door.Store.Read(context.Background(), func(r storage.Reader) error {
+		u, err := r.Unmapped("1")
+		if err == nil && !u.HeardAt.Equal(d.at) {
+			t.Errorf("last heard at %v, want %v", u.HeardAt, d.at)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAnAlertFromTheFutureDoesNotHideTheNext(t *testing.T) {
+	d := newDesk(t)
+	d.expect(firing("a", "1", d.at.AddDate(50, 0, 0)), receiver.Opened, "a", 1)
+	d.expect(firing("a", "1", d.at), receiver.Joined, "a", 1)
+	d.expect(firing("a", "1", d.at), receiver.Repeated, "a", 1)
+	d.change(func(c *storage.Change) error {
+		s, err := c.Incident(1)
+		if err == nil && (s.Incident.Breaches.Firing != 1 || s.Incident.Breaches.Total != 2) {
+			t.Errorf("breaches %+v, want one that fires of two", s.Incident.Breaches)
+		}
+		return err
+	})
+	d.expect(ended(firing("a", "1", d.at), d.at), receiver.Resolved, "a", 1)
+	// A clock that is a little ahead changes nothing.
+	d.expect(firing("a", "2", d.at.Add(10*time.Minute)), receiver.Joined, "a", 1)
+	d.expect(firing("a", "2", d.at), receiver.Stale, "a", 1)
+}
+
+func TestALaterEndNamesTheIncidentOfTheBreachThatEndedUnseen(t *testing.T) {
+	d := newDesk(t)
+	d.expect(firing("a", "1", d.at), receiver.Opened, "a", 1)
+	d.expect(ended(firing("a", "1", d.at.Add(time.Minute)), d.at.Add(2*time.Minute)), receiver.Resolved, "a", 1)
+	d.expect(ended(firing("a", "9", d.at), d.at), receiver.Resolved, "a", 0)
+}
+
+func TestABreachOfOneRegionJoinsWhatAPersonDeclared(t *testing.T) {
+	d := newDesk(t)
+	in := func(region string, a incident.Alert) incident.Alert {
+		a.Labels["region"] = region
+		return a
+	}
+	d.expect(in("eu", firing("a", "1", d.at)), receiver.Opened, "a", 1)
+	d.change(func(c *storage.Change) error {
+		s, err := c.New()
+		if err != nil {
+			return err
+		}
+		events, err := incident.Declare(c.Stamp("ada"), c.Policy, incident.Declaration{SLO: &c.Policy.SLOs[0], Reason: "calls"}, s.Incident.Number, 0)
+		if err != nil {
+			return err
+		}
+		return c.Record(s, events...)
+	})
+	d.expect(in("eu", firing("a", "2", d.at)), receiver.Joined, "a", 1)
+	d.expect(in("us", firing("a", "3", d.at)), receiver.Joined, "a", 2)
+	d.change(func(c *storage.Change) error {
+		s, err := c.Situation(2)
+		if err != nil {
+			return err
+		}
+		events, err := s.Incident.Resolve(c.Stamp("ada"), "over")
+		if err != nil {
+			return err
+		}
+		return c.Record(s, events...)
+	})
+	d.expect(in("us", firing("a", "4", d.at)), receiver.Reopened, "a", 2)
+	d.expect(in("us", ended(firing("a", "4", d.at), d.at)), receiver.Resolved, "a", 2)
+	d.at = d.at.Add(3 * time.Hour)
+	d.change(func(c *storage.Change) error {
+		s, err := c.Situation(2)
+		if err != nil {
+			return err
+		}
+		events, err := s.Incident.Resolve(c.Stamp("ada"), "over")
+		if err != nil {
+			return err
+		}
+		return c.Record(s, events...)
+	})
+	d.at = d.at.Add(3 * time.Hour)
+	d.expect(in("us", firing("a", "5", d.at)), receiver.Opened, "a", 3)
+}

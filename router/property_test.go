@@ -1,0 +1,386 @@
+package router_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"sitrep/incident"
+	"sitrep/router"
+	"sitrep/storage"
+)
+
+// fatal lets a world end a check of rapid.
+type fatal struct {
+	testing.TB
+	rt *rapid.T
+}
+
+func (f fatal) Helper()                      {}
+func (f fatal) Fatal(args ...any)            { f.rt.Fatal(args...) }
+func (f fatal) Errorf(s string, args ...any) { f.rt.Fatalf(s, args...) }
+
+// A fault is a time in which a recipient could not be reached; "" is all of them.
+type fault struct {
+	to        string
+	from, to2 time.Time
+}
+
+// A life is a random sequence of what can happen to sitrep, on a real store.
+type life struct {
+	*world
+	rt     *rapid.T
+	names  []string
+	faulty map[string]error // how a recipient's attempts end
+	faults []fault
+	fires  map[string]*incident.Alert // by fingerprint, nil if it does not fire
+	ended  map[string]incident.Alert
+	told   map[string]map[int64]mail // the last message of each reader about each incident
+	seen   map[string]time.Time      // when an id was first taken
+}
+
+// TestWhateverHappensReadersKnowTheTruthInTheEnd lets alerts, commands, outages,
+// restarts and time happen in any order, and checks the promises.
+func TestWhateverHappensReadersKnowTheTruthInTheEnd(t *testing.T) {
+	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set("40")
+		defer f.Value.Set(f.DefValue)
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		var stopped any
+		synctest.Test(t, func(t *testing.T) {
+			p := policy()
+			p.RemindBefore = 15 * time.Minute
+			p.Priorities[1].InformAfter = rapid.SampledFrom([]time.Duration{0, 20 * time.Minute}).Draw(rt, "inform_after")
+			if rapid.Bool().Draw(rt, "quiet") {
+				p.Groups[1].Quiet = []incident.Quiet{quiet(14*60, 17*60, "P1")}
+			}
+			p.Groups[1].Recipients = addresses("support", "cto2")
+			p.Groups[0].Recipients = addresses("cto", "cto2")
+			w := newWorld(fatal{t, rt}, p)
+			w.poll = time.Minute
+			sleepUntil(noon)
+			w.start()
+			l := &life{
+				world: w, rt: rt, names: []string{"cto", "cto2", "support", "oncall"}, faulty: map[string]error{},
+				fires: map[string]*incident.Alert{}, ended: map[string]incident.Alert{},
+				told: map[string]map[int64]mail{}, seen: map[string]time.Time{},
+			}
+			w.mail.set(l.behave)
+			defer w.stop()
+			defer func() { stopped = recover() }()
+			l.live()
+		})
+		if stopped != nil {
+			panic(stopped)
+		}
+	})
+}
+
+func (l *life) behave(to string, _ router.Envelope) error {
+	time.Sleep(50 * time.Millisecond)
+	l.mail.mu.Lock()
+	defer l.mail.mu.Unlock()
+	return l.faulty[to]
+}
+
+func (l *life) live() {
+	number := func(rt *rapid.T) int64 { return int64(rapid.IntRange(1, max(1, l.count())).Draw(rt, "incident")) }
+	person := func(rt *rapid.T, command func(*incident.Incident, incident.Stamp, *incident.Policy) ([]incident.Event, error)) {
+		n := number(rt)
+		if l.count() == 0 {
+			return
+		}
+		if err := l.do(n, command); err != nil && !errors.Is(err, incident.ErrConflict) && !errors.Is(err, incident.ErrInvalid) && !errors.Is(err, incident.ErrNotFound) {
+			rt.Fatal(err)
+		}
+	}
+	l.rt.Repeat(map[string]func(*rapid.T){
+		"fire": func(rt *rapid.T) { l.fire(rt) },
+		"more": func(rt *rapid.T) { l.fire(rt) },
+		"end":  func(rt *rapid.T) { l.end(rt) },
+		"copy": func(rt *rapid.T) {
+			for _, a := range l.ended {
+				l.post(a)
+				return
+			}
+		},
+		"priority": func(rt *rapid.T) {
+			person(rt, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
+				return in.ChangePriority(s, rapid.SampledFrom(p.Priorities).Draw(rt, "to"), "because")
+			})
+		},
+		"update": func(rt *rapid.T) {
+			person(rt, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
+				return in.WriteUpdate(s, p, "news", nil)
+			})
+		},
+		"resolve": func(rt *rapid.T) {
+			person(rt, func(in *incident.Incident, s incident.Stamp, _ *incident.Policy) ([]incident.Event, error) {
+				return in.Resolve(s, "over")
+			})
+		},
+		"merge": func(rt *rapid.T) { l.merge(number(rt), number(rt)) },
+		"fault": func(rt *rapid.T) {
+			to := rapid.SampledFrom(l.names).Draw(rt, "who")
+			l.fail(to, rapid.SampledFrom([]error{nil, errDown, errDown, errTaken}).Draw(rt, "how"))
+		},
+		"heal": func(*rapid.T) {
+			for _, to := range l.names {
+				l.fail(to, nil)
+			}
+		},
+		"restart": func(rt *rapid.T) {
+			from := clock()
+			l.stop()
+			time.Sleep(time.Duration(rapid.IntRange(0, 90).Draw(rt, "minutes")) * time.Minute)
+			l.start()
+			l.faults = append(l.faults, fault{"", from, clock()})
+		},
+		"time": func(rt *rapid.T) {
+			time.Sleep(time.Duration(rapid.IntRange(1, 150).Draw(rt, "minutes")) * time.Minute)
+		},
+		"": func(rt *rapid.T) {
+			time.Sleep(2 * time.Second)
+			l.look()
+			l.checkFold()
+			l.checkDue()
+		},
+	})
+	for _, to := range l.names {
+		l.fail(to, nil)
+	}
+	time.Sleep(4 * time.Minute)
+	l.look()
+	l.checkFold()
+	l.checkDue()
+	l.checkTruth()
+	l.checkPromises()
+}
+
+func (l *life) count() int {
+	n := 0
+	l.must(l.store.Read(context.Background(), func(r storage.Reader) error {
+		page, _, err := r.Incidents(storage.IncidentQuery{Limit: 1000})
+		n = len(page)
+		return err
+	}))
+	return n
+}
+
+func (l *life) fire(rt *rapid.T) {
+	id := rapid.SampledFrom([]string{"p1", "p2", "p3"}).Draw(rt, "slo")
+	fp := id + rapid.SampledFrom([]string{"-a", "-b"}).Draw(rt, "alert")
+	if l.fires[fp] == nil {
+		a := alert(id, fp)
+		l.fires[fp] = &a
+	}
+	l.post(*l.fires[fp])
+}
+
+func (l *life) end(rt *rapid.T) {
+	fp := rapid.SampledFrom([]string{"p1-a", "p1-b", "p2-a", "p2-b", "p3-a", "p3-b"}).Draw(rt, "alert")
+	if a := l.fires[fp]; a != nil {
+		e := resolved(*a)
+		l.post(e)
+		l.fires[fp], l.ended[fp] = nil, e
+	}
+}
+
+func (l *life) merge(from, into int64) {
+	if l.count() == 0 {
+		return
+	}
+	err := l.door.Change(context.Background(), clock(), func(c *storage.Change) error {
+		a, err := c.Situation(from)
+		if err != nil {
+			return err
+		}
+		b, err := c.Situation(into)
+		if err != nil {
+			return err
+		}
+		x, y, err := a.Incident.Merge(c.Stamp("ada"), &b.Incident, "the same")
+		if err != nil {
+			return err
+		}
+		return errors.Join(c.Record(a, x...), c.Record(b, y...))
+	})
+	if err != nil && !errors.Is(err, incident.ErrConflict) && !errors.Is(err, incident.ErrInvalid) {
+		l.rt.Fatal(err)
+	}
+}
+
+// fail sets how attempts to reach a recipient end from now on.
+func (l *life) fail(to string, how error) {
+	l.mail.mu.Lock()
+	defer l.mail.mu.Unlock()
+	if l.faulty[to] != nil {
+		l.faults[slices.IndexFunc(l.faults, func(f fault) bool { return f.to == to && f.to2.IsZero() })].to2 = clock()
+	}
+	if l.faulty[to] = how; how != nil {
+		l.faults = append(l.faults, fault{to: to, from: clock()})
+	}
+}
+
+// disturbed reports whether a recipient could not be reached at some time between,
+// or soon before.
+func (l *life) disturbed(to string, from, until time.Time) bool {
+	return slices.ContainsFunc(l.faults, func(f fault) bool {
+		return (f.to == "" || f.to == to) && f.from.Before(until) && (f.to2.IsZero() || f.to2.Add(2*time.Minute).After(from))
+	})
+}
+
+// look notes what came in, and that nobody got two messages at once.
+func (l *life) look() {
+	last := map[string]time.Time{}
+	for _, m := range l.mail.take() {
+		if _, again := l.seen[m.id]; again {
+			continue // a repetition that a reader can tell
+		}
+		l.seen[m.id] = m.at
+		for i := range m.Items {
+			n := m.Items[i].Incident.Number
+			if m.Kind == incident.KindReminder {
+				continue
+			}
+			key := fmt.Sprint(m.to, n)
+			if at, ok := last[key]; ok && m.at.Sub(at) < time.Second && !l.disturbed(m.to, at, m.at) {
+				l.rt.Fatalf("%s got two messages about INC-%d at once: %s and %s", m.to, n, l.told[m.to][n].Kind, m.Kind)
+			}
+			last[key] = m.at
+			if l.told[m.to] == nil {
+				l.told[m.to] = map[int64]mail{}
+			}
+			one := m
+			one.Items = m.Items[i : i+1]
+			l.told[m.to][n] = one
+		}
+	}
+}
+
+// checkFold checks that what is stored of each incident is the fold of its events,
+// and that its counts are those of its breaches.
+func (l *life) checkFold() {
+	for n := int64(1); n <= int64(l.count()); n++ {
+		var fold incident.Incident
+		for _, e := range l.log(n) {
+			if err := fold.Apply(e); err != nil {
+				l.rt.Fatal(err)
+			}
+		}
+		in := l.situation(n).Incident
+		a, _ := json.Marshal(fold)
+		b, _ := json.Marshal(in)
+		if string(a) != string(b) {
+			l.rt.Fatalf("fold\n%s\nstored\n%s", a, b)
+		}
+		if in.State == incident.Closed {
+			continue
+		}
+		var counts incident.Counts
+		l.must(l.store.Read(context.Background(), func(r storage.Reader) error {
+			for _, from := range append([]int64{n}, in.MergedFrom...) {
+				page, _, err := r.Breaches(from, 1000, "")
+				if err != nil {
+					return err
+				}
+				for i := range page {
+					counts.Total++
+					switch page[i].State {
+					case incident.Firing:
+						counts.Firing++
+					case incident.Unknown:
+						counts.Unknown++
+					}
+				}
+			}
+			return nil
+		}))
+		if in.Breaches != counts {
+			l.rt.Fatalf("%s counts %+v, its breaches are %+v", in.ID(), in.Breaches, counts)
+		}
+	}
+	open := map[string]int64{}
+	for n := int64(1); n <= int64(l.count()); n++ {
+		if in := l.situation(n).Incident; in.State == incident.Open {
+			if other := open[in.Key]; other != 0 {
+				l.rt.Fatalf("INC-%d and INC-%d are both open for %q", other, n, in.Key)
+			}
+			open[in.Key] = n
+		}
+	}
+}
+
+// checkDue checks that nothing is due for longer than promised to someone who can be
+// reached.
+func (l *life) checkDue() {
+	at := clock()
+	for n := int64(1); n <= int64(l.count()); n++ {
+		for _, sub := range l.situation(n).Subscriptions {
+			to := sub.Recipient[len("email:") : len(sub.Recipient)-len("@example.org")]
+			if due := sub.DueAt; !due.IsZero() && at.Sub(due) > time.Minute && !l.disturbed(to, due, at) {
+				l.rt.Fatalf("%v: due to %s since %v: %+v", at, to, at.Sub(due), sub)
+			}
+		}
+	}
+}
+
+// checkTruth checks that the last message of each reader tells the state and the
+// priority as they are.
+func (l *life) checkTruth() {
+	for n := int64(1); n <= int64(l.count()); n++ {
+		s := l.situation(n)
+		in := &s.Incident
+		for _, sub := range s.Subscriptions {
+			to := sub.Recipient[len("email:") : len(sub.Recipient)-len("@example.org")]
+			last, ever := l.told[to][n]
+			due := !sub.DueAt.IsZero() && sub.DueAt.After(clock()) && len(sub.Owed) > 0 // held, or waiting
+			switch {
+			case due:
+			case !ever:
+				if sub.Told {
+					l.rt.Fatalf("%s is noted as told of %s, and was not", to, in.ID())
+				}
+				if sub.Active && in.State == incident.Open && sub.WaitUntil.IsZero() {
+					l.rt.Fatalf("%s was never told of %s: %+v", to, in.ID(), sub)
+				}
+			case in.MergedInto != 0, !sub.Active:
+				if k := last.First().Kind; k != incident.KindLeft && (sub.Told || sub.Active) {
+					l.rt.Fatalf("%s was told %s of %s last, and left: %+v", to, k, in.ID(), sub)
+				}
+			case in.State == incident.Open:
+				told := &last.First().Incident
+				if told.State != incident.Open || told.Priority.Name != in.Priority.Name || last.First().Kind == incident.KindLeft {
+					l.rt.Fatalf("%s was told last (%s) that %s is %s with %s; it is %s with %s: %+v", to, last.First().Kind, in.ID(), told.State, told.Priority.Name, in.State, in.Priority.Name, sub)
+				}
+			case sub.Told:
+				if told := &last.First().Incident; told.State == incident.Open {
+					l.rt.Fatalf("%s was told last (%s) that %s is open; it is %s: %+v", to, last.First().Kind, in.ID(), in.State, sub)
+				}
+			}
+		}
+	}
+}
+
+// checkPromises checks that what went out went out in time where nothing was in the
+// way, and that no delivery is left over.
+func (l *life) checkPromises() {
+	for _, d := range l.deliveries() {
+		to := d.Address[:len(d.Address)-len("@example.org")]
+		if d.State == incident.Pending || d.State == incident.Failed {
+			l.rt.Fatalf("delivery %+v", d)
+		}
+		if d.State == incident.Delivered && d.SentAt.Sub(d.DueAt) > time.Minute && !l.disturbed(to, d.DueAt, d.SentAt) {
+			l.rt.Fatalf("%v late: %+v", d.SentAt.Sub(d.DueAt), d)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"maps"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/gorilla/mux"
 
+	"sitrep/audit"
 	"sitrep/incident"
 	"sitrep/internal/access"
 	"sitrep/internal/httperr"
@@ -37,6 +39,8 @@ type Options struct {
 	// Observe is told of the events of a command after it was committed.
 	Observe func([]incident.Event)
 	Logger  *slog.Logger
+	// Export writes evidence as audit.Export does, signed by the service's key.
+	Export func(ctx context.Context, w io.Writer, o audit.ExportOptions) (audit.ExportSummary, error)
 	// More are routes of other parts that belong under the same prefix.
 	More []Route
 	// Beside are routes that others serve, and that the description of the API names
@@ -67,6 +71,7 @@ func (h *Handler) Register(r *mux.Router, require func(access.Role, http.Handler
 // Routes returns the table of all routes, those of Options.More last.
 func (h *Handler) Routes() []Route {
 	routes := append(h.reading(), h.commands()...)
+	routes = append(routes, h.auditing()...)
 	for i := range routes {
 		routes[i].Handler = unavailable(routes[i].Handler)
 	}

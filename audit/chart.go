@@ -37,7 +37,7 @@ const (
 	barLeft   = 130.0
 	barWidth  = 470.0
 	barHeight = 18.0
-	barStep   = 26.0
+	barStep   = 23.0
 )
 
 // newStacked makes a chart in which all bars have the scale of the longest.

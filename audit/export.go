@@ -297,21 +297,21 @@ func (x *exporter) writeConfigs(context.Context) error {
 	if err != nil {
 		return err
 	}
-	slices.Reverse(all)
-	from := 0
-	for i := range all {
-		if !all[i].At.After(x.first) {
-			from = i
-		}
+	var since time.Time
+	if i := slices.IndexFunc(all, func(l storage.Loading) bool { return !l.At.After(x.first) }); i >= 0 {
+		since = all[i].At
 	}
 	files := map[string]string{}
-	err = x.eachLoading(func(r storage.Record, n int) error {
-		l, err := storage.DecodeLoading(x.show(r))
+	err = x.eachLoading(func(r storage.Record) error {
+		l, err := storage.DecodeLoading(r)
 		if err != nil {
 			return err
 		}
-		if (n < from || l.At.After(x.last)) && !x.hashes[l.Hash] {
+		if (l.At.Before(since) || l.At.After(x.last)) && !x.hashes[l.Hash] {
 			return nil
+		}
+		if l, err = storage.DecodeLoading(x.show(r)); err != nil {
+			return err
 		}
 		if x.pseudonyms == nil {
 			files[l.Hash] = configName(l.Hash)
@@ -341,23 +341,18 @@ func (x *exporter) writeConfigs(context.Context) error {
 
 // eachLoading calls fn for each loading of a configuration in the log, in order. They
 // stand nowhere but among the leaves.
-func (x *exporter) eachLoading(fn func(r storage.Record, n int) error) error {
-	n := 0
+func (x *exporter) eachLoading(fn func(storage.Record) error) error {
 	for from := int64(0); ; {
 		leaves, err := x.r.Leaves(from, leavesPage)
 		if err != nil {
 			return err
 		}
 		for i := range leaves {
-			if leaves[i].Kind != ledger.Config {
-				continue
+			if leaves[i].Kind == ledger.Config {
+				if err := fn(leaves[i].Record); err != nil {
+					return err
+				}
 			}
-			r := leaves[i].Record
-			r.Index = from + int64(i)
-			if err := fn(r, n); err != nil {
-				return err
-			}
-			n++
 		}
 		if len(leaves) < leavesPage {
 			return nil
@@ -503,7 +498,7 @@ func (x *exporter) writeManifest(context.Context) error {
 	}
 	text := b.String()
 	if x.o.Key == nil {
-		return x.archive.put("manifest", []byte(text))
+		return x.archive.put(manifestName, []byte(text))
 	}
 	signer, err := note.NewSigner(strings.TrimSpace(x.o.Key.Secret()))
 	if err != nil {
@@ -513,7 +508,7 @@ func (x *exporter) writeManifest(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("sign the list of files: %w", err)
 	}
-	return x.archive.put("manifest", signed)
+	return x.archive.put(manifestName, signed)
 }
 
 // oneLine keeps a text from adding lines.

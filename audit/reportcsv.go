@@ -100,3 +100,16 @@ func harmless(s string) string {
 	}
 	return s
 }
+
+// Write writes the report as json, csv or html.
+func (rep *Report) Write(w io.Writer, format string) error {
+	switch format {
+	case "json":
+		return rep.WriteJSON(w)
+	case "csv":
+		return rep.WriteCSV(w)
+	case "html":
+		return rep.WriteHTML(w)
+	}
+	return fmt.Errorf("no format %q; use json, csv or html", format)
+}

@@ -41,6 +41,7 @@ func pageTemplates(loc *time.Location) (*template.Template, error) {
 		"audiences": func(list []incident.Audience) string {
 			return audiences(list)
 		},
+		"numbers": numbers,
 		"lateBy":  func(l Lateness) string { return lateBy(l) },
 		"shorten": shorten,
 		"row": func(name string, t Tally) any {
@@ -51,6 +52,22 @@ func pageTemplates(loc *time.Location) (*template.Template, error) {
 		},
 	}
 	return template.New("").Funcs(funcs).ParseFS(templateFiles, "templates/*.html")
+}
+
+// numbers writes sequence numbers, the first of many.
+func numbers(list []int64) string {
+	const most = 8
+	var b strings.Builder
+	for i, n := range list[:min(len(list), most)] {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprint(&b, n)
+	}
+	if len(list) > most {
+		fmt.Fprintf(&b, " … %d", list[len(list)-1])
+	}
+	return b.String()
 }
 
 func lateBy(l Lateness) string {
@@ -134,7 +151,7 @@ func (rep *Report) WriteHTML(w io.Writer) error {
 	}
 	p.LevelChart = newRanges("How long incidents stayed at a priority", slices.Sorted(maps.Keys(rep.Levels)), func(n string) Spread { return *rep.Levels[n] })
 	p.Causes = causeCounts(&rep.Total)
-	p.LateRows, p.LateCaption = cut(rep.Late, "message", "messages")
+	p.LateRows, p.LateCaption = cut(rep.Late, "message, those to the teams on call among them", "messages, those to the teams on call among them")
 	p.ChangeRows, p.ChangeCaption = cut(rep.Changes, "change", "changes")
 	p.ActionRows, p.ActionCaption = cut(rep.Actions, "action that is not done", "actions that are not done")
 	p.ReturningRows, p.ReturningCaption = cut(rep.Returning, "SLO or use case", "SLOs and use cases")

@@ -355,6 +355,8 @@ func (in *Incident) must(do string, states ...State) error {
 		p.Text = fmt.Sprintf("cannot %s %s: it is closed, and that is final", do, in.ID())
 	case in.State == Open:
 		p.Text = fmt.Sprintf("cannot %s %s: it is open; resolve it first", do, in.ID())
+	case do == "resolve":
+		p.Text = in.ID() + " is resolved already"
 	default:
 		p.Text = fmt.Sprintf("cannot %s %s: it is resolved; reopen it first", do, in.ID())
 	}

@@ -109,6 +109,9 @@ func (s *Situation) Item(pl *Planned, events []Event, p *Policy, pulse Pulse) It
 			item.Breaches.Ended++
 		case BreachUnknown:
 			item.Breaches.Unknown++
+			if BreachState(e.Data.From) == Ended && item.Breaches.Ended > 0 {
+				item.Breaches.Ended-- // that end was not believed
+			}
 		case UpdateWritten:
 			if !slices.Contains(sub.Audiences, OnCall) && !slices.ContainsFunc(e.Data.Audiences, func(a Audience) bool { return slices.Contains(sub.Audiences, a) }) {
 				continue

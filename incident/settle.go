@@ -37,7 +37,9 @@ func (s *Situation) Delivered(recipient string, c Cover, at time.Time, cause str
 		if s.Incident.MergedInto != 0 {
 			reason = DueMerged
 		}
-		if _, ok := p.reads(sub); ok && (s.Incident.State == Open || s.Incident.MergedInto != 0) {
+		if _, ok := p.reads(sub); !ok {
+			sub.Told = false // taken out of the configuration
+		} else if s.Incident.State == Open || s.Incident.MergedInto != 0 {
 			sub.Owed = []Owed{{Kind: KindLeft, Reason: reason, At: at}}
 		}
 		sub.CadenceAt = time.Time{}

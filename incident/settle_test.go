@@ -60,3 +60,23 @@ func TestReaderWhoComesBack(t *testing.T) {
 	}
 	w.expect("cto opened", "support priority", "oncall priority")
 }
+
+// TestEndThatWasNotBelieved: a breach that ended, and was then not believed, is told
+// as unknown alone.
+func TestEndThatWasNotBelieved(t *testing.T) {
+	w := newWorld(t, policy())
+	w.open("P1")
+	w.fire("b")
+	w.expect("cto opened", "support opened", "oncall opened")
+	told := len(w.log)
+	w.end("b")
+	w.change(nil, w.s.Incident.Lose(w.stamp(incident.Scheduler), w.breaches["b"], "silence")...)
+	w.must(w.s.Incident.WriteUpdate(w.stamp("ada"), w.p, "We look into it.", nil))
+	pl, ok := w.s.Plan("email:cto@example.org", w.p, w.now)
+	if !ok {
+		t.Fatal("nothing is owed")
+	}
+	if got, want := w.s.Item(&pl, w.log[told:], w.p, incident.Pulse{}).Breaches, (incident.Tally{Unknown: 1}); got != want {
+		t.Errorf("told %+v, want %+v", got, want)
+	}
+}

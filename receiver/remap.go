@@ -18,6 +18,7 @@ const remapPage = 200
 // transaction of its own.
 func (b *Breaches) Remap(ctx context.Context, at time.Time) error {
 	at = at.UTC().Truncate(time.Microsecond)
+	silence := b.Door.Policy().UnknownAfter
 	moved := 0
 	for cursor := ""; ; {
 		var page []incident.UnmappedAlert
@@ -34,10 +35,16 @@ func (b *Breaches) Remap(ctx context.Context, at time.Time) error {
 			if nothing || claim.SLO != nil && claim.SLO.Unmapped && page[i].Incident != 0 {
 				continue
 			}
-			if err := b.remap(ctx, at, &page[i]); err != nil {
+			if page[i].Incident == 0 && at.Sub(page[i].HeardAt) > silence {
+				continue // nobody knows whether it fires; if it does, it is looked up when it is heard
+			}
+			done, err := b.remap(ctx, at, &page[i])
+			if err != nil {
 				return err
 			}
-			moved++
+			if done {
+				moved++
+			}
 		}
 		if cursor == "" {
 			break
@@ -49,49 +56,60 @@ func (b *Breaches) Remap(ctx context.Context, at time.Time) error {
 	return nil
 }
 
-// remap moves one alert. Its breach in the incident of unmapped alerts ends there.
-func (b *Breaches) remap(ctx context.Context, at time.Time, u *incident.UnmappedAlert) error {
+// remap moves one alert, unless it was resolved or moved meanwhile, and reports whether
+// it did. Its breach in the incident of unmapped alerts ends there; one that is not known
+// to fire stays what it is.
+func (b *Breaches) remap(ctx context.Context, at time.Time, seen *incident.UnmappedAlert) (moved bool, err error) {
 	var logs []func()
-	err := b.Door.Change(ctx, at, func(c *storage.Change) error {
-		logs = logs[:0]
-		t := taking{Change: c, catalog: b.Catalog(), log: b.Log, logs: &logs}
-		a := incident.Alert{Fingerprint: u.Fingerprint, StartsAt: u.StartsAt, Labels: u.Labels, Annotations: u.Annotations}
-		known, err := c.Tx.Breach(a.Key())
+	err = b.Door.Change(ctx, at, func(c *storage.Change) error {
+		logs, moved = logs[:0], false
+		u, err := c.Tx.Unmapped(seen.Fingerprint)
 		switch {
 		case errors.Is(err, incident.ErrNotFound):
-			result, err := t.begin(&a, nil, nil)
-			if err != nil || result.Result == Unmapped {
-				return err
-			}
-			return t.forgetUnmapped(u.Fingerprint)
+			return nil
 		case err != nil:
 			return err
+		case !u.StartsAt.Equal(seen.StartsAt) || u.Incident != seen.Incident:
+			return nil
 		}
-		if known.Incident != 0 && known.State != incident.Ended {
+		t := taking{Change: c, catalog: b.Catalog(), log: b.Log, logs: &logs}
+		a := incident.Alert{Fingerprint: u.Fingerprint, StartsAt: u.StartsAt, Labels: u.Labels, Annotations: u.Annotations}
+		var known *incident.Breach
+		switch breach, err := c.Tx.Breach(a.Key()); {
+		case err == nil:
+			known = &breach
+		case !errors.Is(err, incident.ErrNotFound):
+			return err
+		}
+		if known != nil {
+			if known.State != incident.Firing {
+				return nil
+			}
 			s, err := t.Follow(known.Incident)
 			if err != nil {
 				return err
 			}
-			events := s.Incident.End(t.Stamp(incident.Scheduler), &known, at)
+			events := s.Incident.End(t.Stamp(incident.Scheduler), known, at)
 			events[0].Reason = "the alert has an SLO now, or is ignored"
 			if err := t.Record(s, events...); err != nil {
 				return err
 			}
+			known.Incident, known.State, known.Priority = 0, incident.Ended, ""
+			if err := c.Tx.PutBreach(known); err != nil {
+				return err
+			}
 		}
-		known.Incident, known.State, known.Priority = 0, incident.Ended, ""
-		if err := c.Tx.PutBreach(&known); err != nil {
+		if result, err := t.begin(&a, known, nil); err != nil || result.Result == Unmapped {
 			return err
 		}
-		if result, err := t.begin(&a, &known, nil); err != nil || result.Result == Unmapped {
-			return err
-		}
+		moved = true
 		return t.forgetUnmapped(u.Fingerprint)
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, log := range logs {
 		log()
 	}
-	return nil
+	return moved, nil
 }

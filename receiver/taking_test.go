@@ -16,6 +16,7 @@ import (
 // A desk takes posts over a store of its own, at times that the test names.
 type desk struct {
 	t     *testing.T
+	slos  lookup
 	door  *storage.Door
 	taker *receiver.Breaches
 	at    time.Time
@@ -31,6 +32,9 @@ func (l lookup) Lookup(labels map[string]string) receiver.Claim {
 			return receiver.Claim{SLO: &per}
 		}
 		return receiver.Claim{SLO: slo}
+	}
+	if labels["alertname"] == "Loose" {
+		return receiver.Claim{SLO: l["loose"]}
 	}
 	return receiver.Claim{SLO: &incident.SLO{Key: "unmapped/" + labels["alertname"], Priority: "P1", Unmapped: true}}
 }
@@ -52,7 +56,7 @@ func newDesk(t *testing.T) *desk {
 	}
 	door := &storage.Door{Store: db, Policy: func() *incident.Policy { return policy }}
 	return &desk{
-		t: t, door: door, at: time.Date(2026, 6, 16, 10, 0, 0, 0, time.UTC),
+		t: t, slos: slos, door: door, at: time.Date(2026, 6, 16, 10, 0, 0, 0, time.UTC),
 		taker: &receiver.Breaches{Door: door, Catalog: func() receiver.Catalog { return slos }, Log: slog.New(slog.DiscardHandler)},
 	}
 }
@@ -219,4 +223,77 @@ func TestABreachOfOneRegionJoinsWhatAPersonDeclared(t *testing.T) {
 	})
 	d.at = d.at.Add(3 * time.Hour)
 	d.expect(in("us", firing("a", "5", d.at)), receiver.Opened, "a", 3)
+}
+
+// loose is an alert that no SLO claims, until one is added.
+func loose(fingerprint string, begin time.Time) incident.Alert {
+	return incident.Alert{Fingerprint: fingerprint, StartsAt: begin, Labels: map[string]string{"alertname": "Loose"}}
+}
+
+// claimLoose adds an SLO for those, as a reload does.
+func (d *desk) claimLoose() {
+	d.slos["loose"] = &incident.SLO{ID: "loose", Key: "loose", UseCase: "Use case of loose", Team: "team", Priority: "P1"}
+}
+
+func (d *desk) remap() {
+	d.t.Helper()
+	if err := d.taker.Remap(context.Background(), d.at); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func TestAReloadMovesUnmappedAlertsThatFire(t *testing.T) {
+	d := newDesk(t)
+	begin := d.at
+	d.expect(loose("1", begin), receiver.Unmapped, "", 0)
+	d.expect(loose("2", begin), receiver.Unmapped, "", 0)
+	d.at = d.at.Add(5 * time.Hour) // more than unknown_after
+	d.expect(loose("2", begin), receiver.Unmapped, "", 0)
+	d.claimLoose()
+	d.remap()
+	d.expect(loose("2", begin), receiver.Repeated, "loose", 1)
+	d.change(func(c *storage.Change) error {
+		s, err := c.Incident(1)
+		if err == nil && s.Incident.Breaches.Total != 1 {
+			t.Errorf("%d breaches: one that was not heard for hours was moved", s.Incident.Breaches.Total)
+		}
+		return err
+	})
+	d.expect(loose("1", begin), receiver.Joined, "loose", 1)
+}
+
+// An interruption is a store that lets something happen after each reading.
+type interruption struct {
+	storage.Store
+	after func()
+}
+
+func (i *interruption) Read(ctx context.Context, fn func(storage.Reader) error) error {
+	err := i.Store.Read(ctx, fn)
+	if after := i.after; after != nil {
+		i.after = nil
+		after()
+	}
+	return err
+}
+
+func TestAnAlertThatEndsDuringAReloadIsNotMoved(t *testing.T) {
+	d := newDesk(t)
+	store := &interruption{Store: d.door.Store}
+	d.door.Store = store
+	a := loose("1", d.at)
+	d.expect(a, receiver.Unmapped, "", 0)
+	d.claimLoose()
+	store.after = func() { d.expect(ended(a, d.at), receiver.Resolved, "loose", 0) }
+	d.remap()
+	err := d.door.Store.Read(context.Background(), func(r storage.Reader) error {
+		open, err := r.OpenIncidents()
+		if len(open) > 0 {
+			t.Errorf("open: %v", open)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

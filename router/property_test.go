@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"sitrep/incident"
+	"sitrep/internal/command"
 	"sitrep/router"
 	"sitrep/storage"
 )
@@ -45,6 +47,9 @@ type life struct {
 	ended  map[string]incident.Alert
 	told   map[string]map[int64]mail // the last message of each reader about each incident
 	seen   map[string]time.Time      // when an id was first taken
+	// out are those taken out of the configuration, and since when.
+	out      map[string]bool
+	outSince map[string]time.Time
 }
 
 // TestWhateverHappensReadersKnowTheTruthInTheEnd lets alerts, commands, outages,
@@ -58,7 +63,7 @@ func TestWhateverHappensReadersKnowTheTruthInTheEnd(t *testing.T) {
 		var stopped any
 		synctest.Test(t, func(t *testing.T) {
 			p := policy()
-			p.RemindBefore = 15 * time.Minute
+			p.RemindBefore, p.UnknownAfter = 15*time.Minute, 5*time.Hour
 			p.Priorities[1].InformAfter = rapid.SampledFrom([]time.Duration{0, 20 * time.Minute}).Draw(rt, "inform_after")
 			if rapid.Bool().Draw(rt, "quiet") {
 				p.Groups[1].Quiet = []incident.Quiet{quiet(14*60, 17*60, "P1")}
@@ -73,6 +78,7 @@ func TestWhateverHappensReadersKnowTheTruthInTheEnd(t *testing.T) {
 				world: w, rt: rt, names: []string{"cto", "cto2", "support", "oncall"}, faulty: map[string]error{},
 				fires: map[string]*incident.Alert{}, ended: map[string]incident.Alert{},
 				told: map[string]map[int64]mail{}, seen: map[string]time.Time{},
+				out: map[string]bool{}, outSince: map[string]time.Time{},
 			}
 			w.mail.set(l.behave)
 			defer w.stop()
@@ -94,12 +100,13 @@ func (l *life) behave(to string, _ router.Envelope) error {
 
 func (l *life) live() {
 	number := func(rt *rapid.T) int64 { return int64(rapid.IntRange(1, max(1, l.count())).Draw(rt, "incident")) }
-	person := func(rt *rapid.T, command func(*incident.Incident, incident.Stamp, *incident.Policy) ([]incident.Event, error)) {
-		n := number(rt)
-		if l.count() == 0 {
-			return
-		}
-		if err := l.do(n, command); err != nil && !errors.Is(err, incident.ErrConflict) && !errors.Is(err, incident.ErrInvalid) && !errors.Is(err, incident.ErrNotFound) {
+	do := func(rt *rapid.T, n int64, cmd command.Command) {
+		err := l.door.Change(context.Background(), clock(), func(c *storage.Change) error {
+			req := command.Request{Command: cmd, Incident: n, Actor: "ada"}
+			_, err := req.Apply(c, nil)
+			return err
+		})
+		if err != nil && !errors.Is(err, incident.ErrConflict) && !errors.Is(err, incident.ErrInvalid) && !errors.Is(err, incident.ErrNotFound) {
 			rt.Fatal(err)
 		}
 	}
@@ -107,28 +114,43 @@ func (l *life) live() {
 		"fire": func(rt *rapid.T) { l.fire(rt) },
 		"more": func(rt *rapid.T) { l.fire(rt) },
 		"end":  func(rt *rapid.T) { l.end(rt) },
-		"copy": func(rt *rapid.T) {
-			for _, a := range l.ended {
-				l.post(a)
-				return
+		"copy": func(*rapid.T) {
+			for _, fp := range slices.Sorted(maps.Keys(l.ended)) {
+				l.post(l.ended[fp])
 			}
 		},
 		"priority": func(rt *rapid.T) {
-			person(rt, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
-				return in.ChangePriority(s, rapid.SampledFrom(p.Priorities).Draw(rt, "to"), "because")
+			do(rt, number(rt), command.Priority{Priority: rapid.SampledFrom([]string{"P1", "P2", "P3"}).Draw(rt, "to"), Reason: "because"})
+		},
+		"update": func(rt *rapid.T) { do(rt, number(rt), command.Update{Message: "news"}) },
+		"over": func(rt *rapid.T) {
+			n := number(rt)
+			do(rt, n, rapid.SampledFrom([]command.Command{
+				command.Resolve{Note: "over"}, command.Reopen{Reason: "it is not over"}, command.Close{Note: "done"},
+				command.Action{Name: "hotfix", State: incident.ActionDone},
+			}).Draw(rt, "how"))
+		},
+		"merge": func(rt *rapid.T) {
+			do(rt, number(rt), command.Merge{Into: incident.ID(number(rt)), Reason: "the same"})
+		},
+		"declare": func(rt *rapid.T) {
+			slo := rapid.SampledFrom([]string{"p1", "p2", "p3"}).Draw(rt, "slo")
+			do(rt, 0, command.Declare{SLO: slo, Reason: "people call", Drill: rapid.IntRange(0, 3).Draw(rt, "drill") == 0})
+		},
+		"swap": func(rt *rapid.T) {
+			in := func(name string) []string {
+				if l.out[name] = rapid.IntRange(0, 2).Draw(rt, name) == 0; l.out[name] {
+					l.outSince[name] = clock()
+					return nil
+				}
+				return []string{name}
+			}
+			cto, support := in("cto"), in("support")
+			l.swap(func(p *incident.Policy) {
+				p.Groups[0].Recipients = addresses(append(cto, "cto2")...)
+				p.Groups[1].Recipients = addresses(append(support, "cto2")...)
 			})
 		},
-		"update": func(rt *rapid.T) {
-			person(rt, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
-				return in.WriteUpdate(s, p, "news", nil)
-			})
-		},
-		"resolve": func(rt *rapid.T) {
-			person(rt, func(in *incident.Incident, s incident.Stamp, _ *incident.Policy) ([]incident.Event, error) {
-				return in.Resolve(s, "over")
-			})
-		},
-		"merge": func(rt *rapid.T) { l.merge(number(rt), number(rt)) },
 		"fault": func(rt *rapid.T) {
 			to := rapid.SampledFrom(l.names).Draw(rt, "who")
 			l.fail(to, rapid.SampledFrom([]error{nil, errDown, errDown, errTaken}).Draw(rt, "how"))
@@ -148,7 +170,10 @@ func (l *life) live() {
 		"time": func(rt *rapid.T) {
 			time.Sleep(time.Duration(rapid.IntRange(1, 150).Draw(rt, "minutes")) * time.Minute)
 		},
-		"": func(rt *rapid.T) {
+		"days": func(rt *rapid.T) {
+			time.Sleep(time.Duration(rapid.IntRange(4, 40).Draw(rt, "hours")) * time.Hour)
+		},
+		"": func(*rapid.T) {
 			time.Sleep(2 * time.Second)
 			l.look()
 			l.checkFold()
@@ -195,30 +220,6 @@ func (l *life) end(rt *rapid.T) {
 	}
 }
 
-func (l *life) merge(from, into int64) {
-	if l.count() == 0 {
-		return
-	}
-	err := l.door.Change(context.Background(), clock(), func(c *storage.Change) error {
-		a, err := c.Situation(from)
-		if err != nil {
-			return err
-		}
-		b, err := c.Situation(into)
-		if err != nil {
-			return err
-		}
-		x, y, err := a.Incident.Merge(c.Stamp("ada"), &b.Incident, "the same")
-		if err != nil {
-			return err
-		}
-		return errors.Join(c.Record(a, x...), c.Record(b, y...))
-	})
-	if err != nil && !errors.Is(err, incident.ErrConflict) && !errors.Is(err, incident.ErrInvalid) {
-		l.rt.Fatal(err)
-	}
-}
-
 // fail sets how attempts to reach a recipient end from now on.
 func (l *life) fail(to string, how error) {
 	l.mail.mu.Lock()
@@ -247,6 +248,9 @@ func (l *life) look() {
 			continue // a repetition that a reader can tell
 		}
 		l.seen[m.id] = m.at
+		if l.out[m.to] && m.at.Sub(l.outSince[m.to]) > time.Second {
+			l.rt.Fatalf("%s got %s %v after it was taken out", m.to, m.Kind, m.at.Sub(l.outSince[m.to]))
+		}
 		for i := range m.Items {
 			n := m.Items[i].Incident.Number
 			if m.Kind == incident.KindReminder {
@@ -312,6 +316,9 @@ func (l *life) checkFold() {
 	open := map[string]int64{}
 	for n := int64(1); n <= int64(l.count()); n++ {
 		if in := l.situation(n).Incident; in.State == incident.Open {
+			if in.Drill {
+				continue
+			}
 			if other := open[in.Key]; other != 0 {
 				l.rt.Fatalf("INC-%d and INC-%d are both open for %q", other, n, in.Key)
 			}
@@ -345,7 +352,7 @@ func (l *life) checkTruth() {
 			last, ever := l.told[to][n]
 			due := !sub.DueAt.IsZero() && sub.DueAt.After(clock()) && len(sub.Owed) > 0 // held, or waiting
 			switch {
-			case due:
+			case due, l.out[to]:
 			case !ever:
 				if sub.Told {
 					l.rt.Fatalf("%s is noted as told of %s, and was not", to, in.ID())

@@ -52,6 +52,7 @@ type Scheduler struct {
 	started  time.Time
 	aliveAt  time.Time
 	prunedAt time.Time
+	forgotAt time.Time
 	askedAt  time.Time
 	asking   sync.WaitGroup
 	isAsking chan struct{} // holds a token while the Alertmanagers are asked
@@ -115,6 +116,7 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 		{"ask about quiet breaches", s.ask},
 		{"send what is due", s.dispatch},
 		{"delete what is old", s.prune},
+		{"forget alerts that are no longer heard", s.forget},
 	} {
 		if err := step.do(ctx, at); err != nil && ctx.Err() == nil {
 			s.Log.Warn("scheduler step failed, it is tried again", slog.String("component", "scheduler"), slog.String("step", step.name), slog.Any("err", err))

@@ -103,6 +103,35 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values) (json.R
 	return c.try(ctx, request{method: http.MethodGet, path: path, query: query})
 }
 
+// Download writes the answer of a path below the API's as it is, whatever its type.
+// It is tried once.
+func (c *Client) Download(ctx context.Context, path string, query url.Values, w io.Writer) error {
+	u := *c.base
+	u.Path = c.base.Path + "/api/v1" + path
+	u.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.failed(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		if err != nil {
+			return c.failed(err)
+		}
+		_, _, err = c.judge(resp, text)
+		return err
+	}
+	if _, err := io.Copy(w, resp.Body); err != nil {
+		return c.failed(err)
+	}
+	return nil
+}
+
 // request is one thing that is asked for, as often as it takes.
 type request struct {
 	method, path string // the path below the API's, escaped

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"sitrep/audit"
 	"sitrep/config"
 	"sitrep/incident"
 	"sitrep/ledger"
@@ -125,6 +127,12 @@ func (n *notary) seal(ctx context.Context) {
 		n.size.Set(float64(c.Size))
 		n.sealedAt.Set(float64(c.At.Unix()))
 	}
+}
+
+// export writes evidence, signed by the key of the ledger.
+func (n *notary) export(ctx context.Context, w io.Writer, o audit.ExportOptions) (audit.ExportSummary, error) {
+	o.Key = n.key
+	return audit.Export(ctx, n.store, w, o)
 }
 
 // slot is the stretch of time in which the witness is told once.

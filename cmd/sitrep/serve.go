@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -86,7 +87,7 @@ func serve(ctx context.Context, env environment, f *serveFlags) error {
 	}
 	defer listener.Close()
 	if external == "" {
-		external = scheme(f) + "://" + listener.Addr().String()
+		external = scheme(f) + "://" + reachable(listener.Addr())
 	}
 
 	s, err := newService(ctx, options{
@@ -137,6 +138,17 @@ func serve(ctx context.Context, env environment, f *serveFlags) error {
 		log.Warn("posts under way were cut off", slog.Any("err", err))
 	}
 	return nil
+}
+
+// reachable is what links name to reach the address: the machine's name where it stands
+// for all of its addresses.
+func reachable(addr net.Addr) string {
+	if a, err := netip.ParseAddrPort(addr.String()); err == nil && a.Addr().IsUnspecified() {
+		if name, err := os.Hostname(); err == nil {
+			return net.JoinHostPort(name, strconv.Itoa(int(a.Port())))
+		}
+	}
+	return addr.String()
 }
 
 // scheme is that of the listen address, as far as the flags tell.

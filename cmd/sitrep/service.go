@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -228,7 +229,7 @@ func (s *service) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return receiver.Mount(s.posts(), p.router(s.guard.Require)), nil
+	return boundBodies(bodyWithin, receiver.Mount(s.posts(), p.router(s.guard.Require))), nil
 }
 
 // parts are those that answer requests, but for posts of alerts.
@@ -251,7 +252,7 @@ func (s *service) parts() (p parts, err error) {
 	}
 	p.api = api.New(api.Options{
 		Store: s.store, Policy: s.policy, Now: now, Service: s.describe, Wake: s.scheduler.Wake, Observe: s.events.observe, Logger: s.log,
-		Beside: p.admin.Routes(),
+		Beside: p.admin.Routes(), Export: s.notary.export,
 	})
 	p.pages, err = web.New(web.Options{
 		Store: s.store, Policy: s.policy, Now: now, Service: s.describePage, Wake: s.scheduler.Wake, Observe: s.events.observe, Logger: s.log,
@@ -281,20 +282,37 @@ func (s *service) posts() http.Handler {
 			s.receiver.ServeHTTP(w, r)
 		})).ServeHTTP(rec, r)
 		if !passed {
-			s.receiver.Refused(r, rec.status, http.StatusText(rec.status))
+			s.receiver.Refused(r, rec.status, rec.detail())
 		}
 	})
 }
 
-// A statusWriter remembers the status of an answer.
+// A statusWriter remembers the status and the text of an answer that refuses.
 type statusWriter struct {
 	http.ResponseWriter
 	status int
+	body   []byte
 }
 
 func (w *statusWriter) WriteHeader(code int) {
 	w.status = code
 	w.ResponseWriter.WriteHeader(code)
+}
+
+func (w *statusWriter) Write(b []byte) (int, error) {
+	w.body = append(w.body, b...)
+	return w.ResponseWriter.Write(b)
+}
+
+// detail says why, as the answer did.
+func (w *statusWriter) detail() string {
+	var problem struct {
+		Detail string `json:"detail"`
+	}
+	if json.Unmarshal(w.body, &problem) != nil || problem.Detail == "" {
+		return http.StatusText(w.status)
+	}
+	return problem.Detail
 }
 
 // describePage says what runs, for the page.

@@ -141,6 +141,9 @@ func Breaches(it *incident.Item, clock Clock) string {
 	s, at := "The breach has ended", ", at "
 	if n.Total > 1 {
 		s, at = fmt.Sprintf("All %d breaches have ended", n.Total), ", the last at "
+		if n.Total == 2 {
+			s = "Both breaches have ended"
+		}
 	}
 	if in.State == incident.Open && !in.EndedAt.IsZero() {
 		s += at + clock.Time(in.EndedAt)
@@ -226,7 +229,7 @@ func tone(it *incident.Item) string {
 	switch {
 	case it.Kind == incident.KindLeft:
 		return "quiet"
-	case it.Incident.State != incident.Open:
+	case it.Incident.State != incident.Open && it.Kind != incident.KindReminder:
 		return "over"
 	}
 	return fmt.Sprintf("rank%d", min(max(it.Incident.Priority.Rank, 0), 4))

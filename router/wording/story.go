@@ -69,6 +69,14 @@ func has(it *incident.Item, reasons ...incident.Reason) bool {
 	return slices.ContainsFunc(it.Reasons, func(o incident.Owed) bool { return slices.Contains(reasons, o.Reason) })
 }
 
+// broughtIn reports whether the event is why the reader joins. One who joins because the
+// configuration changed does so by none.
+func broughtIn(e *incident.Event, it *incident.Item) bool {
+	return slices.ContainsFunc(it.Reasons, func(o incident.Owed) bool {
+		return (o.Reason == incident.DueJoined || o.Reason == incident.DueMerged) && o.At.Equal(e.Time)
+	})
+}
+
 // causes reports whether the event is why a message of the item's kind is sent.
 func causes(e *incident.Event, it *incident.Item) bool {
 	moved := e.Type == incident.PriorityChanged || e.Type == incident.AudienceChanged || e.Type == incident.Merged
@@ -76,7 +84,7 @@ func causes(e *incident.Event, it *incident.Item) bool {
 	case incident.KindLeft:
 		return moved
 	case incident.KindOpened:
-		return joins(it) && moved || it.Incident.Declared && e.Type == incident.Opened
+		return moved && broughtIn(e, it) || it.Incident.Declared && e.Type == incident.Opened
 	case incident.KindPriority:
 		return e.Type == incident.PriorityChanged
 	case incident.KindResolved:

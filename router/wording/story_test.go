@@ -62,6 +62,14 @@ func TestStory(t *testing.T) {
 		"one who joins by a merge": {management,
 			incident.Item{Kind: incident.KindOpened, First: true, Reasons: owed(incident.DueMerged)},
 			[]string{"Others know of this already; you are told from now on."}, []string{"again"}},
+		"one whom a change brings in is told of it": {management,
+			incident.Item{Kind: incident.KindOpened, First: true, Reasons: []incident.Owed{{Reason: incident.DueJoined, At: at(0)}},
+				Changes: []incident.Event{priority(0, "P3", "P1", "all are hit", true)}},
+			[]string{"you are told from now on. ada raised the priority from P3 to P1: “all are hit”\n"}, nil},
+		"one whom the configuration brings in is told of no other cause": {management,
+			incident.Item{Kind: incident.KindOpened, First: true, Reasons: []incident.Owed{{Reason: incident.DueJoined, At: at(0)}},
+				Changes: []incident.Event{priority(-40, "P3", "P1", "all are hit", true)}},
+			[]string{"you are told from now on.\n", "- 11:20: ada raised the priority from P3 to P1: “all are hit”"}, nil},
 		"one who had left": {management,
 			incident.Item{Kind: incident.KindOpened, First: true, Again: true, Reasons: owed(incident.DueJoined)},
 			[]string{"You are told of this again from now on."}, []string{"Others know"}},
@@ -103,7 +111,7 @@ func TestReminder(t *testing.T) {
 		{Kind: incident.KindReminder, Reason: incident.DueUndeliverable, Detail: "full@example.org"},
 	}})
 	for _, want := range []string{
-		"The action post mortem is overdue since 11:59 UTC.\n", "sitrep incident action INC-42 'post mortem' done\n", "Now: All 2 breaches have ended.\n",
+		"The action post mortem is overdue since 11:59 UTC.\n", "sitrep incident action INC-42 'post mortem' done\n", "Now: Both breaches have ended.\n",
 		"The opening message to gone@example.org and full@example.org was refused for good: please tell them in another way.\n",
 	} {
 		if strings.Count(text, want) != 1 {

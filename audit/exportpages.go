@@ -1,0 +1,195 @@
+package audit
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"fmt"
+	"html/template"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/ledger"
+	"sitrep/storage"
+)
+
+// An incidentRow is an incident in the list of index.html.
+type incidentRow struct {
+	In     *incident.Incident
+	Href   string
+	Tally  Tally // openings and updates
+	OnCall Tally
+}
+
+// An incidentPage is all of an incident.
+type incidentPage struct {
+	incidentRow
+	Root     string // where files are, seen from the page
+	Whole    bool   // it is a page of its own
+	Steps    []Step
+	Timeline []timelineRow
+	Messages []messageRow
+	Export   *exportPage
+}
+
+type timelineRow struct {
+	*incident.Event
+	Words string
+	Leaf  string
+}
+
+type messageRow struct {
+	*incident.Delivery
+	Cover    *incident.Cover
+	Audience incident.Audience
+	Promised time.Time
+	Outcome  Outcome
+	Why      string
+	File     string
+	Leaf     string
+}
+
+// An exportPage is index.html.
+type exportPage struct {
+	Selection  string
+	Zone       string
+	Version    string
+	MadeAt     time.Time
+	Pseudonyms bool
+	Summary    ExportSummary
+	Checkpoint ledger.Checkpoint
+	Signed     bool // the list of files
+	Loadings   []loading
+	Rows       []incidentRow
+	Pages      []*incidentPage // those that stand whole in it
+	WaitingFor string
+}
+
+func (x *exporter) writePages(ctx context.Context) error {
+	t, err := pageTemplates(x.o.Location)
+	if err != nil {
+		return err
+	}
+	c, err := ledger.ReadCheckpoint(x.checkpoint)
+	if err != nil {
+		return err
+	}
+	index := &exportPage{
+		Selection: x.o.Selection.String(), Zone: x.o.Location.String(), Version: x.o.Version, MadeAt: x.o.Now, Pseudonyms: x.pseudonyms != nil,
+		Summary: x.sum, Checkpoint: c, Signed: x.o.Key != nil, Loadings: x.loadings,
+	}
+	files := map[string]string{}
+	for _, m := range x.messages {
+		files[m.id] = m.name
+	}
+	whole := len(x.numbers) <= maxWhole
+	for _, number := range x.numbers {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		p, err := x.page(number, files)
+		if err != nil {
+			return err
+		}
+		p.Export = index
+		if whole {
+			p.Href = "#" + incident.ID(number)
+			index.Pages = append(index.Pages, p)
+		} else {
+			p.Href = "incidents/" + incident.ID(number) + ".html"
+			p.Root, p.Whole = "../", true
+			if err := x.writePage(t, p.Href, "incidentfile", p); err != nil {
+				return err
+			}
+		}
+		index.Rows = append(index.Rows, p.incidentRow)
+	}
+	if err := x.writePage(t, "index.html", "export", index); err != nil {
+		return err
+	}
+	text, err := howToVerify(x, c)
+	if err != nil {
+		return err
+	}
+	return x.archive.put("VERIFY.txt", text)
+}
+
+func (x *exporter) writePage(t *template.Template, name, template string, data any) error {
+	w, err := x.archive.file(name)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(w)
+	if err := t.ExecuteTemplate(out, template, data); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// page puts together what the records say of an incident, so that it shows nothing
+// that is not proven, and no name that was replaced.
+func (x *exporter) page(number int64, files map[string]string) (*incidentPage, error) {
+	p := &incidentPage{}
+	var in incident.Incident
+	var events []incident.Event
+	err := x.eachEvent(number, func(r storage.Record, e incident.Event) error {
+		if err := apply(&in, e); err != nil {
+			return fmt.Errorf("%s/%d: %w: %w", incident.ID(number), e.Sequence, err, storage.ErrDamaged)
+		}
+		events = append(events, e)
+		p.Timeline = append(p.Timeline, timelineRow{Words: eventWords(&e), Leaf: indexText(&r)})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i := range events {
+		p.Timeline[i].Event = &events[i]
+	}
+	p.In, p.Steps = &in, Steps(&in, events)
+	return p, x.messagesOf(p, number, files)
+}
+
+func (x *exporter) messagesOf(p *incidentPage, number int64, files map[string]string) error {
+	deliveries, err := deliveriesOf(x.r, number)
+	if err != nil {
+		return err
+	}
+	promises := Promises{}
+	for i := range deliveries {
+		d := &deliveries[i]
+		row := messageRow{File: files[d.ID], Leaf: "not yet"}
+		records, err := x.r.DeliveryRecords(d.ID)
+		if err != nil {
+			return err
+		}
+		if n := len(records); n > 0 && d.State != incident.Pending {
+			shown, _, err := storage.DecodeDelivery(x.show(records[n-1]))
+			if err != nil {
+				return err
+			}
+			*d, row.Leaf = shown, indexText(&records[n-1])
+		} else if x.pseudonyms != nil {
+			d.Recipient, d.Address = x.pseudonyms.name("recipient", d.Address), x.pseudonyms.name("recipient", d.Address)
+			d.Error, d.Cause = "", ""
+		}
+		c := coverOf(d, number)
+		if c == nil {
+			continue
+		}
+		row.Delivery, row.Cover, row.Audience, row.Promised = d, c, audienceOf(d, c), promises.For(d, c)
+		promises.Note(d, c)
+		row.Outcome = Judge(d, c, row.Promised, x.o.Now)
+		row.Why = cmp.Or(d.Cause, d.Error)
+		if row.Outcome == Late && row.Why == "" {
+			row.Why = string(NoneFound)
+		}
+		tally := &p.Tally
+		if row.Audience == incident.OnCall {
+			tally = &p.OnCall
+		}
+		tally.add(row.Outcome, 1, NoneFound)
+		p.Messages = append(p.Messages, row)
+	}
+	return nil
+}

@@ -1,0 +1,553 @@
+package audit
+
+import (
+	"archive/zip"
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"sitrep/incident"
+	"sitrep/ledger"
+	"sitrep/storage"
+)
+
+// An ExportVerification is what came out of verifying an export.
+type ExportVerification struct {
+	Verification
+	// Selection is what the export says that it is about, and MadeAt when it was made.
+	Selection string    `json:"selection"`
+	MadeAt    time.Time `json:"made_at,omitzero"`
+	// Origin is the name of the log.
+	Origin string `json:"origin"`
+	// Notes say what could not be checked.
+	Notes []string `json:"notes"`
+}
+
+// Bounds of what an export may hold, so that a forged one does no harm. In bytes.
+const (
+	maxSmallFile = 64 << 20
+	maxLine      = 16 << 20
+)
+
+// VerifyExport checks an export, without the store and without a network:
+//
+//   - the zip is, byte for byte, one that was exported;
+//   - one of the keys signed its checkpoint, and the proofs lead to it;
+//   - each line of events, deliveries and configurations is one that is proven, at its
+//     place in the log, and each that is proven is there; names and addresses are those
+//     whose hashes stand in it;
+//   - the events of an incident have no gap, and can have happened;
+//   - each message and each configuration is the one whose hash is in the log;
+//   - each file is the one in the signed list, and there is no other;
+//   - the log begins with that of each of the given checkpoints.
+//
+// The findings come in that order, so the first says best what is wrong. The error is
+// for what kept it from looking, never for what it found.
+func VerifyExport(ctx context.Context, r io.ReaderAt, size int64, o VerifyOptions) (ExportVerification, error) {
+	v := &exportVerifier{ctx: ctx, o: o, files: map[string]*zip.File{}, wrong: map[string]bool{}, messages: map[string]string{}, configs: map[string]bool{}}
+	if v.o.Limit <= 0 {
+		v.o.Limit = 100
+	}
+	err := v.verify(r, size)
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	if err != nil {
+		return v.out, fmt.Errorf("verify the export: %w", err)
+	}
+	return v.out, nil
+}
+
+type exportVerifier struct {
+	ctx        context.Context
+	o          VerifyOptions
+	out        ExportVerification
+	files      map[string]*zip.File
+	order      []string
+	wrong      map[string]bool // files of which something was found
+	checkpoint ledger.Checkpoint
+	signed     bool
+	proofs     *ledger.Proofs
+	fold       incident.Incident
+	messages   map[string]string // the SHA-256 in the log, by the file's name
+	configs    map[string]bool
+	withheld   bool // names and addresses are pseudonyms
+}
+
+func (v *exportVerifier) find(file, place, format string, args ...any) error {
+	v.wrong[file] = true
+	v.out.Findings = append(v.out.Findings, Finding{place, fmt.Sprintf(format, args...)})
+	if len(v.out.Findings) >= v.o.Limit {
+		return errEnough
+	}
+	return nil
+}
+
+func (v *exportVerifier) note(format string, args ...any) {
+	v.out.Notes = append(v.out.Notes, fmt.Sprintf(format, args...))
+}
+
+func (v *exportVerifier) verify(r io.ReaderAt, size int64) error {
+	z, err := openArchive(r, size)
+	if z == nil {
+		if !errors.Is(err, errArchive) {
+			return err
+		}
+		// Of what can be read in it, the rest may say more.
+		if err := v.find("", "zip", "%v", err); err != nil {
+			return err
+		}
+		if z, err = zip.NewReader(r, size); err != nil {
+			return nil
+		}
+	}
+	for _, f := range z.File {
+		v.files[f.Name] = f
+		v.order = append(v.order, f.Name)
+	}
+	for _, step := range []func() error{
+		v.readCheckpoint, v.readProofs, v.readEvents, v.readDeliveries, v.readLoadings, v.missing, v.readMessages, v.readConfigs, v.readManifest, v.readEarlier,
+	} {
+		if err := v.ctx.Err(); err != nil {
+			return err
+		}
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open opens a file; nil if that is a finding.
+func (v *exportVerifier) open(name string) (io.ReadCloser, error) {
+	f := v.files[name]
+	if f == nil {
+		return nil, v.find(name, name, "missing")
+	}
+	rc, err := f.Open()
+	if err != nil {
+		return nil, v.find(name, name, "it cannot be read: %v", err)
+	}
+	return rc, nil
+}
+
+// whole reads a small file; nil if that is a finding.
+func (v *exportVerifier) whole(name string) ([]byte, error) {
+	rc, err := v.open(name)
+	if rc == nil {
+		return nil, err
+	}
+	defer rc.Close()
+	b, err := io.ReadAll(io.LimitReader(rc, maxSmallFile+1))
+	switch {
+	case err != nil:
+		return nil, v.find(name, name, "it cannot be read: %v", err)
+	case len(b) > maxSmallFile:
+		return nil, v.find(name, name, "it is longer than %d bytes", maxSmallFile)
+	}
+	return b, nil
+}
+
+func (v *exportVerifier) readCheckpoint() error {
+	b, err := v.whole("checkpoint")
+	if b == nil {
+		return err
+	}
+	if len(v.o.Keys) > 0 {
+		v.checkpoint, err = ledger.OpenCheckpoint(b, v.o.Keys...)
+		if errors.Is(err, ledger.ErrBadKey) {
+			return err
+		}
+		v.signed = err == nil
+	} else {
+		v.checkpoint, err = ledger.ReadCheckpoint(b)
+		v.note("Nobody's signature was checked: give the public key of the log.")
+	}
+	if err != nil {
+		if err := v.find("checkpoint", "checkpoint", "%v", err); err != nil {
+			return err
+		}
+		if v.checkpoint, err = ledger.ReadCheckpoint(b); err != nil {
+			return nil
+		}
+	}
+	c := v.checkpoint
+	v.out.Checkpoints, v.out.Origin, v.out.Root, v.out.SignedAt = 1, c.Origin, c.Root.String(), c.At
+	v.out.Signed = c.Size
+	return nil
+}
+
+func (v *exportVerifier) readProofs() error {
+	rc, err := v.open("proofs.jsonl")
+	if rc == nil || v.checkpoint.Origin == "" {
+		return err
+	}
+	defer rc.Close()
+	if v.proofs, err = ledger.ReadProofs(rc, v.checkpoint); err != nil {
+		v.proofs = nil
+		return v.find("proofs.jsonl", "proofs.jsonl", "%v", err)
+	}
+	v.out.Leaves = int64(v.proofs.Len())
+	return nil
+}
+
+// eachRecord calls fn for each line of a file, once it is known to be proven.
+func (v *exportVerifier) eachRecord(name string, kind ledger.Kind, fn func(place string, r storage.Record) error) error {
+	rc, err := v.open(name)
+	if rc == nil {
+		return err
+	}
+	defer rc.Close()
+	in := bufio.NewReader(rc)
+	for n := 1; ; n++ {
+		place := fmt.Sprintf("%s, line %d", name, n)
+		line, err := readLine(in)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return v.find(name, place, "it cannot be read: %v", err)
+		}
+		r, pseudonymised, err := parseLine(line)
+		if err == nil && !pseudonymised {
+			err = r.CheckPersonal()
+		}
+		if err != nil {
+			if err := v.find(name, place, "%v", err); err != nil {
+				return err
+			}
+			continue
+		}
+		v.withheld = v.withheld || pseudonymised
+		place += ", " + describe(storage.Leaf{Kind: kind, Record: r})
+		if err := v.proven(name, place, kind, &r); err != nil {
+			return err
+		}
+		if err := fn(place, r); err != nil {
+			return err
+		}
+	}
+}
+
+// readLine returns the next line without its line feed, which must be there. The
+// error is io.EOF at the end.
+func readLine(in *bufio.Reader) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := in.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case err == nil:
+			return line[:len(line)-1], nil
+		case errors.Is(err, bufio.ErrBufferFull) && len(line) <= maxLine:
+		case errors.Is(err, bufio.ErrBufferFull):
+			return nil, fmt.Errorf("it is longer than %d bytes", maxLine)
+		case errors.Is(err, io.EOF) && len(line) > 0:
+			return nil, errors.New("the last line does not end")
+		default:
+			return nil, err
+		}
+	}
+}
+
+// proven checks that a record is in the log where it says.
+func (v *exportVerifier) proven(name, place string, kind ledger.Kind, r *storage.Record) error {
+	if v.proofs == nil {
+		return nil
+	}
+	if r.Index < 0 || r.Index >= v.checkpoint.Size {
+		v.out.Waiting++
+		return nil
+	}
+	index, err := v.proofs.Take(ledger.Leaf{Kind: kind, Bytes: r.Leaf})
+	if err != nil {
+		return v.find(name, place, "it is not in the log as it stands here: %v", err)
+	}
+	if index != r.Index {
+		return v.find(name, place, "it says that it is leaf %d, and it is leaf %d", r.Index, index)
+	}
+	return nil
+}
+
+func (v *exportVerifier) readEvents() error {
+	const name = "events.jsonl"
+	last := int64(0)
+	err := v.eachRecord(name, ledger.Event, func(place string, r storage.Record) error {
+		e, err := storage.DecodeEvent(r)
+		if err != nil {
+			return v.find(name, place, "%v", err)
+		}
+		v.out.Events++
+		if e.Incident != v.fold.Number {
+			if e.Incident <= last {
+				return v.find(name, place, "it stands after %s", incident.ID(last))
+			}
+			last = e.Incident
+			v.fold = incident.Incident{}
+			v.out.Incidents++
+		}
+		if want := v.fold.Sequence + 1; e.Sequence != want {
+			err := v.find(name, fmt.Sprintf("event %s/%d", incident.ID(e.Incident), want), "missing; in its place is %d", e.Sequence)
+			v.fold.Number, v.fold.Sequence = e.Incident, e.Sequence
+			return err
+		}
+		if err := apply(&v.fold, e); err != nil {
+			v.fold.Number, v.fold.Sequence = e.Incident, e.Sequence
+			return v.find(name, place, "it cannot have happened: %v", err)
+		}
+		return nil
+	})
+	return err
+}
+
+func (v *exportVerifier) readDeliveries() error {
+	const name = "deliveries.jsonl"
+	before := ""
+	return v.eachRecord(name, ledger.Delivery, func(place string, r storage.Record) error {
+		d, sum, err := storage.DecodeDelivery(r)
+		if err != nil {
+			return v.find(name, place, "%v", err)
+		}
+		if d.ID != before {
+			v.out.Deliveries++
+		}
+		before = d.ID
+		v.messages[messageName(d.ID, string(d.Channel))] = sum // of the last outcome
+		return nil
+	})
+}
+
+func (v *exportVerifier) readLoadings() error {
+	const name = "configs.jsonl"
+	return v.eachRecord(name, ledger.Config, func(place string, r storage.Record) error {
+		l, err := storage.DecodeLoading(r)
+		if err != nil {
+			return v.find(name, place, "%v", err)
+		}
+		v.configs[configName(l.Hash)] = true
+		return nil
+	})
+}
+
+// missing finds what is proven and not there.
+func (v *exportVerifier) missing() error {
+	if v.proofs == nil {
+		return nil
+	}
+	m, ok := v.proofs.Missing()
+	if !ok {
+		return nil
+	}
+	file := map[ledger.Kind]string{ledger.Event: "events.jsonl", ledger.Delivery: "deliveries.jsonl", ledger.Config: "configs.jsonl"}[m.Kind]
+	if v.wrong[file] {
+		return nil // found before, under the name of what stands in its place
+	}
+	return v.find(file, fmt.Sprintf("leaf %d, %s %s", m.Index, m.Kind, m.Name), "it was exported, and is missing in %s", file)
+}
+
+// sumOf returns the SHA-256 of a file in hexadecimal; empty if that is a finding.
+func (v *exportVerifier) sumOf(name string) (string, error) {
+	rc, err := v.open(name)
+	if rc == nil {
+		return "", err
+	}
+	defer rc.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, rc); err != nil {
+		return "", v.find(name, name, "it cannot be read: %v", err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func (v *exportVerifier) readMessages() error {
+	for _, name := range v.order {
+		if !strings.HasPrefix(name, "messages/") {
+			continue
+		}
+		sum, err := v.sumOf(name)
+		if err != nil {
+			return err
+		}
+		want, ok := v.messages[name]
+		switch {
+		case sum == "":
+		case !ok:
+			err = v.find(name, name, "no delivery has this message")
+		case sum != want:
+			err = v.find(name, name, "it is not the message that was sent")
+		default:
+			v.out.Messages++
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *exportVerifier) readConfigs() error {
+	for _, name := range v.order {
+		if !strings.HasPrefix(name, "configs/") {
+			continue
+		}
+		sum, err := v.sumOf(name)
+		if err != nil {
+			return err
+		}
+		switch {
+		case sum == "":
+		case !v.configs[name]:
+			err = v.find(name, name, "no configuration of that name came into force")
+		case configName(sum) != name:
+			err = v.find(name, name, "it is not the configuration that was in force")
+		default:
+			v.out.Configs++
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if v.withheld {
+		v.note("Names and addresses are pseudonyms, and messages and configurations are left out: what the log holds of them are hashes.")
+		return nil
+	}
+	for name := range v.configs {
+		if v.files[name] == nil {
+			if err := v.find(name, name, "missing"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// readManifest checks the list of files, and that they are those in it. What was
+// found before is not found again.
+func (v *exportVerifier) readManifest() error {
+	const name = manifestName
+	b, err := v.whole(name)
+	if b == nil {
+		return err
+	}
+	text := string(b)
+	if t, _, ok := strings.Cut(text, "\n\n"); ok {
+		text = t + "\n"
+		if len(v.o.Keys) > 0 {
+			var verifiers []note.Verifier
+			for _, key := range v.o.Keys {
+				verifier, err := note.NewVerifier(strings.TrimSpace(key))
+				if err != nil {
+					return fmt.Errorf("%q: %w", key, ledger.ErrBadKey)
+				}
+				verifiers = append(verifiers, verifier)
+			}
+			if _, err := note.Open(b, note.VerifierList(verifiers...)); err != nil {
+				return v.find(name, name, "%v", err)
+			}
+		}
+	} else {
+		v.note("The list of files is not signed: index.html and VERIFY.txt are only as good as where you have them from.")
+	}
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	if len(lines) < 3 || lines[0] != manifestHead || !strings.HasSuffix(text, "\n") {
+		return v.find(name, name, "it is no list of files")
+	}
+	v.out.Selection = lines[1]
+	if v.out.MadeAt, err = time.Parse(time.RFC3339, strings.TrimPrefix(lines[2], "made ")); err != nil {
+		return v.find(name, name, "it does not say when it was made")
+	}
+	listed := map[string]bool{name: true}
+	for _, line := range lines[3:] {
+		sum, file, ok := strings.Cut(line, "  ")
+		if !ok || len(sum) != 2*sha256.Size {
+			return v.find(name, name, "%q is not a file and its SHA-256", line)
+		}
+		listed[file] = true
+		if v.wrong[file] {
+			continue
+		}
+		have, err := v.sumOf(file)
+		if err == nil && have != "" && have != sum {
+			err = v.find(file, file, "it is not the one that was exported")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, file := range v.order {
+		if !listed[file] && !v.wrong[file] {
+			if err := v.find(file, file, "it was not exported"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// readEarlier checks that the log begins with those that the auditor knows.
+func (v *exportVerifier) readEarlier() error {
+	if len(v.o.Checkpoints) == 0 || v.checkpoint.Origin == "" {
+		return nil
+	}
+	b, err := v.whole("growth.jsonl")
+	if err != nil {
+		return err
+	}
+	proofs := map[int64][]ledger.Hash{}
+	for line := range bytes.Lines(b) {
+		var l growthLine
+		if err := json.Unmarshal(line, &l); err != nil {
+			return v.find("growth.jsonl", "growth.jsonl", "%v", err)
+		}
+		proofs[l.Size] = l.Proof
+	}
+	for i, signed := range v.o.Checkpoints {
+		if err := v.earlier(fmt.Sprintf("given checkpoint %d", i+1), signed, proofs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *exportVerifier) earlier(place string, signed []byte, proofs map[int64][]ledger.Hash) error {
+	var c ledger.Checkpoint
+	var err error
+	if len(v.o.Keys) > 0 {
+		c, err = ledger.OpenCheckpoint(signed, v.o.Keys...)
+	} else {
+		c, err = ledger.ReadCheckpoint(signed)
+	}
+	if err != nil {
+		return v.find("", place, "%v", err)
+	}
+	proof, ok := proofs[c.Size]
+	switch {
+	case c.Origin != v.checkpoint.Origin:
+		return v.find("", place, "it is of the log %q, and the export is of %q", c.Origin, v.checkpoint.Origin)
+	case c.Size > v.checkpoint.Size:
+		return v.find("", place, "it signed %d leaves, and the export is of a log of %d: that is an older copy, or was rewritten", c.Size, v.checkpoint.Size)
+	case c.Size == v.checkpoint.Size:
+		if c.Root != v.checkpoint.Root {
+			return v.find("", place, "it signed another log of %d leaves", c.Size)
+		}
+	case c.Size == 0:
+	case !ok:
+		return v.find("", place, "the export has no proof that its log begins with these %d leaves: ask for one that was made with this checkpoint", c.Size)
+	default:
+		if err := ledger.CheckGrowth(v.checkpoint, c, proof); err != nil {
+			return v.find("", place, "the log of the export does not begin with these %d leaves: it was rewritten", c.Size)
+		}
+	}
+	v.out.Checkpoints++
+	return nil
+}

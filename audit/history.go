@@ -1,0 +1,268 @@
+package audit
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// A Version is a configuration that was in force.
+type Version struct {
+	Hash string         `json:"hash"`
+	At   time.Time      `json:"at"` // since when it was in force
+	By   incident.Actor `json:"by"`
+	// Until is when the next came into force; zero of the one in force.
+	Until time.Time `json:"until,omitzero"`
+	// First is set of the first on record, which changed nothing.
+	First bool `json:"first,omitempty"`
+	// Changes are what differs from the one before: the priorities, then the SLOs, then
+	// all else.
+	Changes []Change `json:"changes"`
+}
+
+// A Change is a difference between two configurations.
+type Change struct {
+	// Of is what it concerns, such as "priority P1" or "SLO checkout-latency".
+	Of string `json:"of"`
+	// Field is what of that; empty if it was added or taken away as a whole.
+	Field string `json:"field,omitempty"`
+	// From and To are the values; From is empty of what was added, To of what was taken
+	// away.
+	From string `json:"from,omitempty"`
+	To   string `json:"to,omitempty"`
+}
+
+func (c Change) String() string {
+	switch {
+	case c.Field == "" && c.From == "":
+		return c.Of + " added"
+	case c.Field == "":
+		return c.Of + " taken away"
+	case c.From == "":
+		return fmt.Sprintf("%s: %s is now %s", c.Of, c.Field, c.To)
+	case c.To == "":
+		return fmt.Sprintf("%s: %s is no longer set; it was %s", c.Of, c.Field, c.From)
+	}
+	return fmt.Sprintf("%s: %s from %s to %s", c.Of, c.Field, c.From, c.To)
+}
+
+// History returns the configurations that were in force, the latest first, each with
+// what it changed. One that was loaded again while it was in force is there once. Of
+// addresses it says only how many there are.
+func History(r storage.Reader) ([]Version, error) {
+	loadings, err := r.Configs()
+	if err != nil {
+		return nil, fmt.Errorf("read the history of the configuration: %w", err)
+	}
+	slices.Reverse(loadings)
+	var versions []Version
+	var before map[thing]string
+	for _, l := range loadings {
+		if n := len(versions); n > 0 {
+			if versions[n-1].Hash == l.Hash {
+				continue
+			}
+			versions[n-1].Until = l.At
+		}
+		c, err := r.Config(l.Hash)
+		if err != nil {
+			return nil, fmt.Errorf("read the history of the configuration: %w", err)
+		}
+		now, err := things(c.Body)
+		if err != nil {
+			return nil, fmt.Errorf("read configuration %q: %w: %w", l.Hash, err, storage.ErrDamaged)
+		}
+		v := Version{Hash: l.Hash, At: l.At, By: l.Actor, First: before == nil, Changes: []Change{}}
+		if before != nil {
+			v.Changes = changes(before, now)
+		}
+		versions, before = append(versions, v), now
+	}
+	slices.Reverse(versions)
+	return versions, nil
+}
+
+// A thing is one value in a configuration: a field of something, or that something is
+// there, if field is empty.
+type thing struct{ of, field string }
+
+// things takes a configuration apart.
+func things(body []byte) (map[thing]string, error) {
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	var form map[string]any
+	if err := decoder.Decode(&form); err != nil {
+		return nil, err
+	}
+	out := map[thing]string{}
+	for key, value := range form {
+		switch key {
+		case "priorities":
+			named(out, "priority", "name", value)
+			out[thing{"priorities", "order"}] = order(value)
+		case "groups":
+			named(out, "group", "name", value)
+		case "teams":
+			for _, t := range list(value) {
+				team, _ := t.(map[string]any)
+				name := text(team["team"])
+				out[thing{"team " + name, ""}] = name
+				for field, value := range team {
+					switch field {
+					case "team":
+					case "slos":
+						for _, s := range list(value) {
+							if slo, ok := s.(map[string]any); ok {
+								slo["team"] = name
+							}
+						}
+						named(out, "SLO", "id", value)
+					default:
+						flatten(out, "team "+name, field, value)
+					}
+				}
+			}
+		default:
+			flatten(out, "settings", key, value)
+		}
+	}
+	return out, nil
+}
+
+// named takes a list apart whose elements have names.
+func named(out map[thing]string, kind, key string, value any) {
+	for _, e := range list(value) {
+		element, _ := e.(map[string]any)
+		of := kind + " " + text(element[key])
+		out[thing{of, ""}] = text(element[key])
+		for field, value := range element {
+			if field != key {
+				flatten(out, of, field, value)
+			}
+		}
+	}
+}
+
+// flatten notes a field, and those inside it.
+func flatten(out map[thing]string, of, field string, value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		for name, inner := range v {
+			flatten(out, of, field+"."+name, inner)
+		}
+	case []any:
+		if last := field[strings.LastIndex(field, ".")+1:]; last == "email" || last == "webhooks" {
+			out[thing{of, field}] = plural(len(v), "recipient", "recipients") + secret + text(v)
+			return
+		}
+		out[thing{of, field}] = text(v)
+	default:
+		out[thing{of, field}] = text(v)
+	}
+}
+
+// secret stands before what is compared and not told.
+const secret = "\x00"
+
+// told returns what may be told of two values that differ.
+func told(from, to string) (string, string) {
+	from, _, hidden := strings.Cut(from, secret)
+	to, _, _ = strings.Cut(to, secret)
+	if hidden && from == to {
+		to += ", not the same"
+	}
+	return from, to
+}
+
+func list(v any) []any {
+	l, _ := v.([]any)
+	return l
+}
+
+func order(v any) string {
+	var names []string
+	for _, e := range list(v) {
+		element, _ := e.(map[string]any)
+		names = append(names, text(element["name"]))
+	}
+	return strings.Join(names, ", ")
+}
+
+// text writes a value for people.
+func text(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return v
+	case []any:
+		var parts []string
+		for _, e := range v {
+			parts = append(parts, text(e))
+		}
+		return strings.Join(parts, "; ")
+	case map[string]any:
+		var parts []string
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if name == "name" {
+				parts = append([]string{text(v[name])}, parts...)
+				continue
+			}
+			parts = append(parts, name+" "+text(v[name]))
+		}
+		return strings.Join(parts, " ")
+	}
+	return fmt.Sprint(v)
+}
+
+// changes compares two configurations. Of what is new or gone, the fields are not
+// told; the configuration has them.
+func changes(before, now map[thing]string) []Change {
+	out := []Change{}
+	whole := func(things map[thing]string, t thing) bool {
+		_, ok := things[thing{t.of, ""}]
+		return ok || t.field != "" && !strings.Contains(t.of, " ")
+	}
+	for t, from := range before {
+		to, ok := now[t]
+		switch {
+		case t.field == "" && !ok:
+			out = append(out, Change{Of: t.of, From: from})
+		case t.field != "" && from != to && whole(now, t):
+			from, to = told(from, to)
+			out = append(out, Change{Of: t.of, Field: t.field, From: from, To: to})
+		}
+	}
+	for t, to := range now {
+		if _, ok := before[t]; ok {
+			continue
+		}
+		switch {
+		case t.field == "":
+			out = append(out, Change{Of: t.of, To: to})
+		case whole(before, t):
+			_, to = told("", to)
+			out = append(out, Change{Of: t.of, Field: t.field, To: to})
+		}
+	}
+	rank := func(c Change) int {
+		for i, kind := range []string{"priorities", "priority ", "SLO ", "team ", "group "} {
+			if strings.HasPrefix(c.Of, kind) {
+				return i
+			}
+		}
+		return 9
+	}
+	slices.SortFunc(out, func(a, b Change) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Of, b.Of), cmp.Compare(a.Field, b.Field))
+	})
+	return out
+}

@@ -1,0 +1,70 @@
+package audit_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"sitrep/audit"
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+func TestHistorySaysWhatChanged(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, organisation(1, 2), 1)
+		defer w.close()
+		put := func(hash, body string, by incident.Actor) {
+			time.Sleep(time.Hour)
+			w.write(func(tx storage.Tx) error {
+				return tx.PutConfig(storage.Config{Hash: hash, Body: []byte(body)}, storage.Loading{Hash: hash, At: now(), Actor: by})
+			})
+		}
+		const one = `{"incidents":{"resolve_after":"10m"},"groups":[{"name":"board","email":["a@example.org"]}],
+			"priorities":[{"name":"P1","update_every":"2h","criteria":["all"],"actions":[{"name":"hotfix"}]},{"name":"P2","update_every":"4h"}],
+			"teams":[{"team":"pay","on_call":{"email":["x@example.org"]},"slos":[{"id":"checkout","use_case":"Cannot pay","priority":"P1"},{"id":"old","priority":"P2"}]}]}`
+		const two = `{"incidents":{"resolve_after":"5m"},"groups":[{"name":"board","email":["b@example.org"]}],"timezone":"Europe/Berlin",
+			"priorities":[{"name":"P1","update_every":"1h","criteria":["all","most"],"actions":[{"name":"hotfix"},{"name":"postmortem","within":"5d"}]},{"name":"P3","update_every":"8h"},{"name":"P2","update_every":"4h"}],
+			"teams":[{"team":"pay","on_call":{"email":["x@example.org","y@example.org"]},"slos":[{"id":"checkout","use_case":"Cannot pay","priority":"P2"}]},{"team":"ops"}]}`
+		put("one", one, "ada")
+		put("one", one, "start") // a restart
+		put("two", two, "bob")
+		put("one", one, "ada")
+		var versions []audit.Version
+		if err := w.store.Read(t.Context(), func(r storage.Reader) (err error) {
+			versions, err = audit.History(r)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if len(versions) != 4 {
+			t.Fatalf("%d versions", len(versions))
+		}
+		first, second, third := versions[3], versions[1], versions[0]
+		if !first.First || len(first.Changes) != 0 || third.Until != (time.Time{}) || second.Hash != "two" || second.By != "bob" || second.Until != third.At || versions[2].Until != second.At {
+			t.Errorf("versions %+v", versions)
+		}
+		var got []string
+		for _, c := range second.Changes {
+			got = append(got, c.String())
+		}
+		want := []string{
+			"priorities: order from P1, P2 to P1, P3, P2",
+			"priority P1: actions from hotfix to hotfix; postmortem within 5d",
+			"priority P1: criteria from all to all; most",
+			"priority P1: update_every from 2h to 1h",
+			"priority P3 added",
+			"SLO checkout: priority from P1 to P2",
+			"SLO old taken away",
+			"team ops added",
+			"team pay: on_call.email from 1 recipient to 2 recipients",
+			"group board: email from 1 recipient to 1 recipient, not the same",
+			"settings: incidents.resolve_after from 10m to 5m",
+			"settings: timezone is now Europe/Berlin",
+		}
+		if fmt.Sprint(strings.Join(got, "\n")) != strings.Join(want, "\n") {
+			t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	})
+}

@@ -1,0 +1,63 @@
+package audit_test
+
+import (
+	"testing"
+	"time"
+
+	"sitrep/audit"
+	"sitrep/incident"
+)
+
+func TestJudge(t *testing.T) {
+	promised := noon.Add(time.Minute)
+	for name, c := range map[string]struct {
+		delivery incident.Delivery
+		cover    incident.Cover
+		now      time.Time
+		want     audit.Outcome
+	}{
+		"handed over at the last moment is on time":               {incident.Delivery{State: incident.Delivered, SentAt: promised}, incident.Cover{Kind: incident.KindUpdate}, noon, audit.OnTime},
+		"a moment later is late":                                  {incident.Delivery{State: incident.Delivered, SentAt: promised.Add(1)}, incident.Cover{Kind: incident.KindUpdate}, noon, audit.Late},
+		"after a quiet time it was held":                          {incident.Delivery{State: incident.Delivered, SentAt: noon}, incident.Cover{Kind: incident.KindUpdate, Held: true}, noon, audit.Held},
+		"held and then late is late":                              {incident.Delivery{State: incident.Delivered, SentAt: promised.Add(1)}, incident.Cover{Kind: incident.KindUpdate, Held: true}, noon, audit.Late},
+		"refused for good is missed":                              {incident.Delivery{State: incident.Failed}, incident.Cover{Kind: incident.KindOpened}, noon, audit.Missed},
+		"a late first message that says it is over is missed":     {incident.Delivery{State: incident.Delivered, SentAt: promised.Add(1)}, incident.Cover{Kind: incident.KindResolved, First: true}, noon, audit.Missed},
+		"a first message that says it is over in time is on time": {incident.Delivery{State: incident.Delivered, SentAt: noon}, incident.Cover{Kind: incident.KindResolved, First: true}, noon, audit.OnTime},
+		"a farewell to somebody who was never told is missed":     {incident.Delivery{State: incident.Delivered, SentAt: noon}, incident.Cover{Kind: incident.KindLeft, First: true}, noon, audit.Missed},
+		"a late first message that says it opened is late":        {incident.Delivery{State: incident.Delivered, SentAt: promised.Add(1)}, incident.Cover{Kind: incident.KindOpened, First: true}, noon, audit.Late},
+		"on its way it says nothing":                              {incident.Delivery{State: incident.Pending}, incident.Cover{Kind: incident.KindOpened}, promised, ""},
+		"on its way for too long is late":                         {incident.Delivery{State: incident.Pending}, incident.Cover{Kind: incident.KindOpened}, promised.Add(1), audit.Late},
+		"given up it does not count":                              {incident.Delivery{State: incident.Superseded}, incident.Cover{Kind: incident.KindOpened}, promised.Add(1), ""},
+	} {
+		if got := audit.Judge(&c.delivery, &c.cover, promised, c.now); got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestThePromiseOfTheMessageBeforeBinds(t *testing.T) {
+	p := audit.Promises{}
+	first := &incident.Delivery{Recipient: "a", State: incident.Delivered}
+	p.Note(first, &incident.Cover{Kind: incident.KindOpened, NextDueAt: noon, NextBy: noon.Add(time.Minute)})
+	p.Note(first, &incident.Cover{Kind: incident.KindReminder}) // a reminder promises nothing
+	later := noon.Add(time.Hour)
+	for name, c := range map[string]struct {
+		recipient string
+		kind      incident.Kind
+		want      time.Time
+	}{
+		"an update that became due later": {"a", incident.KindUpdate, noon.Add(time.Minute)},
+		"a farewell":                      {"a", incident.KindLeft, noon.Add(time.Minute)},
+		"the end is news of its own":      {"a", incident.KindResolved, later},
+		"a reminder is no update":         {"a", incident.KindReminder, later},
+		"another reader":                  {"b", incident.KindUpdate, later},
+	} {
+		if got := p.For(&incident.Delivery{Recipient: c.recipient}, &incident.Cover{Kind: c.kind, Promised: later}); !got.Equal(c.want) {
+			t.Errorf("%s: by %v, want %v", name, got, c.want)
+		}
+	}
+	p.Note(&incident.Delivery{Recipient: "a", State: incident.Failed}, &incident.Cover{Kind: incident.KindUpdate})
+	if got := p.For(first, &incident.Cover{Kind: incident.KindUpdate, Promised: later}); !got.Equal(later) {
+		t.Errorf("after one that was refused: by %v, want %v", got, later)
+	}
+}

@@ -1,0 +1,88 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// forgetEvery is how often alerts without an SLO are looked through for those that
+// nobody hears of any more.
+const forgetEvery = 10 * time.Minute
+
+// forget deletes the alerts without an SLO of which nothing was heard for as long as
+// makes a breach unknown: nobody would ever say that they ended. One that fires on is
+// noted again when it is heard.
+func (s *Scheduler) forget(ctx context.Context, at time.Time) error {
+	silence := s.Door.Policy().UnknownAfter
+	if silence <= 0 || at.Sub(s.forgotAt) < forgetEvery {
+		return nil
+	}
+	before, forgotten := at.Add(-silence), 0
+	for cursor := ""; ; {
+		var quiet []string
+		err := s.Door.Store.Read(ctx, func(r storage.Reader) error {
+			quiet = quiet[:0]
+			page, next, err := r.UnmappedAlerts(batch, cursor)
+			if err != nil {
+				return err
+			}
+			cursor = next
+			for i := range page {
+				if page[i].HeardAt.Before(before) {
+					quiet = append(quiet, page[i].Fingerprint)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if len(quiet) > 0 {
+			err = s.Door.Store.Write(ctx, func(tx storage.Tx) error {
+				for _, fingerprint := range quiet {
+					if err := forgetQuiet(tx, fingerprint, before); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			forgotten += len(quiet)
+		}
+		if cursor == "" {
+			break
+		}
+	}
+	s.forgotAt = at
+	if forgotten > 0 {
+		s.Log.Info("alerts without an SLO are no longer heard, and forgotten", slog.String("component", "scheduler"), slog.Int("alerts", forgotten))
+	}
+	return nil
+}
+
+// forgetQuiet deletes an alert without an SLO, unless it was heard since before, by
+// itself or as the breach that it is of an incident.
+func forgetQuiet(tx storage.Tx, fingerprint string, before time.Time) error {
+	u, err := tx.Unmapped(fingerprint)
+	if errors.Is(err, incident.ErrNotFound) || err == nil && !u.HeardAt.Before(before) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	b, err := tx.Breach(incident.BreachKey{Fingerprint: fingerprint, StartsAt: u.StartsAt})
+	if err != nil && !errors.Is(err, incident.ErrNotFound) {
+		return err
+	}
+	if err == nil && b.State == incident.Firing {
+		return nil
+	}
+	return tx.DeleteUnmapped(fingerprint)
+}

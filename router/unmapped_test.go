@@ -1,0 +1,43 @@
+package router_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"sitrep/storage"
+)
+
+func TestAlertsWithoutAnSLOAreForgottenOnceNobodyHearsOfThem(t *testing.T) {
+	p := policy()
+	p.UnknownAfter = 4 * time.Hour
+	bubble(t, p, func(t *testing.T, w *world) {
+		a, b := alert("nobody's", "a"), alert("nobody's", "b")
+		w.post(a, b)
+		known := func(at time.Duration, want ...string) {
+			t.Helper()
+			sleepUntil(noon.Add(at))
+			var got []string
+			w.must(w.store.Read(context.Background(), func(r storage.Reader) error {
+				page, _, err := r.UnmappedAlerts(10, "")
+				for _, u := range page {
+					got = append(got, u.Fingerprint)
+				}
+				return err
+			}))
+			if !slices.Equal(got, want) {
+				t.Errorf("after %v: %q, want %q", at, got, want)
+			}
+		}
+		known(3*time.Hour, "a", "b")
+		w.post(b)
+		known(4*time.Hour+30*time.Minute, "b")
+		known(6*time.Hour, "b")
+		known(8 * time.Hour)
+		if r := w.post(b); r[0].Result != "unmapped" {
+			t.Errorf("heard again: %s", r[0].Result)
+		}
+		known(9*time.Hour, "b")
+	})
+}

@@ -2,10 +2,12 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"sitrep/audit"
 	"sitrep/incident"
 	"sitrep/internal/access"
+	"sitrep/ledger"
 )
 
 // The types of a report, by the name of its format.
@@ -31,7 +34,8 @@ func (h *Handler) auditing() []Route {
 			Method: http.MethodGet, Path: "/api/v1/audit/report", Role: access.Viewer,
 			Summary: "How the promises of a stretch of time were kept.",
 			Query:   append([]Parameter{{Name: "format", Summary: "default json", Values: []string{"json", "csv", "html"}}}, span...),
-			Media:   []string{"application/json", "text/csv", "text/html"},
+			Answer:  audit.Report{},
+			Media:   []string{"text/csv", "text/html"},
 			Handler: h.report,
 		},
 		{
@@ -42,6 +46,7 @@ func (h *Handler) auditing() []Route {
 				{Name: "team", Summary: "those of a team"},
 				{Name: "priority", Summary: "those that had the priority at some time"},
 				{Name: "pseudonyms", Summary: "true: names and addresses are replaced, and messages left out", Values: []string{"true", "false"}},
+				{Name: "checkpoint", Summary: "signed checkpoints that were kept, as they are: the export proves that the ledger only grew since"},
 			}, span...),
 			Media:   []string{"application/zip"},
 			Handler: h.export,
@@ -49,21 +54,34 @@ func (h *Handler) auditing() []Route {
 	}
 }
 
+// alone runs what reads much of the store: one at a time, so that many who ask take no
+// time from what has to be on time.
+func (h *Handler) alone(ctx context.Context, fn func() error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case h.auditor <- struct{}{}:
+		defer func() { <-h.auditor }()
+		return fn()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// NothingFound says that an export would be empty.
+func NothingFound(s audit.Selection) string {
+	if s == (audit.Selection{}) {
+		return "nothing found: there is no incident yet"
+	}
+	return "nothing found: no incident fits " + s.String()
+}
+
 // export makes the zip in a file first: it is read from one snapshot, which must not
 // wait for a slow client.
-func (h *Handler) export(w http.ResponseWriter, r *http.Request) (err error) {
-	q := r.URL.Query()
-	policy := h.Policy()
-	o := audit.ExportOptions{
-		Selection: audit.Selection{Team: q.Get("team"), Priority: q.Get("priority")},
-		Now:       h.Now(), Location: policy.Location, Version: h.Service().Version, Pseudonyms: q.Get("pseudonyms") == "true",
-	}
-	if id := q.Get("incident"); id != "" {
-		if o.Incident, err = incident.ParseID(id); err != nil {
-			return err
-		}
-	}
-	if o.From, o.To, err = ParseSpan(q.Get("from"), q.Get("to"), policy.Location); err != nil {
+func (h *Handler) export(w http.ResponseWriter, r *http.Request) error {
+	o, err := h.exportOptions(r.URL.Query())
+	if err != nil {
 		return err
 	}
 	f, err := os.CreateTemp("", "sitrep-export-*.zip")
@@ -72,10 +90,14 @@ func (h *Handler) export(w http.ResponseWriter, r *http.Request) (err error) {
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
-	if _, err := h.Export(r.Context(), f, o); err != nil {
-		if errors.Is(err, audit.ErrNothing) {
-			return &incident.Problem{Kind: incident.ErrNotFound, Text: "nothing found: there is no incident of " + o.Selection.String()}
-		}
+	err = h.alone(r.Context(), func() error {
+		_, err := h.Export(r.Context(), f, o)
+		return err
+	})
+	if errors.Is(err, audit.ErrNothing) {
+		return &incident.Problem{Kind: incident.ErrNotFound, Text: NothingFound(o.Selection)}
+	}
+	if err != nil {
 		return err
 	}
 	size, err := f.Seek(0, io.SeekEnd)
@@ -85,14 +107,32 @@ func (h *Handler) export(w http.ResponseWriter, r *http.Request) (err error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("read the export: %w", err)
 	}
-	w.Header().Set("Content-Type", "application/zip")
-	w.Header().Set("Content-Length", strconv.FormatInt(size, 10))
+	begin(w, "application/zip", size)
 	w.Header().Set("Content-Disposition", `attachment; filename="evidence.zip"`)
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
 	_, _ = io.Copy(w, f) // the client may be gone
 	return nil
+}
+
+// exportOptions are what a request asks for.
+func (h *Handler) exportOptions(q url.Values) (o audit.ExportOptions, err error) {
+	policy := h.Policy()
+	o = audit.ExportOptions{
+		Selection: audit.Selection{Team: q.Get("team"), Priority: q.Get("priority")},
+		Now:       h.Now(), Location: policy.Location, Version: h.Service().Version, Pseudonyms: q.Get("pseudonyms") == "true",
+	}
+	if id := q.Get("incident"); id != "" {
+		if o.Incident, err = incident.ParseID(id); err != nil {
+			return o, err
+		}
+	}
+	if kept := q.Get("checkpoint"); kept != "" {
+		if o.Earlier = ledger.FindCheckpoints([]byte(kept)); o.Earlier == nil {
+			return o, invalid("checkpoint: there is none in it; give the lines of one as they were signed, the last of which begins with a dash")
+		}
+	}
+	o.From, o.To, err = ParseSpan(q.Get("from"), q.Get("to"), policy.Location)
+	return o, err
 }
 
 func (h *Handler) report(w http.ResponseWriter, r *http.Request) error {
@@ -102,33 +142,43 @@ func (h *Handler) report(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	rep, err := audit.MakeReport(r.Context(), h.Store, audit.ReportOptions{
-		From: from, To: to, Now: h.Now(), Location: policy.Location, Version: h.Service().Version,
-	})
-	if err != nil {
-		return err
-	}
 	format := q.Get("format")
 	if format == "" {
 		format = "json"
 	}
 	var body bytes.Buffer
-	if err := rep.Write(&body, format); err != nil {
+	err = h.alone(r.Context(), func() error {
+		rep, err := audit.MakeReport(r.Context(), h.Store, audit.ReportOptions{
+			From: from, To: to, Now: h.Now(), Location: policy.Location, Version: h.Service().Version,
+		})
+		if err != nil {
+			return err
+		}
+		return rep.Write(&body, format)
+	})
+	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", reportTypes[format])
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Cache-Control", "no-store")
-	if format == "html" {
+	begin(w, reportTypes[format], int64(body.Len()))
+	switch format {
+	case "html":
 		// The report is one file with its own style; nothing else may come in.
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'")
-	}
-	if format == "csv" {
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	case "csv":
 		w.Header().Set("Content-Disposition", `attachment; filename="sitrep-report.csv"`)
 	}
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(body.Bytes()) // the client may be gone
 	return nil
+}
+
+// begin sets the headers of an answer that is no JSON of the API's own.
+func begin(w http.ResponseWriter, media string, size int64) {
+	header := w.Header()
+	header.Set("Content-Type", media)
+	header.Set("Content-Length", strconv.FormatInt(size, 10))
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cache-Control", "no-store")
 }
 
 // ParseSpan returns the bounds of a stretch of time, each a day in the location or a

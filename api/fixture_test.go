@@ -1,8 +1,10 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -15,8 +17,10 @@ import (
 	"github.com/gorilla/mux"
 
 	"sitrep/api"
+	"sitrep/audit"
 	"sitrep/incident"
 	"sitrep/internal/access"
+	"sitrep/ledger"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
 )
@@ -32,6 +36,7 @@ type fixture struct {
 	api    *api.Handler
 	http   http.Handler
 	woken  atomic.Int64
+	key    *ledger.Key
 	// undocumented is set by tests whose requests the document is not about.
 	undocumented bool
 }
@@ -48,13 +53,22 @@ func newFixture(t testing.TB) *fixture {
 		}
 	})
 	f := &fixture{t: t, store: db, policy: policy(), now: start}
+	if f.key, err = ledger.GenerateKey("sitrep.example.org/ledger"); err != nil {
+		t.Fatal(err)
+	}
 	f.api = api.New(api.Options{
-		Store:   db,
-		Policy:  func() *incident.Policy { return f.policy },
-		Now:     func() time.Time { return f.now },
-		Service: func() api.Service { return api.Service{Version: "1.2.3", StartedAt: start} },
-		Wake:    func() { f.woken.Add(1) },
-		Logger:  slog.New(slog.DiscardHandler),
+		Store:  db,
+		Policy: func() *incident.Policy { return f.policy },
+		Now:    func() time.Time { return f.now },
+		Service: func() api.Service {
+			return api.Service{Version: "1.2.3", StartedAt: start, Ledger: api.Ledger{PublicKey: f.key.Public(), Witness: "audit@example.org", Every: 24 * time.Hour}}
+		},
+		Wake:   func() { f.woken.Add(1) },
+		Logger: slog.New(slog.DiscardHandler),
+		Export: func(ctx context.Context, w io.Writer, o audit.ExportOptions) (audit.ExportSummary, error) {
+			o.Key = f.key
+			return audit.Export(ctx, db, w, o)
+		},
 	})
 	guard, err := access.New(slog.New(slog.DiscardHandler), access.Rules{Tokens: []access.Token{
 		{Name: "alertmanager", Role: access.Receiver, Token: "receiver"},

@@ -51,12 +51,14 @@ type Options struct {
 // A Handler answers the requests of the API.
 type Handler struct {
 	Options
+	// auditor is held while a report or an export is made.
+	auditor chan struct{}
 }
 
 // New returns a handler.
 func New(o Options) *Handler {
 	o.Logger = o.Logger.With("component", "api")
-	return &Handler{o}
+	return &Handler{Options: o, auditor: make(chan struct{}, 1)}
 }
 
 // Register adds the API to r, each route behind require, such as

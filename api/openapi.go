@@ -119,7 +119,11 @@ func responses(r *Route, s *schemas, command bool) any {
 		content["application/json"] = map[string]any{"schema": s.of(reflect.TypeOf(r.Answer))}
 	}
 	for _, media := range r.Media {
-		content[media] = map[string]any{"schema": map[string]any{"type": "string"}}
+		schema := map[string]any{"type": "string"}
+		if !strings.HasPrefix(media, "text/") {
+			schema["contentMediaType"] = media // bytes
+		}
+		content[media] = map[string]any{"schema": schema}
 	}
 	if len(content) > 0 {
 		ok["content"] = content

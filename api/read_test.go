@@ -24,7 +24,7 @@ func TestEachRouteAsksForItsRole(t *testing.T) {
 	f.breach("send", "a")
 	roles := map[string]access.Role{"": "", "receiver": access.Receiver, "viewer": access.Viewer, "responder": access.Responder, "admin": access.Admin}
 	for _, route := range f.api.Routes() {
-		if route.Summary == "" || route.Answer == nil || route.Method == "POST" && route.Body == nil {
+		if route.Summary == "" || route.Answer == nil && len(route.Media) == 0 || route.Method == "POST" && route.Body == nil {
 			t.Errorf("%s %s is not described", route.Method, route.Path)
 		}
 		path := strings.NewReplacer("{id}", "INC-1", "{name}", "hotfix").Replace(route.Path)

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"time"
 
+	"sitrep/incident/incidentjson"
+	"sitrep/ledger"
 	"sitrep/storage"
 )
 
@@ -14,6 +16,19 @@ type Service struct {
 	Go        string `json:"go"`
 	StartedAt time.Time
 	Config    ConfigState
+	Ledger    Ledger
+}
+
+// Ledger is what is known of the ledger beside what the store holds.
+type Ledger struct {
+	PublicKey string
+	// Witness is the one outside who is told checkpoints; empty if there is none.
+	Witness string
+	Every   time.Duration // how often the witness is told
+	// WitnessedAt is when that was last done in this run, and WitnessError why it failed
+	// last.
+	WitnessedAt  time.Time
+	WitnessError string
 }
 
 // ConfigState is what became of the configuration files when they were last loaded.
@@ -48,6 +63,20 @@ type Status struct {
 		Bytes     int64      `json:"bytes"`
 		SlowSince *time.Time `json:"slow_since"` // a commit has been under way since then
 	} `json:"storage"`
+	Ledger struct {
+		Size       int64 `json:"size"` // leaves
+		Checkpoint struct {
+			Size int64      `json:"size"` // of them, it signs so many
+			At   *time.Time `json:"at"`
+		} `json:"checkpoint"`
+		PublicKey string `json:"public_key"` // verifies what sitrep hands out
+		Witness   struct {
+			Name   string     `json:"name"` // empty: there is none
+			Every  string     `json:"every"`
+			ToldAt *time.Time `json:"told_at"` // since the start
+			Error  string     `json:"error"`   // why the last attempt failed
+		} `json:"witness"`
+	} `json:"ledger"`
 	Backlog struct {
 		Due         int        `json:"due"` // readers to whom something is due, up to 10,000
 		OldestDueAt *time.Time `json:"oldest_due_at"`
@@ -73,6 +102,9 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	if service.Config.Error != "" {
 		s.Config.State = "failed"
 	}
+	s.Ledger.PublicKey = service.Ledger.PublicKey
+	s.Ledger.Witness.Name, s.Ledger.Witness.Error = service.Ledger.Witness, service.Ledger.WitnessError
+	s.Ledger.Witness.Every, s.Ledger.Witness.ToldAt = incidentjson.Duration(service.Ledger.Every), when(service.Ledger.WitnessedAt)
 	s.Watchdog.Expected = policy.Watchdog.Within > 0
 
 	info, err := h.Store.Info(r.Context())
@@ -83,6 +115,9 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	s.Storage.Engine, s.Storage.Path, s.Storage.Bytes, s.Storage.SlowSince = info.Engine, info.Path, info.Bytes, when(info.Slow)
 	now := h.Now()
 	err = h.read(r.Context(), func(tx storage.Reader) error {
+		if err := s.readLedger(tx); err != nil {
+			return err
+		}
 		due, oldest, err := tx.Backlog(now)
 		if err != nil {
 			return err
@@ -116,6 +151,20 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.Outages, s.Refusals, s.Ambiguities = notNil(s.Outages), notNil(s.Refusals), notNil(s.Ambiguities)
 	return answer(w, http.StatusOK, s)
+}
+
+// readLedger reads how far the ledger goes, and how far it is signed.
+func (s *Status) readLedger(tx storage.Reader) (err error) {
+	if s.Ledger.Size, err = tx.LogSize(); err != nil {
+		return err
+	}
+	signed, err := tx.LastCheckpoint()
+	if err != nil || signed == nil {
+		return err
+	}
+	c, err := ledger.ReadCheckpoint(signed)
+	s.Ledger.Checkpoint.Size, s.Ledger.Checkpoint.At = c.Size, when(c.At)
+	return err
 }
 
 // when returns a time, or nil if it is not set.

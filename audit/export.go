@@ -2,18 +2,11 @@ package audit
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"slices"
-	"strings"
 	"time"
-
-	"golang.org/x/mod/sumdb/note"
 
 	"sitrep/incident"
 	"sitrep/ledger"
@@ -122,8 +115,9 @@ type sentMessage struct{ id, name string }
 // A loading is a configuration that came into force.
 type loading struct {
 	storage.Loading
-	Index string // in the log
-	File  string // empty if it is left out
+	Index  string // in the log
+	File   string // empty if it is left out
+	record storage.Record
 }
 
 func (x *exporter) write(ctx context.Context) error {
@@ -293,34 +287,38 @@ func (x *exporter) writeConfigs(context.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := x.r.Configs() // the latest first
+	records, err := x.r.ConfigRecords() // the latest first
 	if err != nil {
 		return err
 	}
-	var since time.Time
-	if i := slices.IndexFunc(all, func(l storage.Loading) bool { return !l.At.After(x.first) }); i >= 0 {
-		since = all[i].At
-	}
 	files := map[string]string{}
-	err = x.eachLoading(func(r storage.Record) error {
-		l, err := storage.DecodeLoading(r)
+	for i := range records {
+		l, err := storage.DecodeLoading(records[i])
 		if err != nil {
 			return err
 		}
-		if (l.At.Before(since) || l.At.After(x.last)) && !x.hashes[l.Hash] {
-			return nil
+		if l.At.After(x.last) && !x.hashes[l.Hash] {
+			continue
 		}
-		if l, err = storage.DecodeLoading(x.show(r)); err != nil {
+		x.loadings = append(x.loadings, loading{Loading: l, record: records[i]})
+		if !l.At.After(x.first) && !x.stillCited(records[i+1:]) {
+			break // it was in force at the first event, and no event cites one before
+		}
+	}
+	slices.Reverse(x.loadings)
+	for i := range x.loadings {
+		l := &x.loadings[i]
+		l.Index = indexText(&l.record)
+		if x.pseudonyms == nil {
+			l.File = configName(l.Hash)
+			files[l.Hash] = l.File
+		}
+		if err := x.line(w, ledger.Config, &l.record, l.Hash); err != nil {
 			return err
 		}
-		if x.pseudonyms == nil {
-			files[l.Hash] = configName(l.Hash)
+		if l.Loading, err = storage.DecodeLoading(x.show(l.record)); err != nil {
+			return err
 		}
-		x.loadings = append(x.loadings, loading{l, indexText(&r), files[l.Hash]})
-		return x.line(w, ledger.Config, &r, l.Hash)
-	})
-	if err != nil || x.pseudonyms != nil {
-		return err
 	}
 	for _, l := range x.loadings {
 		if files[l.Hash] == "" {
@@ -339,26 +337,19 @@ func (x *exporter) writeConfigs(context.Context) error {
 	return nil
 }
 
-// eachLoading calls fn for each loading of a configuration in the log, in order. They
-// stand nowhere but among the leaves.
-func (x *exporter) eachLoading(fn func(storage.Record) error) error {
-	for from := int64(0); ; {
-		leaves, err := x.r.Leaves(from, leavesPage)
-		if err != nil {
-			return err
-		}
-		for i := range leaves {
-			if leaves[i].Kind == ledger.Config {
-				if err := fn(leaves[i].Record); err != nil {
-					return err
-				}
-			}
-		}
-		if len(leaves) < leavesPage {
-			return nil
-		}
-		from += int64(len(leaves))
+// stillCited reports whether an event cites a configuration that came into force
+// earlier, and not again since.
+func (x *exporter) stillCited(earlier []storage.Record) bool {
+	have := map[string]bool{}
+	for _, l := range x.loadings {
+		have[l.Hash] = true
 	}
+	for hash := range x.hashes {
+		if !have[hash] {
+			return len(earlier) > 0
+		}
+	}
+	return false
 }
 
 func (x *exporter) writeMessages(context.Context) error {
@@ -378,150 +369,4 @@ func (x *exporter) writeMessages(context.Context) error {
 	}
 	x.messages, x.sum.Messages = kept, len(kept)
 	return nil
-}
-
-func (x *exporter) writeProofs(context.Context) error {
-	if err := x.archive.put("checkpoint", x.checkpoint); err != nil {
-		return err
-	}
-	w, err := x.archive.file("proofs.jsonl")
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(x.proven, func(a, b ledger.Exported) int { return int(max(min(a.Index-b.Index, 1), -1)) })
-	x.sum.Proven = len(x.proven)
-	leaves := iter.Seq2[ledger.Exported, error](func(yield func(ledger.Exported, error) bool) {
-		for _, l := range x.proven {
-			if !yield(l, nil) {
-				return
-			}
-		}
-	})
-	if err := ledger.WriteProofs(w, x.sum.Size, leaves, x.r); err != nil {
-		return err
-	}
-	return x.writeGrowth()
-}
-
-// A growthLine is a line of growth.jsonl: the proof that the log of the export's
-// checkpoint begins with the one of an earlier.
-type growthLine struct {
-	Size  int64         `json:"size"` // of the earlier
-	Proof []ledger.Hash `json:"proof"`
-}
-
-// maxGrowth is for how many of the latest checkpoints in the store growth is proven,
-// besides the last of each day.
-const maxGrowth = 100
-
-func (x *exporter) writeGrowth() error {
-	w, err := x.archive.file("growth.jsonl")
-	if err != nil {
-		return err
-	}
-	sizes, err := x.earlier()
-	if err != nil {
-		return err
-	}
-	for _, size := range sizes {
-		proof, err := ledger.ProveGrowth(x.sum.Size, size, x.r)
-		if err != nil {
-			return err
-		}
-		b, err := json.Marshal(growthLine{size, proof})
-		if err != nil {
-			return err
-		}
-		if _, err := w.Write(append(b, '\n')); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// earlier returns the sizes of the checkpoints for which growth is proven, in order.
-func (x *exporter) earlier() ([]int64, error) {
-	var sizes, recent []int64
-	var day string
-	var last int64
-	for after := int64(-1); ; {
-		page, err := x.r.Checkpoints(after, 1000)
-		if err != nil {
-			return nil, err
-		}
-		for _, signed := range page {
-			c, err := ledger.ReadCheckpoint(signed)
-			if err != nil {
-				return nil, err
-			}
-			after = c.Size
-			if c.Size == 0 || c.Size > x.sum.Size {
-				continue
-			}
-			if of := c.At.Format(time.DateOnly); of != day && day != "" {
-				sizes = append(sizes, last)
-			}
-			day, last = c.At.Format(time.DateOnly), c.Size
-			if recent = append(recent, c.Size); len(recent) > maxGrowth {
-				recent = recent[1:]
-			}
-		}
-		if len(page) < 1000 {
-			break
-		}
-	}
-	sizes = append(sizes, recent...)
-	for _, signed := range x.o.Earlier {
-		c, err := ledger.ReadCheckpoint(signed)
-		if err != nil {
-			return nil, err
-		}
-		if c.Size > 0 && c.Size <= x.sum.Size {
-			sizes = append(sizes, c.Size)
-		}
-	}
-	slices.Sort(sizes)
-	return slices.Compact(sizes), nil
-}
-
-// manifestHead is the first line of the list of files. No log has it as its origin, so
-// a signed list is never taken for a checkpoint.
-const manifestHead = "sitrep evidence: the files of this export and their SHA-256"
-
-// writeManifest lists all files before it, signed if there is a key.
-func (x *exporter) writeManifest(context.Context) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%s\nmade %s\n", manifestHead, oneLine(x.o.Selection.String()), x.o.Now.UTC().Format(time.RFC3339))
-	x.archive.endFile()
-	for _, f := range x.archive.files {
-		fmt.Fprintf(&b, "%s  %s\n", hex.EncodeToString(f.sum), f.name)
-	}
-	text := b.String()
-	if x.o.Key == nil {
-		return x.archive.put(manifestName, []byte(text))
-	}
-	signer, err := note.NewSigner(strings.TrimSpace(x.o.Key.Secret()))
-	if err != nil {
-		return errors.New("sign the list of files: the key is no key of a note")
-	}
-	signed, err := note.Sign(&note.Note{Text: text}, signer)
-	if err != nil {
-		return fmt.Errorf("sign the list of files: %w", err)
-	}
-	return x.archive.put(manifestName, signed)
-}
-
-// oneLine keeps a text from adding lines.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
-}
-
-func hexSum(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
 }

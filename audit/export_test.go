@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -48,7 +49,7 @@ type evidence struct {
 // recipient who is refused.
 func aDay(t *testing.T, then func(*world, *evidence)) {
 	bubble(t, func(t *testing.T) {
-		w := newWorld(t, organisation(2, 3), 3)
+		w := newWorld(t, filepath.Join(t.TempDir(), "day.db"), organisation(2, 3), 3)
 		defer w.close()
 		ev := &evidence{key: testKey(t, "sitrep.example.org/ledger"), exports: map[string][]byte{}}
 		w.far.fails = func(recipient string) error {
@@ -195,6 +196,7 @@ func TestAnExportVerifies(t *testing.T) {
 			t.Errorf("verified %+v of %+v", v, sum)
 		}
 		names := files(t, b)
+		checkLinks(t, names)
 		page := names["index.html"]
 		for _, want := range []string{"INC-1", "INC-2", "Barbara Liskov", "only some customers are affected", "The database is full. &lt;b&gt;We make room.&lt;/b&gt;", "merged into INC-1", "refused", "DRILL", "Gap: nobody acknowledged it", "written last week"} {
 			if !strings.Contains(page, want) {
@@ -206,6 +208,30 @@ func TestAnExportVerifies(t *testing.T) {
 		}
 		keepFile(t, "evidence.zip", b)
 	})
+}
+
+// checkLinks checks that what pages lead to is there.
+func checkLinks(t testing.TB, files map[string]string) {
+	t.Helper()
+	n := 0
+	for name, content := range files {
+		if !strings.HasSuffix(name, ".html") {
+			continue
+		}
+		for _, href := range regexp.MustCompile(`href="([^"]*)"`).FindAllStringSubmatch(content, -1) {
+			n++
+			to, ok := strings.CutPrefix(href[1], "#")
+			if ok && strings.Contains(content, `id="`+to+`"`) {
+				continue
+			}
+			if _, there := files[path.Join(path.Dir(name), href[1])]; ok || !there {
+				t.Errorf("%s leads to %s, and that is not there", name, href[1])
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("no page leads anywhere")
+	}
 }
 
 func keepFile(t testing.TB, name string, b []byte) {

@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ import (
 
 func TestHistorySaysWhatChanged(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		w := newWorld(t, organisation(1, 2), 1)
+		w := newWorld(t, filepath.Join(t.TempDir(), "history.db"), organisation(1, 2), 1)
 		defer w.close()
 		put := func(hash, body string, by incident.Actor) {
 			time.Sleep(time.Hour)

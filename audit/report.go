@@ -3,6 +3,7 @@ package audit
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -92,6 +93,19 @@ type Lateness struct {
 	Why      Cause  `json:"why"`
 	Cause    string `json:"cause"`
 	Delivery string `json:"delivery,omitempty"`
+}
+
+// MarshalJSON writes null where it was not handed over.
+func (l Lateness) MarshalJSON() ([]byte, error) {
+	type fields Lateness
+	form := struct {
+		fields
+		SentAt *time.Time `json:"sent_at"`
+	}{fields: fields(l)}
+	if !l.SentAt.IsZero() {
+		form.SentAt = &l.SentAt
+	}
+	return json.Marshal(form)
 }
 
 // A PriorityChange is a change of an incident's priority.

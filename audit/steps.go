@@ -255,7 +255,7 @@ func (s *stepper) gaps() {
 	if in.MergedInto == 0 && !slices.ContainsFunc(s.step(Recovery).Entries, func(e Entry) bool { return strings.HasPrefix(e.What, "resolved") }) {
 		gap(Recovery, active, "it is not resolved")
 	} else if in.MergedInto != 0 {
-		gap(Recovery, false, "see "+incident.ID(in.MergedInto)+", which goes on instead")
+		gap(Recovery, false, "none of its own, as "+incident.ID(in.MergedInto)+" goes on instead")
 	}
 	switch due := dueNames(in); {
 	case in.State != incident.Closed && due != "":

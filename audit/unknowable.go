@@ -107,7 +107,11 @@ func plural(n int, one, many string) string {
 
 // words writes a duration for people, in its two biggest units.
 func words(d time.Duration) string {
-	switch d = d.Round(time.Second); {
+	d = d.Round(time.Second)
+	if d >= 10*time.Minute {
+		d = d.Round(time.Minute)
+	}
+	switch {
 	case d < time.Minute:
 		return fmt.Sprintf("%d s", d/time.Second)
 	case d < time.Hour && d%time.Minute == 0:
@@ -115,9 +119,8 @@ func words(d time.Duration) string {
 	case d < 10*time.Minute:
 		return fmt.Sprintf("%d min %d s", d/time.Minute, d%time.Minute/time.Second)
 	case d < time.Hour:
-		return fmt.Sprintf("%d min", d.Round(time.Minute)/time.Minute)
+		return fmt.Sprintf("%d min", d/time.Minute)
 	case d < 24*time.Hour:
-		d = d.Round(time.Minute)
 		if d%time.Hour == 0 {
 			return fmt.Sprintf("%d h", d/time.Hour)
 		}

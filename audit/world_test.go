@@ -11,7 +11,6 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -187,13 +186,13 @@ type change struct {
 	from, to int
 }
 
-func newWorld(t testing.TB, p *incident.Policy, seed uint64) *world {
+func newWorld(t testing.TB, path string, p *incident.Policy, seed uint64) *world {
 	w := &world{
 		t: t, rng: rand.New(rand.NewPCG(seed, 1)), diary: map[int64]*diary{}, slo: map[string]incident.SLO{},
 		far: &farEnd{rendered: map[string]*incident.Message{}, fails: func(string) error { return nil }, delay: func() time.Duration { return 0 }},
 	}
 	var err error
-	if w.store, err = bolt.Open(filepath.Join(t.TempDir(), "year.db"), bolt.Options{}); err != nil {
+	if w.store, err = bolt.Open(path, bolt.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	w.door = &storage.Door{Store: w.store, Policy: w.policy.Load, Wake: func() {

@@ -1,10 +1,13 @@
 package audit_test
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"path/filepath"
 	"reflect"
 	"testing"
 	"time"
@@ -13,6 +16,7 @@ import (
 	"sitrep/incident"
 	"sitrep/router"
 	"sitrep/storage"
+	"sitrep/storage/bolt"
 )
 
 var keepIn = flag.String("keep", "", "keep the report and the export in this folder, to look at them")
@@ -30,7 +34,7 @@ func yearSize() size {
 	if *wholeYear {
 		return size{teams: 10, slos: 20, incidents: 167, hours: 60}
 	}
-	return size{teams: 10, slos: 20, incidents: 25, hours: 11}
+	return size{teams: 10, slos: 20, incidents: 18, hours: 10}
 }
 
 // Every figure of the report on a year is computed again from what the far ends saw,
@@ -39,8 +43,11 @@ func TestTheFiguresOfAYearAreThoseOfTheFarEnds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes half a minute")
 	}
+	path := filepath.Join(t.TempDir(), "year.db")
+	key := testKey(t, "sitrep.example.org/ledger")
+	var end time.Time
 	bubble(t, func(t *testing.T) {
-		w := makeYear(t, yearSize())
+		w := makeYear(t, path, yearSize())
 		defer w.close()
 		rep, err := audit.MakeReport(t.Context(), w.store, audit.ReportOptions{Now: now()})
 		if err != nil {
@@ -51,6 +58,55 @@ func TestTheFiguresOfAYearAreThoseOfTheFarEnds(t *testing.T) {
 		compareTallies(t, a, rep)
 		compareLives(t, w, rep)
 		keepReport(t, rep)
+		end = now()
+		if _, err := storage.Seal(t.Context(), w.store, key, end); err != nil {
+			t.Fatal(err)
+		}
+	})
+	// Outside the bubble the clock is real.
+	store, err := bolt.OpenReadOnly(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	measure := func(what string, fn func()) {
+		began := time.Now()
+		fn()
+		took := time.Since(began)
+		t.Logf("%s took %v", what, took.Round(time.Millisecond))
+		if took > time.Minute {
+			t.Errorf("%s took %v, and should take seconds", what, took)
+		}
+	}
+	measure("the report", func() {
+		rep, err := audit.MakeReport(t.Context(), store, audit.ReportOptions{Now: end})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, write := range []func(io.Writer) error{rep.WriteHTML, rep.WriteCSV, rep.WriteJSON} {
+			if err := write(io.Discard); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	var zip bytes.Buffer
+	measure("the export of all", func() {
+		sum, err := audit.Export(t.Context(), store, &zip, audit.ExportOptions{Now: end, Key: key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%+v, %d bytes", sum, zip.Len())
+	})
+	checkLinks(t, files(t, zip.Bytes()))
+	measure("the export of one incident", func() {
+		if _, err := audit.Export(t.Context(), store, io.Discard, audit.ExportOptions{Selection: audit.Selection{Incident: 1}, Now: end, Key: key}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	measure("verifying the export of all", func() {
+		if v := verify(t, zip.Bytes(), audit.VerifyOptions{Keys: []string{key.Public()}}); !v.OK() {
+			t.Errorf("findings %v", v.Findings)
+		}
 	})
 }
 
@@ -94,8 +150,8 @@ type window struct {
 }
 
 // makeYear lets an organisation live through a year.
-func makeYear(t testing.TB, s size) *world {
-	w := newWorld(t, organisation(s.teams, s.slos), 7)
+func makeYear(t testing.TB, path string, s size) *world {
+	w := newWorld(t, path, organisation(s.teams, s.slos), 7)
 	var windows []window
 	refused := window{only: email("gone").ID}
 	w.far.delay = func() time.Duration { return time.Duration(rand.IntN(1500)) * time.Millisecond }
@@ -171,8 +227,8 @@ func (w *world) minutes(low, high int) time.Duration {
 
 // story plans the life of one incident.
 func (w *world) story(at time.Time, slo string, i int) {
-	if i%12 == 11 {
-		w.declared(at, slo, i%24 == 23)
+	if i%9 == 8 {
+		w.declared(at, slo, i%18 == 17)
 		return
 	}
 	// An alert that lasts less than ten minutes, and is of P3, reaches only the team.
@@ -240,8 +296,10 @@ func (w *world) people(heard, ended time.Time, number *int64) {
 			return s.Incident.SetPhase(stamp, incident.Escalation, "", "platform team")
 		})
 	}
-	if w.rng.IntN(4) == 0 {
-		w.tries(heard.Add(w.minutes(12, 50)), number, who, func(c *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
+	// While all is quiet and not yet resolved, the teams do nothing.
+	awake := func(at time.Time) bool { return at.Before(ended) || at.After(ended.Add(11*time.Minute)) }
+	if at := heard.Add(w.minutes(12, 50)); w.rng.IntN(4) == 0 && awake(at) {
+		w.tries(at, number, who, func(c *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
 			return s.Incident.WriteUpdate(stamp, c.Policy, "We found the cause and are rolling back.", nil)
 		})
 	}
@@ -249,8 +307,7 @@ func (w *world) people(heard, ended time.Time, number *int64) {
 	if quiet(email("support").ID, at).After(at) {
 		at = quiet(email("support").ID, at) // nobody decides that at night
 	}
-	// While all is quiet and not yet resolved, the teams look at something else.
-	if w.rng.IntN(6) == 0 && (at.Before(ended) || at.After(ended.Add(11*time.Minute))) {
+	if w.rng.IntN(6) == 0 && awake(at) {
 		to := w.rng.IntN(3)
 		w.tries(at, number, who, func(c *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
 			from := s.Incident.Priority.Rank

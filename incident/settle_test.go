@@ -80,3 +80,23 @@ func TestEndThatWasNotBelieved(t *testing.T) {
 		t.Errorf("told %+v, want %+v", got, want)
 	}
 }
+
+// TestMergeAfterLeavingTheConfiguration: who was taken out while the incident was
+// resolved is owed no farewell, and gets none when put back.
+func TestMergeAfterLeavingTheConfiguration(t *testing.T) {
+	w := newWorld(t, policy())
+	w.open("P1")
+	w.expect("cto opened", "support opened", "oncall opened")
+	w.must(w.s.Incident.Resolve(w.stamp("ada"), "it works again"))
+	w.expect("cto resolved", "support resolved", "oncall resolved")
+	in, out := *w.p, *w.p
+	out.Groups = []incident.Group{{Name: "leadership", Location: in.Location}, in.Groups[1]}
+	w.p = &out
+	from, _, err := w.s.Incident.Merge(w.stamp("ada"), &incident.Incident{Number: 2, State: incident.Open}, "the same")
+	w.must(from, err)
+	w.expect("support left", "oncall left")
+	w.p = &in
+	if sub := w.s.Subscription("email:cto@example.org"); sub.Told || len(sub.Owed) > 0 {
+		t.Errorf("who was taken out is still owed something: %+v", sub)
+	}
+}

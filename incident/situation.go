@@ -128,7 +128,7 @@ func (s *Situation) membership(events []Event, p *Policy, now time.Time) {
 	in := &s.Incident
 	switch in.State {
 	case Closed:
-		s.farewell(events, now)
+		s.farewell(events, p, now)
 		return
 	case Resolved:
 		// Nobody joins or leaves what is over.
@@ -183,13 +183,17 @@ func (s *Situation) membership(events []Event, p *Policy, now time.Time) {
 }
 
 // farewell tells the readers of a merged incident where it goes on.
-func (s *Situation) farewell(events []Event, now time.Time) {
+func (s *Situation) farewell(events []Event, p *Policy, now time.Time) {
 	merged := slices.ContainsFunc(events, func(e Event) bool { return e.Type == Merged && e.Data.Into != 0 })
 	for i := range s.Subscriptions {
 		sub := &s.Subscriptions[i]
 		if merged && sub.Active {
 			sub.Active = false
-			s.leave(sub, DueMerged, now)
+			if _, ok := p.reads(sub); ok {
+				s.leave(sub, DueMerged, now)
+			} else {
+				sub.Owed, sub.Told = nil, false // taken out of the configuration while it was resolved
+			}
 		}
 		sub.CadenceAt = time.Time{}
 	}

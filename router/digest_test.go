@@ -50,7 +50,16 @@ func TestAStormIsFiveMessagesAndADigest(t *testing.T) {
 		if s, d, n := about(mails, "cto"); s != 5 || d != 1 || n != 8 {
 			t.Errorf("cto got %d messages and %d digests of %d incidents", s, d, n)
 		}
+		lowest := map[string]incident.Priority{} // that a reader was told of in a message of its own
 		for _, m := range mails {
+			if p := m.First().Incident.Priority; m.Kind != incident.KindDigest && lowest[m.to].Outranks(p) {
+				lowest[m.to] = p
+			}
+		}
+		for _, m := range mails {
+			if p := m.First().Incident.Priority; m.Kind == incident.KindDigest && p.Outranks(lowest[m.to]) {
+				t.Errorf("%s was told of a %s in the digest, and of a %s before", m.to, p.Name, lowest[m.to].Name)
+			}
 			for i := range m.Items[1:] {
 				if m.Items[i+1].Incident.Priority.Outranks(m.Items[i].Incident.Priority) {
 					t.Errorf("a digest does not begin with the highest priority: %v", m.Items)

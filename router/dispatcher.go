@@ -1,9 +1,11 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -200,6 +202,11 @@ func (d *Dispatcher) tellIncidents(ctx context.Context, c *storage.Claim, retrie
 	if above := d.Door.Policy().DigestAbove; above > 0 {
 		alone = min(max(above-recent, 0), len(due))
 	}
+	if 0 < alone && alone < len(due) {
+		if err := d.sortByPriority(ctx, due); err != nil {
+			return time.Time{}, err
+		}
+	}
 	for _, sub := range due[:alone] {
 		err := d.send(ctx, c, retries, func(r storage.Reader, at time.Time) (*draft, error) {
 			return d.incidentDraft(r, c.Recipient, []int64{sub.Incident}, at)
@@ -222,4 +229,22 @@ func (d *Dispatcher) tellIncidents(ctx context.Context, c *storage.Claim, retrie
 	return time.Time{}, d.send(ctx, c, retries, func(r storage.Reader, at time.Time) (*draft, error) {
 		return d.incidentDraft(r, c.Recipient, beyond, at)
 	})
+}
+
+// sortByPriority puts those of the highest priority first: of many, they are told in
+// messages of their own.
+func (d *Dispatcher) sortByPriority(ctx context.Context, due []incident.Subscription) error {
+	rank := map[int64]int{}
+	err := d.Door.Store.Read(ctx, func(r storage.Reader) error {
+		for i := range due {
+			in, err := r.Incident(due[i].Incident)
+			if err != nil {
+				return err
+			}
+			rank[in.Number] = in.Priority.Rank
+		}
+		return nil
+	})
+	slices.SortStableFunc(due, func(a, b incident.Subscription) int { return cmp.Compare(rank[a.Incident], rank[b.Incident]) })
+	return err
 }

@@ -111,13 +111,12 @@ func TestAReplicaThatStoodStillSendsNothingAndRecordsOverNobody(t *testing.T) {
 		sleepUntil(noon)
 		w.open()
 		stopped := &pausing{Store: w.store}
-		first := true
+		var first sync.Once
 		w.mail.set(func(string, router.Envelope) error {
-			if first { // in the middle of the attempt the process stands still
-				first = false
+			first.Do(func() { // in the middle of the attempt the process stands still
 				stopped.pause()
 				stopped.wait()
-			}
+			})
 			return nil
 		})
 		a := w.run(stopped, "a")

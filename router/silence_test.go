@@ -48,17 +48,17 @@ func TestAQuietBreachIsAskedAbout(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, silent(), func(t *testing.T, w *world) {
+			bubbleEvery(t, 10*time.Second, silent(), func(t *testing.T, w *world) {
 				w.post(alert("p3", "a"))
 				time.Sleep(time.Minute)
 				w.expect("support opened", "oncall opened")
 				w.am.set(test.say)
 				sleepUntil(noon.Add(5*time.Hour - time.Second))
-				if w.am.asked != 0 {
+				if w.am.count() != 0 {
 					t.Error("asked too soon")
 				}
 				time.Sleep(20 * time.Second)
-				if w.am.asked == 0 {
+				if w.am.count() == 0 {
 					t.Error("not asked")
 				}
 				test.after(t, w)
@@ -78,7 +78,7 @@ func TestAFiringAfterTheEndIsDoubted(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, silent(), func(t *testing.T, w *world) {
+			bubbleEvery(t, 10*time.Second, silent(), func(t *testing.T, w *world) {
 				a := alert("p3", "a")
 				w.post(a)
 				time.Sleep(time.Minute)
@@ -97,7 +97,7 @@ func TestAFiringAfterTheEndIsDoubted(t *testing.T) {
 }
 
 func TestACopyOfAnEndThatDidNotHoldEndsNothing(t *testing.T) {
-	bubble(t, policy(), func(t *testing.T, w *world) {
+	bubbleEvery(t, 10*time.Second, policy(), func(t *testing.T, w *world) {
 		a := alert("p3", "a")
 		w.post(a)
 		time.Sleep(5 * time.Minute)
@@ -123,12 +123,12 @@ func TestACopyOfAnEndThatDidNotHoldEndsNothing(t *testing.T) {
 func TestADayOfNotKnowingPausesTheUpdates(t *testing.T) {
 	p := silent()
 	p.Asks = false
-	bubble(t, p, func(t *testing.T, w *world) {
+	bubbleEvery(t, 10*time.Minute, p, func(t *testing.T, w *world) {
 		w.post(alert("p3", "a"))
 		time.Sleep(30 * time.Hour)
 		w.mail.take() // unknown since five hours after noon, with updates every eight hours since
 		last := w.deliveries()[0]
-		if last.SentAt.Sub(noon) < 29*time.Hour || last.SentAt.Sub(noon) > 29*time.Hour+time.Minute {
+		if last.SentAt.Sub(noon) < 29*time.Hour || last.SentAt.Sub(noon) > 29*time.Hour+10*time.Minute {
 			t.Errorf("the last message went out %v after noon: %+v", last.SentAt.Sub(noon), last)
 		}
 		time.Sleep(100 * time.Hour)
@@ -158,7 +158,7 @@ func (w *world) beat(d time.Duration) {
 }
 
 func TestTheWatchdogGoesAwayAndComesBack(t *testing.T) {
-	bubble(t, withWatchdog(), func(t *testing.T, w *world) {
+	bubbleEvery(t, 10*time.Second, withWatchdog(), func(t *testing.T, w *world) {
 		w.beat(30 * time.Minute)
 		w.expect()
 		time.Sleep(9 * time.Minute) // 14 minutes since it was heard
@@ -188,7 +188,7 @@ func TestTheWatchdogGoesAwayAndComesBack(t *testing.T) {
 }
 
 func TestAWatchdogThatWasNeverHeardIsMissed(t *testing.T) {
-	bubble(t, withWatchdog(), func(t *testing.T, w *world) {
+	bubbleEvery(t, 10*time.Second, withWatchdog(), func(t *testing.T, w *world) {
 		time.Sleep(14 * time.Minute)
 		w.expect()
 		time.Sleep(2 * time.Minute)
@@ -222,7 +222,7 @@ func TestWhenPrometheusDiesNothingEnds(t *testing.T) {
 	}
 	for name, dies := range tests {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, withWatchdog(), func(t *testing.T, w *world) {
+			bubbleEvery(t, 10*time.Second, withWatchdog(), func(t *testing.T, w *world) {
 				a, b := alert("p1", "a"), alert("p1", "b")
 				w.post(watchdog(), a, b)
 				w.beat(10 * time.Minute)

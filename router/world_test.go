@@ -228,6 +228,12 @@ func (a *asker) Ask(context.Context) (func(*incident.Breach) router.Verdict, err
 	return func(*incident.Breach) router.Verdict { return v }, nil
 }
 
+func (a *asker) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.asked
+}
+
 func (a *asker) set(v router.Verdict) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -128,6 +128,8 @@ type Reader interface {
 	Config(hash string) (Config, error)
 	// Configs returns all loadings of configurations, the latest first.
 	Configs() ([]Loading, error)
+	// ConfigRecords is Configs as stored: the leaves, and what stands beside them.
+	ConfigRecords() ([]Record, error)
 
 	// LogSize returns how many leaves the tamper-evident log has. A record of the last
 	// second may have no index yet.

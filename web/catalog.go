@@ -20,6 +20,8 @@ type prioritiesPage struct {
 	layout
 	Priorities []priorityInfo
 	Groups     []wiki.Group // those that somebody informs
+	Versions   []versionInfo
+	Earlier    string // the query of the versions before; empty: none
 }
 
 // priorityInfo is a priority as the organisation reads it.
@@ -44,6 +46,12 @@ func (h *Handler) priorities(w http.ResponseWriter, r *http.Request) error {
 		p.Priorities = append(p.Priorities, infoOf(&p.policy.Priorities[i], p.policy))
 	}
 	p.Groups = wiki.From(p.policy).Groups
+	// It changes with a reload alone, and its history takes some reading.
+	p.Refresh = false
+	err := h.Store.Read(r.Context(), func(tx storage.Reader) error { return p.readHistory(tx, r.URL.Query()) })
+	if err != nil {
+		return err
+	}
 	return h.render(w, http.StatusOK, "priorities", &p)
 }
 

@@ -26,6 +26,19 @@ type Service struct {
 	// ConfigError is why the last loading failed, in full; empty if it did not.
 	ConfigError string
 	Warnings    []string
+	Ledger      Ledger
+}
+
+// Ledger is what is known of the ledger beside what the store holds.
+type Ledger struct {
+	PublicKey string
+	// Witness is the one outside who is told checkpoints; empty if there is none.
+	Witness string
+	Every   time.Duration // how often the witness is told
+	// WitnessedAt is when that was last done in this run, and WitnessError why it failed
+	// last.
+	WitnessedAt  time.Time
+	WitnessError string
 }
 
 // Options are what a [Handler] works with. All but Observe and Links is
@@ -96,6 +109,7 @@ func (h *Handler) Routes() []Route {
 		get("/incidents", "Leads to the page above.", h.toOverview),
 		get(one, "One incident with all that happened.", h.incident),
 		get("/priorities", "What the priorities mean.", h.priorities),
+		get("/priorities/versions/{version}", "What a configuration said that was in force.", h.version),
 		get("/slos", "The SLOs by team, and the alerts that none or several claim.", h.slos),
 		get("/deliveries", "All messages, those that failed or wait first.", h.deliveries),
 		get("/reports", "Asks for a report or an export.", h.reports),

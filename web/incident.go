@@ -48,6 +48,8 @@ type incidentPage struct {
 	MoreBreaches          bool
 	Deliveries            []deliveryRow
 	NextDeliveries        string
+	Steps                 []stepInfo
+	OpenedUnder           *versionInfo // nil: it is not on record
 	Forms                 []form
 	UpdateForm            *form
 }
@@ -121,6 +123,9 @@ func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
 		p.describe(s, pulse)
 		p.Readers = p.readers(s)
 		if err := p.readEvents(tx, &s.Incident, q); err != nil {
+			return err
+		}
+		if err := p.readSteps(tx, &s.Incident); err != nil {
 			return err
 		}
 		if err := p.readBreaches(tx, &s.Incident); err != nil {

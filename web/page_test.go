@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -62,14 +63,19 @@ func (f *fixture) populate(text string) []string {
 		if err := tx.PutRefusal(storage.Refusal{At: start, Status: 415, Client: "alertmanager", Reason: "send JSON " + text}); err != nil {
 			return err
 		}
-		if err := tx.PutConfig(storage.Config{Hash: f.policy.Hash, Body: []byte("{}")}, storage.Loading{Hash: f.policy.Hash, At: start, Actor: "ops"}); err != nil {
+		before := storage.Config{Hash: strings.Repeat("decaf000", 8), Body: []byte(`{"priorities":[{"name":"P1","criteria":["It burns"],"inform":["management"],"update_every":"4h"}]}`)}
+		if err := tx.PutConfig(before, storage.Loading{Hash: before.Hash, At: start.Add(-48 * time.Hour), Actor: "start"}); err != nil {
+			return err
+		}
+		inForce := fmt.Sprintf(`{"management":["leadership"],"priorities":[{"name":"P1","summary":%q,"criteria":["It burns",%[1]q],"inform":["management","stakeholders"],"update_every":"2h"}]}`, "Severe "+text)
+		if err := tx.PutConfig(storage.Config{Hash: f.policy.Hash, Body: []byte(inForce)}, storage.Loading{Hash: f.policy.Hash, At: start, Actor: "ops"}); err != nil {
 			return err
 		}
 		return tx.PutOutage(storage.Outage{From: start.Add(-time.Hour), To: start})
 	})
 	paths := []string{
 		"/", "/?state=resolved", "/?q=register&team=notifications&priority=P1", page(n, ""), page(old, ""), page(n, "?done=updates"),
-		"/priorities", "/slos", "/slos?q=search", "/deliveries", "/deliveries?state=failed", "/deliveries/watchdog", "/reports", "/status",
+		"/priorities", "/priorities/versions/2", "/priorities/versions/1", "/slos", "/slos?q=search", "/deliveries", "/deliveries?state=failed", "/deliveries/watchdog", "/reports", "/status",
 		page(n, "/messages/failed"), "/declare", "/declare?slo=search-latency",
 	}
 	for _, id := range ids {
@@ -223,7 +229,7 @@ func TestRolesOfPages(t *testing.T) {
 		if route.Role != want && !(route.Method == "GET" && route.Role == access.Responder) {
 			t.Errorf("%s %s needs %q", route.Method, route.Path, route.Role)
 		}
-		path := strings.NewReplacer("{id}", "INC-2", "{delivery}", "failed", "{name}", "icon.svg").Replace(route.Path)
+		path := strings.NewReplacer("{id}", "INC-2", "{delivery}", "failed", "{name}", "icon.svg", "{version}", "1").Replace(route.Path)
 		for as, role := range map[string]access.Role{"receiver": access.Receiver, "viewer": access.Viewer, "responder": access.Responder, "": ""} {
 			a := f.send(as, route.Method, path, nil)
 			may := role.May(route.Role)
@@ -357,7 +363,7 @@ func TestALongTimelineComesInPages(t *testing.T) {
 		f.do(n, command.Phase{Phase: phase})
 	}
 	count := func(a answer) int {
-		return len(a.find("ol")) + strings.Count(a.Body.String(), `<li class="person">`) - 1
+		return strings.Count(a.Body.String(), `<li class="person" id="event-`)
 	}
 	a := f.get("viewer", page(n, ""))
 	if got := count(a); got != 200 || !strings.Contains(a.Body.String(), "?before=253#timeline") {

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/internal/access"
+	"sitrep/ledger"
 	"sitrep/router/wording"
 	"sitrep/storage"
 )
@@ -30,9 +30,17 @@ type statusPage struct {
 		Within      time.Duration
 		Heard, Away *moment
 	}
+	Ledger   ledgerInfo
 	Refusals []refusalInfo
 	Outages  []outageInfo
 	Loadings []loadingInfo
+}
+
+type ledgerInfo struct {
+	Ledger
+	Size, Signed int64 // leaves
+	At           *moment
+	Told         *moment
 }
 
 type openCount struct {
@@ -63,6 +71,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	p.Watchdog.Within = p.policy.Watchdog.Within
 	p.Watchdog.Expected = p.Watchdog.Within > 0
 	p.Trouble = nil // it stands below in full
+	p.Ledger = ledgerInfo{Ledger: p.Service.Ledger, Told: p.at(p.Service.Ledger.WitnessedAt)}
 	var err error
 	if p.Info, err = h.Store.Info(r.Context()); err != nil {
 		return err
@@ -79,6 +88,9 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *statusPage) read(tx storage.Reader) error {
+	if err := p.readLedger(tx); err != nil {
+		return err
+	}
 	due, oldest, err := tx.Backlog(p.clock.Now)
 	if err != nil {
 		return err
@@ -120,6 +132,20 @@ func (p *statusPage) read(tx storage.Reader) error {
 	return err
 }
 
+// readLedger reads how far the ledger goes, and how far it is signed.
+func (p *statusPage) readLedger(tx storage.Reader) (err error) {
+	if p.Ledger.Size, err = tx.LogSize(); err != nil {
+		return err
+	}
+	signed, err := tx.LastCheckpoint()
+	if err != nil || signed == nil {
+		return err
+	}
+	c, err := ledger.ReadCheckpoint(signed)
+	p.Ledger.Signed, p.Ledger.At = c.Size, p.at(c.At)
+	return err
+}
+
 // size writes a number of bytes.
 func size(n int64) string {
 	unit, f := "bytes", float64(n)
@@ -133,28 +159,4 @@ func size(n int64) string {
 		return fmt.Sprintf("%d bytes", n)
 	}
 	return fmt.Sprintf("%.1f %s", f, unit)
-}
-
-type reportsPage struct {
-	layout
-	From, To  string // the quarter so far
-	CanExport bool
-	Teams     []string
-	Names     []string // of the priorities
-}
-
-func (h *Handler) reports(w http.ResponseWriter, r *http.Request) error {
-	p := reportsPage{layout: h.layout(r, "Reports")}
-	p.Refresh = false
-	now := p.clock.Now.In(p.clock.Location)
-	p.From = time.Date(now.Year(), now.Month()-(now.Month()-1)%3, 1, 0, 0, 0, 0, now.Location()).Format(time.DateOnly)
-	p.To = now.AddDate(0, 0, 1).Format(time.DateOnly)
-	p.CanExport = p.Role.May(access.Admin)
-	for _, t := range p.policy.Teams {
-		p.Teams = append(p.Teams, t.Name)
-	}
-	for _, q := range p.policy.Priorities {
-		p.Names = append(p.Names, q.Name)
-	}
-	return h.render(w, http.StatusOK, "reports", &p)
 }

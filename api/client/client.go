@@ -103,9 +103,10 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values) (json.R
 	return c.try(ctx, request{method: http.MethodGet, path: path, query: query})
 }
 
-// Download writes the answer of a path below the API's as it is, whatever its type.
-// It is tried once.
-func (c *Client) Download(ctx context.Context, path string, query url.Values, w io.Writer) error {
+// Download writes the answer of a path below the API's to w as it is. An answer of
+// another type than the media type, such as a proxy's page to log in, is an error. It is
+// tried once; after an error, w may have a part of the answer.
+func (c *Client) Download(ctx context.Context, path string, query url.Values, media string, w io.Writer) error {
 	u := *c.base
 	u.Path = c.base.Path + "/api/v1" + path
 	u.RawQuery = query.Encode()
@@ -113,17 +114,20 @@ func (c *Client) Download(ctx context.Context, path string, query url.Values, w 
 	if err != nil {
 		return err
 	}
+	req.Header.Set("Accept", media+", application/problem+json")
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return c.failed(err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
+	if got, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); resp.StatusCode != http.StatusOK || got != media {
 		text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 		if err != nil {
 			return c.failed(err)
 		}
-		_, _, err = c.judge(resp, text)
+		if _, _, err = c.judge(resp, text); err == nil {
+			err = c.strange(resp, got)
+		}
 		return err
 	}
 	if _, err := io.Copy(w, resp.Body); err != nil {
@@ -285,7 +289,12 @@ func (c *Client) judge(resp *http.Response, text []byte) (json.RawMessage, time.
 	if after >= 0 {
 		return nil, after, &noAnswerError{errNoAnswer, fmt.Sprintf("ask %s: a proxy answered %s", c.base.Redacted(), resp.Status), nil}
 	}
-	return nil, after, fmt.Errorf("%s answered %s with %q, which is no answer of sitrep's API; look at the URL", c.base.Redacted(), resp.Status, mediaType)
+	return nil, after, c.strange(resp, mediaType)
+}
+
+// strange is an answer that sitrep would not give.
+func (c *Client) strange(resp *http.Response, mediaType string) error {
+	return fmt.Errorf("%s answered %s with %q, which is no answer of sitrep's API; look at the URL", c.base.Redacted(), resp.Status, mediaType)
 }
 
 // reason leaves out what a url.Error repeats: the method and the URL.

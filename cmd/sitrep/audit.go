@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -18,6 +18,7 @@ import (
 	"sitrep/audit"
 	"sitrep/incident"
 	"sitrep/ledger"
+	"sitrep/storage"
 	"sitrep/storage/bolt"
 )
 
@@ -42,15 +43,17 @@ func declareAudit(app *kingpin.Application, env environment, commands map[string
 	c := &auditCLI{env: env}
 	of := app.Command("audit", "Hand out evidence, verify it, and report how promises were kept.")
 	c.connection.declare(of)
+	of.GetFlag("timeout").Default("10m") // evidence on a year takes longer than a command
 	of.Flag("storage", "The file of a store that no sitrep has open, or a backup; else a running sitrep is asked.").PlaceHolder("FILE").StringVar(&c.storage)
 
 	export := of.Command("export", "Write the evidence on incidents as one zip.")
-	export.Flag("output", "The file to write.").Default("evidence.zip").StringVar(&c.output)
-	export.Flag("incident", "One incident.").PlaceHolder("INC-42").StringVar(&c.incident)
+	export.Flag("output", "The file to write; - is standard output.").Default("evidence.zip").StringVar(&c.output)
+	export.Flag("incident", "One incident, with those merged into it.").PlaceHolder("INC-42").StringVar(&c.incident)
 	export.Flag("team", "Those of a team.").StringVar(&c.team)
 	export.Flag("priority", "Those that had the priority at some time.").StringVar(&c.priority)
 	export.Flag("pseudonyms", "Replace names and addresses, and leave out messages.").BoolVar(&c.pseudonyms)
 	c.span(export)
+	c.kept(export, "The export proves that the ledger only grew since")
 	commands[export.FullCommand()] = c.export
 
 	report := of.Command("report", "Report how the promises of a stretch of time were kept.")
@@ -62,10 +65,10 @@ func declareAudit(app *kingpin.Application, env environment, commands map[string
 	verify := of.Command("verify", "Verify an export, or a store: that it is complete, unchanged and in order.")
 	verify.Arg("file", "The export. Without it, the store is verified, or an export of all that a running sitrep has.").StringVar(&c.file)
 	verify.Flag("key", "The public key of the ledger, or a file that holds it; may be repeated.").PlaceHolder("KEY").StringsVar(&c.keys)
-	verify.Flag("checkpoint", "A file with a checkpoint that was kept elsewhere, from a mail or an earlier export; may be repeated.").PlaceHolder("FILE").StringsVar(&c.checkpoints)
+	c.kept(verify, "The ledger must have only grown since")
 	commands[verify.FullCommand()] = c.verify
 
-	key := of.Command("key", "Print the public key of a store's ledger, for auditors.")
+	key := of.Command("key", "Print the public key of the ledger, for auditors.")
 	commands[key.FullCommand()] = c.printKey
 }
 
@@ -74,14 +77,22 @@ func (c *auditCLI) span(cmd *kingpin.CmdClause) {
 	cmd.Flag("to", "The day after the last, or a time; default is now.").StringVar(&c.to)
 }
 
+func (c *auditCLI) kept(cmd *kingpin.CmdClause, what string) {
+	cmd.Flag("checkpoint", "A file with a checkpoint that was kept elsewhere, such as a mail or one of an earlier export. "+what+". May be repeated.").
+		PlaceHolder("FILE").StringsVar(&c.checkpoints)
+}
+
+// source says what is wrong with where the evidence should come from.
+func (c *auditCLI) source() error {
+	if c.storage != "" && c.connection.url != "" {
+		return &usageError{"--storage reads a file and --url asks a running sitrep: use one of them"}
+	}
+	return nil
+}
+
 // query is what a running sitrep is asked with.
 func (c *auditCLI) query(more map[string]string) url.Values {
 	q := url.Values{}
-	for name, value := range map[string]string{"from": c.from, "to": c.to} {
-		if value != "" {
-			q.Set(name, value)
-		}
-	}
 	for name, value := range more {
 		if value != "" {
 			q.Set(name, value)
@@ -90,22 +101,72 @@ func (c *auditCLI) query(more map[string]string) url.Values {
 	return q
 }
 
+// download asks a running sitrep.
+func (c *auditCLI) download(ctx context.Context, path string, q url.Values, media string, w io.Writer) error {
+	speaks, err := c.connection.client(c.env)
+	if err != nil {
+		return err
+	}
+	return speaks.Download(ctx, path, q, media, w)
+}
+
 // open opens the store that --storage names, to read.
 func (c *auditCLI) open() (*bolt.DB, error) {
 	db, err := bolt.OpenReadOnly(c.storage)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, storage.ErrDamaged) && !errors.Is(err, storage.ErrNewer) {
 		return nil, fmt.Errorf("%w; if a sitrep runs on it, ask that one with --url", err)
 	}
-	return db, nil
+	return db, err
 }
 
 // key returns the key beside the store, nil if there is none.
 func (c *auditCLI) key() (*ledger.Key, error) {
-	k, err := ledger.LoadKey(c.storage + ".key")
+	k, err := ledger.LoadKey(besideStore(c.storage))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	return k, err
+}
+
+// zoneOf is the time zone of the configuration that was last in force, as days begin
+// there where a running sitrep is asked.
+func zoneOf(ctx context.Context, db *bolt.DB) (loc *time.Location, err error) {
+	loc = time.UTC
+	err = db.Read(ctx, func(r storage.Reader) error {
+		loadings, err := r.Configs()
+		if err != nil || len(loadings) == 0 {
+			return err
+		}
+		latest, err := r.Config(loadings[0].Hash)
+		if err != nil {
+			return err
+		}
+		var form struct {
+			Timezone string `json:"timezone"`
+		}
+		if json.Unmarshal(latest.Body, &form) == nil && form.Timezone != "" {
+			if l, err := time.LoadLocation(form.Timezone); err == nil {
+				loc = l
+			}
+		}
+		return nil
+	})
+	return loc, err
+}
+
+// checkSpan says what is wrong with --from or --to before anything is asked.
+func (c *auditCLI) checkSpan(loc *time.Location) (from, to time.Time, err error) {
+	if loc == nil { // sitrep knows where days begin, and compares
+		if _, _, err = api.ParseSpan(c.from, "", time.UTC); err == nil {
+			_, _, err = api.ParseSpan("", c.to, time.UTC)
+		}
+	} else {
+		from, to, err = api.ParseSpan(c.from, c.to, loc)
+	}
+	if err != nil {
+		return from, to, &usageError{"--" + err.Error()}
+	}
+	return from, to, nil
 }
 
 func (c *auditCLI) selection() (s audit.Selection, err error) {
@@ -119,68 +180,38 @@ func (c *auditCLI) selection() (s audit.Selection, err error) {
 			return s, err
 		}
 	}
-	if s.From, s.To, err = api.ParseSpan(c.from, c.to, time.UTC); err != nil {
-		return s, &usageError{"--" + err.Error()}
-	}
 	return s, nil
-}
-
-// write writes a file in one go: it is there whole, or as it was before.
-func (c *auditCLI) write(fill func(io.Writer) error) error {
-	if c.output == "-" {
-		return fill(c.env.stdout)
-	}
-	f, err := os.CreateTemp(filepath.Dir(c.output), filepath.Base(c.output)+".*")
-	if err != nil {
-		return fmt.Errorf("write %q: %w", c.output, err)
-	}
-	defer os.Remove(f.Name())
-	if err := errors.Join(fill(f), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), c.output); err != nil {
-		return fmt.Errorf("write %q: %w", c.output, err)
-	}
-	return nil
 }
 
 func (c *auditCLI) export(ctx context.Context) error {
 	s, err := c.selection()
+	if err == nil {
+		err = c.source()
+	}
+	if err == nil {
+		_, _, err = c.checkSpan(nil)
+	}
 	if err != nil {
 		return err
 	}
-	var said string
-	err = c.write(func(w io.Writer) error {
-		if c.storage == "" {
-			speaks, err := c.connection.client(c.env)
-			if err != nil {
-				return err
-			}
-			more := map[string]string{"team": c.team, "priority": c.priority}
-			if s.Incident != 0 {
-				more["incident"] = incident.ID(s.Incident)
-			}
-			if c.pseudonyms {
-				more["pseudonyms"] = "true"
-			}
-			return speaks.Download(ctx, "/audit/export", c.query(more), w)
-		}
-		db, err := c.open()
-		if err != nil {
-			return err
-		}
-		defer db.Close()
-		key, err := c.key()
-		if err != nil {
-			return err
-		}
-		v, _, _ := build()
-		sum, err := audit.Export(ctx, db, w, audit.ExportOptions{Selection: s, Now: now(), Key: key, Version: v, Pseudonyms: c.pseudonyms})
-		if errors.Is(err, audit.ErrNothing) {
-			return fmt.Errorf("nothing found: there is no incident of %s", s)
-		}
-		said = fmt.Sprintf(": %s, %s, %s", count(sum.Incidents, "incident"), count(sum.Events, "event"), count(sum.Messages, "message"))
+	kept, err := c.keptCheckpoints()
+	if err != nil {
 		return err
+	}
+	said := ""
+	err = write(c.output, c.env.stdout, func(w io.Writer) error {
+		if c.storage != "" {
+			said, err = c.exportStore(ctx, s, kept, w)
+			return err
+		}
+		more := map[string]string{"team": c.team, "priority": c.priority, "from": c.from, "to": c.to, "checkpoint": string(inOneText(kept))}
+		if s.Incident != 0 {
+			more["incident"] = incident.ID(s.Incident)
+		}
+		if c.pseudonyms {
+			more["pseudonyms"] = "true"
+		}
+		return c.download(ctx, "/audit/export", c.query(more), "application/zip", w)
 	})
 	if err != nil {
 		return err
@@ -191,160 +222,141 @@ func (c *auditCLI) export(ctx context.Context) error {
 	return nil
 }
 
-func (c *auditCLI) report(ctx context.Context) error {
-	return c.write(func(w io.Writer) error {
-		if c.storage == "" {
-			speaks, err := c.connection.client(c.env)
-			if err != nil {
-				return err
-			}
-			return speaks.Download(ctx, "/audit/report", c.query(map[string]string{"format": c.format}), w)
-		}
-		from, to, err := api.ParseSpan(c.from, c.to, time.UTC)
-		if err != nil {
-			return &usageError{"--" + err.Error()}
-		}
-		db, err := c.open()
-		if err != nil {
-			return err
-		}
-		defer db.Close()
-		v, _, _ := build()
-		rep, err := audit.MakeReport(ctx, db, audit.ReportOptions{From: from, To: to, Now: now(), Version: v})
-		if err != nil {
-			return err
-		}
-		return rep.Write(w, c.format)
+// exportStore exports from a file, and says what there was.
+func (c *auditCLI) exportStore(ctx context.Context, s audit.Selection, kept [][]byte, w io.Writer) (string, error) {
+	db, err := c.open()
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	loc, err := zoneOf(ctx, db)
+	if err != nil {
+		return "", err
+	}
+	if s.From, s.To, err = c.checkSpan(loc); err != nil {
+		return "", err
+	}
+	key, err := c.key()
+	if err != nil {
+		return "", err
+	}
+	v, _, _ := build()
+	sum, err := audit.Export(ctx, db, w, audit.ExportOptions{
+		Selection: s, Now: now(), Location: loc, Key: key, Version: v, Pseudonyms: c.pseudonyms, Earlier: kept,
 	})
+	if errors.Is(err, audit.ErrNothing) {
+		return "", errors.New(api.NothingFound(s))
+	}
+	said := fmt.Sprintf(": %s, %s, %s", count(sum.Incidents, "incident"), count(sum.Events, "event"), count(sum.Messages, "message"))
+	if sum.Waiting > 0 {
+		said += fmt.Sprintf("\nnote: %s newer than the latest checkpoint; nothing proves them yet, as there is no key beside the store", count(sum.Waiting, "record"))
+	}
+	return said, err
 }
 
-// verifyOptions reads the keys and checkpoints that the auditor has.
-func (c *auditCLI) verifyOptions() (o audit.VerifyOptions, err error) {
-	for _, key := range c.keys {
-		// A public key is a name, a hash and base64, with plus signs between; a file's name
-		// rarely is.
-		if b, err := os.ReadFile(key); err == nil {
-			key = string(b)
-		}
-		key = strings.TrimSpace(key)
-		if strings.HasPrefix(key, "PRIVATE+KEY+") {
-			k, err := ledger.ParseKey(key)
-			if err != nil {
-				return o, err
-			}
-			key = k.Public()
-		}
-		o.Keys = append(o.Keys, key)
+func (c *auditCLI) report(ctx context.Context) error {
+	err := c.source()
+	if err == nil {
+		_, _, err = c.checkSpan(nil)
 	}
-	for _, file := range c.checkpoints {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			return o, fmt.Errorf("read checkpoint: %w", err)
-		}
-		o.Checkpoints = append(o.Checkpoints, b)
-	}
-	return o, nil
-}
-
-func (c *auditCLI) verify(ctx context.Context) error {
-	o, err := c.verifyOptions()
 	if err != nil {
 		return err
 	}
-	if c.file == "" && c.storage != "" {
-		return c.verifyStore(ctx, o)
-	}
-	file := c.file
-	if file == "" {
-		f, err := os.CreateTemp("", "sitrep-export-*.zip")
-		if err != nil {
-			return fmt.Errorf("make a file for the export: %w", err)
+	err = write(c.output, c.env.stdout, func(w io.Writer) error {
+		if c.storage != "" {
+			return c.reportStore(ctx, w)
 		}
-		defer os.Remove(f.Name())
-		speaks, err := c.connection.client(c.env)
-		if err != nil {
-			return errors.Join(err, f.Close())
-		}
-		if err := errors.Join(speaks.Download(ctx, "/audit/export", nil, f), f.Close()); err != nil {
-			return err
-		}
-		file = f.Name()
+		media := map[string]string{"html": "text/html", "csv": "text/csv", "json": "application/json"}[c.format]
+		return c.download(ctx, "/audit/report", c.query(map[string]string{"format": c.format, "from": c.from, "to": c.to}), media, w)
+	})
+	if err == nil && c.output != "-" {
+		fmt.Fprintf(c.env.stdout, "%s written\n", c.output)
 	}
-	f, err := os.Open(file)
-	if err != nil {
-		return fmt.Errorf("read export: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return fmt.Errorf("read export: %w", err)
-	}
-	v, err := audit.VerifyExport(ctx, f, info.Size(), o)
-	if err != nil {
-		return err
-	}
-	if v.Selection != "" {
-		fmt.Fprintf(c.env.stdout, "evidence on %s, of the ledger %s\n", v.Selection, v.Origin)
-	}
-	for _, note := range v.Notes {
-		fmt.Fprintf(c.env.stdout, "note: %s\n", note)
-	}
-	return c.judge(&v.Verification)
+	return err
 }
 
-func (c *auditCLI) verifyStore(ctx context.Context, o audit.VerifyOptions) error {
+func (c *auditCLI) reportStore(ctx context.Context, w io.Writer) error {
 	db, err := c.open()
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	if len(o.Keys) == 0 {
-		key, err := c.key()
-		if err != nil {
-			return err
-		}
-		if key == nil {
-			return &usageError{fmt.Sprintf("there is no key file %s.key: give the public key of the ledger with --key", c.storage)}
-		}
-		fmt.Fprintf(c.env.stdout, "note: the key is the one beside the store; one who can change the store can have it too. Give yours with --key.\n")
-		o.Keys = append(o.Keys, key.Public())
-	}
-	v, err := audit.Verify(ctx, db, o)
+	loc, err := zoneOf(ctx, db)
 	if err != nil {
 		return err
 	}
-	return c.judge(&v)
+	from, to, err := c.checkSpan(loc)
+	if err != nil {
+		return err
+	}
+	v, _, _ := build()
+	rep, err := audit.MakeReport(ctx, db, audit.ReportOptions{From: from, To: to, Now: now(), Location: loc, Version: v})
+	if err != nil {
+		return err
+	}
+	return rep.Write(w, c.format)
 }
 
-// judge prints what came out.
-func (c *auditCLI) judge(v *audit.Verification) error {
-	for _, f := range v.Findings {
-		fmt.Fprintf(c.env.stdout, "WRONG %s\n", f)
+func (c *auditCLI) printKey(ctx context.Context) error {
+	if err := c.source(); err != nil {
+		return err
 	}
-	fmt.Fprintf(c.env.stdout, "%s of %s, %s, %s, %s\n", count(v.Events, "event"), count(v.Incidents, "incident"),
-		count(v.Deliveries, "delivery record"), count(v.Messages, "message"), count(v.Configs, "configuration"))
-	if !v.SignedAt.IsZero() {
-		fmt.Fprintf(c.env.stdout, "signed at %s: %d leaves, root %s\n", v.SignedAt.Format(time.RFC3339), v.Signed, v.Root)
-	}
-	if !v.OK() {
-		fmt.Fprintf(c.env.stdout, "NOT as it was written: %s\n", count(len(v.Findings), "finding"))
-		return errFound
-	}
-	fmt.Fprintln(c.env.stdout, "complete, unchanged and in order")
-	return nil
-}
-
-func (c *auditCLI) printKey(context.Context) error {
 	if c.storage == "" {
-		return &usageError{"name the store: sitrep audit key --storage=FILE; a running sitrep shows the key in its exports"}
+		return c.askKey(ctx)
 	}
 	key, err := c.key()
 	if err != nil {
 		return err
 	}
 	if key == nil {
-		return fmt.Errorf("there is no key file %s.key; a configuration with evidence.key_file has it elsewhere", c.storage)
+		return fmt.Errorf("there is no key file %q; a configuration with evidence.key_file has it elsewhere", besideStore(c.storage))
 	}
 	fmt.Fprintln(c.env.stdout, key.Public())
+	return nil
+}
+
+// askKey prints the key that a running sitrep signs with.
+func (c *auditCLI) askKey(ctx context.Context) error {
+	speaks, err := c.connection.client(c.env)
+	if err != nil {
+		return err
+	}
+	body, err := speaks.Get(ctx, "/status", nil)
+	if err != nil {
+		return err
+	}
+	var s api.Status
+	if err := json.Unmarshal(body, &s); err != nil {
+		return fmt.Errorf("read the status: %w", err)
+	}
+	fmt.Fprintln(c.env.stdout, s.Ledger.PublicKey)
+	return nil
+}
+
+// write writes a file in one go: it is there whole, or as it was before. The name - is
+// standard output.
+func write(name string, stdout io.Writer, fill func(io.Writer) error) error {
+	if name == "-" {
+		return fill(stdout)
+	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		// A pipe or a device is written to as it is.
+		f, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if err != nil {
+			return fmt.Errorf("write %q: %w", name, err)
+		}
+		return errors.Join(fill(f), f.Close())
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		return fmt.Errorf("write %q: %w", name, err)
+	}
+	defer os.Remove(f.Name())
+	if err := errors.Join(fill(f), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return fmt.Errorf("write %q: %w", name, err)
+	}
 	return nil
 }

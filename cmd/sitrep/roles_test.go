@@ -70,7 +70,7 @@ func TestEveryRoleOnEveryRoute(t *testing.T) {
 		{"nobody", "", access.Nobody}, {"receiver", receiverToken, access.Receiver}, {"viewer", viewerToken, access.Viewer},
 		{"responder", responderToken, access.Responder}, {"admin", adminToken, access.Admin},
 	}
-	fill := strings.NewReplacer("{id}", "INC-1", "{delivery}", "none", "{name}", "hotfix")
+	fill := strings.NewReplacer("{id}", "INC-1", "{delivery}", "none", "{name}", "hotfix", "{version}", "1")
 	asked := 0
 	for _, path := range paths {
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"} {

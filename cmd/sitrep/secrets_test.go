@@ -226,7 +226,7 @@ func everything(s *testService, ask func(token, method, path, body string) strin
 		if r.method != http.MethodGet {
 			continue
 		}
-		path := strings.NewReplacer("{id}", "INC-1", "{name}", "hotfix").Replace(r.path)
+		path := strings.NewReplacer("{id}", "INC-1", "{name}", "hotfix", "{version}", "1").Replace(r.path)
 		if !strings.Contains(path, "{delivery}") {
 			ask(adminToken, "GET", path, "")
 			continue

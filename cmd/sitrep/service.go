@@ -91,11 +91,16 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 			err = errors.Join(err, s.store.Close())
 		}
 	}()
-	key, err := ledgerKey(first, o.storage, o.external)
+	key, err := ledgerKey(keyPath(first, o.storage), o.external, log)
 	if err != nil {
 		return nil, fmt.Errorf("key of the ledger: %w", err)
 	}
-	s.notary = newNotary(s.store, key, log, s.registry, s.inForce.Load)
+	s.notary = newNotary(&notary{
+		store: s.store, key: key, log: log, tell: s.tellWitness, config: func() *config.Config { return s.inForce.Load().config },
+	}, s.registry)
+	if err := s.notary.begin(ctx); err != nil {
+		return nil, err
+	}
 	s.door = &storage.Door{Store: s.store, Policy: s.policy, Wake: func() { s.scheduler.Wake() }, Observe: s.events.observe}
 	s.breaches = &receiver.Breaches{Door: s.door, Catalog: func() receiver.Catalog { return s.inForce.Load() }, Log: log}
 	s.receiver = receiver.New(receiver.Options{
@@ -210,11 +215,12 @@ func (s *service) start() {
 	s.background.Go(func() { s.notary.check(s.ctx, s.store.Check) })
 }
 
-// close stops what runs, and closes the store last.
+// close stops what runs, signs what came of it, and closes the store last.
 func (s *service) close() {
 	s.stopping.Store(true)
 	s.stop()
 	s.background.Wait()
+	s.notary.end()
 	if f := s.inForce.Load(); f != nil {
 		f.close()
 	}
@@ -320,7 +326,7 @@ func (s *service) describePage() web.Service {
 	d := s.describe()
 	return web.Service{
 		Version: d.Version, Revision: d.Revision, Go: d.Go, StartedAt: d.StartedAt, LoadedAt: d.Config.LoadedAt,
-		ConfigError: d.Config.Error, Warnings: d.Config.Warnings,
+		ConfigError: d.Config.Error, Warnings: d.Config.Warnings, Ledger: web.Ledger(d.Ledger),
 	}
 }
 
@@ -335,5 +341,6 @@ func (s *service) describe() api.Service {
 	for _, w := range s.reloader.Current().Warnings {
 		out.Config.Warnings = append(out.Config.Warnings, w.String())
 	}
+	out.Ledger = s.notary.describe()
 	return out
 }

@@ -106,7 +106,7 @@ func newTestService(t *testing.T, config string, files map[string]string) *testS
 	// The handler is made once the address is known, as links lead there.
 	s.server = httptest.NewUnstartedServer(nil)
 	at := "http://" + s.server.Listener.Addr().String()
-	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log := logTo(s.log)
 	s.service, err = newService(t.Context(), options{
 		config: filepath.Join(s.dir, "sitrep.yml"), storage: filepath.Join(s.dir, "data", "sitrep.db"), external: at,
 		die: func() { t.Error("the store gave up") },
@@ -221,4 +221,53 @@ func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
+}
+
+// logTo returns a logger that writes all.
+func logTo(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// startAgain starts a service on what another left, stops it, and returns the public key
+// of its ledger.
+func startAgain(t *testing.T, o options, log io.Writer) string {
+	t.Helper()
+	s, err := newService(t.Context(), o, logTo(log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	return s.notary.key.Public()
+}
+
+// A mailbox keeps what is posted to it.
+type mailbox struct {
+	*httptest.Server
+	mu   sync.Mutex
+	kept [][]byte
+}
+
+func newMailbox(t *testing.T) *mailbox {
+	m := &mailbox{}
+	m.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.kept = append(m.kept, b)
+	}))
+	t.Cleanup(m.Close)
+	return m
+}
+
+// first is what came first, nil if nothing did.
+func (m *mailbox) first() []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.kept) == 0 {
+		return nil
+	}
+	return m.kept[0]
 }

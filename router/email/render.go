@@ -37,7 +37,7 @@ type Letterhead struct {
 var headerOrder = []string{
 	"Date", "From", "To", "Reply-To", "Subject", "Message-ID", "In-Reply-To", "References", "Auto-Submitted",
 	"X-Auto-Response-Suppress", "X-Sitrep-Incident", "X-Sitrep-Kind", "X-Sitrep-Priority", "X-Sitrep-Sequence",
-	"MIME-Version", "Content-Type",
+	"MIME-Version", "Content-Type", "Content-Transfer-Encoding",
 }
 
 // Render returns a message as a complete mail with CR LF at the end of each line,
@@ -103,7 +103,8 @@ func written(mm *mail.Message) ([]byte, error) {
 }
 
 // RenderNote returns a mail in plain text that is no message about an incident, such
-// as one to a machine. The id is the left side of its Message-ID.
+// as one to a machine. The id is the left side of its Message-ID. What the mail decodes
+// to is the text, with a line feed at its end.
 func (l Letterhead) RenderNote(id string, to netmail.Address, subject, text string, at time.Time) ([]byte, error) {
 	from, err := addressHeader("From", l.From)
 	if err != nil {
@@ -123,7 +124,7 @@ func (l Letterhead) RenderNote(id string, to netmail.Address, subject, text stri
 		{name: "Message-ID", value: messageID},
 		{name: "Auto-Submitted", value: "auto-generated"},
 	}, at)
-	mm.SetBody("text/plain", text)
+	mm.SetBody("text/plain", strings.TrimSuffix(text, "\n")+"\n")
 	return written(mm)
 }
 

@@ -87,7 +87,11 @@ func change(e *incident.Event, in *incident.Incident, clock Clock) string {
 		from := Line(d.From, nameLimit)
 		return by(who, "merged "+from+" into this incident", from+" was merged into this incident") + because(e.Reason)
 	case incident.ClosedEvent:
-		return by(who, "closed the incident", "The incident is closed") + explained(e)
+		closed := by(who, "closed the incident", "The incident is closed")
+		if strings.HasPrefix(e.Reason, "merged into INC-") {
+			return stop(closed + ": " + Line(e.Reason, reasonLimit))
+		}
+		return closed + explained(e)
 	}
 	return stop(capital(strings.ReplaceAll(Line(string(e.Type), nameLimit), "_", " ")))
 }

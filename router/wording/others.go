@@ -2,6 +2,7 @@ package wording
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,7 +131,9 @@ func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 		default:
 			continue
 		}
-		r.Lead = append(r.Lead, text)
+		if !slices.Contains(r.Lead, text) {
+			r.Lead = append(r.Lead, text)
+		}
 		if key := e.Command + " " + e.URL; !seen[key] {
 			seen[key] = true
 			done.Lines = append(done.Lines, e)
@@ -177,8 +180,8 @@ func digestReport(m *incident.Message, clock Clock) *Report {
 		Notice:  notice(allDrills(m)),
 		Status:  priorityName(&first.Incident) + " · " + count(n, "incident"),
 		Tone:    fmt.Sprintf("rank%d", min(max(first.Incident.Priority.Rank, 0), 4)),
-		Title:   count(n, "incident") + " with news for you",
-		Lead:    []string{"So much happened at once that it comes in one message, the highest priority first."},
+		Title:   "Where " + count(n, "incident") + " stand",
+		Lead:    []string{"More messages were due within a minute than go out one by one: this one stands for the rest, the highest priority first."},
 		Preview: "The highest: " + Headline(&first.Incident),
 	}
 	if late := earliestLate(m); !late.IsZero() {
@@ -200,9 +203,13 @@ func digestReport(m *incident.Message, clock Clock) *Report {
 			rest.Lines = append(rest.Lines, Entry{Text: fmt.Sprintf("%s: %s %s", state, in.ID(), Line(in.UseCase, nameLimit))})
 			continue
 		}
+		url := page(m, in.Number)
+		if o := firstReminder(&it); it.Kind == incident.KindReminder && o != nil && o.Reason == incident.DueUnfed {
+			url += "#update"
+		}
 		r.Briefs = append(r.Briefs, Brief{
 			Status: state, Tone: tone(&it), ID: in.ID(), Title: Headline(in),
-			Lines: briefLines(m, &it, clock), URL: Link(page(m, in.Number)),
+			Lines: briefLines(m, &it, clock), URL: Link(url),
 		})
 	}
 	if len(rest.Lines) > 0 {
@@ -250,7 +257,11 @@ func briefLines(m *incident.Message, it *incident.Item, clock Clock) []string {
 		lines = append(lines, strings.TrimSpace(NoNews(it, clock)+" "+Breaches(it, clock)))
 	}
 	if o := firstReminder(it); it.Kind == incident.KindReminder && o != nil && o.Reason != incident.DueUndeliverable {
-		lines = append(lines, capital(reminderTitle(it, clock))+".")
+		line := capital(reminderTitle(it, clock)) + "."
+		if o.Reason == incident.DueUnfed {
+			line += fmt.Sprintf(" Write it on the page, or with: sitrep incident update %s \"…\"", in.ID())
+		}
+		lines = append(lines, line)
 	}
 	return lines
 }

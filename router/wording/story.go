@@ -46,7 +46,9 @@ func newStory(m *incident.Message, it *incident.Item, clock Clock) *story {
 			// Why, is for those who can mend it.
 			told := *e
 			told.Data.Audience, told.Data.Cause = "", ""
-			rest = append(rest, told)
+			if !slices.ContainsFunc(rest, func(e incident.Event) bool { return e.Type == told.Type && e.Data.DueAt.Equal(told.Data.DueAt) }) {
+				rest = append(rest, told) // who is in two audiences missed it once
+			}
 		case e.Type == incident.Acknowledged && it.Incident.State == incident.Open && e.Time.Equal(it.Incident.AcknowledgedAt):
 			// State says it.
 		default:

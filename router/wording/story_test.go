@@ -54,8 +54,8 @@ func TestStory(t *testing.T) {
 			incident.Item{Kind: incident.KindUpdate, Changes: []incident.Event{down}},
 			[]string{"2 updates to management did not go out in time, the first due at 10:30: connect to mail server: refused."}, nil},
 		"the others are told that it was": {management,
-			incident.Item{Kind: incident.KindUpdate, Changes: []incident.Event{down}},
-			[]string{"2 updates did not go out in time, the first due at 10:30.\n"}, []string{"mail server"}},
+			incident.Item{Kind: incident.KindUpdate, Changes: []incident.Event{down, down}},
+			[]string{"2 updates did not go out in time, the first due at 10:30.\n"}, []string{"mail server", "- 11:55: 2 updates did not go out in time, the first due at 10:30.\n- "}},
 		"one who joins": {management,
 			incident.Item{Kind: incident.KindOpened, First: true, Reasons: owed(incident.DueJoined)},
 			[]string{"Others know of this already; you are told from now on."}, []string{"again"}},
@@ -107,11 +107,13 @@ func TestReminder(t *testing.T) {
 		Breaches: incident.Counts{Total: 2}, Actions: []incident.Action{{Name: "post mortem", State: incident.ActionDue, DueAt: noon.Add(-time.Minute)}}}
 	text := compose(t, []incident.Audience{incident.OnCall}, incident.Item{Kind: incident.KindReminder, Incident: resolved, Reasons: []incident.Owed{
 		{Kind: incident.KindReminder, Reason: incident.DueActionOverdue, Detail: "post mortem"},
+		{Kind: incident.KindReminder, Reason: incident.DueUnfed, Detail: "2026-07-23T14:00:00Z"},
+		{Kind: incident.KindReminder, Reason: incident.DueUnfed, Detail: "2026-07-23T14:00:01Z"},
 		{Kind: incident.KindReminder, Reason: incident.DueUndeliverable, Detail: "gone@example.org"},
 		{Kind: incident.KindReminder, Reason: incident.DueUndeliverable, Detail: "full@example.org"},
 	}})
 	for _, want := range []string{
-		"The action post mortem is overdue since 11:59 UTC.\n", "sitrep incident action INC-42 'post mortem' done\n", "Now: Both breaches have ended.\n",
+		"The action post mortem is overdue since 11:59 UTC.\n", "An update is due by 14:00 UTC", "sitrep incident action INC-42 'post mortem' done\n", "Now: Both breaches have ended.\n",
 		"The opening message to gone@example.org and full@example.org was refused for good: please tell them in another way.\n",
 	} {
 		if strings.Count(text, want) != 1 {
@@ -142,6 +144,22 @@ func TestDigest(t *testing.T) {
 	} {
 		if got := strings.Count(text, want); got != times {
 			t.Errorf("%d times %q, want %d, in\n%s", got, want, times, text)
+		}
+	}
+}
+
+// TestDigestOfReminders: each names the command and the place that settle it.
+func TestDigestOfReminders(t *testing.T) {
+	item := incident.Item{Kind: incident.KindReminder, Reasons: []incident.Owed{{Kind: incident.KindReminder, Reason: incident.DueUnfed, Detail: "2026-07-23T14:00:00Z"}},
+		Incident: incident.Incident{Number: 7, UseCase: "Nobody can log on", State: incident.Open, OpenedAt: noon, Priority: incident.Priority{Name: "P1"}}}
+	text, err := wording.Text(&incident.Message{Kind: incident.KindDigest, At: noon, Location: time.UTC, BaseURL: "https://sitrep.example.org",
+		Audiences: []incident.Audience{incident.OnCall}, Items: []incident.Item{item, item}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Update due by 14:00. Write it on the page, or with: sitrep incident update INC-7 \"…\"\n", "https://sitrep.example.org/incidents/INC-7#update\n"} {
+		if strings.Count(text, want) != 2 {
+			t.Errorf("want twice %q in\n%s", want, text)
 		}
 	}
 }

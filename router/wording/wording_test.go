@@ -149,6 +149,7 @@ func TestChange(t *testing.T) {
 		{incident.Merged, "ada", "same cause", incident.Data{Into: 41}, "ada merged the incident into INC-41: “same cause”"},
 		{incident.Merged, "ada", "", incident.Data{From: "INC-42"}, "ada merged INC-42 into this incident."},
 		{incident.ClosedEvent, incident.Scheduler, "", incident.Data{}, "The incident is closed."},
+		{incident.ClosedEvent, "ada", "merged into INC-4", incident.Data{}, "ada closed the incident: merged into INC-4."},
 		{incident.ClosedEvent, incident.Scheduler, "no action is due", incident.Data{}, "The incident is closed: no action is due."},
 		{incident.PriorityChanged, incident.Alertmanager, "the SLO's priority is P1", incident.Data{From: "P3", To: "P1", Raised: true}, "The priority was raised from P3 to P1: the SLO's priority is P1."},
 		{incident.UpdateMissed, incident.Scheduler, "", incident.Data{DueAt: at(-1), Missed: 1, Cause: "none found"}, "The update that was due at 13:00 did not go out in time, for no known cause."},

@@ -19,14 +19,26 @@ func (r *reader) Config(hash string) (storage.Config, error) {
 }
 
 func (r *reader) Configs() ([]storage.Loading, error) {
+	records, err := r.ConfigRecords()
+	if err != nil {
+		return nil, err
+	}
 	var all []storage.Loading
+	for _, record := range records {
+		l, err := storage.DecodeLoading(record)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
+func (r *reader) ConfigRecords() ([]storage.Record, error) {
+	var all []storage.Record
 	err := r.descend(bLoadings, nil, nil, func(_, v []byte) (bool, error) {
 		record, err := storage.ParseRecord(v)
-		if err != nil {
-			return false, err
-		}
-		l, err := storage.DecodeLoading(record)
-		all = append(all, l)
+		all = append(all, record)
 		return true, err
 	})
 	return all, err

@@ -88,6 +88,18 @@ var journalRules = []rule{
 			f.fails("another", err, incident.ErrNotFound)
 			all, err := r.Configs()
 			f.equal("loadings", all, []storage.Loading{loads[2], loads[1], loads[0]})
+			if err != nil {
+				return err
+			}
+			records, err := r.ConfigRecords()
+			for i := range records {
+				l, err := storage.DecodeLoading(records[i])
+				if err != nil {
+					return err
+				}
+				f.equal("record of a loading", l, all[i])
+			}
+			f.equal("records of loadings", len(records), len(all))
 			return err
 		})
 	}},

@@ -1,0 +1,340 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"sitrep/audit"
+	"sitrep/ledger"
+)
+
+// An auditor gives command lines, and looks at what they print.
+type auditor struct {
+	*shell
+	t *testing.T
+}
+
+// auditor asks the service as an admin.
+func (s *testService) auditor() *auditor {
+	return &auditor{&shell{vars: map[string]string{"SITREP_URL": s.server.URL, "SITREP_TOKEN": adminToken}}, s.t}
+}
+
+// says gives a command line and checks its exit code, and that both outputs together
+// have some words. It returns them.
+func (a *auditor) says(code int, words string, args ...string) string {
+	a.t.Helper()
+	out, errOut, got := a.run(append([]string{"audit"}, args...)...)
+	out += errOut
+	if got != code || !strings.Contains(out, words) {
+		a.t.Errorf("%s: exit %d, want %d with %q:\n%.2000s", strings.Join(args, " "), got, code, words, out)
+	}
+	return out
+}
+
+// unpacked returns a file of an export.
+func unpacked(t *testing.T, export, name string) []byte {
+	t.Helper()
+	z, err := zip.OpenReader(export)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	f, err := z.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// flipped writes a copy of a file with one bit changed, at a share of its length.
+func flipped(t *testing.T, file string, share float64) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[int(share*float64(len(b)))] ^= 4
+	changed := file + ".changed"
+	if err := os.WriteFile(changed, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return changed
+}
+
+func TestEvidenceOfARunningService(t *testing.T) {
+	s := newTestService(t, organisation+organisationAccess, nil)
+	a := s.auditor()
+	file := func(name string) string { return filepath.Join(s.dir, name) }
+	a.says(1, "nothing found: there is no incident yet", "export", "--output", file("none.zip"))
+	a.says(1, "nothing found: there is no incident yet", "verify")
+	if left, _ := filepath.Glob(file("*.zip*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	s.alert("firing", "send", "a")
+	s.alert("firing", "delay", "b")
+
+	// Nothing was signed yet by the minute; an export waits for none.
+	evidence := file("evidence.zip")
+	a.says(0, evidence+" written", "export", "--output", evidence)
+	key := strings.TrimSpace(a.says(0, "/ledger-", "key"))
+	if key != s.notary.key.Public() {
+		t.Errorf("the key is %q", key)
+	}
+	out := a.says(0, "complete, unchanged and in order", "verify", evidence)
+	for _, want := range []string{"evidence on all incidents, of the ledger " + s.notary.key.Origin(), "note: Nobody's signature was checked", "4 events of 2 incidents, 0 delivery records, 0 messages, 1 configuration\n", "signed at 20"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in %s", want, out)
+		}
+	}
+	if strings.Contains(out, "newer than") {
+		t.Errorf("something is not signed: %s", out)
+	}
+	if out := a.says(0, "complete, unchanged and in order", "verify", evidence, "--key", key); strings.Contains(out, "note:") {
+		t.Errorf("with the key: %s", out)
+	}
+	s.write("ledger.pub", key+"\n")
+	a.says(0, "complete, unchanged", "verify", "--key", file("ledger.pub"), evidence)
+	stranger, err := ledger.GenerateKey(s.notary.key.Origin())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.says(1, "WRONG checkpoint: open checkpoint: not signed by the key", "verify", evidence, "--key", stranger.Public())
+	a.says(2, `"nonsense" is no public key, and no file is there`, "verify", evidence, "--key", "nonsense")
+
+	// A checkpoint of today proves tomorrow that all before is as it was.
+	s.write("checkpoint", string(unpacked(t, evidence, "checkpoint")))
+	if code, body := s.ask(responderToken, "POST", "/api/v1/incidents/INC-1/updates", `{"message":"We look into it."}`); code != 200 {
+		t.Fatalf("update: %d %s", code, body)
+	}
+	later := file("later.zip")
+	a.says(0, "later.zip written", "export", "--output", later, "--checkpoint", file("checkpoint"))
+	a.says(0, "complete, unchanged", "verify", later, "--key", key, "--checkpoint", file("checkpoint"))
+	a.says(0, "5 events of 2 incidents", "verify", "--key", key, "--checkpoint", file("checkpoint"))
+	a.says(1, "older copy, or was rewritten", "verify", evidence, "--checkpoint", writeFile(t, file("newer"), unpacked(t, later, "checkpoint")))
+	a.says(1, "there is none in", "verify", evidence, "--checkpoint", file("ledger.pub"))
+
+	// Whatever changes is found, and named.
+	for share := 0.02; share < 1; share += 0.07 {
+		if out := a.says(1, "WRONG ", "verify", flipped(t, evidence, share), "--key", key); !strings.Contains(out, "NOT as it was written") {
+			t.Errorf("a bit at %v: %s", share, out)
+		}
+	}
+
+	// What is meant.
+	for _, tt := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"--incident", "2"}, 0, "evidence on INC-2"},
+		{[]string{"--incident=INC-1", "--team", "notifications", "--priority", "P1"}, 0, "evidence on INC-1, priority P1, team notifications"},
+		{[]string{"--from", "2026-01-01", "--pseudonyms"}, 0, "Names and addresses are pseudonyms"},
+		{[]string{"--incident", "INC-99"}, 1, "nothing found: no incident fits INC-99"},
+		{[]string{"--team", "web"}, 1, "nothing found: no incident fits team web"},
+		{[]string{"--to", "2020-01-01"}, 1, "nothing found: no incident fits before 2019-12-31T23:00:00Z"}, // as days begin in Berlin
+		{[]string{"--from", "yesterday"}, 2, `--from "yesterday": write a day as 2026-07-01`},
+		{[]string{"--incident", "x"}, 2, "is not an incident"},
+		{[]string{"--from", "2026-07-02", "--to", "2026-07-01"}, 1, "from 2026-07-02 is not before to 2026-07-01"},
+	} {
+		if tt.code == 0 {
+			a.says(0, "part.zip written", append([]string{"export", "--output", file("part.zip")}, tt.args...)...)
+			a.says(0, tt.want, "verify", file("part.zip"), "--key", key)
+			continue
+		}
+		a.says(tt.code, tt.want, append([]string{"export", "--output", file("not.zip")}, tt.args...)...)
+	}
+	if _, err := os.Stat(file("not.zip")); err == nil {
+		t.Error("a file is there of an export that found nothing")
+	}
+	out, _, code := a.run("audit", "export", "--output", "-", "--incident", "INC-2")
+	if v, err := audit.VerifyExport(t.Context(), strings.NewReader(out), int64(len(out)), audit.VerifyOptions{Keys: []string{key}}); code != 0 || err != nil || !v.OK() {
+		t.Errorf("to standard output: exit %d, %v, %v", code, err, v.Findings)
+	}
+
+	checkReports(a, file, nil)
+
+	// Who may not is told so.
+	viewer := &auditor{&shell{vars: map[string]string{"SITREP_URL": s.server.URL, "SITREP_TOKEN": viewerToken}}, t}
+	viewer.says(1, "this needs the role admin, and grafana has the role viewer", "export", "--output", file("not.zip"))
+	viewer.says(0, "", "report", "--format", "csv")
+
+	// The file itself is in use.
+	for _, args := range [][]string{{"export", "--output", file("not.zip")}, {"verify"}, {"report"}} {
+		a.says(1, "it is locked: process ", append(args, "--storage", file("data/sitrep.db"))...)
+	}
+	a.says(1, "if a sitrep runs on it, ask that one with --url", "verify", "--storage", file("data/sitrep.db"))
+}
+
+func writeFile(t *testing.T, name string, b []byte) string {
+	t.Helper()
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// checkReports looks at reports in all forms, to a file and to standard output.
+func checkReports(a *auditor, file func(string) string, where []string) {
+	a.t.Helper()
+	report := func(args ...string) string {
+		a.t.Helper()
+		out, errOut, code := a.run(append(append([]string{"audit", "report"}, where...), args...)...)
+		if code != 0 || errOut != "" {
+			a.t.Errorf("report %v: exit %d, %s", args, code, errOut)
+		}
+		return out
+	}
+	if out := report(); !strings.HasPrefix(strings.ToLower(out), "<!doctype html>") || !strings.Contains(out, "</html>") {
+		a.t.Errorf("html: %.300s", out)
+	}
+	if rows, err := csv.NewReader(strings.NewReader(report("--format", "csv", "--output", "-"))).ReadAll(); err != nil || len(rows) < 2 {
+		a.t.Errorf("csv: %d rows, %v", len(rows), err)
+	}
+	var rep audit.Report
+	if err := json.Unmarshal([]byte(report("--format=json", "--from", "2026-01-01")), &rep); err != nil || rep.Total.Incidents != 2 || rep.Zone != "Europe/Berlin" {
+		a.t.Errorf("json: %+v, %v", rep.Total, err)
+	}
+	for _, format := range []string{"html", "csv", "json"} {
+		name := file("report." + format)
+		if out := report("--format", format, "--output", name); out != name+" written\n" {
+			a.t.Errorf("printed %q", out)
+		}
+		if b, err := os.ReadFile(name); err != nil || len(b) < 50 {
+			a.t.Errorf("%s: %d bytes, %v", name, len(b), err)
+		}
+	}
+}
+
+func TestEvidenceOfAStoppedStore(t *testing.T) {
+	s := newTestService(t, organisation+organisationAccess, nil)
+	s.alert("firing", "send", "a")
+	s.alert("firing", "delay", "b")
+	key := s.notary.key.Public()
+	s.finish()
+	file := func(name string) string { return filepath.Join(s.dir, name) }
+	store := file("data/sitrep.db")
+	a := &auditor{&shell{}, t}
+
+	out := a.says(0, "complete, unchanged and in order", "verify", "--storage", store)
+	if !strings.Contains(out, "note: The key is the one beside the store") || strings.Contains(out, "newer than") {
+		t.Errorf("printed %s", out)
+	}
+	if out := a.says(0, "complete, unchanged", "verify", "--storage", store, "--key", key); strings.Contains(out, "note:") {
+		t.Errorf("printed %s", out)
+	}
+	a.says(0, key+"\n", "key", "--storage", store)
+	evidence := file("evidence.zip")
+	a.says(0, evidence+" written: 2 incidents, 4 events, 0 messages\n", "export", "--storage", store, "--output", evidence)
+	a.says(0, "complete, unchanged", "verify", evidence, "--key", key)
+	a.says(1, "nothing found: no incident fits team web, before 2026-06-30T22:00:00Z", "export", "--storage", store, "--output", file("not.zip"), "--team=web", "--to=2026-07-01")
+	a.says(2, "--from 2026-07-02 is not before to 2026-07-01", "report", "--storage", store, "--from", "2026-07-02", "--to", "2026-07-01")
+	checkReports(a, file, []string{"--storage", store})
+
+	// The key is elsewhere, and the file is a backup that somebody changed.
+	b, err := os.ReadFile(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	backup := writeFile(t, file("backup.db"), b)
+	a.says(2, "give the public key of the ledger with --key", "verify", "--storage", backup)
+	a.says(1, "there is no key file", "key", "--storage", backup)
+	a.says(0, "complete, unchanged", "verify", "--storage", backup, "--key", key)
+	a.says(0, "2 incidents", "export", "--storage", backup, "--output", file("unsigned.zip"))
+	a.says(0, "note: The list of files is not signed", "verify", file("unsigned.zip"), "--key", key)
+	at := bytes.Index(b, []byte("Notifications arrive"))
+	if at < 0 {
+		t.Fatal("the use case is not in the file")
+	}
+	for ; at >= 0; at = bytes.Index(b, []byte("Notifications arrive")) {
+		b[at+2] ^= 4
+	}
+	writeFile(t, backup, b)
+	a.says(1, "WRONG ", "verify", "--storage", backup, "--key", key)
+}
+
+func TestTheKeyOfTheLedgerIsMadeOnce(t *testing.T) {
+	for name, tt := range map[string]struct{ config, file string }{
+		"beside the store":               {"", "data/sitrep.db.key"},
+		"where the configuration has it": {"evidence: {key_file: keys/of/ledger}\n", "keys/of/ledger"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTestService(t, organisation+organisationAccess+tt.config, nil)
+			path := filepath.Join(s.dir, tt.file)
+			info, err := os.Stat(path)
+			if err != nil || info.Mode().Perm() != 0o600 {
+				t.Fatalf("%v, %v", info, err)
+			}
+			public, made := s.notary.key.Public(), "a key for the ledger was made"
+			if !regexp.MustCompile(`^127\.0\.0\.1/ledger-[a-z2-7]{8}\+`).MatchString(public) || !strings.Contains(s.log.String(), made) || strings.Contains(s.log.String(), "PRIVATE") {
+				t.Errorf("key %s, log %s", public, s.log)
+			}
+			s.alert("firing", "send", "a")
+			o, log := s.options, &syncBuffer{}
+			s.finish()
+
+			again := startAgain(t, o, log)
+			if again != public || strings.Contains(log.String(), made) || strings.Contains(log.String(), "another key") {
+				t.Errorf("the second start has %s, and said %s", again, log)
+			}
+			// A key that is lost cannot sign again, which is said aloud.
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			if another := startAgain(t, o, log); another == public || !strings.Contains(log.String(), `level=WARN msg="the ledger was signed by another key until now`) {
+				t.Errorf("without its file it has %s, and said %s", another, log)
+			}
+			writeFile(t, path, []byte("nonsense"))
+			if _, err := newService(t.Context(), o, logTo(log)); err == nil || !strings.Contains(err.Error(), "no private key of a note") {
+				t.Errorf("with nonsense in it: %v", err)
+			}
+		})
+	}
+}
+
+func TestAWitnessIsPostedAndMailed(t *testing.T) {
+	for name, witness := range map[string]string{"url": "", "email": "email: auditors@example.org"} {
+		t.Run(name, func(t *testing.T) {
+			posted := newMailbox(t)
+			if witness == "" {
+				witness = "url: " + posted.URL + "/secret-path"
+			}
+			s := newTestService(t, organisation+organisationAccess+"evidence: {witness: {"+witness+", every: 1d}}\n", nil)
+			s.start()
+			kept := filepath.Join(s.dir, "kept")
+			s.until("the witness is told", func() bool {
+				b := posted.first()
+				if mails, _ := filepath.Glob(filepath.Join(s.dir, "outbox", "*checkpoint*.eml")); len(mails) == 1 {
+					b, _ = os.ReadFile(mails[0])
+				}
+				return b != nil && os.WriteFile(kept, b, 0o600) == nil
+			})
+			s.alert("firing", "send", "a")
+			a, key := s.auditor(), s.notary.key.Public()
+			evidence := filepath.Join(s.dir, "evidence.zip")
+			a.says(0, "written", "export", "--output", evidence, "--checkpoint", kept)
+			a.says(0, "complete, unchanged and in order", "verify", evidence, "--key", key, "--checkpoint", kept)
+			s.until("the status shows it", func() bool {
+				_, status := s.ask(viewerToken, "GET", "/api/v1/status", "")
+				_, page := s.ask(viewerToken, "GET", "/status", "")
+				shown := strings.Contains(status, `"told_at":"20`) && strings.Contains(page, "last told")
+				if strings.Contains(status+page+s.log.String(), "secret-path") {
+					t.Fatal("the URL is shown")
+				}
+				return shown && strings.Contains(page, key)
+			})
+		})
+	}
+}

@@ -1,0 +1,362 @@
+package incident_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"sitrep/incident"
+)
+
+// underWay plans what the reader is owed now, lets meanwhile happen, and then hands
+// the message over.
+func (w *world) underWay(name string, meanwhile func()) {
+	w.t.Helper()
+	id := "email:" + name + "@example.org"
+	pl, ok := w.s.Plan(id, w.p, w.now)
+	if !ok {
+		w.t.Fatalf("nothing to tell %s", name)
+	}
+	meanwhile()
+	w.change(nil, w.s.Delivered(id, pl.Cover, w.now, "", w.p)...)
+	w.sent = append(w.sent, sent{name + "@example.org", pl.Cover.Kind, w.now, pl.Cover.DueAt, pl.Cover.NextBy, pl.Cover})
+}
+
+func TestEdges(t *testing.T) {
+	ada := incident.Actor("ada")
+	const cto, support = "email:cto@example.org", "email:support@example.org"
+	only := func(w *world, to string) sent {
+		w.t.Helper()
+		w.tick()
+		i := slices.IndexFunc(w.sent, func(s sent) bool { return s.to == to+"@example.org" })
+		if i < 0 {
+			w.t.Fatalf("nothing was sent to %s", to)
+		}
+		return w.sent[i]
+	}
+	priority := func(w *world, i int) {
+		w.t.Helper()
+		w.must(w.s.Incident.ChangePriority(w.stamp(ada), w.p.Priorities[i], "because"))
+	}
+	tests := map[string]func(w *world){
+		"who joins long after inform_after is owed the briefing from now on": func(w *world) {
+			w.p.Priorities[0].InformAfter = 30 * time.Minute
+			w.open("P3")
+			w.pass(3*time.Hour, time.Minute)
+			w.sent = nil
+			priority(w, 0)
+			if s := only(w, "cto"); s.kind != incident.KindOpened || !s.due.Equal(w.now) || s.cover.Held || s.cover.Promised.Before(w.now) {
+				w.t.Errorf("sent %+v", s)
+			}
+		},
+		"what inform_after let pass is not held by a quiet time": func(w *world) {
+			w.p.Priorities[1].InformAfter = 30 * time.Minute
+			w.open("P2")
+			w.pass(25*time.Minute, time.Minute)
+			w.end("a")
+			w.pass(7*time.Minute, time.Minute)
+			w.fire("a")
+			w.sent = nil
+			if s := only(w, "cto"); s.cover.Held || !s.due.Equal(w.now) {
+				w.t.Errorf("sent %+v", s)
+			}
+		},
+		"an opening that could not be handed over after inform_after is told when all is over": func(w *world) {
+			w.p.Priorities[1].InformAfter = 30 * time.Minute
+			w.open("P2")
+			w.tick()
+			w.down[cto] = true
+			w.pass(40*time.Minute, time.Minute)
+			w.end("a")
+			w.pass(5*time.Minute, time.Minute)
+			w.take()
+			w.down = map[string]bool{}
+			w.expect("cto opened")
+			w.down[support] = true // support had it in time
+			w.pass(10*time.Minute, time.Minute)
+			w.expect("cto resolved", "oncall resolved")
+		},
+		"the same, and it resolves meanwhile": func(w *world) {
+			w.p.Priorities[1].InformAfter = 30 * time.Minute
+			w.open("P2")
+			w.tick()
+			w.down[cto] = true
+			w.pass(40*time.Minute, time.Minute)
+			w.end("a")
+			w.pass(30*time.Minute, time.Minute)
+			w.take()
+			w.down = map[string]bool{}
+			if s := only(w, "cto"); s.kind != incident.KindResolved || !s.due.Equal(t0.Add(30*time.Minute)) {
+				w.t.Errorf("sent %+v", s)
+			}
+		},
+		"over before inform_after, in a quiet time": func(w *world) {
+			w.p.Priorities[1].InformAfter = 30 * time.Minute
+			w.p.Groups[0].Quiet = []incident.Quiet{quiet(12, 16)}
+			w.open("P2")
+			w.pass(20*time.Minute, time.Minute)
+			w.end("a")
+			w.pass(5*time.Hour, time.Minute)
+			w.expect("oncall opened", "oncall resolved")
+		},
+		"longer than inform_after, and over in a quiet time: told at its end": func(w *world) {
+			w.p.Priorities[1].InformAfter = 30 * time.Minute
+			w.p.Groups[0].Quiet = []incident.Quiet{quiet(12, 16)}
+			w.open("P2")
+			w.pass(50*time.Minute, time.Minute)
+			w.end("a")
+			w.pass(3*time.Hour, time.Minute)
+			w.take()
+			w.pass(time.Hour, time.Minute)
+			if s := only(w, "cto"); s.kind != incident.KindResolved || !s.due.Equal(t0.Add(4*time.Hour)) || !s.cover.Held {
+				w.t.Errorf("sent %+v", s)
+			}
+		},
+		"a raise that ends inform_after makes the opening due then": func(w *world) {
+			w.p.Priorities[1].InformAfter = 30 * time.Minute
+			w.open("P2")
+			w.pass(10*time.Minute, time.Minute)
+			w.sent = nil
+			priority(w, 0)
+			if s := only(w, "cto"); !s.due.Equal(w.now) || s.cover.Held {
+				w.t.Errorf("sent %+v", s)
+			}
+		},
+		"a raise that lets go what was held makes it due then": func(w *world) {
+			w.p.Groups[1].Quiet = []incident.Quiet{quiet(12, 16, "P1")}
+			w.open("P3")
+			w.pass(20*time.Minute, time.Minute)
+			w.sent = nil
+			priority(w, 0)
+			if s := only(w, "support"); !s.due.Equal(w.now) || !s.cover.Held || s.kind != incident.KindOpened {
+				w.t.Errorf("sent %+v", s)
+			}
+		},
+		"a message that fails until a quiet time begins waits for its end, and the work ends": func(w *world) {
+			w.p.Groups[1].Quiet = []incident.Quiet{quiet(13, 16)}
+			w.now = t0.Add(59*time.Minute + 30*time.Second)
+			w.down[support] = true
+			w.open("P3")
+			w.tick()
+			w.now = t0.Add(time.Hour + time.Second)
+			w.down = map[string]bool{}
+			w.expect("oncall opened")
+			w.now = t0.Add(time.Hour)
+			w.change(nil)
+			if due := w.s.Subscription(support).DueAt; !due.Equal(t0.Add(4 * time.Hour)) {
+				w.t.Errorf("due at %v", due)
+			}
+			w.now = t0.Add(4 * time.Hour)
+			if s := only(w, "support"); !s.due.Equal(w.now) || !s.cover.Held {
+				w.t.Errorf("sent %+v", s)
+			}
+		},
+		"a reader who cannot be reached does not end the reminders": func(w *world) {
+			w.open("P1")
+			w.tick()
+			w.down[cto] = true
+			w.take()
+			for range 3 {
+				w.pass(2*time.Hour, time.Minute)
+				w.expect("oncall reminder", "support update")
+			}
+		},
+		"the team is reminded that a reader cannot be reached, and not that one of itself": func(w *world) {
+			w.p.RemindBefore = 0
+			w.open("P1")
+			pl, _ := w.s.Plan("email:oncall@example.org", w.p, w.now)
+			w.change(w.s.Undelivered("email:oncall@example.org", pl.Cover, w.now, "oncall@example.org"))
+			w.expect("cto opened", "support opened")
+			pl, _ = w.s.Plan(cto, w.p, w.now)
+			w.pass(5*time.Hour, time.Minute)
+			w.take()
+			w.pass(time.Hour, time.Minute)
+			if s := only(w, "oncall"); s.kind != incident.KindOpened {
+				w.t.Errorf("sent %+v", s)
+			}
+		},
+		"a second change of priority while the first is under way is told too": func(w *world) {
+			w.open("P1")
+			w.tick()
+			w.take()
+			priority(w, 1)
+			w.underWay("cto", func() {
+				w.now = w.now.Add(time.Second)
+				priority(w, 0)
+			})
+			w.expect("cto priority", "cto priority", "oncall priority", "support priority")
+			if got := w.s.Subscription(cto).ToldPriority; got != "P1" {
+				w.t.Errorf("told %s", got)
+			}
+		},
+		"what changes while an opening is under way is told after it": func(w *world) {
+			w.open("P1")
+			w.underWay("cto", func() { priority(w, 1) })
+			w.underWay("support", func() {
+				w.must(w.s.Incident.WriteUpdate(w.stamp(ada), w.p, "We are on it.", nil))
+			})
+			w.expect("cto opened", "cto priority", "oncall opened", "support opened", "support update")
+		},
+		"a merge that raises the priority tells the readers": func(w *world) {
+			w.open("P3")
+			w.expect("support opened", "oncall opened")
+			other := incident.Incident{Number: 2}
+			p1 := slo("P1")
+			p1.ID, p1.Key = "other", "other"
+			events, err := incident.OpenFor(w.stamp(incident.Alertmanager), &p1, w.p, 2, 0)
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			for _, e := range events {
+				if err := other.Apply(e); err != nil {
+					w.t.Fatal(err)
+				}
+			}
+			_, to, err := other.Merge(w.stamp(ada), &w.s.Incident, "one cause")
+			w.must(to, err)
+			w.expect("support priority", "oncall priority", "cto opened")
+			w.pass(2*time.Hour, time.Minute)
+			w.expect("oncall reminder", "support update", "cto update")
+		},
+		"the trouble ended with the last end, in whatever order they are heard": func(w *world) {
+			w.open("P1")
+			w.fire("b")
+			end := func(fp string, at time.Time) {
+				w.change(nil, w.s.Incident.End(w.stamp(incident.Alertmanager), w.breaches[fp], at)...)
+				w.breaches[fp].State = incident.Ended
+			}
+			w.pass(10*time.Minute, time.Minute)
+			end("a", t0.Add(9*time.Minute))
+			if !w.s.Incident.EndedAt.IsZero() {
+				w.t.Errorf("ended at %v while one fires", w.s.Incident.EndedAt)
+			}
+			end("b", t0.Add(7*time.Minute))
+			if got := w.s.Incident.EndedAt; !got.Equal(t0.Add(9 * time.Minute)) {
+				w.t.Errorf("ended at %v", got)
+			}
+		},
+		"a person who reopens when nothing fires holds it open": func(w *world) {
+			w.open("P2")
+			w.end("a")
+			w.pass(10*time.Minute, time.Minute)
+			w.take()
+			w.must(w.s.Incident.Reopen(w.stamp(ada), "customers still call"))
+			w.expect("cto reopened", "support reopened", "oncall reopened")
+			w.pass(3*time.Hour, time.Minute)
+			w.fire("b")
+			w.end("b")
+			w.pass(30*time.Minute, time.Minute)
+			w.expect()
+			w.must(w.s.Incident.Resolve(w.stamp(ada), ""))
+			w.expect("cto resolved", "support resolved", "oncall resolved")
+		},
+		"an action that is overdue again after a reopening is told again": func(w *world) {
+			w.open("P1")
+			w.end("a")
+			w.pass(150*time.Hour, 10*time.Minute)
+			w.must(w.s.Incident.Reopen(w.stamp(ada), "not over"))
+			w.must(w.s.Incident.Resolve(w.stamp(ada), "over"))
+			w.tick()
+			w.take()
+			w.pass(150*time.Hour, 10*time.Minute)
+			w.expect("oncall reminder")
+		},
+		"an update that never came before the end is missed": func(w *world) {
+			w.open("P1")
+			w.tick()
+			w.down[cto] = true
+			w.pass(2*time.Hour+30*time.Minute, time.Minute)
+			w.end("a")
+			w.pass(6*time.Hour, time.Minute)
+			w.down = map[string]bool{}
+			w.tick()
+			last := w.log[len(w.log)-1]
+			if last.Type != incident.UpdateMissed || last.Data.Missed != 1 || !last.Data.DueAt.Equal(t0.Add(2*time.Hour)) {
+				w.t.Errorf("got %+v", last)
+			}
+		},
+		"and one that would only have come after the end is not": func(w *world) {
+			w.open("P1")
+			w.tick()
+			w.down[cto] = true
+			w.pass(100*time.Minute, time.Minute)
+			w.end("a")
+			w.pass(6*time.Hour, time.Minute)
+			w.down = map[string]bool{}
+			w.tick()
+			if last := w.log[len(w.log)-1]; last.Type == incident.UpdateMissed {
+				w.t.Errorf("got %+v", last)
+			}
+		},
+		"one reader in the team and an audience: reminders leave the updates as they are": func(w *world) {
+			w.p.Teams[0].OnCall = append(w.p.Teams[0].OnCall, address("support@example.org"))
+			w.open("P1")
+			w.tick()
+			w.take()
+			for i := range 3 {
+				w.pass(105*time.Minute, time.Minute)
+				w.expect("oncall reminder", "support reminder")
+				w.pass(15*time.Minute, time.Minute)
+				if s := only(w, "support"); s.kind != incident.KindUpdate || !s.due.Equal(t0.Add(time.Duration(i+1)*2*time.Hour)) {
+					w.t.Errorf("sent %+v", s)
+				}
+				w.expect("cto update", "support update")
+			}
+		},
+		"a new cadence of nothing, and of something": func(w *world) {
+			w.p.Priorities = append(w.p.Priorities, incident.Priority{Name: "P4", Rank: 3})
+			w.open("P1")
+			w.tick()
+			w.take()
+			w.must(w.s.Incident.Resolve(w.stamp(ada), "the alert is wrong"))
+			w.tick()
+			w.take()
+			priority(w, 3) // a correction; the breach fires on
+			w.pass(100*time.Hour, 10*time.Minute)
+			w.expect()
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) { test(newWorld(t, policy())) })
+	}
+}
+
+func TestSee(t *testing.T) {
+	at := func(m int) time.Time { return t0.Add(time.Duration(m) * time.Minute) }
+	breach := func(starts int, state incident.BreachState, ends time.Time) *incident.Breach {
+		return &incident.Breach{Fingerprint: "f", StartsAt: at(starts), State: state, EndsAt: ends, Incident: 1}
+	}
+	firing, ended, again := breach(0, incident.Firing, time.Time{}), breach(0, incident.Ended, at(5)), breach(0, incident.Firing, at(5))
+	later := breach(30, incident.Firing, time.Time{})
+	fires := incident.Alert{Fingerprint: "f", StartsAt: at(0)}
+	ends := func(m int) incident.Alert {
+		return incident.Alert{Fingerprint: "f", StartsAt: at(0), Resolved: true, EndsAt: at(m)}
+	}
+	tests := map[string]struct {
+		alert        incident.Alert
+		same, latest *incident.Breach
+		asks         bool
+		want         incident.Sighting
+	}{
+		"the first firing":                     {fires, nil, nil, false, incident.SeenNew},
+		"a repeat":                             {fires, firing, firing, false, incident.SeenRepeat},
+		"its end":                              {ends(5), firing, firing, false, incident.SeenEnd},
+		"its end again":                        {ends(5), ended, ended, false, incident.SeenStale},
+		"an end without a beginning":           {ends(5), nil, nil, false, incident.SeenEndFirst},
+		"it fires after its end":               {fires, ended, ended, false, incident.SeenAgain},
+		"the same, and there is whom to ask":   {fires, ended, ended, true, incident.SeenDoubt},
+		"a copy of the end that did not hold":  {ends(5), again, again, false, incident.SeenStale},
+		"an end from before that":              {ends(4), again, again, false, incident.SeenStale},
+		"the end of what fired again":          {ends(9), again, again, false, incident.SeenEnd},
+		"an old copy, a later one fires":       {fires, ended, later, true, incident.SeenStale},
+		"an old one never seen, a later fires": {fires, nil, later, false, incident.SeenStale},
+		"one that was unknown":                 {fires, breach(0, incident.Unknown, time.Time{}), nil, true, incident.SeenAgain},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := incident.See(&test.alert, test.same, test.latest, test.asks); got != test.want {
+				t.Errorf("seen as %s, want %s", got, test.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,215 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+	"github.com/prometheus/common/model"
+
+	"sitrep/audit"
+	"sitrep/incident"
+	"sitrep/internal/access"
+	"sitrep/internal/httperr"
+	"sitrep/router/wording"
+	"sitrep/storage"
+)
+
+// versionsShown is how many versions of the configuration a page shows.
+const versionsShown = 20
+
+// A version is a configuration that was in force. Its number counts from the first; one
+// that was loaded again while it was in force is there once.
+type version struct {
+	storage.Loading
+	Number int
+	Until  time.Time // zero: it is in force
+}
+
+// versionsOf numbers the configurations that were in force, the first first. The
+// loadings are as [storage.Reader.Configs] returns them.
+func versionsOf(loadings []storage.Loading) []version {
+	var all []version
+	for _, l := range slices.Backward(loadings) {
+		if n := len(all); n > 0 {
+			if all[n-1].Hash == l.Hash {
+				continue
+			}
+			all[n-1].Until = l.At
+		}
+		all = append(all, version{Loading: l, Number: len(all) + 1})
+	}
+	return all
+}
+
+// A window shows only some loadings of configurations, so that what looks at their
+// history reads no others.
+type window struct {
+	storage.Reader
+	loadings []storage.Loading
+}
+
+// Configs implements storage.Reader.
+func (w window) Configs() ([]storage.Loading, error) { return slices.Clone(w.loadings), nil }
+
+// A versionInfo is a version as a page shows it.
+type versionInfo struct {
+	Number       int
+	Hash, By     string
+	Since, Until *moment
+	First        bool
+	Changes      []string
+	Hidden       int // changes that only an admin sees
+}
+
+// versions returns what the versions with the numbers from and before, without before,
+// changed: the latest first.
+func (l *layout) versions(tx storage.Reader, all []version, from, before int) ([]versionInfo, error) {
+	from = max(from, 1)
+	if from >= before {
+		return nil, nil
+	}
+	var some []storage.Loading
+	for _, v := range slices.Backward(all[max(from-2, 0) : before-1]) {
+		some = append(some, v.Loading)
+	}
+	history, err := audit.History(window{tx, some})
+	if err != nil {
+		return nil, err
+	}
+	var infos []versionInfo
+	for i, number := 0, before-1; number >= from; i, number = i+1, number-1 {
+		v := all[number-1]
+		info := versionInfo{Number: v.Number, Hash: v.Hash, By: wording.Line(string(v.Actor), 80), Since: l.at(v.At), Until: l.at(v.Until), First: number == 1}
+		for _, c := range history[i].Changes {
+			if secluded(c) && !l.Role.May(access.Admin) {
+				info.Hidden++
+				continue
+			}
+			info.Changes = append(info.Changes, wording.Line(c.String(), 1000))
+		}
+		infos = append(infos, info)
+	}
+	return infos, nil
+}
+
+// secluded reports whether a change is about how sitrep is run, and not about what was
+// promised.
+func secluded(c audit.Change) bool {
+	field, _, _ := strings.Cut(c.Field, ".")
+	return c.Of == "settings" && slices.Contains([]string{"access", "mail", "alertmanagers", "evidence"}, field)
+}
+
+// readHistory reads a page of the history.
+func (p *prioritiesPage) readHistory(tx storage.Reader, q url.Values) error {
+	loadings, err := tx.Configs()
+	if err != nil {
+		return err
+	}
+	all := versionsOf(loadings)
+	before := len(all) + 1
+	if n, err := strconv.Atoi(q.Get("before")); err == nil && n > 0 && n < before {
+		before = n
+	}
+	from := max(before-versionsShown, 1)
+	if p.Versions, err = p.versions(tx, all, from, before); err != nil {
+		return err
+	}
+	if p.Earlier = ""; from > 1 {
+		p.Earlier = "?before=" + strconv.Itoa(from) + "#history"
+	}
+	return nil
+}
+
+type versionPage struct {
+	layout
+	versionInfo
+	Priorities []priorityInfo
+	Previous   int // 0: there is none
+	Next       int
+}
+
+// version shows what a configuration said that was in force.
+func (h *Handler) version(w http.ResponseWriter, r *http.Request) error {
+	raw := mux.Vars(r)["version"]
+	p := versionPage{layout: h.layout(r, "Version "+raw+" of the configuration")}
+	p.Refresh = false
+	err := h.Store.Read(r.Context(), func(tx storage.Reader) error {
+		loadings, err := tx.Configs()
+		if err != nil {
+			return err
+		}
+		all := versionsOf(loadings)
+		n, err := strconv.Atoi(raw)
+		if err != nil || n < 1 || n > len(all) {
+			return httperr.Statusf(http.StatusNotFound, "there is no version %s of the configuration", raw)
+		}
+		infos, err := p.versions(tx, all, n, n+1)
+		if err != nil {
+			return err
+		}
+		p.versionInfo = infos[0]
+		if p.Previous, p.Next = n-1, 0; n < len(all) {
+			p.Next = n + 1
+		}
+		c, err := tx.Config(p.Hash)
+		if err != nil {
+			return err
+		}
+		p.Priorities, err = definitions(c.Body)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return h.render(w, http.StatusOK, "version", &p)
+}
+
+// definitions are the priorities of a configuration as it was stored.
+func definitions(body []byte) ([]priorityInfo, error) {
+	var form struct {
+		Management []string `json:"management"`
+		Priorities []struct {
+			Name        string   `json:"name"`
+			Summary     string   `json:"summary"`
+			Criteria    []string `json:"criteria"`
+			Inform      []string `json:"inform"`
+			UpdateEvery string   `json:"update_every"`
+			InformAfter string   `json:"inform_after"`
+			Actions     []struct {
+				Name   string `json:"name"`
+				Within string `json:"within"`
+			} `json:"actions"`
+		} `json:"priorities"`
+	}
+	if err := json.Unmarshal(body, &form); err != nil {
+		return nil, fmt.Errorf("read a configuration: %w: %w", err, storage.ErrDamaged)
+	}
+	var all []priorityInfo
+	for i, f := range form.Priorities {
+		q := incident.Priority{Name: f.Name, Rank: i, Summary: f.Summary, Criteria: f.Criteria, UpdateEvery: lasting(f.UpdateEvery), InformAfter: lasting(f.InformAfter)}
+		for _, a := range f.Actions {
+			q.Actions = append(q.Actions, incident.ActionRule{Name: a.Name, Within: lasting(a.Within)})
+		}
+		for _, a := range f.Inform {
+			q.Inform = append(q.Inform, incident.Audience(a))
+		}
+		all = append(all, infoOf(&q, &incident.Policy{Management: form.Management}))
+	}
+	return all, nil
+}
+
+// lasting is a duration as a configuration writes it.
+func lasting(text string) time.Duration {
+	d, err := model.ParseDuration(text)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(d)
+}

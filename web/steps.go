@@ -1,0 +1,96 @@
+package web
+
+import (
+	"strconv"
+
+	"sitrep/audit"
+	"sitrep/incident"
+	"sitrep/router/wording"
+	"sitrep/storage"
+)
+
+// evidenceShown is how many events one entry of a step names.
+const evidenceShown = 8
+
+// A stepInfo is a step of ITIL as the page shows it.
+type stepInfo struct {
+	Name    string
+	Entries []entryInfo
+	Gap     string
+	Pending bool // the gap may still be filled
+}
+
+type entryInfo struct {
+	At       *moment
+	By, What string
+	Evidence []evidence
+	More     int64 // the sequence of the last, if there are more
+}
+
+// An evidence is an event; Here is set if the timeline on the page has it.
+type evidence struct {
+	Sequence int64
+	Here     bool
+}
+
+// readSteps tells the incident in the steps of ITIL, and which configuration it opened
+// under.
+func (p *incidentPage) readSteps(tx storage.Reader, in *incident.Incident) error {
+	var events []incident.Event
+	for after := int64(0); ; {
+		const page = 1000
+		some, err := tx.Events(in.Number, after, page)
+		if err != nil {
+			return err
+		}
+		events = append(events, some...)
+		if len(some) < page {
+			break
+		}
+		after = some[len(some)-1].Sequence
+	}
+	shown := map[int64]bool{}
+	for i := range p.Events {
+		shown[p.Events[i].Sequence] = true
+	}
+	p.Steps = nil
+	for _, s := range audit.Steps(in, events) {
+		info := stepInfo{Name: string(s.Name), Gap: s.Gap, Pending: s.Pending}
+		for _, e := range s.Entries {
+			entry := entryInfo{At: p.at(e.At), By: wording.Line(string(e.By), 80)}
+			entry.What, _ = wording.Block(e.What, incident.MaxText)
+			for _, n := range e.Evidence[:min(len(e.Evidence), evidenceShown)] {
+				entry.Evidence = append(entry.Evidence, evidence{n, shown[n]})
+			}
+			if n := len(e.Evidence); n > evidenceShown {
+				entry.More = e.Evidence[n-1]
+			}
+			info.Entries = append(info.Entries, entry)
+		}
+		p.Steps = append(p.Steps, info)
+	}
+	if len(events) == 0 {
+		return nil
+	}
+	return p.readOpenedUnder(tx, &events[0])
+}
+
+// readOpenedUnder finds the version of the configuration that held when the incident
+// opened.
+func (p *incidentPage) readOpenedUnder(tx storage.Reader, opened *incident.Event) error {
+	p.OpenedUnder = nil
+	loadings, err := tx.Configs()
+	if err != nil {
+		return err
+	}
+	for _, v := range versionsOf(loadings) {
+		// The same may have been in force before, and again.
+		if v.Hash == opened.Config && (p.OpenedUnder == nil || !v.At.After(opened.Time)) {
+			p.OpenedUnder = &versionInfo{Number: v.Number, Hash: v.Hash, By: wording.Line(string(v.Actor), 80), Since: p.at(v.At), Until: p.at(v.Until)}
+		}
+	}
+	return nil
+}
+
+// Anchor is where an event stands on the page.
+func (e evidence) Anchor() string { return "event-" + strconv.FormatInt(e.Sequence, 10) }

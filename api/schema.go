@@ -66,6 +66,17 @@ var about = map[string]string{
 	"ActionRule.within":         "After resolving, such as 5d; empty is without limit.",
 	"UnmappedAlert.incident":    "Null where unmapped alerts open none.",
 	"PreviewReader.recipient":   "The email address; of a webhook, only scheme and host.",
+	"Report.by_month":           "Such as 2026-11.",
+	"Report.late":               "All messages that were late or missed, by when they were due.",
+	"Report.held_priority":      "How long incidents stayed at a priority.",
+	"Report.actions":            "Those that are not done.",
+	"Report.drills":             "What was left out of all else.",
+	"Lateness.recipient":        "The email address; of a webhook, only scheme and host; empty of missed intervals, which count once for an audience.",
+	"Lateness.intervals":        "How many were missed.",
+	"Lateness.sent_at":          "Null if it was never handed over, or not yet.",
+	"Lateness.why":              "One of a few words; cause is what was recorded.",
+	"Spread.without":            "How many have no such duration, as it has not come to that.",
+	"Tally.held":                "By a quiet time: held, not late.",
 	"Problem.detail":            "What is wrong, and what would be right.",
 	"Problem.instance":          "The request, as the log of sitrep names it.",
 	"PriorityCommand.reason":    "All readers are told.",
@@ -77,6 +88,9 @@ var about = map[string]string{
 	"DeclareCommand.slo":        "Its id; else use_case, team and priority are needed.",
 	"DeclareCommand.priority":   "With an SLO, its own if empty.",
 }
+
+// nulls are fields of types that write null themselves.
+var nulls = map[string]bool{"Lateness.sent_at": true}
 
 // needed are the fields without which a command is refused, whatever the incident.
 var needed = map[string][]string{
@@ -151,11 +165,14 @@ func (s *schemas) object(name string, t reflect.Type) any {
 	for _, f := range fieldsOf(t) {
 		key := jsonName(f)
 		property := s.of(f.Type)
+		if nulls[name+"."+key] {
+			property = nullable(property)
+		}
 		if text := about[name+"."+key]; text != "" {
 			property = described(property, text)
 		}
 		properties[key] = property
-		if !strings.Contains(f.Tag.Get("json"), ",omit") {
+		if !strings.Contains(f.Tag.Get("json"), ",omit") || nulls[name+"."+key] {
 			required = append(required, key)
 		}
 	}

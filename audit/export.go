@@ -105,7 +105,6 @@ type exporter struct {
 	first, last time.Time
 	messages    []sentMessage
 	loadings    []loading
-	rows        []incidentRow
 	buffer      []byte
 }
 

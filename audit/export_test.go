@@ -36,12 +36,11 @@ func testKey(t testing.TB, origin string) *ledger.Key {
 
 // A case that a day leaves behind.
 type evidence struct {
-	key      *ledger.Key
-	earlier  []byte // a checkpoint from the middle of the day
-	latest   []byte
-	storedAt int64 // leaves at the end
-	exports  map[string][]byte
-	at       time.Time
+	key     *ledger.Key
+	earlier []byte // a checkpoint from the middle of the day
+	latest  []byte
+	exports map[string][]byte
+	at      time.Time
 }
 
 // aDay lets a few things happen: an incident with all its steps, one that was merged

@@ -141,7 +141,9 @@ func (a *accountant) item(h handover, item *incident.Item) {
 	case opening && item.Kind == incident.KindLeft, opening && item.Kind == incident.KindResolved && h.at.After(promised):
 		outcome, why = audit.Missed, a.why(h, due)
 	case h.at.After(promised):
-		outcome, why = audit.Late, a.why(h, due)
+		if outcome, why = audit.Late, a.why(h, due); why == audit.NoneFound {
+			a.t.Logf("late, and nobody knows why: %s to %s about %s at %v, made %v, due %v, promised %v; news %v", item.Kind, h.recipient, in.ID(), h.at, h.message.At, due, promised, item.Reasons)
+		}
 	case held:
 		outcome = audit.Held
 	}

@@ -200,7 +200,7 @@ func TestOnlyTheCommandKnowsTheConfiguration(t *testing.T) {
 
 func TestLinksInTheDocumentationLead(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
-	for _, file := range []string{"../README.md", "../CONTRIBUTING.md", "../CHANGELOG.md", "architecture.md"} {
+	for _, file := range []string{"../README.md", "../CONTRIBUTING.md", "../CHANGELOG.md", "architecture.md", "command-line.md", "evidence.md"} {
 		for _, m := range link.FindAllStringSubmatch(read(t, file), -1) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(file), m[1])); err != nil {
 				t.Errorf("%s: %v", file, err)

@@ -66,7 +66,8 @@ type Delivery struct {
 	Attempts  int           `json:"attempts"`
 	State     DeliveryState `json:"state"`
 	Error     string        `json:"error,omitempty"`
-	// Cause is why it was handed over after Promised; empty if it was not.
+	// Cause is why it was handed over after Promised, or why a scheduled update before it
+	// was missed; empty if neither was.
 	Cause string `json:"cause,omitempty"`
 	// SettledAt is when its outcome was recorded; zero while it is pending.
 	SettledAt time.Time `json:"settled_at,omitzero"`

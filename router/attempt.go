@@ -223,7 +223,7 @@ func (d *Dispatcher) settle(ch *storage.Change, c *storage.Claim, del *incident.
 	}
 	switch del.State {
 	case incident.Delivered:
-		cause, err := cause(ch.Tx, c, cover, at)
+		cause, err := cause(ch.Tx, c, s.Subscription(del.Recipient), cover, at)
 		if err != nil {
 			return err
 		}
@@ -243,7 +243,7 @@ func (d *Dispatcher) settleWatchdog(ch *storage.Change, c *storage.Claim, del *i
 	for i := range subs {
 		if subs[i].Recipient == del.Recipient && (del.State == incident.Delivered || del.State == incident.Failed) {
 			if del.State == incident.Delivered {
-				if del.Cause, err = cause(ch.Tx, c, cover, at); err != nil {
+				if del.Cause, err = cause(ch.Tx, c, nil, cover, at); err != nil {
 					return err
 				}
 			}
@@ -254,11 +254,19 @@ func (d *Dispatcher) settleWatchdog(ch *storage.Change, c *storage.Claim, del *i
 	return nil
 }
 
-// cause says why a message was late: earlier attempts failed, nobody ran to make
-// one, or it cannot be known. A farewell to somebody who was not told is late, as an
-// opening was owed for too long.
-func cause(r storage.Reader, c *storage.Claim, cover incident.Cover, at time.Time) (string, error) {
-	if !at.After(cover.Promised) && !(cover.First && cover.Kind == incident.KindLeft) {
+// cause says why a message was late, or a scheduled update before it was missed:
+// earlier attempts failed, nobody ran to make one, or it cannot be known. It is empty
+// if neither was. A farewell to somebody who was not told is late, as an opening was owed
+// for too long. The subscription is as it was before the message; nil of the watchdog's.
+func cause(r storage.Reader, c *storage.Claim, sub *incident.Subscription, cover incident.Cover, at time.Time) (string, error) {
+	since, late := cover.DueAt, at.After(cover.Promised) || cover.First && cover.Kind == incident.KindLeft
+	if sub != nil && cover.Kind != incident.KindReminder && !sub.NextBy.IsZero() && at.After(sub.NextBy) {
+		late = true
+		if sub.CadenceAt.Before(since) {
+			since = sub.CadenceAt
+		}
+	}
+	if !late {
 		return "", nil
 	}
 	if c.Failures > 0 && c.LastError != "" {
@@ -269,7 +277,7 @@ func cause(r storage.Reader, c *storage.Claim, cover incident.Cover, at time.Tim
 		return "", err
 	}
 	for _, o := range outages {
-		if o.From.Before(at) && o.To.After(cover.DueAt) {
+		if o.From.Before(at) && o.To.After(since) {
 			return fmt.Sprintf("sitrep was down from %s to %s", o.From.Format(time.RFC3339), o.To.Format(time.RFC3339)), nil
 		}
 	}

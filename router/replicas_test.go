@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -111,12 +112,12 @@ func TestAReplicaThatStoodStillSendsNothingAndRecordsOverNobody(t *testing.T) {
 		sleepUntil(noon)
 		w.open()
 		stopped := &pausing{Store: w.store}
-		var first sync.Once
+		var second atomic.Bool
 		w.mail.set(func(string, router.Envelope) error {
-			first.Do(func() { // in the middle of the attempt the process stands still
+			if !second.Swap(true) { // in the middle of the attempt the process stands still
 				stopped.pause()
 				stopped.wait()
-			})
+			}
 			return nil
 		})
 		a := w.run(stopped, "a")

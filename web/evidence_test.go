@@ -64,10 +64,10 @@ func TestThePrioritiesHaveAHistory(t *testing.T) {
 	text := a.section("history")
 	at := 0
 	for _, want := range []string{
-		"Version 2 in force since Mon 2 Mar, 12:00", ", loaded by ada",
+		"Version 2 in force since 2 Mar 2026, 12:00 CET , loaded by ada",
 		"priority P1: actions is no longer set; it was postmortem within 5d", "priority P1: inform from management; stakeholders to management",
 		"priority P1: update_every from 4h to 2h", "priority P2 added", "SLO log-on: priority from P1 to P2", "1 change to how sitrep itself is run, which admins see",
-		"Version 1 in force from Mon 2 Mar, 10:00", "to Mon 2 Mar, 12:00", ", loaded by start The first on record.",
+		"Version 1 in force from 2 Mar 2026, 10:00 CET to 2 Mar 2026, 12:00 CET , loaded by start The first on record.",
 	} {
 		i := strings.Index(text[at:], want)
 		if i < 0 {
@@ -144,7 +144,7 @@ func TestAnIncidentIsToldStepByStep(t *testing.T) {
 		"identification", "the first breach started; sitrep heard of it", "alertmanager, event 2", "logging", "recorded as INC-1", "categorization", "SLO notifications-register-availability",
 		"prioritization", "opened as P1", "initial diagnosis Gap, so far: nobody acknowledged it", "escalation Gap, so far:", "investigation and diagnosis Gap", "resolution and recovery Gap, so far: it is not resolved",
 		"closure Gap, so far: it is not closed; still due: hotfix, postmortem",
-		"It opened under version 2 of the configuration , which was in force since 11:00 , loaded by ada.",
+		"It opened under version 2 of the configuration , which was in force since 2 Mar 2026, 11:00 CET , loaded by ada.",
 	} {
 		i := strings.Index(text[at:], want)
 		if i < 0 {
@@ -163,7 +163,7 @@ func TestAnIncidentIsToldStepByStep(t *testing.T) {
 	text = a.section("steps")
 	for _, want := range []string{
 		"lowered from P1 to P3: only <b>one</b> region ada, event", "resolved: it was a typo",
-		"escalation Gap: no escalation is on record; none may have been needed", "It opened under version 2 of the configuration , which was in force from 11:00 to 13:00 , loaded by ada.",
+		"escalation Gap: no escalation is on record; none may have been needed", "It opened under version 2 of the configuration , which was in force from 2 Mar 2026, 11:00 CET to 2 Mar 2026, 13:00 CET , loaded by ada.",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in %s", want, text)

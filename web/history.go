@@ -86,7 +86,7 @@ func (l *layout) versions(tx storage.Reader, all []version, from, before int) ([
 	var infos []versionInfo
 	for i, number := 0, before-1; number >= from; i, number = i+1, number-1 {
 		v := all[number-1]
-		info := versionInfo{Number: v.Number, Hash: v.Hash, By: wording.Line(string(v.Actor), 80), Since: l.at(v.At), Until: l.at(v.Until), First: number == 1}
+		info := versionInfo{Number: v.Number, Hash: v.Hash, By: wording.Line(string(v.Actor), 80), Since: l.on(v.At), Until: l.on(v.Until), First: number == 1}
 		for _, c := range history[i].Changes {
 			if secluded(c) && !l.Role.May(access.Admin) {
 				info.Hidden++

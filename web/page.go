@@ -163,6 +163,15 @@ func (l *layout) at(t time.Time) *moment {
 	return &moment{t.UTC().Format(time.RFC3339), l.clock.Time(t)}
 }
 
+// on returns a time with its day and zone, as what is read long afterwards shows it;
+// nil if it is not set.
+func (l *layout) on(t time.Time) *moment {
+	if t.IsZero() {
+		return nil
+	}
+	return &moment{t.UTC().Format(time.RFC3339), t.In(l.clock.Location).Format("2 Jan 2006, 15:04 MST")}
+}
+
 // ago says how long ago a time is.
 func (l *layout) ago(t time.Time) string {
 	if d := l.clock.Now.Sub(t); d >= time.Minute {

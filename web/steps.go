@@ -57,7 +57,7 @@ func (p *incidentPage) readSteps(tx storage.Reader, in *incident.Incident) error
 	for _, s := range audit.Steps(in, events) {
 		info := stepInfo{Name: string(s.Name), Gap: s.Gap, Pending: s.Pending}
 		for _, e := range s.Entries {
-			entry := entryInfo{At: p.at(e.At), By: wording.Line(string(e.By), 80)}
+			entry := entryInfo{At: p.on(e.At), By: wording.Line(string(e.By), 80)}
 			entry.What, _ = wording.Block(e.What, incident.MaxText)
 			for _, n := range e.Evidence[:min(len(e.Evidence), evidenceShown)] {
 				entry.Evidence = append(entry.Evidence, evidence{n, shown[n]})
@@ -86,7 +86,7 @@ func (p *incidentPage) readOpenedUnder(tx storage.Reader, opened *incident.Event
 	for _, v := range versionsOf(loadings) {
 		// The same may have been in force before, and again.
 		if v.Hash == opened.Config && (p.OpenedUnder == nil || !v.At.After(opened.Time)) {
-			p.OpenedUnder = &versionInfo{Number: v.Number, Hash: v.Hash, By: wording.Line(string(v.Actor), 80), Since: p.at(v.At), Until: p.at(v.Until)}
+			p.OpenedUnder = &versionInfo{Number: v.Number, Hash: v.Hash, By: wording.Line(string(v.Actor), 80), Since: p.on(v.At), Until: p.on(v.Until)}
 		}
 	}
 	return nil

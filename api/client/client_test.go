@@ -243,3 +243,30 @@ func TestWhoGivesUpIsToldWhatIsUnknown(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestDownloads(t *testing.T) {
+	for name, tt := range map[string]struct{ answer, media, want, err string }{
+		"what was asked for":  {"page", "text/html", "<h1>It works</h1>", ""},
+		"something else":      {"page", "application/zip", "", `answered 200 OK with "text/html", which is no answer of sitrep's API`},
+		"JSON for a zip":      {`{"a":1}`, "application/zip", "", `answered 200 OK with "application/json", which is no answer of sitrep's API`},
+		"a refusal":           {"409", "application/zip", "", "it is closed, and that is final"},
+		"busy":                {"503", "application/zip", "", "the disk is full; make room"},
+		"a proxy":             {"proxy", "application/zip", "", "a proxy answered 502"},
+		"a way to log in":     {"login", "application/zip", "", "give the URL of sitrep itself"},
+		"an answer cut short": {"half", "application/json", `{"id":`, "unexpected EOF"},
+		"no answer":           {"cut", "application/zip", "", "ask http://"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &far{t: t, answers: []string{tt.answer}}
+			var got strings.Builder
+			err := f.client(t, "/below").Download(t.Context(), "/audit/export", url.Values{"from": {"2026-07-01"}}, tt.media, &got)
+			if got.String() != tt.want || (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("got %q, %v", &got, err)
+			}
+			asked := f.requests()
+			if len(asked) != 1 || asked[0].URL.RequestURI() != "/below/api/v1/audit/export?from=2026-07-01" {
+				t.Errorf("asked %d times, %v", len(asked), asked[0].URL)
+			}
+		})
+	}
+}

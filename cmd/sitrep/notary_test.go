@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,10 +27,10 @@ import (
 // An office is a notary with a store and a witness of its own, in virtual time.
 type office struct {
 	*notary
-	t      *testing.T
-	store  *bolt.DB
-	config *config.Config
-	log    syncBuffer
+	t       *testing.T
+	store   *bolt.DB
+	inForce atomic.Pointer[config.Config]
+	log     syncBuffer
 
 	mu    sync.Mutex
 	told  []visit
@@ -45,10 +46,8 @@ type visit struct {
 
 func newOffice(t *testing.T, every time.Duration) *office {
 	t.Helper()
-	o := &office{t: t, config: &config.Config{}}
-	if every > 0 {
-		o.config.Evidence.Witness = &config.Witness{Email: config.Address{Address: "audit@example.org"}, Every: every}
-	}
+	o := &office{t: t}
+	o.load(every)
 	var err error
 	if o.store, err = bolt.Open(filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{}); err != nil {
 		t.Fatal(err)
@@ -63,9 +62,18 @@ func newOffice(t *testing.T, every time.Duration) *office {
 		t.Fatal(err)
 	}
 	o.notary = newNotary(&notary{
-		store: o.store, key: key, log: slog.New(slog.NewTextHandler(&o.log, nil)), config: func() *config.Config { return o.config }, tell: o.tell,
+		store: o.store, key: key, log: slog.New(slog.NewTextHandler(&o.log, nil)), config: o.inForce.Load, tell: o.tell,
 	}, prometheus.NewRegistry())
 	return o
+}
+
+// load puts a configuration into force whose witness is told so often; never if 0.
+func (o *office) load(every time.Duration) {
+	c := &config.Config{}
+	if every > 0 {
+		c.Evidence.Witness = &config.Witness{Email: config.Address{Address: "audit@example.org"}, Every: every}
+	}
+	o.inForce.Store(c)
 }
 
 func (o *office) tell(_ context.Context, _ *config.Witness, signed []byte) error {
@@ -259,10 +267,10 @@ func TestAWitnessMayComeWithAReload(t *testing.T) {
 		stop := o.open()
 		defer stop()
 		o.pass(90 * time.Second)
-		o.config.Evidence.Witness = &config.Witness{Email: config.Address{Address: "audit@example.org"}, Every: time.Hour}
+		o.load(time.Hour)
 		o.pass(time.Minute)
 		o.want("with the next signing", o.visits(), "01T00:02:1")
-		o.config.Evidence.Witness = nil
+		o.load(0)
 		o.pass(5 * time.Hour)
 		o.want("gone again", o.visits(), "")
 	})

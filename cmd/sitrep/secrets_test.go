@@ -21,6 +21,7 @@ import (
 const (
 	hookQuery   = "hook-query-8d1f40"
 	deadHook    = "http://127.0.0.1:1/services/dead-path-3a90c2?key=" + hookQuery
+	witnessPath = "witness-path-3d5c17"
 	brokenHook  = "ftp://hooks.example.org/broken-path-66f0aa"
 	clearText   = "clear-text-password-1b22e9"
 	wrongMail   = "wrong-mail-password-40ce1d"
@@ -51,7 +52,9 @@ func TestSecretsAreShownNowhere(t *testing.T) {
     webhooks:
       - {url_file: secrets/hook, secret_file: secrets/hook-key}
       - {url: '`+deadHook+`'}
-`, 1) + organisationAccess
+`, 1) + organisationAccess + `
+evidence: {witness: {url: 'http://127.0.0.1:1/` + witnessPath + `?key=` + hookQuery + `', every: 1d}}
+`
 	s := newTestService(t, config, map[string]string{
 		"ca.pem": mail.CA, "secrets/smtp": wrongMail, "secrets/hook": hook.URL + "?key=" + hookQuery, "secrets/hook-key": rig.HookSecret,
 	})
@@ -70,7 +73,7 @@ func TestSecretsAreShownNowhere(t *testing.T) {
 	// The mail server refuses the password, and a webhook is dead.
 	s.alert("firing", "send", "a")
 	s.until("sending fails", func() bool {
-		return strings.Contains(s.log.String(), "535") && len(hook.Postings()) > 0
+		return strings.Contains(s.log.String(), "the witness was not told") && strings.Contains(s.log.String(), "535") && len(hook.Postings()) > 0
 	})
 	everything(s, ask)
 	// With the right password it goes on.
@@ -132,6 +135,12 @@ func TestSecretsAreShownNowhere(t *testing.T) {
 		shown.WriteString(out + errOut)
 	}
 
+	evidence := filepath.Join(s.dir, "evidence.zip")
+	for _, args := range [][]string{{"key"}, {"export", "--output", evidence}, {"verify", evidence}, {"report"}} {
+		shown.WriteString(s.auditor().says(exitDone, "", args...))
+	}
+	ledgerKey := s.notary.key.Secret()
+
 	hash, err := os.ReadFile(filepath.Join(s.dir, "secrets", "ada"))
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +148,7 @@ func TestSecretsAreShownNowhere(t *testing.T) {
 	s.finish()
 	places := map[string]string{"what was answered": shown.String(), "the log": s.log.String()}
 	err = filepath.WalkDir(filepath.Join(s.dir, "data"), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || strings.HasSuffix(path, ".key") {
 			return err
 		}
 		raw, err := os.ReadFile(path)
@@ -166,7 +175,7 @@ func TestSecretsAreShownNowhere(t *testing.T) {
 	secrets := []string{
 		viewerToken, responderToken, adminToken, receiverToken, adaPassword, string(hash), rig.MailPassword, rig.HookSecret,
 		strings.TrimPrefix(rig.HookSecret, "whsec_"), string(key), hex.EncodeToString(key), u.Path, "secret-part", "dead-path-3a90c2", hookQuery,
-		"broken-path-66f0aa", clearText, wrongMail, wrongToken, wrongPasswd,
+		"broken-path-66f0aa", witnessPath, ledgerKey, ledgerKey[strings.LastIndex(ledgerKey, "+")+1:], clearText, wrongMail, wrongToken, wrongPasswd,
 		base64.StdEncoding.EncodeToString([]byte("\x00" + rig.MailUser + "\x00" + rig.MailPassword)),
 		base64.StdEncoding.EncodeToString([]byte("\x00" + rig.MailUser + "\x00" + wrongMail)),
 	}

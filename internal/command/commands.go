@@ -2,6 +2,7 @@ package command
 
 import (
 	"errors"
+	"fmt"
 
 	"sitrep/incident"
 	"sitrep/storage"
@@ -102,8 +103,13 @@ type Reopen struct {
 func (r Reopen) do(c *storage.Change, number int64, stamp incident.Stamp) (*incident.Situation, error) {
 	return change(c, number, func(in *incident.Incident) ([]incident.Event, error) {
 		events, err := in.Reopen(stamp, r.Reason)
-		if err == nil && !in.Drill {
-			_, err = noneOpen(c, in.Key, in.Number)
+		if err != nil || in.Drill {
+			return events, err
+		}
+		latest, err := noneOpen(c, in.Key, in.Number)
+		if err == nil && latest != 0 && latest != in.Number {
+			// Breaches of the SLO look for the latest: two would be open.
+			err = &incident.Problem{Kind: incident.ErrConflict, Text: fmt.Sprintf("%s came after %s for this SLO: reopen that one, or declare a new incident", incident.ID(latest), in.ID())}
 		}
 		return events, err
 	})

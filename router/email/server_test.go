@@ -14,7 +14,6 @@ import (
 	"log"
 	"math/big"
 	"net"
-	"net/mail"
 	"strings"
 	"sync"
 	"testing"
@@ -354,12 +353,3 @@ func envelope(t *testing.T, to string) router.Envelope {
 }
 
 func carryOn(context.Context) error { return nil }
-
-func readMail(t *testing.T, body string) *mail.Message {
-	t.Helper()
-	m, err := mail.ReadMessage(strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}

@@ -305,7 +305,7 @@ func (w *world) people(heard, ended time.Time, number *int64) {
 	}
 	at := heard.Add(w.minutes(12, 60))
 	if quiet(email("support").ID, at).After(at) {
-		at = quiet(email("support").ID, at) // nobody decides that at night
+		at = quiet(email("support").ID, at).Add(time.Minute) // nobody decides that at night
 	}
 	if w.rng.IntN(6) == 0 && awake(at) {
 		to := w.rng.IntN(3)

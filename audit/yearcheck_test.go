@@ -173,7 +173,7 @@ func (a *accountant) owed(h handover, b *readerBook, item *incident.Item) (due, 
 		}
 	case !b.told && item.Kind == incident.KindLeft:
 		opening = true
-		earlier(lastOf(item.Changes, incident.PriorityChanged))
+		earlier(left(b.state, item.Changes))
 	case !b.told && !b.retry.IsZero() && item.Kind == incident.KindOpened:
 		opening = true
 		if !b.retry.After(h.message.At) {
@@ -188,7 +188,7 @@ func (a *accountant) owed(h handover, b *readerBook, item *incident.Item) (due, 
 		opening = true
 		earlier(joined(h.recipient, item))
 	case item.Kind == incident.KindLeft:
-		earlier(lastOf(item.Changes, incident.PriorityChanged))
+		earlier(left(b.state, item.Changes))
 	default:
 		for _, t := range news(h.recipient, b.state, item.Changes) {
 			earlier(t)
@@ -201,6 +201,25 @@ func (a *accountant) owed(h handover, b *readerBook, item *incident.Item) (due, 
 		a.t.Fatalf("%s to %s about %s: the message says nothing for which it is due", item.Kind, h.recipient, in.ID())
 	}
 	return due, due.Add(time.Minute), opening
+}
+
+// left says since when a reader no longer belongs to an audience: since the last change
+// of the priority or, if the incident was over then, since it opened again.
+func left(state incident.State, changes []incident.Event) (at time.Time) {
+	corrected := false
+	for _, e := range changes {
+		switch e.Type {
+		case incident.PriorityChanged:
+			at, corrected = e.Time, state == incident.Resolved
+		case incident.ResolvedEvent:
+			state = incident.Resolved
+		case incident.Reopened:
+			if state = incident.Open; corrected {
+				at, corrected = e.Time, false
+			}
+		}
+	}
+	return at
 }
 
 func lastOf(changes []incident.Event, of incident.EventType) (at time.Time) {

@@ -131,7 +131,14 @@ func (s *Situation) membership(events []Event, p *Policy, now time.Time) {
 		s.farewell(events, p, now)
 		return
 	case Resolved:
-		// Nobody joins or leaves what is over.
+		// Nobody joins or leaves what is over, but for those taken out of the configuration.
+		for i := range s.Subscriptions {
+			if sub := &s.Subscriptions[i]; sub.Active {
+				if _, ok := p.reads(sub); !ok {
+					sub.Active, sub.Owed, sub.Told, sub.CadenceAt = false, nil, false, time.Time{}
+				}
+			}
+		}
 		return
 	}
 	joined := DueJoined

@@ -19,11 +19,17 @@ func (s *Situation) Tick(p *Policy, pulse Pulse, at time.Time) (events []Event, 
 			s.Agenda.PausedFor = in.UnknownSince
 			nudges = append(nudges, Owed{Kind: KindUpdate, Reason: DuePaused, At: at})
 		}
-		if next := s.nextUpdate(); s.reminds(p) && !next.IsZero() && !at.Before(next.Add(-p.RemindBefore)) {
+		for s.reminds(p) {
+			next := s.nextUpdate()
+			if next.IsZero() || at.Before(next.Add(-p.RemindBefore)) {
+				break
+			}
 			s.Agenda.RemindedFor = s.lastUpdate(next.Add(p.RemindBefore))
 			if at.Before(next) {
 				nudges = append(nudges, Owed{Kind: KindReminder, Reason: DueUnfed, At: at, Detail: next.Format(time.RFC3339)})
+				break
 			}
+			// It is overdue, and no reminder helps; there may be one that is near.
 		}
 	case Resolved:
 		if len(in.Actions) == 0 && in.Breaches.Firing == 0 && !at.Before(in.ResolvedAt.Add(p.ReopenWithin)) {

@@ -2,6 +2,8 @@ package router
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -72,12 +74,13 @@ func (s *Scheduler) askAbout(ctx context.Context, silent, doubted []incident.Bre
 			verdict = v
 		}
 	}
+	var failed error
 	for _, b := range append(silent, doubted...) {
 		if err := s.conclude(ctx, b.Key(), verdict); err != nil {
-			return err
+			failed = errors.Join(failed, fmt.Errorf("conclude on breach %q: %w", b.Fingerprint, err))
 		}
 	}
-	return nil
+	return failed
 }
 
 // conclude makes an answer part of the incident. The breach is read again: it may
@@ -95,6 +98,10 @@ func (s *Scheduler) conclude(ctx context.Context, key incident.BreachKey, verdic
 		}
 		if !doubted && c.At.Sub(b.QuietSince()) < c.Policy.UnknownAfter {
 			return nil
+		}
+		first, err := c.Incident(b.Incident)
+		if err != nil {
+			return err
 		}
 		sit, err := c.Follow(b.Incident)
 		if err != nil {
@@ -125,6 +132,13 @@ func (s *Scheduler) conclude(ctx context.Context, key incident.BreachKey, verdic
 			if b.State == incident.Firing {
 				break
 			}
+			slo := first.Incident.AsSLO(c.Policy)
+			priority, ok := c.Policy.Priority(slo.Priority)
+			if !ok && len(c.Policy.Priorities) > 0 {
+				// Its own is gone; the one that took its place, or the lowest.
+				priority = c.Policy.Priorities[min(first.Incident.Priority.Rank, len(c.Policy.Priorities)-1)]
+				slo.Priority = priority.Name
+			}
 			if b.State == incident.Ended {
 				if sit, err = c.Goes(sit); err != nil {
 					return err
@@ -132,14 +146,10 @@ func (s *Scheduler) conclude(ctx context.Context, key incident.BreachKey, verdic
 				in = &sit.Incident
 			}
 			if in.State == incident.Closed || in.State == incident.Resolved && b.State == incident.Ended && !in.Reopens(c.At, c.Policy) {
-				if sit, _, err = c.IncidentFor(in.AsSLO(c.Policy), incident.Scheduler); err != nil {
+				if sit, _, err = c.IncidentFor(slo, incident.Scheduler); err != nil {
 					return err
 				}
 				in = &sit.Incident
-			}
-			priority, ok := c.Policy.Priority(in.AsSLO(c.Policy).Priority)
-			if !ok {
-				priority = in.Priority
 			}
 			if err := c.Record(sit, in.Begin(stamp, &b, priority, c.Policy)...); err != nil {
 				return err

@@ -361,9 +361,10 @@ func (l *life) checkTruth() {
 		for _, sub := range s.Subscriptions {
 			to := sub.Recipient[len("email:") : len(sub.Recipient)-len("@example.org")]
 			last, ever := l.told[to][n]
-			due := !sub.DueAt.IsZero() && sub.DueAt.After(clock()) && len(sub.Owed) > 0 // held, or waiting
+			held := !sub.DueAt.IsZero() && sub.DueAt.After(clock()) && len(sub.Owed) > 0
+			waits := !sub.Told && !sub.WaitUntil.IsZero()
 			switch {
-			case due, l.out[to]:
+			case held, waits, l.out[to]:
 			case !ever:
 				if sub.Told {
 					l.t.Errorf("%s is noted as told of %s, and was not", to, in.ID())

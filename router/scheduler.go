@@ -164,31 +164,34 @@ func (s *Scheduler) alive(ctx context.Context, at time.Time) error {
 	return err
 }
 
-// resync brings the readers of all open incidents in line with a configuration
+// resync brings the readers of all incidents that are not closed in line with a configuration
 // that came into force, each in a transaction of its own.
 func (s *Scheduler) resync(ctx context.Context, _ time.Time) error {
 	policy := s.Door.Policy()
 	if s.policy == policy {
 		return nil
 	}
-	err := s.eachOpen(ctx, func(in *incident.Incident) error {
-		return s.Door.Change(ctx, now(), func(c *storage.Change) error {
-			_, err := c.Situation(in.Number)
-			return err
+	for _, state := range []incident.State{incident.Open, incident.Resolved} {
+		err := s.each(ctx, state, func(in *incident.Incident) error {
+			return s.Door.Change(ctx, now(), func(c *storage.Change) error {
+				_, err := c.Situation(in.Number)
+				return err
+			})
 		})
-	})
-	if err == nil {
-		s.policy = policy
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	s.policy = policy
+	return nil
 }
 
-// eachOpen calls fn for each open incident.
-func (s *Scheduler) eachOpen(ctx context.Context, fn func(*incident.Incident) error) error {
+// each calls fn for each incident in that state.
+func (s *Scheduler) each(ctx context.Context, state incident.State, fn func(*incident.Incident) error) error {
 	for cursor := ""; ; {
 		var page []incident.Incident
 		err := s.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
-			page, cursor, err = r.Incidents(storage.IncidentQuery{State: incident.Open, Limit: batch, Cursor: cursor})
+			page, cursor, err = r.Incidents(storage.IncidentQuery{State: state, Limit: batch, Cursor: cursor})
 			return err
 		})
 		if err != nil {
@@ -252,7 +255,7 @@ func (s *Scheduler) doubt(ctx context.Context, at time.Time) error {
 	if err != nil || !pulse.Doubts(policy) || pulse.Sequence == s.doubted {
 		return err
 	}
-	err = s.eachOpen(ctx, func(in *incident.Incident) error {
+	err = s.each(ctx, incident.Open, func(in *incident.Incident) error {
 		if in.LastEndsAt.IsZero() {
 			return nil
 		}

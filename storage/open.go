@@ -20,6 +20,9 @@ func (c *Change) IncidentFor(slo *incident.SLO, actor incident.Actor) (s *incide
 		if err != nil {
 			return nil, false, err
 		}
+		if s, err = c.Goes(s); err != nil {
+			return nil, false, err
+		}
 		if s.Incident.Reopens(c.At, c.Policy) {
 			return s, false, nil
 		}

@@ -180,6 +180,7 @@ func (in *Incident) merge(e Event) {
 		in.StartedAt = d.StartedAt
 	}
 	in.LastEndsAt = latest(in.LastEndsAt, d.EndedAt)
+	in.HeardAt = latest(in.HeardAt, d.HeardAt)
 	in.noteTrouble(e.Time)
 }
 

@@ -322,7 +322,7 @@ func (in *Incident) Merge(s Stamp, into *Incident, reason string) (from, to []Ev
 		return nil, nil, err
 	}
 	counts := in.Breaches
-	d := Data{From: in.ID(), Sources: append([]int64{in.Number}, in.MergedFrom...), Breaches: &counts, Stakeholders: union(into.Stakeholders, in.Stakeholders), StartedAt: in.StartedAt, EndedAt: in.LastEndsAt}
+	d := Data{From: in.ID(), Sources: append([]int64{in.Number}, in.MergedFrom...), Breaches: &counts, Stakeholders: union(into.Stakeholders, in.Stakeholders), StartedAt: in.StartedAt, EndedAt: in.LastEndsAt, HeardAt: in.HeardAt}
 	d.Actions = slices.Clone(into.Actions)
 	for _, a := range in.Actions {
 		if i := slices.IndexFunc(d.Actions, func(b Action) bool { return a.Name == b.Name }); i < 0 {

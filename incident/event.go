@@ -64,7 +64,7 @@ type Event struct {
 //	audience_changed  Stakeholders
 //	resolved          Actions (with their due times)
 //	reopened          ResolveAfter, Definition and Actions if a breach raised the priority
-//	merged            Into, in the one that ends; From INC-n, Sources (n, and what was merged into it), Breaches, Stakeholders, Actions, StartedAt, EndedAt (the last endsAt so far), Definition and ByPerson if it raises the priority, in the other
+//	merged            Into, in the one that ends; From INC-n, Sources (n, and what was merged into it), Breaches, Stakeholders, Actions, StartedAt, EndedAt (the last endsAt so far), HeardAt, Definition and ByPerson if it raises the priority, in the other
 type Data struct {
 	Opening      *Opening      `json:"opening,omitempty"`
 	Fingerprint  string        `json:"fingerprint,omitempty"`

@@ -44,7 +44,7 @@ func See(a *Alert, same, latest *Breach, asks bool) Sighting {
 		return SeenAgain
 	case latest != nil && latest.StartsAt.After(same.StartsAt):
 		return SeenStale
-	case asks && same.Incident != 0:
+	case asks:
 		return SeenDoubt
 	default:
 		return SeenAgain

@@ -115,9 +115,6 @@ func (s *Situation) note(e Event) {
 		// Their time starts anew when it resolves.
 		s.Agenda.RemindedActions = nil
 	}
-	if e.Type == Merged && !e.Data.HeardAt.IsZero() {
-		s.Agenda.LastHeardAt = latest(s.Agenda.LastHeardAt, e.Data.HeardAt)
-	}
 	s.Agenda.Incident = s.Incident.Number
 }
 

@@ -3,6 +3,7 @@ package receiver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -66,6 +67,38 @@ func (b *Breaches) Take(ctx context.Context, p Post) ([]Result, error) {
 		log()
 	}
 	return results, nil
+}
+
+// Fires lets a breach begin whose end was heard before its firing, once it is known
+// that it fires, or nobody can deny it. It does nothing if that is settled already.
+func (b *Breaches) Fires(ctx context.Context, at time.Time, key incident.BreachKey) error {
+	at = at.UTC().Truncate(time.Microsecond)
+	var logs []func()
+	err := b.Door.Change(ctx, at, func(c *storage.Change) error {
+		logs = logs[:0]
+		known, err := c.Tx.Breach(key)
+		if err != nil || known.DoubtedAt.IsZero() || known.Incident != 0 {
+			return err
+		}
+		known.AskedAt, known.DoubtedAt = at, time.Time{}
+		if err := c.Tx.PutBreach(&known); err != nil {
+			return err
+		}
+		t := taking{Change: c, catalog: b.Catalog(), log: b.Log, logs: &logs}
+		a := incident.Alert{
+			Fingerprint: known.Fingerprint, StartsAt: known.StartsAt,
+			Labels: known.Labels, Annotations: known.Annotations, GeneratorURL: known.GeneratorURL,
+		}
+		_, err = t.begin(&a, &known, nil)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("begin breach %q: %w", key.Fingerprint, err)
+	}
+	for _, log := range logs {
+		log()
+	}
+	return nil
 }
 
 // hearEvery is how often it is noted that a breach, or the watchdog, was heard,

@@ -86,10 +86,20 @@ func (s *Scheduler) askAbout(ctx context.Context, silent, doubted []incident.Bre
 // conclude makes an answer part of the incident. The breach is read again: it may
 // have been heard of meanwhile.
 func (s *Scheduler) conclude(ctx context.Context, key incident.BreachKey, verdict func(*incident.Breach) Verdict) error {
-	return s.Door.Change(ctx, now(), func(c *storage.Change) error {
+	fires := false
+	err := s.Door.Change(ctx, now(), func(c *storage.Change) error {
+		fires = false
 		b, err := c.Tx.Breach(key)
 		if err != nil {
 			return err
+		}
+		if b.Incident == 0 && !b.DoubtedAt.IsZero() {
+			v, err := believed(c, verdict(&b))
+			if fires = err == nil && v != NotReported; err != nil || fires {
+				return err
+			}
+			b.AskedAt, b.DoubtedAt = c.At, time.Time{}
+			return c.Tx.PutBreach(&b)
 		}
 		stamp := c.Stamp(incident.Scheduler)
 		doubted := !b.DoubtedAt.IsZero()
@@ -108,16 +118,9 @@ func (s *Scheduler) conclude(ctx context.Context, key incident.BreachKey, verdic
 			return err
 		}
 		in := &sit.Incident
-		v := verdict(&b)
-		if v == NotReported {
-			// While the watchdog is away, Alertmanager hears of nothing.
-			pulse, err := c.Tx.Pulse()
-			if err != nil {
-				return err
-			}
-			if pulse.Doubts(c.Policy) {
-				v = CannotTell
-			}
+		v, err := believed(c, verdict(&b))
+		if err != nil {
+			return err
 		}
 		b.AskedAt, b.DoubtedAt = c.At, time.Time{}
 		switch {
@@ -168,4 +171,24 @@ func (s *Scheduler) conclude(ctx context.Context, key incident.BreachKey, verdic
 		}
 		return c.Tx.PutBreach(&b)
 	})
+	if err == nil && fires {
+		return s.Fires(ctx, now(), key)
+	}
+	return err
+}
+
+// believed returns what is to be made of a verdict: while the watchdog is away,
+// Alertmanager hears of nothing.
+func believed(c *storage.Change, v Verdict) (Verdict, error) {
+	if v != NotReported {
+		return v, nil
+	}
+	pulse, err := c.Tx.Pulse()
+	if err != nil {
+		return v, err
+	}
+	if pulse.Doubts(c.Policy) {
+		return CannotTell, nil
+	}
+	return v, nil
 }

@@ -37,6 +37,9 @@ type Retention struct {
 type Scheduler struct {
 	Door       *storage.Door
 	Dispatcher *Dispatcher
+	// Fires lets a breach begin whose end was heard before its firing, and of which the
+	// Alertmanagers do not deny that it fires.
+	Fires func(ctx context.Context, at time.Time, key incident.BreachKey) error
 	// Asker asks the Alertmanagers; nil while none are configured.
 	Asker     func() Asker
 	Retention func() Retention

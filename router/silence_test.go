@@ -96,6 +96,32 @@ func TestAFiringAfterTheEndIsDoubted(t *testing.T) {
 	}
 }
 
+func TestAFiringThatIsOvertakenByItsEndIsDoubted(t *testing.T) {
+	for say, want := range map[router.Verdict][]string{
+		router.NotReported: nil,
+		router.StillFiring: {"support opened", "oncall opened"},
+		router.CannotTell:  {"support opened", "oncall opened"},
+	} {
+		bubbleEvery(t, 10*time.Second, silent(), func(t *testing.T, w *world) {
+			w.am.set(say)
+			a := alert("p3", "a")
+			time.Sleep(time.Minute)
+			if r := w.post(resolved(a)); r[0].Result != receiver.Resolved || r[0].Incident != 0 {
+				t.Errorf("result %+v", r)
+			}
+			time.Sleep(time.Second)
+			if r := w.post(a); r[0].Result != receiver.Stale {
+				t.Errorf("result %+v", r)
+			}
+			w.expect()
+			time.Sleep(time.Minute)
+			w.expect(want...)
+			time.Sleep(time.Hour)
+			w.expect()
+		})
+	}
+}
+
 func TestACopyOfAnEndThatDidNotHoldEndsNothing(t *testing.T) {
 	bubbleEvery(t, 10*time.Second, policy(), func(t *testing.T, w *world) {
 		a := alert("p3", "a")

@@ -308,6 +308,9 @@ func (w *world) run(store storage.Store, owner string) *replica {
 	door := &storage.Door{Store: store, Policy: w.policy.Load, Wake: func() { r.scheduler.Wake() }}
 	r.scheduler = &router.Scheduler{
 		Door: door, Log: discard(), Metrics: metrics, PollEvery: w.poll,
+		Fires: func(ctx context.Context, at time.Time, key incident.BreachKey) error {
+			return w.breaches.Fires(ctx, at, key)
+		},
 		Asker: func() router.Asker {
 			if !w.policy.Load().Asks {
 				return nil

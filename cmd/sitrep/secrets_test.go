@@ -175,7 +175,7 @@ evidence: {witness: {url: 'http://127.0.0.1:1/` + witnessPath + `?key=` + hookQu
 	secrets := []string{
 		viewerToken, responderToken, adminToken, receiverToken, adaPassword, string(hash), rig.MailPassword, rig.HookSecret,
 		strings.TrimPrefix(rig.HookSecret, "whsec_"), string(key), hex.EncodeToString(key), u.Path, "secret-part", "dead-path-3a90c2", hookQuery,
-		"broken-path-66f0aa", witnessPath, ledgerKey, ledgerKey[strings.LastIndex(ledgerKey, "+")+1:], clearText, wrongMail, wrongToken, wrongPasswd,
+		"broken-path-66f0aa", witnessPath, ledgerKey, strings.SplitN(ledgerKey, "+", 5)[4], clearText, wrongMail, wrongToken, wrongPasswd,
 		base64.StdEncoding.EncodeToString([]byte("\x00" + rig.MailUser + "\x00" + rig.MailPassword)),
 		base64.StdEncoding.EncodeToString([]byte("\x00" + rig.MailUser + "\x00" + wrongMail)),
 	}

@@ -115,6 +115,7 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 	routing := router.NewMetrics(s.registry)
 	s.scheduler = &router.Scheduler{
 		Door: s.door, Log: log, Metrics: routing,
+		Fires:     s.breaches.Fires,
 		Asker:     func() router.Asker { return s.inForce.Load().asker },
 		Retention: func() router.Retention { return s.inForce.Load().retention },
 		Dispatcher: &router.Dispatcher{

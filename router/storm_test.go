@@ -3,6 +3,7 @@ package router_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,15 +16,14 @@ import (
 type storm struct {
 	storage.Store
 	w      *world
-	raging bool
-	reads  int
+	raging atomic.Bool
+	reads  atomic.Int64
 }
 
 func (s *storm) Read(ctx context.Context, fn func(storage.Reader) error) error {
 	err := s.Store.Read(ctx, fn)
-	if s.raging {
-		s.reads++
-		s.w.post(alert("p1", fmt.Sprintf("storm-%d", s.reads)))
+	if s.raging.Load() {
+		s.w.post(alert("p1", fmt.Sprintf("storm-%d", s.reads.Add(1))))
 	}
 	return err
 }
@@ -37,7 +37,8 @@ func TestAStormOfBreachesHoldsUpNoMessage(t *testing.T) {
 		w.open()
 		sleepUntil(noon)
 		w.post(alert("p1", "a"))
-		s := &storm{Store: w.store, w: w, raging: true}
+		s := &storm{Store: w.store, w: w}
+		s.raging.Store(true)
 		began := time.Now()
 		r := w.run(s, "a")
 		for range 100 {
@@ -49,12 +50,12 @@ func TestAStormOfBreachesHoldsUpNoMessage(t *testing.T) {
 		}
 		took := time.Since(began)
 		r.stop()
-		s.raging = false
+		s.raging.Store(false)
 		if w.expect("oncall opened"); took > time.Second {
 			t.Errorf("told after %v", took)
 		}
-		if s.reads < 5 {
-			t.Errorf("%d breaches began meanwhile, too few to tell", s.reads)
+		if n := s.reads.Load(); n < 5 {
+			t.Errorf("%d breaches began meanwhile, too few to tell", n)
 		}
 		w.must(w.store.Close())
 	})

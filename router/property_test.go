@@ -58,7 +58,7 @@ type life struct {
 // restarts and time happen in any order, and checks the promises.
 func TestWhateverHappensReadersKnowTheTruthInTheEnd(t *testing.T) {
 	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
-		_ = f.Value.Set("5")
+		_ = f.Value.Set("3")
 		defer f.Value.Set(f.DefValue)
 	}
 	rapid.Check(t, func(rt *rapid.T) {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/gorilla/mux"
 
@@ -375,9 +376,14 @@ func (p *incidentPage) readBreaches(tx storage.Reader, in *incident.Incident) er
 }
 
 func (l *layout) breach(b *incident.Breach) breachInfo {
+	ended := time.Time{}
+	if b.State == incident.Ended {
+		// One that fires again keeps the end before, for copies of it.
+		ended = b.EndsAt
+	}
 	return breachInfo{
 		Name: wording.Line(b.Labels["alertname"], 200), State: b.State, Priority: wording.Line(b.Priority, 20),
-		Started: l.at(b.StartsAt), Ended: l.at(b.EndsAt), Heard: l.at(b.HeardAt),
+		Started: l.at(b.StartsAt), Ended: l.at(ended), Heard: l.at(b.HeardAt),
 		Labels: labels(b.Labels, "alertname"), Annotations: labels(b.Annotations),
 		Source: wording.Link(b.GeneratorURL), Fingerprint: wording.Line(b.Fingerprint, 80),
 	}

@@ -40,6 +40,7 @@ func TestInABrowser(t *testing.T) {
 		{"the keyboard reaches the content first", theKeyboardReachesTheContentFirst},
 		{"a page stays fresh and leaves people alone", aPageStaysFreshAndLeavesPeopleAlone},
 		{"pages work without a script", pagesWorkWithoutAScript},
+		{"a responder takes an incident from the first look to its closing", aResponderClosesAnIncident},
 		{"the browser holds back what a mail brings", theBrowserHoldsBackWhatAMailBrings},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -260,6 +261,62 @@ func pagesWorkWithoutAScript(t *testing.T, b *browser) {
 	}
 	if in := f.incident(n); in.Words[incident.Management].By != "local" || in.Words[incident.Stakeholders].Text != "It is being repaired" {
 		t.Errorf("written: %+v", in.Words)
+	}
+}
+
+// aResponderClosesAnIncident does it on a desktop and on a phone: each form is filled
+// in, previewed and confirmed by clicks.
+func aResponderClosesAnIncident(t *testing.T, b *browser) {
+	for _, size := range []struct{ width, height int }{{1280, 800}, {390, 844}} {
+		f := newFixture(t)
+		n := f.breach("notifications-register-availability", "a", nil)
+		srv := f.serveLocal(t)
+		b.view(size.width, size.height, "light")
+		b.open(srv.URL + page(n, ""))
+		b.arrive(func() { b.eval(`document.querySelector('form[action$="/acknowledge"] button').click()`, nil) })
+		// Each step fills in the fields by name; a radio or a box is chosen by its value.
+		for _, step := range []struct {
+			slug, preview string
+			fields        map[string]string
+		}{
+			{"priority", "Get one last message", map[string]string{"priority": "P2", "reason": "a workaround exists"}},
+			{"phase", "database team", map[string]string{"phase": "escalation", "escalated_to": "database team"}},
+			{"updates", "We restart the queue.", map[string]string{"message": "We restart the queue."}},
+			{"resolve", "resolved to", map[string]string{"note": "the queue runs again"}},
+			{"actions", "hotfix", map[string]string{"action": "hotfix", "state": "done", "link": "https://git.example.org/1"}},
+			{"actions", "postmortem", map[string]string{"action": "postmortem", "state": "done", "link": "https://wiki.example.org/postmortem"}},
+			{"close", "", map[string]string{"note": "nothing is left to do"}},
+		} {
+			b.open(srv.URL + page(n, "/"+step.slug))
+			fields, err := json.Marshal(step.fields)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.eval(`for (const [name, value] of Object.entries(`+string(fields)+`)) {
+				for (const e of document.querySelectorAll('form.command [name="' + name + '"]')) {
+					if (e.type === "radio" || e.type === "checkbox") e.checked = e.value === value; else e.value = value;
+				}
+			}`, nil)
+			b.arrive(func() { b.eval(`document.querySelector("form.command button").click()`, nil) })
+			if got := b.text(`document.querySelector("main").textContent.replace(/\s+/g, " ")`); !strings.Contains(got, step.preview) {
+				t.Fatalf("the preview of %s has no %q: %s", step.slug, step.preview, got)
+			}
+			b.arrive(func() { b.eval(`document.querySelector(".confirm button").click()`, nil) })
+			if got := b.text(`location.pathname`); got != page(n, "") {
+				t.Fatalf("after %s at %s: %s", step.slug, got, b.text(`document.querySelector("main").textContent`))
+			}
+		}
+		in := f.incident(n)
+		if in.State != incident.Closed || in.Priority.Name != "P2" || in.AcknowledgedBy != "local" || in.Actions[1].Link != "https://wiki.example.org/postmortem" {
+			t.Errorf("in the end: %+v", in)
+		}
+		// Who opens the link in a mail sees at once how it stands.
+		if got := b.text(`document.querySelector("main").textContent`); !strings.Contains(got, "Closed") {
+			t.Errorf("the page does not say that it is closed: %s", got)
+		}
+		if c := b.complaints(); len(c) > 0 {
+			t.Errorf("the browser complains: %s", c)
+		}
 	}
 }
 

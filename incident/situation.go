@@ -132,7 +132,7 @@ func (s *Situation) membership(events []Event, p *Policy, now time.Time) {
 		for i := range s.Subscriptions {
 			if sub := &s.Subscriptions[i]; sub.Active {
 				if _, ok := p.reads(sub); !ok {
-					sub.Active, sub.Owed, sub.Told, sub.CadenceAt = false, nil, false, time.Time{}
+					sub.drop()
 				}
 			}
 		}
@@ -177,11 +177,11 @@ func (s *Situation) membership(events []Event, p *Policy, now time.Time) {
 		if !sub.Active || slices.ContainsFunc(readers, func(r Reader) bool { return r.Recipient.ID == sub.Recipient }) {
 			continue
 		}
-		sub.Active, sub.CadenceAt = false, time.Time{}
 		if _, ok := p.reads(sub); !ok {
-			sub.Owed, sub.Told = nil, false
+			sub.drop()
 			continue
 		}
+		sub.Active, sub.CadenceAt = false, time.Time{}
 		s.leave(sub, DueLeft, now)
 	}
 }
@@ -192,15 +192,21 @@ func (s *Situation) farewell(events []Event, p *Policy, now time.Time) {
 	for i := range s.Subscriptions {
 		sub := &s.Subscriptions[i]
 		if merged && sub.Active {
-			sub.Active = false
 			if _, ok := p.reads(sub); ok {
+				sub.Active = false
 				s.leave(sub, DueMerged, now)
 			} else {
-				sub.Owed, sub.Told = nil, false // taken out of the configuration while it was resolved
+				sub.drop()
 			}
 		}
 		sub.CadenceAt = time.Time{}
 	}
+}
+
+// drop ends a subscription of someone who was taken out of the configuration: nothing
+// more is sent, not even a farewell.
+func (s *Subscription) drop() {
+	s.Active, s.Told, s.Owed, s.CadenceAt = false, false, nil, time.Time{}
 }
 
 // leave says farewell to a reader who was told, or should have been.

@@ -1,12 +1,10 @@
 package api
 
 import (
-	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/gorilla/mux"
 
@@ -48,11 +46,11 @@ var paging = []Parameter{
 // [mux.Router.SkipClean] and [mux.Router.UseEncodedPath].
 func Mount(r *mux.Router, logger *slog.Logger, routes []Route, require func(access.Role, http.Handler) http.Handler) {
 	var paths []string
-	byPath := map[string]methods{}
+	byPath := map[string]httperr.Methods{}
 	for _, route := range routes {
 		if byPath[route.Path] == nil {
 			paths = append(paths, route.Path)
-			byPath[route.Path] = methods{}
+			byPath[route.Path] = httperr.Methods{}
 		}
 		handler := require(route.Role, httperr.Handle(logger, route.serve))
 		byPath[route.Path][route.Method] = handler
@@ -63,26 +61,6 @@ func Mount(r *mux.Router, logger *slog.Logger, routes []Route, require func(acce
 	for _, path := range paths {
 		r.Path(path).Handler(httperr.WithRequestID(byPath[path]))
 	}
-}
-
-// methods are the handlers of one path.
-type methods map[string]http.Handler
-
-func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if h, ok := m[r.Method]; ok {
-		h.ServeHTTP(w, r)
-		return
-	}
-	var allowed []string
-	for method := range m {
-		allowed = append(allowed, method)
-	}
-	slices.Sort(allowed)
-	httperr.Write(w, r, &httperr.Error{
-		Code:   http.StatusMethodNotAllowed,
-		Text:   fmt.Sprintf("%s is not possible here; use %s", r.Method, strings.Join(allowed, " or ")),
-		Header: http.Header{"Allow": {strings.Join(allowed, ", ")}},
-	})
 }
 
 // serve checks the query before the handler sees it: a misspelt parameter must not

@@ -2,11 +2,8 @@ package web
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -136,11 +133,11 @@ func (h *Handler) Routes() []Route {
 // [access.Guard.Require]. What nobody else answers is answered with a page, too.
 func (h *Handler) Register(r *mux.Router, require func(access.Role, http.Handler) http.Handler) {
 	var paths []string
-	byPath := map[string]methods{}
+	byPath := map[string]httperr.Methods{}
 	for _, route := range h.Routes() {
 		if byPath[route.Path] == nil {
 			paths = append(paths, route.Path)
-			byPath[route.Path] = methods{}
+			byPath[route.Path] = httperr.Methods{}
 		}
 		inner := httperr.Handle(h.Logger, unavailable(route.Handler))
 		if route.Method != http.MethodGet {
@@ -191,26 +188,6 @@ func (h *Handler) page(next http.Handler) http.Handler {
 // forms home; nothing else.
 const pagePolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-
-// methods are the handlers of one path.
-type methods map[string]http.Handler
-
-func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if h, ok := m[r.Method]; ok {
-		h.ServeHTTP(w, r)
-		return
-	}
-	var allowed []string
-	for method := range m {
-		allowed = append(allowed, method)
-	}
-	slices.Sort(allowed)
-	httperr.Write(w, r, &httperr.Error{
-		Code:   http.StatusMethodNotAllowed,
-		Text:   fmt.Sprintf("%s is not possible here; use %s", r.Method, strings.Join(allowed, " or ")),
-		Header: http.Header{"Allow": {strings.Join(allowed, ", ")}},
-	})
-}
 
 // unavailable answers 503 to what the store could not do now and may be tried again.
 func unavailable(next httperr.HandlerFunc) httperr.HandlerFunc {

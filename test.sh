@@ -25,6 +25,7 @@ installed() {
 
 installed gcc gcc        # the race detector needs cgo
 installed chromium chromium # the pages are tested in a browser
+installed python3 python3 # verifies an export as its own instructions say
 export CGO_ENABLED=1
 
 step gofmt

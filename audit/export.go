@@ -30,8 +30,8 @@ type ExportOptions struct {
 	// has one of them that the log only grew since; that it does for many of those in
 	// the store anyway.
 	Earlier [][]byte
-	// Pseudonyms says that names and addresses are replaced. Messages and configurations
-	// are left out then, as they are full of them; their hashes are there.
+	// Pseudonyms says that names and addresses are replaced. Messages are left out then, as
+	// they are full of them; their hashes are there. Of configurations the public form is.
 	Pseudonyms bool
 }
 
@@ -290,7 +290,6 @@ func (x *exporter) writeConfigs(context.Context) error {
 	if err != nil {
 		return err
 	}
-	files := map[string]string{}
 	for i := range records {
 		l, err := storage.DecodeLoading(records[i])
 		if err != nil {
@@ -308,32 +307,47 @@ func (x *exporter) writeConfigs(context.Context) error {
 	for i := range x.loadings {
 		l := &x.loadings[i]
 		l.Index = indexText(&l.record)
-		if x.pseudonyms == nil {
-			l.File = configName(l.Hash)
-			files[l.Hash] = l.File
-		}
 		if err := x.line(w, ledger.Config, &l.record, l.Hash); err != nil {
+			return err
+		}
+	}
+	there := map[string]bool{}
+	for i := range x.loadings {
+		l := &x.loadings[i]
+		c, err := x.form(l.Loading)
+		if err != nil {
 			return err
 		}
 		if l.Loading, err = storage.DecodeLoading(x.show(l.record)); err != nil {
 			return err
 		}
-	}
-	for _, l := range x.loadings {
-		if files[l.Hash] == "" {
+		if c.Hash == "" {
 			continue
 		}
-		delete(files, l.Hash)
-		c, err := x.r.Config(l.Hash)
-		if err != nil {
-			return err
+		l.File = configName(c.Hash)
+		if there[c.Hash] {
+			continue
 		}
+		there[c.Hash] = true
 		x.sum.Configs++
-		if err := x.archive.put(configName(l.Hash), c.Body); err != nil {
+		if err := x.archive.put(l.File, c.Body); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// form returns the form of a configuration that is exported; an empty one if there is
+// none that may be.
+func (x *exporter) form(l storage.Loading) (storage.Config, error) {
+	switch {
+	case x.pseudonyms == nil:
+		c, _, err := storage.ConfigOf(x.r, l)
+		return c, err
+	case l.Public != "":
+		return x.r.Config(l.Public)
+	}
+	return storage.Config{}, nil
 }
 
 // stillCited reports whether an event cites a configuration that came into force

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,15 +80,27 @@ func (v *exportVerifier) readConfigs() error {
 		}
 	}
 	if v.withheld {
-		v.note("Names and addresses are pseudonyms, and messages and configurations are left out: what the log holds of them are hashes.")
-		return nil
+		v.note("Names and addresses are pseudonyms, and messages are left out: what the log holds of them are hashes.")
 	}
-	for name := range v.configs {
-		if v.files[name] == nil {
-			if err := v.find(name, name, "missing"); err != nil {
+	if v.forgotten > 0 {
+		v.note("The names and addresses in %s were forgotten: what the log holds of them are hashes.", plural(v.forgotten, "record", "records"))
+	}
+	public := 0
+	for _, hash := range slices.Sorted(maps.Keys(v.loaded)) {
+		switch l := v.loaded[hash]; {
+		case v.files[configName(hash)] != nil:
+		case l.Public != "" && v.files[configName(l.Public)] != nil:
+			public++
+		case v.withheld && l.Public == "":
+			v.note("The configuration %s is left out: what the log holds of it is its hash.", hash)
+		default:
+			if err := v.find(configName(hash), configName(hash), "missing"); err != nil {
 				return err
 			}
 		}
+	}
+	if public > 0 {
+		v.note("Of %s the public form is here, without names and addresses.", plural(public, "configuration", "configurations"))
 	}
 	return nil
 }

@@ -177,6 +177,7 @@ func (x *exporter) messagesOf(p *incidentPage, number int64, files map[string]st
 		if c == nil {
 			continue
 		}
+		d.Address = c.ReaderName(d.Address)
 		row.Delivery, row.Cover, row.Audience, row.Promised = d, c, audienceOf(d, c), promises.For(d, c)
 		promises.Note(d, c)
 		row.Outcome = Judge(d, c, row.Promised, x.o.Now)

@@ -47,7 +47,7 @@ const (
 // The findings come in that order, so the first says best what is wrong. The error is
 // for what kept it from looking, never for what it found.
 func VerifyExport(ctx context.Context, r io.ReaderAt, size int64, o VerifyOptions) (ExportVerification, error) {
-	v := &exportVerifier{ctx: ctx, o: o, files: map[string]*zip.File{}, wrong: map[string]bool{}, messages: map[string]string{}, configs: map[string]bool{}}
+	v := &exportVerifier{ctx: ctx, o: o, files: map[string]*zip.File{}, wrong: map[string]bool{}, messages: map[string]string{}, configs: map[string]bool{}, loaded: map[string]storage.Loading{}}
 	if v.o.Limit <= 0 {
 		v.o.Limit = 100
 	}
@@ -72,9 +72,11 @@ type exportVerifier struct {
 	signed     bool
 	proofs     *ledger.Proofs
 	fold       incident.Incident
-	messages   map[string]string // the SHA-256 in the log, by the file's name
-	configs    map[string]bool
-	withheld   bool // names and addresses are pseudonyms
+	messages   map[string]string          // the SHA-256 in the log, by the file's name
+	configs    map[string]bool            // names of files that may be there
+	loaded     map[string]storage.Loading // by the hash of the configuration
+	forgotten  int                        // lines without the names and addresses in them
+	withheld   bool                       // names and addresses are pseudonyms
 }
 
 func (v *exportVerifier) find(file, place, format string, args ...any) error {
@@ -222,6 +224,9 @@ func (v *exportVerifier) eachRecord(name string, kind ledger.Kind, fn func(place
 			continue
 		}
 		v.withheld = v.withheld || pseudonymised
+		if !pseudonymised && r.Forgotten() {
+			v.forgotten++
+		}
 		place += ", " + describe(storage.Leaf{Kind: kind, Record: r})
 		if err := v.proven(name, place, kind, &r); err != nil {
 			return err
@@ -328,6 +333,10 @@ func (v *exportVerifier) readLoadings() error {
 			return v.find(name, place, "%v", err)
 		}
 		v.configs[configName(l.Hash)] = true
+		if l.Public != "" {
+			v.configs[configName(l.Public)] = true
+		}
+		v.loaded[l.Hash] = l
 		return nil
 	})
 }

@@ -56,7 +56,8 @@ func (c Change) String() string {
 
 // History returns the configurations that were in force, the latest first, each with
 // what it changed. One that was loaded again while it was in force is there once. Of
-// addresses it says only how many there are.
+// addresses it says only how many there are. Where only the public form of one is left,
+// it is compared with that of the next, and another address is no change.
 func History(r storage.Reader) ([]Version, error) {
 	loadings, err := r.Configs()
 	if err != nil {
@@ -64,7 +65,7 @@ func History(r storage.Reader) ([]Version, error) {
 	}
 	slices.Reverse(loadings)
 	var versions []Version
-	var before map[thing]string
+	var before form
 	for _, l := range loadings {
 		if n := len(versions); n > 0 {
 			if versions[n-1].Hash == l.Hash {
@@ -72,17 +73,21 @@ func History(r storage.Reader) ([]Version, error) {
 			}
 			versions[n-1].Until = l.At
 		}
-		c, err := r.Config(l.Hash)
+		now, err := readForm(r, l)
 		if err != nil {
 			return nil, fmt.Errorf("read the history of the configuration: %w", err)
 		}
-		now, err := things(c.Body)
-		if err != nil {
-			return nil, fmt.Errorf("read configuration %q: %w: %w", l.Hash, err, storage.ErrDamaged)
-		}
-		v := Version{Hash: l.Hash, At: l.At, By: l.Actor, First: before == nil, Changes: []Change{}}
-		if before != nil {
-			v.Changes = changes(before, now)
+		v := Version{Hash: l.Hash, At: l.At, By: l.Actor, First: len(versions) == 0, Changes: []Change{}}
+		if !v.First {
+			was, is := before, now
+			for _, f := range []*form{&was, &is} {
+				if was.whole != is.whole && f.whole && f.Public != "" {
+					if *f, err = publicForm(r, f.Loading); err != nil {
+						return nil, fmt.Errorf("read the history of the configuration: %w", err)
+					}
+				}
+			}
+			v.Changes = changes(was.things, is.things)
 		}
 		versions, before = append(versions, v), now
 	}
@@ -90,31 +95,64 @@ func History(r storage.Reader) ([]Version, error) {
 	return versions, nil
 }
 
+// A form is a configuration as it is compared.
+type form struct {
+	storage.Loading
+	whole  bool
+	things map[thing]string
+}
+
+func readForm(r storage.Reader, l storage.Loading) (form, error) {
+	c, whole, err := storage.ConfigOf(r, l)
+	return newForm(l, c, whole, err)
+}
+
+func publicForm(r storage.Reader, l storage.Loading) (form, error) {
+	c, err := r.Config(l.Public)
+	return newForm(l, c, false, err)
+}
+
+func newForm(l storage.Loading, c storage.Config, whole bool, err error) (form, error) {
+	if err != nil {
+		return form{}, err
+	}
+	t, err := things(c.Body, whole)
+	if err != nil {
+		return form{}, fmt.Errorf("configuration %q: %w: %w", c.Hash, err, storage.ErrDamaged)
+	}
+	return form{l, whole, t}, nil
+}
+
 // A thing is one value in a configuration: a field of something, or that something is
 // there, if field is empty.
 type thing struct{ of, field string }
 
-// things takes a configuration apart.
-func things(body []byte) (map[thing]string, error) {
+// A taking takes a configuration apart.
+type taking struct {
+	things map[thing]string
+	whole  bool // else what stands for names and addresses is not compared
+}
+
+func things(body []byte, whole bool) (map[thing]string, error) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
 	var form map[string]any
 	if err := decoder.Decode(&form); err != nil {
 		return nil, err
 	}
-	out := map[thing]string{}
+	out := taking{map[thing]string{}, whole}
 	for key, value := range form {
 		switch key {
 		case "priorities":
-			named(out, "priority", "name", value)
-			out[thing{"priorities", "order"}] = order(value)
+			out.named("priority", "name", value)
+			out.things[thing{"priorities", "order"}] = order(value)
 		case "groups":
-			named(out, "group", "name", value)
+			out.named("group", "name", value)
 		case "teams":
 			for _, t := range list(value) {
 				team, _ := t.(map[string]any)
 				name := text(team["team"])
-				out[thing{"team " + name, ""}] = name
+				out.things[thing{"team " + name, ""}] = name
 				for field, value := range team {
 					switch field {
 					case "team":
@@ -124,49 +162,61 @@ func things(body []byte) (map[thing]string, error) {
 								slo["team"] = name
 							}
 						}
-						named(out, "SLO", "id", value)
+						out.named("SLO", "id", value)
 					default:
-						flatten(out, "team "+name, field, value)
+						out.flatten("team "+name, field, value)
 					}
 				}
 			}
 		default:
-			flatten(out, "settings", key, value)
+			out.flatten("settings", key, value)
 		}
 	}
-	return out, nil
+	return out.things, nil
 }
 
 // named takes a list apart whose elements have names.
-func named(out map[thing]string, kind, key string, value any) {
+func (k *taking) named(kind, key string, value any) {
 	for _, e := range list(value) {
 		element, _ := e.(map[string]any)
 		of := kind + " " + text(element[key])
-		out[thing{of, ""}] = text(element[key])
+		k.things[thing{of, ""}] = text(element[key])
 		for field, value := range element {
 			if field != key {
-				flatten(out, of, field, value)
+				k.flatten(of, field, value)
 			}
 		}
 	}
 }
 
 // flatten notes a field, and those inside it.
-func flatten(out map[thing]string, of, field string, value any) {
+func (k *taking) flatten(of, field string, value any) {
+	last := field[strings.LastIndex(field, ".")+1:]
+	named := slices.Contains([]string{"email", "from", "reply_to", "username", "users"}, last)
 	switch v := value.(type) {
 	case map[string]any:
 		for name, inner := range v {
-			flatten(out, of, field+"."+name, inner)
+			k.flatten(of, field+"."+name, inner)
 		}
+		return
 	case []any:
-		if last := field[strings.LastIndex(field, ".")+1:]; last == "email" || last == "webhooks" {
-			out[thing{of, field}] = plural(len(v), "recipient", "recipients") + secret + text(v)
+		if last == "email" || last == "webhooks" {
+			k.things[thing{of, field}] = plural(len(v), "recipient", "recipients")
+			if k.whole || last == "webhooks" {
+				k.things[thing{of, field}] += secret + text(v)
+			}
 			return
 		}
-		out[thing{of, field}] = text(v)
-	default:
-		out[thing{of, field}] = text(v)
+		if named && !k.whole {
+			k.things[thing{of, field}] = plural(len(v), "name", "names")
+			return
+		}
 	}
+	if named && !k.whole {
+		k.things[thing{of, field}] = "one name"
+		return
+	}
+	k.things[thing{of, field}] = text(value)
 }
 
 // secret stands before what is compared and not told.

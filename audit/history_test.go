@@ -19,7 +19,7 @@ func TestHistorySaysWhatChanged(t *testing.T) {
 		put := func(hash, body string, by incident.Actor) {
 			time.Sleep(time.Hour)
 			w.write(func(tx storage.Tx) error {
-				return tx.PutConfig(storage.Config{Hash: hash, Body: []byte(body)}, storage.Loading{Hash: hash, At: now(), Actor: by})
+				return tx.PutConfig(storage.Loading{Hash: hash, At: now(), Actor: by}, storage.Config{Hash: hash, Body: []byte(body)})
 			})
 		}
 		const one = `{"incidents":{"resolve_after":"10m"},"groups":[{"name":"board","email":["a@example.org"]}],

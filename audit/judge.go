@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -63,16 +64,25 @@ type Promise struct {
 	By    time.Time // by when it comes, as the message says
 }
 
-// Promises are, for each recipient who reads an incident, the promise that the latest
-// message made for the next.
+// Promises are, for each reader of an incident, the promise that the latest message made
+// for the next.
 type Promises map[string]Promise
+
+// readerOf returns who of an incident's readers got a message, also when their address
+// was forgotten.
+func readerOf(d *incident.Delivery, c *incident.Cover) string {
+	if c.Reader == 0 {
+		return d.Recipient
+	}
+	return strconv.Itoa(c.Reader)
+}
 
 // For returns the time by which a message was promised: a minute after it became due
 // or, if that is earlier, the time that the message before it named. That the incident
 // is resolved is news of its own: a scheduled update that should have come before is
 // missed, and is on record as an event.
 func (p Promises) For(d *incident.Delivery, c *incident.Cover) time.Time {
-	if by := p[d.Recipient].By; !by.IsZero() && by.Before(c.Promised) && c.Kind != incident.KindReminder && c.Kind != incident.KindResolved {
+	if by := p[readerOf(d, c)].By; !by.IsZero() && by.Before(c.Promised) && c.Kind != incident.KindReminder && c.Kind != incident.KindResolved {
 		return by
 	}
 	return c.Promised
@@ -84,9 +94,9 @@ func (p Promises) Note(d *incident.Delivery, c *incident.Cover) {
 	switch {
 	case c.Kind == incident.KindReminder:
 	case d.State == incident.Delivered:
-		p[d.Recipient] = Promise{c.NextDueAt, c.NextBy}
+		p[readerOf(d, c)] = Promise{c.NextDueAt, c.NextBy}
 	case d.State == incident.Failed:
-		delete(p, d.Recipient)
+		delete(p, readerOf(d, c))
 	}
 }
 
@@ -118,7 +128,7 @@ const (
 	SitrepDown Cause = "sitrep down" // no sitrep ran, or none could write
 	Refused    Cause = "refused"     // the other side refused the message for good
 	Waiting    Cause = "waiting"     // it is still not handed over
-	NoneFound  Cause = "none found"
+	NoneFound  Cause = incident.CauseNoneFound
 )
 
 // causeOf sorts what was recorded as the cause of a late message, or of intervals
@@ -127,7 +137,7 @@ func causeOf(text string, channel incident.Channel) Cause {
 	switch {
 	case text == "" || text == string(NoneFound):
 		return NoneFound
-	case strings.HasPrefix(text, "sitrep was down"):
+	case strings.HasPrefix(text, incident.CauseDown):
 		return SitrepDown
 	case channel == incident.Webhook:
 		return WebhookEnd

@@ -291,7 +291,7 @@ func (m *measuring) deliveries(in *incident.Incident, events []incident.Event, d
 			continue
 		}
 		promised := promises.For(d, c)
-		m.missedToTheEnd(in, d, c, promises[d.Recipient], known)
+		m.missedToTheEnd(in, d, c, promises[readerOf(d, c)], known)
 		promises.Note(d, c)
 		if !m.within(c.DueAt) {
 			continue
@@ -301,13 +301,13 @@ func (m *measuring) deliveries(in *incident.Incident, events []incident.Event, d
 		}
 		outcome := Judge(d, c, promised, m.now)
 		if d.State == incident.Superseded {
-			outcome = givenUp(d, promised, in.Number, deliveries[i+1:])
+			outcome = givenUp(d, c, promised, deliveries[i+1:])
 		}
 		if outcome == "" {
 			continue
 		}
 		l := Lateness{
-			Incident: in.ID(), Recipient: d.Address, Audience: audienceOf(d, c), Group: d.Group, Team: cmp.Or(in.Team, NoTeam), Priority: c.Priority,
+			Incident: in.ID(), Recipient: c.ReaderName(d.Address), Audience: audienceOf(d, c), Group: d.Group, Team: cmp.Or(in.Team, NoTeam), Priority: c.Priority,
 			Kind: c.Kind, Outcome: outcome, DueAt: c.DueAt, Promised: promised, SentAt: d.SentAt, Delivery: d.ID,
 		}
 		switch {
@@ -355,9 +355,9 @@ func (m *measuring) missedToTheEnd(in *incident.Incident, d *incident.Delivery, 
 
 // givenUp judges a message that was withdrawn. If none followed it to the same reader,
 // nobody carried its news: it was missed if its promise had passed.
-func givenUp(d *incident.Delivery, promised time.Time, number int64, later []incident.Delivery) Outcome {
+func givenUp(d *incident.Delivery, c *incident.Cover, promised time.Time, later []incident.Delivery) Outcome {
 	for i := range later {
-		if l := &later[i]; l.Recipient == d.Recipient && coverOf(l, number) != nil {
+		if next := coverOf(&later[i], c.Incident); next != nil && readerOf(&later[i], next) == readerOf(d, c) {
 			return ""
 		}
 	}

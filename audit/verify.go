@@ -52,7 +52,10 @@ type Verification struct {
 	Deliveries  int       `json:"deliveries"`
 	// Messages are those that are still there.
 	Messages int `json:"messages"`
-	Configs  int `json:"configs"`
+	// Configs are forms of configurations.
+	Configs int `json:"configs"`
+	// Forgotten are records whose names and addresses were forgotten.
+	Forgotten int `json:"forgotten,omitempty"`
 	// Findings are what is wrong, the first first; none if all is as it was written.
 	Findings []Finding `json:"findings"`
 }
@@ -73,12 +76,13 @@ var errEnough = errors.New("enough findings")
 //     events make of it;
 //   - each delivery says what its record says, and the message as sent, where it is
 //     still there, is the one in the record;
-//   - each configuration that was in force is there.
+//   - each configuration that was in force is there; of one that another followed, the
+//     public form is enough.
 //
 // A store that is in use can be verified too: what comes after the start is left out.
 // The error is for what kept it from looking, never for what it found.
 func Verify(ctx context.Context, s storage.Store, o VerifyOptions) (Verification, error) {
-	v := &verifier{store: s, limit: o.Limit, configs: map[string]bool{}}
+	v := &verifier{store: s, limit: o.Limit, configs: map[string]string{}}
 	if v.limit <= 0 {
 		v.limit = 100
 	}
@@ -102,7 +106,8 @@ type verifier struct {
 	// logged and seen count the leaves below size, and the records that they are of, by
 	// kind.
 	logged, seen [ledger.Delivery + 1]int64
-	configs      map[string]bool // hashes that the log names
+	configs      map[string]string // the hashes that the log names, and those of the public forms
+	latest       string            // of configs, the one in force
 }
 
 func (v *verifier) verify(ctx context.Context, o VerifyOptions) error {
@@ -288,7 +293,8 @@ func (v *verifier) leaf(index int64, l *storage.Leaf) error {
 	if err != nil {
 		return v.find(fmt.Sprintf("leaf %d, config", index), "%v", err)
 	}
-	v.configs[loading.Hash] = true
+	v.configs[loading.Hash], v.latest = loading.Public, loading.Hash
+	v.countForgotten(&l.Record)
 	return nil
 }
 
@@ -335,6 +341,7 @@ func (v *verifier) inLog(r storage.Reader, kind ledger.Kind, records []storage.R
 				return err
 			}
 		}
+		v.countForgotten(&records[i])
 		if records[i].Index < 0 {
 			v.out.Waiting++
 			continue
@@ -359,6 +366,12 @@ func (v *verifier) inLog(r storage.Reader, kind ledger.Kind, records []storage.R
 		}
 	}
 	return nil
+}
+
+func (v *verifier) countForgotten(r *storage.Record) {
+	if r.Forgotten() {
+		v.out.Forgotten++
+	}
 }
 
 // findOrphans looks for leaves whose record no longer belongs to anything. They are

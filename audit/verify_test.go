@@ -64,7 +64,7 @@ func newSample(t testing.TB, n int) sample {
 	}
 	p := newPolicy()
 	err = db.Write(t.Context(), func(tx storage.Tx) error {
-		return tx.PutConfig(storage.Config{Hash: p.Hash, Body: configBody}, storage.Loading{Hash: p.Hash, At: noon, Actor: "ada"})
+		return tx.PutConfig(storage.Loading{Hash: p.Hash, At: noon, Actor: "ada"}, storage.Config{Hash: p.Hash, Body: configBody})
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -111,13 +111,13 @@ func differences(fold, in *incident.Incident) ([]string, error) {
 	for _, name := range []struct{ fold, state *string }{
 		{&fold.AcknowledgedBy, &in.AcknowledgedBy}, {&fold.ResolvedBy, &in.ResolvedBy}, {&fold.EscalatedTo, &in.EscalatedTo},
 	} {
-		if *name.fold == storage.Forgotten {
+		if *name.fold == incident.Forgotten {
 			*name.fold = *name.state
 		}
 	}
 	words := maps.Clone(fold.Words)
 	for audience, word := range words {
-		if word.By == storage.Forgotten {
+		if word.By == incident.Forgotten {
 			word.By = in.Words[audience].By
 			words[audience] = word
 		}
@@ -237,8 +237,8 @@ func deviations(recorded, d *incident.Delivery) []string {
 		{"audience", recorded.Audience == d.Audience},
 		{"group", recorded.Group == d.Group},
 		{"channel", recorded.Channel == d.Channel},
-		{"recipient", recorded.Recipient == d.Recipient || recorded.Recipient == storage.Forgotten},
-		{"address", recorded.Address == d.Address || recorded.Address == storage.Forgotten},
+		{"recipient", recorded.Recipient == d.Recipient || recorded.Recipient == incident.Forgotten},
+		{"address", recorded.Address == d.Address || recorded.Address == incident.Forgotten},
 		{"drill", recorded.Drill == d.Drill},
 		{"due_at", recorded.DueAt.Equal(d.DueAt)},
 		{"promised", recorded.Promised.Equal(d.Promised)},
@@ -253,29 +253,51 @@ func deviations(recorded, d *incident.Delivery) []string {
 	return wrong
 }
 
-// verifyConfigs checks that each configuration that was in force is there.
+// verifyConfigs checks that each configuration that was in force is there, and that its
+// forms are those that the log names.
 func (v *verifier) verifyConfigs(ctx context.Context) error {
 	for _, hash := range slices.Sorted(maps.Keys(v.configs)) {
+		public := v.configs[hash]
 		place := fmt.Sprintf("config %q", hash)
-		var c storage.Config
-		err := v.store.Read(ctx, func(r storage.Reader) (err error) {
-			c, err = r.Config(hash)
+		whole, err := v.form(ctx, place, hash, "the one")
+		if err != nil {
 			return err
-		})
-		switch {
-		case errors.Is(err, incident.ErrNotFound):
-			err = v.find(place, "it was in force, and is not there")
-		case err != nil:
-			err = v.damage(place, err)
-		default:
-			v.out.Configs++
-			if sum := sha256.Sum256(c.Body); hash != hex.EncodeToString(sum[:]) {
-				err = v.find(place, "it is not the one that was in force")
+		}
+		form := false
+		if public != "" {
+			if form, err = v.form(ctx, place, public, "the public form of the one"); err != nil {
+				return err
 			}
+		}
+		switch {
+		case !whole && (hash == v.latest || !form):
+			err = v.find(place, "it was in force, and is not there")
+		case public != "" && !form:
+			err = v.find(place, "its public form is not there")
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// form checks one form of a configuration, and reports whether it is there.
+func (v *verifier) form(ctx context.Context, place, hash, which string) (there bool, err error) {
+	var c storage.Config
+	err = v.store.Read(ctx, func(r storage.Reader) (err error) {
+		c, err = r.Config(hash)
+		return err
+	})
+	switch {
+	case errors.Is(err, incident.ErrNotFound):
+		return false, nil
+	case err != nil:
+		return true, v.damage(place, err)
+	}
+	v.out.Configs++
+	if sum := sha256.Sum256(c.Body); hash != hex.EncodeToString(sum[:]) {
+		return true, v.find(place, "it is not %s that was in force", which)
+	}
+	return true, nil
 }

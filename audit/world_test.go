@@ -77,8 +77,9 @@ func organisation(teams, slosPerTeam int) *incident.Policy {
 	return p
 }
 
-// canonical is the policy as the configuration writes it, as far as the tests need it.
-func canonical(p *incident.Policy) []byte {
+// canonical is the policy as the configuration writes it, as far as the tests need it,
+// and in the public form with nothing in place of addresses.
+func canonical(p *incident.Policy, public bool) []byte {
 	type action struct {
 		Name   string `json:"name"`
 		Within string `json:"within,omitempty"`
@@ -100,7 +101,19 @@ func canonical(p *incident.Policy) []byte {
 		}
 		teams = append(teams, map[string]any{"team": t.Name, "slos": slos})
 	}
-	body, err := json.Marshal(map[string]any{"management": p.Management, "priorities": priorities, "teams": teams})
+	var groups []any
+	for _, g := range p.Groups {
+		addresses := []string{}
+		for i, r := range g.Recipients {
+			address := r.Address
+			if public {
+				address = fmt.Sprint("address ", i+1)
+			}
+			addresses = append(addresses, address)
+		}
+		groups = append(groups, map[string]any{"name": g.Name, "email": addresses})
+	}
+	body, err := json.Marshal(map[string]any{"management": p.Management, "priorities": priorities, "teams": teams, "groups": groups})
 	if err != nil {
 		panic(err)
 	}
@@ -213,16 +226,20 @@ func (w *world) close() {
 
 // load puts a policy into force, as a reload does.
 func (w *world) load(p *incident.Policy, actor incident.Actor) {
-	body := canonical(p)
-	sum := sha256.Sum256(body)
-	p.Hash = hex.EncodeToString(sum[:])
+	whole, public := newConfig(canonical(p, false)), newConfig(canonical(p, true))
+	p.Hash = whole.Hash
 	w.write(func(tx storage.Tx) error {
-		return tx.PutConfig(storage.Config{Hash: p.Hash, Body: body}, storage.Loading{Hash: p.Hash, At: now(), Actor: actor})
+		return tx.PutConfig(storage.Loading{Hash: whole.Hash, At: now(), Actor: actor, Public: public.Hash}, whole, public)
 	})
 	w.policy.Store(p)
 	for _, s := range p.SLOs {
 		w.slo[s.ID] = s
 	}
+}
+
+func newConfig(body []byte) storage.Config {
+	sum := sha256.Sum256(body)
+	return storage.Config{Hash: hex.EncodeToString(sum[:]), Body: body}
 }
 
 func (w *world) write(fn func(storage.Tx) error) {

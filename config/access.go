@@ -57,9 +57,9 @@ type Token struct {
 
 // A User is someone who logs in by name and password.
 type User struct {
-	Name         string `yaml:"name,required" doc:"The name; the actor of what is done by them." eg:"ada"`
+	Name         string `yaml:"name,required" show:"name" doc:"The name; the actor of what is done by them." eg:"ada"`
 	Role         Role   `yaml:"role,required" doc:"What they may do." eg:"responder"`
-	PasswordFile string `yaml:"password_file,required" doc:"A file that holds the bcrypt hash of the password." eg:"secrets/ada.bcrypt"`
+	PasswordFile string `yaml:"password_file,required" show:"name" doc:"A file that holds the bcrypt hash of the password." eg:"secrets/ada.bcrypt"`
 
 	// Hash is the bcrypt hash that the file holds.
 	Hash Secret `yaml:"-"`

@@ -12,7 +12,7 @@ type Alertmanager struct {
 
 // BasicAuth is a name and a password that are shown to a server.
 type BasicAuth struct {
-	Username     string `yaml:"username,required" doc:"The name." eg:"sitrep"`
+	Username     string `yaml:"username,required" show:"name" doc:"The name." eg:"sitrep"`
 	Password     Secret `yaml:"password" doc:"The password. At most one of password and password_file."`
 	PasswordFile string `yaml:"password_file" doc:"A file that holds the password."`
 }

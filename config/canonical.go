@@ -2,8 +2,13 @@ package config
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 )
 
 // Canonical returns the config in force as JSON: with the defaults and the teams'
@@ -13,12 +18,50 @@ import (
 // changed.
 func (c *Config) Canonical() []byte { return c.canonical }
 
-func canonical(c *Config) []byte {
-	cache := fieldCache{}
-	form := cache.show(reflect.ValueOf(c).Elem(), "").(map[string]any)
+// Public returns the canonical form with "address 3" or "name 2" in place of each email
+// address and each name of a person, so that it can be kept once those are forgotten.
+// One address, or name, has the same number all over the form. Texts are as they are.
+// It must not be changed.
+func (c *Config) Public() []byte { return c.public }
+
+// Hash names this version of the config: SHA-256 of its canonical form, in
+// hexadecimal.
+func (c *Config) Hash() string { return c.policy.Hash }
+
+// PublicHash is the SHA-256 of the public form, in hexadecimal.
+func (c *Config) PublicHash() string { return hashOf(c.public) }
+
+func hashOf(form []byte) string {
+	sum := sha256.Sum256(form)
+	return hex.EncodeToString(sum[:])
+}
+
+func canonical(c *Config) []byte { return writeForm(c, nil) }
+
+func withoutPeople(c *Config) []byte {
+	people := map[string][]string{}
+	writeForm(c, func(kind, value string) string {
+		people[kind] = append(people[kind], value)
+		return value
+	})
+	for kind, values := range people {
+		slices.Sort(values)
+		people[kind] = slices.Compact(values)
+	}
+	return writeForm(c, func(kind, value string) string {
+		i, _ := slices.BinarySearch(people[kind], value)
+		return fmt.Sprintf("%s %d", kind, i+1)
+	})
+}
+
+// writeForm writes a config as JSON. If conceal is not nil, it says what stands for
+// an address or a name.
+func writeForm(c *Config, conceal func(kind, value string) string) []byte {
+	w := formWriter{fieldCache{}, conceal}
+	form := w.show(reflect.ValueOf(c).Elem(), "").(map[string]any)
 	teams := make([]any, len(c.Teams))
 	for i := range c.Teams {
-		teams[i] = cache.show(reflect.ValueOf(&c.Teams[i]).Elem(), "")
+		teams[i] = w.show(reflect.ValueOf(&c.Teams[i]).Elem(), "")
 	}
 	form["teams"] = teams
 	var b bytes.Buffer
@@ -30,10 +73,16 @@ func canonical(c *Config) []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
+// A formWriter writes a form of a config.
+type formWriter struct {
+	fields  fieldCache
+	conceal func(kind, value string) string
+}
+
 var secretType = reflect.TypeFor[Secret]()
 
 // show returns what JSON makes of a value; nil if the value is not set.
-func (c fieldCache) show(v reflect.Value, how string) any {
+func (w *formWriter) show(v reflect.Value, how string) any {
 	t := v.Type()
 	if t == secretType {
 		switch s := v.Interface().(Secret); {
@@ -43,6 +92,9 @@ func (c fieldCache) show(v reflect.Value, how string) any {
 			return origin(string(s))
 		}
 		return hidden
+	}
+	if a, ok := v.Interface().(Address); ok && w.conceal != nil && a.Address != "" {
+		return w.conceal("address", strings.ToLower(a.Address))
 	}
 	if l, ok := leaves[t]; ok {
 		if t.Kind() == reflect.Pointer && v.IsNil() {
@@ -58,11 +110,11 @@ func (c fieldCache) show(v reflect.Value, how string) any {
 		if v.IsNil() {
 			return nil
 		}
-		return c.show(v.Elem(), "")
+		return w.show(v.Elem(), "")
 	case reflect.Struct:
 		out := map[string]any{}
-		for _, f := range c.of(t) {
-			if shown := c.show(v.FieldByIndex(f.index), f.show); shown != nil {
+		for _, f := range w.fields.of(t) {
+			if shown := w.show(v.FieldByIndex(f.index), f.show); shown != nil {
 				out[f.name] = shown
 			}
 		}
@@ -73,7 +125,7 @@ func (c fieldCache) show(v reflect.Value, how string) any {
 		}
 		out := make([]any, v.Len())
 		for i := range out {
-			out[i] = c.show(v.Index(i), "")
+			out[i] = w.show(v.Index(i), "")
 		}
 		return out
 	case reflect.Map:
@@ -82,12 +134,15 @@ func (c fieldCache) show(v reflect.Value, how string) any {
 		}
 		out := map[string]any{}
 		for _, k := range v.MapKeys() {
-			out[k.String()] = c.show(v.MapIndex(k), "")
+			out[k.String()] = w.show(v.MapIndex(k), "")
 		}
 		return out
 	}
 	if v.IsZero() && t.Kind() != reflect.Int {
 		return nil
+	}
+	if how == "name" && w.conceal != nil {
+		return w.conceal("name", v.String())
 	}
 	return v.Interface()
 }

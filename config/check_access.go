@@ -58,7 +58,7 @@ func (k *checker) checkName(path, name string, receiver bool, names once) {
 		s.errorf(path, "%q is the name at %s already; choose another", name, before)
 	}
 	if !receiver && slices.Contains(reservedNames[:], fold(name)) {
-		s.errorf(path, "%q is how sitrep names what no person did; choose another", name)
+		s.errorf(path, "%q is what sitrep writes where it names no person; choose another", name)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"golang.org/x/mod/sumdb/note"
 
 	"sitrep/incident"
@@ -20,11 +21,15 @@ func (k *checker) checkIncidents() {
 		{"incidents.unknown_after", in.UnknownAfter == 0, "5h"},
 		{"retention.breaches", k.Retention.Breaches == 0, "400d"},
 		{"retention.messages", k.Retention.Messages == 0, "400d"},
+		{"retention.personal", k.Retention.Personal == 0, "1100d"},
 		{"watchdog.within", k.Watchdog != nil && k.Watchdog.Within == 0, "15m"},
 	} {
 		if d.zero && s.has(d.key) && !s.broken(d.key) {
 			s.errorf(d.key, "it must be longer than nothing; write %s", d.eg)
 		}
+	}
+	if m, p := k.Retention.Messages, k.Retention.Personal; m > p && p > 0 && s.has("retention.messages") && !s.broken("retention.messages") && !s.broken("retention.personal") {
+		s.errorf("retention.messages", "%s is longer than personal, and each message holds its recipient's address; write %s or less", model.Duration(m), model.Duration(p))
 	}
 	if in.DigestAbove < 1 && s.has("incidents.digest_above") && !s.broken("incidents.digest_above") {
 		s.errorf("incidents.digest_above", "%d is less than 1; write how many messages one recipient may get in a minute, such as 5", in.DigestAbove)

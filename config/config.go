@@ -59,7 +59,8 @@ type Watchdog struct {
 // Retention says how long the particulars of closed incidents are kept.
 type Retention struct {
 	Breaches time.Duration `yaml:"breaches" doc:"How long breaches are kept after their incident closed."`
-	Messages time.Duration `yaml:"messages" doc:"How long messages as sent are kept after their incident closed."`
+	Messages time.Duration `yaml:"messages" doc:"How long messages as sent are kept after their incident closed. Not longer than personal, as each holds its recipient's address."`
+	Personal time.Duration `yaml:"personal" doc:"How long names of people and addresses are kept after their incident closed; those in a configuration, after another came into force. What happened stays, and so does its proof."`
 }
 
 // Load reads the config file at path, the teams' files that it names, and the

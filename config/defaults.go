@@ -23,7 +23,7 @@ func setDefaults(part any) {
 			RemindBefore: 15 * time.Minute,
 			DigestAbove:  5,
 		}
-		p.Retention = Retention{Breaches: 400 * day, Messages: 400 * day}
+		p.Retention = Retention{Breaches: 400 * day, Messages: 400 * day, Personal: 1100 * day}
 	case *Mail:
 		p.TLS = StartTLS
 	case *Watchdog:
@@ -40,4 +40,4 @@ func setDefaults(part any) {
 const day = 24 * time.Hour
 
 // reservedNames are the actors that no person can be.
-var reservedNames = [...]string{string(incident.Alertmanager), string(incident.Scheduler)}
+var reservedNames = [...]string{string(incident.Alertmanager), string(incident.Scheduler), incident.Forgotten}

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"slices"
 
 	"github.com/prometheus/alertmanager/timeinterval"
@@ -14,6 +12,7 @@ import (
 type built struct {
 	index     *index
 	canonical []byte
+	public    []byte
 	policy    *incident.Policy
 	webhooks  map[string]Webhook
 }
@@ -21,6 +20,7 @@ type built struct {
 func (c *Config) build() {
 	c.index = newIndex(c)
 	c.canonical = canonical(c)
+	c.public = withoutPeople(c)
 	c.webhooks = c.collectWebhooks()
 	c.policy = c.makePolicy()
 }
@@ -32,10 +32,6 @@ func (c *Config) Policy() *incident.Policy { return c.policy }
 // Webhooks returns the webhooks by the ID of their recipient. It must not be
 // changed.
 func (c *Config) Webhooks() map[string]Webhook { return c.webhooks }
-
-// Hash names this version of the config: SHA-256 of its canonical form, in
-// hexadecimal.
-func (c *Config) Hash() string { return c.policy.Hash }
 
 func (c *Config) collectWebhooks() map[string]Webhook {
 	hooks := map[string]Webhook{}
@@ -54,9 +50,8 @@ func (c *Config) collectWebhooks() map[string]Webhook {
 }
 
 func (c *Config) makePolicy() *incident.Policy {
-	sum := sha256.Sum256(c.canonical)
 	p := &incident.Policy{
-		Hash:         hex.EncodeToString(sum[:]),
+		Hash:         hashOf(c.canonical),
 		Location:     c.Timezone,
 		Management:   c.Management,
 		ResolveAfter: c.Incidents.ResolveAfter,

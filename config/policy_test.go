@@ -1,6 +1,9 @@
 package config_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -203,8 +206,19 @@ func TestDefaults(t *testing.T) {
 		p.RemindBefore != 15*time.Minute || p.DigestAbove != 5 || p.Location != time.UTC || p.Asks {
 		t.Errorf("defaults are %+v", p)
 	}
+	if day := 24 * time.Hour; c.Retention != (config.Retention{Breaches: 400 * day, Messages: 400 * day, Personal: 1100 * day}) {
+		t.Errorf("retention is %+v", c.Retention)
+	}
 	if c.Access != nil || c.Mail != nil || c.Evidence.KeyPath != "" {
 		t.Errorf("what the file does not say is there: %+v", c)
+	}
+}
+
+// Messages hold addresses: they are not kept by default for longer than those.
+func TestMessagesGoWithAddresses(t *testing.T) {
+	c := load(t, write(t, map[string]string{"sitrep.yml": "priorities: [{name: P1}]\nretention: {personal: 90d}\n"}))
+	if day := 24 * time.Hour; c.Retention != (config.Retention{Breaches: 400 * day, Messages: 90 * day, Personal: 90 * day}) {
+		t.Errorf("retention is %+v", c.Retention)
 	}
 }
 
@@ -221,22 +235,53 @@ func TestTeamOfTwoFiles(t *testing.T) {
 	}
 }
 
-func TestCanonical(t *testing.T) {
-	c := load(t, write(t, full))
-	got := string(c.Canonical())
-	golden := "testdata/canonical.json"
+// golden compares a text with a file, and writes it anew if that is asked for.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
 	if *update {
-		if err := os.WriteFile(golden, []byte(got+"\n"), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(got+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(golden)
+	want, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got+"\n" != string(want) {
-		t.Errorf("canonical form is\n%s\nwant\n%s", got, want)
+		t.Errorf("%s is\n%s\nwant\n%s", file, got, want)
 	}
+}
+
+func TestPublicFormNamesNobody(t *testing.T) {
+	c := load(t, write(t, full))
+	got := string(c.Public())
+	golden(t, "testdata/public.json", got)
+	for _, word := range []string{"@", "ada", "Head of Product", `"username":"sitrep"`, "<secret><"} {
+		if strings.Contains(got, word) {
+			t.Errorf("%q is in it", word)
+		}
+	}
+	// The same address, written in two ways.
+	if !strings.Contains(got, `{"email":["address 1","address 4"],"name":"leadership"},{"email":["address 6","address 1"],"name":"customer-support"`) {
+		t.Errorf("recipients are not told apart: %s", got)
+	}
+	sum := sha256.Sum256(c.Public())
+	if c.PublicHash() != hex.EncodeToString(sum[:]) {
+		t.Errorf("its hash is %s", c.PublicHash())
+	}
+
+	files := maps.Clone(full)
+	files["sitrep.yml"] = strings.Replace(files["sitrep.yml"], "support@", "supporters@", 1)
+	other := load(t, write(t, files))
+	if other.Hash() == c.Hash() || string(other.Public()) != got {
+		t.Errorf("with another address it is %s", other.Public())
+	}
+}
+
+func TestCanonical(t *testing.T) {
+	c := load(t, write(t, full))
+	got := string(c.Canonical())
+	golden(t, "testdata/canonical.json", got)
 	for _, word := range []string{"classified", "Y2xhc3NpZmllZA", "$2a$"} {
 		if strings.Contains(got, word) {
 			t.Errorf("a secret is in it: %s", word)

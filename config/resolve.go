@@ -90,6 +90,9 @@ func (l *loading) resolve(main *source, teams []*source, c *Config) {
 			u.Hash = Secret(main.secret(join(elem("access.users", i), "password_file"), u.PasswordFile, oneLine))
 		}
 	}
+	if !main.has("retention.messages") {
+		c.Retention.Messages = min(c.Retention.Messages, c.Retention.Personal)
+	}
 	c.Evidence.KeyPath = main.abs(c.Evidence.KeyFile)
 	c.Evidence.Key = Secret(main.secret("evidence.key_file", c.Evidence.KeyFile, optional))
 }

@@ -214,3 +214,23 @@ func joinActions(have []Action, rules []ActionRule) []Action {
 	}
 	return actions
 }
+
+// Forget makes the names of people read as they do in events whose names were
+// forgotten, so that it stays the fold of its events.
+func (in *Incident) Forget() {
+	for _, by := range []*string{&in.AcknowledgedBy, &in.ResolvedBy} {
+		if Actor(*by).Person() {
+			*by = Forgotten
+		}
+	}
+	if in.EscalatedTo != "" {
+		in.EscalatedTo = Forgotten
+	}
+	in.Words = maps.Clone(in.Words)
+	for audience, word := range in.Words {
+		if Actor(word.By).Person() {
+			word.By = Forgotten
+			in.Words[audience] = word
+		}
+	}
+}

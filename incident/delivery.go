@@ -2,6 +2,8 @@ package incident
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -78,12 +80,27 @@ type Delivery struct {
 	Covers []Cover `json:"covers"`
 }
 
+// What sitrep itself says of the cause of a late message; all else is what the other
+// side said.
+const (
+	CauseNoneFound = "none found"
+	CauseDown      = "sitrep was down" // and from when to when
+)
+
+// OwnCause reports whether a cause is in sitrep's own words, so that it names nobody.
+func OwnCause(cause string) bool {
+	return cause == CauseNoneFound || strings.HasPrefix(cause, CauseDown)
+}
+
 // A Cover is what a delivery tells its recipient about one incident.
 type Cover struct {
 	Incident int64  `json:"incident"`
 	Kind     Kind   `json:"kind"`
 	Sequence int64  `json:"sequence"`
 	Priority string `json:"priority,omitempty"`
+	// Reader is the subscription's, so that the messages to one reader are known as such
+	// when their address was forgotten; 0 of a watchdog's.
+	Reader int `json:"reader,omitempty"`
 	// Audience is the first of those by which the recipient reads.
 	Audience Audience `json:"audience,omitempty"`
 	// First is set if the recipient was not told of the incident before, or not since
@@ -102,3 +119,14 @@ type Cover struct {
 	Promised time.Time `json:"promised,omitzero"`
 	Held     bool      `json:"held,omitempty"`
 }
+
+// ReaderName returns how the reader is shown whose address that is: by it or, once it
+// was forgotten, by the number.
+func (c *Cover) ReaderName(address string) string {
+	if address != Forgotten || c.Reader == 0 {
+		return address
+	}
+	return forgottenReader(c.Reader)
+}
+
+func forgottenReader(number int) string { return Forgotten + " " + strconv.Itoa(number) }

@@ -24,8 +24,8 @@ const (
 	ClosedEvent     EventType = "closed"
 )
 
-// An Actor is who did it: the name of a person, or one of the two below, which no
-// person can have.
+// An Actor is who did it: the name of a person, Forgotten, or one of the two below. No
+// person can have any of those as a name.
 type Actor string
 
 // The actors that are not people.
@@ -33,6 +33,9 @@ const (
 	Alertmanager Actor = "alertmanager"
 	Scheduler    Actor = "scheduler"
 )
+
+// Forgotten is what the name of a person or an address reads as once it was forgotten.
+const Forgotten = "forgotten"
 
 // Person reports whether the actor is a person.
 func (a Actor) Person() bool { return a != "" && a != Alertmanager && a != Scheduler }

@@ -41,7 +41,7 @@ func (s *Situation) Plan(recipient string, p *Policy, now time.Time) (Planned, b
 	}
 	c := Cover{
 		Incident: in.Number, Sequence: in.Sequence, Priority: in.Priority.Name, State: in.State,
-		Audience: r.Audiences[0], First: !sub.Told,
+		Reader: sub.Reader, Audience: r.Audiences[0], First: !sub.Told,
 		Kind: sub.kind(owed, scheduled), Owed: owed, DueAt: due, Promised: due.Add(Promise),
 		Held: s.owedAt(sub).Before(due),
 	}

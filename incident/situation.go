@@ -473,7 +473,9 @@ func (in *Incident) ended() bool {
 func (s *Situation) subscription(recipient string) *Subscription {
 	i, ok := slices.BinarySearchFunc(s.Subscriptions, recipient, func(sub Subscription, id string) int { return cmp.Compare(sub.Recipient, id) })
 	if !ok {
-		s.Subscriptions = slices.Insert(s.Subscriptions, i, Subscription{Incident: s.Incident.Number, Recipient: recipient})
+		s.Subscriptions = slices.Insert(s.Subscriptions, i, Subscription{
+			Incident: s.Incident.Number, Recipient: recipient, Reader: len(s.Subscriptions) + 1,
+		})
 	}
 	return &s.Subscriptions[i]
 }

@@ -43,6 +43,9 @@ type Owed struct {
 type Subscription struct {
 	Incident  int64  `json:"incident"`
 	Recipient string `json:"recipient"`
+	// Reader numbers the readers of an incident, from 1, in the order in which they became
+	// that; 0 of the watchdog's.
+	Reader int `json:"reader,omitempty"`
 	// Audiences and Groups are those by which it reads: in the order of the constants,
 	// and in file order. On_call's group is the team. Kept when the reader leaves.
 	Audiences []Audience `json:"audiences"`
@@ -67,6 +70,12 @@ type Subscription struct {
 	// NextBy is the promise that the last message made; zero if it made none.
 	NextBy time.Time `json:"next_by,omitzero"`
 }
+
+// Forget drops who the reader was; their number stands for them.
+func (s *Subscription) Forget() { s.Recipient, s.Owed = forgottenReader(s.Reader), nil }
+
+// Forgotten reports whether it was forgotten who the reader was.
+func (s *Subscription) Forgotten() bool { return s.Recipient == forgottenReader(s.Reader) }
 
 // An Agenda is what the scheduler keeps about an incident beside its history:
 // when to look at it next, and what it did already. Losing it costs a reminder

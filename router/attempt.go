@@ -278,10 +278,10 @@ func cause(r storage.Reader, c *storage.Claim, sub *incident.Subscription, cover
 	}
 	for _, o := range outages {
 		if o.From.Before(at) && o.To.After(since) {
-			return fmt.Sprintf("sitrep was down from %s to %s", o.From.Format(time.RFC3339), o.To.Format(time.RFC3339)), nil
+			return fmt.Sprintf(incident.CauseDown+" from %s to %s", o.From.Format(time.RFC3339), o.To.Format(time.RFC3339)), nil
 		}
 	}
-	return "none found", nil
+	return incident.CauseNoneFound, nil
 }
 
 // settleIdle sets the due times right where nothing is to be told after all.

@@ -20,7 +20,7 @@ const (
 	outageAfter = 3 * aliveEvery
 	// askEvery is how often the Alertmanagers are asked at most.
 	askEvery = 15 * time.Second
-	// pruneEvery is how often what is old is deleted.
+	// pruneEvery is how often what is old is deleted or forgotten.
 	pruneEvery = time.Hour
 	// batch is how many incidents or breaches one round looks at.
 	batch = 500
@@ -30,6 +30,7 @@ const (
 type Retention struct {
 	Breaches time.Duration
 	Messages time.Duration
+	Personal time.Duration // names of people and addresses
 }
 
 // A Scheduler does what is due, as time goes by. Several replicas may run one
@@ -390,12 +391,17 @@ func (s *Scheduler) prune(ctx context.Context, at time.Time) error {
 		}
 		return at.Add(-d)
 	}
-	n := 0
-	err := s.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
-		n, err = tx.Prune(before(keep.Breaches), before(keep.Messages), batch)
+	more := false
+	err := s.Door.Store.Write(ctx, func(tx storage.Tx) error {
+		n, err := tx.Prune(before(keep.Breaches), before(keep.Messages), batch)
+		if err != nil {
+			return err
+		}
+		more, err = tx.Forget(before(keep.Personal), batch)
+		more = more || n == batch
 		return err
 	})
-	if err == nil && n < batch {
+	if err == nil && !more {
 		s.prunedAt = at
 	}
 	return err

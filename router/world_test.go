@@ -248,6 +248,7 @@ type world struct {
 	policy atomic.Pointer[incident.Policy]
 	mail   *mailbox
 	am     *asker
+	keep   router.Retention
 
 	store    *bolt.DB
 	door     *storage.Door
@@ -317,7 +318,7 @@ func (w *world) run(store storage.Store, owner string) *replica {
 			}
 			return w.am
 		},
-		Retention: func() router.Retention { return router.Retention{} },
+		Retention: func() router.Retention { return w.keep },
 		Dispatcher: &router.Dispatcher{
 			Door: door, Owner: owner, Log: discard(), Metrics: metrics,
 			Sender: func(incident.Channel) (router.Sender, bool) { return w.mail, true },

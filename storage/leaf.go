@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -49,7 +50,7 @@ func EncodeEvent(e incident.Event) (Record, error) {
 	if data.EscalatedTo != "" {
 		data.EscalatedTo = r.hide("data.escalated_to", data.EscalatedTo)
 	}
-	if data.Cause != "" {
+	if data.Cause != "" && !incident.OwnCause(data.Cause) {
 		// Mail servers repeat the address in what they answer.
 		data.Cause = r.hide("data.cause", data.Cause)
 	}
@@ -80,7 +81,7 @@ func EncodeEvent(e incident.Event) (Record, error) {
 }
 
 // DecodeEvent returns the event of a record. Personal values that were forgotten
-// read as Forgotten.
+// read as incident.Forgotten.
 func DecodeEvent(r Record) (incident.Event, error) {
 	var l eventLeaf
 	if err := json.Unmarshal(r.Leaf, &l); err != nil {
@@ -184,7 +185,8 @@ type deliveryLeaf struct {
 
 // EncodeDelivery returns the record of a delivery that has an outcome, and of the
 // message as it was sent (nil if none was made). Beside the address, the error and the
-// cause are personal too, as mail servers repeat the address in what they answer.
+// cause are personal too where the other side spoke, as mail servers repeat the address
+// in what they answer; that of one that was superseded is always in sitrep's own words.
 func EncodeDelivery(d incident.Delivery, message []byte) (Record, error) {
 	r := Record{Index: -1}
 	l := deliveryLeaf{
@@ -197,10 +199,10 @@ func EncodeDelivery(d incident.Delivery, message []byte) (Record, error) {
 	}
 	l.Recipient = r.hide("recipient", d.Recipient)
 	l.Address = r.hide("address", d.Address)
-	if d.Error != "" {
+	if l.Error = d.Error; d.Error != "" && d.State != incident.Superseded {
 		l.Error = r.hide("error", d.Error)
 	}
-	if d.Cause != "" {
+	if l.Cause = d.Cause; d.Cause != "" && !incident.OwnCause(d.Cause) {
 		l.Cause = r.hide("cause", d.Cause)
 	}
 	for i, c := range d.Covers {
@@ -227,7 +229,7 @@ func EncodeDelivery(d incident.Delivery, message []byte) (Record, error) {
 
 // DecodeDelivery returns the delivery of a record and the SHA-256 of its message in
 // hexadecimal, empty if none was made. Personal values that were forgotten read as
-// Forgotten.
+// incident.Forgotten.
 func DecodeDelivery(r Record) (d incident.Delivery, message string, err error) {
 	var l deliveryLeaf
 	if err := json.Unmarshal(r.Leaf, &l); err != nil {
@@ -247,10 +249,10 @@ func DecodeDelivery(r Record) (d incident.Delivery, message string, err error) {
 			return d, "", fmt.Errorf("decode delivery: %w", err)
 		}
 	}
-	if l.Error != "" {
+	if d.Error = l.Error; hidden(l.Error) {
 		d.Error = r.reveal("error")
 	}
-	if l.Cause != "" {
+	if d.Cause = l.Cause; hidden(l.Cause) {
 		d.Cause = r.reveal("cause")
 	}
 	for i := range d.Covers {
@@ -263,6 +265,28 @@ func DecodeDelivery(r Record) (d incident.Delivery, message string, err error) {
 	return d, l.Message, nil
 }
 
+// ForgetDelivery makes the names and addresses in a delivery read as they do in its
+// records once those were forgotten.
+func ForgetDelivery(d *incident.Delivery) {
+	d.Recipient, d.Address = incident.Forgotten, incident.Forgotten
+	if d.Error != "" && d.State != incident.Superseded {
+		d.Error = incident.Forgotten
+	}
+	if d.Cause != "" && !incident.OwnCause(d.Cause) {
+		d.Cause = incident.Forgotten
+	}
+	d.Covers = slices.Clone(d.Covers)
+	for i := range d.Covers {
+		owed := slices.Clone(d.Covers[i].Owed)
+		for k := range owed {
+			if owed[k].Reason == incident.DueUndeliverable && owed[k].Detail != "" {
+				owed[k].Detail = incident.Forgotten
+			}
+		}
+		d.Covers[i].Owed = owed
+	}
+}
+
 func detailPath(cover, owed int) string { return fmt.Sprintf("covers.%d.owed.%d.detail", cover, owed) }
 
 // loadingLeaf is the leaf of a configuration that came into force.
@@ -271,12 +295,14 @@ type loadingLeaf struct {
 	Config string    `json:"config"`
 	Time   time.Time `json:"time"`
 	Actor  string    `json:"actor,omitempty"`
+	// Public is the SHA-256 of its public form, in hexadecimal.
+	Public string `json:"public,omitempty"`
 }
 
 // EncodeLoading returns the record of a configuration that came into force.
 func EncodeLoading(g Loading) (Record, error) {
 	r := Record{Index: -1}
-	l := loadingLeaf{V: leafVersion, Config: g.Hash, Time: g.At, Actor: string(g.Actor)}
+	l := loadingLeaf{V: leafVersion, Config: g.Hash, Time: g.At, Actor: string(g.Actor), Public: g.Public}
 	if g.Actor.Person() {
 		l.Actor = r.hide("actor", l.Actor)
 	}
@@ -299,7 +325,7 @@ func DecodeLoading(r Record) (Loading, error) {
 	if hidden(l.Actor) {
 		l.Actor = r.reveal("actor")
 	}
-	return Loading{Hash: l.Config, At: l.Time, Actor: incident.Actor(l.Actor)}, nil
+	return Loading{Hash: l.Config, At: l.Time, Actor: incident.Actor(l.Actor), Public: l.Public}, nil
 }
 
 // marshal is json.Marshal without the escapes for HTML.

@@ -90,7 +90,7 @@ func TestForgottenPeopleLeaveTheLeafAsItIs(t *testing.T) {
 		t.Errorf("stored %+v", stored)
 	}
 	e, err := DecodeEvent(stored)
-	event.Actor, event.Data.EscalatedTo = Forgotten, Forgotten
+	event.Actor, event.Data.EscalatedTo = incident.Forgotten, incident.Forgotten
 	if err != nil || !reflect.DeepEqual(e, event) {
 		t.Errorf("decoded %+v, %v", e, err)
 	}
@@ -131,8 +131,17 @@ func TestDeliveryLeaf(t *testing.T) {
 	}
 	r.Forget()
 	got, _, err = DecodeDelivery(r)
-	if err != nil || got.Address != Forgotten || got.Error != Forgotten || got.Covers[0].Owed[1].Detail != Forgotten || got.Covers[0].Owed[0].Detail != "hotfix" {
+	if err != nil || got.Address != incident.Forgotten || got.Error != incident.Forgotten || got.Covers[0].Owed[1].Detail != incident.Forgotten || got.Covers[0].Owed[0].Detail != "hotfix" {
 		t.Errorf("forgotten %+v, %v", got, err)
+	}
+
+	same := d
+	ForgetDelivery(&same)
+	if !reflect.DeepEqual(same, got) {
+		t.Errorf("forgotten beside its record\n got %+v\nwant %+v", same, got)
+	}
+	if again, _ := json.Marshal(d); !bytes.Equal(before, again) {
+		t.Errorf("forgetting changed what is shared: %s", again)
 	}
 
 	watchdog := incident.Delivery{ID: "w", Kind: incident.KindWatchdog, Recipient: "a", Address: "a", CreatedAt: noon, State: incident.Delivered}
@@ -144,8 +153,44 @@ func TestDeliveryLeaf(t *testing.T) {
 	}
 }
 
+// Whether it was late because of sitrep or of the other side is not personal.
+func TestOwnWordsAreNotForgotten(t *testing.T) {
+	for _, c := range []struct {
+		d    incident.Delivery
+		want [2]string
+	}{
+		{incident.Delivery{State: incident.Delivered, Cause: incident.CauseDown + " from then to now"}, [2]string{"", incident.CauseDown + " from then to now"}},
+		{incident.Delivery{State: incident.Delivered, Cause: incident.CauseNoneFound}, [2]string{"", incident.CauseNoneFound}},
+		{incident.Delivery{State: incident.Delivered, Cause: "RCPT ada@example.org: 451"}, [2]string{"", incident.Forgotten}},
+		{incident.Delivery{State: incident.Superseded, Error: "outcome unknown; a later message carries the news"}, [2]string{"outcome unknown; a later message carries the news", ""}},
+		{incident.Delivery{State: incident.Failed, Error: "RCPT ada@example.org: 550"}, [2]string{incident.Forgotten, ""}},
+	} {
+		r, err := EncodeDelivery(c.d, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _, err := DecodeDelivery(r); err != nil || got.Error != c.d.Error || got.Cause != c.d.Cause {
+			t.Errorf("decoded %+v, %v; want %+v", got, err, c.d)
+		}
+		r.Forget()
+		got, _, err := DecodeDelivery(r)
+		ForgetDelivery(&c.d)
+		if err != nil || [2]string{got.Error, got.Cause} != c.want || [2]string{c.d.Error, c.d.Cause} != c.want {
+			t.Errorf("forgotten %q, %q, beside it %q, %q, %v; want %q", got.Error, got.Cause, c.d.Error, c.d.Cause, err, c.want)
+		}
+	}
+	e := incident.Event{Incident: 1, Sequence: 1, Type: incident.UpdateMissed, Actor: incident.Scheduler, Data: incident.Data{Missed: 1, Cause: incident.CauseNoneFound}}
+	r, err := EncodeEvent(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := DecodeEvent(r); err != nil || got.Data.Cause != incident.CauseNoneFound || r.Salt != nil {
+		t.Errorf("event %+v, %v, salt %x", got, err, r.Salt)
+	}
+}
+
 func TestLoadingLeaf(t *testing.T) {
-	for _, l := range []Loading{{Hash: "c0ffee", At: noon, Actor: "ada"}, {Hash: "c0ffee", At: noon, Actor: incident.Scheduler}, {Hash: "x", At: noon}} {
+	for _, l := range []Loading{{Hash: "c0ffee", At: noon, Actor: "ada"}, {Hash: "c0ffee", At: noon, Actor: incident.Scheduler}, {Hash: "x", At: noon, Public: "y"}} {
 		r, err := EncodeLoading(l)
 		if err != nil {
 			t.Fatal(err)

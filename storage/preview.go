@@ -23,7 +23,7 @@ func (preview) Release(*Claim, time.Time, time.Time, string) error { return nil 
 func (preview) PutUnmapped(*incident.UnmappedAlert) error          { return nil }
 func (preview) DeleteUnmapped(string) error                        { return nil }
 func (preview) PutPulse(incident.Pulse) error                      { return nil }
-func (preview) PutConfig(Config, Loading) error                    { return nil }
+func (preview) PutConfig(Loading, ...Config) error                 { return nil }
 func (preview) PutRefusal(Refusal) error                           { return nil }
 func (preview) PutAmbiguity(Ambiguity) error                       { return nil }
 func (preview) PutAlive(time.Time) error                           { return nil }
@@ -31,6 +31,7 @@ func (preview) PutOutage(Outage) error                             { return nil 
 func (preview) PutAnswer(Answer) error                             { return nil }
 func (preview) PutCheckpoint(int64, []byte) error                  { return nil }
 func (preview) Prune(time.Time, time.Time, int) (int, error)       { return 0, nil }
+func (preview) Forget(time.Time, int) (bool, error)                { return false, nil }
 func (preview) ClaimDue(time.Time, string, time.Duration, int) ([]Claim, error) {
 	return nil, nil
 }

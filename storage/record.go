@@ -11,10 +11,9 @@ import (
 	"math"
 	"slices"
 	"strings"
-)
 
-// Forgotten is what a personal value reads as once it was forgotten.
-const Forgotten = "forgotten"
+	"sitrep/incident"
+)
 
 // saltSize is the length of a salt in bytes.
 const saltSize = 16
@@ -45,6 +44,11 @@ type Record struct {
 // found again by trying names. The leaf stays as it is.
 func (r *Record) Forget() { r.Salt, r.Personal = nil, nil }
 
+// Forgotten reports whether it had personal values that were forgotten.
+func (r *Record) Forgotten() bool {
+	return r.Salt == nil && bytes.Contains(r.Leaf, []byte(`:"`+hashPrefix))
+}
+
 // hide notes a personal value under its path and returns what stands in the leaf.
 func (r *Record) hide(path, value string) string {
 	if r.Salt == nil {
@@ -61,7 +65,7 @@ func (r *Record) reveal(path string) string {
 	if value, ok := r.Personal[path]; ok {
 		return value
 	}
-	return Forgotten
+	return incident.Forgotten
 }
 
 // HashPersonal returns what stands in a leaf for a personal value.

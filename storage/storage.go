@@ -124,7 +124,7 @@ type Reader interface {
 	// Pulse returns what is known of the watchdog; an empty one if nothing is.
 	Pulse() (incident.Pulse, error)
 
-	// Config returns a configuration that was in force.
+	// Config returns a form of a configuration that was in force, see ConfigOf.
 	Config(hash string) (Config, error)
 	// Configs returns all loadings of configurations, the latest first.
 	Configs() ([]Loading, error)
@@ -196,8 +196,9 @@ type Tx interface {
 	PutUnmapped(a *incident.UnmappedAlert) error
 	DeleteUnmapped(fingerprint string) error
 	PutPulse(p incident.Pulse) error
-	// PutConfig stores a configuration once, and that it was loaded.
-	PutConfig(c Config, l Loading) error
+	// PutConfig notes that a configuration was loaded, and stores those of its forms that
+	// are not there.
+	PutConfig(l Loading, forms ...Config) error
 	// PutCheckpoint keeps a signed head of the log of that size.
 	PutCheckpoint(size int64, signed []byte) error
 	PutRefusal(r Refusal) error
@@ -214,6 +215,14 @@ type Tx interface {
 	// deliveries stay. It deletes up to limit things and returns how many: call it
 	// again while that is limit.
 	Prune(breaches, messages time.Time, limit int) (int, error)
+	// Forget drops the names of people and addresses of the incidents that closed before:
+	// from their state and their events, from the deliveries about them and no other, with
+	// the messages, and from their subscriptions. The same of what was sent about the
+	// watchdog before, of configurations that another followed before, of which only the
+	// public form is kept, and of refusals and answers from before. What something is
+	// still owed to stays for another day. Leaves stay as they are. A zero time forgets
+	// nothing. It looks at up to limit things; if there are more, call it again.
+	Forget(before time.Time, limit int) (more bool, err error)
 }
 
 // An IncidentQuery selects incidents; empty fields select all.
@@ -256,7 +265,8 @@ type Claim struct {
 	LastError    string
 }
 
-// A Config is a configuration that was in force, without secrets.
+// A Config is a form of a configuration that was in force, without secrets: the whole
+// one, or the public one, in which nobody's name or address stands.
 type Config struct {
 	Hash string // SHA-256 of Body in hexadecimal
 	Body []byte
@@ -267,6 +277,8 @@ type Loading struct {
 	Hash  string         `json:"hash"`
 	At    time.Time      `json:"at"`
 	Actor incident.Actor `json:"actor"`
+	// Public is the hash of the public form; empty if there is none.
+	Public string `json:"public,omitempty"`
 }
 
 // A Refusal is a post of alerts that was answered with 4xx: it may have lost a

@@ -106,6 +106,9 @@ func (l *layout) deliveryRow(d *incident.Delivery, of int64) deliveryRow {
 		line.Link = "incidents/" + incident.ID(of) + "/messages/" + d.ID
 	}
 	for _, c := range d.Covers {
+		if c.Incident == of {
+			line.Recipient = c.ReaderName(d.Address)
+		}
 		if c.Incident != 0 {
 			line.Incidents = append(line.Incidents, incident.ID(c.Incident))
 		}

@@ -18,7 +18,7 @@ import (
 func (f *fixture) load(hash, body string, by incident.Actor) {
 	f.t.Helper()
 	f.write(func(tx storage.Tx) error {
-		return tx.PutConfig(storage.Config{Hash: hash, Body: []byte(body)}, storage.Loading{Hash: hash, At: f.time(), Actor: by})
+		return tx.PutConfig(storage.Loading{Hash: hash, At: f.time(), Actor: by}, storage.Config{Hash: hash, Body: []byte(body)})
 	})
 }
 
@@ -247,5 +247,50 @@ func TestReportsAreOffered(t *testing.T) {
 	a = f.get("admin", "/reports")
 	if !strings.Contains(a.Body.String(), `action="./api/v1/audit/export"`) {
 		t.Error("an admin may not export")
+	}
+}
+
+// Pages of an incident whose people were forgotten name nobody, and tell readers apart.
+func TestForgottenPeopleAreNotNamed(t *testing.T) {
+	f := newFixture(t)
+	whole := `{"groups":[{"name":"a","email":["ada@example.org"]}],"priorities":[{"name":"P1","criteria":["All are hit"]}]}`
+	f.write(func(tx storage.Tx) error {
+		return tx.PutConfig(storage.Loading{Hash: "one", At: f.time(), Actor: "ada", Public: "public"}, storage.Config{Hash: "one", Body: []byte(whole)},
+			storage.Config{Hash: "public", Body: []byte(strings.Replace(whole, "ada@example.org", "address 1", 1))})
+	})
+	n := f.breach("notifications-delay-latency", "a", nil)
+	f.pass(10 * time.Minute)
+	f.do(n, command.Acknowledge{})
+	f.do(n, command.Phase{Phase: incident.Escalation, EscalatedTo: "ada", Note: "beyond us"})
+	ids := f.deliver(n, eml)
+	f.pass(time.Minute)
+	f.do(n, command.Resolve{Note: "over"})
+	f.deliver(n, eml)
+	f.do(n, command.Close{Note: "done"})
+	f.deliver(n, eml)
+	f.pass(time.Hour)
+	f.load("two", `{"priorities":[{"name":"P1","criteria":["It burns"]}]}`, "bob")
+	f.pass(time.Hour)
+	f.write(func(tx storage.Tx) error {
+		more, err := tx.Forget(f.time(), 1000)
+		if more {
+			t.Error("more is left")
+		}
+		return err
+	})
+	for _, path := range []string{page(n, ""), page(n, "/messages/"+ids[0]), "/deliveries", "/priorities", "/priorities/versions/1", "/", "/status"} {
+		a := f.get("admin", path)
+		main := a.section("main") + a.text()
+		for _, name := range []string{"ada ", "ada,", "by ada", "@example.org"} {
+			if path != "/priorities" && strings.Contains(main, name) { // there is who is told now
+				t.Errorf("%s has %q: %s", path, name, main)
+			}
+		}
+		if strings.HasPrefix(path, "/priorities/") && !strings.Contains(main, "All are hit") {
+			t.Errorf("%s: %s", path, main)
+		}
+		if path == page(n, "") && (!strings.Contains(main, "forgotten 1") || !strings.Contains(main, "forgotten 2")) {
+			t.Errorf("readers are not told apart: %s", main)
+		}
 	}
 }

@@ -158,7 +158,7 @@ func (h *Handler) version(w http.ResponseWriter, r *http.Request) error {
 		if p.Previous, p.Next = n-1, 0; n < len(all) {
 			p.Next = n + 1
 		}
-		c, err := tx.Config(p.Hash)
+		c, _, err := storage.ConfigOf(tx, all[n-1].Loading)
 		if err != nil {
 			return err
 		}

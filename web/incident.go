@@ -269,7 +269,10 @@ func (p *incidentPage) readers(s *incident.Situation) []readerInfo {
 			// One who was taken out of the configuration gets nothing more.
 			Active: sub.Active && known,
 		}
-		if !known {
+		switch {
+		case sub.Forgotten():
+			info.Recipient = sub.Recipient
+		case !known:
 			info.Recipient = "someone who is no longer in the configuration"
 		}
 		var names []string

@@ -38,7 +38,7 @@ func (h *Handler) message(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := messagePage{layout: h.layout(r, "Message to "+d.Address), Of: mux.Vars(r)["id"], Kept: body != nil, Here: d.ID}
+	p := messagePage{layout: h.layout(r, ""), Of: mux.Vars(r)["id"], Kept: body != nil, Here: d.ID}
 	var of int64
 	if p.Of != "" {
 		if of, err = number(r); err != nil {
@@ -47,6 +47,7 @@ func (h *Handler) message(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.Refresh = d.State == incident.Pending
 	p.Delivery = p.deliveryRow(&d, of)
+	p.Title = "Message to " + p.Delivery.Recipient
 	switch {
 	case body == nil:
 	case d.Channel == incident.Webhook:

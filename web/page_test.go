@@ -66,11 +66,11 @@ func (f *fixture) populate(text string) []string {
 			return err
 		}
 		before := storage.Config{Hash: strings.Repeat("decaf000", 8), Body: []byte(`{"priorities":[{"name":"P1","criteria":["It burns"],"inform":["management"],"update_every":"4h"}]}`)}
-		if err := tx.PutConfig(before, storage.Loading{Hash: before.Hash, At: start.Add(-48 * time.Hour), Actor: "start"}); err != nil {
+		if err := tx.PutConfig(storage.Loading{Hash: before.Hash, At: start.Add(-48 * time.Hour), Actor: "start"}, before); err != nil {
 			return err
 		}
 		inForce := fmt.Sprintf(`{"management":["leadership"],"priorities":[{"name":"P1","summary":%q,"criteria":["It burns",%[1]q],"inform":["management","stakeholders"],"update_every":"2h"}]}`, "Severe "+text)
-		if err := tx.PutConfig(storage.Config{Hash: f.policy.Hash, Body: []byte(inForce)}, storage.Loading{Hash: f.policy.Hash, At: start, Actor: "ops"}); err != nil {
+		if err := tx.PutConfig(storage.Loading{Hash: f.policy.Hash, At: start, Actor: "ops"}, storage.Config{Hash: f.policy.Hash, Body: []byte(inForce)}); err != nil {
 			return err
 		}
 		return tx.PutOutage(storage.Outage{From: start.Add(-time.Hour), To: start})

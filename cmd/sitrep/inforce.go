@@ -36,7 +36,7 @@ func newInForce(c *config.Config, external string) (*inForce, error) {
 	policy := *c.Policy()
 	policy.ExternalURL = external
 	f := &inForce{config: c, policy: &policy, closeMail: func() error { return nil }}
-	f.retention = router.Retention{Breaches: c.Retention.Breaches, Messages: c.Retention.Messages}
+	f.retention = router.Retention{Breaches: c.Retention.Breaches, Messages: c.Retention.Messages, Personal: c.Retention.Personal}
 	if err := f.makeMail(c.Mail); err != nil {
 		return nil, fmt.Errorf("mail: %w", err)
 	}

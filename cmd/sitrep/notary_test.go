@@ -114,7 +114,7 @@ func (o *office) work() {
 	o.loads++
 	hash := fmt.Sprint(o.loads)
 	err := o.store.Write(context.Background(), func(tx storage.Tx) error {
-		return tx.PutConfig(storage.Config{Hash: hash, Body: []byte("{}")}, storage.Loading{Hash: hash, At: now(), Actor: "ada"})
+		return tx.PutConfig(storage.Loading{Hash: hash, At: now(), Actor: "ada"}, storage.Config{Hash: hash, Body: []byte("{}")})
 	})
 	if err != nil {
 		o.t.Fatal(err)

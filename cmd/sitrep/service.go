@@ -168,7 +168,8 @@ func (s *service) prepare(ctx context.Context, c *config.Config) error {
 	f.close()
 	actor, _ := s.actor.Load().(string)
 	return s.store.Write(ctx, func(tx storage.Tx) error {
-		return tx.PutConfig(storage.Config{Hash: c.Hash(), Body: c.Canonical()}, storage.Loading{Hash: c.Hash(), At: now(), Actor: incident.Actor(actor)})
+		return tx.PutConfig(storage.Loading{Hash: c.Hash(), At: now(), Actor: incident.Actor(actor), Public: c.PublicHash()},
+			storage.Config{Hash: c.Hash(), Body: c.Canonical()}, storage.Config{Hash: c.PublicHash(), Body: c.Public()})
 	})
 }
 

@@ -179,6 +179,9 @@ func (c *auditCLI) judge(v *audit.Verification) error {
 	if !v.SignedAt.IsZero() {
 		fmt.Fprintf(out, "signed at %s: %d leaves, root %s\n", v.SignedAt.Format(time.RFC3339), v.Signed, v.Root)
 	}
+	if v.Forgotten > 0 {
+		fmt.Fprintf(out, "note: the names and addresses in %s were forgotten; what the ledger holds of them are hashes\n", count(v.Forgotten, "record"))
+	}
 	if v.Waiting > 0 {
 		fmt.Fprintf(out, "note: %s newer than what is signed\n", count(v.Waiting, "record"))
 	}

@@ -28,7 +28,7 @@ const (
 	bIncidentStates // state, number → priority, drill
 	bOpenCounts     // priority → number of open incidents, drills left out
 	bIncidentKeys   // key → number of the latest that is no drill
-	bClosed         // what to prune, closed at, number → nothing
+	bClosed         // what is over, since, number → how far it is forgotten
 
 	bEvents // number, sequence → record
 

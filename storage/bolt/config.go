@@ -44,15 +44,17 @@ func (r *reader) ConfigRecords() ([]storage.Record, error) {
 	return all, err
 }
 
-func (t *tx) PutConfig(c storage.Config, l storage.Loading) error {
-	k := key(nil).text(c.Hash)
-	body, err := t.get(bConfigs, k)
-	if err != nil {
-		return err
-	}
-	if body == nil {
-		if err := t.put(bConfigs, k, c.Body); err != nil {
+func (t *tx) PutConfig(l storage.Loading, forms ...storage.Config) error {
+	for _, c := range forms {
+		k := key(nil).text(c.Hash)
+		body, err := t.get(bConfigs, k)
+		if err != nil {
 			return err
+		}
+		if body == nil {
+			if err := t.put(bConfigs, k, c.Body); err != nil {
+				return err
+			}
 		}
 	}
 	record, err := storage.EncodeLoading(l)

@@ -180,6 +180,11 @@ func (t *tx) indexDelivery(arrival int64, old, d *incident.Delivery, state byte)
 			return err
 		}
 	}
+	if d.State != old.State && d.State != incident.Pending && len(covered(d)) == 0 {
+		if err := t.expire(d.SettledAt, arrival, looseMessage, loosePersonal); err != nil {
+			return err
+		}
+	}
 	if d.State == incident.Pending {
 		if err := t.put(bDeliveriesPending, key(nil).text(d.Recipient).time(d.CreatedAt).int(arrival), nil); err != nil {
 			return err

@@ -2,10 +2,43 @@ package bolt
 
 import (
 	"encoding/binary"
+	"errors"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
 )
+
+// MakeOld makes a store one of version 1, which knew of nothing to forget.
+func MakeOld(t *testing.T, path string) {
+	t.Helper()
+	b, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = b.Update(func(btx *bbolt.Tx) error {
+		x := newTx(btx)
+		for _, what := range []byte{closedPersonal, looseMessage, loosePersonal} {
+			for {
+				k, _, err := x.nextOver(what, time.Now())
+				if err != nil {
+					return err
+				}
+				if k == nil {
+					break
+				}
+				if err := x.delete(bClosed, k); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err := errors.Join(err, b.Close()); err != nil {
+		t.Fatal(err)
+	}
+	SetVersion(t, path, 1)
+}
 
 // SetVersion makes a store one of another version.
 func SetVersion(t *testing.T, path string, version uint32) {

@@ -14,12 +14,6 @@ import (
 // stateBytes are the states of an incident in keys.
 var stateBytes = map[incident.State]byte{incident.Open: 1, incident.Resolved: 2, incident.Closed: 3}
 
-// What bClosed begins with: what of a closed incident is to be pruned.
-const (
-	closedBreaches byte = 'b'
-	closedMessages byte = 'm'
-)
-
 // incidentHead is what stands before the JSON of an incident, so that its indexes can
 // be kept without reading all of it.
 type incidentHead struct {
@@ -208,10 +202,8 @@ func (t *tx) indexIncident(in *incident.Incident, old, h incidentHead) error {
 			return err
 		}
 		if in.State == incident.Closed {
-			for _, what := range []byte{closedBreaches, closedMessages} {
-				if err := t.put(bClosed, key(nil).byte(what).time(in.ClosedAt).int(in.Number), nil); err != nil {
-					return err
-				}
+			if err := t.expire(in.ClosedAt, in.Number, closedBreaches, closedMessages, closedPersonal); err != nil {
+				return err
 			}
 		}
 	}

@@ -17,12 +17,15 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
+	"sitrep/incident"
 	"sitrep/storage"
 )
 
 const (
-	// formVersion is the version of the stored form. One with a higher one is refused.
-	formVersion = 1
+	// formVersion is the version of the stored form. One with a higher one is refused, and
+	// one with a lower one is brought up to it, unless it is only read. Since 2, bClosed
+	// has what is to be forgotten.
+	formVersion = 2
 	// lockTimeout is how long Open waits for another process to close the file.
 	lockTimeout = 2 * time.Second
 	// mapAhead is how much more than the file is mapped, so that growing seldom has to
@@ -139,11 +142,57 @@ func open(path string, readOnly bool) (*DB, error) {
 		return nil, err
 	}
 	db := wrap(path, b, readOnly)
-	if err := db.recognize(); err != nil {
+	version, err := db.recognize()
+	if err == nil && version < formVersion && !readOnly {
+		err = b.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade() })
+	}
+	if err != nil {
 		_ = b.Close()
 		return nil, err
 	}
 	return db, nil
+}
+
+// upgrade brings a store of version 1 up to 2.
+func (t *tx) upgrade() error {
+	var closed, loose []int64
+	err := t.ascend(bIncidentStates, key(nil).byte(stateBytes[incident.Closed]), nil, func(k, _ []byte) (bool, error) {
+		closed = append(closed, intAt(k, 1))
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, number := range closed {
+		in, err := t.Incident(number)
+		if err == nil {
+			err = t.expire(in.ClosedAt, number, closedPersonal)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	err = t.ascend(bDeliveries, nil, nil, func(k, v []byte) (bool, error) {
+		var d incident.Delivery
+		err := decode(bDeliveries, k, v, &d)
+		if d.State != incident.Pending && len(covered(&d)) == 0 {
+			loose = append(loose, intAt(k, 0))
+		}
+		return true, err
+	})
+	if err != nil {
+		return err
+	}
+	for _, arrival := range loose {
+		d, err := t.deliveryAt(arrival)
+		if err == nil {
+			err = t.expire(d.SettledAt, arrival, looseMessage, loosePersonal)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return t.put(bMeta, formKey, binary.BigEndian.AppendUint32(nil, formVersion))
 }
 
 // openFile is bbolt.Open with errors that say what to do, and without panics.
@@ -181,10 +230,11 @@ func openFile(path string, o *bbolt.Options) (b *bbolt.DB, err error) {
 	return b, err
 }
 
-// recognize makes sure that the file is a store, of a form that we know.
-func (db *DB) recognize() error {
+// recognize makes sure that the file is a store, of a form that we know, and returns
+// the version of the form.
+func (db *DB) recognize() (version uint32, err error) {
 	foreign := fmt.Errorf("it is a bbolt file of another program: %w", storage.ErrDamaged)
-	return db.view(func(r *reader) error {
+	err = db.view(func(r *reader) error {
 		if r.tx.Bucket([]byte(bucketNames[bMeta])) == nil {
 			return foreign
 		}
@@ -202,8 +252,8 @@ func (db *DB) recognize() error {
 		if len(form) != 4 {
 			return fmt.Errorf("its version is not to be read: %w", storage.ErrDamaged)
 		}
-		if v := binary.BigEndian.Uint32(form); v != formVersion {
-			return fmt.Errorf("its version is %d, and this sitrep knows up to %d; use the newer sitrep: %w", v, formVersion, storage.ErrNewer)
+		if version = binary.BigEndian.Uint32(form); version < 1 || version > formVersion {
+			return fmt.Errorf("its version is %d, and this sitrep knows up to %d; use the newer sitrep: %w", version, formVersion, storage.ErrNewer)
 		}
 		for _, name := range bucketNames {
 			if r.tx.Bucket([]byte(name)) == nil {
@@ -212,6 +262,7 @@ func (db *DB) recognize() error {
 		}
 		return nil
 	})
+	return version, err
 }
 
 // holder says who holds the lock on a file.

@@ -149,14 +149,83 @@ func TestManyReadAtATime(t *testing.T) {
 
 func TestANewerStoreIsRefused(t *testing.T) {
 	path := filled(t, 1)
-	bolt.SetVersion(t, path, 2)
+	bolt.SetVersion(t, path, 3)
 	before := read(t, path)
 	_, err := bolt.Open(path, bolt.Options{})
-	if !errors.Is(err, storage.ErrNewer) || !strings.Contains(err.Error(), "version is 2") {
+	if !errors.Is(err, storage.ErrNewer) || !strings.Contains(err.Error(), "version is 3") {
 		t.Errorf("open: %v", err)
 	}
 	if !bytes.Equal(read(t, path), before) {
 		t.Error("the file was changed")
+	}
+}
+
+// A store that was made before anything was forgotten forgets what closed back then.
+func TestAnOlderStoreIsBroughtUp(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sitrep.db")
+	db := openAt(t, path)
+	at := time.Now().UTC().Truncate(time.Microsecond).Add(-100 * time.Hour)
+	in := incident.Incident{Number: 1, Sequence: 1, Key: "k", State: incident.Closed, ClosedAt: at, AcknowledgedBy: "ada"}
+	d := incident.Delivery{
+		ID: "watchdog.1", Kind: incident.KindWatchdog, Recipient: "ada", State: incident.Delivered, SettledAt: at,
+		Covers: []incident.Cover{{Kind: incident.KindWatchdog}},
+	}
+	mustWrite(t, db, func(tx storage.Tx) error {
+		if err := tx.PutIncident(&in); err != nil {
+			return err
+		}
+		return tx.PutDelivery(&d, []byte("ada"))
+	})
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	bolt.MakeOld(t, path)
+
+	db, err := bolt.OpenReadOnly(path)
+	if err != nil {
+		t.Fatalf("for reading: %v", err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db = openAt(t, path)
+	mustWrite(t, db, func(tx storage.Tx) error {
+		more, err := tx.Forget(at.Add(time.Hour), 100)
+		if more {
+			t.Error("more is left")
+		}
+		return err
+	})
+	err = db.Read(t.Context(), func(r storage.Reader) error {
+		in, err := r.Incident(1)
+		if err != nil {
+			return err
+		}
+		d, err := r.Delivery("watchdog.1")
+		if in.AcknowledgedBy != incident.Forgotten || d.Recipient != incident.Forgotten {
+			t.Errorf("kept %+v, %+v", in, d)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func openAt(t *testing.T, path string) *bolt.DB {
+	t.Helper()
+	db, err := bolt.Open(path, bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func mustWrite(t *testing.T, db *bolt.DB, fn func(storage.Tx) error) {
+	t.Helper()
+	if err := db.Write(t.Context(), fn); err != nil {
+		t.Fatal(err)
 	}
 }
 

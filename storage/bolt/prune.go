@@ -7,6 +7,41 @@ import (
 	"sitrep/incident"
 )
 
+// What bClosed begins with: what of a closed incident, or of a delivery that is about
+// none, has a time to go.
+const (
+	closedBreaches byte = 'b'
+	closedMessages byte = 'm'
+	closedPersonal byte = 'p'
+	looseMessage   byte = 'M'
+	loosePersonal  byte = 'P'
+)
+
+// expire notes that something is over, so that in time it goes.
+func (t *tx) expire(at time.Time, number int64, what ...byte) error {
+	for _, w := range what {
+		if err := t.put(bClosed, key(nil).byte(w).time(at).int(number), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nextOver returns the first of what was over before a time, nil if there is none, and
+// what is kept with it.
+func (r *reader) nextOver(what byte, before time.Time) (first key, value []byte, err error) {
+	if before.IsZero() {
+		return nil, nil, nil
+	}
+	err = r.ascend(bClosed, key(nil).byte(what), nil, func(k, v []byte) (bool, error) {
+		if timeAt(k, 1).Before(before) {
+			first, value = append(first, k...), v
+		}
+		return false, nil
+	})
+	return first, value, err
+}
+
 func (t *tx) Prune(breaches, messages time.Time, limit int) (int, error) {
 	n, err := t.pruneClosed(closedBreaches, breaches, limit, t.pruneBreaches)
 	if err != nil {
@@ -19,21 +54,19 @@ func (t *tx) Prune(breaches, messages time.Time, limit int) (int, error) {
 	m, err = t.pruneClosed(closedMessages, messages, limit-n, func(number int64, limit int) (int, error) {
 		return t.pruneMessages(number, messages, limit)
 	})
+	if n += m; err != nil {
+		return n, err
+	}
+	m, err = t.pruneClosed(looseMessage, messages, limit-n, t.pruneLooseMessage)
 	return n + m, err
 }
 
-// pruneClosed calls prune for the incidents that closed before a time, until limit
-// things are deleted. An incident that has no more of them is done.
+// pruneClosed calls prune for what was over before a time, until limit things are
+// deleted. What has no more of them is done.
 func (t *tx) pruneClosed(what byte, before time.Time, limit int, prune func(number int64, limit int) (int, error)) (int, error) {
 	total := 0
-	for total < limit && !before.IsZero() {
-		var first key
-		err := t.ascend(bClosed, key(nil).byte(what), nil, func(k, _ []byte) (bool, error) {
-			if timeAt(k, 1).Before(before) {
-				first = append(first, k...)
-			}
-			return false, nil
-		})
+	for total < limit {
+		first, _, err := t.nextOver(what, before)
 		if err != nil || first == nil {
 			return total, err
 		}
@@ -120,6 +153,20 @@ func (t *tx) pruneMessages(number int64, before time.Time, limit int) (int, erro
 		}
 	}
 	return len(old), nil
+}
+
+// pruneLooseMessage deletes the message of a delivery that is about no incident.
+func (t *tx) pruneLooseMessage(arrival int64, _ int) (int, error) {
+	d, err := t.deliveryAt(arrival)
+	if err != nil || d.State == incident.Pending {
+		return 0, err // begun anew: it is noted again when it is over
+	}
+	k := key(nil).int(arrival)
+	message, err := t.get(bMessages, k)
+	if message == nil || err != nil {
+		return 0, err
+	}
+	return 1, t.delete(bMessages, k)
 }
 
 // allClosed reports whether all incidents that a delivery is about, beside number,

@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"bytes"
+	"regexp"
 	"slices"
 	"time"
 
@@ -101,7 +102,7 @@ var eventRules = []rule{
 		f.equal("records", len(first), 5)
 		for i, r := range first {
 			for _, name := range []string{"ada", "bob", "u@example.org"} {
-				if bytes.Contains(r.Leaf, []byte(name)) {
+				if bytes.Contains(hashes.ReplaceAll(r.Leaf, nil), []byte(name)) {
 					f.Errorf("leaf %d names %q: %s", i, name, r.Leaf)
 				}
 			}
@@ -113,6 +114,9 @@ var eventRules = []rule{
 		}
 	}},
 }
+
+// hashes are what stands for names; they may have the letters of one.
+var hashes = regexp.MustCompile("sha256:[0-9a-f]{64}")
 
 // placeless returns records without their index, which they may get later.
 func placeless(records []storage.Record) []storage.Record {

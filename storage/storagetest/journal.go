@@ -76,7 +76,7 @@ var journalRules = []rule{
 			{Hash: "h1", At: f.ago(3), Actor: incident.Scheduler}, {Hash: "h2", At: f.ago(2), Actor: "ada"}, {Hash: "h1", At: f.ago(1), Actor: "bob"},
 		}
 		for _, l := range loads {
-			f.write(func(tx storage.Tx) error { return tx.PutConfig(storage.Config{Hash: l.Hash, Body: body}, l) })
+			f.write(func(tx storage.Tx) error { return tx.PutConfig(l, storage.Config{Hash: l.Hash, Body: body}) })
 		}
 		f.read(func(r storage.Reader) error {
 			c, err := r.Config("h1")

@@ -56,7 +56,7 @@ var logRules = []rule{
 			if err := tx.AppendEvents(f.newEvents(1, 5)); err != nil {
 				return err
 			}
-			return tx.PutConfig(storage.Config{Hash: "h", Body: []byte("x")}, storage.Loading{Hash: "h", At: f.now, Actor: "ada"})
+			return tx.PutConfig(storage.Loading{Hash: "h", At: f.now, Actor: "ada"}, storage.Config{Hash: "h", Body: []byte("x")})
 		})
 		d := f.newDelivery("one", "a", 1)
 		f.deliver(d)

@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"log", logRules},
 		{"journals", journalRules},
 		{"pruning", pruneRules},
+		{"forgetting", forgetRules},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, r := range group.rules {

@@ -1,0 +1,345 @@
+package storagetest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// forget forgets what is from before, few things at a time.
+func (f *fixture) forget(before time.Time) {
+	f.Helper()
+	for n, more := 0, true; more; n++ {
+		if n > 1000 {
+			f.Fatal("forgetting does not end")
+		}
+		f.write(func(tx storage.Tx) (err error) {
+			more, err = tx.Forget(before, 3)
+			return err
+		})
+	}
+}
+
+// live stores an incident with people in all that it has, which closed at a time;
+// open if that is zero.
+func (f *fixture) live(number int64, closed time.Time) *incident.Incident {
+	f.Helper()
+	stamp := func(i int, actor incident.Actor) incident.Event {
+		return incident.Event{Incident: number, Sequence: int64(i), Time: f.now.Add(time.Duration(i-1000) * time.Hour), Actor: actor}
+	}
+	var events []incident.Event
+	add := func(actor incident.Actor, kind incident.EventType, d incident.Data) {
+		e := stamp(len(events)+1, actor)
+		e.Type, e.Data = kind, d
+		events = append(events, e)
+	}
+	add("ada", incident.Opened, incident.Data{Opening: &incident.Opening{Key: fmt.Sprint("k", number), UseCase: "it", Priority: incident.Priority{Name: "P1"}, Declared: true}})
+	for i := range 7 {
+		add(incident.Alertmanager, incident.BreachStarted, incident.Data{Fingerprint: fmt.Sprint(i), StartsAt: f.now})
+	}
+	add("ada", incident.Acknowledged, incident.Data{})
+	add("ada", incident.PhaseChanged, incident.Data{From: "initial-diagnosis", To: "escalation", EscalatedTo: "bob@example.org"})
+	add("bob@example.org", incident.UpdateWritten, incident.Data{Message: "we look", Audiences: []incident.Audience{incident.Stakeholders}})
+	add(incident.Scheduler, incident.UpdateMissed, incident.Data{DueAt: f.now, Missed: 1, Audience: incident.Management, Cause: "RCPT ada@example.org: 451"})
+	add("ada", incident.ResolvedEvent, incident.Data{})
+	if !closed.IsZero() {
+		add("ada", incident.ClosedEvent, incident.Data{})
+		events[len(events)-1].Time = closed
+	}
+	var in incident.Incident
+	for _, e := range events {
+		if err := in.Apply(e); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.put(&in)
+	f.write(func(tx storage.Tx) error { return tx.AppendEvents(events) })
+	var subs []incident.Subscription
+	for i, who := range []string{"ada", "bob"} {
+		s := f.owes(number, who+"@example.org", time.Time{})
+		s.Reader, s.ToldAt, s.Owed = i+1, f.now.Add(-900*time.Hour), nil
+		subs = append(subs, s)
+		d := f.newDelivery(fmt.Sprintf("%d-%s", number, who), s.Recipient, number)
+		d.Address, d.State, d.SettledAt, d.Error = s.Recipient, incident.Failed, s.ToldAt, "RCPT "+s.Recipient+": 550"
+		d.Covers[0].Reader = s.Reader
+		f.write(func(tx storage.Tx) error { return tx.PutDelivery(d, []byte("To: "+s.Recipient)) })
+	}
+	f.subscribe(subs...)
+	return &in
+}
+
+// people returns what is left of people in what is kept of an incident.
+func (f *fixture) people(number int64) (found []string) {
+	f.Helper()
+	look := func(what string, v any) {
+		b, err := json.Marshal(v)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if bytes.Contains(b, []byte("ada")) || bytes.Contains(b, []byte("bob")) {
+			found = append(found, what)
+		}
+	}
+	f.read(func(r storage.Reader) error {
+		in, err := r.Incident(number)
+		if err != nil {
+			return err
+		}
+		look("incident", in)
+		events, err := r.EventRecords(number, 0, 100)
+		if err != nil {
+			return err
+		}
+		for i := range events {
+			look(fmt.Sprint("event ", i+1), events[i].Personal)
+		}
+		subs, err := r.Subscriptions(number)
+		if err != nil {
+			return err
+		}
+		look("readers", subs)
+		page, _, err := r.Deliveries(storage.DeliveryQuery{Incident: number, Limit: 100})
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			d := page[i]
+			id := d.ID
+			d.ID = ""
+			look("delivery "+id, d)
+			records, err := r.DeliveryRecords(id)
+			if err != nil {
+				return err
+			}
+			for k := range records {
+				look(fmt.Sprintf("record %d of %s", k, id), records[k].Personal)
+			}
+			if m, err := r.Message(id); err == nil {
+				look("message of "+id, string(m))
+			}
+		}
+		return nil
+	})
+	return found
+}
+
+// attempt returns how often a recipient was claimed, this time too.
+func (f *fixture) attempt(recipient string) int64 {
+	f.Helper()
+	f.subscribe(f.owes(99, recipient, f.ago(60)))
+	claims := f.claim("x", time.Hour, 10)
+	if len(claims) != 1 || claims[0].Recipient != recipient {
+		f.Fatalf("claimed %v", claims)
+	}
+	f.subscribe(f.owes(99, recipient, time.Time{}))
+	if err := f.release(&claims[0], time.Time{}, ""); err != nil {
+		f.Fatal(err)
+	}
+	return claims[0].Attempt
+}
+
+var forgetRules = []rule{
+	{"people of incidents that closed long ago are forgotten, and no leaf changes", func(f *fixture) {
+		long, lately := f.now.Add(-100*time.Hour), f.now.Add(-10*time.Hour)
+		f.live(1, long)
+		f.live(2, lately)
+		f.live(3, time.Time{})
+		before := f.leaves()
+		f.forget(time.Time{})
+		f.forget(f.now.Add(-200 * time.Hour))
+		f.equal("people before", len(f.people(1)) > 10, true)
+		kept := len(f.people(2))
+		f.forget(f.now.Add(-50 * time.Hour))
+		f.equal("people of what closed long ago", f.people(1), []string(nil))
+		f.equal("people of what closed lately", len(f.people(2)), kept)
+		f.equal("people of what is open", len(f.people(3)) > 10, true)
+
+		after := f.leaves()
+		f.equal("number of leaves", len(after), len(before))
+		for i := range min(len(before), len(after)) {
+			if !bytes.Equal(before[i].Record.Leaf, after[i].Record.Leaf) || before[i].Record.Index != after[i].Record.Index {
+				f.Errorf("leaf %d is %d %s, was %d %s", i, after[i].Record.Index, after[i].Record.Leaf, before[i].Record.Index, before[i].Record.Leaf)
+			}
+			if after[i].Record.Personal == nil && after[i].Record.Salt != nil {
+				f.Errorf("leaf %d: the salt is still there, so names can be tried", i)
+			}
+		}
+		f.read(func(r storage.Reader) error {
+			in, err := r.Incident(1)
+			if err != nil {
+				return err
+			}
+			events, err := r.Events(1, 0, 100)
+			if err != nil {
+				return err
+			}
+			var fold incident.Incident
+			for _, e := range events {
+				if err := fold.Apply(e); err != nil {
+					return err
+				}
+			}
+			a, _ := json.Marshal(in)
+			b, _ := json.Marshal(fold)
+			f.equal("state", string(a), string(b))
+			subs, err := r.Subscriptions(1)
+			f.equal("readers", len(subs), 2)
+			for i, s := range subs {
+				if s.ToldAt.IsZero() || s.Reader != i+1 || !strings.HasPrefix(s.Recipient, incident.Forgotten) {
+					f.Errorf("reader %+v", s)
+				}
+			}
+			page, _, err2 := r.Deliveries(storage.DeliveryQuery{Incident: 1, Limit: 9})
+			f.equal("deliveries", []int{len(page), page[0].Covers[0].Reader, page[1].Covers[0].Reader}, []int{2, 2, 1})
+			f.equal("delivery", page[1].Address+page[1].Recipient+page[1].Error, strings.Repeat(incident.Forgotten, 3))
+			if err == nil {
+				err = err2
+			}
+			return err
+		})
+		f.forget(f.now.Add(-50 * time.Hour))
+	}},
+	{"what is still owed is forgotten a day later", func(f *fixture) {
+		f.live(1, f.now.Add(-100*time.Hour))
+		due := f.owes(1, "zoe", f.now)
+		due.Reader = 3
+		f.subscribe(due)
+		waits := f.newDelivery("waits", "ada@example.org", 1)
+		waits.State = incident.Pending
+		f.deliver(waits)
+		f.forget(f.now.Add(-50 * time.Hour))
+		f.read(func(r storage.Reader) error {
+			subs, err := r.Subscriptions(1)
+			f.equal("who is owed something", subs[len(subs)-1], due)
+			return err
+		})
+		f.equal("people", f.people(1), []string{"delivery waits"})
+		waits.State = incident.Superseded
+		f.deliver(waits)
+		f.subscribe(f.owes(1, "zoe", time.Time{}))
+		f.forget(f.now.Add(-49 * time.Hour))
+		f.equal("people an hour later", len(f.people(1)) > 0, true)
+		f.forget(f.now.Add(-20 * time.Hour))
+		f.equal("people a day later", f.people(1), []string(nil))
+	}},
+	{"a digest is forgotten with the last of its incidents", func(f *fixture) {
+		f.live(1, f.now.Add(-100*time.Hour))
+		f.live(2, f.now.Add(-10*time.Hour))
+		digest := f.newDelivery("digest", "ada@example.org", 1)
+		digest.Covers = append(digest.Covers, incident.Cover{Incident: 2})
+		digest.State = incident.Delivered
+		f.write(func(tx storage.Tx) error { return tx.PutDelivery(digest, []byte("ada")) })
+		f.forget(f.now.Add(-50 * time.Hour))
+		f.equal("one closed lately", f.people(1), []string{"delivery digest", "record 0 of digest", "message of digest"})
+		f.forget(f.now)
+		f.equal("all are old", append(f.people(1), f.people(2)...), []string(nil))
+	}},
+	{"what is known of recipients goes with the last that was sent to them", func(f *fixture) {
+		f.live(1, f.now.Add(-100*time.Hour))
+		f.equal("attempts", f.attempt("ada@example.org"), int64(1))
+		f.equal("attempts", f.attempt("ada@example.org"), int64(2))
+		sent := f.newDelivery("sent", "bob@example.org", 1)
+		sent.State, sent.SentAt = incident.Delivered, f.now
+		f.deliver(sent)
+		f.equal("attempts", f.attempt("bob@example.org"), int64(1))
+		f.forget(f.now.Add(-50 * time.Hour))
+		f.equal("attempts of one who was forgotten", f.attempt("ada@example.org"), int64(1))
+		f.equal("attempts of one who got a message lately", f.attempt("bob@example.org"), int64(2))
+	}},
+	{"messages about the watchdog are pruned, and their readers forgotten", func(f *fixture) {
+		const old, young = "watchdog.1", "watchdog.2"
+		for id, at := range map[string]time.Time{old: f.now.Add(-100 * time.Hour), young: f.now} {
+			d := f.newDelivery(id, "ada", 0)
+			d.Kind, d.Covers, d.State, d.SettledAt = incident.KindWatchdog, []incident.Cover{{Kind: incident.KindWatchdog}}, incident.Delivered, at
+			f.write(func(tx storage.Tx) error { return tx.PutDelivery(d, []byte("ada")) })
+		}
+		bob, eve, zoe := f.owes(0, "bob", time.Time{}), f.owes(0, "eve", time.Time{}), f.owes(0, "zoe", f.now)
+		bob.ToldAt, eve.ToldAt = f.now.Add(-100*time.Hour), f.now
+		f.subscribe(bob, eve, zoe)
+
+		f.equal("pruned", f.prune(time.Time{}, f.now.Add(-50*time.Hour), 10), 1)
+		f.forget(f.now.Add(-50 * time.Hour))
+		f.read(func(r storage.Reader) error {
+			subs, err := r.Subscriptions(0)
+			f.equal("readers", subs, []incident.Subscription{eve, zoe})
+			for id, want := range map[string]string{old: incident.Forgotten, young: "ada"} {
+				d, err := r.Delivery(id)
+				f.equal("recipient of "+id, d.Recipient, want)
+				if err != nil {
+					return err
+				}
+			}
+			if _, err := r.Message(young); err != nil {
+				return err
+			}
+			_, gone := r.Message(old)
+			f.fails("message", gone, incident.ErrNotFound)
+			return err
+		})
+	}},
+	{"of configurations that another followed, the public form is left", func(f *fixture) {
+		loads := []storage.Loading{
+			{Hash: "a", At: f.ago(50), Actor: "ada", Public: "pa"}, {Hash: "b", At: f.ago(40), Actor: "bob", Public: "pb"},
+			{Hash: "c", At: f.ago(30), Actor: "ada"}, {Hash: "a", At: f.ago(20), Actor: incident.Scheduler, Public: "pa"}, {Hash: "d", At: f.ago(10), Actor: "ada", Public: "pd"},
+		}
+		for _, l := range loads {
+			f.write(func(tx storage.Tx) error {
+				return tx.PutConfig(l, storage.Config{Hash: l.Hash, Body: []byte("body " + l.Hash)}, storage.Config{Hash: "p" + l.Hash, Body: []byte("public " + l.Hash)})
+			})
+		}
+		bodies := func() (list []string) {
+			f.Helper()
+			f.read(func(r storage.Reader) error {
+				all, err := r.Configs()
+				for _, l := range all {
+					c, whole, err := storage.ConfigOf(r, l)
+					if err != nil {
+						return err
+					}
+					if whole != (c.Hash == l.Hash) {
+						f.Errorf("%s: whole %v", c.Hash, whole)
+					}
+					list = append(list, string(l.Actor)+" "+string(c.Body))
+				}
+				return err
+			})
+			return list
+		}
+		all := []string{"ada body d", "scheduler body a", "ada body c", "bob body b", "ada body a"}
+		f.equal("at first", bodies(), all)
+		f.forget(f.ago(40))
+		f.equal("none was followed", bodies(), all)
+		f.forget(f.ago(35))
+		f.equal("one that came again", bodies(), []string{"ada body d", "scheduler body a", "ada body c", "bob body b", "forgotten body a"})
+		f.forget(f.ago(15))
+		f.equal("the one that came again is in force", bodies(), []string{"ada body d", "scheduler body a", "forgotten body c", "forgotten public b", "forgotten body a"})
+		f.forget(f.now)
+		f.equal("all but the one in force", bodies(), []string{"ada body d", "scheduler public a", "forgotten body c", "forgotten public b", "forgotten public a"})
+	}},
+	{"refusals and answers from before are gone", func(f *fixture) {
+		for i, at := range []time.Time{f.ago(60), f.ago(10)} {
+			f.write(func(tx storage.Tx) error {
+				if err := tx.PutRefusal(storage.Refusal{At: at, Status: 400, Client: "ada"}); err != nil {
+					return err
+				}
+				return tx.PutAnswer(storage.Answer{Key: fmt.Sprint(i), At: at})
+			})
+		}
+		f.forget(f.ago(30))
+		f.read(func(r storage.Reader) error {
+			refusals, err := r.Refusals()
+			f.equal("refusals", len(refusals), 1)
+			_, gone := r.Answer("0")
+			f.fails("answer", gone, incident.ErrNotFound)
+			if err == nil {
+				_, err = r.Answer("1")
+			}
+			return err
+		})
+	}},
+}

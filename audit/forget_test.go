@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sitrep/audit"
+	"sitrep/incident"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
 )
@@ -111,4 +112,108 @@ func TestWhatIsForgottenIsProvenAllTheSame(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Who says that something was forgotten cannot put something else in its place.
+func TestVerifyOfWhatWasForgotten(t *testing.T) {
+	s := newSample(t, 2)
+	db, err := bolt.Open(s.path, bolt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := newPolicy()
+	door := storage.Door{Store: db, Policy: func() *incident.Policy { return policy }}
+	err = door.Change(t.Context(), noon.Add(10*time.Hour), func(c *storage.Change) error {
+		in, err := c.Situation(1)
+		if err != nil {
+			return err
+		}
+		done, err := in.Incident.ChangeAction(c.Stamp("ada"), "hotfix", incident.ActionDone, "", "")
+		if err != nil {
+			return err
+		}
+		if err := c.Record(in, done...); err != nil {
+			return err
+		}
+		closed, err := in.Incident.Close(c.Stamp("ada"), "")
+		if err != nil {
+			return err
+		}
+		return c.Record(in, closed...)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var forms []storage.Config
+	for i, text := range []string{"one of ada@example.org", "one of address 1", "two of ada@example.org", "two of address 1"} {
+		if forms = append(forms, newConfig([]byte(text))); i%2 == 0 {
+			continue
+		}
+		err := db.Write(t.Context(), func(tx storage.Tx) error {
+			return tx.PutConfig(storage.Loading{Hash: forms[i-1].Hash, At: noon.Add(time.Duration(20+i) * time.Hour), Actor: "ada", Public: forms[i].Hash}, forms[i-1:]...)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	forget(t, db, noon.Add(30*time.Hour))
+	if _, err := storage.Seal(t.Context(), db, s.key, noon.Add(31*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	form := func(h hand, text string) []byte {
+		for _, k := range h.keys("configs") {
+			if string(h.get("configs", k)) == text {
+				return k
+			}
+		}
+		h.t.Fatalf("there is no configuration %q", text)
+		return nil
+	}
+	for _, c := range []struct {
+		name   string
+		tamper func(h hand)
+		want   string
+	}{
+		{"nothing is changed", func(hand) {}, ""},
+		{"a name in the state", func(h hand) { h.replace("incidents", 0, `"acknowledged_by":"forgotten"`, `"acknowledged_by":"anna"`) },
+			"INC-1: its state is not what its events make of it: acknowledged_by"},
+		{"an author", func(h hand) { h.replace("incidents", 0, `"by":"forgotten"`, `"by":"anna"`) },
+			"INC-1: its state is not what its events make of it: words"},
+		{"a name in the state of what is not forgotten", func(h hand) { h.replace("incidents", 1, `"acknowledged_by":"Ünal"`, `"acknowledged_by":"anna"`) },
+			"INC-2: its state is not what its events make of it: acknowledged_by"},
+		{"an address of a delivery", func(h hand) { h.replace("deliveries", 0, `"address":"forgotten"`, `"address":"anna"`) },
+			`delivery "0-delivered": it is not what its record says: address`},
+		{"a name beside an event", func(h hand) {
+			r, err := storage.ParseRecord(h.get("events", h.keys("events")[2]))
+			if err != nil {
+				h.t.Fatal(err)
+			}
+			r.Salt, r.Personal = make([]byte, 16), map[string]string{"actor": "anna"}
+			h.put("events", h.keys("events")[2], storage.AppendRecord(nil, r))
+		}, "event INC-1/3: what is kept as actor is not what its hash in the leaf is of"},
+		{"the configuration in force", func(h hand) { h.delete("configs", form(h, "two of ada@example.org")) },
+			"it was in force, and is not there"},
+		{"the public form of the one in force", func(h hand) { h.delete("configs", form(h, "two of address 1")) },
+			"its public form is not there"},
+		{"the public form of the one before", func(h hand) { h.delete("configs", form(h, "one of address 1")) },
+			"it was in force, and is not there"},
+		{"a public form is changed", func(h hand) { h.put("configs", form(h, "one of address 1"), []byte("one of address 2")) },
+			"it is not the public form of the one that was in force"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := s.copied(t)
+			s.tamper(t, func(h hand) { h.t = t; c.tamper(h) })
+			v := s.verify(t, audit.VerifyOptions{})
+			switch {
+			case c.want == "" && (!v.OK() || v.Forgotten == 0):
+				t.Errorf("verified %+v", v)
+			case c.want != "" && (v.OK() || !strings.Contains(v.Findings[0].String(), c.want)):
+				t.Errorf("findings %v, want %q", v.Findings, c.want)
+			}
+		})
+	}
 }

@@ -370,18 +370,6 @@ func TestVerifyNamesTheFirstThingWrong(t *testing.T) {
 				h.delete("checkpoints", k)
 			}
 		}, "checkpoints: there is none"},
-		{"names are forgotten", func(h hand) {
-			for _, bucket := range []string{"events", "loadings", "delivery_records"} {
-				for _, k := range h.keys(bucket) {
-					r, err := storage.ParseRecord(h.get(bucket, k))
-					if err != nil {
-						t.Fatal(err)
-					}
-					r.Forget()
-					h.put(bucket, k, storage.AppendRecord(nil, r))
-				}
-			}
-		}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := s.copied(t)

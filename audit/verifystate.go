@@ -106,19 +106,19 @@ func apply(in *incident.Incident, e incident.Event) (err error) {
 }
 
 // differences returns the names of the fields in which the state differs from what the
-// events make of it. A name of a person that was forgotten may be any.
+// events make of it. The state may have forgotten names that events still have.
 func differences(fold, in *incident.Incident) ([]string, error) {
 	for _, name := range []struct{ fold, state *string }{
 		{&fold.AcknowledgedBy, &in.AcknowledgedBy}, {&fold.ResolvedBy, &in.ResolvedBy}, {&fold.EscalatedTo, &in.EscalatedTo},
 	} {
-		if *name.fold == incident.Forgotten {
-			*name.fold = *name.state
+		if *name.state == incident.Forgotten && *name.fold != "" {
+			*name.fold = incident.Forgotten
 		}
 	}
 	words := maps.Clone(fold.Words)
 	for audience, word := range words {
-		if word.By == incident.Forgotten {
-			word.By = in.Words[audience].By
+		if in.Words[audience].By == incident.Forgotten {
+			word.By = incident.Forgotten
 			words[audience] = word
 		}
 	}
@@ -237,8 +237,8 @@ func deviations(recorded, d *incident.Delivery) []string {
 		{"audience", recorded.Audience == d.Audience},
 		{"group", recorded.Group == d.Group},
 		{"channel", recorded.Channel == d.Channel},
-		{"recipient", recorded.Recipient == d.Recipient || recorded.Recipient == incident.Forgotten},
-		{"address", recorded.Address == d.Address || recorded.Address == incident.Forgotten},
+		{"recipient", recorded.Recipient == d.Recipient},
+		{"address", recorded.Address == d.Address},
 		{"drill", recorded.Drill == d.Drill},
 		{"due_at", recorded.DueAt.Equal(d.DueAt)},
 		{"promised", recorded.Promised.Equal(d.Promised)},

@@ -20,8 +20,9 @@ func (c *Config) Canonical() []byte { return c.canonical }
 
 // Public returns the canonical form with "address 3" or "name 2" in place of each email
 // address and each name of a person, so that it can be kept once those are forgotten.
-// One address, or name, has the same number all over the form. Texts are as they are.
-// It must not be changed.
+// One address has the same number all over the form, whatever its case and whoever it
+// says reads it, and so has one name; both are numbered from 1, in the order of what
+// they stand for. Texts are as they are. It must not be changed.
 func (c *Config) Public() []byte { return c.public }
 
 // Hash names this version of the config: SHA-256 of its canonical form, in
@@ -38,6 +39,8 @@ func hashOf(form []byte) string {
 
 func canonical(c *Config) []byte { return writeForm(c, nil) }
 
+// withoutPeople writes the public form: once to learn all addresses and names, and once
+// more with their numbers.
 func withoutPeople(c *Config) []byte {
 	people := map[string][]string{}
 	writeForm(c, func(kind, value string) string {

@@ -28,7 +28,7 @@ func (k *checker) checkIncidents() {
 			s.errorf(d.key, "it must be longer than nothing; write %s", d.eg)
 		}
 	}
-	if m, p := k.Retention.Messages, k.Retention.Personal; m > p && p > 0 && s.has("retention.messages") && !s.broken("retention.messages") && !s.broken("retention.personal") {
+	if m, p := k.Retention.Messages, k.Retention.Personal; m > p && !s.broken("retention.messages") && !s.broken("retention.personal") {
 		s.errorf("retention.messages", "%s is longer than personal, and each message holds its recipient's address; write %s or less", model.Duration(m), model.Duration(p))
 	}
 	if in.DigestAbove < 1 && s.has("incidents.digest_above") && !s.broken("incidents.digest_above") {

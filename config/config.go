@@ -56,7 +56,8 @@ type Watchdog struct {
 	Groups []string      `yaml:"groups" doc:"The names of the groups that are told when it goes away and when it is back."`
 }
 
-// Retention says how long the particulars of closed incidents are kept.
+// Retention says how long the particulars of closed incidents are kept. Each is
+// longer than zero, and Messages is at most Personal.
 type Retention struct {
 	Breaches time.Duration `yaml:"breaches" doc:"How long breaches are kept after their incident closed."`
 	Messages time.Duration `yaml:"messages" doc:"How long messages as sent are kept after their incident closed. Not longer than personal, as each holds its recipient's address."`

@@ -39,5 +39,5 @@ func setDefaults(part any) {
 
 const day = 24 * time.Hour
 
-// reservedNames are the actors that no person can be.
+// reservedNames are what sitrep writes where it names no person, so none can have them.
 var reservedNames = [...]string{string(incident.Alertmanager), string(incident.Scheduler), incident.Forgotten}

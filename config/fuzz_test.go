@@ -51,6 +51,9 @@ func FuzzLoad(f *testing.F) {
 		if !json.Valid(c.Canonical()) {
 			t.Errorf("canonical form is %s", c.Canonical())
 		}
+		if !json.Valid(c.Public()) {
+			t.Errorf("public form is %s", c.Public())
+		}
 		for _, s := range c.Policy().SLOs {
 			c.Lookup(map[string]string{"sitrep_slo": s.ID, "alertname": s.ID})
 		}

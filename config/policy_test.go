@@ -216,9 +216,23 @@ func TestDefaults(t *testing.T) {
 
 // Messages hold addresses: they are not kept by default for longer than those.
 func TestMessagesGoWithAddresses(t *testing.T) {
-	c := load(t, write(t, map[string]string{"sitrep.yml": "priorities: [{name: P1}]\nretention: {personal: 90d}\n"}))
-	if day := 24 * time.Hour; c.Retention != (config.Retention{Breaches: 400 * day, Messages: 90 * day, Personal: 90 * day}) {
-		t.Errorf("retention is %+v", c.Retention)
+	const day = 24 * time.Hour
+	for _, tt := range []struct {
+		text     string
+		messages time.Duration
+		shown    string
+	}{
+		{"personal: 90d", 90 * day, `"retention":{"breaches":"400d","messages":"90d","personal":"90d"}`},
+		{"personal: 2000d", 400 * day, `"retention":{"breaches":"400d","messages":"400d","personal":"2000d"}`},
+		{"messages: 90d, personal: 90d", 90 * day, `"retention":{"breaches":"400d","messages":"90d","personal":"90d"}`},
+		{"messages: 1100d", 1100 * day, `"retention":{"breaches":"400d","messages":"1100d","personal":"1100d"}`},
+	} {
+		t.Run(tt.text, func(t *testing.T) {
+			c := load(t, write(t, map[string]string{"sitrep.yml": "priorities: [{name: P1}]\nretention: {" + tt.text + "}\n"}))
+			if c.Retention.Messages != tt.messages || !strings.Contains(string(c.Canonical()), tt.shown) {
+				t.Errorf("retention is %+v, shown as %s", c.Retention, c.Canonical())
+			}
+		})
 	}
 }
 

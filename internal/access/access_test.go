@@ -149,6 +149,7 @@ func TestWhoGetsThrough(t *testing.T) {
 		{"spoofed groups are refused", rules(t), access.Viewer, request("GET", stranger, "X-Forwarded-Groups", "sre-leads"), 403, ""},
 		{"two users are refused", rules(t), access.Viewer, request("GET", proxy, "X-Forwarded-User", "eve", "X-Forwarded-User", "ada"), 403, ""},
 		{"nobody is called scheduler", rules(t), access.Responder, request("POST", proxy, "X-Forwarded-User", "Scheduler", "X-Forwarded-Groups", "oncall"), 403, ""},
+		{"nobody is called forgotten", rules(t), access.Responder, request("POST", proxy, "X-Forwarded-User", "Forgotten", "X-Forwarded-Groups", "oncall"), 403, ""},
 		{"control characters are no name", rules(t), access.Viewer, request("GET", proxy, "X-Forwarded-User", "a\x01b"), 403, ""},
 		{"a token passes through the proxy", rules(t), access.Receiver, request("POST", proxy, "Authorization", "Bearer token-of-alertmanager"), 200, "alertmanager receiver token"},
 		{"an empty user is nobody", rules(t), access.Viewer, request("GET", proxy, "X-Forwarded-User", ""), 401, ""},

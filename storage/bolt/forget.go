@@ -85,23 +85,26 @@ func (f *forgetting) incidents() error {
 	return nil
 }
 
-// incident forgets the people of one, and reports whether that is done.
+// incident forgets the people of one, and reports whether that is done. The state comes
+// first, so that it names nobody whom the events do not.
 func (f *forgetting) incident(number int64, s *stage) (done bool, err error) {
+	if *s == (stage{}) {
+		in, err := f.Incident(number)
+		if err != nil {
+			return false, err
+		}
+		in.Forget()
+		if err := f.PutIncident(&in); err != nil {
+			return false, err
+		}
+	}
 	if done, err := f.events(number, s); err != nil || !done {
 		return false, err
 	}
 	if done, err := f.deliveries(number, s); err != nil || !done {
 		return false, err
 	}
-	if err := f.readers(number, s); err != nil {
-		return false, err
-	}
-	in, err := f.Incident(number)
-	if err != nil {
-		return false, err
-	}
-	in.Forget()
-	return true, f.PutIncident(&in)
+	return true, f.readers(number, s)
 }
 
 func (f *forgetting) events(number int64, s *stage) (done bool, err error) {

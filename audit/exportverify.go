@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"sitrep/incident"
@@ -47,7 +49,7 @@ const (
 // The findings come in that order, so the first says best what is wrong. The error is
 // for what kept it from looking, never for what it found.
 func VerifyExport(ctx context.Context, r io.ReaderAt, size int64, o VerifyOptions) (ExportVerification, error) {
-	v := &exportVerifier{ctx: ctx, o: o, files: map[string]*zip.File{}, wrong: map[string]bool{}, messages: map[string]string{}, configs: map[string]bool{}, loaded: map[string]storage.Loading{}}
+	v := &exportVerifier{ctx: ctx, o: o, files: map[string]*zip.File{}, wrong: map[string]bool{}, messages: map[string]string{}, configs: map[string]bool{}, loaded: map[string]storage.Loading{}, closed: map[int64]bool{}}
 	if v.o.Limit <= 0 {
 		v.o.Limit = 100
 	}
@@ -76,6 +78,8 @@ type exportVerifier struct {
 	configs    map[string]bool            // names of files that may be there
 	loaded     map[string]storage.Loading // by the hash of the configuration
 	forgotten  int                        // lines without the names and addresses in them
+	bare       bool                       // the line that is read is one of those
+	closed     map[int64]bool             // by number, of each incident
 	withheld   bool                       // names and addresses are pseudonyms
 }
 
@@ -224,7 +228,7 @@ func (v *exportVerifier) eachRecord(name string, kind ledger.Kind, fn func(place
 			continue
 		}
 		v.withheld = v.withheld || pseudonymised
-		if !pseudonymised && r.Forgotten() {
+		if v.bare = !pseudonymised && r.Forgotten(); v.bare {
 			v.forgotten++
 		}
 		place += ", " + describe(storage.Leaf{Kind: kind, Record: r})
@@ -280,6 +284,7 @@ func (v *exportVerifier) proven(name, place string, kind ledger.Kind, r *storage
 func (v *exportVerifier) readEvents() error {
 	const name = "events.jsonl"
 	last := int64(0)
+	early := map[int64]string{} // the first events without their names
 	err := v.eachRecord(name, ledger.Event, func(place string, r storage.Record) error {
 		e, err := storage.DecodeEvent(r)
 		if err != nil {
@@ -303,8 +308,17 @@ func (v *exportVerifier) readEvents() error {
 			v.fold.Number, v.fold.Sequence = e.Incident, e.Sequence
 			return v.find(name, place, "it cannot have happened: %v", err)
 		}
+		v.closed[e.Incident] = v.fold.State == incident.Closed
+		if v.bare && early[e.Incident] == "" {
+			early[e.Incident] = place
+		}
 		return nil
 	})
+	for _, number := range slices.Sorted(maps.Keys(early)) {
+		if err == nil && !v.closed[number] {
+			err = v.find(name, early[number], "%s", forgottenEarly)
+		}
+	}
 	return err
 }
 
@@ -315,6 +329,11 @@ func (v *exportVerifier) readDeliveries() error {
 		d, sum, err := storage.DecodeDelivery(r)
 		if err != nil {
 			return v.find(name, place, "%v", err)
+		}
+		for _, c := range d.Covers {
+			if closed, there := v.closed[c.Incident]; v.bare && there && !closed {
+				return v.find(name, place, "%s", forgottenEarly)
+			}
 		}
 		if d.ID != before {
 			v.out.Deliveries++

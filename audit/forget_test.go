@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"regexp"
 	"slices"
@@ -195,6 +196,15 @@ func TestVerifyOfWhatWasForgotten(t *testing.T) {
 			r.Salt, r.Personal = make([]byte, 16), map[string]string{"actor": "anna"}
 			h.put("events", h.keys("events")[2], storage.AppendRecord(nil, r))
 		}, "event INC-1/3: what is kept as actor is not what its hash in the leaf is of"},
+		{"names of what is not closed", func(h hand) { h.forget("events", 11) },
+			"event INC-2/3: its names and addresses are gone, and an incident that it is about is not closed"},
+		{"addresses about what is not closed", func(h hand) {
+			h.forget("delivery_records", 2)
+			d := h.keys("deliveries")[3]
+			h.put("deliveries", d, bytes.ReplaceAll(bytes.ReplaceAll(h.get("deliveries", d), []byte("email:eve@example.org"), []byte("forgotten")), []byte("eve@example.org"), []byte("forgotten")))
+		}, `delivery "1-delivered": its names and addresses are gone, and an incident that it is about is not closed`},
+		{"who resolved it, in the state of what is not closed", func(h hand) { h.replace("incidents", 1, `"resolved_by":"ada"`, `"resolved_by":"forgotten"`) },
+			"INC-2: its state is not what its events make of it: resolved_by"},
 		{"the configuration in force", func(h hand) { h.delete("configs", form(h, "two of ada@example.org")) },
 			"it was in force, and is not there"},
 		{"the public form of the one in force", func(h hand) { h.delete("configs", form(h, "two of address 1")) },
@@ -216,4 +226,15 @@ func TestVerifyOfWhatWasForgotten(t *testing.T) {
 			}
 		})
 	}
+}
+
+// forget drops what stands beside the leaf of the n-th record of a bucket.
+func (h hand) forget(bucket string, n int) {
+	k := h.keys(bucket)[n]
+	r, err := storage.ParseRecord(h.get(bucket, k))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	r.Forget()
+	h.put(bucket, k, storage.AppendRecord(nil, r))
 }

@@ -57,7 +57,7 @@ func (c Change) String() string {
 // History returns the configurations that were in force, the latest first, each with
 // what it changed. One that was loaded again while it was in force is there once. Of
 // addresses it says only how many there are. Where only the public form of one is left,
-// it is compared with that of the next, and another address is no change.
+// another name or address is no change from it, or to it.
 func History(r storage.Reader) ([]Version, error) {
 	loadings, err := r.Configs()
 	if err != nil {
@@ -73,21 +73,15 @@ func History(r storage.Reader) ([]Version, error) {
 			}
 			versions[n-1].Until = l.At
 		}
-		now, err := readForm(r, l)
-		if err != nil {
+		now := form{}
+		if now.Config, now.whole, err = storage.ConfigOf(r, l); err != nil {
 			return nil, fmt.Errorf("read the history of the configuration: %w", err)
 		}
 		v := Version{Hash: l.Hash, At: l.At, By: l.Actor, First: len(versions) == 0, Changes: []Change{}}
 		if !v.First {
-			was, is := before, now
-			for _, f := range []*form{&was, &is} {
-				if was.whole != is.whole && f.whole && f.Public != "" {
-					if *f, err = publicForm(r, f.Loading); err != nil {
-						return nil, fmt.Errorf("read the history of the configuration: %w", err)
-					}
-				}
+			if v.Changes, err = before.changesTo(&now); err != nil {
+				return nil, fmt.Errorf("read the history of the configuration: %w", err)
 			}
-			v.Changes = changes(was.things, is.things)
 		}
 		versions, before = append(versions, v), now
 	}
@@ -95,44 +89,29 @@ func History(r storage.Reader) ([]Version, error) {
 	return versions, nil
 }
 
-// A form is a configuration as it is compared.
+// A form is a configuration as it is kept.
 type form struct {
-	storage.Loading
-	whole  bool
-	things map[thing]string
+	storage.Config
+	whole bool
 }
 
-func readForm(r storage.Reader, l storage.Loading) (form, error) {
-	c, whole, err := storage.ConfigOf(r, l)
-	return newForm(l, c, whole, err)
-}
-
-func publicForm(r storage.Reader, l storage.Loading) (form, error) {
-	c, err := r.Config(l.Public)
-	return newForm(l, c, false, err)
-}
-
-func newForm(l storage.Loading, c storage.Config, whole bool, err error) (form, error) {
-	if err != nil {
-		return form{}, err
+func (f *form) changesTo(next *form) ([]Change, error) {
+	var both [2]map[thing]string
+	for i, c := range []*form{f, next} {
+		var err error
+		if both[i], err = things(c.Body, f.whole && next.whole); err != nil {
+			return nil, fmt.Errorf("configuration %q: %w: %w", c.Hash, err, storage.ErrDamaged)
+		}
 	}
-	t, err := things(c.Body, whole)
-	if err != nil {
-		return form{}, fmt.Errorf("configuration %q: %w: %w", c.Hash, err, storage.ErrDamaged)
-	}
-	return form{l, whole, t}, nil
+	return changes(both[0], both[1]), nil
 }
 
 // A thing is one value in a configuration: a field of something, or that something is
 // there, if field is empty.
 type thing struct{ of, field string }
 
-// A taking takes a configuration apart.
-type taking struct {
-	things map[thing]string
-	whole  bool // else what stands for names and addresses is not compared
-}
-
+// things takes a configuration apart. If it is not to be whole, all names and addresses
+// in it are the same.
 func things(body []byte, whole bool) (map[thing]string, error) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
@@ -140,19 +119,22 @@ func things(body []byte, whole bool) (map[thing]string, error) {
 	if err := decoder.Decode(&form); err != nil {
 		return nil, err
 	}
-	out := taking{map[thing]string{}, whole}
+	if !whole {
+		level(form)
+	}
+	out := map[thing]string{}
 	for key, value := range form {
 		switch key {
 		case "priorities":
-			out.named("priority", "name", value)
-			out.things[thing{"priorities", "order"}] = order(value)
+			named(out, "priority", "name", value)
+			out[thing{"priorities", "order"}] = order(value)
 		case "groups":
-			out.named("group", "name", value)
+			named(out, "group", "name", value)
 		case "teams":
 			for _, t := range list(value) {
 				team, _ := t.(map[string]any)
 				name := text(team["team"])
-				out.things[thing{"team " + name, ""}] = name
+				out[thing{"team " + name, ""}] = name
 				for field, value := range team {
 					switch field {
 					case "team":
@@ -162,61 +144,79 @@ func things(body []byte, whole bool) (map[thing]string, error) {
 								slo["team"] = name
 							}
 						}
-						out.named("SLO", "id", value)
+						named(out, "SLO", "id", value)
 					default:
-						out.flatten("team "+name, field, value)
+						flatten(out, "team "+name, field, value)
 					}
 				}
 			}
 		default:
-			out.flatten("settings", key, value)
+			flatten(out, "settings", key, value)
 		}
 	}
-	return out.things, nil
+	return out, nil
+}
+
+// level makes what the public form conceals the same everywhere.
+func level(form map[string]any) {
+	for key, value := range form {
+		switch {
+		case slices.Contains([]string{"email", "from", "reply_to", "username", "token_file", "password_file", "credentials_file"}, key):
+			if addresses, ok := value.([]any); ok {
+				for i := range addresses {
+					addresses[i] = "someone"
+				}
+				continue
+			}
+			form[key] = "someone"
+		case key == "users" || key == "tokens":
+			for _, e := range list(value) {
+				if who, ok := e.(map[string]any); ok {
+					who["name"] = "someone"
+				}
+			}
+		}
+		if inner, ok := value.(map[string]any); ok {
+			level(inner)
+		}
+		for _, e := range list(value) {
+			if inner, ok := e.(map[string]any); ok {
+				level(inner)
+			}
+		}
+	}
 }
 
 // named takes a list apart whose elements have names.
-func (k *taking) named(kind, key string, value any) {
+func named(out map[thing]string, kind, key string, value any) {
 	for _, e := range list(value) {
 		element, _ := e.(map[string]any)
 		of := kind + " " + text(element[key])
-		k.things[thing{of, ""}] = text(element[key])
+		out[thing{of, ""}] = text(element[key])
 		for field, value := range element {
 			if field != key {
-				k.flatten(of, field, value)
+				flatten(out, of, field, value)
 			}
 		}
 	}
 }
 
 // flatten notes a field, and those inside it.
-func (k *taking) flatten(of, field string, value any) {
-	last := field[strings.LastIndex(field, ".")+1:]
-	named := slices.Contains([]string{"email", "from", "reply_to", "username", "users"}, last)
+func flatten(out map[thing]string, of, field string, value any) {
 	switch v := value.(type) {
 	case map[string]any:
 		for name, inner := range v {
-			k.flatten(of, field+"."+name, inner)
+			flatten(out, of, field+"."+name, inner)
 		}
-		return
 	case []any:
-		if last == "email" || last == "webhooks" {
-			k.things[thing{of, field}] = plural(len(v), "recipient", "recipients")
-			if k.whole || last == "webhooks" {
-				k.things[thing{of, field}] += secret + text(v)
-			}
+		if last := field[strings.LastIndex(field, ".")+1:]; last == "email" || last == "webhooks" {
+			out[thing{of, field}] = plural(len(v), "recipient", "recipients") + secret + text(v)
 			return
 		}
-		if named && !k.whole {
-			k.things[thing{of, field}] = plural(len(v), "name", "names")
-			return
-		}
+		out[thing{of, field}] = text(v)
+	default:
+		out[thing{of, field}] = text(v)
 	}
-	if named && !k.whole {
-		k.things[thing{of, field}] = "one name"
-		return
-	}
-	k.things[thing{of, field}] = text(value)
 }
 
 // secret stands before what is compared and not told.

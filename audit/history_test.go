@@ -69,3 +69,46 @@ func TestHistorySaysWhatChanged(t *testing.T) {
 		}
 	})
 }
+
+// Between a configuration of which the public form is left and a whole one, names and
+// addresses are no change, and all else is.
+func TestHistoryOfWhatWasForgotten(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := newWorld(t, filepath.Join(t.TempDir(), "history.db"), organisation(1, 2), 1)
+		defer w.close()
+		put := func(hash, body, public string) {
+			time.Sleep(time.Hour)
+			w.write(func(tx storage.Tx) error {
+				return tx.PutConfig(storage.Loading{Hash: hash, At: now(), Actor: "ada", Public: hash + " public"}, storage.Config{Hash: hash, Body: []byte(body)}, storage.Config{Hash: hash + " public", Body: []byte(public)})
+			})
+		}
+		const form = `{"access":{"users":[%s]},"alertmanagers":[{"basic_auth":{"username":"%s"}}],"groups":[{"name":"board","email":["%s"]}],"mail":{"from":"%s","password_file":"%[2]s"},"priorities":[{"name":"P1","update_every":"%[5]s"}]}`
+		put("one", fmt.Sprintf(form, `{"name":"ada","role":"viewer"}`, "bot", "a@example.org", "i@example.org", "2h"),
+			fmt.Sprintf(form, `{"name":"name 1","role":"viewer"}`, "name 2", "address 1", "address 2", "2h"))
+		put("two", fmt.Sprintf(form, `{"name":"ada","role":"viewer"},{"name":"bob","role":"viewer"}`, "bot", "a@example.org", "i@example.org", "2h"),
+			fmt.Sprintf(form, `{"name":"name 1","role":"viewer"},{"name":"name 2","role":"viewer"}`, "name 3", "address 1", "address 2", "2h"))
+		put("three", fmt.Sprintf(form, `{"name":"ada","role":"admin"},{"name":"bob","role":"viewer"}`, "bot", "b@example.org", "i@example.org", "1h"),
+			fmt.Sprintf(form, `{"name":"name 1","role":"admin"},{"name":"name 2","role":"viewer"}`, "name 3", "address 1", "address 2", "1h"))
+		forget(t, w.store, now().Add(time.Hour))
+		var got []string
+		if err := w.store.Read(t.Context(), func(r storage.Reader) error {
+			versions, err := audit.History(r)
+			for _, v := range versions[:min(2, len(versions))] {
+				got = append(got, v.Hash)
+				for _, c := range v.Changes {
+					got = append(got, c.String())
+				}
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{
+			"three", "priority P1: update_every from 2h to 1h", "settings: access.users from someone role viewer; someone role viewer to someone role admin; someone role viewer",
+			"two", "settings: access.users from someone role viewer to someone role viewer; someone role viewer",
+		}
+		if strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	})
+}

@@ -56,6 +56,14 @@ func TestThePromiseOfTheMessageBeforeBinds(t *testing.T) {
 			t.Errorf("%s: by %v, want %v", name, got, c.want)
 		}
 	}
+	// Readers whose addresses were forgotten are told apart by their numbers.
+	one := &incident.Delivery{Recipient: incident.Forgotten, State: incident.Delivered}
+	p.Note(one, &incident.Cover{Reader: 1, Kind: incident.KindOpened, NextDueAt: noon, NextBy: noon.Add(time.Minute)})
+	for reader, want := range map[int]time.Time{1: noon.Add(time.Minute), 2: later} {
+		if got := p.For(one, &incident.Cover{Reader: reader, Kind: incident.KindUpdate, Promised: later}); !got.Equal(want) {
+			t.Errorf("reader %d: by %v, want %v", reader, got, want)
+		}
+	}
 	p.Note(&incident.Delivery{Recipient: "a", State: incident.Failed}, &incident.Cover{Kind: incident.KindUpdate})
 	if got := p.For(first, &incident.Cover{Kind: incident.KindUpdate, Promised: later}); !got.Equal(later) {
 		t.Errorf("after one that was refused: by %v, want %v", got, later)

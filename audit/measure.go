@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"sitrep/incident"
@@ -422,5 +423,5 @@ func address(deliveries []incident.Delivery, recipient string) string {
 			return deliveries[i].Address
 		}
 	}
-	return recipient
+	return strings.TrimPrefix(recipient, "email:")
 }

@@ -55,6 +55,7 @@ func (v *verifier) verifyIncidents(ctx context.Context) error {
 func (v *verifier) incident(r storage.Reader, in *incident.Incident) error {
 	v.out.Incidents++
 	var fold incident.Incident
+	early := "" // the first event without its names
 	for {
 		records, err := r.EventRecords(in.Number, fold.Sequence, eventsPage)
 		if err != nil {
@@ -73,6 +74,9 @@ func (v *verifier) incident(r storage.Reader, in *incident.Incident) error {
 			if err := apply(&fold, e); err != nil {
 				return v.find(place(i), "it cannot have happened: %v", err)
 			}
+			if early == "" && records[i].Forgotten() {
+				early = place(i)
+			}
 			v.out.Events++
 		}
 		if err := v.inLog(r, ledger.Event, records, place); err != nil {
@@ -85,6 +89,11 @@ func (v *verifier) incident(r storage.Reader, in *incident.Incident) error {
 	if fold.Sequence != in.Sequence {
 		return v.find(in.ID(), "its state is that after event %d, and its latest event is %d", in.Sequence, fold.Sequence)
 	}
+	if early != "" && fold.State != incident.Closed {
+		if err := v.find(early, "%s", forgottenEarly); err != nil {
+			return err
+		}
+	}
 	wrong, err := differences(&fold, in)
 	if err != nil {
 		return err
@@ -94,6 +103,9 @@ func (v *verifier) incident(r storage.Reader, in *incident.Incident) error {
 	}
 	return nil
 }
+
+// forgottenEarly is found where names are missing before their time.
+const forgottenEarly = "its names and addresses are gone, and an incident that it is about is not closed"
 
 // apply is Apply for events that may lack what their type needs.
 func apply(in *incident.Incident, e incident.Event) (err error) {
@@ -106,24 +118,20 @@ func apply(in *incident.Incident, e incident.Event) (err error) {
 }
 
 // differences returns the names of the fields in which the state differs from what the
-// events make of it. The state may have forgotten names that events still have.
+// events make of it. That of a closed incident may have forgotten the people in them.
 func differences(fold, in *incident.Incident) ([]string, error) {
-	for _, name := range []struct{ fold, state *string }{
-		{&fold.AcknowledgedBy, &in.AcknowledgedBy}, {&fold.ResolvedBy, &in.ResolvedBy}, {&fold.EscalatedTo, &in.EscalatedTo},
-	} {
-		if *name.state == incident.Forgotten && *name.fold != "" {
-			*name.fold = incident.Forgotten
-		}
+	wrong, err := differ(fold, in)
+	if err != nil || len(wrong) == 0 || in.State != incident.Closed {
+		return wrong, err
 	}
-	words := maps.Clone(fold.Words)
-	for audience, word := range words {
-		if in.Words[audience].By == incident.Forgotten {
-			word.By = incident.Forgotten
-			words[audience] = word
-		}
+	fold.Forget()
+	if forgotten, err := differ(fold, in); err != nil || len(forgotten) < len(wrong) {
+		return forgotten, err
 	}
-	fold.Words = words
+	return wrong, nil
+}
 
+func differ(fold, in *incident.Incident) ([]string, error) {
 	var fields [2]map[string]json.RawMessage
 	for i, state := range []*incident.Incident{fold, in} {
 		b, err := json.Marshal(state)
@@ -204,6 +212,18 @@ func (v *verifier) delivery(r storage.Reader, d *incident.Delivery) error {
 	}
 	if d.State == incident.Pending {
 		return nil // begun anew since
+	}
+	if recorded.Address == incident.Forgotten {
+		for _, c := range recorded.Covers {
+			in, err := r.Incident(c.Incident)
+			switch {
+			case errors.Is(err, incident.ErrNotFound): // the watchdog's, or found elsewhere
+			case err != nil:
+				return err
+			case in.State != incident.Closed:
+				return v.find(place, "%s", forgottenEarly)
+			}
+		}
 	}
 	if wrong := deviations(&recorded, d); len(wrong) > 0 {
 		return v.find(place, "it is not what its record says: %s", strings.Join(wrong, ", "))

@@ -47,9 +47,9 @@ func (r Role) rank() int {
 
 // A Token is a bearer token.
 type Token struct {
-	Name      string `yaml:"name,required" doc:"Who holds it; the actor of what is done with it." eg:"deploy-bot"`
+	Name      string `yaml:"name,required" show:"name" doc:"Who holds it; the actor of what is done with it." eg:"deploy-bot"`
 	Role      Role   `yaml:"role,required" doc:"What it may do." eg:"receiver"`
-	TokenFile string `yaml:"token_file,required" doc:"A file that holds the token." eg:"secrets/alertmanager"`
+	TokenFile string `yaml:"token_file,required" show:"name" doc:"A file that holds the token." eg:"secrets/alertmanager"`
 
 	// Token is what the file holds.
 	Token Secret `yaml:"-"`

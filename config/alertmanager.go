@@ -14,14 +14,14 @@ type Alertmanager struct {
 type BasicAuth struct {
 	Username     string `yaml:"username,required" show:"name" doc:"The name." eg:"sitrep"`
 	Password     Secret `yaml:"password" doc:"The password. At most one of password and password_file."`
-	PasswordFile string `yaml:"password_file" doc:"A file that holds the password."`
+	PasswordFile string `yaml:"password_file" show:"name" doc:"A file that holds the password."`
 }
 
 // Authorization is an Authorization header that is shown to a server.
 type Authorization struct {
 	Type            string `yaml:"type" doc:"The scheme." eg:"Bearer"`
 	Credentials     Secret `yaml:"credentials" doc:"The credentials. Exactly one of credentials and credentials_file."`
-	CredentialsFile string `yaml:"credentials_file" doc:"A file that holds the credentials."`
+	CredentialsFile string `yaml:"credentials_file" show:"name" doc:"A file that holds the credentials."`
 }
 
 // HTTPClientConfig returns what Prometheus's library needs to make a client for

@@ -7,7 +7,7 @@ type Mail struct {
 	From         Address    `yaml:"from,required" doc:"The sender." eg:"Incident updates <incidents@example.org>"`
 	ReplyTo      Address    `yaml:"reply_to" doc:"Where answers go; else to the sender." eg:"sre@example.org"`
 	Username     string     `yaml:"username" show:"name" doc:"The name to log in with."`
-	PasswordFile string     `yaml:"password_file" doc:"A file that holds the password to log in with." eg:"secrets/smtp"`
+	PasswordFile string     `yaml:"password_file" show:"name" doc:"A file that holds the password to log in with." eg:"secrets/smtp"`
 	TLS          TLSMode    `yaml:"tls" doc:"starttls, which is then required; implicit, from the first byte; or none."`
 	TLSConfig    *TLSConfig `yaml:"tls_config" doc:"How the server is verified, as everywhere in Prometheus."`
 

@@ -66,17 +66,21 @@ func TestPublicFormDiffersInPeopleOnly(t *testing.T) {
 	}
 	slices.Sort(differ)
 	if want := []string{
+		".access.tokens[0].name",
+		".access.tokens[0].token_file", // files are called after people
 		".access.users[0].name",
-		".access.users[0].password_file", // files are called after people
+		".access.users[0].password_file",
 		".access.users[1].name",
 		".access.users[1].password_file",
 		".alertmanagers[0].basic_auth.username",
+		".alertmanagers[1].authorization.credentials_file",
 		".evidence.witness.email",
 		".groups[0].email[0]",
 		".groups[0].email[1]",
 		".groups[1].email[0]",
 		".groups[1].email[1]",
 		".mail.from",
+		".mail.password_file",
 		".mail.reply_to",
 		".mail.username",
 		".teams[0].on_call.email[0]",

@@ -51,7 +51,7 @@ func (s *Situation) Delivered(recipient string, c Cover, at time.Time, cause str
 const refusedBefore = "refused before"
 
 // Undelivered notes that a message failed for good. It is not tried again; an
-// opening comes with the next scheduled update. It returns a reminder to the team
+// opening comes with the next scheduled update while the incident is open. It returns a reminder to the team
 // if it was an opening, the first time.
 func (s *Situation) Undelivered(recipient string, c Cover, at time.Time, address string) (nudges []Owed) {
 	sub := s.Subscription(recipient)
@@ -71,7 +71,9 @@ func (s *Situation) Undelivered(recipient string, c Cover, at time.Time, address
 		}
 		sub.WaitUntil = time.Time{}
 		sub.Owed = slices.DeleteFunc(sub.Owed, func(o Owed) bool { return o.Kind == KindOpened })
-		sub.Owed = append(sub.Owed, Owed{Kind: KindOpened, Reason: DueJoined, At: again, Detail: refusedBefore})
+		if s.Incident.State == Open {
+			sub.Owed = append(sub.Owed, Owed{Kind: KindOpened, Reason: DueJoined, At: again, Detail: refusedBefore})
+		}
 		if slices.ContainsFunc(c.Owed, func(o Owed) bool { return o.Detail == refusedBefore }) {
 			return nil // the team knows
 		}

@@ -35,6 +35,57 @@ func TestRefusedOpeningIsToldOnce(t *testing.T) {
 	w.expect("cto opened", "support update")
 }
 
+// TestRefusedOpeningEndsWithTheIncident: what was refused is told with the end, once, and
+// nothing is owed about what is closed.
+func TestRefusedOpeningEndsWithTheIncident(t *testing.T) {
+	const cto = "email:cto@example.org"
+	for _, c := range []struct {
+		name string
+		// late is set if the opening is still under way when it resolves.
+		late, refused bool
+	}{{"the end is refused too", false, true}, {"the end is taken", false, false}, {"the opening is refused after the end", true, true}} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, policy())
+			w.p.RemindBefore = 0
+			w.down[cto] = true
+			w.open("P1")
+			w.expect("support opened", "oncall opened")
+			opening, ok := w.s.Plan(cto, w.p, w.now)
+			if !ok {
+				t.Fatal("no opening is owed")
+			}
+			if !c.late {
+				w.change(w.s.Undelivered(cto, opening.Cover, w.now, "cto@example.org"))
+				w.expect("oncall reminder")
+			}
+			w.must(w.s.Incident.Resolve(w.stamp("ada"), "it works again"))
+			w.expect("support resolved", "oncall resolved")
+			if c.late {
+				w.change(w.s.Undelivered(cto, opening.Cover, w.now, "cto@example.org"))
+				w.expect("oncall reminder")
+			}
+			end, ok := w.s.Plan(cto, w.p, w.now)
+			if !ok || end.Cover.Kind != incident.KindResolved || !end.Cover.First {
+				t.Fatalf("owed %+v", end)
+			}
+			if c.refused {
+				w.change(w.s.Undelivered(cto, end.Cover, w.now, "cto@example.org"))
+			} else {
+				w.change(nil, w.s.Delivered(cto, end.Cover, w.now, "", w.p)...)
+			}
+			for _, action := range []string{"hotfix", "postmortem"} {
+				w.must(w.s.Incident.ChangeAction(w.stamp("ada"), action, incident.ActionDone, "", ""))
+			}
+			w.must(w.s.Incident.Close(w.stamp("ada"), ""))
+			w.pass(48*time.Hour, time.Hour)
+			w.expect()
+			if s := w.s.Subscription(cto); !s.DueAt.IsZero() || len(s.Owed) > 0 {
+				t.Errorf("still owed: %+v", s)
+			}
+		})
+	}
+}
+
 // TestReaderWhoComesBack: who left and joins again is told that it is again.
 func TestReaderWhoComesBack(t *testing.T) {
 	w := newWorld(t, policy())

@@ -310,6 +310,10 @@ func (s *Situation) owe(e Event, p *Policy) {
 			case waiting || !sub.owes(KindOpened):
 				sub.Owed = nil
 			default:
+				// An opening that was refused, and was to come again, is told with the end.
+				for k := range sub.Owed {
+					sub.Owed[k].At = earliest(sub.Owed[k].At, e.Time)
+				}
 				sub.add(Owed{Kind: KindResolved, Reason: DueResolved, At: e.Time})
 			}
 		case Reopened:

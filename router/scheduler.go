@@ -391,17 +391,19 @@ func (s *Scheduler) prune(ctx context.Context, at time.Time) error {
 		}
 		return at.Add(-d)
 	}
-	more := false
-	err := s.Door.Store.Write(ctx, func(tx storage.Tx) error {
-		n, err := tx.Prune(before(keep.Breaches), before(keep.Messages), batch)
-		if err != nil {
+	var n int
+	var more bool
+	// Apart, as a damaged record that keeps one from going on must not stop the other.
+	err := errors.Join(
+		s.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
+			n, err = tx.Prune(before(keep.Breaches), before(keep.Messages), batch)
 			return err
-		}
-		more, err = tx.Forget(before(keep.Personal), batch)
-		more = more || n == batch
-		return err
-	})
-	if err == nil && !more {
+		}),
+		s.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
+			more, err = tx.Forget(before(keep.Personal), batch)
+			return err
+		}))
+	if err == nil && n < batch && !more {
 		s.prunedAt = at
 	}
 	return err

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -46,8 +47,11 @@ func (r *Record) Forget() { r.Salt, r.Personal = nil, nil }
 
 // Forgotten reports whether it had personal values that were forgotten.
 func (r *Record) Forgotten() bool {
-	return r.Salt == nil && bytes.Contains(r.Leaf, []byte(`:"`+hashPrefix))
+	return r.Salt == nil && bytes.Contains(r.Leaf, []byte(`":"`+hashPrefix)) && personal.Match(r.Leaf)
 }
+
+// personal finds a hash where a personal value may stand; elsewhere it is a text.
+var personal = regexp.MustCompile(`"(?:actor|escalated_to|cause|recipient|address|error|detail)":"` + hashPrefix + `[0-9a-f]{64}"`)
 
 // hide notes a personal value under its path and returns what stands in the leaf.
 func (r *Record) hide(path, value string) string {

@@ -221,7 +221,7 @@ type Tx interface {
 	// watchdog before, of configurations that another followed before, of which only the
 	// public form is kept, and of refusals and answers from before. What something is
 	// still owed to stays for another day. Leaves stay as they are. A zero time forgets
-	// nothing. It looks at up to limit things; if there are more, call it again.
+	// nothing. It looks at about limit things; if there are more, call it again.
 	Forget(before time.Time, limit int) (more bool, err error)
 }
 

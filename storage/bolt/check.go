@@ -146,6 +146,10 @@ func (r *reader) checkValue(id bucketID, k, v []byte) error {
 		if err != nil {
 			return wrong(id, k, err.Error())
 		}
+		if l.Public != "" {
+			// Of one that another followed, this form is left.
+			return there(bConfigs, key(nil).text(l.Public))
+		}
 		return there(bConfigs, key(nil).text(l.Hash))
 	}
 	return nil

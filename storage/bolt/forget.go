@@ -32,7 +32,8 @@ func (t *tx) Forget(before time.Time, limit int) (more bool, err error) {
 			return false, err
 		}
 	}
-	return f.left <= 0, t.sweepAnswers(before)
+	swept, err := t.sweepAnswers(before)
+	return f.left <= 0 || swept == answerSweep, err
 }
 
 // A stage is how far an incident is forgotten: up to which event, and up to which
@@ -64,7 +65,6 @@ func (f *forgetting) incidents() error {
 		if err != nil || first == nil {
 			return err
 		}
-		f.left--
 		number, s := intAt(first, 9), cutStage(value)
 		done, err := f.incident(number, &s)
 		if err != nil {
@@ -73,6 +73,7 @@ func (f *forgetting) incidents() error {
 		if !done {
 			return f.put(bClosed, first, s.bytes())
 		}
+		f.left--
 		if err := f.delete(bClosed, first); err != nil {
 			return err
 		}
@@ -180,7 +181,8 @@ func (f *forgetting) delivery(arrival int64, d *incident.Delivery) error {
 	if err := f.delete(bMessages, k); err != nil {
 		return err
 	}
-	return f.recipient(recipient)
+	_, err := f.recipient(recipient)
+	return err
 }
 
 // readers forgets who the readers of an incident were. What they were told stays.
@@ -199,6 +201,14 @@ func (f *forgetting) readers(number int64, s *stage) error {
 			s.again = true
 			continue
 		}
+		wait, err := f.recipient(recipient)
+		if err != nil {
+			return err
+		}
+		if wait {
+			s.again = true
+			continue
+		}
 		if err := f.delete(bSubscriptions, key(nil).int(number).rest(recipient)); err != nil {
 			return err
 		}
@@ -206,24 +216,22 @@ func (f *forgetting) readers(number int64, s *stage) error {
 		if err := f.putJSON(bSubscriptions, key(nil).int(number).rest(sub.Recipient), sub); err != nil {
 			return err
 		}
-		if err := f.recipient(recipient); err != nil {
-			return err
-		}
 	}
+	f.left -= len(subs)
 	return nil
 }
 
-// recipient forgets what the queue knows of a recipient to whom nothing is owed, and
-// nothing was sent since before.
-func (f *forgetting) recipient(id string) error {
+// recipient forgets what the queue knows of a recipient to whom nothing is owed: that is
+// of use while something is. It reports whether that has to wait, as somebody claims it.
+func (f *forgetting) recipient(id string) (wait bool, err error) {
 	p, err := f.reader.recipient(id)
-	if err != nil {
-		return err
+	switch {
+	case err != nil || !p.Next.IsZero():
+		return false, err
+	case p.Owner != "" && !p.Until.Before(f.before):
+		return true, nil
 	}
-	if !p.Next.IsZero() || !latestOf(append(p.Sent, p.Until, p.RetryAt, p.FailingSince)...).Before(f.before) {
-		return nil
-	}
-	return f.delete(bRecipients, key(nil).rest(id))
+	return false, f.delete(bRecipients, key(nil).rest(id))
 }
 
 // loose forgets to whom messages went that are about no incident.
@@ -259,13 +267,19 @@ func (f *forgetting) watchdog() error {
 		return err
 	}
 	for i := range subs {
-		if sub := &subs[i]; sub.DueAt.IsZero() && sub.ToldAt.Before(f.before) {
-			if err := f.delete(bSubscriptions, key(nil).int(0).rest(sub.Recipient)); err != nil {
-				return err
-			}
-			if err := f.recipient(sub.Recipient); err != nil {
-				return err
-			}
+		sub := &subs[i]
+		if !sub.DueAt.IsZero() || !sub.ToldAt.Before(f.before) {
+			continue
+		}
+		wait, err := f.recipient(sub.Recipient)
+		if err != nil {
+			return err
+		}
+		if wait {
+			continue
+		}
+		if err := f.delete(bSubscriptions, key(nil).int(0).rest(sub.Recipient)); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -303,7 +317,8 @@ func (f *forgetting) configs() error {
 		return err
 	}
 	for _, l := range over {
-		if l.Public != "" && !later[l.Hash] {
+		// One that names nobody is its own public form.
+		if l.Public != "" && l.Public != l.Hash && !later[l.Hash] {
 			if err := f.delete(bConfigs, key(nil).text(l.Hash)); err != nil {
 				return err
 			}

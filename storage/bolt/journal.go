@@ -113,7 +113,7 @@ func (t *tx) PutAnswer(a storage.Answer) error {
 			return err
 		}
 	}
-	if err := t.sweepAnswers(a.At.Add(-answerKept)); err != nil {
+	if _, err := t.sweepAnswers(a.At.Add(-answerKept)); err != nil {
 		return err
 	}
 	if err := t.putJSON(bAnswers, k, a); err != nil {
@@ -122,8 +122,9 @@ func (t *tx) PutAnswer(a storage.Answer) error {
 	return t.put(bAnswerTimes, append(key(nil).time(a.At), k...), nil)
 }
 
-// sweepAnswers deletes some of the answers from before a time.
-func (t *tx) sweepAnswers(before time.Time) error {
+// sweepAnswers deletes up to answerSweep of the answers from before a time, and returns
+// how many.
+func (t *tx) sweepAnswers(before time.Time) (int, error) {
 	var old []key
 	err := t.ascend(bAnswerTimes, nil, nil, func(k, _ []byte) (bool, error) {
 		if len(old) == answerSweep || !timeAt(k, 0).Before(before) {
@@ -133,15 +134,15 @@ func (t *tx) sweepAnswers(before time.Time) error {
 		return true, nil
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, k := range old {
 		if err := t.delete(bAnswerTimes, k); err != nil {
-			return err
+			return 0, err
 		}
 		if err := t.delete(bAnswers, k[8:]); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return len(old), nil
 }

@@ -155,7 +155,7 @@ func open(path string, readOnly bool) (*DB, error) {
 
 // upgrade brings a store of version 1 up to 2.
 func (t *tx) upgrade() error {
-	var closed, loose []int64
+	var closed, arrivals []int64
 	err := t.ascend(bIncidentStates, key(nil).byte(stateBytes[incident.Closed]), nil, func(k, _ []byte) (bool, error) {
 		closed = append(closed, intAt(k, 1))
 		return true, nil
@@ -172,27 +172,72 @@ func (t *tx) upgrade() error {
 			return err
 		}
 	}
-	err = t.ascend(bDeliveries, nil, nil, func(k, v []byte) (bool, error) {
-		var d incident.Delivery
-		err := decode(bDeliveries, k, v, &d)
-		if d.State != incident.Pending && len(covered(&d)) == 0 {
-			loose = append(loose, intAt(k, 0))
+	if err := t.numberReaders(); err != nil {
+		return err
+	}
+	err = t.ascend(bDeliveries, nil, nil, func(k, _ []byte) (bool, error) {
+		arrivals = append(arrivals, intAt(k, 0))
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, arrival := range arrivals {
+		if err := t.upgradeDelivery(arrival); err != nil {
+			return err
 		}
+	}
+	return t.put(bMeta, formKey, binary.BigEndian.AppendUint32(nil, formVersion))
+}
+
+// numberReaders gives the readers of incidents their numbers.
+func (t *tx) numberReaders() error {
+	var subs []incident.Subscription
+	err := t.ascend(bSubscriptions, nil, nil, func(k, v []byte) (bool, error) {
+		var s incident.Subscription
+		err := decode(bSubscriptions, k, v, &s)
+		subs = append(subs, s)
 		return true, err
 	})
 	if err != nil {
 		return err
 	}
-	for _, arrival := range loose {
-		d, err := t.deliveryAt(arrival)
-		if err == nil {
-			err = t.expire(d.SettledAt, arrival, looseMessage, loosePersonal)
+	number := 0
+	for i := range subs {
+		s := &subs[i]
+		if number++; i == 0 || subs[i-1].Incident != s.Incident {
+			number = 1
 		}
-		if err != nil {
+		if s.Incident == 0 {
+			continue
+		}
+		s.Reader = number
+		if err := t.putJSON(bSubscriptions, key(nil).int(s.Incident).rest(s.Recipient), s); err != nil {
 			return err
 		}
 	}
-	return t.put(bMeta, formKey, binary.BigEndian.AppendUint32(nil, formVersion))
+	return nil
+}
+
+// upgradeDelivery notes in a delivery which readers it is for, and what is over.
+func (t *tx) upgradeDelivery(arrival int64) error {
+	d, err := t.deliveryAt(arrival)
+	if err != nil {
+		return err
+	}
+	if d.State != incident.Pending && len(covered(&d)) == 0 {
+		if err := t.expire(d.SettledAt, arrival, looseMessage, loosePersonal); err != nil {
+			return err
+		}
+	}
+	for i := range d.Covers {
+		var s incident.Subscription
+		if _, err := t.getJSON(bSubscriptions, key(nil).int(d.Covers[i].Incident).rest(d.Recipient), &s); err != nil {
+			return err
+		}
+		d.Covers[i].Reader = s.Reader
+	}
+	return t.putJSON(bDeliveries, key(nil).int(arrival), &d)
 }
 
 // openFile is bbolt.Open with errors that say what to do, and without panics.
@@ -252,7 +297,10 @@ func (db *DB) recognize() (version uint32, err error) {
 		if len(form) != 4 {
 			return fmt.Errorf("its version is not to be read: %w", storage.ErrDamaged)
 		}
-		if version = binary.BigEndian.Uint32(form); version < 1 || version > formVersion {
+		switch version = binary.BigEndian.Uint32(form); {
+		case version < 1:
+			return fmt.Errorf("its version is not to be read: %w", storage.ErrDamaged)
+		case version > formVersion:
 			return fmt.Errorf("its version is %d, and this sitrep knows up to %d; use the newer sitrep: %w", version, formVersion, storage.ErrNewer)
 		}
 		for _, name := range bucketNames {

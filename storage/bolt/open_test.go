@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -170,8 +171,17 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 		ID: "watchdog.1", Kind: incident.KindWatchdog, Recipient: "ada", State: incident.Delivered, SettledAt: at,
 		Covers: []incident.Cover{{Kind: incident.KindWatchdog}},
 	}
+	told := incident.Delivery{
+		ID: "INC-1.1", Incident: 1, Recipient: "bob", State: incident.Delivered, SettledAt: at, Covers: []incident.Cover{{Incident: 1}},
+	}
 	mustWrite(t, db, func(tx storage.Tx) error {
 		if err := tx.PutIncident(&in); err != nil {
+			return err
+		}
+		if err := tx.PutSubscriptions([]incident.Subscription{{Incident: 0, Recipient: "ada"}, {Incident: 1, Recipient: "ada"}, {Incident: 1, Recipient: "bob"}, {Incident: 2, Recipient: "bob", DueAt: at}}); err != nil {
+			return err
+		}
+		if err := tx.PutDelivery(&told, []byte("bob")); err != nil {
 			return err
 		}
 		return tx.PutDelivery(&d, []byte("ada"))
@@ -200,6 +210,22 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 		in, err := r.Incident(1)
 		if err != nil {
 			return err
+		}
+		var readers []string
+		for number := range int64(3) {
+			subs, err := r.Subscriptions(number)
+			if err != nil {
+				return err
+			}
+			for _, s := range subs {
+				readers = append(readers, fmt.Sprint(s.Incident, " ", s.Recipient, " ", s.Reader))
+			}
+		}
+		if want := []string{"1 forgotten 1 1", "1 forgotten 2 2", "2 bob 1"}; !slices.Equal(readers, want) {
+			t.Errorf("readers %q, want %q", readers, want)
+		}
+		if d, err := r.Delivery("INC-1.1"); err != nil || d.Covers[0].Reader != 2 {
+			t.Errorf("told %+v, %v", d, err)
 		}
 		d, err := r.Delivery("watchdog.1")
 		if in.AcknowledgedBy != incident.Forgotten || d.Recipient != incident.Forgotten {

@@ -238,3 +238,30 @@ func (h hand) forget(bucket string, n int) {
 	r.Forget()
 	h.put(bucket, k, storage.AppendRecord(nil, r))
 }
+
+// An export of a store whose names were deleted too early says so.
+func TestAnExportOfWhatWasForgottenTooEarly(t *testing.T) {
+	s := newSample(t, 2)
+	for name, c := range map[string]struct {
+		tamper func(h hand)
+		want   string
+	}{
+		"an event":   {func(h hand) { h.forget("events", 2) }, "events.jsonl, line 3, event INC-1/3: its names"},
+		"a delivery": {func(h hand) { h.forget("delivery_records", 0) }, `deliveries.jsonl, line 1, delivery "0-delivered": its names`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := s.copied(t)
+			s.tamper(t, func(h hand) { h.t = t; c.tamper(h) })
+			db, err := bolt.OpenReadOnly(s.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			b, _ := export(t, db, audit.ExportOptions{Now: noon.Add(40 * time.Hour), Key: s.key})
+			v := verify(t, b, audit.VerifyOptions{Keys: []string{s.key.Public()}})
+			if len(v.Findings) != 1 || !strings.HasPrefix(v.Findings[0].String(), c.want) {
+				t.Errorf("findings %v, want %q", v.Findings, c.want)
+			}
+		})
+	}
+}

@@ -330,16 +330,16 @@ func (v *exportVerifier) readDeliveries() error {
 		if err != nil {
 			return v.find(name, place, "%v", err)
 		}
-		for _, c := range d.Covers {
-			if closed, there := v.closed[c.Incident]; v.bare && there && !closed {
-				return v.find(name, place, "%s", forgottenEarly)
-			}
-		}
 		if d.ID != before {
 			v.out.Deliveries++
 		}
 		before = d.ID
 		v.messages[messageName(d.ID, string(d.Channel))] = sum // of the last outcome
+		for _, c := range d.Covers {
+			if closed, there := v.closed[c.Incident]; v.bare && there && !closed {
+				return v.find(name, place, "%s", forgottenEarly)
+			}
+		}
 		return nil
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -146,11 +147,46 @@ func open(path string, readOnly bool) (*DB, error) {
 	if err == nil && version < formVersion && !readOnly {
 		err = b.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade() })
 	}
+	if err == nil && !readOnly {
+		err = db.freeClaims()
+	}
 	if err != nil {
 		_ = b.Close()
 		return nil, err
 	}
 	return db, nil
+}
+
+// freeClaims ends the claims of a process that no longer is: who holds the file holds
+// all of them.
+func (db *DB) freeClaims() error {
+	var held []string
+	err := db.view(func(r *reader) error {
+		return r.ascend(bRecipients, nil, nil, func(k, v []byte) (bool, error) {
+			var p recipient
+			err := decode(bRecipients, k, v, &p)
+			if p.Owner != "" {
+				held = append(held, string(k))
+			}
+			return true, err
+		})
+	})
+	if err != nil || held == nil {
+		return err
+	}
+	err = db.bolt.Update(func(btx *bbolt.Tx) error {
+		t := newTx(btx)
+		for _, id := range held {
+			if err := t.changeRecipient(id, func(p *recipient) { p.Owner, p.Until = "", time.Time{} }); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, syscall.ENOSPC) {
+		return nil // then they end by themselves
+	}
+	return err
 }
 
 // upgrade brings a store of version 1 up to 2.

@@ -458,6 +458,41 @@ func TestABackupIsAStore(t *testing.T) {
 	}
 }
 
+// Who opens the file knows that the process that held claims is gone, and need not wait.
+func TestClaimsEndWithTheirProcess(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sitrep.db")
+	db := openAt(t, path)
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	var claims []storage.Claim
+	claim := func(owner string) storage.Claim {
+		t.Helper()
+		mustWrite(t, db, func(tx storage.Tx) (err error) {
+			claims, err = tx.ClaimDue(now, owner, time.Hour, 10)
+			return err
+		})
+		if len(claims) != 1 {
+			t.Fatalf("%s claimed %+v", owner, claims)
+		}
+		return claims[0]
+	}
+	mustWrite(t, db, func(tx storage.Tx) error {
+		return tx.PutSubscriptions([]incident.Subscription{{Incident: 1, Recipient: "a", DueAt: now}, {Incident: 1, Recipient: "b"}})
+	})
+	first := claim("one")
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db = openAt(t, path)
+	second := claim("two")
+	if second.Attempt != first.Attempt+1 {
+		t.Errorf("the claims are %+v and %+v", first, second)
+	}
+	err := db.Write(t.Context(), func(tx storage.Tx) error { return tx.Hold(&first, now, now.Add(time.Hour)) })
+	if !errors.Is(err, storage.ErrLost) {
+		t.Errorf("the first holds: %v", err)
+	}
+}
+
 func TestLeasesEndAtTheTimeGiven(t *testing.T) {
 	db := open(t, bolt.Options{})
 	write := func(fn func(storage.Tx) error) error { return db.Write(t.Context(), fn) }

@@ -75,7 +75,7 @@ func aDay(t *testing.T, then func(*world, *evidence)) {
 			return s.Incident.WriteUpdate(st, c.Policy, "The database is full. <b>We make room.</b>", nil)
 		})
 		w.tries(start.Add(25*time.Minute), &first, "bob", func(c *storage.Change, s *in, st incident.Stamp) ([]incident.Event, error) {
-			return s.Incident.ChangePriority(st, c.Policy.Priorities[1], "only some customers are affected")
+			return s.Incident.ChangePriority(st, c.Policy, c.Policy.Priorities[1], "only some customers are affected")
 		})
 		w.at(start.Add(30*time.Minute), func() {
 			err := w.door.Change(t.Context(), now(), func(c *storage.Change) error {
@@ -87,7 +87,7 @@ func aDay(t *testing.T, then func(*world, *evidence)) {
 				if err != nil {
 					return err
 				}
-				one, two, err := from.Incident.Merge(c.Stamp("ada"), &to.Incident, "the same disk")
+				one, two, err := from.Incident.Merge(c.Stamp("ada"), c.Policy, &to.Incident, "the same disk")
 				if err != nil {
 					return err
 				}

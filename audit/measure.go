@@ -233,7 +233,7 @@ func (m *measuring) change(in *incident.Incident, e incident.Event, from, to inc
 	if !m.within(e.Time) {
 		return
 	}
-	raised := to.Outranks(from)
+	raised := e.Type != incident.PriorityChanged || e.Data.Raised
 	for _, f := range m.targets(in, e.Time, to.Name) {
 		if raised {
 			f.Raised++

@@ -121,7 +121,7 @@ func (s *sample) fill(t testing.TB, db *bolt.DB, p *incident.Policy, i int) {
 		return in.Incident.Acknowledge(c.Stamp("Ünal"))
 	})
 	change(at.Add(2*time.Minute), func(c *storage.Change, in *incident.Situation) ([]incident.Event, error) {
-		return in.Incident.ChangePriority(c.Stamp("ada"), p.Priorities[0], "more than we thought")
+		return in.Incident.ChangePriority(c.Stamp("ada"), p, p.Priorities[0], "more than we thought")
 	})
 	change(at.Add(3*time.Minute), func(c *storage.Change, in *incident.Situation) ([]incident.Event, error) {
 		return in.Incident.SetPhase(c.Stamp("ada"), incident.Escalation, "", "bob")

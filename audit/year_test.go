@@ -326,7 +326,7 @@ func (w *world) people(heard, ended time.Time, number *int64) {
 		to := w.rng.IntN(3)
 		w.tries(at, number, who, func(c *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
 			from := s.Incident.Priority.Rank
-			events, err := s.Incident.ChangePriority(stamp, c.Policy.Priorities[to], "it looks different now")
+			events, err := s.Incident.ChangePriority(stamp, c.Policy, c.Policy.Priorities[to], "it looks different now")
 			if err == nil {
 				w.diary[*number].changes = append(w.diary[*number].changes, change{stamp.At, from, to})
 			}

@@ -119,7 +119,7 @@ func TestPolicy(t *testing.T) {
 		!slices.Equal(p1.Actions, []incident.ActionRule{{Name: "hotfix"}, {Name: "postmortem", Within: 120 * time.Hour}}) {
 		t.Errorf("P1 is %+v", p1)
 	}
-	if p3, _ := p.Priority("P3"); p3.Rank != 2 || p3.UpdateEvery != 0 || !p1.Outranks(p3) {
+	if p3, _ := p.Priority("P3"); p3.Rank != 2 || p3.UpdateEvery != 0 || !p.Outranks(p1, p3) {
 		t.Errorf("P3 is %+v", p3)
 	}
 

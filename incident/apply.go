@@ -38,7 +38,7 @@ func (in *Incident) Apply(e Event) error {
 	case Acknowledged:
 		in.AcknowledgedAt, in.AcknowledgedBy = e.Time, string(e.Actor)
 	case PriorityChanged:
-		in.setPriority(*d.Definition, d.Actions)
+		in.setPriority(d)
 		in.PriorityByPerson = in.PriorityByPerson || e.Actor.Person()
 	case PhaseChanged:
 		in.Phase, in.EscalatedTo = Phase(d.To), d.EscalatedTo
@@ -152,12 +152,13 @@ func (in *Incident) noteTrouble(at time.Time) {
 // byHand reports whether it resolves by hand only.
 func (in *Incident) byHand() bool { return in.Declared || in.HeldOpen }
 
-func (in *Incident) setPriority(p Priority, actions []Action) {
-	in.Priority = p
-	if p.Outranks(in.Highest) {
-		in.Highest = p
+// setPriority takes over the priority of an event. Events of the first builds do not say
+// which is the highest.
+func (in *Incident) setPriority(d Data) {
+	in.Priority, in.Actions = *d.Definition, d.Actions
+	if d.Highest == "" && in.Priority.Rank < in.Highest.Rank || d.Highest == in.Priority.Name && d.Highest != in.Highest.Name {
+		in.Highest = in.Priority
 	}
-	in.Actions = actions
 }
 
 func (in *Incident) merge(e Event) {
@@ -172,7 +173,7 @@ func (in *Incident) merge(e Event) {
 	in.Breaches.Total += d.Breaches.Total
 	in.Stakeholders = d.Stakeholders
 	if d.Definition != nil {
-		in.setPriority(*d.Definition, d.Actions)
+		in.setPriority(d)
 		in.PriorityByPerson = in.PriorityByPerson || d.ByPerson
 	}
 	in.Actions = d.Actions

@@ -42,7 +42,7 @@ func (in *Incident) Acknowledge(s Stamp) ([]Event, error) {
 
 // ChangePriority raises or lowers the priority. The reason is required, as those
 // who join or leave are told it. Of a resolved incident it is a correction.
-func (in *Incident) ChangePriority(s Stamp, to Priority, reason string) ([]Event, error) {
+func (in *Incident) ChangePriority(s Stamp, p *Policy, to Priority, reason string) ([]Event, error) {
 	if err := in.must("change the priority of", Open, Resolved); err != nil {
 		return nil, err
 	}
@@ -52,14 +52,15 @@ func (in *Incident) ChangePriority(s Stamp, to Priority, reason string) ([]Event
 	if err := text("reason", &reason, true); err != nil {
 		return nil, err
 	}
-	e := in.priorityEvent(to)
+	e := in.priorityEvent(p, to)
 	e.Reason = reason
 	return in.next(s, e), nil
 }
 
-func (in *Incident) priorityEvent(to Priority) Event {
-	actions := in.Actions
-	if to.Outranks(in.Highest) {
+func (in *Incident) priorityEvent(p *Policy, to Priority) Event {
+	actions, highest := in.Actions, in.Highest.Name
+	if p.Outranks(to, in.Highest) {
+		highest = to.Name
 		// What the lower priority asked for and nobody did is replaced; what was done stays.
 		actions = slices.DeleteFunc(slices.Clone(actions), func(a Action) bool {
 			return a.State == ActionDue && slices.ContainsFunc(in.Highest.Actions, func(r ActionRule) bool { return r.Name == a.Name })
@@ -69,7 +70,7 @@ func (in *Incident) priorityEvent(to Priority) Event {
 			actions = dueActions(actions, in.ResolvedAt)
 		}
 	}
-	return Event{Type: PriorityChanged, Data: Data{From: in.Priority.Name, To: to.Name, Raised: to.Outranks(in.Priority), Definition: &to, Actions: actions}}
+	return Event{Type: PriorityChanged, Data: Data{From: in.Priority.Name, To: to.Name, Raised: p.Outranks(to, in.Priority), Highest: highest, Definition: &to, Actions: actions}}
 }
 
 // SetPhase says at which step the response is. Escalation names to whom, the other
@@ -302,7 +303,7 @@ func (o *Opening) copySLO(slo *SLO) {
 
 // Merge ends the incident in favour of into, which gets the higher priority, both
 // sets of groups and all actions. It returns the events of both.
-func (in *Incident) Merge(s Stamp, into *Incident, reason string) (from, to []Event, err error) {
+func (in *Incident) Merge(s Stamp, p *Policy, into *Incident, reason string) (from, to []Event, err error) {
 	if err := in.must("merge", Open, Resolved); err != nil {
 		return nil, nil, err
 	}
@@ -329,8 +330,11 @@ func (in *Incident) Merge(s Stamp, into *Incident, reason string) (from, to []Ev
 			d.Actions = append(d.Actions, a)
 		}
 	}
-	if in.Priority.Outranks(into.Priority) {
-		d.Definition, d.ByPerson = &in.Priority, in.PriorityByPerson
+	if own := in.priority(p); p.Outranks(own, into.Priority) {
+		d.Definition, d.ByPerson, d.Highest = &own, in.PriorityByPerson, into.Highest.Name
+		if p.Outranks(own, into.Highest) {
+			d.Highest = own.Name
+		}
 	}
 	if into.State == Resolved {
 		d.Actions = dueActions(d.Actions, into.ResolvedAt)

@@ -36,7 +36,7 @@ func TestEdges(t *testing.T) {
 	}
 	priority := func(w *world, i int) {
 		w.t.Helper()
-		w.must(w.s.Incident.ChangePriority(w.stamp(ada), w.p.Priorities[i], "because"))
+		w.must(w.s.Incident.ChangePriority(w.stamp(ada), w.p, w.p.Priorities[i], "because"))
 	}
 	tests := map[string]func(w *world){
 		"who joins long after inform_after is owed the briefing from now on": func(w *world) {
@@ -212,7 +212,7 @@ func TestEdges(t *testing.T) {
 					w.t.Fatal(err)
 				}
 			}
-			_, to, err := other.Merge(w.stamp(ada), &w.s.Incident, "one cause")
+			_, to, err := other.Merge(w.stamp(ada), w.p, &w.s.Incident, "one cause")
 			w.must(to, err)
 			w.expect("support priority", "oncall priority", "cto opened")
 			w.pass(2*time.Hour, time.Minute)
@@ -358,5 +358,64 @@ func TestSee(t *testing.T) {
 				t.Errorf("seen as %s, want %s", got, test.want)
 			}
 		})
+	}
+}
+
+// TestPrioritiesThatAReloadMoves: which priority is the higher is what the configuration
+// says now, not what it said when the incident got its own.
+func TestPrioritiesThatAReloadMoves(t *testing.T) {
+	w := newWorld(t, policy())
+	w.open("P2")
+	before := w.p
+	after := *before
+	after.Priorities = append([]incident.Priority{{Name: "P0", Actions: []incident.ActionRule{{Name: "report"}}}}, before.Priorities...)
+	for i := range after.Priorities {
+		after.Priorities[i].Rank = i
+	}
+	w.p = &after
+	to := func(name string) incident.Data {
+		t.Helper()
+		priority, _ := w.p.Priority(name)
+		w.must(w.s.Incident.ChangePriority(w.stamp("ada"), w.p, priority, "we know more"))
+		return w.log[len(w.log)-1].Data
+	}
+	if d := to("P1"); !d.Raised || w.s.Incident.Highest.Name != "P1" || len(w.s.Incident.Actions) != 2 {
+		t.Errorf("from P2 to P1: %+v, %+v", d, w.s.Incident)
+	}
+	if d := to("P3"); d.Raised || w.s.Incident.Highest.Name != "P1" {
+		t.Errorf("from P1 to P3: %+v, %+v", d, w.s.Incident)
+	}
+	w.p = before // P0 is taken away again: what was second is first
+	if d := to("P2"); !d.Raised || w.s.Incident.Highest.Name != "P1" || len(w.s.Incident.Actions) != 2 {
+		t.Errorf("from P3 to P2: %+v, %+v", d, w.s.Incident)
+	}
+	other := incident.Incident{Number: 2, State: incident.Open, Priority: before.Priorities[2], Highest: before.Priorities[2]}
+	other.Priority.Rank, other.Highest.Rank = 0, 0 // as it was long ago
+	_, events, err := w.s.Incident.Merge(w.stamp("ada"), w.p, &other, "the same")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		if err := other.Apply(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if other.Priority.Name != "P2" || other.Highest.Name != "P2" {
+		t.Errorf("merged: %+v", other)
+	}
+}
+
+// TestEventsOfTheFirstBuilds: those that do not say which priority is the highest are
+// read by rank.
+func TestEventsOfTheFirstBuilds(t *testing.T) {
+	w := newWorld(t, policy())
+	w.open("P2")
+	events, err := w.s.Incident.ChangePriority(w.stamp("ada"), w.p, w.p.Priorities[0], "worse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	events[0].Data.Highest = ""
+	if err := w.s.Incident.Apply(events[0]); err != nil || w.s.Incident.Highest.Name != "P1" {
+		t.Errorf("%+v, %v", w.s.Incident, err)
 	}
 }

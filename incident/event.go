@@ -59,7 +59,7 @@ type Event struct {
 //	breach_started    Fingerprint, StartsAt, Priority, From (the breach's state before: "" if new, else ended or unknown)
 //	breach_ended      Fingerprint, StartsAt, EndsAt, From
 //	breach_unknown    Fingerprint, StartsAt, From, HeardAt
-//	priority_changed  From, To, Raised (else lowered), Definition, Actions (as they are now)
+//	priority_changed  From, To, Raised (else lowered), Highest (that it ever had), Definition, Actions (as they are now)
 //	phase_changed     From, To, EscalatedTo
 //	update_written    Message, Audiences
 //	update_missed     DueAt, Missed, Audience, Cause
@@ -67,7 +67,7 @@ type Event struct {
 //	audience_changed  Stakeholders
 //	resolved          Actions (with their due times)
 //	reopened          ResolveAfter, Definition and Actions if a breach raised the priority
-//	merged            Into, in the one that ends; From INC-n, Sources (n, and what was merged into it), Breaches, Stakeholders, Actions, StartedAt, EndedAt (the last endsAt so far), HeardAt, Definition and ByPerson if it raises the priority, in the other
+//	merged            Into, in the one that ends; From INC-n, Sources (n, and what was merged into it), Breaches, Stakeholders, Actions, StartedAt, EndedAt (the last endsAt so far), HeardAt, Definition, Highest and ByPerson if it raises the priority, in the other
 type Data struct {
 	Opening      *Opening      `json:"opening,omitempty"`
 	Fingerprint  string        `json:"fingerprint,omitempty"`
@@ -79,6 +79,7 @@ type Data struct {
 	To           string        `json:"to,omitempty"`
 	Definition   *Priority     `json:"definition,omitempty"`
 	Raised       bool          `json:"raised,omitempty"`
+	Highest      string        `json:"highest,omitempty"`
 	ByPerson     bool          `json:"by_person,omitempty"`
 	EscalatedTo  string        `json:"escalated_to,omitempty"`
 	Message      string        `json:"message,omitempty"`

@@ -34,7 +34,7 @@ func TestAnIncidentTellsItsReaders(t *testing.T) {
 		"a priority lowered says goodbye to management and keeps stakeholders": func(w *world) {
 			w.open("P2")
 			w.expect("cto opened", "support opened", "oncall opened")
-			w.must(w.s.Incident.ChangePriority(w.stamp(person), w.p.Priorities[2], "a workaround exists"))
+			w.must(w.s.Incident.ChangePriority(w.stamp(person), w.p, w.p.Priorities[2], "a workaround exists"))
 			w.expect("cto left", "support priority", "oncall priority")
 			w.pass(8*time.Hour, time.Minute)
 			w.expect("oncall reminder", "support update")
@@ -42,7 +42,7 @@ func TestAnIncidentTellsItsReaders(t *testing.T) {
 		"a priority raised briefs those who join": func(w *world) {
 			w.open("P3")
 			w.expect("support opened", "oncall opened")
-			w.must(w.s.Incident.ChangePriority(w.stamp(person), w.p.Priorities[0], "most customers"))
+			w.must(w.s.Incident.ChangePriority(w.stamp(person), w.p, w.p.Priorities[0], "most customers"))
 			w.expect("cto opened", "support priority", "oncall priority")
 			w.pass(2*time.Hour, time.Minute)
 			w.expect("oncall reminder", "cto update", "support update")
@@ -55,7 +55,7 @@ func TestAnIncidentTellsItsReaders(t *testing.T) {
 			}
 			for _, i := range []int{2, 0, 2, 0, 2} {
 				w.pass(7*time.Minute, time.Minute)
-				w.must(w.s.Incident.ChangePriority(w.stamp(person), w.p.Priorities[i], "thinking"))
+				w.must(w.s.Incident.ChangePriority(w.stamp(person), w.p, w.p.Priorities[i], "thinking"))
 			}
 			w.tick()
 			w.take()
@@ -66,8 +66,8 @@ func TestAnIncidentTellsItsReaders(t *testing.T) {
 			w.open("P2")
 			w.expect("cto opened", "support opened", "oncall opened")
 			w.down["email:cto@example.org"] = true
-			w.must(w.s.Incident.ChangePriority(w.stamp(person), w.p.Priorities[2], "down"))
-			w.must(w.s.Incident.ChangePriority(w.stamp(person), w.p.Priorities[0], "up"))
+			w.must(w.s.Incident.ChangePriority(w.stamp(person), w.p, w.p.Priorities[2], "down"))
+			w.must(w.s.Incident.ChangePriority(w.stamp(person), w.p, w.p.Priorities[0], "up"))
 			w.tick()
 			w.take()
 			w.down = map[string]bool{}
@@ -186,7 +186,7 @@ func TestAnIncidentTellsItsReaders(t *testing.T) {
 			w.p.Groups[1].Quiet = []incident.Quiet{quiet(12, 16, "P1")}
 			w.open("P1")
 			w.expect("cto opened", "support opened", "oncall opened")
-			w.must(w.s.Incident.ChangePriority(w.stamp(person), w.p.Priorities[2], "not so bad"))
+			w.must(w.s.Incident.ChangePriority(w.stamp(person), w.p, w.p.Priorities[2], "not so bad"))
 			w.expect("cto left", "support priority", "oncall priority")
 		},
 		"an hour without a mail server ends in one update, and half an interval of quiet": func(w *world) {
@@ -290,7 +290,7 @@ func TestAnIncidentTellsItsReaders(t *testing.T) {
 			w.end("a")
 			w.pass(10*time.Minute, time.Minute)
 			w.expect("cto resolved", "support resolved", "oncall resolved")
-			w.must(w.s.Incident.ChangePriority(w.stamp(person), w.p.Priorities[0], "it was worse"))
+			w.must(w.s.Incident.ChangePriority(w.stamp(person), w.p, w.p.Priorities[0], "it was worse"))
 			w.expect()
 			if len(w.s.Incident.Actions) != 2 || w.s.Incident.Actions[1].DueAt.IsZero() {
 				w.t.Errorf("actions %+v", w.s.Incident.Actions)
@@ -329,7 +329,7 @@ func TestTheFoldIsTheState(t *testing.T) {
 			"end":  func(rt *rapid.T) { w.end(fingerprint.Draw(rt, "alert")) },
 			"lose": func(rt *rapid.T) { w.lose(fingerprint.Draw(rt, "alert")) },
 			"priority": func(rt *rapid.T) {
-				do(in().ChangePriority(w.stamp(person), rapid.SampledFrom(p.Priorities).Draw(rt, "to"), "because"))
+				do(in().ChangePriority(w.stamp(person), w.p, rapid.SampledFrom(p.Priorities).Draw(rt, "to"), "because"))
 			},
 			"update":  func(*rapid.T) { do(in().WriteUpdate(w.stamp(person), p, "news", nil)) },
 			"ack":     func(*rapid.T) { do(in().Acknowledge(w.stamp(person))) },

@@ -62,8 +62,8 @@ func (in *Incident) Begin(s Stamp, b *Breach, slo Priority, p *Policy) []Event {
 	}
 	if in.State == Open {
 		events := []Event{started}
-		if slo.Outranks(in.priority(p)) && !in.PriorityByPerson {
-			e := in.priorityEvent(slo)
+		if p.Outranks(slo, in.Priority) && !in.PriorityByPerson {
+			e := in.priorityEvent(p, slo)
 			e.Reason = "the SLO's priority is " + slo.Name
 			events = append(events, e)
 		}
@@ -71,8 +71,8 @@ func (in *Incident) Begin(s Stamp, b *Breach, slo Priority, p *Policy) []Event {
 	}
 	after := min(2*in.ResolveAfter, max(p.ReopenWithin, in.ResolveAfter))
 	events := []Event{in.reopening(after, "a breach started"), started}
-	if slo.Outranks(in.priority(p)) && !in.PriorityByPerson {
-		e := in.priorityEvent(slo)
+	if p.Outranks(slo, in.Priority) && !in.PriorityByPerson {
+		e := in.priorityEvent(p, slo)
 		e.Reason = "the SLO's priority is " + slo.Name
 		e.Data.Actions = dueActions(e.Data.Actions, time.Time{})
 		events = append(events, e)

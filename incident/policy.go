@@ -32,8 +32,6 @@ type Priority struct {
 	InformAfter time.Duration `json:"inform_after,omitempty"`
 }
 
-// Outranks reports whether p is a higher priority than q.
-func (p Priority) Outranks(q Priority) bool { return p.Rank < q.Rank }
 
 // An ActionRule is a duty that a priority brings.
 type ActionRule struct {
@@ -146,6 +144,17 @@ func (p *Policy) Priority(name string) (Priority, bool) {
 		return Priority{}, false
 	}
 	return p.Priorities[i], true
+}
+
+// Outranks reports whether a is a higher priority than b: as the policy orders them or,
+// where it no longer has both, as they were ordered when they were copied.
+func (p *Policy) Outranks(a, b Priority) bool {
+	x, hasA := p.Priority(a.Name)
+	y, hasB := p.Priority(b.Name)
+	if hasA && hasB {
+		a, b = x, y
+	}
+	return a.Rank < b.Rank
 }
 
 // Group returns the group of that name.

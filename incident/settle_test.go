@@ -103,9 +103,9 @@ func TestReaderWhoComesBack(t *testing.T) {
 		t.Error("the first message is told as again")
 	}
 	w.expect("cto opened", "support opened", "oncall opened")
-	w.must(w.s.Incident.ChangePriority(w.stamp("ada"), w.p.Priorities[2], "few are hit"))
+	w.must(w.s.Incident.ChangePriority(w.stamp("ada"), w.p, w.p.Priorities[2], "few are hit"))
 	w.expect("cto left", "support priority", "oncall priority")
-	w.must(w.s.Incident.ChangePriority(w.stamp("ada"), w.p.Priorities[0], "all are hit"))
+	w.must(w.s.Incident.ChangePriority(w.stamp("ada"), w.p, w.p.Priorities[0], "all are hit"))
 	if !again() {
 		t.Error("who comes back is told as new")
 	}
@@ -143,7 +143,7 @@ func TestMergeAfterLeavingTheConfiguration(t *testing.T) {
 	in, out := *w.p, *w.p
 	out.Groups = []incident.Group{{Name: "leadership", Location: in.Location}, in.Groups[1]}
 	w.p = &out
-	from, _, err := w.s.Incident.Merge(w.stamp("ada"), &incident.Incident{Number: 2, State: incident.Open}, "the same")
+	from, _, err := w.s.Incident.Merge(w.stamp("ada"), w.p, &incident.Incident{Number: 2, State: incident.Open}, "the same")
 	w.must(from, err)
 	w.expect("support left", "oncall left")
 	w.p = &in

@@ -102,7 +102,7 @@ func (d *desk) merge(from, into int64) {
 		if err != nil {
 			return err
 		}
-		left, kept, err := s.Incident.Merge(c.Stamp("ada"), &other.Incident, "the same")
+		left, kept, err := s.Incident.Merge(c.Stamp("ada"), c.Policy, &other.Incident, "the same")
 		if err != nil {
 			return err
 		}

@@ -52,16 +52,16 @@ func TestAStormIsFiveMessagesAndADigest(t *testing.T) {
 		}
 		lowest := map[string]incident.Priority{} // that a reader was told of in a message of its own
 		for _, m := range mails {
-			if p := m.First().Incident.Priority; m.Kind != incident.KindDigest && lowest[m.to].Outranks(p) {
+			if p := m.First().Incident.Priority; m.Kind != incident.KindDigest && lowest[m.to].Rank < p.Rank {
 				lowest[m.to] = p
 			}
 		}
 		for _, m := range mails {
-			if p := m.First().Incident.Priority; m.Kind == incident.KindDigest && p.Outranks(lowest[m.to]) {
+			if p := m.First().Incident.Priority; m.Kind == incident.KindDigest && p.Rank < lowest[m.to].Rank {
 				t.Errorf("%s was told of a %s in the digest, and of a %s before", m.to, p.Name, lowest[m.to].Name)
 			}
 			for i := range m.Items[1:] {
-				if m.Items[i+1].Incident.Priority.Outranks(m.Items[i].Incident.Priority) {
+				if m.Items[i+1].Incident.Priority.Rank < m.Items[i].Incident.Priority.Rank {
 					t.Errorf("a digest does not begin with the highest priority: %v", m.Items)
 				}
 			}

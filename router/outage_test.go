@@ -222,7 +222,7 @@ func TestAnUnknownOutcomeGivesWayToNews(t *testing.T) {
 		time.Sleep(4 * time.Second)
 		w.mail.take()
 		w.must(w.do(1, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
-			return in.ChangePriority(s, p.Priorities[1], "not so bad")
+			return in.ChangePriority(s, p, p.Priorities[1], "not so bad")
 		}))
 		w.mail.set(nil)
 		time.Sleep(2 * time.Minute)

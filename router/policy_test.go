@@ -103,7 +103,7 @@ func TestAPriorityThatInformsNobody(t *testing.T) {
 		w.mail.take()
 		lower := func(to int) {
 			w.must(w.do(1, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
-				return in.ChangePriority(s, p.Priorities[to], "we know better")
+				return in.ChangePriority(s, p, p.Priorities[to], "we know better")
 			}))
 			time.Sleep(time.Second)
 		}

@@ -28,7 +28,7 @@ func (p Priority) do(c *storage.Change, number int64, stamp incident.Stamp) (*in
 		if err != nil {
 			return nil, err
 		}
-		return in.ChangePriority(stamp, to, p.Reason)
+		return in.ChangePriority(stamp, c.Policy, to, p.Reason)
 	})
 }
 
@@ -135,7 +135,7 @@ func (m Merge) do(c *storage.Change, number int64, stamp incident.Stamp) (*incid
 	if err != nil {
 		return nil, err
 	}
-	from, to, err := s.Incident.Merge(stamp, &into.Incident, m.Reason)
+	from, to, err := s.Incident.Merge(stamp, c.Policy, &into.Incident, m.Reason)
 	if err != nil {
 		return nil, err
 	}

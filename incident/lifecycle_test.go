@@ -3,6 +3,7 @@ package incident_test
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -181,6 +182,26 @@ func TestAnIncidentTellsItsReaders(t *testing.T) {
 				w.t.Errorf("sent %+v", s)
 			}
 			w.expect("support update")
+		},
+		"quiet hours that are new move no promise in silence": func(w *world) {
+			w.open("P2")
+			w.expect("cto opened", "support opened", "oncall opened")
+			w.pass(time.Hour, time.Minute)
+			changed := *w.p
+			changed.Groups = slices.Clone(w.p.Groups)
+			changed.Groups[1].Quiet = []incident.Quiet{quiet(15, 18)} // from four hours after the opening
+			w.p = &changed
+			w.change(nil)
+			w.expect("support update")
+			if by := w.s.Subscription("email:support@example.org").NextBy; !by.After(w.now.Add(5 * time.Hour)) {
+				w.t.Errorf("the next is promised by %v", by)
+			}
+			w.change(nil)
+			w.expect()
+			w.pass(2*time.Hour+46*time.Minute, time.Minute)
+			w.expect("oncall reminder")
+			w.pass(14*time.Minute, time.Minute)
+			w.expect("cto update")
 		},
 		"quiet hours do not hold back the lowering of a priority that they exempt": func(w *world) {
 			w.p.Groups[1].Quiet = []incident.Quiet{quiet(12, 16, "P1")}

@@ -32,7 +32,6 @@ type Priority struct {
 	InformAfter time.Duration `json:"inform_after,omitempty"`
 }
 
-
 // An ActionRule is a duty that a priority brings.
 type ActionRule struct {
 	Name string `json:"name"`

@@ -354,6 +354,9 @@ func (s *Situation) schedule(p *Policy, now time.Time) {
 	for i := range s.Subscriptions {
 		sub := &s.Subscriptions[i]
 		sub.Owed = slices.DeleteFunc(sub.Owed, func(o Owed) bool { return o.stale(now) })
+		if s.moved(sub, p, now) {
+			sub.add(Owed{Kind: KindUpdate, Reason: DueMoved, At: now})
+		}
 		due, from := s.due(sub, p, now)
 		if due.Before(now) && sub.DueAt.After(now) {
 			// It was held back until now, and is due because of what has changed.
@@ -363,6 +366,20 @@ func (s *Situation) schedule(p *Policy, now time.Time) {
 		sub.DueAt = from
 	}
 	s.Agenda.NextAt = s.nextLook(p)
+}
+
+// moved reports whether a quiet time that is new moves a promised update beyond its
+// promise. A message now can say so, and promise another time.
+func (s *Situation) moved(sub *Subscription, p *Policy, now time.Time) bool {
+	if s.Incident.State != Open || !sub.Active || !sub.Told || !sub.NextBy.After(now) || sub.CadenceAt.IsZero() || sub.owes(KindUpdate) {
+		return false
+	}
+	r, ok := p.reader(sub)
+	if !ok {
+		return false
+	}
+	exempt := s.exempt(sub)
+	return r.quietUntil(sub.CadenceAt, exempt...).After(sub.NextBy) && r.quietUntil(now, exempt...).Equal(now)
 }
 
 // owedAt returns when the reader's next message is due, quiet times aside; zero if

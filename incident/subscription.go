@@ -22,6 +22,7 @@ const (
 	DueStillFiring   Reason = "still_firing"     // resolved by hand, and breaches fire (on_call)
 	DueUndeliverable Reason = "undeliverable"    // an opening failed for good (on_call)
 	DuePaused        Reason = "paused"           // scheduled updates pause; the last one says so
+	DueMoved         Reason = "moved"            // the promised update comes later, as a quiet time is new
 	DueWatchdogAway  Reason = "watchdog_away"
 	DueWatchdogBack  Reason = "watchdog_back"
 	DueHeard         Reason = "heard" // a breach was heard while all were unknown

@@ -94,6 +94,25 @@ func TestATeamAndAGroupOfOneName(t *testing.T) {
 	})
 }
 
+func TestAQuietTimeThatIsNewIsSaid(t *testing.T) {
+	bubble(t, policy(), func(t *testing.T, w *world) {
+		w.post(alert("p2", "a"))
+		time.Sleep(time.Hour)
+		w.expect("cto opened", "support opened", "oncall opened")
+		promised := w.situation(1).Subscription("email:support@example.org").NextBy
+		from := promised.In(policy().Groups[1].Location)
+		w.swap(func(p *incident.Policy) {
+			start := from.Hour()*60 - 60
+			p.Groups[1].Quiet = []incident.Quiet{quiet(start, start+180)}
+		})
+		time.Sleep(time.Second)
+		w.expect("support update")
+		if by := w.situation(1).Subscription("email:support@example.org").NextBy; !by.After(promised) {
+			t.Errorf("promised by %v, and now by %v", promised, by)
+		}
+	})
+}
+
 func TestAPriorityThatInformsNobody(t *testing.T) {
 	p := policy()
 	p.Priorities = append(p.Priorities, incident.Priority{Name: "P4", Rank: 3})

@@ -161,6 +161,9 @@ func lead(m *incident.Message, it *incident.Item, s *story, clock Clock) []strin
 	if it.Paused && in.State == incident.Open {
 		out = append(out, "For a day nobody has known whether the trouble goes on, so scheduled updates pause after this one. The team has been asked to find out.")
 	}
+	if has(it, incident.DueMoved) {
+		out = append(out, "The next scheduled update comes later than was said before, as it would fall into your quiet time.")
+	}
 	if has(it, incident.DueUndeliverable) {
 		out = append(out, undeliverable(it))
 	}

@@ -101,6 +101,19 @@ func TestStory(t *testing.T) {
 	}
 }
 
+// TestMovedUpdate: who was promised an earlier time hears why another is named.
+func TestMovedUpdate(t *testing.T) {
+	text := compose(t, []incident.Audience{incident.Stakeholders}, incident.Item{
+		Kind: incident.KindUpdate, Incident: incident.Incident{Number: 42, UseCase: "Nobody can log on", State: incident.Open, OpenedAt: noon.Add(-time.Hour)},
+		NextBy: noon.Add(6 * time.Hour), Reasons: []incident.Owed{{Kind: incident.KindUpdate, Reason: incident.DueMoved}},
+	})
+	for _, want := range []string{"The next scheduled update comes later than was said before, as it would fall into your quiet time.\n", "18:00 UTC"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
 // TestReminder: for each reason one sentence, and what readers know.
 func TestReminder(t *testing.T) {
 	resolved := incident.Incident{Number: 42, UseCase: "Nobody can log on", State: incident.Resolved, OpenedAt: noon.Add(-time.Hour), ResolvedAt: noon.Add(-time.Minute),

@@ -472,6 +472,15 @@ func TestAnExportOfAnotherLogIsFound(t *testing.T) {
 				t.Errorf("%s was not found", name)
 			}
 		}
+		// After a change of the key an older checkpoint counts, for who has both keys.
+		renewed := testKey(t, "sitrep.example.org/renewed")
+		later, _ := export(t, w.store, audit.ExportOptions{Now: ev.at, Key: renewed, Earlier: [][]byte{ev.earlier}})
+		if v := verify(t, later, audit.VerifyOptions{Keys: []string{ev.key.Public(), renewed.Public()}, Checkpoints: [][]byte{ev.earlier}}); !v.OK() {
+			t.Errorf("with both keys: findings %v", v.Findings)
+		}
+		if v := verify(t, later, audit.VerifyOptions{Keys: []string{renewed.Public()}, Checkpoints: [][]byte{ev.earlier}}); v.OK() {
+			t.Error("a checkpoint whose key is not given was accepted")
+		}
 		// An auditor's own checkpoint is proven where it is given at the export.
 		b, _ = export(t, w.store, audit.ExportOptions{Now: ev.at, Key: ev.key, Earlier: [][]byte{rewritten}})
 		if v := verify(t, b, audit.VerifyOptions{Keys: public, Checkpoints: [][]byte{rewritten}}); v.OK() || !strings.Contains(v.Findings[0].What, "rewritten") {

@@ -205,9 +205,14 @@ func (v *exportVerifier) earlier(place string, signed []byte, proofs map[int64][
 		return v.find("", place, "%v", err)
 	}
 	proof, ok := proofs[c.Size]
+	origin := c.Origin
+	if len(v.o.Keys) > 0 {
+		// With the keys of both, one from before the key was changed is as good as any.
+		c.Origin = v.checkpoint.Origin
+	}
 	switch {
 	case c.Origin != v.checkpoint.Origin:
-		return v.find("", place, "it is of the log %q, and the export is of %q", c.Origin, v.checkpoint.Origin)
+		return v.find("", place, "it is of the log %q, and the export is of %q", origin, v.checkpoint.Origin)
 	case c.Size > v.checkpoint.Size:
 		return v.find("", place, "it signed %d leaves, and the export is of a log of %d: that is an older copy, or was rewritten", c.Size, v.checkpoint.Size)
 	case c.Size == v.checkpoint.Size:

@@ -44,14 +44,18 @@ type Verification struct {
 	Waiting int `json:"waiting,omitempty"`
 	// Root is that of the whole log, in base64.
 	Root string `json:"root"`
-	// SignedAt is the time in the latest checkpoint; zero if there is none.
+	// SignedAt and SignedRoot are of the checkpoint that covers most; zero if there is
+	// none.
 	SignedAt    time.Time `json:"signed_at,omitzero"`
+	SignedRoot  string    `json:"signed_root,omitempty"`
 	Checkpoints int       `json:"checkpoints"`
 	Incidents   int       `json:"incidents"`
 	Events      int       `json:"events"`
 	Deliveries  int       `json:"deliveries"`
-	// Messages are those that are still there.
-	Messages int `json:"messages"`
+	// Messages are those that are still there, and MessagesGone those that were deleted
+	// after their incidents had closed.
+	Messages     int `json:"messages"`
+	MessagesGone int `json:"messages_gone,omitempty"`
 	// Configs are forms of configurations.
 	Configs int `json:"configs"`
 	// Forgotten are records whose names and addresses were forgotten.
@@ -74,15 +78,15 @@ var errEnough = errors.New("enough findings")
 //     names and addresses beside the leaves are those whose hashes stand in them;
 //   - the sequences of an incident's events have no gap, and its state is what its
 //     events make of it;
-//   - each delivery says what its record says, and the message as sent, where it is
-//     still there, is the one in the record;
+//   - each delivery says what its record says, and is found by its incidents; the message
+//     as sent is the one in the record, and there until all its incidents are closed;
 //   - each configuration that was in force is there; of one that another followed, the
 //     public form is enough.
 //
 // A store that is in use can be verified too: what comes after the start is left out.
 // The error is for what kept it from looking, never for what it found.
 func Verify(ctx context.Context, s storage.Store, o VerifyOptions) (Verification, error) {
-	v := &verifier{store: s, limit: o.Limit, configs: map[string]string{}}
+	v := &verifier{store: s, limit: o.Limit, configs: map[string]string{}, covered: map[int64]int{}}
 	if v.limit <= 0 {
 		v.limit = 100
 	}
@@ -108,6 +112,7 @@ type verifier struct {
 	logged, seen [ledger.Delivery + 1]int64
 	configs      map[string]string // the hashes that the log names, and those of the public forms
 	latest       string            // of configs, the one in force
+	covered      map[int64]int     // how many deliveries are about an incident
 }
 
 func (v *verifier) verify(ctx context.Context, o VerifyOptions) error {
@@ -127,8 +132,14 @@ func (v *verifier) verify(ctx context.Context, o VerifyOptions) error {
 	if err := v.verifyConfigs(ctx); err != nil {
 		return err
 	}
-	if v.out.OK() {
-		return v.findOrphans(ctx)
+	// What is missing is named by these if nothing else was found.
+	for _, look := range []func(context.Context) error{v.findOrphans, v.verifyIndex} {
+		if !v.out.OK() {
+			return nil
+		}
+		if err := look(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -154,6 +165,7 @@ func (v *verifier) damage(place string, err error) error {
 // begin notes how far the log goes, and returns the checkpoints that a key signed.
 func (v *verifier) begin(ctx context.Context, o VerifyOptions) ([]ledger.Checkpoint, error) {
 	var checkpoints []ledger.Checkpoint
+	most := int64(-1)
 	open := func(place string, signed []byte) error {
 		c, err := ledger.OpenCheckpoint(signed, o.Keys...)
 		if errors.Is(err, ledger.ErrBadKey) {
@@ -162,8 +174,8 @@ func (v *verifier) begin(ctx context.Context, o VerifyOptions) ([]ledger.Checkpo
 		if err != nil {
 			return v.find(place, "%v", err)
 		}
-		if !c.At.Before(v.out.SignedAt) {
-			v.out.SignedAt = c.At
+		if c.Size >= most {
+			most, v.out.SignedAt, v.out.SignedRoot = c.Size, c.At, c.Root.String()
 		}
 		checkpoints = append(checkpoints, c)
 		return nil
@@ -285,16 +297,11 @@ func (v *verifier) leaf(index int64, l *storage.Leaf) error {
 	if l.Kind != ledger.Config {
 		return nil
 	}
-	v.seen[ledger.Config]++ // by nothing else is it stored
 	loading, err := storage.DecodeLoading(l.Record)
-	if err == nil {
-		err = l.Record.CheckPersonal()
-	}
 	if err != nil {
 		return v.find(fmt.Sprintf("leaf %d, config", index), "%v", err)
 	}
 	v.configs[loading.Hash], v.latest = loading.Public, loading.Hash
-	v.countForgotten(&l.Record)
 	return nil
 }
 
@@ -395,8 +402,8 @@ func (v *verifier) findOrphans(ctx context.Context) error {
 			return err
 		}
 	}
-	return v.find("log", "it has %d events and %d deliveries, and %d and %d are stored",
-		v.logged[ledger.Event], v.logged[ledger.Delivery], v.seen[ledger.Event], v.seen[ledger.Delivery])
+	return v.find("log", "it has %d events, %d configurations and %d deliveries, and %d, %d and %d are stored",
+		v.logged[ledger.Event], v.logged[ledger.Config], v.logged[ledger.Delivery], v.seen[ledger.Event], v.seen[ledger.Config], v.seen[ledger.Delivery])
 }
 
 // orphan returns an error if what the leaf is about is not there.

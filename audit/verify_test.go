@@ -252,6 +252,14 @@ func (h hand) replace(bucket string, n int, from, to string) {
 	h.put(bucket, k, bytes.ReplaceAll(v, []byte(from), []byte(to)))
 }
 
+// swap lets two values change places.
+func (h hand) swap(bucket string, i, j int) {
+	k := h.keys(bucket)
+	a, b := h.get(bucket, k[i]), h.get(bucket, k[j])
+	h.put(bucket, k[i], b)
+	h.put(bucket, k[j], a)
+}
+
 // rebuild makes all hashes fit the records again. Only the checkpoints stay.
 func (h hand) rebuild() {
 	buckets := map[byte]string{1: "events", 2: "loadings", 3: "delivery_records"}
@@ -343,13 +351,34 @@ func TestVerifyNamesTheFirstThingWrong(t *testing.T) {
 			`leaf 9, delivery "0-failed": it is not what was logged at this place`},
 		{"a message is changed", func(h hand) { h.replace("messages", 0, "Subject", "subject") },
 			`delivery "0-delivered": its message is not the one that was sent`},
-		{"a message is gone, as after its retention", func(h hand) { h.delete("messages", h.keys("messages")[0]) }, ""},
+		{"a message is gone before its time", func(h hand) { h.delete("messages", h.keys("messages")[0]) },
+			`delivery "0-delivered": its message is gone, and an incident that it is about is not closed`},
+		{"a promise is put off", func(h hand) { h.replace("deliveries", 0, `"promised":"2026-03-01T12:01:00Z"`, `"promised":"2026-03-01T13:01:00Z"`) },
+			`delivery "0-delivered": it is not what its record says: promised`},
+		{"what it covers is changed", func(h hand) { h.replace("deliveries", 0, `"covers":[{"incident":1`, `"covers":[{"incident":2`) },
+			`delivery "0-delivered": it is not what its record says: covers`},
+		{"an error is changed", func(h hand) { h.replace("deliveries", 1, "550 no", "421 no") },
+			`delivery "0-failed": it is not what its record says: error`},
+		{"one that failed is pending again", func(h hand) { h.replace("deliveries", 1, `"state":"failed"`, `"state":"pending"`) },
+			`delivery "0-failed": it is not what its record says: state`},
+		{"an incident no longer leads to a delivery", func(h hand) { h.delete("delivery_incidents", h.keys("delivery_incidents")[1]) },
+			"INC-1: 3 deliveries are about it, and it leads to 2"},
+		{"a delivery is not found by its id", func(h hand) { h.delete("delivery_ids", []byte("\x00\x0b0-delivered")) },
+			`delivery "0-delivered": it is not found by its id`},
+		{"two deliveries change places", func(h hand) { h.swap("deliveries", 0, 1) },
+			`delivery "0-delivered": it is not found by its id`},
+		{"two incidents change places", func(h hand) { h.swap("incidents", 0, 1) },
+			"it is that of INC-1"},
+		{"a configuration came into force twice", func(h hand) {
+			k := h.keys("loadings")[0]
+			h.put("loadings", append(bytes.Clone(k[:len(k)-1]), k[len(k)-1]+1), h.get("loadings", k))
+		}, "it stands before the one of leaf 0, and is that of leaf 0"},
 		{"a configuration is changed", func(h hand) { h.replace("configs", 0, "Berlin", "Vienna") },
 			`it is not the one that was in force`},
 		{"a configuration is gone", func(h hand) { h.delete("configs", h.keys("configs")[0]) },
 			`it was in force, and is not there`},
 		{"who loaded it is changed", func(h hand) { h.replace("loadings", 0, "ada", "eve") },
-			"leaf 0, config: what is kept as actor"},
+			": what is kept as actor"},
 		{"an inner hash is changed", func(h hand) {
 			k := h.keys("leaves")[3]
 			v := h.get("leaves", k)

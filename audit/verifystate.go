@@ -34,8 +34,8 @@ func (v *verifier) verifyIncidents(ctx context.Context) error {
 				return err
 			}
 			for i := range page {
-				if err := v.incident(r, &page[i]); err != nil {
-					return v.damage(page[i].ID(), err)
+				if err := v.damage(page[i].ID(), v.incident(r, &page[i])); err != nil {
+					return err
 				}
 			}
 			q.Cursor, more = next, next != ""
@@ -131,10 +131,11 @@ func differences(fold, in *incident.Incident) ([]string, error) {
 	return wrong, nil
 }
 
-func differ(fold, in *incident.Incident) ([]string, error) {
+// differ returns the names of the fields in which two values of a type differ.
+func differ(a, b any) ([]string, error) {
 	var fields [2]map[string]json.RawMessage
-	for i, state := range []*incident.Incident{fold, in} {
-		b, err := json.Marshal(state)
+	for i, v := range []any{a, b} {
+		b, err := json.Marshal(v)
 		if err != nil {
 			return nil, err
 		}
@@ -167,8 +168,8 @@ func (v *verifier) verifyDeliveries(ctx context.Context) error {
 				return err
 			}
 			for i := range page {
-				if err := v.delivery(r, &page[i]); err != nil {
-					return v.damage(fmt.Sprintf("delivery %q", page[i].ID), err)
+				if err := v.damage(fmt.Sprintf("delivery %q", page[i].ID), v.delivery(r, &page[i])); err != nil {
+					return err
 				}
 			}
 			q.Cursor, more = next, next != ""
@@ -187,6 +188,16 @@ func (v *verifier) verifyDeliveries(ctx context.Context) error {
 func (v *verifier) delivery(r storage.Reader, d *incident.Delivery) error {
 	v.out.Deliveries++
 	place := fmt.Sprintf("delivery %q", d.ID)
+	found, err := r.Delivery(d.ID)
+	if errors.Is(err, incident.ErrNotFound) || err == nil && found.ID != d.ID {
+		return v.find(place, "it is not found by its id")
+	}
+	if err != nil {
+		return err
+	}
+	for _, number := range about(d) {
+		v.covered[number]++
+	}
 	records, err := r.DeliveryRecords(d.ID)
 	if err != nil {
 		return err
@@ -210,26 +221,29 @@ func (v *verifier) delivery(r storage.Reader, d *incident.Delivery) error {
 			return v.find(place, "its record is that of delivery %q", recorded.ID)
 		}
 	}
-	if d.State == incident.Pending {
-		return nil // begun anew since
+	over, err := closed(r, &recorded)
+	if err != nil {
+		return err
 	}
-	if recorded.Address == incident.Forgotten {
-		for _, c := range recorded.Covers {
-			in, err := r.Incident(c.Incident)
-			switch {
-			case errors.Is(err, incident.ErrNotFound): // the watchdog's, or found elsewhere
-			case err != nil:
-				return err
-			case in.State != incident.Closed:
-				return v.find(place, "%s", forgottenEarly)
-			}
-		}
+	if recorded.Address == incident.Forgotten && !over {
+		return v.find(place, "%s", forgottenEarly)
 	}
-	if wrong := deviations(&recorded, d); len(wrong) > 0 {
+	wrong, err := deviations(recorded, *d)
+	if err != nil {
+		return err
+	}
+	if len(wrong) > 0 {
 		return v.find(place, "it is not what its record says: %s", strings.Join(wrong, ", "))
 	}
 	message, err := r.Message(d.ID)
 	if errors.Is(err, incident.ErrNotFound) {
+		switch {
+		case hash == "":
+		case over:
+			v.out.MessagesGone++
+		default:
+			return v.find(place, "its message is gone, and an incident that it is about is not closed")
+		}
 		return nil
 	}
 	if err != nil {
@@ -242,40 +256,79 @@ func (v *verifier) delivery(r storage.Reader, d *incident.Delivery) error {
 	return nil
 }
 
-// deviations returns in what of its evidence a delivery deviates from its record.
-func deviations(recorded, d *incident.Delivery) []string {
-	var wrong []string
-	for _, field := range []struct {
-		name string
-		same bool
-	}{
-		{"state", recorded.State == d.State},
-		{"incident", recorded.Incident == d.Incident},
-		{"kind", recorded.Kind == d.Kind},
-		{"sequence", recorded.Sequence == d.Sequence},
-		{"priority", recorded.Priority == d.Priority},
-		{"audience", recorded.Audience == d.Audience},
-		{"group", recorded.Group == d.Group},
-		{"channel", recorded.Channel == d.Channel},
-		{"recipient", recorded.Recipient == d.Recipient},
-		{"address", recorded.Address == d.Address},
-		{"drill", recorded.Drill == d.Drill},
-		{"due_at", recorded.DueAt.Equal(d.DueAt)},
-		{"promised", recorded.Promised.Equal(d.Promised)},
-		{"held", recorded.Held == d.Held},
-		{"created_at", recorded.CreatedAt.Equal(d.CreatedAt)},
-		{"sent_at", recorded.SentAt.Equal(d.SentAt)},
-	} {
-		if !field.same {
-			wrong = append(wrong, field.name)
+// about returns the incidents that a delivery is about, each once.
+func about(d *incident.Delivery) []int64 {
+	numbers := []int64{d.Incident}
+	for i := range d.Covers {
+		numbers = append(numbers, d.Covers[i].Incident)
+	}
+	slices.Sort(numbers)
+	return slices.DeleteFunc(slices.Compact(numbers), func(n int64) bool { return n == 0 })
+}
+
+// closed reports whether all incidents that a delivery is about are closed. One that is
+// not there is found elsewhere.
+func closed(r storage.Reader, d *incident.Delivery) (bool, error) {
+	for _, number := range about(d) {
+		in, err := r.Incident(number)
+		switch {
+		case errors.Is(err, incident.ErrNotFound):
+		case err != nil:
+			return false, err
+		case in.State != incident.Closed:
+			return false, nil
 		}
 	}
-	return wrong
+	return true, nil
+}
+
+// deviations returns in what a delivery deviates from its record.
+func deviations(recorded, d incident.Delivery) ([]string, error) {
+	d.Replan = false // of one that is pending alone
+	d.Covers = slices.Clone(d.Covers)
+	for i := range min(len(recorded.Covers), len(d.Covers)) {
+		if recorded.Covers[i].Reader == 0 {
+			d.Covers[i].Reader = 0 // numbered since
+		}
+	}
+	return differ(recorded, d)
+}
+
+// verifyIndex checks that each incident leads to all deliveries about it. Those that
+// came since they were counted do not matter.
+func (v *verifier) verifyIndex(ctx context.Context) error {
+	for _, number := range slices.Sorted(maps.Keys(v.covered)) {
+		q, n := storage.DeliveryQuery{Incident: number, Limit: deliveriesPage}, 0
+		for more := true; more; {
+			err := v.store.Read(ctx, func(r storage.Reader) error {
+				page, next, err := r.Deliveries(q)
+				for i := range page {
+					if slices.Contains(about(&page[i]), number) {
+						n++
+					}
+				}
+				q.Cursor, more = next, next != ""
+				return err
+			})
+			if err != nil {
+				return v.damage(incident.ID(number), err)
+			}
+		}
+		if n < v.covered[number] {
+			if err := v.find(incident.ID(number), "%d deliveries are about it, and it leads to %d", v.covered[number], n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // verifyConfigs checks that each configuration that was in force is there, and that its
 // forms are those that the log names.
 func (v *verifier) verifyConfigs(ctx context.Context) error {
+	if err := v.verifyLoadings(ctx); err != nil {
+		return err
+	}
 	for _, hash := range slices.Sorted(maps.Keys(v.configs)) {
 		public := v.configs[hash]
 		place := fmt.Sprintf("config %q", hash)
@@ -320,4 +373,25 @@ func (v *verifier) form(ctx context.Context, place, hash, which string) (there b
 		return true, v.find(place, "it is not %s that was in force", which)
 	}
 	return true, nil
+}
+
+// verifyLoadings checks that the loadings are those of the log, each once and in order.
+func (v *verifier) verifyLoadings(ctx context.Context) error {
+	return v.store.Read(ctx, func(r storage.Reader) error {
+		records, err := r.ConfigRecords() // the latest first
+		if err != nil {
+			return v.damage("configs", err)
+		}
+		place := func(i int) string { return describe(storage.Leaf{Kind: ledger.Config, Record: records[i]}) }
+		if err := v.inLog(r, ledger.Config, records, place); err != nil {
+			return err
+		}
+		for i := range records[min(1, len(records)):] {
+			later, earlier := records[i].Index, records[i+1].Index
+			if later >= 0 && earlier >= later {
+				return v.find(place(i+1), "it stands before the one of leaf %d, and is that of leaf %d", later, earlier)
+			}
+		}
+		return nil
+	})
 }

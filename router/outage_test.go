@@ -374,3 +374,25 @@ func TestAMessageThatFailsRightBeforeAQuietTimeWaitsForItsEnd(t *testing.T) {
 		}
 	})
 }
+
+// An outage begins with the last thing on record, not with the last full minute.
+func TestAnOutageBeginsAfterTheLastRecord(t *testing.T) {
+	bubble(t, policy(), func(t *testing.T, w *world) {
+		time.Sleep(40 * time.Second)
+		w.post(alert("p1", "a"))
+		time.Sleep(5 * time.Second)
+		w.expect("cto opened", "support opened", "oncall opened")
+		sent := w.deliveries()[0].SettledAt
+		w.stop()
+		time.Sleep(10 * time.Minute)
+		w.start()
+		time.Sleep(time.Second)
+		w.must(w.store.Read(t.Context(), func(r storage.Reader) error {
+			outages, err := r.Outages(9)
+			if len(outages) != 1 || !outages[0].From.Equal(sent) {
+				t.Errorf("outages %v, want one from %v", outages, sent)
+			}
+			return err
+		}))
+	})
+}

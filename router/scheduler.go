@@ -151,7 +151,7 @@ func (s *Scheduler) alive(ctx context.Context, at time.Time) error {
 		return nil
 	}
 	err := s.Door.Store.Write(ctx, func(tx storage.Tx) error {
-		last, err := tx.Alive()
+		last, err := storage.LastAlive(tx)
 		if err != nil {
 			return err
 		}

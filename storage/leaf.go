@@ -265,26 +265,19 @@ func DecodeDelivery(r Record) (d incident.Delivery, message string, err error) {
 	return d, l.Message, nil
 }
 
-// ForgetDelivery makes the names and addresses in a delivery read as they do in its
-// records once those were forgotten.
-func ForgetDelivery(d *incident.Delivery) {
-	d.Recipient, d.Address = incident.Forgotten, incident.Forgotten
-	if d.Error != "" && d.State != incident.Superseded {
-		d.Error = incident.Forgotten
+// ForgetDelivery makes what is personal in a delivery read as in its record, once that
+// was forgotten.
+func ForgetDelivery(d *incident.Delivery, r Record) error {
+	recorded, _, err := DecodeDelivery(r)
+	if err != nil {
+		return err
 	}
-	if d.Cause != "" && !incident.OwnCause(d.Cause) {
-		d.Cause = incident.Forgotten
-	}
+	d.Recipient, d.Address, d.Error, d.Cause = recorded.Recipient, recorded.Address, recorded.Error, recorded.Cause
 	d.Covers = slices.Clone(d.Covers)
-	for i := range d.Covers {
-		owed := slices.Clone(d.Covers[i].Owed)
-		for k := range owed {
-			if owed[k].Reason == incident.DueUndeliverable && owed[k].Detail != "" {
-				owed[k].Detail = incident.Forgotten
-			}
-		}
-		d.Covers[i].Owed = owed
+	for i := range min(len(d.Covers), len(recorded.Covers)) {
+		d.Covers[i].Owed = recorded.Covers[i].Owed
 	}
+	return nil
 }
 
 func detailPath(cover, owed int) string { return fmt.Sprintf("covers.%d.owed.%d.detail", cover, owed) }

@@ -136,7 +136,9 @@ func TestDeliveryLeaf(t *testing.T) {
 	}
 
 	same := d
-	ForgetDelivery(&same)
+	if err := ForgetDelivery(&same, r); err != nil {
+		t.Fatal(err)
+	}
 	if !reflect.DeepEqual(same, got) {
 		t.Errorf("forgotten beside its record\n got %+v\nwant %+v", same, got)
 	}
@@ -174,7 +176,7 @@ func TestOwnWordsAreNotForgotten(t *testing.T) {
 		}
 		r.Forget()
 		got, _, err := DecodeDelivery(r)
-		ForgetDelivery(&c.d)
+		err = errors.Join(err, ForgetDelivery(&c.d, r))
 		if err != nil || [2]string{got.Error, got.Cause} != c.want || [2]string{c.d.Error, c.d.Cause} != c.want {
 			t.Errorf("forgotten %q, %q, beside it %q, %q, %v; want %q", got.Error, got.Cause, c.d.Error, c.d.Cause, err, c.want)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -177,7 +178,13 @@ func (c *auditCLI) judge(v *audit.Verification) error {
 	fmt.Fprintf(out, "%s of %s, %s, %s, %s\n", count(v.Events, "event"), count(v.Incidents, "incident"),
 		count(v.Deliveries, "delivery record"), count(v.Messages, "message"), count(v.Configs, "configuration"))
 	if !v.SignedAt.IsZero() {
-		fmt.Fprintf(out, "signed at %s: %d leaves, root %s\n", v.SignedAt.Format(time.RFC3339), v.Signed, v.Root)
+		fmt.Fprintf(out, "signed at %s: %d leaves, root %s\n", v.SignedAt.Format(time.RFC3339), v.Signed, cmp.Or(v.SignedRoot, v.Root))
+	}
+	if newer := v.Leaves - v.Signed; newer > 0 {
+		fmt.Fprintf(out, "note: %s newer than what is signed: nothing proves them yet\n", count(int(newer), "record"))
+	}
+	if v.MessagesGone > 0 {
+		fmt.Fprintf(out, "note: %s of closed incidents are no longer kept; what the ledger holds of them are hashes\n", count(v.MessagesGone, "message"))
 	}
 	if v.Forgotten > 0 {
 		fmt.Fprintf(out, "note: the names and addresses in %s were forgotten; what the ledger holds of them are hashes\n", count(v.Forgotten, "record"))

@@ -3,6 +3,7 @@ package bolt
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"sitrep/incident"
@@ -125,10 +126,17 @@ func (r *reader) checkValue(id bucketID, k, v []byte) error {
 		if err != nil {
 			return err
 		}
+		if arrival, err := r.arrival(d.ID); err != nil || arrival != intAt(k, 0) {
+			return errors.Join(err, wrong(id, k, "it is not found by its id"))
+		}
+		for _, number := range covered(&d) {
+			if err := there(bDeliveryIncidents, key(nil).int(number).int(intAt(k, 0))); err != nil {
+				return err
+			}
+		}
 		if d.State != incident.Pending {
 			return there(bDeliveryRecords, key(bytes.Clone(k)).int(1))
 		}
-		return there(bDeliveryIDs, key(nil).text(d.ID))
 	case bDeliveryIDs:
 		return there(bDeliveries, v)
 	case bLeaves:

@@ -174,14 +174,23 @@ func (f *forgetting) delivery(arrival int64, d *incident.Delivery) error {
 		return err
 	}
 	recipient := d.Recipient
-	storage.ForgetDelivery(d)
+	records, err := f.DeliveryRecords(d.ID)
+	if err != nil {
+		return err
+	}
+	if len(records) == 0 {
+		return wrong(bDeliveries, k, "it has no record")
+	}
+	if err := storage.ForgetDelivery(d, records[len(records)-1]); err != nil {
+		return err
+	}
 	if err := f.putJSON(bDeliveries, k, d); err != nil {
 		return err
 	}
 	if err := f.delete(bMessages, k); err != nil {
 		return err
 	}
-	_, err := f.recipient(recipient)
+	_, err = f.recipient(recipient)
 	return err
 }
 

@@ -51,6 +51,9 @@ func decodeIncident(k, b []byte) (incident.Incident, error) {
 	if err == nil {
 		err = decode(bIncidents, k, rest, &in)
 	}
+	if err == nil && in.Number != intAt(k, 0) {
+		err = wrong(bIncidents, k, "it is that of "+in.ID())
+	}
 	return in, err
 }
 

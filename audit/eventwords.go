@@ -3,16 +3,39 @@ package audit
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
 	"sitrep/incident"
 )
 
-// eventWords says in plain words what an event is, without its time, actor and reason.
-func eventWords(e *incident.Event) string {
+// pageTime is how pages write a time, in the zone that they name at their top.
+const pageTime = "2006-01-02 15:04:05"
+
+// stamps are times as sitrep's own causes have them.
+var stamps = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
+
+// inZone writes the times in a cause as the page writes all others. What others said
+// stays as they said it.
+func inZone(cause string, loc *time.Location) string {
+	if !incident.OwnCause(cause) {
+		return cause
+	}
+	return stamps.ReplaceAllStringFunc(cause, func(text string) string {
+		t, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return text
+		}
+		return t.In(loc).Format(pageTime)
+	})
+}
+
+// eventWords says in plain words what an event is, without its time, actor and reason,
+// on a page with times in a location.
+func eventWords(e *incident.Event, loc *time.Location) string {
 	d := &e.Data
-	at := func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+	at := func(t time.Time) string { return t.In(loc).Format(pageTime) }
 	switch e.Type {
 	case incident.Opened:
 		if o := d.Opening; o != nil {
@@ -44,7 +67,7 @@ func eventWords(e *incident.Event) string {
 	case incident.UpdateWritten:
 		return fmt.Sprintf("told %s: %s", audiences(d.Audiences), d.Message)
 	case incident.UpdateMissed:
-		return fmt.Sprintf("%s without a message to %s from %s on (%s)", plural(d.Missed, "interval", "intervals"), audiences([]incident.Audience{d.Audience}), at(d.DueAt), cmp.Or(d.Cause, string(NoneFound)))
+		return fmt.Sprintf("%s without a message to %s from %s on (%s)", plural(d.Missed, "interval", "intervals"), audiences([]incident.Audience{d.Audience}), at(d.DueAt), inZone(cmp.Or(d.Cause, string(NoneFound)), loc))
 	case incident.ActionChanged:
 		words := fmt.Sprintf("action %s is %s", d.Action, d.To)
 		if d.Link != "" {

@@ -137,7 +137,7 @@ func (x *exporter) page(number int64, files map[string]string) (*incidentPage, e
 			return fmt.Errorf("%s/%d: %w: %w", incident.ID(number), e.Sequence, err, storage.ErrDamaged)
 		}
 		events = append(events, e)
-		p.Timeline = append(p.Timeline, timelineRow{Words: eventWords(&e), Leaf: indexText(&r)})
+		p.Timeline = append(p.Timeline, timelineRow{Words: eventWords(&e, x.o.Location), Leaf: indexText(&r)})
 		return nil
 	})
 	if err != nil {

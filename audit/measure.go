@@ -3,10 +3,13 @@ package audit
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/prometheus/common/model"
 
 	"sitrep/incident"
 	"sitrep/storage"
@@ -21,6 +24,9 @@ type measuring struct {
 	// unsure are the deliveries of unknown outcome, as a digest is seen with each of its
 	// incidents.
 	unsure map[string]bool
+	// loadings are the configurations, and cadences what was read of them, by hash.
+	loadings map[string]storage.Loading
+	cadences map[string]map[string]time.Duration
 }
 
 func newMeasuring(r storage.Reader, o ReportOptions) *measuring {
@@ -207,7 +213,11 @@ func (m *measuring) events(in *incident.Incident, events []incident.Event) error
 			since = e.Time
 		}
 		if e.Type == incident.UpdateMissed {
-			m.missed(in, e, fold.Priority.Name)
+			every, err := m.cadence(e.Config, fold.Priority)
+			if err != nil {
+				return err
+			}
+			m.missed(in, e.Data, fold.Priority.Name, every)
 		}
 	}
 	if !in.Drill && m.within(in.OpenedAt) {
@@ -261,24 +271,77 @@ func reasonOf(e incident.Event) string {
 	return "no reason was recorded"
 }
 
-// missed counts intervals in which an audience got no message: once for the audience,
-// however many readers it has.
-func (m *measuring) missed(in *incident.Incident, e incident.Event, priority string) {
-	d := e.Data
-	if !m.within(d.DueAt) {
-		return
-	}
+// missed counts intervals in which at least one reader of an audience got no message,
+// once for the audience, however many they were. Each counts at its own due time, a
+// cadence after the one before; without a cadence all count at the first.
+func (m *measuring) missed(in *incident.Incident, d incident.Data, priority string, every time.Duration) {
 	why := causeOf(d.Cause, incident.Email)
-	for _, f := range m.targets(in, d.DueAt, priority) {
-		f.Updates.add(Missed, d.Missed, why)
+	var first time.Time
+	n := 0
+	for k := range d.Missed {
+		due := d.DueAt.Add(time.Duration(k) * every)
+		if !m.within(due) {
+			continue
+		}
+		first, n = cmp.Or(first, due), n+1
+		for _, f := range m.targets(in, due, priority) {
+			f.Updates.add(Missed, 1, why)
+		}
 	}
-	if in.Drill {
+	if in.Drill || n == 0 {
 		return
 	}
 	m.rep.Late = append(m.rep.Late, Lateness{
 		Incident: in.ID(), Audience: d.Audience, Team: cmp.Or(in.Team, NoTeam), Priority: priority, Kind: incident.KindUpdate,
-		Outcome: Missed, Intervals: d.Missed, DueAt: d.DueAt, Why: why, Cause: cmp.Or(d.Cause, string(NoneFound)),
+		Outcome: Missed, Intervals: n, DueAt: first, Why: why, Cause: cmp.Or(d.Cause, string(NoneFound)),
 	})
+}
+
+// cadence returns the interval of an incident's updates as an event found it: as the
+// configuration had it that was in force, else as the incident keeps it.
+func (m *measuring) cadence(config string, p incident.Priority) (time.Duration, error) {
+	if m.loadings == nil {
+		list, err := m.r.Configs()
+		if err != nil {
+			return 0, err
+		}
+		m.loadings, m.cadences = map[string]storage.Loading{}, map[string]map[string]time.Duration{}
+		for _, l := range list {
+			m.loadings[l.Hash] = l
+		}
+	}
+	all, ok := m.cadences[config]
+	if !ok {
+		all = map[string]time.Duration{}
+		if l, ok := m.loadings[config]; ok {
+			c, _, err := storage.ConfigOf(m.r, l)
+			if err != nil {
+				return 0, err
+			}
+			all = cadencesIn(c.Body)
+		}
+		m.cadences[config] = all
+	}
+	return cmp.Or(all[p.Name], p.UpdateEvery), nil
+}
+
+// cadencesIn returns the intervals that a configuration sets, by priority.
+func cadencesIn(config []byte) map[string]time.Duration {
+	var form struct {
+		Priorities []struct {
+			Name        string `json:"name"`
+			UpdateEvery string `json:"update_every"`
+		} `json:"priorities"`
+	}
+	all := map[string]time.Duration{}
+	if json.Unmarshal(config, &form) == nil {
+		for _, p := range form.Priorities {
+			if every, err := model.ParseDuration(p.UpdateEvery); err == nil {
+				all[p.Name] = time.Duration(every)
+			}
+		}
+	}
+	return all
 }
 
 // deliveries judges each message about the incident.
@@ -349,9 +412,9 @@ func (m *measuring) missedToTheEnd(in *incident.Incident, d *incident.Delivery, 
 		return
 	}
 	known[audience] = append(known[audience], p.DueAt)
-	m.missed(in, incident.Event{Data: incident.Data{
+	m.missed(in, incident.Data{
 		DueAt: p.DueAt, Missed: 1 + int(in.ResolvedAt.Sub(p.DueAt)/every), Audience: audience, Cause: d.Cause,
-	}}, c.Priority)
+	}, c.Priority, every)
 }
 
 // givenUp judges a message that was withdrawn. If none followed it to the same reader,

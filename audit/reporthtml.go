@@ -34,7 +34,7 @@ func pageTemplates(loc *time.Location) (*template.Template, error) {
 		"percent":  percent,
 		"inWords":  inWords,
 		"between":  func(from, to time.Time) string { return words(to.Sub(from)) },
-		"stamp":    func(t time.Time) string { return t.In(loc).Format("2006-01-02 15:04:05") },
+		"stamp":    func(t time.Time) string { return t.In(loc).Format(pageTime) },
 		"day":      func(t time.Time) string { return t.In(loc).Format("2 January 2006") },
 		"last":     func(t time.Time) string { return t.Add(-time.Microsecond).In(loc).Format("2 January 2006") },
 		"audience": func(a incident.Audience) string { return strings.ReplaceAll(string(a), "_", " ") },
@@ -43,7 +43,7 @@ func pageTemplates(loc *time.Location) (*template.Template, error) {
 		},
 		"numbers": numbers,
 		"lateBy":  func(l Lateness) string { return lateBy(l) },
-		"shorten": shorten,
+		"cause":   func(s string) string { return shorten(inZone(s, loc)) },
 		"row": func(name string, t Tally) any {
 			return struct {
 				Name string

@@ -26,13 +26,16 @@ const (
 	Closure        StepName = "closure"
 )
 
+var stepNames = []StepName{Identification, Logging, Categorization, Prioritization, Diagnosis, Escalation, Investigation, Recovery, Closure}
+
 // A Step is what an incident's events say of a step.
 type Step struct {
 	Name    StepName `json:"name"`
 	Entries []Entry  `json:"entries"`
 	// Gap is what is missing, in words; empty if nothing is.
 	Gap string `json:"gap,omitempty"`
-	// Pending is set if there is a gap, and it may still be filled.
+	// Pending is set if there is a gap, and it may still be filled: the incident is open,
+	// and no later step has begun.
 	Pending bool `json:"pending,omitempty"`
 }
 
@@ -49,8 +52,8 @@ type Entry struct {
 // Steps tells an incident in the steps of ITIL, from its state and all of its events.
 // Each step is there; one that left no trace is shown with its gap.
 func Steps(in *incident.Incident, events []incident.Event) []Step {
-	s := stepper{in: in}
-	for _, name := range []StepName{Identification, Logging, Categorization, Prioritization, Diagnosis, Escalation, Investigation, Recovery, Closure} {
+	s := stepper{in: in, begun: map[StepName]bool{}}
+	for _, name := range stepNames {
 		s.steps = append(s.steps, Step{Name: name, Entries: []Entry{}})
 	}
 	for i := range events {
@@ -65,6 +68,8 @@ type stepper struct {
 	steps  []Step
 	breach bool // a first one was seen
 	row    bool // the latest entry of recovery is that breaches ended
+	// begun are the steps in which somebody did something, or sitrep in their place.
+	begun map[StepName]bool
 }
 
 func (s *stepper) step(name StepName) *Step {
@@ -106,6 +111,7 @@ func (s *stepper) event(e *incident.Event) {
 		s.phase(e)
 	case incident.UpdateWritten:
 		s.add(Investigation, e, "told %s: %s", audiences(d.Audiences), d.Message)
+		s.begun[Investigation] = true
 	case incident.ActionChanged:
 		what := fmt.Sprintf("%s is %s%s", d.Action, d.To, because(e.Reason))
 		if d.Link != "" {
@@ -118,8 +124,10 @@ func (s *stepper) event(e *incident.Event) {
 			what = "resolved, as all breaches had ended long enough ago"
 		}
 		s.add(Recovery, e, "%s%s", what, because(e.Reason))
+		s.begun[Recovery] = true
 	case incident.Reopened:
 		s.add(Investigation, e, "opened again%s", because(e.Reason))
+		s.add(Recovery, e, "opened again, so it was not resolved any more%s", because(e.Reason))
 	case incident.BreachEnded:
 		s.ended(e)
 	case incident.Merged:
@@ -164,11 +172,10 @@ func (s *stepper) breachStarted(e *incident.Event) {
 		return
 	}
 	s.breach = true
-	late := max(e.Time.Sub(e.Data.StartsAt), 0)
 	st := s.step(Identification)
 	st.Entries = append(st.Entries, Entry{
 		At: e.Data.StartsAt, By: e.Actor, Evidence: []int64{e.Sequence},
-		What: fmt.Sprintf("the first breach started; sitrep heard of it %s later, at %s", words(late), e.Time.UTC().Format("2006-01-02 15:04:05 UTC")),
+		What: "the first breach started; sitrep heard of it " + after(e.Data.StartsAt, e.Time),
 	})
 }
 
@@ -176,15 +183,24 @@ func (s *stepper) breachStarted(e *incident.Event) {
 // one entry.
 func (s *stepper) ended(e *incident.Event) {
 	st := s.step(Recovery)
-	last := e.Data.EndsAt.UTC().Format("2006-01-02 15:04:05 UTC")
+	heard := "sitrep heard of it " + after(e.Data.EndsAt, e.Time)
 	if n := len(st.Entries); n > 0 && s.row {
 		entry := &st.Entries[n-1]
 		entry.At, entry.By, entry.Evidence = e.Time, e.Actor, append(entry.Evidence, e.Sequence)
-		entry.What = fmt.Sprintf("%d breaches ended, the last at %s", len(entry.Evidence), last)
+		entry.What = fmt.Sprintf("%d breaches ended; of the last, %s", len(entry.Evidence), heard)
 		return
 	}
-	s.add(Recovery, e, "a breach ended at %s; sitrep heard of it %s later", last, words(max(e.Time.Sub(e.Data.EndsAt), 0)))
+	s.add(Recovery, e, "a breach ended; %s", heard)
 	s.row = true
+}
+
+// after says how much later than one thing another was. It names no time of the clock:
+// that stands beside it, in a zone that is not known here.
+func after(from, to time.Time) string {
+	if d := to.Sub(from); d >= time.Second {
+		return words(d) + " later"
+	}
+	return "at once"
 }
 
 func (s *stepper) phase(e *incident.Event) {
@@ -193,10 +209,13 @@ func (s *stepper) phase(e *incident.Event) {
 		s.add(Diagnosis, e, "initial diagnosis%s", because(e.Reason))
 	case incident.Escalation:
 		s.add(Escalation, e, "escalated to %s%s", e.Data.EscalatedTo, because(e.Reason))
+		s.begun[Escalation] = true
 	case incident.Investigation:
 		s.add(Investigation, e, "investigation%s", because(e.Reason))
+		s.begun[Investigation] = true
 	case incident.Recovery:
 		s.add(Recovery, e, "recovery%s", because(e.Reason))
+		s.begun[Recovery] = true
 	}
 }
 
@@ -215,6 +234,11 @@ func (s *stepper) merged(e *incident.Event) {
 func (s *stepper) gaps() {
 	in := s.in
 	active := in.State == incident.Open
+	// pending reports whether it is not yet time to miss a step.
+	pending := func(name StepName) bool {
+		later := stepNames[slices.Index(stepNames, name)+1:]
+		return active && !slices.ContainsFunc(later, func(n StepName) bool { return s.begun[n] })
+	}
 	gap := func(name StepName, pending bool, text string) {
 		st := s.step(name)
 		st.Gap, st.Pending = text, pending
@@ -242,20 +266,23 @@ func (s *stepper) gaps() {
 	}
 	switch {
 	case empty(Diagnosis):
-		gap(Diagnosis, active, "nobody acknowledged it")
+		gap(Diagnosis, pending(Diagnosis), "nobody acknowledged it")
 	case in.AcknowledgedAt.IsZero():
-		gap(Diagnosis, active, "nobody acknowledged it, though a person set the phase")
+		gap(Diagnosis, pending(Diagnosis), "nobody acknowledged it, though a person set the phase")
 	}
 	if empty(Escalation) {
-		gap(Escalation, active, "no escalation is on record; none may have been needed")
+		gap(Escalation, pending(Escalation), "no escalation is on record; none may have been needed")
 	}
-	if empty(Investigation) {
-		gap(Investigation, active, "nobody noted an investigation")
+	if !s.begun[Investigation] {
+		gap(Investigation, pending(Investigation), "nobody noted an investigation")
 	}
-	if in.MergedInto == 0 && !slices.ContainsFunc(s.step(Recovery).Entries, func(e Entry) bool { return strings.HasPrefix(e.What, "resolved") }) {
-		gap(Recovery, active, "it is not resolved")
-	} else if in.MergedInto != 0 {
+	switch {
+	case in.MergedInto != 0:
 		gap(Recovery, false, "none of its own, as "+incident.ID(in.MergedInto)+" goes on instead")
+	case active && in.Reopenings > 0:
+		gap(Recovery, true, "it was opened again, and is not resolved now")
+	case in.ResolvedAt.IsZero():
+		gap(Recovery, active, "it is not resolved")
 	}
 	switch due := dueNames(in); {
 	case in.State != incident.Closed && due != "":

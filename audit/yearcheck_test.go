@@ -363,7 +363,9 @@ func (a *accountant) missed(h handover, b *readerBook, in *incident.Incident) {
 	if why == audit.WebhookEnd {
 		why = audit.MailServer
 	}
-	a.count(in, due, audience, false, audit.Missed, n, why)
+	for k := range n {
+		a.count(in, due.Add(time.Duration(k)*every), audience, false, audit.Missed, 1, why)
+	}
 }
 
 // note keeps what the message said. It checks the promise in it on the way.

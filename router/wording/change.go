@@ -151,8 +151,11 @@ func priorityVerb(from, to string, in *incident.Incident) string {
 
 // person returns the name of a person, or "" of anything else.
 func person(a incident.Actor) string {
-	if !a.Person() {
+	switch {
+	case !a.Person():
 		return ""
+	case a == incident.Forgotten:
+		return "Someone"
 	}
 	return Line(string(a), nameLimit)
 }

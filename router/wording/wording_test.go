@@ -129,6 +129,7 @@ func TestChange(t *testing.T) {
 		{incident.BreachEnded, incident.Alertmanager, "", incident.Data{}, "A breach ended."},
 		{incident.BreachUnknown, incident.Scheduler, "", incident.Data{HeardAt: at(-5)}, "Nobody knows any more whether a breach still fires; it was last heard 09:00."},
 		{incident.Acknowledged, "ada", "", incident.Data{}, "ada acknowledged the incident."},
+		{incident.Acknowledged, incident.Forgotten, "", incident.Data{}, "Someone acknowledged the incident."},
 		{incident.PriorityChanged, "ada", "a \x00“workaround” exists", incident.Data{From: "P1", To: "P2"}, "ada changed the priority from P1 to P2: “a ‘workaround’ exists”"},
 		{incident.PriorityChanged, incident.Scheduler, "", incident.Data{From: "P3", To: "P1"}, "The priority was changed from P3 to P1."},
 		{incident.PhaseChanged, "ada", "", incident.Data{To: "initial-diagnosis"}, "ada set the phase to initial diagnosis."},

@@ -74,7 +74,10 @@ func NothingFound(s audit.Selection) string {
 	if s == (audit.Selection{}) {
 		return "nothing found: there is no incident yet"
 	}
-	return "nothing found: no incident fits " + s.String()
+	if s.Incident != 0 {
+		return "nothing found: there is no " + s.String()
+	}
+	return "nothing found: there are no " + s.String()
 }
 
 // export makes the zip in a file first: it is read from one snapshot, which must not

@@ -75,9 +75,8 @@ func TestSpansOfReports(t *testing.T) {
 		incidents int
 		from      string
 	}{
-		"from=2026-03-02&to=2026-03-03": {1, "2026-03-01T23:00:00Z"},
-		"from=2026-03-03":               {0, "2026-03-02T23:00:00Z"},
-		"to=2026-03-02":                 {0, ""},
+		"from=2026-03-02&to=2026-03-03":                     {1, "2026-03-01T23:00:00Z"},
+		"from=2026-03-03":                                   {0, "2026-03-02T23:00:00Z"},
 		"from=2026-03-02T09:00:00Z&to=2026-03-02T09:00:01Z": {1, "2026-03-02T09:00:00Z"},
 		"from=2026-03-02T10:00:01%2B01:00":                  {0, "2026-03-02T09:00:01Z"},
 		"from=&to=":                                         {1, ""},
@@ -86,6 +85,14 @@ func TestSpansOfReports(t *testing.T) {
 		f.get("/api/v1/audit/report?"+query, &rep)
 		if rep.Total.Incidents != want.incidents || want.from != "" && rep.From.UTC().Format(time.RFC3339) != want.from {
 			t.Errorf("%s: %d incidents, from %v", query, rep.Total.Incidents, rep.From)
+		}
+	}
+	for query, want := range map[string]string{
+		"to=2026-03-02":   "to 2026-03-02T00:00:00+01:00 is not after the first record: write a time after 2026-03-02T10:00:00+01:00",
+		"from=2026-03-05": "from 2026-03-05T00:00:00+01:00 is in the future: write a time before now, 2026-03-04T10:00:00+01:00",
+	} {
+		if w := f.send("admin", "GET", "/api/v1/audit/report?"+query, ""); w.Code != 400 || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: %d %s", query, w.Code, w.Body)
 		}
 	}
 }
@@ -193,11 +200,11 @@ func TestWrongQuestionsOfAuditors(t *testing.T) {
 		{"export?pseudonyms=yes", 400, `pseudonyms "yes": use true or false`},
 		{"export?checkpoint=abc", 400, "checkpoint: there is none in it"},
 		{"export?incident=INC-1&incident=INC-2", 400, "is there 2 times"},
-		{"export?incident=INC-99", 404, "nothing found: no incident fits INC-99"},
-		{"export?incident=INC-1&team=mail", 404, "nothing found: no incident fits INC-1, team mail"},
-		{"export?priority=P9", 404, "nothing found: no incident fits priority P9"},
+		{"export?incident=INC-99", 404, "nothing found: there is no INC-99"},
+		{"export?incident=INC-1&team=mail", 404, "nothing found: there is no INC-1 of team mail"},
+		{"export?priority=P9", 404, "nothing found: there are no incidents with priority P9"},
 		{"export?from=2027-01-01", 200, ""}, // it is still open
-		{"export?to=2026-03-01", 404, "nothing found: no incident fits before 2026-03-01T00:00:00Z"},
+		{"export?to=2026-03-01", 404, "nothing found: there are no incidents up to 1 March 2026, 00:00 UTC"},
 	} {
 		t.Run(tt.path, func(t *testing.T) {
 			f.t = t

@@ -310,6 +310,8 @@ func TestPseudonymsKeepTheProofs(t *testing.T) {
 		}
 		if page := files(t, b)["index.html"]; !strings.Contains(page, "person 1") || !strings.Contains(page, "recipient 1") {
 			t.Error("index.html has no pseudonyms")
+		} else if !strings.Contains(page, "<td>start</td>") {
+			t.Error("a start of sitrep has a pseudonym, as if it were a person")
 		}
 	})
 }

@@ -97,8 +97,10 @@ type Figures struct {
 	// Incidents are those that opened in the time span.
 	Incidents int `json:"incidents"`
 	// Openings are the first messages to readers in the audiences management and
-	// stakeholders, Updates all later ones, and OnCall all messages to the teams,
-	// reminders too.
+	// stakeholders, or the first since they left, Updates all later ones, and OnCall all
+	// messages to the teams, reminders too. An interval in which at least one reader of an
+	// audience got no message is an update that was missed. A reader misses one opening of
+	// an incident at most: what tells of it later counts as an update.
 	Openings Tally `json:"openings"`
 	Updates  Tally `json:"updates"`
 	OnCall   Tally `json:"on_call"`

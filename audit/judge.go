@@ -24,13 +24,12 @@ const (
 // is the time by which it was promised, see [Promises].
 //
 //   - On time: it was handed over by the time that was promised.
-//   - Held: the same, and a quiet time of the reader had moved when it became due. A
-//     scheduled update is on time in such a case, as the message before it named the
-//     end of the quiet time.
+//   - Held: the same, and a quiet time of the reader had moved when it became due; of a
+//     scheduled update the message before it names that end.
 //   - Late: it was handed over after that, or is still not handed over.
 //   - Missed: it was refused for good. Or the reader was owed an opening that could not
 //     be handed over in time, and heard only that it is over, or no longer concerns
-//     them.
+//     them. What comes after an opening that was refused is an update, whatever its kind.
 //
 // A message that was given up because a later one carries its news does not count: the
 // later one does, and is due when the earlier was.
@@ -44,7 +43,7 @@ func Judge(d *incident.Delivery, c *incident.Cover, promised, now time.Time) Out
 		}
 	case incident.Delivered:
 		switch {
-		case c.First && c.Kind == incident.KindLeft:
+		case opening(c) && c.Kind == incident.KindLeft:
 			return Missed
 		case !d.SentAt.After(promised) && c.Held:
 			return Held
@@ -70,11 +69,13 @@ type Promises map[string]Promise
 
 // readerOf returns who of an incident's readers got a message, also when their address
 // was forgotten.
-func readerOf(d *incident.Delivery, c *incident.Cover) string {
-	if c.Reader == 0 {
-		return d.Recipient
+func readerOf(d *incident.Delivery, c *incident.Cover) string { return reader(c.Reader, d.Recipient) }
+
+func reader(number int, recipient string) string {
+	if number == 0 {
+		return recipient
 	}
-	return strconv.Itoa(c.Reader)
+	return strconv.Itoa(number)
 }
 
 // For returns the time by which a message was promised: a minute after it became due
@@ -100,9 +101,13 @@ func (p Promises) Note(d *incident.Delivery, c *incident.Cover) {
 	}
 }
 
-// opening reports whether a message is the first to a reader: it says that the
-// incident opened, or tells the whole story to somebody who was owed that.
+// opening reports whether a message is the first to a reader, or the first since they
+// left: it says that the incident opened, or tells the whole story to somebody who was
+// owed that. One that comes again after it was refused is none.
 func opening(c *incident.Cover) bool {
+	if c.Again() {
+		return false
+	}
 	return c.Kind == incident.KindOpened || c.First && (c.Kind == incident.KindLeft || c.Kind == incident.KindResolved)
 }
 

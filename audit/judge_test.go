@@ -10,24 +10,27 @@ import (
 
 func TestJudge(t *testing.T) {
 	promised := noon.Add(time.Minute)
+	refused := []incident.Owed{{Kind: incident.KindOpened, Reason: incident.DueJoined, At: noon, Detail: "refused before"}}
 	for name, c := range map[string]struct {
 		delivery incident.Delivery
 		cover    incident.Cover
 		now      time.Time
 		want     audit.Outcome
 	}{
-		"handed over at the last moment is on time":               {incident.Delivery{State: incident.Delivered, SentAt: promised}, incident.Cover{Kind: incident.KindUpdate}, noon, audit.OnTime},
-		"a moment later is late":                                  {incident.Delivery{State: incident.Delivered, SentAt: promised.Add(1)}, incident.Cover{Kind: incident.KindUpdate}, noon, audit.Late},
-		"after a quiet time it was held":                          {incident.Delivery{State: incident.Delivered, SentAt: noon}, incident.Cover{Kind: incident.KindUpdate, Held: true}, noon, audit.Held},
-		"held and then late is late":                              {incident.Delivery{State: incident.Delivered, SentAt: promised.Add(1)}, incident.Cover{Kind: incident.KindUpdate, Held: true}, noon, audit.Late},
-		"refused for good is missed":                              {incident.Delivery{State: incident.Failed}, incident.Cover{Kind: incident.KindOpened}, noon, audit.Missed},
-		"a late first message that says it is over is missed":     {incident.Delivery{State: incident.Delivered, SentAt: promised.Add(1)}, incident.Cover{Kind: incident.KindResolved, First: true}, noon, audit.Missed},
-		"a first message that says it is over in time is on time": {incident.Delivery{State: incident.Delivered, SentAt: noon}, incident.Cover{Kind: incident.KindResolved, First: true}, noon, audit.OnTime},
-		"a farewell to somebody who was never told is missed":     {incident.Delivery{State: incident.Delivered, SentAt: noon}, incident.Cover{Kind: incident.KindLeft, First: true}, noon, audit.Missed},
-		"a late first message that says it opened is late":        {incident.Delivery{State: incident.Delivered, SentAt: promised.Add(1)}, incident.Cover{Kind: incident.KindOpened, First: true}, noon, audit.Late},
-		"on its way it says nothing":                              {incident.Delivery{State: incident.Pending}, incident.Cover{Kind: incident.KindOpened}, promised, ""},
-		"on its way for too long is late":                         {incident.Delivery{State: incident.Pending}, incident.Cover{Kind: incident.KindOpened}, promised.Add(1), audit.Late},
-		"given up it does not count":                              {incident.Delivery{State: incident.Superseded}, incident.Cover{Kind: incident.KindOpened}, promised.Add(1), ""},
+		"handed over at the last moment is on time":                     {incident.Delivery{State: incident.Delivered, SentAt: promised}, incident.Cover{Kind: incident.KindUpdate}, noon, audit.OnTime},
+		"a moment later is late":                                        {incident.Delivery{State: incident.Delivered, SentAt: promised.Add(1)}, incident.Cover{Kind: incident.KindUpdate}, noon, audit.Late},
+		"after a quiet time it was held":                                {incident.Delivery{State: incident.Delivered, SentAt: noon}, incident.Cover{Kind: incident.KindUpdate, Held: true}, noon, audit.Held},
+		"held and then late is late":                                    {incident.Delivery{State: incident.Delivered, SentAt: promised.Add(1)}, incident.Cover{Kind: incident.KindUpdate, Held: true}, noon, audit.Late},
+		"refused for good is missed":                                    {incident.Delivery{State: incident.Failed}, incident.Cover{Kind: incident.KindOpened}, noon, audit.Missed},
+		"a late first message that says it is over is missed":           {incident.Delivery{State: incident.Delivered, SentAt: promised.Add(1)}, incident.Cover{Kind: incident.KindResolved, First: true}, noon, audit.Missed},
+		"a first message that says it is over in time is on time":       {incident.Delivery{State: incident.Delivered, SentAt: noon}, incident.Cover{Kind: incident.KindResolved, First: true}, noon, audit.OnTime},
+		"a farewell to somebody who was never told is missed":           {incident.Delivery{State: incident.Delivered, SentAt: noon}, incident.Cover{Kind: incident.KindLeft, First: true}, noon, audit.Missed},
+		"a farewell to somebody whose opening was refused is an update": {incident.Delivery{State: incident.Delivered, SentAt: noon}, incident.Cover{Kind: incident.KindLeft, First: true, Owed: refused}, noon, audit.OnTime},
+		"a late end to somebody whose opening was refused is late":      {incident.Delivery{State: incident.Delivered, SentAt: promised.Add(1)}, incident.Cover{Kind: incident.KindResolved, First: true, Owed: refused}, noon, audit.Late},
+		"a late first message that says it opened is late":              {incident.Delivery{State: incident.Delivered, SentAt: promised.Add(1)}, incident.Cover{Kind: incident.KindOpened, First: true}, noon, audit.Late},
+		"on its way it says nothing":                                    {incident.Delivery{State: incident.Pending}, incident.Cover{Kind: incident.KindOpened}, promised, ""},
+		"on its way for too long is late":                               {incident.Delivery{State: incident.Pending}, incident.Cover{Kind: incident.KindOpened}, promised.Add(1), audit.Late},
+		"given up it does not count":                                    {incident.Delivery{State: incident.Superseded}, incident.Cover{Kind: incident.KindOpened}, promised.Add(1), ""},
 	} {
 		if got := audit.Judge(&c.delivery, &c.cover, promised, c.now); got != c.want {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)

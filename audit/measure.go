@@ -18,7 +18,7 @@ import (
 // A measuring makes a report out of what is stored, one incident at a time.
 type measuring struct {
 	r         storage.Reader
-	now       time.Time
+	now       time.Time // by which is judged what is not over
 	rep       *Report
 	returning map[string]*Returning
 	// unsure are the deliveries of unknown outcome, as a digest is seen with each of its
@@ -31,7 +31,7 @@ type measuring struct {
 
 func newMeasuring(r storage.Reader, o ReportOptions) *measuring {
 	rep := &Report{
-		From: o.From, To: cmp.Or(o.To, o.Now), MadeAt: o.Now, Version: o.Version, location: o.Location,
+		From: o.From, To: cmp.Or(o.To, o.Now), MadeAt: o.Now, AsOf: o.AsOf, Version: o.Version, location: o.Location,
 		ByPriority: map[string]*Figures{}, ByTeam: map[string]*Figures{}, ByMonth: map[string]*Figures{},
 		Levels: map[string]*Spread{}, cells: map[cell]*Figures{},
 		// Lists are never null in JSON.
@@ -42,16 +42,37 @@ func newMeasuring(r storage.Reader, o ReportOptions) *measuring {
 		rep.location = time.UTC
 	}
 	rep.Zone = rep.location.String()
-	return &measuring{r: r, now: o.Now, rep: rep, returning: map[string]*Returning{}, unsure: map[string]bool{}}
+	if o.To.IsZero() && !o.AsOf.IsZero() {
+		rep.To = o.AsOf.Add(time.Microsecond) // what was written last is part of it
+	}
+	return &measuring{r: r, now: cmp.Or(o.AsOf, o.Now), rep: rep, returning: map[string]*Returning{}, unsure: map[string]bool{}}
+}
+
+// span says what is wrong with the time span, and sets where it begins.
+func (m *measuring) span(o ReportOptions) error {
+	first := m.rep.CannotKnow.FirstRecordAt
+	wrong := func(format string, at ...time.Time) error {
+		texts := make([]any, len(at))
+		for i, t := range at {
+			texts[i] = t.In(m.rep.location).Format(time.RFC3339)
+		}
+		return &incident.Problem{Kind: incident.ErrInvalid, Text: fmt.Sprintf(format, texts...)}
+	}
+	switch {
+	case o.From.After(o.Now):
+		return wrong("from %s is in the future: write a time before now, %s", o.From, o.Now)
+	case !o.AsOf.IsZero() && o.From.After(o.AsOf):
+		return wrong("from %s is later than all that is known: write a time before the store was last written, %s", o.From, o.AsOf)
+	case !o.From.IsZero():
+	case !o.To.IsZero() && !first.IsZero() && !o.To.After(first):
+		return wrong("to %s is not after the first record: write a time after %s", o.To, first)
+	default:
+		m.rep.From = cmp.Or(first, m.rep.To)
+	}
+	return nil
 }
 
 func (m *measuring) measure(ctx context.Context) error {
-	if err := m.firstRecord(); err != nil {
-		return err
-	}
-	if m.rep.From.IsZero() {
-		m.rep.From = cmp.Or(m.rep.CannotKnow.FirstRecordAt, m.rep.To)
-	}
 	err := eachIncident(m.r, func(in *incident.Incident) error {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -116,8 +137,7 @@ func (m *measuring) incident(in *incident.Incident) error {
 	if err := m.events(in, events); err != nil {
 		return err
 	}
-	m.deliveries(in, events, deliveries)
-	if err := m.owed(in, deliveries); err != nil {
+	if err := m.owed(in, deliveries, m.deliveries(in, events, deliveries)); err != nil {
 		return err
 	}
 	if m.within(in.OpenedAt) {
@@ -196,7 +216,7 @@ func (c *ActionCounts) add(a incident.Action, now time.Time) {
 }
 
 // events counts missed intervals and priority changes, and how long each priority
-// held: until it changed, or the incident was over, or until now.
+// held: until it changed, or the incident was over, or until what is known ends.
 func (m *measuring) events(in *incident.Incident, events []incident.Event) error {
 	var fold incident.Incident
 	var since time.Time
@@ -344,8 +364,10 @@ func cadencesIn(config []byte) map[string]time.Duration {
 	return all
 }
 
-// deliveries judges each message about the incident.
-func (m *measuring) deliveries(in *incident.Incident, events []incident.Event, deliveries []incident.Delivery) {
+// deliveries judges each message about the incident, and returns which of the readers
+// missed an opening. That counts once for each: what tells it later is an update.
+func (m *measuring) deliveries(in *incident.Incident, events []incident.Event, deliveries []incident.Delivery) (missed map[string]bool) {
+	missed = map[string]bool{}
 	promises := Promises{}
 	known := missedBy(events)
 	for i := range deliveries {
@@ -357,15 +379,24 @@ func (m *measuring) deliveries(in *incident.Incident, events []incident.Event, d
 		promised := promises.For(d, c)
 		m.missedToTheEnd(in, d, c, promises[readerOf(d, c)], known)
 		promises.Note(d, c)
+		reader := readerOf(d, c)
+		opens := opening(c) && !missed[reader]
+		if missed[reader] {
+			told := *c
+			c, told.First = &told, false // the opening is counted
+		}
+		outcome := Judge(d, c, promised, m.now)
+		if d.State == incident.Superseded {
+			outcome = givenUp(d, c, promised, deliveries[i+1:])
+		}
+		if opens && outcome == Missed {
+			missed[reader] = true
+		}
 		if !m.within(c.DueAt) {
 			continue
 		}
 		if unsure(d) {
 			m.unsure[d.ID] = true
-		}
-		outcome := Judge(d, c, promised, m.now)
-		if d.State == incident.Superseded {
-			outcome = givenUp(d, c, promised, deliveries[i+1:])
 		}
 		if outcome == "" {
 			continue
@@ -384,8 +415,9 @@ func (m *measuring) deliveries(in *incident.Incident, events []incident.Event, d
 		default:
 			l.Why, l.Cause = causeOf(d.Cause, d.Channel), cmp.Or(d.Cause, string(NoneFound))
 		}
-		m.count(in, l, opening(c))
+		m.count(in, l, opens)
 	}
+	return missed
 }
 
 // missedBy returns when the missed intervals of each audience were due that are on
@@ -448,8 +480,9 @@ func (m *measuring) count(in *incident.Incident, l Lateness, opening bool) {
 	}
 }
 
-// owed counts what readers are owed past its promise and nobody has tried to send.
-func (m *measuring) owed(in *incident.Incident, deliveries []incident.Delivery) error {
+// owed counts what readers are owed past its promise and nobody has tried to send. Those
+// who missed an opening are owed an update.
+func (m *measuring) owed(in *incident.Incident, deliveries []incident.Delivery, missed map[string]bool) error {
 	subs, err := m.r.Subscriptions(in.Number)
 	if err != nil {
 		return err
@@ -474,7 +507,7 @@ func (m *measuring) owed(in *incident.Incident, deliveries []incident.Delivery) 
 		m.count(in, Lateness{
 			Incident: in.ID(), Recipient: address(deliveries, sub.Recipient), Audience: sub.Audiences[0], Group: sub.Groups[0], Team: cmp.Or(in.Team, NoTeam), Priority: in.Priority.Name,
 			Kind: kind, Outcome: Late, DueAt: sub.DueAt, Promised: promised, Why: Waiting, Cause: "not handed over yet",
-		}, !sub.Told)
+		}, !sub.Told && !missed[reader(sub.Reader, sub.Recipient)])
 	}
 	return nil
 }

@@ -20,6 +20,9 @@ type ReportOptions struct {
 	From, To time.Time
 	// Now is when the report is made: what is still owed then and late is counted.
 	Now time.Time
+	// AsOf is when a store that may run no more was last written, see [LastWritten]: what is
+	// still owed, open or overdue is judged by it instead. Zero of one that runs.
+	AsOf time.Time
 	// Location is for the bounds of months, and for times that people read; UTC if nil.
 	Location *time.Location
 	// Version is that of the program, for people.
@@ -28,14 +31,17 @@ type ReportOptions struct {
 
 // A Report says how a time span compares with the promises that were made in it.
 //
-// A message counts in the month, and for the span, in which it was due; an incident,
+// A message counts in the month, and for the span, in which it was due, and so does an
+// interval in which at least one reader of an audience got none; an incident,
 // with all that is measured of it, in which it opened; a priority change in which it
 // was made. A message counts under the priority that it told, an incident under the
 // highest that it ever had. Drills are left out everywhere but in Drills.
 type Report struct {
-	From    time.Time `json:"from"`
-	To      time.Time `json:"to"`
-	MadeAt  time.Time `json:"made_at"`
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to"`
+	MadeAt time.Time `json:"made_at"`
+	// AsOf is when the store was last written, if nothing later was known.
+	AsOf    time.Time `json:"as_of,omitzero"`
 	Zone    string    `json:"timezone"`
 	Version string    `json:"version,omitempty"`
 
@@ -70,12 +76,13 @@ type cell struct{ month, team, priority string }
 // NoTeam is the name under which incidents without a team are counted.
 const NoTeam = "no team"
 
-// A Lateness is a message that was late or missed, or intervals in which an audience
-// got no message.
+// A Lateness is a message that was late or missed, or intervals in which at least one
+// reader of an audience got no message.
 type Lateness struct {
 	Incident string `json:"incident"`
 	// Recipient is the address; of a webhook scheme and host. It is empty of missed
-	// intervals, which count once for an audience.
+	// intervals, which count once for an audience, however many of its readers got no
+	// message in them.
 	Recipient string            `json:"recipient"`
 	Audience  incident.Audience `json:"audience"`
 	Group     string            `json:"group,omitempty"`
@@ -83,7 +90,8 @@ type Lateness struct {
 	Priority  string            `json:"priority"`
 	Kind      incident.Kind     `json:"kind"`
 	Outcome   Outcome           `json:"outcome"`
-	// Intervals is how many were missed; 0 of one message.
+	// Intervals is how many were missed in the time span, of which DueAt is the first; 0 of
+	// one message.
 	Intervals int       `json:"intervals,omitempty"`
 	DueAt     time.Time `json:"due_at"`
 	Promised  time.Time `json:"promised_at,omitzero"`
@@ -167,17 +175,28 @@ type CannotKnow struct {
 	Notes        []string `json:"notes"`
 }
 
-// MakeReport reads the store, in one snapshot, and makes the report.
+// MakeReport reads the store, in one snapshot, and makes the report. The error is
+// incident.ErrInvalid if nothing can be known of the time span.
 func MakeReport(ctx context.Context, s storage.Store, o ReportOptions) (*Report, error) {
 	var rep *Report
+	var wrong error
 	err := s.Read(ctx, func(r storage.Reader) error {
 		m := newMeasuring(r, o)
+		if err := m.firstRecord(); err != nil {
+			return err
+		}
+		if wrong = m.span(o); wrong != nil {
+			return nil
+		}
 		if err := m.measure(ctx); err != nil {
 			return err
 		}
 		rep = m.rep
 		return nil
 	})
+	if wrong != nil && err == nil {
+		return nil, wrong
+	}
 	if err != nil {
 		return nil, fmt.Errorf("make the report: %w", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"sitrep/incident"
@@ -26,28 +25,40 @@ type Selection struct {
 	Priority string
 }
 
-// String says it in words.
+// String says it in words, as "incidents of team web from 1 July 2026, 00:00 UTC on".
 func (s Selection) String() string {
-	var parts []string
-	if s.Incident != 0 {
-		parts = append(parts, incident.ID(s.Incident))
-	}
-	if s.Priority != "" {
-		parts = append(parts, "priority "+s.Priority)
-	}
-	if s.Team != "" {
-		parts = append(parts, "team "+s.Team)
-	}
-	if !s.From.IsZero() {
-		parts = append(parts, "from "+s.From.UTC().Format(time.RFC3339))
-	}
-	if !s.To.IsZero() {
-		parts = append(parts, "before "+s.To.UTC().Format(time.RFC3339))
-	}
-	if len(parts) == 0 {
+	if s == (Selection{}) {
 		return "all incidents"
 	}
-	return strings.Join(parts, ", ")
+	text := "incidents"
+	if s.Incident != 0 {
+		text = incident.ID(s.Incident)
+	}
+	if s.Team != "" {
+		text += " of team " + s.Team
+	}
+	if s.Priority != "" {
+		text += " with priority " + s.Priority
+	}
+	switch {
+	case !s.From.IsZero() && !s.To.IsZero():
+		text += " from " + moment(s.From) + " up to " + moment(s.To)
+	case !s.From.IsZero():
+		text += " from " + moment(s.From) + " on"
+	case !s.To.IsZero():
+		text += " up to " + moment(s.To)
+	}
+	return text
+}
+
+// moment writes the end of a span, with as much of the time as there is.
+func moment(t time.Time) string {
+	t = t.UTC()
+	clock := "15:04"
+	if t.Second() != 0 || t.Nanosecond() != 0 {
+		clock = "15:04:05.999999999"
+	}
+	return t.Format("2 January 2006, " + clock + " UTC")
 }
 
 // find returns the numbers of the incidents that are meant, in order. The error is

@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,7 +66,7 @@ func TestStepsTellAnIncidentAsITILDoes(t *testing.T) {
 	add(0, incident.Alertmanager, incident.Opened, "", incident.Data{Opening: opening})
 	add(0, incident.Alertmanager, incident.BreachStarted, "", incident.Data{Fingerprint: "a", StartsAt: noon.Add(-35 * time.Second), Priority: "P1"})
 	expect(map[audit.StepName]string{
-		audit.Identification: "-35s alertmanager: the first breach started; sitrep heard of it 35 s later, at 2026-03-01 12:00:00 UTC [2]",
+		audit.Identification: "-35s alertmanager: the first breach started; sitrep heard of it 35 s later [2]",
 		audit.Logging:        "0s alertmanager: recorded as INC-1 [1]",
 		audit.Categorization: "0s alertmanager: Customers cannot pay; SLO checkout-availability; service checkout; SLI availability; team payments [1]",
 		audit.Prioritization: "0s alertmanager: opened as P1, the priority of the SLO [1]",
@@ -87,14 +88,14 @@ func TestStepsTellAnIncidentAsITILDoes(t *testing.T) {
 	add(40*time.Minute, "bob", incident.ActionChanged, "", incident.Data{Action: "hotfix", From: "due", To: "done", Link: "https://git.example.org/1"})
 	add(50*time.Minute, "ada", incident.ClosedEvent, "room was made", incident.Data{})
 	expect(map[audit.StepName]string{
-		audit.Identification: "-35s alertmanager: the first breach started; sitrep heard of it 35 s later, at 2026-03-01 12:00:00 UTC [2]",
+		audit.Identification: "-35s alertmanager: the first breach started; sitrep heard of it 35 s later [2]",
 		audit.Logging:        "0s alertmanager: recorded as INC-1 [1]",
 		audit.Categorization: "0s alertmanager: Customers cannot pay; SLO checkout-availability; service checkout; SLI availability; team payments [1]",
 		audit.Prioritization: "0s alertmanager: opened as P1, the priority of the SLO [1]\n7m0s ada: lowered from P1 to P2: some can pay [6]",
 		audit.Diagnosis:      "4m0s ada: acknowledged, 4 min after opening [3]",
 		audit.Escalation:     "6m0s ada: escalated to the database team: beyond us [5]",
 		audit.Investigation:  "8m0s bob: investigation [7]",
-		audit.Recovery:       "21m0s alertmanager: 2 breaches ended, the last at 2026-03-01 12:20:00 UTC [8 9]\n31m0s scheduler: resolved, as all breaches had ended long enough ago [10]",
+		audit.Recovery:       "21m0s alertmanager: 2 breaches ended; of the last, sitrep heard of it 1 min later [8 9]\n31m0s scheduler: resolved, as all breaches had ended long enough ago [10]",
 		audit.Closure:        "40m0s bob: hotfix is done (https://git.example.org/1) [11]\n50m0s ada: closed: room was made [12]",
 	})
 }
@@ -130,6 +131,106 @@ func TestStepsShowGaps(t *testing.T) {
 	for _, s := range audit.Steps(&incident.Incident{}, nil) {
 		if s.Gap == "" {
 			t.Errorf("%s of nothing has no gap", s.Name)
+		}
+	}
+}
+
+// What was resolved and opened again is not resolved, and a step that was left out is a
+// gap as soon as a later one has begun.
+func TestStepsAfterOpeningAgain(t *testing.T) {
+	opening := &incident.Opening{UseCase: "Customers cannot pay", SLO: "pay", Service: "checkout", SLI: "availability", Priority: incident.Priority{Name: "P1"}, ResolveAfter: 10 * time.Minute}
+	breach := func(at time.Duration, from string) incident.Data {
+		return incident.Data{Fingerprint: "a", StartsAt: noon.Add(at), Priority: "P1", From: from}
+	}
+	var in incident.Incident
+	var events []incident.Event
+	expect := func(what string, want map[audit.StepName]string) {
+		t.Helper()
+		for _, s := range audit.Steps(&in, events) {
+			if w, ok := want[s.Name]; ok && told(s) != w {
+				t.Errorf("%s: %s:\n got %s\nwant %s", what, s.Name, told(s), w)
+			}
+		}
+	}
+	add := func(after time.Duration, by incident.Actor, of incident.EventType, reason string, d incident.Data) {
+		t.Helper()
+		e := incident.Event{Incident: 1, Sequence: int64(len(events) + 1), Time: noon.Add(after), Actor: by, Type: of, Reason: reason, Data: d}
+		if err := in.Apply(e); err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, e)
+	}
+
+	add(0, incident.Alertmanager, incident.Opened, "", incident.Data{Opening: opening})
+	add(0, incident.Alertmanager, incident.BreachStarted, "", breach(-999*time.Millisecond, ""))
+	add(time.Minute, incident.Alertmanager, incident.BreachEnded, "", incident.Data{Fingerprint: "a", EndsAt: noon.Add(time.Minute), From: "firing"})
+	expect("a breach ended", map[audit.StepName]string{
+		audit.Identification: "-999ms alertmanager: the first breach started; sitrep heard of it at once [2]",
+		audit.Diagnosis:      "NOT YET: nobody acknowledged it",
+		audit.Escalation:     "NOT YET: no escalation is on record; none may have been needed",
+		audit.Recovery:       "1m0s alertmanager: a breach ended; sitrep heard of it at once [3]\nNOT YET: it is not resolved",
+	})
+
+	add(2*time.Minute, "ada", incident.ResolvedEvent, "fixed", incident.Data{})
+	expect("resolved", map[audit.StepName]string{
+		audit.Investigation: "GAP: nobody noted an investigation",
+		audit.Recovery:      "1m0s alertmanager: a breach ended; sitrep heard of it at once [3]\n2m0s ada: resolved: fixed [4]",
+	})
+
+	add(5*time.Minute, incident.Alertmanager, incident.BreachStarted, "", breach(4*time.Minute, "ended"))
+	add(5*time.Minute, incident.Alertmanager, incident.Reopened, "a breach fires again", incident.Data{ResolveAfter: 10 * time.Minute})
+	recovery := "1m0s alertmanager: a breach ended; sitrep heard of it at once [3]\n2m0s ada: resolved: fixed [4]\n" +
+		"5m0s alertmanager: opened again, so it was not resolved any more: a breach fires again [6]"
+	expect("opened again", map[audit.StepName]string{
+		audit.Diagnosis:     "GAP: nobody acknowledged it",
+		audit.Escalation:    "GAP: no escalation is on record; none may have been needed",
+		audit.Investigation: "5m0s alertmanager: opened again: a breach fires again [6]\nGAP: nobody noted an investigation",
+		audit.Recovery:      recovery + "\nNOT YET: it was opened again, and is not resolved now",
+		audit.Closure:       "NOT YET: it is not closed",
+	})
+
+	add(6*time.Minute, "bob", incident.PhaseChanged, "", incident.Data{From: "investigation", To: "investigation"})
+	add(7*time.Minute, "bob", incident.ResolvedEvent, "", incident.Data{})
+	expect("resolved again", map[audit.StepName]string{
+		audit.Investigation: "5m0s alertmanager: opened again: a breach fires again [6]\n6m0s bob: investigation [7]",
+		audit.Recovery:      recovery + "\n7m0s bob: resolved [8]",
+	})
+}
+
+func TestStepsShowAGapOnceALaterStepHasBegun(t *testing.T) {
+	opened := incident.Event{Incident: 1, Sequence: 1, Time: noon, Actor: "ada", Type: incident.Opened, Data: incident.Data{
+		Opening: &incident.Opening{UseCase: "Customers cannot pay", Priority: incident.Priority{Name: "P1", Actions: []incident.ActionRule{{Name: "hotfix"}}}, Declared: true},
+	}}
+	to := func(p incident.Phase) incident.Data { return incident.Data{To: string(p), EscalatedTo: "the vendor"} }
+	for name, c := range map[string]struct {
+		of      incident.EventType
+		d       incident.Data
+		pending []audit.StepName // of the three steps in between
+	}{
+		"escalation":    {incident.PhaseChanged, to(incident.Escalation), []audit.StepName{audit.Investigation}},
+		"investigation": {incident.PhaseChanged, to(incident.Investigation), nil},
+		"an update":     {incident.UpdateWritten, incident.Data{Message: "We are at it.", Audiences: []incident.Audience{incident.Management}}, nil},
+		"recovery":      {incident.PhaseChanged, to(incident.Recovery), nil},
+		"an action":     {incident.ActionChanged, incident.Data{Action: "hotfix", To: "done"}, []audit.StepName{audit.Diagnosis, audit.Escalation, audit.Investigation}},
+	} {
+		events := []incident.Event{opened, {Incident: 1, Sequence: 2, Time: noon.Add(time.Minute), Actor: "ada", Type: c.of, Data: c.d}}
+		var in incident.Incident
+		for _, e := range events {
+			if err := in.Apply(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var pending []audit.StepName
+		for _, s := range audit.Steps(&in, events)[4:7] {
+			if s.Pending {
+				pending = append(pending, s.Name)
+			}
+			if !s.Pending && s.Gap == "" && len(s.Entries) == 0 {
+				t.Errorf("%s: %s has neither entry nor gap", name, s.Name)
+			}
+		}
+		if !slices.Equal(pending, c.pending) {
+			t.Errorf("%s: not yet: %v; want %v", name, pending, c.pending)
 		}
 	}
 }

@@ -353,7 +353,9 @@ func TestVerifyNamesTheFirstThingWrong(t *testing.T) {
 			`delivery "0-delivered": its message is not the one that was sent`},
 		{"a message is gone before its time", func(h hand) { h.delete("messages", h.keys("messages")[0]) },
 			`delivery "0-delivered": its message is gone, and an incident that it is about is not closed`},
-		{"a promise is put off", func(h hand) { h.replace("deliveries", 0, `"promised":"2026-03-01T12:01:00Z"`, `"promised":"2026-03-01T13:01:00Z"`) },
+		{"a promise is put off", func(h hand) {
+			h.replace("deliveries", 0, `"promised":"2026-03-01T12:01:00Z"`, `"promised":"2026-03-01T13:01:00Z"`)
+		},
 			`delivery "0-delivered": it is not what its record says: promised`},
 		{"what it covers is changed", func(h hand) { h.replace("deliveries", 0, `"covers":[{"incident":1`, `"covers":[{"incident":2`) },
 			`delivery "0-delivered": it is not what its record says: covers`},

@@ -46,6 +46,8 @@ type readerBook struct {
 	told     bool
 	by       time.Time // the promise in the last message
 	next     time.Time // when the next scheduled update is due
+	nextHeld bool      // by a quiet time, until then
+	missed   bool      // an opening
 	tried    time.Time // when an opening was refused
 	retry    time.Time // when it is due again
 	priority string    // that was told last
@@ -126,11 +128,13 @@ func (a *accountant) item(h handover, item *incident.Item) {
 	delete(a.waiting, r)
 	b := a.book(r)
 	due, promised, opening := a.owed(h, b, item)
+	opening = opening && !b.missed
 	held := quiet(h.recipient, due, in.Priority.Name, b.priority).After(due)
 	if held {
 		due = quiet(h.recipient, due, in.Priority.Name, b.priority)
 		promised = due.Add(time.Minute)
 	}
+	held = held || b.nextHeld && due.Equal(b.next)
 	if b.told && item.Kind != incident.KindReminder && item.Kind != incident.KindResolved && !b.by.IsZero() && (b.by.Before(promised) || due.Equal(b.next)) {
 		promised = b.by
 	}
@@ -147,6 +151,7 @@ func (a *accountant) item(h handover, item *incident.Item) {
 	case held:
 		outcome = audit.Held
 	}
+	b.missed = b.missed || opening && outcome == audit.Missed
 	a.count(in, due, audienceFor(h.recipient), opening, outcome, 1, why)
 	if item.Kind == incident.KindReminder {
 		return
@@ -371,13 +376,14 @@ func (a *accountant) missed(h handover, b *readerBook, in *incident.Incident) {
 // note keeps what the message said. It checks the promise in it on the way.
 func (a *accountant) note(h handover, b *readerBook, item *incident.Item, due time.Time) {
 	in := &item.Incident
-	next := time.Time{}
+	next, nextHeld := time.Time{}, false
 	if every := in.Priority.UpdateEvery; in.State == incident.Open && item.Kind != incident.KindLeft && audienceFor(h.recipient) != incident.OnCall {
 		next = due.Add(every)
 		if half := h.message.At.Add(every / 2); half.After(next) {
 			next = half
 		}
-		next = quiet(h.recipient, next, in.Priority.Name)
+		end := quiet(h.recipient, next, in.Priority.Name)
+		next, nextHeld = end, end.After(next)
 		by := next.Add(time.Minute)
 		if t := by.Truncate(time.Minute); t.Before(by) {
 			by = t.Add(time.Minute)
@@ -388,7 +394,7 @@ func (a *accountant) note(h handover, b *readerBook, item *incident.Item, due ti
 	} else if !item.NextBy.IsZero() {
 		a.t.Errorf("%s to %s about %s promises %v, want nothing", item.Kind, h.recipient, in.ID(), item.NextBy)
 	}
-	b.next, b.by = next, item.NextBy
+	b.next, b.nextHeld, b.by = next, nextHeld, item.NextBy
 	if h.permanent {
 		b.by = time.Time{}
 		if !b.told && item.Kind == incident.KindOpened {
@@ -405,6 +411,7 @@ func (a *accountant) note(h handover, b *readerBook, item *incident.Item, due ti
 // stillWaiting counts a message that is not handed over.
 func (a *accountant) stillWaiting(r reading, w waiting) {
 	due, promised, opening := a.owed(w.handover, a.book(r), &w.item)
+	opening = opening && !a.book(r).missed
 	if a.now.After(promised) {
 		a.count(&w.item.Incident, due, audienceFor(r.recipient), opening, audit.Late, 1, audit.Waiting)
 	}

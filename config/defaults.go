@@ -39,5 +39,8 @@ func setDefaults(part any) {
 
 const day = 24 * time.Hour
 
-// reservedNames are what sitrep writes where it names no person, so none can have them.
-var reservedNames = [...]string{string(incident.Alertmanager), string(incident.Scheduler), incident.Forgotten}
+// reservedNames are what sitrep writes where it names no person, folded, so none can have
+// them.
+var reservedNames = [...]string{
+	string(incident.Alertmanager), string(incident.Scheduler), string(incident.Start), fold(string(incident.Signal)), incident.Forgotten,
+}

@@ -115,9 +115,16 @@ type Cover struct {
 	// it in this one; both zero if none is.
 	NextDueAt time.Time `json:"next_due_at,omitzero"`
 	NextBy    time.Time `json:"next_by,omitzero"`
+	// NextHeld is set if NextDueAt is the end of a quiet time that moved it.
+	NextHeld bool `json:"next_held,omitempty"`
 	// Promised is the promise that this message had to keep.
 	Promised time.Time `json:"promised,omitzero"`
 	Held     bool      `json:"held,omitempty"`
+}
+
+// Again reports whether it tells what a message told that was refused for good.
+func (c *Cover) Again() bool {
+	return slices.ContainsFunc(c.Owed, func(o Owed) bool { return o.Kind == KindOpened && o.Detail == refusedBefore })
 }
 
 // ReaderName returns how the reader is shown whose address that is: by it or, once it

@@ -24,7 +24,7 @@ const (
 	ClosedEvent     EventType = "closed"
 )
 
-// An Actor is who did it: the name of a person, Forgotten, or one of the two below. No
+// An Actor is who did it: the name of a person, Forgotten, or one of those below. No
 // person can have any of those as a name.
 type Actor string
 
@@ -32,13 +32,22 @@ type Actor string
 const (
 	Alertmanager Actor = "alertmanager"
 	Scheduler    Actor = "scheduler"
+	// These two load configurations: sitrep as it starts, and the signal to reload.
+	Start  Actor = "start"
+	Signal Actor = "SIGHUP"
 )
 
 // Forgotten is what the name of a person or an address reads as once it was forgotten.
 const Forgotten = "forgotten"
 
 // Person reports whether the actor is a person.
-func (a Actor) Person() bool { return a != "" && a != Alertmanager && a != Scheduler }
+func (a Actor) Person() bool {
+	switch a {
+	case "", Alertmanager, Scheduler, Start, Signal:
+		return false
+	}
+	return true
+}
 
 // An Event is one thing that happened to an incident.
 type Event struct {

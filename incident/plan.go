@@ -47,11 +47,15 @@ func (s *Situation) Plan(recipient string, p *Policy, now time.Time) (Planned, b
 	}
 	if scheduled {
 		c.Owed = append(c.Owed, Owed{Kind: KindUpdate, Reason: DueCadence, At: sub.CadenceAt})
-		if sub.CadenceAt.Equal(due) && !sub.NextBy.IsZero() {
-			c.Promised = sub.NextBy
+		if sub.CadenceAt.Equal(due) {
+			// The message before named the end of the quiet time, if there was one.
+			c.Held = c.Held || sub.CadenceHeld
+			if !sub.NextBy.IsZero() {
+				c.Promised = sub.NextBy
+			}
 		}
 	}
-	c.NextDueAt, c.NextBy = s.next(sub, &r, c.Kind, due, now, p)
+	c.NextDueAt, c.NextBy, c.NextHeld = s.next(sub, &r, c.Kind, due, now, p)
 	planned := Planned{Reader: r, Cover: c}
 	if now.After(c.Promised) {
 		planned.LateSince = c.Promised
@@ -73,20 +77,21 @@ func (s *Subscription) kind(owed []Owed, scheduled bool) Kind {
 }
 
 // next returns when the reader is owed the message after one that was due at due
-// and goes out at sent, and the promise for it.
-func (s *Situation) next(sub *Subscription, r *Reader, kind Kind, due, sent time.Time, p *Policy) (at, by time.Time) {
+// and goes out at sent, the promise for it, and whether a quiet time has moved it.
+func (s *Situation) next(sub *Subscription, r *Reader, kind Kind, due, sent time.Time, p *Policy) (at, by time.Time, held bool) {
 	in := &s.Incident
 	every := in.priority(p).UpdateEvery
 	switch {
 	case in.State != Open || !sub.Active || kind == KindLeft || every <= 0 || !informed(sub.Audiences):
-		return at, by
+		return at, by, false
 	case !s.Agenda.PausedFor.IsZero() && s.Agenda.PausedFor.Equal(in.UnknownSince):
-		return at, by
+		return at, by, false
 	case kind == KindReminder:
-		return sub.CadenceAt, sub.NextBy
+		return sub.CadenceAt, sub.NextBy, sub.CadenceHeld
 	}
-	at = r.quietUntil(NextDue(due, sent, every), in.Priority.Name)
-	return at, PromisedBy(at)
+	next := NextDue(due, sent, every)
+	at = r.quietUntil(next, in.Priority.Name)
+	return at, PromisedBy(at), at.After(next)
 }
 
 // Item returns what the reader is told, given the events after the sequence that it
@@ -200,7 +205,7 @@ func (s *Situation) NextUpdateAt(p *Policy) time.Time {
 			next = earliest(next, sub.NextBy)
 		case len(sub.Owed) > 0 && every > 0:
 			if due, _ := s.due(sub, p, time.Time{}); !due.IsZero() {
-				at, by := s.next(sub, &r, sub.kind(sub.Owed, false), due, due, p)
+				at, by, _ := s.next(sub, &r, sub.kind(sub.Owed, false), due, due, p)
 				if !at.IsZero() {
 					next = earliest(next, by)
 				}

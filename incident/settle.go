@@ -22,7 +22,7 @@ func (s *Situation) Delivered(recipient string, c Cover, at time.Time, cause str
 	sub.settle(c)
 	sub.ToldAt = at
 	sub.WaitUntil = time.Time{}
-	sub.CadenceAt, sub.NextBy = c.NextDueAt, c.NextBy
+	sub.CadenceAt, sub.CadenceHeld, sub.NextBy = c.NextDueAt, c.NextHeld, c.NextBy
 	if c.Kind == KindLeft {
 		sub.Told, sub.ToldSequence, sub.ToldPriority = false, 0, ""
 		if sub.Active {
@@ -62,7 +62,7 @@ func (s *Situation) Undelivered(recipient string, c Cover, at time.Time, address
 	if c.Kind == KindReminder {
 		return nil
 	}
-	sub.CadenceAt, sub.NextBy = c.NextDueAt, time.Time{}
+	sub.CadenceAt, sub.CadenceHeld, sub.NextBy = c.NextDueAt, c.NextHeld, time.Time{}
 	if c.Kind == KindOpened && sub.Active && !sub.Told {
 		// Without a cadence, the team's own address gets it again after a quarter of a day.
 		again := c.NextDueAt

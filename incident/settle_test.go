@@ -1,6 +1,7 @@
 package incident_test
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -149,5 +150,45 @@ func TestMergeAfterLeavingTheConfiguration(t *testing.T) {
 	w.p = &in
 	if sub := w.s.Subscription("email:cto@example.org"); sub.Told || len(sub.Owed) > 0 {
 		t.Errorf("who was taken out is still owed something: %+v", sub)
+	}
+}
+
+// TestScheduledUpdateThatAQuietTimeMoved: the message before promises the end of the
+// quiet time, and the update that comes then was held; the one after it was not.
+func TestScheduledUpdateThatAQuietTimeMoved(t *testing.T) {
+	t.Parallel()
+	p := policy()
+	p.Groups[1].Quiet = []incident.Quiet{quiet(13, 16)} // the second hour of the incident, and two more
+	w := newWorld(t, p)
+	w.open("P1")
+	w.tick()
+	if sub := w.s.Subscription("email:support@example.org"); !sub.CadenceHeld || !sub.CadenceAt.Equal(t0.Add(4*time.Hour)) {
+		t.Fatalf("after the opening the next is at %v, held %v", sub.CadenceAt, sub.CadenceHeld)
+	}
+	w.sent = nil
+	w.pass(6*time.Hour, 5*time.Minute)
+	want := map[string][]bool{"support@example.org": {true, false}, "cto@example.org": {false, false, false}}
+	got := map[string][]bool{}
+	for _, s := range w.sent {
+		if s.kind != incident.KindUpdate {
+			continue
+		}
+		got[s.to] = append(got[s.to], s.cover.Held)
+		if s.cover.Held && (!s.due.Equal(t0.Add(4*time.Hour)) || !s.cover.Promised.Equal(incident.PromisedBy(s.due)) || s.cover.NextHeld) {
+			t.Errorf("held: %+v", s.cover)
+		}
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("held: %v, want %v", got, want)
+	}
+
+	// An opening that is refused comes again with the cadence, and is held like it.
+	w = newWorld(t, p)
+	w.open("P1")
+	pl, _ := w.s.Plan("email:support@example.org", p, w.now)
+	w.change(w.s.Undelivered("email:support@example.org", pl.Cover, w.now, "support@example.org"))
+	w.now = t0.Add(4 * time.Hour)
+	if again, ok := w.s.Plan("email:support@example.org", p, w.now); !ok || !again.Cover.Held || !again.Cover.Again() || pl.Cover.Again() {
+		t.Errorf("planned again: %v %+v", ok, again.Cover)
 	}
 }

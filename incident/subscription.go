@@ -68,6 +68,8 @@ type Subscription struct {
 	DueAt time.Time `json:"due_at,omitzero"`
 	// CadenceAt is when the next scheduled update is due; zero if none is.
 	CadenceAt time.Time `json:"cadence_at,omitzero"`
+	// CadenceHeld is set if CadenceAt is the end of a quiet time that moved it.
+	CadenceHeld bool `json:"cadence_held,omitempty"`
 	// NextBy is the promise that the last message made; zero if it made none.
 	NextBy time.Time `json:"next_by,omitzero"`
 }

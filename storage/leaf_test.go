@@ -203,6 +203,28 @@ func TestLoadingLeaf(t *testing.T) {
 	}
 }
 
+// What sitrep loads by itself names nobody. Older leaves hide it as if it were a person,
+// and are read all the same.
+func TestLoadingsByNoPerson(t *testing.T) {
+	for _, actor := range []incident.Actor{incident.Start, incident.Signal} {
+		l := Loading{Hash: "c0ffee", At: noon, Actor: actor, Public: "y"}
+		r, err := EncodeLoading(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Personal) != 0 || len(r.Salt) != 0 || !strings.Contains(string(r.Leaf), `"actor":"`+string(actor)+`"`) {
+			t.Errorf("%s is hidden: %s", actor, r.Leaf)
+		}
+		old := Record{Index: -1}
+		if old.Leaf, err = marshal(&loadingLeaf{V: leafVersion, Config: l.Hash, Time: l.At, Actor: old.hide("actor", string(actor)), Public: l.Public}); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := DecodeLoading(old); err != nil || got != l {
+			t.Errorf("an older leaf: %+v, %v; want %+v", got, err, l)
+		}
+	}
+}
+
 func TestLeavesOfANewerVersionAreRefused(t *testing.T) {
 	r := Record{Leaf: []byte(`{"v":2,"incident":"INC-1"}`)}
 	if _, err := DecodeEvent(r); !errors.Is(err, ErrNewer) {

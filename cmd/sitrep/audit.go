@@ -169,6 +169,20 @@ func (c *auditCLI) checkSpan(loc *time.Location) (from, to time.Time, err error)
 	return from, to, nil
 }
 
+// begun says what is wrong with --from or --to of a report, as far as that is known
+// before anything is asked: no day of the world begins more than 14 hours before it does
+// in UTC.
+func (c *auditCLI) begun(now time.Time) error {
+	if _, _, err := c.checkSpan(nil); err != nil {
+		return err
+	}
+	from, _, err := api.ParseSpan(c.from, "", time.FixedZone("", 14*60*60))
+	if err == nil && from.After(now) {
+		err = &usageError{fmt.Sprintf("--from %s is in the future: write a day that has begun, such as %s, or a time before now", c.from, now.Format(time.DateOnly))}
+	}
+	return err
+}
+
 func (c *auditCLI) selection() (s audit.Selection, err error) {
 	s = audit.Selection{Team: c.team, Priority: c.priority}
 	if c.incident != "" {
@@ -257,7 +271,7 @@ func (c *auditCLI) exportStore(ctx context.Context, s audit.Selection, kept [][]
 func (c *auditCLI) report(ctx context.Context) error {
 	err := c.source()
 	if err == nil {
-		_, _, err = c.checkSpan(nil)
+		err = c.begun(now())
 	}
 	if err != nil {
 		return err
@@ -289,8 +303,15 @@ func (c *auditCLI) reportStore(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	asOf, err := audit.LastWritten(ctx, db)
+	if err != nil {
+		return err
+	}
 	v, _, _ := build()
-	rep, err := audit.MakeReport(ctx, db, audit.ReportOptions{From: from, To: to, Now: now(), Location: loc, Version: v})
+	rep, err := audit.MakeReport(ctx, db, audit.ReportOptions{From: from, To: to, Now: now(), AsOf: asOf, Location: loc, Version: v})
+	if errors.Is(err, incident.ErrInvalid) && !errors.Is(err, storage.ErrDamaged) {
+		return &usageError{"--" + err.Error()}
+	}
 	if err != nil {
 		return err
 	}

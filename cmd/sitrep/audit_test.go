@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"sitrep/audit"
 	"sitrep/ledger"
@@ -142,11 +143,11 @@ func TestEvidenceOfARunningService(t *testing.T) {
 		want string
 	}{
 		{[]string{"--incident", "2"}, 0, "evidence on INC-2"},
-		{[]string{"--incident=INC-1", "--team", "notifications", "--priority", "P1"}, 0, "evidence on INC-1, priority P1, team notifications"},
+		{[]string{"--incident=INC-1", "--team", "notifications", "--priority", "P1"}, 0, "evidence on INC-1 of team notifications with priority P1"},
 		{[]string{"--from", "2026-01-01", "--pseudonyms"}, 0, "Names and addresses are pseudonyms"},
-		{[]string{"--incident", "INC-99"}, 1, "nothing found: no incident fits INC-99"},
-		{[]string{"--team", "web"}, 1, "nothing found: no incident fits team web"},
-		{[]string{"--to", "2020-01-01"}, 1, "nothing found: no incident fits before 2019-12-31T23:00:00Z"}, // as days begin in Berlin
+		{[]string{"--incident", "INC-99"}, 1, "nothing found: there is no INC-99"},
+		{[]string{"--team", "web"}, 1, "nothing found: there are no incidents of team web"},
+		{[]string{"--to", "2020-01-01"}, 1, "nothing found: there are no incidents up to 31 December 2019, 23:00 UTC"}, // as days begin in Berlin
 		{[]string{"--from", "yesterday"}, 2, `--from "yesterday": write a day as 2026-07-01`},
 		{[]string{"--incident", "x"}, 2, "is not an incident"},
 		{[]string{"--from", "2026-07-02", "--to", "2026-07-01"}, 1, "from 2026-07-02 is not before to 2026-07-01"},
@@ -167,6 +168,13 @@ func TestEvidenceOfARunningService(t *testing.T) {
 	}
 
 	checkReports(a, file, nil)
+	if page := a.says(0, "", "report"); strings.Contains(page, "last written") {
+		t.Error("a running one says when it was last written")
+	}
+	a.says(2, "--from 2999-01-01 is in the future: write a day that has begun, such as 20", "report", "--from", "2999-01-01")
+	soon := now().Add(time.Minute).Format(time.RFC3339)
+	a.says(2, "--from "+soon+" is in the future", "report", "--from", soon)
+	a.says(1, "to 2020-01-01T00:00:00+01:00 is not after the first record: write a time after 20", "report", "--to", "2020-01-01")
 
 	// Who may not is told so.
 	viewer := &auditor{&shell{vars: map[string]string{"SITREP_URL": s.server.URL, "SITREP_TOKEN": viewerToken}}, t}
@@ -244,9 +252,17 @@ func TestEvidenceOfAStoppedStore(t *testing.T) {
 	evidence := file("evidence.zip")
 	a.says(0, evidence+" written: 2 incidents, 4 events, 0 messages\n", "export", "--storage", store, "--output", evidence)
 	a.says(0, "complete, unchanged", "verify", evidence, "--key", key)
-	a.says(1, "nothing found: no incident fits team web, before 2026-06-30T22:00:00Z", "export", "--storage", store, "--output", file("not.zip"), "--team=web", "--to=2026-07-01")
+	a.says(1, "nothing found: there are no incidents of team web up to 30 June 2026, 22:00 UTC", "export", "--storage", store, "--output", file("not.zip"), "--team=web", "--to=2026-07-01")
 	a.says(2, "--from 2026-07-02 is not before to 2026-07-01", "report", "--storage", store, "--from", "2026-07-02", "--to", "2026-07-01")
 	checkReports(a, file, []string{"--storage", store})
+	// What follows on it is known as of when it was last written, whenever it is asked.
+	if page := a.says(0, "The store was last written at 20", "report", "--storage", store); !strings.Contains(page, "; nothing later is known.") {
+		t.Errorf("it does not say that nothing later is known: %.2000s", page)
+	}
+	a.says(0, `"as_of": "20`, "report", "--storage", store, "--format", "json")
+	a.says(2, "is later than all that is known: write a time before the store was last written, 20", "report", "--storage", store, "--from", now().Add(-time.Millisecond).Format(time.RFC3339Nano))
+	a.says(2, "--to 2020-01-01T00:00:00+01:00 is not after the first record: write a time after 20", "report", "--storage", store, "--to", "2020-01-01")
+	a.says(2, "--from 2999-01-01 is in the future: write a day that has begun, such as 20", "report", "--storage", store, "--from", "2999-01-01")
 
 	// The key is elsewhere, and the file is a backup that somebody changed.
 	b, err := os.ReadFile(store)

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/common/promslog"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
+	"sitrep/incident"
 	"sitrep/storage/bolt"
 )
 
@@ -119,7 +120,7 @@ func serve(ctx context.Context, env environment, f *serveFlags) error {
 	for {
 		select {
 		case <-hup:
-			_ = s.reload(ctx, "SIGHUP") // logged there
+			_ = s.reload(ctx, incident.Signal) // logged there
 			continue
 		case err := <-served:
 			return fmt.Errorf("serve on %q: %w", f.listen, err)

@@ -52,7 +52,7 @@ type service struct {
 	scheduler *router.Scheduler
 	notary    *notary
 	startedAt time.Time
-	actor     atomic.Value // string: who reloads
+	actor     atomic.Value // incident.Actor: who reloads
 
 	background sync.WaitGroup
 	ctx        context.Context
@@ -126,7 +126,7 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 	if s.guard, err = access.New(log, access.Rules{Loopback: true}); err != nil {
 		return nil, err
 	}
-	if err := s.reload(ctx, "start"); err != nil {
+	if err := s.reload(ctx, incident.Start); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -136,17 +136,17 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 func (s *service) policy() *incident.Policy { return s.inForce.Load().policy }
 
 // reload puts the configuration in the files into force, all of it or nothing.
-func (s *service) reload(ctx context.Context, actor string) error {
+func (s *service) reload(ctx context.Context, actor incident.Actor) error {
 	s.actor.Store(actor)
 	err := s.reloader.Reload(ctx)
 	if err != nil {
 		if s.inForce.Load() != nil {
-			s.log.Error("configuration not loaded, the one before stays in force", slog.String("actor", actor), slog.Any("err", err))
+			s.log.Error("configuration not loaded, the one before stays in force", slog.String("actor", string(actor)), slog.Any("err", err))
 		}
 		return err
 	}
 	c := s.reloader.Current()
-	s.log.Info("configuration in force", slog.String("hash", c.Hash()), slog.String("actor", actor))
+	s.log.Info("configuration in force", slog.String("hash", c.Hash()), slog.String("actor", string(actor)))
 	for _, w := range c.Warnings {
 		s.log.Warn("configuration: " + w.String())
 	}
@@ -166,9 +166,9 @@ func (s *service) prepare(ctx context.Context, c *config.Config) error {
 		return err
 	}
 	f.close()
-	actor, _ := s.actor.Load().(string)
+	actor, _ := s.actor.Load().(incident.Actor)
 	return s.store.Write(ctx, func(tx storage.Tx) error {
-		return tx.PutConfig(storage.Loading{Hash: c.Hash(), At: now(), Actor: incident.Actor(actor), Public: c.PublicHash()},
+		return tx.PutConfig(storage.Loading{Hash: c.Hash(), At: now(), Actor: actor, Public: c.PublicHash()},
 			storage.Config{Hash: c.Hash(), Body: c.Canonical()}, storage.Config{Hash: c.PublicHash(), Body: c.Public()})
 	})
 }
@@ -250,7 +250,7 @@ type parts struct {
 func (s *service) parts() (p parts, err error) {
 	p.admin = &api.Admin{
 		Store: s.store, Gatherer: s.registry, Logger: s.log,
-		Reload: func(ctx context.Context, actor incident.Actor) error { return s.reload(ctx, string(actor)) },
+		Reload: s.reload,
 		Ready: func() error {
 			if s.stopping.Load() {
 				return errStopping

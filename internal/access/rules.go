@@ -132,7 +132,7 @@ func checkName(name string, role Role) error {
 	if name == "" || len(name) > 256 || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
 		return errors.New("not a name: 1 to 256 bytes without control characters")
 	}
-	for _, a := range []incident.Actor{incident.Alertmanager, incident.Scheduler, incident.Forgotten} {
+	for _, a := range []incident.Actor{incident.Alertmanager, incident.Scheduler, incident.Start, incident.Signal, incident.Forgotten} {
 		// A receiver leaves no event under its name, so it may be called what it is.
 		if strings.EqualFold(name, string(a)) && role.May(Responder) {
 			return fmt.Errorf("the name is %q, which is what sitrep writes where it names no person; choose another", a)

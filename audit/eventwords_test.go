@@ -1,0 +1,76 @@
+package audit
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+	_ "time/tzdata"
+
+	"sitrep/incident"
+)
+
+// A page has one zone, in what happened and in why it was late.
+func TestExportPagesHaveOneZone(t *testing.T) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 11, 24, 23, 18, 45, 0, time.UTC)
+	const down, downThere = "sitrep was down from 2026-11-24T23:18:45Z to 2026-11-24T23:20:00Z", "sitrep was down from 2026-11-25 00:18:45 to 2026-11-25 00:20:00"
+	for _, c := range []struct {
+		e    incident.Event
+		want string
+	}{
+		{incident.Event{Type: incident.BreachStarted, Data: incident.Data{StartsAt: at, Fingerprint: "a", Priority: "P1"}}, "a breach started at 2026-11-25 00:18:45 (alert a, SLO priority P1)"},
+		{incident.Event{Type: incident.BreachEnded, Data: incident.Data{EndsAt: at, Fingerprint: "a"}}, "a breach ended at 2026-11-25 00:18:45 (alert a)"},
+		{incident.Event{Type: incident.UpdateMissed, Data: incident.Data{DueAt: at, Missed: 1, Audience: incident.Management, Cause: down}},
+			"1 interval without a message to management from 2026-11-25 00:18:45 on (" + downThere + ")"},
+		// What others said is theirs.
+		{incident.Event{Type: incident.UpdateMissed, Data: incident.Data{DueAt: at, Missed: 2, Audience: incident.Management, Cause: "451 try after 2026-11-24T23:18:45Z"}},
+			"2 intervals without a message to management from 2026-11-25 00:18:45 on (451 try after 2026-11-24T23:18:45Z)"},
+	} {
+		if got := eventWords(&c.e, berlin); got != c.want {
+			t.Errorf("%s:\n got %s\nwant %s", c.e.Type, got, c.want)
+		}
+	}
+
+	pages, err := pageTemplates(berlin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := pages.ExecuteTemplate(&b, "outcome", messageRow{Delivery: &incident.Delivery{State: incident.Delivered}, Outcome: Late, Why: down}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), downThere) {
+		t.Errorf("a message: %s", b.String())
+	}
+	b.Reset()
+	rep := &Report{From: at, To: at.Add(time.Hour), location: berlin, Late: []Lateness{{Incident: "INC-1", Why: SitrepDown, DueAt: at, SentAt: at.Add(time.Hour), Cause: down}}}
+	if err := rep.WriteHTML(&b); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), downThere) {
+		t.Error("the report does not have the cause in its zone")
+	}
+}
+
+// The list of incidents fits a window and a sheet of paper: what is long in it wraps.
+func TestExportListOfIncidentsWraps(t *testing.T) {
+	pages, err := pageTemplates(time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 11, 24, 23, 18, 45, 0, time.UTC)
+	in := &incident.Incident{Number: 1, UseCase: "Customers cannot pay", Team: "payments", OpenedAt: at, ResolvedAt: at}
+	var b bytes.Buffer
+	if err := pages.ExecuteTemplate(&b, "export", exportPage{Rows: []incidentRow{{In: in}}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`<td class="what">Customers cannot pay</td>`, `<td>payments</td>`, `<td class="when">2026-11-24 23:18:45</td><td class="when">2026-11-24 23:18:45</td>`, `class="n wrap"`} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %s", want)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,9 +44,9 @@ func makeReport(t testing.TB, w *world, o audit.ReportOptions) *audit.Report {
 // due, also where the cadence came with a configuration that is no longer in force.
 func TestReportCountsMissedIntervalsWhereTheyWereDue(t *testing.T) {
 	reportWorld(t, time.Date(2000, 1, 31, 18, 59, 0, 0, time.UTC), func(w *world) {
-		down := false
+		var down atomic.Bool
 		w.far.fails = func(recipient string) error {
-			if down && recipient[:6] == "email:" {
+			if down.Load() && recipient[:6] == "email:" {
 				return errServer
 			}
 			return nil
@@ -61,8 +62,8 @@ func TestReportCountsMissedIntervalsWhereTheyWereDue(t *testing.T) {
 			p.Priorities[0].UpdateEvery = time.Hour
 			w.load(&p, "grace")
 		})
-		w.at(start.Add(90*time.Minute), func() { down = true })
-		w.at(start.Add(630*time.Minute), func() { down = false })
+		w.at(start.Add(90*time.Minute), func() { down.Store(true) })
+		w.at(start.Add(630*time.Minute), func() { down.Store(false) })
 		w.live(start.Add(11 * time.Hour))
 		w.end()
 

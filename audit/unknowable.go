@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/ledger"
 	"sitrep/storage"
 )
 
@@ -34,55 +33,17 @@ func (m *measuring) firstRecord() error {
 	return nil
 }
 
-// lastLeaves is at how many of the latest records [LastWritten] looks: those of one moment
-// are in no order.
-const lastLeaves = 32
-
-// LastWritten returns when something was last written to a store as far as it tells: the
-// time of the latest record of its log, or when sitrep was last known to run on it, if
-// that is later; zero if neither is there.
+// LastWritten returns when something was last written to a store as far as it tells; zero
+// if nothing was.
 func LastWritten(ctx context.Context, s storage.Store) (last time.Time, err error) {
-	err = s.Read(ctx, func(r storage.Reader) error {
-		if last, err = r.Alive(); err != nil {
-			return err
-		}
-		size, err := r.LogSize()
-		if err != nil || size == 0 {
-			return err
-		}
-		leaves, err := r.Leaves(max(size-lastLeaves, 0), lastLeaves)
-		if err != nil {
-			return err
-		}
-		for i := range leaves {
-			at, err := timeOf(&leaves[i])
-			if err != nil {
-				return fmt.Errorf("%w: %w", err, storage.ErrDamaged)
-			}
-			if at.After(last) {
-				last = at
-			}
-		}
-		return nil
+	err = s.Read(ctx, func(r storage.Reader) (err error) {
+		last, err = storage.LastAlive(r, time.Time{})
+		return err
 	})
 	if err != nil {
 		return last, fmt.Errorf("find when the store was last written: %w", err)
 	}
 	return last, nil
-}
-
-// timeOf returns when a record was made.
-func timeOf(l *storage.Leaf) (time.Time, error) {
-	switch l.Kind {
-	case ledger.Event:
-		e, err := storage.DecodeEvent(l.Record)
-		return e.Time, err
-	case ledger.Config:
-		g, err := storage.DecodeLoading(l.Record)
-		return g.At, err
-	}
-	d, _, err := storage.DecodeDelivery(l.Record)
-	return d.SettledAt, err
 }
 
 // unmapped counts the alerts that no SLO claims now.

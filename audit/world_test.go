@@ -255,7 +255,7 @@ func (w *world) run() {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	metrics := router.NewMetrics(prometheus.NewRegistry())
 	s := &router.Scheduler{
-		Door: w.door, Log: log, Metrics: metrics,
+		Door: w.door, Log: log, Metrics: metrics, PollEvery: time.Minute,
 		Asker:     func() router.Asker { return nil },
 		Retention: func() router.Retention { return router.Retention{} },
 		Dispatcher: &router.Dispatcher{

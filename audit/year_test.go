@@ -235,7 +235,7 @@ func makeYear(t testing.TB, path string, s size) *world {
 			w.rng = rand.New(rand.NewPCG(7, 4))
 			for _, n := range slos[s.incidents:][:20] {
 				if n%3 == 1 {
-					w.lasts(hour(0).Add(time.Duration(180+n)*time.Second), w.policy.Load().SLOs[n].ID, 5*time.Hour)
+					w.lasts(hour(0).Add(time.Duration(180+n)*time.Second), w.policy.Load().SLOs[n].ID, 7*time.Hour)
 				}
 			}
 			w.rng = chances

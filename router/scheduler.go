@@ -47,13 +47,14 @@ type Scheduler struct {
 	// PollEvery is how long it sleeps at most: another replica may have stored something
 	// that is due. Zero: 1 s.
 	PollEvery time.Duration
-	Log       *slog.Logger
-	Metrics   *Metrics
+	// Started is when the process began, before it took anything. Zero: when Run begins.
+	Started time.Time
+	Log     *slog.Logger
+	Metrics *Metrics
 
 	wakeOnce sync.Once
 	wake     chan struct{}
 
-	started  time.Time
 	aliveAt  time.Time
 	prunedAt time.Time
 	forgotAt time.Time
@@ -82,7 +83,9 @@ func (s *Scheduler) waker() chan struct{} {
 // Run works until ctx is done, and then waits for the deliveries that are under
 // way, as long as the dispatcher allows.
 func (s *Scheduler) Run(ctx context.Context) error {
-	s.started = now()
+	if s.Started.IsZero() {
+		s.Started = now()
+	}
 	if s.PollEvery == 0 {
 		s.PollEvery = pollEvery
 	}
@@ -151,7 +154,7 @@ func (s *Scheduler) alive(ctx context.Context, at time.Time) error {
 		return nil
 	}
 	err := s.Door.Store.Write(ctx, func(tx storage.Tx) error {
-		last, err := storage.LastAlive(tx)
+		last, err := storage.LastAlive(tx, s.Started)
 		if err != nil {
 			return err
 		}
@@ -221,7 +224,7 @@ func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
 	var gone bool
 	err := s.Door.Store.Read(ctx, func(r storage.Reader) error {
 		pulse, err := r.Pulse()
-		_, gone = pulse.Check(policy, s.started, at)
+		_, gone = pulse.Check(policy, s.Started, at)
 		return err
 	})
 	if err != nil || !gone {
@@ -233,7 +236,7 @@ func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
 		if err != nil {
 			return err
 		}
-		pulse, gone := pulse.Check(c.Policy, s.started, at)
+		pulse, gone := pulse.Check(c.Policy, s.Started, at)
 		if !gone {
 			return nil
 		}

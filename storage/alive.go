@@ -1,18 +1,20 @@
 package storage
 
 import (
+	"fmt"
 	"time"
 
 	"sitrep/ledger"
 )
 
-// lastLeaves is how many leaves from the end LastAlive looks at.
+// lastLeaves is how many leaves from the end LastAlive looks at: those of one moment are in
+// no order.
 const lastLeaves = 32
 
 // LastAlive returns when the service was last known to run: what it noted each minute
-// or, if that is later, what it recorded since; zero if never. That a configuration came
-// into force does not count, as that is recorded before anything else after a start.
-func LastAlive(r Reader) (time.Time, error) {
+// or, if that is later, what it recorded since; zero if never. What came from started on
+// is no sign of a life before that and does not count, unless started is zero.
+func LastAlive(r Reader, started time.Time) (time.Time, error) {
 	alive, err := r.Alive()
 	if err != nil {
 		return alive, err
@@ -26,24 +28,27 @@ func LastAlive(r Reader) (time.Time, error) {
 		return alive, err
 	}
 	for _, l := range leaves {
-		var at time.Time
-		switch l.Kind {
-		case ledger.Event:
-			e, err := DecodeEvent(l.Record)
-			if err != nil {
-				return alive, err
-			}
-			at = e.Time
-		case ledger.Delivery:
-			d, _, err := DecodeDelivery(l.Record)
-			if err != nil {
-				return alive, err
-			}
-			at = d.SettledAt
+		at, err := timeOf(l)
+		if err != nil {
+			return alive, fmt.Errorf("%w: %w", err, ErrDamaged)
 		}
-		if at.After(alive) {
+		if at.After(alive) && (started.IsZero() || at.Before(started)) {
 			alive = at
 		}
 	}
 	return alive, nil
+}
+
+// timeOf returns when a record was made.
+func timeOf(l Leaf) (time.Time, error) {
+	switch l.Kind {
+	case ledger.Event:
+		e, err := DecodeEvent(l.Record)
+		return e.Time, err
+	case ledger.Delivery:
+		d, _, err := DecodeDelivery(l.Record)
+		return d.SettledAt, err
+	}
+	g, err := DecodeLoading(l.Record)
+	return g.At, err
 }

@@ -114,7 +114,7 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 	})
 	routing := router.NewMetrics(s.registry)
 	s.scheduler = &router.Scheduler{
-		Door: s.door, Log: log, Metrics: routing,
+		Door: s.door, Log: log, Metrics: routing, Started: now(),
 		Fires:     s.breaches.Fires,
 		Asker:     func() router.Asker { return s.inForce.Load().asker },
 		Retention: func() router.Retention { return s.inForce.Load().retention },

@@ -67,7 +67,7 @@ func eventWords(e *incident.Event, loc *time.Location) string {
 	case incident.UpdateWritten:
 		return fmt.Sprintf("told %s: %s", audiences(d.Audiences), d.Message)
 	case incident.UpdateMissed:
-		return fmt.Sprintf("%s without a message to %s from %s on (%s)", plural(d.Missed, "interval", "intervals"), audiences([]incident.Audience{d.Audience}), at(d.DueAt), inZone(cmp.Or(d.Cause, string(NoneFound)), loc))
+		return fmt.Sprintf("%s without a message to at least one reader of %s from %s on (%s)", plural(d.Missed, "interval", "intervals"), audiences([]incident.Audience{d.Audience}), at(d.DueAt), inZone(cmp.Or(d.Cause, string(NoneFound)), loc))
 	case incident.ActionChanged:
 		words := fmt.Sprintf("action %s is %s", d.Action, d.To)
 		if d.Link != "" {

@@ -25,10 +25,10 @@ func TestExportPagesHaveOneZone(t *testing.T) {
 		{incident.Event{Type: incident.BreachStarted, Data: incident.Data{StartsAt: at, Fingerprint: "a", Priority: "P1"}}, "a breach started at 2026-11-25 00:18:45 (alert a, SLO priority P1)"},
 		{incident.Event{Type: incident.BreachEnded, Data: incident.Data{EndsAt: at, Fingerprint: "a"}}, "a breach ended at 2026-11-25 00:18:45 (alert a)"},
 		{incident.Event{Type: incident.UpdateMissed, Data: incident.Data{DueAt: at, Missed: 1, Audience: incident.Management, Cause: down}},
-			"1 interval without a message to management from 2026-11-25 00:18:45 on (" + downThere + ")"},
+			"1 interval without a message to at least one reader of management from 2026-11-25 00:18:45 on (" + downThere + ")"},
 		// What others said is theirs.
 		{incident.Event{Type: incident.UpdateMissed, Data: incident.Data{DueAt: at, Missed: 2, Audience: incident.Management, Cause: "451 try after 2026-11-24T23:18:45Z"}},
-			"2 intervals without a message to management from 2026-11-25 00:18:45 on (451 try after 2026-11-24T23:18:45Z)"},
+			"2 intervals without a message to at least one reader of management from 2026-11-25 00:18:45 on (451 try after 2026-11-24T23:18:45Z)"},
 	} {
 		if got := eventWords(&c.e, berlin); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.e.Type, got, c.want)

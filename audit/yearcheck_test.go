@@ -271,7 +271,7 @@ func joined(recipient string, item *incident.Item) time.Time {
 	}
 	// Who was not told before it was over is told of what began again.
 	if again := lastOf(item.Changes, incident.Reopened); !again.IsZero() {
-		return again
+		return again.Add(in.Priority.InformAfter)
 	}
 	return since
 }
@@ -397,7 +397,10 @@ func (a *accountant) note(h handover, b *readerBook, item *incident.Item, due ti
 	b.next, b.nextHeld, b.by = next, nextHeld, item.NextBy
 	if h.permanent {
 		b.by = time.Time{}
-		if !b.told && item.Kind == incident.KindOpened {
+		switch {
+		case in.State != incident.Open:
+			b.retry = time.Time{} // nothing comes again once it is over
+		case !b.told && item.Kind == incident.KindOpened:
 			b.tried = h.message.At
 			if b.retry = b.next; b.retry.IsZero() {
 				b.retry = h.at.Add(6 * time.Hour)

@@ -385,7 +385,10 @@ func TestAnOutageBeginsAfterTheLastRecord(t *testing.T) {
 		sent := w.deliveries()[0].SettledAt
 		w.stop()
 		time.Sleep(10 * time.Minute)
-		w.start()
+		w.open()
+		w.post(alert("p2", "b")) // what is taken at once is no sign of a life before
+		w.replica = w.run(w.store, "a")
+		w.door.Wake = w.replica.scheduler.Wake
 		time.Sleep(time.Second)
 		w.must(w.store.Read(t.Context(), func(r storage.Reader) error {
 			outages, err := r.Outages(9)

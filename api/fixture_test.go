@@ -61,7 +61,7 @@ func newFixture(t testing.TB) *fixture {
 		Policy: func() *incident.Policy { return f.policy },
 		Now:    func() time.Time { return f.now },
 		Service: func() api.Service {
-			return api.Service{Version: "1.2.3", StartedAt: start, Ledger: api.Ledger{PublicKey: f.key.Public(), Witness: "audit@example.org", Every: 24 * time.Hour}}
+			return api.Service{Version: "1.2.3", StartedAt: start, Ledger: ledger.Standing{PublicKey: f.key.Public(), Witness: "audit@example.org", Every: 24 * time.Hour}}
 		},
 		Wake:   func() { f.woken.Add(1) },
 		Logger: slog.New(slog.DiscardHandler),

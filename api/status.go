@@ -16,19 +16,7 @@ type Service struct {
 	Go        string `json:"go"`
 	StartedAt time.Time
 	Config    ConfigState
-	Ledger    Ledger
-}
-
-// Ledger is what is known of the ledger beside what the store holds.
-type Ledger struct {
-	PublicKey string
-	// Witness is the one outside who is told checkpoints; empty if there is none.
-	Witness string
-	Every   time.Duration // how often the witness is told
-	// WitnessedAt is when that was last done in this run, and WitnessError why it failed
-	// last.
-	WitnessedAt  time.Time
-	WitnessError string
+	Ledger    ledger.Standing
 }
 
 // ConfigState is what became of the configuration files when they were last loaded.

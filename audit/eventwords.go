@@ -3,7 +3,6 @@ package audit
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -13,22 +12,13 @@ import (
 // pageTime is how pages write a time, in the zone that they name at their top.
 const pageTime = "2006-01-02 15:04:05"
 
-// stamps are times as sitrep's own causes have them.
-var stamps = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
-
 // inZone writes the times in a cause as the page writes all others. What others said
 // stays as they said it.
 func inZone(cause string, loc *time.Location) string {
 	if !incident.OwnCause(cause) {
 		return cause
 	}
-	return stamps.ReplaceAllStringFunc(cause, func(text string) string {
-		t, err := time.Parse(time.RFC3339, text)
-		if err != nil {
-			return text
-		}
-		return t.In(loc).Format(pageTime)
-	})
+	return incident.CauseTimes(cause, func(t time.Time) string { return t.In(loc).Format(pageTime) })
 }
 
 // eventWords says in plain words what an event is, without its time, actor and reason,

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,6 +91,20 @@ const (
 // OwnCause reports whether a cause is in sitrep's own words, so that it names nobody.
 func OwnCause(cause string) bool {
 	return cause == CauseNoneFound || strings.HasPrefix(cause, CauseDown)
+}
+
+// stamps are times as causes have them.
+var stamps = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
+
+// CauseTimes returns a cause with the times in it as write writes them.
+func CauseTimes(cause string, write func(time.Time) string) string {
+	return stamps.ReplaceAllStringFunc(cause, func(text string) string {
+		t, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			return text
+		}
+		return write(t)
+	})
 }
 
 // A Cover is what a delivery tells its recipient about one incident.

@@ -11,6 +11,7 @@ import (
 	"sitrep/incident"
 	"sitrep/internal/access"
 	"sitrep/internal/httperr"
+	"sitrep/ledger"
 	"sitrep/storage"
 )
 
@@ -23,19 +24,7 @@ type Service struct {
 	// ConfigError is why the last loading failed, in full; empty if it did not.
 	ConfigError string
 	Warnings    []string
-	Ledger      Ledger
-}
-
-// Ledger is what is known of the ledger beside what the store holds.
-type Ledger struct {
-	PublicKey string
-	// Witness is the one outside who is told checkpoints; empty if there is none.
-	Witness string
-	Every   time.Duration // how often the witness is told
-	// WitnessedAt is when that was last done in this run, and WitnessError why it failed
-	// last.
-	WitnessedAt  time.Time
-	WitnessError string
+	Ledger      ledger.Standing
 }
 
 // Options are what a [Handler] works with. All but Observe and Links is

@@ -16,7 +16,6 @@ import (
 	"sitrep/internal/command"
 	"sitrep/ledger"
 	"sitrep/storage"
-	"sitrep/web"
 )
 
 const eml = "From: Incident updates <incidents@example.org>\r\nTo: <cto@example.org>\r\nSubject: =?UTF-8?q?[P1]_INC-1_=C3=9Cberall?=\r\nMIME-Version: 1.0\r\n" +
@@ -82,7 +81,7 @@ func (f *fixture) populate(text string) []string {
 	if _, err := storage.Seal(f.t.Context(), f.store, key, f.time()); err != nil {
 		f.t.Fatal(err)
 	}
-	f.service.Ledger = web.Ledger{PublicKey: key.Public(), Witness: "audit@example.org " + text, Every: 24 * time.Hour, WitnessedAt: start, WitnessError: "550 no such user " + text}
+	f.service.Ledger = ledger.Standing{PublicKey: key.Public(), Witness: "audit@example.org " + text, Every: 24 * time.Hour, WitnessedAt: start, WitnessError: "550 no such user " + text}
 	paths := []string{
 		"/", "/?state=resolved", "/?q=register&team=notifications&priority=P1", page(n, ""), page(old, ""), page(n, "?done=updates"),
 		"/priorities", "/priorities/versions/2", "/priorities/versions/1", "/slos", "/slos?q=search", "/deliveries", "/deliveries?state=failed", "/deliveries/watchdog", "/reports", "/status",

@@ -37,7 +37,7 @@ type statusPage struct {
 }
 
 type ledgerInfo struct {
-	Ledger
+	ledger.Standing
 	Size, Signed int64 // leaves
 	At           *moment
 	Told         *moment
@@ -71,7 +71,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	p.Watchdog.Within = p.policy.Watchdog.Within
 	p.Watchdog.Expected = p.Watchdog.Within > 0
 	p.Trouble = nil // it stands below in full
-	p.Ledger = ledgerInfo{Ledger: p.Service.Ledger, Told: p.at(p.Service.Ledger.WitnessedAt)}
+	p.Ledger = ledgerInfo{Standing: p.Service.Ledger, Told: p.at(p.Service.Ledger.WitnessedAt)}
 	var err error
 	if p.Info, err = h.Store.Info(r.Context()); err != nil {
 		return err

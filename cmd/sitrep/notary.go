@@ -10,7 +10,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"sitrep/api"
 	"sitrep/audit"
 	"sitrep/config"
 	"sitrep/ledger"
@@ -184,9 +183,9 @@ func (n *notary) witness(ctx context.Context, signed []byte) bool {
 }
 
 // describe says what is known of the ledger beside what the store holds.
-func (n *notary) describe() api.Ledger {
+func (n *notary) describe() ledger.Standing {
 	w := n.config().Evidence.Witness
-	out := api.Ledger{PublicKey: n.key.Public(), Witness: witnessName(w)}
+	out := ledger.Standing{PublicKey: n.key.Public(), Witness: witnessName(w)}
 	if w == nil {
 		return out
 	}

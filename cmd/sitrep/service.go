@@ -328,7 +328,7 @@ func (s *service) describePage() web.Service {
 	d := s.describe()
 	return web.Service{
 		Version: d.Version, Revision: d.Revision, Go: d.Go, StartedAt: d.StartedAt, LoadedAt: d.Config.LoadedAt,
-		ConfigError: d.Config.Error, Warnings: d.Config.Warnings, Ledger: web.Ledger(d.Ledger),
+		ConfigError: d.Config.Error, Warnings: d.Config.Warnings, Ledger: d.Ledger,
 	}
 }
 

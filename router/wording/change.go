@@ -2,7 +2,6 @@ package wording
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
 
@@ -109,21 +108,12 @@ func missed(d *incident.Data, clock Clock) string {
 	switch cause := Line(d.Cause, reasonLimit); cause {
 	case "":
 		return s + "."
-	case "none found":
+	case incident.CauseNoneFound:
 		return s + ", for no known cause."
 	default:
-		return stop(s + ": " + stamps.ReplaceAllStringFunc(cause, func(text string) string {
-			t, err := time.Parse(time.RFC3339, text)
-			if err != nil {
-				return text
-			}
-			return clock.Time(t)
-		}))
+		return stop(s + ": " + incident.CauseTimes(cause, clock.Time))
 	}
 }
-
-// stamps are times as causes have them.
-var stamps = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
 
 func actionChange(e *incident.Event, who string) string {
 	name := Line(e.Data.Action, nameLimit)

@@ -154,7 +154,7 @@ func (f *forgetting) deliveries(number int64, s *stage) (done bool, err error) {
 			continue
 		}
 		// A digest is forgotten with the last of its incidents.
-		all, err := f.allClosed(arrival, number, f.before)
+		all, err := f.allClosed(&d, number, f.before)
 		if err != nil {
 			return false, err
 		}

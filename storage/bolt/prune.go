@@ -138,7 +138,11 @@ func (t *tx) pruneMessages(number int64, before time.Time, limit int) (int, erro
 		if message == nil || err != nil {
 			return err == nil, err
 		}
-		gone, err := t.allClosed(arrival, number, before)
+		d, err := t.deliveryAt(arrival)
+		if err != nil {
+			return false, err
+		}
+		gone, err := t.allClosed(&d, number, before)
 		if gone {
 			old = append(old, key(nil).int(arrival))
 		}
@@ -171,12 +175,8 @@ func (t *tx) pruneLooseMessage(arrival int64, _ int) (int, error) {
 
 // allClosed reports whether all incidents that a delivery is about, beside number,
 // closed before a time.
-func (t *tx) allClosed(arrival, number int64, before time.Time) (bool, error) {
-	d, err := t.deliveryAt(arrival)
-	if err != nil {
-		return false, err
-	}
-	for _, other := range covered(&d) {
+func (t *tx) allClosed(d *incident.Delivery, number int64, before time.Time) (bool, error) {
+	for _, other := range covered(d) {
 		if other == number {
 			continue
 		}

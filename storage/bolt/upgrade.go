@@ -1,0 +1,94 @@
+package bolt
+
+import (
+	"encoding/binary"
+
+	"sitrep/incident"
+)
+
+// upgrade brings a store of version 1 up to 2.
+func (t *tx) upgrade() error {
+	var closed, arrivals []int64
+	err := t.ascend(bIncidentStates, key(nil).byte(stateBytes[incident.Closed]), nil, func(k, _ []byte) (bool, error) {
+		closed = append(closed, intAt(k, 1))
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, number := range closed {
+		in, err := t.Incident(number)
+		if err == nil {
+			err = t.expire(in.ClosedAt, number, closedPersonal)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := t.numberReaders(); err != nil {
+		return err
+	}
+	err = t.ascend(bDeliveries, nil, nil, func(k, _ []byte) (bool, error) {
+		arrivals = append(arrivals, intAt(k, 0))
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, arrival := range arrivals {
+		if err := t.upgradeDelivery(arrival); err != nil {
+			return err
+		}
+	}
+	return t.put(bMeta, formKey, binary.BigEndian.AppendUint32(nil, formVersion))
+}
+
+// numberReaders gives the readers of incidents their numbers.
+func (t *tx) numberReaders() error {
+	var subs []incident.Subscription
+	err := t.ascend(bSubscriptions, nil, nil, func(k, v []byte) (bool, error) {
+		var s incident.Subscription
+		err := decode(bSubscriptions, k, v, &s)
+		subs = append(subs, s)
+		return true, err
+	})
+	if err != nil {
+		return err
+	}
+	number := 0
+	for i := range subs {
+		s := &subs[i]
+		if number++; i == 0 || subs[i-1].Incident != s.Incident {
+			number = 1
+		}
+		if s.Incident == 0 {
+			continue
+		}
+		s.Reader = number
+		if err := t.putJSON(bSubscriptions, key(nil).int(s.Incident).rest(s.Recipient), s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// upgradeDelivery notes in a delivery which readers it is for, and what is over.
+func (t *tx) upgradeDelivery(arrival int64) error {
+	d, err := t.deliveryAt(arrival)
+	if err != nil {
+		return err
+	}
+	if d.State != incident.Pending && len(covered(&d)) == 0 {
+		if err := t.expire(d.SettledAt, arrival, looseMessage, loosePersonal); err != nil {
+			return err
+		}
+	}
+	for i := range d.Covers {
+		var s incident.Subscription
+		if _, err := t.getJSON(bSubscriptions, key(nil).int(d.Covers[i].Incident).rest(d.Recipient), &s); err != nil {
+			return err
+		}
+		d.Covers[i].Reader = s.Reader
+	}
+	return t.putJSON(bDeliveries, key(nil).int(arrival), &d)
+}

@@ -45,6 +45,9 @@ type Breach struct {
 	AskedAt time.Time `json:"asked_at,omitzero"`
 	// EndHeardAt is when sitrep heard that it ended.
 	EndHeardAt time.Time `json:"end_heard_at,omitzero"`
+	// Grafana is set if it came from Grafana's own Alertmanager, which alone can say
+	// whether it fires.
+	Grafana bool `json:"grafana,omitempty"`
 }
 
 // Key returns what tells the breach apart.
@@ -69,6 +72,7 @@ type Alert struct {
 	Labels       map[string]string
 	Annotations  map[string]string
 	GeneratorURL string
+	Grafana      bool // it came from Grafana's own Alertmanager
 }
 
 // Key returns what tells its breach apart.

@@ -27,6 +27,7 @@ const (
 	tagDoubtedAt
 	tagAskedAt
 	tagEndHeardAt
+	tagGrafana
 )
 
 // breachHeadSize is the length of a head.
@@ -103,6 +104,9 @@ func appendBreach(dst []byte, h breachHead, b *incident.Breach) []byte {
 	at(tagDoubtedAt, b.DoubtedAt)
 	at(tagAskedAt, b.AskedAt)
 	at(tagEndHeardAt, b.EndHeardAt)
+	if b.Grafana {
+		dst = append(dst, tagGrafana, 0)
+	}
 	return dst
 }
 
@@ -175,6 +179,8 @@ func decodeBreach(k, v []byte) (incident.Breach, error) {
 			b.AskedAt = timeAt(field, 0)
 		case tagEndHeardAt:
 			b.EndHeardAt = timeAt(field, 0)
+		case tagGrafana:
+			b.Grafana = true
 		}
 	}
 	return b, nil

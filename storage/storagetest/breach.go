@@ -30,6 +30,7 @@ var breachRules = []rule{
 		full.DoubtedAt = f.now.Add(time.Microsecond)
 		full.AskedAt = f.now.Add(2 * time.Microsecond)
 		full.EndHeardAt = f.now.Add(3 * time.Microsecond)
+		full.Grafana = true
 		full.Labels["empty"], full.Labels["long"] = "", strings.Repeat("x", 100_000)
 		bare := &incident.Breach{Fingerprint: "b", StartsAt: f.now, State: incident.Ended}
 		odd := f.newBreach(strings.Repeat("f", 3000)+"\x00", 1)

@@ -144,18 +144,20 @@ func (f *fixture) breach(slo, fingerprint string) int64 {
 			if err := c.Record(s, events...); err != nil {
 				return err
 			}
-		} else if s, err = c.Follow(n); err != nil {
-			return err
+		} else {
+			in, err := incident.Follow(c, n)
+			if err != nil {
+				return err
+			}
+			if s, err = c.Incident(in.Number); err != nil {
+				return err
+			}
 		}
 		number = s.Incident.Number
-		b := incident.Breach{Fingerprint: fingerprint, StartsAt: f.now, State: incident.Firing, Priority: about.Priority, HeardAt: f.now, Labels: map[string]string{"alertname": slo}}
+		a := incident.Alert{Fingerprint: fingerprint, StartsAt: f.now, Labels: map[string]string{"alertname": slo}}
+		b := incident.NewBreach(&a, nil, f.now)
 		p, _ := c.Policy.Priority(about.Priority)
-		events := s.Incident.Begin(stamp, &b, p, c.Policy)
-		b.Incident = number
-		if err := c.Tx.PutBreach(&b); err != nil {
-			return err
-		}
-		return c.Record(s, events...)
+		return c.PutBreach(&s.Incident, &b, s.Incident.Fire(stamp, &b, &a, "", p, c.Policy))
 	})
 	return number
 }

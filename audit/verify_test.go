@@ -93,12 +93,13 @@ func (s *sample) fill(t testing.TB, db *bolt.DB, p *incident.Policy, i int) {
 			var in *incident.Situation
 			var err error
 			if number == 0 {
-				if in, _, err = c.IncidentFor(slo, incident.Alertmanager); err == nil {
-					number = in.Incident.Number
+				var first *incident.Incident
+				if first, _, err = c.IncidentFor(slo, incident.Alertmanager); err != nil {
+					return err
 				}
-			} else {
-				in, err = c.Situation(number)
+				number = first.Number
 			}
+			in, err = c.Situation(number)
 			if err != nil {
 				return err
 			}
@@ -113,9 +114,9 @@ func (s *sample) fill(t testing.TB, db *bolt.DB, p *incident.Policy, i int) {
 		}
 	}
 	at := noon.Add(time.Duration(i) * time.Hour)
-	b := incident.Breach{Fingerprint: fmt.Sprintf("%016x", i), StartsAt: at, State: incident.Firing, Priority: "P2"}
+	b := incident.NewBreach(&incident.Alert{Fingerprint: fmt.Sprintf("%016x", i), StartsAt: at}, nil, at)
 	change(at, func(c *storage.Change, in *incident.Situation) ([]incident.Event, error) {
-		return in.Incident.Begin(c.Stamp(incident.Alertmanager), &b, p.Priorities[1], p), nil
+		return in.Incident.Fire(c.Stamp(incident.Alertmanager), &b, nil, "", p.Priorities[1], p), nil
 	})
 	change(at.Add(time.Minute), func(c *storage.Change, in *incident.Situation) ([]incident.Event, error) {
 		return in.Incident.Acknowledge(c.Stamp("Ünal"))

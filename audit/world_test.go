@@ -21,7 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sitrep/incident"
-	"sitrep/receiver"
+	"sitrep/intake"
 	"sitrep/router"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
@@ -171,7 +171,7 @@ type world struct {
 	store  *bolt.DB
 	policy atomic.Pointer[incident.Policy]
 	door   *storage.Door
-	intake *receiver.Breaches
+	intake *intake.Intake
 	far    *farEnd
 	rng    *rand.Rand
 	plan   plan
@@ -213,7 +213,7 @@ func newWorld(t testing.TB, path string, p *incident.Policy, seed uint64) *world
 			w.wake()
 		}
 	}}
-	w.intake = &receiver.Breaches{Door: w.door, Catalog: func() receiver.Catalog { return catalog{w.policy.Load()} }, Log: slog.New(slog.DiscardHandler)}
+	w.intake = &intake.Intake{Door: w.door, Catalog: func() intake.Catalog { return catalog{w.policy.Load()} }, Log: slog.New(slog.DiscardHandler)}
 	w.load(p, "start")
 	return w
 }
@@ -255,7 +255,7 @@ func (w *world) run() {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	metrics := router.NewMetrics(prometheus.NewRegistry())
 	s := &router.Scheduler{
-		Door: w.door, Log: log, Metrics: metrics, PollEvery: time.Minute,
+		Door: w.door, Log: log, Metrics: metrics, PollEvery: time.Minute, Intake: w.intake,
 		Asker:     func() router.Asker { return nil },
 		Retention: func() router.Retention { return router.Retention{} },
 		Dispatcher: &router.Dispatcher{
@@ -290,13 +290,13 @@ func (w *world) outage(d time.Duration) {
 // A catalog finds an SLO by the label slo.
 type catalog struct{ p *incident.Policy }
 
-func (c catalog) Lookup(labels map[string]string) receiver.Claim {
+func (c catalog) Lookup(labels map[string]string) intake.Claim {
 	for i := range c.p.SLOs {
 		if c.p.SLOs[i].ID == labels["slo"] {
-			return receiver.Claim{SLO: &c.p.SLOs[i]}
+			return intake.Claim{SLO: &c.p.SLOs[i]}
 		}
 	}
-	return receiver.Claim{}
+	return intake.Claim{}
 }
 
 // alert posts a firing or, with an end, a resolved alert, and returns its incident.
@@ -306,7 +306,7 @@ func (w *world) alert(slo string, started, ended time.Time) int64 {
 		Fingerprint: "fp-" + slo, StartsAt: started, EndsAt: ended, Resolved: !ended.IsZero(),
 		Labels: map[string]string{"alertname": "ErrorBudgetBurn", "slo": slo},
 	}
-	results, err := w.intake.Take(w.t.Context(), receiver.Post{At: now(), Alerts: []incident.Alert{a}})
+	results, err := w.intake.Take(w.t.Context(), intake.Post{At: now(), Alerts: []incident.Alert{a}})
 	if err != nil {
 		w.t.Fatal(err)
 	}

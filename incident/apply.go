@@ -87,7 +87,7 @@ func (in *Incident) Apply(e Event) error {
 	default:
 		return &Problem{ErrInvalid, fmt.Sprintf("%q is not a type of event", e.Type)}
 	}
-	in.Sequence = e.Sequence
+	in.Sequence, in.ChangedAt = e.Sequence, e.Time
 	return nil
 }
 

@@ -5,28 +5,36 @@ import "time"
 // A BreachState says whether an alert of an SLO is still firing.
 type BreachState string
 
-// The states of a breach.
+// The states of a breach. No code but this package's gives a breach one.
 const (
 	Firing  BreachState = "firing"
 	Ended   BreachState = "ended"
-	Unknown BreachState = "unknown" // nothing was heard of it for too long
+	Unknown BreachState = "unknown" // nothing was heard of it for too long, or its end is not believed
 )
 
-// A BreachKey tells breaches apart. The fingerprint alone is the alert; the same
-// alert firing later is another breach.
-type BreachKey struct {
-	Fingerprint string
-	StartsAt    time.Time // UTC, microseconds
-}
-
-// A Breach is one firing of an alert of an SLO.
+// A Breach is one stretch in which an alert of an SLO fires. Of one fingerprint only the
+// latest breach can fire; those before have ended.
 type Breach struct {
-	Fingerprint string    `json:"fingerprint"`
-	StartsAt    time.Time `json:"starts_at"`
-	// EndsAt is when it ended, as Alertmanager said. Of one that fires or is unknown it is
-	// an earlier end, which did not hold or was not believed: copies of that say nothing.
-	EndsAt time.Time   `json:"ends_at,omitzero"`
-	State  BreachState `json:"state"`
+	Fingerprint string `json:"fingerprint"`
+	// Ordinal counts the breaches of a fingerprint, in the order in which they were heard
+	// of. Those of files that came from before there were ordinals have 0.
+	Ordinal int64 `json:"ordinal,omitempty"`
+	// StartsAt is its beginning: the earliest startsAt that a sender gave it, or when it
+	// was first heard where that was no fact.
+	StartsAt time.Time `json:"starts_at"`
+	// SaidStartsAt and SaidEndsAt are what the sender said where that was no fact: in the
+	// future, or years back; else zero.
+	SaidStartsAt time.Time `json:"said_starts_at,omitzero"`
+	SaidEndsAt   time.Time `json:"said_ends_at,omitzero"`
+	// EndsAt is when it ended. Of one that fires or is unknown it is an end that did not
+	// hold or was not believed.
+	EndsAt time.Time `json:"ends_at,omitzero"`
+	// EndedBefore is when the breach before it ended; zero if there was none.
+	EndedBefore time.Time `json:"ended_before,omitzero"`
+	// LaterEnd is the latest end that was reported after it had ended: a firing that began
+	// no later can be a late copy.
+	LaterEnd time.Time   `json:"later_end,omitzero"`
+	State    BreachState `json:"state"`
 	// Incident is the number of the incident that it belongs to; 0 for one that had
 	// ended before its firing was ever seen.
 	Incident int64 `json:"incident,omitempty"`
@@ -36,11 +44,13 @@ type Breach struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 	// GeneratorURL is where the alert comes from, an http or https URL or empty.
 	GeneratorURL string `json:"generator_url,omitempty"`
-	// HeardAt is when it was last heard to fire, up to a quarter of unknown_after ago.
+	// HeardAt is when it was last noted as heard to fire: see HearEvery.
 	HeardAt time.Time `json:"heard_at,omitzero"`
-	// DoubtedAt is set when a firing came for a breach that had ended, and
-	// Alertmanager is yet to be asked which holds.
-	DoubtedAt time.Time `json:"doubted_at,omitzero"`
+	// ListedSince is set while nothing but what Alertmanagers list says that it fires.
+	ListedSince time.Time `json:"listed_since,omitzero"`
+	// AskAt is when the Alertmanagers are to be asked about it; zero: once it was quiet
+	// for too long.
+	AskAt time.Time `json:"ask_at,omitzero"`
 	// AskedAt is when the Alertmanagers were last asked about it, or would have been.
 	AskedAt time.Time `json:"asked_at,omitzero"`
 	// EndHeardAt is when sitrep heard that it ended.
@@ -50,23 +60,26 @@ type Breach struct {
 	Grafana bool `json:"grafana,omitempty"`
 }
 
-// Key returns what tells the breach apart.
-func (b *Breach) Key() BreachKey { return BreachKey{b.Fingerprint, b.StartsAt} }
-
 // QuietSince is since when nothing was heard or asked of a breach that is not
 // known to have ended.
-func (b *Breach) QuietSince() time.Time {
-	if b.AskedAt.After(b.HeardAt) {
-		return b.AskedAt
+func (b *Breach) QuietSince() time.Time { return latest(b.HeardAt, b.AskedAt) }
+
+// lastEnd is the latest end that was reported of it; zero if none was.
+func (b *Breach) lastEnd() time.Time { return latest(b.EndsAt, b.LaterEnd) }
+
+// said is the startsAt that it goes by: what the sender said.
+func (b *Breach) said() time.Time {
+	if !b.SaidStartsAt.IsZero() {
+		return b.SaidStartsAt
 	}
-	return b.HeardAt
+	return b.StartsAt
 }
 
 // An Alert is one entry of Alertmanager's webhook, cleaned: valid UTF-8 without
 // control characters, times in UTC and whole microseconds.
 type Alert struct {
 	Fingerprint  string
-	StartsAt     time.Time
+	StartsAt     time.Time // as the sender said
 	EndsAt       time.Time // zero while firing
 	Resolved     bool      // its own status, not the group's
 	Labels       map[string]string
@@ -75,8 +88,27 @@ type Alert struct {
 	Grafana      bool // it came from Grafana's own Alertmanager
 }
 
-// Key returns what tells its breach apart.
-func (a *Alert) Key() BreachKey { return BreachKey{a.Fingerprint, a.StartsAt} }
+// longAgo is how far back a startsAt is still a fact: nobody lets an alert of an SLO fire
+// for longer.
+const longAgo = 366 * 24 * time.Hour
+
+// start returns when an alert began that arrived at that time, and whether what its
+// sender said of it is a fact: it is none in the future, or years back.
+func (a *Alert) start(arrived time.Time) (at time.Time, fact bool) {
+	if a.StartsAt.After(arrived) || a.StartsAt.Before(arrived.Add(-longAgo)) {
+		return arrived, false
+	}
+	return a.StartsAt, true
+}
+
+// end returns when a resolved alert ended that arrived at that time, and whether what its
+// sender said of it is a fact.
+func (a *Alert) end(arrived time.Time) (at time.Time, fact bool) {
+	if a.EndsAt.After(arrived) || a.EndsAt.Before(arrived.Add(-longAgo)) {
+		return arrived, false
+	}
+	return a.EndsAt, true
+}
 
 // An UnmappedAlert is a firing alert that no SLO claims.
 type UnmappedAlert struct {
@@ -94,6 +126,8 @@ type Pulse struct {
 	HeardAt time.Time `json:"heard_at,omitzero"`
 	// AwaySince is when it was last heard before it went away; zero while it is there.
 	AwaySince time.Time `json:"away_since,omitzero"`
+	// BackAt is when it last came back; zero if it never was away.
+	BackAt time.Time `json:"back_at,omitzero"`
 	// Sequence counts its goings and comings.
 	Sequence int64 `json:"sequence"`
 }

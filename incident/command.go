@@ -19,8 +19,10 @@ type Stamp struct {
 	Config string
 }
 
-// next returns events that follow on the state, in order.
+// next returns events that follow on the state, in order. A clock that was set back never
+// makes history run backwards.
 func (in *Incident) next(s Stamp, events ...Event) []Event {
+	s.At = latest(s.At, in.ChangedAt)
 	for i := range events {
 		events[i].Incident, events[i].Sequence = in.Number, in.Sequence+1+int64(i)
 		events[i].Time, events[i].Actor, events[i].Config = s.At, s.Actor, s.Config

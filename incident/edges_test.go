@@ -222,8 +222,7 @@ func TestEdges(t *testing.T) {
 			w.open("P1")
 			w.fire("b")
 			end := func(fp string, at time.Time) {
-				w.change(nil, w.s.Incident.End(w.stamp(incident.Alertmanager), w.breaches[fp], at)...)
-				w.breaches[fp].State = incident.Ended
+				w.change(nil, w.s.Incident.End(w.stamp(incident.Alertmanager), w.breaches[fp], &incident.Alert{Fingerprint: fp, Resolved: true, EndsAt: at})...)
 			}
 			w.pass(10*time.Minute, time.Minute)
 			end("a", t0.Add(9*time.Minute))
@@ -318,46 +317,6 @@ func TestEdges(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) { test(newWorld(t, policy())) })
-	}
-}
-
-func TestSee(t *testing.T) {
-	at := func(m int) time.Time { return t0.Add(time.Duration(m) * time.Minute) }
-	breach := func(starts int, state incident.BreachState, ends time.Time) *incident.Breach {
-		return &incident.Breach{Fingerprint: "f", StartsAt: at(starts), State: state, EndsAt: ends, Incident: 1}
-	}
-	firing, ended, again := breach(0, incident.Firing, time.Time{}), breach(0, incident.Ended, at(5)), breach(0, incident.Firing, at(5))
-	later := breach(30, incident.Firing, time.Time{})
-	fires := incident.Alert{Fingerprint: "f", StartsAt: at(0)}
-	ends := func(m int) incident.Alert {
-		return incident.Alert{Fingerprint: "f", StartsAt: at(0), Resolved: true, EndsAt: at(m)}
-	}
-	tests := map[string]struct {
-		alert        incident.Alert
-		same, latest *incident.Breach
-		asks         bool
-		want         incident.Sighting
-	}{
-		"the first firing":                     {fires, nil, nil, false, incident.SeenNew},
-		"a repeat":                             {fires, firing, firing, false, incident.SeenRepeat},
-		"its end":                              {ends(5), firing, firing, false, incident.SeenEnd},
-		"its end again":                        {ends(5), ended, ended, false, incident.SeenStale},
-		"an end without a beginning":           {ends(5), nil, nil, false, incident.SeenEndFirst},
-		"it fires after its end":               {fires, ended, ended, false, incident.SeenAgain},
-		"the same, and there is whom to ask":   {fires, ended, ended, true, incident.SeenDoubt},
-		"a copy of the end that did not hold":  {ends(5), again, again, false, incident.SeenStale},
-		"an end from before that":              {ends(4), again, again, false, incident.SeenStale},
-		"the end of what fired again":          {ends(9), again, again, false, incident.SeenEnd},
-		"an old copy, a later one fires":       {fires, ended, later, true, incident.SeenStale},
-		"an old one never seen, a later fires": {fires, nil, later, false, incident.SeenStale},
-		"one that was unknown":                 {fires, breach(0, incident.Unknown, time.Time{}), nil, true, incident.SeenAgain},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			if got := incident.See(&test.alert, test.same, test.latest, test.asks); got != test.want {
-				t.Errorf("seen as %s, want %s", got, test.want)
-			}
-		})
 	}
 }
 

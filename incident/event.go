@@ -49,6 +49,20 @@ func (a Actor) Person() bool {
 	return true
 }
 
+// A Why is a reason that no person gave. What it says in words is for others.
+type Why string
+
+// The reasons of events that no person caused.
+const (
+	WhyQuiet        Why = "quiet"         // nothing was heard of the breach for unknown_after
+	WhyWatchdogAway Why = "watchdog_away" // its end is not believed: the watchdog is away
+	WhyUnseen       Why = "unseen"        // its alert fires anew, so that it had ended
+	WhyNotListed    Why = "not_listed"    // no Alertmanager that was asked lists it
+	WhyListed       Why = "listed"        // an Alertmanager that was asked lists it
+	WhyMapped       Why = "mapped"        // its alert has another SLO now, or none
+	WhyNobodyAsked  Why = "nobody_asked"  // it resolved although no Alertmanager could be asked
+)
+
 // An Event is one thing that happened to an incident.
 type Event struct {
 	Incident int64
@@ -65,16 +79,16 @@ type Event struct {
 // Data are the particulars of an event. Which fields are set depends on its type:
 //
 //	opened            Opening
-//	breach_started    Fingerprint, StartsAt, Priority, From (the breach's state before: "" if new, else ended or unknown)
-//	breach_ended      Fingerprint, StartsAt, EndsAt, From
-//	breach_unknown    Fingerprint, StartsAt, From, HeardAt
+//	breach_started    Fingerprint, StartsAt, Priority, Why, From (the breach's state before: "" if new; firing if it only began earlier than was known)
+//	breach_ended      Fingerprint, StartsAt, EndsAt, From, Why
+//	breach_unknown    Fingerprint, StartsAt, From, HeardAt, Why
 //	priority_changed  From, To, Raised (else lowered), Highest (that it ever had), Definition, Actions (as they are now)
 //	phase_changed     From, To, EscalatedTo
 //	update_written    Message, Audiences
 //	update_missed     DueAt, Missed, Audience, Cause
 //	action_changed    Action, To, Link
 //	audience_changed  Stakeholders
-//	resolved          Actions (with their due times)
+//	resolved          Actions (with their due times), Why
 //	reopened          ResolveAfter, Definition and Actions if a breach raised the priority
 //	merged            Into, in the one that ends; From INC-n, Sources (n, and what was merged into it), Breaches, Stakeholders, Actions, StartedAt, EndedAt (the last endsAt so far), HeardAt, Definition, Highest and ByPerson if it raises the priority, in the other
 type Data struct {
@@ -94,6 +108,7 @@ type Data struct {
 	Message      string        `json:"message,omitempty"`
 	Audiences    []Audience    `json:"audiences,omitempty"`
 	Audience     Audience      `json:"audience,omitempty"`
+	Why          Why           `json:"why,omitempty"`
 	DueAt        time.Time     `json:"due_at,omitzero"`
 	Missed       int           `json:"missed,omitempty"`
 	Cause        string        `json:"cause,omitempty"`

@@ -71,6 +71,9 @@ type Word struct {
 type Incident struct {
 	Number   int64 `json:"number"`
 	Sequence int64 `json:"sequence"` // of its latest event; the first is 1
+	// ChangedAt is the time of its latest event. None comes before it, also when the clock
+	// was set back.
+	ChangedAt time.Time `json:"changed_at"`
 
 	// What it is about: a copy of the SLO's fields when it opened.
 	Key          string            `json:"key"`

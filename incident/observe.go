@@ -2,83 +2,92 @@ package incident
 
 import (
 	"fmt"
+	"maps"
 	"time"
 )
 
-// A Sighting is what an alert says about the breach that it belongs to.
-type Sighting string
-
-// The sightings.
-const (
-	SeenNew      Sighting = "new"      // a breach begins
-	SeenAgain    Sighting = "again"    // one that had ended or was unknown fires
-	SeenRepeat   Sighting = "repeat"   // it goes on
-	SeenEnd      Sighting = "end"      // it ends
-	SeenEndFirst Sighting = "endfirst" // it ended, and its firing was never seen
-	SeenStale    Sighting = "stale"    // nothing new: an old copy
-	SeenDoubt    Sighting = "doubt"    // it fires although it had ended; Alertmanager is to be asked
-)
-
-// See compares an alert with what is known: the breach of the same fingerprint and
-// startsAt, and the latest one of the fingerprint, each nil if there is none. The
-// alert counts by its own status. asks says whether there are Alertmanagers to
-// ask.
-func See(a *Alert, same, latest *Breach, asks bool) Sighting {
-	switch {
-	case same == nil && latest != nil && latest.StartsAt.After(a.StartsAt):
-		return SeenStale
-	case same == nil && a.Resolved:
-		return SeenEndFirst
-	case same == nil:
-		return SeenNew
-	case a.Resolved && same.State == Ended:
-		return SeenStale
-	case a.Resolved && !same.EndsAt.IsZero() && !a.EndsAt.After(same.EndsAt):
-		// It fired again after that end, or the end was not believed.
-		return SeenStale
-	case a.Resolved:
-		return SeenEnd
-	case same.State == Firing:
-		return SeenRepeat
-	case same.State == Unknown:
-		return SeenAgain
-	case latest != nil && latest.StartsAt.After(same.StartsAt):
-		return SeenStale
-	case asks:
-		return SeenDoubt
-	default:
-		return SeenAgain
+// NewBreach returns the breach that begins with an alert which arrived at that time, after
+// the one before, nil if there was none. Fire, or EndFirst, gives it a state.
+func NewBreach(a *Alert, before *Breach, arrived time.Time) Breach {
+	b := Breach{Fingerprint: a.Fingerprint, Ordinal: 1, Grafana: a.Grafana}
+	if before != nil {
+		b.Ordinal, b.EndedBefore = before.Ordinal+1, before.lastEnd()
 	}
+	start, _ := a.start(arrived)
+	if b.StartsAt = latest(start, b.EndedBefore); !b.StartsAt.Equal(a.StartsAt) {
+		b.SaidStartsAt = a.StartsAt
+	}
+	b.take(a)
+	return b
 }
 
-// Begin says that the breach fires, in an incident that is open, or resolved not
-// long ago: then it reopens it. The priority is the SLO's now; it raises the
-// incident's unless a person chose that.
-func (in *Incident) Begin(s Stamp, b *Breach, slo Priority, p *Policy) []Event {
-	started := Event{Type: BreachStarted, Data: Data{Fingerprint: b.Fingerprint, StartsAt: b.StartsAt, Priority: slo.Name, From: string(b.stateIn(in))}}
-	if in.State == Resolved && b.stateIn(in) != "" && b.State == Unknown {
-		// It was resolved by hand while this one was unknown, and it was not seen to end.
-		return in.next(s, started)
+// take takes over what an alert says of itself.
+func (b *Breach) take(a *Alert) {
+	b.Labels, b.Annotations, b.GeneratorURL = a.Labels, a.Annotations, a.GeneratorURL
+}
+
+// Fire lets a breach fire, in an incident that is open, or resolved not long ago: then
+// it reopens it. The alert is what said so; nil if Alertmanagers that were asked did, and
+// why says what they did.
+// The priority is the SLO's now; it raises the incident's unless a person chose that.
+func (in *Incident) Fire(s Stamp, b *Breach, a *Alert, why Why, slo Priority, p *Policy) []Event {
+	started := Event{Type: BreachStarted, Data: Data{Fingerprint: b.Fingerprint, StartsAt: b.StartsAt, Priority: slo.Name, From: string(b.stateIn(in)), Why: why}}
+	var events []Event
+	// It was resolved by hand while this one was unknown, and it was not seen to end.
+	stays := in.State == Resolved && b.stateIn(in) == Unknown
+	if in.State != Open && !stays {
+		after := min(2*in.ResolveAfter, max(p.ReopenWithin, in.ResolveAfter))
+		events = append(events, in.reopening(after, "a breach started"))
 	}
-	if in.State == Open {
-		events := []Event{started}
-		if p.Outranks(slo, in.Priority) && !in.PriorityByPerson {
-			e := in.priorityEvent(p, slo)
-			e.Reason = "the SLO's priority is " + slo.Name
-			events = append(events, e)
-		}
-		return in.next(s, events...)
-	}
-	after := min(2*in.ResolveAfter, max(p.ReopenWithin, in.ResolveAfter))
-	events := []Event{in.reopening(after, "a breach started"), started}
-	if p.Outranks(slo, in.Priority) && !in.PriorityByPerson {
+	events = append(events, started)
+	if !stays && p.Outranks(slo, in.Priority) && !in.PriorityByPerson {
 		e := in.priorityEvent(p, slo)
 		e.Reason = "the SLO's priority is " + slo.Name
-		e.Data.Actions = dueActions(e.Data.Actions, time.Time{})
+		if in.State != Open {
+			e.Data.Actions = dueActions(e.Data.Actions, time.Time{})
+		}
 		events = append(events, e)
+	}
+	if b.Priority == "" {
+		b.Priority = slo.Name
+	}
+	b.Incident, b.State, b.HeardAt = in.Number, Firing, latest(b.HeardAt, s.At)
+	b.EndHeardAt, b.AskAt, b.ListedSince = time.Time{}, time.Time{}, time.Time{}
+	if a != nil {
+		b.take(a)
 	}
 	return in.next(s, events...)
 }
+
+// Hear notes that a breach which fires was heard to go on. It reports whether there is
+// anything to note; the event says that it began earlier than was known.
+func (in *Incident) Hear(s Stamp, b *Breach, a *Alert, p *Policy) (events []Event, news bool) {
+	if !b.hears(a, s.At, p) {
+		return nil, false
+	}
+	if start, earlier := b.beginsEarlier(a, s.At); earlier {
+		b.StartsAt = start
+		events = in.next(s, Event{Type: BreachStarted, Data: Data{Fingerprint: b.Fingerprint, StartsAt: start, From: string(b.stateIn(in))}})
+	}
+	b.HeardAt = latest(b.HeardAt, s.At)
+	b.AskAt, b.ListedSince = time.Time{}, time.Time{}
+	b.take(a)
+	return events, true
+}
+
+// Hears reports whether a repeat of its alert is to be noted: at most once in a while,
+// when the annotations changed, or when only a listing has kept it open.
+func (b *Breach) hears(a *Alert, at time.Time, p *Policy) bool {
+	_, earlier := b.beginsEarlier(a, at)
+	return earlier || at.Sub(b.HeardAt) >= HearEvery(p.UnknownAfter) || !b.ListedSince.IsZero() ||
+		!maps.Equal(a.Annotations, b.Annotations) || a.GeneratorURL != b.GeneratorURL
+}
+
+// Says reports whether a repeat of a breach's alert says anything that Hear would note.
+func (a *Alert) Says(b *Breach, arrived time.Time, p *Policy) bool { return b.hears(a, arrived, p) }
+
+// Has reports whether the breach belongs to the incident, or to one merged into it.
+func (in *Incident) Has(b *Breach) bool { return b != nil && b.stateIn(in) != "" }
 
 // stateIn returns the breach's state as the incident counts it: "" if it does not.
 func (b *Breach) stateIn(in *Incident) BreachState {
@@ -106,27 +115,90 @@ func OpenFor(s Stamp, slo *SLO, p *Policy, number, previous int64) ([]Event, err
 	return in.next(s, Event{Type: Opened, Data: Data{Opening: &o}}), nil
 }
 
-// Reopens reports whether a breach at that time belongs to the incident: it is
-// open, or was resolved no longer than reopen_within ago.
-func (in *Incident) Reopens(at time.Time, p *Policy) bool {
-	switch in.State {
-	case Open:
-		return true
-	case Resolved:
-		return at.Sub(in.ResolvedAt) <= p.ReopenWithin
+// End lets a breach end, at the time that the resolved alert says; nil if Alertmanagers
+// that were asked do not list it: then it ended now, or when it was said to have ended and
+// was not believed.
+func (in *Incident) End(s Stamp, b *Breach, a *Alert) []Event {
+	switch {
+	case a == nil && b.endDoubted():
+		return in.endAt(s, b, b.EndsAt, "")
+	case a == nil:
+		return in.endAt(s, b, s.At, WhyNotListed)
 	}
-	return false
+	end, fact := a.end(s.At)
+	b.SaidEndsAt = time.Time{}
+	if !fact {
+		b.SaidEndsAt = a.EndsAt
+	}
+	return in.endAt(s, b, end, "")
 }
 
-// End says that the breach ended at that time.
-func (in *Incident) End(s Stamp, b *Breach, at time.Time) []Event {
-	return in.next(s, Event{Type: BreachEnded, Data: Data{Fingerprint: b.Fingerprint, StartsAt: b.StartsAt, EndsAt: at, From: string(b.stateIn(in))}})
+// EndUnseen ends a breach whose alert fires anew, so that it has ended, and nobody said
+// so: at the time when it was last heard.
+func (in *Incident) EndUnseen(s Stamp, b *Breach) []Event {
+	return in.endAt(s, b, b.HeardAt, WhyUnseen)
 }
+
+// Leave ends a breach in an incident that it no longer belongs to, as its alert has another
+// SLO now, or none.
+func (in *Incident) Leave(s Stamp, b *Breach) []Event {
+	events := in.endAt(s, b, s.At, WhyMapped)
+	b.Incident, b.Priority = 0, ""
+	return events
+}
+
+func (in *Incident) endAt(s Stamp, b *Breach, end time.Time, why Why) []Event {
+	end = latest(end, b.StartsAt)
+	e := Event{Type: BreachEnded, Data: Data{Fingerprint: b.Fingerprint, StartsAt: b.StartsAt, EndsAt: end, From: string(b.stateIn(in)), Why: why}}
+	b.State, b.EndsAt, b.EndHeardAt = Ended, end, s.At
+	b.AskAt, b.ListedSince = time.Time{}, time.Time{}
+	return in.next(s, e)
+}
+
+// EndFirst keeps the end of a breach whose firing was never seen, so that a late copy
+// of that firing is known to be one. It belongs to no incident.
+func (b *Breach) EndFirst(a *Alert, slo *SLO, arrived time.Time) {
+	end, fact := a.end(arrived)
+	if !fact {
+		b.SaidEndsAt = a.EndsAt
+	}
+	b.State, b.EndsAt, b.EndHeardAt, b.Priority = Ended, latest(end, b.StartsAt), arrived, slo.Priority
+}
+
+// EndLater notes that a later end was reported of a breach that has ended.
+func (b *Breach) EndLater(a *Alert, arrived time.Time) { b.LaterEnd, _ = a.end(arrived) }
 
 // Lose says that nobody knows whether the breach still fires.
-func (in *Incident) Lose(s Stamp, b *Breach, reason string) []Event {
-	e := Event{Type: BreachUnknown, Reason: reason, Data: Data{Fingerprint: b.Fingerprint, StartsAt: b.StartsAt, HeardAt: b.HeardAt, From: string(b.stateIn(in))}}
+func (in *Incident) Lose(s Stamp, b *Breach, why Why) []Event {
+	e := Event{Type: BreachUnknown, Data: Data{Fingerprint: b.Fingerprint, StartsAt: b.StartsAt, HeardAt: b.HeardAt, From: string(b.stateIn(in)), Why: why}}
+	b.State = Unknown
 	return in.next(s, e)
+}
+
+// LoseEnded says the same of one that was reported as ended, which is not believed while
+// the watchdog is away. The end stays with the breach: copies of it are not news.
+func (in *Incident) LoseEnded(s Stamp, b *Breach, a *Alert) []Event {
+	b.EndsAt, _ = a.end(s.At)
+	b.EndHeardAt = s.At
+	return in.Lose(s, b, WhyWatchdogAway)
+}
+
+// Supersede takes a breach that has ended out of doubt, as another one of its alert begins.
+// It reports false if there is nothing to note.
+func (b *Breach) Supersede() bool {
+	doubted := !b.AskAt.IsZero()
+	b.AskAt = time.Time{}
+	return doubted
+}
+
+// Doubt makes a breach that had ended, and fires, one that Alertmanagers are asked about.
+// It reports false if it is one already.
+func (b *Breach) Doubt(at time.Time) bool {
+	if !b.AskAt.IsZero() {
+		return false
+	}
+	b.AskAt = at
+	return true
 }
 
 // AsSLO returns the SLO that the incident is about, as the policy has it now, or as

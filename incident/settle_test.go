@@ -122,7 +122,7 @@ func TestEndThatWasNotBelieved(t *testing.T) {
 	w.expect("cto opened", "support opened", "oncall opened")
 	told := len(w.log)
 	w.end("b")
-	w.change(nil, w.s.Incident.Lose(w.stamp(incident.Scheduler), w.breaches["b"], "silence")...)
+	w.change(nil, w.s.Incident.Lose(w.stamp(incident.Scheduler), w.breaches["b"], incident.WhyQuiet)...)
 	w.must(w.s.Incident.WriteUpdate(w.stamp("ada"), w.p, "We look into it.", nil))
 	pl, ok := w.s.Plan("email:cto@example.org", w.p, w.now)
 	if !ok {

@@ -225,7 +225,7 @@ func (s *Situation) schedule(p *Policy, now time.Time) {
 		}
 		sub.DueAt = from
 	}
-	s.Agenda.NextAt = s.nextLook(p)
+	s.Agenda.NextAt = s.nextLook(p, now)
 }
 
 // moved reports whether a quiet time that is new moves a promised update beyond its
@@ -310,7 +310,7 @@ func (s *Situation) paused() bool {
 }
 
 // nextLook returns when Tick has something to do.
-func (s *Situation) nextLook(p *Policy) time.Time {
+func (s *Situation) nextLook(p *Policy, now time.Time) time.Time {
 	in, next := &s.Incident, time.Time{}
 	switch in.State {
 	case Open:
@@ -320,6 +320,7 @@ func (s *Situation) nextLook(p *Policy) time.Time {
 		if !in.UnknownSince.IsZero() && !s.paused() {
 			next = earliest(next, in.UnknownSince.Add(PauseAfter))
 		}
+		next = earliest(next, s.nextQuestion(p, now))
 		if update := s.nextUpdate(); s.reminds(p) && !update.IsZero() {
 			next = earliest(next, update.Add(-p.RemindBefore))
 		}

@@ -104,4 +104,10 @@ type Agenda struct {
 	// LastHeardAt is when a breach of the incident was last repeated, up to a quarter
 	// of unknown_after ago.
 	LastHeardAt time.Time `json:"last_heard_at,omitzero"`
+	// AnsweredAt is when the Alertmanagers were last asked about all of its breaches, and
+	// Unanswered is set if none of them could tell of one that had ended.
+	AnsweredAt time.Time `json:"answered_at,omitzero"`
+	Unanswered bool      `json:"unanswered,omitempty"`
+	// EndsDoubtedAt is set while breaches are unknown as their ends were not believed.
+	EndsDoubtedAt time.Time `json:"ends_doubted_at,omitzero"`
 }

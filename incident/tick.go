@@ -6,15 +6,24 @@ import (
 )
 
 // Tick returns what time alone brings: events, and reminders to the team, and it
-// notes them in the agenda. Give both to Change. The pulse is that of the watchdog.
-func (s *Situation) Tick(p *Policy, pulse Pulse, at time.Time) (events []Event, nudges []Owed) {
+// notes them in the agenda. Give both to Change. The pulse is that of the watchdog. It
+// reports whether the Alertmanagers are to be asked about all breaches of the incident first.
+func (s *Situation) Tick(p *Policy, pulse Pulse, at time.Time) (events []Event, nudges []Owed, ask bool) {
 	in := &s.Incident
 	stamp := Stamp{At: at, Actor: Scheduler, Config: p.Hash}
 	switch in.State {
 	case Open:
 		if !in.byHand() && in.ended() && !at.Before(in.EndedHeardAt.Add(in.ResolveAfter)) && pulse.confirms(p, in.EndedHeardAt) {
-			return in.next(stamp, in.resolution(at, "")), nil
+			if s.answered(p, in.EndedHeardAt.Add(in.ResolveAfter)) {
+				e := in.resolution(at, "")
+				if p.Asks && s.Agenda.Unanswered {
+					e.Data.Why = WhyNobodyAsked
+				}
+				return in.next(stamp, e), nil, false
+			}
+			ask = true
 		}
+		ask = ask || s.asksBeforeUpdate(p, at) || s.asksForDoubtedEnds(p, pulse, at)
 		if !in.UnknownSince.IsZero() && !s.paused() && !at.Before(in.UnknownSince.Add(PauseAfter)) {
 			s.Agenda.PausedFor = in.UnknownSince
 			nudges = append(nudges, Owed{Kind: KindUpdate, Reason: DuePaused, At: at})
@@ -33,7 +42,7 @@ func (s *Situation) Tick(p *Policy, pulse Pulse, at time.Time) (events []Event, 
 		}
 	case Resolved:
 		if len(in.Actions) == 0 && in.Breaches.Firing == 0 && !at.Before(in.ResolvedAt.Add(p.ReopenWithin)) {
-			return in.next(stamp, Event{Type: ClosedEvent, Reason: "no action is due"}), nil
+			return in.next(stamp, Event{Type: ClosedEvent, Reason: "no action is due"}), nil, false
 		}
 		if every := in.priority(p).UpdateEvery; in.Breaches.Firing > 0 && every > 0 && !at.Before(latest(in.ResolvedAt, s.Agenda.RemindedFiringAt).Add(every)) {
 			s.Agenda.RemindedFiringAt = at
@@ -47,7 +56,7 @@ func (s *Situation) Tick(p *Policy, pulse Pulse, at time.Time) (events []Event, 
 		}
 	}
 	s.undecided = len(nudges) == 0
-	return nil, nudges
+	return nil, nudges, ask
 }
 
 // nextUpdate returns the earliest scheduled update of which the team was not
@@ -117,7 +126,7 @@ func (p Pulse) Check(policy *Policy, since, at time.Time) (Pulse, bool) {
 func (p Pulse) Hear(at time.Time) (Pulse, bool) {
 	back := !p.AwaySince.IsZero()
 	if back {
-		p.AwaySince = time.Time{}
+		p.AwaySince, p.BackAt = time.Time{}, at
 		p.Sequence++
 	}
 	p.HeardAt = latest(p.HeardAt, at)

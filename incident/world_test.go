@@ -125,15 +125,15 @@ func (w *world) fire(fingerprint string) {
 	w.t.Helper()
 	b := w.breaches[fingerprint]
 	if b == nil || b.State == incident.Ended {
-		b = &incident.Breach{Fingerprint: fingerprint, StartsAt: w.now}
+		first := incident.NewBreach(&incident.Alert{Fingerprint: fingerprint, StartsAt: w.now}, b, w.now)
+		b = &first
 		w.breaches[fingerprint] = b
 	}
 	if b.State == incident.Firing {
 		return
 	}
 	q, _ := w.p.Priority(w.s.Incident.AsSLO(w.p).Priority)
-	w.change(nil, w.s.Incident.Begin(w.stamp(incident.Alertmanager), b, q, w.p)...)
-	b.State, b.Incident = incident.Firing, 1
+	w.change(nil, w.s.Incident.Fire(w.stamp(incident.Alertmanager), b, nil, "", q, w.p)...)
 }
 
 func (w *world) end(fingerprint string) {
@@ -142,8 +142,7 @@ func (w *world) end(fingerprint string) {
 	if b == nil || b.State == incident.Ended {
 		return
 	}
-	w.change(nil, w.s.Incident.End(w.stamp(incident.Alertmanager), b, w.now)...)
-	b.State = incident.Ended
+	w.change(nil, w.s.Incident.End(w.stamp(incident.Alertmanager), b, nil)...)
 }
 
 func (w *world) lose(fingerprint string) {
@@ -152,8 +151,7 @@ func (w *world) lose(fingerprint string) {
 	if b == nil || b.State != incident.Firing {
 		return
 	}
-	w.change(nil, w.s.Incident.Lose(w.stamp(incident.Scheduler), b, "silence")...)
-	b.State = incident.Unknown
+	w.change(nil, w.s.Incident.Lose(w.stamp(incident.Scheduler), b, incident.WhyQuiet)...)
 }
 
 // tick lets the scheduler look, and sends what is due, until nothing is.
@@ -162,7 +160,7 @@ func (w *world) tick() {
 	for range 20 {
 		acted := false
 		if next := w.s.Agenda.NextAt; !next.IsZero() && !next.After(w.now) {
-			events, nudges := w.s.Tick(w.p, incident.Pulse{}, w.now)
+			events, nudges, _ := w.s.Tick(w.p, incident.Pulse{}, w.now)
 			w.change(nudges, events...)
 			acted = true
 		}

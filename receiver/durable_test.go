@@ -12,10 +12,18 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/intake"
 	"sitrep/receiver"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
 )
+
+// A catalog finds SLOs by sloth_id.
+type catalog map[string]*incident.SLO
+
+func (c catalog) Lookup(labels map[string]string) intake.Claim {
+	return intake.Claim{SLO: c[labels["sloth_id"]]}
+}
 
 // A failing store runs what it is given and then cannot keep it.
 type failing struct{ storage.Store }
@@ -42,9 +50,9 @@ func TestWhatIsNotKeptIsNotAnswered2xx(t *testing.T) {
 		Location: time.UTC, Priorities: []incident.Priority{{Name: "P1"}}, ResolveAfter: time.Minute, ReopenWithin: time.Hour, UnknownAfter: 5 * time.Hour,
 	}
 	slo := &incident.SLO{ID: "notifications-send-availability", Key: "notifications-send-availability", UseCase: "Application cannot notify its users", Priority: "P1"}
-	handler := receiver.New(receiver.Options{Intake: &receiver.Breaches{
+	handler := receiver.New(receiver.Options{Intake: &intake.Intake{
 		Door:    &storage.Door{Store: failing{db}, Policy: func() *incident.Policy { return policy }},
-		Catalog: func() receiver.Catalog { return benchCatalog{slo.ID: slo} },
+		Catalog: func() intake.Catalog { return catalog{slo.ID: slo} },
 		Log:     slog.New(slog.DiscardHandler),
 	}})
 	body, err := os.Open(filepath.Join("..", "contrib", "alert.json"))

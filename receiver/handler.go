@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
+	"sitrep/intake"
 	"sitrep/internal/httperr"
 	"sitrep/storage"
 )
@@ -166,7 +167,7 @@ func (h *Handler) Wait(ctx context.Context) error {
 
 // serve reads, decodes and hands on. The error is a *refusal for what is answered
 // with 4xx; all others are 503.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request, arrived time.Time) (payload, []Result, error) {
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, arrived time.Time) (payload, []intake.Result, error) {
 	control := http.NewResponseController(w)
 	// Where the connection knows no deadlines, the server's own have to do. It stays
 	// for what the server reads of a body that is refused unread.
@@ -197,7 +198,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, arrived time.Tim
 		return payload{}, nil, errGone
 	}
 	handed = true
-	results, err := h.take(ctx, release, Post{Alerts: p.alerts, At: arrived.UTC().Truncate(time.Microsecond), Source: h.client(r)}, arrived)
+	results, err := h.take(ctx, release, intake.Post{Alerts: p.alerts, At: arrived.UTC().Truncate(time.Microsecond), Source: h.client(r)}, arrived)
 	return p, results, err
 }
 
@@ -238,7 +239,7 @@ func (h *Handler) count(r *http.Request, p payload) {
 	h.metrics.received.WithLabelValues("resolved").Add(float64(resolved))
 	h.metrics.received.WithLabelValues("firing").Add(float64(len(p.alerts) - resolved))
 	if len(p.faults) > 0 {
-		h.metrics.alerts.WithLabelValues(string(Invalid)).Add(float64(len(p.faults)))
+		h.metrics.alerts.WithLabelValues(string(intake.Invalid)).Add(float64(len(p.faults)))
 		h.log.WarnContext(r.Context(), "alerts are invalid and passed over", "client", h.client(r), "alerts", len(p.faults),
 			"index", p.faults[0].index, "fingerprint", p.faults[0].fingerprint, "err", p.faults[0].text)
 	}
@@ -251,9 +252,9 @@ func (h *Handler) count(r *http.Request, p payload) {
 
 // take hands a post to the intake and waits for it, but never for longer than the
 // client would. release is called once the intake is done.
-func (h *Handler) take(ctx context.Context, release func(), p Post, arrived time.Time) ([]Result, error) {
+func (h *Handler) take(ctx context.Context, release func(), p intake.Post, arrived time.Time) ([]intake.Result, error) {
 	type taken struct {
-		results []Result
+		results []intake.Result
 		err     error
 	}
 	done := make(chan taken, 1)

@@ -18,19 +18,22 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"sitrep/incident"
+	"sitrep/intake"
 	"sitrep/storage"
 )
 
 // intakeFunc is an Intake.
-type intakeFunc func(ctx context.Context, p Post) ([]Result, error)
+type intakeFunc func(ctx context.Context, p intake.Post) ([]intake.Result, error)
 
-func (f intakeFunc) Take(ctx context.Context, p Post) ([]Result, error) { return f(ctx, p) }
+func (f intakeFunc) Take(ctx context.Context, p intake.Post) ([]intake.Result, error) {
+	return f(ctx, p)
+}
 
 // openAll opens INC-1 for the first alert and so on.
-func openAll(_ context.Context, p Post) ([]Result, error) {
-	results := make([]Result, len(p.Alerts))
+func openAll(_ context.Context, p intake.Post) ([]intake.Result, error) {
+	results := make([]intake.Result, len(p.Alerts))
 	for i := range results {
-		results[i] = Result{SLO: p.Alerts[i].Labels["sloth_id"], Incident: int64(i + 1), Result: Opened}
+		results[i] = intake.Result{SLO: p.Alerts[i].Labels["sloth_id"], Incident: int64(i + 1), Result: intake.Opened}
 	}
 	return results, nil
 }
@@ -90,12 +93,12 @@ func (b *bench) value(t *testing.T, name string) float64 {
 }
 
 func TestTheAnswerNamesEachAlert(t *testing.T) {
-	var got Post
-	b := newBench(func(_ context.Context, p Post) ([]Result, error) {
+	var got intake.Post
+	b := newBench(func(_ context.Context, p intake.Post) ([]intake.Result, error) {
 		got = p
-		return []Result{
-			{SLO: "s", Incident: 42, Result: Joined, Ambiguous: []string{"other", `"quoted"`}},
-			{Result: Unmapped},
+		return []intake.Result{
+			{SLO: "s", Incident: 42, Result: intake.Joined, Ambiguous: []string{"other", `"quoted"`}},
+			{Result: intake.Unmapped},
 		}, nil
 	})
 	w := b.do(post([]byte(`{"version":"4","truncatedAlerts":3,"alerts":[null,` + good("") + `,` + good("-status") + `,` + good(`"status":"resolved"`) + `]}`)))
@@ -186,7 +189,7 @@ func TestRefusedPostsAreAnsweredCountedLoggedAndRecorded(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := newBench(func(context.Context, Post) ([]Result, error) {
+			b := newBench(func(context.Context, intake.Post) ([]intake.Result, error) {
 				t.Error("taken")
 				return nil, nil
 			})
@@ -265,16 +268,16 @@ func TestWhatARetryMayCureIs503(t *testing.T) {
 		intake intakeFunc
 		log    string
 	}{
-		{"the store is not there", func(context.Context, Post) ([]Result, error) {
+		{"the store is not there", func(context.Context, intake.Post) ([]intake.Result, error) {
 			return nil, fmt.Errorf("write: %w", storage.ErrUnavailable)
 		}, "level=WARN"},
-		{"a conflict", func(context.Context, Post) ([]Result, error) { return nil, incident.ErrConflict }, "level=ERROR"},
-		{"an error that would be 4xx elsewhere", func(context.Context, Post) ([]Result, error) {
+		{"a conflict", func(context.Context, intake.Post) ([]intake.Result, error) { return nil, incident.ErrConflict }, "level=ERROR"},
+		{"an error that would be 4xx elsewhere", func(context.Context, intake.Post) ([]intake.Result, error) {
 			return nil, &incident.Problem{Kind: incident.ErrInvalid, Text: "secret"}
 		}, "level=ERROR"},
-		{"any error", func(context.Context, Post) ([]Result, error) { return nil, errors.New("secret") }, "level=ERROR"},
-		{"a panic", func(context.Context, Post) ([]Result, error) { panic("secret") }, "intake panicked"},
-		{"results for other alerts", func(context.Context, Post) ([]Result, error) { return nil, nil }, "0 results for 1 alerts"},
+		{"any error", func(context.Context, intake.Post) ([]intake.Result, error) { return nil, errors.New("secret") }, "level=ERROR"},
+		{"a panic", func(context.Context, intake.Post) ([]intake.Result, error) { panic("secret") }, "intake panicked"},
+		{"results for other alerts", func(context.Context, intake.Post) ([]intake.Result, error) { return nil, nil }, "0 results for 1 alerts"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -309,7 +312,7 @@ type errReader struct{ err error }
 func (r errReader) Read([]byte) (int, error) { return 0, r.err }
 
 func TestAPostWhoseClientHasLeftIsNotTaken(t *testing.T) {
-	b := newBench(func(context.Context, Post) ([]Result, error) {
+	b := newBench(func(context.Context, intake.Post) ([]intake.Result, error) {
 		t.Error("taken")
 		return nil, nil
 	})

@@ -5,6 +5,8 @@ import (
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"sitrep/intake"
 )
 
 type metrics struct {
@@ -68,7 +70,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, status := range []string{"firing", "resolved"} {
 		m.received.WithLabelValues(status)
 	}
-	for _, o := range outcomes() {
+	for _, o := range intake.Outcomes() {
 		m.alerts.WithLabelValues(string(o))
 	}
 	for _, code := range codes() {

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sitrep/intake"
 	"sitrep/storage"
 )
 
@@ -119,7 +120,7 @@ func TestAnUnreadBodyHoldsNoConnection(t *testing.T) {
 func TestTheConnectionLivesOnAfterAPost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var left error
-		b := newBench(func(ctx context.Context, p Post) ([]Result, error) {
+		b := newBench(func(ctx context.Context, p intake.Post) ([]intake.Result, error) {
 			time.Sleep(6 * time.Second) // longer than a body may take
 			left = ctx.Err()
 			return openAll(ctx, p)
@@ -141,7 +142,7 @@ func TestAStoreThatHangsIsAnsweredWithin8s(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
 		over := make(chan time.Duration, 1)
-		b := newBench(func(ctx context.Context, p Post) ([]Result, error) {
+		b := newBench(func(ctx context.Context, p intake.Post) ([]intake.Result, error) {
 			start := time.Now()
 			<-ctx.Done()
 			over <- time.Since(start)
@@ -175,7 +176,7 @@ func TestAStoreThatHangsIsAnsweredWithin8s(t *testing.T) {
 func TestAClientThatLeavesEndsTheTaking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told error
-		b := newBench(func(ctx context.Context, _ Post) ([]Result, error) {
+		b := newBench(func(ctx context.Context, _ intake.Post) ([]intake.Result, error) {
 			<-ctx.Done()
 			told = ctx.Err()
 			return nil, told
@@ -198,7 +199,7 @@ func TestAClientThatLeavesEndsTheTaking(t *testing.T) {
 func TestTooMuchAtOnceIs503AfterAShortWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		b := newBench(func(ctx context.Context, p Post) ([]Result, error) {
+		b := newBench(func(ctx context.Context, p intake.Post) ([]intake.Result, error) {
 			<-release
 			return openAll(ctx, p)
 		})

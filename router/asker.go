@@ -3,46 +3,51 @@ package router
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"sitrep/incident"
 	"sitrep/storage"
 )
 
-// A Verdict says what the Alertmanagers know of a breach.
-type Verdict int
-
-// The verdicts.
-const (
-	CannotTell Verdict = iota // not all answered, or one may not have been told yet
-	StillFiring
-	NotReported
-)
-
 // An Asker asks the Alertmanagers which alerts fire.
 type Asker interface {
-	// Ask returns what each breach is known to be, given when it was last heard.
-	Ask(ctx context.Context) (func(b *incident.Breach) Verdict, error)
+	// Ask asks all of them. The answer can be used although there is an error, which names
+	// those that did not answer.
+	Ask(ctx context.Context) (incident.Answer, error)
 }
 
-// ask looks for breaches that were quiet for too long, and for those that fired
-// although they had ended, and asks about them in the background.
+// An Intake takes in what is heard of alerts otherwise than by a post.
+type Intake interface {
+	// Waiting returns up to limit fingerprints of breaches that wait for an answer.
+	Waiting(ctx context.Context, at time.Time, limit int) ([]string, error)
+	// Conclude makes an answer part of the breaches that wait for one.
+	Conclude(ctx context.Context, at time.Time, answer incident.Answer) error
+	// Confirm makes it part of all breaches of an incident, before somebody is told.
+	Confirm(ctx context.Context, at time.Time, number int64, answer incident.Answer) error
+	// Disbelieve makes unknown what ended in the incident while the watchdog was away.
+	Disbelieve(c *storage.Change, in *incident.Incident, pulse incident.Pulse) error
+}
+
+const (
+	// askEvery is how often the Alertmanagers are asked at most, and askShare how much of
+	// the time a question may take: an answer can be long.
+	askEvery = 5 * time.Second
+	askShare = 10
+	// answerHolds is how long an answer may be used.
+	answerHolds = 30 * time.Second
+)
+
+// ask asks the Alertmanagers in the background if breaches or incidents wait for an answer.
+// One question serves all that wait. Where there is nobody to ask, the answer is silence.
 func (s *Scheduler) ask(ctx context.Context, at time.Time) error {
-	if at.Sub(s.askedAt) < askEvery {
+	if at.Sub(s.askedAt) < max(askEvery, askShare*time.Duration(s.askTook.Load())) {
 		return nil
 	}
-	policy := s.Door.Policy()
-	var silent, doubted []incident.Breach
-	err := s.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
-		if silent, err = r.SilentBreaches(at.Add(-policy.UnknownAfter), batch); err != nil {
-			return err
-		}
-		doubted, err = r.DoubtedBreaches(batch)
-		return err
-	})
-	if err != nil || len(silent)+len(doubted) == 0 {
+	waiting, err := s.Intake.Waiting(ctx, at, 1)
+	if err != nil || len(waiting) == 0 && len(s.toConfirm) == 0 {
 		return err
 	}
 	select {
@@ -51,144 +56,42 @@ func (s *Scheduler) ask(ctx context.Context, at time.Time) error {
 		return nil // still asking
 	}
 	s.askedAt = at
-	s.asking.Add(1)
-	go func() {
-		defer s.asking.Done()
+	numbers := slices.Sorted(maps.Keys(s.toConfirm))
+	clear(s.toConfirm)
+	s.asking.Go(func() {
+		defer s.Wake()
 		defer func() { <-s.isAsking }()
-		if err := s.askAbout(ctx, silent, doubted); err != nil && ctx.Err() == nil {
-			s.Log.Warn("asking about quiet breaches failed, it is tried again", slog.String("component", "scheduler"), slog.Any("err", err))
+		if err := s.askAbout(ctx, numbers); err != nil && ctx.Err() == nil {
+			s.Log.Warn("taking in what the Alertmanagers answered failed, it is tried again", slog.String("component", "scheduler"), slog.Any("err", err))
 			s.Metrics.SchedulerErrors.Inc()
 		}
-	}()
+	})
 	return nil
 }
 
-func (s *Scheduler) askAbout(ctx context.Context, silent, doubted []incident.Breach) error {
-	verdict := func(*incident.Breach) Verdict { return CannotTell }
+// askAbout asks, and lets the breaches that wait and the incidents of those numbers have
+// the answer.
+func (s *Scheduler) askAbout(ctx context.Context, numbers []int64) error {
+	var answer incident.Answer = incident.Silent
+	asked := now()
 	if asker := s.Asker(); asker != nil {
-		v, err := asker.Ask(ctx)
+		said, err := asker.Ask(ctx)
 		if err != nil {
 			s.Log.Warn("an Alertmanager did not answer", slog.String("component", "scheduler"), slog.Any("err", err))
 		}
-		if v != nil {
-			verdict = v
+		if said != nil {
+			answer = said
 		}
+		s.askTook.Store(int64(now().Sub(asked)))
 	}
-	var failed error
-	for _, b := range append(silent, doubted...) {
-		if err := s.conclude(ctx, b.Key(), verdict); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("conclude on breach %q: %w", b.Fingerprint, err))
+	answered := now()
+	failed := s.Intake.Conclude(ctx, answered, answer)
+	for _, number := range numbers {
+		at := now()
+		if at.Sub(answered) > answerHolds {
+			break // the rules ask again
 		}
+		failed = errors.Join(failed, s.Intake.Confirm(ctx, at, number, answer))
 	}
 	return failed
-}
-
-// conclude makes an answer part of the incident. The breach is read again: it may
-// have been heard of meanwhile.
-func (s *Scheduler) conclude(ctx context.Context, key incident.BreachKey, verdict func(*incident.Breach) Verdict) error {
-	fires := false
-	err := s.Door.Change(ctx, now(), func(c *storage.Change) error {
-		fires = false
-		b, err := c.Tx.Breach(key)
-		if err != nil {
-			return err
-		}
-		if b.Incident == 0 && !b.DoubtedAt.IsZero() {
-			v, err := believed(c, verdict(&b))
-			if fires = err == nil && v != NotReported; err != nil || fires {
-				return err
-			}
-			b.AskedAt, b.DoubtedAt = c.At, time.Time{}
-			return c.Tx.PutBreach(&b)
-		}
-		stamp := c.Stamp(incident.Scheduler)
-		doubted := !b.DoubtedAt.IsZero()
-		if b.Incident == 0 || b.State == incident.Ended && !doubted {
-			return nil
-		}
-		if !doubted && c.At.Sub(b.QuietSince()) < c.Policy.UnknownAfter {
-			return nil
-		}
-		first, err := c.Incident(b.Incident)
-		if err != nil {
-			return err
-		}
-		sit, err := c.Follow(b.Incident)
-		if err != nil {
-			return err
-		}
-		in := &sit.Incident
-		v, err := believed(c, verdict(&b))
-		if err != nil {
-			return err
-		}
-		b.AskedAt, b.DoubtedAt = c.At, time.Time{}
-		switch {
-		case doubted && v == NotReported:
-			// It was a late copy: it stays ended.
-		case doubted, v == StillFiring:
-			// Losing a breach is worse than one message too many.
-			if v == StillFiring {
-				b.HeardAt = c.At
-				sit.Agenda.LastHeardAt = c.At
-			}
-			if b.State == incident.Firing {
-				break
-			}
-			slo := first.Incident.AsSLO(c.Policy)
-			priority, ok := c.Policy.Priority(slo.Priority)
-			if !ok && len(c.Policy.Priorities) > 0 {
-				// Its own is gone; the one that took its place, or the lowest.
-				priority = c.Policy.Priorities[min(first.Incident.Priority.Rank, len(c.Policy.Priorities)-1)]
-				slo.Priority = priority.Name
-			}
-			if b.State == incident.Ended {
-				if sit, err = c.Goes(sit); err != nil {
-					return err
-				}
-				in = &sit.Incident
-			}
-			if in.State == incident.Closed || in.State == incident.Resolved && b.State == incident.Ended && !in.Reopens(c.At, c.Policy) {
-				if sit, _, err = c.IncidentFor(slo, incident.Scheduler); err != nil {
-					return err
-				}
-				in = &sit.Incident
-			}
-			if err := c.Record(sit, in.Begin(stamp, &b, priority, c.Policy)...); err != nil {
-				return err
-			}
-			b.Incident, b.State, b.HeardAt, b.EndHeardAt = in.Number, incident.Firing, c.At, time.Time{}
-		case v == NotReported:
-			if err := c.Record(sit, in.End(stamp, &b, c.At)...); err != nil {
-				return err
-			}
-			b.State, b.EndsAt, b.EndHeardAt = incident.Ended, c.At, c.At
-		case b.State == incident.Firing:
-			if err := c.Record(sit, in.Lose(stamp, &b, "nothing was heard of it for "+c.Policy.UnknownAfter.String())...); err != nil {
-				return err
-			}
-			b.State = incident.Unknown
-		}
-		return c.Tx.PutBreach(&b)
-	})
-	if err == nil && fires {
-		return s.Fires(ctx, now(), key)
-	}
-	return err
-}
-
-// believed returns what is to be made of a verdict: while the watchdog is away,
-// Alertmanager hears of nothing.
-func believed(c *storage.Change, v Verdict) (Verdict, error) {
-	if v != NotReported {
-		return v, nil
-	}
-	pulse, err := c.Tx.Pulse()
-	if err != nil {
-		return v, err
-	}
-	if pulse.Doubts(c.Policy) {
-		return CannotTell, nil
-	}
-	return v, nil
 }

@@ -15,7 +15,7 @@ func TestTenDaysOfUpdatesDoNotDrift(t *testing.T) {
 		p.Asks, p.UnknownAfter = true, 5*time.Hour
 		w := newWorld(t, p)
 		w.poll = 10 * time.Minute
-		w.am.set(router.StillFiring)
+		w.am.set(incident.Listed)
 		w.mail.set(func(string, router.Envelope) error { time.Sleep(300 * time.Millisecond); return nil })
 		sleepUntil(time.Date(2026, 6, 16, 10, 0, 7, 345e6, time.UTC))
 		w.start()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sitrep/incident"
@@ -18,8 +19,6 @@ const (
 	aliveEvery = time.Minute
 	// outageAfter is a silence of that length that counts as an outage.
 	outageAfter = 3 * aliveEvery
-	// askEvery is how often the Alertmanagers are asked at most.
-	askEvery = 15 * time.Second
 	// pruneEvery is how often what is old is deleted or forgotten.
 	pruneEvery = time.Hour
 	// batch is how many incidents or breaches one round looks at.
@@ -38,9 +37,7 @@ type Retention struct {
 type Scheduler struct {
 	Door       *storage.Door
 	Dispatcher *Dispatcher
-	// Fires lets a breach begin whose end was heard before its firing, and of which the
-	// Alertmanagers do not deny that it fires.
-	Fires func(ctx context.Context, at time.Time, key incident.BreachKey) error
+	Intake     Intake
 	// Asker asks the Alertmanagers; nil while none are configured.
 	Asker     func() Asker
 	Retention func() Retention
@@ -60,10 +57,13 @@ type Scheduler struct {
 	forgotAt time.Time
 	askedAt  time.Time
 	asking   sync.WaitGroup
-	isAsking chan struct{} // holds a token while the Alertmanagers are asked
-	behind   bool          // the last round left something for the next
-	policy   *incident.Policy
-	doubted  int64 // the sequence of the pulse when what ended was doubted
+	askTook  atomic.Int64 // how long the last question took, in nanoseconds
+	// toConfirm are the numbers of incidents that wait for an answer.
+	toConfirm map[int64]struct{}
+	isAsking  chan struct{} // holds a token while the Alertmanagers are asked
+	behind    bool          // the last round left something for the next
+	policy    *incident.Policy
+	doubted   int64 // the sequence of the pulse when what ended was doubted
 }
 
 // Wake makes the scheduler look now. It never blocks, and may be called from
@@ -89,7 +89,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	if s.PollEvery == 0 {
 		s.PollEvery = pollEvery
 	}
-	s.isAsking = make(chan struct{}, 1)
+	s.isAsking, s.toConfirm = make(chan struct{}, 1), map[int64]struct{}{}
 	s.Dispatcher.start(s.Wake)
 	defer s.Dispatcher.stop()
 	defer s.asking.Wait()
@@ -274,7 +274,7 @@ func (s *Scheduler) doubt(ctx context.Context, at time.Time) error {
 			if pulse, err = c.Tx.Pulse(); err != nil {
 				return err
 			}
-			return s.disbelieve(c, sit, pulse)
+			return s.Intake.Disbelieve(c, &sit.Incident, pulse)
 		})
 	})
 	if err == nil {
@@ -305,6 +305,7 @@ func (s *Scheduler) agendas(ctx context.Context, at time.Time) error {
 
 func (s *Scheduler) tick(ctx context.Context, number int64, at time.Time) error {
 	var logs []incident.Event
+	var ask bool
 	err := s.Door.Change(ctx, at, func(c *storage.Change) error {
 		logs = logs[:0]
 		sit, err := c.Situation(number)
@@ -316,11 +317,12 @@ func (s *Scheduler) tick(ctx context.Context, number int64, at time.Time) error 
 			return err
 		}
 		if ended := sit.Incident.EndedHeardAt; !ended.IsZero() && !ended.Before(pulse.HeardAt) {
-			if err := s.disbelieve(c, sit, pulse); err != nil {
+			if err := s.Intake.Disbelieve(c, &sit.Incident, pulse); err != nil {
 				return err
 			}
 		}
-		events, nudges := sit.Tick(c.Policy, pulse, at)
+		events, nudges, asks := sit.Tick(c.Policy, pulse, at)
+		ask = asks
 		c.Nudge(sit, nudges...)
 		logs = append(logs, events...)
 		return c.Record(sit, events...)
@@ -328,50 +330,11 @@ func (s *Scheduler) tick(ctx context.Context, number int64, at time.Time) error 
 	if err != nil {
 		return err
 	}
+	if ask {
+		s.toConfirm[number] = struct{}{}
+	}
 	for _, e := range logs {
 		s.Log.Info("incident "+string(e.Type), slog.String("component", "scheduler"), slog.String("incident", incident.ID(number)), slog.String("actor", string(e.Actor)))
-	}
-	return nil
-}
-
-// disbelieve makes unknown what ended since the watchdog was last heard, once the
-// watchdog is away: when Prometheus dies, all that fires is reported as ended some
-// minutes later.
-func (s *Scheduler) disbelieve(c *storage.Change, sit *incident.Situation, pulse incident.Pulse) error {
-	in := &sit.Incident
-	if !pulse.Doubts(c.Policy) || in.State != incident.Open {
-		return nil
-	}
-	for _, number := range append([]int64{in.Number}, in.MergedFrom...) {
-		for cursor := ""; ; {
-			page, next, err := c.Tx.Breaches(number, batch, cursor)
-			if err != nil {
-				return err
-			}
-			for i := range page {
-				b := &page[i]
-				if b.State != incident.Ended || b.EndHeardAt.Before(pulse.HeardAt) {
-					continue
-				}
-				latest, err := c.Tx.LatestBreach(b.Fingerprint)
-				if err != nil {
-					return err
-				}
-				if latest.StartsAt.After(b.StartsAt) {
-					continue // it fires anew, so that one is over
-				}
-				if err := c.Record(sit, in.Lose(c.Stamp(incident.Scheduler), b, "it was reported as ended after the watchdog was last heard")...); err != nil {
-					return err
-				}
-				b.State = incident.Unknown // EndsAt stays: copies of that end are not news
-				if err := c.Tx.PutBreach(b); err != nil {
-					return err
-				}
-			}
-			if cursor = next; cursor == "" {
-				break
-			}
-		}
 	}
 	return nil
 }

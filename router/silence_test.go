@@ -5,8 +5,7 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/receiver"
-	"sitrep/router"
+	"sitrep/intake"
 )
 
 // silent is a policy under which Alertmanager is asked after five hours.
@@ -18,21 +17,21 @@ func silent() *incident.Policy {
 
 func TestAQuietBreachIsAskedAbout(t *testing.T) {
 	tests := map[string]struct {
-		say   router.Verdict
+		say   incident.Verdict
 		after func(t *testing.T, w *world)
 	}{
-		"still firing: nothing is said": {router.StillFiring, func(t *testing.T, w *world) {
+		"still firing: nothing is said": {incident.Listed, func(t *testing.T, w *world) {
 			time.Sleep(time.Hour)
 			w.expect()
 			if s := w.situation(1); s.Incident.Breaches.Firing != 1 || s.LastHeardAt().Sub(noon) < 5*time.Hour {
 				t.Errorf("situation %+v", s)
 			}
 		}},
-		"not reported: it has ended": {router.NotReported, func(t *testing.T, w *world) {
+		"not reported: it has ended": {incident.NotListed, func(t *testing.T, w *world) {
 			time.Sleep(11 * time.Minute)
 			w.expect("support resolved", "oncall resolved")
 		}},
-		"nobody can tell: it is unknown, and the next breach is told": {router.CannotTell, func(t *testing.T, w *world) {
+		"nobody can tell: it is unknown, and the next breach is told": {incident.CannotTell, func(t *testing.T, w *world) {
 			time.Sleep(time.Minute)
 			mails := w.expect("oncall reminder")
 			if mails[0].First().Reasons[0].Reason != incident.DueAllUnknown {
@@ -69,12 +68,12 @@ func TestAQuietBreachIsAskedAbout(t *testing.T) {
 
 func TestAFiringAfterTheEndIsDoubted(t *testing.T) {
 	tests := map[string]struct {
-		say  router.Verdict
+		say  incident.Verdict
 		want []string
 	}{
-		"a late copy":     {router.NotReported, []string{"support resolved", "oncall resolved"}},
-		"it fires":        {router.StillFiring, nil},
-		"nobody can tell": {router.CannotTell, nil},
+		"a late copy":     {incident.NotListed, []string{"support resolved", "oncall resolved"}},
+		"it fires":        {incident.Listed, nil},
+		"nobody can tell": {incident.CannotTell, nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -86,7 +85,7 @@ func TestAFiringAfterTheEndIsDoubted(t *testing.T) {
 				w.post(resolved(a))
 				time.Sleep(time.Minute)
 				w.am.set(test.say)
-				if r := w.post(a); r[0].Result != receiver.Stale || r[0].Incident != 1 {
+				if r := w.post(a); r[0].Result != intake.Stale || r[0].Incident != 1 {
 					t.Errorf("result %+v", r)
 				}
 				time.Sleep(30 * time.Minute)
@@ -97,20 +96,20 @@ func TestAFiringAfterTheEndIsDoubted(t *testing.T) {
 }
 
 func TestAFiringThatIsOvertakenByItsEndIsDoubted(t *testing.T) {
-	for say, want := range map[router.Verdict][]string{
-		router.NotReported: nil,
-		router.StillFiring: {"support opened", "oncall opened"},
-		router.CannotTell:  {"support opened", "oncall opened"},
+	for say, want := range map[incident.Verdict][]string{
+		incident.NotListed:  nil,
+		incident.Listed:     {"support opened", "oncall opened"},
+		incident.CannotTell: {"support opened", "oncall opened"},
 	} {
 		bubbleEvery(t, 10*time.Second, silent(), func(t *testing.T, w *world) {
 			w.am.set(say)
 			a := alert("p3", "a")
 			time.Sleep(time.Minute)
-			if r := w.post(resolved(a)); r[0].Result != receiver.Resolved || r[0].Incident != 0 {
+			if r := w.post(resolved(a)); r[0].Result != intake.Resolved || r[0].Incident != 0 {
 				t.Errorf("result %+v", r)
 			}
 			time.Sleep(time.Second)
-			if r := w.post(a); r[0].Result != receiver.Stale {
+			if r := w.post(a); r[0].Result != intake.Stale {
 				t.Errorf("result %+v", r)
 			}
 			w.expect()
@@ -122,27 +121,27 @@ func TestAFiringThatIsOvertakenByItsEndIsDoubted(t *testing.T) {
 	}
 }
 
-func TestACopyOfAnEndThatDidNotHoldEndsNothing(t *testing.T) {
+func TestTheSameEndEndsABreachAgainWhenACopyOfItsFiringCameBetween(t *testing.T) {
 	bubbleEvery(t, 10*time.Second, policy(), func(t *testing.T, w *world) {
 		a := alert("p3", "a")
 		w.post(a)
-		time.Sleep(5 * time.Minute)
+		time.Sleep(time.Minute)
+		w.expect("support opened", "oncall opened")
+		time.Sleep(4 * time.Minute)
 		end := resolved(a)
 		w.post(end)
-		time.Sleep(5 * time.Minute)
-		w.post(a) // Prometheus reaches Alertmanager again
-		time.Sleep(time.Minute)
-		if r := w.post(end); r[0].Result != receiver.Stale {
-			t.Errorf("result %+v", r)
-		}
+		time.Sleep(5 * time.Second)
+		w.post(a)
 		if n := w.situation(1).Incident.Breaches.Firing; n != 1 {
 			t.Errorf("%d fire", n)
 		}
-		time.Sleep(time.Minute)
-		w.post(resolved(a))
-		if n := w.situation(1).Incident.Breaches.Firing; n != 0 {
-			t.Errorf("%d fire", n)
+		time.Sleep(5 * time.Second)
+		if r := w.post(end); r[0].Result != intake.Resolved {
+			t.Errorf("result %+v", r)
 		}
+		w.expect()
+		time.Sleep(11 * time.Minute)
+		w.expect("support resolved", "oncall resolved")
 	})
 }
 
@@ -242,7 +241,7 @@ func TestWhenPrometheusDiesNothingEnds(t *testing.T) {
 		},
 		"Alertmanager does not report them any more": func(w *world, a, b incident.Alert) {
 			w.swap(func(p *incident.Policy) { p.Asks, p.UnknownAfter = true, 16*time.Minute })
-			w.am.set(router.NotReported)
+			w.am.set(incident.NotListed)
 			time.Sleep(15 * time.Minute)
 		},
 	}
@@ -265,6 +264,7 @@ func TestWhenPrometheusDiesNothingEnds(t *testing.T) {
 				w.expect("sre watchdog", "oncall reminder")
 				// It is back, and so are they.
 				sleepUntil(noon.Add(40 * time.Minute))
+				w.am.set(incident.Listed)
 				w.post(watchdog(), a, b)
 				time.Sleep(time.Second)
 				w.expect("sre watchdog")
@@ -272,6 +272,7 @@ func TestWhenPrometheusDiesNothingEnds(t *testing.T) {
 					t.Errorf("%d fire", n)
 				}
 				w.beat(10 * time.Minute)
+				w.am.set(incident.NotListed)
 				w.post(resolved(a), resolved(b))
 				w.beat(20 * time.Minute)
 				w.expect("cto resolved", "support resolved", "oncall resolved")

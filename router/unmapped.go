@@ -77,7 +77,7 @@ func forgetQuiet(tx storage.Tx, fingerprint string, before time.Time) error {
 	if err != nil {
 		return err
 	}
-	b, err := tx.Breach(incident.BreachKey{Fingerprint: fingerprint, StartsAt: u.StartsAt})
+	b, err := tx.LatestBreach(fingerprint)
 	if err != nil && !errors.Is(err, incident.ErrNotFound) {
 		return err
 	}

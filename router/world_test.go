@@ -20,7 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sitrep/incident"
-	"sitrep/receiver"
+	"sitrep/intake"
 	"sitrep/router"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
@@ -87,16 +87,16 @@ func quiet(start, end int, unless ...string) incident.Quiet {
 // A catalog finds the SLO of an alert by its label slo.
 type catalog struct{ p *incident.Policy }
 
-func (c catalog) Lookup(labels map[string]string) receiver.Claim {
+func (c catalog) Lookup(labels map[string]string) intake.Claim {
 	if labels["alertname"] == "Watchdog" {
-		return receiver.Claim{Watchdog: true}
+		return intake.Claim{Watchdog: true}
 	}
 	for i := range c.p.SLOs {
 		if c.p.SLOs[i].ID == labels["slo"] {
-			return receiver.Claim{SLO: &c.p.SLOs[i]}
+			return intake.Claim{SLO: &c.p.SLOs[i]}
 		}
 	}
-	return receiver.Claim{}
+	return intake.Claim{}
 }
 
 // A mailbox is a far end that is told how to behave, and remembers.
@@ -216,16 +216,16 @@ func (b *mailbox) takeTries() []attempt {
 // An asker is the Alertmanagers.
 type asker struct {
 	mu    sync.Mutex
-	say   router.Verdict
+	say   incident.Verdict
 	asked int
 }
 
-func (a *asker) Ask(context.Context) (func(*incident.Breach) router.Verdict, error) {
+func (a *asker) Ask(context.Context) (incident.Answer, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.asked++
 	v := a.say
-	return func(*incident.Breach) router.Verdict { return v }, nil
+	return func(*incident.Breach) incident.Verdict { return v }, nil
 }
 
 func (a *asker) count() int {
@@ -234,7 +234,7 @@ func (a *asker) count() int {
 	return a.asked
 }
 
-func (a *asker) set(v router.Verdict) {
+func (a *asker) set(v incident.Verdict) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.say = v
@@ -250,11 +250,11 @@ type world struct {
 	am     *asker
 	keep   router.Retention
 
-	store    *bolt.DB
-	door     *storage.Door
-	breaches *receiver.Breaches
-	replica  *replica
-	events   atomic.Int64 // that Observe was told of
+	store   *bolt.DB
+	door    *storage.Door
+	intake  *intake.Intake
+	replica *replica
+	events  atomic.Int64 // that Observe was told of
 }
 
 func newWorld(t testing.TB, p *incident.Policy) *world {
@@ -291,7 +291,7 @@ func (w *world) open() {
 	}
 	w.store = db
 	w.door = &storage.Door{Store: db, Policy: w.policy.Load, Observe: func(e []incident.Event) { w.events.Add(int64(len(e))) }}
-	w.breaches = &receiver.Breaches{Door: w.door, Catalog: func() receiver.Catalog { return catalog{w.policy.Load()} }, Log: discard()}
+	w.intake = &intake.Intake{Door: w.door, Catalog: func() intake.Catalog { return catalog{w.policy.Load()} }, Log: discard()}
 }
 
 func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
@@ -309,9 +309,7 @@ func (w *world) run(store storage.Store, owner string) *replica {
 	door := &storage.Door{Store: store, Policy: w.policy.Load, Wake: func() { r.scheduler.Wake() }}
 	r.scheduler = &router.Scheduler{
 		Door: door, Log: discard(), Metrics: metrics, PollEvery: w.poll,
-		Fires: func(ctx context.Context, at time.Time, key incident.BreachKey) error {
-			return w.breaches.Fires(ctx, at, key)
-		},
+		Intake: w.intake,
 		Asker: func() router.Asker {
 			if !w.policy.Load().Asks {
 				return nil
@@ -367,9 +365,9 @@ func watchdog() incident.Alert {
 func clock() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
 // post is what Alertmanager sends.
-func (w *world) post(alerts ...incident.Alert) []receiver.Result {
+func (w *world) post(alerts ...incident.Alert) []intake.Result {
 	w.t.Helper()
-	results, err := w.breaches.Take(context.Background(), receiver.Post{Alerts: alerts, At: clock(), Source: "test"})
+	results, err := w.intake.Take(context.Background(), intake.Post{Alerts: alerts, At: clock(), Source: "test"})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -138,18 +138,6 @@ func (c *Change) Incident(number int64) (*incident.Situation, error) {
 	return s, nil
 }
 
-// Follow returns, as Incident does, the one that goes on in place of this one, itself
-// if it was not merged.
-func (c *Change) Follow(number int64) (*incident.Situation, error) {
-	for {
-		s, err := c.Incident(number)
-		if err != nil || s.Incident.MergedInto == 0 {
-			return s, err
-		}
-		number = s.Incident.MergedInto
-	}
-}
-
 // New returns the situation of an incident that does not exist yet, with a number
 // of its own.
 func (c *Change) New() (*incident.Situation, error) {

@@ -1,36 +1,40 @@
 package storage
 
-import (
-	"slices"
+import "sitrep/incident"
 
-	"sitrep/incident"
-)
+var _ incident.Incidents = (*Change)(nil)
 
-// IncidentFor returns the incident that a breach of the SLO belongs to now: the
-// open one, or the one resolved no longer than reopen_within ago, or what a person
-// declared for the SLO as a whole, else a new one, which it opens in the name of the
-// actor and reports as new.
-func (c *Change) IncidentFor(slo *incident.SLO, actor incident.Actor) (s *incident.Situation, isNew bool, err error) {
-	previous, err := c.latestOf(slo.Key)
+// Numbered implements incident.Incidents.
+func (c *Change) Numbered(number int64) (*incident.Incident, error) {
+	s, err := c.Incident(number)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	if previous != 0 {
-		s, err := c.Follow(previous)
-		if err != nil {
-			return nil, false, err
-		}
-		if s, err = c.Goes(s); err != nil {
-			return nil, false, err
-		}
-		if s.Incident.Reopens(c.At, c.Policy) {
-			return s, false, nil
+	return &s.Incident, nil
+}
+
+// Latest implements incident.Incidents. One that this change opened is not in the store
+// yet.
+func (c *Change) Latest(key string) (*incident.Incident, error) {
+	number, ok := c.opened[key]
+	if !ok {
+		var err error
+		if number, err = c.Tx.LatestOf(key); err != nil || number == 0 {
+			return nil, err
 		}
 	}
-	if s, err = c.declaredFor(slo); err != nil || s != nil {
-		return s, false, err
+	return c.Numbered(number)
+}
+
+// IncidentFor returns the incident that a breach of the SLO belongs to now. If there is
+// none it opens one in the name of the actor, and reports it as new.
+func (c *Change) IncidentFor(slo *incident.SLO, actor incident.Actor) (in *incident.Incident, isNew bool, err error) {
+	in, previous, err := incident.IncidentFor(c, slo, c.Policy, c.At)
+	if err != nil || in != nil {
+		return in, false, err
 	}
-	if s, err = c.New(); err != nil {
+	s, err := c.New()
+	if err != nil {
 		return nil, false, err
 	}
 	events, err := incident.OpenFor(c.Stamp(actor), slo, c.Policy, s.Incident.Number, previous)
@@ -38,59 +42,28 @@ func (c *Change) IncidentFor(slo *incident.SLO, actor incident.Actor) (s *incide
 		return nil, false, err
 	}
 	c.opened[slo.Key] = s.Incident.Number
-	return s, true, c.Record(s, events...)
+	return &s.Incident, true, c.Record(s, events...)
 }
 
-// declaredFor returns the incident that a person declared for an SLO that has one for
-// each value of some labels: it is about all of them. Nil if there is none that goes on.
-func (c *Change) declaredFor(slo *incident.SLO) (*incident.Situation, error) {
-	if len(slo.Labels) == 0 {
-		return nil, nil
+// PutBreach stores what became of a breach, together with the events of its incident.
+func (c *Change) PutBreach(in *incident.Incident, b *incident.Breach, events []incident.Event) error {
+	if len(events) > 0 {
+		if err := c.Record(c.loaded[in.Number].now, events...); err != nil {
+			return err
+		}
 	}
-	i := slices.IndexFunc(c.Policy.SLOs, func(s incident.SLO) bool { return s.ID == slo.ID })
-	if i < 0 || c.Policy.SLOs[i].Key == slo.Key {
-		return nil, nil
-	}
-	number, err := c.latestOf(c.Policy.SLOs[i].Key)
-	if err != nil || number == 0 {
-		return nil, err
-	}
-	first, err := c.Incident(number)
-	if err != nil || !first.Incident.Declared {
-		return nil, err
-	}
-	s, err := c.Follow(number)
-	if err != nil || !s.Incident.Reopens(c.At, c.Policy) {
-		return nil, err
-	}
-	return s, nil
+	return c.Tx.PutBreach(b)
 }
 
-// Goes returns the incident in which a breach goes on that fires again and belonged to
-// this one: this one, unless it is over and another is open for the same SLO.
-func (c *Change) Goes(s *incident.Situation) (*incident.Situation, error) {
-	if s.Incident.State == incident.Open || s.Incident.Key == "" || s.Incident.Drill {
-		return s, nil
+// Hear notes in the agenda of an incident that a breach of it was heard to fire.
+func (c *Change) Hear(in *incident.Incident) {
+	agenda := &c.loaded[in.Number].now.Agenda
+	if c.At.After(agenda.LastHeardAt) {
+		agenda.LastHeardAt = c.At
 	}
-	number, err := c.latestOf(s.Incident.Key)
-	if err != nil || number == 0 {
-		return s, err
-	}
-	other, err := c.Follow(number)
-	if err != nil {
-		return nil, err
-	}
-	if other.Incident.State == incident.Open {
-		return other, nil
-	}
-	return s, nil
 }
 
-// latestOf returns the number of the latest incident of a key, 0 if there is none.
-// One that this change opened is not in the store yet.
-func (c *Change) latestOf(key string) (int64, error) {
-	if number, ok := c.opened[key]; ok {
-		return number, nil
-	}
-	return c.Tx.LatestOf(key)
+// DoubtEnds notes in the agenda of an incident that an end of a breach is not believed.
+func (c *Change) DoubtEnds(in *incident.Incident) {
+	c.loaded[in.Number].now.Agenda.EndsDoubtedAt = c.At
 }

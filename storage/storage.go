@@ -76,18 +76,16 @@ type Reader interface {
 	// EventRecords is Events as stored: the leaves, and what stands beside them.
 	EventRecords(number, after int64, limit int) ([]Record, error)
 
-	// Breach returns one breach.
-	Breach(key incident.BreachKey) (incident.Breach, error)
-	// LatestBreach returns the breach of a fingerprint with the latest startsAt.
+	// LatestBreach returns the breach of a fingerprint with the highest ordinal.
 	LatestBreach(fingerprint string) (incident.Breach, error)
 	// Breaches returns a page of an incident's breaches, in order of arrival.
 	Breaches(number int64, limit int, cursor string) (page []incident.Breach, next string, err error)
 	// SilentBreaches returns up to limit breaches of incidents, firing or unknown, whose
 	// QuietSince is not after before, the longest first.
 	SilentBreaches(before time.Time, limit int) ([]incident.Breach, error)
-	// DoubtedBreaches returns up to limit breaches that have DoubtedAt set, the longest
-	// first.
-	DoubtedBreaches(limit int) ([]incident.Breach, error)
+	// BreachesToAsk returns up to limit breaches whose AskAt is set and not after now, the
+	// longest first.
+	BreachesToAsk(now time.Time, limit int) ([]incident.Breach, error)
 
 	// Agenda returns an incident's agenda, an empty one if there is none.
 	Agenda(number int64) (incident.Agenda, error)
@@ -173,6 +171,8 @@ type Tx interface {
 	PutIncident(in *incident.Incident) error
 	// AppendEvents adds to an incident's log. The sequences must follow on.
 	AppendEvents(events []incident.Event) error
+	// PutBreach stores a breach: a new one of its fingerprint, or the latest as it is now.
+	// One before the latest is an error, as nothing happens to it any more.
 	PutBreach(b *incident.Breach) error
 	PutAgenda(a *incident.Agenda) error
 	PutSubscriptions(subs []incident.Subscription) error

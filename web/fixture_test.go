@@ -172,25 +172,21 @@ func (f *fixture) breach(slo, fingerprint string, labels map[string]string) int6
 				about = s
 			}
 		}
-		s, _, err := c.IncidentFor(&about, incident.Alertmanager)
+		in, _, err := c.IncidentFor(&about, incident.Alertmanager)
 		if err != nil {
 			return err
 		}
-		number = s.Incident.Number
-		b := incident.Breach{
-			Fingerprint: fingerprint, StartsAt: c.At, State: incident.Firing, Priority: about.Priority, HeardAt: c.At,
+		number = in.Number
+		a := incident.Alert{
+			Fingerprint: fingerprint, StartsAt: c.At,
 			Labels: map[string]string{"alertname": slo}, GeneratorURL: "https://prometheus.example.org/graph",
 		}
 		for k, v := range labels {
-			b.Labels[k] = v
+			a.Labels[k] = v
 		}
+		b := incident.NewBreach(&a, nil, c.At)
 		p, _ := c.Policy.Priority(about.Priority)
-		events := s.Incident.Begin(c.Stamp(incident.Alertmanager), &b, p, c.Policy)
-		b.Incident = number
-		if err := c.Tx.PutBreach(&b); err != nil {
-			return err
-		}
-		return c.Record(s, events...)
+		return c.PutBreach(in, &b, in.Fire(c.Stamp(incident.Alertmanager), &b, &a, "", p, c.Policy))
 	})
 	return number
 }

@@ -536,12 +536,7 @@ func TestUnknownAndMergedIncidentsSaySo(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		events := s.Incident.Lose(c.Stamp(incident.Scheduler), &b, "nothing was heard of it")
-		b.State = incident.Unknown
-		if err := c.Tx.PutBreach(&b); err != nil {
-			return err
-		}
-		return c.Record(s, events...)
+		return c.PutBreach(&s.Incident, &b, s.Incident.Lose(c.Stamp(incident.Scheduler), &b, incident.WhyQuiet))
 	})
 	if a := f.get("viewer", "/"); !strings.Contains(a.text(), "unknown whether it goes on") {
 		t.Errorf("overview: %s", a.text())

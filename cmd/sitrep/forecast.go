@@ -65,7 +65,7 @@ func forecast(s *incident.Situation, p *incident.Policy, pulse incident.Pulse, a
 			at = next
 		}
 		if t := s.Agenda.NextAt; !t.IsZero() && !t.After(at) {
-			events, nudges := s.Tick(p, pulse, at)
+			events, nudges, _ := s.Tick(p, pulse, at)
 			if err := s.Change(events, nudges, p, at); err != nil {
 				return nil, err
 			}

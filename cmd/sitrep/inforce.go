@@ -8,8 +8,8 @@ import (
 
 	"sitrep/config"
 	"sitrep/incident"
+	"sitrep/intake"
 	"sitrep/internal/access"
-	"sitrep/receiver"
 	"sitrep/router"
 	"sitrep/router/alertmanagers"
 	"sitrep/router/email"
@@ -29,7 +29,7 @@ type inForce struct {
 	closeMail  func() error
 }
 
-var _ receiver.Catalog = (*inForce)(nil)
+var _ intake.Catalog = (*inForce)(nil)
 
 // newInForce makes the parts that the configuration asks for. Nothing connects yet.
 func newInForce(c *config.Config, external string) (*inForce, error) {
@@ -96,9 +96,9 @@ func (f *inForce) sender(c incident.Channel) (router.Sender, bool) {
 }
 
 // Lookup finds the SLO of an alert.
-func (f *inForce) Lookup(labels map[string]string) receiver.Claim {
+func (f *inForce) Lookup(labels map[string]string) intake.Claim {
 	m := f.config.Lookup(labels)
-	return receiver.Claim{SLO: m.SLO, Ambiguous: m.Ambiguous, Ignored: m.Ignored, Watchdog: m.Watchdog}
+	return intake.Claim{SLO: m.SLO, Ambiguous: m.Ambiguous, Ignored: m.Ignored, Watchdog: m.Watchdog}
 }
 
 // close ends the connections that are kept.

@@ -19,6 +19,7 @@ import (
 	"sitrep/api"
 	"sitrep/config"
 	"sitrep/incident"
+	"sitrep/intake"
 	"sitrep/internal/access"
 	"sitrep/receiver"
 	"sitrep/router"
@@ -46,7 +47,7 @@ type service struct {
 	inForce   atomic.Pointer[inForce]
 	guard     *access.Guard
 	door      *storage.Door
-	breaches  *receiver.Breaches
+	intake    *intake.Intake
 	receiver  *receiver.Handler
 	events    *eventMetrics
 	scheduler *router.Scheduler
@@ -102,9 +103,9 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 		return nil, err
 	}
 	s.door = &storage.Door{Store: s.store, Policy: s.policy, Wake: func() { s.scheduler.Wake() }, Observe: s.events.observe}
-	s.breaches = &receiver.Breaches{Door: s.door, Catalog: func() receiver.Catalog { return s.inForce.Load() }, Log: log}
+	s.intake = &intake.Intake{Door: s.door, Catalog: func() intake.Catalog { return s.inForce.Load() }, Log: log}
 	s.receiver = receiver.New(receiver.Options{
-		Intake: s.breaches, Refused: s.refused, Logger: log, Registerer: s.registry,
+		Intake: s.intake, Refused: s.refused, Logger: log, Registerer: s.registry,
 		Client: func(r *http.Request) string {
 			if id := access.From(r.Context()); id.Name != "" {
 				return id.Name
@@ -115,7 +116,7 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 	routing := router.NewMetrics(s.registry)
 	s.scheduler = &router.Scheduler{
 		Door: s.door, Log: log, Metrics: routing, Started: now(),
-		Fires:     s.breaches.Fires,
+		Intake:    s.intake,
 		Asker:     func() router.Asker { return s.inForce.Load().asker },
 		Retention: func() router.Retention { return s.inForce.Load().retention },
 		Dispatcher: &router.Dispatcher{
@@ -193,7 +194,7 @@ func (s *service) take(c *config.Config) {
 
 // remap looks up the alerts that had no SLO again, after a reload.
 func (s *service) remap() {
-	if err := s.breaches.Remap(s.ctx, now()); err != nil && s.ctx.Err() == nil {
+	if err := s.intake.Remap(s.ctx, now()); err != nil && s.ctx.Err() == nil {
 		s.log.Warn("alerts without an SLO were not all looked up again; the next reload does", slog.Any("err", err))
 	}
 }

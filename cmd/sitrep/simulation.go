@@ -16,6 +16,7 @@ import (
 
 	"sitrep/config"
 	"sitrep/incident"
+	"sitrep/intake"
 	"sitrep/internal/httperr"
 	"sitrep/receiver"
 	"sitrep/storage"
@@ -37,7 +38,7 @@ type simulatedAlert struct {
 	Labels      map[string]string `json:"labels,omitempty"`
 	Status      string            `json:"status,omitempty"` // firing or resolved
 	StartsAt    time.Time         `json:"starts_at,omitzero"`
-	Result      receiver.Outcome  `json:"result"`
+	Result      intake.Outcome    `json:"result"`
 	SLO         string            `json:"slo,omitempty"`
 	Label       string            `json:"label,omitempty"` // by which the SLO claims it; empty: by its matchers
 	Ambiguous   []string          `json:"ambiguous,omitempty"`
@@ -86,17 +87,17 @@ func newSimulation(ctx context.Context, c *config.Config, body []byte, at time.T
 	catalog := &inForce{config: c, policy: c.Policy()}
 	log := slog.New(slog.DiscardHandler)
 	door := &storage.Door{Store: store, Policy: c.Policy}
-	intake := &observer{at: at, intake: &receiver.Breaches{Door: door, Catalog: func() receiver.Catalog { return catalog }, Log: log}}
-	h := receiver.New(receiver.Options{Intake: intake, Logger: log, Registerer: prometheus.NewRegistry()})
+	watch := &observer{at: at, intake: &intake.Intake{Door: door, Catalog: func() intake.Catalog { return catalog }, Log: log}}
+	h := receiver.New(receiver.Options{Intake: watch, Logger: log, Registerer: prometheus.NewRegistry()})
 	answer, err := post(ctx, h, body)
 	if err != nil {
 		return nil, err
 	}
 
 	sim := &simulation{At: at, Incidents: []simulatedIncident{}}
-	valid := intake.post.Alerts
+	valid := watch.post.Alerts
 	for _, a := range answer.Alerts {
-		if a.Result != receiver.Invalid {
+		if a.Result != intake.Invalid {
 			a.explain(&valid[0], c)
 			valid = valid[1:]
 		}
@@ -210,17 +211,17 @@ func (sim *simulation) crowd(above int) {
 }
 
 func (sim *simulation) invalid() bool {
-	return slices.ContainsFunc(sim.Alerts, func(a simulatedAlert) bool { return a.Result == receiver.Invalid })
+	return slices.ContainsFunc(sim.Alerts, func(a simulatedAlert) bool { return a.Result == intake.Invalid })
 }
 
 // An observer lets posts come at a time of its own, and keeps the last.
 type observer struct {
 	intake receiver.Intake
 	at     time.Time
-	post   receiver.Post
+	post   intake.Post
 }
 
-func (o *observer) Take(ctx context.Context, p receiver.Post) ([]receiver.Result, error) {
+func (o *observer) Take(ctx context.Context, p intake.Post) ([]intake.Result, error) {
 	p.At = o.at
 	o.post = p
 	return o.intake.Take(ctx, p)

@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"sitrep/incident"
-	"sitrep/receiver"
+	"sitrep/intake"
 	"sitrep/router/wording"
 )
 
@@ -54,9 +54,9 @@ func (a *simulatedAlert) title(clock wording.Clock) string {
 // verdict says what became of an alert, and why.
 func (a *simulatedAlert) verdict() string {
 	switch a.Result {
-	case receiver.Invalid:
+	case intake.Invalid:
 		return "invalid: " + a.Reason
-	case receiver.Ignored:
+	case intake.Ignored:
 		switch {
 		case a.Watchdog:
 			return "the watchdog: it is only listened for"
@@ -64,21 +64,21 @@ func (a *simulatedAlert) verdict() string {
 			return fmt.Sprintf("ignored by SLO %s: it matches %s", a.SLO, a.IgnoredBy)
 		}
 		return "ignored: it matches " + a.IgnoredBy
-	case receiver.Unmapped:
+	case intake.Unmapped:
 		if a.Incident != 0 {
 			return fmt.Sprintf("no SLO claims it; as an unmapped alert it is part of incident %d", a.Incident)
 		}
 		return "no SLO claims it; it is recorded and shown, and nobody is told"
-	case receiver.Resolved:
+	case intake.Resolved:
 		if a.Incident == 0 {
 			return fmt.Sprintf("%s; its firing was never seen, so it opens nothing", a.claim())
 		}
 		return fmt.Sprintf("%s; it ends its breach in incident %d", a.claim(), a.Incident)
-	case receiver.Repeated, receiver.Stale:
+	case intake.Repeated, intake.Stale:
 		return fmt.Sprintf("%s; %s, it changes nothing in incident %d", a.claim(), a.Result, a.Incident)
 	}
 	verb := "joins"
-	if a.Result == receiver.Opened {
+	if a.Result == intake.Opened {
 		verb = "opens"
 	}
 	return fmt.Sprintf("%s; it %s incident %d", a.claim(), verb, a.Incident)

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/router"
 	"sitrep/router/alertmanagers"
 )
 
@@ -245,13 +244,13 @@ func TestAsk(t *testing.T) {
 	tests := []struct {
 		name string
 		b    incident.Breach
-		want router.Verdict
+		want incident.Verdict
 	}{
-		{"listed", incident.Breach{Fingerprint: "d0c596f201017d0e", StartsAt: day(t, "13:48:31.3")}, router.StillFiring},
-		{"not listed", incident.Breach{Fingerprint: "x", HeardAt: day(t, "13:49:00")}, router.NotReported},
-		{"heard before it started", incident.Breach{Fingerprint: "x", HeardAt: day(t, "13:48:30")}, router.CannotTell},
-		{"doubted since", incident.Breach{Fingerprint: "x", HeardAt: day(t, "13:48:30"), DoubtedAt: day(t, "13:48:50")}, router.NotReported},
-		{"doubted before", incident.Breach{Fingerprint: "x", DoubtedAt: day(t, "13:48:30")}, router.CannotTell},
+		{"listed", incident.Breach{Fingerprint: "d0c596f201017d0e", StartsAt: day(t, "13:48:31.3")}, incident.Listed},
+		{"not listed", incident.Breach{Fingerprint: "x", HeardAt: day(t, "13:49:00")}, incident.NotListed},
+		{"heard before it started", incident.Breach{Fingerprint: "x", HeardAt: day(t, "13:48:30")}, incident.CannotTell},
+		{"doubted since", incident.Breach{Fingerprint: "x", State: incident.Ended, HeardAt: day(t, "13:48:30"), AskAt: day(t, "13:48:50")}, incident.NotListed},
+		{"doubted before", incident.Breach{Fingerprint: "x", State: incident.Ended, AskAt: day(t, "13:48:30")}, incident.CannotTell},
 	}
 	for _, tt := range tests {
 		if got := ask(&tt.b); got != tt.want {

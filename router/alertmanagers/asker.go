@@ -11,19 +11,19 @@ var _ router.Asker = (*Client)(nil)
 
 // Ask asks all Alertmanagers, and returns what is known of each breach. The function
 // can be used although there is an error, which names those that did not answer.
-func (c *Client) Ask(ctx context.Context) (func(b *incident.Breach) router.Verdict, error) {
+func (c *Client) Ask(ctx context.Context) (incident.Answer, error) {
 	answer, err := c.Firing(ctx)
-	return func(b *incident.Breach) router.Verdict {
+	return func(b *incident.Breach) incident.Verdict {
 		heardAt := b.HeardAt
-		if b.DoubtedAt.After(heardAt) {
-			heardAt = b.DoubtedAt
+		if b.State == incident.Ended && b.AskAt.After(heardAt) {
+			heardAt = b.AskAt
 		}
 		switch answer.Reports(b.Fingerprint, b.StartsAt, heardAt) {
 		case Firing:
-			return router.StillFiring
+			return incident.Listed
 		case NotReported:
-			return router.NotReported
+			return incident.NotListed
 		}
-		return router.CannotTell
+		return incident.CannotTell
 	}, err
 }

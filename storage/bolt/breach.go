@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"encoding/hex"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -23,22 +24,13 @@ func fingerprint(k key, s string) key {
 	return k.byte(2).text(s)
 }
 
-// latest returns where the breach with the latest startsAt of a fingerprint is.
-func (r *reader) latest(fp key) (p place, startsAt time.Time, found bool, err error) {
+// latest returns where the latest breach of a fingerprint is, and its ordinal.
+func (r *reader) latest(fp key) (p place, ordinal int64, found bool, err error) {
 	b, err := r.get(bBreachLatest, fp)
 	if b == nil || err != nil {
-		return p, startsAt, false, err
+		return p, 0, false, err
 	}
-	return place{intAt(b, 8), intAt(b, 16)}, timeAt(b, 0), true, nil
-}
-
-// older returns where another breach of a fingerprint is.
-func (r *reader) older(fp key, startsAt time.Time) (p place, found bool, err error) {
-	b, err := r.get(bBreachOlder, fp.time(startsAt))
-	if b == nil || err != nil {
-		return p, false, err
-	}
-	return place{intAt(b, 0), intAt(b, 8)}, true, nil
+	return place{intAt(b, 8), intAt(b, 16)}, intAt(b, 0), true, nil
 }
 
 func (r *reader) at(p place) (incident.Breach, error) {
@@ -48,21 +40,6 @@ func (r *reader) at(p place) (incident.Breach, error) {
 		return incident.Breach{}, err
 	}
 	return decodeBreach(k, b)
-}
-
-func (r *reader) Breach(bk incident.BreachKey) (incident.Breach, error) {
-	fp := fingerprint(nil, bk.Fingerprint)
-	p, startsAt, found, err := r.latest(fp)
-	if found && !startsAt.Equal(bk.StartsAt) {
-		p, found, err = r.older(fp, bk.StartsAt)
-	}
-	if err != nil {
-		return incident.Breach{}, err
-	}
-	if !found {
-		return incident.Breach{}, notFound("breach", bk.Fingerprint+" "+bk.StartsAt.Format(time.RFC3339Nano))
-	}
-	return r.at(p)
 }
 
 func (r *reader) LatestBreach(fp string) (incident.Breach, error) {
@@ -105,12 +82,9 @@ func (r *reader) SilentBreaches(before time.Time, limit int) ([]incident.Breach,
 	return r.listed(bBreachesSilent, before, limit)
 }
 
-func (r *reader) DoubtedBreaches(limit int) ([]incident.Breach, error) {
-	return r.listed(bBreachesDoubted, farFuture, limit)
+func (r *reader) BreachesToAsk(now time.Time, limit int) ([]incident.Breach, error) {
+	return r.listed(bBreachesToAsk, now, limit)
 }
-
-// farFuture is later than all times that are stored.
-var farFuture = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 
 // listed returns the breaches that an index of times has up to a time.
 func (r *reader) listed(id bucketID, until time.Time, limit int) ([]incident.Breach, error) {
@@ -128,23 +102,14 @@ func (r *reader) listed(id bucketID, until time.Time, limit int) ([]incident.Bre
 
 func (t *tx) PutBreach(b *incident.Breach) error {
 	fp := fingerprint(make([]byte, 0, 32), b.Fingerprint)
-	p, startsAt, found, err := t.latest(fp)
+	p, ordinal, found, err := t.latest(fp)
 	if err != nil {
 		return err
 	}
-	newest := !found || startsAt.Before(b.StartsAt)
-	if found && newest {
-		if err := t.put(bBreachOlder, fp.time(startsAt), p.key()); err != nil {
-			return err
-		}
-		found = false
-	} else if found && !startsAt.Equal(b.StartsAt) {
-		if p, found, err = t.older(fp, b.StartsAt); err != nil {
-			return err
-		}
-	} else if found {
-		newest = true
+	if found && ordinal > b.Ordinal {
+		return fmt.Errorf("put breach %d of %q: number %d began since", b.Ordinal, b.Fingerprint, ordinal)
 	}
+	found = found && ordinal == b.Ordinal
 
 	h := headOf(b)
 	var old breachHead
@@ -178,13 +143,8 @@ func (t *tx) PutBreach(b *incident.Breach) error {
 	if err := t.putBreachAt(p, h, b); err != nil {
 		return err
 	}
-	if newest {
-		var v [24]byte
-		err = t.put(bBreachLatest, fp, key(v[:0]).time(b.StartsAt).int(p.number).int(p.arrival))
-	} else {
-		err = t.put(bBreachOlder, fp.time(b.StartsAt), p.key())
-	}
-	if err != nil {
+	var v [24]byte
+	if err := t.put(bBreachLatest, fp, key(v[:0]).int(b.Ordinal).int(p.number).int(p.arrival)); err != nil {
 		return err
 	}
 	return t.indexBreach(from, p, old, h)
@@ -203,7 +163,7 @@ func (t *tx) indexBreach(from, to place, old, h breachHead) error {
 		before, now time.Time
 	}{
 		{bBreachesSilent, old.silent, h.silent, old.quiet, h.quiet},
-		{bBreachesDoubted, old.doubted, h.doubted, old.doubt, h.doubt},
+		{bBreachesToAsk, old.asks, h.asks, old.askAt, h.askAt},
 	} {
 		if x.was == x.is && x.before.Equal(x.now) && from == to {
 			continue
@@ -232,28 +192,8 @@ func (t *tx) deleteBreach(p place, b *incident.Breach) error {
 		return err
 	}
 	fp := fingerprint(nil, b.Fingerprint)
-	_, startsAt, found, err := t.latest(fp)
-	if err != nil {
+	if last, _, found, err := t.latest(fp); err != nil || !found || last != p {
 		return err
 	}
-	if !found || !startsAt.Equal(b.StartsAt) {
-		return t.delete(bBreachOlder, fp.time(b.StartsAt))
-	}
-	// The next in line becomes the latest.
-	var next key
-	var nextPlace []byte
-	err = t.descend(bBreachOlder, fp, nil, func(k, v []byte) (bool, error) {
-		next, nextPlace = append(next, k...), append(nextPlace, v...)
-		return false, nil
-	})
-	if err != nil {
-		return err
-	}
-	if next == nil {
-		return t.delete(bBreachLatest, fp)
-	}
-	if err := t.delete(bBreachOlder, next); err != nil {
-		return err
-	}
-	return t.put(bBreachLatest, fp, append(key(nil).time(timeAt(next, len(fp))), nextPlace...))
+	return t.delete(bBreachLatest, fp)
 }

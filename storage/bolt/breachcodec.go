@@ -24,10 +24,16 @@ const (
 	tagAnnotation
 	tagGeneratorURL
 	tagHeardAt
-	tagDoubtedAt
+	tagAskAt
 	tagAskedAt
 	tagEndHeardAt
 	tagGrafana
+	tagOrdinal
+	tagSaidStartsAt
+	tagSaidEndsAt
+	tagEndedBefore
+	tagLaterEnd
+	tagListedSince
 )
 
 // breachHeadSize is the length of a head.
@@ -35,16 +41,16 @@ const breachHeadSize = 17
 
 // breachHead is what the indexes of a breach depend on.
 type breachHead struct {
-	silent, doubted bool
-	quiet, doubt    time.Time
+	silent, asks bool
+	quiet, askAt time.Time
 }
 
 func headOf(b *incident.Breach) breachHead {
 	return breachHead{
-		silent:  b.Incident != 0 && (b.State == incident.Firing || b.State == incident.Unknown),
-		doubted: !b.DoubtedAt.IsZero(),
-		quiet:   b.QuietSince(),
-		doubt:   b.DoubtedAt,
+		silent: b.Incident != 0 && (b.State == incident.Firing || b.State == incident.Unknown),
+		asks:   !b.AskAt.IsZero(),
+		quiet:  b.QuietSince(),
+		askAt:  b.AskAt,
 	}
 }
 
@@ -52,7 +58,7 @@ func cutBreachHead(k, b []byte) (breachHead, error) {
 	if len(b) < breachHeadSize {
 		return breachHead{}, malformedBreach(k)
 	}
-	return breachHead{silent: b[0]&1 != 0, doubted: b[0]&2 != 0, quiet: timeAt(b, 1), doubt: timeAt(b, 9)}, nil
+	return breachHead{silent: b[0]&1 != 0, asks: b[0]&2 != 0, quiet: timeAt(b, 1), askAt: timeAt(b, 9)}, nil
 }
 
 func malformedBreach(k []byte) error {
@@ -64,10 +70,10 @@ func appendBreach(dst []byte, h breachHead, b *incident.Breach) []byte {
 	if h.silent {
 		flags |= 1
 	}
-	if h.doubted {
+	if h.asks {
 		flags |= 2
 	}
-	dst = key(dst).byte(flags).time(h.quiet).time(h.doubt)
+	dst = key(dst).byte(flags).time(h.quiet).time(h.askAt)
 	text := func(tag byte, s string) {
 		if s != "" {
 			dst = append(dst, tag)
@@ -93,17 +99,26 @@ func appendBreach(dst []byte, h breachHead, b *incident.Breach) []byte {
 	at(tagStartsAt, b.StartsAt)
 	at(tagEndsAt, b.EndsAt)
 	text(tagState, string(b.State))
-	if b.Incident != 0 {
-		dst = key(append(dst, tagIncident, 8)).int(b.Incident)
+	number := func(tag byte, n int64) {
+		if n != 0 {
+			dst = key(append(dst, tag, 8)).int(n)
+		}
 	}
+	number(tagIncident, b.Incident)
+	number(tagOrdinal, b.Ordinal)
 	text(tagPriority, b.Priority)
 	pairs(tagLabel, b.Labels)
 	pairs(tagAnnotation, b.Annotations)
 	text(tagGeneratorURL, b.GeneratorURL)
 	at(tagHeardAt, b.HeardAt)
-	at(tagDoubtedAt, b.DoubtedAt)
+	at(tagAskAt, b.AskAt)
 	at(tagAskedAt, b.AskedAt)
 	at(tagEndHeardAt, b.EndHeardAt)
+	at(tagSaidStartsAt, b.SaidStartsAt)
+	at(tagSaidEndsAt, b.SaidEndsAt)
+	at(tagEndedBefore, b.EndedBefore)
+	at(tagLaterEnd, b.LaterEnd)
+	at(tagListedSince, b.ListedSince)
 	if b.Grafana {
 		dst = append(dst, tagGrafana, 0)
 	}
@@ -138,7 +153,8 @@ func decodeBreach(k, v []byte) (incident.Breach, error) {
 		i += int(n)
 
 		switch tag {
-		case tagStartsAt, tagEndsAt, tagIncident, tagHeardAt, tagDoubtedAt, tagAskedAt, tagEndHeardAt:
+		case tagStartsAt, tagEndsAt, tagIncident, tagHeardAt, tagAskAt, tagAskedAt, tagEndHeardAt, tagOrdinal,
+			tagSaidStartsAt, tagSaidEndsAt, tagEndedBefore, tagLaterEnd, tagListedSince:
 			if n != 8 {
 				return b, malformedBreach(k)
 			}
@@ -173,12 +189,24 @@ func decodeBreach(k, v []byte) (incident.Breach, error) {
 			b.GeneratorURL = text
 		case tagHeardAt:
 			b.HeardAt = timeAt(field, 0)
-		case tagDoubtedAt:
-			b.DoubtedAt = timeAt(field, 0)
+		case tagAskAt:
+			b.AskAt = timeAt(field, 0)
 		case tagAskedAt:
 			b.AskedAt = timeAt(field, 0)
 		case tagEndHeardAt:
 			b.EndHeardAt = timeAt(field, 0)
+		case tagOrdinal:
+			b.Ordinal = intAt(field, 0)
+		case tagSaidStartsAt:
+			b.SaidStartsAt = timeAt(field, 0)
+		case tagSaidEndsAt:
+			b.SaidEndsAt = timeAt(field, 0)
+		case tagEndedBefore:
+			b.EndedBefore = timeAt(field, 0)
+		case tagLaterEnd:
+			b.LaterEnd = timeAt(field, 0)
+		case tagListedSince:
+			b.ListedSince = timeAt(field, 0)
 		case tagGrafana:
 			b.Grafana = true
 		}

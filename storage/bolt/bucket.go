@@ -32,11 +32,10 @@ const (
 
 	bEvents // number, sequence → record
 
-	bBreaches        // number, arrival → breach
-	bBreachLatest    // fingerprint → where the breach with the latest startsAt is
-	bBreachOlder     // fingerprint, startsAt → where the others are
-	bBreachesSilent  // quiet since, number, arrival → nothing
-	bBreachesDoubted // doubted at, number, arrival → nothing
+	bBreaches       // number, arrival → breach
+	bBreachLatest   // fingerprint → ordinal and place of its latest breach
+	bBreachesSilent // quiet since, number, arrival → nothing
+	bBreachesToAsk  // ask at, number, arrival → nothing
 
 	bAgendas    // number → JSON
 	bAgendasDue // next at, number → nothing
@@ -70,8 +69,8 @@ const (
 var bucketNames = [bucketCount]string{
 	bMeta: "meta", bIncidents: "incidents", bIncidentStates: "incident_states", bOpenCounts: "open_counts",
 	bIncidentKeys: "incident_keys", bClosed: "closed", bEvents: "events", bBreaches: "breaches",
-	bBreachLatest: "breach_latest", bBreachOlder: "breach_older", bBreachesSilent: "breaches_silent",
-	bBreachesDoubted: "breaches_doubted", bAgendas: "agendas", bAgendasDue: "agendas_due",
+	bBreachLatest: "breach_latest", bBreachesSilent: "breaches_silent", bBreachesToAsk: "breaches_doubted",
+	bAgendas: "agendas", bAgendasDue: "agendas_due",
 	bSubscriptions: "subscriptions", bDue: "due", bRecipientDue: "recipient_due", bRecipients: "recipients", bQueue: "queue",
 	bDeliveries: "deliveries", bDeliveryIDs: "delivery_ids", bDeliveryIncidents: "delivery_incidents",
 	bDeliveryStates: "delivery_states", bDeliveriesPending: "deliveries_pending", bDeliveryRecords: "delivery_records",

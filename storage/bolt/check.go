@@ -94,21 +94,19 @@ func (r *reader) checkValue(id bucketID, k, v []byte) error {
 		if err != nil {
 			return err
 		}
-		found, err := r.Breach(b.Key())
-		if err == nil && found.Incident != b.Incident {
-			err = wrong(id, k, "its index names another")
-		}
-		if err != nil {
+		p, ordinal, found, err := r.latest(fingerprint(nil, b.Fingerprint))
+		switch {
+		case err != nil:
 			return wrong(id, k, err.Error())
+		case !found && b.State != incident.Ended, found && (ordinal < b.Ordinal || ordinal == b.Ordinal && b.Ordinal > 0 && !bytes.Equal(p.key(), k)):
+			return wrong(id, k, "its index names another")
 		}
 		if headOf(&b).silent {
 			return there(bBreachesSilent, append(key(nil).time(b.QuietSince()), k...))
 		}
 	case bBreachLatest:
 		return there(bBreaches, v[8:])
-	case bBreachOlder:
-		return there(bBreaches, v)
-	case bBreachesSilent, bBreachesDoubted:
+	case bBreachesSilent, bBreachesToAsk:
 		return there(bBreaches, k[8:])
 	case bSubscriptions:
 		var s incident.Subscription

@@ -24,7 +24,7 @@ const (
 	// formVersion is the version of the stored form. One with a higher one is refused, and
 	// one with a lower one is brought up to it, unless it is only read. Since 2, bClosed
 	// has what is to be forgotten.
-	formVersion = 2
+	formVersion = 3
 	// lockTimeout is how long Open waits for another process to close the file.
 	lockTimeout = 2 * time.Second
 	// mapAhead is how much more than the file is mapped, so that growing seldom has to
@@ -143,7 +143,7 @@ func open(path string, readOnly bool) (*DB, error) {
 	db := wrap(path, b, readOnly)
 	version, err := db.recognize()
 	if err == nil && version < formVersion && !readOnly {
-		err = b.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade() })
+		err = b.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade(version) })
 	}
 	if err == nil && !readOnly {
 		err = db.freeClaims()

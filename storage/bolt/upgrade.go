@@ -2,12 +2,78 @@ package bolt
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 
-	"sitrep/incident"
-)
+	berrors "go.etcd.io/bbolt/errors"
 
-// upgrade brings a store of version 1 up to 2.
-func (t *tx) upgrade() error {
+	"sitrep/incident")
+
+// upgrade brings a store of an earlier version up.
+func (t *tx) upgrade(version uint32) error {
+	if version < 2 {
+		if err := t.upgradeTo2(); err != nil {
+			return err
+		}
+	}
+	if err := t.upgradeTo3(); err != nil {
+		return err
+	}
+	return t.put(bMeta, formKey, binary.BigEndian.AppendUint32(nil, formVersion))
+}
+
+// upgradeTo3 finds breaches by fingerprint alone, where they were found by startsAt too,
+// and notes when each incident changed last.
+func (t *tx) upgradeTo3() error {
+	var fingerprints []key
+	var places [][]byte
+	err := t.ascend(bBreachLatest, nil, nil, func(k, v []byte) (bool, error) {
+		fingerprints, places = append(fingerprints, append(key(nil), k...)), append(places, append([]byte(nil), v[8:]...))
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	for i, fp := range fingerprints {
+		// Those of old files have no ordinal.
+		if err := t.put(bBreachLatest, fp, append(key(nil).int(0), places[i]...)); err != nil {
+			return err
+		}
+	}
+	if err := t.tx.DeleteBucket([]byte(breachOlder)); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
+		return fmt.Errorf("delete bucket %s: %w", breachOlder, err)
+	}
+	var incidents []incident.Incident
+	err = t.ascend(bIncidents, nil, nil, func(k, v []byte) (bool, error) {
+		in, err := decodeIncident(k, v)
+		incidents = append(incidents, in)
+		return true, err
+	})
+	if err != nil {
+		return err
+	}
+	for i := range incidents {
+		in := &incidents[i]
+		last, err := t.Events(in.Number, in.Sequence-1, 1)
+		if err != nil {
+			return err
+		}
+		if len(last) == 0 {
+			continue // a damage that the check tells of
+		}
+		in.ChangedAt = last[0].Time
+		if err := t.putJSON(bIncidents, key(nil).int(in.Number), in); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// breachOlder is a bucket of versions 1 and 2: where the breaches before the latest are.
+const breachOlder = "breach_older"
+
+// upgradeTo2 notes what is over since when, and numbers the readers.
+func (t *tx) upgradeTo2() error {
 	var closed, arrivals []int64
 	err := t.ascend(bIncidentStates, key(nil).byte(stateBytes[incident.Closed]), nil, func(k, _ []byte) (bool, error) {
 		closed = append(closed, intAt(k, 1))
@@ -40,7 +106,7 @@ func (t *tx) upgrade() error {
 			return err
 		}
 	}
-	return t.put(bMeta, formKey, binary.BigEndian.AppendUint32(nil, formVersion))
+	return nil
 }
 
 // numberReaders gives the readers of incidents their numbers.

@@ -27,17 +27,19 @@ var breachRules = []rule{
 	{"a breach is read as it was put", func(f *fixture) {
 		full := f.newBreach("00c0ffee00c0ffee", 1)
 		full.EndsAt, full.State = f.now.Add(time.Minute), incident.Ended
-		full.DoubtedAt = f.now.Add(time.Microsecond)
+		full.AskAt = f.now.Add(time.Microsecond)
 		full.AskedAt = f.now.Add(2 * time.Microsecond)
 		full.EndHeardAt = f.now.Add(3 * time.Microsecond)
-		full.Grafana = true
+		full.Grafana, full.Ordinal = true, 7
+		full.SaidStartsAt, full.SaidEndsAt, full.EndedBefore = f.now.Add(4*time.Microsecond), f.now.Add(5*time.Microsecond), f.now.Add(6*time.Microsecond)
+		full.LaterEnd, full.ListedSince = f.now.Add(7*time.Microsecond), f.now.Add(8*time.Microsecond)
 		full.Labels["empty"], full.Labels["long"] = "", strings.Repeat("x", 100_000)
 		bare := &incident.Breach{Fingerprint: "b", StartsAt: f.now, State: incident.Ended}
 		odd := f.newBreach(strings.Repeat("f", 3000)+"\x00", 1)
 		f.breaches(full, bare, odd)
 		f.read(func(r storage.Reader) error {
 			for _, want := range []*incident.Breach{full, bare, odd} {
-				got, err := r.Breach(want.Key())
+				got, err := r.LatestBreach(want.Fingerprint)
 				if err != nil {
 					return err
 				}
@@ -49,7 +51,7 @@ var breachRules = []rule{
 		full.State, full.EndsAt = incident.Firing, time.Time{}
 		f.breaches(full)
 		f.read(func(r storage.Reader) error {
-			got, err := r.Breach(full.Key())
+			got, err := r.LatestBreach(full.Fingerprint)
 			f.equal("changed", got, *full)
 			return err
 		})
@@ -57,34 +59,31 @@ var breachRules = []rule{
 	{"one that is not there is not found", func(f *fixture) {
 		f.breaches(f.newBreach("a", 1))
 		f.read(func(r storage.Reader) error {
-			_, err := r.Breach(incident.BreachKey{Fingerprint: "a", StartsAt: f.now})
-			f.fails("another startsAt", err, incident.ErrNotFound)
-			_, err = r.Breach(incident.BreachKey{Fingerprint: "b", StartsAt: f.now})
-			f.fails("another fingerprint", err, incident.ErrNotFound)
-			_, err = r.LatestBreach("b")
+			_, err := r.LatestBreach("b")
 			f.fails("latest", err, incident.ErrNotFound)
 			return nil
 		})
 	}},
-	{"the latest of a fingerprint has the latest startsAt, in whatever order they came", func(f *fixture) {
-		for _, minutes := range []time.Duration{20, 40, 10, 30, 40} {
-			b := f.newBreach("a", int64(minutes))
-			b.StartsAt = f.now.Add(minutes * time.Minute)
-			f.breaches(b)
+	{"the latest of a fingerprint has the highest ordinal, and nothing happens to one before", func(f *fixture) {
+		for ordinal := range int64(4) {
+			b := f.newBreach("a", 10*ordinal+10)
+			b.Ordinal, b.StartsAt = ordinal, f.now.Add(-time.Duration(ordinal)*time.Minute)
+			f.breaches(b, f.newBreach("aa", 1))
 		}
-		f.breaches(f.newBreach("aa", 1))
+		err := f.store.Write(f.Context(), func(tx storage.Tx) error {
+			b := f.newBreach("a", 10)
+			b.Ordinal = 2
+			return tx.PutBreach(b)
+		})
+		if err == nil {
+			f.Error("one before the latest was changed")
+		}
 		f.read(func(r storage.Reader) error {
 			b, err := r.LatestBreach("a")
 			f.equal("latest", b.Incident, int64(40))
-			for _, minutes := range []time.Duration{10, 20, 30, 40} {
-				b, err := r.Breach(incident.BreachKey{Fingerprint: "a", StartsAt: f.now.Add(minutes * time.Minute)})
-				if err != nil {
-					return err
-				}
-				f.equal("each", b.Incident, int64(minutes))
-			}
 			return err
 		})
+		f.equal("those before are kept", f.breachPages(10, 9), [][]string{{"a"}})
 	}},
 	{"pages are in order of arrival, and a change keeps the place", func(f *fixture) {
 		var want []string
@@ -127,24 +126,26 @@ var breachRules = []rule{
 		f.breaches(quiet("old", 0, incident.Firing), quiet("unknown", 40, incident.Ended), quiet("ended", 45, incident.Firing))
 		f.equal("after changes", f.silent(before, 10), []string{"ended", "asked", "edge"})
 	}},
-	{"doubted are those that are to be asked about", func(f *fixture) {
-		doubted := func(want ...string) {
+	{"to be asked about are those whose time has come", func(f *fixture) {
+		toAsk := func(at time.Time, want ...string) {
 			f.Helper()
 			f.read(func(r storage.Reader) error {
-				list, err := r.DoubtedBreaches(10)
-				f.equal("doubted", fingerprints(list), want)
+				list, err := r.BreachesToAsk(at, 10)
+				f.equal("to ask", fingerprints(list), want)
 				return err
 			})
 		}
 		a, b, c := f.newBreach("a", 1), f.newBreach("b", 1), f.newBreach("c", 1)
-		a.DoubtedAt, b.DoubtedAt = f.now, f.now.Add(-time.Minute)
+		a.AskAt, b.AskAt = f.now, f.now.Add(-time.Minute)
 		f.breaches(a, b, c)
-		doubted("b", "a")
-		b.DoubtedAt, c.DoubtedAt = time.Time{}, f.now.Add(time.Second)
+		toAsk(f.now, "b", "a")
+		toAsk(f.now.Add(-time.Second), "b")
+		b.AskAt, c.AskAt = time.Time{}, f.now.Add(time.Second)
 		f.breaches(b, c)
-		doubted("a", "c")
+		toAsk(f.now, "a")
+		toAsk(f.now.Add(time.Second), "a", "c")
 		f.read(func(r storage.Reader) error {
-			list, err := r.DoubtedBreaches(1)
+			list, err := r.BreachesToAsk(f.now.Add(time.Hour), 1)
 			f.equal("one", fingerprints(list), []string{"a"})
 			return err
 		})

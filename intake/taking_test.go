@@ -1,4 +1,4 @@
-package receiver_test
+package intake_test
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/receiver"
+	"sitrep/intake"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
 )
@@ -18,25 +18,25 @@ type desk struct {
 	t     *testing.T
 	slos  lookup
 	door  *storage.Door
-	taker *receiver.Breaches
+	taker *intake.Intake
 	at    time.Time
 }
 
 type lookup map[string]*incident.SLO
 
-func (l lookup) Lookup(labels map[string]string) receiver.Claim {
+func (l lookup) Lookup(labels map[string]string) intake.Claim {
 	if slo := l[labels["sloth_id"]]; slo != nil {
 		if region := labels["region"]; region != "" {
 			per := *slo
 			per.Key, per.Labels = slo.Key+"{"+region+"}", map[string]string{"region": region}
-			return receiver.Claim{SLO: &per}
+			return intake.Claim{SLO: &per}
 		}
-		return receiver.Claim{SLO: slo}
+		return intake.Claim{SLO: slo}
 	}
 	if labels["alertname"] == "Loose" {
-		return receiver.Claim{SLO: l["loose"]}
+		return intake.Claim{SLO: l["loose"]}
 	}
-	return receiver.Claim{SLO: &incident.SLO{Key: "unmapped/" + labels["alertname"], Priority: "P1", Unmapped: true}}
+	return intake.Claim{SLO: &incident.SLO{Key: "unmapped/" + labels["alertname"], Priority: "P1", Unmapped: true}}
 }
 
 func newDesk(t *testing.T) *desk {
@@ -57,7 +57,7 @@ func newDesk(t *testing.T) *desk {
 	door := &storage.Door{Store: db, Policy: func() *incident.Policy { return policy }}
 	return &desk{
 		t: t, slos: slos, door: door, at: time.Date(2026, 6, 16, 10, 0, 0, 0, time.UTC),
-		taker: &receiver.Breaches{Door: door, Catalog: func() receiver.Catalog { return slos }, Log: slog.New(slog.DiscardHandler)},
+		taker: &intake.Intake{Door: door, Catalog: func() intake.Catalog { return slos }, Log: slog.New(slog.DiscardHandler)},
 	}
 }
 
@@ -72,9 +72,9 @@ func ended(a incident.Alert, at time.Time) incident.Alert {
 }
 
 // expect posts one alert and checks what became of it.
-func (d *desk) expect(a incident.Alert, want receiver.Outcome, slo string, number int64) {
+func (d *desk) expect(a incident.Alert, want intake.Outcome, slo string, number int64) {
 	d.t.Helper()
-	results, err := d.taker.Take(context.Background(), receiver.Post{Alerts: []incident.Alert{a}, At: d.at})
+	results, err := d.taker.Take(context.Background(), intake.Post{Alerts: []incident.Alert{a}, At: d.at})
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -115,30 +115,30 @@ func (d *desk) merge(from, into int64) {
 
 func TestTheAnswerNamesTheAlertsOwnSLOAfterAMerge(t *testing.T) {
 	d := newDesk(t)
-	d.expect(firing("a", "1", d.at), receiver.Opened, "a", 1)
-	d.expect(firing("b", "2", d.at), receiver.Opened, "b", 2)
+	d.expect(firing("a", "1", d.at), intake.Opened, "a", 1)
+	d.expect(firing("b", "2", d.at), intake.Opened, "b", 2)
 	d.merge(2, 1)
 	begin := d.at
 	d.at = d.at.Add(time.Minute)
-	d.expect(firing("b", "2", begin), receiver.Repeated, "b", 1)
-	d.expect(firing("b", "3", d.at), receiver.Joined, "b", 1)
-	d.expect(firing("b", "3", d.at), receiver.Repeated, "b", 1)
-	d.expect(firing("a", "4", d.at), receiver.Joined, "a", 1)
+	d.expect(firing("b", "2", begin), intake.Repeated, "b", 1)
+	d.expect(firing("b", "3", d.at), intake.Joined, "b", 1)
+	d.expect(firing("b", "3", d.at), intake.Repeated, "b", 1)
+	d.expect(firing("a", "4", d.at), intake.Joined, "a", 1)
 	end := d.at
-	d.expect(ended(firing("b", "2", begin), end), receiver.Resolved, "b", 1)
-	d.expect(ended(firing("b", "2", begin), end), receiver.Stale, "b", 1)
-	d.expect(firing("b", "2", begin), receiver.Joined, "b", 1)
+	d.expect(ended(firing("b", "2", begin), end), intake.Resolved, "b", 1)
+	d.expect(ended(firing("b", "2", begin), end), intake.Stale, "b", 1)
+	d.expect(firing("b", "2", begin), intake.Joined, "b", 1)
 	d.at = d.at.Add(2 * time.Hour) // more than unknown_after/4: this one is written
-	d.expect(firing("b", "2", begin), receiver.Repeated, "b", 1)
+	d.expect(firing("b", "2", begin), intake.Repeated, "b", 1)
 }
 
 func TestARepeatOfAnUnmappedAlertIsARepeatAndHeard(t *testing.T) {
 	d := newDesk(t)
 	a := firing("", "1", d.at)
-	d.expect(a, receiver.Unmapped, "", 1)
-	d.expect(a, receiver.Repeated, "", 1)
+	d.expect(a, intake.Unmapped, "", 1)
+	d.expect(a, intake.Repeated, "", 1)
 	d.at = d.at.Add(2 * time.Hour)
-	d.expect(a, receiver.Repeated, "", 1)
+	d.expect(a, intake.Repeated, "", 1)
 	err := d.door.Store.Read(context.Background(), func(r storage.Reader) error {
 		u, err := r.Unmapped("1")
 		if err == nil && !u.HeardAt.Equal(d.at) {
@@ -153,9 +153,11 @@ func TestARepeatOfAnUnmappedAlertIsARepeatAndHeard(t *testing.T) {
 
 func TestAnAlertFromTheFutureDoesNotHideTheNext(t *testing.T) {
 	d := newDesk(t)
-	d.expect(firing("a", "1", d.at.AddDate(50, 0, 0)), receiver.Opened, "a", 1)
-	d.expect(firing("a", "1", d.at), receiver.Joined, "a", 1)
-	d.expect(firing("a", "1", d.at), receiver.Repeated, "a", 1)
+	d.expect(firing("a", "1", d.at.AddDate(50, 0, 0)), intake.Opened, "a", 1)
+	d.expect(firing("a", "1", d.at.AddDate(50, 0, 0)), intake.Repeated, "a", 1)
+	d.at = d.at.Add(20 * time.Minute)
+	d.expect(firing("a", "1", d.at), intake.Joined, "a", 1)
+	d.expect(firing("a", "1", d.at), intake.Repeated, "a", 1)
 	d.change(func(c *storage.Change) error {
 		s, err := c.Incident(1)
 		if err == nil && (s.Incident.Breaches.Firing != 1 || s.Incident.Breaches.Total != 2) {
@@ -163,17 +165,19 @@ func TestAnAlertFromTheFutureDoesNotHideTheNext(t *testing.T) {
 		}
 		return err
 	})
-	d.expect(ended(firing("a", "1", d.at), d.at), receiver.Resolved, "a", 1)
+	d.expect(ended(firing("a", "1", d.at), d.at), intake.Resolved, "a", 1)
 	// A clock that is a little ahead changes nothing.
-	d.expect(firing("a", "2", d.at.Add(10*time.Minute)), receiver.Joined, "a", 1)
-	d.expect(firing("a", "2", d.at), receiver.Stale, "a", 1)
+	d.expect(firing("a", "2", d.at.Add(10*time.Minute)), intake.Joined, "a", 1)
+	d.expect(firing("a", "2", d.at), intake.Repeated, "a", 1)
+	d.at = d.at.Add(time.Minute)
+	d.expect(firing("a", "2", d.at.Add(9*time.Minute)), intake.Repeated, "a", 1)
 }
 
 func TestALaterEndNamesTheIncidentOfTheBreachThatEndedUnseen(t *testing.T) {
 	d := newDesk(t)
-	d.expect(firing("a", "1", d.at), receiver.Opened, "a", 1)
-	d.expect(ended(firing("a", "1", d.at.Add(time.Minute)), d.at.Add(2*time.Minute)), receiver.Resolved, "a", 1)
-	d.expect(ended(firing("a", "9", d.at), d.at), receiver.Resolved, "a", 0)
+	d.expect(firing("a", "1", d.at), intake.Opened, "a", 1)
+	d.expect(ended(firing("a", "1", d.at.Add(time.Minute)), d.at.Add(2*time.Minute)), intake.Resolved, "a", 1)
+	d.expect(ended(firing("a", "9", d.at), d.at), intake.Resolved, "a", 0)
 }
 
 func TestABreachOfOneRegionJoinsWhatAPersonDeclared(t *testing.T) {
@@ -182,7 +186,7 @@ func TestABreachOfOneRegionJoinsWhatAPersonDeclared(t *testing.T) {
 		a.Labels["region"] = region
 		return a
 	}
-	d.expect(in("eu", firing("a", "1", d.at)), receiver.Opened, "a", 1)
+	d.expect(in("eu", firing("a", "1", d.at)), intake.Opened, "a", 1)
 	d.change(func(c *storage.Change) error {
 		s, err := c.New()
 		if err != nil {
@@ -194,8 +198,8 @@ func TestABreachOfOneRegionJoinsWhatAPersonDeclared(t *testing.T) {
 		}
 		return c.Record(s, events...)
 	})
-	d.expect(in("eu", firing("a", "2", d.at)), receiver.Joined, "a", 1)
-	d.expect(in("us", firing("a", "3", d.at)), receiver.Joined, "a", 2)
+	d.expect(in("eu", firing("a", "2", d.at)), intake.Joined, "a", 1)
+	d.expect(in("us", firing("a", "3", d.at)), intake.Joined, "a", 2)
 	d.change(func(c *storage.Change) error {
 		s, err := c.Situation(2)
 		if err != nil {
@@ -207,8 +211,8 @@ func TestABreachOfOneRegionJoinsWhatAPersonDeclared(t *testing.T) {
 		}
 		return c.Record(s, events...)
 	})
-	d.expect(in("us", firing("a", "4", d.at)), receiver.Reopened, "a", 2)
-	d.expect(in("us", ended(firing("a", "4", d.at), d.at)), receiver.Resolved, "a", 2)
+	d.expect(in("us", firing("a", "4", d.at)), intake.Reopened, "a", 2)
+	d.expect(in("us", ended(firing("a", "4", d.at), d.at)), intake.Resolved, "a", 2)
 	d.at = d.at.Add(3 * time.Hour)
 	d.change(func(c *storage.Change) error {
 		s, err := c.Situation(2)
@@ -222,7 +226,7 @@ func TestABreachOfOneRegionJoinsWhatAPersonDeclared(t *testing.T) {
 		return c.Record(s, events...)
 	})
 	d.at = d.at.Add(3 * time.Hour)
-	d.expect(in("us", firing("a", "5", d.at)), receiver.Opened, "a", 3)
+	d.expect(in("us", firing("a", "5", d.at)), intake.Opened, "a", 3)
 }
 
 // loose is an alert that no SLO claims, until one is added.
@@ -245,13 +249,13 @@ func (d *desk) remap() {
 func TestAReloadMovesUnmappedAlertsThatFire(t *testing.T) {
 	d := newDesk(t)
 	begin := d.at
-	d.expect(loose("1", begin), receiver.Unmapped, "", 0)
-	d.expect(loose("2", begin), receiver.Unmapped, "", 0)
+	d.expect(loose("1", begin), intake.Unmapped, "", 0)
+	d.expect(loose("2", begin), intake.Unmapped, "", 0)
 	d.at = d.at.Add(5 * time.Hour) // more than unknown_after
-	d.expect(loose("2", begin), receiver.Unmapped, "", 0)
+	d.expect(loose("2", begin), intake.Unmapped, "", 0)
 	d.claimLoose()
 	d.remap()
-	d.expect(loose("2", begin), receiver.Repeated, "loose", 1)
+	d.expect(loose("2", begin), intake.Repeated, "loose", 1)
 	d.change(func(c *storage.Change) error {
 		s, err := c.Incident(1)
 		if err == nil && s.Incident.Breaches.Total != 1 {
@@ -259,7 +263,7 @@ func TestAReloadMovesUnmappedAlertsThatFire(t *testing.T) {
 		}
 		return err
 	})
-	d.expect(loose("1", begin), receiver.Joined, "loose", 1)
+	d.expect(loose("1", begin), intake.Joined, "loose", 1)
 }
 
 // An interruption is a store that lets something happen after each reading.
@@ -282,9 +286,9 @@ func TestAnAlertThatEndsDuringAReloadIsNotMoved(t *testing.T) {
 	store := &interruption{Store: d.door.Store}
 	d.door.Store = store
 	a := loose("1", d.at)
-	d.expect(a, receiver.Unmapped, "", 0)
+	d.expect(a, intake.Unmapped, "", 0)
 	d.claimLoose()
-	store.after = func() { d.expect(ended(a, d.at), receiver.Resolved, "loose", 0) }
+	store.after = func() { d.expect(ended(a, d.at), intake.Resolved, "loose", 0) }
 	d.remap()
 	err := d.door.Store.Read(context.Background(), func(r storage.Reader) error {
 		open, err := r.OpenIncidents()

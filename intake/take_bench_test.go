@@ -1,4 +1,4 @@
-package receiver_test
+package intake_test
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/receiver"
+	"sitrep/intake"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
 )
@@ -19,8 +19,8 @@ import (
 // benchCatalog has as many SLOs as it says, found by sloth_id.
 type benchCatalog map[string]*incident.SLO
 
-func (c benchCatalog) Lookup(labels map[string]string) receiver.Claim {
-	return receiver.Claim{SLO: c[labels["sloth_id"]]}
+func (c benchCatalog) Lookup(labels map[string]string) intake.Claim {
+	return intake.Claim{SLO: c[labels["sloth_id"]]}
 }
 
 // BenchmarkTake makes posts of 100 new alerts durable: what a post costs beside
@@ -56,7 +56,7 @@ func benchmarkTake(b *testing.B, slos, clients int) {
 		catalog[id] = &incident.SLO{ID: id, Key: id, UseCase: "Application cannot notify its users", SLI: "availability", Service: "load", Team: "load", Priority: "P1", Stakeholders: []string{"support"}}
 	}
 	door := &storage.Door{Store: db, Policy: func() *incident.Policy { return policy }}
-	taker := &receiver.Breaches{Door: door, Catalog: func() receiver.Catalog { return catalog }, Log: slog.New(slog.DiscardHandler)}
+	taker := &intake.Intake{Door: door, Catalog: func() intake.Catalog { return catalog }, Log: slog.New(slog.DiscardHandler)}
 	var n atomic.Uint64
 	b.SetParallelism(clients)
 	b.ReportAllocs()
@@ -64,7 +64,7 @@ func benchmarkTake(b *testing.B, slos, clients int) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			at := time.Now()
-			post := receiver.Post{At: at}
+			post := intake.Post{At: at}
 			for range 100 {
 				id := n.Add(1)
 				post.Alerts = append(post.Alerts, incident.Alert{

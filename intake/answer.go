@@ -1,0 +1,216 @@
+package intake
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// batch is how many breaches one transaction concludes on, or one page has.
+const batch = 500
+
+// Conclude makes an answer of the Alertmanagers part of each breach that waits for one at
+// that time: those that were quiet for too long, and those whose AskAt has come.
+func (i *Intake) Conclude(ctx context.Context, at time.Time, answer incident.Answer) error {
+	for {
+		waiting, err := i.Waiting(ctx, at, batch)
+		if err != nil || len(waiting) == 0 {
+			return err
+		}
+		err = i.change(ctx, at, func(t *taking) error {
+			for _, fingerprint := range waiting {
+				b, err := latestBreach(t.Tx, fingerprint)
+				if err != nil {
+					return err
+				}
+				if err := t.conclude(b, answer(b)); err != nil {
+					return fmt.Errorf("conclude on the breach of %q: %w", fingerprint, err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// Waiting returns the fingerprints of up to limit breaches that wait for an answer of the
+// Alertmanagers at that time.
+func (i *Intake) Waiting(ctx context.Context, at time.Time, limit int) (fingerprints []string, err error) {
+	silence := i.Door.Policy().UnknownAfter
+	err = i.Door.Store.Read(ctx, func(r storage.Reader) error {
+		silent, err := r.SilentBreaches(at.Add(-silence), limit)
+		if err != nil {
+			return err
+		}
+		asked, err := r.BreachesToAsk(at, limit)
+		fingerprints = nil
+		for _, b := range slices.Concat(silent, asked) {
+			if !slices.Contains(fingerprints, b.Fingerprint) {
+				fingerprints = append(fingerprints, b.Fingerprint)
+			}
+		}
+		return err
+	})
+	return fingerprints, err
+}
+
+// conclude makes a verdict part of a breach that waits for one. It may have been heard of
+// meanwhile.
+func (t *taking) conclude(b *incident.Breach, v incident.Verdict) error {
+	pulse, err := t.Tx.Pulse()
+	if err != nil {
+		return err
+	}
+	sighting := b.Weigh(v, t.Policy, pulse, t.At)
+	if sighting == incident.SeenAgain {
+		_, err := t.again(b, heard{verdict: v})
+		if err != nil || b.State == incident.Firing {
+			return err
+		}
+		// Nothing claims it any more, or another breach began in its place.
+		current, err := latestBreach(t.Tx, b.Fingerprint)
+		if err != nil || current.Ordinal != b.Ordinal {
+			return err
+		}
+	}
+	if b.Incident == 0 {
+		b.NoteAnswer(v, t.Policy, t.At)
+		return t.Tx.PutBreach(b)
+	}
+	in, err := incident.Follow(t, b.Incident)
+	if err != nil {
+		return err
+	}
+	var events []incident.Event
+	stamp := t.Stamp(incident.Scheduler)
+	switch sighting {
+	case incident.SeenRepeat:
+		t.Hear(in)
+	case incident.SeenEnd:
+		events = in.End(stamp, b, nil)
+	case incident.SeenLost:
+		events = in.Lose(stamp, b, incident.WhyQuiet)
+	}
+	b.NoteAnswer(v, t.Policy, t.At)
+	return t.PutBreach(in, b, events)
+}
+
+// Confirm makes an answer part of all breaches of an incident before somebody is told that
+// it is over, or goes on: one that is listed keeps it open. Then time does its part. The
+// answer may be one that cannot tell.
+func (i *Intake) Confirm(ctx context.Context, at time.Time, number int64, answer incident.Answer) error {
+	for {
+		said, err := i.survey(ctx, at, number, answer)
+		if err != nil {
+			return err
+		}
+		done := false
+		var events []incident.Event
+		err = i.change(ctx, at, func(t *taking) error {
+			done, events = false, nil
+			s, err := t.Situation(number)
+			if err != nil || s.Incident.Sequence != said.sequence {
+				return err // it changed meanwhile
+			}
+			for _, fingerprint := range said.news {
+				b, err := latestBreach(t.Tx, fingerprint)
+				if err != nil {
+					return err
+				}
+				if !s.Incident.Has(b) {
+					continue
+				}
+				if err := t.conclude(b, answer(b)); err != nil {
+					return fmt.Errorf("conclude on the breach of %q: %w", fingerprint, err)
+				}
+			}
+			s.Agenda.AnsweredAt, s.Agenda.Unanswered = t.At, said.unanswered
+			if s.Incident.Breaches.Unknown == 0 {
+				s.Agenda.EndsDoubtedAt = time.Time{}
+			}
+			pulse, err := t.Tx.Pulse()
+			if err != nil {
+				return err
+			}
+			var nudges []incident.Owed
+			events, nudges, _ = s.Tick(t.Policy, pulse, t.At)
+			t.Nudge(s, nudges...)
+			done = true
+			return t.Record(s, events...)
+		})
+		if err != nil {
+			return fmt.Errorf("confirm %s: %w", incident.ID(number), err)
+		}
+		if done {
+			for _, e := range events {
+				i.Log.Info("incident "+string(e.Type), slog.String("component", "intake"), slog.String("incident", incident.ID(number)), slog.String("actor", string(e.Actor)))
+			}
+			return nil
+		}
+	}
+}
+
+// A survey is what an answer says of all breaches of an incident.
+type survey struct {
+	sequence   int64    // of the incident, when its breaches were looked through
+	news       []string // fingerprints of those to which something is to happen
+	unanswered bool     // nobody could tell of one that had ended
+}
+
+// survey looks through all breaches of an incident, on a snapshot.
+func (i *Intake) survey(ctx context.Context, at time.Time, number int64, answer incident.Answer) (said survey, err error) {
+	policy := i.Door.Policy()
+	err = i.Door.Store.Read(ctx, func(r storage.Reader) error {
+		said = survey{}
+		in, err := r.Incident(number)
+		if err != nil {
+			return err
+		}
+		pulse, err := r.Pulse()
+		if err != nil {
+			return err
+		}
+		said.sequence = in.Sequence
+		return eachBreach(r, &in, func(b *incident.Breach) error {
+			v := answer(b)
+			said.unanswered = said.unanswered || b.State == incident.Ended && v == incident.CannotTell
+			if b.Weigh(v, policy, pulse, at) == incident.SeenStale {
+				return nil
+			}
+			current, err := latestBreach(r, b.Fingerprint)
+			if err == nil && current != nil && current.Ordinal == b.Ordinal {
+				said.news = append(said.news, b.Fingerprint)
+			}
+			return err
+		})
+	})
+	return said, err
+}
+
+// eachBreach calls fn for each breach of the incident, and of those merged into it.
+func eachBreach(r storage.Reader, in *incident.Incident, fn func(*incident.Breach) error) error {
+	for _, number := range append([]int64{in.Number}, in.MergedFrom...) {
+		for cursor := ""; ; {
+			page, next, err := r.Breaches(number, batch, cursor)
+			if err != nil {
+				return err
+			}
+			for k := range page {
+				if err := fn(&page[k]); err != nil {
+					return err
+				}
+			}
+			if cursor = next; cursor == "" {
+				break
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,26 @@
+package intake
+
+import (
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// Disbelieve makes unknown what ended in the incident since the watchdog was last heard, once
+// that is away: when Prometheus dies, all that fires is reported as ended some minutes
+// later.
+func (i *Intake) Disbelieve(c *storage.Change, in *incident.Incident, pulse incident.Pulse) error {
+	if !pulse.Doubts(c.Policy) || in.State != incident.Open {
+		return nil
+	}
+	return eachBreach(c.Tx, in, func(b *incident.Breach) error {
+		if !b.Disbelieved(pulse) {
+			return nil
+		}
+		current, err := latestBreach(c.Tx, b.Fingerprint)
+		if err != nil || current.Ordinal != b.Ordinal {
+			return err // it fires anew, so that one is over
+		}
+		c.DoubtEnds(in)
+		return c.PutBreach(in, b, in.Lose(c.Stamp(incident.Scheduler), b, incident.WhyWatchdogAway))
+	})
+}

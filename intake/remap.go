@@ -1,0 +1,104 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// remapPage is how many unmapped alerts are looked up in one go.
+const remapPage = 200
+
+// Remap looks up all firing alerts that no SLO claimed again, after the
+// configuration changed, and moves those that are now claimed or ignored, each in a
+// transaction of its own.
+func (i *Intake) Remap(ctx context.Context, at time.Time) error {
+	at = at.UTC().Truncate(time.Microsecond)
+	silence := i.Door.Policy().UnknownAfter
+	moved := 0
+	for cursor := ""; ; {
+		var page []incident.UnmappedAlert
+		err := i.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
+			page, cursor, err = r.UnmappedAlerts(remapPage, cursor)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for k := range page {
+			claim := i.Catalog().Lookup(page[k].Labels)
+			nothing := claim.SLO == nil && !claim.Ignored && !claim.Watchdog
+			if nothing || claim.SLO != nil && claim.SLO.Unmapped && page[k].Incident != 0 {
+				continue
+			}
+			if page[k].Incident == 0 && at.Sub(page[k].HeardAt) > silence {
+				continue // nobody knows whether it fires; if it does, it is looked up when it is heard
+			}
+			done, err := i.remap(ctx, at, &page[k])
+			if err != nil {
+				return err
+			}
+			if done {
+				moved++
+			}
+		}
+		if cursor == "" {
+			break
+		}
+	}
+	if moved > 0 {
+		i.Log.Info("alerts without an SLO have one now", slog.String("component", "intake"), slog.Int("alerts", moved))
+	}
+	return nil
+}
+
+// remap moves one alert, unless it was resolved or moved meanwhile, and reports whether
+// it did. Its breach in the incident of unmapped alerts ends there; one that is not known
+// to fire stays what it is.
+func (i *Intake) remap(ctx context.Context, at time.Time, seen *incident.UnmappedAlert) (moved bool, err error) {
+	err = i.change(ctx, at, func(t *taking) error {
+		moved = false
+		u, err := t.Tx.Unmapped(seen.Fingerprint)
+		switch {
+		case errors.Is(err, incident.ErrNotFound):
+			return nil
+		case err != nil:
+			return err
+		case !u.StartsAt.Equal(seen.StartsAt) || u.Incident != seen.Incident:
+			return nil
+		}
+		a := incident.Alert{Fingerprint: u.Fingerprint, StartsAt: u.StartsAt, Labels: u.Labels, Annotations: u.Annotations}
+		b, err := latestBreach(t.Tx, u.Fingerprint)
+		if err != nil {
+			return err
+		}
+		if b != nil && b.Incident != 0 && u.Incident != 0 {
+			if b.State != incident.Firing {
+				return nil
+			}
+			in, err := incident.Follow(t, b.Incident)
+			if err != nil {
+				return err
+			}
+			a = alertOf(b, heard{})
+			if err := t.PutBreach(in, b, in.Leave(t.Stamp(incident.Scheduler), b)); err != nil {
+				return err
+			}
+		} else if b != nil && b.State != incident.Ended {
+			return nil
+		} else {
+			first := incident.NewBreach(&a, b, u.FirstSeenAt)
+			b = &first
+		}
+		if result, err := t.join(b, heard{alert: &a}, nil); err != nil || result.Result == Unmapped {
+			return err
+		}
+		moved = true
+		return t.forgetUnmapped(u.Fingerprint)
+	})
+	return moved, err
+}

@@ -1,0 +1,343 @@
+package intake
+
+import (
+	"errors"
+	"log/slog"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// A taking is the transaction in which something that was heard becomes known.
+type taking struct {
+	*storage.Change
+	catalog Catalog
+	log     *slog.Logger
+	logs    *[]func() // to be called after the commit
+}
+
+// take makes one alert part of what is known.
+func (t *taking) take(a *incident.Alert) (Result, error) {
+	b, err := latestBreach(t.Tx, a.Fingerprint)
+	if err != nil {
+		return Result{}, err
+	}
+	switch incident.See(a, b, t.At, t.Policy) {
+	case incident.SeenNew:
+		return t.begin(a, b)
+	case incident.SeenAgain:
+		return t.again(b, heard{alert: a})
+	case incident.SeenRepeat:
+		return t.repeat(a, b)
+	case incident.SeenEnd:
+		return t.end(a, b)
+	case incident.SeenEndFirst:
+		return t.endFirst(a)
+	case incident.SeenLater:
+		b.EndLater(a, t.At)
+		if err := t.Tx.PutBreach(b); err != nil {
+			return Result{}, err
+		}
+	case incident.SeenDoubt:
+		if b.Doubt(t.At) {
+			if err := t.Tx.PutBreach(b); err != nil {
+				return Result{}, err
+			}
+		}
+	}
+	return t.known(Stale, b)
+}
+
+// known names the incident that goes on with the breach, and the breach's SLO.
+func (t *taking) known(o Outcome, b *incident.Breach) (Result, error) {
+	if b.Incident == 0 {
+		return Result{Result: o}, nil
+	}
+	own, err := t.Numbered(b.Incident)
+	if err != nil {
+		return Result{}, err
+	}
+	in, err := incident.Follow(t, b.Incident)
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{SLO: sloOf(own, t.catalog, b.Labels), Incident: in.Number, Result: o}, nil
+}
+
+// begin lets a new breach fire. The one before ended unseen, if it had not ended.
+func (t *taking) begin(a *incident.Alert, before *incident.Breach) (Result, error) {
+	if before != nil {
+		if before.State != incident.Ended {
+			in, err := incident.Follow(t, before.Incident)
+			if err != nil {
+				return Result{}, err
+			}
+			if in.State == incident.Resolved {
+				// A person said that it is over while it fired; a startsAt that moved is no end.
+				return t.repeat(a, before)
+			}
+			if err := t.PutBreach(in, before, in.EndUnseen(t.Stamp(incident.Alertmanager), before)); err != nil {
+				return Result{}, err
+			}
+		} else if before.Supersede() {
+			if err := t.Tx.PutBreach(before); err != nil {
+				return Result{}, err
+			}
+		}
+	}
+	b := incident.NewBreach(a, before, t.At)
+	return t.join(&b, heard{alert: a}, nil)
+}
+
+// A heard is what says that a breach fires: an alert, or Alertmanagers that were asked.
+type heard struct {
+	alert   *incident.Alert // nil: they were asked
+	verdict incident.Verdict
+}
+
+// labels are those by which the breach is looked up.
+func (h heard) labels(b *incident.Breach) map[string]string {
+	if h.alert != nil {
+		return h.alert.Labels
+	}
+	return b.Labels
+}
+
+// again lets a breach fire that had ended, or was unknown: where it belongs, or in another
+// incident if that is over.
+func (t *taking) again(b *incident.Breach, h heard) (Result, error) {
+	if b.Incident == 0 {
+		return t.join(b, h, nil)
+	}
+	in, slo, found, err := incident.IncidentOf(t, b, t.Policy, t.At)
+	switch {
+	case err != nil:
+		return Result{}, err
+	case found:
+		return t.start(in, b, h, slo, Claim{}, Joined)
+	}
+	// What is over keeps its breach, and a new one begins.
+	a := alertOf(b, h)
+	if b.Supersede() {
+		if err := t.Tx.PutBreach(b); err != nil {
+			return Result{}, err
+		}
+	}
+	next := incident.NewBreach(&a, b, t.At)
+	return t.join(&next, h, slo)
+}
+
+// alertOf returns the alert of a breach, as it was heard last.
+func alertOf(b *incident.Breach, h heard) incident.Alert {
+	if h.alert != nil {
+		return *h.alert
+	}
+	return incident.Alert{
+		Fingerprint: b.Fingerprint, StartsAt: b.StartsAt, Labels: b.Labels, Annotations: b.Annotations,
+		GeneratorURL: b.GeneratorURL, Grafana: b.Grafana,
+	}
+}
+
+// join lets a breach fire that belongs to no incident yet: that of the SLO or, if that is
+// nil, of the one that claims the alert.
+func (t *taking) join(b *incident.Breach, h heard, slo *incident.SLO) (Result, error) {
+	claim := Claim{SLO: slo}
+	if slo == nil {
+		claim = t.catalog.Lookup(h.labels(b))
+	}
+	switch {
+	case claim.Ignored:
+		return Result{Result: Ignored}, nil
+	case claim.Watchdog:
+		return Result{Result: Ignored}, t.heartbeat()
+	case claim.SLO == nil:
+		a := alertOf(b, h)
+		return Result{Result: Unmapped}, t.noteUnmapped(&a, 0)
+	}
+	if slo = claim.SLO; slo.Unmapped && slo.UseCase == "" {
+		named := *slo
+		named.UseCase = headline(b)
+		slo = &named
+	}
+	in, isNew, err := t.IncidentFor(slo, t.actor(h))
+	if err != nil {
+		return Result{}, err
+	}
+	outcome := Joined
+	if isNew {
+		outcome = Opened
+	}
+	return t.start(in, b, h, slo, claim, outcome)
+}
+
+func (t *taking) actor(h heard) incident.Actor {
+	if h.alert == nil {
+		return incident.Scheduler
+	}
+	return incident.Alertmanager
+}
+
+// headline says what an alert without an SLO is about.
+func headline(b *incident.Breach) string {
+	for _, s := range []string{b.Annotations["summary"], b.Labels["alertname"]} {
+		if s != "" {
+			return s
+		}
+	}
+	return "An alert without a name"
+}
+
+// start records that the breach fires in the incident.
+func (t *taking) start(in *incident.Incident, b *incident.Breach, h heard, slo *incident.SLO, claim Claim, outcome Outcome) (Result, error) {
+	priority, ok := t.Policy.Priority(slo.Priority)
+	if !ok {
+		priority = in.Priority
+	}
+	var why incident.Why
+	if h.alert == nil && h.verdict == incident.Listed {
+		why = incident.WhyListed
+	}
+	before := in.State
+	events := in.Fire(t.Stamp(t.actor(h)), b, h.alert, why, priority, t.Policy)
+	if h.alert == nil {
+		b.NoteAnswer(h.verdict, t.Policy, t.At)
+	}
+	if err := t.PutBreach(in, b, events); err != nil {
+		return Result{}, err
+	}
+	t.Hear(in)
+	if before == incident.Resolved && in.State == incident.Open {
+		outcome = Reopened
+	}
+	r, err := t.known(outcome, b)
+	if err != nil {
+		return Result{}, err
+	}
+	r.Ambiguous = claim.Ambiguous
+	if claim.SLO != nil {
+		r.SLO = slo.ID
+	}
+	if len(claim.Ambiguous) > 0 {
+		err := t.Tx.PutAmbiguity(storage.Ambiguity{At: t.At, Fingerprint: b.Fingerprint, Labels: b.Labels, SLO: slo.ID, Others: claim.Ambiguous})
+		if err != nil {
+			return Result{}, err
+		}
+	}
+	if slo.Unmapped {
+		a := alertOf(b, h)
+		r.Result = Unmapped
+		if err := t.noteUnmapped(&a, in.Number); err != nil {
+			return Result{}, err
+		}
+	} else if err := t.forgetUnmapped(b.Fingerprint); err != nil {
+		return Result{}, err
+	}
+	t.tell(outcome, in)
+	return r, nil
+}
+
+// tell logs what became of an incident, once the transaction is durable.
+func (t *taking) tell(o Outcome, in *incident.Incident) {
+	if o != Opened && o != Reopened {
+		return
+	}
+	id, slo, priority := in.ID(), in.SLO, in.Priority.Name
+	*t.logs = append(*t.logs, func() {
+		t.log.Info("incident "+string(o), slog.String("incident", id), slog.String("slo", slo), slog.String("priority", priority))
+	})
+}
+
+// repeat notes that a breach was heard.
+func (t *taking) repeat(a *incident.Alert, b *incident.Breach) (Result, error) {
+	in, err := incident.Follow(t, b.Incident)
+	if err != nil {
+		return Result{}, err
+	}
+	events, news := in.Hear(t.Stamp(incident.Alertmanager), b, a, t.Policy)
+	if news {
+		if err := t.PutBreach(in, b, events); err != nil {
+			return Result{}, err
+		}
+		t.Hear(in)
+		if in.Unmapped {
+			if err := t.noteUnmapped(a, in.Number); err != nil {
+				return Result{}, err
+			}
+		}
+	}
+	return t.known(Repeated, b)
+}
+
+// end lets a breach end, or become unknown while the watchdog is away.
+func (t *taking) end(a *incident.Alert, b *incident.Breach) (Result, error) {
+	pulse, err := t.Tx.Pulse()
+	if err != nil {
+		return Result{}, err
+	}
+	in, err := incident.Follow(t, b.Incident)
+	if err != nil {
+		return Result{}, err
+	}
+	stamp := t.Stamp(incident.Alertmanager)
+	if pulse.Doubts(t.Policy) {
+		if b.State == incident.Unknown {
+			return t.known(Stale, b)
+		}
+		if err := t.PutBreach(in, b, in.LoseEnded(stamp, b, a)); err != nil {
+			return Result{}, err
+		}
+		t.DoubtEnds(in)
+		return t.known(Resolved, b)
+	}
+	if err := t.PutBreach(in, b, in.End(stamp, b, a)); err != nil {
+		return Result{}, err
+	}
+	if in.Unmapped {
+		if err := t.forgetUnmapped(a.Fingerprint); err != nil {
+			return Result{}, err
+		}
+	}
+	return t.known(Resolved, b)
+}
+
+// endFirst keeps the end of a breach whose firing was never seen, so that a late copy
+// of that firing is known to be one. It opens nothing.
+func (t *taking) endFirst(a *incident.Alert) (Result, error) {
+	claim := t.catalog.Lookup(a.Labels)
+	switch {
+	case claim.Ignored:
+		return Result{Result: Ignored}, nil
+	case claim.Watchdog:
+		return Result{Result: Ignored}, t.watchdogGone(a)
+	case claim.SLO == nil:
+		return Result{Result: Unmapped}, t.forgetUnmapped(a.Fingerprint)
+	}
+	b := incident.NewBreach(a, nil, t.At)
+	b.EndFirst(a, claim.SLO, t.At)
+	if err := t.Tx.PutBreach(&b); err != nil {
+		return Result{}, err
+	}
+	return Result{SLO: claim.SLO.ID, Result: Resolved, Ambiguous: claim.Ambiguous}, t.forgetUnmapped(a.Fingerprint)
+}
+
+func (t *taking) noteUnmapped(a *incident.Alert, number int64) error {
+	u, err := t.Tx.Unmapped(a.Fingerprint)
+	if err != nil && !errors.Is(err, incident.ErrNotFound) {
+		return err
+	}
+	if err != nil || !u.StartsAt.Equal(a.StartsAt) {
+		u = incident.UnmappedAlert{Fingerprint: a.Fingerprint, StartsAt: a.StartsAt, FirstSeenAt: t.At}
+	}
+	u.Labels, u.Annotations, u.HeardAt, u.Incident = a.Labels, a.Annotations, t.At, number
+	return t.Tx.PutUnmapped(&u)
+}
+
+func (t *taking) forgetUnmapped(fingerprint string) error {
+	if _, err := t.Tx.Unmapped(fingerprint); err != nil {
+		if errors.Is(err, incident.ErrNotFound) {
+			return nil
+		}
+		return err
+	}
+	return t.Tx.DeleteUnmapped(fingerprint)
+}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 
@@ -75,12 +76,17 @@ func (k *checker) checkAlerts() {
 	}
 }
 
+// checkAlertmanagers reports those that would be asked twice. One URL may stand for
+// several tenants, so it is only the same if how it is spoken to is, too; those with
+// certificates count as different.
 func (k *checker) checkAlertmanagers() {
-	seen := once{}
+	plain := func(u URL) string { return strings.TrimRight(string(u), "/") }
 	for i, a := range k.Alertmanagers {
-		path := elem("alertmanagers", i)
-		if before, ok := seen.repeated(strings.TrimRight(string(a.URL), "/"), path); ok {
-			k.main.errorf(join(path, "url"), "it is the URL of %s already; remove one", before)
+		j := slices.IndexFunc(k.Alertmanagers[:i], func(b Alertmanager) bool {
+			return a.URL != "" && plain(a.URL) == plain(b.URL) && reflect.DeepEqual(a.HTTPConfig, b.HTTPConfig)
+		})
+		if j >= 0 {
+			k.main.errorf(join(elem("alertmanagers", i), "url"), "it is the URL of %s already; remove one", elem("alertmanagers", j))
 		}
 	}
 }

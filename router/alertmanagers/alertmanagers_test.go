@@ -1,6 +1,7 @@
 package alertmanagers_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -197,6 +198,9 @@ func TestWrongAnswerIsNoAnswer(t *testing.T) {
 		"no fingerprint":         `[{"startsAt":"2026-11-23T13:00:00.000Z"}]`,
 		"a time that is none":    `[{"fingerprint":"a","endsAt":"yesterday"}]`,
 		"a list of other things": `["a"]`,
+		"a list in which one is": whole[:len(whole)-1] + `,7]`,
+		"a number for it":        `[{"fingerprint":7}]`,
+		"a wrong word":           `[{"fingerprint":"a","x":yes}]`,
 	}
 	for name, body := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -239,16 +243,16 @@ func TestErrorsShowOnlySchemeAndHost(t *testing.T) {
 
 func TestHundredThousandAlerts(t *testing.T) {
 	const n = 100_000
-	e := serve(t, peer{now: "13:30:00", alerts: func(w io.Writer) {
-		sep := "["
-		for i := range n {
-			fmt.Fprintf(w, `%s{"annotations":{"summary":"Application cannot notify its users"},"endsAt":"2026-11-23T13:34:00.000Z","fingerprint":"%016x",`+
-				`"receivers":[{"name":"sitrep"}],"startsAt":"2026-11-23T13:00:00.%03dZ","status":{"inhibitedBy":[],"silencedBy":[],"state":"active"},`+
-				`"labels":{"alertname":"A","instance":"%d"}}`, sep, i, i%1000, i)
-			sep = ","
-		}
-		io.WriteString(w, "]\n")
-	}})
+	var body bytes.Buffer
+	sep := "["
+	for i := range n {
+		fmt.Fprintf(&body, `%s{"annotations":{"summary":"Application cannot notify its users"},"endsAt":"2026-11-23T13:34:00.000Z","fingerprint":"%016x",`+
+			`"receivers":[{"name":"sitrep"}],"startsAt":"2026-11-23T13:00:00.%03dZ","status":{"inhibitedBy":[],"silencedBy":[],"state":"active"},`+
+			`"labels":{"alertname":"A","instance":"%d"}}`, sep, i, i%1000, i)
+		sep = ","
+	}
+	body.WriteString("]\n")
+	e := serve(t, peer{now: "13:30:00", alerts: func(w io.Writer) { w.Write(body.Bytes()) }})
 	before := live()
 	answers, err := alertmanagers.New([]alertmanagers.Endpoint{e}).Firing(t.Context())
 	if err != nil {

@@ -128,7 +128,7 @@ func (w *formWriter) show(v reflect.Value, how string) any {
 		}
 		out := make([]any, v.Len())
 		for i := range out {
-			out[i] = w.show(v.Index(i), "")
+			out[i] = w.show(v.Index(i), how)
 		}
 		return out
 	case reflect.Map:
@@ -141,7 +141,7 @@ func (w *formWriter) show(v reflect.Value, how string) any {
 		}
 		return out
 	}
-	if v.IsZero() && t.Kind() != reflect.Int {
+	if v.IsZero() && t.Kind() != reflect.Int && how != "always" {
 		return nil
 	}
 	if how == "name" && w.conceal != nil {

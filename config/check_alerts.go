@@ -1,13 +1,24 @@
 package config
 
 import (
+	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"golang.org/x/mod/sumdb/note"
 
 	"sitrep/incident"
+)
+
+const (
+	// usualRepeat is Alertmanager's repeat_interval where nothing else is said.
+	usualRepeat = 4 * time.Hour
+	// repeatSlack is how much later a repeat may come: Alertmanager looks at a group
+	// each group_interval, of 5 minutes where nothing else is said, and may have to
+	// try again.
+	repeatSlack = 15 * time.Minute
 )
 
 func (k *checker) checkIncidents() {
@@ -27,6 +38,10 @@ func (k *checker) checkIncidents() {
 		if d.zero && s.has(d.key) && !s.broken(d.key) {
 			s.errorf(d.key, "it must be longer than nothing; write %s", d.eg)
 		}
+	}
+	if u := in.UnknownAfter; u > 0 && u < usualRepeat+repeatSlack && !s.has("alertmanagers") && s.has("incidents.unknown_after") && !s.broken("incidents.unknown_after") {
+		s.warnf("incidents.unknown_after", "%s is too short for Alertmanager's usual repeat_interval of %s, so breaches would be called unknown between two repeats; "+
+			"write 5h, add alertmanagers, which are asked then, or see to it that repeat_interval is shorter", model.Duration(u), model.Duration(usualRepeat))
 	}
 	if m, p := k.Retention.Messages, k.Retention.Personal; m > p && !s.broken("retention.messages") && !s.broken("retention.personal") {
 		s.errorf("retention.messages", "%s is longer than personal, and each message holds its recipient's address; write %s or less", model.Duration(m), model.Duration(p))
@@ -75,12 +90,17 @@ func (k *checker) checkAlerts() {
 	}
 }
 
+// checkAlertmanagers reports those that would be asked twice. One URL may stand for
+// several tenants, so it is only the same if how it is spoken to is, too; those with
+// certificates count as different.
 func (k *checker) checkAlertmanagers() {
-	seen := once{}
+	plain := func(u URL) string { return strings.TrimRight(string(u), "/") }
 	for i, a := range k.Alertmanagers {
-		path := elem("alertmanagers", i)
-		if before, ok := seen.repeated(strings.TrimRight(string(a.URL), "/"), path); ok {
-			k.main.errorf(join(path, "url"), "it is the URL of %s already; remove one", before)
+		j := slices.IndexFunc(k.Alertmanagers[:i], func(b Alertmanager) bool {
+			return a.URL != "" && plain(a.URL) == plain(b.URL) && reflect.DeepEqual(a.HTTPConfig, b.HTTPConfig)
+		})
+		if j >= 0 {
+			k.main.errorf(join(elem("alertmanagers", i), "url"), "it is the URL of %s already; remove one", elem("alertmanagers", j))
 		}
 	}
 }

@@ -19,7 +19,7 @@ type Config struct {
 	Ignore        []Matchers     `yaml:"ignore" doc:"Alertmanager matchers. An alert that any of them matches is counted and never an incident."`
 	Unmapped      *Unmapped      `yaml:"unmapped" doc:"What becomes of firing alerts that no SLO claims, beyond being recorded, counted and shown."`
 	Watchdog      *Watchdog      `yaml:"watchdog" doc:"An alert that always fires. While it does not, nothing that ends is believed."`
-	Alertmanagers []Alertmanager `yaml:"alertmanagers" doc:"Asked whether a breach is still firing when it stays quiet for too long."`
+	Alertmanagers []Alertmanager `yaml:"alertmanagers" doc:"Every Alertmanager that sends, Grafana's own too. Asked whether a breach is still firing when it stays quiet for too long."`
 	Retention     Retention      `yaml:"retention" doc:"How long the particulars of closed incidents are kept. Events and the ledger stay."`
 	Evidence      Evidence       `yaml:"evidence" doc:"How the ledger is signed, and who else is told its heads."`
 	Access        *Access        `yaml:"access" doc:"Who may do what. Without it only this machine may connect."`
@@ -38,7 +38,7 @@ type Config struct {
 type Incidents struct {
 	ResolveAfter time.Duration `yaml:"resolve_after" doc:"All breaches ended for this long: the incident resolves."`
 	ReopenWithin time.Duration `yaml:"reopen_within" doc:"A breach this soon after: the same incident opens again. 0s: never."`
-	UnknownAfter time.Duration `yaml:"unknown_after" doc:"No word of a breach for this long: it is unknown. More than Alertmanager's repeat_interval."`
+	UnknownAfter time.Duration `yaml:"unknown_after" doc:"No word of a breach for this long: it is unknown. More than Alertmanager's repeat_interval, unless alertmanagers are asked."`
 	RemindBefore time.Duration `yaml:"remind_before" doc:"The team is reminded this long before a scheduled update. 0s: never."`
 	DigestAbove  int           `yaml:"digest_above" doc:"Messages to one recipient in one minute; what is beyond goes out as one digest."`
 }

@@ -66,6 +66,17 @@ func elsewhere(t reflect.Type, key string) string {
 		case "stakeholders":
 			return "stakeholders are chosen by each SLO in its team's file"
 		}
+	case reflect.TypeFor[Alertmanager]():
+		if _, ok := find(fieldsOf(reflect.TypeFor[HTTPClient]()), key); ok {
+			return "write it under http_config"
+		}
+	case reflect.TypeFor[HTTPClient]():
+		switch key {
+		case "bearer_token":
+			return "write authorization: {credentials: …}"
+		case "bearer_token_file":
+			return "write authorization: {credentials_file: …}"
+		}
 	case reflect.TypeFor[TimeRange]():
 		switch key {
 		case "weekdays", "days_of_month", "months", "years", "location", "times":

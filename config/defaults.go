@@ -30,8 +30,12 @@ func setDefaults(part any) {
 		p.Within = 15 * time.Minute
 	case *Witness:
 		p.Every = day
+	case *HTTPClient:
+		p.FollowRedirects, p.EnableHTTP2 = true, true
 	case *Authorization:
 		p.Type = "Bearer"
+	case *OAuth2:
+		p.GrantType = ClientCredentials
 	case *Proxy:
 		p.UserHeader = "X-Forwarded-User"
 	}

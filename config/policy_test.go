@@ -1,8 +1,12 @@
 package config_test
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
+	"encoding/pem"
 	"maps"
 	"os"
 	"path/filepath"
@@ -19,6 +23,15 @@ type incidentSLO = incident.SLO
 
 // ledgerKey is the key of a note named classified; it signs nothing.
 const ledgerKey = "PRIVATE+KEY+classified+af85b1be+AQ5f8a9bu/05cpyCsfxZLgZzM7k1mpQmUt0oX+/WfSv9"
+
+// rsaKey makes a key that signs.
+func rsaKey() string {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}))
+}
 
 // full is a config that uses every part of the file. Its secrets all contain
 // the word "classified", so that a test can see where they go.
@@ -67,8 +80,27 @@ ignore: ['severity="ticket"']
 unmapped: {priority: P2, groups: [customer-support]}
 watchdog: {match: ['alertname="Watchdog"'], within: 10m, groups: [leadership]}
 alertmanagers:
-  - {url: 'http://alertmanager.example:9093', basic_auth: {username: sitrep, password: classified}}
-  - {url: 'https://alertmanager.example:9094/am', authorization: {credentials_file: secrets/am}}
+  - {url: 'http://alertmanager.example:9093', http_config: {basic_auth: {username: sitrep, password: classified}, proxy_url: 'http://me:classified@proxy.example:3128', no_proxy: 'localhost,10.0.0.0/8', proxy_connect_header: {X-Pass: [classified]}}}
+  - {url: 'https://alertmanager.example:9094/am', http_config: {authorization: {credentials_file: secrets/am}, follow_redirects: false, enable_http2: false, proxy_from_environment: true}}
+  - url: 'https://mimir.example/alertmanager'
+    http_config:
+      http_headers: {X-Scope-OrgID: {values: [tenant]}, X-Pass: {secrets: [classified], files: [secrets/am]}}
+      oauth2: {client_id: sitrep, client_secret_file: secrets/am, token_url: 'https://login.example/token', scopes: [alerts], endpoint_params: {resource: classified}}
+  - url: 'https://grafana.example/api/alertmanager/grafana'
+    http_config:
+      oauth2:
+        client_id: sitrep@example.org
+        grant_type: urn:ietf:params:oauth:grant-type:jwt-bearer
+        client_certificate_key_file: secrets/rsa
+        client_certificate_key_id: k1
+        signature_algorithm: RS512
+        iss: robot@example.org
+        audience: https://login.example
+        claims: {role: classified}
+        token_url: 'https://login.example/token'
+        tls_config: {server_name: login.example}
+        proxy_url: socks5://me:classified@proxy.example:1080
+  - {url: 'https://alertmanager.example:9095', http_config: {basic_auth: {username_file: secrets/name, password_file: secrets/am}, tls_config: {min_version: TLS12}}}
 retention: {breaches: 90d, messages: 30d}
 evidence: {key_file: secrets/ledger, witness: {url: 'https://witness.example/classified', every: 1h}}
 access:
@@ -93,6 +125,8 @@ slos:
 	"secrets/hook-url": "https://hooks.example.org/classified\n",
 	"secrets/hook-key": "whsec_Y2xhc3NpZmllZA==\n",
 	"secrets/am":       "classified-am\n",
+	"secrets/name":     "classified-name\n",
+	"secrets/rsa":      rsaKey(),
 	"secrets/ledger":   ledgerKey + "\n",
 	"secrets/token":    "classified-token\n",
 	"secrets/ada":      "$2a$04$zoUd5L8NSfjoXY5NchJXv.0DgHw4d4HcBGDJ5yDH5TlqSNdAKTxoW\n",
@@ -185,11 +219,10 @@ func TestPolicy(t *testing.T) {
 	if string(c.Mail.Password) != "classified-smtp" || c.Mail.TLSConfig.Client().ServerName != "mail.example.org" {
 		t.Error("mail is not as in the file")
 	}
-	if h := c.Alertmanagers[1].HTTPClientConfig(); string(h.Authorization.Credentials) != "classified-am" || h.Authorization.Type != "Bearer" || h.Validate() != nil {
-		t.Errorf("authorization is %+v", h.Authorization)
-	}
-	if h := c.Alertmanagers[0].HTTPClientConfig(); string(h.BasicAuth.Password) != "classified" || h.Validate() != nil {
-		t.Errorf("basic_auth is %+v", h.BasicAuth)
+	for i, a := range c.Alertmanagers {
+		if _, err := a.HTTPConfig.New(); err != nil {
+			t.Errorf("alertmanagers[%d]: %v", i, err)
+		}
 	}
 	if c.Evidence.KeyPath != filepath.Join(filepath.Dir(path), "secrets/ledger") || string(c.Evidence.Key) != ledgerKey {
 		t.Errorf("ledger key is %+v", c.Evidence)

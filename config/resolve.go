@@ -78,7 +78,7 @@ func (l *loading) resolve(main *source, teams []*source, c *Config) {
 		}
 	}
 	for i := range c.Alertmanagers {
-		main.client(elem("alertmanagers", i), &c.Alertmanagers[i])
+		main.httpClient(join(elem("alertmanagers", i), "http_config"), c.Alertmanagers[i].HTTPConfig)
 	}
 	if a := c.Access; a != nil {
 		for i := range a.Tokens {
@@ -127,38 +127,34 @@ func (s *source) webhooks(path string, hooks []Webhook) {
 	}
 }
 
-// client reads what is shown to an Alertmanager, and checks it.
-func (s *source) client(path string, a *Alertmanager) {
-	if a.BasicAuth != nil && a.Authorization != nil {
-		s.errorf(path, "it has both basic_auth and authorization; keep one")
-	}
-	if b := a.BasicAuth; b != nil {
-		b.Password = s.either(join(path, "basic_auth"), "password", b.Password, b.PasswordFile)
-	}
-	if z := a.Authorization; z != nil {
-		if strings.EqualFold(z.Type, "basic") {
-			s.errorf(join(path, "authorization.type"), "the scheme %q is what basic_auth is for; use that", z.Type)
-		}
-		z.Credentials = s.either(join(path, "authorization"), "credentials", z.Credentials, z.CredentialsFile)
-	}
-	s.tls(join(path, "tls_config"), a.TLSConfig)
-}
-
 // either returns a secret that stands in the config itself or in a file of its
 // own: exactly one of them.
 func (s *source) either(path, key string, inline Secret, file string) Secret {
+	switch at := s.oneWay(path, key); at {
+	case "":
+	case join(path, key):
+		s.exposed(at)
+	default:
+		return Secret(s.secret(at, file, oneLine))
+	}
+	return inline
+}
+
+// oneWay returns which of key and key_file a section has; nothing, and a problem, if
+// that is not exactly one.
+func (s *source) oneWay(path, key string) string {
 	inlineAt, fileAt := join(path, key), join(path, key+"_file")
 	switch {
 	case s.has(inlineAt) && s.has(fileAt):
 		s.errorf(path, "it has both %s and %s_file; keep one", key, key)
 	case s.has(fileAt):
-		return Secret(s.secret(fileAt, file, oneLine))
+		return fileAt
 	case s.has(inlineAt):
-		s.exposed(inlineAt)
+		return inlineAt
 	default:
 		s.errorf(path, "it has neither %s nor %s_file; add one", key, key)
 	}
-	return inline
+	return ""
 }
 
 // exposed warns where a secret stands in a config file that everybody can read.

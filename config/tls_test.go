@@ -16,8 +16,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	promconfig "github.com/prometheus/common/config"
 )
 
 // certificate makes a certificate that signs itself, good for client and server.
@@ -61,16 +59,16 @@ func TestTLSConfigConnects(t *testing.T) {
 	defer server.Close()
 
 	indent := func(text string) string {
-		return "|\n        " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n        ")
+		return "|\n          " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n          ")
 	}
 	for name, settings := range map[string]string{
-		"files":  "\n      ca_file: ca.pem\n      cert_file: cert.pem\n      key_file: key.pem\n",
-		"inline": "\n      ca: " + indent(cert) + "\n      cert: " + indent(cert) + "\n      key: " + indent(key) + "\n",
+		"files":  "\n        ca_file: ca.pem\n        cert_file: cert.pem\n        key_file: key.pem\n",
+		"inline": "\n        ca: " + indent(cert) + "\n        cert: " + indent(cert) + "\n        key: " + indent(key) + "\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := write(t, map[string]string{
 				"sitrep.yml": "priorities: [{name: P1}]\nalertmanagers:\n  - url: " + server.URL +
-					"\n    tls_config:\n      server_name: mail.example.org\n      min_version: TLS12" + settings,
+					"\n    http_config:\n      tls_config:\n        server_name: mail.example.org\n        min_version: TLS12" + settings,
 				"ca.pem": cert, "cert.pem": cert, "key.pem": key,
 			})
 			c := load(t, path)
@@ -80,11 +78,11 @@ func TestTLSConfigConnects(t *testing.T) {
 			if strings.Contains(string(c.Canonical()), "BEGIN") {
 				t.Errorf("a key is in the canonical form: %s", c.Canonical())
 			}
-			client, err := promconfig.NewClientFromConfig(c.Alertmanagers[0].HTTPClientConfig(), "alertmanager")
+			client, err := c.Alertmanagers[0].HTTPConfig.New()
 			if err != nil {
 				t.Fatal(err)
 			}
-			direct := &http.Client{Transport: &http.Transport{TLSClientConfig: c.Alertmanagers[0].TLSConfig.Client()}}
+			direct := &http.Client{Transport: &http.Transport{TLSClientConfig: c.Alertmanagers[0].HTTPConfig.TLSConfig.Client()}}
 			for _, client := range []*http.Client{client, direct} {
 				resp, err := client.Get(server.URL)
 				if err != nil {

@@ -87,6 +87,17 @@ const (
 	NotListed                 // one that would know does not list it, and none does
 )
 
+// String says it in words.
+func (v Verdict) String() string {
+	switch v {
+	case Listed:
+		return "listed"
+	case NotListed:
+		return "not listed"
+	}
+	return "cannot tell"
+}
+
 // An Answer is what the Alertmanagers that were asked at one time say of each breach.
 type Answer func(b *Breach) Verdict
 

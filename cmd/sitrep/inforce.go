@@ -4,8 +4,6 @@ import (
 	"fmt"
 	netmail "net/mail"
 
-	promconfig "github.com/prometheus/common/config"
-
 	"sitrep/config"
 	"sitrep/incident"
 	"sitrep/intake"
@@ -49,7 +47,7 @@ func newInForce(c *config.Config, external string) (*inForce, error) {
 		var endpoints []alertmanagers.Endpoint
 		for i := range c.Alertmanagers {
 			am := &c.Alertmanagers[i]
-			client, err := promconfig.NewClientFromConfig(am.HTTPClientConfig(), "sitrep")
+			client, err := am.HTTPConfig.New()
 			if err != nil {
 				return nil, fmt.Errorf("alertmanagers[%d]: %w", i, err)
 			}

@@ -4,8 +4,12 @@
 // gone, or whose resolution was lost. Its API is not: what fires is listed there,
 // suppressed or not. But silence there can have other causes too: an Alertmanager
 // that does not answer, or one that started a moment ago and has not been told by
-// Prometheus yet. So an [Answer] has three verdicts, and that something no longer
-// fires is only said where every Alertmanager is in a position to know.
+// Prometheus yet. So an [Answer] has three verdicts: one that lists an alert is
+// believed before all others, and that something no longer fires is only said where
+// none lists it and at least one is in a position to know.
+//
+// Grafana's own Alertmanager is asked in the same way, but it is another world: what
+// it says and what the others say are two answers.
 package alertmanagers
 
 import (
@@ -28,9 +32,12 @@ const (
 	// that fires: Prometheus sends again each 75 s or so, with slow rules each few
 	// minutes.
 	settled = 10 * time.Minute
+	// grafanaPath is how the path of Grafana's own Alertmanager ends.
+	grafanaPath = "/api/alertmanager/grafana"
 )
 
-// An Endpoint is one Alertmanager.
+// An Endpoint is one Alertmanager. It is Grafana's own if the path of its URL ends in
+// /api/alertmanager/grafana.
 type Endpoint struct {
 	URL string // http or https; /api/v2/alerts is added to its path
 	// Client carries TLS settings and credentials. Nil: a plain one.
@@ -56,10 +63,29 @@ func New(endpoints []Endpoint) *Client {
 	return c
 }
 
+// Answers is what the Alertmanagers said at one time: Grafana's own, and the others.
+type Answers struct {
+	Grafana, Others Answer
+}
+
+// of returns the answer that an endpoint has a part in.
+func (a *Answers) of(e Endpoint) *Answer {
+	if e.grafana() {
+		return &a.Grafana
+	}
+	return &a.Others
+}
+
+// grafana reports whether it is Grafana's own Alertmanager.
+func (e Endpoint) grafana() bool {
+	u, err := url.Parse(e.URL)
+	return err == nil && strings.HasSuffix(strings.TrimRight(u.Path, "/"), grafanaPath)
+}
+
 // Firing asks all Alertmanagers at once what fires, and returns when each has
-// answered or failed. The answer can always be used; the error names those that
+// answered or failed. The answers can always be used; the error names those that
 // did not answer, by scheme and host alone.
-func (c *Client) Firing(ctx context.Context) (Answer, error) {
+func (c *Client) Firing(ctx context.Context) (Answers, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	reports := make([]*report, len(c.endpoints))
@@ -76,14 +102,16 @@ func (c *Client) Firing(ctx context.Context) (Answer, error) {
 		})
 	}
 	wg.Wait()
-	a := Answer{Asked: len(c.endpoints)}
-	for _, r := range reports {
-		if r != nil {
-			a.reports = append(a.reports, r)
+	var answers Answers
+	for i, e := range c.endpoints {
+		a := answers.of(e)
+		a.Asked++
+		if reports[i] != nil {
+			a.Answered++
+			a.reports = append(a.reports, reports[i])
 		}
 	}
-	a.Answered = len(a.reports)
-	return a, errors.Join(errs...)
+	return answers, errors.Join(errs...)
 }
 
 // ask returns what one Alertmanager says.

@@ -1,13 +1,16 @@
 package alertmanagers_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +21,7 @@ import (
 
 // A peer is a fake Alertmanager.
 type peer struct {
+	path    string            // of its API; "": /am
 	alerts  func(w io.Writer) // nil: none fire
 	uptime  string            // nothing: no status is served
 	now     string            // its own clock
@@ -29,6 +33,9 @@ const noAlerts = "[]\n"
 
 func serve(t *testing.T, p peer) alertmanagers.Endpoint {
 	t.Helper()
+	if p.path == "" {
+		p.path = "/am"
+	}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p.now != "" {
 			w.Header().Set("Date", day(t, p.now).Format(http.TimeFormat))
@@ -36,9 +43,9 @@ func serve(t *testing.T, p peer) alertmanagers.Endpoint {
 		switch {
 		case p.handler != nil:
 			p.handler(w, r)
-		case r.URL.Path == "/am/api/v2/status" && p.uptime != "":
+		case r.URL.Path == p.path+"/api/v2/status" && p.uptime != "":
 			fmt.Fprintf(w, `{"uptime":%q}`, day(t, p.uptime).Format(time.RFC3339Nano))
-		case r.URL.Path != "/am/api/v2/alerts":
+		case r.URL.Path != p.path+"/api/v2/alerts":
 			http.NotFound(w, r)
 		case p.status != 0:
 			w.WriteHeader(p.status)
@@ -49,7 +56,7 @@ func serve(t *testing.T, p peer) alertmanagers.Endpoint {
 		}
 	}))
 	t.Cleanup(srv.Close)
-	return alertmanagers.Endpoint{URL: srv.URL + "/am/"}
+	return alertmanagers.Endpoint{URL: srv.URL + p.path + "/"}
 }
 
 // day returns a time of the day on which the answers in testdata were recorded.
@@ -78,47 +85,61 @@ func TestReports(t *testing.T) {
 		name        string
 		peers       []peer
 		fingerprint string
-		startsAt    string
-		want        alertmanagers.Verdict
+		want        incident.Verdict
 	}{
-		{"active is firing", []peer{{alerts: silenced, now: "13:50:00"}}, send, "13:48:31.300", alertmanagers.Firing},
-		{"silenced is firing", []peer{{alerts: silenced, now: "13:50:00"}}, register, "13:48:31.299", alertmanagers.Firing},
+		{"active is firing", []peer{{alerts: silenced, now: "13:50:00"}}, send, incident.Listed},
+		{"silenced is firing", []peer{{alerts: silenced, now: "13:50:00"}}, register, incident.Listed},
 		{
 			"silenced in 0.25 is firing",
 			[]peer{{alerts: recorded(t, "silenced-member-0.25.alerts"), now: "13:50:00"}},
-			register, "13:48:22.653", alertmanagers.Firing,
+			register, incident.Listed,
 		},
 		{
 			"inhibited is firing",
 			[]peer{{alerts: recorded(t, "inhibited.alerts-inhibited"), now: "13:50:00"}},
-			ticket, "13:48:43.823", alertmanagers.Firing,
+			ticket, incident.Listed,
 		},
 		{
 			"before the first flush it is firing",
 			[]peer{{alerts: recorded(t, "unprocessed.alerts-before-first-flush"), now: "13:50:00"}},
-			register, "13:49:18.571", alertmanagers.Firing,
+			register, incident.Listed,
 		},
-		{"startsAt is compared in milliseconds", []peer{{alerts: silenced, now: "13:50:00"}}, send, "13:48:31.300999", alertmanagers.Firing},
-		{"what ended by its clock is not firing", []peer{{alerts: silenced, now: "13:53:32"}}, send, "13:48:31.300", alertmanagers.NotReported},
-		{"another fingerprint is not reported", []peer{{alerts: silenced, now: "13:50:00"}}, ticket, "13:48:31.300", alertmanagers.NotReported},
-		{"fires since before: still firing", []peer{{alerts: silenced, now: "13:50:00"}}, send, "13:49:00", alertmanagers.Firing},
-		{"fires from later on: this breach is over", []peer{{alerts: silenced, now: "13:50:00"}}, send, "13:40:00", alertmanagers.NotReported},
-		{"nobody reports it", []peer{{}, {}, {}}, send, "13:48:31.300", alertmanagers.NotReported},
+		{"with any startsAt it is firing", []peer{{alerts: list(send, "9999-01-01T00:00:00Z"), now: "13:50:00"}}, send, incident.Listed},
+		{"without startsAt it is firing", []peer{{alerts: list(send, ""), now: "13:50:00"}}, send, incident.Listed},
+		{"what ended by its clock is not firing", []peer{{alerts: silenced, now: "13:53:32"}}, send, incident.NotListed},
+		{"another fingerprint is not reported", []peer{{alerts: silenced, now: "13:50:00"}}, ticket, incident.NotListed},
+		{"nobody reports it", []peer{{}, {}, {}}, send, incident.NotListed},
 		{
 			"one that reports it wins",
 			[]peer{{now: "13:50:00"}, {alerts: silenced, now: "13:50:00"}, {status: 500}},
-			send, "13:48:31.300", alertmanagers.Firing,
+			send, incident.Listed,
 		},
-		{"one of three does not answer", []peer{{}, {status: 503}, {}}, send, "13:48:31.300", alertmanagers.Unknown},
-		{"none answers", []peer{{status: 503}, {status: 401}}, send, "13:48:31.300", alertmanagers.Unknown},
-		{"nobody is asked", nil, send, "13:48:31.300", alertmanagers.Unknown},
-		{"restarted since it was heard", []peer{{uptime: "13:50:00.5", now: "13:51:00"}}, send, "13:48:31.300", alertmanagers.Unknown},
-		{"restarted long ago", []peer{{uptime: "13:50:00.5", now: "14:00:01"}}, send, "13:48:31.300", alertmanagers.NotReported},
-		{"runs since before it was heard", []peer{{uptime: "13:49:59", now: "13:51:00"}}, send, "13:48:31.300", alertmanagers.NotReported},
 		{
-			"restarted, but knows that it fires from later on",
-			[]peer{{alerts: silenced, uptime: "13:50:00.5", now: "13:51:00"}},
-			send, "13:40:00", alertmanagers.NotReported,
+			"one that was cut off and says that it ended does not win",
+			[]peer{{alerts: silenced, now: "13:53:32"}, {alerts: silenced, now: "13:50:00"}},
+			send, incident.Listed,
+		},
+		{"one of three does not answer", []peer{{}, {status: 503}, {}}, send, incident.NotListed},
+		{"two of three do not answer", []peer{{status: 401}, {status: 503}, {}}, send, incident.NotListed},
+		{"none answers", []peer{{status: 503}, {status: 401}}, send, incident.CannotTell},
+		{"nobody is asked", nil, send, incident.CannotTell},
+		{"restarted since it was heard", []peer{{uptime: "13:50:00.5", now: "13:51:00"}}, send, incident.CannotTell},
+		{"restarted long ago", []peer{{uptime: "13:50:00.5", now: "14:00:01"}}, send, incident.NotListed},
+		{"runs since before it was heard", []peer{{uptime: "13:49:59", now: "13:51:00"}}, send, incident.NotListed},
+		{
+			"one restarted, another runs since before it was heard",
+			[]peer{{uptime: "13:50:00.5", now: "13:51:00"}, {uptime: "13:49:59", now: "13:51:00"}},
+			send, incident.NotListed,
+		},
+		{
+			"one restarted, and none else answers",
+			[]peer{{uptime: "13:50:00.5", now: "13:51:00"}, {status: 503}},
+			send, incident.CannotTell,
+		},
+		{
+			"restarted, and lists it",
+			[]peer{{alerts: silenced, uptime: "13:50:00.5", now: "13:51:00"}, {uptime: "13:49:59", now: "13:51:00"}},
+			send, incident.Listed,
 		},
 	}
 	for _, tt := range tests {
@@ -127,8 +148,9 @@ func TestReports(t *testing.T) {
 			for _, p := range tt.peers {
 				endpoints = append(endpoints, serve(t, p))
 			}
-			answer, err := alertmanagers.New(endpoints).Firing(t.Context())
-			if got := answer.Reports(tt.fingerprint, day(t, tt.startsAt), day(t, "13:50:00")); got != tt.want {
+			answers, err := alertmanagers.New(endpoints).Firing(t.Context())
+			answer := answers.Others
+			if got := answer.Reports(tt.fingerprint, day(t, "13:50:00")); got != tt.want {
 				t.Errorf("got %s (%+v, %v), want %s", got, answer, err, tt.want)
 			}
 			if (err == nil) != (answer.Answered == answer.Asked) || answer.Asked != len(tt.peers) {
@@ -138,16 +160,25 @@ func TestReports(t *testing.T) {
 	}
 }
 
+// list returns an answer with one alert that fires until 14:00, since startsAt if it
+// says so.
+func list(fingerprint, startsAt string) func(io.Writer) {
+	alert := map[string]string{"fingerprint": fingerprint, "endsAt": "2026-11-23T14:00:00Z"}
+	if startsAt != "" {
+		alert["startsAt"] = startsAt
+	}
+	return func(w io.Writer) { _ = json.NewEncoder(w).Encode([]any{alert}) }
+}
+
 func TestRecordedAnswerIsReadInFull(t *testing.T) {
-	answer, err := alertmanagers.New([]alertmanagers.Endpoint{serve(t, peer{alerts: recorded(t, "real.alerts"), now: "13:39:10"})}).Firing(t.Context())
+	answers, err := alertmanagers.New([]alertmanagers.Endpoint{serve(t, peer{alerts: recorded(t, "real.alerts"), now: "13:39:10"})}).Firing(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for fingerprint, startsAt := range map[string]string{
-		"0ac594b7dd716024": "13:35:28.384", "70e926cf6140fce2": "13:35:20.886", "ba9e0cb9065df264": "13:35:28.384",
-		"c3bd83f00880947c": "13:37:14.297", "c7d462b2beb879d4": "13:35:21.559", "d0c596f201017d0e": "13:35:21.559", "e85487102342dbcf": "13:35:18.252",
+	for _, fingerprint := range []string{
+		"0ac594b7dd716024", "70e926cf6140fce2", "ba9e0cb9065df264", "c3bd83f00880947c", "c7d462b2beb879d4", "d0c596f201017d0e", "e85487102342dbcf",
 	} {
-		if got := answer.Reports(fingerprint, day(t, startsAt), day(t, "13:39:00")); got != alertmanagers.Firing {
+		if got := answers.Others.Reports(fingerprint, day(t, "13:39:00")); got != incident.Listed {
 			t.Errorf("%s: got %s, want firing", fingerprint, got)
 		}
 	}
@@ -164,18 +195,21 @@ func TestWrongAnswerIsNoAnswer(t *testing.T) {
 		"an object":              `{"alerts":[]}`,
 		"null":                   "null",
 		"no fingerprint":         `[{"startsAt":"2026-11-23T13:00:00.000Z"}]`,
-		"no startsAt":            `[{"fingerprint":"a"}]`,
-		"a time that is none":    `[{"fingerprint":"a","startsAt":"yesterday"}]`,
+		"a time that is none":    `[{"fingerprint":"a","endsAt":"yesterday"}]`,
 		"a list of other things": `["a"]`,
+		"a list in which one is": whole[:len(whole)-1] + `,7]`,
+		"a number for it":        `[{"fingerprint":7}]`,
+		"a wrong word":           `[{"fingerprint":"a","x":yes}]`,
 	}
 	for name, body := range tests {
 		t.Run(name, func(t *testing.T) {
 			e := serve(t, peer{now: "13:30:00", alerts: func(w io.Writer) { io.WriteString(w, body) }})
-			answer, err := alertmanagers.New([]alertmanagers.Endpoint{e}).Firing(t.Context())
+			answers, err := alertmanagers.New([]alertmanagers.Endpoint{e}).Firing(t.Context())
+			answer := answers.Others
 			if err == nil || answer.Answered != 0 {
 				t.Errorf("got %d answers and %v", answer.Answered, err)
 			}
-			if got := answer.Reports("a", day(t, "13:00:00"), day(t, "13:20:00")); got != alertmanagers.Unknown {
+			if got := answer.Reports("a", day(t, "13:20:00")); got != incident.CannotTell {
 				t.Errorf("got %s, want unknown", got)
 			}
 		})
@@ -187,11 +221,12 @@ func TestSlowOneDelaysNoLongerThanTheContext(t *testing.T) {
 	quick := serve(t, peer{alerts: recorded(t, "silenced-member.alerts"), now: "13:50:00"})
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	answer, err := alertmanagers.New([]alertmanagers.Endpoint{slow, quick}).Firing(ctx)
+	answers, err := alertmanagers.New([]alertmanagers.Endpoint{slow, quick}).Firing(ctx)
+	answer := answers.Others
 	if err == nil || answer.Answered != 1 {
 		t.Errorf("got %d answers and %v", answer.Answered, err)
 	}
-	if got := answer.Reports("d0c596f201017d0e", day(t, "13:48:31.3"), day(t, "13:49:00")); got != alertmanagers.Firing {
+	if got := answer.Reports("d0c596f201017d0e", day(t, "13:49:00")); got != incident.Listed {
 		t.Errorf("got %s, want firing", got)
 	}
 }
@@ -207,29 +242,79 @@ func TestErrorsShowOnlySchemeAndHost(t *testing.T) {
 
 func TestHundredThousandAlerts(t *testing.T) {
 	const n = 100_000
-	e := serve(t, peer{now: "13:30:00", alerts: func(w io.Writer) {
-		sep := "["
-		for i := range n {
-			fmt.Fprintf(w, `%s{"annotations":{"summary":"Application cannot notify its users"},"endsAt":"2026-11-23T13:34:00.000Z","fingerprint":"%016x",`+
-				`"receivers":[{"name":"sitrep"}],"startsAt":"2026-11-23T13:00:00.%03dZ","status":{"inhibitedBy":[],"silencedBy":[],"state":"active"},`+
-				`"labels":{"alertname":"A","instance":"%d"}}`, sep, i, i%1000, i)
-			sep = ","
-		}
-		io.WriteString(w, "]\n")
-	}})
-	answer, err := alertmanagers.New([]alertmanagers.Endpoint{e}).Firing(t.Context())
+	var body bytes.Buffer
+	sep := "["
+	for i := range n {
+		fmt.Fprintf(&body, `%s{"annotations":{"summary":"Application cannot notify its users"},"endsAt":"2026-11-23T13:34:00.000Z","fingerprint":"%016x",`+
+			`"receivers":[{"name":"sitrep"}],"startsAt":"2026-11-23T13:00:00.%03dZ","status":{"inhibitedBy":[],"silencedBy":[],"state":"active"},`+
+			`"labels":{"alertname":"A","instance":"%d"}}`, sep, i, i%1000, i)
+		sep = ","
+	}
+	body.WriteString("]\n")
+	e := serve(t, peer{now: "13:30:00", alerts: func(w io.Writer) { w.Write(body.Bytes()) }})
+	before := live()
+	answers, err := alertmanagers.New([]alertmanagers.Endpoint{e}).Firing(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	start, heard := day(t, "13:00:00"), day(t, "13:29:00")
+	if kept := live() - before; kept > 100*n {
+		t.Errorf("the answer keeps %d bytes for each alert", kept/n)
+	}
+	heard := day(t, "13:29:00")
 	for i := range n {
-		at := start.Add(time.Duration(i%1000)*time.Millisecond + 456*time.Microsecond)
-		if got := answer.Reports(fmt.Sprintf("%016x", i), at, heard); got != alertmanagers.Firing {
+		if got := answers.Others.Reports(fmt.Sprintf("%016x", i), heard); got != incident.Listed {
 			t.Fatalf("alert %d: got %s, want firing", i, got)
 		}
 	}
-	if got := answer.Reports(fmt.Sprintf("%016x", n), start, heard); got != alertmanagers.NotReported {
+	if got := answers.Others.Reports(fmt.Sprintf("%016x", n), heard); got != incident.NotListed {
 		t.Errorf("got %s, want not reported", got)
+	}
+}
+
+// live returns how many bytes are in use.
+func live() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// TestGrafanaIsAskedAboutItsOwn: each kind of Alertmanager is asked about what came
+// from its kind alone, however it ends.
+func TestGrafanaIsAskedAboutItsOwn(t *testing.T) {
+	lists := recorded(t, "silenced-member.alerts")
+	const send = "d0c596f201017d0e"
+	grafana := peer{path: "/sub/api/alertmanager/grafana", now: "13:50:00"}
+	grafanaLists, other, otherLists := grafana, peer{now: "13:50:00"}, peer{alerts: lists, now: "13:50:00"}
+	grafanaLists.alerts = lists
+	silent := grafana
+	silent.status = 503
+	tests := []struct {
+		name               string
+		peers              []peer
+		ofGrafana, ofOther incident.Verdict
+	}{
+		{"Grafana lists it", []peer{grafanaLists, other}, incident.Listed, incident.NotListed},
+		{"an Alertmanager lists it", []peer{grafana, otherLists}, incident.NotListed, incident.Listed},
+		{"Grafana does not answer", []peer{silent, other}, incident.CannotTell, incident.NotListed},
+		{"there is only Grafana", []peer{grafana}, incident.NotListed, incident.CannotTell},
+		{"there is no Grafana", []peer{other}, incident.CannotTell, incident.NotListed},
+		{"there is another that is not of Grafana", []peer{{path: "/api/alertmanager/grafana/mimir", now: "13:50:00"}}, incident.CannotTell, incident.NotListed},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var endpoints []alertmanagers.Endpoint
+			for _, p := range tt.peers {
+				endpoints = append(endpoints, serve(t, p))
+			}
+			ask, _ := alertmanagers.New(endpoints).Ask(t.Context())
+			for fromGrafana, want := range map[bool]incident.Verdict{true: tt.ofGrafana, false: tt.ofOther} {
+				b := incident.Breach{Fingerprint: send, HeardAt: day(t, "13:49:00"), Grafana: fromGrafana}
+				if got := ask(&b); got != want {
+					t.Errorf("from Grafana %v: got %v, want %v", fromGrafana, got, want)
+				}
+			}
+		})
 	}
 }
 

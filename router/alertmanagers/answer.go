@@ -1,18 +1,9 @@
 package alertmanagers
 
-import "time"
+import (
+	"time"
 
-// A Verdict says what is known of one breach.
-type Verdict string
-
-// The verdicts.
-const (
-	// Firing: at least one Alertmanager lists it.
-	Firing Verdict = "firing"
-	// NotReported: all Alertmanagers answered, each would know of it, and none lists it.
-	NotReported Verdict = "not reported"
-	// Unknown: nobody lists it, but not everybody is in a position to know.
-	Unknown Verdict = "unknown"
+	"sitrep/incident"
 )
 
 // An Answer is what the Alertmanagers said at one time. The zero Answer knows
@@ -24,33 +15,34 @@ type Answer struct {
 
 // A report is what one Alertmanager said.
 type report struct {
-	firing    map[string]int64 // startsAt in milliseconds, by fingerprint
-	startedAt time.Time        // zero: not known
-	at        time.Time        // when it said so, by its own clock
+	firing    map[string]struct{} // by fingerprint
+	startedAt time.Time           // zero: not known
+	at        time.Time           // when it said so, by its own clock
 }
 
-// Reports returns what is known of the breach with that fingerprint and startsAt,
-// which was last heard to fire at heardAt.
+// Reports returns what is known of the breach with that fingerprint, which was last
+// heard to fire at heardAt.
 //
-// One that lists it wins over all that do not. Otherwise an Alertmanager's silence
-// counts only if it has run since heardAt, or for ten minutes: it forgets all
-// alerts when it restarts, until Prometheus sends them again. The same fingerprint
-// listed with an earlier startsAt fires since before this breach, which so goes on;
-// with a later one, another breach began and this one is over.
-func (a Answer) Reports(fingerprint string, startsAt, heardAt time.Time) Verdict {
-	know := 0
+// One that lists it wins over all that do not, whatever startsAt it gives it: each
+// sender has its own. Otherwise the silence of an Alertmanager counts only if it has
+// run since heardAt, or for ten minutes: it forgets all alerts when it restarts,
+// until Prometheus sends them again. Where one is in that position, it does not
+// matter that others are not, or did not answer.
+func (a Answer) Reports(fingerprint string, heardAt time.Time) incident.Verdict {
+	verdict := incident.CannotTell
 	for _, r := range a.reports {
-		since, ok := r.firing[fingerprint]
-		// The API cuts startsAt to milliseconds, so ours is cut too.
-		if ok && since <= startsAt.UnixMilli() {
-			return Firing
+		if _, ok := r.firing[fingerprint]; ok {
+			return incident.Listed
 		}
-		if ok || !r.startedAt.After(heardAt) || r.at.Sub(r.startedAt) >= settled {
-			know++
+		if r.knows(heardAt) {
+			verdict = incident.NotListed
 		}
 	}
-	if a.Asked > 0 && know == a.Asked {
-		return NotReported
-	}
-	return Unknown
+	return verdict
+}
+
+// knows reports whether the Alertmanager would list what was heard to fire at
+// heardAt, if it still fires.
+func (r *report) knows(heardAt time.Time) bool {
+	return !r.startedAt.After(heardAt) || r.at.Sub(r.startedAt) >= settled
 }

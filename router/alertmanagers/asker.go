@@ -9,21 +9,21 @@ import (
 
 var _ router.Asker = (*Client)(nil)
 
-// Ask asks all Alertmanagers, and returns what is known of each breach. The function
-// can be used although there is an error, which names those that did not answer.
+// Ask asks all Alertmanagers, and returns what is known of each breach. Of one that
+// came from Grafana only Grafana can say something, and only it: where it is not
+// among those that are configured, nothing is known. The function can be used
+// although there is an error, which names those that did not answer.
 func (c *Client) Ask(ctx context.Context) (incident.Answer, error) {
-	answer, err := c.Firing(ctx)
+	answers, err := c.Firing(ctx)
 	return func(b *incident.Breach) incident.Verdict {
+		answer := answers.Others
+		if b.Grafana {
+			answer = answers.Grafana
+		}
 		heardAt := b.HeardAt
 		if b.State == incident.Ended && b.AskAt.After(heardAt) {
-			heardAt = b.AskAt
+			heardAt = b.AskAt // it was heard to fire then, and that is in doubt
 		}
-		switch answer.Reports(b.Fingerprint, b.StartsAt, heardAt) {
-		case Firing:
-			return incident.Listed
-		case NotReported:
-			return incident.NotListed
-		}
-		return incident.CannotTell
+		return answer.Reports(b.Fingerprint, heardAt)
 	}, err
 }

@@ -1,0 +1,234 @@
+package config
+
+import (
+	"context"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	promconfig "github.com/prometheus/common/config"
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+	"golang.org/x/sync/singleflight"
+)
+
+// tokenTimeout is how long a token server may take to answer.
+const tokenTimeout = 30 * time.Second
+
+// OAuth2 says where a token is got that is then shown to a server.
+type OAuth2 struct {
+	ClientID                 string             `yaml:"client_id,required" show:"name" doc:"The name that the token server knows this client by." eg:"sitrep"`
+	ClientSecret             Secret             `yaml:"client_secret" doc:"The secret to it. At most one of client_secret and client_secret_file; neither where tls_config has a certificate to show."`
+	ClientSecretFile         string             `yaml:"client_secret_file" show:"name" doc:"A file that holds the secret."`
+	TokenURL                 URL                `yaml:"token_url,required" doc:"Where tokens are got." eg:"https://login.example.org/token"`
+	Scopes                   []string           `yaml:"scopes" doc:"What the token is to be good for."`
+	EndpointParams           map[string]Secret  `yaml:"endpoint_params" doc:"More parameters for the token server, by their name. They are not shown."`
+	GrantType                GrantType          `yaml:"grant_type" doc:"client_credentials, which holds where it is not said, or urn:ietf:params:oauth:grant-type:jwt-bearer."`
+	ClientCertificateKey     PEM                `yaml:"client_certificate_key" doc:"Of jwt-bearer: the RSA key that signs, as PEM text. Exactly one of client_certificate_key and client_certificate_key_file."`
+	ClientCertificateKeyFile string             `yaml:"client_certificate_key_file" show:"name" doc:"Of jwt-bearer: a file that holds the RSA key that signs."`
+	ClientCertificateKeyID   string             `yaml:"client_certificate_key_id" doc:"Of jwt-bearer: the id of that key."`
+	SignatureAlgorithm       SignatureAlgorithm `yaml:"signature_algorithm" doc:"Of jwt-bearer: RS256, which holds where it is not said, RS384 or RS512."`
+	Iss                      string             `yaml:"iss" show:"name" doc:"Of jwt-bearer: who issues the claim; else client_id."`
+	Audience                 string             `yaml:"audience" doc:"Of jwt-bearer: whom the claim is meant for; else token_url."`
+	Claims                   map[string]Secret  `yaml:"claims" doc:"Of jwt-bearer: more claims, each a text, by their name. They are not shown."`
+	TLSConfig                *TLSConfig         `yaml:"tls_config" doc:"How the token server is verified, as everywhere in Prometheus."`
+	HTTPProxy                `yaml:",inline"`
+}
+
+// A GrantType is a way to get a token.
+type GrantType string
+
+// The grant types.
+const (
+	ClientCredentials GrantType = "client_credentials"
+	JWTBearer         GrantType = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+)
+
+// A SignatureAlgorithm is a way to sign with an RSA key, such as RS256.
+type SignatureAlgorithm string
+
+// oauth2 reads the secrets of an oauth2 section, and checks it.
+func (s *source) oauth2(path string, o *OAuth2) {
+	if o == nil {
+		return
+	}
+	s.tls(join(path, "tls_config"), o.TLSConfig)
+	s.httpProxy(path, o.HTTPProxy)
+	if o.GrantType == JWTBearer {
+		s.jwtBearer(path, o)
+		return
+	}
+	for _, key := range []string{
+		"client_certificate_key", "client_certificate_key_file", "client_certificate_key_id", "signature_algorithm", "iss", "audience", "claims",
+	} {
+		if at := join(path, key); s.has(at) && !s.broken(join(path, "grant_type")) {
+			s.errorf(at, "it is for another grant type; add grant_type: %s, or remove it", JWTBearer)
+		}
+	}
+	secret := s.has(join(path, "client_secret")) || s.has(join(path, "client_secret_file"))
+	if t := o.TLSConfig; secret || t == nil || t.Cert.text() == "" && t.CertFile == "" {
+		o.ClientSecret = s.either(path, "client_secret", o.ClientSecret, o.ClientSecretFile)
+	}
+}
+
+// jwtBearer reads the key that signs, and checks what goes with it.
+func (s *source) jwtBearer(path string, o *OAuth2) {
+	for _, key := range []string{"client_secret", "client_secret_file"} {
+		if at := join(path, key); s.has(at) {
+			s.errorf(at, "it is for the grant type %s, and this one has client_certificate_key; remove it", ClientCredentials)
+		}
+	}
+	at := s.oneWay(path, "client_certificate_key")
+	switch at {
+	case "":
+		return
+	case join(path, "client_certificate_key_file"):
+		o.ClientCertificateKey = PEM{Secret(s.secret(at, o.ClientCertificateKeyFile, wholePEM))}
+	default:
+		s.exposed(at)
+	}
+	if key := o.ClientCertificateKey.text(); key != "" && !isRSAKey(key) {
+		s.errorf(at, "it is no private RSA key as PEM text; make one with: openssl genrsa 3072")
+	}
+}
+
+// isRSAKey reports whether a text is a private RSA key that can be used without a
+// passphrase.
+func isRSAKey(text string) bool {
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return false
+	}
+	if _, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
+		return true
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	_, ok := key.(*rsa.PrivateKey)
+	return err == nil && ok
+}
+
+// transport returns a transport that shows a token with each request.
+func (o *OAuth2) transport(base http.RoundTripper) (*tokenTransport, error) {
+	tokens, err := o.tokens()
+	if err != nil {
+		return nil, err
+	}
+	return &tokenTransport{base: base, tokens: tokens}, nil
+}
+
+// tokens returns what gets tokens, each only when the one before expires. It takes
+// no longer than tokenTimeout.
+func (o *OAuth2) tokens() (oauth2.TokenSource, error) {
+	c := promconfig.DefaultHTTPClientConfig
+	c.TLSConfig, c.ProxyConfig = o.TLSConfig.prometheus(), o.HTTPProxy.prometheus()
+	client, err := promconfig.NewClientFromConfig(c, "sitrep")
+	if err != nil {
+		return nil, err
+	}
+	client.Timeout = tokenTimeout
+	ctx := context.WithValue(context.Background(), oauth2.HTTPClient, client)
+	params := url.Values{}
+	for name, value := range o.EndpointParams {
+		params.Set(name, string(value))
+	}
+	if o.GrantType != JWTBearer {
+		c := clientcredentials.Config{
+			ClientID: o.ClientID, ClientSecret: string(o.ClientSecret), TokenURL: string(o.TokenURL), Scopes: o.Scopes, EndpointParams: params,
+		}
+		return c.TokenSource(ctx), nil
+	}
+	j := promconfig.JwtGrantTypeConfig{
+		Iss: first(o.Iss, o.ClientID), Subject: o.ClientID, PrivateKey: []byte(o.ClientCertificateKey.text()), PrivateKeyID: o.ClientCertificateKeyID,
+		SigningAlgorithm: jwt.SigningMethodRS256, TokenURL: string(o.TokenURL), Audience: o.Audience, Scopes: o.Scopes, EndpointParams: params,
+		PrivateClaims: map[string]any{},
+	}
+	switch o.SignatureAlgorithm {
+	case "RS384":
+		j.SigningAlgorithm = jwt.SigningMethodRS384
+	case "RS512":
+		j.SigningAlgorithm = jwt.SigningMethodRS512
+	}
+	for name, value := range o.Claims {
+		j.PrivateClaims[name] = string(value)
+	}
+	return j.TokenSource(ctx), nil
+}
+
+// A tokenTransport shows a token with each request. Prometheus's own gets its tokens
+// without any timeout, so that a token server which says nothing would hold up
+// every request for ever.
+type tokenTransport struct {
+	base   http.RoundTripper
+	tokens oauth2.TokenSource
+	flight singleflight.Group
+}
+
+// RoundTrip shows the token to the host that was meant, never to one that a redirect
+// leads to.
+func (t *tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if redirectedAway(req) {
+		return t.base.RoundTrip(req)
+	}
+	token, err := t.token(req.Context())
+	if err != nil {
+		if req.Body != nil {
+			_ = req.Body.Close()
+		}
+		return nil, fmt.Errorf("get a token: %w", err)
+	}
+	req = req.Clone(req.Context())
+	token.SetAuthHeader(req)
+	return t.base.RoundTrip(req)
+}
+
+// CloseIdleConnections closes those to the server.
+func (t *tokenTransport) CloseIdleConnections() {
+	(&http.Client{Transport: t.base}).CloseIdleConnections()
+}
+
+// token returns a token, or an error as soon as the context ends. Requests that wait
+// at the same time share one question.
+func (t *tokenTransport) token(ctx context.Context) (*oauth2.Token, error) {
+	select {
+	case r := <-t.flight.DoChan("", func() (any, error) { return t.tokens.Token() }):
+		if r.Err != nil {
+			return nil, tokenError(r.Err)
+		}
+		return r.Val.(*oauth2.Token), nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// tokenError returns err on one line, without the URL and what a server wrote into a
+// page.
+func tokenError(err error) error {
+	var refused *oauth2.RetrieveError
+	var u *url.Error
+	switch {
+	case errors.As(err, &refused) && refused.ErrorCode != "":
+		return fmt.Errorf("the token server answered %s: %q", refused.Response.Status, shorten(refused.ErrorCode))
+	case errors.As(err, &refused):
+		return fmt.Errorf("the token server answered %s", refused.Response.Status)
+	case errors.As(err, &u):
+		return u.Err
+	}
+	return err
+}
+
+// redirectedAway reports whether a redirect led the request to another host, or led
+// over one.
+func redirectedAway(req *http.Request) bool {
+	for r := req; r.Response != nil && r.Response.Request != nil; r = r.Response.Request {
+		if r.URL.Host != r.Response.Request.URL.Host {
+			return true
+		}
+	}
+	return false
+}

@@ -1,6 +1,9 @@
 package incident
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Message is all that a recipient is told, before it is put into the form of a
 // channel. The same facts go into every channel.
@@ -22,6 +25,10 @@ type Message struct {
 	// BaseURL is where links lead, without a slash at the end.
 	BaseURL string
 }
+
+// ToOnCall reports whether the reader is on call, whatever else it is: then it is told
+// what helps to look into the trouble.
+func (m *Message) ToOnCall() bool { return slices.Contains(m.Audiences, OnCall) }
 
 // First returns what the message is about, of a digest the highest.
 func (m *Message) First() *Item { return &m.Items[0] }
@@ -66,6 +73,11 @@ type Item struct {
 	// Plan is, for on_call during inform_after, who will be told and when unless the
 	// priority is lowered.
 	Plan []PlannedReader
+	// Alerts are, for on_call, those that fire or are unknown; nil if there are none, or
+	// the message says that it is over.
+	Alerts *AlertList
+	// Runbook is, for on_call, the URL where it says what to do; empty if there is none.
+	Runbook string
 }
 
 // A Tally counts what happened to breaches.

@@ -139,8 +139,11 @@ func (s *Situation) Item(pl *Planned, events []Event, p *Policy, pulse Pulse) It
 			item.word(in.Words, Stakeholders)
 		}
 	}
-	if slices.Contains(sub.Audiences, OnCall) && in.State == Open {
-		item.Plan = s.waiting(p)
+	if slices.Contains(sub.Audiences, OnCall) {
+		item.Runbook = in.AsSLO(p).Runbook
+		if in.State == Open {
+			item.Plan = s.waiting(p)
+		}
 	}
 	return item
 }

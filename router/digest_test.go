@@ -2,14 +2,19 @@ package router_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"sitrep/incident"
 )
 
-// many are alerts of that many SLOs of their own, that begin now.
-func many(p *incident.Policy, prefix string, n int) []incident.Alert {
+// many are alerts that begin now, of that many SLOs of their own, for which a
+// configuration is loaded.
+func (w *world) many(prefix string, n int) []incident.Alert {
+	p := *w.policy.Load()
+	p.SLOs = slices.Clone(p.SLOs)
+	defer w.policy.Store(&p)
 	var alerts []incident.Alert
 	for i := range n {
 		id := fmt.Sprintf("%s%02d", prefix, i)
@@ -36,10 +41,9 @@ func about(mails []mail, to string) (single, digests, incidents int) {
 }
 
 func TestAStormIsFiveMessagesAndADigest(t *testing.T) {
-	p := policy()
-	bubble(t, p, func(t *testing.T, w *world) {
+	bubble(t, policy(), func(t *testing.T, w *world) {
 		start := clock()
-		w.post(many(p, "storm", 12)...)
+		w.post(w.many("storm", 12)...)
 		time.Sleep(time.Second)
 		mails := w.mail.take()
 		for _, to := range []string{"support", "oncall"} {
@@ -69,7 +73,7 @@ func TestAStormIsFiveMessagesAndADigest(t *testing.T) {
 		// What comes one by one in the same minute is put into one more.
 		for i := range 6 {
 			time.Sleep(2 * time.Second)
-			w.post(many(p, fmt.Sprintf("late%d-", i), 1)...)
+			w.post(w.many(fmt.Sprintf("late%d-", i), 1)...)
 		}
 		sleepUntil(start.Add(time.Minute))
 		mails = w.mail.take()
@@ -92,11 +96,10 @@ func TestAStormIsFiveMessagesAndADigest(t *testing.T) {
 }
 
 func TestAStormThatComesOneByOne(t *testing.T) {
-	p := policy()
-	bubble(t, p, func(t *testing.T, w *world) {
+	bubble(t, policy(), func(t *testing.T, w *world) {
 		start := clock()
 		for i := range 12 {
-			w.post(many(p, fmt.Sprintf("one%d-", i), 1)...)
+			w.post(w.many(fmt.Sprintf("one%d-", i), 1)...)
 			time.Sleep(300 * time.Millisecond)
 		}
 		sleepUntil(start.Add(time.Minute))
@@ -105,7 +108,7 @@ func TestAStormThatComesOneByOne(t *testing.T) {
 		}
 		// A minute later single messages are fine again.
 		time.Sleep(time.Minute)
-		w.post(many(p, "again", 1)...)
+		w.post(w.many("again", 1)...)
 		time.Sleep(time.Second)
 		if s, d, n := about(w.mail.take(), "oncall"); s != 1 || d != 0 || n != 1 {
 			t.Errorf("then on call got %d messages and %d digests of %d incidents", s, d, n)
@@ -114,10 +117,9 @@ func TestAStormThatComesOneByOne(t *testing.T) {
 }
 
 func TestADigestThatFailsIsMadeAnew(t *testing.T) {
-	p := policy()
-	bubble(t, p, func(t *testing.T, w *world) {
+	bubble(t, policy(), func(t *testing.T, w *world) {
 		w.mail.set(down("oncall"))
-		w.post(many(p, "storm", 12)...)
+		w.post(w.many("storm", 12)...)
 		time.Sleep(10 * time.Minute)
 		w.mail.take()
 		w.mail.set(nil)

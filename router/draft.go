@@ -72,6 +72,13 @@ func (d *Dispatcher) incidentDraft(r storage.Reader, recipient string, numbers [
 	if len(all) > 1 {
 		m.Kind = incident.KindDigest
 	}
+	for i := range all[:min(len(all), alertsOfDigest)] {
+		if t := &all[i]; slices.Contains(t.planned.Reader.Audiences, incident.OnCall) {
+			if t.item.Alerts, err = alerts(r, &t.item); err != nil {
+				return nil, err
+			}
+		}
+	}
 	del := &dr.delivery
 	in := &first.item.Incident
 	del.Incident, del.Sequence, del.Priority, del.Drill = in.Number, in.Sequence, in.Priority.Name, in.Drill

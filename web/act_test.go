@@ -125,6 +125,9 @@ func TestAcknowledgeTakesOneClick(t *testing.T) {
 	f := newFixture(t)
 	n := f.breach("search-latency", "a", nil)
 	a := f.get("responder", page(n, ""))
+	if n := strings.Count(a.Body.String(), ` id="acknowledge"`); n != 1 {
+		t.Errorf("%d places have the id to which messages lead", n)
+	}
 	d := f.send("responder", "POST", page(n, "/acknowledge"), a.fill(t, "/acknowledge", nil))
 	if in := f.incident(n); d.Code != 303 || in.AcknowledgedBy != "ada" {
 		t.Errorf("answered %d, incident %+v", d.Code, in)

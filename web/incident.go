@@ -213,7 +213,7 @@ func (p *incidentPage) describe(s *incident.Situation, pulse incident.Pulse) {
 		add("On it", wording.OnIt(in, clock), in.AcknowledgedAt.IsZero())
 	}
 	if in.MergedInto == 0 {
-		add("Breaches", wording.Breaches(&item, clock), false)
+		add("Now", wording.Breaches(&item, clock), false)
 	}
 	if !pulse.AwaySince.IsZero() && in.State == incident.Open {
 		add("Monitoring", "Silent since "+clock.Time(pulse.AwaySince)+". Until it is back, breaches that end are not believed.", true)

@@ -541,7 +541,7 @@ func TestUnknownAndMergedIncidentsSaySo(t *testing.T) {
 	if a := f.get("viewer", "/"); !strings.Contains(a.text(), "unknown whether it goes on") {
 		t.Errorf("overview: %s", a.text())
 	}
-	if a := f.get("viewer", page(n, "")); !strings.Contains(a.text(), "Unknown since 10:00: nobody can tell whether the breach still fires") {
+	if a := f.get("viewer", page(n, "")); !strings.Contains(a.text(), "Unknown since 10:00: nobody can tell whether the alert still fires") {
 		t.Errorf("incident: %s", a.text())
 	}
 	f.do(other, command.Merge{Into: incident.ID(n), Reason: "the same disk"})

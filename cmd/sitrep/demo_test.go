@@ -37,7 +37,7 @@ func TestDemoPlaysAnIncident(t *testing.T) {
 		"[reminder] INC-1",
 		"No news from the team since",
 		"P3 informs only stakeholders, so you get no more messages about it.",
-		"It is over: the breach has ended.",
+		"It is over: the alert has ended.",
 		"That was the story.",
 		filepath.Join(dir, "outbox"),
 	} {

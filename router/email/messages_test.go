@@ -1,6 +1,8 @@
 package email
 
 import (
+	"cmp"
+	"fmt"
 	"net/mail"
 	"strings"
 	"testing"
@@ -76,7 +78,18 @@ func toOnCall(m *incident.Message) {
 	m.Audiences, m.Group = []incident.Audience{incident.OnCall}, "notifications"
 	for i := range m.Items {
 		m.Items[i].NextBy = time.Time{}
+		m.Items[i].Runbook = m.Items[i].Incident.Runbook
 	}
+}
+
+// firing are that many alerts of the incident, the named ones one after the other.
+func firing(total int, alerts ...incident.ListedAlert) *incident.AlertList {
+	for i := range alerts {
+		a := &alerts[i]
+		a.StartsAt, a.HeardAt, a.State = at("11:58").Add(-time.Duration(i)*time.Minute), at("11:59"), cmp.Or(a.State, incident.Firing)
+		a.URL = cmp.Or(a.URL, "https://prometheus.example.org/graph?g0.expr=sum%28rate%28sends_failed_total%5B5m%5D%29%29+%3E+0.05&g0.tab=1")
+	}
+	return &incident.AlertList{Alerts: alerts, Total: total}
 }
 
 func event(clock string, kind incident.EventType, actor incident.Actor, reason string, d incident.Data) incident.Event {
@@ -113,6 +126,33 @@ func goldens(t *testing.T) map[string]*incident.Message {
 			{Recipient: incident.Recipient{Address: "support@example.org"}, Audience: incident.Stakeholders, Group: "customer-support", Kind: incident.KindOpened, At: at("12:09")},
 			{Recipient: incident.Recipient{Address: "https://chat.example.org"}, Audience: incident.Stakeholders, Group: "customer-support", Kind: incident.KindOpened, At: at("12:30")},
 		}
+	})
+	add("opened-on-call", incident.KindOpened, func(m *incident.Message, it *incident.Item) {
+		opened(m, it)
+		toOnCall(m)
+		it.Alerts = firing(1, incident.ListedAlert{Name: "NotificationsSendAvailability", Summary: "5.3 % of notifications fail to be sent",
+			Labels: map[string]string{"cluster": "prod-eu", "severity": "critical"}})
+	})
+	add("reopened-on-call", incident.KindReopened, func(m *incident.Message, it *incident.Item) {
+		toOnCall(m)
+		it.Incident.ReopenedAt, it.Incident.Reopenings, it.Incident.AcknowledgedAt = at("13:58"), 1, time.Time{}
+		it.Incident.Breaches = incident.Counts{Firing: 41, Unknown: 1, Total: 57}
+		it.Changes = []incident.Event{event("13:58", incident.Reopened, incident.Alertmanager, "", incident.Data{})}
+		var alerts []incident.ListedAlert
+		for i := range 5 {
+			alerts = append(alerts, incident.ListedAlert{Name: "QueueFull", Summary: fmt.Sprintf("The queue of node %d is full", i),
+				Labels: map[string]string{"instance": fmt.Sprintf("10.0.0.%d:9090", i), "severity": []string{"critical", "warning"}[i%2]}})
+		}
+		alerts[4].State = incident.Unknown
+		it.Alerts = firing(42, alerts...)
+	})
+	add("update-to-a-manager-on-call", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
+		m.Audiences = []incident.Audience{incident.Management, incident.OnCall}
+		it.Runbook = it.Incident.Runbook
+		it.NewWord = true
+		it.Word = &incident.Word{Text: "The message queue of one data centre is full.", At: at("13:58"), By: "ada"}
+		it.Alerts = firing(2, incident.ListedAlert{Name: "QueueFull", Labels: map[string]string{"region": "eu"}},
+			incident.ListedAlert{Name: "QueueFull", Labels: map[string]string{"region": "us"}})
 	})
 	add("opened-to-one-who-joins", incident.KindOpened, func(m *incident.Message, it *incident.Item) {
 		it.First = true
@@ -230,6 +270,7 @@ func goldens(t *testing.T) map[string]*incident.Message {
 	})
 	add("reminder-of-everything", incident.KindReminder, func(m *incident.Message, it *incident.Item) {
 		toOnCall(m)
+		it.Alerts = firing(2, incident.ListedAlert{Name: "QueueFull", Summary: "A queue is full", State: incident.Unknown}, incident.ListedAlert{Name: "QueueSlow", State: incident.Unknown})
 		it.Reasons = []incident.Owed{
 			{Kind: incident.KindReminder, Reason: incident.DueActionOverdue, At: m.At, Detail: "postmortem"},
 			{Kind: incident.KindReminder, Reason: incident.DueAllUnknown, At: m.At},
@@ -260,6 +301,10 @@ func goldens(t *testing.T) map[string]*incident.Message {
 	add("hostile", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
 		m.Location = zone(t, "Asia/Kathmandu")
 		m.Recipient.Name, m.Group = "Eve \"<x@y>\"\r\nBcc: all@example.org", hostile
+		m.Audiences = append(m.Audiences, incident.OnCall)
+		it.Runbook = "javascript:alert(1)"
+		it.Alerts = firing(7, incident.ListedAlert{Name: hostile, Summary: hostile, URL: "javascript:alert(1)", Labels: map[string]string{hostile: hostile}},
+			incident.ListedAlert{Name: "\x00", URL: "https://example.org/\"><script>"})
 		in := &it.Incident
 		in.UseCase, in.Service, in.Runbook, in.EscalatedTo, in.AcknowledgedBy = hostile, hostile, "javascript:alert(1)", hostile, hostile
 		in.Labels = map[string]string{hostile: hostile}

@@ -164,6 +164,25 @@ func TestNothingForeignInHTML(t *testing.T) {
 	}
 }
 
+func TestToAudiencesItIsTheAlert(t *testing.T) {
+	for name, m := range goldens(t) {
+		raw, err := letterhead.Render(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, text, page := parts(t, raw)
+		// The page of an incident has its breaches, and those on call know the word.
+		page = strings.ReplaceAll(page, "/incidents/INC-42#breaches", "")
+		text = strings.ReplaceAll(text, "/incidents/INC-42#breaches", "")
+		if s := strings.ToLower(h.Get("Subject") + text + page); strings.Contains(s, "breach") {
+			t.Errorf("%s says breach:\n%s", name, text)
+		}
+		if !m.ToOnCall() && (strings.Contains(page, "prometheus.example.org") || strings.Contains(page, "wiki.example.org")) {
+			t.Errorf("%s tells an audience of alerts or the runbook:\n%s", name, text)
+		}
+	}
+}
+
 func TestNoSentenceTwice(t *testing.T) {
 	for name, m := range goldens(t) {
 		if name == "digest" || name == "hostile" || name == "long" {
@@ -317,6 +336,9 @@ func strangers(t *testing.T, words, priority, address string) *incident.Message 
 	m.Recipient.Name, m.Recipient.Address = words, address
 	it := &m.Items[0]
 	it.Incident.UseCase, it.Incident.Service, it.Incident.Priority.Name = words, words, priority
+	m.Audiences = append(m.Audiences, incident.OnCall)
+	it.Runbook = words
+	it.Alerts = firing(2, incident.ListedAlert{Name: words, Summary: words, URL: words, Labels: map[string]string{words: words}})
 	it.NewWord, it.Word = true, &incident.Word{Text: words, By: words, At: at("13:00")}
 	it.Changes = []incident.Event{event("13:00", incident.PhaseChanged, incident.Actor(words), words, incident.Data{To: words})}
 	return m

@@ -31,6 +31,23 @@ type data struct {
 	Changes      []incidentjson.Event    `json:"changes"`
 	Message      string                  `json:"message"`
 	NextUpdateAt *time.Time              `json:"next_update_at"`
+	// Alerts and Runbook are there if the reader is on call, also in an audience, and the
+	// message is about one incident.
+	Alerts  []alert `json:"alerts,omitzero"`
+	Runbook *string `json:"runbook,omitempty"` // an http or https URL, or ""
+}
+
+// An alert is one that fires or is unknown: of those of the incident, the five that
+// began last, the latest first. How many there are, the incident's breaches count. Its
+// texts are strangers', clean, in one line each, and cut.
+type alert struct {
+	Name     string               `json:"name"`
+	Summary  string               `json:"summary"` // or its description; "" without
+	URL      string               `json:"url"`     // where it comes from: http or https, or ""
+	State    incident.BreachState `json:"state"`   // firing or unknown
+	Labels   map[string]string    `json:"labels"`  // up to four, that tell it from the others
+	StartsAt *time.Time           `json:"starts_at"`
+	HeardAt  *time.Time           `json:"heard_at"` // when it was last heard to fire
 }
 
 // A watchdog says whether the alert that always fires is there.
@@ -97,8 +114,21 @@ func facts(m *incident.Message) (data, error) {
 	if m.Kind != incident.KindDigest {
 		d.Incident, d.Incidents = &d.Incidents[0], nil
 		d.Sequence = &d.Incident.Sequence
+		if m.ToOnCall() {
+			runbook := wording.Link(m.First().Runbook)
+			d.Alerts, d.Runbook = alerts(m.First()), &runbook
+		}
 	}
 	return d, nil
+}
+
+// alerts are those that the message names, never nil.
+func alerts(it *incident.Item) []alert {
+	list := []alert{}
+	for _, a := range wording.Alerts(it) {
+		list = append(list, alert{Name: a.Name, Summary: a.Summary, URL: a.URL, State: a.State, Labels: a.Labels, StartsAt: when(a.StartsAt), HeardAt: when(a.HeardAt)})
+	}
+	return list
 }
 
 // when returns a time in UTC, or nil if it is not set.

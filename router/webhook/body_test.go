@@ -83,10 +83,22 @@ func TestBody(t *testing.T) {
 	}
 	watchdog := message(incident.KindWatchdog)
 	watchdog.Watchdog = &incident.WatchdogNews{Away: true, HeardAt: at(14, 40), Within: 15 * time.Minute}
+	onCall := message(incident.KindOpened, item(incident.KindOpened, register()))
+	onCall.Audiences, onCall.Group = []incident.Audience{incident.Stakeholders, incident.OnCall}, "notifications"
+	onCall.Items[0].Runbook = "https://wiki.example.org/notifications/register"
+	onCall.Items[0].Alerts = &incident.AlertList{Total: 4, Alerts: []incident.ListedAlert{
+		{Name: "RegisterFailing", Summary: "5 % of registrations\nfail", URL: "https://prometheus.example.org/graph?g0.expr=a%3E1&g0.tab=1", State: incident.Firing,
+			Labels: map[string]string{"instance": "10.0.0.7:9090", "region": "eu"}, StartsAt: at(14, 57)},
+		{Name: "<b>\x00", URL: "javascript:alert(1)", State: incident.Unknown, StartsAt: at(13, 0), HeardAt: at(13, 5)},
+	}}
+	bare := message(incident.KindReminder, item(incident.KindReminder, later))
+	bare.Audiences = []incident.Audience{incident.OnCall}
 	tests := map[string]*incident.Message{
-		"priority": message(incident.KindPriority, item(incident.KindPriority, register(), changed)),
-		"digest":   message(incident.KindDigest, item(incident.KindPriority, register(), changed), item(incident.KindUpdate, later, started)),
-		"watchdog": watchdog,
+		"on-call":                onCall,
+		"on-call-without-alerts": bare,
+		"priority":               message(incident.KindPriority, item(incident.KindPriority, register(), changed)),
+		"digest":                 message(incident.KindDigest, item(incident.KindPriority, register(), changed), item(incident.KindUpdate, later, started)),
+		"watchdog":               watchdog,
 	}
 	s := webhook.New(webhook.Options{})
 	for name, m := range tests {

@@ -5,5 +5,9 @@
 // side tell who sent it, and that it has a message twice: an attempt whose outcome
 // nobody knows is repeated with the same webhook-id and the same body.
 //
+// The body of a message about one incident to those on call has what they look into
+// beside what all readers get: data.alerts, the alerts that fire with name, summary,
+// url, state, labels, starts_at and heard_at, and data.runbook.
+//
 // A URL may be a secret. No error names more of it than scheme and host.
 package webhook

@@ -75,9 +75,9 @@ func change(e *incident.Event, in *incident.Incident, clock Clock) string {
 		}
 		return by(who, "set the groups of stakeholders to "+list(groups), "The groups of stakeholders are now "+list(groups)) + because(e.Reason)
 	case incident.ResolvedEvent:
-		return by(who, "resolved the incident", "All breaches have ended: the incident is resolved") + because(e.Reason)
+		return by(who, "resolved the incident", "All alerts have ended: the incident is resolved") + because(e.Reason)
 	case incident.Reopened:
-		return by(who, "reopened the incident", "A breach started: the incident is open again") + personal(e)
+		return by(who, "reopened the incident", "An alert fires: the incident is open again") + personal(e)
 	case incident.Merged:
 		if d.Into > 0 {
 			into := incident.ID(d.Into)
@@ -212,7 +212,7 @@ func breaches(it *incident.Item) string {
 		switch {
 		case n == 0:
 		case len(parts) == 0:
-			parts = append(parts, count(n, "breach")+" "+what)
+			parts = append(parts, count(n, "alert")+" "+what)
 		default:
 			parts = append(parts, fmt.Sprintf("%d %s", n, what))
 		}

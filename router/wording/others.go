@@ -115,7 +115,7 @@ func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 			text = "Nobody knows whether this goes on. Please look, and say what you see."
 			e.Text, e.Command = "If it is over, resolve it:", fmt.Sprintf("sitrep incident resolve %s", id)
 		case incident.DueStillFiring:
-			text = "It was resolved by hand, and breaches still fire."
+			text = "It was resolved by hand, and alerts still fire."
 			e.Text, e.Command = "If it is not over, reopen it:", fmt.Sprintf("sitrep incident reopen %s --reason \"…\"", id)
 		case incident.DueActionOverdue:
 			name := Line(o.Detail, nameLimit)
@@ -146,7 +146,18 @@ func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 	if s := affected(in); s != "" {
 		r.Facts = append(r.Facts, Fact{"Affected", s, false})
 	}
+	if looksInto(m, it) || it.Alerts != nil {
+		if e, ok := ackEntry(m, it); ok {
+			done.Lines = append(done.Lines, e)
+		}
+		if url := Link(it.Runbook); url != "" {
+			done.Lines = append(done.Lines, Entry{Text: "Runbook", URL: url})
+		}
+	}
 	r.Sections = []Section{done}
+	if s := alertSection(m, it, clock); len(s.Lines) > 0 {
+		r.Sections = append(r.Sections, s)
+	}
 	news := strings.TrimSpace(Breaches(it, clock))
 	switch {
 	case in.State == incident.Open:
@@ -206,6 +217,8 @@ func digestReport(m *incident.Message, clock Clock) *Report {
 		url := page(m, in.Number)
 		if o := firstReminder(&it); it.Kind == incident.KindReminder && o != nil && o.Reason == incident.DueUnfed {
 			url += "#update"
+		} else if it.Alerts != nil && in.State == incident.Open && in.AcknowledgedAt.IsZero() {
+			url += ackAnchor
 		}
 		r.Briefs = append(r.Briefs, Brief{
 			Status: state, Tone: tone(&it), ID: in.ID(), Title: Headline(in),
@@ -246,6 +259,9 @@ func briefLines(m *incident.Message, it *incident.Item, clock Clock) []string {
 	} else if in.State == incident.Open && !onCall(m) && it.Kind != incident.KindLeft {
 		lines = append(lines, "Next update: "+NextUpdate(it, clock)+".")
 	}
+	if s := alertNames(it); s != "" {
+		lines = append(lines, s)
+	}
 	news := newStory(m, it, clock)
 	for _, s := range lead(m, it, news, clock) {
 		lines = append(lines, Line(s, 240))
@@ -275,7 +291,7 @@ func watchdogReport(m *incident.Message, clock Clock) *Report {
 	}
 	if w.Away {
 		r.Status, r.Tone, r.Title = "Watchdog · Away", "rank0", "Alerts have stopped arriving"
-		r.Lead = []string{"Until they are back, new trouble may go unseen, and breaches that end are not believed: they count as unknown."}
+		r.Lead = []string{"Until they are back, new trouble may go unseen, and alerts that end are not believed: they count as unknown."}
 		heard := "never"
 		if !w.HeardAt.IsZero() {
 			heard = clock.Full(w.HeardAt)
@@ -288,7 +304,7 @@ func watchdogReport(m *incident.Message, clock Clock) *Report {
 		r.Preview = "The watchdog alert was last heard: " + heard + "."
 	} else {
 		r.Status, r.Tone, r.Title = "Watchdog · Back", "over", "Alerts arrive again"
-		r.Lead = []string{"The alert that always fires was heard again. Breaches that end are believed again."}
+		r.Lead = []string{"The alert that always fires was heard again. Alerts that end are believed again."}
 		if !w.HeardAt.IsZero() {
 			r.Facts = []Fact{{"Last heard", clock.Full(w.HeardAt), true}}
 		}

@@ -49,9 +49,12 @@ type Section struct {
 type Entry struct {
 	When    string
 	Text    string
+	Says    string // what an alert says of itself, in one line
+	Small   string // particulars, in one line
 	Quote   string // a person's words, in lines
 	Command string // for a shell
 	URL     string // http or https
+	Button  bool   // the text is what to do first, and leads to the URL
 }
 
 // A Brief is an incident in a few lines.
@@ -134,6 +137,8 @@ func incidentReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 	if it.NewWord {
 		add(team)
 	}
+	add(todoSection(m, it))
+	add(alertSection(m, it, clock))
 	happened := Section{"What is new", news.lines}
 	if it.First {
 		happened.Heading = "What happened so far"
@@ -142,10 +147,7 @@ func incidentReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 	if !it.NewWord {
 		add(team)
 	}
-	if onCall(m) {
-		add(planSection(it, clock))
-		add(todoSection(it))
-	}
+	add(planSection(it, clock))
 	add(actionSection(it, clock))
 	add(linkSection(m, it))
 	r.Footer = footer(m, clock)
@@ -164,6 +166,8 @@ func subtitle(in *incident.Incident) string {
 	return stop(Line(in.Priority.Summary, titleLimit))
 }
 
+// onCall reports whether the reader is on call and nothing else. One who is in an
+// audience too is told what that is told, and in addition what helps on call.
 func onCall(m *incident.Message) bool {
 	return len(m.Audiences) > 0 && m.Audiences[0] == incident.OnCall
 }
@@ -186,7 +190,7 @@ func facts(m *incident.Message, it *incident.Item, news *story, clock Clock) []F
 		add("Now", Breaches(it, clock), false)
 	}
 	if !it.WatchdogAwaySince.IsZero() {
-		add("Monitoring", fmt.Sprintf("Silent since %s. Until it is back, breaches that end are not believed.", clock.Time(it.WatchdogAwaySince)), false)
+		add("Monitoring", fmt.Sprintf("Silent since %s. Until it is back, alerts that end are not believed.", clock.Time(it.WatchdogAwaySince)), false)
 	}
 	if in.State == incident.Open {
 		add("On it", OnIt(in, clock), false)
@@ -205,6 +209,9 @@ func preview(it *incident.Item, lead []string, clock Clock) string {
 		parts = append(parts, Line(lead[0], 110))
 	default:
 		parts = append(parts, status(it)+" since "+clock.Full(started(&it.Incident))+".")
+		if shown := Alerts(it); len(shown) > 0 {
+			parts = append(parts, stop(Line(strings.TrimSuffix(shown[0].Name+": "+shown[0].Summary, ": "), 110)))
+		}
 	}
 	if it.Kind != incident.KindLeft && !it.NextBy.IsZero() {
 		parts = append(parts, "Next update "+NextUpdate(it, clock)+".")

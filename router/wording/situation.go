@@ -104,7 +104,8 @@ func NextUpdate(it *incident.Item, clock Clock) string {
 }
 
 // Breaches says how many breaches fire and when that was last heard, or since when
-// nobody knows. Of no breaches it says "".
+// nobody knows. Of no breaches it says "". To readers they are alerts: a breach would
+// be one of security.
 func Breaches(it *incident.Item, clock Clock) string {
 	in := &it.Incident
 	n := in.Breaches
@@ -116,7 +117,7 @@ func Breaches(it *incident.Item, clock Clock) string {
 		if plain(it) || it.Kind == incident.KindReopened {
 			still = "firing"
 		}
-		s := fmt.Sprintf("%s %s", count(n.Firing, "breach"), still)
+		s := fmt.Sprintf("%s %s", count(n.Firing, "alert"), still)
 		if !it.LastHeardAt.IsZero() {
 			s += ", last heard " + clock.Time(it.LastHeardAt)
 		}
@@ -129,20 +130,20 @@ func Breaches(it *incident.Item, clock Clock) string {
 		if !in.UnknownSince.IsZero() {
 			since = " since " + clock.Time(in.UnknownSince)
 		}
-		s := fmt.Sprintf("Unknown%s: nobody can tell whether %s still fire", since, count(n.Unknown, "breach"))
+		s := fmt.Sprintf("Unknown%s: nobody can tell whether %s still fire", since, count(n.Unknown, "alert"))
 		if n.Unknown == 1 {
-			s = fmt.Sprintf("Unknown%s: nobody can tell whether the breach still fires", since)
+			s = fmt.Sprintf("Unknown%s: nobody can tell whether the alert still fires", since)
 		}
 		if !it.LastHeardAt.IsZero() {
 			s += ", last heard " + clock.Time(it.LastHeardAt)
 		}
 		return s + "."
 	}
-	s, at := "The breach has ended", ", at "
+	s, at := "The alert has ended", ", at "
 	if n.Total > 1 {
-		s, at = fmt.Sprintf("All %d breaches have ended", n.Total), ", the last at "
+		s, at = fmt.Sprintf("All %d alerts have ended", n.Total), ", the last at "
 		if n.Total == 2 {
-			s = "Both breaches have ended"
+			s = "Both alerts have ended"
 		}
 	}
 	if in.State == incident.Open && !in.EndedAt.IsZero() {

@@ -42,7 +42,7 @@ func newStory(m *incident.Message, it *incident.Item, clock Clock) *story {
 			}
 		case plain(it) && e.Type == incident.Opened, ofBreach(e.Type), e.Type == incident.ClosedEvent && it.Incident.MergedInto > 0:
 			// Since says it, or the tally of breaches, or the lead.
-		case e.Type == incident.UpdateMissed && !onCall(m):
+		case e.Type == incident.UpdateMissed && !m.ToOnCall():
 			// Why, is for those who can mend it.
 			told := *e
 			told.Data.Audience, told.Data.Cause = "", ""
@@ -133,8 +133,8 @@ func lead(m *incident.Message, it *incident.Item, s *story, clock Clock) []strin
 				out[len(out)-1] = "It is over."
 			}
 		}
-		if in.Breaches.Firing > 0 && onCall(m) {
-			out = append(out, "It stays resolved while the same breaches go on firing, and does not close until they have ended.")
+		if in.Breaches.Firing > 0 && m.ToOnCall() {
+			out = append(out, "It stays resolved while the same alerts go on firing, and does not close until they have ended.")
 		}
 	case incident.KindOpened:
 		if joins(it) {
@@ -308,12 +308,23 @@ func recipientName(r incident.Recipient) string {
 }
 
 // todoSection says what the people on call are to do first.
-func todoSection(it *incident.Item) Section {
-	in := &it.Incident
-	if in.State != incident.Open || !in.AcknowledgedAt.IsZero() || it.Kind == incident.KindLeft {
-		return Section{}
+func todoSection(m *incident.Message, it *incident.Item) Section {
+	section := Section{Heading: "What to do"}
+	if !looksInto(m, it) {
+		return section
 	}
-	return Section{"What to do", []Entry{{Text: "Say that you are on it:", Command: "sitrep incident ack " + in.ID()}}}
+	if e, ok := ackEntry(m, it); ok {
+		section.Lines = append(section.Lines, e)
+	}
+	if url := Link(it.Runbook); url != "" {
+		section.Lines = append(section.Lines, Entry{Text: "Runbook", URL: url})
+	}
+	return section
+}
+
+// looksInto reports whether the reader is to look into the trouble.
+func looksInto(m *incident.Message, it *incident.Item) bool {
+	return m.ToOnCall() && it.Incident.State == incident.Open && it.Kind != incident.KindLeft
 }
 
 func actionSection(it *incident.Item, clock Clock) Section {
@@ -352,8 +363,8 @@ func linkSection(m *incident.Message, it *incident.Item) Section {
 		add(incident.ID(in.MergedInto)+", where it goes on", page(m, in.MergedInto))
 	}
 	add(in.ID()+" from its beginning", page(m, in.Number))
-	if onCall(m) {
-		add("Runbook", in.Runbook)
+	if m.ToOnCall() && !looksInto(m, it) {
+		add("Runbook", it.Runbook)
 	}
 	if in.Previous > 0 {
 		add(incident.ID(in.Previous)+", the time before", page(m, in.Previous))

@@ -43,10 +43,10 @@ func TestStory(t *testing.T) {
 			[]string{"P1, was P3 · Open"}, []string{"as before", "was P2"}},
 		"who is told of a change is not told that there is no news": {management,
 			incident.Item{Kind: incident.KindPriority, Word: word, Changes: []incident.Event{priority(-1, "P2", "P1", "all are hit", true)}},
-			[]string{"What they last said, at 11:30:", "Now: 1 breach still firing"}, []string{"No news"}},
+			[]string{"What they last said, at 11:30:", "Now: 1 alert still firing"}, []string{"No news"}},
 		"a scheduled update that nobody fed says so": {management,
 			incident.Item{Kind: incident.KindUpdate, Word: word},
-			[]string{"No news from the team since 11:30. 1 breach still firing"}, nil},
+			[]string{"No news from the team since 11:30. 1 alert still firing"}, nil},
 		"a scheduled update that tells what the team did says nothing else": {management,
 			incident.Item{Kind: incident.KindUpdate, Word: word, Changes: []incident.Event{phase}},
 			[]string{"ada set the phase to recovery."}, []string{"No news"}},
@@ -126,7 +126,7 @@ func TestReminder(t *testing.T) {
 		{Kind: incident.KindReminder, Reason: incident.DueUndeliverable, Detail: "full@example.org"},
 	}})
 	for _, want := range []string{
-		"The action post mortem is overdue since 11:59 UTC.\n", "An update is due by 14:00 UTC", "sitrep incident action INC-42 'post mortem' done\n", "Now: Both breaches have ended.\n",
+		"The action post mortem is overdue since 11:59 UTC.\n", "An update is due by 14:00 UTC", "sitrep incident action INC-42 'post mortem' done\n", "Now: Both alerts have ended.\n",
 		"The opening message to gone@example.org and full@example.org was refused for good: please tell them in another way.\n",
 	} {
 		if strings.Count(text, want) != 1 {
@@ -153,7 +153,7 @@ func TestDigest(t *testing.T) {
 	}
 	for want, times := range map[string]int{
 		"could not be handed over": 1, "It should have come by 11:40, and could not be handed over until now.": 1, "P1 · New\nINC-1": 1, "P1 · Open\nINC-2": 1,
-		"No news from the team since 11:00, when the incident opened. 2 breaches still firing.": 2,
+		"No news from the team since 11:00, when the incident opened. 2 alerts still firing.": 2,
 	} {
 		if got := strings.Count(text, want); got != times {
 			t.Errorf("%d times %q, want %d, in\n%s", got, want, times, text)

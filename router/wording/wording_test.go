@@ -143,9 +143,9 @@ func TestChange(t *testing.T) {
 		{incident.ActionChanged, "ada", "not needed", incident.Data{Action: "hotfix", To: "waived"}, "ada waived the action hotfix: “not needed”"},
 		{incident.AudienceChanged, "ada", "", incident.Data{Stakeholders: []string{"a", "b", "c"}}, "ada set the groups of stakeholders to a, b and c."},
 		{incident.AudienceChanged, "ada", "", incident.Data{}, "ada removed all groups of stakeholders."},
-		{incident.ResolvedEvent, incident.Scheduler, "", incident.Data{}, "All breaches have ended: the incident is resolved."},
+		{incident.ResolvedEvent, incident.Scheduler, "", incident.Data{}, "All alerts have ended: the incident is resolved."},
 		{incident.ResolvedEvent, "ada", "", incident.Data{}, "ada resolved the incident."},
-		{incident.Reopened, incident.Alertmanager, "a breach started", incident.Data{}, "A breach started: the incident is open again."},
+		{incident.Reopened, incident.Alertmanager, "a breach started", incident.Data{}, "An alert fires: the incident is open again."},
 		{incident.Reopened, "ada", "it is back", incident.Data{}, "ada reopened the incident: “it is back”"},
 		{incident.Merged, "ada", "same cause", incident.Data{Into: 41}, "ada merged the incident into INC-41: “same cause”"},
 		{incident.Merged, "ada", "", incident.Data{From: "INC-42"}, "ada merged INC-42 into this incident."},
@@ -191,10 +191,10 @@ func TestBreaches(t *testing.T) {
 		want    string
 	}{
 		{incident.Counts{}, time.Time{}, time.Time{}, ""},
-		{incident.Counts{Firing: 3, Total: 4}, time.Time{}, time.Time{}, "3 breaches still firing, last heard 11:58."},
-		{incident.Counts{Firing: 1, Unknown: 2, Total: 4}, time.Time{}, time.Time{}, "1 breach still firing, last heard 11:58; of 2 more nobody knows."},
-		{incident.Counts{Unknown: 1, Total: 4}, noon.Add(-time.Hour), time.Time{}, "Unknown since 11:00: nobody can tell whether the breach still fires, last heard 11:58."},
-		{incident.Counts{Total: 1}, time.Time{}, noon.Add(-time.Minute), "The breach has ended, at 11:59; the incident resolves when that holds for 10 minutes."},
+		{incident.Counts{Firing: 3, Total: 4}, time.Time{}, time.Time{}, "3 alerts still firing, last heard 11:58."},
+		{incident.Counts{Firing: 1, Unknown: 2, Total: 4}, time.Time{}, time.Time{}, "1 alert still firing, last heard 11:58; of 2 more nobody knows."},
+		{incident.Counts{Unknown: 1, Total: 4}, noon.Add(-time.Hour), time.Time{}, "Unknown since 11:00: nobody can tell whether the alert still fires, last heard 11:58."},
+		{incident.Counts{Total: 1}, time.Time{}, noon.Add(-time.Minute), "The alert has ended, at 11:59; the incident resolves when that holds for 10 minutes."},
 	} {
 		it := &incident.Item{Kind: incident.KindUpdate, LastHeardAt: heard, Incident: incident.Incident{State: incident.Open, Breaches: tc.counts,
 			UnknownSince: tc.unknown, EndedAt: tc.ended, ResolveAfter: 10 * time.Minute}}
@@ -270,8 +270,8 @@ func TestTallyOfBreaches(t *testing.T) {
 		tally incident.Tally
 		want  string // "" if nothing is said
 	}{
-		{incident.KindUpdate, false, incident.Tally{Started: 2, Ended: 1, Unknown: 1}, "Since the last message 2 breaches started, 1 ended and 1 became unknown."},
-		{incident.KindUpdate, false, incident.Tally{Ended: 1}, "Since the last message 1 breach ended."},
+		{incident.KindUpdate, false, incident.Tally{Started: 2, Ended: 1, Unknown: 1}, "Since the last message 2 alerts started, 1 ended and 1 became unknown."},
+		{incident.KindUpdate, false, incident.Tally{Ended: 1}, "Since the last message 1 alert ended."},
 		{incident.KindOpened, true, incident.Tally{Started: 2}, ""},
 		{incident.KindResolved, false, incident.Tally{Started: 1, Ended: 3}, ""},
 		{incident.KindResolved, true, incident.Tally{Started: 3, Ended: 3}, ""},

@@ -112,7 +112,7 @@ func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	p.Refresh = q.Get("before") == "" && q.Get("messages") == ""
 	p.Done = doneText(q.Get("done"))
-	err = h.Store.Read(r.Context(), func(tx storage.Reader) error {
+	err = h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
 		s, err := situation(tx, n)
 		if err != nil {
 			return err

@@ -29,6 +29,13 @@ type Request struct {
 	// Seen is the sequence that the incident had when the person decided; 0 if that
 	// does not matter.
 	Seen int64
+	// Once is by what Execute knows a repetition.
+	Once Once
+}
+
+// Name returns what the command is called in the log, such as priority.
+func (r *Request) Name() string {
+	return strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", r.Command), "command."))
 }
 
 // Apply carries the command out within a change, and returns the incident that it
@@ -38,6 +45,9 @@ type Request struct {
 // When what the command depends on is locked, and before anything is done, begin is
 // called, if it is not nil; an error of it ends the change.
 func (r *Request) Apply(c *storage.Change, begin func() error) (*incident.Situation, error) {
+	if r.Actor == "" {
+		return nil, errors.New("a command from nobody: its route asks for no role")
+	}
 	if err := r.Command.lock(c, r.Incident); err != nil {
 		return nil, err
 	}

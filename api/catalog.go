@@ -82,7 +82,7 @@ func (h *Handler) catalog() []Route {
 
 func (h *Handler) listPriorities(w http.ResponseWriter, _ *http.Request) error {
 	all := Priorities{Priorities: []Priority{}}
-	for _, p := range h.Policy().Priorities {
+	for _, p := range h.Door.Policy().Priorities {
 		form := Priority{
 			Name: p.Name, Rank: p.Rank, Summary: p.Summary,
 			Criteria: notNil(p.Criteria), Inform: notNil(p.Inform), Actions: []ActionRule{},
@@ -97,7 +97,7 @@ func (h *Handler) listPriorities(w http.ResponseWriter, _ *http.Request) error {
 }
 
 func (h *Handler) listSLOs(w http.ResponseWriter, r *http.Request) error {
-	policy, team := h.Policy(), r.URL.Query().Get("team")
+	policy, team := h.Door.Policy(), r.URL.Query().Get("team")
 	if err := misspelt(&storage.IncidentQuery{Team: team}, policy); err != nil {
 		return err
 	}

@@ -1,10 +1,7 @@
 package api
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -14,7 +11,6 @@ import (
 	"sitrep/incident/incidentjson"
 	"sitrep/internal/access"
 	"sitrep/internal/command"
-	"sitrep/internal/httperr"
 	"sitrep/storage"
 )
 
@@ -61,9 +57,6 @@ func post[C command.Command](h *Handler, path, summary string) Route {
 // command carries a command out, or shows what it would bring about, and answers.
 func (h *Handler) command(w http.ResponseWriter, r *http.Request, cmd command.Command, body []byte) error {
 	req := command.Request{Command: cmd, Actor: access.From(r.Context()).Actor()}
-	if req.Actor == "" {
-		return errors.New("a command from nobody: its route asks for no role")
-	}
 	var err error
 	if variable(r, "id") != "" {
 		if req.Incident, err = number(r); err != nil {
@@ -73,38 +66,24 @@ func (h *Handler) command(w http.ResponseWriter, r *http.Request, cmd command.Co
 	if req.Seen, err = seen(r); err != nil {
 		return err
 	}
-	door := storage.Door{Store: h.Store, Policy: h.Policy, Wake: h.Wake, Observe: h.Observe}
 	if r.URL.Query().Get("preview") == "true" {
-		p, err := req.Preview(r.Context(), &door, h.Now())
+		p, err := req.Preview(r.Context(), h.Door, h.Now())
 		if err != nil {
 			return err
 		}
 		return answer(w, http.StatusOK, previewOf(&p))
 	}
-	once, err := onceOf(r, req.Actor, body)
-	if err != nil {
+	if req.Once, err = once(r, body); err != nil {
 		return err
 	}
-	var given storage.Answer
-	err = door.Change(r.Context(), h.Now(), func(c *storage.Change) error {
-		s, err := req.Apply(c, func() error { return once.begin(c.Tx) })
-		if err != nil {
-			return err
-		}
-		given = storage.Answer{Key: once.key, Request: once.request, At: c.At, Status: http.StatusOK}
+	given, err := req.Execute(r.Context(), h.Door, h.Now(), func(c *storage.Change, s *incident.Situation) (command.Result, error) {
+		status := http.StatusOK
 		if req.Incident == 0 {
-			given.Status = http.StatusCreated
+			status = http.StatusCreated
 		}
-		if given.Body, err = after(c, s); err != nil || once.key == "" {
-			return err
-		}
-		return c.Tx.PutAnswer(given)
+		body, err := after(c, s)
+		return command.Result{Status: status, Body: body}, err
 	})
-	var before *answeredError
-	if errors.As(err, &before) {
-		w.Header().Set("Idempotency-Replayed", "true")
-		given, err = before.answer, nil
-	}
 	if err != nil {
 		return err
 	}
@@ -115,19 +94,16 @@ func (h *Handler) command(w http.ResponseWriter, r *http.Request, cmd command.Co
 	if err := json.Unmarshal(given.Body, &in); err != nil {
 		return fmt.Errorf("decode the answer to a command: %w", err)
 	}
-	if before == nil {
-		h.Logger.Info("command carried out", "command", name(cmd), "incident", in.ID, "actor", req.Actor, "sequence", in.Sequence)
+	if given.Replayed {
+		w.Header().Set("Idempotency-Replayed", "true")
+	} else {
+		h.Logger.Info("command carried out", "command", req.Name(), "incident", in.ID, "actor", req.Actor, "sequence", in.Sequence)
 	}
 	w.Header().Set("ETag", etag(in.Sequence))
 	if given.Status == http.StatusCreated {
 		w.Header().Set("Location", "/api/v1/incidents/"+in.ID)
 	}
 	return answerBytes(w, given.Status, given.Body)
-}
-
-// name returns what a command is called in the log, such as priority.
-func name(cmd command.Command) string {
-	return strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", cmd), "command."))
 }
 
 // after returns the incident in JSON as it will be once the change is stored.
@@ -160,49 +136,15 @@ func seen(r *http.Request) (int64, error) {
 	return 0, invalid(`If-Match %s: send one ETag as the incident had it, such as "12"`, strings.Join(tags, ", "))
 }
 
-// once is what tells a repetition of a command apart from a second one.
-type once struct {
-	key     string // Idempotency-Key, for each actor apart; empty: none
-	request string // a hash of what is asked
-}
-
-// answeredError ends a change in which nothing is to be done.
-type answeredError struct{ answer storage.Answer }
-
-func (*answeredError) Error() string { return "answered before" }
-
-func onceOf(r *http.Request, actor incident.Actor, body []byte) (once, error) {
+// once returns by what a repetition of the request is known: its Idempotency-Key, if it
+// has one.
+func once(r *http.Request, body []byte) (command.Once, error) {
 	keys := r.Header.Values("Idempotency-Key")
 	if len(keys) == 0 {
-		return once{}, nil
+		return command.Once{}, nil
 	}
 	if len(keys) > 1 || keys[0] == "" || len(keys[0]) > 255 {
-		return once{}, invalid("Idempotency-Key: give one, of 1 to 255 bytes, such as a new UUID for each command")
+		return command.Once{}, invalid("Idempotency-Key: give one, of 1 to 255 bytes, such as a new UUID for each command")
 	}
-	return once{key: hash(string(actor), keys[0]), request: hash(r.Method, r.URL.Path, string(body))}, nil
-}
-
-// begin returns an answeredError if the same was asked before.
-func (o once) begin(r storage.Reader) error {
-	if o.key == "" {
-		return nil
-	}
-	a, err := r.Answer(o.key)
-	switch {
-	case errors.Is(err, incident.ErrNotFound):
-		return nil
-	case err != nil:
-		return err
-	case a.Request != o.request:
-		return httperr.Status(http.StatusUnprocessableEntity, "this Idempotency-Key was used for another command; take a new one for each")
-	}
-	return &answeredError{a}
-}
-
-func hash(parts ...string) string {
-	sum := sha256.New()
-	for _, p := range parts {
-		fmt.Fprintf(sum, "%d:%s", len(p), p)
-	}
-	return hex.EncodeToString(sum.Sum(nil))
+	return command.Once{Key: keys[0], Asked: []string{r.Method, r.URL.Path, string(body)}}, nil
 }

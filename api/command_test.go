@@ -343,13 +343,13 @@ func TestIfMatchIsAboutPeople(t *testing.T) {
 	f.send("responder2", "POST", path(1, "/acknowledge"), ``)
 	f.breach("send", "c")
 	w := send(`"4"`, `{"phase":"recovery"}`)
-	f.refused(w, 412, `meanwhile people changed INC-1: bob changed the priority from P2 to P1 (5); bob acknowledged it (6). Read it again, it is at 7`)
+	f.refused(w, 412, `meanwhile people changed INC-1: bob raised the priority from P2 to P1 (5); bob acknowledged the incident (6). Read it again, it is at 7`)
 	f.refused(send(`"99"`, `{"phase":"recovery"}`), 412, `INC-1 is at 7, and has never been at 99`)
 	for _, bad := range []string{`7`, `W/"7"`, `"7", "6"`, `"x"`, `""`, `"07"`, `"-1"`} {
 		f.refused(send(bad, `{"phase":"recovery"}`), 400, "send one ETag")
 	}
 	w = f.send("responder", "POST", path(1, "/phase?preview=true"), `{"phase":"recovery"}`, "If-Match", `"4"`)
-	f.refused(w, 412, "bob changed the priority")
+	f.refused(w, 412, "bob raised the priority")
 	if w := send(`*`, `{"phase":"recovery"}`); w.Code != 200 {
 		t.Errorf("*: %d %s", w.Code, w.Body)
 	}

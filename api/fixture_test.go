@@ -57,13 +57,11 @@ func newFixture(t testing.TB) *fixture {
 		t.Fatal(err)
 	}
 	f.api = api.New(api.Options{
-		Store:  db,
-		Policy: func() *incident.Policy { return f.policy },
-		Now:    func() time.Time { return f.now },
+		Door: &storage.Door{Store: db, Policy: func() *incident.Policy { return f.policy }, Wake: func() { f.woken.Add(1) }},
+		Now:  func() time.Time { return f.now },
 		Service: func() api.Service {
 			return api.Service{Version: "1.2.3", StartedAt: start, Ledger: ledger.Standing{PublicKey: f.key.Public(), Witness: "audit@example.org", Every: 24 * time.Hour}}
 		},
-		Wake:   func() { f.woken.Add(1) },
 		Logger: slog.New(slog.DiscardHandler),
 		Export: func(ctx context.Context, w io.Writer, o audit.ExportOptions) (audit.ExportSummary, error) {
 			o.Key = f.key

@@ -24,20 +24,15 @@ import (
 	"sitrep/storage"
 )
 
-// Options are what a [Handler] works with. Observe, More and Beside may be left out;
-// all else is required.
+// Options are what a [Handler] works with. More and Beside may be left out; all else
+// is required.
 type Options struct {
-	Store storage.Store
-	// Policy returns the configuration in force.
-	Policy func() *incident.Policy
+	// Door is how incidents are read and changed, with the configuration in force.
+	Door *storage.Door
 	// Now returns the time in UTC and whole microseconds.
 	Now func() time.Time
 	// Service returns what is known of the running program.
 	Service func() Service
-	// Wake is called after a command was committed: something may be due.
-	Wake func()
-	// Observe is told of the events of a command after it was committed.
-	Observe func([]incident.Event)
 	Logger  *slog.Logger
 	// Export writes evidence as audit.Export does, signed by the service's key.
 	Export func(ctx context.Context, w io.Writer, o audit.ExportOptions) (audit.ExportSummary, error)
@@ -93,7 +88,7 @@ func unavailable(next httperr.HandlerFunc) httperr.HandlerFunc {
 
 // read runs fn on a snapshot of the store.
 func (h *Handler) read(ctx context.Context, fn func(storage.Reader) error) error {
-	return h.Store.Read(ctx, fn)
+	return h.Door.Store.Read(ctx, fn)
 }
 
 // number returns the number of the incident in the path.

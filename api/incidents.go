@@ -98,7 +98,7 @@ func (h *Handler) listIncidents(w http.ResponseWriter, r *http.Request) error {
 		State: incident.State(q.Get("state")), Priority: q.Get("priority"), Team: q.Get("team"), SLO: q.Get("slo"), Text: q.Get("q"),
 		Limit: limit, Cursor: cursor,
 	}
-	policy := h.Policy()
+	policy := h.Door.Policy()
 	page := IncidentPage{Incidents: []incidentjson.Incident{}}
 	err = h.read(r.Context(), func(tx storage.Reader) error {
 		found, next, err := tx.Incidents(query)
@@ -194,7 +194,7 @@ func (h *Handler) getIncident(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		form, err = h.form(tx, &in, h.Policy())
+		form, err = h.form(tx, &in, h.Door.Policy())
 		return err
 	})
 	if err != nil {

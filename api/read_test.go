@@ -364,9 +364,9 @@ func (d *deaf) Info(ctx context.Context) (storage.Info, error) {
 
 func TestAStoreThatIsUnavailableIs503(t *testing.T) {
 	f := newFixture(t)
-	f.api.Store = &deaf{Store: f.store, err: fmt.Errorf("read: %w", storage.ErrUnavailable)}
+	f.api.Door.Store = &deaf{Store: f.store, err: fmt.Errorf("read: %w", storage.ErrUnavailable)}
 	f.refused(f.send("viewer", "GET", "/api/v1/incidents", ""), 503, "try again: read: storage unavailable")
-	f.api.Store = &deaf{Store: f.store, err: errors.New("page 3 is torn")}
+	f.api.Door.Store = &deaf{Store: f.store, err: errors.New("page 3 is torn")}
 	f.refused(f.send("viewer", "GET", "/api/v1/incidents", ""), 500, "internal error")
 }
 

@@ -19,9 +19,7 @@ var enums = map[reflect.Type][]string{
 	reflect.TypeFor[incident.DeliveryState](): texts(incident.Pending, incident.Delivered, incident.Failed, incident.Superseded),
 	reflect.TypeFor[incident.Channel]():       texts(incident.Email, incident.Webhook),
 	reflect.TypeFor[incident.Kind]():          texts(incident.Kinds()...),
-	reflect.TypeFor[incident.EventType](): texts(incident.Opened, incident.BreachStarted, incident.BreachEnded, incident.BreachUnknown,
-		incident.Acknowledged, incident.PriorityChanged, incident.PhaseChanged, incident.UpdateWritten, incident.UpdateMissed,
-		incident.ActionChanged, incident.AudienceChanged, incident.ResolvedEvent, incident.Reopened, incident.Merged, incident.ClosedEvent),
+	reflect.TypeFor[incident.EventType]():     texts(incident.EventTypes()...),
 }
 
 func texts[S ~string](values ...S) []string {

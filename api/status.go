@@ -81,7 +81,7 @@ type Status struct {
 }
 
 func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
-	service, policy := h.Service(), h.Policy()
+	service, policy := h.Service(), h.Door.Policy()
 	var s Status
 	s.Versions.Sitrep, s.Versions.Revision, s.Versions.Go = service.Version, service.Revision, service.Go
 	s.StartedAt = when(service.StartedAt)
@@ -95,7 +95,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	s.Ledger.Witness.Every, s.Ledger.Witness.ToldAt = incidentjson.Duration(service.Ledger.Every), when(service.Ledger.WitnessedAt)
 	s.Watchdog.Expected = policy.Watchdog.Within > 0
 
-	info, err := h.Store.Info(r.Context())
+	info, err := h.Door.Store.Info(r.Context())
 	if err != nil {
 		return err
 	}

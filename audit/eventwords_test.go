@@ -22,13 +22,13 @@ func TestExportPagesHaveOneZone(t *testing.T) {
 		e    incident.Event
 		want string
 	}{
-		{incident.Event{Type: incident.BreachStarted, Data: incident.Data{StartsAt: at, Fingerprint: "a", Priority: "P1"}}, "a breach started at 2026-11-25 00:18:45 (alert a, SLO priority P1)"},
-		{incident.Event{Type: incident.BreachEnded, Data: incident.Data{EndsAt: at, Fingerprint: "a"}}, "a breach ended at 2026-11-25 00:18:45 (alert a)"},
+		{incident.Event{Type: incident.BreachStarted, Data: incident.Data{StartsAt: at, Fingerprint: "a", Priority: "P1"}}, "A breach started at 2026-11-25 00:18:45 (alert a, SLO priority P1)."},
+		{incident.Event{Type: incident.BreachEnded, Data: incident.Data{EndsAt: at, Fingerprint: "a"}}, "A breach ended at 2026-11-25 00:18:45 (alert a)."},
 		{incident.Event{Type: incident.UpdateMissed, Data: incident.Data{DueAt: at, Missed: 1, Audience: incident.Management, Cause: down}},
-			"1 interval without a message to at least one reader of management from 2026-11-25 00:18:45 on (" + downThere + ")"},
+			"The update to at least one reader of management that was due at 2026-11-25 00:18:45 did not go out in time: " + downThere + "."},
 		// What others said is theirs.
 		{incident.Event{Type: incident.UpdateMissed, Data: incident.Data{DueAt: at, Missed: 2, Audience: incident.Management, Cause: "451 try after 2026-11-24T23:18:45Z"}},
-			"2 intervals without a message to at least one reader of management from 2026-11-25 00:18:45 on (451 try after 2026-11-24T23:18:45Z)"},
+			"2 updates to at least one reader of management did not go out in time, the first due at 2026-11-25 00:18:45: 451 try after 2026-11-24T23:18:45Z."},
 	} {
 		if got := eventWords(&c.e, berlin); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.e.Type, got, c.want)
@@ -53,6 +53,36 @@ func TestExportPagesHaveOneZone(t *testing.T) {
 	}
 	if !strings.Contains(b.String(), downThere) {
 		t.Error("the report does not have the cause in its zone")
+	}
+}
+
+// What people wrote stands whole beside the words of an event, once.
+func TestExportPagesHaveWhatPeopleWrote(t *testing.T) {
+	pages, err := pageTemplates(time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.TrimSpace(strings.Repeat("we look on, ", 100))
+	var b bytes.Buffer
+	page := &incidentPage{incidentRow: incidentRow{In: &incident.Incident{Number: 1}}, Export: &exportPage{}}
+	for _, e := range []incident.Event{
+		{Sequence: 1, Type: incident.UpdateWritten, Actor: "ada", Data: incident.Data{Message: "The cause is known.\n" + long, Audiences: []incident.Audience{incident.Management}}},
+		{Sequence: 2, Type: incident.PriorityChanged, Actor: "ada", Reason: "some can pay", Data: incident.Data{From: "P1", To: "P2", Definition: &incident.Priority{Name: "P2"}}},
+		{Sequence: 3, Type: incident.BreachUnknown, Actor: incident.Scheduler, Reason: "nothing was heard of it", Data: incident.Data{Fingerprint: "a"}},
+	} {
+		page.Timeline = append(page.Timeline, timelineRow{Event: &e, Words: eventWords(&e, time.UTC)})
+	}
+	if err := pages.ExecuteTemplate(&b, "incident", page); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"Wrote to management:<br>The cause is known.\n" + long + "</td>",
+		`Lowered the priority from P1 to P2.<br><span class="dim">some can pay</span></td>`,
+		`Nobody knows any more whether a breach still fires (alert a).<br><span class="dim">nothing was heard of it</span></td>`,
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %s in\n%s", want, b.String())
+		}
 	}
 }
 

@@ -24,6 +24,14 @@ const (
 	ClosedEvent     EventType = "closed"
 )
 
+// EventTypes returns all types, in the order above.
+func EventTypes() []EventType {
+	return []EventType{
+		Opened, BreachStarted, BreachEnded, BreachUnknown, Acknowledged, PriorityChanged, PhaseChanged, UpdateWritten,
+		UpdateMissed, ActionChanged, AudienceChanged, ResolvedEvent, Reopened, Merged, ClosedEvent,
+	}
+}
+
 // An Actor is who did it: the name of a person, Forgotten, or one of those below. No
 // person can have any of those as a name.
 type Actor string

@@ -2,8 +2,6 @@ package web
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -70,7 +68,7 @@ func (h *Handler) showForm(w http.ResponseWriter, r *http.Request, c commandInfo
 	p := formPage{layout: h.layout(r, c.Title+": "+incident.ID(n))}
 	p.Refresh = false
 	code := http.StatusOK
-	err := h.Store.Read(r.Context(), func(tx storage.Reader) error {
+	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
 		in, err := tx.Incident(n)
 		if err != nil {
 			return noIncident(err, n)
@@ -128,6 +126,9 @@ func explain(err error) (code int, text string) {
 	if errors.Is(err, incident.ErrChanged) {
 		return p.Status, "Somebody changed the incident since you opened the form, so nothing was done. What changed stands above. If your command is still right, preview it again."
 	}
+	if errors.Is(err, command.ErrKeyUsed) {
+		return p.Status, "this preview was used for another command; preview yours again"
+	}
 	return p.Status, wording.Line(p.Detail, 1000)
 }
 
@@ -167,7 +168,7 @@ func (h *Handler) command(c commandInfo) httperr.HandlerFunc {
 
 func (h *Handler) preview(w http.ResponseWriter, r *http.Request, c commandInfo, req *command.Request, values url.Values) error {
 	p := previewPage{layout: h.layout(r, "Preview: "+c.Title+", "+incident.ID(req.Incident)), Do: c.Do, Key: rand.Text()}
-	err := h.Store.Read(r.Context(), func(tx storage.Reader) error {
+	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
 		in, err := tx.Incident(req.Incident)
 		if err != nil {
 			return noIncident(err, req.Incident)
@@ -187,8 +188,7 @@ func (h *Handler) preview(w http.ResponseWriter, r *http.Request, c commandInfo,
 
 // showPreview asks what the command would bring about, and answers with it.
 func (h *Handler) showPreview(w http.ResponseWriter, r *http.Request, req *command.Request, p *previewPage) error {
-	door := storage.Door{Store: h.Store, Policy: h.Policy}
-	found, err := req.Preview(r.Context(), &door, h.Now())
+	found, err := req.Preview(r.Context(), h.Door, h.Now())
 	if err != nil {
 		return err
 	}
@@ -257,70 +257,26 @@ func (p *previewPage) says(c command.Command) {
 	}
 }
 
-// errRepeated ends a transaction whose command was carried out before.
-var errRepeated = errors.New("carried out before")
-
 // carryOut does what was asked, once for each key of a form, and returns the number of
 // the incident.
 func (h *Handler) carryOut(r *http.Request, req *command.Request, values url.Values) (int64, error) {
-	if req.Actor == "" {
-		return 0, errors.New("a command from nobody: its route asks for no role")
-	}
-	key := ""
-	if k := values.Get("key"); k != "" {
-		key = hash("page", string(req.Actor), k)
-	}
 	asked := url.Values{}
 	for name, v := range values {
 		if name != "seen" {
 			asked[name] = v
 		}
 	}
-	request := hash(r.URL.Path, asked.Encode())
-	var changed int64
-	door := storage.Door{Store: h.Store, Policy: h.Policy, Wake: h.Wake, Observe: h.Observe}
-	err := door.Change(r.Context(), h.Now(), func(c *storage.Change) error {
-		s, err := req.Apply(c, func() error {
-			if key == "" {
-				return nil
-			}
-			before, err := c.Tx.Answer(key)
-			switch {
-			case errors.Is(err, incident.ErrNotFound):
-				return nil
-			case err != nil:
-				return err
-			case before.Request != request:
-				return httperr.Status(http.StatusUnprocessableEntity, "this preview was used for another command; preview yours again")
-			}
-			changed, err = incident.ParseID(string(before.Body))
-			return errors.Join(errRepeated, err)
-		})
-		if err != nil {
-			return err
-		}
-		changed = s.Incident.Number
-		if key == "" {
-			return nil
-		}
-		return c.Tx.PutAnswer(storage.Answer{Key: key, Request: request, At: c.At, Status: http.StatusSeeOther, Body: []byte(incident.ID(changed))})
+	req.Once = command.Once{Space: "page", Key: values.Get("key"), Asked: []string{r.URL.Path, asked.Encode()}}
+	given, err := req.Execute(r.Context(), h.Door, h.Now(), func(_ *storage.Change, s *incident.Situation) (command.Result, error) {
+		return command.Result{Status: http.StatusSeeOther, Body: []byte(s.Incident.ID())}, nil
 	})
-	if errors.Is(err, errRepeated) {
-		return changed, nil
-	}
 	if err != nil {
 		return 0, err
 	}
-	h.Logger.Info("command carried out", "command", fmt.Sprintf("%T", req.Command)[len("command."):], "incident", incident.ID(changed), "actor", req.Actor)
-	return changed, nil
-}
-
-func hash(parts ...string) string {
-	sum := sha256.New()
-	for _, p := range parts {
-		fmt.Fprintf(sum, "%d:%s", len(p), p)
+	if !given.Replayed {
+		h.Logger.Info("command carried out", "command", req.Name(), "incident", string(given.Body), "actor", req.Actor)
 	}
-	return hex.EncodeToString(sum.Sum(nil))
+	return incident.ParseID(string(given.Body))
 }
 
 // others are the incidents into which one may be merged, the latest first.

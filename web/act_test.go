@@ -121,6 +121,31 @@ func TestEachCommandIsPreviewedThenDone(t *testing.T) {
 	}
 }
 
+// TestAPreviewIsGoodForOneCommand: its key with other words is no repetition.
+func TestAPreviewIsGoodForOneCommand(t *testing.T) {
+	f := newFixture(t)
+	n := f.breach("search-latency", "a", nil)
+	form := url.Values{"confirm": {"yes"}, "key": {"k"}, "phase": {"investigation"}, "seen": {"2"}}
+	if d := f.send("responder", "POST", page(n, "/phase"), form); d.Code != 303 {
+		t.Fatalf("answered %d %s", d.Code, d.text())
+	}
+	form.Set("seen", "3") // the page was loaded again
+	if d := f.send("responder", "POST", page(n, "/phase"), form); d.Code != 303 {
+		t.Errorf("the same again: %d %s", d.Code, d.text())
+	}
+	form.Set("phase", "recovery")
+	d := f.send("responder", "POST", page(n, "/phase"), form)
+	if d.Code != 422 || !strings.Contains(d.text(), "this preview was used for another command; preview yours again") {
+		t.Errorf("something else: %d %s", d.Code, d.text())
+	}
+	if in := f.incident(n); in.Sequence != 3 || in.Phase != incident.Investigation {
+		t.Errorf("after it: %+v", in)
+	}
+	if d := f.send("responder2", "POST", page(n, "/phase"), form); d.Code != 303 || f.incident(n).Phase != incident.Recovery {
+		t.Errorf("the key of another person: %d %s", d.Code, d.text())
+	}
+}
+
 func TestAcknowledgeTakesOneClick(t *testing.T) {
 	f := newFixture(t)
 	n := f.breach("search-latency", "a", nil)

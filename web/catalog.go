@@ -48,7 +48,7 @@ func (h *Handler) priorities(w http.ResponseWriter, r *http.Request) error {
 	p.Groups = wiki.From(p.policy).Groups
 	// It changes with a reload alone, and its history takes some reading.
 	p.Refresh = false
-	err := h.Store.Read(r.Context(), func(tx storage.Reader) error { return p.readHistory(tx, r.URL.Query()) })
+	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error { return p.readHistory(tx, r.URL.Query()) })
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (h *Handler) slos(w http.ResponseWriter, r *http.Request) error {
 		p.Next = other(page + 1)
 	}
 	p.byTeam(found[from:to])
-	err := h.Store.Read(r.Context(), func(tx storage.Reader) error {
+	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
 		p.Unmapped, p.Ambiguous = nil, nil
 		alerts, next, err := tx.UnmappedAlerts(slosShown, "")
 		if err != nil {

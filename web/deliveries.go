@@ -52,7 +52,7 @@ func (h *Handler) deliveries(w http.ResponseWriter, r *http.Request) error {
 	}
 	cursor := q.Get("cursor")
 	p.Refresh = cursor == ""
-	err := h.Store.Read(r.Context(), func(tx storage.Reader) error {
+	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
 		p.Failed, p.Pending, p.Next = nil, nil, ""
 		if p.State == "" && cursor == "" {
 			for _, of := range []struct {

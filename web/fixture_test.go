@@ -52,11 +52,9 @@ func newFixture(t testing.TB) *fixture {
 	})
 	f := &fixture{t: t, store: db, policy: policy(), now: start, service: web.Service{Version: "1.2.3", Go: "go1.26", StartedAt: start, LoadedAt: start}}
 	f.pages, err = web.New(web.Options{
-		Store:   db,
-		Policy:  func() *incident.Policy { return f.policy },
+		Door:    &storage.Door{Store: db, Policy: func() *incident.Policy { return f.policy }, Wake: func() { f.woken.Add(1) }},
 		Now:     f.time,
 		Service: func() web.Service { return f.service },
-		Wake:    func() { f.woken.Add(1) },
 		Logger:  slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

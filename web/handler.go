@@ -8,7 +8,6 @@ import (
 
 	"github.com/gorilla/mux"
 
-	"sitrep/incident"
 	"sitrep/internal/access"
 	"sitrep/internal/httperr"
 	"sitrep/ledger"
@@ -27,21 +26,14 @@ type Service struct {
 	Ledger      ledger.Standing
 }
 
-// Options are what a [Handler] works with. All but Observe and Links is
-// required.
+// Options are what a [Handler] works with. All but Links is required.
 type Options struct {
-	Store storage.Store
-	// Policy returns the configuration in force.
-	Policy func() *incident.Policy
+	// Door is how incidents are read and changed, with the configuration in force.
+	Door *storage.Door
 	// Now returns the time in UTC and whole microseconds.
 	Now func() time.Time
 	// Service returns what is known of the running program.
 	Service func() Service
-	// Wake is called after a command was committed: something may be due.
-	Wake func()
-	// Observe is told of the events of a command after it was committed; nil if nobody
-	// counts.
-	Observe func([]incident.Event)
 	Logger  *slog.Logger
 	// Links are shown in the navigation after the pages of this package.
 	Links []Link

@@ -140,7 +140,7 @@ func (h *Handler) version(w http.ResponseWriter, r *http.Request) error {
 	raw := mux.Vars(r)["version"]
 	p := versionPage{layout: h.layout(r, "Version "+raw+" of the configuration")}
 	p.Refresh = false
-	err := h.Store.Read(r.Context(), func(tx storage.Reader) error {
+	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
 		loadings, err := tx.Configs()
 		if err != nil {
 			return err

@@ -112,7 +112,7 @@ func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	p.Refresh = q.Get("before") == "" && q.Get("messages") == ""
 	p.Done = doneText(q.Get("done"))
-	err = h.Store.Read(r.Context(), func(tx storage.Reader) error {
+	err = h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
 		s, err := situation(tx, n)
 		if err != nil {
 			return err
@@ -325,7 +325,6 @@ func (p *incidentPage) readEvents(tx storage.Reader, in *incident.Incident, q ur
 const shortReason = 200
 
 func (l *layout) event(e *incident.Event) eventInfo {
-	short, quote := *e, ""
 	tone := ""
 	switch e.Type {
 	case incident.BreachStarted, incident.BreachEnded, incident.BreachUnknown:
@@ -336,25 +335,17 @@ func (l *layout) event(e *incident.Event) eventInfo {
 	if e.Actor.Person() {
 		tone = "person"
 	}
-	if len(e.Reason) > shortReason {
-		short.Reason, quote = "", e.Reason
-	}
-	text := ""
-	if e.Type == incident.UpdateWritten {
-		var names []string
-		for _, a := range e.Data.Audiences {
-			names = append(names, wording.AudienceName(a))
-		}
-		who := "The team"
-		if e.Actor.Person() {
-			who = wording.Line(string(e.Actor), 80)
-		}
-		text, quote = who+" wrote to "+list(names)+":", e.Data.Message
-	} else {
-		text = wording.Change(short, l.clock.Location)
+	// Times in it have the day where it is not that of the event.
+	how := wording.Describer{Depth: wording.ForTeam, Time: wording.Clock{Now: e.Time, Location: l.clock.Location}.Time}
+	quote := ""
+	switch {
+	case e.Type == incident.UpdateWritten:
+		how.Depth, how.Apart, quote = wording.ForRecord, true, e.Data.Message
+	case len(e.Reason) > shortReason:
+		how.Apart, quote = true, e.Reason
 	}
 	quote, _ = wording.Block(quote, incident.MaxText)
-	return eventInfo{Sequence: e.Sequence, At: l.at(e.Time), Tone: tone, Text: text, Quote: quote, Link: wording.Link(e.Data.Link)}
+	return eventInfo{Sequence: e.Sequence, At: l.at(e.Time), Tone: tone, Text: how.Event(e), Quote: quote, Link: wording.Link(e.Data.Link)}
 }
 
 // readBreaches reads the breaches of the incident and of those merged into it.

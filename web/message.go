@@ -119,7 +119,7 @@ func (h *Handler) find(r *http.Request) (incident.Delivery, []byte, error) {
 	missing := httperr.Statusf(http.StatusNotFound, "there is no message %q", vars["delivery"])
 	var d incident.Delivery
 	var body []byte
-	err := h.Store.Read(r.Context(), func(tx storage.Reader) error {
+	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
 		var err error
 		body = nil
 		if d, err = tx.Delivery(vars["delivery"]); errors.Is(err, incident.ErrNotFound) {

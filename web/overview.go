@@ -68,7 +68,7 @@ func (h *Handler) overview(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.Only = query.State != "" || query.Cursor != ""
 	p.Refresh = query.Cursor == ""
-	err := h.Store.Read(r.Context(), func(tx storage.Reader) error {
+	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
 		p.Open, p.Earlier, p.Next, p.Revision, p.Late, p.Silent = nil, nil, "", "", 0, nil
 		pulse, err := tx.Pulse()
 		if err != nil {

@@ -73,11 +73,11 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	p.Trouble = nil // it stands below in full
 	p.Ledger = ledgerInfo{Standing: p.Service.Ledger, Told: p.at(p.Service.Ledger.WitnessedAt)}
 	var err error
-	if p.Info, err = h.Store.Info(r.Context()); err != nil {
+	if p.Info, err = h.Door.Store.Info(r.Context()); err != nil {
 		return err
 	}
 	p.Size, p.Slow = size(p.Info.Bytes), p.at(p.Info.Slow)
-	err = h.Store.Read(r.Context(), func(tx storage.Reader) error {
+	err = h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
 		p.Open, p.Refusals, p.Outages, p.Loadings = nil, nil, nil, nil
 		return p.read(tx)
 	})

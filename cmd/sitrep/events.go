@@ -21,11 +21,7 @@ func newEventMetrics(reg prometheus.Registerer) *eventMetrics {
 			Name: "sitrep_priority_changes_total", Help: "How often the priority of an incident was raised or lowered.",
 		}, []string{"from", "to"}),
 	}
-	for _, t := range []incident.EventType{
-		incident.Opened, incident.BreachStarted, incident.BreachEnded, incident.BreachUnknown, incident.Acknowledged,
-		incident.PriorityChanged, incident.PhaseChanged, incident.UpdateWritten, incident.UpdateMissed, incident.ActionChanged,
-		incident.AudienceChanged, incident.ResolvedEvent, incident.Reopened, incident.Merged, incident.ClosedEvent,
-	} {
+	for _, t := range incident.EventTypes() {
 		m.events.WithLabelValues(string(t))
 	}
 	reg.MustRegister(m.events, m.changes)

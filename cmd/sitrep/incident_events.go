@@ -5,9 +5,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"sitrep/incident"
 	"sitrep/incident/incidentjson"
+	"sitrep/router/wording"
 )
 
 // events writes the log of an incident.
@@ -19,41 +21,34 @@ func (c *incidentCLI) events(t *table, all []incidentjson.Event) {
 	}
 }
 
-// what says in a line what an event brought.
+// what says in a line what an event brought. Who did it stands beside.
 func (t *table) what(e *incidentjson.Event) string {
-	d := &e.Data
-	switch e.Type {
-	case incident.Opened:
-		text := "as " + d.Opening.Priority
-		if d.Opening.Drill {
-			text = "a drill, " + text
+	return wording.Describer{Depth: wording.ForRecord, Nameless: true, Time: t.clock.Time}.Event(told(e))
+}
+
+// told returns of an event what its words need. Its form in JSON does not say whether a
+// priority was raised.
+func told(e *incidentjson.Event) *incident.Event {
+	when := func(at *time.Time) time.Time {
+		if at == nil {
+			return time.Time{}
 		}
-		return strings.Join(nonEmpty(text, e.Reason), ": ")
-	case incident.BreachStarted, incident.BreachEnded, incident.BreachUnknown:
-		return d.Fingerprint
-	case incident.PriorityChanged:
-		return strings.Join(nonEmpty(d.From+" to "+d.To, e.Reason), ": ")
-	case incident.PhaseChanged:
-		text := d.To
-		if d.EscalatedTo != "" {
-			text += " to " + d.EscalatedTo
-		}
-		return strings.Join(nonEmpty(text, e.Reason), ": ")
-	case incident.UpdateWritten:
-		return "to " + joined(d.Audiences) + ": " + d.Message
-	case incident.UpdateMissed:
-		return fmt.Sprintf("%d to %s, due %s: %s", d.Missed, d.Audience, t.at(d.DueAt), d.Cause)
-	case incident.ActionChanged:
-		return strings.Join(nonEmpty(d.Action+" "+d.To, d.Link, e.Reason), ": ")
-	case incident.AudienceChanged:
-		return "stakeholders are " + strings.Join(d.Stakeholders, ", ")
-	case incident.Merged:
-		if d.Into != nil {
-			return strings.Join(nonEmpty("into "+*d.Into, e.Reason), ": ")
-		}
-		return strings.Join(nonEmpty("with "+d.From, e.Reason), ": ")
+		return *at
 	}
-	return e.Reason
+	d := &e.Data
+	out := &incident.Event{Type: e.Type, Actor: e.Actor, Reason: e.Reason, Data: incident.Data{
+		Fingerprint: d.Fingerprint, StartsAt: when(d.StartsAt), EndsAt: when(d.EndsAt), HeardAt: when(d.HeardAt),
+		Priority: d.Priority, From: d.From, To: d.To, EscalatedTo: d.EscalatedTo, Message: d.Message, Audiences: d.Audiences,
+		Audience: d.Audience, DueAt: when(d.DueAt), Missed: d.Missed, Cause: d.Cause, Action: d.Action, Link: d.Link,
+		Stakeholders: d.Stakeholders,
+	}}
+	if o := d.Opening; o != nil {
+		out.Data.Opening = &incident.Opening{UseCase: o.UseCase, Priority: incident.Priority{Name: o.Priority}, Drill: o.Drill, Declared: o.Declared}
+	}
+	if d.Into != nil {
+		out.Data.Into, _ = incident.ParseID(*d.Into) // sitrep wrote it
+	}
+	return out
 }
 
 // nonEmpty returns those texts that are not empty.

@@ -41,7 +41,7 @@ func (s *testService) responderShell() *shell {
 }
 
 var (
-	clockText = regexp.MustCompile(`(\w{3} \d{1,2} \w{3}( \d{4})?, )?\d{2}:\d{2}( UTC[+-]\d+| [A-Z]{3,4})? \((now|in \w+|\w+ ago)\)`)
+	clockText = regexp.MustCompile(`(\w{3} \d{1,2} \w{3}( \d{4})?, )?\b\d{2}:\d{2}\b( UTC[+-]\d+| [A-Z]{3,4})?( \((now|in \w+|\w+ ago)\))?`)
 	spaces    = regexp.MustCompile(` {2,}`)
 	requestID = regexp.MustCompile(`\b[A-Z2-7]{26}\b`)
 )

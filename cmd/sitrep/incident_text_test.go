@@ -8,6 +8,7 @@ import (
 	"sitrep/api"
 	"sitrep/incident"
 	"sitrep/incident/incidentjson"
+	"sitrep/router/wording"
 )
 
 // printed returns what fn prints at nine on a Monday in Berlin.
@@ -81,6 +82,35 @@ func TestTextOfOthersCannotMoveTheCursor(t *testing.T) {
 	for _, r := range got {
 		if r != '\n' && (r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2066') {
 			t.Fatalf("printed %q in\n%q", r, got)
+		}
+	}
+}
+
+// TestEventsAreToldAsElsewhere: nothing that an event's words need is lost on the way
+// through JSON, but for the direction of a change of priority.
+func TestEventsAreToldAsElsewhere(t *testing.T) {
+	when := *at("2026-03-02T07:00:00Z")
+	all := incident.Data{
+		Opening:     &incident.Opening{UseCase: "Customers cannot pay", Priority: incident.Priority{Name: "P1"}, Drill: true, Declared: true},
+		Fingerprint: "a13f", StartsAt: when, EndsAt: when.Add(time.Minute), HeardAt: when.Add(2 * time.Minute), Priority: "P1", From: "P2", To: "P3",
+		EscalatedTo: "database team", Message: "We look.", Audiences: []incident.Audience{incident.Management}, Audience: incident.Stakeholders,
+		DueAt: when.Add(3 * time.Minute), Missed: 2, Cause: "refused", Action: "hotfix", Link: "https://git.example.org/1",
+		Stakeholders: []string{"sales"},
+	}
+	into := all
+	into.Into = 41
+	for _, data := range []incident.Data{all, into} {
+		for _, kind := range incident.EventTypes() {
+			for _, actor := range []incident.Actor{"ada", incident.Scheduler} {
+				e := incident.Event{Incident: 1, Sequence: 2, Time: when, Type: kind, Actor: actor, Reason: "as it is", Data: data}
+				form := incidentjson.FromEvent(&e)
+				printed(t, func(_ *incidentCLI, tb *table) {
+					want := wording.Describer{Depth: wording.ForRecord, Nameless: true, Time: tb.clock.Time}.Event(&e)
+					if got := tb.what(&form); got != want {
+						t.Errorf("%s by %s:\n got %s\nwant %s", kind, actor, got, want)
+					}
+				})
+			}
 		}
 	}
 }

@@ -260,12 +260,10 @@ func (s *service) parts() (p parts, err error) {
 		},
 	}
 	p.api = api.New(api.Options{
-		Store: s.store, Policy: s.policy, Now: now, Service: s.describe, Wake: s.scheduler.Wake, Observe: s.events.observe, Logger: s.log,
+		Door: s.door, Now: now, Service: s.describe, Logger: s.log,
 		Beside: p.admin.Routes(), Export: s.notary.export,
 	})
-	p.pages, err = web.New(web.Options{
-		Store: s.store, Policy: s.policy, Now: now, Service: s.describePage, Wake: s.scheduler.Wake, Observe: s.events.observe, Logger: s.log,
-	})
+	p.pages, err = web.New(web.Options{Door: s.door, Now: now, Service: s.describePage, Logger: s.log})
 	if err != nil {
 		return p, fmt.Errorf("pages: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/router/wording"
 	"sitrep/storage"
 )
 
@@ -29,6 +30,13 @@ type Request struct {
 	// Seen is the sequence that the incident had when the person decided; 0 if that
 	// does not matter.
 	Seen int64
+	// Once is by what Execute knows a repetition.
+	Once Once
+}
+
+// Name returns what the command is called in the log, such as priority.
+func (r *Request) Name() string {
+	return strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", r.Command), "command."))
 }
 
 // Apply carries the command out within a change, and returns the incident that it
@@ -38,6 +46,9 @@ type Request struct {
 // When what the command depends on is locked, and before anything is done, begin is
 // called, if it is not nil; an error of it ends the change.
 func (r *Request) Apply(c *storage.Change, begin func() error) (*incident.Situation, error) {
+	if r.Actor == "" {
+		return nil, errors.New("a command from nobody: its route asks for no role")
+	}
 	if err := r.Command.lock(c, r.Incident); err != nil {
 		return nil, err
 	}
@@ -138,36 +149,8 @@ func unchanged(r storage.Reader, number, seen int64) error {
 
 // said says in a few words what a person did.
 func said(e *incident.Event) string {
-	d := &e.Data
-	what := string(e.Type)
-	switch e.Type {
-	case incident.Opened:
-		what = "opened it"
-	case incident.Acknowledged:
-		what = "acknowledged it"
-	case incident.PriorityChanged:
-		what = fmt.Sprintf("changed the priority from %s to %s", d.From, d.To)
-	case incident.PhaseChanged:
-		what = "set the phase to " + d.To
-	case incident.UpdateWritten:
-		what = "wrote an update"
-	case incident.ActionChanged:
-		what = fmt.Sprintf("set action %s to %s", d.Action, d.To)
-	case incident.AudienceChanged:
-		what = "changed who is informed"
-	case incident.ResolvedEvent:
-		what = "resolved it"
-	case incident.Reopened:
-		what = "reopened it"
-	case incident.Merged:
-		what = "merged " + d.From + " into it"
-		if d.Into != 0 {
-			what = "merged it into " + incident.ID(d.Into)
-		}
-	case incident.ClosedEvent:
-		what = "closed it"
-	}
-	return fmt.Sprintf("%s %s (%d)", e.Actor, what, e.Sequence)
+	what := wording.Describer{Apart: true}.Event(e)
+	return fmt.Sprintf("%s (%d)", strings.TrimSuffix(what, "."), e.Sequence)
 }
 
 // situation returns an incident, or an error that says there is none.

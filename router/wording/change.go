@@ -1,129 +1,248 @@
 package wording
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"sitrep/incident"
 )
 
-// Change says in one or a few sentences what an event is about, without its time.
-// Times in it are in loc, with the day where it is not that of the event.
-func Change(e incident.Event, loc *time.Location) string {
-	return change(&e, nil, Clock{e.Time, loc})
+// A Depth is how much of an event is told, and so to whom.
+type Depth int
+
+// The depths. Each tells what the ones before it tell, and more.
+const (
+	// ForReaders is what happened to the incident, and nothing of how sitrep or its mail
+	// server fares.
+	ForReaders Depth = iota
+	// ForTeam is also why updates were missed, and whose, for those who can mend it.
+	ForTeam
+	// ForRecord is all that the event holds: which alert a breach is of, what an incident
+	// opened as, to whom something was written, links; nothing is shortened.
+	ForRecord
+)
+
+// A Describer says in one or a few sentences what an event is about, without its time.
+// Everybody who puts an event into words does so by one; the zero value is for those
+// who are informed.
+type Describer struct {
+	Depth Depth
+	// Nameless leaves out who did it, where that stands beside the sentence.
+	Nameless bool
+	// Apart leaves out the reason and the message, which the caller shows whole.
+	Apart bool
+	// Time writes the times in it; nil is UTC as in RFC 3339.
+	Time func(time.Time) string
 }
 
-// change is Change for a reader at another time. Where the incident is known, it
-// tells whether a priority was raised or lowered.
-func change(e *incident.Event, in *incident.Incident, clock Clock) string {
-	d := &e.Data
-	who := person(e.Actor)
+// Event returns the sentences. Others' text in them is cleaned as by [Line], and still
+// to be escaped by who shows it.
+func (d Describer) Event(e *incident.Event) string { return d.event(e, nil) }
+
+// event is Event, and where the incident is known, it tells of events of earlier builds
+// too whether a priority was raised or lowered.
+func (d Describer) event(e *incident.Event, in *incident.Incident) string {
+	if d.Apart {
+		apart := *e
+		apart.Reason = ""
+		e = &apart
+	}
+	who := d.person(e.Actor)
+	data := &e.Data
 	switch e.Type {
 	case incident.Opened:
-		if d.Opening != nil && d.Opening.Declared && who != "" {
-			return who + " declared the incident" + because(e.Reason)
-		}
-		return "The incident opened" + because(e.Reason)
-	case incident.BreachStarted:
-		switch incident.BreachState(d.From) {
-		case incident.Ended:
-			return "A breach that had ended fires again."
-		case incident.Unknown:
-			return "A breach that was unknown was heard again: it fires."
-		}
-		return "A breach started."
-	case incident.BreachEnded:
-		if incident.BreachState(d.From) == incident.Unknown {
-			return "A breach that was unknown has ended."
-		}
-		return "A breach ended."
-	case incident.BreachUnknown:
-		if d.HeardAt.IsZero() {
-			return "Nobody knows any more whether a breach still fires."
-		}
-		return fmt.Sprintf("Nobody knows any more whether a breach still fires; it was last heard %s.", clock.Time(d.HeardAt))
+		return d.opened(e, who)
+	case incident.BreachStarted, incident.BreachEnded, incident.BreachUnknown:
+		return d.breach(e)
 	case incident.Acknowledged:
-		return by(who, "acknowledged the incident", "The incident was acknowledged") + because(e.Reason)
+		return d.by(who, "acknowledged the incident", "The incident was acknowledged") + d.because(e.Reason)
 	case incident.PriorityChanged:
-		from, to := Line(d.From, 20), Line(d.To, 20)
-		verb := priorityVerb(d.From, d.To, in)
+		from, to := d.line(data.From, 20), d.line(data.To, 20)
+		verb := priorityVerb(data.From, data.To, in)
 		switch {
-		case d.Raised:
+		case data.Raised:
 			verb = "raised"
-		case d.Definition != nil:
+		case data.Definition != nil:
 			verb = "lowered"
 		}
-		return by(who, fmt.Sprintf("%s the priority from %s to %s", verb, from, to),
-			fmt.Sprintf("The priority was %s from %s to %s", verb, from, to)) + explained(e)
+		return d.by(who, fmt.Sprintf("%s the priority from %s to %s", verb, from, to),
+			fmt.Sprintf("The priority was %s from %s to %s", verb, from, to)) + d.explained(e)
 	case incident.PhaseChanged:
-		if to := Line(d.EscalatedTo, nameLimit); to != "" {
-			return by(who, "escalated the incident to "+to, "The incident was escalated to "+to) + because(e.Reason)
+		if to := d.line(data.EscalatedTo, nameLimit); to != "" {
+			return d.by(who, "escalated the incident to "+to, "The incident was escalated to "+to) + d.because(e.Reason)
 		}
-		phase := PhaseName(incident.Phase(d.To))
-		return by(who, "set the phase to "+phase, "The phase is now "+phase) + because(e.Reason)
+		phase := PhaseName(incident.Phase(data.To))
+		return d.by(who, "set the phase to "+phase, "The phase is now "+phase) + d.because(e.Reason)
 	case incident.UpdateWritten:
-		return by(who, "wrote", "The team wrote") + because(d.Message)
+		return d.written(data, who)
 	case incident.UpdateMissed:
-		return missed(d, clock)
+		return d.missed(data)
 	case incident.ActionChanged:
-		return actionChange(e, who)
+		return d.action(e, who)
 	case incident.AudienceChanged:
-		groups := cleaned(d.Stakeholders)
+		groups := d.cleaned(data.Stakeholders)
 		if len(groups) == 0 {
-			return by(who, "removed all groups of stakeholders", "No group of stakeholders is informed any more") + because(e.Reason)
+			return d.by(who, "removed all groups of stakeholders", "No group of stakeholders is informed any more") + d.because(e.Reason)
 		}
-		return by(who, "set the groups of stakeholders to "+list(groups), "The groups of stakeholders are now "+list(groups)) + because(e.Reason)
+		return d.by(who, "set the groups of stakeholders to "+list(groups), "The groups of stakeholders are now "+list(groups)) + d.because(e.Reason)
 	case incident.ResolvedEvent:
-		return by(who, "resolved the incident", "All alerts have ended: the incident is resolved") + because(e.Reason)
+		over := d.by(who, "resolved the incident", "All alerts have ended: the incident is resolved") + d.because(e.Reason)
+		if data.Why == incident.WhyNobodyAsked {
+			over += " " + capital(WhyText(data.Why)) + "."
+		}
+		return over
 	case incident.Reopened:
-		return by(who, "reopened the incident", "An alert fires: the incident is open again") + personal(e)
+		// Why sitrep did it by itself, the sentence says.
+		reopened := d.by(who, "reopened the incident", "An alert fires: the incident is open again")
+		if who == "" {
+			return reopened + "."
+		}
+		return reopened + d.because(e.Reason)
 	case incident.Merged:
-		if d.Into > 0 {
-			into := incident.ID(d.Into)
-			return by(who, "merged the incident into "+into, "The incident was merged into "+into) + because(e.Reason)
+		if data.Into > 0 {
+			into := incident.ID(data.Into)
+			return d.by(who, "merged the incident into "+into, "The incident was merged into "+into) + d.because(e.Reason)
 		}
-		from := Line(d.From, nameLimit)
-		return by(who, "merged "+from+" into this incident", from+" was merged into this incident") + because(e.Reason)
+		from := d.line(data.From, nameLimit)
+		return d.by(who, "merged "+from+" into this incident", from+" was merged into this incident") + d.because(e.Reason)
 	case incident.ClosedEvent:
-		closed := by(who, "closed the incident", "The incident is closed")
+		closed := d.by(who, "closed the incident", "The incident is closed")
 		if strings.HasPrefix(e.Reason, "merged into INC-") {
-			return stop(closed + ": " + Line(e.Reason, reasonLimit))
+			return stop(closed + ": " + d.line(e.Reason, reasonLimit))
 		}
-		return closed + explained(e)
+		return closed + d.explained(e)
 	}
 	return stop(capital(strings.ReplaceAll(Line(string(e.Type), nameLimit), "_", " ")))
 }
 
-// missed says which scheduled updates did not go out.
-func missed(d *incident.Data, clock Clock) string {
+func (d Describer) opened(e *incident.Event, who string) string {
+	what, as := "the incident", ""
+	o := e.Data.Opening
+	if o != nil && d.Depth == ForRecord {
+		if o.Drill {
+			what = "the drill"
+		}
+		if useCase := d.line(o.UseCase, titleLimit); useCase != "" {
+			what += " " + quote(useCase)
+		}
+		if priority := d.line(o.Priority.Name, 20); priority != "" {
+			as = " as " + priority
+		}
+	}
+	if o == nil || !o.Declared {
+		who = ""
+	}
+	return d.by(who, "declared "+what+as, capital(what)+" opened"+as) + d.because(e.Reason)
+}
+
+// breach says what became of a breach.
+func (d Describer) breach(e *incident.Event) string {
+	data := &e.Data
+	from := incident.BreachState(data.From)
+	when := func(word string, at time.Time) string {
+		if d.Depth < ForRecord || at.IsZero() {
+			return ""
+		}
+		return word + d.at(at)
+	}
+	alert := d.beside("alert ", data.Fingerprint)
+	priority := d.beside("SLO priority ", data.Priority)
+	why := ""
+	if d.Depth == ForRecord {
+		why = WhyText(data.Why)
+	}
+	switch {
+	case e.Type == incident.BreachStarted && from == incident.Firing:
+		return "A breach that fires had begun earlier" + when(", at ", data.StartsAt) + brackets(alert) + "."
+	case e.Type == incident.BreachEnded && from == incident.Unknown:
+		return "A breach that was unknown has ended" + when(", at ", data.EndsAt) + brackets(alert, why) + "."
+	case e.Type == incident.BreachEnded:
+		return "A breach ended" + when(" at ", data.EndsAt) + brackets(alert, why) + "."
+	case e.Type == incident.BreachStarted && from == incident.Ended:
+		return "A breach that had ended fires again" + brackets(alert, when("since ", data.StartsAt), priority, why) + "."
+	case e.Type == incident.BreachStarted && from == incident.Unknown:
+		return "A breach that was unknown was heard again: it fires" + brackets(alert, when("since ", data.StartsAt), priority, why) + "."
+	case e.Type == incident.BreachStarted:
+		return "A breach started" + when(" at ", data.StartsAt) + brackets(alert, priority) + "."
+	}
+	lost := "Nobody knows any more whether a breach still fires"
+	if !data.HeardAt.IsZero() {
+		lost += "; it was last heard " + d.at(data.HeardAt)
+	}
+	if lost += brackets(alert); d.Depth == ForRecord {
+		if why != "" {
+			return lost + ": " + why + "."
+		}
+		return lost + d.explained(e)
+	}
+	return lost + "."
+}
+
+// written says that somebody wrote something, and to whom.
+func (d Describer) written(data *incident.Data, who string) string {
 	to := ""
-	if d.Audience != "" {
-		to = " to " + AudienceName(d.Audience)
+	if len(data.Audiences) > 0 && d.Depth == ForRecord {
+		to = " to " + audienceNames(data.Audiences)
 	}
-	s := fmt.Sprintf("The update%s that was due at %s did not go out in time", to, clock.Time(d.DueAt))
-	if d.Missed > 1 {
-		s = fmt.Sprintf("%d updates%s did not go out in time, the first due at %s", d.Missed, to, clock.Time(d.DueAt))
+	wrote := d.by(who, "wrote"+to, "The team wrote"+to)
+	switch {
+	case !d.Apart:
+		return wrote + d.because(data.Message)
+	case to == "":
+		return wrote + " an update."
 	}
-	switch cause := Line(d.Cause, reasonLimit); cause {
+	return wrote + ":"
+}
+
+// missed says which scheduled updates did not go out.
+func (d Describer) missed(data *incident.Data) string {
+	to, cause := "", ""
+	if d.Depth >= ForTeam {
+		cause = d.line(data.Cause, reasonLimit)
+		if data.Audience != "" {
+			to = " to " + AudienceName(data.Audience)
+		}
+	}
+	if d.Depth == ForRecord {
+		cause = cmp.Or(cause, incident.CauseNoneFound)
+		if to != "" {
+			to = " to at least one reader of" + strings.TrimPrefix(to, " to")
+		}
+	}
+	s := fmt.Sprintf("The update%s that was due at %s did not go out in time", to, d.at(data.DueAt))
+	if data.Missed > 1 {
+		s = fmt.Sprintf("%d updates%s did not go out in time, the first due at %s", data.Missed, to, d.at(data.DueAt))
+	}
+	switch cause {
 	case "":
 		return s + "."
 	case incident.CauseNoneFound:
 		return s + ", for no known cause."
-	default:
-		return stop(s + ": " + incident.CauseTimes(cause, clock.Time))
 	}
+	return stop(s + ": " + Cause(cause, d.at))
 }
 
-func actionChange(e *incident.Event, who string) string {
-	name := Line(e.Data.Action, nameLimit)
+// Cause returns the cause of a late message with the times in sitrep's own words as
+// write writes them. What others said stays as they said it.
+func Cause(cause string, write func(time.Time) string) string {
+	if !incident.OwnCause(cause) {
+		return cause
+	}
+	return incident.CauseTimes(cause, write)
+}
+
+func (d Describer) action(e *incident.Event, who string) string {
+	name := d.line(e.Data.Action, nameLimit) + brackets(d.beside("", e.Data.Link))
 	switch incident.ActionState(e.Data.To) {
 	case incident.ActionDone:
-		return by(who, "completed the action "+name, "The action "+name+" is done") + because(e.Reason)
+		return d.by(who, "completed the action "+name, "The action "+name+" is done") + d.because(e.Reason)
 	case incident.ActionWaived:
-		return by(who, "waived the action "+name, "The action "+name+" is waived") + because(e.Reason)
+		return d.by(who, "waived the action "+name, "The action "+name+" is waived") + d.because(e.Reason)
 	}
-	return by(who, "set the action "+name+" to due", "The action "+name+" is due") + because(e.Reason)
+	return d.by(who, "set the action "+name+" to due", "The action "+name+" is due") + d.because(e.Reason)
 }
 
 // priorityVerb says in which direction a priority went, if the incident's highest
@@ -140,14 +259,23 @@ func priorityVerb(from, to string, in *incident.Incident) string {
 }
 
 // person returns the name of a person, or "" of anything else.
-func person(a incident.Actor) string {
+func person(a incident.Actor) string { return Describer{}.person(a) }
+
+func (d Describer) person(a incident.Actor) string {
 	switch {
 	case !a.Person():
 		return ""
 	case a == incident.Forgotten:
 		return "Someone"
 	}
-	return Line(string(a), nameLimit)
+	return d.line(string(a), nameLimit)
+}
+
+func (d Describer) by(who, did, happened string) string {
+	if who != "" && d.Nameless {
+		return capital(did)
+	}
+	return by(who, did, happened)
 }
 
 // by says who did something, or what happened if no person did.
@@ -159,38 +287,82 @@ func by(who, did, happened string) string {
 }
 
 // because ends a sentence with a person's words, if there are any.
-func because(reason string) string {
-	if s := Line(reason, reasonLimit); s != "" {
+func (d Describer) because(reason string) string {
+	if s := d.line(reason, reasonLimit); s != "" {
 		return ": " + quote(s)
 	}
 	return "."
 }
 
+// WhyText says in words why something happened that no person did; empty if it does not say.
+func WhyText(why incident.Why) string {
+	switch why {
+	case incident.WhyQuiet:
+		return "nothing was heard of it for too long"
+	case incident.WhyWatchdogAway:
+		return "its end was reported while the watchdog is away"
+	case incident.WhyUnseen:
+		return "its alert fires anew, so that it had ended"
+	case incident.WhyNotListed:
+		return "no Alertmanager that was asked lists it any more"
+	case incident.WhyListed:
+		return "an Alertmanager that was asked lists it"
+	case incident.WhyMapped:
+		return "its alert has another SLO now, or none"
+	case incident.WhyNobodyAsked:
+		return "no Alertmanager could be asked whether that is so"
+	}
+	return ""
+}
+
 // explained ends a sentence with the reason of an event: a person's in quotation marks.
-func explained(e *incident.Event) string {
-	if s := Line(e.Reason, reasonLimit); s != "" && !e.Actor.Person() {
+func (d Describer) explained(e *incident.Event) string {
+	if s := d.line(e.Reason, reasonLimit); s != "" && !e.Actor.Person() {
 		return stop(": " + s)
 	}
-	return because(e.Reason)
+	return d.because(e.Reason)
 }
 
-// personal ends a sentence with a person's words. Why sitrep did it by itself, the
-// sentence says.
-func personal(e *incident.Event) string {
-	if e.Actor.Person() {
-		return because(e.Reason)
-	}
-	return "."
-}
-
-func cleaned(names []string) []string {
+func (d Describer) cleaned(names []string) []string {
 	out := make([]string, 0, len(names))
 	for _, name := range names {
-		if s := Line(name, nameLimit); s != "" {
+		if s := d.line(name, nameLimit); s != "" {
 			out = append(out, s)
 		}
 	}
 	return out
+}
+
+// line is Line, but shortens nothing for the record.
+func (d Describer) line(s string, limit int) string {
+	if d.Depth == ForRecord {
+		limit = max(limit, len(s))
+	}
+	return Line(s, limit)
+}
+
+func (d Describer) at(t time.Time) string {
+	if d.Time == nil {
+		return t.UTC().Format(time.RFC3339)
+	}
+	return d.Time(t)
+}
+
+// beside is a detail for the record; "" if it is not for that, or there is none.
+func (d Describer) beside(name, value string) string {
+	if value = d.line(value, nameLimit); value == "" || d.Depth < ForRecord {
+		return ""
+	}
+	return name + value
+}
+
+// brackets puts details into brackets, those that there are.
+func brackets(details ...string) string {
+	details = slices.DeleteFunc(details, func(s string) bool { return s == "" })
+	if len(details) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(details, ", ") + ")"
 }
 
 // breaches sums up what happened to breaches since the reader's last message, as

@@ -42,20 +42,16 @@ func newStory(m *incident.Message, it *incident.Item, clock Clock) *story {
 			}
 		case plain(it) && e.Type == incident.Opened, ofBreach(e.Type), e.Type == incident.ClosedEvent && it.Incident.MergedInto > 0:
 			// Since says it, or the tally of breaches, or the lead.
-		case e.Type == incident.UpdateMissed && !m.ToOnCall():
-			// Why, is for those who can mend it.
-			told := *e
-			told.Data.Audience, told.Data.Cause = "", ""
-			if !slices.ContainsFunc(rest, func(e incident.Event) bool { return e.Type == told.Type && e.Data.DueAt.Equal(told.Data.DueAt) }) {
-				rest = append(rest, told) // who is in two audiences missed it once
-			}
+		case e.Type == incident.UpdateMissed && !m.ToOnCall() &&
+			slices.ContainsFunc(rest, func(o incident.Event) bool { return o.Type == e.Type && o.Data.DueAt.Equal(e.Data.DueAt) }):
+			// Who is in two audiences missed it once.
 		case e.Type == incident.Acknowledged && it.Incident.State == incident.Open && e.Time.Equal(it.Incident.AcknowledgedAt):
 			// State says it.
 		default:
 			rest = append(rest, *e)
 		}
 	}
-	s.lines = entries(rest, it, clock)
+	s.lines = entries(rest, it, describer(m, clock), clock)
 	return s
 }
 
@@ -97,11 +93,20 @@ func causes(e *incident.Event, it *incident.Item) bool {
 	return false
 }
 
+// describer puts events into words for the readers of a message.
+func describer(m *incident.Message, clock Clock) Describer {
+	d := Describer{Depth: ForReaders, Time: clock.Time}
+	if onCall(m) {
+		d.Depth = ForTeam
+	}
+	return d
+}
+
 // entries are events in words, the latest first, and what happened to breaches.
-func entries(events []incident.Event, it *incident.Item, clock Clock) []Entry {
+func entries(events []incident.Event, it *incident.Item, d Describer, clock Clock) []Entry {
 	var out []Entry
 	for i := range events {
-		out = append(out, Entry{When: clock.Time(events[i].Time), Text: change(&events[i], &it.Incident, clock)})
+		out = append(out, Entry{When: clock.Time(events[i].Time), Text: d.event(&events[i], &it.Incident)})
 	}
 	slices.Reverse(out)
 	if more := len(out) - changesLimit; more > 0 {
@@ -119,7 +124,7 @@ func lead(m *incident.Message, it *incident.Item, s *story, clock Clock) []strin
 	var out []string
 	cause := ""
 	if s.cause != nil {
-		cause = change(s.cause, in, clock)
+		cause = describer(m, clock).event(s.cause, in)
 	}
 	switch it.Kind {
 	case incident.KindLeft:

@@ -1,6 +1,7 @@
 package wording_test
 
 import (
+	"cmp"
 	"strings"
 	"testing"
 	"time"
@@ -112,7 +113,8 @@ func TestLink(t *testing.T) {
 	}
 }
 
-func TestChange(t *testing.T) {
+// TestForTeam: what people see on pages, and those on call in messages.
+func TestForTeam(t *testing.T) {
 	at := func(hours int) time.Time { return noon.Add(time.Duration(hours) * time.Hour) }
 	for _, tc := range []struct {
 		kind   incident.EventType
@@ -159,8 +161,106 @@ func TestChange(t *testing.T) {
 		{"future_kind", "ada", "", incident.Data{}, "Future kind."},
 	} {
 		e := incident.Event{Time: noon, Type: tc.kind, Actor: tc.actor, Reason: tc.reason, Data: tc.data}
-		if got := wording.Change(e, zone(t, "Europe/Berlin")); got != tc.want {
+		how := wording.Describer{Depth: wording.ForTeam, Time: wording.Clock{Now: noon, Location: zone(t, "Europe/Berlin")}.Time}
+		if got := how.Event(&e); got != tc.want {
 			t.Errorf("%s: %q, want %q", tc.kind, got, tc.want)
+		}
+	}
+}
+
+// TestForReaders: those who are informed hear nothing of mail servers and alerts.
+func TestForReaders(t *testing.T) {
+	for want, e := range map[string]incident.Event{
+		"The update that was due at 2026-07-23T11:00:00Z did not go out in time.": {Type: incident.UpdateMissed, Actor: incident.Scheduler,
+			Data: incident.Data{DueAt: noon.Add(-time.Hour), Missed: 1, Audience: incident.Management, Cause: "dial tcp mx1.internal: refused"}},
+		"A breach started.": {Type: incident.BreachStarted, Actor: incident.Alertmanager,
+			Data: incident.Data{Fingerprint: "a13f", StartsAt: noon, Priority: "P1"}},
+		"A breach ended.": {Type: incident.BreachEnded, Actor: incident.Alertmanager, Data: incident.Data{Fingerprint: "a13f", EndsAt: noon}},
+		"Nobody knows any more whether a breach still fires.": {Type: incident.BreachUnknown, Actor: incident.Scheduler, Reason: "nothing was heard of it for 5h0m0s",
+			Data: incident.Data{Fingerprint: "a13f"}},
+		"ada completed the action hotfix.": {Type: incident.ActionChanged, Actor: "ada", Data: incident.Data{Action: "hotfix", To: "done", Link: "https://git.internal/1"}},
+		"ada wrote: “We look.”":            {Type: incident.UpdateWritten, Actor: "ada", Data: incident.Data{Message: "We look.", Audiences: []incident.Audience{incident.Management}}},
+		"The incident opened.":             {Type: incident.Opened, Actor: incident.Alertmanager, Data: incident.Data{Opening: &incident.Opening{UseCase: "Send", Priority: incident.Priority{Name: "P1"}}}},
+	} {
+		if got := (wording.Describer{}).Event(&e); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// TestForRecord: nothing that an event holds is left out, and no name is there twice.
+func TestForRecord(t *testing.T) {
+	long := strings.TrimSpace(strings.Repeat("locks ", 200))
+	opening := incident.Opening{UseCase: "Application cannot send", Priority: incident.Priority{Name: "P1"}}
+	declared, drill := opening, opening
+	declared.Declared, drill.Declared, drill.Drill = true, true, true
+	at := noon.Add(-time.Hour)
+	both := []incident.Audience{incident.Management, incident.Stakeholders}
+	for _, tc := range []struct {
+		kind   incident.EventType
+		actor  incident.Actor
+		reason string
+		data   incident.Data
+		want   string
+		apart  string // without the reason and the message
+	}{
+		{incident.Opened, incident.Alertmanager, "", incident.Data{Opening: &opening}, "The incident “Application cannot send” opened as P1.", ""},
+		{incident.Opened, "ada", "customers call", incident.Data{Opening: &declared},
+			"Declared the incident “Application cannot send” as P1: “customers call”", "Declared the incident “Application cannot send” as P1."},
+		{incident.Opened, "ada", "", incident.Data{Opening: &drill}, "Declared the drill “Application cannot send” as P1.", ""},
+		{incident.Opened, "ada", "", incident.Data{}, "The incident opened.", ""},
+		{incident.BreachStarted, incident.Alertmanager, "", incident.Data{Fingerprint: "a13f", StartsAt: at, Priority: "P1"}, "A breach started at 11:00 (alert a13f, SLO priority P1).", ""},
+		{incident.BreachStarted, incident.Alertmanager, "", incident.Data{From: "ended", Fingerprint: "a13f", StartsAt: at, Priority: "P1"},
+			"A breach that had ended fires again (alert a13f, since 11:00, SLO priority P1).", ""},
+		{incident.BreachStarted, incident.Alertmanager, "", incident.Data{From: "unknown", Fingerprint: "a13f", StartsAt: at, Priority: "P1"},
+			"A breach that was unknown was heard again: it fires (alert a13f, since 11:00, SLO priority P1).", ""},
+		{incident.BreachEnded, incident.Alertmanager, "", incident.Data{Fingerprint: "a13f", EndsAt: at}, "A breach ended at 11:00 (alert a13f).", ""},
+		{incident.BreachEnded, incident.Alertmanager, "", incident.Data{From: "unknown", Fingerprint: "a13f", EndsAt: at}, "A breach that was unknown has ended, at 11:00 (alert a13f).", ""},
+		{incident.BreachUnknown, incident.Scheduler, "nothing was heard of it for 5h0m0s", incident.Data{Fingerprint: "a13f", HeardAt: at},
+			"Nobody knows any more whether a breach still fires; it was last heard 11:00 (alert a13f): nothing was heard of it for 5h0m0s.",
+			"Nobody knows any more whether a breach still fires; it was last heard 11:00 (alert a13f)."},
+		{incident.Acknowledged, "ada", "", incident.Data{}, "Acknowledged the incident.", ""},
+		{incident.PriorityChanged, "ada", long, incident.Data{From: "P3", To: "P1", Raised: true}, "Raised the priority from P3 to P1: “" + long + "”", "Raised the priority from P3 to P1."},
+		{incident.PhaseChanged, "ada", "", incident.Data{To: "escalation", EscalatedTo: long}, "Escalated the incident to " + long + ".", ""},
+		{incident.UpdateWritten, "ada", "", incident.Data{Message: "We look.", Audiences: both}, "Wrote to management and stakeholders: “We look.”", "Wrote to management and stakeholders:"},
+		{incident.UpdateMissed, incident.Scheduler, "", incident.Data{DueAt: at, Missed: 1, Audience: incident.Management},
+			"The update to at least one reader of management that was due at 11:00 did not go out in time, for no known cause.", ""},
+		{incident.UpdateMissed, incident.Scheduler, "", incident.Data{DueAt: at, Missed: 2, Audience: incident.OnCall, Cause: "451 try after 2026-07-23T11:00:00Z"},
+			"2 updates to at least one reader of the people on call did not go out in time, the first due at 11:00: 451 try after 2026-07-23T11:00:00Z.", ""},
+		{incident.ActionChanged, "ada", "not needed", incident.Data{Action: "hotfix", To: "waived", Link: "https://git.example.org/1"},
+			"Waived the action hotfix (https://git.example.org/1): “not needed”", "Waived the action hotfix (https://git.example.org/1)."},
+		{incident.ResolvedEvent, "ada", "over", incident.Data{}, "Resolved the incident: “over”", "Resolved the incident."},
+		{incident.ResolvedEvent, incident.Scheduler, "", incident.Data{}, "All breaches have ended: the incident is resolved.", ""},
+		{incident.Reopened, "ada", "it is back", incident.Data{}, "Reopened the incident: “it is back”", "Reopened the incident."},
+		{incident.Merged, "ada", "same cause", incident.Data{From: "INC-42"}, "Merged INC-42 into this incident: “same cause”", "Merged INC-42 into this incident."},
+		{incident.ClosedEvent, "ada", "merged into INC-4", incident.Data{}, "Closed the incident: merged into INC-4.", "Closed the incident."},
+	} {
+		e := incident.Event{Time: noon, Type: tc.kind, Actor: tc.actor, Reason: tc.reason, Data: tc.data}
+		how := wording.Describer{Depth: wording.ForRecord, Nameless: true, Time: wording.Clock{Now: noon, Location: time.UTC}.Time}
+		if got := how.Event(&e); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.kind, got, tc.want)
+		}
+		how.Apart = true
+		if got := how.Event(&e); got != cmp.Or(tc.apart, tc.want) {
+			t.Errorf("%s, apart: %q, want %q", tc.kind, got, cmp.Or(tc.apart, tc.want))
+		}
+		if e.Reason != tc.reason {
+			t.Errorf("%s: the event was changed", tc.kind)
+		}
+	}
+}
+
+// TestEachEventHasWords: a new type of event needs some, at each depth.
+func TestEachEventHasWords(t *testing.T) {
+	for _, kind := range incident.EventTypes() {
+		for depth := wording.ForReaders; depth <= wording.ForRecord; depth++ {
+			for _, actor := range []incident.Actor{"ada", incident.Scheduler} {
+				bare := strings.ReplaceAll(string(kind), "_", " ") + "."
+				got := wording.Describer{Depth: depth}.Event(&incident.Event{Type: kind, Actor: actor})
+				if strings.EqualFold(got, bare) || !strings.HasSuffix(got, ".") {
+					t.Errorf("%s by %s: %q", kind, actor, got)
+				}
+			}
 		}
 	}
 }

@@ -87,7 +87,7 @@ func newSimulation(ctx context.Context, c *config.Config, body []byte, at time.T
 	log := slog.New(slog.DiscardHandler)
 	door := &storage.Door{Store: store, Policy: c.Policy}
 	intake := &observer{at: at, intake: &receiver.Breaches{Door: door, Catalog: func() receiver.Catalog { return catalog }, Log: log}}
-	h := receiver.New(receiver.Options{Intake: intake, Logger: log, Registerer: prometheus.NewRegistry()})
+	h := receiver.New(receiver.Options{Intake: intake, Keep: c.LooksAt, Logger: log, Registerer: prometheus.NewRegistry()})
 	answer, err := post(ctx, h, body)
 	if err != nil {
 		return nil, err
@@ -221,6 +221,15 @@ type observer struct {
 }
 
 func (o *observer) Take(ctx context.Context, p receiver.Post) ([]receiver.Result, error) {
+	for i := range p.Alerts {
+		// What counts as the time of arrival moves with it.
+		if a := &p.Alerts[i]; a.StartsAt.Equal(p.At) {
+			a.StartsAt = o.at
+		}
+		if a := &p.Alerts[i]; a.EndsAt.Equal(p.At) {
+			a.EndsAt = o.at
+		}
+	}
 	p.At = o.at
 	o.post = p
 	return o.intake.Take(ctx, p)

@@ -42,6 +42,7 @@ type index struct {
 	ignore   []Matchers
 	watchdog Matchers
 	unmapped *incident.SLO // nil if they have no priority
+	looksAt  map[string]bool
 }
 
 // An entry is an SLO as far as looking up needs it.
@@ -63,6 +64,10 @@ func (c *Config) Lookup(set map[string]string) Match {
 	m, _ := c.index.find(set)
 	return m
 }
+
+// LooksAt reports whether what becomes of an alert can depend on its label of that
+// name: the id labels, alertname, and those of match, ignore, watchdog and incident_per.
+func (c *Config) LooksAt(label string) bool { return c.index.looksAt[label] }
 
 // find is Lookup, and counts the SLOs whose matchers it looked at.
 func (x *index) find(set map[string]string) (m Match, examined int) {
@@ -243,7 +248,34 @@ func newIndex(c *Config) *index {
 		rarest := slices.MinFunc(equal, func(a, b pair) int { return cmp.Compare(shared[a], shared[b]) })
 		x.byEqual[rarest] = append(x.byEqual[rarest], i)
 	}
+	x.looksAt = x.labelNames()
 	return x
+}
+
+// labelNames returns the names of all labels that the index looks at.
+func (x *index) labelNames() map[string]bool {
+	names := map[string]bool{"alertname": true}
+	add := func(list ...Matchers) {
+		for _, ms := range list {
+			for _, m := range ms {
+				names[m.Name] = true
+			}
+		}
+	}
+	for _, l := range x.labels {
+		names[l] = true
+	}
+	add(x.watchdog)
+	add(x.ignore...)
+	for i := range x.entries {
+		e := &x.entries[i]
+		add(e.match)
+		add(e.ignore...)
+		for _, l := range e.per {
+			names[l] = true
+		}
+	}
+	return names
 }
 
 // equalities returns the labels that an alert must have for the matchers to hold,

@@ -145,6 +145,31 @@ func TestLookupNamesAllOthers(t *testing.T) {
 	}
 }
 
+func TestLooksAtNamesAllThatLookupDependsOn(t *testing.T) {
+	c := load(t, write(t, map[string]string{"sitrep.yml": lookupMain, "slos/shop.yml": lookupTeam}))
+	for label, want := range map[string]bool{
+		"sitrep_slo": true, "sloth_id": true, "slo": true, "grafana_slo_uuid": true, // ids
+		"objective": true,                    // slo_labels
+		"severity":  true, "alertname": true, // ignore
+		"cluster": true,                                   // watchdog
+		"env":     true, "region": true, "odd.name": true, // match
+		"zone":   true, // incident_per
+		"canary": true, // an SLO's ignore
+		"":       false, "instance": false, "id": false, "Alertname": false,
+	} {
+		if got := c.LooksAt(label); got != want {
+			t.Errorf("%q: %v, want %v", label, got, want)
+		}
+	}
+	bare := load(t, write(t, map[string]string{"sitrep.yml": "priorities: [{name: P1}]\nunmapped: {priority: P1}\n"}))
+	if !bare.LooksAt("alertname") || !bare.LooksAt("slo") || bare.LooksAt("env") {
+		t.Error("a config without SLOs looks at the alert's name and at its ids alone")
+	}
+	if allocs := testing.AllocsPerRun(100, func() { c.LooksAt("instance") }); allocs > 0 {
+		t.Errorf("%v allocations", allocs)
+	}
+}
+
 func TestLookupLabelsAreKept(t *testing.T) {
 	c := load(t, write(t, map[string]string{"sitrep.yml": lookupMain, "slos/shop.yml": lookupTeam}))
 	a := c.Lookup(parse("alertname=Down region=eu zone=a")).SLO

@@ -79,7 +79,7 @@ func (b *Breach) said() time.Time {
 // control characters, times in UTC and whole microseconds.
 type Alert struct {
 	Fingerprint  string
-	StartsAt     time.Time // as the sender said
+	StartsAt     time.Time // as the sender said; zero if it did not
 	EndsAt       time.Time // zero while firing
 	Resolved     bool      // its own status, not the group's
 	Labels       map[string]string
@@ -92,9 +92,9 @@ type Alert struct {
 // for longer.
 const longAgo = 366 * 24 * time.Hour
 
-// start returns when an alert began that arrived at that time, and whether what its
+// Began returns when an alert began that arrived at that time, and whether what its
 // sender said of it is a fact: it is none in the future, or years back.
-func (a *Alert) start(arrived time.Time) (at time.Time, fact bool) {
+func (a *Alert) Began(arrived time.Time) (at time.Time, fact bool) {
 	if a.StartsAt.After(arrived) || a.StartsAt.Before(arrived.Add(-longAgo)) {
 		return arrived, false
 	}

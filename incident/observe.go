@@ -13,7 +13,7 @@ func NewBreach(a *Alert, before *Breach, arrived time.Time) Breach {
 	if before != nil {
 		b.Ordinal, b.EndedBefore = before.Ordinal+1, before.lastEnd()
 	}
-	start, _ := a.start(arrived)
+	start, _ := a.Began(arrived)
 	if b.StartsAt = latest(start, b.EndedBefore); !b.StartsAt.Equal(a.StartsAt) {
 		b.SaidStartsAt = a.StartsAt
 	}

@@ -39,7 +39,7 @@ func See(a *Alert, b *Breach, arrived time.Time, p *Policy) Sighting {
 	case a.Resolved:
 		return seeEnd(a, b, arrived)
 	}
-	start, fact := a.start(arrived)
+	start, fact := a.Began(arrived)
 	same := a.StartsAt.Equal(b.said())
 	switch {
 	case b.State == Ended && !same && start.After(b.lastEnd()):
@@ -73,7 +73,7 @@ func seeEnd(a *Alert, b *Breach, arrived time.Time) Sighting {
 // beginsEarlier returns the beginning that a firing alert gives to a breach that goes on,
 // if that is earlier and lies after the end of the breach before.
 func (b *Breach) beginsEarlier(a *Alert, arrived time.Time) (time.Time, bool) {
-	start, fact := a.start(arrived)
+	start, fact := a.Began(arrived)
 	return start, fact && start.Before(b.StartsAt) && start.After(b.EndedBefore)
 }
 

@@ -325,8 +325,8 @@ func (t *taking) noteUnmapped(a *incident.Alert, number int64) error {
 	if err != nil && !errors.Is(err, incident.ErrNotFound) {
 		return err
 	}
-	if err != nil || !u.StartsAt.Equal(a.StartsAt) {
-		u = incident.UnmappedAlert{Fingerprint: a.Fingerprint, StartsAt: a.StartsAt, FirstSeenAt: t.At}
+	if begin, fact := a.Began(t.At); err != nil || fact && !u.StartsAt.Equal(begin) {
+		u = incident.UnmappedAlert{Fingerprint: a.Fingerprint, StartsAt: begin, FirstSeenAt: t.At}
 	}
 	u.Labels, u.Annotations, u.HeardAt, u.Incident = a.Labels, a.Annotations, t.At, number
 	return t.Tx.PutUnmapped(&u)

@@ -65,7 +65,8 @@ func (t *triage) unmapped(a *incident.Alert) (Result, bool, error) {
 	case err != nil:
 		return Result{}, false, err
 	}
-	heard := known.StartsAt.Equal(a.StartsAt) && t.at.Sub(known.HeardAt) < incident.HearEvery(t.policy.UnknownAfter)
+	begin, fact := a.Began(t.at)
+	heard := (!fact || known.StartsAt.Equal(begin)) && t.at.Sub(known.HeardAt) < incident.HearEvery(t.policy.UnknownAfter)
 	return Result{Result: Unmapped}, !a.Resolved && heard, nil
 }
 

@@ -31,7 +31,7 @@ func BenchmarkDecode(b *testing.B) {
 	b.Run("receiver", func(b *testing.B) {
 		b.SetBytes(int64(len(body)))
 		b.ReportAllocs()
-		d := newDecoder()
+		d := newDecoder(nil)
 		at := time.Now()
 		for b.Loop() {
 			p, err := d.decode(body, at)

@@ -10,7 +10,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/prometheus/common/model"
 
 	"sitrep/incident"
 )
@@ -51,8 +50,9 @@ func sameButCase(name []byte, known ...string) string {
 }
 
 // finish checks an alert as a whole and brings it into form. What it returns is
-// what is wrong with it.
-func finish(a *incident.Alert, status, startsAt, endsAt string, at time.Time) string {
+// what is wrong with it. A time that nobody names, or that no clock can have shown,
+// is no reason to lose an alert: it counts as the time of arrival.
+func (d *decoder) finish(a *incident.Alert, status, startsAt, endsAt string, at time.Time) string {
 	switch status {
 	case "firing":
 	case "resolved":
@@ -63,17 +63,14 @@ func finish(a *incident.Alert, status, startsAt, endsAt string, at time.Time) st
 		return fmt.Sprintf("status %.20q is neither firing nor resolved", status)
 	}
 	if len(a.Labels) == 0 {
+		if d.uncut != nil {
+			return fmt.Sprintf("no label has a name of at most %d bytes", MaxLabel)
+		}
 		return "labels are missing"
-	}
-	if startsAt == "" {
-		return "startsAt is missing"
 	}
 	var wrong string
 	if a.StartsAt, wrong = parseTime(startsAt); wrong != "" {
 		return "startsAt " + wrong
-	}
-	if a.StartsAt.IsZero() {
-		return "startsAt is zero"
 	}
 	if a.Resolved {
 		if a.EndsAt, wrong = parseTime(endsAt); wrong != "" {
@@ -85,19 +82,19 @@ func finish(a *incident.Alert, status, startsAt, endsAt string, at time.Time) st
 		if a.EndsAt.Before(a.StartsAt) {
 			a.EndsAt = a.StartsAt
 		}
+		if a.StartsAt.IsZero() {
+			a.StartsAt = a.EndsAt
+		}
 	}
 	if a.Fingerprint == "" {
-		set := make(model.LabelSet, len(a.Labels))
-		for name, value := range a.Labels {
-			set[model.LabelName(name)] = model.LabelValue(value)
-		}
-		a.Fingerprint = set.Fingerprint().String()
+		a.Fingerprint = d.computed(a.Labels)
 	}
 	return ""
 }
 
 // parseTime parses an RFC 3339 time and cuts it to microseconds. Zero stands for
-// nothing and for Go's zero time. What it returns beside is what is wrong with it.
+// nothing, for Go's zero time, and for what no store keeps. What it returns beside is
+// what is wrong with it.
 func parseTime(s string) (time.Time, string) {
 	if s == "" || s == "0001-01-01T00:00:00Z" {
 		return time.Time{}, ""
@@ -107,27 +104,11 @@ func parseTime(s string) (time.Time, string) {
 		return time.Time{}, fmt.Sprintf("%.40q is not a time", s)
 	}
 	t = t.UTC().Truncate(time.Microsecond)
-	if t.IsZero() {
-		return time.Time{}, ""
-	}
 	// Stores keep times as microseconds since 1970, and RFC 3339 ends with year 9999.
 	if t.Year() < 1970 || t.Year() > 9999 {
-		return time.Time{}, fmt.Sprintf("%.40q is out of bounds", s)
+		return time.Time{}, ""
 	}
 	return t, ""
-}
-
-// fingerprint returns a fingerprint in its usual form, empty if it is none.
-func fingerprint(s []byte) string {
-	if len(s) != 16 {
-		return ""
-	}
-	for _, c := range s {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
-			return ""
-		}
-	}
-	return strings.ToLower(string(s))
 }
 
 // link returns a URL that can be offered as a link, empty if it is none: http or

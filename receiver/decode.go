@@ -20,10 +20,18 @@ const (
 	MaxBody = 32 << 20
 	// MaxAlerts bounds the alerts of one payload; beyond it is 413.
 	MaxAlerts = 50_000
-	// MaxLabels and MaxLabelBytes bound the labels of one alert, the bytes over all
-	// names and values. Labels say which alert it is, so one beyond them is invalid.
+	// MaxLabels, MaxLabel and MaxLabelBytes bound the labels of one alert: how many, the
+	// bytes of one name or value, and the bytes over all of both. What is beyond is cut
+	// off and the alert kept.
 	MaxLabels     = 256
+	MaxLabel      = 16 << 10
 	MaxLabelBytes = 64 << 10
+	// MaxKeptLabels and MaxKeptBytes bound the labels of one alert that are kept beyond
+	// those, because its SLO may be found by them. Of more than MaxKeptBytes each still
+	// keeps the first MaxKeptValue bytes of its value, which no id exceeds.
+	MaxKeptLabels = 1024
+	MaxKeptBytes  = 64 << 10
+	MaxKeptValue  = 1 << 10
 	// MaxAnnotations, MaxAnnotation and MaxAnnotationBytes bound the annotations of one
 	// alert: how many, the bytes of one, and the bytes of all. They are only told, so
 	// what is beyond them is cut off and the alert kept.
@@ -40,6 +48,9 @@ type payload struct {
 	faults []fault          // the others, in order
 	// truncated is how many alerts Alertmanager left out of it.
 	truncated int64
+	// cut is how many of alerts lost labels, or the ends of some, and firstCut the
+	// first of those.
+	cut, firstCut int
 }
 
 // A fault is an alert that is invalid.
@@ -55,34 +66,49 @@ type fault struct {
 // The decoding is strict where a lenient one could read something else than was
 // meant: names count with their case, and a name that stands twice, or differs
 // from a known one by its case alone, is a fault. Unknown fields are passed over,
-// as Alertmanager adds some between releases.
+// as Alertmanager adds some between releases, and Grafana its own.
 type decoder struct {
 	json    *jsontext.Decoder
+	body    []byte
 	source  bytes.Buffer
 	scratch []byte
 	plain   bool // text read last needs no cleaning
 	pairs   []pair
+	uncut   []byte // the alert's labels in the body, if some of them were cut
+	keep    func(label string) bool
 	seed    maphash.Seed
 	recent  [1024]string
 }
 
-func newDecoder() *decoder {
-	d := &decoder{seed: maphash.MakeSeed()}
+// newDecoder returns a decoder that keeps the labels that keep reports. It may be nil.
+func newDecoder(keep func(label string) bool) *decoder {
+	if keep == nil {
+		keep = func(string) bool { return false }
+	}
+	d := &decoder{seed: maphash.MakeSeed(), keep: keep}
 	d.json = jsontext.NewDecoder(&d.source)
 	return d
+}
+
+// open makes body what is read next.
+func (d *decoder) open(body []byte) {
+	d.body, d.source = body, *bytes.NewBuffer(body)
+	// Duplicates are looked for where they matter, so that one in a single alert does
+	// not spoil the others.
+	d.json.Reset(&d.source, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+}
+
+// close lets go of the body.
+func (d *decoder) close() {
+	d.body, d.uncut, d.source = nil, nil, bytes.Buffer{}
+	d.json.Reset(&d.source)
 }
 
 // decode reads a whole body that arrived at at. Nothing of what it returns points
 // into the body. The error is a *refusal.
 func (d *decoder) decode(body []byte, at time.Time) (payload, error) {
-	d.source = *bytes.NewBuffer(body)
-	// Duplicates are looked for where they matter, so that one in a single alert does
-	// not spoil the others.
-	d.json.Reset(&d.source, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
-	defer func() {
-		d.source = bytes.Buffer{}
-		d.json.Reset(&d.source)
-	}()
+	d.open(body)
+	defer d.close()
 	p, err := d.payload(at)
 	if err != nil {
 		return payload{}, asRefusal(err)
@@ -120,6 +146,7 @@ func (d *decoder) payload(at time.Time) (payload, error) {
 		return p, err
 	}
 	var alerts, version, truncated bool
+	var grafana, marked bool // by its version, and by what Grafana alone sends
 	for d.json.PeekKind() != '}' {
 		name, err := d.text()
 		if err != nil {
@@ -139,7 +166,7 @@ func (d *decoder) payload(at time.Time) (payload, error) {
 				return p, notPayload(`"version" stands twice in the body`)
 			}
 			version = true
-			if err := d.version(); err != nil {
+			if grafana, err = d.version(); err != nil {
 				return p, err
 			}
 		case "truncatedAlerts":
@@ -148,6 +175,11 @@ func (d *decoder) payload(at time.Time) (payload, error) {
 			}
 			truncated = true
 			if p.truncated, err = d.count(); err != nil {
+				return p, err
+			}
+		case "orgId", "title", "state", "message":
+			marked = true
+			if err := d.json.SkipValue(); err != nil {
 				return p, err
 			}
 		default:
@@ -173,26 +205,37 @@ func (d *decoder) payload(at time.Time) (payload, error) {
 		return p, notPayload(`the body has no "version"; post what Alertmanager's webhook sends, without a "payload" of one's own`)
 	case !alerts:
 		return p, notPayload(`the body has no "alerts"; post what Alertmanager's webhook sends`)
+	case grafana && !marked:
+		return p, notPayload(`version "1" of the payload is Grafana's, and the body has no "orgId", "title", "state" or "message"; post what Grafana's webhook sends, or version "4" as Alertmanager does`)
+	}
+	if grafana {
+		for i := range p.alerts {
+			p.alerts[i].Grafana = true
+		}
 	}
 	return p, nil
 }
 
-// version reads the payload's version and checks it.
-func (d *decoder) version() error {
+// version reads the payload's version and checks it, and reports whether it is
+// Grafana's.
+func (d *decoder) version() (grafana bool, err error) {
 	if d.json.PeekKind() != '"' {
 		if err := d.json.SkipValue(); err != nil {
-			return err
+			return false, err
 		}
-		return notPayload(`"version" is not a string; Alertmanager sends "4"`)
+		return false, notPayload(`"version" is not a string; Alertmanager sends "4"`)
 	}
 	v, err := d.text()
 	if err != nil {
-		return err
+		return false, err
 	}
-	if string(v) != "4" {
-		return notPayload(`version %.20q of the payload is not known; Alertmanager sends "4"`, v)
+	switch string(v) {
+	case "4":
+		return false, nil
+	case "1":
+		return true, nil
 	}
-	return nil
+	return false, notPayload(`version %.20q of the payload is not known; Alertmanager sends "4", and Grafana "1"`, v)
 }
 
 // count reads a number; what is none counts as 0.
@@ -232,6 +275,12 @@ func (d *decoder) alerts(p *payload, at time.Time) error {
 			p.faults = append(p.faults, fault{index, a.Fingerprint, wrong})
 			continue
 		}
+		if d.uncut != nil {
+			if p.cut == 0 {
+				p.firstCut = len(p.alerts)
+			}
+			p.cut++
+		}
 		p.alerts = append(p.alerts, a)
 	}
 	_, err := d.json.ReadToken()
@@ -240,6 +289,7 @@ func (d *decoder) alerts(p *payload, at time.Time) error {
 
 // alert reads one alert. If wrong is not empty it says why the alert is invalid.
 func (d *decoder) alert(at time.Time) (a incident.Alert, wrong string, err error) {
+	d.uncut = nil
 	if kind := d.json.PeekKind(); kind != '{' && kind != jsontext.KindInvalid {
 		return a, "the alert is not an object", d.json.SkipValue()
 	}
@@ -324,7 +374,7 @@ func (d *decoder) alert(at time.Time) (a incident.Alert, wrong string, err error
 		return a, "", err
 	}
 	if wrong == "" {
-		wrong = finish(&a, status, startsAt, endsAt, at)
+		wrong = d.finish(&a, status, startsAt, endsAt, at)
 	}
 	return a, wrong, nil
 }

@@ -49,6 +49,10 @@ type Options struct {
 	// for up to 5 s, and rarely enough that a flood of refusals does no harm. May be
 	// nil.
 	Refused func(ctx context.Context, r storage.Refusal)
+	// Keep reports whether the SLO of an alert may be found by a label of that name. Such
+	// labels are kept where others are beyond bounds, and cut. It is called at any time,
+	// by many at once. If nil, none is kept.
+	Keep func(label string) bool
 	// Client says who posts: the name of a token, or an address. If nil it is the
 	// address of the connection.
 	Client func(r *http.Request) string
@@ -104,7 +108,7 @@ func New(o Options) *Handler {
 		o.BytesInFlight = DefaultBytesInFlight
 	}
 	h.budget = &budget{room: semaphore.NewWeighted(max(o.BytesInFlight, MaxBody+1)), wait: waitWithin, gauge: h.metrics.bytes}
-	h.decoders.New = func() any { return newDecoder() }
+	h.decoders.New = func() any { return newDecoder(o.Keep) }
 	return h
 }
 
@@ -242,6 +246,11 @@ func (h *Handler) count(r *http.Request, p payload) {
 		h.metrics.alerts.WithLabelValues(string(intake.Invalid)).Add(float64(len(p.faults)))
 		h.log.WarnContext(r.Context(), "alerts are invalid and passed over", "client", h.client(r), "alerts", len(p.faults),
 			"index", p.faults[0].index, "fingerprint", p.faults[0].fingerprint, "err", p.faults[0].text)
+	}
+	if p.cut > 0 {
+		h.metrics.cut.Add(float64(p.cut))
+		h.log.DebugContext(r.Context(), "alerts have more or longer labels than are kept; what is beyond was cut off",
+			"client", h.client(r), "alerts", p.cut, "fingerprint", p.alerts[p.firstCut].Fingerprint)
 	}
 	if p.truncated > 0 {
 		h.metrics.truncated.Add(float64(p.truncated))

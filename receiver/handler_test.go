@@ -51,7 +51,8 @@ func newBench(intake intakeFunc) *bench {
 	b.Handler = New(Options{
 		Intake:     intake,
 		Refused:    func(_ context.Context, r storage.Refusal) { b.refusals <- r },
-		Logger:     slog.New(slog.NewTextHandler(b.log, nil)),
+		Keep:       keep,
+		Logger:     slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Registerer: b.registry,
 	})
 	return b
@@ -382,7 +383,7 @@ func TestMetricsStartAtZeroAndAreClean(t *testing.T) {
 	}
 	for name, want := range map[string]int{
 		"sitrep_alerts_received_total": 2, "sitrep_alerts_total": 9, "sitrep_posts_total": 11, "sitrep_posts_refused_total": 11,
-		"sitrep_alerts_truncated_total": 1, "sitrep_alerts_ambiguous_total": 1, "sitrep_post_duration_seconds": 1, "sitrep_posts_in_flight": 1, "sitrep_posts_in_flight_bytes": 1,
+		"sitrep_alerts_truncated_total": 1, "sitrep_alerts_cut_total": 1, "sitrep_alerts_ambiguous_total": 1, "sitrep_post_duration_seconds": 1, "sitrep_posts_in_flight": 1, "sitrep_posts_in_flight_bytes": 1,
 	} {
 		if got, err := testutil.GatherAndCount(b.registry, name); err != nil || got != want {
 			t.Errorf("%s: %d series, %v; want %d", name, got, err, want)

@@ -8,19 +8,21 @@ import (
 // A pair is a name and its value, cleaned.
 type pair struct{ name, value string }
 
-// labels reads an alert's labels. Those with an empty value count as absent. If
-// wrong is not empty it says why they cannot be taken.
+// labels reads an alert's labels, and cuts off what is beyond bounds. Those with an
+// empty value count as absent. If wrong is not empty it says why they cannot be taken.
 func (d *decoder) labels() (labels map[string]string, wrong string, err error) {
 	if _, err := d.json.ReadToken(); err != nil {
 		return nil, "", err
 	}
+	start := d.json.InputOffset() - 1
 	note := func(format string, args ...any) {
 		if wrong == "" {
 			wrong = fmt.Sprintf(format, args...)
 		}
 	}
 	d.pairs = d.pairs[:0]
-	size, empty, replaced := 0, false, false
+	size, kept, keptBytes := 0, 0, 0
+	empty, replaced, cut := false, false, false
 	for d.json.PeekKind() != '}' {
 		raw, err := d.text()
 		if err != nil {
@@ -31,35 +33,54 @@ func (d *decoder) labels() (labels map[string]string, wrong string, err error) {
 		}
 		var p pair
 		var changed bool
-		if size += len(raw); size <= MaxLabelBytes {
+		bytes := len(raw)
+		if bytes <= MaxLabel {
 			p.name, changed = d.clean(raw, false)
 			replaced = replaced || changed
 		}
-		if d.json.PeekKind() == '"' {
-			if raw, err = d.text(); err != nil {
-				return nil, "", err
-			}
-			if size += len(raw); size <= MaxLabelBytes {
-				p.value, _ = d.clean(raw, false)
-			}
-		} else {
+		if d.json.PeekKind() != '"' {
 			note("label %.64q is not a string", p.name)
 			if err := d.json.SkipValue(); err != nil {
 				return nil, "", err
 			}
+			continue
 		}
+		if raw, err = d.text(); err != nil {
+			return nil, "", err
+		}
+		bytes += len(raw)
 		switch {
-		case size > MaxLabelBytes:
-			note("the labels take more than %d bytes", MaxLabelBytes)
-		case len(d.pairs) == MaxLabels:
-			note("there are more than %d labels", MaxLabels)
-		case wrong == "":
+		case p.name != "" && len(raw) <= MaxLabel && len(d.pairs) < MaxLabels && size+bytes <= MaxLabelBytes:
+			p.value, _ = d.clean(raw, false)
 			empty = empty || p.value == ""
-			d.pairs = append(d.pairs, p)
+			size += bytes
+		case len(raw) == 0:
+			continue
+		case p.name != "" && kept < MaxKeptLabels && d.keep(p.name):
+			kept++
+			if keptBytes+bytes <= MaxKeptBytes {
+				p.value, _ = d.clean(raw, false)
+				keptBytes += bytes
+				break
+			}
+			p.value, changed = d.cut(raw, MaxKeptValue, false)
+			cut = cut || changed
+		default:
+			cut = true
+			bytes -= max(0, len(raw)-MaxLabel)
+			if p.name == "" || len(d.pairs) >= MaxLabels || size+bytes > MaxLabelBytes {
+				continue
+			}
+			p.value, _ = d.cut(raw, MaxLabel, false)
+			size += bytes
 		}
+		d.pairs = append(d.pairs, p)
 	}
 	if _, err := d.json.ReadToken(); err != nil || wrong != "" {
 		return nil, wrong, err
+	}
+	if cut {
+		d.uncut = d.body[start:d.json.InputOffset()]
 	}
 	labels, twice := fold(d.pairs)
 	// Two names can become one by cleaning. That is no reason to lose an alert.
@@ -110,7 +131,7 @@ func (d *decoder) annotations() (annotations map[string]string, wrong string, er
 			return nil, "", err
 		}
 		if keep {
-			p.value = d.cut(raw, max(0, min(MaxAnnotation, MaxAnnotationBytes-size)))
+			p.value, _ = d.cut(raw, max(0, min(MaxAnnotation, MaxAnnotationBytes-size)), true)
 			size += len(p.value)
 			d.pairs = append(d.pairs, p)
 		}
@@ -125,21 +146,21 @@ func (d *decoder) annotations() (annotations map[string]string, wrong string, er
 	return annotations, "", nil
 }
 
-// cut returns s cleaned, and cut to limit bytes. An ellipsis says that it was, if
-// there is room for one.
-func (d *decoder) cut(s []byte, limit int) string {
+// cut returns s cleaned, with its lines or without, and cut to limit bytes, and
+// reports whether it had to be. An ellipsis says so, if there is room for one.
+func (d *decoder) cut(s []byte, limit int, lines bool) (string, bool) {
 	if len(s) <= limit {
-		if clean, _ := d.clean(s, true); len(clean) <= limit {
-			return clean
+		if clean, _ := d.clean(s, lines); len(clean) <= limit {
+			return clean, false
 		}
 	}
 	const ellipsis = "…"
 	if limit < len(ellipsis) {
-		return ""
+		return "", true
 	}
 	limit -= len(ellipsis)
-	clean, _ := d.clean(s[:boundary(s, limit)], true)
-	return clean[:boundary([]byte(clean), limit)] + ellipsis
+	clean, _ := d.clean(s[:boundary(s, limit)], lines)
+	return clean[:boundary([]byte(clean), limit)] + ellipsis, true
 }
 
 // boundary returns the length of the longest start of s, valid UTF-8, that has at

@@ -35,7 +35,7 @@ func TestWhatABodyTakesIsBounded(t *testing.T) {
 		}
 		return strings.TrimSuffix(b.String(), ",")
 	}
-	l57, l225 := labels(57), labels(225)
+	l57, l225, l90000 := labels(57), labels(225), many(90_000, `"%05x":"b"`)
 	tests := []struct {
 		name  string
 		body  []byte
@@ -45,11 +45,12 @@ func TestWhatABodyTakesIsBounded(t *testing.T) {
 		{"as many small alerts as may be", fill(func(int) string { return good("") }), 10},
 		{"as many small labels as may be", fill(func(int) string { return good(`"labels":{` + l57 + `}`) }), 10},
 		{"the most labels", fill(func(int) string { return good(`"labels":{` + l225 + `}`) }), 10},
+		{"labels beyond all bounds", fill(func(int) string { return good(`-fingerprint"labels":{` + l90000 + `}`) }), 1},
 		{"all invalid", fill(func(int) string { return `{"status":"x"}` }), 10},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			d := newDecoder()
+			d := newDecoder(nil)
 			var before, after runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&before)

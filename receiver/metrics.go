@@ -12,6 +12,7 @@ import (
 type metrics struct {
 	received  *prometheus.CounterVec
 	alerts    *prometheus.CounterVec
+	cut       prometheus.Counter
 	truncated prometheus.Counter
 	ambiguous prometheus.Counter
 	posts     *prometheus.CounterVec
@@ -37,6 +38,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "sitrep_alerts_total",
 			Help: "Alerts that were answered, by what became of them.",
 		}, []string{"result"}),
+		cut: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sitrep_alerts_cut_total",
+			Help: "Valid alerts in posts that had more or longer labels than are kept, and lost what is beyond.",
+		}),
 		truncated: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sitrep_alerts_truncated_total",
 			Help: "Alerts that Alertmanager left out of posts because of its max_alerts.",
@@ -81,7 +86,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		m.refused.WithLabelValues(reason)
 	}
 	if reg != nil {
-		reg.MustRegister(m.received, m.alerts, m.truncated, m.ambiguous, m.posts, m.refused, m.duration, m.inFlight, m.bytes)
+		reg.MustRegister(m.received, m.alerts, m.cut, m.truncated, m.ambiguous, m.posts, m.refused, m.duration, m.inFlight, m.bytes)
 	}
 	return m
 }

@@ -1,6 +1,6 @@
-// Package receiver takes in what Alertmanager's webhook posts: it decodes the
-// body, cleans each alert, hands them on to be committed, and answers what became
-// of each.
+// Package receiver takes in what the webhooks of Alertmanager and of Grafana
+// alerting post: it decodes the body, cleans each alert, hands them on to be
+// committed, and answers what became of each.
 //
 // What a retry may cure is answered 503 and comes again within a second; a 4xx
 // comes again only with the next group_interval and can lose a breach for good, so

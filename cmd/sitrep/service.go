@@ -106,6 +106,7 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 	s.intake = &intake.Intake{Door: s.door, Catalog: func() intake.Catalog { return s.inForce.Load() }, Log: log}
 	s.receiver = receiver.New(receiver.Options{
 		Intake: s.intake, Refused: s.refused, Logger: log, Registerer: s.registry,
+		Keep: func(label string) bool { return s.inForce.Load().config.LooksAt(label) },
 		Client: func(r *http.Request) string {
 			if id := access.From(r.Context()); id.Name != "" {
 				return id.Name

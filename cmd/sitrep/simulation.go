@@ -88,7 +88,7 @@ func newSimulation(ctx context.Context, c *config.Config, body []byte, at time.T
 	log := slog.New(slog.DiscardHandler)
 	door := &storage.Door{Store: store, Policy: c.Policy}
 	watch := &observer{at: at, intake: &intake.Intake{Door: door, Catalog: func() intake.Catalog { return catalog }, Log: log}}
-	h := receiver.New(receiver.Options{Intake: watch, Logger: log, Registerer: prometheus.NewRegistry()})
+	h := receiver.New(receiver.Options{Intake: watch, Keep: c.LooksAt, Logger: log, Registerer: prometheus.NewRegistry()})
 	answer, err := post(ctx, h, body)
 	if err != nil {
 		return nil, err
@@ -222,6 +222,12 @@ type observer struct {
 }
 
 func (o *observer) Take(ctx context.Context, p intake.Post) ([]intake.Result, error) {
+	for i := range p.Alerts {
+		// What counts as the time of arrival moves with it.
+		if a := &p.Alerts[i]; a.EndsAt.Equal(p.At) {
+			a.EndsAt = o.at
+		}
+	}
 	p.At = o.at
 	o.post = p
 	return o.intake.Take(ctx, p)

@@ -230,7 +230,7 @@ func TestForRecord(t *testing.T) {
 		{incident.ActionChanged, "ada", "not needed", incident.Data{Action: "hotfix", To: "waived", Link: "https://git.example.org/1"},
 			"Waived the action hotfix (https://git.example.org/1): “not needed”", "Waived the action hotfix (https://git.example.org/1)."},
 		{incident.ResolvedEvent, "ada", "over", incident.Data{}, "Resolved the incident: “over”", "Resolved the incident."},
-		{incident.ResolvedEvent, incident.Scheduler, "", incident.Data{}, "All breaches have ended: the incident is resolved.", ""},
+		{incident.ResolvedEvent, incident.Scheduler, "", incident.Data{}, "All alerts have ended: the incident is resolved.", ""},
 		{incident.Reopened, "ada", "it is back", incident.Data{}, "Reopened the incident: “it is back”", "Reopened the incident."},
 		{incident.Merged, "ada", "same cause", incident.Data{From: "INC-42"}, "Merged INC-42 into this incident: “same cause”", "Merged INC-42 into this incident."},
 		{incident.ClosedEvent, "ada", "merged into INC-4", incident.Data{}, "Closed the incident: merged into INC-4.", "Closed the incident."},

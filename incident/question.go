@@ -16,7 +16,8 @@ func (s *Situation) answered(p *Policy, since time.Time) bool {
 }
 
 // asksBeforeUpdate reports whether they are to be asked as a scheduled update is near that
-// would say "still firing" of what was not heard in the last quarter of the cadence.
+// would say "still firing" of what was not heard in the last quarter of the cadence. That
+// one breach was heard says nothing of the others.
 func (s *Situation) asksBeforeUpdate(p *Policy, at time.Time) bool {
 	next := s.updateQuestion(p, at)
 	return !next.IsZero() && !at.Before(next)
@@ -28,10 +29,9 @@ func (s *Situation) updateQuestion(p *Policy, now time.Time) (at time.Time) {
 	if !p.Asks || s.Incident.State != Open || s.Incident.Breaches.Firing == 0 || every <= 0 {
 		return at
 	}
-	known := latest(s.LastHeardAt(), s.Agenda.AnsweredAt)
 	for i := range s.Subscriptions {
 		sub := &s.Subscriptions[i]
-		if sub.Active && informed(sub.Audiences) && sub.CadenceAt.After(now) && known.Before(sub.CadenceAt.Add(-every/4)) {
+		if sub.Active && informed(sub.Audiences) && sub.CadenceAt.After(now) && s.Agenda.AnsweredAt.Before(sub.CadenceAt.Add(-every/4)) {
 			at = earliest(at, sub.CadenceAt.Add(-min(askAhead, every/4)))
 		}
 	}

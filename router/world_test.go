@@ -248,6 +248,7 @@ type world struct {
 	policy atomic.Pointer[incident.Policy]
 	mail   *mailbox
 	am     *asker
+	asker  router.Asker // instead of am; nil: am
 	keep   router.Retention
 
 	store   *bolt.DB
@@ -313,6 +314,9 @@ func (w *world) run(store storage.Store, owner string) *replica {
 		Asker: func() router.Asker {
 			if !w.policy.Load().Asks {
 				return nil
+			}
+			if w.asker != nil {
+				return w.asker
 			}
 			return w.am
 		},

@@ -1,0 +1,246 @@
+package router_test
+
+import (
+	"errors"
+	"flag"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"sitrep/incident"
+	"sitrep/router"
+	"sitrep/storage"
+)
+
+// settle returns how long it takes at most until sitrep agrees with its senders: the next scheduled
+// update, or unknown_after.
+func (plan schedule) settle() time.Duration {
+	if plan.Asks {
+		return 3 * time.Hour
+	}
+	return 6 * time.Hour
+}
+
+// lasts is when the last thing happens to the senders.
+func (plan schedule) lasts() (last time.Duration) {
+	note := func(all ...stretch) {
+		for _, s := range all {
+			last = max(last, s.From)
+			if s.To < 50*time.Hour {
+				last = max(last, s.To)
+			}
+		}
+	}
+	for i := range plan.Fires {
+		note(plan.Fires[i]...)
+	}
+	for _, s := range plan.Silenced {
+		note(s...)
+	}
+	for _, p := range plan.Proms {
+		note(p.Skewed...)
+		note(p.Stopped...)
+		for _, cut := range p.Cut {
+			note(cut...)
+		}
+	}
+	for _, a := range plan.AMs {
+		note(a.Twice...)
+		note(a.Lost...)
+		note(a.Away...)
+		for _, at := range a.Restarts {
+			last = max(last, at)
+		}
+	}
+	return last
+}
+
+// modelPolicy is what sitrep promises in the model: alerts are of one P1 SLO, with updates
+// each two hours.
+func modelPolicy(asks bool) *incident.Policy {
+	p := policy()
+	p.Asks, p.UnknownAfter, p.DigestAbove = asks, 5*time.Hour, 0
+	return p
+}
+
+// check runs a schedule and returns the promise that was broken, empty if none.
+func (plan schedule) check(t *testing.T) (broken string) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, modelPolicy(plan.Asks))
+		w.poll = 20 * time.Second
+		sleepUntil(noon.Add(777 * time.Millisecond)) // beside the round times of sitrep
+		s := newSenders(w, plan)
+		w.asker = s
+		var mu sync.Mutex
+		told := map[string]time.Time{} // when each reader was last told that it is over
+		w.mail.set(func(to string, e router.Envelope) error {
+			mu.Lock()
+			defer mu.Unlock()
+			kind := w.mail.kind(e.ID)
+			switch kind {
+			case incident.KindResolved:
+				// What was silenced from its beginning on is nothing that sitrep ever heard of.
+				listed := slices.DeleteFunc(s.listed(), func(fp string) bool { return w.breachState(fp) == "" })
+				if plan.Asks && len(listed) > 0 {
+					s.breaks("%s is told that it is over while %v is listed", to, listed)
+				}
+				told[to] = time.Now()
+			case incident.KindOpened, incident.KindReopened:
+				if over, ok := told[to]; ok && plan.reachable() {
+					s.mu.Lock()
+					fires := false
+					for _, at := range s.listedAt {
+						fires = fires || at.After(over)
+					}
+					s.mu.Unlock()
+					if !fires {
+						s.breaks("%s is told %s, and nothing was listed since it was told that it is over", to, kind)
+					}
+				}
+			}
+			return nil
+		})
+		w.start()
+		end := plan.lasts() + plan.settle()
+		s.run(end)
+		s.sends.Wait()
+		for i := range plan.Fires {
+			state := w.breachState(name(i))
+			lists := slices.Contains(s.listed(), name(i))
+			silenced := i < len(plan.Silenced) && within(plan.Silenced[i], end)
+			switch {
+			case plan.Asks && lists != (state == incident.Firing):
+				s.breaks("alert %s is %q at last, and listed is %v", name(i), state, lists)
+			case !plan.Asks && lists && !silenced && state != incident.Firing:
+				s.breaks("alert %s is %q at last although it is posted", name(i), state)
+			case !plan.Asks && !plan.skewed() && s.allSaidEnded(name(i)) && state != incident.Ended:
+				s.breaks("alert %s is %q at last, and all said last that it has ended", name(i), state)
+			case !plan.Asks && !lists && state == incident.Firing:
+				s.breaks("alert %s fires at last, and nobody lists it", name(i))
+			}
+		}
+		w.stop()
+		broken = s.broken
+	})
+	return broken
+}
+
+// skewed reports whether a clock is wrong. Then an end can seem older than the beginning, and
+// the breach is unknown in the end.
+func (plan schedule) skewed() bool {
+	return slices.ContainsFunc(plan.Proms, func(p promPlan) bool { return p.Skew != 0 })
+}
+
+// reachable reports whether the Alertmanagers can always be asked, or there is no asking.
+func (plan schedule) reachable() bool {
+	return !slices.ContainsFunc(plan.AMs, func(a amPlan) bool { return len(a.Away) > 0 || len(a.Restarts) > 0 })
+}
+
+// kind returns what a message is for.
+func (b *mailbox) kind(id string) incident.Kind {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.messages[id].Kind
+}
+
+// breachState returns the state of the latest breach of a fingerprint, empty if there is none.
+func (w *world) breachState(fingerprint string) incident.BreachState {
+	w.t.Helper()
+	var b incident.Breach
+	w.must(w.store.Read(w.t.Context(), func(r storage.Reader) (err error) {
+		if b, err = r.LatestBreach(fingerprint); errors.Is(err, incident.ErrNotFound) {
+			err = nil
+		}
+		return err
+	}))
+	return b.State
+}
+
+// drawSchedule draws what happens. Most of it happens where an alert begins or ends.
+func drawSchedule(rt *rapid.T) schedule {
+	minutes := func(from, to int, what string) time.Duration {
+		return time.Duration(rapid.IntRange(from, to).Draw(rt, what)) * time.Minute
+	}
+	seconds := func(from, to int, what string) time.Duration {
+		return time.Duration(rapid.IntRange(from, to).Draw(rt, what)) * time.Second
+	}
+	often := func(of int, what string) bool { return rapid.IntRange(1, of).Draw(rt, what) == 1 }
+	plan := schedule{Asks: !often(2, "asks nobody"), Mesh: rapid.Bool().Draw(rt, "mesh")}
+	var edges []time.Duration
+	for range rapid.IntRange(1, 2).Draw(rt, "alerts") {
+		var fires []stretch
+		at := minutes(0, 5, "begins")
+		for range rapid.IntRange(1, 4).Draw(rt, "fires") {
+			to := at + minutes(1, 45, "for")
+			fires = append(fires, stretch{at, to})
+			edges = append(edges, at, to)
+			at = to + minutes(1, 30, "again after")
+		}
+		if often(2, "to the end") {
+			fires[len(fires)-1].To = 100 * time.Hour
+		}
+		plan.Fires = append(plan.Fires, fires)
+	}
+	near := func(what string) time.Duration {
+		return max(0, rapid.SampledFrom(edges).Draw(rt, what)+seconds(-300, 600, "beside it"))
+	}
+	stretches := func(of, longest int, what string) (all []stretch) {
+		for range 2 {
+			if often(of, what) {
+				from := near(what)
+				all = append(all, stretch{from, from + minutes(1, longest, "for")})
+			}
+		}
+		return all
+	}
+	for range plan.Fires {
+		plan.Silenced = append(plan.Silenced, stretches(4, 60, "silenced"))
+	}
+	ams := rapid.IntRange(1, 3).Draw(rt, "alertmanagers")
+	for range rapid.IntRange(1, 2).Draw(rt, "prometheis") {
+		p := promPlan{Later: seconds(0, 60, "later")}
+		if often(4, "skewed") {
+			p.Skew, p.Skewed = minutes(-40, 40, "skew"), stretches(1, 120, "while")
+		}
+		p.Stopped = stretches(6, 20, "stopped")
+		for range ams {
+			p.Cut = append(p.Cut, stretches(3, 30, "cut"))
+		}
+		plan.Proms = append(plan.Proms, p)
+	}
+	for range ams {
+		a := amPlan{
+			Slow: seconds(0, 40, "slow"), Twice: stretches(2, 30, "twice"), Lost: stretches(4, 10, "lost"), Away: stretches(6, 30, "away"),
+		}
+		for range 2 {
+			if often(3, "restarts") {
+				a.Restarts = append(a.Restarts, near("restarts"))
+			}
+		}
+		slices.Sort(a.Restarts)
+		plan.AMs = append(plan.AMs, a)
+	}
+	return plan
+}
+
+// TestSitrepAgreesWithItsSenders lets pairs of Prometheis and up to three Alertmanagers
+// do what they do: forget, repeat, come late, be cut off, be silenced, run by wrong clocks.
+// In between nobody is told that it is over while an Alertmanager that can be asked lists
+// it, and once they are quiet sitrep agrees with them.
+func TestSitrepAgreesWithItsSenders(t *testing.T) {
+	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set("60")
+		defer func() { _ = f.Value.Set(f.DefValue) }()
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		plan := drawSchedule(rt)
+		if broken := plan.check(t); broken != "" {
+			rt.Fatalf("%s\n%s", broken, strings.ReplaceAll(plan.String(), "\n", "\n\t"))
+		}
+	})
+}

@@ -18,7 +18,7 @@ func (w *world) underWay(name string, meanwhile func()) {
 		w.t.Fatalf("nothing to tell %s", name)
 	}
 	meanwhile()
-	w.change(nil, w.s.Delivered(id, pl.Cover, w.now, "", w.p)...)
+	w.note(w.s.Delivered(id, pl.Cover, w.now, "", w.p))
 	w.sent = append(w.sent, sent{name + "@example.org", pl.Cover.Kind, w.now, pl.Cover.DueAt, pl.Cover.NextBy, pl.Cover})
 }
 
@@ -142,7 +142,7 @@ func TestEdges(t *testing.T) {
 			w.down = map[string]bool{}
 			w.expect("oncall opened")
 			w.now = t0.Add(time.Hour)
-			w.change(nil)
+			w.change()
 			if due := w.s.Subscription(support).DueAt; !due.Equal(t0.Add(4 * time.Hour)) {
 				w.t.Errorf("due at %v", due)
 			}
@@ -165,7 +165,7 @@ func TestEdges(t *testing.T) {
 			w.p.RemindBefore = 0
 			w.open("P1")
 			pl, _ := w.s.Plan("email:oncall@example.org", w.p, w.now)
-			w.change(w.s.Undelivered("email:oncall@example.org", pl.Cover, w.now, "oncall@example.org"))
+			w.note(w.s.Undelivered("email:oncall@example.org", pl.Cover, w.now, "oncall@example.org"))
 			w.expect("cto opened", "support opened")
 			pl, _ = w.s.Plan(cto, w.p, w.now)
 			w.pass(5*time.Hour, time.Minute)
@@ -222,7 +222,7 @@ func TestEdges(t *testing.T) {
 			w.open("P1")
 			w.fire("b")
 			end := func(fp string, at time.Time) {
-				w.change(nil, w.s.Incident.End(w.stamp(incident.Alertmanager), w.breaches[fp], at)...)
+				w.change(w.s.Incident.End(w.stamp(incident.Alertmanager), w.breaches[fp], at)...)
 				w.breaches[fp].State = incident.Ended
 			}
 			w.pass(10*time.Minute, time.Minute)

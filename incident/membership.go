@@ -8,7 +8,7 @@ import (
 // membership makes the active subscriptions those of the readers. Who joins is
 // owed an opening; who leaves by a change of the incident a farewell; who was taken
 // out of the configuration nothing.
-func (s *Situation) membership(events []Event, p *Policy, now time.Time) {
+func (s *Situation) membership(events []*Event, p *Policy, now time.Time) {
 	in := &s.Incident
 	switch in.State {
 	case Closed:
@@ -74,8 +74,8 @@ func (s *Situation) membership(events []Event, p *Policy, now time.Time) {
 }
 
 // farewell tells the readers of a merged incident where it goes on.
-func (s *Situation) farewell(events []Event, p *Policy, now time.Time) {
-	merged := slices.ContainsFunc(events, func(e Event) bool { return e.Type == Merged && e.Data.Into != 0 })
+func (s *Situation) farewell(events []*Event, p *Policy, now time.Time) {
+	merged := slices.ContainsFunc(events, func(e *Event) bool { return e.Type == Merged && e.Data.Into != 0 })
 	for i := range s.Subscriptions {
 		sub := &s.Subscriptions[i]
 		if merged && sub.Active {
@@ -107,8 +107,8 @@ func (s *Situation) leave(sub *Subscription, why Reason, now time.Time) {
 
 // endWaits ends the wait for inform_after of those for whom it was over before the
 // trouble was: they are owed the opening then, whatever came after.
-func (s *Situation) endWaits() {
-	for _, o := range s.over {
+func (s *Situation) endWaits(over []span) {
+	for _, o := range over {
 		for i := range s.Subscriptions {
 			sub := &s.Subscriptions[i]
 			if sub.Told || sub.WaitUntil.IsZero() || !sub.owes(KindOpened) {

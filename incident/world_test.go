@@ -79,19 +79,26 @@ func (w *world) stamp(actor incident.Actor) incident.Stamp {
 }
 
 // change puts events into the log and the situation.
-func (w *world) change(nudges []incident.Owed, events ...incident.Event) {
+func (w *world) change(events ...incident.Event) {
 	w.t.Helper()
-	w.log = append(w.log, events...)
-	if err := w.s.Change(events, nudges, w.p, w.now); err != nil {
+	w.note(incident.News{Events: events})
+}
+
+// note makes news part of the situation, and puts its events into the log.
+func (w *world) note(news incident.News) {
+	w.t.Helper()
+	s, err := incident.Reconcile(w.s, news, w.p, w.now)
+	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.s, w.log = s, append(w.log, news.Events...)
 }
 
 // do carries out a command, and returns its error.
 func (w *world) do(events []incident.Event, err error) error {
 	w.t.Helper()
 	if err == nil {
-		w.change(nil, events...)
+		w.change(events...)
 	}
 	return err
 }
@@ -112,28 +119,38 @@ func (w *world) open(priority string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.s = &incident.Situation{Incident: incident.Incident{Number: 1}}
-	w.log = append(w.log, events...)
-	if err := w.s.Record(events...); err != nil {
-		w.t.Fatal(err)
+	var in incident.Incident
+	for _, e := range events {
+		if err := in.Apply(e); err != nil {
+			w.t.Fatal(err)
+		}
 	}
-	w.fire("a")
+	w.s = &incident.Situation{Incident: incident.Incident{Number: 1}}
+	w.change(append(events, w.begin(&in, "a")...)...)
 }
 
-// fire lets a breach begin or go on.
-func (w *world) fire(fingerprint string) {
-	w.t.Helper()
+// begin returns the events of a breach that begins in the incident or goes on in it.
+func (w *world) begin(in *incident.Incident, fingerprint string) []incident.Event {
 	b := w.breaches[fingerprint]
 	if b == nil || b.State == incident.Ended {
 		b = &incident.Breach{Fingerprint: fingerprint, StartsAt: w.now}
 		w.breaches[fingerprint] = b
 	}
 	if b.State == incident.Firing {
-		return
+		return nil
 	}
-	q, _ := w.p.Priority(w.s.Incident.AsSLO(w.p).Priority)
-	w.change(nil, w.s.Incident.Begin(w.stamp(incident.Alertmanager), b, q, w.p)...)
+	q, _ := w.p.Priority(in.AsSLO(w.p).Priority)
+	events := in.Begin(w.stamp(incident.Alertmanager), b, q, w.p)
 	b.State, b.Incident = incident.Firing, 1
+	return events
+}
+
+// fire lets a breach begin or go on.
+func (w *world) fire(fingerprint string) {
+	w.t.Helper()
+	if events := w.begin(&w.s.Incident, fingerprint); len(events) > 0 {
+		w.change(events...)
+	}
 }
 
 func (w *world) end(fingerprint string) {
@@ -142,7 +159,7 @@ func (w *world) end(fingerprint string) {
 	if b == nil || b.State == incident.Ended {
 		return
 	}
-	w.change(nil, w.s.Incident.End(w.stamp(incident.Alertmanager), b, w.now)...)
+	w.change(w.s.Incident.End(w.stamp(incident.Alertmanager), b, w.now)...)
 	b.State = incident.Ended
 }
 
@@ -152,7 +169,7 @@ func (w *world) lose(fingerprint string) {
 	if b == nil || b.State != incident.Firing {
 		return
 	}
-	w.change(nil, w.s.Incident.Lose(w.stamp(incident.Scheduler), b, "silence")...)
+	w.change(w.s.Incident.Lose(w.stamp(incident.Scheduler), b, "silence")...)
 	b.State = incident.Unknown
 }
 
@@ -162,8 +179,7 @@ func (w *world) tick() {
 	for range 20 {
 		acted := false
 		if next := w.s.Agenda.NextAt; !next.IsZero() && !next.After(w.now) {
-			events, nudges := w.s.Tick(w.p, incident.Pulse{}, w.now)
-			w.change(nudges, events...)
+			w.note(w.s.Tick(w.p, incident.Pulse{}, w.now))
 			acted = true
 		}
 		for _, sub := range slices.Clone(w.s.Subscriptions) {
@@ -172,10 +188,10 @@ func (w *world) tick() {
 			}
 			pl, ok := w.s.Plan(sub.Recipient, w.p, w.now)
 			if !ok {
-				w.change(nil)
+				w.change()
 				continue
 			}
-			w.change(nil, w.s.Delivered(sub.Recipient, pl.Cover, w.now, "none found", w.p)...)
+			w.note(w.s.Delivered(sub.Recipient, pl.Cover, w.now, "none found", w.p))
 			w.sent = append(w.sent, sent{sub.Recipient[len("email:"):], pl.Cover.Kind, w.now, pl.Cover.DueAt, pl.Cover.NextBy, pl.Cover})
 			acted = true
 		}

@@ -320,10 +320,9 @@ func (s *Scheduler) tick(ctx context.Context, number int64, at time.Time) error 
 				return err
 			}
 		}
-		events, nudges := sit.Tick(c.Policy, pulse, at)
-		c.Nudge(sit, nudges...)
-		logs = append(logs, events...)
-		return c.Record(sit, events...)
+		news := sit.Tick(c.Policy, pulse, at)
+		logs = append(logs, news.Events...)
+		return c.Note(sit, news)
 	})
 	if err != nil {
 		return err

@@ -151,6 +151,21 @@ func TestEdges(t *testing.T) {
 				w.t.Errorf("sent %+v", s)
 			}
 		},
+		"what waits for the end of a quiet time is not let go by what happens in it": func(w *world) {
+			w.p.Groups[1].Quiet = []incident.Quiet{quiet(13, 16)}
+			w.now = t0.Add(50 * time.Minute)
+			w.down[support] = true
+			w.open("P3")
+			w.tick()
+			w.down = map[string]bool{}
+			for i := range 3 {
+				w.now = t0.Add(time.Hour + time.Duration(i)*10*time.Minute)
+				w.must(w.s.Incident.SetPhase(w.stamp(ada), []incident.Phase{incident.Investigation, incident.Recovery, incident.Investigation}[i], "", ""))
+				if due := w.s.Subscription(support).DueAt; !due.Equal(t0.Add(4 * time.Hour)) {
+					w.t.Errorf("due at %v", due)
+				}
+			}
+		},
 		"a reader who cannot be reached does not end the reminders": func(w *world) {
 			w.open("P1")
 			w.tick()

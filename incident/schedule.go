@@ -15,7 +15,7 @@ func (s *Situation) schedule(p *Policy, now time.Time) {
 			sub.add(Owed{Kind: KindUpdate, Reason: DueMoved, At: now})
 			due, from = s.due(sub, p, now)
 		}
-		if due.Before(now) && sub.DueAt.After(now) {
+		if !due.IsZero() && due.Before(now) && !from.After(now) && sub.DueAt.After(now) {
 			// It was held back until now, and is due because of what has changed.
 			sub.HeldUntil = now
 			_, from = s.due(sub, p, now)

@@ -166,6 +166,21 @@ func TestEdges(t *testing.T) {
 				}
 			}
 		},
+		"an opening that could not be handed over was due when inform_after ended, whatever was written since": func(w *world) {
+			w.p.Priorities[1].InformAfter = 30 * time.Minute
+			w.open("P2")
+			w.tick()
+			w.down[cto] = true
+			w.pass(40*time.Minute, time.Minute)
+			w.must(w.s.Incident.WriteUpdate(w.stamp(ada), w.p, "We look into it.", nil))
+			w.pass(5*time.Minute, time.Minute)
+			w.end("a")
+			w.take()
+			w.down = map[string]bool{}
+			if s := only(w, "cto"); s.kind != incident.KindOpened || !s.due.Equal(t0.Add(30*time.Minute)) {
+				w.t.Errorf("sent %+v", s)
+			}
+		},
 		"a reader who cannot be reached does not end the reminders": func(w *world) {
 			w.open("P1")
 			w.tick()

@@ -18,7 +18,7 @@ type Reader struct {
 // Readers returns who is to be told of the incident under the policy, in file
 // order, the team last.
 func Readers(in *Incident, p *Policy) []Reader {
-	c := collector{byID: map[string]int{}}
+	c := collector{byID: map[string]int{}, readers: make([]Reader, 0, 4)}
 	priority := in.priority(p)
 	for _, g := range p.Groups {
 		for _, a := range priority.Inform {

@@ -181,6 +181,18 @@ func TestEdges(t *testing.T) {
 				w.t.Errorf("sent %+v", s)
 			}
 		},
+		"the last that fires ends, and what becomes of the others is unknown: the team is asked": func(w *world) {
+			w.open("P1")
+			w.fire("b")
+			w.tick()
+			w.take()
+			w.lose("a")
+			w.expect()
+			w.end("b")
+			w.expect("oncall reminder")
+			w.pass(time.Hour, time.Minute)
+			w.expect()
+		},
 		"a reader who cannot be reached does not end the reminders": func(w *world) {
 			w.open("P1")
 			w.tick()

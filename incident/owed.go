@@ -67,12 +67,7 @@ func (s *Situation) owe(e *Event, p *Policy) {
 			sub.oweEnd(e)
 		case Reopened:
 			s.oweReopening(sub, e, p)
-		case BreachUnknown:
-			s.oweQuestion(sub, e)
 		}
-	}
-	if e.Type == BreachUnknown && s.Incident.Breaches.Firing == 0 {
-		s.Agenda.RemindedUnknown = s.Incident.UnknownSince
 	}
 }
 
@@ -137,11 +132,16 @@ func (s *Situation) oweReopening(sub *Subscription, e *Event, p *Policy) {
 	}
 }
 
-// oweQuestion asks the team once nobody knows whether anything fires.
-func (s *Situation) oweQuestion(sub *Subscription, e *Event) {
-	in := &s.Incident
-	if in.State == Open && in.Breaches.Firing == 0 && slices.Contains(sub.Audiences, OnCall) && !s.Agenda.RemindedUnknown.Equal(in.UnknownSince) {
-		sub.add(Owed{Kind: KindReminder, Reason: DueAllUnknown, At: e.Time})
+// ask asks the team, once, when nobody knows whether anything fires: whether the last
+// that fired became unknown, or it ended and others are.
+func (s *Situation) ask() {
+	since := s.Incident.UnknownSince
+	if since.IsZero() || s.Agenda.RemindedUnknown.Equal(since) {
+		return
+	}
+	s.Agenda.RemindedUnknown = since
+	if s.Incident.State == Open {
+		s.nudge(Owed{Kind: KindReminder, Reason: DueAllUnknown, At: since})
 	}
 }
 

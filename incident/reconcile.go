@@ -65,6 +65,7 @@ func Reconcile(was *Situation, news News, p *Policy, now time.Time) (*Situation,
 	for _, e := range c.told {
 		s.owe(e, p)
 	}
+	s.ask()
 	for _, e := range c.heard {
 		// While nobody knew, a breach is news.
 		s.nudge(Owed{Kind: KindUpdate, Reason: DueHeard, At: e.Time})

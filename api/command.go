@@ -108,8 +108,10 @@ func (h *Handler) command(w http.ResponseWriter, r *http.Request, cmd command.Co
 
 // after returns the incident in JSON as it will be once the change is stored.
 func after(c *storage.Change, s *incident.Situation) ([]byte, error) {
-	s = s.Clone()
-	s.Finish(nil, c.Policy, c.At)
+	s, err := c.After(s)
+	if err != nil {
+		return nil, err
+	}
 	body, err := json.Marshal(formOf(s, c.Policy))
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", s.Incident.ID(), err)

@@ -6,8 +6,8 @@
 // ([Incident.ChangePriority] and its siblings); an event and the state give the
 // next state ([Incident.Apply]). A reader of an incident is a [Subscription]: the
 // sequence number last told, and when the next message is due. [Reconcile]
-// brings the subscriptions up to date after a change, and [Plan] says what a
-// reader is to be told now.
+// brings the subscriptions up to date after a change, and [Situation.Plan] says what
+// a reader is to be told now.
 //
 // Nothing here reads a clock, a file or a socket. Callers bring the time, in UTC
 // and whole microseconds, and keep the result, so each rule can be tested with a

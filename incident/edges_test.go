@@ -18,7 +18,7 @@ func (w *world) underWay(name string, meanwhile func()) {
 		w.t.Fatalf("nothing to tell %s", name)
 	}
 	meanwhile()
-	w.change(nil, w.s.Delivered(id, pl.Cover, w.now, "", w.p)...)
+	w.note(w.s.Delivered(id, pl.Cover, w.now, "", w.p))
 	w.sent = append(w.sent, sent{name + "@example.org", pl.Cover.Kind, w.now, pl.Cover.DueAt, pl.Cover.NextBy, pl.Cover})
 }
 
@@ -142,7 +142,7 @@ func TestEdges(t *testing.T) {
 			w.down = map[string]bool{}
 			w.expect("oncall opened")
 			w.now = t0.Add(time.Hour)
-			w.change(nil)
+			w.change()
 			if due := w.s.Subscription(support).DueAt; !due.Equal(t0.Add(4 * time.Hour)) {
 				w.t.Errorf("due at %v", due)
 			}
@@ -150,6 +150,48 @@ func TestEdges(t *testing.T) {
 			if s := only(w, "support"); !s.due.Equal(w.now) || !s.cover.Held {
 				w.t.Errorf("sent %+v", s)
 			}
+		},
+		"what waits for the end of a quiet time is not let go by what happens in it": func(w *world) {
+			w.p.Groups[1].Quiet = []incident.Quiet{quiet(13, 16)}
+			w.now = t0.Add(50 * time.Minute)
+			w.down[support] = true
+			w.open("P3")
+			w.tick()
+			w.down = map[string]bool{}
+			for i := range 3 {
+				w.now = t0.Add(time.Hour + time.Duration(i)*10*time.Minute)
+				w.must(w.s.Incident.SetPhase(w.stamp(ada), []incident.Phase{incident.Investigation, incident.Recovery, incident.Investigation}[i], "", ""))
+				if due := w.s.Subscription(support).DueAt; !due.Equal(t0.Add(4 * time.Hour)) {
+					w.t.Errorf("due at %v", due)
+				}
+			}
+		},
+		"an opening that could not be handed over was due when inform_after ended, whatever was written since": func(w *world) {
+			w.p.Priorities[1].InformAfter = 30 * time.Minute
+			w.open("P2")
+			w.tick()
+			w.down[cto] = true
+			w.pass(40*time.Minute, time.Minute)
+			w.must(w.s.Incident.WriteUpdate(w.stamp(ada), w.p, "We look into it.", nil))
+			w.pass(5*time.Minute, time.Minute)
+			w.end("a")
+			w.take()
+			w.down = map[string]bool{}
+			if s := only(w, "cto"); s.kind != incident.KindOpened || !s.due.Equal(t0.Add(30*time.Minute)) {
+				w.t.Errorf("sent %+v", s)
+			}
+		},
+		"the last that fires ends, and what becomes of the others is unknown: the team is asked": func(w *world) {
+			w.open("P1")
+			w.fire("b")
+			w.tick()
+			w.take()
+			w.lose("a")
+			w.expect()
+			w.end("b")
+			w.expect("oncall reminder")
+			w.pass(time.Hour, time.Minute)
+			w.expect()
 		},
 		"a reader who cannot be reached does not end the reminders": func(w *world) {
 			w.open("P1")
@@ -165,7 +207,7 @@ func TestEdges(t *testing.T) {
 			w.p.RemindBefore = 0
 			w.open("P1")
 			pl, _ := w.s.Plan("email:oncall@example.org", w.p, w.now)
-			w.change(w.s.Undelivered("email:oncall@example.org", pl.Cover, w.now, "oncall@example.org"))
+			w.note(w.s.Undelivered("email:oncall@example.org", pl.Cover, w.now, "oncall@example.org"))
 			w.expect("cto opened", "support opened")
 			pl, _ = w.s.Plan(cto, w.p, w.now)
 			w.pass(5*time.Hour, time.Minute)
@@ -222,7 +264,7 @@ func TestEdges(t *testing.T) {
 			w.open("P1")
 			w.fire("b")
 			end := func(fp string, at time.Time) {
-				w.change(nil, w.s.Incident.End(w.stamp(incident.Alertmanager), w.breaches[fp], &incident.Alert{Fingerprint: fp, Resolved: true, EndsAt: at})...)
+				w.change(w.s.Incident.End(w.stamp(incident.Alertmanager), w.breaches[fp], &incident.Alert{Fingerprint: fp, Resolved: true, EndsAt: at})...)
 			}
 			w.pass(10*time.Minute, time.Minute)
 			end("a", t0.Add(9*time.Minute))

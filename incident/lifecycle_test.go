@@ -191,12 +191,12 @@ func TestAnIncidentTellsItsReaders(t *testing.T) {
 			changed.Groups = slices.Clone(w.p.Groups)
 			changed.Groups[1].Quiet = []incident.Quiet{quiet(15, 18)} // from four hours after the opening
 			w.p = &changed
-			w.change(nil)
+			w.change()
 			w.expect("support update")
 			if by := w.s.Subscription("email:support@example.org").NextBy; !by.After(w.now.Add(5 * time.Hour)) {
 				w.t.Errorf("the next is promised by %v", by)
 			}
-			w.change(nil)
+			w.change()
 			w.expect()
 			w.pass(2*time.Hour+46*time.Minute, time.Minute)
 			w.expect("oncall reminder")
@@ -280,7 +280,7 @@ func TestAnIncidentTellsItsReaders(t *testing.T) {
 			w.open("P1")
 			w.expect("cto opened", "support opened", "oncall opened")
 			w.p.Groups[0].Recipients = []incident.Recipient{address("ceo@example.org")}
-			w.change(nil)
+			w.change()
 			w.expect("ceo opened")
 			w.pass(2*time.Hour, time.Minute)
 			w.expect("oncall reminder", "ceo update", "support update")

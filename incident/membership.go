@@ -8,7 +8,7 @@ import (
 // membership makes the active subscriptions those of the readers. Who joins is
 // owed an opening; who leaves by a change of the incident a farewell; who was taken
 // out of the configuration nothing.
-func (s *Situation) membership(events []Event, p *Policy, now time.Time) {
+func (s *Situation) membership(events []*Event, p *Policy, now time.Time) {
 	in := &s.Incident
 	switch in.State {
 	case Closed:
@@ -35,7 +35,8 @@ func (s *Situation) membership(events []Event, p *Policy, now time.Time) {
 		}
 	}
 	readers := Readers(in, p)
-	for _, r := range readers {
+	for i := range readers {
+		r := &readers[i]
 		sub := s.subscription(r.Recipient.ID)
 		wasActive, wasInformed := sub.Active, informed(sub.Audiences)
 		sub.Audiences, sub.Groups = r.Audiences, r.Groups
@@ -74,8 +75,8 @@ func (s *Situation) membership(events []Event, p *Policy, now time.Time) {
 }
 
 // farewell tells the readers of a merged incident where it goes on.
-func (s *Situation) farewell(events []Event, p *Policy, now time.Time) {
-	merged := slices.ContainsFunc(events, func(e Event) bool { return e.Type == Merged && e.Data.Into != 0 })
+func (s *Situation) farewell(events []*Event, p *Policy, now time.Time) {
+	merged := slices.ContainsFunc(events, func(e *Event) bool { return e.Type == Merged && e.Data.Into != 0 })
 	for i := range s.Subscriptions {
 		sub := &s.Subscriptions[i]
 		if merged && sub.Active {
@@ -107,23 +108,24 @@ func (s *Situation) leave(sub *Subscription, why Reason, now time.Time) {
 
 // endWaits ends the wait for inform_after of those for whom it was over before the
 // trouble was: they are owed the opening then, whatever came after.
-func (s *Situation) endWaits() {
-	for _, o := range s.over {
+func (s *Situation) endWaits(over []span) {
+	for _, trouble := range over {
 		for i := range s.Subscriptions {
 			sub := &s.Subscriptions[i]
 			if sub.Told || sub.WaitUntil.IsZero() || !sub.owes(KindOpened) {
 				continue
 			}
-			at := latest(sub.WaitUntil, o.from)
-			for _, owed := range sub.Owed {
-				at = latest(at, owed.At)
+			var owed time.Time
+			for _, o := range sub.Owed {
+				owed = earliest(owed, o.At)
 			}
-			if at.After(o.to) {
+			at := latest(owed, latest(sub.WaitUntil, trouble.from))
+			if at.After(trouble.to) {
 				continue
 			}
 			sub.WaitUntil = time.Time{}
 			for k := range sub.Owed {
-				sub.Owed[k].At = at
+				sub.Owed[k].At = latest(sub.Owed[k].At, at)
 			}
 		}
 	}

@@ -15,7 +15,7 @@ type Planned struct {
 
 // Plan says what the reader is to be told now; false if nothing, because nothing is
 // due, a quiet time holds it back, or the reader is in no group any more. Then
-// Change without events sets the due time right.
+// [Reconcile] without news sets the due time right.
 func (s *Situation) Plan(recipient string, p *Policy, now time.Time) (Planned, bool) {
 	sub := s.Subscription(recipient)
 	if sub == nil {
@@ -84,7 +84,7 @@ func (s *Situation) next(sub *Subscription, r *Reader, kind Kind, due, sent time
 	switch {
 	case in.State != Open || !sub.Active || kind == KindLeft || every <= 0 || !informed(sub.Audiences):
 		return at, by, false
-	case !s.Agenda.PausedFor.IsZero() && s.Agenda.PausedFor.Equal(in.UnknownSince):
+	case s.Paused():
 		return at, by, false
 	case kind == KindReminder:
 		return sub.CadenceAt, sub.NextBy, sub.CadenceHeld
@@ -103,7 +103,7 @@ func (s *Situation) Item(pl *Planned, events []Event, p *Policy, pulse Pulse) It
 		Kind: pl.Cover.Kind, Incident: *in, First: !sub.Told, Again: !sub.Told && !sub.ToldAt.IsZero(), Reasons: pl.Cover.Owed,
 		Audiences: in.priority(p).Inform, LastHeardAt: s.LastHeardAt(), NextBy: pl.Cover.NextBy,
 		LateSince: pl.LateSince, WatchdogAwaySince: pulse.AwaySince,
-		Paused: !s.Agenda.PausedFor.IsZero() && s.Agenda.PausedFor.Equal(in.UnknownSince),
+		Paused: s.Paused(),
 	}
 	item.Incident.Priority = in.priority(p)
 	for _, e := range events {

@@ -24,12 +24,11 @@ func BenchmarkPlan(b *testing.B) {
 			w.now = w.now.Add(2 * time.Hour)
 			b.ReportAllocs()
 			for b.Loop() {
-				s := w.s.Clone()
-				pl, ok := s.Plan("email:support@example.org", p, w.now)
+				pl, ok := w.s.Plan("email:support@example.org", p, w.now)
 				if !ok || pl.Cover.Kind != incident.KindUpdate {
 					b.Fatalf("planned %+v", pl)
 				}
-				if err := s.Change(s.Delivered("email:support@example.org", pl.Cover, w.now, "", p), nil, p, w.now); err != nil {
+				if _, err := incident.Reconcile(w.s, w.s.Delivered("email:support@example.org", pl.Cover, w.now, "", p), p, w.now); err != nil {
 					b.Fatal(err)
 				}
 			}

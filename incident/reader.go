@@ -12,15 +12,16 @@ type Reader struct {
 	Audiences []Audience // in the order of the constants
 	Groups    []string   // names in file order; on_call's is the team
 	Location  *time.Location
-	groups    []Group // those with quiet times; the team's has none
+	groups    []*Group // those with quiet times; the team's has none
 }
 
 // Readers returns who is to be told of the incident under the policy, in file
 // order, the team last.
 func Readers(in *Incident, p *Policy) []Reader {
-	c := collector{byID: map[string]int{}}
+	c := collector{byID: map[string]int{}, readers: make([]Reader, 0, 4)}
 	priority := in.priority(p)
-	for _, g := range p.Groups {
+	for i := range p.Groups {
+		g := &p.Groups[i]
 		for _, a := range priority.Inform {
 			if a == Management && slices.Contains(p.Management, g.Name) || a == Stakeholders && slices.Contains(in.Stakeholders, g.Name) {
 				c.add(g, a)
@@ -28,7 +29,7 @@ func Readers(in *Incident, p *Policy) []Reader {
 		}
 	}
 	if t, ok := p.Team(in.Team); ok {
-		c.addTeam(Group{Name: t.Name, Recipients: t.OnCall, Location: p.Location})
+		c.addTeam(&Group{Name: t.Name, Recipients: t.OnCall, Location: p.Location})
 	}
 	return c.readers
 }
@@ -36,8 +37,8 @@ func Readers(in *Incident, p *Policy) []Reader {
 // WatchdogReaders returns who is told when the watchdog goes away and comes back.
 func WatchdogReaders(p *Policy) []Reader {
 	c := collector{byID: map[string]int{}}
-	for _, g := range p.Groups {
-		if slices.Contains(p.Watchdog.Groups, g.Name) {
+	for i := range p.Groups {
+		if g := &p.Groups[i]; slices.Contains(p.Watchdog.Groups, g.Name) {
 			c.add(g, OnCall)
 		}
 	}
@@ -51,13 +52,13 @@ type collector struct {
 
 // addTeam adds those on call. The team stands for itself, also beside a group of the
 // same name.
-func (c *collector) addTeam(t Group) {
+func (c *collector) addTeam(t *Group) {
 	c.addAs(t, OnCall, true)
 }
 
-func (c *collector) add(g Group, a Audience) { c.addAs(g, a, false) }
+func (c *collector) add(g *Group, a Audience) { c.addAs(g, a, false) }
 
-func (c *collector) addAs(g Group, a Audience, team bool) {
+func (c *collector) addAs(g *Group, a Audience, team bool) {
 	for _, rcpt := range g.Recipients {
 		i, ok := c.byID[rcpt.ID]
 		if !ok {
@@ -99,18 +100,21 @@ func (in *Incident) priority(p *Policy) Priority {
 // membersOf returns the i-th of the groups by which a subscription reads, as the
 // policy has it: the last is the team of one that is on call. False if there is no
 // such group any more, or the recipient is not in it.
-func (p *Policy) membersOf(s *Subscription, i int) (Group, Recipient, bool) {
-	g, ok := Group{}, false
+func (p *Policy) membersOf(s *Subscription, i int) (*Group, Recipient, bool) {
+	var g *Group
 	if team := s.Incident != 0 && i == len(s.Groups)-1 && slices.Contains(s.Audiences, OnCall); team {
-		var t Team
-		t, ok = p.Team(s.Groups[i])
-		g = Group{Name: t.Name, Recipients: t.OnCall, Location: p.Location}
-	} else {
-		g, ok = p.Group(s.Groups[i])
+		if t, ok := p.Team(s.Groups[i]); ok {
+			g = &Group{Name: t.Name, Recipients: t.OnCall, Location: p.Location}
+		}
+	} else if k := slices.IndexFunc(p.Groups, func(g Group) bool { return g.Name == s.Groups[i] }); k >= 0 {
+		g = &p.Groups[k]
+	}
+	if g == nil {
+		return nil, Recipient{}, false
 	}
 	k := slices.IndexFunc(g.Recipients, func(r Recipient) bool { return r.ID == s.Recipient })
-	if !ok || k < 0 {
-		return Group{}, Recipient{}, false
+	if k < 0 {
+		return nil, Recipient{}, false
 	}
 	return g, g.Recipients[k], true
 }

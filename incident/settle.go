@@ -1,34 +1,87 @@
 package incident
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
 
-// Delivered notes that a message was handed over at that time. It returns the
-// events that follow from it, for Change: scheduled updates that were missed, with
-// the cause.
-func (s *Situation) Delivered(recipient string, c Cover, at time.Time, cause string, p *Policy) []Event {
+// An Outcome is what became of a message to a reader.
+type Outcome struct {
+	Recipient string
+	Cover     Cover
+	At        time.Time
+	// Refused is set if it failed for good, by Address; else it was handed over.
+	Refused bool
+	Address string
+}
+
+// Delivered says that a message was handed over at that time. Scheduled updates that
+// were missed before are events, with the cause.
+func (s *Situation) Delivered(recipient string, c Cover, at time.Time, cause string, p *Policy) News {
+	news := News{Outcomes: []Outcome{{Recipient: recipient, Cover: c, At: at}}}
 	sub := s.Subscription(recipient)
-	if sub == nil {
-		return nil
+	if sub == nil || c.Kind == KindReminder {
+		return news
 	}
-	if c.Kind == KindReminder {
-		// A reminder leaves the scheduled updates as they are, and tells of no opening.
-		sub.settle(c)
-		return nil
+	missed, ok := s.missed(sub, at, cause, p)
+	if !ok {
+		return news
 	}
-	missed := s.missed(sub, at, cause, p)
-	sub.settle(c)
-	sub.ToldAt = at
+	agenda := s.Agenda
+	if agenda.MissedFor = maps.Clone(agenda.MissedFor); agenda.MissedFor == nil {
+		agenda.MissedFor = map[Audience]time.Time{}
+	}
+	agenda.MissedFor[missed.Data.Audience] = missed.Data.DueAt
+	news.Events, news.Agenda = s.Incident.next(Stamp{At: at, Actor: Scheduler, Config: p.Hash}, missed), &agenda
+	return news
+}
+
+// Undelivered says that a message failed for good. It is not tried again; an opening
+// comes with the next scheduled update while the incident is open, and the team is
+// reminded of it, the first time.
+func (s *Situation) Undelivered(recipient string, c Cover, at time.Time, address string) News {
+	return News{Outcomes: []Outcome{{Recipient: recipient, Cover: c, At: at, Refused: true, Address: address}}}
+}
+
+// refusedBefore is the detail of an opening that comes again after it was refused.
+const refusedBefore = "refused before"
+
+// settle notes in the subscriptions what became of messages. It returns reminders to the
+// team of openings that were refused, and by whom: who refused need not be told of that.
+func (s *Situation) settle(outcomes []Outcome, p *Policy) (reminders []Owed, refused []string) {
+	for i := range outcomes {
+		o := &outcomes[i]
+		sub := s.Subscription(o.Recipient)
+		if sub == nil {
+			continue
+		}
+		sub.settle(o.Cover)
+		switch {
+		case o.Cover.Kind == KindReminder:
+			// It leaves the scheduled updates as they are, and tells of no opening.
+		case !o.Refused:
+			s.told(sub, o, p)
+		case s.refused(sub, o):
+			reminders = append(reminders, Owed{Kind: KindReminder, Reason: DueUndeliverable, At: o.At, Detail: o.Address})
+			refused = append(refused, o.Recipient)
+		}
+	}
+	return reminders, refused
+}
+
+// told is for a message that was handed over.
+func (s *Situation) told(sub *Subscription, o *Outcome, p *Policy) {
+	c := &o.Cover
+	sub.ToldAt = o.At
 	sub.WaitUntil = time.Time{}
 	sub.CadenceAt, sub.CadenceHeld, sub.NextBy = c.NextDueAt, c.NextHeld, c.NextBy
 	if c.Kind == KindLeft {
 		sub.Told, sub.ToldSequence, sub.ToldPriority = false, 0, ""
 		if sub.Active {
-			sub.Owed = []Owed{{Kind: KindOpened, Reason: DueJoined, At: at}}
+			sub.Owed = []Owed{{Kind: KindOpened, Reason: DueJoined, At: o.At}}
 		}
-		return missed
+		return
 	}
 	sub.Told, sub.ToldSequence, sub.ToldPriority = true, c.Sequence, c.Priority
 	if !sub.Active && !sub.owes(KindLeft) && s.Incident.State != Resolved {
@@ -40,47 +93,31 @@ func (s *Situation) Delivered(recipient string, c Cover, at time.Time, cause str
 		if _, ok := p.reads(sub); !ok {
 			sub.Told = false // taken out of the configuration
 		} else if s.Incident.State == Open || s.Incident.MergedInto != 0 {
-			sub.Owed = []Owed{{Kind: KindLeft, Reason: reason, At: at}}
+			sub.Owed = []Owed{{Kind: KindLeft, Reason: reason, At: o.At}}
 		}
 		sub.CadenceAt = time.Time{}
 	}
-	return missed
 }
 
-// refusedBefore is the detail of an opening that comes again after it was refused.
-const refusedBefore = "refused before"
-
-// Undelivered notes that a message failed for good. It is not tried again; an
-// opening comes with the next scheduled update while the incident is open. It returns a reminder to the team
-// if it was an opening, the first time.
-func (s *Situation) Undelivered(recipient string, c Cover, at time.Time, address string) (nudges []Owed) {
-	sub := s.Subscription(recipient)
-	if sub == nil {
-		return nil
-	}
-	sub.settle(c)
-	if c.Kind == KindReminder {
-		return nil
-	}
+// refused is for a message that failed for good. It reports whether the team is to be
+// reminded.
+func (s *Situation) refused(sub *Subscription, o *Outcome) bool {
+	c := &o.Cover
 	sub.CadenceAt, sub.CadenceHeld, sub.NextBy = c.NextDueAt, c.NextHeld, time.Time{}
-	if c.Kind == KindOpened && sub.Active && !sub.Told {
-		// Without a cadence, the team's own address gets it again after a quarter of a day.
-		again := c.NextDueAt
-		if again.IsZero() {
-			again = at.Add(6 * time.Hour)
-		}
-		sub.WaitUntil = time.Time{}
-		sub.Owed = slices.DeleteFunc(sub.Owed, func(o Owed) bool { return o.Kind == KindOpened })
-		if s.Incident.State == Open {
-			sub.Owed = append(sub.Owed, Owed{Kind: KindOpened, Reason: DueJoined, At: again, Detail: refusedBefore})
-		}
-		if slices.ContainsFunc(c.Owed, func(o Owed) bool { return o.Detail == refusedBefore }) {
-			return nil // the team knows
-		}
-		s.failed = append(s.failed, recipient) // it need not be told of itself
-		return []Owed{{Kind: KindReminder, Reason: DueUndeliverable, At: at, Detail: address}}
+	if c.Kind != KindOpened || !sub.Active || sub.Told {
+		return false
 	}
-	return nil
+	// Without a cadence, the team's own address gets it again after a quarter of a day.
+	again := c.NextDueAt
+	if again.IsZero() {
+		again = o.At.Add(6 * time.Hour)
+	}
+	sub.WaitUntil = time.Time{}
+	sub.Owed = slices.DeleteFunc(sub.Owed, func(o Owed) bool { return o.Kind == KindOpened })
+	if s.Incident.State == Open {
+		sub.Owed = append(sub.Owed, Owed{Kind: KindOpened, Reason: DueJoined, At: again, Detail: refusedBefore})
+	}
+	return !c.Again() // then the team knows
 }
 
 // settle removes what the message told. What came while it was sent stays owed.
@@ -96,14 +133,14 @@ func (s *Subscription) settle(c Cover) {
 // missed returns an event if scheduled updates were not handed over before the next
 // was due, or at all before it resolved. One event speaks for all readers of an
 // audience.
-func (s *Situation) missed(sub *Subscription, at time.Time, cause string, p *Policy) []Event {
+func (s *Situation) missed(sub *Subscription, at time.Time, cause string, p *Policy) (Event, bool) {
 	every := s.Incident.priority(p).UpdateEvery
 	if sub.CadenceAt.IsZero() || every <= 0 || !informed(sub.Audiences) || s.Incident.State == Closed {
-		return nil
+		return Event{}, false
 	}
 	r, ok := p.reader(sub)
 	if !ok {
-		return nil
+		return Event{}, false
 	}
 	due := r.quietUntil(sub.CadenceAt, s.exempt(sub)...)
 	n := int(at.Sub(due) / every)
@@ -120,15 +157,7 @@ func (s *Situation) missed(sub *Subscription, at time.Time, cause string, p *Pol
 	}
 	audience := sub.Audiences[0]
 	if n < 1 || due.Sub(s.Agenda.MissedFor[audience]) < every {
-		return nil
+		return Event{}, false
 	}
-	mf := map[Audience]time.Time{audience: due}
-	for a, t := range s.Agenda.MissedFor {
-		if a != audience {
-			mf[a] = t
-		}
-	}
-	s.Agenda.MissedFor = mf
-	stamp := Stamp{At: at, Actor: Scheduler, Config: p.Hash}
-	return s.Incident.next(stamp, Event{Type: UpdateMissed, Data: Data{DueAt: due, Missed: n, Audience: audience, Cause: cause}})
+	return Event{Type: UpdateMissed, Data: Data{DueAt: due, Missed: n, Audience: audience, Cause: cause}}, true
 }

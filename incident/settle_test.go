@@ -21,7 +21,7 @@ func TestRefusedOpeningIsToldOnce(t *testing.T) {
 		if !ok || pl.Cover.Kind != incident.KindOpened {
 			t.Fatalf("the cto is not owed an opening: %+v", pl)
 		}
-		w.change(w.s.Undelivered("email:cto@example.org", pl.Cover, w.now, "cto@example.org"))
+		w.note(w.s.Undelivered("email:cto@example.org", pl.Cover, w.now, "cto@example.org"))
 	}
 	refuse()
 	w.expect("oncall reminder")
@@ -56,13 +56,13 @@ func TestRefusedOpeningEndsWithTheIncident(t *testing.T) {
 				t.Fatal("no opening is owed")
 			}
 			if !c.late {
-				w.change(w.s.Undelivered(cto, opening.Cover, w.now, "cto@example.org"))
+				w.note(w.s.Undelivered(cto, opening.Cover, w.now, "cto@example.org"))
 				w.expect("oncall reminder")
 			}
 			w.must(w.s.Incident.Resolve(w.stamp("ada"), "it works again"))
 			w.expect("support resolved", "oncall resolved")
 			if c.late {
-				w.change(w.s.Undelivered(cto, opening.Cover, w.now, "cto@example.org"))
+				w.note(w.s.Undelivered(cto, opening.Cover, w.now, "cto@example.org"))
 				w.expect("oncall reminder")
 			}
 			end, ok := w.s.Plan(cto, w.p, w.now)
@@ -70,9 +70,9 @@ func TestRefusedOpeningEndsWithTheIncident(t *testing.T) {
 				t.Fatalf("owed %+v", end)
 			}
 			if c.refused {
-				w.change(w.s.Undelivered(cto, end.Cover, w.now, "cto@example.org"))
+				w.note(w.s.Undelivered(cto, end.Cover, w.now, "cto@example.org"))
 			} else {
-				w.change(nil, w.s.Delivered(cto, end.Cover, w.now, "", w.p)...)
+				w.note(w.s.Delivered(cto, end.Cover, w.now, "", w.p))
 			}
 			for _, action := range []string{"hotfix", "postmortem"} {
 				w.must(w.s.Incident.ChangeAction(w.stamp("ada"), action, incident.ActionDone, "", ""))
@@ -122,7 +122,7 @@ func TestEndThatWasNotBelieved(t *testing.T) {
 	w.expect("cto opened", "support opened", "oncall opened")
 	told := len(w.log)
 	w.end("b")
-	w.change(nil, w.s.Incident.Lose(w.stamp(incident.Scheduler), w.breaches["b"], incident.WhyQuiet)...)
+	w.change(w.s.Incident.Lose(w.stamp(incident.Scheduler), w.breaches["b"], incident.WhyQuiet)...)
 	w.must(w.s.Incident.WriteUpdate(w.stamp("ada"), w.p, "We look into it.", nil))
 	pl, ok := w.s.Plan("email:cto@example.org", w.p, w.now)
 	if !ok {
@@ -186,7 +186,7 @@ func TestScheduledUpdateThatAQuietTimeMoved(t *testing.T) {
 	w = newWorld(t, p)
 	w.open("P1")
 	pl, _ := w.s.Plan("email:support@example.org", p, w.now)
-	w.change(w.s.Undelivered("email:support@example.org", pl.Cover, w.now, "support@example.org"))
+	w.note(w.s.Undelivered("email:support@example.org", pl.Cover, w.now, "support@example.org"))
 	w.now = t0.Add(4 * time.Hour)
 	if again, ok := w.s.Plan("email:support@example.org", p, w.now); !ok || !again.Cover.Held || !again.Cover.Again() || pl.Cover.Again() {
 		t.Errorf("planned again: %v %+v", ok, again.Cover)

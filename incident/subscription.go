@@ -2,43 +2,6 @@ package incident
 
 import "time"
 
-// A Reason is why a message is owed.
-type Reason string
-
-// The reasons.
-const (
-	DueOpened        Reason = "opened"           // it opened, and the reader is told from the start
-	DueJoined        Reason = "joined"           // the reader joins an incident that others know
-	DueCadence       Reason = "cadence"          // the priority's interval is over
-	DueWritten       Reason = "written"          // a person wrote an update
-	DuePriority      Reason = "priority_changed" // it was raised or lowered
-	DueLeft          Reason = "left"             // the reader no longer belongs to an audience
-	DueMerged        Reason = "merged"           // the reader is told of the incident that goes on instead
-	DueResolved      Reason = "resolved"         // it is over
-	DueReopened      Reason = "reopened"         // it is back
-	DueUnfed         Reason = "unfed"            // a scheduled update is near, and no person has written (on_call)
-	DueActionOverdue Reason = "action_overdue"   // (on_call)
-	DueAllUnknown    Reason = "all_unknown"      // nobody knows whether it still fires (on_call)
-	DueStillFiring   Reason = "still_firing"     // resolved by hand, and breaches fire (on_call)
-	DueUndeliverable Reason = "undeliverable"    // an opening failed for good (on_call)
-	DuePaused        Reason = "paused"           // scheduled updates pause; the last one says so
-	DueMoved         Reason = "moved"            // the promised update comes later, as a quiet time is new
-	DueWatchdogAway  Reason = "watchdog_away"
-	DueWatchdogBack  Reason = "watchdog_back"
-	DueHeard         Reason = "heard" // a breach was heard while all were unknown
-)
-
-// Owed is one thing that a reader is to be told.
-type Owed struct {
-	Kind   Kind   `json:"kind"`
-	Reason Reason `json:"reason"`
-	// At is when it became owed.
-	At time.Time `json:"at"`
-	// Detail is for DueUnfed the due time, for DueActionOverdue the action, for
-	// DueUndeliverable the address, of an opening whether it was refused before, else empty.
-	Detail string `json:"detail,omitempty"`
-}
-
 // A Subscription is a reader of an incident: a recipient who is, or was, owed
 // messages about it. Incident 0 is the watchdog.
 type Subscription struct {

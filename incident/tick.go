@@ -5,35 +5,36 @@ import (
 	"time"
 )
 
-// Tick returns what time alone brings: events, and reminders to the team, and it
-// notes them in the agenda. Give both to Change. The pulse is that of the watchdog. It
-// reports whether the Alertmanagers are to be asked about all breaches of the incident first.
-func (s *Situation) Tick(p *Policy, pulse Pulse, at time.Time) (events []Event, nudges []Owed, ask bool) {
-	in := &s.Incident
+// Tick returns what time alone brings: events, and reminders to the team, with the
+// agenda in which they are noted. The pulse is that of the watchdog.
+func (s *Situation) Tick(p *Policy, pulse Pulse, at time.Time) News {
+	in, agenda := &s.Incident, s.Agenda
 	stamp := Stamp{At: at, Actor: Scheduler, Config: p.Hash}
+	var nudges []Owed
+	ask := false
 	switch in.State {
 	case Open:
 		if !in.byHand() && in.ended() && !at.Before(in.EndedHeardAt.Add(in.ResolveAfter)) && pulse.confirms(p, in.EndedHeardAt) {
 			if s.answered(p, in.EndedHeardAt.Add(in.ResolveAfter)) {
 				e := in.resolution(at, "")
-				if p.Asks && s.Agenda.Unanswered {
+				if p.Asks && agenda.Unanswered {
 					e.Data.Why = WhyNobodyAsked
 				}
-				return in.next(stamp, e), nil, false
+				return News{Events: in.next(stamp, e)}
 			}
 			ask = true
 		}
 		ask = ask || s.asksBeforeUpdate(p, at) || s.asksForDoubtedEnds(p, pulse, at)
-		if !in.UnknownSince.IsZero() && !s.paused() && !at.Before(in.UnknownSince.Add(PauseAfter)) {
-			s.Agenda.PausedFor = in.UnknownSince
+		if !in.UnknownSince.IsZero() && !s.Paused() && !at.Before(in.UnknownSince.Add(PauseAfter)) {
+			agenda.PausedFor = in.UnknownSince
 			nudges = append(nudges, Owed{Kind: KindUpdate, Reason: DuePaused, At: at})
 		}
 		for s.reminds(p) {
-			next := s.nextUpdate()
+			next := s.nextUpdate(agenda.RemindedFor)
 			if next.IsZero() || at.Before(next.Add(-p.RemindBefore)) {
 				break
 			}
-			s.Agenda.RemindedFor = s.lastUpdate(next.Add(p.RemindBefore))
+			agenda.RemindedFor = s.lastUpdate(next.Add(p.RemindBefore))
 			if at.Before(next) {
 				nudges = append(nudges, Owed{Kind: KindReminder, Reason: DueUnfed, At: at, Detail: next.Format(time.RFC3339)})
 				break
@@ -42,30 +43,29 @@ func (s *Situation) Tick(p *Policy, pulse Pulse, at time.Time) (events []Event, 
 		}
 	case Resolved:
 		if len(in.Actions) == 0 && in.Breaches.Firing == 0 && !at.Before(in.ResolvedAt.Add(p.ReopenWithin)) {
-			return in.next(stamp, Event{Type: ClosedEvent, Reason: "no action is due"}), nil, false
+			return News{Events: in.next(stamp, Event{Type: ClosedEvent, Reason: "no action is due"})}
 		}
-		if every := in.priority(p).UpdateEvery; in.Breaches.Firing > 0 && every > 0 && !at.Before(latest(in.ResolvedAt, s.Agenda.RemindedFiringAt).Add(every)) {
-			s.Agenda.RemindedFiringAt = at
+		if every := in.priority(p).UpdateEvery; in.Breaches.Firing > 0 && every > 0 && !at.Before(latest(in.ResolvedAt, agenda.RemindedFiringAt).Add(every)) {
+			agenda.RemindedFiringAt = at
 			nudges = append(nudges, Owed{Kind: KindReminder, Reason: DueStillFiring, At: at})
 		}
 		for _, a := range in.Actions {
-			if a.State == ActionDue && !a.DueAt.IsZero() && !at.Before(a.DueAt) && !slices.Contains(s.Agenda.RemindedActions, a.Name) {
-				s.Agenda.RemindedActions = append(slices.Clone(s.Agenda.RemindedActions), a.Name)
+			if a.State == ActionDue && !a.DueAt.IsZero() && !at.Before(a.DueAt) && !slices.Contains(agenda.RemindedActions, a.Name) {
+				agenda.RemindedActions = append(slices.Clone(agenda.RemindedActions), a.Name)
 				nudges = append(nudges, Owed{Kind: KindReminder, Reason: DueActionOverdue, At: at, Detail: a.Name})
 			}
 		}
 	}
-	s.undecided = len(nudges) == 0
-	return nil, nudges, ask
+	return News{Nudges: nudges, Agenda: &agenda, Undecided: len(nudges) == 0, Ask: ask}
 }
 
-// nextUpdate returns the earliest scheduled update of which the team was not
-// reminded. One that is overdue because its reader cannot be reached does not hide
+// nextUpdate returns the earliest scheduled update after that of which the team was
+// last reminded. One that is overdue because its reader cannot be reached does not hide
 // those of others.
-func (s *Situation) nextUpdate() time.Time {
+func (s *Situation) nextUpdate(reminded time.Time) time.Time {
 	var next time.Time
 	for i := range s.Subscriptions {
-		if sub := &s.Subscriptions[i]; sub.Active && informed(sub.Audiences) && sub.CadenceAt.After(s.Agenda.RemindedFor) {
+		if sub := &s.Subscriptions[i]; sub.Active && informed(sub.Audiences) && sub.CadenceAt.After(reminded) {
 			next = earliest(next, sub.CadenceAt)
 		}
 	}
@@ -82,15 +82,6 @@ func (s *Situation) lastUpdate(by time.Time) time.Time {
 		}
 	}
 	return last
-}
-
-// stale reports whether it reminds of a scheduled update whose time has come.
-func (o Owed) stale(now time.Time) bool {
-	if o.Reason != DueUnfed {
-		return false
-	}
-	due, err := time.Parse(time.RFC3339, o.Detail)
-	return err == nil && !now.Before(due)
 }
 
 // confirms reports whether what ended at that time may be believed: there is no
@@ -126,7 +117,7 @@ func (p Pulse) Check(policy *Policy, since, at time.Time) (Pulse, bool) {
 func (p Pulse) Hear(at time.Time) (Pulse, bool) {
 	back := !p.AwaySince.IsZero()
 	if back {
-		p.AwaySince, p.BackAt = time.Time{}, at
+		p.AwaySince = time.Time{}
 		p.Sequence++
 	}
 	p.HeardAt = latest(p.HeardAt, at)

@@ -79,19 +79,26 @@ func (w *world) stamp(actor incident.Actor) incident.Stamp {
 }
 
 // change puts events into the log and the situation.
-func (w *world) change(nudges []incident.Owed, events ...incident.Event) {
+func (w *world) change(events ...incident.Event) {
 	w.t.Helper()
-	w.log = append(w.log, events...)
-	if err := w.s.Change(events, nudges, w.p, w.now); err != nil {
+	w.note(incident.News{Events: events})
+}
+
+// note makes news part of the situation, and puts its events into the log.
+func (w *world) note(news incident.News) {
+	w.t.Helper()
+	s, err := incident.Reconcile(w.s, news, w.p, w.now)
+	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.s, w.log = s, append(w.log, news.Events...)
 }
 
 // do carries out a command, and returns its error.
 func (w *world) do(events []incident.Event, err error) error {
 	w.t.Helper()
 	if err == nil {
-		w.change(nil, events...)
+		w.change(events...)
 	}
 	return err
 }
@@ -112,17 +119,18 @@ func (w *world) open(priority string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.s = &incident.Situation{Incident: incident.Incident{Number: 1}}
-	w.log = append(w.log, events...)
-	if err := w.s.Record(events...); err != nil {
-		w.t.Fatal(err)
+	var in incident.Incident
+	for _, e := range events {
+		if err := in.Apply(e); err != nil {
+			w.t.Fatal(err)
+		}
 	}
-	w.fire("a")
+	w.s = &incident.Situation{Incident: incident.Incident{Number: 1}}
+	w.change(append(events, w.begin(&in, "a")...)...)
 }
 
-// fire lets a breach begin or go on.
-func (w *world) fire(fingerprint string) {
-	w.t.Helper()
+// begin returns the events of a breach that begins in the incident or goes on in it.
+func (w *world) begin(in *incident.Incident, fingerprint string) []incident.Event {
 	b := w.breaches[fingerprint]
 	if b == nil || b.State == incident.Ended {
 		first := incident.NewBreach(&incident.Alert{Fingerprint: fingerprint, StartsAt: w.now}, b, w.now)
@@ -130,10 +138,18 @@ func (w *world) fire(fingerprint string) {
 		w.breaches[fingerprint] = b
 	}
 	if b.State == incident.Firing {
-		return
+		return nil
 	}
-	q, _ := w.p.Priority(w.s.Incident.AsSLO(w.p).Priority)
-	w.change(nil, w.s.Incident.Fire(w.stamp(incident.Alertmanager), b, nil, "", q, w.p)...)
+	q, _ := w.p.Priority(in.AsSLO(w.p).Priority)
+	return in.Fire(w.stamp(incident.Alertmanager), b, nil, "", q, w.p)
+}
+
+// fire lets a breach begin or go on.
+func (w *world) fire(fingerprint string) {
+	w.t.Helper()
+	if events := w.begin(&w.s.Incident, fingerprint); len(events) > 0 {
+		w.change(events...)
+	}
 }
 
 func (w *world) end(fingerprint string) {
@@ -142,7 +158,7 @@ func (w *world) end(fingerprint string) {
 	if b == nil || b.State == incident.Ended {
 		return
 	}
-	w.change(nil, w.s.Incident.End(w.stamp(incident.Alertmanager), b, nil)...)
+	w.change(w.s.Incident.End(w.stamp(incident.Alertmanager), b, nil)...)
 }
 
 func (w *world) lose(fingerprint string) {
@@ -151,7 +167,7 @@ func (w *world) lose(fingerprint string) {
 	if b == nil || b.State != incident.Firing {
 		return
 	}
-	w.change(nil, w.s.Incident.Lose(w.stamp(incident.Scheduler), b, incident.WhyQuiet)...)
+	w.change(w.s.Incident.Lose(w.stamp(incident.Scheduler), b, incident.WhyQuiet)...)
 }
 
 // tick lets the scheduler look, and sends what is due, until nothing is.
@@ -160,8 +176,7 @@ func (w *world) tick() {
 	for range 20 {
 		acted := false
 		if next := w.s.Agenda.NextAt; !next.IsZero() && !next.After(w.now) {
-			events, nudges, _ := w.s.Tick(w.p, incident.Pulse{}, w.now)
-			w.change(nudges, events...)
+			w.note(w.s.Tick(w.p, incident.Pulse{}, w.now))
 			acted = true
 		}
 		for _, sub := range slices.Clone(w.s.Subscriptions) {
@@ -170,10 +185,10 @@ func (w *world) tick() {
 			}
 			pl, ok := w.s.Plan(sub.Recipient, w.p, w.now)
 			if !ok {
-				w.change(nil)
+				w.change()
 				continue
 			}
-			w.change(nil, w.s.Delivered(sub.Recipient, pl.Cover, w.now, "none found", w.p)...)
+			w.note(w.s.Delivered(sub.Recipient, pl.Cover, w.now, "none found", w.p))
 			w.sent = append(w.sent, sent{sub.Recipient[len("email:"):], pl.Cover.Kind, w.now, pl.Cover.DueAt, pl.Cover.NextBy, pl.Cover})
 			acted = true
 		}

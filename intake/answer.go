@@ -139,11 +139,9 @@ func (i *Intake) Confirm(ctx context.Context, at time.Time, number int64, answer
 			if err != nil {
 				return err
 			}
-			var nudges []incident.Owed
-			events, nudges, _ = s.Tick(t.Policy, pulse, t.At)
-			t.Nudge(s, nudges...)
-			done = true
-			return t.Record(s, events...)
+			news := s.Tick(t.Policy, pulse, t.At)
+			events, done = news.Events, true
+			return t.Note(s, news)
 		})
 		if err != nil {
 			return fmt.Errorf("confirm %s: %w", incident.ID(number), err)

@@ -228,9 +228,9 @@ func (d *Dispatcher) settle(ch *storage.Change, c *storage.Claim, del *incident.
 			return err
 		}
 		del.Cause = cmp.Or(del.Cause, cause)
-		return ch.Record(s, s.Delivered(del.Recipient, cover, at, cause, ch.Policy)...)
+		return ch.Note(s, s.Delivered(del.Recipient, cover, at, cause, ch.Policy))
 	case incident.Failed:
-		ch.Nudge(s, s.Undelivered(del.Recipient, cover, at, del.Address)...)
+		return ch.Note(s, s.Undelivered(del.Recipient, cover, at, del.Address))
 	}
 	return nil
 }

@@ -321,11 +321,10 @@ func (s *Scheduler) tick(ctx context.Context, number int64, at time.Time) error 
 				return err
 			}
 		}
-		events, nudges, asks := sit.Tick(c.Policy, pulse, at)
-		ask = asks
-		c.Nudge(sit, nudges...)
-		logs = append(logs, events...)
-		return c.Record(sit, events...)
+		news := sit.Tick(c.Policy, pulse, at)
+		ask = news.Ask
+		logs = append(logs, news.Events...)
+		return c.Note(sit, news)
 	})
 	if err != nil {
 		return err

@@ -38,7 +38,7 @@ func (d *Door) Change(ctx context.Context, at time.Time, fn func(*Change) error)
 		return err
 	}
 	for _, n := range done.order {
-		if events := done.loaded[n].events; len(events) > 0 && d.Observe != nil {
+		if events := done.loaded[n].news.Events; len(events) > 0 && d.Observe != nil {
 			d.Observe(events)
 		}
 	}
@@ -59,11 +59,11 @@ func (d *Door) Preview(ctx context.Context, at time.Time, fn func(*Change) error
 		}
 		for _, n := range c.order {
 			l := c.loaded[n]
-			if err := l.loadReaders(r); err != nil {
+			s, err := c.after(l)
+			if err != nil {
 				return err
 			}
-			l.now.Finish(l.nudges, c.Policy, at)
-			before, after = append(before, l.was), append(after, l.now)
+			before, after = append(before, l.was), append(after, s)
 		}
 		return nil
 	})
@@ -83,25 +83,23 @@ type Change struct {
 }
 
 type loaded struct {
-	was    *incident.Situation
-	now    *incident.Situation
-	events []incident.Event
-	nudges []incident.Owed
-	isNew  bool
+	was *incident.Situation
+	// now is what the function sees: the state and the agenda with the news, and the
+	// readers as they were.
+	now   *incident.Situation
+	news  incident.News
+	isNew bool
 	// readers is set once the subscriptions are there.
 	readers bool
 }
 
-func (l *loaded) loadReaders(r Reader) (err error) {
+func (l *loaded) loadReaders(r Reader) error {
 	if l.readers {
 		return nil
 	}
-	if l.now.Subscriptions, err = r.Subscriptions(l.now.Incident.Number); err != nil {
-		return err
-	}
-	l.was.Subscriptions = l.now.Clone().Subscriptions
-	l.readers = true
-	return nil
+	subs, err := r.Subscriptions(l.was.Incident.Number)
+	l.was.Subscriptions, l.now.Subscriptions, l.readers = subs, subs, err == nil
+	return err
 }
 
 // Stamp says that the actor decides now.
@@ -109,8 +107,8 @@ func (c *Change) Stamp(actor incident.Actor) incident.Stamp {
 	return incident.Stamp{At: c.At, Actor: actor, Config: c.Policy.Hash}
 }
 
-// Situation returns an incident with all that changes with it. Whatever was changed
-// in it is stored at the end.
+// Situation returns an incident with all that changes with it. It changes by [Change.Record]
+// and [Change.Note]; the readers follow at the end. What is set in its agenda is stored too.
 func (c *Change) Situation(number int64) (*incident.Situation, error) {
 	if _, err := c.Incident(number); err != nil {
 		return nil, err
@@ -129,13 +127,12 @@ func (c *Change) Incident(number int64) (*incident.Situation, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &incident.Situation{Incident: in}
-	if s.Agenda, err = c.Tx.Agenda(number); err != nil {
+	agenda, err := c.Tx.Agenda(number)
+	if err != nil {
 		return nil, err
 	}
-	s.Agenda.Incident = number
-	c.keep(number, &loaded{was: s.Clone(), now: s})
-	return s, nil
+	agenda.Incident = number
+	return c.keep(incident.Situation{Incident: in, Agenda: agenda}, false), nil
 }
 
 // New returns the situation of an incident that does not exist yet, with a number
@@ -145,56 +142,79 @@ func (c *Change) New() (*incident.Situation, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &incident.Situation{Incident: incident.Incident{Number: number}, Agenda: incident.Agenda{Incident: number}}
-	c.keep(number, &loaded{was: s.Clone(), now: s, isNew: true, readers: true})
-	return s, nil
+	return c.keep(incident.Situation{Incident: incident.Incident{Number: number}, Agenda: incident.Agenda{Incident: number}}, true), nil
 }
 
-func (c *Change) keep(number int64, l *loaded) {
-	c.loaded[number] = l
-	c.order = append(c.order, number)
+// keep keeps the situation as it was, and returns the one that changes.
+func (c *Change) keep(was incident.Situation, isNew bool) *incident.Situation {
+	now := was
+	c.loaded[was.Incident.Number] = &loaded{was: &was, now: &now, isNew: isNew, readers: isNew}
+	c.order = append(c.order, was.Incident.Number)
+	return &now
 }
 
-// Record makes the events part of the incident.
+// Record makes the events part of the incident, at once: those that follow build on its
+// state. What readers are owed because of them is settled at the end.
 func (c *Change) Record(s *incident.Situation, events ...incident.Event) error {
-	l := c.loaded[s.Incident.Number]
-	l.events = append(l.events, events...)
-	return s.Record(events...)
+	return c.Note(s, incident.News{Events: events})
 }
 
-// Nudge reminds the team at the end.
-func (c *Change) Nudge(s *incident.Situation, nudges ...incident.Owed) {
-	l := c.loaded[s.Incident.Number]
-	l.nudges = append(l.nudges, nudges...)
+// Note makes news part of the incident, as Record does of events.
+func (c *Change) Note(s *incident.Situation, news incident.News) error {
+	for i := range news.Events {
+		if err := s.Incident.Apply(news.Events[i]); err != nil {
+			return err
+		}
+	}
+	if news.Agenda != nil {
+		s.Agenda = *news.Agenda
+	}
+	c.loaded[s.Incident.Number].news.Add(news)
+	return nil
+}
+
+// After returns the incident as it will be stored if nothing more happens to it.
+func (c *Change) After(s *incident.Situation) (*incident.Situation, error) {
+	return c.after(c.loaded[s.Incident.Number])
+}
+
+func (c *Change) after(l *loaded) (*incident.Situation, error) {
+	if err := l.loadReaders(c.Tx); err != nil {
+		return nil, err
+	}
+	news := l.news
+	news.Agenda = &l.now.Agenda
+	return incident.Reconcile(l.was, news, c.Policy, c.At)
 }
 
 func (c *Change) store() error {
 	for _, n := range c.order {
 		l := c.loaded[n]
-		if l.isNew && len(l.events) == 0 {
+		if l.isNew && len(l.news.Events) == 0 {
 			continue
 		}
-		if l.readers || l.now.Concerns() || len(l.nudges) > 0 {
-			if err := l.loadReaders(c.Tx); err != nil {
-				return err
-			}
-			l.now.Finish(l.nudges, c.Policy, c.At)
-		}
-		if len(l.events) > 0 {
-			if err := c.Tx.PutIncident(&l.now.Incident); err != nil {
-				return err
-			}
-			if err := c.Tx.AppendEvents(l.events); err != nil {
+		after := l.now
+		if l.readers || l.news.Concerns(l.was) {
+			var err error
+			if after, err = c.after(l); err != nil {
 				return err
 			}
 		}
-		if subs := l.changedSubscriptions(); len(subs) > 0 {
+		if len(l.news.Events) > 0 {
+			if err := c.Tx.PutIncident(&after.Incident); err != nil {
+				return err
+			}
+			if err := c.Tx.AppendEvents(l.news.Events); err != nil {
+				return err
+			}
+		}
+		if subs := changed(l.was, after); len(subs) > 0 {
 			if err := c.Tx.PutSubscriptions(subs); err != nil {
 				return err
 			}
 		}
-		if !reflect.DeepEqual(l.was.Agenda, l.now.Agenda) {
-			if err := c.Tx.PutAgenda(&l.now.Agenda); err != nil {
+		if !reflect.DeepEqual(l.was.Agenda, after.Agenda) {
+			if err := c.Tx.PutAgenda(&after.Agenda); err != nil {
 				return err
 			}
 		}
@@ -202,11 +222,12 @@ func (c *Change) store() error {
 	return nil
 }
 
-func (l *loaded) changedSubscriptions() []incident.Subscription {
+// changed returns the subscriptions that are new or different.
+func changed(was, now *incident.Situation) []incident.Subscription {
 	var out []incident.Subscription
-	for i := range l.now.Subscriptions {
-		sub := &l.now.Subscriptions[i]
-		if was := l.was.Subscription(sub.Recipient); was == nil || !equal(was, sub) {
+	for i := range now.Subscriptions {
+		sub := &now.Subscriptions[i]
+		if before := was.Subscription(sub.Recipient); before == nil || !equal(before, sub) {
 			out = append(out, *sub)
 		}
 	}

@@ -192,7 +192,7 @@ func (p *incidentPage) describe(s *incident.Situation, pulse incident.Pulse) {
 
 	item := incident.Item{
 		Kind: incident.KindUpdate, Incident: *in, LastHeardAt: s.LastHeardAt(), NextBy: s.NextUpdateAt(p.policy),
-		Paused: !s.Agenda.PausedFor.IsZero() && s.Agenda.PausedFor.Equal(in.UnknownSince),
+		Paused: s.Paused(),
 	}
 	p.Next, p.NextText, p.Late = p.at(item.NextBy), wording.NextUpdate(&item, clock), ""
 	if !item.NextBy.IsZero() && item.NextBy.Before(clock.Now) {

@@ -48,7 +48,6 @@ type forecastMessage struct {
 // writes, with each message handed over when it is due, and returns what its
 // readers are told. The situation stays as it is.
 func forecast(s *incident.Situation, p *incident.Policy, pulse incident.Pulse, at time.Time) ([]forecastReader, error) {
-	s = s.Clone()
 	readers := newReaders(s, p)
 	end := at.Add(forecastFor)
 	for range forecastSteps {
@@ -65,13 +64,14 @@ func forecast(s *incident.Situation, p *incident.Policy, pulse incident.Pulse, a
 			at = next
 		}
 		if t := s.Agenda.NextAt; !t.IsZero() && !t.After(at) {
-			events, nudges, _ := s.Tick(p, pulse, at)
-			if err := s.Change(events, nudges, p, at); err != nil {
+			var err error
+			if s, err = incident.Reconcile(s, s.Tick(p, pulse, at), p, at); err != nil {
 				return nil, err
 			}
 		}
 		for i := range readers {
-			if err := readers[i].tell(s, p, at); err != nil {
+			var err error
+			if s, err = readers[i].tell(s, p, at); err != nil {
 				return nil, err
 			}
 		}
@@ -96,21 +96,21 @@ func newReaders(s *incident.Situation, p *incident.Policy) []forecastReader {
 	return readers
 }
 
-// tell hands over what is due to the reader.
-func (r *forecastReader) tell(s *incident.Situation, p *incident.Policy, at time.Time) error {
+// tell hands over what is due to the reader, and returns the situation after it.
+func (r *forecastReader) tell(s *incident.Situation, p *incident.Policy, at time.Time) (*incident.Situation, error) {
 	sub := s.Subscription(r.id)
 	if sub == nil || sub.DueAt.IsZero() || sub.DueAt.After(at) {
-		return nil
+		return s, nil
 	}
 	planned, ok := s.Plan(r.id, p, at)
 	if !ok {
-		return s.Change(nil, nil, p, at)
+		return incident.Reconcile(s, incident.News{}, p, at)
 	}
 	c := planned.Cover
 	if len(r.Messages) < forecastMessages {
 		r.Messages = append(r.Messages, forecastMessage{At: at, Kind: c.Kind, Why: r.why(s, p, &c, sub.WaitUntil), NextBy: c.NextBy})
 	}
-	return s.Change(s.Delivered(r.id, c, at, "", p), nil, p, at)
+	return incident.Reconcile(s, s.Delivered(r.id, c, at, "", p), p, at)
 }
 
 // why says why a message comes, and why then.

@@ -7,7 +7,8 @@ import (
 
 	berrors "go.etcd.io/bbolt/errors"
 
-	"sitrep/incident")
+	"sitrep/incident"
+)
 
 // upgrade brings a store of an earlier version up.
 func (t *tx) upgrade(version uint32) error {

@@ -101,7 +101,7 @@ func (in *Incident) priority(p *Policy) Priority {
 // such group any more, or the recipient is not in it.
 func (p *Policy) membersOf(s *Subscription, i int) (Group, Recipient, bool) {
 	g, ok := Group{}, false
-	if team := s.Incident != 0 && i == len(s.Groups)-1 && slices.Contains(s.Audiences, OnCall); team {
+	if team := i == len(s.Groups)-1 && slices.Contains(s.Audiences, OnCall); team {
 		var t Team
 		t, ok = p.Team(s.Groups[i])
 		g = Group{Name: t.Name, Recipients: t.OnCall, Location: p.Location}

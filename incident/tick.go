@@ -6,13 +6,14 @@ import (
 )
 
 // Tick returns what time alone brings: events, and reminders to the team, and it
-// notes them in the agenda. Give both to Change. The pulse is that of the watchdog.
-func (s *Situation) Tick(p *Policy, pulse Pulse, at time.Time) (events []Event, nudges []Owed) {
+// notes them in the agenda. Give both to Change. Confirmed is set if the watchdog
+// confirms the ends of its breaches, see [Pulses.Confirms].
+func (s *Situation) Tick(p *Policy, confirmed bool, at time.Time) (events []Event, nudges []Owed) {
 	in := &s.Incident
 	stamp := Stamp{At: at, Actor: Scheduler, Config: p.Hash}
 	switch in.State {
 	case Open:
-		if !in.byHand() && in.ended() && !at.Before(in.EndedHeardAt.Add(in.ResolveAfter)) && pulse.confirms(p, in.EndedHeardAt) {
+		if !in.byHand() && in.ended() && !at.Before(in.EndedHeardAt.Add(in.ResolveAfter)) && confirmed {
 			return in.next(stamp, in.resolution(at, "")), nil
 		}
 		if !in.UnknownSince.IsZero() && !s.paused() && !at.Before(in.UnknownSince.Add(PauseAfter)) {
@@ -82,44 +83,4 @@ func (o Owed) stale(now time.Time) bool {
 	}
 	due, err := time.Parse(time.RFC3339, o.Detail)
 	return err == nil && !now.Before(due)
-}
-
-// confirms reports whether what ended at that time may be believed: there is no
-// watchdog, or it was heard since.
-func (p Pulse) confirms(policy *Policy, ended time.Time) bool {
-	if policy.Watchdog.Within == 0 {
-		return true
-	}
-	return p.AwaySince.IsZero() && p.HeardAt.After(ended)
-}
-
-// Doubts reports whether ends are not to be believed now.
-func (p Pulse) Doubts(policy *Policy) bool {
-	return policy.Watchdog.Within != 0 && !p.AwaySince.IsZero()
-}
-
-// Check returns the pulse as it is at that time, and whether the watchdog went away
-// by it. One that was never heard counts from since, when sitrep began to listen.
-func (p Pulse) Check(policy *Policy, since, at time.Time) (Pulse, bool) {
-	if policy.Watchdog.Within == 0 || !p.AwaySince.IsZero() {
-		return p, false
-	}
-	heard := latest(p.HeardAt, since)
-	if at.Sub(heard) <= policy.Watchdog.Within {
-		return p, false
-	}
-	p.AwaySince = heard
-	p.Sequence++
-	return p, true
-}
-
-// Hear returns the pulse once the watchdog was heard, and whether it is back by it.
-func (p Pulse) Hear(at time.Time) (Pulse, bool) {
-	back := !p.AwaySince.IsZero()
-	if back {
-		p.AwaySince = time.Time{}
-		p.Sequence++
-	}
-	p.HeardAt = latest(p.HeardAt, at)
-	return p, back
 }

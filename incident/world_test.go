@@ -162,7 +162,7 @@ func (w *world) tick() {
 	for range 20 {
 		acted := false
 		if next := w.s.Agenda.NextAt; !next.IsZero() && !next.After(w.now) {
-			events, nudges := w.s.Tick(w.p, incident.Pulse{}, w.now)
+			events, nudges := w.s.Tick(w.p, true, w.now)
 			w.change(nudges, events...)
 			acted = true
 		}

@@ -58,7 +58,7 @@ func (b *Breaches) Take(ctx context.Context, p Post) ([]Result, error) {
 			}
 			results[i] = result
 		}
-		return nil
+		return t.watchdogGone()
 	})
 	if err != nil {
 		return nil, err
@@ -191,22 +191,12 @@ func (t *triage) sort(a *incident.Alert) (Result, bool, error) {
 		case claim.Ignored:
 			return Result{Result: Ignored}, true, nil
 		case claim.Watchdog:
-			return t.watchdog(sighting)
+			return t.watchdog(a)
 		case claim.SLO == nil:
 			return t.unmapped(a)
 		}
 	}
 	return Result{}, false, nil
-}
-
-func (t *triage) watchdog(s incident.Sighting) (Result, bool, error) {
-	pulse, err := t.reader.Pulse()
-	if err != nil {
-		return Result{}, false, err
-	}
-	fresh := pulse.AwaySince.IsZero() && t.at.Sub(pulse.HeardAt) < hearEvery(t.policy.Watchdog.Within)
-	known := s == incident.SeenNew && fresh || s == incident.SeenEndFirst && !pulse.AwaySince.IsZero()
-	return Result{Result: Ignored}, known, nil
 }
 
 func (t *triage) unmapped(a *incident.Alert) (Result, bool, error) {

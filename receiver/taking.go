@@ -13,7 +13,8 @@ type taking struct {
 	*storage.Change
 	catalog Catalog
 	log     *slog.Logger
-	logs    *[]func() // to be called after the commit
+	logs    *[]func()         // to be called after the commit
+	gone    []*incident.Alert // those of the watchdog that ended
 }
 
 // take makes one alert part of what is known.
@@ -96,7 +97,7 @@ func (t *taking) begin(a *incident.Alert, known, before *incident.Breach) (Resul
 	case claim.Ignored:
 		return Result{Result: Ignored}, nil
 	case claim.Watchdog:
-		return Result{Result: Ignored}, t.heartbeat()
+		return Result{Result: Ignored}, t.heartbeat(a)
 	case slo == nil:
 		return Result{Result: Unmapped}, t.noteUnmapped(a, 0)
 	}
@@ -235,11 +236,11 @@ func (t *taking) repeat(a *incident.Alert, b *incident.Breach) (Result, error) {
 
 // end lets a breach end, or become unknown while the watchdog is away.
 func (t *taking) end(a *incident.Alert, b *incident.Breach) (Result, error) {
-	pulse, err := t.Tx.Pulse()
+	pulses, err := t.Pulses()
 	if err != nil {
 		return Result{}, err
 	}
-	if pulse.Doubts(t.Policy) {
+	if _, doubted := pulses.Doubting(t.Policy, b.Labels); doubted {
 		if b.State == incident.Unknown {
 			return t.known(Stale, a, b)
 		}
@@ -283,7 +284,8 @@ func (t *taking) endFirst(a *incident.Alert, before *incident.Breach) (Result, e
 	case claim.Ignored:
 		return Result{Result: Ignored}, nil
 	case claim.Watchdog:
-		return Result{Result: Ignored}, t.watchdogGone(a)
+		t.gone = append(t.gone, a)
+		return Result{Result: Ignored}, nil
 	case claim.SLO == nil:
 		return Result{Result: Unmapped}, t.forgetUnmapped(a.Fingerprint)
 	}
@@ -321,33 +323,4 @@ func (t *taking) forgetUnmapped(fingerprint string) error {
 		return err
 	}
 	return t.Tx.DeleteUnmapped(fingerprint)
-}
-
-// heartbeat notes that the watchdog was heard, and tells its groups if it is back.
-func (t *taking) heartbeat() error {
-	pulse, err := t.Tx.Pulse()
-	if err != nil {
-		return err
-	}
-	pulse, back := pulse.Hear(t.At)
-	if back {
-		if err := t.TellWatchdog(incident.DueWatchdogBack); err != nil {
-			return err
-		}
-	}
-	return t.Tx.PutPulse(pulse)
-}
-
-// watchdogGone notes that the watchdog was reported as ended: it is away at once,
-// unless it was heard after that end.
-func (t *taking) watchdogGone(a *incident.Alert) error {
-	pulse, err := t.Tx.Pulse()
-	if err != nil || !pulse.AwaySince.IsZero() || a.EndsAt.Before(pulse.HeardAt) {
-		return err
-	}
-	pulse.AwaySince, pulse.Sequence = t.At, pulse.Sequence+1
-	if err := t.TellWatchdog(incident.DueWatchdogAway); err != nil {
-		return err
-	}
-	return t.Tx.PutPulse(pulse)
 }

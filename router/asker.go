@@ -94,7 +94,7 @@ func (s *Scheduler) conclude(ctx context.Context, key incident.BreachKey, verdic
 			return err
 		}
 		if b.Incident == 0 && !b.DoubtedAt.IsZero() {
-			v, err := believed(c, verdict(&b))
+			v, err := believed(c, &b, verdict(&b))
 			if fires = err == nil && v != NotReported; err != nil || fires {
 				return err
 			}
@@ -118,7 +118,7 @@ func (s *Scheduler) conclude(ctx context.Context, key incident.BreachKey, verdic
 			return err
 		}
 		in := &sit.Incident
-		v, err := believed(c, verdict(&b))
+		v, err := believed(c, &b, verdict(&b))
 		if err != nil {
 			return err
 		}
@@ -177,17 +177,17 @@ func (s *Scheduler) conclude(ctx context.Context, key incident.BreachKey, verdic
 	return err
 }
 
-// believed returns what is to be made of a verdict: while the watchdog is away,
-// Alertmanager hears of nothing.
-func believed(c *storage.Change, v Verdict) (Verdict, error) {
+// believed returns what is to be made of a verdict on a breach: while the pulse of the
+// watchdog that speaks for it is away, Alertmanager hears of nothing.
+func believed(c *storage.Change, b *incident.Breach, v Verdict) (Verdict, error) {
 	if v != NotReported {
 		return v, nil
 	}
-	pulse, err := c.Tx.Pulse()
+	pulses, err := c.Pulses()
 	if err != nil {
 		return v, err
 	}
-	if pulse.Doubts(c.Policy) {
+	if _, doubted := pulses.Doubting(c.Policy, b.Labels); doubted {
 		return CannotTell, nil
 	}
 	return v, nil

@@ -161,11 +161,11 @@ func TestOwnWordsAreNotForgotten(t *testing.T) {
 		d    incident.Delivery
 		want [2]string
 	}{
-		{incident.Delivery{State: incident.Delivered, Cause: incident.CauseDown + " from then to now"}, [2]string{"", incident.CauseDown + " from then to now"}},
-		{incident.Delivery{State: incident.Delivered, Cause: incident.CauseNoneFound}, [2]string{"", incident.CauseNoneFound}},
-		{incident.Delivery{State: incident.Delivered, Cause: "RCPT ada@example.org: 451"}, [2]string{"", incident.Forgotten}},
-		{incident.Delivery{State: incident.Superseded, Error: "outcome unknown; a later message carries the news"}, [2]string{"outcome unknown; a later message carries the news", ""}},
-		{incident.Delivery{State: incident.Failed, Error: "RCPT ada@example.org: 550"}, [2]string{incident.Forgotten, ""}},
+		{incident.Delivery{Incident: 1, State: incident.Delivered, Cause: incident.CauseDown + " from then to now"}, [2]string{"", incident.CauseDown + " from then to now"}},
+		{incident.Delivery{Incident: 1, State: incident.Delivered, Cause: incident.CauseNoneFound}, [2]string{"", incident.CauseNoneFound}},
+		{incident.Delivery{Incident: 1, State: incident.Delivered, Cause: "RCPT ada@example.org: 451"}, [2]string{"", incident.Forgotten}},
+		{incident.Delivery{Incident: 1, State: incident.Superseded, Error: "outcome unknown; a later message carries the news"}, [2]string{"outcome unknown; a later message carries the news", ""}},
+		{incident.Delivery{Incident: 1, State: incident.Failed, Error: "RCPT ada@example.org: 550"}, [2]string{incident.Forgotten, ""}},
 	} {
 		r, err := EncodeDelivery(c.d, nil)
 		if err != nil {

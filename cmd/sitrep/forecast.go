@@ -46,8 +46,8 @@ type forecastMessage struct {
 
 // forecast lets time pass for an incident whose breaches go on and of which nobody
 // writes, with each message handed over when it is due, and returns what its
-// readers are told. The situation stays as it is.
-func forecast(s *incident.Situation, p *incident.Policy, pulse incident.Pulse, at time.Time) ([]forecastReader, error) {
+// readers are told. The situation stays as it is. Confirmed is as for [incident.Situation.Tick].
+func forecast(s *incident.Situation, p *incident.Policy, confirmed bool, at time.Time) ([]forecastReader, error) {
 	s = s.Clone()
 	readers := newReaders(s, p)
 	end := at.Add(forecastFor)
@@ -65,7 +65,7 @@ func forecast(s *incident.Situation, p *incident.Policy, pulse incident.Pulse, a
 			at = next
 		}
 		if t := s.Agenda.NextAt; !t.IsZero() && !t.After(at) {
-			events, nudges := s.Tick(p, pulse, at)
+			events, nudges := s.Tick(p, confirmed, at)
 			if err := s.Change(events, nudges, p, at); err != nil {
 				return nil, err
 			}

@@ -160,16 +160,16 @@ func (sim *simulation) look(r storage.Reader, p *incident.Policy) error {
 		}
 	}
 	slices.Sort(numbers)
-	pulse, err := r.Pulse()
-	if err != nil {
-		return err
-	}
 	for _, n := range numbers {
 		s, err := storage.Situation(r, n)
 		if err != nil {
 			return err
 		}
-		readers, err := forecast(s, p, pulse, sim.At)
+		confirmed, err := storage.Confirmed(r, p, &s.Incident)
+		if err != nil {
+			return err
+		}
+		readers, err := forecast(s, p, confirmed, sim.At)
 		if err != nil {
 			return err
 		}

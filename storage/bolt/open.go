@@ -23,8 +23,8 @@ import (
 const (
 	// formVersion is the version of the stored form. One with a higher one is refused, and
 	// one with a lower one is brought up to it, unless it is only read. Since 2, bClosed
-	// has what is to be forgotten.
-	formVersion = 2
+	// has what is to be forgotten; since 3, the watchdog has buckets of its own.
+	formVersion = 3
 	// lockTimeout is how long Open waits for another process to close the file.
 	lockTimeout = 2 * time.Second
 	// mapAhead is how much more than the file is mapped, so that growing seldom has to
@@ -143,7 +143,7 @@ func open(path string, readOnly bool) (*DB, error) {
 	db := wrap(path, b, readOnly)
 	version, err := db.recognize()
 	if err == nil && version < formVersion && !readOnly {
-		err = b.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade() })
+		err = b.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade(version) })
 	}
 	if err == nil && !readOnly {
 		err = db.freeClaims()
@@ -252,8 +252,8 @@ func (db *DB) recognize() (version uint32, err error) {
 		case version > formVersion:
 			return fmt.Errorf("its version is %d, and this sitrep knows up to %d; use the newer sitrep: %w", version, formVersion, storage.ErrNewer)
 		}
-		for _, name := range bucketNames {
-			if r.tx.Bucket([]byte(name)) == nil {
+		for id, name := range bucketNames {
+			if version >= addedIn[bucketID(id)] && r.tx.Bucket([]byte(name)) == nil {
 				return fmt.Errorf("its bucket %q is missing: %w", name, storage.ErrDamaged)
 			}
 		}

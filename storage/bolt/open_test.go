@@ -150,10 +150,10 @@ func TestManyReadAtATime(t *testing.T) {
 
 func TestANewerStoreIsRefused(t *testing.T) {
 	path := filled(t, 1)
-	bolt.SetVersion(t, path, 3)
+	bolt.SetVersion(t, path, 4)
 	before := read(t, path)
 	_, err := bolt.Open(path, bolt.Options{})
-	if !errors.Is(err, storage.ErrNewer) || !strings.Contains(err.Error(), "version is 3") {
+	if !errors.Is(err, storage.ErrNewer) || !strings.Contains(err.Error(), "version is 4") {
 		t.Errorf("open: %v", err)
 	}
 	if !bytes.Equal(read(t, path), before) {

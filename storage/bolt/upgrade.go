@@ -6,8 +6,29 @@ import (
 	"sitrep/incident"
 )
 
-// upgrade brings a store of version 1 up to 2.
-func (t *tx) upgrade() error {
+// upgrade brings a store of an earlier version up to this one.
+func (t *tx) upgrade(from uint32) error {
+	for id, since := range addedIn {
+		if since > from {
+			if _, err := t.reader.tx.CreateBucketIfNotExists([]byte(bucketNames[id])); err != nil {
+				return err
+			}
+		}
+	}
+	// First, as the other takes the readers for those of incidents.
+	if err := t.upgradeWatchdog(); err != nil {
+		return err
+	}
+	if from < 2 {
+		if err := t.upgradeForgetting(); err != nil {
+			return err
+		}
+	}
+	return t.put(bMeta, formKey, binary.BigEndian.AppendUint32(nil, formVersion))
+}
+
+// upgradeForgetting brings a store of version 1, which knew of nothing to forget, up to 2.
+func (t *tx) upgradeForgetting() error {
 	var closed, arrivals []int64
 	err := t.ascend(bIncidentStates, key(nil).byte(stateBytes[incident.Closed]), nil, func(k, _ []byte) (bool, error) {
 		closed = append(closed, intAt(k, 1))
@@ -40,7 +61,7 @@ func (t *tx) upgrade() error {
 			return err
 		}
 	}
-	return t.put(bMeta, formKey, binary.BigEndian.AppendUint32(nil, formVersion))
+	return nil
 }
 
 // numberReaders gives the readers of incidents their numbers.
@@ -60,9 +81,6 @@ func (t *tx) numberReaders() error {
 		s := &subs[i]
 		if number++; i == 0 || subs[i-1].Incident != s.Incident {
 			number = 1
-		}
-		if s.Incident == 0 {
-			continue
 		}
 		s.Reader = number
 		if err := t.putJSON(bSubscriptions, key(nil).int(s.Incident).rest(s.Recipient), s); err != nil {

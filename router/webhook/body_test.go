@@ -83,10 +83,14 @@ func TestBody(t *testing.T) {
 	}
 	watchdog := message(incident.KindWatchdog)
 	watchdog.Watchdog = &incident.WatchdogNews{Away: true, HeardAt: at(14, 40), Within: 15 * time.Minute}
+	cluster := message(incident.KindWatchdog)
+	cluster.Watchdog = &incident.WatchdogNews{Pulse: `cluster="eu"`, Labels: map[string]string{"cluster": "eu"}, HeardAt: at(14, 58), Within: 15 * time.Minute}
 	tests := map[string]*incident.Message{
 		"priority": message(incident.KindPriority, item(incident.KindPriority, register(), changed)),
 		"digest":   message(incident.KindDigest, item(incident.KindPriority, register(), changed), item(incident.KindUpdate, later, started)),
 		"watchdog": watchdog,
+
+		"watchdog-cluster": cluster,
 	}
 	s := webhook.New(webhook.Options{})
 	for name, m := range tests {

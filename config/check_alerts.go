@@ -88,7 +88,7 @@ func (k *checker) checkAlerts() {
 // isLabelName reports whether people would write that as the name of a label: not a
 // matcher, and no list of names.
 func isLabelName(name string) bool {
-	return model.LabelName(name).IsValid() && !strings.ContainsFunc(name, func(r rune) bool {
+	return model.UTF8Validation.IsValidLabelName(name) && !strings.ContainsFunc(name, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`={}",!~`, r)
 	})
 }

@@ -45,7 +45,7 @@ func (w *Watchdog) Pulse(labels map[string]string) Pulse {
 		}
 		p.Labels[name] = labels[name]
 		parts[i] = name
-		if !model.LabelName(name).IsValidLegacy() {
+		if !model.LegacyValidation.IsValidLabelName(name) {
 			parts[i] = strconv.Quote(name)
 		}
 		parts[i] += "=" + strconv.Quote(shortValue(labels[name]))

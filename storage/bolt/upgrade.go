@@ -15,7 +15,7 @@ func (t *tx) upgrade(from uint32) error {
 			}
 		}
 	}
-	// First, as the other takes the readers for those of incidents.
+	// First, as the other takes all subscriptions for those of readers of incidents.
 	if err := t.upgradeWatchdog(); err != nil {
 		return err
 	}

@@ -123,7 +123,7 @@ func (a *Admin) probing() *probe {
 // check reads from the store, and asks whether a commit hangs.
 func check(ctx context.Context, store storage.Store) error {
 	err := store.Read(ctx, func(r storage.Reader) error {
-		_, err := r.Pulse()
+		_, err := r.Pulses()
 		return err
 	})
 	if err != nil {

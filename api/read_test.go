@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -320,9 +321,12 @@ func TestTheCatalog(t *testing.T) {
 func TestStatus(t *testing.T) {
 	f := newFixture(t)
 	f.breach("log on", "a")
+	f.policy.Watchdog = incident.Watchdog{Within: time.Hour, By: []string{"cluster"}}
+	eu := map[string]string{"cluster": "eu"}
 	f.write(func(tx storage.Tx) error {
 		return errors.Join(
-			tx.PutPulse(incident.Pulse{HeardAt: start}),
+			tx.PutPulse(incident.Pulse{HeardAt: start}), // of a configuration before
+			tx.PutPulse(incident.Pulse{Name: `cluster="eu"`, Labels: eu, HeardAt: start}),
 			tx.PutRefusal(storage.Refusal{At: start, Status: 413, Client: "alertmanager", Reason: "too large"}),
 			tx.PutOutage(storage.Outage{From: start.Add(-time.Hour), To: start}),
 		)
@@ -331,9 +335,12 @@ func TestStatus(t *testing.T) {
 	var s api.Status
 	f.get("/api/v1/status", &s)
 	if s.Versions.Sitrep != "1.2.3" || s.Storage.Engine != "bbolt" || s.Config.State != "ok" || s.Open["P1"] != 1 || s.Open["P3"] != 0 || len(s.Open) != 3 ||
-		s.Backlog.Due != 3 || !s.Backlog.OldestDueAt.Equal(start) || !s.Watchdog.HeardAt.Equal(start) || s.Watchdog.Expected ||
+		s.Backlog.Due != 3 || !s.Backlog.OldestDueAt.Equal(start) || !s.Watchdog.Expected || len(s.Watchdog.Pulses) != 1 ||
 		len(s.Refusals) != 1 || len(s.Outages) != 1 || s.Ambiguities == nil {
 		t.Errorf("status = %+v", s)
+	}
+	if p := s.Watchdog.Pulses[0]; p.Name != `cluster="eu"` || !maps.Equal(p.Labels, eu) || !p.HeardAt.Equal(start) || p.AwaySince != nil {
+		t.Errorf("pulse = %+v", p)
 	}
 }
 

@@ -71,13 +71,20 @@ type Status struct {
 	} `json:"backlog"`
 	Open     map[string]int `json:"open"` // incidents by priority, without drills
 	Watchdog struct {
-		Expected  bool       `json:"expected"`
-		HeardAt   *time.Time `json:"heard_at"`
-		AwaySince *time.Time `json:"away_since"`
+		Expected bool    `json:"expected"`
+		Pulses   []Pulse `json:"pulses"` // one, or those heard of each value of the labels in by
 	} `json:"watchdog"`
 	Outages     []storage.Outage    `json:"outages"`     // the latest first
 	Refusals    []storage.Refusal   `json:"refusals"`    // posts of alerts that were refused
 	Ambiguities []storage.Ambiguity `json:"ambiguities"` // alerts that several SLOs claimed
+}
+
+// A Pulse is one pulse of the watchdog.
+type Pulse struct {
+	Name      string            `json:"name"`   // empty if there is one
+	Labels    map[string]string `json:"labels"` // those in by
+	HeardAt   *time.Time        `json:"heard_at"`
+	AwaySince *time.Time        `json:"away_since"`
 }
 
 func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
@@ -120,11 +127,18 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 			}
 			s.Open[p.Name] += 0 // each is there
 		}
-		pulse, err := tx.Pulse()
+		pulses, err := tx.Pulses()
 		if err != nil {
 			return err
 		}
-		s.Watchdog.HeardAt, s.Watchdog.AwaySince = when(pulse.HeardAt), when(pulse.AwaySince)
+		s.Watchdog.Pulses = []Pulse{}
+		for _, p := range pulses.In(policy) {
+			labels := p.Labels
+			if labels == nil {
+				labels = map[string]string{}
+			}
+			s.Watchdog.Pulses = append(s.Watchdog.Pulses, Pulse{p.Name, labels, when(p.HeardAt), when(p.AwaySince)})
+		}
 		if s.Outages, err = tx.Outages(20); err != nil {
 			return err
 		}

@@ -268,14 +268,17 @@ func (v *verifier) messageGone(r storage.Reader, place string, d *incident.Deliv
 	return nil
 }
 
-// about returns the incidents that a delivery is about, each once.
+// about returns the incidents that a delivery is about, each once; none of a watchdog's.
 func about(d *incident.Delivery) []int64 {
+	if d.Watchdog() {
+		return nil
+	}
 	numbers := []int64{d.Incident}
 	for i := range d.Covers {
 		numbers = append(numbers, d.Covers[i].Incident)
 	}
 	slices.Sort(numbers)
-	return slices.DeleteFunc(slices.Compact(numbers), func(n int64) bool { return n == 0 })
+	return slices.Compact(numbers)
 }
 
 // closed reports whether all incidents that a delivery is about are closed. One that is

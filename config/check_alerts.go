@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/prometheus/common/model"
 	"golang.org/x/mod/sumdb/note"
@@ -83,11 +84,28 @@ func (k *checker) checkAlerts() {
 		if w.Match != nil && len(w.Match) == 0 {
 			s.errorf("watchdog.match", "it is empty; write a matcher, such as 'alertname=\"Watchdog\"'")
 		}
+		for i, label := range w.By {
+			switch path := elem("watchdog.by", i); {
+			case label == "": // found by the decoder
+			case slices.Contains(w.By[:i], label):
+				s.errorf(path, "%q stands there twice; keep one", label)
+			case !isLabelName(label):
+				s.errorf(path, "%q is not the name of a label; write the name alone, such as cluster", shorten(label))
+			}
+		}
 		k.knownGroups(s, "watchdog.groups", w.Groups)
 		if k.unreached(w.Groups) && !s.broken("watchdog.groups") {
 			s.warnf("watchdog.groups", "nobody is told when the watchdog goes away; name groups that have recipients")
 		}
 	}
+}
+
+// isLabelName reports whether people would write that as the name of a label: not a
+// matcher, and no list of names.
+func isLabelName(name string) bool {
+	return model.UTF8Validation.IsValidLabelName(name) && !strings.ContainsFunc(name, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(`={}",!~`, r)
+	})
 }
 
 // checkAlertmanagers reports those that would be asked twice. One URL may stand for

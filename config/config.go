@@ -52,6 +52,7 @@ type Unmapped struct {
 // Watchdog is an alert that always fires.
 type Watchdog struct {
 	Match  []Matchers    `yaml:"match,required" doc:"Alertmanager matchers; all must match." eg:"['alertname=\"Watchdog\"']"`
+	By     []string      `yaml:"by" doc:"Labels; each of their values, as it is heard, is a pulse of its own, and a breach that has all of them is doubted by its own pulse alone. One that is away for 7 days is given up." eg:"[cluster]"`
 	Within time.Duration `yaml:"within" doc:"It is heard at least this often."`
 	Groups []string      `yaml:"groups" doc:"The names of the groups that are told when it goes away and when it is back."`
 }

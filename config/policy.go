@@ -74,7 +74,7 @@ func (c *Config) makePolicy() *incident.Policy {
 		p.SLOs = append(p.SLOs, e.slo)
 	}
 	if w := c.Watchdog; w != nil {
-		p.Watchdog = incident.Watchdog{Within: w.Within, Groups: w.Groups}
+		p.Watchdog = incident.Watchdog{Within: w.Within, By: slices.Sorted(slices.Values(w.By)), Groups: w.Groups}
 	}
 	return p
 }

@@ -120,14 +120,3 @@ type UnmappedAlert struct {
 	HeardAt     time.Time         `json:"heard_at"`
 	Incident    int64             `json:"incident,omitempty"`
 }
-
-// A Pulse is what is known of the watchdog alert.
-type Pulse struct {
-	HeardAt time.Time `json:"heard_at,omitzero"`
-	// AwaySince is when it was last heard before it went away; zero while it is there.
-	AwaySince time.Time `json:"away_since,omitzero"`
-	// BackAt is when it last came back; zero if it never was away.
-	BackAt time.Time `json:"back_at,omitzero"`
-	// Sequence counts its goings and comings.
-	Sequence int64 `json:"sequence"`
-}

@@ -77,8 +77,20 @@ type Delivery struct {
 	// Replan is set while it is pending and was surely not handed over: the next
 	// attempt is made of the news as they are then.
 	Replan bool `json:"replan,omitempty"`
-	// Covers is what it tells, one entry for each incident.
+	// Covers is what it tells, one entry for each incident; of a watchdog's, one for its
+	// pulse.
 	Covers []Cover `json:"covers"`
+}
+
+// Watchdog reports whether it is about the watchdog, and so about no incident.
+func (d *Delivery) Watchdog() bool { return d.Kind == KindWatchdog }
+
+// Pulse returns the name of the pulse that a delivery about the watchdog is about.
+func (d *Delivery) Pulse() string {
+	if len(d.Covers) == 0 {
+		return ""
+	}
+	return d.Covers[0].Pulse
 }
 
 // What sitrep itself says of the cause of a late message; all else is what the other
@@ -107,9 +119,11 @@ func CauseTimes(cause string, write func(time.Time) string) string {
 	})
 }
 
-// A Cover is what a delivery tells its recipient about one incident.
+// A Cover is what a delivery tells its recipient about one incident, or about one
+// pulse of the watchdog.
 type Cover struct {
-	Incident int64  `json:"incident"`
+	Incident int64  `json:"incident"`        // 0 of a watchdog's
+	Pulse    string `json:"pulse,omitempty"` // its name, of a watchdog's
 	Kind     Kind   `json:"kind"`
 	Sequence int64  `json:"sequence"`
 	Priority string `json:"priority,omitempty"`
@@ -136,6 +150,9 @@ type Cover struct {
 	Promised time.Time `json:"promised,omitzero"`
 	Held     bool      `json:"held,omitempty"`
 }
+
+// Watchdog reports whether it is about the watchdog, and so about no incident.
+func (c *Cover) Watchdog() bool { return c.Kind == KindWatchdog }
 
 // Again reports whether it tells what a message told that was refused for good.
 func (c *Cover) Again() bool {

@@ -65,8 +65,9 @@ type Item struct {
 	// Paused is set if no scheduled update follows because nobody has known for a day
 	// whether the breaches still fire.
 	Paused bool
-	// WatchdogAwaySince is set while the watchdog is away.
-	WatchdogAwaySince time.Time
+	// Silent are the pulses of the watchdog that are away, so that ends of its breaches
+	// may not be believed; the one that was heard last the longest ago stands first.
+	Silent Pulses
 	// LateSince is set if this message should have come at that time and could not be
 	// handed over until now.
 	LateSince time.Time
@@ -94,8 +95,11 @@ type PlannedReader struct {
 	At        time.Time
 }
 
-// WatchdogNews says that the watchdog went away or is back.
+// WatchdogNews says that the watchdog, or one pulse of it, went away or is back.
 type WatchdogNews struct {
+	// Pulse is the name of the pulse, and Labels its labels; both empty if there is one.
+	Pulse   string
+	Labels  map[string]string
 	Away    bool
 	HeardAt time.Time // when it was last heard; zero if never
 	Within  time.Duration

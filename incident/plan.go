@@ -95,14 +95,14 @@ func (s *Situation) next(sub *Subscription, r *Reader, kind Kind, due, sent time
 }
 
 // Item returns what the reader is told, given the events after the sequence that it
-// was told last.
-func (s *Situation) Item(pl *Planned, events []Event, p *Policy, pulse Pulse) Item {
+// was told last, and the pulses of the watchdog.
+func (s *Situation) Item(pl *Planned, events []Event, p *Policy, pulses Pulses) Item {
 	in := &s.Incident
 	sub := s.Subscription(pl.Reader.Recipient.ID)
 	item := Item{
 		Kind: pl.Cover.Kind, Incident: *in, First: !sub.Told, Again: !sub.Told && !sub.ToldAt.IsZero(), Reasons: pl.Cover.Owed,
 		Audiences: in.priority(p).Inform, LastHeardAt: s.LastHeardAt(), NextBy: pl.Cover.NextBy,
-		LateSince: pl.LateSince, WatchdogAwaySince: pulse.AwaySince,
+		LateSince: pl.LateSince, Silent: pulses.Away(p, in.Labels),
 		Paused: s.Paused(),
 	}
 	item.Incident.Priority = in.priority(p)

@@ -105,6 +105,8 @@ type Team struct {
 // is believed.
 type Watchdog struct {
 	Within time.Duration // heard at least this often; zero: no watchdog configured
+	// By are labels, sorted: each of their values is a pulse of its own. None: one pulse.
+	By     []string
 	Groups []string
 }
 

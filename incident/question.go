@@ -41,12 +41,13 @@ func (s *Situation) updateQuestion(p *Policy, now time.Time) (at time.Time) {
 // asksForDoubtedEnds reports whether it is time to settle ends that were not believed while
 // the watchdog was away: at once when it is back and there is somebody to ask, else once
 // what fires had the time to be heard again.
-func (s *Situation) asksForDoubtedEnds(p *Policy, pulse Pulse, at time.Time) bool {
+func (s *Situation) asksForDoubtedEnds(p *Policy, pulses Pulses, at time.Time) bool {
 	next := s.doubtedQuestion(p)
-	if next.IsZero() || at.Before(next) || pulse.Doubts(p) {
+	back, ok := pulses.someBack(p)
+	if next.IsZero() || at.Before(next) || !ok {
 		return false
 	}
-	return p.Asks || at.Sub(pulse.BackAt) >= p.ResolveAfter
+	return p.Asks || at.Sub(back) >= p.ResolveAfter
 }
 
 // doubtedQuestion returns when they are next to be asked for that reason, zero if not.
@@ -55,10 +56,10 @@ func (s *Situation) doubtedQuestion(p *Policy) time.Time {
 	switch {
 	case since.IsZero():
 		return since
-	case p.Asks:
-		return latest(since, s.Agenda.AnsweredAt.Add(askDoubted))
+	case !p.Asks:
+		since = since.Add(p.ResolveAfter)
 	}
-	return since.Add(p.ResolveAfter)
+	return latest(since, s.Agenda.AnsweredAt.Add(askDoubted))
 }
 
 // nextQuestion returns when Tick has something to ask of an open incident.

@@ -102,7 +102,7 @@ func (in *Incident) priority(p *Policy) Priority {
 // such group any more, or the recipient is not in it.
 func (p *Policy) membersOf(s *Subscription, i int) (*Group, Recipient, bool) {
 	var g *Group
-	if team := s.Incident != 0 && i == len(s.Groups)-1 && slices.Contains(s.Audiences, OnCall); team {
+	if team := i == len(s.Groups)-1 && slices.Contains(s.Audiences, OnCall); team {
 		if t, ok := p.Team(s.Groups[i]); ok {
 			g = &Group{Name: t.Name, Recipients: t.OnCall, Location: p.Location}
 		}

@@ -154,7 +154,7 @@ func TestReconcileChangesNothing(t *testing.T) {
 		}
 		w.now = w.now.Add(time.Duration(rapid.IntRange(0, 300).Draw(rt, "later")) * time.Minute)
 		was := asJSON(t, []any{w.s, news, w.p})
-		tick := w.s.Tick(w.p, incident.Pulse{}, w.now)
+		tick := w.s.Tick(w.p, nil, true, w.now)
 		for _, o := range news.Outcomes {
 			w.s.Delivered(o.Recipient, o.Cover, w.now, "none found", w.p)
 		}

@@ -96,7 +96,7 @@ func TestReaderWhoComesBack(t *testing.T) {
 		if !ok {
 			t.Fatal("nothing is owed")
 		}
-		item := w.s.Item(&pl, nil, w.p, incident.Pulse{})
+		item := w.s.Item(&pl, nil, w.p, nil)
 		return item.First && item.Again
 	}
 	w.open("P1")
@@ -128,7 +128,7 @@ func TestEndThatWasNotBelieved(t *testing.T) {
 	if !ok {
 		t.Fatal("nothing is owed")
 	}
-	if got, want := w.s.Item(&pl, w.log[told:], w.p, incident.Pulse{}).Breaches, (incident.Tally{Unknown: 1}); got != want {
+	if got, want := w.s.Item(&pl, w.log[told:], w.p, nil).Breaches, (incident.Tally{Unknown: 1}); got != want {
 		t.Errorf("told %+v, want %+v", got, want)
 	}
 }

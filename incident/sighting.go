@@ -105,10 +105,11 @@ type Answer func(b *Breach) Verdict
 func Silent(*Breach) Verdict { return CannotTell }
 
 // Weigh says what a verdict means for the latest breach of a fingerprint, that was asked
-// about as it was quiet for too long, in doubt, or before somebody is told. The pulse is
-// that of its watchdog.
-func (b *Breach) Weigh(v Verdict, p *Policy, pulse Pulse, at time.Time) Sighting {
-	if pulse.Doubts(p) && v == NotListed {
+// about as it was quiet for too long, in doubt, or before somebody is told. The pulses
+// are those of the watchdog.
+func (b *Breach) Weigh(v Verdict, p *Policy, pulses Pulses, at time.Time) Sighting {
+	_, doubted := pulses.Doubting(p, b.Labels)
+	if doubted && v == NotListed {
 		v = CannotTell // Alertmanager hears of nothing
 	}
 	switch b.State {
@@ -120,7 +121,7 @@ func (b *Breach) Weigh(v Verdict, p *Policy, pulse Pulse, at time.Time) Sighting
 	case Unknown:
 		// Without anybody to ask, an end that was not believed holds if it does not fire
 		// again soon after its watchdog is back.
-		silent := b.endDoubted() && !p.Asks && !pulse.Doubts(p) && at.Sub(latest(pulse.BackAt, b.EndHeardAt)) >= p.ResolveAfter
+		silent := b.endDoubted() && !p.Asks && !doubted && at.Sub(latest(pulses.backAt(p, b.Labels), b.EndHeardAt)) >= p.ResolveAfter
 		switch {
 		case v == Listed:
 			return SeenAgain
@@ -142,8 +143,9 @@ func (b *Breach) Weigh(v Verdict, p *Policy, pulse Pulse, at time.Time) Sighting
 
 // Disbelieved reports whether its end was reported after its watchdog, which is away, was
 // last heard.
-func (b *Breach) Disbelieved(pulse Pulse) bool {
-	return b.State == Ended && !b.EndHeardAt.Before(pulse.HeardAt)
+func (b *Breach) Disbelieved(p *Policy, pulses Pulses) bool {
+	pulse, doubted := pulses.Doubting(p, b.Labels)
+	return doubted && b.State == Ended && !b.EndHeardAt.Before(pulse.HeardAt)
 }
 
 // endDoubted reports whether it is unknown as its end is not believed.

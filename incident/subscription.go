@@ -3,12 +3,12 @@ package incident
 import "time"
 
 // A Subscription is a reader of an incident: a recipient who is, or was, owed
-// messages about it. Incident 0 is the watchdog.
+// messages about it.
 type Subscription struct {
 	Incident  int64  `json:"incident"`
 	Recipient string `json:"recipient"`
 	// Reader numbers the readers of an incident, from 1, in the order in which they became
-	// that; 0 of the watchdog's.
+	// that.
 	Reader int `json:"reader,omitempty"`
 	// Audiences and Groups are those by which it reads: in the order of the constants,
 	// and in file order. On_call's group is the team. Kept when the reader leaves.

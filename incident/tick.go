@@ -6,15 +6,16 @@ import (
 )
 
 // Tick returns what time alone brings: events, and reminders to the team, with the
-// agenda in which they are noted. The pulse is that of the watchdog.
-func (s *Situation) Tick(p *Policy, pulse Pulse, at time.Time) News {
+// agenda in which they are noted. Confirmed is set if the watchdog, whose pulses those are,
+// confirms the ends of its breaches, see [Pulses.Confirms].
+func (s *Situation) Tick(p *Policy, pulses Pulses, confirmed bool, at time.Time) News {
 	in, agenda := &s.Incident, s.Agenda
 	stamp := Stamp{At: at, Actor: Scheduler, Config: p.Hash}
 	var nudges []Owed
 	ask := false
 	switch in.State {
 	case Open:
-		if !in.byHand() && in.ended() && !at.Before(in.EndedHeardAt.Add(in.ResolveAfter)) && pulse.confirms(p, in.EndedHeardAt) {
+		if !in.byHand() && in.ended() && !at.Before(in.EndedHeardAt.Add(in.ResolveAfter)) && confirmed {
 			if s.answered(p, in.EndedHeardAt.Add(in.ResolveAfter)) {
 				e := in.resolution(at, "")
 				if p.Asks && agenda.Unanswered {
@@ -24,7 +25,7 @@ func (s *Situation) Tick(p *Policy, pulse Pulse, at time.Time) News {
 			}
 			ask = true
 		}
-		ask = ask || s.asksBeforeUpdate(p, at) || s.asksForDoubtedEnds(p, pulse, at)
+		ask = ask || s.asksBeforeUpdate(p, at) || s.asksForDoubtedEnds(p, pulses, at)
 		if !in.UnknownSince.IsZero() && !s.Paused() && !at.Before(in.UnknownSince.Add(PauseAfter)) {
 			agenda.PausedFor = in.UnknownSince
 			nudges = append(nudges, Owed{Kind: KindUpdate, Reason: DuePaused, At: at})
@@ -82,44 +83,4 @@ func (s *Situation) lastUpdate(by time.Time) time.Time {
 		}
 	}
 	return last
-}
-
-// confirms reports whether what ended at that time may be believed: there is no
-// watchdog, or it was heard since.
-func (p Pulse) confirms(policy *Policy, ended time.Time) bool {
-	if policy.Watchdog.Within == 0 {
-		return true
-	}
-	return p.AwaySince.IsZero() && p.HeardAt.After(ended)
-}
-
-// Doubts reports whether ends are not to be believed now.
-func (p Pulse) Doubts(policy *Policy) bool {
-	return policy.Watchdog.Within != 0 && !p.AwaySince.IsZero()
-}
-
-// Check returns the pulse as it is at that time, and whether the watchdog went away
-// by it. One that was never heard counts from since, when sitrep began to listen.
-func (p Pulse) Check(policy *Policy, since, at time.Time) (Pulse, bool) {
-	if policy.Watchdog.Within == 0 || !p.AwaySince.IsZero() {
-		return p, false
-	}
-	heard := latest(p.HeardAt, since)
-	if at.Sub(heard) <= policy.Watchdog.Within {
-		return p, false
-	}
-	p.AwaySince = heard
-	p.Sequence++
-	return p, true
-}
-
-// Hear returns the pulse once the watchdog was heard, and whether it is back by it.
-func (p Pulse) Hear(at time.Time) (Pulse, bool) {
-	back := !p.AwaySince.IsZero()
-	if back {
-		p.AwaySince = time.Time{}
-		p.Sequence++
-	}
-	p.HeardAt = latest(p.HeardAt, at)
-	return p, back
 }

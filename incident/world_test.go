@@ -176,7 +176,7 @@ func (w *world) tick() {
 	for range 20 {
 		acted := false
 		if next := w.s.Agenda.NextAt; !next.IsZero() && !next.After(w.now) {
-			w.note(w.s.Tick(w.p, incident.Pulse{}, w.now))
+			w.note(w.s.Tick(w.p, nil, true, w.now))
 			acted = true
 		}
 		for _, sub := range slices.Clone(w.s.Subscriptions) {

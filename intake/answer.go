@@ -64,11 +64,11 @@ func (i *Intake) Waiting(ctx context.Context, at time.Time, limit int) (fingerpr
 // conclude makes a verdict part of a breach that waits for one. It may have been heard of
 // meanwhile.
 func (t *taking) conclude(b *incident.Breach, v incident.Verdict) error {
-	pulse, err := t.Tx.Pulse()
+	pulses, err := t.Pulses()
 	if err != nil {
 		return err
 	}
-	sighting := b.Weigh(v, t.Policy, pulse, t.At)
+	sighting := b.Weigh(v, t.Policy, pulses, t.At)
 	if sighting == incident.SeenAgain {
 		_, err := t.again(b, heard{verdict: v})
 		if err != nil || b.State == incident.Firing {
@@ -135,11 +135,10 @@ func (i *Intake) Confirm(ctx context.Context, at time.Time, number int64, answer
 			if s.Incident.Breaches.Unknown == 0 {
 				s.Agenda.EndsDoubtedAt = time.Time{}
 			}
-			pulse, err := t.Tx.Pulse()
+			news, err := storage.Tick(t.Change, s)
 			if err != nil {
 				return err
 			}
-			news := s.Tick(t.Policy, pulse, t.At)
 			events, done = news.Events, true
 			return t.Note(s, news)
 		})
@@ -171,7 +170,7 @@ func (i *Intake) survey(ctx context.Context, at time.Time, number int64, answer 
 		if err != nil {
 			return err
 		}
-		pulse, err := r.Pulse()
+		pulses, err := r.Pulses()
 		if err != nil {
 			return err
 		}
@@ -179,7 +178,7 @@ func (i *Intake) survey(ctx context.Context, at time.Time, number int64, answer 
 		return eachBreach(r, &in, func(b *incident.Breach) error {
 			v := answer(b)
 			said.unanswered = said.unanswered || b.State == incident.Ended && v == incident.CannotTell
-			if b.Weigh(v, policy, pulse, at) == incident.SeenStale {
+			if b.Weigh(v, policy, pulses, at) == incident.SeenStale {
 				return nil
 			}
 			current, err := latestBreach(r, b.Fingerprint)

@@ -2,31 +2,54 @@ package intake
 
 import "sitrep/incident"
 
+// watchdog returns the result of an alert of the watchdog, and whether it says nothing
+// that is worth a write.
+func (t *triage) watchdog(a *incident.Alert) (Result, bool, error) {
+	fresh := t.policy.Watchdog.Pulse(a.Labels)
+	pulse, err := t.reader.Pulse(fresh.Name)
+	if err != nil {
+		return Result{}, false, err
+	}
+	pulse.Labels = fresh.Labels
+	known := pulse.AwaySince.IsZero() && t.at.Sub(pulse.HeardBy[a.Fingerprint]) < incident.HearEvery(t.policy.Watchdog.Within)
+	if a.Resolved {
+		known = pulse.Stale(a.Fingerprint, a.EndsAt)
+	}
+	return Result{Result: Ignored}, known, nil
+}
+
 // heartbeat notes that the watchdog was heard, and tells its groups if it is back.
-func (t *taking) heartbeat() error {
-	pulse, err := t.Tx.Pulse()
+func (t *taking) heartbeat(a *incident.Alert) error {
+	pulse, err := t.Pulse(a.Labels)
 	if err != nil {
 		return err
 	}
-	pulse, back := pulse.Hear(t.At)
+	pulse, back := pulse.Hear(t.Policy, a.Fingerprint, t.At)
 	if back {
-		if err := t.TellWatchdog(incident.DueWatchdogBack); err != nil {
+		return t.PutPulse(pulse, incident.DueWatchdogBack)
+	}
+	return t.PutPulse(pulse, "")
+}
+
+// watchdogGone notes which alerts of the watchdog ended, after those of the same post
+// that fire: one of them may stand for the same pulse.
+func (t *taking) watchdogGone() error {
+	for _, a := range t.gone {
+		pulse, err := t.Pulse(a.Labels)
+		if err != nil {
+			return err
+		}
+		if pulse.Stale(a.Fingerprint, a.EndsAt) {
+			continue
+		}
+		pulse, gone := pulse.End(t.Policy, a.Fingerprint, a.EndsAt, t.At)
+		why := incident.Reason("")
+		if gone {
+			why = incident.DueWatchdogAway
+		}
+		if err := t.PutPulse(pulse, why); err != nil {
 			return err
 		}
 	}
-	return t.Tx.PutPulse(pulse)
-}
-
-// watchdogGone notes that the watchdog was reported as ended: it is away at once,
-// unless it was heard after that end.
-func (t *taking) watchdogGone(a *incident.Alert) error {
-	pulse, err := t.Tx.Pulse()
-	if err != nil || !pulse.AwaySince.IsZero() || a.EndsAt.Before(pulse.HeardAt) {
-		return err
-	}
-	pulse.AwaySince, pulse.Sequence = t.At, pulse.Sequence+1
-	if err := t.TellWatchdog(incident.DueWatchdogAway); err != nil {
-		return err
-	}
-	return t.Tx.PutPulse(pulse)
+	return nil
 }

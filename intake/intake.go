@@ -99,7 +99,7 @@ func (i *Intake) Take(ctx context.Context, p Post) ([]Result, error) {
 			}
 			results[k] = result
 		}
-		return nil
+		return t.watchdogGone()
 	})
 	if err != nil {
 		return nil, err

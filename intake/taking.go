@@ -13,7 +13,8 @@ type taking struct {
 	*storage.Change
 	catalog Catalog
 	log     *slog.Logger
-	logs    *[]func() // to be called after the commit
+	logs    *[]func()         // to be called after the commit
+	gone    []*incident.Alert // those of the watchdog that ended
 }
 
 // take makes one alert part of what is known.
@@ -149,7 +150,8 @@ func (t *taking) join(b *incident.Breach, h heard, slo *incident.SLO) (Result, e
 	case claim.Ignored:
 		return Result{Result: Ignored}, nil
 	case claim.Watchdog:
-		return Result{Result: Ignored}, t.heartbeat()
+		a := alertOf(b, h)
+		return Result{Result: Ignored}, t.heartbeat(&a)
 	case claim.SLO == nil:
 		a := alertOf(b, h)
 		return Result{Result: Unmapped}, t.noteUnmapped(&a, 0)
@@ -270,7 +272,7 @@ func (t *taking) repeat(a *incident.Alert, b *incident.Breach) (Result, error) {
 
 // end lets a breach end, or become unknown while the watchdog is away.
 func (t *taking) end(a *incident.Alert, b *incident.Breach) (Result, error) {
-	pulse, err := t.Tx.Pulse()
+	pulses, err := t.Pulses()
 	if err != nil {
 		return Result{}, err
 	}
@@ -279,7 +281,7 @@ func (t *taking) end(a *incident.Alert, b *incident.Breach) (Result, error) {
 		return Result{}, err
 	}
 	stamp := t.Stamp(incident.Alertmanager)
-	if pulse.Doubts(t.Policy) {
+	if _, doubted := pulses.Doubting(t.Policy, b.Labels); doubted {
 		if b.State == incident.Unknown {
 			return t.known(Stale, b)
 		}
@@ -308,7 +310,8 @@ func (t *taking) endFirst(a *incident.Alert) (Result, error) {
 	case claim.Ignored:
 		return Result{Result: Ignored}, nil
 	case claim.Watchdog:
-		return Result{Result: Ignored}, t.watchdogGone(a)
+		t.gone = append(t.gone, a)
+		return Result{Result: Ignored}, nil
 	case claim.SLO == nil:
 		return Result{Result: Unmapped}, t.forgetUnmapped(a.Fingerprint)
 	}

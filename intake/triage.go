@@ -48,15 +48,6 @@ func (t *triage) sort(a *incident.Alert) (Result, bool, error) {
 	return Result{}, false, nil
 }
 
-func (t *triage) watchdog(a *incident.Alert) (Result, bool, error) {
-	pulse, err := t.reader.Pulse()
-	if err != nil {
-		return Result{}, false, err
-	}
-	fresh := pulse.AwaySince.IsZero() && t.at.Sub(pulse.HeardAt) < incident.HearEvery(t.policy.Watchdog.Within)
-	return Result{Result: Ignored}, !a.Resolved && fresh || a.Resolved && !pulse.AwaySince.IsZero(), nil
-}
-
 func (t *triage) unmapped(a *incident.Alert) (Result, bool, error) {
 	known, err := t.reader.Unmapped(a.Fingerprint)
 	switch {

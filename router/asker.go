@@ -28,7 +28,7 @@ type Intake interface {
 	// Confirm makes it part of all breaches of an incident, before somebody is told.
 	Confirm(ctx context.Context, at time.Time, number int64, answer incident.Answer) error
 	// Disbelieve makes unknown what ended in the incident while the watchdog was away.
-	Disbelieve(c *storage.Change, in *incident.Incident, pulse incident.Pulse) error
+	Disbelieve(c *storage.Change, in *incident.Incident) error
 }
 
 const (

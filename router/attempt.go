@@ -27,7 +27,7 @@ func randomText() string { return rand.Text()[:16] }
 
 // send plans a message, records the attempt, makes it, and records the outcome. The
 // error is that of an attempt that is to be repeated.
-func (d *Dispatcher) send(ctx context.Context, c *storage.Claim, retries map[int64]incident.Delivery, plan func(storage.Reader, time.Time) (*draft, error)) error {
+func (d *Dispatcher) send(ctx context.Context, c *storage.Claim, retries map[subject]incident.Delivery, plan func(storage.Reader, time.Time) (*draft, error)) error {
 	for plans := 1; plans <= plansPerMessage; plans++ {
 		at := now()
 		var dr *draft
@@ -38,13 +38,17 @@ func (d *Dispatcher) send(ctx context.Context, c *storage.Claim, retries map[int
 		if err != nil {
 			return err
 		}
-		if err := d.settleIdle(ctx, c.Recipient, dr.idle); err != nil {
+		if err := d.settleIdle(ctx, dr.idle); err != nil {
+			return err
+		}
+		if err := d.settleIdlePulses(ctx, c.Recipient, dr.idlePulses); err != nil {
 			return err
 		}
 		if len(dr.delivery.Covers) == 0 {
 			return nil
 		}
-		if before, ok := retries[dr.delivery.Incident]; ok {
+		about := subjectOf(&dr.delivery)
+		if before, ok := retries[about]; ok {
 			dr.replace(&before)
 		}
 		sender, ok := d.Sender(dr.delivery.Channel)
@@ -64,13 +68,16 @@ func (d *Dispatcher) send(ctx context.Context, c *storage.Claim, retries map[int
 			if err := tx.Hold(c, at, at.Add(lease)); err != nil {
 				return err
 			}
+			if err := beginNotice(tx, &dr.delivery); err != nil {
+				return err
+			}
 			return tx.PutDelivery(&dr.delivery, body)
 		})
 		if err != nil {
 			return err
 		}
 		if fresh {
-			delete(retries, dr.delivery.Incident)
+			delete(retries, about)
 			return d.attempt(ctx, c, sender, &dr.delivery, dr.message.Recipient, body, false)
 		}
 	}
@@ -125,10 +132,13 @@ func (d *Dispatcher) isNews(r storage.Reader, del *incident.Delivery) (bool, err
 		return false, nil
 	}
 	for _, cover := range del.Covers {
-		if cover.Kind == incident.KindWatchdog {
-			pulse, err := r.Pulse()
-			if err != nil || pulse.Sequence != cover.Sequence {
+		if cover.Watchdog() {
+			n, err := noticeOf(r, cover.Pulse, del.Recipient)
+			if err != nil {
 				return false, err
+			}
+			if _, _, ok := n.Plan(d.Door.Policy(), incident.Pulse{}, at); !ok || !slices.ContainsFunc(cover.Owed, n.Owes) {
+				return false, nil
 			}
 			continue
 		}
@@ -164,7 +174,7 @@ func (d *Dispatcher) attempt(ctx context.Context, c *storage.Claim, sender Sende
 // to be repeated.
 func (d *Dispatcher) outcome(ctx context.Context, c *storage.Claim, del *incident.Delivery, repeats bool, sent error) error {
 	at := now()
-	log := d.Log.With(slog.String("component", "dispatcher"), slog.String("update", del.ID), slog.String("incident", incident.ID(del.Incident)),
+	log := d.Log.With(slog.String("component", "dispatcher"), slog.String("update", del.ID), slog.String("incident", subjectOf(del).id()),
 		slog.String("channel", string(del.Channel)), slog.String("group", del.Group), slog.Int("attempt", del.Attempts))
 	done := *del
 	switch {
@@ -214,8 +224,8 @@ func (d *Dispatcher) outcome(ctx context.Context, c *storage.Claim, del *inciden
 // settle notes in an incident what became of a message about it, and in the delivery
 // why it was late.
 func (d *Dispatcher) settle(ch *storage.Change, c *storage.Claim, del *incident.Delivery, cover incident.Cover, at time.Time) error {
-	if cover.Kind == incident.KindWatchdog {
-		return d.settleWatchdog(ch, c, del, cover, at)
+	if cover.Watchdog() {
+		return settleNotice(ch, c, del, &cover, at)
 	}
 	s, err := ch.Situation(cover.Incident)
 	if err != nil {
@@ -231,25 +241,6 @@ func (d *Dispatcher) settle(ch *storage.Change, c *storage.Claim, del *incident.
 		return ch.Note(s, s.Delivered(del.Recipient, cover, at, cause, ch.Policy))
 	case incident.Failed:
 		return ch.Note(s, s.Undelivered(del.Recipient, cover, at, del.Address))
-	}
-	return nil
-}
-
-func (d *Dispatcher) settleWatchdog(ch *storage.Change, c *storage.Claim, del *incident.Delivery, cover incident.Cover, at time.Time) error {
-	subs, err := ch.Tx.Subscriptions(0)
-	if err != nil {
-		return err
-	}
-	for i := range subs {
-		if subs[i].Recipient == del.Recipient && (del.State == incident.Delivered || del.State == incident.Failed) {
-			if del.State == incident.Delivered {
-				if del.Cause, err = cause(ch.Tx, c, nil, cover, at); err != nil {
-					return err
-				}
-			}
-			subs[i].SettleWatchdog(cover, at)
-			return ch.Tx.PutSubscriptions(subs[i : i+1])
-		}
 	}
 	return nil
 }
@@ -285,27 +276,12 @@ func cause(r storage.Reader, c *storage.Claim, sub *incident.Subscription, cover
 }
 
 // settleIdle sets the due times right where nothing is to be told after all.
-func (d *Dispatcher) settleIdle(ctx context.Context, recipient string, idle []int64) error {
+func (d *Dispatcher) settleIdle(ctx context.Context, idle []int64) error {
 	if len(idle) == 0 {
 		return nil
 	}
 	return d.Door.Change(ctx, now(), func(ch *storage.Change) error {
 		for _, number := range idle {
-			if number == 0 {
-				subs, err := ch.Tx.Subscriptions(0)
-				if err != nil {
-					return err
-				}
-				for i := range subs {
-					if subs[i].Recipient == recipient {
-						subs[i].Owed, subs[i].DueAt = nil, time.Time{}
-						if err := ch.Tx.PutSubscriptions(subs[i : i+1]); err != nil {
-							return err
-						}
-					}
-				}
-				continue
-			}
 			if _, err := ch.Situation(number); err != nil {
 				return err
 			}

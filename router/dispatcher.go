@@ -139,7 +139,7 @@ func (d *Dispatcher) serve(c *storage.Claim) {
 // tell sends what is owed to the recipient, the unsettled first. If it returns a
 // time, nothing more is to be sent before that.
 func (d *Dispatcher) tell(ctx context.Context, c *storage.Claim) (retryAt time.Time, err error) {
-	retries := map[int64]incident.Delivery{}
+	retries := map[subject]incident.Delivery{}
 	for i := range c.Unsettled {
 		del := &c.Unsettled[i]
 		if !del.Replan {
@@ -148,13 +148,14 @@ func (d *Dispatcher) tell(ctx context.Context, c *storage.Claim) (retryAt time.T
 			}
 			continue
 		}
-		if _, taken := retries[del.Incident]; taken {
+		about := subjectOf(del)
+		if _, taken := retries[about]; taken {
 			if err := d.withdraw(ctx, c, del, "its news go out with another message"); err != nil {
 				return time.Time{}, err
 			}
 			continue
 		}
-		retries[del.Incident] = *del
+		retries[about] = *del
 	}
 	retryAt, err = d.tellAll(ctx, c, retries)
 	if err != nil || !retryAt.IsZero() {
@@ -169,13 +170,13 @@ func (d *Dispatcher) tell(ctx context.Context, c *storage.Claim) (retryAt time.T
 }
 
 // tellAll sends what is due. A message that is tried again takes the place, and the
-// id, of the one among the retries that failed for the same incident.
-func (d *Dispatcher) tellAll(ctx context.Context, c *storage.Claim, retries map[int64]incident.Delivery) (time.Time, error) {
-	for _, sub := range c.Subscriptions {
-		if sub.Incident != 0 {
-			continue
-		}
-		if err := d.send(ctx, c, retries, func(r storage.Reader, at time.Time) (*draft, error) { return d.watchdogDraft(r, c.Recipient, at) }); err != nil {
+// id, of the one among the retries that failed for the same incident or pulse.
+func (d *Dispatcher) tellAll(ctx context.Context, c *storage.Claim, retries map[subject]incident.Delivery) (time.Time, error) {
+	for _, n := range c.Notices {
+		err := d.send(ctx, c, retries, func(r storage.Reader, at time.Time) (*draft, error) {
+			return d.watchdogDraft(r, n.Pulse, c.Recipient, at)
+		})
+		if err != nil {
 			return time.Time{}, err
 		}
 	}
@@ -185,13 +186,8 @@ func (d *Dispatcher) tellAll(ctx context.Context, c *storage.Claim, retries map[
 // tellIncidents sends one message for each incident, up to digest_above in a
 // minute, and one digest for what is beyond: at once the first time, and later in that
 // minute when some time was given for more to come.
-func (d *Dispatcher) tellIncidents(ctx context.Context, c *storage.Claim, retries map[int64]incident.Delivery) (time.Time, error) {
-	var due []incident.Subscription // the longest due first
-	for _, sub := range c.Subscriptions {
-		if sub.Incident != 0 {
-			due = append(due, sub)
-		}
-	}
+func (d *Dispatcher) tellIncidents(ctx context.Context, c *storage.Claim, retries map[subject]incident.Delivery) (time.Time, error) {
+	due := slices.Clone(c.Subscriptions) // the longest due first
 	recent := 0
 	for _, t := range c.Sent {
 		if now().Sub(t) < minute {

@@ -15,8 +15,12 @@ type draft struct {
 	delivery incident.Delivery
 	// seen are the situations that it was planned on; it is void once one changed.
 	seen []seen
-	// idle are incidents of which nothing is to be told after all.
-	idle []int64
+	// notice is the same of a message about the watchdog.
+	notice *incident.Notice
+	// idle are incidents of which nothing is to be told after all, and idlePulses pulses
+	// of the watchdog.
+	idle       []int64
+	idlePulses []string
 }
 
 type seen struct {
@@ -30,7 +34,7 @@ type seen struct {
 // there is nothing to tell.
 func (d *Dispatcher) incidentDraft(r storage.Reader, recipient string, numbers []int64, at time.Time) (*draft, error) {
 	policy := d.Door.Policy()
-	pulse, err := r.Pulse()
+	pulses, err := r.Pulses()
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +59,7 @@ func (d *Dispatcher) incidentDraft(r storage.Reader, recipient string, numbers [
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, told{planned, s.Item(&planned, events, policy, pulse)})
+		all = append(all, told{planned, s.Item(&planned, events, policy, pulses)})
 		dr.seen = append(dr.seen, seen{number, s.Incident.Sequence, slices.Clone(sub.Owed), sub.DueAt})
 	}
 	if len(all) == 0 {
@@ -94,44 +98,6 @@ func (d *Dispatcher) incidentDraft(r storage.Reader, recipient string, numbers [
 	return dr, nil
 }
 
-// watchdogDraft plans the message about the watchdog.
-func (d *Dispatcher) watchdogDraft(r storage.Reader, recipient string, at time.Time) (*draft, error) {
-	policy := d.Door.Policy()
-	dr := &draft{}
-	pulse, err := r.Pulse()
-	if err != nil {
-		return nil, err
-	}
-	subs, err := r.Subscriptions(0)
-	if err != nil {
-		return nil, err
-	}
-	i := slices.IndexFunc(subs, func(s incident.Subscription) bool { return s.Recipient == recipient })
-	if i < 0 {
-		return dr, nil
-	}
-	planned, ok := incident.PlanWatchdog(&subs[i], policy, pulse, at)
-	if !ok {
-		dr.idle = append(dr.idle, 0)
-		return dr, nil
-	}
-	dr.seen = append(dr.seen, seen{0, pulse.Sequence, slices.Clone(subs[i].Owed), subs[i].DueAt})
-	m := &dr.message
-	m.Kind, m.At, m.BaseURL = incident.KindWatchdog, at, policy.ExternalURL
-	m.Recipient, m.Location = planned.Reader.Recipient, planned.Reader.Location
-	m.Audiences, m.Group = planned.Reader.Audiences, planned.Reader.Groups[0]
-	heard := pulse.HeardAt
-	if !pulse.AwaySince.IsZero() {
-		heard = pulse.AwaySince
-	}
-	m.Watchdog = &incident.WatchdogNews{Away: !pulse.AwaySince.IsZero(), HeardAt: heard, Within: policy.Watchdog.Within}
-	del := &dr.delivery
-	del.Sequence, del.DueAt, del.Promised = pulse.Sequence, planned.Cover.DueAt, planned.Cover.Promised
-	del.Covers = []incident.Cover{planned.Cover}
-	dr.fill(at)
-	return dr, nil
-}
-
 // fill sets what the delivery has from the message.
 func (dr *draft) fill(at time.Time) {
 	m, del := &dr.message, &dr.delivery
@@ -152,6 +118,10 @@ func (dr *draft) replace(before *incident.Delivery) {
 // it is enough that the same is owed: what happened to the incident meanwhile is not
 // news that the reader waits for.
 func (dr *draft) unchanged(r storage.Reader, owedAlone bool) (bool, error) {
+	if dr.notice != nil {
+		n, err := noticeOf(r, dr.notice.Pulse, dr.notice.Recipient)
+		return err == nil && n.Owes(dr.notice.Owed), err
+	}
 	for _, s := range dr.seen {
 		subs, err := r.Subscriptions(s.incident)
 		if err != nil {
@@ -161,7 +131,7 @@ func (dr *draft) unchanged(r storage.Reader, owedAlone bool) (bool, error) {
 		if i < 0 || !slices.Equal(subs[i].Owed, s.owed) || !subs[i].DueAt.Equal(s.due) {
 			return false, nil
 		}
-		if s.incident == 0 || owedAlone {
+		if owedAlone {
 			continue
 		}
 		in, err := r.Incident(s.incident)
@@ -178,9 +148,5 @@ func (dr *draft) unchanged(r storage.Reader, owedAlone bool) (bool, error) {
 // newID returns an id for a delivery: unique, telling in a log, and safe on the left
 // side of a Message-ID.
 func newID(d *incident.Delivery) string {
-	about := "watchdog"
-	if d.Incident != 0 {
-		about = incident.ID(d.Incident)
-	}
-	return about + "." + randomText()
+	return subjectOf(d).id() + "." + randomText()
 }

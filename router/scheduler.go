@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,7 +65,7 @@ type Scheduler struct {
 	isAsking  chan struct{} // holds a token while the Alertmanagers are asked
 	behind    bool          // the last round left something for the next
 	policy    *incident.Policy
-	doubted   int64 // the sequence of the pulse when what ended was doubted
+	doubted   map[string]time.Time // the pulses because of which what ended was doubted, by name, and since when they are away
 }
 
 // Wake makes the scheduler look now. It never blocks, and may be called from
@@ -215,70 +217,41 @@ func (s *Scheduler) each(ctx context.Context, state incident.State, fn func(*inc
 	}
 }
 
-// watchdog notes when the watchdog went away, and tells its groups.
-func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
-	policy := s.Door.Policy()
-	if policy.Watchdog.Within == 0 {
-		return nil
-	}
-	var gone bool
-	err := s.Door.Store.Read(ctx, func(r storage.Reader) error {
-		pulse, err := r.Pulse()
-		_, gone = pulse.Check(policy, s.Started, at)
-		return err
-	})
-	if err != nil || !gone {
-		return err
-	}
-	s.Log.Warn("watchdog is away: ends of breaches are not believed", slog.String("component", "scheduler"), slog.Duration("within", policy.Watchdog.Within))
-	return s.Door.Change(ctx, at, func(c *storage.Change) error {
-		pulse, err := c.Tx.Pulse()
-		if err != nil {
-			return err
-		}
-		pulse, gone := pulse.Check(c.Policy, s.Started, at)
-		if !gone {
-			return nil
-		}
-		if err := c.TellWatchdog(incident.DueWatchdogAway); err != nil {
-			return err
-		}
-		return c.Tx.PutPulse(pulse)
-	})
-}
-
-// doubt looks through the open incidents once the watchdog is away: what ended since
-// it was last heard is not believed.
+// doubt looks through the open incidents once a pulse of the watchdog is away: what ended
+// since it was last heard is not believed.
 func (s *Scheduler) doubt(ctx context.Context, at time.Time) error {
 	policy := s.Door.Policy()
 	if policy.Watchdog.Within == 0 {
 		return nil
 	}
-	var pulse incident.Pulse
-	err := s.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
-		pulse, err = r.Pulse()
+	away := map[string]time.Time{}
+	err := s.Door.Store.Read(ctx, func(r storage.Reader) error {
+		pulses, err := r.Pulses()
+		clear(away)
+		for _, p := range pulses.Away(policy, nil) {
+			away[p.Name] = p.AwaySince
+		}
 		return err
 	})
-	if err != nil || !pulse.Doubts(policy) || pulse.Sequence == s.doubted {
+	if err != nil || maps.EqualFunc(away, s.doubted, time.Time.Equal) {
 		return err
 	}
-	err = s.each(ctx, incident.Open, func(in *incident.Incident) error {
-		if in.LastEndsAt.IsZero() {
-			return nil
-		}
-		return s.Door.Change(ctx, at, func(c *storage.Change) error {
-			sit, err := c.Situation(in.Number)
-			if err != nil {
-				return err
+	if len(away) > 0 {
+		err = s.each(ctx, incident.Open, func(in *incident.Incident) error {
+			if in.LastEndsAt.IsZero() {
+				return nil
 			}
-			if pulse, err = c.Tx.Pulse(); err != nil {
-				return err
-			}
-			return s.Intake.Disbelieve(c, &sit.Incident, pulse)
+			return s.Door.Change(ctx, at, func(c *storage.Change) error {
+				sit, err := c.Situation(in.Number)
+				if err != nil {
+					return err
+				}
+				return s.Intake.Disbelieve(c, &sit.Incident)
+			})
 		})
-	})
+	}
 	if err == nil {
-		s.doubted = pulse.Sequence
+		s.doubted = away
 	}
 	return err
 }
@@ -312,16 +285,21 @@ func (s *Scheduler) tick(ctx context.Context, number int64, at time.Time) error 
 		if err != nil {
 			return err
 		}
-		pulse, err := c.Tx.Pulse()
+		pulses, err := c.Pulses()
 		if err != nil {
 			return err
 		}
-		if ended := sit.Incident.EndedHeardAt; !ended.IsZero() && !ended.Before(pulse.HeardAt) {
-			if err := s.Intake.Disbelieve(c, &sit.Incident, pulse); err != nil {
+		ended := sit.Incident.EndedHeardAt
+		since := func(p incident.Pulse) bool { return !ended.Before(p.HeardAt) }
+		if !ended.IsZero() && slices.ContainsFunc(pulses.Away(c.Policy, nil), since) {
+			if err := s.Intake.Disbelieve(c, &sit.Incident); err != nil {
 				return err
 			}
 		}
-		news := sit.Tick(c.Policy, pulse, at)
+		news, err := storage.Tick(c, sit)
+		if err != nil {
+			return err
+		}
 		ask = news.Ask
 		logs = append(logs, news.Events...)
 		return c.Note(sit, news)

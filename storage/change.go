@@ -80,6 +80,7 @@ type Change struct {
 	order  []int64
 	opened map[string]int64 // numbers of new incidents, by key
 	wake   bool
+	pulses *incident.Pulses // once they were asked for
 }
 
 type loaded struct {

@@ -194,7 +194,7 @@ func EncodeDelivery(d incident.Delivery, message []byte) (Record, error) {
 		Group: d.Group, Channel: d.Channel, Drill: d.Drill, DueAt: d.DueAt, Promised: d.Promised, Held: d.Held,
 		CreatedAt: d.CreatedAt, SentAt: d.SentAt, Attempts: d.Attempts, State: d.State, SettledAt: d.SettledAt,
 	}
-	if d.Incident != 0 {
+	if !d.Watchdog() {
 		l.Incident = incident.ID(d.Incident)
 	}
 	l.Recipient = r.hide("recipient", d.Recipient)

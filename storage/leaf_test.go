@@ -153,6 +153,22 @@ func TestDeliveryLeaf(t *testing.T) {
 	if got, message, err = DecodeDelivery(r); err != nil || message != "" || !reflect.DeepEqual(got, watchdog) {
 		t.Errorf("watchdog %+v, %q, %v", got, message, err)
 	}
+	// What was signed about the watchdog before it had names is what is signed still.
+	watchdog.Covers = []incident.Cover{{Kind: incident.KindWatchdog, Sequence: 3, DueAt: noon}}
+	if r, err = EncodeDelivery(watchdog, nil); err != nil {
+		t.Fatal(err)
+	}
+	const covers = `"covers":[{"incident":0,"kind":"watchdog","sequence":3,"due_at":"2026-03-01T12:00:00.123456Z","state":""}]}`
+	if leaf := string(r.Leaf); !strings.HasSuffix(leaf, covers) || !strings.HasPrefix(leaf, `{"v":1,"delivery":"w","kind":"watchdog"`) {
+		t.Errorf("leaf %s", leaf)
+	}
+	watchdog.Covers[0].Pulse = `cluster="eu"`
+	if r, err = EncodeDelivery(watchdog, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err = DecodeDelivery(r); err != nil || !reflect.DeepEqual(got, watchdog) {
+		t.Errorf("with a name %+v, %v", got, err)
+	}
 }
 
 // Whether it was late because of sitrep or of the other side is not personal.
@@ -161,11 +177,11 @@ func TestOwnWordsAreNotForgotten(t *testing.T) {
 		d    incident.Delivery
 		want [2]string
 	}{
-		{incident.Delivery{State: incident.Delivered, Cause: incident.CauseDown + " from then to now"}, [2]string{"", incident.CauseDown + " from then to now"}},
-		{incident.Delivery{State: incident.Delivered, Cause: incident.CauseNoneFound}, [2]string{"", incident.CauseNoneFound}},
-		{incident.Delivery{State: incident.Delivered, Cause: "RCPT ada@example.org: 451"}, [2]string{"", incident.Forgotten}},
-		{incident.Delivery{State: incident.Superseded, Error: "outcome unknown; a later message carries the news"}, [2]string{"outcome unknown; a later message carries the news", ""}},
-		{incident.Delivery{State: incident.Failed, Error: "RCPT ada@example.org: 550"}, [2]string{incident.Forgotten, ""}},
+		{incident.Delivery{Incident: 1, State: incident.Delivered, Cause: incident.CauseDown + " from then to now"}, [2]string{"", incident.CauseDown + " from then to now"}},
+		{incident.Delivery{Incident: 1, State: incident.Delivered, Cause: incident.CauseNoneFound}, [2]string{"", incident.CauseNoneFound}},
+		{incident.Delivery{Incident: 1, State: incident.Delivered, Cause: "RCPT ada@example.org: 451"}, [2]string{"", incident.Forgotten}},
+		{incident.Delivery{Incident: 1, State: incident.Superseded, Error: "outcome unknown; a later message carries the news"}, [2]string{"outcome unknown; a later message carries the news", ""}},
+		{incident.Delivery{Incident: 1, State: incident.Failed, Error: "RCPT ada@example.org: 550"}, [2]string{incident.Forgotten, ""}},
 	} {
 		r, err := EncodeDelivery(c.d, nil)
 		if err != nil {

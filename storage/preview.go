@@ -23,6 +23,8 @@ func (preview) Release(*Claim, time.Time, time.Time, string) error { return nil 
 func (preview) PutUnmapped(*incident.UnmappedAlert) error          { return nil }
 func (preview) DeleteUnmapped(string) error                        { return nil }
 func (preview) PutPulse(incident.Pulse) error                      { return nil }
+func (preview) DeletePulse(string) error                           { return nil }
+func (preview) PutNotices([]incident.Notice) error                 { return nil }
 func (preview) PutConfig(Loading, ...Config) error                 { return nil }
 func (preview) PutRefusal(Refusal) error                           { return nil }
 func (preview) PutAmbiguity(Ambiguity) error                       { return nil }

@@ -99,8 +99,8 @@ type Reader interface {
 
 	// Subscriptions returns all of an incident, ordered by recipient.
 	Subscriptions(number int64) ([]incident.Subscription, error)
-	// Backlog returns how many subscriptions are due at now, up to a limit of 10,000,
-	// and the earliest due time; zero if nothing is due.
+	// Backlog returns how many subscriptions and notices are due at now, up to a limit of
+	// 10,000, and the earliest due time; zero if nothing is due.
 	Backlog(now time.Time) (due int, oldest time.Time, err error)
 
 	// Delivery returns one delivery.
@@ -119,8 +119,13 @@ type Reader interface {
 	// UnmappedAlerts returns a page, ordered by fingerprint.
 	UnmappedAlerts(limit int, cursor string) (page []incident.UnmappedAlert, next string, err error)
 
-	// Pulse returns what is known of the watchdog; an empty one if nothing is.
-	Pulse() (incident.Pulse, error)
+	// Pulse returns the pulse of the watchdog with that name, an empty one if there is
+	// none. In a write it is locked until the end.
+	Pulse(name string) (incident.Pulse, error)
+	// Pulses returns all pulses of the watchdog, ordered by name.
+	Pulses() (incident.Pulses, error)
+	// Notices returns what the readers of a pulse are owed, ordered by recipient.
+	Notices(pulse string) ([]incident.Notice, error)
 
 	// Config returns a form of a configuration that was in force, see ConfigOf.
 	Config(hash string) (Config, error)
@@ -196,6 +201,9 @@ type Tx interface {
 	PutUnmapped(a *incident.UnmappedAlert) error
 	DeleteUnmapped(fingerprint string) error
 	PutPulse(p incident.Pulse) error
+	// DeletePulse deletes a pulse with its notices; it is no error if there is none.
+	DeletePulse(name string) error
+	PutNotices(notices []incident.Notice) error
 	// PutConfig notes that a configuration was loaded, and stores those of its forms that
 	// are not there.
 	PutConfig(l Loading, forms ...Config) error
@@ -253,6 +261,8 @@ type Claim struct {
 	Until   time.Time
 	// Subscriptions are those that are due, the longest first, up to 1,000.
 	Subscriptions []incident.Subscription
+	// Notices are those that are due, the longest first, up to 1,000.
+	Notices []incident.Notice
 	// Unsettled are deliveries to the recipient whose outcome is unknown.
 	Unsettled []incident.Delivery
 	// Sent are the times of the latest messages to the recipient, the latest last.

@@ -2,13 +2,86 @@ package storage
 
 import "sitrep/incident"
 
-// TellWatchdog makes it owed to the watchdog's groups that it went away or is back.
-// The pulse itself is for the caller to store.
-func (c *Change) TellWatchdog(why incident.Reason) error {
-	subs, err := c.Tx.Subscriptions(0)
+// Pulses returns all pulses of the watchdog.
+func (c *Change) Pulses() (incident.Pulses, error) {
+	if c.pulses == nil {
+		all, err := c.Tx.Pulses()
+		if err != nil {
+			return nil, err
+		}
+		c.pulses = &all
+	}
+	return *c.pulses, nil
+}
+
+// Pulse returns the pulse of an alert with those labels, to be changed, a new one if
+// there is none.
+func (c *Change) Pulse(labels map[string]string) (incident.Pulse, error) {
+	fresh := c.Policy.Watchdog.Pulse(labels)
+	p, err := c.Tx.Pulse(fresh.Name)
+	p.Name, p.Labels = fresh.Name, fresh.Labels
+	return p, err
+}
+
+// PutPulse stores a pulse. With a reason, that it went away or is back, that is owed to
+// the watchdog's groups.
+func (c *Change) PutPulse(p incident.Pulse, why incident.Reason) error {
+	c.pulses = nil
+	if err := c.Tx.PutPulse(p); err != nil || why == "" {
+		return err
+	}
+	notices, err := c.Tx.Notices(p.Name)
 	if err != nil {
 		return err
 	}
 	c.wake = true
-	return c.Tx.PutSubscriptions(incident.WatchdogNewsFor(subs, c.Policy, why, c.At))
+	return c.Tx.PutNotices(incident.NoticesOf(notices, c.Policy, p.Name, why, c.At))
 }
+
+// Tick returns what time alone brings to an incident of a change.
+func Tick(c *Change, s *incident.Situation) (incident.News, error) {
+	pulses, err := c.Pulses()
+	if err != nil {
+		return incident.News{}, err
+	}
+	confirmed, err := Confirmed(c.Tx, c.Policy, &s.Incident)
+	if err != nil {
+		return incident.News{}, err
+	}
+	return s.Tick(c.Policy, pulses, confirmed, c.At), nil
+}
+
+// Confirmed reports whether the watchdog confirms that the breaches of an incident, all
+// of which have ended, did end.
+func Confirmed(r Reader, p *incident.Policy, in *incident.Incident) (bool, error) {
+	if p.Watchdog.Within == 0 || in.EndedHeardAt.IsZero() {
+		return true, nil
+	}
+	pulses, err := r.Pulses()
+	if err != nil {
+		return false, err
+	}
+	if len(p.Watchdog.By) == 0 {
+		return pulses.Confirms(p, nil, in.EndedHeardAt), nil
+	}
+	for _, number := range append([]int64{in.Number}, in.MergedFrom...) {
+		for cursor := ""; ; {
+			page, next, err := r.Breaches(number, confirmPage, cursor)
+			if err != nil {
+				return false, err
+			}
+			for i := range page {
+				if b := &page[i]; b.State == incident.Ended && !pulses.Confirms(p, b.Labels, b.EndHeardAt) {
+					return false, nil
+				}
+			}
+			if cursor = next; cursor == "" {
+				break
+			}
+		}
+	}
+	return true, nil
+}
+
+// confirmPage is how many breaches are read in one go.
+const confirmPage = 500

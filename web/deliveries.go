@@ -102,14 +102,14 @@ func (l *layout) deliveryRow(d *incident.Delivery, of int64) deliveryRow {
 	if of == 0 {
 		of = d.Incident
 	}
-	if of != 0 {
+	if !d.Watchdog() {
 		line.Link = "incidents/" + incident.ID(of) + "/messages/" + d.ID
 	}
 	for _, c := range d.Covers {
 		if c.Incident == of {
 			line.Recipient = c.ReaderName(d.Address)
 		}
-		if c.Incident != 0 {
+		if !c.Watchdog() {
 			line.Incidents = append(line.Incidents, incident.ID(c.Incident))
 		}
 	}

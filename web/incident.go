@@ -117,11 +117,11 @@ func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		pulse, err := tx.Pulse()
+		pulses, err := tx.Pulses()
 		if err != nil {
 			return err
 		}
-		p.describe(s, pulse)
+		p.describe(s, pulses)
 		p.Readers = p.readers(s)
 		if err := p.readEvents(tx, &s.Incident, q); err != nil {
 			return err
@@ -163,7 +163,7 @@ func situation(tx storage.Reader, n int64) (*incident.Situation, error) {
 }
 
 // describe says where the incident stands.
-func (p *incidentPage) describe(s *incident.Situation, pulse incident.Pulse) {
+func (p *incidentPage) describe(s *incident.Situation, pulses incident.Pulses) {
 	in, clock := &s.Incident, p.clock
 	p.ID, p.Headline = in.ID(), wording.Headline(in)
 	p.Title = in.ID() + " " + p.Headline
@@ -215,8 +215,8 @@ func (p *incidentPage) describe(s *incident.Situation, pulse incident.Pulse) {
 	if in.MergedInto == 0 {
 		add("Now", wording.Breaches(&item, clock), false)
 	}
-	if !pulse.AwaySince.IsZero() && in.State == incident.Open {
-		add("Monitoring", "Silent since "+clock.Time(pulse.AwaySince)+". Until it is back, breaches that end are not believed.", true)
+	if in.State == incident.Open {
+		add("Monitoring", wording.Silent(pulses.Away(p.policy, in.Labels), clock), true)
 	}
 	if in.State == incident.Resolved {
 		by := "by itself"

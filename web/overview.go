@@ -23,7 +23,7 @@ type overviewPage struct {
 	Open    []row
 	Late    int // of the open ones: their update is overdue
 	More    bool
-	Silent  *moment // since when the watchdog is away
+	Silent  []pulseInfo // the pulses of the watchdog that are away
 	Earlier []row
 	Next    string // the query of the next page; empty: this is the last
 	// Only is set if one list is shown: of a state that was asked for, or a later page.
@@ -70,13 +70,11 @@ func (h *Handler) overview(w http.ResponseWriter, r *http.Request) error {
 	p.Refresh = query.Cursor == ""
 	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
 		p.Open, p.Earlier, p.Next, p.Revision, p.Late, p.Silent = nil, nil, "", "", 0, nil
-		pulse, err := tx.Pulse()
+		pulses, err := tx.Pulses()
 		if err != nil {
 			return err
 		}
-		if pulse.Doubts(p.policy) {
-			p.Silent = p.at(pulse.AwaySince)
-		}
+		p.Silent = p.pulses(pulses.Away(p.policy, nil))
 		if !p.Only {
 			if err := p.findOpen(tx, query); err != nil {
 				return err

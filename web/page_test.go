@@ -523,6 +523,36 @@ func TestTheOverviewSaysThatAlertsHaveStopped(t *testing.T) {
 	}
 }
 
+func TestThePagesNameTheClusterWhoseAlertsHaveStopped(t *testing.T) {
+	f := newFixture(t)
+	f.policy.Watchdog = incident.Watchdog{Within: 15 * time.Minute, By: []string{"cluster"}}
+	if a := f.get("viewer", "/status"); !strings.Contains(a.text(), "none heard yet, expected every 15 minutes") {
+		t.Errorf("never heard: %s", a.text())
+	}
+	f.write(func(tx storage.Tx) error {
+		for cluster, away := range map[string]time.Time{"eu": start, "us": {}} {
+			p := f.policy.Watchdog.Pulse(map[string]string{"cluster": cluster})
+			p.HeardAt, p.AwaySince = start, away
+			if err := tx.PutPulse(p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	n := f.breach("search-latency", "a", nil)
+	for path, want := range map[string]string{
+		"/": "Alerts have stopped arriving (cluster eu)", "/status": "The watchdog of cluster eu has been away since 10:00", page(n, ""): "Silent: cluster eu since 10:00. Until it is back, its alerts",
+	} {
+		a := f.get("viewer", path)
+		if !strings.Contains(a.text(), want) {
+			t.Errorf("%s has no %q: %s", path, want, a.text())
+		}
+		if strings.Contains(a.text(), "cluster us") != (path == "/status") {
+			t.Errorf("%s on the cluster that is there: %s", path, a.text())
+		}
+	}
+}
+
 func TestUnknownAndMergedIncidentsSaySo(t *testing.T) {
 	f := newFixture(t)
 	n := f.breach("notifications-register-availability", "a", nil)

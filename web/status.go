@@ -26,14 +26,29 @@ type statusPage struct {
 	OldestAgo string
 	Open      []openCount
 	Watchdog  struct {
-		Expected    bool
-		Within      time.Duration
-		Heard, Away *moment
+		Expected bool
+		Within   time.Duration
+		Pulses   []pulseInfo
+		Away     []pulseInfo // those of them
 	}
 	Ledger   ledgerInfo
 	Refusals []refusalInfo
 	Outages  []outageInfo
 	Loadings []loadingInfo
+}
+
+// A pulseInfo is a pulse of the watchdog.
+type pulseInfo struct {
+	Name        string // in words; empty if there is one
+	Heard, Away *moment
+}
+
+// pulses describes pulses, ordered as they are.
+func (l *layout) pulses(all incident.Pulses) (list []pulseInfo) {
+	for _, p := range all {
+		list = append(list, pulseInfo{wording.Pulse(p.Labels), l.at(p.HeardAt), l.at(p.AwaySince)})
+	}
+	return list
 }
 
 type ledgerInfo struct {
@@ -106,11 +121,11 @@ func (p *statusPage) read(tx storage.Reader) error {
 	for _, q := range p.policy.Priorities {
 		p.Open = append(p.Open, openCount{q.Name, rank(q.Rank), open[q.Name]})
 	}
-	pulse, err := tx.Pulse()
+	pulses, err := tx.Pulses()
 	if err != nil {
 		return err
 	}
-	p.Watchdog.Heard, p.Watchdog.Away = p.at(pulse.HeardAt), p.at(pulse.AwaySince)
+	p.Watchdog.Pulses, p.Watchdog.Away = p.pulses(pulses.In(p.policy)), p.pulses(pulses.Away(p.policy, nil))
 	refusals, err := tx.Refusals()
 	if err != nil {
 		return err

@@ -46,8 +46,8 @@ type forecastMessage struct {
 
 // forecast lets time pass for an incident whose breaches go on and of which nobody
 // writes, with each message handed over when it is due, and returns what its
-// readers are told. The situation stays as it is.
-func forecast(s *incident.Situation, p *incident.Policy, pulse incident.Pulse, at time.Time) ([]forecastReader, error) {
+// readers are told. The situation stays as it is. Confirmed is as for [incident.Situation.Tick].
+func forecast(s *incident.Situation, p *incident.Policy, pulses incident.Pulses, confirmed bool, at time.Time) ([]forecastReader, error) {
 	readers := newReaders(s, p)
 	end := at.Add(forecastFor)
 	for range forecastSteps {
@@ -65,7 +65,7 @@ func forecast(s *incident.Situation, p *incident.Policy, pulse incident.Pulse, a
 		}
 		if t := s.Agenda.NextAt; !t.IsZero() && !t.After(at) {
 			var err error
-			if s, err = incident.Reconcile(s, s.Tick(p, pulse, at), p, at); err != nil {
+			if s, err = incident.Reconcile(s, s.Tick(p, pulses, confirmed, at), p, at); err != nil {
 				return nil, err
 			}
 		}

@@ -19,7 +19,7 @@ type metrics struct {
 	commitSeconds  prometheus.Histogram
 	commitGathered prometheus.Histogram
 
-	open, due, oldest, bytes, free, reloadOK, reloadAt, configHash, buildInfo *prometheus.Desc
+	open, due, oldest, away, bytes, free, reloadOK, reloadAt, configHash, buildInfo *prometheus.Desc
 }
 
 func newMetrics(s *service) *metrics {
@@ -39,6 +39,7 @@ func newMetrics(s *service) *metrics {
 		open:       desc("sitrep_incidents_open", "Open incidents, drills left out.", "priority"),
 		due:        desc("sitrep_updates_due", "Messages that are due and not yet handed over, up to 10,000."),
 		oldest:     desc("sitrep_updates_oldest_due_timestamp_seconds", "When the message that is due for the longest became due; 0 if none is."),
+		away:       desc("sitrep_watchdog_away", "How many pulses of the watchdog are away; 0 without a watchdog."),
 		bytes:      desc("sitrep_storage_size_bytes", "Size of the store on disk."),
 		free:       desc("sitrep_storage_free_bytes", "Free space of the disk that the store is on."),
 		reloadOK:   desc("sitrep_config_last_reload_successful", "Whether the last attempt to load the configuration succeeded."),
@@ -58,7 +59,7 @@ func (m *metrics) commit(gathered int, took time.Duration) {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.open, m.due, m.oldest, m.bytes, m.free, m.reloadOK, m.reloadAt, m.configHash, m.buildInfo} {
+	for _, d := range []*prometheus.Desc{m.open, m.due, m.oldest, m.away, m.bytes, m.free, m.reloadOK, m.reloadAt, m.configHash, m.buildInfo} {
 		ch <- d
 	}
 }
@@ -91,11 +92,16 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	var open map[string]int
 	var due int
 	var oldest time.Time
+	away := 0
 	err := m.s.store.Read(ctx, func(r storage.Reader) (err error) {
 		if open, err = r.OpenIncidents(); err != nil {
 			return err
 		}
-		due, oldest, err = r.Backlog(now())
+		if due, oldest, err = r.Backlog(now()); err != nil {
+			return err
+		}
+		pulses, err := r.Pulses()
+		away = len(pulses.Away(m.s.policy(), nil))
 		return err
 	})
 	if err != nil {
@@ -115,4 +121,5 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		at = float64(oldest.UnixMilli()) / 1000
 	}
 	gauge(m.oldest, at)
+	gauge(m.away, float64(away))
 }

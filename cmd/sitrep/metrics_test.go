@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
@@ -38,6 +40,24 @@ func TestMetricsAreAsPrometheusAdvises(t *testing.T) {
 		// An incident or an address must never be a label.
 		if strings.HasPrefix(line, "sitrep_") && (strings.Contains(line, "INC-") || strings.Contains(line, "@example.org")) {
 			t.Errorf("too many series are possible: %s", line)
+		}
+	}
+}
+
+func TestPulsesThatAreAwayAreCounted(t *testing.T) {
+	s := newTestService(t, organisation+organisationAccess+"watchdog: {match: ['alertname=\"Watchdog\"'], by: [cluster]}\n", nil)
+	for i, c := range []struct{ status, cluster string }{{"firing", "eu"}, {"firing", "us"}, {"resolved", "eu"}} {
+		end := "0001-01-01T00:00:00Z"
+		if c.status == "resolved" {
+			end = time.Now().UTC().Format(time.RFC3339Nano)
+		}
+		code, got := s.ask(receiverToken, "POST", "/alertmanager", fmt.Sprintf(`{"version":"4","alerts":[{"status":%q,"fingerprint":%q,
+			"labels":{"alertname":"Watchdog","cluster":%q},"startsAt":"2026-01-01T00:00:00Z","endsAt":%q}]}`, c.status, c.cluster, c.cluster, end))
+		if code != 200 {
+			t.Fatalf("answered %d %s", code, got)
+		}
+		if want := fmt.Sprintf("sitrep_watchdog_away %d\n", i/2); !strings.Contains(s.scrape(), want) {
+			t.Errorf("no %q after %s %s", want, c.cluster, c.status)
 		}
 	}
 }

@@ -98,7 +98,7 @@ func newSimulation(ctx context.Context, c *config.Config, body []byte, at time.T
 	valid := watch.post.Alerts
 	for _, a := range answer.Alerts {
 		if a.Result != intake.Invalid {
-			a.explain(&valid[0], c)
+			a.explain(&valid[0], at, c)
 			valid = valid[1:]
 		}
 		sim.Alerts = append(sim.Alerts, a.simulatedAlert)
@@ -134,8 +134,9 @@ func post(ctx context.Context, h *receiver.Handler, body []byte) (answer struct{
 }
 
 // explain adds what the configuration says of the alert.
-func (a *answeredAlert) explain(from *incident.Alert, c *config.Config) {
-	a.Fingerprint, a.Labels, a.StartsAt, a.Status = from.Fingerprint, from.Labels, from.StartsAt, "firing"
+func (a *answeredAlert) explain(from *incident.Alert, at time.Time, c *config.Config) {
+	a.Fingerprint, a.Labels, a.Status = from.Fingerprint, from.Labels, "firing"
+	a.StartsAt, _ = from.Began(at)
 	if from.Resolved {
 		a.Status = "resolved"
 	}
@@ -161,16 +162,20 @@ func (sim *simulation) look(r storage.Reader, p *incident.Policy) error {
 		}
 	}
 	slices.Sort(numbers)
-	pulse, err := r.Pulse()
-	if err != nil {
-		return err
-	}
 	for _, n := range numbers {
 		s, err := storage.Situation(r, n)
 		if err != nil {
 			return err
 		}
-		readers, err := forecast(s, p, pulse, sim.At)
+		confirmed, err := storage.Confirmed(r, p, &s.Incident)
+		if err != nil {
+			return err
+		}
+		pulses, err := r.Pulses()
+		if err != nil {
+			return err
+		}
+		readers, err := forecast(s, p, pulses, confirmed, sim.At)
 		if err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ type Delivery struct {
 func FromDelivery(d *incident.Delivery) Delivery {
 	numbers := make([]int64, 0, len(d.Covers))
 	for _, c := range d.Covers {
-		if c.Incident != 0 {
+		if !c.Watchdog() {
 			numbers = append(numbers, c.Incident)
 		}
 	}

@@ -188,7 +188,7 @@ func goldens(t *testing.T) map[string]*incident.Message {
 	add("update-unknown", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
 		it.Incident.Breaches = incident.Counts{Unknown: 3, Total: 3}
 		it.Incident.UnknownSince = at("12:02")
-		it.WatchdogAwaySince = at("12:01")
+		it.Silent = incident.Pulses{{AwaySince: at("12:01")}}
 		it.LastHeardAt = at("07:00")
 		it.Breaches = incident.Tally{Unknown: 3}
 	})
@@ -355,6 +355,10 @@ func goldens(t *testing.T) map[string]*incident.Message {
 	add("watchdog-away", incident.KindWatchdog, func(m *incident.Message, it *incident.Item) {
 		m.Items, m.Group, m.Audiences = nil, "sre", nil
 		m.Watchdog = &incident.WatchdogNews{Away: true, HeardAt: at("13:40"), Within: 15 * time.Minute}
+	})
+	add("watchdog-away-cluster", incident.KindWatchdog, func(m *incident.Message, it *incident.Item) {
+		m.Items, m.Group, m.Audiences = nil, "sre", nil
+		m.Watchdog = &incident.WatchdogNews{Pulse: `cluster="eu"`, Labels: map[string]string{"cluster": "eu"}, Away: true, HeardAt: at("13:40"), Within: 15 * time.Minute}
 	})
 	add("watchdog-back", incident.KindWatchdog, func(m *incident.Message, it *incident.Item) {
 		m.Items, m.Group, m.Audiences = nil, "sre", nil

@@ -230,7 +230,12 @@ func messageID(id, host string) (string, error) {
 func thread(m *incident.Message, host string) string {
 	switch {
 	case m.Kind == incident.KindWatchdog:
-		return "<watchdog.sitrep@" + host + ">"
+		pulse := ""
+		if m.Watchdog != nil && m.Watchdog.Pulse != "" {
+			sum := sha256.Sum256([]byte(m.Watchdog.Pulse))
+			pulse = "." + hex.EncodeToString(sum[:6])
+		}
+		return "<watchdog" + pulse + ".sitrep@" + host + ">"
 	case m.Kind == incident.KindDigest:
 		return ""
 	}

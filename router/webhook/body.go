@@ -52,9 +52,13 @@ type alert struct {
 
 // A watchdog says whether the alert that always fires is there.
 type watchdog struct {
-	Away    bool       `json:"away"`
-	HeardAt *time.Time `json:"heard_at"` // null: never
-	Within  string     `json:"within"`
+	// Pulse tells apart several, such as cluster="eu"; it is left out, with the labels, if
+	// there is one.
+	Pulse   string            `json:"pulse,omitempty"`
+	Labels  map[string]string `json:"labels,omitempty"`
+	Away    bool              `json:"away"`
+	HeardAt *time.Time        `json:"heard_at"` // null: never
+	Within  string            `json:"within"`
 }
 
 // render returns the bytes of a message.
@@ -92,7 +96,7 @@ func facts(m *incident.Message) (data, error) {
 		d.Audience = m.Audiences[0]
 	}
 	if w := m.Watchdog; m.Kind == incident.KindWatchdog {
-		d.Watchdog = &watchdog{Away: w.Away, HeardAt: when(w.HeardAt), Within: incidentjson.Duration(w.Within)}
+		d.Watchdog = &watchdog{Pulse: w.Pulse, Labels: w.Labels, Away: w.Away, HeardAt: when(w.HeardAt), Within: incidentjson.Duration(w.Within)}
 		return d, nil
 	}
 	var next time.Time

@@ -93,12 +93,15 @@ func TestBody(t *testing.T) {
 	}}
 	bare := message(incident.KindReminder, item(incident.KindReminder, later))
 	bare.Audiences = []incident.Audience{incident.OnCall}
+	cluster := message(incident.KindWatchdog)
+	cluster.Watchdog = &incident.WatchdogNews{Pulse: `cluster="eu"`, Labels: map[string]string{"cluster": "eu"}, HeardAt: at(14, 58), Within: 15 * time.Minute}
 	tests := map[string]*incident.Message{
 		"on-call":                onCall,
 		"on-call-without-alerts": bare,
 		"priority":               message(incident.KindPriority, item(incident.KindPriority, register(), changed)),
 		"digest":                 message(incident.KindDigest, item(incident.KindPriority, register(), changed), item(incident.KindUpdate, later, started)),
 		"watchdog":               watchdog,
+		"watchdog-cluster":       cluster,
 	}
 	s := webhook.New(webhook.Options{})
 	for name, m := range tests {

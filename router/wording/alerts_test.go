@@ -14,7 +14,7 @@ func everything(kind incident.Kind, state incident.State, counts incident.Counts
 	at := func(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
 	it := incident.Item{
 		Kind: kind, Audiences: []incident.Audience{incident.Management, incident.Stakeholders}, NextBy: at(60), LastHeardAt: at(-2),
-		Breaches: incident.Tally{Started: 3, Ended: 2, Unknown: 1}, WatchdogAwaySince: at(-20), LateSince: at(-5), Paused: counts.Firing == 0,
+		Breaches: incident.Tally{Started: 3, Ended: 2, Unknown: 1}, Silent: incident.Pulses{{AwaySince: at(-20)}}, LateSince: at(-5), Paused: counts.Firing == 0,
 		Word: &incident.Word{Text: "We are looking into it.", At: at(-30), By: "ada"},
 		Incident: incident.Incident{Number: 42, UseCase: "Nobody can log on", State: state, Priority: incident.Priority{Name: "P1", UpdateEvery: time.Hour},
 			OpenedAt: at(-100), StartedAt: at(-101), EndedAt: at(-3), UnknownSince: at(-10), ResolvedAt: at(-1), ResolveAfter: 10 * time.Minute, Breaches: counts, Previous: 41},

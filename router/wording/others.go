@@ -289,9 +289,16 @@ func watchdogReport(m *incident.Message, clock Clock) *Report {
 	if w == nil {
 		w = &incident.WatchdogNews{}
 	}
+	r.Title = watchdogTitle(w)
 	if w.Away {
-		r.Status, r.Tone, r.Title = "Watchdog · Away", "rank0", "Alerts have stopped arriving"
+		r.Status, r.Tone = "Watchdog · Away", "rank0"
 		r.Lead = []string{"Until they are back, new trouble may go unseen, and alerts that end are not believed: they count as unknown."}
+		if w.Pulse != "" {
+			r.Lead = []string{
+				"Until they are back, new trouble there may go unseen, and its alerts that end are not believed: they count as unknown.",
+				"Once that has lasted " + Duration(incident.GoneAfter) + ", it counts as gone for good.",
+			}
+		}
 		heard := "never"
 		if !w.HeardAt.IsZero() {
 			heard = clock.Full(w.HeardAt)
@@ -303,7 +310,7 @@ func watchdogReport(m *incident.Message, clock Clock) *Report {
 		r.Sections = []Section{{"What to do", []Entry{{Text: "See whether Prometheus and Alertmanager run, and whether Alertmanager reaches sitrep."}}}}
 		r.Preview = "The watchdog alert was last heard: " + heard + "."
 	} else {
-		r.Status, r.Tone, r.Title = "Watchdog · Back", "over", "Alerts arrive again"
+		r.Status, r.Tone = "Watchdog · Back", "over"
 		r.Lead = []string{"The alert that always fires was heard again. Alerts that end are believed again."}
 		if !w.HeardAt.IsZero() {
 			r.Facts = []Fact{{"Last heard", clock.Full(w.HeardAt), true}}

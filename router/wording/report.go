@@ -189,9 +189,7 @@ func facts(m *incident.Message, it *incident.Item, news *story, clock Clock) []F
 	if goesOn := in.State == incident.Open || in.Breaches.Firing+in.Breaches.Unknown > 0; goesOn && in.MergedInto == 0 && !news.noNews {
 		add("Now", Breaches(it, clock), false)
 	}
-	if !it.WatchdogAwaySince.IsZero() {
-		add("Monitoring", fmt.Sprintf("Silent since %s. Until it is back, alerts that end are not believed.", clock.Time(it.WatchdogAwaySince)), false)
-	}
+	add("Monitoring", Silent(it.Silent, clock), false)
 	if in.State == incident.Open {
 		add("On it", OnIt(in, clock), false)
 	}

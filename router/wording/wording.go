@@ -39,10 +39,7 @@ func Headline(in *incident.Incident) string {
 func Subject(m *incident.Message) string {
 	clock := Clock{m.At, m.Location}
 	if m.Kind == incident.KindWatchdog {
-		if m.Watchdog != nil && m.Watchdog.Away {
-			return "[watchdog] Alerts have stopped arriving"
-		}
-		return "[watchdog] Alerts arrive again"
+		return "[watchdog] " + watchdogTitle(m.Watchdog)
 	}
 	it := m.First()
 	in := &it.Incident

@@ -46,6 +46,11 @@ const (
 	bRecipients    // recipient → JSON
 	bQueue         // next at, recipient → nothing
 
+	bPulses           // name → JSON
+	bNotices          // pulse, recipient → JSON
+	bNoticesDue       // due at, pulse, recipient → nothing
+	bRecipientNotices // recipient, due at, pulse → nothing
+
 	bDeliveries        // arrival → JSON
 	bDeliveryIDs       // id → arrival
 	bDeliveryIncidents // number, arrival → nothing
@@ -72,12 +77,17 @@ var bucketNames = [bucketCount]string{
 	bBreachLatest: "breach_latest", bBreachesSilent: "breaches_silent", bBreachesToAsk: "breaches_doubted",
 	bAgendas: "agendas", bAgendasDue: "agendas_due",
 	bSubscriptions: "subscriptions", bDue: "due", bRecipientDue: "recipient_due", bRecipients: "recipients", bQueue: "queue",
+	bPulses: "pulses", bNotices: "notices", bNoticesDue: "notices_due", bRecipientNotices: "recipient_notices",
 	bDeliveries: "deliveries", bDeliveryIDs: "delivery_ids", bDeliveryIncidents: "delivery_incidents",
 	bDeliveryStates: "delivery_states", bDeliveriesPending: "deliveries_pending", bDeliveryRecords: "delivery_records",
 	bMessages: "messages", bUnmapped: "unmapped", bConfigs: "configs", bLoadings: "loadings", bRefusals: "refusals",
 	bAmbiguities: "ambiguities", bOutages: "outages", bAnswers: "answers", bAnswerTimes: "answer_times",
 	bLeaves: "leaves", bCheckpoints: "checkpoints",
 }
+
+// addedIn is the version of the form that brought a bucket, of those that the first did
+// not have.
+var addedIn = map[bucketID]uint32{bPulses: 3, bNotices: 3, bNoticesDue: 3, bRecipientNotices: 3}
 
 // appended are the buckets whose keys come in order, so that their pages can be
 // filled up.
@@ -87,7 +97,8 @@ var appended = [bucketCount]bool{
 	bLeaves: true,
 }
 
-// A reader reads in one transaction.
+// A reader reads in one transaction. Of an older store that is only read, buckets that
+// it does not have yet are empty.
 type reader struct {
 	tx      *bbolt.Tx
 	buckets [bucketCount]*bbolt.Bucket
@@ -100,7 +111,9 @@ func newReader(btx *bbolt.Tx) *reader { return &reader{tx: btx} }
 func (r *reader) bucket(id bucketID) *bbolt.Bucket {
 	b := r.buckets[id]
 	if b == nil {
-		b = r.tx.Bucket([]byte(bucketNames[id]))
+		if b = r.tx.Bucket([]byte(bucketNames[id])); b == nil {
+			return nil
+		}
 		if appended[id] {
 			b.FillPercent = 0.95
 		}
@@ -145,7 +158,11 @@ func unseal(id bucketID, key, stored []byte) ([]byte, error) {
 // get returns a value, nil if there is none. It is valid until the transaction ends
 // and must not be changed.
 func (r *reader) get(id bucketID, key []byte) ([]byte, error) {
-	stored := r.bucket(id).Get(key)
+	b := r.bucket(id)
+	if b == nil {
+		return nil, nil
+	}
+	stored := b.Get(key)
 	if stored == nil {
 		return nil, nil
 	}
@@ -226,7 +243,11 @@ func (t *tx) next(id bucketID) (int64, error) {
 // ascend calls fn for each key that begins with prefix, in order, from the key from
 // on if that is later, while fn returns true. fn must not write to the bucket.
 func (r *reader) ascend(id bucketID, prefix, from []byte, fn func(key, value []byte) (bool, error)) error {
-	c := r.bucket(id).Cursor()
+	b := r.bucket(id)
+	if b == nil {
+		return nil
+	}
+	c := b.Cursor()
 	start := prefix
 	if bytes.Compare(from, start) > 0 {
 		start = from
@@ -246,7 +267,11 @@ func (r *reader) ascend(id bucketID, prefix, from []byte, fn func(key, value []b
 // descend calls fn for each key that begins with prefix, from the last back, only for
 // keys below the key below if that is not nil, while fn returns true.
 func (r *reader) descend(id bucketID, prefix, below []byte, fn func(key, value []byte) (bool, error)) error {
-	c := r.bucket(id).Cursor()
+	b := r.bucket(id)
+	if b == nil {
+		return nil
+	}
+	c := b.Cursor()
 	if below == nil {
 		below = after(prefix)
 	}

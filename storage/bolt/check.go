@@ -119,6 +119,17 @@ func (r *reader) checkValue(id bucketID, k, v []byte) error {
 		return there(bRecipients, key(nil).rest(s.Recipient))
 	case bDue:
 		return there(bSubscriptions, k[8:])
+	case bNotices:
+		var n incident.Notice
+		if err := decode(id, k, v, &n); err != nil || n.DueAt.IsZero() {
+			return err
+		}
+		if err := there(bNoticesDue, append(key(nil).time(n.DueAt), k...)); err != nil {
+			return err
+		}
+		return there(bRecipients, key(nil).rest(n.Recipient))
+	case bNoticesDue:
+		return there(bNotices, k[8:])
 	case bDeliveries:
 		d, err := r.deliveryAt(intAt(k, 0))
 		if err != nil {

@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// claimSubscriptions is how many due subscriptions a claim holds at most.
+	// claimSubscriptions is how many due subscriptions, and how many due notices, a claim
+	// holds at most.
 	claimSubscriptions = 1000
 	// sentKept and sentFor say how many times of messages to a recipient are kept, and
 	// for how long after the latest.
@@ -42,7 +43,7 @@ func (r *reader) recipient(id string) (recipient, error) {
 func (r *reader) earliest(id string) (time.Time, error) {
 	var first time.Time
 	prefix := key(nil).text(id)
-	for _, index := range []bucketID{bRecipientDue, bDeliveriesPending} {
+	for _, index := range []bucketID{bRecipientDue, bRecipientNotices, bDeliveriesPending} {
 		err := r.ascend(index, prefix, nil, func(k, _ []byte) (bool, error) {
 			if at := timeAt(k, len(prefix)); first.IsZero() || at.Before(first) {
 				first = at
@@ -145,6 +146,22 @@ func (t *tx) claim(id string, now time.Time, owner string, until time.Time) (sto
 			err = fmt.Errorf("read subscriptions %x: missing: %w", []byte(sk), storage.ErrDamaged)
 		}
 		c.Subscriptions = append(c.Subscriptions, s)
+		return true, err
+	})
+	if err != nil {
+		return c, err
+	}
+	err = t.ascend(bRecipientNotices, prefix, nil, func(k, _ []byte) (bool, error) {
+		if len(c.Notices) == claimSubscriptions || timeAt(k, len(prefix)).After(now) {
+			return false, nil
+		}
+		n := incident.Notice{Pulse: string(k[len(prefix)+8:]), Recipient: id}
+		nk := noticeKey(&n)
+		found, err := t.getJSON(bNotices, nk, &n)
+		if err == nil && !found {
+			err = fmt.Errorf("read notices %x: missing: %w", []byte(nk), storage.ErrDamaged)
+		}
+		c.Notices = append(c.Notices, n)
 		return true, err
 	})
 	if err != nil {

@@ -210,14 +210,12 @@ func (t *tx) indexDelivery(arrival int64, old, d *incident.Delivery, state byte)
 
 // covered returns the incidents that a delivery is about, each once.
 func covered(d *incident.Delivery) []int64 {
-	numbers := make([]int64, 0, 1+len(d.Covers))
-	if d.Incident != 0 {
-		numbers = append(numbers, d.Incident)
+	if d.ID == "" || d.Watchdog() {
+		return nil
 	}
+	numbers := append(make([]int64, 0, 1+len(d.Covers)), d.Incident)
 	for _, c := range d.Covers {
-		if c.Incident != 0 {
-			numbers = append(numbers, c.Incident)
-		}
+		numbers = append(numbers, c.Incident)
 	}
 	slices.Sort(numbers)
 	return slices.Compact(numbers)

@@ -7,7 +7,44 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"sitrep/incident"
 )
+
+// An OldWatchdog is the watchdog as stores up to version 2 had it.
+type OldWatchdog struct {
+	Pulse any
+	// Readers are subscriptions with the number 0.
+	Readers []incident.Subscription
+}
+
+// MakeVersion2 makes a store one of version 2, with that watchdog.
+func MakeVersion2(t *testing.T, path string, old OldWatchdog) {
+	t.Helper()
+	b, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = b.Update(func(btx *bbolt.Tx) error {
+		x := newTx(btx)
+		if err := x.putJSON(bMeta, oldPulseKey, old.Pulse); err != nil {
+			return err
+		}
+		if err := x.PutSubscriptions(old.Readers); err != nil {
+			return err
+		}
+		for _, id := range []bucketID{bPulses, bNotices, bNoticesDue, bRecipientNotices} {
+			if err := btx.DeleteBucket([]byte(bucketNames[id])); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err := errors.Join(err, b.Close()); err != nil {
+		t.Fatal(err)
+	}
+	SetVersion(t, path, 2)
+}
 
 // MakeOld makes a store one of version 1, which knew of nothing to forget.
 func MakeOld(t *testing.T, path string) {

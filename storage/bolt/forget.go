@@ -271,23 +271,23 @@ func (f *forgetting) loose() error {
 // watchdog forgets readers of the watchdog who were told nothing since before, and
 // are owed nothing: whoever is to be told again becomes a reader again.
 func (f *forgetting) watchdog() error {
-	subs, err := f.Subscriptions(0)
+	notices, err := f.notices(nil)
 	if err != nil {
 		return err
 	}
-	for i := range subs {
-		sub := &subs[i]
-		if !sub.DueAt.IsZero() || !sub.ToldAt.Before(f.before) {
+	for i := range notices {
+		n := &notices[i]
+		if !n.DueAt.IsZero() || !n.ToldAt.Before(f.before) {
 			continue
 		}
-		wait, err := f.recipient(sub.Recipient)
+		wait, err := f.recipient(n.Recipient)
 		if err != nil {
 			return err
 		}
 		if wait {
 			continue
 		}
-		if err := f.delete(bSubscriptions, key(nil).int(0).rest(sub.Recipient)); err != nil {
+		if err := f.deleteNotice(n); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package bolt
 import (
 	"time"
 
-	"sitrep/incident"
 	"sitrep/storage"
 )
 
@@ -16,18 +15,7 @@ const (
 	answerSweep = 16
 )
 
-var (
-	pulseKey = []byte("pulse")
-	aliveKey = []byte("alive")
-)
-
-func (r *reader) Pulse() (incident.Pulse, error) {
-	var p incident.Pulse
-	_, err := r.getJSON(bMeta, pulseKey, &p)
-	return p, err
-}
-
-func (t *tx) PutPulse(p incident.Pulse) error { return t.putJSON(bMeta, pulseKey, p) }
+var aliveKey = []byte("alive")
 
 func (r *reader) Refusals() ([]storage.Refusal, error) { return journal[storage.Refusal](r, bRefusals) }
 

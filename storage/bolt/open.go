@@ -23,7 +23,8 @@ import (
 const (
 	// formVersion is the version of the stored form. One with a higher one is refused, and
 	// one with a lower one is brought up to it, unless it is only read. Since 2, bClosed
-	// has what is to be forgotten.
+	// has what is to be forgotten; since 3, breaches are found by fingerprint alone and the
+	// watchdog has buckets of its own.
 	formVersion = 3
 	// lockTimeout is how long Open waits for another process to close the file.
 	lockTimeout = 2 * time.Second
@@ -252,8 +253,8 @@ func (db *DB) recognize() (version uint32, err error) {
 		case version > formVersion:
 			return fmt.Errorf("its version is %d, and this sitrep knows up to %d; use the newer sitrep: %w", version, formVersion, storage.ErrNewer)
 		}
-		for _, name := range bucketNames {
-			if r.tx.Bucket([]byte(name)) == nil {
+		for id, name := range bucketNames {
+			if version >= addedIn[bucketID(id)] && r.tx.Bucket([]byte(name)) == nil {
 				return fmt.Errorf("its bucket %q is missing: %w", name, storage.ErrDamaged)
 			}
 		}

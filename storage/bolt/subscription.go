@@ -6,7 +6,7 @@ import (
 	"sitrep/incident"
 )
 
-// backlogLimit is up to how many due subscriptions Backlog counts.
+// backlogLimit is up to how many due subscriptions and notices Backlog counts.
 const backlogLimit = 10_000
 
 func (r *reader) Subscriptions(number int64) ([]incident.Subscription, error) {
@@ -21,18 +21,23 @@ func (r *reader) Subscriptions(number int64) ([]incident.Subscription, error) {
 }
 
 func (r *reader) Backlog(now time.Time) (due int, oldest time.Time, err error) {
-	err = r.ascend(bDue, nil, nil, func(k, _ []byte) (bool, error) {
-		at := timeAt(k, 0)
-		if at.After(now) {
-			return false, nil
+	for _, index := range []bucketID{bDue, bNoticesDue} {
+		err = r.ascend(index, nil, nil, func(k, _ []byte) (bool, error) {
+			at := timeAt(k, 0)
+			if at.After(now) {
+				return false, nil
+			}
+			if oldest.IsZero() || at.Before(oldest) {
+				oldest = at
+			}
+			due++
+			return due < backlogLimit, nil
+		})
+		if err != nil {
+			return due, oldest, err
 		}
-		if due == 0 {
-			oldest = at
-		}
-		due++
-		return due < backlogLimit, nil
-	})
-	return due, oldest, err
+	}
+	return min(due, backlogLimit), oldest, nil
 }
 
 func (t *tx) PutSubscriptions(subs []incident.Subscription) error {

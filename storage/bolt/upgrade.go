@@ -10,22 +10,33 @@ import (
 	"sitrep/incident"
 )
 
-// upgrade brings a store of an earlier version up.
-func (t *tx) upgrade(version uint32) error {
-	if version < 2 {
-		if err := t.upgradeTo2(); err != nil {
+// upgrade brings a store of an earlier version up to this one.
+func (t *tx) upgrade(from uint32) error {
+	for id, since := range addedIn {
+		if since > from {
+			if _, err := t.reader.tx.CreateBucketIfNotExists([]byte(bucketNames[id])); err != nil {
+				return err
+			}
+		}
+	}
+	// First, as the other takes all subscriptions for those of readers of incidents.
+	if err := t.upgradeWatchdog(); err != nil {
+		return err
+	}
+	if from < 2 {
+		if err := t.upgradeForgetting(); err != nil {
 			return err
 		}
 	}
-	if err := t.upgradeTo3(); err != nil {
+	if err := t.upgradeBreaches(); err != nil {
 		return err
 	}
 	return t.put(bMeta, formKey, binary.BigEndian.AppendUint32(nil, formVersion))
 }
 
-// upgradeTo3 finds breaches by fingerprint alone, where they were found by startsAt too,
+// upgradeBreaches finds breaches by fingerprint alone, where they were found by startsAt too,
 // and notes when each incident changed last.
-func (t *tx) upgradeTo3() error {
+func (t *tx) upgradeBreaches() error {
 	var fingerprints []key
 	var places [][]byte
 	err := t.ascend(bBreachLatest, nil, nil, func(k, v []byte) (bool, error) {
@@ -73,8 +84,8 @@ func (t *tx) upgradeTo3() error {
 // breachOlder is a bucket of versions 1 and 2: where the breaches before the latest are.
 const breachOlder = "breach_older"
 
-// upgradeTo2 notes what is over since when, and numbers the readers.
-func (t *tx) upgradeTo2() error {
+// upgradeForgetting brings a store of version 1, which knew of nothing to forget, up to 2.
+func (t *tx) upgradeForgetting() error {
 	var closed, arrivals []int64
 	err := t.ascend(bIncidentStates, key(nil).byte(stateBytes[incident.Closed]), nil, func(k, _ []byte) (bool, error) {
 		closed = append(closed, intAt(k, 1))
@@ -127,9 +138,6 @@ func (t *tx) numberReaders() error {
 		s := &subs[i]
 		if number++; i == 0 || subs[i-1].Incident != s.Incident {
 			number = 1
-		}
-		if s.Incident == 0 {
-			continue
 		}
 		s.Reader = number
 		if err := t.putJSON(bSubscriptions, key(nil).int(s.Incident).rest(s.Recipient), s); err != nil {

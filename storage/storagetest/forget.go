@@ -295,15 +295,15 @@ var forgetRules = []rule{
 			d.Kind, d.Covers, d.State, d.SettledAt = incident.KindWatchdog, []incident.Cover{{Kind: incident.KindWatchdog}}, incident.Delivered, at
 			f.write(func(tx storage.Tx) error { return tx.PutDelivery(d, []byte("ada")) })
 		}
-		bob, eve, zoe := f.owes(0, "bob", time.Time{}), f.owes(0, "eve", time.Time{}), f.owes(0, "zoe", f.now)
+		bob, eve, zoe := f.notice("p", "bob", time.Time{}), f.notice("p", "eve", time.Time{}), f.notice("p", "zoe", f.now)
 		bob.ToldAt, eve.ToldAt = f.now.Add(-100*time.Hour), f.now
-		f.subscribe(bob, eve, zoe)
+		f.notify(bob, eve, zoe)
 
 		f.equal("pruned", f.prune(time.Time{}, f.now.Add(-50*time.Hour), 10), 1)
 		f.forget(f.now.Add(-50 * time.Hour))
 		f.read(func(r storage.Reader) error {
-			subs, err := r.Subscriptions(0)
-			f.equal("readers", subs, []incident.Subscription{eve, zoe})
+			notices, err := r.Notices("p")
+			f.equal("readers", notices, []incident.Notice{eve, zoe})
 			for id, want := range map[string]string{old: incident.Forgotten, young: "ada"} {
 				d, err := r.Delivery(id)
 				f.equal("recipient of "+id, d.Recipient, want)

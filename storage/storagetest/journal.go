@@ -56,20 +56,6 @@ var journalRules = []rule{
 			return nil
 		})
 	}},
-	{"the pulse is the latest that was put, an empty one before", func(f *fixture) {
-		pulse := func(want incident.Pulse) {
-			f.Helper()
-			f.read(func(r storage.Reader) error {
-				p, err := r.Pulse()
-				f.equal("pulse", p, want)
-				return err
-			})
-		}
-		pulse(incident.Pulse{})
-		p := incident.Pulse{HeardAt: f.now, AwaySince: f.ago(1), Sequence: 3}
-		f.write(func(tx storage.Tx) error { return tx.PutPulse(p) })
-		pulse(p)
-	}},
 	{"a configuration is kept once, each loading of it too", func(f *fixture) {
 		body := []byte("priorities: []\n")
 		loads := []storage.Loading{

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 // A model is the queue of claims in plain maps.
 type model struct {
 	subs       map[string]incident.Subscription // by recipient and incident
+	notices    map[string]incident.Notice       // by recipient and pulse
 	deliveries map[string]incident.Delivery
 	readers    map[string]*modelReader
 }
@@ -48,6 +50,17 @@ func (m *model) due(id string, now time.Time) (subs []incident.Subscription) {
 	return subs
 }
 
+// news returns the same of the watchdog.
+func (m *model) news(id string, now time.Time) (notices []incident.Notice) {
+	for _, n := range m.notices {
+		if n.Recipient == id && !n.DueAt.IsZero() && !n.DueAt.After(now) {
+			notices = append(notices, n)
+		}
+	}
+	slices.SortFunc(notices, func(a, b incident.Notice) int { return a.DueAt.Compare(b.DueAt) })
+	return notices
+}
+
 func (m *model) unsettled(id string) (list []incident.Delivery) {
 	for _, d := range m.deliveries {
 		if d.Recipient == id && d.State == incident.Pending {
@@ -66,6 +79,11 @@ func (m *model) waiting(now time.Time) (ids []string) {
 		for _, s := range m.due(id, now) {
 			first = s.DueAt
 			break
+		}
+		for _, n := range m.news(id, now) {
+			if first.IsZero() || n.DueAt.Before(first) {
+				first = n.DueAt
+			}
 		}
 		for _, d := range m.unsettled(id) {
 			if first.IsZero() || d.CreatedAt.Before(first) {
@@ -90,7 +108,7 @@ func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
 		defer store.Close()
 		base := time.Now().UTC().Truncate(time.Microsecond)
 		now := base
-		m := &model{map[string]incident.Subscription{}, map[string]incident.Delivery{}, map[string]*modelReader{}}
+		m := &model{map[string]incident.Subscription{}, map[string]incident.Notice{}, map[string]incident.Delivery{}, map[string]*modelReader{}}
 		var claims []storage.Claim
 		created := 0
 
@@ -126,6 +144,19 @@ func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
 					m.reader(s.Recipient)
 				}
 				_ = write(func(tx storage.Tx) error { return tx.PutSubscriptions(subs) })
+			},
+			"notify": func(rt *rapid.T) {
+				n := incident.Notice{
+					Pulse: rapid.SampledFrom([]string{"", "e", "eu"}).Draw(rt, "pulse"), Recipient: who.Draw(rt, "recipient"), DueAt: when("due"),
+				}
+				m.notices[fmt.Sprint(n.Recipient, "/", n.Pulse)] = n
+				m.reader(n.Recipient)
+				_ = write(func(tx storage.Tx) error { return tx.PutNotices([]incident.Notice{n}) })
+			},
+			"give up a pulse": func(rt *rapid.T) {
+				pulse := rapid.SampledFrom([]string{"", "e", "eu"}).Draw(rt, "pulse")
+				maps.DeleteFunc(m.notices, func(_ string, n incident.Notice) bool { return n.Pulse == pulse })
+				_ = write(func(tx storage.Tx) error { return tx.DeletePulse(pulse) })
 			},
 			"begin a delivery": func(rt *rapid.T) {
 				created++
@@ -176,6 +207,7 @@ func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
 					}
 					f := &fixture{T: t}
 					f.equal("subscriptions", c.Subscriptions, m.due(c.Recipient, now))
+					f.equal("notices", c.Notices, m.news(c.Recipient, now))
 					f.equal("unsettled", c.Unsettled, m.unsettled(c.Recipient))
 					if t.Failed() {
 						rt.FailNow()

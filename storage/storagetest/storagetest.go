@@ -33,6 +33,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"agendas", agendaRules},
 		{"subscriptions", subscriptionRules},
 		{"claims", claimRules},
+		{"watchdog", watchdogRules},
 		{"deliveries", deliveryRules},
 		{"log", logRules},
 		{"journals", journalRules},

@@ -1,0 +1,108 @@
+package incident
+
+import (
+	"slices"
+	"time"
+)
+
+// A Notice is what one reader is owed about one pulse of the watchdog, and what they
+// know of it. Who hears that it went away hears that it is back, and nobody else does.
+type Notice struct {
+	Pulse     string `json:"pulse,omitempty"` // its name
+	Recipient string `json:"recipient"`
+	// Told is set once the reader was told that it is away, until they are told that it is
+	// back.
+	Told bool `json:"told,omitempty"`
+	// Unsure is set while nobody knows whether the latest message was handed over, as it is
+	// under way.
+	Unsure bool `json:"unsure,omitempty"`
+	// ToldAt is when the latest message was handed over, or refused for good.
+	ToldAt time.Time `json:"told_at,omitzero"`
+	// Owed is the news, and DueAt when they are due; both zero if nothing is owed.
+	Owed  Owed      `json:"owed,omitzero"`
+	DueAt time.Time `json:"due_at,omitzero"`
+}
+
+// NoticesOf returns those of a pulse's notices that change, and new ones, as it went away
+// or is back. What was owed before and not yet sent is replaced: a message says what is
+// true when it is sent, and who was told of neither is owed neither.
+func NoticesOf(notices []Notice, p *Policy, pulse string, why Reason, now time.Time) []Notice {
+	var out []Notice
+	readers := WatchdogReaders(p)
+	for i := range readers {
+		r := &readers[i]
+		n, known := Notice{Pulse: pulse, Recipient: r.Recipient.ID}, false
+		if i := slices.IndexFunc(notices, func(n Notice) bool { return n.Recipient == r.Recipient.ID }); i >= 0 {
+			n, known = notices[i], true
+		}
+		n.Owed, n.DueAt = Owed{Kind: KindWatchdog, Reason: why, At: now}, r.quietUntil(now)
+		n.Drop()
+		if known || n.Owed != (Owed{}) {
+			out = append(out, n)
+		}
+	}
+	for _, n := range notices {
+		if !slices.ContainsFunc(readers, func(r Reader) bool { return r.Recipient.ID == n.Recipient }) {
+			if left := n; left.Leave() {
+				out = append(out, left)
+			}
+		}
+	}
+	return out
+}
+
+// Drop drops what would be no news.
+func (n *Notice) Drop() {
+	if !n.Unsure && n.Told == (n.Owed.Reason == DueWatchdogAway) {
+		n.Owed, n.DueAt = Owed{}, time.Time{}
+	}
+}
+
+// Leave makes the notice that of somebody who is not told of the watchdog any more, and
+// reports whether that changes it.
+func (n *Notice) Leave() bool {
+	was := *n
+	*n = Notice{Pulse: n.Pulse, Recipient: n.Recipient, ToldAt: n.ToldAt}
+	return *n != was
+}
+
+// Owes reports whether that is what the reader is owed.
+func (n *Notice) Owes(o Owed) bool { return n.Owed.Reason == o.Reason && n.Owed.At.Equal(o.At) }
+
+// Plan says what the reader is to be told of the pulse now; false if nothing. Reads is
+// false if that is because the reader is in none of the watchdog's groups any more.
+func (n *Notice) Plan(p *Policy, pulse Pulse, now time.Time) (planned Planned, reads, ok bool) {
+	readers := WatchdogReaders(p)
+	i := slices.IndexFunc(readers, func(r Reader) bool { return r.Recipient.ID == n.Recipient })
+	switch {
+	case i < 0:
+		return Planned{}, false, false
+	case n.Owed == (Owed{}) || n.DueAt.After(now):
+		return Planned{}, true, false
+	}
+	c := Cover{
+		Kind: KindWatchdog, Pulse: pulse.Name, Sequence: pulse.Sequence,
+		Owed: []Owed{n.Owed}, DueAt: n.DueAt, Promised: n.DueAt.Add(Promise),
+	}
+	return Planned{Reader: readers[i], Cover: c}, true, true
+}
+
+// Begin notes that a message is under way.
+func (n *Notice) Begin() { n.Unsure = true }
+
+// Settle notes what became of an attempt to deliver a message: it was handed over or
+// refused for good, surely not handed over, or nobody knows.
+func (n *Notice) Settle(d *Delivery, c *Cover, at time.Time) {
+	told := len(c.Owed) > 0 && c.Owed[0].Reason == DueWatchdogAway
+	switch d.State {
+	case Delivered, Failed:
+		n.Told = told && d.State == Delivered
+		n.Unsure, n.ToldAt = false, at
+		if slices.ContainsFunc(c.Owed, n.Owes) {
+			n.Owed, n.DueAt = Owed{}, time.Time{}
+		}
+	default:
+		n.Unsure = !d.Replan
+	}
+	n.Drop()
+}

@@ -1,0 +1,194 @@
+package router
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// A subject is what a delivery is about: an incident, of a digest that of the highest
+// priority, or a pulse of the watchdog.
+type subject struct {
+	incident int64
+	watchdog bool
+	pulse    string
+}
+
+func subjectOf(d *incident.Delivery) subject {
+	if d.Watchdog() {
+		return subject{watchdog: true, pulse: d.Pulse()}
+	}
+	return subject{incident: d.Incident}
+}
+
+// id names it in an id and in logs.
+func (s subject) id() string {
+	if s.watchdog {
+		return "watchdog"
+	}
+	return incident.ID(s.incident)
+}
+
+// watchdog notes which pulses went away, and tells the watchdog's groups; and it gives up
+// those of which nothing more is to be known.
+func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
+	policy := s.Door.Policy()
+	var gone, over []incident.Pulse
+	err := s.Door.Store.Read(ctx, func(r storage.Reader) error {
+		gone, over = nil, nil
+		pulses, err := r.Pulses()
+		for _, p := range pulses.In(policy) {
+			if _, went := p.Check(policy, s.Started, at); went {
+				gone = append(gone, p)
+			}
+		}
+		for _, p := range pulses {
+			if p.Over(policy, at) {
+				over = append(over, p)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	log := s.Log.With(slog.String("component", "scheduler"))
+	for _, p := range gone {
+		went := false
+		err := s.Door.Change(ctx, at, func(c *storage.Change) error {
+			pulse, err := c.Pulse(p.Labels)
+			if went = false; err != nil || pulse.Name != p.Name {
+				return err
+			}
+			if pulse, went = pulse.Check(c.Policy, s.Started, at); !went {
+				return nil
+			}
+			return c.PutPulse(pulse, incident.DueWatchdogAway)
+		})
+		if err != nil {
+			return err
+		}
+		if went {
+			log.Warn("watchdog is away: ends of breaches are not believed", slog.String("pulse", p.Name), slog.Duration("within", policy.Watchdog.Within))
+		}
+	}
+	for _, p := range over {
+		given := false
+		err := s.Door.Change(ctx, at, func(c *storage.Change) error {
+			pulse, err := c.Tx.Pulse(p.Name)
+			if given = err == nil && pulse.Over(c.Policy, at); !given {
+				return err
+			}
+			return c.Tx.DeletePulse(p.Name)
+		})
+		if err != nil {
+			return err
+		}
+		if given {
+			log.Warn("pulse of the watchdog is given up: ends of its breaches are believed", slog.String("pulse", p.Name), slog.Time("away", p.AwaySince))
+		}
+	}
+	return nil
+}
+
+// watchdogDraft plans the message about a pulse of the watchdog.
+func (d *Dispatcher) watchdogDraft(r storage.Reader, pulse, recipient string, at time.Time) (*draft, error) {
+	policy := d.Door.Policy()
+	dr := &draft{}
+	p, err := r.Pulse(pulse)
+	if err != nil {
+		return nil, err
+	}
+	n, err := noticeOf(r, pulse, recipient)
+	if err != nil {
+		return nil, err
+	}
+	planned, reads, ok := n.Plan(policy, p, at)
+	if !reads {
+		dr.idlePulses = append(dr.idlePulses, pulse)
+	}
+	if !ok {
+		return dr, nil
+	}
+	dr.notice = &n
+	m := &dr.message
+	m.Kind, m.At, m.BaseURL = incident.KindWatchdog, at, policy.ExternalURL
+	m.Recipient, m.Location = planned.Reader.Recipient, planned.Reader.Location
+	m.Audiences, m.Group = planned.Reader.Audiences, planned.Reader.Groups[0]
+	m.Watchdog = &incident.WatchdogNews{Pulse: p.Name, Labels: p.Labels, Away: !p.AwaySince.IsZero(), HeardAt: p.HeardAt, Within: policy.Watchdog.Within}
+	if m.Watchdog.Away {
+		m.Watchdog.HeardAt = p.AwaySince
+	}
+	del := &dr.delivery
+	del.Sequence, del.DueAt, del.Promised = p.Sequence, planned.Cover.DueAt, planned.Cover.Promised
+	del.Covers = []incident.Cover{planned.Cover}
+	dr.fill(at)
+	return dr, nil
+}
+
+// noticeOf returns what a recipient is owed about a pulse, nothing if there is no notice.
+func noticeOf(r storage.Reader, pulse, recipient string) (incident.Notice, error) {
+	notices, err := r.Notices(pulse)
+	if i := slices.IndexFunc(notices, func(n incident.Notice) bool { return n.Recipient == recipient }); i >= 0 {
+		return notices[i], err
+	}
+	return incident.Notice{Pulse: pulse, Recipient: recipient}, err
+}
+
+// beginNotice notes that a message about the watchdog is under way.
+func beginNotice(tx storage.Tx, d *incident.Delivery) error {
+	if !d.Watchdog() {
+		return nil
+	}
+	n, err := noticeOf(tx, d.Pulse(), d.Recipient)
+	if err != nil {
+		return err
+	}
+	n.Begin()
+	return tx.PutNotices([]incident.Notice{n})
+}
+
+// settleNotice notes what became of a message about the watchdog. Of a pulse that was
+// given up meanwhile nothing is noted.
+func settleNotice(ch *storage.Change, c *storage.Claim, del *incident.Delivery, cover *incident.Cover, at time.Time) (err error) {
+	if del.State == incident.Delivered {
+		if del.Cause, err = cause(ch.Tx, c, nil, *cover, at); err != nil {
+			return err
+		}
+	}
+	notices, err := ch.Tx.Notices(cover.Pulse)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(notices, func(n incident.Notice) bool { return n.Recipient == del.Recipient })
+	if i < 0 {
+		return nil
+	}
+	notices[i].Settle(del, cover, at)
+	return ch.Tx.PutNotices(notices[i : i+1])
+}
+
+// settleIdlePulses notes that somebody is not told of the watchdog any more.
+func (d *Dispatcher) settleIdlePulses(ctx context.Context, recipient string, pulses []string) error {
+	if len(pulses) == 0 {
+		return nil
+	}
+	return d.Door.Change(ctx, now(), func(ch *storage.Change) error {
+		for _, pulse := range pulses {
+			n, err := noticeOf(ch.Tx, pulse, recipient)
+			if err != nil {
+				return err
+			}
+			if n.Leave() {
+				if err := ch.Tx.PutNotices([]incident.Notice{n}); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,273 @@
+package router_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/router"
+	"sitrep/storage"
+)
+
+// withClusters is a policy with a pulse for each cluster.
+func withClusters() *incident.Policy {
+	p := withWatchdog()
+	p.Watchdog.By = []string{"cluster"}
+	return p
+}
+
+// in returns the alert as it comes from a cluster.
+func in(cluster string, a incident.Alert) incident.Alert {
+	labels := map[string]string{"cluster": cluster}
+	for k, v := range a.Labels {
+		labels[k] = v
+	}
+	a.Labels, a.Fingerprint = labels, a.Fingerprint+"/"+cluster
+	return a
+}
+
+// beatIn lets the watchdogs of some clusters be heard every five minutes for that long.
+func (w *world) beatIn(d time.Duration, names ...string) {
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		var alerts []incident.Alert
+		for _, c := range names {
+			alerts = append(alerts, in(c, watchdog()))
+		}
+		w.post(alerts...)
+		time.Sleep(min(5*time.Minute, time.Until(end)))
+	}
+}
+
+// pulses returns the clusters whose pulse is known, with a star if it is away.
+func (w *world) pulses() (names []string) {
+	w.t.Helper()
+	w.must(w.store.Read(context.Background(), func(r storage.Reader) error {
+		all, err := r.Pulses()
+		for _, p := range all {
+			name := p.Labels["cluster"]
+			if !p.AwaySince.IsZero() {
+				name += "*"
+			}
+			names = append(names, name)
+		}
+		return err
+	}))
+	return names
+}
+
+// clusters returns of which clusters mails tell, with a star if it is away.
+func clusters(mails []mail) (names []string) {
+	for _, m := range mails {
+		if n := m.Watchdog; n != nil {
+			name := n.Labels["cluster"]
+			if n.Away {
+				name += "*"
+			}
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func TestEachClusterHasAPulse(t *testing.T) {
+	bubbleEvery(t, 10*time.Second, withClusters(), func(t *testing.T, w *world) {
+		w.expect()
+		w.beatIn(30*time.Minute, "eu", "us")
+		w.expect()
+		w.beatIn(20*time.Minute, "us")
+		mails := w.expect("sre watchdog")
+		if got := clusters(mails); !slices.Equal(got, []string{"eu*"}) || mails[0].Watchdog.Pulse != `cluster="eu"` {
+			t.Errorf("told of %v: %+v", got, mails[0].Watchdog)
+		}
+		w.beatIn(10*time.Minute, "eu", "us")
+		if got := clusters(w.expect("sre watchdog")); !slices.Equal(got, []string{"eu"}) {
+			t.Errorf("told of %v", got)
+		}
+		// Both at once, and one that resolves beside one that fires.
+		w.post(resolved(in("eu", watchdog())), in("us", watchdog()))
+		time.Sleep(time.Second)
+		if got := clusters(w.expect("sre watchdog")); !slices.Equal(got, []string{"eu*"}) {
+			t.Errorf("told of %v", got)
+		}
+		w.beatIn(6*time.Minute, "eu", "us")
+		w.expect("sre watchdog")
+		time.Sleep(time.Hour)
+		mails = w.expect("sre watchdog", "sre watchdog")
+		if got := clusters(mails); !slices.Equal(got, []string{"eu*", "us*"}) || mails[0].id == mails[1].id {
+			t.Errorf("told of %v as %s and %s", got, mails[0].id, mails[1].id)
+		}
+		for _, d := range w.deliveries() {
+			if d.Incident != 0 || !d.Watchdog() || d.State != incident.Delivered || !strings.HasPrefix(d.ID, "watchdog.") {
+				t.Errorf("delivery %+v", d)
+			}
+		}
+	})
+}
+
+func TestAnEndIsDoubtedByThePulseOfItsCluster(t *testing.T) {
+	bubbleEvery(t, 10*time.Second, withClusters(), func(t *testing.T, w *world) {
+		eu, us := in("eu", alert("p1", "a")), in("us", alert("p2", "b"))
+		both, both2 := in("eu", alert("p3", "c")), in("us", alert("p3", "c"))
+		plain := alert("p1", "nowhere")
+		plain.Labels["slo"] = "p1"
+		w.post(in("eu", watchdog()), in("us", watchdog()), eu, us, both, both2)
+		w.beatIn(10*time.Minute, "eu", "us")
+		w.mail.take()
+		// The Prometheus of eu dies: its alerts end four minutes later, us's really do.
+		w.beatIn(4*time.Minute, "us")
+		w.post(resolved(eu), resolved(us), resolved(both), resolved(both2))
+		w.beatIn(20*time.Minute, "us")
+		for number, want := range map[int64]incident.State{1: incident.Open, 2: incident.Resolved, 3: incident.Open} {
+			if s := w.situation(number).Incident; s.State != want || s.State == incident.Open && s.Breaches != (incident.Counts{Unknown: 1, Total: s.Breaches.Total}) {
+				t.Errorf("incident %d is %s: %+v", number, s.State, s.Breaches)
+			}
+		}
+		w.expect("sre watchdog", "cto resolved", "support resolved", "oncall resolved", "oncall reminder", "oncall reminder")
+		// One that names no cluster is doubted while any is away, also if it ends now.
+		w.post(plain)
+		time.Sleep(time.Second)
+		w.mail.take()
+		w.post(resolved(plain))
+		w.beatIn(20*time.Minute, "us")
+		if got := w.situation(1).Incident.Breaches.Unknown; got != 2 {
+			t.Errorf("%d are unknown", got)
+		}
+		w.mail.take()
+		// It is back, and what fires there still does.
+		w.post(in("eu", watchdog()), eu, both)
+		w.post(resolved(both))
+		w.beatIn(20*time.Minute, "eu", "us")
+		if got := w.situation(3).Incident.State; got != incident.Resolved {
+			t.Errorf("incident 3 is %s", got)
+		}
+		if s := w.situation(1).Incident; s.State != incident.Open || s.Breaches.Firing != 1 {
+			t.Errorf("incident 1 is %s: %+v", s.State, s.Breaches)
+		}
+	})
+}
+
+func TestAnIncidentOfTwoClustersEndsWhileOneIsAway(t *testing.T) {
+	bubbleEvery(t, 10*time.Second, withClusters(), func(t *testing.T, w *world) {
+		eu, us := in("eu", alert("p3", "a")), in("us", alert("p3", "a"))
+		w.post(in("eu", watchdog()), in("us", watchdog()), eu, us)
+		w.beatIn(10*time.Minute, "eu", "us")
+		w.post(resolved(eu))
+		w.beatIn(time.Hour, "eu", "us")
+		w.beatIn(time.Hour, "us") // eu is away, and its end was confirmed long before
+		w.mail.take()
+		w.post(resolved(us))
+		w.beatIn(12*time.Minute, "us")
+		w.expect("support resolved", "oncall resolved")
+	})
+}
+
+func TestAClusterThatIsGoneIsGivenUp(t *testing.T) {
+	bubbleEvery(t, 10*time.Minute, withClusters(), func(t *testing.T, w *world) {
+		a := in("eu", alert("p3", "a"))
+		w.post(in("eu", watchdog()), in("us", watchdog()), a)
+		w.beatIn(7*24*time.Hour-time.Hour, "us")
+		w.mail.take()
+		if got := w.pulses(); !slices.Equal(got, []string{"eu*", "us"}) {
+			t.Errorf("pulses %v", got)
+		}
+		w.beatIn(2*time.Hour, "us")
+		if got := w.pulses(); !slices.Equal(got, []string{"us"}) {
+			t.Errorf("pulses %v", got)
+		}
+		w.mail.take()
+		w.post(resolved(a))
+		w.beatIn(30*time.Minute, "us")
+		w.expect("support resolved", "oncall resolved")
+		// It comes back after all: nobody waits for that.
+		w.beatIn(30*time.Minute, "us", "eu")
+		w.expect()
+		w.beatIn(30*time.Minute, "us")
+		w.expect("sre watchdog")
+	})
+}
+
+func TestNobodyHearsOfAWatchdogThatWasAwayUntold(t *testing.T) {
+	bubbleEvery(t, 10*time.Second, withWatchdog(), func(t *testing.T, w *world) {
+		w.mail.set(down("sre"))
+		w.beat(10 * time.Minute)
+		time.Sleep(20 * time.Minute)
+		if len(w.mail.takeTries()) == 0 {
+			t.Error("it was not tried")
+		}
+		w.beat(5 * time.Minute)
+		w.mail.set(nil)
+		w.beat(time.Hour)
+		w.expect()
+		for _, d := range w.deliveries() {
+			if d.State != incident.Superseded {
+				t.Errorf("delivery %+v", d)
+			}
+		}
+		// The next time they do.
+		time.Sleep(time.Hour)
+		w.expect("sre watchdog")
+		w.beat(time.Minute)
+		w.expect("sre watchdog")
+	})
+}
+
+func TestAWatchdogThatMayHaveBeenToldIsToldToBeBack(t *testing.T) {
+	bubbleEvery(t, 10*time.Second, withWatchdog(), func(t *testing.T, w *world) {
+		lost := true
+		w.mail.set(func(string, router.Envelope) error {
+			if lost {
+				return errors.Join(errTaken, errors.New("the answer is lost"))
+			}
+			return nil
+		})
+		w.beat(10 * time.Minute)
+		time.Sleep(10*time.Minute + 30*time.Second) // it has just gone away
+		if got := clusters(w.mail.take()); len(got) == 0 {
+			t.Error("it was not tried")
+		}
+		w.post(watchdog())
+		time.Sleep(time.Second)
+		lost = false
+		w.beat(30 * time.Minute)
+		if mails := w.expect("sre watchdog"); len(mails) == 1 && mails[0].Watchdog.Away {
+			t.Errorf("told %+v", mails[0].Watchdog)
+		}
+	})
+}
+
+func TestAnIncidentNamesTheClustersThatAreSilent(t *testing.T) {
+	bubbleEvery(t, 10*time.Second, withClusters(), func(t *testing.T, w *world) {
+		w.post(in("eu", watchdog()), in("us", watchdog()), in("us", alert("p3", "a")))
+		w.beatIn(30*time.Minute, "us")
+		w.mail.take()
+		w.must(w.do(1, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
+			return in.WriteUpdate(s, p, "We look into it.", nil)
+		}))
+		time.Sleep(time.Second)
+		mails := w.expect("support update")
+		if silent := mails[0].First().Silent; len(silent) != 1 || silent[0].Labels["cluster"] != "eu" {
+			t.Errorf("silent %+v", silent)
+		}
+	})
+}
+
+func TestTheWatchdogIsTakenOutOfTheConfiguration(t *testing.T) {
+	bubbleEvery(t, 10*time.Second, withClusters(), func(t *testing.T, w *world) {
+		w.beatIn(10*time.Minute, "eu", "us")
+		time.Sleep(20 * time.Minute)
+		w.expect("sre watchdog", "sre watchdog")
+		w.swap(func(p *incident.Policy) { p.Watchdog = incident.Watchdog{} })
+		time.Sleep(time.Minute)
+		if got := w.pulses(); len(got) != 0 {
+			t.Errorf("pulses %v", got)
+		}
+		w.swap(func(p *incident.Policy) { p.Watchdog = withWatchdog().Watchdog })
+		w.beat(30 * time.Minute)
+		w.expect()
+	})
+}

@@ -1,0 +1,128 @@
+package bolt_test
+
+import (
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+	"sitrep/storage/bolt"
+)
+
+// The watchdog of a store that had it as an incident with the number 0 is what it was,
+// what its readers are owed too.
+func TestTheWatchdogOfAnOlderStoreIsBroughtUp(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sitrep.db")
+	db := openAt(t, path)
+	at := noon.Add(time.Hour)
+	away := func(at time.Time) []incident.Owed {
+		return []incident.Owed{{Kind: incident.KindWatchdog, Reason: incident.DueWatchdogAway, At: at}}
+	}
+	back := []incident.Owed{{Kind: incident.KindWatchdog, Reason: incident.DueWatchdogBack, At: at}}
+	reader := func(who string, told int64, owed []incident.Owed) incident.Subscription {
+		s := incident.Subscription{
+			Recipient: who, Audiences: []incident.Audience{incident.OnCall}, Groups: []string{"sre"}, Active: true,
+			Told: told > 0, ToldSequence: told, Owed: owed,
+		}
+		if told > 0 {
+			s.ToldAt = noon
+		}
+		if owed != nil {
+			s.DueAt = at
+		}
+		return s
+	}
+	pending := incident.Delivery{
+		ID: "watchdog.1", Kind: incident.KindWatchdog, Recipient: "unsure", State: incident.Pending, CreatedAt: noon, Attempts: 1,
+		Covers: []incident.Cover{{Kind: incident.KindWatchdog, Sequence: 3, Owed: away(at)}},
+	}
+	sub := incident.Subscription{Incident: 1, Recipient: "owed away", Reader: 1, DueAt: at}
+	mustWrite(t, db, func(tx storage.Tx) error {
+		if err := tx.PutDelivery(&pending, []byte("x")); err != nil {
+			return err
+		}
+		return tx.PutSubscriptions([]incident.Subscription{sub})
+	})
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	bolt.MakeVersion2(t, path, bolt.OldWatchdog{
+		Pulse: map[string]any{"heard_at": noon, "away_since": noon, "sequence": 3},
+		Readers: []incident.Subscription{
+			reader("knows", 1, nil), reader("knows all", 2, nil), reader("owed away", 2, away(at)), reader("owed back", 1, back), reader("unsure", 0, back), reader("was never told", 0, back),
+		},
+	})
+
+	old, err := bolt.OpenReadOnly(path)
+	if err != nil {
+		t.Fatalf("for reading: %v", err)
+	}
+	if err := old.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	for range 2 { // it is brought up once
+		db = openAt(t, path)
+		if err := db.Check(t.Context()); err != nil {
+			t.Error(err)
+		}
+		err = db.Read(t.Context(), func(r storage.Reader) error {
+			pulses, err := r.Pulses()
+			if want := (incident.Pulses{{HeardAt: noon, AwaySince: noon, Sequence: 3}}); !reflect.DeepEqual(pulses, want) {
+				t.Errorf("pulses %+v, want %+v", pulses, want)
+			}
+			if err != nil {
+				return err
+			}
+			notices, err := r.Notices("")
+			want := []incident.Notice{
+				{Recipient: "knows", Told: true, ToldAt: noon},
+				{Recipient: "knows all", ToldAt: noon},
+				{Recipient: "owed away", ToldAt: noon, Owed: away(at)[0], DueAt: at},
+				{Recipient: "owed back", Told: true, ToldAt: noon, Owed: back[0], DueAt: at},
+				{Recipient: "unsure", Unsure: true, Owed: back[0], DueAt: at},
+				{Recipient: "was never told"},
+			}
+			if !reflect.DeepEqual(notices, want) {
+				t.Errorf("notices\n got %+v\nwant %+v", notices, want)
+			}
+			if err != nil {
+				return err
+			}
+			if subs, err := r.Subscriptions(0); err != nil || len(subs) != 0 {
+				t.Errorf("left behind: %+v, %v", subs, err)
+			}
+			due, oldest, err := r.Backlog(at)
+			if due != 4 || !oldest.Equal(at) {
+				t.Errorf("%d due, the first at %v", due, oldest)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db = openAt(t, path)
+	mustWrite(t, db, func(tx storage.Tx) error {
+		claims, err := tx.ClaimDue(at, "me", time.Hour, 10)
+		n := 0
+		for _, c := range claims {
+			n += len(c.Notices)
+			if c.Recipient == "owed away" && (len(c.Notices) != 1 || len(c.Subscriptions) != 1) {
+				t.Errorf("claim %+v", c)
+			}
+		}
+		if n != 3 {
+			t.Errorf("%d notices are claimed", n)
+		}
+		return err
+	})
+}

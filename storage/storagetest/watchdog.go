@@ -1,0 +1,193 @@
+package storagetest
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// notice returns a notice that is due at a time.
+func (f *fixture) notice(pulse, recipient string, due time.Time) incident.Notice {
+	n := incident.Notice{Pulse: pulse, Recipient: recipient, DueAt: due}
+	if !due.IsZero() {
+		n.Owed = incident.Owed{Kind: incident.KindWatchdog, Reason: incident.DueWatchdogAway, At: due}
+	}
+	return n
+}
+
+func (f *fixture) notify(notices ...incident.Notice) {
+	f.Helper()
+	f.write(func(tx storage.Tx) error { return tx.PutNotices(notices) })
+}
+
+// notices returns what is owed about a pulse.
+func (f *fixture) notices(pulse string) (all []incident.Notice) {
+	f.Helper()
+	f.read(func(r storage.Reader) (err error) {
+		all, err = r.Notices(pulse)
+		return err
+	})
+	return all
+}
+
+var watchdogRules = []rule{
+	{"a pulse is the latest that was put by its name, an empty one before", func(f *fixture) {
+		pulse := func(want incident.Pulse) {
+			f.Helper()
+			f.read(func(r storage.Reader) error {
+				p, err := r.Pulse(want.Name)
+				f.equal("pulse", p, want)
+				return err
+			})
+		}
+		pulse(incident.Pulse{})
+		pulse(incident.Pulse{Name: "eu"})
+		none := incident.Pulse{HeardAt: f.now, AwaySince: f.ago(1), Sequence: 3}
+		eu := incident.Pulse{Name: "eu", Labels: map[string]string{"cluster": "eu"}, HeardAt: f.now, HeardBy: map[string]time.Time{"a": f.now}}
+		f.write(func(tx storage.Tx) error { return tx.PutPulse(none) })
+		f.write(func(tx storage.Tx) error { return tx.PutPulse(eu) })
+		pulse(none)
+		eu.Sequence = 4
+		f.write(func(tx storage.Tx) error {
+			if err := tx.PutPulse(eu); err != nil {
+				return err
+			}
+			p, err := tx.Pulse("eu")
+			f.equal("in the write", p, eu)
+			return err
+		})
+		pulse(eu)
+	}},
+	{"pulses are ordered by name", func(f *fixture) {
+		var want incident.Pulses
+		for _, name := range []string{"", "a long one", "b", "bb", "c " + strings.Repeat("x", 2000)} {
+			want = append(want, incident.Pulse{Name: name, HeardAt: f.now})
+		}
+		f.read(func(r storage.Reader) error {
+			all, err := r.Pulses()
+			f.equal("none", len(all), 0)
+			return err
+		})
+		f.write(func(tx storage.Tx) error {
+			for i := range want {
+				if err := tx.PutPulse(want[len(want)-1-i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		f.read(func(r storage.Reader) error {
+			all, err := r.Pulses()
+			f.equal("pulses", all, want)
+			return err
+		})
+	}},
+	{"notices are read as they were put, ordered by recipient", func(f *fixture) {
+		full := f.notice("eu", "email:b@example.org", f.now)
+		full.Told, full.Unsure, full.ToldAt = true, true, f.ago(1)
+		a, c := f.notice("eu", "email:a@example.org", time.Time{}), f.notice("eu", "webhook:00ff", f.now)
+		other, nameless := f.notice("e", "email:a@example.org", f.now), f.notice("", "email:a@example.org", f.now)
+		f.notify(c, full, other)
+		f.notify(a, nameless)
+		f.equal("notices", f.notices("eu"), []incident.Notice{a, full, c})
+		f.equal("of another pulse", f.notices("e"), []incident.Notice{other})
+		f.equal("of the one without a name", f.notices(""), []incident.Notice{nameless})
+		f.equal("of none", len(f.notices("us")), 0)
+		full.DueAt = f.now.Add(time.Hour)
+		f.notify(full)
+		f.equal("changed", f.notices("eu"), []incident.Notice{a, full, c})
+	}},
+	{"a claim has the notices that are due, the longest first, beside the subscriptions", func(f *fixture) {
+		eu, us := f.notice("eu", "a", f.ago(2)), f.notice("us", "a", f.ago(3))
+		sub := f.owes(1, "a", f.ago(1))
+		f.subscribe(sub)
+		f.notify(eu, us, f.notice("later", "a", f.ago(-24*60)), f.notice("told", "a", time.Time{}), f.notice("eu", "ab", f.ago(9)))
+		claims := f.claim("me", long, 10)
+		f.equal("recipients", recipients(claims), []string{"ab", "a"})
+		f.equal("notices", claims[1].Notices, []incident.Notice{us, eu})
+		f.equal("subscriptions", claims[1].Subscriptions, []incident.Subscription{sub})
+
+		us.DueAt, us.Owed = time.Time{}, incident.Owed{}
+		f.notify(us)
+		if err := f.release(&claims[1], time.Time{}, ""); err != nil {
+			f.Fatal(err)
+		}
+		f.equal("again", f.claim("me", long, 10)[0].Notices, []incident.Notice{eu})
+	}},
+	{"a claim has up to 1,000 notices", func(f *fixture) {
+		all := make([]incident.Notice, 1010)
+		for i := range all {
+			all[i] = f.notice(fmt.Sprint(i), "a", f.ago(2000-i))
+		}
+		f.notify(all...)
+		f.equal("notices", f.claim("me", long, 1)[0].Notices, all[:1000])
+	}},
+	{"the backlog and the next due time count notices", func(f *fixture) {
+		look := func(due int, oldest, next time.Time) {
+			f.Helper()
+			f.read(func(r storage.Reader) error {
+				n, at, err := r.Backlog(f.now)
+				f.equal("due", n, due)
+				f.equal("oldest", at, oldest)
+				if err != nil {
+					return err
+				}
+				at, err = r.NextDue()
+				f.equal("next due", at, next)
+				return err
+			})
+		}
+		later := f.ago(-24 * 60)
+		f.notify(f.notice("eu", "a", later))
+		look(0, time.Time{}, later)
+		f.notify(f.notice("eu", "b", f.ago(7)))
+		look(1, f.ago(7), f.ago(7))
+		f.subscribe(f.owes(1, "b", f.ago(5)), f.owes(1, "c", f.ago(6)))
+		look(3, f.ago(7), f.ago(7))
+		f.notify(f.notice("eu", "b", time.Time{}))
+		look(2, f.ago(6), f.ago(6))
+	}},
+	{"a pulse is deleted with its notices", func(f *fixture) {
+		kept := f.notice("us", "a", f.ago(1))
+		f.notify(f.notice("eu", "a", f.ago(2)), f.notice("eu", "b", f.ago(2)), kept)
+		f.write(func(tx storage.Tx) error { return tx.PutPulse(incident.Pulse{Name: "eu", Sequence: 1}) })
+		f.write(func(tx storage.Tx) error { return tx.DeletePulse("eu") })
+		f.write(func(tx storage.Tx) error { return tx.DeletePulse("none") })
+		f.equal("notices", len(f.notices("eu")), 0)
+		f.read(func(r storage.Reader) error {
+			p, err := r.Pulse("eu")
+			f.equal("pulse", p, incident.Pulse{Name: "eu"})
+			return err
+		})
+		claims := f.claim("me", long, 10)
+		f.equal("recipients", recipients(claims), []string{"a"})
+		f.equal("notices that are due", claims[0].Notices, []incident.Notice{kept})
+	}},
+	{"deliveries about the watchdog are about no incident", func(f *fixture) {
+		d := f.newDelivery("watchdog.1", "a", 0)
+		d.Kind, d.Covers, d.State, d.SettledAt = incident.KindWatchdog, []incident.Cover{{Kind: incident.KindWatchdog, Pulse: "eu"}}, incident.Delivered, f.now
+		f.deliver(d, f.newDelivery("one", "a", 1))
+		f.read(func(r storage.Reader) error {
+			got, err := r.Delivery("watchdog.1")
+			f.equal("delivery", got, *d)
+			if err != nil {
+				return err
+			}
+			page, _, err := r.Deliveries(storage.DeliveryQuery{Limit: 9})
+			f.equal("all", len(page), 2)
+			if err != nil {
+				return err
+			}
+			records, err := r.DeliveryRecords("watchdog.1")
+			if err != nil {
+				return err
+			}
+			back, _, err := storage.DecodeDelivery(records[0])
+			f.equal("as recorded", back, *d)
+			return err
+		})
+	}},
+}

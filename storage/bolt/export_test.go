@@ -94,3 +94,38 @@ func SetVersion(t *testing.T, path string, version uint32) {
 		t.Fatal(err)
 	}
 }
+
+// MakeOlder makes a store one of version 2, in which breaches of one fingerprint are found
+// by startsAt too: the latest, and one older that stands in the same incident.
+func MakeOlder(t *testing.T, path string, older, latest incident.Breach) {
+	t.Helper()
+	b, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = b.Update(func(btx *bbolt.Tx) error {
+		x := newTx(btx)
+		fp := fingerprint(nil, latest.Fingerprint)
+		p, _, _, err := x.latest(fp)
+		if err != nil {
+			return err
+		}
+		latest.Ordinal = 0
+		if err := x.putBreachAt(p, headOf(&latest), &latest); err != nil {
+			return err
+		}
+		if err := x.put(bBreachLatest, fp, key(nil).time(latest.StartsAt).int(p.number).int(p.arrival)); err != nil {
+			return err
+		}
+		bucket, err := btx.CreateBucket([]byte(breachOlder))
+		if err != nil {
+			return err
+		}
+		p.arrival--
+		return bucket.Put(key(fp).time(older.StartsAt), append(make([]byte, sumSize), p.key()...))
+	})
+	if err := errors.Join(err, b.Close()); err != nil {
+		t.Fatal(err)
+	}
+	SetVersion(t, path, 2)
+}

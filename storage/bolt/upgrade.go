@@ -2,12 +2,10 @@ package bolt
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
-	berrors "go.etcd.io/bbolt/errors"
-
 	"sitrep/incident"
+	"sitrep/storage"
 )
 
 // upgrade brings a store of an earlier version up to this one.
@@ -37,26 +35,85 @@ func (t *tx) upgrade(from uint32) error {
 // upgradeBreaches finds breaches by fingerprint alone, where they were found by startsAt too,
 // and notes when each incident changed last.
 func (t *tx) upgradeBreaches() error {
+	older := map[string][]place{} // by fingerprint
+	if old := t.tx.Bucket([]byte(breachOlder)); old != nil {
+		err := old.ForEach(func(k, v []byte) error {
+			if len(k) < 8 || len(v) != sumSize+16 {
+				return fmt.Errorf("read %s %x: malformed: %w", breachOlder, k, storage.ErrDamaged)
+			}
+			fp := string(k[:len(k)-8])
+			older[fp] = append(older[fp], place{intAt(v, sumSize), intAt(v, sumSize+8)})
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if err := t.tx.DeleteBucket([]byte(breachOlder)); err != nil {
+			return fmt.Errorf("delete bucket %s: %w", breachOlder, err)
+		}
+	}
+	if err := t.upgradeLatest(older); err != nil {
+		return err
+	}
+	if err := t.upgradeChangedAt(); err != nil {
+		return err
+	}
+	for _, places := range older {
+		for _, p := range places {
+			if err := t.endOlder(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// upgradeLatest notes an ordinal where the latest breach of each fingerprint is found:
+// 0, or 1 where there are older ones, so that those are told apart.
+func (t *tx) upgradeLatest(older map[string][]place) error {
 	var fingerprints []key
-	var places [][]byte
+	var places []place
 	err := t.ascend(bBreachLatest, nil, nil, func(k, v []byte) (bool, error) {
-		fingerprints, places = append(fingerprints, append(key(nil), k...)), append(places, append([]byte(nil), v[8:]...))
+		fingerprints, places = append(fingerprints, append(key(nil), k...)), append(places, place{intAt(v, 8), intAt(v, 16)})
 		return true, nil
 	})
 	if err != nil {
 		return err
 	}
 	for i, fp := range fingerprints {
-		// Those of old files have no ordinal.
-		if err := t.put(bBreachLatest, fp, append(key(nil).int(0), places[i]...)); err != nil {
+		p, ordinal := places[i], int64(0)
+		if others := older[string(fp)]; len(others) > 0 {
+			b, err := t.at(p)
+			if err != nil {
+				return err
+			}
+			for k := 0; k < len(others) && b.State == incident.Ended; k++ {
+				// A clock was wrong when the latest began, and what began since goes on.
+				other, err := t.at(others[k])
+				if err != nil {
+					return err
+				}
+				if other.State != incident.Ended {
+					p, others[k], b = others[k], p, other
+				}
+			}
+			ordinal = 1
+			b.Ordinal = ordinal
+			if err := t.putBreachAt(p, headOf(&b), &b); err != nil {
+				return err
+			}
+		}
+		if err := t.put(bBreachLatest, fp, key(nil).int(ordinal).int(p.number).int(p.arrival)); err != nil {
 			return err
 		}
 	}
-	if err := t.tx.DeleteBucket([]byte(breachOlder)); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
-		return fmt.Errorf("delete bucket %s: %w", breachOlder, err)
-	}
+	return nil
+}
+
+// upgradeChangedAt notes when each incident changed last.
+func (t *tx) upgradeChangedAt() error {
 	var incidents []incident.Incident
-	err = t.ascend(bIncidents, nil, nil, func(k, v []byte) (bool, error) {
+	err := t.ascend(bIncidents, nil, nil, func(k, v []byte) (bool, error) {
 		in, err := decodeIncident(k, v)
 		incidents = append(incidents, in)
 		return true, err
@@ -74,11 +131,59 @@ func (t *tx) upgradeBreaches() error {
 			continue // a damage that the check tells of
 		}
 		in.ChangedAt = last[0].Time
-		if err := t.putJSON(bIncidents, key(nil).int(in.Number), in); err != nil {
+		if err := t.PutIncident(in); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// endOlder ends a breach that is not the latest of its fingerprint, if it had not ended:
+// nothing that is heard concerns it any more.
+func (t *tx) endOlder(p place) error {
+	b, err := t.at(p)
+	if err != nil {
+		return err
+	}
+	if b.State == incident.Ended && b.AskAt.IsZero() {
+		return nil
+	}
+	was := headOf(&b)
+	b.Supersede()
+	if b.State != incident.Ended && b.Incident != 0 {
+		in, err := t.Incident(b.Incident)
+		for err == nil && in.MergedInto != 0 {
+			in, err = t.Incident(in.MergedInto)
+		}
+		if err != nil {
+			return err
+		}
+		events := in.EndUnseen(incident.Stamp{At: in.ChangedAt, Actor: incident.Scheduler}, &b)
+		for _, e := range events {
+			if err := in.Apply(e); err != nil {
+				return err
+			}
+		}
+		if err := t.PutIncident(&in); err != nil {
+			return err
+		}
+		if err := t.AppendEvents(events); err != nil {
+			return err
+		}
+		agenda, err := t.Agenda(in.Number)
+		if err != nil {
+			return err
+		}
+		agenda.Incident, agenda.NextAt = in.Number, in.ChangedAt
+		if err := t.PutAgenda(&agenda); err != nil {
+			return err
+		}
+	}
+	h := headOf(&b)
+	if err := t.putBreachAt(p, h, &b); err != nil {
+		return err
+	}
+	return t.indexBreach(p, p, was, h)
 }
 
 // breachOlder is a bucket of versions 1 and 2: where the breaches before the latest are.

@@ -134,8 +134,12 @@ func (in *Incident) End(s Stamp, b *Breach, a *Alert) []Event {
 }
 
 // EndUnseen ends a breach whose alert fires anew, so that it has ended, and nobody said
-// so: at the time when it was last heard.
+// so: at the time when it was last heard. Where somebody did, who was not believed, it ended
+// when that said.
 func (in *Incident) EndUnseen(s Stamp, b *Breach) []Event {
+	if b.endDoubted() {
+		return in.endAt(s, b, b.EndsAt, "")
+	}
 	return in.endAt(s, b, b.HeardAt, WhyUnseen)
 }
 
@@ -176,11 +180,18 @@ func (in *Incident) Lose(s Stamp, b *Breach, why Why) []Event {
 }
 
 // LoseEnded says the same of one that was reported as ended, which is not believed while
-// the watchdog is away. The end stays with the breach: copies of it are not news.
-func (in *Incident) LoseEnded(s Stamp, b *Breach, a *Alert) []Event {
+// the watchdog is away. The end stays with the breach: copies of it are not news. Of one
+// that was unknown already it is, and no event.
+func (in *Incident) LoseEnded(s Stamp, b *Breach, a *Alert) (events []Event, news bool) {
+	if b.endDoubted() {
+		return nil, false
+	}
 	b.EndsAt, _ = a.end(s.At)
 	b.EndHeardAt = s.At
-	return in.Lose(s, b, WhyWatchdogAway)
+	if b.State == Unknown {
+		return nil, true
+	}
+	return in.Lose(s, b, WhyWatchdogAway), true
 }
 
 // Supersede takes a breach that has ended out of doubt, as another one of its alert begins.

@@ -17,11 +17,15 @@ const batch = 500
 // Conclude makes an answer of the Alertmanagers part of each breach that waits for one at
 // that time: those that were quiet for too long, and those whose AskAt has come.
 func (i *Intake) Conclude(ctx context.Context, at time.Time, answer incident.Answer) error {
-	for {
+	for before := []string(nil); ; {
 		waiting, err := i.Waiting(ctx, at, batch)
 		if err != nil || len(waiting) == 0 {
 			return err
 		}
+		if slices.Equal(waiting, before) {
+			return fmt.Errorf("the breaches of %q and %d others go on to wait although they were concluded on", waiting[0], len(waiting)-1)
+		}
+		before = waiting
 		err = i.change(ctx, at, func(t *taking) error {
 			for _, fingerprint := range waiting {
 				b, err := latestBreach(t.Tx, fingerprint)
@@ -95,6 +99,11 @@ func (t *taking) conclude(b *incident.Breach, v incident.Verdict) error {
 		t.Hear(in)
 	case incident.SeenEnd:
 		events = in.End(stamp, b, nil)
+		if in.Unmapped {
+			if err := t.forgetUnmapped(b.Fingerprint); err != nil {
+				return err
+			}
+		}
 	case incident.SeenLost:
 		events = in.Lose(stamp, b, incident.WhyQuiet)
 	}

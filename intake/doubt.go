@@ -21,7 +21,9 @@ func (i *Intake) Disbelieve(c *storage.Change, in *incident.Incident) error {
 		if err != nil || current.Ordinal != b.Ordinal {
 			return err // it fires anew, so that one is over
 		}
-		c.DoubtEnds(in)
+		if err := c.DoubtEnds(in); err != nil {
+			return err
+		}
 		return c.PutBreach(in, b, in.Lose(c.Stamp(incident.Scheduler), b, incident.WhyWatchdogAway))
 	})
 }

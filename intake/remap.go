@@ -91,6 +91,11 @@ func (i *Intake) remap(ctx context.Context, at time.Time, seen *incident.Unmappe
 		} else if b != nil && b.State != incident.Ended {
 			return nil
 		} else {
+			if b != nil {
+				if err := t.supersede(b, incident.Scheduler); err != nil {
+					return err
+				}
+			}
 			first := incident.NewBreach(&a, b, u.FirstSeenAt)
 			b = &first
 		}

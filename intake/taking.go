@@ -39,6 +39,10 @@ func (t *taking) take(a *incident.Alert) (Result, error) {
 		if err := t.Tx.PutBreach(b); err != nil {
 			return Result{}, err
 		}
+		// What ended may be an alert that no SLO claims any more.
+		if err := t.forgetUnmapped(a.Fingerprint); err != nil {
+			return Result{}, err
+		}
 	case incident.SeenDoubt:
 		if b.Doubt(t.At) {
 			if err := t.Tx.PutBreach(b); err != nil {
@@ -70,24 +74,39 @@ func (t *taking) begin(a *incident.Alert, before *incident.Breach) (Result, erro
 	if before != nil {
 		if before.State != incident.Ended {
 			in, err := incident.Follow(t, before.Incident)
-			if err != nil {
+			switch {
+			case err != nil:
 				return Result{}, err
-			}
-			if in.State == incident.Resolved {
-				// A person said that it is over while it fired; a startsAt that moved is no end.
+			// A person said that it is over while it fired, or was unknown; a startsAt that
+			// moved is no end.
+			case in.State == incident.Resolved && before.State == incident.Unknown:
+				return t.again(before, heard{alert: a})
+			case in.State == incident.Resolved:
 				return t.repeat(a, before)
 			}
-			if err := t.PutBreach(in, before, in.EndUnseen(t.Stamp(incident.Alertmanager), before)); err != nil {
-				return Result{}, err
-			}
-		} else if before.Supersede() {
-			if err := t.Tx.PutBreach(before); err != nil {
-				return Result{}, err
-			}
+		}
+		if err := t.supersede(before, incident.Alertmanager); err != nil {
+			return Result{}, err
 		}
 	}
 	b := incident.NewBreach(a, before, t.At)
 	return t.join(&b, heard{alert: a}, nil)
+}
+
+// supersede leaves a breach behind, as another one of its fingerprint begins: nothing that
+// is heard concerns it any more, so that it must not go on to be counted, or to wait.
+func (t *taking) supersede(b *incident.Breach, actor incident.Actor) error {
+	if b.State != incident.Ended {
+		in, err := incident.Follow(t, b.Incident)
+		if err != nil {
+			return err
+		}
+		return t.PutBreach(in, b, in.EndUnseen(t.Stamp(actor), b))
+	}
+	if b.Supersede() {
+		return t.Tx.PutBreach(b)
+	}
+	return nil
 }
 
 // A heard is what says that a breach fires: an alert, or Alertmanagers that were asked.
@@ -119,10 +138,8 @@ func (t *taking) again(b *incident.Breach, h heard) (Result, error) {
 	}
 	// What is over keeps its breach, and a new one begins.
 	a := alertOf(b, h)
-	if b.Supersede() {
-		if err := t.Tx.PutBreach(b); err != nil {
-			return Result{}, err
-		}
+	if err := t.supersede(b, t.actor(h)); err != nil {
+		return Result{}, err
 	}
 	next := incident.NewBreach(&a, b, t.At)
 	return t.join(&next, h, slo)
@@ -282,13 +299,16 @@ func (t *taking) end(a *incident.Alert, b *incident.Breach) (Result, error) {
 	}
 	stamp := t.Stamp(incident.Alertmanager)
 	if _, doubted := pulses.Doubting(t.Policy, b.Labels); doubted {
-		if b.State == incident.Unknown {
+		events, news := in.LoseEnded(stamp, b, a)
+		if !news {
 			return t.known(Stale, b)
 		}
-		if err := t.PutBreach(in, b, in.LoseEnded(stamp, b, a)); err != nil {
+		if err := t.PutBreach(in, b, events); err != nil {
 			return Result{}, err
 		}
-		t.DoubtEnds(in)
+		if err := t.DoubtEnds(in); err != nil {
+			return Result{}, err
+		}
 		return t.known(Resolved, b)
 	}
 	if err := t.PutBreach(in, b, in.End(stamp, b, a)); err != nil {

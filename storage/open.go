@@ -64,6 +64,8 @@ func (c *Change) Hear(in *incident.Incident) {
 }
 
 // DoubtEnds notes in the agenda of an incident that an end of a breach is not believed.
-func (c *Change) DoubtEnds(in *incident.Incident) {
-	c.loaded[in.Number].now.Agenda.EndsDoubtedAt = c.At
+func (c *Change) DoubtEnds(in *incident.Incident) error {
+	l := c.loaded[in.Number]
+	l.now.Agenda.EndsDoubtedAt = c.At
+	return l.loadReaders(c.Tx) // the rules look again because of it, with or without an event
 }

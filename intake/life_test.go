@@ -1,0 +1,250 @@
+package intake_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/intake"
+	"sitrep/storage"
+)
+
+func (d *desk) policy() *incident.Policy { return d.door.Policy() }
+
+// conclude makes an answer part of what waits for one.
+func (d *desk) conclude(v incident.Verdict) {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(d.t.Context(), 10*time.Second)
+	defer cancel()
+	if err := d.taker.Conclude(ctx, d.at, func(*incident.Breach) incident.Verdict { return v }); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// order carries out a command of ada's.
+func (d *desk) order(number int64, command func(*incident.Incident, incident.Stamp) ([]incident.Event, error)) {
+	d.t.Helper()
+	d.change(func(c *storage.Change) error {
+		s, err := c.Situation(number)
+		if err != nil {
+			return err
+		}
+		events, err := command(&s.Incident, c.Stamp("ada"))
+		if err != nil {
+			return err
+		}
+		return c.Record(s, events...)
+	})
+}
+
+func (d *desk) resolve(number int64) {
+	d.t.Helper()
+	d.order(number, func(in *incident.Incident, s incident.Stamp) ([]incident.Event, error) { return in.Resolve(s, "over") })
+}
+
+func (d *desk) close(number int64) {
+	d.t.Helper()
+	d.order(number, func(in *incident.Incident, s incident.Stamp) ([]incident.Event, error) { return in.Close(s, "") })
+}
+
+// breach returns the latest breach of a fingerprint, nil if there is none.
+func (d *desk) breach(fingerprint string) (b *incident.Breach) {
+	d.t.Helper()
+	err := d.door.Store.Read(d.t.Context(), func(r storage.Reader) error {
+		found, err := r.LatestBreach(fingerprint)
+		if errors.Is(err, incident.ErrNotFound) {
+			return nil
+		}
+		b = &found
+		return err
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return b
+}
+
+func (d *desk) incident(number int64) (in incident.Incident) {
+	d.t.Helper()
+	err := d.door.Store.Read(d.t.Context(), func(r storage.Reader) (err error) {
+		in, err = r.Incident(number)
+		return err
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return in
+}
+
+// waiting returns how many breaches wait for an answer.
+func (d *desk) waiting() int {
+	d.t.Helper()
+	all, err := d.taker.Waiting(d.t.Context(), d.at, 1000)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return len(all)
+}
+
+// What a closed incident left unknown ends there when its alert fires anew, and waits for
+// nobody any more.
+func TestABreachThatIsUnknownInAClosedIncidentEndsWhenItFiresAnew(t *testing.T) {
+	d := newDesk(t)
+	a := firing("a", "1", d.at)
+	d.expect(a, intake.Opened, "a", 1)
+	d.at = d.at.Add(4 * time.Hour)
+	d.conclude(incident.CannotTell)
+	d.resolve(1)
+	d.close(1)
+	d.at = d.at.Add(time.Hour)
+	d.expect(a, intake.Opened, "a", 2)
+	if n := d.incident(1).Breaches; n.Unknown != 0 || n.Firing != 0 {
+		t.Errorf("of the closed one %+v", n)
+	}
+	d.at = d.at.Add(3 * time.Hour)
+	if n := d.waiting(); n != 0 {
+		t.Errorf("%d wait before they are quiet for too long", n)
+	}
+	d.at = d.at.Add(time.Hour)
+	d.conclude(incident.CannotTell)
+	if n := d.waiting(); n != 0 {
+		t.Errorf("%d go on to wait", n)
+	}
+}
+
+// The same, where Alertmanagers say that it fires.
+func TestABreachThatIsUnknownInAClosedIncidentIsListed(t *testing.T) {
+	d := newDesk(t)
+	d.expect(firing("a", "1", d.at), intake.Opened, "a", 1)
+	d.at = d.at.Add(4 * time.Hour)
+	d.conclude(incident.CannotTell)
+	d.resolve(1)
+	d.close(1)
+	d.at = d.at.Add(4 * time.Hour)
+	d.conclude(incident.Listed)
+	if b := d.breach("1"); b.Incident != 2 || b.State != incident.Firing {
+		t.Errorf("breach %+v", b)
+	}
+	d.at = d.at.Add(4 * time.Hour)
+	d.conclude(incident.CannotTell)
+	if n := d.waiting(); n != 0 {
+		t.Errorf("%d go on to wait", n)
+	}
+}
+
+// A reload that maps an alert takes the breach before out of doubt.
+func TestAReloadTakesTheBreachBeforeOutOfDoubt(t *testing.T) {
+	d := newDesk(t)
+	d.policy().Asks = true
+	d.claimLoose()
+	d.expect(loose("1", d.at), intake.Opened, "loose", 1)
+	d.expect(ended(loose("1", d.at), d.at), intake.Resolved, "loose", 1)
+	first := d.at
+	delete(d.slos, "loose")
+	d.at = d.at.Add(time.Hour)
+	d.expect(loose("1", d.at), intake.Unmapped, "", 0)
+	d.expect(loose("1", first), intake.Stale, "loose", 1)
+	d.claimLoose()
+	d.remap()
+	if b := d.breach("1"); b.State != incident.Firing {
+		t.Errorf("breach %+v", b)
+	}
+	if n := d.waiting(); n != 0 {
+		t.Errorf("%d wait", n)
+	}
+}
+
+// An alert that no SLO claims any more and that ended is not moved by a reload.
+func TestAnUnmappedAlertOfAnOldBreachIsForgottenWhenItEnds(t *testing.T) {
+	d := newDesk(t)
+	d.claimLoose()
+	d.expect(loose("1", d.at), intake.Opened, "loose", 1)
+	d.expect(ended(loose("1", d.at), d.at), intake.Resolved, "loose", 1)
+	delete(d.slos, "loose")
+	d.at = d.at.Add(2 * time.Hour)
+	a := loose("1", d.at)
+	d.expect(a, intake.Unmapped, "", 0)
+	d.at = d.at.Add(time.Minute)
+	if _, err := d.taker.Take(t.Context(), intake.Post{Alerts: []incident.Alert{ended(a, d.at)}, At: d.at}); err != nil {
+		t.Fatal(err)
+	}
+	d.claimLoose()
+	d.remap()
+	if b := d.breach("1"); b.State != incident.Ended || b.Incident != 1 {
+		t.Errorf("breach %+v", b)
+	}
+}
+
+// Of one that is unknown in an incident that a person resolved it is known that it fires,
+// by whatever startsAt it goes.
+func TestAnUnknownBreachOfAResolvedIncidentFiresWithAnotherStartsAt(t *testing.T) {
+	for name, later := range map[string]time.Duration{"the same startsAt": 0, "a later one": 4 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			begin := d.at
+			d.expect(firing("a", "1", begin), intake.Opened, "a", 1)
+			d.at = d.at.Add(4 * time.Hour)
+			d.conclude(incident.CannotTell)
+			d.resolve(1)
+			d.at = d.at.Add(time.Minute)
+			if _, err := d.taker.Take(t.Context(), intake.Post{Alerts: []incident.Alert{firing("a", "1", begin.Add(later))}, At: d.at}); err != nil {
+				t.Fatal(err)
+			}
+			in := d.incident(1)
+			if b := d.breach("1"); b.State != incident.Firing || b.Ordinal != 1 || in.State != incident.Resolved || in.Breaches.Firing != 1 {
+				t.Errorf("breach %+v of %+v", b, in)
+			}
+		})
+	}
+}
+
+// The end of one that was unknown before is not lost, if it comes while the watchdog is away.
+func TestTheEndOfAnUnknownBreachIsNotLostWhileTheWatchdogIsAway(t *testing.T) {
+	d := newDesk(t)
+	d.policy().Watchdog = incident.Watchdog{Within: 15 * time.Minute}
+	a := firing("a", "1", d.at)
+	d.expect(a, intake.Opened, "a", 1)
+	d.at = d.at.Add(4 * time.Hour)
+	d.conclude(incident.CannotTell)
+	d.change(func(c *storage.Change) error {
+		pulse, err := c.Pulse(nil)
+		if err != nil {
+			return err
+		}
+		pulse.AwaySince = d.at
+		return c.PutPulse(pulse, incident.DueWatchdogAway)
+	})
+	d.at = d.at.Add(time.Minute)
+	end := d.at
+	if _, err := d.taker.Take(t.Context(), intake.Post{Alerts: []incident.Alert{ended(a, end)}, At: d.at}); err != nil {
+		t.Fatal(err)
+	}
+	d.at = d.at.Add(time.Minute)
+	d.change(func(c *storage.Change) error {
+		pulse, err := c.Pulse(nil)
+		if err != nil {
+			return err
+		}
+		pulse, _ = pulse.Hear(c.Policy, "w", d.at)
+		return c.PutPulse(pulse, incident.DueWatchdogBack)
+	})
+	err := d.door.Store.Read(t.Context(), func(r storage.Reader) error {
+		agenda, err := r.Agenda(1)
+		if agenda.EndsDoubtedAt.IsZero() || agenda.NextAt.IsZero() || agenda.NextAt.After(end.Add(10*time.Minute)) {
+			t.Errorf("agenda %+v", agenda)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.at = d.at.Add(11 * time.Minute)
+	if err := d.taker.Confirm(t.Context(), d.at, 1, incident.Silent); err != nil {
+		t.Fatal(err)
+	}
+	if b := d.breach("1"); b.State != incident.Ended || !b.EndsAt.Equal(end) {
+		t.Errorf("breach %+v", b)
+	}
+}

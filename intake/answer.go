@@ -111,24 +111,50 @@ func (t *taking) conclude(b *incident.Breach, v incident.Verdict) error {
 	return t.PutBreach(in, b, events)
 }
 
+// confirmTries is how often it is tried to confirm an incident that goes on to change.
+const confirmTries = 3
+
 // Confirm makes an answer part of all breaches of an incident before somebody is told that
 // it is over, or goes on: one that is listed keeps it open. Then time does its part. The
 // answer may be one that cannot tell.
+//
+// An incident that changes all the while is not confirmed: the rules ask again.
 func (i *Intake) Confirm(ctx context.Context, at time.Time, number int64, answer incident.Answer) error {
-	for {
+	for range confirmTries {
 		said, err := i.survey(ctx, at, number, answer)
 		if err != nil {
-			return err
+			return fmt.Errorf("confirm %s: %w", incident.ID(number), err)
 		}
-		done := false
+		done, err := i.confirm(ctx, at, number, answer, &said)
+		if err != nil {
+			return fmt.Errorf("confirm %s: %w", incident.ID(number), err)
+		}
+		if done {
+			return nil
+		}
+	}
+	return nil
+}
+
+// confirm makes an answer part of the breaches that a survey found, some of them in each
+// transaction, and lets time do its part in the last. It reports false once the incident
+// changed meanwhile.
+func (i *Intake) confirm(ctx context.Context, at time.Time, number int64, answer incident.Answer, said *survey) (done bool, err error) {
+	for {
+		part := said.news[:min(batch, len(said.news))]
+		last := len(part) == len(said.news)
+		sequence, unchanged := said.sequence, false
 		var events []incident.Event
-		err = i.change(ctx, at, func(t *taking) error {
-			done, events = false, nil
-			s, err := t.Situation(number)
-			if err != nil || s.Incident.Sequence != said.sequence {
-				return err // it changed meanwhile
+		err := i.change(ctx, at, func(t *taking) error {
+			events = nil
+			s, err := t.Incident(number)
+			if err != nil {
+				return err
 			}
-			for _, fingerprint := range said.news {
+			if unchanged = s.Incident.Sequence == said.sequence; !unchanged {
+				return nil
+			}
+			for _, fingerprint := range part {
 				b, err := latestBreach(t.Tx, fingerprint)
 				if err != nil {
 					return err
@@ -140,27 +166,43 @@ func (i *Intake) Confirm(ctx context.Context, at time.Time, number int64, answer
 					return fmt.Errorf("conclude on the breach of %q: %w", fingerprint, err)
 				}
 			}
-			s.Agenda.AnsweredAt, s.Agenda.Unanswered = t.At, said.unanswered
-			if s.Incident.Breaches.Unknown == 0 {
-				s.Agenda.EndsDoubtedAt = time.Time{}
+			if last {
+				if events, err = t.passTime(number, said.unanswered); err != nil {
+					return err
+				}
 			}
-			news, err := storage.Tick(t.Change, s)
-			if err != nil {
-				return err
-			}
-			events, done = news.Events, true
-			return t.Note(s, news)
+			sequence = s.Incident.Sequence
+			return nil
 		})
-		if err != nil {
-			return fmt.Errorf("confirm %s: %w", incident.ID(number), err)
+		if err != nil || !unchanged {
+			return false, err
 		}
-		if done {
+		if last {
 			for _, e := range events {
 				i.Log.Info("incident "+string(e.Type), slog.String("component", "intake"), slog.String("incident", incident.ID(number)), slog.String("actor", string(e.Actor)))
 			}
-			return nil
+			return true, nil
 		}
+		said.sequence, said.news = sequence, said.news[len(part):]
 	}
+}
+
+// passTime lets time do its part in an incident about all of whose breaches the Alertmanagers
+// were asked. It returns the events that came of it.
+func (t *taking) passTime(number int64, unanswered bool) ([]incident.Event, error) {
+	s, err := t.Situation(number)
+	if err != nil {
+		return nil, err
+	}
+	s.Agenda.AnsweredAt, s.Agenda.Unanswered = t.At, unanswered
+	if s.Incident.Breaches.Unknown == 0 {
+		s.Agenda.EndsDoubtedAt = time.Time{}
+	}
+	news, err := storage.Tick(t.Change, s)
+	if err != nil {
+		return nil, err
+	}
+	return news.Events, t.Note(s, news)
 }
 
 // A survey is what an answer says of all breaches of an incident.

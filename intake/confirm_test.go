@@ -116,3 +116,34 @@ func TestAnIncidentThatGoesOnToChangeIsLeftForLater(t *testing.T) {
 		t.Errorf("agenda %+v, %v", s.Agenda, err)
 	}
 }
+
+// When a watchdog goes away, what ended in a great incident is doubted part by part.
+func TestAGreatIncidentIsDoubtedPartByPart(t *testing.T) {
+	d := newDesk(t)
+	d.policy().Watchdog = incident.Watchdog{Within: 15 * time.Minute}
+	d.change(func(c *storage.Change) error {
+		return c.PutPulse(incident.Pulse{HeardAt: d.at, AwaySince: d.at, Sequence: 1}, "")
+	})
+	d.policy().Watchdog.Within = 0 // as if that came to light later
+	d.at = d.at.Add(time.Minute)
+	alerts := d.many(1234)
+	for k := range alerts {
+		alerts[k] = ended(alerts[k], d.at)
+	}
+	if _, err := d.taker.Take(t.Context(), intake.Post{Alerts: alerts, At: d.at}); err != nil {
+		t.Fatal(err)
+	}
+	d.policy().Watchdog.Within = 15 * time.Minute
+	store := &scribe{Store: d.door.Store}
+	d.door.Store = store
+	if err := d.taker.Disbelieve(t.Context(), d.at, 1); err != nil {
+		t.Fatal(err)
+	}
+	if store.most != 500 {
+		t.Errorf("one writing puts %d breaches", store.most)
+	}
+	s, err := situation(d, 1)
+	if err != nil || s.Incident.Breaches.Unknown != 1234 || s.Agenda.EndsDoubtedAt.IsZero() || s.Agenda.NextAt.IsZero() {
+		t.Errorf("%+v, %+v, %v", s.Incident.Breaches, s.Agenda, err)
+	}
+}

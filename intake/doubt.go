@@ -1,29 +1,75 @@
 package intake
 
 import (
+	"context"
+	"fmt"
+	"time"
+
 	"sitrep/incident"
 	"sitrep/storage"
 )
 
 // Disbelieve makes unknown what ended in the incident since the pulse that speaks for it was
 // last heard, once that is away: when Prometheus dies, all that fires is reported as ended
-// some minutes later.
-func (i *Intake) Disbelieve(c *storage.Change, in *incident.Incident) error {
-	pulses, err := c.Pulses()
-	if err != nil || in.State != incident.Open || len(pulses.Away(c.Policy, nil)) == 0 {
-		return err
-	}
-	return eachBreach(c.Tx, in, func(b *incident.Breach) error {
-		if !b.Disbelieved(c.Policy, pulses) {
+// some minutes later. It does so part by part, each in a transaction of its own.
+func (i *Intake) Disbelieve(ctx context.Context, at time.Time, number int64) error {
+	doubted, err := i.disbelieved(ctx, number)
+	for err == nil && len(doubted) > 0 {
+		part := doubted[:min(batch, len(doubted))]
+		doubted = doubted[len(part):]
+		err = i.change(ctx, at, func(t *taking) error {
+			s, err := t.Incident(number)
+			if err != nil || s.Incident.State != incident.Open {
+				return err
+			}
+			pulses, err := t.Pulses()
+			if err != nil {
+				return err
+			}
+			for _, fingerprint := range part {
+				b, err := latestBreach(t.Tx, fingerprint)
+				if err != nil {
+					return err
+				}
+				if !s.Incident.Has(b) || !b.Disbelieved(t.Policy, pulses) {
+					continue // it fires anew, so that the one that ended is over
+				}
+				if err := t.PutBreach(&s.Incident, b, s.Incident.Lose(t.Stamp(incident.Scheduler), b, incident.WhyWatchdogAway)); err != nil {
+					return err
+				}
+				if err := t.DoubtEnds(&s.Incident); err != nil {
+					return err
+				}
+			}
 			return nil
-		}
-		current, err := latestBreach(c.Tx, b.Fingerprint)
-		if err != nil || current.Ordinal != b.Ordinal {
-			return err // it fires anew, so that one is over
-		}
-		if err := c.DoubtEnds(in); err != nil {
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("doubt what ended in %s: %w", incident.ID(number), err)
+	}
+	return nil
+}
+
+// disbelieved returns the fingerprints of breaches of an incident that ended and are not
+// believed to have, on a snapshot.
+func (i *Intake) disbelieved(ctx context.Context, number int64) (fingerprints []string, err error) {
+	policy := i.Door.Policy()
+	err = i.Door.Store.Read(ctx, func(r storage.Reader) error {
+		fingerprints = nil
+		in, err := r.Incident(number)
+		if err != nil || in.State != incident.Open {
 			return err
 		}
-		return c.PutBreach(in, b, in.Lose(c.Stamp(incident.Scheduler), b, incident.WhyWatchdogAway))
+		pulses, err := r.Pulses()
+		if err != nil || len(pulses.Away(policy, nil)) == 0 {
+			return err
+		}
+		return eachBreach(r, &in, func(b *incident.Breach) error {
+			if b.Disbelieved(policy, pulses) {
+				fingerprints = append(fingerprints, b.Fingerprint)
+			}
+			return nil
+		})
 	})
+	return fingerprints, err
 }

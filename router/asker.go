@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/storage"
 )
 
 // An Asker asks the Alertmanagers which alerts fire.
@@ -28,7 +27,7 @@ type Intake interface {
 	// Confirm makes it part of all breaches of an incident, before somebody is told.
 	Confirm(ctx context.Context, at time.Time, number int64, answer incident.Answer) error
 	// Disbelieve makes unknown what ended in the incident while the watchdog was away.
-	Disbelieve(c *storage.Change, in *incident.Incident) error
+	Disbelieve(ctx context.Context, at time.Time, number int64) error
 }
 
 const (

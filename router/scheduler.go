@@ -241,13 +241,7 @@ func (s *Scheduler) doubt(ctx context.Context, at time.Time) error {
 			if in.LastEndsAt.IsZero() {
 				return nil
 			}
-			return s.Door.Change(ctx, at, func(c *storage.Change) error {
-				sit, err := c.Situation(in.Number)
-				if err != nil {
-					return err
-				}
-				return s.Intake.Disbelieve(c, &sit.Incident)
-			})
+			return s.Intake.Disbelieve(ctx, at, in.Number)
 		})
 	}
 	if err == nil {
@@ -277,6 +271,9 @@ func (s *Scheduler) agendas(ctx context.Context, at time.Time) error {
 }
 
 func (s *Scheduler) tick(ctx context.Context, number int64, at time.Time) error {
+	if err := s.doubtFirst(ctx, number, at); err != nil {
+		return err
+	}
 	var logs []incident.Event
 	var ask bool
 	err := s.Door.Change(ctx, at, func(c *storage.Change) error {
@@ -284,17 +281,6 @@ func (s *Scheduler) tick(ctx context.Context, number int64, at time.Time) error 
 		sit, err := c.Situation(number)
 		if err != nil {
 			return err
-		}
-		pulses, err := c.Pulses()
-		if err != nil {
-			return err
-		}
-		ended := sit.Incident.EndedHeardAt
-		since := func(p incident.Pulse) bool { return !ended.Before(p.HeardAt) }
-		if !ended.IsZero() && slices.ContainsFunc(pulses.Away(c.Policy, nil), since) {
-			if err := s.Intake.Disbelieve(c, &sit.Incident); err != nil {
-				return err
-			}
 		}
 		news, err := storage.Tick(c, sit)
 		if err != nil {
@@ -314,6 +300,29 @@ func (s *Scheduler) tick(ctx context.Context, number int64, at time.Time) error 
 		s.Log.Info("incident "+string(e.Type), slog.String("component", "scheduler"), slog.String("incident", incident.ID(number)), slog.String("actor", string(e.Actor)))
 	}
 	return nil
+}
+
+// doubtFirst doubts what ended in an incident whose last breach ended after a pulse was last
+// heard that is away. It may have gone since that was looked at for all incidents.
+func (s *Scheduler) doubtFirst(ctx context.Context, number int64, at time.Time) error {
+	policy := s.Door.Policy()
+	if policy.Watchdog.Within == 0 {
+		return nil
+	}
+	doubted := false
+	err := s.Door.Store.Read(ctx, func(r storage.Reader) error {
+		in, err := r.Incident(number)
+		if doubted = false; err != nil || in.EndedHeardAt.IsZero() {
+			return err
+		}
+		pulses, err := r.Pulses()
+		doubted = slices.ContainsFunc(pulses.Away(policy, nil), func(p incident.Pulse) bool { return !in.EndedHeardAt.Before(p.HeardAt) })
+		return err
+	})
+	if err != nil || !doubted {
+		return err
+	}
+	return s.Intake.Disbelieve(ctx, at, number)
 }
 
 // dispatch hands what is due to the dispatcher, as far as it has hands free.

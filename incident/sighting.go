@@ -101,6 +101,17 @@ func (v Verdict) String() string {
 // An Answer is what the Alertmanagers that were asked at one time say of each breach.
 type Answer func(b *Breach) Verdict
 
+// AskedAt returns the same answer to a question that was asked at that time: it says nothing
+// of a breach that was heard to begin or to end since.
+func (a Answer) AskedAt(asked time.Time) Answer {
+	return func(b *Breach) Verdict {
+		if latest(b.HeardAt, b.EndHeardAt).After(asked) {
+			return CannotTell
+		}
+		return a(b)
+	}
+}
+
 // Silent is the answer of nobody.
 func Silent(*Breach) Verdict { return CannotTell }
 

@@ -14,11 +14,11 @@ import (
 // batch is how many breaches one transaction concludes on, or one page has.
 const batch = 500
 
-// Conclude makes an answer of the Alertmanagers part of each breach that waits for one at
-// that time: those that were quiet for too long, and those whose AskAt has come.
-func (i *Intake) Conclude(ctx context.Context, at time.Time, answer incident.Answer) error {
+// Conclude makes an answer of the Alertmanagers part of each breach that waited for one when
+// they were asked: those that were quiet for too long, and those whose AskAt had come.
+func (i *Intake) Conclude(ctx context.Context, asked, at time.Time, answer incident.Answer) error {
 	for before := []string(nil); ; {
-		waiting, err := i.Waiting(ctx, at, batch)
+		waiting, err := i.Waiting(ctx, asked, batch)
 		if err != nil || len(waiting) == 0 {
 			return err
 		}

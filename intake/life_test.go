@@ -18,7 +18,7 @@ func (d *desk) conclude(v incident.Verdict) {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(d.t.Context(), 10*time.Second)
 	defer cancel()
-	if err := d.taker.Conclude(ctx, d.at, func(*incident.Breach) incident.Verdict { return v }); err != nil {
+	if err := d.taker.Conclude(ctx, d.at, d.at, func(*incident.Breach) incident.Verdict { return v }); err != nil {
 		d.t.Fatal(err)
 	}
 }

@@ -22,8 +22,8 @@ type Asker interface {
 type Intake interface {
 	// Waiting returns up to limit fingerprints of breaches that wait for an answer.
 	Waiting(ctx context.Context, at time.Time, limit int) ([]string, error)
-	// Conclude makes an answer part of the breaches that wait for one.
-	Conclude(ctx context.Context, at time.Time, answer incident.Answer) error
+	// Conclude makes an answer part of the breaches that waited for one when it was asked for.
+	Conclude(ctx context.Context, asked, at time.Time, answer incident.Answer) error
 	// Confirm makes it part of all breaches of an incident, before somebody is told.
 	Confirm(ctx context.Context, at time.Time, number int64, answer incident.Answer) error
 	// Disbelieve makes unknown what ended in the incident while the watchdog was away.
@@ -79,12 +79,12 @@ func (s *Scheduler) askAbout(ctx context.Context, numbers []int64) error {
 			s.Log.Warn("an Alertmanager did not answer", slog.String("component", "scheduler"), slog.Any("err", err))
 		}
 		if said != nil {
-			answer = said
+			answer = said.AskedAt(asked)
 		}
 		s.askTook.Store(int64(now().Sub(asked)))
 	}
 	answered := now()
-	failed := s.Intake.Conclude(ctx, answered, answer)
+	failed := s.Intake.Conclude(ctx, asked, answered, answer)
 	for _, number := range numbers {
 		at := now()
 		if at.Sub(answered) > answerHolds {

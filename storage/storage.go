@@ -217,7 +217,8 @@ type Tx interface {
 	PutAnswer(a Answer) error
 
 	// Prune deletes the breaches of incidents that closed before breaches, and the
-	// messages of those that closed before messages; a zero time keeps all. The message
+	// messages of those that closed before messages; a zero time keeps all. The breaches of
+	// one that was merged go with those of the one in which it goes on. The message
 	// of a digest goes when all its incidents closed before. Breaches without an
 	// incident go once nothing was heard of them since breaches. Events and the records of
 	// deliveries stay. It deletes up to limit things and returns how many: call it

@@ -240,6 +240,22 @@ var pruneRules = []rule{
 		f.put(b)
 		f.equal("all are closed", f.prune(f.now, f.now, 10), 1)
 	}},
+	{"the breaches of a merged incident go with the one that it goes on in", func(f *fixture) {
+		a, b, c := f.newIncident(1), f.newIncident(2), f.newIncident(3)
+		a.State, a.ClosedAt, a.MergedInto = incident.Closed, f.ago(30), 2
+		b.MergedFrom = []int64{1}
+		f.put(a, b, c)
+		f.breaches(f.newBreach("fires on", 1), f.newBreach("of its own", 2))
+		f.equal("it goes on", f.prune(f.ago(5), time.Time{}, 10), 0)
+		b.State, b.ClosedAt, b.MergedInto = incident.Closed, f.ago(20), 3
+		c.MergedFrom = []int64{2, 1}
+		f.put(b, c)
+		f.equal("it goes on in a third", f.prune(f.ago(5), time.Time{}, 10), 0)
+		c.State, c.ClosedAt = incident.Closed, f.ago(10)
+		f.put(c)
+		f.equal("that closed", f.prune(f.ago(5), time.Time{}, 10), 2)
+		f.equal("again", f.prune(f.ago(5), time.Time{}, 10), 0)
+	}},
 	{"breaches of no incident go once nothing was heard of them", func(f *fixture) {
 		old, young := f.newBreach("old", 0), f.newBreach("young", 0)
 		old.State, old.HeardAt, old.EndHeardAt = incident.Ended, time.Time{}, f.ago(20)

@@ -120,7 +120,7 @@ func OpenFor(s Stamp, slo *SLO, p *Policy, number, previous int64) ([]Event, err
 // was not believed.
 func (in *Incident) End(s Stamp, b *Breach, a *Alert) []Event {
 	switch {
-	case a == nil && b.endDoubted():
+	case a == nil && b.EndDoubted():
 		return in.endAt(s, b, b.EndsAt, "")
 	case a == nil:
 		return in.endAt(s, b, s.At, WhyNotListed)
@@ -137,7 +137,7 @@ func (in *Incident) End(s Stamp, b *Breach, a *Alert) []Event {
 // so: at the time when it was last heard. Where somebody did, who was not believed, it ended
 // when that said.
 func (in *Incident) EndUnseen(s Stamp, b *Breach) []Event {
-	if b.endDoubted() {
+	if b.EndDoubted() {
 		return in.endAt(s, b, b.EndsAt, "")
 	}
 	return in.endAt(s, b, b.HeardAt, WhyUnseen)
@@ -183,7 +183,7 @@ func (in *Incident) Lose(s Stamp, b *Breach, why Why) []Event {
 // the watchdog is away. The end stays with the breach: copies of it are not news. Of one
 // that was unknown already it is, and no event.
 func (in *Incident) LoseEnded(s Stamp, b *Breach, a *Alert) (events []Event, news bool) {
-	if b.endDoubted() {
+	if b.EndDoubted() {
 		return nil, false
 	}
 	b.EndsAt, _ = a.end(s.At)

@@ -128,6 +128,10 @@ func (s *Situation) follow(events []Event) (course, error) {
 		if e.Type == BreachStarted && lost && (e.Data.From == "" || paused) {
 			c.heard = append(c.heard, e)
 		}
+		if e.Type == Merged && e.Data.Breaches != nil && e.Data.Breaches.Unknown > 0 {
+			// Some may be ends that were not believed; if none is, one question shows it.
+			s.Agenda.EndsDoubtedAt = latest(s.Agenda.EndsDoubtedAt, e.Time)
+		}
 		if e.Type == Reopened {
 			// The time for its actions starts anew when it resolves.
 			s.Agenda.RemindedActions = nil

@@ -132,7 +132,7 @@ func (b *Breach) Weigh(v Verdict, p *Policy, pulses Pulses, at time.Time) Sighti
 	case Unknown:
 		// Without anybody to ask, an end that was not believed holds if it does not fire
 		// again soon after its watchdog is back.
-		silent := b.endDoubted() && !p.Asks && !doubted && at.Sub(latest(pulses.backAt(p, b.Labels), b.EndHeardAt)) >= p.ResolveAfter
+		silent := b.EndDoubted() && !p.Asks && !doubted && at.Sub(latest(pulses.backAt(p, b.Labels), b.EndHeardAt)) >= p.ResolveAfter
 		switch {
 		case v == Listed:
 			return SeenAgain
@@ -159,8 +159,8 @@ func (b *Breach) Disbelieved(p *Policy, pulses Pulses) bool {
 	return doubted && b.State == Ended && !b.EndHeardAt.Before(pulse.HeardAt)
 }
 
-// endDoubted reports whether it is unknown as its end is not believed.
-func (b *Breach) endDoubted() bool { return b.State == Unknown && !b.EndHeardAt.IsZero() }
+// EndDoubted reports whether it is unknown as its end was reported, and not believed.
+func (b *Breach) EndDoubted() bool { return b.State == Unknown && !b.EndHeardAt.IsZero() }
 
 // askListed is how soon it is asked again about a breach that only a listing keeps open.
 const askListed = time.Minute

@@ -167,7 +167,7 @@ func (i *Intake) confirm(ctx context.Context, at time.Time, number int64, answer
 				}
 			}
 			if last {
-				if events, err = t.passTime(number, said.unanswered); err != nil {
+				if events, err = t.passTime(number, said); err != nil {
 					return err
 				}
 			}
@@ -189,13 +189,13 @@ func (i *Intake) confirm(ctx context.Context, at time.Time, number int64, answer
 
 // passTime lets time do its part in an incident about all of whose breaches the Alertmanagers
 // were asked. It returns the events that came of it.
-func (t *taking) passTime(number int64, unanswered bool) ([]incident.Event, error) {
+func (t *taking) passTime(number int64, said *survey) ([]incident.Event, error) {
 	s, err := t.Situation(number)
 	if err != nil {
 		return nil, err
 	}
-	s.Agenda.AnsweredAt, s.Agenda.Unanswered = t.At, unanswered
-	if s.Incident.Breaches.Unknown == 0 {
+	s.Agenda.AnsweredAt, s.Agenda.Unanswered = t.At, said.unanswered
+	if !said.doubted && !s.Agenda.EndsDoubtedAt.After(t.At) {
 		s.Agenda.EndsDoubtedAt = time.Time{}
 	}
 	news, err := storage.Tick(t.Change, s)
@@ -210,6 +210,7 @@ type survey struct {
 	sequence   int64    // of the incident, when its breaches were looked through
 	news       []string // fingerprints of those to which something is to happen
 	unanswered bool     // nobody could tell of one that had ended
+	doubted    bool     // there are ends that are still not believed
 }
 
 // survey looks through all breaches of an incident, on a snapshot.
@@ -230,6 +231,7 @@ func (i *Intake) survey(ctx context.Context, at time.Time, number int64, answer 
 			v := answer(b)
 			said.unanswered = said.unanswered || b.State == incident.Ended && v == incident.CannotTell
 			if b.Weigh(v, policy, pulses, at) == incident.SeenStale {
+				said.doubted = said.doubted || b.EndDoubted()
 				return nil
 			}
 			current, err := latestBreach(r, b.Fingerprint)

@@ -248,3 +248,100 @@ func TestTheEndOfAnUnknownBreachIsNotLostWhileTheWatchdogIsAway(t *testing.T) {
 		t.Errorf("breach %+v", b)
 	}
 }
+
+// away lets the watchdog be away since now, or be back.
+func (d *desk) away(away bool) {
+	d.t.Helper()
+	d.change(func(c *storage.Change) error {
+		pulse, err := c.Pulse(nil)
+		if err != nil {
+			return err
+		}
+		if away {
+			pulse.AwaySince = d.at
+			return c.PutPulse(pulse, incident.DueWatchdogAway)
+		}
+		pulse, _ = pulse.Hear(c.Policy, "w", d.at)
+		return c.PutPulse(pulse, incident.DueWatchdogBack)
+	})
+}
+
+// agenda returns that of an incident.
+func (d *desk) agenda(number int64) incident.Agenda {
+	d.t.Helper()
+	s, err := situation(d, number)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return s.Agenda
+}
+
+// Ends that are not believed are settled in the incident into which theirs was merged.
+func TestEndsThatAreDoubtedAreSettledAfterAMerge(t *testing.T) {
+	d := newDesk(t)
+	d.policy().Watchdog = incident.Watchdog{Within: 15 * time.Minute}
+	d.expect(firing("a", "1", d.at), intake.Opened, "a", 1)
+	d.expect(firing("b", "2", d.at), intake.Opened, "b", 2)
+	begin := d.at
+	d.at = d.at.Add(time.Minute)
+	d.away(true)
+	d.expect(ended(firing("b", "2", begin), d.at), intake.Resolved, "b", 2)
+	d.merge(2, 1)
+	d.at = d.at.Add(time.Minute)
+	d.away(false)
+	d.at = d.at.Add(11 * time.Minute)
+	if a := d.agenda(1); a.NextAt.IsZero() || a.NextAt.After(d.at) {
+		t.Errorf("agenda %+v", a)
+	}
+	if err := d.taker.Confirm(t.Context(), d.at, 1, incident.Silent); err != nil {
+		t.Fatal(err)
+	}
+	if b := d.breach("2"); b.State != incident.Ended {
+		t.Errorf("breach %+v", b)
+	}
+	if a := d.agenda(1); !a.EndsDoubtedAt.IsZero() {
+		t.Errorf("agenda %+v", a)
+	}
+}
+
+// Once the ends that were doubted are settled it is not asked about them again, although
+// another breach stays unknown.
+func TestDoubtedEndsThatAreSettledAreNotAskedAboutForEver(t *testing.T) {
+	d := newDesk(t)
+	d.policy().Asks = true
+	d.policy().Watchdog = incident.Watchdog{Within: 15 * time.Minute}
+	d.expect(firing("a", "quiet", d.at), intake.Opened, "a", 1)
+	d.at = d.at.Add(4 * time.Hour)
+	d.conclude(incident.CannotTell)
+	begin := d.at
+	d.expect(firing("a", "1", begin), intake.Joined, "a", 1)
+	d.away(true)
+	d.at = d.at.Add(time.Minute)
+	d.expect(ended(firing("a", "1", begin), d.at), intake.Resolved, "a", 1)
+	confirm := func() {
+		t.Helper()
+		err := d.taker.Confirm(t.Context(), d.at, 1, func(b *incident.Breach) incident.Verdict {
+			if b.Fingerprint == "1" {
+				return incident.NotListed
+			}
+			return incident.CannotTell
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.at = d.at.Add(time.Minute)
+	confirm()
+	if a := d.agenda(1); a.EndsDoubtedAt.IsZero() {
+		t.Errorf("while it is away: agenda %+v", a)
+	}
+	d.away(false)
+	d.at = d.at.Add(time.Minute)
+	confirm()
+	if b := d.breach("1"); b.State != incident.Ended {
+		t.Errorf("breach %+v", b)
+	}
+	if a := d.agenda(1); !a.EndsDoubtedAt.IsZero() {
+		t.Errorf("agenda %+v", a)
+	}
+}

@@ -42,7 +42,7 @@ const (
 // ask asks the Alertmanagers in the background if breaches or incidents wait for an answer.
 // One question serves all that wait. Where there is nobody to ask, the answer is silence.
 func (s *Scheduler) ask(ctx context.Context, at time.Time) error {
-	if at.Sub(s.askedAt) < max(askEvery, askShare*time.Duration(s.askTook.Load())) {
+	if !again(at, s.askedAt, max(askEvery, askShare*time.Duration(s.askTook.Load()))) {
 		return nil
 	}
 	waiting, err := s.Intake.Waiting(ctx, at, 1)
@@ -81,7 +81,13 @@ func (s *Scheduler) askAbout(ctx context.Context, numbers []int64) error {
 		if said != nil {
 			answer = said.AskedAt(asked)
 		}
-		s.askTook.Store(int64(now().Sub(asked)))
+		took := now().Sub(asked)
+		if err != nil {
+			// Most of that was waiting for who does not answer, and the others are to be asked
+			// as often as they should be.
+			took = min(took, askEvery)
+		}
+		s.askTook.Store(int64(took))
 	}
 	answered := now()
 	failed := s.Intake.Conclude(ctx, asked, answered, answer)

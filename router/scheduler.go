@@ -152,7 +152,7 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 
 // alive stores that the service runs, and as an outage that it did not.
 func (s *Scheduler) alive(ctx context.Context, at time.Time) error {
-	if at.Sub(s.aliveAt) < aliveEvery {
+	if !again(at, s.aliveAt, aliveEvery) {
 		return nil
 	}
 	err := s.Door.Store.Write(ctx, func(tx storage.Tx) error {
@@ -334,7 +334,7 @@ func (s *Scheduler) dispatch(ctx context.Context, at time.Time) error {
 
 func (s *Scheduler) prune(ctx context.Context, at time.Time) error {
 	keep := s.Retention()
-	if at.Sub(s.prunedAt) < pruneEvery || keep == (Retention{}) {
+	if !again(at, s.prunedAt, pruneEvery) || keep == (Retention{}) {
 		return nil
 	}
 	before := func(d time.Duration) time.Time {

@@ -2,6 +2,7 @@ package router_test
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -95,5 +96,28 @@ func TestAnAnswerSaysNothingOfWhatWasHeardSince(t *testing.T) {
 				t.Errorf("it is %q", s)
 			}
 		})
+	})
+}
+
+// An absentAsker is several Alertmanagers one of which never answers.
+type absentAsker struct{ slowAsker }
+
+func (a *absentAsker) Ask(ctx context.Context) (incident.Answer, error) {
+	answer, _ := a.slowAsker.Ask(ctx)
+	return answer, errors.New("it does not answer")
+}
+
+// One Alertmanager that does not answer in time does not keep the others from being asked
+// about what is listed, each minute or so.
+func TestAnAlertmanagerThatDoesNotAnswerHoldsNoQuestionUp(t *testing.T) {
+	bubbleEvery(t, 10*time.Second, silent(), func(t *testing.T, w *world) {
+		a := &absentAsker{slowAsker{takes: 30 * time.Second}}
+		a.lists.Store(true)
+		w.asker = a
+		w.post(alert("p3", "a"))
+		sleepUntil(noon.Add(5*time.Hour + 10*time.Minute))
+		if n := a.asked.Load(); n < 5 {
+			t.Errorf("asked %d times in ten minutes", n)
+		}
 	})
 }

@@ -19,7 +19,7 @@ const forgetEvery = 10 * time.Minute
 // noted again when it is heard.
 func (s *Scheduler) forget(ctx context.Context, at time.Time) error {
 	silence := s.Door.Policy().UnknownAfter
-	if silence <= 0 || at.Sub(s.forgotAt) < forgetEvery {
+	if silence <= 0 || !again(at, s.forgotAt, forgetEvery) {
 		return nil
 	}
 	before, forgotten := at.Add(-silence), 0

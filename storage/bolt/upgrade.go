@@ -74,7 +74,7 @@ func (t *tx) upgradeBreaches() error {
 			continue // a damage that the check tells of
 		}
 		in.ChangedAt = last[0].Time
-		if err := t.putJSON(bIncidents, key(nil).int(in.Number), in); err != nil {
+		if err := t.PutIncident(in); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,6 @@
 // Package rig runs what the end-to-end tests need, for real: the sitrep program,
-// Alertmanagers, a mail server with TLS, and a receiver of webhooks. All of it listens
-// on 127.0.0.1 alone.
+// Alertmanagers, a recorder between the two, a mail server with TLS, and a receiver of
+// webhooks. All of it listens on 127.0.0.1 alone.
 package rig
 
 import (

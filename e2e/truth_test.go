@@ -134,6 +134,7 @@ func TestTwoClusters(t *testing.T) {
 	b := alert("register", "page", a.StartsAt.Add(300*time.Millisecond))
 	check(t, east.Post(a))
 	check(t, west.Post(b))
+	w.told("opened")
 	w.eventually("both have told", func() bool { return w.metric("sitrep_alerts_received_total") == 2 })
 	check(t, east.Post(ended(a)...))
 	w.firesAgain("INC-1")

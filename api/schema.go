@@ -58,6 +58,7 @@ var about = map[string]string{
 	"Delivery.held":             "By a quiet time: held, not late.",
 	"Event.config":              "The hash of the configuration in force.",
 	"Event.data":                "Just the fields that its type brings.",
+	"EventData.why":             "Why it happened, where no person did it, as a code such as nobody_asked.",
 	"Priority.rank":             "0 is the highest.",
 	"Priority.update_every":     "The cadence, written as in the configuration, such as 2h.",
 	"Priority.inform_after":     "How long an incident lasts before its audiences hear of it; empty is at once.",

@@ -94,6 +94,9 @@ func (v *verifier) incident(r storage.Reader, in *incident.Incident) error {
 			return err
 		}
 	}
+	if in.ChangedAt.IsZero() {
+		fold.ChangedAt = in.ChangedAt // a store that was not brought up yet has none
+	}
 	wrong, err := differences(&fold, in)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package router_test
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -243,4 +244,69 @@ func TestSitrepAgreesWithItsSenders(t *testing.T) {
 			rt.Fatalf("%s\n%s", broken, strings.ReplaceAll(plan.String(), "\n", "\n\t"))
 		}
 	})
+}
+
+// TestSchedulesThatWentWrong are those that once did, in the real world or in the model.
+func TestSchedulesThatWentWrong(t *testing.T) {
+	m := func(from, to int) stretch {
+		return stretch{time.Duration(from) * time.Minute, time.Duration(to) * time.Minute}
+	}
+	at := func(minutes int) time.Duration { return time.Duration(minutes) * time.Minute }
+	forever := 100 * 60
+	proms := func(later ...time.Duration) (all []promPlan) {
+		for _, l := range later {
+			all = append(all, promPlan{Later: l})
+		}
+		return all
+	}
+	tests := map[string]schedule{
+		"a pair of Prometheis, and an Alertmanager that lost its memory": {
+			Fires: [][]stretch{{m(1, 30)}}, Proms: proms(0, 38*time.Second), AMs: []amPlan{{Restarts: []time.Duration{at(5), at(6), at(20)}}},
+		},
+		"a cluster with a slow member, whose posts come twice": {
+			Mesh: true, Fires: [][]stretch{{m(1, 12), m(80, 90)}}, Proms: proms(0),
+			AMs: []amPlan{{}, {Slow: 5 * time.Second}, {Slow: 40 * time.Second, Twice: []stretch{m(0, 200)}}},
+		},
+		"silenced, and flaps under the silence": {
+			Fires: [][]stretch{{m(1, 20), m(22, 60)}}, Silenced: [][]stretch{{m(10, 90)}}, Proms: proms(0), AMs: []amPlan{{}},
+		},
+		"resolved while inhibited": {
+			Fires: [][]stretch{{m(1, 20)}}, Silenced: [][]stretch{{m(10, 90)}}, Proms: proms(0), AMs: []amPlan{{}},
+		},
+		"resolved while inhibited, and another fires on": {
+			Fires: [][]stretch{{m(1, forever)}, {m(2, 20)}}, Silenced: [][]stretch{nil, {m(10, 90)}}, Proms: proms(0), AMs: []amPlan{{}},
+		},
+		"a clock 40 minutes fast, set right": {
+			Fires: [][]stretch{{m(1, 5), m(20, 30), m(95, forever)}}, Proms: []promPlan{{Skew: at(40), Skewed: []stretch{m(0, 10)}}}, AMs: []amPlan{{}},
+		},
+		"two clusters with the same labels": {
+			Fires: [][]stretch{{m(1, 30)}}, AMs: []amPlan{{}, {}},
+			Proms: []promPlan{{Cut: [][]stretch{nil, {m(0, forever)}}}, {Later: at(15), Cut: [][]stretch{{m(0, forever)}}}},
+		},
+		"one of three Alertmanagers cut off": {
+			Fires: [][]stretch{{m(1, forever)}}, Proms: []promPlan{{Cut: [][]stretch{nil, nil, {m(10, 40)}}}}, AMs: []amPlan{{}, {}, {}},
+		},
+		"Prometheus cut off from its Alertmanager, and healed": {
+			Fires: [][]stretch{{m(1, forever)}}, Proms: []promPlan{{Cut: [][]stretch{{m(10, 40)}}}}, AMs: []amPlan{{}},
+		},
+		"of a pair, the one whose clock is fast sees the end later": {
+			Fires: [][]stretch{{m(0, forever)}, {m(0, 2)}},
+			Proms: []promPlan{{Later: 14 * time.Second}, {Later: time.Second, Skew: at(3), Skewed: []stretch{m(0, 77)}, Cut: [][]stretch{{{119 * time.Second, 179 * time.Second}}}}},
+			AMs:   []amPlan{{Slow: time.Second, Twice: []stretch{m(1, 4)}}},
+		},
+		"it ends while it is silenced, the Alertmanager loses its memory and cannot be asked": {
+			Fires: [][]stretch{{m(13, 70)}, {m(3, 6), m(17, 18), m(24, 29)}}, Proms: proms(2 * time.Second), Silenced: [][]stretch{{m(9, 47), m(75, 130)}},
+			AMs: []amPlan{{Slow: 26 * time.Second, Restarts: []time.Duration{at(1), at(53)}, Twice: []stretch{m(4, 11), m(60, 83)}, Away: []stretch{m(2, 10)}}},
+		},
+	}
+	for name, plan := range tests {
+		for _, asks := range []bool{true, false} {
+			plan.Asks = asks
+			t.Run(fmt.Sprintf("%s, asked %v", name, asks), func(t *testing.T) {
+				if broken := plan.check(t); broken != "" {
+					t.Error(broken)
+				}
+			})
+		}
+	}
 }

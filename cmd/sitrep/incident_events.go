@@ -40,7 +40,7 @@ func told(e *incidentjson.Event) *incident.Event {
 		Fingerprint: d.Fingerprint, StartsAt: when(d.StartsAt), EndsAt: when(d.EndsAt), HeardAt: when(d.HeardAt),
 		Priority: d.Priority, From: d.From, To: d.To, EscalatedTo: d.EscalatedTo, Message: d.Message, Audiences: d.Audiences,
 		Audience: d.Audience, DueAt: when(d.DueAt), Missed: d.Missed, Cause: d.Cause, Action: d.Action, Link: d.Link,
-		Stakeholders: d.Stakeholders,
+		Stakeholders: d.Stakeholders, Why: d.Why,
 	}}
 	if o := d.Opening; o != nil {
 		out.Data.Opening = &incident.Opening{UseCase: o.UseCase, Priority: incident.Priority{Name: o.Priority}, Drill: o.Drill, Declared: o.Declared}

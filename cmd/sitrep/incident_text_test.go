@@ -95,7 +95,7 @@ func TestEventsAreToldAsElsewhere(t *testing.T) {
 		Fingerprint: "a13f", StartsAt: when, EndsAt: when.Add(time.Minute), HeardAt: when.Add(2 * time.Minute), Priority: "P1", From: "P2", To: "P3",
 		EscalatedTo: "database team", Message: "We look.", Audiences: []incident.Audience{incident.Management}, Audience: incident.Stakeholders,
 		DueAt: when.Add(3 * time.Minute), Missed: 2, Cause: "refused", Action: "hotfix", Link: "https://git.example.org/1",
-		Stakeholders: []string{"sales"},
+		Stakeholders: []string{"sales"}, Why: incident.WhyNobodyAsked,
 	}
 	into := all
 	into.Into = 41

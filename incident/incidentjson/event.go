@@ -45,6 +45,7 @@ type EventData struct {
 	Breaches     *incident.Counts    `json:"breaches,omitempty"`
 	StartedAt    *time.Time          `json:"started_at,omitempty"`
 	EndedAt      *time.Time          `json:"ended_at,omitempty"`
+	Why          incident.Why        `json:"why,omitempty"`
 }
 
 // An Opening is what an incident was about when it opened.
@@ -92,6 +93,7 @@ func FromEvent(e *incident.Event) Event {
 		Breaches:     d.Breaches,
 		StartedAt:    when(d.StartedAt),
 		EndedAt:      when(d.EndedAt),
+		Why:          d.Why,
 	}
 	if o := d.Opening; o != nil {
 		data.Opening = &Opening{

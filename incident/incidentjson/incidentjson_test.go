@@ -155,6 +155,7 @@ func TestEventDataHoldsWhatItsTypeBrings(t *testing.T) {
 			`{"fingerprint":"f","starts_at":"2026-11-23T13:00:00Z","ends_at":"2026-11-23T13:01:00Z"}`,
 		},
 		{"reopened", incident.Data{ResolveAfter: 90 * time.Minute}, `{"resolve_after":"1h30m"}`},
+		{"resolved unasked", incident.Data{Why: incident.WhyNobodyAsked}, `{"why":"nobody_asked"}`},
 		{"merged", incident.Data{Into: 41}, `{"into":"INC-41"}`},
 		{
 			"opened", incident.Data{Opening: &incident.Opening{UseCase: "u", Priority: incident.Priority{Name: "P1", UpdateEvery: time.Hour}, ResolveAfter: 10 * time.Minute, Previous: 3}},

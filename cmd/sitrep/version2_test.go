@@ -103,7 +103,7 @@ func TestAStoreOfVersion2GoesOn(t *testing.T) {
 	b := breach("00000000000000a1")
 	post(intake.Repeated, 1, incident.Alert{Fingerprint: b.Fingerprint, StartsAt: b.StartsAt.Add(-time.Minute), Labels: b.Labels})
 	post(intake.Joined, 1, incident.Alert{Fingerprint: "00000000000000a2", StartsAt: at.Add(-time.Minute), Labels: send})
-	if b := breach("00000000000000a2"); b.Ordinal != 1 || b.State != incident.Firing {
+	if b := breach("00000000000000a2"); b.Ordinal != 2 || b.State != incident.Firing {
 		t.Errorf("a breach after one of version 2: %+v", b)
 	}
 	// Its end was heard before its firing.

@@ -345,3 +345,51 @@ func TestDoubtedEndsThatAreSettledAreNotAskedAboutForEver(t *testing.T) {
 		t.Errorf("agenda %+v", a)
 	}
 }
+
+// total returns how many breaches an incident has had.
+func (d *desk) total(number int64) int { d.t.Helper(); return d.incident(number).Breaches.Total }
+
+// A startsAt that was in the future stays that of its breach once it has come.
+func TestAStartsAtFromTheFutureThatHasComeIsNoNewBreach(t *testing.T) {
+	d := newDesk(t)
+	ahead := firing("a", "1", d.at.Add(40*time.Minute))
+	d.expect(ahead, intake.Opened, "a", 1)
+	d.at = d.at.Add(45 * time.Minute)
+	d.expect(ahead, intake.Repeated, "a", 1)
+	if n := d.total(1); n != 1 {
+		t.Errorf("%d breaches", n)
+	}
+}
+
+// Two senders end one breach at times of their own: a firing that began in between can be a
+// late copy.
+func TestAFiringThatBeganBeforeALaterEndIsNoNewBreach(t *testing.T) {
+	for asks, want := range map[bool]intake.Outcome{false: intake.Joined, true: intake.Stale} {
+		d := newDesk(t)
+		d.policy().Asks = asks
+		begin := d.at
+		d.expect(firing("a", "1", begin), intake.Opened, "a", 1)
+		d.at = d.at.Add(10 * time.Minute)
+		d.expect(ended(firing("a", "1", begin), begin.Add(time.Minute)), intake.Resolved, "a", 1)
+		d.expect(ended(firing("a", "1", begin), begin.Add(5*time.Minute)), intake.Stale, "a", 1)
+		d.expect(firing("a", "1", begin.Add(3*time.Minute)), want, "a", 1)
+		if n := d.total(1); n != 1 {
+			t.Errorf("asks %v: %d breaches", asks, n)
+		}
+		d.expect(firing("a", "1", begin.Add(6*time.Minute)), map[bool]intake.Outcome{false: intake.Repeated, true: intake.Joined}[asks], "a", 1)
+	}
+}
+
+// An end of which nobody says when it was, or says that it was years ago, is one now.
+func TestAnEndThatIsNoFactEndsNow(t *testing.T) {
+	for name, end := range map[string]time.Time{"none": {}, "years ago": time.Unix(0, 0).UTC()} {
+		d := newDesk(t)
+		a := firing("a", "1", d.at)
+		d.expect(a, intake.Opened, "a", 1)
+		d.at = d.at.Add(time.Minute)
+		d.expect(ended(a, end), intake.Resolved, "a", 1)
+		if b := d.breach("1"); !b.EndsAt.Equal(d.at) || !b.SaidEndsAt.Equal(end) {
+			t.Errorf("%s: %+v", name, b)
+		}
+	}
+}

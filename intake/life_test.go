@@ -393,3 +393,44 @@ func TestAnEndThatIsNoFactEndsNow(t *testing.T) {
 		}
 	}
 }
+
+// An end that did not hold does not end a breach that is quiet later.
+func TestAnEndThatDidNotHoldIsNoDoubtedEnd(t *testing.T) {
+	d := newDesk(t)
+	a := firing("a", "1", d.at)
+	d.expect(a, intake.Opened, "a", 1)
+	d.at = d.at.Add(time.Minute)
+	d.expect(ended(a, d.at), intake.Resolved, "a", 1)
+	d.expect(a, intake.Joined, "a", 1)
+	for range 3 {
+		d.at = d.at.Add(4 * time.Hour)
+		d.conclude(incident.CannotTell)
+		if b := d.breach("1"); b.State != incident.Unknown {
+			t.Errorf("at %v it is %s", d.at, b.State)
+		}
+	}
+}
+
+// What ended while the watchdog was away, and fires anew, ended when it was said to have.
+func TestADoubtedEndHoldsWhenTheAlertFiresAnew(t *testing.T) {
+	d := newDesk(t)
+	d.policy().Watchdog = incident.Watchdog{Within: 15 * time.Minute}
+	a := firing("a", "1", d.at)
+	d.expect(a, intake.Opened, "a", 1)
+	d.at = d.at.Add(time.Minute)
+	d.away(true)
+	end := d.at
+	d.expect(ended(a, end), intake.Resolved, "a", 1)
+	d.at = d.at.Add(time.Minute)
+	d.expect(firing("a", "1", d.at), intake.Joined, "a", 1)
+	err := d.door.Store.Read(t.Context(), func(r storage.Reader) error {
+		all, _, err := r.Breaches(1, 10, "")
+		if len(all) != 2 || all[0].State != incident.Ended || !all[0].EndsAt.Equal(end) || !all[1].EndedBefore.Equal(end) {
+			t.Errorf("breaches %+v", all)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -434,3 +434,22 @@ func TestADoubtedEndHoldsWhenTheAlertFiresAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// What a listing kept open, and ended, is not in doubt.
+func TestTheEndOfWhatWasListedIsNotDoubted(t *testing.T) {
+	d := newDesk(t)
+	d.policy().Asks = true
+	a := firing("a", "1", d.at)
+	d.expect(a, intake.Opened, "a", 1)
+	d.at = d.at.Add(4 * time.Hour)
+	d.conclude(incident.Listed)
+	d.expect(ended(a, d.at), intake.Resolved, "a", 1)
+	d.at = d.at.Add(5 * time.Minute)
+	if n := d.waiting(); n != 0 {
+		t.Errorf("%d wait", n)
+	}
+	d.conclude(incident.CannotTell)
+	if b := d.breach("1"); b.State != incident.Ended {
+		t.Errorf("breach %+v", b)
+	}
+}

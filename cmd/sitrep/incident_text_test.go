@@ -94,7 +94,7 @@ func TestEventsAreToldAsElsewhere(t *testing.T) {
 		Opening:     &incident.Opening{UseCase: "Customers cannot pay", Priority: incident.Priority{Name: "P1"}, Drill: true, Declared: true},
 		Fingerprint: "a13f", StartsAt: when, EndsAt: when.Add(time.Minute), HeardAt: when.Add(2 * time.Minute), Priority: "P1", From: "P2", To: "P3",
 		EscalatedTo: "database team", Message: "We look.", Audiences: []incident.Audience{incident.Management}, Audience: incident.Stakeholders,
-		DueAt: when.Add(3 * time.Minute), Missed: 2, Cause: "refused", Action: "hotfix", Link: "https://git.example.org/1",
+		DueAt: when.Add(3 * time.Minute), Missed: 2, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "refused"}, Action: "hotfix", Link: "https://git.example.org/1",
 		Stakeholders: []string{"sales"},
 	}
 	into := all

@@ -71,7 +71,7 @@ func TestEmptyFormsHaveAllFields(t *testing.T) {
 		},
 		{
 			"delivery", incidentjson.FromDelivery(&incident.Delivery{}),
-			"id incident kind sequence priority audience group channel recipient drill due_at promised_at held sent_at attempts state error incidents",
+			"id incident kind sequence priority audience group channel recipient drill due_at promised_at held sent_at attempts state error why incidents",
 			[]string{"due_at", "incident", "promised_at", "sent_at"},
 		},
 		{"action", incidentjson.Action{}, "name state due_at link reason", []string{"due_at"}},

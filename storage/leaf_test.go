@@ -279,7 +279,7 @@ func TestDataByHandIsAsByTheLibrary(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := incident.Data{
 			Fingerprint: text.Draw(t, "fingerprint"), StartsAt: at.Draw(t, "starts"), Priority: text.Draw(t, "priority"),
-			From: text.Draw(t, "from"), To: text.Draw(t, "to"), EscalatedTo: text.Draw(t, "escalated"),
+			From: text.Draw(t, "from"), To: text.Draw(t, "to"), EscalatedTo: text.Draw(t, "escalated"), Why: incident.Why(text.Draw(t, "why")),
 		}
 		if rapid.Bool().Draw(t, "ended") {
 			d.EndsAt, d.HeardAt = at.Draw(t, "ends"), at.Draw(t, "heard")

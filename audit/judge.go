@@ -161,7 +161,7 @@ func endOf(channel incident.Channel) Cause {
 
 // recorded returns the cause that was recorded, none found if none was.
 func recorded(c incident.Cause) incident.Cause {
-	if c.IsZero() {
+	if c.Kind == "" {
 		c.Kind = incident.CauseNoneFound
 	}
 	return c

@@ -23,6 +23,3 @@ type Cause struct {
 	// the address in what they say, so it may name somebody.
 	Said string `json:"said,omitempty"`
 }
-
-// IsZero reports whether there is none.
-func (c Cause) IsZero() bool { return c == Cause{} }

@@ -61,6 +61,9 @@ func TestOwedOfEarlierBuilds(t *testing.T) {
 			Kind: incident.KindReminder, Reason: incident.DueUndeliverable, At: at, Address: "gone@example.org"},
 		`{"kind":"opened","reason":"joined","at":"2026-07-01T10:00:00Z","detail":"refused before"}`: {
 			Kind: incident.KindOpened, Reason: incident.DueJoined, At: at, Again: true},
+		// However it is written.
+		`{"kind":"\u0075pdate","reason":"cadence","at":"2026-07-01T10:00:00Z"}`:             {Kind: incident.KindUpdate, Reason: incident.DueCadence, At: at},
+		`{ "at": "2026-07-01T10:00:00Z", "kind": "update", "reason": "cadence", "new": 7 }`: {Kind: incident.KindUpdate, Reason: incident.DueCadence, At: at},
 		// An action may have any name.
 		`{"kind":"reminder","reason":"action_overdue","at":"2026-07-01T10:00:00Z","action":"refused before"}`: {
 			Kind: incident.KindReminder, Reason: incident.DueActionOverdue, At: at, Action: "refused before"},
@@ -69,8 +72,10 @@ func TestOwedOfEarlierBuilds(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", text, got, want)
 		}
 	}
-	if err := json.Unmarshal([]byte(`{"at":7}`), new(incident.Owed)); err == nil {
-		t.Error("no error")
+	for _, text := range []string{`{"at":7}`, `{"kind":"update","reason":"cadence","at":"yesterday"}`} {
+		if err := json.Unmarshal([]byte(text), new(incident.Owed)); err == nil {
+			t.Errorf("%s: no error", text)
+		}
 	}
 }
 

@@ -47,7 +47,7 @@ func factsOf(t *testing.T, r Record) []string {
 	t.Helper()
 	cause := func(c incident.Cause) string {
 		switch {
-		case c.IsZero():
+		case c.Kind == "":
 			return ""
 		case c.Kind == incident.CauseDown:
 			return fmt.Sprint(" down ", c.From.Format(time.TimeOnly), " ", c.To.Format(time.TimeOnly))

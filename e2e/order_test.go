@@ -43,8 +43,8 @@ func TestThreeAlertmanagersWithoutMesh(t *testing.T) {
 	w.wantMails(want)
 }
 
-// TestOldPayloadAfterNewer: what was known before changes nothing, however late it
-// arrives.
+// TestOldPayloadAfterNewer: of what was known before nobody hears again, however late it
+// arrives. A firing that can be a late copy or real fires until it ends.
 func TestOldPayloadAfterNewer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, settings{resolveAfter: "1h"})
@@ -61,9 +61,11 @@ func TestOldPayloadAfterNewer(t *testing.T) {
 		{"it ends", resolved(first, start.Add(30*time.Second)), []string{"resolved"}},
 		{"it fires anew", second, []string{"joined"}},
 		{"the first end, late", resolved(first, start.Add(30*time.Second)), []string{"stale", "repeated"}},
-		{"the first firing, late", first, []string{"stale"}},
+		{"the first firing, late", first, []string{"repeated"}},
 		{"the second ends", resolved(second, start.Add(50*time.Second)), []string{"resolved"}},
-		{"the first firing, later still", first, []string{"stale"}},
+		{"the first firing, later still, and nobody to ask", first, []string{"joined"}},
+		{"the first end, later still", resolved(first, start.Add(30*time.Second)), []string{"stale"}},
+		{"the second end once more", resolved(second, start.Add(50*time.Second)), []string{"resolved"}},
 	}
 	for _, s := range steps {
 		if got := w.post(s.alert); len(got) != 1 || !slices.Contains(s.want, got[0]) {

@@ -5,10 +5,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"maps"
 	"net/url"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,6 +45,18 @@ var programs = sync.OnceValues(func() (built struct{ sitrep, alertmanager string
 	return built, err
 })
 
+// TestMain runs more tests at once than there are processors, unless -parallel says how
+// many: most of their time they wait.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if !chosen {
+		_ = flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0)))
+	}
+	os.Exit(m.Run())
+}
+
 // A world is a sitrep and all that it talks to.
 type world struct {
 	*rig.Sitrep
@@ -55,6 +69,7 @@ type world struct {
 type settings struct {
 	updateEvery  string // of P1; default 1h
 	resolveAfter string // default 2s
+	unknownAfter string // default 5h
 	more         string // further parts
 	slos         string // the file of the team notifications; default [slos]
 }
@@ -142,13 +157,29 @@ groups:
     email: [support@example.org]
     webhooks: [{url_file: hook-url, secret_file: hook-key}]
 slo_files: [slos/*.yml]
-incidents: {resolve_after: %s, reopen_within: 1h, unknown_after: 5h, remind_before: 0s, digest_above: 1000}
-%s%s`, w.mail.Address, rig.MailUser, cmp.Or(s.updateEvery, "1h"), cmp.Or(s.resolveAfter, "2s"), s.more, rig.Access)
+incidents: {resolve_after: %s, reopen_within: 1h, unknown_after: %s, remind_before: 0s, digest_above: 1000}
+%s%s`, w.mail.Address, rig.MailUser, cmp.Or(s.updateEvery, "1h"), cmp.Or(s.resolveAfter, "2s"), cmp.Or(s.unknownAfter, "5h"), s.more, rig.Access)
+}
+
+// A sender is what tests choose of an Alertmanager.
+type sender struct {
+	repeat  string            // its repeat_interval
+	address string            // where it listens; default one that is free
+	to      string            // the URL that it notifies; default the world's sitrep
+	name    string            // in a cluster; default: it is in none
+	peer    *rig.Alertmanager // another member, that runs already
 }
 
 // startAlertmanager starts an Alertmanager that notifies the world's sitrep of alerts
 // at once, and again after repeat. It cuts off what has the label cut after two alerts.
 func (w *world) startAlertmanager(repeat string) *rig.Alertmanager {
+	w.t.Helper()
+	return w.start(sender{repeat: repeat})
+}
+
+// start starts an Alertmanager. What fires while Outage does is inhibited, and of that
+// nobody is notified.
+func (w *world) start(s sender) *rig.Alertmanager {
 	w.t.Helper()
 	built, err := programs()
 	check(w.t, err)
@@ -162,13 +193,29 @@ route:
   routes:
     - matchers: ['cut="yes"']
       receiver: cut
+    - matchers: [alertname="Outage"]
+      receiver: nobody
+inhibit_rules:
+  - source_matchers: [alertname="Outage"]
+    target_matchers: [alertname!="Outage"]
+    equal: [service]
 receivers:
+  - name: nobody
   - name: sitrep
     webhook_configs: [{url: '%[2]s/alertmanager', http_config: {authorization: {credentials: %[3]s}}}]
   - name: cut
     webhook_configs: [{url: '%[2]s/alertmanager', max_alerts: 2, http_config: {authorization: {credentials: %[3]s}}}]
-`, repeat, w.URL(), rig.ReceiverToken))
+`, s.repeat, cmp.Or(s.to, w.URL()), rig.ReceiverToken))
 	check(w.t, err)
+	am.Address = cmp.Or(s.address, am.Address)
+	if s.name != "" {
+		am.Name = s.name
+		am.Mesh, err = rig.FreeAddress()
+		check(w.t, err)
+	}
+	if s.peer != nil {
+		am.Peers = []string{s.peer.Mesh}
+	}
 	check(w.t, am.Start())
 	w.t.Cleanup(func() {
 		am.Kill()
@@ -202,14 +249,16 @@ func ended(alerts ...rig.Alert) []rig.Alert {
 
 // An incidentView is what tests look at of an incident.
 type incidentView struct {
-	ID       string     `json:"id"`
-	SLO      string     `json:"slo"`
-	Priority string     `json:"priority"`
-	State    string     `json:"state"`
-	EndedAt  *time.Time `json:"ended_at"`
-	Breaches struct {
-		Firing int `json:"firing"`
-		Total  int `json:"total"`
+	ID        string     `json:"id"`
+	SLO       string     `json:"slo"`
+	Priority  string     `json:"priority"`
+	State     string     `json:"state"`
+	StartedAt time.Time  `json:"started_at"`
+	EndedAt   *time.Time `json:"ended_at"`
+	Breaches  struct {
+		Firing      int       `json:"firing"`
+		Total       int       `json:"total"`
+		LastHeardAt time.Time `json:"last_heard_at"`
 	} `json:"breaches"`
 }
 

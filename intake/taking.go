@@ -207,7 +207,6 @@ func (t *taking) start(in *incident.Incident, b *incident.Breach, h heard, slo *
 	if err := t.PutBreach(in, b, events); err != nil {
 		return Result{}, err
 	}
-	t.Hear(in)
 	if before == incident.Resolved && in.State == incident.Open {
 		outcome = Reopened
 	}

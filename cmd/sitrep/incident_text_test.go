@@ -103,6 +103,9 @@ func TestEventsAreToldAsElsewhere(t *testing.T) {
 		for _, kind := range incident.EventTypes() {
 			for _, actor := range []incident.Actor{"ada", incident.Scheduler} {
 				e := incident.Event{Incident: 1, Sequence: 2, Time: when, Type: kind, Actor: actor, Reason: "as it is", Data: data}
+				if !actor.Person() {
+					e.Reason, e.Data.Why = "", incident.WhyNobodyAsked
+				}
 				form := incidentjson.FromEvent(&e)
 				printed(t, func(_ *incidentCLI, tb *table) {
 					want := wording.Describer{Depth: wording.ForRecord, Nameless: true, Time: tb.clock.Time}.Event(&e)

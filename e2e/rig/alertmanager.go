@@ -12,11 +12,16 @@ import (
 	"time"
 )
 
-// An Alertmanager is a real one, without peers.
+// An Alertmanager is a real one.
 type Alertmanager struct {
 	Program string
 	Dir     string
 	Address string
+	// Name and Mesh are its name in a cluster, and where its peers reach it; the order of
+	// the names is that in which they send. Empty: it is in none.
+	Name, Mesh string
+	// Peers are the addresses of members of the cluster that run already.
+	Peers []string
 	// LogLevel is that of its log; empty: debug.
 	LogLevel string
 
@@ -44,8 +49,18 @@ func (a *Alertmanager) Log() string { return tail(filepath.Join(a.Dir, "alertman
 
 // Start starts it, and waits until it is ready.
 func (a *Alertmanager) Start() error {
-	p, err := start(filepath.Join(a.Dir, "alertmanager.log"), a.Dir, a.Program, "--config.file=alertmanager.yml", "--storage.path=data",
-		"--web.listen-address="+a.Address, "--cluster.listen-address=", "--log.level="+cmp.Or(a.LogLevel, "debug"))
+	args := []string{
+		"--config.file=alertmanager.yml", "--storage.path=data", "--web.listen-address=" + a.Address,
+		"--cluster.listen-address=" + a.Mesh, "--log.level=" + cmp.Or(a.LogLevel, "debug"),
+	}
+	if a.Mesh != "" {
+		// Quick, as all of it is on one machine.
+		args = append(args, "--cluster.peer-name="+a.Name, "--cluster.peer-timeout=1s", "--cluster.gossip-interval=50ms")
+	}
+	for _, peer := range a.Peers {
+		args = append(args, "--cluster.peer="+peer)
+	}
+	p, err := start(filepath.Join(a.Dir, "alertmanager.log"), a.Dir, a.Program, args...)
 	if err != nil {
 		return err
 	}
@@ -71,6 +86,9 @@ func (a *Alertmanager) Start() error {
 // Kill ends it at once.
 func (a *Alertmanager) Kill() { a.p.kill() }
 
+// Forget makes one that does not run lose all that it has stored.
+func (a *Alertmanager) Forget() error { return os.RemoveAll(filepath.Join(a.Dir, "data")) }
+
 // An Alert is what Prometheus posts to an Alertmanager.
 type Alert struct {
 	Labels      map[string]string `json:"labels"`
@@ -81,20 +99,77 @@ type Alert struct {
 
 // Post posts alerts to its API.
 func (a *Alertmanager) Post(alerts ...Alert) error {
-	body, err := json.Marshal(alerts)
+	return a.do(http.MethodPost, "/api/v2/alerts", alerts, nil)
+}
+
+// Silence silences the alerts that have that label, for an hour.
+func (a *Alertmanager) Silence(label, value string) error {
+	now := time.Now()
+	return a.do(http.MethodPost, "/api/v2/silences", map[string]any{
+		"matchers": []map[string]any{{"name": label, "value": value, "isRegex": false, "isEqual": true}},
+		"startsAt": now, "endsAt": now.Add(time.Hour), "createdBy": "e2e", "comment": "e2e",
+	}, nil)
+}
+
+// A Listing is an alert that an Alertmanager lists.
+type Listing struct {
+	Fingerprint string            `json:"fingerprint"`
+	Labels      map[string]string `json:"labels"`
+	StartsAt    time.Time         `json:"startsAt"`
+	Status      struct {
+		State string `json:"state"` // suppressed: silenced or inhibited
+	} `json:"status"`
+}
+
+// Listed returns what it lists: all that fires, suppressed or not.
+func (a *Alertmanager) Listed() (listed []Listing, err error) {
+	return listed, a.do(http.MethodGet, "/api/v2/alerts", nil, &listed)
+}
+
+// Members returns how many members of its cluster it sees, itself among them; 0 until
+// it is ready to send.
+func (a *Alertmanager) Members() (int, error) {
+	var status struct {
+		Cluster struct {
+			Status string     `json:"status"`
+			Peers  []struct{} `json:"peers"`
+		} `json:"cluster"`
+	}
+	if err := a.do(http.MethodGet, "/api/v2/status", nil, &status); err != nil || status.Cluster.Status != "ready" {
+		return 0, err
+	}
+	return len(status.Cluster.Peers), nil
+}
+
+// do makes one request of its API, and decodes the answer into v if that is not nil.
+func (a *Alertmanager) do(method, path string, body, v any) error {
+	var in bytes.Buffer
+	if body != nil {
+		if err := json.NewEncoder(&in).Encode(body); err != nil {
+			return err
+		}
+	}
+	req, err := http.NewRequest(method, a.URL()+path, &in)
 	if err != nil {
 		return err
 	}
-	resp, err := http.Post(a.URL()+"/api/v2/alerts", "application/json", bytes.NewReader(body))
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(resp.Body)
-		return fmt.Errorf("post alerts: %s: %s", resp.Status, text)
+	out, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
 	}
-	return nil
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, out)
+	}
+	if v == nil {
+		return nil
+	}
+	return json.Unmarshal(out, v)
 }
 
 // PID returns the id of its process.

@@ -14,6 +14,7 @@ import (
 	"io"
 	"math/big"
 	"mime"
+	"mime/multipart"
 	"net"
 	"net/mail"
 	"strings"
@@ -55,6 +56,25 @@ func (m *Mail) Subject() string {
 		return m.Header.Get("Subject")
 	}
 	return s
+}
+
+// Text returns its plain text, decoded.
+func (m *Mail) Text() (string, error) {
+	msg, err := mail.ReadMessage(bytes.NewReader(m.Raw))
+	if err != nil {
+		return "", err
+	}
+	_, params, err := mime.ParseMediaType(msg.Header.Get("Content-Type"))
+	if err != nil {
+		return "", err
+	}
+	// A part that is quoted-printable is decoded by the reader. The plain one is first.
+	part, err := multipart.NewReader(msg.Body, params["boundary"]).NextPart()
+	if err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(part)
+	return string(text), err
 }
 
 // A MailServer takes mails by SMTP with STARTTLS, for the user [MailUser] alone, and

@@ -1,16 +1,18 @@
 // Package rig runs what the end-to-end tests need, for real: the sitrep program,
-// Alertmanagers, a mail server with TLS, and a receiver of webhooks. All of it listens
-// on 127.0.0.1 alone.
+// Alertmanagers, a recorder between the two, a mail server with TLS, and a receiver of
+// webhooks. All of it listens on 127.0.0.1 alone.
 package rig
 
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -57,14 +59,29 @@ func build(ctx context.Context, dir, to, pkg string) (string, error) {
 	return to, nil
 }
 
-// FreeAddress returns an address of 127.0.0.1 on which nothing listens.
+// The ports that FreeAddress gives are below those that the system gives to connections,
+// and to listeners that leave it the choice.
+const firstPort, portCount = 10_000, 22_000
+
+// lastPort counts on from anywhere, as another run may give ports at the same time.
+var lastPort = func() *atomic.Uint32 {
+	var n atomic.Uint32
+	n.Store(rand.Uint32N(portCount))
+	return &n
+}()
+
+// FreeAddress returns an address of 127.0.0.1 on which nothing listens. It stays free
+// until it is used: none is given twice.
 func FreeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	var err error
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", firstPort+lastPort.Add(1)%portCount)
+		var l net.Listener
+		if l, err = net.Listen("tcp", address); err == nil {
+			return address, l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return "", fmt.Errorf("find a free address: %w", err)
 }
 
 // Poll calls done each few milliseconds until it returns true, and reports whether

@@ -3,7 +3,11 @@ package rig_test
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"net/smtp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +46,57 @@ func TestMailServer(t *testing.T) {
 	defer c.Close()
 	if err := c.Mail("s@example.org"); err == nil {
 		t.Error("a mail was taken without TLS and log-in")
+	}
+}
+
+// TestRecorder: what comes is passed on as it is, or with its times moved, and kept once it
+// was taken.
+func TestRecorder(t *testing.T) {
+	var got []string
+	status := http.StatusOK
+	sitrep := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		body, _ := io.ReadAll(req.Body)
+		got = append(got, req.URL.Path+" "+req.Header.Get("Authorization")+" "+string(body))
+		w.WriteHeader(status)
+	}))
+	defer sitrep.Close()
+	r, err := rig.NewRecorder(&rig.Sitrep{Address: sitrep.Listener.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	const body = `{"alerts":[{"endsAt":"0001-01-01T00:00:00Z","startsAt":"2026-11-28T20:00:00Z","status":"firing"}],"version":"4"}`
+	post := func(want int) {
+		t.Helper()
+		req, err := http.NewRequest(http.MethodPost, r.URL+"/alertmanager", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer x")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("got %s, want %d", resp.Status, want)
+		}
+	}
+	post(http.StatusOK)
+	r.Shift(40 * time.Minute)
+	post(http.StatusOK)
+	status = http.StatusServiceUnavailable
+	post(http.StatusServiceUnavailable)
+	moved := strings.Replace(body, "20:00:00Z", "20:40:00Z", 1)
+	want := []string{"/alertmanager Bearer x " + body, "/alertmanager Bearer x " + moved, "/alertmanager Bearer x " + moved}
+	if !slices.Equal(got, want) {
+		t.Errorf("passed on\n%q, want\n%q", got, want)
+	}
+	if kept := r.Bodies(); len(kept) != 2 || string(kept[0].Raw) != body || string(kept[1].Raw) != moved {
+		t.Errorf("kept %q", kept)
+	}
+	if alerts := r.Heard(); len(alerts) != 2 || alerts[0].Status != "firing" || alerts[1].StartsAt.Minute() != 40 {
+		t.Errorf("heard %+v", alerts)
 	}
 }
 

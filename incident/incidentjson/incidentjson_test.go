@@ -155,6 +155,7 @@ func TestEventDataHoldsWhatItsTypeBrings(t *testing.T) {
 			`{"fingerprint":"f","starts_at":"2026-11-23T13:00:00Z","ends_at":"2026-11-23T13:01:00Z"}`,
 		},
 		{"reopened", incident.Data{ResolveAfter: 90 * time.Minute}, `{"resolve_after":"1h30m"}`},
+		{"resolved unasked", incident.Data{Why: incident.WhyNobodyAsked}, `{"why":"nobody_asked"}`},
 		{"merged", incident.Data{Into: 41}, `{"into":"INC-41"}`},
 		{"a breach unknown", incident.Data{Fingerprint: "f", Why: incident.WhyQuiet}, `{"fingerprint":"f","why":"quiet"}`},
 		{

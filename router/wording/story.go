@@ -137,6 +137,9 @@ func lead(m *incident.Message, it *incident.Item, s *story, clock Clock) []strin
 			if in.Breaches.Total == 0 {
 				out[len(out)-1] = "It is over."
 			}
+			if s.cause != nil && s.cause.Data.Why != "" {
+				out = append(out, capital(whyOf(&s.cause.Data))+".")
+			}
 		}
 		if in.Breaches.Firing > 0 && m.ToOnCall() {
 			out = append(out, "It stays resolved while the same alerts go on firing, and does not close until they have ended.")

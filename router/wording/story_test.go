@@ -76,6 +76,10 @@ func TestStory(t *testing.T) {
 		"a merge is told once": {management,
 			incident.Item{Kind: incident.KindLeft, Incident: incident.Incident{State: incident.Closed, MergedInto: 41, ClosedAt: noon}, Changes: merged},
 			[]string{"ada merged the incident into INC-41: “the same”"}, []string{"closed the incident"}},
+		"an end that nobody could be asked about says so": {management,
+			incident.Item{Kind: incident.KindResolved, Incident: incident.Incident{State: incident.Resolved}, Changes: []incident.Event{
+				{Time: at(0), Type: incident.ResolvedEvent, Actor: incident.Scheduler, Data: incident.Data{Why: incident.WhyNobodyAsked}}}},
+			[]string{"No Alertmanager could be asked whether that is so."}, nil},
 		"who will be told first stands first": {onCall,
 			incident.Item{Kind: incident.KindOpened, First: true, Plan: []incident.PlannedReader{
 				{Audience: incident.Management, Group: "board", At: at(240), Recipient: incident.Recipient{Address: "board@example.org"}},

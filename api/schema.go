@@ -20,6 +20,7 @@ var enums = map[reflect.Type][]string{
 	reflect.TypeFor[incident.Channel]():       texts(incident.Email, incident.Webhook),
 	reflect.TypeFor[incident.Kind]():          texts(incident.Kinds()...),
 	reflect.TypeFor[incident.EventType]():     texts(incident.EventTypes()...),
+	reflect.TypeFor[incident.CauseKind]():     texts(incident.CauseNoneFound, incident.CauseDown, incident.CauseSaid),
 }
 
 func texts[S ~string](values ...S) []string {
@@ -56,9 +57,16 @@ var about = map[string]string{
 	"Delivery.recipient":        "The email address; of a webhook, only scheme and host.",
 	"Delivery.promised_at":      "On time means sent by then.",
 	"Delivery.held":             "By a quiet time: held, not late.",
+	"Delivery.error":            "Why it was not handed over, or not at first.",
+	"Delivery.why":              "Of a superseded one, why sitrep gave it up, in a code that error has in words: not_configured, outcome_unknown, told_with_another or told_or_over. There may be more one day.",
+	"Event.reason":              "What a person wrote, else data.why in words.",
+	"EventData.why":             "Why it happened that no person did, in a code that reason has in words: quiet, watchdog_away, unseen, not_listed, listed, mapped, nobody_asked, breach_started, slo_priority, no_action_due or merged. There may be more one day.",
+	"EventData.cause":           "Why updates were missed, in words.",
+	"EventData.cause_kind":      "The same in a code: nothing explains it, sitrep was down, or cause is what was said when attempts failed.",
+	"EventData.down_from":       "Of cause_kind down, since when.",
+	"EventData.down_to":         "Of cause_kind down, until when.",
 	"Event.config":              "The hash of the configuration in force.",
 	"Event.data":                "Just the fields that its type brings.",
-	"EventData.why":             "Why it happened, where no person did it, as a code such as nobody_asked.",
 	"Priority.rank":             "0 is the highest.",
 	"Priority.update_every":     "The cadence, written as in the configuration, such as 2h.",
 	"Priority.inform_after":     "How long an incident lasts before its audiences hear of it; empty is at once.",

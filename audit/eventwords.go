@@ -10,10 +10,9 @@ import (
 // pageTime is how pages write a time, in the zone that they name at their top.
 const pageTime = "2006-01-02 15:04:05"
 
-// inZone writes the times in a cause as the page writes all others. What others said
-// stays as they said it.
-func inZone(cause string, loc *time.Location) string {
-	return wording.Cause(cause, func(t time.Time) string { return t.In(loc).Format(pageTime) })
+// inZone says what a cause is, with times as the page writes all others.
+func inZone(c incident.Cause, loc *time.Location) string {
+	return wording.Cause(c, func(t time.Time) string { return t.In(loc).Format(pageTime) })
 }
 
 // eventWords says in plain words what an event is, on a page with times in a location.

@@ -10,6 +10,7 @@ import (
 
 	"sitrep/incident"
 	"sitrep/ledger"
+	"sitrep/router/wording"
 	"sitrep/storage"
 )
 
@@ -171,7 +172,7 @@ func (x *exporter) messagesOf(p *incidentPage, number int64, files map[string]st
 			*d, row.Leaf = shown, indexText(&records[n-1])
 		} else if x.pseudonyms != nil {
 			d.Recipient, d.Address = x.pseudonyms.name("recipient", d.Address), x.pseudonyms.name("recipient", d.Address)
-			d.Error, d.Cause = "", ""
+			d.Error, d.Cause = "", incident.Cause{}
 		}
 		c := coverOf(d, number)
 		if c == nil {
@@ -181,7 +182,7 @@ func (x *exporter) messagesOf(p *incidentPage, number int64, files map[string]st
 		row.Delivery, row.Cover, row.Audience, row.Promised = d, c, audienceOf(d, c), promises.For(d, c)
 		promises.Note(d, c)
 		row.Outcome = Judge(d, c, row.Promised, x.o.Now)
-		row.Why = cmp.Or(d.Cause, d.Error)
+		row.Why = cmp.Or(inZone(d.Cause, x.o.Location), wording.Failure(d))
 		if row.Outcome == Late && row.Why == "" {
 			row.Why = string(NoneFound)
 		}

@@ -2,7 +2,6 @@ package audit
 
 import (
 	"strconv"
-	"strings"
 	"time"
 
 	"sitrep/incident"
@@ -133,21 +132,39 @@ const (
 	SitrepDown Cause = "sitrep down" // no sitrep ran, or none could write
 	Refused    Cause = "refused"     // the other side refused the message for good
 	Waiting    Cause = "waiting"     // it is still not handed over
-	NoneFound  Cause = incident.CauseNoneFound
+	NoneFound  Cause = "none found"
 )
+
+// notYet is what a report says of a message that is still waiting, and of which no attempt
+// has failed.
+const notYet = "not handed over yet"
 
 // causeOf sorts what was recorded as the cause of a late message, or of intervals
 // without one.
-func causeOf(text string, channel incident.Channel) Cause {
-	switch {
-	case text == "" || text == string(NoneFound):
-		return NoneFound
-	case strings.HasPrefix(text, incident.CauseDown):
+func causeOf(c incident.Cause, channel incident.Channel) Cause {
+	switch c.Kind {
+	case incident.CauseDown:
 		return SitrepDown
-	case channel == incident.Webhook:
+	case incident.CauseSaid:
+		return endOf(channel)
+	}
+	return NoneFound
+}
+
+// endOf returns the other side of a channel as a cause.
+func endOf(channel incident.Channel) Cause {
+	if channel == incident.Webhook {
 		return WebhookEnd
 	}
 	return MailServer
+}
+
+// recorded returns the cause that was recorded, none found if none was.
+func recorded(c incident.Cause) incident.Cause {
+	if c.Kind == "" {
+		c.Kind = incident.CauseNoneFound
+	}
+	return c
 }
 
 // unsure reports whether nobody knows if the message was handed over.
@@ -156,7 +173,7 @@ func unsure(d *incident.Delivery) bool {
 	case incident.Pending:
 		return d.Attempts > 0 && !d.Replan
 	case incident.Superseded:
-		return strings.HasPrefix(d.Error, "outcome unknown")
+		return d.Why == incident.WhyOutcomeUnknown
 	}
 	return false
 }

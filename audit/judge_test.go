@@ -10,7 +10,7 @@ import (
 
 func TestJudge(t *testing.T) {
 	promised := noon.Add(time.Minute)
-	refused := []incident.Owed{{Kind: incident.KindOpened, Reason: incident.DueJoined, At: noon, Detail: "refused before"}}
+	refused := []incident.Owed{{Kind: incident.KindOpened, Reason: incident.DueJoined, At: noon, Again: true}}
 	for name, c := range map[string]struct {
 		delivery incident.Delivery
 		cover    incident.Cover

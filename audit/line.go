@@ -88,7 +88,7 @@ func (p *pseudonymiser) of(r *storage.Record) map[string]string {
 	for _, path := range slices.Sorted(maps.Keys(r.Personal)) {
 		value := r.Personal[path]
 		switch {
-		case path == "error", path == "cause", path == "data.cause":
+		case path == "error", path == "cause", path == "data.cause", path == "cause.said", path == "data.cause.said":
 			out[path] = "withheld"
 		case path == "actor", path == "data.escalated_to":
 			out[path] = p.name("person", value)

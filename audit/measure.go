@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/router/wording"
 	"sitrep/storage"
 )
 
@@ -273,7 +274,7 @@ func (m *measuring) change(in *incident.Incident, e incident.Event, from, to inc
 	}
 	m.rep.Changes = append(m.rep.Changes, PriorityChange{
 		Incident: in.ID(), Sequence: e.Sequence, At: e.Time, By: e.Actor, From: from.Name, To: to.Name, Raised: raised,
-		Reason: cmp.Or(e.Reason, reasonOf(e)), Held: e.Time.Sub(since).Seconds(),
+		Reason: cmp.Or(wording.Reason(&e), reasonOf(e)), Held: e.Time.Sub(since).Seconds(),
 	})
 }
 
@@ -310,7 +311,7 @@ func (m *measuring) missed(in *incident.Incident, d incident.Data, priority stri
 	}
 	m.rep.Late = append(m.rep.Late, Lateness{
 		Incident: in.ID(), Audience: d.Audience, Team: cmp.Or(in.Team, NoTeam), Priority: priority, Kind: incident.KindUpdate,
-		Outcome: Missed, Intervals: n, DueAt: first, Why: why, Cause: cmp.Or(d.Cause, string(NoneFound)),
+		Outcome: Missed, Intervals: n, DueAt: first, Why: why, Cause: wording.Cause(recorded(d.Cause), nil), cause: d.Cause,
 	})
 }
 
@@ -359,11 +360,11 @@ func (m *measuring) deliveries(in *incident.Incident, events []incident.Event, d
 		case d.State == incident.Failed:
 			l.Why, l.Cause = Refused, d.Error
 		case d.State == incident.Pending:
-			l.Why, l.Cause = Waiting, cmp.Or(d.Error, "not handed over yet")
+			l.Why, l.Cause = Waiting, cmp.Or(d.Error, notYet)
 		case d.State == incident.Superseded:
-			l.Why, l.Cause = causeOf(d.Error, d.Channel), d.Error
+			l.Why, l.Cause = endOf(d.Channel), wording.Failure(d)
 		default:
-			l.Why, l.Cause = causeOf(d.Cause, d.Channel), cmp.Or(d.Cause, string(NoneFound))
+			l.Why, l.Cause, l.cause = causeOf(d.Cause, d.Channel), wording.Cause(recorded(d.Cause), nil), d.Cause
 		}
 		m.count(in, l, opens)
 	}
@@ -456,7 +457,7 @@ func (m *measuring) owed(in *incident.Incident, deliveries []incident.Delivery, 
 		}
 		m.count(in, Lateness{
 			Incident: in.ID(), Recipient: address(deliveries, sub.Recipient), Audience: sub.Audiences[0], Group: sub.Groups[0], Team: cmp.Or(in.Team, NoTeam), Priority: in.Priority.Name,
-			Kind: kind, Outcome: Late, DueAt: sub.DueAt, Promised: promised, Why: Waiting, Cause: "not handed over yet",
+			Kind: kind, Outcome: Late, DueAt: sub.DueAt, Promised: promised, Why: Waiting, Cause: notYet,
 		}, !sub.Told && !missed[reader(sub.Reader, sub.Recipient)])
 	}
 	return nil

@@ -101,6 +101,9 @@ type Lateness struct {
 	Why      Cause  `json:"why"`
 	Cause    string `json:"cause"`
 	Delivery string `json:"delivery,omitempty"`
+	// cause is what Cause says, for a page that writes its times in a zone; zero if Cause
+	// is something else.
+	cause incident.Cause
 }
 
 // MarshalJSON writes null where it was not handed over.

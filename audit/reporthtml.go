@@ -43,7 +43,8 @@ func pageTemplates(loc *time.Location) (*template.Template, error) {
 		},
 		"numbers": numbers,
 		"lateBy":  func(l Lateness) string { return lateBy(l) },
-		"cause":   func(s string) string { return shorten(inZone(s, loc)) },
+		"shorten": shorten,
+		"cause":   func(l Lateness) string { return shorten(cmp.Or(inZone(l.cause, loc), l.Cause)) },
 		"row": func(name string, t Tally) any {
 			return struct {
 				Name string

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/router/wording"
 )
 
 // A StepName is a step in which ITIL handles an incident.
@@ -81,12 +82,12 @@ func (s *stepper) add(name StepName, e *incident.Event, format string, args ...a
 	st.Entries = append(st.Entries, Entry{At: e.Time, By: e.Actor, What: fmt.Sprintf(format, args...), Evidence: []int64{e.Sequence}})
 }
 
-// because appends a reason in a person's words.
-func because(reason string) string {
-	if reason == "" {
-		return ""
+// because appends why it happened, if it says so.
+func because(e *incident.Event) string {
+	if why := wording.Reason(e); why != "" {
+		return ": " + why
 	}
-	return ": " + reason
+	return ""
 }
 
 func (s *stepper) event(e *incident.Event) {
@@ -106,14 +107,14 @@ func (s *stepper) event(e *incident.Event) {
 		if d.Raised {
 			word = "raised"
 		}
-		s.add(Prioritization, e, "%s from %s to %s%s", word, d.From, d.To, because(e.Reason))
+		s.add(Prioritization, e, "%s from %s to %s%s", word, d.From, d.To, because(e))
 	case incident.PhaseChanged:
 		s.phase(e)
 	case incident.UpdateWritten:
 		s.add(Investigation, e, "told %s: %s", audiences(d.Audiences), d.Message)
 		s.begun[Investigation] = true
 	case incident.ActionChanged:
-		what := fmt.Sprintf("%s is %s%s", d.Action, d.To, because(e.Reason))
+		what := fmt.Sprintf("%s is %s%s", d.Action, d.To, because(e))
 		if d.Link != "" {
 			what += " (" + d.Link + ")"
 		}
@@ -123,17 +124,17 @@ func (s *stepper) event(e *incident.Event) {
 		if !e.Actor.Person() {
 			what = "resolved, as all breaches had ended long enough ago"
 		}
-		s.add(Recovery, e, "%s%s", what, because(e.Reason))
+		s.add(Recovery, e, "%s%s", what, because(e))
 		s.begun[Recovery] = true
 	case incident.Reopened:
-		s.add(Investigation, e, "opened again%s", because(e.Reason))
-		s.add(Recovery, e, "opened again, so it was not resolved any more%s", because(e.Reason))
+		s.add(Investigation, e, "opened again%s", because(e))
+		s.add(Recovery, e, "opened again, so it was not resolved any more%s", because(e))
 	case incident.BreachEnded:
 		s.ended(e)
 	case incident.Merged:
 		s.merged(e)
 	case incident.ClosedEvent:
-		s.add(Closure, e, "closed%s", because(e.Reason))
+		s.add(Closure, e, "closed%s", because(e))
 	}
 }
 
@@ -148,7 +149,7 @@ func (s *stepper) opened(e *incident.Event) {
 	}
 	s.add(Logging, e, "%s", what)
 	if o.Declared {
-		s.add(Identification, e, "declared by a person%s", because(e.Reason))
+		s.add(Identification, e, "declared by a person%s", because(e))
 	}
 	var parts []string
 	for _, p := range [][2]string{{"SLO", o.SLO}, {"service", o.Service}, {"SLI", o.SLI}, {"team", o.Team}} {
@@ -206,25 +207,25 @@ func after(from, to time.Time) string {
 func (s *stepper) phase(e *incident.Event) {
 	switch incident.Phase(e.Data.To) {
 	case incident.InitialDiagnosis:
-		s.add(Diagnosis, e, "initial diagnosis%s", because(e.Reason))
+		s.add(Diagnosis, e, "initial diagnosis%s", because(e))
 	case incident.Escalation:
-		s.add(Escalation, e, "escalated to %s%s", e.Data.EscalatedTo, because(e.Reason))
+		s.add(Escalation, e, "escalated to %s%s", e.Data.EscalatedTo, because(e))
 		s.begun[Escalation] = true
 	case incident.Investigation:
-		s.add(Investigation, e, "investigation%s", because(e.Reason))
+		s.add(Investigation, e, "investigation%s", because(e))
 		s.begun[Investigation] = true
 	case incident.Recovery:
-		s.add(Recovery, e, "recovery%s", because(e.Reason))
+		s.add(Recovery, e, "recovery%s", because(e))
 		s.begun[Recovery] = true
 	}
 }
 
 func (s *stepper) merged(e *incident.Event) {
 	if e.Data.Into != 0 {
-		s.add(Closure, e, "merged into %s, which goes on instead%s", incident.ID(e.Data.Into), because(e.Reason))
+		s.add(Closure, e, "merged into %s, which goes on instead%s", incident.ID(e.Data.Into), because(e))
 		return
 	}
-	s.add(Categorization, e, "%s was merged into it%s", e.Data.From, because(e.Reason))
+	s.add(Categorization, e, "%s was merged into it%s", e.Data.From, because(e))
 	if e.Data.Definition != nil {
 		s.add(Prioritization, e, "%s by merging %s", e.Data.Definition.Name, e.Data.From)
 	}

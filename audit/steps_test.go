@@ -105,7 +105,7 @@ func TestStepsShowGaps(t *testing.T) {
 	events := []incident.Event{
 		{Incident: 4, Sequence: 1, Time: noon, Actor: "ada", Type: incident.Opened, Reason: "customers call", Data: incident.Data{Opening: opening}},
 		{Incident: 4, Sequence: 2, Time: noon.Add(time.Minute), Actor: "ada", Type: incident.ResolvedEvent},
-		{Incident: 4, Sequence: 3, Time: noon.Add(time.Hour), Actor: incident.Scheduler, Type: incident.ClosedEvent, Reason: "no action is due"},
+		{Incident: 4, Sequence: 3, Time: noon.Add(time.Hour), Actor: incident.Scheduler, Type: incident.ClosedEvent, Data: incident.Data{Why: incident.WhyNothingDue}},
 	}
 	var in incident.Incident
 	for _, e := range events {

@@ -228,11 +228,12 @@ func (in *Incident) Reopen(s Stamp, reason string) ([]Event, error) {
 	if err := text("reason", &reason, true); err != nil {
 		return nil, err
 	}
-	return in.next(s, in.reopening(in.ResolveAfter, reason)), nil
+	return in.next(s, in.reopening(in.ResolveAfter, reason, "")), nil
 }
 
-func (in *Incident) reopening(resolveAfter time.Duration, reason string) Event {
-	return Event{Type: Reopened, Reason: reason, Data: Data{ResolveAfter: resolveAfter, Actions: dueActions(in.Actions, time.Time{})}}
+// reopening opens it again, for the reason that a person wrote or that sitrep has.
+func (in *Incident) reopening(resolveAfter time.Duration, reason string, why Why) Event {
+	return Event{Type: Reopened, Reason: reason, Data: Data{ResolveAfter: resolveAfter, Why: why, Actions: dueActions(in.Actions, time.Time{})}}
 }
 
 // A Declaration is what a person says when opening an incident.
@@ -343,7 +344,7 @@ func (in *Incident) Merge(s Stamp, p *Policy, into *Incident, reason string) (fr
 	} else {
 		d.Actions = dueActions(d.Actions, time.Time{})
 	}
-	from = in.next(s, Event{Type: Merged, Reason: reason, Data: Data{Into: into.Number}}, Event{Type: ClosedEvent, Reason: "merged into " + into.ID()})
+	from = in.next(s, Event{Type: Merged, Reason: reason, Data: Data{Into: into.Number}}, Event{Type: ClosedEvent, Data: Data{Into: into.Number, Why: WhyMerged}})
 	to = into.next(s, Event{Type: Merged, Reason: reason, Data: d})
 	return from, to, nil
 }

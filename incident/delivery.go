@@ -1,10 +1,8 @@
 package incident
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -68,10 +66,12 @@ type Delivery struct {
 	SentAt    time.Time     `json:"sent_at,omitzero"` // when it was handed over
 	Attempts  int           `json:"attempts"`
 	State     DeliveryState `json:"state"`
-	Error     string        `json:"error,omitempty"`
+	// Error is why the last attempt failed; Why is why it was superseded.
+	Error string `json:"error,omitempty"`
+	Why   Why    `json:"why,omitempty"`
 	// Cause is why it was handed over after Promised, or why a scheduled update before it
-	// was missed; empty if neither was.
-	Cause string `json:"cause,omitempty"`
+	// was missed; zero if neither was.
+	Cause Cause `json:"cause,omitzero"`
 	// SettledAt is when its outcome was recorded; zero while it is pending.
 	SettledAt time.Time `json:"settled_at,omitzero"`
 	// Replan is set while it is pending and was surely not handed over: the next
@@ -91,32 +91,6 @@ func (d *Delivery) Pulse() string {
 		return ""
 	}
 	return d.Covers[0].Pulse
-}
-
-// What sitrep itself says of the cause of a late message; all else is what the other
-// side said.
-const (
-	CauseNoneFound = "none found"
-	CauseDown      = "sitrep was down" // and from when to when
-)
-
-// OwnCause reports whether a cause is in sitrep's own words, so that it names nobody.
-func OwnCause(cause string) bool {
-	return cause == CauseNoneFound || strings.HasPrefix(cause, CauseDown)
-}
-
-// stamps are times as causes have them.
-var stamps = regexp.MustCompile(`\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
-
-// CauseTimes returns a cause with the times in it as write writes them.
-func CauseTimes(cause string, write func(time.Time) string) string {
-	return stamps.ReplaceAllStringFunc(cause, func(text string) string {
-		t, err := time.Parse(time.RFC3339, text)
-		if err != nil {
-			return text
-		}
-		return write(t)
-	})
 }
 
 // A Cover is what a delivery tells its recipient about one incident, or about one
@@ -156,7 +130,7 @@ func (c *Cover) Watchdog() bool { return c.Kind == KindWatchdog }
 
 // Again reports whether it tells what a message told that was refused for good.
 func (c *Cover) Again() bool {
-	return slices.ContainsFunc(c.Owed, func(o Owed) bool { return o.Kind == KindOpened && o.Detail == refusedBefore })
+	return slices.ContainsFunc(c.Owed, func(o Owed) bool { return o.Kind == KindOpened && o.Again })
 }
 
 // ReaderName returns how the reader is shown whose address that is: by it or, once it

@@ -18,7 +18,7 @@ func (w *world) underWay(name string, meanwhile func()) {
 		w.t.Fatalf("nothing to tell %s", name)
 	}
 	meanwhile()
-	w.note(w.s.Delivered(id, pl.Cover, w.now, "", w.p))
+	w.note(w.s.Delivered(id, pl.Cover, w.now, incident.Cause{}, w.p))
 	w.sent = append(w.sent, sent{name + "@example.org", pl.Cover.Kind, w.now, pl.Cover.DueAt, pl.Cover.NextBy, pl.Cover})
 }
 

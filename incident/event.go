@@ -60,7 +60,7 @@ func (a Actor) Person() bool {
 // A Why is a reason that no person gave. What it says in words is for others.
 type Why string
 
-// The reasons of events that no person caused.
+// The reasons of events.
 const (
 	WhyQuiet        Why = "quiet"         // nothing was heard of the breach for unknown_after
 	WhyWatchdogAway Why = "watchdog_away" // its end is not believed: the watchdog is away
@@ -69,6 +69,19 @@ const (
 	WhyListed       Why = "listed"        // an Alertmanager that was asked lists it
 	WhyMapped       Why = "mapped"        // its alert has another SLO now, or none
 	WhyNobodyAsked  Why = "nobody_asked"  // it resolved although no Alertmanager could be asked
+
+	WhyBreachStarted Why = "breach_started" // it is open again, as a breach started
+	WhySLOPriority   Why = "slo_priority"   // its priority is that of the SLO of a breach now
+	WhyNothingDue    Why = "no_action_due"  // it is closed, as no action is due
+	WhyMerged        Why = "merged"         // it is closed, as it was merged into another
+)
+
+// The reasons why deliveries were superseded.
+const (
+	WhyNotConfigured   Why = "not_configured"    // the recipient is no longer in the configuration
+	WhyOutcomeUnknown  Why = "outcome_unknown"   // nobody knows whether it was handed over, and there is news since
+	WhyToldWithAnother Why = "told_with_another" // its news go out with another message
+	WhyToldOrOver      Why = "told_or_over"      // they went out with another message, or are none any more
 )
 
 // An Event is one thing that happened to an incident.
@@ -78,7 +91,8 @@ type Event struct {
 	Time     time.Time
 	Type     EventType
 	Actor    Actor
-	Reason   string
+	// Reason is what a person wrote; what sitrep itself gives as reason is Data.Why.
+	Reason string
 	// Config is the hash of the configuration in force.
 	Config string
 	Data   Data
@@ -90,15 +104,16 @@ type Event struct {
 //	breach_started    Fingerprint, StartsAt, Priority, Why, From (the breach's state before: "" if new; firing if it only began earlier than was known)
 //	breach_ended      Fingerprint, StartsAt, EndsAt, From, Why
 //	breach_unknown    Fingerprint, StartsAt, From, HeardAt, Why
-//	priority_changed  From, To, Raised (else lowered), Highest (that it ever had), Definition, Actions (as they are now)
+//	priority_changed  From, To, Raised (else lowered), Highest (that it ever had), Definition, Actions (as they are now), Why
 //	phase_changed     From, To, EscalatedTo
 //	update_written    Message, Audiences
 //	update_missed     DueAt, Missed, Audience, Cause
 //	action_changed    Action, To, Link
 //	audience_changed  Stakeholders
 //	resolved          Actions (with their due times), Why
-//	reopened          ResolveAfter, Definition and Actions if a breach raised the priority
+//	reopened          ResolveAfter, Why, Definition and Actions if a breach raised the priority
 //	merged            Into, in the one that ends; From INC-n, Sources (n, and what was merged into it), Breaches, Stakeholders, Actions, StartedAt, EndedAt (the last endsAt so far), HeardAt, Definition, Highest and ByPerson if it raises the priority, in the other
+//	closed            Why, Into (of WhyMerged)
 type Data struct {
 	Opening      *Opening      `json:"opening,omitempty"`
 	Fingerprint  string        `json:"fingerprint,omitempty"`
@@ -119,7 +134,7 @@ type Data struct {
 	Why          Why           `json:"why,omitempty"`
 	DueAt        time.Time     `json:"due_at,omitzero"`
 	Missed       int           `json:"missed,omitempty"`
-	Cause        string        `json:"cause,omitempty"`
+	Cause        Cause         `json:"cause,omitzero"`
 	Action       string        `json:"action,omitempty"`
 	Link         string        `json:"link,omitempty"`
 	Actions      []Action      `json:"actions,omitempty"`

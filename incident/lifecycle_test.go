@@ -239,7 +239,7 @@ func TestAnIncidentTellsItsReaders(t *testing.T) {
 			w.down = map[string]bool{}
 			w.tick()
 			last := w.log[len(w.log)-1]
-			if last.Type != incident.UpdateMissed || last.Data.Missed != 2 || !last.Data.DueAt.Equal(t0.Add(2*time.Hour)) || last.Data.Cause == "" {
+			if last.Type != incident.UpdateMissed || last.Data.Missed != 2 || !last.Data.DueAt.Equal(t0.Add(2*time.Hour)) || last.Data.Cause.Kind == "" {
 				w.t.Errorf("got %+v", last)
 			}
 		},

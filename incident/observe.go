@@ -37,12 +37,12 @@ func (in *Incident) Fire(s Stamp, b *Breach, a *Alert, why Why, slo Priority, p 
 	stays := in.State == Resolved && b.stateIn(in) == Unknown
 	if in.State != Open && !stays {
 		after := min(2*in.ResolveAfter, max(p.ReopenWithin, in.ResolveAfter))
-		events = append(events, in.reopening(after, "a breach started"))
+		events = append(events, in.reopening(after, "", WhyBreachStarted))
 	}
 	events = append(events, started)
 	if !stays && p.Outranks(slo, in.Priority) && !in.PriorityByPerson {
 		e := in.priorityEvent(p, slo)
-		e.Reason = "the SLO's priority is " + slo.Name
+		e.Data.Why = WhySLOPriority
 		if in.State != Open {
 			e.Data.Actions = dueActions(e.Data.Actions, time.Time{})
 		}

@@ -37,18 +37,24 @@ type Owed struct {
 	Reason Reason `json:"reason"`
 	// At is when it became owed.
 	At time.Time `json:"at"`
-	// Detail is for DueUnfed the due time, for DueActionOverdue the action, for
-	// DueUndeliverable the address, of an opening whether it was refused before, else empty.
-	Detail string `json:"detail,omitempty"`
+	// DueAt is when the scheduled update is due, of DueUnfed.
+	DueAt time.Time `json:"due_at,omitzero"`
+	// Action is the name of the action, of DueActionOverdue.
+	Action string `json:"action,omitempty"`
+	// Address is whom the opening did not reach, of DueUndeliverable.
+	Address string `json:"address,omitempty"`
+	// Again is set of an opening that comes again, as it was refused.
+	Again bool `json:"again,omitempty"`
+}
+
+// same reports whether both are about the same, whenever each became owed.
+func (o Owed) same(p Owed) bool {
+	return o.Kind == p.Kind && o.Reason == p.Reason && o.DueAt.Equal(p.DueAt) && o.Action == p.Action && o.Address == p.Address && o.Again == p.Again
 }
 
 // stale reports whether it reminds of a scheduled update whose time has come.
 func (o Owed) stale(now time.Time) bool {
-	if o.Reason != DueUnfed {
-		return false
-	}
-	due, err := time.Parse(time.RFC3339, o.Detail)
-	return err == nil && !now.Before(due)
+	return o.Reason == DueUnfed && !o.DueAt.IsZero() && !now.Before(o.DueAt)
 }
 
 // owe notes what an event means for each reader who stays.
@@ -168,13 +174,13 @@ func (s *Situation) waits(sub *Subscription, at time.Time) bool {
 	return due.IsZero() || due.After(at)
 }
 
-// add notes what is owed. Of each kind, reason and detail the first and the latest are
+// add notes what is owed. Of each that is about the same the first and the latest are
 // kept: the first says since when, and the latest is still owed when a message that
 // was under way has told the first.
 func (s *Subscription) add(o Owed) {
 	n, last := 0, 0
 	for i, have := range s.Owed {
-		if have.Kind == o.Kind && have.Reason == o.Reason && have.Detail == o.Detail {
+		if have.same(o) {
 			if have.At.Equal(o.At) {
 				return
 			}

@@ -28,7 +28,7 @@ func BenchmarkPlan(b *testing.B) {
 				if !ok || pl.Cover.Kind != incident.KindUpdate {
 					b.Fatalf("planned %+v", pl)
 				}
-				if _, err := incident.Reconcile(w.s, w.s.Delivered("email:support@example.org", pl.Cover, w.now, "", p), p, w.now); err != nil {
+				if _, err := incident.Reconcile(w.s, w.s.Delivered("email:support@example.org", pl.Cover, w.now, incident.Cause{}, p), p, w.now); err != nil {
 					b.Fatal(err)
 				}
 			}

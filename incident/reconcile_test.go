@@ -156,7 +156,7 @@ func TestReconcileChangesNothing(t *testing.T) {
 		was := asJSON(t, []any{w.s, news, w.p})
 		tick := w.s.Tick(w.p, nil, true, w.now)
 		for _, o := range news.Outcomes {
-			w.s.Delivered(o.Recipient, o.Cover, w.now, "none found", w.p)
+			w.s.Delivered(o.Recipient, o.Cover, w.now, incident.Cause{Kind: incident.CauseNoneFound}, w.p)
 		}
 		news.Nudges, news.Agenda = tick.Nudges, tick.Agenda
 		before := asJSON(t, []any{w.s, news, w.p})

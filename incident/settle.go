@@ -18,7 +18,7 @@ type Outcome struct {
 
 // Delivered says that a message was handed over at that time. Scheduled updates that
 // were missed before are events, with the cause.
-func (s *Situation) Delivered(recipient string, c Cover, at time.Time, cause string, p *Policy) News {
+func (s *Situation) Delivered(recipient string, c Cover, at time.Time, cause Cause, p *Policy) News {
 	news := News{Outcomes: []Outcome{{Recipient: recipient, Cover: c, At: at}}}
 	sub := s.Subscription(recipient)
 	if sub == nil || c.Kind == KindReminder {
@@ -44,9 +44,6 @@ func (s *Situation) Undelivered(recipient string, c Cover, at time.Time, address
 	return News{Outcomes: []Outcome{{Recipient: recipient, Cover: c, At: at, Refused: true, Address: address}}}
 }
 
-// refusedBefore is the detail of an opening that comes again after it was refused.
-const refusedBefore = "refused before"
-
 // settle notes in the subscriptions what became of messages. It returns reminders to the
 // team of openings that were refused, and by whom: who refused need not be told of that.
 func (s *Situation) settle(outcomes []Outcome, p *Policy) (reminders []Owed, refused []string) {
@@ -63,7 +60,7 @@ func (s *Situation) settle(outcomes []Outcome, p *Policy) (reminders []Owed, ref
 		case !o.Refused:
 			s.told(sub, o, p)
 		case s.refused(sub, o):
-			reminders = append(reminders, Owed{Kind: KindReminder, Reason: DueUndeliverable, At: o.At, Detail: o.Address})
+			reminders = append(reminders, Owed{Kind: KindReminder, Reason: DueUndeliverable, At: o.At, Address: o.Address})
 			refused = append(refused, o.Recipient)
 		}
 	}
@@ -115,7 +112,7 @@ func (s *Situation) refused(sub *Subscription, o *Outcome) bool {
 	sub.WaitUntil = time.Time{}
 	sub.Owed = slices.DeleteFunc(sub.Owed, func(o Owed) bool { return o.Kind == KindOpened })
 	if s.Incident.State == Open {
-		sub.Owed = append(sub.Owed, Owed{Kind: KindOpened, Reason: DueJoined, At: again, Detail: refusedBefore})
+		sub.Owed = append(sub.Owed, Owed{Kind: KindOpened, Reason: DueJoined, At: again, Again: true})
 	}
 	return !c.Again() // then the team knows
 }
@@ -125,7 +122,7 @@ func (s *Subscription) settle(c Cover) {
 	s.HeldUntil = time.Time{}
 	s.Owed = slices.DeleteFunc(s.Owed, func(o Owed) bool {
 		return slices.ContainsFunc(c.Owed, func(d Owed) bool {
-			return o.Kind == d.Kind && o.Reason == d.Reason && o.Detail == d.Detail && o.At.Equal(d.At)
+			return o.same(d) && o.At.Equal(d.At)
 		})
 	})
 }
@@ -133,7 +130,7 @@ func (s *Subscription) settle(c Cover) {
 // missed returns an event if scheduled updates were not handed over before the next
 // was due, or at all before it resolved. One event speaks for all readers of an
 // audience.
-func (s *Situation) missed(sub *Subscription, at time.Time, cause string, p *Policy) (Event, bool) {
+func (s *Situation) missed(sub *Subscription, at time.Time, cause Cause, p *Policy) (Event, bool) {
 	every := s.Incident.priority(p).UpdateEvery
 	if sub.CadenceAt.IsZero() || every <= 0 || !informed(sub.Audiences) || s.Incident.State == Closed {
 		return Event{}, false

@@ -72,7 +72,7 @@ func TestRefusedOpeningEndsWithTheIncident(t *testing.T) {
 			if c.refused {
 				w.note(w.s.Undelivered(cto, end.Cover, w.now, "cto@example.org"))
 			} else {
-				w.note(w.s.Delivered(cto, end.Cover, w.now, "", w.p))
+				w.note(w.s.Delivered(cto, end.Cover, w.now, incident.Cause{}, w.p))
 			}
 			for _, action := range []string{"hotfix", "postmortem"} {
 				w.must(w.s.Incident.ChangeAction(w.stamp("ada"), action, incident.ActionDone, "", ""))

@@ -37,14 +37,14 @@ func (s *Situation) Tick(p *Policy, pulses Pulses, confirmed bool, at time.Time)
 			}
 			agenda.RemindedFor = s.lastUpdate(next.Add(p.RemindBefore))
 			if at.Before(next) {
-				nudges = append(nudges, Owed{Kind: KindReminder, Reason: DueUnfed, At: at, Detail: next.Format(time.RFC3339)})
+				nudges = append(nudges, Owed{Kind: KindReminder, Reason: DueUnfed, At: at, DueAt: next})
 				break
 			}
 			// It is overdue, and no reminder helps; there may be one that is near.
 		}
 	case Resolved:
 		if len(in.Actions) == 0 && in.Breaches.Firing == 0 && !at.Before(in.ResolvedAt.Add(p.ReopenWithin)) {
-			return News{Events: in.next(stamp, Event{Type: ClosedEvent, Reason: "no action is due"})}
+			return News{Events: in.next(stamp, Event{Type: ClosedEvent, Data: Data{Why: WhyNothingDue}})}
 		}
 		if every := in.priority(p).UpdateEvery; in.Breaches.Firing > 0 && every > 0 && !at.Before(latest(in.ResolvedAt, agenda.RemindedFiringAt).Add(every)) {
 			agenda.RemindedFiringAt = at
@@ -53,7 +53,7 @@ func (s *Situation) Tick(p *Policy, pulses Pulses, confirmed bool, at time.Time)
 		for _, a := range in.Actions {
 			if a.State == ActionDue && !a.DueAt.IsZero() && !at.Before(a.DueAt) && !slices.Contains(agenda.RemindedActions, a.Name) {
 				agenda.RemindedActions = append(slices.Clone(agenda.RemindedActions), a.Name)
-				nudges = append(nudges, Owed{Kind: KindReminder, Reason: DueActionOverdue, At: at, Detail: a.Name})
+				nudges = append(nudges, Owed{Kind: KindReminder, Reason: DueActionOverdue, At: at, Action: a.Name})
 			}
 		}
 	}

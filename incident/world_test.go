@@ -188,7 +188,7 @@ func (w *world) tick() {
 				w.change()
 				continue
 			}
-			w.note(w.s.Delivered(sub.Recipient, pl.Cover, w.now, "none found", w.p))
+			w.note(w.s.Delivered(sub.Recipient, pl.Cover, w.now, incident.Cause{Kind: incident.CauseNoneFound}, w.p))
 			w.sent = append(w.sent, sent{sub.Recipient[len("email:"):], pl.Cover.Kind, w.now, pl.Cover.DueAt, pl.Cover.NextBy, pl.Cover})
 			acted = true
 		}

@@ -103,10 +103,10 @@ func (d *Dispatcher) again(ctx context.Context, c *storage.Claim, del *incident.
 	sender, ok := d.Sender(del.Channel)
 	rcpt, known := d.Door.Policy().Recipient(del.Recipient)
 	if !ok || !known {
-		return d.withdraw(ctx, c, del, "the recipient is no longer configured")
+		return d.withdraw(ctx, c, del, incident.WhyNotConfigured)
 	}
 	if !news {
-		return d.withdraw(ctx, c, del, "outcome unknown; a later message carries the news")
+		return d.withdraw(ctx, c, del, incident.WhyOutcomeUnknown)
 	}
 	at := now()
 	del.Attempts++
@@ -192,7 +192,7 @@ func (d *Dispatcher) outcome(ctx context.Context, c *storage.Claim, del *inciden
 		if err := ch.Tx.Hold(c, at, at.Add(lease)); err != nil {
 			return err
 		}
-		done.Cause = ""
+		done.Cause = incident.Cause{}
 		for _, cover := range done.Covers {
 			if err := d.settle(ch, c, &done, cover, at); err != nil {
 				return err
@@ -246,10 +246,10 @@ func (d *Dispatcher) settle(ch *storage.Change, c *storage.Claim, del *incident.
 }
 
 // cause says why a message was late, or a scheduled update before it was missed:
-// earlier attempts failed, nobody ran to make one, or it cannot be known. It is empty
+// earlier attempts failed, nobody ran to make one, or it cannot be known. It is zero
 // if neither was. A farewell to somebody who was not told is late, as an opening was owed
 // for too long. The subscription is as it was before the message; nil of the watchdog's.
-func cause(r storage.Reader, c *storage.Claim, sub *incident.Subscription, cover incident.Cover, at time.Time) (string, error) {
+func cause(r storage.Reader, c *storage.Claim, sub *incident.Subscription, cover incident.Cover, at time.Time) (incident.Cause, error) {
 	since, late := cover.DueAt, at.After(cover.Promised) || cover.First && cover.Kind == incident.KindLeft
 	if sub != nil && cover.Kind != incident.KindReminder && !sub.NextBy.IsZero() && at.After(sub.NextBy) {
 		late = true
@@ -258,21 +258,21 @@ func cause(r storage.Reader, c *storage.Claim, sub *incident.Subscription, cover
 		}
 	}
 	if !late {
-		return "", nil
+		return incident.Cause{}, nil
 	}
 	if c.Failures > 0 && c.LastError != "" {
-		return c.LastError, nil
+		return incident.Cause{Kind: incident.CauseSaid, Said: c.LastError}, nil
 	}
 	outages, err := r.Outages(20)
 	if err != nil {
-		return "", err
+		return incident.Cause{}, err
 	}
 	for _, o := range outages {
 		if o.From.Before(at) && o.To.After(since) {
-			return fmt.Sprintf(incident.CauseDown+" from %s to %s", o.From.Format(time.RFC3339), o.To.Format(time.RFC3339)), nil
+			return incident.Cause{Kind: incident.CauseDown, From: o.From, To: o.To}, nil
 		}
 	}
-	return incident.CauseNoneFound, nil
+	return incident.Cause{Kind: incident.CauseNoneFound}, nil
 }
 
 // settleIdle sets the due times right where nothing is to be told after all.
@@ -291,9 +291,9 @@ func (d *Dispatcher) settleIdle(ctx context.Context, idle []int64) error {
 }
 
 // withdraw gives up a message to someone who is no longer to be told.
-func (d *Dispatcher) withdraw(ctx context.Context, c *storage.Claim, del *incident.Delivery, why string) error {
+func (d *Dispatcher) withdraw(ctx context.Context, c *storage.Claim, del *incident.Delivery, why incident.Why) error {
 	at := now()
-	del.State, del.SettledAt, del.Error, del.Replan = incident.Superseded, at, why, false
+	del.State, del.SettledAt, del.Error, del.Why, del.Replan = incident.Superseded, at, "", why, false
 	return d.Door.Change(ctx, at, func(ch *storage.Change) error {
 		if err := ch.Tx.Hold(c, at, at.Add(lease)); err != nil {
 			return err

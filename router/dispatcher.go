@@ -150,7 +150,7 @@ func (d *Dispatcher) tell(ctx context.Context, c *storage.Claim) (retryAt time.T
 		}
 		about := subjectOf(del)
 		if _, taken := retries[about]; taken {
-			if err := d.withdraw(ctx, c, del, "its news go out with another message"); err != nil {
+			if err := d.withdraw(ctx, c, del, incident.WhyToldWithAnother); err != nil {
 				return time.Time{}, err
 			}
 			continue
@@ -162,7 +162,7 @@ func (d *Dispatcher) tell(ctx context.Context, c *storage.Claim) (retryAt time.T
 		return retryAt, err
 	}
 	for _, del := range retries {
-		if err := d.withdraw(ctx, c, &del, "its news went out with another message, or are none any more"); err != nil {
+		if err := d.withdraw(ctx, c, &del, incident.WhyToldOrOver); err != nil {
 			return time.Time{}, err
 		}
 	}

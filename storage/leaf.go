@@ -50,9 +50,9 @@ func EncodeEvent(e incident.Event) (Record, error) {
 	if data.EscalatedTo != "" {
 		data.EscalatedTo = r.hide("data.escalated_to", data.EscalatedTo)
 	}
-	if data.Cause != "" && !incident.OwnCause(data.Cause) {
+	if data.Cause.Said != "" {
 		// Mail servers repeat the address in what they answer.
-		data.Cause = r.hide("data.cause", data.Cause)
+		data.Cause.Said = r.hide("data.cause.said", data.Cause.Said)
 	}
 
 	b := make([]byte, 0, 512)
@@ -100,13 +100,15 @@ func DecodeEvent(r Record) (incident.Event, error) {
 	if l.Data.EscalatedTo != "" {
 		l.Data.EscalatedTo = r.reveal("data.escalated_to")
 	}
-	if hidden(l.Data.Cause) {
-		l.Data.Cause = r.reveal("data.cause")
+	if hidden(l.Data.Cause.Said) {
+		l.Data.Cause.Said = r.reveal("data.cause.said", "data.cause")
 	}
-	return incident.Event{
+	e := incident.Event{
 		Incident: number, Sequence: l.Sequence, Time: l.Time, Type: l.Type,
 		Actor: incident.Actor(l.Actor), Reason: l.Reason, Config: l.Config, Data: l.Data,
-	}, nil
+	}
+	e.ReadSentences()
+	return e, nil
 }
 
 // appendData appends the particulars of an event. Those of breaches, by far the most,
@@ -142,13 +144,14 @@ func appendData(b []byte, d *incident.Data) ([]byte, error) {
 	text(`,"from":`, d.From)
 	text(`,"to":`, d.To)
 	text(`,"escalated_to":`, d.EscalatedTo)
+	text(`,"why":`, string(d.Why))
 	return append(b, '}'), nil
 }
 
 // plain reports whether only those fields are set that appendData writes by hand.
 func plain(d *incident.Data) bool {
 	others := *d
-	others.Fingerprint, others.Priority, others.From, others.To, others.EscalatedTo = "", "", "", "", ""
+	others.Fingerprint, others.Priority, others.From, others.To, others.EscalatedTo, others.Why = "", "", "", "", "", ""
 	others.StartsAt, others.EndsAt, others.HeardAt = time.Time{}, time.Time{}, time.Time{}
 	return reflect.ValueOf(&others).Elem().IsZero()
 }
@@ -175,7 +178,8 @@ type deliveryLeaf struct {
 	Attempts  int                    `json:"attempts"`
 	State     incident.DeliveryState `json:"state"`
 	Error     string                 `json:"error,omitempty"`
-	Cause     string                 `json:"cause,omitempty"`
+	Why       incident.Why           `json:"why,omitempty"`
+	Cause     incident.Cause         `json:"cause,omitzero"`
 	SettledAt time.Time              `json:"settled_at,omitzero"`
 	Covers    []incident.Cover       `json:"covers,omitempty"`
 	// Message is the SHA-256 of the message as sent, in hexadecimal; empty if no
@@ -184,32 +188,32 @@ type deliveryLeaf struct {
 }
 
 // EncodeDelivery returns the record of a delivery that has an outcome, and of the
-// message as it was sent (nil if none was made). Beside the address, the error and the
-// cause are personal too where the other side spoke, as mail servers repeat the address
-// in what they answer; that of one that was superseded is always in sitrep's own words.
+// message as it was sent (nil if none was made). Beside the address, the error and what was
+// said of the cause are personal too, as mail servers repeat the address in what they
+// answer.
 func EncodeDelivery(d incident.Delivery, message []byte) (Record, error) {
 	r := Record{Index: -1}
 	l := deliveryLeaf{
 		V: leafVersion, Delivery: d.ID, Kind: d.Kind, Sequence: d.Sequence, Priority: d.Priority, Audience: d.Audience,
 		Group: d.Group, Channel: d.Channel, Drill: d.Drill, DueAt: d.DueAt, Promised: d.Promised, Held: d.Held,
-		CreatedAt: d.CreatedAt, SentAt: d.SentAt, Attempts: d.Attempts, State: d.State, SettledAt: d.SettledAt,
+		CreatedAt: d.CreatedAt, SentAt: d.SentAt, Attempts: d.Attempts, State: d.State, Why: d.Why, Cause: d.Cause, SettledAt: d.SettledAt,
 	}
 	if !d.Watchdog() {
 		l.Incident = incident.ID(d.Incident)
 	}
 	l.Recipient = r.hide("recipient", d.Recipient)
 	l.Address = r.hide("address", d.Address)
-	if l.Error = d.Error; d.Error != "" && d.State != incident.Superseded {
+	if d.Error != "" {
 		l.Error = r.hide("error", d.Error)
 	}
-	if l.Cause = d.Cause; d.Cause != "" && !incident.OwnCause(d.Cause) {
-		l.Cause = r.hide("cause", d.Cause)
+	if d.Cause.Said != "" {
+		l.Cause.Said = r.hide("cause.said", d.Cause.Said)
 	}
 	for i, c := range d.Covers {
 		var owed []incident.Owed
 		for k, o := range c.Owed {
-			if o.Reason == incident.DueUndeliverable && o.Detail != "" {
-				o.Detail = r.hide(detailPath(i, k), o.Detail)
+			if o.Address != "" {
+				o.Address = r.hide(owedPath(i, k, "address"), o.Address)
 			}
 			owed = append(owed, o)
 		}
@@ -242,7 +246,7 @@ func DecodeDelivery(r Record) (d incident.Delivery, message string, err error) {
 		ID: l.Delivery, Kind: l.Kind, Sequence: l.Sequence, Priority: l.Priority, Audience: l.Audience, Group: l.Group,
 		Channel: l.Channel, Recipient: r.reveal("recipient"), Address: r.reveal("address"), Drill: l.Drill,
 		DueAt: l.DueAt, Promised: l.Promised, Held: l.Held, CreatedAt: l.CreatedAt, SentAt: l.SentAt,
-		Attempts: l.Attempts, State: l.State, SettledAt: l.SettledAt, Covers: l.Covers,
+		Attempts: l.Attempts, State: l.State, Why: l.Why, Cause: l.Cause, SettledAt: l.SettledAt, Covers: l.Covers,
 	}
 	if l.Incident != "" {
 		if d.Incident, err = incident.ParseID(l.Incident); err != nil {
@@ -252,16 +256,17 @@ func DecodeDelivery(r Record) (d incident.Delivery, message string, err error) {
 	if d.Error = l.Error; hidden(l.Error) {
 		d.Error = r.reveal("error")
 	}
-	if d.Cause = l.Cause; hidden(l.Cause) {
-		d.Cause = r.reveal("cause")
+	if hidden(l.Cause.Said) {
+		d.Cause.Said = r.reveal("cause.said", "cause")
 	}
 	for i := range d.Covers {
 		for k := range d.Covers[i].Owed {
-			if o := &d.Covers[i].Owed[k]; o.Reason == incident.DueUndeliverable && o.Detail != "" {
-				o.Detail = r.reveal(detailPath(i, k))
+			if o := &d.Covers[i].Owed[k]; o.Address != "" {
+				o.Address = r.reveal(owedPath(i, k, "address"), owedPath(i, k, "detail"))
 			}
 		}
 	}
+	d.ReadSentences()
 	return d, l.Message, nil
 }
 
@@ -272,7 +277,7 @@ func ForgetDelivery(d *incident.Delivery, r Record) error {
 	if err != nil {
 		return err
 	}
-	d.Recipient, d.Address, d.Error, d.Cause = recorded.Recipient, recorded.Address, recorded.Error, recorded.Cause
+	d.Recipient, d.Address, d.Error, d.Why, d.Cause = recorded.Recipient, recorded.Address, recorded.Error, recorded.Why, recorded.Cause
 	d.Covers = slices.Clone(d.Covers)
 	for i := range min(len(d.Covers), len(recorded.Covers)) {
 		d.Covers[i].Owed = recorded.Covers[i].Owed
@@ -280,7 +285,9 @@ func ForgetDelivery(d *incident.Delivery, r Record) error {
 	return nil
 }
 
-func detailPath(cover, owed int) string { return fmt.Sprintf("covers.%d.owed.%d.detail", cover, owed) }
+func owedPath(cover, owed int, field string) string {
+	return fmt.Sprintf("covers.%d.owed.%d.%s", cover, owed, field)
+}
 
 // loadingLeaf is the leaf of a configuration that came into force.
 type loadingLeaf struct {

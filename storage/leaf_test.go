@@ -103,8 +103,8 @@ func TestDeliveryLeaf(t *testing.T) {
 		Held: true, CreatedAt: noon, SentAt: noon, Attempts: 2, State: incident.Failed, Error: `RCPT "zoe@example.org": 550`,
 		Covers: []incident.Cover{
 			{Incident: 42, Kind: incident.KindReminder, DueAt: noon, Owed: []incident.Owed{
-				{Kind: incident.KindReminder, Reason: incident.DueActionOverdue, At: noon, Detail: "hotfix"},
-				{Kind: incident.KindReminder, Reason: incident.DueUndeliverable, At: noon, Detail: "yan@example.org"},
+				{Kind: incident.KindReminder, Reason: incident.DueActionOverdue, At: noon, Action: "hotfix"},
+				{Kind: incident.KindReminder, Reason: incident.DueUndeliverable, At: noon, Address: "yan@example.org"},
 			}},
 			{Incident: 43, Kind: incident.KindUpdate, DueAt: noon},
 		},
@@ -131,7 +131,7 @@ func TestDeliveryLeaf(t *testing.T) {
 	}
 	r.Forget()
 	got, _, err = DecodeDelivery(r)
-	if err != nil || got.Address != incident.Forgotten || got.Error != incident.Forgotten || got.Covers[0].Owed[1].Detail != incident.Forgotten || got.Covers[0].Owed[0].Detail != "hotfix" {
+	if err != nil || got.Address != incident.Forgotten || got.Error != incident.Forgotten || got.Covers[0].Owed[1].Address != incident.Forgotten || got.Covers[0].Owed[0].Action != "hotfix" {
 		t.Errorf("forgotten %+v, %v", got, err)
 	}
 
@@ -171,39 +171,55 @@ func TestDeliveryLeaf(t *testing.T) {
 	}
 }
 
-// Whether it was late because of sitrep or of the other side is not personal.
-func TestOwnWordsAreNotForgotten(t *testing.T) {
+// Whether it was late because of sitrep or of the other side is not personal; what the other
+// side said is.
+func TestWhatOthersSaidIsForgotten(t *testing.T) {
+	down := incident.Cause{Kind: incident.CauseDown, From: noon, To: noon.Add(time.Hour)}
+	said := func(words string) incident.Cause { return incident.Cause{Kind: incident.CauseSaid, Said: words} }
+	none := incident.Cause{Kind: incident.CauseNoneFound}
+	// What the other side says is never taken for sitrep's.
+	const like = "sitrep was down from 2026-07-01T12:00:00Z to 2026-07-01T13:00:00Z"
 	for _, c := range []struct {
-		d    incident.Delivery
-		want [2]string
+		d     incident.Delivery
+		error string
+		cause incident.Cause
 	}{
-		{incident.Delivery{Incident: 1, State: incident.Delivered, Cause: incident.CauseDown + " from then to now"}, [2]string{"", incident.CauseDown + " from then to now"}},
-		{incident.Delivery{Incident: 1, State: incident.Delivered, Cause: incident.CauseNoneFound}, [2]string{"", incident.CauseNoneFound}},
-		{incident.Delivery{Incident: 1, State: incident.Delivered, Cause: "RCPT ada@example.org: 451"}, [2]string{"", incident.Forgotten}},
-		{incident.Delivery{Incident: 1, State: incident.Superseded, Error: "outcome unknown; a later message carries the news"}, [2]string{"outcome unknown; a later message carries the news", ""}},
-		{incident.Delivery{Incident: 1, State: incident.Failed, Error: "RCPT ada@example.org: 550"}, [2]string{incident.Forgotten, ""}},
+		{incident.Delivery{Incident: 1, State: incident.Delivered, Cause: down}, "", down},
+		{incident.Delivery{Incident: 1, State: incident.Delivered, Cause: none}, "", none},
+		{incident.Delivery{Incident: 1, State: incident.Delivered, Cause: said("RCPT ada@example.org: 451")}, "", said(incident.Forgotten)},
+		{incident.Delivery{Incident: 1, State: incident.Delivered, Cause: said(like)}, "", said(incident.Forgotten)},
+		{incident.Delivery{Incident: 1, State: incident.Superseded, Why: incident.WhyOutcomeUnknown}, "", incident.Cause{}},
+		{incident.Delivery{Incident: 1, State: incident.Failed, Error: "RCPT ada@example.org: 550"}, incident.Forgotten, incident.Cause{}},
 	} {
 		r, err := EncodeDelivery(c.d, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, _, err := DecodeDelivery(r); err != nil || got.Error != c.d.Error || got.Cause != c.d.Cause {
+		if err := r.CheckPersonal(); err != nil {
+			t.Error(err)
+		}
+		got, _, err := DecodeDelivery(r)
+		if err != nil || got.Error != c.d.Error || got.Cause != c.d.Cause || got.Why != c.d.Why {
 			t.Errorf("decoded %+v, %v; want %+v", got, err, c.d)
 		}
+		personal := r.Personal != nil
 		r.Forget()
-		got, _, err := DecodeDelivery(r)
+		got, _, err = DecodeDelivery(r)
 		err = errors.Join(err, ForgetDelivery(&c.d, r))
-		if err != nil || [2]string{got.Error, got.Cause} != c.want || [2]string{c.d.Error, c.d.Cause} != c.want {
-			t.Errorf("forgotten %q, %q, beside it %q, %q, %v; want %q", got.Error, got.Cause, c.d.Error, c.d.Cause, err, c.want)
+		if err != nil || got.Error != c.error || got.Cause != c.cause || c.d.Error != c.error || c.d.Cause != c.cause || got.Why != c.d.Why {
+			t.Errorf("forgotten %+v, beside it %+v, %v; want %q, %+v", got, c.d, err, c.error, c.cause)
 		}
-	}
-	e := incident.Event{Incident: 1, Sequence: 1, Type: incident.UpdateMissed, Actor: incident.Scheduler, Data: incident.Data{Missed: 1, Cause: incident.CauseNoneFound}}
-	r, err := EncodeEvent(e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, err := DecodeEvent(r); err != nil || got.Data.Cause != incident.CauseNoneFound || r.Salt != nil {
-		t.Errorf("event %+v, %v, salt %x", got, err, r.Salt)
+		if r.Forgotten() != personal {
+			t.Errorf("%s: forgotten %t, want %t", r.Leaf, r.Forgotten(), personal)
+		}
+
+		e := incident.Event{Incident: 1, Sequence: 1, Type: incident.UpdateMissed, Actor: incident.Scheduler, Data: incident.Data{Missed: 1, Cause: c.d.Cause}}
+		if r, err = EncodeEvent(e); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := DecodeEvent(r); err != nil || got.Data.Cause != c.cause || (r.Salt == nil) != (c.cause.Said == "") || r.CheckPersonal() != nil {
+			t.Errorf("event %+v, %v, salt %x", got, err, r.Salt)
+		}
 	}
 }
 
@@ -263,7 +279,7 @@ func TestDataByHandIsAsByTheLibrary(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := incident.Data{
 			Fingerprint: text.Draw(t, "fingerprint"), StartsAt: at.Draw(t, "starts"), Priority: text.Draw(t, "priority"),
-			From: text.Draw(t, "from"), To: text.Draw(t, "to"), EscalatedTo: text.Draw(t, "escalated"),
+			From: text.Draw(t, "from"), To: text.Draw(t, "to"), EscalatedTo: text.Draw(t, "escalated"), Why: incident.Why(text.Draw(t, "why")),
 		}
 		if rapid.Bool().Draw(t, "ended") {
 			d.EndsAt, d.HeardAt = at.Draw(t, "ends"), at.Draw(t, "heard")
@@ -301,7 +317,11 @@ func TestNoFieldOfDataIsLost(t *testing.T) {
 			v.Set(reflect.MakeMap(v.Type()))
 			v.SetMapIndex(reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem())
 		case reflect.Struct:
-			v.Set(reflect.ValueOf(noon))
+			if _, ok := v.Interface().(time.Time); ok {
+				v.Set(reflect.ValueOf(noon))
+			} else {
+				v.Set(reflect.ValueOf(incident.Cause{Kind: incident.CauseNoneFound}))
+			}
 		default:
 			t.Fatalf("%s: teach this test its kind", fields.Field(i).Name)
 		}

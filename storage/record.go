@@ -51,7 +51,7 @@ func (r *Record) Forgotten() bool {
 }
 
 // personal finds a hash where a personal value may stand; elsewhere it is a text.
-var personal = regexp.MustCompile(`"(?:actor|escalated_to|cause|recipient|address|error|detail)":"` + hashPrefix + `[0-9a-f]{64}"`)
+var personal = regexp.MustCompile(`"(?:actor|escalated_to|said|cause|recipient|address|error|detail)":"` + hashPrefix + `[0-9a-f]{64}"`)
 
 // hide notes a personal value under its path and returns what stands in the leaf.
 func (r *Record) hide(path, value string) string {
@@ -64,10 +64,13 @@ func (r *Record) hide(path, value string) string {
 	return HashPersonal(r.Salt, value)
 }
 
-// reveal returns the value behind a hash.
-func (r *Record) reveal(path string) string {
-	if value, ok := r.Personal[path]; ok {
-		return value
+// reveal returns the value behind a hash, which earlier builds may have had at another
+// path.
+func (r *Record) reveal(path string, earlier ...string) string {
+	for _, path := range append([]string{path}, earlier...) {
+		if value, ok := r.Personal[path]; ok {
+			return value
+		}
 	}
 	return incident.Forgotten
 }

@@ -142,7 +142,7 @@ func TestALogThatLostItsBeginningIsNotSealed(t *testing.T) {
 func TestCheckPersonal(t *testing.T) {
 	d := incident.Delivery{
 		ID: "one", Recipient: "email:ada@example.org", Address: "ada@example.org", State: incident.Failed, Error: "550 ada",
-		Covers: []incident.Cover{{}, {Owed: []incident.Owed{{}, {Reason: incident.DueUndeliverable, Detail: "bob@example.org"}}}},
+		Covers: []incident.Cover{{}, {Owed: []incident.Owed{{}, {Reason: incident.DueUndeliverable, Address: "bob@example.org"}}}},
 	}
 	record, err := storage.EncodeDelivery(d, nil)
 	if err != nil {

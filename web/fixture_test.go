@@ -233,7 +233,7 @@ func (f *fixture) deliver(number int64, body string) []string {
 				return err
 			}
 			ids = append(ids, d.ID)
-			if err := c.Note(s, s.Delivered(rcpt, planned.Cover, c.At, "", c.Policy)); err != nil {
+			if err := c.Note(s, s.Delivered(rcpt, planned.Cover, c.At, incident.Cause{}, c.Policy)); err != nil {
 				return err
 			}
 		}

@@ -110,7 +110,7 @@ func (r *forecastReader) tell(s *incident.Situation, p *incident.Policy, at time
 	if len(r.Messages) < forecastMessages {
 		r.Messages = append(r.Messages, forecastMessage{At: at, Kind: c.Kind, Why: r.why(s, p, &c, sub.WaitUntil), NextBy: c.NextBy})
 	}
-	return incident.Reconcile(s, s.Delivered(r.id, c, at, "", p), p, at)
+	return incident.Reconcile(s, s.Delivered(r.id, c, at, incident.Cause{}, p), p, at)
 }
 
 // why says why a message comes, and why then.
@@ -129,8 +129,8 @@ func (r *forecastReader) why(s *incident.Situation, p *incident.Policy, c *incid
 			reasons = append(reasons, fmt.Sprintf("every %s", model.Duration(priority.UpdateEvery)))
 		case incident.DueUnfed:
 			due := ""
-			if t, err := time.Parse(time.RFC3339, o.Detail); err == nil {
-				due = " at " + wording.Clock{Now: c.DueAt, Location: r.location}.Time(t)
+			if !o.DueAt.IsZero() {
+				due = " at " + wording.Clock{Now: c.DueAt, Location: r.location}.Time(o.DueAt)
 			}
 			reasons = append(reasons, fmt.Sprintf("%s before the update%s that nobody wrote", model.Duration(p.RemindBefore), due))
 		default:

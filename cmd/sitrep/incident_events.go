@@ -39,9 +39,16 @@ func told(e *incidentjson.Event) *incident.Event {
 	out := &incident.Event{Type: e.Type, Actor: e.Actor, Reason: e.Reason, Data: incident.Data{
 		Fingerprint: d.Fingerprint, StartsAt: when(d.StartsAt), EndsAt: when(d.EndsAt), HeardAt: when(d.HeardAt),
 		Priority: d.Priority, From: d.From, To: d.To, EscalatedTo: d.EscalatedTo, Message: d.Message, Audiences: d.Audiences,
-		Audience: d.Audience, DueAt: when(d.DueAt), Missed: d.Missed, Cause: d.Cause, Action: d.Action, Link: d.Link,
-		Stakeholders: d.Stakeholders, Why: d.Why,
+		Audience: d.Audience, Why: d.Why, DueAt: when(d.DueAt), Missed: d.Missed, Action: d.Action, Link: d.Link,
+		Stakeholders: d.Stakeholders,
+		Cause:        incident.Cause{Kind: d.CauseKind, From: when(d.DownFrom), To: when(d.DownTo)},
 	}}
+	if d.Why != "" {
+		out.Reason = "" // which is what it says
+	}
+	if d.CauseKind == "" && d.Cause != "" || d.CauseKind == incident.CauseSaid {
+		out.Data.Cause.Kind, out.Data.Cause.Said = incident.CauseSaid, d.Cause
+	}
 	if o := d.Opening; o != nil {
 		out.Data.Opening = &incident.Opening{UseCase: o.UseCase, Priority: incident.Priority{Name: o.Priority}, Drill: o.Drill, Declared: o.Declared}
 	}

@@ -94,8 +94,8 @@ func TestEventsAreToldAsElsewhere(t *testing.T) {
 		Opening:     &incident.Opening{UseCase: "Customers cannot pay", Priority: incident.Priority{Name: "P1"}, Drill: true, Declared: true},
 		Fingerprint: "a13f", StartsAt: when, EndsAt: when.Add(time.Minute), HeardAt: when.Add(2 * time.Minute), Priority: "P1", From: "P2", To: "P3",
 		EscalatedTo: "database team", Message: "We look.", Audiences: []incident.Audience{incident.Management}, Audience: incident.Stakeholders,
-		DueAt: when.Add(3 * time.Minute), Missed: 2, Cause: "refused", Action: "hotfix", Link: "https://git.example.org/1",
-		Stakeholders: []string{"sales"}, Why: incident.WhyNobodyAsked,
+		DueAt: when.Add(3 * time.Minute), Missed: 2, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "refused"}, Action: "hotfix", Link: "https://git.example.org/1",
+		Stakeholders: []string{"sales"},
 	}
 	into := all
 	into.Into = 41
@@ -103,6 +103,9 @@ func TestEventsAreToldAsElsewhere(t *testing.T) {
 		for _, kind := range incident.EventTypes() {
 			for _, actor := range []incident.Actor{"ada", incident.Scheduler} {
 				e := incident.Event{Incident: 1, Sequence: 2, Time: when, Type: kind, Actor: actor, Reason: "as it is", Data: data}
+				if !actor.Person() {
+					e.Reason, e.Data.Why = "", incident.WhyNobodyAsked
+				}
 				form := incidentjson.FromEvent(&e)
 				printed(t, func(_ *incidentCLI, tb *table) {
 					want := wording.Describer{Depth: wording.ForRecord, Nameless: true, Time: tb.clock.Time}.Event(&e)

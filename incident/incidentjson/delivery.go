@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/router/wording"
 )
 
 // A Delivery is one message to one recipient, and what became of it.
@@ -25,7 +26,10 @@ type Delivery struct {
 	SentAt     *time.Time             `json:"sent_at"`
 	Attempts   int                    `json:"attempts"`
 	State      incident.DeliveryState `json:"state"`
-	Error      string                 `json:"error"`
+	// Error is why it was not handed over, or not at first. Why is the reason for which sitrep
+	// gave up one that is superseded, in a code; empty of all others.
+	Error string       `json:"error"`
+	Why   incident.Why `json:"why"`
 	// Incidents are all that it tells of: several of a digest, none of a watchdog's.
 	Incidents []string `json:"incidents"`
 }
@@ -55,7 +59,8 @@ func FromDelivery(d *incident.Delivery) Delivery {
 		SentAt:     when(d.SentAt),
 		Attempts:   d.Attempts,
 		State:      d.State,
-		Error:      d.Error,
+		Error:      wording.Failure(d),
+		Why:        d.Why,
 		Incidents:  names(numbers),
 	}
 }

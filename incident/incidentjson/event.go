@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/router/wording"
 )
 
 // An Event is one thing that happened to an incident.
@@ -13,39 +14,46 @@ type Event struct {
 	Time     *time.Time         `json:"time"`
 	Type     incident.EventType `json:"type"`
 	Actor    incident.Actor     `json:"actor"`
-	Reason   string             `json:"reason"`
-	Config   string             `json:"config"` // the hash of the configuration in force
-	Data     EventData          `json:"data"`
+	// Reason is what a person wrote, else data.why in words; empty if there is neither.
+	Reason string    `json:"reason"`
+	Config string    `json:"config"` // the hash of the configuration in force
+	Data   EventData `json:"data"`
 }
 
 // EventData are an event's particulars. Just those that its type brings are there;
 // durations are written as in the configuration, such as 20m.
 type EventData struct {
-	Opening      *Opening            `json:"opening,omitempty"`
-	Fingerprint  string              `json:"fingerprint,omitempty"`
-	StartsAt     *time.Time          `json:"starts_at,omitempty"`
-	EndsAt       *time.Time          `json:"ends_at,omitempty"`
-	HeardAt      *time.Time          `json:"heard_at,omitempty"`
-	Priority     string              `json:"priority,omitempty"`
-	From         string              `json:"from,omitempty"`
-	To           string              `json:"to,omitempty"`
-	EscalatedTo  string              `json:"escalated_to,omitempty"`
-	Message      string              `json:"message,omitempty"`
-	Audiences    []incident.Audience `json:"audiences,omitempty"`
-	Audience     incident.Audience   `json:"audience,omitempty"`
-	DueAt        *time.Time          `json:"due_at,omitempty"`
-	Missed       int                 `json:"missed,omitempty"`
-	Cause        string              `json:"cause,omitempty"`
-	Action       string              `json:"action,omitempty"`
-	Link         string              `json:"link,omitempty"`
-	Actions      []Action            `json:"actions,omitempty"`
-	Stakeholders []string            `json:"stakeholders,omitempty"`
-	ResolveAfter string              `json:"resolve_after,omitempty"`
-	Into         *string             `json:"into,omitempty"`
-	Breaches     *incident.Counts    `json:"breaches,omitempty"`
-	StartedAt    *time.Time          `json:"started_at,omitempty"`
-	EndedAt      *time.Time          `json:"ended_at,omitempty"`
-	Why          incident.Why        `json:"why,omitempty"`
+	Opening     *Opening            `json:"opening,omitempty"`
+	Fingerprint string              `json:"fingerprint,omitempty"`
+	StartsAt    *time.Time          `json:"starts_at,omitempty"`
+	EndsAt      *time.Time          `json:"ends_at,omitempty"`
+	HeardAt     *time.Time          `json:"heard_at,omitempty"`
+	Priority    string              `json:"priority,omitempty"`
+	From        string              `json:"from,omitempty"`
+	To          string              `json:"to,omitempty"`
+	EscalatedTo string              `json:"escalated_to,omitempty"`
+	Message     string              `json:"message,omitempty"`
+	Audiences   []incident.Audience `json:"audiences,omitempty"`
+	Audience    incident.Audience   `json:"audience,omitempty"`
+	// Why is the reason that sitrep gives for what no person did, in a code.
+	Why    incident.Why `json:"why,omitempty"`
+	DueAt  *time.Time   `json:"due_at,omitempty"`
+	Missed int          `json:"missed,omitempty"`
+	// Cause is in words why updates were missed, and CauseKind in a code. Of kind down,
+	// DownFrom and DownTo are when sitrep was down.
+	Cause        string             `json:"cause,omitempty"`
+	CauseKind    incident.CauseKind `json:"cause_kind,omitempty"`
+	DownFrom     *time.Time         `json:"down_from,omitempty"`
+	DownTo       *time.Time         `json:"down_to,omitempty"`
+	Action       string             `json:"action,omitempty"`
+	Link         string             `json:"link,omitempty"`
+	Actions      []Action           `json:"actions,omitempty"`
+	Stakeholders []string           `json:"stakeholders,omitempty"`
+	ResolveAfter string             `json:"resolve_after,omitempty"`
+	Into         *string            `json:"into,omitempty"`
+	Breaches     *incident.Counts   `json:"breaches,omitempty"`
+	StartedAt    *time.Time         `json:"started_at,omitempty"`
+	EndedAt      *time.Time         `json:"ended_at,omitempty"`
 }
 
 // An Opening is what an incident was about when it opened.
@@ -81,9 +89,13 @@ func FromEvent(e *incident.Event) Event {
 		Message:      d.Message,
 		Audiences:    d.Audiences,
 		Audience:     d.Audience,
+		Why:          d.Why,
 		DueAt:        when(d.DueAt),
 		Missed:       d.Missed,
-		Cause:        d.Cause,
+		Cause:        wording.Cause(d.Cause, nil),
+		CauseKind:    d.Cause.Kind,
+		DownFrom:     when(d.Cause.From),
+		DownTo:       when(d.Cause.To),
 		Action:       d.Action,
 		Link:         d.Link,
 		Actions:      actions(d.Actions),
@@ -93,7 +105,6 @@ func FromEvent(e *incident.Event) Event {
 		Breaches:     d.Breaches,
 		StartedAt:    when(d.StartedAt),
 		EndedAt:      when(d.EndedAt),
-		Why:          d.Why,
 	}
 	if o := d.Opening; o != nil {
 		data.Opening = &Opening{
@@ -119,7 +130,7 @@ func FromEvent(e *incident.Event) Event {
 		Time:     when(e.Time),
 		Type:     e.Type,
 		Actor:    e.Actor,
-		Reason:   e.Reason,
+		Reason:   wording.Reason(e),
 		Config:   e.Config,
 		Data:     data,
 	}

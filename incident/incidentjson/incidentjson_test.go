@@ -71,7 +71,7 @@ func TestEmptyFormsHaveAllFields(t *testing.T) {
 		},
 		{
 			"delivery", incidentjson.FromDelivery(&incident.Delivery{}),
-			"id incident kind sequence priority audience group channel recipient drill due_at promised_at held sent_at attempts state error incidents",
+			"id incident kind sequence priority audience group channel recipient drill due_at promised_at held sent_at attempts state error why incidents",
 			[]string{"due_at", "incident", "promised_at", "sent_at"},
 		},
 		{"action", incidentjson.Action{}, "name state due_at link reason", []string{"due_at"}},
@@ -157,6 +157,14 @@ func TestEventDataHoldsWhatItsTypeBrings(t *testing.T) {
 		{"reopened", incident.Data{ResolveAfter: 90 * time.Minute}, `{"resolve_after":"1h30m"}`},
 		{"resolved unasked", incident.Data{Why: incident.WhyNobodyAsked}, `{"why":"nobody_asked"}`},
 		{"merged", incident.Data{Into: 41}, `{"into":"INC-41"}`},
+		{"a breach unknown", incident.Data{Fingerprint: "f", Why: incident.WhyQuiet}, `{"fingerprint":"f","why":"quiet"}`},
+		{
+			"missed while sitrep was down", incident.Data{DueAt: at, Missed: 1, Cause: incident.Cause{Kind: incident.CauseDown, From: at, To: at.Add(time.Hour)}},
+			`{"due_at":"2026-11-23T13:00:00Z","missed":1,"cause":"sitrep was down from 2026-11-23T13:00:00Z to 2026-11-23T14:00:00Z","cause_kind":"down",` +
+				`"down_from":"2026-11-23T13:00:00Z","down_to":"2026-11-23T14:00:00Z"}`,
+		},
+		{"missed for what was said", incident.Data{Cause: incident.Cause{Kind: incident.CauseSaid, Said: "451 later"}}, `{"cause":"451 later","cause_kind":"said"}`},
+		{"missed, and nobody knows why", incident.Data{Cause: incident.Cause{Kind: incident.CauseNoneFound}}, `{"cause":"none found","cause_kind":"none_found"}`},
 		{
 			"opened", incident.Data{Opening: &incident.Opening{UseCase: "u", Priority: incident.Priority{Name: "P1", UpdateEvery: time.Hour}, ResolveAfter: 10 * time.Minute, Previous: 3}},
 			`{"opening":{"slo":"","use_case":"u","sli":"","service":"","team":"","labels":{},"stakeholders":[],"priority":"P1","slo_priority":"",` +
@@ -173,6 +181,26 @@ func TestEventDataHoldsWhatItsTypeBrings(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", b, tt.want)
 			}
 		})
+	}
+}
+
+func TestReasonsAreInWords(t *testing.T) {
+	for want, e := range map[string]incident.Event{
+		"":                                     {Type: incident.Acknowledged},
+		"only one region":                      {Type: incident.PriorityChanged, Actor: "ada", Reason: "only one region"},
+		"the SLO's priority is P1":             {Type: incident.PriorityChanged, Data: incident.Data{To: "P1", Why: incident.WhySLOPriority}},
+		"merged into INC-41":                   {Type: incident.ClosedEvent, Actor: "ada", Data: incident.Data{Into: 41, Why: incident.WhyMerged}},
+		"no action is due":                     {Type: incident.ClosedEvent, Data: incident.Data{Why: incident.WhyNothingDue}},
+		"a breach started":                     {Type: incident.Reopened, Data: incident.Data{Why: incident.WhyBreachStarted}},
+		"nothing was heard of it for too long": {Type: incident.BreachUnknown, Data: incident.Data{Why: incident.WhyQuiet}},
+	} {
+		if got := incidentjson.FromEvent(&e); got.Reason != want || got.Data.Why != e.Data.Why {
+			t.Errorf("%s: reason %q and code %q, want %q", e.Type, got.Reason, got.Data.Why, want)
+		}
+	}
+	d := incidentjson.FromDelivery(&incident.Delivery{State: incident.Superseded, Why: incident.WhyNotConfigured})
+	if d.Error != "the recipient is no longer configured" || d.Why != incident.WhyNotConfigured {
+		t.Errorf("got %+v", d)
 	}
 }
 

@@ -65,7 +65,7 @@ func TestWhatPeopleDidMeanwhileIsNamed(t *testing.T) {
 	}
 	err := do("eve", 1, 1, command.Resolve{Note: "over"})
 	want := "meanwhile people changed INC-1: 1 more; ada set the phase to investigation (3); ada wrote an update (4); " +
-		"bob lowered the priority from P1 to P2 (5); bob merged the incident into INC-2 (6); bob closed the incident (7). Read it again, it is at 7"
+		"bob lowered the priority from P1 to P2 (5); bob merged the incident into INC-2 (6); bob closed the incident: merged into INC-2 (7). Read it again, it is at 7"
 	if !errors.Is(err, incident.ErrChanged) || err.Error() != want {
 		t.Errorf("error = %v\nwant    %s", err, want)
 	}

@@ -182,7 +182,7 @@ func goldens(t *testing.T) map[string]*incident.Message {
 	})
 	add("update-without-any-word", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
 		it.Changes = []incident.Event{event("13:40", incident.UpdateMissed, incident.Scheduler, "",
-			incident.Data{DueAt: at("13:30"), Missed: 1, Audience: incident.Management, Cause: "no connection to the mail server"})}
+			incident.Data{DueAt: at("13:30"), Missed: 1, Audience: incident.Management, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "no connection to the mail server"}})}
 		it.LateSince = at("13:31")
 	})
 	add("update-unknown", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
@@ -266,15 +266,15 @@ func goldens(t *testing.T) map[string]*incident.Message {
 		toOnCall(m)
 		m.At = at("13:45")
 		it.Word = &incident.Word{Text: "We are looking into it.", At: at("12:02"), By: "ada"}
-		it.Reasons = []incident.Owed{{Kind: incident.KindReminder, Reason: incident.DueUnfed, At: m.At, Detail: at("14:00").Format(time.RFC3339)}}
+		it.Reasons = []incident.Owed{{Kind: incident.KindReminder, Reason: incident.DueUnfed, At: m.At, DueAt: at("14:00")}}
 	})
 	add("reminder-of-everything", incident.KindReminder, func(m *incident.Message, it *incident.Item) {
 		toOnCall(m)
 		it.Alerts = firing(2, incident.ListedAlert{Name: "QueueFull", Summary: "A queue is full", State: incident.Unknown}, incident.ListedAlert{Name: "QueueSlow", State: incident.Unknown})
 		it.Reasons = []incident.Owed{
-			{Kind: incident.KindReminder, Reason: incident.DueActionOverdue, At: m.At, Detail: "postmortem"},
+			{Kind: incident.KindReminder, Reason: incident.DueActionOverdue, At: m.At, Action: "postmortem"},
 			{Kind: incident.KindReminder, Reason: incident.DueAllUnknown, At: m.At},
-			{Kind: incident.KindReminder, Reason: incident.DueUndeliverable, At: m.At, Detail: "gone@example.org"},
+			{Kind: incident.KindReminder, Reason: incident.DueUndeliverable, At: m.At, Address: "gone@example.org"},
 		}
 		it.Incident.Breaches = incident.Counts{Unknown: 2, Total: 2}
 		it.Incident.UnknownSince = at("13:00")

@@ -23,10 +23,10 @@ func everything(kind incident.Kind, state incident.State, counts incident.Counts
 		{Type: incident.Opened, Actor: incident.Alertmanager}, {Type: incident.BreachStarted, Actor: incident.Alertmanager},
 		{Type: incident.BreachStarted, Data: incident.Data{From: "ended"}}, {Type: incident.BreachStarted, Data: incident.Data{From: "unknown"}},
 		{Type: incident.BreachEnded}, {Type: incident.BreachEnded, Data: incident.Data{From: "unknown"}}, {Type: incident.BreachUnknown}, {Type: incident.BreachUnknown, Data: incident.Data{HeardAt: at(-60)}},
-		{Type: incident.Acknowledged, Actor: "ada"}, {Type: incident.PriorityChanged, Actor: incident.Alertmanager, Reason: "the SLO's priority is P1", Data: incident.Data{From: "P2", To: "P1", Raised: true}},
+		{Type: incident.Acknowledged, Actor: "ada"}, {Type: incident.PriorityChanged, Actor: incident.Alertmanager, Data: incident.Data{From: "P2", To: "P1", Raised: true, Why: incident.WhySLOPriority}},
 		{Type: incident.PhaseChanged, Actor: "ada", Data: incident.Data{To: "recovery"}}, {Type: incident.UpdateMissed, Actor: incident.Scheduler, Data: incident.Data{DueAt: at(-30), Missed: 1}},
 		{Type: incident.ActionChanged, Actor: "ada", Data: incident.Data{Action: "hotfix", To: "done"}}, {Type: incident.ResolvedEvent, Actor: incident.Scheduler},
-		{Type: incident.Reopened, Actor: incident.Alertmanager, Reason: "a breach started"}, {Type: incident.Merged, Actor: "ada", Data: incident.Data{From: "INC-40"}},
+		{Type: incident.Reopened, Actor: incident.Alertmanager, Data: incident.Data{Why: incident.WhyBreachStarted}}, {Type: incident.Merged, Actor: "ada", Data: incident.Data{From: "INC-40"}},
 		{Type: incident.AudienceChanged, Actor: "ada"}, {Type: incident.ClosedEvent, Actor: incident.Scheduler},
 	} {
 		e.Time = at(-100 + i)

@@ -1,7 +1,6 @@
 package wording
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -90,8 +89,8 @@ func (d Describer) event(e *incident.Event, in *incident.Incident) string {
 		return d.by(who, "set the groups of stakeholders to "+list(groups), "The groups of stakeholders are now "+list(groups)) + d.because(e.Reason)
 	case incident.ResolvedEvent:
 		over := d.by(who, "resolved the incident", "All alerts have ended: the incident is resolved") + d.because(e.Reason)
-		if data.Why == incident.WhyNobodyAsked {
-			over += " " + capital(WhyText(data.Why)) + "."
+		if why := whyOf(data); why != "" {
+			over += " " + capital(why) + "."
 		}
 		return over
 	case incident.Reopened:
@@ -109,11 +108,7 @@ func (d Describer) event(e *incident.Event, in *incident.Incident) string {
 		from := d.line(data.From, nameLimit)
 		return d.by(who, "merged "+from+" into this incident", from+" was merged into this incident") + d.because(e.Reason)
 	case incident.ClosedEvent:
-		closed := d.by(who, "closed the incident", "The incident is closed")
-		if strings.HasPrefix(e.Reason, "merged into INC-") {
-			return stop(closed + ": " + d.line(e.Reason, reasonLimit))
-		}
-		return closed + d.explained(e)
+		return d.by(who, "closed the incident", "The incident is closed") + d.explained(e)
 	}
 	return stop(capital(strings.ReplaceAll(Line(string(e.Type), nameLimit), "_", " ")))
 }
@@ -152,7 +147,7 @@ func (d Describer) breach(e *incident.Event) string {
 	priority := d.beside("SLO priority ", data.Priority)
 	why := ""
 	if d.Depth == ForRecord {
-		why = WhyText(data.Why)
+		why = whyOf(data)
 	}
 	switch {
 	case e.Type == incident.BreachStarted && from == incident.Firing:
@@ -173,9 +168,6 @@ func (d Describer) breach(e *incident.Event) string {
 		lost += "; it was last heard " + d.at(data.HeardAt)
 	}
 	if lost += brackets(alert); d.Depth == ForRecord {
-		if why != "" {
-			return lost + ": " + why + "."
-		}
 		return lost + d.explained(e)
 	}
 	return lost + "."
@@ -201,13 +193,12 @@ func (d Describer) written(data *incident.Data, who string) string {
 func (d Describer) missed(data *incident.Data) string {
 	to, cause := "", ""
 	if d.Depth >= ForTeam {
-		cause = d.line(data.Cause, reasonLimit)
+		cause = d.line(Cause(data.Cause, d.at), reasonLimit)
 		if data.Audience != "" {
 			to = " to " + AudienceName(data.Audience)
 		}
 	}
 	if d.Depth == ForRecord {
-		cause = cmp.Or(cause, incident.CauseNoneFound)
 		if to != "" {
 			to = " to at least one reader of" + strings.TrimPrefix(to, " to")
 		}
@@ -216,22 +207,13 @@ func (d Describer) missed(data *incident.Data) string {
 	if data.Missed > 1 {
 		s = fmt.Sprintf("%d updates%s did not go out in time, the first due at %s", data.Missed, to, d.at(data.DueAt))
 	}
-	switch cause {
-	case "":
-		return s + "."
-	case incident.CauseNoneFound:
+	switch {
+	case data.Cause.Kind == incident.CauseNoneFound && d.Depth >= ForTeam, cause == "" && d.Depth == ForRecord:
 		return s + ", for no known cause."
+	case cause == "":
+		return s + "."
 	}
-	return stop(s + ": " + Cause(cause, d.at))
-}
-
-// Cause returns the cause of a late message with the times in sitrep's own words as
-// write writes them. What others said stays as they said it.
-func Cause(cause string, write func(time.Time) string) string {
-	if !incident.OwnCause(cause) {
-		return cause
-	}
-	return incident.CauseTimes(cause, write)
+	return stop(s + ": " + cause)
 }
 
 func (d Describer) action(e *incident.Event, who string) string {
@@ -294,31 +276,14 @@ func (d Describer) because(reason string) string {
 	return "."
 }
 
-// WhyText says in words why something happened that no person did; empty if it does not say.
-func WhyText(why incident.Why) string {
-	switch why {
-	case incident.WhyQuiet:
-		return "nothing was heard of it for too long"
-	case incident.WhyWatchdogAway:
-		return "its end was reported while the watchdog is away"
-	case incident.WhyUnseen:
-		return "its alert fires anew, so that it had ended"
-	case incident.WhyNotListed:
-		return "no Alertmanager that was asked lists it any more"
-	case incident.WhyListed:
-		return "an Alertmanager that was asked lists it"
-	case incident.WhyMapped:
-		return "its alert has another SLO now, or none"
-	case incident.WhyNobodyAsked:
-		return "no Alertmanager could be asked whether that is so"
-	}
-	return ""
-}
-
 // explained ends a sentence with the reason of an event: a person's in quotation marks.
 func (d Describer) explained(e *incident.Event) string {
-	if s := d.line(e.Reason, reasonLimit); s != "" && !e.Actor.Person() {
-		return stop(": " + s)
+	why := whyOf(&e.Data)
+	if why == "" && !e.Actor.Person() {
+		why = e.Reason // of an earlier build
+	}
+	if why = d.line(why, reasonLimit); why != "" {
+		return stop(": " + why)
 	}
 	return d.because(e.Reason)
 }

@@ -26,7 +26,7 @@ func reminderTitle(it *incident.Item, clock Clock) string {
 		}
 		return "update due"
 	case incident.DueActionOverdue:
-		return "action " + Line(o.Detail, nameLimit) + " is overdue"
+		return "action " + Line(o.Action, nameLimit) + " is overdue"
 	case incident.DueAllUnknown:
 		return "nobody knows whether it goes on"
 	case incident.DueStillFiring:
@@ -52,8 +52,8 @@ func firstReminder(it *incident.Item) *incident.Owed {
 
 // dueTime is when the scheduled update is due that nobody has fed.
 func dueTime(o *incident.Owed, it *incident.Item) (time.Time, bool) {
-	if t, err := time.Parse(time.RFC3339Nano, o.Detail); err == nil {
-		return t, true
+	if !o.DueAt.IsZero() {
+		return o.DueAt, true
 	}
 	return it.NextBy, !it.NextBy.IsZero()
 }
@@ -63,7 +63,7 @@ func undeliverable(it *incident.Item) string {
 	var who []string
 	for i := range it.Reasons {
 		if o := &it.Reasons[i]; o.Reason == incident.DueUndeliverable {
-			who = append(who, Line(o.Detail, nameLimit))
+			who = append(who, Line(o.Address, nameLimit))
 		}
 	}
 	return fmt.Sprintf("The opening message to %s was refused for good: please tell them in another way.", list(who))
@@ -118,8 +118,8 @@ func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 			text = "It was resolved by hand, and alerts still fire."
 			e.Text, e.Command = "If it is not over, reopen it:", fmt.Sprintf("sitrep incident reopen %s --reason \"…\"", id)
 		case incident.DueActionOverdue:
-			name := Line(o.Detail, nameLimit)
-			text = overdue(in, o.Detail, clock)
+			name := Line(o.Action, nameLimit)
+			text = overdue(in, o.Action, clock)
 			e.Text, e.Command = "When it is done:", fmt.Sprintf("sitrep incident action %s %s done", id, word(name))
 		case incident.DueUndeliverable:
 			if told {

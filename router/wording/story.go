@@ -138,7 +138,7 @@ func lead(m *incident.Message, it *incident.Item, s *story, clock Clock) []strin
 				out[len(out)-1] = "It is over."
 			}
 			if s.cause != nil && s.cause.Data.Why != "" {
-				out = append(out, capital(WhyText(s.cause.Data.Why))+".")
+				out = append(out, capital(whyOf(&s.cause.Data))+".")
 			}
 		}
 		if in.Breaches.Firing > 0 && m.ToOnCall() {

@@ -18,11 +18,11 @@ func TestStory(t *testing.T) {
 			Data: incident.Data{From: from, To: to, Raised: raised, Definition: &incident.Priority{Name: to}}}
 	}
 	down := incident.Event{Time: at(-5), Type: incident.UpdateMissed, Actor: incident.Scheduler,
-		Data: incident.Data{DueAt: at(-90), Missed: 2, Audience: incident.Management, Cause: "connect to mail server: refused"}}
+		Data: incident.Data{DueAt: at(-90), Missed: 2, Audience: incident.Management, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "connect to mail server: refused"}}}
 	phase := incident.Event{Time: at(-5), Type: incident.PhaseChanged, Actor: "ada", Data: incident.Data{To: "recovery"}}
 	merged := []incident.Event{
 		{Time: at(0), Type: incident.Merged, Actor: "ada", Reason: "the same", Data: incident.Data{Into: 41}},
-		{Time: at(0), Type: incident.ClosedEvent, Actor: "ada", Reason: "merged into INC-41"},
+		{Time: at(0), Type: incident.ClosedEvent, Actor: "ada", Data: incident.Data{Into: 41, Why: incident.WhyMerged}},
 	}
 	word := &incident.Word{Text: "We are looking into it.", At: at(-30), By: "ada"}
 	owed := func(reason incident.Reason) []incident.Owed { return []incident.Owed{{Reason: reason}} }
@@ -123,11 +123,11 @@ func TestReminder(t *testing.T) {
 	resolved := incident.Incident{Number: 42, UseCase: "Nobody can log on", State: incident.Resolved, OpenedAt: noon.Add(-time.Hour), ResolvedAt: noon.Add(-time.Minute),
 		Breaches: incident.Counts{Total: 2}, Actions: []incident.Action{{Name: "post mortem", State: incident.ActionDue, DueAt: noon.Add(-time.Minute)}}}
 	text := compose(t, []incident.Audience{incident.OnCall}, incident.Item{Kind: incident.KindReminder, Incident: resolved, Reasons: []incident.Owed{
-		{Kind: incident.KindReminder, Reason: incident.DueActionOverdue, Detail: "post mortem"},
-		{Kind: incident.KindReminder, Reason: incident.DueUnfed, Detail: "2026-07-23T14:00:00Z"},
-		{Kind: incident.KindReminder, Reason: incident.DueUnfed, Detail: "2026-07-23T14:00:01Z"},
-		{Kind: incident.KindReminder, Reason: incident.DueUndeliverable, Detail: "gone@example.org"},
-		{Kind: incident.KindReminder, Reason: incident.DueUndeliverable, Detail: "full@example.org"},
+		{Kind: incident.KindReminder, Reason: incident.DueActionOverdue, Action: "post mortem"},
+		{Kind: incident.KindReminder, Reason: incident.DueUnfed, DueAt: time.Date(2026, 7, 23, 14, 0, 0, 0, time.UTC)},
+		{Kind: incident.KindReminder, Reason: incident.DueUnfed, DueAt: time.Date(2026, 7, 23, 14, 0, 1, 0, time.UTC)},
+		{Kind: incident.KindReminder, Reason: incident.DueUndeliverable, Address: "gone@example.org"},
+		{Kind: incident.KindReminder, Reason: incident.DueUndeliverable, Address: "full@example.org"},
 	}})
 	for _, want := range []string{
 		"The action post mortem is overdue since 11:59 UTC.\n", "An update is due by 14:00 UTC", "sitrep incident action INC-42 'post mortem' done\n", "Now: Both alerts have ended.\n",
@@ -167,7 +167,7 @@ func TestDigest(t *testing.T) {
 
 // TestDigestOfReminders: each names the command and the place that settle it.
 func TestDigestOfReminders(t *testing.T) {
-	item := incident.Item{Kind: incident.KindReminder, Reasons: []incident.Owed{{Kind: incident.KindReminder, Reason: incident.DueUnfed, Detail: "2026-07-23T14:00:00Z"}},
+	item := incident.Item{Kind: incident.KindReminder, Reasons: []incident.Owed{{Kind: incident.KindReminder, Reason: incident.DueUnfed, DueAt: time.Date(2026, 7, 23, 14, 0, 0, 0, time.UTC)}},
 		Incident: incident.Incident{Number: 7, UseCase: "Nobody can log on", State: incident.Open, OpenedAt: noon, Priority: incident.Priority{Name: "P1"}}}
 	text, err := wording.Text(&incident.Message{Kind: incident.KindDigest, At: noon, Location: time.UTC, BaseURL: "https://sitrep.example.org",
 		Audiences: []incident.Audience{incident.OnCall}, Items: []incident.Item{item, item}})

@@ -16,7 +16,7 @@ func (f *fixture) newEvents(number int64, n int) []incident.Event {
 		{Type: incident.Opened, Actor: incident.Alertmanager, Data: incident.Data{Opening: &incident.Opening{Key: "k", UseCase: "<it> & \"that\"", Priority: incident.Priority{Name: "P1"}}}},
 		{Type: incident.BreachStarted, Actor: incident.Alertmanager, Data: incident.Data{Fingerprint: "a\"\n\u2028", StartsAt: f.now, Priority: "P1"}},
 		{Type: incident.PhaseChanged, Actor: "ada", Reason: "needs a provider", Data: incident.Data{From: "investigation", To: "escalation", EscalatedTo: "bob"}},
-		{Type: incident.UpdateMissed, Actor: incident.Scheduler, Data: incident.Data{DueAt: f.now, Missed: 2, Audience: incident.Management, Cause: "down"}},
+		{Type: incident.UpdateMissed, Actor: incident.Scheduler, Data: incident.Data{DueAt: f.now, Missed: 2, Audience: incident.Management, Cause: incident.Cause{Kind: incident.CauseDown, From: f.ago(2), To: f.ago(1)}}},
 		{Type: incident.UpdateWritten, Actor: "Ünal <u@example.org>", Data: incident.Data{Message: "we look", Audiences: []incident.Audience{incident.Stakeholders}}},
 	}
 	events := make([]incident.Event, n)

@@ -51,7 +51,7 @@ func (f *fixture) live(number int64, closed time.Time) *incident.Incident {
 	add("ada", incident.Acknowledged, incident.Data{})
 	add("ada", incident.PhaseChanged, incident.Data{From: "initial-diagnosis", To: "escalation", EscalatedTo: "bob@example.org"})
 	add("bob@example.org", incident.UpdateWritten, incident.Data{Message: "we look", Audiences: []incident.Audience{incident.Stakeholders}})
-	add(incident.Scheduler, incident.UpdateMissed, incident.Data{DueAt: f.now, Missed: 1, Audience: incident.Management, Cause: "RCPT ada@example.org: 451"})
+	add(incident.Scheduler, incident.UpdateMissed, incident.Data{DueAt: f.now, Missed: 1, Audience: incident.Management, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "RCPT ada@example.org: 451"}})
 	add("ada", incident.ResolvedEvent, incident.Data{})
 	if !closed.IsZero() {
 		add("ada", incident.ClosedEvent, incident.Data{})

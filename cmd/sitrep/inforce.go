@@ -75,7 +75,7 @@ func (f *inForce) makeMail(m *config.Mail) error {
 		return nil
 	}
 	s, err := email.NewSMTP(email.Config{
-		Smarthost: string(m.Smarthost), Letterhead: f.letterhead, Username: m.Username, Password: string(m.Password),
+		Smarthost: string(m.Smarthost), Letterhead: f.letterhead, Username: m.Username, Password: func() string { return string(m.Password) },
 		TLS: email.TLSPolicy(m.TLS), TLSConfig: m.TLSConfig.Client(),
 	})
 	if err != nil {

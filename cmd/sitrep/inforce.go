@@ -65,6 +65,7 @@ func (f *inForce) makeMail(m *config.Mail) error {
 	f.letterhead = email.Letterhead{
 		From:    netmail.Address{Name: m.From.Name, Address: m.From.Address},
 		ReplyTo: netmail.Address{Name: m.ReplyTo.Name, Address: m.ReplyTo.Address},
+		ListID:  m.ListID,
 	}
 	if m.Outbox != "" {
 		d, err := email.NewDirectory(m.Outbox, f.letterhead)
@@ -74,10 +75,23 @@ func (f *inForce) makeMail(m *config.Mail) error {
 		f.mail = d
 		return nil
 	}
-	s, err := email.NewSMTP(email.Config{
-		Smarthost: string(m.Smarthost), Letterhead: f.letterhead, Username: m.Username, Password: func() string { return string(m.Password) },
+	c := email.Config{
+		Smarthost: string(m.Smarthost), Letterhead: f.letterhead, EnvelopeFrom: m.EnvelopeFrom.Address, HelloName: m.HelloName,
+		Username: m.Username, Password: func() string { return string(m.CurrentPassword()) },
 		TLS: email.TLSPolicy(m.TLS), TLSConfig: m.TLSConfig.Client(),
-	})
+		MaxConnections: m.Connections, Rate: email.Rate{Mails: m.Rate.Mails, Per: m.Rate.Per},
+	}
+	if m.Timeout != nil {
+		c.Timeouts = email.Within(*m.Timeout)
+	}
+	if m.OAuth2 != nil {
+		tokens, err := m.OAuth2.Tokens()
+		if err != nil {
+			return fmt.Errorf("oauth2: %w", err)
+		}
+		c.Token = tokens.AccessToken
+	}
+	s, err := email.NewSMTP(c)
 	if err != nil {
 		return err
 	}

@@ -519,12 +519,22 @@ func (t *talk) data(b *Behaviour) error {
 	// What is refused for sure is not kept; what is answered late, oddly or never, is.
 	act := t.s.act("dot")
 	if !strings.HasPrefix(act, "4") && !strings.HasPrefix(act, "5") {
-		t.s.mu.Lock()
-		t.s.mails = append(t.s.mails, m)
-		t.s.mu.Unlock()
+		if !t.s.keep(m) {
+			return errOver
+		}
 	}
 	_, err := t.do(act, "250 2.0.0 taken")
 	return err
+}
+
+// keep keeps a mail, unless the server is off.
+func (s *Server) keep(m Mail) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.off {
+		s.mails = append(s.mails, m)
+	}
+	return !s.off
 }
 
 // path returns what stands in angle brackets, and what follows.

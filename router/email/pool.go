@@ -70,9 +70,9 @@ func newPool(size int, idle time.Duration, rate Rate, open func(context.Context)
 	return &pool{size: size, idle: idle, open: open, pace: pace{rate: rate}}
 }
 
-// take waits for the turn of a mail, at most until the deadline, and returns a connection for it and
-// when its turn came. It calls hold as time passes, and gives up if that returns an error.
-// Each connection is given back by put or drop.
+// take waits for the turn of a mail, at most until the deadline, and returns a connection
+// for it and when its turn came. It calls hold as time passes, and gives up if that returns
+// an error. Each connection is given back by put or drop.
 func (p *pool) take(ctx context.Context, rank int, fresh bool, deadline time.Time, hold func(context.Context) error) (*conn, time.Time, error) {
 	w := &waiter{rank: rank, fresh: fresh, got: make(chan grant, 1)}
 	p.mu.Lock()
@@ -103,8 +103,16 @@ func (p *pool) take(ctx context.Context, rank int, fresh bool, deadline time.Tim
 	}
 }
 
-// errTurn is a mail whose turn did not come.
-var errTurn = errors.New("its turn did not come")
+// errTurn is a mail whose turn did not come: it was not tried.
+var errTurn = errors.New("the mail's turn did not come")
+
+// A connectError is why there is no connection that is ready for mails: a word about the
+// server or this side's way to it, and not about a mail. It may hold a refusal.
+type connectError struct{ err error }
+
+func (e *connectError) Error() string { return e.err.Error() }
+
+func (e *connectError) Unwrap() error { return e.err }
 
 // why says what kept a mail from its turn.
 func (p *pool) why() error {
@@ -216,6 +224,7 @@ func (p *pool) make(ctx context.Context, d *dial, began time.Time) {
 		p.serve()
 		return
 	}
+	err = &connectError{err}
 	p.opened--
 	now := time.Now()
 	var r *refusal

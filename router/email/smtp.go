@@ -190,7 +190,7 @@ func (s *SMTP) Send(ctx context.Context, e router.Envelope, hold func(context.Co
 	for {
 		c, began, err := s.pool.take(ctx, e.Rank, fresh, deadline, hold)
 		if err != nil {
-			return fmt.Errorf("wait for mail server %q: %w", s.config.Smarthost, err)
+			return fmt.Errorf("mail server %q: %w", s.config.Smarthost, err)
 		}
 		err = s.run(ctx, c, tx)
 		var worn *wornError

@@ -35,7 +35,7 @@ func newInForce(c *config.Config, external string) (*inForce, error) {
 	policy.ExternalURL = external
 	f := &inForce{config: c, policy: &policy, closeMail: func() error { return nil }}
 	f.retention = router.Retention{Breaches: c.Retention.Breaches, Messages: c.Retention.Messages, Personal: c.Retention.Personal}
-	if err := f.makeMail(c.Mail); err != nil {
+	if err := f.makeMail(c.Mail, nil); err != nil {
 		return nil, fmt.Errorf("mail: %w", err)
 	}
 	hooks := c.Webhooks()
@@ -58,7 +58,9 @@ func newInForce(c *config.Config, external string) (*inForce, error) {
 	return f, nil
 }
 
-func (f *inForce) makeMail(m *config.Mail) error {
+// makeMail makes what sends mails. What is said to a server is told to trace, if that is not
+// nil.
+func (f *inForce) makeMail(m *config.Mail, trace func(email.Said)) error {
 	if m == nil {
 		return nil
 	}
@@ -91,6 +93,7 @@ func (f *inForce) makeMail(m *config.Mail) error {
 		}
 		c.Token = tokens.AccessToken
 	}
+	c.Trace = trace
 	s, err := email.NewSMTP(c)
 	if err != nil {
 		return err

@@ -67,6 +67,8 @@ func (l *logIn) byPassword(ctx context.Context, c *conn, mechanisms []string) er
 	}
 	l.mu.Unlock()
 	password := l.password()
+	c.secrets = []string{password, encoded(password), encoded(plainAnswer(l.username, password))}
+	defer func() { c.secrets = nil }()
 	try = slices.DeleteFunc(try, func(m string) bool { return !slices.Contains(mechanisms, m) })
 	if len(try) == 0 {
 		return fmt.Errorf("it offers none of PLAIN, LOGIN and CRAM-MD5 to log in, only %q%s", strings.Join(mechanisms, " "), adviseToken(mechanisms))
@@ -98,7 +100,7 @@ func (l *logIn) byPassword(ctx context.Context, c *conn, mechanisms []string) er
 			break
 		}
 	}
-	return conceal(err, password, encoded(password), encoded(plainAnswer(l.username, password)))
+	return conceal(err, c.secrets)
 }
 
 // adviseToken says what to do where a server takes tokens alone.
@@ -161,6 +163,8 @@ func (l *logIn) byToken(ctx context.Context, c *conn, mechanisms []string) error
 		return fmt.Errorf("get a token: %w", err)
 	}
 	answer := "user=" + l.username + "\x01auth=Bearer " + token + "\x01\x01"
+	c.secrets = []string{token, encoded(answer)}
+	defer func() { c.secrets = nil }()
 	err = c.begin(ctx, l.by(xoauth2), xoauth2, answer)
 	var r *refusal
 	if errors.As(err, &r) && r.code/100 == 5 {
@@ -168,7 +172,7 @@ func (l *logIn) byToken(ctx context.Context, c *conn, mechanisms []string) error
 		l.refused = token
 		l.mu.Unlock()
 	}
-	return conceal(err, token, encoded(answer))
+	return conceal(err, c.secrets)
 }
 
 // begin sends AUTH with its only answer, on one line where that is short enough.
@@ -247,24 +251,29 @@ func (c *conn) why(ctx context.Context, to, question string) error {
 	return r
 }
 
-// conceal takes secrets out of what a server said, and pieces of them.
-func conceal(err error, secrets ...string) error {
+// conceal takes secrets out of what a server said.
+func conceal(err error, secrets []string) error {
 	var r *refusal
-	if !errors.As(err, &r) {
-		return err
+	if errors.As(err, &r) {
+		r.text = without(secrets, r.text)
 	}
+	return err
+}
+
+// without returns a text without secrets and pieces of them.
+func without(secrets []string, text string) string {
 	for _, s := range secrets {
 		if s == "" {
 			continue
 		}
-		r.text = strings.ReplaceAll(r.text, s, "<secret>")
-		for _, word := range strings.FieldsFunc(r.text, func(c rune) bool { return c <= ' ' || strings.ContainsRune("\"'<>()…", c) }) {
+		text = strings.ReplaceAll(text, s, "<secret>")
+		for _, word := range strings.FieldsFunc(text, func(c rune) bool { return c <= ' ' || strings.ContainsRune("\"'<>()…", c) }) {
 			if len(word) >= 8 && strings.Contains(s, word) {
-				r.text = strings.ReplaceAll(r.text, word, "<secret>")
+				text = strings.ReplaceAll(text, word, "<secret>")
 			}
 		}
 	}
-	return err
+	return text
 }
 
 func loopback(a net.Addr) bool {

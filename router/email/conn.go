@@ -49,6 +49,9 @@ type conn struct {
 	// broken is set if it cannot be used for another mail.
 	broken bool
 	idleAt time.Time
+	// trace is told what is said, if it is not nil; what is secret of it is not shown.
+	trace   func(Said)
+	secrets []string
 }
 
 // A transaction is one mail to one recipient.
@@ -126,6 +129,7 @@ func (c *conn) encrypt(ctx context.Context, config *tls.Config) error {
 		return fmt.Errorf("TLS: %w", describe(err))
 	}
 	c.net, c.r, c.encrypted = t, bufio.NewReaderSize(t, 4096), true
+	c.say(Said{Text: "encrypted by " + tls.VersionName(t.ConnectionState().Version)})
 	return nil
 }
 
@@ -165,7 +169,7 @@ func (c *conn) hello(ctx context.Context, name string) error {
 		}
 		return nil
 	}
-	if code/100 == 5 {
+	if code >= 500 && code <= 504 { // it does not know the command; else it does not like the name
 		if code, lines, err = c.command(ctx, c.timeouts.Greeting, "HELO", "HELO "+name); err != nil {
 			return err
 		}
@@ -340,6 +344,7 @@ func (c *conn) exchange(name, line string) (int, []string, error) {
 	if strings.ContainsAny(line, "\r\n\x00") {
 		return 0, nil, fmt.Errorf("%s: a line break in a command: %w", name, router.ErrPermanent)
 	}
+	c.say(Said{By: "sitrep", Text: line})
 	if _, err := io.WriteString(c.net, line+"\r\n"); err != nil {
 		return 0, nil, fmt.Errorf("%s: %w", name, describe(err))
 	}
@@ -363,6 +368,7 @@ func (c *conn) reply() (int, []string, error) {
 			return 0, nil, err
 		}
 		line := strings.TrimRight(string(raw), "\r\n")
+		c.say(Said{By: "server", Text: line})
 		if len(line) < 3 || len(line) > 3 && line[3] != ' ' && line[3] != '-' {
 			return 0, nil, fmt.Errorf("not a reply: %q", wording.Line(line, 80))
 		}

@@ -84,6 +84,9 @@ type Config struct {
 	// IdleTimeout is how long a connection is kept for the next mail; 5 s if zero, not at
 	// all if negative.
 	IdleTimeout time.Duration
+	// Trace is told what is said to the server and by it, without secrets and mails; it may be
+	// nil. Connections call it at the same time.
+	Trace func(Said)
 }
 
 // SMTP hands mails to a mail server, one recipient in each transaction. It keeps
@@ -230,6 +233,8 @@ func (s *SMTP) connect(ctx context.Context) (*conn, error) {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	c := newConn(raw, s.config.Timeouts)
+	c.trace = s.config.Trace
+	c.say(Said{Text: "connected to " + raw.RemoteAddr().String()})
 	defer c.watch(ctx)()
 	if err := s.open(ctx, c); err != nil {
 		c.net.Close()

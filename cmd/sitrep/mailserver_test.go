@@ -141,7 +141,9 @@ func TestMailTest(t *testing.T) {
 		b.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
 		return b
 	}
-	step := func(step, act string) mailtest.Behaviour { return with(mailtest.Behaviour{At: map[string]string{step: act}}) }
+	step := func(step, act string) mailtest.Behaviour {
+		return with(mailtest.Behaviour{At: map[string]string{step: act}})
+	}
 	const login = ", username: incidents, password_file: smtp"
 	for _, tt := range []struct {
 		name, keys string

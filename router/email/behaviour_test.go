@@ -112,6 +112,19 @@ func TestBehaviours(t *testing.T) {
 			return ""
 		}}, mails: 4, taken: 3, conns: 1, within: time.Second, err: "Greylisted"},
 
+		{name: "one mail hears 421 at its end", server: mailtest.Behaviour{Dot: func(m *mailtest.Mail) string {
+			if m.To == "r1@example.org" {
+				return "421 4.7.0 suspicious, try later"
+			}
+			return ""
+		}}, mails: 6, taken: 5, within: 3 * time.Second, err: "the mail: 421 4.7.0 suspicious"},
+		{name: "one recipient hears 450 4.7.1", server: mailtest.Behaviour{Rcpt: func(to string) string {
+			if to == "r1@example.org" {
+				return "450 4.7.1 not now"
+			}
+			return ""
+		}}, mails: 6, taken: 5, within: 3 * time.Second, err: "450 4.7.1 not now"},
+
 		{name: "three connections at once", server: mailtest.Behaviour{AtOnce: 3, Full: "421 4.3.2 the maximum number of concurrent connections is exceeded"},
 			mails: 40, atOnce: true, taken: 40, within: 10 * time.Second},
 		{name: "three connections at once, and the others are cut", server: mailtest.Behaviour{AtOnce: 3}, mails: 40, atOnce: true, taken: 40, within: 10 * time.Second},

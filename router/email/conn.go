@@ -411,6 +411,13 @@ func (e *refusal) rate() bool {
 	return false
 }
 
+// waits reports whether a mail that was refused like that waits for its turn again. After
+// its recipient or all of it was heard, the answer may be about that one mail after all: it
+// is tried another time, and holds back no other till then.
+func (e *refusal) waits() bool {
+	return e.rate() && e.step != stepDot && (e.step != stepRcpt || e.code != 450)
+}
+
 // final marks a refusal as final for the message if it is a 5xx.
 func final(e *refusal) error {
 	if e.code/100 == 5 {

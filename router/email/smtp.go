@@ -175,7 +175,7 @@ func (s *SMTP) Close() error {
 // calls hold while it does, before MAIL and before the last line of the mail. Where a
 // connection that was used before is refused, it goes on a new one at once; where the
 // server says that mails come too fast, all of them go more slowly, and this one waits for
-// its turn again.
+// its turn again, unless the server may mean it alone.
 //
 // The error wraps router.ErrPermanent if the recipient or the mail was refused for
 // good, and router.ErrUnknown if the connection was lost after the last line.
@@ -206,6 +206,9 @@ func (s *SMTP) Send(ctx context.Context, e router.Envelope, hold func(context.Co
 			fresh = true
 		case errors.As(err, &r) && r.rate() && ctx.Err() == nil:
 			s.pool.slow(began, r)
+			if !r.waits() {
+				return err
+			}
 			fresh = false
 		default:
 			return err

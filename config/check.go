@@ -59,38 +59,6 @@ func (o once) repeated(name, path string) (string, bool) {
 	return "", false
 }
 
-func (k *checker) checkMail() {
-	m := k.Mail
-	if m == nil {
-		if k.main.has("mail") {
-			return
-		}
-		if s, path := k.firstAddress(); s != nil {
-			s.errorf(path, "there is no mail section to send this by; add mail with from, and with smarthost or directory")
-		}
-		return
-	}
-	s := k.main
-	switch server, folder := s.has("mail.smarthost"), s.has("mail.directory"); {
-	case server && folder:
-		s.errorf("mail", "it has both smarthost and directory; keep one")
-	case !server && !folder:
-		s.errorf("mail", "it does not say how mail is sent; add smarthost, or directory to write files instead")
-	}
-	if m.Smarthost == "" {
-		return
-	}
-	switch {
-	case s.has("mail.username") && !s.has("mail.password_file"):
-		s.errorf("mail.username", "there is no password to it; add password_file")
-	case s.has("mail.password_file") && !s.has("mail.username"):
-		s.errorf("mail.password_file", "there is no name to it; add username")
-	}
-	if m.TLS == NoTLS && m.Username != "" {
-		s.warnf("mail.tls", "the password goes over the network in clear; use starttls or implicit")
-	}
-}
-
 // firstAddress returns where the first email address stands.
 func (k *checker) firstAddress() (*source, string) {
 	for i, g := range k.Groups {

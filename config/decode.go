@@ -125,6 +125,10 @@ func (s *source) decode(n *yaml.Node, v reflect.Value, path string) bool {
 		return s.table(n, v, path)
 	case reflect.String:
 		text, ok := s.text(n, path)
+		if ok && t == secretType && isVariable(text) {
+			s.errorf(path, "it holds ${…}, which is not replaced by a variable; write the secret itself, best into a file of its own")
+			return false
+		}
 		v.SetString(text)
 		return ok
 	case reflect.Bool:

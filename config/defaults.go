@@ -25,7 +25,7 @@ func setDefaults(part any) {
 		}
 		p.Retention = Retention{Breaches: 400 * day, Messages: 400 * day, Personal: 1100 * day}
 	case *Mail:
-		p.TLS = StartTLS
+		p.TLS, p.Connections = StartTLS, 8
 	case *Watchdog:
 		p.Within = 15 * time.Minute
 	case *Witness:

@@ -65,6 +65,11 @@ var leaves = map[reflect.Type]leaf{
 		format: stringOf,
 		schema: map[string]any{"type": "string", "pattern": ":[0-9]+$"},
 	},
+	reflect.TypeFor[Rate](): {
+		parse:  func(t string) (any, error) { return parseRate(t) },
+		format: stringOf,
+		schema: map[string]any{"type": "string", "pattern": ratePattern},
+	},
 	reflect.TypeFor[Header](): {
 		parse:  func(t string) (any, error) { return parseHeader(t) },
 		format: stringOf,

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -39,6 +40,8 @@ type OAuth2 struct {
 	Claims                   map[string]Secret  `yaml:"claims" doc:"Of jwt-bearer: more claims, each a text, by their name. They are not shown."`
 	TLSConfig                *TLSConfig         `yaml:"tls_config" doc:"How the token server is verified, as everywhere in Prometheus."`
 	HTTPProxy                `yaml:",inline"`
+
+	secretFile, keyFile secretFile // what the secret and the key are read again from
 }
 
 // A GrantType is a way to get a token.
@@ -74,6 +77,9 @@ func (s *source) oauth2(path string, o *OAuth2) {
 	secret := s.has(join(path, "client_secret")) || s.has(join(path, "client_secret_file"))
 	if t := o.TLSConfig; secret || t == nil || t.Cert.text() == "" && t.CertFile == "" {
 		o.ClientSecret = s.either(path, "client_secret", o.ClientSecret, o.ClientSecretFile)
+		if o.ClientSecretFile != "" {
+			o.secretFile = secretFile{s.abs(o.ClientSecretFile), oneLine}
+		}
 	}
 }
 
@@ -90,6 +96,7 @@ func (s *source) jwtBearer(path string, o *OAuth2) {
 		return
 	case join(path, "client_certificate_key_file"):
 		o.ClientCertificateKey = PEM{Secret(s.secret(at, o.ClientCertificateKeyFile, wholePEM))}
+		o.keyFile = secretFile{s.abs(o.ClientCertificateKeyFile), wholePEM}
 	default:
 		s.exposed(at)
 	}
@@ -115,16 +122,27 @@ func isRSAKey(text string) bool {
 
 // transport returns a transport that shows a token with each request.
 func (o *OAuth2) transport(base http.RoundTripper) (*tokenTransport, error) {
-	tokens, err := o.tokens()
+	tokens, err := o.Tokens()
 	if err != nil {
 		return nil, err
 	}
 	return &tokenTransport{base: base, tokens: tokens}, nil
 }
 
-// tokens returns what gets tokens, each only when the one before expires. It takes
-// no longer than tokenTimeout.
-func (o *OAuth2) tokens() (oauth2.TokenSource, error) {
+// Tokens get access tokens from a token server, each only when the one before expires, is
+// refused, or was got by a secret that has changed since. They are safe for concurrent use.
+type Tokens struct {
+	o      *OAuth2
+	client *http.Client
+	flight singleflight.Group
+
+	mu          sync.Mutex // guards what follows
+	source      oauth2.TokenSource
+	secret, key Secret // by which source was made
+}
+
+// Tokens returns what gets tokens. No question to the token server takes longer than 30 s.
+func (o *OAuth2) Tokens() (*Tokens, error) {
 	c := promconfig.DefaultHTTPClientConfig
 	c.TLSConfig, c.ProxyConfig = o.TLSConfig.prometheus(), o.HTTPProxy.prometheus()
 	client, err := promconfig.NewClientFromConfig(c, "sitrep")
@@ -132,6 +150,52 @@ func (o *OAuth2) tokens() (oauth2.TokenSource, error) {
 		return nil, err
 	}
 	client.Timeout = tokenTimeout
+	return &Tokens{o: o, client: client}, nil
+}
+
+// AccessToken returns the text of a token, but not the one that was refused, if that is
+// not empty, unless the token server gives no other.
+func (t *Tokens) AccessToken(ctx context.Context, refused string) (string, error) {
+	token, err := t.get(ctx)
+	if err == nil && refused != "" && token.AccessToken == refused {
+		t.mu.Lock()
+		t.source = nil
+		t.mu.Unlock()
+		token, err = t.get(ctx)
+	}
+	if err != nil {
+		return "", err
+	}
+	return token.AccessToken, nil
+}
+
+// get returns a token, or an error as soon as the context ends. Who waits at the same
+// time shares one question.
+func (t *Tokens) get(ctx context.Context) (*oauth2.Token, error) {
+	select {
+	case r := <-t.flight.DoChan("", func() (any, error) { return t.current().Token() }):
+		if r.Err != nil {
+			return nil, tokenError(r.Err)
+		}
+		return r.Val.(*oauth2.Token), nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// current returns the source of tokens, made anew if the secret or the key has changed.
+func (t *Tokens) current() oauth2.TokenSource {
+	secret, key := t.o.secretFile.current(t.o.ClientSecret), t.o.keyFile.current(t.o.ClientCertificateKey.Secret)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.source == nil || secret != t.secret || key != t.key {
+		t.source, t.secret, t.key = t.o.source(t.client, secret, key), secret, key
+	}
+	return t.source
+}
+
+// source returns what asks the token server, by that secret or key.
+func (o *OAuth2) source(client *http.Client, secret, key Secret) oauth2.TokenSource {
 	ctx := context.WithValue(context.Background(), oauth2.HTTPClient, client)
 	params := url.Values{}
 	for name, value := range o.EndpointParams {
@@ -139,12 +203,12 @@ func (o *OAuth2) tokens() (oauth2.TokenSource, error) {
 	}
 	if o.GrantType != JWTBearer {
 		c := clientcredentials.Config{
-			ClientID: o.ClientID, ClientSecret: string(o.ClientSecret), TokenURL: string(o.TokenURL), Scopes: o.Scopes, EndpointParams: params,
+			ClientID: o.ClientID, ClientSecret: string(secret), TokenURL: string(o.TokenURL), Scopes: o.Scopes, EndpointParams: params,
 		}
-		return c.TokenSource(ctx), nil
+		return c.TokenSource(ctx)
 	}
 	j := promconfig.JwtGrantTypeConfig{
-		Iss: first(o.Iss, o.ClientID), Subject: o.ClientID, PrivateKey: []byte(o.ClientCertificateKey.text()), PrivateKeyID: o.ClientCertificateKeyID,
+		Iss: first(o.Iss, o.ClientID), Subject: o.ClientID, PrivateKey: []byte(key), PrivateKeyID: o.ClientCertificateKeyID,
 		SigningAlgorithm: jwt.SigningMethodRS256, TokenURL: string(o.TokenURL), Audience: o.Audience, Scopes: o.Scopes, EndpointParams: params,
 		PrivateClaims: map[string]any{},
 	}
@@ -157,7 +221,7 @@ func (o *OAuth2) tokens() (oauth2.TokenSource, error) {
 	for name, value := range o.Claims {
 		j.PrivateClaims[name] = string(value)
 	}
-	return j.TokenSource(ctx), nil
+	return j.TokenSource(ctx)
 }
 
 // A tokenTransport shows a token with each request. Prometheus's own gets its tokens
@@ -165,8 +229,7 @@ func (o *OAuth2) tokens() (oauth2.TokenSource, error) {
 // every request for ever.
 type tokenTransport struct {
 	base   http.RoundTripper
-	tokens oauth2.TokenSource
-	flight singleflight.Group
+	tokens *Tokens
 }
 
 // RoundTrip shows the token to the host that was meant, never to one that a redirect
@@ -175,7 +238,7 @@ func (t *tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if redirectedAway(req) {
 		return t.base.RoundTrip(req)
 	}
-	token, err := t.token(req.Context())
+	token, err := t.tokens.get(req.Context())
 	if err != nil {
 		if req.Body != nil {
 			_ = req.Body.Close()
@@ -190,20 +253,6 @@ func (t *tokenTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 // CloseIdleConnections closes those to the server.
 func (t *tokenTransport) CloseIdleConnections() {
 	(&http.Client{Transport: t.base}).CloseIdleConnections()
-}
-
-// token returns a token, or an error as soon as the context ends. Requests that wait
-// at the same time share one question.
-func (t *tokenTransport) token(ctx context.Context) (*oauth2.Token, error) {
-	select {
-	case r := <-t.flight.DoChan("", func() (any, error) { return t.tokens.Token() }):
-		if r.Err != nil {
-			return nil, tokenError(r.Err)
-		}
-		return r.Val.(*oauth2.Token), nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // tokenError returns err on one line, without the URL and what a server wrote into a

@@ -45,6 +45,12 @@ mail:
   username: incidents
   password_file: secrets/smtp
   tls_config: {server_name: mail.example.org, min_version: TLS12}
+  connections: 3
+  rate: 30/m
+  timeout: 10m
+  envelope_from: bounces@example.org
+  hello_name: sitrep.example.org
+  list_id: incidents.example.org
 priorities:
   - name: P1
     summary: Severe customer impact
@@ -309,7 +315,7 @@ func TestPublicFormNamesNobody(t *testing.T) {
 		}
 	}
 	// The same address, written in two ways.
-	if !strings.Contains(got, `{"email":["address 1","address 4"],"name":"leadership"},{"email":["address 6","address 1"],"name":"customer-support"`) {
+	if !strings.Contains(got, `{"email":["address 2","address 5"],"name":"leadership"},{"email":["address 7","address 2"],"name":"customer-support"`) {
 		t.Errorf("recipients are not told apart: %s", got)
 	}
 	sum := sha256.Sum256(c.Public())

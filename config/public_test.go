@@ -87,6 +87,7 @@ func TestPublicFormDiffersInPeopleOnly(t *testing.T) {
 		".groups[0].email[1]",
 		".groups[1].email[0]",
 		".groups[1].email[1]",
+		".mail.envelope_from",
 		".mail.from",
 		".mail.password_file",
 		".mail.reply_to",

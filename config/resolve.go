@@ -71,11 +71,7 @@ func (l *loading) resolve(main *source, teams []*source, c *Config) {
 		}
 	}
 	if m := c.Mail; m != nil {
-		m.Outbox = main.abs(m.Directory)
-		if m.Directory == "" {
-			m.Password = Secret(main.secret("mail.password_file", m.PasswordFile, oneLine))
-			main.tls("mail.tls_config", m.TLSConfig)
-		}
+		main.mail(m)
 	}
 	for i := range c.Alertmanagers {
 		main.httpClient(join(elem("alertmanagers", i), "http_config"), c.Alertmanagers[i].HTTPConfig)

@@ -192,27 +192,67 @@ func (s *source) secret(path, name string, kind secretKind) string {
 	if name == "" {
 		return ""
 	}
-	text, mode, err := readFile(s.abs(name), maxSecret)
-	if kind == optional && errors.Is(err, os.ErrNotExist) {
+	value, mode, err := readSecret(s.abs(name), kind)
+	switch {
+	case kind == optional && errors.Is(err, os.ErrNotExist):
 		return ""
-	}
-	if err != nil {
+	case err != nil:
 		s.errorf(path, "%s", advise(err, "look at the path, which is relative to this file"))
-		return ""
-	}
-	value := strings.TrimSpace(string(text))
-	if value == "" {
-		s.errorf(path, "the file %q is empty; put the secret into it", s.abs(name))
-		return ""
-	}
-	if (kind == oneLine || kind == optional) && strings.ContainsFunc(value, unprintable) {
-		s.errorf(path, "the file %q holds more than one line or control characters; put nothing but the secret into it", s.abs(name))
 		return ""
 	}
 	if kind != public && othersRead(mode) {
 		s.warnf(path, "everybody on this machine can read %q; take that away with chmod o-rwx", s.abs(name))
 	}
 	return value
+}
+
+// readSecret reads a secret's file: what is in it without a byte order mark and white
+// space around. The error of one that cannot be what it should says what would be right,
+// and nothing of what is in it.
+func readSecret(name string, kind secretKind) (string, os.FileMode, error) {
+	text, mode, err := readFile(name, maxSecret)
+	if err != nil {
+		return "", 0, err
+	}
+	value := strings.TrimSpace(strings.TrimPrefix(string(text), "\ufeff"))
+	switch {
+	case value == "":
+		return "", 0, fmt.Errorf("the file %q is empty; put the secret into it", name)
+	case (kind == oneLine || kind == optional) && strings.ContainsFunc(value, unprintable):
+		return "", 0, fmt.Errorf("the file %q holds more than one line or control characters; put nothing but the secret into it", name)
+	case kind != public && isVariable(value):
+		return "", 0, fmt.Errorf("the file %q holds ${…}, which is not replaced by a variable; put the secret itself into it", name)
+	}
+	return value, mode, nil
+}
+
+var variable = regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_]*\}`)
+
+// isVariable reports whether something is left to be filled in from the environment,
+// which nobody does.
+func isVariable(secret string) bool { return variable.MatchString(secret) }
+
+// A secretFile is a file that holds one secret, which may change while sitrep runs. The
+// zero value is none.
+type secretFile struct {
+	name string
+	kind secretKind
+}
+
+// file returns the file of a secret on one line, by the name that this file gives it.
+func (s *source) file(name string) secretFile { return secretFile{s.abs(name), oneLine} }
+
+// current returns what the file holds now; while that is nothing that could be a secret, as
+// in the middle of a change, what it held.
+func (f secretFile) current(held Secret) Secret {
+	if f.name == "" {
+		return held
+	}
+	value, _, err := readSecret(f.name, f.kind)
+	if err != nil {
+		return held
+	}
+	return Secret(value)
 }
 
 // othersRead reports whether everybody can read a file of that mode.

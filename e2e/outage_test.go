@@ -4,8 +4,6 @@ import (
 	"slices"
 	"testing"
 	"time"
-
-	"github.com/emersion/go-smtp"
 )
 
 // TestMailServerAway: after an outage each reader gets one message that catches up.
@@ -35,15 +33,15 @@ func TestOneRefusedRecipient(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, settings{})
 	busy := true
-	w.mail.Refuse(func(to string) *smtp.SMTPError {
+	w.mail.Refuse(func(to string) string {
 		switch {
 		case to == chief:
-			return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such user"}
+			return "550 5.1.1 no such user"
 		case to == support && busy:
 			busy = false
-			return &smtp.SMTPError{Code: 450, EnhancedCode: smtp.EnhancedCode{4, 2, 0}, Message: "try later"}
+			return "450 4.2.0 try later"
 		}
-		return nil
+		return ""
 	})
 	w.post(firing("register", "f1", time.Now().Add(-time.Second)))
 	w.eventually("the refusal is on record", func() bool {

@@ -35,7 +35,7 @@ func newInForce(c *config.Config, external string) (*inForce, error) {
 	policy.ExternalURL = external
 	f := &inForce{config: c, policy: &policy, closeMail: func() error { return nil }}
 	f.retention = router.Retention{Breaches: c.Retention.Breaches, Messages: c.Retention.Messages, Personal: c.Retention.Personal}
-	if err := f.makeMail(c.Mail); err != nil {
+	if err := f.makeMail(c.Mail, nil); err != nil {
 		return nil, fmt.Errorf("mail: %w", err)
 	}
 	hooks := c.Webhooks()
@@ -58,13 +58,16 @@ func newInForce(c *config.Config, external string) (*inForce, error) {
 	return f, nil
 }
 
-func (f *inForce) makeMail(m *config.Mail) error {
+// makeMail makes what sends mails. What is said to a server is told to trace, if that is not
+// nil.
+func (f *inForce) makeMail(m *config.Mail, trace func(email.Said)) error {
 	if m == nil {
 		return nil
 	}
 	f.letterhead = email.Letterhead{
 		From:    netmail.Address{Name: m.From.Name, Address: m.From.Address},
 		ReplyTo: netmail.Address{Name: m.ReplyTo.Name, Address: m.ReplyTo.Address},
+		ListID:  m.ListID,
 	}
 	if m.Outbox != "" {
 		d, err := email.NewDirectory(m.Outbox, f.letterhead)
@@ -74,10 +77,24 @@ func (f *inForce) makeMail(m *config.Mail) error {
 		f.mail = d
 		return nil
 	}
-	s, err := email.NewSMTP(email.Config{
-		Smarthost: string(m.Smarthost), Letterhead: f.letterhead, Username: m.Username, Password: string(m.Password),
+	c := email.Config{
+		Smarthost: string(m.Smarthost), Letterhead: f.letterhead, EnvelopeFrom: m.EnvelopeFrom.Address, HelloName: m.HelloName,
+		Username: m.Username, Password: func() string { return string(m.CurrentPassword()) },
 		TLS: email.TLSPolicy(m.TLS), TLSConfig: m.TLSConfig.Client(),
-	})
+		MaxConnections: m.Connections, Rate: email.Rate{Mails: m.Rate.Mails, Per: m.Rate.Per},
+	}
+	if m.Timeout != nil {
+		c.Timeouts = email.Within(*m.Timeout)
+	}
+	if m.OAuth2 != nil {
+		tokens, err := m.OAuth2.Tokens()
+		if err != nil {
+			return fmt.Errorf("oauth2: %w", err)
+		}
+		c.Token = tokens.AccessToken
+	}
+	c.Trace = trace
+	s, err := email.NewSMTP(c)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,12 +20,21 @@ import (
 	"sitrep/router/wording"
 )
 
-// errStale is a kept connection that the server had closed before it was asked for
-// the next mail.
-var errStale = errors.New("the connection was closed while idle")
+// A wornError is what a connection that was used before said or did before the end of
+// the mail, so that the mail can go on a new one. Servers take so many mails on one
+// connection, and say so in many ways.
+type wornError struct{ err error }
+
+func (e *wornError) Error() string { return e.err.Error() }
+
+func (e *wornError) Unwrap() error { return e.err }
 
 // replyLimit is how many lines a reply may have; a line has at most 4096 bytes.
 const replyLimit = 200
+
+// resetTimeout is how long a server may take to forget a transaction; a new connection
+// is cheaper than more.
+const resetTimeout = 5 * time.Second
 
 // A conn is a connection to a mail server. One goroutine uses it at a time.
 type conn struct {
@@ -34,11 +44,14 @@ type conn struct {
 	timeouts   Timeouts
 	encrypted  bool
 	extensions map[string]string // of EHLO, by name in upper case
-	// used is set once a mail was sent on it.
+	// used is set once a mail was sent on it, or it was kept for one.
 	used bool
 	// broken is set if it cannot be used for another mail.
 	broken bool
 	idleAt time.Time
+	// trace is told what is said, if it is not nil; what is secret of it is not shown.
+	trace   func(Said)
+	secrets []string
 }
 
 // A transaction is one mail to one recipient.
@@ -49,12 +62,29 @@ type transaction struct {
 	hold     func(context.Context) error
 }
 
+// A step is where in a conversation something was said.
+type step string
+
+// The steps.
+const (
+	stepGreeting step = "greeting"
+	stepHello    step = "EHLO"
+	stepTLS      step = "STARTTLS"
+	stepAuth     step = "AUTH"
+	stepMail     step = "MAIL"
+	stepRcpt     step = "RCPT"
+	stepData     step = "DATA"
+	stepDot      step = "dot" // after the last line of the mail
+)
+
 // A refusal is a reply that is not the one hoped for.
 type refusal struct {
-	to   string // what was asked
-	code int
-	text string
-	kind error // router.ErrPermanent, or nil
+	step     step
+	to       string // what was asked, for people
+	code     int
+	enhanced string // the enhanced status code, such as 5.1.1; empty if it gave none
+	text     string // all of what it said after the code
+	kind     error  // router.ErrPermanent, or nil
 }
 
 func (e *refusal) Error() string { return fmt.Sprintf("%s: %d %s", e.to, e.code, e.text) }
@@ -99,6 +129,7 @@ func (c *conn) encrypt(ctx context.Context, config *tls.Config) error {
 		return fmt.Errorf("TLS: %w", describe(err))
 	}
 	c.net, c.r, c.encrypted = t, bufio.NewReaderSize(t, 4096), true
+	c.say(Said{Text: "encrypted by " + tls.VersionName(t.ConnectionState().Version)})
 	return nil
 }
 
@@ -111,7 +142,7 @@ func (c *conn) greet(ctx context.Context) error {
 		return fmt.Errorf("greeting: %w", describe(err))
 	}
 	if code != 220 {
-		return refused("greeting", code, lines)
+		return refused(stepGreeting, "greeting", code, lines)
 	}
 	return nil
 }
@@ -119,35 +150,43 @@ func (c *conn) greet(ctx context.Context) error {
 // hello introduces this side and learns what the server offers.
 func (c *conn) hello(ctx context.Context, name string) error {
 	c.extensions = map[string]string{}
-	code, lines, err := c.command(ctx, "EHLO", "EHLO "+name)
+	code, lines, err := c.command(ctx, c.timeouts.Greeting, "EHLO", "EHLO "+name)
 	if err != nil {
 		return err
 	}
 	if code == 250 {
 		for _, line := range lines[1:] {
 			keyword, args, _ := strings.Cut(line, " ")
-			c.extensions[strings.ToUpper(keyword)] = args
+			keyword = strings.ToUpper(keyword)
+			if first, ok := strings.CutPrefix(keyword, "AUTH="); ok {
+				// As servers wrote it before there was a standard, and some still do.
+				keyword, args = "AUTH", first+" "+args
+			}
+			if keyword == "AUTH" {
+				args = strings.TrimSpace(c.extensions["AUTH"] + " " + args)
+			}
+			c.extensions[keyword] = args
 		}
 		return nil
 	}
-	if code/100 == 5 {
-		if code, lines, err = c.command(ctx, "HELO", "HELO "+name); err != nil {
+	if code >= 500 && code <= 504 { // it does not know the command; else it does not like the name
+		if code, lines, err = c.command(ctx, c.timeouts.Greeting, "HELO", "HELO "+name); err != nil {
 			return err
 		}
 		if code == 250 {
 			return nil
 		}
 	}
-	return refused("EHLO", code, lines)
+	return refused(stepHello, "EHLO", code, lines)
 }
 
 func (c *conn) startTLS(ctx context.Context, config *tls.Config) error {
-	code, lines, err := c.command(ctx, "STARTTLS", "STARTTLS")
+	code, lines, err := c.command(ctx, c.timeouts.Greeting, "STARTTLS", "STARTTLS")
 	if err != nil {
 		return err
 	}
 	if code != 220 {
-		return refused("STARTTLS", code, lines)
+		return refused(stepTLS, "STARTTLS", code, lines)
 	}
 	if c.r.Buffered() > 0 {
 		return errors.New("STARTTLS: it sent something before the handshake, which anybody could have slipped in")
@@ -156,9 +195,11 @@ func (c *conn) startTLS(ctx context.Context, config *tls.Config) error {
 }
 
 // send hands one mail over. After an error the connection may still be fit for the
-// next mail; broken says if not.
+// next mail; broken says if not. The error is a wornError if the mail may be tried on a
+// new connection at once.
 func (c *conn) send(ctx context.Context, tx transaction) (err error) {
 	fit := false // whether the server is known to wait for the next mail
+	used := c.used
 	defer func() {
 		c.broken = c.broken || !fit
 		c.used = true
@@ -166,6 +207,14 @@ func (c *conn) send(ctx context.Context, tx transaction) (err error) {
 			err = causeOf(ctx, err)
 		}
 	}()
+	// worn marks an error of a connection that was used before, and gives that up.
+	worn := func(err error) error {
+		if !used || ctx.Err() != nil {
+			return err
+		}
+		fit = false
+		return &wornError{err}
+	}
 	if err := tx.hold(ctx); err != nil {
 		fit = true
 		return err
@@ -175,31 +224,43 @@ func (c *conn) send(ctx context.Context, tx transaction) (err error) {
 		fit = true
 		return err
 	}
-	code, lines, err := c.command(ctx, "MAIL", mail)
-	if c.used && gone(code, err) && ctx.Err() == nil {
-		return errStale
-	}
+	code, lines, err := c.command(ctx, c.timeouts.Command, "MAIL", mail)
 	if err != nil {
-		return err
+		return c.lost(err, worn)
 	}
 	if code/100 != 2 {
+		refusal := refused(stepMail, "MAIL", code, lines)
+		if refusal.rate() && code != 421 {
+			fit = c.reset(ctx, code)
+			return refusal // a new connection would hear the same
+		}
+		if used {
+			return worn(refusal)
+		}
 		fit = c.reset(ctx, code)
-		return refused("MAIL", code, lines)
+		return refusal
 	}
 	rcpt := fmt.Sprintf("RCPT %q", tx.to)
-	if code, lines, err = c.command(ctx, rcpt, "RCPT TO:<"+tx.to+">"); err != nil {
-		return err
+	if code, lines, err = c.command(ctx, c.timeouts.Command, rcpt, "RCPT TO:<"+tx.to+">"); err != nil {
+		return c.lost(err, worn)
 	}
 	if code/100 != 2 {
+		refusal := refused(stepRcpt, rcpt, code, lines)
+		if code == 421 || code == 503 {
+			return worn(refusal)
+		}
 		fit = c.reset(ctx, code)
-		return final(refused(rcpt, code, lines))
+		return final(refusal)
 	}
-	if code, lines, err = c.command(ctx, "DATA", "DATA"); err != nil {
-		return err
+	if code, lines, err = c.command(ctx, c.timeouts.Data, "DATA", "DATA"); err != nil {
+		return c.lost(err, worn)
 	}
 	if code != 354 {
+		refusal := refused(stepData, "DATA", code, lines)
+		if used && (!refusal.rate() || code == 421) {
+			return worn(refusal)
+		}
 		fit = c.reset(ctx, code)
-		refusal := refused("DATA", code, lines)
 		if code >= 500 && code <= 504 {
 			return refusal // a confusion about commands, not a word about the mail
 		}
@@ -209,7 +270,7 @@ func (c *conn) send(ctx context.Context, tx transaction) (err error) {
 		return err
 	}
 	if _, err := c.net.Write(stuffed(tx.body)); err != nil {
-		return fmt.Errorf("write the mail: %w", describe(err))
+		return c.lost(fmt.Errorf("write the mail: %w", describe(err)), worn)
 	}
 	// Without its last line the server forgets the mail when the connection ends.
 	if err := tx.hold(ctx); err != nil {
@@ -224,9 +285,18 @@ func (c *conn) send(ctx context.Context, tx transaction) (err error) {
 	}
 	fit = code != 421
 	if code/100 != 2 {
-		return final(refused("the mail", code, lines))
+		return final(refused(stepDot, "the mail", code, lines))
 	}
 	return nil
+}
+
+// lost is an error of the connection before the end of the mail. It is worn only if the
+// other side closed it: who says nothing in time may be slow, and not forgetful.
+func (c *conn) lost(err error, worn func(error) error) error {
+	if gone(err) {
+		return worn(err)
+	}
+	return err
 }
 
 // mailCommand is the command that begins a transaction.
@@ -249,7 +319,7 @@ func (c *conn) reset(ctx context.Context, code int) bool {
 	if code == 421 {
 		return false
 	}
-	code, _, err := c.command(ctx, "RSET", "RSET")
+	code, _, err := c.command(ctx, min(resetTimeout, c.timeouts.Command), "RSET", "RSET")
 	return err == nil && code/100 == 2
 }
 
@@ -262,9 +332,9 @@ func (c *conn) quit() {
 	c.net.Close()
 }
 
-// command sends a line and reads the reply, within the time of a command.
-func (c *conn) command(ctx context.Context, name, line string) (int, []string, error) {
-	if err := c.stage(ctx, c.timeouts.Command); err != nil {
+// command sends a line and reads the reply within a time.
+func (c *conn) command(ctx context.Context, within time.Duration, name, line string) (int, []string, error) {
+	if err := c.stage(ctx, within); err != nil {
 		return 0, nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return c.exchange(name, line)
@@ -274,6 +344,7 @@ func (c *conn) exchange(name, line string) (int, []string, error) {
 	if strings.ContainsAny(line, "\r\n\x00") {
 		return 0, nil, fmt.Errorf("%s: a line break in a command: %w", name, router.ErrPermanent)
 	}
+	c.say(Said{By: "sitrep", Text: line})
 	if _, err := io.WriteString(c.net, line+"\r\n"); err != nil {
 		return 0, nil, fmt.Errorf("%s: %w", name, describe(err))
 	}
@@ -297,6 +368,7 @@ func (c *conn) reply() (int, []string, error) {
 			return 0, nil, err
 		}
 		line := strings.TrimRight(string(raw), "\r\n")
+		c.say(Said{By: "server", Text: line})
 		if len(line) < 3 || len(line) > 3 && line[3] != ' ' && line[3] != '-' {
 			return 0, nil, fmt.Errorf("not a reply: %q", wording.Line(line, 80))
 		}
@@ -313,9 +385,37 @@ func (c *conn) reply() (int, []string, error) {
 	return 0, nil, errors.New("a reply without an end")
 }
 
+var enhancedCode = regexp.MustCompile(`^[245]\.[0-9]{1,3}\.[0-9]{1,3}\b`)
+
 // refused makes an error of a reply.
-func refused(to string, code int, lines []string) *refusal {
-	return &refusal{to: to, code: code, text: wording.Line(strings.Join(lines, " "), 300)}
+func refused(at step, to string, code int, lines []string) *refusal {
+	return &refusal{
+		step: at, to: to, code: code, enhanced: enhancedCode.FindString(lines[0]), text: wording.Line(strings.Join(lines, " "), 300),
+	}
+}
+
+// rate reports whether the reply says that mails come too fast, or that the server has
+// no time now: a word about this side as a whole, and not about the mail.
+func (e *refusal) rate() bool {
+	policy := strings.HasPrefix(e.enhanced, "4.7.")
+	switch {
+	case e.code == 421, e.code == 432, e.code == 454 && e.step != stepTLS && e.step != stepAuth:
+		return true
+	case e.step == stepMail:
+		return e.code/100 == 4 && policy
+	case e.code == 450 && policy:
+		// Greylisting is about one recipient.
+		text := strings.ToLower(e.text)
+		return !strings.Contains(text, "greylist") && !strings.Contains(text, "graylist")
+	}
+	return false
+}
+
+// waits reports whether a mail that was refused like that waits for its turn again. After
+// its recipient or all of it was heard, the answer may be about that one mail after all: it
+// is tried another time, and holds back no other till then.
+func (e *refusal) waits() bool {
+	return e.rate() && e.step != stepDot && (e.step != stepRcpt || e.code != 450)
 }
 
 // final marks a refusal as final for the message if it is a 5xx.
@@ -326,10 +426,10 @@ func final(e *refusal) error {
 	return e
 }
 
-// gone reports whether the server had closed the connection.
-func gone(code int, err error) bool {
-	return code == 421 || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
-		errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed)
+// gone reports whether the other side had closed the connection.
+func gone(err error) bool {
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
 }
 
 // describe says of a time-out in plain words that nothing came.

@@ -31,12 +31,15 @@ type Letterhead struct {
 	From netmail.Address
 	// ReplyTo is where answers go; without an Address, to From.
 	ReplyTo netmail.Address
+	// ListID is the List-Id of messages, by which readers can sort them, without angle
+	// brackets; none if empty.
+	ListID string
 }
 
 // headerOrder is the order in which headers stand in a mail. No mail has others.
 var headerOrder = []string{
-	"Date", "From", "To", "Reply-To", "Subject", "Message-ID", "In-Reply-To", "References", "Auto-Submitted",
-	"X-Auto-Response-Suppress", "X-Sitrep-Incident", "X-Sitrep-Kind", "X-Sitrep-Priority", "X-Sitrep-Sequence",
+	"Date", "From", "To", "Reply-To", "Subject", "Message-ID", "In-Reply-To", "References", "List-Id", "Importance",
+	"Auto-Submitted", "X-Auto-Response-Suppress", "X-Sitrep-Incident", "X-Sitrep-Kind", "X-Sitrep-Priority", "X-Sitrep-Sequence",
 	"MIME-Version", "Content-Type", "Content-Transfer-Encoding",
 }
 
@@ -164,6 +167,12 @@ func (l Letterhead) headers(m *incident.Message) ([]header, error) {
 	if root := thread(m, host); root != "" {
 		add("In-Reply-To", root)
 		add("References", root)
+	}
+	if l.ListID != "" {
+		add("List-Id", "<"+l.ListID+">")
+	}
+	if len(m.Items) > 0 && m.First().Incident.Priority.Rank == 0 {
+		add("Importance", "high")
 	}
 	add("Auto-Submitted", "auto-generated")
 	add("X-Auto-Response-Suppress", "OOF, AutoReply")

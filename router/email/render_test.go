@@ -343,3 +343,39 @@ func strangers(t *testing.T, words, priority, address string) *incident.Message 
 	it.Changes = []incident.Event{event("13:00", incident.PhaseChanged, incident.Actor(words), words, incident.Data{To: words})}
 	return m
 }
+
+func TestHeadersForReadersPrograms(t *testing.T) {
+	for _, tc := range []struct {
+		name, list string
+		priority   incident.Priority
+		kind       incident.Kind
+		wantList   string
+		importance string
+	}{
+		{"the first priority", "incidents.example.org", p1, incident.KindOpened, "<incidents.example.org>", "high"},
+		{"another priority", "incidents.example.org", p2, incident.KindOpened, "<incidents.example.org>", ""},
+		{"the watchdog, and no list", "", p1, incident.KindWatchdog, "", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			m := message(t, tc.kind)
+			if tc.kind == incident.KindWatchdog {
+				m.Items = nil
+			} else {
+				m.Items[0].Incident.Priority = tc.priority
+			}
+			l := letterhead
+			l.ListID = tc.list
+			raw, err := l.Render(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h, _, _ := parts(t, raw)
+			if got := h.Get("List-Id"); got != tc.wantList {
+				t.Errorf("List-Id %q, want %q", got, tc.wantList)
+			}
+			if got := h.Get("Importance"); got != tc.importance {
+				t.Errorf("Importance %q, want %q", got, tc.importance)
+			}
+		})
+	}
+}

@@ -1,18 +1,12 @@
 package email
 
 import (
-	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"strings"
 	"sync"
@@ -24,31 +18,22 @@ import (
 
 	"sitrep/incident"
 	"sitrep/router"
+	"sitrep/router/email/mailtest"
 )
 
 // certificate returns a certificate for the loopback addresses, and the roots that
 // trust it.
 func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
+	cert, ca, err := mailtest.Certificate()
 	if err != nil {
 		t.Fatal(err)
 	}
 	roots := x509.NewCertPool()
-	roots.AddCert(cert)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
+	if !roots.AppendCertsFromPEM([]byte(ca)) {
+		t.Fatal("no certificate")
+	}
+	return cert, roots
 }
 
 // A received mail, as the server took it.
@@ -200,124 +185,44 @@ func serve(t *testing.T, box *mailbox, listen string, change func(*smtp.Server, 
 	return addr
 }
 
-// A script is a server that follows it to the letter: what it answers at each stage,
-// "" for the usual, "stall" for nothing and "cut" for the end of the connection.
+// A script is a server that does what it is told at each step.
 type script struct {
-	addr     string
-	mu       sync.Mutex
-	answers  map[string]string // by stage: greeting, EHLO, MAIL, RCPT, DATA, body, dot
-	conns    int
-	lines    []string
-	accepted int
+	*mailtest.Server
+	addr string
 }
 
-// follow starts a scripted server.
+// follow starts a server that does that at each step, and else as usual.
 func follow(t *testing.T, answers map[string]string) *script {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &script{addr: l.Addr().String(), answers: answers}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			context.AfterFunc(ctx, func() { c.Close() })
-			wg.Go(func() { defer c.Close(); s.talk(ctx, c) })
-		}
-	})
-	t.Cleanup(func() { cancel(); l.Close(); wg.Wait() })
-	return s
+	return behave(t, mailtest.Behaviour{At: answers})
 }
 
-func (s *script) set(stage, answer string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.answers[stage] = answer
+// behave starts a server that behaves like that.
+func behave(t *testing.T, b mailtest.Behaviour) *script {
+	t.Helper()
+	s := mailtest.New(b)
+	if err := s.Listen("127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return &script{Server: s, addr: s.Addr()}
+}
+
+func (s *script) set(step, answer string) {
+	s.Change(func(b *mailtest.Behaviour) {
+		at := map[string]string{step: answer}
+		for k, v := range b.At {
+			if k != step {
+				at[k] = v
+			}
+		}
+		b.At = at
+	})
 }
 
 func (s *script) count() (conns, accepted int, lines string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.conns, s.accepted, strings.Join(s.lines, "\n")
-}
-
-// say answers at a stage, and reports whether to go on.
-func (s *script) say(ctx context.Context, c net.Conn, stage, usual string) bool {
-	s.mu.Lock()
-	answer := s.answers[stage]
-	s.mu.Unlock()
-	switch answer {
-	case "stall":
-		<-ctx.Done()
-		return false
-	case "cut":
-		return false
-	case "":
-		answer = usual
-	}
-	if answer != "" {
-		fmt.Fprintf(c, "%s\r\n", answer)
-	}
-	return true
-}
-
-func (s *script) talk(ctx context.Context, c net.Conn) {
-	s.mu.Lock()
-	s.conns++
-	s.mu.Unlock()
-	if !s.say(ctx, c, "greeting", "220 hello") {
-		return
-	}
-	r := bufio.NewReader(c)
-	for {
-		line, err := r.ReadString('\n')
-		if err != nil {
-			return
-		}
-		line = strings.TrimRight(line, "\r\n")
-		s.mu.Lock()
-		s.lines = append(s.lines, line)
-		s.mu.Unlock()
-		verb, _, _ := strings.Cut(line, " ")
-		switch verb {
-		case "DATA":
-			if !s.say(ctx, c, "DATA", "354 go on") {
-				return
-			}
-			s.mu.Lock()
-			refused := s.answers["DATA"] != ""
-			s.mu.Unlock()
-			if refused {
-				continue
-			}
-			if !s.say(ctx, c, "body", "") {
-				return
-			}
-			for line != ".\r\n" {
-				if line, err = r.ReadString('\n'); err != nil {
-					return
-				}
-			}
-			s.mu.Lock()
-			s.accepted++
-			s.mu.Unlock()
-			if !s.say(ctx, c, "dot", "250 taken") {
-				return
-			}
-		case "QUIT":
-			return
-		default:
-			if !s.say(ctx, c, verb, "250 fine") {
-				return
-			}
-		}
-	}
+	conns, _ = s.Connections()
+	return conns, len(s.Mails()), strings.Join(s.Lines(), "\n")
 }
 
 // client is a sender to addr without TLS and with short time limits.

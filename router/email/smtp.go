@@ -24,14 +24,17 @@ const (
 	NoTLS       TLSPolicy = "none"
 )
 
-// Timeouts are how long the stages of handing a mail over may take. Zero stands
-// for the default.
+// Timeouts are how long the steps of handing a mail over may take. Zero stands for the
+// default, which is what servers need who filter or look up while they are asked (RFC 5321,
+// section 4.5.3.2).
 type Timeouts struct {
 	Connect  time.Duration // TCP; 10 s
-	Greeting time.Duration // the server's first line, TLS handshakes; 30 s
-	Command  time.Duration // the answer to each command before the mail itself; 30 s
-	Data     time.Duration // writing the mail, without its last line; 60 s
-	Final    time.Duration // the answer to the last line; 2 min, as servers may filter here
+	Greeting time.Duration // each step until the server is ready for mails: its first line, TLS, EHLO, log-in; 60 s
+	Command  time.Duration // the answers to MAIL and RCPT; 5 min
+	Data     time.Duration // the answer to DATA, and writing the mail without its last line; 3 min
+	// Final is for the answer to the last line; 10 min. If it ends too early, a mail that was
+	// taken is sent again.
+	Final time.Duration
 }
 
 func (t Timeouts) orDefault() Timeouts {
@@ -41,11 +44,17 @@ func (t Timeouts) orDefault() Timeouts {
 		}
 	}
 	or(&t.Connect, 10*time.Second)
-	or(&t.Greeting, 30*time.Second)
-	or(&t.Command, 30*time.Second)
-	or(&t.Data, time.Minute)
-	or(&t.Final, 2*time.Minute)
+	or(&t.Greeting, time.Minute)
+	or(&t.Command, 5*time.Minute)
+	or(&t.Data, 3*time.Minute)
+	or(&t.Final, 10*time.Minute)
 	return t
+}
+
+// Within returns the time limits where each step after connecting may take as long as d;
+// of zero, the defaults.
+func Within(d time.Duration) Timeouts {
+	return Timeouts{Greeting: d, Command: d, Data: d, Final: d}
 }
 
 // A Config says how to reach a mail server.
@@ -53,19 +62,31 @@ type Config struct {
 	// Smarthost is host and port, such as smtp.example.org:587 or [::1]:25.
 	Smarthost string
 	Letterhead
-	// Username and Password log in, which happens only over TLS or to a loopback
-	// address. Without Username nobody logs in.
-	Username, Password string
-	TLS                TLSPolicy   // StartTLS if empty
-	TLSConfig          *tls.Config // nil: the system's roots; ServerName: the host
+	// EnvelopeFrom is where refusals of mails are sent to (MAIL FROM); the address of From
+	// if empty.
+	EnvelopeFrom string
+	// Username logs in, which happens only over TLS or to a loopback address: by Token
+	// (XOAUTH2) if there is one, else by Password. Both are asked at each log-in. Without
+	// Username nobody logs in.
+	Username string
+	Password func() string
+	// Token returns an access token, but not the one that was refused, if that is not empty.
+	Token     func(ctx context.Context, refused string) (string, error)
+	TLS       TLSPolicy   // StartTLS if empty
+	TLSConfig *tls.Config // nil: the system's roots; ServerName: the host
 	// HelloName is how this side calls itself; the host's name if empty.
 	HelloName string
 	Timeouts  Timeouts
-	// MaxConnections bounds the connections open at once; 48 if zero.
+	// MaxConnections bounds the connections open at once; 8 if zero.
 	MaxConnections int
-	// IdleTimeout is how long a connection is kept for the next mail; 30 s if zero,
-	// not at all if negative.
+	// Rate bounds the mails begun within a time.
+	Rate Rate
+	// IdleTimeout is how long a connection is kept for the next mail; 5 s if zero, not at
+	// all if negative.
 	IdleTimeout time.Duration
+	// Trace is told what is said to the server and by it, without secrets and mails; it may be
+	// nil. Connections call it at the same time.
+	Trace func(Said)
 }
 
 // SMTP hands mails to a mail server, one recipient in each transaction. It keeps
@@ -76,6 +97,9 @@ type SMTP struct {
 	from   string
 	utf8   bool // from needs SMTPUTF8
 	pool   *pool
+	logIn  logIn
+	// dial connects to the server; a test may have its own.
+	dial func(context.Context) (net.Conn, error)
 }
 
 var _ router.Sender = (*SMTP)(nil)
@@ -89,6 +113,11 @@ func NewSMTP(c Config) (*SMTP, error) {
 	from, utf8, err := address(c.From.Address)
 	if err != nil {
 		return nil, fmt.Errorf("mail from: %w", err)
+	}
+	if c.EnvelopeFrom != "" {
+		if from, utf8, err = address(c.EnvelopeFrom); err != nil {
+			return nil, fmt.Errorf("mail envelope_from: %w", err)
+		}
 	}
 	switch c.TLS {
 	case "":
@@ -113,12 +142,18 @@ func NewSMTP(c Config) (*SMTP, error) {
 	}
 	c.Timeouts = c.Timeouts.orDefault()
 	if c.MaxConnections <= 0 {
-		c.MaxConnections = 48
+		c.MaxConnections = 8
 	}
 	if c.IdleTimeout == 0 {
-		c.IdleTimeout = 30 * time.Second
+		c.IdleTimeout = 5 * time.Second
 	}
-	return &SMTP{config: c, host: host, from: from, utf8: utf8, pool: newPool(c.MaxConnections, c.IdleTimeout)}, nil
+	s := &SMTP{config: c, host: host, from: from, utf8: utf8}
+	s.logIn = logIn{username: c.Username, password: c.Password, token: c.Token}
+	// A server that is gone without a word is noticed while it has minutes to answer.
+	d := net.Dialer{Timeout: c.Timeouts.Connect, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 4}}
+	s.dial = func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", c.Smarthost) }
+	s.pool = newPool(c.MaxConnections, c.IdleTimeout, c.Rate, s.connect)
+	return s, nil
 }
 
 // validHello reports whether a name can be sent with EHLO.
@@ -136,9 +171,11 @@ func (s *SMTP) Close() error {
 	return nil
 }
 
-// Send hands one mail over. It calls hold before MAIL and before the last line of
-// the mail. On a kept connection that turns out to be dead before anything was
-// asked of it, it tries once more on a new one.
+// Send hands one mail over. It waits for its turn first, for a few minutes at most, and
+// calls hold while it does, before MAIL and before the last line of the mail. Where a
+// connection that was used before is refused, it goes on a new one at once; where the
+// server says that mails come too fast, all of them go more slowly, and this one waits for
+// its turn again, unless the server may mean it alone.
 //
 // The error wraps router.ErrPermanent if the recipient or the mail was refused for
 // good, and router.ErrUnknown if the connection was lost after the last line.
@@ -151,42 +188,56 @@ func (s *SMTP) Send(ctx context.Context, e router.Envelope, hold func(context.Co
 		return fmt.Errorf("mail %q: %w: %w", e.ID, err, router.ErrPermanent)
 	}
 	tx := transaction{from: s.from, to: to, utf8: utf8 || s.utf8, body: e.Body, hold: hold}
-	if err := s.pool.acquire(ctx); err != nil {
-		return fmt.Errorf("wait for a connection to %q: %w", s.config.Smarthost, err)
-	}
-	defer s.pool.release()
-	if c := s.pool.get(); c != nil {
-		err := s.run(ctx, c, tx)
-		if !errors.Is(err, errStale) {
+	deadline := time.Now().Add(longestWait)
+	fresh := false
+	for {
+		c, began, err := s.pool.take(ctx, e.Rank, fresh, deadline, hold)
+		if err != nil {
+			return fmt.Errorf("mail server %q: %w", s.config.Smarthost, err)
+		}
+		err = s.run(ctx, c, tx)
+		var worn *wornError
+		var r *refusal
+		switch {
+		case err == nil:
+			s.pool.taken(began)
+			return nil
+		case errors.As(err, &worn):
+			fresh = true
+		case errors.As(err, &r) && r.rate() && ctx.Err() == nil:
+			s.pool.slow(began, r)
+			if !r.waits() {
+				return err
+			}
+			fresh = false
+		default:
 			return err
 		}
 	}
-	c, err := s.connect(ctx)
-	if err != nil {
-		return fmt.Errorf("connect to mail server %q: %w", s.config.Smarthost, err)
-	}
-	return s.run(ctx, c, tx)
 }
 
-// run sends one mail on a connection, and keeps the connection if it is still fit.
+// run sends one mail on a connection, and gives the connection back.
 func (s *SMTP) run(ctx context.Context, c *conn, tx transaction) error {
 	stop := c.watch(ctx)
 	err := c.send(ctx, tx)
 	stop()
-	if c.broken || !s.pool.put(c) {
-		c.quit()
+	if c.broken {
+		s.pool.drop(c)
+	} else {
+		s.pool.put(c)
 	}
 	return err
 }
 
 // connect opens a connection: greeting, TLS, EHLO and log-in.
 func (s *SMTP) connect(ctx context.Context) (*conn, error) {
-	d := net.Dialer{Timeout: s.config.Timeouts.Connect}
-	raw, err := d.DialContext(ctx, "tcp", s.config.Smarthost)
+	raw, err := s.dial(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("connect: %w", err)
 	}
 	c := newConn(raw, s.config.Timeouts)
+	c.trace = s.config.Trace
+	c.say(Said{Text: "connected to " + raw.RemoteAddr().String()})
 	defer c.watch(ctx)()
 	if err := s.open(ctx, c); err != nil {
 		c.net.Close()
@@ -221,7 +272,7 @@ func (s *SMTP) open(ctx context.Context, c *conn) error {
 	if s.config.Username == "" {
 		return nil
 	}
-	return c.login(ctx, s.config.Username, s.config.Password)
+	return s.logIn.do(ctx, c)
 }
 
 // causeOf prefers the reason why the caller gave up over the time-out that this led

@@ -95,7 +95,7 @@ func TestLogIn(t *testing.T) {
 			})
 			s := client(t, addr, func(c *Config) {
 				c.TLS, c.TLSConfig = StartTLS, &tls.Config{RootCAs: roots}
-				c.Username, c.Password = "incidents", tc.password
+				c.Username, c.Password = "incidents", func() string { return tc.password }
 			})
 			err := s.Send(t.Context(), envelope(t, "cto@example.org"), carryOn)
 			if tc.want == "" {
@@ -119,7 +119,7 @@ func TestLogInByCRAMMD5(t *testing.T) {
 	server := follow(t, map[string]string{"EHLO": "250-hi\r\n250 AUTH CRAM-MD5",
 		"AUTH": "334 PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+",
 		"dGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw": "235 welcome"})
-	s := client(t, server.addr, func(c *Config) { c.Username, c.Password = "tim", "tanstaaftanstaaf" })
+	s := client(t, server.addr, func(c *Config) { c.Username, c.Password = "tim", func() string { return "tanstaaftanstaaf" } })
 	if err := s.Send(t.Context(), envelope(t, "cto@example.org"), carryOn); err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,8 @@ func TestNoLogInWhereOthersListen(t *testing.T) {
 	defer far.Close()
 	c := newConn(near, Timeouts{}.orDefault())
 	c.extensions = map[string]string{"AUTH": "PLAIN"}
-	if err := c.login(t.Context(), "incidents", "secret"); err == nil || !strings.Contains(err.Error(), "TLS") {
+	l := logIn{username: "incidents", password: func() string { return "secret" }}
+	if err := l.do(t.Context(), c); err == nil || !strings.Contains(err.Error(), "TLS") {
 		t.Fatalf("error %v, want one about TLS", err)
 	}
 }
@@ -203,8 +204,10 @@ func TestStallsEnd(t *testing.T) {
 			short := 100 * time.Millisecond
 			s := client(t, server.addr, func(c *Config) {
 				switch stage {
-				case "greeting":
+				case "greeting", "EHLO":
 					c.Timeouts.Greeting = short
+				case "DATA":
+					c.Timeouts.Data = short
 				case "dot":
 					c.Timeouts.Final = short
 				default:
@@ -366,8 +369,8 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 	t.Run("a new one that is cut at MAIL is not tried again", func(t *testing.T) {
 		server := follow(t, map[string]string{"MAIL": "cut"})
-		if err := client(t, server.addr, nil).Send(t.Context(), envelope(t, "cto@example.org"), carryOn); err == nil || errors.Is(err, errStale) {
-			t.Fatalf("error %v", err)
+		if err := client(t, server.addr, nil).Send(t.Context(), envelope(t, "cto@example.org"), carryOn); err == nil {
+			t.Fatal("no error")
 		}
 		if conns, _, _ := server.count(); conns != 1 {
 			t.Errorf("%d connections, want 1", conns)
@@ -404,7 +407,7 @@ func TestStalledRecipientsDelayNobody(t *testing.T) {
 		}
 		return nil
 	}
-	s := client(t, serve(t, box, "127.0.0.1:0", nil), nil)
+	s := client(t, serve(t, box, "127.0.0.1:0", nil), func(c *Config) { c.MaxConnections = 21 })
 	var wg sync.WaitGroup
 	for i := range 20 {
 		e := envelope(t, fmt.Sprintf("slow%d@example.org", i))
@@ -439,10 +442,12 @@ func TestCancel(t *testing.T) {
 		})
 	}
 	t.Run("while all connections are taken", func(t *testing.T) {
-		s := client(t, "127.0.0.1:1", func(c *Config) { c.MaxConnections = 1 })
-		if err := s.pool.acquire(t.Context()); err != nil {
+		s := client(t, follow(t, nil).addr, func(c *Config) { c.MaxConnections = 1 })
+		c, _, err := s.pool.take(t.Context(), 0, false, time.Now().Add(time.Minute), carryOn)
+		if err != nil {
 			t.Fatal(err)
 		}
+		defer s.pool.drop(c)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := s.Send(ctx, envelope(t, "cto@example.org"), carryOn); !errors.Is(err, context.Canceled) {

@@ -14,6 +14,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -117,16 +118,18 @@ func serve(ctx context.Context, env environment, f *serveFlags) error {
 	}()
 	s.start()
 	log.Info("sitrep is ready", slog.String("url", external), slog.String("address", listener.Addr().String()))
-	for {
-		select {
-		case <-hup:
-			_ = s.reload(ctx, incident.Signal) // logged there
-			continue
-		case err := <-served:
-			return fmt.Errorf("serve on %q: %w", f.listen, err)
-		case <-ctx.Done():
-		}
-		break
+	// What waits for the stop does not wait for the disk that a reload reads.
+	reloading, endReloading := context.WithCancel(ctx)
+	var reloads sync.WaitGroup
+	reloads.Go(func() { s.reloadOn(reloading, hup) })
+	defer func() {
+		endReloading()
+		reloads.Wait()
+	}()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve on %q: %w", f.listen, err)
+	case <-ctx.Done():
 	}
 	log.Info("stopping: no more alerts are taken, and what is being sent is finished")
 	// Intake stops first, then the deliveries; the store closes last.
@@ -139,6 +142,18 @@ func serve(ctx context.Context, env environment, f *serveFlags) error {
 		log.Warn("posts under way were cut off", slog.Any("err", err))
 	}
 	return nil
+}
+
+// reloadOn reloads with each signal until ctx is done.
+func (s *service) reloadOn(ctx context.Context, signals <-chan os.Signal) {
+	for {
+		select {
+		case <-signals:
+			_ = s.reload(ctx, incident.Signal, false) // logged there
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // reachable is what links name to reach the address: the machine's name where it stands

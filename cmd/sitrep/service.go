@@ -128,7 +128,7 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 	if s.guard, err = access.New(log, access.Rules{Loopback: true}); err != nil {
 		return nil, err
 	}
-	if err := s.reload(ctx, incident.Start); err != nil {
+	if err := s.reload(ctx, incident.Start, false); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -137,10 +137,15 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 // policy returns the policy in force.
 func (s *service) policy() *incident.Policy { return s.inForce.Load().policy }
 
-// reload puts the configuration in the files into force, all of it or nothing.
-func (s *service) reload(ctx context.Context, actor incident.Actor) error {
+// reload puts the configuration in the files into force, all of it or nothing. What
+// drops most of the SLOs is refused unless anyway is set.
+func (s *service) reload(ctx context.Context, actor incident.Actor, anyway bool) error {
 	s.actor.Store(actor)
-	err := s.reloader.Reload(ctx)
+	reload := s.reloader.Reload
+	if anyway {
+		reload = s.reloader.ReloadAnyway
+	}
+	err := reload(ctx)
 	if err != nil {
 		if s.inForce.Load() != nil {
 			s.log.Error("configuration not loaded, the one before stays in force", slog.String("actor", string(actor)), slog.Any("err", err))
@@ -328,7 +333,7 @@ func (s *service) describePage() web.Service {
 	d := s.describe()
 	return web.Service{
 		Version: d.Version, Revision: d.Revision, Go: d.Go, StartedAt: d.StartedAt, LoadedAt: d.Config.LoadedAt,
-		ConfigError: d.Config.Error, Warnings: d.Config.Warnings, Ledger: d.Ledger,
+		ConfigError: d.Config.Error, Warnings: d.Config.Warnings, ConfigPlaces: d.Config.Places, WarningPlaces: d.Config.WarningPlaces, Ledger: d.Ledger,
 	}
 }
 
@@ -338,10 +343,11 @@ func (s *service) describe() api.Service {
 	state := s.reloader.State()
 	out := api.Service{Version: v, Revision: revision, Go: goVersion, StartedAt: s.startedAt, Config: api.ConfigState{Hash: state.Hash, LoadedAt: state.LoadedAt}}
 	if state.LastError != nil {
-		out.Config.Error = state.LastError.Error()
+		out.Config.Error, out.Config.Places = state.LastError.Error(), config.Places(state.LastError)
 	}
 	for _, w := range s.reloader.Current().Warnings {
 		out.Config.Warnings = append(out.Config.Warnings, w.String())
+		out.Config.WarningPlaces = append(out.Config.WarningPlaces, w.Place())
 	}
 	out.Ledger = s.notary.describe()
 	return out

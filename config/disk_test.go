@@ -18,15 +18,7 @@ import (
 	"sitrep/incident"
 )
 
-const (
-	secret = "Tr0ub4dor-and-3"
-	house  = `
-mail: {directory: outbox, from: incidents@example.org}
-priorities: [{name: P1, inform: [stakeholders], update_every: 2h}]
-groups: [{name: support, email: [support@example.org]}]
-slo_files: ['%s']
-`
-)
+const secret = "Tr0ub4dor-and-3"
 
 // team is a file of a team with one SLO.
 func team(id string) string {
@@ -98,7 +90,7 @@ func TestTeamsFilesStayInTheirFolder(t *testing.T) {
 		{"a long pattern", strings.Repeat("x", 2000), "", "", nil, "longer than"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			files["sitrep.yml"] = fmt.Sprintf(house, c.pattern)
+			files["sitrep.yml"] = fmt.Sprintf(houseOfSLOs, c.pattern)
 			path := write(t, files)
 			if c.link != "" {
 				link(t, path, c.target, c.link)
@@ -124,7 +116,7 @@ func TestTeamsFilesStayInTheirFolder(t *testing.T) {
 // TestKubernetesVolume loads the files as a ConfigMap is mounted.
 func TestKubernetesVolume(t *testing.T) {
 	path := write(t, map[string]string{
-		"sitrep.yml": fmt.Sprintf(house, "slos/*.yml"), "slos/..2026_01/a.yml": team("a"), "slos/..2026_01/b.yml": team("b"),
+		"sitrep.yml": fmt.Sprintf(houseOfSLOs, "slos/*.yml"), "slos/..2026_01/a.yml": team("a"), "slos/..2026_01/b.yml": team("b"),
 	})
 	link(t, path, "..2026_01", "slos/..data")
 	link(t, path, "..data/a.yml", "slos/a.yml")
@@ -138,7 +130,7 @@ func TestKubernetesVolume(t *testing.T) {
 // token of an admin, whose guesses could then be tried at leisure.
 func TestTeamCannotUseTheHousesSecrets(t *testing.T) {
 	path := write(t, map[string]string{
-		"sitrep.yml": fmt.Sprintf(house, "slos/*.yml") + "access: {tokens: [{name: bot, role: admin, token_file: secrets/token}]}\n",
+		"sitrep.yml": fmt.Sprintf(houseOfSLOs, "slos/*.yml") + "access: {tokens: [{name: bot, role: admin, token_file: secrets/token}]}\n",
 		"slos/a.yml": team("a") + "on_call: {webhooks: [{url: 'http://127.0.0.1/', secret_file: ../secrets/link}]}\n", "secrets/token": strings.Repeat(secret, 3),
 	})
 	link(t, path, "token", "secrets/link")
@@ -152,10 +144,10 @@ func TestTeamCannotUseTheHousesSecrets(t *testing.T) {
 // are refused at once wherever a file is named.
 func TestNothingButFiles(t *testing.T) {
 	for _, c := range []struct{ name, main, team, pipe string }{
-		{"as a team's file", fmt.Sprintf(house, "slos/*.yml"), team("a"), "slos/x.yml"},
-		{"as a secret", fmt.Sprintf(house, "slos/*.yml") + "access: {tokens: [{name: bot, role: admin, token_file: pipe}]}\n", team("a"), "pipe"},
-		{"as a team's secret", fmt.Sprintf(house, "slos/*.yml"), team("a") + "on_call: {webhooks: [{url: 'http://127.0.0.1/', secret_file: pipe}]}\n", "slos/pipe"},
-		{"as a device", fmt.Sprintf(house, "slos/*.yml") + "access: {tokens: [{name: bot, role: admin, token_file: /dev/zero}]}\n", team("a"), ""},
+		{"as a team's file", fmt.Sprintf(houseOfSLOs, "slos/*.yml"), team("a"), "slos/x.yml"},
+		{"as a secret", fmt.Sprintf(houseOfSLOs, "slos/*.yml") + "access: {tokens: [{name: bot, role: admin, token_file: pipe}]}\n", team("a"), "pipe"},
+		{"as a team's secret", fmt.Sprintf(houseOfSLOs, "slos/*.yml"), team("a") + "on_call: {webhooks: [{url: 'http://127.0.0.1/', secret_file: pipe}]}\n", "slos/pipe"},
+		{"as a device", fmt.Sprintf(houseOfSLOs, "slos/*.yml") + "access: {tokens: [{name: bot, role: admin, token_file: /dev/zero}]}\n", team("a"), ""},
 		{"as the main file", "", "", "sitrep.yml"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -209,7 +201,7 @@ func TestReadingHasADeadline(t *testing.T) {
 func TestReloadThatDropsMost(t *testing.T) {
 	ctx := context.Background()
 	path := write(t, map[string]string{
-		"sitrep.yml": fmt.Sprintf(house, "slos/*.yml"), "slos/a.yml": team("a"), "slos/b.yml": team("b"), "slos/c.yml": team("c"), "slos/d.yml": team("d"),
+		"sitrep.yml": fmt.Sprintf(houseOfSLOs, "slos/*.yml"), "slos/a.yml": team("a"), "slos/b.yml": team("b"), "slos/c.yml": team("c"), "slos/d.yml": team("d"),
 	})
 	remove := func(name string) {
 		t.Helper()

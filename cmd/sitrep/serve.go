@@ -93,7 +93,7 @@ func serve(ctx context.Context, env environment, f *serveFlags) error {
 	}
 
 	s, err := newService(ctx, options{
-		config: f.config, storage: f.storage, external: external, loopback: onLoopback(listener.Addr(), external), die: env.die,
+		config: f.config, storage: f.storage, external: external, hosts: hosts(listener.Addr()), loopback: onLoopback(listener.Addr(), external), die: env.die,
 	}, log)
 	if err != nil {
 		return err
@@ -165,6 +165,11 @@ func reachable(addr net.Addr) string {
 		}
 	}
 	return addr.String()
+}
+
+// hosts are by what a service that listens there is known.
+func hosts(addr net.Addr) []string {
+	return []string{addr.String(), reachable(addr)}
 }
 
 // scheme is that of the listen address, as far as the flags tell.

@@ -32,8 +32,9 @@ import (
 type options struct {
 	config   string
 	storage  string
-	external string // URL, without a slash at the end
-	loopback error  // why it can be reached from elsewhere; nil if it cannot
+	external string   // URL, without a slash at the end
+	hosts    []string // beside external, by which it is known, as access.Rules has them
+	loopback error    // why it can be reached from elsewhere; nil if it cannot
 	die      func()
 }
 
@@ -165,7 +166,7 @@ func (s *service) prepare(ctx context.Context, c *config.Config) error {
 	if c.Access == nil && s.loopback != nil {
 		return s.loopback
 	}
-	if err := access.Check(accessRules(c, s.external)); err != nil {
+	if err := access.Check(accessRules(c, s.external, s.hosts)); err != nil {
 		return fmt.Errorf("access: %w", err)
 	}
 	f, err := newInForce(c, s.external)
@@ -188,7 +189,7 @@ func (s *service) take(c *config.Config) {
 		s.log.Error("configuration not loaded", slog.Any("err", err))
 		return
 	}
-	_ = s.guard.Set(accessRules(c, s.external)) // checked by prepare
+	_ = s.guard.Set(accessRules(c, s.external, s.hosts)) // checked by prepare
 	s.events.expect(f.policy)
 	before := s.inForce.Swap(f)
 	if before != nil {

@@ -112,7 +112,7 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 			if id := access.From(r.Context()); id.Name != "" {
 				return id.Name
 			}
-			return r.RemoteAddr
+			return s.guard.Client(r)
 		},
 	})
 	routing := router.NewMetrics(s.registry)

@@ -108,13 +108,14 @@ func serve(ctx context.Context, env environment, f *serveFlags) error {
 	if err != nil {
 		return err
 	}
+	connections := newCrowd(listener, s.guard.Client, log)
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 3 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: connections.handler(handler), ConnContext: connContext, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 3 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
 	go func() {
-		served <- toolkit.Serve(listener, server, &toolkit.FlagConfig{WebConfigFile: &f.webConfig}, log)
+		served <- toolkit.Serve(connections, server, &toolkit.FlagConfig{WebConfigFile: &f.webConfig}, log)
 	}()
 	s.start()
 	log.Info("sitrep is ready", slog.String("url", external), slog.String("address", listener.Addr().String()))

@@ -293,6 +293,7 @@ func (s *service) posts() http.Handler {
 		rec := &statusWriter{ResponseWriter: w}
 		s.guard.Require(access.Receiver, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			passed = true
+			posted(r)
 			s.receiver.ServeHTTP(w, r)
 		})).ServeHTTP(rec, r)
 		if !passed {

@@ -30,7 +30,8 @@ type Admin struct {
 	Gatherer prometheus.Gatherer
 	// Reload loads the configuration anew, for the actor. Its error is for people: what
 	// was in force stays.
-	Reload func(ctx context.Context, actor incident.Actor) error
+	// It refuses what drops most of the SLOs, unless anyway is set.
+	Reload func(ctx context.Context, actor incident.Actor, anyway bool) error
 	// Ready says why sitrep is not ready although its store is, such as while it
 	// stops; nil if there is never such a reason.
 	Ready  func() error
@@ -64,10 +65,12 @@ func (a *Admin) Routes() []Route {
 		},
 		{Method: http.MethodGet, Path: "/-/healthy", Role: access.Nobody, Summary: "200 while the program runs.", Media: []string{"text/plain"}, Handler: healthy},
 		{Method: http.MethodGet, Path: "/-/ready", Role: access.Nobody, Summary: "200 while alerts can be taken, else 503.", Media: []string{"text/plain"}, Handler: a.ready},
-		{Method: http.MethodPost, Path: "/-/reload", Role: access.Admin, Summary: "Loads the configuration anew, all or nothing.", Media: []string{"text/plain"}, Handler: a.reload},
-		{Method: http.MethodPut, Path: "/-/reload", Role: access.Admin, Summary: "Loads the configuration anew, all or nothing.", Media: []string{"text/plain"}, Handler: a.reload},
+		{Method: http.MethodPost, Path: "/-/reload", Role: access.Admin, Summary: "Loads the configuration anew, all or nothing.", Query: reloading, Media: []string{"text/plain"}, Handler: a.reload},
+		{Method: http.MethodPut, Path: "/-/reload", Role: access.Admin, Summary: "Loads the configuration anew, all or nothing.", Query: reloading, Media: []string{"text/plain"}, Handler: a.reload},
 	}
 }
+
+var reloading = []Parameter{{Name: "force", Summary: "true: also if more than half of the SLOs would go", Values: []string{"true", "false"}}}
 
 func healthy(w http.ResponseWriter, _ *http.Request) error { return plain(w, "sitrep is healthy.\n") }
 
@@ -141,9 +144,12 @@ func check(ctx context.Context, store storage.Store) error {
 
 func (a *Admin) reload(w http.ResponseWriter, r *http.Request) error {
 	id := access.From(r.Context())
-	if err := a.Reload(r.Context(), id.Actor()); err != nil {
+	if err := a.Reload(r.Context(), id.Actor(), r.URL.Query().Get("force") == "true"); err != nil {
 		if errors.Is(err, storage.ErrUnavailable) {
 			return httperr.Wrap(http.StatusServiceUnavailable, "the configuration before stays in force, try again: "+err.Error(), err)
+		}
+		if errors.Is(err, incident.ErrConflict) {
+			return httperr.Wrap(http.StatusConflict, "the configuration before stays in force: "+err.Error(), err)
 		}
 		// As Prometheus does it; whoever reloads wants to read what is wrong.
 		return httperr.Wrap(http.StatusInternalServerError, "the configuration before stays in force: "+err.Error(), err)

@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -122,8 +123,9 @@ func TestAStoreThatHangsIsNotReady(t *testing.T) {
 func TestReload(t *testing.T) {
 	var actor incident.Actor
 	var fails error
-	h := admin(&api.Admin{Reload: func(_ context.Context, a incident.Actor) error {
-		actor = a
+	var forced bool
+	h := admin(&api.Admin{Reload: func(_ context.Context, a incident.Actor, anyway bool) error {
+		actor, forced = a, anyway
 		return fails
 	}})
 	if w := do(h, "POST", "/-/reload"); w.Code != 200 || actor != "ops" {
@@ -131,6 +133,17 @@ func TestReload(t *testing.T) {
 	}
 	fails = errors.New(`sitrep.yml:3:1: unknown field "x"`)
 	if w := do(h, "POST", "/-/reload"); w.Code != 500 || !strings.Contains(w.Body.String(), "stays in force: sitrep.yml:3:1") {
+		t.Errorf("answered %d %s", w.Code, w.Body)
+	}
+	fails = fmt.Errorf("9 of 9 SLOs would go: %w", incident.ErrConflict)
+	if w := do(h, "POST", "/-/reload?force=false"); w.Code != 409 || forced || !strings.Contains(w.Body.String(), "stays in force: 9 of 9") {
+		t.Errorf("answered %d %s, forced %t", w.Code, w.Body, forced)
+	}
+	fails = nil
+	if w := do(h, "POST", "/-/reload?force=true"); w.Code != 200 || !forced {
+		t.Errorf("answered %d %s, forced %t", w.Code, w.Body, forced)
+	}
+	if w := do(h, "POST", "/-/reload?force=yes"); w.Code != 400 {
 		t.Errorf("answered %d %s", w.Code, w.Body)
 	}
 	if w := do(h, "GET", "/-/reload"); w.Code != 405 {

@@ -114,26 +114,19 @@ func (h *Handler) listSLOs(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) listUnmapped(w http.ResponseWriter, r *http.Request) error {
-	limit, cursor, err := pageOf(r)
-	if err != nil {
-		return err
-	}
-	var page UnmappedPage
-	err = h.read(r.Context(), func(tx storage.Reader) error {
-		alerts, next, err := tx.UnmappedAlerts(limit, cursor)
-		if err != nil {
-			return err
-		}
-		page = UnmappedPage{Alerts: make([]incidentjson.UnmappedAlert, 0, len(alerts)), Next: next}
-		for i := range alerts {
-			page.Alerts = append(page.Alerts, incidentjson.FromUnmapped(&alerts[i]))
-		}
-		return nil
+	return h.answerPage(w, r, "alerts", nil, func(tx storage.Reader, s *sheet, cursor string) (string, error) {
+		return fill(s, cursor, func(limit int, cursor string) ([]incidentjson.UnmappedAlert, string, error) {
+			alerts, next, err := tx.UnmappedAlerts(limit, cursor)
+			if err != nil {
+				return nil, "", err
+			}
+			forms := make([]incidentjson.UnmappedAlert, 0, len(alerts))
+			for i := range alerts {
+				forms = append(forms, incidentjson.FromUnmapped(&alerts[i]))
+			}
+			return forms, next, nil
+		})
 	})
-	if err != nil {
-		return err
-	}
-	return answer(w, http.StatusOK, page)
 }
 
 // notNil returns items, or an empty list where there is none: [] in JSON, not null.

@@ -89,44 +89,32 @@ func (h *Handler) reading() []Route {
 }
 
 func (h *Handler) listIncidents(w http.ResponseWriter, r *http.Request) error {
-	limit, cursor, err := pageOf(r)
-	if err != nil {
-		return err
-	}
 	q := r.URL.Query()
 	query := storage.IncidentQuery{
 		State: incident.State(q.Get("state")), Priority: q.Get("priority"), Team: q.Get("team"), SLO: q.Get("slo"), Text: q.Get("q"),
-		Limit: limit, Cursor: cursor,
 	}
 	policy := h.Door.Policy()
-	page := IncidentPage{Incidents: []incidentjson.Incident{}}
-	err = h.read(r.Context(), func(tx storage.Reader) error {
-		found, next, err := tx.Incidents(query)
-		if err != nil {
-			return err
-		}
-		forms := make([]incidentjson.Incident, 0, len(found))
-		for i := range found {
-			form, err := h.form(tx, &found[i], policy)
-			if err != nil {
-				return err
-			}
-			forms = append(forms, form)
-		}
-		page = IncidentPage{Incidents: forms, Next: next}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
 	// The names of what is gone from the configuration still find old incidents. Where
 	// they find nothing, they are misspelt.
-	if len(page.Incidents) == 0 && cursor == "" {
-		if err := misspelt(&query, policy); err != nil {
-			return err
-		}
-	}
-	return answer(w, http.StatusOK, page)
+	empty := func() error { return misspelt(&query, policy) }
+	return h.answerPage(w, r, "incidents", empty, func(tx storage.Reader, s *sheet, cursor string) (string, error) {
+		return fill(s, cursor, func(limit int, cursor string) ([]incidentjson.Incident, string, error) {
+			query.Limit, query.Cursor = limit, cursor
+			found, next, err := tx.Incidents(query)
+			if err != nil {
+				return nil, "", err
+			}
+			forms := make([]incidentjson.Incident, 0, len(found))
+			for i := range found {
+				form, err := h.form(tx, &found[i], policy)
+				if err != nil {
+					return nil, "", err
+				}
+				forms = append(forms, form)
+			}
+			return forms, next, nil
+		})
+	})
 }
 
 // misspelt says which name of a query that found nothing the configuration does not
@@ -209,36 +197,29 @@ func (h *Handler) listEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	limit, cursor, err := pageOf(r)
-	if err != nil {
-		return err
-	}
-	var after int64
-	if cursor != "" {
-		if after, err = strconv.ParseInt(cursor, 10, 64); err != nil || after < 0 {
-			return badCursor(cursor)
-		}
-	}
-	var page EventPage
-	err = h.read(r.Context(), func(tx storage.Reader) error {
+	return h.answerPage(w, r, "events", nil, func(tx storage.Reader, s *sheet, cursor string) (string, error) {
 		in, err := theIncident(tx, n)
 		if err != nil {
-			return err
+			return "", err
 		}
-		events, err := tx.Events(n, after, limit)
-		if err != nil {
-			return err
-		}
-		page = EventPage{Events: incidentjson.FromEvents(events)}
-		if len(events) > 0 && events[len(events)-1].Sequence < in.Sequence {
-			page.Next = strconv.FormatInt(events[len(events)-1].Sequence, 10)
-		}
-		return nil
+		return fill(s, cursor, func(limit int, cursor string) ([]incidentjson.Event, string, error) {
+			var after int64
+			if cursor != "" {
+				if after, err = strconv.ParseInt(cursor, 10, 64); err != nil || after < 0 {
+					return nil, "", badCursor(cursor)
+				}
+			}
+			events, err := tx.Events(n, after, limit)
+			if err != nil {
+				return nil, "", err
+			}
+			next := ""
+			if len(events) > 0 && events[len(events)-1].Sequence < in.Sequence {
+				next = strconv.FormatInt(events[len(events)-1].Sequence, 10)
+			}
+			return incidentjson.FromEvents(events), next, nil
+		})
 	})
-	if err != nil {
-		return err
-	}
-	return answer(w, http.StatusOK, page)
 }
 
 // listBreaches answers with the breaches of the incident, then with those of each
@@ -248,62 +229,47 @@ func (h *Handler) listBreaches(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	limit, cursor, err := pageOf(r)
-	if err != nil {
-		return err
-	}
-	var page BreachPage
-	err = h.read(r.Context(), func(tx storage.Reader) error {
-		page = BreachPage{Breaches: []incidentjson.Breach{}}
+	return h.answerPage(w, r, "breaches", nil, func(tx storage.Reader, s *sheet, cursor string) (string, error) {
 		in, err := theIncident(tx, n)
 		if err != nil {
-			return err
+			return "", err
 		}
-		of, inner := append([]int64{n}, in.MergedFrom...), ""
-		if cursor != "" {
-			name, rest, ok := strings.Cut(cursor, ".")
-			from, err := strconv.ParseInt(name, 10, 64)
-			i := slices.Index(of, from)
-			if !ok || err != nil || i < 0 {
-				return badCursor(cursor)
+		all := append([]int64{n}, in.MergedFrom...)
+		return fill(s, cursor, func(limit int, cursor string) ([]incidentjson.Breach, string, error) {
+			at, inner := 0, ""
+			if cursor != "" {
+				name, rest, ok := strings.Cut(cursor, ".")
+				from, err := strconv.ParseInt(name, 10, 64)
+				if at = slices.Index(all, from); !ok || err != nil || at < 0 {
+					return nil, "", badCursor(cursor)
+				}
+				inner = rest
 			}
-			of, inner = of[i:], rest
-		}
-		for i, from := range of {
-			breaches, next, err := tx.Breaches(from, limit-len(page.Breaches), inner)
+			breaches, next, err := tx.Breaches(all[at], limit, inner)
 			if err != nil {
-				return err
+				return nil, "", err
 			}
-			for j := range breaches {
-				page.Breaches = append(page.Breaches, incidentjson.FromBreach(&breaches[j]))
+			forms := make([]incidentjson.Breach, 0, len(breaches))
+			for i := range breaches {
+				forms = append(forms, incidentjson.FromBreach(&breaches[i]))
 			}
 			switch {
 			case next != "":
-				page.Next = strconv.FormatInt(from, 10) + "." + next
-				return nil
-			case len(page.Breaches) == limit && i+1 < len(of):
-				page.Next = strconv.FormatInt(of[i+1], 10) + "."
-				return nil
+				next = strconv.FormatInt(all[at], 10) + "." + next
+			case at+1 < len(all):
+				next = strconv.FormatInt(all[at+1], 10) + "."
 			}
-			inner = ""
-		}
-		return nil
+			return forms, next, nil
+		})
 	})
-	if err != nil {
-		return err
-	}
-	return answer(w, http.StatusOK, page)
 }
 
 // listDeliveries answers with the deliveries of the incident in the path or the
 // query, or else with all.
 func (h *Handler) listDeliveries(w http.ResponseWriter, r *http.Request) error {
-	limit, cursor, err := pageOf(r)
-	if err != nil {
-		return err
-	}
 	q := r.URL.Query()
-	query := storage.DeliveryQuery{State: incident.DeliveryState(q.Get("state")), Limit: limit, Cursor: cursor}
+	query := storage.DeliveryQuery{State: incident.DeliveryState(q.Get("state"))}
+	var err error
 	if variable(r, "id") != "" {
 		query.Incident, err = number(r)
 	} else if id := q.Get("incident"); id != "" {
@@ -312,27 +278,25 @@ func (h *Handler) listDeliveries(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var page DeliveryPage
-	err = h.read(r.Context(), func(tx storage.Reader) error {
+	return h.answerPage(w, r, "deliveries", nil, func(tx storage.Reader, s *sheet, cursor string) (string, error) {
 		if query.Incident != 0 {
 			if _, err := theIncident(tx, query.Incident); err != nil {
-				return err
+				return "", err
 			}
 		}
-		deliveries, next, err := tx.Deliveries(query)
-		if err != nil {
-			return err
-		}
-		page = DeliveryPage{Deliveries: make([]incidentjson.Delivery, 0, len(deliveries)), Next: next}
-		for i := range deliveries {
-			page.Deliveries = append(page.Deliveries, incidentjson.FromDelivery(&deliveries[i]))
-		}
-		return nil
+		return fill(s, cursor, func(limit int, cursor string) ([]incidentjson.Delivery, string, error) {
+			query.Limit, query.Cursor = limit, cursor
+			deliveries, next, err := tx.Deliveries(query)
+			if err != nil {
+				return nil, "", err
+			}
+			forms := make([]incidentjson.Delivery, 0, len(deliveries))
+			for i := range deliveries {
+				forms = append(forms, incidentjson.FromDelivery(&deliveries[i]))
+			}
+			return forms, next, nil
+		})
 	})
-	if err != nil {
-		return err
-	}
-	return answer(w, http.StatusOK, page)
 }
 
 func badCursor(cursor string) error {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sitrep/incident/incidentjson"
+	"sitrep/internal/access"
 	"sitrep/ledger"
 	"sitrep/storage"
 )
@@ -27,6 +28,10 @@ type ConfigState struct {
 	// before stays.
 	Error    string
 	Warnings []string
+	// Places and WarningPlaces are the same for those who are no admins: where it is
+	// wrong, and nothing of what stands in the files.
+	Places        string
+	WarningPlaces []string
 }
 
 // Status says how sitrep itself fares. Times that are not are null.
@@ -96,6 +101,9 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	s.Config.LoadedAt, s.Config.Error, s.Config.Warnings = when(service.Config.LoadedAt), service.Config.Error, notNil(service.Config.Warnings)
 	if service.Config.Error != "" {
 		s.Config.State = "failed"
+	}
+	if !access.From(r.Context()).Role.May(access.Admin) {
+		s.Config.Error, s.Config.Warnings = service.Config.Places, notNil(service.Config.WarningPlaces)
 	}
 	s.Ledger.PublicKey = service.Ledger.PublicKey
 	s.Ledger.Witness.Name, s.Ledger.Witness.Error = service.Ledger.Witness, service.Ledger.WitnessError

@@ -5,6 +5,16 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"sitrep/incident"
+)
+
+const (
+	// minToken is the least number of characters of a token that nobody guesses.
+	minToken = 20
+	// minCost and maxCost are the costs of bcrypt, between which a log-in takes about
+	// 50 ms to 1 s.
+	minCost, maxCost = 10, 14
 )
 
 func (k *checker) checkAccess() {
@@ -30,6 +40,9 @@ func (k *checker) checkAccess() {
 		if strings.ContainsFunc(string(t.Token), func(r rune) bool { return r <= ' ' || r > '~' }) {
 			s.errorf(join(path, "token_file"), "the token has spaces or letters that no header can carry; make one with: openssl rand -hex 32")
 		}
+		if len(t.Token) < minToken {
+			s.warnf(join(path, "token_file"), "the token has less than %d characters, so it can be guessed; make one with: openssl rand -hex 32", minToken)
+		}
 		if before, ok := tokens[t.Token]; ok {
 			s.errorf(join(path, "token_file"), "it is the same token as that of %s; give each its own", before)
 		}
@@ -44,8 +57,14 @@ func (k *checker) checkAccess() {
 		if u.Hash == "" {
 			continue
 		}
-		if _, err := bcrypt.Cost([]byte(u.Hash)); err != nil {
-			s.errorf(join(path, "password_file"), "the file holds no bcrypt hash; make one with: htpasswd -nBC 12 \"\" | tr -d ':\\n'")
+		const advice = "make one with: htpasswd -nBC 12 \"\" | tr -d ':\\n'"
+		switch cost, err := bcrypt.Cost([]byte(u.Hash)); {
+		case err != nil:
+			s.errorf(join(path, "password_file"), "the file holds no bcrypt hash; %s", advice)
+		case cost < minCost:
+			s.warnf(join(path, "password_file"), "the hash has the cost %d, so passwords are quickly tried by whoever gets it; %s", cost, advice)
+		case cost > maxCost:
+			s.warnf(join(path, "password_file"), "the hash has the cost %d, so each log-in takes seconds, and others wait; %s", cost, advice)
 		}
 	}
 	k.checkProxy()
@@ -54,6 +73,9 @@ func (k *checker) checkAccess() {
 // checkName checks the name of someone who acts.
 func (k *checker) checkName(path, name string, receiver bool, names once) {
 	s := k.main
+	if err := incident.CheckName(name); name != "" && err != nil {
+		s.errorf(path, "%q is %v", shorten(name), err)
+	}
 	if before, ok := names.repeated(name, path); ok {
 		s.errorf(path, "%q is the name at %s already; choose another", name, before)
 	}

@@ -61,6 +61,9 @@ func (k *checker) checkSLO(s *source, path string, o *SLO, ids map[string]string
 			s.warnf(match, "no matcher of it is an equality (=), so each alert is held against it; add one, such as the alertname")
 		}
 	}
+	if n := len(flatten(o.Match)) + len(flatten(o.Ignore)); n > maxSLOMatchers {
+		s.errorf(path, "it has %d matchers; write at most %d, such as one with =~ for several values", n, maxSLOMatchers)
+	}
 	for i, label := range o.IncidentPer {
 		if label != "" && slices.Contains(o.IncidentPer[:i], label) {
 			s.errorf(elem(join(path, "incident_per"), i), "%q stands there twice; keep one", label)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"reflect"
 	"time"
 )
@@ -68,9 +69,11 @@ type Retention struct {
 // Load reads the config file at path, the teams' files that it names, and the
 // secrets that any of them names. If anything is wrong with them the error is a
 // *[Problems] that lists everything, warnings too; otherwise the warnings are in
-// the config.
-func Load(path string) (*Config, error) {
-	l := &loading{}
+// the config. A file that does not let itself be read within seconds is a problem, too.
+func Load(path string) (*Config, error) { return load(newDisk().visit(context.Background()), path) }
+
+func load(v *visit, path string) (*Config, error) {
+	l := &loading{visit: v}
 	c := &Config{}
 	setDefaults(c)
 	main := l.open(path)

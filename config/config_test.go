@@ -143,7 +143,7 @@ func TestFileTooLarge(t *testing.T) {
 }
 
 func TestProblemsAsError(t *testing.T) {
-	path := write(t, map[string]string{"sitrep.yml": "priorities: [{name: P1}]\nnonsense: 1\nslo_files: ['*.none']\n"})
+	path := write(t, map[string]string{"sitrep.yml": "priorities: [{name: P1}]\nnonsense: 1\nevidence: {}\nslo_labels: []\nincidents: {unknown_after: 1h}\n"})
 	_, err := config.Load(path)
 	var p *config.Problems
 	if !errors.As(err, &p) || len(p.List) != 2 || p.Errors() != 1 {

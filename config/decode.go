@@ -313,6 +313,9 @@ func (s *source) leaf(n *yaml.Node, v reflect.Value, path string, leaf leaf) boo
 		s.errorf(path, "it is empty; write something, or remove it")
 		return false
 	}
+	if v.Type() == reflect.TypeFor[Matchers]() && !s.affordable(text, path) {
+		return false
+	}
 	value, err := leaf.parse(text)
 	if err != nil {
 		s.errorf(path, "%v", err)

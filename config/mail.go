@@ -98,7 +98,7 @@ func (s *source) mail(m *Mail) {
 	if m.Directory != "" {
 		return
 	}
-	m.password = s.file(m.PasswordFile)
+	m.password = s.file(m.PasswordFile, oneLine)
 	m.Password = Secret(s.secret("mail.password_file", m.PasswordFile, oneLine))
 	s.oauth2("mail.oauth2", m.OAuth2)
 	s.tls("mail.tls_config", m.TLSConfig)

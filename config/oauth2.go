@@ -78,7 +78,7 @@ func (s *source) oauth2(path string, o *OAuth2) {
 	if t := o.TLSConfig; secret || t == nil || t.Cert.text() == "" && t.CertFile == "" {
 		o.ClientSecret = s.either(path, "client_secret", o.ClientSecret, o.ClientSecretFile)
 		if o.ClientSecretFile != "" {
-			o.secretFile = secretFile{s.abs(o.ClientSecretFile), oneLine}
+			o.secretFile = s.file(o.ClientSecretFile, oneLine)
 		}
 	}
 }
@@ -96,7 +96,7 @@ func (s *source) jwtBearer(path string, o *OAuth2) {
 		return
 	case join(path, "client_certificate_key_file"):
 		o.ClientCertificateKey = PEM{Secret(s.secret(at, o.ClientCertificateKeyFile, wholePEM))}
-		o.keyFile = secretFile{s.abs(o.ClientCertificateKeyFile), wholePEM}
+		o.keyFile = s.file(o.ClientCertificateKeyFile, wholePEM)
 	default:
 		s.exposed(at)
 	}

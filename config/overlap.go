@@ -22,6 +22,8 @@ type claim struct {
 	match Matchers
 	s     *source
 	path  string
+	// weight says what comparing it costs: the values that it tries and the matchers.
+	weight int
 	// equal are its equality matchers, numbered so that comparing is quick.
 	equal []numbered
 }
@@ -44,7 +46,7 @@ func (k *checker) checkOverlap() {
 			if claims[j].excludes(&claims[i]) {
 				continue
 			}
-			meetings--
+			meetings -= 1 + claims[i].weight*claims[j].weight/64
 			if meet(claims[j].match, claims[i].match) {
 				before = append(before, claims[j].id)
 			}
@@ -69,6 +71,7 @@ func (k *checker) claims() []claim {
 		for n, o := range k.Teams[i].SLOs {
 			c := claim{id: o.ID, match: flatten(o.Match), s: s, path: elem("slos", n)}
 			for _, m := range c.match {
+				c.weight += 1 + strings.Count(m.Value, "|")
 				if m.Type == labels.MatchEqual {
 					c.equal = append(c.equal, numbered{number(m.Name), number(m.Value)})
 				}

@@ -134,8 +134,8 @@ slos:
 	"secrets/name":     "classified-name\n",
 	"secrets/rsa":      rsaKey(),
 	"secrets/ledger":   ledgerKey + "\n",
-	"secrets/token":    "classified-token\n",
-	"secrets/ada":      "$2a$04$zoUd5L8NSfjoXY5NchJXv.0DgHw4d4HcBGDJ5yDH5TlqSNdAKTxoW\n",
+	"secrets/token":    "classified-token-of-all\n",
+	"secrets/ada":      "$2a$10$zoUd5L8NSfjoXY5NchJXv.0DgHw4d4HcBGDJ5yDH5TlqSNdAKTxoW\n",
 }
 
 func TestPolicy(t *testing.T) {
@@ -233,7 +233,7 @@ func TestPolicy(t *testing.T) {
 	if c.Evidence.KeyPath != filepath.Join(filepath.Dir(path), "secrets/ledger") || string(c.Evidence.Key) != ledgerKey {
 		t.Errorf("ledger key is %+v", c.Evidence)
 	}
-	if a := c.Access; string(a.Tokens[0].Token) != "classified-token" || a.Proxy.UserHeader != "X-Forwarded-User" || a.Proxy.Trusted[1].String() != "10.0.0.0/8" {
+	if a := c.Access; string(a.Tokens[0].Token) != "classified-token-of-all" || a.Proxy.UserHeader != "X-Forwarded-User" || a.Proxy.Trusted[1].String() != "10.0.0.0/8" {
 		t.Errorf("access is %+v", a)
 	}
 }

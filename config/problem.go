@@ -61,6 +61,30 @@ func (p *Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Places returns where the problems are and nothing of what stands there, one a line,
+// for those who may not read the files. Beyond the first few it says how many.
+func (p *Problems) Places() string {
+	const most = 20
+	var lines []string
+	for _, q := range p.List {
+		if !q.Warning && len(lines) < most {
+			lines = append(lines, q.Place())
+		}
+	}
+	if more := p.Errors() - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Place returns the problem without what stands there.
+func (p Problem) Place() string {
+	if p.Warning {
+		return p.position() + ": a warning; the log has its text"
+	}
+	return p.position() + ": a mistake; the log has its text"
+}
+
 // Errors returns how many of them are errors.
 func (p *Problems) Errors() int {
 	n := 0
@@ -74,8 +98,11 @@ func (p *Problems) Errors() int {
 
 // loading collects the problems of one load.
 type loading struct {
+	visit    *visit
 	problems []Problem
 	files    int
+	secrets  []content // of the files that the main file names, by path
+	matching int       // what the matchers of all files cost so far
 }
 
 func (l *loading) failed() bool {

@@ -2,10 +2,13 @@ package config
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sitrep/incident"
 )
 
 // A Reloader holds the config in force, and replaces it as a whole or not at all.
@@ -13,6 +16,7 @@ import (
 type Reloader struct {
 	path    string
 	now     func() time.Time
+	disk    *disk
 	current atomic.Pointer[Config]
 
 	reloading sync.Mutex // held for the length of a reload, so that they come one by one
@@ -38,7 +42,7 @@ type ReloadState struct {
 // NewReloader returns a reloader of the config file at path, without a config
 // until the first Reload. The clock is read by now.
 func NewReloader(path string, now func() time.Time) *Reloader {
-	return &Reloader{path: path, now: now}
+	return &Reloader{path: path, now: now, disk: newDisk()}
 }
 
 // Current returns the config in force; nil before the first reload that succeeds.
@@ -73,12 +77,19 @@ func (r *Reloader) Subscribe(f func(*Config)) {
 // Reload reads the config anew. All that can fail is done first; then the new
 // config is in force, and the subscribers are called before Reload returns. After
 // an error, which is a *[Problems] if the files are wrong, the config before stays
-// in force and nothing has changed.
-func (r *Reloader) Reload(ctx context.Context) error {
+// in force and nothing has changed. A config that lacks more than half of the SLOs in
+// force is such an error, a *[Drop]: files that are away for a moment must not silence
+// their alerts. The caller's leaving ends the reading, but not what follows.
+func (r *Reloader) Reload(ctx context.Context) error { return r.reload(ctx, false) }
+
+// ReloadAnyway is Reload, however many SLOs are gone.
+func (r *Reloader) ReloadAnyway(ctx context.Context) error { return r.reload(ctx, true) }
+
+func (r *Reloader) reload(ctx context.Context, anyway bool) error {
 	r.reloading.Lock()
 	defer r.reloading.Unlock()
 
-	c, err := r.prepare(ctx)
+	c, err := r.prepare(ctx, anyway)
 
 	r.mu.Lock()
 	r.state.LastAttemptAt, r.state.LastError = r.now(), err
@@ -98,21 +109,69 @@ func (r *Reloader) Reload(ctx context.Context) error {
 }
 
 // prepare loads a config and has it validated.
-func (r *Reloader) prepare(ctx context.Context) (*Config, error) {
-	c, err := Load(r.path)
+func (r *Reloader) prepare(ctx context.Context, anyway bool) (*Config, error) {
+	c, err := load(r.disk.visit(ctx), r.path)
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("reload config %q: %w", r.path, ctx.Err())
+	}
 	if err != nil {
 		return nil, err
+	}
+	if before := r.Current(); before != nil && !anyway {
+		if d := dropped(before, c); d != nil {
+			return nil, d
+		}
 	}
 	r.mu.Lock()
 	validators := r.validators
 	r.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("reload config %q: %w", r.path, err)
-	}
 	for _, f := range validators {
 		if err := f(ctx, c); err != nil {
 			return nil, fmt.Errorf("take over config %q: %w", r.path, err)
 		}
 	}
 	return c, nil
+}
+
+// A Drop is why a reload was refused: the new config lacks more than half of the SLOs
+// in force. It is an [incident.ErrConflict].
+type Drop struct {
+	Before  int      // how many SLOs are in force
+	Missing []string // the ids of those that the new config lacks, in file order
+}
+
+// Error says how to go on.
+func (d *Drop) Error() string {
+	return fmt.Sprintf("%d of %d SLOs would go, such as %s; if that is meant, POST /-/reload?force=true", len(d.Missing), d.Before, several(d.Missing))
+}
+
+// Places returns what is said of a load that failed to those who may not read the
+// files: where it is wrong, and nothing of what stands there.
+func Places(err error) string {
+	var problems *Problems
+	var drop *Drop
+	switch {
+	case errors.As(err, &problems):
+		return problems.Places()
+	case errors.As(err, &drop):
+		return drop.Error()
+	}
+	return "the log says why"
+}
+
+// Unwrap returns the kind of the error.
+func (d *Drop) Unwrap() error { return incident.ErrConflict }
+
+// dropped returns what is missing in after, if it is more than half; else nil.
+func dropped(before, after *Config) *Drop {
+	d := &Drop{Before: len(before.index.entries)}
+	for _, e := range before.index.entries {
+		if _, ok := after.index.byID[e.slo.ID]; !ok {
+			d.Missing = append(d.Missing, e.slo.ID)
+		}
+	}
+	if 2*len(d.Missing) <= d.Before {
+		return nil
+	}
+	return d
 }

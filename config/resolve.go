@@ -3,7 +3,6 @@ package config
 import (
 	"encoding/base64"
 	"os"
-	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
@@ -14,30 +13,37 @@ import (
 func (l *loading) openTeams(main *source, c *Config) []*source {
 	var sources []*source
 	seen := map[string]bool{}
-	for i, pattern := range c.SLOFiles {
+	for i, text := range c.SLOFiles {
 		path := elem("slo_files", i)
-		if pattern == "" {
+		if text == "" {
 			continue
 		}
-		names, err := filepath.Glob(main.abs(pattern))
+		p, err := parsePattern(text)
+		if err != nil {
+			main.errorf(path, "%v", err)
+			continue
+		}
+		p.folder = main.abs(p.folder)
+		files, err := l.visit.files(p)
 		switch {
 		case err != nil:
-			main.errorf(path, "%q is not a pattern of file names (%v); write it as slos/*.yml", pattern, err)
-		case len(names) == 0 && strings.ContainsAny(pattern, "*?["):
-			main.warnf(path, "no file matches %q; look at the path, which is relative to this file", pattern)
-		case len(names) == 0:
-			main.errorf(path, "there is no file %q; look at the path, which is relative to this file", main.abs(pattern))
+			main.errorf(path, "%s", advise(err, "look at the path, which is relative to this file"))
+		case len(files) == 0 && wild(text):
+			main.errorf(path, "no file matches %q; look at the path, which is relative to this file, or remove it", text)
+		case len(files) == 0:
+			main.errorf(path, "there is no file %q; look at the path, which is relative to this file", main.abs(text))
 		}
-		for _, name := range names {
-			if same(name, main.name) {
-				main.errorf(path, "%q matches this file itself; keep the teams' files in a folder of their own", pattern)
+		for _, f := range files {
+			if f.err == nil && os.SameFile(f.info, main.info) {
+				main.errorf(path, "%q matches this file itself; keep the teams' files in a folder of their own", text)
 				continue
 			}
-			if seen[name] {
+			if seen[f.name] {
 				continue
 			}
-			seen[name] = true
-			if s := l.open(name); s != nil {
+			seen[f.name] = true
+			if s := l.parse(f); s != nil {
+				s.team = true
 				var t TeamFile
 				if s.decode(s.root, reflect.ValueOf(&t).Elem(), "") {
 					sources, c.Teams = append(sources, s), append(c.Teams, t)
@@ -48,27 +54,11 @@ func (l *loading) openTeams(main *source, c *Config) []*source {
 	return sources
 }
 
-// same reports whether two names are of one file.
-func same(a, b string) bool {
-	x, errX := os.Stat(a)
-	y, errY := os.Stat(b)
-	return errX == nil && errY == nil && os.SameFile(x, y)
-}
-
 // resolve fills in what the files leave to others: what stands in secret files,
 // and what the SLOs of a team have in common.
 func (l *loading) resolve(main *source, teams []*source, c *Config) {
 	for i := range c.Groups {
 		main.webhooks(join(elem("groups", i), "webhooks"), c.Groups[i].Webhooks)
-	}
-	for i, s := range teams {
-		t := &c.Teams[i]
-		s.webhooks("on_call.webhooks", t.OnCall.Webhooks)
-		for j := range t.SLOs {
-			if t.SLOs[j].Stakeholders == nil {
-				t.SLOs[j].Stakeholders = t.Stakeholders
-			}
-		}
 	}
 	if m := c.Mail; m != nil {
 		main.mail(m)
@@ -91,6 +81,16 @@ func (l *loading) resolve(main *source, teams []*source, c *Config) {
 	}
 	c.Evidence.KeyPath = main.abs(c.Evidence.KeyFile)
 	c.Evidence.Key = Secret(main.secret("evidence.key_file", c.Evidence.KeyFile, optional))
+	// After all that the main file names, which is not theirs.
+	for i, s := range teams {
+		t := &c.Teams[i]
+		s.webhooks("on_call.webhooks", t.OnCall.Webhooks)
+		for j := range t.SLOs {
+			if t.SLOs[j].Stakeholders == nil {
+				t.SLOs[j].Stakeholders = t.Stakeholders
+			}
+		}
+	}
 }
 
 // webhooks reads the URLs and keys of webhooks, and checks them.
@@ -155,7 +155,7 @@ func (s *source) oneWay(path, key string) string {
 
 // exposed warns where a secret stands in a config file that everybody can read.
 func (s *source) exposed(path string) {
-	if _, mode, err := readFile(s.name, maxFile); err == nil && othersRead(mode) {
+	if othersRead(s.info.Mode()) {
 		s.warnf(path, "everybody on this machine can read this secret; move it into a file of its own, or take that away with chmod o-rwx")
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,22 +18,18 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-const (
-	// maxFile is the most that a config file may hold: far more than people write,
-	// and little enough to be parsed in a moment.
-	maxFile = 1 << 20
-	// maxSecret is the most that a secret's or a certificates' file may hold.
-	maxSecret = 1 << 20
-)
-
 // A source is one file of the config, and where everything in it stands.
 type source struct {
 	name   string
 	order  int
+	info   os.FileInfo
+	team   bool // a team's file
 	root   *yaml.Node
 	places map[string]place
 	fields fieldCache
-	l      *loading
+	// matching is what the matchers of the file cost so far.
+	matching int
+	l        *loading
 }
 
 // A place is a position in a file, counting from 1.
@@ -43,28 +40,40 @@ func at(n *yaml.Node) place { return place{n.Line, n.Column} }
 // open reads a file as one YAML document that is a mapping. If it is anything
 // else, that is a problem, and it returns nil.
 func (l *loading) open(name string) *source {
-	s := &source{name: name, order: l.files, places: map[string]place{}, fields: fieldCache{}, l: l}
+	c, err := l.visit.file(name, maxFile)
+	c.name, c.err = name, err
+	return l.parse(c)
+}
+
+// parse reads what stands in a file as one YAML document that is a mapping. If it is
+// anything else, that is a problem, and it returns nil. What it says then shows
+// nothing of the text: it may be a secret that somebody took for a config file.
+func (l *loading) parse(c content) *source {
+	s := &source{name: c.name, order: l.files, info: c.info, places: map[string]place{}, fields: fieldCache{}, l: l}
 	l.files++
-	text, _, err := readFile(name, maxFile)
-	if err != nil {
-		s.add(place{}, "", false, advise(err, "look at its name"))
+	if c.err != nil {
+		s.add(place{}, "", false, advise(c.err, "look at its name"))
 		return nil
 	}
-	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec := yaml.NewDecoder(bytes.NewReader(c.text))
 	var doc yaml.Node
 	switch err := dec.Decode(&doc); {
 	case errors.Is(err, io.EOF):
 		s.add(place{1, 1}, "", false, "the file is empty; start from the sample in contrib")
 		return nil
 	case err != nil:
-		s.syntax(text, err)
+		s.syntax(c.text, err)
+		return nil
+	}
+	if root := doc.Content[0]; root.Kind != yaml.MappingNode {
+		s.add(at(root), "", false, "this is no list of keys and values; a file begins with one, as in the samples in contrib")
 		return nil
 	}
 	var second yaml.Node
 	switch err := dec.Decode(&second); {
 	case errors.Is(err, io.EOF):
 	case err != nil:
-		s.syntax(text, err)
+		s.syntax(c.text, err)
 		return nil
 	default:
 		s.add(at(&second), "", false, "a second document starts here; only one is read, so put it all into the first, or into a file of its own")
@@ -86,6 +95,9 @@ func (s *source) syntax(text []byte, err error) {
 	}
 	if strings.HasPrefix(message, "did not find expected") {
 		p.line = firstLineOf(text, err)
+	}
+	if strings.HasPrefix(message, "unknown anchor") { // and then what stands there
+		message = "unknown anchor"
 	}
 	s.add(p, "", false, "this is not YAML: "+message+"; look at the quotes, colons and indentation around here")
 }
@@ -192,38 +204,58 @@ func (s *source) secret(path, name string, kind secretKind) string {
 	if name == "" {
 		return ""
 	}
-	value, mode, err := readSecret(s.abs(name), kind)
-	switch {
-	case kind == optional && errors.Is(err, os.ErrNotExist):
+	c, err := s.read(path, name)
+	if kind == optional && errors.Is(err, os.ErrNotExist) {
 		return ""
-	case err != nil:
+	}
+	value := ""
+	if err == nil {
+		value, err = secretIn(c.text, s.abs(name), kind)
+	}
+	if err != nil {
 		s.errorf(path, "%s", advise(err, "look at the path, which is relative to this file"))
 		return ""
 	}
-	if kind != public && othersRead(mode) {
+	if kind != public && othersRead(c.info.Mode()) {
 		s.warnf(path, "everybody on this machine can read %q; take that away with chmod o-rwx", s.abs(name))
 	}
 	return value
 }
 
-// readSecret reads a secret's file: what is in it without a byte order mark and white
-// space around. The error of one that cannot be what it should says what would be right,
-// and nothing of what is in it.
-func readSecret(name string, kind secretKind) (string, os.FileMode, error) {
-	text, mode, err := readFile(name, maxSecret)
+// read reads a secret's file that this one names. A team's file cannot have what the
+// main file keeps for others be used as the team's own.
+func (s *source) read(path, name string) (content, error) {
+	c, err := s.l.visit.file(s.abs(name), maxSecret)
 	if err != nil {
-		return "", 0, err
+		return c, err
 	}
+	if !s.team {
+		c.name = path
+		s.l.secrets = append(s.l.secrets, c)
+		return c, nil
+	}
+	for _, other := range s.l.secrets {
+		if os.SameFile(c.info, other.info) && !strings.HasPrefix(other.name, "groups[") {
+			return content{}, fmt.Errorf("%q is what the main file names as %s; give the team a secret of its own", s.abs(name), other.name)
+		}
+	}
+	return c, nil
+}
+
+// secretIn returns the secret that a file of that name holds: its text without a byte order
+// mark and white space around. The error of one that cannot be what it should says what
+// would be right, and nothing of what is in it.
+func secretIn(text []byte, name string, kind secretKind) (string, error) {
 	value := strings.TrimSpace(strings.TrimPrefix(string(text), "\ufeff"))
 	switch {
 	case value == "":
-		return "", 0, fmt.Errorf("the file %q is empty; put the secret into it", name)
+		return "", fmt.Errorf("the file %q is empty; put the secret into it", name)
 	case (kind == oneLine || kind == optional) && strings.ContainsFunc(value, unprintable):
-		return "", 0, fmt.Errorf("the file %q holds more than one line or control characters; put nothing but the secret into it", name)
+		return "", fmt.Errorf("the file %q holds more than one line or control characters; put nothing but the secret into it", name)
 	case kind != public && isVariable(value):
-		return "", 0, fmt.Errorf("the file %q holds ${…}, which is not replaced by a variable; put the secret itself into it", name)
+		return "", fmt.Errorf("the file %q holds ${…}, which is not replaced by a variable; put the secret itself into it", name)
 	}
-	return value, mode, nil
+	return value, nil
 }
 
 var variable = regexp.MustCompile(`\$\{[A-Za-z_][A-Za-z0-9_]*\}`)
@@ -235,12 +267,15 @@ func isVariable(secret string) bool { return variable.MatchString(secret) }
 // A secretFile is a file that holds one secret, which may change while sitrep runs. The
 // zero value is none.
 type secretFile struct {
+	disk *disk
 	name string
 	kind secretKind
 }
 
-// file returns the file of a secret on one line, by the name that this file gives it.
-func (s *source) file(name string) secretFile { return secretFile{s.abs(name), oneLine} }
+// file returns the file of a secret, by the name that this file gives it.
+func (s *source) file(name string, kind secretKind) secretFile {
+	return secretFile{s.l.visit.disk, s.abs(name), kind}
+}
 
 // current returns what the file holds now; while that is nothing that could be a secret, as
 // in the middle of a change, what it held.
@@ -248,7 +283,11 @@ func (f secretFile) current(held Secret) Secret {
 	if f.name == "" {
 		return held
 	}
-	value, _, err := readSecret(f.name, f.kind)
+	c, err := f.disk.visit(context.Background()).file(f.name, maxSecret)
+	if err != nil {
+		return held
+	}
+	value, err := secretIn(c.text, f.name, f.kind)
 	if err != nil {
 		return held
 	}
@@ -259,48 +298,4 @@ func (f secretFile) current(held Secret) Secret {
 func othersRead(mode os.FileMode) bool {
 	// Windows has no such mode bits; Go makes some up.
 	return mode&0o004 != 0 && runtime.GOOS != "windows"
-}
-
-// readFile reads a file of at most limit bytes.
-func readFile(name string, limit int64) ([]byte, os.FileMode, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, 0, unreadable(name, err)
-	}
-	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, 0, unreadable(name, err)
-	}
-	if info.IsDir() {
-		return nil, 0, fmt.Errorf("%q is a folder; name a file", name)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, 0, unreadable(name, err)
-	}
-	if int64(len(text)) > limit {
-		return nil, 0, fmt.Errorf("%q is larger than %d KiB; split it into several files", name, limit>>10)
-	}
-	return text, info.Mode(), nil
-}
-
-// unreadable words an error of the file system, keeping its kind.
-func unreadable(name string, err error) error {
-	var pe *os.PathError
-	if errors.As(err, &pe) {
-		err = pe.Err
-	}
-	return fmt.Errorf("read %q: %w", name, err)
-}
-
-// advise adds to an error of readFile what to do about it.
-func advise(err error, missing string) string {
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return err.Error() + "; " + missing
-	case errors.Is(err, os.ErrPermission):
-		return err.Error() + "; let the user that runs sitrep read it"
-	}
-	return err.Error()
 }

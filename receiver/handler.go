@@ -18,6 +18,7 @@ import (
 
 	"sitrep/intake"
 	"sitrep/internal/httperr"
+	"sitrep/internal/tally"
 	"sitrep/storage"
 )
 
@@ -81,6 +82,10 @@ type Handler struct {
 	decoders sync.Pool
 	// recordings bounds the rate of Refused.
 	recordings *rate.Limiter
+	// strangers counts the posts of those who may not post, and strangerRecordings
+	// bounds the rate of Refused for them: they must not push out what others lost.
+	strangers          *tally.Tally
+	strangerRecordings *rate.Limiter
 	// running are the takings and recordings under way.
 	running sync.WaitGroup
 }
@@ -96,6 +101,7 @@ func New(o Options) *Handler {
 		log:        o.Logger,
 		metrics:    newMetrics(o.Registerer),
 		recordings: rate.NewLimiter(2, 20),
+		strangers:  tally.New(), strangerRecordings: rate.NewLimiter(rate.Every(10*time.Minute), 5),
 	}
 	if h.client == nil {
 		h.client = address

@@ -370,8 +370,27 @@ func TestAFloodOfRefusalsIsCountedButNotAllRecorded(t *testing.T) {
 	if v := b.value(t, `sitrep_posts_total{code="401"}`); v != n {
 		t.Errorf("answered %v", v)
 	}
-	if got := len(b.refusals); got < 20 || got > 100 {
+	if got := len(b.refusals); got < 1 || got > 5 {
 		t.Errorf("recorded %d", got)
+	}
+	if lines := strings.Count(b.log.String(), "\n"); lines != 9 { // the first, and powers of two
+		t.Errorf("%d lines in the log", lines)
+	}
+	// What a known sender loses is recorded all the same.
+	for len(b.refusals) > 0 {
+		<-b.refusals
+	}
+	b.ServeHTTP(httptest.NewRecorder(), post([]byte("no JSON")))
+	if err := b.Wait(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.refusals) != 1 || strings.Count(b.log.String(), "\n") < 10 {
+		t.Errorf("a real refusal is lost: %d recorded", len(b.refusals))
+	}
+	// What comes again is none.
+	b.Refused(post(nil), 503, "too many are logging in")
+	if v := b.value(t, `sitrep_posts_refused_total{reason="access"}`); v != n || len(b.refusals) != 1 {
+		t.Errorf("a 503 counts as refused: %v", v)
 	}
 }
 

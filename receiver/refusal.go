@@ -64,19 +64,32 @@ func check(r *http.Request) error {
 }
 
 // Refused counts, logs and records a post that was refused before it came to the
-// handler, as when nobody knows who posts. It answers nothing. It does not wait.
+// handler, as when nobody knows who posts. It answers nothing. It does not wait. Who
+// is refused again and again is logged and recorded the first time, the second, the
+// fourth, and so on; all are counted. A status of 500 or above, on which the post comes
+// again, is counted alone.
 func (h *Handler) Refused(r *http.Request, status int, text string) {
 	h.metrics.answered(status)
-	h.refuse(r, &refusal{status, refusedAccess, text})
+	if status < 500 {
+		h.refuse(r, &refusal{status, refusedAccess, text})
+	}
 }
 
 // refuse counts, logs and records a refused post.
 func (h *Handler) refuse(r *http.Request, why *refusal) {
 	client := h.client(r)
 	h.metrics.refused.WithLabelValues(why.reason).Inc()
+	recordings, times := h.recordings, 1
+	if why.reason == refusedAccess {
+		var worth bool
+		if times, worth = h.strangers.Count(client); !worth {
+			return
+		}
+		recordings = h.strangerRecordings
+	}
 	h.log.WarnContext(r.Context(), "post refused, its alerts come again only with the next group_interval",
-		"client", client, "status", why.status, "reason", why.reason, "err", why.text, "agent", fmt.Sprintf("%.80s", r.UserAgent()))
-	if h.refused == nil || !h.recordings.Allow() {
+		"client", client, "status", why.status, "reason", why.reason, "err", why.text, "agent", fmt.Sprintf("%.80s", r.UserAgent()), "times", times)
+	if h.refused == nil || !recordings.Allow() {
 		return
 	}
 	record := storage.Refusal{At: now(), Status: why.status, Client: client, Reason: why.text}

@@ -20,10 +20,15 @@ type Service struct {
 	StartedAt             time.Time
 	// LoadedAt is when the configuration in force was loaded.
 	LoadedAt time.Time
-	// ConfigError is why the last loading failed, in full; empty if it did not.
+	// ConfigError is why the last loading failed, in full; empty if it did not. It is
+	// for admins, as are Warnings.
 	ConfigError string
 	Warnings    []string
-	Ledger      ledger.Standing
+	// ConfigPlaces and WarningPlaces are the same for others: where it is wrong, and
+	// nothing of what stands in the files.
+	ConfigPlaces  string
+	WarningPlaces []string
+	Ledger        ledger.Standing
 }
 
 // Options are what a [Handler] works with. All but Links is required.

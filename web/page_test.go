@@ -469,10 +469,20 @@ func TestAssets(t *testing.T) {
 	}
 }
 
-func TestTheStatusShowsAFailedReloadInFull(t *testing.T) {
+func TestTheStatusShowsAFailedReload(t *testing.T) {
 	f := newFixture(t)
 	f.service.ConfigError = "sitrep.yml:3:1: unknown field \"x\"\nsitrep.yml:9:1: another\nsitrep: 2 problems"
-	a := f.get("viewer", "/status")
+	f.service.ConfigPlaces, f.service.WarningPlaces = "sitrep.yml:3:1: a mistake", []string{"sitrep.yml:5:1: a warning"}
+	f.service.Warnings = []string{"sitrep.yml:5:1: the token is short"}
+	for _, role := range []string{"viewer", "responder"} {
+		a := f.get(role, "/status")
+		text := a.text()
+		if !strings.Contains(text, "sitrep.yml:3:1: a mistake") || !strings.Contains(text, "sitrep.yml:5:1: a warning") ||
+			strings.Contains(text, "unknown field") || strings.Contains(text, "token is short") {
+			t.Errorf("status as %s: %s", role, text)
+		}
+	}
+	a := f.get("admin", "/status")
 	if text := a.text(); !strings.Contains(text, `sitrep.yml:3:1: unknown field "x" sitrep.yml:9:1: another sitrep: 2 problems`) || !strings.Contains(text, f.policy.Hash) {
 		t.Errorf("status: %s", text)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/internal/access"
 	"sitrep/ledger"
 	"sitrep/router/wording"
 	"sitrep/storage"
@@ -82,6 +83,9 @@ type loadingInfo struct {
 
 func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	p := statusPage{layout: h.layout(r, "Status"), Service: h.Service()}
+	if !p.Role.May(access.Admin) {
+		p.Service.ConfigError, p.Service.Warnings = p.Service.ConfigPlaces, p.Service.WarningPlaces
+	}
 	p.Started, p.Loaded, p.Hash = p.at(p.Service.StartedAt), p.at(p.Service.LoadedAt), p.policy.Hash
 	p.Watchdog.Within = p.policy.Watchdog.Within
 	p.Watchdog.Expected = p.Watchdog.Within > 0

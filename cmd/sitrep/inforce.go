@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	netmail "net/mail"
+	"net/url"
 
 	"sitrep/config"
 	"sitrep/incident"
@@ -120,12 +121,15 @@ func (f *inForce) Lookup(labels map[string]string) intake.Claim {
 func (f *inForce) close() { _ = f.closeMail() }
 
 // accessRules are the rules of the configuration, as the guard takes them.
-func accessRules(c *config.Config, external string) access.Rules {
+func accessRules(c *config.Config, external string, hosts []string) access.Rules {
 	a := c.Access
 	if a == nil {
 		return access.Rules{Loopback: true}
 	}
-	rules := access.Rules{Anonymous: access.Role(a.Anonymous), Origins: []string{origin(external)}}
+	rules := access.Rules{Anonymous: access.Role(a.Anonymous), Origins: []string{origin(external)}, Hosts: hosts}
+	if u, err := url.Parse(external); err == nil {
+		rules.Hosts = append([]string{u.Host}, hosts...)
+	}
 	for _, t := range a.Tokens {
 		rules.Tokens = append(rules.Tokens, access.Token{Name: t.Name, Role: access.Role(t.Role), Token: string(t.Token)})
 	}

@@ -16,7 +16,7 @@ func TestWhoLoadsAConfiguration(t *testing.T) {
 		s.write("slos.yml", organisationSLOs+"  - {id: "+name+", use_case: Nobody can register, sli: latency, service: x, priority: P2}\n")
 	}
 	load("one")
-	if err := s.reload(t.Context(), incident.Signal); err != nil {
+	if err := s.reload(t.Context(), incident.Signal, false); err != nil {
 		t.Fatal(err)
 	}
 	load("two")

@@ -14,6 +14,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -92,7 +93,7 @@ func serve(ctx context.Context, env environment, f *serveFlags) error {
 	}
 
 	s, err := newService(ctx, options{
-		config: f.config, storage: f.storage, external: external, loopback: onLoopback(listener.Addr(), external), die: env.die,
+		config: f.config, storage: f.storage, external: external, hosts: hosts(listener.Addr()), loopback: onLoopback(listener.Addr(), external), die: env.die,
 	}, log)
 	if err != nil {
 		return err
@@ -107,26 +108,29 @@ func serve(ctx context.Context, env environment, f *serveFlags) error {
 	if err != nil {
 		return err
 	}
+	connections := newCrowd(listener, s.guard.Client, log)
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 3 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: connections.handler(handler), ConnContext: connContext, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 3 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
 	go func() {
-		served <- toolkit.Serve(listener, server, &toolkit.FlagConfig{WebConfigFile: &f.webConfig}, log)
+		served <- toolkit.Serve(connections, server, &toolkit.FlagConfig{WebConfigFile: &f.webConfig}, log)
 	}()
 	s.start()
 	log.Info("sitrep is ready", slog.String("url", external), slog.String("address", listener.Addr().String()))
-	for {
-		select {
-		case <-hup:
-			_ = s.reload(ctx, incident.Signal) // logged there
-			continue
-		case err := <-served:
-			return fmt.Errorf("serve on %q: %w", f.listen, err)
-		case <-ctx.Done():
-		}
-		break
+	// What waits for the stop does not wait for the disk that a reload reads.
+	reloading, endReloading := context.WithCancel(ctx)
+	var reloads sync.WaitGroup
+	reloads.Go(func() { s.reloadOn(reloading, hup) })
+	defer func() {
+		endReloading()
+		reloads.Wait()
+	}()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve on %q: %w", f.listen, err)
+	case <-ctx.Done():
 	}
 	log.Info("stopping: no more alerts are taken, and what is being sent is finished")
 	// Intake stops first, then the deliveries; the store closes last.
@@ -141,6 +145,18 @@ func serve(ctx context.Context, env environment, f *serveFlags) error {
 	return nil
 }
 
+// reloadOn reloads with each signal until ctx is done.
+func (s *service) reloadOn(ctx context.Context, signals <-chan os.Signal) {
+	for {
+		select {
+		case <-signals:
+			_ = s.reload(ctx, incident.Signal, false) // logged there
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // reachable is what links name to reach the address: the machine's name where it stands
 // for all of its addresses.
 func reachable(addr net.Addr) string {
@@ -150,6 +166,11 @@ func reachable(addr net.Addr) string {
 		}
 	}
 	return addr.String()
+}
+
+// hosts are by what a service that listens there is known.
+func hosts(addr net.Addr) []string {
+	return []string{addr.String(), reachable(addr)}
 }
 
 // scheme is that of the listen address, as far as the flags tell.

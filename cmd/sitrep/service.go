@@ -32,8 +32,9 @@ import (
 type options struct {
 	config   string
 	storage  string
-	external string // URL, without a slash at the end
-	loopback error  // why it can be reached from elsewhere; nil if it cannot
+	external string   // URL, without a slash at the end
+	hosts    []string // beside external, by which it is known, as access.Rules has them
+	loopback error    // why it can be reached from elsewhere; nil if it cannot
 	die      func()
 }
 
@@ -111,7 +112,7 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 			if id := access.From(r.Context()); id.Name != "" {
 				return id.Name
 			}
-			return r.RemoteAddr
+			return s.guard.Client(r)
 		},
 	})
 	routing := router.NewMetrics(s.registry)
@@ -128,7 +129,7 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 	if s.guard, err = access.New(log, access.Rules{Loopback: true}); err != nil {
 		return nil, err
 	}
-	if err := s.reload(ctx, incident.Start); err != nil {
+	if err := s.reload(ctx, incident.Start, false); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -137,10 +138,15 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 // policy returns the policy in force.
 func (s *service) policy() *incident.Policy { return s.inForce.Load().policy }
 
-// reload puts the configuration in the files into force, all of it or nothing.
-func (s *service) reload(ctx context.Context, actor incident.Actor) error {
+// reload puts the configuration in the files into force, all of it or nothing. What
+// drops most of the SLOs is refused unless anyway is set.
+func (s *service) reload(ctx context.Context, actor incident.Actor, anyway bool) error {
 	s.actor.Store(actor)
-	err := s.reloader.Reload(ctx)
+	reload := s.reloader.Reload
+	if anyway {
+		reload = s.reloader.ReloadAnyway
+	}
+	err := reload(ctx)
 	if err != nil {
 		if s.inForce.Load() != nil {
 			s.log.Error("configuration not loaded, the one before stays in force", slog.String("actor", string(actor)), slog.Any("err", err))
@@ -160,7 +166,7 @@ func (s *service) prepare(ctx context.Context, c *config.Config) error {
 	if c.Access == nil && s.loopback != nil {
 		return s.loopback
 	}
-	if err := access.Check(accessRules(c, s.external)); err != nil {
+	if err := access.Check(accessRules(c, s.external, s.hosts)); err != nil {
 		return fmt.Errorf("access: %w", err)
 	}
 	f, err := newInForce(c, s.external)
@@ -183,7 +189,7 @@ func (s *service) take(c *config.Config) {
 		s.log.Error("configuration not loaded", slog.Any("err", err))
 		return
 	}
-	_ = s.guard.Set(accessRules(c, s.external)) // checked by prepare
+	_ = s.guard.Set(accessRules(c, s.external, s.hosts)) // checked by prepare
 	s.events.expect(f.policy)
 	before := s.inForce.Swap(f)
 	if before != nil {
@@ -287,6 +293,7 @@ func (s *service) posts() http.Handler {
 		rec := &statusWriter{ResponseWriter: w}
 		s.guard.Require(access.Receiver, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			passed = true
+			posted(r)
 			s.receiver.ServeHTTP(w, r)
 		})).ServeHTTP(rec, r)
 		if !passed {
@@ -328,7 +335,7 @@ func (s *service) describePage() web.Service {
 	d := s.describe()
 	return web.Service{
 		Version: d.Version, Revision: d.Revision, Go: d.Go, StartedAt: d.StartedAt, LoadedAt: d.Config.LoadedAt,
-		ConfigError: d.Config.Error, Warnings: d.Config.Warnings, Ledger: d.Ledger,
+		ConfigError: d.Config.Error, Warnings: d.Config.Warnings, ConfigPlaces: d.Config.Places, WarningPlaces: d.Config.WarningPlaces, Ledger: d.Ledger,
 	}
 }
 
@@ -338,10 +345,11 @@ func (s *service) describe() api.Service {
 	state := s.reloader.State()
 	out := api.Service{Version: v, Revision: revision, Go: goVersion, StartedAt: s.startedAt, Config: api.ConfigState{Hash: state.Hash, LoadedAt: state.LoadedAt}}
 	if state.LastError != nil {
-		out.Config.Error = state.LastError.Error()
+		out.Config.Error, out.Config.Places = state.LastError.Error(), config.Places(state.LastError)
 	}
 	for _, w := range s.reloader.Current().Warnings {
 		out.Config.Warnings = append(out.Config.Warnings, w.String())
+		out.Config.WarningPlaces = append(out.Config.WarningPlaces, w.Place())
 	}
 	out.Ledger = s.notary.describe()
 	return out

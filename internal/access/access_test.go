@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -109,6 +110,9 @@ func TestWhoGetsThrough(t *testing.T) {
 	}
 	anonymous := rules(t)
 	anonymous.Anonymous = access.Viewer
+	anonymous.Hosts = []string{"sitrep.example.org:9098"}
+	onlyAnonymous := access.Rules{Anonymous: access.Viewer, Hosts: []string{"0.0.0.0:9098", "sitrep.example.org"}}
+	at := func(host string, r *http.Request) *http.Request { r.Host = host; return r }
 	local := access.Rules{Loopback: true}
 	tests := []struct {
 		name   string
@@ -143,7 +147,22 @@ func TestWhoGetsThrough(t *testing.T) {
 
 		{"the proxy's user has the default role", rules(t), access.Viewer, request("GET", proxy, "X-Forwarded-User", "eve"), 200, "eve viewer proxy"},
 		{"the highest group counts", rules(t), access.Admin, request("GET", proxy, "X-Forwarded-User", "eve", "X-Forwarded-Groups", "sre-leads, oncall"), 200, "eve admin proxy"},
-		{"groups in several headers count", rules(t), access.Responder, request("GET", proxy, "X-Forwarded-User", "eve", "X-Forwarded-Groups", "x", "X-Forwarded-Groups", "oncall"), 200, "eve responder proxy"},
+		{"two headers of groups are refused", rules(t), access.Viewer, request("GET", proxy, "X-Forwarded-User", "eve", "X-Forwarded-Groups", "x", "X-Forwarded-Groups", "oncall"), 403, ""},
+		{"nobody has an invisible name", rules(t), access.Viewer, request("GET", proxy, "X-Forwarded-User", "ad\u200ba"), 403, ""},
+		{"nobody turns the line around", rules(t), access.Viewer, request("GET", proxy, "X-Forwarded-User", "\u202eada"), 403, ""},
+
+		{"anonymous reads under the port's own", anonymous, access.Viewer, at("SITREP.example.org.:80", request("GET", stranger)), 200, "anonymous viewer anonymous"},
+		{"anonymous reads on loopback", anonymous, access.Viewer, at("[::1]:9098", request("GET", loopback)), 200, "anonymous viewer anonymous"},
+		{"a rebound name reads nothing", anonymous, access.Viewer, at("evil.example:9098", request("GET", stranger)), 401, ""},
+		{"a rebound name reads nothing where nobody can log in", onlyAnonymous, access.Viewer, at("evil.example", request("GET", stranger)), 403, ""},
+		{"nor metrics", onlyAnonymous, access.Any, at("evil.example", request("GET", stranger)), 403, ""},
+		{"nor without a name", onlyAnonymous, access.Viewer, at("", request("GET", stranger)), 403, ""},
+		{"every address is that of a service that listens on all", onlyAnonymous, access.Viewer, at("192.0.2.7:9098", request("GET", stranger)), 200, "anonymous viewer anonymous"},
+		{"but not of one that does not", anonymous, access.Viewer, at("192.0.2.7:9098", request("GET", stranger)), 401, ""},
+		{"the health check has any name", anonymous, access.Nobody, at("evil.example", request("GET", stranger)), 200, "  "},
+		{"a token has any name", anonymous, access.Viewer, at("alias.example", request("GET", stranger, "Authorization", "Bearer token-of-grafana")), 200, "grafana viewer token"},
+		{"a password has any name", anonymous, access.Viewer, at("alias.example", request("GET", stranger, "Authorization", basic("ada", "correct horse"))), 200, "ada responder user"},
+		{"a proxy has any name", anonymous, access.Viewer, at("alias.example", request("GET", proxy, "X-Forwarded-User", "eve")), 200, "eve viewer proxy"},
 		{"a spoofed user is refused", rules(t), access.Viewer, request("GET", stranger, "X-Forwarded-User", "eve"), 403, ""},
 		{"a spoofed user is refused with a right token too", rules(t), access.Viewer, request("GET", stranger, "X-Forwarded-User", "eve", "Authorization", "Bearer token-of-ops"), 403, ""},
 		{"spoofed groups are refused", rules(t), access.Viewer, request("GET", stranger, "X-Forwarded-Groups", "sre-leads"), 403, ""},
@@ -198,6 +217,12 @@ func TestWhoGetsThrough(t *testing.T) {
 		{"Forwarded is refused", host("127.0.0.1:9098", request("GET", loopback, "Forwarded", "for=1.2.3.4")), 403},
 		{"X-Forwarded-For is refused", host("127.0.0.1:9098", request("GET", loopback, "X-Forwarded-For", "1.2.3.4")), 403},
 		{"X-Forwarded-Host is refused, even empty", host("127.0.0.1:9098", request("GET", loopback, "X-Forwarded-Host", "")), 403},
+		{"Cloudflare is refused", host("127.0.0.1:9098", request("GET", loopback, "CF-Connecting-IP", "1.2.3.4")), 403},
+		{"Akamai is refused", host("127.0.0.1:9098", request("GET", loopback, "True-Client-IP", "1.2.3.4")), 403},
+		{"nginx is refused", host("127.0.0.1:9098", request("GET", loopback, "X-Real-IP", "1.2.3.4")), 403},
+		{"Via is refused", host("127.0.0.1:9098", request("GET", loopback, "Via", "1.1 squid")), 403},
+		{"Fastly is refused", host("127.0.0.1:9098", request("GET", loopback, "Fastly-Client-IP", "1.2.3.4")), 403},
+		{"Tailscale is refused", host("127.0.0.1:9098", request("GET", loopback, "Tailscale-User-Login", "eve")), 403},
 		{"another site's page cannot post", host("127.0.0.1:9098", request("POST", loopback, "Origin", "https://evil.example")), 403},
 		{"a sandboxed page cannot post", host("127.0.0.1:9098", request("POST", loopback, "Origin", "null")), 403},
 		{"another port is another site", host("127.0.0.1:9098", request("POST", loopback, "Origin", "http://127.0.0.1:3000")), 403},
@@ -293,15 +318,121 @@ func TestWrongPasswordsAreSlowed(t *testing.T) {
 	})
 }
 
-func TestAWrongTokenDoesNotBlockTheRightOne(t *testing.T) {
-	g := newGuard(t, rules(t))
-	for i := range 100 {
-		if w, _ := ask(g, access.Receiver, request("POST", stranger, "Authorization", fmt.Sprint("Bearer guess", i))); w.Code != 401 {
-			t.Fatalf("status = %d", w.Code)
+func TestGuessedTokensAreSlowed(t *testing.T) {
+	rs := rules(t)
+	rs.Tokens = append(rs.Tokens, access.Token{Name: "weak", Role: access.Viewer, Token: "hunter2"})
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(t, rs)
+		try := func(need access.Role, token string, want int) {
+			t.Helper()
+			w, _ := ask(g, need, request("POST", stranger, "Authorization", "Bearer "+token))
+			if w.Code != want {
+				t.Fatalf("%s: %d, want %d", token, w.Code, want)
+			}
+			if wait := w.Header().Get("Retry-After"); (want == 429 || want == 503) != (wait != "") {
+				t.Errorf("Retry-After = %q", wait)
+			}
 		}
-	}
-	if w, _ := ask(g, access.Receiver, request("POST", stranger, "Authorization", "Bearer token-of-alertmanager")); w.Code != 200 {
-		t.Errorf("status = %d", w.Code)
+		for i := range 5 {
+			try(access.Viewer, fmt.Sprint("guess", i), 401)
+		}
+		try(access.Viewer, "guess", 429)
+		try(access.Receiver, "guess", 503) // an Alertmanager must come again
+		try(access.Viewer, "hunter2", 429) // a right guess is not told apart
+		for range 100 {
+			try(access.Viewer, "guess4", 401) // an old token guesses nothing
+		}
+		// What nobody can guess passes, seen before or not.
+		try(access.Receiver, "token-of-alertmanager", 200)
+		time.Sleep(time.Second)
+		try(access.Viewer, "hunter2", 200)
+		for i := range 5 {
+			w, _ := ask(g, access.Viewer, request("GET", stranger, "Authorization", fmt.Sprint("Bearer more", i)))
+			if w.Code != 401 && w.Code != 429 {
+				t.Fatalf("status = %d", w.Code)
+			}
+		}
+		try(access.Viewer, "more", 429)
+		try(access.Viewer, "hunter2", 200) // it was seen before
+	})
+}
+
+// TestWhoWasVerifiedIsNeverLockedOut: neither are people who are logged in, nor a
+// program that posts alerts, whatever others try under their name and address.
+func TestWhoWasVerifiedIsNeverLockedOut(t *testing.T) {
+	rs := rules(t)
+	rs.Users = append(rs.Users, access.User{Name: "am", Role: access.Receiver, Hash: hash(t, "alerts")})
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(t, rs)
+		try := func(need access.Role, name, password string, want ...int) {
+			t.Helper()
+			r := request("POST", stranger)
+			r.SetBasicAuth(name, password)
+			if w, _ := ask(g, need, r); !slices.Contains(want, w.Code) {
+				t.Fatalf("%s with %q: %d, want %d", name, password, w.Code, want)
+			}
+		}
+		attack := func() {
+			t.Helper()
+			for i := range 100 {
+				try(access.Receiver, "am", fmt.Sprint("guess", i), 401, 503)
+				try(access.Responder, "ada", fmt.Sprint("guess", i), 401, 429)
+			}
+		}
+		attack()
+		try(access.Receiver, "am", "alerts", 503) // and comes again, as it is not 429
+		time.Sleep(time.Minute)
+		try(access.Receiver, "am", "alerts", 200)
+		try(access.Responder, "ada", "correct horse", 200)
+		attack()
+		try(access.Receiver, "am", "alerts", 200)
+		try(access.Responder, "ada", "correct horse", 200)
+
+		// Nor does a reload in the middle of it.
+		if err := g.Set(rs); err != nil {
+			t.Fatal(err)
+		}
+		try(access.Receiver, "am", "alerts", 200)
+		// But the old password is worth nothing once there is another.
+		changed := rs
+		changed.Users = slices.Clone(rs.Users)
+		changed.Users[2].Hash = rs.Users[0].Hash
+		if err := g.Set(changed); err != nil {
+			t.Fatal(err)
+		}
+		try(access.Receiver, "am", "alerts", 401, 503)
+	})
+}
+
+func TestStrangersDoNotFillTheLog(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		rules access.Rules
+		r     func(i int) *http.Request
+	}{
+		{"wrong tokens", rules(t), func(i int) *http.Request {
+			return request("POST", stranger, "Authorization", fmt.Sprint("Bearer guess", i))
+		}},
+		{"from many addresses", rules(t), func(i int) *http.Request {
+			return request("POST", fmt.Sprintf("10.9.%d.%d:1", i/250, i%250), "Authorization", fmt.Sprint("Bearer guess", i))
+		}},
+		{"spoofed users", rules(t), func(int) *http.Request { return request("GET", stranger, "X-Forwarded-User", "eve") }},
+		{"another site's pages", rules(t), func(int) *http.Request { return request("POST", stranger, "Sec-Fetch-Site", "cross-site") }},
+		{"foreign hosts", access.Rules{Loopback: true}, func(int) *http.Request { return request("GET", loopback) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var log bytes.Buffer
+			g, err := access.New(slog.New(slog.NewTextHandler(&log, nil)), tt.rules)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range 5000 {
+				ask(g, access.Receiver, tt.r(i))
+			}
+			if n := strings.Count(log.String(), "\n"); n < 1 || n > 60 {
+				t.Errorf("%d lines", n)
+			}
+		})
 	}
 }
 

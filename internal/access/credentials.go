@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"fmt"
-	"math/bits"
 	"net/http"
 	"slices"
 	"strconv"
@@ -19,6 +19,9 @@ import (
 
 // maxCredentials bounds a token, or a name and a password, in bytes.
 const maxCredentials = 4096
+
+// MinToken is the least number of bytes of a token that cannot be guessed.
+const MinToken = 20
 
 // credentials checks what the request has in Authorization; ok is false if nothing.
 func (g *Guard) credentials(rs *ruleset, r *http.Request, address string) (id Identity, ok bool, err error) {
@@ -41,9 +44,11 @@ func (g *Guard) credentials(rs *ruleset, r *http.Request, address string) (id Id
 	return Identity{}, false, unauthorized("this Authorization is not understood; send Basic or Bearer")
 }
 
-// bearer checks a token. All are compared, in constant time. A wrong one is not
-// slowed down: tokens are not guessed, and an alert must never be refused because
-// someone behind the same address has a wrong one.
+// bearer checks a token. All are compared, in constant time.
+//
+// A right one that cannot be guessed passes whatever others behind the same address
+// try: an alert must not be refused because of them. One that is short enough to be
+// guessed passes while they try only if it was seen before.
 func (g *Guard) bearer(rs *ruleset, token, address string) (Identity, error) {
 	sum := sha256.Sum256([]byte(token))
 	found := -1
@@ -52,36 +57,57 @@ func (g *Guard) bearer(rs *ruleset, token, address string) (Identity, error) {
 			found = i
 		}
 	}
-	if found < 0 {
-		who := rs.digest("bearer", address)
-		g.logFailure(g.failures.failed(who, rs.digest(token), time.Now()), address, "token", "")
-		return Identity{}, unauthorized("the token is not known here; check it, or ask an admin of sitrep for one")
+	who, credentials := rs.digest("bearer", address), rs.digest("token", token)
+	known := found >= 0 && (len(token) >= MinToken || rs.verified.has(credentials))
+	if !known {
+		wait, repeated := g.failures.wait(who, credentials, time.Now())
+		if wait > 0 && !(repeated && found < 0) {
+			return Identity{}, tooMany("wrong tokens", wait)
+		}
+		if found < 0 {
+			if !repeated {
+				g.failures.failed(who, credentials, time.Now())
+				g.warn("log-in refused", address, "by", "token")
+			}
+			return Identity{}, unauthorized("the token is not known here; check it, or ask an admin of sitrep for one")
+		}
+		rs.verified.add(credentials)
 	}
 	t := rs.Tokens[found]
 	return Identity{Name: t.Name, Role: t.Role, Kind: KindToken}, nil
 }
 
-// basic checks a name and a password.
+// tooMany is the answer to who tried too often.
+func tooMany(what string, wait time.Duration) error {
+	seconds := int((wait + time.Second - 1) / time.Second)
+	return &httperr.Error{
+		Code:   http.StatusTooManyRequests,
+		Text:   fmt.Sprintf("too many %s; try again in %d s", what, seconds),
+		Header: http.Header{"Retry-After": {strconv.Itoa(seconds)}},
+	}
+}
+
+// basic checks a name and a password. Who was right before is right at once, however
+// many fail under that name from that address.
 func (g *Guard) basic(ctx context.Context, rs *ruleset, name, password, address string) (Identity, error) {
+	i := slices.IndexFunc(rs.Users, func(u User) bool { return u.Name == name })
+	hash := ""
+	if i >= 0 {
+		hash = rs.Users[i].Hash
+	}
+	who, credentials := rs.digest("basic", address, name), rs.digest("password", name, hash, password)
+	if i >= 0 && rs.verified.has(credentials) {
+		return Identity{Name: name, Role: rs.Users[i].Role, Kind: KindUser}, nil
+	}
 	wrong := unauthorized("the name or the password is wrong")
-	who, credentials := rs.digest("basic", address, name), rs.digest("password", name, password)
 	wait, repeated := g.failures.wait(who, credentials, time.Now())
 	if repeated {
 		return Identity{}, wrong
 	}
 	if wait > 0 {
-		seconds := int((wait + time.Second - 1) / time.Second)
-		return Identity{}, &httperr.Error{
-			Code:   http.StatusTooManyRequests,
-			Text:   fmt.Sprintf("too many wrong passwords; try again in %d s", seconds),
-			Header: http.Header{"Retry-After": {strconv.Itoa(seconds)}},
-		}
+		return Identity{}, tooMany("wrong passwords", wait)
 	}
-	i := slices.IndexFunc(rs.Users, func(u User) bool { return u.Name == name })
-	if i >= 0 && rs.verified.has(credentials) {
-		return Identity{Name: name, Role: rs.Users[i].Role, Kind: KindUser}, nil
-	}
-	right, err := g.compare(ctx, rs, i, name, password, credentials)
+	right, err := g.compare(ctx, rs, i, name, password, address, credentials)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -90,7 +116,8 @@ func (g *Guard) basic(ctx context.Context, rs *ruleset, name, password, address 
 		if i >= 0 { // else it may be a password in the wrong field
 			known = name
 		}
-		g.logFailure(g.failures.failed(who, credentials, time.Now()), address, "user", known)
+		g.failures.failed(who, credentials, time.Now())
+		g.warn("log-in refused", address, "by", "user", "actor", known)
 		return Identity{}, wrong
 	}
 	rs.verified.add(credentials)
@@ -100,22 +127,17 @@ func (g *Guard) basic(ctx context.Context, rs *ruleset, name, password, address 
 
 // compare compares the password with that of user i. A name that nobody has, i < 0,
 // takes as long as one that somebody has, and is wrong.
-func (g *Guard) compare(ctx context.Context, rs *ruleset, i int, name, password string, credentials [sha256.Size]byte) (bool, error) {
+func (g *Guard) compare(ctx context.Context, rs *ruleset, i int, name, password, address string, credentials [sha256.Size]byte) (bool, error) {
 	if len(rs.Users) == 0 {
 		return false, nil
 	}
-	select {
-	case g.waiting <- struct{}{}:
-		defer func() { <-g.waiting }()
-	default:
+	switch err := g.comparing.enter(ctx, address); {
+	case errors.Is(err, errCrowded):
 		return false, httperr.Status(http.StatusServiceUnavailable, "too many people are logging in at this moment; try again")
+	case err != nil:
+		return false, err
 	}
-	select {
-	case g.checking <- struct{}{}:
-		defer func() { <-g.checking }()
-	case <-ctx.Done():
-		return false, ctx.Err()
-	}
+	defer g.comparing.leave()
 	if i >= 0 && rs.verified.has(credentials) { // by the one before us in the queue
 		return true, nil
 	}
@@ -126,12 +148,4 @@ func (g *Guard) compare(ctx context.Context, rs *ruleset, i int, name, password 
 	}
 	err := bcrypt.CompareHashAndPassword([]byte(rs.Users[stand].Hash), []byte(password))
 	return err == nil && i >= 0, nil
-}
-
-// logFailure logs the first failure, the second, the fourth, and so on: who tries
-// for hours does not fill the disk.
-func (g *Guard) logFailure(count int, address, by, name string) {
-	if bits.OnesCount(uint(count)) == 1 {
-		g.logger.Warn("log-in refused", "client", address, "by", by, "actor", name, "failures", count)
-	}
 }

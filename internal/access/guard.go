@@ -2,11 +2,13 @@ package access
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
 
 	"sitrep/internal/httperr"
+	"sitrep/internal/tally"
 )
 
 // A Guard lets requests pass or refuses them, by rules that can be exchanged while
@@ -15,10 +17,9 @@ type Guard struct {
 	logger   *slog.Logger
 	rules    atomic.Pointer[ruleset]
 	failures *throttle
-	// checking bounds how many passwords are compared at once, waiting how many wait
-	// for it: comparing is slow by design.
-	checking chan struct{}
-	waiting  chan struct{}
+	refused  *tally.Tally
+	// comparing is where passwords are compared, one at a time: that is slow by design.
+	comparing queue
 }
 
 // New returns a guard. The error names all that is wrong with the rules.
@@ -26,8 +27,7 @@ func New(logger *slog.Logger, rules Rules) (*Guard, error) {
 	g := &Guard{
 		logger:   logger.With("component", "access"),
 		failures: newThrottle(),
-		checking: make(chan struct{}, 1),
-		waiting:  make(chan struct{}, 64),
+		refused:  tally.New(),
 	}
 	if err := g.Set(rules); err != nil {
 		return nil, err
@@ -42,11 +42,15 @@ func Check(rules Rules) error {
 }
 
 // Set puts other rules into force, all or, if one is wrong, none. Requests that were
-// let pass go on.
+// let pass go on. Who was verified and has the same password or token still counts as
+// verified.
 func (g *Guard) Set(rules Rules) error {
 	rs, err := newRuleset(rules)
 	if err != nil {
 		return err
+	}
+	if before := g.rules.Load(); before != nil {
+		rs.key, rs.verified = before.key, before.verified
 	}
 	g.rules.Store(rs)
 	return nil
@@ -54,7 +58,8 @@ func (g *Guard) Set(rules Rules) error {
 
 // Require returns a handler that calls next for those who may do what needs the
 // role, with their identity in the context. Others are answered with a problem:
-// 401 if credentials would help, 403 if not, 429 after too many wrong passwords.
+// 401 if credentials would help, 403 if not, 429 after too many wrong ones, which is
+// 503 for who posts alerts: Alertmanager gives up on a 429, and the alert is lost.
 //
 // A request that a browser sends for a page of another site is refused unless it
 // only reads. A program sends neither Origin nor Sec-Fetch-Site, and passes.
@@ -68,12 +73,37 @@ func (g *Guard) Require(role Role, next http.Handler) http.Handler {
 			err = refuse(id, role)
 		}
 		if err != nil {
-			httperr.Fail(g.logger, w, r, err)
+			var own *httperr.Error
+			if role == Receiver && errors.As(err, &own) && own.Code == http.StatusTooManyRequests {
+				err = &httperr.Error{Code: http.StatusServiceUnavailable, Text: own.Text, Header: own.Header}
+			}
+			g.fail(w, r, err)
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(With(r.Context(), id)))
 	}))
 }
+
+// fail answers with a problem. What anybody can bring about is not logged each time.
+func (g *Guard) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if httperr.Of(err).Status < 500 {
+		httperr.Fail(g.logger, w, r, err)
+		return
+	}
+	g.warn("nobody could be asked who they are", g.rules.Load().client(r), "err", err)
+	httperr.Write(w, r, err)
+}
+
+// warn logs what a client did: the first of it, the second, the fourth, and so on.
+func (g *Guard) warn(what, client string, args ...any) {
+	if n, worth := g.refused.Count(what + "\x00" + client); worth {
+		g.logger.Warn(what, append([]any{"client", client, "times", n}, args...)...)
+	}
+}
+
+// Client returns the address that a request comes from, as far as it can be believed:
+// without its port, and of IPv6 the /64.
+func (g *Guard) Client(r *http.Request) string { return g.rules.Load().client(r) }
 
 // identify says who the request comes from. The error is the answer to somebody who
 // is not served at all.
@@ -82,12 +112,12 @@ func (g *Guard) identify(r *http.Request) (Identity, error) {
 	address := rs.client(r)
 	if rs.Loopback {
 		if err := loopbackOnly(r); err != nil {
-			g.logger.Warn("refused a request that does not come from this machine", "client", address, "host", r.Host, "err", err)
+			g.warn("refused a request that does not come from this machine", address, "host", fmt.Sprintf("%.100s", r.Host), "err", err)
 			return Identity{}, err
 		}
 	}
 	if err := rs.cross.Check(r); err != nil {
-		g.logger.Warn("refused a request from a page of another site", "client", address, "origin", r.Header.Get("Origin"), "path", r.URL.Path)
+		g.warn("refused a request from a page of another site", address, "origin", fmt.Sprintf("%.100s", r.Header.Get("Origin")), "path", fmt.Sprintf("%.100s", r.URL.Path))
 		return Identity{}, httperr.Wrap(http.StatusForbidden, "a page of another site sent this; open sitrep's own page and do it there", err)
 	}
 	if rs.Loopback {
@@ -95,7 +125,7 @@ func (g *Guard) identify(r *http.Request) (Identity, error) {
 	}
 	id, ok, err := rs.proxied(r)
 	if err != nil {
-		g.logger.Warn("refused what a proxy said", "client", peer(r).String(), "err", err)
+		g.warn("refused what a proxy said", peer(r).String(), "err", err)
 		return Identity{}, err
 	}
 	if !ok {
@@ -105,6 +135,11 @@ func (g *Guard) identify(r *http.Request) (Identity, error) {
 		return Identity{}, err
 	}
 	if !ok {
+		if rs.Anonymous != "" && !rs.serves(r.Host) {
+			// A page of another site may have had its name point here, to read what
+			// those may read who need no credentials.
+			return Identity{}, rs.foreign(r.Host)
+		}
 		id = Identity{Name: "anonymous", Role: rs.Anonymous, Kind: KindAnonymous}
 	}
 	id.Address = address

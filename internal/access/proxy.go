@@ -2,11 +2,13 @@ package access
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
 
+	"sitrep/incident"
 	"sitrep/internal/httperr"
 )
 
@@ -29,9 +31,14 @@ func (rs *ruleset) proxied(r *http.Request) (id Identity, ok bool, err error) {
 		return Identity{}, false, httperr.Statusf(http.StatusForbidden,
 			"the header %s is believed only from a trusted proxy; send credentials instead, or add the proxy to access.proxy.trusted", p.UserHeader)
 	}
-	if len(users) > 1 {
-		return Identity{}, false, httperr.Statusf(http.StatusForbidden,
-			"the header %s came twice; the proxy must replace what the client sent", p.UserHeader)
+	for _, h := range []struct {
+		name   string
+		values []string
+	}{{p.UserHeader, users}, {p.GroupsHeader, groups}} {
+		if len(h.values) > 1 { // one may be the client's own
+			return Identity{}, false, httperr.Statusf(http.StatusForbidden,
+				"the header %s came twice; the proxy must replace what the client sent, and send one with commas in it", h.name)
+		}
 	}
 	if len(users) == 0 || users[0] == "" { // it looked, and nobody is logged in
 		return Identity{}, false, nil
@@ -42,11 +49,13 @@ func (rs *ruleset) proxied(r *http.Request) (id Identity, ok bool, err error) {
 			role = got
 		}
 	}
-	// One without a role may have any name: it does nothing.
-	if role != "" {
-		if err := checkName(users[0], role); err != nil {
-			return Identity{}, false, httperr.Wrap(http.StatusForbidden, "the name of the user that the proxy sent cannot be used: "+err.Error(), err)
-		}
+	// One without a role does nothing, and may be called as sitrep itself is.
+	err = incident.CheckName(users[0])
+	if err == nil && role != "" {
+		err = checkName(users[0], role)
+	}
+	if err != nil {
+		return Identity{}, false, httperr.Wrap(http.StatusForbidden, "the name of the user that the proxy sent cannot be used: "+err.Error(), err)
 	}
 	return Identity{Name: users[0], Role: role, Kind: KindProxy}, true, nil
 }
@@ -113,21 +122,75 @@ func loopbackOnly(r *http.Request) error {
 		return httperr.Wrap(http.StatusForbidden, "the host is not this machine"+advice, errors.New("host is not loopback"))
 	}
 	for name := range r.Header {
-		if name == "Forwarded" || name == "Via" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-") {
+		if viaProxy(name) {
 			return httperr.Statusf(http.StatusForbidden, "the request came through a proxy (%s)%s", name, advice)
 		}
 	}
 	return nil
 }
 
-// LoopbackHost reports whether host, with or without a port, is this machine:
-// localhost, or an address such as 127.0.0.1 or [::1].
-func LoopbackHost(host string) bool {
+// viaProxy reports whether a header is one that only proxies set: the usual ones, and
+// those of the large content delivery networks and clouds.
+func viaProxy(name string) bool {
+	name = strings.ToLower(name)
+	switch name {
+	case "forwarded", "forwarded-for", "via", "x-forwarded", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-proxyuser-ip", "x-originating-ip",
+		"x-remote-ip", "x-remote-addr", "x-host", "client-ip", "true-client-ip", "fastly-client-ip", "fly-client-ip", "do-connecting-ip", "cdn-loop",
+		"proxy-client-ip", "wl-proxy-client-ip", "x-amzn-trace-id", "x-amz-cf-id", "x-cloud-trace-context", "x-original-host", "x-original-url",
+		"x-rewrite-url", "x-arr-log-id", "x-arr-ssl", "x-vercel-id", "x-nf-client-connection-ip":
+		return true
+	}
+	for _, prefix := range []string{"x-forwarded-", "x-original-forwarded-", "cf-", "fastly-", "x-akamai-", "x-azure-", "x-appengine-", "x-envoy-", "tailscale-"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// serves reports whether sitrep is known by that Host.
+func (rs *ruleset) serves(host string) bool {
+	if LoopbackHost(host) {
+		return true
+	}
+	name := hostName(host)
+	addr, notAddress := netip.ParseAddr(name)
+	for _, h := range rs.Hosts {
+		if name != "" && strings.EqualFold(name, hostName(h)) {
+			return true
+		}
+		// Nobody can have an address point elsewhere, as can be done with a name.
+		if own, err := netip.ParseAddr(hostName(h)); err == nil && notAddress == nil && (own.IsUnspecified() || own.Unmap() == addr.Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+// hostName returns a host without port, brackets and the dot at its end.
+func hostName(host string) string {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
+	return strings.TrimSuffix(host, ".")
+}
+
+// foreign is the answer to those without credentials who use another Host. People who
+// can log in are asked to.
+func (rs *ruleset) foreign(host string) error {
+	const text = "without credentials sitrep answers only under its own name, and %.100q is none: use that of --web.external-url, or log in"
+	if len(rs.Users) > 0 {
+		return unauthorized(fmt.Sprintf(text, host))
+	}
+	return httperr.Statusf(http.StatusForbidden, text, host)
+}
+
+// LoopbackHost reports whether host, with or without a port, is this machine:
+// localhost, or an address such as 127.0.0.1 or [::1].
+func LoopbackHost(host string) bool {
+	host = hostName(host)
+	if strings.EqualFold(host, "localhost") {
 		return true
 	}
 	addr, err := netip.ParseAddr(host)

@@ -10,8 +10,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/crypto/bcrypt"
 
@@ -28,6 +26,10 @@ type Rules struct {
 	Tokens    []Token
 	Users     []User
 	Proxy     *Proxy // nil: no proxy is trusted
+	// Hosts are the names and addresses, without ports, by which sitrep is known beside
+	// loopback; 0.0.0.0 stands for every address. Under another Host those without
+	// credentials are refused.
+	Hosts []string
 	// Origins are further origins of sitrep's own pages, such as
 	// "https://sitrep.example.org", where a proxy changes the host of requests.
 	Origins []string
@@ -129,8 +131,8 @@ func checkName(name string, role Role) error {
 	if role.rank() == 0 {
 		return fmt.Errorf("no role %q", role)
 	}
-	if name == "" || len(name) > 256 || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
-		return errors.New("not a name: 1 to 256 bytes without control characters")
+	if err := incident.CheckName(name); err != nil {
+		return err
 	}
 	for _, a := range []incident.Actor{incident.Alertmanager, incident.Scheduler, incident.Start, incident.Signal, incident.Forgotten} {
 		// A receiver leaves no event under its name, so it may be called what it is.

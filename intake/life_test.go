@@ -453,3 +453,48 @@ func TestTheEndOfWhatWasListedIsNotDoubted(t *testing.T) {
 		t.Errorf("breach %+v", b)
 	}
 }
+
+// Where a person said that it is over while it fires, a startsAt that moved is no end.
+func TestAMovedStartsAtReopensNothingThatAPersonResolved(t *testing.T) {
+	d := newDesk(t)
+	d.expect(firing("a", "1", d.at), intake.Opened, "a", 1)
+	d.at = d.at.Add(time.Minute)
+	d.resolve(1)
+	for range 2 {
+		d.at = d.at.Add(10 * time.Minute)
+		d.expect(firing("a", "1", d.at), intake.Repeated, "a", 1)
+	}
+	if in := d.incident(1); in.State != incident.Resolved || in.Breaches != (incident.Counts{Firing: 1, Total: 1}) {
+		t.Errorf("incident %+v", in)
+	}
+	end := d.at.Add(time.Minute)
+	d.at = end
+	d.expect(ended(firing("a", "1", end), end), intake.Resolved, "a", 1)
+	d.at = d.at.Add(time.Minute)
+	d.expect(firing("a", "1", d.at), intake.Reopened, "a", 1)
+}
+
+// An incident that resolves although no Alertmanager could be asked says so.
+func TestAnIncidentSaysThatNobodyCouldBeAsked(t *testing.T) {
+	for v, why := range map[incident.Verdict]incident.Why{incident.CannotTell: incident.WhyNobodyAsked, incident.NotListed: ""} {
+		d := newDesk(t)
+		d.policy().Asks = true
+		a := firing("a", "1", d.at)
+		d.expect(a, intake.Opened, "a", 1)
+		d.expect(ended(a, d.at), intake.Resolved, "a", 1)
+		d.at = d.at.Add(10 * time.Minute)
+		if err := d.taker.Confirm(t.Context(), d.at, 1, func(*incident.Breach) incident.Verdict { return v }); err != nil {
+			t.Fatal(err)
+		}
+		err := d.door.Store.Read(t.Context(), func(r storage.Reader) error {
+			events, err := r.Events(1, 0, 10)
+			if last := events[len(events)-1]; last.Type != incident.ResolvedEvent || last.Data.Why != why {
+				t.Errorf("%s: %+v", v, last)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

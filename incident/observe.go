@@ -80,7 +80,7 @@ func (in *Incident) Hear(s Stamp, b *Breach, a *Alert, p *Policy) (events []Even
 func (b *Breach) hears(a *Alert, at time.Time, p *Policy) bool {
 	_, earlier := b.beginsEarlier(a, at)
 	return earlier || at.Sub(b.HeardAt) >= HearEvery(p.UnknownAfter) || !b.ListedSince.IsZero() ||
-		!maps.Equal(a.Annotations, b.Annotations) || a.GeneratorURL != b.GeneratorURL
+		!maps.Equal(a.Annotations, b.Annotations)
 }
 
 // Says reports whether a repeat of a breach's alert says anything that Hear would note.

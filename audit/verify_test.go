@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -459,7 +460,7 @@ func TestVerifyWithACheckpointFromElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(db.Backup(t.Context(), file), file.Close()); err != nil {
+	if err := errors.Join(db.Backup(t.Context(), func(storage.Reader, int64) (io.Writer, error) { return file, nil }), file.Close()); err != nil {
 		t.Fatal(err)
 	}
 	older.fill(t, db, newPolicy(), 1)

@@ -53,6 +53,10 @@ type Info struct {
 	Bytes   int64  // size on disk; 0 if unknown
 	// Slow is set since when a commit has been under way for too long; zero if none.
 	Slow time.Time
+	// Trouble is why nothing can be stored now, such as that the disk is full; nil if
+	// nothing is known to be wrong. It is ErrUnavailable, and ends by itself once its
+	// cause does.
+	Trouble error
 }
 
 // A Reader reads. What is not there is incident.ErrNotFound, unless it says

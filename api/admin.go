@@ -82,6 +82,9 @@ func (a *Admin) ready(w http.ResponseWriter, r *http.Request) error {
 	defer timer.Stop()
 	select {
 	case <-p.done:
+		if errors.Is(p.err, storage.ErrUnavailable) {
+			return httperr.Wrap(http.StatusServiceUnavailable, "nothing can be stored: the disk is full, or the file of the store is gone; the log says which", p.err)
+		}
 		if p.err != nil {
 			return httperr.Wrap(http.StatusServiceUnavailable, "the store does not work; the log says why", p.err)
 		}
@@ -120,7 +123,7 @@ func (a *Admin) probing() *probe {
 	return p
 }
 
-// check reads from the store, and asks whether a commit hangs.
+// check reads from the store, and asks whether commits hang or fail.
 func check(ctx context.Context, store storage.Store) error {
 	err := store.Read(ctx, func(r storage.Reader) error {
 		_, err := r.Pulses()
@@ -136,7 +139,7 @@ func check(ctx context.Context, store storage.Store) error {
 	if !info.Slow.IsZero() {
 		return fmt.Errorf("a commit has been under way since %s", info.Slow.UTC().Format(time.RFC3339))
 	}
-	return nil
+	return info.Trouble
 }
 
 func (a *Admin) reload(w http.ResponseWriter, r *http.Request) error {

@@ -22,8 +22,10 @@ type Service struct {
 	LoadedAt time.Time
 	// ConfigError is why the last loading failed, in full; empty if it did not.
 	ConfigError string
-	Warnings    []string
-	Ledger      ledger.Standing
+	// StorageError is why nothing can be stored now; empty if it can.
+	StorageError string
+	Warnings     []string
+	Ledger       ledger.Standing
 }
 
 // Options are what a [Handler] works with. All but Links is required.

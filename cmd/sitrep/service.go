@@ -105,7 +105,7 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 	s.door = &storage.Door{Store: s.store, Policy: s.policy, Wake: func() { s.scheduler.Wake() }, Observe: s.events.observe}
 	s.intake = &intake.Intake{Door: s.door, Catalog: func() intake.Catalog { return s.inForce.Load() }, Log: log}
 	s.receiver = receiver.New(receiver.Options{
-		Intake: s.intake, Refused: s.refused, Logger: log, Registerer: s.registry,
+		Intake: s.intake, Refused: s.refused, Stored: s.store.Present, Logger: log, Registerer: s.registry,
 		Keep: func(label string) bool { return s.inForce.Load().config.LooksAt(label) },
 		Client: func(r *http.Request) string {
 			if id := access.From(r.Context()); id.Name != "" {
@@ -215,6 +215,7 @@ func (s *service) start() {
 		}
 	})
 	s.background.Go(s.remap)
+	s.background.Go(func() { s.watchStore(s.ctx) })
 	s.background.Go(func() { s.notary.run(s.ctx) })
 	s.background.Go(func() { s.notary.check(s.ctx, s.store.Check) })
 }
@@ -326,8 +327,13 @@ func (w *statusWriter) detail() string {
 // describePage says what runs, for the page.
 func (s *service) describePage() web.Service {
 	d := s.describe()
+	trouble := ""
+	if info, err := s.store.Info(s.ctx); err == nil && info.Trouble != nil {
+		trouble = info.Trouble.Error()
+	}
 	return web.Service{
-		Version: d.Version, Revision: d.Revision, Go: d.Go, StartedAt: d.StartedAt, LoadedAt: d.Config.LoadedAt,
+		StorageError: trouble,
+		Version:      d.Version, Revision: d.Revision, Go: d.Go, StartedAt: d.StartedAt, LoadedAt: d.Config.LoadedAt,
 		ConfigError: d.Config.Error, Warnings: d.Config.Warnings, Ledger: d.Ledger,
 	}
 }

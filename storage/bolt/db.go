@@ -74,7 +74,7 @@ type DB struct {
 	slowly chan struct{} // closed when slow is set
 	failed error         // set once a commit was fatal
 	full   error         // why the last commit found no room; nil if there is room
-	needs  int           // how many bytes that commit had
+	needs  int           // how many bytes of pages that commit needed
 	group  int64         // counts the groups
 }
 
@@ -184,11 +184,20 @@ func (db *DB) Info(context.Context) (storage.Info, error) {
 	}
 	file, err := db.there()
 	if err != nil {
-		info.Trouble = fmt.Errorf("%w: %w", err, storage.ErrUnavailable)
+		info.Trouble = db.Present()
 		return info, db.view(func(r *reader) error { info.Bytes = r.tx.Size(); return nil })
 	}
 	info.Bytes = file.Size()
 	return info, nil
+}
+
+// Present returns an error, storage.ErrUnavailable, while the file that is open is not the
+// one at its path: it was deleted or replaced, and nothing that is stored would last.
+func (db *DB) Present() error {
+	if _, err := db.there(); err != nil {
+		return fmt.Errorf("%w: %w", err, storage.ErrUnavailable)
+	}
+	return nil
 }
 
 // there returns the file at the path. The error says that it is no longer the one that is

@@ -236,7 +236,7 @@ func (w *writer) group() bool {
 	err = db.try(btx)
 	if err == nil {
 		db.observe(len(group), time.Since(start))
-		db.noteRoom(t.bytes, nil)
+		db.noteRoom(allocated(btx), nil)
 		var gone error
 		if _, err := db.there(); err != nil { // it went away on the way
 			gone = fmt.Errorf("write to %w: %w", err, storage.ErrUnknown)
@@ -248,7 +248,7 @@ func (w *writer) group() bool {
 		return true
 	}
 	if full := db.noRoom(err, id); full != nil {
-		db.noteRoom(t.bytes, full)
+		db.noteRoom(allocated(btx), full)
 		for _, j := range group {
 			j.finish(full)
 		}
@@ -259,6 +259,13 @@ func (w *writer) group() bool {
 		j.finish(db.failure())
 	}
 	return false
+}
+
+// allocated returns how many bytes of pages a transaction needed that was committed, or
+// was to be.
+func allocated(btx *bbolt.Tx) int {
+	stats := btx.Stats()
+	return int(stats.GetPageAlloc())
 }
 
 // take returns the next job that waits, nil if none does.

@@ -311,10 +311,12 @@ func TestTheKeyOfTheLedgerIsMadeOnce(t *testing.T) {
 			if again != public || strings.Contains(log.String(), made) || strings.Contains(log.String(), "another key") {
 				t.Errorf("the second start has %s, and said %s", again, log)
 			}
-			// A key that is lost cannot sign again, which is said aloud.
+			// A key that is lost cannot sign again: another goes on where that is allowed,
+			// which is said aloud.
 			if err := os.Remove(path); err != nil {
 				t.Fatal(err)
 			}
+			o.newKey = true
 			if another := startAgain(t, o, log); another == public || !strings.Contains(log.String(), `level=WARN msg="the ledger was signed by another key until now`) {
 				t.Errorf("without its file it has %s, and said %s", another, log)
 			}

@@ -34,6 +34,8 @@ type options struct {
 	storage  string
 	external string // URL, without a slash at the end
 	loopback error  // why it can be reached from elsewhere; nil if it cannot
+	newStore bool   // an empty store may be made next to a key that sitrep made
+	newKey   bool   // a key may go on that is not the last checkpoint's
 	die      func()
 }
 
@@ -78,6 +80,11 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 	if err != nil {
 		return nil, err
 	}
+	if !o.newStore {
+		if err := lostStore(o.storage, keyPath(first, o.storage)); err != nil {
+			return nil, err
+		}
+	}
 	m := newMetrics(s)
 	s.store, err = openStore(o.storage, bolt.Options{Observe: m.commit, Fatal: func(err error) {
 		log.Error("the store cannot say whether a commit was kept: ending at once, start again", slog.Any("err", err))
@@ -92,7 +99,11 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 			err = errors.Join(err, s.store.Close())
 		}
 	}()
-	key, err := ledgerKey(keyPath(first, o.storage), o.external, log)
+	latest, err := lastSigned(ctx, s.store)
+	if err != nil {
+		return nil, err
+	}
+	key, err := (&keyFile{path: keyPath(first, o.storage), store: o.storage, external: o.external, latest: latest, mayBeNew: o.newKey}).load(log)
 	if err != nil {
 		return nil, fmt.Errorf("key of the ledger: %w", err)
 	}

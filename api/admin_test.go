@@ -47,7 +47,7 @@ func do(h http.Handler, method, path string) *httptest.ResponseRecorder {
 func TestTheRolesOfThePathsForMachines(t *testing.T) {
 	want := map[string]access.Role{
 		"GET /metrics": access.Any, "GET /-/healthy": access.Nobody, "GET /-/ready": access.Nobody,
-		"POST /-/reload": access.Admin, "PUT /-/reload": access.Admin,
+		"GET /api/v1/backup": access.Admin, "POST /-/reload": access.Admin, "PUT /-/reload": access.Admin,
 	}
 	a := &api.Admin{Logger: slog.New(slog.DiscardHandler), Gatherer: prometheus.NewRegistry()}
 	for _, r := range a.Routes() {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -264,7 +265,7 @@ type parts struct {
 func (s *service) parts() (p parts, err error) {
 	p.admin = &api.Admin{
 		Store: s.store, Gatherer: s.registry, Logger: s.log,
-		Reload: s.reload,
+		Reload: s.reload, Backup: s.backup,
 		Ready: func() error {
 			if s.stopping.Load() {
 				return errStopping
@@ -281,6 +282,22 @@ func (s *service) parts() (p parts, err error) {
 		return p, fmt.Errorf("pages: %w", err)
 	}
 	return p, nil
+}
+
+// backup writes a copy of the store, signed first as far as that can be done.
+func (s *service) backup(ctx context.Context, begin func(size int64, key string) (io.Writer, error)) error {
+	_, _ = s.notary.seal(ctx) // logged there; what is there is to be saved all the same
+	return s.store.Backup(ctx, func(r storage.Reader, size int64) (io.Writer, error) {
+		signed, err := r.LastCheckpoint()
+		if err != nil {
+			return nil, err
+		}
+		key := s.notary.key.Public()
+		if !signedBy(signed, s.notary.key) {
+			key = signer(signed)
+		}
+		return begin(size, key)
+	})
 }
 
 // router has the routes of all parts, each behind require.

@@ -131,6 +131,7 @@ const (
 	MailServer Cause = "mail server" // attempts failed, or their outcome was unknown
 	WebhookEnd Cause = "webhook"     // the same of a webhook
 	SitrepDown Cause = "sitrep down" // no sitrep ran, or none could write
+	ClockSet   Cause = "clock set"   // the clock was set past the time at which it was due
 	Refused    Cause = "refused"     // the other side refused the message for good
 	Waiting    Cause = "waiting"     // it is still not handed over
 	NoneFound  Cause = incident.CauseNoneFound
@@ -144,6 +145,8 @@ func causeOf(text string, channel incident.Channel) Cause {
 		return NoneFound
 	case strings.HasPrefix(text, incident.CauseDown):
 		return SitrepDown
+	case strings.HasPrefix(text, incident.CauseClock):
+		return ClockSet
 	case channel == incident.Webhook:
 		return WebhookEnd
 	}

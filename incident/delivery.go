@@ -97,12 +97,13 @@ func (d *Delivery) Pulse() string {
 // side said.
 const (
 	CauseNoneFound = "none found"
-	CauseDown      = "sitrep was down" // and from when to when
+	CauseDown      = "sitrep was down"   // and from when to when
+	CauseClock     = "the clock was set" // and from when to when
 )
 
 // OwnCause reports whether a cause is in sitrep's own words, so that it names nobody.
 func OwnCause(cause string) bool {
-	return cause == CauseNoneFound || strings.HasPrefix(cause, CauseDown)
+	return cause == CauseNoneFound || strings.HasPrefix(cause, CauseDown) || strings.HasPrefix(cause, CauseClock)
 }
 
 // stamps are times as causes have them.

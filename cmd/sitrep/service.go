@@ -128,7 +128,7 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 	})
 	routing := router.NewMetrics(s.registry)
 	s.scheduler = &router.Scheduler{
-		Door: s.door, Log: log, Metrics: routing, Started: now(),
+		Door: s.door, Log: log, Metrics: routing, Started: now(), Steady: steadyClock(),
 		Intake:    s.intake,
 		Asker:     func() router.Asker { return s.inForce.Load().asker },
 		Retention: func() router.Retention { return s.inForce.Load().retention },

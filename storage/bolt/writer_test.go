@@ -421,6 +421,38 @@ func TestWhoLeavesDuringTheCommit(t *testing.T) {
 	})
 }
 
+// A group that is held for too long before its commit begins is not committed: who posted
+// was told so, and may have posted something newer since.
+func TestWhatIsHeldTooLongIsNotCommitted(t *testing.T) {
+	for name, c := range map[string]struct {
+		deadline time.Duration // of who waits
+		want     error
+	}{
+		"by the patience of the store": {time.Hour, storage.ErrUnavailable},
+		"by who waits":                 {7 * time.Second, context.DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				commits := 0
+				db := openWith(t, Options{}, func(tx *bbolt.Tx) error { commits++; return tx.Commit() })
+				ctx, cancel := context.WithTimeout(t.Context(), c.deadline)
+				defer cancel()
+				err := db.Write(ctx, func(tx storage.Tx) error {
+					time.Sleep(9 * time.Second) // as a page that the disk does not give
+					return tx.PutAlive(noon)
+				})
+				if !errors.Is(err, c.want) || errors.Is(err, storage.ErrUnknown) {
+					t.Errorf("write: %v", err)
+				}
+				synctest.Wait()
+				if at := alive(t, db); !at.IsZero() || commits != 0 {
+					t.Errorf("alive %v after %d commits", at, commits)
+				}
+			})
+		})
+	}
+}
+
 func TestClosingAnswersWhoWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate()

@@ -22,8 +22,10 @@ func TestAStoreThatIsGoneIsSaid(t *testing.T) {
 			"labels":{"alertname":"x","sitrep_slo":"send"},"startsAt":"2026-01-01T00:00:00Z","endsAt":"0001-01-01T00:00:00Z"}]}`)
 		return code
 	}
-	if post("b") != 200 || post("b") != 200 {
-		t.Fatal("not taken")
+	for range 2 { // the second is no news
+		if code := post("b"); code != 200 {
+			t.Fatalf("answered %d", code)
+		}
 	}
 	if err := os.Rename(path, path+".away"); err != nil {
 		t.Fatal(err)

@@ -134,6 +134,7 @@ func TestTheOutcomeOfALostClaimIsNotRecorded(t *testing.T) {
 		a := w.run(w.store, "a")
 		w.post(alert("p1", "a"))
 		time.Sleep(5 * time.Second)
+		synctest.Wait()
 		if len(stolen) != 1 || w.mail.count() != 1 {
 			t.Fatalf("claimed %v, %d mails", stolen, w.mail.count())
 		}

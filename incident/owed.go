@@ -24,6 +24,7 @@ const (
 	DueAllUnknown    Reason = "all_unknown"      // nobody knows whether it still fires (on_call)
 	DueStillFiring   Reason = "still_firing"     // resolved by hand, and breaches fire (on_call)
 	DueUndeliverable Reason = "undeliverable"    // an opening failed for good (on_call)
+	DueMailRefused   Reason = "mail_refused"     // the mail server cannot be used, or refuses all (on_call, by webhook)
 	DuePaused        Reason = "paused"           // scheduled updates pause; the last one says so
 	DueMoved         Reason = "moved"            // the promised update comes later, as a quiet time is new
 	DueWatchdogAway  Reason = "watchdog_away"
@@ -150,7 +151,7 @@ func (s *Situation) ask() {
 func (s *Situation) nudge(o Owed, but ...string) {
 	for i := range s.Subscriptions {
 		sub := &s.Subscriptions[i]
-		if !sub.Active || slices.Contains(but, sub.Recipient) {
+		if !sub.Active || slices.Contains(but, sub.Recipient) || o.Reason == DueMailRefused && !byWebhook(sub.Recipient) {
 			continue
 		}
 		if o.Kind == KindReminder && slices.Contains(sub.Audiences, OnCall) || o.Kind != KindReminder && sub.Told {

@@ -21,6 +21,7 @@ func (s *Situation) schedule(p *Policy, now time.Time) {
 			_, from = s.due(sub, p, now)
 		}
 		sub.DueAt = from
+		sub.Urgency = s.urgency(sub, p)
 	}
 	s.Agenda.NextAt = s.nextLook(p, now)
 }

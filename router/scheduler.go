@@ -64,6 +64,7 @@ type Scheduler struct {
 	toConfirm map[int64]struct{}
 	isAsking  chan struct{} // holds a token while the Alertmanagers are asked
 	behind    bool          // the last round left something for the next
+	heldUntil time.Time     // a server is held back until then to whose recipients something is due
 	policy    *incident.Policy
 	doubted   map[string]time.Time // the pulses because of which what ended was doubted, by name, and since when they are away
 }
@@ -140,9 +141,12 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 		return 0
 	}
 	wait := s.PollEvery
+	if !s.heldUntil.IsZero() {
+		wait = min(wait, max(time.Until(s.heldUntil), 0))
+	}
 	_ = s.Door.Store.Read(ctx, func(r storage.Reader) error {
-		next, err := r.NextDue()
-		if err == nil && !next.IsZero() && !s.Dispatcher.busy() {
+		next, err := r.NextDue(at)
+		if err == nil && !next.IsZero() {
 			wait = min(wait, max(next.Sub(at), 5*time.Millisecond))
 		}
 		return err
@@ -318,8 +322,8 @@ func (s *Scheduler) tick(ctx context.Context, number int64, at time.Time) error 
 
 // dispatch hands what is due to the dispatcher, as far as it has hands free.
 func (s *Scheduler) dispatch(ctx context.Context, at time.Time) error {
-	more, err := s.Dispatcher.claim(ctx, at)
-	s.behind = s.behind || more
+	more, next, err := s.Dispatcher.claim(ctx, at)
+	s.behind, s.heldUntil = s.behind || more, next
 	return err
 }
 

@@ -63,8 +63,9 @@ type Scheduler struct {
 	// toConfirm are the numbers of incidents that wait for an answer.
 	toConfirm map[int64]struct{}
 	isAsking  chan struct{} // holds a token while the Alertmanagers are asked
-	behind    bool          // the last round left something for the next
-	heldUntil time.Time     // a server is held back until then to whose recipients something is due
+	steady    steady
+	behind    bool      // the last round left something for the next
+	heldUntil time.Time // a server is held back until then to whose recipients something is due
 	policy    *incident.Policy
 	doubted   map[string]time.Time // the pulses because of which what ended was doubted, by name, and since when they are away
 }
@@ -119,6 +120,7 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 		do   func(context.Context, time.Time) error
 	}{
 		{"note that the service runs", s.alive},
+		{"end waits after the clock was set back", s.clock},
 		{"bring incidents in line with the configuration", s.resync},
 		{"check the watchdog", s.watchdog},
 		{"doubt what ended", s.doubt},

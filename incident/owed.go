@@ -24,6 +24,7 @@ const (
 	DueAllUnknown    Reason = "all_unknown"      // nobody knows whether it still fires (on_call)
 	DueStillFiring   Reason = "still_firing"     // resolved by hand, and breaches fire (on_call)
 	DueUndeliverable Reason = "undeliverable"    // an opening failed for good (on_call)
+	DueUndelivered   Reason = "undelivered"      // another message failed for good (on_call)
 	DueMailRefused   Reason = "mail_refused"     // the mail server cannot be used, or refuses all (on_call, by webhook)
 	DuePaused        Reason = "paused"           // scheduled updates pause; the last one says so
 	DueMoved         Reason = "moved"            // the promised update comes later, as a quiet time is new
@@ -39,9 +40,13 @@ type Owed struct {
 	// At is when it became owed.
 	At time.Time `json:"at"`
 	// Detail is for DueUnfed the due time, for DueActionOverdue the action, for
-	// DueUndeliverable the address, of an opening whether it was refused before, else empty.
+	// DueUndeliverable and DueUndelivered the address, of an opening or an end whether it was refused before, else empty.
 	Detail string `json:"detail,omitempty"`
 }
+
+// rides reports whether it only goes along with the reader's next message: a mailbox of the
+// team is not written to for the sake of each message that failed.
+func (o Owed) rides(recipient string) bool { return o.Reason == DueUndelivered && !byWebhook(recipient) }
 
 // stale reports whether it reminds of a scheduled update whose time has come.
 func (o Owed) stale(now time.Time) bool {

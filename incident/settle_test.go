@@ -71,6 +71,14 @@ func TestRefusedOpeningEndsWithTheIncident(t *testing.T) {
 			}
 			if c.refused {
 				w.note(w.s.Undelivered(cto, end.Cover, w.now, "cto@example.org"))
+				for range 2 {
+					w.now = w.now.Add(24 * time.Hour)
+					again, ok := w.s.Plan(cto, w.p, w.now)
+					if !ok || again.Cover.Kind != incident.KindResolved {
+						t.Fatalf("a day later owed %+v", again)
+					}
+					w.note(w.s.Undelivered(cto, again.Cover, w.now, "cto@example.org"))
+				}
 			} else {
 				w.note(w.s.Delivered(cto, end.Cover, w.now, "", w.p))
 			}

@@ -182,11 +182,23 @@ func (d *Dispatcher) claim(ctx context.Context, at time.Time) (more bool, next t
 // pick returns whom to claim: the most urgent first, of each server as many as it has
 // hands free.
 func (d *Dispatcher) pick(waiting []storage.Waiting) (ids []string, more bool, next time.Time) {
-	slices.SortStableFunc(waiting, func(a, b storage.Waiting) int { return cmp.Compare(a.Urgency, b.Urgency) })
+	type candidate struct {
+		recipient string
+		server    *server
+		urgency   int
+	}
+	all := make([]candidate, len(waiting))
+	for i, w := range waiting {
+		all[i] = candidate{w.Recipient, d.server(w.Recipient), int(w.Urgency)}
+		if all[i].server.foundOut(w.Recipient) {
+			all[i].urgency = int(incident.LeastUrgent) + 1
+		}
+	}
+	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(a.urgency, b.urgency) })
 	at := time.Now()
 	free := map[*server]int{}
-	for i := range waiting {
-		s := d.server(waiting[i].Recipient)
+	for i := range all {
+		s := all[i].server
 		n, known := free[s]
 		if !known {
 			var later time.Time
@@ -202,7 +214,7 @@ func (d *Dispatcher) pick(waiting []storage.Waiting) (ids []string, more bool, n
 			return ids, true, next
 		}
 		free[s]--
-		ids = append(ids, waiting[i].Recipient)
+		ids = append(ids, all[i].recipient)
 	}
 	return ids, len(waiting) == waitingLimit && len(ids) > 0, next
 }
@@ -229,7 +241,8 @@ func (d *Dispatcher) serve(c *turn) {
 		log.Warn("another took over", slog.Int64("attempt", c.Attempt))
 		return
 	case errors.Is(err, ErrServer), errors.Is(err, ErrRate):
-		retryAt, why = time.Time{}, err.Error() // the server is held back
+		// The server is held back, and for others than those who found that out no longer.
+		retryAt, why = now().Add(backoff(c.Failures+1, longestSetupWait)), err.Error()
 		log.Warn("server cannot be used, it is tried again", slog.String("channel", string(c.server.channel)), slog.Any("err", err))
 	case err != nil:
 		// It speaks of the recipient, or the store failed.

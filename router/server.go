@@ -40,11 +40,12 @@ type server struct {
 	refusedAt time.Time            // since when
 	refusal   string               // the last of those refusals
 	mended    time.Time            // when it last took something after it had refused all alike
+	found     map[string]struct{}  // the recipients who found out that it cannot be used
 	told      map[int64]struct{}   // the incidents whose teams were told that it cannot be used
 }
 
 func newServer(channel incident.Channel, name string, hands int) *server {
-	return &server{channel: channel, name: name, hands: hands, width: hands, taken: map[string]time.Time{}, refused: map[string]struct{}{}, told: map[int64]struct{}{}}
+	return &server{channel: channel, name: name, hands: hands, width: hands, taken: map[string]time.Time{}, refused: map[string]struct{}{}, found: map[string]struct{}{}, told: map[int64]struct{}{}}
 }
 
 // free returns how many more hands may be used now, and when that may be more without
@@ -56,6 +57,15 @@ func (s *server) free(at time.Time) (n int, later time.Time) {
 		return 0, s.heldUntil
 	}
 	return max(s.width-s.busy, 0), time.Time{}
+}
+
+// foundOut reports whether a recipient found out that it cannot be used: then it is the
+// turn of others to find out whether that is still so.
+func (s *server) foundOut(recipient string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, is := s.found[recipient]
+	return is
 }
 
 func (s *server) take(n int) {
@@ -72,6 +82,7 @@ func (s *server) outcome(recipient string, began time.Time, err error) {
 	rate := errors.Is(err, ErrRate)
 	if rate || errors.Is(err, ErrServer) {
 		s.lastError, s.failedAt = err.Error(), at
+		s.found[recipient] = struct{}{}
 		if s.failures > 0 && began.Before(s.heldUntil) && !s.heldUntil.IsZero() {
 			return // under way when that was known
 		}
@@ -95,6 +106,7 @@ func (s *server) outcome(recipient string, began time.Time, err error) {
 	if s.failures > 0 && !began.Before(s.failingAt) {
 		s.failures, s.heldUntil = 0, time.Time{}
 		clear(s.told)
+		clear(s.found)
 	}
 	if s.width++; s.width > s.hands || !s.slowed && s.failures == 0 {
 		s.width, s.slowed = s.hands, false

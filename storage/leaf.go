@@ -208,7 +208,7 @@ func EncodeDelivery(d incident.Delivery, message []byte) (Record, error) {
 	for i, c := range d.Covers {
 		var owed []incident.Owed
 		for k, o := range c.Owed {
-			if o.Reason == incident.DueUndeliverable && o.Detail != "" {
+			if (o.Reason == incident.DueUndeliverable || o.Reason == incident.DueUndelivered) && o.Detail != "" {
 				o.Detail = r.hide(detailPath(i, k), o.Detail)
 			}
 			owed = append(owed, o)

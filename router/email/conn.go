@@ -54,7 +54,7 @@ type refusal struct {
 	to   string // what was asked
 	code int
 	text string
-	kind error // router.ErrPermanent, or nil
+	kind error // what it speaks of, as router.ErrPermanent; nil: the message, for now
 }
 
 func (e *refusal) Error() string { return fmt.Sprintf("%s: %d %s", e.to, e.code, e.text) }
@@ -184,7 +184,7 @@ func (c *conn) send(ctx context.Context, tx transaction) (err error) {
 	}
 	if code/100 != 2 {
 		fit = c.reset(ctx, code)
-		return refused("MAIL", code, lines)
+		return ofMail(refused("MAIL", code, lines))
 	}
 	rcpt := fmt.Sprintf("RCPT %q", tx.to)
 	if code, lines, err = c.command(ctx, rcpt, "RCPT TO:<"+tx.to+">"); err != nil {
@@ -192,7 +192,7 @@ func (c *conn) send(ctx context.Context, tx transaction) (err error) {
 	}
 	if code/100 != 2 {
 		fit = c.reset(ctx, code)
-		return final(refused(rcpt, code, lines))
+		return ofMessage(refused(rcpt, code, lines))
 	}
 	if code, lines, err = c.command(ctx, "DATA", "DATA"); err != nil {
 		return err
@@ -203,7 +203,7 @@ func (c *conn) send(ctx context.Context, tx transaction) (err error) {
 		if code >= 500 && code <= 504 {
 			return refusal // a confusion about commands, not a word about the mail
 		}
-		return final(refusal)
+		return ofMessage(refusal)
 	}
 	if err := c.stage(ctx, c.timeouts.Data); err != nil {
 		return err
@@ -224,7 +224,7 @@ func (c *conn) send(ctx context.Context, tx transaction) (err error) {
 	}
 	fit = code != 421
 	if code/100 != 2 {
-		return final(refused("the mail", code, lines))
+		return ofMessage(refused("the mail", code, lines))
 	}
 	return nil
 }
@@ -316,14 +316,6 @@ func (c *conn) reply() (int, []string, error) {
 // refused makes an error of a reply.
 func refused(to string, code int, lines []string) *refusal {
 	return &refusal{to: to, code: code, text: wording.Line(strings.Join(lines, " "), 300)}
-}
-
-// final marks a refusal as final for the message if it is a 5xx.
-func final(e *refusal) error {
-	if e.code/100 == 5 {
-		e.kind = router.ErrPermanent
-	}
-	return e
 }
 
 // gone reports whether the server had closed the connection.

@@ -140,8 +140,9 @@ func (s *SMTP) Close() error {
 // the mail. On a kept connection that turns out to be dead before anything was
 // asked of it, it tries once more on a new one.
 //
-// The error wraps router.ErrPermanent if the recipient or the mail was refused for
-// good, and router.ErrUnknown if the connection was lost after the last line.
+// The error wraps router.ErrPermanent if the address is wrong or the mail cannot be sent,
+// router.ErrUnknown if the connection was lost after the last line, and router.ErrServer
+// if there was none; what refusals speak of is said by ofMail and ofMessage.
 func (s *SMTP) Send(ctx context.Context, e router.Envelope, hold func(context.Context) error) error {
 	to, utf8, err := address(e.Recipient.Address)
 	if err != nil {
@@ -163,7 +164,7 @@ func (s *SMTP) Send(ctx context.Context, e router.Envelope, hold func(context.Co
 	}
 	c, err := s.connect(ctx)
 	if err != nil {
-		return fmt.Errorf("connect to mail server %q: %w", s.config.Smarthost, err)
+		return unusable(s.config.Smarthost, err)
 	}
 	return s.run(ctx, c, tx)
 }

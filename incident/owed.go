@@ -46,7 +46,9 @@ type Owed struct {
 
 // rides reports whether it only goes along with the reader's next message: a mailbox of the
 // team is not written to for the sake of each message that failed.
-func (o Owed) rides(recipient string) bool { return o.Reason == DueUndelivered && !byWebhook(recipient) }
+func (o Owed) rides(recipient string) bool {
+	return o.Reason == DueUndelivered && !byWebhook(recipient)
+}
 
 // stale reports whether it reminds of a scheduled update whose time has come.
 func (o Owed) stale(now time.Time) bool {

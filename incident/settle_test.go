@@ -26,6 +26,12 @@ func TestRefusedOpeningIsToldOnce(t *testing.T) {
 	refuse()
 	w.expect("oncall reminder")
 	w.p.RemindBefore = 0
+	// Of those who are told nothing else, the next is the next try.
+	alone := *w.s
+	alone.Subscriptions = []incident.Subscription{*w.s.Subscription("email:cto@example.org")}
+	if at, want := alone.NextUpdateAt(w.p), incident.PromisedBy(t0.Add(2*time.Hour)); !at.Equal(want) {
+		t.Errorf("the next update is by %v, want %v", at, want)
+	}
 	for range 3 {
 		w.pass(2*time.Hour, time.Minute)
 		refuse()

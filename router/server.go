@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/storage"
 )
 
 const (
@@ -212,6 +213,7 @@ func (s *server) state() ServerState {
 	case s.refusesAll(at):
 		out.FailingSince, out.Error, out.RefusesAll = s.refusedAt.UTC().Truncate(time.Microsecond), s.refusal, true
 	}
+	out.Error = storage.WithoutAddresses(out.Error)
 	return out
 }
 
@@ -223,5 +225,5 @@ type ServerState struct {
 	FailingSince time.Time
 	// RefusesAll is set if it can be used, and refuses all alike.
 	RefusesAll bool
-	Error      string // the last
+	Error      string // the last, without email addresses
 }

@@ -326,7 +326,16 @@ func (w *statusWriter) detail() string {
 // describePage says what runs, for the page.
 func (s *service) describePage() web.Service {
 	d := s.describe()
+	var servers []web.ServerState
+	for _, st := range d.Servers {
+		name := st.Name
+		if name == "" {
+			name = "the mail server"
+		}
+		servers = append(servers, web.ServerState{Name: name, Since: st.Since, RefusesAll: st.RefusesAll, Error: st.Error})
+	}
 	return web.Service{
+		Servers: servers,
 		Version: d.Version, Revision: d.Revision, Go: d.Go, StartedAt: d.StartedAt, LoadedAt: d.Config.LoadedAt,
 		ConfigError: d.Config.Error, Warnings: d.Config.Warnings, Ledger: d.Ledger,
 	}
@@ -344,5 +353,8 @@ func (s *service) describe() api.Service {
 		out.Config.Warnings = append(out.Config.Warnings, w.String())
 	}
 	out.Ledger = s.notary.describe()
+	for _, st := range s.scheduler.Dispatcher.Servers() {
+		out.Servers = append(out.Servers, api.ServerState{Channel: string(st.Channel), Name: st.Name, Since: st.FailingSince, RefusesAll: st.RefusesAll, Error: st.Error})
+	}
 	return out
 }

@@ -164,7 +164,7 @@ func (d *Dispatcher) claim(ctx context.Context, at time.Time) (more bool, next t
 		return false, next, err
 	}
 	for i := range claims {
-		t := &turn{Claim: &claims[i], server: d.server(claims[i].Recipient), sent: claims[i].Sent, refused: map[subject]bool{}, retries: map[int]time.Time{}}
+		t := &turn{Claim: &claims[i], server: d.server(claims[i].Recipient), sent: claims[i].Sent, refused: map[subject]bool{}, retries: map[int]time.Time{}, verdicts: map[string]bool{}}
 		t.server.take(1)
 		d.serving.Add(1)
 		go func() {
@@ -226,8 +226,9 @@ type turn struct {
 	sent   []time.Time // of the latest messages, those of this turn too
 	busy   bool        // a message was not made, see errBusy
 	// refused is what was refused in this turn, or may have arrived.
-	refused map[subject]bool
-	retries map[int]time.Time // when that is tried again, by the number of attempts
+	refused  map[subject]bool
+	verdicts map[string]bool   // on doubtful deliveries, by id
+	retries  map[int]time.Time // when that is tried again, by the number of attempts
 }
 
 // serve tells one recipient all that is due, and gives the claim back.
@@ -266,24 +267,10 @@ func (d *Dispatcher) serve(c *turn) {
 // is tried again. If it returns a time, nothing more is to be sent before that. An error
 // ends the turn; a message that is refused for now does not.
 func (d *Dispatcher) tell(ctx context.Context, c *turn) (retryAt time.Time, err error) {
-	before, fresh := c.triedBefore()
-	if retryAt, err = d.tellAll(ctx, c, fresh); err != nil {
-		return time.Time{}, err
-	}
 	retries := map[subject]incident.Delivery{}
 	for i := range c.Unsettled {
 		del := &c.Unsettled[i]
-		if del.Doubtful && c.server.condemns(c.Recipient, now().Sub(del.RefusedAt)) {
-			err := fmt.Errorf("%s (others are taken): %w", del.Error, ErrPermanent)
-			if err := d.outcome(ctx, c, del, false, err); err != nil {
-				return time.Time{}, err
-			}
-			continue
-		}
-		if !del.Replan {
-			if err := d.again(ctx, c, del); err != nil {
-				return time.Time{}, err
-			}
+		if !del.Replan || c.condemned(del) {
 			continue
 		}
 		about := subjectOf(del)
@@ -295,12 +282,28 @@ func (d *Dispatcher) tell(ctx context.Context, c *turn) (retryAt time.Time, err 
 		}
 		retries[about] = *del
 	}
-	before.retries = retries
+	before, fresh := c.triedBefore()
+	before.retries, fresh.retries = retries, retries
+	if retryAt, err = d.tellAll(ctx, c, fresh); err != nil {
+		return time.Time{}, err
+	}
+	for i := range c.Unsettled {
+		del := &c.Unsettled[i]
+		switch {
+		case c.condemned(del):
+			err = d.outcome(ctx, c, del, false, fmt.Errorf("%s (others are taken): %w", del.Error, ErrPermanent))
+		case !del.Replan:
+			err = d.again(ctx, c, del)
+		}
+		if err != nil {
+			return time.Time{}, err
+		}
+	}
 	later, err := d.tellAll(ctx, c, before)
 	if err != nil {
 		return time.Time{}, err
 	}
-	if later.IsZero() {
+	if retryAt.IsZero() && later.IsZero() {
 		for _, del := range retries {
 			if err := d.withdraw(ctx, c, &del, "its news went out with another message, or are none any more"); err != nil {
 				return time.Time{}, err
@@ -311,6 +314,19 @@ func (d *Dispatcher) tell(ctx context.Context, c *turn) (retryAt time.Time, err 
 		retryAt = later
 	}
 	return retryAt, nil
+}
+
+// condemned reports whether a refusal that may be final is: then nothing is tried.
+func (c *turn) condemned(del *incident.Delivery) bool {
+	if !del.Doubtful {
+		return false
+	}
+	verdict, known := c.verdicts[del.ID]
+	if !known { // one for the turn
+		verdict = c.server.condemns(c.Recipient, now().Sub(del.RefusedAt))
+		c.verdicts[del.ID] = verdict
+	}
+	return verdict
 }
 
 // A load is a part of what is due to a recipient.
@@ -327,6 +343,9 @@ type load struct {
 func (c *turn) triedBefore() (before, fresh load) {
 	tried := map[subject]bool{}
 	for i := range c.Unsettled {
+		if del := &c.Unsettled[i]; del.Replan && del.RefusedAt.IsZero() {
+			continue // it was not refused: the server could not be used
+		}
 		for _, cover := range c.Unsettled[i].Covers {
 			tried[subjectOfCover(&cover)] = true
 		}

@@ -257,7 +257,7 @@ func DecodeDelivery(r Record) (d incident.Delivery, message string, err error) {
 	}
 	for i := range d.Covers {
 		for k := range d.Covers[i].Owed {
-			if o := &d.Covers[i].Owed[k]; o.Reason == incident.DueUndeliverable && o.Detail != "" {
+			if o := &d.Covers[i].Owed[k]; (o.Reason == incident.DueUndeliverable || o.Reason == incident.DueUndelivered) && o.Detail != "" {
 				o.Detail = r.reveal(detailPath(i, k))
 			}
 		}

@@ -18,6 +18,17 @@ type Service struct {
 	StartedAt time.Time
 	Config    ConfigState
 	Ledger    ledger.Standing
+	Servers   []ServerState // that cannot be used
+}
+
+// A ServerState is a mail server, or the host of webhooks, that cannot be used or refuses
+// all messages alike.
+type ServerState struct {
+	Channel    string    `json:"channel"` // email or webhook
+	Name       string    `json:"name"`    // of webhooks: scheme and host
+	Since      time.Time `json:"since"`
+	RefusesAll bool      `json:"refuses_all"` // it can be used, and refuses all
+	Error      string    `json:"error"`       // the last, without addresses
 }
 
 // ConfigState is what became of the configuration files when they were last loaded.
@@ -75,6 +86,12 @@ type Status struct {
 		Due         int        `json:"due"` // readers to whom something is due, up to 10,000
 		OldestDueAt *time.Time `json:"oldest_due_at"`
 	} `json:"backlog"`
+	Retries struct {
+		Count     int           `json:"count"` // messages that were not handed over and are tried again, up to 1,000
+		Since     *time.Time    `json:"since"` // when the first of them was made
+		LastError string        `json:"last_error"`
+		Servers   []ServerState `json:"servers"` // that cannot be used, or refuse all alike
+	} `json:"retries"`
 	Open     map[string]int `json:"open"` // incidents by priority, without drills
 	Watchdog struct {
 		Expected bool    `json:"expected"`
@@ -109,6 +126,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	s.Ledger.PublicKey = service.Ledger.PublicKey
 	s.Ledger.Witness.Name, s.Ledger.Witness.Error = service.Ledger.Witness, service.Ledger.WitnessError
 	s.Ledger.Witness.Every, s.Ledger.Witness.ToldAt = incidentjson.Duration(service.Ledger.Every), when(service.Ledger.WitnessedAt)
+	s.Retries.Servers = notNil(service.Servers)
 	s.Watchdog.Expected = policy.Watchdog.Within > 0
 
 	info, err := h.Door.Store.Info(r.Context())
@@ -130,6 +148,11 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		s.Backlog.Due, s.Backlog.OldestDueAt = due, when(oldest)
+		retries, err := storage.ReadRetries(tx)
+		if err != nil {
+			return err
+		}
+		s.Retries.Count, s.Retries.Since, s.Retries.LastError = retries.Count, when(retries.Since), retries.LastError
 		if s.Open, err = tx.OpenIncidents(); err != nil {
 			return err
 		}

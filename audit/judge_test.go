@@ -10,7 +10,7 @@ import (
 
 func TestJudge(t *testing.T) {
 	promised := noon.Add(time.Minute)
-	refused := []incident.Owed{{Kind: incident.KindOpened, Reason: incident.DueJoined, At: noon, Again: true}}
+	refused := []incident.Owed{{Kind: incident.KindOpened, Reason: incident.DueJoined, At: noon, Refused: 1}}
 	for name, c := range map[string]struct {
 		delivery incident.Delivery
 		cover    incident.Cover

@@ -174,7 +174,9 @@ func (a *accountant) owed(h handover, b *readerBook, item *incident.Item) (due, 
 	switch {
 	case item.Kind == incident.KindReminder:
 		for _, o := range item.Reasons {
-			earlier(o.At)
+			if o.Reason != incident.DueUndelivered { // it goes along with the next message
+				earlier(o.At)
+			}
 		}
 	case !b.told && item.Kind == incident.KindLeft:
 		opening = true

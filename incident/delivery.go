@@ -77,6 +77,14 @@ type Delivery struct {
 	// Replan is set while it is pending and was surely not handed over: the next
 	// attempt is made of the news as they are then.
 	Replan bool `json:"replan,omitempty"`
+	// RetryAt is when it is tried again, of one that is pending and was refused for now at
+	// RefusedAt; both zero if it does not wait. What it covers waits with it, and nothing
+	// else does.
+	RetryAt   time.Time `json:"retry_at,omitzero"`
+	RefusedAt time.Time `json:"refused_at,omitzero"`
+	// Doubtful is set if that refusal may be final, or the fault of a server that refuses
+	// all alike.
+	Doubtful bool `json:"doubtful,omitempty"`
 	// Covers is what it tells, one entry for each incident; of a watchdog's, one for its
 	// pulse.
 	Covers []Cover `json:"covers"`
@@ -130,7 +138,7 @@ func (c *Cover) Watchdog() bool { return c.Kind == KindWatchdog }
 
 // Again reports whether it tells what a message told that was refused for good.
 func (c *Cover) Again() bool {
-	return slices.ContainsFunc(c.Owed, func(o Owed) bool { return o.Kind == KindOpened && o.Again })
+	return slices.ContainsFunc(c.Owed, func(o Owed) bool { return o.Kind == KindOpened && o.Refused > 0 })
 }
 
 // ReaderName returns how the reader is shown whose address that is: by it or, once it

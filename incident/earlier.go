@@ -86,7 +86,9 @@ func (o *Owed) UnmarshalJSON(b []byte) error {
 	case o.Reason == DueUndeliverable:
 		o.Address = earlier.Detail
 	case o.Kind == KindOpened:
-		o.Again = earlier.Detail == saidRefused
+		if earlier.Detail == saidRefused {
+			o.Refused = 1
+		}
 	}
 	return nil
 }

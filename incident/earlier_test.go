@@ -60,7 +60,7 @@ func TestOwedOfEarlierBuilds(t *testing.T) {
 		`{"kind":"reminder","reason":"undeliverable","at":"2026-07-01T10:00:00Z","detail":"gone@example.org"}`: {
 			Kind: incident.KindReminder, Reason: incident.DueUndeliverable, At: at, Address: "gone@example.org"},
 		`{"kind":"opened","reason":"joined","at":"2026-07-01T10:00:00Z","detail":"refused before"}`: {
-			Kind: incident.KindOpened, Reason: incident.DueJoined, At: at, Again: true},
+			Kind: incident.KindOpened, Reason: incident.DueJoined, At: at, Refused: 1},
 		// However it is written.
 		`{"kind":"\u0075pdate","reason":"cadence","at":"2026-07-01T10:00:00Z"}`:             {Kind: incident.KindUpdate, Reason: incident.DueCadence, At: at},
 		`{ "at": "2026-07-01T10:00:00Z", "kind": "update", "reason": "cadence", "new": 7 }`: {Kind: incident.KindUpdate, Reason: incident.DueCadence, At: at},

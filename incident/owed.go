@@ -24,6 +24,8 @@ const (
 	DueAllUnknown    Reason = "all_unknown"      // nobody knows whether it still fires (on_call)
 	DueStillFiring   Reason = "still_firing"     // resolved by hand, and breaches fire (on_call)
 	DueUndeliverable Reason = "undeliverable"    // an opening failed for good (on_call)
+	DueUndelivered   Reason = "undelivered"      // another message failed for good (on_call)
+	DueMailRefused   Reason = "mail_refused"     // the mail server cannot be used, or refuses all (on_call, by webhook)
 	DuePaused        Reason = "paused"           // scheduled updates pause; the last one says so
 	DueMoved         Reason = "moved"            // the promised update comes later, as a quiet time is new
 	DueWatchdogAway  Reason = "watchdog_away"
@@ -41,15 +43,21 @@ type Owed struct {
 	DueAt time.Time `json:"due_at,omitzero"`
 	// Action is the name of the action, of DueActionOverdue.
 	Action string `json:"action,omitempty"`
-	// Address is whom the opening did not reach, of DueUndeliverable.
+	// Address is whom a message did not reach, of DueUndeliverable and DueUndelivered.
 	Address string `json:"address,omitempty"`
-	// Again is set of an opening that comes again, as it was refused.
-	Again bool `json:"again,omitempty"`
+	// Refused is how often it was refused before, of an opening or an end that comes again.
+	Refused int `json:"refused,omitempty"`
 }
 
 // same reports whether both are about the same, whenever each became owed.
 func (o Owed) same(p Owed) bool {
-	return o.Kind == p.Kind && o.Reason == p.Reason && o.DueAt.Equal(p.DueAt) && o.Action == p.Action && o.Address == p.Address && o.Again == p.Again
+	return o.Kind == p.Kind && o.Reason == p.Reason && o.DueAt.Equal(p.DueAt) && o.Action == p.Action && o.Address == p.Address && o.Refused == p.Refused
+}
+
+// rides reports whether it only goes along with the reader's next message: a mailbox of the
+// team is not written to for the sake of each message that failed.
+func (o Owed) rides(recipient string) bool {
+	return o.Reason == DueUndelivered && !byWebhook(recipient)
 }
 
 // stale reports whether it reminds of a scheduled update whose time has come.
@@ -156,7 +164,7 @@ func (s *Situation) ask() {
 func (s *Situation) nudge(o Owed, but ...string) {
 	for i := range s.Subscriptions {
 		sub := &s.Subscriptions[i]
-		if !sub.Active || slices.Contains(but, sub.Recipient) {
+		if !sub.Active || slices.Contains(but, sub.Recipient) || o.Reason == DueMailRefused && !byWebhook(sub.Recipient) {
 			continue
 		}
 		if o.Kind == KindReminder && slices.Contains(sub.Audiences, OnCall) || o.Kind != KindReminder && sub.Told {

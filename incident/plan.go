@@ -193,7 +193,8 @@ func (s *Situation) Forecast(p *Policy) []PlannedReader {
 }
 
 // NextUpdateAt returns the earliest time promised to a reader, zero if none is. What
-// is owed now and not yet handed over counts with the promise that it will make.
+// is owed now and not yet handed over counts with the promise that it will make, and what
+// was refused with the time at which it is tried again.
 func (s *Situation) NextUpdateAt(p *Policy) time.Time {
 	var next time.Time
 	every := s.Incident.priority(p).UpdateEvery
@@ -206,6 +207,11 @@ func (s *Situation) NextUpdateAt(p *Policy) time.Time {
 		case !ok:
 		case !sub.NextBy.IsZero() && !sub.CadenceAt.IsZero() && len(sub.Owed) == 0:
 			next = earliest(next, sub.NextBy)
+		case slices.ContainsFunc(sub.Owed, Owed.again) && sub.kind(sub.Owed, false) == KindOpened:
+			// It was refused, and that is when it is tried again.
+			if due, _ := s.due(sub, p, time.Time{}); !due.IsZero() {
+				next = earliest(next, PromisedBy(due))
+			}
 		case len(sub.Owed) > 0 && every > 0:
 			if due, _ := s.due(sub, p, time.Time{}); !due.IsZero() {
 				at, by, _ := s.next(sub, &r, sub.kind(sub.Owed, false), due, due, p)

@@ -2,6 +2,7 @@ package incident
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/alertmanager/timeinterval"
@@ -80,6 +81,9 @@ type Recipient struct {
 	// be a secret.
 	Address string
 }
+
+// byWebhook reports whether a recipient of that ID is reached by a webhook.
+func byWebhook(id string) bool { return strings.HasPrefix(id, string(Webhook)+":") }
 
 // A Group is a named list of recipients.
 type Group struct {

@@ -9,7 +9,14 @@ import (
 func (s *Situation) schedule(p *Policy, now time.Time) {
 	for i := range s.Subscriptions {
 		sub := &s.Subscriptions[i]
-		sub.Owed = slices.DeleteFunc(sub.Owed, func(o Owed) bool { return o.stale(now) })
+		sub.Owed = slices.DeleteFunc(sub.Owed, func(o Owed) bool {
+			return o.stale(now) || s.Incident.State == Closed && o.rides(sub.Recipient)
+		})
+		for k := range sub.Owed {
+			if o := &sub.Owed[k]; o.At.After(now) && !o.again() {
+				o.At = now // the clock was set back
+			}
+		}
 		due, from := s.due(sub, p, now)
 		if (len(sub.Owed) > 0 || due.After(sub.NextBy)) && s.moved(sub, p, now) {
 			sub.add(Owed{Kind: KindUpdate, Reason: DueMoved, At: now})
@@ -21,6 +28,7 @@ func (s *Situation) schedule(p *Policy, now time.Time) {
 			_, from = s.due(sub, p, now)
 		}
 		sub.DueAt = from
+		sub.Urgency = s.urgency(sub, p)
 	}
 	s.Agenda.NextAt = s.nextLook(p, now)
 }
@@ -45,7 +53,9 @@ func (s *Situation) owedAt(sub *Subscription) time.Time {
 	in := &s.Incident
 	var at time.Time
 	for _, o := range sub.Owed {
-		at = earliest(at, o.At)
+		if !o.rides(sub.Recipient) {
+			at = earliest(at, o.At)
+		}
 	}
 	if !at.IsZero() && !sub.WaitUntil.IsZero() {
 		if in.TroubleSince.IsZero() {

@@ -38,14 +38,25 @@ func (s *Situation) Delivered(recipient string, c Cover, at time.Time, cause Cau
 }
 
 // Undelivered says that a message failed for good. It is not tried again; an opening
-// comes with the next scheduled update while the incident is open, and the team is
-// reminded of it, the first time.
+// comes with the next scheduled update while the incident is open, and the end stays owed
+// until it was refused three times, a day apart. The team hears of it: of an opening at
+// once, the first time; of all else by webhook at once, by mail with its next message.
 func (s *Situation) Undelivered(recipient string, c Cover, at time.Time, address string) News {
 	return News{Outcomes: []Outcome{{Recipient: recipient, Cover: c, At: at, Refused: true, Address: address}}}
 }
 
+// again reports whether it is to come again, at a time of its own.
+func (o Owed) again() bool { return o.Refused > 0 }
+
+// endAgain is how much later the end is told again that was refused, and endTries how often
+// it is told in all.
+const (
+	endAgain = 24 * time.Hour
+	endTries = 3
+)
+
 // settle notes in the subscriptions what became of messages. It returns reminders to the
-// team of openings that were refused, and by whom: who refused need not be told of that.
+// team of what was refused, and by whom: who refused need not be told of that.
 func (s *Situation) settle(outcomes []Outcome, p *Policy) (reminders []Owed, refused []string) {
 	for i := range outcomes {
 		o := &outcomes[i]
@@ -60,7 +71,11 @@ func (s *Situation) settle(outcomes []Outcome, p *Policy) (reminders []Owed, ref
 		case !o.Refused:
 			s.told(sub, o, p)
 		case s.refused(sub, o):
-			reminders = append(reminders, Owed{Kind: KindReminder, Reason: DueUndeliverable, At: o.At, Address: o.Address})
+			reason := DueUndelivered
+			if o.Cover.Kind == KindOpened {
+				reason = DueUndeliverable
+			}
+			reminders = append(reminders, Owed{Kind: KindReminder, Reason: reason, At: o.At, Address: o.Address})
 			refused = append(refused, o.Recipient)
 		}
 	}
@@ -101,8 +116,11 @@ func (s *Situation) told(sub *Subscription, o *Outcome, p *Policy) {
 func (s *Situation) refused(sub *Subscription, o *Outcome) bool {
 	c := &o.Cover
 	sub.CadenceAt, sub.CadenceHeld, sub.NextBy = c.NextDueAt, c.NextHeld, time.Time{}
+	if c.Kind == KindResolved {
+		return sub.refusedEnd(o)
+	}
 	if c.Kind != KindOpened || !sub.Active || sub.Told {
-		return false
+		return !c.Again()
 	}
 	// Without a cadence, the team's own address gets it again after a quarter of a day.
 	again := c.NextDueAt
@@ -112,9 +130,24 @@ func (s *Situation) refused(sub *Subscription, o *Outcome) bool {
 	sub.WaitUntil = time.Time{}
 	sub.Owed = slices.DeleteFunc(sub.Owed, func(o Owed) bool { return o.Kind == KindOpened })
 	if s.Incident.State == Open {
-		sub.Owed = append(sub.Owed, Owed{Kind: KindOpened, Reason: DueJoined, At: again, Again: true})
+		sub.Owed = append(sub.Owed, Owed{Kind: KindOpened, Reason: DueJoined, At: again, Refused: 1})
 	}
 	return !c.Again() // then the team knows
+}
+
+// refusedEnd keeps the end owed, a day later, until it was refused three times. It reports
+// whether the team is to be reminded: the first time.
+func (s *Subscription) refusedEnd(o *Outcome) bool {
+	before := 0
+	for _, owed := range o.Cover.Owed {
+		if owed.Kind == KindResolved {
+			before = owed.Refused
+		}
+	}
+	if before+1 < endTries && s.Active {
+		s.Owed = append(s.Owed, Owed{Kind: KindResolved, Reason: DueResolved, At: o.At.Add(endAgain), Refused: before + 1})
+	}
+	return before == 0 && s.Active
 }
 
 // settle removes what the message told. What came while it was sent stays owed.

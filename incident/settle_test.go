@@ -26,6 +26,12 @@ func TestRefusedOpeningIsToldOnce(t *testing.T) {
 	refuse()
 	w.expect("oncall reminder")
 	w.p.RemindBefore = 0
+	// Of those who are told nothing else, the next is the next try.
+	alone := *w.s
+	alone.Subscriptions = []incident.Subscription{*w.s.Subscription("email:cto@example.org")}
+	if at, want := alone.NextUpdateAt(w.p), incident.PromisedBy(t0.Add(2*time.Hour)); !at.Equal(want) {
+		t.Errorf("the next update is by %v, want %v", at, want)
+	}
 	for range 3 {
 		w.pass(2*time.Hour, time.Minute)
 		refuse()
@@ -71,6 +77,14 @@ func TestRefusedOpeningEndsWithTheIncident(t *testing.T) {
 			}
 			if c.refused {
 				w.note(w.s.Undelivered(cto, end.Cover, w.now, "cto@example.org"))
+				for range 2 {
+					w.now = w.now.Add(24 * time.Hour)
+					again, ok := w.s.Plan(cto, w.p, w.now)
+					if !ok || again.Cover.Kind != incident.KindResolved {
+						t.Fatalf("a day later owed %+v", again)
+					}
+					w.note(w.s.Undelivered(cto, again.Cover, w.now, "cto@example.org"))
+				}
 			} else {
 				w.note(w.s.Delivered(cto, end.Cover, w.now, incident.Cause{}, w.p))
 			}

@@ -29,6 +29,8 @@ type Subscription struct {
 	HeldUntil time.Time `json:"held_until,omitzero"`
 	// DueAt is when the next message is due: news or scheduled; zero if none is.
 	DueAt time.Time `json:"due_at,omitzero"`
+	// Urgency orders what is due where not all can go at once.
+	Urgency Urgency `json:"urgency,omitempty"`
 	// CadenceAt is when the next scheduled update is due; zero if none is.
 	CadenceAt time.Time `json:"cadence_at,omitzero"`
 	// CadenceHeld is set if CadenceAt is the end of a quiet time that moved it.

@@ -127,7 +127,7 @@ func TestTheOutcomeOfALostClaimIsNotRecorded(t *testing.T) {
 			}
 			// The clock of another replica is an hour ahead, so that it finds the lease over.
 			return w.store.Write(context.Background(), func(tx storage.Tx) (err error) {
-				stolen, err = tx.ClaimDue(clock().Add(time.Hour), "another", time.Hour, 10)
+				stolen, err = tx.ClaimDue(clock().Add(time.Hour), "another", time.Hour, []string{"email:cto@example.org"})
 				return err
 			})
 		})

@@ -25,9 +25,9 @@ var errBusy = errors.New("the incident changes faster than it can be told")
 
 func randomText() string { return rand.Text()[:16] }
 
-// send plans a message, records the attempt, makes it, and records the outcome. The
-// error is that of an attempt that is to be repeated.
-func (d *Dispatcher) send(ctx context.Context, c *storage.Claim, retries map[subject]incident.Delivery, plan func(storage.Reader, time.Time) (*draft, error)) error {
+// send plans a message, records the attempt, makes it, and records the outcome. An error
+// ends the turn of the recipient.
+func (d *Dispatcher) send(ctx context.Context, c *turn, retries map[subject]incident.Delivery, plan func(storage.Reader, time.Time) (*draft, error)) error {
 	for plans := 1; plans <= plansPerMessage; plans++ {
 		at := now()
 		var dr *draft
@@ -65,7 +65,7 @@ func (d *Dispatcher) send(ctx context.Context, c *storage.Claim, retries map[sub
 			if fresh, err = dr.unchanged(tx, plans == plansPerMessage); err != nil || !fresh {
 				return err
 			}
-			if err := tx.Hold(c, at, at.Add(lease)); err != nil {
+			if err := tx.Hold(c.Claim, at, at.Add(lease)); err != nil {
 				return err
 			}
 			if err := beginNotice(tx, &dr.delivery); err != nil {
@@ -81,13 +81,31 @@ func (d *Dispatcher) send(ctx context.Context, c *storage.Claim, retries map[sub
 			return d.attempt(ctx, c, sender, &dr.delivery, dr.message.Recipient, body, false)
 		}
 	}
-	return errBusy
+	d.Log.Warn("message not made, it is tried again", slog.String("component", "dispatcher"), slog.Any("err", errBusy))
+	c.busy = true
+	return nil
+}
+
+// urgency returns how urgent a message is.
+func (c *turn) urgency(del *incident.Delivery) incident.Urgency {
+	most := incident.LeastUrgent
+	for _, cover := range del.Covers {
+		if cover.Watchdog() {
+			return incident.MostUrgent
+		}
+		for i := range c.Subscriptions {
+			if c.Subscriptions[i].Incident == cover.Incident {
+				most = min(most, c.Subscriptions[i].Urgency)
+			}
+		}
+	}
+	return most
 }
 
 // again repeats an attempt of unknown outcome, with the same id and bytes, as long
 // as it is still the news. Someone taken out of the configuration meanwhile gets
 // nothing more.
-func (d *Dispatcher) again(ctx context.Context, c *storage.Claim, del *incident.Delivery) error {
+func (d *Dispatcher) again(ctx context.Context, c *turn, del *incident.Delivery) error {
 	var body []byte
 	news := false
 	err := d.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
@@ -110,8 +128,9 @@ func (d *Dispatcher) again(ctx context.Context, c *storage.Claim, del *incident.
 	}
 	at := now()
 	del.Attempts++
+	del.RetryAt, del.RefusedAt, del.Doubtful = time.Time{}, time.Time{}, false
 	err = d.Door.Store.Write(ctx, func(tx storage.Tx) error {
-		if err := tx.Hold(c, at, at.Add(lease)); err != nil {
+		if err := tx.Hold(c.Claim, at, at.Add(lease)); err != nil {
 			return err
 		}
 		return tx.PutDelivery(del, nil)
@@ -156,10 +175,10 @@ func (d *Dispatcher) isNews(r storage.Reader, del *incident.Delivery) (bool, err
 
 // attempt makes one attempt and records what became of it. It repeats one of unknown
 // outcome, or does not.
-func (d *Dispatcher) attempt(ctx context.Context, c *storage.Claim, sender Sender, del *incident.Delivery, rcpt incident.Recipient, body []byte, repeats bool) error {
+func (d *Dispatcher) attempt(ctx context.Context, c *turn, sender Sender, del *incident.Delivery, rcpt incident.Recipient, body []byte, repeats bool) error {
 	began := time.Now()
-	g := d.grip(ctx, c)
-	err := sender.Send(g.ctx, Envelope{ID: del.ID, Recipient: rcpt, Body: body}, g.hold)
+	g := d.grip(ctx, c.Claim)
+	err := sender.Send(g.ctx, Envelope{ID: del.ID, Recipient: rcpt, Body: body, Urgency: c.urgency(del)}, g.hold)
 	if lost := g.release(); err != nil && lost != nil {
 		err = lost
 	}
@@ -167,35 +186,61 @@ func (d *Dispatcher) attempt(ctx context.Context, c *storage.Claim, sender Sende
 	if errors.Is(err, storage.ErrLost) {
 		return err
 	}
+	if ctx.Err() == nil {
+		c.server.outcome(del.Recipient, began, err)
+		d.Metrics.failing(d.Servers())
+	}
 	return d.outcome(context.WithoutCancel(ctx), c, del, repeats, err)
 }
 
-// outcome records what became of an attempt. It returns the error if the attempt is
-// to be repeated.
-func (d *Dispatcher) outcome(ctx context.Context, c *storage.Claim, del *incident.Delivery, repeats bool, sent error) error {
+// ends reports whether an attempt ends the turn of its recipient, as it speaks of more than
+// the message.
+func ends(sent error) bool {
+	return errors.Is(sent, ErrServer) || errors.Is(sent, ErrRate) || errors.Is(sent, ErrReader)
+}
+
+// outcome records what became of an attempt. It returns an error if nothing more is to be
+// sent to the recipient in this turn.
+func (d *Dispatcher) outcome(ctx context.Context, c *turn, del *incident.Delivery, repeats bool, sent error) error {
 	at := now()
 	log := d.Log.With(slog.String("component", "dispatcher"), slog.String("update", del.ID), slog.String("incident", subjectOf(del).id()),
 		slog.String("channel", string(del.Channel)), slog.String("group", del.Group), slog.Int("attempt", del.Attempts))
 	done := *del
+	done.RetryAt, done.RefusedAt, done.Doubtful = time.Time{}, time.Time{}, false
+	doubtful := errors.Is(sent, ErrDoubtful)
 	switch {
 	case sent == nil:
 		done.State, done.SentAt, done.SettledAt, done.Error = incident.Delivered, at, at, ""
-	case errors.Is(sent, ErrPermanent):
-		done.State, done.SettledAt, done.Error = incident.Failed, at, sent.Error()
-	case errors.Is(sent, ErrUnknown):
-		done.Error = sent.Error()
+	case errors.Is(sent, ErrPermanent), doubtful && c.server.condemns(del.Recipient, 0):
+		done.State, done.SettledAt, done.Error, done.Replan = incident.Failed, at, sent.Error(), false
 	default:
+		done.Error = sent.Error()
 		// An earlier attempt may have been taken: then its id never stands for other bytes.
-		done.Error, done.Replan = sent.Error(), !repeats
+		done.Replan = !repeats && !errors.Is(sent, ErrUnknown)
+		if !ends(sent) {
+			done.RefusedAt, done.RetryAt, done.Doubtful = at, c.retryAt(sent, done.Attempts, at), doubtful
+		}
 	}
+	reasons := why{message: del.Error, server: c.server.why(at.Sub(del.DueAt))}
+	if c.Failures > 0 {
+		reasons.reader = c.LastError
+	}
+	told := []int64{}
 	err := d.Door.Change(ctx, at, func(ch *storage.Change) error {
-		if err := ch.Tx.Hold(c, at, at.Add(lease)); err != nil {
+		told = told[:0]
+		if err := ch.Tx.Hold(c.Claim, at, at.Add(lease)); err != nil {
 			return err
 		}
 		done.Cause = incident.Cause{}
 		for _, cover := range done.Covers {
-			if err := d.settle(ch, c, &done, cover, at); err != nil {
+			if err := d.settle(ch, reasons, &done, cover, at); err != nil {
 				return err
+			}
+			if done.State == incident.Pending && !cover.Watchdog() && c.server.channel == incident.Email && c.server.unusable(cover.Incident) {
+				if err := tellTeam(ch, cover.Incident, at); err != nil {
+					return err
+				}
+				told = append(told, cover.Incident)
 			}
 		}
 		return ch.Tx.PutDelivery(&done, nil)
@@ -203,8 +248,12 @@ func (d *Dispatcher) outcome(ctx context.Context, c *storage.Claim, del *inciden
 	if err != nil {
 		return fmt.Errorf("record outcome of %s: %w", del.ID, err)
 	}
+	for _, number := range told {
+		c.server.tell(number)
+	}
 	switch done.State {
 	case incident.Delivered:
+		c.sent = append(c.sent, at)
 		d.Metrics.sent(&done)
 		log.Info("update sent", slog.String("kind", string(done.Kind)), slog.Time("due", done.DueAt), slog.Duration("late", max(at.Sub(done.DueAt), 0)))
 		return nil
@@ -213,19 +262,53 @@ func (d *Dispatcher) outcome(ctx context.Context, c *storage.Claim, del *inciden
 		log.Error("update refused for good", slog.String("kind", string(done.Kind)), slog.Any("err", sent))
 		return nil
 	}
-	if errors.Is(sent, ErrUnknown) {
-		d.Metrics.failed(done.Channel, "unknown")
-	} else {
-		d.Metrics.failed(done.Channel, "retried")
+	d.Metrics.failed(done.Channel, reasonOf(sent))
+	if ends(sent) {
+		return sent
 	}
-	return sent
+	for i := range done.Covers {
+		c.refused[subjectOfCover(&done.Covers[i])] = true
+	}
+	log.Warn("delivery failed, it is tried again", slog.Time("retry", done.RetryAt), slog.Any("err", sent))
+	return nil
 }
+
+// retryAt returns when a message is tried again that was refused for now, or of unknown
+// outcome. Those that fail alike in one turn come again together, so that a digest of them
+// stays one.
+func (c *turn) retryAt(sent error, attempts int, at time.Time) time.Time {
+	if wait := asked(sent); wait > 0 {
+		return at.Add(wait)
+	}
+	wait := backoff(attempts, longestWait)
+	if errors.Is(sent, ErrSetup) || errors.Is(sent, ErrDoubtful) {
+		wait = backoff(attempts, longestSetupWait)
+	}
+	attempts = min(attempts, 6) // from there on the waits are the longest
+	if same := c.retries[attempts]; same.Sub(at) < wait/2 || same.Sub(at) > wait+wait/2 {
+		c.retries[attempts] = at.Add(wait)
+	}
+	return c.retries[attempts]
+}
+
+// tellTeam lets the team of an incident know, by webhooks, that the mail server cannot be
+// used.
+func tellTeam(ch *storage.Change, number int64, at time.Time) error {
+	s, err := ch.Situation(number)
+	if err != nil {
+		return err
+	}
+	return ch.Note(s, incident.News{Nudges: []incident.Owed{{Kind: incident.KindReminder, Reason: incident.DueMailRefused, At: at}}})
+}
+
+// A why is what went wrong before an attempt: for the message, its reader, and its server.
+type why struct{ message, reader, server string }
 
 // settle notes in an incident what became of a message about it, and in the delivery
 // why it was late.
-func (d *Dispatcher) settle(ch *storage.Change, c *storage.Claim, del *incident.Delivery, cover incident.Cover, at time.Time) error {
+func (d *Dispatcher) settle(ch *storage.Change, before why, del *incident.Delivery, cover incident.Cover, at time.Time) error {
 	if cover.Watchdog() {
-		return settleNotice(ch, c, del, &cover, at)
+		return settleNotice(ch, before, del, &cover, at)
 	}
 	s, err := ch.Situation(cover.Incident)
 	if err != nil {
@@ -233,7 +316,7 @@ func (d *Dispatcher) settle(ch *storage.Change, c *storage.Claim, del *incident.
 	}
 	switch del.State {
 	case incident.Delivered:
-		cause, err := cause(ch.Tx, c, s.Subscription(del.Recipient), cover, at)
+		cause, err := cause(ch.Tx, before, s.Subscription(del.Recipient), cover, at)
 		if err != nil {
 			return err
 		}
@@ -249,7 +332,7 @@ func (d *Dispatcher) settle(ch *storage.Change, c *storage.Claim, del *incident.
 // earlier attempts failed, nobody ran to make one, the clock was set, or it cannot be known. It is zero
 // if neither was. A farewell to somebody who was not told is late, as an opening was owed
 // for too long. The subscription is as it was before the message; nil of the watchdog's.
-func cause(r storage.Reader, c *storage.Claim, sub *incident.Subscription, cover incident.Cover, at time.Time) (incident.Cause, error) {
+func cause(r storage.Reader, before why, sub *incident.Subscription, cover incident.Cover, at time.Time) (incident.Cause, error) {
 	since, late := cover.DueAt, at.After(cover.Promised) || cover.First && cover.Kind == incident.KindLeft
 	if sub != nil && cover.Kind != incident.KindReminder && !sub.NextBy.IsZero() && at.After(sub.NextBy) {
 		late = true
@@ -260,8 +343,8 @@ func cause(r storage.Reader, c *storage.Claim, sub *incident.Subscription, cover
 	if !late {
 		return incident.Cause{}, nil
 	}
-	if c.Failures > 0 && c.LastError != "" {
-		return incident.Cause{Kind: incident.CauseSaid, Said: c.LastError}, nil
+	if said := cmp.Or(before.message, before.reader, before.server); said != "" {
+		return incident.Cause{Kind: incident.CauseSaid, Said: said}, nil
 	}
 	outages, err := r.Outages(20)
 	if err != nil {
@@ -297,11 +380,12 @@ func (d *Dispatcher) settleIdle(ctx context.Context, idle []int64) error {
 }
 
 // withdraw gives up a message to someone who is no longer to be told.
-func (d *Dispatcher) withdraw(ctx context.Context, c *storage.Claim, del *incident.Delivery, why incident.Why) error {
+func (d *Dispatcher) withdraw(ctx context.Context, c *turn, del *incident.Delivery, why incident.Why) error {
 	at := now()
 	del.State, del.SettledAt, del.Error, del.Why, del.Replan = incident.Superseded, at, "", why, false
+	del.RetryAt, del.RefusedAt, del.Doubtful = time.Time{}, time.Time{}, false
 	return d.Door.Change(ctx, at, func(ch *storage.Change) error {
-		if err := ch.Tx.Hold(c, at, at.Add(lease)); err != nil {
+		if err := ch.Tx.Hold(c.Claim, at, at.Add(lease)); err != nil {
 			return err
 		}
 		return ch.Tx.PutDelivery(del, nil)

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -25,20 +27,26 @@ const (
 	// digestWait is how long the first of what is beyond digest_above waits for more, if
 	// there is no digest's worth of it yet. An opening stays within its promise.
 	digestWait = 40 * time.Second
+	// waitingLimit is among how many recipients the most urgent are found, and claimLimit
+	// how many are claimed at once.
+	waitingLimit = 5000
+	claimLimit   = 256
 	// tellEvents is how many of the latest events a message can tell.
 	tellEvents = 500
 )
 
 // A Dispatcher carries out what is due: it records the attempt, sends, and records
-// the outcome. Each recipient is served by itself, so a slow one delays nobody
-// else.
+// the outcome. Each recipient is served by itself, and each server has hands of its own,
+// so a slow one delays nobody else. A message that is refused for now waits by itself;
+// what speaks of a recipient or a server holds that back.
 type Dispatcher struct {
 	Door *storage.Door
 	// Sender returns the sender of a channel; false if none is configured.
 	Sender func(incident.Channel) (Sender, bool)
 	// Owner names this process in claims. It differs between processes.
 	Owner string
-	// Hands is how many recipients are served at once. Zero: 64.
+	// Hands is how many recipients of one server are served at once: of the mail server, or
+	// of the webhooks of one host. Zero: 64.
 	Hands int
 	// Grace is how long a delivery that is under way may go on when the service stops.
 	// Zero: 10 s.
@@ -46,11 +54,15 @@ type Dispatcher struct {
 	Log     *slog.Logger
 	Metrics *Metrics
 
-	free    chan struct{}
 	serving sync.WaitGroup
 	ctx     context.Context
 	cancel  context.CancelFunc
 	wake    func()
+
+	mu      sync.Mutex
+	servers map[string]*server // by channel and name
+	routed  *incident.Policy   // that routes was made of
+	routes  map[string]*server // by recipient
 }
 
 func (d *Dispatcher) start(wake func()) {
@@ -60,7 +72,7 @@ func (d *Dispatcher) start(wake func()) {
 	if d.Grace == 0 {
 		d.Grace = 10 * time.Second
 	}
-	d.free = make(chan struct{}, d.Hands)
+	d.servers = map[string]*server{}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.wake = wake
 }
@@ -73,50 +85,154 @@ func (d *Dispatcher) stop() {
 	d.cancel()
 }
 
-// busy reports whether all hands are full.
-func (d *Dispatcher) busy() bool { return len(d.free) == d.Hands }
-
-// claim takes as many recipients to whom something is due as there are hands free,
-// and serves each. It reports whether there may be more.
-func (d *Dispatcher) claim(ctx context.Context, at time.Time) (more bool, err error) {
-	hands := d.Hands - len(d.free)
-	if hands == 0 {
-		return false, nil // one that becomes free wakes the scheduler
+// server returns the one by which a recipient is reached. Those who are no longer
+// configured have one together, as nothing is sent to them.
+func (d *Dispatcher) server(recipient string) *server {
+	policy := d.Door.Policy()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.routed != policy {
+		d.routed, d.routes = policy, map[string]*server{}
+		add := func(all []incident.Recipient) {
+			for _, r := range all {
+				name := ""
+				if r.Channel == incident.Webhook {
+					name = r.Address // scheme and host
+				}
+				d.routes[r.ID] = d.serverOf(r.Channel, name)
+			}
+		}
+		for i := range policy.Groups {
+			add(policy.Groups[i].Recipients)
+		}
+		for i := range policy.Teams {
+			add(policy.Teams[i].OnCall)
+		}
 	}
-	var due bool
-	err = d.Door.Store.Read(ctx, func(r storage.Reader) error {
-		next, err := r.NextDue()
-		due = !next.IsZero() && !next.After(at)
+	if s, ok := d.routes[recipient]; ok {
+		return s
+	}
+	return d.serverOf("", "")
+}
+
+func (d *Dispatcher) serverOf(channel incident.Channel, name string) *server {
+	key := string(channel) + " " + name
+	s := d.servers[key]
+	if s == nil {
+		s = newServer(channel, name, d.Hands)
+		d.servers[key] = s
+	}
+	return s
+}
+
+// Servers says of each server that cannot be used, or refuses all alike, how it fares:
+// the mail server first, then hosts of webhooks by name.
+func (d *Dispatcher) Servers() []ServerState {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var out []ServerState
+	for _, key := range slices.Sorted(maps.Keys(d.servers)) {
+		if st := d.servers[key].state(); !st.FailingSince.IsZero() {
+			out = append(out, st)
+		}
+	}
+	return out
+}
+
+// claim takes the most urgent of the recipients to whom something is due, as many as their
+// servers have hands free, and serves each. It reports whether there may be more, and when
+// a server that is held back is to be tried again; zero if none is waited for.
+func (d *Dispatcher) claim(ctx context.Context, at time.Time) (more bool, next time.Time, err error) {
+	var waiting []storage.Waiting
+	err = d.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
+		waiting, err = r.Waiting(at, waitingLimit)
 		return err
 	})
-	if err != nil || !due {
-		return false, err
+	if err != nil || len(waiting) == 0 {
+		return false, time.Time{}, err
+	}
+	ids, more, next := d.pick(waiting)
+	if len(ids) == 0 {
+		return false, next, nil // a hand that becomes free wakes the scheduler
 	}
 	var claims []storage.Claim
 	err = d.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
-		claims, err = tx.ClaimDue(at, d.Owner, lease, hands)
+		claims, err = tx.ClaimDue(at, d.Owner, lease, ids)
 		return err
 	})
 	if err != nil {
-		return false, err
+		return false, next, err
 	}
 	for i := range claims {
-		d.free <- struct{}{}
+		t := &turn{Claim: &claims[i], server: d.server(claims[i].Recipient), sent: claims[i].Sent, refused: map[subject]bool{}, retries: map[int]time.Time{}, verdicts: map[string]bool{}}
+		t.server.take(1)
 		d.serving.Add(1)
 		go func() {
 			defer d.serving.Done()
 			defer func() {
-				<-d.free
+				t.server.take(-1)
 				d.wake()
 			}()
-			d.serve(&claims[i])
+			d.serve(t)
 		}()
 	}
-	return len(claims) == hands, nil
+	return more, next, nil
+}
+
+// pick returns whom to claim: the most urgent first, of each server as many as it has
+// hands free.
+func (d *Dispatcher) pick(waiting []storage.Waiting) (ids []string, more bool, next time.Time) {
+	type candidate struct {
+		recipient string
+		server    *server
+		urgency   int
+	}
+	all := make([]candidate, len(waiting))
+	for i, w := range waiting {
+		all[i] = candidate{w.Recipient, d.server(w.Recipient), int(w.Urgency)}
+		if all[i].server.foundOut(w.Recipient) {
+			all[i].urgency = int(incident.LeastUrgent) + 1
+		}
+	}
+	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(a.urgency, b.urgency) })
+	at := time.Now()
+	free := map[*server]int{}
+	for i := range all {
+		s := all[i].server
+		n, known := free[s]
+		if !known {
+			var later time.Time
+			if n, later = s.free(at); !later.IsZero() && (next.IsZero() || later.Before(next)) {
+				next = later
+			}
+			free[s] = n
+		}
+		if n == 0 {
+			continue
+		}
+		if len(ids) == claimLimit {
+			return ids, true, next
+		}
+		free[s]--
+		ids = append(ids, all[i].recipient)
+	}
+	return ids, len(waiting) == waitingLimit && len(ids) > 0, next
+}
+
+// A turn is what one recipient is told under one claim.
+type turn struct {
+	*storage.Claim
+	server *server
+	sent   []time.Time // of the latest messages, those of this turn too
+	busy   bool        // a message was not made, see errBusy
+	// refused is what was refused in this turn, or may have arrived.
+	refused  map[subject]bool
+	verdicts map[string]bool   // on doubtful deliveries, by id
+	retries  map[int]time.Time // when that is tried again, by the number of attempts
 }
 
 // serve tells one recipient all that is due, and gives the claim back.
-func (d *Dispatcher) serve(c *storage.Claim) {
+func (d *Dispatcher) serve(c *turn) {
 	ctx := d.ctx
 	retryAt, err := d.tell(ctx, c)
 	why := ""
@@ -125,27 +241,36 @@ func (d *Dispatcher) serve(c *storage.Claim) {
 	case errors.Is(err, storage.ErrLost):
 		log.Warn("another took over", slog.Int64("attempt", c.Attempt))
 		return
+	case errors.Is(err, ErrServer), errors.Is(err, ErrRate):
+		// The server is held back, and for others than those who found that out no longer.
+		retryAt, why = now().Add(backoff(c.Failures+1, longestSetupWait)), err.Error()
+		log.Warn("server cannot be used, it is tried again", slog.String("channel", string(c.server.channel)), slog.Any("err", err))
 	case err != nil:
-		// An attempt failed, and that is recorded where it matters; or the store did.
-		retryAt, why = now().Add(backoff(c.Failures+1)), err.Error()
+		// It speaks of the recipient, or the store failed.
+		wait := asked(err)
+		if wait == 0 {
+			wait = backoff(c.Failures+1, longestWait)
+		}
+		retryAt, why = now().Add(wait), err.Error()
 		log.Warn("delivery failed, it is tried again", slog.Int("attempt", c.Failures+1), slog.Time("retry", retryAt), slog.Any("err", err))
 	}
-	err = d.Door.Store.Write(context.WithoutCancel(ctx), func(tx storage.Tx) error { return tx.Release(c, now(), retryAt, why) })
+	if c.busy && retryAt.IsZero() {
+		retryAt = now().Add(time.Second)
+	}
+	err = d.Door.Store.Write(context.WithoutCancel(ctx), func(tx storage.Tx) error { return tx.Release(c.Claim, now(), retryAt, why) })
 	if err != nil && !errors.Is(err, storage.ErrLost) {
 		log.Warn("claim not given back, it ends by itself", slog.Any("err", err))
 	}
 }
 
-// tell sends what is owed to the recipient, the unsettled first. If it returns a
-// time, nothing more is to be sent before that.
-func (d *Dispatcher) tell(ctx context.Context, c *storage.Claim) (retryAt time.Time, err error) {
+// tell sends what is owed to the recipient: first what was not refused before, then what
+// is tried again. If it returns a time, nothing more is to be sent before that. An error
+// ends the turn; a message that is refused for now does not.
+func (d *Dispatcher) tell(ctx context.Context, c *turn) (retryAt time.Time, err error) {
 	retries := map[subject]incident.Delivery{}
 	for i := range c.Unsettled {
 		del := &c.Unsettled[i]
-		if !del.Replan {
-			if err := d.again(ctx, c, del); err != nil {
-				return time.Time{}, err
-			}
+		if !del.Replan || c.condemned(del) {
 			continue
 		}
 		about := subjectOf(del)
@@ -157,39 +282,118 @@ func (d *Dispatcher) tell(ctx context.Context, c *storage.Claim) (retryAt time.T
 		}
 		retries[about] = *del
 	}
-	retryAt, err = d.tellAll(ctx, c, retries)
-	if err != nil || !retryAt.IsZero() {
-		return retryAt, err
+	before, fresh := c.triedBefore()
+	before.retries, fresh.retries = retries, retries
+	if retryAt, err = d.tellAll(ctx, c, fresh); err != nil {
+		return time.Time{}, err
 	}
-	for _, del := range retries {
-		if err := d.withdraw(ctx, c, &del, incident.WhyToldOrOver); err != nil {
+	for i := range c.Unsettled {
+		del := &c.Unsettled[i]
+		switch {
+		case c.condemned(del):
+			err = d.outcome(ctx, c, del, false, fmt.Errorf("%s (others are taken): %w", del.Error, ErrPermanent))
+		case !del.Replan:
+			err = d.again(ctx, c, del)
+		}
+		if err != nil {
 			return time.Time{}, err
 		}
 	}
-	return time.Time{}, nil
+	later, err := d.tellAll(ctx, c, before)
+	if err != nil {
+		return time.Time{}, err
+	}
+	if retryAt.IsZero() && later.IsZero() {
+		for _, del := range retries {
+			if err := d.withdraw(ctx, c, &del, incident.WhyToldOrOver); err != nil {
+				return time.Time{}, err
+			}
+		}
+	}
+	if retryAt.IsZero() || !later.IsZero() && later.Before(retryAt) {
+		retryAt = later
+	}
+	return retryAt, nil
 }
 
-// tellAll sends what is due. A message that is tried again takes the place, and the
-// id, of the one among the retries that failed for the same incident or pulse.
-func (d *Dispatcher) tellAll(ctx context.Context, c *storage.Claim, retries map[subject]incident.Delivery) (time.Time, error) {
+// condemned reports whether a refusal that may be final is: then nothing is tried.
+func (c *turn) condemned(del *incident.Delivery) bool {
+	if !del.Doubtful {
+		return false
+	}
+	verdict, known := c.verdicts[del.ID]
+	if !known { // one for the turn
+		verdict = c.server.condemns(c.Recipient, now().Sub(del.RefusedAt))
+		c.verdicts[del.ID] = verdict
+	}
+	return verdict
+}
+
+// A load is a part of what is due to a recipient.
+type load struct {
+	subscriptions []incident.Subscription
+	notices       []incident.Notice
+	// retries are deliveries that failed: a message that is tried again takes the place, and
+	// the id, of the one for the same incident or pulse.
+	retries map[subject]incident.Delivery
+}
+
+// triedBefore parts what is due: what a message was to tell that was refused, or may have
+// arrived, and all else. The latter goes first, whatever a server makes of the former.
+func (c *turn) triedBefore() (before, fresh load) {
+	tried := map[subject]bool{}
+	for i := range c.Unsettled {
+		if del := &c.Unsettled[i]; del.Replan && del.RefusedAt.IsZero() {
+			continue // it was not refused: the server could not be used
+		}
+		for _, cover := range c.Unsettled[i].Covers {
+			tried[subjectOfCover(&cover)] = true
+		}
+	}
+	for _, s := range c.Subscriptions {
+		into := &fresh
+		if tried[subject{incident: s.Incident}] {
+			into = &before
+		}
+		into.subscriptions = append(into.subscriptions, s)
+	}
 	for _, n := range c.Notices {
-		err := d.send(ctx, c, retries, func(r storage.Reader, at time.Time) (*draft, error) {
+		into := &fresh
+		if tried[subject{watchdog: true, pulse: n.Pulse}] {
+			into = &before
+		}
+		into.notices = append(into.notices, n)
+	}
+	return before, fresh
+}
+
+// tellAll sends a load.
+func (d *Dispatcher) tellAll(ctx context.Context, c *turn, l load) (time.Time, error) {
+	for _, n := range l.notices {
+		if c.refused[subject{watchdog: true, pulse: n.Pulse}] {
+			continue
+		}
+		err := d.send(ctx, c, l.retries, func(r storage.Reader, at time.Time) (*draft, error) {
 			return d.watchdogDraft(r, n.Pulse, c.Recipient, at)
 		})
 		if err != nil {
 			return time.Time{}, err
 		}
 	}
-	return d.tellIncidents(ctx, c, retries)
+	return d.tellIncidents(ctx, c, l)
 }
 
 // tellIncidents sends one message for each incident, up to digest_above in a
 // minute, and one digest for what is beyond: at once the first time, and later in that
-// minute when some time was given for more to come.
-func (d *Dispatcher) tellIncidents(ctx context.Context, c *storage.Claim, retries map[subject]incident.Delivery) (time.Time, error) {
-	due := slices.Clone(c.Subscriptions) // the longest due first
+// minute when some time was given for more to come. The most urgent goes first.
+func (d *Dispatcher) tellIncidents(ctx context.Context, c *turn, l load) (time.Time, error) {
+	due := slices.DeleteFunc(l.subscriptions, func(s incident.Subscription) bool { return c.refused[subject{incident: s.Incident}] })
+	if len(due) == 0 {
+		return time.Time{}, nil
+	}
+	slices.SortStableFunc(due, func(a, b incident.Subscription) int { return cmp.Compare(a.Urgency, b.Urgency) })
 	recent := 0
-	for _, t := range c.Sent {
+	for _, t := range c.sent {
 		if now().Sub(t) < minute {
 			recent++
 		}
@@ -198,13 +402,8 @@ func (d *Dispatcher) tellIncidents(ctx context.Context, c *storage.Claim, retrie
 	if above := d.Door.Policy().DigestAbove; above > 0 {
 		alone = min(max(above-recent, 0), len(due))
 	}
-	if 0 < alone && alone < len(due) {
-		if err := d.sortByPriority(ctx, due); err != nil {
-			return time.Time{}, err
-		}
-	}
 	for _, sub := range due[:alone] {
-		err := d.send(ctx, c, retries, func(r storage.Reader, at time.Time) (*draft, error) {
+		err := d.send(ctx, c, l.retries, func(r storage.Reader, at time.Time) (*draft, error) {
 			return d.incidentDraft(r, c.Recipient, []int64{sub.Incident}, at)
 		})
 		if err != nil {
@@ -215,32 +414,15 @@ func (d *Dispatcher) tellIncidents(ctx context.Context, c *storage.Claim, retrie
 	if len(due) == 0 {
 		return time.Time{}, nil
 	}
-	if wait := due[0].DueAt.Add(digestWait); (alone == 0 || len(due) == 1) && wait.After(now()) {
+	first := slices.MinFunc(due, func(a, b incident.Subscription) int { return a.DueAt.Compare(b.DueAt) }).DueAt
+	if wait := first.Add(digestWait); (alone == 0 || len(due) == 1) && wait.After(now()) {
 		return wait, nil
 	}
 	var beyond []int64
 	for _, sub := range due {
 		beyond = append(beyond, sub.Incident)
 	}
-	return time.Time{}, d.send(ctx, c, retries, func(r storage.Reader, at time.Time) (*draft, error) {
+	return time.Time{}, d.send(ctx, c, l.retries, func(r storage.Reader, at time.Time) (*draft, error) {
 		return d.incidentDraft(r, c.Recipient, beyond, at)
 	})
-}
-
-// sortByPriority puts those of the highest priority first: of many, they are told in
-// messages of their own.
-func (d *Dispatcher) sortByPriority(ctx context.Context, due []incident.Subscription) error {
-	rank := map[int64]int{}
-	err := d.Door.Store.Read(ctx, func(r storage.Reader) error {
-		for i := range due {
-			in, err := r.Incident(due[i].Incident)
-			if err != nil {
-				return err
-			}
-			rank[in.Number] = in.Priority.Rank
-		}
-		return nil
-	})
-	slices.SortStableFunc(due, func(a, b incident.Subscription) int { return cmp.Compare(rank[a.Incident], rank[b.Incident]) })
-	return err
 }

@@ -111,6 +111,7 @@ func (dr *draft) fill(at time.Time) {
 // replace makes the draft take the place of a delivery that surely failed.
 func (dr *draft) replace(before *incident.Delivery) {
 	dr.delivery.ID, dr.delivery.Attempts, dr.delivery.CreatedAt = before.ID, before.Attempts, before.CreatedAt
+	dr.delivery.Error = before.Error
 	dr.message.ID = before.ID
 }
 

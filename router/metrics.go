@@ -1,6 +1,7 @@
 package router
 
 import (
+	"errors"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +18,29 @@ type Metrics struct {
 	attemptSeconds  *prometheus.HistogramVec
 	latenessSeconds prometheus.Histogram
 	updatesLate     prometheus.Counter
+	serversFailing  *prometheus.GaugeVec
+}
+
+// failureReasons are why attempts fail: they are refused for good, of unknown outcome, or
+// tried again, as the message was refused for now, as things are set up, or as its
+// recipient or the server take nothing for now.
+var failureReasons = []string{"refused", "unknown", "retried", "setup", "reader", "server", "rate"}
+
+// reasonOf returns why an attempt failed that is tried again.
+func reasonOf(err error) string {
+	switch {
+	case errors.Is(err, ErrUnknown):
+		return "unknown"
+	case errors.Is(err, ErrSetup), errors.Is(err, ErrDoubtful):
+		return "setup"
+	case errors.Is(err, ErrReader):
+		return "reader"
+	case errors.Is(err, ErrServer):
+		return "server"
+	case errors.Is(err, ErrRate):
+		return "rate"
+	}
+	return "retried"
 }
 
 // NewMetrics registers the metrics.
@@ -42,17 +66,21 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		updatesLate: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sitrep_updates_late_total", Help: "Messages handed over later than promised.",
 		}),
+		serversFailing: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "sitrep_servers_failing", Help: "Mail servers and hosts of webhooks that cannot be used, or refuse all alike.",
+		}, []string{"channel"}),
 	}
 	for _, ch := range []incident.Channel{incident.Email, incident.Webhook} {
 		for _, k := range incident.Kinds() {
 			m.updatesSent.WithLabelValues(string(ch), string(k))
 		}
-		for _, r := range []string{"refused", "unknown", "retried"} {
+		for _, r := range failureReasons {
 			m.updatesFailed.WithLabelValues(string(ch), r)
 		}
 		m.attemptSeconds.WithLabelValues(string(ch))
+		m.serversFailing.WithLabelValues(string(ch))
 	}
-	reg.MustRegister(m.SchedulerErrors, m.updatesSent, m.updatesFailed, m.attemptSeconds, m.latenessSeconds, m.updatesLate)
+	reg.MustRegister(m.SchedulerErrors, m.updatesSent, m.updatesFailed, m.attemptSeconds, m.latenessSeconds, m.updatesLate, m.serversFailing)
 	return m
 }
 
@@ -65,6 +93,17 @@ func (m *Metrics) sent(d *incident.Delivery) {
 	m.latenessSeconds.Observe(max(d.SentAt.Sub(d.DueAt), 0).Seconds())
 	if d.SentAt.After(d.Promised) {
 		m.updatesLate.Inc()
+	}
+}
+
+// failing notes which servers cannot be used.
+func (m *Metrics) failing(all []ServerState) {
+	count := map[incident.Channel]int{incident.Email: 0, incident.Webhook: 0}
+	for i := range all {
+		count[all[i].Channel]++
+	}
+	for ch, n := range count {
+		m.serversFailing.WithLabelValues(string(ch)).Set(float64(n))
 	}
 }
 

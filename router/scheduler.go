@@ -73,7 +73,9 @@ type Scheduler struct {
 	// toConfirm are the numbers of incidents that wait for an answer.
 	toConfirm map[int64]struct{}
 	isAsking  chan struct{} // holds a token while the Alertmanagers are asked
-	behind    bool          // the last round left something for the next
+	steady    steady
+	behind    bool      // the last round left something for the next
+	heldUntil time.Time // a server is held back until then to whose recipients something is due
 	policy    *incident.Policy
 	doubted   map[string]time.Time // the pulses because of which what ended was doubted, by name, and since when they are away
 }
@@ -132,6 +134,7 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 		do   func(context.Context, time.Time) error
 	}{
 		{"note that the service runs", s.alive},
+		{"end waits after the clock was set back", s.clock},
 		{"bring incidents in line with the configuration", s.resync},
 		{"check the watchdog", s.watchdog},
 		{"doubt what ended", s.doubt},
@@ -154,9 +157,12 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 		return 0
 	}
 	wait := s.PollEvery
+	if !s.heldUntil.IsZero() {
+		wait = min(wait, max(time.Until(s.heldUntil), 0))
+	}
 	_ = s.Door.Store.Read(ctx, func(r storage.Reader) error {
-		next, err := r.NextDue()
-		if err == nil && !next.IsZero() && !s.Dispatcher.busy() {
+		next, err := r.NextDue(at)
+		if err == nil && !next.IsZero() {
 			wait = min(wait, max(next.Sub(at), 5*time.Millisecond))
 		}
 		return err
@@ -370,8 +376,8 @@ func (s *Scheduler) doubtFirst(ctx context.Context, number int64, at time.Time) 
 
 // dispatch hands what is due to the dispatcher, as far as it has hands free.
 func (s *Scheduler) dispatch(ctx context.Context, at time.Time) error {
-	more, err := s.Dispatcher.claim(ctx, at)
-	s.behind = s.behind || more
+	more, next, err := s.Dispatcher.claim(ctx, at)
+	s.behind, s.heldUntil = s.behind || more, next
 	return err
 }
 

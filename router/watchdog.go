@@ -25,6 +25,10 @@ func subjectOf(d *incident.Delivery) subject {
 	return subject{incident: d.Incident}
 }
 
+func subjectOfCover(c *incident.Cover) subject {
+	return subject{incident: c.Incident, watchdog: c.Watchdog(), pulse: c.Pulse}
+}
+
 // id names it in an id and in logs.
 func (s subject) id() string {
 	if s.watchdog {
@@ -154,9 +158,9 @@ func beginNotice(tx storage.Tx, d *incident.Delivery) error {
 
 // settleNotice notes what became of a message about the watchdog. Of a pulse that was
 // given up meanwhile nothing is noted.
-func settleNotice(ch *storage.Change, c *storage.Claim, del *incident.Delivery, cover *incident.Cover, at time.Time) (err error) {
+func settleNotice(ch *storage.Change, before why, del *incident.Delivery, cover *incident.Cover, at time.Time) (err error) {
 	if del.State == incident.Delivered {
-		if del.Cause, err = cause(ch.Tx, c, nil, *cover, at); err != nil {
+		if del.Cause, err = cause(ch.Tx, before, nil, *cover, at); err != nil {
 			return err
 		}
 	}

@@ -172,7 +172,10 @@ func (b *mailbox) Send(ctx context.Context, e router.Envelope, hold func(context
 // answer is lost.
 var errTaken = errors.New("taken")
 
-var errDown = errors.New("dial: the mail server is down")
+var (
+	errDown   = errors.New("dial: the mail server is down")
+	errServer = fmt.Errorf("%w: %w", errDown, router.ErrServer)
+)
 
 func (b *mailbox) set(behave func(to string, e router.Envelope) error) {
 	b.mu.Lock()
@@ -182,7 +185,10 @@ func (b *mailbox) set(behave func(to string, e router.Envelope) error) {
 
 func down(names ...string) func(string, router.Envelope) error {
 	return func(to string, _ router.Envelope) error {
-		if len(names) == 0 || slices.Contains(names, to) {
+		if len(names) == 0 {
+			return errServer
+		}
+		if slices.Contains(names, to) {
 			return errDown
 		}
 		return nil

@@ -76,8 +76,8 @@ func factsOf(t *testing.T, r Record) []string {
 			if !o.DueAt.IsZero() {
 				due = o.DueAt.Format(time.TimeOnly)
 			}
-			if fact := fmt.Sprint(due, o.Action, o.Address); fact != "" || o.Again {
-				out = append(out, fmt.Sprintf("%s %s %t", o.Reason, fact, o.Again))
+			if fact := fmt.Sprint(due, o.Action, o.Address); fact != "" || o.Refused > 0 {
+				out = append(out, fmt.Sprintf("%s %s %t", o.Reason, fact, o.Refused > 0))
 			}
 		}
 	}

@@ -34,7 +34,8 @@ func (preview) PutAnswer(Answer) error                             { return nil 
 func (preview) PutCheckpoint(int64, []byte) error                  { return nil }
 func (preview) Prune(time.Time, time.Time, int) (int, error)       { return 0, nil }
 func (preview) Forget(time.Time, int) (bool, error)                { return false, nil }
-func (preview) ClaimDue(time.Time, string, time.Duration, int) ([]Claim, error) {
+func (preview) EndWaits(time.Time) (int, error)                    { return 0, nil }
+func (preview) ClaimDue(time.Time, string, time.Duration, []string) ([]Claim, error) {
 	return nil, nil
 }
 

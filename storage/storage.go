@@ -97,9 +97,15 @@ type Reader interface {
 	// after now, the earliest first.
 	DueAgendas(now time.Time, limit int) ([]int64, error)
 
-	// NextDue returns the earliest time at which an agenda is due or a claim can be
-	// taken; zero if there is none.
-	NextDue() (time.Time, error)
+	// NextDue returns the earliest time after a time at which an agenda is due, or somebody
+	// can be claimed who cannot be before; zero if there is none.
+	NextDue(after time.Time) (time.Time, error)
+	// Waiting returns up to limit recipients who can be claimed at now, first who has
+	// waited longest since that is so. Somebody can be claimed whom nobody holds, whose
+	// RetryAt has come, and to whom something is due that is not held back: a subscription,
+	// a notice, or a pending delivery. A pending delivery whose RetryAt is to come is held
+	// back, and so is, of its recipient, what it covers. All else of that recipient is not.
+	Waiting(now time.Time, limit int) ([]Waiting, error)
 
 	// Subscriptions returns all of an incident, ordered by recipient.
 	Subscriptions(number int64) ([]incident.Subscription, error)
@@ -190,10 +196,9 @@ type Tx interface {
 	// Failures are 0 again and its Sent has SentAt.
 	PutDelivery(d *incident.Delivery, message []byte) error
 
-	// ClaimDue takes up to limit recipients to whom something is due at now, or who
-	// have unsettled deliveries, whom nobody holds and whose RetryAt has come: first who
-	// has waited longest since all of that was so. The claim holds until now + lease.
-	ClaimDue(now time.Time, owner string, lease time.Duration, limit int) ([]Claim, error)
+	// ClaimDue takes those of the recipients who can be claimed at now, see Waiting, in the
+	// order given. A claim holds until now + lease.
+	ClaimDue(now time.Time, owner string, lease time.Duration, recipients []string) ([]Claim, error)
 	// Hold checks that the claim still holds, and extends it to until. The error is
 	// ErrLost.
 	Hold(c *Claim, now, until time.Time) error
@@ -201,6 +206,10 @@ type Tx interface {
 	// if that is not zero; why then says what failed, or is empty if nothing did. The
 	// error is ErrLost.
 	Release(c *Claim, now, retryAt time.Time, why string) error
+	// EndWaits ends the waits of recipients and of pending deliveries that began after now,
+	// as after the clock was set back, and returns how many: what such a wait says of time is
+	// void.
+	EndWaits(now time.Time) (int, error)
 
 	PutUnmapped(a *incident.UnmappedAlert) error
 	DeleteUnmapped(fingerprint string) error
@@ -257,6 +266,14 @@ type DeliveryQuery struct {
 	Cursor   string
 }
 
+// A Waiting is a recipient who can be claimed.
+type Waiting struct {
+	Recipient string
+	Since     time.Time
+	// Urgency is that of the most urgent that is due and not held back.
+	Urgency incident.Urgency
+}
+
 // A Claim is the right to send to one recipient, until its lease is over.
 type Claim struct {
 	Recipient string
@@ -264,11 +281,11 @@ type Claim struct {
 	// Attempt counts the claims of the recipient: of two claims the higher holds.
 	Attempt int64
 	Until   time.Time
-	// Subscriptions are those that are due, the longest first, up to 1,000.
+	// Subscriptions are those that are due and not held back, the longest first, up to 1,000.
 	Subscriptions []incident.Subscription
-	// Notices are those that are due, the longest first, up to 1,000.
+	// Notices are those that are due and not held back, the longest first, up to 1,000.
 	Notices []incident.Notice
-	// Unsettled are deliveries to the recipient whose outcome is unknown.
+	// Unsettled are the pending deliveries to the recipient that are not held back.
 	Unsettled []incident.Delivery
 	// Sent are the times of the latest messages to the recipient, the latest last.
 	Sent []time.Time

@@ -31,6 +31,16 @@ type Service struct {
 	ConfigPlaces  string
 	WarningPlaces []string
 	Ledger        ledger.Standing
+	Servers       []ServerState // that cannot be used
+}
+
+// A ServerState is a mail server, or the host of webhooks, that cannot be used or refuses
+// all messages alike.
+type ServerState struct {
+	Name       string // the mail server, or scheme and host of webhooks
+	Since      time.Time
+	RefusesAll bool   // it can be used, and refuses all
+	Error      string // the last, without addresses
 }
 
 // Options are what a [Handler] works with. All but Links is required.

@@ -25,6 +25,9 @@ type statusPage struct {
 	DueLimit  bool
 	Oldest    *moment
 	OldestAgo string
+	Retries   storage.Retries
+	Retried   *moment // since when
+	Servers   []serverInfo
 	Open      []openCount
 	Watchdog  struct {
 		Expected bool
@@ -62,6 +65,14 @@ type ledgerInfo struct {
 type openCount struct {
 	Priority, Tone string
 	Count          int
+}
+
+// A serverInfo is a server that cannot be used, or refuses all alike.
+type serverInfo struct {
+	Name       string
+	Since      *moment
+	RefusesAll bool
+	Error      string
 }
 
 type refusalInfo struct {
@@ -118,6 +129,14 @@ func (p *statusPage) read(tx storage.Reader) error {
 	p.Due, p.DueLimit, p.Oldest = due, due >= 10000, p.at(oldest)
 	if !oldest.IsZero() {
 		p.OldestAgo = p.ago(oldest)
+	}
+	if p.Retries, err = storage.ReadRetries(tx); err != nil {
+		return err
+	}
+	p.Retries.LastError = wording.Line(p.Retries.LastError, 300)
+	p.Retried, p.Servers = p.at(p.Retries.Since), nil
+	for _, s := range p.Service.Servers {
+		p.Servers = append(p.Servers, serverInfo{s.Name, p.at(s.Since), s.RefusesAll, wording.Line(s.Error, 300)})
 	}
 	open, err := tx.OpenIncidents()
 	if err != nil {

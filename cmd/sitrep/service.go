@@ -366,7 +366,16 @@ func (s *service) describePage() web.Service {
 	if info, err := s.store.Info(s.ctx); err == nil && info.Trouble != nil {
 		trouble = info.Trouble.Error()
 	}
+	var servers []web.ServerState
+	for _, st := range d.Servers {
+		name := st.Name
+		if name == "" {
+			name = "the mail server"
+		}
+		servers = append(servers, web.ServerState{Name: name, Since: st.Since, RefusesAll: st.RefusesAll, Error: st.Error})
+	}
 	return web.Service{
+		Servers:      servers,
 		StorageError: trouble,
 		Version:      d.Version, Revision: d.Revision, Go: d.Go, StartedAt: d.StartedAt, LoadedAt: d.Config.LoadedAt,
 		ConfigError: d.Config.Error, Warnings: d.Config.Warnings, ConfigPlaces: d.Config.Places, WarningPlaces: d.Config.WarningPlaces, Ledger: d.Ledger,
@@ -386,5 +395,8 @@ func (s *service) describe() api.Service {
 		out.Config.WarningPlaces = append(out.Config.WarningPlaces, w.Place())
 	}
 	out.Ledger = s.notary.describe()
+	for _, st := range s.scheduler.Dispatcher.Servers() {
+		out.Servers = append(out.Servers, api.ServerState{Channel: string(st.Channel), Name: st.Name, Since: st.FailingSince, RefusesAll: st.RefusesAll, Error: st.Error})
+	}
 	return out
 }

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sitrep/incident"
 	"sitrep/router"
 	"sitrep/router/email/mailtest"
 )
@@ -253,7 +254,7 @@ func TestTheMostImportantGoesFirst(t *testing.T) {
 		var wg sync.WaitGroup
 		for i, rank := range []int{0, 2, 1, 0} {
 			e := envelope(t, fmt.Sprintf("p%d-%d@example.org", rank, i))
-			e.Rank = rank
+			e.Urgency = incident.Urgency(rank)
 			wg.Go(func() { s.Send(t.Context(), e, carryOn) })
 			synctest.Wait()
 		}

@@ -84,7 +84,7 @@ type refusal struct {
 	code     int
 	enhanced string // the enhanced status code, such as 5.1.1; empty if it gave none
 	text     string // all of what it said after the code
-	kind     error  // router.ErrPermanent, or nil
+	kind     error  // what it speaks of, as router.ErrPermanent; nil: the message, for now
 }
 
 func (e *refusal) Error() string { return fmt.Sprintf("%s: %d %s", e.to, e.code, e.text) }
@@ -232,13 +232,13 @@ func (c *conn) send(ctx context.Context, tx transaction) (err error) {
 		refusal := refused(stepMail, "MAIL", code, lines)
 		if refusal.rate() && code != 421 {
 			fit = c.reset(ctx, code)
-			return refusal // a new connection would hear the same
+			return ofMail(refusal) // a new connection would hear the same
 		}
 		if used {
 			return worn(refusal)
 		}
 		fit = c.reset(ctx, code)
-		return refusal
+		return ofMail(refusal)
 	}
 	rcpt := fmt.Sprintf("RCPT %q", tx.to)
 	if code, lines, err = c.command(ctx, c.timeouts.Command, rcpt, "RCPT TO:<"+tx.to+">"); err != nil {
@@ -250,7 +250,7 @@ func (c *conn) send(ctx context.Context, tx transaction) (err error) {
 			return worn(refusal)
 		}
 		fit = c.reset(ctx, code)
-		return final(refusal)
+		return ofMessage(refusal)
 	}
 	if code, lines, err = c.command(ctx, c.timeouts.Data, "DATA", "DATA"); err != nil {
 		return c.lost(err, worn)
@@ -264,7 +264,7 @@ func (c *conn) send(ctx context.Context, tx transaction) (err error) {
 		if code >= 500 && code <= 504 {
 			return refusal // a confusion about commands, not a word about the mail
 		}
-		return final(refusal)
+		return ofMessage(refusal)
 	}
 	if err := c.stage(ctx, c.timeouts.Data); err != nil {
 		return err
@@ -285,7 +285,7 @@ func (c *conn) send(ctx context.Context, tx transaction) (err error) {
 	}
 	fit = code != 421
 	if code/100 != 2 {
-		return final(refused(stepDot, "the mail", code, lines))
+		return ofMessage(refused(stepDot, "the mail", code, lines))
 	}
 	return nil
 }
@@ -416,14 +416,6 @@ func (e *refusal) rate() bool {
 // is tried another time, and holds back no other till then.
 func (e *refusal) waits() bool {
 	return e.rate() && e.step != stepDot && (e.step != stepRcpt || e.code != 450)
-}
-
-// final marks a refusal as final for the message if it is a 5xx.
-func final(e *refusal) error {
-	if e.code/100 == 5 {
-		e.kind = router.ErrPermanent
-	}
-	return e
 }
 
 // gone reports whether the other side had closed the connection.

@@ -177,8 +177,9 @@ func (s *SMTP) Close() error {
 // server says that mails come too fast, all of them go more slowly, and this one waits for
 // its turn again, unless the server may mean it alone.
 //
-// The error wraps router.ErrPermanent if the recipient or the mail was refused for
-// good, and router.ErrUnknown if the connection was lost after the last line.
+// The error wraps router.ErrPermanent if the address is wrong or the mail cannot be sent,
+// router.ErrUnknown if the connection was lost after the last line, and router.ErrServer
+// if there was none; what refusals speak of is said by ofMail and ofMessage.
 func (s *SMTP) Send(ctx context.Context, e router.Envelope, hold func(context.Context) error) error {
 	to, utf8, err := address(e.Recipient.Address)
 	if err != nil {
@@ -191,9 +192,9 @@ func (s *SMTP) Send(ctx context.Context, e router.Envelope, hold func(context.Co
 	deadline := time.Now().Add(longestWait)
 	fresh := false
 	for {
-		c, began, err := s.pool.take(ctx, e.Rank, fresh, deadline, hold)
+		c, began, err := s.pool.take(ctx, int(e.Urgency), fresh, deadline, hold)
 		if err != nil {
-			return fmt.Errorf("mail server %q: %w", s.config.Smarthost, err)
+			return unusable(s.config.Smarthost, err)
 		}
 		err = s.run(ctx, c, tx)
 		var worn *wornError

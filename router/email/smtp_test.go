@@ -145,9 +145,11 @@ func TestRefusals(t *testing.T) {
 		data      error
 		permanent bool
 	}{
-		{"5xx at RCPT is final", refuse(550), nil, true},
+		{"an address that is wrong is final at RCPT", &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no"}, nil, true},
+		{"5xx at RCPT is not by itself", refuse(550), nil, false},
 		{"4xx at RCPT is not", refuse(451), nil, false},
-		{"5xx after DATA is final", nil, refuse(554), true},
+		{"an address that is wrong is final after DATA", nil, &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 10}, Message: "no"}, true},
+		{"5xx after DATA is not by itself", nil, refuse(554), false},
 		{"4xx after DATA is not", nil, refuse(452), false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -575,7 +577,7 @@ func TestNewSMTPRefusesWhatCannotWork(t *testing.T) {
 }
 
 func TestRefusedAtDATA(t *testing.T) {
-	for answer, permanent := range map[string]bool{"554 no": true, "503 what?": false, "451 later": false} {
+	for answer, permanent := range map[string]bool{"550 5.1.1 no": true, "554 no": false, "503 what?": false, "451 later": false} {
 		server := follow(t, map[string]string{"DATA": answer})
 		s := client(t, server.addr, nil)
 		err := s.Send(t.Context(), envelope(t, "cto@example.org"), carryOn)

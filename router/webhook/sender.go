@@ -88,9 +88,10 @@ func New(o Options) *Sender {
 func (s *Sender) Render(m *incident.Message) ([]byte, error) { return render(m) }
 
 // Send posts the envelope's body once. A nil error is an answer of 2xx. A 4xx other
-// than 401, 403, 408, 425 and 429, and a recipient without an endpoint, are
+// than 401, 403, 404, 408, 425 and 429, and a recipient without an endpoint, are
 // router.ErrPermanent; no answer after the request may have gone out is
-// router.ErrUnknown, and so is 504, by which a proxy says the same.
+// router.ErrUnknown, and so is 504, by which a proxy says the same. No connection, 401 and
+// 429 are router.ErrReader. A Retry-After makes the error a router.Later.
 func (s *Sender) Send(ctx context.Context, e router.Envelope, hold func(context.Context) error) error {
 	to, ok := s.endpoints(e.Recipient.ID)
 	if !ok {
@@ -119,14 +120,29 @@ func (s *Sender) Send(ctx context.Context, e router.Envelope, hold func(context.
 		if sent {
 			return fmt.Errorf("post to webhook %q: no answer: %w: %w", place, err, router.ErrUnknown)
 		}
-		return fmt.Errorf("post to webhook %q: %w", place, err)
+		return fmt.Errorf("post to webhook %q: %w: %w", place, err, router.ErrReader)
 	}
 	// The status is the whole answer; its body is a stranger's and is not read.
 	resp.Body.Close()
 	if err := verdict(resp.StatusCode); err != nil {
-		return fmt.Errorf("post to webhook %q: %w", place, err)
+		err = fmt.Errorf("post to webhook %q: %w", place, err)
+		if wait := retryAfter(resp.Header.Get("Retry-After"), s.now()); wait > 0 {
+			err = &router.Later{Wait: wait, Err: err}
+		}
+		return err
 	}
 	return nil
+}
+
+// retryAfter reads a Retry-After: seconds, or a date; 0 if it is neither, or past.
+func retryAfter(header string, now time.Time) time.Duration {
+	if seconds, err := strconv.Atoi(strings.TrimSpace(header)); err == nil {
+		return time.Duration(min(max(seconds, 0), 24*3600)) * time.Second
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return max(at.Sub(now), 0)
+	}
+	return 0
 }
 
 // request returns the signed request that carries e.
@@ -171,8 +187,9 @@ func verdict(status int) error {
 		return nil
 	case status >= 300 && status <= 399:
 		return fmt.Errorf("answered %d: redirects are not followed; use the URL that it leads to", status)
-	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusRequestTimeout,
-		status == http.StatusTooEarly, status == http.StatusTooManyRequests:
+	case status == http.StatusUnauthorized, status == http.StatusTooManyRequests:
+		return fmt.Errorf("answered %s: %w", words(status), router.ErrReader)
+	case status == http.StatusForbidden, status == http.StatusNotFound, status == http.StatusRequestTimeout, status == http.StatusTooEarly:
 		return fmt.Errorf("answered %s", words(status))
 	case status >= 400 && status <= 499:
 		return fmt.Errorf("answered %s: %w", words(status), router.ErrPermanent)

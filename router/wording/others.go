@@ -31,7 +31,9 @@ func reminderTitle(it *incident.Item, clock Clock) string {
 		return "nobody knows whether it goes on"
 	case incident.DueStillFiring:
 		return "is resolved, but still fires"
-	case incident.DueUndeliverable:
+	case incident.DueMailRefused:
+		return "the mail server cannot be used"
+	case incident.DueUndeliverable, incident.DueUndelivered:
 		return "a message could not be delivered"
 	}
 	return "the team is asked"
@@ -40,7 +42,7 @@ func reminderTitle(it *incident.Item, clock Clock) string {
 // firstReminder is the reason that a reminder names first.
 func firstReminder(it *incident.Item) *incident.Owed {
 	for _, reason := range []incident.Reason{incident.DueUnfed, incident.DueAllUnknown, incident.DueStillFiring,
-		incident.DueActionOverdue, incident.DueUndeliverable} {
+		incident.DueActionOverdue, incident.DueMailRefused, incident.DueUndeliverable, incident.DueUndelivered} {
 		for i := range it.Reasons {
 			if it.Reasons[i].Reason == reason {
 				return &it.Reasons[i]
@@ -67,6 +69,17 @@ func undeliverable(it *incident.Item) string {
 		}
 	}
 	return fmt.Sprintf("The opening message to %s was refused for good: please tell them in another way.", list(who))
+}
+
+// undelivered names all whom another message did not reach.
+func undelivered(it *incident.Item) string {
+	var who []string
+	for i := range it.Reasons {
+		if o := &it.Reasons[i]; o.Reason == incident.DueUndelivered && !slices.Contains(who, Line(o.Address, nameLimit)) {
+			who = append(who, Line(o.Address, nameLimit))
+		}
+	}
+	return fmt.Sprintf("A message to %s was refused for good: please tell them in another way.", list(who))
 }
 
 // overdue says since when an action is overdue.
@@ -128,6 +141,12 @@ func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 			told = true
 			text = undeliverable(it)
 			e.Text = "Who was told what:"
+		case incident.DueUndelivered:
+			text = undelivered(it)
+			e.Text = "Who was told what:"
+		case incident.DueMailRefused:
+			text = "The mail server cannot be used, or refuses all messages, since " + clock.Full(o.At) + ": mailboxes are not told. Please tell readers in another way, and look at what it answers."
+			e.Text, e.URL = "What it answers:", Link(m.BaseURL+"/status")
 		default:
 			continue
 		}
@@ -272,7 +291,7 @@ func briefLines(m *incident.Message, it *incident.Item, clock Clock) []string {
 	} else if it.Kind == incident.KindUpdate && !spoke(it) && !onCall(m) {
 		lines = append(lines, strings.TrimSpace(NoNews(it, clock)+" "+Breaches(it, clock)))
 	}
-	if o := firstReminder(it); it.Kind == incident.KindReminder && o != nil && o.Reason != incident.DueUndeliverable {
+	if o := firstReminder(it); it.Kind == incident.KindReminder && o != nil && o.Reason != incident.DueUndeliverable && o.Reason != incident.DueUndelivered {
 		line := capital(reminderTitle(it, clock)) + "."
 		if o.Reason == incident.DueUnfed {
 			line += fmt.Sprintf(" Write it on the page, or with: sitrep incident update %s \"…\"", in.ID())

@@ -175,6 +175,9 @@ func lead(m *incident.Message, it *incident.Item, s *story, clock Clock) []strin
 	if has(it, incident.DueUndeliverable) {
 		out = append(out, undeliverable(it))
 	}
+	if has(it, incident.DueUndelivered) {
+		out = append(out, undelivered(it))
+	}
 	if !it.LateSince.IsZero() {
 		out = append(out, fmt.Sprintf("This message should have come by %s, and could not be handed over until now.", clock.Time(it.LateSince)))
 	}

@@ -42,7 +42,7 @@ const (
 
 	bSubscriptions // number, recipient → JSON
 	bDue           // due at, number, recipient → nothing
-	bRecipientDue  // recipient, due at, number → nothing
+	bRecipientDue  // recipient, due at, number → urgency
 	bRecipients    // recipient → JSON
 	bQueue         // next at, recipient → nothing
 
@@ -55,7 +55,7 @@ const (
 	bDeliveryIDs       // id → arrival
 	bDeliveryIncidents // number, arrival → nothing
 	bDeliveryStates    // state, arrival → nothing
-	bDeliveriesPending // recipient, created at, arrival → nothing
+	bDeliveriesPending // recipient, created at, arrival → what it holds back until when
 	bDeliveryRecords   // arrival, count → record
 	bMessages          // arrival → bytes as sent
 	bUnmapped          // fingerprint → JSON

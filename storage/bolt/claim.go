@@ -27,6 +27,7 @@ type recipient struct {
 	Owner        string      `json:"owner,omitempty"`
 	Until        time.Time   `json:"until,omitzero"`
 	RetryAt      time.Time   `json:"retry_at,omitzero"`
+	ReleasedAt   time.Time   `json:"released_at,omitzero"` // the wait until RetryAt began then
 	Failures     int         `json:"failures,omitempty"`
 	FailingSince time.Time   `json:"failing_since,omitzero"`
 	LastError    string      `json:"last_error,omitempty"`
@@ -39,24 +40,6 @@ func (r *reader) recipient(id string) (recipient, error) {
 	return p, err
 }
 
-// earliest returns since when something is due to a recipient, zero if nothing is.
-func (r *reader) earliest(id string) (time.Time, error) {
-	var first time.Time
-	prefix := key(nil).text(id)
-	for _, index := range []bucketID{bRecipientDue, bRecipientNotices, bDeliveriesPending} {
-		err := r.ascend(index, prefix, nil, func(k, _ []byte) (bool, error) {
-			if at := timeAt(k, len(prefix)); first.IsZero() || at.Before(first) {
-				first = at
-			}
-			return false, nil
-		})
-		if err != nil {
-			return first, err
-		}
-	}
-	return first, nil
-}
-
 // changeRecipient changes what is known of a recipient and moves it to its place in
 // the queue.
 func (t *tx) changeRecipient(id string, change func(*recipient)) error {
@@ -66,7 +49,11 @@ func (t *tx) changeRecipient(id string, change func(*recipient)) error {
 	}
 	old := p.Next
 	change(&p)
-	due, err := t.earliest(id)
+	held, err := t.heldBackOf(id)
+	if err != nil {
+		return err
+	}
+	due, err := t.earliest(id, held)
 	if err != nil {
 		return err
 	}
@@ -93,10 +80,14 @@ func latestOf(times ...time.Time) time.Time {
 	return slices.MaxFunc(times, time.Time.Compare)
 }
 
-func (r *reader) NextDue() (time.Time, error) {
+func (r *reader) NextDue(after time.Time) (time.Time, error) {
 	var next time.Time
+	var from key
+	if !after.IsZero() {
+		from = key(nil).time(after.Add(time.Microsecond))
+	}
 	for _, index := range []bucketID{bAgendasDue, bQueue} {
-		err := r.ascend(index, nil, nil, func(k, _ []byte) (bool, error) {
+		err := r.ascend(index, nil, from, func(k, _ []byte) (bool, error) {
 			if at := timeAt(k, 0); next.IsZero() || at.Before(next) {
 				next = at
 			}
@@ -109,20 +100,33 @@ func (r *reader) NextDue() (time.Time, error) {
 	return next, nil
 }
 
-func (t *tx) ClaimDue(now time.Time, owner string, lease time.Duration, limit int) ([]storage.Claim, error) {
-	var ids []string
-	err := t.ascend(bQueue, nil, nil, func(k, _ []byte) (bool, error) {
-		if len(ids) == limit || timeAt(k, 0).After(now) {
+func (r *reader) Waiting(now time.Time, limit int) (all []storage.Waiting, err error) {
+	err = r.ascend(bQueue, nil, nil, func(k, _ []byte) (bool, error) {
+		if len(all) == limit || timeAt(k, 0).After(now) {
 			return false, nil
 		}
-		ids = append(ids, string(k[8:]))
+		all = append(all, storage.Waiting{Recipient: string(k[8:]), Since: timeAt(k, 0)})
 		return true, nil
 	})
-	if err != nil {
-		return nil, err
+	for i := range all {
+		if err != nil {
+			return nil, err
+		}
+		all[i].Urgency, err = r.urgency(all[i].Recipient, now)
 	}
+	return all, err
+}
+
+func (t *tx) ClaimDue(now time.Time, owner string, lease time.Duration, recipients []string) ([]storage.Claim, error) {
 	var claims []storage.Claim
-	for _, id := range ids {
+	for _, id := range recipients {
+		p, err := t.recipient(id)
+		if err != nil {
+			return nil, err
+		}
+		if p.Next.IsZero() || p.Next.After(now) {
+			continue
+		}
 		c, err := t.claim(id, now, owner, now.Add(lease))
 		if err != nil {
 			return nil, err
@@ -135,9 +139,16 @@ func (t *tx) ClaimDue(now time.Time, owner string, lease time.Duration, limit in
 func (t *tx) claim(id string, now time.Time, owner string, until time.Time) (storage.Claim, error) {
 	c := storage.Claim{Recipient: id, Owner: owner, Until: until}
 	prefix := key(nil).text(id)
-	err := t.ascend(bRecipientDue, prefix, nil, func(k, _ []byte) (bool, error) {
+	held, err := t.heldBackOf(id)
+	if err != nil {
+		return c, err
+	}
+	err = t.ascend(bRecipientDue, prefix, nil, func(k, _ []byte) (bool, error) {
 		if len(c.Subscriptions) == claimSubscriptions || timeAt(k, len(prefix)).After(now) {
 			return false, nil
+		}
+		if held.incidents[intAt(k, len(prefix)+8)].After(now) {
+			return true, nil
 		}
 		var s incident.Subscription
 		sk := key(nil).int(intAt(k, len(prefix)+8)).rest(id)
@@ -156,6 +167,9 @@ func (t *tx) claim(id string, now time.Time, owner string, until time.Time) (sto
 			return false, nil
 		}
 		n := incident.Notice{Pulse: string(k[len(prefix)+8:]), Recipient: id}
+		if held.pulses[n.Pulse].After(now) {
+			return true, nil
+		}
 		nk := noticeKey(&n)
 		found, err := t.getJSON(bNotices, nk, &n)
 		if err == nil && !found {
@@ -167,7 +181,10 @@ func (t *tx) claim(id string, now time.Time, owner string, until time.Time) (sto
 	if err != nil {
 		return c, err
 	}
-	err = t.ascend(bDeliveriesPending, prefix, nil, func(k, _ []byte) (bool, error) {
+	err = t.ascend(bDeliveriesPending, prefix, nil, func(k, v []byte) (bool, error) {
+		if retryAt(v).After(now) {
+			return true, nil
+		}
 		d, err := t.deliveryAt(intAt(k, len(prefix)+8))
 		c.Unsettled = append(c.Unsettled, d)
 		return true, err
@@ -208,7 +225,7 @@ func (t *tx) Release(c *storage.Claim, now, retryAt time.Time, why string) error
 		return err
 	}
 	return t.changeRecipient(c.Recipient, func(p *recipient) {
-		p.Owner, p.Until, p.RetryAt = "", time.Time{}, retryAt
+		p.Owner, p.Until, p.RetryAt, p.ReleasedAt = "", time.Time{}, retryAt, now
 		if why != "" {
 			p.Failures++
 			p.LastError = why

@@ -41,7 +41,7 @@ func BenchmarkClaim(b *testing.B) {
 					if err := tx.PutSubscriptions([]incident.Subscription{due}); err != nil {
 						return err
 					}
-					claims, err := tx.ClaimDue(noon, "me", time.Minute, 10)
+					claims, err := claimDue(tx, noon, "me", time.Minute, 10)
 					if err != nil {
 						return err
 					}

@@ -186,7 +186,7 @@ func (t *tx) indexDelivery(arrival int64, old, d *incident.Delivery, state byte)
 		}
 	}
 	if d.State == incident.Pending {
-		if err := t.put(bDeliveriesPending, key(nil).text(d.Recipient).time(d.CreatedAt).int(arrival), nil); err != nil {
+		if err := t.put(bDeliveriesPending, key(nil).text(d.Recipient).time(d.CreatedAt).int(arrival), heldBack(d)); err != nil {
 			return err
 		}
 	}

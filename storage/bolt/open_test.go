@@ -458,6 +458,19 @@ func TestABackupIsAStore(t *testing.T) {
 	}
 }
 
+// claimDue claims those who have waited longest.
+func claimDue(tx storage.Tx, now time.Time, owner string, lease time.Duration, limit int) ([]storage.Claim, error) {
+	waiting, err := tx.Waiting(now, limit)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, w := range waiting {
+		ids = append(ids, w.Recipient)
+	}
+	return tx.ClaimDue(now, owner, lease, ids)
+}
+
 // Who opens the file knows that the process that held claims is gone, and need not wait.
 func TestClaimsEndWithTheirProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sitrep.db")
@@ -467,7 +480,7 @@ func TestClaimsEndWithTheirProcess(t *testing.T) {
 	claim := func(owner string) storage.Claim {
 		t.Helper()
 		mustWrite(t, db, func(tx storage.Tx) (err error) {
-			claims, err = tx.ClaimDue(now, owner, time.Hour, 10)
+			claims, err = claimDue(tx, now, owner, time.Hour, 10)
 			return err
 		})
 		if len(claims) != 1 {
@@ -498,7 +511,7 @@ func TestLeasesEndAtTheTimeGiven(t *testing.T) {
 	write := func(fn func(storage.Tx) error) error { return db.Write(t.Context(), fn) }
 	claim := func(now time.Time) (claims []storage.Claim) {
 		if err := write(func(tx storage.Tx) (err error) {
-			claims, err = tx.ClaimDue(now, "me", time.Minute, 10)
+			claims, err = claimDue(tx, now, "me", time.Minute, 10)
 			return err
 		}); err != nil {
 			t.Fatal(err)

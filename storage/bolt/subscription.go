@@ -52,7 +52,7 @@ func (t *tx) PutSubscriptions(subs []incident.Subscription) error {
 		if err := t.putJSON(bSubscriptions, k, s); err != nil {
 			return err
 		}
-		if old.DueAt.Equal(s.DueAt) {
+		if old.DueAt.Equal(s.DueAt) && old.Urgency == s.Urgency {
 			continue
 		}
 		if !old.DueAt.IsZero() {
@@ -67,7 +67,7 @@ func (t *tx) PutSubscriptions(subs []incident.Subscription) error {
 			if err := t.put(bDue, key(nil).time(s.DueAt).int(s.Incident).rest(s.Recipient), nil); err != nil {
 				return err
 			}
-			if err := t.put(bRecipientDue, key(nil).text(s.Recipient).time(s.DueAt).int(s.Incident), nil); err != nil {
+			if err := t.put(bRecipientDue, key(nil).text(s.Recipient).time(s.DueAt).int(s.Incident), key(nil).byte(byte(s.Urgency))); err != nil {
 				return err
 			}
 		}

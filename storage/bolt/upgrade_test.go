@@ -112,7 +112,7 @@ func TestTheWatchdogOfAnOlderStoreIsBroughtUp(t *testing.T) {
 	}
 	db = openAt(t, path)
 	mustWrite(t, db, func(tx storage.Tx) error {
-		claims, err := tx.ClaimDue(at, "me", time.Hour, 10)
+		claims, err := claimDue(tx, at, "me", time.Hour, 10)
 		n := 0
 		for _, c := range claims {
 			n += len(c.Notices)

@@ -38,11 +38,24 @@ const (
 func (f *fixture) claim(owner string, lease time.Duration, limit int) (claims []storage.Claim) {
 	f.Helper()
 	f.write(func(tx storage.Tx) (err error) {
-		claims, err = tx.ClaimDue(f.now, owner, lease, limit)
+		claims, err = claimDue(tx, f.now, owner, lease, limit)
 		return err
 	})
 	f.now = f.now.Add(10 * time.Microsecond)
 	return claims
+}
+
+// claimDue claims those who have waited longest.
+func claimDue(tx storage.Tx, now time.Time, owner string, lease time.Duration, limit int) ([]storage.Claim, error) {
+	waiting, err := tx.Waiting(now, limit)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, w := range waiting {
+		ids = append(ids, w.Recipient)
+	}
+	return tx.ClaimDue(now, owner, lease, ids)
 }
 
 func recipients(claims []storage.Claim) (all []string) {
@@ -157,7 +170,7 @@ var claimRules = []rule{
 				for range 3 {
 					var claims []storage.Claim
 					err := f.store.Write(f.Context(), func(tx storage.Tx) (err error) {
-						claims, err = tx.ClaimDue(f.now, fmt.Sprint(w), long, 4)
+						claims, err = claimDue(tx, f.now, fmt.Sprint(w), long, 4)
 						return err
 					})
 					if err != nil {
@@ -258,7 +271,7 @@ var claimRules = []rule{
 		f.subscribe(f.owes(2, "a", f.ago(3)))
 		f.equal("waits", len(f.claim("me", long, 1)), 0)
 		f.read(func(r storage.Reader) error {
-			at, err := r.NextDue()
+			at, err := r.NextDue(time.Time{})
 			f.equal("next due", at, retryAt)
 			return err
 		})
@@ -291,6 +304,121 @@ var claimRules = []rule{
 			f.Fatal(err)
 		}
 		f.equal("a release that says no failure is none", f.claim("me", long, 1)[0].Failures, 0)
+	}},
+	{"only those named are claimed, in that order, and only who can be", func(f *fixture) {
+		f.subscribe(f.owes(1, "a", f.ago(1)), f.owes(1, "b", f.ago(2)), f.owes(1, "c", f.ago(3)), f.owes(1, "d", f.ago(-60)))
+		var claims []storage.Claim
+		f.write(func(tx storage.Tx) (err error) {
+			claims, err = tx.ClaimDue(f.now, "me", long, []string{"a", "nobody", "d", "c"})
+			return err
+		})
+		f.equal("claimed", recipients(claims), []string{"a", "c"})
+		f.equal("left", recipients(f.claim("me", long, 9)), []string{"b"})
+	}},
+	{"who waits is told with the most urgent that is due", func(f *fixture) {
+		urgent := func(s incident.Subscription, u incident.Urgency) incident.Subscription {
+			s.Urgency = u
+			return s
+		}
+		f.subscribe(urgent(f.owes(1, "a", f.ago(5)), 7), urgent(f.owes(2, "a", f.ago(1)), 3), urgent(f.owes(3, "a", f.ago(-60)), 1))
+		f.subscribe(urgent(f.owes(1, "b", f.ago(4)), 9))
+		f.deliver(f.newDelivery("one", "c", 1))
+		f.read(func(r storage.Reader) error {
+			all, err := r.Waiting(f.now, 9)
+			if err != nil {
+				return err
+			}
+			f.equal("waiting", len(all), 3)
+			f.equal("a", all[0], storage.Waiting{Recipient: "a", Since: f.ago(5), Urgency: 3})
+			f.equal("b", all[1], storage.Waiting{Recipient: "b", Since: f.ago(4), Urgency: 9})
+			f.equal("c", []any{all[2].Recipient, all[2].Urgency}, []any{"c", incident.LeastUrgent})
+			few, err := r.Waiting(f.now, 1)
+			f.equal("up to", len(few), 1)
+			return err
+		})
+		f.subscribe(urgent(f.owes(2, "a", f.ago(1)), 8))
+		f.read(func(r storage.Reader) error {
+			all, err := r.Waiting(f.now, 1)
+			f.equal("less urgent", all[0].Urgency, incident.Urgency(7))
+			return err
+		})
+	}},
+	{"a delivery that waits holds back what it covers, and nothing else", func(f *fixture) {
+		retry := f.ago(-30)
+		d := f.newDelivery("one", "a", 1)
+		d.Covers = []incident.Cover{{Incident: 1}, {Incident: 2}}
+		d.RetryAt, d.RefusedAt, d.Replan = retry, f.now, true
+		f.deliver(d)
+		p := f.newDelivery("two", "a", 0)
+		p.Kind, p.Covers, p.RetryAt = incident.KindWatchdog, []incident.Cover{{Kind: incident.KindWatchdog, Pulse: "eu"}}, retry
+		f.deliver(p)
+		f.subscribe(f.owes(1, "a", f.ago(9)), f.owes(2, "a", f.ago(8)))
+		away := f.ago(7)
+		notice := func(pulse string) incident.Notice {
+			return incident.Notice{Pulse: pulse, Recipient: "a", Owed: incident.Owed{Kind: incident.KindWatchdog, Reason: incident.DueWatchdogAway, At: away}, DueAt: away}
+		}
+		f.write(func(tx storage.Tx) error { return tx.PutNotices([]incident.Notice{notice("eu")}) })
+		f.equal("all is held back", len(f.claim("me", long, 9)), 0)
+		f.read(func(r storage.Reader) error {
+			at, err := r.NextDue(f.now)
+			f.equal("next due", at, retry)
+			return err
+		})
+
+		other := f.owes(3, "a", f.ago(1))
+		f.subscribe(other, f.owes(1, "b", f.ago(1)))
+		f.write(func(tx storage.Tx) error { return tx.PutNotices([]incident.Notice{notice("us")}) })
+		claims := f.claim("me", long, 9)
+		f.equal("recipients", recipients(claims), []string{"a", "b"})
+		f.equal("subscriptions", claims[0].Subscriptions, []incident.Subscription{other})
+		f.equal("notices", claims[0].Notices, []incident.Notice{notice("us")})
+		f.equal("unsettled", len(claims[0].Unsettled), 0)
+		if err := f.release(&claims[0], time.Time{}, ""); err != nil {
+			f.Fatal(err)
+		}
+		f.subscribe(f.owes(3, "a", time.Time{}))
+		f.write(func(tx storage.Tx) error { return tx.DeletePulse("us") })
+		f.equal("all is held back again", len(f.claim("me", long, 9)), 0)
+
+		f.now = retry
+		c := f.claim("me", long, 9)[0]
+		f.equal("then", []int{len(c.Subscriptions), len(c.Notices), len(c.Unsettled)}, []int{2, 1, 2})
+	}},
+	{"once it is settled, a delivery holds nothing back", func(f *fixture) {
+		d := f.newDelivery("one", "a", 1)
+		d.RetryAt = f.ago(-30)
+		f.deliver(d)
+		f.subscribe(f.owes(1, "a", f.ago(9)))
+		f.equal("held back", len(f.claim("me", long, 9)), 0)
+		d.State, d.RetryAt, d.SettledAt = incident.Superseded, time.Time{}, f.now
+		f.deliver(d)
+		f.equal("free", recipients(f.claim("me", long, 9)), []string{"a"})
+	}},
+	{"waits that began after now end, and others do not", func(f *fixture) {
+		later, retry := f.ago(-60), f.ago(-61)
+		wait := func(id, recipient string, refused time.Time) {
+			d := f.newDelivery(id, recipient, 1)
+			d.RetryAt, d.RefusedAt = retry, refused
+			f.deliver(d)
+		}
+		wait("one", "a", later)
+		wait("two", "b", f.ago(1))
+		f.subscribe(f.owes(1, "c", f.ago(1)), f.owes(1, "d", f.ago(1)))
+		claims := f.claim("me", 10*long, 9)
+		f.equal("claimed", recipients(claims), []string{"c", "d"})
+		for i, released := range []time.Time{later, f.now} {
+			f.write(func(tx storage.Tx) error { return tx.Release(&claims[i], released, retry, "refused") })
+		}
+		f.equal("all wait", len(f.claim("me", long, 9)), 0)
+		n := 0
+		f.write(func(tx storage.Tx) (err error) {
+			n, err = tx.EndWaits(f.now)
+			return err
+		})
+		f.equal("ended", n, 2)
+		f.equal("free", len(f.claim("me", long, 9)), 2)
+		f.now = retry
+		f.equal("then the others", len(f.claim("me", long, 9)), 2)
 	}},
 	{"who has unsettled deliveries is claimed, and gets them", func(f *fixture) {
 		d, e := f.newDelivery("one", "a", 1), f.newDelivery("two", "a", 2)

@@ -258,7 +258,7 @@ var agendaRules = []rule{
 		next := func(want time.Time) {
 			f.Helper()
 			f.read(func(r storage.Reader) error {
-				at, err := r.NextDue()
+				at, err := r.NextDue(time.Time{})
 				f.equal("next due", at, want)
 				return err
 			})

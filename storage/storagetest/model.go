@@ -40,7 +40,7 @@ func (m *model) reader(id string) *modelReader {
 // due returns what is due to a recipient at a time, the longest first.
 func (m *model) due(id string, now time.Time) (subs []incident.Subscription) {
 	for _, s := range m.subs {
-		if s.Recipient == id && !s.DueAt.IsZero() && !s.DueAt.After(now) {
+		if s.Recipient == id && !s.DueAt.IsZero() && !s.DueAt.After(now) && !m.heldBack(id, s.Incident, now).After(now) {
 			subs = append(subs, s)
 		}
 	}
@@ -48,6 +48,16 @@ func (m *model) due(id string, now time.Time) (subs []incident.Subscription) {
 		return cmp.Or(a.DueAt.Compare(b.DueAt), cmp.Compare(a.Incident, b.Incident))
 	})
 	return subs
+}
+
+// heldBack returns until when what is owed of an incident is held back, if it is.
+func (m *model) heldBack(id string, number int64, now time.Time) (until time.Time) {
+	for _, d := range m.deliveries {
+		if d.Recipient == id && d.State == incident.Pending && d.Incident == number && d.RetryAt.After(until) {
+			until = d.RetryAt
+		}
+	}
+	return until
 }
 
 // news returns the same of the watchdog.
@@ -61,9 +71,10 @@ func (m *model) news(id string, now time.Time) (notices []incident.Notice) {
 	return notices
 }
 
-func (m *model) unsettled(id string) (list []incident.Delivery) {
+// unsettled returns the pending deliveries to a recipient that are not held back.
+func (m *model) unsettled(id string, now time.Time) (list []incident.Delivery) {
 	for _, d := range m.deliveries {
-		if d.Recipient == id && d.State == incident.Pending {
+		if d.Recipient == id && d.State == incident.Pending && !d.RetryAt.After(now) {
 			list = append(list, d)
 		}
 	}
@@ -77,17 +88,18 @@ func (m *model) waiting(now time.Time) (ids []string) {
 	for id := range m.readers {
 		var first time.Time
 		for _, s := range m.due(id, now) {
-			first = s.DueAt
-			break
+			if at := later(s.DueAt, m.heldBack(id, s.Incident, now)); first.IsZero() || at.Before(first) {
+				first = at
+			}
 		}
 		for _, n := range m.news(id, now) {
 			if first.IsZero() || n.DueAt.Before(first) {
 				first = n.DueAt
 			}
 		}
-		for _, d := range m.unsettled(id) {
-			if first.IsZero() || d.CreatedAt.Before(first) {
-				first = d.CreatedAt
+		for _, d := range m.unsettled(id, now) {
+			if at := later(d.CreatedAt, d.RetryAt); first.IsZero() || at.Before(first) {
+				first = at
 			}
 		}
 		r := m.readers[id]
@@ -99,6 +111,13 @@ func (m *model) waiting(now time.Time) (ids []string) {
 	}
 	slices.SortFunc(ids, func(a, b string) int { return cmp.Or(since[a].Compare(since[b]), cmp.Compare(a, b)) })
 	return ids
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // checkModel does random things to a store and to a model and compares them.
@@ -161,8 +180,9 @@ func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
 			"begin a delivery": func(rt *rapid.T) {
 				created++
 				d := incident.Delivery{
-					ID: fmt.Sprint("d", created), Incident: 1, Recipient: who.Draw(rt, "recipient"), State: incident.Pending,
-					CreatedAt: base.Add(-time.Hour + time.Duration(created)*time.Millisecond),
+					ID: fmt.Sprint("d", created), Incident: int64(rapid.IntRange(1, 4).Draw(rt, "incident")), Recipient: who.Draw(rt, "recipient"),
+					State: incident.Pending, CreatedAt: base.Add(-time.Hour + time.Duration(created)*time.Millisecond),
+					RetryAt: when("retry"),
 				}
 				m.deliveries[d.ID] = d
 				m.reader(d.Recipient)
@@ -170,13 +190,13 @@ func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
 			},
 			"end a delivery": func(rt *rapid.T) {
 				id := who.Draw(rt, "recipient")
-				list := m.unsettled(id)
+				list := m.unsettled(id, now)
 				if len(list) == 0 {
 					rt.Skip()
 				}
 				d := list[0]
 				d.State = rapid.SampledFrom([]incident.DeliveryState{incident.Delivered, incident.Failed, incident.Superseded}).Draw(rt, "state")
-				d.SentAt = now
+				d.SentAt, d.RetryAt = now, time.Time{}
 				if d.State == incident.Delivered {
 					m.reader(id).failures = 0
 				}
@@ -192,7 +212,7 @@ func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
 				want = want[:min(limit, len(want))]
 				var got []storage.Claim
 				_ = write(func(tx storage.Tx) (err error) {
-					got, err = tx.ClaimDue(now, owner, lease, limit)
+					got, err = claimDue(tx, now, owner, lease, limit)
 					return err
 				})
 				if ids := recipients(got); !slices.Equal(ids, want) {
@@ -208,7 +228,7 @@ func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
 					f := &fixture{T: t}
 					f.equal("subscriptions", c.Subscriptions, m.due(c.Recipient, now))
 					f.equal("notices", c.Notices, m.news(c.Recipient, now))
-					f.equal("unsettled", c.Unsettled, m.unsettled(c.Recipient))
+					f.equal("unsettled", c.Unsettled, m.unsettled(c.Recipient, now))
 					if t.Failed() {
 						rt.FailNow()
 					}

@@ -135,7 +135,7 @@ var watchdogRules = []rule{
 				if err != nil {
 					return err
 				}
-				at, err = r.NextDue()
+				at, err = r.NextDue(time.Time{})
 				f.equal("next due", at, next)
 				return err
 			})

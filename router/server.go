@@ -1,0 +1,229 @@
+package router
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+const (
+	// verdictFor is for how long it counts that a server took a mail for somebody else.
+	verdictFor = 10 * time.Minute
+	// refusesAfter is for how long a server has to refuse all alike until that is said to be
+	// the set-up.
+	refusesAfter = 20 * time.Second
+)
+
+// A server is what the recipients of one mail server, or of the webhooks of one host, have
+// in common: hands that serve them, and what is known of how it fares. Slow ones use up
+// their own hands alone. Its times are of a steady clock, as they are never stored.
+type server struct {
+	channel incident.Channel
+	name    string // of a webhook's: scheme and host
+
+	mu    sync.Mutex
+	busy  int // hands in use
+	hands int // there are, as long as it fares well
+	width int // of them that may be used at once
+
+	heldUntil time.Time // nothing is tried before
+	slowed    bool      // it asked for less, and width grows one by one
+	failures  int       // in a row that spoke of the server
+	failingAt time.Time // since when
+	failedAt  time.Time // the last
+	lastError string
+
+	taken     map[string]time.Time // when it last took something for a recipient, the last verdictFor
+	refused   map[string]struct{}  // the recipients refused alike since it took something
+	refusedAt time.Time            // since when
+	refusal   string               // the last of those refusals
+	mended    time.Time            // when it last took something after it had refused all alike
+	found     map[string]struct{}  // the recipients who found out that it cannot be used
+	told      map[int64]struct{}   // the incidents whose teams were told that it cannot be used
+}
+
+func newServer(channel incident.Channel, name string, hands int) *server {
+	return &server{channel: channel, name: name, hands: hands, width: hands, taken: map[string]time.Time{}, refused: map[string]struct{}{}, found: map[string]struct{}{}, told: map[int64]struct{}{}}
+}
+
+// free returns how many more hands may be used now, and when that may be more without
+// one coming back; zero if nothing is waited for.
+func (s *server) free(at time.Time) (n int, later time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.heldUntil.After(at) {
+		return 0, s.heldUntil
+	}
+	return max(s.width-s.busy, 0), time.Time{}
+}
+
+// foundOut reports whether a recipient found out that it cannot be used: then it is the
+// turn of others to find out whether that is still so.
+func (s *server) foundOut(recipient string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, is := s.found[recipient]
+	return is
+}
+
+func (s *server) take(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy += n
+}
+
+// outcome notes what an attempt that began at a time says of the server.
+func (s *server) outcome(recipient string, began time.Time, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := time.Now()
+	rate := errors.Is(err, ErrRate)
+	if rate || errors.Is(err, ErrServer) {
+		s.lastError, s.failedAt = err.Error(), at
+		s.found[recipient] = struct{}{}
+		if s.failures > 0 && began.Before(s.heldUntil) && !s.heldUntil.IsZero() {
+			return // under way when that was known
+		}
+		if s.failures++; s.failures == 1 {
+			s.failingAt = at
+		}
+		wait := asked(err)
+		if wait == 0 {
+			wait = backoff(s.failures, longestSetupWait)
+		}
+		s.heldUntil, s.slowed = at.Add(wait), rate
+		if s.width = max(s.width/2, 1); !rate {
+			s.width = 1 // that finds out when it is back
+		}
+		return
+	}
+	if err != nil && errors.Is(err, ErrReader) {
+		return
+	}
+	// It was reached.
+	if s.failures > 0 && !began.Before(s.failingAt) {
+		s.failures, s.heldUntil = 0, time.Time{}
+		clear(s.told)
+		clear(s.found)
+	}
+	if s.width++; s.width > s.hands || !s.slowed && s.failures == 0 {
+		s.width, s.slowed = s.hands, false
+	}
+	switch {
+	case err == nil:
+		s.took(recipient, at)
+	case errors.Is(err, ErrDoubtful), errors.Is(err, ErrSetup):
+		if len(s.refused) == 0 {
+			s.refusedAt = at
+		}
+		s.refused[recipient], s.refusal = struct{}{}, err.Error()
+	}
+}
+
+// took notes that a message for a recipient was taken.
+func (s *server) took(recipient string, at time.Time) {
+	if _, itself := s.refused[recipient]; itself || len(s.refused) > 1 && s.refusesAll(at) {
+		s.mended = at
+	}
+	clear(s.refused)
+	clear(s.told)
+	s.refusal = ""
+	for id, t := range s.taken {
+		if at.Sub(t) > verdictFor {
+			delete(s.taken, id)
+		}
+	}
+	s.taken[recipient] = at
+}
+
+// refusesAll reports whether it is the set-up: for a while it has taken nothing, and
+// refused several alike, or the only one whom it is given.
+func (s *server) refusesAll(at time.Time) bool {
+	if len(s.refused) == 0 || at.Sub(s.refusedAt) < refusesAfter {
+		return false
+	}
+	for id, t := range s.taken {
+		if _, is := s.refused[id]; !is && len(s.refused) == 1 && at.Sub(t) <= verdictFor {
+			return false
+		}
+	}
+	return true
+}
+
+// unusable reports whether for a while it could not be used, or refused all alike, and the
+// team of an incident does not know: it is to be told now.
+func (s *server) unusable(incident int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := time.Now()
+	if !s.refusesAll(at) && (s.failures == 0 || at.Sub(s.failingAt) < refusesAfter) {
+		return false
+	}
+	_, told := s.told[incident]
+	return !told
+}
+
+// tell notes that the team of an incident is told that it cannot be used.
+func (s *server) tell(incident int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told[incident] = struct{}{}
+}
+
+// condemns reports whether a refusal of a recipient that may be final is: the server took
+// something for somebody else in the last time, and not only because what was wrong with it
+// was mended since. The refusal is that many ago.
+func (s *server) condemns(recipient string, ago time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := time.Now()
+	refused := at.Add(-ago)
+	if s.mended.After(refused) {
+		return false
+	}
+	for id, t := range s.taken {
+		if id != recipient && refused.Sub(t) <= verdictFor && t.Sub(refused) <= verdictFor {
+			return true
+		}
+	}
+	return false
+}
+
+// why says what was wrong with it at some time in the last while, empty if nothing was.
+func (s *server) why(ago time.Duration) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failedAt.IsZero() || time.Since(s.failedAt) > ago {
+		return ""
+	}
+	return s.lastError
+}
+
+// state says how it fares.
+func (s *server) state() ServerState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out, at := ServerState{Channel: s.channel, Name: s.name}, time.Now()
+	switch {
+	case s.failures > 0:
+		out.FailingSince, out.Error = s.failingAt.UTC().Truncate(time.Microsecond), s.lastError
+	case s.refusesAll(at):
+		out.FailingSince, out.Error, out.RefusesAll = s.refusedAt.UTC().Truncate(time.Microsecond), s.refusal, true
+	}
+	out.Error = storage.WithoutAddresses(out.Error)
+	return out
+}
+
+// A ServerState says how a mail server, or the host of webhooks, fares.
+type ServerState struct {
+	Channel incident.Channel
+	Name    string // of webhooks: scheme and host
+	// FailingSince is since when it cannot be used, or refuses all alike; zero if neither.
+	FailingSince time.Time
+	// RefusesAll is set if it can be used, and refuses all alike.
+	RefusesAll bool
+	Error      string // the last, without email addresses
+}

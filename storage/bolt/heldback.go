@@ -1,0 +1,180 @@
+package bolt
+
+import (
+	"time"
+
+	"sitrep/incident"
+)
+
+// What a pending delivery holds back stands in its index: until when, and its incidents
+// or its pulse. Nothing is there if it holds back nothing.
+const (
+	holdsIncidents byte = 1 // numbers follow
+	holdsPulse     byte = 2 // its name follows
+)
+
+// heldBack returns what a delivery holds back, as its index has it.
+func heldBack(d *incident.Delivery) []byte {
+	if d.RetryAt.IsZero() {
+		return nil
+	}
+	v := key(nil).time(d.RetryAt)
+	if d.Watchdog() {
+		return v.byte(holdsPulse).rest(d.Pulse())
+	}
+	v = v.byte(holdsIncidents)
+	for _, number := range covered(d) {
+		v = v.int(number)
+	}
+	return v
+}
+
+// retryAt returns until when an entry of the index holds something back, zero if it does
+// not.
+func retryAt(v []byte) time.Time {
+	if len(v) < 9 {
+		return time.Time{}
+	}
+	return timeAt(v, 0)
+}
+
+// A holding is what the pending deliveries to one recipient hold back until when, and
+// since when the first of them can be tried.
+type holding struct {
+	incidents map[int64]time.Time
+	pulses    map[string]time.Time
+	first     time.Time
+}
+
+// heldBackOf returns what is held back of a recipient.
+func (r *reader) heldBackOf(id string) (h holding, err error) {
+	prefix := key(nil).text(id)
+	err = r.ascend(bDeliveriesPending, prefix, nil, func(k, v []byte) (bool, error) {
+		until := retryAt(v)
+		if at := latestOf(timeAt(k, len(prefix)), until); h.first.IsZero() || at.Before(h.first) {
+			h.first = at
+		}
+		if until.IsZero() {
+			return true, nil
+		}
+		if v[8] == holdsPulse {
+			if h.pulses == nil {
+				h.pulses = map[string]time.Time{}
+			}
+			pulse := string(v[9:])
+			h.pulses[pulse] = latestOf(h.pulses[pulse], until)
+			return true, nil
+		}
+		if h.incidents == nil {
+			h.incidents = map[int64]time.Time{}
+		}
+		for at := 9; at+8 <= len(v); at += 8 {
+			number := intAt(v, at)
+			h.incidents[number] = latestOf(h.incidents[number], until)
+		}
+		return true, nil
+	})
+	return h, err
+}
+
+// earliest returns since when something is due to a recipient and not held back, zero if
+// nothing is.
+func (r *reader) earliest(id string, held holding) (time.Time, error) {
+	first := held.first
+	prefix := key(nil).text(id)
+	for _, index := range []bucketID{bRecipientDue, bRecipientNotices} {
+		err := r.ascend(index, prefix, nil, func(k, _ []byte) (bool, error) {
+			at := timeAt(k, len(prefix))
+			if !first.IsZero() && !at.Before(first) {
+				return false, nil
+			}
+			if at = latestOf(at, held.until(index, k, len(prefix)+8)); first.IsZero() || at.Before(first) {
+				first = at
+			}
+			return true, nil
+		})
+		if err != nil {
+			return first, err
+		}
+	}
+	return first, nil
+}
+
+// until returns until when what stands in a key, from a place on, is held back.
+func (h *holding) until(index bucketID, k []byte, at int) time.Time {
+	if index == bRecipientNotices {
+		return h.pulses[string(k[at:])]
+	}
+	return h.incidents[intAt(k, at)]
+}
+
+// urgency returns that of the most urgent that is due to a recipient and not held back.
+func (r *reader) urgency(id string, now time.Time) (incident.Urgency, error) {
+	held, err := r.heldBackOf(id)
+	if err != nil {
+		return 0, err
+	}
+	most := incident.LeastUrgent
+	prefix := key(nil).text(id)
+	for _, index := range []bucketID{bRecipientDue, bRecipientNotices} {
+		err := r.ascend(index, prefix, nil, func(k, v []byte) (bool, error) {
+			if timeAt(k, len(prefix)).After(now) {
+				return false, nil
+			}
+			if held.until(index, k, len(prefix)+8).After(now) {
+				return true, nil
+			}
+			is := incident.MostUrgent // a notice, and what an older sitrep stored
+			if len(v) > 0 {
+				is = incident.Urgency(v[0])
+			}
+			most = min(most, is)
+			return most != incident.MostUrgent, nil
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return most, nil
+}
+
+func (t *tx) EndWaits(now time.Time) (int, error) {
+	var ids []string
+	err := t.ascend(bRecipients, nil, nil, func(k, v []byte) (bool, error) {
+		var p recipient
+		err := decode(bRecipients, k, v, &p)
+		if p.ReleasedAt.After(now) && p.RetryAt.After(now) {
+			ids = append(ids, string(k))
+		}
+		return true, err
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range ids {
+		if err := t.changeRecipient(id, func(p *recipient) { p.RetryAt = time.Time{} }); err != nil {
+			return 0, err
+		}
+	}
+	var waiting []incident.Delivery
+	err = t.ascend(bDeliveriesPending, nil, nil, func(k, v []byte) (bool, error) {
+		if !retryAt(v).After(now) {
+			return true, nil
+		}
+		d, err := t.deliveryAt(intAt(k, len(k)-8))
+		if d.RefusedAt.After(now) {
+			waiting = append(waiting, d)
+		}
+		return true, err
+	})
+	if err != nil {
+		return 0, err
+	}
+	for i := range waiting {
+		waiting[i].RetryAt = time.Time{}
+		if err := t.PutDelivery(&waiting[i], nil); err != nil {
+			return 0, err
+		}
+	}
+	return len(ids) + len(waiting), nil
+}

@@ -5,6 +5,10 @@ import (
 	"time"
 )
 
+// setBack is by how much what is owed has to lie in the future to say that the clock was
+// set back, and not only that two changes crossed.
+const setBack = 5 * time.Minute
+
 // schedule sets when each message is due, and when the rules have to look again.
 func (s *Situation) schedule(p *Policy, now time.Time) {
 	for i := range s.Subscriptions {
@@ -13,8 +17,8 @@ func (s *Situation) schedule(p *Policy, now time.Time) {
 			return o.stale(now) || s.Incident.State == Closed && o.rides(sub.Recipient)
 		})
 		for k := range sub.Owed {
-			if o := &sub.Owed[k]; o.At.After(now) && !o.again() {
-				o.At = now // the clock was set back
+			if o := &sub.Owed[k]; o.At.Sub(now) > setBack && !o.again() {
+				o.At = now
 			}
 		}
 		due, from := s.due(sub, p, now)

@@ -206,3 +206,25 @@ func TestScheduledUpdateThatAQuietTimeMoved(t *testing.T) {
 		t.Errorf("planned again: %v %+v", ok, again.Cover)
 	}
 }
+
+// TestWhatIsOwedAfterTheClockWasSetBack: what was owed before is owed now, and not in two
+// hours; two changes that cross move nothing.
+func TestWhatIsOwedAfterTheClockWasSetBack(t *testing.T) {
+	for _, back := range []time.Duration{time.Second, 2 * time.Hour} {
+		w := newWorld(t, policy())
+		w.open("P1")
+		before := w.s.Subscription("email:cto@example.org").Owed[0].At
+		now := w.now.Add(-back)
+		after, err := incident.Reconcile(w.s, incident.News{}, w.p, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := before
+		if back > time.Hour {
+			want = now
+		}
+		if sub := after.Subscription("email:cto@example.org"); !sub.Owed[0].At.Equal(want) || !sub.DueAt.Equal(want) {
+			t.Errorf("set back by %v: owed at %v, due at %v, want %v", back, sub.Owed[0].At, sub.DueAt, want)
+		}
+	}
+}

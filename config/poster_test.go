@@ -133,9 +133,10 @@ func TestPostersReadLittle(t *testing.T) {
 func TestTeamCannotSendItselfTheHousesFiles(t *testing.T) {
 	const ledger = "PRIVATE+KEY+sitrep+af85b1be+AQ5f8a9bu/05cpyCsfxZLgZzM7k1mpQmUt0oX+/WfSv9"
 	files := map[string]string{
-		"sitrep.yml":    fmt.Sprintf(houseOfSLOs, "teams/*/*.yml") + "access: {tokens: [{name: bot, role: admin, token_file: teams/pay/admin}]}\n",
+		"sitrep.yml": strings.Replace(fmt.Sprintf(houseOfSLOs, "teams/*/*.yml"), "name: support,", "name: support, webhooks: [{url_file: teams/pay/hook}],", 1) +
+			"access: {tokens: [{name: bot, role: admin, token_file: teams/pay/admin}]}\n",
 		"sitrep.db.key": ledger, "secrets/hook": secret, "teams/pay/own": "the-teams-own", "teams/pay/below/own": "the-teams-own", "teams/ship/own": secret,
-		"teams/pay/admin": strings.Repeat(secret, 3), "teams/pay/ledger": ledger,
+		"teams/pay/admin": strings.Repeat(secret, 3), "teams/pay/ledger": ledger, "teams/pay/hook": "http://c.invalid/" + secret,
 	}
 	const out, link = "the folder of the team's file; put it into that folder", "is a link that leads out of its folder"
 	for _, c := range []struct{ name, file, says string }{
@@ -150,6 +151,7 @@ func TestTeamCannotSendItselfTheHousesFiles(t *testing.T) {
 		{"a link to the key of the ledger", "far", link},
 		{"a link to the folder of the house", "house/sitrep.db.key", link},
 		{"what the main file names in its folder", "admin", "is what the main file names as access.tokens[0].token_file"},
+		{"what a group uses in its folder", "hook", "is what the main file names as groups[0].webhooks[0].url_file"},
 		{"the key of a ledger in its folder", "ledger", "holds the key of a ledger"},
 		{"what is not there", "none", "no such file"},
 	} {

@@ -145,6 +145,9 @@ func (k *checker) checkEvidence() {
 			s.errorf(path+".url", "%v", err)
 		}
 	}
+	if at := join(path, "http_config"); s.has(at) && !s.has(path+".url") {
+		s.errorf(at, "it is for a witness with url, and there is none; add url, or remove this")
+	}
 	if w.Every == 0 && !s.broken(path+".every") {
 		s.errorf(path+".every", "it must be longer than nothing; write 1d")
 	}

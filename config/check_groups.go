@@ -55,19 +55,27 @@ func (s *source) checkAddresses(path string, r Recipients) {
 	}
 }
 
-// checkSigning reports a URL that is to be signed with two different keys: it is
-// one recipient, and would get messages that it cannot verify.
+// checkSigning reports a URL that is to be signed with two different keys, or spoken to
+// in two ways: it is one recipient, and would get messages that it cannot verify, or by
+// a way that only one of them chose.
 func (k *checker) checkSigning() {
-	keys := map[Secret]Secret{}
+	first := map[Secret]Webhook{}
 	check := func(s *source, path string, hooks []Webhook) {
 		for i, w := range hooks {
 			if w.URL == "" {
 				continue
 			}
-			if key, ok := keys[w.URL]; ok && key != w.Secret {
+			before, ok := first[w.URL]
+			if !ok {
+				first[w.URL] = w
+				continue
+			}
+			if before.Secret != w.Secret {
 				s.errorf(elem(path, i), "the same URL stands elsewhere with another signing key, or with none; give it the same secret_file")
 			}
-			keys[w.URL] = w.Secret
+			if !before.HTTPConfig.same(w.HTTPConfig) {
+				s.errorf(elem(path, i), "the same URL stands elsewhere with another http_config, or with none; give it the same")
+			}
 		}
 	}
 	for i, g := range k.Groups {

@@ -190,7 +190,7 @@ func TestSampleCommentsAreTrue(t *testing.T) {
 			t.Error(line)
 		}
 	}
-	if strings.Count(got, "no such file") != 5 {
+	if strings.Count(got, "no such file") != 6 {
 		t.Errorf("the comments were not read:\n%s", got)
 	}
 }

@@ -66,7 +66,7 @@ func elsewhere(t reflect.Type, key string) string {
 		case "stakeholders":
 			return "stakeholders are chosen by each SLO in its team's file"
 		}
-	case reflect.TypeFor[Alertmanager]():
+	case reflect.TypeFor[Alertmanager](), reflect.TypeFor[Webhook](), reflect.TypeFor[Witness]():
 		if _, ok := find(fieldsOf(reflect.TypeFor[HTTPClient]()), key); ok {
 			return "write it under http_config"
 		}

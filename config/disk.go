@@ -98,6 +98,14 @@ type content struct {
 	text []byte
 	info fs.FileInfo
 	err  error // why it could not be read
+	// folder is that of a team's file.
+	folder folder
+}
+
+// A folder is one that files may not lead out of. The zero value is none.
+type folder struct {
+	name string
+	info fs.FileInfo
 }
 
 // file reads a file of at most limit bytes.
@@ -117,6 +125,40 @@ func (v *visit) file(name string, limit int64) (content, error) {
 		}
 		return readAll(f, name, limit)
 	})
+}
+
+// secretOf reads a secret's file that must lie in the folder of a team's file, or below
+// it: the folder that it was, whatever has been put in its place since.
+func (v *visit) secretOf(own folder, name string) (content, error) {
+	return within(v, name, func() (content, error) {
+		inner, err := relative(own.name, name)
+		if err != nil || !filepath.IsLocal(inner) {
+			return content{}, fmt.Errorf("%q lies outside of %q, the folder of the team's file; put it into that folder", name, own.name)
+		}
+		root, err := os.OpenRoot(own.name)
+		if err != nil {
+			return content{}, unreadable(own.name, err)
+		}
+		defer func() { _ = root.Close() }()
+		if info, err := root.Stat("."); err != nil || !os.SameFile(info, own.info) {
+			return content{}, fmt.Errorf("the folder %q was replaced meanwhile; reload the configuration", own.name)
+		}
+		return inside(root, inner, name, maxSecret)
+	})
+}
+
+// relative returns the path of a file from a folder.
+func relative(folder, name string) (string, error) {
+	if filepath.IsAbs(folder) != filepath.IsAbs(name) {
+		var err error
+		if folder, err = filepath.Abs(folder); err != nil {
+			return "", err
+		}
+		if name, err = filepath.Abs(name); err != nil {
+			return "", err
+		}
+	}
+	return filepath.Rel(folder, name)
 }
 
 // flags open a file without waiting for whoever writes into it, if it is a pipe.
@@ -230,20 +272,24 @@ func (v *visit) files(p pattern) ([]content, error) {
 }
 
 // walk reads what the steps match in a folder and below it.
-func (v *visit) walk(root *os.Root, folder string, steps []string) ([]content, error) {
-	names, err := v.matching(root, folder, steps[0])
+func (v *visit) walk(root *os.Root, dir string, steps []string) ([]content, error) {
+	names, err := v.matching(root, dir, steps[0])
 	if err != nil {
 		return nil, err
 	}
+	info, err := root.Stat(".")
+	if err != nil {
+		return nil, unreadable(dir, err)
+	}
 	var all []content
 	for _, name := range names {
-		shown := filepath.Join(folder, name)
+		shown := filepath.Join(dir, name)
 		if len(steps) == 1 {
 			if v.bytes <= 0 {
 				return nil, fmt.Errorf("the files of the teams hold more than %d MiB together; let slo_files name fewer", maxTeams>>20)
 			}
 			c, err := inside(root, name, shown, maxFile)
-			c.name, c.err = shown, err
+			c.name, c.err, c.folder = shown, err, folder{dir, info}
 			v.bytes -= int64(len(c.text))
 			all = append(all, c)
 			continue

@@ -37,6 +37,8 @@ type Webhook struct {
 	URL        Secret `yaml:"url" show:"origin" doc:"Where to post; http or https. Exactly one of url and url_file."`
 	URLFile    string `yaml:"url_file" doc:"A file that holds the URL, where the URL is a secret." eg:"secrets/support-hook-url"`
 	SecretFile string `yaml:"secret_file" doc:"A file that holds the key that signs each request." eg:"secrets/support-hook-key"`
+	// HTTPConfig has FollowRedirects false, whatever is the default elsewhere.
+	HTTPConfig *HTTPClient `yaml:"http_config" doc:"How it is spoken to, as everywhere in Prometheus: headers, credentials, TLS, proxy. Its redirects are not followed. What a team's file names must lie in the folder of that file."`
 
 	// Secret is the signing key as it stands in SecretFile, without white space
 	// around it; empty if requests are not signed.

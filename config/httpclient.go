@@ -1,11 +1,14 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -21,7 +24,7 @@ type HTTPClient struct {
 	OAuth2          *OAuth2               `yaml:"oauth2" doc:"Where to get a token to show. At most one of basic_auth, authorization and oauth2."`
 	TLSConfig       *TLSConfig            `yaml:"tls_config" doc:"How the server is verified, as everywhere in Prometheus."`
 	HTTPProxy       `yaml:",inline"`
-	FollowRedirects bool `yaml:"follow_redirects" show:"always" doc:"Whether redirects are followed; true where it is not said."`
+	FollowRedirects bool `yaml:"follow_redirects" show:"always" doc:"Whether redirects are followed; true where it is not said, but for webhooks and the witness, whose redirects are never followed."`
 	EnableHTTP2     bool `yaml:"enable_http2" show:"always" doc:"Whether HTTP/2 may be spoken; true where it is not said."`
 }
 
@@ -61,8 +64,53 @@ type HTTPProxy struct {
 
 // New returns a client that keeps to the settings; of nil, one that keeps to the
 // defaults. It has no timeout. Nothing in it is left to be read from a file.
-func (h *HTTPClient) New() (*http.Client, error) {
-	client, err := promconfig.NewClientFromConfig(h.prometheus(), "sitrep")
+func (h *HTTPClient) New() (*http.Client, error) { return h.client() }
+
+// NewPoster returns a client that keeps to the settings and is for posts of which none
+// may go out twice, or elsewhere: it follows no redirect, and opens a connection for
+// each request, as a kept one that died meanwhile makes an outcome unknown for nothing.
+// Of an answer and all that belongs to it, at most 256 KiB are read. It has no timeout.
+func (h *HTTPClient) NewPoster() (*http.Client, error) {
+	client, err := h.client(promconfig.WithKeepAlivesDisabled(), promconfig.WithDialContextFunc(dialShort))
+	if err != nil {
+		return nil, err
+	}
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return client, nil
+}
+
+// maxAnswer is how much is read from a connection for one request, the certificates of
+// the other side and what its proxy says included.
+const maxAnswer = 256 << 10
+
+// dialShort opens a connection from which at most maxAnswer bytes are read.
+func dialShort(ctx context.Context, network, address string) (net.Conn, error) {
+	c, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &shortConn{c, maxAnswer}, nil
+}
+
+// A shortConn is a connection from which only so many bytes are read.
+type shortConn struct {
+	net.Conn
+	left int
+}
+
+var errLongAnswer = fmt.Errorf("the answer is longer than %d KiB", maxAnswer>>10)
+
+func (c *shortConn) Read(b []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, errLongAnswer
+	}
+	n, err := c.Conn.Read(b[:min(len(b), c.left)])
+	c.left -= n
+	return n, err
+}
+
+func (h *HTTPClient) client(options ...promconfig.HTTPClientOption) (*http.Client, error) {
+	client, err := promconfig.NewClientFromConfig(h.prometheus(), "sitrep", options...)
 	if err != nil {
 		return nil, err
 	}
@@ -116,6 +164,37 @@ func (p HTTPProxy) prometheus() promconfig.ProxyConfig {
 		}
 	}
 	return c
+}
+
+// same reports whether both speak to a server in the same way, as posters.
+func (h *HTTPClient) same(other *HTTPClient) bool {
+	a, b := h.prometheus(), other.prometheus()
+	a.FollowRedirects, b.FollowRedirects = false, false
+	return reflect.DeepEqual(a, b) && h.tokens().same(other.tokens())
+}
+
+func (h *HTTPClient) tokens() *OAuth2 {
+	if h == nil {
+		return nil
+	}
+	return h.OAuth2
+}
+
+// poster reads and checks the http_config of something that is posted to.
+func (s *source) poster(path string, h *HTTPClient) {
+	if h == nil {
+		return
+	}
+	s.httpClient(path, h)
+	if at := join(path, "follow_redirects"); h.FollowRedirects && s.has(at) {
+		s.errorf(at, "redirects are not followed here, as what is posted is for this place and no other; use the URL that it leads to, and remove this")
+	}
+	h.FollowRedirects = false
+	for name := range h.HTTPHeaders {
+		if strings.HasPrefix(strings.ToLower(name), "webhook-") {
+			s.errorf(join(join(path, "http_headers"), name), "this header is part of what is signed; remove it")
+		}
+	}
 }
 
 // httpClient reads the secrets and certificates that an http_config names, and

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"reflect"
 	"sync"
 	"time"
 
@@ -55,6 +56,18 @@ const (
 
 // A SignatureAlgorithm is a way to sign with an RSA key, such as RS256.
 type SignatureAlgorithm string
+
+// same reports whether both get the same tokens.
+func (o *OAuth2) same(other *OAuth2) bool {
+	if o == nil || other == nil {
+		return o == other
+	}
+	plain := func(o OAuth2) OAuth2 {
+		o.TLSConfig, o.secretFile.disk, o.keyFile.disk = nil, nil, nil
+		return o
+	}
+	return reflect.DeepEqual(plain(*o), plain(*other)) && reflect.DeepEqual(o.TLSConfig.prometheus(), other.TLSConfig.prometheus())
+}
 
 // oauth2 reads the secrets of an oauth2 section, and checks it.
 func (s *source) oauth2(path string, o *OAuth2) {

@@ -69,7 +69,7 @@ groups:
     email: [support@example.org, cto@example.org]
     webhooks:
       - {url_file: secrets/hook-url, secret_file: secrets/hook-key}
-      - {url: 'http://127.0.0.1:8080/classified'}
+      - {url: 'http://127.0.0.1:8080/classified', http_config: {authorization: {credentials: classified}, http_headers: {X-Tenant: {values: [shop]}}}}
     quiet:
       - times: [{start_time: "22:00", end_time: "24:00"}, {start_time: "00:00", end_time: "07:00"}]
         weekdays: [monday:friday]
@@ -108,7 +108,7 @@ alertmanagers:
         proxy_url: socks5://me:classified@proxy.example:1080
   - {url: 'https://alertmanager.example:9095', http_config: {basic_auth: {username_file: secrets/name, password_file: secrets/am}, tls_config: {min_version: TLS12}}}
 retention: {breaches: 90d, messages: 30d}
-evidence: {key_file: secrets/ledger, witness: {url: 'https://witness.example/classified', every: 1h}}
+evidence: {key_file: secrets/ledger, witness: {url: 'https://witness.example/classified', every: 1h, http_config: {basic_auth: {username: sitrep, password: classified}}}}
 access:
   anonymous: viewer
   tokens: [{name: alertmanager, role: receiver, token_file: secrets/token}]

@@ -19,7 +19,8 @@ import (
 func peopled() map[string]string {
 	files := maps.Clone(full)
 	files["sitrep.yml"] = strings.NewReplacer(
-		"witness: {url: 'https://witness.example/classified'", "witness: {email: Audit <SRE@example.org>",
+		"witness: {url: 'https://witness.example/classified', every: 1h, http_config: {basic_auth: {username: sitrep, password: classified}}}",
+		"witness: {email: Audit <SRE@example.org>, every: 1h}",
 		"users: [{name: ada, role: responder, password_file: secrets/ada}]",
 		"users: [{name: ada, role: responder, password_file: secrets/ada}, {name: sitrep, role: admin, password_file: secrets/ada}]",
 	).Replace(files["sitrep.yml"])

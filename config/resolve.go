@@ -79,6 +79,9 @@ func (l *loading) resolve(main *source, teams []*source, c *Config) {
 	if !main.has("retention.messages") {
 		c.Retention.Messages = min(c.Retention.Messages, c.Retention.Personal)
 	}
+	if w := c.Evidence.Witness; w != nil {
+		main.poster("evidence.witness.http_config", w.HTTPConfig)
+	}
 	c.Evidence.KeyPath = main.abs(c.Evidence.KeyFile)
 	c.Evidence.Key = Secret(main.secret("evidence.key_file", c.Evidence.KeyFile, optional))
 	// After all that the main file names, which is not theirs.
@@ -114,6 +117,7 @@ func (s *source) webhooks(path string, hooks []Webhook) {
 				w.URL = ""
 			}
 		}
+		s.poster(join(path, "http_config"), w.HTTPConfig)
 		w.Secret = Secret(s.secret(join(path, "secret_file"), w.SecretFile, oneLine))
 		if text, ok := strings.CutPrefix(string(w.Secret), "whsec_"); ok {
 			if _, err := base64.StdEncoding.DecodeString(text); err != nil {

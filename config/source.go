@@ -23,7 +23,8 @@ type source struct {
 	name   string
 	order  int
 	info   os.FileInfo
-	team   bool // a team's file
+	team   bool   // a team's file
+	folder folder // of a team's file
 	root   *yaml.Node
 	places map[string]place
 	fields fieldCache
@@ -49,7 +50,7 @@ func (l *loading) open(name string) *source {
 // anything else, that is a problem, and it returns nil. What it says then shows
 // nothing of the text: it may be a secret that somebody took for a config file.
 func (l *loading) parse(c content) *source {
-	s := &source{name: c.name, order: l.files, info: c.info, places: map[string]place{}, fields: fieldCache{}, l: l}
+	s := &source{name: c.name, order: l.files, info: c.info, folder: c.folder, places: map[string]place{}, fields: fieldCache{}, l: l}
 	l.files++
 	if c.err != nil {
 		s.add(place{}, "", false, advise(c.err, "look at its name"))
@@ -222,10 +223,22 @@ func (s *source) secret(path, name string, kind secretKind) string {
 	return value
 }
 
+// httpConfig is in the path of whatever an http_config names.
+const httpConfig = ".http_config."
+
 // read reads a secret's file that this one names. A team's file cannot have what the
-// main file keeps for others be used as the team's own.
+// main file keeps for others be used as the team's own, and cannot have itself sent what
+// lies outside of its folder: what an http_config names is shown to a server of the
+// team's choice.
 func (s *source) read(path, name string) (content, error) {
-	c, err := s.l.visit.file(s.abs(name), maxSecret)
+	shown := strings.Contains(path, httpConfig) // to the other side
+	var c content
+	var err error
+	if shown && s.team {
+		c, err = s.l.visit.secretOf(s.folder, s.abs(name))
+	} else {
+		c, err = s.l.visit.file(s.abs(name), maxSecret)
+	}
 	if err != nil {
 		return c, err
 	}
@@ -235,7 +248,8 @@ func (s *source) read(path, name string) (content, error) {
 		return c, nil
 	}
 	for _, other := range s.l.secrets {
-		if os.SameFile(c.info, other.info) && !strings.HasPrefix(other.name, "groups[") {
+		groups := strings.HasPrefix(other.name, "groups[") && !strings.Contains(other.name, httpConfig)
+		if os.SameFile(c.info, other.info) && (shown || !groups) {
 			return content{}, fmt.Errorf("%q is what the main file names as %s; give the team a secret of its own", s.abs(name), other.name)
 		}
 	}
@@ -252,6 +266,8 @@ func secretIn(text []byte, name string, kind secretKind) (string, error) {
 		return "", fmt.Errorf("the file %q is empty; put the secret into it", name)
 	case (kind == oneLine || kind == optional) && strings.ContainsFunc(value, unprintable):
 		return "", fmt.Errorf("the file %q holds more than one line or control characters; put nothing but the secret into it", name)
+	case kind == oneLine && strings.HasPrefix(value, "PRIVATE+KEY+"):
+		return "", fmt.Errorf("the file %q holds the key of a ledger, which is shown to nobody; name another file", name)
 	case kind != public && isVariable(value):
 		return "", fmt.Errorf("the file %q holds ${…}, which is not replaced by a variable; put the secret itself into it", name)
 	}
@@ -267,14 +283,15 @@ func isVariable(secret string) bool { return variable.MatchString(secret) }
 // A secretFile is a file that holds one secret, which may change while sitrep runs. The
 // zero value is none.
 type secretFile struct {
-	disk *disk
-	name string
-	kind secretKind
+	disk   *disk
+	name   string
+	kind   secretKind
+	folder folder // that it must lie in; none: it may lie anywhere
 }
 
 // file returns the file of a secret, by the name that this file gives it.
 func (s *source) file(name string, kind secretKind) secretFile {
-	return secretFile{s.l.visit.disk, s.abs(name), kind}
+	return secretFile{s.l.visit.disk, s.abs(name), kind, s.folder}
 }
 
 // current returns what the file holds now; while that is nothing that could be a secret, as
@@ -283,7 +300,13 @@ func (f secretFile) current(held Secret) Secret {
 	if f.name == "" {
 		return held
 	}
-	c, err := f.disk.visit(context.Background()).file(f.name, maxSecret)
+	var c content
+	var err error
+	if v := f.disk.visit(context.Background()); f.folder.info != nil {
+		c, err = v.secretOf(f.folder, f.name)
+	} else {
+		c, err = v.file(f.name, maxSecret)
+	}
 	if err != nil {
 		return held
 	}

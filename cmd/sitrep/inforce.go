@@ -39,11 +39,9 @@ func newInForce(c *config.Config, external string) (*inForce, error) {
 	if err := f.makeMail(c.Mail, nil); err != nil {
 		return nil, fmt.Errorf("mail: %w", err)
 	}
-	hooks := c.Webhooks()
-	f.hooks = webhook.New(webhook.Options{UserAgent: "sitrep", Endpoints: func(id string) (webhook.Endpoint, bool) {
-		h, ok := hooks[id]
-		return webhook.Endpoint{URL: string(h.URL), Secret: string(h.Secret)}, ok
-	}})
+	if err := f.makeHooks(c.Webhooks()); err != nil {
+		return nil, err
+	}
 	if len(c.Alertmanagers) > 0 {
 		var endpoints []alertmanagers.Endpoint
 		for i := range c.Alertmanagers {
@@ -57,6 +55,23 @@ func newInForce(c *config.Config, external string) (*inForce, error) {
 		f.asker = alertmanagers.New(endpoints)
 	}
 	return f, nil
+}
+
+// makeHooks makes what posts to webhooks, with a client of its own for each of them.
+func (f *inForce) makeHooks(hooks map[string]config.Webhook) error {
+	endpoints := make(map[string]webhook.Endpoint, len(hooks))
+	for id, h := range hooks {
+		client, err := h.HTTPConfig.NewPoster()
+		if err != nil {
+			return fmt.Errorf("webhook %s: %w", webhook.Place(string(h.URL)), err)
+		}
+		endpoints[id] = webhook.Endpoint{URL: string(h.URL), Secret: string(h.Secret), Client: client}
+	}
+	f.hooks = webhook.New(webhook.Options{UserAgent: "sitrep", Endpoints: func(id string) (webhook.Endpoint, bool) {
+		to, ok := endpoints[id]
+		return to, ok
+	}})
+	return nil
 }
 
 // makeMail makes what sends mails. What is said to a server is told to trace, if that is not

@@ -336,8 +336,12 @@ func TestPostingToAWitness(t *testing.T) {
 	}))
 	defer server.Close()
 	url := server.URL + "/secret-path?key=secret-key"
+	client, err := new(config.Witness).HTTPConfig.NewPoster()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, status = range []int{200, 202, 302, 404, 500} {
-		err := postCheckpoint(t.Context(), url, []byte("x"))
+		err := postCheckpoint(t.Context(), client, url, []byte("x"))
 		if (err == nil) != (status < 300) || err != nil && (!strings.Contains(err.Error(), server.URL) || strings.Contains(err.Error(), "secret")) {
 			t.Errorf("%d: %v", status, err)
 		}
@@ -346,7 +350,7 @@ func TestPostingToAWitness(t *testing.T) {
 		t.Errorf("asked %q", got)
 	}
 	server.Close()
-	if err := postCheckpoint(t.Context(), url, []byte("x")); err == nil || strings.Contains(err.Error(), "secret") {
+	if err := postCheckpoint(t.Context(), client, url, []byte("x")); err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("nobody there: %v", err)
 	}
 }

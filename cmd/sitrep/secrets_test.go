@@ -21,6 +21,8 @@ import (
 const (
 	hookQuery   = "hook-query-8d1f40"
 	deadHook    = "http://127.0.0.1:1/services/dead-path-3a90c2?key=" + hookQuery
+	hookBearer  = "hook-bearer-51c7d2"
+	hookHeader  = "hook-header-9b04e6"
 	witnessPath = "witness-path-3d5c17"
 	brokenHook  = "ftp://hooks.example.org/broken-path-66f0aa"
 	clearText   = "clear-text-password-1b22e9"
@@ -51,7 +53,7 @@ func TestSecretsAreShownNowhere(t *testing.T) {
 	config = strings.Replace(config, "    email: [support@example.org]\n", `    email: [support@example.org]
     webhooks:
       - {url_file: secrets/hook, secret_file: secrets/hook-key}
-      - {url: '`+deadHook+`'}
+      - {url: '`+deadHook+`', http_config: {authorization: {credentials: `+hookBearer+`}, http_headers: {X-Key: {secrets: [`+hookHeader+`]}}}}
 `, 1) + organisationAccess + `
 evidence: {witness: {url: 'http://127.0.0.1:1/` + witnessPath + `?key=` + hookQuery + `', every: 1d}}
 `
@@ -175,7 +177,7 @@ evidence: {witness: {url: 'http://127.0.0.1:1/` + witnessPath + `?key=` + hookQu
 	secrets := []string{
 		viewerToken, responderToken, adminToken, receiverToken, adaPassword, string(hash), rig.MailPassword, rig.HookSecret,
 		strings.TrimPrefix(rig.HookSecret, "whsec_"), string(key), hex.EncodeToString(key), u.Path, "secret-part", "dead-path-3a90c2", hookQuery,
-		"broken-path-66f0aa", witnessPath, ledgerKey, strings.SplitN(ledgerKey, "+", 5)[4], clearText, wrongMail, wrongToken, wrongPasswd,
+		"broken-path-66f0aa", witnessPath, hookBearer, hookHeader, ledgerKey, strings.SplitN(ledgerKey, "+", 5)[4], clearText, wrongMail, wrongToken, wrongPasswd,
 		base64.StdEncoding.EncodeToString([]byte("\x00" + rig.MailUser + "\x00" + rig.MailPassword)),
 		base64.StdEncoding.EncodeToString([]byte("\x00" + rig.MailUser + "\x00" + wrongMail)),
 	}

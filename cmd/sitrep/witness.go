@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -25,7 +24,11 @@ func (s *service) tellWitness(ctx context.Context, w *config.Witness, signed []b
 	if w.Email.Address != "" {
 		return s.inForce.Load().mailCheckpoint(ctx, w.Email, signed, s.notary.key.Public())
 	}
-	return postCheckpoint(ctx, string(w.URL), signed)
+	client, err := w.HTTPConfig.NewPoster()
+	if err != nil {
+		return fmt.Errorf("post to %s: %w", webhook.Place(string(w.URL)), err)
+	}
+	return postCheckpoint(ctx, client, string(w.URL), signed)
 }
 
 // mailCheckpoint mails a checkpoint.
@@ -49,7 +52,7 @@ func (f *inForce) mailCheckpoint(ctx context.Context, to config.Address, signed 
 }
 
 // postCheckpoint posts a checkpoint as it is.
-func postCheckpoint(ctx context.Context, to string, signed []byte) error {
+func postCheckpoint(ctx context.Context, client *http.Client, to string, signed []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(signed))
@@ -58,10 +61,6 @@ func postCheckpoint(ctx context.Context, to string, signed []byte) error {
 	}
 	req.Header.Set("Content-Type", "text/plain; charset=utf-8")
 	req.Header.Set("User-Agent", "sitrep")
-	client := http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 	resp, err := client.Do(req)
 	if err != nil {
 		var u *url.Error

@@ -126,6 +126,19 @@ func TestBehaviours(t *testing.T) {
 			return ""
 		}}, mails: 6, taken: 5, within: 3 * time.Second, err: "450 4.7.1 not now"},
 
+		{name: "421 to a MAIL, and the connection stays", server: staying("MAIL", "first 1 421 4.3.2 going down"), mails: 4, taken: 4, conns: 2},
+		{name: "421 to a RCPT, and the connection stays", server: staying("RCPT", "first 1 421 4.3.2 going down"), mails: 4, taken: 4, conns: 2},
+		{name: "421 to a DATA, and the connection stays", server: staying("DATA", "first 1 421 4.3.2 going down"), mails: 4, taken: 4, conns: 2},
+		{name: "421 to a mail, and the connection stays", server: staying("dot", "first 1 421 4.3.2 going down"), mails: 4, taken: 3, conns: 2, err: "the mail: 421 4.3.2 going down"},
+		{name: "421 to a RSET, and the connection stays", server: mailtest.Behaviour{Stays: true, At: map[string]string{"RSET": "421 4.3.2 going down"}, Rcpt: func(to string) string {
+			if to == "r1@example.org" {
+				return "451 4.2.1 try later"
+			}
+			return ""
+		}}, mails: 4, taken: 3, conns: 2, err: "451 4.2.1 try later"},
+		{name: "two mails a connection, then 421, and the connection stays", server: mailtest.Behaviour{Stays: true, PerConnection: 2, Beyond: "421 4.7.0 too many messages"},
+			mails: 7, taken: 7, conns: 4},
+
 		{name: "three connections at once", server: mailtest.Behaviour{AtOnce: 3, Full: "421 4.3.2 the maximum number of concurrent connections is exceeded"},
 			mails: 40, atOnce: true, taken: 40, within: 10 * time.Second},
 		{name: "three connections at once, and the others are cut", server: mailtest.Behaviour{AtOnce: 3}, mails: 40, atOnce: true, taken: 40, within: 10 * time.Second},
@@ -197,6 +210,11 @@ func TestBehaviours(t *testing.T) {
 // doing is a server that does something at one step.
 func doing(step, act string) mailtest.Behaviour {
 	return mailtest.Behaviour{At: map[string]string{step: act}}
+}
+
+// staying is one that does something at one step, and keeps the connection after a 421.
+func staying(step, act string) mailtest.Behaviour {
+	return mailtest.Behaviour{At: map[string]string{step: act}, Stays: true}
 }
 
 // per is one that takes so many mails over one connection.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -29,6 +28,8 @@ type Endpoint struct {
 	// Secret signs each request: base64, with or without whsec_ before it; anything
 	// else counts as the bytes that it is. Empty: nothing is signed.
 	Secret string
+	// Client speaks to this endpoint alone. Its redirects are never followed. Required.
+	Client *http.Client
 }
 
 // Options are what a Sender needs.
@@ -47,7 +48,6 @@ type Sender struct {
 	now       func() time.Time
 	timeout   time.Duration
 	userAgent string
-	client    *http.Client
 }
 
 var _ router.Sender = (*Sender)(nil)
@@ -63,23 +63,6 @@ func New(o Options) *Sender {
 	}
 	if s.userAgent == "" {
 		s.userAgent = "sitrep"
-	}
-	s.client = &http.Client{
-		Transport: &http.Transport{
-			// No proxy from the environment: where messages go is said by the
-			// configuration alone.
-			Proxy:       nil,
-			DialContext: (&net.Dialer{Timeout: s.timeout}).DialContext,
-			// A connection for each message. They are few, and a kept one that died
-			// meanwhile makes an outcome unknown for nothing.
-			DisableKeepAlives:      true,
-			DisableCompression:     true,
-			TLSHandshakeTimeout:    s.timeout,
-			ResponseHeaderTimeout:  s.timeout,
-			MaxResponseHeaderBytes: 64 << 10,
-		},
-		// The body and its signature are for this place and no other.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return s
 }
@@ -114,7 +97,10 @@ func (s *Sender) Send(ctx context.Context, e router.Envelope, hold func(context.
 		GetConn: func(string) { sent = false },
 		GotConn: func(httptrace.GotConnInfo) { sent = true },
 	}))
-	resp, err := s.client.Do(req)
+	client := *to.Client
+	// The body and its signature are for this place and no other.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := client.Do(req)
 	if err != nil {
 		err = cause(err)
 		if sent {

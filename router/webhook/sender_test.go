@@ -26,6 +26,7 @@ const secretPath = "/hooks/T0KEN?key=s3cret"
 
 // sender returns a sender whose only endpoint is that of the recipient "webhook:1".
 func sender(to webhook.Endpoint, timeout time.Duration) *webhook.Sender {
+	to.Client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	return webhook.New(webhook.Options{
 		Endpoints: func(id string) (webhook.Endpoint, bool) { return to, id == "webhook:1" },
 		Timeout:   timeout,

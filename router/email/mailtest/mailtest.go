@@ -40,8 +40,10 @@ type Behaviour struct {
 	//	wait 150s   the usual comes late; what follows the duration comes instead of it
 	//	first 2 …   the first two times on all connections, and then the usual
 	//
-	// A 421 ends the connection after it.
+	// A 421 ends the connection after it, unless Stays is set.
 	At map[string]string
+	// Stays keeps the connection after a 421, for another mail.
+	Stays bool
 	// Rcpt and Dot, if set, may refuse an address or a mail with the reply that they
 	// return; "" takes it.
 	Rcpt func(to string) string
@@ -363,7 +365,7 @@ func (t *talk) do(act, usual string) (bool, error) {
 	return false, t.write(act)
 }
 
-// write sends a reply, and ends the talk after a 421.
+// write sends a reply, and ends the talk after a 421, unless it stays.
 func (t *talk) write(reply string) error {
 	if reply == "" {
 		return nil
@@ -372,7 +374,10 @@ func (t *talk) write(reply string) error {
 		return err
 	}
 	if strings.HasPrefix(reply, "421") {
-		return errOver
+		if !t.s.behaviour().Stays {
+			return errOver
+		}
+		t.mail = Mail{}
 	}
 	return nil
 }

@@ -151,13 +151,13 @@ func (m *MailProgram) Remove() error { return os.RemoveAll(m.dir) }
 
 // Logged reports whether it logged a line with that text.
 func (m *MailProgram) Logged(text string) (bool, error) {
-	b, err := os.ReadFile(m.path("mail/log"))
+	b, err := os.ReadFile(m.path("mail/mainlog"))
 	return bytes.Contains(b, []byte(text)), err
 }
 
 // Log returns what it logged at last.
 func (m *MailProgram) Log() string {
-	return tail(m.path("output")) + "\n" + tail(m.path("mail/log"))
+	return tail(m.path("output")) + "\n" + tail(m.path("mail/mainlog"))
 }
 
 // Mails returns those that it took and delivered, in the order in which they came.
@@ -199,7 +199,7 @@ func (m *MailProgram) preparePostfix(settings string) error {
 	main := fmt.Sprintf(`compatibility_level = 3.6
 queue_directory = %[1]s/spool
 data_directory = %[1]s/data
-maillog_file = %[1]s/mail/log
+maillog_file = %[1]s/mail/mainlog
 maillog_file_prefixes = %[1]s
 myhostname = mail.example.org
 mydestination =
@@ -208,6 +208,7 @@ inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 alias_maps =
 alias_database =
+local_recipient_maps =
 virtual_mailbox_domains = example.org
 virtual_mailbox_base = %[1]s/mail
 virtual_mailbox_maps = regexp:%[1]s/etc/mailboxes
@@ -256,7 +257,7 @@ OURS = example.org
 .endif
 exim_path = %[2]s
 spool_directory = %[1]s/spool
-log_file_path = %[1]s/mail/log
+log_file_path = %[1]s/mail/%%slog
 pid_file_path = %[1]s/data/exim.pid
 primary_hostname = mail.example.org
 qualify_domain = example.org

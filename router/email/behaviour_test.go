@@ -204,14 +204,14 @@ func TestBehaviours(t *testing.T) {
 
 // came says what came of mails for their readers, and why not more.
 func came(due, taken int, unknown bool, err string) string {
-	who := fmt.Sprintf("%d got it once", taken)
+	who := fmt.Sprintf("%d of them got it once", taken)
 	switch {
 	case taken == due && due == 1:
 		who = "it came once"
 	case taken == due:
 		who = "each got it once"
 	case taken == 0:
-		who = "nobody yet"
+		who = "nobody by then"
 	}
 	switch {
 	case err == "":
@@ -219,7 +219,7 @@ func came(due, taken int, unknown bool, err string) string {
 	case unknown:
 		return who + ", and may come again with the same id: " + err
 	}
-	return who + ", else to be tried again: " + err
+	return who + "; tried again: " + err
 }
 
 // checkTable writes the table of docs/reliability.md if -table says so. Else it fails if

@@ -192,12 +192,19 @@ func checkTable(t *testing.T, rows []mailtest.Row) {
 	const page, name = "../docs/reliability.md", "servers"
 	if *writeTable {
 		if slices.ContainsFunc(rows, func(r mailtest.Row) bool { return r.Came == "" }) {
-			t.Fatal("the table is not written: not all servers were run, or not all did well")
+			t.Error("the table is not written: not all servers were run, or not all did well")
+			return
 		}
-		check(t, mailtest.WriteTable(page, name, rows))
+		if err := mailtest.WriteTable(page, name, rows); err != nil {
+			t.Error(err)
+			return
+		}
 	}
 	written, err := mailtest.ReadTable(page, name)
-	check(t, err)
+	if err != nil {
+		t.Error(err)
+		return
+	}
 	servers := func(rows []mailtest.Row) (out []string) {
 		for _, r := range rows {
 			out = append(out, r.Server)

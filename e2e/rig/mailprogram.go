@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -115,13 +116,18 @@ func (m *MailProgram) Start(settings string) error {
 	if err := m.prepare(settings); err != nil {
 		return fmt.Errorf("prepare %s: %w", m.name, err)
 	}
-	p, err := start(m.path("output"), m.dir, m.program, m.args...)
+	cmd := exec.Command(m.program, m.args...)
+	cmd.Dir = m.dir
+	// Stop ends those too that serve its connections, by their group. Postfix makes one by
+	// itself, and does not start where it has one.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: m.name != "Postfix"}
+	p, err := startCommand(m.path("output"), cmd)
 	if err != nil {
 		return err
 	}
 	m.p = p
 	if !Poll(20*time.Second, func() bool { return p.ended() || listens(m.Address) }) || p.ended() {
-		p.kill()
+		_ = m.Stop()
 		return fmt.Errorf("%s did not start:\n%s", m.name, m.Log())
 	}
 	return nil
@@ -137,8 +143,9 @@ func listens(address string) bool {
 	return err != nil
 }
 
-// Stop asks it to end. Its mails stay.
+// Stop asks it to end, and cuts the connections that are still open. Its mails stay.
 func (m *MailProgram) Stop() error {
+	defer func() { _ = syscall.Kill(-m.p.cmd.Process.Pid, syscall.SIGKILL) }()
 	// A signal is how Postfix always ends.
 	if err := m.p.stop(); err != nil && !errors.As(err, new(*exec.ExitError)) {
 		return err

@@ -26,6 +26,7 @@ VOLUME /data
 EXPOSE 9098
 # A stop waits for what is being sent: give it more than 20 s (docker stop -t 30).
 STOPSIGNAL SIGTERM
+# Asks by TLS where --web.config.file has it; another port is named by SITREP_URL.
 HEALTHCHECK --interval=30s --timeout=6s --start-period=30s CMD ["/sitrep", "healthy"]
 ENTRYPOINT ["/sitrep"]
 CMD ["serve", "--config.file=/etc/sitrep/sitrep.yml", "--storage=/data/sitrep.db", "--web.listen-address=:9098"]

@@ -34,11 +34,16 @@ type Admin struct {
 	Reload func(ctx context.Context, actor incident.Actor, anyway bool) error
 	// Ready says why sitrep is not ready although its store is, such as while it
 	// stops; nil if there is never such a reason.
-	Ready  func() error
+	Ready func() error
+	// Backup calls begin with the size of a copy of the store, in bytes, and the public key
+	// or its name and hash that belongs to it, and writes the copy to what that returns; nil if
+	// the store is kept by a database, which has its own way.
+	Backup func(ctx context.Context, begin func(size int64, key string) (io.Writer, error)) error
 	Logger *slog.Logger
 
-	mu    sync.Mutex
-	probe *probe // the one under way; nil if none is
+	copying sync.Mutex // held while a backup is made
+	mu      sync.Mutex
+	probe   *probe // the one under way; nil if none is
 }
 
 // Register adds the routes to r, each behind require.
@@ -65,6 +70,11 @@ func (a *Admin) Routes() []Route {
 		},
 		{Method: http.MethodGet, Path: "/-/healthy", Role: access.Nobody, Summary: "200 while the program runs.", Media: []string{"text/plain"}, Handler: healthy},
 		{Method: http.MethodGet, Path: "/-/ready", Role: access.Nobody, Summary: "200 while alerts can be taken, else 503.", Media: []string{"text/plain"}, Handler: a.ready},
+		{
+			Method: http.MethodGet, Path: "/api/v1/backup", Role: access.Admin,
+			Summary: "A copy of the store as of now, without the key that signs its ledger; the header " + KeyHeader + " names that.",
+			Media:   []string{BackupMedia}, Handler: a.backup,
+		},
 		{Method: http.MethodPost, Path: "/-/reload", Role: access.Admin, Summary: "Loads the configuration anew, all or nothing.", Query: reloading, Media: []string{"text/plain"}, Handler: a.reload},
 		{Method: http.MethodPut, Path: "/-/reload", Role: access.Admin, Summary: "Loads the configuration anew, all or nothing.", Query: reloading, Media: []string{"text/plain"}, Handler: a.reload},
 	}
@@ -85,6 +95,9 @@ func (a *Admin) ready(w http.ResponseWriter, r *http.Request) error {
 	defer timer.Stop()
 	select {
 	case <-p.done:
+		if errors.Is(p.err, storage.ErrUnavailable) {
+			return httperr.Wrap(http.StatusServiceUnavailable, "nothing can be stored: the disk is full, or the file of the store is gone; the log says which", p.err)
+		}
 		if p.err != nil {
 			return httperr.Wrap(http.StatusServiceUnavailable, "the store does not work; the log says why", p.err)
 		}
@@ -123,7 +136,7 @@ func (a *Admin) probing() *probe {
 	return p
 }
 
-// check reads from the store, and asks whether a commit hangs.
+// check reads from the store, and asks whether commits hang or fail.
 func check(ctx context.Context, store storage.Store) error {
 	err := store.Read(ctx, func(r storage.Reader) error {
 		_, err := r.Pulses()
@@ -139,7 +152,7 @@ func check(ctx context.Context, store storage.Store) error {
 	if !info.Slow.IsZero() {
 		return fmt.Errorf("a commit has been under way since %s", info.Slow.UTC().Format(time.RFC3339))
 	}
-	return nil
+	return info.Trouble
 }
 
 func (a *Admin) reload(w http.ResponseWriter, r *http.Request) error {
@@ -155,6 +168,66 @@ func (a *Admin) reload(w http.ResponseWriter, r *http.Request) error {
 		return httperr.Wrap(http.StatusInternalServerError, "the configuration before stays in force: "+err.Error(), err)
 	}
 	return plain(w, "")
+}
+
+// KeyHeader is the header of a backup that names the key which belongs to it, and
+// BackupMedia its type.
+const (
+	KeyHeader   = "Sitrep-Ledger-Key"
+	BackupMedia = "application/octet-stream"
+)
+
+// sendWithin is how long a client may take for a piece of a backup: while it is read the
+// file of the store grows.
+const sendWithin = 30 * time.Second
+
+// errHead ends a backup of which only the headers were asked for.
+var errHead = errors.New("only the headers were asked for")
+
+func (a *Admin) backup(w http.ResponseWriter, r *http.Request) error {
+	if a.Backup == nil {
+		return httperr.Status(http.StatusNotFound, "the store is kept by a database: back it up with the tools of that")
+	}
+	if !a.copying.TryLock() {
+		return httperr.Status(http.StatusServiceUnavailable, "a backup is being made already; try again when it is done")
+	}
+	defer a.copying.Unlock()
+	began := time.Now()
+	to := &sending{w: w, control: http.NewResponseController(w)}
+	err := a.Backup(r.Context(), func(size int64, key string) (io.Writer, error) {
+		begin(w, BackupMedia, size)
+		w.Header().Set("Content-Disposition", `attachment; filename="sitrep.db"`)
+		w.Header().Set(KeyHeader, key)
+		w.WriteHeader(http.StatusOK)
+		if r.Method == http.MethodHead {
+			return nil, errHead
+		}
+		return to, nil
+	})
+	if errors.Is(err, errHead) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_ = to.control.SetWriteDeadline(time.Time{}) // another request may follow
+	a.Logger.Info("store backed up", slog.String("component", "storage"), slog.String("actor", string(access.From(r.Context()).Actor())),
+		slog.Int64("bytes", to.n), slog.Duration("duration", time.Since(began)))
+	return nil
+}
+
+// A sending writes an answer to a client that has a while for each piece.
+type sending struct {
+	w       io.Writer
+	control *http.ResponseController
+	n       int64
+}
+
+func (s *sending) Write(b []byte) (int, error) {
+	_ = s.control.SetWriteDeadline(time.Now().Add(sendWithin)) // where there is none, the server's own has to do
+	n, err := s.w.Write(b)
+	s.n += int64(n)
+	return n, err
 }
 
 func plain(w http.ResponseWriter, text string) error {

@@ -18,6 +18,7 @@ import (
 	"sitrep/api"
 	"sitrep/incident"
 	"sitrep/internal/access"
+	"sitrep/storage"
 )
 
 type httpHandler = http.Handler
@@ -46,7 +47,7 @@ func do(h http.Handler, method, path string) *httptest.ResponseRecorder {
 func TestTheRolesOfThePathsForMachines(t *testing.T) {
 	want := map[string]access.Role{
 		"GET /metrics": access.Any, "GET /-/healthy": access.Nobody, "GET /-/ready": access.Nobody,
-		"POST /-/reload": access.Admin, "PUT /-/reload": access.Admin,
+		"GET /api/v1/backup": access.Admin, "POST /-/reload": access.Admin, "PUT /-/reload": access.Admin,
 	}
 	a := &api.Admin{Logger: slog.New(slog.DiscardHandler), Gatherer: prometheus.NewRegistry()}
 	for _, r := range a.Routes() {
@@ -83,6 +84,7 @@ func TestReady(t *testing.T) {
 		words  string
 	}{
 		{"a store that works", &api.Admin{Store: f.store}, 200, "sitrep is ready."},
+		{"a full disk", &api.Admin{Store: &deaf{Store: f.store, full: fmt.Errorf("no space left: %w", storage.ErrUnavailable)}}, 503, "nothing can be stored: the disk is full"},
 		{"a store that fails", &api.Admin{Store: &deaf{Store: f.store, err: errors.New("torn")}}, 503, "the store does not work"},
 		{"a commit that hangs", &api.Admin{Store: &deaf{Store: f.store, slow: start}}, 503, "the store does not work"},
 		{"while stopping", &api.Admin{Store: f.store, Ready: func() error { return stopping }}, 503, "sitrep is stopping"},

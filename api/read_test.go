@@ -349,6 +349,7 @@ type deaf struct {
 	storage.Store
 	err  error
 	slow time.Time
+	full error
 	hang bool
 }
 
@@ -365,7 +366,7 @@ func (d *deaf) Read(ctx context.Context, fn func(storage.Reader) error) error {
 
 func (d *deaf) Info(ctx context.Context) (storage.Info, error) {
 	info, err := d.Store.Info(ctx)
-	info.Slow = d.slow
+	info.Slow, info.Trouble = d.slow, d.full
 	return info, err
 }
 

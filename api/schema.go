@@ -20,7 +20,7 @@ var enums = map[reflect.Type][]string{
 	reflect.TypeFor[incident.Channel]():       texts(incident.Email, incident.Webhook),
 	reflect.TypeFor[incident.Kind]():          texts(incident.Kinds()...),
 	reflect.TypeFor[incident.EventType]():     texts(incident.EventTypes()...),
-	reflect.TypeFor[incident.CauseKind]():     texts(incident.CauseNoneFound, incident.CauseDown, incident.CauseSaid),
+	reflect.TypeFor[incident.CauseKind]():     texts(incident.CauseNoneFound, incident.CauseDown, incident.CauseClock, incident.CauseSaid),
 }
 
 func texts[S ~string](values ...S) []string {
@@ -63,7 +63,7 @@ var about = map[string]string{
 	"EventData.why":             "Why it happened that no person did, in a code that reason has in words: quiet, watchdog_away, unseen, not_listed, listed, mapped, nobody_asked, breach_started, slo_priority, no_action_due or merged. There may be more one day.",
 	"EventData.cause":           "Why updates were missed, in words.",
 	"EventData.cause_kind":      "The same in a code: nothing explains it, sitrep was down, or cause is what was said when attempts failed.",
-	"EventData.down_from":       "Of cause_kind down, since when.",
+	"EventData.down_from":       "Of cause_kind down, since when; of clock_set, what the clock showed before.",
 	"EventData.down_to":         "Of cause_kind down, until when.",
 	"Event.config":              "The hash of the configuration in force.",
 	"Event.data":                "Just the fields that its type brings.",

@@ -55,6 +55,7 @@ type Status struct {
 		Path      string     `json:"path"` // or host and database
 		Bytes     int64      `json:"bytes"`
 		SlowSince *time.Time `json:"slow_since"` // a commit has been under way since then
+		Error     string     `json:"error"`      // why nothing can be stored now; empty if it can
 	} `json:"storage"`
 	Ledger struct {
 		Size       int64 `json:"size"` // leaves
@@ -116,6 +117,9 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.Versions.Storage = info.Version
 	s.Storage.Engine, s.Storage.Path, s.Storage.Bytes, s.Storage.SlowSince = info.Engine, info.Path, info.Bytes, when(info.Slow)
+	if info.Trouble != nil {
+		s.Storage.Error = info.Trouble.Error()
+	}
 	now := h.Now()
 	err = h.read(r.Context(), func(tx storage.Reader) error {
 		if err := s.readLedger(tx); err != nil {

@@ -491,6 +491,26 @@ func TestAnExportOfAnotherLogIsFound(t *testing.T) {
 	})
 }
 
+// The program in VERIFY.txt is the one in the documentation, which is where it is to be
+// taken from, as the file says.
+func TestTheProgramIsThatOfTheDocumentation(t *testing.T) {
+	program := regexp.MustCompile(`(?ms)^import base64.*?^print.*?\n`)
+	var found [2]string
+	for i, name := range []string{"templates/verify.txt", "../docs/evidence.md"} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[i] = program.FindString(string(b))
+	}
+	if found[0] == "" || found[0] != found[1] {
+		t.Errorf("in VERIFY.txt:\n%s\nin the documentation:\n%s", found[0], found[1])
+	}
+	if b, err := os.ReadFile("templates/verify.txt"); err != nil || !strings.Contains(string(b), "with the evidence proves nothing") {
+		t.Errorf("VERIFY.txt does not warn of itself: %v", err)
+	}
+}
+
 // What VERIFY.txt says works without sitrep.
 func TestAnExportVerifiesWithoutSitrep(t *testing.T) {
 	python, err := exec.LookPath("python3")

@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"sitrep/incident"
@@ -173,6 +174,9 @@ func (v *exportVerifier) readCheckpoint() error {
 		v.note("Nobody's signature was checked: give the public key of the log.")
 	}
 	if err != nil {
+		if signers := ledger.Signers(b); errors.Is(err, ledger.ErrNotSigned) && len(signers) > 0 {
+			err = fmt.Errorf("%w; it says that it was by %s", err, strings.Join(signers, ", "))
+		}
 		if err := v.find("checkpoint", "checkpoint", "%v", err); err != nil {
 			return err
 		}

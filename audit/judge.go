@@ -130,6 +130,7 @@ const (
 	MailServer Cause = "mail server" // attempts failed, or their outcome was unknown
 	WebhookEnd Cause = "webhook"     // the same of a webhook
 	SitrepDown Cause = "sitrep down" // no sitrep ran, or none could write
+	ClockSet   Cause = "clock set"   // the clock was set past the time at which it was due
 	Refused    Cause = "refused"     // the other side refused the message for good
 	Waiting    Cause = "waiting"     // it is still not handed over
 	NoneFound  Cause = "none found"
@@ -145,6 +146,8 @@ func causeOf(c incident.Cause, channel incident.Channel) Cause {
 	switch c.Kind {
 	case incident.CauseDown:
 		return SitrepDown
+	case incident.CauseClock:
+		return ClockSet
 	case incident.CauseSaid:
 		return endOf(channel)
 	}

@@ -34,7 +34,7 @@ func newMeasuring(r storage.Reader, o ReportOptions) *measuring {
 		Levels: map[string]*Spread{}, cells: map[cell]*Figures{},
 		// Lists are never null in JSON.
 		Late: []Lateness{}, Changes: []PriorityChange{}, Actions: []OpenAction{}, Returning: []Returning{},
-		Unmapped: Unmapped{Incidents: []string{}}, CannotKnow: CannotKnow{Outages: []storage.Outage{}},
+		Unmapped: Unmapped{Incidents: []string{}}, CannotKnow: CannotKnow{Outages: []storage.Outage{}, ClockSets: []storage.Outage{}},
 	}
 	if rep.location == nil {
 		rep.location = time.UTC

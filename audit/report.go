@@ -168,6 +168,8 @@ type CannotKnow struct {
 	FirstRecordAt time.Time `json:"first_record_at,omitzero"`
 	// Outages are times in which no sitrep ran, or none could write.
 	Outages []storage.Outage `json:"outages"`
+	// ClockSets are when the clock was set, and from what to what.
+	ClockSets []storage.Outage `json:"clock_sets"`
 	// UnknownOutcomes is how many messages may or may not have been handed over.
 	UnknownOutcomes int `json:"unknown_outcomes"`
 	// UnknownEnds is how many incidents of the span had a breach of which nobody could

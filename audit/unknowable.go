@@ -69,6 +69,12 @@ func (m *measuring) cannotKnow() error {
 	}
 	var down time.Duration
 	for _, o := range outages {
+		if o.Kind == storage.ClockSet {
+			if m.within(o.From) || m.within(o.To) {
+				k.ClockSets = append([]storage.Outage{o}, k.ClockSets...)
+			}
+			continue
+		}
 		if o.To.After(m.rep.From) && o.From.Before(m.rep.To) {
 			k.Outages = append([]storage.Outage{o}, k.Outages...)
 			down += o.To.Sub(o.From)
@@ -95,6 +101,9 @@ func (m *measuring) cannotKnow() error {
 		note("What Alertmanager reported and took back while no sitrep ran: %s, %s in all. What still fired afterwards was heard then.", plural(len(k.Outages), "outage", "outages"), words(down))
 	} else {
 		note("What Alertmanager would have reported while no sitrep ran. No such time is on record in this span; a gap of less than three minutes is not recorded.")
+	}
+	if len(k.ClockSets) > 0 {
+		note("How much time passed between records before and after the clock of the machine was set: that happened %s. What was on time by one clock may be late by the other.", plural(len(k.ClockSets), "time", "times"))
 	}
 	if k.UnknownOutcomes > 0 {
 		note("Whether %s reached the other side: the connection broke before the answer. They were repeated with the same id, or a later message carried the news.", plural(k.UnknownOutcomes, "message", "messages"))

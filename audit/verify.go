@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -17,7 +19,8 @@ import (
 // VerifyOptions say what a store is verified with.
 type VerifyOptions struct {
 	// Keys are the public keys that may have signed checkpoints, as ledger.Key.Public
-	// gives them.
+	// gives them. Without any, nobody's signature is checked: then all may be consistent in
+	// itself, and anybody can have made it.
 	Keys []string
 	// Checkpoints are signed ones that were kept elsewhere, such as by a witness. They
 	// show what nothing inside the store can: that all of it was replaced by another
@@ -49,9 +52,11 @@ type Verification struct {
 	SignedAt    time.Time `json:"signed_at,omitzero"`
 	SignedRoot  string    `json:"signed_root,omitempty"`
 	Checkpoints int       `json:"checkpoints"`
-	Incidents   int       `json:"incidents"`
-	Events      int       `json:"events"`
-	Deliveries  int       `json:"deliveries"`
+	// Signers are the keys that signed the checkpoints in the store, in turn.
+	Signers    []Signer `json:"signers,omitempty"`
+	Incidents  int      `json:"incidents"`
+	Events     int      `json:"events"`
+	Deliveries int      `json:"deliveries"`
 	// Messages are those that are still there, and MessagesGone those that were deleted
 	// after their incidents had closed.
 	Messages     int `json:"messages"`
@@ -62,6 +67,18 @@ type Verification struct {
 	Forgotten int `json:"forgotten,omitempty"`
 	// Findings are what is wrong, the first first; none if all is as it was written.
 	Findings []Finding `json:"findings"`
+}
+
+// A Signer is a key that signed a part of the log.
+type Signer struct {
+	// Key is its name and hash, as ledger.KeyID writes them: as the checkpoint says, unless
+	// it is Known.
+	Key string `json:"key"`
+	// To is how many leaves, from the first on, its last checkpoint signed, and At when.
+	To int64     `json:"to"`
+	At time.Time `json:"at,omitzero"`
+	// Known says that its public key was given, and its signatures hold.
+	Known bool `json:"known"`
 }
 
 // OK reports whether nothing is wrong.
@@ -105,8 +122,9 @@ type verifier struct {
 	limit int
 	out   Verification
 
-	// size is how many leaves there were at the start.
-	size int64
+	// size is how many leaves there were at the start, and most how many a known key
+	// signed at once; -1 if none did.
+	size, most int64
 	// logged and seen count the leaves below size, and the records that they are of, by
 	// kind.
 	logged, seen [ledger.Delivery + 1]int64
@@ -162,26 +180,32 @@ func (v *verifier) damage(place string, err error) error {
 	return err
 }
 
-// begin notes how far the log goes, and returns the checkpoints that a key signed.
+// begin notes how far the log goes, and returns the checkpoints that it has to fit.
 func (v *verifier) begin(ctx context.Context, o VerifyOptions) ([]ledger.Checkpoint, error) {
 	var checkpoints []ledger.Checkpoint
-	most := int64(-1)
-	open := func(place string, signed []byte) error {
-		c, err := ledger.OpenCheckpoint(signed, o.Keys...)
+	v.most = -1
+	open := func(place string, signed []byte, own bool) error {
+		c, known, err := openCheckpoint(signed, o.Keys)
 		if errors.Is(err, ledger.ErrBadKey) {
 			return err
 		}
-		if err != nil {
+		if err != nil || !known && !own && len(o.Keys) > 0 {
+			if err == nil {
+				err = ledger.ErrNotSigned
+			}
 			return v.find(place, "%v", err)
 		}
-		if c.Size >= most {
-			most, v.out.SignedAt, v.out.SignedRoot = c.Size, c.At, c.Root.String()
+		if own {
+			v.signed(signed, c, known)
+		}
+		if (known || len(o.Keys) == 0) && c.Size >= v.most {
+			v.most, v.out.SignedAt, v.out.SignedRoot = c.Size, c.At, c.Root.String()
 		}
 		checkpoints = append(checkpoints, c)
 		return nil
 	}
 	for i, signed := range o.Checkpoints {
-		if err := open(fmt.Sprintf("given checkpoint %d", i+1), signed); err != nil {
+		if err := open(fmt.Sprintf("given checkpoint %d", i+1), signed, false); err != nil {
 			return nil, err
 		}
 	}
@@ -210,7 +234,7 @@ func (v *verifier) begin(ctx context.Context, o VerifyOptions) ([]ledger.Checkpo
 			if c.Size > v.size && !first {
 				return checkpoints, nil // signed since the start
 			}
-			if err := open(fmt.Sprintf("checkpoint of %d leaves", c.Size), signed); err != nil {
+			if err := open(fmt.Sprintf("checkpoint of %d leaves", c.Size), signed, true); err != nil {
 				return checkpoints, err
 			}
 		}
@@ -222,7 +246,45 @@ func (v *verifier) begin(ctx context.Context, o VerifyOptions) ([]ledger.Checkpo
 	if len(checkpoints) == 0 && v.out.OK() {
 		return nil, v.find("checkpoints", "there is none, so nothing shows that the log is the one that was written")
 	}
-	return checkpoints, nil
+	return checkpoints, v.findUnknownSigner(o)
+}
+
+// openCheckpoint returns a checkpoint, and whether one of the keys signed it. One that
+// says that it was signed by another is returned too; one that says that it was by one of
+// them, and was not as it stands, is an error.
+func openCheckpoint(signed []byte, keys []string) (c ledger.Checkpoint, known bool, err error) {
+	c, err = ledger.OpenCheckpoint(signed, keys...)
+	if err == nil || !errors.Is(err, ledger.ErrNotSigned) {
+		return c, err == nil, err
+	}
+	signers := ledger.Signers(signed)
+	for _, key := range keys {
+		if len(signers) == 0 || slices.Contains(signers, ledger.KeyID(key)) {
+			return c, false, err
+		}
+	}
+	c, err = ledger.ReadCheckpoint(signed)
+	return c, false, err
+}
+
+// signed notes who signed a checkpoint of the store.
+func (v *verifier) signed(signed []byte, c ledger.Checkpoint, known bool) {
+	key := strings.Join(ledger.Signers(signed), ", ")
+	if n := len(v.out.Signers); n > 0 && v.out.Signers[n-1].Key == key && v.out.Signers[n-1].Known == known {
+		v.out.Signers = v.out.Signers[:n-1]
+	}
+	v.out.Signers = append(v.out.Signers, Signer{key, c.Size, c.At, known})
+}
+
+// findUnknownSigner finds that the end of the log is signed by a key that was not given.
+// What one signed that came before a key that was given, that one signed too.
+func (v *verifier) findUnknownSigner(o VerifyOptions) error {
+	n := len(v.out.Signers)
+	if len(o.Keys) == 0 || n == 0 || v.out.Signers[n-1].Known {
+		return nil
+	}
+	last, from := v.out.Signers[n-1], max(v.most, 0)
+	return v.find("checkpoints", "leaves %d to %d are signed by the key %s, whose public key was not given", from, last.To-1, last.Key)
 }
 
 // verifyLog checks the leaves, the hashes and the roots.
@@ -235,7 +297,8 @@ func (v *verifier) verifyLog(ctx context.Context, checkpoints []ledger.Checkpoin
 		return list, err
 	})
 	verified, err := ledger.VerifyLog(ledger.Log{Size: v.size, Leaves: v.leaves(ctx), Hashes: hashes}, checkpoints)
-	v.out.Leaves, v.out.Signed, v.out.Root = verified.Size, verified.Signed, verified.Root.String()
+	// What another key signed counts for nothing.
+	v.out.Leaves, v.out.Signed, v.out.Root = verified.Size, max(min(verified.Signed, v.most), 0), verified.Root.String()
 	var m *ledger.Mismatch
 	if errors.As(err, &m) {
 		place := fmt.Sprintf("leaf %d", m.Index)

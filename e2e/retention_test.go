@@ -64,7 +64,7 @@ func TestForgottenAndProven(t *testing.T) {
 	}
 	check(t, w.Write("evidence.zip", text))
 	check(t, w.Stop())
-	for _, args := range [][]string{{"evidence.zip"}, {"--storage=data/sitrep.db"}} {
+	for _, args := range [][]string{{"evidence.zip", "--key=data/sitrep.db.key"}, {"--storage=data/sitrep.db", "--key=data/sitrep.db.key"}} {
 		c := exec.Command(w.Program, append([]string{"audit", "verify"}, args...)...)
 		c.Dir = w.Dir
 		out, err := c.CombinedOutput()

@@ -9,6 +9,7 @@ type CauseKind string
 const (
 	CauseNoneFound CauseKind = "none_found" // nothing is on record that explains it
 	CauseDown      CauseKind = "down"       // no sitrep ran, or none could write
+	CauseClock     CauseKind = "clock_set"  // the clock was set past the time at which it was due
 	CauseSaid      CauseKind = "said"       // attempts before failed
 )
 
@@ -16,7 +17,8 @@ const (
 // that was in time it is zero. What it says in words is for others.
 type Cause struct {
 	Kind CauseKind `json:"kind,omitempty"`
-	// From and To are when sitrep was down, of CauseDown.
+	// From and To are when sitrep was down, of CauseDown, and what the clock showed before and
+	// after it was set, of CauseClock.
 	From time.Time `json:"from,omitzero"`
 	To   time.Time `json:"to,omitzero"`
 	// Said is what was said when the last attempt failed, of CauseSaid. Mail servers repeat

@@ -87,6 +87,24 @@ func ReadCheckpoint(signed []byte) (Checkpoint, error) {
 	return parseCheckpoint(text + "\n")
 }
 
+// Signers returns who signed a note as it says, without a look at the signatures: the
+// name and the hash of each key, as KeyID writes them; none if it is no signed note.
+func Signers(signed []byte) []string {
+	if len(signed) > maxNote {
+		return nil
+	}
+	_, err := note.Open(signed, note.VerifierList())
+	var unverified *note.UnverifiedNoteError
+	if !errors.As(err, &unverified) {
+		return nil
+	}
+	var ids []string
+	for _, sig := range unverified.Note.UnverifiedSigs {
+		ids = append(ids, fmt.Sprintf("%s+%08x", sig.Name, sig.Hash))
+	}
+	return ids
+}
+
 func parseCheckpoint(text string) (Checkpoint, error) {
 	malformed := func(what string) (Checkpoint, error) {
 		return Checkpoint{}, fmt.Errorf("read checkpoint: malformed: %s", what)

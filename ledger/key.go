@@ -93,6 +93,17 @@ func (k *Key) Origin() string { return k.signer.Name() }
 // Public returns the text of the public key, which verifies checkpoints.
 func (k *Key) Public() string { return k.public }
 
+// ID returns the name and the hash of the key, by which people tell keys apart.
+func (k *Key) ID() string { return KeyID(k.public) }
+
+// KeyID returns the name and the hash of a public key, such as
+// "sitrep.example.org/ledger+1f0e3c5a": it is the text up to the second plus sign.
+func KeyID(public string) string {
+	name, rest, _ := strings.Cut(strings.TrimSpace(public), "+")
+	hash, _, _ := strings.Cut(rest, "+")
+	return name + "+" + hash
+}
+
 // Secret returns the text of the key file.
 func (k *Key) Secret() string { return k.secret }
 

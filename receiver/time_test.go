@@ -117,6 +117,38 @@ func TestAnUnreadBodyHoldsNoConnection(t *testing.T) {
 	})
 }
 
+// Alertmanager gives up on an answer after 10 s and posts again, so what is still held then
+// must not be committed any more: a newer post may have come in between.
+func TestAPostThatIsHeldMayNotBeCommitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct {
+			held time.Duration
+			may  bool
+		}{{takeWithin - time.Millisecond, true}, {takeWithin + time.Millisecond, false}, {8 * time.Second, false}} {
+			var before error
+			b := newBench(func(ctx context.Context, p intake.Post) ([]intake.Result, error) {
+				time.Sleep(c.held)
+				if before = ctx.Err(); before != nil { // as a store asks before it commits
+					return nil, before
+				}
+				return openAll(ctx, p)
+			})
+			conn := serve(t, b).dial()
+			data := body(good(""))
+			send(t, conn, len(data), data)
+			status, after := answerOf(t, conn)
+			if c.may != (status == 200) || after > 8*time.Second {
+				t.Errorf("held for %v: answered %d after %v", c.held, status, after)
+			}
+			_ = b.Wait(t.Context())
+			if c.may != (before == nil) {
+				t.Errorf("held for %v, before the commit: %v", c.held, before)
+			}
+			_ = conn.Close()
+		}
+	})
+}
+
 func TestTheConnectionLivesOnAfterAPost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var left error

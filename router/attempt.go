@@ -246,7 +246,7 @@ func (d *Dispatcher) settle(ch *storage.Change, c *storage.Claim, del *incident.
 }
 
 // cause says why a message was late, or a scheduled update before it was missed:
-// earlier attempts failed, nobody ran to make one, or it cannot be known. It is zero
+// earlier attempts failed, nobody ran to make one, the clock was set, or it cannot be known. It is zero
 // if neither was. A farewell to somebody who was not told is late, as an opening was owed
 // for too long. The subscription is as it was before the message; nil of the watchdog's.
 func cause(r storage.Reader, c *storage.Claim, sub *incident.Subscription, cover incident.Cover, at time.Time) (incident.Cause, error) {
@@ -268,7 +268,13 @@ func cause(r storage.Reader, c *storage.Claim, sub *incident.Subscription, cover
 		return incident.Cause{}, err
 	}
 	for _, o := range outages {
-		if o.From.Before(at) && o.To.After(since) {
+		switch {
+		case o.Kind == storage.ClockSet:
+			// By the time before it was set it may have been in time.
+			if o.From.Before(since) && since.Before(o.To) {
+				return incident.Cause{Kind: incident.CauseClock, From: o.From, To: o.To}, nil
+			}
+		case o.From.Before(at) && o.To.After(since):
 			return incident.Cause{Kind: incident.CauseDown, From: o.From, To: o.To}, nil
 		}
 	}

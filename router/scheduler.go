@@ -21,6 +21,9 @@ const (
 	aliveEvery = time.Minute
 	// outageAfter is a silence of that length that counts as an outage.
 	outageAfter = 3 * aliveEvery
+	// clockJump is by how much the clock has to be set for that to be recorded: more than
+	// clocks are slewed, and than a machine that is busy makes a round wait between two looks.
+	clockJump = 10 * time.Second
 	// pruneEvery is how often what is old is deleted or forgotten.
 	pruneEvery = time.Hour
 	// batch is how many incidents or breaches one round looks at.
@@ -48,18 +51,25 @@ type Scheduler struct {
 	PollEvery time.Duration
 	// Started is when the process began, before it took anything. Zero: when Run begins.
 	Started time.Time
+	// Steady returns how much time has passed, by a clock that nobody sets; what it counts from does
+	// not matter. Nil: the process's own, which stands still while the machine is suspended.
+	Steady  func() time.Duration
 	Log     *slog.Logger
 	Metrics *Metrics
 
 	wakeOnce sync.Once
 	wake     chan struct{}
 
-	aliveAt  time.Time
-	prunedAt time.Time
-	forgotAt time.Time
-	askedAt  time.Time
-	asking   sync.WaitGroup
-	askTook  atomic.Int64 // how long the last question took, in nanoseconds
+	aliveAt     time.Time
+	aliveSteady time.Duration
+	seenAt      time.Time // when the clock was last looked at
+	seenSteady  time.Duration
+	clockSets   []storage.Outage // that are not stored yet
+	prunedAt    time.Time
+	forgotAt    time.Time
+	askedAt     time.Time
+	asking      sync.WaitGroup
+	askTook     atomic.Int64 // how long the last question took, in nanoseconds
 	// toConfirm are the numbers of incidents that wait for an answer.
 	toConfirm map[int64]struct{}
 	isAsking  chan struct{} // holds a token while the Alertmanagers are asked
@@ -90,6 +100,10 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	}
 	if s.PollEvery == 0 {
 		s.PollEvery = pollEvery
+	}
+	if s.Steady == nil {
+		began := time.Now()
+		s.Steady = func() time.Duration { return time.Since(began) }
 	}
 	s.isAsking, s.toConfirm = make(chan struct{}, 1), map[int64]struct{}{}
 	s.Dispatcher.start(s.Wake)
@@ -150,9 +164,13 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 	return wait
 }
 
-// alive stores that the service runs, and as an outage that it did not.
+// alive stores that the service runs, as an outage that it did not, and that the clock was
+// set.
 func (s *Scheduler) alive(ctx context.Context, at time.Time) error {
-	if !again(at, s.aliveAt, aliveEvery) {
+	steady := s.Steady()
+	s.lookAtClock(at, steady)
+	first := s.aliveAt.IsZero()
+	if !first && steady-s.aliveSteady < aliveEvery && len(s.clockSets) == 0 {
 		return nil
 	}
 	err := s.Door.Store.Write(ctx, func(tx storage.Tx) error {
@@ -160,17 +178,42 @@ func (s *Scheduler) alive(ctx context.Context, at time.Time) error {
 		if err != nil {
 			return err
 		}
-		if !last.IsZero() && at.Sub(last) > outageAfter {
-			if err := tx.PutOutage(storage.Outage{From: last, To: at}); err != nil {
+		// What the clock would show if it had not been set, as last is from before.
+		unset := at
+		for _, o := range s.clockSets {
+			unset = unset.Add(o.From.Sub(o.To))
+			if err := tx.PutOutage(o); err != nil {
 				return err
 			}
+		}
+		switch {
+		case last.IsZero():
+		case unset.Sub(last) > outageAfter:
+			err = tx.PutOutage(storage.Outage{From: last, To: unset})
+		case first && last.Sub(at) >= clockJump:
+			err = tx.PutOutage(storage.Outage{From: last, To: at, Kind: storage.ClockSet})
+		}
+		if err != nil {
+			return err
 		}
 		return tx.PutAlive(at)
 	})
 	if err == nil {
-		s.aliveAt = at
+		s.aliveAt, s.aliveSteady, s.clockSets = at, steady, nil
 	}
 	return err
+}
+
+// lookAtClock notes that the clock was set since the last look.
+func (s *Scheduler) lookAtClock(at time.Time, steady time.Duration) {
+	if !s.seenAt.IsZero() {
+		unset := s.seenAt.Add(steady - s.seenSteady).Truncate(time.Microsecond)
+		if at.Sub(unset).Abs() >= clockJump {
+			s.Log.Warn("the clock was set", slog.String("component", "scheduler"), slog.Time("from", unset), slog.Time("to", at))
+			s.clockSets = append(s.clockSets, storage.Outage{From: unset, To: at, Kind: storage.ClockSet})
+		}
+	}
+	s.seenAt, s.seenSteady = at, steady
 }
 
 // resync brings the readers of all incidents that are not closed in line with a configuration

@@ -23,31 +23,44 @@ func Seal(ctx context.Context, s Store, key *ledger.Key, at time.Time) (signed [
 	return signed, nil
 }
 
+// LastSigned returns the latest checkpoint, signed and read, and makes sure that the log
+// still begins with what it says: the error is ErrDamaged if it does not. Signed is nil
+// if there is none. Who signed it is for the caller to look at.
+func LastSigned(r Reader) (signed []byte, c ledger.Checkpoint, err error) {
+	size, err := r.LogSize()
+	if err != nil {
+		return nil, c, err
+	}
+	if signed, err = r.LastCheckpoint(); err != nil || signed == nil {
+		return nil, c, err
+	}
+	if c, err = ledger.ReadCheckpoint(signed); err != nil {
+		return nil, c, fmt.Errorf("%w: %w", err, ErrDamaged)
+	}
+	if c.Size > size {
+		return nil, c, fmt.Errorf("it has %d leaves, and its latest checkpoint signed %d: %w", size, c.Size, ErrDamaged)
+	}
+	root, err := ledger.RootAt(c.Size, r)
+	if err != nil {
+		return nil, c, err
+	}
+	if root != c.Root {
+		return nil, c, fmt.Errorf("its first %d leaves are not those that the checkpoint of %s signed: %w", c.Size, c.At.Format(time.RFC3339), ErrDamaged)
+	}
+	return signed, c, nil
+}
+
 func seal(tx Tx, key *ledger.Key, at time.Time) ([]byte, error) {
 	size, err := tx.LogSize()
 	if err != nil {
 		return nil, err
 	}
-	latest, err := tx.LastCheckpoint()
+	latest, c, err := LastSigned(tx)
 	if err != nil {
 		return nil, err
 	}
-	if latest != nil {
-		c, err := ledger.ReadCheckpoint(latest)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", err, ErrDamaged)
-		}
-		if c.Size > size {
-			return nil, fmt.Errorf("it has %d leaves, and its latest checkpoint signed %d: %w", size, c.Size, ErrDamaged)
-		}
-		root, err := ledger.RootAt(c.Size, tx)
-		if err != nil {
-			return nil, err
-		}
-		if root != c.Root {
-			return nil, fmt.Errorf("its first %d leaves are not those that the checkpoint of %s signed: %w", c.Size, c.At.Format(time.RFC3339), ErrDamaged)
-		}
-		if _, err := ledger.OpenCheckpoint(latest, key.Public()); err == nil && c.Size == size {
+	if latest != nil && c.Size == size {
+		if _, err := ledger.OpenCheckpoint(latest, key.Public()); err == nil {
 			return latest, nil
 		}
 	}

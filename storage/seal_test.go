@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"path/filepath"
 	"testing"
@@ -171,5 +172,32 @@ func TestCheckPersonal(t *testing.T) {
 	record.Forget()
 	if err := record.CheckPersonal(); err != nil {
 		t.Errorf("forgotten: %v", err)
+	}
+}
+
+// A store whose commits fail, after all that was to be committed was made.
+type failingStore struct {
+	storage.Store
+	err error
+}
+
+func (f failingStore) Write(ctx context.Context, fn func(storage.Tx) error) error {
+	err := f.Store.Write(ctx, func(tx storage.Tx) error { return errors.Join(fn(tx), f.err) })
+	if !errors.Is(err, f.err) {
+		return err
+	}
+	return f.err
+}
+
+// What was signed and not kept must reach nobody: after a crash the log may go on otherwise,
+// and the checkpoint would say that it was rewritten.
+func TestACheckpointThatWasNotKeptIsNotHandedOut(t *testing.T) {
+	s, key := newSealed(t), newSealKey(t)
+	s.appendEvent(1)
+	for _, kind := range []error{storage.ErrUnavailable, storage.ErrUnknown} {
+		signed, err := storage.Seal(t.Context(), failingStore{s.store, kind}, key, s.at)
+		if signed != nil || !errors.Is(err, kind) {
+			t.Errorf("%v: signed %q, %v", kind, signed, err)
+		}
 	}
 }

@@ -53,6 +53,10 @@ type Info struct {
 	Bytes   int64  // size on disk; 0 if unknown
 	// Slow is set since when a commit has been under way for too long; zero if none.
 	Slow time.Time
+	// Trouble is why nothing can be stored now, such as that the disk is full; nil if
+	// nothing is known to be wrong. It is ErrUnavailable, and ends by itself once its
+	// cause does.
+	Trouble error
 }
 
 // A Reader reads. What is not there is incident.ErrNotFound, unless it says
@@ -155,8 +159,8 @@ type Reader interface {
 
 	// Alive returns when the service was last known to run; zero if never.
 	Alive() (time.Time, error)
-	// Outages returns the times when no sitrep ran or none could write, the latest
-	// first, up to limit.
+	// Outages returns the times when no sitrep ran or none could write, and when the clock
+	// was set, the latest first, up to limit.
 	Outages(limit int) ([]Outage, error)
 
 	// Answer returns what was answered to a command with that idempotency key in the
@@ -310,11 +314,21 @@ type Ambiguity struct {
 	Others      []string          `json:"others"`
 }
 
-// An Outage is a time in which no sitrep ran, as far as its store knows.
+// An Outage is a time in which no sitrep ran, as far as its store knows, or a stretch that
+// is no time that passed, as the clock was set.
 type Outage struct {
 	From time.Time `json:"from"`
-	To   time.Time `json:"to"`
+	// To is before From where the clock was set back.
+	To   time.Time  `json:"to"`
+	Kind OutageKind `json:"kind,omitempty"`
 }
+
+// An OutageKind says what an outage is: empty, or ClockSet.
+type OutageKind string
+
+// ClockSet is a clock that showed From, and was set to To while sitrep ran, or before it
+// started.
+const ClockSet OutageKind = "clock set"
 
 // An Answer is what a command was answered, kept for its repetition.
 type Answer struct {

@@ -24,6 +24,8 @@ type Service struct {
 	// for admins, as are Warnings.
 	ConfigError string
 	Warnings    []string
+	// StorageError is why nothing can be stored now; empty if it can.
+	StorageError string
 	// ConfigPlaces and WarningPlaces are the same for others: where it is wrong, and
 	// nothing of what stands in the files.
 	ConfigPlaces  string

@@ -106,6 +106,9 @@ func (h *Handler) layout(r *http.Request, title string) layout {
 	if id.Role.May(access.Viewer) && service.ConfigError != "" {
 		l.Trouble = append(l.Trouble, "The configuration could not be reloaded; the one before stays in force.")
 	}
+	if id.Role.May(access.Viewer) && service.StorageError != "" {
+		l.Trouble = append(l.Trouble, "Nothing can be stored: alerts are refused until they can be, and nobody is told anything.")
+	}
 	return l
 }
 

@@ -73,6 +73,7 @@ type refusalInfo struct {
 type outageInfo struct {
 	From, To *moment
 	Lasted   string
+	ClockSet bool // then no time passed
 }
 
 type loadingInfo struct {
@@ -142,7 +143,7 @@ func (p *statusPage) read(tx storage.Reader) error {
 		return err
 	}
 	for _, o := range outages {
-		p.Outages = append(p.Outages, outageInfo{p.at(o.From), p.at(o.To), wording.Duration(o.To.Sub(o.From))})
+		p.Outages = append(p.Outages, outageInfo{p.at(o.From), p.at(o.To), wording.Duration(o.To.Sub(o.From).Abs()), o.Kind == storage.ClockSet})
 	}
 	loadings, err := tx.Configs()
 	for _, l := range loadings[:min(len(loadings), 20)] {

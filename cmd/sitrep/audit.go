@@ -18,6 +18,7 @@ import (
 	"sitrep/audit"
 	"sitrep/incident"
 	"sitrep/ledger"
+	"sitrep/router/wording"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
 )
@@ -36,6 +37,7 @@ type auditCLI struct {
 
 	file        string
 	keys        []string
+	noKey       bool
 	checkpoints []string
 }
 
@@ -62,9 +64,10 @@ func declareAudit(app *kingpin.Application, env environment, commands map[string
 	c.span(report)
 	commands[report.FullCommand()] = c.report
 
-	verify := of.Command("verify", "Verify an export, or a store: that it is complete, unchanged and in order.")
+	verify := of.Command("verify", "Verify an export, or a store: that it is complete, unchanged and in order, and signed by --key.")
 	verify.Arg("file", "The export. Without it, the store is verified, or an export of all that a running sitrep has.").StringVar(&c.file)
 	verify.Flag("key", "The public key of the ledger, or a file that holds it; may be repeated.").PlaceHolder("KEY").StringsVar(&c.keys)
+	verify.Flag("no-key", "Say only whether it is consistent in itself: nobody's signature is checked, and anybody can have made it.").BoolVar(&c.noKey)
 	c.kept(verify, "The ledger must have only grown since")
 	commands[verify.FullCommand()] = c.verify
 
@@ -350,7 +353,7 @@ func (c *auditCLI) askKey(ctx context.Context) error {
 	if err := json.Unmarshal(body, &s); err != nil {
 		return fmt.Errorf("read the status: %w", err)
 	}
-	fmt.Fprintln(c.env.stdout, s.Ledger.PublicKey)
+	fmt.Fprintln(c.env.stdout, wording.Line(s.Ledger.PublicKey, longestLine))
 	return nil
 }
 

@@ -96,7 +96,10 @@ func TestEvidenceOfARunningService(t *testing.T) {
 	if key != s.notary.key.Public() {
 		t.Errorf("the key is %q", key)
 	}
-	out := a.says(0, "complete, unchanged and in order", "verify", evidence)
+	if out := a.says(1, "NOT verified", "verify", evidence); strings.Contains(out, "complete") {
+		t.Errorf("printed %s", out)
+	}
+	out := a.says(0, "consistent in itself; nobody's signature was checked", "verify", evidence, "--no-key")
 	for _, want := range []string{"evidence on all incidents, of the ledger " + s.notary.key.Origin(), "note: Nobody's signature was checked", "4 events of 2 incidents, 0 delivery records, 0 messages, 1 configuration\n", "signed at 20"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in %s", want, out)
@@ -241,10 +244,12 @@ func TestEvidenceOfAStoppedStore(t *testing.T) {
 	store := file("data/sitrep.db")
 	a := &auditor{&shell{}, t}
 
-	out := a.says(0, "complete, unchanged and in order", "verify", "--storage", store)
-	if !strings.Contains(out, "note: The key is the one beside the store") || strings.Contains(out, "newer than") {
+	out := a.says(1, "NOT verified: it is consistent in itself, but nobody's signature was checked", "verify", "--storage", store)
+	if !strings.Contains(out, "note: --key "+store+".key would be the key beside the store") || strings.Contains(out, "newer than") || strings.Contains(out, "complete") {
 		t.Errorf("printed %s", out)
 	}
+	a.says(0, "consistent in itself; nobody's signature was checked", "verify", "--storage", store, "--no-key")
+	a.says(2, "use one of them", "verify", "--storage", store, "--no-key", "--key", key)
 	if out := a.says(0, "complete, unchanged", "verify", "--storage", store, "--key", key); strings.Contains(out, "note:") {
 		t.Errorf("printed %s", out)
 	}
@@ -270,7 +275,7 @@ func TestEvidenceOfAStoppedStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	backup := writeFile(t, file("backup.db"), b)
-	a.says(2, "give the public key of the ledger with --key", "verify", "--storage", backup)
+	a.says(1, "give the public key that you have from elsewhere with --key", "verify", "--storage", backup)
 	a.says(1, "there is no key file", "key", "--storage", backup)
 	a.says(0, "complete, unchanged", "verify", "--storage", backup, "--key", key)
 	a.says(0, "2 incidents", "export", "--storage", backup, "--output", file("unsigned.zip"))
@@ -311,10 +316,12 @@ func TestTheKeyOfTheLedgerIsMadeOnce(t *testing.T) {
 			if again != public || strings.Contains(log.String(), made) || strings.Contains(log.String(), "another key") {
 				t.Errorf("the second start has %s, and said %s", again, log)
 			}
-			// A key that is lost cannot sign again, which is said aloud.
+			// A key that is lost cannot sign again: another goes on where that is allowed,
+			// which is said aloud.
 			if err := os.Remove(path); err != nil {
 				t.Fatal(err)
 			}
+			o.newKey = true
 			if another := startAgain(t, o, log); another == public || !strings.Contains(log.String(), `level=WARN msg="the ledger was signed by another key until now`) {
 				t.Errorf("without its file it has %s, and said %s", another, log)
 			}

@@ -43,13 +43,18 @@ func (c *connection) declare(on flagger) {
 	on.Flag("token-file", "A file that holds the token to show; else $SITREP_TOKEN is the token, or the file says.").PlaceHolder("FILE").StringVar(&c.tokenFile)
 	on.Flag("user", "The name to log in with, where no token is used.").PlaceHolder("NAME").StringVar(&c.user)
 	on.Flag("password-file", "A file that holds the password of --user.").PlaceHolder("FILE").StringVar(&c.passwordFile)
-	on.Flag("tls.ca-file", "Certificates to trust.").PlaceHolder("FILE").StringVar(&c.tls.CAFile)
-	on.Flag("tls.cert-file", "The client certificate.").PlaceHolder("FILE").StringVar(&c.tls.CertFile)
-	on.Flag("tls.key-file", "The key of the client certificate.").PlaceHolder("FILE").StringVar(&c.tls.KeyFile)
-	on.Flag("tls.server-name", "The name to verify instead of the host's.").PlaceHolder("NAME").StringVar(&c.tls.ServerName)
-	on.Flag("tls.insecure-skip-verify", "Do not verify who answers.").BoolVar(&c.tls.InsecureSkipVerify)
+	declareTLS(on, &c.tls)
 	on.Flag("timeout", "How long one attempt may take.").Default("15s").DurationVar(&c.timeout)
 	on.Flag("cli.config", "A file with what these flags say; else sitrep/cli.yml in the folder of your settings, if it is there.").PlaceHolder("FILE").StringVar(&c.config)
+}
+
+// declareTLS declares the flags of TLS.
+func declareTLS(on flagger, c *promconfig.TLSConfig) {
+	on.Flag("tls.ca-file", "Certificates to trust.").PlaceHolder("FILE").StringVar(&c.CAFile)
+	on.Flag("tls.cert-file", "The client certificate.").PlaceHolder("FILE").StringVar(&c.CertFile)
+	on.Flag("tls.key-file", "The key of the client certificate.").PlaceHolder("FILE").StringVar(&c.KeyFile)
+	on.Flag("tls.server-name", "The name to verify instead of the host's.").PlaceHolder("NAME").StringVar(&c.ServerName)
+	on.Flag("tls.insecure-skip-verify", "Do not verify who answers.").BoolVar(&c.InsecureSkipVerify)
 }
 
 // connectionFile is the form of the file. Its paths are relative to it.

@@ -30,8 +30,8 @@ func serveCrowd(t *testing.T, h http.Handler) *crowd {
 	return c
 }
 
-// get asks over a connection of its own, and returns the first line of the answer.
-func get(t *testing.T, conn net.Conn, path string) string {
+// answerLine asks over a connection of its own, and returns the first line of the answer.
+func answerLine(t *testing.T, conn net.Conn, path string) string {
 	t.Helper()
 	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
@@ -65,16 +65,16 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 		}
 	}))
 	alertmanager := dial(t, c)
-	if got := get(t, alertmanager, "/alertmanager"); got != "HTTP/1.1 200 OK" {
+	if got := answerLine(t, alertmanager, "/alertmanager"); got != "HTTP/1.1 200 OK" {
 		t.Fatal(got)
 	}
 	for range maxConnections + 50 {
 		dial(t, c)
 	}
-	if got := get(t, dial(t, c), "/"); got != "HTTP/1.1 200 OK" {
+	if got := answerLine(t, dial(t, c), "/"); got != "HTTP/1.1 200 OK" {
 		t.Errorf("a new connection: %s", got)
 	}
-	if got := get(t, alertmanager, "/alertmanager"); got != "HTTP/1.1 200 OK" {
+	if got := answerLine(t, alertmanager, "/alertmanager"); got != "HTTP/1.1 200 OK" {
 		t.Errorf("the connection of Alertmanager: %s", got)
 	}
 	c.mu.Lock()
@@ -100,7 +100,7 @@ func TestOneClientDoesNotTakeAll(t *testing.T) {
 	for range maxServedEach {
 		conn := dial(t, c)
 		all.Go(func() {
-			if got := get(t, conn, "/slow"); got != "HTTP/1.1 200 OK" {
+			if got := answerLine(t, conn, "/slow"); got != "HTTP/1.1 200 OK" {
 				t.Errorf("one within bounds: %s", got)
 			}
 		})
@@ -109,13 +109,13 @@ func TestOneClientDoesNotTakeAll(t *testing.T) {
 	for path, want := range map[string]string{
 		"/": "HTTP/1.1 503 Service Unavailable", "/alertmanager": "HTTP/1.1 200 OK", "/-/healthy": "HTTP/1.1 200 OK", "/-/ready": "HTTP/1.1 200 OK",
 	} {
-		if got := get(t, dial(t, c), path); got != want {
+		if got := answerLine(t, dial(t, c), path); got != want {
 			t.Errorf("%s: %s, want %s", path, got, want)
 		}
 	}
 	close(release)
 	all.Wait()
-	if got := get(t, dial(t, c), "/"); got != "HTTP/1.1 200 OK" {
+	if got := answerLine(t, dial(t, c), "/"); got != "HTTP/1.1 200 OK" {
 		t.Errorf("afterwards: %s", got)
 	}
 	c.mu.Lock()
@@ -174,10 +174,10 @@ func TestAnswersWithoutABodyPassLater(t *testing.T) {
 		w.WriteHeader(http.StatusNoContent)
 	}))
 	conn := dial(t, c)
-	if got := get(t, conn, "/past"); got != "HTTP/1.1 200 OK" {
+	if got := answerLine(t, conn, "/past"); got != "HTTP/1.1 200 OK" {
 		t.Fatal(got)
 	}
-	if got := get(t, conn, "/"); got != "HTTP/1.1 204 No Content" {
+	if got := answerLine(t, conn, "/"); got != "HTTP/1.1 204 No Content" {
 		t.Error(got)
 	}
 }

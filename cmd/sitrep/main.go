@@ -13,6 +13,8 @@ import (
 
 	// Time zones by name must work where the machine has none, as in a bare container.
 	_ "time/tzdata"
+
+	"sitrep/router/wording"
 )
 
 func main() {
@@ -31,6 +33,9 @@ const (
 	exitUsage  = 2
 )
 
+// longestError is how many characters of an error are printed.
+const longestError = 1 << 20
+
 // report prints an error and returns the exit code that it means.
 func report(stderr io.Writer, err error) int {
 	switch {
@@ -40,7 +45,9 @@ func report(stderr io.Writer, err error) int {
 		// All was said already.
 		return exitFailed
 	}
-	fmt.Fprintln(stderr, "sitrep: "+err.Error())
+	// It may quote what others wrote, and must not move the cursor.
+	text, _ := wording.Block(err.Error(), longestError)
+	fmt.Fprintln(stderr, "sitrep: "+text)
 	var usage *usageError
 	if errors.As(err, &usage) {
 		return exitUsage

@@ -19,7 +19,7 @@ type metrics struct {
 	commitSeconds  prometheus.Histogram
 	commitGathered prometheus.Histogram
 
-	open, due, oldest, away, bytes, free, reloadOK, reloadAt, configHash, buildInfo *prometheus.Desc
+	open, due, oldest, away, bytes, free, writable, reloadOK, reloadAt, configHash, buildInfo *prometheus.Desc
 }
 
 func newMetrics(s *service) *metrics {
@@ -41,6 +41,7 @@ func newMetrics(s *service) *metrics {
 		oldest:     desc("sitrep_updates_oldest_due_timestamp_seconds", "When the message that is due for the longest became due; 0 if none is."),
 		away:       desc("sitrep_watchdog_away", "How many pulses of the watchdog are away; 0 without a watchdog."),
 		bytes:      desc("sitrep_storage_size_bytes", "Size of the store on disk."),
+		writable:   desc("sitrep_storage_writable", "Whether something can be stored, as far as is known: 0 while the disk is full or the file of the store is gone."),
 		free:       desc("sitrep_storage_free_bytes", "Free space of the disk that the store is on."),
 		reloadOK:   desc("sitrep_config_last_reload_successful", "Whether the last attempt to load the configuration succeeded."),
 		reloadAt:   desc("sitrep_config_last_reload_success_timestamp_seconds", "When the configuration in force was loaded."),
@@ -59,7 +60,7 @@ func (m *metrics) commit(gathered int, took time.Duration) {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.open, m.due, m.oldest, m.away, m.bytes, m.free, m.reloadOK, m.reloadAt, m.configHash, m.buildInfo} {
+	for _, d := range []*prometheus.Desc{m.open, m.due, m.oldest, m.away, m.bytes, m.free, m.writable, m.reloadOK, m.reloadAt, m.configHash, m.buildInfo} {
 		ch <- d
 	}
 }
@@ -85,6 +86,11 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	defer cancel()
 	if info, err := m.s.store.Info(ctx); err == nil {
 		gauge(m.bytes, float64(info.Bytes))
+		writable := 1.0
+		if info.Trouble != nil {
+			writable = 0
+		}
+		gauge(m.writable, writable)
 	}
 	if free, err := bolt.Free(filepath.Dir(m.s.options.storage)); err == nil {
 		gauge(m.free, float64(free))

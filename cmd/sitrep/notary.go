@@ -75,24 +75,12 @@ func newNotary(n *notary, reg prometheus.Registerer) *notary {
 	return n
 }
 
-// begin looks at what the store was signed with, and when sitrep last ran on it. It is
-// called before anything else writes.
+// begin looks when sitrep last ran on the store. It is called before anything else writes.
 func (n *notary) begin(ctx context.Context) error {
-	var latest []byte
-	err := n.store.Read(ctx, func(r storage.Reader) (err error) {
-		if n.lastRun, err = r.Alive(); err != nil {
-			return err
-		}
-		latest, err = r.LastCheckpoint()
+	return n.store.Read(ctx, func(r storage.Reader) (err error) {
+		n.lastRun, err = r.Alive()
 		return err
 	})
-	if err != nil || latest == nil {
-		return err
-	}
-	if _, err := ledger.OpenCheckpoint(latest, n.key.Public()); err != nil {
-		n.log.Warn("the ledger was signed by another key until now: whoever verifies it needs both public keys", slog.String("public_key", n.key.Public()), slog.Any("err", err))
-	}
-	return nil
 }
 
 // run signs and tells until ctx is done.

@@ -299,6 +299,31 @@ func TestALedgerThatWasRewrittenIsNotSigned(t *testing.T) {
 	})
 }
 
+// A fullStore takes nothing.
+type fullStore struct{ storage.Store }
+
+func (f fullStore) Write(ctx context.Context, fn func(storage.Tx) error) error {
+	_ = f.Store.Write(ctx, func(tx storage.Tx) error { return errors.Join(fn(tx), storage.ErrUnavailable) })
+	return storage.ErrUnavailable
+}
+
+// The witness is told of no checkpoint that was not kept.
+func TestTheWitnessIsToldOfNothingThatWasNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, time.Hour)
+		o.work()
+		kept := o.notary.store
+		o.notary.store = fullStore{kept}
+		stop := o.open()
+		defer stop()
+		o.pass(90 * time.Second)
+		o.want("while nothing is kept", o.visits(), "")
+		if d := o.describe(); !d.WitnessedAt.IsZero() {
+			t.Errorf("described as %+v", d)
+		}
+	})
+}
+
 func TestPostingToAWitness(t *testing.T) {
 	var status int
 	var got []string

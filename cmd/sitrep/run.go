@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, env environment) error {
 
 	commands := map[string]command{}
 	for _, declare := range []func(*kingpin.Application, environment, map[string]command){
-		declareServe, declareCheck, declareSimulate, declareDemo, declareHealthy, declareIncident, declareAudit, declareWiki, declareMail,
+		declareServe, declareCheck, declareSimulate, declareDemo, declareHealthy, declareIncident, declareAudit, declareStorage, declareWiki, declareMail,
 	} {
 		declare(app, env, commands)
 	}

@@ -35,6 +35,8 @@ type serveFlags struct {
 	webConfig string
 	logLevel  string
 	logFormat string
+	newStore  bool
+	newKey    bool
 }
 
 func declareServe(app *kingpin.Application, env environment, commands map[string]command) {
@@ -42,6 +44,8 @@ func declareServe(app *kingpin.Application, env environment, commands map[string
 	cmd := app.Command("serve", "Run the service.")
 	cmd.Flag("config.file", "The configuration.").Default("sitrep.yml").StringVar(&f.config)
 	cmd.Flag("storage", "The file in which everything is kept; made at the first start.").Default("data/sitrep.db").StringVar(&f.storage)
+	cmd.Flag("storage.new", "Make an empty store though the key of one that was there is beside it.").BoolVar(&f.newStore)
+	cmd.Flag("ledger.new-key", "Go on with another key than the one that signed the ledger last; evidence shows it, and auditors need both public keys.").BoolVar(&f.newKey)
 	cmd.Flag("web.listen-address", "Where to listen for alerts, the API and the pages.").Default("127.0.0.1:9098").StringVar(&f.listen)
 	cmd.Flag("web.external-url", "Where links in messages lead; default is the listen address.").StringVar(&f.external)
 	cmd.Flag("web.config.file", "TLS settings, as in the Prometheus exporters.").StringVar(&f.webConfig)
@@ -94,6 +98,7 @@ func serve(ctx context.Context, env environment, f *serveFlags) error {
 
 	s, err := newService(ctx, options{
 		config: f.config, storage: f.storage, external: external, hosts: hosts(listener.Addr()), loopback: onLoopback(listener.Addr(), external), die: env.die,
+		newStore: f.newStore, newKey: f.newKey,
 	}, log)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -35,6 +36,8 @@ type options struct {
 	external string   // URL, without a slash at the end
 	hosts    []string // beside external, by which it is known, as access.Rules has them
 	loopback error    // why it can be reached from elsewhere; nil if it cannot
+	newStore bool     // an empty store may be made next to a key that sitrep made
+	newKey   bool     // a key may go on that is not the last checkpoint's
 	die      func()
 }
 
@@ -79,6 +82,11 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 	if err != nil {
 		return nil, err
 	}
+	if !o.newStore {
+		if err := lostStore(o.storage, keyPath(first, o.storage)); err != nil {
+			return nil, err
+		}
+	}
 	m := newMetrics(s)
 	s.store, err = openStore(o.storage, bolt.Options{Observe: m.commit, Fatal: func(err error) {
 		log.Error("the store cannot say whether a commit was kept: ending at once, start again", slog.Any("err", err))
@@ -93,7 +101,11 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 			err = errors.Join(err, s.store.Close())
 		}
 	}()
-	key, err := ledgerKey(keyPath(first, o.storage), o.external, log)
+	latest, err := lastSigned(ctx, s.store)
+	if err != nil {
+		return nil, err
+	}
+	key, err := (&keyFile{path: keyPath(first, o.storage), store: o.storage, external: o.external, latest: latest, mayBeNew: o.newKey}).load(log)
 	if err != nil {
 		return nil, fmt.Errorf("key of the ledger: %w", err)
 	}
@@ -106,7 +118,7 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 	s.door = &storage.Door{Store: s.store, Policy: s.policy, Wake: func() { s.scheduler.Wake() }, Observe: s.events.observe}
 	s.intake = &intake.Intake{Door: s.door, Catalog: func() intake.Catalog { return s.inForce.Load() }, Log: log}
 	s.receiver = receiver.New(receiver.Options{
-		Intake: s.intake, Refused: s.refused, Logger: log, Registerer: s.registry,
+		Intake: s.intake, Refused: s.refused, Stored: s.store.Present, Logger: log, Registerer: s.registry,
 		Keep: func(label string) bool { return s.inForce.Load().config.LooksAt(label) },
 		Client: func(r *http.Request) string {
 			if id := access.From(r.Context()); id.Name != "" {
@@ -117,7 +129,7 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 	})
 	routing := router.NewMetrics(s.registry)
 	s.scheduler = &router.Scheduler{
-		Door: s.door, Log: log, Metrics: routing, Started: now(),
+		Door: s.door, Log: log, Metrics: routing, Started: now(), Steady: steadyClock(),
 		Intake:    s.intake,
 		Asker:     func() router.Asker { return s.inForce.Load().asker },
 		Retention: func() router.Retention { return s.inForce.Load().retention },
@@ -221,6 +233,7 @@ func (s *service) start() {
 		}
 	})
 	s.background.Go(s.remap)
+	s.background.Go(func() { s.watchStore(s.ctx) })
 	s.background.Go(func() { s.notary.run(s.ctx) })
 	s.background.Go(func() { s.notary.check(s.ctx, s.store.Check) })
 }
@@ -258,7 +271,7 @@ type parts struct {
 func (s *service) parts() (p parts, err error) {
 	p.admin = &api.Admin{
 		Store: s.store, Gatherer: s.registry, Logger: s.log,
-		Reload: s.reload,
+		Reload: s.reload, Backup: s.backup,
 		Ready: func() error {
 			if s.stopping.Load() {
 				return errStopping
@@ -275,6 +288,22 @@ func (s *service) parts() (p parts, err error) {
 		return p, fmt.Errorf("pages: %w", err)
 	}
 	return p, nil
+}
+
+// backup writes a copy of the store, signed first as far as that can be done.
+func (s *service) backup(ctx context.Context, begin func(size int64, key string) (io.Writer, error)) error {
+	_, _ = s.notary.seal(ctx) // logged there; what is there is to be saved all the same
+	return s.store.Backup(ctx, func(r storage.Reader, size int64) (io.Writer, error) {
+		signed, err := r.LastCheckpoint()
+		if err != nil {
+			return nil, err
+		}
+		key := s.notary.key.Public()
+		if !signedBy(signed, s.notary.key) {
+			key = signer(signed)
+		}
+		return begin(size, key)
+	})
 }
 
 // router has the routes of all parts, each behind require.
@@ -333,8 +362,13 @@ func (w *statusWriter) detail() string {
 // describePage says what runs, for the page.
 func (s *service) describePage() web.Service {
 	d := s.describe()
+	trouble := ""
+	if info, err := s.store.Info(s.ctx); err == nil && info.Trouble != nil {
+		trouble = info.Trouble.Error()
+	}
 	return web.Service{
-		Version: d.Version, Revision: d.Revision, Go: d.Go, StartedAt: d.StartedAt, LoadedAt: d.Config.LoadedAt,
+		StorageError: trouble,
+		Version:      d.Version, Revision: d.Revision, Go: d.Go, StartedAt: d.StartedAt, LoadedAt: d.Config.LoadedAt,
 		ConfigError: d.Config.Error, Warnings: d.Config.Warnings, ConfigPlaces: d.Config.Places, WarningPlaces: d.Config.WarningPlaces, Ledger: d.Ledger,
 	}
 }

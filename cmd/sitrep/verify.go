@@ -15,6 +15,7 @@ import (
 
 	"sitrep/audit"
 	"sitrep/ledger"
+	"sitrep/router/wording"
 )
 
 // verifyOptions reads the keys and checkpoints that the auditor has.
@@ -100,6 +101,9 @@ func (c *auditCLI) verify(ctx context.Context) error {
 	if err := c.source(); err != nil {
 		return err
 	}
+	if c.noKey && len(c.keys) > 0 {
+		return &usageError{"--key and --no-key: use one of them"}
+	}
 	o, err := c.verifyOptions()
 	if err != nil {
 		return err
@@ -137,10 +141,10 @@ func (c *auditCLI) verifyFile(ctx context.Context, file string, o audit.VerifyOp
 		return err
 	}
 	if v.Selection != "" {
-		fmt.Fprintf(c.env.stdout, "evidence on %s, of the ledger %s\n", v.Selection, v.Origin)
+		c.say("evidence on %s, of the ledger %s", v.Selection, v.Origin)
 	}
 	for _, note := range v.Notes {
-		fmt.Fprintf(c.env.stdout, "note: %s\n", note)
+		c.say("note: %s", note)
 	}
 	return c.judge(&v.Verification)
 }
@@ -151,17 +155,6 @@ func (c *auditCLI) verifyStore(ctx context.Context, o audit.VerifyOptions) error
 		return err
 	}
 	defer db.Close()
-	if len(o.Keys) == 0 {
-		key, err := c.key()
-		if err != nil {
-			return err
-		}
-		if key == nil {
-			return &usageError{fmt.Sprintf("there is no key file %q: give the public key of the ledger with --key", besideStore(c.storage))}
-		}
-		fmt.Fprintf(c.env.stdout, "note: The key is the one beside the store; who can change the store can have it too. Give yours with --key.\n")
-		o.Keys = append(o.Keys, key.Public())
-	}
 	v, err := audit.Verify(ctx, db, o)
 	if err != nil {
 		return err
@@ -169,33 +162,62 @@ func (c *auditCLI) verifyStore(ctx context.Context, o audit.VerifyOptions) error
 	return c.judge(&v)
 }
 
+// longestLine is how many characters of a line of somebody else's words are printed.
+const longestLine = 2000
+
+// say prints a line. What is in it comes from a file that may be forged, so that it stays
+// one line, and nothing in it moves the cursor.
+func (c *auditCLI) say(format string, args ...any) {
+	fmt.Fprintln(c.env.stdout, wording.Line(fmt.Sprintf(format, args...), longestLine))
+}
+
 // judge prints what came out.
 func (c *auditCLI) judge(v *audit.Verification) error {
-	out := c.env.stdout
 	for _, f := range v.Findings {
-		fmt.Fprintf(out, "WRONG %s\n", f)
+		c.say("WRONG %s", f)
 	}
-	fmt.Fprintf(out, "%s of %s, %s, %s, %s\n", count(v.Events, "event"), count(v.Incidents, "incident"),
+	c.say("%s of %s, %s, %s, %s", count(v.Events, "event"), count(v.Incidents, "incident"),
 		count(v.Deliveries, "delivery record"), count(v.Messages, "message"), count(v.Configs, "configuration"))
 	if !v.SignedAt.IsZero() {
-		fmt.Fprintf(out, "signed at %s: %d leaves, root %s\n", v.SignedAt.Format(time.RFC3339), v.Signed, cmp.Or(v.SignedRoot, v.Root))
+		c.say("signed at %s: %d leaves, root %s", v.SignedAt.Format(time.RFC3339), v.Signed, cmp.Or(v.SignedRoot, v.Root))
+	}
+	if len(v.Signers) > 1 {
+		from := int64(0)
+		for _, s := range v.Signers {
+			unknown := ""
+			if !s.Known && len(c.keys) > 0 {
+				unknown = ", whose public key was not given: that rests on the key after it"
+			}
+			c.say("note: leaves %d to %d were signed by the key %s, until %s%s", from, s.To-1, s.Key, s.At.Format(time.RFC3339), unknown)
+			from = s.To
+		}
 	}
 	if newer := v.Leaves - v.Signed; newer > 0 {
-		fmt.Fprintf(out, "note: %s newer than what is signed: nothing proves them yet\n", count(int(newer), "record"))
+		c.say("note: %s newer than what is signed: nothing proves them yet", count(int(newer), "record"))
 	}
 	if v.MessagesGone > 0 {
-		fmt.Fprintf(out, "note: %s of closed incidents are no longer kept; what the ledger holds of them are hashes\n", count(v.MessagesGone, "message"))
+		c.say("note: %s of closed incidents are no longer kept; what the ledger holds of them are hashes", count(v.MessagesGone, "message"))
 	}
 	if v.Forgotten > 0 {
-		fmt.Fprintf(out, "note: the names and addresses in %s were forgotten; what the ledger holds of them are hashes\n", count(v.Forgotten, "record"))
+		c.say("note: the names and addresses in %s were forgotten; what the ledger holds of them are hashes", count(v.Forgotten, "record"))
 	}
 	if v.Waiting > 0 {
-		fmt.Fprintf(out, "note: %s newer than what is signed\n", count(v.Waiting, "record"))
+		c.say("note: %s newer than what is signed", count(v.Waiting, "record"))
 	}
-	if !v.OK() {
-		fmt.Fprintf(out, "NOT as it was written: %s\n", count(len(v.Findings), "finding"))
+	switch {
+	case !v.OK():
+		c.say("NOT as it was written: %s", count(len(v.Findings), "finding"))
 		return errFound
+	case c.noKey:
+		c.say("consistent in itself; nobody's signature was checked, so anybody can have made it")
+	case len(c.keys) == 0:
+		if key, err := ledger.LoadKey(besideStore(c.storage)); c.storage != "" && err == nil {
+			c.say("note: --key %s would be the key beside the store, %s: who can change the store can have that too", besideStore(c.storage), key.ID())
+		}
+		c.say("NOT verified: it is consistent in itself, but nobody's signature was checked, so anybody can have made it; give the public key that you have from elsewhere with --key, or say --no-key")
+		return errFound
+	default:
+		c.say("complete, unchanged and in order")
 	}
-	fmt.Fprintln(out, "complete, unchanged and in order")
 	return nil
 }

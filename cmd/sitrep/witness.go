@@ -37,8 +37,8 @@ func (f *inForce) mailCheckpoint(ctx context.Context, to config.Address, signed 
 	id := "checkpoint." + strings.ToLower(rand.Text()[:16])
 	text := fmt.Sprintf("This is what sitrep's ledger of incidents looked like on %s.\n"+
 		"Keep this mail: with it anyone can prove later that nothing before was changed:\n\n"+
-		"    sitrep audit verify --checkpoint=FILE\n\n"+
-		"where FILE is this mail, or holds the lines below. They are signed by the key\n%s\n\n%s",
+		"    sitrep audit verify --key=KEY --checkpoint=FILE\n\n"+
+		"where FILE is this mail, or holds the lines below. They are signed by the KEY\n%s\n\n%s",
 		at.Format(time.RFC3339), public, signed)
 	body, err := f.letterhead.RenderNote(id, netmail.Address{Name: to.Name, Address: to.Address}, "sitrep ledger checkpoint of "+at.Format(time.DateOnly), text, at)
 	if err != nil {

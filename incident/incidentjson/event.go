@@ -40,7 +40,8 @@ type EventData struct {
 	DueAt  *time.Time   `json:"due_at,omitempty"`
 	Missed int          `json:"missed,omitempty"`
 	// Cause is in words why updates were missed, and CauseKind in a code. Of kind down,
-	// DownFrom and DownTo are when sitrep was down.
+	// DownFrom and DownTo are when sitrep was down, or what the clock showed before and after
+	// it was set.
 	Cause        string             `json:"cause,omitempty"`
 	CauseKind    incident.CauseKind `json:"cause_kind,omitempty"`
 	DownFrom     *time.Time         `json:"down_from,omitempty"`

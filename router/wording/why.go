@@ -24,6 +24,9 @@ func Cause(c incident.Cause, write func(time.Time) string) string {
 	case incident.CauseDown:
 		d := Describer{Time: write}
 		return "sitrep was down from " + d.at(c.From) + " to " + d.at(c.To)
+	case incident.CauseClock:
+		d := Describer{Time: write}
+		return "the clock was set from " + d.at(c.From) + " to " + d.at(c.To)
 	}
 	return c.Said
 }

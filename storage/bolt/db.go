@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -34,6 +35,8 @@ const (
 	gatherBytes = 8 << 20
 	// slowAfter is how long a commit may take until those who wait are told.
 	slowAfter = 8 * time.Second
+	// leastRoom is how many bytes have to fit once there was no room for a commit.
+	leastRoom = 64 << 10
 )
 
 // Options are what a DB is opened with. The zero value is fine.
@@ -52,6 +55,7 @@ type Options struct {
 type DB struct {
 	path     string
 	bolt     *bbolt.DB
+	file     fs.FileInfo // of the file that is open
 	readOnly bool
 	fatal    func(error)
 	observe  func(int, time.Duration)
@@ -69,6 +73,8 @@ type DB struct {
 	slow   time.Time     // since when the group under way is too slow; zero if it is not
 	slowly chan struct{} // closed when slow is set
 	failed error         // set once a commit was fatal
+	full   error         // why the last commit found no room; nil if there is room
+	needs  int           // how many bytes of pages that commit needed
 	group  int64         // counts the groups
 }
 
@@ -115,9 +121,9 @@ func OpenReadOnly(path string) (*DB, error) {
 }
 
 // wrap makes a DB of what bbolt opened, without a writer.
-func wrap(path string, b *bbolt.DB, readOnly bool) *DB {
+func wrap(path string, b *bbolt.DB, file fs.FileInfo, readOnly bool) *DB {
 	return &DB{
-		path: path, bolt: b, readOnly: readOnly,
+		path: path, bolt: b, file: file, readOnly: readOnly,
 		fatal:    func(err error) { panic(err) },
 		observe:  func(int, time.Duration) {},
 		patience: slowAfter,
@@ -170,23 +176,83 @@ func (db *DB) view(fn func(*reader) error) (err error) {
 func (db *DB) Info(context.Context) (storage.Info, error) {
 	info := storage.Info{Engine: "bbolt", Version: formVersion, Path: db.path}
 	db.mu.Lock()
-	info.Slow = db.slow
+	info.Slow, info.Trouble = db.slow, db.full
 	failed := db.failed
 	db.mu.Unlock()
 	if failed != nil {
 		return info, failed
 	}
-	file, err := os.Stat(db.path)
+	file, err := db.there()
 	if err != nil {
-		return info, fmt.Errorf("look at store %q: %w", db.path, err)
+		info.Trouble = db.Present()
+		return info, db.view(func(r *reader) error { info.Bytes = r.tx.Size(); return nil })
 	}
 	info.Bytes = file.Size()
 	return info, nil
 }
 
-// Backup writes a consistent copy of the store to w, which can be opened as it is.
-// Writes go on meanwhile; a w that is slow lets the file grow.
-func (db *DB) Backup(ctx context.Context, w io.Writer) error {
+// Present returns an error, storage.ErrUnavailable, while the file that is open is not the
+// one at its path: it was deleted or replaced, and nothing that is stored would last.
+func (db *DB) Present() error {
+	if _, err := db.there(); err != nil {
+		return fmt.Errorf("%w: %w", err, storage.ErrUnavailable)
+	}
+	return nil
+}
+
+// there returns the file at the path. The error says that it is no longer the one that is
+// open: what is written to that is lost when the process ends.
+func (db *DB) there() (fs.FileInfo, error) {
+	file, err := os.Stat(db.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = errors.New("its file was deleted while sitrep runs on it, and what is stored goes when sitrep stops: before that take a backup (sitrep storage backup --url) and restore it")
+	case err == nil && !os.SameFile(file, db.file):
+		err = errors.New("another file was put in its place while sitrep runs on the one before, which goes when sitrep stops: before that take a backup of it (sitrep storage backup --url), or start again to use the other")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store %q: %w", db.path, err)
+	}
+	return file, nil
+}
+
+// Probe finds out whether there is room again once a commit found none: it stores as
+// much as that one had, and deletes it. It does nothing else, and nothing while there is
+// room. The error is why there is none.
+func (db *DB) Probe(ctx context.Context) error {
+	db.mu.Lock()
+	full, needs := db.full, db.needs
+	db.mu.Unlock()
+	if full == nil {
+		return nil
+	}
+	err := db.Write(ctx, func(x storage.Tx) error { return x.(*tx).put(bMeta, probeKey, make([]byte, needs)) })
+	if err != nil {
+		return err
+	}
+	return db.Write(ctx, func(x storage.Tx) error { return x.(*tx).delete(bMeta, probeKey) })
+}
+
+var probeKey = []byte("probe")
+
+// noteRoom notes whether a commit of so many bytes found room. One of fewer bytes than
+// one that found none says nothing: pages of the file that are free have room for it.
+func (db *DB) noteRoom(bytes int, full error) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	switch {
+	case full != nil:
+		db.full, db.needs = full, max(bytes, db.needs, leastRoom)
+	case bytes >= db.needs:
+		db.full, db.needs = nil, 0
+	}
+}
+
+// Backup writes a consistent copy of the store to what begin returns, which can be
+// opened as it is. Begin is called once, with the snapshot that is copied and how many
+// bytes that takes. Writes go on meanwhile; a writer that is slow lets the file grow. It
+// also works once the file was deleted.
+func (db *DB) Backup(ctx context.Context, begin func(r storage.Reader, size int64) (io.Writer, error)) (err error) {
 	if err := db.failure(); err != nil {
 		return err
 	}
@@ -195,6 +261,12 @@ func (db *DB) Backup(ctx context.Context, w io.Writer) error {
 		return fmt.Errorf("back up store %q: %w", db.path, err)
 	}
 	defer func() { _ = tx.Rollback() }()
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer damage(db.path, &err)
+	w, err := begin(newReader(tx), tx.Size())
+	if err != nil {
+		return err
+	}
 	to := &contextWriter{ctx: ctx, w: w}
 	if _, err := tx.WriteTo(to); err != nil {
 		if to.err != nil {

@@ -72,8 +72,22 @@ func TestARealFullDisk(t *testing.T) {
 		t.Errorf("again: %v", err)
 	}
 
+	trouble := func() error {
+		info, err := db.Info(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Trouble
+	}
+	if err := db.Probe(t.Context()); !errors.Is(err, storage.ErrUnavailable) || !errors.Is(trouble(), storage.ErrUnavailable) {
+		t.Errorf("probe while full: %v, %v", err, trouble())
+	}
+
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
+	}
+	if err := db.Probe(t.Context()); err != nil || trouble() != nil {
+		t.Errorf("probe with room: %v, %v", err, trouble())
 	}
 	if err := store(t.Context(), db, in, list, noon); err != nil {
 		t.Fatalf("with room: %v", err)

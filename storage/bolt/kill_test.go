@@ -22,6 +22,13 @@ import (
 const killed = "SITREP_TEST_STORE"
 
 func TestMain(m *testing.M) {
+	if path := os.Getenv(traced); path != "" {
+		if err := writeTraced(path); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	if path := os.Getenv(killed); path != "" {
 		if err := writeUntilKilled(path); err != nil {
 			fmt.Fprintln(os.Stderr, err)

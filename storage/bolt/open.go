@@ -41,6 +41,9 @@ var (
 
 const formName = "sitrep"
 
+// ErrLocked is a file that another process has open.
+var ErrLocked = errors.New("it is locked")
+
 // create makes an empty store at path unless something is there. It appears whole
 // or not at all, also after a power cut.
 func create(path string) error {
@@ -119,7 +122,7 @@ func open(path string, readOnly bool) (*DB, error) {
 	}
 
 	// First without touching more than its head, as bbolt panics on a truncated file.
-	b, err := openFile(path, &bbolt.Options{Timeout: lockTimeout, ReadOnly: true})
+	b, _, err := openFile(path, &bbolt.Options{Timeout: lockTimeout, ReadOnly: true})
 	if err != nil {
 		return nil, err
 	}
@@ -138,10 +141,10 @@ func open(path string, readOnly bool) (*DB, error) {
 	if strconv.IntSize == 64 && !readOnly {
 		o.InitialMmapSize = int(file.Size()) + mapAhead
 	}
-	if b, err = openFile(path, o); err != nil {
+	if b, file, err = openFile(path, o); err != nil {
 		return nil, err
 	}
-	db := wrap(path, b, readOnly)
+	db := wrap(path, b, file, readOnly)
 	version, err := db.recognize()
 	if err == nil && version < formVersion && !readOnly {
 		err = b.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade(version) })
@@ -184,18 +187,21 @@ func (db *DB) freeClaims() error {
 		}
 		return nil
 	})
-	if err != nil && db.full(err, id) != nil {
+	if err != nil && db.noRoom(err, id) != nil {
 		return nil // there is no room: then they end by themselves
 	}
 	return err
 }
 
-// openFile is bbolt.Open with errors that say what to do, and without panics.
-func openFile(path string, o *bbolt.Options) (b *bbolt.DB, err error) {
+// openFile is bbolt.Open with errors that say what to do, and without panics. It also
+// returns which file that is.
+func openFile(path string, o *bbolt.Options) (b *bbolt.DB, file fs.FileInfo, err error) {
 	var f *os.File
 	o.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
 		var err error
-		f, err = os.OpenFile(name, flag&^os.O_CREATE, mode)
+		if f, err = os.OpenFile(name, flag&^os.O_CREATE, mode); err == nil {
+			file, err = f.Stat()
+		}
 		return f, err
 	}
 	defer func() {
@@ -212,17 +218,17 @@ func openFile(path string, o *bbolt.Options) (b *bbolt.DB, err error) {
 	b, err = bbolt.Open(path, 0o600, o)
 	switch {
 	case errors.Is(err, berrors.ErrTimeout):
-		return nil, fmt.Errorf("it is locked: %s has it open", holder(path))
+		return nil, nil, fmt.Errorf("%w: %s has it open", ErrLocked, holder(path))
 	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrVersionMismatch), errors.Is(err, berrors.ErrChecksum),
 		err != nil && strings.HasPrefix(err.Error(), "file size too small"):
-		return nil, fmt.Errorf("it is no store of sitrep, or its head is damaged (%w): %w", err, storage.ErrDamaged)
+		return nil, nil, fmt.Errorf("it is no store of sitrep, or its head is damaged (%w): %w", err, storage.ErrDamaged)
 	case err != nil:
 		var p *fs.PathError
 		if errors.As(err, &p) {
-			return nil, p.Err
+			return nil, nil, p.Err
 		}
 	}
-	return b, err
+	return b, file, err
 }
 
 // recognize makes sure that the file is a store, of a form that we know, and returns

@@ -422,7 +422,7 @@ func TestABackupIsAStore(t *testing.T) {
 	pipe, w := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		err := db.Backup(t.Context(), w)
+		err := db.Backup(t.Context(), func(storage.Reader, int64) (io.Writer, error) { return w, nil })
 		done <- errors.Join(err, w.Close())
 	}()
 	head := make([]byte, 100)
@@ -453,7 +453,7 @@ func TestABackupIsAStore(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := db.Backup(ctx, io.Discard); !errors.Is(err, context.Canceled) {
+	if err := db.Backup(ctx, func(storage.Reader, int64) (io.Writer, error) { return io.Discard, nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("backup for nobody: %v", err)
 	}
 }

@@ -225,17 +225,30 @@ func (w *writer) group() bool {
 		return again()
 	}
 
+	if _, err := db.there(); err != nil {
+		for _, j := range group {
+			j.state.Store(taken)
+			j.finish(fmt.Errorf("write to %w: %w", err, storage.ErrUnavailable))
+		}
+		return db.rollback(btx)
+	}
 	start := time.Now()
 	err = db.try(btx)
 	if err == nil {
 		db.observe(len(group), time.Since(start))
+		db.noteRoom(allocated(btx), nil)
+		var gone error
+		if _, err := db.there(); err != nil { // it went away on the way
+			gone = fmt.Errorf("write to %w: %w", err, storage.ErrUnknown)
+		}
 		for _, j := range group {
-			j.finish(nil)
+			j.finish(gone)
 		}
 		w.limit = min(2*w.limit, defaultGather)
 		return true
 	}
-	if full := db.full(err, id); full != nil {
+	if full := db.noRoom(err, id); full != nil {
+		db.noteRoom(allocated(btx), full)
 		for _, j := range group {
 			j.finish(full)
 		}
@@ -246,6 +259,13 @@ func (w *writer) group() bool {
 		j.finish(db.failure())
 	}
 	return false
+}
+
+// allocated returns how many bytes of pages a transaction needed that was committed, or
+// was to be.
+func allocated(btx *bbolt.Tx) int {
+	stats := btx.Stats()
+	return int(stats.GetPageAlloc())
 }
 
 // take returns the next job that waits, nil if none does.
@@ -303,11 +323,11 @@ func (db *DB) rollback(btx *bbolt.Tx) (ok bool) {
 	return true
 }
 
-// full returns the error for the writes of a commit that failed because there was
+// noRoom returns the error for the writes of a commit that failed because there was
 // no room, nil if it failed for another reason. Only a write, or growing the file
 // before it, can fail so without leaving the outcome open, and only before the head of
 // the file was written: the transaction that failed is not the latest then.
-func (db *DB) full(err error, id int64) error {
+func (db *DB) noRoom(err error, id int64) error {
 	cause := err
 	var p *fs.PathError
 	switch {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -146,6 +147,72 @@ func TestAFullDiskIsUnavailableUntilThereIsRoom(t *testing.T) {
 	full = false
 	if err := db.Write(t.Context(), putAlive(noon)); err != nil {
 		t.Errorf("with room: %v", err)
+	}
+	if dead.count() != 0 {
+		t.Error("fatal was called")
+	}
+}
+
+// A file that goes away while a commit is under way: the disk has it, and nobody will
+// ever find it.
+func TestACommitToAFileThatGoesAwayIsUnknown(t *testing.T) {
+	var db *DB
+	db = openWith(t, Options{Fatal: func(err error) { t.Errorf("fatal: %v", err) }}, func(tx *bbolt.Tx) error {
+		err := tx.Commit()
+		return errors.Join(err, os.Remove(db.path))
+	})
+	if err := db.Write(t.Context(), putAlive(noon)); !errors.Is(err, storage.ErrUnknown) || errors.Is(err, storage.ErrUnavailable) {
+		t.Errorf("write: %v", err)
+	}
+}
+
+// A commit of some bytes says that there is room for as many, and not for more.
+func TestThereIsRoomOnceAsMuchWasStored(t *testing.T) {
+	room := 1 << 20
+	var dead fatalities
+	db := openWith(t, Options{Fatal: dead.add}, nil)
+	size := 0
+	db.commit = func(tx *bbolt.Tx) error {
+		if size > room {
+			_ = tx.Rollback()
+			return &fs.PathError{Op: "write", Path: "sitrep.db", Err: syscall.ENOSPC}
+		}
+		return tx.Commit()
+	}
+	write := func(bytes int) error {
+		size = bytes
+		return db.Write(t.Context(), func(x storage.Tx) error { return x.(*tx).put(bMeta, probeKey, make([]byte, bytes)) })
+	}
+	trouble := func() error {
+		info, err := db.Info(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Trouble
+	}
+	if err := write(2 << 20); !errors.Is(err, storage.ErrUnavailable) || !errors.Is(trouble(), storage.ErrUnavailable) {
+		t.Fatalf("full: %v, %v", err, trouble())
+	}
+	if err := write(1000); err != nil || trouble() == nil {
+		t.Errorf("a small one: %v, %v", err, trouble())
+	}
+	size = 2 << 20
+	if err := db.Probe(t.Context()); !errors.Is(err, storage.ErrUnavailable) || trouble() == nil {
+		t.Errorf("a probe while it is full: %v, %v", err, trouble())
+	}
+	size = 0
+	if err := db.Probe(t.Context()); err != nil || trouble() != nil {
+		t.Errorf("a probe with room: %v, %v", err, trouble())
+	}
+	err := db.Read(t.Context(), func(r storage.Reader) error {
+		left, err := r.(*reader).get(bMeta, probeKey)
+		if left != nil {
+			t.Errorf("the probe left %d bytes", len(left))
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 	if dead.count() != 0 {
 		t.Error("fatal was called")
@@ -352,6 +419,38 @@ func TestWhoLeavesDuringTheCommit(t *testing.T) {
 			t.Errorf("alive %v", at)
 		}
 	})
+}
+
+// A group that is held for too long before its commit begins is not committed: who posted
+// was told so, and may have posted something newer since.
+func TestWhatIsHeldTooLongIsNotCommitted(t *testing.T) {
+	for name, c := range map[string]struct {
+		deadline time.Duration // of who waits
+		want     error
+	}{
+		"by the patience of the store": {time.Hour, storage.ErrUnavailable},
+		"by who waits":                 {7 * time.Second, context.DeadlineExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				commits := 0
+				db := openWith(t, Options{}, func(tx *bbolt.Tx) error { commits++; return tx.Commit() })
+				ctx, cancel := context.WithTimeout(t.Context(), c.deadline)
+				defer cancel()
+				err := db.Write(ctx, func(tx storage.Tx) error {
+					time.Sleep(9 * time.Second) // as a page that the disk does not give
+					return tx.PutAlive(noon)
+				})
+				if !errors.Is(err, c.want) || errors.Is(err, storage.ErrUnknown) {
+					t.Errorf("write: %v", err)
+				}
+				synctest.Wait()
+				if at := alive(t, db); !at.IsZero() || commits != 0 {
+					t.Errorf("alive %v after %d commits", at, commits)
+				}
+			})
+		})
+	}
 }
 
 func TestClosingAnswersWhoWaits(t *testing.T) {

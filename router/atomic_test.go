@@ -1,0 +1,154 @@
+package router_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/router"
+	"sitrep/storage"
+)
+
+// An inspected store looks at what is stored after each commit, as a process would find it
+// that ended there.
+type inspected struct {
+	storage.Store
+	mu      sync.Mutex
+	commits int
+	wrong   []string
+}
+
+func (s *inspected) Write(ctx context.Context, fn func(storage.Tx) error) error {
+	if err := s.Store.Write(ctx, fn); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.commits++
+	return s.Store.Read(ctx, s.look)
+}
+
+// look compares the deliveries with the subscriptions: what was handed over is what a
+// reader was told, and when.
+func (s *inspected) look(r storage.Reader) error {
+	type reader struct {
+		incident  int64
+		recipient string
+	}
+	handed := map[reader]time.Time{}
+	for cursor := ""; ; {
+		page, next, err := r.Deliveries(storage.DeliveryQuery{Limit: 1000, Cursor: cursor})
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			d := &page[i]
+			if d.State != incident.Delivered {
+				continue
+			}
+			for _, c := range d.Covers {
+				if k := (reader{c.Incident, d.Recipient}); d.SentAt.After(handed[k]) {
+					handed[k] = d.SentAt
+				}
+			}
+		}
+		if cursor = next; cursor == "" {
+			break
+		}
+	}
+	incidents, _, err := r.Incidents(storage.IncidentQuery{Limit: 1000})
+	if err != nil {
+		return err
+	}
+	for i := range incidents {
+		subs, err := r.Subscriptions(incidents[i].Number)
+		if err != nil {
+			return err
+		}
+		for j := range subs {
+			k := reader{subs[j].Incident, subs[j].Recipient}
+			if !subs[j].ToldAt.Equal(handed[k]) {
+				s.wrong = append(s.wrong, fmt.Sprintf("after commit %d: INC-%d was handed to %s at %v, who was told at %v", s.commits, k.incident, k.recipient, handed[k], subs[j].ToldAt))
+			}
+		}
+	}
+	return nil
+}
+
+func TestAnOutcomeAndWhatTheReaderWasToldAreOneCommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, policy())
+		sleepUntil(noon)
+		w.open()
+		store := &inspected{Store: w.store}
+		var once sync.Once
+		w.mail.set(func(to string, _ router.Envelope) (err error) {
+			if to == "support" {
+				once.Do(func() { err = errTaken })
+			}
+			return err
+		})
+		a := w.run(store, "a")
+		w.post(alert("p1", "a"), alert("p2", "b"))
+		time.Sleep(3 * time.Hour)
+		w.must(w.do(1, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
+			return in.ChangePriority(s, p, p.Priorities[2], "only a few")
+		}))
+		time.Sleep(3 * time.Hour)
+		a.stop()
+		w.must(w.store.Close())
+		for _, wrong := range store.wrong[:min(len(store.wrong), 5)] {
+			t.Error(wrong)
+		}
+		if store.commits < 30 || w.mail.count() < 8 {
+			t.Errorf("too little happened: %d commits, %d mails", store.commits, w.mail.count())
+		}
+	})
+}
+
+// A claim that was lost while the far end took the message: whoever has it now records, and
+// nobody else.
+func TestTheOutcomeOfALostClaimIsNotRecorded(t *testing.T) {
+	p := policy()
+	p.Groups = p.Groups[:1] // the cto alone
+	p.Teams[0].OnCall = nil
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, p)
+		sleepUntil(noon)
+		w.open()
+		var stolen []storage.Claim
+		w.mail.set(func(string, router.Envelope) error {
+			if stolen != nil {
+				return nil
+			}
+			// The clock of another replica is an hour ahead, so that it finds the lease over.
+			return w.store.Write(context.Background(), func(tx storage.Tx) (err error) {
+				stolen, err = tx.ClaimDue(clock().Add(time.Hour), "another", time.Hour, 10)
+				return err
+			})
+		})
+		a := w.run(w.store, "a")
+		w.post(alert("p1", "a"))
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if len(stolen) != 1 || w.mail.count() != 1 {
+			t.Fatalf("claimed %v, %d mails", stolen, w.mail.count())
+		}
+		for _, d := range w.deliveries() {
+			if d.State != incident.Pending {
+				t.Errorf("recorded as %s by who had lost the claim", d.State)
+			}
+		}
+		for _, s := range w.situation(1).Subscriptions {
+			if s.Told {
+				t.Errorf("told by who had lost the claim: %+v", s)
+			}
+		}
+		a.stop()
+		w.must(w.store.Close())
+	})
+}

@@ -153,8 +153,13 @@ func (m *MailProgram) Stop() error {
 	return nil
 }
 
-// Remove removes all that it wrote.
-func (m *MailProgram) Remove() error { return os.RemoveAll(m.dir) }
+// Remove removes all that it wrote, once it was stopped.
+func (m *MailProgram) Remove() error {
+	var err error
+	// What Stop has killed may write for a moment yet.
+	Poll(5*time.Second, func() bool { err = os.RemoveAll(m.dir); return err == nil })
+	return err
+}
 
 // Logged reports whether it logged a line with that text.
 func (m *MailProgram) Logged(text string) (bool, error) {

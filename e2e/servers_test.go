@@ -51,6 +51,10 @@ func TestRealServers(t *testing.T) {
 			refusing: "smtpd_delay_reject = no\nsmtpd_sender_restrictions = reject", logged: "Sender address rejected",
 		},
 		{
+			does: "Postfix: relaying denied to all, 554 5.7.1 at RCPT, until that is mended", program: postfix, readers: 6,
+			refusing: "virtual_mailbox_domains = example.net", logged: "554 5.7.1",
+		},
+		{
 			does: "Exim: 2 mails a connection, then 421 at MAIL", program: exim, readers: 20,
 			settings: "smtp_accept_max_per_connection = 2", logged: "too many messages in one connection",
 		},
@@ -61,6 +65,10 @@ func TestRealServers(t *testing.T) {
 		{
 			does: "Exim: one address unknown, 550 without more", program: exim, readers: 6, gone: true,
 			logged: "Unknown user",
+		},
+		{
+			does: "Exim: relaying denied to all, 550 without more, until that is mended", program: exim, readers: 6,
+			refusing: "OURS = example.net", logged: "relay not permitted",
 		},
 	}
 	rows := make([]mailtest.Row, len(tests))

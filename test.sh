@@ -13,19 +13,53 @@ govulncheck=golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 step() { printf '\n== %s\n' "$*"; }
 
+root=()
+[ "$(id -u)" = 0 ] || root=(sudo)
+
+# packages PACKAGE…: installs Debian packages. No service that they bring is started, and
+# nothing is removed or upgraded for them.
+packages() {
+  local policy=/usr/sbin/policy-rc.d status=0
+  step "install $*"
+  "${root[@]}" apt-get update -qq
+  if [ -e "$policy" ]; then
+    policy='' # the machine has one of its own
+  else
+    printf '#!/bin/sh\nexit 101\n' | "${root[@]}" install -m 755 /dev/stdin "$policy"
+  fi
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-remove --no-upgrade "$@" || status=$?
+  [ -z "$policy" ] || "${root[@]}" rm "$policy"
+  return "$status"
+}
+
 # installed NAME PACKAGE: installs a Debian package where a program is missing.
 installed() {
-  command -v "$1" >/dev/null && return
-  step "install $2"
-  local sudo=()
-  [ "$(id -u)" = 0 ] || sudo=(sudo)
-  "${sudo[@]}" apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "$2"
+  command -v "$1" >/dev/null || packages "$2"
+}
+
+# exim: unpacks Debian's Exim into .cache, as its package and that of Postfix exclude each
+# other, and installs the libraries that it needs.
+exim() {
+  local dir=.cache/exim program=.cache/exim/usr/sbin/exim4 libraries
+  if [ ! -x "$program" ] || ldd "$program" | grep -q 'not found'; then
+    rm -rf "$dir" .cache/exim.new
+    mkdir -p .cache/exim.new
+    "${root[@]}" apt-get update -qq
+    (cd .cache/exim.new && apt-get download -qq exim4-daemon-light && dpkg-deb -x exim4-daemon-light_*.deb . && dpkg-deb -f exim4-daemon-light_*.deb Depends >depends)
+    mapfile -t libraries < <(tr ',|' '\n\n' <.cache/exim.new/depends | sed 's/^ *//; s/ .*//' | grep '^lib')
+    packages "${libraries[@]}"
+    mv .cache/exim.new "$dir"
+  fi
+  # It does not start without its user.
+  getent passwd Debian-exim >/dev/null ||
+    "${root[@]}" useradd --system --user-group --home-dir /nonexistent --shell /usr/sbin/nologin Debian-exim
 }
 
 installed gcc gcc        # the race detector needs cgo
 installed chromium chromium # the pages are tested in a browser
 installed python3 python3 # verifies an export as its own instructions say
+[ -x /usr/lib/postfix/sbin/master ] || packages postfix # a mail server as people run them
+exim # and another
 export CGO_ENABLED=1
 
 step gofmt

@@ -70,6 +70,7 @@ type settings struct {
 	updateEvery  string // of P1; default 1h
 	resolveAfter string // default 2s
 	unknownAfter string // default 5h
+	mail         string // the section mail; default: the world's own mail server
 	more         string // further parts
 	slos         string // the file of the team notifications; default [slos]
 }
@@ -129,15 +130,17 @@ func newWorld(t *testing.T, s settings) *world {
 
 // config returns a config for the people above.
 func (w *world) config(s settings) string {
-	return fmt.Sprintf(`
-timezone: Europe/Berlin
-mail:
+	mail := cmp.Or(s.mail, fmt.Sprintf(`
   smarthost: %s
   from: Incident updates <incidents@example.org>
   username: %s
   password_file: smtp-password
   tls: starttls
   tls_config: {ca_file: ca.pem}
+`, w.mail.Address, rig.MailUser))
+	return fmt.Sprintf(`
+timezone: Europe/Berlin
+mail: %s
 priorities:
   - name: P1
     summary: Severe customer impact
@@ -158,7 +161,7 @@ groups:
     webhooks: [{url_file: hook-url, secret_file: hook-key}]
 slo_files: [slos/*.yml]
 incidents: {resolve_after: %s, reopen_within: 1h, unknown_after: %s, remind_before: 0s, digest_above: 1000}
-%s%s`, w.mail.Address, rig.MailUser, cmp.Or(s.updateEvery, "1h"), cmp.Or(s.resolveAfter, "2s"), cmp.Or(s.unknownAfter, "5h"), s.more, rig.Access)
+%s%s`, mail, cmp.Or(s.updateEvery, "1h"), cmp.Or(s.resolveAfter, "2s"), cmp.Or(s.unknownAfter, "5h"), s.more, rig.Access)
 }
 
 // A sender is what tests choose of an Alertmanager.

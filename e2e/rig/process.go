@@ -111,16 +111,22 @@ type process struct {
 
 // start starts a program; its output is added to the file logPath.
 func start(logPath, dir, program string, args ...string) (*process, error) {
+	cmd := exec.Command(program, args...)
+	cmd.Dir = dir
+	return startCommand(logPath, cmd)
+}
+
+// startCommand starts what was prepared otherwise than [start] does.
+func startCommand(logPath string, cmd *exec.Cmd) (*process, error) {
 	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	p := &process{cmd: exec.Command(program, args...), log: log, done: make(chan struct{})}
-	p.cmd.Dir = dir
+	p := &process{cmd: cmd, log: log, done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	if err := p.cmd.Start(); err != nil {
 		log.Close()
-		return nil, fmt.Errorf("start %s: %w", filepath.Base(program), err)
+		return nil, fmt.Errorf("start %s: %w", filepath.Base(cmd.Path), err)
 	}
 	go func() {
 		p.err = p.cmd.Wait()

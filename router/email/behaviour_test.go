@@ -3,6 +3,7 @@ package email
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"slices"
@@ -58,9 +59,13 @@ func (c *counted) Close() error {
 	return err
 }
 
+// writeTable has the table of behaviours in docs/reliability.md written anew.
+var writeTable = flag.Bool("table", false, "write the tables of docs/reliability.md")
+
 // TestBehaviours: what servers do, and what becomes of mails that are due at the same
-// time, or one after the other.
+// time, or one after the other. Each is a row of docs/reliability.md.
 func TestBehaviours(t *testing.T) {
+	var rows []mailtest.Row
 	for _, tc := range []struct {
 		name   string
 		server mailtest.Behaviour
@@ -151,6 +156,7 @@ func TestBehaviours(t *testing.T) {
 		{name: "421 to every connection", server: doing("greeting", "421 4.3.2 no time now"), mails: 3, atOnce: true, within: longestWait + time.Second, err: "421 4.3.2 no time now"},
 		{name: "its rate is above all", server: doing("MAIL", "450 4.7.1 too much mail"), mails: 1, within: longestWait + time.Second, err: "MAIL: 450 4.7.1 too much mail"},
 	} {
+		row := mailtest.Row{Server: tc.name, Mails: tc.mails}
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				server := mailtest.New(tc.server)
@@ -202,8 +208,56 @@ func TestBehaviours(t *testing.T) {
 				if conns, _ := server.Connections(); tc.conns > 0 && conns != tc.conns {
 					t.Errorf("%d connections, want %d", conns, tc.conns)
 				}
+				row.Came, row.Late = came(tc.mails, len(mails), tc.unknown, tc.err), mailtest.Late(time.Since(start))
 			})
 		})
+		rows = append(rows, row)
+	}
+	checkTable(t, rows)
+}
+
+// came says what came of mails for their readers, and why not more.
+func came(due, taken int, unknown bool, err string) string {
+	who := fmt.Sprintf("%d of them got it once", taken)
+	switch {
+	case taken == due && due == 1:
+		who = "it came once"
+	case taken == due:
+		who = "each got it once"
+	case taken == 0:
+		who = "nobody by then"
+	}
+	switch {
+	case err == "":
+		return who
+	case unknown:
+		return who + ", and may come again with the same id: " + err
+	}
+	return who + "; tried again: " + err
+}
+
+// checkTable writes the table of docs/reliability.md if -table says so. Else it fails if
+// its rows are not about these servers; times may differ.
+func checkTable(t *testing.T, rows []mailtest.Row) {
+	t.Helper()
+	const page, name = "../../docs/reliability.md", "behaviours"
+	if *writeTable && !t.Failed() {
+		if err := mailtest.WriteTable(page, name, rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	written, err := mailtest.ReadTable(page, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	servers := func(rows []mailtest.Row) (out []string) {
+		for _, r := range rows {
+			out = append(out, fmt.Sprintf("%s (%d mails)", r.Server, r.Mails))
+		}
+		return out
+	}
+	if got, want := servers(written), servers(rows); !slices.Equal(got, want) {
+		t.Errorf("docs/reliability.md has the servers\n%s\nwant\n%s\nrun go test -p 1 ./router/email ./e2e -run 'TestBehaviours|TestRealServers' -table", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 

@@ -249,8 +249,9 @@ func (c *conn) send(ctx context.Context, tx transaction) (err error) {
 		if code == 421 || code == 503 {
 			return worn(refusal)
 		}
-		fit = c.reset(ctx, code)
-		return ofMessage(refusal)
+		err := ofMessage(refusal)
+		fit = c.reset(ctx, code) && !ofSetup(err)
+		return err
 	}
 	if code, lines, err = c.command(ctx, c.timeouts.Data, "DATA", "DATA"); err != nil {
 		return c.lost(err, worn)
@@ -285,7 +286,9 @@ func (c *conn) send(ctx context.Context, tx transaction) (err error) {
 	}
 	fit = code != 421
 	if code/100 != 2 {
-		return ofMessage(refused(stepDot, "the mail", code, lines))
+		err := ofMessage(refused(stepDot, "the mail", code, lines))
+		fit = fit && !ofSetup(err)
+		return err
 	}
 	return nil
 }

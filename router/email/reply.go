@@ -46,6 +46,12 @@ func ofMessage(e *refusal) error {
 	return e
 }
 
+// ofSetup reports whether a refusal speaks, or may speak, of how the server is set up: what
+// serves a kept connection can go on with the old set-up once that was mended.
+func ofSetup(err error) bool {
+	return errors.Is(err, router.ErrSetup) || errors.Is(err, router.ErrDoubtful)
+}
+
 // unusable says that a mail was not tried, as the server could not be reached or be made to
 // take mails, or had no time for this one.
 func unusable(smarthost string, err error) error {

@@ -173,11 +173,15 @@ func TestRefusals(t *testing.T) {
 				t.Fatalf("error %v, want final %v", err, tc.permanent)
 			}
 			bad = false
-			if err := s.Send(t.Context(), envelope(t, "good@example.org"), carryOn); err != nil {
-				t.Fatalf("the next mail: %v", err)
+			if again := s.Send(t.Context(), envelope(t, "good@example.org"), carryOn); again != nil {
+				t.Fatalf("the next mail: %v", again)
 			}
-			if mails := box.all(); len(mails) != 1 || mails[0].to != "good@example.org" || box.connections() != 1 {
-				t.Errorf("%d mails over %d connections, want 1 over 1", len(mails), box.connections())
+			conns := 1
+			if errors.Is(err, router.ErrSetup) || errors.Is(err, router.ErrDoubtful) {
+				conns = 2 // who serves the first may go on with a set-up that was mended
+			}
+			if mails := box.all(); len(mails) != 1 || mails[0].to != "good@example.org" || box.connections() != conns {
+				t.Errorf("%d mails over %d connections, want 1 over %d", len(mails), box.connections(), conns)
 			}
 		})
 	}

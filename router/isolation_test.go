@@ -167,19 +167,17 @@ func TestHangingWebhooksDelayNoHealthyMailbox(t *testing.T) {
 					}
 					return nil
 				})
-				for i := range 2 {
-					began := time.Now()
-					w.post(alert(fmt.Sprintf("p%d", i+1), fmt.Sprint(i)))
-					time.Sleep(time.Minute)
-					n := 0
-					for _, m := range w.mail.take() {
-						if n++; m.at.Sub(began) > time.Second {
-							t.Errorf("%s got INC-%d %v late", m.to, i+1, m.at.Sub(began))
-						}
+				began := time.Now()
+				w.post(alert("p1", "a"))
+				time.Sleep(time.Minute)
+				n := 0
+				for _, m := range w.mail.take() {
+					if n++; m.at.Sub(began) > time.Second {
+						t.Errorf("%s got it %v late", m.to, m.at.Sub(began))
 					}
-					if want := []int{4, 4}[i]; n != want {
-						t.Errorf("%d messages, want %d", n, want)
-					}
+				}
+				if n != 4 {
+					t.Errorf("%d messages, want 4", n)
 				}
 			})
 		})

@@ -159,7 +159,7 @@ func TestTheEndIsGivenUpAfterThreeRefusals(t *testing.T) {
 			return nil
 		})
 		w.post(resolved(a))
-		time.Sleep(10 * 24 * time.Hour)
+		time.Sleep(4 * 24 * time.Hour)
 		n := 0
 		for _, try := range w.mail.takeTries() {
 			if try.to == "support" {

@@ -285,8 +285,14 @@ func folder(t testing.TB) string {
 func (w *world) start() *world {
 	w.t.Helper()
 	w.open()
+	var running atomic.Pointer[replica]
+	w.door.Wake = func() {
+		if r := running.Load(); r != nil {
+			r.scheduler.Wake()
+		}
+	}
 	w.replica = w.run(w.store, "a")
-	w.door.Wake = w.replica.scheduler.Wake
+	running.Store(w.replica)
 	return w
 }
 

@@ -111,9 +111,11 @@ type senders struct {
 	// listedAt is when each alert was last listed by an Alertmanager that sitrep may ask.
 	listedAt map[string]time.Time
 	// said is what each Alertmanager posted last of each alert: whether it fires.
-	said   []map[string]bool
-	sends  sync.WaitGroup
-	broken string
+	said  []map[string]bool
+	sends sync.WaitGroup
+	// broken is the first promise that was not kept.
+	breaking sync.Mutex
+	broken   string
 }
 
 func newSenders(w *world, plan schedule) *senders {
@@ -405,6 +407,8 @@ func (s *senders) listed() []string {
 
 // breaks notes the first promise that was not kept.
 func (s *senders) breaks(format string, args ...any) {
+	s.breaking.Lock()
+	defer s.breaking.Unlock()
 	if s.broken == "" {
 		s.broken = fmt.Sprintf("%v after the start: ", time.Since(s.begin)) + fmt.Sprintf(format, args...)
 	}

@@ -218,13 +218,7 @@ func TestNobodyHearsOfAWatchdogThatWasAwayUntold(t *testing.T) {
 
 func TestAWatchdogThatMayHaveBeenToldIsToldToBeBack(t *testing.T) {
 	bubbleEvery(t, 10*time.Second, withWatchdog(), func(t *testing.T, w *world) {
-		lost := true
-		w.mail.set(func(string, router.Envelope) error {
-			if lost {
-				return errors.Join(errTaken, errors.New("the answer is lost"))
-			}
-			return nil
-		})
+		w.mail.set(func(string, router.Envelope) error { return errors.Join(errTaken, errors.New("the answer is lost")) })
 		w.beat(10 * time.Minute)
 		time.Sleep(10*time.Minute + 30*time.Second) // it has just gone away
 		if got := clusters(w.mail.take()); len(got) == 0 {
@@ -232,7 +226,7 @@ func TestAWatchdogThatMayHaveBeenToldIsToldToBeBack(t *testing.T) {
 		}
 		w.post(watchdog())
 		time.Sleep(time.Second)
-		lost = false
+		w.mail.set(nil)
 		w.beat(30 * time.Minute)
 		// Before it, what may have been told can be told once more.
 		back := map[string]bool{}

@@ -62,7 +62,7 @@ func (in *Incident) Fire(s Stamp, b *Breach, a *Alert, why Why, slo Priority, p 
 // Hear notes that a breach which fires was heard to go on. It reports whether there is
 // anything to note; the event says that it began earlier than was known.
 func (in *Incident) Hear(s Stamp, b *Breach, a *Alert, p *Policy) (events []Event, news bool) {
-	if !b.hears(a, s.At, p) {
+	if !b.Hears(a, s.At, p) {
 		return nil, false
 	}
 	if start, earlier := b.beginsEarlier(a, s.At); earlier {
@@ -77,14 +77,11 @@ func (in *Incident) Hear(s Stamp, b *Breach, a *Alert, p *Policy) (events []Even
 
 // Hears reports whether a repeat of its alert is to be noted: at most once in a while,
 // when the annotations changed, or when only a listing has kept it open.
-func (b *Breach) hears(a *Alert, at time.Time, p *Policy) bool {
+func (b *Breach) Hears(a *Alert, at time.Time, p *Policy) bool {
 	_, earlier := b.beginsEarlier(a, at)
 	return earlier || at.Sub(b.HeardAt) >= HearEvery(p.UnknownAfter) || !b.ListedSince.IsZero() ||
 		!maps.Equal(a.Annotations, b.Annotations)
 }
-
-// Says reports whether a repeat of a breach's alert says anything that Hear would note.
-func (a *Alert) Says(b *Breach, arrived time.Time, p *Policy) bool { return b.hears(a, arrived, p) }
 
 // Has reports whether the breach belongs to the incident, or to one merged into it.
 func (in *Incident) Has(b *Breach) bool { return b != nil && b.stateIn(in) != "" }

@@ -227,7 +227,7 @@ func (i *Intake) survey(ctx context.Context, at time.Time, number int64, answer 
 			return err
 		}
 		said.sequence = in.Sequence
-		return eachBreach(r, &in, func(b *incident.Breach) error {
+		return storage.EachBreach(r, &in, func(b *incident.Breach) error {
 			v := answer(b)
 			said.unanswered = said.unanswered || b.State == incident.Ended && v == incident.CannotTell
 			if b.Weigh(v, policy, pulses, at) == incident.SeenStale {
@@ -242,25 +242,4 @@ func (i *Intake) survey(ctx context.Context, at time.Time, number int64, answer 
 		})
 	})
 	return said, err
-}
-
-// eachBreach calls fn for each breach of the incident, and of those merged into it.
-func eachBreach(r storage.Reader, in *incident.Incident, fn func(*incident.Breach) error) error {
-	for _, number := range append([]int64{in.Number}, in.MergedFrom...) {
-		for cursor := ""; ; {
-			page, next, err := r.Breaches(number, batch, cursor)
-			if err != nil {
-				return err
-			}
-			for k := range page {
-				if err := fn(&page[k]); err != nil {
-					return err
-				}
-			}
-			if cursor = next; cursor == "" {
-				break
-			}
-		}
-	}
-	return nil
 }

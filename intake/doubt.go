@@ -64,7 +64,7 @@ func (i *Intake) disbelieved(ctx context.Context, number int64) (fingerprints []
 		if err != nil || len(pulses.Away(policy, nil)) == 0 {
 			return err
 		}
-		return eachBreach(r, &in, func(b *incident.Breach) error {
+		return storage.EachBreach(r, &in, func(b *incident.Breach) error {
 			if b.Disbelieved(policy, pulses) {
 				fingerprints = append(fingerprints, b.Fingerprint)
 			}

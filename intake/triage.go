@@ -27,7 +27,7 @@ func (t *triage) sort(a *incident.Alert) (Result, bool, error) {
 	}
 	sighting := incident.See(a, b, t.at, t.policy)
 	switch {
-	case sighting == incident.SeenRepeat && !a.Says(b, t.at, t.policy):
+	case sighting == incident.SeenRepeat && !b.Hears(a, t.at, t.policy):
 		r, err := t.result(Repeated, b)
 		return r, true, err
 	case sighting == incident.SeenStale, sighting == incident.SeenDoubt && !b.AskAt.IsZero():

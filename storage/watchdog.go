@@ -1,6 +1,10 @@
 package storage
 
-import "sitrep/incident"
+import (
+	"errors"
+
+	"sitrep/incident"
+)
 
 // Pulses returns all pulses of the watchdog.
 func (c *Change) Pulses() (incident.Pulses, error) {
@@ -64,24 +68,17 @@ func Confirmed(r Reader, p *incident.Policy, in *incident.Incident) (bool, error
 	if len(p.Watchdog.By) == 0 {
 		return pulses.Confirms(p, nil, in.EndedHeardAt), nil
 	}
-	for _, number := range append([]int64{in.Number}, in.MergedFrom...) {
-		for cursor := ""; ; {
-			page, next, err := r.Breaches(number, confirmPage, cursor)
-			if err != nil {
-				return false, err
-			}
-			for i := range page {
-				if b := &page[i]; b.State == incident.Ended && !pulses.Confirms(p, b.Labels, b.EndHeardAt) {
-					return false, nil
-				}
-			}
-			if cursor = next; cursor == "" {
-				break
-			}
+	err = EachBreach(r, in, func(b *incident.Breach) error {
+		if b.State == incident.Ended && !pulses.Confirms(p, b.Labels, b.EndHeardAt) {
+			return errUnconfirmed
 		}
+		return nil
+	})
+	if errors.Is(err, errUnconfirmed) {
+		return false, nil
 	}
-	return true, nil
+	return err == nil, err
 }
 
-// confirmPage is how many breaches are read in one go.
-const confirmPage = 500
+// errUnconfirmed ends the look through breaches at the first whose end is not confirmed.
+var errUnconfirmed = errors.New("an end is not confirmed")

@@ -59,6 +59,8 @@ type Dispatcher struct {
 	cancel  context.CancelFunc
 	wake    func()
 
+	toldTeams time.Time // when it was last looked for teams to tell, see tellTeams
+
 	mu      sync.Mutex
 	servers map[string]*server // by channel and name
 	routed  *incident.Policy   // that routes was made of

@@ -112,6 +112,9 @@ type Reader interface {
 	// Backlog returns how many subscriptions and notices are due at now, up to a limit of
 	// 10,000, and the earliest due time; zero if nothing is due.
 	Backlog(now time.Time) (due int, oldest time.Time, err error)
+	// DueReaders returns a page of up to limit (1 to 1000) of the readers of incidents to whom something was due at a
+	// time, and is since, the longest first.
+	DueReaders(at time.Time, limit int, cursor string) (page []DueReader, next string, err error)
 
 	// Delivery returns one delivery.
 	Delivery(id string) (incident.Delivery, error)
@@ -272,6 +275,13 @@ type Waiting struct {
 	Since     time.Time
 	// Urgency is that of the most urgent that is due and not held back.
 	Urgency incident.Urgency
+}
+
+// A DueReader is a reader of an incident to whom something is due.
+type DueReader struct {
+	Incident  int64
+	Recipient string
+	Since     time.Time
 }
 
 // A Claim is the right to send to one recipient, until its lease is over.

@@ -343,6 +343,33 @@ var claimRules = []rule{
 			return err
 		})
 	}},
+	{"readers to whom something is due come in pages, the longest first, claimed or not", func(f *fixture) {
+		f.subscribe(f.owes(2, "a", f.ago(2)), f.owes(1, "b", f.ago(9)), f.owes(1, "a", f.ago(5)), f.owes(3, "a", f.ago(-60)), f.owes(4, "a", time.Time{}))
+		all := []storage.DueReader{{Incident: 1, Recipient: "b", Since: f.ago(9)}, {Incident: 1, Recipient: "a", Since: f.ago(5)}, {Incident: 2, Recipient: "a", Since: f.ago(2)}}
+		f.claim("me", long, 1)
+		f.read(func(r storage.Reader) error {
+			page, next, err := r.DueReaders(f.now, 9, "")
+			f.equal("all", page, all)
+			f.equal("no more", next, "")
+			if err != nil {
+				return err
+			}
+			page, next, err = r.DueReaders(f.ago(5), 9, "")
+			f.equal("before", page, all[:2])
+			if err != nil {
+				return err
+			}
+			page, next, err = r.DueReaders(f.now, 2, "")
+			f.equal("a page", page, all[:2])
+			if err != nil {
+				return err
+			}
+			page, next, err = r.DueReaders(f.now, 2, next)
+			f.equal("the next", page, all[2:])
+			f.equal("is the last", next, "")
+			return err
+		})
+	}},
 	{"a delivery that waits holds back what it covers, and nothing else", func(f *fixture) {
 		retry := f.ago(-30)
 		d := f.newDelivery("one", "a", 1)

@@ -151,6 +151,9 @@ func (d *Dispatcher) isNews(r storage.Reader, del *incident.Delivery) (bool, err
 		return false, nil
 	}
 	for _, cover := range del.Covers {
+		if !cover.NextBy.IsZero() && !cover.NextBy.After(at) {
+			return false, nil // it promises what is over
+		}
 		if cover.Watchdog() {
 			n, err := noticeOf(r, cover.Pulse, del.Recipient)
 			if err != nil {

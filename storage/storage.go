@@ -107,6 +107,9 @@ type Reader interface {
 	// back, and so is, of its recipient, what it covers. All else of that recipient is not.
 	Waiting(now time.Time, limit int) ([]Waiting, error)
 
+	// HeldBack says what is not tried for a recipient at now because of failures.
+	HeldBack(recipient string, now time.Time) (HeldBack, error)
+
 	// Subscriptions returns all of an incident, ordered by recipient.
 	Subscriptions(number int64) ([]incident.Subscription, error)
 	// Backlog returns how many subscriptions and notices are due at now, up to a limit of
@@ -275,6 +278,15 @@ type Waiting struct {
 	Since     time.Time
 	// Urgency is that of the most urgent that is due and not held back.
 	Urgency incident.Urgency
+}
+
+// HeldBack is what is not tried for a recipient because of failures, and until when.
+type HeldBack struct {
+	// Until is when the recipient's RetryAt comes, as released with a failure; zero if nothing
+	// is waited for.
+	Until time.Time
+	// Incidents have the RetryAt of pending deliveries that cover them, by number.
+	Incidents map[int64]time.Time
 }
 
 // A DueReader is a reader of an incident to whom something is due.

@@ -411,6 +411,37 @@ var claimRules = []rule{
 		c := f.claim("me", long, 9)[0]
 		f.equal("then", []int{len(c.Subscriptions), len(c.Notices), len(c.Unsettled)}, []int{2, 1, 2})
 	}},
+	{"what failures hold back of a recipient is known, and until when", func(f *fixture) {
+		retry, soon := f.ago(-30), f.ago(-20)
+		d := f.newDelivery("one", "a", 1)
+		d.Covers = []incident.Cover{{Incident: 1}, {Incident: 2}}
+		d.RetryAt, d.RefusedAt, d.Replan = retry, f.now, true
+		f.deliver(d, f.newDelivery("two", "a", 3))
+		f.subscribe(f.owes(4, "a", f.ago(1)), f.owes(4, "b", f.ago(1)))
+		held := func(recipient string) (h storage.HeldBack) {
+			f.read(func(r storage.Reader) (err error) {
+				h, err = r.HeldBack(recipient, f.now)
+				return err
+			})
+			return h
+		}
+		covered := map[int64]time.Time{1: retry, 2: retry}
+		f.equal("the message", held("a"), storage.HeldBack{Incidents: covered})
+		claims := f.claim("me", long, 9)
+		if err := f.release(&claims[0], soon, "refused"); err != nil {
+			f.Fatal(err)
+		}
+		if err := f.release(&claims[1], soon, ""); err != nil {
+			f.Fatal(err)
+		}
+		f.equal("the recipient too", held("a"), storage.HeldBack{Until: soon, Incidents: covered})
+		f.equal("one who waits for no failure", held("b"), storage.HeldBack{})
+		f.equal("nobody", held("c"), storage.HeldBack{})
+		f.now = soon
+		f.equal("once the wait is over", held("a"), storage.HeldBack{Incidents: covered})
+		f.now = retry
+		f.equal("once all are", held("a"), storage.HeldBack{})
+	}},
 	{"once it is settled, a delivery holds nothing back", func(f *fixture) {
 		d := f.newDelivery("one", "a", 1)
 		d.RetryAt = f.ago(-30)

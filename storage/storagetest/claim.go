@@ -354,7 +354,7 @@ var claimRules = []rule{
 			if err != nil {
 				return err
 			}
-			page, next, err = r.DueReaders(f.ago(5), 9, "")
+			page, _, err = r.DueReaders(f.ago(5), 9, "")
 			f.equal("before", page, all[:2])
 			if err != nil {
 				return err

@@ -57,7 +57,7 @@ func (d *Door) Change(ctx context.Context, at time.Time, fn func(*Change) error)
 func (d *Door) Preview(ctx context.Context, at time.Time, fn func(*Change) error) (before, after []*incident.Situation, err error) {
 	at = at.UTC().Truncate(time.Microsecond)
 	err = d.Store.Read(ctx, func(r Reader) error {
-		c := &Change{Tx: preview{r}, Policy: d.Policy(), At: at, loaded: map[int64]*loaded{}, opened: map[string]int64{}}
+		c := &Change{Tx: preview{r}, Policy: d.Policy(), At: at, door: d, loaded: map[int64]*loaded{}, opened: map[string]int64{}}
 		if err := fn(c); err != nil {
 			return err
 		}

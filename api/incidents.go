@@ -98,6 +98,7 @@ func (h *Handler) listIncidents(w http.ResponseWriter, r *http.Request) error {
 	// they find nothing, they are misspelt.
 	empty := func() error { return misspelt(&query, policy) }
 	return h.answerPage(w, r, "incidents", empty, func(tx storage.Reader, s *sheet, cursor string) (string, error) {
+		tries := h.Door.Tries(tx, h.Now())
 		return fill(s, cursor, func(limit int, cursor string) ([]incidentjson.Incident, string, error) {
 			query.Limit, query.Cursor = limit, cursor
 			found, next, err := tx.Incidents(query)
@@ -106,7 +107,7 @@ func (h *Handler) listIncidents(w http.ResponseWriter, r *http.Request) error {
 			}
 			forms := make([]incidentjson.Incident, 0, len(found))
 			for i := range found {
-				form, err := h.form(tx, &found[i], policy)
+				form, err := h.form(tx, tries, &found[i], policy)
 				if err != nil {
 					return nil, "", err
 				}
@@ -141,9 +142,12 @@ func misspelt(q *storage.IncidentQuery, p *incident.Policy) error {
 }
 
 // form returns the JSON form of an incident, with what is known from its readers.
-func (h *Handler) form(tx storage.Reader, in *incident.Incident, p *incident.Policy) (incidentjson.Incident, error) {
+func (h *Handler) form(tx storage.Reader, tries *storage.Tries, in *incident.Incident, p *incident.Policy) (incidentjson.Incident, error) {
 	s, err := situation(tx, in)
 	if err != nil {
+		return incidentjson.Incident{}, err
+	}
+	if err := tries.Note(s); err != nil {
 		return incidentjson.Incident{}, err
 	}
 	return formOf(s, p), nil
@@ -163,11 +167,13 @@ func situation(tx storage.Reader, in *incident.Incident) (*incident.Situation, e
 }
 
 func formOf(s *incident.Situation, p *incident.Policy) incidentjson.Incident {
+	next, late := s.NextUpdate(p)
 	return incidentjson.FromIncident(&s.Incident, incidentjson.Extras{
-		LastHeardAt:  s.LastHeardAt(),
-		LastUpdateAt: s.LastUpdateAt(),
-		NextUpdateAt: s.NextUpdateAt(p),
-		BaseURL:      p.ExternalURL,
+		LastHeardAt:     s.LastHeardAt(),
+		LastUpdateAt:    s.LastUpdateAt(),
+		NextUpdateAt:    next,
+		UpdateLateSince: late,
+		BaseURL:         p.ExternalURL,
 	})
 }
 
@@ -182,7 +188,7 @@ func (h *Handler) getIncident(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		form, err = h.form(tx, &in, h.Door.Policy())
+		form, err = h.form(tx, h.Door.Tries(tx, h.Now()), &in, h.Door.Policy())
 		return err
 	})
 	if err != nil {

@@ -11,7 +11,8 @@ type Preview struct {
 	Joins    []PreviewReader  `json:"joins"`
 	Leaves   []PreviewReader  `json:"leaves"`
 	Messages []PreviewMessage `json:"messages"`
-	// NextUpdateAt is the earliest time promised to a reader; null if none is.
+	// NextUpdateAt is the earliest time by which a reader is told, as promised or, where that
+	// cannot be kept, as it is tried next; null if none is.
 	NextUpdateAt *time.Time `json:"next_update_at"`
 }
 
@@ -39,7 +40,7 @@ func previewOf(p *incident.Preview) Preview {
 		form.Leaves = append(form.Leaves, previewReader(&p.Leaves[i]))
 	}
 	for _, m := range p.Messages {
-		form.Messages = append(form.Messages, PreviewMessage{Recipient: m.Recipient.Address, Kind: m.Kind, DueAt: when(m.At)})
+		form.Messages = append(form.Messages, PreviewMessage{Recipient: m.Recipient.Address, Kind: m.Kind, DueAt: when(m.NextAt())})
 	}
 	return form
 }

@@ -93,7 +93,12 @@ type PlannedReader struct {
 	Group     string
 	Kind      Kind
 	At        time.Time
+	// TryAt is when it is tried next, if a failure holds it back; zero if none does.
+	TryAt time.Time
 }
+
+// NextAt returns when the reader will be told, as things stand.
+func (r *PlannedReader) NextAt() time.Time { return latest(r.At, r.TryAt) }
 
 // WatchdogNews says that the watchdog, or one pulse of it, went away or is back.
 type WatchdogNews struct {

@@ -32,17 +32,11 @@ func (s *Situation) Plan(recipient string, p *Policy, now time.Time) (Planned, b
 		return Planned{}, false
 	}
 	in := &s.Incident
-	scheduled := in.State == Open && sub.Active && !sub.CadenceAt.IsZero() && !sub.CadenceAt.After(now)
-	var owed []Owed
-	for _, o := range sub.Owed {
-		if !o.At.After(now) {
-			owed = append(owed, o)
-		}
-	}
+	owed, scheduled := s.dueAt(sub, now)
 	c := Cover{
 		Incident: in.Number, Sequence: in.Sequence, Priority: in.Priority.Name, State: in.State,
 		Reader: sub.Reader, Audience: r.Audiences[0], First: !sub.Told,
-		Kind: sub.kind(owed, scheduled), Owed: owed, DueAt: due, Promised: due.Add(Promise),
+		Kind: sub.kind(owed, scheduled), Owed: owed, DueAt: due, Promised: sub.promised(due, scheduled),
 		Held: s.owedAt(sub).Before(due),
 	}
 	if scheduled {
@@ -50,9 +44,6 @@ func (s *Situation) Plan(recipient string, p *Policy, now time.Time) (Planned, b
 		if sub.CadenceAt.Equal(due) {
 			// The message before named the end of the quiet time, if there was one.
 			c.Held = c.Held || sub.CadenceHeld
-			if !sub.NextBy.IsZero() {
-				c.Promised = sub.NextBy
-			}
 		}
 	}
 	c.NextDueAt, c.NextBy, c.NextHeld = s.next(sub, &r, c.Kind, due, now, p)
@@ -61,6 +52,34 @@ func (s *Situation) Plan(recipient string, p *Policy, now time.Time) (Planned, b
 		planned.LateSince = c.Promised
 	}
 	return planned, true
+}
+
+// dueAt returns what of the news is due at a time, and whether a scheduled update is.
+func (s *Situation) dueAt(sub *Subscription, now time.Time) (owed []Owed, scheduled bool) {
+	for _, o := range sub.Owed {
+		if !o.At.After(now) {
+			owed = append(owed, o)
+		}
+	}
+	return owed, s.Incident.State == Open && sub.Active && !sub.CadenceAt.IsZero() && !sub.CadenceAt.After(now)
+}
+
+// promised returns the promise that a message has to keep that is due at due: of a scheduled
+// update that which the message before made.
+func (s *Subscription) promised(due time.Time, scheduled bool) time.Time {
+	if scheduled && s.CadenceAt.Equal(due) && !s.NextBy.IsZero() {
+		return s.NextBy
+	}
+	return due.Add(Promise)
+}
+
+// nextBy returns by when the next scheduled update comes; zero if none is. One that was refused
+// for good made no promise, and the next is due all the same.
+func (s *Subscription) nextBy() time.Time {
+	if s.NextBy.IsZero() && !s.CadenceAt.IsZero() {
+		return PromisedBy(s.CadenceAt)
+	}
+	return s.NextBy
 }
 
 // kind returns the first of the kinds that are owed.
@@ -87,7 +106,7 @@ func (s *Situation) next(sub *Subscription, r *Reader, kind Kind, due, sent time
 	case s.Paused():
 		return at, by, false
 	case kind == KindReminder:
-		return sub.CadenceAt, sub.NextBy, sub.CadenceHeld
+		return sub.CadenceAt, sub.nextBy(), sub.CadenceHeld
 	}
 	next := NextDue(due, sent, every)
 	at = r.quietUntil(next, in.Priority.Name)
@@ -186,42 +205,93 @@ func (s *Situation) Forecast(p *Policy) []PlannedReader {
 		if at.IsZero() || !ok {
 			continue
 		}
-		out = append(out, PlannedReader{Recipient: r.Recipient, Audience: sub.Audiences[0], Group: sub.Groups[0], Kind: sub.kind(sub.Owed, len(sub.Owed) == 0), At: at})
+		out = append(out, PlannedReader{Recipient: r.Recipient, Audience: sub.Audiences[0], Group: sub.Groups[0], Kind: sub.kind(sub.Owed, len(sub.Owed) == 0), At: at, TryAt: s.tryAt(sub, &r, at)})
 	}
 	slices.SortStableFunc(out, func(a, b PlannedReader) int { return a.At.Compare(b.At) })
 	return out
 }
 
-// NextUpdateAt returns the earliest time promised to a reader, zero if none is. What
-// is owed now and not yet handed over counts with the promise that it will make, and what
-// was refused with the time at which it is tried again.
+// tryAt returns when a message that is due at a time is tried next, if a failure holds it back
+// until later; zero if none does.
+func (s *Situation) tryAt(sub *Subscription, r *Reader, due time.Time) time.Time {
+	if s.Tries == nil {
+		return time.Time{}
+	}
+	if held := s.Tries.Held[sub.Recipient]; held.After(s.Tries.Now) && held.After(due) {
+		return r.quietUntil(held, s.exempt(sub)...)
+	}
+	return time.Time{}
+}
+
+// NextUpdateAt is NextUpdate without since when that is late.
 func (s *Situation) NextUpdateAt(p *Policy) time.Time {
-	var next time.Time
-	every := s.Incident.priority(p).UpdateEvery
+	at, _ := s.NextUpdate(p)
+	return at
+}
+
+// NextUpdate returns the earliest time by which one of those who are informed is told
+// something, zero if nobody is to be. It is the promise as long as that can be kept. What
+// cannot be handed over, or is late, counts with the time at which it is tried next, if
+// Tries is there; then the time has never passed. What is owed now and goes out counts with
+// the promise that it will make. LateSince is the earliest promise to any of them that was
+// broken and is still to be kept; zero if none was.
+func (s *Situation) NextUpdate(p *Policy) (at, lateSince time.Time) {
 	for i := range s.Subscriptions {
-		sub := &s.Subscriptions[i]
-		if s.Incident.State != Open || !sub.Active || !informed(sub.Audiences) {
-			continue
+		by, late := s.nextTold(&s.Subscriptions[i], p)
+		at, lateSince = earliest(at, by), earliest(lateSince, late)
+	}
+	return at, lateSince
+}
+
+// nextTold returns by when a reader is told next, and since when that is late.
+func (s *Situation) nextTold(sub *Subscription, p *Policy) (by, lateSince time.Time) {
+	r, ok := p.reader(sub)
+	if !ok || !informed(sub.Audiences) {
+		return by, lateSince
+	}
+	var now, held time.Time
+	if s.Tries != nil {
+		now, held = s.Tries.Now, s.Tries.Held[sub.Recipient]
+	}
+	due, _ := s.due(sub, p, now)
+	try := r.quietUntil(latest(now, held), s.exempt(sub)...)
+	reads := s.Incident.State == Open && sub.Active // else it is the last message
+	if owed, scheduled := s.dueAt(sub, now); !due.IsZero() && !due.After(now) && sub.kind(owed, scheduled) != KindReminder && (reads || held.After(now)) {
+		promised := sub.promised(due, scheduled)
+		if now.After(promised) {
+			lateSince = promised
 		}
-		switch r, ok := p.reader(sub); {
-		case !ok:
-		case !sub.NextBy.IsZero() && !sub.CadenceAt.IsZero() && len(sub.Owed) == 0:
-			next = earliest(next, sub.NextBy)
-		case slices.ContainsFunc(sub.Owed, Owed.again) && sub.kind(sub.Owed, false) == KindOpened:
-			// It was refused, and that is when it is tried again.
-			if due, _ := s.due(sub, p, time.Time{}); !due.IsZero() {
-				next = earliest(next, PromisedBy(due))
+		if held.After(now) || !lateSince.IsZero() {
+			if by = latest(promised, PromisedBy(due)); try.After(by) {
+				by = PromisedBy(try)
 			}
-		case len(sub.Owed) > 0 && every > 0:
-			if due, _ := s.due(sub, p, time.Time{}); !due.IsZero() {
-				at, by, _ := s.next(sub, &r, sub.kind(sub.Owed, false), due, due, p)
-				if !at.IsZero() {
-					next = earliest(next, by)
-				}
-			}
+			return by, lateSince
 		}
 	}
-	return next
+	if by = s.nextPromise(sub, &r, p); !by.IsZero() && held.After(now) && try.After(by) {
+		by = PromisedBy(try)
+	}
+	return by, lateSince
+}
+
+// nextPromise returns by when a reader is told next, as far as promises say.
+func (s *Situation) nextPromise(sub *Subscription, r *Reader, p *Policy) time.Time {
+	due, _ := s.due(sub, p, time.Time{})
+	switch {
+	case due.IsZero():
+	case s.Incident.State != Open || !sub.Active:
+		if slices.ContainsFunc(sub.Owed, func(o Owed) bool { return o.Kind == KindResolved && o.again() }) {
+			return PromisedBy(due) // it was refused, and that is when it is tried again
+		}
+	case !sub.CadenceAt.IsZero() && len(sub.Owed) == 0:
+		return sub.nextBy()
+	case slices.ContainsFunc(sub.Owed, Owed.again) && sub.kind(sub.Owed, false) == KindOpened:
+		return PromisedBy(due) // as above
+	case len(sub.Owed) > 0 && s.Incident.priority(p).UpdateEvery > 0:
+		_, by, _ := s.next(sub, r, sub.kind(sub.Owed, false), due, due, p)
+		return by
+	}
+	return time.Time{}
 }
 
 // LastUpdateAt returns when a reader was last told something, zero if none was.
@@ -253,7 +323,7 @@ func Compare(before, after *Situation, p *Policy) Preview {
 			continue
 		}
 		at, _ := after.due(sub, p, time.Time{})
-		planned := PlannedReader{Recipient: r.Recipient, Audience: sub.Audiences[0], Group: sub.Groups[0], Kind: sub.kind(sub.Owed, false), At: at}
+		planned := PlannedReader{Recipient: r.Recipient, Audience: sub.Audiences[0], Group: sub.Groups[0], Kind: sub.kind(sub.Owed, false), At: at, TryAt: after.tryAt(sub, &r, at)}
 		wasActive := was != nil && was.Active
 		switch {
 		case sub.Active && !wasActive:

@@ -12,6 +12,17 @@ type Situation struct {
 	Incident      Incident
 	Subscriptions []Subscription // ordered by recipient
 	Agenda        Agenda
+	// Tries is what is known of when readers are tried; nil where nobody asked. Then all
+	// counts as told when it was promised. The rules leave it as it is, and it is not stored.
+	Tries *Tries
+}
+
+// Tries says when those are tried to whom something cannot be handed over.
+type Tries struct {
+	Now time.Time
+	// Held is until when nothing about the incident is tried again, by recipient, of those
+	// whom a failure holds back.
+	Held map[string]time.Time
 }
 
 // LastHeardAt returns when a breach was last heard to fire; zero if never.

@@ -151,6 +151,9 @@ func (d *Dispatcher) isNews(r storage.Reader, del *incident.Delivery) (bool, err
 		return false, nil
 	}
 	for _, cover := range del.Covers {
+		if !cover.NextBy.IsZero() && !cover.NextBy.After(at) {
+			return false, nil // it promises what is over
+		}
 		if cover.Watchdog() {
 			n, err := noticeOf(r, cover.Pulse, del.Recipient)
 			if err != nil {
@@ -225,9 +228,7 @@ func (d *Dispatcher) outcome(ctx context.Context, c *turn, del *incident.Deliver
 	if c.Failures > 0 {
 		reasons.reader = c.LastError
 	}
-	told := []int64{}
 	err := d.Door.Change(ctx, at, func(ch *storage.Change) error {
-		told = told[:0]
 		if err := ch.Tx.Hold(c.Claim, at, at.Add(lease)); err != nil {
 			return err
 		}
@@ -236,20 +237,11 @@ func (d *Dispatcher) outcome(ctx context.Context, c *turn, del *incident.Deliver
 			if err := d.settle(ch, reasons, &done, cover, at); err != nil {
 				return err
 			}
-			if done.State == incident.Pending && !cover.Watchdog() && c.server.channel == incident.Email && c.server.unusable(cover.Incident) {
-				if err := tellTeam(ch, cover.Incident, at); err != nil {
-					return err
-				}
-				told = append(told, cover.Incident)
-			}
 		}
 		return ch.Tx.PutDelivery(&done, nil)
 	})
 	if err != nil {
 		return fmt.Errorf("record outcome of %s: %w", del.ID, err)
-	}
-	for _, number := range told {
-		c.server.tell(number)
 	}
 	switch done.State {
 	case incident.Delivered:
@@ -289,16 +281,6 @@ func (c *turn) retryAt(sent error, attempts int, at time.Time) time.Time {
 		c.retries[attempts] = at.Add(wait)
 	}
 	return c.retries[attempts]
-}
-
-// tellTeam lets the team of an incident know, by webhooks, that the mail server cannot be
-// used.
-func tellTeam(ch *storage.Change, number int64, at time.Time) error {
-	s, err := ch.Situation(number)
-	if err != nil {
-		return err
-	}
-	return ch.Note(s, incident.News{Nudges: []incident.Owed{{Kind: incident.KindReminder, Reason: incident.DueMailRefused, At: at}}})
 }
 
 // A why is what went wrong before an attempt: for the message, its reader, and its server.

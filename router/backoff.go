@@ -18,11 +18,11 @@ const (
 
 // backoff returns how long to wait after that many failures in a row, up to a longest
 // wait: doubling, with jitter of a fifth either way so that readers do not come back as a
-// herd.
+// herd. It is whole microseconds, as times are stored.
 func backoff(failures int, longest time.Duration) time.Duration {
 	wait := longest
 	if failures < 6 {
 		wait = min(firstWait<<max(failures-1, 0), longest)
 	}
-	return wait - wait/5 + rand.N(2*wait/5)
+	return (wait - wait/5 + rand.N(2*wait/5)).Truncate(time.Microsecond)
 }

@@ -59,6 +59,8 @@ type Dispatcher struct {
 	cancel  context.CancelFunc
 	wake    func()
 
+	toldTeams time.Time // when it was last looked for teams to tell, see tellTeams
+
 	mu      sync.Mutex
 	servers map[string]*server // by channel and name
 	routed  *incident.Policy   // that routes was made of
@@ -72,7 +74,9 @@ func (d *Dispatcher) start(wake func()) {
 	if d.Grace == 0 {
 		d.Grace = 10 * time.Second
 	}
+	d.mu.Lock()
 	d.servers = map[string]*server{}
+	d.mu.Unlock()
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.wake = wake
 }
@@ -137,6 +141,19 @@ func (d *Dispatcher) Servers() []ServerState {
 		}
 	}
 	return out
+}
+
+// HeldUntil returns until when the server of a recipient is held back; zero if it is not. It
+// may be called before the dispatcher runs.
+func (d *Dispatcher) HeldUntil(recipient string) time.Time {
+	d.mu.Lock()
+	running := d.servers != nil
+	d.mu.Unlock()
+	if !running {
+		return time.Time{}
+	}
+	_, later := d.server(recipient).free(time.Now())
+	return later.UTC().Truncate(time.Microsecond)
 }
 
 // claim takes the most urgent of the recipients to whom something is due, as many as their

@@ -140,6 +140,7 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 		{"doubt what ended", s.doubt},
 		{"look at incidents", s.agendas},
 		{"ask about quiet breaches", s.ask},
+		{"tell teams that mail does not go out", s.Dispatcher.tellTeams},
 		{"send what is due", s.dispatch},
 		{"delete what is old", s.prune},
 		{"forget alerts that are no longer heard", s.forget},

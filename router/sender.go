@@ -48,11 +48,11 @@ func (e *Later) Error() string { return e.Err.Error() }
 
 func (e *Later) Unwrap() error { return e.Err }
 
-// asked returns how long the other side asked to wait, 0 if it did not.
+// asked returns how long the other side asked to wait, in whole microseconds; 0 if it did not.
 func asked(err error) time.Duration {
 	var l *Later
 	if errors.As(err, &l) {
-		return min(max(l.Wait, 0), LongestRetryAfter)
+		return min(max(l.Wait, 0), LongestRetryAfter).Truncate(time.Microsecond)
 	}
 	return 0
 }

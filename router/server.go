@@ -153,24 +153,34 @@ func (s *server) refusesAll(at time.Time) bool {
 	return true
 }
 
-// unusable reports whether for a while it could not be used, or refused all alike, and the
-// team of an incident does not know: it is to be told now.
-func (s *server) unusable(incident int64) bool {
+// unusable reports whether for a while it has kept what is due to a recipient from going out:
+// it could not be used, or refuses all alike and did so to this one.
+func (s *server) unusable(recipient string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := time.Now()
-	if !s.refusesAll(at) && (s.failures == 0 || at.Sub(s.failingAt) < refusesAfter) {
-		return false
+	if s.failures > 0 && at.Sub(s.failingAt) >= refusesAfter {
+		return true
 	}
+	_, refused := s.refused[recipient]
+	return refused && s.refusesAll(at)
+}
+
+// knows reports whether the team of an incident was told that it cannot be used.
+func (s *server) knows(incident int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	_, told := s.told[incident]
-	return !told
+	return told
 }
 
 // tell notes that the team of an incident is told that it cannot be used.
 func (s *server) tell(incident int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.told[incident] = struct{}{}
+	if s.failures > 0 || len(s.refused) > 0 { // else it was mended meanwhile
+		s.told[incident] = struct{}{}
+	}
 }
 
 // condemns reports whether a refusal of a recipient that may be final is: the server took

@@ -18,6 +18,9 @@ type Door struct {
 	// Observe is told of an incident's events after their commit, in order; nil if
 	// nobody counts. A process that ends in between has told of none.
 	Observe func(events []incident.Event)
+	// HeldUntil returns until when the server of a recipient is held back, as this process
+	// knows; zero if it is not. Nil if this process sends nothing.
+	HeldUntil func(recipient string) time.Time
 }
 
 // Change runs fn, and stores the incidents that it changed with their events and
@@ -27,7 +30,7 @@ func (d *Door) Change(ctx context.Context, at time.Time, fn func(*Change) error)
 	at = at.UTC().Truncate(time.Microsecond)
 	var done *Change
 	err := d.Store.Write(ctx, func(tx Tx) error {
-		c := &Change{Tx: tx, Policy: d.Policy(), At: at, loaded: map[int64]*loaded{}, opened: map[string]int64{}}
+		c := &Change{Tx: tx, Policy: d.Policy(), At: at, door: d, loaded: map[int64]*loaded{}, opened: map[string]int64{}}
 		if err := fn(c); err != nil {
 			return err
 		}
@@ -49,18 +52,23 @@ func (d *Door) Change(ctx context.Context, at time.Time, fn func(*Change) error)
 }
 
 // Preview runs fn as Change does and stores nothing. It returns the situations of
-// the incidents before and after, in the order in which they were asked for.
+// the incidents before and after, in the order in which they were asked for; those after
+// have their Tries.
 func (d *Door) Preview(ctx context.Context, at time.Time, fn func(*Change) error) (before, after []*incident.Situation, err error) {
 	at = at.UTC().Truncate(time.Microsecond)
 	err = d.Store.Read(ctx, func(r Reader) error {
-		c := &Change{Tx: preview{r}, Policy: d.Policy(), At: at, loaded: map[int64]*loaded{}, opened: map[string]int64{}}
+		c := &Change{Tx: preview{r}, Policy: d.Policy(), At: at, door: d, loaded: map[int64]*loaded{}, opened: map[string]int64{}}
 		if err := fn(c); err != nil {
 			return err
 		}
+		tries := d.Tries(r, at)
 		for _, n := range c.order {
 			l := c.loaded[n]
 			s, err := c.after(l)
 			if err != nil {
+				return err
+			}
+			if err := tries.Note(s); err != nil {
 				return err
 			}
 			before, after = append(before, l.was), append(after, s)
@@ -76,6 +84,7 @@ type Change struct {
 	Policy *incident.Policy
 	At     time.Time
 
+	door   *Door
 	loaded map[int64]*loaded
 	order  []int64
 	opened map[string]int64 // numbers of new incidents, by key
@@ -174,9 +183,14 @@ func (c *Change) Note(s *incident.Situation, news incident.News) error {
 	return nil
 }
 
-// After returns the incident as it will be stored if nothing more happens to it.
+// After returns the incident as it will be stored if nothing more happens to it, with its
+// Tries.
 func (c *Change) After(s *incident.Situation) (*incident.Situation, error) {
-	return c.after(c.loaded[s.Incident.Number])
+	after, err := c.after(c.loaded[s.Incident.Number])
+	if err != nil {
+		return nil, err
+	}
+	return after, c.door.Tries(c.Tx, c.At).Note(after)
 }
 
 func (c *Change) after(l *loaded) (*incident.Situation, error) {

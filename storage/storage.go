@@ -107,11 +107,17 @@ type Reader interface {
 	// back, and so is, of its recipient, what it covers. All else of that recipient is not.
 	Waiting(now time.Time, limit int) ([]Waiting, error)
 
+	// HeldBack says what is not tried for a recipient at now because of failures.
+	HeldBack(recipient string, now time.Time) (HeldBack, error)
+
 	// Subscriptions returns all of an incident, ordered by recipient.
 	Subscriptions(number int64) ([]incident.Subscription, error)
 	// Backlog returns how many subscriptions and notices are due at now, up to a limit of
 	// 10,000, and the earliest due time; zero if nothing is due.
 	Backlog(now time.Time) (due int, oldest time.Time, err error)
+	// DueReaders returns a page of up to limit (1 to 1000) of the readers of incidents to whom something was due at a
+	// time, and is since, the longest first.
+	DueReaders(at time.Time, limit int, cursor string) (page []DueReader, next string, err error)
 
 	// Delivery returns one delivery.
 	Delivery(id string) (incident.Delivery, error)
@@ -272,6 +278,22 @@ type Waiting struct {
 	Since     time.Time
 	// Urgency is that of the most urgent that is due and not held back.
 	Urgency incident.Urgency
+}
+
+// HeldBack is what is not tried for a recipient because of failures, and until when.
+type HeldBack struct {
+	// Until is when the recipient's RetryAt comes, as released with a failure; zero if nothing
+	// is waited for.
+	Until time.Time
+	// Incidents have the RetryAt of pending deliveries that cover them, by number.
+	Incidents map[int64]time.Time
+}
+
+// A DueReader is a reader of an incident to whom something is due.
+type DueReader struct {
+	Incident  int64
+	Recipient string
+	Since     time.Time
 }
 
 // A Claim is the right to send to one recipient, until its lease is over.

@@ -195,7 +195,7 @@ func (h *Handler) showPreview(w http.ResponseWriter, r *http.Request, req *comma
 	people := func(planned []incident.PlannedReader) []person {
 		var all []person
 		for _, r := range planned {
-			all = append(all, person{r.Recipient.Address, wording.AudienceName(r.Audience), r.Group, kindName(r.Kind), p.at(r.At), !r.At.After(p.clock.Now)})
+			all = append(all, person{r.Recipient.Address, wording.AudienceName(r.Audience), r.Group, kindName(r.Kind), p.at(r.NextAt()), !r.NextAt().After(p.clock.Now)})
 		}
 		return all
 	}

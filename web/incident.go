@@ -78,6 +78,7 @@ type readerInfo struct {
 	Next                         *moment
 	Kind                         string
 	Overdue                      bool
+	Try                          *moment // when it is tried next, if a failure holds it back
 }
 
 type eventInfo struct {
@@ -119,6 +120,9 @@ func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
 		}
 		pulses, err := tx.Pulses()
 		if err != nil {
+			return err
+		}
+		if err := h.Door.Tries(tx, p.clock.Now).Note(s); err != nil {
 			return err
 		}
 		p.describe(s, pulses)
@@ -190,13 +194,14 @@ func (p *incidentPage) describe(s *incident.Situation, pulses incident.Pulses) {
 		p.MergedFrom = append(p.MergedFrom, incident.ID(n))
 	}
 
+	next, late := s.NextUpdate(p.policy)
 	item := incident.Item{
-		Kind: incident.KindUpdate, Incident: *in, LastHeardAt: s.LastHeardAt(), NextBy: s.NextUpdateAt(p.policy),
+		Kind: incident.KindUpdate, Incident: *in, LastHeardAt: s.LastHeardAt(), NextBy: next,
 		Paused: s.Paused(),
 	}
-	p.Next, p.NextText, p.Late = p.at(item.NextBy), wording.NextUpdate(&item, clock), ""
-	if !item.NextBy.IsZero() && item.NextBy.Before(clock.Now) {
-		p.Late = wording.Duration(clock.Now.Sub(item.NextBy))
+	p.Next, p.NextText, p.Late = p.at(next), wording.NextUpdate(&item, clock), ""
+	if !late.IsZero() {
+		p.Late = wording.Duration(clock.Now.Sub(late)) + ", promised by " + clock.Full(late)
 	}
 	p.Facts = nil
 	add := func(name, value string, strong bool) {
@@ -282,6 +287,7 @@ func (p *incidentPage) readers(s *incident.Situation) []readerInfo {
 		info.Audiences = list(names)
 		if due {
 			info.Next, info.Kind = p.at(next.At), kindName(next.Kind)
+			info.Try = p.at(next.TryAt)
 			info.Overdue = p.clock.Now.Sub(next.At) > incident.Promise
 		}
 		all = append(all, info)

@@ -50,7 +50,7 @@ type row struct {
 	Ended                     *moment
 	By                        string // who acknowledged it
 	Next                      *moment
-	Late                      bool // Next is over
+	LateSince                 *moment // the promise that was broken; nil: none was
 	Note                      string
 }
 
@@ -75,8 +75,9 @@ func (h *Handler) overview(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		p.Silent = p.pulses(pulses.Away(p.policy, nil))
+		tries := h.Door.Tries(tx, p.clock.Now)
 		if !p.Only {
-			if err := p.findOpen(tx, query); err != nil {
+			if err := p.findOpen(tx, tries, query); err != nil {
 				return err
 			}
 		}
@@ -86,7 +87,7 @@ func (h *Handler) overview(w http.ResponseWriter, r *http.Request) error {
 		}
 		for i := range found {
 			if in := &found[i]; p.Only || in.State != incident.Open {
-				line, err := p.row(tx, in)
+				line, err := p.row(tx, tries, in)
 				if err != nil {
 					return err
 				}
@@ -128,7 +129,7 @@ func newFilter(q url.Values, policy *incident.Policy) filter {
 }
 
 // findOpen finds what is open: the highest priority first, then what opened first.
-func (p *overviewPage) findOpen(tx storage.Reader, query storage.IncidentQuery) error {
+func (p *overviewPage) findOpen(tx storage.Reader, tries *storage.Tries, query storage.IncidentQuery) error {
 	query.State, query.Limit = incident.Open, openShown
 	found, next, err := tx.Incidents(query)
 	if err != nil {
@@ -148,11 +149,11 @@ func (p *overviewPage) findOpen(tx storage.Reader, query storage.IncidentQuery) 
 		return int(a.Number - b.Number)
 	})
 	for i := range found {
-		line, err := p.row(tx, &found[i])
+		line, err := p.row(tx, tries, &found[i])
 		if err != nil {
 			return err
 		}
-		if line.Late {
+		if line.LateSince != nil {
 			p.Late++
 		}
 		p.Open = append(p.Open, line)
@@ -161,7 +162,7 @@ func (p *overviewPage) findOpen(tx storage.Reader, query storage.IncidentQuery) 
 	return nil
 }
 
-func (l *layout) row(tx storage.Reader, in *incident.Incident) (row, error) {
+func (l *layout) row(tx storage.Reader, tries *storage.Tries, in *incident.Incident) (row, error) {
 	line := row{
 		ID: in.ID(), Title: wording.Headline(in), Priority: wording.Line(in.Priority.Name, 20), Tone: tone(in),
 		Drill: in.Drill, Unmapped: in.Unmapped,
@@ -196,9 +197,11 @@ func (l *layout) row(tx storage.Reader, in *incident.Incident) (row, error) {
 		return row{}, err
 	}
 	s := incident.Situation{Incident: *in, Subscriptions: subs}
-	if next := s.NextUpdateAt(l.policy); !next.IsZero() {
-		line.Next, line.Late = l.at(next), next.Before(l.clock.Now)
+	if err := tries.Note(&s); err != nil {
+		return row{}, err
 	}
+	next, late := s.NextUpdate(l.policy)
+	line.Next, line.LateSince = l.at(next), l.at(late)
 	return line, nil
 }
 

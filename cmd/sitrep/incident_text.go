@@ -90,6 +90,14 @@ func (t *table) by(at *time.Time) string {
 	return t.at(at)
 }
 
+// next writes by when the next update comes, and by how much it is late.
+func (t *table) next(in *incidentjson.Incident) string {
+	if in.NextUpdateAt == nil || in.UpdateLateSince == nil {
+		return t.by(in.NextUpdateAt)
+	}
+	return fmt.Sprintf("%s (%s late)", t.clock.Time(*in.NextUpdateAt), short(t.clock.Now.Sub(*in.UpdateLateSince)))
+}
+
 // short writes a duration by its two largest units, such as 2h5m.
 func short(d time.Duration) string {
 	d = d.Round(time.Minute)
@@ -111,7 +119,7 @@ func (c *incidentCLI) incidents(t *table, all []incidentjson.Incident) {
 	t.row("ID", "PRIORITY", "STATE", "PHASE", "OPENED", "BREACHES", "NEXT UPDATE BY", "TEAM", "USE CASE")
 	for i := range all {
 		in := &all[i]
-		t.row(in.ID, tag(in), string(in.State), string(in.Phase), t.at(in.OpenedAt), counts(in.Breaches), t.by(in.NextUpdateAt), in.Team, in.UseCase)
+		t.row(in.ID, tag(in), string(in.State), string(in.Phase), t.at(in.OpenedAt), counts(in.Breaches), t.next(in), in.Team, in.UseCase)
 	}
 }
 
@@ -173,7 +181,7 @@ func (c *incidentCLI) incident(t *table, in *incidentjson.Incident) {
 		field("previous", *in.Previous)
 	}
 	field("last update", t.at(in.LastUpdateAt))
-	field("next update by", t.by(in.NextUpdateAt))
+	field("next update by", t.next(in))
 	field("sequence", fmt.Sprint(in.Sequence))
 	for _, a := range in.Actions {
 		text := string(a.State)
@@ -197,7 +205,7 @@ func (c *incidentCLI) done(t *table, in *incidentjson.Incident) {
 		text += ", " + string(in.Phase)
 	}
 	if in.NextUpdateAt != nil {
-		text += "; next update by " + t.by(in.NextUpdateAt)
+		text += "; next update by " + t.next(in)
 	}
 	var due []string
 	for _, a := range in.Actions {

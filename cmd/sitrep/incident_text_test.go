@@ -41,13 +41,13 @@ func TestListsAreAlignedInLocalTime(t *testing.T) {
 		},
 		{
 			ID: "INC-9", Priority: "P2", Drill: true, State: incident.Open, Phase: incident.Recovery, OpenedAt: at("2026-02-28T08:00:00Z"),
-			NextUpdateAt: at("2026-03-02T07:40:00Z"), Team: "web", UseCase: "a\x1b[2J\x07b\u202ec\nd\te",
+			NextUpdateAt: at("2026-03-02T08:05:00Z"), UpdateLateSince: at("2026-03-02T07:40:00Z"), Team: "web", UseCase: "a\x1b[2J\x07b\u202ec\nd\te",
 		},
 	}
 	got := printed(t, func(c *incidentCLI, tb *table) { c.incidents(tb, all) })
 	want := `ID       PRIORITY  STATE  PHASE              OPENED                          BREACHES                   NEXT UPDATE BY    TEAM  USE CASE
 INC-120  P1        open   initial-diagnosis  06:55 (2h6m ago)                1 of 3 firing, 2 unknown  09:12 (in 12m)    mail  Application cannot send
-INC-9    DRILL P2  open   recovery           Sat 28 Feb, 09:00 (2d ago)      none                       08:40 (21m late)  web   a [2J bc d e
+INC-9    DRILL P2  open   recovery           Sat 28 Feb, 09:00 (2d ago)      none                       09:05 (21m late)  web   a [2J bc d e
 `
 	if spaces.ReplaceAllString(got, "  ") != spaces.ReplaceAllString(want, "  ") {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

@@ -115,7 +115,8 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 	if err := s.notary.begin(ctx); err != nil {
 		return nil, err
 	}
-	s.door = &storage.Door{Store: s.store, Policy: s.policy, Wake: func() { s.scheduler.Wake() }, Observe: s.events.observe}
+	s.door = &storage.Door{Store: s.store, Policy: s.policy, Wake: func() { s.scheduler.Wake() }, Observe: s.events.observe,
+		HeldUntil: func(recipient string) time.Time { return s.scheduler.Dispatcher.HeldUntil(recipient) }}
 	s.intake = &intake.Intake{Door: s.door, Catalog: func() intake.Catalog { return s.inForce.Load() }, Log: log}
 	s.receiver = receiver.New(receiver.Options{
 		Intake: s.intake, Refused: s.refused, Stored: s.store.Present, Logger: log, Registerer: s.registry,

@@ -38,10 +38,13 @@ type Incident struct {
 	MergedFrom     []string            `json:"merged_from"`
 	Previous       *string             `json:"previous"`       // the earlier incident of the same SLO
 	LastUpdateAt   *time.Time          `json:"last_update_at"` // when a message about it last went out
-	NextUpdateAt   *time.Time          `json:"next_update_at"` // the earliest time promised to a reader
-	Sequence       int64               `json:"sequence"`
-	Actions        []Action            `json:"actions"`
-	Links          []Link              `json:"links"`
+	NextUpdateAt   *time.Time          `json:"next_update_at"` // the earliest time by which a reader is told
+	// UpdateLateSince is the earliest promise to a reader that was broken and is still to be
+	// kept; left out if none was.
+	UpdateLateSince *time.Time `json:"update_late_since,omitempty"`
+	Sequence        int64      `json:"sequence"`
+	Actions         []Action   `json:"actions"`
+	Links           []Link     `json:"links"`
 }
 
 // BreachCounts are the numbers of an incident's breaches.
@@ -71,7 +74,9 @@ type Link struct {
 type Extras struct {
 	LastHeardAt  time.Time // when a breach was last heard to fire; zero: never
 	LastUpdateAt time.Time // when a message about it last went out; zero: never
-	NextUpdateAt time.Time // the earliest time promised to a reader; zero: none
+	NextUpdateAt time.Time // the earliest time by which a reader is told; zero: none
+	// UpdateLateSince is the earliest promise that was broken and is still to be kept; zero: none.
+	UpdateLateSince time.Time
 	// BaseURL is where sitrep's pages are, without a slash at the end; empty: no link
 	// to them.
 	BaseURL string
@@ -110,16 +115,17 @@ func FromIncident(in *incident.Incident, x Extras) Incident {
 			Unknown:     in.Breaches.Unknown,
 			LastHeardAt: when(x.LastHeardAt),
 		},
-		Drill:        in.Drill,
-		Declared:     in.Declared,
-		MergedInto:   name(in.MergedInto),
-		MergedFrom:   names(in.MergedFrom),
-		Previous:     name(in.Previous),
-		LastUpdateAt: when(x.LastUpdateAt),
-		NextUpdateAt: when(x.NextUpdateAt),
-		Sequence:     in.Sequence,
-		Actions:      actions(in.Actions),
-		Links:        links(in, x),
+		Drill:           in.Drill,
+		Declared:        in.Declared,
+		MergedInto:      name(in.MergedInto),
+		MergedFrom:      names(in.MergedFrom),
+		Previous:        name(in.Previous),
+		LastUpdateAt:    when(x.LastUpdateAt),
+		NextUpdateAt:    when(x.NextUpdateAt),
+		UpdateLateSince: when(x.UpdateLateSince),
+		Sequence:        in.Sequence,
+		Actions:         actions(in.Actions),
+		Links:           links(in, x),
 	}
 }
 

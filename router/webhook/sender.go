@@ -71,10 +71,11 @@ func New(o Options) *Sender {
 func (s *Sender) Render(m *incident.Message) ([]byte, error) { return render(m) }
 
 // Send posts the envelope's body once. A nil error is an answer of 2xx. A 4xx other
-// than 401, 403, 404, 408, 425 and 429, and a recipient without an endpoint, are
+// than 401, 403, 404, 407, 408, 421, 425 and 429, and a recipient without an endpoint, are
 // router.ErrPermanent; no answer after the request may have gone out is
-// router.ErrUnknown, and so is 504, by which a proxy says the same. No connection, 401 and
-// 429 are router.ErrReader. A Retry-After makes the error a router.Later.
+// router.ErrUnknown, and so are 502 and 504, by which a proxy says the same. No connection,
+// whatever a proxy answered to CONNECT, and 401, 407 and 429 are router.ErrReader. A
+// Retry-After makes the error a router.Later.
 func (s *Sender) Send(ctx context.Context, e router.Envelope, hold func(context.Context) error) error {
 	to, ok := s.endpoints(e.Recipient.ID)
 	if !ok {
@@ -106,7 +107,8 @@ func (s *Sender) Send(ctx context.Context, e router.Envelope, hold func(context.
 		if sent {
 			return fmt.Errorf("post to webhook %q: no answer: %w: %w", place, err, router.ErrUnknown)
 		}
-		return fmt.Errorf("post to webhook %q: %w: %w", place, err, router.ErrReader)
+		// Of a proxy that refuses CONNECT the error is its words alone.
+		return fmt.Errorf("post to webhook %q: no connection: %w: %w", place, err, router.ErrReader)
 	}
 	// The status is the whole answer; its body is a stranger's and is not read.
 	resp.Body.Close()
@@ -173,13 +175,15 @@ func verdict(status int) error {
 		return nil
 	case status >= 300 && status <= 399:
 		return fmt.Errorf("answered %d: redirects are not followed; use the URL that it leads to", status)
-	case status == http.StatusUnauthorized, status == http.StatusTooManyRequests:
+	case status == http.StatusUnauthorized, status == http.StatusProxyAuthRequired, status == http.StatusTooManyRequests:
 		return fmt.Errorf("answered %s: %w", words(status), router.ErrReader)
-	case status == http.StatusForbidden, status == http.StatusNotFound, status == http.StatusRequestTimeout, status == http.StatusTooEarly:
+	case status == http.StatusForbidden, status == http.StatusNotFound, status == http.StatusRequestTimeout,
+		status == http.StatusMisdirectedRequest, status == http.StatusTooEarly:
 		return fmt.Errorf("answered %s", words(status))
 	case status >= 400 && status <= 499:
 		return fmt.Errorf("answered %s: %w", words(status), router.ErrPermanent)
-	case status == http.StatusGatewayTimeout:
+	case status == http.StatusBadGateway, status == http.StatusGatewayTimeout:
+		// What a proxy handed on may have been taken.
 		return fmt.Errorf("answered %s: %w", words(status), router.ErrUnknown)
 	}
 	return fmt.Errorf("answered %s", words(status))

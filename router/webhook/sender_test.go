@@ -119,9 +119,9 @@ func TestStatusSaysWhatBecomesOfTheMessage(t *testing.T) {
 	kinds := map[string][]int{
 		"taken":     {200, 201, 202, 204, 299},
 		"permanent": {400, 402, 405, 406, 409, 410, 411, 413, 415, 422, 451},
-		"failed":    {301, 302, 303, 307, 308, 403, 404, 408, 425, 500, 501, 502, 503, 599},
-		"reader":    {401, 429},
-		"unknown":   {504},
+		"failed":    {301, 302, 303, 307, 308, 403, 404, 408, 421, 425, 500, 501, 503, 599},
+		"reader":    {401, 407, 429},
+		"unknown":   {502, 504},
 	}
 	for want, statuses := range kinds {
 		for _, status := range statuses {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/storage"
 )
 
 // What a pending delivery holds back stands in its index: until when, and its incidents
@@ -74,6 +75,26 @@ func (r *reader) heldBackOf(id string) (h holding, err error) {
 		}
 		return true, nil
 	})
+	return h, err
+}
+
+func (r *reader) HeldBack(id string, now time.Time) (h storage.HeldBack, err error) {
+	p, err := r.recipient(id)
+	if err != nil {
+		return h, err
+	}
+	if p.Failures > 0 && p.RetryAt.After(now) {
+		h.Until = p.RetryAt
+	}
+	held, err := r.heldBackOf(id)
+	for number, until := range held.incidents {
+		if until.After(now) {
+			if h.Incidents == nil {
+				h.Incidents = map[int64]time.Time{}
+			}
+			h.Incidents[number] = until
+		}
+	}
 	return h, err
 }
 

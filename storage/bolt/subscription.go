@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/storage"
 )
 
 // backlogLimit is up to how many due subscriptions and notices Backlog counts.
@@ -38,6 +39,29 @@ func (r *reader) Backlog(now time.Time) (due int, oldest time.Time, err error) {
 		}
 	}
 	return min(due, backlogLimit), oldest, nil
+}
+
+func (r *reader) DueReaders(at time.Time, limit int, cursor string) (page []storage.DueReader, next string, err error) {
+	if err := checkLimit(limit); err != nil {
+		return nil, "", err
+	}
+	var from, last key
+	if cursor != "" {
+		from = key(cursor).byte(0) // the first key after it
+	}
+	err = r.ascend(bDue, nil, from, func(k, _ []byte) (bool, error) {
+		if timeAt(k, 0).After(at) {
+			return false, nil
+		}
+		if len(page) == limit {
+			next = string(last)
+			return false, nil
+		}
+		last = append(last[:0], k...)
+		page = append(page, storage.DueReader{Since: timeAt(k, 0), Incident: intAt(k, 8), Recipient: string(k[16:])})
+		return true, nil
+	})
+	return page, next, err
 }
 
 func (t *tx) PutSubscriptions(subs []incident.Subscription) error {

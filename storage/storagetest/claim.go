@@ -343,6 +343,33 @@ var claimRules = []rule{
 			return err
 		})
 	}},
+	{"readers to whom something is due come in pages, the longest first, claimed or not", func(f *fixture) {
+		f.subscribe(f.owes(2, "a", f.ago(2)), f.owes(1, "b", f.ago(9)), f.owes(1, "a", f.ago(5)), f.owes(3, "a", f.ago(-60)), f.owes(4, "a", time.Time{}))
+		all := []storage.DueReader{{Incident: 1, Recipient: "b", Since: f.ago(9)}, {Incident: 1, Recipient: "a", Since: f.ago(5)}, {Incident: 2, Recipient: "a", Since: f.ago(2)}}
+		f.claim("me", long, 1)
+		f.read(func(r storage.Reader) error {
+			page, next, err := r.DueReaders(f.now, 9, "")
+			f.equal("all", page, all)
+			f.equal("no more", next, "")
+			if err != nil {
+				return err
+			}
+			page, _, err = r.DueReaders(f.ago(5), 9, "")
+			f.equal("before", page, all[:2])
+			if err != nil {
+				return err
+			}
+			page, next, err = r.DueReaders(f.now, 2, "")
+			f.equal("a page", page, all[:2])
+			if err != nil {
+				return err
+			}
+			page, next, err = r.DueReaders(f.now, 2, next)
+			f.equal("the next", page, all[2:])
+			f.equal("is the last", next, "")
+			return err
+		})
+	}},
 	{"a delivery that waits holds back what it covers, and nothing else", func(f *fixture) {
 		retry := f.ago(-30)
 		d := f.newDelivery("one", "a", 1)
@@ -383,6 +410,37 @@ var claimRules = []rule{
 		f.now = retry
 		c := f.claim("me", long, 9)[0]
 		f.equal("then", []int{len(c.Subscriptions), len(c.Notices), len(c.Unsettled)}, []int{2, 1, 2})
+	}},
+	{"what failures hold back of a recipient is known, and until when", func(f *fixture) {
+		retry, soon := f.ago(-30), f.ago(-20)
+		d := f.newDelivery("one", "a", 1)
+		d.Covers = []incident.Cover{{Incident: 1}, {Incident: 2}}
+		d.RetryAt, d.RefusedAt, d.Replan = retry, f.now, true
+		f.deliver(d, f.newDelivery("two", "a", 3))
+		f.subscribe(f.owes(4, "a", f.ago(1)), f.owes(4, "b", f.ago(1)))
+		held := func(recipient string) (h storage.HeldBack) {
+			f.read(func(r storage.Reader) (err error) {
+				h, err = r.HeldBack(recipient, f.now)
+				return err
+			})
+			return h
+		}
+		covered := map[int64]time.Time{1: retry, 2: retry}
+		f.equal("the message", held("a"), storage.HeldBack{Incidents: covered})
+		claims := f.claim("me", long, 9)
+		if err := f.release(&claims[0], soon, "refused"); err != nil {
+			f.Fatal(err)
+		}
+		if err := f.release(&claims[1], soon, ""); err != nil {
+			f.Fatal(err)
+		}
+		f.equal("the recipient too", held("a"), storage.HeldBack{Until: soon, Incidents: covered})
+		f.equal("one who waits for no failure", held("b"), storage.HeldBack{})
+		f.equal("nobody", held("c"), storage.HeldBack{})
+		f.now = soon
+		f.equal("once the wait is over", held("a"), storage.HeldBack{Incidents: covered})
+		f.now = retry
+		f.equal("once all are", held("a"), storage.HeldBack{})
 	}},
 	{"once it is settled, a delivery holds nothing back", func(f *fixture) {
 		d := f.newDelivery("one", "a", 1)

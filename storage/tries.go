@@ -1,0 +1,62 @@
+package storage
+
+import (
+	"time"
+
+	"sitrep/incident"
+)
+
+// Tries finds out when those are tried to whom something cannot be handed over, for as many
+// incidents as a snapshot is asked about. It is for one goroutine.
+type Tries struct {
+	r         Reader
+	now       time.Time
+	heldUntil func(string) time.Time
+	known     map[string]HeldBack // by recipient
+}
+
+// Tries returns what is known of that at now.
+func (d *Door) Tries(r Reader, now time.Time) *Tries {
+	return &Tries{r: r, now: now, heldUntil: d.HeldUntil, known: map[string]HeldBack{}}
+}
+
+// Note sets the Tries of a situation.
+func (t *Tries) Note(s *incident.Situation) error {
+	s.Tries = &incident.Tries{Now: t.now, Held: map[string]time.Time{}}
+	for i := range s.Subscriptions {
+		sub := &s.Subscriptions[i]
+		if sub.DueAt.IsZero() {
+			continue
+		}
+		held, err := t.of(sub.Recipient)
+		if err != nil {
+			return err
+		}
+		if until := latestOf(held.Until, held.Incidents[s.Incident.Number]); !until.IsZero() {
+			s.Tries.Held[sub.Recipient] = until
+		}
+	}
+	return nil
+}
+
+func (t *Tries) of(recipient string) (HeldBack, error) {
+	if held, ok := t.known[recipient]; ok {
+		return held, nil
+	}
+	held, err := t.r.HeldBack(recipient, t.now)
+	if err != nil {
+		return held, err
+	}
+	if t.heldUntil != nil {
+		held.Until = latestOf(held.Until, t.heldUntil(recipient))
+	}
+	t.known[recipient] = held
+	return held, nil
+}
+
+func latestOf(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

@@ -9,13 +9,18 @@ import (
 	"sitrep/storage"
 )
 
-// evidenceShown is how many events one entry of a step names.
-const evidenceShown = 8
+// evidenceShown is how many events one entry of a step names, and entriesShown how many
+// entries one step has.
+const (
+	evidenceShown = 8
+	entriesShown  = 200
+)
 
 // A stepInfo is a step of ITIL as the page shows it.
 type stepInfo struct {
 	Name    string
 	Entries []entryInfo
+	More    int // entries that are not shown
 	Gap     string
 	Pending bool // the gap may still be filled
 }
@@ -55,8 +60,13 @@ func (p *incidentPage) readSteps(tx storage.Reader, in *incident.Incident) error
 	}
 	p.Steps = nil
 	for _, s := range audit.Steps(in, events) {
+		left := room{left: textShown / 4}
 		info := stepInfo{Name: string(s.Name), Gap: s.Gap, Pending: s.Pending}
-		for _, e := range s.Entries {
+		for i, e := range s.Entries {
+			if i == entriesShown || !left.take(len(e.What)) {
+				info.More = len(s.Entries) - i
+				break
+			}
 			entry := entryInfo{At: p.on(e.At), By: wording.Line(string(e.By), 80)}
 			entry.What, _ = wording.Block(e.What, incident.MaxText)
 			for _, n := range e.Evidence[:min(len(e.Evidence), evidenceShown)] {

@@ -199,6 +199,45 @@ func TestSlowAnswersGiveWay(t *testing.T) {
 	}
 }
 
+// TestASlowAnswerIsCut: who does not take theirs sees that it is not whole, and the next
+// who takes it gets all.
+func TestASlowAnswerIsCut(t *testing.T) {
+	for name, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
+		t.Run(name, func(t *testing.T) {
+			const size = maxUntaken * 2 / 3
+			c := newCrowd(nil, func(r *http.Request) string { return r.RemoteAddr }, slog.New(slog.DiscardHandler))
+			server := httptest.NewUnstartedServer(c.handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = w.Write(make([]byte, size))
+			})))
+			server.EnableHTTP2 = http2
+			server.StartTLS()
+			defer server.Close()
+			ask := func() io.ReadCloser {
+				transport := server.Client().Transport.(*http.Transport).Clone()
+				t.Cleanup(transport.CloseIdleConnections)
+				resp, err := (&http.Client{Transport: transport}).Get(server.URL)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if resp.Proto[:6] != name[:6] || resp.StatusCode != http.StatusOK {
+					t.Fatal(resp.Proto, resp.Status)
+				}
+				return resp.Body
+			}
+			slow := ask()
+			defer slow.Close()
+			taken := ask()
+			defer taken.Close()
+			if n, err := io.Copy(io.Discard, taken); n != size || err != nil {
+				t.Errorf("who takes it gets %d bytes: %v", n, err)
+			}
+			if n, err := io.Copy(io.Discard, slow); n >= size || err == nil {
+				t.Errorf("who does not gets %d bytes, which end well", n)
+			}
+		})
+	}
+}
+
 // TestTheEndOfAnAnswerIsNotThatOfTheNext: an answer that was served is not ended any
 // more, as its connection may serve another.
 func TestTheEndOfAnAnswerIsNotThatOfTheNext(t *testing.T) {

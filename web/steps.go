@@ -41,14 +41,19 @@ type evidence struct {
 // readSteps tells the incident in the steps of ITIL, and which configuration it opened
 // under.
 func (p *incidentPage) readSteps(tx storage.Reader, in *incident.Incident) error {
-	var events []incident.Event
+	steps := audit.NewStepper(in)
+	var opened *incident.Event
 	for after := int64(0); ; {
-		const page = 1000
+		const page = 100
 		some, err := tx.Events(in.Number, after, page)
 		if err != nil {
 			return err
 		}
-		events = append(events, some...)
+		if opened == nil && len(some) > 0 {
+			first := some[0]
+			opened = &first
+		}
+		steps.Add(some)
 		if len(some) < page {
 			break
 		}
@@ -59,7 +64,7 @@ func (p *incidentPage) readSteps(tx storage.Reader, in *incident.Incident) error
 		shown[p.Events[i].Sequence] = true
 	}
 	p.Steps = nil
-	for _, s := range audit.Steps(in, events) {
+	for _, s := range steps.Steps() {
 		left := room{left: textShown / 4}
 		info := stepInfo{Name: string(s.Name), Gap: s.Gap, Pending: s.Pending}
 		for i, e := range s.Entries {
@@ -79,10 +84,10 @@ func (p *incidentPage) readSteps(tx storage.Reader, in *incident.Incident) error
 		}
 		p.Steps = append(p.Steps, info)
 	}
-	if len(events) == 0 {
+	if opened == nil {
 		return nil
 	}
-	return p.readOpenedUnder(tx, &events[0])
+	return p.readOpenedUnder(tx, opened)
 }
 
 // readOpenedUnder finds the version of the configuration that held when the incident

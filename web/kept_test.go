@@ -7,7 +7,10 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"sitrep/internal/command"
 	"sitrep/storage"
@@ -103,59 +106,56 @@ func TestSlowReadersOfPagesKeepNobody(t *testing.T) {
 	}
 }
 
-// TestPagesAreMadeInTurn: of many who ask at once only some read the store.
+// TestPagesAreMadeInTurn: of many who ask at once only some read the store; the others wait
+// for their turn, but not for ever.
 func TestPagesAreMadeInTurn(t *testing.T) {
-	f := newFixture(t)
-	f.breach("search-latency", "a", nil)
-	counting := &countingStore{Store: f.store, want: 4, full: make(chan struct{}), release: make(chan struct{})}
-	f.pages.Door.Store = counting
-	var served sync.WaitGroup
-	for range 40 {
-		served.Go(func() {
-			r := httptest.NewRequest("GET", "http://sitrep.example.org/", nil)
-			r.Header.Set("Authorization", "Bearer viewer")
-			w := httptest.NewRecorder()
-			f.http.ServeHTTP(w, r)
-			if w.Code != http.StatusOK {
-				t.Errorf("%d %s", w.Code, w.Body)
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.breach("search-latency", "a", nil)
+		store := &heldStore{Store: f.store, release: make(chan struct{})}
+		f.pages.Door.Store = store
+		var served sync.WaitGroup
+		var mu sync.Mutex
+		codes := map[int]int{}
+		ask := func(times int) {
+			for range times {
+				served.Go(func() {
+					r := httptest.NewRequest("GET", "http://sitrep.example.org/", nil)
+					r.Header.Set("Authorization", "Bearer viewer")
+					w := httptest.NewRecorder()
+					f.http.ServeHTTP(w, r)
+					mu.Lock()
+					defer mu.Unlock()
+					codes[w.Code]++
+				})
 			}
-		})
-	}
-	<-counting.full
-	close(counting.release)
-	served.Wait()
-	if counting.most != 4 {
-		t.Errorf("%d pages were made at once", counting.most)
-	}
-}
-
-// A countingStore counts who reads at once. The first reads wait until as many as wanted
-// are there, and for their release.
-type countingStore struct {
-	storage.Store
-	want          int
-	full, release chan struct{}
-
-	mu            sync.Mutex
-	reading, most int
-}
-
-func (c *countingStore) Read(ctx context.Context, fn func(storage.Reader) error) error {
-	c.mu.Lock()
-	c.reading++
-	if c.most = max(c.most, c.reading); c.reading == c.want {
-		select {
-		case <-c.full:
-		default:
-			close(c.full)
 		}
-	}
-	c.mu.Unlock()
-	defer func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.reading--
-	}()
-	<-c.release
-	return c.Store.Read(ctx, fn)
+		ask(30)
+		synctest.Wait()
+		if n := store.reading.Load(); n != 4 {
+			t.Errorf("%d pages are made at once", n)
+		}
+		time.Sleep(20 * time.Second)
+		ask(10)
+		synctest.Wait()
+		close(store.release)
+		served.Wait()
+		if codes[http.StatusServiceUnavailable] != 26 || codes[http.StatusOK] != 14 {
+			t.Errorf("answered %v", codes)
+		}
+	})
+}
+
+// A heldStore counts who reads, and lets them wait for a release.
+type heldStore struct {
+	storage.Store
+	release chan struct{}
+	reading atomic.Int64
+}
+
+func (h *heldStore) Read(ctx context.Context, fn func(storage.Reader) error) error {
+	h.reading.Add(1)
+	defer h.reading.Add(-1)
+	<-h.release
+	return h.Store.Read(ctx, fn)
 }

@@ -1,14 +1,11 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"time"
 
@@ -80,21 +77,17 @@ func NothingFound(s audit.Selection) string {
 	return "nothing found: there are no " + s.String()
 }
 
-// export makes the zip in a file first: it is read from one snapshot, which must not
-// wait for a slow client.
+// export makes the zip first and sends it then: it is read from one snapshot, which must
+// not wait for a slow client.
 func (h *Handler) export(w http.ResponseWriter, r *http.Request) error {
 	o, err := h.exportOptions(r.URL.Query())
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp("", "sitrep-export-*.zip")
-	if err != nil {
-		return fmt.Errorf("make a file for the export: %w", err)
-	}
-	defer os.Remove(f.Name())
-	defer f.Close()
+	var made spool
+	defer made.close()
 	err = h.alone(r.Context(), func() error {
-		_, err := h.Export(r.Context(), f, o)
+		_, err := h.Export(r.Context(), &made, o)
 		return err
 	})
 	if errors.Is(err, audit.ErrNothing) {
@@ -103,17 +96,14 @@ func (h *Handler) export(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	size, err := f.Seek(0, io.SeekEnd)
+	all, err := made.reader()
 	if err != nil {
-		return fmt.Errorf("read the export: %w", err)
+		return err
 	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("read the export: %w", err)
-	}
-	begin(w, "application/zip", size)
+	begin(w, "application/zip", made.size)
 	w.Header().Set("Content-Disposition", `attachment; filename="evidence.zip"`)
 	w.WriteHeader(http.StatusOK)
-	_, _ = io.Copy(w, f) // the client may be gone
+	_, _ = io.Copy(w, all) // the client may be gone
 	return nil
 }
 
@@ -149,7 +139,8 @@ func (h *Handler) report(w http.ResponseWriter, r *http.Request) error {
 	if format == "" {
 		format = "json"
 	}
-	var body bytes.Buffer
+	var made spool
+	defer made.close()
 	err = h.alone(r.Context(), func() error {
 		rep, err := audit.MakeReport(r.Context(), h.Door.Store, audit.ReportOptions{
 			From: from, To: to, Now: h.Now(), Location: policy.Location, Version: h.Service().Version,
@@ -157,12 +148,16 @@ func (h *Handler) report(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		return rep.Write(&body, format)
+		return rep.Write(&made, format)
 	})
 	if err != nil {
 		return err
 	}
-	begin(w, reportTypes[format], int64(body.Len()))
+	all, err := made.reader()
+	if err != nil {
+		return err
+	}
+	begin(w, reportTypes[format], made.size)
 	switch format {
 	case "html":
 		// The report is one file with its own style; nothing else may come in.
@@ -171,7 +166,7 @@ func (h *Handler) report(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Content-Disposition", `attachment; filename="sitrep-report.csv"`)
 	}
 	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(body.Bytes()) // the client may be gone
+	_, _ = io.Copy(w, all) // the client may be gone
 	return nil
 }
 

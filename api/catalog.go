@@ -80,20 +80,22 @@ func (h *Handler) catalog() []Route {
 	}
 }
 
-func (h *Handler) listPriorities(w http.ResponseWriter, _ *http.Request) error {
-	all := Priorities{Priorities: []Priority{}}
-	for _, p := range h.Door.Policy().Priorities {
-		form := Priority{
-			Name: p.Name, Rank: p.Rank, Summary: p.Summary,
-			Criteria: notNil(p.Criteria), Inform: notNil(p.Inform), Actions: []ActionRule{},
-			UpdateEvery: incidentjson.Duration(p.UpdateEvery), InformAfter: incidentjson.Duration(p.InformAfter),
+func (h *Handler) listPriorities(w http.ResponseWriter, r *http.Request) error {
+	return answerAll(w, r, "priorities", func(yield func(Priority) bool) {
+		for _, p := range h.Door.Policy().Priorities {
+			form := Priority{
+				Name: p.Name, Rank: p.Rank, Summary: p.Summary,
+				Criteria: notNil(p.Criteria), Inform: notNil(p.Inform), Actions: []ActionRule{},
+				UpdateEvery: incidentjson.Duration(p.UpdateEvery), InformAfter: incidentjson.Duration(p.InformAfter),
+			}
+			for _, a := range p.Actions {
+				form.Actions = append(form.Actions, ActionRule{a.Name, incidentjson.Duration(a.Within)})
+			}
+			if !yield(form) {
+				return
+			}
 		}
-		for _, a := range p.Actions {
-			form.Actions = append(form.Actions, ActionRule{a.Name, incidentjson.Duration(a.Within)})
-		}
-		all.Priorities = append(all.Priorities, form)
-	}
-	return answer(w, http.StatusOK, all)
+	})
 }
 
 func (h *Handler) listSLOs(w http.ResponseWriter, r *http.Request) error {
@@ -101,16 +103,20 @@ func (h *Handler) listSLOs(w http.ResponseWriter, r *http.Request) error {
 	if err := misspelt(&storage.IncidentQuery{Team: team}, policy); err != nil {
 		return err
 	}
-	all := SLOs{SLOs: []SLO{}}
-	for _, s := range policy.SLOs {
-		if team == "" || s.Team == team {
-			all.SLOs = append(all.SLOs, SLO{
+	return answerAll(w, r, "slos", func(yield func(SLO) bool) {
+		for i := range policy.SLOs {
+			s := &policy.SLOs[i]
+			if team != "" && s.Team != team {
+				continue
+			}
+			if !yield(SLO{
 				ID: s.ID, UseCase: s.UseCase, SLI: s.SLI, Service: s.Service, Team: s.Team,
 				Priority: s.Priority, Runbook: s.Runbook, Stakeholders: notNil(s.Stakeholders),
-			})
+			}) {
+				return
+			}
 		}
-	}
-	return answer(w, http.StatusOK, all)
+	})
 }
 
 func (h *Handler) listUnmapped(w http.ResponseWriter, r *http.Request) error {

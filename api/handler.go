@@ -122,13 +122,18 @@ func answer(w http.ResponseWriter, code int, v any) error {
 }
 
 func answerBytes(w http.ResponseWriter, code int, body []byte) error {
-	w.Header().Set("Content-Type", "application/json")
+	beginJSON(w)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
 	_, _ = w.Write(body) // the client may be gone
 	return nil
+}
+
+// beginJSON sets the headers of an answer in JSON.
+func beginJSON(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
 }
 
 // etag is the entity tag of an incident at that sequence.

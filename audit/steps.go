@@ -53,18 +53,14 @@ type Entry struct {
 // Steps tells an incident in the steps of ITIL, from its state and all of its events.
 // Each step is there; one that left no trace is shown with its gap.
 func Steps(in *incident.Incident, events []incident.Event) []Step {
-	s := stepper{in: in, begun: map[StepName]bool{}}
-	for _, name := range stepNames {
-		s.steps = append(s.steps, Step{Name: name, Entries: []Entry{}})
-	}
-	for i := range events {
-		s.event(&events[i])
-	}
-	s.gaps()
-	return s.steps
+	s := NewStepper(in)
+	s.Add(events)
+	return s.Steps()
 }
 
-type stepper struct {
+// A Stepper tells an incident in the steps of ITIL from its events, some at a time: it
+// keeps none of them.
+type Stepper struct {
 	in     *incident.Incident
 	steps  []Step
 	breach bool // a first one was seen
@@ -73,11 +69,33 @@ type stepper struct {
 	begun map[StepName]bool
 }
 
-func (s *stepper) step(name StepName) *Step {
+// NewStepper returns a stepper of an incident.
+func NewStepper(in *incident.Incident) *Stepper {
+	s := &Stepper{in: in, begun: map[StepName]bool{}}
+	for _, name := range stepNames {
+		s.steps = append(s.steps, Step{Name: name, Entries: []Entry{}})
+	}
+	return s
+}
+
+// Add tells the events that follow on those before.
+func (s *Stepper) Add(events []incident.Event) {
+	for i := range events {
+		s.event(&events[i])
+	}
+}
+
+// Steps returns all steps, once all events were added.
+func (s *Stepper) Steps() []Step {
+	s.gaps()
+	return s.steps
+}
+
+func (s *Stepper) step(name StepName) *Step {
 	return &s.steps[slices.IndexFunc(s.steps, func(st Step) bool { return st.Name == name })]
 }
 
-func (s *stepper) add(name StepName, e *incident.Event, format string, args ...any) {
+func (s *Stepper) add(name StepName, e *incident.Event, format string, args ...any) {
 	st := s.step(name)
 	st.Entries = append(st.Entries, Entry{At: e.Time, By: e.Actor, What: fmt.Sprintf(format, args...), Evidence: []int64{e.Sequence}})
 }
@@ -90,7 +108,7 @@ func because(e *incident.Event) string {
 	return ""
 }
 
-func (s *stepper) event(e *incident.Event) {
+func (s *Stepper) event(e *incident.Event) {
 	d := &e.Data
 	if e.Type == incident.ResolvedEvent || e.Type == incident.BreachStarted || e.Type == incident.Reopened || e.Type == incident.PhaseChanged {
 		s.row = false
@@ -138,7 +156,7 @@ func (s *stepper) event(e *incident.Event) {
 	}
 }
 
-func (s *stepper) opened(e *incident.Event) {
+func (s *Stepper) opened(e *incident.Event) {
 	o := e.Data.Opening
 	if o == nil {
 		return
@@ -168,7 +186,7 @@ func (s *stepper) opened(e *incident.Event) {
 	s.add(Prioritization, e, "%s", what)
 }
 
-func (s *stepper) breachStarted(e *incident.Event) {
+func (s *Stepper) breachStarted(e *incident.Event) {
 	if s.breach {
 		return
 	}
@@ -182,7 +200,7 @@ func (s *stepper) breachStarted(e *incident.Event) {
 
 // ended notes that breaches ended: a row of them, without anything else in between, is
 // one entry.
-func (s *stepper) ended(e *incident.Event) {
+func (s *Stepper) ended(e *incident.Event) {
 	st := s.step(Recovery)
 	heard := "sitrep heard of it " + after(e.Data.EndsAt, e.Time)
 	if n := len(st.Entries); n > 0 && s.row {
@@ -204,7 +222,7 @@ func after(from, to time.Time) string {
 	return "at once"
 }
 
-func (s *stepper) phase(e *incident.Event) {
+func (s *Stepper) phase(e *incident.Event) {
 	switch incident.Phase(e.Data.To) {
 	case incident.InitialDiagnosis:
 		s.add(Diagnosis, e, "initial diagnosis%s", because(e))
@@ -220,7 +238,7 @@ func (s *stepper) phase(e *incident.Event) {
 	}
 }
 
-func (s *stepper) merged(e *incident.Event) {
+func (s *Stepper) merged(e *incident.Event) {
 	if e.Data.Into != 0 {
 		s.add(Closure, e, "merged into %s, which goes on instead%s", incident.ID(e.Data.Into), because(e))
 		return
@@ -232,7 +250,7 @@ func (s *stepper) merged(e *incident.Event) {
 }
 
 // gaps names what is missing.
-func (s *stepper) gaps() {
+func (s *Stepper) gaps() {
 	in := s.in
 	active := in.State == incident.Open
 	// pending reports whether it is not yet time to miss a step.

@@ -52,6 +52,9 @@ type person struct {
 	AtOnce                     bool
 }
 
+// changesShown is how much of what people did meanwhile a form shows.
+const changesShown = 20
+
 // commandForm returns the handler of a command's form alone.
 func (h *Handler) commandForm(c commandInfo) httperr.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
@@ -101,7 +104,7 @@ func (h *Handler) showForm(w http.ResponseWriter, r *http.Request, c commandInfo
 	return h.render(w, code, "form", &p)
 }
 
-// since returns what people did after that sequence.
+// since returns the latest that people did after that sequence, the latest first.
 func (l *layout) since(tx storage.Reader, in *incident.Incident, seen int64) ([]eventInfo, error) {
 	var changes []eventInfo
 	for after := seen; after < in.Sequence; {
@@ -111,7 +114,7 @@ func (l *layout) since(tx storage.Reader, in *incident.Incident, seen int64) ([]
 		}
 		for i := range events {
 			if events[i].Actor.Person() {
-				changes = append(changes, l.event(&events[i]))
+				changes = append(changes[max(len(changes)-changesShown+1, 0):], l.event(&events[i]))
 			}
 			after = events[i].Sequence
 		}

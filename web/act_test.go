@@ -250,6 +250,14 @@ func TestWhatPeopleDidMeanwhileIsShown(t *testing.T) {
 	if in := f.incident(n); in.Priority.Name != "P3" {
 		t.Errorf("it was done: %+v", in)
 	}
+	for range 30 {
+		f.do(n, command.Phase{Phase: incident.Investigation})
+		f.do(n, command.Phase{Phase: incident.Recovery})
+	}
+	d = f.send("responder2", "POST", page(n, "/priority"), confirmed)
+	if shown := strings.Count(d.Body.String(), `id="event-`); d.Code != 412 || shown != 20 {
+		t.Errorf("%d: %d changes of 61 are shown", d.Code, shown)
+	}
 	// The form that came back counts on what it shows.
 	again := d.fill(t, "/priority", url.Values{"reason": {"kept words"}})
 	if again.Get("priority") != "P2" {

@@ -13,7 +13,7 @@ import (
 	"sitrep/web/wiki"
 )
 
-// slosShown is how many SLOs, and how many alerts that none claims, a page shows.
+// slosShown is how many SLOs, and how many alerts that none claims, a page shows at most.
 const slosShown = 200
 
 type prioritiesPage struct {
@@ -79,15 +79,16 @@ func infoOf(q *incident.Priority, policy *incident.Policy) priorityInfo {
 
 type slosPage struct {
 	layout
-	Team, Text   string
-	TeamNames    []string
-	Teams        []teamInfo
-	Total        int
-	Previous     string // queries of other pages; empty: there is none
-	Next         string
-	Unmapped     []alertInfo
-	UnmappedMore bool
-	Ambiguous    []ambiguityInfo
+	Team, Text    string
+	TeamNames     []string
+	Teams         []teamInfo
+	Total         int
+	Previous      string // queries of other pages; empty: there is none
+	Next          string
+	Unmapped      []alertInfo
+	UnmappedMore  bool
+	Ambiguous     []ambiguityInfo
+	AmbiguousMore bool
 }
 
 type teamInfo struct {
@@ -140,29 +141,57 @@ func (h *Handler) slos(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.byTeam(found[from:to])
 	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
-		p.Unmapped, p.Ambiguous = nil, nil
-		alerts, next, err := tx.UnmappedAlerts(slosShown, "")
-		if err != nil {
+		if err := p.readUnmapped(tx); err != nil {
 			return err
 		}
-		p.UnmappedMore = next != ""
-		for _, a := range alerts {
-			info := alertInfo{Name: wording.Line(a.Labels["alertname"], 200), Labels: labels(a.Labels, "alertname"), Since: p.at(a.StartsAt), Heard: p.at(a.HeardAt)}
-			if a.Incident != 0 {
-				info.Incident = incident.ID(a.Incident)
-			}
-			p.Unmapped = append(p.Unmapped, info)
-		}
-		ambiguities, err := tx.Ambiguities()
-		for _, a := range ambiguities {
-			p.Ambiguous = append(p.Ambiguous, ambiguityInfo{p.at(a.At), labels(a.Labels), a.SLO, a.Others})
-		}
-		return err
+		return p.readAmbiguous(tx)
 	})
 	if err != nil {
 		return err
 	}
 	return h.render(w, http.StatusOK, "slos", &p)
+}
+
+// readUnmapped reads the alerts that no SLO claims.
+func (p *slosPage) readUnmapped(tx storage.Reader) error {
+	p.Unmapped, p.UnmappedMore = nil, false
+	left := room{left: textShown}
+	for cursor := ""; ; {
+		alerts, next, err := tx.UnmappedAlerts(oneAtATime, cursor)
+		if err != nil {
+			return err
+		}
+		for _, a := range alerts {
+			info := alertInfo{Name: wording.Line(a.Labels["alertname"], 200), Labels: labels(a.Labels, "alertname"), Since: p.at(a.StartsAt), Heard: p.at(a.HeardAt)}
+			if a.Incident != 0 {
+				info.Incident = incident.ID(a.Incident)
+			}
+			if len(p.Unmapped) == slosShown || !left.take(sizeOf(info.Labels)) {
+				p.UnmappedMore = true
+				return nil
+			}
+			p.Unmapped = append(p.Unmapped, info)
+		}
+		if cursor = next; next == "" {
+			return nil
+		}
+	}
+}
+
+// readAmbiguous reads the latest alerts that several SLOs claimed.
+func (p *slosPage) readAmbiguous(tx storage.Reader) error {
+	p.Ambiguous, p.AmbiguousMore = nil, false
+	ambiguities, err := tx.Ambiguities()
+	left := room{left: textShown}
+	for _, a := range ambiguities {
+		info := ambiguityInfo{p.at(a.At), labels(a.Labels), a.SLO, a.Others}
+		if !left.take(sizeOf(info.Labels)) {
+			p.AmbiguousMore = true
+			break
+		}
+		p.Ambiguous = append(p.Ambiguous, info)
+	}
+	return err
 }
 
 // find returns the SLOs that were asked for, ordered by team as the files are.

@@ -67,12 +67,13 @@ type Handler struct {
 	Options
 	pages  map[string]page
 	assets map[string]asset
+	making chan struct{} // has one for each page that is being made
 }
 
 // New returns a handler.
 func New(o Options) (*Handler, error) {
 	o.Logger = o.Logger.With("component", "web")
-	h := &Handler{Options: o}
+	h := &Handler{Options: o, making: make(chan struct{}, maxMaking)}
 	var err error
 	if h.assets, err = loadAssets(); err != nil {
 		return nil, err
@@ -137,7 +138,11 @@ func (h *Handler) Register(r *mux.Router, require func(access.Role, http.Handler
 			paths = append(paths, route.Path)
 			byPath[route.Path] = httperr.Methods{}
 		}
-		inner := httperr.Handle(h.Logger, unavailable(route.Handler))
+		handle := unavailable(route.Handler)
+		if route.Method == http.MethodGet { // a command does not wait for those who look
+			handle = h.inTurn(handle)
+		}
+		inner := httperr.Handle(h.Logger, handle)
 		if route.Method != http.MethodGet {
 			inner = access.Form(inner)
 		}
@@ -163,7 +168,7 @@ func (h *Handler) notFound() http.Handler {
 }
 
 // page is what stands around all handlers: headers that confine what a page may do,
-// and problems as pages.
+// problems as pages, and answers that are written once they are made.
 func (h *Handler) page(next http.Handler) http.Handler {
 	return httperr.WithRequestID(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
@@ -174,11 +179,13 @@ func (h *Handler) page(next http.Handler) http.Handler {
 		header.Set("Cross-Origin-Opener-Policy", "same-origin")
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
 		header.Set("Cache-Control", "no-store")
-		pw := &problemWriter{ResponseWriter: w}
-		next.ServeHTTP(pw, r)
-		if pw.code != 0 {
-			h.problem(w, r, pw)
+		kept := &keptAnswer{ResponseWriter: w}
+		next.ServeHTTP(kept, r)
+		if kept.problem() {
+			h.problem(w, r, kept)
+			return
 		}
+		kept.send()
 	}))
 }
 

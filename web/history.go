@@ -65,6 +65,7 @@ type versionInfo struct {
 	Since, Until *moment
 	First        bool
 	Changes      []string
+	More         int // changes that are not shown
 	Hidden       int // changes that only an admin sees
 }
 
@@ -87,12 +88,20 @@ func (l *layout) versions(tx storage.Reader, all []version, from, before int) ([
 	for i, number := 0, before-1; number >= from; i, number = i+1, number-1 {
 		v := all[number-1]
 		info := versionInfo{Number: v.Number, Hash: v.Hash, By: wording.Line(string(v.Actor), 80), Since: l.on(v.At), Until: l.on(v.Until), First: number == 1}
+		left := room{left: textShown / versionsShown}
+		if before-from == 1 { // it stands alone
+			left = room{left: textShown}
+		}
 		for _, c := range history[i].Changes {
 			if secluded(c) && !l.Role.May(access.Admin) {
 				info.Hidden++
 				continue
 			}
-			info.Changes = append(info.Changes, wording.Line(c.String(), 1000))
+			if text := wording.Line(c.String(), 1000); info.More == 0 && left.take(len(text)) {
+				info.Changes = append(info.Changes, text)
+			} else {
+				info.More++
+			}
 		}
 		infos = append(infos, info)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -46,7 +47,7 @@ type incidentPage struct {
 	Events                []eventInfo
 	Earlier               string // the query of the events before; empty: none
 	Breaches              []breachInfo
-	MoreBreaches          bool
+	NextBreaches          string // the query of the rest; empty: there is none
 	Deliveries            []deliveryRow
 	NextDeliveries        string
 	Steps                 []stepInfo
@@ -111,7 +112,7 @@ func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
 	}
 	p := incidentPage{layout: h.layout(r, incident.ID(n))}
 	q := r.URL.Query()
-	p.Refresh = q.Get("before") == "" && q.Get("messages") == ""
+	p.Refresh = q.Get("before") == "" && q.Get("messages") == "" && q.Get("breaches") == ""
 	p.Done = doneText(q.Get("done"))
 	err = h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
 		s, err := situation(tx, n)
@@ -133,7 +134,7 @@ func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
 		if err := p.readSteps(tx, &s.Incident); err != nil {
 			return err
 		}
-		if err := p.readBreaches(tx, &s.Incident); err != nil {
+		if err := p.readBreaches(tx, &s.Incident, q.Get("breaches")); err != nil {
 			return err
 		}
 		found, next, err := tx.Deliveries(storage.DeliveryQuery{Incident: n, Limit: deliveriesShown, Cursor: q.Get("messages")})
@@ -316,10 +317,17 @@ func (p *incidentPage) readEvents(tx storage.Reader, in *incident.Incident, q ur
 		return err
 	}
 	p.Events, p.Earlier = nil, ""
+	left := room{left: textShown}
 	for _, e := range slices.Backward(events) {
-		if e.Sequence < before {
-			p.Events = append(p.Events, p.event(&e))
+		if e.Sequence >= before {
+			continue
 		}
+		info := p.event(&e)
+		if !left.take(len(info.Text) + len(info.Quote)) {
+			after = e.Sequence
+			break
+		}
+		p.Events = append(p.Events, info)
 	}
 	if after > 0 {
 		p.Earlier = "?before=" + strconv.FormatInt(after+1, 10) + "#timeline"
@@ -354,22 +362,44 @@ func (l *layout) event(e *incident.Event) eventInfo {
 	return eventInfo{Sequence: e.Sequence, At: l.at(e.Time), Tone: tone, Text: how.Event(e), Quote: quote, Link: wording.Link(e.Data.Link)}
 }
 
-// readBreaches reads the breaches of the incident and of those merged into it.
-func (p *incidentPage) readBreaches(tx storage.Reader, in *incident.Incident) error {
-	p.Breaches, p.MoreBreaches = nil, false
-	for _, n := range append([]int64{in.Number}, in.MergedFrom...) {
-		left := breachesShown - len(p.Breaches)
-		if left == 0 {
-			p.MoreBreaches = true
-			return nil
+// readBreaches reads the breaches of the incident and of those merged into it, from the
+// cursor on: the number of one of them and its own cursor. One that is not understood is
+// the beginning.
+func (p *incidentPage) readBreaches(tx storage.Reader, in *incident.Incident, cursor string) error {
+	p.Breaches, p.NextBreaches = nil, ""
+	all := append([]int64{in.Number}, in.MergedFrom...)
+	at, inner := 0, ""
+	if name, rest, ok := strings.Cut(cursor, "."); ok {
+		if n, err := strconv.ParseInt(name, 10, 64); err == nil && slices.Contains(all, n) {
+			at, inner = slices.Index(all, n), rest
 		}
-		found, next, err := tx.Breaches(n, left, "")
+	}
+	left, limit := room{left: textShown}, 1
+	for at < len(all) {
+		found, next, err := tx.Breaches(all[at], min(limit, breachesShown-len(p.Breaches)), inner)
 		if err != nil {
 			return err
 		}
-		p.MoreBreaches = p.MoreBreaches || next != ""
+		var some []breachInfo
+		bytes := 0
 		for i := range found {
-			p.Breaches = append(p.Breaches, p.breach(&found[i]))
+			info := p.breach(&found[i])
+			some, bytes = append(some, info), bytes+sizeOf(info.Labels, info.Annotations)
+		}
+		fits := left.take(bytes)
+		if !fits && len(some) > 1 {
+			limit = 1 // the first of them may fit
+			continue
+		}
+		if fits {
+			p.Breaches, limit = append(p.Breaches, some...), oneAtATime
+			if inner = next; next == "" {
+				at++
+			}
+		}
+		if at < len(all) && (!fits || len(p.Breaches) == breachesShown) {
+			p.NextBreaches = "?" + url.Values{"breaches": {strconv.FormatInt(all[at], 10) + "." + inner}}.Encode() + "#breaches"
+			return nil
 		}
 	}
 	return nil

@@ -491,6 +491,18 @@ func TestTheStatusShowsAFailedReload(t *testing.T) {
 	}
 }
 
+func TestTheStatusIsBounded(t *testing.T) {
+	f := newFixture(t)
+	for i := range 20_000 {
+		f.service.Warnings = append(f.service.Warnings, fmt.Sprintf("slos.yml:%d:1: the runbook is no link, so it is not shown", i))
+	}
+	f.service.ConfigError = strings.Join(f.service.Warnings, "\n")
+	a := f.get("admin", "/status")
+	if size := a.Body.Len(); size > 1<<20 || !strings.Contains(a.text(), "more; sitrep check shows all") || !strings.Contains(a.text(), "slos.yml:7:1") {
+		t.Errorf("a page of %d bytes", size)
+	}
+}
+
 func TestPagesNeedNoAddressOfTheirOwn(t *testing.T) {
 	// Behind a proxy that serves sitrep below a path, all links stay below it.
 	f := newFixture(t)

@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"sitrep/incident"
@@ -39,6 +40,8 @@ type statusPage struct {
 	Refusals []refusalInfo
 	Outages  []outageInfo
 	Loadings []loadingInfo
+	// MoreWarnings are those of the configuration that are not shown.
+	MoreWarnings int
 }
 
 // A pulseInfo is a pulse of the watchdog.
@@ -98,6 +101,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	if !p.Role.May(access.Admin) {
 		p.Service.ConfigError, p.Service.Warnings = p.Service.ConfigPlaces, p.Service.WarningPlaces
 	}
+	p.cutProblems()
 	p.Started, p.Loaded, p.Hash = p.at(p.Service.StartedAt), p.at(p.Service.LoadedAt), p.policy.Hash
 	p.Watchdog.Within = p.policy.Watchdog.Within
 	p.Watchdog.Expected = p.Watchdog.Within > 0
@@ -116,6 +120,23 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return h.render(w, http.StatusOK, "status", &p)
+}
+
+// cutProblems leaves so much of what is wrong with the configuration that a page can show
+// it.
+func (p *statusPage) cutProblems() {
+	left := room{left: textShown}
+	for i, w := range p.Service.Warnings {
+		if !left.take(len(w)) {
+			p.MoreWarnings = len(p.Service.Warnings) - i
+			p.Service.Warnings = p.Service.Warnings[:i]
+			break
+		}
+	}
+	if text := p.Service.ConfigError; len(text) > textShown {
+		end := max(strings.LastIndexByte(text[:textShown], '\n'), 0)
+		p.Service.ConfigError = text[:end] + "\n…"
+	}
 }
 
 func (p *statusPage) read(tx storage.Reader) error {

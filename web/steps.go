@@ -9,13 +9,18 @@ import (
 	"sitrep/storage"
 )
 
-// evidenceShown is how many events one entry of a step names.
-const evidenceShown = 8
+// evidenceShown is how many events one entry of a step names, and entriesShown how many
+// entries one step has.
+const (
+	evidenceShown = 8
+	entriesShown  = 200
+)
 
 // A stepInfo is a step of ITIL as the page shows it.
 type stepInfo struct {
 	Name    string
 	Entries []entryInfo
+	More    int // entries that are not shown
 	Gap     string
 	Pending bool // the gap may still be filled
 }
@@ -36,14 +41,19 @@ type evidence struct {
 // readSteps tells the incident in the steps of ITIL, and which configuration it opened
 // under.
 func (p *incidentPage) readSteps(tx storage.Reader, in *incident.Incident) error {
-	var events []incident.Event
+	steps := audit.NewStepper(in)
+	var opened *incident.Event
 	for after := int64(0); ; {
-		const page = 1000
+		const page = 100
 		some, err := tx.Events(in.Number, after, page)
 		if err != nil {
 			return err
 		}
-		events = append(events, some...)
+		if opened == nil && len(some) > 0 {
+			first := some[0]
+			opened = &first
+		}
+		steps.Add(some)
 		if len(some) < page {
 			break
 		}
@@ -54,9 +64,14 @@ func (p *incidentPage) readSteps(tx storage.Reader, in *incident.Incident) error
 		shown[p.Events[i].Sequence] = true
 	}
 	p.Steps = nil
-	for _, s := range audit.Steps(in, events) {
+	for _, s := range steps.Steps() {
+		left := room{left: textShown / 4}
 		info := stepInfo{Name: string(s.Name), Gap: s.Gap, Pending: s.Pending}
-		for _, e := range s.Entries {
+		for i, e := range s.Entries {
+			if i == entriesShown || !left.take(len(e.What)) {
+				info.More = len(s.Entries) - i
+				break
+			}
 			entry := entryInfo{At: p.on(e.At), By: wording.Line(string(e.By), 80)}
 			entry.What, _ = wording.Block(e.What, incident.MaxText)
 			for _, n := range e.Evidence[:min(len(e.Evidence), evidenceShown)] {
@@ -69,10 +84,10 @@ func (p *incidentPage) readSteps(tx storage.Reader, in *incident.Incident) error
 		}
 		p.Steps = append(p.Steps, info)
 	}
-	if len(events) == 0 {
+	if opened == nil {
 		return nil
 	}
-	return p.readOpenedUnder(tx, &events[0])
+	return p.readOpenedUnder(tx, opened)
 }
 
 // readOpenedUnder finds the version of the configuration that held when the incident

@@ -128,7 +128,8 @@ func TestOneClientDoesNotTakeAll(t *testing.T) {
 // TestAnswersThatNobodyTakesEnd: each part of an answer has a deadline of its own.
 func TestAnswersThatNobodyTakesEnd(t *testing.T) {
 	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
-	p := &pacedWriter{ResponseWriter: w, control: http.NewResponseController(w)}
+	c := newCrowd(nil, nil, slog.New(slog.DiscardHandler))
+	p := &pacedWriter{ResponseWriter: w, control: http.NewResponseController(w), crowd: c}
 	before := time.Now()
 	n, err := p.Write(make([]byte, 10*writeChunk+1))
 	if err != nil || n != 10*writeChunk+1 || w.Body.Len() != n {
@@ -141,6 +142,131 @@ func TestAnswersThatNobodyTakesEnd(t *testing.T) {
 	if n, err := p.Write(make([]byte, 10*writeChunk)); n != 0 || !errors.Is(err, w.fails) {
 		t.Errorf("wrote %d: %v", n, err)
 	}
+	if c.untaken != 0 || len(c.writing) != 0 {
+		t.Errorf("left behind: %d bytes of %d answers", c.untaken, len(c.writing))
+	}
+}
+
+// TestSlowAnswersGiveWay: what waits for slow readers is bounded. Of the client for whom
+// most waits the oldest answer goes, and who comes later gets theirs.
+func TestSlowAnswersGiveWay(t *testing.T) {
+	const size = maxUntaken / 4
+	c := newCrowd(nil, nil, slog.New(slog.DiscardHandler))
+	results := make(chan string, 8)
+	var all sync.WaitGroup
+	ask := func(name, client string) {
+		began := make(chan struct{})
+		w := &stalled{ResponseRecorder: httptest.NewRecorder(), began: began, ended: make(chan struct{})}
+		p := &pacedWriter{ResponseWriter: w, control: http.NewResponseController(w), crowd: c, client: client}
+		all.Go(func() {
+			defer p.done()
+			if _, err := p.Write(make([]byte, size)); err != nil {
+				results <- name
+			}
+		})
+		<-began
+	}
+	ask("hers", "ada")
+	ask("his first", "eve")
+	ask("his second", "eve")
+	ask("his third", "eve")
+	for _, want := range []string{"his first", "his second"} {
+		ask("another", "bob")
+		if got := <-results; got != want {
+			t.Errorf("%s was ended; want %s", got, want)
+		}
+	}
+	// Now hers is the oldest, and bob has most.
+	ask("the last", "carol")
+	if got := <-results; got != "another" {
+		t.Errorf("%s was ended; want one of bob's", got)
+	}
+	c.mu.Lock()
+	if c.untaken > maxUntaken || len(c.writing) != 4 {
+		t.Errorf("%d bytes of %d answers are held", c.untaken, len(c.writing))
+	}
+	var left []*pacedWriter
+	for p := range c.writing {
+		left = append(left, p)
+	}
+	c.mu.Unlock()
+	for _, p := range left {
+		p.end()
+	}
+	all.Wait()
+	if c.untaken != 0 || len(c.writing) != 0 {
+		t.Errorf("left behind: %d bytes of %d answers", c.untaken, len(c.writing))
+	}
+}
+
+// TestASlowAnswerIsCut: who does not take theirs sees that it is not whole, and the next
+// who takes it gets all.
+func TestASlowAnswerIsCut(t *testing.T) {
+	for name, http2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
+		t.Run(name, func(t *testing.T) {
+			const size = maxUntaken * 2 / 3
+			c := newCrowd(nil, func(r *http.Request) string { return r.RemoteAddr }, slog.New(slog.DiscardHandler))
+			server := httptest.NewUnstartedServer(c.handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = w.Write(make([]byte, size))
+			})))
+			server.EnableHTTP2 = http2
+			server.StartTLS()
+			defer server.Close()
+			ask := func() io.ReadCloser {
+				transport := server.Client().Transport.(*http.Transport).Clone()
+				t.Cleanup(transport.CloseIdleConnections)
+				resp, err := (&http.Client{Transport: transport}).Get(server.URL)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if resp.Proto[:6] != name[:6] || resp.StatusCode != http.StatusOK {
+					t.Fatal(resp.Proto, resp.Status)
+				}
+				return resp.Body
+			}
+			slow := ask()
+			defer slow.Close()
+			taken := ask()
+			defer taken.Close()
+			if n, err := io.Copy(io.Discard, taken); n != size || err != nil {
+				t.Errorf("who takes it gets %d bytes: %v", n, err)
+			}
+			if n, err := io.Copy(io.Discard, slow); n >= size || err == nil {
+				t.Errorf("who does not gets %d bytes, which end well", n)
+			}
+		})
+	}
+}
+
+// TestTheEndOfAnAnswerIsNotThatOfTheNext: an answer that was served is not ended any
+// more, as its connection may serve another.
+func TestTheEndOfAnAnswerIsNotThatOfTheNext(t *testing.T) {
+	w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	p := &pacedWriter{ResponseWriter: w, control: http.NewResponseController(w), crowd: newCrowd(nil, nil, slog.New(slog.DiscardHandler))}
+	p.done()
+	p.end()
+	if len(w.set) != 1 || w.set[0].Before(time.Now()) {
+		t.Errorf("deadlines: %v", w.set)
+	}
+}
+
+// A stalled writer takes nothing until a deadline in the past is set.
+type stalled struct {
+	*httptest.ResponseRecorder
+	began, ended chan struct{}
+}
+
+func (s *stalled) SetWriteDeadline(t time.Time) error {
+	if t.Before(time.Now()) {
+		close(s.ended)
+	}
+	return nil
+}
+
+func (s *stalled) Write([]byte) (int, error) {
+	close(s.began)
+	<-s.ended
+	return 0, errors.New("the deadline is over")
 }
 
 // deadlines remembers the deadlines that are set.

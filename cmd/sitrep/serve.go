@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -23,6 +24,7 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"sitrep/incident"
+	"sitrep/router/wording"
 	"sitrep/storage/bolt"
 )
 
@@ -63,7 +65,21 @@ func newLogger(env environment, level, format string) (*slog.Logger, error) {
 	if err := c.Format.Set(format); err != nil {
 		return nil, &usageError{err.Error()}
 	}
+	if format == "json" { // as logfmt does by itself
+		c.Writer = jsonLines{env.stderr}
+	}
 	return promslog.New(&c), nil
+}
+
+// jsonLines are written so that nothing in them moves the cursor of who reads the log.
+type jsonLines struct{ w io.Writer }
+
+// Write implements io.Writer. It is given one line.
+func (j jsonLines) Write(line []byte) (int, error) {
+	if _, err := j.w.Write(wording.EscapeJSON(line)); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 // gcPercent is how much the heap grows until it is collected, unless GOGC says

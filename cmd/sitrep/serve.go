@@ -130,10 +130,7 @@ func serve(ctx context.Context, env environment, f *serveFlags) error {
 		return err
 	}
 	connections := newCrowd(listener, s.guard.Client, log)
-	server := &http.Server{
-		Handler: connections.handler(handler), ConnContext: connContext, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 3 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
+	server := newServer(connections, handler, log)
 	served := make(chan error, 1)
 	go func() {
 		served <- toolkit.Serve(connections, server, &toolkit.FlagConfig{WebConfigFile: &f.webConfig}, log)
@@ -164,6 +161,14 @@ func serve(ctx context.Context, env environment, f *serveFlags) error {
 		log.Warn("posts under way were cut off", slog.Any("err", err))
 	}
 	return nil
+}
+
+// newServer returns what serves a crowd, and waits for no client without end.
+func newServer(connections *crowd, handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: connections.handler(handler), ConnContext: connContext, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 3 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
 }
 
 // reloadOn reloads with each signal until ctx is done.

@@ -120,13 +120,14 @@ func (s *Sender) Send(ctx context.Context, e router.Envelope, hold func(context.
 	return nil
 }
 
-// retryAfter reads a Retry-After: seconds, or a date; 0 if it is neither, or past.
+// retryAfter reads a Retry-After: seconds, or a date, of at most a day; 0 if it is
+// neither, or past.
 func retryAfter(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.Atoi(strings.TrimSpace(header)); err == nil {
-		return time.Duration(min(max(seconds, 0), 24*3600)) * time.Second
+		return time.Duration(min(max(seconds, 0), 24*60*60)) * time.Second
 	}
 	if at, err := http.ParseTime(header); err == nil {
-		return max(at.Sub(now), 0)
+		return min(max(at.Sub(now), 0), 24*time.Hour)
 	}
 	return 0
 }

@@ -808,6 +808,9 @@ func TestTheCommandLineOfAHostileServer(t *testing.T) {
 			case strings.HasSuffix(r.URL.Path, "/deliveries"):
 				w.Header().Set("Content-Type", inHeader)
 				fmt.Fprint(w, h.text)
+			case strings.HasSuffix(r.URL.Path, "/report"):
+				w.Header().Set("Content-Type", "text/csv")
+				fmt.Fprint(w, h.text)
 			case strings.HasSuffix(r.URL.Path, "/status"):
 				w.Header().Set("Content-Type", "application/json")
 				fmt.Fprintf(w, `{"ledger":{"public_key":%s}}`, text)
@@ -820,7 +823,7 @@ func TestTheCommandLineOfAHostileServer(t *testing.T) {
 		people := &shell{vars: map[string]string{"SITREP_URL": server.URL, "SITREP_TOKEN": "x"}}
 		for _, args := range [][]string{
 			{"incident", "events", "1"}, {"incident", "breaches", "1"}, {"incident", "deliveries", "1"}, {"incident", "show", "1"}, {"incident", "show", "1", "-o", "json"},
-			{"incident", "ack", "1"}, {"audit", "key"}, {"audit", "verify"}, {"healthy"},
+			{"incident", "ack", "1"}, {"audit", "key"}, {"audit", "verify"}, {"audit", "report", "--format", "csv"}, {"healthy"},
 		} {
 			out, errOut, _ := people.run(args...)
 			checkTame(t, fmt.Sprintf("%s, %q", h.name, args), out+errOut)

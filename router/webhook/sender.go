@@ -16,6 +16,7 @@ import (
 
 	"sitrep/incident"
 	"sitrep/router"
+	"sitrep/router/wording"
 )
 
 // DefaultTimeout is how long one attempt may take, from the look-up of the name
@@ -190,14 +191,25 @@ func words(status int) string {
 	return strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status))
 }
 
-// cause returns err without the URL that net/http puts before it.
+// longestCause is how many characters of why a request failed are kept.
+const longestCause = 300
+
+// cause returns err without the URL that net/http puts before it, and in one line that is
+// not too long: it may quote megabytes of what the other side said.
 func cause(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
-		return u.Err
+		err = u.Err
 	}
-	return err
+	return &shortError{err}
 }
+
+// A shortError is an error whose text is cut.
+type shortError struct{ err error }
+
+func (e *shortError) Error() string { return wording.Line(e.err.Error(), longestCause) }
+
+func (e *shortError) Unwrap() error { return e.err }
 
 // Place returns the scheme and host of a URL: all of it that may be shown.
 func Place(raw string) string {

@@ -745,19 +745,23 @@ func (a *attack) commandLine() {
 	printed(plain, "check", main)
 	printed(plain, "wiki", "--config.file", main, "--addresses")
 	printed(plain, "wiki", "--config.file", main, "--format", "html")
+	// One that is quickly loaded.
+	small := filepath.Join(a.s.dir, "small", "sitrep.yml")
+	a.s.write("small/sitrep.yml", organisation)
+	a.s.write("small/slos.yml", organisationSLOs)
 	for i := range hostileTexts {
 		h := &hostileTexts[i]
 		a.hostileFile(h, printed)
-		payload := fmt.Sprintf(`{"version":"4","alerts":[{"status":"firing","labels":{"alertname":%[1]s,"hostile_number":"%[2]d",%[1]s:%[1]s},"fingerprint":%[1]s,"startsAt":"2026-01-02T03:00:00Z"},
-			{"status":%[1]s,"labels":{"alertname":%[1]s}},{"status":"firing","labels":{"alertname":%[1]s,"x":%[1]s},"startsAt":%[1]s}]}`, h.asJSON(), i)
+		payload := fmt.Sprintf(`{"version":"4","alerts":[{"status":"firing","labels":{"alertname":%[1]s,"sitrep_slo":"send",%[1]s:%[1]s},"fingerprint":%[1]s,"startsAt":"2026-01-02T03:00:00Z"},
+			{"status":%[1]s,"labels":{"alertname":%[1]s}},{"status":"firing","labels":{"alertname":%[1]s,"x":%[1]s},"startsAt":%[1]s}]}`, h.asJSON())
 		a.s.write("payload.json", payload)
-		printed(plain, "simulate", "--config.file", main, filepath.Join(a.s.dir, "payload.json"))
-		printed(plain, "simulate", "--config.file", main, "-o", "json", "alertname="+h.text, "hostile_number="+strconv.Itoa(i))
+		printed(plain, "simulate", "--config.file", small, filepath.Join(a.s.dir, "payload.json"))
+		printed(plain, "simulate", "--config.file", small, "-o", "json", "alertname="+h.text, "sitrep_slo=send")
 		for _, args := range [][]string{
 			{h.text}, {"incident", h.text}, {"incident", "show", h.text}, {"incident", "list", "--team", h.text}, {"incident", "list", "--state", h.text}, {"incident", "list", "--" + h.text},
 			{"incident", "priority", "INC-1", h.text, "--reason", h.text}, {"incident", "declare", "--slo", h.text, "--reason", "r"}, {"incident", "list", "--url", h.text},
 			{"audit", "verify", h.text}, {"audit", "verify", evidence, "--key", h.text}, {"audit", "export", "--team", h.text, "--output", filepath.Join(a.s.dir, "none.zip")}, {"audit", "report", "--from", h.text},
-			{"check", h.text}, {"simulate", "--config.file", main, h.text}, {"simulate", "--at", h.text, "a=b"}, {"wiki", "--config.file", h.text},
+			{"check", h.text}, {"simulate", "--config.file", small, h.text}, {"simulate", "--at", h.text, "a=b"}, {"wiki", "--config.file", h.text},
 		} {
 			printed(people, args...)
 		}

@@ -121,7 +121,7 @@ func (x *exporter) writePage(t *template.Template, name, template string, data a
 		return err
 	}
 	out := bufio.NewWriter(w)
-	if err := t.ExecuteTemplate(out, template, data); err != nil {
+	if err := t.ExecuteTemplate(wording.Shown(out), template, data); err != nil {
 		return err
 	}
 	return out.Flush()

@@ -33,6 +33,10 @@ type ExportVerification struct {
 const (
 	maxSmallFile = 64 << 20
 	maxLine      = 16 << 20
+	// All files together have at most maxGrown and maxRatio times the size of the zip: hashes
+	// and salts, which do not shrink, are in each line of an export.
+	maxGrown = 16 << 20
+	maxRatio = 100
 )
 
 // VerifyExport checks an export, without the store and without a network:
@@ -110,6 +114,16 @@ func (v *exportVerifier) verify(r io.ReaderAt, size int64) error {
 		if z, err = zip.NewReader(r, size); err != nil {
 			return nil
 		}
+	}
+	// No more is read of a file than its entry says.
+	most := uint64(maxGrown + maxRatio*size)
+	left := most
+	for _, f := range z.File {
+		if f.UncompressedSize64 > left {
+			return v.find("", "zip", "its %s say that they have more than %d bytes, which is more than an export of its size can have: nothing of them was read",
+				plural(len(z.File), "file", "files"), most)
+		}
+		left -= f.UncompressedSize64
 	}
 	for _, f := range z.File {
 		v.files[f.Name] = f

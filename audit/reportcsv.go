@@ -10,13 +10,18 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"sitrep/router/wording"
 )
 
 // WriteJSON writes the report as JSON.
 func (rep *Report) WriteJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	if err := e.Encode(rep); err != nil {
+	b, err := json.MarshalIndent(rep, "", "  ")
+	if err == nil {
+		_, err = w.Write(append(wording.EscapeJSON(b), '\n'))
+	}
+	if err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	return nil
@@ -93,13 +98,19 @@ func (rep *Report) WriteCSV(w io.Writer) error {
 	return nil
 }
 
-// harmless keeps a spreadsheet from taking a text for a formula.
+// harmless keeps a spreadsheet from taking a text for a formula, which begins with a sign,
+// a wide one where people write such, and maybe after spaces.
 func harmless(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+	s = wording.Line(s, longestCell)
+	first, _ := utf8.DecodeRuneInString(s)
+	if s != "" && strings.ContainsRune("=+-@\uff1d\uff0b\uff0d\uff20", first) {
 		return "'" + s
 	}
 	return s
 }
+
+// longestCell is how many characters of a name a cell has.
+const longestCell = 1000
 
 // Write writes the report as json, csv or html.
 func (rep *Report) Write(w io.Writer, format string) error {

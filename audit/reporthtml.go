@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"sitrep/incident"
+	"sitrep/router/wording"
 )
 
 // PagePolicy is the Content-Security-Policy under which the pages of this package are
@@ -158,7 +159,7 @@ func (rep *Report) WriteHTML(w io.Writer) error {
 	p.ReturningRows, p.ReturningCaption = cut(rep.Returning, "SLO or use case", "SLOs and use cases")
 	p.UnmappedIDs = strings.Join(rep.Unmapped.Incidents[:min(len(rep.Unmapped.Incidents), maxRows)], ", ")
 	out := bufio.NewWriter(w)
-	if err := t.ExecuteTemplate(out, "report", p); err != nil {
+	if err := t.ExecuteTemplate(wording.Shown(out), "report", p); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	if err := out.Flush(); err != nil {

@@ -40,10 +40,11 @@ func (p Problem) String() string {
 
 // position returns file:line:column.
 func (p Problem) position() string {
+	file := oneLineOf(p.File)
 	if p.Line == 0 {
-		return p.File
+		return file
 	}
-	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+	return fmt.Sprintf("%s:%d:%d", file, p.Line, p.Column)
 }
 
 // Problems are all that is wrong with a configuration, at least one of them an

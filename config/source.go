@@ -14,6 +14,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -125,10 +126,11 @@ func (s *source) add(p place, path string, warning bool, text string) {
 	})
 }
 
-// oneLineOf keeps what stands in a file from breaking the line that tells of it.
+// oneLineOf keeps what stands in a file, or in its name, from breaking, turning or hiding
+// the line that tells of it.
 func oneLineOf(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unprintable(r) {
+		if unprintable(r) || unicode.Is(unicode.Cf, r) {
 			return '?'
 		}
 		return r

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -381,7 +382,7 @@ func text(field string, s *string, required bool) error {
 			return r
 		case r == '\r':
 			return -1
-		case r < 0x20 || r == 0x7f:
+		case unicode.IsControl(r):
 			return utf8.RuneError
 		}
 		return r

@@ -326,58 +326,62 @@ func TestAnIncidentTellsItsReaders(t *testing.T) {
 // TestTheFoldIsTheState checks, for random sequences of commands, alerts and time,
 // what always holds: the state is the fold of its events, counts are right, and
 // nobody is told twice at once.
-func TestTheFoldIsTheState(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		p := policy()
-		p.Priorities[1].InformAfter = rapid.SampledFrom([]time.Duration{0, 20 * time.Minute}).Draw(rt, "inform_after")
-		w := newWorld(nil, p)
-		w.t = fatal{t, rt}
-		w.open(rapid.SampledFrom([]string{"P1", "P2", "P3"}).Draw(rt, "priority"))
-		fingerprint := rapid.SampledFrom([]string{"a", "b", "c"})
-		in := func() *incident.Incident { return &w.s.Incident }
-		person := incident.Actor("ada")
-		do := func(events []incident.Event, err error) {
-			if err := w.do(events, err); err != nil && !errors.Is(err, incident.ErrConflict) && !errors.Is(err, incident.ErrInvalid) && !errors.Is(err, incident.ErrNotFound) {
-				rt.Fatal(err)
-			}
+func TestTheFoldIsTheState(t *testing.T) { rapid.Check(t, aLife) }
+
+// FuzzLifecycle is TestTheFoldIsTheState with sequences that are looked for.
+func FuzzLifecycle(f *testing.F) { f.Fuzz(rapid.MakeFuzz(aLife)) }
+
+// aLife is one such sequence.
+func aLife(rt *rapid.T) {
+	p := policy()
+	p.Priorities[1].InformAfter = rapid.SampledFrom([]time.Duration{0, 20 * time.Minute}).Draw(rt, "inform_after")
+	w := newWorld(nil, p)
+	w.t = fatal{nil, rt}
+	w.open(rapid.SampledFrom([]string{"P1", "P2", "P3"}).Draw(rt, "priority"))
+	fingerprint := rapid.SampledFrom([]string{"a", "b", "c"})
+	in := func() *incident.Incident { return &w.s.Incident }
+	person := incident.Actor("ada")
+	do := func(events []incident.Event, err error) {
+		if err := w.do(events, err); err != nil && !errors.Is(err, incident.ErrConflict) && !errors.Is(err, incident.ErrInvalid) && !errors.Is(err, incident.ErrNotFound) {
+			rt.Fatal(err)
 		}
-		rt.Repeat(map[string]func(*rapid.T){
-			"fire": func(rt *rapid.T) {
-				if in().Reopens(w.now, p) {
-					w.fire(fingerprint.Draw(rt, "alert"))
+	}
+	rt.Repeat(map[string]func(*rapid.T){
+		"fire": func(rt *rapid.T) {
+			if in().Reopens(w.now, p) {
+				w.fire(fingerprint.Draw(rt, "alert"))
+			}
+		},
+		"end":  func(rt *rapid.T) { w.end(fingerprint.Draw(rt, "alert")) },
+		"lose": func(rt *rapid.T) { w.lose(fingerprint.Draw(rt, "alert")) },
+		"priority": func(rt *rapid.T) {
+			do(in().ChangePriority(w.stamp(person), w.p, rapid.SampledFrom(p.Priorities).Draw(rt, "to"), "because"))
+		},
+		"update":  func(*rapid.T) { do(in().WriteUpdate(w.stamp(person), p, "news", nil)) },
+		"ack":     func(*rapid.T) { do(in().Acknowledge(w.stamp(person))) },
+		"phase":   func(*rapid.T) { do(in().SetPhase(w.stamp(person), incident.Escalation, "", "the vendor")) },
+		"resolve": func(*rapid.T) { do(in().Resolve(w.stamp(person), "over")) },
+		"reopen":  func(*rapid.T) { do(in().Reopen(w.stamp(person), "not over")) },
+		"action":  func(*rapid.T) { do(in().ChangeAction(w.stamp(person), "hotfix", incident.ActionDone, "", "")) },
+		"down": func(rt *rapid.T) {
+			w.down["email:"+rapid.SampledFrom([]string{"cto", "support", "oncall"}).Draw(rt, "who")+"@example.org"] = rapid.Bool().Draw(rt, "down")
+		},
+		"time": func(rt *rapid.T) {
+			w.pass(time.Duration(rapid.IntRange(1, 300).Draw(rt, "minutes"))*time.Minute, 5*time.Minute)
+		},
+		"": func(rt *rapid.T) {
+			w.tick()
+			var fold incident.Incident
+			for _, e := range w.log {
+				if err := fold.Apply(e); err != nil {
+					rt.Fatal(err)
 				}
-			},
-			"end":  func(rt *rapid.T) { w.end(fingerprint.Draw(rt, "alert")) },
-			"lose": func(rt *rapid.T) { w.lose(fingerprint.Draw(rt, "alert")) },
-			"priority": func(rt *rapid.T) {
-				do(in().ChangePriority(w.stamp(person), w.p, rapid.SampledFrom(p.Priorities).Draw(rt, "to"), "because"))
-			},
-			"update":  func(*rapid.T) { do(in().WriteUpdate(w.stamp(person), p, "news", nil)) },
-			"ack":     func(*rapid.T) { do(in().Acknowledge(w.stamp(person))) },
-			"phase":   func(*rapid.T) { do(in().SetPhase(w.stamp(person), incident.Escalation, "", "the vendor")) },
-			"resolve": func(*rapid.T) { do(in().Resolve(w.stamp(person), "over")) },
-			"reopen":  func(*rapid.T) { do(in().Reopen(w.stamp(person), "not over")) },
-			"action":  func(*rapid.T) { do(in().ChangeAction(w.stamp(person), "hotfix", incident.ActionDone, "", "")) },
-			"down": func(rt *rapid.T) {
-				w.down["email:"+rapid.SampledFrom([]string{"cto", "support", "oncall"}).Draw(rt, "who")+"@example.org"] = rapid.Bool().Draw(rt, "down")
-			},
-			"time": func(rt *rapid.T) {
-				w.pass(time.Duration(rapid.IntRange(1, 300).Draw(rt, "minutes"))*time.Minute, 5*time.Minute)
-			},
-			"": func(rt *rapid.T) {
-				w.tick()
-				var fold incident.Incident
-				for _, e := range w.log {
-					if err := fold.Apply(e); err != nil {
-						rt.Fatal(err)
-					}
-				}
-				if !reflect.DeepEqual(fold, *in()) {
-					rt.Fatalf("fold\n%+v\nstate\n%+v", fold, *in())
-				}
-				checkInvariants(rt, w)
-			},
-		})
+			}
+			if !reflect.DeepEqual(fold, *in()) {
+				rt.Fatalf("fold\n%+v\nstate\n%+v", fold, *in())
+			}
+			checkInvariants(rt, w)
+		},
 	})
 }
 

@@ -139,7 +139,7 @@ func (h *Handler) execute(name string, data any) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("there is no template %q", name)
 	}
-	if err := t.ExecuteTemplate(&b, "layout", data); err != nil {
+	if err := t.ExecuteTemplate(wording.Shown(&b), "layout", data); err != nil {
 		return nil, fmt.Errorf("write page %q: %w", name, err)
 	}
 	return b.Bytes(), nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -284,7 +285,15 @@ func (c *auditCLI) report(ctx context.Context) error {
 			return c.reportStore(ctx, w)
 		}
 		media := map[string]string{"html": "text/html", "csv": "text/csv", "json": "application/json"}[c.format]
-		return c.download(ctx, "/audit/report", c.query(map[string]string{"format": c.format, "from": c.from, "to": c.to}), media, w)
+		q := c.query(map[string]string{"format": c.format, "from": c.from, "to": c.to})
+		if c.output != "-" {
+			return c.download(ctx, "/audit/report", q, media, w)
+		}
+		// What is printed may be another program's.
+		var b bytes.Buffer
+		err := c.download(ctx, "/audit/report", q, media, &b)
+		_, printed := wording.Shown(w).Write(b.Bytes())
+		return errors.Join(err, printed)
 	})
 	if err == nil && c.output != "-" {
 		fmt.Fprintf(c.env.stdout, "%s written\n", c.output)

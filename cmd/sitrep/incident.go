@@ -15,6 +15,7 @@ import (
 
 	"sitrep/api/client"
 	"sitrep/incident"
+	"sitrep/router/wording"
 )
 
 // incidentCLI are the commands under sitrep incident, and their flags.
@@ -192,7 +193,7 @@ func (c *incidentCLI) json(v any) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.env.stdout, "%s\n", b)
+	_, err = fmt.Fprintf(c.env.stdout, "%s\n", wording.EscapeJSON(b))
 	return err
 }
 

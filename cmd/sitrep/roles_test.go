@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 type guarded struct {
 	method, path string
 	role         access.Role
+	queries      []string // with each of its parameters
 }
 
 // guardedRoutes are all routes of the service, as its parts list them.
@@ -26,23 +28,41 @@ func guardedRoutes(t *testing.T, s *testService) ([]guarded, *mux.Router) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := []guarded{{http.MethodPost, receiver.Path, access.Receiver}}
+	all := []guarded{{http.MethodPost, receiver.Path, access.Receiver, nil}}
 	for _, r := range append(p.admin.Routes(), p.api.Routes()...) {
-		all = append(all, guarded{r.Method, r.Path, r.Role})
+		var queries []string
+		for _, q := range r.Query {
+			values := q.Values
+			if len(values) == 0 {
+				values = []string{"1"}
+			}
+			for _, v := range values {
+				queries = append(queries, "?"+url.Values{q.Name: {v}}.Encode())
+			}
+		}
+		all = append(all, guarded{r.Method, r.Path, r.Role, queries})
 	}
 	for _, r := range p.pages.Routes() {
-		all = append(all, guarded{r.Method, r.Path, r.Role})
+		all = append(all, guarded{r.Method, r.Path, r.Role, nil})
 	}
 	for _, r := range all {
 		if r.method == http.MethodGet {
-			all = append(all, guarded{http.MethodHead, r.path, r.role})
+			r.method = http.MethodHead
+			all = append(all, r)
 		}
 	}
 	return all, p.router(s.guard.Require)
 }
 
-// TestEveryRoleOnEveryRoute asks for each path of the router with each method as
-// each role. A new route is in it by itself.
+// everyMethod are the usual ones, and some that only attackers and strange clients use.
+var everyMethod = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "get", "BREW"}
+
+// anyQuery is tried on each route, besides its own parameters: none of it gives a right.
+var anyQuery = []string{"", "?force=true", "?preview=true", "?limit=1", "?format=csv", "?access_token=" + adminToken + "&token=" + adminToken, "?_method=GET&role=admin", "?a=%zz;b"}
+
+// TestEveryRoleOnEveryRoute asks for each path of the router with each method and each
+// parameter as each role. A new route is in it by itself. What is refused changes
+// nothing.
 func TestEveryRoleOnEveryRoute(t *testing.T) {
 	s := newTestService(t, organisation+organisationAccess, nil)
 	s.alert("firing", "send", "a")
@@ -70,49 +90,76 @@ func TestEveryRoleOnEveryRoute(t *testing.T) {
 		{"nobody", "", access.Nobody}, {"receiver", receiverToken, access.Receiver}, {"viewer", viewerToken, access.Viewer},
 		{"responder", responderToken, access.Responder}, {"admin", adminToken, access.Admin},
 	}
+	state := func() string {
+		_, body := s.ask(viewerToken, "GET", "/api/v1/incidents", "")
+		_, body, _ = strings.Cut(body, "\r\n\n")
+		return body
+	}
+	before := state()
 	fill := strings.NewReplacer("{id}", "INC-1", "{delivery}", "none", "{name}", "hotfix", "{version}", "1")
 	asked := 0
-	for _, path := range paths {
-		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"} {
-			i := slices.IndexFunc(routes, func(r guarded) bool { return r.path == path && r.method == method })
-			for _, w := range who {
-				r := httptest.NewRequest(method, s.server.URL+fill.Replace(path), nil)
-				r.Header.Set("Sec-Fetch-Site", "same-origin") // as a form of sitrep's own pages
-				if w.token != "" {
-					r.Header.Set("Authorization", "Bearer "+w.token)
+	ask := func(path, query, method, token, name string, role access.Role, allowed bool) {
+		i := slices.IndexFunc(routes, func(r guarded) bool { return r.path == path && r.method == method })
+		if may := i >= 0 && role.May(routes[i].role); may != allowed {
+			return
+		}
+		r := httptest.NewRequest("GET", s.server.URL+fill.Replace(path)+query, nil)
+		r.Method = method
+		r.Header.Set("Sec-Fetch-Site", "same-origin") // as a form of sitrep's own pages
+		r.Header.Set("X-Http-Method-Override", "GET")
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		rec := httptest.NewRecorder()
+		s.server.Config.Handler.ServeHTTP(rec, r)
+		asked++
+		got, want := rec.Code, "allowed"
+		switch {
+		case i < 0 && path == receiver.Path && !role.May(access.Receiver):
+			want = "401 or 403" // who posts alerts is asked first who they are
+		case i < 0:
+			want = "405"
+		case allowed:
+		case role == access.Nobody:
+			want = "401"
+		default:
+			want = "403"
+		}
+		ok := map[string]bool{
+			"allowed": got != 401 && got != 403 && got != 405 && got < 500, "405": got == 405, "401": got == 401, "403": got == 403,
+			"401 or 403": got == 401 || got == 403,
+		}[want]
+		if !ok {
+			t.Errorf("%s %s%s as %s: answered %d, want %s\n%s", method, path, query, name, got, want, rec.Body)
+		}
+		if got == 401 && len(rec.Header().Values("Www-Authenticate")) == 0 {
+			t.Errorf("%s %s as %s: 401 without saying how to log in", method, path, name)
+		}
+		if got == 405 && method != "TRACE" && rec.Header().Get("Allow") == "" {
+			t.Errorf("%s %s: 405 without saying what is allowed", method, path)
+		}
+	}
+	for _, allowed := range []bool{false, true} {
+		for _, path := range paths {
+			for _, method := range everyMethod {
+				queries := anyQuery
+				if i := slices.IndexFunc(routes, func(r guarded) bool { return r.path == path && r.method == method }); i >= 0 {
+					queries = append(slices.Clone(queries), routes[i].queries...)
+				} else {
+					queries = anyQuery[:2]
 				}
-				rec := httptest.NewRecorder()
-				s.server.Config.Handler.ServeHTTP(rec, r)
-				asked++
-				got, want := rec.Code, "allowed"
-				switch {
-				case i < 0 && path == receiver.Path && !w.role.May(access.Receiver):
-					want = "401 or 403" // who posts alerts is asked first who they are
-				case i < 0:
-					want = "405"
-				case w.role.May(routes[i].role):
-				case w.role == access.Nobody:
-					want = "401"
-				default:
-					want = "403"
-				}
-				ok := map[string]bool{
-					"allowed": got != 401 && got != 403 && got != 405 && got < 500, "405": got == 405, "401": got == 401, "403": got == 403,
-					"401 or 403": got == 401 || got == 403,
-				}[want]
-				if !ok {
-					t.Errorf("%s %s as %s: answered %d, want %s\n%s", method, path, w.name, got, want, rec.Body)
-				}
-				if got == 401 && len(rec.Header().Values("Www-Authenticate")) == 0 {
-					t.Errorf("%s %s as %s: 401 without saying how to log in", method, path, w.name)
-				}
-				if got == 405 && method != "TRACE" && rec.Header().Get("Allow") == "" {
-					t.Errorf("%s %s: 405 without saying what is allowed", method, path)
+				for _, query := range queries {
+					for _, w := range who {
+						ask(path, query, method, w.token, w.name, w.role, allowed)
+					}
 				}
 			}
 		}
+		if after := state(); !allowed && after != before {
+			t.Errorf("what was refused changed something:\n%s\n%s", before, after)
+		}
 	}
-	if asked < 500 {
+	if asked < 5000 {
 		t.Errorf("only %d requests were made", asked)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -23,6 +24,7 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"sitrep/incident"
+	"sitrep/router/wording"
 	"sitrep/storage/bolt"
 )
 
@@ -63,7 +65,21 @@ func newLogger(env environment, level, format string) (*slog.Logger, error) {
 	if err := c.Format.Set(format); err != nil {
 		return nil, &usageError{err.Error()}
 	}
+	if format == "json" { // as logfmt does by itself
+		c.Writer = jsonLines{env.stderr}
+	}
 	return promslog.New(&c), nil
+}
+
+// jsonLines are written so that nothing in them moves the cursor of who reads the log.
+type jsonLines struct{ w io.Writer }
+
+// Write implements io.Writer. It is given one line.
+func (j jsonLines) Write(line []byte) (int, error) {
+	if _, err := j.w.Write(wording.EscapeJSON(line)); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 // gcPercent is how much the heap grows until it is collected, unless GOGC says
@@ -114,10 +130,7 @@ func serve(ctx context.Context, env environment, f *serveFlags) error {
 		return err
 	}
 	connections := newCrowd(listener, s.guard.Client, log)
-	server := &http.Server{
-		Handler: connections.handler(handler), ConnContext: connContext, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 3 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
+	server := newServer(connections, handler, log)
 	served := make(chan error, 1)
 	go func() {
 		served <- toolkit.Serve(connections, server, &toolkit.FlagConfig{WebConfigFile: &f.webConfig}, log)
@@ -148,6 +161,14 @@ func serve(ctx context.Context, env environment, f *serveFlags) error {
 		log.Warn("posts under way were cut off", slog.Any("err", err))
 	}
 	return nil
+}
+
+// newServer returns what serves a crowd, and waits for no client without end.
+func newServer(connections *crowd, handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: connections.handler(handler), ConnContext: connContext, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 3 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
 }
 
 // reloadOn reloads with each signal until ctx is done.

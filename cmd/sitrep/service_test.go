@@ -87,6 +87,12 @@ type testService struct {
 // those of the organisation. It does not send: that is for start.
 func newTestService(t *testing.T, config string, files map[string]string) *testService {
 	t.Helper()
+	return newLoggedService(t, config, files, logTo)
+}
+
+// newLoggedService is newTestService with a log of its own.
+func newLoggedService(t *testing.T, config string, files map[string]string, logTo func(io.Writer) *slog.Logger) *testService {
+	t.Helper()
 	hash, err := bcrypt.GenerateFromPassword([]byte(adaPassword), bcrypt.MinCost)
 	if err != nil {
 		t.Fatal(err)

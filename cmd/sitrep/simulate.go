@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"sitrep/receiver"
+	"sitrep/router/wording"
 )
 
 // simulateFlags are the flags of simulate.
@@ -57,12 +59,15 @@ func simulate(ctx context.Context, env environment, f *simulateFlags) error {
 		return err
 	}
 	if f.output == "json" {
-		e := json.NewEncoder(env.stdout)
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
 		e.SetIndent("", "  ")
 		e.SetEscapeHTML(false)
-		err = e.Encode(sim)
+		if err = e.Encode(sim); err == nil {
+			_, err = env.stdout.Write(wording.EscapeJSON(b.Bytes()))
+		}
 	} else {
-		_, err = io.WriteString(env.stdout, sim.text())
+		_, err = io.WriteString(wording.Shown(env.stdout), sim.text())
 	}
 	if err == nil && sim.invalid() {
 		err = errFound

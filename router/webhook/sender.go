@@ -16,6 +16,7 @@ import (
 
 	"sitrep/incident"
 	"sitrep/router"
+	"sitrep/router/wording"
 )
 
 // DefaultTimeout is how long one attempt may take, from the look-up of the name
@@ -122,13 +123,14 @@ func (s *Sender) Send(ctx context.Context, e router.Envelope, hold func(context.
 	return nil
 }
 
-// retryAfter reads a Retry-After: seconds, or a date; 0 if it is neither, or past.
+// retryAfter reads a Retry-After: seconds, or a date, of at most a day; 0 if it is
+// neither, or past.
 func retryAfter(header string, now time.Time) time.Duration {
 	if seconds, err := strconv.Atoi(strings.TrimSpace(header)); err == nil {
-		return time.Duration(min(max(seconds, 0), 24*3600)) * time.Second
+		return time.Duration(min(max(seconds, 0), 24*60*60)) * time.Second
 	}
 	if at, err := http.ParseTime(header); err == nil {
-		return max(at.Sub(now), 0)
+		return min(max(at.Sub(now), 0), 24*time.Hour)
 	}
 	return 0
 }
@@ -193,14 +195,25 @@ func words(status int) string {
 	return strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status))
 }
 
-// cause returns err without the URL that net/http puts before it.
+// longestCause is how many characters of why a request failed are kept.
+const longestCause = 300
+
+// cause returns err without the URL that net/http puts before it, and in one line that is
+// not too long: it may quote megabytes of what the other side said.
 func cause(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
-		return u.Err
+		err = u.Err
 	}
-	return err
+	return &shortError{err}
 }
+
+// A shortError is an error whose text is cut.
+type shortError struct{ err error }
+
+func (e *shortError) Error() string { return wording.Line(e.err.Error(), longestCause) }
+
+func (e *shortError) Unwrap() error { return e.err }
 
 // Place returns the scheme and host of a URL: all of it that may be shown.
 func Place(raw string) string {

@@ -1,9 +1,13 @@
 package wording
 
 import (
+	"bytes"
+	"fmt"
+	"io"
 	"net/url"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -69,13 +73,14 @@ func shorten(s string, limit int) string {
 	return strings.TrimRight(s, " \n,;:") + "…"
 }
 
-// Link returns s if it is an absolute http or https URL, else "".
+// Link returns s if it is an absolute http or https URL without a user in front of its host,
+// which would look like the host; else "".
 func Link(s string) string {
 	if len(s) > 2000 || s != Line(s, 2000) || strings.ContainsAny(s, " <>\"`\\") {
 		return ""
 	}
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
 		return ""
 	}
 	return s
@@ -110,4 +115,68 @@ func list(items []string) string {
 	}
 	last := len(items) - 1
 	return strings.Join(items[:last], ", ") + " and " + items[last]
+}
+
+// Shown returns a writer that passes on to w what can be shown: of control characters but
+// line breaks and tabs, and of separators of lines, a space, of carriage returns and
+// characters that turn or hide what is around them nothing, and U+FFFD of what is no UTF-8. It is for pages made of many texts; each write
+// must be of whole characters, as those of templates are. It reports all of a write as
+// written that w took without an error.
+func Shown(w io.Writer) io.Writer { return shownWriter{w} }
+
+type shownWriter struct{ w io.Writer }
+
+// Write implements io.Writer.
+func (s shownWriter) Write(b []byte) (int, error) {
+	out := b
+	if !utf8.Valid(out) {
+		out = bytes.ToValidUTF8(out, []byte("\uFFFD"))
+	}
+	if bytes.ContainsFunc(out, func(r rune) bool { return shown(r) != r }) {
+		out = bytes.Map(shown, out)
+	}
+	if _, err := s.w.Write(out); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// shown is visible for text that has its form already.
+func shown(r rune) rune {
+	switch {
+	case r == '\n', r == '\t':
+		return r
+	case r == '\r':
+		return -1
+	case r == '\u2028', r == '\u2029', unicode.IsControl(r), unicode.Is(unicode.Cf, r):
+		return visible(r)
+	}
+	return r
+}
+
+// EscapeJSON returns a JSON text with escapes in place of all characters that could move
+// the cursor of a terminal, turn the direction of writing or show nothing, and of
+// what is no UTF-8. It stands for the same values.
+func EscapeJSON(text []byte) []byte {
+	hidden := func(r rune) bool { return r >= 0x7f && shown(r) != r }
+	if utf8.Valid(text) && !bytes.ContainsFunc(text, hidden) {
+		return text
+	}
+	out := make([]byte, 0, len(text)+len(text)/8)
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			out = append(out, `\ufffd`...)
+		case !hidden(r):
+			out = append(out, text[:n]...)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+		text = text[n:]
+	}
+	return out
 }

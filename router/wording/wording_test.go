@@ -2,6 +2,9 @@ package wording_test
 
 import (
 	"cmp"
+	"encoding/json"
+	"io"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -385,6 +388,41 @@ func TestTallyOfBreaches(t *testing.T) {
 		}
 		if got := strings.Contains(text, "Since the last message"); got != (tc.want != "") || !strings.Contains(text, tc.want) {
 			t.Errorf("%s, first %v: want %q in\n%s", tc.kind, tc.first, tc.want, text)
+		}
+	}
+}
+
+func TestShownIsWhatCanBeShown(t *testing.T) {
+	for in, want := range map[string]string{
+		"a\tb\nc d":                  "a\tb\nc d",
+		"a\r\nb\rc":                  "a\nbc",
+		"\x1b[2J\x00\u009b":          " [2J  ",
+		"a\u2028b":                   "a b",
+		"\u202egnp\u202c\u200b":      "gnp",
+		"\u200cx\u200d \u00a0\u00fc": "\u200cx\u200d \u00a0\u00fc",
+		"a\xffb":                     "a\ufffdb",
+	} {
+		var b strings.Builder
+		if n, err := io.WriteString(wording.Shown(&b), in); b.String() != want || n != len(in) || err != nil {
+			t.Errorf("%q is shown as %q (%d, %v), want %q", in, b.String(), n, err, want)
+		}
+	}
+}
+
+func TestEscapedJSONStandsForTheSame(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"a":"b \u00fc"}`:                 `{"a":"b \u00fc"}`,
+		"\"\u009b\x7f\u202e\u2028\u00fc\"": `"\u009b\u007f\u202e\u2028` + "\u00fc\"",
+		"\"a\xffb\"":                       `"a\ufffdb"`,
+		"\"\U000e0041\"":                   `"\udb40\udc41"`,
+	} {
+		got := string(wording.EscapeJSON([]byte(in)))
+		var a, b any
+		if err := json.Unmarshal([]byte(in), &a); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal([]byte(got), &b); got != want || err != nil || !reflect.DeepEqual(a, b) {
+			t.Errorf("%q becomes %q, want %q: %v", in, got, want, err)
 		}
 	}
 }

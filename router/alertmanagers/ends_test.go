@@ -89,36 +89,3 @@ func TestAnswersAreGivenBack(t *testing.T) {
 		})
 	}
 }
-
-// An endless answer is a list that goes on and on.
-type endless struct{ given, most int64 }
-
-func (e *endless) Read(p []byte) (int, error) {
-	if e.given > e.most {
-		return 0, io.EOF
-	}
-	for i := range p {
-		p[i] = ' '
-	}
-	if e.given == 0 {
-		p[0] = '['
-	}
-	e.given += int64(len(p))
-	return len(p), nil
-}
-
-// TestAnAnswerWithoutEndIsGivenUp: it would be read, and kept in memory, for as long as a
-// question may take.
-func TestAnAnswerWithoutEndIsGivenUp(t *testing.T) {
-	list := &endless{most: 600 << 20}
-	_, err := via(func(r *http.Request) (*http.Response, error) {
-		if strings.HasSuffix(r.URL.Path, "/status") {
-			return &http.Response{StatusCode: http.StatusNotFound, Body: http.NoBody, Request: r}, nil
-		}
-		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(list), Request: r}, nil
-	}).Firing(t.Context())
-	var large *http.MaxBytesError
-	if !errors.As(err, &large) || list.given > list.most {
-		t.Errorf("%d MiB of an answer were read, and then %v; want an end after %d MiB", list.given>>20, err, 512)
-	}
-}

@@ -65,9 +65,10 @@ func send(t *testing.T, c net.Conn, length int, start []byte) {
 func answerOf(t *testing.T, c net.Conn) (status int, after time.Duration) {
 	t.Helper()
 	start := time.Now()
+	_ = c.SetReadDeadline(start.Add(time.Minute)) // Alertmanager waits for 10 s
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("no answer after %v: %v", time.Since(start), err)
 	}
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 		t.Fatal(err)

@@ -254,7 +254,8 @@ type world struct {
 	policy atomic.Pointer[incident.Policy]
 	mail   *mailbox
 	am     *asker
-	asker  router.Asker // instead of am; nil: am
+	asker  router.Asker  // instead of am; nil: am
+	sender router.Sender // instead of mail; nil: mail
 	keep   router.Retention
 
 	store   *bolt.DB
@@ -335,7 +336,12 @@ func (w *world) run(store storage.Store, owner string) *replica {
 		Retention: func() router.Retention { return w.keep },
 		Dispatcher: &router.Dispatcher{
 			Door: door, Owner: owner, Log: discard(), Metrics: metrics,
-			Sender: func(incident.Channel) (router.Sender, bool) { return w.mail, true },
+			Sender: func(incident.Channel) (router.Sender, bool) {
+				if w.sender != nil {
+					return w.sender, true
+				}
+				return w.mail, true
+			},
 		},
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // TestNobodyWaitsBehindAllGuesses: who comes alone goes before the second guess of
@@ -83,6 +84,86 @@ func TestManyAddressesCannotFillTheQueue(t *testing.T) {
 		synctest.Wait()
 		if !came || q.taken || q.n != 0 || len(q.lines) != 0 {
 			t.Errorf("came: %t; left behind: %+v", came, &q)
+		}
+	})
+}
+
+// A leaving context is that of somebody who leaves just as something else happens.
+type leaving struct {
+	context.Context
+	now func()
+}
+
+func (l leaving) Done() <-chan struct{} {
+	l.now()
+	return l.Context.Done()
+}
+
+// TestAllWhoWaitAreLetThrough: one after the other, whatever those before them did.
+func TestAllWhoWaitAreLetThrough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var q queue
+		for round := range 3 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			if err := q.enter(ctx, "first"); err != nil {
+				t.Fatalf("round %d: nobody is there, and yet it is not the first one's turn: %v", round, err)
+			}
+			errs := make(chan error, 5)
+			for range cap(errs) {
+				go func() {
+					err := q.enter(ctx, "next")
+					if err == nil {
+						q.leave()
+					}
+					errs <- err
+				}()
+			}
+			synctest.Wait()
+			q.leave()
+			for range cap(errs) {
+				select {
+				case err := <-errs:
+					if err != nil {
+						t.Errorf("round %d: the turn of one who waits never comes: %v", round, err)
+					}
+				case <-time.After(2 * time.Minute):
+					t.Fatalf("round %d: the turn of one who waits never comes, and he does not give up either", round)
+				}
+			}
+			cancel()
+		}
+	})
+}
+
+// TestWhoLeavesAsTheTurnComesPassesItOn: else nobody could log in any more.
+func TestWhoLeavesAsTheTurnComesPassesItOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		left := 0
+		for range 100 { // which of the two is noticed first is a matter of luck
+			var q queue
+			if err := q.enter(t.Context(), "first"); err != nil {
+				t.Fatal(err)
+			}
+			entered := make(chan error, 1)
+			go func() { entered <- q.enter(leaving{gone, q.leave}, "second") }()
+			select {
+			case err := <-entered:
+				if err == nil {
+					q.leave()
+				} else {
+					left++
+				}
+			case <-time.After(time.Minute):
+				t.Fatal("who leaves waits for ever")
+			}
+			if q.taken || q.n != 0 || len(q.lines) != 0 {
+				t.Fatalf("the turn of one who left is never over, and nobody logs in any more: %+v", &q)
+			}
+		}
+		if left == 0 {
+			t.Error("nobody left")
 		}
 	})
 }

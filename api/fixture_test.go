@@ -125,13 +125,13 @@ func (f *fixture) breach(slo, fingerprint string) int64 {
 				about = s
 			}
 		}
-		n, err := c.Tx.LatestOf(about.Key)
+		latest, err := c.Latest(about.Key)
 		if err != nil {
 			return err
 		}
 		stamp := c.Stamp(incident.Alertmanager)
 		var s *incident.Situation
-		if n == 0 {
+		if latest == nil {
 			if s, err = c.New(); err != nil {
 				return err
 			}
@@ -143,7 +143,7 @@ func (f *fixture) breach(slo, fingerprint string) int64 {
 				return err
 			}
 		} else {
-			in, err := incident.Follow(c, n)
+			in, err := incident.Follow(c, latest.Number)
 			if err != nil {
 				return err
 			}
@@ -155,7 +155,7 @@ func (f *fixture) breach(slo, fingerprint string) int64 {
 		a := incident.Alert{Fingerprint: fingerprint, StartsAt: f.now, Labels: map[string]string{"alertname": slo}}
 		b := incident.NewBreach(&a, nil, f.now)
 		p, _ := c.Policy.Priority(about.Priority)
-		return c.PutBreach(&s.Incident, &b, s.Incident.Fire(stamp, &b, &a, "", p, c.Policy))
+		return c.RecordBreach(&s.Incident, &b, s.Incident.Fire(stamp, &b, &a, "", p, c.Policy))
 	})
 	return number
 }

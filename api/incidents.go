@@ -155,15 +155,15 @@ func (h *Handler) form(tx storage.Reader, tries *storage.Tries, in *incident.Inc
 
 // situation returns all of an incident that changes together.
 func situation(tx storage.Reader, in *incident.Incident) (*incident.Situation, error) {
-	subs, err := tx.Subscriptions(in.Number)
+	subs, err := storage.SubscriptionsOf(tx, in.Number)
 	if err != nil {
 		return nil, err
 	}
-	agenda, err := tx.Agenda(in.Number)
+	agendas, err := tx.Agendas([]int64{in.Number})
 	if err != nil {
 		return nil, err
 	}
-	return &incident.Situation{Incident: *in, Subscriptions: subs, Agenda: agenda}, nil
+	return &incident.Situation{Incident: *in, Subscriptions: subs, Agenda: agendas[in.Number]}, nil
 }
 
 func formOf(s *incident.Situation, p *incident.Policy) incidentjson.Incident {

@@ -17,7 +17,7 @@ func TestTheNextUpdateIsTheNextTryOfWhatIsRefused(t *testing.T) {
 	// All openings were refused, and are tried again in 20 minutes.
 	retry := f.now.Add(20 * time.Minute)
 	f.write(func(tx storage.Tx) error {
-		subs, err := tx.Subscriptions(n)
+		subs, err := storage.SubscriptionsOf(tx, n)
 		if err != nil {
 			return err
 		}

@@ -306,10 +306,10 @@ func TestTheCatalog(t *testing.T) {
 		t.Errorf("slos of web = %+v", slos)
 	}
 	f.write(func(tx storage.Tx) error {
-		return errors.Join(
-			tx.PutUnmapped(&incident.UnmappedAlert{Fingerprint: "1", StartsAt: start, FirstSeenAt: start, HeardAt: start, Labels: map[string]string{"alertname": "DiskFull"}}),
-			tx.PutUnmapped(&incident.UnmappedAlert{Fingerprint: "2", StartsAt: start, FirstSeenAt: start, HeardAt: start, Incident: 4}),
-		)
+		return tx.PutUnmapped([]*incident.UnmappedAlert{
+			{Fingerprint: "1", StartsAt: start, FirstSeenAt: start, HeardAt: start, Labels: map[string]string{"alertname": "DiskFull"}},
+			{Fingerprint: "2", StartsAt: start, FirstSeenAt: start, HeardAt: start, Incident: 4},
+		})
 	})
 	var unmapped api.UnmappedPage
 	f.get("/api/v1/unmapped", &unmapped)

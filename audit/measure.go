@@ -434,7 +434,7 @@ func (m *measuring) count(in *incident.Incident, l Lateness, opening bool) {
 // owed counts what readers are owed past its promise and nobody has tried to send. Those
 // who missed an opening are owed an update.
 func (m *measuring) owed(in *incident.Incident, deliveries []incident.Delivery, missed map[string]bool) error {
-	subs, err := m.r.Subscriptions(in.Number)
+	subs, err := storage.SubscriptionsOf(m.r, in.Number)
 	if err != nil {
 		return err
 	}

@@ -27,8 +27,11 @@ func (i *Intake) Conclude(ctx context.Context, asked, at time.Time, answer incid
 		}
 		before = waiting
 		err = i.change(ctx, at, func(t *taking) error {
+			if err := t.Prepare(nil, waiting); err != nil {
+				return err
+			}
 			for _, fingerprint := range waiting {
-				b, err := latestBreach(t.Tx, fingerprint)
+				b, err := t.LatestBreach(fingerprint)
 				if err != nil {
 					return err
 				}
@@ -79,14 +82,14 @@ func (t *taking) conclude(b *incident.Breach, v incident.Verdict) error {
 			return err
 		}
 		// Nothing claims it any more, or another breach began in its place.
-		current, err := latestBreach(t.Tx, b.Fingerprint)
+		current, err := t.LatestBreach(b.Fingerprint)
 		if err != nil || current.Ordinal != b.Ordinal {
 			return err
 		}
 	}
 	if b.Incident == 0 {
 		b.NoteAnswer(v, t.Policy, t.At)
-		return t.Tx.PutBreach(b)
+		return t.PutBreach(b)
 	}
 	in, err := incident.Follow(t, b.Incident)
 	if err != nil {
@@ -100,7 +103,7 @@ func (t *taking) conclude(b *incident.Breach, v incident.Verdict) error {
 	case incident.SeenEnd:
 		events = in.End(stamp, b, nil)
 		if in.Unmapped {
-			if err := t.forgetUnmapped(b.Fingerprint); err != nil {
+			if err := t.DeleteUnmapped(b.Fingerprint); err != nil {
 				return err
 			}
 		}
@@ -108,7 +111,7 @@ func (t *taking) conclude(b *incident.Breach, v incident.Verdict) error {
 		events = in.Lose(stamp, b, incident.WhyQuiet)
 	}
 	b.NoteAnswer(v, t.Policy, t.At)
-	return t.PutBreach(in, b, events)
+	return t.RecordBreach(in, b, events)
 }
 
 // confirmTries is how often it is tried to confirm an incident that goes on to change.
@@ -154,8 +157,11 @@ func (i *Intake) confirm(ctx context.Context, at time.Time, number int64, answer
 			if unchanged = s.Incident.Sequence == said.sequence; !unchanged {
 				return nil
 			}
+			if err := t.Prepare(nil, part); err != nil {
+				return err
+			}
 			for _, fingerprint := range part {
-				b, err := latestBreach(t.Tx, fingerprint)
+				b, err := t.LatestBreach(fingerprint)
 				if err != nil {
 					return err
 				}
@@ -218,6 +224,7 @@ func (i *Intake) survey(ctx context.Context, at time.Time, number int64, answer 
 	policy := i.Door.Policy()
 	err = i.Door.Store.Read(ctx, func(r storage.Reader) error {
 		said = survey{}
+		var maybe []incident.Breach // something is to happen to those that are the latest of their fingerprints
 		in, err := r.Incident(number)
 		if err != nil {
 			return err
@@ -227,19 +234,35 @@ func (i *Intake) survey(ctx context.Context, at time.Time, number int64, answer 
 			return err
 		}
 		said.sequence = in.Sequence
-		return storage.EachBreach(r, &in, func(b *incident.Breach) error {
+		err = storage.EachBreach(r, &in, func(b *incident.Breach) error {
 			v := answer(b)
 			said.unanswered = said.unanswered || b.State == incident.Ended && v == incident.CannotTell
 			if b.Weigh(v, policy, pulses, at) == incident.SeenStale {
 				said.doubted = said.doubted || b.EndDoubted()
 				return nil
 			}
-			current, err := latestBreach(r, b.Fingerprint)
-			if err == nil && current != nil && current.Ordinal == b.Ordinal {
-				said.news = append(said.news, b.Fingerprint)
-			}
-			return err
+			maybe = append(maybe, incident.Breach{Fingerprint: b.Fingerprint, Ordinal: b.Ordinal})
+			return nil
 		})
+		if err != nil {
+			return err
+		}
+		for part := range slices.Chunk(maybe, batch) {
+			fingerprints := make([]string, len(part))
+			for i := range part {
+				fingerprints[i] = part[i].Fingerprint
+			}
+			current, err := r.LatestBreaches(fingerprints)
+			if err != nil {
+				return err
+			}
+			for i := range part {
+				if b := current[part[i].Fingerprint]; b != nil && b.Ordinal == part[i].Ordinal {
+					said.news = append(said.news, b.Fingerprint)
+				}
+			}
+		}
+		return nil
 	})
 	return said, err
 }

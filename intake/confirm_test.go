@@ -25,9 +25,9 @@ type puts struct {
 	n *int
 }
 
-func (p puts) PutBreach(b *incident.Breach) error {
-	*p.n++
-	return p.Tx.PutBreach(b)
+func (p puts) PutBreaches(all []*incident.Breach) error {
+	*p.n += len(all)
+	return p.Tx.PutBreaches(all)
 }
 
 func (s *scribe) Write(ctx context.Context, fn func(storage.Tx) error) error {

@@ -26,15 +26,18 @@ func (i *Intake) Disbelieve(ctx context.Context, at time.Time, number int64) err
 			if err != nil {
 				return err
 			}
+			if err := t.Prepare(nil, part); err != nil {
+				return err
+			}
 			for _, fingerprint := range part {
-				b, err := latestBreach(t.Tx, fingerprint)
+				b, err := t.LatestBreach(fingerprint)
 				if err != nil {
 					return err
 				}
 				if !s.Incident.Has(b) || !b.Disbelieved(t.Policy, pulses) {
 					continue // it fires anew, so that the one that ended is over
 				}
-				if err := t.PutBreach(&s.Incident, b, s.Incident.Lose(t.Stamp(incident.Scheduler), b, incident.WhyWatchdogAway)); err != nil {
+				if err := t.RecordBreach(&s.Incident, b, s.Incident.Lose(t.Stamp(incident.Scheduler), b, incident.WhyWatchdogAway)); err != nil {
 					return err
 				}
 				if err := t.DoubtEnds(&s.Incident); err != nil {

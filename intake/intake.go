@@ -6,8 +6,6 @@ package intake
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -73,8 +71,11 @@ func (i *Intake) Take(ctx context.Context, p Post) ([]Result, error) {
 	results := make([]Result, len(p.Alerts))
 	var news []int
 	err := i.Door.Store.Read(ctx, func(r storage.Reader) error {
+		t, err := newTriage(r, i.Catalog(), i.Door.Policy(), at, p.Alerts)
+		if err != nil {
+			return err
+		}
 		news = news[:0]
-		t := triage{reader: r, catalog: i.Catalog(), policy: i.Door.Policy(), at: at, incidents: map[int64]incident.Incident{}}
 		for k := range p.Alerts {
 			result, known, err := t.sort(&p.Alerts[k])
 			if err != nil {
@@ -92,6 +93,9 @@ func (i *Intake) Take(ctx context.Context, p Post) ([]Result, error) {
 		return results, err
 	}
 	err = i.change(ctx, at, func(t *taking) error {
+		if err := t.prepare(p.Alerts, news); err != nil {
+			return err
+		}
 		for _, k := range news {
 			result, err := t.take(&p.Alerts[k])
 			if err != nil {
@@ -121,18 +125,6 @@ func (i *Intake) change(ctx context.Context, at time.Time, fn func(*taking) erro
 		log()
 	}
 	return nil
-}
-
-// latestBreach returns the latest breach of a fingerprint, nil if there is none.
-func latestBreach(r storage.Reader, fingerprint string) (*incident.Breach, error) {
-	b, err := r.LatestBreach(fingerprint)
-	switch {
-	case errors.Is(err, incident.ErrNotFound):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("find the breach of %q: %w", fingerprint, err)
-	}
-	return &b, nil
 }
 
 // sloOf returns the id of the SLO that an alert of the incident belongs to: the

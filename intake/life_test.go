@@ -2,7 +2,6 @@ package intake_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -52,12 +51,8 @@ func (d *desk) close(number int64) {
 // breach returns the latest breach of a fingerprint, nil if there is none.
 func (d *desk) breach(fingerprint string) (b *incident.Breach) {
 	d.t.Helper()
-	err := d.door.Store.Read(d.t.Context(), func(r storage.Reader) error {
-		found, err := r.LatestBreach(fingerprint)
-		if errors.Is(err, incident.ErrNotFound) {
-			return nil
-		}
-		b = &found
+	err := d.door.Store.Read(d.t.Context(), func(r storage.Reader) (err error) {
+		b, err = storage.LatestBreach(r, fingerprint)
 		return err
 	})
 	if err != nil {
@@ -231,7 +226,8 @@ func TestTheEndOfAnUnknownBreachIsNotLostWhileTheWatchdogIsAway(t *testing.T) {
 		return c.PutPulse(pulse, incident.DueWatchdogBack)
 	})
 	err := d.door.Store.Read(t.Context(), func(r storage.Reader) error {
-		agenda, err := r.Agenda(1)
+		agendas, err := r.Agendas([]int64{1})
+		agenda := agendas[1]
 		if agenda.EndsDoubtedAt.IsZero() || agenda.NextAt.IsZero() || agenda.NextAt.After(end.Add(10*time.Minute)) {
 			t.Errorf("agenda %+v", agenda)
 		}

@@ -2,7 +2,6 @@ package intake
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -62,17 +61,15 @@ func (i *Intake) Remap(ctx context.Context, at time.Time) error {
 func (i *Intake) remap(ctx context.Context, at time.Time, seen *incident.UnmappedAlert) (moved bool, err error) {
 	err = i.change(ctx, at, func(t *taking) error {
 		moved = false
-		u, err := t.Tx.Unmapped(seen.Fingerprint)
+		u, err := t.Unmapped(seen.Fingerprint)
 		switch {
-		case errors.Is(err, incident.ErrNotFound):
-			return nil
-		case err != nil:
+		case err != nil || u == nil:
 			return err
 		case !u.StartsAt.Equal(seen.StartsAt) || u.Incident != seen.Incident:
 			return nil
 		}
 		a := incident.Alert{Fingerprint: u.Fingerprint, StartsAt: u.StartsAt, Labels: u.Labels, Annotations: u.Annotations}
-		b, err := latestBreach(t.Tx, u.Fingerprint)
+		b, err := t.LatestBreach(u.Fingerprint)
 		if err != nil {
 			return err
 		}
@@ -85,7 +82,7 @@ func (i *Intake) remap(ctx context.Context, at time.Time, seen *incident.Unmappe
 				return err
 			}
 			a = alertOf(b, heard{})
-			if err := t.PutBreach(in, b, in.Leave(t.Stamp(incident.Scheduler), b)); err != nil {
+			if err := t.RecordBreach(in, b, in.Leave(t.Stamp(incident.Scheduler), b)); err != nil {
 				return err
 			}
 		} else if b != nil && b.State != incident.Ended {
@@ -103,7 +100,7 @@ func (i *Intake) remap(ctx context.Context, at time.Time, seen *incident.Unmappe
 			return err
 		}
 		moved = true
-		return t.forgetUnmapped(u.Fingerprint)
+		return t.DeleteUnmapped(u.Fingerprint)
 	})
 	return moved, err
 }

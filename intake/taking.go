@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"errors"
 	"log/slog"
 
 	"sitrep/incident"
@@ -15,11 +14,44 @@ type taking struct {
 	log     *slog.Logger
 	logs    *[]func()         // to be called after the commit
 	gone    []*incident.Alert // those of the watchdog that ended
+	// claims are which SLOs the firing alerts of the post belong to.
+	claims map[*incident.Alert]Claim
+}
+
+// prepare loads what those alerts of a post need that have news.
+func (t *taking) prepare(alerts []incident.Alert, news []int) error {
+	t.claims = make(map[*incident.Alert]Claim, len(news))
+	keys := make([]string, 0, len(news))
+	fingerprints := make([]string, len(news))
+	for i, k := range news {
+		a := &alerts[k]
+		fingerprints[i] = a.Fingerprint
+		if a.Resolved {
+			continue
+		}
+		claim := t.catalog.Lookup(a.Labels)
+		t.claims[a] = claim
+		if claim.SLO != nil {
+			keys = append(keys, claim.SLO.Key)
+		}
+	}
+	return t.Prepare(keys, fingerprints)
+}
+
+// claim finds the SLO of an alert that fires.
+func (t *taking) claim(b *incident.Breach, h heard) Claim {
+	if h.alert == nil {
+		return t.catalog.Lookup(b.Labels)
+	}
+	if claim, known := t.claims[h.alert]; known {
+		return claim
+	}
+	return t.catalog.Lookup(h.alert.Labels)
 }
 
 // take makes one alert part of what is known.
 func (t *taking) take(a *incident.Alert) (Result, error) {
-	b, err := latestBreach(t.Tx, a.Fingerprint)
+	b, err := t.LatestBreach(a.Fingerprint)
 	if err != nil {
 		return Result{}, err
 	}
@@ -36,16 +68,16 @@ func (t *taking) take(a *incident.Alert) (Result, error) {
 		return t.endFirst(a)
 	case incident.SeenLater:
 		b.EndLater(a, t.At)
-		if err := t.Tx.PutBreach(b); err != nil {
+		if err := t.PutBreach(b); err != nil {
 			return Result{}, err
 		}
 		// What ended may be an alert that no SLO claims any more.
-		if err := t.forgetUnmapped(a.Fingerprint); err != nil {
+		if err := t.DeleteUnmapped(a.Fingerprint); err != nil {
 			return Result{}, err
 		}
 	case incident.SeenDoubt:
 		if b.Doubt(t.At) {
-			if err := t.Tx.PutBreach(b); err != nil {
+			if err := t.PutBreach(b); err != nil {
 				return Result{}, err
 			}
 		}
@@ -101,10 +133,10 @@ func (t *taking) supersede(b *incident.Breach, actor incident.Actor) error {
 		if err != nil {
 			return err
 		}
-		return t.PutBreach(in, b, in.EndUnseen(t.Stamp(actor), b))
+		return t.RecordBreach(in, b, in.EndUnseen(t.Stamp(actor), b))
 	}
 	if b.Supersede() {
-		return t.Tx.PutBreach(b)
+		return t.PutBreach(b)
 	}
 	return nil
 }
@@ -113,14 +145,6 @@ func (t *taking) supersede(b *incident.Breach, actor incident.Actor) error {
 type heard struct {
 	alert   *incident.Alert // nil: they were asked
 	verdict incident.Verdict
-}
-
-// labels are those by which the breach is looked up.
-func (h heard) labels(b *incident.Breach) map[string]string {
-	if h.alert != nil {
-		return h.alert.Labels
-	}
-	return b.Labels
 }
 
 // again lets a breach fire that had ended, or was unknown: where it belongs, or in another
@@ -161,7 +185,7 @@ func alertOf(b *incident.Breach, h heard) incident.Alert {
 func (t *taking) join(b *incident.Breach, h heard, slo *incident.SLO) (Result, error) {
 	claim := Claim{SLO: slo}
 	if slo == nil {
-		claim = t.catalog.Lookup(h.labels(b))
+		claim = t.claim(b, h)
 	}
 	switch {
 	case claim.Ignored:
@@ -221,7 +245,7 @@ func (t *taking) start(in *incident.Incident, b *incident.Breach, h heard, slo *
 	if h.alert == nil {
 		b.NoteAnswer(h.verdict, t.Policy, t.At)
 	}
-	if err := t.PutBreach(in, b, events); err != nil {
+	if err := t.RecordBreach(in, b, events); err != nil {
 		return Result{}, err
 	}
 	if before == incident.Resolved && in.State == incident.Open {
@@ -236,10 +260,7 @@ func (t *taking) start(in *incident.Incident, b *incident.Breach, h heard, slo *
 		r.SLO = slo.ID
 	}
 	if len(claim.Ambiguous) > 0 {
-		err := t.Tx.PutAmbiguity(storage.Ambiguity{At: t.At, Fingerprint: b.Fingerprint, Labels: b.Labels, SLO: slo.ID, Others: claim.Ambiguous})
-		if err != nil {
-			return Result{}, err
-		}
+		t.NoteAmbiguity(storage.Ambiguity{At: t.At, Fingerprint: b.Fingerprint, Labels: b.Labels, SLO: slo.ID, Others: claim.Ambiguous})
 	}
 	if slo.Unmapped {
 		a := alertOf(b, h)
@@ -247,7 +268,7 @@ func (t *taking) start(in *incident.Incident, b *incident.Breach, h heard, slo *
 		if err := t.noteUnmapped(&a, in.Number); err != nil {
 			return Result{}, err
 		}
-	} else if err := t.forgetUnmapped(b.Fingerprint); err != nil {
+	} else if err := t.DeleteUnmapped(b.Fingerprint); err != nil {
 		return Result{}, err
 	}
 	t.tell(outcome, in)
@@ -273,7 +294,7 @@ func (t *taking) repeat(a *incident.Alert, b *incident.Breach) (Result, error) {
 	}
 	events, news := in.Hear(t.Stamp(incident.Alertmanager), b, a, t.Policy)
 	if news {
-		if err := t.PutBreach(in, b, events); err != nil {
+		if err := t.RecordBreach(in, b, events); err != nil {
 			return Result{}, err
 		}
 		t.Hear(in)
@@ -302,7 +323,7 @@ func (t *taking) end(a *incident.Alert, b *incident.Breach) (Result, error) {
 		if !news {
 			return t.known(Stale, b)
 		}
-		if err := t.PutBreach(in, b, events); err != nil {
+		if err := t.RecordBreach(in, b, events); err != nil {
 			return Result{}, err
 		}
 		if err := t.DoubtEnds(in); err != nil {
@@ -310,11 +331,11 @@ func (t *taking) end(a *incident.Alert, b *incident.Breach) (Result, error) {
 		}
 		return t.known(Resolved, b)
 	}
-	if err := t.PutBreach(in, b, in.End(stamp, b, a)); err != nil {
+	if err := t.RecordBreach(in, b, in.End(stamp, b, a)); err != nil {
 		return Result{}, err
 	}
 	if in.Unmapped {
-		if err := t.forgetUnmapped(a.Fingerprint); err != nil {
+		if err := t.DeleteUnmapped(a.Fingerprint); err != nil {
 			return Result{}, err
 		}
 	}
@@ -332,34 +353,25 @@ func (t *taking) endFirst(a *incident.Alert) (Result, error) {
 		t.gone = append(t.gone, a)
 		return Result{Result: Ignored}, nil
 	case claim.SLO == nil:
-		return Result{Result: Unmapped}, t.forgetUnmapped(a.Fingerprint)
+		return Result{Result: Unmapped}, t.DeleteUnmapped(a.Fingerprint)
 	}
 	b := incident.NewBreach(a, nil, t.At)
 	b.EndFirst(a, claim.SLO, t.At)
-	if err := t.Tx.PutBreach(&b); err != nil {
+	if err := t.PutBreach(&b); err != nil {
 		return Result{}, err
 	}
-	return Result{SLO: claim.SLO.ID, Result: Resolved, Ambiguous: claim.Ambiguous}, t.forgetUnmapped(a.Fingerprint)
+	return Result{SLO: claim.SLO.ID, Result: Resolved, Ambiguous: claim.Ambiguous}, t.DeleteUnmapped(a.Fingerprint)
 }
 
 func (t *taking) noteUnmapped(a *incident.Alert, number int64) error {
-	u, err := t.Tx.Unmapped(a.Fingerprint)
-	if err != nil && !errors.Is(err, incident.ErrNotFound) {
+	u, err := t.Unmapped(a.Fingerprint)
+	if err != nil {
 		return err
 	}
-	if begin, fact := a.Began(t.At); err != nil || fact && !u.StartsAt.Equal(begin) {
-		u = incident.UnmappedAlert{Fingerprint: a.Fingerprint, StartsAt: begin, FirstSeenAt: t.At}
+	if begin, fact := a.Began(t.At); u == nil || fact && !u.StartsAt.Equal(begin) {
+		u = &incident.UnmappedAlert{Fingerprint: a.Fingerprint, StartsAt: begin, FirstSeenAt: t.At}
 	}
 	u.Labels, u.Annotations, u.HeardAt, u.Incident = a.Labels, a.Annotations, t.At, number
-	return t.Tx.PutUnmapped(&u)
-}
-
-func (t *taking) forgetUnmapped(fingerprint string) error {
-	if _, err := t.Tx.Unmapped(fingerprint); err != nil {
-		if errors.Is(err, incident.ErrNotFound) {
-			return nil
-		}
-		return err
-	}
-	return t.Tx.DeleteUnmapped(fingerprint)
+	t.PutUnmapped(u)
+	return nil
 }

@@ -140,9 +140,9 @@ func TestARepeatOfAnUnmappedAlertIsARepeatAndHeard(t *testing.T) {
 	d.at = d.at.Add(2 * time.Hour)
 	d.expect(a, intake.Repeated, "", 1)
 	err := d.door.Store.Read(context.Background(), func(r storage.Reader) error {
-		u, err := r.Unmapped("1")
-		if err == nil && !u.HeardAt.Equal(d.at) {
-			t.Errorf("last heard at %v, want %v", u.HeardAt, d.at)
+		alerts, err := r.Unmapped([]string{"1"})
+		if u := alerts["1"]; u == nil || !u.HeardAt.Equal(d.at) {
+			t.Errorf("last heard: %+v, want at %v", u, d.at)
 		}
 		return err
 	})

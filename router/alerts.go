@@ -1,7 +1,6 @@
 package router
 
 import (
-	"errors"
 	"slices"
 
 	"sitrep/incident"
@@ -73,24 +72,20 @@ func liveBreaches(r storage.Reader, in *incident.Incident) ([]incident.Breach, e
 	if err != nil {
 		return nil, err
 	}
-	looked := map[string]bool{}
+	var began []string // fingerprints, those that the log says last first
 	for _, e := range slices.Backward(events) {
-		fingerprint := e.Data.Fingerprint
-		if e.Type != incident.BreachStarted || looked[fingerprint] {
-			continue
+		if fp := e.Data.Fingerprint; e.Type == incident.BreachStarted && len(began) < breachLooks && !slices.Contains(began, fp) {
+			began = append(began, fp)
 		}
-		if missing <= 0 || len(looked) == breachLooks {
-			break
+	}
+	latest, err := r.LatestBreaches(began)
+	if err != nil {
+		return nil, err
+	}
+	for _, fp := range began {
+		if b := latest[fp]; b != nil && missing > 0 {
+			add(b)
 		}
-		looked[fingerprint] = true
-		b, err := r.LatestBreach(fingerprint)
-		if errors.Is(err, incident.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		add(&b)
 	}
 	return live, nil
 }

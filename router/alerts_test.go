@@ -133,9 +133,9 @@ func (r *countingReader) Breaches(number int64, limit int, cursor string) ([]inc
 	return page, next, err
 }
 
-func (r *countingReader) LatestBreach(fingerprint string) (incident.Breach, error) {
-	r.c.looks.Add(1)
-	return r.Reader.LatestBreach(fingerprint)
+func (r *countingReader) LatestBreaches(fingerprints []string) (map[string]*incident.Breach, error) {
+	r.c.looks.Add(int64(len(fingerprints)))
+	return r.Reader.LatestBreaches(fingerprints)
 }
 
 func TestNamingAlertsReadsLittleOfManyBreaches(t *testing.T) {

@@ -65,7 +65,7 @@ func (s *inspected) look(r storage.Reader) error {
 		return err
 	}
 	for i := range incidents {
-		subs, err := r.Subscriptions(incidents[i].Number)
+		subs, err := storage.SubscriptionsOf(r, incidents[i].Number)
 		if err != nil {
 			return err
 		}

@@ -124,7 +124,7 @@ func (dr *draft) unchanged(r storage.Reader, owedAlone bool) (bool, error) {
 		return err == nil && n.Owes(dr.notice.Owed), err
 	}
 	for _, s := range dr.seen {
-		subs, err := r.Subscriptions(s.incident)
+		subs, err := storage.SubscriptionsOf(r, s.incident)
 		if err != nil {
 			return false, err
 		}

@@ -1,7 +1,6 @@
 package router_test
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"slices"
@@ -161,14 +160,15 @@ func (b *mailbox) kind(id string) incident.Kind {
 // breachState returns the state of the latest breach of a fingerprint, empty if there is none.
 func (w *world) breachState(fingerprint string) incident.BreachState {
 	w.t.Helper()
-	var b incident.Breach
-	w.must(w.store.Read(w.t.Context(), func(r storage.Reader) (err error) {
-		if b, err = r.LatestBreach(fingerprint); errors.Is(err, incident.ErrNotFound) {
-			err = nil
+	var state incident.BreachState
+	w.must(w.store.Read(w.t.Context(), func(r storage.Reader) error {
+		b, err := storage.LatestBreach(r, fingerprint)
+		if b != nil {
+			state = b.State
 		}
 		return err
 	}))
-	return b.State
+	return state
 }
 
 // drawSchedule draws what happens. Most of it happens where an alert begins or ends.

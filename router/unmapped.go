@@ -2,8 +2,8 @@ package router
 
 import (
 	"context"
-	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"sitrep/incident"
@@ -44,12 +44,7 @@ func (s *Scheduler) forget(ctx context.Context, at time.Time) error {
 		}
 		if len(quiet) > 0 {
 			err = s.Door.Store.Write(ctx, func(tx storage.Tx) error {
-				for _, fingerprint := range quiet {
-					if err := forgetQuiet(tx, fingerprint, before); err != nil {
-						return err
-					}
-				}
-				return nil
+				return forgetQuiet(tx, quiet, before)
 			})
 			if err != nil {
 				return err
@@ -67,22 +62,20 @@ func (s *Scheduler) forget(ctx context.Context, at time.Time) error {
 	return nil
 }
 
-// forgetQuiet deletes an alert without an SLO, unless it was heard since before, by
-// itself or as the breach that it is of an incident.
-func forgetQuiet(tx storage.Tx, fingerprint string, before time.Time) error {
-	u, err := tx.Unmapped(fingerprint)
-	if errors.Is(err, incident.ErrNotFound) || err == nil && !u.HeardAt.Before(before) {
-		return nil
-	}
+// forgetQuiet deletes alerts without an SLO, but for those that were heard since before, by
+// themselves or as the breaches that they are of an incident.
+func forgetQuiet(tx storage.Tx, fingerprints []string, before time.Time) error {
+	alerts, err := tx.Unmapped(fingerprints)
 	if err != nil {
 		return err
 	}
-	b, err := tx.LatestBreach(fingerprint)
-	if err != nil && !errors.Is(err, incident.ErrNotFound) {
+	breaches, err := tx.LatestBreaches(fingerprints)
+	if err != nil {
 		return err
 	}
-	if err == nil && b.State == incident.Firing {
-		return nil
-	}
-	return tx.DeleteUnmapped(fingerprint)
+	quiet := slices.DeleteFunc(slices.Clone(fingerprints), func(fp string) bool {
+		b := breaches[fp]
+		return alerts[fp] == nil || !alerts[fp].HeardAt.Before(before) || b != nil && b.State == incident.Firing
+	})
+	return tx.DeleteUnmapped(quiet)
 }

@@ -1,6 +1,46 @@
 package storage
 
-import "sitrep/incident"
+import (
+	"time"
+
+	"sitrep/incident"
+)
+
+// A BreachReader reads breaches, and the alerts that no SLO claims.
+type BreachReader interface {
+	// LatestBreaches returns of each fingerprint the breach with the highest ordinal. What is
+	// returned belongs to the caller.
+	LatestBreaches(fingerprints []string) (map[string]*incident.Breach, error)
+	// Breaches returns a page of an incident's breaches, in order of arrival.
+	Breaches(number int64, limit int, cursor string) (page []incident.Breach, next string, err error)
+	// SilentBreaches returns up to limit breaches of incidents, firing or unknown, whose
+	// QuietSince is not after before, the longest first.
+	SilentBreaches(before time.Time, limit int) ([]incident.Breach, error)
+	// BreachesToAsk returns up to limit breaches whose AskAt is set and not after now, the
+	// longest first.
+	BreachesToAsk(now time.Time, limit int) ([]incident.Breach, error)
+
+	// Unmapped returns those alerts of the fingerprints that no SLO claims.
+	Unmapped(fingerprints []string) (map[string]*incident.UnmappedAlert, error)
+	// UnmappedAlerts returns a page, ordered by fingerprint.
+	UnmappedAlerts(limit int, cursor string) (page []incident.UnmappedAlert, next string, err error)
+}
+
+// A BreachWriter writes breaches, and the alerts that no SLO claims.
+type BreachWriter interface {
+	// PutBreaches stores breaches, in that order: each a new one of its fingerprint, or the
+	// latest as it is now. One before the latest is an error, as nothing happens to it any more.
+	PutBreaches(all []*incident.Breach) error
+	PutUnmapped(all []*incident.UnmappedAlert) error
+	// DeleteUnmapped deletes those that are there.
+	DeleteUnmapped(fingerprints []string) error
+}
+
+// LatestBreach returns the latest breach of one fingerprint, nil if there is none.
+func LatestBreach(r BreachReader, fingerprint string) (*incident.Breach, error) {
+	found, err := r.LatestBreaches([]string{fingerprint})
+	return found[fingerprint], err
+}
 
 // breachPage is how many breaches EachBreach reads in one go.
 const breachPage = 500

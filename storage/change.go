@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -30,7 +31,7 @@ func (d *Door) Change(ctx context.Context, at time.Time, fn func(*Change) error)
 	at = at.UTC().Truncate(time.Microsecond)
 	var done *Change
 	err := d.Store.Write(ctx, func(tx Tx) error {
-		c := &Change{Tx: tx, Policy: d.Policy(), At: at, door: d, loaded: map[int64]*loaded{}, opened: map[string]int64{}}
+		c := d.newChange(tx, at)
 		if err := fn(c); err != nil {
 			return err
 		}
@@ -57,7 +58,7 @@ func (d *Door) Change(ctx context.Context, at time.Time, fn func(*Change) error)
 func (d *Door) Preview(ctx context.Context, at time.Time, fn func(*Change) error) (before, after []*incident.Situation, err error) {
 	at = at.UTC().Truncate(time.Microsecond)
 	err = d.Store.Read(ctx, func(r Reader) error {
-		c := &Change{Tx: preview{r}, Policy: d.Policy(), At: at, door: d, loaded: map[int64]*loaded{}, opened: map[string]int64{}}
+		c := d.newChange(preview{r}, at)
 		if err := fn(c); err != nil {
 			return err
 		}
@@ -78,7 +79,8 @@ func (d *Door) Preview(ctx context.Context, at time.Time, fn func(*Change) error
 	return before, after, err
 }
 
-// A Change is a transaction in which incidents change.
+// A Change is a transaction in which incidents change. What it reads of incidents and
+// breaches it keeps, and what it writes of them it gathers and stores at the end, in sets.
 type Change struct {
 	Tx     Tx
 	Policy *incident.Policy
@@ -86,10 +88,22 @@ type Change struct {
 
 	door   *Door
 	loaded map[int64]*loaded
-	order  []int64
-	opened map[string]int64 // numbers of new incidents, by key
+	order  []int64          // of those in loaded
+	latest map[string]int64 // latest incidents of keys that were asked for, 0 if there is none
+	given  int64            // the number of the incident that was opened last, 0 if none was
 	wake   bool
 	pulses *incident.Pulses // once they were asked for
+
+	breaches    breaches
+	unmapped    unmapped
+	ambiguities []Ambiguity
+}
+
+func (d *Door) newChange(tx Tx, at time.Time) *Change {
+	return &Change{
+		Tx: tx, Policy: d.Policy(), At: at, door: d, loaded: map[int64]*loaded{}, latest: map[string]int64{},
+		breaches: newBreaches(), unmapped: newUnmapped(),
+	}
 }
 
 type loaded struct {
@@ -101,15 +115,6 @@ type loaded struct {
 	isNew bool
 	// readers is set once the subscriptions are there.
 	readers bool
-}
-
-func (l *loaded) loadReaders(r Reader) error {
-	if l.readers {
-		return nil
-	}
-	subs, err := r.Subscriptions(l.was.Incident.Number)
-	l.was.Subscriptions, l.now.Subscriptions, l.readers = subs, subs, err == nil
-	return err
 }
 
 // Stamp says that the actor decides now.
@@ -124,7 +129,7 @@ func (c *Change) Situation(number int64) (*incident.Situation, error) {
 		return nil, err
 	}
 	l := c.loaded[number]
-	return l.now, l.loadReaders(c.Tx)
+	return l.now, c.loadReaders(l)
 }
 
 // Incident is Situation without the readers, for events that come in great numbers
@@ -137,22 +142,67 @@ func (c *Change) Incident(number int64) (*incident.Situation, error) {
 	if err != nil {
 		return nil, err
 	}
-	agenda, err := c.Tx.Agenda(number)
+	agendas, err := c.Tx.Agendas([]int64{number})
 	if err != nil {
 		return nil, err
 	}
-	agenda.Incident = number
-	return c.keep(incident.Situation{Incident: in, Agenda: agenda}, false), nil
+	return c.keep(incident.Situation{Incident: in, Agenda: agendas[number]}, false), nil
+}
+
+// loadIncidents loads those of the numbers that are not loaded, and what they were merged
+// into, in order.
+func (c *Change) loadIncidents(numbers []int64) error {
+	numbers = slices.DeleteFunc(numbers, func(n int64) bool { return c.loaded[n] != nil })
+	slices.Sort(numbers)
+	found, err := IncidentsFollowed(c.Tx, slices.Compact(numbers))
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	numbers = slices.Sorted(maps.Keys(found))
+	agendas, err := c.Tx.Agendas(numbers)
+	if err != nil {
+		return err
+	}
+	for _, n := range numbers {
+		if c.loaded[n] == nil {
+			c.keep(incident.Situation{Incident: *found[n], Agenda: agendas[n]}, false)
+		}
+	}
+	return nil
+}
+
+// loadReaders loads the readers of incidents that do not have them.
+func (c *Change) loadReaders(of ...*loaded) error {
+	of = slices.DeleteFunc(of, func(l *loaded) bool { return l.readers })
+	if len(of) == 0 {
+		return nil
+	}
+	numbers := make([]int64, len(of))
+	for i, l := range of {
+		numbers[i] = l.was.Incident.Number
+	}
+	subs, err := c.Tx.Subscriptions(numbers)
+	if err != nil {
+		return err
+	}
+	for i, l := range of {
+		l.was.Subscriptions, l.now.Subscriptions, l.readers = subs[numbers[i]], subs[numbers[i]], true
+	}
+	return nil
 }
 
 // New returns the situation of an incident that does not exist yet, with a number
 // of its own.
 func (c *Change) New() (*incident.Situation, error) {
-	number, err := c.Tx.NextNumber()
-	if err != nil {
-		return nil, err
+	if c.given == 0 {
+		next, err := c.Tx.NextNumber()
+		if err != nil {
+			return nil, err
+		}
+		c.given = next - 1
 	}
-	return c.keep(incident.Situation{Incident: incident.Incident{Number: number}, Agenda: incident.Agenda{Incident: number}}, true), nil
+	c.given++ // nobody else is given one until this change is stored
+	return c.keep(incident.Situation{Incident: incident.Incident{Number: c.given}, Agenda: incident.Agenda{Incident: c.given}}, true), nil
 }
 
 // keep keeps the situation as it was, and returns the one that changes.
@@ -194,7 +244,7 @@ func (c *Change) After(s *incident.Situation) (*incident.Situation, error) {
 }
 
 func (c *Change) after(l *loaded) (*incident.Situation, error) {
-	if err := l.loadReaders(c.Tx); err != nil {
+	if err := c.loadReaders(l); err != nil {
 		return nil, err
 	}
 	news := l.news
@@ -202,43 +252,69 @@ func (c *Change) after(l *loaded) (*incident.Situation, error) {
 	return incident.Reconcile(l.was, news, c.Policy, c.At)
 }
 
+// store stores what changed, and what follows from it for the readers.
 func (c *Change) store() error {
+	var changed, concerned []*loaded
 	for _, n := range c.order {
 		l := c.loaded[n]
 		if l.isNew && len(l.news.Events) == 0 {
 			continue
 		}
-		after := l.now
+		changed = append(changed, l)
 		if l.readers || l.news.Concerns(l.was) {
+			concerned = append(concerned, l)
+		}
+	}
+	if err := c.loadReaders(slices.Clone(concerned)...); err != nil {
+		return err
+	}
+	var out struct {
+		incidents     []*incident.Incident
+		events        []incident.Event
+		subscriptions []incident.Subscription
+		agendas       []incident.Agenda
+	}
+	for _, l := range changed {
+		after := l.now
+		if l.readers {
 			var err error
 			if after, err = c.after(l); err != nil {
 				return err
 			}
 		}
 		if len(l.news.Events) > 0 {
-			if err := c.Tx.PutIncident(&after.Incident); err != nil {
-				return err
-			}
-			if err := c.Tx.AppendEvents(l.news.Events); err != nil {
-				return err
-			}
+			out.incidents = append(out.incidents, &after.Incident)
+			out.events = append(out.events, l.news.Events...)
 		}
-		if subs := changed(l.was, after); len(subs) > 0 {
-			if err := c.Tx.PutSubscriptions(subs); err != nil {
-				return err
-			}
-		}
+		out.subscriptions = append(out.subscriptions, changedSubscriptions(l.was, after)...)
 		if !reflect.DeepEqual(l.was.Agenda, after.Agenda) {
-			if err := c.Tx.PutAgenda(&after.Agenda); err != nil {
-				return err
-			}
+			out.agendas = append(out.agendas, after.Agenda)
 		}
+	}
+	if err := c.flush(); err != nil {
+		return err
+	}
+	if len(out.incidents) > 0 {
+		if err := c.Tx.PutIncidents(out.incidents); err != nil {
+			return err
+		}
+		if err := c.Tx.AppendEvents(out.events); err != nil {
+			return err
+		}
+	}
+	if len(out.subscriptions) > 0 {
+		if err := c.Tx.PutSubscriptions(out.subscriptions); err != nil {
+			return err
+		}
+	}
+	if len(out.agendas) > 0 {
+		return c.Tx.PutAgendas(out.agendas)
 	}
 	return nil
 }
 
-// changed returns the subscriptions that are new or different.
-func changed(was, now *incident.Situation) []incident.Subscription {
+// changedSubscriptions returns those that are new or different.
+func changedSubscriptions(was, now *incident.Situation) []incident.Subscription {
 	var out []incident.Subscription
 	for i := range now.Subscriptions {
 		sub := &now.Subscriptions[i]
@@ -265,12 +341,15 @@ func Situation(r Reader, number int64) (*incident.Situation, error) {
 		return nil, err
 	}
 	s := &incident.Situation{Incident: in}
-	if s.Subscriptions, err = r.Subscriptions(number); err != nil {
+	numbers := []int64{number}
+	subs, err := r.Subscriptions(numbers)
+	if err != nil {
 		return nil, err
 	}
-	if s.Agenda, err = r.Agenda(number); err != nil {
+	agendas, err := r.Agendas(numbers)
+	if err != nil {
 		return nil, err
 	}
-	s.Agenda.Incident = number
+	s.Subscriptions, s.Agenda = subs[number], agendas[number]
 	return s, nil
 }

@@ -12,22 +12,22 @@ type preview struct{ Reader }
 
 var _ Tx = preview{}
 
-func (preview) PutIncident(*incident.Incident) error               { return nil }
+func (preview) PutIncidents([]*incident.Incident) error            { return nil }
 func (preview) AppendEvents([]incident.Event) error                { return nil }
-func (preview) PutBreach(*incident.Breach) error                   { return nil }
-func (preview) PutAgenda(*incident.Agenda) error                   { return nil }
+func (preview) PutBreaches([]*incident.Breach) error               { return nil }
+func (preview) PutAgendas([]incident.Agenda) error                 { return nil }
 func (preview) PutSubscriptions([]incident.Subscription) error     { return nil }
 func (preview) PutDelivery(*incident.Delivery, []byte) error       { return nil }
 func (preview) Hold(*Claim, time.Time, time.Time) error            { return nil }
 func (preview) Release(*Claim, time.Time, time.Time, string) error { return nil }
-func (preview) PutUnmapped(*incident.UnmappedAlert) error          { return nil }
-func (preview) DeleteUnmapped(string) error                        { return nil }
+func (preview) PutUnmapped([]*incident.UnmappedAlert) error        { return nil }
+func (preview) DeleteUnmapped([]string) error                      { return nil }
 func (preview) PutPulse(incident.Pulse) error                      { return nil }
 func (preview) DeletePulse(string) error                           { return nil }
 func (preview) PutNotices([]incident.Notice) error                 { return nil }
 func (preview) PutConfig(Loading, ...Config) error                 { return nil }
 func (preview) PutRefusal(Refusal) error                           { return nil }
-func (preview) PutAmbiguity(Ambiguity) error                       { return nil }
+func (preview) PutAmbiguities([]Ambiguity) error                   { return nil }
 func (preview) PutAlive(time.Time) error                           { return nil }
 func (preview) PutOutage(Outage) error                             { return nil }
 func (preview) PutAnswer(Answer) error                             { return nil }

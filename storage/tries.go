@@ -22,16 +22,23 @@ func (d *Door) Tries(r Reader, now time.Time) *Tries {
 
 // Note sets the Tries of a situation.
 func (t *Tries) Note(s *incident.Situation) error {
+	var unknown []string
+	for i := range s.Subscriptions {
+		sub := &s.Subscriptions[i]
+		if _, ok := t.known[sub.Recipient]; !ok && !sub.DueAt.IsZero() {
+			unknown = append(unknown, sub.Recipient)
+		}
+	}
+	if err := t.load(unknown); err != nil {
+		return err
+	}
 	s.Tries = &incident.Tries{Now: t.now, Held: map[string]time.Time{}}
 	for i := range s.Subscriptions {
 		sub := &s.Subscriptions[i]
 		if sub.DueAt.IsZero() {
 			continue
 		}
-		held, err := t.of(sub.Recipient)
-		if err != nil {
-			return err
-		}
+		held := t.known[sub.Recipient]
 		if until := latestOf(held.Until, held.Incidents[s.Incident.Number]); !until.IsZero() {
 			s.Tries.Held[sub.Recipient] = until
 		}
@@ -39,19 +46,22 @@ func (t *Tries) Note(s *incident.Situation) error {
 	return nil
 }
 
-func (t *Tries) of(recipient string) (HeldBack, error) {
-	if held, ok := t.known[recipient]; ok {
-		return held, nil
+func (t *Tries) load(recipients []string) error {
+	if len(recipients) == 0 {
+		return nil
 	}
-	held, err := t.r.HeldBack(recipient, t.now)
+	found, err := t.r.HeldBack(recipients, t.now)
 	if err != nil {
-		return held, err
+		return err
 	}
-	if t.heldUntil != nil {
-		held.Until = latestOf(held.Until, t.heldUntil(recipient))
+	for _, recipient := range recipients {
+		held := found[recipient]
+		if t.heldUntil != nil {
+			held.Until = latestOf(held.Until, t.heldUntil(recipient))
+		}
+		t.known[recipient] = held
 	}
-	t.known[recipient] = held
-	return held, nil
+	return nil
 }
 
 func latestOf(a, b time.Time) time.Time {

@@ -6,6 +6,26 @@ import (
 	"sitrep/incident"
 )
 
+// A WatchdogReader reads the pulses of the watchdog, and what its readers are owed.
+type WatchdogReader interface {
+	// Pulse returns the pulse of the watchdog with that name, an empty one if there is
+	// none. In a write it is locked until the end.
+	Pulse(name string) (incident.Pulse, error)
+	// Pulses returns all pulses of the watchdog, ordered by name.
+	Pulses() (incident.Pulses, error)
+	// Notices returns what the readers of a pulse are owed, ordered by recipient. In a write
+	// they are locked until the end.
+	Notices(pulse string) ([]incident.Notice, error)
+}
+
+// A WatchdogWriter writes the pulses of the watchdog, and what its readers are owed.
+type WatchdogWriter interface {
+	PutPulse(p incident.Pulse) error
+	// DeletePulse deletes a pulse with its notices; it is no error if there is none.
+	DeletePulse(name string) error
+	PutNotices(notices []incident.Notice) error
+}
+
 // Pulses returns all pulses of the watchdog.
 func (c *Change) Pulses() (incident.Pulses, error) {
 	if c.pulses == nil {
@@ -47,6 +67,9 @@ func Tick(c *Change, s *incident.Situation) (incident.News, error) {
 	pulses, err := c.Pulses()
 	if err != nil {
 		return incident.News{}, err
+	}
+	if err := c.flush(); err != nil {
+		return incident.News{}, err // what ends in this change is to be seen
 	}
 	confirmed, err := Confirmed(c.Tx, c.Policy, &s.Incident)
 	if err != nil {

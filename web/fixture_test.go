@@ -184,7 +184,7 @@ func (f *fixture) breach(slo, fingerprint string, labels map[string]string) int6
 		}
 		b := incident.NewBreach(&a, nil, c.At)
 		p, _ := c.Policy.Priority(about.Priority)
-		return c.PutBreach(in, &b, in.Fire(c.Stamp(incident.Alertmanager), &b, &a, "", p, c.Policy))
+		return c.RecordBreach(in, &b, in.Fire(c.Stamp(incident.Alertmanager), &b, &a, "", p, c.Policy))
 	})
 	return number
 }

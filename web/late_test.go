@@ -14,7 +14,7 @@ import (
 func (f *fixture) holdBack(number int64, wait time.Duration) {
 	f.t.Helper()
 	f.write(func(tx storage.Tx) error {
-		subs, err := tx.Subscriptions(number)
+		subs, err := storage.SubscriptionsOf(tx, number)
 		if err != nil {
 			return err
 		}

@@ -192,7 +192,7 @@ func (l *layout) row(tx storage.Reader, tries *storage.Tries, in *incident.Incid
 	if in.Breaches.Firing == 0 && in.Breaches.Unknown > 0 {
 		line.Note = "unknown whether it goes on"
 	}
-	subs, err := tx.Subscriptions(in.Number)
+	subs, err := storage.SubscriptionsOf(tx, in.Number)
 	if err != nil {
 		return row{}, err
 	}

@@ -55,10 +55,10 @@ func (f *fixture) populate(text string) []string {
 		if err := tx.PutDelivery(&pending, nil); err != nil {
 			return err
 		}
-		if err := tx.PutUnmapped(&incident.UnmappedAlert{Fingerprint: "u", StartsAt: start, HeardAt: start, Labels: map[string]string{"alertname": "Disk" + text, "job": text}}); err != nil {
+		if err := tx.PutUnmapped([]*incident.UnmappedAlert{{Fingerprint: "u", StartsAt: start, HeardAt: start, Labels: map[string]string{"alertname": "Disk" + text, "job": text}}}); err != nil {
 			return err
 		}
-		if err := tx.PutAmbiguity(storage.Ambiguity{At: start, Fingerprint: "x", Labels: map[string]string{"job": text}, SLO: "search-latency", Others: []string{"log-on-availability"}}); err != nil {
+		if err := tx.PutAmbiguities([]storage.Ambiguity{storage.Ambiguity{At: start, Fingerprint: "x", Labels: map[string]string{"job": text}, SLO: "search-latency", Others: []string{"log-on-availability"}}}); err != nil {
 			return err
 		}
 		if err := tx.PutRefusal(storage.Refusal{At: start, Status: 415, Client: "alertmanager", Reason: "send JSON " + text}); err != nil {
@@ -580,7 +580,7 @@ func TestUnknownAndMergedIncidentsSaySo(t *testing.T) {
 	n := f.breach("notifications-register-availability", "a", nil)
 	other := f.breach("notifications-delay-latency", "b", nil)
 	f.change(func(c *storage.Change) error {
-		b, err := c.Tx.LatestBreach("a")
+		b, err := c.LatestBreach("a")
 		if err != nil {
 			return err
 		}
@@ -588,7 +588,7 @@ func TestUnknownAndMergedIncidentsSaySo(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return c.PutBreach(&s.Incident, &b, s.Incident.Lose(c.Stamp(incident.Scheduler), &b, incident.WhyQuiet))
+		return c.RecordBreach(&s.Incident, b, s.Incident.Lose(c.Stamp(incident.Scheduler), b, incident.WhyQuiet))
 	})
 	if a := f.get("viewer", "/"); !strings.Contains(a.text(), "unknown whether it goes on") {
 		t.Errorf("overview: %s", a.text())

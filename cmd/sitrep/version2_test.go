@@ -81,8 +81,11 @@ func TestAStoreOfVersion2GoesOn(t *testing.T) {
 	}
 	breach := func(fingerprint string) (b incident.Breach) {
 		t.Helper()
-		err := db.Read(t.Context(), func(r storage.Reader) (err error) {
-			b, err = r.LatestBreach(fingerprint)
+		err := db.Read(t.Context(), func(r storage.Reader) error {
+			latest, err := storage.LatestBreach(r, fingerprint)
+			if latest != nil {
+				b = *latest
+			}
 			return err
 		})
 		if err != nil {

@@ -158,8 +158,8 @@ func (tx *brokenTx) PutAnswer(a storage.Answer) error {
 	return errors.Join(tx.Tx.PutAnswer(a), tx.fails("answer"))
 }
 
-func (tx *brokenTx) PutIncident(in *incident.Incident) error {
-	return errors.Join(tx.Tx.PutIncident(in), tx.fails("incident"))
+func (tx *brokenTx) PutIncidents(all []*incident.Incident) error {
+	return errors.Join(tx.Tx.PutIncidents(all), tx.fails("incident"))
 }
 
 func (tx *brokenTx) AppendEvents(events []incident.Event) error {

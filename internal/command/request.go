@@ -168,14 +168,11 @@ func noneOpen(c *storage.Change, key string, but int64) (int64, error) {
 	if key == "" {
 		return 0, nil
 	}
-	n, err := c.Tx.LatestOf(key)
-	if err != nil || n == 0 {
+	latest, err := c.Latest(key)
+	if err != nil || latest == nil {
 		return 0, err
 	}
-	in, err := c.Tx.Incident(n)
-	for err == nil && in.MergedInto != 0 {
-		in, err = c.Tx.Incident(in.MergedInto)
-	}
+	in, err := incident.Follow(c, latest.Number)
 	if err != nil {
 		return 0, err
 	}

@@ -6,10 +6,22 @@ import (
 	"sitrep/incident"
 )
 
-func (r *reader) Agenda(number int64) (incident.Agenda, error) {
+func (r *reader) agenda(number int64) (incident.Agenda, error) {
 	a := incident.Agenda{Incident: number}
 	_, err := r.getJSON(bAgendas, key(nil).int(number), &a)
 	return a, err
+}
+
+func (r *reader) Agendas(numbers []int64) (map[int64]incident.Agenda, error) {
+	all := make(map[int64]incident.Agenda, len(numbers))
+	for _, number := range numbers {
+		a, err := r.agenda(number)
+		if err != nil {
+			return nil, err
+		}
+		all[number] = a
+	}
+	return all, nil
 }
 
 func (r *reader) DueAgendas(now time.Time, limit int) ([]int64, error) {
@@ -24,8 +36,17 @@ func (r *reader) DueAgendas(now time.Time, limit int) ([]int64, error) {
 	return due, err
 }
 
-func (t *tx) PutAgenda(a *incident.Agenda) error {
-	old, err := t.Agenda(a.Incident)
+func (t *tx) PutAgendas(all []incident.Agenda) error {
+	for i := range all {
+		if err := t.putAgenda(&all[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) putAgenda(a *incident.Agenda) error {
+	old, err := t.agenda(a.Incident)
 	if err != nil {
 		return err
 	}

@@ -42,15 +42,24 @@ func (r *reader) at(p place) (incident.Breach, error) {
 	return decodeBreach(k, b)
 }
 
-func (r *reader) LatestBreach(fp string) (incident.Breach, error) {
-	p, _, found, err := r.latest(fingerprint(nil, fp))
-	if err != nil {
-		return incident.Breach{}, err
+func (r *reader) LatestBreaches(fingerprints []string) (map[string]*incident.Breach, error) {
+	all := make(map[string]*incident.Breach, len(fingerprints))
+	var scrap [32]byte
+	for _, fp := range fingerprints {
+		p, _, found, err := r.latest(fingerprint(scrap[:0], fp))
+		if err != nil {
+			return nil, err
+		}
+		if !found || all[fp] != nil {
+			continue
+		}
+		b, err := r.at(p)
+		if err != nil {
+			return nil, err
+		}
+		all[fp] = &b
 	}
-	if !found {
-		return incident.Breach{}, notFound("breach", fp)
-	}
-	return r.at(p)
+	return all, nil
 }
 
 func (r *reader) Breaches(number int64, limit int, cursor string) (page []incident.Breach, next string, err error) {
@@ -100,7 +109,16 @@ func (r *reader) listed(id bucketID, until time.Time, limit int) ([]incident.Bre
 	return list, err
 }
 
-func (t *tx) PutBreach(b *incident.Breach) error {
+func (t *tx) PutBreaches(all []*incident.Breach) error {
+	for _, b := range all {
+		if err := t.putBreach(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) putBreach(b *incident.Breach) error {
 	fp := fingerprint(make([]byte, 0, 32), b.Fingerprint)
 	p, ordinal, found, err := t.latest(fp)
 	if err != nil {

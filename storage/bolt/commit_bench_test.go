@@ -47,27 +47,29 @@ func post(number, count int64, now time.Time) (*incident.Incident, []incident.Br
 func store(ctx context.Context, db *bolt.DB, in *incident.Incident, list []incident.Breach, now time.Time) error {
 	return db.Write(ctx, func(tx storage.Tx) error {
 		events := make([]incident.Event, len(list))
+		breaches, fingerprints := make([]*incident.Breach, len(list)), make([]string, len(list))
 		for i := range list {
 			b := &list[i]
-			if _, err := tx.LatestBreach(b.Fingerprint); err == nil {
-				return fmt.Errorf("breach %s is there", b.Fingerprint)
-			}
-			if err := tx.PutBreach(b); err != nil {
-				return err
-			}
+			breaches[i], fingerprints[i] = b, b.Fingerprint
 			events[i] = incident.Event{
 				Incident: in.Number, Sequence: in.Sequence - alertsPerWrite + int64(i) + 1, Time: now, Type: incident.BreachStarted,
 				Actor: incident.Alertmanager, Config: strings.Repeat("c0ffee00", 8),
 				Data: incident.Data{Fingerprint: b.Fingerprint, StartsAt: b.StartsAt, Priority: "P1"},
 			}
 		}
+		if there, err := tx.LatestBreaches(fingerprints); err != nil || len(there) > 0 {
+			return fmt.Errorf("%d breaches are there: %w", len(there), err)
+		}
+		if err := tx.PutBreaches(breaches); err != nil {
+			return err
+		}
 		if err := tx.AppendEvents(events); err != nil {
 			return err
 		}
-		if err := tx.PutIncident(in); err != nil {
+		if err := tx.PutIncidents([]*incident.Incident{in}); err != nil {
 			return err
 		}
-		return tx.PutAgenda(&incident.Agenda{Incident: in.Number, NextAt: now.Add(time.Hour), LastHeardAt: now})
+		return tx.PutAgendas([]incident.Agenda{{Incident: in.Number, NextAt: now.Add(time.Hour), LastHeardAt: now}})
 	})
 }
 

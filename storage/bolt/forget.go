@@ -95,7 +95,7 @@ func (f *forgetting) incident(number int64, s *stage) (done bool, err error) {
 			return false, err
 		}
 		in.Forget()
-		if err := f.PutIncident(&in); err != nil {
+		if err := f.putIncident(&in); err != nil {
 			return false, err
 		}
 	}
@@ -196,7 +196,7 @@ func (f *forgetting) delivery(arrival int64, d *incident.Delivery) error {
 
 // readers forgets who the readers of an incident were. What they were told stays.
 func (f *forgetting) readers(number int64, s *stage) error {
-	subs, err := f.Subscriptions(number)
+	subs, err := f.subscriptions(number)
 	if err != nil {
 		return err
 	}

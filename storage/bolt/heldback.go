@@ -78,7 +78,21 @@ func (r *reader) heldBackOf(id string) (h holding, err error) {
 	return h, err
 }
 
-func (r *reader) HeldBack(id string, now time.Time) (h storage.HeldBack, err error) {
+func (r *reader) HeldBack(recipients []string, now time.Time) (map[string]storage.HeldBack, error) {
+	all := map[string]storage.HeldBack{}
+	for _, id := range recipients {
+		h, err := r.heldBack(id, now)
+		if err != nil {
+			return nil, err
+		}
+		if !h.Until.IsZero() || h.Incidents != nil {
+			all[id] = h
+		}
+	}
+	return all, nil
+}
+
+func (r *reader) heldBack(id string, now time.Time) (h storage.HeldBack, err error) {
 	p, err := r.recipient(id)
 	if err != nil {
 		return h, err

@@ -69,12 +69,50 @@ func (r *reader) Incident(number int64) (incident.Incident, error) {
 	return decodeIncident(k, b)
 }
 
-func (r *reader) LatestOf(name string) (int64, error) {
+func (r *reader) IncidentsByNumber(numbers []int64) (map[int64]*incident.Incident, error) {
+	all := make(map[int64]*incident.Incident, len(numbers))
+	for _, number := range numbers {
+		if all[number] != nil {
+			continue
+		}
+		k := key(nil).int(number)
+		b, err := r.get(bIncidents, k)
+		if err != nil {
+			return nil, err
+		}
+		if b == nil {
+			continue
+		}
+		in, err := decodeIncident(k, b)
+		if err != nil {
+			return nil, err
+		}
+		all[number] = &in
+	}
+	return all, nil
+}
+
+// latestOf returns the number of the latest incident of a key, 0 if there is none.
+func (r *reader) latestOf(name string) (int64, error) {
 	b, err := r.get(bIncidentKeys, key(nil).text(name))
 	if b == nil || err != nil {
 		return 0, err
 	}
 	return intAt(b, 0), nil
+}
+
+func (r *reader) LatestOf(keys []string) (map[string]int64, error) {
+	all := make(map[string]int64, len(keys))
+	for _, name := range keys {
+		number, err := r.latestOf(name)
+		if err != nil {
+			return nil, err
+		}
+		if number != 0 {
+			all[name] = number
+		}
+	}
+	return all, nil
 }
 
 func (r *reader) Incidents(q storage.IncidentQuery) (page []incident.Incident, next string, err error) {
@@ -154,7 +192,16 @@ func (t *tx) NextNumber() (int64, error) {
 	return t.given, err
 }
 
-func (t *tx) PutIncident(in *incident.Incident) error {
+func (t *tx) PutIncidents(all []*incident.Incident) error {
+	for _, in := range all {
+		if err := t.putIncident(in); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) putIncident(in *incident.Incident) error {
 	state, ok := stateBytes[in.State]
 	if !ok || in.Number < 1 {
 		return fmt.Errorf("put incident %d: state %q", in.Number, in.State)
@@ -186,7 +233,7 @@ func (t *tx) PutIncident(in *incident.Incident) error {
 	if in.Drill || b != nil {
 		return nil
 	}
-	latest, err := t.LatestOf(in.Key)
+	latest, err := t.latestOf(in.Key)
 	if err != nil || latest >= in.Number {
 		return err
 	}

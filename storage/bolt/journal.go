@@ -25,7 +25,14 @@ func (r *reader) Ambiguities() ([]storage.Ambiguity, error) {
 	return journal[storage.Ambiguity](r, bAmbiguities)
 }
 
-func (t *tx) PutAmbiguity(a storage.Ambiguity) error { return t.putJournal(bAmbiguities, a) }
+func (t *tx) PutAmbiguities(all []storage.Ambiguity) error {
+	for _, a := range all[max(0, len(all)-journalKept):] {
+		if err := t.putJournal(bAmbiguities, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // journal returns all that a bucket with a count has, the latest first.
 func journal[T any](r *reader, id bucketID) ([]T, error) {

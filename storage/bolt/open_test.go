@@ -175,7 +175,7 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 		ID: "INC-1.1", Incident: 1, Recipient: "bob", State: incident.Delivered, SettledAt: at, Covers: []incident.Cover{{Incident: 1}},
 	}
 	mustWrite(t, db, func(tx storage.Tx) error {
-		if err := tx.PutIncident(&in); err != nil {
+		if err := tx.PutIncidents([]*incident.Incident{&in}); err != nil {
 			return err
 		}
 		if err := tx.PutSubscriptions([]incident.Subscription{{Incident: 0, Recipient: "ada"}, {Incident: 1, Recipient: "ada"}, {Incident: 1, Recipient: "bob"}, {Incident: 2, Recipient: "bob", DueAt: at}}); err != nil {
@@ -213,7 +213,7 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 		}
 		var readers []string
 		for number := range int64(3) {
-			subs, err := r.Subscriptions(number)
+			subs, err := storage.SubscriptionsOf(r, number)
 			if err != nil {
 				return err
 			}
@@ -393,8 +393,8 @@ func dump(t *testing.T, db *bolt.DB) string {
 		silent, err := r.SilentBreaches(noon.Add(time.Hour), 1000)
 		fmt.Fprintf(&all, "%+v %+v %+v %+v", in, breaches, events, silent)
 		for _, b := range breaches {
-			if _, err := r.LatestBreach(b.Fingerprint); err != nil {
-				return err
+			if latest, err := storage.LatestBreach(r, b.Fingerprint); err != nil || latest == nil {
+				return fmt.Errorf("the latest breach of %s: %v, %w", b.Fingerprint, latest, err)
 			}
 		}
 		return err

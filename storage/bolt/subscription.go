@@ -10,7 +10,21 @@ import (
 // backlogLimit is up to how many due subscriptions and notices Backlog counts.
 const backlogLimit = 10_000
 
-func (r *reader) Subscriptions(number int64) ([]incident.Subscription, error) {
+func (r *reader) Subscriptions(numbers []int64) (map[int64][]incident.Subscription, error) {
+	all := make(map[int64][]incident.Subscription, len(numbers))
+	for _, number := range numbers {
+		subs, err := r.subscriptions(number)
+		if err != nil {
+			return nil, err
+		}
+		if len(subs) > 0 {
+			all[number] = subs
+		}
+	}
+	return all, nil
+}
+
+func (r *reader) subscriptions(number int64) ([]incident.Subscription, error) {
 	var subs []incident.Subscription
 	err := r.ascend(bSubscriptions, key(nil).int(number), nil, func(k, v []byte) (bool, error) {
 		var s incident.Subscription

@@ -131,7 +131,7 @@ func (t *tx) upgradeChangedAt() error {
 			continue // a damage that the check tells of
 		}
 		in.ChangedAt = last[0].Time
-		if err := t.PutIncident(in); err != nil {
+		if err := t.putIncident(in); err != nil {
 			return err
 		}
 	}
@@ -164,18 +164,18 @@ func (t *tx) endOlder(p place) error {
 				return err
 			}
 		}
-		if err := t.PutIncident(&in); err != nil {
+		if err := t.putIncident(&in); err != nil {
 			return err
 		}
 		if err := t.AppendEvents(events); err != nil {
 			return err
 		}
-		agenda, err := t.Agenda(in.Number)
+		agenda, err := t.agenda(in.Number)
 		if err != nil {
 			return err
 		}
 		agenda.Incident, agenda.NextAt = in.Number, in.ChangedAt
-		if err := t.PutAgenda(&agenda); err != nil {
+		if err := t.putAgenda(&agenda); err != nil {
 			return err
 		}
 	}

@@ -36,7 +36,7 @@ func TestTheBreachesOfAnOlderStoreAreBroughtUp(t *testing.T) {
 			t.Errorf("incident %+v", in)
 		}
 		for fingerprint, ordinal := range map[string]int64{"0000000000000001": 1, "0000000000000002": 1, "0000000000000003": 0} {
-			if b, err := r.LatestBreach(fingerprint); err != nil || b.State != incident.Firing || b.Ordinal != ordinal {
+			if b, err := storage.LatestBreach(r, fingerprint); err != nil || b == nil || b.State != incident.Firing || b.Ordinal != ordinal {
 				t.Errorf("the latest of %s: %+v, %v", fingerprint, b, err)
 			}
 		}
@@ -62,16 +62,16 @@ func TestAnOlderBreachThatHadNotEndedEndsWhenTheStoreIsBroughtUp(t *testing.T) {
 	older := incident.Breach{Fingerprint: "a", StartsAt: noon, HeardAt: noon, State: incident.Unknown, Incident: 1}
 	latest := incident.Breach{Fingerprint: "a", Ordinal: 1, StartsAt: noon.Add(time.Minute), HeardAt: noon.Add(time.Minute), State: incident.Firing, Incident: 1}
 	mustWrite(t, db, func(tx storage.Tx) error {
-		if err := tx.PutIncident(&in); err != nil {
+		if err := tx.PutIncidents([]*incident.Incident{&in}); err != nil {
 			return err
 		}
 		if err := tx.AppendEvents([]incident.Event{{Incident: 1, Sequence: 1, Type: incident.Opened, Time: noon, Data: incident.Data{Opening: &incident.Opening{Key: "a"}}}}); err != nil {
 			return err
 		}
-		if err := tx.PutBreach(&older); err != nil {
+		if err := tx.PutBreaches([]*incident.Breach{&older}); err != nil {
 			return err
 		}
-		return tx.PutBreach(&latest)
+		return tx.PutBreaches([]*incident.Breach{&latest})
 	})
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
@@ -87,7 +87,7 @@ func TestAnOlderBreachThatHadNotEndedEndsWhenTheStoreIsBroughtUp(t *testing.T) {
 		if got.Breaches != (incident.Counts{Firing: 1, Total: 2}) || got.Sequence != 2 {
 			t.Errorf("incident %+v", got)
 		}
-		if b, err := r.LatestBreach("a"); err != nil || b.State != incident.Firing {
+		if b, err := storage.LatestBreach(r, "a"); err != nil || b == nil || b.State != incident.Firing {
 			t.Errorf("the latest %+v, %v", b, err)
 		}
 		if events, err := r.Events(1, 1, 9); err != nil || len(events) != 1 || events[0].Type != incident.BreachEnded || events[0].Data.Why != incident.WhyUnseen {

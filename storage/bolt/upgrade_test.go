@@ -94,7 +94,7 @@ func TestTheWatchdogOfAnOlderStoreIsBroughtUp(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if subs, err := r.Subscriptions(0); err != nil || len(subs) != 0 {
+			if subs, err := r.Subscriptions([]int64{0}); err != nil || len(subs) != 0 {
 				t.Errorf("left behind: %+v, %v", subs, err)
 			}
 			due, oldest, err := r.Backlog(at)

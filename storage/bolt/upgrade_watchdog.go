@@ -27,7 +27,7 @@ func (t *tx) upgradeWatchdog() error {
 			return err
 		}
 	}
-	subs, err := t.Subscriptions(oldWatchdog)
+	subs, err := t.subscriptions(oldWatchdog)
 	if err != nil {
 		return err
 	}

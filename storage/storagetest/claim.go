@@ -82,19 +82,19 @@ var subscriptionRules = []rule{
 		f.subscribe(c, full, f.owes(2, "email:a@example.org", f.now))
 		f.subscribe(a)
 		f.read(func(r storage.Reader) error {
-			subs, err := r.Subscriptions(1)
+			subs, err := storage.SubscriptionsOf(r, 1)
 			if err != nil {
 				return err
 			}
 			f.equal("subscriptions", subs, []incident.Subscription{a, full, c})
-			subs, err = r.Subscriptions(3)
+			subs, err = storage.SubscriptionsOf(r, 3)
 			f.equal("none", len(subs), 0)
 			return err
 		})
 		full.DueAt = f.now.Add(time.Hour)
 		f.subscribe(full)
 		f.read(func(r storage.Reader) error {
-			subs, err := r.Subscriptions(1)
+			subs, err := storage.SubscriptionsOf(r, 1)
 			f.equal("changed", subs, []incident.Subscription{a, full, c})
 			return err
 		})
@@ -420,7 +420,9 @@ var claimRules = []rule{
 		f.subscribe(f.owes(4, "a", f.ago(1)), f.owes(4, "b", f.ago(1)))
 		held := func(recipient string) (h storage.HeldBack) {
 			f.read(func(r storage.Reader) (err error) {
-				h, err = r.HeldBack(recipient, f.now)
+				all, err := r.HeldBack([]string{recipient, "nobody", recipient}, f.now)
+				h = all[recipient]
+				f.equal("others", len(all), min(len(all), 1))
 				return err
 			})
 			return h

@@ -88,7 +88,7 @@ var eventRules = []rule{
 			first, err = r.EventRecords(1, 0, 100)
 			return err
 		})
-		f.write(func(tx storage.Tx) error { return tx.PutIncident(f.newIncident(1)) })
+		f.write(func(tx storage.Tx) error { return tx.PutIncidents([]*incident.Incident{f.newIncident(1)}) })
 		f.read(func(r storage.Reader) error {
 			again, err := r.EventRecords(1, 0, 100)
 			if err != nil {

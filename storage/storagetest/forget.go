@@ -104,7 +104,7 @@ func (f *fixture) people(number int64) (found []string) {
 		for i := range events {
 			look(fmt.Sprint("event ", i+1), events[i].Personal)
 		}
-		subs, err := r.Subscriptions(number)
+		subs, err := storage.SubscriptionsOf(r, number)
 		if err != nil {
 			return err
 		}
@@ -193,7 +193,7 @@ var forgetRules = []rule{
 			a, _ := json.Marshal(in)
 			b, _ := json.Marshal(fold)
 			f.equal("state", string(a), string(b))
-			subs, err := r.Subscriptions(1)
+			subs, err := storage.SubscriptionsOf(r, 1)
 			f.equal("readers", len(subs), 2)
 			for i, s := range subs {
 				if s.ToldAt.IsZero() || s.Reader != i+1 || !strings.HasPrefix(s.Recipient, incident.Forgotten) {
@@ -217,7 +217,7 @@ var forgetRules = []rule{
 		f.subscribe(due)
 		f.forget(f.now.Add(-50 * time.Hour))
 		f.read(func(r storage.Reader) error {
-			subs, err := r.Subscriptions(1)
+			subs, err := storage.SubscriptionsOf(r, 1)
 			f.equal("who is owed something", subs[len(subs)-1], due)
 			return err
 		})
@@ -227,7 +227,7 @@ var forgetRules = []rule{
 		f.subscribe(done)
 		zoe := func() (there bool) {
 			f.read(func(r storage.Reader) error {
-				subs, err := r.Subscriptions(1)
+				subs, err := storage.SubscriptionsOf(r, 1)
 				there = subs[len(subs)-1].Recipient == "zoe"
 				return err
 			})

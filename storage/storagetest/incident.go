@@ -34,7 +34,7 @@ var incidentRules = []rule{
 				if n, err = tx.NextNumber(); err != nil {
 					return err
 				}
-				return tx.PutIncident(f.newIncident(n))
+				return tx.PutIncidents([]*incident.Incident{f.newIncident(n)})
 			})
 			return n
 		}
@@ -45,7 +45,7 @@ var incidentRules = []rule{
 			if err != nil {
 				return err
 			}
-			if err := tx.PutIncident(f.newIncident(n)); err != nil {
+			if err := tx.PutIncidents([]*incident.Incident{f.newIncident(n)}); err != nil {
 				return err
 			}
 			return broken
@@ -79,14 +79,17 @@ var incidentRules = []rule{
 		f.put(all...)
 		f.put(all[0]) // an earlier one that changes again
 		f.read(func(r storage.Reader) error {
-			for key, want := range map[string]int64{"a": 2, "b": 3, long: 5, "": 6, "c": 0, long + "k": 0} {
-				n, err := r.LatestOf(key)
-				if err != nil {
-					return err
-				}
-				f.equal("latest of "+key, n, want)
-			}
-			return nil
+			latest, err := r.LatestOf([]string{"c", "b", "a", long + "k", long, "", "a"})
+			f.equal("latest", latest, map[string]int64{"a": 2, "b": 3, long: 5, "": 6})
+			return err
+		})
+	}},
+	{"a set has those incidents that are there", func(f *fixture) {
+		f.put(f.newIncident(1), f.newIncident(2), f.newIncident(3))
+		f.read(func(r storage.Reader) error {
+			got, err := r.IncidentsByNumber([]int64{3, 7, 1, 3})
+			f.equal("set", got, map[int64]*incident.Incident{1: f.newIncident(1), 3: f.newIncident(3)})
+			return err
 		})
 	}},
 	{"pages have the latest first, and each once", func(f *fixture) {
@@ -215,19 +218,14 @@ func (f *fixture) pages(q storage.IncidentQuery) (pages [][]int64) {
 
 var agendaRules = []rule{
 	{"an agenda is read as it was put, and an empty one before", func(f *fixture) {
-		a := &incident.Agenda{
+		a := incident.Agenda{
 			Incident: 3, NextAt: f.now, RemindedActions: []string{"hotfix"},
 			MissedFor: map[incident.Audience]time.Time{incident.Management: f.now},
 		}
-		f.write(func(tx storage.Tx) error { return tx.PutAgenda(a) })
+		f.write(func(tx storage.Tx) error { return tx.PutAgendas([]incident.Agenda{a}) })
 		f.read(func(r storage.Reader) error {
-			got, err := r.Agenda(3)
-			if err != nil {
-				return err
-			}
-			f.equal("agenda", got, *a)
-			got, err = r.Agenda(4)
-			f.equal("none", got, incident.Agenda{Incident: 4})
+			got, err := r.Agendas([]int64{3, 4, 3})
+			f.equal("agendas", got, map[int64]incident.Agenda{3: a, 4: {Incident: 4}})
 			return err
 		})
 	}},
@@ -236,13 +234,13 @@ var agendaRules = []rule{
 			for n, at := range map[int64]time.Time{
 				1: f.now.Add(-time.Second), 2: {}, 3: f.now, 4: f.now.Add(-time.Hour), 5: f.now.Add(time.Microsecond), 6: f.now.Add(-time.Minute),
 			} {
-				if err := tx.PutAgenda(&incident.Agenda{Incident: n, NextAt: at}); err != nil {
+				if err := tx.PutAgendas([]incident.Agenda{{Incident: n, NextAt: at}}); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
-		f.write(func(tx storage.Tx) error { return tx.PutAgenda(&incident.Agenda{Incident: 6}) })
+		f.write(func(tx storage.Tx) error { return tx.PutAgendas([]incident.Agenda{{Incident: 6}}) })
 		f.read(func(r storage.Reader) error {
 			due, err := r.DueAgendas(f.now, 10)
 			if err != nil {
@@ -265,7 +263,7 @@ var agendaRules = []rule{
 		}
 		next(time.Time{})
 		hour := f.now.Add(time.Hour)
-		f.write(func(tx storage.Tx) error { return tx.PutAgenda(&incident.Agenda{Incident: 1, NextAt: hour}) })
+		f.write(func(tx storage.Tx) error { return tx.PutAgendas([]incident.Agenda{{Incident: 1, NextAt: hour}}) })
 		next(hour)
 		f.write(func(tx storage.Tx) error {
 			return tx.PutSubscriptions([]incident.Subscription{f.owes(1, "a", f.now), f.owes(2, "b", hour.Add(time.Hour))})
@@ -275,7 +273,7 @@ var agendaRules = []rule{
 			return tx.PutSubscriptions([]incident.Subscription{f.owes(1, "a", time.Time{})})
 		})
 		next(hour)
-		f.write(func(tx storage.Tx) error { return tx.PutAgenda(&incident.Agenda{Incident: 1}) })
+		f.write(func(tx storage.Tx) error { return tx.PutAgendas([]incident.Agenda{{Incident: 1}}) })
 		next(hour.Add(time.Hour))
 	}},
 }

@@ -18,25 +18,24 @@ func (f *fixture) newUnmapped(fingerprint string) *incident.UnmappedAlert {
 var journalRules = []rule{
 	{"unmapped alerts are kept by fingerprint", func(f *fixture) {
 		f.write(func(tx storage.Tx) error {
-			for _, fp := range []string{"c", "a", "e", "b", "d"} {
-				if err := tx.PutUnmapped(f.newUnmapped(fp)); err != nil {
-					return err
-				}
+			var all []*incident.UnmappedAlert
+			for _, fp := range []string{"c", "a", "e", "b", "d", "f"} {
+				all = append(all, f.newUnmapped(fp))
 			}
-			return tx.DeleteUnmapped("d")
+			if err := tx.PutUnmapped(all); err != nil {
+				return err
+			}
+			return tx.DeleteUnmapped([]string{"f", "none", "d"})
 		})
-		f.write(func(tx storage.Tx) error { return tx.DeleteUnmapped("none") })
 		changed := f.newUnmapped("a")
 		changed.Incident = 0
-		f.write(func(tx storage.Tx) error { return tx.PutUnmapped(changed) })
+		f.write(func(tx storage.Tx) error { return tx.PutUnmapped([]*incident.UnmappedAlert{changed}) })
 		f.read(func(r storage.Reader) error {
-			a, err := r.Unmapped("a")
+			set, err := r.Unmapped([]string{"d", "a", "none", "a", "b"})
 			if err != nil {
 				return err
 			}
-			f.equal("one", a, *changed)
-			_, err = r.Unmapped("d")
-			f.fails("deleted", err, incident.ErrNotFound)
+			f.equal("set", set, map[string]*incident.UnmappedAlert{"a": changed, "b": f.newUnmapped("b")})
 			var pages [][]string
 			for cursor := ""; ; {
 				page, next, err := r.UnmappedAlerts(2, cursor)
@@ -101,7 +100,7 @@ var journalRules = []rule{
 				if err := tx.PutRefusal(r); err != nil {
 					return err
 				}
-				return tx.PutAmbiguity(a)
+				return tx.PutAmbiguities([]storage.Ambiguity{a})
 			})
 		}
 		f.read(func(r storage.Reader) error {

@@ -37,10 +37,10 @@ var transactionRules = []rule{
 	}},
 	{"a write sees what it wrote", func(f *fixture) {
 		f.write(func(tx storage.Tx) error {
-			if err := tx.PutIncident(f.newIncident(1)); err != nil {
+			if err := tx.PutIncidents([]*incident.Incident{f.newIncident(1)}); err != nil {
 				return err
 			}
-			if err := tx.PutBreach(f.newBreach("a", 1)); err != nil {
+			if err := tx.PutBreaches([]*incident.Breach{f.newBreach("a", 1)}); err != nil {
 				return err
 			}
 			in, err := tx.Incident(1)
@@ -48,13 +48,13 @@ var transactionRules = []rule{
 			if err != nil {
 				return err
 			}
-			latest, err := tx.LatestOf("slo-1")
-			f.equal("latest", latest, int64(1))
+			latest, err := tx.LatestOf([]string{"slo-1"})
+			f.equal("latest", latest, map[string]int64{"slo-1": 1})
 			if err != nil {
 				return err
 			}
-			b, err := tx.LatestBreach("a")
-			f.equal("breach", b, *f.newBreach("a", 1))
+			b, err := storage.LatestBreach(tx, "a")
+			f.equal("breach", b, f.newBreach("a", 1))
 			return err
 		})
 	}},
@@ -97,7 +97,7 @@ var transactionRules = []rule{
 					if i%7 == 3 {
 						return broken // before it wrote
 					}
-					if err := tx.PutBreach(f.newBreach(fmt.Sprint(i), 1)); err != nil {
+					if err := tx.PutBreaches([]*incident.Breach{f.newBreach(fmt.Sprint(i), 1)}); err != nil {
 						return err
 					}
 					switch i % 7 {
@@ -117,9 +117,9 @@ var transactionRules = []rule{
 		wg.Wait()
 		f.read(func(r storage.Reader) error {
 			for i := range writers {
-				_, err := r.LatestBreach(fmt.Sprint(i))
-				if lost := i%7 >= 3 && i%7 <= 5; lost != errors.Is(err, incident.ErrNotFound) {
-					f.Errorf("breach %d: %v", i, err)
+				b, err := storage.LatestBreach(r, fmt.Sprint(i))
+				if lost := i%7 >= 3 && i%7 <= 5; err != nil || lost != (b == nil) {
+					f.Errorf("breach %d: %v, %v", i, b, err)
 				}
 			}
 			return nil
@@ -136,7 +136,7 @@ var transactionRules = []rule{
 						return err
 					}
 					in.Sequence++
-					return tx.PutIncident(&in)
+					return tx.PutIncidents([]*incident.Incident{&in})
 				})
 				if err != nil {
 					f.Errorf("write: %v", err)
@@ -155,8 +155,8 @@ var transactionRules = []rule{
 		for range 20 {
 			wg.Go(func() {
 				err := f.store.Write(context.Background(), func(tx storage.Tx) error {
-					latest, err := tx.LatestOf("one")
-					if err != nil || latest != 0 {
+					latest, err := tx.LatestOf([]string{"one"})
+					if err != nil || len(latest) != 0 {
 						return err
 					}
 					n, err := tx.NextNumber()
@@ -165,7 +165,7 @@ var transactionRules = []rule{
 					}
 					in := f.newIncident(n)
 					in.Key = "one"
-					return tx.PutIncident(in)
+					return tx.PutIncidents([]*incident.Incident{in})
 				})
 				if err != nil {
 					f.Errorf("write: %v", err)

@@ -1,0 +1,52 @@
+package storage
+
+import (
+	"errors"
+	"time"
+
+	"sitrep/incident"
+)
+
+// A ConfigReader reads the configurations that were in force.
+type ConfigReader interface {
+	// Config returns a form of a configuration that was in force, see ConfigOf.
+	Config(hash string) (Config, error)
+	// Configs returns all loadings of configurations, the latest first.
+	Configs() ([]Loading, error)
+	// ConfigRecords is Configs as stored: the leaves, and what stands beside them.
+	ConfigRecords() ([]Record, error)
+}
+
+// A ConfigWriter writes the configurations that come into force.
+type ConfigWriter interface {
+	// PutConfig notes that a configuration was loaded, and stores those of its forms that
+	// are not there.
+	PutConfig(l Loading, forms ...Config) error
+}
+
+// A Config is a form of a configuration that was in force, without secrets: the whole
+// one, or the public one, in which nobody's name or address stands.
+type Config struct {
+	Hash string // SHA-256 of Body in hexadecimal
+	Body []byte
+}
+
+// A Loading says that a configuration came into force.
+type Loading struct {
+	Hash  string         `json:"hash"`
+	At    time.Time      `json:"at"`
+	Actor incident.Actor `json:"actor"`
+	// Public is the hash of the public form; empty if there is none.
+	Public string `json:"public,omitempty"`
+}
+
+// ConfigOf returns the form of a configuration that is kept: the whole one or, once that
+// was forgotten, the public one.
+func ConfigOf(r Reader, l Loading) (c Config, whole bool, err error) {
+	c, err = r.Config(l.Hash)
+	if errors.Is(err, incident.ErrNotFound) && l.Public != "" {
+		c, err = r.Config(l.Public)
+		return c, false, err
+	}
+	return c, true, err
+}

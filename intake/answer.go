@@ -224,7 +224,7 @@ func (i *Intake) survey(ctx context.Context, at time.Time, number int64, answer 
 	policy := i.Door.Policy()
 	err = i.Door.Store.Read(ctx, func(r storage.Reader) error {
 		said = survey{}
-		var maybe []incident.Breach // something is to happen to those that are the latest of their fingerprints
+		var maybe []storage.BreachID // something is to happen to those that are the latest of their fingerprints
 		in, err := r.Incident(number)
 		if err != nil {
 			return err
@@ -241,7 +241,7 @@ func (i *Intake) survey(ctx context.Context, at time.Time, number int64, answer 
 				said.doubted = said.doubted || b.EndDoubted()
 				return nil
 			}
-			maybe = append(maybe, incident.Breach{Fingerprint: b.Fingerprint, Ordinal: b.Ordinal})
+			maybe = append(maybe, storage.BreachID{Fingerprint: b.Fingerprint, Ordinal: b.Ordinal})
 			return nil
 		})
 		if err != nil {

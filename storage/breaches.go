@@ -36,6 +36,12 @@ type BreachWriter interface {
 	DeleteUnmapped(fingerprints []string) error
 }
 
+// A BreachID tells one breach from all others.
+type BreachID struct {
+	Fingerprint string
+	Ordinal     int64
+}
+
 // LatestBreach returns the latest breach of one fingerprint, nil if there is none.
 func LatestBreach(r BreachReader, fingerprint string) (*incident.Breach, error) {
 	found, err := r.LatestBreaches([]string{fingerprint})

@@ -31,7 +31,7 @@ func (d *Door) Change(ctx context.Context, at time.Time, fn func(*Change) error)
 	at = at.UTC().Truncate(time.Microsecond)
 	var done *Change
 	err := d.Store.Write(ctx, func(tx Tx) error {
-		c := d.newChange(tx, at)
+		c := d.newChange(ctx, tx, at)
 		if err := fn(c); err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func (d *Door) Change(ctx context.Context, at time.Time, fn func(*Change) error)
 func (d *Door) Preview(ctx context.Context, at time.Time, fn func(*Change) error) (before, after []*incident.Situation, err error) {
 	at = at.UTC().Truncate(time.Microsecond)
 	err = d.Store.Read(ctx, func(r Reader) error {
-		c := d.newChange(preview{r}, at)
+		c := d.newChange(ctx, preview{r}, at)
 		if err := fn(c); err != nil {
 			return err
 		}
@@ -87,6 +87,7 @@ type Change struct {
 	At     time.Time
 
 	door   *Door
+	ctx    context.Context // of the transaction, that ends with it
 	loaded map[int64]*loaded
 	order  []int64          // of those in loaded
 	latest map[string]int64 // latest incidents of keys that were asked for, 0 if there is none
@@ -99,9 +100,9 @@ type Change struct {
 	ambiguities []Ambiguity
 }
 
-func (d *Door) newChange(tx Tx, at time.Time) *Change {
+func (d *Door) newChange(ctx context.Context, tx Tx, at time.Time) *Change {
 	return &Change{
-		Tx: tx, Policy: d.Policy(), At: at, door: d, loaded: map[int64]*loaded{}, latest: map[string]int64{},
+		Tx: tx, Policy: d.Policy(), At: at, door: d, ctx: ctx, loaded: map[int64]*loaded{}, latest: map[string]int64{},
 		breaches: newBreaches(), unmapped: newUnmapped(),
 	}
 }
@@ -116,6 +117,9 @@ type loaded struct {
 	// readers is set once the subscriptions are there.
 	readers bool
 }
+
+// Context returns the context of the transaction, for all that is asked of Tx.
+func (c *Change) Context() context.Context { return c.ctx }
 
 // Stamp says that the actor decides now.
 func (c *Change) Stamp(actor incident.Actor) incident.Stamp {

@@ -12,17 +12,11 @@ import (
 type breaches struct {
 	known map[string]*incident.Breach // latest by fingerprint, nil if there is none
 	put   []*incident.Breach
-	place map[breachID]int // in put
-}
-
-// A breachID tells one breach from all others.
-type breachID struct {
-	fingerprint string
-	ordinal     int64
+	place map[BreachID]int // in put
 }
 
 func newBreaches() breaches {
-	return breaches{known: map[string]*incident.Breach{}, place: map[breachID]int{}}
+	return breaches{known: map[string]*incident.Breach{}, place: map[BreachID]int{}}
 }
 
 // LatestBreach returns the latest breach of a fingerprint, nil if there is none. It changes
@@ -72,7 +66,7 @@ func (c *Change) PutBreach(b *incident.Breach) error {
 	}
 	own := *b
 	c.breaches.known[b.Fingerprint] = &own
-	id := breachID{b.Fingerprint, b.Ordinal}
+	id := BreachID{b.Fingerprint, b.Ordinal}
 	if at, again := c.breaches.place[id]; again {
 		c.breaches.put[at] = &own
 		return nil

@@ -155,10 +155,10 @@ func TestAnExportProvesTheGrowthSinceACheckpoint(t *testing.T) {
 	var size int64
 	var root ledger.Hash
 	if err := f.store.Read(t.Context(), func(r storage.Reader) (err error) {
-		if size, err = r.LogSize(); err != nil {
+		if size, err = r.LogSize(t.Context()); err != nil {
 			return err
 		}
-		root, err = ledger.RootAt(size, r)
+		root, err = ledger.RootAt(size, storage.Hashes(t.Context(), r))
 		return err
 	}); err != nil {
 		t.Fatal(err)

@@ -122,7 +122,7 @@ func (h *Handler) listSLOs(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) listUnmapped(w http.ResponseWriter, r *http.Request) error {
 	return h.answerPage(w, r, "alerts", nil, func(tx storage.Reader, s *sheet, cursor string) (string, error) {
 		return fill(s, cursor, func(limit int, cursor string) ([]incidentjson.UnmappedAlert, string, error) {
-			alerts, next, err := tx.UnmappedAlerts(limit, cursor)
+			alerts, next, err := tx.UnmappedAlerts(r.Context(), limit, cursor)
 			if err != nil {
 				return nil, "", err
 			}

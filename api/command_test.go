@@ -373,7 +373,7 @@ func TestConcurrentRepetitionsAreDoneOnce(t *testing.T) {
 		}
 	}
 	err := f.store.Read(t.Context(), func(r storage.Reader) error {
-		all, _, err := r.Incidents(storage.IncidentQuery{Limit: 10})
+		all, _, err := r.Incidents(t.Context(), storage.IncidentQuery{Limit: 10})
 		if len(all) != 1 {
 			t.Errorf("%d incidents", len(all))
 		}

@@ -104,8 +104,8 @@ func variable(r *http.Request, name string) string {
 }
 
 // theIncident returns an incident, or an error that says there is none.
-func theIncident(r storage.Reader, number int64) (incident.Incident, error) {
-	in, err := r.Incident(number)
+func theIncident(ctx context.Context, r storage.Reader, number int64) (incident.Incident, error) {
+	in, err := r.Incident(ctx, number)
 	if errors.Is(err, incident.ErrNotFound) {
 		return in, &incident.Problem{Kind: incident.ErrNotFound, Text: "there is no incident " + incident.ID(number)}
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strconv"
@@ -101,13 +102,13 @@ func (h *Handler) listIncidents(w http.ResponseWriter, r *http.Request) error {
 		tries := h.Door.Tries(tx, h.Now())
 		return fill(s, cursor, func(limit int, cursor string) ([]incidentjson.Incident, string, error) {
 			query.Limit, query.Cursor = limit, cursor
-			found, next, err := tx.Incidents(query)
+			found, next, err := tx.Incidents(r.Context(), query)
 			if err != nil {
 				return nil, "", err
 			}
 			forms := make([]incidentjson.Incident, 0, len(found))
 			for i := range found {
-				form, err := h.form(tx, tries, &found[i], policy)
+				form, err := h.form(r.Context(), tx, tries, &found[i], policy)
 				if err != nil {
 					return nil, "", err
 				}
@@ -142,24 +143,24 @@ func misspelt(q *storage.IncidentQuery, p *incident.Policy) error {
 }
 
 // form returns the JSON form of an incident, with what is known from its readers.
-func (h *Handler) form(tx storage.Reader, tries *storage.Tries, in *incident.Incident, p *incident.Policy) (incidentjson.Incident, error) {
-	s, err := situation(tx, in)
+func (h *Handler) form(ctx context.Context, tx storage.Reader, tries *storage.Tries, in *incident.Incident, p *incident.Policy) (incidentjson.Incident, error) {
+	s, err := situation(ctx, tx, in)
 	if err != nil {
 		return incidentjson.Incident{}, err
 	}
-	if err := tries.Note(s); err != nil {
+	if err := tries.Note(ctx, s); err != nil {
 		return incidentjson.Incident{}, err
 	}
 	return formOf(s, p), nil
 }
 
 // situation returns all of an incident that changes together.
-func situation(tx storage.Reader, in *incident.Incident) (*incident.Situation, error) {
-	subs, err := storage.SubscriptionsOf(tx, in.Number)
+func situation(ctx context.Context, tx storage.Reader, in *incident.Incident) (*incident.Situation, error) {
+	subs, err := storage.SubscriptionsOf(ctx, tx, in.Number)
 	if err != nil {
 		return nil, err
 	}
-	agendas, err := tx.Agendas([]int64{in.Number})
+	agendas, err := tx.Agendas(ctx, []int64{in.Number})
 	if err != nil {
 		return nil, err
 	}
@@ -184,11 +185,11 @@ func (h *Handler) getIncident(w http.ResponseWriter, r *http.Request) error {
 	}
 	var form incidentjson.Incident
 	err = h.read(r.Context(), func(tx storage.Reader) error {
-		in, err := theIncident(tx, n)
+		in, err := theIncident(r.Context(), tx, n)
 		if err != nil {
 			return err
 		}
-		form, err = h.form(tx, h.Door.Tries(tx, h.Now()), &in, h.Door.Policy())
+		form, err = h.form(r.Context(), tx, h.Door.Tries(tx, h.Now()), &in, h.Door.Policy())
 		return err
 	})
 	if err != nil {
@@ -204,7 +205,7 @@ func (h *Handler) listEvents(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return h.answerPage(w, r, "events", nil, func(tx storage.Reader, s *sheet, cursor string) (string, error) {
-		in, err := theIncident(tx, n)
+		in, err := theIncident(r.Context(), tx, n)
 		if err != nil {
 			return "", err
 		}
@@ -215,7 +216,7 @@ func (h *Handler) listEvents(w http.ResponseWriter, r *http.Request) error {
 					return nil, "", badCursor(cursor)
 				}
 			}
-			events, err := tx.Events(n, after, limit)
+			events, err := tx.Events(r.Context(), n, after, limit)
 			if err != nil {
 				return nil, "", err
 			}
@@ -236,7 +237,7 @@ func (h *Handler) listBreaches(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return h.answerPage(w, r, "breaches", nil, func(tx storage.Reader, s *sheet, cursor string) (string, error) {
-		in, err := theIncident(tx, n)
+		in, err := theIncident(r.Context(), tx, n)
 		if err != nil {
 			return "", err
 		}
@@ -251,7 +252,7 @@ func (h *Handler) listBreaches(w http.ResponseWriter, r *http.Request) error {
 				}
 				inner = rest
 			}
-			breaches, next, err := tx.Breaches(all[at], limit, inner)
+			breaches, next, err := tx.Breaches(r.Context(), all[at], limit, inner)
 			if err != nil {
 				return nil, "", err
 			}
@@ -286,13 +287,13 @@ func (h *Handler) listDeliveries(w http.ResponseWriter, r *http.Request) error {
 	}
 	return h.answerPage(w, r, "deliveries", nil, func(tx storage.Reader, s *sheet, cursor string) (string, error) {
 		if query.Incident != 0 {
-			if _, err := theIncident(tx, query.Incident); err != nil {
+			if _, err := theIncident(r.Context(), tx, query.Incident); err != nil {
 				return "", err
 			}
 		}
 		return fill(s, cursor, func(limit int, cursor string) ([]incidentjson.Delivery, string, error) {
 			query.Limit, query.Cursor = limit, cursor
-			deliveries, next, err := tx.Deliveries(query)
+			deliveries, next, err := tx.Deliveries(r.Context(), query)
 			if err != nil {
 				return nil, "", err
 			}

@@ -17,7 +17,7 @@ func TestTheNextUpdateIsTheNextTryOfWhatIsRefused(t *testing.T) {
 	// All openings were refused, and are tried again in 20 minutes.
 	retry := f.now.Add(20 * time.Minute)
 	f.write(func(tx storage.Tx) error {
-		subs, err := storage.SubscriptionsOf(tx, n)
+		subs, err := storage.SubscriptionsOf(t.Context(), tx, n)
 		if err != nil {
 			return err
 		}
@@ -28,7 +28,7 @@ func TestTheNextUpdateIsTheNextTryOfWhatIsRefused(t *testing.T) {
 				State: incident.Pending, Replan: true, RefusedAt: f.now, RetryAt: retry, Error: "451 later",
 				Covers: []incident.Cover{{Incident: n, Kind: incident.KindOpened, Reader: sub.Reader}},
 			}
-			if err := tx.PutDelivery(&d, nil); err != nil {
+			if err := tx.PutDelivery(t.Context(), &d, nil); err != nil {
 				return err
 			}
 		}

@@ -45,7 +45,7 @@ func (l *largeStore) Read(_ context.Context, fn func(storage.Reader) error) erro
 	return nil
 }
 
-func (l *largeStore) UnmappedAlerts(limit int, cursor string) (page []incident.UnmappedAlert, next string, err error) {
+func (l *largeStore) UnmappedAlerts(_ context.Context, limit int, cursor string) (page []incident.UnmappedAlert, next string, err error) {
 	from := 0
 	if cursor != "" {
 		if from, err = strconv.Atoi(cursor); err != nil {

@@ -256,7 +256,7 @@ func TestDeliveries(t *testing.T) {
 			d.Recipient, d.Address = "email:support@example.org", "support@example.org"
 			d.DueAt, d.CreatedAt = start, start.Add(time.Duration(i)*time.Second)
 			d.Covers = []incident.Cover{{Incident: d.Incident, Kind: d.Kind, Sequence: 2}}
-			if err := tx.PutDelivery(&d, nil); err != nil {
+			if err := tx.PutDelivery(t.Context(), &d, nil); err != nil {
 				return err
 			}
 		}
@@ -306,7 +306,7 @@ func TestTheCatalog(t *testing.T) {
 		t.Errorf("slos of web = %+v", slos)
 	}
 	f.write(func(tx storage.Tx) error {
-		return tx.PutUnmapped([]*incident.UnmappedAlert{
+		return tx.PutUnmapped(t.Context(), []*incident.UnmappedAlert{
 			{Fingerprint: "1", StartsAt: start, FirstSeenAt: start, HeardAt: start, Labels: map[string]string{"alertname": "DiskFull"}},
 			{Fingerprint: "2", StartsAt: start, FirstSeenAt: start, HeardAt: start, Incident: 4},
 		})
@@ -325,10 +325,10 @@ func TestStatus(t *testing.T) {
 	eu := map[string]string{"cluster": "eu"}
 	f.write(func(tx storage.Tx) error {
 		return errors.Join(
-			tx.PutPulse(incident.Pulse{HeardAt: start}), // of a configuration before
-			tx.PutPulse(incident.Pulse{Name: `cluster="eu"`, Labels: eu, HeardAt: start}),
-			tx.PutRefusal(storage.Refusal{At: start, Status: 413, Client: "alertmanager", Reason: "too large"}),
-			tx.PutOutage(storage.Outage{From: start.Add(-time.Hour), To: start}),
+			tx.PutPulse(t.Context(), incident.Pulse{HeardAt: start}), // of a configuration before
+			tx.PutPulse(t.Context(), incident.Pulse{Name: `cluster="eu"`, Labels: eu, HeardAt: start}),
+			tx.PutRefusal(t.Context(), storage.Refusal{At: start, Status: 413, Client: "alertmanager", Reason: "too large"}),
+			tx.PutOutage(t.Context(), storage.Outage{From: start.Add(-time.Hour), To: start}),
 		)
 	})
 	f.now = f.now.Add(time.Minute)

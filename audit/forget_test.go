@@ -20,7 +20,7 @@ func forget(t testing.TB, store *bolt.DB, before time.Time) {
 	t.Helper()
 	for more := true; more; {
 		err := store.Write(t.Context(), func(tx storage.Tx) (err error) {
-			more, err = tx.Forget(before, 500)
+			more, err = tx.Forget(t.Context(), before, 500)
 			return err
 		})
 		if err != nil {
@@ -118,7 +118,7 @@ func TestWhatIsForgottenIsProvenAllTheSame(t *testing.T) {
 // Who says that something was forgotten cannot put something else in its place.
 func TestVerifyOfWhatWasForgotten(t *testing.T) {
 	s := newSample(t, 2)
-	db, err := bolt.Open(s.path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), s.path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestVerifyOfWhatWasForgotten(t *testing.T) {
 			continue
 		}
 		err := db.Write(t.Context(), func(tx storage.Tx) error {
-			return tx.PutConfig(storage.Loading{Hash: forms[i-1].Hash, At: noon.Add(time.Duration(20+i) * time.Hour), Actor: "ada", Public: forms[i].Hash}, forms[i-1:]...)
+			return tx.PutConfig(t.Context(), storage.Loading{Hash: forms[i-1].Hash, At: noon.Add(time.Duration(20+i) * time.Hour), Actor: "ada", Public: forms[i].Hash}, forms[i-1:]...)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -252,7 +252,7 @@ func TestAnExportOfWhatWasForgottenTooEarly(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := s.copied(t)
 			s.tamper(t, func(h hand) { h.t = t; c.tamper(h) })
-			db, err := bolt.OpenReadOnly(s.path)
+			db, err := bolt.OpenReadOnly(t.Context(), s.path)
 			if err != nil {
 				t.Fatal(err)
 			}

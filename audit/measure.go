@@ -71,11 +71,11 @@ func (m *measuring) span(o ReportOptions) error {
 }
 
 func (m *measuring) measure(ctx context.Context) error {
-	err := eachIncident(m.r, func(in *incident.Incident) error {
+	err := eachIncident(ctx, m.r, func(in *incident.Incident) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		return m.incident(in)
+		return m.incident(ctx, in)
 	})
 	if err != nil {
 		return err
@@ -85,10 +85,10 @@ func (m *measuring) measure(ctx context.Context) error {
 			m.rep.Returning = append(m.rep.Returning, *back)
 		}
 	}
-	if err := m.unmapped(); err != nil {
+	if err := m.unmapped(ctx); err != nil {
 		return err
 	}
-	if err := m.cannotKnow(); err != nil {
+	if err := m.cannotKnow(ctx); err != nil {
 		return err
 	}
 	m.rep.finish()
@@ -120,22 +120,22 @@ func figures[K comparable](by map[K]*Figures, k K) *Figures {
 func (m *measuring) within(t time.Time) bool { return within(t, m.rep.From, m.rep.To) }
 
 // incident counts and measures one incident.
-func (m *measuring) incident(in *incident.Incident) error {
+func (m *measuring) incident(ctx context.Context, in *incident.Incident) error {
 	if !in.OpenedAt.Before(m.rep.To) {
 		return nil
 	}
-	events, err := eventsOf(m.r, in.Number)
+	events, err := eventsOf(ctx, m.r, in.Number)
 	if err != nil {
 		return err
 	}
-	deliveries, err := deliveriesOf(m.r, in.Number)
+	deliveries, err := deliveriesOf(ctx, m.r, in.Number)
 	if err != nil {
 		return err
 	}
-	if err := m.events(in, events); err != nil {
+	if err := m.events(ctx, in, events); err != nil {
 		return err
 	}
-	if err := m.owed(in, deliveries, m.deliveries(in, events, deliveries)); err != nil {
+	if err := m.owed(ctx, in, deliveries, m.deliveries(in, events, deliveries)); err != nil {
 		return err
 	}
 	if m.within(in.OpenedAt) {
@@ -215,7 +215,7 @@ func (c *ActionCounts) add(a incident.Action, now time.Time) {
 
 // events counts missed intervals and priority changes, and how long each priority
 // held: until it changed, or the incident was over, or until what is known ends.
-func (m *measuring) events(in *incident.Incident, events []incident.Event) error {
+func (m *measuring) events(ctx context.Context, in *incident.Incident, events []incident.Event) error {
 	var fold incident.Incident
 	var since time.Time
 	for _, e := range events {
@@ -231,7 +231,7 @@ func (m *measuring) events(in *incident.Incident, events []incident.Event) error
 			since = e.Time
 		}
 		if e.Type == incident.UpdateMissed {
-			every, err := m.cadence(e.Config, fold.Priority)
+			every, err := m.cadence(ctx, e.Config, fold.Priority)
 			if err != nil {
 				return err
 			}
@@ -433,8 +433,8 @@ func (m *measuring) count(in *incident.Incident, l Lateness, opening bool) {
 
 // owed counts what readers are owed past its promise and nobody has tried to send. Those
 // who missed an opening are owed an update.
-func (m *measuring) owed(in *incident.Incident, deliveries []incident.Delivery, missed map[string]bool) error {
-	subs, err := storage.SubscriptionsOf(m.r, in.Number)
+func (m *measuring) owed(ctx context.Context, in *incident.Incident, deliveries []incident.Delivery, missed map[string]bool) error {
+	subs, err := storage.SubscriptionsOf(ctx, m.r, in.Number)
 	if err != nil {
 		return err
 	}

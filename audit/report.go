@@ -187,7 +187,7 @@ func MakeReport(ctx context.Context, s storage.Store, o ReportOptions) (*Report,
 	var wrong error
 	err := s.Read(ctx, func(r storage.Reader) error {
 		m := newMeasuring(r, o)
-		if err := m.firstRecord(); err != nil {
+		if err := m.firstRecord(ctx); err != nil {
 			return err
 		}
 		if wrong = m.span(o); wrong != nil {

@@ -59,13 +59,13 @@ func newSample(t testing.TB, n int) sample {
 	if s.key, err = ledger.GenerateKey("example.org/sitrep"); err != nil {
 		t.Fatal(err)
 	}
-	db, err := bolt.Open(s.path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), s.path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := newPolicy()
 	err = db.Write(t.Context(), func(tx storage.Tx) error {
-		return tx.PutConfig(storage.Loading{Hash: p.Hash, At: noon, Actor: "ada"}, storage.Config{Hash: p.Hash, Body: configBody})
+		return tx.PutConfig(t.Context(), storage.Loading{Hash: p.Hash, At: noon, Actor: "ada"}, storage.Config{Hash: p.Hash, Body: configBody})
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +141,7 @@ func (s *sample) fill(t testing.TB, db *bolt.DB, p *incident.Policy, i int) {
 				Group: "support", Channel: incident.Email, Recipient: "email:eve@example.org", Address: "eve@example.org", DueAt: at, Promised: at.Add(time.Minute),
 				CreatedAt: at, Attempts: 1, State: incident.Pending, Covers: []incident.Cover{{Incident: number, Kind: incident.KindOpened, DueAt: at}},
 			}
-			if err := tx.PutDelivery(&d, fmt.Appendf(nil, "Subject: %d\r\n\r\n%s", i, state)); err != nil {
+			if err := tx.PutDelivery(t.Context(), &d, fmt.Appendf(nil, "Subject: %d\r\n\r\n%s", i, state)); err != nil {
 				return err
 			}
 			if d.State = state; state == incident.Pending {
@@ -152,7 +152,7 @@ func (s *sample) fill(t testing.TB, db *bolt.DB, p *incident.Policy, i int) {
 			} else {
 				d.Error = "550 no eve@example.org"
 			}
-			if err := tx.PutDelivery(&d, nil); err != nil {
+			if err := tx.PutDelivery(t.Context(), &d, nil); err != nil {
 				return err
 			}
 		}
@@ -166,7 +166,7 @@ func (s *sample) fill(t testing.TB, db *bolt.DB, p *incident.Policy, i int) {
 // verify verifies the store, as it is on disk.
 func (s *sample) verify(t testing.TB, o audit.VerifyOptions) audit.Verification {
 	t.Helper()
-	db, err := bolt.OpenReadOnly(s.path)
+	db, err := bolt.OpenReadOnly(t.Context(), s.path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -430,7 +430,7 @@ func TestVerifyWithACheckpointFromElsewhere(t *testing.T) {
 		}
 	})
 	// Whoever has the key can sign the forged log.
-	db, err := bolt.Open(s.path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), s.path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -451,7 +451,7 @@ func TestVerifyWithACheckpointFromElsewhere(t *testing.T) {
 	older := newSample(t, 1)
 	longer := newSample(t, 1)
 	longer.key = older.key
-	db, err = bolt.Open(older.path, bolt.Options{})
+	db, err = bolt.Open(t.Context(), older.path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -483,7 +483,7 @@ func TestVerifyNeedsKeys(t *testing.T) {
 	if v := s.verify(t, audit.VerifyOptions{Keys: []string{}}); !v.OK() || len(v.Signers) != 1 || v.Signers[0].Known {
 		t.Errorf("without a key: %+v", v)
 	}
-	db, err := bolt.OpenReadOnly(s.path)
+	db, err := bolt.OpenReadOnly(t.Context(), s.path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -527,7 +527,7 @@ func TestEveryByteOfTheEvidenceCounts(t *testing.T) {
 // A store that is written to can be verified meanwhile.
 func TestVerifyOfAStoreInUse(t *testing.T) {
 	s := newSample(t, 2)
-	db, err := bolt.Open(s.path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), s.path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -205,7 +205,7 @@ func newWorld(t testing.TB, path string, p *incident.Policy, seed uint64) *world
 		far: &farEnd{rendered: map[string]*incident.Message{}, fails: func(string) error { return nil }, delay: func() time.Duration { return 0 }},
 	}
 	var err error
-	if w.store, err = bolt.Open(path, bolt.Options{}); err != nil {
+	if w.store, err = bolt.Open(t.Context(), path, bolt.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	w.door = &storage.Door{Store: w.store, Policy: w.policy.Load, Wake: func() {
@@ -229,7 +229,7 @@ func (w *world) load(p *incident.Policy, actor incident.Actor) {
 	whole, public := newConfig(canonical(p, false)), newConfig(canonical(p, true))
 	p.Hash = whole.Hash
 	w.write(func(tx storage.Tx) error {
-		return tx.PutConfig(storage.Loading{Hash: whole.Hash, At: now(), Actor: actor, Public: public.Hash}, whole, public)
+		return tx.PutConfig(w.t.Context(), storage.Loading{Hash: whole.Hash, At: now(), Actor: actor, Public: public.Hash}, whole, public)
 	})
 	w.policy.Store(p)
 	for _, s := range p.SLOs {

@@ -64,7 +64,7 @@ func TestTheFiguresOfAYearAreThoseOfTheFarEnds(t *testing.T) {
 		}
 	})
 	// Outside the bubble the clock is real.
-	store, err := bolt.OpenReadOnly(path)
+	store, err := bolt.OpenReadOnly(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestTheFiguresOfAYearAreThoseOfTheFarEnds(t *testing.T) {
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if store, err = bolt.Open(path, bolt.Options{}); err != nil {
+	if store, err = bolt.Open(t.Context(), path, bolt.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	measure("forgetting all people", func() { forget(t, store, end) })

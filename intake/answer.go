@@ -52,11 +52,11 @@ func (i *Intake) Conclude(ctx context.Context, asked, at time.Time, answer incid
 func (i *Intake) Waiting(ctx context.Context, at time.Time, limit int) (fingerprints []string, err error) {
 	silence := i.Door.Policy().UnknownAfter
 	err = i.Door.Store.Read(ctx, func(r storage.Reader) error {
-		silent, err := r.SilentBreaches(at.Add(-silence), limit)
+		silent, err := r.SilentBreaches(ctx, at.Add(-silence), limit)
 		if err != nil {
 			return err
 		}
-		asked, err := r.BreachesToAsk(at, limit)
+		asked, err := r.BreachesToAsk(ctx, at, limit)
 		fingerprints = nil
 		for _, b := range slices.Concat(silent, asked) {
 			if !slices.Contains(fingerprints, b.Fingerprint) {
@@ -225,16 +225,16 @@ func (i *Intake) survey(ctx context.Context, at time.Time, number int64, answer 
 	err = i.Door.Store.Read(ctx, func(r storage.Reader) error {
 		said = survey{}
 		var maybe []storage.BreachID // something is to happen to those that are the latest of their fingerprints
-		in, err := r.Incident(number)
+		in, err := r.Incident(ctx, number)
 		if err != nil {
 			return err
 		}
-		pulses, err := r.Pulses()
+		pulses, err := r.Pulses(ctx)
 		if err != nil {
 			return err
 		}
 		said.sequence = in.Sequence
-		err = storage.EachBreach(r, &in, func(b *incident.Breach) error {
+		err = storage.EachBreach(ctx, r, &in, func(b *incident.Breach) error {
 			v := answer(b)
 			said.unanswered = said.unanswered || b.State == incident.Ended && v == incident.CannotTell
 			if b.Weigh(v, policy, pulses, at) == incident.SeenStale {
@@ -252,7 +252,7 @@ func (i *Intake) survey(ctx context.Context, at time.Time, number int64, answer 
 			for i := range part {
 				fingerprints[i] = part[i].Fingerprint
 			}
-			current, err := r.LatestBreaches(fingerprints)
+			current, err := r.LatestBreaches(ctx, fingerprints)
 			if err != nil {
 				return err
 			}

@@ -25,9 +25,9 @@ type puts struct {
 	n *int
 }
 
-func (p puts) PutBreaches(all []*incident.Breach) error {
+func (p puts) PutBreaches(ctx context.Context, all []*incident.Breach) error {
 	*p.n += len(all)
-	return p.Tx.PutBreaches(all)
+	return p.Tx.PutBreaches(ctx, all)
 }
 
 func (s *scribe) Write(ctx context.Context, fn func(storage.Tx) error) error {
@@ -89,7 +89,7 @@ func TestAGreatIncidentIsConfirmedPartByPart(t *testing.T) {
 
 func situation(d *desk, number int64) (s *incident.Situation, err error) {
 	err = d.door.Store.Read(d.t.Context(), func(r storage.Reader) error {
-		s, err = storage.Situation(r, number)
+		s, err = storage.Situation(d.t.Context(), r, number)
 		return err
 	})
 	return s, err

@@ -59,15 +59,15 @@ func (i *Intake) disbelieved(ctx context.Context, number int64) (fingerprints []
 	policy := i.Door.Policy()
 	err = i.Door.Store.Read(ctx, func(r storage.Reader) error {
 		fingerprints = nil
-		in, err := r.Incident(number)
+		in, err := r.Incident(ctx, number)
 		if err != nil || in.State != incident.Open {
 			return err
 		}
-		pulses, err := r.Pulses()
+		pulses, err := r.Pulses(ctx)
 		if err != nil || len(pulses.Away(policy, nil)) == 0 {
 			return err
 		}
-		return storage.EachBreach(r, &in, func(b *incident.Breach) error {
+		return storage.EachBreach(ctx, r, &in, func(b *incident.Breach) error {
 			if b.Disbelieved(policy, pulses) {
 				fingerprints = append(fingerprints, b.Fingerprint)
 			}

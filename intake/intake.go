@@ -71,7 +71,7 @@ func (i *Intake) Take(ctx context.Context, p Post) ([]Result, error) {
 	results := make([]Result, len(p.Alerts))
 	var news []int
 	err := i.Door.Store.Read(ctx, func(r storage.Reader) error {
-		t, err := newTriage(r, i.Catalog(), i.Door.Policy(), at, p.Alerts)
+		t, err := newTriage(ctx, r, i.Catalog(), i.Door.Policy(), at, p.Alerts)
 		if err != nil {
 			return err
 		}

@@ -52,7 +52,7 @@ func (d *desk) close(number int64) {
 func (d *desk) breach(fingerprint string) (b *incident.Breach) {
 	d.t.Helper()
 	err := d.door.Store.Read(d.t.Context(), func(r storage.Reader) (err error) {
-		b, err = storage.LatestBreach(r, fingerprint)
+		b, err = storage.LatestBreach(d.t.Context(), r, fingerprint)
 		return err
 	})
 	if err != nil {
@@ -64,7 +64,7 @@ func (d *desk) breach(fingerprint string) (b *incident.Breach) {
 func (d *desk) incident(number int64) (in incident.Incident) {
 	d.t.Helper()
 	err := d.door.Store.Read(d.t.Context(), func(r storage.Reader) (err error) {
-		in, err = r.Incident(number)
+		in, err = r.Incident(d.t.Context(), number)
 		return err
 	})
 	if err != nil {
@@ -226,7 +226,7 @@ func TestTheEndOfAnUnknownBreachIsNotLostWhileTheWatchdogIsAway(t *testing.T) {
 		return c.PutPulse(pulse, incident.DueWatchdogBack)
 	})
 	err := d.door.Store.Read(t.Context(), func(r storage.Reader) error {
-		agendas, err := r.Agendas([]int64{1})
+		agendas, err := r.Agendas(t.Context(), []int64{1})
 		agenda := agendas[1]
 		if agenda.EndsDoubtedAt.IsZero() || agenda.NextAt.IsZero() || agenda.NextAt.After(end.Add(10*time.Minute)) {
 			t.Errorf("agenda %+v", agenda)
@@ -420,7 +420,7 @@ func TestADoubtedEndHoldsWhenTheAlertFiresAnew(t *testing.T) {
 	d.at = d.at.Add(time.Minute)
 	d.expect(firing("a", "1", d.at), intake.Joined, "a", 1)
 	err := d.door.Store.Read(t.Context(), func(r storage.Reader) error {
-		all, _, err := r.Breaches(1, 10, "")
+		all, _, err := r.Breaches(t.Context(), 1, 10, "")
 		if len(all) != 2 || all[0].State != incident.Ended || !all[0].EndsAt.Equal(end) || !all[1].EndedBefore.Equal(end) {
 			t.Errorf("breaches %+v", all)
 		}
@@ -483,7 +483,7 @@ func TestAnIncidentSaysThatNobodyCouldBeAsked(t *testing.T) {
 			t.Fatal(err)
 		}
 		err := d.door.Store.Read(t.Context(), func(r storage.Reader) error {
-			events, err := r.Events(1, 0, 10)
+			events, err := r.Events(d.t.Context(), 1, 0, 10)
 			if last := events[len(events)-1]; last.Type != incident.ResolvedEvent || last.Data.Why != why {
 				t.Errorf("%s: %+v", v, last)
 			}

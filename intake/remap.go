@@ -22,7 +22,7 @@ func (i *Intake) Remap(ctx context.Context, at time.Time) error {
 	for cursor := ""; ; {
 		var page []incident.UnmappedAlert
 		err := i.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
-			page, cursor, err = r.UnmappedAlerts(remapPage, cursor)
+			page, cursor, err = r.UnmappedAlerts(ctx, remapPage, cursor)
 			return err
 		})
 		if err != nil {

@@ -41,7 +41,7 @@ func (l lookup) Lookup(labels map[string]string) intake.Claim {
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
+	db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestARepeatOfAnUnmappedAlertIsARepeatAndHeard(t *testing.T) {
 	d.at = d.at.Add(2 * time.Hour)
 	d.expect(a, intake.Repeated, "", 1)
 	err := d.door.Store.Read(context.Background(), func(r storage.Reader) error {
-		alerts, err := r.Unmapped([]string{"1"})
+		alerts, err := r.Unmapped(t.Context(), []string{"1"})
 		if u := alerts["1"]; u == nil || !u.HeardAt.Equal(d.at) {
 			t.Errorf("last heard: %+v, want at %v", u, d.at)
 		}
@@ -291,7 +291,7 @@ func TestAnAlertThatEndsDuringAReloadIsNotMoved(t *testing.T) {
 	store.after = func() { d.expect(ended(a, d.at), intake.Resolved, "loose", 0) }
 	d.remap()
 	err := d.door.Store.Read(context.Background(), func(r storage.Reader) error {
-		open, err := r.OpenIncidents()
+		open, err := r.OpenIncidents(t.Context())
 		if len(open) > 0 {
 			t.Errorf("open: %v", open)
 		}

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,17 +25,17 @@ type triage struct {
 }
 
 // newTriage loads what is known of the alerts.
-func newTriage(r storage.Reader, c Catalog, p *incident.Policy, at time.Time, alerts []incident.Alert) (*triage, error) {
-	t := &triage{catalog: c, policy: p, at: at, pulses: sync.OnceValues(r.Pulses)}
+func newTriage(ctx context.Context, r storage.Reader, c Catalog, p *incident.Policy, at time.Time, alerts []incident.Alert) (*triage, error) {
+	t := &triage{catalog: c, policy: p, at: at, pulses: sync.OnceValues(func() (incident.Pulses, error) { return r.Pulses(ctx) })}
 	fingerprints := make([]string, len(alerts))
 	for i := range alerts {
 		fingerprints[i] = alerts[i].Fingerprint
 	}
 	var err error
-	if t.breaches, err = r.LatestBreaches(fingerprints); err != nil {
+	if t.breaches, err = r.LatestBreaches(ctx, fingerprints); err != nil {
 		return nil, err
 	}
-	if t.alerts, err = r.Unmapped(fingerprints); err != nil {
+	if t.alerts, err = r.Unmapped(ctx, fingerprints); err != nil {
 		return nil, err
 	}
 	seen := make(map[int64]bool, len(t.breaches))
@@ -42,7 +43,7 @@ func newTriage(r storage.Reader, c Catalog, p *incident.Policy, at time.Time, al
 		seen[b.Incident] = true
 	}
 	delete(seen, 0)
-	if t.incidents, err = storage.IncidentsFollowed(r, slices.Sorted(maps.Keys(seen))); err != nil {
+	if t.incidents, err = storage.IncidentsFollowed(ctx, r, slices.Sorted(maps.Keys(seen))); err != nil {
 		return nil, err
 	}
 	return t, nil

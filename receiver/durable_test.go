@@ -44,7 +44,7 @@ func (f failing) Write(ctx context.Context, fn func(storage.Tx) error) error {
 // To Alertmanager a 2xx means that the alerts are delivered: it must never come before
 // they are kept.
 func TestWhatIsNotKeptIsNotAnswered2xx(t *testing.T) {
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "test.db"), bolt.Options{})
+	db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"), bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestTheAnswerWaitsForTheCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		db, err := bolt.Open(path, bolt.Options{})
+		db, err := bolt.Open(t.Context(), path, bolt.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func TestTheAnswerWaitsForTheCommit(t *testing.T) {
 func incidents(t *testing.T, db *bolt.DB) (n int) {
 	t.Helper()
 	err := db.Read(t.Context(), func(r storage.Reader) error {
-		page, _, err := r.Incidents(storage.IncidentQuery{Limit: 2})
+		page, _, err := r.Incidents(t.Context(), storage.IncidentQuery{Limit: 2})
 		n = len(page)
 		return err
 	})

@@ -39,7 +39,7 @@ func (k *kennel) Take(ctx context.Context, p intake.Post) ([]intake.Result, erro
 
 func newKennel(t *testing.T, by ...string) *kennel {
 	t.Helper()
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
+	db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func beat(cluster string) incident.Alert {
 func (k *kennel) expect(want map[string]bool) {
 	k.t.Helper()
 	err := k.store.Read(k.t.Context(), func(r storage.Reader) error {
-		pulses, err := r.Pulses()
+		pulses, err := r.Pulses(k.t.Context())
 		for _, p := range pulses {
 			away, known := want[p.Labels["cluster"]]
 			if !known || away == p.AwaySince.IsZero() {
@@ -178,7 +178,7 @@ func TestAHeartbeatIsNotedNowAndThen(t *testing.T) {
 		t.Errorf("%d writes, want one in each quarter of within", c.writes)
 	}
 	err := k.store.Read(t.Context(), func(r storage.Reader) error {
-		p, err := r.Pulse("")
+		p, err := r.Pulse(t.Context(), "")
 		if len(p.HeardBy) != 2 || k.at.Sub(p.HeardAt) > 4*time.Minute || p.Sequence != 0 {
 			t.Errorf("pulse %+v", p)
 		}

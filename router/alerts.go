@@ -1,6 +1,7 @@
 package router
 
 import (
+	"context"
 	"slices"
 
 	"sitrep/incident"
@@ -19,13 +20,13 @@ const (
 
 // alerts returns the alerts to name in a message about the item's incident, nil if none
 // are: nothing fires, or it is told that something is over.
-func alerts(r storage.Reader, it *incident.Item) (*incident.AlertList, error) {
+func alerts(ctx context.Context, r storage.Reader, it *incident.Item) (*incident.AlertList, error) {
 	switch it.Kind {
 	case incident.KindOpened, incident.KindReopened, incident.KindPriority, incident.KindUpdate, incident.KindReminder:
 	default:
 		return nil, nil
 	}
-	live, err := liveBreaches(r, &it.Incident)
+	live, err := liveBreaches(ctx, r, &it.Incident)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +36,7 @@ func alerts(r storage.Reader, it *incident.Item) (*incident.AlertList, error) {
 // liveBreaches returns the breaches of an incident, and of those merged into it, that
 // fire or are unknown: all of them where there are few, else those that arrived first
 // and those of which the log says last that they began.
-func liveBreaches(r storage.Reader, in *incident.Incident) ([]incident.Breach, error) {
+func liveBreaches(ctx context.Context, r storage.Reader, in *incident.Incident) ([]incident.Breach, error) {
 	var live []incident.Breach
 	numbers := append([]int64{in.Number}, in.MergedFrom...)
 	seen := map[string]bool{}
@@ -52,7 +53,7 @@ func liveBreaches(r storage.Reader, in *incident.Incident) ([]incident.Breach, e
 	for _, number := range numbers {
 		cursor := ""
 		for missing > 0 && left > 0 {
-			page, next, err := r.Breaches(number, min(left, 200), cursor)
+			page, next, err := r.Breaches(ctx, number, min(left, 200), cursor)
 			if err != nil {
 				return nil, err
 			}
@@ -68,7 +69,7 @@ func liveBreaches(r storage.Reader, in *incident.Incident) ([]incident.Breach, e
 	if missing <= 0 {
 		return live, nil
 	}
-	events, err := r.Events(in.Number, max(0, in.Sequence-breachEvents), breachEvents)
+	events, err := r.Events(ctx, in.Number, max(0, in.Sequence-breachEvents), breachEvents)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +79,7 @@ func liveBreaches(r storage.Reader, in *incident.Incident) ([]incident.Breach, e
 			began = append(began, fp)
 		}
 	}
-	latest, err := r.LatestBreaches(began)
+	latest, err := r.LatestBreaches(ctx, began)
 	if err != nil {
 		return nil, err
 	}

@@ -127,15 +127,15 @@ type countingReader struct {
 	c *counter
 }
 
-func (r *countingReader) Breaches(number int64, limit int, cursor string) ([]incident.Breach, string, error) {
-	page, next, err := r.Reader.Breaches(number, limit, cursor)
+func (r *countingReader) Breaches(ctx context.Context, number int64, limit int, cursor string) ([]incident.Breach, string, error) {
+	page, next, err := r.Reader.Breaches(ctx, number, limit, cursor)
 	r.c.rows.Add(int64(len(page)))
 	return page, next, err
 }
 
-func (r *countingReader) LatestBreaches(fingerprints []string) (map[string]*incident.Breach, error) {
+func (r *countingReader) LatestBreaches(ctx context.Context, fingerprints []string) (map[string]*incident.Breach, error) {
 	r.c.looks.Add(int64(len(fingerprints)))
-	return r.Reader.LatestBreaches(fingerprints)
+	return r.Reader.LatestBreaches(ctx, fingerprints)
 }
 
 func TestNamingAlertsReadsLittleOfManyBreaches(t *testing.T) {

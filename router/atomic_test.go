@@ -29,19 +29,19 @@ func (s *inspected) Write(ctx context.Context, fn func(storage.Tx) error) error 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.commits++
-	return s.Store.Read(ctx, s.look)
+	return s.Store.Read(ctx, func(r storage.Reader) error { return s.look(ctx, r) })
 }
 
 // look compares the deliveries with the subscriptions: what was handed over is what a
 // reader was told, and when.
-func (s *inspected) look(r storage.Reader) error {
+func (s *inspected) look(ctx context.Context, r storage.Reader) error {
 	type reader struct {
 		incident  int64
 		recipient string
 	}
 	handed := map[reader]time.Time{}
 	for cursor := ""; ; {
-		page, next, err := r.Deliveries(storage.DeliveryQuery{Limit: 1000, Cursor: cursor})
+		page, next, err := r.Deliveries(ctx, storage.DeliveryQuery{Limit: 1000, Cursor: cursor})
 		if err != nil {
 			return err
 		}
@@ -60,12 +60,12 @@ func (s *inspected) look(r storage.Reader) error {
 			break
 		}
 	}
-	incidents, _, err := r.Incidents(storage.IncidentQuery{Limit: 1000})
+	incidents, _, err := r.Incidents(ctx, storage.IncidentQuery{Limit: 1000})
 	if err != nil {
 		return err
 	}
 	for i := range incidents {
-		subs, err := storage.SubscriptionsOf(r, incidents[i].Number)
+		subs, err := storage.SubscriptionsOf(ctx, r, incidents[i].Number)
 		if err != nil {
 			return err
 		}
@@ -127,7 +127,7 @@ func TestTheOutcomeOfALostClaimIsNotRecorded(t *testing.T) {
 			}
 			// The clock of another replica is an hour ahead, so that it finds the lease over.
 			return w.store.Write(context.Background(), func(tx storage.Tx) (err error) {
-				stolen, err = tx.ClaimDue(clock().Add(time.Hour), "another", time.Hour, []string{"email:cto@example.org"})
+				stolen, err = tx.ClaimDue(t.Context(), clock().Add(time.Hour), "another", time.Hour, []string{"email:cto@example.org"})
 				return err
 			})
 		})

@@ -62,16 +62,16 @@ func (d *Dispatcher) send(ctx context.Context, c *turn, retries map[subject]inci
 		dr.delivery.Attempts++
 		fresh := false
 		err = d.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
-			if fresh, err = dr.unchanged(tx, plans == plansPerMessage); err != nil || !fresh {
+			if fresh, err = dr.unchanged(ctx, tx, plans == plansPerMessage); err != nil || !fresh {
 				return err
 			}
-			if err := tx.Hold(c.Claim, at, at.Add(lease)); err != nil {
+			if err := tx.Hold(ctx, c.Claim, at, at.Add(lease)); err != nil {
 				return err
 			}
-			if err := beginNotice(tx, &dr.delivery); err != nil {
+			if err := beginNotice(ctx, tx, &dr.delivery); err != nil {
 				return err
 			}
-			return tx.PutDelivery(&dr.delivery, body)
+			return tx.PutDelivery(ctx, &dr.delivery, body)
 		})
 		if err != nil {
 			return err
@@ -112,7 +112,7 @@ func (d *Dispatcher) again(ctx context.Context, c *turn, del *incident.Delivery)
 		if news, err = d.isNews(r, del); err != nil || !news {
 			return err
 		}
-		body, err = r.Message(del.ID)
+		body, err = r.Message(ctx, del.ID)
 		return err
 	})
 	if err != nil {
@@ -130,10 +130,10 @@ func (d *Dispatcher) again(ctx context.Context, c *turn, del *incident.Delivery)
 	del.Attempts++
 	del.RetryAt, del.RefusedAt, del.Doubtful = time.Time{}, time.Time{}, false
 	err = d.Door.Store.Write(ctx, func(tx storage.Tx) error {
-		if err := tx.Hold(c.Claim, at, at.Add(lease)); err != nil {
+		if err := tx.Hold(ctx, c.Claim, at, at.Add(lease)); err != nil {
 			return err
 		}
-		return tx.PutDelivery(del, nil)
+		return tx.PutDelivery(ctx, del, nil)
 	})
 	if err != nil {
 		return err
@@ -155,7 +155,7 @@ func (d *Dispatcher) isNews(r storage.Reader, del *incident.Delivery) (bool, err
 			return false, nil // it promises what is over
 		}
 		if cover.Watchdog() {
-			n, err := noticeOf(r, cover.Pulse, del.Recipient)
+			n, err := noticeOf(d.ctx, r, cover.Pulse, del.Recipient)
 			if err != nil {
 				return false, err
 			}
@@ -164,7 +164,7 @@ func (d *Dispatcher) isNews(r storage.Reader, del *incident.Delivery) (bool, err
 			}
 			continue
 		}
-		s, err := storage.Situation(r, cover.Incident)
+		s, err := storage.Situation(d.ctx, r, cover.Incident)
 		if err != nil {
 			return false, err
 		}
@@ -229,7 +229,7 @@ func (d *Dispatcher) outcome(ctx context.Context, c *turn, del *incident.Deliver
 		reasons.reader = c.LastError
 	}
 	err := d.Door.Change(ctx, at, func(ch *storage.Change) error {
-		if err := ch.Tx.Hold(c.Claim, at, at.Add(lease)); err != nil {
+		if err := ch.Tx.Hold(ctx, c.Claim, at, at.Add(lease)); err != nil {
 			return err
 		}
 		done.Cause = incident.Cause{}
@@ -238,7 +238,7 @@ func (d *Dispatcher) outcome(ctx context.Context, c *turn, del *incident.Deliver
 				return err
 			}
 		}
-		return ch.Tx.PutDelivery(&done, nil)
+		return ch.Tx.PutDelivery(ctx, &done, nil)
 	})
 	if err != nil {
 		return fmt.Errorf("record outcome of %s: %w", del.ID, err)
@@ -298,7 +298,7 @@ func (d *Dispatcher) settle(ch *storage.Change, before why, del *incident.Delive
 	}
 	switch del.State {
 	case incident.Delivered:
-		cause, err := cause(ch.Tx, before, s.Subscription(del.Recipient), cover, at)
+		cause, err := cause(ch.Context(), ch.Tx, before, s.Subscription(del.Recipient), cover, at)
 		if err != nil {
 			return err
 		}
@@ -314,7 +314,7 @@ func (d *Dispatcher) settle(ch *storage.Change, before why, del *incident.Delive
 // earlier attempts failed, nobody ran to make one, the clock was set, or it cannot be known. It is zero
 // if neither was. A farewell to somebody who was not told is late, as an opening was owed
 // for too long. The subscription is as it was before the message; nil of the watchdog's.
-func cause(r storage.Reader, before why, sub *incident.Subscription, cover incident.Cover, at time.Time) (incident.Cause, error) {
+func cause(ctx context.Context, r storage.Reader, before why, sub *incident.Subscription, cover incident.Cover, at time.Time) (incident.Cause, error) {
 	since, late := cover.DueAt, at.After(cover.Promised) || cover.First && cover.Kind == incident.KindLeft
 	if sub != nil && cover.Kind != incident.KindReminder && !sub.NextBy.IsZero() && at.After(sub.NextBy) {
 		late = true
@@ -328,7 +328,7 @@ func cause(r storage.Reader, before why, sub *incident.Subscription, cover incid
 	if said := cmp.Or(before.message, before.reader, before.server); said != "" {
 		return incident.Cause{Kind: incident.CauseSaid, Said: said}, nil
 	}
-	outages, err := r.Outages(20)
+	outages, err := r.Outages(ctx, 20)
 	if err != nil {
 		return incident.Cause{}, err
 	}
@@ -367,9 +367,9 @@ func (d *Dispatcher) withdraw(ctx context.Context, c *turn, del *incident.Delive
 	del.State, del.SettledAt, del.Error, del.Why, del.Replan = incident.Superseded, at, "", why, false
 	del.RetryAt, del.RefusedAt, del.Doubtful = time.Time{}, time.Time{}, false
 	return d.Door.Change(ctx, at, func(ch *storage.Change) error {
-		if err := ch.Tx.Hold(c.Claim, at, at.Add(lease)); err != nil {
+		if err := ch.Tx.Hold(ctx, c.Claim, at, at.Add(lease)); err != nil {
 			return err
 		}
-		return ch.Tx.PutDelivery(del, nil)
+		return ch.Tx.PutDelivery(ctx, del, nil)
 	})
 }

@@ -22,7 +22,7 @@ type machine struct {
 }
 
 func newMachine(t *testing.T) *machine {
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
+	db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func (m *machine) set(by time.Duration) { m.clock = m.clock.Add(by) }
 func (m *machine) outages() (all []storage.Outage) {
 	m.t.Helper()
 	err := m.store.Read(m.t.Context(), func(r storage.Reader) (err error) {
-		all, err = r.Outages(100)
+		all, err = r.Outages(m.t.Context(), 100)
 		return err
 	})
 	if err != nil {
@@ -173,7 +173,7 @@ func TestALateMessageAfterTheClockWasSet(t *testing.T) {
 			due  time.Time
 			want incident.CauseKind
 		}{{due, incident.CauseClock}, {due.Add(-2 * time.Hour), incident.CauseNoneFound}} {
-			got, err := cause(r, why{}, nil, incident.Cover{DueAt: c.due, Promised: c.due.Add(time.Minute)}, m.clock)
+			got, err := cause(t.Context(), r, why{}, nil, incident.Cover{DueAt: c.due, Promised: c.due.Add(time.Minute)}, m.clock)
 			if err != nil || got.Kind != c.want || (got.Kind == incident.CauseClock) == got.From.IsZero() {
 				t.Errorf("due at %v: %+v, %v", c.due, got, err)
 			}

@@ -162,7 +162,7 @@ func (d *Dispatcher) HeldUntil(recipient string) time.Time {
 func (d *Dispatcher) claim(ctx context.Context, at time.Time) (more bool, next time.Time, err error) {
 	var waiting []storage.Waiting
 	err = d.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
-		waiting, err = r.Waiting(at, waitingLimit)
+		waiting, err = r.Waiting(ctx, at, waitingLimit)
 		return err
 	})
 	if err != nil || len(waiting) == 0 {
@@ -174,7 +174,7 @@ func (d *Dispatcher) claim(ctx context.Context, at time.Time) (more bool, next t
 	}
 	var claims []storage.Claim
 	err = d.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
-		claims, err = tx.ClaimDue(at, d.Owner, lease, ids)
+		claims, err = tx.ClaimDue(ctx, at, d.Owner, lease, ids)
 		return err
 	})
 	if err != nil {
@@ -274,7 +274,7 @@ func (d *Dispatcher) serve(c *turn) {
 	if c.busy && retryAt.IsZero() {
 		retryAt = now().Add(time.Second)
 	}
-	err = d.Door.Store.Write(context.WithoutCancel(ctx), func(tx storage.Tx) error { return tx.Release(c.Claim, now(), retryAt, why) })
+	err = d.Door.Store.Write(context.WithoutCancel(ctx), func(tx storage.Tx) error { return tx.Release(ctx, c.Claim, now(), retryAt, why) })
 	if err != nil && !errors.Is(err, storage.ErrLost) {
 		log.Warn("claim not given back, it ends by itself", slog.Any("err", err))
 	}

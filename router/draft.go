@@ -2,6 +2,7 @@ package router
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"time"
 
@@ -34,7 +35,7 @@ type seen struct {
 // there is nothing to tell.
 func (d *Dispatcher) incidentDraft(r storage.Reader, recipient string, numbers []int64, at time.Time) (*draft, error) {
 	policy := d.Door.Policy()
-	pulses, err := r.Pulses()
+	pulses, err := r.Pulses(d.ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +46,7 @@ func (d *Dispatcher) incidentDraft(r storage.Reader, recipient string, numbers [
 	}
 	var all []told
 	for _, number := range numbers {
-		s, err := storage.Situation(r, number)
+		s, err := storage.Situation(d.ctx, r, number)
 		if err != nil {
 			return nil, err
 		}
@@ -55,7 +56,7 @@ func (d *Dispatcher) incidentDraft(r storage.Reader, recipient string, numbers [
 			continue
 		}
 		sub := s.Subscription(recipient)
-		events, err := r.Events(number, max(sub.ToldSequence, s.Incident.Sequence-tellEvents), tellEvents)
+		events, err := r.Events(d.ctx, number, max(sub.ToldSequence, s.Incident.Sequence-tellEvents), tellEvents)
 		if err != nil {
 			return nil, err
 		}
@@ -78,7 +79,7 @@ func (d *Dispatcher) incidentDraft(r storage.Reader, recipient string, numbers [
 	}
 	for i := range all[:min(len(all), alertsOfDigest)] {
 		if t := &all[i]; slices.Contains(t.planned.Reader.Audiences, incident.OnCall) {
-			if t.item.Alerts, err = alerts(r, &t.item); err != nil {
+			if t.item.Alerts, err = alerts(d.ctx, r, &t.item); err != nil {
 				return nil, err
 			}
 		}
@@ -118,13 +119,13 @@ func (dr *draft) replace(before *incident.Delivery) {
 // unchanged reports whether what the draft was planned on still holds. With owedAlone
 // it is enough that the same is owed: what happened to the incident meanwhile is not
 // news that the reader waits for.
-func (dr *draft) unchanged(r storage.Reader, owedAlone bool) (bool, error) {
+func (dr *draft) unchanged(ctx context.Context, r storage.Reader, owedAlone bool) (bool, error) {
 	if dr.notice != nil {
-		n, err := noticeOf(r, dr.notice.Pulse, dr.notice.Recipient)
+		n, err := noticeOf(ctx, r, dr.notice.Pulse, dr.notice.Recipient)
 		return err == nil && n.Owes(dr.notice.Owed), err
 	}
 	for _, s := range dr.seen {
-		subs, err := storage.SubscriptionsOf(r, s.incident)
+		subs, err := storage.SubscriptionsOf(ctx, r, s.incident)
 		if err != nil {
 			return false, err
 		}
@@ -135,7 +136,7 @@ func (dr *draft) unchanged(r storage.Reader, owedAlone bool) (bool, error) {
 		if owedAlone {
 			continue
 		}
-		in, err := r.Incident(s.incident)
+		in, err := r.Incident(ctx, s.incident)
 		if err != nil {
 			return false, err
 		}

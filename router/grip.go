@@ -53,7 +53,7 @@ func (g *grip) extend(ctx context.Context) error {
 	at, held := now(), *g.claim
 	err := g.d.Door.Store.Write(ctx, func(tx storage.Tx) error {
 		held = *g.claim
-		return tx.Hold(&held, at, at.Add(lease))
+		return tx.Hold(ctx, &held, at, at.Add(lease))
 	})
 	if err == nil {
 		*g.claim = held

@@ -321,13 +321,13 @@ func TestAWaitFromTheFutureIsNone(t *testing.T) {
 		w.stop()
 		w.open()
 		w.must(w.store.Write(context.Background(), func(tx storage.Tx) error {
-			page, _, err := tx.Deliveries(storage.DeliveryQuery{State: incident.Pending, Limit: 10})
+			page, _, err := tx.Deliveries(t.Context(), storage.DeliveryQuery{State: incident.Pending, Limit: 10})
 			if err != nil || len(page) != 1 {
 				t.Fatalf("pending %+v, %v", page, err)
 			}
 			d := page[0]
 			d.RefusedAt, d.RetryAt = clock().Add(2*time.Hour), clock().Add(2*time.Hour+time.Minute)
-			return tx.PutDelivery(&d, nil)
+			return tx.PutDelivery(t.Context(), &d, nil)
 		}))
 		w.must(w.store.Close())
 		w.mail.set(nil)

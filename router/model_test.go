@@ -162,7 +162,7 @@ func (w *world) breachState(fingerprint string) incident.BreachState {
 	w.t.Helper()
 	var state incident.BreachState
 	w.must(w.store.Read(w.t.Context(), func(r storage.Reader) error {
-		b, err := storage.LatestBreach(r, fingerprint)
+		b, err := storage.LatestBreach(w.t.Context(), r, fingerprint)
 		if b != nil {
 			state = b.State
 		}

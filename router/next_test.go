@@ -18,11 +18,11 @@ func (w *world) next(number int64) (by, lateSince time.Time) {
 	w.t.Helper()
 	w.door.HeldUntil = w.replica.scheduler.Dispatcher.HeldUntil
 	w.must(w.store.Read(context.Background(), func(r storage.Reader) error {
-		s, err := storage.Situation(r, number)
+		s, err := storage.Situation(w.t.Context(), r, number)
 		if err != nil {
 			return err
 		}
-		if err := w.door.Tries(r, clock()).Note(s); err != nil {
+		if err := w.door.Tries(r, clock()).Note(w.t.Context(), s); err != nil {
 			return err
 		}
 		by, lateSince = s.NextUpdate(w.policy.Load())

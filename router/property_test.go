@@ -85,7 +85,7 @@ func TestWhateverHappensReadersKnowTheTruthInTheEnd(t *testing.T) {
 			w.mail.set(l.behave)
 			defer w.stop()
 			defer func() { stopped = recover() }()
-			l.live()
+			l.live(t.Context())
 		})
 		switch stopped := stopped.(type) {
 		case nil:
@@ -104,8 +104,8 @@ func (l *life) behave(to string, _ router.Envelope) error {
 	return l.faulty[to]
 }
 
-func (l *life) live() {
-	number := func(rt *rapid.T) int64 { return int64(rapid.IntRange(1, max(1, l.count())).Draw(rt, "incident")) }
+func (l *life) live(ctx context.Context) {
+	number := func(rt *rapid.T) int64 { return int64(rapid.IntRange(1, max(1, l.count(ctx))).Draw(rt, "incident")) }
 	do := func(rt *rapid.T, n int64, cmd command.Command) {
 		err := l.door.Change(context.Background(), clock(), func(c *storage.Change) error {
 			req := command.Request{Command: cmd, Incident: n, Actor: "ada"}
@@ -185,9 +185,9 @@ func (l *life) live() {
 		"": func(*rapid.T) {
 			time.Sleep(2 * time.Second)
 			l.look()
-			l.checkDue()
+			l.checkDue(ctx)
 			if l.steps++; l.steps%8 == 0 {
-				l.checkFold()
+				l.checkFold(ctx)
 			}
 		},
 	})
@@ -196,16 +196,16 @@ func (l *life) live() {
 	}
 	time.Sleep(4 * time.Minute)
 	l.look()
-	l.checkFold()
-	l.checkDue()
-	l.checkTruth()
+	l.checkFold(ctx)
+	l.checkDue(ctx)
+	l.checkTruth(ctx)
 	l.checkPromises()
 }
 
-func (l *life) count() int {
+func (l *life) count(ctx context.Context) int {
 	n := 0
 	l.must(l.store.Read(context.Background(), func(r storage.Reader) error {
-		page, _, err := r.Incidents(storage.IncidentQuery{Limit: 1000})
+		page, _, err := r.Incidents(ctx, storage.IncidentQuery{Limit: 1000})
 		n = len(page)
 		return err
 	}))
@@ -284,8 +284,8 @@ func (l *life) look() {
 
 // checkFold checks that what is stored of each incident is the fold of its events,
 // and that its counts are those of its breaches.
-func (l *life) checkFold() {
-	for n := int64(1); n <= int64(l.count()); n++ {
+func (l *life) checkFold(ctx context.Context) {
+	for n := int64(1); n <= int64(l.count(ctx)); n++ {
 		var fold incident.Incident
 		for _, e := range l.log(n) {
 			if err := fold.Apply(e); err != nil {
@@ -304,7 +304,7 @@ func (l *life) checkFold() {
 		var counts incident.Counts
 		l.must(l.store.Read(context.Background(), func(r storage.Reader) error {
 			for _, from := range append([]int64{n}, in.MergedFrom...) {
-				page, _, err := r.Breaches(from, 1000, "")
+				page, _, err := r.Breaches(ctx, from, 1000, "")
 				if err != nil {
 					return err
 				}
@@ -325,7 +325,7 @@ func (l *life) checkFold() {
 		}
 	}
 	open := map[string]int64{}
-	for n := int64(1); n <= int64(l.count()); n++ {
+	for n := int64(1); n <= int64(l.count(ctx)); n++ {
 		if in := l.situation(n).Incident; in.State == incident.Open {
 			if in.Drill {
 				continue
@@ -340,9 +340,9 @@ func (l *life) checkFold() {
 
 // checkDue checks that nothing is due for longer than promised to someone who can be
 // reached.
-func (l *life) checkDue() {
+func (l *life) checkDue(ctx context.Context) {
 	at := clock()
-	for n := int64(1); n <= int64(l.count()); n++ {
+	for n := int64(1); n <= int64(l.count(ctx)); n++ {
 		for _, sub := range l.situation(n).Subscriptions {
 			to := sub.Recipient[len("email:") : len(sub.Recipient)-len("@example.org")]
 			if due := sub.DueAt; !due.IsZero() && at.Sub(due) > time.Minute && !l.disturbed(to, due, at) {
@@ -354,8 +354,8 @@ func (l *life) checkDue() {
 
 // checkTruth checks that the last message of each reader tells the state and the
 // priority as they are.
-func (l *life) checkTruth() {
-	for n := int64(1); n <= int64(l.count()); n++ {
+func (l *life) checkTruth(ctx context.Context) {
+	for n := int64(1); n <= int64(l.count(ctx)); n++ {
 		s := l.situation(n)
 		in := &s.Incident
 		for _, sub := range s.Subscriptions {

@@ -67,7 +67,7 @@ func (d *Dispatcher) concerned(ctx context.Context, at time.Time) (numbers []int
 	err = d.Door.Store.Read(ctx, func(r storage.Reader) error {
 		numbers, servers = nil, map[int64]*server{}
 		for cursor := ""; ; {
-			page, next, err := r.DueReaders(at.Add(-refusesAfter), batch, cursor)
+			page, next, err := r.DueReaders(ctx, at.Add(-refusesAfter), batch, cursor)
 			if err != nil {
 				return err
 			}

@@ -170,7 +170,7 @@ func TestWhatAnotherHasClaimedIsLeftAlone(t *testing.T) {
 		w.open()
 		w.post(alert("p1", "a"))
 		w.must(w.store.Write(t.Context(), func(tx storage.Tx) error {
-			claims, err := tx.ClaimDue(clock(), "another", time.Hour, []string{"email:cto@example.org", "email:support@example.org", "email:oncall@example.org"})
+			claims, err := tx.ClaimDue(t.Context(), clock(), "another", time.Hour, []string{"email:cto@example.org", "email:support@example.org", "email:oncall@example.org"})
 			if len(claims) != 3 {
 				t.Errorf("%d claims", len(claims))
 			}

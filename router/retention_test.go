@@ -37,7 +37,7 @@ func TestWhatIsOldGoesPieceByPiece(t *testing.T) {
 			t.Helper()
 			var what []string
 			w.must(w.store.Read(t.Context(), func(r storage.Reader) error {
-				breaches, _, err := r.Breaches(1, 10, "")
+				breaches, _, err := r.Breaches(t.Context(), 1, 10, "")
 				if len(breaches) > 0 {
 					what = append(what, "breaches")
 				}
@@ -45,7 +45,7 @@ func TestWhatIsOldGoesPieceByPiece(t *testing.T) {
 					return err
 				}
 				for _, d := range w.deliveries() {
-					if _, err := r.Message(d.ID); err == nil {
+					if _, err := r.Message(t.Context(), d.ID); err == nil {
 						what = append(what, "messages")
 						break
 					}

@@ -162,7 +162,7 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 		wait = min(wait, max(time.Until(s.heldUntil), 0))
 	}
 	_ = s.Door.Store.Read(ctx, func(r storage.Reader) error {
-		next, err := r.NextDue(at)
+		next, err := r.NextDue(ctx, at)
 		if err == nil && !next.IsZero() {
 			wait = min(wait, max(next.Sub(at), 5*time.Millisecond))
 		}
@@ -181,7 +181,7 @@ func (s *Scheduler) alive(ctx context.Context, at time.Time) error {
 		return nil
 	}
 	err := s.Door.Store.Write(ctx, func(tx storage.Tx) error {
-		last, err := storage.LastAlive(tx, s.Started)
+		last, err := storage.LastAlive(ctx, tx, s.Started)
 		if err != nil {
 			return err
 		}
@@ -189,21 +189,21 @@ func (s *Scheduler) alive(ctx context.Context, at time.Time) error {
 		unset := at
 		for _, o := range s.clockSets {
 			unset = unset.Add(o.From.Sub(o.To))
-			if err := tx.PutOutage(o); err != nil {
+			if err := tx.PutOutage(ctx, o); err != nil {
 				return err
 			}
 		}
 		switch {
 		case last.IsZero():
 		case unset.Sub(last) > outageAfter:
-			err = tx.PutOutage(storage.Outage{From: last, To: unset})
+			err = tx.PutOutage(ctx, storage.Outage{From: last, To: unset})
 		case first && last.Sub(at) >= clockJump:
-			err = tx.PutOutage(storage.Outage{From: last, To: at, Kind: storage.ClockSet})
+			err = tx.PutOutage(ctx, storage.Outage{From: last, To: at, Kind: storage.ClockSet})
 		}
 		if err != nil {
 			return err
 		}
-		return tx.PutAlive(at)
+		return tx.PutAlive(ctx, at)
 	})
 	if err == nil {
 		s.aliveAt, s.aliveSteady, s.clockSets = at, steady, nil
@@ -250,7 +250,7 @@ func (s *Scheduler) each(ctx context.Context, state incident.State, fn func(*inc
 	for cursor := ""; ; {
 		var page []incident.Incident
 		err := s.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
-			page, cursor, err = r.Incidents(storage.IncidentQuery{State: state, Limit: batch, Cursor: cursor})
+			page, cursor, err = r.Incidents(ctx, storage.IncidentQuery{State: state, Limit: batch, Cursor: cursor})
 			return err
 		})
 		if err != nil {
@@ -276,7 +276,7 @@ func (s *Scheduler) doubt(ctx context.Context, at time.Time) error {
 	}
 	away := map[string]time.Time{}
 	err := s.Door.Store.Read(ctx, func(r storage.Reader) error {
-		pulses, err := r.Pulses()
+		pulses, err := r.Pulses(ctx)
 		clear(away)
 		for _, p := range pulses.Away(policy, nil) {
 			away[p.Name] = p.AwaySince
@@ -304,7 +304,7 @@ func (s *Scheduler) doubt(ctx context.Context, at time.Time) error {
 func (s *Scheduler) agendas(ctx context.Context, at time.Time) error {
 	var due []int64
 	err := s.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
-		due, err = r.DueAgendas(at, batch)
+		due, err = r.DueAgendas(ctx, at, batch)
 		return err
 	})
 	if err != nil {
@@ -361,11 +361,11 @@ func (s *Scheduler) doubtFirst(ctx context.Context, number int64, at time.Time) 
 	}
 	doubted := false
 	err := s.Door.Store.Read(ctx, func(r storage.Reader) error {
-		in, err := r.Incident(number)
+		in, err := r.Incident(ctx, number)
 		if doubted = false; err != nil || in.EndedHeardAt.IsZero() {
 			return err
 		}
-		pulses, err := r.Pulses()
+		pulses, err := r.Pulses(ctx)
 		doubted = slices.ContainsFunc(pulses.Away(policy, nil), func(p incident.Pulse) bool { return !in.EndedHeardAt.Before(p.HeardAt) })
 		return err
 	})
@@ -398,11 +398,11 @@ func (s *Scheduler) prune(ctx context.Context, at time.Time) error {
 	// Apart, as a damaged record that keeps one from going on must not stop the other.
 	err := errors.Join(
 		s.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
-			n, err = tx.Prune(before(keep.Breaches), before(keep.Messages), batch)
+			n, err = tx.Prune(ctx, before(keep.Breaches), before(keep.Messages), batch)
 			return err
 		}),
 		s.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
-			more, err = tx.Forget(before(keep.Personal), batch)
+			more, err = tx.Forget(ctx, before(keep.Personal), batch)
 			return err
 		}))
 	if err == nil && n < batch && !more {

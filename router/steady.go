@@ -36,7 +36,7 @@ func (s *Scheduler) clock(ctx context.Context, at time.Time) error {
 		return nil
 	}
 	err := s.Door.Store.Write(ctx, func(tx storage.Tx) error {
-		_, err := tx.EndWaits(at)
+		_, err := tx.EndWaits(ctx, at)
 		return err
 	})
 	if err != nil {

@@ -27,7 +27,7 @@ func (s *Scheduler) forget(ctx context.Context, at time.Time) error {
 		var quiet []string
 		err := s.Door.Store.Read(ctx, func(r storage.Reader) error {
 			quiet = quiet[:0]
-			page, next, err := r.UnmappedAlerts(batch, cursor)
+			page, next, err := r.UnmappedAlerts(ctx, batch, cursor)
 			if err != nil {
 				return err
 			}
@@ -44,7 +44,7 @@ func (s *Scheduler) forget(ctx context.Context, at time.Time) error {
 		}
 		if len(quiet) > 0 {
 			err = s.Door.Store.Write(ctx, func(tx storage.Tx) error {
-				return forgetQuiet(tx, quiet, before)
+				return forgetQuiet(ctx, tx, quiet, before)
 			})
 			if err != nil {
 				return err
@@ -64,12 +64,12 @@ func (s *Scheduler) forget(ctx context.Context, at time.Time) error {
 
 // forgetQuiet deletes alerts without an SLO, but for those that were heard since before, by
 // themselves or as the breaches that they are of an incident.
-func forgetQuiet(tx storage.Tx, fingerprints []string, before time.Time) error {
-	alerts, err := tx.Unmapped(fingerprints)
+func forgetQuiet(ctx context.Context, tx storage.Tx, fingerprints []string, before time.Time) error {
+	alerts, err := tx.Unmapped(ctx, fingerprints)
 	if err != nil {
 		return err
 	}
-	breaches, err := tx.LatestBreaches(fingerprints)
+	breaches, err := tx.LatestBreaches(ctx, fingerprints)
 	if err != nil {
 		return err
 	}
@@ -77,5 +77,5 @@ func forgetQuiet(tx storage.Tx, fingerprints []string, before time.Time) error {
 		b := breaches[fp]
 		return alerts[fp] == nil || !alerts[fp].HeardAt.Before(before) || b != nil && b.State == incident.Firing
 	})
-	return tx.DeleteUnmapped(quiet)
+	return tx.DeleteUnmapped(ctx, quiet)
 }

@@ -20,7 +20,7 @@ func TestAlertsWithoutAnSLOAreForgottenOnceNobodyHearsOfThem(t *testing.T) {
 			sleepUntil(noon.Add(at))
 			var got []string
 			w.must(w.store.Read(context.Background(), func(r storage.Reader) error {
-				page, _, err := r.UnmappedAlerts(10, "")
+				page, _, err := r.UnmappedAlerts(t.Context(), 10, "")
 				for _, u := range page {
 					got = append(got, u.Fingerprint)
 				}

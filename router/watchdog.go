@@ -44,7 +44,7 @@ func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
 	var gone, over []incident.Pulse
 	err := s.Door.Store.Read(ctx, func(r storage.Reader) error {
 		gone, over = nil, nil
-		pulses, err := r.Pulses()
+		pulses, err := r.Pulses(ctx)
 		for _, p := range pulses.In(policy) {
 			if _, went := p.Check(policy, s.Started, at); went {
 				gone = append(gone, p)
@@ -83,11 +83,11 @@ func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
 	for _, p := range over {
 		given := false
 		err := s.Door.Change(ctx, at, func(c *storage.Change) error {
-			pulse, err := c.Tx.Pulse(p.Name)
+			pulse, err := c.Tx.Pulse(ctx, p.Name)
 			if given = err == nil && pulse.Over(c.Policy, at); !given {
 				return err
 			}
-			return c.Tx.DeletePulse(p.Name)
+			return c.Tx.DeletePulse(ctx, p.Name)
 		})
 		if err != nil {
 			return err
@@ -103,11 +103,11 @@ func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
 func (d *Dispatcher) watchdogDraft(r storage.Reader, pulse, recipient string, at time.Time) (*draft, error) {
 	policy := d.Door.Policy()
 	dr := &draft{}
-	p, err := r.Pulse(pulse)
+	p, err := r.Pulse(d.ctx, pulse)
 	if err != nil {
 		return nil, err
 	}
-	n, err := noticeOf(r, pulse, recipient)
+	n, err := noticeOf(d.ctx, r, pulse, recipient)
 	if err != nil {
 		return nil, err
 	}
@@ -135,8 +135,8 @@ func (d *Dispatcher) watchdogDraft(r storage.Reader, pulse, recipient string, at
 }
 
 // noticeOf returns what a recipient is owed about a pulse, nothing if there is no notice.
-func noticeOf(r storage.Reader, pulse, recipient string) (incident.Notice, error) {
-	notices, err := r.Notices(pulse)
+func noticeOf(ctx context.Context, r storage.Reader, pulse, recipient string) (incident.Notice, error) {
+	notices, err := r.Notices(ctx, pulse)
 	if i := slices.IndexFunc(notices, func(n incident.Notice) bool { return n.Recipient == recipient }); i >= 0 {
 		return notices[i], err
 	}
@@ -144,27 +144,27 @@ func noticeOf(r storage.Reader, pulse, recipient string) (incident.Notice, error
 }
 
 // beginNotice notes that a message about the watchdog is under way.
-func beginNotice(tx storage.Tx, d *incident.Delivery) error {
+func beginNotice(ctx context.Context, tx storage.Tx, d *incident.Delivery) error {
 	if !d.Watchdog() {
 		return nil
 	}
-	n, err := noticeOf(tx, d.Pulse(), d.Recipient)
+	n, err := noticeOf(ctx, tx, d.Pulse(), d.Recipient)
 	if err != nil {
 		return err
 	}
 	n.Begin()
-	return tx.PutNotices([]incident.Notice{n})
+	return tx.PutNotices(ctx, []incident.Notice{n})
 }
 
 // settleNotice notes what became of a message about the watchdog. Of a pulse that was
 // given up meanwhile nothing is noted.
 func settleNotice(ch *storage.Change, before why, del *incident.Delivery, cover *incident.Cover, at time.Time) (err error) {
 	if del.State == incident.Delivered {
-		if del.Cause, err = cause(ch.Tx, before, nil, *cover, at); err != nil {
+		if del.Cause, err = cause(ch.Context(), ch.Tx, before, nil, *cover, at); err != nil {
 			return err
 		}
 	}
-	notices, err := ch.Tx.Notices(cover.Pulse)
+	notices, err := ch.Tx.Notices(ch.Context(), cover.Pulse)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func settleNotice(ch *storage.Change, before why, del *incident.Delivery, cover 
 		return nil
 	}
 	notices[i].Settle(del, cover, at)
-	return ch.Tx.PutNotices(notices[i : i+1])
+	return ch.Tx.PutNotices(ch.Context(), notices[i:i+1])
 }
 
 // settleIdlePulses notes that somebody is not told of the watchdog any more.
@@ -183,12 +183,12 @@ func (d *Dispatcher) settleIdlePulses(ctx context.Context, recipient string, pul
 	}
 	return d.Door.Change(ctx, now(), func(ch *storage.Change) error {
 		for _, pulse := range pulses {
-			n, err := noticeOf(ch.Tx, pulse, recipient)
+			n, err := noticeOf(ctx, ch.Tx, pulse, recipient)
 			if err != nil {
 				return err
 			}
 			if n.Leave() {
-				if err := ch.Tx.PutNotices([]incident.Notice{n}); err != nil {
+				if err := ch.Tx.PutNotices(ctx, []incident.Notice{n}); err != nil {
 					return err
 				}
 			}

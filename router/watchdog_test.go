@@ -46,7 +46,7 @@ func (w *world) beatIn(d time.Duration, names ...string) {
 func (w *world) pulses() (names []string) {
 	w.t.Helper()
 	w.must(w.store.Read(context.Background(), func(r storage.Reader) error {
-		all, err := r.Pulses()
+		all, err := r.Pulses(w.t.Context())
 		for _, p := range all {
 			name := p.Labels["cluster"]
 			if !p.AwaySince.IsZero() {

@@ -299,7 +299,7 @@ func (w *world) start() *world {
 
 func (w *world) open() {
 	w.t.Helper()
-	db, err := bolt.Open(w.path, bolt.Options{})
+	db, err := bolt.Open(w.t.Context(), w.path, bolt.Options{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -422,7 +422,7 @@ func (w *world) situation(number int64) *incident.Situation {
 	w.t.Helper()
 	var s *incident.Situation
 	w.must(w.store.Read(context.Background(), func(r storage.Reader) (err error) {
-		s, err = storage.Situation(r, number)
+		s, err = storage.Situation(w.t.Context(), r, number)
 		return err
 	}))
 	return s
@@ -432,7 +432,7 @@ func (w *world) log(number int64) []incident.Event {
 	w.t.Helper()
 	var events []incident.Event
 	w.must(w.store.Read(context.Background(), func(r storage.Reader) (err error) {
-		events, err = r.Events(number, 0, 100_000)
+		events, err = r.Events(w.t.Context(), number, 0, 100_000)
 		return err
 	}))
 	return events
@@ -455,7 +455,7 @@ func (w *world) deliveries() []incident.Delivery {
 	var all []incident.Delivery
 	w.must(w.store.Read(context.Background(), func(r storage.Reader) error {
 		for cursor := ""; ; {
-			page, next, err := r.Deliveries(storage.DeliveryQuery{Limit: 1000, Cursor: cursor})
+			page, next, err := r.Deliveries(w.t.Context(), storage.DeliveryQuery{Limit: 1000, Cursor: cursor})
 			if err != nil {
 				return err
 			}

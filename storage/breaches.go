@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"time"
 
 	"sitrep/incident"
@@ -10,30 +11,30 @@ import (
 type BreachReader interface {
 	// LatestBreaches returns of each fingerprint the breach with the highest ordinal. What is
 	// returned belongs to the caller.
-	LatestBreaches(fingerprints []string) (map[string]*incident.Breach, error)
+	LatestBreaches(ctx context.Context, fingerprints []string) (map[string]*incident.Breach, error)
 	// Breaches returns a page of an incident's breaches, in order of arrival.
-	Breaches(number int64, limit int, cursor string) (page []incident.Breach, next string, err error)
+	Breaches(ctx context.Context, number int64, limit int, cursor string) (page []incident.Breach, next string, err error)
 	// SilentBreaches returns up to limit breaches of incidents, firing or unknown, whose
 	// QuietSince is not after before, the longest first.
-	SilentBreaches(before time.Time, limit int) ([]incident.Breach, error)
+	SilentBreaches(ctx context.Context, before time.Time, limit int) ([]incident.Breach, error)
 	// BreachesToAsk returns up to limit breaches whose AskAt is set and not after now, the
 	// longest first.
-	BreachesToAsk(now time.Time, limit int) ([]incident.Breach, error)
+	BreachesToAsk(ctx context.Context, now time.Time, limit int) ([]incident.Breach, error)
 
 	// Unmapped returns those alerts of the fingerprints that no SLO claims.
-	Unmapped(fingerprints []string) (map[string]*incident.UnmappedAlert, error)
+	Unmapped(ctx context.Context, fingerprints []string) (map[string]*incident.UnmappedAlert, error)
 	// UnmappedAlerts returns a page, ordered by fingerprint.
-	UnmappedAlerts(limit int, cursor string) (page []incident.UnmappedAlert, next string, err error)
+	UnmappedAlerts(ctx context.Context, limit int, cursor string) (page []incident.UnmappedAlert, next string, err error)
 }
 
 // A BreachWriter writes breaches, and the alerts that no SLO claims.
 type BreachWriter interface {
 	// PutBreaches stores breaches, in that order: each a new one of its fingerprint, or the
 	// latest as it is now. One before the latest is an error, as nothing happens to it any more.
-	PutBreaches(all []*incident.Breach) error
-	PutUnmapped(all []*incident.UnmappedAlert) error
+	PutBreaches(ctx context.Context, all []*incident.Breach) error
+	PutUnmapped(ctx context.Context, all []*incident.UnmappedAlert) error
 	// DeleteUnmapped deletes those that are there.
-	DeleteUnmapped(fingerprints []string) error
+	DeleteUnmapped(ctx context.Context, fingerprints []string) error
 }
 
 // A BreachID tells one breach from all others.
@@ -43,8 +44,8 @@ type BreachID struct {
 }
 
 // LatestBreach returns the latest breach of one fingerprint, nil if there is none.
-func LatestBreach(r BreachReader, fingerprint string) (*incident.Breach, error) {
-	found, err := r.LatestBreaches([]string{fingerprint})
+func LatestBreach(ctx context.Context, r BreachReader, fingerprint string) (*incident.Breach, error) {
+	found, err := r.LatestBreaches(ctx, []string{fingerprint})
 	return found[fingerprint], err
 }
 
@@ -53,10 +54,10 @@ const breachPage = 500
 
 // EachBreach calls fn for each breach of the incident, and of those merged into it, until
 // it returns an error, and returns that.
-func EachBreach(r Reader, in *incident.Incident, fn func(*incident.Breach) error) error {
+func EachBreach(ctx context.Context, r Reader, in *incident.Incident, fn func(*incident.Breach) error) error {
 	for _, number := range append([]int64{in.Number}, in.MergedFrom...) {
 		for cursor := ""; ; {
-			page, next, err := r.Breaches(number, breachPage, cursor)
+			page, next, err := r.Breaches(ctx, number, breachPage, cursor)
 			if err != nil {
 				return err
 			}

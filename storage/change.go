@@ -69,7 +69,7 @@ func (d *Door) Preview(ctx context.Context, at time.Time, fn func(*Change) error
 			if err != nil {
 				return err
 			}
-			if err := tries.Note(s); err != nil {
+			if err := tries.Note(ctx, s); err != nil {
 				return err
 			}
 			before, after = append(before, l.was), append(after, s)
@@ -142,11 +142,11 @@ func (c *Change) Incident(number int64) (*incident.Situation, error) {
 	if l, ok := c.loaded[number]; ok {
 		return l.now, nil
 	}
-	in, err := c.Tx.Incident(number)
+	in, err := c.Tx.Incident(c.Context(), number)
 	if err != nil {
 		return nil, err
 	}
-	agendas, err := c.Tx.Agendas([]int64{number})
+	agendas, err := c.Tx.Agendas(c.Context(), []int64{number})
 	if err != nil {
 		return nil, err
 	}
@@ -158,12 +158,12 @@ func (c *Change) Incident(number int64) (*incident.Situation, error) {
 func (c *Change) loadIncidents(numbers []int64) error {
 	numbers = slices.DeleteFunc(numbers, func(n int64) bool { return c.loaded[n] != nil })
 	slices.Sort(numbers)
-	found, err := IncidentsFollowed(c.Tx, slices.Compact(numbers))
+	found, err := IncidentsFollowed(c.Context(), c.Tx, slices.Compact(numbers))
 	if err != nil || len(found) == 0 {
 		return err
 	}
 	numbers = slices.Sorted(maps.Keys(found))
-	agendas, err := c.Tx.Agendas(numbers)
+	agendas, err := c.Tx.Agendas(c.Context(), numbers)
 	if err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func (c *Change) loadReaders(of ...*loaded) error {
 	for i, l := range of {
 		numbers[i] = l.was.Incident.Number
 	}
-	subs, err := c.Tx.Subscriptions(numbers)
+	subs, err := c.Tx.Subscriptions(c.Context(), numbers)
 	if err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (c *Change) loadReaders(of ...*loaded) error {
 // of its own.
 func (c *Change) New() (*incident.Situation, error) {
 	if c.given == 0 {
-		next, err := c.Tx.NextNumber()
+		next, err := c.Tx.NextNumber(c.Context())
 		if err != nil {
 			return nil, err
 		}
@@ -244,7 +244,7 @@ func (c *Change) After(s *incident.Situation) (*incident.Situation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return after, c.door.Tries(c.Tx, c.At).Note(after)
+	return after, c.door.Tries(c.Tx, c.At).Note(c.Context(), after)
 }
 
 func (c *Change) after(l *loaded) (*incident.Situation, error) {
@@ -299,20 +299,20 @@ func (c *Change) store() error {
 		return err
 	}
 	if len(out.incidents) > 0 {
-		if err := c.Tx.PutIncidents(out.incidents); err != nil {
+		if err := c.Tx.PutIncidents(c.Context(), out.incidents); err != nil {
 			return err
 		}
-		if err := c.Tx.AppendEvents(out.events); err != nil {
+		if err := c.Tx.AppendEvents(c.Context(), out.events); err != nil {
 			return err
 		}
 	}
 	if len(out.subscriptions) > 0 {
-		if err := c.Tx.PutSubscriptions(out.subscriptions); err != nil {
+		if err := c.Tx.PutSubscriptions(c.Context(), out.subscriptions); err != nil {
 			return err
 		}
 	}
 	if len(out.agendas) > 0 {
-		return c.Tx.PutAgendas(out.agendas)
+		return c.Tx.PutAgendas(c.Context(), out.agendas)
 	}
 	return nil
 }
@@ -339,18 +339,18 @@ func equal(a, b *incident.Subscription) bool {
 }
 
 // Situation reads an incident with all that changes with it.
-func Situation(r Reader, number int64) (*incident.Situation, error) {
-	in, err := r.Incident(number)
+func Situation(ctx context.Context, r Reader, number int64) (*incident.Situation, error) {
+	in, err := r.Incident(ctx, number)
 	if err != nil {
 		return nil, err
 	}
 	s := &incident.Situation{Incident: in}
 	numbers := []int64{number}
-	subs, err := r.Subscriptions(numbers)
+	subs, err := r.Subscriptions(ctx, numbers)
 	if err != nil {
 		return nil, err
 	}
-	agendas, err := r.Agendas(numbers)
+	agendas, err := r.Agendas(ctx, numbers)
 	if err != nil {
 		return nil, err
 	}

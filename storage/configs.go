@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -10,18 +11,18 @@ import (
 // A ConfigReader reads the configurations that were in force.
 type ConfigReader interface {
 	// Config returns a form of a configuration that was in force, see ConfigOf.
-	Config(hash string) (Config, error)
+	Config(ctx context.Context, hash string) (Config, error)
 	// Configs returns all loadings of configurations, the latest first.
-	Configs() ([]Loading, error)
+	Configs(ctx context.Context) ([]Loading, error)
 	// ConfigRecords is Configs as stored: the leaves, and what stands beside them.
-	ConfigRecords() ([]Record, error)
+	ConfigRecords(ctx context.Context) ([]Record, error)
 }
 
 // A ConfigWriter writes the configurations that come into force.
 type ConfigWriter interface {
 	// PutConfig notes that a configuration was loaded, and stores those of its forms that
 	// are not there.
-	PutConfig(l Loading, forms ...Config) error
+	PutConfig(ctx context.Context, l Loading, forms ...Config) error
 }
 
 // A Config is a form of a configuration that was in force, without secrets: the whole
@@ -42,10 +43,10 @@ type Loading struct {
 
 // ConfigOf returns the form of a configuration that is kept: the whole one or, once that
 // was forgotten, the public one.
-func ConfigOf(r Reader, l Loading) (c Config, whole bool, err error) {
-	c, err = r.Config(l.Hash)
+func ConfigOf(ctx context.Context, r Reader, l Loading) (c Config, whole bool, err error) {
+	c, err = r.Config(ctx, l.Hash)
 	if errors.Is(err, incident.ErrNotFound) && l.Public != "" {
-		c, err = r.Config(l.Public)
+		c, err = r.Config(ctx, l.Public)
 		return c, false, err
 	}
 	return c, true, err

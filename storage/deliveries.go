@@ -1,19 +1,22 @@
 package storage
 
-import "sitrep/incident"
+import (
+	"context"
+	"sitrep/incident"
+)
 
 // A DeliveryReader reads the attempts to bring messages to recipients.
 type DeliveryReader interface {
 	// Delivery returns one delivery.
-	Delivery(id string) (incident.Delivery, error)
+	Delivery(ctx context.Context, id string) (incident.Delivery, error)
 	// Message returns the bytes of a delivery as they were sent.
-	Message(id string) ([]byte, error)
+	Message(ctx context.Context, id string) ([]byte, error)
 	// DeliveryRecords returns the records of a delivery's outcomes, the first first:
 	// none while it is pending, seldom more than one.
-	DeliveryRecords(id string) ([]Record, error)
+	DeliveryRecords(ctx context.Context, id string) ([]Record, error)
 	// Deliveries returns a page, the latest first. Those of an incident are all that
 	// cover it, digests too.
-	Deliveries(q DeliveryQuery) (page []incident.Delivery, next string, err error)
+	Deliveries(ctx context.Context, q DeliveryQuery) (page []incident.Delivery, next string, err error)
 }
 
 // A DeliveryWriter writes the attempts to bring messages to recipients.
@@ -21,7 +24,7 @@ type DeliveryWriter interface {
 	// PutDelivery stores a delivery, and its message if not nil. With an outcome it
 	// appends the record of it, once for each state. Delivered, the recipient's
 	// Failures are 0 again and its Sent has SentAt.
-	PutDelivery(d *incident.Delivery, message []byte) error
+	PutDelivery(ctx context.Context, d *incident.Delivery, message []byte) error
 }
 
 // A DeliveryQuery selects deliveries; empty fields select all.

@@ -38,7 +38,7 @@ func (c *Change) loadBreaches(fingerprints []string) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	found, err := c.Tx.LatestBreaches(missing)
+	found, err := c.Tx.LatestBreaches(c.Context(), missing)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (c *Change) loadUnmapped(fingerprints []string) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	found, err := c.Tx.Unmapped(missing)
+	found, err := c.Tx.Unmapped(c.Context(), missing)
 	if err != nil {
 		return err
 	}
@@ -138,14 +138,14 @@ func (c *Change) DeleteUnmapped(fingerprint string) error {
 // flush stores what was gathered of breaches and of alerts without an SLO.
 func (c *Change) flush() error {
 	if len(c.breaches.put) > 0 {
-		if err := c.Tx.PutBreaches(c.breaches.put); err != nil {
+		if err := c.Tx.PutBreaches(c.Context(), c.breaches.put); err != nil {
 			return err
 		}
 		c.breaches.put = nil
 		clear(c.breaches.place)
 	}
 	if len(c.ambiguities) > 0 {
-		if err := c.Tx.PutAmbiguities(c.ambiguities); err != nil {
+		if err := c.Tx.PutAmbiguities(c.Context(), c.ambiguities); err != nil {
 			return err
 		}
 		c.ambiguities = nil
@@ -161,12 +161,12 @@ func (c *Change) flush() error {
 	}
 	clear(c.unmapped.dirty)
 	if len(put) > 0 {
-		if err := c.Tx.PutUnmapped(put); err != nil {
+		if err := c.Tx.PutUnmapped(c.Context(), put); err != nil {
 			return err
 		}
 	}
 	if len(gone) > 0 {
-		return c.Tx.DeleteUnmapped(gone)
+		return c.Tx.DeleteUnmapped(c.Context(), gone)
 	}
 	return nil
 }

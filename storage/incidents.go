@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"time"
@@ -11,53 +12,53 @@ import (
 // An IncidentReader reads incidents, their events and their agendas.
 type IncidentReader interface {
 	// Incident returns one incident. In a write it is locked until the end.
-	Incident(number int64) (incident.Incident, error)
+	Incident(ctx context.Context, number int64) (incident.Incident, error)
 	// IncidentsByNumber returns those of the numbers that are there, as Incident does.
-	IncidentsByNumber(numbers []int64) (map[int64]*incident.Incident, error)
+	IncidentsByNumber(ctx context.Context, numbers []int64) (map[int64]*incident.Incident, error)
 	// LatestOf returns the numbers of the latest incidents of keys that are no drills; a key
 	// that has none is left out. In a write the keys are locked until the end, also those that
 	// have none, so that two writers do not both open one.
-	LatestOf(keys []string) (map[string]int64, error)
+	LatestOf(ctx context.Context, keys []string) (map[string]int64, error)
 	// Incidents returns a page, the latest first.
-	Incidents(q IncidentQuery) (page []incident.Incident, next string, err error)
+	Incidents(ctx context.Context, q IncidentQuery) (page []incident.Incident, next string, err error)
 	// OpenIncidents returns how many are open, by the name of their priority, drills
 	// left out.
-	OpenIncidents() (map[string]int, error)
+	OpenIncidents(ctx context.Context) (map[string]int, error)
 
 	// Events returns up to limit events of an incident with a sequence above after.
-	Events(number, after int64, limit int) ([]incident.Event, error)
+	Events(ctx context.Context, number, after int64, limit int) ([]incident.Event, error)
 	// EventRecords is Events as stored: the leaves, and what stands beside them.
-	EventRecords(number, after int64, limit int) ([]Record, error)
+	EventRecords(ctx context.Context, number, after int64, limit int) ([]Record, error)
 
 	// Agendas returns the agendas of incidents, an empty one for each that has none.
-	Agendas(numbers []int64) (map[int64]incident.Agenda, error)
+	Agendas(ctx context.Context, numbers []int64) (map[int64]incident.Agenda, error)
 	// DueAgendas returns the numbers of up to limit incidents whose NextAt is not
 	// after now, the earliest first.
-	DueAgendas(now time.Time, limit int) ([]int64, error)
+	DueAgendas(ctx context.Context, now time.Time, limit int) ([]int64, error)
 }
 
 // An IncidentWriter writes incidents, their events and their agendas.
 type IncidentWriter interface {
 	// NextNumber returns the number of a new incident: the lowest that was never
 	// given out, without gaps.
-	NextNumber() (int64, error)
+	NextNumber(ctx context.Context) (int64, error)
 	// PutIncidents stores the states beside the events.
-	PutIncidents(all []*incident.Incident) error
+	PutIncidents(ctx context.Context, all []*incident.Incident) error
 	// AppendEvents adds to the logs of incidents. The sequences of each must follow on.
-	AppendEvents(events []incident.Event) error
-	PutAgendas(all []incident.Agenda) error
+	AppendEvents(ctx context.Context, events []incident.Event) error
+	PutAgendas(ctx context.Context, all []incident.Agenda) error
 }
 
 // IncidentsFollowed returns those of the incidents that are there, and those into which they
 // were merged.
-func IncidentsFollowed(r IncidentReader, numbers []int64) (map[int64]*incident.Incident, error) {
+func IncidentsFollowed(ctx context.Context, r IncidentReader, numbers []int64) (map[int64]*incident.Incident, error) {
 	all := make(map[int64]*incident.Incident, len(numbers))
 	for {
 		numbers = slices.DeleteFunc(numbers, func(n int64) bool { return n == 0 || all[n] != nil })
 		if len(numbers) == 0 {
 			return all, nil
 		}
-		found, err := r.IncidentsByNumber(numbers)
+		found, err := r.IncidentsByNumber(ctx, numbers)
 		if err != nil {
 			return nil, err
 		}

@@ -1,35 +1,38 @@
 package storage
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // A JournalReader reads what is kept for a look back: what was refused, when sitrep ran,
 // what commands were answered.
 type JournalReader interface {
 	// Refusals returns the latest posts that were refused, the latest first.
-	Refusals() ([]Refusal, error)
+	Refusals(ctx context.Context) ([]Refusal, error)
 	// Ambiguities returns the latest alerts that several SLOs claimed, the latest first.
-	Ambiguities() ([]Ambiguity, error)
+	Ambiguities(ctx context.Context) ([]Ambiguity, error)
 
 	// Alive returns when the service was last known to run; zero if never.
-	Alive() (time.Time, error)
+	Alive(ctx context.Context) (time.Time, error)
 	// Outages returns the times when no sitrep ran or none could write, and when the clock
 	// was set, the latest first, up to limit.
-	Outages(limit int) ([]Outage, error)
+	Outages(ctx context.Context, limit int) ([]Outage, error)
 
 	// Answer returns what was answered to a command with that idempotency key in the
 	// last day, or a little longer. In a write the key is locked until the end, also if
 	// nothing was answered yet, so that a command is not carried out twice.
-	Answer(key string) (Answer, error)
+	Answer(ctx context.Context, key string) (Answer, error)
 }
 
 // A JournalWriter writes what is kept for a look back.
 type JournalWriter interface {
-	PutRefusal(r Refusal) error
-	PutAmbiguities(all []Ambiguity) error
-	PutAlive(at time.Time) error
-	PutOutage(o Outage) error
+	PutRefusal(ctx context.Context, r Refusal) error
+	PutAmbiguities(ctx context.Context, all []Ambiguity) error
+	PutAlive(ctx context.Context, at time.Time) error
+	PutOutage(ctx context.Context, o Outage) error
 	// PutAnswer keeps an answer for a day: those older than a.At by more are deleted.
-	PutAnswer(a Answer) error
+	PutAnswer(ctx context.Context, a Answer) error
 }
 
 // A Refusal is a post of alerts that was answered with 4xx: it may have lost a

@@ -1,26 +1,34 @@
 package storage
 
-import "sitrep/ledger"
+import (
+	"context"
+	"sitrep/ledger"
+)
 
 // A LogReader reads the tamper-evident log.
 type LogReader interface {
 	// LogSize returns how many leaves the log has. A record of the last second may have no
 	// index yet.
-	LogSize() (int64, error)
+	LogSize(ctx context.Context) (int64, error)
 	// Leaves returns up to limit leaves of the log, in order, from an index on.
-	Leaves(from int64, limit int) ([]Leaf, error)
+	Leaves(ctx context.Context, from int64, limit int) ([]Leaf, error)
 	// ReadHashes returns the stored hashes of the log with those numbers, as
 	// ledger.Hashes. The error for one that is not there is ErrDamaged.
-	ReadHashes(numbers []int64) ([]ledger.Hash, error)
+	ReadHashes(ctx context.Context, numbers []int64) ([]ledger.Hash, error)
 	// Checkpoints returns up to limit signed heads of the log with a size above after,
 	// the smallest first. After is -1 for the first.
-	Checkpoints(after int64, limit int) ([][]byte, error)
+	Checkpoints(ctx context.Context, after int64, limit int) ([][]byte, error)
 	// LastCheckpoint returns the signed head with the largest size; nil if there is none.
-	LastCheckpoint() ([]byte, error)
+	LastCheckpoint(ctx context.Context) ([]byte, error)
+}
+
+// Hashes returns the stored hashes of the log, for proofs.
+func Hashes(ctx context.Context, r LogReader) ledger.Hashes {
+	return ledger.HashesFunc(func(numbers []int64) ([]ledger.Hash, error) { return r.ReadHashes(ctx, numbers) })
 }
 
 // A LogWriter writes the signed heads of the log. Its leaves come with what they are of.
 type LogWriter interface {
 	// PutCheckpoint keeps a signed head of the log of that size.
-	PutCheckpoint(size int64, signed []byte) error
+	PutCheckpoint(ctx context.Context, size int64, signed []byte) error
 }

@@ -35,7 +35,7 @@ func (c *Change) loadLatest(keys []string) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	numbers, err := c.Tx.LatestOf(keys)
+	numbers, err := c.Tx.LatestOf(c.Context(), keys)
 	if err != nil {
 		return err
 	}

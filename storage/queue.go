@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"time"
 
 	"sitrep/incident"
@@ -10,40 +11,40 @@ import (
 type QueueReader interface {
 	// NextDue returns the earliest time after a time at which an agenda is due, or somebody
 	// can be claimed who cannot be before; zero if there is none.
-	NextDue(after time.Time) (time.Time, error)
+	NextDue(ctx context.Context, after time.Time) (time.Time, error)
 	// Waiting returns up to limit recipients who can be claimed at now, first who has
 	// waited longest since that is so. Somebody can be claimed whom nobody holds, whose
 	// RetryAt has come, and to whom something is due that is not held back: a subscription,
 	// a notice, or a pending delivery. A pending delivery whose RetryAt is to come is held
 	// back, and so is, of its recipient, what it covers. All else of that recipient is not.
-	Waiting(now time.Time, limit int) ([]Waiting, error)
+	Waiting(ctx context.Context, now time.Time, limit int) ([]Waiting, error)
 	// HeldBack says what is not tried for recipients at now because of failures. One for whom
 	// all is tried is left out.
-	HeldBack(recipients []string, now time.Time) (map[string]HeldBack, error)
+	HeldBack(ctx context.Context, recipients []string, now time.Time) (map[string]HeldBack, error)
 	// DueReaders returns a page of up to limit (1 to 1000) of the readers of incidents to whom
 	// something was due at a time, and is since, the longest first.
-	DueReaders(at time.Time, limit int, cursor string) (page []DueReader, next string, err error)
+	DueReaders(ctx context.Context, at time.Time, limit int, cursor string) (page []DueReader, next string, err error)
 	// Backlog returns how many subscriptions and notices are due at now, up to a limit of
 	// 10,000, and the earliest due time; zero if nothing is due.
-	Backlog(now time.Time) (due int, oldest time.Time, err error)
+	Backlog(ctx context.Context, now time.Time) (due int, oldest time.Time, err error)
 }
 
 // A QueueWriter gives out the right to send to recipients, and takes it back.
 type QueueWriter interface {
 	// ClaimDue takes those of the recipients who can be claimed at now, see Waiting, in the
 	// order given. A claim holds until now + lease.
-	ClaimDue(now time.Time, owner string, lease time.Duration, recipients []string) ([]Claim, error)
+	ClaimDue(ctx context.Context, now time.Time, owner string, lease time.Duration, recipients []string) ([]Claim, error)
 	// Hold checks that the claim still holds, and extends it to until. The error is
 	// ErrLost.
-	Hold(c *Claim, now, until time.Time) error
+	Hold(ctx context.Context, c *Claim, now, until time.Time) error
 	// Release gives a claim back. Nothing is claimed for its recipient before retryAt,
 	// if that is not zero; why then says what failed, or is empty if nothing did. The
 	// error is ErrLost.
-	Release(c *Claim, now, retryAt time.Time, why string) error
+	Release(ctx context.Context, c *Claim, now, retryAt time.Time, why string) error
 	// EndWaits ends the waits of recipients and of pending deliveries that began after now,
 	// as after the clock was set back, and returns how many: what such a wait says of time is
 	// void.
-	EndWaits(now time.Time) (int, error)
+	EndWaits(ctx context.Context, now time.Time) (int, error)
 }
 
 // A Waiting is a recipient who can be claimed.

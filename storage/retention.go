@@ -1,6 +1,9 @@
 package storage
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // A RetentionWriter drops what is over and old.
 type RetentionWriter interface {
@@ -11,7 +14,7 @@ type RetentionWriter interface {
 	// incident go once nothing was heard of them since breaches. Events and the records of
 	// deliveries stay. It deletes up to limit things and returns how many: call it
 	// again while that is limit.
-	Prune(breaches, messages time.Time, limit int) (int, error)
+	Prune(ctx context.Context, breaches, messages time.Time, limit int) (int, error)
 	// Forget drops the names of people and addresses of the incidents that closed before:
 	// from their state and their events, from the deliveries about them and no other, with
 	// the messages, and from their subscriptions. The same of what was sent about the
@@ -19,5 +22,5 @@ type RetentionWriter interface {
 	// public form is kept, and of refusals and answers from before. What something is
 	// still owed to stays for another day. Leaves stay as they are. A zero time forgets
 	// nothing. It looks at about limit things; if there are more, call it again.
-	Forget(before time.Time, limit int) (more bool, err error)
+	Forget(ctx context.Context, before time.Time, limit int) (more bool, err error)
 }

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"time"
 
 	"sitrep/incident"
@@ -21,7 +22,7 @@ func (d *Door) Tries(r Reader, now time.Time) *Tries {
 }
 
 // Note sets the Tries of a situation.
-func (t *Tries) Note(s *incident.Situation) error {
+func (t *Tries) Note(ctx context.Context, s *incident.Situation) error {
 	var unknown []string
 	for i := range s.Subscriptions {
 		sub := &s.Subscriptions[i]
@@ -29,7 +30,7 @@ func (t *Tries) Note(s *incident.Situation) error {
 			unknown = append(unknown, sub.Recipient)
 		}
 	}
-	if err := t.load(unknown); err != nil {
+	if err := t.load(ctx, unknown); err != nil {
 		return err
 	}
 	s.Tries = &incident.Tries{Now: t.now, Held: map[string]time.Time{}}
@@ -46,11 +47,11 @@ func (t *Tries) Note(s *incident.Situation) error {
 	return nil
 }
 
-func (t *Tries) load(recipients []string) error {
+func (t *Tries) load(ctx context.Context, recipients []string) error {
 	if len(recipients) == 0 {
 		return nil
 	}
-	found, err := t.r.HeldBack(recipients, t.now)
+	found, err := t.r.HeldBack(ctx, recipients, t.now)
 	if err != nil {
 		return err
 	}

@@ -59,14 +59,14 @@ func (h *Handler) deliveries(w http.ResponseWriter, r *http.Request) error {
 				state incident.DeliveryState
 				rows  *[]deliveryRow
 			}{{incident.Failed, &p.Failed}, {incident.Pending, &p.Pending}} {
-				found, _, err := tx.Deliveries(storage.DeliveryQuery{State: of.state, Limit: 20})
+				found, _, err := tx.Deliveries(r.Context(), storage.DeliveryQuery{State: of.state, Limit: 20})
 				if err != nil {
 					return err
 				}
 				*of.rows = p.rows(found, 0)
 			}
 		}
-		found, next, err := tx.Deliveries(storage.DeliveryQuery{State: incident.DeliveryState(p.State), Limit: deliveriesShown, Cursor: cursor})
+		found, next, err := tx.Deliveries(r.Context(), storage.DeliveryQuery{State: incident.DeliveryState(p.State), Limit: deliveriesShown, Cursor: cursor})
 		if err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ import (
 func (f *fixture) load(hash, body string, by incident.Actor) {
 	f.t.Helper()
 	f.write(func(tx storage.Tx) error {
-		return tx.PutConfig(storage.Loading{Hash: hash, At: f.time(), Actor: by}, storage.Config{Hash: hash, Body: []byte(body)})
+		return tx.PutConfig(f.t.Context(), storage.Loading{Hash: hash, At: f.time(), Actor: by}, storage.Config{Hash: hash, Body: []byte(body)})
 	})
 }
 
@@ -255,7 +255,7 @@ func TestForgottenPeopleAreNotNamed(t *testing.T) {
 	f := newFixture(t)
 	whole := `{"groups":[{"name":"a","email":["ada@example.org"]}],"priorities":[{"name":"P1","criteria":["All are hit"]}]}`
 	f.write(func(tx storage.Tx) error {
-		return tx.PutConfig(storage.Loading{Hash: "one", At: f.time(), Actor: "ada", Public: "public"}, storage.Config{Hash: "one", Body: []byte(whole)},
+		return tx.PutConfig(t.Context(), storage.Loading{Hash: "one", At: f.time(), Actor: "ada", Public: "public"}, storage.Config{Hash: "one", Body: []byte(whole)},
 			storage.Config{Hash: "public", Body: []byte(strings.Replace(whole, "ada@example.org", "address 1", 1))})
 	})
 	n := f.breach("notifications-delay-latency", "a", nil)
@@ -272,7 +272,7 @@ func TestForgottenPeopleAreNotNamed(t *testing.T) {
 	f.load("two", `{"priorities":[{"name":"P1","criteria":["It burns"]}]}`, "bob")
 	f.pass(time.Hour)
 	f.write(func(tx storage.Tx) error {
-		more, err := tx.Forget(f.time(), 1000)
+		more, err := tx.Forget(t.Context(), f.time(), 1000)
 		if more {
 			t.Error("more is left")
 		}

@@ -41,7 +41,7 @@ type fixture struct {
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
+	db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +229,7 @@ func (f *fixture) deliver(number int64, body string) []string {
 			if d.Channel == incident.Webhook {
 				message = `{"type":"incident.opened","data":{"message":"</pre><script>alert(1)</script>"}}`
 			}
-			if err := c.Tx.PutDelivery(&d, []byte(message)); err != nil {
+			if err := c.Tx.PutDelivery(c.Context(), &d, []byte(message)); err != nil {
 				return err
 			}
 			ids = append(ids, d.ID)

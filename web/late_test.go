@@ -14,7 +14,7 @@ import (
 func (f *fixture) holdBack(number int64, wait time.Duration) {
 	f.t.Helper()
 	f.write(func(tx storage.Tx) error {
-		subs, err := storage.SubscriptionsOf(tx, number)
+		subs, err := storage.SubscriptionsOf(f.t.Context(), tx, number)
 		if err != nil {
 			return err
 		}
@@ -25,7 +25,7 @@ func (f *fixture) holdBack(number int64, wait time.Duration) {
 				State: incident.Pending, Replan: true, RefusedAt: f.time(), RetryAt: f.time().Add(wait), Error: "451 later",
 				Covers: []incident.Cover{{Incident: number, Kind: incident.KindUpdate, Reader: sub.Reader}},
 			}
-			if err := tx.PutDelivery(&d, nil); err != nil {
+			if err := tx.PutDelivery(f.t.Context(), &d, nil); err != nil {
 				return err
 			}
 		}

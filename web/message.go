@@ -122,7 +122,7 @@ func (h *Handler) find(r *http.Request) (incident.Delivery, []byte, error) {
 	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
 		var err error
 		body = nil
-		if d, err = tx.Delivery(vars["delivery"]); errors.Is(err, incident.ErrNotFound) {
+		if d, err = tx.Delivery(r.Context(), vars["delivery"]); errors.Is(err, incident.ErrNotFound) {
 			return missing
 		} else if err != nil {
 			return err
@@ -130,7 +130,7 @@ func (h *Handler) find(r *http.Request) (incident.Delivery, []byte, error) {
 		if of != 0 && !tellsOf(&d, of) {
 			return missing
 		}
-		if body, err = tx.Message(d.ID); err != nil && !errors.Is(err, incident.ErrNotFound) {
+		if body, err = tx.Message(r.Context(), d.ID); err != nil && !errors.Is(err, incident.ErrNotFound) {
 			return err
 		}
 		return nil

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -70,24 +71,24 @@ func (h *Handler) overview(w http.ResponseWriter, r *http.Request) error {
 	p.Refresh = query.Cursor == ""
 	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
 		p.Open, p.Earlier, p.Next, p.Revision, p.Late, p.Silent = nil, nil, "", "", 0, nil
-		pulses, err := tx.Pulses()
+		pulses, err := tx.Pulses(r.Context())
 		if err != nil {
 			return err
 		}
 		p.Silent = p.pulses(pulses.Away(p.policy, nil))
 		tries := h.Door.Tries(tx, p.clock.Now)
 		if !p.Only {
-			if err := p.findOpen(tx, tries, query); err != nil {
+			if err := p.findOpen(r.Context(), tx, tries, query); err != nil {
 				return err
 			}
 		}
-		found, next, err := tx.Incidents(query)
+		found, next, err := tx.Incidents(r.Context(), query)
 		if err != nil {
 			return err
 		}
 		for i := range found {
 			if in := &found[i]; p.Only || in.State != incident.Open {
-				line, err := p.row(tx, tries, in)
+				line, err := p.row(r.Context(), tx, tries, in)
 				if err != nil {
 					return err
 				}
@@ -129,9 +130,9 @@ func newFilter(q url.Values, policy *incident.Policy) filter {
 }
 
 // findOpen finds what is open: the highest priority first, then what opened first.
-func (p *overviewPage) findOpen(tx storage.Reader, tries *storage.Tries, query storage.IncidentQuery) error {
+func (p *overviewPage) findOpen(ctx context.Context, tx storage.Reader, tries *storage.Tries, query storage.IncidentQuery) error {
 	query.State, query.Limit = incident.Open, openShown
-	found, next, err := tx.Incidents(query)
+	found, next, err := tx.Incidents(ctx, query)
 	if err != nil {
 		return err
 	}
@@ -149,7 +150,7 @@ func (p *overviewPage) findOpen(tx storage.Reader, tries *storage.Tries, query s
 		return int(a.Number - b.Number)
 	})
 	for i := range found {
-		line, err := p.row(tx, tries, &found[i])
+		line, err := p.row(ctx, tx, tries, &found[i])
 		if err != nil {
 			return err
 		}
@@ -162,7 +163,7 @@ func (p *overviewPage) findOpen(tx storage.Reader, tries *storage.Tries, query s
 	return nil
 }
 
-func (l *layout) row(tx storage.Reader, tries *storage.Tries, in *incident.Incident) (row, error) {
+func (l *layout) row(ctx context.Context, tx storage.Reader, tries *storage.Tries, in *incident.Incident) (row, error) {
 	line := row{
 		ID: in.ID(), Title: wording.Headline(in), Priority: wording.Line(in.Priority.Name, 20), Tone: tone(in),
 		Drill: in.Drill, Unmapped: in.Unmapped,
@@ -192,12 +193,12 @@ func (l *layout) row(tx storage.Reader, tries *storage.Tries, in *incident.Incid
 	if in.Breaches.Firing == 0 && in.Breaches.Unknown > 0 {
 		line.Note = "unknown whether it goes on"
 	}
-	subs, err := storage.SubscriptionsOf(tx, in.Number)
+	subs, err := storage.SubscriptionsOf(ctx, tx, in.Number)
 	if err != nil {
 		return row{}, err
 	}
 	s := incident.Situation{Incident: *in, Subscriptions: subs}
-	if err := tries.Note(&s); err != nil {
+	if err := tries.Note(ctx, &s); err != nil {
 		return row{}, err
 	}
 	next, late := s.NextUpdate(l.policy)

@@ -45,34 +45,34 @@ func (f *fixture) populate(text string) []string {
 			Recipient: "email:gone@example.org", Address: "gone@example.org", DueAt: start, Promised: start.Add(time.Minute), CreatedAt: start,
 			Attempts: 1, State: incident.Failed, Error: "550 no such user " + text, Covers: []incident.Cover{{Incident: n, Kind: incident.KindOpened}},
 		}
-		if err := tx.PutDelivery(&failed, []byte(eml)); err != nil {
+		if err := tx.PutDelivery(f.t.Context(), &failed, []byte(eml)); err != nil {
 			return err
 		}
 		pending := incident.Delivery{
 			ID: "watchdog", Kind: incident.KindWatchdog, Audience: incident.OnCall, Group: "sre", Channel: incident.Email,
 			Recipient: "email:sre@example.org", Address: "sre@example.org", DueAt: start, CreatedAt: start, State: incident.Pending, Covers: []incident.Cover{{Kind: incident.KindWatchdog}},
 		}
-		if err := tx.PutDelivery(&pending, nil); err != nil {
+		if err := tx.PutDelivery(f.t.Context(), &pending, nil); err != nil {
 			return err
 		}
-		if err := tx.PutUnmapped([]*incident.UnmappedAlert{{Fingerprint: "u", StartsAt: start, HeardAt: start, Labels: map[string]string{"alertname": "Disk" + text, "job": text}}}); err != nil {
+		if err := tx.PutUnmapped(f.t.Context(), []*incident.UnmappedAlert{{Fingerprint: "u", StartsAt: start, HeardAt: start, Labels: map[string]string{"alertname": "Disk" + text, "job": text}}}); err != nil {
 			return err
 		}
-		if err := tx.PutAmbiguities([]storage.Ambiguity{storage.Ambiguity{At: start, Fingerprint: "x", Labels: map[string]string{"job": text}, SLO: "search-latency", Others: []string{"log-on-availability"}}}); err != nil {
+		if err := tx.PutAmbiguities(f.t.Context(), []storage.Ambiguity{storage.Ambiguity{At: start, Fingerprint: "x", Labels: map[string]string{"job": text}, SLO: "search-latency", Others: []string{"log-on-availability"}}}); err != nil {
 			return err
 		}
-		if err := tx.PutRefusal(storage.Refusal{At: start, Status: 415, Client: "alertmanager", Reason: "send JSON " + text}); err != nil {
+		if err := tx.PutRefusal(f.t.Context(), storage.Refusal{At: start, Status: 415, Client: "alertmanager", Reason: "send JSON " + text}); err != nil {
 			return err
 		}
 		before := storage.Config{Hash: strings.Repeat("decaf000", 8), Body: []byte(`{"priorities":[{"name":"P1","criteria":["It burns"],"inform":["management"],"update_every":"4h"}]}`)}
-		if err := tx.PutConfig(storage.Loading{Hash: before.Hash, At: start.Add(-48 * time.Hour), Actor: "start"}, before); err != nil {
+		if err := tx.PutConfig(f.t.Context(), storage.Loading{Hash: before.Hash, At: start.Add(-48 * time.Hour), Actor: "start"}, before); err != nil {
 			return err
 		}
 		inForce := fmt.Sprintf(`{"management":["leadership"],"priorities":[{"name":"P1","summary":%q,"criteria":["It burns",%[1]q],"inform":["management","stakeholders"],"update_every":"2h"}]}`, "Severe "+text)
-		if err := tx.PutConfig(storage.Loading{Hash: f.policy.Hash, At: start, Actor: "ops"}, storage.Config{Hash: f.policy.Hash, Body: []byte(inForce)}); err != nil {
+		if err := tx.PutConfig(f.t.Context(), storage.Loading{Hash: f.policy.Hash, At: start, Actor: "ops"}, storage.Config{Hash: f.policy.Hash, Body: []byte(inForce)}); err != nil {
 			return err
 		}
-		return tx.PutOutage(storage.Outage{From: start.Add(-time.Hour), To: start})
+		return tx.PutOutage(f.t.Context(), storage.Outage{From: start.Add(-time.Hour), To: start})
 	})
 	key, err := ledger.GenerateKey("sitrep.example.org/ledger")
 	if err != nil {
@@ -437,7 +437,7 @@ func TestBrokenMailsAreShownAsFarAsTheyCanBeRead(t *testing.T) {
 	for i, body := range []string{"", "no header at all", "Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n", "Content-Type: ;;;\r\n\r\nbody", "Subject: =?x?q?y?=\r\nContent-Transfer-Encoding: base64\r\n\r\n!!!", "A: b\r\n\r\n\x00\xff<script>"} {
 		id := string(rune('a' + i))
 		f.write(func(tx storage.Tx) error {
-			return tx.PutDelivery(&incident.Delivery{ID: id, Channel: incident.Email, Recipient: "email:x", Address: "x", State: incident.Pending, CreatedAt: start}, []byte(body))
+			return tx.PutDelivery(t.Context(), &incident.Delivery{ID: id, Channel: incident.Email, Recipient: "email:x", Address: "x", State: incident.Pending, CreatedAt: start}, []byte(body))
 		})
 		a := f.get("viewer", "/deliveries/"+id)
 		checkPage(t, &a)
@@ -535,7 +535,7 @@ func TestTheOverviewSaysThatAlertsHaveStopped(t *testing.T) {
 	f := newFixture(t)
 	f.policy.Watchdog = incident.Watchdog{Within: 15 * time.Minute}
 	f.write(func(tx storage.Tx) error {
-		return tx.PutPulse(incident.Pulse{HeardAt: start, AwaySince: start, Sequence: 1})
+		return tx.PutPulse(t.Context(), incident.Pulse{HeardAt: start, AwaySince: start, Sequence: 1})
 	})
 	n := f.breach("search-latency", "a", nil)
 	for path, want := range map[string]string{"/": "Alerts have stopped arriving", "/status": "has been away since 10:00", page(n, ""): "Silent since 10:00"} {
@@ -555,7 +555,7 @@ func TestThePagesNameTheClusterWhoseAlertsHaveStopped(t *testing.T) {
 		for cluster, away := range map[string]time.Time{"eu": start, "us": {}} {
 			p := f.policy.Watchdog.Pulse(map[string]string{"cluster": cluster})
 			p.HeardAt, p.AwaySince = start, away
-			if err := tx.PutPulse(p); err != nil {
+			if err := tx.PutPulse(t.Context(), p); err != nil {
 				return err
 			}
 		}

@@ -115,8 +115,8 @@ func (c *auditCLI) download(ctx context.Context, path string, q url.Values, medi
 }
 
 // open opens the store that --storage names, to read.
-func (c *auditCLI) open() (*bolt.DB, error) {
-	db, err := bolt.OpenReadOnly(c.storage)
+func (c *auditCLI) open(ctx context.Context) (*bolt.DB, error) {
+	db, err := bolt.OpenReadOnly(ctx, c.storage)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, storage.ErrDamaged) && !errors.Is(err, storage.ErrNewer) {
 		return nil, fmt.Errorf("%w; if a sitrep runs on it, ask that one with --url", err)
 	}
@@ -137,11 +137,11 @@ func (c *auditCLI) key() (*ledger.Key, error) {
 func zoneOf(ctx context.Context, db *bolt.DB) (loc *time.Location, err error) {
 	loc = time.UTC
 	err = db.Read(ctx, func(r storage.Reader) error {
-		loadings, err := r.Configs()
+		loadings, err := r.Configs(ctx)
 		if err != nil || len(loadings) == 0 {
 			return err
 		}
-		latest, err := r.Config(loadings[0].Hash)
+		latest, err := r.Config(ctx, loadings[0].Hash)
 		if err != nil {
 			return err
 		}
@@ -242,7 +242,7 @@ func (c *auditCLI) export(ctx context.Context) error {
 
 // exportStore exports from a file, and says what there was.
 func (c *auditCLI) exportStore(ctx context.Context, s audit.Selection, kept [][]byte, w io.Writer) (string, error) {
-	db, err := c.open()
+	db, err := c.open(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -302,7 +302,7 @@ func (c *auditCLI) report(ctx context.Context) error {
 }
 
 func (c *auditCLI) reportStore(ctx context.Context, w io.Writer) error {
-	db, err := c.open()
+	db, err := c.open(ctx)
 	if err != nil {
 		return err
 	}

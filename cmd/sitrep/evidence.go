@@ -121,7 +121,7 @@ func signer(signed []byte) string {
 // lastSigned returns the last checkpoint in a store; nil if there is none.
 func lastSigned(ctx context.Context, s storage.Store) (signed []byte, err error) {
 	err = s.Read(ctx, func(r storage.Reader) (err error) {
-		signed, err = r.LastCheckpoint()
+		signed, err = r.LastCheckpoint(ctx)
 		return err
 	})
 	return signed, err

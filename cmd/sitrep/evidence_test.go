@@ -79,14 +79,14 @@ func (r *restart) move(from, to string) {
 // signers are the keys of the checkpoints in the store, in order.
 func (r *restart) signers() []string {
 	r.t.Helper()
-	db, err := bolt.OpenReadOnly(r.file("sitrep.db"))
+	db, err := bolt.OpenReadOnly(r.t.Context(), r.file("sitrep.db"))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	defer db.Close()
 	var ids []string
 	err = db.Read(r.t.Context(), func(tx storage.Reader) error {
-		all, err := tx.Checkpoints(-1, 100)
+		all, err := tx.Checkpoints(r.t.Context(), -1, 100)
 		for _, signed := range all {
 			ids = append(ids, signer(signed))
 		}

@@ -25,7 +25,7 @@ func TestWhoLoadsAConfiguration(t *testing.T) {
 	}
 	var got []incident.Actor
 	if err := s.store.Read(t.Context(), func(r storage.Reader) error {
-		loadings, err := r.Configs()
+		loadings, err := r.Configs(t.Context())
 		for _, l := range loadings {
 			got = append(got, l.Actor)
 		}

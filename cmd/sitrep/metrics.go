@@ -100,13 +100,13 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	var oldest time.Time
 	away := 0
 	err := m.s.store.Read(ctx, func(r storage.Reader) (err error) {
-		if open, err = r.OpenIncidents(); err != nil {
+		if open, err = r.OpenIncidents(ctx); err != nil {
 			return err
 		}
-		if due, oldest, err = r.Backlog(now()); err != nil {
+		if due, oldest, err = r.Backlog(ctx, now()); err != nil {
 			return err
 		}
-		pulses, err := r.Pulses()
+		pulses, err := r.Pulses(ctx)
 		away = len(pulses.Away(m.s.policy(), nil))
 		return err
 	})

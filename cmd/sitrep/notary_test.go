@@ -49,7 +49,7 @@ func newOffice(t *testing.T, every time.Duration) *office {
 	o := &office{t: t}
 	o.load(every)
 	var err error
-	if o.store, err = bolt.Open(filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{}); err != nil {
+	if o.store, err = bolt.Open(t.Context(), filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -114,7 +114,7 @@ func (o *office) work() {
 	o.loads++
 	hash := fmt.Sprint(o.loads)
 	err := o.store.Write(context.Background(), func(tx storage.Tx) error {
-		return tx.PutConfig(storage.Loading{Hash: hash, At: now(), Actor: "ada"}, storage.Config{Hash: hash, Body: []byte("{}")})
+		return tx.PutConfig(o.t.Context(), storage.Loading{Hash: hash, At: now(), Actor: "ada"}, storage.Config{Hash: hash, Body: []byte("{}")})
 	})
 	if err != nil {
 		o.t.Fatal(err)
@@ -149,8 +149,8 @@ func (o *office) signed() string {
 	var size int64
 	var latest []byte
 	err := o.store.Read(context.Background(), func(r storage.Reader) (err error) {
-		if size, err = r.LogSize(); err == nil {
-			latest, err = r.LastCheckpoint()
+		if size, err = r.LogSize(o.t.Context()); err == nil {
+			latest, err = r.LastCheckpoint(o.t.Context())
 		}
 		return err
 	})
@@ -286,7 +286,7 @@ func TestALedgerThatWasRewrittenIsNotSigned(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := o.store.Write(t.Context(), func(tx storage.Tx) error { return tx.PutCheckpoint(1, forged) }); err != nil {
+		if err := o.store.Write(t.Context(), func(tx storage.Tx) error { return tx.PutCheckpoint(t.Context(), 1, forged) }); err != nil {
 			t.Fatal(err)
 		}
 		stop := o.open()

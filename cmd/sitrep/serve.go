@@ -253,13 +253,13 @@ func redact(raw string) string {
 }
 
 // openStore opens the store, in a folder that is made if it is not there.
-func openStore(path string, o bolt.Options) (*bolt.DB, error) {
+func openStore(ctx context.Context, path string, o bolt.Options) (*bolt.DB, error) {
 	if i := strings.LastIndexByte(path, '/'); i > 0 {
 		if err := os.MkdirAll(path[:i], 0o700); err != nil {
 			return nil, fmt.Errorf("make the folder of the store: %w", err)
 		}
 	}
-	db, err := bolt.Open(path, o)
+	db, err := bolt.Open(ctx, path, o)
 	if err != nil {
 		return nil, err
 	}

@@ -88,7 +88,7 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 		}
 	}
 	m := newMetrics(s)
-	s.store, err = openStore(o.storage, bolt.Options{Observe: m.commit, Fatal: func(err error) {
+	s.store, err = openStore(ctx, o.storage, bolt.Options{Observe: m.commit, Fatal: func(err error) {
 		log.Error("the store cannot say whether a commit was kept: ending at once, start again", slog.Any("err", err))
 		o.die()
 	}})
@@ -189,7 +189,7 @@ func (s *service) prepare(ctx context.Context, c *config.Config) error {
 	f.close()
 	actor, _ := s.actor.Load().(incident.Actor)
 	return s.store.Write(ctx, func(tx storage.Tx) error {
-		return tx.PutConfig(storage.Loading{Hash: c.Hash(), At: now(), Actor: actor, Public: c.PublicHash()},
+		return tx.PutConfig(ctx, storage.Loading{Hash: c.Hash(), At: now(), Actor: actor, Public: c.PublicHash()},
 			storage.Config{Hash: c.Hash(), Body: c.Canonical()}, storage.Config{Hash: c.PublicHash(), Body: c.Public()})
 	})
 }
@@ -221,7 +221,7 @@ func (s *service) remap() {
 
 // refused keeps a refused post.
 func (s *service) refused(ctx context.Context, r storage.Refusal) {
-	if err := s.store.Write(ctx, func(tx storage.Tx) error { return tx.PutRefusal(r) }); err != nil {
+	if err := s.store.Write(ctx, func(tx storage.Tx) error { return tx.PutRefusal(ctx, r) }); err != nil {
 		s.log.Warn("a refused post was not recorded", slog.Any("err", err))
 	}
 }
@@ -295,7 +295,7 @@ func (s *service) parts() (p parts, err error) {
 func (s *service) backup(ctx context.Context, begin func(size int64, key string) (io.Writer, error)) error {
 	_, _ = s.notary.seal(ctx) // logged there; what is there is to be saved all the same
 	return s.store.Backup(ctx, func(r storage.Reader, size int64) (io.Writer, error) {
-		signed, err := r.LastCheckpoint()
+		signed, err := r.LastCheckpoint(ctx)
 		if err != nil {
 			return nil, err
 		}

@@ -79,7 +79,7 @@ func newSimulation(ctx context.Context, c *config.Config, body []byte, at time.T
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	store, err := bolt.Open(filepath.Join(dir, "sitrep.db"), bolt.Options{})
+	store, err := bolt.Open(ctx, filepath.Join(dir, "sitrep.db"), bolt.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func newSimulation(ctx context.Context, c *config.Config, body []byte, at time.T
 		}
 		sim.Alerts = append(sim.Alerts, a.simulatedAlert)
 	}
-	err = store.Read(ctx, func(r storage.Reader) error { return sim.look(r, c.Policy()) })
+	err = store.Read(ctx, func(r storage.Reader) error { return sim.look(ctx, r, c.Policy()) })
 	return sim, err
 }
 
@@ -154,7 +154,7 @@ func (a *answeredAlert) explain(from *incident.Alert, at time.Time, c *config.Co
 }
 
 // look takes in the incidents that opened, and who is told of them.
-func (sim *simulation) look(r storage.Reader, p *incident.Policy) error {
+func (sim *simulation) look(ctx context.Context, r storage.Reader, p *incident.Policy) error {
 	var numbers []int64
 	for _, a := range sim.Alerts {
 		if a.Incident != 0 && !slices.Contains(numbers, a.Incident) {
@@ -163,15 +163,15 @@ func (sim *simulation) look(r storage.Reader, p *incident.Policy) error {
 	}
 	slices.Sort(numbers)
 	for _, n := range numbers {
-		s, err := storage.Situation(r, n)
+		s, err := storage.Situation(ctx, r, n)
 		if err != nil {
 			return err
 		}
-		confirmed, err := storage.Confirmed(r, p, &s.Incident)
+		confirmed, err := storage.Confirmed(ctx, r, p, &s.Incident)
 		if err != nil {
 			return err
 		}
-		pulses, err := r.Pulses()
+		pulses, err := r.Pulses(ctx)
 		if err != nil {
 			return err
 		}

@@ -67,7 +67,7 @@ type soundStore struct {
 
 // inspect reads all of a store. The error says what is wrong with it.
 func inspect(ctx context.Context, path string) (s soundStore, err error) {
-	db, err := openStopped(path)
+	db, err := openStopped(ctx, path)
 	if err != nil {
 		return s, err
 	}
@@ -76,17 +76,17 @@ func inspect(ctx context.Context, path string) (s soundStore, err error) {
 		return s, err
 	}
 	err = db.Read(ctx, func(r storage.Reader) (err error) {
-		page, _, err := r.Incidents(storage.IncidentQuery{Limit: 1})
+		page, _, err := r.Incidents(ctx, storage.IncidentQuery{Limit: 1})
 		if err != nil {
 			return err
 		}
 		if len(page) > 0 {
 			s.latest = page[0].Number
 		}
-		if s.leaves, err = r.LogSize(); err != nil {
+		if s.leaves, err = r.LogSize(ctx); err != nil {
 			return err
 		}
-		s.signed, s.at, err = storage.LastSigned(r)
+		s.signed, s.at, err = storage.LastSigned(ctx, r)
 		return err
 	})
 	if err != nil {
@@ -96,8 +96,8 @@ func inspect(ctx context.Context, path string) (s soundStore, err error) {
 }
 
 // openStopped opens a store to read that no sitrep has open.
-func openStopped(path string) (*bolt.DB, error) {
-	db, err := bolt.OpenReadOnly(path)
+func openStopped(ctx context.Context, path string) (*bolt.DB, error) {
+	db, err := bolt.OpenReadOnly(ctx, path)
 	if errors.Is(err, bolt.ErrLocked) {
 		return nil, fmt.Errorf("%w; if a sitrep runs on it, ask that one with --url", err)
 	}
@@ -135,7 +135,7 @@ func (c *storageCLI) runBackup(ctx context.Context) error {
 		fmt.Fprintln(c.env.stderr, "note: sitrep storage check says of the copy whether it is whole, and which key belongs to it")
 		return nil
 	}
-	if err := c.spare(); err != nil {
+	if err := c.spare(ctx); err != nil {
 		return err
 	}
 	var s soundStore
@@ -154,11 +154,11 @@ func (c *storageCLI) runBackup(ctx context.Context) error {
 }
 
 // spare refuses to write a backup over a store that is in use, or may be again.
-func (c *storageCLI) spare() error {
+func (c *storageCLI) spare(ctx context.Context) error {
 	if same(c.output, c.storage) {
 		return &usageError{"--output is the store itself: name another file"}
 	}
-	db, err := bolt.OpenReadOnly(c.output)
+	db, err := bolt.OpenReadOnly(ctx, c.output)
 	if err == nil {
 		err = db.Close()
 	}
@@ -190,7 +190,7 @@ func (c *storageCLI) copyStore(ctx context.Context, w io.Writer) error {
 		}
 		return speaks.Download(ctx, "/backup", nil, api.BackupMedia, w)
 	}
-	db, err := openStopped(c.storage)
+	db, err := openStopped(ctx, c.storage)
 	if err != nil {
 		return err
 	}
@@ -205,10 +205,10 @@ func (c *storageCLI) runRestore(ctx context.Context) error {
 	if same(c.backup, c.storage) {
 		return &usageError{"the backup is the store itself: name another file"}
 	}
-	if err := c.vacant(); err != nil {
+	if err := c.vacant(ctx); err != nil {
 		return err
 	}
-	db, err := openStopped(c.backup)
+	db, err := openStopped(ctx, c.backup)
 	if err != nil {
 		return err
 	}
@@ -250,14 +250,14 @@ func (c *storageCLI) runRestore(ctx context.Context) error {
 }
 
 // vacant says why no store may be put in place.
-func (c *storageCLI) vacant() error {
+func (c *storageCLI) vacant(ctx context.Context) error {
 	if _, err := os.Lstat(c.storage); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if !c.replace {
 		return fmt.Errorf("restore to %q: a store is there: with --replace it is moved aside", c.storage)
 	}
-	db, err := bolt.OpenReadOnly(c.storage)
+	db, err := bolt.OpenReadOnly(ctx, c.storage)
 	if err == nil {
 		err = db.Close()
 	}

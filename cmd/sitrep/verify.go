@@ -150,7 +150,7 @@ func (c *auditCLI) verifyFile(ctx context.Context, file string, o audit.VerifyOp
 }
 
 func (c *auditCLI) verifyStore(ctx context.Context, o audit.VerifyOptions) error {
-	db, err := c.open()
+	db, err := c.open(ctx)
 	if err != nil {
 		return err
 	}

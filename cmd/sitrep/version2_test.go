@@ -61,7 +61,7 @@ func TestAStoreOfVersion2GoesOn(t *testing.T) {
 	verify(filepath.Join("testdata", "version2", "evidence.zip"))
 	verify("--storage", path) // only read, so not brought up
 
-	db, err := bolt.Open(path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestAStoreOfVersion2GoesOn(t *testing.T) {
 	breach := func(fingerprint string) (b incident.Breach) {
 		t.Helper()
 		err := db.Read(t.Context(), func(r storage.Reader) error {
-			latest, err := storage.LatestBreach(r, fingerprint)
+			latest, err := storage.LatestBreach(t.Context(), r, fingerprint)
 			if latest != nil {
 				b = *latest
 			}
@@ -112,16 +112,16 @@ func TestAStoreOfVersion2GoesOn(t *testing.T) {
 	// Its end was heard before its firing.
 	post(intake.Stale, 0, incident.Alert{Fingerprint: "00000000000000c1", StartsAt: breach("00000000000000c1").StartsAt, Labels: send})
 	err = db.Read(t.Context(), func(r storage.Reader) error {
-		if all, err := r.BreachesToAsk(at, 10); err != nil || len(all) != 1 || all[0].Fingerprint != "00000000000000c1" {
+		if all, err := r.BreachesToAsk(t.Context(), at, 10); err != nil || len(all) != 1 || all[0].Fingerprint != "00000000000000c1" {
 			t.Errorf("to be asked about: %+v, %v", all, err)
 		}
 		for number := range int64(2) {
-			in, err := r.Incident(number + 1)
+			in, err := r.Incident(t.Context(), number+1)
 			if err != nil || in.ChangedAt.IsZero() {
 				t.Errorf("%s changed at %v, %v", incident.ID(number+1), in.ChangedAt, err)
 			}
 		}
-		pulses, err := r.Pulses()
+		pulses, err := r.Pulses(t.Context())
 		if err != nil || len(pulses) != 1 || pulses[0].AwaySince.IsZero() {
 			t.Errorf("pulses %+v, %v", pulses, err)
 		}

@@ -160,7 +160,7 @@ func (d Declare) lock(c *storage.Change, _ int64) error {
 	}
 	about, err := slo(c.Policy, d.SLO)
 	if err == nil {
-		_, err = c.Tx.LatestOf([]string{about.Key})
+		_, err = c.Tx.LatestOf(c.Context(), []string{about.Key})
 	}
 	return err
 }

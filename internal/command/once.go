@@ -84,7 +84,7 @@ func (r *Request) Execute(ctx context.Context, door *storage.Door, at time.Time,
 			if r.Once.Key == "" {
 				return nil
 			}
-			before, err := c.Tx.Answer(stored.Key)
+			before, err := c.Tx.Answer(ctx, stored.Key)
 			switch {
 			case errors.Is(err, incident.ErrNotFound):
 				return nil
@@ -103,7 +103,7 @@ func (r *Request) Execute(ctx context.Context, door *storage.Door, at time.Time,
 			return err
 		}
 		stored.Status, stored.Body = given.Status, given.Body
-		return c.Tx.PutAnswer(stored)
+		return c.Tx.PutAnswer(ctx, stored)
 	})
 	if err != nil && !errors.Is(err, errReplayed) {
 		return Result{}, err

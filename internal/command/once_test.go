@@ -31,7 +31,7 @@ func incidents(t *testing.T, door *storage.Door) int {
 	t.Helper()
 	n := 0
 	err := door.Store.Read(t.Context(), func(r storage.Reader) error {
-		all, _, err := r.Incidents(storage.IncidentQuery{Limit: 100})
+		all, _, err := r.Incidents(t.Context(), storage.IncidentQuery{Limit: 100})
 		n = len(all)
 		return err
 	})
@@ -154,16 +154,16 @@ func (tx *brokenTx) fails(step string) error {
 	return nil
 }
 
-func (tx *brokenTx) PutAnswer(a storage.Answer) error {
-	return errors.Join(tx.Tx.PutAnswer(a), tx.fails("answer"))
+func (tx *brokenTx) PutAnswer(ctx context.Context, a storage.Answer) error {
+	return errors.Join(tx.Tx.PutAnswer(ctx, a), tx.fails("answer"))
 }
 
-func (tx *brokenTx) PutIncidents(all []*incident.Incident) error {
-	return errors.Join(tx.Tx.PutIncidents(all), tx.fails("incident"))
+func (tx *brokenTx) PutIncidents(ctx context.Context, all []*incident.Incident) error {
+	return errors.Join(tx.Tx.PutIncidents(ctx, all), tx.fails("incident"))
 }
 
-func (tx *brokenTx) AppendEvents(events []incident.Event) error {
-	return errors.Join(tx.Tx.AppendEvents(events), tx.fails("events"))
+func (tx *brokenTx) AppendEvents(ctx context.Context, events []incident.Event) error {
+	return errors.Join(tx.Tx.AppendEvents(ctx, events), tx.fails("events"))
 }
 
 // Whatever breaks, and wherever: either both the change and its answer are stored, or

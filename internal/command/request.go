@@ -58,7 +58,7 @@ func (r *Request) Apply(c *storage.Change, begin func() error) (*incident.Situat
 		}
 	}
 	if r.Seen != 0 && r.Incident != 0 {
-		if err := unchanged(c.Tx, r.Incident, r.Seen); err != nil {
+		if err := unchanged(c.Context(), c.Tx, r.Incident, r.Seen); err != nil {
 			return nil, err
 		}
 	}
@@ -113,8 +113,8 @@ func (r *Request) Preview(ctx context.Context, door *storage.Door, at time.Time)
 
 // unchanged refuses a command if a person changed the incident since it was seen. What
 // alerts and time did meanwhile does not count.
-func unchanged(r storage.Reader, number, seen int64) error {
-	in, err := r.Incident(number)
+func unchanged(ctx context.Context, r storage.Reader, number, seen int64) error {
+	in, err := r.Incident(ctx, number)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func unchanged(r storage.Reader, number, seen int64) error {
 	}
 	var changes []string
 	for after := seen; after < in.Sequence; {
-		events, err := r.Events(number, after, 1000)
+		events, err := r.Events(ctx, number, after, 1000)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"context"
 	"time"
 
 	"sitrep/incident"
@@ -12,7 +13,7 @@ func (r *reader) agenda(number int64) (incident.Agenda, error) {
 	return a, err
 }
 
-func (r *reader) Agendas(numbers []int64) (map[int64]incident.Agenda, error) {
+func (r *reader) Agendas(_ context.Context, numbers []int64) (map[int64]incident.Agenda, error) {
 	all := make(map[int64]incident.Agenda, len(numbers))
 	for _, number := range numbers {
 		a, err := r.agenda(number)
@@ -24,7 +25,7 @@ func (r *reader) Agendas(numbers []int64) (map[int64]incident.Agenda, error) {
 	return all, nil
 }
 
-func (r *reader) DueAgendas(now time.Time, limit int) ([]int64, error) {
+func (r *reader) DueAgendas(_ context.Context, now time.Time, limit int) ([]int64, error) {
 	var due []int64
 	err := r.ascend(bAgendasDue, nil, nil, func(k, _ []byte) (bool, error) {
 		if len(due) == limit || timeAt(k, 0).After(now) {
@@ -36,7 +37,7 @@ func (r *reader) DueAgendas(now time.Time, limit int) ([]int64, error) {
 	return due, err
 }
 
-func (t *tx) PutAgendas(all []incident.Agenda) error {
+func (t *tx) PutAgendas(_ context.Context, all []incident.Agenda) error {
 	for i := range all {
 		if err := t.putAgenda(&all[i]); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"context"
 	"encoding/hex"
 	"fmt"
 	"strconv"
@@ -42,7 +43,7 @@ func (r *reader) at(p place) (incident.Breach, error) {
 	return decodeBreach(k, b)
 }
 
-func (r *reader) LatestBreaches(fingerprints []string) (map[string]*incident.Breach, error) {
+func (r *reader) LatestBreaches(_ context.Context, fingerprints []string) (map[string]*incident.Breach, error) {
 	all := make(map[string]*incident.Breach, len(fingerprints))
 	var scrap [32]byte
 	for _, fp := range fingerprints {
@@ -62,7 +63,7 @@ func (r *reader) LatestBreaches(fingerprints []string) (map[string]*incident.Bre
 	return all, nil
 }
 
-func (r *reader) Breaches(number int64, limit int, cursor string) (page []incident.Breach, next string, err error) {
+func (r *reader) Breaches(_ context.Context, number int64, limit int, cursor string) (page []incident.Breach, next string, err error) {
 	if err := checkLimit(limit); err != nil {
 		return nil, "", err
 	}
@@ -87,11 +88,11 @@ func (r *reader) Breaches(number int64, limit int, cursor string) (page []incide
 	return page, next, err
 }
 
-func (r *reader) SilentBreaches(before time.Time, limit int) ([]incident.Breach, error) {
+func (r *reader) SilentBreaches(_ context.Context, before time.Time, limit int) ([]incident.Breach, error) {
 	return r.listed(bBreachesSilent, before, limit)
 }
 
-func (r *reader) BreachesToAsk(now time.Time, limit int) ([]incident.Breach, error) {
+func (r *reader) BreachesToAsk(_ context.Context, now time.Time, limit int) ([]incident.Breach, error) {
 	return r.listed(bBreachesToAsk, now, limit)
 }
 
@@ -109,7 +110,7 @@ func (r *reader) listed(id bucketID, until time.Time, limit int) ([]incident.Bre
 	return list, err
 }
 
-func (t *tx) PutBreaches(all []*incident.Breach) error {
+func (t *tx) PutBreaches(_ context.Context, all []*incident.Breach) error {
 	for _, b := range all {
 		if err := t.putBreach(b); err != nil {
 			return err

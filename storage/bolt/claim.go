@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -80,7 +81,7 @@ func latestOf(times ...time.Time) time.Time {
 	return slices.MaxFunc(times, time.Time.Compare)
 }
 
-func (r *reader) NextDue(after time.Time) (time.Time, error) {
+func (r *reader) NextDue(_ context.Context, after time.Time) (time.Time, error) {
 	var next time.Time
 	var from key
 	if !after.IsZero() {
@@ -100,7 +101,7 @@ func (r *reader) NextDue(after time.Time) (time.Time, error) {
 	return next, nil
 }
 
-func (r *reader) Waiting(now time.Time, limit int) (all []storage.Waiting, err error) {
+func (r *reader) Waiting(_ context.Context, now time.Time, limit int) (all []storage.Waiting, err error) {
 	err = r.ascend(bQueue, nil, nil, func(k, _ []byte) (bool, error) {
 		if len(all) == limit || timeAt(k, 0).After(now) {
 			return false, nil
@@ -117,7 +118,7 @@ func (r *reader) Waiting(now time.Time, limit int) (all []storage.Waiting, err e
 	return all, err
 }
 
-func (t *tx) ClaimDue(now time.Time, owner string, lease time.Duration, recipients []string) ([]storage.Claim, error) {
+func (t *tx) ClaimDue(_ context.Context, now time.Time, owner string, lease time.Duration, recipients []string) ([]storage.Claim, error) {
 	var claims []storage.Claim
 	for _, id := range recipients {
 		p, err := t.recipient(id)
@@ -212,7 +213,7 @@ func (t *tx) held(c *storage.Claim, now time.Time) error {
 	return nil
 }
 
-func (t *tx) Hold(c *storage.Claim, now, until time.Time) error {
+func (t *tx) Hold(_ context.Context, c *storage.Claim, now, until time.Time) error {
 	if err := t.held(c, now); err != nil {
 		return err
 	}
@@ -220,7 +221,7 @@ func (t *tx) Hold(c *storage.Claim, now, until time.Time) error {
 	return t.changeRecipient(c.Recipient, func(p *recipient) { p.Until = until })
 }
 
-func (t *tx) Release(c *storage.Claim, now, retryAt time.Time, why string) error {
+func (t *tx) Release(_ context.Context, c *storage.Claim, now, retryAt time.Time, why string) error {
 	if err := t.held(c, now); err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func BenchmarkClaim(b *testing.B) {
 						DueAt: noon.Add(24*time.Hour + time.Duration(n)*time.Millisecond),
 					}
 				}
-				if err := db.Write(b.Context(), func(tx storage.Tx) error { return tx.PutSubscriptions(subs) }); err != nil {
+				if err := db.Write(b.Context(), func(tx storage.Tx) error { return tx.PutSubscriptions(b.Context(), subs) }); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -38,10 +38,10 @@ func BenchmarkClaim(b *testing.B) {
 				err := db.Write(b.Context(), func(tx storage.Tx) error {
 					begin := time.Now()
 					defer func() { find += time.Since(begin) }()
-					if err := tx.PutSubscriptions([]incident.Subscription{due}); err != nil {
+					if err := tx.PutSubscriptions(b.Context(), []incident.Subscription{due}); err != nil {
 						return err
 					}
-					claims, err := claimDue(tx, noon, "me", time.Minute, 10)
+					claims, err := claimDue(b.Context(), tx, noon, "me", time.Minute, 10)
 					if err != nil {
 						return err
 					}
@@ -50,10 +50,10 @@ func BenchmarkClaim(b *testing.B) {
 					}
 					settled := due
 					settled.DueAt = time.Time{}
-					if err := tx.PutSubscriptions([]incident.Subscription{settled}); err != nil {
+					if err := tx.PutSubscriptions(b.Context(), []incident.Subscription{settled}); err != nil {
 						return err
 					}
-					return tx.Release(&claims[0], noon, time.Time{}, "")
+					return tx.Release(b.Context(), &claims[0], noon, time.Time{}, "")
 				})
 				if err != nil {
 					b.Fatal(err)

@@ -57,19 +57,19 @@ func store(ctx context.Context, db *bolt.DB, in *incident.Incident, list []incid
 				Data: incident.Data{Fingerprint: b.Fingerprint, StartsAt: b.StartsAt, Priority: "P1"},
 			}
 		}
-		if there, err := tx.LatestBreaches(fingerprints); err != nil || len(there) > 0 {
+		if there, err := tx.LatestBreaches(ctx, fingerprints); err != nil || len(there) > 0 {
 			return fmt.Errorf("%d breaches are there: %w", len(there), err)
 		}
-		if err := tx.PutBreaches(breaches); err != nil {
+		if err := tx.PutBreaches(ctx, breaches); err != nil {
 			return err
 		}
-		if err := tx.AppendEvents(events); err != nil {
+		if err := tx.AppendEvents(ctx, events); err != nil {
 			return err
 		}
-		if err := tx.PutIncidents([]*incident.Incident{in}); err != nil {
+		if err := tx.PutIncidents(ctx, []*incident.Incident{in}); err != nil {
 			return err
 		}
-		return tx.PutAgendas([]incident.Agenda{{Incident: in.Number, NextAt: now.Add(time.Hour), LastHeardAt: now}})
+		return tx.PutAgendas(ctx, []incident.Agenda{{Incident: in.Number, NextAt: now.Add(time.Hour), LastHeardAt: now}})
 	})
 }
 

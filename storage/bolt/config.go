@@ -2,12 +2,13 @@ package bolt
 
 import (
 	"bytes"
+	"context"
 
 	"sitrep/ledger"
 	"sitrep/storage"
 )
 
-func (r *reader) Config(hash string) (storage.Config, error) {
+func (r *reader) Config(_ context.Context, hash string) (storage.Config, error) {
 	body, err := r.get(bConfigs, key(nil).text(hash))
 	if err != nil {
 		return storage.Config{}, err
@@ -18,8 +19,8 @@ func (r *reader) Config(hash string) (storage.Config, error) {
 	return storage.Config{Hash: hash, Body: bytes.Clone(body)}, nil
 }
 
-func (r *reader) Configs() ([]storage.Loading, error) {
-	records, err := r.ConfigRecords()
+func (r *reader) Configs(ctx context.Context) ([]storage.Loading, error) {
+	records, err := r.ConfigRecords(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +35,7 @@ func (r *reader) Configs() ([]storage.Loading, error) {
 	return all, nil
 }
 
-func (r *reader) ConfigRecords() ([]storage.Record, error) {
+func (r *reader) ConfigRecords(_ context.Context) ([]storage.Record, error) {
 	var all []storage.Record
 	err := r.descend(bLoadings, nil, nil, func(_, v []byte) (bool, error) {
 		record, err := storage.ParseRecord(v)
@@ -44,7 +45,7 @@ func (r *reader) ConfigRecords() ([]storage.Record, error) {
 	return all, err
 }
 
-func (t *tx) PutConfig(l storage.Loading, forms ...storage.Config) error {
+func (t *tx) PutConfig(ctx context.Context, l storage.Loading, forms ...storage.Config) error {
 	for _, c := range forms {
 		k := key(nil).text(c.Hash)
 		body, err := t.get(bConfigs, k)
@@ -65,5 +66,5 @@ func (t *tx) PutConfig(l storage.Loading, forms ...storage.Config) error {
 	if err != nil {
 		return err
 	}
-	return t.putRecord(ledger.Config, key(nil).time(l.At).int(count), record)
+	return t.putRecord(ctx, ledger.Config, key(nil).time(l.At).int(count), record)
 }

@@ -16,7 +16,7 @@ func TestStore(t *testing.T) {
 // open returns a new store, which is closed when the test ends.
 func open(t testing.TB, o bolt.Options) *bolt.DB {
 	t.Helper()
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "sitrep.db"), o)
+	db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "sitrep.db"), o)
 	if err != nil {
 		t.Fatal(err)
 	}

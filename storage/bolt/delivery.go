@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -35,7 +36,7 @@ func (r *reader) deliveryAt(arrival int64) (incident.Delivery, error) {
 	return d, err
 }
 
-func (r *reader) Delivery(id string) (incident.Delivery, error) {
+func (r *reader) Delivery(_ context.Context, id string) (incident.Delivery, error) {
 	arrival, err := r.arrival(id)
 	if err != nil {
 		return incident.Delivery{}, err
@@ -46,7 +47,7 @@ func (r *reader) Delivery(id string) (incident.Delivery, error) {
 	return r.deliveryAt(arrival)
 }
 
-func (r *reader) Message(id string) ([]byte, error) {
+func (r *reader) Message(_ context.Context, id string) ([]byte, error) {
 	arrival, err := r.arrival(id)
 	if err != nil {
 		return nil, err
@@ -61,7 +62,7 @@ func (r *reader) Message(id string) ([]byte, error) {
 	return bytes.Clone(message), nil
 }
 
-func (r *reader) DeliveryRecords(id string) ([]storage.Record, error) {
+func (r *reader) DeliveryRecords(_ context.Context, id string) ([]storage.Record, error) {
 	arrival, err := r.arrival(id)
 	if err != nil {
 		return nil, err
@@ -78,7 +79,7 @@ func (r *reader) DeliveryRecords(id string) ([]storage.Record, error) {
 	return records, err
 }
 
-func (r *reader) Deliveries(q storage.DeliveryQuery) (page []incident.Delivery, next string, err error) {
+func (r *reader) Deliveries(_ context.Context, q storage.DeliveryQuery) (page []incident.Delivery, next string, err error) {
 	if err := checkLimit(q.Limit); err != nil {
 		return nil, "", err
 	}
@@ -114,7 +115,7 @@ func (r *reader) Deliveries(q storage.DeliveryQuery) (page []incident.Delivery, 
 	return page, next, err
 }
 
-func (t *tx) PutDelivery(d *incident.Delivery, message []byte) error {
+func (t *tx) PutDelivery(ctx context.Context, d *incident.Delivery, message []byte) error {
 	state, ok := deliveryStates[d.State]
 	if !ok {
 		return fmt.Errorf("put delivery %q: state %q", d.ID, d.State)
@@ -147,7 +148,7 @@ func (t *tx) PutDelivery(d *incident.Delivery, message []byte) error {
 		return err
 	}
 	if d.State != incident.Pending && d.State != old.State {
-		if err := t.recordDelivery(arrival, d); err != nil {
+		if err := t.recordDelivery(ctx, arrival, d); err != nil {
 			return err
 		}
 	}
@@ -222,7 +223,7 @@ func covered(d *incident.Delivery) []int64 {
 }
 
 // recordDelivery appends the record of an outcome.
-func (t *tx) recordDelivery(arrival int64, d *incident.Delivery) error {
+func (t *tx) recordDelivery(ctx context.Context, arrival int64, d *incident.Delivery) error {
 	message, err := t.get(bMessages, key(nil).int(arrival))
 	if err != nil {
 		return err
@@ -240,5 +241,5 @@ func (t *tx) recordDelivery(arrival int64, d *incident.Delivery) error {
 	if err != nil {
 		return err
 	}
-	return t.putRecord(ledger.Delivery, prefix.int(count+1), record)
+	return t.putRecord(ctx, ledger.Delivery, prefix.int(count+1), record)
 }

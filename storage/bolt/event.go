@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"context"
 	"fmt"
 
 	"sitrep/incident"
@@ -8,7 +9,7 @@ import (
 	"sitrep/storage"
 )
 
-func (r *reader) EventRecords(number, after int64, limit int) ([]storage.Record, error) {
+func (r *reader) EventRecords(_ context.Context, number, after int64, limit int) ([]storage.Record, error) {
 	var records []storage.Record
 	if limit <= 0 {
 		return nil, nil
@@ -21,8 +22,8 @@ func (r *reader) EventRecords(number, after int64, limit int) ([]storage.Record,
 	return records, err
 }
 
-func (r *reader) Events(number, after int64, limit int) ([]incident.Event, error) {
-	records, err := r.EventRecords(number, after, limit)
+func (r *reader) Events(ctx context.Context, number, after int64, limit int) ([]incident.Event, error) {
+	records, err := r.EventRecords(ctx, number, after, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +47,7 @@ func (r *reader) lastSequence(number int64) (int64, error) {
 	return last, err
 }
 
-func (t *tx) AppendEvents(events []incident.Event) error {
+func (t *tx) AppendEvents(ctx context.Context, events []incident.Event) error {
 	var number, last int64
 	for _, e := range events {
 		if e.Incident != number {
@@ -64,7 +65,7 @@ func (t *tx) AppendEvents(events []incident.Event) error {
 		if err != nil {
 			return err
 		}
-		if err := t.putRecord(ledger.Event, key(make([]byte, 0, recordKeySize)).int(number).int(last), record); err != nil {
+		if err := t.putRecord(ctx, ledger.Event, key(make([]byte, 0, recordKeySize)).int(number).int(last), record); err != nil {
 			return err
 		}
 	}

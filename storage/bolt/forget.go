@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"context"
 	"math"
 	"time"
 
@@ -22,13 +23,13 @@ type forgetting struct {
 	left   int // how many things may still be looked at
 }
 
-func (t *tx) Forget(before time.Time, limit int) (more bool, err error) {
+func (t *tx) Forget(ctx context.Context, before time.Time, limit int) (more bool, err error) {
 	if before.IsZero() {
 		return false, nil
 	}
 	f := &forgetting{tx: t, before: before, left: limit}
-	for _, step := range []func() error{f.incidents, f.loose, f.watchdog, f.configs, f.refusals} {
-		if err := step(); err != nil {
+	for _, step := range []func(context.Context) error{f.incidents, f.loose, f.watchdog, f.configs, f.refusals} {
+		if err := step(ctx); err != nil {
 			return false, err
 		}
 	}
@@ -59,14 +60,14 @@ func (s stage) bytes() []byte {
 }
 
 // incidents forgets the people of incidents that closed before.
-func (f *forgetting) incidents() error {
+func (f *forgetting) incidents(ctx context.Context) error {
 	for f.left > 0 {
 		first, value, err := f.nextOver(closedPersonal, f.before)
 		if err != nil || first == nil {
 			return err
 		}
 		number, s := intAt(first, 9), cutStage(value)
-		done, err := f.incident(number, &s)
+		done, err := f.incident(ctx, number, &s)
 		if err != nil {
 			return err
 		}
@@ -88,9 +89,9 @@ func (f *forgetting) incidents() error {
 
 // incident forgets the people of one, and reports whether that is done. The state comes
 // first, so that it names nobody whom the events do not.
-func (f *forgetting) incident(number int64, s *stage) (done bool, err error) {
+func (f *forgetting) incident(ctx context.Context, number int64, s *stage) (done bool, err error) {
 	if *s == (stage{}) {
-		in, err := f.Incident(number)
+		in, err := f.Incident(ctx, number)
 		if err != nil {
 			return false, err
 		}
@@ -102,7 +103,7 @@ func (f *forgetting) incident(number int64, s *stage) (done bool, err error) {
 	if done, err := f.events(number, s); err != nil || !done {
 		return false, err
 	}
-	if done, err := f.deliveries(number, s); err != nil || !done {
+	if done, err := f.deliveries(ctx, number, s); err != nil || !done {
 		return false, err
 	}
 	return true, f.readers(number, s)
@@ -128,7 +129,7 @@ func (f *forgetting) events(number int64, s *stage) (done bool, err error) {
 	return done, err
 }
 
-func (f *forgetting) deliveries(number int64, s *stage) (done bool, err error) {
+func (f *forgetting) deliveries(ctx context.Context, number int64, s *stage) (done bool, err error) {
 	var arrivals []int64
 	done = true
 	err = f.ascend(bDeliveryIncidents, key(nil).int(number), key(nil).int(number).int(s.arrival+1), func(k, _ []byte) (bool, error) {
@@ -154,12 +155,12 @@ func (f *forgetting) deliveries(number int64, s *stage) (done bool, err error) {
 			continue
 		}
 		// A digest is forgotten with the last of its incidents.
-		all, err := f.allClosed(&d, number, f.before)
+		all, err := f.allClosed(ctx, &d, number, f.before)
 		if err != nil {
 			return false, err
 		}
 		if all {
-			if err := f.delivery(arrival, &d); err != nil {
+			if err := f.delivery(ctx, arrival, &d); err != nil {
 				return false, err
 			}
 		}
@@ -168,13 +169,13 @@ func (f *forgetting) deliveries(number int64, s *stage) (done bool, err error) {
 }
 
 // delivery forgets to whom a message went, and the message.
-func (f *forgetting) delivery(arrival int64, d *incident.Delivery) error {
+func (f *forgetting) delivery(ctx context.Context, arrival int64, d *incident.Delivery) error {
 	k := key(nil).int(arrival)
 	if err := f.forgetRecords(bDeliveryRecords, k, nil, func([]byte) bool { return true }); err != nil {
 		return err
 	}
 	recipient := d.Recipient
-	records, err := f.DeliveryRecords(d.ID)
+	records, err := f.DeliveryRecords(ctx, d.ID)
 	if err != nil {
 		return err
 	}
@@ -244,7 +245,7 @@ func (f *forgetting) recipient(id string) (wait bool, err error) {
 }
 
 // loose forgets to whom messages went that are about no incident.
-func (f *forgetting) loose() error {
+func (f *forgetting) loose(ctx context.Context) error {
 	for f.left > 0 {
 		first, _, err := f.nextOver(loosePersonal, f.before)
 		if err != nil || first == nil {
@@ -257,7 +258,7 @@ func (f *forgetting) loose() error {
 			return err
 		}
 		if d.State != incident.Pending { // else it was begun anew, and is noted again when it is over
-			if err := f.delivery(arrival, &d); err != nil {
+			if err := f.delivery(ctx, arrival, &d); err != nil {
 				return err
 			}
 		}
@@ -270,7 +271,7 @@ func (f *forgetting) loose() error {
 
 // watchdog forgets readers of the watchdog who were told nothing since before, and
 // are owed nothing: whoever is to be told again becomes a reader again.
-func (f *forgetting) watchdog() error {
+func (f *forgetting) watchdog(context.Context) error {
 	notices, err := f.notices(nil)
 	if err != nil {
 		return err
@@ -296,7 +297,7 @@ func (f *forgetting) watchdog() error {
 
 // configs forgets who loaded configurations that another followed before, and their
 // whole form unless they were loaded again since.
-func (f *forgetting) configs() error {
+func (f *forgetting) configs(context.Context) error {
 	from, err := f.get(bMeta, forgottenKey)
 	if err != nil {
 		return err
@@ -353,7 +354,7 @@ func (r *reader) eachLoading(after []byte, fn func(k []byte, l storage.Loading) 
 }
 
 // refusals forgets from whom posts came that were refused before.
-func (f *forgetting) refusals() error {
+func (f *forgetting) refusals(context.Context) error {
 	var old []key
 	err := f.ascend(bRefusals, nil, nil, func(k, v []byte) (bool, error) {
 		var r storage.Refusal

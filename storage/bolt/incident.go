@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -57,7 +58,7 @@ func decodeIncident(k, b []byte) (incident.Incident, error) {
 	return in, err
 }
 
-func (r *reader) Incident(number int64) (incident.Incident, error) {
+func (r *reader) Incident(_ context.Context, number int64) (incident.Incident, error) {
 	k := key(nil).int(number)
 	b, err := r.get(bIncidents, k)
 	if err != nil {
@@ -69,7 +70,7 @@ func (r *reader) Incident(number int64) (incident.Incident, error) {
 	return decodeIncident(k, b)
 }
 
-func (r *reader) IncidentsByNumber(numbers []int64) (map[int64]*incident.Incident, error) {
+func (r *reader) IncidentsByNumber(_ context.Context, numbers []int64) (map[int64]*incident.Incident, error) {
 	all := make(map[int64]*incident.Incident, len(numbers))
 	for _, number := range numbers {
 		if all[number] != nil {
@@ -101,7 +102,7 @@ func (r *reader) latestOf(name string) (int64, error) {
 	return intAt(b, 0), nil
 }
 
-func (r *reader) LatestOf(keys []string) (map[string]int64, error) {
+func (r *reader) LatestOf(_ context.Context, keys []string) (map[string]int64, error) {
 	all := make(map[string]int64, len(keys))
 	for _, name := range keys {
 		number, err := r.latestOf(name)
@@ -115,7 +116,7 @@ func (r *reader) LatestOf(keys []string) (map[string]int64, error) {
 	return all, nil
 }
 
-func (r *reader) Incidents(q storage.IncidentQuery) (page []incident.Incident, next string, err error) {
+func (r *reader) Incidents(ctx context.Context, q storage.IncidentQuery) (page []incident.Incident, next string, err error) {
 	if err := checkLimit(q.Limit); err != nil {
 		return nil, "", err
 	}
@@ -143,7 +144,7 @@ func (r *reader) Incidents(q storage.IncidentQuery) (page []incident.Incident, n
 		if id == bIncidents {
 			in, err = decodeIncident(k, v)
 		} else {
-			in, err = r.Incident(intAt(k, len(prefix)))
+			in, err = r.Incident(ctx, intAt(k, len(prefix)))
 		}
 		if err != nil || !matches(&in, &q, text) {
 			return true, err
@@ -174,7 +175,7 @@ func parseCursor(cursor string) (int64, error) {
 	return n, nil
 }
 
-func (r *reader) OpenIncidents() (map[string]int, error) {
+func (r *reader) OpenIncidents(_ context.Context) (map[string]int, error) {
 	open := make(map[string]int)
 	err := r.ascend(bOpenCounts, nil, nil, func(k, v []byte) (bool, error) {
 		open[string(k[2:])] = int(intAt(v, 0))
@@ -183,7 +184,7 @@ func (r *reader) OpenIncidents() (map[string]int, error) {
 	return open, err
 }
 
-func (t *tx) NextNumber() (int64, error) {
+func (t *tx) NextNumber(_ context.Context) (int64, error) {
 	err := t.descend(bIncidents, nil, nil, func(k, _ []byte) (bool, error) {
 		t.given = max(t.given, intAt(k, 0))
 		return false, nil
@@ -192,7 +193,7 @@ func (t *tx) NextNumber() (int64, error) {
 	return t.given, err
 }
 
-func (t *tx) PutIncidents(all []*incident.Incident) error {
+func (t *tx) PutIncidents(_ context.Context, all []*incident.Incident) error {
 	for _, in := range all {
 		if err := t.putIncident(in); err != nil {
 			return err

@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -110,7 +111,7 @@ func syncDir(dir string) error {
 
 // open opens a file that is there, and makes sure that it is a whole store of a
 // form that we know.
-func open(path string, readOnly bool) (*DB, error) {
+func open(ctx context.Context, path string, readOnly bool) (*DB, error) {
 	file, err := os.Stat(path)
 	switch {
 	case err != nil:
@@ -147,7 +148,7 @@ func open(path string, readOnly bool) (*DB, error) {
 	db := wrap(path, b, file, readOnly)
 	version, err := db.recognize()
 	if err == nil && version < formVersion && !readOnly {
-		err = b.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade(version) })
+		err = b.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade(ctx, version) })
 	}
 	if err == nil && !readOnly {
 		err = db.freeClaims()

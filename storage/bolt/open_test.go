@@ -27,7 +27,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func filled(t *testing.T, n int64) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "sitrep.db")
-	db, err := bolt.Open(path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestAStoreIsWholeAfterReopening(t *testing.T) {
 	if err != nil || len(entries) != 1 {
 		t.Errorf("beside the store there are %v, %v", entries, err)
 	}
-	db, err := bolt.Open(path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func countBreaches(t *testing.T, db *bolt.DB) (n int) {
 	t.Helper()
 	err := db.Read(t.Context(), func(r storage.Reader) error {
 		for cursor := ""; ; {
-			page, next, err := r.Breaches(1, 1000, cursor)
+			page, next, err := r.Breaches(t.Context(), 1, 1000, cursor)
 			n += len(page)
 			if cursor = next; err != nil || next == "" {
 				return err
@@ -90,7 +90,7 @@ func countBreaches(t *testing.T, db *bolt.DB) (n int) {
 
 func TestAStoreIsMadeInAFolderThatIsNotThere(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data", "deep", "sitrep.db")
-	db, err := bolt.Open(path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,15 +101,15 @@ func TestAStoreIsMadeInAFolderThatIsNotThere(t *testing.T) {
 
 func TestALockedStoreSaysWhoHasIt(t *testing.T) {
 	path := filled(t, 1)
-	db, err := bolt.Open(path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
 	begin := time.Now()
 	for name, open := range map[string]func() (*bolt.DB, error){
-		"writing": func() (*bolt.DB, error) { return bolt.Open(path, bolt.Options{}) },
-		"reading": func() (*bolt.DB, error) { return bolt.OpenReadOnly(path) },
+		"writing": func() (*bolt.DB, error) { return bolt.Open(t.Context(), path, bolt.Options{}) },
+		"reading": func() (*bolt.DB, error) { return bolt.OpenReadOnly(t.Context(), path) },
 	} {
 		_, err = open()
 		if err == nil || !strings.Contains(err.Error(), "locked") || !strings.Contains(err.Error(), path) {
@@ -127,7 +127,7 @@ func TestALockedStoreSaysWhoHasIt(t *testing.T) {
 func TestManyReadAtATime(t *testing.T) {
 	path := filled(t, 1)
 	for range 2 {
-		db, err := bolt.OpenReadOnly(path)
+		db, err := bolt.OpenReadOnly(t.Context(), path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +140,7 @@ func TestManyReadAtATime(t *testing.T) {
 		}
 	}
 	none := filepath.Join(t.TempDir(), "none.db")
-	if _, err := bolt.OpenReadOnly(none); !errors.Is(err, os.ErrNotExist) {
+	if _, err := bolt.OpenReadOnly(t.Context(), none); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("none: %v", err)
 	}
 	if _, err := os.Stat(none); err == nil {
@@ -152,7 +152,7 @@ func TestANewerStoreIsRefused(t *testing.T) {
 	path := filled(t, 1)
 	bolt.SetVersion(t, path, 4)
 	before := read(t, path)
-	_, err := bolt.Open(path, bolt.Options{})
+	_, err := bolt.Open(t.Context(), path, bolt.Options{})
 	if !errors.Is(err, storage.ErrNewer) || !strings.Contains(err.Error(), "version is 4") {
 		t.Errorf("open: %v", err)
 	}
@@ -175,23 +175,23 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 		ID: "INC-1.1", Incident: 1, Recipient: "bob", State: incident.Delivered, SettledAt: at, Covers: []incident.Cover{{Incident: 1}},
 	}
 	mustWrite(t, db, func(tx storage.Tx) error {
-		if err := tx.PutIncidents([]*incident.Incident{&in}); err != nil {
+		if err := tx.PutIncidents(t.Context(), []*incident.Incident{&in}); err != nil {
 			return err
 		}
-		if err := tx.PutSubscriptions([]incident.Subscription{{Incident: 0, Recipient: "ada"}, {Incident: 1, Recipient: "ada"}, {Incident: 1, Recipient: "bob"}, {Incident: 2, Recipient: "bob", DueAt: at}}); err != nil {
+		if err := tx.PutSubscriptions(t.Context(), []incident.Subscription{{Incident: 0, Recipient: "ada"}, {Incident: 1, Recipient: "ada"}, {Incident: 1, Recipient: "bob"}, {Incident: 2, Recipient: "bob", DueAt: at}}); err != nil {
 			return err
 		}
-		if err := tx.PutDelivery(&told, []byte("bob")); err != nil {
+		if err := tx.PutDelivery(t.Context(), &told, []byte("bob")); err != nil {
 			return err
 		}
-		return tx.PutDelivery(&d, []byte("ada"))
+		return tx.PutDelivery(t.Context(), &d, []byte("ada"))
 	})
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
 	bolt.MakeOld(t, path)
 
-	db, err := bolt.OpenReadOnly(path)
+	db, err := bolt.OpenReadOnly(t.Context(), path)
 	if err != nil {
 		t.Fatalf("for reading: %v", err)
 	}
@@ -200,20 +200,20 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 	}
 	db = openAt(t, path)
 	mustWrite(t, db, func(tx storage.Tx) error {
-		more, err := tx.Forget(at.Add(time.Hour), 100)
+		more, err := tx.Forget(t.Context(), at.Add(time.Hour), 100)
 		if more {
 			t.Error("more is left")
 		}
 		return err
 	})
 	err = db.Read(t.Context(), func(r storage.Reader) error {
-		in, err := r.Incident(1)
+		in, err := r.Incident(t.Context(), 1)
 		if err != nil {
 			return err
 		}
 		var readers []string
 		for number := range int64(3) {
-			subs, err := storage.SubscriptionsOf(r, number)
+			subs, err := storage.SubscriptionsOf(t.Context(), r, number)
 			if err != nil {
 				return err
 			}
@@ -224,10 +224,10 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 		if want := []string{"1 forgotten 1 1", "1 forgotten 2 2", "2 bob 1"}; !slices.Equal(readers, want) {
 			t.Errorf("readers %q, want %q", readers, want)
 		}
-		if d, err := r.Delivery("INC-1.1"); err != nil || d.Covers[0].Reader != 2 {
+		if d, err := r.Delivery(t.Context(), "INC-1.1"); err != nil || d.Covers[0].Reader != 2 {
 			t.Errorf("told %+v, %v", d, err)
 		}
-		d, err := r.Delivery("watchdog.1")
+		d, err := r.Delivery(t.Context(), "watchdog.1")
 		if in.AcknowledgedBy != incident.Forgotten || d.Recipient != incident.Forgotten {
 			t.Errorf("kept %+v, %+v", in, d)
 		}
@@ -240,7 +240,7 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 
 func openAt(t *testing.T, path string) *bolt.DB {
 	t.Helper()
-	db, err := bolt.Open(path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,8 +301,8 @@ func TestWhatIsNoWholeStoreIsRefusedAndLeftAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, open := range []func() (*bolt.DB, error){
-				func() (*bolt.DB, error) { return bolt.Open(path, bolt.Options{}) },
-				func() (*bolt.DB, error) { return bolt.OpenReadOnly(path) },
+				func() (*bolt.DB, error) { return bolt.Open(t.Context(), path, bolt.Options{}) },
+				func() (*bolt.DB, error) { return bolt.OpenReadOnly(t.Context(), path) },
 			} {
 				begin := time.Now()
 				_, err := open()
@@ -321,7 +321,7 @@ func TestWhatIsNoWholeStoreIsRefusedAndLeftAlone(t *testing.T) {
 			}
 		})
 	}
-	if _, err := bolt.Open(t.TempDir(), bolt.Options{}); err == nil || !strings.Contains(err.Error(), "directory") {
+	if _, err := bolt.Open(t.Context(), t.TempDir(), bolt.Options{}); err == nil || !strings.Contains(err.Error(), "directory") {
 		t.Errorf("a directory: %v", err)
 	}
 }
@@ -330,7 +330,7 @@ func TestAFlippedBitIsFoundOrDoesNoHarm(t *testing.T) {
 	path := filled(t, 2)
 	whole := used(read(t, path))
 	whole = append(whole, make([]byte, 1<<16)...)
-	db, err := bolt.OpenReadOnly(path)
+	db, err := bolt.OpenReadOnly(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -350,7 +350,7 @@ func TestAFlippedBitIsFoundOrDoesNoHarm(t *testing.T) {
 		if err := os.WriteFile(path, broken, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		db, err := bolt.OpenReadOnly(path)
+		db, err := bolt.OpenReadOnly(t.Context(), path)
 		if err != nil {
 			found++
 			continue
@@ -378,22 +378,22 @@ func dump(t *testing.T, db *bolt.DB) string {
 	t.Helper()
 	var all strings.Builder
 	err := db.Read(t.Context(), func(r storage.Reader) error {
-		in, err := r.Incident(1)
+		in, err := r.Incident(t.Context(), 1)
 		if err != nil {
 			return err
 		}
-		breaches, _, err := r.Breaches(1, 1000, "")
+		breaches, _, err := r.Breaches(t.Context(), 1, 1000, "")
 		if err != nil {
 			return err
 		}
-		events, err := r.Events(1, 0, 1000)
+		events, err := r.Events(t.Context(), 1, 0, 1000)
 		if err != nil {
 			return err
 		}
-		silent, err := r.SilentBreaches(noon.Add(time.Hour), 1000)
+		silent, err := r.SilentBreaches(t.Context(), noon.Add(time.Hour), 1000)
 		fmt.Fprintf(&all, "%+v %+v %+v %+v", in, breaches, events, silent)
 		for _, b := range breaches {
-			if latest, err := storage.LatestBreach(r, b.Fingerprint); err != nil || latest == nil {
+			if latest, err := storage.LatestBreach(t.Context(), r, b.Fingerprint); err != nil || latest == nil {
 				return fmt.Errorf("the latest breach of %s: %v, %w", b.Fingerprint, latest, err)
 			}
 		}
@@ -439,7 +439,7 @@ func TestABackupIsAStore(t *testing.T) {
 	if err := errors.Join(<-done, f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	backup, err := bolt.Open(path, bolt.Options{})
+	backup, err := bolt.Open(t.Context(), path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -459,8 +459,8 @@ func TestABackupIsAStore(t *testing.T) {
 }
 
 // claimDue claims those who have waited longest.
-func claimDue(tx storage.Tx, now time.Time, owner string, lease time.Duration, limit int) ([]storage.Claim, error) {
-	waiting, err := tx.Waiting(now, limit)
+func claimDue(ctx context.Context, tx storage.Tx, now time.Time, owner string, lease time.Duration, limit int) ([]storage.Claim, error) {
+	waiting, err := tx.Waiting(ctx, now, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -468,7 +468,7 @@ func claimDue(tx storage.Tx, now time.Time, owner string, lease time.Duration, l
 	for _, w := range waiting {
 		ids = append(ids, w.Recipient)
 	}
-	return tx.ClaimDue(now, owner, lease, ids)
+	return tx.ClaimDue(ctx, now, owner, lease, ids)
 }
 
 // Who opens the file knows that the process that held claims is gone, and need not wait.
@@ -480,7 +480,7 @@ func TestClaimsEndWithTheirProcess(t *testing.T) {
 	claim := func(owner string) storage.Claim {
 		t.Helper()
 		mustWrite(t, db, func(tx storage.Tx) (err error) {
-			claims, err = claimDue(tx, now, owner, time.Hour, 10)
+			claims, err = claimDue(t.Context(), tx, now, owner, time.Hour, 10)
 			return err
 		})
 		if len(claims) != 1 {
@@ -489,7 +489,7 @@ func TestClaimsEndWithTheirProcess(t *testing.T) {
 		return claims[0]
 	}
 	mustWrite(t, db, func(tx storage.Tx) error {
-		return tx.PutSubscriptions([]incident.Subscription{{Incident: 1, Recipient: "a", DueAt: now}, {Incident: 1, Recipient: "b"}})
+		return tx.PutSubscriptions(t.Context(), []incident.Subscription{{Incident: 1, Recipient: "a", DueAt: now}, {Incident: 1, Recipient: "b"}})
 	})
 	first := claim("one")
 	if err := db.Close(); err != nil {
@@ -500,7 +500,7 @@ func TestClaimsEndWithTheirProcess(t *testing.T) {
 	if second.Attempt != first.Attempt+1 {
 		t.Errorf("the claims are %+v and %+v", first, second)
 	}
-	err := db.Write(t.Context(), func(tx storage.Tx) error { return tx.Hold(&first, now, now.Add(time.Hour)) })
+	err := db.Write(t.Context(), func(tx storage.Tx) error { return tx.Hold(t.Context(), &first, now, now.Add(time.Hour)) })
 	if !errors.Is(err, storage.ErrLost) {
 		t.Errorf("the first holds: %v", err)
 	}
@@ -511,7 +511,7 @@ func TestLeasesEndAtTheTimeGiven(t *testing.T) {
 	write := func(fn func(storage.Tx) error) error { return db.Write(t.Context(), fn) }
 	claim := func(now time.Time) (claims []storage.Claim) {
 		if err := write(func(tx storage.Tx) (err error) {
-			claims, err = claimDue(tx, now, "me", time.Minute, 10)
+			claims, err = claimDue(t.Context(), tx, now, "me", time.Minute, 10)
 			return err
 		}); err != nil {
 			t.Fatal(err)
@@ -519,7 +519,7 @@ func TestLeasesEndAtTheTimeGiven(t *testing.T) {
 		return claims
 	}
 	sub := incident.Subscription{Incident: 1, Recipient: "a", DueAt: noon}
-	if err := write(func(tx storage.Tx) error { return tx.PutSubscriptions([]incident.Subscription{sub}) }); err != nil {
+	if err := write(func(tx storage.Tx) error { return tx.PutSubscriptions(t.Context(), []incident.Subscription{sub}) }); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(claim(noon.Add(-time.Microsecond))); n != 0 {
@@ -533,10 +533,12 @@ func TestLeasesEndAtTheTimeGiven(t *testing.T) {
 	if n := len(claim(last)); n != 0 {
 		t.Errorf("%d claims before the lease ends", n)
 	}
-	if err := write(func(tx storage.Tx) error { return tx.Hold(&first[0], last, noon.Add(time.Minute)) }); err != nil {
+	if err := write(func(tx storage.Tx) error { return tx.Hold(t.Context(), &first[0], last, noon.Add(time.Minute)) }); err != nil {
 		t.Errorf("hold at the end: %v", err)
 	}
-	if err := write(func(tx storage.Tx) error { return tx.Hold(&first[0], noon.Add(time.Minute), noon.Add(time.Hour)) }); !errors.Is(err, storage.ErrLost) {
+	if err := write(func(tx storage.Tx) error {
+		return tx.Hold(t.Context(), &first[0], noon.Add(time.Minute), noon.Add(time.Hour))
+	}); !errors.Is(err, storage.ErrLost) {
 		t.Errorf("hold after the end: %v", err)
 	}
 	second := claim(noon.Add(time.Minute))
@@ -544,7 +546,9 @@ func TestLeasesEndAtTheTimeGiven(t *testing.T) {
 		t.Fatalf("claims %+v", second)
 	}
 	retry := noon.Add(time.Hour)
-	if err := write(func(tx storage.Tx) error { return tx.Release(&second[0], noon.Add(time.Minute), retry, "refused") }); err != nil {
+	if err := write(func(tx storage.Tx) error {
+		return tx.Release(t.Context(), &second[0], noon.Add(time.Minute), retry, "refused")
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(claim(retry.Add(-time.Microsecond))); n != 0 {

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -42,7 +43,7 @@ func (r *reader) nextOver(what byte, before time.Time) (first key, value []byte,
 	return first, value, err
 }
 
-func (t *tx) Prune(breaches, messages time.Time, limit int) (int, error) {
+func (t *tx) Prune(ctx context.Context, breaches, messages time.Time, limit int) (int, error) {
 	n, err := t.pruneClosed(closedBreaches, breaches, limit, t.pruneBreaches)
 	if err != nil {
 		return n, err
@@ -52,7 +53,7 @@ func (t *tx) Prune(breaches, messages time.Time, limit int) (int, error) {
 		return n, err
 	}
 	m, err = t.pruneClosed(closedMessages, messages, limit-n, func(number int64, limit int) (int, error) {
-		return t.pruneMessages(number, messages, limit)
+		return t.pruneMessages(ctx, number, messages, limit)
 	})
 	if n += m; err != nil {
 		return n, err
@@ -126,7 +127,7 @@ func (t *tx) dropBreaches(number int64, limit int, old func(*incident.Breach) bo
 
 // pruneMessages deletes up to limit messages of an incident. One that is about
 // others too goes with the last of them.
-func (t *tx) pruneMessages(number int64, before time.Time, limit int) (int, error) {
+func (t *tx) pruneMessages(ctx context.Context, number int64, before time.Time, limit int) (int, error) {
 	var old []key
 	prefix := key(nil).int(number)
 	err := t.ascend(bDeliveryIncidents, prefix, nil, func(k, _ []byte) (bool, error) {
@@ -142,7 +143,7 @@ func (t *tx) pruneMessages(number int64, before time.Time, limit int) (int, erro
 		if err != nil {
 			return false, err
 		}
-		gone, err := t.allClosed(&d, number, before)
+		gone, err := t.allClosed(ctx, &d, number, before)
 		if gone {
 			old = append(old, key(nil).int(arrival))
 		}
@@ -175,12 +176,12 @@ func (t *tx) pruneLooseMessage(arrival int64, _ int) (int, error) {
 
 // allClosed reports whether all incidents that a delivery is about, beside number,
 // closed before a time.
-func (t *tx) allClosed(d *incident.Delivery, number int64, before time.Time) (bool, error) {
+func (t *tx) allClosed(ctx context.Context, d *incident.Delivery, number int64, before time.Time) (bool, error) {
 	for _, other := range covered(d) {
 		if other == number {
 			continue
 		}
-		in, err := t.Incident(other)
+		in, err := t.Incident(ctx, other)
 		if errors.Is(err, incident.ErrNotFound) {
 			continue
 		}

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"context"
 	"time"
 
 	"sitrep/incident"
@@ -10,7 +11,7 @@ import (
 // backlogLimit is up to how many due subscriptions and notices Backlog counts.
 const backlogLimit = 10_000
 
-func (r *reader) Subscriptions(numbers []int64) (map[int64][]incident.Subscription, error) {
+func (r *reader) Subscriptions(_ context.Context, numbers []int64) (map[int64][]incident.Subscription, error) {
 	all := make(map[int64][]incident.Subscription, len(numbers))
 	for _, number := range numbers {
 		subs, err := r.subscriptions(number)
@@ -35,7 +36,7 @@ func (r *reader) subscriptions(number int64) ([]incident.Subscription, error) {
 	return subs, err
 }
 
-func (r *reader) Backlog(now time.Time) (due int, oldest time.Time, err error) {
+func (r *reader) Backlog(_ context.Context, now time.Time) (due int, oldest time.Time, err error) {
 	for _, index := range []bucketID{bDue, bNoticesDue} {
 		err = r.ascend(index, nil, nil, func(k, _ []byte) (bool, error) {
 			at := timeAt(k, 0)
@@ -55,7 +56,7 @@ func (r *reader) Backlog(now time.Time) (due int, oldest time.Time, err error) {
 	return min(due, backlogLimit), oldest, nil
 }
 
-func (r *reader) DueReaders(at time.Time, limit int, cursor string) (page []storage.DueReader, next string, err error) {
+func (r *reader) DueReaders(_ context.Context, at time.Time, limit int, cursor string) (page []storage.DueReader, next string, err error) {
 	if err := checkLimit(limit); err != nil {
 		return nil, "", err
 	}
@@ -78,7 +79,7 @@ func (r *reader) DueReaders(at time.Time, limit int, cursor string) (page []stor
 	return page, next, err
 }
 
-func (t *tx) PutSubscriptions(subs []incident.Subscription) error {
+func (t *tx) PutSubscriptions(_ context.Context, subs []incident.Subscription) error {
 	var moved []string // recipients whose due times changed
 	for i := range subs {
 		s := &subs[i]

@@ -1,12 +1,13 @@
 package bolt
 
 import (
+	"context"
 	"fmt"
 
 	"sitrep/incident"
 )
 
-func (r *reader) Unmapped(fingerprints []string) (map[string]*incident.UnmappedAlert, error) {
+func (r *reader) Unmapped(_ context.Context, fingerprints []string) (map[string]*incident.UnmappedAlert, error) {
 	all := map[string]*incident.UnmappedAlert{}
 	for _, fp := range fingerprints {
 		a := new(incident.UnmappedAlert)
@@ -21,7 +22,7 @@ func (r *reader) Unmapped(fingerprints []string) (map[string]*incident.UnmappedA
 	return all, nil
 }
 
-func (r *reader) UnmappedAlerts(limit int, cursor string) (page []incident.UnmappedAlert, next string, err error) {
+func (r *reader) UnmappedAlerts(_ context.Context, limit int, cursor string) (page []incident.UnmappedAlert, next string, err error) {
 	if err := checkLimit(limit); err != nil {
 		return nil, "", err
 	}
@@ -42,7 +43,7 @@ func (r *reader) UnmappedAlerts(limit int, cursor string) (page []incident.Unmap
 	return page, next, err
 }
 
-func (t *tx) PutUnmapped(all []*incident.UnmappedAlert) error {
+func (t *tx) PutUnmapped(_ context.Context, all []*incident.UnmappedAlert) error {
 	for _, a := range all {
 		if err := t.putUnmapped(a); err != nil {
 			return err
@@ -58,7 +59,7 @@ func (t *tx) putUnmapped(a *incident.UnmappedAlert) error {
 	return t.putJSON(bUnmapped, key(nil).rest(a.Fingerprint), a)
 }
 
-func (t *tx) DeleteUnmapped(fingerprints []string) error {
+func (t *tx) DeleteUnmapped(_ context.Context, fingerprints []string) error {
 	for _, fp := range fingerprints {
 		if err := t.delete(bUnmapped, key(nil).rest(fp)); err != nil {
 			return err

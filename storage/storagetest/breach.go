@@ -14,7 +14,7 @@ import (
 func (f *fixture) breaches(all ...*incident.Breach) {
 	f.Helper()
 	f.write(func(tx storage.Tx) error {
-		return tx.PutBreaches(all)
+		return tx.PutBreaches(f.Context(), all)
 	})
 }
 
@@ -22,7 +22,7 @@ func (f *fixture) breaches(all ...*incident.Breach) {
 func (f *fixture) latestBreach(fingerprint string) (b *incident.Breach) {
 	f.Helper()
 	f.read(func(r storage.Reader) (err error) {
-		b, err = storage.LatestBreach(r, fingerprint)
+		b, err = storage.LatestBreach(f.Context(), r, fingerprint)
 		return err
 	})
 	return b
@@ -43,7 +43,7 @@ var breachRules = []rule{
 		odd := f.newBreach(strings.Repeat("f", 3000)+"\x00", 1)
 		f.breaches(full, bare, odd)
 		f.read(func(r storage.Reader) error {
-			got, err := r.LatestBreaches([]string{odd.Fingerprint, full.Fingerprint, bare.Fingerprint})
+			got, err := r.LatestBreaches(f.Context(), []string{odd.Fingerprint, full.Fingerprint, bare.Fingerprint})
 			f.equal("breaches", got, map[string]*incident.Breach{full.Fingerprint: full, bare.Fingerprint: bare, odd.Fingerprint: odd})
 			return err
 		})
@@ -55,7 +55,7 @@ var breachRules = []rule{
 	{"one that is not there is left out of a set", func(f *fixture) {
 		f.breaches(f.newBreach("a", 1))
 		f.read(func(r storage.Reader) error {
-			found, err := r.LatestBreaches([]string{"b", "a", "c", "a"})
+			found, err := r.LatestBreaches(f.Context(), []string{"b", "a", "c", "a"})
 			f.equal("latest", found, map[string]*incident.Breach{"a": f.newBreach("a", 1)})
 			return err
 		})
@@ -69,7 +69,7 @@ var breachRules = []rule{
 		err := f.store.Write(f.Context(), func(tx storage.Tx) error {
 			b := f.newBreach("a", 10)
 			b.Ordinal = 2
-			return tx.PutBreaches([]*incident.Breach{b})
+			return tx.PutBreaches(f.Context(), []*incident.Breach{b})
 		})
 		if err == nil {
 			f.Error("one before the latest was changed")
@@ -118,7 +118,7 @@ var breachRules = []rule{
 		toAsk := func(at time.Time, want ...string) {
 			f.Helper()
 			f.read(func(r storage.Reader) error {
-				list, err := r.BreachesToAsk(at, 10)
+				list, err := r.BreachesToAsk(f.Context(), at, 10)
 				f.equal("to ask", fingerprints(list), want)
 				return err
 			})
@@ -133,7 +133,7 @@ var breachRules = []rule{
 		toAsk(f.now, "a")
 		toAsk(f.now.Add(time.Second), "a", "c")
 		f.read(func(r storage.Reader) error {
-			list, err := r.BreachesToAsk(f.now.Add(time.Hour), 1)
+			list, err := r.BreachesToAsk(f.Context(), f.now.Add(time.Hour), 1)
 			f.equal("one", fingerprints(list), []string{"a"})
 			return err
 		})
@@ -144,7 +144,7 @@ var breachRules = []rule{
 		_ = f.store.Write(f.Context(), func(tx storage.Tx) error {
 			b := f.newBreach("a", 2)
 			b.State = incident.Ended
-			if err := tx.PutBreaches([]*incident.Breach{b}); err != nil {
+			if err := tx.PutBreaches(f.Context(), []*incident.Breach{b}); err != nil {
 				return err
 			}
 			return broken
@@ -157,7 +157,7 @@ var breachRules = []rule{
 func (f *fixture) silent(before time.Time, limit int) (list []string) {
 	f.Helper()
 	f.read(func(r storage.Reader) error {
-		all, err := r.SilentBreaches(before, limit)
+		all, err := r.SilentBreaches(f.Context(), before, limit)
 		list = fingerprints(all)
 		return err
 	})
@@ -175,7 +175,7 @@ func (f *fixture) breachPages(number int64, limit int) (pages [][]string) {
 	f.Helper()
 	f.read(func(r storage.Reader) error {
 		for cursor := ""; ; {
-			page, next, err := r.Breaches(number, limit, cursor)
+			page, next, err := r.Breaches(f.Context(), number, limit, cursor)
 			if err != nil {
 				return err
 			}

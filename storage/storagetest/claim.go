@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -23,7 +24,7 @@ func (f *fixture) owes(number int64, recipient string, due time.Time) incident.S
 
 func (f *fixture) subscribe(subs ...incident.Subscription) {
 	f.Helper()
-	f.write(func(tx storage.Tx) error { return tx.PutSubscriptions(subs) })
+	f.write(func(tx storage.Tx) error { return tx.PutSubscriptions(f.Context(), subs) })
 }
 
 // ago returns a time before now.
@@ -38,7 +39,7 @@ const (
 func (f *fixture) claim(owner string, lease time.Duration, limit int) (claims []storage.Claim) {
 	f.Helper()
 	f.write(func(tx storage.Tx) (err error) {
-		claims, err = claimDue(tx, f.now, owner, lease, limit)
+		claims, err = claimDue(f.Context(), tx, f.now, owner, lease, limit)
 		return err
 	})
 	f.now = f.now.Add(10 * time.Microsecond)
@@ -46,8 +47,8 @@ func (f *fixture) claim(owner string, lease time.Duration, limit int) (claims []
 }
 
 // claimDue claims those who have waited longest.
-func claimDue(tx storage.Tx, now time.Time, owner string, lease time.Duration, limit int) ([]storage.Claim, error) {
-	waiting, err := tx.Waiting(now, limit)
+func claimDue(ctx context.Context, tx storage.Tx, now time.Time, owner string, lease time.Duration, limit int) ([]storage.Claim, error) {
+	waiting, err := tx.Waiting(ctx, now, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +56,7 @@ func claimDue(tx storage.Tx, now time.Time, owner string, lease time.Duration, l
 	for _, w := range waiting {
 		ids = append(ids, w.Recipient)
 	}
-	return tx.ClaimDue(now, owner, lease, ids)
+	return tx.ClaimDue(ctx, now, owner, lease, ids)
 }
 
 func recipients(claims []storage.Claim) (all []string) {
@@ -66,11 +67,11 @@ func recipients(claims []storage.Claim) (all []string) {
 }
 
 func (f *fixture) release(c *storage.Claim, retryAt time.Time, why string) error {
-	return f.store.Write(f.Context(), func(tx storage.Tx) error { return tx.Release(c, f.now, retryAt, why) })
+	return f.store.Write(f.Context(), func(tx storage.Tx) error { return tx.Release(f.Context(), c, f.now, retryAt, why) })
 }
 
 func (f *fixture) hold(c *storage.Claim, until time.Time) error {
-	return f.store.Write(f.Context(), func(tx storage.Tx) error { return tx.Hold(c, f.now, until) })
+	return f.store.Write(f.Context(), func(tx storage.Tx) error { return tx.Hold(f.Context(), c, f.now, until) })
 }
 
 var subscriptionRules = []rule{
@@ -82,19 +83,19 @@ var subscriptionRules = []rule{
 		f.subscribe(c, full, f.owes(2, "email:a@example.org", f.now))
 		f.subscribe(a)
 		f.read(func(r storage.Reader) error {
-			subs, err := storage.SubscriptionsOf(r, 1)
+			subs, err := storage.SubscriptionsOf(f.Context(), r, 1)
 			if err != nil {
 				return err
 			}
 			f.equal("subscriptions", subs, []incident.Subscription{a, full, c})
-			subs, err = storage.SubscriptionsOf(r, 3)
+			subs, err = storage.SubscriptionsOf(f.Context(), r, 3)
 			f.equal("none", len(subs), 0)
 			return err
 		})
 		full.DueAt = f.now.Add(time.Hour)
 		f.subscribe(full)
 		f.read(func(r storage.Reader) error {
-			subs, err := storage.SubscriptionsOf(r, 1)
+			subs, err := storage.SubscriptionsOf(f.Context(), r, 1)
 			f.equal("changed", subs, []incident.Subscription{a, full, c})
 			return err
 		})
@@ -103,7 +104,7 @@ var subscriptionRules = []rule{
 		backlog := func(due int, oldest time.Time) {
 			f.Helper()
 			f.read(func(r storage.Reader) error {
-				n, at, err := r.Backlog(f.now)
+				n, at, err := r.Backlog(f.Context(), f.now)
 				f.equal("due", n, due)
 				f.equal("oldest", at, oldest)
 				return err
@@ -124,7 +125,7 @@ var subscriptionRules = []rule{
 		}
 		f.subscribe(subs...)
 		f.read(func(r storage.Reader) error {
-			n, at, err := r.Backlog(f.now)
+			n, at, err := r.Backlog(f.Context(), f.now)
 			f.equal("due", n, 10_000)
 			f.equal("oldest", at, f.ago(1))
 			return err
@@ -170,7 +171,7 @@ var claimRules = []rule{
 				for range 3 {
 					var claims []storage.Claim
 					err := f.store.Write(f.Context(), func(tx storage.Tx) (err error) {
-						claims, err = claimDue(tx, f.now, fmt.Sprint(w), long, 4)
+						claims, err = claimDue(f.Context(), tx, f.now, fmt.Sprint(w), long, 4)
 						return err
 					})
 					if err != nil {
@@ -239,10 +240,10 @@ var claimRules = []rule{
 		f.subscribe(f.owes(1, "a", f.ago(1)))
 		c := f.claim("me", short, 1)[0]
 		err := f.store.Write(f.Context(), func(tx storage.Tx) error {
-			if err := tx.PutSubscriptions([]incident.Subscription{f.owes(1, "a", time.Time{})}); err != nil {
+			if err := tx.PutSubscriptions(f.Context(), []incident.Subscription{f.owes(1, "a", time.Time{})}); err != nil {
 				return err
 			}
-			return tx.Hold(&c, f.now, f.now.Add(long))
+			return tx.Hold(f.Context(), &c, f.now, f.now.Add(long))
 		})
 		f.fails("write", err, storage.ErrLost)
 		f.equal("still due", recipients(f.claim("you", long, 1)), []string{"a"})
@@ -271,7 +272,7 @@ var claimRules = []rule{
 		f.subscribe(f.owes(2, "a", f.ago(3)))
 		f.equal("waits", len(f.claim("me", long, 1)), 0)
 		f.read(func(r storage.Reader) error {
-			at, err := r.NextDue(time.Time{})
+			at, err := r.NextDue(f.Context(), time.Time{})
 			f.equal("next due", at, retryAt)
 			return err
 		})
@@ -309,7 +310,7 @@ var claimRules = []rule{
 		f.subscribe(f.owes(1, "a", f.ago(1)), f.owes(1, "b", f.ago(2)), f.owes(1, "c", f.ago(3)), f.owes(1, "d", f.ago(-60)))
 		var claims []storage.Claim
 		f.write(func(tx storage.Tx) (err error) {
-			claims, err = tx.ClaimDue(f.now, "me", long, []string{"a", "nobody", "d", "c"})
+			claims, err = tx.ClaimDue(f.Context(), f.now, "me", long, []string{"a", "nobody", "d", "c"})
 			return err
 		})
 		f.equal("claimed", recipients(claims), []string{"a", "c"})
@@ -324,7 +325,7 @@ var claimRules = []rule{
 		f.subscribe(urgent(f.owes(1, "b", f.ago(4)), 9))
 		f.deliver(f.newDelivery("one", "c", 1))
 		f.read(func(r storage.Reader) error {
-			all, err := r.Waiting(f.now, 9)
+			all, err := r.Waiting(f.Context(), f.now, 9)
 			if err != nil {
 				return err
 			}
@@ -332,13 +333,13 @@ var claimRules = []rule{
 			f.equal("a", all[0], storage.Waiting{Recipient: "a", Since: f.ago(5), Urgency: 3})
 			f.equal("b", all[1], storage.Waiting{Recipient: "b", Since: f.ago(4), Urgency: 9})
 			f.equal("c", []any{all[2].Recipient, all[2].Urgency}, []any{"c", incident.LeastUrgent})
-			few, err := r.Waiting(f.now, 1)
+			few, err := r.Waiting(f.Context(), f.now, 1)
 			f.equal("up to", len(few), 1)
 			return err
 		})
 		f.subscribe(urgent(f.owes(2, "a", f.ago(1)), 8))
 		f.read(func(r storage.Reader) error {
-			all, err := r.Waiting(f.now, 1)
+			all, err := r.Waiting(f.Context(), f.now, 1)
 			f.equal("less urgent", all[0].Urgency, incident.Urgency(7))
 			return err
 		})
@@ -348,23 +349,23 @@ var claimRules = []rule{
 		all := []storage.DueReader{{Incident: 1, Recipient: "b", Since: f.ago(9)}, {Incident: 1, Recipient: "a", Since: f.ago(5)}, {Incident: 2, Recipient: "a", Since: f.ago(2)}}
 		f.claim("me", long, 1)
 		f.read(func(r storage.Reader) error {
-			page, next, err := r.DueReaders(f.now, 9, "")
+			page, next, err := r.DueReaders(f.Context(), f.now, 9, "")
 			f.equal("all", page, all)
 			f.equal("no more", next, "")
 			if err != nil {
 				return err
 			}
-			page, _, err = r.DueReaders(f.ago(5), 9, "")
+			page, _, err = r.DueReaders(f.Context(), f.ago(5), 9, "")
 			f.equal("before", page, all[:2])
 			if err != nil {
 				return err
 			}
-			page, next, err = r.DueReaders(f.now, 2, "")
+			page, next, err = r.DueReaders(f.Context(), f.now, 2, "")
 			f.equal("a page", page, all[:2])
 			if err != nil {
 				return err
 			}
-			page, next, err = r.DueReaders(f.now, 2, next)
+			page, next, err = r.DueReaders(f.Context(), f.now, 2, next)
 			f.equal("the next", page, all[2:])
 			f.equal("is the last", next, "")
 			return err
@@ -384,17 +385,17 @@ var claimRules = []rule{
 		notice := func(pulse string) incident.Notice {
 			return incident.Notice{Pulse: pulse, Recipient: "a", Owed: incident.Owed{Kind: incident.KindWatchdog, Reason: incident.DueWatchdogAway, At: away}, DueAt: away}
 		}
-		f.write(func(tx storage.Tx) error { return tx.PutNotices([]incident.Notice{notice("eu")}) })
+		f.write(func(tx storage.Tx) error { return tx.PutNotices(f.Context(), []incident.Notice{notice("eu")}) })
 		f.equal("all is held back", len(f.claim("me", long, 9)), 0)
 		f.read(func(r storage.Reader) error {
-			at, err := r.NextDue(f.now)
+			at, err := r.NextDue(f.Context(), f.now)
 			f.equal("next due", at, retry)
 			return err
 		})
 
 		other := f.owes(3, "a", f.ago(1))
 		f.subscribe(other, f.owes(1, "b", f.ago(1)))
-		f.write(func(tx storage.Tx) error { return tx.PutNotices([]incident.Notice{notice("us")}) })
+		f.write(func(tx storage.Tx) error { return tx.PutNotices(f.Context(), []incident.Notice{notice("us")}) })
 		claims := f.claim("me", long, 9)
 		f.equal("recipients", recipients(claims), []string{"a", "b"})
 		f.equal("subscriptions", claims[0].Subscriptions, []incident.Subscription{other})
@@ -404,7 +405,7 @@ var claimRules = []rule{
 			f.Fatal(err)
 		}
 		f.subscribe(f.owes(3, "a", time.Time{}))
-		f.write(func(tx storage.Tx) error { return tx.DeletePulse("us") })
+		f.write(func(tx storage.Tx) error { return tx.DeletePulse(f.Context(), "us") })
 		f.equal("all is held back again", len(f.claim("me", long, 9)), 0)
 
 		f.now = retry
@@ -420,7 +421,7 @@ var claimRules = []rule{
 		f.subscribe(f.owes(4, "a", f.ago(1)), f.owes(4, "b", f.ago(1)))
 		held := func(recipient string) (h storage.HeldBack) {
 			f.read(func(r storage.Reader) (err error) {
-				all, err := r.HeldBack([]string{recipient, "nobody", recipient}, f.now)
+				all, err := r.HeldBack(f.Context(), []string{recipient, "nobody", recipient}, f.now)
 				h = all[recipient]
 				f.equal("others", len(all), min(len(all), 1))
 				return err
@@ -467,12 +468,12 @@ var claimRules = []rule{
 		claims := f.claim("me", 10*long, 9)
 		f.equal("claimed", recipients(claims), []string{"c", "d"})
 		for i, released := range []time.Time{later, f.now} {
-			f.write(func(tx storage.Tx) error { return tx.Release(&claims[i], released, retry, "refused") })
+			f.write(func(tx storage.Tx) error { return tx.Release(f.Context(), &claims[i], released, retry, "refused") })
 		}
 		f.equal("all wait", len(f.claim("me", long, 9)), 0)
 		n := 0
 		f.write(func(tx storage.Tx) (err error) {
-			n, err = tx.EndWaits(f.now)
+			n, err = tx.EndWaits(f.Context(), f.now)
 			return err
 		})
 		f.equal("ended", n, 2)

@@ -28,7 +28,7 @@ func (f *fixture) deliver(all ...*incident.Delivery) {
 	f.Helper()
 	f.write(func(tx storage.Tx) error {
 		for _, d := range all {
-			if err := tx.PutDelivery(d, nil); err != nil {
+			if err := tx.PutDelivery(f.Context(), d, nil); err != nil {
 				return err
 			}
 		}
@@ -41,16 +41,16 @@ var deliveryRules = []rule{
 		d := f.newDelivery("one", "a", 1)
 		d.Promised, d.Held, d.Drill = f.now, true, true
 		message := []byte("Subject: x\r\n\r\n\x00\xff")
-		f.write(func(tx storage.Tx) error { return tx.PutDelivery(d, message) })
+		f.write(func(tx storage.Tx) error { return tx.PutDelivery(f.Context(), d, message) })
 		d.State, d.SentAt, d.Attempts = incident.Delivered, f.now, 2
 		f.deliver(d, f.newDelivery("two", "a", 1))
 		f.read(func(r storage.Reader) error {
-			got, err := r.Delivery("one")
+			got, err := r.Delivery(f.Context(), "one")
 			if err != nil {
 				return err
 			}
 			f.equal("delivery", got, *d)
-			b, err := r.Message("one")
+			b, err := r.Message(f.Context(), "one")
 			f.equal("message", b, message)
 			return err
 		})
@@ -58,12 +58,12 @@ var deliveryRules = []rule{
 	{"what is not there is not found", func(f *fixture) {
 		f.deliver(f.newDelivery("one", "a", 1))
 		f.read(func(r storage.Reader) error {
-			_, err := r.Delivery("two")
+			_, err := r.Delivery(f.Context(), "two")
 			f.fails("delivery", err, incident.ErrNotFound)
-			_, err = r.DeliveryRecords("two")
+			_, err = r.DeliveryRecords(f.Context(), "two")
 			f.fails("records", err, incident.ErrNotFound)
 			for _, id := range []string{"one", "two"} {
-				_, err = r.Message(id)
+				_, err = r.Message(f.Context(), id)
 				f.fails("message", err, incident.ErrNotFound)
 			}
 			return nil
@@ -112,11 +112,11 @@ var deliveryRules = []rule{
 	{"an outcome is recorded once, without addresses, and with the message's hash", func(f *fixture) {
 		d := f.newDelivery("one", "zoe", 1)
 		message := []byte("hello")
-		f.write(func(tx storage.Tx) error { return tx.PutDelivery(d, message) })
+		f.write(func(tx storage.Tx) error { return tx.PutDelivery(f.Context(), d, message) })
 		records := func() (all []storage.Record) {
 			f.Helper()
 			f.read(func(r storage.Reader) (err error) {
-				all, err = r.DeliveryRecords("one")
+				all, err = r.DeliveryRecords(f.Context(), "one")
 				return err
 			})
 			return all
@@ -150,7 +150,7 @@ func (f *fixture) deliveryPages(q storage.DeliveryQuery) (pages [][]string) {
 	f.Helper()
 	f.read(func(r storage.Reader) error {
 		for {
-			page, next, err := r.Deliveries(q)
+			page, next, err := r.Deliveries(f.Context(), q)
 			if err != nil {
 				return err
 			}
@@ -190,12 +190,12 @@ var pruneRules = []rule{
 			}
 			f.breaches(breaches...)
 			f.write(func(tx storage.Tx) error {
-				if err := tx.AppendEvents(f.newEvents(n, 3)); err != nil {
+				if err := tx.AppendEvents(f.Context(), f.newEvents(n, 3)); err != nil {
 					return err
 				}
 				d := f.newDelivery(fmt.Sprint(n), "a", n)
 				d.State = incident.Superseded
-				return tx.PutDelivery(d, []byte("message"))
+				return tx.PutDelivery(f.Context(), d, []byte("message"))
 			})
 		}
 		f.equal("nothing is old", f.prune(f.now.Add(-300*time.Hour), f.now.Add(-300*time.Hour), 100), 0)
@@ -210,21 +210,21 @@ var pruneRules = []rule{
 		f.equal("silent ones that stay", len(f.silent(f.now, 100)), 10)
 		f.equal("the one before the latest that stays", f.breachPages(4, 9)[0][0], "1-0")
 		f.read(func(r storage.Reader) error {
-			if b, err := storage.LatestBreach(r, "1-0"); b != nil || err != nil {
+			if b, err := storage.LatestBreach(f.Context(), r, "1-0"); b != nil || err != nil {
 				f.Errorf("the latest that went: %v, %v", b, err)
 			}
 			for n, there := range map[string]bool{"1": false, "2": false, "3": true, "4": true} {
-				if _, err := r.Message(n); (err == nil) != there {
+				if _, err := r.Message(f.Context(), n); (err == nil) != there {
 					f.Errorf("message %s: %v", n, err)
 				}
-				if _, err := r.Delivery(n); err != nil {
+				if _, err := r.Delivery(f.Context(), n); err != nil {
 					f.Errorf("delivery %s: %v", n, err)
 				}
-				if records, err := r.DeliveryRecords(n); len(records) != 1 {
+				if records, err := r.DeliveryRecords(f.Context(), n); len(records) != 1 {
 					f.Errorf("records of delivery %s: %d, %v", n, len(records), err)
 				}
 			}
-			events, err := r.Events(1, 0, 10)
+			events, err := r.Events(f.Context(), 1, 0, 10)
 			f.equal("events", len(events), 3)
 			return err
 		})
@@ -235,7 +235,7 @@ var pruneRules = []rule{
 		f.put(a, b)
 		digest := f.newDelivery("d", "a", 1)
 		digest.Covers = append(digest.Covers, incident.Cover{Incident: 2})
-		f.write(func(tx storage.Tx) error { return tx.PutDelivery(digest, []byte("digest")) })
+		f.write(func(tx storage.Tx) error { return tx.PutDelivery(f.Context(), digest, []byte("digest")) })
 		f.equal("one is open", f.prune(f.now, f.now, 10), 0)
 		b.State, b.ClosedAt = incident.Closed, f.ago(5)
 		f.put(b)
@@ -270,7 +270,7 @@ var pruneRules = []rule{
 func (f *fixture) prune(breaches, messages time.Time, limit int) (n int) {
 	f.Helper()
 	f.write(func(tx storage.Tx) (err error) {
-		n, err = tx.Prune(breaches, messages, limit)
+		n, err = tx.Prune(f.Context(), breaches, messages, limit)
 		return err
 	})
 	return n

@@ -31,71 +31,73 @@ func (f *fixture) newEvents(number int64, n int) []incident.Event {
 var eventRules = []rule{
 	{"events are read as they were appended, in pages", func(f *fixture) {
 		events := f.newEvents(1, 12)
-		f.write(func(tx storage.Tx) error { return tx.AppendEvents(events[:5]) })
-		f.write(func(tx storage.Tx) error { return tx.AppendEvents(append(f.newEvents(2, 3), events[5:]...)) })
+		f.write(func(tx storage.Tx) error { return tx.AppendEvents(f.Context(), events[:5]) })
+		f.write(func(tx storage.Tx) error {
+			return tx.AppendEvents(f.Context(), append(f.newEvents(2, 3), events[5:]...))
+		})
 		f.read(func(r storage.Reader) error {
-			got, err := r.Events(1, 0, 100)
+			got, err := r.Events(f.Context(), 1, 0, 100)
 			if err != nil {
 				return err
 			}
 			f.equal("all", got, events)
-			got, err = r.Events(1, 4, 3)
+			got, err = r.Events(f.Context(), 1, 4, 3)
 			if err != nil {
 				return err
 			}
 			f.equal("page", got, events[4:7])
 			for _, after := range []int64{12, 100} {
-				if got, err = r.Events(1, after, 3); err != nil {
+				if got, err = r.Events(f.Context(), 1, after, 3); err != nil {
 					return err
 				}
 				f.equal("after the end", len(got), 0)
 			}
-			got, err = r.Events(3, 0, 3)
+			got, err = r.Events(f.Context(), 3, 0, 3)
 			f.equal("of none", len(got), 0)
 			return err
 		})
 	}},
 	{"a write reads the events that it appended", func(f *fixture) {
 		f.write(func(tx storage.Tx) error {
-			if err := tx.AppendEvents(f.newEvents(1, 2)); err != nil {
+			if err := tx.AppendEvents(f.Context(), f.newEvents(1, 2)); err != nil {
 				return err
 			}
-			got, err := tx.Events(1, 0, 10)
+			got, err := tx.Events(f.Context(), 1, 0, 10)
 			f.equal("events", got, f.newEvents(1, 2))
 			return err
 		})
 	}},
 	{"sequences follow on", func(f *fixture) {
 		events := f.newEvents(1, 5)
-		f.write(func(tx storage.Tx) error { return tx.AppendEvents(events[:2]) })
+		f.write(func(tx storage.Tx) error { return tx.AppendEvents(f.Context(), events[:2]) })
 		for name, bad := range map[string][]incident.Event{
 			"gap": events[3:], "again": events[1:2], "twice": {events[2], events[2]}, "late": {f.newEvents(2, 2)[1]},
 		} {
-			if err := f.store.Write(f.Context(), func(tx storage.Tx) error { return tx.AppendEvents(bad) }); err == nil {
+			if err := f.store.Write(f.Context(), func(tx storage.Tx) error { return tx.AppendEvents(f.Context(), bad) }); err == nil {
 				f.Errorf("%s: no error", name)
 			}
 		}
 		f.read(func(r storage.Reader) error {
-			got, err := r.Events(1, 0, 100)
+			got, err := r.Events(f.Context(), 1, 0, 100)
 			f.equal("events", got, events[:2])
 			return err
 		})
 	}},
 	{"a leaf stays as it is and names no person", func(f *fixture) {
-		f.write(func(tx storage.Tx) error { return tx.AppendEvents(f.newEvents(1, 5)) })
+		f.write(func(tx storage.Tx) error { return tx.AppendEvents(f.Context(), f.newEvents(1, 5)) })
 		var first []storage.Record
 		f.read(func(r storage.Reader) (err error) {
-			first, err = r.EventRecords(1, 0, 100)
+			first, err = r.EventRecords(f.Context(), 1, 0, 100)
 			return err
 		})
-		f.write(func(tx storage.Tx) error { return tx.PutIncidents([]*incident.Incident{f.newIncident(1)}) })
+		f.write(func(tx storage.Tx) error { return tx.PutIncidents(f.Context(), []*incident.Incident{f.newIncident(1)}) })
 		f.read(func(r storage.Reader) error {
-			again, err := r.EventRecords(1, 0, 100)
+			again, err := r.EventRecords(f.Context(), 1, 0, 100)
 			if err != nil {
 				return err
 			}
 			f.equal("records", placeless(again), placeless(first))
-			part, err := r.EventRecords(1, 2, 1)
+			part, err := r.EventRecords(f.Context(), 1, 2, 1)
 			f.equal("page", placeless(part), placeless(first)[2:3])
 			return err
 		})

@@ -20,7 +20,7 @@ func (f *fixture) forget(before time.Time) {
 			f.Fatal("forgetting does not end")
 		}
 		f.write(func(tx storage.Tx) (err error) {
-			more, err = tx.Forget(before, 1+n%3)
+			more, err = tx.Forget(f.Context(), before, 1+n%3)
 			return err
 		})
 	}
@@ -64,7 +64,7 @@ func (f *fixture) live(number int64, closed time.Time) *incident.Incident {
 		}
 	}
 	f.put(&in)
-	f.write(func(tx storage.Tx) error { return tx.AppendEvents(events) })
+	f.write(func(tx storage.Tx) error { return tx.AppendEvents(f.Context(), events) })
 	var subs []incident.Subscription
 	for i, who := range []string{"ada", "bob"} {
 		s := f.owes(number, who+"@example.org", time.Time{})
@@ -73,7 +73,7 @@ func (f *fixture) live(number int64, closed time.Time) *incident.Incident {
 		d := f.newDelivery(fmt.Sprintf("%d-%s", number, who), s.Recipient, number)
 		d.Address, d.State, d.SettledAt, d.Error = s.Recipient, incident.Failed, s.ToldAt, "RCPT "+s.Recipient+": 550"
 		d.Covers[0].Reader = s.Reader
-		f.write(func(tx storage.Tx) error { return tx.PutDelivery(d, []byte("To: "+s.Recipient)) })
+		f.write(func(tx storage.Tx) error { return tx.PutDelivery(f.Context(), d, []byte("To: "+s.Recipient)) })
 	}
 	f.subscribe(subs...)
 	return &in
@@ -92,24 +92,24 @@ func (f *fixture) people(number int64) (found []string) {
 		}
 	}
 	f.read(func(r storage.Reader) error {
-		in, err := r.Incident(number)
+		in, err := r.Incident(f.Context(), number)
 		if err != nil {
 			return err
 		}
 		look("incident", in)
-		events, err := r.EventRecords(number, 0, 100)
+		events, err := r.EventRecords(f.Context(), number, 0, 100)
 		if err != nil {
 			return err
 		}
 		for i := range events {
 			look(fmt.Sprint("event ", i+1), events[i].Personal)
 		}
-		subs, err := storage.SubscriptionsOf(r, number)
+		subs, err := storage.SubscriptionsOf(f.Context(), r, number)
 		if err != nil {
 			return err
 		}
 		look("readers", subs)
-		page, _, err := r.Deliveries(storage.DeliveryQuery{Incident: number, Limit: 100})
+		page, _, err := r.Deliveries(f.Context(), storage.DeliveryQuery{Incident: number, Limit: 100})
 		if err != nil {
 			return err
 		}
@@ -118,14 +118,14 @@ func (f *fixture) people(number int64) (found []string) {
 			id := d.ID
 			d.ID = ""
 			look("delivery "+id, d)
-			records, err := r.DeliveryRecords(id)
+			records, err := r.DeliveryRecords(f.Context(), id)
 			if err != nil {
 				return err
 			}
 			for k := range records {
 				look(fmt.Sprintf("record %d of %s", k, id), records[k].Personal)
 			}
-			if m, err := r.Message(id); err == nil {
+			if m, err := r.Message(f.Context(), id); err == nil {
 				look("message of "+id, string(m))
 			}
 		}
@@ -176,11 +176,11 @@ var forgetRules = []rule{
 			}
 		}
 		f.read(func(r storage.Reader) error {
-			in, err := r.Incident(1)
+			in, err := r.Incident(f.Context(), 1)
 			if err != nil {
 				return err
 			}
-			events, err := r.Events(1, 0, 100)
+			events, err := r.Events(f.Context(), 1, 0, 100)
 			if err != nil {
 				return err
 			}
@@ -193,14 +193,14 @@ var forgetRules = []rule{
 			a, _ := json.Marshal(in)
 			b, _ := json.Marshal(fold)
 			f.equal("state", string(a), string(b))
-			subs, err := storage.SubscriptionsOf(r, 1)
+			subs, err := storage.SubscriptionsOf(f.Context(), r, 1)
 			f.equal("readers", len(subs), 2)
 			for i, s := range subs {
 				if s.ToldAt.IsZero() || s.Reader != i+1 || !strings.HasPrefix(s.Recipient, incident.Forgotten) {
 					f.Errorf("reader %+v", s)
 				}
 			}
-			page, _, err2 := r.Deliveries(storage.DeliveryQuery{Incident: 1, Limit: 9})
+			page, _, err2 := r.Deliveries(f.Context(), storage.DeliveryQuery{Incident: 1, Limit: 9})
 			f.equal("deliveries", []int{len(page), page[0].Covers[0].Reader, page[1].Covers[0].Reader}, []int{2, 2, 1})
 			f.equal("delivery", page[1].Address+page[1].Recipient+page[1].Error, strings.Repeat(incident.Forgotten, 3))
 			if err == nil {
@@ -217,7 +217,7 @@ var forgetRules = []rule{
 		f.subscribe(due)
 		f.forget(f.now.Add(-50 * time.Hour))
 		f.read(func(r storage.Reader) error {
-			subs, err := storage.SubscriptionsOf(r, 1)
+			subs, err := storage.SubscriptionsOf(f.Context(), r, 1)
 			f.equal("who is owed something", subs[len(subs)-1], due)
 			return err
 		})
@@ -227,7 +227,7 @@ var forgetRules = []rule{
 		f.subscribe(done)
 		zoe := func() (there bool) {
 			f.read(func(r storage.Reader) error {
-				subs, err := storage.SubscriptionsOf(r, 1)
+				subs, err := storage.SubscriptionsOf(f.Context(), r, 1)
 				there = subs[len(subs)-1].Recipient == "zoe"
 				return err
 			})
@@ -258,7 +258,7 @@ var forgetRules = []rule{
 		digest := f.newDelivery("digest", "ada@example.org", 1)
 		digest.Covers = append(digest.Covers, incident.Cover{Incident: 2})
 		digest.State = incident.Delivered
-		f.write(func(tx storage.Tx) error { return tx.PutDelivery(digest, []byte("ada")) })
+		f.write(func(tx storage.Tx) error { return tx.PutDelivery(f.Context(), digest, []byte("ada")) })
 		f.forget(f.now.Add(-50 * time.Hour))
 		f.equal("one closed lately", f.people(1), []string{"delivery digest", "record 0 of digest", "message of digest"})
 		f.forget(f.now)
@@ -293,7 +293,7 @@ var forgetRules = []rule{
 		for id, at := range map[string]time.Time{old: f.now.Add(-100 * time.Hour), young: f.now} {
 			d := f.newDelivery(id, "ada", 0)
 			d.Kind, d.Covers, d.State, d.SettledAt = incident.KindWatchdog, []incident.Cover{{Kind: incident.KindWatchdog}}, incident.Delivered, at
-			f.write(func(tx storage.Tx) error { return tx.PutDelivery(d, []byte("ada")) })
+			f.write(func(tx storage.Tx) error { return tx.PutDelivery(f.Context(), d, []byte("ada")) })
 		}
 		bob, eve, zoe := f.notice("p", "bob", time.Time{}), f.notice("p", "eve", time.Time{}), f.notice("p", "zoe", f.now)
 		bob.ToldAt, eve.ToldAt = f.now.Add(-100*time.Hour), f.now
@@ -302,19 +302,19 @@ var forgetRules = []rule{
 		f.equal("pruned", f.prune(time.Time{}, f.now.Add(-50*time.Hour), 10), 1)
 		f.forget(f.now.Add(-50 * time.Hour))
 		f.read(func(r storage.Reader) error {
-			notices, err := r.Notices("p")
+			notices, err := r.Notices(f.Context(), "p")
 			f.equal("readers", notices, []incident.Notice{eve, zoe})
 			for id, want := range map[string]string{old: incident.Forgotten, young: "ada"} {
-				d, err := r.Delivery(id)
+				d, err := r.Delivery(f.Context(), id)
 				f.equal("recipient of "+id, d.Recipient, want)
 				if err != nil {
 					return err
 				}
 			}
-			if _, err := r.Message(young); err != nil {
+			if _, err := r.Message(f.Context(), young); err != nil {
 				return err
 			}
-			_, gone := r.Message(old)
+			_, gone := r.Message(f.Context(), old)
 			f.fails("message", gone, incident.ErrNotFound)
 			return err
 		})
@@ -326,22 +326,22 @@ var forgetRules = []rule{
 		}
 		nobody := storage.Loading{Hash: "n", At: f.ago(60), Public: "n"} // it names nobody
 		f.write(func(tx storage.Tx) error {
-			return tx.PutConfig(nobody, storage.Config{Hash: "n", Body: []byte("body n")})
+			return tx.PutConfig(f.Context(), nobody, storage.Config{Hash: "n", Body: []byte("body n")})
 		})
 		for _, l := range loads {
 			f.write(func(tx storage.Tx) error {
-				return tx.PutConfig(l, storage.Config{Hash: l.Hash, Body: []byte("body " + l.Hash)}, storage.Config{Hash: "p" + l.Hash, Body: []byte("public " + l.Hash)})
+				return tx.PutConfig(f.Context(), l, storage.Config{Hash: l.Hash, Body: []byte("body " + l.Hash)}, storage.Config{Hash: "p" + l.Hash, Body: []byte("public " + l.Hash)})
 			})
 		}
 		bodies := func() (list []string) {
 			f.Helper()
 			f.read(func(r storage.Reader) error {
-				all, err := r.Configs()
-				if c, err := r.Config("n"); err != nil || string(c.Body) != "body n" {
+				all, err := r.Configs(f.Context())
+				if c, err := r.Config(f.Context(), "n"); err != nil || string(c.Body) != "body n" {
 					f.Errorf("the one that names nobody: %+v, %v", c, err)
 				}
 				for _, l := range all[:min(5, len(all))] {
-					c, whole, err := storage.ConfigOf(r, l)
+					c, whole, err := storage.ConfigOf(f.Context(), r, l)
 					if err != nil {
 						return err
 					}
@@ -372,20 +372,20 @@ var forgetRules = []rule{
 				at = f.ago(10)
 			}
 			f.write(func(tx storage.Tx) error {
-				if err := tx.PutRefusal(storage.Refusal{At: at, Status: 400, Client: "ada"}); err != nil {
+				if err := tx.PutRefusal(f.Context(), storage.Refusal{At: at, Status: 400, Client: "ada"}); err != nil {
 					return err
 				}
-				return tx.PutAnswer(storage.Answer{Key: fmt.Sprint(i), At: at})
+				return tx.PutAnswer(f.Context(), storage.Answer{Key: fmt.Sprint(i), At: at})
 			})
 		}
 		f.forget(f.ago(30))
 		f.read(func(r storage.Reader) error {
 			for i := range 60 {
-				if _, err := r.Answer(fmt.Sprint(i)); (err == nil) != (i >= 40) {
+				if _, err := r.Answer(f.Context(), fmt.Sprint(i)); (err == nil) != (i >= 40) {
 					f.Errorf("answer %d: %v", i, err)
 				}
 			}
-			refusals, err := r.Refusals()
+			refusals, err := r.Refusals(f.Context())
 			for _, r := range refusals {
 				if r.At.Before(f.ago(30)) {
 					f.Errorf("refusal %+v", r)

@@ -16,14 +16,14 @@ var incidentRules = []rule{
 		changed.State, changed.ResolvedAt, changed.EndedAt = incident.Resolved, f.now, f.now
 		f.put(changed, f.newIncident(2))
 		f.read(func(r storage.Reader) error {
-			in, err := r.Incident(1)
+			in, err := r.Incident(f.Context(), 1)
 			f.equal("incident", in, *changed)
 			return err
 		})
 	}},
 	{"one that is not there is not found", func(f *fixture) {
 		f.read(func(r storage.Reader) error {
-			_, err := r.Incident(7)
+			_, err := r.Incident(f.Context(), 7)
 			f.fails("incident", err, incident.ErrNotFound)
 			return nil
 		})
@@ -31,38 +31,38 @@ var incidentRules = []rule{
 	{"numbers begin at 1 and have no gaps, whatever fails", func(f *fixture) {
 		next := func() (n int64) {
 			f.write(func(tx storage.Tx) (err error) {
-				if n, err = tx.NextNumber(); err != nil {
+				if n, err = tx.NextNumber(f.Context()); err != nil {
 					return err
 				}
-				return tx.PutIncidents([]*incident.Incident{f.newIncident(n)})
+				return tx.PutIncidents(f.Context(), []*incident.Incident{f.newIncident(n)})
 			})
 			return n
 		}
 		f.equal("first", next(), int64(1))
 		broken := errors.New("broken")
 		_ = f.store.Write(f.Context(), func(tx storage.Tx) error {
-			n, err := tx.NextNumber()
+			n, err := tx.NextNumber(f.Context())
 			if err != nil {
 				return err
 			}
-			if err := tx.PutIncidents([]*incident.Incident{f.newIncident(n)}); err != nil {
+			if err := tx.PutIncidents(f.Context(), []*incident.Incident{f.newIncident(n)}); err != nil {
 				return err
 			}
 			return broken
 		})
 		f.write(func(tx storage.Tx) error { // asks and opens none
-			_, err := tx.NextNumber()
+			_, err := tx.NextNumber(f.Context())
 			return err
 		})
 		f.equal("second", next(), int64(2))
 	}},
 	{"two numbers in one write differ", func(f *fixture) {
 		f.write(func(tx storage.Tx) error {
-			a, err := tx.NextNumber()
+			a, err := tx.NextNumber(f.Context())
 			if err != nil {
 				return err
 			}
-			b, err := tx.NextNumber()
+			b, err := tx.NextNumber(f.Context())
 			f.equal("numbers", []int64{a, b}, []int64{1, 2})
 			return err
 		})
@@ -79,7 +79,7 @@ var incidentRules = []rule{
 		f.put(all...)
 		f.put(all[0]) // an earlier one that changes again
 		f.read(func(r storage.Reader) error {
-			latest, err := r.LatestOf([]string{"c", "b", "a", long + "k", long, "", "a"})
+			latest, err := r.LatestOf(f.Context(), []string{"c", "b", "a", long + "k", long, "", "a"})
 			f.equal("latest", latest, map[string]int64{"a": 2, "b": 3, long: 5, "": 6})
 			return err
 		})
@@ -87,7 +87,7 @@ var incidentRules = []rule{
 	{"a set has those incidents that are there", func(f *fixture) {
 		f.put(f.newIncident(1), f.newIncident(2), f.newIncident(3))
 		f.read(func(r storage.Reader) error {
-			got, err := r.IncidentsByNumber([]int64{3, 7, 1, 3})
+			got, err := r.IncidentsByNumber(f.Context(), []int64{3, 7, 1, 3})
 			f.equal("set", got, map[int64]*incident.Incident{1: f.newIncident(1), 3: f.newIncident(3)})
 			return err
 		})
@@ -105,15 +105,15 @@ var incidentRules = []rule{
 	}},
 	{"a cursor that no page gave and a limit below 1 are invalid", func(f *fixture) {
 		f.read(func(r storage.Reader) error {
-			_, _, err := r.Incidents(storage.IncidentQuery{})
+			_, _, err := r.Incidents(f.Context(), storage.IncidentQuery{})
 			f.fails("incidents", err, incident.ErrInvalid)
-			_, _, err = r.Breaches(1, 0, "")
+			_, _, err = r.Breaches(f.Context(), 1, 0, "")
 			f.fails("breaches", err, incident.ErrInvalid)
-			_, _, err = r.Deliveries(storage.DeliveryQuery{})
+			_, _, err = r.Deliveries(f.Context(), storage.DeliveryQuery{})
 			f.fails("deliveries", err, incident.ErrInvalid)
-			_, _, err = r.UnmappedAlerts(0, "")
+			_, _, err = r.UnmappedAlerts(f.Context(), 0, "")
 			f.fails("unmapped alerts", err, incident.ErrInvalid)
-			_, _, err = r.Incidents(storage.IncidentQuery{Limit: 3, Cursor: "x"})
+			_, _, err = r.Incidents(f.Context(), storage.IncidentQuery{Limit: 3, Cursor: "x"})
 			f.fails("incidents", err, incident.ErrInvalid)
 			return nil
 		})
@@ -170,7 +170,7 @@ var incidentRules = []rule{
 		count := func(want map[string]int) {
 			f.Helper()
 			f.read(func(r storage.Reader) error {
-				open, err := r.OpenIncidents()
+				open, err := r.OpenIncidents(f.Context())
 				f.equal("open", open, want)
 				return err
 			})
@@ -199,7 +199,7 @@ func (f *fixture) pages(q storage.IncidentQuery) (pages [][]int64) {
 	f.Helper()
 	f.read(func(r storage.Reader) error {
 		for {
-			page, next, err := r.Incidents(q)
+			page, next, err := r.Incidents(f.Context(), q)
 			if err != nil {
 				return err
 			}
@@ -222,9 +222,9 @@ var agendaRules = []rule{
 			Incident: 3, NextAt: f.now, RemindedActions: []string{"hotfix"},
 			MissedFor: map[incident.Audience]time.Time{incident.Management: f.now},
 		}
-		f.write(func(tx storage.Tx) error { return tx.PutAgendas([]incident.Agenda{a}) })
+		f.write(func(tx storage.Tx) error { return tx.PutAgendas(f.Context(), []incident.Agenda{a}) })
 		f.read(func(r storage.Reader) error {
-			got, err := r.Agendas([]int64{3, 4, 3})
+			got, err := r.Agendas(f.Context(), []int64{3, 4, 3})
 			f.equal("agendas", got, map[int64]incident.Agenda{3: a, 4: {Incident: 4}})
 			return err
 		})
@@ -234,20 +234,20 @@ var agendaRules = []rule{
 			for n, at := range map[int64]time.Time{
 				1: f.now.Add(-time.Second), 2: {}, 3: f.now, 4: f.now.Add(-time.Hour), 5: f.now.Add(time.Microsecond), 6: f.now.Add(-time.Minute),
 			} {
-				if err := tx.PutAgendas([]incident.Agenda{{Incident: n, NextAt: at}}); err != nil {
+				if err := tx.PutAgendas(f.Context(), []incident.Agenda{{Incident: n, NextAt: at}}); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
-		f.write(func(tx storage.Tx) error { return tx.PutAgendas([]incident.Agenda{{Incident: 6}}) })
+		f.write(func(tx storage.Tx) error { return tx.PutAgendas(f.Context(), []incident.Agenda{{Incident: 6}}) })
 		f.read(func(r storage.Reader) error {
-			due, err := r.DueAgendas(f.now, 10)
+			due, err := r.DueAgendas(f.Context(), f.now, 10)
 			if err != nil {
 				return err
 			}
 			f.equal("due", due, []int64{4, 1, 3})
-			due, err = r.DueAgendas(f.now, 2)
+			due, err = r.DueAgendas(f.Context(), f.now, 2)
 			f.equal("two", due, []int64{4, 1})
 			return err
 		})
@@ -256,24 +256,26 @@ var agendaRules = []rule{
 		next := func(want time.Time) {
 			f.Helper()
 			f.read(func(r storage.Reader) error {
-				at, err := r.NextDue(time.Time{})
+				at, err := r.NextDue(f.Context(), time.Time{})
 				f.equal("next due", at, want)
 				return err
 			})
 		}
 		next(time.Time{})
 		hour := f.now.Add(time.Hour)
-		f.write(func(tx storage.Tx) error { return tx.PutAgendas([]incident.Agenda{{Incident: 1, NextAt: hour}}) })
+		f.write(func(tx storage.Tx) error {
+			return tx.PutAgendas(f.Context(), []incident.Agenda{{Incident: 1, NextAt: hour}})
+		})
 		next(hour)
 		f.write(func(tx storage.Tx) error {
-			return tx.PutSubscriptions([]incident.Subscription{f.owes(1, "a", f.now), f.owes(2, "b", hour.Add(time.Hour))})
+			return tx.PutSubscriptions(f.Context(), []incident.Subscription{f.owes(1, "a", f.now), f.owes(2, "b", hour.Add(time.Hour))})
 		})
 		next(f.now)
 		f.write(func(tx storage.Tx) error {
-			return tx.PutSubscriptions([]incident.Subscription{f.owes(1, "a", time.Time{})})
+			return tx.PutSubscriptions(f.Context(), []incident.Subscription{f.owes(1, "a", time.Time{})})
 		})
 		next(hour)
-		f.write(func(tx storage.Tx) error { return tx.PutAgendas([]incident.Agenda{{Incident: 1}}) })
+		f.write(func(tx storage.Tx) error { return tx.PutAgendas(f.Context(), []incident.Agenda{{Incident: 1}}) })
 		next(hour.Add(time.Hour))
 	}},
 }

@@ -162,7 +162,7 @@ func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
 					m.subs[fmt.Sprint(s.Recipient, "/", s.Incident)] = s
 					m.reader(s.Recipient)
 				}
-				_ = write(func(tx storage.Tx) error { return tx.PutSubscriptions(subs) })
+				_ = write(func(tx storage.Tx) error { return tx.PutSubscriptions(rt.Context(), subs) })
 			},
 			"notify": func(rt *rapid.T) {
 				n := incident.Notice{
@@ -170,12 +170,12 @@ func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
 				}
 				m.notices[fmt.Sprint(n.Recipient, "/", n.Pulse)] = n
 				m.reader(n.Recipient)
-				_ = write(func(tx storage.Tx) error { return tx.PutNotices([]incident.Notice{n}) })
+				_ = write(func(tx storage.Tx) error { return tx.PutNotices(rt.Context(), []incident.Notice{n}) })
 			},
 			"give up a pulse": func(rt *rapid.T) {
 				pulse := rapid.SampledFrom([]string{"", "e", "eu"}).Draw(rt, "pulse")
 				maps.DeleteFunc(m.notices, func(_ string, n incident.Notice) bool { return n.Pulse == pulse })
-				_ = write(func(tx storage.Tx) error { return tx.DeletePulse(pulse) })
+				_ = write(func(tx storage.Tx) error { return tx.DeletePulse(rt.Context(), pulse) })
 			},
 			"begin a delivery": func(rt *rapid.T) {
 				created++
@@ -186,7 +186,7 @@ func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
 				}
 				m.deliveries[d.ID] = d
 				m.reader(d.Recipient)
-				_ = write(func(tx storage.Tx) error { return tx.PutDelivery(&d, nil) })
+				_ = write(func(tx storage.Tx) error { return tx.PutDelivery(rt.Context(), &d, nil) })
 			},
 			"end a delivery": func(rt *rapid.T) {
 				id := who.Draw(rt, "recipient")
@@ -201,7 +201,7 @@ func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
 					m.reader(id).failures = 0
 				}
 				m.deliveries[d.ID] = d
-				_ = write(func(tx storage.Tx) error { return tx.PutDelivery(&d, nil) })
+				_ = write(func(tx storage.Tx) error { return tx.PutDelivery(rt.Context(), &d, nil) })
 			},
 			"claim": func(rt *rapid.T) {
 				now = now.Add(10 * time.Microsecond)
@@ -212,7 +212,7 @@ func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
 				want = want[:min(limit, len(want))]
 				var got []storage.Claim
 				_ = write(func(tx storage.Tx) (err error) {
-					got, err = claimDue(tx, now, owner, lease, limit)
+					got, err = claimDue(rt.Context(), tx, now, owner, lease, limit)
 					return err
 				})
 				if ids := recipients(got); !slices.Equal(ids, want) {
@@ -248,9 +248,9 @@ func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
 				why := rapid.SampledFrom([]string{"", "refused"}).Draw(rt, "why")
 				err := write(func(tx storage.Tx) error {
 					if hold {
-						return tx.Hold(&c, now, now.Add(long))
+						return tx.Hold(rt.Context(), &c, now, now.Add(long))
 					}
-					return tx.Release(&c, now, retryAt, why)
+					return tx.Release(rt.Context(), &c, now, retryAt, why)
 				})
 				if holds == errors.Is(err, storage.ErrLost) {
 					rt.Fatalf("%v, but it holds: %v", err, holds)

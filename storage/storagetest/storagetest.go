@@ -88,7 +88,7 @@ func (f *fixture) put(all ...*incident.Incident) {
 	f.Helper()
 	f.write(func(tx storage.Tx) error {
 		for _, in := range all {
-			if err := tx.PutIncidents([]*incident.Incident{in}); err != nil {
+			if err := tx.PutIncidents(f.Context(), []*incident.Incident{in}); err != nil {
 				return err
 			}
 		}

@@ -13,9 +13,9 @@ import (
 
 var transactionRules = []rule{
 	{"what a write stored is read", func(f *fixture) {
-		f.write(func(tx storage.Tx) error { return tx.PutAlive(f.now) })
+		f.write(func(tx storage.Tx) error { return tx.PutAlive(f.Context(), f.now) })
 		f.read(func(r storage.Reader) error {
-			at, err := r.Alive()
+			at, err := r.Alive(f.Context())
 			f.equal("alive", at, f.now)
 			return err
 		})
@@ -23,37 +23,37 @@ var transactionRules = []rule{
 	{"nothing of a write that fails is stored", func(f *fixture) {
 		broken := errors.New("broken")
 		err := f.store.Write(f.Context(), func(tx storage.Tx) error {
-			if err := tx.PutAlive(f.now); err != nil {
+			if err := tx.PutAlive(f.Context(), f.now); err != nil {
 				return err
 			}
 			return broken
 		})
 		f.fails("write", err, broken)
 		f.read(func(r storage.Reader) error {
-			at, err := r.Alive()
+			at, err := r.Alive(f.Context())
 			f.equal("alive", at, time.Time{})
 			return err
 		})
 	}},
 	{"a write sees what it wrote", func(f *fixture) {
 		f.write(func(tx storage.Tx) error {
-			if err := tx.PutIncidents([]*incident.Incident{f.newIncident(1)}); err != nil {
+			if err := tx.PutIncidents(f.Context(), []*incident.Incident{f.newIncident(1)}); err != nil {
 				return err
 			}
-			if err := tx.PutBreaches([]*incident.Breach{f.newBreach("a", 1)}); err != nil {
+			if err := tx.PutBreaches(f.Context(), []*incident.Breach{f.newBreach("a", 1)}); err != nil {
 				return err
 			}
-			in, err := tx.Incident(1)
+			in, err := tx.Incident(f.Context(), 1)
 			f.equal("incident", in, *f.newIncident(1))
 			if err != nil {
 				return err
 			}
-			latest, err := tx.LatestOf([]string{"slo-1"})
+			latest, err := tx.LatestOf(f.Context(), []string{"slo-1"})
 			f.equal("latest", latest, map[string]int64{"slo-1": 1})
 			if err != nil {
 				return err
 			}
-			b, err := storage.LatestBreach(tx, "a")
+			b, err := storage.LatestBreach(f.Context(), tx, "a")
 			f.equal("breach", b, f.newBreach("a", 1))
 			return err
 		})
@@ -63,13 +63,13 @@ var transactionRules = []rule{
 		f.fails("read", f.store.Read(f.Context(), func(storage.Reader) error { return broken }), broken)
 	}},
 	{"nothing is written for a client that has left", func(f *fixture) {
-		err := f.store.Write(cancelled(), func(tx storage.Tx) error { return tx.PutAlive(f.now) })
+		err := f.store.Write(cancelled(), func(tx storage.Tx) error { return tx.PutAlive(f.Context(), f.now) })
 		f.fails("write", err, context.Canceled)
 
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		err = f.store.Write(ctx, func(tx storage.Tx) error {
-			if err := tx.PutAlive(f.now); err != nil {
+			if err := tx.PutAlive(ctx, f.now); err != nil {
 				return err
 			}
 			cancel()
@@ -77,7 +77,7 @@ var transactionRules = []rule{
 		})
 		f.fails("write", err, context.Canceled)
 		f.read(func(r storage.Reader) error {
-			at, err := r.Alive()
+			at, err := r.Alive(ctx)
 			f.equal("alive", at, time.Time{})
 			return err
 		})
@@ -97,7 +97,7 @@ var transactionRules = []rule{
 					if i%7 == 3 {
 						return broken // before it wrote
 					}
-					if err := tx.PutBreaches([]*incident.Breach{f.newBreach(fmt.Sprint(i), 1)}); err != nil {
+					if err := tx.PutBreaches(ctx, []*incident.Breach{f.newBreach(fmt.Sprint(i), 1)}); err != nil {
 						return err
 					}
 					switch i % 7 {
@@ -117,7 +117,7 @@ var transactionRules = []rule{
 		wg.Wait()
 		f.read(func(r storage.Reader) error {
 			for i := range writers {
-				b, err := storage.LatestBreach(r, fmt.Sprint(i))
+				b, err := storage.LatestBreach(f.Context(), r, fmt.Sprint(i))
 				if lost := i%7 >= 3 && i%7 <= 5; err != nil || lost != (b == nil) {
 					f.Errorf("breach %d: %v, %v", i, b, err)
 				}
@@ -131,12 +131,12 @@ var transactionRules = []rule{
 		for range 20 {
 			wg.Go(func() {
 				err := f.store.Write(context.Background(), func(tx storage.Tx) error {
-					in, err := tx.Incident(1)
+					in, err := tx.Incident(f.Context(), 1)
 					if err != nil {
 						return err
 					}
 					in.Sequence++
-					return tx.PutIncidents([]*incident.Incident{&in})
+					return tx.PutIncidents(f.Context(), []*incident.Incident{&in})
 				})
 				if err != nil {
 					f.Errorf("write: %v", err)
@@ -145,7 +145,7 @@ var transactionRules = []rule{
 		}
 		wg.Wait()
 		f.read(func(r storage.Reader) error {
-			in, err := r.Incident(1)
+			in, err := r.Incident(f.Context(), 1)
 			f.equal("sequence", in.Sequence, int64(21))
 			return err
 		})
@@ -155,17 +155,17 @@ var transactionRules = []rule{
 		for range 20 {
 			wg.Go(func() {
 				err := f.store.Write(context.Background(), func(tx storage.Tx) error {
-					latest, err := tx.LatestOf([]string{"one"})
+					latest, err := tx.LatestOf(f.Context(), []string{"one"})
 					if err != nil || len(latest) != 0 {
 						return err
 					}
-					n, err := tx.NextNumber()
+					n, err := tx.NextNumber(f.Context())
 					if err != nil {
 						return err
 					}
 					in := f.newIncident(n)
 					in.Key = "one"
-					return tx.PutIncidents([]*incident.Incident{in})
+					return tx.PutIncidents(f.Context(), []*incident.Incident{in})
 				})
 				if err != nil {
 					f.Errorf("write: %v", err)
@@ -174,7 +174,7 @@ var transactionRules = []rule{
 		}
 		wg.Wait()
 		f.read(func(r storage.Reader) error {
-			page, _, err := r.Incidents(storage.IncidentQuery{Limit: 10})
+			page, _, err := r.Incidents(f.Context(), storage.IncidentQuery{Limit: 10})
 			f.equal("incidents", len(page), 1)
 			return err
 		})
@@ -182,13 +182,13 @@ var transactionRules = []rule{
 	{"a reader keeps its snapshot", func(f *fixture) {
 		f.put(f.newIncident(1))
 		f.read(func(r storage.Reader) error {
-			if _, err := r.Incident(1); err != nil { // the snapshot is taken by now
+			if _, err := r.Incident(f.Context(), 1); err != nil { // the snapshot is taken by now
 				return err
 			}
 			changed := f.newIncident(1)
 			changed.Sequence = 9
 			f.put(changed)
-			in, err := r.Incident(1)
+			in, err := r.Incident(f.Context(), 1)
 			f.equal("sequence", in.Sequence, int64(1))
 			return err
 		})
@@ -201,18 +201,18 @@ var transactionRules = []rule{
 				}
 			}()
 			_ = f.store.Write(f.Context(), func(tx storage.Tx) error {
-				if err := tx.PutAlive(f.now); err != nil {
+				if err := tx.PutAlive(f.Context(), f.now); err != nil {
 					return err
 				}
 				panic("of the function")
 			})
 		}()
 		f.read(func(r storage.Reader) error {
-			at, err := r.Alive()
+			at, err := r.Alive(f.Context())
 			f.equal("alive", at, time.Time{})
 			return err
 		})
-		f.write(func(tx storage.Tx) error { return tx.PutAlive(f.now) })
+		f.write(func(tx storage.Tx) error { return tx.PutAlive(f.Context(), f.now) })
 	}},
 	{"the engine says what it is", func(f *fixture) {
 		info, err := f.store.Info(f.Context())
@@ -224,7 +224,7 @@ var transactionRules = []rule{
 		if err := f.store.Close(); err != nil {
 			f.Fatal(err)
 		}
-		err := f.store.Write(f.Context(), func(tx storage.Tx) error { return tx.PutAlive(f.now) })
+		err := f.store.Write(f.Context(), func(tx storage.Tx) error { return tx.PutAlive(f.Context(), f.now) })
 		f.fails("write", err, storage.ErrUnavailable)
 		if err := f.store.Read(f.Context(), func(storage.Reader) error { return nil }); err == nil {
 			f.Error("read: no error")

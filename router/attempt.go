@@ -109,7 +109,7 @@ func (d *Dispatcher) again(ctx context.Context, c *turn, del *incident.Delivery)
 	var body []byte
 	news := false
 	err := d.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
-		if news, err = d.isNews(r, del); err != nil || !news {
+		if news, err = d.isNews(ctx, r, del); err != nil || !news {
 			return err
 		}
 		body, err = r.Message(ctx, del.ID)
@@ -145,7 +145,7 @@ func (d *Dispatcher) again(ctx context.Context, c *turn, del *incident.Delivery)
 const repeatFor = 10 * time.Minute
 
 // isNews reports whether a message that was made before says what a new one would.
-func (d *Dispatcher) isNews(r storage.Reader, del *incident.Delivery) (bool, error) {
+func (d *Dispatcher) isNews(ctx context.Context, r storage.Reader, del *incident.Delivery) (bool, error) {
 	at := now()
 	if at.Sub(del.CreatedAt) > repeatFor {
 		return false, nil
@@ -155,7 +155,7 @@ func (d *Dispatcher) isNews(r storage.Reader, del *incident.Delivery) (bool, err
 			return false, nil // it promises what is over
 		}
 		if cover.Watchdog() {
-			n, err := noticeOf(d.ctx, r, cover.Pulse, del.Recipient)
+			n, err := noticeOf(ctx, r, cover.Pulse, del.Recipient)
 			if err != nil {
 				return false, err
 			}
@@ -164,7 +164,7 @@ func (d *Dispatcher) isNews(r storage.Reader, del *incident.Delivery) (bool, err
 			}
 			continue
 		}
-		s, err := storage.Situation(d.ctx, r, cover.Incident)
+		s, err := storage.Situation(ctx, r, cover.Incident)
 		if err != nil {
 			return false, err
 		}

@@ -274,7 +274,8 @@ func (d *Dispatcher) serve(c *turn) {
 	if c.busy && retryAt.IsZero() {
 		retryAt = now().Add(time.Second)
 	}
-	err = d.Door.Store.Write(context.WithoutCancel(ctx), func(tx storage.Tx) error { return tx.Release(ctx, c.Claim, now(), retryAt, why) })
+	ctx = context.WithoutCancel(ctx)
+	err = d.Door.Store.Write(ctx, func(tx storage.Tx) error { return tx.Release(ctx, c.Claim, now(), retryAt, why) })
 	if err != nil && !errors.Is(err, storage.ErrLost) {
 		log.Warn("claim not given back, it ends by itself", slog.Any("err", err))
 	}
@@ -391,7 +392,7 @@ func (d *Dispatcher) tellAll(ctx context.Context, c *turn, l load) (time.Time, e
 			continue
 		}
 		err := d.send(ctx, c, l.retries, func(r storage.Reader, at time.Time) (*draft, error) {
-			return d.watchdogDraft(r, n.Pulse, c.Recipient, at)
+			return d.watchdogDraft(ctx, r, n.Pulse, c.Recipient, at)
 		})
 		if err != nil {
 			return time.Time{}, err
@@ -421,7 +422,7 @@ func (d *Dispatcher) tellIncidents(ctx context.Context, c *turn, l load) (time.T
 	}
 	for _, sub := range due[:alone] {
 		err := d.send(ctx, c, l.retries, func(r storage.Reader, at time.Time) (*draft, error) {
-			return d.incidentDraft(r, c.Recipient, []int64{sub.Incident}, at)
+			return d.incidentDraft(ctx, r, c.Recipient, []int64{sub.Incident}, at)
 		})
 		if err != nil {
 			return time.Time{}, err
@@ -440,6 +441,6 @@ func (d *Dispatcher) tellIncidents(ctx context.Context, c *turn, l load) (time.T
 		beyond = append(beyond, sub.Incident)
 	}
 	return time.Time{}, d.send(ctx, c, l.retries, func(r storage.Reader, at time.Time) (*draft, error) {
-		return d.incidentDraft(r, c.Recipient, beyond, at)
+		return d.incidentDraft(ctx, r, c.Recipient, beyond, at)
 	})
 }

@@ -33,9 +33,13 @@ type seen struct {
 
 // incidentDraft plans the message about the incidents; its delivery is empty if
 // there is nothing to tell.
-func (d *Dispatcher) incidentDraft(r storage.Reader, recipient string, numbers []int64, at time.Time) (*draft, error) {
+func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Reader, recipient string, numbers []int64, at time.Time) (*draft, error) {
 	policy := d.Door.Policy()
-	pulses, err := r.Pulses(d.ctx)
+	pulses, err := r.Pulses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	situations, err := storage.Situations(ctx, r, numbers)
 	if err != nil {
 		return nil, err
 	}
@@ -46,17 +50,14 @@ func (d *Dispatcher) incidentDraft(r storage.Reader, recipient string, numbers [
 	}
 	var all []told
 	for _, number := range numbers {
-		s, err := storage.Situation(d.ctx, r, number)
-		if err != nil {
-			return nil, err
-		}
+		s := situations[number]
 		planned, ok := s.Plan(recipient, policy, at)
 		if !ok {
 			dr.idle = append(dr.idle, number)
 			continue
 		}
 		sub := s.Subscription(recipient)
-		events, err := r.Events(d.ctx, number, max(sub.ToldSequence, s.Incident.Sequence-tellEvents), tellEvents)
+		events, err := r.Events(ctx, number, max(sub.ToldSequence, s.Incident.Sequence-tellEvents), tellEvents)
 		if err != nil {
 			return nil, err
 		}
@@ -79,7 +80,7 @@ func (d *Dispatcher) incidentDraft(r storage.Reader, recipient string, numbers [
 	}
 	for i := range all[:min(len(all), alertsOfDigest)] {
 		if t := &all[i]; slices.Contains(t.planned.Reader.Audiences, incident.OnCall) {
-			if t.item.Alerts, err = alerts(d.ctx, r, &t.item); err != nil {
+			if t.item.Alerts, err = alerts(ctx, r, &t.item); err != nil {
 				return nil, err
 			}
 		}

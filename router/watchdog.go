@@ -100,14 +100,14 @@ func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
 }
 
 // watchdogDraft plans the message about a pulse of the watchdog.
-func (d *Dispatcher) watchdogDraft(r storage.Reader, pulse, recipient string, at time.Time) (*draft, error) {
+func (d *Dispatcher) watchdogDraft(ctx context.Context, r storage.Reader, pulse, recipient string, at time.Time) (*draft, error) {
 	policy := d.Door.Policy()
 	dr := &draft{}
-	p, err := r.Pulse(d.ctx, pulse)
+	p, err := r.Pulse(ctx, pulse)
 	if err != nil {
 		return nil, err
 	}
-	n, err := noticeOf(d.ctx, r, pulse, recipient)
+	n, err := noticeOf(ctx, r, pulse, recipient)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -340,12 +341,16 @@ func equal(a, b *incident.Subscription) bool {
 
 // Situation reads an incident with all that changes with it.
 func Situation(ctx context.Context, r Reader, number int64) (*incident.Situation, error) {
-	in, err := r.Incident(ctx, number)
+	all, err := Situations(ctx, r, []int64{number})
+	return all[number], err
+}
+
+// Situations reads incidents with all that changes with them. Each has to be there.
+func Situations(ctx context.Context, r Reader, numbers []int64) (map[int64]*incident.Situation, error) {
+	incidents, err := r.IncidentsByNumber(ctx, numbers)
 	if err != nil {
 		return nil, err
 	}
-	s := &incident.Situation{Incident: in}
-	numbers := []int64{number}
 	subs, err := r.Subscriptions(ctx, numbers)
 	if err != nil {
 		return nil, err
@@ -354,6 +359,12 @@ func Situation(ctx context.Context, r Reader, number int64) (*incident.Situation
 	if err != nil {
 		return nil, err
 	}
-	s.Subscriptions, s.Agenda = subs[number], agendas[number]
-	return s, nil
+	all := make(map[int64]*incident.Situation, len(numbers))
+	for _, n := range numbers {
+		if incidents[n] == nil {
+			return nil, &incident.Problem{Kind: incident.ErrNotFound, Text: fmt.Sprintf("there is no incident %q", incident.ID(n))}
+		}
+		all[n] = &incident.Situation{Incident: *incidents[n], Subscriptions: subs[n], Agenda: agendas[n]}
+	}
+	return all, nil
 }

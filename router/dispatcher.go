@@ -156,17 +156,12 @@ func (d *Dispatcher) HeldUntil(recipient string) time.Time {
 	return later.UTC().Truncate(time.Microsecond)
 }
 
-// claim takes the most urgent of the recipients to whom something is due, as many as their
-// servers have hands free, and serves each. It reports whether there may be more, and when
-// a server that is held back is to be tried again; zero if none is waited for.
-func (d *Dispatcher) claim(ctx context.Context, at time.Time) (more bool, next time.Time, err error) {
-	var waiting []storage.Waiting
-	err = d.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
-		waiting, err = r.Waiting(ctx, at, waitingLimit)
-		return err
-	})
-	if err != nil || len(waiting) == 0 {
-		return false, time.Time{}, err
+// claim takes the most urgent of those who wait, as many as their servers have hands free,
+// and serves each. It reports whether there may be more, and when a server that is held back
+// is to be tried again; zero if none is waited for.
+func (d *Dispatcher) claim(ctx context.Context, at time.Time, waiting []storage.Waiting) (more bool, next time.Time, err error) {
+	if len(waiting) == 0 {
+		return false, time.Time{}, nil
 	}
 	ids, more, next := d.pick(waiting)
 	if len(ids) == 0 {

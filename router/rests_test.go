@@ -152,7 +152,7 @@ func TestARecipientThatTakesNothingIsTriedNowAndThen(t *testing.T) {
 						tries++
 					}
 				}
-				if n := s.count(); tries < 4 || tries > 100 || n > 10_000 {
+				if n := s.count(); tries < 4 || tries > 150 || n > 10_000 {
 					t.Errorf("%d attempts, and the store was used %d times in an hour", tries, n)
 				}
 			})

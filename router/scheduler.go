@@ -73,6 +73,7 @@ type Scheduler struct {
 	// toConfirm are the numbers of incidents that wait for an answer.
 	toConfirm map[int64]struct{}
 	isAsking  chan struct{} // holds a token while the Alertmanagers are asked
+	view      view          // of this round
 	steady    steady
 	behind    bool      // the last round left something for the next
 	heldUntil time.Time // a server is held back until then to whose recipients something is due
@@ -136,6 +137,7 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 		{"note that the service runs", s.alive},
 		{"end waits after the clock was set back", s.clock},
 		{"bring incidents in line with the configuration", s.resync},
+		{"look what is due", s.look},
 		{"check the watchdog", s.watchdog},
 		{"doubt what ended", s.doubt},
 		{"look at incidents", s.agendas},
@@ -161,14 +163,40 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 	if !s.heldUntil.IsZero() {
 		wait = min(wait, max(time.Until(s.heldUntil), 0))
 	}
-	_ = s.Door.Store.Read(ctx, func(r storage.Reader) error {
-		next, err := r.NextDue(ctx, at)
-		if err == nil && !next.IsZero() {
-			wait = min(wait, max(next.Sub(at), 5*time.Millisecond))
+	if next := s.view.next; !next.IsZero() {
+		wait = min(wait, max(next.Sub(at), 5*time.Millisecond))
+	}
+	return wait
+}
+
+// A view is what a round finds in the store. What becomes due by what the round does is for
+// the next, which begins at once.
+type view struct {
+	pulses  incident.Pulses
+	agendas []int64
+	waiting []storage.Waiting
+	next    time.Time // when more is due
+}
+
+// look reads what a round has to know, in one snapshot, and little where nothing is due.
+func (s *Scheduler) look(ctx context.Context, at time.Time) error {
+	return s.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
+		s.view = view{}
+		if s.view.pulses, err = r.Pulses(ctx); err != nil {
+			return err
 		}
+		if s.view.next, err = r.NextDue(ctx, time.Time{}); err != nil || s.view.next.IsZero() || s.view.next.After(at) {
+			return err
+		}
+		if s.view.agendas, err = r.DueAgendas(ctx, at, batch); err != nil {
+			return err
+		}
+		if s.view.waiting, err = r.Waiting(ctx, at, waitingLimit); err != nil {
+			return err
+		}
+		s.view.next, err = r.NextDue(ctx, at)
 		return err
 	})
-	return wait
 }
 
 // alive stores that the service runs, as an outage that it did not, and that the clock was
@@ -275,17 +303,13 @@ func (s *Scheduler) doubt(ctx context.Context, at time.Time) error {
 		return nil
 	}
 	away := map[string]time.Time{}
-	err := s.Door.Store.Read(ctx, func(r storage.Reader) error {
-		pulses, err := r.Pulses(ctx)
-		clear(away)
-		for _, p := range pulses.Away(policy, nil) {
-			away[p.Name] = p.AwaySince
-		}
-		return err
-	})
-	if err != nil || maps.EqualFunc(away, s.doubted, time.Time.Equal) {
-		return err
+	for _, p := range s.view.pulses.Away(policy, nil) {
+		away[p.Name] = p.AwaySince
 	}
+	if maps.EqualFunc(away, s.doubted, time.Time.Equal) {
+		return nil
+	}
+	var err error
 	if len(away) > 0 {
 		err = s.each(ctx, incident.Open, func(in *incident.Incident) error {
 			if in.LastEndsAt.IsZero() {
@@ -302,17 +326,9 @@ func (s *Scheduler) doubt(ctx context.Context, at time.Time) error {
 
 // agendas lets time pass for the incidents that wait for it.
 func (s *Scheduler) agendas(ctx context.Context, at time.Time) error {
-	var due []int64
-	err := s.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
-		due, err = r.DueAgendas(ctx, at, batch)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	s.behind = s.behind || len(due) == batch
+	s.behind = s.behind || len(s.view.agendas) == batch
 	var failed error
-	for _, number := range due {
+	for _, number := range s.view.agendas {
 		if err := s.tick(ctx, number, at); err != nil {
 			failed = errors.Join(failed, err)
 		}
@@ -377,7 +393,7 @@ func (s *Scheduler) doubtFirst(ctx context.Context, number int64, at time.Time) 
 
 // dispatch hands what is due to the dispatcher, as far as it has hands free.
 func (s *Scheduler) dispatch(ctx context.Context, at time.Time) error {
-	more, next, err := s.Dispatcher.claim(ctx, at)
+	more, next, err := s.Dispatcher.claim(ctx, at, s.view.waiting)
 	s.behind, s.heldUntil = s.behind || more, next
 	return err
 }

@@ -42,23 +42,15 @@ func (s subject) id() string {
 func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
 	policy := s.Door.Policy()
 	var gone, over []incident.Pulse
-	err := s.Door.Store.Read(ctx, func(r storage.Reader) error {
-		gone, over = nil, nil
-		pulses, err := r.Pulses(ctx)
-		for _, p := range pulses.In(policy) {
-			if _, went := p.Check(policy, s.Started, at); went {
-				gone = append(gone, p)
-			}
+	for _, p := range s.view.pulses.In(policy) {
+		if _, went := p.Check(policy, s.Started, at); went {
+			gone = append(gone, p)
 		}
-		for _, p := range pulses {
-			if p.Over(policy, at) {
-				over = append(over, p)
-			}
+	}
+	for _, p := range s.view.pulses {
+		if p.Over(policy, at) {
+			over = append(over, p)
 		}
-		return err
-	})
-	if err != nil {
-		return err
 	}
 	log := s.Log.With(slog.String("component", "scheduler"))
 	for _, p := range gone {

@@ -106,15 +106,8 @@ func (h *Handler) listIncidents(w http.ResponseWriter, r *http.Request) error {
 			if err != nil {
 				return nil, "", err
 			}
-			forms := make([]incidentjson.Incident, 0, len(found))
-			for i := range found {
-				form, err := h.form(r.Context(), tx, tries, &found[i], policy)
-				if err != nil {
-					return nil, "", err
-				}
-				forms = append(forms, form)
-			}
-			return forms, next, nil
+			forms, err := formsOf(r.Context(), tx, tries, found, policy)
+			return forms, next, err
 		})
 	})
 }
@@ -142,29 +135,20 @@ func misspelt(q *storage.IncidentQuery, p *incident.Policy) error {
 	return nil
 }
 
-// form returns the JSON form of an incident, with what is known from its readers.
-func (h *Handler) form(ctx context.Context, tx storage.Reader, tries *storage.Tries, in *incident.Incident, p *incident.Policy) (incidentjson.Incident, error) {
-	s, err := situation(ctx, tx, in)
-	if err != nil {
-		return incidentjson.Incident{}, err
-	}
-	if err := tries.Note(ctx, s); err != nil {
-		return incidentjson.Incident{}, err
-	}
-	return formOf(s, p), nil
-}
-
-// situation returns all of an incident that changes together.
-func situation(ctx context.Context, tx storage.Reader, in *incident.Incident) (*incident.Situation, error) {
-	subs, err := storage.SubscriptionsOf(ctx, tx, in.Number)
+// formsOf returns the JSON forms of incidents, with what is known from their readers.
+func formsOf(ctx context.Context, tx storage.Reader, tries *storage.Tries, list []incident.Incident, p *incident.Policy) ([]incidentjson.Incident, error) {
+	situations, err := storage.SituationsOf(ctx, tx, list)
 	if err != nil {
 		return nil, err
 	}
-	agendas, err := tx.Agendas(ctx, []int64{in.Number})
-	if err != nil {
+	if err := tries.Note(ctx, situations...); err != nil {
 		return nil, err
 	}
-	return &incident.Situation{Incident: *in, Subscriptions: subs, Agenda: agendas[in.Number]}, nil
+	forms := make([]incidentjson.Incident, len(situations))
+	for i, s := range situations {
+		forms[i] = formOf(s, p)
+	}
+	return forms, nil
 }
 
 func formOf(s *incident.Situation, p *incident.Policy) incidentjson.Incident {
@@ -189,7 +173,10 @@ func (h *Handler) getIncident(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		form, err = h.form(r.Context(), tx, h.Door.Tries(tx, h.Now()), &in, h.Door.Policy())
+		forms, err := formsOf(r.Context(), tx, h.Door.Tries(tx, h.Now()), []incident.Incident{in}, h.Door.Policy())
+		if err == nil {
+			form = forms[0]
+		}
 		return err
 	})
 	if err != nil {

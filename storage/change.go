@@ -347,9 +347,34 @@ func Situation(ctx context.Context, r Reader, number int64) (*incident.Situation
 
 // Situations reads incidents with all that changes with them. Each has to be there.
 func Situations(ctx context.Context, r Reader, numbers []int64) (map[int64]*incident.Situation, error) {
-	incidents, err := r.IncidentsByNumber(ctx, numbers)
+	found, err := r.IncidentsByNumber(ctx, numbers)
 	if err != nil {
 		return nil, err
+	}
+	list := make([]incident.Incident, 0, len(numbers))
+	for _, n := range numbers {
+		if found[n] == nil {
+			return nil, &incident.Problem{Kind: incident.ErrNotFound, Text: fmt.Sprintf("there is no incident %q", incident.ID(n))}
+		}
+		list = append(list, *found[n])
+	}
+	situations, err := SituationsOf(ctx, r, list)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[int64]*incident.Situation, len(numbers))
+	for _, s := range situations {
+		all[s.Incident.Number] = s
+	}
+	return all, nil
+}
+
+// SituationsOf reads what changes together with incidents that were read before, in their
+// order.
+func SituationsOf(ctx context.Context, r Reader, list []incident.Incident) ([]*incident.Situation, error) {
+	numbers := make([]int64, len(list))
+	for i := range list {
+		numbers[i] = list[i].Number
 	}
 	subs, err := r.Subscriptions(ctx, numbers)
 	if err != nil {
@@ -359,12 +384,9 @@ func Situations(ctx context.Context, r Reader, numbers []int64) (map[int64]*inci
 	if err != nil {
 		return nil, err
 	}
-	all := make(map[int64]*incident.Situation, len(numbers))
-	for _, n := range numbers {
-		if incidents[n] == nil {
-			return nil, &incident.Problem{Kind: incident.ErrNotFound, Text: fmt.Sprintf("there is no incident %q", incident.ID(n))}
-		}
-		all[n] = &incident.Situation{Incident: *incidents[n], Subscriptions: subs[n], Agenda: agendas[n]}
+	all := make([]*incident.Situation, len(list))
+	for i := range list {
+		all[i] = &incident.Situation{Incident: list[i], Subscriptions: subs[numbers[i]], Agenda: agendas[numbers[i]]}
 	}
 	return all, nil
 }

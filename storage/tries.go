@@ -2,6 +2,8 @@ package storage
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"sitrep/incident"
@@ -21,27 +23,31 @@ func (d *Door) Tries(r Reader, now time.Time) *Tries {
 	return &Tries{r: r, now: now, heldUntil: d.HeldUntil, known: map[string]HeldBack{}}
 }
 
-// Note sets the Tries of a situation.
-func (t *Tries) Note(ctx context.Context, s *incident.Situation) error {
-	var unknown []string
-	for i := range s.Subscriptions {
-		sub := &s.Subscriptions[i]
-		if _, ok := t.known[sub.Recipient]; !ok && !sub.DueAt.IsZero() {
-			unknown = append(unknown, sub.Recipient)
+// Note sets the Tries of situations.
+func (t *Tries) Note(ctx context.Context, all ...*incident.Situation) error {
+	unknown := map[string]bool{}
+	for _, s := range all {
+		for i := range s.Subscriptions {
+			sub := &s.Subscriptions[i]
+			if _, ok := t.known[sub.Recipient]; !ok && !sub.DueAt.IsZero() {
+				unknown[sub.Recipient] = true
+			}
 		}
 	}
-	if err := t.load(ctx, unknown); err != nil {
+	if err := t.load(ctx, slices.Sorted(maps.Keys(unknown))); err != nil {
 		return err
 	}
-	s.Tries = &incident.Tries{Now: t.now, Held: map[string]time.Time{}}
-	for i := range s.Subscriptions {
-		sub := &s.Subscriptions[i]
-		if sub.DueAt.IsZero() {
-			continue
-		}
-		held := t.known[sub.Recipient]
-		if until := latestOf(held.Until, held.Incidents[s.Incident.Number]); !until.IsZero() {
-			s.Tries.Held[sub.Recipient] = until
+	for _, s := range all {
+		s.Tries = &incident.Tries{Now: t.now, Held: map[string]time.Time{}}
+		for i := range s.Subscriptions {
+			sub := &s.Subscriptions[i]
+			if sub.DueAt.IsZero() {
+				continue
+			}
+			held := t.known[sub.Recipient]
+			if until := latestOf(held.Until, held.Incidents[s.Incident.Number]); !until.IsZero() {
+				s.Tries.Held[sub.Recipient] = until
+			}
 		}
 	}
 	return nil

@@ -86,14 +86,11 @@ func (h *Handler) overview(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		for i := range found {
-			if in := &found[i]; p.Only || in.State != incident.Open {
-				line, err := p.row(r.Context(), tx, tries, in)
-				if err != nil {
-					return err
-				}
-				p.Earlier = append(p.Earlier, line)
-			}
+		if !p.Only {
+			found = slices.DeleteFunc(found, func(in incident.Incident) bool { return in.State == incident.Open })
+		}
+		if p.Earlier, err = p.lines(r.Context(), tx, tries, found); err != nil {
+			return err
 		}
 		if next != "" {
 			q.Set("cursor", next)
@@ -149,11 +146,11 @@ func (p *overviewPage) findOpen(ctx context.Context, tx storage.Reader, tries *s
 		}
 		return int(a.Number - b.Number)
 	})
-	for i := range found {
-		line, err := p.row(ctx, tx, tries, &found[i])
-		if err != nil {
-			return err
-		}
+	lines, err := p.lines(ctx, tx, tries, found)
+	if err != nil {
+		return err
+	}
+	for i, line := range lines {
 		if line.LateSince != nil {
 			p.Late++
 		}
@@ -163,7 +160,24 @@ func (p *overviewPage) findOpen(ctx context.Context, tx storage.Reader, tries *s
 	return nil
 }
 
-func (l *layout) row(ctx context.Context, tx storage.Reader, tries *storage.Tries, in *incident.Incident) (row, error) {
+// lines are the rows of incidents.
+func (l *layout) lines(ctx context.Context, tx storage.Reader, tries *storage.Tries, list []incident.Incident) ([]row, error) {
+	situations, err := storage.SituationsOf(ctx, tx, list)
+	if err != nil {
+		return nil, err
+	}
+	if err := tries.Note(ctx, situations...); err != nil {
+		return nil, err
+	}
+	lines := make([]row, len(situations))
+	for i, s := range situations {
+		lines[i] = l.row(s)
+	}
+	return lines, nil
+}
+
+func (l *layout) row(s *incident.Situation) row {
+	in := &s.Incident
 	line := row{
 		ID: in.ID(), Title: wording.Headline(in), Priority: wording.Line(in.Priority.Name, 20), Tone: tone(in),
 		Drill: in.Drill, Unmapped: in.Unmapped,
@@ -187,23 +201,15 @@ func (l *layout) row(ctx context.Context, tx storage.Reader, tries *storage.Trie
 		if in.Breaches.Firing > 0 {
 			line.Note = "breaches still fire"
 		}
-		return line, nil
+		return line
 	}
 	line.Lasts = wording.Duration(l.clock.Now.Sub(began))
 	if in.Breaches.Firing == 0 && in.Breaches.Unknown > 0 {
 		line.Note = "unknown whether it goes on"
 	}
-	subs, err := storage.SubscriptionsOf(ctx, tx, in.Number)
-	if err != nil {
-		return row{}, err
-	}
-	s := incident.Situation{Incident: *in, Subscriptions: subs}
-	if err := tries.Note(ctx, &s); err != nil {
-		return row{}, err
-	}
 	next, late := s.NextUpdate(l.policy)
 	line.Next, line.LateSince = l.at(next), l.at(late)
-	return line, nil
+	return line
 }
 
 // tone is the class of the colour of an incident.

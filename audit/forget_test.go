@@ -20,7 +20,7 @@ func forget(t testing.TB, store *bolt.DB, before time.Time) {
 	t.Helper()
 	for more := true; more; {
 		err := store.Write(t.Context(), func(tx storage.Tx) (err error) {
-			more, err = tx.Forget(t.Context(), before, 500)
+			more, err = storage.Forget(t.Context(), tx, before, 500)
 			return err
 		})
 		if err != nil {

@@ -93,6 +93,19 @@ type Delivery struct {
 // Watchdog reports whether it is about the watchdog, and so about no incident.
 func (d *Delivery) Watchdog() bool { return d.Kind == KindWatchdog }
 
+// Incidents returns the numbers of those that it is about, each once.
+func (d *Delivery) Incidents() []int64 {
+	if d.ID == "" || d.Watchdog() {
+		return nil
+	}
+	numbers := append(make([]int64, 0, 1+len(d.Covers)), d.Incident)
+	for _, c := range d.Covers {
+		numbers = append(numbers, c.Incident)
+	}
+	slices.Sort(numbers)
+	return slices.Compact(numbers)
+}
+
 // Pulse returns the name of the pulse that a delivery about the watchdog is about.
 func (d *Delivery) Pulse() string {
 	if len(d.Covers) == 0 {

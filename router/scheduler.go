@@ -414,11 +414,11 @@ func (s *Scheduler) prune(ctx context.Context, at time.Time) error {
 	// Apart, as a damaged record that keeps one from going on must not stop the other.
 	err := errors.Join(
 		s.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
-			n, err = tx.Prune(ctx, before(keep.Breaches), before(keep.Messages), batch)
+			n, err = storage.Prune(ctx, tx, before(keep.Breaches), before(keep.Messages), batch)
 			return err
 		}),
 		s.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
-			more, err = tx.Forget(ctx, before(keep.Personal), batch)
+			more, err = storage.Forget(ctx, tx, before(keep.Personal), batch)
 			return err
 		}))
 	if err == nil && n < batch && !more {

@@ -59,7 +59,7 @@ func (d *Door) Change(ctx context.Context, at time.Time, fn func(*Change) error)
 func (d *Door) Preview(ctx context.Context, at time.Time, fn func(*Change) error) (before, after []*incident.Situation, err error) {
 	at = at.UTC().Truncate(time.Microsecond)
 	err = d.Store.Read(ctx, func(r Reader) error {
-		c := d.newChange(ctx, preview{r}, at)
+		c := d.newChange(ctx, preview{Reader: r}, at)
 		if err := fn(c); err != nil {
 			return err
 		}

@@ -14,7 +14,7 @@ type DeliveryReader interface {
 	// DeliveryRecords returns the records of a delivery's outcomes, the first first:
 	// none while it is pending, seldom more than one.
 	DeliveryRecords(ctx context.Context, id string) ([]Record, error)
-	// Deliveries returns a page, the latest first. Those of an incident are all that
+	// Deliveries returns a page, the latest first unless it is asked otherwise. Those of an incident are all that
 	// cover it, digests too.
 	Deliveries(ctx context.Context, q DeliveryQuery) (page []incident.Delivery, next string, err error)
 }
@@ -31,6 +31,9 @@ type DeliveryWriter interface {
 type DeliveryQuery struct {
 	Incident int64
 	State    incident.DeliveryState
-	Limit    int // 1 to 1000
-	Cursor   string
+	Message  bool // those whose message is kept
+	// OldestFirst turns the order round. A cursor of it is kept for days, and goes on.
+	OldestFirst bool
+	Limit       int // 1 to 1000
+	Cursor      string
 }

@@ -9,7 +9,10 @@ import (
 
 // A preview lets a function that changes incidents run on a snapshot: what it
 // writes goes nowhere.
-type preview struct{ Reader }
+type preview struct {
+	Reader
+	RetentionWriter // none: nobody prunes or forgets in it
+}
 
 var _ Tx = preview{}
 
@@ -33,9 +36,8 @@ func (preview) PutAlive(context.Context, time.Time) error                       
 func (preview) PutOutage(context.Context, Outage) error                             { return nil }
 func (preview) PutAnswer(context.Context, Answer) error                             { return nil }
 func (preview) PutCheckpoint(context.Context, int64, []byte) error                  { return nil }
-func (preview) Prune(context.Context, time.Time, time.Time, int) (int, error)       { return 0, nil }
-func (preview) Forget(context.Context, time.Time, int) (bool, error)                { return false, nil }
 func (preview) EndWaits(context.Context, time.Time) (int, error)                    { return 0, nil }
+func (preview) DeleteNotices(context.Context, []incident.Notice) error              { return nil }
 func (preview) ClaimDue(context.Context, time.Time, string, time.Duration, []string) ([]Claim, error) {
 	return nil, nil
 }

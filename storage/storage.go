@@ -69,6 +69,7 @@ type Reader interface {
 	ConfigReader
 	LogReader
 	JournalReader
+	RetentionReader
 }
 
 // A Tx reads and writes. Changes of an incident go through [Change], not through here.

@@ -25,6 +25,7 @@ type WatchdogWriter interface {
 	// DeletePulse deletes a pulse with its notices; it is no error if there is none.
 	DeletePulse(ctx context.Context, name string) error
 	PutNotices(ctx context.Context, notices []incident.Notice) error
+	DeleteNotices(ctx context.Context, notices []incident.Notice) error
 }
 
 // Pulses returns all pulses of the watchdog.

@@ -272,7 +272,7 @@ func TestForgottenPeopleAreNotNamed(t *testing.T) {
 	f.load("two", `{"priorities":[{"name":"P1","criteria":["It burns"]}]}`, "bob")
 	f.pass(time.Hour)
 	f.write(func(tx storage.Tx) error {
-		more, err := tx.Forget(t.Context(), f.time(), 1000)
+		more, err := storage.Forget(t.Context(), tx, f.time(), 1000)
 		if more {
 			t.Error("more is left")
 		}

@@ -138,7 +138,7 @@ func (r *reader) checkValue(id bucketID, k, v []byte) error {
 		if arrival, err := r.arrival(d.ID); err != nil || arrival != intAt(k, 0) {
 			return errors.Join(err, wrong(id, k, "it is not found by its id"))
 		}
-		for _, number := range covered(&d) {
+		for _, number := range d.Incidents() {
 			if err := there(bDeliveryIncidents, key(nil).int(number).int(intAt(k, 0))); err != nil {
 				return err
 			}

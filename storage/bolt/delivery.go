@@ -90,17 +90,29 @@ func (r *reader) Deliveries(_ context.Context, q storage.DeliveryQuery) (page []
 	case q.State != "":
 		id, prefix = bDeliveryStates, prefix.byte(deliveryStates[q.State])
 	}
-	var below key
+	walk := r.descend
+	var from key
 	if q.Cursor != "" {
 		n, err := parseCursor(q.Cursor)
 		if err != nil {
 			return nil, "", err
 		}
-		below = append(below, prefix...).int(n)
+		if q.OldestFirst {
+			n++
+		}
+		from = append(from, prefix...).int(n)
+	}
+	if q.OldestFirst {
+		walk = r.ascend
 	}
 	var last int64
-	err = r.descend(id, prefix, below, func(k, v []byte) (bool, error) {
+	err = walk(id, prefix, from, func(k, _ []byte) (bool, error) {
 		arrival := intAt(k, len(prefix))
+		if q.Message {
+			if message, err := r.get(bMessages, key(nil).int(arrival)); message == nil || err != nil {
+				return err == nil, err
+			}
+		}
 		d, err := r.deliveryAt(arrival)
 		if err != nil || q.State != "" && d.State != q.State {
 			return true, err
@@ -181,8 +193,8 @@ func (t *tx) indexDelivery(arrival int64, old, d *incident.Delivery, state byte)
 			return err
 		}
 	}
-	if d.State != old.State && d.State != incident.Pending && len(covered(d)) == 0 {
-		if err := t.expire(d.SettledAt, arrival, looseMessage, loosePersonal); err != nil {
+	if d.State != old.State && d.State != incident.Pending && len(d.Incidents()) == 0 {
+		if err := t.expire(d.SettledAt, arrival, storage.ExpiryWatchdogMessage, storage.ExpiryWatchdogPeople); err != nil {
 			return err
 		}
 	}
@@ -191,7 +203,7 @@ func (t *tx) indexDelivery(arrival int64, old, d *incident.Delivery, state byte)
 			return err
 		}
 	}
-	was, is := covered(old), covered(d)
+	was, is := old.Incidents(), d.Incidents()
 	for _, number := range was {
 		if !slices.Contains(is, number) {
 			if err := t.delete(bDeliveryIncidents, key(nil).int(number).int(arrival)); err != nil {
@@ -207,19 +219,6 @@ func (t *tx) indexDelivery(arrival int64, old, d *incident.Delivery, state byte)
 		}
 	}
 	return nil
-}
-
-// covered returns the incidents that a delivery is about, each once.
-func covered(d *incident.Delivery) []int64 {
-	if d.ID == "" || d.Watchdog() {
-		return nil
-	}
-	numbers := append(make([]int64, 0, 1+len(d.Covers)), d.Incident)
-	for _, c := range d.Covers {
-		numbers = append(numbers, c.Incident)
-	}
-	slices.Sort(numbers)
-	return slices.Compact(numbers)
 }
 
 // recordDelivery appends the record of an outcome.

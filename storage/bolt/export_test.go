@@ -3,12 +3,14 @@ package bolt
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"testing"
 	"time"
 
 	"go.etcd.io/bbolt"
 
 	"sitrep/incident"
+	"sitrep/storage"
 )
 
 // An OldWatchdog is the watchdog as stores up to version 2 had it.
@@ -55,18 +57,13 @@ func MakeOld(t *testing.T, path string) {
 	}
 	err = b.Update(func(btx *bbolt.Tx) error {
 		x := newTx(btx)
-		for _, what := range []byte{closedPersonal, looseMessage, loosePersonal} {
-			for {
-				k, _, err := x.nextOver(what, time.Now())
-				if err != nil {
-					return err
-				}
-				if k == nil {
-					break
-				}
-				if err := x.delete(bClosed, k); err != nil {
-					return err
-				}
+		for _, what := range []storage.Expiry{storage.ExpiryPeople, storage.ExpiryWatchdogMessage, storage.ExpiryWatchdogPeople} {
+			all, err := x.Expired(t.Context(), what, time.Now(), math.MaxInt)
+			if err != nil {
+				return err
+			}
+			if err := x.NoteExpired(t.Context(), all, nil); err != nil {
+				return err
 			}
 		}
 		return nil

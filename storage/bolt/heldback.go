@@ -25,7 +25,7 @@ func heldBack(d *incident.Delivery) []byte {
 		return v.byte(holdsPulse).rest(d.Pulse())
 	}
 	v = v.byte(holdsIncidents)
-	for _, number := range covered(d) {
+	for _, number := range d.Incidents() {
 		v = v.int(number)
 	}
 	return v

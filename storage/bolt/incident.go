@@ -253,12 +253,12 @@ func (t *tx) indexIncident(in *incident.Incident, old, h incidentHead) error {
 			return err
 		}
 		if in.State == incident.Closed {
-			if err := t.expire(in.ClosedAt, in.Number, closedMessages, closedPersonal); err != nil {
+			if err := t.expire(in.ClosedAt, in.Number, storage.ExpiryMessages, storage.ExpiryPeople); err != nil {
 				return err
 			}
 			if in.MergedInto == 0 { // else its breaches go on in another
 				for _, number := range append([]int64{in.Number}, in.MergedFrom...) {
-					if err := t.expire(in.ClosedAt, number, closedBreaches); err != nil {
+					if err := t.expire(in.ClosedAt, number, storage.ExpiryBreaches); err != nil {
 						return err
 					}
 				}

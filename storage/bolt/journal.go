@@ -115,7 +115,7 @@ func (t *tx) PutAnswer(_ context.Context, a storage.Answer) error {
 			return err
 		}
 	}
-	if _, err := t.sweepAnswers(a.At.Add(-answerKept)); err != nil {
+	if _, err := t.sweepAnswers(a.At.Add(-answerKept), answerSweep); err != nil {
 		return err
 	}
 	if err := t.putJSON(bAnswers, k, a); err != nil {
@@ -124,12 +124,11 @@ func (t *tx) PutAnswer(_ context.Context, a storage.Answer) error {
 	return t.put(bAnswerTimes, append(key(nil).time(a.At), k...), nil)
 }
 
-// sweepAnswers deletes up to answerSweep of the answers from before a time, and returns
-// how many.
-func (t *tx) sweepAnswers(before time.Time) (int, error) {
+// sweepAnswers deletes up to limit answers from before a time, and returns how many.
+func (t *tx) sweepAnswers(before time.Time, limit int) (int, error) {
 	var old []key
 	err := t.ascend(bAnswerTimes, nil, nil, func(k, _ []byte) (bool, error) {
-		if len(old) == answerSweep || !timeAt(k, 0).Before(before) {
+		if len(old) == limit || !timeAt(k, 0).Before(before) {
 			return false, nil
 		}
 		old = append(old, append(key(nil), k...))

@@ -200,7 +200,7 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 	}
 	db = openAt(t, path)
 	mustWrite(t, db, func(tx storage.Tx) error {
-		more, err := tx.Forget(t.Context(), at.Add(time.Hour), 100)
+		more, err := storage.Forget(t.Context(), tx, at.Add(time.Hour), 100)
 		if more {
 			t.Error("more is left")
 		}

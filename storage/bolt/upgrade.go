@@ -203,7 +203,7 @@ func (t *tx) upgradeForgetting(ctx context.Context) error {
 	for _, number := range closed {
 		in, err := t.Incident(ctx, number)
 		if err == nil {
-			err = t.expire(in.ClosedAt, number, closedPersonal)
+			err = t.expire(in.ClosedAt, number, storage.ExpiryPeople)
 		}
 		if err != nil {
 			return err
@@ -259,8 +259,8 @@ func (t *tx) upgradeDelivery(arrival int64) error {
 	if err != nil {
 		return err
 	}
-	if d.State != incident.Pending && len(covered(&d)) == 0 {
-		if err := t.expire(d.SettledAt, arrival, looseMessage, loosePersonal); err != nil {
+	if d.State != incident.Pending && len(d.Incidents()) == 0 {
+		if err := t.expire(d.SettledAt, arrival, storage.ExpiryWatchdogMessage, storage.ExpiryWatchdogPeople); err != nil {
 			return err
 		}
 	}

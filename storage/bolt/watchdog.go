@@ -36,10 +36,8 @@ func (t *tx) DeletePulse(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	for i := range notices {
-		if err := t.deleteNotice(&notices[i]); err != nil {
-			return err
-		}
+	if err := t.DeleteNotices(ctx, notices); err != nil {
+		return err
 	}
 	return t.delete(bPulses, key(nil).text(name))
 }
@@ -79,11 +77,17 @@ func (t *tx) PutNotices(_ context.Context, notices []incident.Notice) error {
 	return nil
 }
 
-func (t *tx) deleteNotice(n *incident.Notice) error {
-	if err := t.delete(bNotices, noticeKey(n)); err != nil {
-		return err
+func (t *tx) DeleteNotices(_ context.Context, notices []incident.Notice) error {
+	for i := range notices {
+		n := &notices[i]
+		if err := t.delete(bNotices, noticeKey(n)); err != nil {
+			return err
+		}
+		if err := t.moveNotice(n, n.DueAt, time.Time{}); err != nil {
+			return err
+		}
 	}
-	return t.moveNotice(n, n.DueAt, time.Time{})
+	return nil
 }
 
 // moveNotice keeps when a notice is due, and its recipient's place in the queue.

@@ -270,7 +270,7 @@ var pruneRules = []rule{
 func (f *fixture) prune(breaches, messages time.Time, limit int) (n int) {
 	f.Helper()
 	f.write(func(tx storage.Tx) (err error) {
-		n, err = tx.Prune(f.Context(), breaches, messages, limit)
+		n, err = storage.Prune(f.Context(), tx, breaches, messages, limit)
 		return err
 	})
 	return n

@@ -20,7 +20,7 @@ func (f *fixture) forget(before time.Time) {
 			f.Fatal("forgetting does not end")
 		}
 		f.write(func(tx storage.Tx) (err error) {
-			more, err = tx.Forget(f.Context(), before, 1+n%3)
+			more, err = storage.Forget(f.Context(), tx, before, 1+n%3)
 			return err
 		})
 	}

@@ -108,44 +108,42 @@ func (f *forgetting) begin(ctx context.Context, p *part) error {
 	return nil
 }
 
-// deliveries forgets to whom messages about incidents went, and returns who that was; a digest
-// with the last of its incidents. The people of an incident's state go with its first part,
-// so that it names nobody whom the events do not.
+// deliveries forgets to whom messages about incidents went, a digest with the last of its
+// incidents, and returns who that was. The people of an incident's state go with its first
+// part, so that it names nobody whom the events do not.
 func (f *forgetting) deliveries(ctx context.Context, parts []part) (recipients []string, err error) {
 	var all, over []incident.Delivery
-	var first []int64
+	var numbers []int64
 	for i := range parts {
-		all = append(all, parts[i].deliveries...)
-		if parts[i].first {
-			first = append(first, parts[i].Number)
-		}
+		all, numbers = append(all, parts[i].deliveries...), append(numbers, parts[i].Number)
 	}
-	found, err := incidentsOf(ctx, f.tx, all, first...)
+	found, err := incidentsOf(ctx, f.tx, all, numbers...)
 	if err != nil {
 		return nil, err
 	}
 	var states []*incident.Incident
-	for _, number := range first {
-		in := found[number]
-		if in == nil {
-			return nil, fmt.Errorf("forget the people of %s, which closed: it is not there: %w", incident.ID(number), ErrDamaged)
-		}
-		in.Forget()
-		states = append(states, in)
-	}
-	if err := f.tx.PutIncidents(ctx, states); err != nil {
-		return nil, err
-	}
 	seen := map[string]bool{}
 	for i := range parts {
-		for _, d := range parts[i].deliveries {
+		p := &parts[i]
+		in := found[p.Number]
+		if in == nil {
+			return nil, fmt.Errorf("forget the people of %s: it closed, and is not there: %w", incident.ID(p.Number), ErrDamaged)
+		}
+		if p.first {
+			in.Forget()
+			states = append(states, in)
+		}
+		for _, d := range p.deliveries {
 			if d.State == incident.Pending {
-				parts[i].Stage.Again = true
-			} else if !seen[d.ID] && closedBefore(found, &d, parts[i].Number, f.before) {
+				p.Stage.Again = true
+			} else if !seen[d.ID] && closedBefore(found, &d, p.Number, f.before) {
 				seen[d.ID] = true
 				over, recipients = append(over, d), append(recipients, d.Recipient)
 			}
 		}
+	}
+	if err := f.tx.PutIncidents(ctx, states); err != nil {
+		return nil, err
 	}
 	return recipients, f.tx.ForgetDeliveries(ctx, over)
 }

@@ -55,7 +55,7 @@ type RetentionReader interface {
 }
 
 // A RetentionWriter drops what is over and old; [Prune] and [Forget] say what that is. Leaves,
-// and their places in the log, stay as they are. An empty set is no work.
+// and their places in the log, stay as they are.
 type RetentionWriter interface {
 	// NoteExpired notes that nothing is left to be done about some things, and of others how
 	// far they are, or that they come again since a later time.
@@ -75,8 +75,8 @@ type RetentionWriter interface {
 	// have an outcome, their messages, and what [ForgetDelivery] drops by their latest records.
 	// By what they are found, and what the queue knows, stays as it is.
 	ForgetDeliveries(ctx context.Context, all []incident.Delivery) error
-	// ForgetReaders drops who the readers of subscriptions are by which nothing is due, as
-	// Subscription.Forget does. The queue does not know of the names that they get.
+	// ForgetReaders drops who the readers of subscriptions are, as Subscription.Forget does. It
+	// is an error if something is due by one. The queue does not know of the names they get.
 	ForgetReaders(ctx context.Context, subs []incident.Subscription) error
 	// DeleteRecipients deletes what the queue knows of those of the recipients to whom nothing
 	// is due, with their attempts and failures. Those whom somebody claimed, until before or

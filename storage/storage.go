@@ -57,8 +57,8 @@ type Info struct {
 }
 
 // A Reader reads. What is not there is incident.ErrNotFound, or left out of a set. Sets are
-// asked for in any order, and may name a thing twice. Cursors are opaque; "" is the start
-// and, as next, the end. In a write it sees what the transaction wrote.
+// asked for in any order, and may name a thing twice, or nothing. Cursors are opaque; "" is
+// the start and, as next, the end. In a write it sees what the transaction wrote.
 type Reader interface {
 	IncidentReader
 	BreachReader

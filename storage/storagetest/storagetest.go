@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"deliveries", deliveryRules},
 		{"log", logRules},
 		{"journals", journalRules},
+		{"retention", retentionRules},
 		{"pruning", pruneRules},
 		{"forgetting", forgetRules},
 	} {

@@ -136,7 +136,7 @@ func (f *forgetting) deliveries(ctx context.Context, parts []part) (recipients [
 		for _, d := range p.deliveries {
 			if d.State == incident.Pending {
 				p.Stage.Again = true
-			} else if !seen[d.ID] && closedBefore(found, &d, p.Number, f.before) {
+			} else if !seen[d.ID] && closedBefore(found, &d, f.before) {
 				seen[d.ID] = true
 				over, recipients = append(over, d), append(recipients, d.Recipient)
 			}

@@ -115,7 +115,7 @@ func (p *pruning) messagesOf(ctx context.Context, number int64, before time.Time
 		}
 		var ids []string
 		for i := range page {
-			if closedBefore(covered, &page[i], number, before) {
+			if closedBefore(covered, &page[i], before) {
 				ids = append(ids, page[i].ID)
 			}
 		}
@@ -142,11 +142,10 @@ func incidentsOf(ctx context.Context, tx Tx, deliveries []incident.Delivery, oth
 	return tx.IncidentsByNumber(ctx, others)
 }
 
-// closedBefore reports whether all incidents that a delivery is about, beside number, closed
-// before a time.
-func closedBefore(all map[int64]*incident.Incident, d *incident.Delivery, number int64, before time.Time) bool {
-	for _, other := range d.Incidents() {
-		if in := all[other]; other != number && in != nil && (in.State != incident.Closed || !in.ClosedAt.Before(before)) {
+// closedBefore reports whether all incidents that a delivery is about closed before a time.
+func closedBefore(all map[int64]*incident.Incident, d *incident.Delivery, before time.Time) bool {
+	for _, number := range d.Incidents() {
+		if in := all[number]; in != nil && (in.State != incident.Closed || !in.ClosedAt.Before(before)) {
 			return false
 		}
 	}

@@ -210,6 +210,16 @@ var forgetRules = []rule{
 		})
 		f.forget(f.now.Add(-50 * time.Hour))
 	}},
+	{"an incident with many deliveries is forgotten in parts", func(f *fixture) {
+		f.live(1, f.now.Add(-100*time.Hour))
+		for i := range 20 {
+			d := f.newDelivery(fmt.Sprint(i), "ada@example.org", 1)
+			d.State = incident.Delivered
+			f.deliver(d)
+		}
+		f.forget(f.now.Add(-50 * time.Hour))
+		f.equal("people", f.people(1), []string(nil))
+	}},
 	{"who is still owed something is forgotten a day later", func(f *fixture) {
 		f.live(1, f.now.Add(-100*time.Hour))
 		due := f.owes(1, "zoe", f.now)
@@ -316,6 +326,45 @@ var forgetRules = []rule{
 			}
 			_, gone := r.Message(f.Context(), old)
 			f.fails("message", gone, incident.ErrNotFound)
+			return err
+		})
+	}},
+	{"a reader of the watchdog whom somebody claims is forgotten later", func(f *fixture) {
+		ada := f.notice("p", "ada", time.Time{})
+		ada.ToldAt = f.ago(30)
+		f.notify(ada)
+		f.subscribe(f.owes(99, "ada", f.ago(5)))
+		claim := f.claim("x", time.Hour, 1)[0]
+		f.subscribe(f.owes(99, "ada", time.Time{}))
+		f.forget(f.ago(10))
+		f.equal("while claimed", f.notices("p"), []incident.Notice{ada})
+		if err := f.release(&claim, time.Time{}, ""); err != nil {
+			f.Error(err)
+		}
+		f.forget(f.ago(10))
+		f.equal("later", f.notices("p"), []incident.Notice(nil))
+	}},
+	{"a message about the watchdog that is begun anew is old once it is over again", func(f *fixture) {
+		f.about("one", incident.Failed, f.ago(20))
+		f.about("one", incident.Pending, time.Time{})
+		kept := func() {
+			f.Helper()
+			f.equal("pruned", f.prune(time.Time{}, f.ago(10), 10), 0)
+			f.forget(f.ago(10))
+			f.read(func(r storage.Reader) error {
+				d, err := r.Delivery(f.Context(), "one")
+				f.equal("recipient", d.Recipient, "ada")
+				return err
+			})
+		}
+		kept()
+		f.about("one", incident.Delivered, f.ago(5))
+		kept()
+		f.equal("pruned", f.prune(time.Time{}, f.now, 10), 1)
+		f.forget(f.now)
+		f.read(func(r storage.Reader) error {
+			d, err := r.Delivery(f.Context(), "one")
+			f.equal("recipient", d.Recipient, incident.Forgotten)
 			return err
 		})
 	}},

@@ -410,3 +410,29 @@ func TestAClaimThatCouldNotBeExtendedIsUsedOn(t *testing.T) {
 		}
 	})
 }
+
+// TestAnIdleReplicaAsksLittle: what many replicas ask of one database while nothing happens is
+// little.
+func TestAnIdleReplicaAsksLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := policy()
+		p.Watchdog = incident.Watchdog{Within: 15 * time.Minute}
+		w := newWorld(t, p)
+		w.poll = time.Second
+		sleepUntil(noon)
+		w.open()
+		s := &restless{Store: w.store, t: t, most: 1000}
+		a := w.run(s, "a")
+		w.door.Wake = a.scheduler.Wake
+		w.post(alert("p1", "a"))
+		time.Sleep(5 * time.Minute)
+		w.expect("cto opened", "support opened", "oncall opened")
+		s.count()
+		time.Sleep(time.Minute)
+		if n := s.count(); n > 80 {
+			t.Errorf("%d transactions in a minute in which nothing happens, want about one a second", n)
+		}
+		a.ends(t, 10*time.Second)
+		w.must(w.store.Close())
+	})
+}

@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"runtime"
@@ -7,12 +7,9 @@ import (
 	"github.com/prometheus/common/version"
 )
 
-// versionText is what --version prints.
-func versionText() string { return version.Print("sitrep") }
-
-// build says what was built: the version stamped by the release build, else what
-// the Go tool noted.
-func build() (v, revision, goVersion string) {
+// Build says what was built: the version stamped by the release build, else what the Go
+// tool noted, "(devel)" if nothing did.
+func Build() (v, revision, goVersion string) {
 	v, revision, goVersion = version.Version, version.GetRevision(), runtime.Version()
 	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
 		v = info.Main.Version

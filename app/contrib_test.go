@@ -1,8 +1,6 @@
-package main
+package app
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -11,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"sitrep/contrib"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -18,17 +18,17 @@ import (
 // for nothing that the service does not say.
 func TestContribNamesRealMetrics(t *testing.T) {
 	dir := t.TempDir()
-	if err := writeSample(dir); err != nil {
+	if err := os.CopyFS(dir, contrib.Sample); err != nil {
 		t.Fatal(err)
 	}
-	s, err := newService(context.Background(), options{
-		config: filepath.Join(dir, "sitrep.yml"), storage: filepath.Join(dir, "sitrep.db"), external: "http://127.0.0.1:9098",
-		die: func() { t.Error("the store gave up") },
+	s, err := New(t.Context(), Options{
+		Config: filepath.Join(dir, "sitrep.yml"), Storage: filepath.Join(dir, "sitrep.db"), ExternalURL: "http://127.0.0.1:9098",
+		Die: func() { t.Error("the store gave up") },
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.close()
+	defer s.Close()
 	known := map[string]bool{}
 	descs := make(chan *prometheus.Desc)
 	go func() {
@@ -43,7 +43,7 @@ func TestContribNamesRealMetrics(t *testing.T) {
 		known[name] = true
 	}
 	metric := regexp.MustCompile(`\bsitrep_[a-z_]+`)
-	for _, path := range []string{"../../contrib/rules/sitrep.yml", "../../contrib/dashboard.json"} {
+	for _, path := range []string{"../contrib/rules/sitrep.yml", "../contrib/dashboard.json"} {
 		b, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -57,18 +57,5 @@ func TestContribNamesRealMetrics(t *testing.T) {
 				t.Errorf("%s asks for %s, which does not exist", path, name)
 			}
 		}
-	}
-}
-
-// TestDemoPaceChangesOnlyTimes makes sure that the demo's configuration raises no
-// warnings that the sample does not.
-func TestDemoPaceChangesOnlyTimes(t *testing.T) {
-	dir := t.TempDir()
-	if err := writeSample(dir); err != nil {
-		t.Fatal(err)
-	}
-	var out bytes.Buffer
-	if err := run(context.Background(), []string{"check", filepath.Join(dir, "sitrep.yml")}, environmentFor(t, &out)); err != nil || strings.Count(out.String(), "\n") != 1 {
-		t.Errorf("%v: %s", err, out.String())
 	}
 }

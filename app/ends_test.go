@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"context"
@@ -35,9 +35,9 @@ func TestWhatRunsBesideEndsWithTheService(t *testing.T) {
 		"who signs the ledger": func(ctx context.Context, o *office) { o.run(ctx) },
 		"who checks the store": func(ctx context.Context, o *office) { o.check(ctx, o.store.Check) },
 		"who watches the store": func(ctx context.Context, o *office) {
-			(&service{store: o.store, log: slog.New(slog.DiscardHandler)}).watchStore(ctx)
+			(&Service{store: o.store, log: slog.New(slog.DiscardHandler)}).watchStore(ctx)
 		},
-		"who waits for a signal": func(ctx context.Context, _ *office) { (&service{}).reloadOn(ctx, nil) },
+		"who waits for a signal": func(ctx context.Context, _ *office) { (&Service{}).reloadOn(ctx, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"cmp"
@@ -25,10 +25,12 @@ func keyPath(c *config.Config, store string) string {
 	if c.Evidence.KeyPath != "" {
 		return c.Evidence.KeyPath
 	}
-	return besideStore(store)
+	return KeyBeside(store)
 }
 
-func besideStore(store string) string { return store + ".key" }
+// KeyBeside is where the key of the ledger of a store is, unless the configuration says
+// otherwise.
+func KeyBeside(store string) string { return store + ".key" }
 
 // lostStore returns an error if there is no store and, where its key would be, a key that
 // sitrep made: then there was one.
@@ -63,7 +65,7 @@ func (f *keyFile) load(log *slog.Logger) (*ledger.Key, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if there && signedBy(f.latest, key) {
+	if there && SignedBy(f.latest, key) {
 		return key, nil
 	}
 	if f.latest != nil && !f.mayBeNew {
@@ -83,7 +85,7 @@ func (f *keyFile) load(log *slog.Logger) (*ledger.Key, error) {
 	}
 	if f.latest != nil {
 		log.Warn("the ledger was signed by another key until now, and goes on with this one: whoever verifies it needs both public keys",
-			slog.String("before", signer(f.latest)), slog.String("public_key", key.Public()))
+			slog.String("before", Signer(f.latest)), slog.String("public_key", key.Public()))
 	}
 	return key, nil
 }
@@ -96,16 +98,16 @@ func (f *keyFile) other(key *ledger.Key) error {
 		what = fmt.Sprintf("is not the one in %q, %s", f.path, key.ID())
 	}
 	back := "put the file of that key back"
-	if beside := besideStore(f.store); beside != f.path {
-		if k, err := ledger.LoadKey(beside); err == nil && signedBy(f.latest, k) {
+	if beside := KeyBeside(f.store); beside != f.path {
+		if k, err := ledger.LoadKey(beside); err == nil && SignedBy(f.latest, k) {
 			back = fmt.Sprintf("move the file of that key, %q, there", beside)
 		}
 	}
-	return fmt.Errorf("the store %q was signed by the key %s, which %s: %s, or start with --ledger.new-key to go on with another, which evidence then shows", f.store, signer(f.latest), what, back)
+	return fmt.Errorf("the store %q was signed by the key %s, which %s: %s, or start with --ledger.new-key to go on with another, which evidence then shows", f.store, Signer(f.latest), what, back)
 }
 
-// signedBy reports whether a key signed the checkpoint, or there is none.
-func signedBy(signed []byte, key *ledger.Key) bool {
+// SignedBy reports whether the key signed the checkpoint, or there is none, which is nil.
+func SignedBy(signed []byte, key *ledger.Key) bool {
 	if signed == nil {
 		return true
 	}
@@ -113,8 +115,9 @@ func signedBy(signed []byte, key *ledger.Key) bool {
 	return err == nil
 }
 
-// signer names the key that signed a checkpoint.
-func signer(signed []byte) string {
+// Signer names the key that signed a checkpoint, for people; "unknown" if nothing can be
+// read of it, which may be text from anywhere.
+func Signer(signed []byte) string {
 	return cmp.Or(strings.Join(ledger.Signers(signed), ", "), "unknown")
 }
 

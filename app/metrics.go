@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 // metrics are those about the service as a whole. What stands in the store is read
 // when it is asked for.
 type metrics struct {
-	s *service
+	s *Service
 
 	commitSeconds  prometheus.Histogram
 	commitGathered prometheus.Histogram
@@ -22,7 +22,7 @@ type metrics struct {
 	open, due, oldest, away, bytes, free, writable, reloadOK, reloadAt, configHash, buildInfo *prometheus.Desc
 }
 
-func newMetrics(s *service) *metrics {
+func newMetrics(s *Service) *metrics {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc(name, help, labels, nil)
 	}
@@ -70,7 +70,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	v, revision, goVersion := build()
+	v, revision, goVersion := Build()
 	gauge(m.buildInfo, 1, v, revision, goVersion)
 	state := m.s.reloader.State()
 	ok := 1.0
@@ -92,7 +92,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		}
 		gauge(m.writable, writable)
 	}
-	if free, err := bolt.Free(filepath.Dir(m.s.options.storage)); err == nil {
+	if free, err := bolt.Free(filepath.Dir(m.s.options.Storage)); err == nil {
 		gauge(m.free, float64(free))
 	}
 	var open map[string]int

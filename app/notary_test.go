@@ -1,6 +1,7 @@
-package main
+package app
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ type office struct {
 	t       *testing.T
 	store   *bolt.DB
 	inForce atomic.Pointer[config.Config]
-	log     syncBuffer
+	log     bytes.Buffer // of which slog writes one line at a time
 
 	mu    sync.Mutex
 	told  []visit

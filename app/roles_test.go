@@ -1,80 +1,43 @@
-package main
+package app_test
 
 import (
-	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gorilla/mux"
 
+	"sitrep/app/apptest"
 	"sitrep/internal/access"
 	"sitrep/receiver"
 )
-
-// A guarded is a route and the role that it needs.
-type guarded struct {
-	method, path string
-	role         access.Role
-	queries      []string // with each of its parameters
-}
-
-// guardedRoutes are all routes of the service, as its parts list them.
-func guardedRoutes(t *testing.T, s *testService) ([]guarded, *mux.Router) {
-	t.Helper()
-	p, err := s.parts()
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := []guarded{{http.MethodPost, receiver.Path, access.Receiver, nil}}
-	for _, r := range append(p.admin.Routes(), p.api.Routes()...) {
-		var queries []string
-		for _, q := range r.Query {
-			values := q.Values
-			if len(values) == 0 {
-				values = []string{"1"}
-			}
-			for _, v := range values {
-				queries = append(queries, "?"+url.Values{q.Name: {v}}.Encode())
-			}
-		}
-		all = append(all, guarded{r.Method, r.Path, r.Role, queries})
-	}
-	for _, r := range p.pages.Routes() {
-		all = append(all, guarded{r.Method, r.Path, r.Role, nil})
-	}
-	for _, r := range all {
-		if r.method == http.MethodGet {
-			r.method = http.MethodHead
-			all = append(all, r)
-		}
-	}
-	return all, p.router(s.guard.Require)
-}
 
 // everyMethod are the usual ones, and some that only attackers and strange clients use.
 var everyMethod = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "get", "BREW"}
 
 // anyQuery is tried on each route, besides its own parameters: none of it gives a right.
-var anyQuery = []string{"", "?force=true", "?preview=true", "?limit=1", "?format=csv", "?access_token=" + adminToken + "&token=" + adminToken, "?_method=GET&role=admin", "?a=%zz;b"}
+var anyQuery = []string{"", "?force=true", "?preview=true", "?limit=1", "?format=csv", "?access_token=" + apptest.AdminToken + "&token=" + apptest.AdminToken, "?_method=GET&role=admin", "?a=%zz;b"}
 
 // TestEveryRoleOnEveryRoute asks for each path of the router with each method and each
 // parameter as each role. A new route is in it by itself. What is refused changes
 // nothing.
 func TestEveryRoleOnEveryRoute(t *testing.T) {
-	s := newTestService(t, organisation+organisationAccess, nil)
-	s.alert("firing", "send", "a")
-	routes, router := guardedRoutes(t, s)
+	s := apptest.New(t, apptest.Organisation+apptest.Access, nil)
+	s.Alert("firing", "send", "a")
+	routes := apptest.Routes(t)
+	router, err := s.Router()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var paths []string
 	for _, r := range routes {
-		if !slices.Contains(paths, r.path) {
-			paths = append(paths, r.path)
+		if !slices.Contains(paths, r.Path) {
+			paths = append(paths, r.Path)
 		}
 	}
 	// What the router has and no table names would be missed.
-	err := router.Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {
+	err = router.Walk(func(route *mux.Route, _ *mux.Router, _ []*mux.Route) error {
 		if path, err := route.GetPathTemplate(); err == nil && path != "/api" && !slices.Contains(paths, path) {
 			t.Errorf("the router has %s, and no part lists it", path)
 		}
@@ -87,11 +50,11 @@ func TestEveryRoleOnEveryRoute(t *testing.T) {
 		name, token string
 		role        access.Role
 	}{
-		{"nobody", "", access.Nobody}, {"receiver", receiverToken, access.Receiver}, {"viewer", viewerToken, access.Viewer},
-		{"responder", responderToken, access.Responder}, {"admin", adminToken, access.Admin},
+		{"nobody", "", access.Nobody}, {"receiver", apptest.ReceiverToken, access.Receiver}, {"viewer", apptest.ViewerToken, access.Viewer},
+		{"responder", apptest.ResponderToken, access.Responder}, {"admin", apptest.AdminToken, access.Admin},
 	}
 	state := func() string {
-		_, body := s.ask(viewerToken, "GET", "/api/v1/incidents", "")
+		_, body := s.Ask(apptest.ViewerToken, "GET", "/api/v1/incidents", "")
 		_, body, _ = strings.Cut(body, "\r\n\n")
 		return body
 	}
@@ -99,11 +62,11 @@ func TestEveryRoleOnEveryRoute(t *testing.T) {
 	fill := strings.NewReplacer("{id}", "INC-1", "{delivery}", "none", "{name}", "hotfix", "{version}", "1")
 	asked := 0
 	ask := func(path, query, method, token, name string, role access.Role, allowed bool) {
-		i := slices.IndexFunc(routes, func(r guarded) bool { return r.path == path && r.method == method })
-		if may := i >= 0 && role.May(routes[i].role); may != allowed {
+		i := slices.IndexFunc(routes, func(r apptest.Route) bool { return r.Path == path && r.Method == method })
+		if may := i >= 0 && role.May(routes[i].Role); may != allowed {
 			return
 		}
-		r := httptest.NewRequest("GET", s.server.URL+fill.Replace(path)+query, nil)
+		r := httptest.NewRequest("GET", s.Server.URL+fill.Replace(path)+query, nil)
 		r.Method = method
 		r.Header.Set("Sec-Fetch-Site", "same-origin") // as a form of sitrep's own pages
 		r.Header.Set("X-Http-Method-Override", "GET")
@@ -111,7 +74,7 @@ func TestEveryRoleOnEveryRoute(t *testing.T) {
 			r.Header.Set("Authorization", "Bearer "+token)
 		}
 		rec := httptest.NewRecorder()
-		s.server.Config.Handler.ServeHTTP(rec, r)
+		s.Server.Config.Handler.ServeHTTP(rec, r)
 		asked++
 		got, want := rec.Code, "allowed"
 		switch {
@@ -143,8 +106,8 @@ func TestEveryRoleOnEveryRoute(t *testing.T) {
 		for _, path := range paths {
 			for _, method := range everyMethod {
 				queries := anyQuery
-				if i := slices.IndexFunc(routes, func(r guarded) bool { return r.path == path && r.method == method }); i >= 0 {
-					queries = append(slices.Clone(queries), routes[i].queries...)
+				if i := slices.IndexFunc(routes, func(r apptest.Route) bool { return r.Path == path && r.Method == method }); i >= 0 {
+					queries = append(slices.Clone(queries), routes[i].Queries...)
 				} else {
 					queries = anyQuery[:2]
 				}
@@ -167,13 +130,13 @@ func TestEveryRoleOnEveryRoute(t *testing.T) {
 // TestUncleanPathsLeadNowhere: paths that are not clean lead nowhere, and to nobody
 // who may not be there.
 func TestUncleanPathsLeadNowhere(t *testing.T) {
-	s := newTestService(t, organisation+organisationAccess, nil)
+	s := apptest.New(t, apptest.Organisation+apptest.Access, nil)
 	for _, path := range []string{
 		"//api/v1/incidents", "/api/v1/incidents/", "/api//v1/incidents", "/api/v1/../v1/incidents", "/api/v1/%69ncidents", "/API/v1/incidents",
 		"/metrics/", "/-/reload/", "/-//reload", "/incidents/INC-1/", "//", "/./", "/api/v1/incidents/INC-1%2Fevents",
 	} {
 		for _, method := range []string{"GET", "POST"} {
-			code, body := s.ask("", method, path, "")
+			code, body := s.Ask("", method, path, "")
 			if code != 401 && code != 404 && code != 405 {
 				t.Errorf("%s %s: %d %s", method, path, code, body)
 			}

@@ -1,23 +1,28 @@
-package main
+// Package app is the running service: its parts, wired together, and their life from the
+// first look at the configuration to the last signature of the ledger.
+//
+// A [Service] is made by [New] and answers by its handler; [Serve] is all of that behind a
+// socket, with reloads by signal, until a context ends. Whoever starts it, a command line
+// or a test, brings [Options] and a logger. Nothing here knows flags or the terminal.
+package app
 
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/gorilla/mux"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"sitrep/api"
 	"sitrep/config"
 	"sitrep/incident"
 	"sitrep/intake"
@@ -26,24 +31,30 @@ import (
 	"sitrep/router"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
-	"sitrep/web"
 )
 
-// options say what a service is made of.
-type options struct {
-	config   string
-	storage  string
-	external string   // URL, without a slash at the end
-	hosts    []string // beside external, by which it is known, as access.Rules has them
-	loopback error    // why it can be reached from elsewhere; nil if it cannot
-	newStore bool     // an empty store may be made next to a key that sitrep made
-	newKey   bool     // a key may go on that is not the last checkpoint's
-	die      func()
+// Options say what a service is made of.
+type Options struct {
+	Config  string // the file of the configuration
+	Storage string // the file of the store, made at the first start
+	// ExternalURL is where links in messages lead, without a slash at the end. For
+	// [Serve], empty is the address at which it listens.
+	ExternalURL string
+	// Address is where the service listens; [Serve] sets it. It decides whether a
+	// configuration without access may be loaded, and by which names browsers know the
+	// service beside ExternalURL. Without one nothing is decided by it.
+	Address net.Addr
+	// NewStore allows an empty store to be made next to a key that sitrep made.
+	NewStore bool
+	// NewKey allows to go on with a key that is not the last checkpoint's.
+	NewKey bool
+	// Die ends the process at once. It is called when the store cannot say what is true.
+	Die func()
 }
 
-// A service is all parts of sitrep, wired together.
-type service struct {
-	options
+// A Service is all parts of sitrep, wired together.
+type Service struct {
+	options   Options
 	log       *slog.Logger
 	store     *bolt.DB
 	registry  *prometheus.Registry
@@ -68,29 +79,31 @@ type service struct {
 // now is the time of a decision: UTC and whole microseconds.
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
-// newService loads the configuration and opens the store. Nothing runs yet.
-func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, err error) {
-	s := &service{options: o, log: log, registry: prometheus.NewRegistry(), startedAt: now()}
+// New loads the configuration and opens the store. Nothing runs and nothing is sent until
+// [Service.Start]; what was opened is open until [Service.Close]. What is wrong with the
+// configuration is the error as config.Load has it, before the store is touched.
+func New(ctx context.Context, o Options, log *slog.Logger) (_ *Service, err error) {
+	s := &Service{options: o, log: log, registry: prometheus.NewRegistry(), startedAt: now()}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	s.reloader = config.NewReloader(o.config, now)
+	s.reloader = config.NewReloader(o.Config, now)
 	s.reloader.Validate(s.prepare)
 	s.reloader.Subscribe(s.take)
 
 	// What is wrong with the configuration is said before the store is touched.
-	first, err := config.Load(o.config)
+	first, err := config.Load(o.Config)
 	if err != nil {
 		return nil, err
 	}
-	if !o.newStore {
-		if err := lostStore(o.storage, keyPath(first, o.storage)); err != nil {
+	if !o.NewStore {
+		if err := lostStore(o.Storage, keyPath(first, o.Storage)); err != nil {
 			return nil, err
 		}
 	}
 	m := newMetrics(s)
-	s.store, err = openStore(ctx, o.storage, bolt.Options{Observe: m.commit, Fatal: func(err error) {
+	s.store, err = openStore(ctx, o.Storage, bolt.Options{Observe: m.commit, Fatal: func(err error) {
 		log.Error("the store cannot say whether a commit was kept: ending at once, start again", slog.Any("err", err))
-		o.die()
+		o.Die()
 	}})
 	if err != nil {
 		return nil, err
@@ -105,7 +118,7 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 	if err != nil {
 		return nil, err
 	}
-	key, err := (&keyFile{path: keyPath(first, o.storage), store: o.storage, external: o.external, latest: latest, mayBeNew: o.newKey}).load(log)
+	key, err := (&keyFile{path: keyPath(first, o.Storage), store: o.Storage, external: o.ExternalURL, latest: latest, mayBeNew: o.NewKey}).load(log)
 	if err != nil {
 		return nil, fmt.Errorf("key of the ledger: %w", err)
 	}
@@ -117,7 +130,7 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 	}
 	s.door = &storage.Door{Store: s.store, Policy: s.policy, Wake: func() { s.scheduler.Wake() }, Observe: s.events.observe,
 		HeldUntil: func(recipient string) time.Time { return s.scheduler.Dispatcher.HeldUntil(recipient) }}
-	s.intake = &intake.Intake{Door: s.door, Catalog: func() intake.Catalog { return s.inForce.Load() }, Log: log}
+	s.intake = &intake.Intake{Door: s.door, Catalog: func() intake.Catalog { return Catalog{s.inForce.Load().config} }, Log: log}
 	s.receiver = receiver.New(receiver.Options{
 		Intake: s.intake, Refused: s.refused, Stored: s.store.Present, Logger: log, Registerer: s.registry,
 		Keep: func(label string) bool { return s.inForce.Load().config.LooksAt(label) },
@@ -148,86 +161,9 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 	return s, nil
 }
 
-// policy returns the policy in force.
-func (s *service) policy() *incident.Policy { return s.inForce.Load().policy }
-
-// reload puts the configuration in the files into force, all of it or nothing. What
-// drops most of the SLOs is refused unless anyway is set.
-func (s *service) reload(ctx context.Context, actor incident.Actor, anyway bool) error {
-	s.actor.Store(actor)
-	reload := s.reloader.Reload
-	if anyway {
-		reload = s.reloader.ReloadAnyway
-	}
-	err := reload(ctx)
-	if err != nil {
-		if s.inForce.Load() != nil {
-			s.log.Error("configuration not loaded, the one before stays in force", slog.String("actor", string(actor)), slog.Any("err", err))
-		}
-		return err
-	}
-	c := s.reloader.Current()
-	s.log.Info("configuration in force", slog.String("hash", c.Hash()), slog.String("actor", string(actor)))
-	for _, w := range c.Warnings {
-		s.log.Warn("configuration: " + w.String())
-	}
-	return nil
-}
-
-// prepare does all that can fail before a configuration comes into force.
-func (s *service) prepare(ctx context.Context, c *config.Config) error {
-	if c.Access == nil && s.loopback != nil {
-		return s.loopback
-	}
-	if err := access.Check(accessRules(c, s.external, s.hosts)); err != nil {
-		return fmt.Errorf("access: %w", err)
-	}
-	f, err := newInForce(c, s.external)
-	if err != nil {
-		return err
-	}
-	f.close()
-	actor, _ := s.actor.Load().(incident.Actor)
-	return s.store.Write(ctx, func(tx storage.Tx) error {
-		return tx.PutConfig(ctx, storage.Loading{Hash: c.Hash(), At: now(), Actor: actor, Public: c.PublicHash()},
-			storage.Config{Hash: c.Hash(), Body: c.Canonical()}, storage.Config{Hash: c.PublicHash(), Body: c.Public()})
-	})
-}
-
-// take puts a configuration into force.
-func (s *service) take(c *config.Config) {
-	f, err := newInForce(c, s.external)
-	if err != nil {
-		// Prepare has made the same a moment ago.
-		s.log.Error("configuration not loaded", slog.Any("err", err))
-		return
-	}
-	_ = s.guard.Set(accessRules(c, s.external, s.hosts)) // checked by prepare
-	s.events.expect(f.policy)
-	before := s.inForce.Swap(f)
-	if before != nil {
-		before.close()
-		s.background.Go(s.remap)
-	}
-	s.scheduler.Wake()
-}
-
-// remap looks up the alerts that had no SLO again, after a reload.
-func (s *service) remap() {
-	if err := s.intake.Remap(s.ctx, now()); err != nil && s.ctx.Err() == nil {
-		s.log.Warn("alerts without an SLO were not all looked up again; the next reload does", slog.Any("err", err))
-	}
-}
-
-// refused keeps a refused post.
-func (s *service) refused(ctx context.Context, r storage.Refusal) {
-	if err := s.store.Write(ctx, func(tx storage.Tx) error { return tx.PutRefusal(ctx, r) }); err != nil {
-		s.log.Warn("a refused post was not recorded", slog.Any("err", err))
-	}
-}
-
-// start lets time do its part.
-func (s *service) start() {
+// Start lets time do its part: what is due is sent, the ledger is signed, the store is
+// watched. It is called once.
+func (s *Service) Start() {
 	s.background.Go(func() {
 		if err := s.scheduler.Run(s.ctx); err != nil {
 			s.log.Error("scheduler ended", slog.Any("err", err))
@@ -239,8 +175,14 @@ func (s *service) start() {
 	s.background.Go(func() { s.notary.check(s.ctx, s.store.Check) })
 }
 
-// close stops what runs, signs what came of it, and closes the store last.
-func (s *service) close() {
+// Wait waits until all posts of alerts that came are answered, or ctx ends. It is for
+// after the server that brought them took its last.
+func (s *Service) Wait(ctx context.Context) error { return s.receiver.Wait(ctx) }
+
+// Close stops what runs, signs what came of it, and closes the store last. It is called
+// once, also without [Service.Start], after what the handler does has ended. What goes
+// wrong is logged.
+func (s *Service) Close() {
 	s.stopping.Store(true)
 	s.stop()
 	s.background.Wait()
@@ -253,151 +195,16 @@ func (s *service) close() {
 	}
 }
 
-// handler returns what answers all requests.
-func (s *service) handler() (http.Handler, error) {
-	p, err := s.parts()
+// openStore opens the store, in a folder that is made if it is not there.
+func openStore(ctx context.Context, path string, o bolt.Options) (*bolt.DB, error) {
+	if i := strings.LastIndexByte(path, '/'); i > 0 {
+		if err := os.MkdirAll(path[:i], 0o700); err != nil {
+			return nil, fmt.Errorf("make the folder of the store: %w", err)
+		}
+	}
+	db, err := bolt.Open(ctx, path, o)
 	if err != nil {
 		return nil, err
 	}
-	return boundBodies(bodyWithin, receiver.Mount(s.posts(), p.router(s.guard.Require))), nil
-}
-
-// parts are those that answer requests, but for posts of alerts.
-type parts struct {
-	admin *api.Admin
-	api   *api.Handler
-	pages *web.Handler
-}
-
-func (s *service) parts() (p parts, err error) {
-	p.admin = &api.Admin{
-		Store: s.store, Gatherer: s.registry, Logger: s.log,
-		Reload: s.reload, Backup: s.backup,
-		Ready: func() error {
-			if s.stopping.Load() {
-				return errStopping
-			}
-			return nil
-		},
-	}
-	p.api = api.New(api.Options{
-		Door: s.door, Now: now, Service: s.describe, Logger: s.log,
-		Beside: p.admin.Routes(), Export: s.notary.export,
-	})
-	p.pages, err = web.New(web.Options{Door: s.door, Now: now, Service: s.describePage, Logger: s.log})
-	if err != nil {
-		return p, fmt.Errorf("pages: %w", err)
-	}
-	return p, nil
-}
-
-// backup writes a copy of the store, signed first as far as that can be done.
-func (s *service) backup(ctx context.Context, begin func(size int64, key string) (io.Writer, error)) error {
-	_, _ = s.notary.seal(ctx) // logged there; what is there is to be saved all the same
-	return s.store.Backup(ctx, func(r storage.Reader, size int64) (io.Writer, error) {
-		signed, err := r.LastCheckpoint(ctx)
-		if err != nil {
-			return nil, err
-		}
-		key := s.notary.key.Public()
-		if !signedBy(signed, s.notary.key) {
-			key = signer(signed)
-		}
-		return begin(size, key)
-	})
-}
-
-// router has the routes of all parts, each behind require.
-func (p parts) router(require func(access.Role, http.Handler) http.Handler) *mux.Router {
-	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
-	p.admin.Register(r, require)
-	p.api.Register(r, require)
-	p.pages.Register(r, require)
-	return r
-}
-
-// posts lets those who may post alerts in, and counts those who are refused.
-func (s *service) posts() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		passed := false
-		rec := &statusWriter{ResponseWriter: w}
-		s.guard.Require(access.Receiver, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			passed = true
-			posted(r)
-			s.receiver.ServeHTTP(w, r)
-		})).ServeHTTP(rec, r)
-		if !passed {
-			s.receiver.Refused(r, rec.status, rec.detail())
-		}
-	})
-}
-
-// A statusWriter remembers the status and the text of an answer that refuses.
-type statusWriter struct {
-	http.ResponseWriter
-	status int
-	body   []byte
-}
-
-func (w *statusWriter) WriteHeader(code int) {
-	w.status = code
-	w.ResponseWriter.WriteHeader(code)
-}
-
-func (w *statusWriter) Write(b []byte) (int, error) {
-	w.body = append(w.body, b...)
-	return w.ResponseWriter.Write(b)
-}
-
-// detail says why, as the answer did.
-func (w *statusWriter) detail() string {
-	var problem struct {
-		Detail string `json:"detail"`
-	}
-	if json.Unmarshal(w.body, &problem) != nil || problem.Detail == "" {
-		return http.StatusText(w.status)
-	}
-	return problem.Detail
-}
-
-// describePage says what runs, for the page.
-func (s *service) describePage() web.Service {
-	d := s.describe()
-	trouble := ""
-	if info, err := s.store.Info(s.ctx); err == nil && info.Trouble != nil {
-		trouble = info.Trouble.Error()
-	}
-	var servers []web.ServerState
-	for _, st := range d.Servers {
-		name := st.Name
-		if name == "" {
-			name = "the mail server"
-		}
-		servers = append(servers, web.ServerState{Name: name, Since: st.Since, RefusesAll: st.RefusesAll, Error: st.Error})
-	}
-	return web.Service{
-		Servers:      servers,
-		StorageError: trouble,
-		Version:      d.Version, Revision: d.Revision, Go: d.Go, StartedAt: d.StartedAt, LoadedAt: d.Config.LoadedAt,
-		ConfigError: d.Config.Error, Warnings: d.Config.Warnings, ConfigPlaces: d.Config.Places, WarningPlaces: d.Config.WarningPlaces, Ledger: d.Ledger,
-	}
-}
-
-// describe says what runs, for the status.
-func (s *service) describe() api.Service {
-	v, revision, goVersion := build()
-	state := s.reloader.State()
-	out := api.Service{Version: v, Revision: revision, Go: goVersion, StartedAt: s.startedAt, Config: api.ConfigState{Hash: state.Hash, LoadedAt: state.LoadedAt}}
-	if state.LastError != nil {
-		out.Config.Error, out.Config.Places = state.LastError.Error(), config.Places(state.LastError)
-	}
-	for _, w := range s.reloader.Current().Warnings {
-		out.Config.Warnings = append(out.Config.Warnings, w.String())
-		out.Config.WarningPlaces = append(out.Config.WarningPlaces, w.Place())
-	}
-	out.Ledger = s.notary.describe()
-	for _, st := range s.scheduler.Dispatcher.Servers() {
-		out.Servers = append(out.Servers, api.ServerState{Channel: string(st.Channel), Name: st.Name, Since: st.FailingSince, RefusesAll: st.RefusesAll, Error: st.Error})
-	}
-	return out
+	return db, nil
 }

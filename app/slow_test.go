@@ -1,4 +1,4 @@
-package main
+package app_test
 
 import (
 	"encoding/json"
@@ -11,6 +11,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"sitrep/app"
+	"sitrep/app/apptest"
 )
 
 const (
@@ -24,8 +27,8 @@ const (
 // takes neither the memory nor the place of others.
 func TestSlowReadersHoldLittle(t *testing.T) {
 	files, config := largeConfig()
-	s := newTestService(t, config, files)
-	s.fillLarge()
+	s := apptest.New(t, config, files)
+	fillLarge(t, s)
 	for _, path := range []string{
 		"/api/v1/incidents/INC-1/breaches?limit=1000",
 		"/api/v1/unmapped?limit=1000",
@@ -34,7 +37,7 @@ func TestSlowReadersHoldLittle(t *testing.T) {
 		"/slos",
 	} {
 		t.Run(path, func(t *testing.T) {
-			l := serveSlow(t, s.server.Config.Handler)
+			l := serveSlow(t, s.Server.Config.Handler)
 			before := liveBytes()
 			for range slowReaders {
 				l.askAndWait(path)
@@ -69,7 +72,7 @@ func liveBytes() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// largeConfig is the configuration of an organisation with thousands of SLOs that are
+// largeConfig is the configuration of an apptest.Organisation with thousands of SLOs that are
 // described at length. Nobody is sent anything.
 func largeConfig() (files map[string]string, config string) {
 	files = map[string]string{}
@@ -82,13 +85,13 @@ func largeConfig() (files map[string]string, config string) {
 		}
 		files[fmt.Sprintf("more/%d.yml", f)] = b.String()
 	}
-	return files, strings.Replace(organisation, "slo_files: [slos.yml]", "slo_files: [slos.yml, more/*.yml]", 1)
+	return files, strings.Replace(apptest.Organisation, "slo_files: [slos.yml]", "slo_files: [slos.yml, more/*.yml]", 1)
 }
 
 // fillLarge lets the store have breaches, events and alerts without an SLO that are as
 // large as they may be.
-func (s *testService) fillLarge() {
-	s.t.Helper()
+func fillLarge(t *testing.T, s *apptest.Service) {
+	t.Helper()
 	type alert map[string]any
 	for i := range 8 {
 		for _, slo := range []string{"send", "nobody's"} {
@@ -108,27 +111,27 @@ func (s *testService) fillLarge() {
 			}
 			body, err := json.Marshal(map[string]any{"version": "4", "groupKey": "g", "status": "firing", "receiver": "sitrep", "alerts": alerts})
 			if err != nil {
-				s.t.Fatal(err)
+				t.Fatal(err)
 			}
-			if code, text := s.ask("", "POST", "/alertmanager", string(body)); code != http.StatusOK {
-				s.t.Fatalf("post: %d %s", code, text)
+			if code, text := s.Ask("", "POST", "/alertmanager", string(body)); code != http.StatusOK {
+				t.Fatalf("post: %d %s", code, text)
 			}
 		}
 	}
 	message, err := json.Marshal(map[string]any{"message": strings.Repeat("<we are on it> ", 500), "audiences": []string{"management"}})
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 	for range 60 {
-		if code, text := s.ask("", "POST", "/api/v1/incidents/INC-1/updates", string(message)); code != http.StatusOK {
-			s.t.Fatalf("update: %d %s", code, text)
+		if code, text := s.Ask("", "POST", "/api/v1/incidents/INC-1/updates", string(message)); code != http.StatusOK {
+			t.Fatalf("update: %d %s", code, text)
 		}
 	}
 }
 
 // A slowServer serves clients that do not read.
 type slowServer struct {
-	*crowd
+	*app.Crowd
 	t   *testing.T
 	mu  sync.Mutex
 	now *sync.Cond // that the two below change
@@ -163,14 +166,14 @@ func serveSlow(t *testing.T, h http.Handler) *slowServer {
 	}
 	s := &slowServer{t: t}
 	s.now = sync.NewCond(&s.mu)
-	s.crowd = newCrowd(l, func(r *http.Request) string { return r.RemoteAddr }, logTo(io.Discard))
-	inner := s.handler(h)
-	server := &http.Server{ConnContext: connContext, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.Crowd = app.NewCrowd(l, func(r *http.Request) string { return r.RemoteAddr }, apptest.Logger(io.Discard))
+	inner := s.Handler(h)
+	server := &http.Server{ConnContext: app.ConnContext, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.count(0, 1)
 		inner.ServeHTTP(&patientWriter{ResponseWriter: w, s: s}, r)
 	})}
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(s.crowd) })
+	serving.Go(func() { _ = server.Serve(s.Crowd) })
 	t.Cleanup(func() {
 		_ = server.Close()
 		serving.Wait()

@@ -1,4 +1,4 @@
-package main
+package app_test
 
 import (
 	"bufio"
@@ -10,14 +10,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sitrep/app"
+	"sitrep/app/apptest"
 )
 
 // TestSlowClientsHoldUpNobody: as many connections as there may be are held by clients
 // that say nothing, begin a request and do not go on, send a body that does not come, or
 // have asked and stay. Alerts, people and health checks are served all the same.
 func TestSlowClientsHoldUpNobody(t *testing.T) {
-	s := newTestService(t, organisation+organisationAccess, nil)
-	handler, err := s.handler()
+	s := apptest.New(t, apptest.Organisation+apptest.Access, nil)
+	handler, err := s.Handler()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,8 +29,8 @@ func TestSlowClientsHoldUpNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	discard := slog.New(slog.DiscardHandler)
-	c := newCrowd(l, s.guard.Client, discard)
-	server := newServer(c, handler, discard)
+	c := app.NewCrowd(l, s.Client, discard)
+	server := app.NewServer(c, handler, discard)
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(c) }()
 	t.Cleanup(func() { _ = server.Close(); <-done })
@@ -57,10 +60,10 @@ func TestSlowClientsHoldUpNobody(t *testing.T) {
 		}
 		return head + "\r\n" + body
 	}
-	alert := alertBody("firing", "send", "a")
-	post := request("POST", "/alertmanager", receiverToken, alert, len(alert))
-	look := request("GET", "/api/v1/incidents", viewerToken, "", 0)
-	alertmanager := dial(t, c)
+	alert := apptest.AlertBody("firing", "send", "a")
+	post := request("POST", "/alertmanager", apptest.ReceiverToken, alert, len(alert))
+	look := request("GET", "/api/v1/incidents", apptest.ViewerToken, "", 0)
+	alertmanager := app.Dial(t, c)
 	if got := ask(alertmanager, post); got != "200 OK" {
 		t.Fatal(got)
 	}
@@ -69,17 +72,17 @@ func TestSlowClientsHoldUpNobody(t *testing.T) {
 		asks       bool // and reads the answer
 		n          int
 	}{
-		{"clients that say nothing", "", false, maxConnections},
-		{"heads that do not end", "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: a", false, maxConnections},
-		{"long heads that do not end", "GET / HTTP/1.1\r\nX-Slow: " + strings.Repeat("a", 8<<10), false, maxConnections},
-		{"bodies of strangers for the receiver", request("POST", "/alertmanager", "", "{", 1000), false, maxConnections},
-		{"bodies of strangers for the API", request("POST", "/api/v1/incidents", "", "{", 1000), false, maxConnections},
-		{"bodies of strangers for a page", request("POST", "/declare", "", "a", 1000), false, maxConnections},
-		{"bodies of an Alertmanager", request("POST", "/alertmanager", receiverToken, "{", 1000), false, 50},
-		{"clients that have asked and stay", request("GET", "/-/healthy", "", "", 0), true, maxConnections},
+		{"clients that say nothing", "", false, app.MaxConnections},
+		{"heads that do not end", "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: a", false, app.MaxConnections},
+		{"long heads that do not end", "GET / HTTP/1.1\r\nX-Slow: " + strings.Repeat("a", 8<<10), false, app.MaxConnections},
+		{"bodies of strangers for the receiver", request("POST", "/alertmanager", "", "{", 1000), false, app.MaxConnections},
+		{"bodies of strangers for the API", request("POST", "/api/v1/incidents", "", "{", 1000), false, app.MaxConnections},
+		{"bodies of strangers for a page", request("POST", "/declare", "", "a", 1000), false, app.MaxConnections},
+		{"bodies of an Alertmanager", request("POST", "/alertmanager", apptest.ReceiverToken, "{", 1000), false, 50},
+		{"clients that have asked and stay", request("GET", "/-/healthy", "", "", 0), true, app.MaxConnections},
 	} {
 		for range slow.n {
-			conn := dial(t, c)
+			conn := app.Dial(t, c)
 			if slow.asks {
 				_ = ask(conn, slow.says) // one of the others may have taken its place
 				continue
@@ -90,24 +93,22 @@ func TestSlowClientsHoldUpNobody(t *testing.T) {
 			conn    net.Conn
 			request string
 		}{
-			"the Alertmanager that was there": {alertmanager, post}, "another Alertmanager": {dial(t, c), post},
-			"somebody who looks": {dial(t, c), look}, "a health check": {dial(t, c), request("GET", "/-/healthy", "", "", 0)},
+			"the Alertmanager that was there": {alertmanager, post}, "another Alertmanager": {app.Dial(t, c), post},
+			"somebody who looks": {app.Dial(t, c), look}, "a health check": {app.Dial(t, c), request("GET", "/-/healthy", "", "", 0)},
 		} {
 			if got := ask(of.conn, of.request); got != "200 OK" {
 				t.Errorf("with %s, %s: %s", slow.name, what, got)
 			}
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.seats) > maxConnections {
-		t.Errorf("%d connections", len(c.seats))
+	if n := c.Connections(); n > app.MaxConnections {
+		t.Errorf("%d connections", n)
 	}
 }
 
 // TestTheServerWaitsForNobody: what the server waits for has an end.
 func TestTheServerWaitsForNobody(t *testing.T) {
-	s := newServer(newCrowd(nil, nil, nil), nil, slog.New(slog.DiscardHandler))
+	s := app.NewServer(app.NewCrowd(nil, nil, nil), nil, slog.New(slog.DiscardHandler))
 	if s.ReadHeaderTimeout <= 0 || s.ReadHeaderTimeout > 10*time.Second || s.IdleTimeout <= 0 || s.IdleTimeout > 3*time.Minute || s.MaxHeaderBytes > 64<<10 {
 		t.Errorf("heads within %v and %d bytes, idle for %v", s.ReadHeaderTimeout, s.MaxHeaderBytes, s.IdleTimeout)
 	}

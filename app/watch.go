@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"context"
@@ -11,7 +11,7 @@ const watchEvery = time.Second
 
 // watchStore says so in the log when nothing can be stored any more, and when it can be
 // again, until ctx is done.
-func (s *service) watchStore(ctx context.Context) {
+func (s *Service) watchStore(ctx context.Context) {
 	log := s.log.With(slog.String("component", "storage"))
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()

@@ -1,4 +1,4 @@
-package main
+package app_test
 
 import (
 	"errors"
@@ -7,18 +7,20 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"sitrep/app/apptest"
 )
 
 // A service whose store was deleted takes nothing, also not what is no news, and says so
 // everywhere; put back, it goes on.
 func TestAStoreThatIsGoneIsSaid(t *testing.T) {
 	t.Parallel()
-	s := newTestService(t, organisation+organisationAccess, nil)
-	s.start()
-	s.alert("firing", "send", "a")
-	path := filepath.Join(s.dir, "data", "sitrep.db")
+	s := apptest.New(t, apptest.Organisation+apptest.Access, nil)
+	s.Start()
+	s.Alert("firing", "send", "a")
+	path := filepath.Join(s.Dir, "data", "sitrep.db")
 	post := func(fingerprint string) int {
-		code, _ := s.ask(receiverToken, "POST", "/alertmanager", `{"version":"4","alerts":[{"status":"firing","fingerprint":"`+fingerprint+`",
+		code, _ := s.Ask(apptest.ReceiverToken, "POST", "/alertmanager", `{"version":"4","alerts":[{"status":"firing","fingerprint":"`+fingerprint+`",
 			"labels":{"alertname":"x","sitrep_slo":"send"},"startsAt":"2026-01-01T00:00:00Z","endsAt":"0001-01-01T00:00:00Z"}]}`)
 		return code
 	}
@@ -35,25 +37,25 @@ func TestAStoreThatIsGoneIsSaid(t *testing.T) {
 	}
 	for _, c := range []struct{ token, path, want string }{
 		{"", "/-/ready", "503"}, {"", "/-/ready", "nothing can be stored"},
-		{viewerToken, "/", "Nothing can be stored: alerts are refused"},
-		{adminToken, "/status", "its file was deleted while sitrep runs on it"},
-		{adminToken, "/api/v1/status", "its file was deleted while sitrep runs on it"},
-		{receiverToken, "/metrics", "sitrep_storage_writable 0"},
+		{apptest.ViewerToken, "/", "Nothing can be stored: alerts are refused"},
+		{apptest.AdminToken, "/status", "its file was deleted while sitrep runs on it"},
+		{apptest.AdminToken, "/api/v1/status", "its file was deleted while sitrep runs on it"},
+		{apptest.ReceiverToken, "/metrics", "sitrep_storage_writable 0"},
 		{"", "/-/healthy", "200"},
 	} {
-		if code, text := s.ask(c.token, "GET", c.path, ""); !strings.Contains(text, c.want) && strconv.Itoa(code) != c.want {
+		if code, text := s.Ask(c.token, "GET", c.path, ""); !strings.Contains(text, c.want) && strconv.Itoa(code) != c.want {
 			t.Errorf("%s: %d without %q: %.300s", c.path, code, c.want, text)
 		}
 	}
-	s.until("the log says so", func() bool { return strings.Contains(s.log.String(), "nothing can be stored, and alerts are refused") })
+	s.Until("the log says so", func() bool { return strings.Contains(s.Log.String(), "nothing can be stored, and alerts are refused") })
 	if err := os.Rename(path+".away", path); err != nil {
 		t.Fatal(err)
 	}
-	s.until("the log says that it is back", func() bool { return strings.Contains(s.log.String(), "things can be stored again") })
+	s.Until("the log says that it is back", func() bool { return strings.Contains(s.Log.String(), "things can be stored again") })
 	if post("c") != 200 {
 		t.Error("not taken with the file back")
 	}
-	if code, text := s.ask("", "GET", "/-/ready", ""); code != 200 {
+	if code, text := s.Ask("", "GET", "/-/ready", ""); code != 200 {
 		t.Errorf("ready: %d %s", code, text)
 	}
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {

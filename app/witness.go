@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"bytes"
@@ -20,7 +20,7 @@ import (
 
 // tellWitness brings a signed checkpoint to where the operator of sitrep cannot change
 // it.
-func (s *service) tellWitness(ctx context.Context, w *config.Witness, signed []byte) error {
+func (s *Service) tellWitness(ctx context.Context, w *config.Witness, signed []byte) error {
 	if w.Email.Address != "" {
 		return s.inForce.Load().mailCheckpoint(ctx, w.Email, signed, s.notary.key.Public())
 	}
@@ -43,7 +43,7 @@ func (f *inForce) mailCheckpoint(ctx context.Context, to config.Address, signed 
 		"    sitrep audit verify --key=KEY --checkpoint=FILE\n\n"+
 		"where FILE is this mail, or holds the lines below. They are signed by the KEY\n%s\n\n%s",
 		at.Format(time.RFC3339), public, signed)
-	body, err := f.letterhead.RenderNote(id, netmail.Address{Name: to.Name, Address: to.Address}, "sitrep ledger checkpoint of "+at.Format(time.DateOnly), text, at)
+	body, err := f.mail.Letterhead.RenderNote(id, netmail.Address{Name: to.Name, Address: to.Address}, "sitrep ledger checkpoint of "+at.Format(time.DateOnly), text, at)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package main
+package app_test
 
 import (
 	netmail "net/mail"
@@ -6,20 +6,22 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"sitrep/app/apptest"
 )
 
 // TestMailsAreInTheZoneOfTheirGroup: the times that a mail says, and its date, are those
 // of the group's zone, and of the team's those of the configuration's.
 func TestMailsAreInTheZoneOfTheirGroup(t *testing.T) {
-	config := strings.Replace(organisation, "  - name: board\n", "  - name: board\n    timezone: Asia/Tokyo\n", 1)
+	config := strings.Replace(apptest.Organisation, "  - name: board\n", "  - name: board\n    timezone: Asia/Tokyo\n", 1)
 	config = strings.Replace(config, "  - name: support\n", "  - name: support\n    timezone: Asia/Kolkata\n", 1)
 	config = strings.Replace(config, "timezone: Europe/Berlin", "timezone: Africa/Nairobi", 1)
-	s := newTestService(t, config+organisationAccess, nil)
-	s.start()
-	s.alert("firing", "send", "a")
+	s := apptest.New(t, config+apptest.Access, nil)
+	s.Start()
+	s.Alert("firing", "send", "a")
 	var names []string
-	s.until("three mails are written", func() bool {
-		names, _ = filepath.Glob(filepath.Join(s.dir, "outbox", "*.eml"))
+	s.Until("three mails are written", func() bool {
+		names, _ = filepath.Glob(filepath.Join(s.Dir, "outbox", "*.eml"))
 		return len(names) == 3
 	})
 	zones := map[string]string{"cto@example.org": "JST +0900", "support@example.org": "IST +0530", "oncall@example.org": "EAT +0300"}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"io"
@@ -7,12 +7,14 @@ import (
 	"strings"
 	"testing"
 
+	"sitrep/app/apptest"
+
 	"github.com/alecthomas/kingpin/v2"
 )
 
 func TestFlagsMayStandAnywhere(t *testing.T) {
-	app := kingpin.New("x", "")
-	of := app.Command("of", "").Alias("von")
+	parser := kingpin.New("x", "")
+	of := parser.Command("of", "").Alias("von")
 	of.Flag("url", "").String()
 	of.Flag("output", "").Short('o').String()
 	do := of.Command("do", "")
@@ -20,7 +22,7 @@ func TestFlagsMayStandAnywhere(t *testing.T) {
 	do.Flag("drill", "").Short('d').Bool()
 	do.Flag("mixed", "").Bool()
 	do.Arg("what", "").Strings()
-	other := app.Command("other", "")
+	other := parser.Command("other", "")
 	other.Flag("mixed", "").String()
 	for line, want := range map[string]string{
 		"of do a b":                         "of do -- a b",
@@ -45,7 +47,7 @@ func TestFlagsMayStandAnywhere(t *testing.T) {
 		if line != "" {
 			args = strings.Split(line, " ")
 		}
-		if got := strings.Join(arrange(args, app.Model()), " "); got != want {
+		if got := strings.Join(arrange(args, parser.Model()), " "); got != want {
 			t.Errorf("%q: got %q, want %q", line, got, want)
 		}
 	}
@@ -54,8 +56,8 @@ func TestFlagsMayStandAnywhere(t *testing.T) {
 // TestCompletion: the shell is told what can follow. The parser writes to the
 // standard output itself.
 func TestCompletion(t *testing.T) {
-	s := newTestService(t, organisation+organisationAccess, nil)
-	s.alert("firing", "send", "a")
+	s := newRunning(t, apptest.Organisation+apptest.Access, nil)
+	s.Alert("firing", "send", "a")
 	complete := func(args ...string) string {
 		t.Helper()
 		r, w, err := os.Pipe()
@@ -72,7 +74,7 @@ func TestCompletion(t *testing.T) {
 		}()
 		out, errOut, code := s.responderShell().run(args...)
 		_ = w.Close()
-		if code != exitDone || errOut != "" || out != "" {
+		if code != ExitDone || errOut != "" || out != "" {
 			t.Errorf("%v: exit %d, printed %q and %q", args, code, out, errOut)
 		}
 		return <-done

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -16,6 +16,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"sitrep/api"
+	"sitrep/app"
 	"sitrep/audit"
 	"sitrep/incident"
 	"sitrep/ledger"
@@ -26,7 +27,7 @@ import (
 
 // auditCLI are the commands under sitrep audit, and their flags.
 type auditCLI struct {
-	env        environment
+	env        Environment
 	connection connection
 	storage    string
 	output     string
@@ -42,9 +43,9 @@ type auditCLI struct {
 	checkpoints []string
 }
 
-func declareAudit(app *kingpin.Application, env environment, commands map[string]command) {
+func declareAudit(parser *kingpin.Application, env Environment, commands map[string]command) {
 	c := &auditCLI{env: env}
-	of := app.Command("audit", "Hand out evidence, verify it, and report how promises were kept.")
+	of := parser.Command("audit", "Hand out evidence, verify it, and report how promises were kept.")
 	c.connection.declare(of)
 	of.GetFlag("timeout").Default("10m") // evidence on a year takes longer than a command
 	of.Flag("storage", "The file of a store that no sitrep has open, or a backup; else a running sitrep is asked.").PlaceHolder("FILE").StringVar(&c.storage)
@@ -125,7 +126,7 @@ func (c *auditCLI) open(ctx context.Context) (*bolt.DB, error) {
 
 // key returns the key beside the store, nil if there is none.
 func (c *auditCLI) key() (*ledger.Key, error) {
-	k, err := ledger.LoadKey(besideStore(c.storage))
+	k, err := ledger.LoadKey(app.KeyBeside(c.storage))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -217,7 +218,7 @@ func (c *auditCLI) export(ctx context.Context) error {
 		return err
 	}
 	said := ""
-	err = write(c.output, c.env.stdout, func(w io.Writer) error {
+	err = write(c.output, c.env.Stdout, func(w io.Writer) error {
 		if c.storage != "" {
 			said, err = c.exportStore(ctx, s, kept, w)
 			return err
@@ -235,7 +236,7 @@ func (c *auditCLI) export(ctx context.Context) error {
 		return err
 	}
 	if c.output != "-" {
-		fmt.Fprintf(c.env.stdout, "%s written%s\n", c.output, said)
+		fmt.Fprintf(c.env.Stdout, "%s written%s\n", c.output, said)
 	}
 	return nil
 }
@@ -258,7 +259,7 @@ func (c *auditCLI) exportStore(ctx context.Context, s audit.Selection, kept [][]
 	if err != nil {
 		return "", err
 	}
-	v, _, _ := build()
+	v, _, _ := app.Build()
 	sum, err := audit.Export(ctx, db, w, audit.ExportOptions{
 		Selection: s, Now: now(), Location: loc, Key: key, Version: v, Pseudonyms: c.pseudonyms, Earlier: kept,
 	})
@@ -280,7 +281,7 @@ func (c *auditCLI) report(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = write(c.output, c.env.stdout, func(w io.Writer) error {
+	err = write(c.output, c.env.Stdout, func(w io.Writer) error {
 		if c.storage != "" {
 			return c.reportStore(ctx, w)
 		}
@@ -296,7 +297,7 @@ func (c *auditCLI) report(ctx context.Context) error {
 		return errors.Join(err, printed)
 	})
 	if err == nil && c.output != "-" {
-		fmt.Fprintf(c.env.stdout, "%s written\n", c.output)
+		fmt.Fprintf(c.env.Stdout, "%s written\n", c.output)
 	}
 	return err
 }
@@ -319,7 +320,7 @@ func (c *auditCLI) reportStore(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	v, _, _ := build()
+	v, _, _ := app.Build()
 	rep, err := audit.MakeReport(ctx, db, audit.ReportOptions{From: from, To: to, Now: now(), AsOf: asOf, Location: loc, Version: v})
 	if errors.Is(err, incident.ErrInvalid) && !errors.Is(err, storage.ErrDamaged) {
 		return &usageError{"--" + err.Error()}
@@ -342,9 +343,9 @@ func (c *auditCLI) printKey(ctx context.Context) error {
 		return err
 	}
 	if key == nil {
-		return fmt.Errorf("there is no key file %q; a configuration with evidence.key_file has it elsewhere", besideStore(c.storage))
+		return fmt.Errorf("there is no key file %q; a configuration with evidence.key_file has it elsewhere", app.KeyBeside(c.storage))
 	}
-	fmt.Fprintln(c.env.stdout, key.Public())
+	fmt.Fprintln(c.env.Stdout, key.Public())
 	return nil
 }
 
@@ -362,7 +363,7 @@ func (c *auditCLI) askKey(ctx context.Context) error {
 	if err := json.Unmarshal(body, &s); err != nil {
 		return fmt.Errorf("read the status: %w", err)
 	}
-	fmt.Fprintln(c.env.stdout, wording.Line(s.Ledger.PublicKey, longestLine))
+	fmt.Fprintln(c.env.Stdout, wording.Line(s.Ledger.PublicKey, longestLine))
 	return nil
 }
 

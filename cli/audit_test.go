@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"archive/zip"
@@ -7,13 +7,16 @@ import (
 	"encoding/json"
 	"html"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"sitrep/app/apptest"
 	"sitrep/audit"
 	"sitrep/ledger"
 )
@@ -25,8 +28,8 @@ type auditor struct {
 }
 
 // auditor asks the service as an admin.
-func (s *testService) auditor() *auditor {
-	return &auditor{&shell{vars: map[string]string{"SITREP_URL": s.server.URL, "SITREP_TOKEN": adminToken}}, s.t}
+func (s *running) auditor() *auditor {
+	return &auditor{&shell{vars: map[string]string{"SITREP_URL": s.Server.URL, "SITREP_TOKEN": apptest.AdminToken}}, s.t}
 }
 
 // says gives a command line and checks its exit code, and that both outputs together
@@ -78,29 +81,29 @@ func flipped(t *testing.T, file string, share float64) string {
 
 func TestEvidenceOfARunningService(t *testing.T) {
 	t.Parallel()
-	s := newTestService(t, organisation+organisationAccess, nil)
+	s := newRunning(t, apptest.Organisation+apptest.Access, nil)
 	a := s.auditor()
-	file := func(name string) string { return filepath.Join(s.dir, name) }
+	file := func(name string) string { return filepath.Join(s.Dir, name) }
 	a.says(1, "nothing found: there is no incident yet", "export", "--output", file("none.zip"))
 	a.says(1, "nothing found: there is no incident yet", "verify")
 	if left, _ := filepath.Glob(file("*.zip*")); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
-	s.alert("firing", "send", "a")
-	s.alert("firing", "delay", "b")
+	s.Alert("firing", "send", "a")
+	s.Alert("firing", "delay", "b")
 
 	// Nothing was signed yet by the minute; an export waits for none.
 	evidence := file("evidence.zip")
 	a.says(0, evidence+" written", "export", "--output", evidence)
 	key := strings.TrimSpace(a.says(0, "/ledger-", "key"))
-	if key != s.notary.key.Public() {
+	if key != s.Key().Public() {
 		t.Errorf("the key is %q", key)
 	}
 	if out := a.says(1, "NOT verified", "verify", evidence); strings.Contains(out, "complete") {
 		t.Errorf("printed %s", out)
 	}
 	out := a.says(0, "consistent in itself; nobody's signature was checked", "verify", evidence, "--no-key")
-	for _, want := range []string{"evidence on all incidents, of the ledger " + s.notary.key.Origin(), "note: Nobody's signature was checked", "4 events of 2 incidents, 0 delivery records, 0 messages, 1 configuration\n", "signed at 20"} {
+	for _, want := range []string{"evidence on all incidents, of the ledger " + s.Key().Origin(), "note: Nobody's signature was checked", "4 events of 2 incidents, 0 delivery records, 0 messages, 1 configuration\n", "signed at 20"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in %s", want, out)
 		}
@@ -111,9 +114,9 @@ func TestEvidenceOfARunningService(t *testing.T) {
 	if out := a.says(0, "complete, unchanged and in order", "verify", evidence, "--key", key); strings.Contains(out, "note:") {
 		t.Errorf("with the key: %s", out)
 	}
-	s.write("ledger.pub", key+"\n")
+	s.Write("ledger.pub", key+"\n")
 	a.says(0, "complete, unchanged", "verify", "--key", file("ledger.pub"), evidence)
-	stranger, err := ledger.GenerateKey(s.notary.key.Origin())
+	stranger, err := ledger.GenerateKey(s.Key().Origin())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,8 +124,8 @@ func TestEvidenceOfARunningService(t *testing.T) {
 	a.says(2, `"nonsense" is no public key, and no file is there`, "verify", evidence, "--key", "nonsense")
 
 	// A checkpoint of today proves tomorrow that all before is as it was.
-	s.write("checkpoint", string(unpacked(t, evidence, "checkpoint")))
-	if code, body := s.ask(responderToken, "POST", "/api/v1/incidents/INC-1/updates", `{"message":"We look into it."}`); code != 200 {
+	s.Write("checkpoint", string(unpacked(t, evidence, "checkpoint")))
+	if code, body := s.Ask(apptest.ResponderToken, "POST", "/api/v1/incidents/INC-1/updates", `{"message":"We look into it."}`); code != 200 {
 		t.Fatalf("update: %d %s", code, body)
 	}
 	later := file("later.zip")
@@ -180,7 +183,7 @@ func TestEvidenceOfARunningService(t *testing.T) {
 	a.says(1, "to 2020-01-01T00:00:00+01:00 is not after the first record: write a time after 20", "report", "--to", "2020-01-01")
 
 	// Who may not is told so.
-	viewer := &auditor{&shell{vars: map[string]string{"SITREP_URL": s.server.URL, "SITREP_TOKEN": viewerToken}}, t}
+	viewer := &auditor{&shell{vars: map[string]string{"SITREP_URL": s.Server.URL, "SITREP_TOKEN": apptest.ViewerToken}}, t}
 	viewer.says(1, "this needs the role admin, and grafana has the role viewer", "export", "--output", file("not.zip"))
 	viewer.says(0, "", "report", "--format", "csv")
 
@@ -191,14 +194,6 @@ func TestEvidenceOfARunningService(t *testing.T) {
 			t.Errorf("it does not say what to do: %s", out)
 		}
 	}
-}
-
-func writeFile(t *testing.T, name string, b []byte) string {
-	t.Helper()
-	if err := os.WriteFile(name, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
 }
 
 // checkReports looks at reports in all forms, to a file and to standard output.
@@ -235,12 +230,12 @@ func checkReports(a *auditor, file func(string) string, where []string) {
 
 func TestEvidenceOfAStoppedStore(t *testing.T) {
 	t.Parallel()
-	s := newTestService(t, organisation+organisationAccess, nil)
-	s.alert("firing", "send", "a")
-	s.alert("firing", "delay", "b")
-	key := s.notary.key.Public()
-	s.finish()
-	file := func(name string) string { return filepath.Join(s.dir, name) }
+	s := newRunning(t, apptest.Organisation+apptest.Access, nil)
+	s.Alert("firing", "send", "a")
+	s.Alert("firing", "delay", "b")
+	key := s.Key().Public()
+	s.Stop()
+	file := func(name string) string { return filepath.Join(s.Dir, name) }
 	store := file("data/sitrep.db")
 	a := &auditor{&shell{}, t}
 
@@ -291,48 +286,6 @@ func TestEvidenceOfAStoppedStore(t *testing.T) {
 	a.says(1, "WRONG ", "verify", "--storage", backup, "--key", key)
 }
 
-func TestTheKeyOfTheLedgerIsMadeOnce(t *testing.T) {
-	t.Parallel()
-	for name, tt := range map[string]struct{ config, file string }{
-		"beside the store":               {"", "data/sitrep.db.key"},
-		"where the configuration has it": {"evidence: {key_file: keys/of/ledger}\n", "keys/of/ledger"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := newTestService(t, organisation+organisationAccess+tt.config, nil)
-			path := filepath.Join(s.dir, tt.file)
-			info, err := os.Stat(path)
-			if err != nil || info.Mode().Perm() != 0o600 {
-				t.Fatalf("%v, %v", info, err)
-			}
-			public, made := s.notary.key.Public(), "a key for the ledger was made"
-			if !regexp.MustCompile(`^127\.0\.0\.1/ledger-[a-z2-7]{8}\+`).MatchString(public) || !strings.Contains(s.log.String(), made) || strings.Contains(s.log.String(), "PRIVATE") {
-				t.Errorf("key %s, log %s", public, s.log)
-			}
-			s.alert("firing", "send", "a")
-			o, log := s.options, &syncBuffer{}
-			s.finish()
-
-			again := startAgain(t, o, log)
-			if again != public || strings.Contains(log.String(), made) || strings.Contains(log.String(), "another key") {
-				t.Errorf("the second start has %s, and said %s", again, log)
-			}
-			// A key that is lost cannot sign again: another goes on where that is allowed,
-			// which is said aloud.
-			if err := os.Remove(path); err != nil {
-				t.Fatal(err)
-			}
-			o.newKey = true
-			if another := startAgain(t, o, log); another == public || !strings.Contains(log.String(), `level=WARN msg="the ledger was signed by another key until now`) {
-				t.Errorf("without its file it has %s, and said %s", another, log)
-			}
-			writeFile(t, path, []byte("nonsense"))
-			if _, err := newService(t.Context(), o, logTo(log)); err == nil || !strings.Contains(err.Error(), "no private key of a note") {
-				t.Errorf("with nonsense in it: %v", err)
-			}
-		})
-	}
-}
-
 func TestAWitnessIsPostedAndMailed(t *testing.T) {
 	t.Parallel()
 	for name, witness := range map[string]string{"url": "", "email": "email: auditors@example.org"} {
@@ -341,30 +294,62 @@ func TestAWitnessIsPostedAndMailed(t *testing.T) {
 			if witness == "" {
 				witness = "url: " + posted.URL + "/secret-path"
 			}
-			s := newTestService(t, organisation+organisationAccess+"evidence: {witness: {"+witness+", every: 1d}}\n", nil)
-			s.start()
-			kept := filepath.Join(s.dir, "kept")
-			s.until("the witness is told", func() bool {
+			s := newRunning(t, apptest.Organisation+apptest.Access+"evidence: {witness: {"+witness+", every: 1d}}\n", nil)
+			s.Start()
+			kept := filepath.Join(s.Dir, "kept")
+			s.Until("the witness is told", func() bool {
 				b := posted.first()
-				if mails, _ := filepath.Glob(filepath.Join(s.dir, "outbox", "*checkpoint*.eml")); len(mails) == 1 {
+				if mails, _ := filepath.Glob(filepath.Join(s.Dir, "outbox", "*checkpoint*.eml")); len(mails) == 1 {
 					b, _ = os.ReadFile(mails[0])
 				}
 				return b != nil && os.WriteFile(kept, b, 0o600) == nil
 			})
-			s.alert("firing", "send", "a")
-			a, key := s.auditor(), s.notary.key.Public()
-			evidence := filepath.Join(s.dir, "evidence.zip")
+			s.Alert("firing", "send", "a")
+			a, key := s.auditor(), s.Key().Public()
+			evidence := filepath.Join(s.Dir, "evidence.zip")
 			a.says(0, "written", "export", "--output", evidence, "--checkpoint", kept)
 			a.says(0, "complete, unchanged and in order", "verify", evidence, "--key", key, "--checkpoint", kept)
-			s.until("the status shows it", func() bool {
-				_, status := s.ask(viewerToken, "GET", "/api/v1/status", "")
-				_, page := s.ask(viewerToken, "GET", "/status", "")
+			s.Until("the status shows it", func() bool {
+				_, status := s.Ask(apptest.ViewerToken, "GET", "/api/v1/status", "")
+				_, page := s.Ask(apptest.ViewerToken, "GET", "/status", "")
 				shown := strings.Contains(status, `"told_at":"20`) && strings.Contains(page, "last told")
-				if strings.Contains(status+page+s.log.String(), "secret-path") {
+				if strings.Contains(status+page+s.Log.String(), "secret-path") {
 					t.Fatal("the URL is shown")
 				}
 				return shown && strings.Contains(html.UnescapeString(page), key)
 			})
 		})
 	}
+}
+
+// A mailbox keeps what is posted to it.
+type mailbox struct {
+	*httptest.Server
+	mu   sync.Mutex
+	kept [][]byte
+}
+
+func newMailbox(t *testing.T) *mailbox {
+	m := &mailbox{}
+	m.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.kept = append(m.kept, b)
+	}))
+	t.Cleanup(m.Close)
+	return m
+}
+
+// first is what came first, nil if nothing did.
+func (m *mailbox) first() []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.kept) == 0 {
+		return nil
+	}
+	return m.kept[0]
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -10,31 +10,31 @@ import (
 	"sitrep/config"
 )
 
-func declareCheck(app *kingpin.Application, env environment, commands map[string]command) {
-	cmd := app.Command("check", "Check a configuration, and print everything that is wrong with it.")
+func declareCheck(parser *kingpin.Application, env Environment, commands map[string]command) {
+	cmd := parser.Command("check", "Check a configuration, and print everything that is wrong with it.")
 	file := cmd.Arg("file", "The configuration.").Default("sitrep.yml").String()
 	commands[cmd.FullCommand()] = func(context.Context) error { return check(env, *file) }
 }
 
 // check prints all problems of the configuration in the file.
-func check(env environment, file string) error {
+func check(env Environment, file string) error {
 	c, err := config.Load(file)
 	var problems *config.Problems
 	switch {
 	case errors.As(err, &problems):
 		for _, p := range problems.List {
-			fmt.Fprintln(env.stdout, p)
+			fmt.Fprintln(env.Stdout, p)
 		}
-		fmt.Fprintf(env.stdout, "sitrep: %s\n", count(problems.Errors(), "problem"))
+		fmt.Fprintf(env.Stdout, "sitrep: %s\n", count(problems.Errors(), "problem"))
 		return errFound
 	case err != nil:
 		return err
 	}
 	for _, p := range c.Warnings {
-		fmt.Fprintln(env.stdout, p)
+		fmt.Fprintln(env.Stdout, p)
 	}
 	policy := c.Policy()
-	fmt.Fprintf(env.stdout, "%s: %s, %s, %s, %s\n", file, priorities(len(policy.Priorities)),
+	fmt.Fprintf(env.Stdout, "%s: %s, %s, %s, %s\n", file, priorities(len(policy.Priorities)),
 		count(len(policy.Groups), "group"), count(len(policy.Teams), "team"), count(len(policy.SLOs), "SLO"))
 	return nil
 }

@@ -1,10 +1,11 @@
-package main
+package cli
 
 import (
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,7 +68,7 @@ type connectionFile struct {
 }
 
 // client returns what speaks with the sitrep that is meant.
-func (c *connection) client(env environment) (*client.Client, error) {
+func (c *connection) client(env Environment) (*client.Client, error) {
 	settings, err := c.settings(env)
 	if err != nil {
 		return nil, err
@@ -85,7 +86,7 @@ func (c *connection) client(env environment) (*client.Client, error) {
 	}
 	h.Timeout = c.timeout
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	at := first(c.url, env.getenv("SITREP_URL"), settings.URL, defaultURL)
+	at := first(c.url, env.Getenv("SITREP_URL"), settings.URL, defaultURL)
 	speaks, err := client.New(client.Options{URL: at, HTTP: h})
 	if err != nil {
 		return nil, &usageError{fmt.Sprintf("%q: %v", redact(at), err)}
@@ -94,12 +95,12 @@ func (c *connection) client(env environment) (*client.Client, error) {
 }
 
 // settings reads the file, if there is one.
-func (c *connection) settings(env environment) (*connectionFile, error) {
+func (c *connection) settings(env Environment) (*connectionFile, error) {
 	path := c.config
 	if path == "" {
-		folder := env.getenv("XDG_CONFIG_HOME")
-		if folder == "" && env.getenv("HOME") != "" {
-			folder = filepath.Join(env.getenv("HOME"), ".config")
+		folder := env.Getenv("XDG_CONFIG_HOME")
+		if folder == "" && env.Getenv("HOME") != "" {
+			folder = filepath.Join(env.Getenv("HOME"), ".config")
 		}
 		if folder == "" {
 			return &connectionFile{}, nil
@@ -130,7 +131,7 @@ func (c *connection) settings(env environment) (*connectionFile, error) {
 }
 
 // http puts flags, environment and file together.
-func (c *connection) http(env environment, s *connectionFile) (*promconfig.HTTPClientConfig, error) {
+func (c *connection) http(env Environment, s *connectionFile) (*promconfig.HTTPClientConfig, error) {
 	out := &promconfig.HTTPClientConfig{TLSConfig: s.TLSConfig, EnableHTTP2: true}
 	out.ProxyURL = s.ProxyURL
 	for _, f := range []struct{ flag, to *string }{
@@ -142,7 +143,7 @@ func (c *connection) http(env environment, s *connectionFile) (*promconfig.HTTPC
 		}
 	}
 	out.TLSConfig.InsecureSkipVerify = out.TLSConfig.InsecureSkipVerify || c.tls.InsecureSkipVerify
-	switch token := strings.TrimSpace(env.getenv("SITREP_TOKEN")); {
+	switch token := strings.TrimSpace(env.Getenv("SITREP_TOKEN")); {
 	case c.tokenFile != "" && c.user != "":
 		return nil, &usageError{"--token-file and --user: use one of them"}
 	case c.user == "" && c.passwordFile != "":
@@ -187,4 +188,13 @@ func first(texts ...string) string {
 		}
 	}
 	return ""
+}
+
+// redact hides what a URL may hold of a password.
+func redact(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "<url>"
+	}
+	return u.Redacted()
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"sitrep/app"
+
 	"github.com/alecthomas/kingpin/v2"
 	promconfig "github.com/prometheus/common/config"
 )
@@ -18,13 +20,13 @@ import (
 // healthyWithin is how long the answer may take.
 const healthyWithin = 5 * time.Second
 
-func declareHealthy(app *kingpin.Application, env environment, commands map[string]command) {
+func declareHealthy(parser *kingpin.Application, env Environment, commands map[string]command) {
 	h := &health{}
-	cmd := app.Command("healthy", "Ask a running service whether it is healthy, for a container that has nothing else to ask with.")
+	cmd := parser.Command("healthy", "Ask a running service whether it is healthy, for a container that has nothing else to ask with.")
 	base := cmd.Flag("url", "Where it runs; default is SITREP_URL, else "+defaultURL+", by TLS if it listens so.").PlaceHolder("URL").String()
 	declareTLS(cmd, &h.tls)
 	commands[cmd.FullCommand()] = func(ctx context.Context) error {
-		return h.ask(ctx, strings.TrimRight(first(*base, env.getenv("SITREP_URL"), defaultURL), "/")+"/-/healthy")
+		return h.ask(ctx, strings.TrimRight(first(*base, env.Getenv("SITREP_URL"), defaultURL), "/")+"/-/healthy")
 	}
 }
 
@@ -63,7 +65,7 @@ func (h *health) ask(ctx context.Context, at string) error {
 // isLocal reports whether a host is this machine.
 func isLocal(host string) bool {
 	a, err := netip.ParseAddr(host)
-	return isLoopback(host) || err == nil && a.IsUnspecified()
+	return app.IsLoopback(host) || err == nil && a.IsUnspecified()
 }
 
 // errSpeaksTLS is a server that was asked without TLS and wants it.

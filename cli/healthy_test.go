@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"crypto/tls"
@@ -69,5 +69,30 @@ func TestHealthyAsksByTLS(t *testing.T) {
 	code = 503
 	if _, errOut, exit := (&shell{vars: map[string]string{"SITREP_URL": "http://127.0.0.1:" + port}}).run("healthy"); exit != 1 || !strings.Contains(errOut, "503") {
 		t.Errorf("exit %d, %s", exit, errOut)
+	}
+}
+
+func TestHealthy(t *testing.T) {
+	status := http.StatusOK
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/-/healthy" {
+			t.Errorf("asked for %q", r.URL.Path)
+		}
+		w.WriteHeader(status)
+	}))
+	if _, errOut, code := (&shell{}).run("healthy", "--url", server.URL+"/"); code != ExitDone {
+		t.Errorf("healthy: exit %d, %s", code, errOut)
+	}
+	sh := &shell{vars: map[string]string{"SITREP_URL": server.URL}}
+	if _, errOut, code := sh.run("healthy"); code != ExitDone {
+		t.Errorf("healthy by SITREP_URL: exit %d, %s", code, errOut)
+	}
+	status = http.StatusServiceUnavailable
+	if _, _, code := sh.run("healthy"); code != ExitFailed {
+		t.Errorf("unhealthy: exit %d", code)
+	}
+	server.Close()
+	if _, _, code := sh.run("healthy"); code != ExitFailed {
+		t.Errorf("nobody there: exit %d", code)
 	}
 }

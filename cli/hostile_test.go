@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"archive/zip"
@@ -30,6 +30,7 @@ import (
 	"github.com/prometheus/common/model"
 	"golang.org/x/net/html"
 
+	"sitrep/app/apptest"
 	"sitrep/e2e/rig"
 )
 
@@ -391,7 +392,7 @@ func hostileConfig(hook string) (main string, files map[string]string) {
 		return string(b)
 	}
 	var b strings.Builder
-	b.WriteString(strings.Replace(strings.Replace(organisation, "slo_files: [slos.yml]", "slo_files: [teams/*.yml]", 1),
+	b.WriteString(strings.Replace(strings.Replace(apptest.Organisation, "slo_files: [slos.yml]", "slo_files: [teams/*.yml]", 1),
 		"Incident updates <incidents@example.org>", "'Incident \"updates\" =?UTF-8?Q?x?= <incidents@example.org>'", 1))
 	files = map[string]string{}
 	for i := range hostileTexts {
@@ -412,7 +413,7 @@ slos:
 		name := []rune(h.configured())
 		groups += fmt.Sprintf("  - {name: %s, email: [group-%d@example.org]}\n", quoted(string(name[:min(60, len(name))])+" "+strconv.Itoa(i)), i)
 	}
-	main = strings.Replace(b.String(), "slo_files:", groups+"slo_files:", 1) + organisationAccess + `
+	main = strings.Replace(b.String(), "slo_files:", groups+"slo_files:", 1) + apptest.Access + `
   proxy: {trusted: [127.0.0.1/32], user_header: X-Forwarded-User, default_role: responder}
 incidents: {digest_above: 10000}
 unmapped: {priority: P2, groups: [support, hooked]}
@@ -429,19 +430,19 @@ func TestHostileTextsThroughEveryOutput(t *testing.T) {
 	}
 	t.Cleanup(hook.Close)
 	config, files := hostileConfig(hook.URL)
-	var logfmt, inJSON syncBuffer
-	s := newLoggedService(t, config, files, func(w io.Writer) *slog.Logger {
-		lines, err := newLogger(environment{stderr: io.MultiWriter(w, &logfmt)}, "debug", "logfmt")
+	var logfmt, inJSON apptest.Buffer
+	s := newLoggedRunning(t, config, files, func(w io.Writer) *slog.Logger {
+		lines, err := newLogger(Environment{Stderr: io.MultiWriter(w, &logfmt)}, "debug", "logfmt")
 		if err != nil {
 			t.Fatal(err)
 		}
-		objects, err := newLogger(environment{stderr: &inJSON}, "debug", "json")
+		objects, err := newLogger(Environment{Stderr: &inJSON}, "debug", "json")
 		if err != nil {
 			t.Fatal(err)
 		}
 		return slog.New(slog.NewMultiHandler(lines.Handler(), objects.Handler()))
 	})
-	s.start()
+	s.Start()
 	a := &attack{s: s, t: t}
 	a.alerts()
 	a.told("opened")
@@ -453,9 +454,9 @@ func TestHostileTextsThroughEveryOutput(t *testing.T) {
 		checkJSON(t, "a webhook", string(p.Body))
 		checkStrings(t, "a webhook", p.Body)
 	}
-	checkMetrics(t, s.scrape())
+	checkMetrics(t, s.Scrape())
 	a.commandLine()
-	mails, err := filepath.Glob(filepath.Join(s.dir, "outbox", "*.eml"))
+	mails, err := filepath.Glob(filepath.Join(s.Dir, "outbox", "*.eml"))
 	if err != nil || len(mails) < 4*len(hostileTexts) {
 		t.Fatalf("%d mails, %v", len(mails), err)
 	}
@@ -475,14 +476,14 @@ func TestHostileTextsThroughEveryOutput(t *testing.T) {
 
 // An attack is one on a service, with all texts.
 type attack struct {
-	s *testService
+	s *running
 	t *testing.T
 }
 
 // ask makes a request and looks at the answer.
 func (a *attack) ask(what string, h *hostileText, token, method, path, body string) (int, string) {
 	a.t.Helper()
-	code, answer := a.s.ask(token, method, path, body)
+	code, answer := a.s.Ask(token, method, path, body)
 	checkAnswer(a.t, what+", "+h.name, answer)
 	if code >= 500 {
 		a.t.Errorf("%s, %s: %d %.500s", what, h.name, code, answer)
@@ -500,7 +501,7 @@ func (a *attack) alerts() {
 				"runbook_url":%[1]s,"dashboard":%[1]s,%[1]s:%[1]s},"startsAt":"2026-01-02T03:00:00Z","endsAt":"0001-01-01T00:00:00Z","generatorURL":%[1]s%[3]s}`, text, i, more)
 		}
 		post := func(what, alerts, more string) (int, string) {
-			return a.ask(what, h, receiverToken, "POST", "/alertmanager", fmt.Sprintf(`{"version":"4","groupKey":%[1]s,"truncatedAlerts":0,"status":"firing","receiver":%[1]s,"groupLabels":{%[1]s:%[1]s},
+			return a.ask(what, h, apptest.ReceiverToken, "POST", "/alertmanager", fmt.Sprintf(`{"version":"4","groupKey":%[1]s,"truncatedAlerts":0,"status":"firing","receiver":%[1]s,"groupLabels":{%[1]s:%[1]s},
 				"commonLabels":{"a":%[1]s},"commonAnnotations":{"a":%[1]s},"externalURL":%[1]s%[2]s,"alerts":[%[3]s]}`, text, more, alerts))
 		}
 		code, body := post("an alert", alert(fmt.Sprintf(`,"fingerprint":"f%d"`, i)), "")
@@ -514,8 +515,8 @@ func (a *attack) alerts() {
 		post("a wrong status", strings.Replace(alert(""), `"firing"`, text, 1), "")
 		post("a wrong time", strings.Replace(alert(""), `"2026-01-02T03:00:00Z"`, text, 1), "")
 		post("an unknown key", alert(`,`+text+`:1`), `,`+text+`:{}`)
-		a.ask("no payload", h, receiverToken, "POST", "/alertmanager", text)
-		a.ask("another version", h, receiverToken, "POST", "/alertmanager", `{"version":`+text+`,"alerts":[]}`)
+		a.ask("no payload", h, apptest.ReceiverToken, "POST", "/alertmanager", text)
+		a.ask("another version", h, apptest.ReceiverToken, "POST", "/alertmanager", `{"version":`+text+`,"alerts":[]}`)
 	}
 }
 
@@ -523,8 +524,8 @@ func (a *attack) alerts() {
 // the group support.
 func (a *attack) told(kind string) {
 	a.t.Helper()
-	a.s.until("messages are sent: "+kind, func() bool {
-		mails, err := filepath.Glob(filepath.Join(a.s.dir, "outbox", "*.eml"))
+	a.s.Until("messages are sent: "+kind, func() bool {
+		mails, err := filepath.Glob(filepath.Join(a.s.Dir, "outbox", "*.eml"))
 		if err != nil {
 			a.t.Fatal(err)
 		}
@@ -548,7 +549,7 @@ func (a *attack) incidents() []string {
 	a.t.Helper()
 	ids := make([]string, len(hostileTexts))
 	for i := range ids {
-		_, body := a.s.ask(viewerToken, "GET", fmt.Sprintf("/api/v1/incidents?slo=slo-%d", i), "")
+		_, body := a.s.Ask(apptest.ViewerToken, "GET", fmt.Sprintf("/api/v1/incidents?slo=slo-%d", i), "")
 		id := regexp.MustCompile(`"id":"(INC-\d+)"`).FindStringSubmatch(body)
 		if id == nil {
 			a.t.Fatalf("no incident of %s: %.500s", hostileTexts[i].name, body)
@@ -587,26 +588,26 @@ func (a *attack) commands() {
 			if strings.Contains(body, "%") {
 				body = fmt.Sprintf(body, h.asJSON())
 			}
-			code, answer := a.ask("POST "+c.path, h, responderToken, "POST", "/api/v1/incidents/"+id+c.path, body)
+			code, answer := a.ask("POST "+c.path, h, apptest.ResponderToken, "POST", "/api/v1/incidents/"+id+c.path, body)
 			if c.done && code != 200 && utf8.ValidString(body) {
 				a.t.Errorf("%s, %s: answered %d %.500s", c.path, h.name, code, answer)
 			}
 		}
 		if !utf8.ValidString(h.asJSON()) { // refused as a whole
-			a.s.ask(responderToken, "POST", "/api/v1/incidents/"+id+"/resolve", `{"note":"n"}`)
+			a.s.Ask(apptest.ResponderToken, "POST", "/api/v1/incidents/"+id+"/resolve", `{"note":"n"}`)
 		}
 		if i%2 == 1 {
-			a.ask("a declaration", h, responderToken, "POST", "/api/v1/incidents", fmt.Sprintf(`{"use_case":%[1]s,"team":%[1]s,"priority":"P1","stakeholders":[%[1]s],"reason":%[1]s}`, h.asJSON()))
+			a.ask("a declaration", h, apptest.ResponderToken, "POST", "/api/v1/incidents", fmt.Sprintf(`{"use_case":%[1]s,"team":%[1]s,"priority":"P1","stakeholders":[%[1]s],"reason":%[1]s}`, h.asJSON()))
 			continue
 		}
-		a.ask("a declaration", h, responderToken, "POST", "/api/v1/incidents",
+		a.ask("a declaration", h, apptest.ResponderToken, "POST", "/api/v1/incidents",
 			fmt.Sprintf(`{"use_case":%[1]s,"team":"somebody","priority":"P1","stakeholders":["support","hooked"],"reason":%[1]s,"drill":true}`, h.asJSON()))
 	}
 }
 
 // requests makes requests that are hostile in their path, query, headers, host and forms.
 func (a *attack) requests() {
-	handler := a.s.server.Config.Handler
+	handler := a.s.Server.Config.Handler
 	for i := range hostileTexts {
 		h := &hostileTexts[i]
 		path, query := url.PathEscape(h.text), url.QueryEscape(h.text)
@@ -620,7 +621,7 @@ func (a *attack) requests() {
 			"/api/v1/slos?team=" + query, "/api/v1/audit/report?from=" + query, "/api/v1/audit/report?format=" + query, "/api/v1/audit/export?team=" + query,
 			"/api/v1/audit/export?incident=" + query, "/api/v1/audit/export?checkpoint=" + query, "/metrics?name[]=" + query,
 		} {
-			a.ask("GET "+target[:min(40, len(target))], h, adminToken, "GET", target, "")
+			a.ask("GET "+target[:min(40, len(target))], h, apptest.AdminToken, "GET", target, "")
 		}
 		for _, header := range []string{"Idempotency-Key", "If-Match", "X-Forwarded-User", "X-Forwarded-For", "X-Request-Id", "User-Agent", "Referer", "Origin", "Authorization", "Content-Type", "Accept-Language", "Sec-Fetch-Site"} {
 			for _, target := range []string{"/incidents/INC-1/acknowledge", "/api/v1/incidents/INC-1/updates?preview=true", "/alertmanager"} {
@@ -628,7 +629,7 @@ func (a *attack) requests() {
 				r.RemoteAddr = "127.0.0.1:1"
 				r.Header.Set("Content-Type", "application/json")
 				if header != "X-Forwarded-User" && header != "Authorization" {
-					r.Header.Set("Authorization", "Bearer "+responderToken)
+					r.Header.Set("Authorization", "Bearer "+apptest.ResponderToken)
 				}
 				r.Header.Set(header, h.text)
 				a.serve("header "+header, h, handler, r)
@@ -644,7 +645,7 @@ func (a *attack) requests() {
 		for _, target := range []string{"/incidents/INC-1/updates", "/incidents/INC-1/priority", "/incidents/INC-1/reopen", "/declare"} {
 			r := httptest.NewRequestWithContext(a.t.Context(), "POST", target, strings.NewReader(form.Encode()))
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-			r.Header.Set("Authorization", "Bearer "+responderToken)
+			r.Header.Set("Authorization", "Bearer "+apptest.ResponderToken)
 			r.Header.Set("Sec-Fetch-Site", "same-origin")
 			a.serve("the form "+target, h, handler, r)
 		}
@@ -659,37 +660,37 @@ func (a *attack) serve(what string, h *hostileText, handler http.Handler, r *htt
 	if rec.Code >= 500 && rec.Code != http.StatusServiceUnavailable {
 		a.t.Errorf("%s, %s: %d %.300s", what, h.name, rec.Code, rec.Body)
 	}
-	checkAnswer(a.t, what+", "+h.name, headerText(rec.Header())+rec.Body.String())
+	checkAnswer(a.t, what+", "+h.name, apptest.HeaderText(rec.Header())+rec.Body.String())
 }
 
 // reads asks for all that can be read, of each incident and each message.
 func (a *attack) reads() {
-	routes, _ := guardedRoutes(a.t, a.s)
+	routes := apptest.Routes(a.t)
 	ids := a.incidents()
 	for _, r := range routes {
-		if r.method != http.MethodGet || r.path == "/alertmanager" {
+		if r.Method != http.MethodGet || r.Path == "/alertmanager" {
 			continue
 		}
 		for i, id := range ids {
-			path := strings.NewReplacer("{id}", id, "{name}", "hotfix", "{version}", "1").Replace(r.path)
-			if path == r.path && i > 0 {
+			path := strings.NewReplacer("{id}", id, "{name}", "hotfix", "{version}", "1").Replace(r.Path)
+			if path == r.Path && i > 0 {
 				break
 			}
 			if strings.Contains(path, "{delivery}") {
 				continue
 			}
-			a.ask("GET "+path, &hostileTexts[i], adminToken, "GET", path, "")
+			a.ask("GET "+path, &hostileTexts[i], apptest.AdminToken, "GET", path, "")
 		}
 	}
 	for i, id := range ids {
-		_, body := a.s.ask(adminToken, "GET", "/api/v1/incidents/"+id+"/deliveries?limit=1000", "")
+		_, body := a.s.Ask(apptest.AdminToken, "GET", "/api/v1/incidents/"+id+"/deliveries?limit=1000", "")
 		of := regexp.MustCompile(`"id":"([^"]+)","incident"`).FindAllStringSubmatch(body, -1)
 		if len(of) == 0 {
 			a.t.Fatalf("no deliveries of %s: %.300s", id, body)
 		}
 		for _, d := range of[:min(len(of), 6)] {
 			for _, suffix := range []string{"", "/html", "/raw"} {
-				a.ask("a message", &hostileTexts[i], adminToken, "GET", "/incidents/"+id+"/messages/"+d[1]+suffix, "")
+				a.ask("a message", &hostileTexts[i], apptest.AdminToken, "GET", "/incidents/"+id+"/messages/"+d[1]+suffix, "")
 			}
 		}
 	}
@@ -697,7 +698,7 @@ func (a *attack) reads() {
 		"/api/v1/audit/report?format=html", "/api/v1/audit/report?format=csv", "/api/v1/audit/report?format=json", "/api/v1/audit/export", "/api/v1/audit/export?pseudonyms=true",
 		"/?state=resolved", "/?state=open", "/slos?page=1", "/deliveries?state=delivered", "/priorities/versions/1",
 	} {
-		code, answer := a.ask("GET "+path, &hostileTexts[0], adminToken, "GET", path, "")
+		code, answer := a.ask("GET "+path, &hostileTexts[0], apptest.AdminToken, "GET", path, "")
 		if code != 200 {
 			a.t.Errorf("%s: %d %.300s", path, code, answer)
 		}
@@ -707,8 +708,8 @@ func (a *attack) reads() {
 // commandLine looks at what the command line prints of all that, and of what it is
 // given.
 func (a *attack) commandLine() {
-	evidence := filepath.Join(a.s.dir, "evidence.zip")
-	main := filepath.Join(a.s.dir, "sitrep.yml")
+	evidence := filepath.Join(a.s.Dir, "evidence.zip")
+	main := filepath.Join(a.s.Dir, "sitrep.yml")
 	printed := func(sh *shell, args ...string) {
 		a.t.Helper()
 		out, errOut, _ := sh.run(args...)
@@ -746,21 +747,21 @@ func (a *attack) commandLine() {
 	printed(plain, "wiki", "--config.file", main, "--addresses")
 	printed(plain, "wiki", "--config.file", main, "--format", "html")
 	// One that is quickly loaded.
-	small := filepath.Join(a.s.dir, "small", "sitrep.yml")
-	a.s.write("small/sitrep.yml", organisation)
-	a.s.write("small/slos.yml", organisationSLOs)
+	small := filepath.Join(a.s.Dir, "small", "sitrep.yml")
+	a.s.Write("small/sitrep.yml", apptest.Organisation)
+	a.s.Write("small/slos.yml", apptest.SLOs)
 	for i := range hostileTexts {
 		h := &hostileTexts[i]
 		a.hostileFile(h, printed)
 		payload := fmt.Sprintf(`{"version":"4","alerts":[{"status":"firing","labels":{"alertname":%[1]s,"sitrep_slo":"send",%[1]s:%[1]s},"fingerprint":%[1]s,"startsAt":"2026-01-02T03:00:00Z"},
 			{"status":%[1]s,"labels":{"alertname":%[1]s}},{"status":"firing","labels":{"alertname":%[1]s,"x":%[1]s},"startsAt":%[1]s}]}`, h.asJSON())
-		a.s.write("payload.json", payload)
-		printed(plain, "simulate", "--config.file", small, filepath.Join(a.s.dir, "payload.json"))
+		a.s.Write("payload.json", payload)
+		printed(plain, "simulate", "--config.file", small, filepath.Join(a.s.Dir, "payload.json"))
 		printed(plain, "simulate", "--config.file", small, "-o", "json", "alertname="+h.text, "sitrep_slo=send")
 		for _, args := range [][]string{
 			{h.text}, {"incident", h.text}, {"incident", "show", h.text}, {"incident", "list", "--team", h.text}, {"incident", "list", "--state", h.text}, {"incident", "list", "--" + h.text},
 			{"incident", "priority", "INC-1", h.text, "--reason", h.text}, {"incident", "declare", "--slo", h.text, "--reason", "r"}, {"incident", "list", "--url", h.text},
-			{"audit", "verify", h.text}, {"audit", "verify", evidence, "--key", h.text}, {"audit", "export", "--team", h.text, "--output", filepath.Join(a.s.dir, "none.zip")}, {"audit", "report", "--from", h.text},
+			{"audit", "verify", h.text}, {"audit", "verify", evidence, "--key", h.text}, {"audit", "export", "--team", h.text, "--output", filepath.Join(a.s.Dir, "none.zip")}, {"audit", "report", "--from", h.text},
 			{"check", h.text}, {"simulate", "--config.file", small, h.text}, {"simulate", "--at", h.text, "a=b"}, {"wiki", "--config.file", h.text},
 		} {
 			printed(people, args...)
@@ -771,20 +772,20 @@ func (a *attack) commandLine() {
 // hostileFile looks at what is said of a configuration with a text in each place.
 func (a *attack) hostileFile(h *hostileText, printed func(*shell, ...string)) {
 	path := filepath.Join("broken", "sitrep.yml")
-	a.s.write(filepath.Join("broken", "slos.yml"), organisationSLOs)
-	at := filepath.Join(a.s.dir, path)
+	a.s.Write(filepath.Join("broken", "slos.yml"), apptest.SLOs)
+	at := filepath.Join(a.s.Dir, path)
 	for i, config := range []string{
-		strings.Replace(organisation, "summary: Small", "summary: "+h.asJSON(), 1),
-		strings.Replace(organisation, "name: P3", "name: "+h.asJSON(), 1),
-		strings.Replace(organisation, "[cto@example.org]", "["+h.asJSON()+"]", 1),
-		strings.Replace(organisation, "name: board", "name: "+h.asJSON(), 1),
-		strings.Replace(organisation, "update_every: 2h", "update_every: "+h.asJSON(), 1),
-		strings.Replace(organisation, "timezone: Europe/Berlin", "timezone: "+h.asJSON(), 1),
-		strings.Replace(organisation, "slo_files: [slos.yml]", "slo_files: ["+h.asJSON()+"]", 1),
-		organisation + h.asJSON() + ": 1\n",
-		organisation + h.text,
+		strings.Replace(apptest.Organisation, "summary: Small", "summary: "+h.asJSON(), 1),
+		strings.Replace(apptest.Organisation, "name: P3", "name: "+h.asJSON(), 1),
+		strings.Replace(apptest.Organisation, "[cto@example.org]", "["+h.asJSON()+"]", 1),
+		strings.Replace(apptest.Organisation, "name: board", "name: "+h.asJSON(), 1),
+		strings.Replace(apptest.Organisation, "update_every: 2h", "update_every: "+h.asJSON(), 1),
+		strings.Replace(apptest.Organisation, "timezone: Europe/Berlin", "timezone: "+h.asJSON(), 1),
+		strings.Replace(apptest.Organisation, "slo_files: [slos.yml]", "slo_files: ["+h.asJSON()+"]", 1),
+		apptest.Organisation + h.asJSON() + ": 1\n",
+		apptest.Organisation + h.text,
 	} {
-		a.s.write(path, config)
+		a.s.Write(path, config)
 		printed(&shell{}, "check", at)
 		if i == 0 {
 			printed(&shell{}, "wiki", "--config.file", at)
@@ -838,14 +839,14 @@ func TestTheCommandLineOfAHostileServer(t *testing.T) {
 
 // finish stops the service, and looks at what is said of its files.
 func (a *attack) finish() {
-	dir := a.s.dir
-	a.s.finish()
+	dir := a.s.Dir
+	a.s.Stop()
 	store := filepath.Join(dir, "data", "sitrep.db")
 	for _, args := range [][]string{
 		{"audit", "verify", "--storage", store, "--no-key"}, {"storage", "check", store}, {"audit", "report", "--storage", store, "--format", "csv"},
 	} {
 		out, errOut, code := (&shell{}).run(args...)
-		if code != exitDone {
+		if code != ExitDone {
 			a.t.Errorf("%v: exit %d\n%.2000s%s", args, code, out, errOut)
 		}
 		checkTame(a.t, strings.Join(args, " "), out+errOut)

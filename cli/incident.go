@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 
 // incidentCLI are the commands under sitrep incident, and their flags.
 type incidentCLI struct {
-	env        environment
+	env        Environment
 	now        func() time.Time
 	connection connection
 	output     string
@@ -32,9 +32,9 @@ type incidentCLI struct {
 	key     string
 }
 
-func declareIncident(app *kingpin.Application, env environment, commands map[string]command) {
+func declareIncident(parser *kingpin.Application, env Environment, commands map[string]command) {
 	c := &incidentCLI{env: env, now: time.Now}
-	of := app.Command("incident", "Look at incidents of a running sitrep, and give commands.")
+	of := parser.Command("incident", "Look at incidents of a running sitrep, and give commands.")
 	c.connection.declare(of)
 	of.Flag("output", "text or json.").Short('o').Default("text").EnumVar(&c.output, "text", "json")
 	c.declareReading(of, commands)
@@ -193,7 +193,7 @@ func (c *incidentCLI) json(v any) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c.env.stdout, "%s\n", wording.EscapeJSON(b))
+	_, err = fmt.Fprintf(c.env.Stdout, "%s\n", wording.EscapeJSON(b))
 	return err
 }
 
@@ -212,7 +212,7 @@ func printList[T any](c *incidentCLI, key string, l client.List[T], err error, t
 		return err
 	}
 	if l.Next != "" {
-		fmt.Fprintf(c.env.stderr, "There are more; --limit=0 lists all.\n")
+		fmt.Fprintf(c.env.Stderr, "There are more; --limit=0 lists all.\n")
 	}
 	return nil
 }
@@ -239,7 +239,7 @@ func (c *incidentCLI) words(text string) (string, error) {
 	if text != "-" {
 		return text, nil
 	}
-	b, err := io.ReadAll(io.LimitReader(c.env.stdin, 1<<20))
+	b, err := io.ReadAll(io.LimitReader(c.env.Stdin, 1<<20))
 	if err != nil {
 		return "", fmt.Errorf("read the text: %w", err)
 	}

@@ -1,8 +1,6 @@
-package main
+package cli
 
 import (
-	"bytes"
-	"context"
 	"crypto/tls"
 	"encoding/json"
 	"encoding/pem"
@@ -16,29 +14,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"sitrep/app/apptest"
 	"sitrep/incident/incidentjson"
 )
-
-// A shell runs command lines with an environment.
-type shell struct {
-	vars  map[string]string
-	stdin string
-}
-
-// run returns what a command line prints on both outputs, and its exit code.
-func (s *shell) run(args ...string) (stdout, stderr string, code int) {
-	var out, errOut bytes.Buffer
-	err := run(context.Background(), args, environment{
-		getenv: func(name string) string { return s.vars[name] }, stdin: strings.NewReader(s.stdin), stdout: &out, stderr: &errOut, die: func() {},
-	})
-	code = report(&errOut, err)
-	return out.String(), errOut.String(), code
-}
-
-// responderShell is the shell of bob.
-func (s *testService) responderShell() *shell {
-	return &shell{vars: map[string]string{"SITREP_URL": s.server.URL, "SITREP_TOKEN": responderToken, "TZ": "Europe/Berlin"}}
-}
 
 var (
 	clockText = regexp.MustCompile(`(\w{3} \d{1,2} \w{3}( \d{4})?, )?\b\d{2}:\d{2}\b( UTC[+-]\d+| [A-Z]{3,4})?( \((now|in \w+|\w+ ago)\))?`)
@@ -48,8 +26,8 @@ var (
 
 // settled returns an output without what differs from run to run: times, the width of
 // columns, and the address.
-func (s *testService) settled(out string) string {
-	out = strings.ReplaceAll(out, s.server.URL, "http://sitrep.example.org")
+func (s *running) settled(out string) string {
+	out = strings.ReplaceAll(out, s.Server.URL, "http://sitrep.example.org")
 	out = clockText.ReplaceAllStringFunc(out, func(t string) string {
 		if strings.Contains(t, "(in ") {
 			return "LATER"
@@ -78,7 +56,7 @@ func TestIncidentScripts(t *testing.T) {
 			if !found {
 				t.Fatal(`no line "-- script --"`)
 			}
-			s := newTestService(t, organisation+organisationAccess, nil)
+			s := newRunning(t, apptest.Organisation+apptest.Access, nil)
 			sh := s.responderShell()
 			var got strings.Builder
 			for line := range strings.Lines(script) {
@@ -90,13 +68,13 @@ func TestIncidentScripts(t *testing.T) {
 				words := wordsOf(command)
 				switch words[0] {
 				case "alert":
-					s.alert(words[1], words[2], words[3])
+					s.Alert(words[1], words[2], words[3])
 				case "stdin":
 					sh.stdin = strings.Join(words[1:], " ") + "\n"
 				case "sitrep":
 					out, errOut, code := sh.run(words[1:]...)
 					got.WriteString(s.settled(out + errOut))
-					if code != exitDone {
+					if code != ExitDone {
 						got.WriteString("[exit " + string(rune('0'+code)) + "]\n")
 					}
 				default:
@@ -128,17 +106,17 @@ func wordsOf(line string) []string {
 }
 
 func TestJSONIsWhatTheAPIAnswers(t *testing.T) {
-	s := newTestService(t, organisation+organisationAccess, nil)
-	s.alert("firing", "send", "a")
-	s.alert("firing", "delay", "b")
+	s := newRunning(t, apptest.Organisation+apptest.Access, nil)
+	s.Alert("firing", "send", "a")
+	s.Alert("firing", "delay", "b")
 	sh := s.responderShell()
 	same := func(path string, args ...string) {
 		t.Helper()
 		out, errOut, code := sh.run(append([]string{"-o", "json", "incident"}, args...)...)
-		if code != exitDone || errOut != "" {
+		if code != ExitDone || errOut != "" {
 			t.Fatalf("%v: exit %d, %s", args, code, errOut)
 		}
-		_, body := s.ask(viewerToken, "GET", path, "")
+		_, body := s.Ask(apptest.ViewerToken, "GET", path, "")
 		_, body, _ = strings.Cut(body, "\n\n")
 		if got, want := canonical(t, out), canonical(t, strings.TrimSpace(body)); got != want && path != "" {
 			t.Errorf("%v printed\n%s\nthe API answers\n%s", args, got, want)
@@ -163,7 +141,7 @@ func TestJSONIsWhatTheAPIAnswers(t *testing.T) {
 		t.Errorf("preview printed %s", out)
 	}
 	out, errOut, code := sh.run("incident", "list", "--limit", "1")
-	if code != exitDone || strings.Count(out, "\n") != 2 || !strings.Contains(errOut, "--limit=0 lists all") {
+	if code != ExitDone || strings.Count(out, "\n") != 2 || !strings.Contains(errOut, "--limit=0 lists all") {
 		t.Errorf("printed %s and %s", out, errOut)
 	}
 }
@@ -184,12 +162,12 @@ func canonical(t *testing.T, text string) string {
 // TestALostAnswerMakesNoSecondCommand: the connection ends after sitrep has done it and
 // before the answer is there.
 func TestALostAnswerMakesNoSecondCommand(t *testing.T) {
-	s := newTestService(t, organisation+organisationAccess, nil)
-	s.alert("firing", "send", "a")
+	s := newRunning(t, apptest.Organisation+apptest.Access, nil)
+	s.Alert("firing", "send", "a")
 	var lose atomic.Int64
 	lossy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := httptest.NewRecorder()
-		s.server.Config.Handler.ServeHTTP(rec, r)
+		s.Server.Config.Handler.ServeHTTP(rec, r)
 		if lose.Add(-1) >= 0 {
 			panic(http.ErrAbortHandler)
 		}
@@ -204,11 +182,11 @@ func TestALostAnswerMakesNoSecondCommand(t *testing.T) {
 	sh.vars["SITREP_URL"] = lossy.URL
 	lose.Store(2)
 	out, errOut, code := sh.run("incident", "update", "INC-1", "We know the cause.")
-	if code != exitDone {
+	if code != ExitDone {
 		t.Fatalf("exit %d: %s%s", code, out, errOut)
 	}
 	updates := func() int {
-		_, events := s.ask(viewerToken, "GET", "/api/v1/incidents/INC-1/events", "")
+		_, events := s.Ask(apptest.ViewerToken, "GET", "/api/v1/incidents/INC-1/events", "")
 		return strings.Count(events, "update_written")
 	}
 	if n := updates(); n != 1 {
@@ -217,11 +195,11 @@ func TestALostAnswerMakesNoSecondCommand(t *testing.T) {
 	lose.Store(1000)
 	_, errOut, code = sh.run("incident", "update", "INC-1", "A fix is on its way.")
 	m := regexp.MustCompile(`not known whether this was done: .*--key=(\w+)`).FindStringSubmatch(errOut)
-	if code != exitFailed || m == nil {
+	if code != ExitFailed || m == nil {
 		t.Fatalf("exit %d: %s", code, errOut)
 	}
 	lose.Store(0)
-	if _, errOut, code = sh.run("incident", "update", "INC-1", "A fix is on its way.", "--key", m[1]); code != exitDone {
+	if _, errOut, code = sh.run("incident", "update", "INC-1", "A fix is on its way.", "--key", m[1]); code != ExitDone {
 		t.Fatalf("exit %d: %s", code, errOut)
 	}
 	if n := updates(); n != 2 {
@@ -231,20 +209,20 @@ func TestALostAnswerMakesNoSecondCommand(t *testing.T) {
 
 // TestConnections: where sitrep is and who asks can be said in many ways.
 func TestConnections(t *testing.T) {
-	s := newTestService(t, organisation+organisationAccess, nil)
-	secure := httptest.NewUnstartedServer(s.server.Config.Handler)
+	s := newRunning(t, apptest.Organisation+apptest.Access, nil)
+	secure := httptest.NewUnstartedServer(s.Server.Config.Handler)
 	secure.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	secure.StartTLS()
 	t.Cleanup(secure.Close)
-	s.write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})))
-	s.write("password", adaPassword+"\n")
-	s.write("wrong", "wrong-token-0815\n")
-	s.write("empty", "\n")
-	s.write("xdg/sitrep/cli.yml", "url: "+secure.URL+"\ntoken_file: ../../secrets/viewer\ntls_config: {ca_file: ../../ca.pem}\n")
-	s.write("home/.config/sitrep/cli.yml", "url: "+s.server.URL+"\nbasic_auth: {username: ada, password_file: ../../../password}\n")
-	s.write("typo.yml", "urls: x\n")
-	s.write("both.yml", "token_file: password\nbasic_auth: {username: ada, password_file: password}\n")
-	file := func(name string) string { return filepath.Join(s.dir, name) }
+	s.Write("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})))
+	s.Write("password", apptest.AdaPassword+"\n")
+	s.Write("wrong", "wrong-token-0815\n")
+	s.Write("empty", "\n")
+	s.Write("xdg/sitrep/cli.yml", "url: "+secure.URL+"\ntoken_file: ../../secrets/viewer\ntls_config: {ca_file: ../../ca.pem}\n")
+	s.Write("home/.config/sitrep/cli.yml", "url: "+s.Server.URL+"\nbasic_auth: {username: ada, password_file: ../../../password}\n")
+	s.Write("typo.yml", "urls: x\n")
+	s.Write("both.yml", "token_file: password\nbasic_auth: {username: ada, password_file: password}\n")
+	file := func(name string) string { return filepath.Join(s.Dir, name) }
 	for _, tt := range []struct {
 		name string
 		env  map[string]string
@@ -252,10 +230,10 @@ func TestConnections(t *testing.T) {
 		code int
 		want string // in either output
 	}{
-		{"a token file", nil, []string{"--url", s.server.URL, "--token-file", file("secrets/viewer")}, 0, "No incidents."},
-		{"the environment", map[string]string{"SITREP_URL": s.server.URL + "/", "SITREP_TOKEN": viewerToken}, nil, 0, "No incidents."},
+		{"a token file", nil, []string{"--url", s.Server.URL, "--token-file", file("secrets/viewer")}, 0, "No incidents."},
+		{"the environment", map[string]string{"SITREP_URL": s.Server.URL + "/", "SITREP_TOKEN": apptest.ViewerToken}, nil, 0, "No incidents."},
 		{"flags go before the environment", map[string]string{"SITREP_URL": "http://127.0.0.1:1", "SITREP_TOKEN": "x"},
-			[]string{"--url", s.server.URL, "--token-file", file("secrets/viewer")}, 0, "No incidents."},
+			[]string{"--url", s.Server.URL, "--token-file", file("secrets/viewer")}, 0, "No incidents."},
 		{"a file of settings with TLS", map[string]string{"XDG_CONFIG_HOME": file("xdg")}, nil, 0, "No incidents."},
 		{"the environment goes before the file", map[string]string{"XDG_CONFIG_HOME": file("xdg"), "SITREP_TOKEN": "wrong-token-0815"}, nil, 1, "the token is not known here"},
 		{"a file of settings at home with basic auth", map[string]string{"HOME": file("home")}, nil, 0, "No incidents."},
@@ -263,17 +241,17 @@ func TestConnections(t *testing.T) {
 		{"one that is not there", nil, []string{"--cli.config", file("none.yml")}, 1, "no such file"},
 		{"a typo in one", nil, []string{"--cli.config", file("typo.yml")}, 1, "field urls not found"},
 		{"two ways to log in", nil, []string{"--cli.config", file("both.yml")}, 1, "token_file and basic_auth: use one of them"},
-		{"user and password", nil, []string{"--url", s.server.URL, "--user", "ada", "--password-file", file("password")}, 0, "No incidents."},
-		{"a user without password", nil, []string{"--url", s.server.URL, "--user", "ada"}, 2, "--user needs --password-file"},
-		{"a user and a token", nil, []string{"--url", s.server.URL, "--user", "ada", "--password-file", file("password"), "--token-file", file("wrong")}, 2, "use one of them"},
+		{"user and password", nil, []string{"--url", s.Server.URL, "--user", "ada", "--password-file", file("password")}, 0, "No incidents."},
+		{"a user without password", nil, []string{"--url", s.Server.URL, "--user", "ada"}, 2, "--user needs --password-file"},
+		{"a user and a token", nil, []string{"--url", s.Server.URL, "--user", "ada", "--password-file", file("password"), "--token-file", file("wrong")}, 2, "use one of them"},
 		{"TLS with a CA", nil, []string{"--url", secure.URL, "--tls.ca-file", file("ca.pem"), "--token-file", file("secrets/viewer")}, 0, "No incidents."},
 		{"TLS with an unknown CA", nil, []string{"--url", secure.URL, "--token-file", file("secrets/viewer")}, 1, "certificate signed by unknown authority"},
 		{"TLS not verified", nil, []string{"--url", secure.URL, "--tls.insecure-skip-verify", "--token-file", file("secrets/viewer")}, 0, "No incidents."},
 		{"plain HTTP to a port with TLS", nil, []string{"--url", strings.Replace(secure.URL, "https", "http", 1)}, 1, "which is no answer of sitrep's API; look at the URL"},
-		{"no token", nil, []string{"--url", s.server.URL}, 1, "send a token as Authorization: Bearer; give it with --token-file, SITREP_TOKEN, or --user"},
-		{"a wrong token", nil, []string{"--url", s.server.URL, "--token-file", file("wrong")}, 1, "the token is not known here"},
-		{"an empty token", nil, []string{"--url", s.server.URL, "--token-file", file("empty")}, 1, "is empty"},
-		{"no token file", nil, []string{"--url", s.server.URL, "--token-file", file("none")}, 1, "no such file"},
+		{"no token", nil, []string{"--url", s.Server.URL}, 1, "send a token as Authorization: Bearer; give it with --token-file, SITREP_TOKEN, or --user"},
+		{"a wrong token", nil, []string{"--url", s.Server.URL, "--token-file", file("wrong")}, 1, "the token is not known here"},
+		{"an empty token", nil, []string{"--url", s.Server.URL, "--token-file", file("empty")}, 1, "is empty"},
+		{"no token file", nil, []string{"--url", s.Server.URL, "--token-file", file("none")}, 1, "no such file"},
 		{"not a URL", nil, []string{"--url", "sitrep.example.org"}, 2, "write it as https://sitrep.example.org"},
 		{"nobody listens", nil, []string{"--url", "http://127.0.0.1:1"}, 1, "connection refused"},
 	} {
@@ -284,7 +262,7 @@ func TestConnections(t *testing.T) {
 			if code != tt.code || !strings.Contains(out+errOut, tt.want) {
 				t.Errorf("exit %d, want %d with %q:\n%s%s", code, tt.code, tt.want, out, errOut)
 			}
-			if strings.Contains(out+errOut, "wrong-token") || strings.Contains(out+errOut, adaPassword) {
+			if strings.Contains(out+errOut, "wrong-token") || strings.Contains(out+errOut, apptest.AdaPassword) {
 				t.Errorf("a secret is shown: %s%s", out, errOut)
 			}
 		})
@@ -292,14 +270,14 @@ func TestConnections(t *testing.T) {
 }
 
 func TestHintsAreOpenIncidents(t *testing.T) {
-	s := newTestService(t, organisation+organisationAccess, nil)
-	s.alert("firing", "send", "a")
-	s.alert("firing", "delay", "b")
-	c := &incidentCLI{env: environment{getenv: func(name string) string { return s.responderShell().vars[name] }}}
+	s := newRunning(t, apptest.Organisation+apptest.Access, nil)
+	s.Alert("firing", "send", "a")
+	s.Alert("firing", "delay", "b")
+	c := &incidentCLI{env: Environment{Getenv: func(name string) string { return s.responderShell().vars[name] }}}
 	if got := c.hints(); !slices.Equal(got, []string{"INC-2", "INC-1"}) {
 		t.Errorf("hints = %v", got)
 	}
-	c.env.getenv = func(string) string { return "" }
+	c.env.Getenv = func(string) string { return "" }
 	c.connection.url = "http://127.0.0.1:1"
 	if got := c.hints(); got != nil {
 		t.Errorf("hints without a server = %v", got)

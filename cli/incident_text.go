@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -28,7 +28,7 @@ func (c *incidentCLI) print(fn func(*table)) error {
 		return err
 	}
 	for line := range strings.Lines(b.String()) {
-		if _, err := fmt.Fprintln(c.env.stdout, strings.TrimRight(line, " \n")); err != nil {
+		if _, err := fmt.Fprintln(c.env.Stdout, strings.TrimRight(line, " \n")); err != nil {
 			return err
 		}
 	}
@@ -36,8 +36,8 @@ func (c *incidentCLI) print(fn func(*table)) error {
 }
 
 // location is the time zone of who reads.
-func location(env environment) *time.Location {
-	if name := env.getenv("TZ"); name != "" {
+func location(env Environment) *time.Location {
+	if name := env.Getenv("TZ"); name != "" {
 		if loc, err := time.LoadLocation(strings.TrimPrefix(name, ":")); err == nil {
 			return loc
 		}

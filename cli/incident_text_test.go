@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ func printed(t *testing.T, fn func(*incidentCLI, *table)) string {
 	t.Helper()
 	var out bytes.Buffer
 	c := &incidentCLI{
-		env: environment{stdout: &out, getenv: func(name string) string { return map[string]string{"TZ": ":Europe/Berlin"}[name] }},
+		env: Environment{Stdout: &out, Getenv: func(name string) string { return map[string]string{"TZ": ":Europe/Berlin"}[name] }},
 		now: func() time.Time { return time.Date(2026, 3, 2, 8, 0, 30, 0, time.UTC) },
 	}
 	if err := c.print(func(tb *table) { fn(c, tb) }); err != nil {

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -10,14 +10,15 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
+	"sitrep/app"
 	"sitrep/config"
 	"sitrep/incident"
 	"sitrep/router"
 	"sitrep/router/email"
 )
 
-func declareMail(app *kingpin.Application, env environment, commands map[string]command) {
-	mail := app.Command("mail", "Mail, and the server that it goes by.")
+func declareMail(parser *kingpin.Application, env Environment, commands map[string]command) {
+	mail := parser.Command("mail", "Mail, and the server that it goes by.")
 	test := mail.Command("test", "Send one mail, and show each step of the conversation with the mail server.")
 	file := test.Flag("config.file", "The configuration.").Default("sitrep.yml").String()
 	to := test.Flag("to", "The address that the mail goes to.").Required().String()
@@ -26,7 +27,7 @@ func declareMail(app *kingpin.Application, env environment, commands map[string]
 
 // mailTest sends one mail by the configuration in the file, and says what happened and,
 // if it failed, what to change.
-func mailTest(ctx context.Context, env environment, file, to string) error {
+func mailTest(ctx context.Context, env Environment, file, to string) error {
 	rcpt, err := netmail.ParseAddress(to)
 	if err != nil {
 		return &usageError{fmt.Sprintf("--to=%q is not an email address; write it as ada@example.org", to)}
@@ -36,7 +37,7 @@ func mailTest(ctx context.Context, env environment, file, to string) error {
 	switch {
 	case errors.As(err, &problems):
 		for _, p := range problems.List {
-			fmt.Fprintln(env.stdout, p)
+			fmt.Fprintln(env.Stdout, p)
 		}
 		return errFound
 	case err != nil:
@@ -44,35 +45,34 @@ func mailTest(ctx context.Context, env environment, file, to string) error {
 	case c.Mail == nil:
 		return fmt.Errorf("%s has no mail section; add mail with from and smarthost", file)
 	}
-	f := &inForce{config: c, closeMail: func() error { return nil }}
-	err = f.makeMail(c.Mail, func(s email.Said) {
+	sends, err := app.NewMail(c.Mail, func(s email.Said) {
 		switch s.By {
 		case "":
-			fmt.Fprintf(env.stdout, "   %s\n", s.Text)
+			fmt.Fprintf(env.Stdout, "   %s\n", s.Text)
 		case "server":
-			fmt.Fprintf(env.stdout, "<- %s\n", s.Text)
+			fmt.Fprintf(env.Stdout, "<- %s\n", s.Text)
 		default:
-			fmt.Fprintf(env.stdout, "-> %s\n", s.Text)
+			fmt.Fprintf(env.Stdout, "-> %s\n", s.Text)
 		}
 	})
 	if err != nil {
 		return fmt.Errorf("mail: %w", err)
 	}
-	defer f.close()
+	defer sends.Close()
 	at := now()
 	id := "test." + strings.ToLower(rand.Text()[:16])
-	body, err := f.letterhead.RenderNote(id, *rcpt, "sitrep: a test", "This mail shows that sitrep's mails arrive. Nothing is wrong, and nobody has to do anything.", at)
+	body, err := sends.Letterhead.RenderNote(id, *rcpt, "sitrep: a test", "This mail shows that sitrep's mails arrive. Nothing is wrong, and nobody has to do anything.", at)
 	if err != nil {
 		return err
 	}
-	err = f.mail.Send(ctx, router.Envelope{ID: id, Recipient: incident.Recipient{ID: "test", Channel: incident.Email, Name: rcpt.Name, Address: rcpt.Address}, Body: body},
+	err = sends.Send(ctx, router.Envelope{ID: id, Recipient: incident.Recipient{ID: "test", Channel: incident.Email, Name: rcpt.Name, Address: rcpt.Address}, Body: body},
 		func(context.Context) error { return nil })
 	if err == nil {
 		where := "the mail server took it"
 		if c.Mail.Outbox != "" {
 			where = "it is in " + c.Mail.Outbox
 		}
-		fmt.Fprintf(env.stdout, "sent to %s: %s, as <%s@…>\n", rcpt.Address, where, id)
+		fmt.Fprintf(env.Stdout, "sent to %s: %s, as <%s@…>\n", rcpt.Address, where, id)
 		return nil
 	}
 	if advice := email.Advice(err); advice != "" {

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -116,11 +116,11 @@ func runLine(t *testing.T, line string) string {
 		}
 	}
 	var out bytes.Buffer
-	err := run(context.Background(), args, environment{
-		getenv: func(string) string { return "" }, stdin: strings.NewReader(""), stdout: &out, stderr: &out,
-		die: func() { t.Error("the store gave up") },
+	err := run(context.Background(), args, Environment{
+		Getenv: func(string) string { return "" }, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &out,
+		Die: func() { t.Error("the store gave up") },
 	})
-	if code := report(&out, err); code != exitDone {
+	if code := report(&out, err); code != ExitDone {
 		fmt.Fprintf(&out, "[exit %d]\n", code)
 	}
 	return out.String()

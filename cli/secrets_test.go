@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"archive/zip"
@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"sitrep/app/apptest"
 	"sitrep/e2e/rig"
 )
 
@@ -44,7 +45,7 @@ func TestSecretsAreShownNowhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(hook.Close)
-	config := strings.Replace(organisation, "mail: {directory: outbox, from: Incident updates <incidents@example.org>}", `mail:
+	config := strings.Replace(apptest.Organisation, "mail: {directory: outbox, from: Incident updates <incidents@example.org>}", `mail:
   smarthost: `+mail.Address+`
   from: Incident updates <incidents@example.org>
   username: `+rig.MailUser+`
@@ -54,17 +55,17 @@ func TestSecretsAreShownNowhere(t *testing.T) {
     webhooks:
       - {url_file: secrets/hook, secret_file: secrets/hook-key}
       - {url: '`+deadHook+`', http_config: {authorization: {credentials: `+hookBearer+`}, http_headers: {X-Key: {secrets: [`+hookHeader+`]}}}}
-`, 1) + organisationAccess + `
+`, 1) + apptest.Access + `
 evidence: {witness: {url: 'http://127.0.0.1:1/` + witnessPath + `?key=` + hookQuery + `', every: 1d}}
 `
-	s := newTestService(t, config, map[string]string{
+	s := newRunning(t, config, map[string]string{
 		"ca.pem": mail.CA, "secrets/smtp": wrongMail, "secrets/hook": hook.URL + "?key=" + hookQuery, "secrets/hook-key": rig.HookSecret,
 	})
-	s.start()
+	s.Start()
 
 	var shown strings.Builder // all that anybody was answered
 	ask := func(token, method, path, body string) string {
-		code, text := s.ask(token, method, path, body)
+		code, text := s.Ask(token, method, path, body)
 		shown.WriteString(method + " " + path + "\n" + text + unzipped(t, text) + "\n")
 		if code >= 500 && path != "/-/reload" {
 			t.Errorf("%s %s: %d %s", method, path, code, text)
@@ -73,25 +74,25 @@ evidence: {witness: {url: 'http://127.0.0.1:1/` + witnessPath + `?key=` + hookQu
 	}
 
 	// The mail server refuses the password, and a webhook is dead.
-	s.alert("firing", "send", "a")
-	s.until("sending fails", func() bool {
-		return strings.Contains(s.log.String(), "the witness was not told") && strings.Contains(s.log.String(), "535") && len(hook.Postings()) > 0
+	s.Alert("firing", "send", "a")
+	s.Until("sending fails", func() bool {
+		return strings.Contains(s.Log.String(), "the witness was not told") && strings.Contains(s.Log.String(), "535") && len(hook.Postings()) > 0
 	})
 	everything(s, ask)
 	// With the right password it goes on.
-	s.write("secrets/smtp", rig.MailPassword)
-	ask(adminToken, "POST", "/-/reload", "")
-	s.until("a mail arrives", func() bool { return len(mail.To("support@example.org")) > 0 })
+	s.Write("secrets/smtp", rig.MailPassword)
+	ask(apptest.AdminToken, "POST", "/-/reload", "")
+	s.Until("a mail arrives", func() bool { return len(mail.To("support@example.org")) > 0 })
 	hook.Answer(http.StatusGone)
 	for _, step := range []struct{ path, body string }{
 		{"/acknowledge", "{}"}, {"/priority?preview=true", `{"priority":"P2","reason":"r"}`}, {"/priority", `{"priority":"P2","reason":"r"}`},
 		{"/updates", `{"message":"m"}`}, {"/actions/hotfix", `{"state":"done"}`}, {"/actions/postmortem", `{"state":"waived","reason":"r"}`},
 		{"/resolve", `{"note":"n"}`}, {"/close", `{}`},
 	} {
-		ask(responderToken, "POST", "/api/v1/incidents/INC-1"+step.path, step.body)
+		ask(apptest.ResponderToken, "POST", "/api/v1/incidents/INC-1"+step.path, step.body)
 	}
-	s.until("the webhook is refused for good", func() bool {
-		return strings.Contains(ask(viewerToken, "GET", "/api/v1/deliveries?state=failed", ""), "127.0.0.1")
+	s.Until("the webhook is refused for good", func() bool {
+		return strings.Contains(ask(apptest.ViewerToken, "GET", "/api/v1/deliveries?state=failed", ""), "127.0.0.1")
 	})
 
 	// Configurations that cannot be loaded.
@@ -103,26 +104,26 @@ evidence: {witness: {url: 'http://127.0.0.1:1/` + witnessPath + `?key=` + hookQu
 		strings.Replace(config, "token_file: secrets/viewer", "token: "+clearText, 1),
 		config + "\n  }" + clearText,
 	} {
-		s.write("sitrep.yml", broken)
-		if text := ask(adminToken, "POST", "/-/reload", ""); !strings.Contains(text, "stays in force") {
+		s.Write("sitrep.yml", broken)
+		if text := ask(apptest.AdminToken, "POST", "/-/reload", ""); !strings.Contains(text, "stays in force") {
 			t.Errorf("loaded: %s", text)
 		}
 		everything(s, ask)
-		out, errOut, _ := (&shell{}).run("check", filepath.Join(s.dir, "sitrep.yml"))
+		out, errOut, _ := (&shell{}).run("check", filepath.Join(s.Dir, "sitrep.yml"))
 		shown.WriteString(out + errOut)
 	}
-	s.write("sitrep.yml", config)
-	ask(adminToken, "POST", "/-/reload", "")
+	s.Write("sitrep.yml", config)
+	ask(apptest.AdminToken, "POST", "/-/reload", "")
 
 	// Those who do not get in.
 	for _, path := range []string{"/", "/api/v1/incidents", "/alertmanager", "/metrics"} {
 		ask(wrongToken, "GET", path, "")
-		req, err := http.NewRequestWithContext(t.Context(), "GET", s.server.URL+path, nil)
+		req, err := http.NewRequestWithContext(t.Context(), "GET", s.Server.URL+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		req.SetBasicAuth("ada", wrongPasswd)
-		resp, err := s.server.Client().Do(req)
+		resp, err := s.Server.Client().Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,25 +132,25 @@ evidence: {witness: {url: 'http://127.0.0.1:1/` + witnessPath + `?key=` + hookQu
 	everything(s, ask)
 	for _, args := range [][]string{
 		{"incident", "list"}, {"incident", "show", "INC-1"}, {"incident", "deliveries"}, {"incident", "show", "INC-9"}, {"-o", "json", "incident", "deliveries"},
-		{"wiki", "--addresses", "--config.file", filepath.Join(s.dir, "sitrep.yml")}, {"check", filepath.Join(s.dir, "sitrep.yml")},
+		{"wiki", "--addresses", "--config.file", filepath.Join(s.Dir, "sitrep.yml")}, {"check", filepath.Join(s.Dir, "sitrep.yml")},
 	} {
 		out, errOut, _ := s.responderShell().run(args...)
 		shown.WriteString(out + errOut)
 	}
 
-	evidence := filepath.Join(s.dir, "evidence.zip")
+	evidence := filepath.Join(s.Dir, "evidence.zip")
 	for _, args := range [][]string{{"key"}, {"export", "--output", evidence}, {"verify", evidence, "--no-key"}, {"report"}} {
-		shown.WriteString(s.auditor().says(exitDone, "", args...))
+		shown.WriteString(s.auditor().says(ExitDone, "", args...))
 	}
-	ledgerKey := s.notary.key.Secret()
+	ledgerKey := s.Key().Secret()
 
-	hash, err := os.ReadFile(filepath.Join(s.dir, "secrets", "ada"))
+	hash, err := os.ReadFile(filepath.Join(s.Dir, "secrets", "ada"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.finish()
-	places := map[string]string{"what was answered": shown.String(), "the log": s.log.String()}
-	err = filepath.WalkDir(filepath.Join(s.dir, "data"), func(path string, d fs.DirEntry, err error) error {
+	s.Stop()
+	places := map[string]string{"what was answered": shown.String(), "the log": s.Log.String()}
+	err = filepath.WalkDir(filepath.Join(s.Dir, "data"), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || strings.HasSuffix(path, ".key") {
 			return err
 		}
@@ -175,7 +176,7 @@ evidence: {witness: {url: 'http://127.0.0.1:1/` + witnessPath + `?key=` + hookQu
 		t.Fatal(err)
 	}
 	secrets := []string{
-		viewerToken, responderToken, adminToken, receiverToken, adaPassword, string(hash), rig.MailPassword, rig.HookSecret,
+		apptest.ViewerToken, apptest.ResponderToken, apptest.AdminToken, apptest.ReceiverToken, apptest.AdaPassword, string(hash), rig.MailPassword, rig.HookSecret,
 		strings.TrimPrefix(rig.HookSecret, "whsec_"), string(key), hex.EncodeToString(key), u.Path, "secret-part", "dead-path-3a90c2", hookQuery,
 		"broken-path-66f0aa", witnessPath, hookBearer, hookHeader, ledgerKey, strings.SplitN(ledgerKey, "+", 5)[4], clearText, wrongMail, wrongToken, wrongPasswd,
 		base64.StdEncoding.EncodeToString([]byte("\x00" + rig.MailUser + "\x00" + rig.MailPassword)),
@@ -221,32 +222,32 @@ func unzipped(t *testing.T, answer string) string {
 }
 
 // everything asks for all that can be read, with each delivery.
-func everything(s *testService, ask func(token, method, path, body string) string) {
+func everything(s *running, ask func(token, method, path, body string) string) {
 	s.t.Helper()
-	routes, _ := guardedRoutes(s.t, s)
+	routes := apptest.Routes(s.t)
 	var page struct {
 		Deliveries []struct {
 			ID string `json:"id"`
 		} `json:"deliveries"`
 	}
-	_, body, _ := strings.Cut(ask(adminToken, "GET", "/api/v1/deliveries", ""), "\r\n\n")
+	_, body, _ := strings.Cut(ask(apptest.AdminToken, "GET", "/api/v1/deliveries", ""), "\r\n\n")
 	if err := json.Unmarshal([]byte(body), &page); err != nil {
 		s.t.Fatalf("%v in %s", err, body)
 	}
 	for _, r := range routes {
-		if r.method != http.MethodGet {
+		if r.Method != http.MethodGet {
 			continue
 		}
-		path := strings.NewReplacer("{id}", "INC-1", "{name}", "hotfix", "{version}", "1").Replace(r.path)
+		path := strings.NewReplacer("{id}", "INC-1", "{name}", "hotfix", "{version}", "1").Replace(r.Path)
 		if !strings.Contains(path, "{delivery}") {
-			ask(adminToken, "GET", path, "")
+			ask(apptest.AdminToken, "GET", path, "")
 			continue
 		}
 		for _, d := range page.Deliveries {
-			ask(adminToken, "GET", strings.ReplaceAll(path, "{delivery}", d.ID), "")
+			ask(apptest.AdminToken, "GET", strings.ReplaceAll(path, "{delivery}", d.ID), "")
 		}
 	}
-	if !slices.ContainsFunc(routes, func(r guarded) bool { return r.path == "/api/v1/status" }) {
+	if !slices.ContainsFunc(routes, func(r apptest.Route) bool { return r.Path == "/api/v1/status" }) {
 		s.t.Error("the status is not among the routes")
 	}
 }

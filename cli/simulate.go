@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 
 	"sitrep/receiver"
 	"sitrep/router/wording"
+	"sitrep/simulate"
 )
 
 // simulateFlags are the flags of simulate.
@@ -25,19 +26,18 @@ type simulateFlags struct {
 	args   []string
 }
 
-func declareSimulate(app *kingpin.Application, env environment, commands map[string]command) {
+func declareSimulate(parser *kingpin.Application, env Environment, commands map[string]command) {
 	f := &simulateFlags{}
-	cmd := app.Command("simulate", "Show what alerts would do: which SLO and incident they belong to, who is told, and when. Nothing is stored or sent.")
+	cmd := parser.Command("simulate", "Show what alerts would do: which SLO and incident they belong to, who is told, and when. Nothing is stored or sent.")
 	cmd.Flag("config.file", "The configuration.").Default("sitrep.yml").StringVar(&f.config)
 	cmd.Flag("at", "As if the alerts came at that time, such as 2026-12-24T03:00:00+01:00; default is now.").StringVar(&f.at)
 	cmd.Flag("output", "text or json.").Short('o').Default("text").EnumVar(&f.output, "text", "json")
 	cmd.Arg("alerts", "A file with what Alertmanager posts, - for stdin, or the labels of one firing alert as name=value.").Required().StringsVar(&f.args)
-	commands[cmd.FullCommand()] = func(ctx context.Context) error { return simulate(ctx, env, f) }
+	commands[cmd.FullCommand()] = func(ctx context.Context) error { return runSimulate(ctx, env, f) }
 }
 
-// simulate shows what the alerts would do. It finds something if an alert is
-// invalid.
-func simulate(ctx context.Context, env environment, f *simulateFlags) error {
+// runSimulate shows what the alerts would do. It finds something if an alert is invalid.
+func runSimulate(ctx context.Context, env Environment, f *simulateFlags) error {
 	at := now()
 	if f.at != "" {
 		t, err := time.Parse(time.RFC3339, f.at)
@@ -54,7 +54,7 @@ func simulate(ctx context.Context, env environment, f *simulateFlags) error {
 	if err != nil {
 		return err
 	}
-	sim, err := newSimulation(ctx, c, body, at)
+	sim, err := simulate.Run(ctx, c, body, at)
 	if err != nil {
 		return err
 	}
@@ -64,21 +64,21 @@ func simulate(ctx context.Context, env environment, f *simulateFlags) error {
 		e.SetIndent("", "  ")
 		e.SetEscapeHTML(false)
 		if err = e.Encode(sim); err == nil {
-			_, err = env.stdout.Write(wording.EscapeJSON(b.Bytes()))
+			_, err = env.Stdout.Write(wording.EscapeJSON(b.Bytes()))
 		}
 	} else {
-		_, err = io.WriteString(wording.Shown(env.stdout), sim.text())
+		_, err = io.WriteString(wording.Shown(env.Stdout), sim.Text())
 	}
-	if err == nil && sim.invalid() {
+	if err == nil && sim.Invalid() {
 		err = errFound
 	}
 	return err
 }
 
 // simulatedBody returns the payload that the arguments name, or make up.
-func simulatedBody(env environment, args []string, at time.Time) ([]byte, error) {
+func simulatedBody(env Environment, args []string, at time.Time) ([]byte, error) {
 	if len(args) == 1 {
-		source, r := args[0], env.stdin
+		source, r := args[0], env.Stdin
 		if source != "-" && source != "" {
 			file, err := os.Open(source)
 			switch {

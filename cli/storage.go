@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"sitrep/api"
+	"sitrep/app"
 	"sitrep/incident"
 	"sitrep/ledger"
 	"sitrep/router/wording"
@@ -22,7 +23,7 @@ import (
 
 // storageCLI are the commands under sitrep storage, and their flags.
 type storageCLI struct {
-	env        environment
+	env        Environment
 	connection connection
 	storage    string
 	output     string
@@ -32,9 +33,9 @@ type storageCLI struct {
 	newKey     bool
 }
 
-func declareStorage(app *kingpin.Application, env environment, commands map[string]command) {
+func declareStorage(parser *kingpin.Application, env Environment, commands map[string]command) {
 	c := &storageCLI{env: env}
-	of := app.Command("storage", "Back the store up, check a copy of it, and put one back.")
+	of := parser.Command("storage", "Back the store up, check a copy of it, and put one back.")
 
 	backup := of.Command("backup", "Write a copy of the store of a running sitrep, or of a file that none has open, and check it. The key that signs the ledger is not in it.")
 	c.connection.declare(backup)
@@ -118,10 +119,10 @@ func (s soundStore) String() string {
 }
 
 // key names the key that belongs to the store.
-func (s soundStore) key() string { return wording.Line(signer(s.signed), 300) }
+func (s soundStore) key() string { return wording.Line(app.Signer(s.signed), 300) }
 
 func (c *storageCLI) say(format string, args ...any) {
-	fmt.Fprintf(c.env.stdout, format+"\n", args...)
+	fmt.Fprintf(c.env.Stdout, format+"\n", args...)
 }
 
 func (c *storageCLI) runBackup(ctx context.Context) error {
@@ -129,10 +130,10 @@ func (c *storageCLI) runBackup(ctx context.Context) error {
 		return &usageError{"--storage reads a file and --url asks a running sitrep: use one of them"}
 	}
 	if c.output == "-" {
-		if err := c.copyStore(ctx, c.env.stdout); err != nil {
+		if err := c.copyStore(ctx, c.env.Stdout); err != nil {
 			return err
 		}
-		fmt.Fprintln(c.env.stderr, "note: sitrep storage check says of the copy whether it is whole, and which key belongs to it")
+		fmt.Fprintln(c.env.Stderr, "note: sitrep storage check says of the copy whether it is whole, and which key belongs to it")
 		return nil
 	}
 	if err := c.spare(ctx); err != nil {
@@ -165,7 +166,7 @@ func (c *storageCLI) spare(ctx context.Context) error {
 	if errors.Is(err, bolt.ErrLocked) {
 		return fmt.Errorf("back up to %q: that is a store in use (%w): name another file", c.output, err)
 	}
-	if _, err := os.Lstat(besideStore(c.output)); err == nil {
+	if _, err := os.Lstat(app.KeyBeside(c.output)); err == nil {
 		return fmt.Errorf("back up to %q: that is a store, as its key is beside it: name another file", c.output)
 	}
 	return nil
@@ -271,7 +272,7 @@ func (c *storageCLI) vacant(ctx context.Context) error {
 func (c *storageCLI) keyOf(s soundStore) (bool, string) {
 	path := c.keyFile
 	if path == "" {
-		path = besideStore(c.storage)
+		path = app.KeyBeside(c.storage)
 	}
 	key, err := ledger.LoadKey(path)
 	switch {
@@ -281,7 +282,7 @@ func (c *storageCLI) keyOf(s soundStore) (bool, string) {
 		return false, fmt.Sprintf("the key that belongs to it, %s, is not in %q, where no file is", s.key(), path)
 	case err != nil:
 		return false, fmt.Sprintf("the key that belongs to it is %s; %v", s.key(), err)
-	case !signedBy(s.signed, key):
+	case !app.SignedBy(s.signed, key):
 		return false, fmt.Sprintf("the key that belongs to it, %s, is not the one in %q, %s", s.key(), path, key.ID())
 	}
 	return true, fmt.Sprintf("the key that belongs to it, %s, is in %q", s.key(), path)
@@ -295,7 +296,7 @@ func (c *storageCLI) runCheck(ctx context.Context) error {
 	c.say("%s is sound: %v", c.storage, s)
 	fits, how := c.keyOf(s)
 	c.say("%s", how)
-	_, absent := os.Stat(besideStore(c.storage))
+	_, absent := os.Stat(app.KeyBeside(c.storage))
 	if !fits && (c.keyFile != "" || absent == nil) { // beside a backup there is none
 		return errFound
 	}

@@ -1,16 +1,14 @@
-package main
+package cli
 
 import (
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
-	"sitrep/api"
+	"sitrep/app/apptest"
 	"sitrep/ledger"
 )
 
@@ -20,8 +18,8 @@ type keeper struct {
 	t *testing.T
 }
 
-func (s *testService) keeper() *keeper {
-	return &keeper{&shell{vars: map[string]string{"SITREP_URL": s.server.URL, "SITREP_TOKEN": adminToken}}, s.t}
+func (s *running) keeper() *keeper {
+	return &keeper{&shell{vars: map[string]string{"SITREP_URL": s.Server.URL, "SITREP_TOKEN": apptest.AdminToken}}, s.t}
 }
 
 // says gives a command line and checks its exit code, and that both outputs together have
@@ -38,11 +36,11 @@ func (k *keeper) says(code int, words string, args ...string) string {
 
 func TestABackupOfARunningServiceIsRestored(t *testing.T) {
 	t.Parallel()
-	s := newTestService(t, organisation+organisationAccess, nil)
-	s.start()
-	s.alert("firing", "send", "a")
-	k, id := s.keeper(), s.notary.key.ID()
-	file := func(name string) string { return filepath.Join(s.dir, name) }
+	s := newRunning(t, apptest.Organisation+apptest.Access, nil)
+	s.Start()
+	s.Alert("firing", "send", "a")
+	k, id := s.keeper(), s.Key().ID()
+	file := func(name string) string { return filepath.Join(s.Dir, name) }
 	store := file("data/sitrep.db")
 
 	// While posts are stored, each copy is whole and has what was answered before.
@@ -54,7 +52,7 @@ func TestABackupOfARunningServiceIsRestored(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				s.alert("firing", "delay", fmt.Sprintf("load-%d", i))
+				s.Alert("firing", "delay", fmt.Sprintf("load-%d", i))
 			}
 		}
 	})
@@ -67,7 +65,7 @@ func TestABackupOfARunningServiceIsRestored(t *testing.T) {
 	close(stop)
 	wg.Wait()
 	k.says(0, "incidents up to INC-2", "backup", "--output", file("backup.db"))
-	if b, err := os.ReadFile(file("backup.db")); err != nil || strings.Contains(string(b), "PRIVATE") || strings.Contains(string(b), s.notary.key.Secret()) {
+	if b, err := os.ReadFile(file("backup.db")); err != nil || strings.Contains(string(b), "PRIVATE") || strings.Contains(string(b), s.Key().Secret()) {
 		t.Errorf("the backup has the key: %v", err)
 	}
 	k.says(1, "name another file", "backup", "--output", store)
@@ -90,13 +88,14 @@ func TestABackupOfARunningServiceIsRestored(t *testing.T) {
 	}
 
 	// A lost store comes back, with all that the key is good for.
-	o, key := s.options, s.notary.key.Public()
-	s.finish()
+	o, key := s.Options, s.Key().Public()
+	s.Stop()
 	if err := os.Remove(store); err != nil {
 		t.Fatal(err)
 	}
 	k.says(0, "is in ", "restore", file("backup.db"), "--storage", store)
-	if again := startAgain(t, o, &syncBuffer{}); again != key {
+	apptest.Restart(t, o, &apptest.Buffer{})
+	if again := s.Key().Public(); again != key {
 		t.Errorf("started with %s", again)
 	}
 	(&auditor{k.shell, t}).says(0, "complete, unchanged", "verify", "--storage", store, "--key", key)
@@ -104,10 +103,10 @@ func TestABackupOfARunningServiceIsRestored(t *testing.T) {
 
 func TestADamagedBackupIsNotRestored(t *testing.T) {
 	t.Parallel()
-	s := newTestService(t, organisation+organisationAccess, nil)
-	s.alert("firing", "send", "a")
+	s := newRunning(t, apptest.Organisation+apptest.Access, nil)
+	s.Alert("firing", "send", "a")
 	k := s.keeper()
-	file := func(name string) string { return filepath.Join(s.dir, name) }
+	file := func(name string) string { return filepath.Join(s.Dir, name) }
 	backup := file("backup.db")
 	k.says(0, "written and checked", "backup", "--output", backup)
 	b, err := os.ReadFile(backup)
@@ -134,11 +133,11 @@ func TestADamagedBackupIsNotRestored(t *testing.T) {
 
 func TestACheckNamesAKeyThatDoesNotFit(t *testing.T) {
 	t.Parallel()
-	s := newTestService(t, organisation+organisationAccess, nil)
+	s := newRunning(t, apptest.Organisation+apptest.Access, nil)
 	k := s.keeper()
-	store := filepath.Join(s.dir, "data", "sitrep.db")
-	id := s.notary.key.ID()
-	s.finish()
+	store := filepath.Join(s.Dir, "data", "sitrep.db")
+	id := s.Key().ID()
+	s.Stop()
 	k.says(0, "the key that belongs to it, "+id+", is in ", "check", store)
 	stranger, err := ledger.GenerateKey("sitrep.example.org")
 	if err != nil {
@@ -146,7 +145,7 @@ func TestACheckNamesAKeyThatDoesNotFit(t *testing.T) {
 	}
 	writeFile(t, store+".key", []byte(stranger.Secret()+"\n"))
 	k.says(1, "the key that belongs to it, "+id+", is not the one in", "check", store)
-	k.says(0, "written and checked: no incident", "backup", "--storage", store, "--output", filepath.Join(s.dir, "backup.db"))
+	k.says(0, "written and checked: no incident", "backup", "--storage", store, "--output", filepath.Join(s.Dir, "backup.db"))
 	k.says(2, "use one of them", "backup", "--storage", store, "--url", "http://127.0.0.1:1", "--output", "x")
 	k.says(2, "--output is the store itself", "backup", "--storage", store, "--output", store)
 }
@@ -154,44 +153,14 @@ func TestACheckNamesAKeyThatDoesNotFit(t *testing.T) {
 // A store that was deleted under the running service can be rescued from it.
 func TestADeletedStoreIsRescued(t *testing.T) {
 	t.Parallel()
-	s := newTestService(t, organisation+organisationAccess, nil)
-	s.alert("firing", "send", "a")
+	s := newRunning(t, apptest.Organisation+apptest.Access, nil)
+	s.Alert("firing", "send", "a")
 	k := s.keeper()
-	store, rescued := filepath.Join(s.dir, "data", "sitrep.db"), filepath.Join(s.dir, "rescued.db")
+	store, rescued := filepath.Join(s.Dir, "data", "sitrep.db"), filepath.Join(s.Dir, "rescued.db")
 	if err := os.Remove(store); err != nil {
 		t.Fatal(err)
 	}
 	k.says(0, "incidents up to INC-1", "backup", "--output", rescued)
-	s.finish()
+	s.Stop()
 	k.says(0, "restored", "restore", rescued, "--storage", store, "--ledger.new-key")
-}
-
-func TestTheAnswerNamesTheKeyOfABackup(t *testing.T) {
-	t.Parallel()
-	s := newTestService(t, organisation+organisationAccess, nil)
-	ask := func(method, token string) *http.Response {
-		r, err := http.NewRequestWithContext(t.Context(), method, s.server.URL+"/api/v1/backup", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Authorization", "Bearer "+token)
-		resp, err := s.server.Client().Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, _ = io.Copy(io.Discard, resp.Body)
-		_ = resp.Body.Close()
-		return resp
-	}
-	for _, method := range []string{"GET", "HEAD"} {
-		resp := ask(method, adminToken)
-		if resp.StatusCode != 200 || resp.Header.Get(api.KeyHeader) != s.notary.key.Public() || resp.ContentLength < 1000 || resp.Header.Get("Content-Type") != api.BackupMedia {
-			t.Errorf("%s: %s %v", method, resp.Status, resp.Header)
-		}
-		for _, token := range []string{viewerToken, responderToken, receiverToken} {
-			if resp := ask(method, token); resp.StatusCode != 403 {
-				t.Errorf("%s as %s: %s", method, token, resp.Status)
-			}
-		}
-	}
 }

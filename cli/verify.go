@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"sitrep/app"
 	"sitrep/audit"
 	"sitrep/ledger"
 	"sitrep/router/wording"
@@ -168,7 +169,7 @@ const longestLine = 2000
 // say prints a line. What is in it comes from a file that may be forged, so that it stays
 // one line, and nothing in it moves the cursor.
 func (c *auditCLI) say(format string, args ...any) {
-	fmt.Fprintln(c.env.stdout, wording.Line(fmt.Sprintf(format, args...), longestLine))
+	fmt.Fprintln(c.env.Stdout, wording.Line(fmt.Sprintf(format, args...), longestLine))
 }
 
 // judge prints what came out.
@@ -211,8 +212,8 @@ func (c *auditCLI) judge(v *audit.Verification) error {
 	case c.noKey:
 		c.say("consistent in itself; nobody's signature was checked, so anybody can have made it")
 	case len(c.keys) == 0:
-		if key, err := ledger.LoadKey(besideStore(c.storage)); c.storage != "" && err == nil {
-			c.say("note: --key %s would be the key beside the store, %s: who can change the store can have that too", besideStore(c.storage), key.ID())
+		if key, err := ledger.LoadKey(app.KeyBeside(c.storage)); c.storage != "" && err == nil {
+			c.say("note: --key %s would be the key beside the store, %s: who can change the store can have that too", app.KeyBeside(c.storage), key.ID())
 		}
 		c.say("NOT verified: it is consistent in itself, but nobody's signature was checked, so anybody can have made it; give the public key that you have from elsewhere with --key, or say --no-key")
 		return errFound

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -54,7 +54,7 @@ func TestAStoreOfVersion2GoesOn(t *testing.T) {
 		t.Helper()
 		var out bytes.Buffer
 		args := append([]string{"audit", "verify", "--key", version2Key}, what...)
-		if err := run(t.Context(), args, environment{stdout: &out, stderr: &out}); err != nil {
+		if err := run(t.Context(), args, Environment{Stdout: &out, Stderr: &out}); err != nil {
 			t.Errorf("%v: %v\n%s", what, err, out.String())
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 	"sitrep/web/wiki"
 )
 
-func declareWiki(app *kingpin.Application, env environment, commands map[string]command) {
-	cmd := app.Command("wiki", "Print the priorities and SLOs as a page for a wiki.")
+func declareWiki(parser *kingpin.Application, env Environment, commands map[string]command) {
+	cmd := parser.Command("wiki", "Print the priorities and SLOs as a page for a wiki.")
 	file := cmd.Flag("config.file", "The configuration.").Default("sitrep.yml").String()
 	format := cmd.Flag("format", "md (Markdown for GitHub and Confluence) or html (one file).").Default("md").Enum("md", "html")
 	var o wiki.Options
@@ -24,22 +24,22 @@ func declareWiki(app *kingpin.Application, env environment, commands map[string]
 		}
 		page := wiki.From(c.Policy())
 		if *format == "html" {
-			return page.WriteHTML(env.stdout, o)
+			return page.WriteHTML(env.Stdout, o)
 		}
-		return page.WriteMarkdown(env.stdout, o)
+		return page.WriteMarkdown(env.Stdout, o)
 	}
 }
 
 // loadConfig loads a configuration for a command that only reads it. What is wrong
 // with it goes to stderr.
-func loadConfig(env environment, file string) (*config.Config, error) {
+func loadConfig(env Environment, file string) (*config.Config, error) {
 	c, err := config.Load(file)
 	var problems *config.Problems
 	if errors.As(err, &problems) {
 		for _, p := range problems.List {
-			fmt.Fprintln(env.stderr, p)
+			fmt.Fprintln(env.Stderr, p)
 		}
-		fmt.Fprintf(env.stderr, "sitrep: %s\n", count(problems.Errors(), "problem"))
+		fmt.Fprintf(env.Stderr, "sitrep: %s\n", count(problems.Errors(), "problem"))
 		return nil, errFound
 	}
 	return c, err

@@ -1,9 +1,12 @@
-package main
+// Package demo plays a short incident in the terminal, with the real service and the sample
+// organisation of contrib, at a pace at which a night takes a minute.
+package demo
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -13,31 +16,27 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/promslog"
 
+	"sitrep/app"
 	"sitrep/contrib"
 )
 
-// demoFlags are the flags of demo.
-type demoFlags struct {
-	dir    string
-	listen string
-	once   bool
+// ErrNotEmpty is a folder for the demo in which something is already.
+var ErrNotEmpty = errors.New("is not empty; name a new folder")
+
+// Options say where the demo is played.
+type Options struct {
+	Dir    string // an empty folder for its files, made if it is not there; empty is a new temporary one
+	Listen string // the address of its page, such as 127.0.0.1:0
+	Once   bool   // end after the story, instead of keeping the page open
+	Out    io.Writer
+	// Die ends the process at once. It is called when the store cannot say what is true.
+	Die func()
 }
 
-func declareDemo(app *kingpin.Application, env environment, commands map[string]command) {
-	f := &demoFlags{}
-	cmd := app.Command("demo", "Play a short incident with the real service and the sample organisation. Needs no other server.")
-	cmd.Flag("dir", "An empty folder for its files; default is a new temporary one. It is kept.").StringVar(&f.dir)
-	cmd.Flag("listen", "Where its page is; default is a free port of this machine.").Default("127.0.0.1:0").StringVar(&f.listen)
-	cmd.Flag("once", "End after the story, instead of keeping the page open.").BoolVar(&f.once)
-	commands[cmd.FullCommand()] = func(ctx context.Context) error { return demo(ctx, env, f) }
-}
-
-// demoPace are the pieces of the sample configuration that the demo replaces, so
-// that what takes a night takes a minute. Each must be there.
-func demoPace() [][2]string {
+// pace are the pieces of the sample configuration that the demo replaces, so that what takes a night takes a minute. Each must be there.
+func pace() [][2]string {
 	return [][2]string{
 		{"update_every: 2h", "update_every: 8s"},
 		{"update_every: 4h", "update_every: 16s"},
@@ -48,9 +47,10 @@ func demoPace() [][2]string {
 	}
 }
 
-// demo runs the service, and plays an incident on it.
-func demo(ctx context.Context, env environment, f *demoFlags) error {
-	dir, err := demoDir(f.dir)
+// Run runs the service, plays an incident on it, and tells it to Out. The files are kept.
+// It returns nil when ctx ends, or with the story if once is enough.
+func Run(ctx context.Context, o Options) error {
+	dir, err := emptyDir(o.Dir)
 	if err != nil {
 		return err
 	}
@@ -64,21 +64,21 @@ func demo(ctx context.Context, env environment, f *demoFlags) error {
 	defer logFile.Close()
 	log := promslog.New(&promslog.Config{Writer: logFile})
 
-	listener, err := net.Listen("tcp", f.listen)
+	listener, err := net.Listen("tcp", o.Listen)
 	if err != nil {
-		return fmt.Errorf("listen on %q: %w", f.listen, err)
+		return fmt.Errorf("listen on %q: %w", o.Listen, err)
 	}
 	defer listener.Close()
 	external := "http://" + listener.Addr().String()
-	s, err := newService(ctx, options{
-		config: filepath.Join(dir, "sitrep.yml"), storage: filepath.Join(dir, "sitrep.db"),
-		external: external, loopback: onLoopback(listener.Addr(), external), die: env.die,
+	s, err := app.New(ctx, app.Options{
+		Config: filepath.Join(dir, "sitrep.yml"), Storage: filepath.Join(dir, "sitrep.db"),
+		ExternalURL: external, Address: listener.Addr(), Die: o.Die,
 	}, log)
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	handler, err := s.handler()
+	defer s.Close()
+	handler, err := s.Handler()
 	if err != nil {
 		return err
 	}
@@ -89,34 +89,34 @@ func demo(ctx context.Context, env environment, f *demoFlags) error {
 		stopping, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		_ = server.Shutdown(stopping)
-		_ = s.receiver.Wait(stopping)
+		_ = s.Wait(stopping)
 	}()
-	s.start()
+	s.Start()
 
-	st := &story{out: env.stdout, url: external, dir: dir, mails: newMails(filepath.Join(dir, "outbox"), env.stdout)}
+	st := &story{out: o.Out, url: external, dir: dir, mails: newMails(filepath.Join(dir, "outbox"), o.Out)}
 	err = st.play(ctx)
 	switch {
 	case ctx.Err() != nil:
-		fmt.Fprintf(env.stdout, "\nStopped. Everything is kept in %s\n", dir)
+		fmt.Fprintf(o.Out, "\nStopped. Everything is kept in %s\n", dir)
 		return nil
 	case err != nil:
 		return fmt.Errorf("%w; the log is %s", err, logFile.Name())
 	}
-	st.farewell(f.once)
-	if f.once {
+	st.farewell(o.Once)
+	if o.Once {
 		return nil
 	}
 	select {
 	case <-ctx.Done():
 		return nil
 	case err := <-served:
-		return fmt.Errorf("serve on %q: %w", f.listen, err)
+		return fmt.Errorf("serve on %q: %w", o.Listen, err)
 	}
 }
 
-// demoDir returns the folder of the demo as an absolute path; it is made if it is
-// not there, and must be empty.
-func demoDir(dir string) (string, error) {
+// emptyDir returns the folder of the demo as an absolute path; it is made if it is not
+// there.
+func emptyDir(dir string) (string, error) {
 	if dir == "" {
 		return os.MkdirTemp("", "sitrep-demo-")
 	}
@@ -129,7 +129,7 @@ func demoDir(dir string) (string, error) {
 	}
 	entries, err := os.ReadDir(dir)
 	if err == nil && len(entries) > 0 {
-		err = &usageError{fmt.Sprintf("--dir=%q is not empty; name a new folder", dir)}
+		err = fmt.Errorf("%q %w", dir, ErrNotEmpty)
 	}
 	return dir, err
 }
@@ -150,7 +150,7 @@ func writeSample(dir string) error {
 		}
 		text := string(b)
 		if name == "sitrep.yml" {
-			for _, r := range demoPace() {
+			for _, r := range pace() {
 				if !strings.Contains(text, r[0]) {
 					return errors.New("the sample has no " + r[0])
 				}

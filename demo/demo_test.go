@@ -1,24 +1,17 @@
-package main
+package demo
 
 import (
 	"bytes"
 	"context"
-	"net/http"
-	"net/http/httptest"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-)
 
-// environmentFor writes to out.
-func environmentFor(t *testing.T, out *bytes.Buffer) environment {
-	return environment{
-		getenv: func(string) string { return "" }, stdin: strings.NewReader(""), stdout: out, stderr: out,
-		die: func() { t.Error("the store gave up") },
-	}
-}
+	"sitrep/config"
+)
 
 func TestDemoPlaysAnIncident(t *testing.T) {
 	t.Parallel()
@@ -26,7 +19,8 @@ func TestDemoPlaysAnIncident(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	var out bytes.Buffer
-	if err := run(ctx, []string{"demo", "--once", "--dir", dir}, environmentFor(t, &out)); err != nil {
+	o := Options{Dir: dir, Listen: "127.0.0.1:0", Once: true, Out: &out, Die: func() { t.Error("the store gave up") }}
+	if err := Run(ctx, o); err != nil {
 		t.Fatalf("%v after\n%s", err, out.String())
 	}
 	text := out.String()
@@ -55,9 +49,8 @@ func TestDemoPlaysAnIncident(t *testing.T) {
 		t.Errorf("log (%v):\n%s", err, log)
 	}
 
-	err = run(ctx, []string{"demo", "--once", "--dir", dir}, environmentFor(t, &out))
-	if code := report(&out, err); code != exitUsage {
-		t.Errorf("a folder that is not empty: exit %d", code)
+	if err := Run(ctx, o); !errors.Is(err, ErrNotEmpty) {
+		t.Errorf("a folder that is not empty: %v", err)
 	}
 }
 
@@ -65,9 +58,11 @@ func TestDemoEndsWhenItIsTold(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(context.Background())
 	var out bytes.Buffer
-	env := environmentFor(t, &out)
-	env.stdout = &cancelling{out: &out, at: "(opened)", cancel: cancel}
-	if err := run(ctx, []string{"demo", "--dir", t.TempDir()}, env); err != nil || !strings.Contains(out.String(), "Stopped. Everything is kept in") {
+	o := Options{
+		Dir: t.TempDir(), Listen: "127.0.0.1:0", Out: &cancelling{out: &out, at: "(opened)", cancel: cancel},
+		Die: func() { t.Error("the store gave up") },
+	}
+	if err := Run(ctx, o); err != nil || !strings.Contains(out.String(), "Stopped. Everything is kept in") {
 		t.Errorf("%v after\n%s", err, out.String())
 	}
 }
@@ -86,29 +81,18 @@ func (c *cancelling) Write(b []byte) (int, error) {
 	return c.out.Write(b)
 }
 
-func TestHealthy(t *testing.T) {
-	status := http.StatusOK
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/-/healthy" {
-			t.Errorf("asked for %q", r.URL.Path)
-		}
-		w.WriteHeader(status)
-	}))
-	var out bytes.Buffer
-	env := environmentFor(t, &out)
-	if err := run(context.Background(), []string{"healthy", "--url", server.URL + "/"}, env); err != nil {
-		t.Errorf("healthy: %v", err)
+// TestPaceChangesOnlyTimes makes sure that the demo's configuration raises no warnings that
+// the sample does not.
+func TestPaceChangesOnlyTimes(t *testing.T) {
+	dir := t.TempDir()
+	if err := writeSample(dir); err != nil {
+		t.Fatal(err)
 	}
-	env.getenv = func(name string) string { return map[string]string{"SITREP_URL": server.URL}[name] }
-	if err := run(context.Background(), []string{"healthy"}, env); err != nil {
-		t.Errorf("healthy by SITREP_URL: %v", err)
+	c, err := config.Load(filepath.Join(dir, "sitrep.yml"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	status = http.StatusServiceUnavailable
-	if code := report(&out, run(context.Background(), []string{"healthy"}, env)); code != exitFailed {
-		t.Errorf("unhealthy: exit %d", code)
-	}
-	server.Close()
-	if code := report(&out, run(context.Background(), []string{"healthy"}, env)); code != exitFailed {
-		t.Errorf("nobody there: exit %d", code)
+	if len(c.Warnings) > 0 {
+		t.Errorf("warnings: %v", c.Warnings)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"bytes"
@@ -14,8 +14,8 @@ import (
 	"sitrep/incident"
 )
 
-// demoIncident is the only incident of the demo.
-const demoIncident = "INC-1"
+// theIncident is the only incident of the demo.
+const theIncident = "INC-1"
 
 // A story is one incident from its first alert to its end, told in the terminal
 // while it happens. All that happens comes in over HTTP, as from an Alertmanager
@@ -87,8 +87,8 @@ func (st *story) play(ctx context.Context) error {
 func (st *story) farewell(once bool) {
 	st.chapter("That was the story. The hotfix and the postmortem of a P1 are still to be done before INC-1 can be closed.")
 	if !once {
-		st.say("  The incident    %s/incidents/%s", st.url, demoIncident)
-		st.say("  From a shell    sitrep incident action %s hotfix done --url %s", demoIncident, st.url)
+		st.say("  The incident    %s/incidents/%s", st.url, theIncident)
+		st.say("  From a shell    sitrep incident action %s hotfix done --url %s", theIncident, st.url)
 	}
 	st.say("  Mails as sent   %s", filepath.Join(st.dir, "outbox"))
 	st.say("  Configuration   %s", filepath.Join(st.dir, "sitrep.yml"))
@@ -128,7 +128,7 @@ func (st *story) alert(ctx context.Context, began, ended time.Time) error {
 
 // command does to the incident what a person would.
 func (st *story) command(ctx context.Context, path string, body map[string]any) error {
-	return st.post(ctx, "/api/v1/incidents/"+demoIncident+"/"+path, body)
+	return st.post(ctx, "/api/v1/incidents/"+theIncident+"/"+path, body)
 }
 
 func (st *story) post(ctx context.Context, path string, body any) error {
@@ -152,3 +152,6 @@ func (st *story) post(ctx context.Context, path string, body any) error {
 	}
 	return err
 }
+
+// now is the time as Alertmanager says it.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

@@ -1,4 +1,6 @@
-package main
+// Package simulate shows what alerts would do: which SLO and incident they belong to, who
+// is told, and when. Nothing is kept or sent.
+package simulate
 
 import (
 	"bytes"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"sitrep/app"
 	"sitrep/config"
 	"sitrep/incident"
 	"sitrep/intake"
@@ -23,17 +26,18 @@ import (
 	"sitrep/storage/bolt"
 )
 
-// A simulation is what a payload does to a store in which nothing is yet.
-type simulation struct {
-	At        time.Time           `json:"at"`
-	Alerts    []simulatedAlert    `json:"alerts"`
-	Incidents []simulatedIncident `json:"incidents"`
+// A Simulation is what a payload does to a store in which nothing is yet. Its form in JSON
+// is what sitrep simulate prints.
+type Simulation struct {
+	At        time.Time  `json:"at"`
+	Alerts    []Alert    `json:"alerts"`
+	Incidents []Incident `json:"incidents"`
 
 	crowded []crowded
 }
 
-// A simulatedAlert is what became of one alert, and why.
-type simulatedAlert struct {
+// An Alert is what became of one alert, and why.
+type Alert struct {
 	Fingerprint string            `json:"fingerprint"`
 	Labels      map[string]string `json:"labels,omitempty"`
 	Status      string            `json:"status,omitempty"` // firing or resolved
@@ -48,8 +52,8 @@ type simulatedAlert struct {
 	Reason      string            `json:"reason,omitempty"`   // why it is invalid
 }
 
-// A simulatedIncident is an incident that opens, and who is told of it when.
-type simulatedIncident struct {
+// An Incident is an incident that opens, and who is told of it when.
+type Incident struct {
 	Number       int64             `json:"number"`
 	SLO          string            `json:"slo,omitempty"`
 	UseCase      string            `json:"use_case"`
@@ -59,7 +63,7 @@ type simulatedIncident struct {
 	Priority     string            `json:"priority"`
 	Breaches     int               `json:"breaches"`
 	NextUpdateAt time.Time         `json:"next_update_at,omitzero"` // the earliest time promised to a reader
-	Readers      []forecastReader  `json:"readers"`
+	Readers      []Reader          `json:"readers"`
 
 	priority incident.Priority
 	resolves time.Duration
@@ -71,9 +75,10 @@ type crowded struct {
 	messages, alone int
 }
 
-// newSimulation lets a payload come in through the service's own receiver, with a
-// store that is thrown away, and looks at what it did.
-func newSimulation(ctx context.Context, c *config.Config, body []byte, at time.Time) (*simulation, error) {
+// Run lets a payload, as Alertmanager posts it, come in at a time through the service's own
+// receiver, with a store that is thrown away, and looks at what it did. A payload that the
+// receiver refuses as a whole is an error.
+func Run(ctx context.Context, c *config.Config, body []byte, at time.Time) (*Simulation, error) {
 	dir, err := os.MkdirTemp("", "sitrep-simulate-")
 	if err != nil {
 		return nil, err
@@ -84,7 +89,7 @@ func newSimulation(ctx context.Context, c *config.Config, body []byte, at time.T
 		return nil, err
 	}
 	defer store.Close()
-	catalog := &inForce{config: c, policy: c.Policy()}
+	catalog := app.Catalog{Config: c}
 	log := slog.New(slog.DiscardHandler)
 	door := &storage.Door{Store: store, Policy: c.Policy}
 	watch := &observer{at: at, intake: &intake.Intake{Door: door, Catalog: func() intake.Catalog { return catalog }, Log: log}}
@@ -94,14 +99,14 @@ func newSimulation(ctx context.Context, c *config.Config, body []byte, at time.T
 		return nil, err
 	}
 
-	sim := &simulation{At: at, Incidents: []simulatedIncident{}}
+	sim := &Simulation{At: at, Incidents: []Incident{}}
 	valid := watch.post.Alerts
 	for _, a := range answer.Alerts {
 		if a.Result != intake.Invalid {
 			a.explain(&valid[0], at, c)
 			valid = valid[1:]
 		}
-		sim.Alerts = append(sim.Alerts, a.simulatedAlert)
+		sim.Alerts = append(sim.Alerts, a.Alert)
 	}
 	err = store.Read(ctx, func(r storage.Reader) error { return sim.look(ctx, r, c.Policy()) })
 	return sim, err
@@ -109,7 +114,7 @@ func newSimulation(ctx context.Context, c *config.Config, body []byte, at time.T
 
 // An answeredAlert is an alert in the receiver's answer.
 type answeredAlert struct {
-	simulatedAlert
+	Alert
 	Incident string `json:"incident"`
 }
 
@@ -141,7 +146,7 @@ func (a *answeredAlert) explain(from *incident.Alert, at time.Time, c *config.Co
 		a.Status = "resolved"
 	}
 	if n, err := incident.ParseID(a.Incident); err == nil {
-		a.simulatedAlert.Incident = n
+		a.Alert.Incident = n
 	}
 	m := c.Lookup(from.Labels)
 	a.Label, a.Ambiguous, a.Watchdog = m.Label, m.Ambiguous, m.Watchdog
@@ -154,7 +159,7 @@ func (a *answeredAlert) explain(from *incident.Alert, at time.Time, c *config.Co
 }
 
 // look takes in the incidents that opened, and who is told of them.
-func (sim *simulation) look(ctx context.Context, r storage.Reader, p *incident.Policy) error {
+func (sim *Simulation) look(ctx context.Context, r storage.Reader, p *incident.Policy) error {
 	var numbers []int64
 	for _, a := range sim.Alerts {
 		if a.Incident != 0 && !slices.Contains(numbers, a.Incident) {
@@ -180,7 +185,7 @@ func (sim *simulation) look(ctx context.Context, r storage.Reader, p *incident.P
 			return err
 		}
 		in := &s.Incident
-		sim.Incidents = append(sim.Incidents, simulatedIncident{
+		sim.Incidents = append(sim.Incidents, Incident{
 			Number: n, SLO: in.SLO, UseCase: in.UseCase, Service: in.Service, Team: in.Team, Labels: in.Labels,
 			Priority: in.Priority.Name, Breaches: in.Breaches.Total, NextUpdateAt: s.NextUpdateAt(p), Readers: readers,
 			priority: in.Priority, resolves: in.ResolveAfter,
@@ -191,7 +196,7 @@ func (sim *simulation) look(ctx context.Context, r storage.Reader, p *incident.P
 }
 
 // crowd finds the recipients who get a digest.
-func (sim *simulation) crowd(above int) {
+func (sim *Simulation) crowd(above int) {
 	type moment struct {
 		recipient string
 		minute    time.Time
@@ -215,8 +220,9 @@ func (sim *simulation) crowd(above int) {
 	}
 }
 
-func (sim *simulation) invalid() bool {
-	return slices.ContainsFunc(sim.Alerts, func(a simulatedAlert) bool { return a.Result == intake.Invalid })
+// Invalid reports whether an alert was refused.
+func (sim *Simulation) Invalid() bool {
+	return slices.ContainsFunc(sim.Alerts, func(a Alert) bool { return a.Result == intake.Invalid })
 }
 
 // An observer lets posts come at a time of its own, and keeps the last.

@@ -1,4 +1,4 @@
-package main
+package simulate
 
 import (
 	"fmt"
@@ -14,11 +14,11 @@ import (
 	"sitrep/router/wording"
 )
 
-// text writes a simulation for people.
-func (sim *simulation) text() string {
+// Text tells the simulation to people. It holds the words of others as they are.
+func (sim *Simulation) Text() string {
 	var b strings.Builder
 	clock := wording.Clock{Now: sim.At, Location: time.UTC}
-	fmt.Fprintf(&b, "%s, as if received on %s:\n\n", count(len(sim.Alerts), "alert"), sim.At.Format("Mon 2 Jan 2006, 15:04 UTC"))
+	fmt.Fprintf(&b, "%d %s, as if received on %s:\n\n", len(sim.Alerts), plural(len(sim.Alerts), "alert", "alerts"), sim.At.Format("Mon 2 Jan 2006, 15:04 UTC"))
 	for i := range sim.Alerts {
 		a := &sim.Alerts[i]
 		fmt.Fprintf(&b, "%3d  %s\n     %s\n", i+1, a.title(clock), a.verdict())
@@ -37,7 +37,7 @@ func (sim *simulation) text() string {
 }
 
 // title names an alert.
-func (a *simulatedAlert) title(clock wording.Clock) string {
+func (a *Alert) title(clock wording.Clock) string {
 	name := a.Labels["alertname"]
 	if name == "" {
 		name = "an alert without a name"
@@ -52,7 +52,7 @@ func (a *simulatedAlert) title(clock wording.Clock) string {
 }
 
 // verdict says what became of an alert, and why.
-func (a *simulatedAlert) verdict() string {
+func (a *Alert) verdict() string {
 	switch a.Result {
 	case intake.Invalid:
 		return "invalid: " + a.Reason
@@ -85,7 +85,7 @@ func (a *simulatedAlert) verdict() string {
 }
 
 // claim says which SLO claims an alert, by what, and which others would.
-func (a *simulatedAlert) claim() string {
+func (a *Alert) claim() string {
 	by := "by its matchers"
 	if a.Label != "" {
 		by = "by the label " + a.Label
@@ -105,7 +105,7 @@ func plural(n int, one, many string) string {
 }
 
 // write writes an incident, and who is told of it.
-func (in *simulatedIncident) write(b *strings.Builder, at time.Time) {
+func (in *Incident) write(b *strings.Builder, at time.Time) {
 	fmt.Fprintf(b, "Incident %d: %s\n", in.Number, wording.Line(in.UseCase, 200))
 	about := "alerts without an SLO"
 	if in.SLO != "" {
@@ -150,7 +150,7 @@ type block struct {
 
 // blocks gathers the readers who read by the same groups and are told at the same
 // times.
-func blocks(readers []forecastReader, at time.Time) []block {
+func blocks(readers []Reader, at time.Time) []block {
 	var out []block
 	for i := range readers {
 		r := &readers[i]
@@ -171,7 +171,7 @@ func blocks(readers []forecastReader, at time.Time) []block {
 }
 
 // who says by what a reader reads.
-func (r *forecastReader) who() string {
+func (r *Reader) who() string {
 	var audiences []string
 	for _, a := range r.Audiences {
 		audiences = append(audiences, string(a))
@@ -184,7 +184,7 @@ func (r *forecastReader) who() string {
 }
 
 // schedule writes the messages of a reader.
-func (r *forecastReader) schedule(at time.Time) string {
+func (r *Reader) schedule(at time.Time) string {
 	var b strings.Builder
 	clock := wording.Clock{Now: at, Location: r.location}
 	for _, m := range r.Messages {

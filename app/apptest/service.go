@@ -1,4 +1,6 @@
-package main
+// Package apptest runs the service of a small organisation behind HTTP, for tests that look
+// at it from outside.
+package apptest
 
 import (
 	"bytes"
@@ -11,135 +13,93 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"sitrep/app"
+	"sitrep/ledger"
 )
 
-// The secrets of the organisation below. None may ever be shown.
-const (
-	viewerToken    = "viewer-token-2f61c0"
-	responderToken = "responder-token-91be7d"
-	adminToken     = "admin-token-c44a10"
-	receiverToken  = "receiver-token-77d3fe"
-	adaPassword    = "ada-password-5e3b8c"
-)
+// A Service is one with a store of its own, behind HTTP.
+type Service struct {
+	*app.Service             // nil once it was stopped
+	Options      app.Options // of what it is made
+	Dir          string      // of the configuration, and of all that it names
+	Server       *httptest.Server
+	Log          *Buffer
 
-// organisation is the config of a small one, which knows a token for each role and
-// the user ada.
-const organisation = `
-timezone: Europe/Berlin
-mail: {directory: outbox, from: Incident updates <incidents@example.org>}
-priorities:
-  - name: P1
-    summary: Severe customer impact
-    criteria: [A core use case is broken for most customers]
-    actions: [hotfix, {name: postmortem, within: 5d}]
-    inform: [management, stakeholders]
-    update_every: 2h
-  - name: P2
-    summary: Affects the work of some customers
-    inform: [stakeholders]
-    update_every: 4h
-  - name: P3
-    summary: Small
-management: [board]
-groups:
-  - name: board
-    email: [cto@example.org]
-  - name: support
-    email: [support@example.org]
-slo_files: [slos.yml]
-`
-
-const organisationAccess = `
-access:
-  tokens:
-    - {name: alertmanager, role: receiver, token_file: secrets/receiver}
-    - {name: grafana, role: viewer, token_file: secrets/viewer}
-    - {name: bob, role: responder, token_file: secrets/responder}
-    - {name: ops, role: admin, token_file: secrets/admin}
-  users:
-    - {name: ada, role: responder, password_file: secrets/ada}
-`
-
-const organisationSLOs = `
-team: notifications
-on_call: {email: [oncall@example.org]}
-stakeholders: [support]
-slos:
-  - {id: send, use_case: Application cannot notify its users, sli: availability, service: notifications, priority: P1, runbook: 'https://runbooks.example/send'}
-  - {id: delay, use_case: Notifications arrive with a delay, sli: latency, service: notifications, priority: P2}
-`
-
-// A testService is a service with a store of its own, behind HTTP.
-type testService struct {
-	*service
-	t      *testing.T
-	dir    string
-	server *httptest.Server
-	log    *syncBuffer
+	t *testing.T
 }
 
-// newTestService makes the service of a config, with the files that it names, and
-// those of the organisation. It does not send: that is for start.
-func newTestService(t *testing.T, config string, files map[string]string) *testService {
+// New makes the service of a configuration, with the files that it names, and those of the
+// organisation. It does not send: that is for Start. It ends with the test at the latest.
+func New(t *testing.T, config string, files map[string]string) *Service {
 	t.Helper()
-	return newLoggedService(t, config, files, logTo)
+	return NewLogged(t, config, files, Logger)
 }
 
-// newLoggedService is newTestService with a log of its own.
-func newLoggedService(t *testing.T, config string, files map[string]string, logTo func(io.Writer) *slog.Logger) *testService {
+// NewLogged is New with a logger of its own, which logTo makes; it is given what Log keeps.
+func NewLogged(t *testing.T, config string, files map[string]string, logTo func(io.Writer) *slog.Logger) *Service {
 	t.Helper()
-	hash, err := bcrypt.GenerateFromPassword([]byte(adaPassword), bcrypt.MinCost)
+	hash, err := bcrypt.GenerateFromPassword([]byte(AdaPassword), bcrypt.MinCost)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &testService{t: t, dir: t.TempDir(), log: &syncBuffer{}}
+	s := &Service{t: t, Dir: t.TempDir(), Log: &Buffer{}}
 	all := map[string]string{
-		"sitrep.yml": config, "slos.yml": organisationSLOs,
-		"secrets/receiver": receiverToken, "secrets/viewer": viewerToken, "secrets/responder": responderToken, "secrets/admin": adminToken,
+		"sitrep.yml": config, "slos.yml": SLOs,
+		"secrets/receiver": ReceiverToken, "secrets/viewer": ViewerToken, "secrets/responder": ResponderToken, "secrets/admin": AdminToken,
 		"secrets/ada": string(hash),
 	}
 	for name, text := range files {
 		all[name] = text
 	}
 	for name, text := range all {
-		s.write(name, text)
+		s.Write(name, text)
 	}
 	// The handler is made once the address is known, as links lead there.
-	s.server = httptest.NewUnstartedServer(nil)
-	at := "http://" + s.server.Listener.Addr().String()
-	log := logTo(s.log)
-	s.service, err = newService(t.Context(), options{
-		config: filepath.Join(s.dir, "sitrep.yml"), storage: filepath.Join(s.dir, "data", "sitrep.db"), external: at,
-		die: func() { t.Error("the store gave up") },
-	}, log)
-	if err != nil {
+	s.Server = httptest.NewUnstartedServer(nil)
+	at := "http://" + s.Server.Listener.Addr().String()
+	s.Options = app.Options{
+		Config: filepath.Join(s.Dir, "sitrep.yml"), Storage: filepath.Join(s.Dir, "data", "sitrep.db"), ExternalURL: at,
+		Die: func() { t.Error("the store gave up") },
+	}
+	if s.Service, err = app.New(t.Context(), s.Options, logTo(s.Log)); err != nil {
 		t.Fatal(err)
 	}
-	if s.server.Config.Handler, err = s.handler(); err != nil {
+	if s.Server.Config.Handler, err = s.Handler(); err != nil {
 		t.Fatal(err)
 	}
-	s.server.Start()
-	t.Cleanup(s.finish)
+	s.Server.Start()
+	t.Cleanup(s.Stop)
 	return s
 }
 
-// finish stops the service, once.
-func (s *testService) finish() {
-	if s.service != nil {
-		s.server.Close()
-		s.close()
-		s.service = nil
+// Stop stops the service, once.
+func (s *Service) Stop() {
+	if s.Service != nil {
+		s.Server.Close()
+		s.Close()
+		s.Service = nil
 	}
 }
 
-func (s *testService) write(name, text string) {
+// Key is the key of the ledger, as it stands in its file beside the store.
+func (s *Service) Key() *ledger.Key {
 	s.t.Helper()
-	path := filepath.Join(s.dir, name)
+	key, err := ledger.LoadKey(app.KeyBeside(s.Options.Storage))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return key
+}
+
+// Write writes a file of the service's folder.
+func (s *Service) Write(name, text string) {
+	s.t.Helper()
+	path := filepath.Join(s.Dir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		s.t.Fatal(err)
 	}
@@ -148,10 +108,11 @@ func (s *testService) write(name, text string) {
 	}
 }
 
-// ask makes a request with a token, and returns the status and the body.
-func (s *testService) ask(token, method, path, body string) (int, string) {
+// Ask makes a request with a token, if it is not empty, and returns the status, and the
+// headers and the body in one text, with "\r\n\n" between.
+func (s *Service) Ask(token, method, path, body string) (int, string) {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(context.Background(), method, s.server.URL+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(context.Background(), method, s.Server.URL+path, strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -161,7 +122,7 @@ func (s *testService) ask(token, method, path, body string) (int, string) {
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	client := *s.server.Client()
+	client := *s.Server.Client()
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	resp, err := client.Do(req)
 	if err != nil {
@@ -172,25 +133,27 @@ func (s *testService) ask(token, method, path, body string) (int, string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return resp.StatusCode, headerText(resp.Header) + string(b)
+	return resp.StatusCode, HeaderText(resp.Header) + string(b)
 }
 
-func headerText(h http.Header) string {
+// HeaderText writes headers as Ask returns them.
+func HeaderText(h http.Header) string {
 	var b bytes.Buffer
 	_ = h.Write(&b) // into memory
 	return b.String() + "\n"
 }
 
-// alert posts one alert of an SLO as Alertmanager does.
-func (s *testService) alert(status, slo, fingerprint string) {
+// Alert posts one alert of an SLO as Alertmanager does: firing or resolved.
+func (s *Service) Alert(status, slo, fingerprint string) {
 	s.t.Helper()
-	code, body := s.ask(receiverToken, "POST", "/alertmanager", alertBody(status, slo, fingerprint))
+	code, body := s.Ask(ReceiverToken, "POST", "/alertmanager", AlertBody(status, slo, fingerprint))
 	if code != http.StatusOK {
 		s.t.Fatalf("alert of %s: %d %s", slo, code, body)
 	}
 }
 
-func alertBody(status, slo, fingerprint string) string {
+// AlertBody is the payload of Alert.
+func AlertBody(status, slo, fingerprint string) string {
 	ends := "0001-01-01T00:00:00Z"
 	if status == "resolved" {
 		ends = "2026-01-02T04:00:00Z"
@@ -200,80 +163,38 @@ func alertBody(status, slo, fingerprint string) string {
 "annotations":{"summary":"s"},"startsAt":"2026-01-02T03:00:00Z","endsAt":%[4]q,"generatorURL":"","fingerprint":%[3]q}]}`, status, slo, fingerprint, ends)
 }
 
-// until waits until done returns true.
-func (s *testService) until(what string, done func() bool) {
+// Scrape returns what Prometheus gets, after the headers.
+func (s *Service) Scrape() string {
 	s.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !done(); {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("waited in vain: %s\n%s", what, s.log)
+	code, text := s.Ask(ReceiverToken, "GET", "/metrics", "")
+	if code != 200 {
+		s.t.Fatalf("GET /metrics: %d %s", code, text)
+	}
+	_, text, _ = strings.Cut(text, "\r\n\n")
+	return text
+}
+
+// Until waits until done returns true; the test fails if that takes half a minute.
+func (s *Service) Until(what string, done func() bool) {
+	s.t.Helper()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	deadline := time.After(30 * time.Second)
+	for !done() {
+		select {
+		case <-look.C:
+		case <-deadline:
+			s.t.Fatalf("waited in vain: %s\n%s", what, s.Log)
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 }
 
-// A syncBuffer is a buffer that several write to.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
-
-// logTo returns a logger that writes all.
-func logTo(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
-}
-
-// startAgain starts a service on what another left, stops it, and returns the public key
-// of its ledger.
-func startAgain(t *testing.T, o options, log io.Writer) string {
+// Restart starts a service on what another left, and stops it.
+func Restart(t *testing.T, o app.Options, log io.Writer) {
 	t.Helper()
-	s, err := newService(t.Context(), o, logTo(log))
+	s, err := app.New(t.Context(), o, Logger(log))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.close()
-	return s.notary.key.Public()
-}
-
-// A mailbox keeps what is posted to it.
-type mailbox struct {
-	*httptest.Server
-	mu   sync.Mutex
-	kept [][]byte
-}
-
-func newMailbox(t *testing.T) *mailbox {
-	m := &mailbox{}
-	m.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		b, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Error(err)
-		}
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		m.kept = append(m.kept, b)
-	}))
-	t.Cleanup(m.Close)
-	return m
-}
-
-// first is what came first, nil if nothing did.
-func (m *mailbox) first() []byte {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.kept) == 0 {
-		return nil
-	}
-	return m.kept[0]
+	s.Close()
 }

@@ -9,8 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"net/url"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -364,33 +362,5 @@ func (c *auditCLI) askKey(ctx context.Context) error {
 		return fmt.Errorf("read the status: %w", err)
 	}
 	fmt.Fprintln(c.env.Stdout, wording.Line(s.Ledger.PublicKey, longestLine))
-	return nil
-}
-
-// write writes a file in one go: it is there whole, or as it was before. The name - is
-// standard output.
-func write(name string, stdout io.Writer, fill func(io.Writer) error) error {
-	if name == "-" {
-		return fill(stdout)
-	}
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
-		// A pipe or a device is written to as it is.
-		f, err := os.OpenFile(name, os.O_WRONLY, 0)
-		if err != nil {
-			return fmt.Errorf("write %q: %w", name, err)
-		}
-		return errors.Join(fill(f), f.Close())
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return fmt.Errorf("write %q: %w", name, err)
-	}
-	defer os.Remove(f.Name())
-	if err := errors.Join(fill(f), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return fmt.Errorf("write %q: %w", name, err)
-	}
 	return nil
 }

@@ -35,7 +35,8 @@ type Options struct {
 	Die func()
 }
 
-// pace are the pieces of the sample configuration that the demo replaces, so that what takes a night takes a minute. Each must be there.
+// pace are the pieces of the sample configuration that the demo replaces, so that what
+// takes a night takes a minute. Each must be there.
 func pace() [][2]string {
 	return [][2]string{
 		{"update_every: 2h", "update_every: 8s"},

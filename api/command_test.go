@@ -36,7 +36,7 @@ func TestTheLifeOfAnIncident(t *testing.T) {
 	n := f.breach("log on", "a")
 	step := func(command, body string, check func(in incidentjson.Incident) bool) {
 		t.Helper()
-		f.now = f.now.Add(time.Minute)
+		f.clock.Pass(time.Minute)
 		woken := f.woken.Load()
 		in := f.post(path(n, command), body)
 		if !check(in) {
@@ -229,7 +229,7 @@ func TestPreviewsShowAndDoNothing(t *testing.T) {
 		return p
 	}
 	p := preview(path(1, "/priority?preview=true"), `{"priority":"P1","reason":"all regions"}`)
-	if len(p.Joins) != 1 || p.Joins[0] != (api.PreviewReader{Recipient: "cto@example.org", Group: "board", Audience: incident.Management}) || len(p.Leaves) != 0 {
+	if len(p.Joins) != 1 || p.Joins[0] != (api.PreviewReader{Recipient: "cto@example.org", Group: "leadership", Audience: incident.Management}) || len(p.Leaves) != 0 {
 		t.Errorf("raising: %+v", p)
 	}
 	if len(p.Messages) == 0 || p.NextUpdateAt == nil || p.NextUpdateAt.Sub(start) > 3*time.Hour {
@@ -261,7 +261,7 @@ func TestPreviewsShowAndDoNothing(t *testing.T) {
 func TestThePreviewOfAMergeIsOfTheOneThatGoesOn(t *testing.T) {
 	f := newFixture(t)
 	f.breach("send", "a")   // P2: support; on call: mail
-	f.breach("log on", "b") // P1: board, support; on call: web
+	f.breach("log on", "b") // P1: leadership, support; on call: web
 	w := f.send("responder", "POST", path(1, "/merge?preview=true"), `{"into":"INC-2","reason":"the same disk"}`)
 	var p api.Preview
 	f.decode(w, &p)
@@ -284,7 +284,7 @@ func TestARepeatedCommandIsDoneOnce(t *testing.T) {
 	}
 	const body = `{"message":"We know the cause."}`
 	first := send("responder", "k1", path(1, "/updates"), body)
-	f.now = f.now.Add(time.Hour)
+	f.clock.Pass(time.Hour)
 	second := send("responder", "k1", path(1, "/updates"), body)
 	if first.Code != 200 || second.Code != 200 || first.Body.String() != second.Body.String() || first.Header().Get("ETag") != second.Header().Get("ETag") {
 		t.Errorf("answered %d %s\nand %d %s", first.Code, first.Body, second.Code, second.Body)

@@ -102,9 +102,9 @@ func TestWrongQueriesSayWhatWouldBeRight(t *testing.T) {
 func TestIncidentsAreListedAndFound(t *testing.T) {
 	f := newFixture(t)
 	f.breach("send", "a")
-	f.now = f.now.Add(time.Minute)
+	f.clock.Pass(time.Minute)
 	f.breach("log on", "b")
-	f.now = f.now.Add(time.Minute)
+	f.clock.Pass(time.Minute)
 	f.breach("search", "c")
 	if w := f.send("ada", "POST", path(3, "/resolve"), `{"note":"x"}`); w.Code != 401 {
 		t.Fatalf("a wrong token: %d", w.Code)
@@ -331,7 +331,7 @@ func TestStatus(t *testing.T) {
 			tx.PutOutage(t.Context(), storage.Outage{From: start.Add(-time.Hour), To: start}),
 		)
 	})
-	f.now = f.now.Add(time.Minute)
+	f.clock.Pass(time.Minute)
 	var s api.Status
 	f.get("/api/v1/status", &s)
 	if s.Versions.Sitrep != "1.2.3" || s.Storage.Engine != "bbolt" || s.Config.State != "ok" || s.Open["P1"] != 1 || s.Open["P3"] != 0 || len(s.Open) != 3 ||

@@ -20,6 +20,7 @@ import (
 
 	"sitrep/audit"
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/ledger"
 	"sitrep/router"
 	"sitrep/storage"
@@ -52,7 +53,7 @@ func aDay(t *testing.T, then func(*world, *evidence)) {
 		defer w.close()
 		ev := &evidence{key: testKey(t, "sitrep.example.org/ledger"), exports: map[string][]byte{}}
 		w.far.fails = func(recipient string) error {
-			if recipient == email("gone").ID {
+			if recipient == incidenttest.Mail("gone").ID {
 				return fmt.Errorf("RCPT %q: 550 no such user: %w", "gone@example.org", router.ErrPermanent)
 			}
 			return nil

@@ -20,6 +20,7 @@ import (
 
 	"sitrep/audit"
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/ledger"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
@@ -41,8 +42,8 @@ func newPolicy() *incident.Policy {
 			{Name: "P1", Inform: []incident.Audience{incident.Stakeholders}, UpdateEvery: 2 * time.Hour, Actions: []incident.ActionRule{{Name: "hotfix"}}},
 			{Name: "P2", Rank: 1},
 		},
-		Groups: []incident.Group{{Name: "support", Location: time.UTC, Recipients: []incident.Recipient{{ID: "email:eve@example.org", Channel: incident.Email, Address: "eve@example.org"}}}},
-		Teams:  []incident.Team{{Name: "blue", OnCall: []incident.Recipient{{ID: "email:ada@example.org", Channel: incident.Email, Address: "ada@example.org"}}}},
+		Groups: []incident.Group{{Name: "support", Location: time.UTC, Recipients: incidenttest.Mails("eve")}},
+		Teams:  []incident.Team{incidenttest.Team("blue", "ada")},
 	}
 	sum := sha256.Sum256(configBody)
 	p.Hash = hex.EncodeToString(sum[:])

@@ -17,20 +17,15 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/alertmanager/timeinterval"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/intake"
 	"sitrep/router"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
 )
-
-func email(name string) incident.Recipient {
-	a := name + "@example.org"
-	return incident.Recipient{ID: "email:" + a, Channel: incident.Email, Address: a}
-}
 
 func hook(name string) incident.Recipient {
 	sum := sha256.Sum256([]byte(name))
@@ -49,11 +44,11 @@ func organisation(teams, slosPerTeam int) *incident.Policy {
 		},
 		Management: []string{"leadership"},
 		Groups: []incident.Group{
-			{Name: "leadership", Location: time.UTC, Recipients: []incident.Recipient{email("cto"), email("product")}},
-			{Name: "support", Location: time.UTC, Recipients: []incident.Recipient{email("support")}, Quiet: []incident.Quiet{
-				{Unless: []string{"P1"}, Times: []timeinterval.TimeInterval{{Times: []timeinterval.TimeRange{{StartMinute: 2 * 60, EndMinute: 3*60 + 30}}}}},
+			{Name: "leadership", Location: time.UTC, Recipients: incidenttest.Mails("cto", "product")},
+			{Name: "support", Location: time.UTC, Recipients: incidenttest.Mails("support"), Quiet: []incident.Quiet{
+				incidenttest.Quiet(2*60, 3*60+30, "P1"),
 			}},
-			{Name: "sales", Location: time.UTC, Recipients: []incident.Recipient{email("sales"), email("gone")}},
+			{Name: "sales", Location: time.UTC, Recipients: incidenttest.Mails("sales", "gone")},
 			{Name: "status-page", Location: time.UTC, Recipients: []incident.Recipient{hook("status")}},
 		},
 		ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 30 * time.Hour, RemindBefore: 15 * time.Minute, DigestAbove: 5,
@@ -62,7 +57,7 @@ func organisation(teams, slosPerTeam int) *incident.Policy {
 	kinds := []string{"availability", "latency", "correctness"}
 	for t := range teams {
 		team := fmt.Sprintf("team-%02d", t+1)
-		p.Teams = append(p.Teams, incident.Team{Name: team, OnCall: []incident.Recipient{email(team)}})
+		p.Teams = append(p.Teams, incidenttest.Team(team, team))
 		for s := range slosPerTeam {
 			n := t*slosPerTeam + s
 			slo := incident.SLO{
@@ -287,16 +282,11 @@ func (w *world) outage(d time.Duration) {
 	w.down = append(w.down, storage.Outage{From: from, To: now()})
 }
 
-// A catalog finds an SLO by the label slo.
+// A catalog finds the SLOs of a policy.
 type catalog struct{ p *incident.Policy }
 
 func (c catalog) Lookup(labels map[string]string) intake.Claim {
-	for i := range c.p.SLOs {
-		if c.p.SLOs[i].ID == labels["slo"] {
-			return intake.Claim{SLO: &c.p.SLOs[i]}
-		}
-	}
-	return intake.Claim{}
+	return intake.Claim{SLO: incidenttest.Find(c.p, labels)}
 }
 
 // alert posts a firing or, with an end, a resolved alert, and returns its incident.
@@ -304,7 +294,7 @@ func (w *world) alert(slo string, started, ended time.Time) int64 {
 	w.t.Helper()
 	a := incident.Alert{
 		Fingerprint: "fp-" + slo, StartsAt: started, EndsAt: ended, Resolved: !ended.IsZero(),
-		Labels: map[string]string{"alertname": "ErrorBudgetBurn", "slo": slo},
+		Labels: map[string]string{"alertname": "ErrorBudgetBurn", "sloth_id": slo},
 	}
 	results, err := w.intake.Take(w.t.Context(), intake.Post{At: now(), Alerts: []incident.Alert{a}})
 	if err != nil {

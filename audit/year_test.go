@@ -14,6 +14,7 @@ import (
 
 	"sitrep/audit"
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/router"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
@@ -168,7 +169,7 @@ type window struct {
 func makeYear(t testing.TB, path string, s size) *world {
 	w := newWorld(t, path, organisation(s.teams, s.slos), 7)
 	var windows []window
-	refused := window{only: email("gone").ID}
+	refused := window{only: incidenttest.Mail("gone").ID}
 	w.far.delay = func() time.Duration { return time.Duration(rand.IntN(1500)) * time.Millisecond }
 	w.far.fails = func(recipient string) error {
 		at := now()
@@ -202,7 +203,7 @@ func makeYear(t testing.TB, path string, s size) *world {
 		case time.May:
 			windows = append(windows, window{from: hour(4), to: hour(9)})
 		case time.September:
-			windows = append(windows, window{from: hour(3), to: hour(3.5), only: hook("status").ID}, window{from: hour(5), to: hour(6), only: email("cto").ID})
+			windows = append(windows, window{from: hour(3), to: hour(3.5), only: hook("status").ID}, window{from: hour(5), to: hour(6), only: incidenttest.Mail("cto").ID})
 		case time.March:
 			refused.from, refused.to = hour(1), end
 		case time.July:
@@ -340,8 +341,8 @@ func (w *world) people(heard, ended time.Time, number *int64) {
 		})
 	}
 	at := heard.Add(w.minutes(12, 60))
-	if quiet(email("support").ID, at).After(at) {
-		at = quiet(email("support").ID, at).Add(time.Minute) // nobody decides that at night
+	if quiet(incidenttest.Mail("support").ID, at).After(at) {
+		at = quiet(incidenttest.Mail("support").ID, at).Add(time.Minute) // nobody decides that at night
 	}
 	if w.rng.IntN(6) == 0 && awake(at) {
 		to := w.rng.IntN(3)

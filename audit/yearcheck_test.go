@@ -7,6 +7,7 @@ import (
 
 	"sitrep/audit"
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 )
 
 // An accountant computes the figures of a report again, out of what the far ends saw:
@@ -98,9 +99,9 @@ func (a *accountant) book(r reading) *readerBook {
 // audience is by which audience a recipient reads; each is in one.
 func audienceFor(recipient string) incident.Audience {
 	switch recipient {
-	case email("cto").ID, email("product").ID:
+	case incidenttest.Mail("cto").ID, incidenttest.Mail("product").ID:
 		return incident.Management
-	case email("support").ID, email("sales").ID, email("gone").ID, hook("status").ID:
+	case incidenttest.Mail("support").ID, incidenttest.Mail("sales").ID, incidenttest.Mail("gone").ID, hook("status").ID:
 		return incident.Stakeholders
 	}
 	return incident.OnCall
@@ -108,7 +109,7 @@ func audienceFor(recipient string) incident.Audience {
 
 // quiet moves a time out of the quiet time of a reader.
 func quiet(recipient string, t time.Time, priorities ...string) time.Time {
-	if recipient != email("support").ID || slices.Contains(priorities, "P1") {
+	if recipient != incidenttest.Mail("support").ID || slices.Contains(priorities, "P1") {
 		return t
 	}
 	day := t.Truncate(24 * time.Hour)

@@ -71,6 +71,11 @@ func (s *source) read(f *ast.File) {
 			s.names[receiverOf(d)+d.Name.Name] = true
 		case *ast.GenDecl:
 			for _, spec := range d.Specs {
+				if vs, ok := spec.(*ast.ValueSpec); ok {
+					for _, n := range vs.Names {
+						s.names[n.Name] = true
+					}
+				}
 				ts, ok := spec.(*ast.TypeSpec)
 				if !ok {
 					continue
@@ -108,25 +113,61 @@ func receiverOf(d *ast.FuncDecl) string {
 var named = regexp.MustCompile("`([a-z]+)\\.((?:\\(\\*[A-Za-z]+\\)\\.)?[A-Za-z]+(?:\\.[A-Za-z]+)?)`")
 
 func TestNamesInTheArchitectureExist(t *testing.T) {
-	text := read(t, "architecture.md")
 	all := sources(t)
 	found := 0
-	for _, m := range named.FindAllStringSubmatch(text, -1) {
-		pkg, name := m[1], m[2]
-		if name == "go" { // a file
-			continue
-		}
-		found++
-		exists := false
-		for dir, s := range all {
-			exists = exists || path.Base(dir) == pkg && s.names[name]
-		}
-		if !exists {
-			t.Errorf("architecture.md names %s.%s, which does not exist", pkg, name)
+	for _, file := range append(decisions(t), "architecture.md") {
+		for _, m := range named.FindAllStringSubmatch(read(t, file), -1) {
+			pkg, name := m[1], m[2]
+			if name == "go" { // a file
+				continue
+			}
+			found++
+			exists := false
+			for dir, s := range all {
+				exists = exists || path.Base(dir) == pkg && s.names[name]
+			}
+			if !exists {
+				t.Errorf("%s names %s.%s, which does not exist", file, pkg, name)
+			}
 		}
 	}
-	if found < 30 {
-		t.Errorf("architecture.md names only %d things", found)
+	if found < 60 {
+		t.Errorf("architecture.md and the decisions name only %d things", found)
+	}
+}
+
+// decisions returns the pages of decisions, without their index.
+func decisions(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("decisions/*.md")
+	if err != nil || len(files) < 12 {
+		t.Fatal(files, err)
+	}
+	return slices.DeleteFunc(files, func(f string) bool { return f == "decisions/README.md" })
+}
+
+// TestDecisionsAreWhole: each page stands in the index under its title, and answers the
+// same questions on one screen.
+func TestDecisionsAreWhole(t *testing.T) {
+	index := read(t, "decisions/README.md")
+	for _, file := range decisions(t) {
+		text := read(t, file)
+		title, _, _ := strings.Cut(strings.TrimPrefix(text, "# "), "\n")
+		if strings.Count(index, "["+title+"]("+filepath.Base(file)+")") != 1 {
+			t.Errorf("%s: the index has no link %q to it", file, title)
+		}
+		var parts []string
+		for line := range strings.Lines(text) {
+			if part, ok := strings.CutPrefix(line, "## "); ok {
+				parts = append(parts, strings.TrimSpace(part))
+			}
+		}
+		if want := []string{"Context", "Decision", "What it costs", "What would change our mind"}; !slices.Equal(parts, want) {
+			t.Errorf("%s has the parts %q, want %q", file, parts, want)
+		}
+		if n := strings.Count(text, "\n"); n > 40 {
+			t.Errorf("%s has %d lines: what belongs to how it works stands in architecture.md", file, n)
+		}
 	}
 }
 
@@ -214,7 +255,8 @@ func TestOnlyWhoRunsItKnowsTheConfiguration(t *testing.T) {
 
 func TestLinksInTheDocumentationLead(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
-	for _, file := range []string{"../README.md", "../CONTRIBUTING.md", "../CHANGELOG.md", "architecture.md", "command-line.md", "evidence.md"} {
+	files := append(decisions(t), "../README.md", "../CONTRIBUTING.md", "../CHANGELOG.md", "../SECURITY.md", "../RELEASE.md", "decisions/README.md")
+	for _, file := range append(files, "architecture.md", "command-line.md", "evidence.md", "mail.md", "operations.md", "reliability.md", "security.md") {
 		for _, m := range link.FindAllStringSubmatch(read(t, file), -1) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(file), m[1])); err != nil {
 				t.Errorf("%s: %v", file, err)

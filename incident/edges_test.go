@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 )
 
 // underWay plans what the reader is owed now, lets meanwhile happen, and then hands
@@ -330,7 +331,7 @@ func TestEdges(t *testing.T) {
 			}
 		},
 		"one reader in the team and an audience: reminders leave the updates as they are": func(w *world) {
-			w.p.Teams[0].OnCall = append(w.p.Teams[0].OnCall, address("support@example.org"))
+			w.p.Teams[0].OnCall = append(w.p.Teams[0].OnCall, incidenttest.Mail("support"))
 			w.open("P1")
 			w.tick()
 			w.take()

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 )
 
 func TestAnIncidentTellsItsReaders(t *testing.T) {
@@ -279,14 +280,14 @@ func TestAnIncidentTellsItsReaders(t *testing.T) {
 		"someone taken out of the configuration gets nothing more": func(w *world) {
 			w.open("P1")
 			w.expect("cto opened", "support opened", "oncall opened")
-			w.p.Groups[0].Recipients = []incident.Recipient{address("ceo@example.org")}
+			w.p.Groups[0].Recipients = []incident.Recipient{incidenttest.Mail("ceo")}
 			w.change()
 			w.expect("ceo opened")
 			w.pass(2*time.Hour, time.Minute)
 			w.expect("oncall reminder", "ceo update", "support update")
 		},
 		"one address in two audiences gets one message": func(w *world) {
-			w.p.Teams[0].OnCall = append(w.p.Teams[0].OnCall, address("support@example.org"))
+			w.p.Teams[0].OnCall = append(w.p.Teams[0].OnCall, incidenttest.Mail("support"))
 			w.open("P1")
 			w.expect("cto opened", "support opened", "oncall opened")
 		},

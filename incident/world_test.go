@@ -6,47 +6,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/alertmanager/timeinterval"
-
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 )
 
 // t0 is a Tuesday, at noon in Berlin.
-var t0 = time.Date(2026, 6, 16, 10, 0, 0, 0, time.UTC)
+var t0 = incidenttest.Noon
 
-func address(a string) incident.Recipient {
-	return incident.Recipient{ID: "email:" + a, Channel: incident.Email, Address: a}
-}
+// policy is the example organisation's, with an SLO of its own.
+func policy() *incident.Policy { return incidenttest.Policy(slo("P1")) }
 
-// policy is the example organisation's.
-func policy() *incident.Policy {
-	both := []incident.Audience{incident.Management, incident.Stakeholders}
-	berlin, _ := time.LoadLocation("Europe/Berlin")
-	return &incident.Policy{
-		Hash: "c0ffee", Location: berlin,
-		Priorities: []incident.Priority{
-			{Name: "P1", Rank: 0, Inform: both, UpdateEvery: 2 * time.Hour, Actions: []incident.ActionRule{{Name: "hotfix"}, {Name: "postmortem", Within: 120 * time.Hour}}},
-			{Name: "P2", Rank: 1, Inform: both, UpdateEvery: 4 * time.Hour},
-			{Name: "P3", Rank: 2, Inform: []incident.Audience{incident.Stakeholders}, UpdateEvery: 8 * time.Hour},
-		},
-		Management: []string{"leadership"},
-		Groups: []incident.Group{
-			{Name: "leadership", Location: berlin, Recipients: []incident.Recipient{address("cto@example.org")}},
-			{Name: "support", Location: berlin, Recipients: []incident.Recipient{address("support@example.org")}},
-		},
-		Teams:        []incident.Team{{Name: "notifications", OnCall: []incident.Recipient{address("oncall@example.org")}}},
-		ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 5 * time.Hour,
-		RemindBefore: 15 * time.Minute, DigestAbove: 5,
-		SLOs: []incident.SLO{slo("P1")},
-	}
-}
-
-func slo(priority string) incident.SLO {
-	return incident.SLO{
-		ID: "send", Key: "send", UseCase: "Application cannot notify its users", SLI: "availability", Service: "notifications",
-		Team: "notifications", Priority: priority, Stakeholders: []string{"support"},
-	}
-}
+func slo(priority string) incident.SLO { return incidenttest.SLO("send", priority) }
 
 // A world is one incident with its breaches and readers, in virtual time.
 type world struct {
@@ -228,6 +198,7 @@ func (w *world) expect(want ...string) {
 	}
 }
 
+// quiet is a quiet time in whole hours.
 func quiet(start, end int, unless ...string) incident.Quiet {
-	return incident.Quiet{Unless: unless, Times: []timeinterval.TimeInterval{{Times: []timeinterval.TimeRange{{StartMinute: start * 60, EndMinute: end * 60}}}}}
+	return incidenttest.Quiet(start*60, end*60, unless...)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/intake"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
@@ -48,28 +49,19 @@ func newDesk(t *testing.T) *desk {
 	t.Cleanup(func() { _ = db.Close() })
 	slos := lookup{}
 	for _, id := range []string{"a", "b"} {
-		slos[id] = &incident.SLO{ID: id, Key: id, UseCase: "Use case of " + id, Team: "team", Priority: "P1"}
+		slo := incidenttest.SLO(id, "P1")
+		slos[id] = &slo
 	}
-	policy := &incident.Policy{
-		Hash: "test", Location: time.UTC, Priorities: []incident.Priority{{Name: "P1"}}, Teams: []incident.Team{{Name: "team"}},
-		SLOs: []incident.SLO{*slos["a"], *slos["b"]}, ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 4 * time.Hour,
-	}
+	policy := incidenttest.Policy(*slos["a"], *slos["b"])
+	policy.UnknownAfter, policy.Priorities[0].Actions = 4*time.Hour, nil
 	door := &storage.Door{Store: db, Policy: func() *incident.Policy { return policy }}
 	return &desk{
-		t: t, slos: slos, door: door, at: time.Date(2026, 6, 16, 10, 0, 0, 0, time.UTC),
+		t: t, slos: slos, door: door, at: incidenttest.Noon,
 		taker: &intake.Intake{Door: door, Catalog: func() intake.Catalog { return slos }, Log: slog.New(slog.DiscardHandler)},
 	}
 }
 
-// firing is an alert that began at that time.
-func firing(slo, fingerprint string, begin time.Time) incident.Alert {
-	return incident.Alert{Fingerprint: fingerprint, StartsAt: begin, Labels: map[string]string{"sloth_id": slo, "alertname": "X"}}
-}
-
-func ended(a incident.Alert, at time.Time) incident.Alert {
-	a.Resolved, a.EndsAt = true, at
-	return a
-}
+var firing, ended = incidenttest.Firing, incidenttest.Ended
 
 // expect posts one alert and checks what became of it.
 func (d *desk) expect(a incident.Alert, want intake.Outcome, slo string, number int64) {
@@ -236,7 +228,8 @@ func loose(fingerprint string, begin time.Time) incident.Alert {
 
 // claimLoose adds an SLO for those, as a reload does.
 func (d *desk) claimLoose() {
-	d.slos["loose"] = &incident.SLO{ID: "loose", Key: "loose", UseCase: "Use case of loose", Team: "team", Priority: "P1"}
+	slo := incidenttest.SLO("loose", "P1")
+	d.slos["loose"] = &slo
 }
 
 func (d *desk) remap() {

@@ -12,9 +12,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/intake"
 	"sitrep/receiver"
 	"sitrep/storage"
@@ -149,13 +149,11 @@ func incidents(t *testing.T, db *bolt.DB) (n int) {
 
 // durable returns a receiver that keeps what it takes in a store.
 func durable(store storage.Store) *receiver.Handler {
-	policy := &incident.Policy{
-		Location: time.UTC, Priorities: []incident.Priority{{Name: "P1"}}, ResolveAfter: time.Minute, ReopenWithin: time.Hour, UnknownAfter: 5 * time.Hour,
-	}
-	slo := &incident.SLO{ID: "notifications-send-availability", Key: "notifications-send-availability", UseCase: "Application cannot notify its users", Priority: "P1"}
+	slo := incidenttest.SLO("notifications-send-availability", "P1")
+	policy := incidenttest.Policy(slo)
 	return receiver.New(receiver.Options{Intake: &intake.Intake{
 		Door:    &storage.Door{Store: store, Policy: func() *incident.Policy { return policy }},
-		Catalog: func() intake.Catalog { return catalog{slo.ID: slo} },
+		Catalog: func() intake.Catalog { return catalog{slo.ID: &slo} },
 		Log:     slog.New(slog.DiscardHandler),
 	}})
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/intake"
 	"sitrep/receiver"
 	"sitrep/storage"
@@ -47,7 +48,7 @@ func newKennel(t *testing.T, by ...string) *kennel {
 	k := &kennel{t: t, store: db, at: time.Date(2026, 11, 28, 18, 31, 46, 0, time.UTC)}
 	k.policy = &incident.Policy{
 		Hash: "test", Location: time.UTC, UnknownAfter: 4 * time.Hour,
-		Groups:   []incident.Group{{Name: "sre", Location: time.UTC, Recipients: []incident.Recipient{{ID: "email:sre@example.org", Channel: incident.Email}}}},
+		Groups:   []incident.Group{incidenttest.Group("sre", "sre")},
 		Watchdog: incident.Watchdog{Within: 15 * time.Minute, By: by, Groups: []string{"sre"}},
 	}
 	door := &storage.Door{Store: db, Policy: func() *incident.Policy { return k.policy }}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/internal/command"
 	"sitrep/storage"
 )
@@ -58,7 +59,7 @@ func TestThoseOnCallAreToldTheAlerts(t *testing.T) {
 	p.UnknownAfter = 90 * time.Minute
 	p.SLOs[1].Runbook = "https://wiki.example.org/p2"
 	// The chief is on call, too.
-	p.Teams[0].OnCall = addresses("oncall", "cto")
+	p.Teams[0].OnCall = incidenttest.Mails("oncall", "cto")
 	bubble(t, p, func(t *testing.T, w *world) {
 		a, b := named("p2", "a"), named("p2", "b")
 		w.post(a, b)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/router"
 )
 
@@ -85,7 +86,7 @@ func TestTheNightsWhenTheClockChanges(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := policy()
-				p.Groups[1].Quiet = []incident.Quiet{quiet(22*60, 24*60, "P1"), quiet(0, 7*60, "P1")}
+				p.Groups[1].Quiet = []incident.Quiet{incidenttest.Quiet(22*60, 24*60, "P1"), incidenttest.Quiet(0, 7*60, "P1")}
 				w := newWorld(t, p)
 				w.poll = time.Minute
 				sleepUntil(test.evening)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 )
 
 // many are alerts that begin now, of that many SLOs of their own, for which a
@@ -18,7 +19,7 @@ func (w *world) many(prefix string, n int) []incident.Alert {
 	var alerts []incident.Alert
 	for i := range n {
 		id := fmt.Sprintf("%s%02d", prefix, i)
-		p.SLOs = append(p.SLOs, slo(id, []string{"P3", "P1", "P2"}[i%3]))
+		p.SLOs = append(p.SLOs, incidenttest.SLO(id, []string{"P3", "P1", "P2"}[i%3]))
 		alerts = append(alerts, alert(id, id))
 	}
 	return alerts

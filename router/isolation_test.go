@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/router"
 	"sitrep/storage"
 )
@@ -158,7 +159,7 @@ func TestHangingWebhooksDelayNoHealthyMailbox(t *testing.T) {
 	for _, host := range []string{"", "https://hooks.example"} {
 		t.Run("host "+host, func(t *testing.T) {
 			p := policy()
-			p.Groups[1].Recipients = append(hooks(200, host), addresses("support", "support2")...)
+			p.Groups[1].Recipients = append(hooks(200, host), incidenttest.Mails("support", "support2")...)
 			bubble(t, p, func(t *testing.T, w *world) {
 				w.mail.set(func(to string, _ router.Envelope) error {
 					if strings.HasPrefix(to, "https:") {
@@ -190,7 +191,7 @@ func TestOneFindsOutWhetherAServerIsBack(t *testing.T) {
 	for i := range 50 {
 		many = append(many, fmt.Sprintf("reader%02d", i))
 	}
-	p.Groups[1].Recipients = addresses(many...)
+	p.Groups[1].Recipients = incidenttest.Mails(many...)
 	bubble(t, p, func(t *testing.T, w *world) {
 		w.mail.set(down())
 		w.post(alert("p1", "a"))
@@ -259,7 +260,7 @@ func TestTheMostUrgentGoesFirst(t *testing.T) {
 	for i := range 200 {
 		many = append(many, fmt.Sprintf("reader%03d", i))
 	}
-	p.Groups[1].Recipients = addresses(many...)
+	p.Groups[1].Recipients = incidenttest.Mails(many...)
 	bubble(t, p, func(t *testing.T, w *world) {
 		w.mail.set(func(string, router.Envelope) error {
 			time.Sleep(10 * time.Second)

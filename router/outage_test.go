@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/router"
 	"sitrep/storage"
 )
 
 // noon is when most tests begin.
-var noon = time.Date(2026, 6, 16, 10, 0, 0, 0, time.UTC)
+var noon = incidenttest.Noon
 
 // bubble runs a test in virtual time, from noon on. The scheduler sleeps for up to a
 // minute when nothing is due, which is cheaper than a second for hours and days.
@@ -289,7 +290,7 @@ func TestTwentyDeadRecipientsDelayNobodyElse(t *testing.T) {
 	for i := range 20 {
 		dead, well = append(dead, fmt.Sprintf("dead%02d", i)), append(well, fmt.Sprintf("well%02d", i))
 	}
-	p.Groups[1].Recipients = append(addresses(dead...), addresses(well...)...)
+	p.Groups[1].Recipients = append(incidenttest.Mails(dead...), incidenttest.Mails(well...)...)
 	p.Priorities[0].UpdateEvery = 10 * time.Minute
 	bubble(t, p, func(t *testing.T, w *world) {
 		w.mail.set(func(to string, _ router.Envelope) error {
@@ -352,7 +353,7 @@ func TestASlowServerThatTakesTheMailInTheEndGetsItOnce(t *testing.T) {
 
 func TestAMessageThatFailsRightBeforeAQuietTimeWaitsForItsEnd(t *testing.T) {
 	p := policy()
-	p.Groups[1].Quiet = []incident.Quiet{quiet(12*60+30, 14*60, "P1")} // from half past ten
+	p.Groups[1].Quiet = []incident.Quiet{incidenttest.Quiet(12*60+30, 14*60, "P1")} // from half past ten
 	bubble(t, p, func(t *testing.T, w *world) {
 		sleepUntil(noon.Add(29*time.Minute + 50*time.Second))
 		w.mail.set(down("support"))

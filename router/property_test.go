@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/internal/command"
 	"sitrep/router"
 	"sitrep/storage"
@@ -68,10 +69,10 @@ func TestWhateverHappensReadersKnowTheTruthInTheEnd(t *testing.T) {
 			p.RemindBefore, p.UnknownAfter = 15*time.Minute, 5*time.Hour
 			p.Priorities[1].InformAfter = rapid.SampledFrom([]time.Duration{0, 20 * time.Minute}).Draw(rt, "inform_after")
 			if rapid.Bool().Draw(rt, "quiet") {
-				p.Groups[1].Quiet = []incident.Quiet{quiet(14*60, 17*60, "P1")}
+				p.Groups[1].Quiet = []incident.Quiet{incidenttest.Quiet(14*60, 17*60, "P1")}
 			}
-			p.Groups[1].Recipients = addresses("support", "cto2")
-			p.Groups[0].Recipients = addresses("cto", "cto2")
+			p.Groups[1].Recipients = incidenttest.Mails("support", "cto2")
+			p.Groups[0].Recipients = incidenttest.Mails("cto", "cto2")
 			w := newWorld(fatal{t}, p)
 			w.poll = 10 * time.Minute
 			sleepUntil(noon)
@@ -153,8 +154,8 @@ func (l *life) live(ctx context.Context) {
 			}
 			cto, support := in("cto"), in("support")
 			l.swap(func(p *incident.Policy) {
-				p.Groups[0].Recipients = addresses(append(cto, "cto2")...)
-				p.Groups[1].Recipients = addresses(append(support, "cto2")...)
+				p.Groups[0].Recipients = incidenttest.Mails(append(cto, "cto2")...)
+				p.Groups[1].Recipients = incidenttest.Mails(append(support, "cto2")...)
 			})
 		},
 		"fault": func(rt *rapid.T) {

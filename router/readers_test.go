@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/router"
 )
 
@@ -111,7 +112,7 @@ func TestEachReaderIsToldInItsOwnZone(t *testing.T) {
 	for i := range p.Groups {
 		g := &p.Groups[i]
 		for to, name := range want {
-			if g.Recipients[0].ID == address(to).ID {
+			if g.Recipients[0].ID == incidenttest.Mail(to).ID {
 				g.Location = zone(name)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/router"
 )
 
@@ -17,9 +18,9 @@ func threeTeams() *incident.Policy {
 	p.Teams, p.SLOs = nil, nil
 	for i, hook := range hooks(3, "") {
 		name := fmt.Sprintf("team%d", i)
-		p.Groups = append(p.Groups, incident.Group{Name: name, Location: berlin(), Recipients: addresses(name + "-readers")})
-		p.Teams = append(p.Teams, incident.Team{Name: name, OnCall: append(addresses(name), hook)})
-		s := slo(name, "P3")
+		p.Groups = append(p.Groups, incidenttest.Group(name, name+"-readers"))
+		p.Teams = append(p.Teams, incident.Team{Name: name, OnCall: append(incidenttest.Mails(name), hook)})
+		s := incidenttest.SLO(name, "P3")
 		s.Team, s.Stakeholders = name, []string{name}
 		p.SLOs = append(p.SLOs, s)
 	}

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/router"
 	"sitrep/storage"
 )
 
 func TestTwoReplicasTellNobodyTwice(t *testing.T) {
 	p := policy()
-	p.Groups[1].Recipients = addresses("s1", "s2", "s3", "s4", "s5")
+	p.Groups[1].Recipients = incidenttest.Mails("s1", "s2", "s3", "s4", "s5")
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, p)
 		sleepUntil(noon)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/router"
 	"sitrep/storage"
 )
@@ -195,7 +196,7 @@ func TestThoseWhoWaitForAHandGetIt(t *testing.T) {
 	for i := range 100 {
 		names = append(names, fmt.Sprint("s", i))
 	}
-	p.Groups[1].Recipients = addresses(names...)
+	p.Groups[1].Recipients = incidenttest.Mails(names...)
 	rests(t, p, 5000, func(t *testing.T, w *world, s *restless, _ *replica) {
 		w.mail.set(func(string, router.Envelope) error { time.Sleep(5 * time.Second); return nil })
 		for round := range 2 { // a hand that is not given back is missed sooner or later
@@ -221,12 +222,12 @@ func TestAReloadReachesEveryIncident(t *testing.T) {
 	var alerts []incident.Alert
 	for i := range incidents {
 		id := fmt.Sprint("slo", i)
-		p.SLOs = append(p.SLOs, slo(id, "P3"))
-		alerts = append(alerts, incident.Alert{Fingerprint: id, StartsAt: noon, Labels: map[string]string{"slo": id, "alertname": id}})
+		p.SLOs = append(p.SLOs, incidenttest.SLO(id, "P3"))
+		alerts = append(alerts, incidenttest.Firing(id, id, noon))
 	}
 	reloaded := *p
 	reloaded.Hash, reloaded.Groups = "decaf", slices.Clone(p.Groups)
-	reloaded.Groups[1].Recipients = addresses("support", "new")
+	reloaded.Groups[1].Recipients = incidenttest.Mails("support", "new")
 	rests(t, p, 10*incidents, func(t *testing.T, w *world, _ *restless, a *replica) {
 		w.post(alerts...)
 		time.Sleep(10 * time.Minute)

@@ -257,7 +257,7 @@ func (s *senders) flush(j int, at time.Duration, now time.Time) {
 		}
 		alert := incident.Alert{
 			Fingerprint: fp, StartsAt: a.StartsAt.UTC().Truncate(time.Microsecond), Resolved: ended,
-			Labels: map[string]string{"slo": "p1", "alertname": "p1"}, Annotations: map[string]string{},
+			Labels: map[string]string{"sloth_id": "p1", "alertname": "p1"}, Annotations: map[string]string{},
 		}
 		if ended {
 			alert.EndsAt = a.EndsAt.UTC().Truncate(time.Microsecond)

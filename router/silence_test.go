@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/intake"
 )
 
@@ -169,7 +170,7 @@ func TestADayOfNotKnowingPausesTheUpdates(t *testing.T) {
 // withWatchdog is a policy with a watchdog that is heard every five minutes.
 func withWatchdog() *incident.Policy {
 	p := policy()
-	p.Groups = append(p.Groups, incident.Group{Name: "sre", Location: berlin(), Recipients: addresses("sre")})
+	p.Groups = append(p.Groups, incidenttest.Group("sre", "sre"))
 	p.Watchdog = incident.Watchdog{Within: 15 * time.Minute, Groups: []string{"sre"}}
 	return p
 }

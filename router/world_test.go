@@ -16,87 +16,30 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/alertmanager/timeinterval"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/intake"
 	"sitrep/router"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
 )
 
-func berlin() *time.Location {
-	l, err := time.LoadLocation("Europe/Berlin")
-	if err != nil {
-		panic(err)
-	}
-	return l
-}
-
-func address(name string) incident.Recipient {
-	a := name + "@example.org"
-	return incident.Recipient{ID: "email:" + a, Channel: incident.Email, Address: a}
-}
-
-func addresses(names ...string) []incident.Recipient {
-	var out []incident.Recipient
-	for _, n := range names {
-		out = append(out, address(n))
-	}
-	return out
-}
-
-// policy is the example organisation's: its SLOs are p1, p2 and p3, one for each
-// priority, all of one team.
+// policy is the example organisation's, for whom a breach stays as it is for long, and
+// that is not reminded.
 func policy() *incident.Policy {
-	both := []incident.Audience{incident.Management, incident.Stakeholders}
-	p := &incident.Policy{
-		Hash: "c0ffee", Location: berlin(),
-		Priorities: []incident.Priority{
-			{Name: "P1", Rank: 0, Inform: both, UpdateEvery: 2 * time.Hour, Actions: []incident.ActionRule{{Name: "hotfix"}}},
-			{Name: "P2", Rank: 1, Inform: both, UpdateEvery: 4 * time.Hour},
-			{Name: "P3", Rank: 2, Inform: []incident.Audience{incident.Stakeholders}, UpdateEvery: 8 * time.Hour},
-		},
-		Management: []string{"leadership"},
-		Groups: []incident.Group{
-			{Name: "leadership", Location: berlin(), Recipients: addresses("cto")},
-			{Name: "support", Location: berlin(), Recipients: addresses("support")},
-		},
-		Teams:        []incident.Team{{Name: "notifications", OnCall: addresses("oncall")}},
-		ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 1000 * time.Hour,
-		DigestAbove: 5, ExternalURL: "http://sitrep.example",
-	}
-	for _, q := range p.Priorities {
-		p.SLOs = append(p.SLOs, slo(strings.ToLower(q.Name), q.Name))
-	}
+	p := incidenttest.Policy()
+	p.Priorities[0].Actions = p.Priorities[0].Actions[:1] // the hotfix
+	p.UnknownAfter, p.RemindBefore = 1000*time.Hour, 0
 	return p
 }
 
-func slo(id, priority string) incident.SLO {
-	return incident.SLO{
-		ID: id, Key: id, UseCase: "Use case of " + id, SLI: "availability", Service: "notifications",
-		Team: "notifications", Priority: priority, Stakeholders: []string{"support"},
-	}
-}
-
-func quiet(start, end int, unless ...string) incident.Quiet {
-	return incident.Quiet{Unless: unless, Times: []timeinterval.TimeInterval{{Times: []timeinterval.TimeRange{{StartMinute: start, EndMinute: end}}}}}
-}
-
-// A catalog finds the SLO of an alert by its label slo.
+// A catalog finds the SLOs of a policy, and the watchdog.
 type catalog struct{ p *incident.Policy }
 
 func (c catalog) Lookup(labels map[string]string) intake.Claim {
-	if labels["alertname"] == "Watchdog" {
-		return intake.Claim{Watchdog: true}
-	}
-	for i := range c.p.SLOs {
-		if c.p.SLOs[i].ID == labels["slo"] {
-			return intake.Claim{SLO: &c.p.SLOs[i]}
-		}
-	}
-	return intake.Claim{}
+	return intake.Claim{SLO: incidenttest.Find(c.p, labels), Watchdog: labels["alertname"] == "Watchdog"}
 }
 
 // A mailbox is a far end that is told how to behave, and remembers.
@@ -372,13 +315,10 @@ func sleepUntil(at time.Time) { time.Sleep(time.Until(at)) }
 
 // alert is an alert of an SLO that began now; resolved is the same when it ends.
 func alert(slo, fingerprint string) incident.Alert {
-	return incident.Alert{Fingerprint: fingerprint, StartsAt: clock(), Labels: map[string]string{"slo": slo, "alertname": slo}}
+	return incidenttest.Firing(slo, fingerprint, clock())
 }
 
-func resolved(a incident.Alert) incident.Alert {
-	a.Resolved, a.EndsAt = true, clock()
-	return a
-}
+func resolved(a incident.Alert) incident.Alert { return incidenttest.Ended(a, clock()) }
 
 func watchdog() incident.Alert {
 	return incident.Alert{Fingerprint: "watchdog", StartsAt: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), Labels: map[string]string{"alertname": "Watchdog"}}

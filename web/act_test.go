@@ -75,7 +75,7 @@ func TestEachCommandIsPreviewedThenDone(t *testing.T) {
 	} {
 		t.Run(step.command, func(t *testing.T) {
 			f.t = t
-			f.pass(time.Minute)
+			f.clock.Pass(time.Minute)
 			a := f.get("responder", page(n, ""))
 			before := f.incident(n)
 			p := f.send("responder", "POST", page(n, "/"+step.command), a.fill(t, "/"+step.command, step.fields))
@@ -229,7 +229,7 @@ func TestWhatPeopleDidMeanwhileIsShown(t *testing.T) {
 	n := f.breach("notifications-register-availability", "a", nil)
 	a := f.get("responder2", page(n, ""))
 	form := a.fill(t, "/priority", url.Values{"priority": {"P2"}, "reason": {"kept words"}})
-	f.pass(time.Minute)
+	f.clock.Pass(time.Minute)
 	f.breach("notifications-register-availability", "another", nil) // does not count
 	p := f.send("responder2", "POST", page(n, "/priority"), form)
 	if p.Code != 200 {

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/net/html"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/internal/access"
 	"sitrep/internal/command"
 	"sitrep/storage"
@@ -30,9 +30,8 @@ var start = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 type fixture struct {
 	t       testing.TB
 	store   storage.Store
-	mu      sync.Mutex // guards the three below
+	clock   *incidenttest.Clock
 	policy  *incident.Policy
-	now     time.Time
 	service web.Service
 	pages   *web.Handler
 	http    http.Handler
@@ -50,10 +49,10 @@ func newFixture(t testing.TB) *fixture {
 			t.Error(err)
 		}
 	})
-	f := &fixture{t: t, store: db, policy: policy(), now: start, service: web.Service{Version: "1.2.3", Go: "go1.26", StartedAt: start, LoadedAt: start}}
+	f := &fixture{t: t, store: db, clock: incidenttest.NewClock(start), policy: policy(), service: web.Service{Version: "1.2.3", Go: "go1.26", StartedAt: start, LoadedAt: start}}
 	f.pages, err = web.New(web.Options{
 		Door:    &storage.Door{Store: db, Policy: func() *incident.Policy { return f.policy }, Wake: func() { f.woken.Add(1) }},
-		Now:     f.time,
+		Now:     f.clock.Now,
 		Service: func() web.Service { return f.service },
 		Logger:  slog.New(slog.DiscardHandler),
 	})
@@ -80,64 +79,27 @@ func (f *fixture) router(require func(access.Role, http.Handler) http.Handler) h
 	return router
 }
 
-func (f *fixture) time() time.Time {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.now
-}
-
-func (f *fixture) pass(d time.Duration) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.now = f.now.Add(d)
-}
-
-func address(name string) incident.Recipient {
-	return incident.Recipient{ID: "email:" + name + "@example.org", Channel: incident.Email, Address: name + "@example.org"}
-}
-
+// policy is the example organisation's, with two teams and some more to read.
 func policy() *incident.Policy {
-	berlin, err := time.LoadLocation("Europe/Berlin")
-	if err != nil {
-		berlin = time.FixedZone("CET", 3600)
-	}
-	group := func(name string, recipients ...incident.Recipient) incident.Group {
-		return incident.Group{Name: name, Location: berlin, Recipients: recipients}
-	}
 	slo := func(id, useCase, sli, service, team, priority string) incident.SLO {
-		return incident.SLO{
-			ID: id, Key: id, UseCase: useCase, SLI: sli, Service: service, Team: team, Priority: priority,
-			Runbook: "https://wiki.example.org/" + id, Stakeholders: []string{"customer-support"},
-		}
+		s := incidenttest.SLO(id, priority)
+		s.UseCase, s.SLI, s.Service, s.Team = useCase, sli, service, team
+		s.Runbook, s.Stakeholders = "https://wiki.example.org/"+id, []string{"customer-support"}
+		return s
 	}
-	hook := incident.Recipient{ID: "webhook:5ecbd0", Channel: incident.Webhook, Address: "https://chat.example.org"}
-	both := []incident.Audience{incident.Management, incident.Stakeholders}
-	return &incident.Policy{
-		Hash:     strings.Repeat("c0ffee00", 8),
-		Location: berlin,
-		Priorities: []incident.Priority{
-			{
-				Name: "P1", Rank: 0, Summary: "Severe customer impact", Criteria: []string{"Log-on is not possible for any application", "A core use case is broken for most customers"},
-				Actions: []incident.ActionRule{{Name: "hotfix"}, {Name: "postmortem", Within: 5 * 24 * time.Hour}}, Inform: both, UpdateEvery: 2 * time.Hour,
-			},
-			{
-				Name: "P2", Rank: 1, Summary: "Deserves the attention of stakeholders", Criteria: []string{"Daily log-ons in a data centre dropped by more than 70 %"},
-				Inform: []incident.Audience{incident.Stakeholders}, UpdateEvery: 4 * time.Hour, InformAfter: 5 * time.Minute,
-			},
-			{Name: "P3", Rank: 2, Summary: "Affects the work of some", Criteria: []string{"A workaround exists"}},
-		},
-		Management: []string{"leadership"},
-		Groups:     []incident.Group{group("leadership", address("cto"), address("product")), group("customer-support", address("support"), hook), group("sales", address("sales"))},
-		Teams:      []incident.Team{{Name: "notifications", OnCall: []incident.Recipient{address("notifications-oncall")}}, {Name: "identity", OnCall: []incident.Recipient{address("identity-oncall")}}},
-		SLOs: []incident.SLO{
-			slo("notifications-register-availability", "Application cannot register with notification services", "availability", "notifications", "notifications", "P1"),
-			slo("notifications-delay-latency", "Notifications arrive with a delay", "latency", "notifications", "notifications", "P2"),
-			slo("log-on-availability", "People cannot log on", "availability", "identity", "identity", "P1"),
-			slo("search-latency", "Search is slow", "latency", "search", "identity", "P3"),
-		},
-		ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 5 * time.Hour, RemindBefore: 15 * time.Minute, DigestAbove: 5,
-		ExternalURL: "https://sitrep.example.org",
-	}
+	p := incidenttest.Policy(
+		slo("notifications-register-availability", "Application cannot register with notification services", "availability", "notifications", "notifications", "P1"),
+		slo("notifications-delay-latency", "Notifications arrive with a delay", "latency", "notifications", "notifications", "P2"),
+		slo("log-on-availability", "People cannot log on", "availability", "identity", "identity", "P1"),
+		slo("search-latency", "Search is slow", "latency", "search", "identity", "P3"),
+	)
+	p.Hash = strings.Repeat("c0ffee00", 8)
+	p.Priorities[1].Inform, p.Priorities[1].InformAfter = []incident.Audience{incident.Stakeholders}, 5*time.Minute
+	p.Priorities[2].Inform, p.Priorities[2].UpdateEvery = nil, 0
+	p.Groups = []incident.Group{incidenttest.Group("leadership", "cto", "product"), incidenttest.Group("customer-support", "support"), incidenttest.Group("sales", "sales")}
+	p.Groups[1].Recipients = append(p.Groups[1].Recipients, incident.Recipient{ID: "webhook:5ecbd0", Channel: incident.Webhook, Address: "https://chat.example.org"})
+	p.Teams = []incident.Team{incidenttest.Team("notifications", "notifications-oncall"), incidenttest.Team("identity", "identity-oncall")}
+	return p
 }
 
 func (f *fixture) door() *storage.Door {
@@ -146,7 +108,7 @@ func (f *fixture) door() *storage.Door {
 
 func (f *fixture) change(fn func(*storage.Change) error) {
 	f.t.Helper()
-	if err := f.door().Change(f.t.Context(), f.time(), fn); err != nil {
+	if err := f.door().Change(f.t.Context(), f.clock.Now(), fn); err != nil {
 		f.t.Fatal(err)
 	}
 }

@@ -34,7 +34,7 @@ type version struct {
 }
 
 // versionsOf numbers the configurations that were in force, the first first. The
-// loadings are as [storage.Reader.Configs] returns them.
+// loadings are as [storage.ConfigReader.Configs] returns them.
 func versionsOf(loadings []storage.Loading) []version {
 	var all []version
 	for _, l := range slices.Backward(loadings) {

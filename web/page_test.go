@@ -28,10 +28,10 @@ func (f *fixture) populate(text string) []string {
 	f.t.Helper()
 	old := f.breach("search-latency", "old", nil)
 	f.do(old, command.Resolve{Note: "over " + text})
-	f.pass(time.Hour)
+	f.clock.Pass(time.Hour)
 	n := f.breach("notifications-register-availability", "a", map[string]string{"region": text, "instance": "10.0.0.7:9090"})
 	ids := f.deliver(n, eml)
-	f.pass(10 * time.Minute)
+	f.clock.Pass(10 * time.Minute)
 	f.do(n, command.Acknowledge{})
 	f.do(n, command.Phase{Phase: incident.Escalation, EscalatedTo: "database team", Note: text})
 	f.do(n, command.Update{Message: "We know the cause.\n\nA fix is on its way. " + text})
@@ -78,7 +78,7 @@ func (f *fixture) populate(text string) []string {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	if _, err := storage.Seal(f.t.Context(), f.store, key, f.time()); err != nil {
+	if _, err := storage.Seal(f.t.Context(), f.store, key, f.clock.Now()); err != nil {
 		f.t.Fatal(err)
 	}
 	f.service.Ledger = ledger.Standing{PublicKey: key.Public(), Witness: "audit@example.org " + text, Every: 24 * time.Hour, WitnessedAt: start, WitnessError: "550 no such user " + text}
@@ -296,7 +296,7 @@ func TestTheOverviewShowsWhatIsOverdue(t *testing.T) {
 	if p1, p3 := strings.Index(text, "INC-1"), strings.Index(text, "INC-2"); p1 > p3 {
 		t.Errorf("P3 stands before P1: %s", text)
 	}
-	f.pass(3 * time.Hour)
+	f.clock.Pass(3 * time.Hour)
 	a = f.get("viewer", "/")
 	if text := a.text(); !strings.Contains(text, "1 with an update overdue") || !strings.Contains(text, "overdue since 12:01") {
 		t.Errorf("not overdue: %s", text)
@@ -313,7 +313,7 @@ func TestFiltersAndPagesOfTheOverview(t *testing.T) {
 		n := f.breach("search-latency", "x", nil)
 		f.do(n, command.Resolve{Note: "it is"})
 		f.do(n, command.Close{})
-		f.pass(2 * time.Hour)
+		f.clock.Pass(2 * time.Hour)
 	}
 	f.breach("log-on-availability", "y", nil)
 	a := f.get("viewer", "/")

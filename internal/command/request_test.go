@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/internal/command"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
@@ -24,17 +25,8 @@ func newDoor(t *testing.T) *storage.Door {
 			t.Error(err)
 		}
 	})
-	boss := incident.Recipient{ID: "email:boss@example.org", Channel: incident.Email, Address: "boss@example.org"}
-	policy := &incident.Policy{
-		Hash: "c0ffee", Location: time.UTC,
-		Priorities: []incident.Priority{
-			{Name: "P1", Rank: 0, Inform: []incident.Audience{incident.Management}, UpdateEvery: time.Hour},
-			{Name: "P2", Rank: 1},
-		},
-		Management: []string{"board"},
-		Groups:     []incident.Group{{Name: "board", Location: time.UTC, Recipients: []incident.Recipient{boss}}},
-		Teams:      []incident.Team{{Name: "web"}},
-	}
+	policy := incidenttest.Policy()
+	policy.Teams = []incident.Team{incidenttest.Team("web")}
 	return &storage.Door{Store: db, Policy: func() *incident.Policy { return policy }}
 }
 
@@ -86,7 +78,7 @@ func TestAPreviewSaysWhoIsTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(p.Joins) != 1 || p.Joins[0].Group != "board" || len(p.Messages) != 1 || !p.Messages[0].At.Equal(now) || p.NextUpdateAt.Before(now.Add(time.Hour)) {
+	if len(p.Joins) != 1 || p.Joins[0].Group != "leadership" || len(p.Messages) != 1 || !p.Messages[0].At.Equal(now) || p.NextUpdateAt.Before(now.Add(2*time.Hour)) {
 		t.Errorf("preview = %+v", p)
 	}
 }

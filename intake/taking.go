@@ -35,7 +35,7 @@ func (t *taking) prepare(alerts []incident.Alert, news []int) error {
 			keys = append(keys, claim.SLO.Key)
 		}
 	}
-	return t.Prepare(keys, fingerprints)
+	return t.Prepare(storage.Needs{Keys: keys, Fingerprints: fingerprints})
 }
 
 // claim finds the SLO of an alert that fires.

@@ -35,6 +35,9 @@ func (preview) PutAnswer(context.Context, Answer) error                         
 func (preview) PutCheckpoint(context.Context, int64, []byte) error                  { return nil }
 func (preview) Prune(context.Context, time.Time, time.Time, int) (int, error)       { return 0, nil }
 func (preview) Forget(context.Context, time.Time, int) (bool, error)                { return false, nil }
+func (preview) Lock(context.Context, Needs) error                                   { return nil }
+func (preview) TakeJob(context.Context, Job, time.Time) (bool, error)               { return false, nil }
+func (preview) EndJob(context.Context, Job, time.Time) error                        { return nil }
 func (preview) EndWaits(context.Context, time.Time) (int, error)                    { return 0, nil }
 func (preview) ClaimDue(context.Context, time.Time, string, time.Duration, []string) ([]Claim, error) {
 	return nil, nil

@@ -1,0 +1,24 @@
+package storage
+
+import "context"
+
+// Needs name what a write is going to read and change of incidents.
+type Needs struct {
+	Keys         []string // of SLOs, those too that have no incident yet
+	Fingerprints []string // of alerts
+	Incidents    []int64
+}
+
+// A Locker locks what a write needs, so that it waits for others once, before it reads.
+type Locker interface {
+	// Lock locks until the end of the transaction, in this order: the keys, by their names;
+	// then, by their numbers, the incidents that are named, the latest ones of the keys, those
+	// to which the latest breaches of the fingerprints belong, and what any of them was merged
+	// into. Those that are not there are left out, but a key is locked also if it has no
+	// incident. What the function reads of them afterwards is as no other writer changes it.
+	//
+	// A function calls it once, first. What it asks for later that is not locked is locked
+	// then, out of order: an engine that finds two writers that wait for each other for that
+	// ends one of them and runs it again.
+	Lock(ctx context.Context, n Needs) error
+}

@@ -58,6 +58,7 @@ type service struct {
 	notary    *notary
 	startedAt time.Time
 	actor     atomic.Value // incident.Actor: who reloads
+	anew      bool         // the next configuration is a loading also if it is in force: a new key needs something to sign
 
 	background sync.WaitGroup
 	ctx        context.Context
@@ -109,8 +110,10 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 	if err != nil {
 		return nil, fmt.Errorf("key of the ledger: %w", err)
 	}
+	s.anew = !signedBy(latest, key)
+	owner := rand.Text()
 	s.notary = newNotary(&notary{
-		store: s.store, key: key, log: log, tell: s.tellWitness, config: func() *config.Config { return s.inForce.Load().config },
+		store: s.store, owner: owner, key: key, log: log, tell: s.tellWitness, config: func() *config.Config { return s.inForce.Load().config },
 	}, s.registry)
 	if err := s.notary.begin(ctx); err != nil {
 		return nil, err
@@ -135,7 +138,7 @@ func newService(ctx context.Context, o options, log *slog.Logger) (_ *service, e
 		Asker:     func() router.Asker { return s.inForce.Load().asker },
 		Retention: func() router.Retention { return s.inForce.Load().retention },
 		Dispatcher: &router.Dispatcher{
-			Door: s.door, Owner: rand.Text(), Log: log, Metrics: routing,
+			Door: s.door, Owner: owner, Log: log, Metrics: routing,
 			Sender: func(c incident.Channel) (router.Sender, bool) { return s.inForce.Load().sender(c) },
 		},
 	}
@@ -188,10 +191,19 @@ func (s *service) prepare(ctx context.Context, c *config.Config) error {
 	}
 	f.close()
 	actor, _ := s.actor.Load().(incident.Actor)
-	return s.store.Write(ctx, func(tx storage.Tx) error {
-		return tx.PutConfig(ctx, storage.Loading{Hash: c.Hash(), At: now(), Actor: actor, Public: c.PublicHash()},
-			storage.Config{Hash: c.Hash(), Body: c.Canonical()}, storage.Config{Hash: c.PublicHash(), Body: c.Public()})
+	l := storage.Loading{Hash: c.Hash(), At: now(), Actor: actor, Public: c.PublicHash()}
+	forms := []storage.Config{{Hash: c.Hash(), Body: c.Canonical()}, {Hash: c.PublicHash(), Body: c.Public()}}
+	err = s.store.Write(ctx, func(tx storage.Tx) error {
+		if s.anew {
+			return tx.PutConfig(ctx, l, forms...)
+		}
+		_, err := storage.EnterConfig(ctx, tx, s.scheduler.Dispatcher.Owner, l, forms...)
+		return err
 	})
+	if err == nil {
+		s.anew = false
+	}
+	return err
 }
 
 // take puts a configuration into force.

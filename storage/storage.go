@@ -76,8 +76,8 @@ type Reader interface {
 // A Tx reads and writes. Changes of an incident go through [Change], not through here.
 //
 // A write of many processes takes its locks in one order: claims, keys, incidents, breaches,
-// pulses, the queue, jobs, the generation, and the next number last, as all who open an
-// incident wait for each other there; of each kind in the order of their names, in a set too.
+// answers, pulses, the queue, jobs, the generation, and the next number last, as all who open
+// an incident wait for each other there; of each kind in the order of their names, in a set too.
 // All are held until the transaction ends. A function asks in that order, and begins with what
 // it holds of a claim and with [Locker.Lock]. Where it cannot, as only a read shows what is
 // needed, two writers may come to wait for each other: the engine ends one of them, and runs

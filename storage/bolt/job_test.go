@@ -76,7 +76,9 @@ func TestTheGenerationOfAStoreThatAnotherBuildHad(t *testing.T) {
 	}
 	db := openAt(t, path)
 	want(db, 2, "b", 3)
-	mustWrite(t, db, func(tx storage.Tx) error { return tx.PutConfig(t.Context(), load("c", 9), storage.Config{Hash: "c", Body: []byte("c")}) })
+	mustWrite(t, db, func(tx storage.Tx) error {
+		return tx.PutConfig(t.Context(), load("c", 9), storage.Config{Hash: "c", Body: []byte("c")})
+	})
 	want(db, 3, "c", 9)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)

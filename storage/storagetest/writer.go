@@ -222,7 +222,12 @@ var writerRules = []rule{
 		f.equal("first", began.Load(), int64(1))
 	}},
 	{"of two changes of a pulse none is lost", func(f *fixture) {
-		f.writeEach(20, func(_ int, tx storage.Tx) error {
+		f.writeEach(20, func(i int, tx storage.Tx) error {
+			if i%4 < 2 {
+				if err := tx.Lock(f.Context(), storage.Needs{Pulses: []string{"us", "eu"}}); err != nil {
+					return err
+				}
+			}
 			p, err := tx.Pulse(f.Context(), "eu")
 			if err != nil {
 				return err

@@ -110,7 +110,7 @@ func TestAStoreWithoutItsKeyDoesNotStart(t *testing.T) {
 	}
 	r.move("kept.key", "sitrep.db.key")
 	r.starts(app.Options{})
-	if got := r.signers(); len(got) != 2 || got[0] != key.ID() || got[1] != key.ID() {
+	if got := r.signers(); len(got) != 1 || got[0] != key.ID() { // the same configuration is nothing to sign
 		t.Errorf("signed by %v", got)
 	}
 }

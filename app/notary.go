@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -32,6 +33,7 @@ const (
 // A notary signs the ledger, and tells a witness what was signed.
 type notary struct {
 	store storage.Store
+	owner string // of the process, for jobs
 	key   *ledger.Key
 	log   *slog.Logger
 	// config returns the configuration in force.
@@ -89,9 +91,12 @@ func (n *notary) run(ctx context.Context) {
 	defer ticker.Stop()
 	// Who ran in the same slot of time has told the witness.
 	told := n.slot(n.lastRun)
+	// Half of the time, so that no tick comes too soon.
+	seal := storage.Job{Name: "seal", Owner: n.owner, Lease: sealEvery, Every: sealEvery / 2}
 	for {
-		signed, err := n.seal(ctx)
-		if slot := n.slot(now()); err == nil && !slot.IsZero() && !slot.Equal(told) && n.witness(ctx, signed) {
+		at := now()
+		signed, err := n.sealed(ctx, func() ([]byte, error) { return storage.SealOnce(ctx, n.store, n.key, at, seal) })
+		if slot := n.slot(at); err == nil && signed != nil && !slot.IsZero() && !slot.Equal(told) && n.witnessOnce(ctx, signed, slot, at) {
 			told = slot
 		}
 		select {
@@ -111,7 +116,12 @@ func (n *notary) end() {
 
 // seal signs the ledger as it stands, and returns its latest checkpoint.
 func (n *notary) seal(ctx context.Context) ([]byte, error) {
-	signed, err := storage.Seal(ctx, n.store, n.key, now())
+	return n.sealed(ctx, func() ([]byte, error) { return storage.Seal(ctx, n.store, n.key, now()) })
+}
+
+// sealed notes what became of signing.
+func (n *notary) sealed(ctx context.Context, seal func() ([]byte, error)) ([]byte, error) {
+	signed, err := seal()
 	if err != nil {
 		if ctx.Err() == nil {
 			n.failures.WithLabelValues("sign").Inc()
@@ -143,6 +153,21 @@ func (n *notary) slot(at time.Time) time.Time {
 		return time.Time{}
 	}
 	return at.Truncate(w.Every)
+}
+
+// witnessOnce tells the witness in a slot of time unless another process does or did, and
+// reports whether that was done. Where that cannot be found out it is better told twice.
+func (n *notary) witnessOnce(ctx context.Context, signed []byte, slot, at time.Time) (told bool) {
+	j := storage.Job{Name: "witness", Owner: n.owner, Lease: 2 * witnessWithin, Every: math.MaxInt64, For: slot.Format(time.RFC3339)}
+	asked := false
+	_, err := storage.DoJob(ctx, n.store, j, at, func() (bool, error) {
+		asked, told = true, n.witness(ctx, signed)
+		return !told, nil
+	})
+	if err != nil && !asked {
+		return n.witness(ctx, signed)
+	}
+	return told
 }
 
 // witness tells the one outside a checkpoint, and reports whether that was done.

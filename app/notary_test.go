@@ -63,6 +63,7 @@ func newOffice(t *testing.T, every time.Duration) *office {
 		t.Fatal(err)
 	}
 	o.notary = newNotary(&notary{
+		owner: "test",
 		store: o.store, key: key, log: slog.New(slog.NewTextHandler(&o.log, nil)), config: o.inForce.Load, tell: o.tell,
 	}, prometheus.NewRegistry())
 	return o
@@ -217,7 +218,11 @@ func TestTheWitnessIsToldOncePerSlot(t *testing.T) {
 		stop()
 
 		// Another run in the same slot has nothing to tell; one in a later has.
-		for _, c := range []struct{ lastRun, want string }{{"02T06:30", ""}, {"02T05:59", "02T06:00:3"}} {
+		for _, c := range []struct {
+			after         time.Duration
+			lastRun, want string
+		}{{0, "02T06:30", ""}, {6 * time.Hour, "02T11:59", "02T12:00:3"}} {
+			time.Sleep(c.after)
 			var err error
 			if o.lastRun, err = time.Parse("2006-01-02T15:04", "2000-01-"+c.lastRun); err != nil {
 				t.Fatal(err)

@@ -54,10 +54,19 @@ func (s *Service) prepare(ctx context.Context, c *config.Config) error {
 	}
 	f.close()
 	actor, _ := s.actor.Load().(incident.Actor)
-	return s.store.Write(ctx, func(tx storage.Tx) error {
-		return tx.PutConfig(ctx, storage.Loading{Hash: c.Hash(), At: now(), Actor: actor, Public: c.PublicHash()},
-			storage.Config{Hash: c.Hash(), Body: c.Canonical()}, storage.Config{Hash: c.PublicHash(), Body: c.Public()})
+	l := storage.Loading{Hash: c.Hash(), At: now(), Actor: actor, Public: c.PublicHash()}
+	forms := []storage.Config{{Hash: c.Hash(), Body: c.Canonical()}, {Hash: c.PublicHash(), Body: c.Public()}}
+	err = s.store.Write(ctx, func(tx storage.Tx) error {
+		if s.anew {
+			return tx.PutConfig(ctx, l, forms...)
+		}
+		_, err := storage.EnterConfig(ctx, tx, s.scheduler.Dispatcher.Owner, l, forms...)
+		return err
 	})
+	if err == nil {
+		s.anew = false
+	}
+	return err
 }
 
 // take puts a configuration into force.

@@ -69,6 +69,7 @@ type Service struct {
 	notary    *notary
 	startedAt time.Time
 	actor     atomic.Value // incident.Actor: who reloads
+	anew      bool         // the next configuration is a loading also if it is in force: a new key needs something to sign
 
 	background sync.WaitGroup
 	ctx        context.Context
@@ -122,8 +123,10 @@ func New(ctx context.Context, o Options, log *slog.Logger) (_ *Service, err erro
 	if err != nil {
 		return nil, fmt.Errorf("key of the ledger: %w", err)
 	}
+	s.anew = !SignedBy(latest, key)
+	owner := rand.Text()
 	s.notary = newNotary(&notary{
-		store: s.store, key: key, log: log, tell: s.tellWitness, config: func() *config.Config { return s.inForce.Load().config },
+		store: s.store, owner: owner, key: key, log: log, tell: s.tellWitness, config: func() *config.Config { return s.inForce.Load().config },
 	}, s.registry)
 	if err := s.notary.begin(ctx); err != nil {
 		return nil, err
@@ -148,7 +151,7 @@ func New(ctx context.Context, o Options, log *slog.Logger) (_ *Service, err erro
 		Asker:     func() router.Asker { return s.inForce.Load().asker },
 		Retention: func() router.Retention { return s.inForce.Load().retention },
 		Dispatcher: &router.Dispatcher{
-			Door: s.door, Owner: rand.Text(), Log: log, Metrics: routing,
+			Door: s.door, Owner: owner, Log: log, Metrics: routing,
 			Sender: func(c incident.Channel) (router.Sender, bool) { return s.inForce.Load().sender(c) },
 		},
 	}

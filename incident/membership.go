@@ -26,6 +26,9 @@ func (s *Situation) membership(events []*Event, p *Policy, now time.Time) {
 		return
 	}
 	joined := DueJoined
+	if s.Agenda.Behind && len(s.Subscriptions) == 0 {
+		joined = DueOpened // nobody was told, as who opened it did not know who reads
+	}
 	for _, e := range events {
 		switch {
 		case e.Type == Opened:
@@ -74,9 +77,31 @@ func (s *Situation) membership(events []*Event, p *Policy, now time.Time) {
 	}
 }
 
+// stay leaves the active subscriptions as they are, where the policy is not the one in force:
+// it may know too few readers, or too many. Those of what was merged away are told so.
+func (s *Situation) stay(events []*Event, now time.Time) {
+	if s.Incident.State != Closed {
+		return
+	}
+	merged := mergedInto(events)
+	for i := range s.Subscriptions {
+		sub := &s.Subscriptions[i]
+		if merged && sub.Active {
+			sub.Active = false
+			s.leave(sub, DueMerged, now)
+		}
+		sub.CadenceAt = time.Time{}
+	}
+}
+
+// mergedInto reports whether the events tell that the incident goes on in another.
+func mergedInto(events []*Event) bool {
+	return slices.ContainsFunc(events, func(e *Event) bool { return e.Type == Merged && e.Data.Into != 0 })
+}
+
 // farewell tells the readers of a merged incident where it goes on.
 func (s *Situation) farewell(events []*Event, p *Policy, now time.Time) {
-	merged := slices.ContainsFunc(events, func(e *Event) bool { return e.Type == Merged && e.Data.Into != 0 })
+	merged := mergedInto(events)
 	for i := range s.Subscriptions {
 		sub := &s.Subscriptions[i]
 		if merged && sub.Active {

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 )
 
 // aWorld returns a world in which an incident has had some hours of a random life:
@@ -173,6 +174,55 @@ func TestReconcileChangesNothing(t *testing.T) {
 		news.Nudges, news.Agenda = nil, nil
 		if got := asJSON(t, []any{w.s, news, w.p}); got != was {
 			rt.Fatalf("before the rules\n%s\nafter\n%s", was, got)
+		}
+	})
+}
+
+// TestReconcileBehind leaves who reads along as it is, whatever the policy that is not in
+// force says, and what is owed to those whom it does not know.
+func TestReconcileBehind(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := aWorld(t, rt)
+		other := *w.p
+		other.Groups = slices.Clone(w.p.Groups)
+		other.Groups[rapid.IntRange(0, 1).Draw(rt, "group")].Recipients = incidenttest.Mails("ceo")
+		news := incident.News{Events: w.burst(rt, anything), Behind: true}
+		w.now = w.now.Add(time.Duration(rapid.IntRange(0, 300).Draw(rt, "later")) * time.Minute)
+		after, err := incident.Reconcile(w.s, news, &other, w.now)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if len(after.Subscriptions) != len(w.s.Subscriptions) {
+			rt.Fatalf("%d readers, were %d", len(after.Subscriptions), len(w.s.Subscriptions))
+		}
+		for i := range after.Subscriptions {
+			was, is := &w.s.Subscriptions[i], &after.Subscriptions[i]
+			if is.Recipient != was.Recipient || is.Active != was.Active && after.Incident.State != incident.Closed {
+				rt.Fatalf("was %+v, is %+v", was, is)
+			}
+			for _, o := range is.Owed {
+				if o.Kind == incident.KindOpened && !slices.ContainsFunc(was.Owed, func(b incident.Owed) bool { return b.Kind == incident.KindOpened }) && was.Told {
+					rt.Fatalf("was %+v, and is owed an opening: %+v", was, is)
+				}
+			}
+			if _, known := other.Recipient(is.Recipient); !known && !was.DueAt.IsZero() && !is.DueAt.Equal(was.DueAt) {
+				rt.Fatalf("not known: was due at %v, is at %v", was.DueAt, is.DueAt)
+			}
+		}
+		if !after.Agenda.Behind || !after.Agenda.NextAt.Equal(w.now) {
+			rt.Fatalf("agenda %+v at %v", after.Agenda, w.now)
+		}
+		// Those who have the policy in force settle it as if they had done all of it.
+		if after.Incident.State == incident.Open {
+			settled := w.reconcile(after, incident.News{})
+			for _, r := range incident.Readers(&settled.Incident, w.p) {
+				if sub := settled.Subscription(r.Recipient.ID); sub == nil || !sub.Active {
+					rt.Fatalf("%s does not read along: %+v", r.Recipient.ID, sub)
+				}
+			}
+			if settled.Agenda.Behind {
+				rt.Fatal("still to be settled")
+			}
 		}
 	})
 }

@@ -27,7 +27,7 @@ func (i *Intake) Conclude(ctx context.Context, asked, at time.Time, answer incid
 		}
 		before = waiting
 		err = i.change(ctx, at, func(t *taking) error {
-			if err := t.Prepare(nil, waiting); err != nil {
+			if err := t.Prepare(storage.Needs{Fingerprints: waiting}); err != nil {
 				return err
 			}
 			for _, fingerprint := range waiting {
@@ -150,15 +150,15 @@ func (i *Intake) confirm(ctx context.Context, at time.Time, number int64, answer
 		var events []incident.Event
 		err := i.change(ctx, at, func(t *taking) error {
 			events = nil
+			if err := t.Prepare(storage.Needs{Fingerprints: part, Incidents: []int64{number}}); err != nil {
+				return err
+			}
 			s, err := t.Incident(number)
 			if err != nil {
 				return err
 			}
 			if unchanged = s.Incident.Sequence == said.sequence; !unchanged {
 				return nil
-			}
-			if err := t.Prepare(nil, part); err != nil {
-				return err
 			}
 			for _, fingerprint := range part {
 				b, err := t.LatestBreach(fingerprint)

@@ -59,6 +59,16 @@ func (t countedTx) LatestOf(ctx context.Context, keys []string) (map[string]int6
 	return t.r.LatestOf(ctx, keys)
 }
 
+func (t countedTx) Generation(ctx context.Context) (storage.Generation, error) {
+	t.s.note("Generation")
+	return t.r.Generation(ctx)
+}
+
+func (t countedTx) Lock(ctx context.Context, n storage.Needs) error {
+	t.s.note("Lock")
+	return t.tx.Lock(ctx, n)
+}
+
 func (t countedTx) Agendas(ctx context.Context, numbers []int64) (map[int64]incident.Agenda, error) {
 	t.s.note("Agendas")
 	return t.r.Agendas(ctx, numbers)

@@ -18,15 +18,15 @@ func (i *Intake) Disbelieve(ctx context.Context, at time.Time, number int64) err
 		part := doubted[:min(batch, len(doubted))]
 		doubted = doubted[len(part):]
 		err = i.change(ctx, at, func(t *taking) error {
+			if err := t.Prepare(storage.Needs{Fingerprints: part, Incidents: []int64{number}}); err != nil {
+				return err
+			}
 			s, err := t.Incident(number)
 			if err != nil || s.Incident.State != incident.Open {
 				return err
 			}
 			pulses, err := t.Pulses()
 			if err != nil {
-				return err
-			}
-			if err := t.Prepare(nil, part); err != nil {
 				return err
 			}
 			for _, fingerprint := range part {

@@ -22,6 +22,7 @@ type taking struct {
 func (t *taking) prepare(alerts []incident.Alert, news []int) error {
 	t.claims = make(map[*incident.Alert]Claim, len(news))
 	keys := make([]string, 0, len(news))
+	var pulses []string
 	fingerprints := make([]string, len(news))
 	for i, k := range news {
 		a := &alerts[k]
@@ -34,8 +35,11 @@ func (t *taking) prepare(alerts []incident.Alert, news []int) error {
 		if claim.SLO != nil {
 			keys = append(keys, claim.SLO.Key)
 		}
+		if claim.Watchdog {
+			pulses = append(pulses, t.Policy.Watchdog.Pulse(a.Labels).Name)
+		}
 	}
-	return t.Prepare(keys, fingerprints)
+	return t.Prepare(storage.Needs{Keys: keys, Fingerprints: fingerprints, Pulses: pulses})
 }
 
 // claim finds the SLO of an alert that fires.

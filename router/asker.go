@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/storage"
 )
 
 // An Asker asks the Alertmanagers which alerts fire.
@@ -42,7 +43,8 @@ const (
 // ask asks the Alertmanagers in the background if breaches or incidents wait for an answer.
 // One question serves all that wait. Where there is nobody to ask, the answer is silence.
 func (s *Scheduler) ask(ctx context.Context, at time.Time) error {
-	if !again(at, s.askedAt, max(askEvery, askShare*time.Duration(s.askTook.Load()))) {
+	every := max(askEvery, askShare*time.Duration(s.askTook.Load()))
+	if !again(at, s.askedAt, every) {
 		return nil
 	}
 	waiting, err := s.Intake.Waiting(ctx, at, 1)
@@ -54,13 +56,28 @@ func (s *Scheduler) ask(ctx context.Context, at time.Time) error {
 	default:
 		return nil // still asking
 	}
+	j := storage.Job{Name: "ask", Every: every}
+	taken := s.free(at, &j)
+	if taken {
+		err = s.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
+			taken, err = tx.TakeJob(ctx, j, at)
+			return err
+		})
+		s.noteJob(at, &j, taken || err != nil)
+	}
+	if err != nil || !taken {
+		<-s.isAsking
+		return err
+	}
 	s.askedAt = at
 	numbers := slices.Sorted(maps.Keys(s.toConfirm))
 	clear(s.toConfirm)
 	s.asking.Go(func() {
 		defer s.Wake()
 		defer func() { <-s.isAsking }()
-		if err := s.askAbout(ctx, numbers); err != nil && ctx.Err() == nil {
+		err := s.askAbout(ctx, numbers)
+		err = errors.Join(err, s.Door.Store.Write(ctx, func(tx storage.Tx) error { return tx.EndJob(ctx, j, at) }))
+		if err != nil && ctx.Err() == nil {
 			s.Log.Warn("taking in what the Alertmanagers answered failed, it is tried again", slog.String("component", "scheduler"), slog.Any("err", err))
 			s.Metrics.SchedulerErrors.Inc()
 		}

@@ -44,6 +44,7 @@ func (d *Dispatcher) send(ctx context.Context, c *turn, retries map[subject]inci
 		if err := d.settleIdlePulses(ctx, c.Recipient, dr.idlePulses); err != nil {
 			return err
 		}
+		c.busy = c.busy || dr.left
 		if len(dr.delivery.Covers) == 0 {
 			return nil
 		}
@@ -196,6 +197,16 @@ func (d *Dispatcher) attempt(ctx context.Context, c *turn, sender Sender, del *i
 	return d.outcome(context.WithoutCancel(ctx), c, del, repeats, err)
 }
 
+// covered are the incidents that a message tells of.
+func covered(del *incident.Delivery) (numbers []int64) {
+	for i := range del.Covers {
+		if c := &del.Covers[i]; !c.Watchdog() {
+			numbers = append(numbers, c.Incident)
+		}
+	}
+	return numbers
+}
+
 // ends reports whether an attempt ends the turn of its recipient, as it speaks of more than
 // the message.
 func ends(sent error) bool {
@@ -230,6 +241,9 @@ func (d *Dispatcher) outcome(ctx context.Context, c *turn, del *incident.Deliver
 	}
 	err := d.Door.Change(ctx, at, func(ch *storage.Change) error {
 		if err := ch.Tx.Hold(ctx, c.Claim, at, at.Add(lease)); err != nil {
+			return err
+		}
+		if err := ch.Lock(storage.Needs{Incidents: covered(&done)}); err != nil {
 			return err
 		}
 		done.Cause = incident.Cause{}
@@ -352,6 +366,9 @@ func (d *Dispatcher) settleIdle(ctx context.Context, idle []int64) error {
 		return nil
 	}
 	return d.Door.Change(ctx, now(), func(ch *storage.Change) error {
+		if err := ch.Lock(storage.Needs{Incidents: idle}); err != nil {
+			return err
+		}
 		for _, number := range idle {
 			if _, err := ch.Situation(number); err != nil {
 				return err

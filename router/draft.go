@@ -19,9 +19,10 @@ type draft struct {
 	// notice is the same of a message about the watchdog.
 	notice *incident.Notice
 	// idle are incidents of which nothing is to be told after all, and idlePulses pulses
-	// of the watchdog.
+	// of the watchdog. Left is set instead where those may tell whose configuration is in force.
 	idle       []int64
 	idlePulses []string
+	left       bool
 }
 
 type seen struct {
@@ -43,6 +44,10 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Reader, recipi
 	if err != nil {
 		return nil, err
 	}
+	behind, err := d.Door.Behind(ctx, r)
+	if err != nil {
+		return nil, err
+	}
 	dr := &draft{}
 	type told struct {
 		planned incident.Planned
@@ -53,7 +58,11 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Reader, recipi
 		s := situations[number]
 		planned, ok := s.Plan(recipient, policy, at)
 		if !ok {
-			dr.idle = append(dr.idle, number)
+			if behind {
+				dr.left = true
+			} else {
+				dr.idle = append(dr.idle, number)
+			}
 			continue
 		}
 		sub := s.Subscription(recipient)

@@ -27,6 +27,9 @@ func (d *Dispatcher) tellTeams(ctx context.Context, at time.Time) error {
 		piece := concerned[:min(len(concerned), tellTeamsAtOnce)]
 		concerned = concerned[len(piece):]
 		err = d.Door.Change(ctx, at, func(ch *storage.Change) error {
+			if err := ch.Lock(storage.Needs{Incidents: piece}); err != nil {
+				return err
+			}
 			for _, number := range piece {
 				s, err := ch.Situation(number)
 				if err != nil {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,10 @@ const (
 	pruneEvery = time.Hour
 	// batch is how many incidents or breaches one round looks at.
 	batch = 500
+	// jobLease is for how long a replica that takes a job has it, and how often another looks
+	// whether it still has. forever is how soon a job is due again that is done once.
+	jobLease = time.Minute
+	forever  = 100 * 365 * 24 * time.Hour
 )
 
 // Retention is how long things are kept after an incident closed. Zero: for ever.
@@ -78,6 +83,12 @@ type Scheduler struct {
 	behind    bool      // the last round left something for the next
 	heldUntil time.Time // a server is held back until then to whose recipients something is due
 	policy    *incident.Policy
+	left      *incident.Policy     // another replica resyncs, or did, for this one
+	resyncAll bool                 // what is owed is looked at again, whatever other replicas did
+	shared    bool                 // others may have the store
+	outdated  bool                 // the configuration of this process is not the one in force
+	keptUpAt  time.Time            // when that was last looked after
+	refused   map[string]time.Time // the jobs that others have, or did, by name, and when that was seen
 	doubted   map[string]time.Time // the pulses because of which what ended was doubted, by name, and since when they are away
 }
 
@@ -109,6 +120,9 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		s.Steady = func() time.Duration { return time.Since(began) }
 	}
 	s.isAsking, s.toConfirm = make(chan struct{}, 1), map[int64]struct{}{}
+	if info, err := s.Door.Store.Info(ctx); err == nil {
+		s.shared = info.Shared
+	}
 	s.Dispatcher.start(s.Wake)
 	defer s.Dispatcher.stop()
 	defer s.asking.Wait()
@@ -136,6 +150,7 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 	}{
 		{"note that the service runs", s.alive},
 		{"end waits after the clock was set back", s.clock},
+		{"keep up with the configuration in force", s.keepUp},
 		{"bring incidents in line with the configuration", s.resync},
 		{"look what is due", s.look},
 		{"check the watchdog", s.watchdog},
@@ -163,7 +178,7 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 	if !s.heldUntil.IsZero() {
 		wait = min(wait, max(time.Until(s.heldUntil), 0))
 	}
-	if next := s.view.next; !next.IsZero() {
+	if next := s.view.next; !next.IsZero() && !s.outdated {
 		wait = min(wait, max(next.Sub(at), 5*time.Millisecond))
 	}
 	return wait
@@ -182,6 +197,9 @@ type view struct {
 func (s *Scheduler) look(ctx context.Context, at time.Time) error {
 	return s.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
 		s.view = view{}
+		if s.outdated, err = s.Door.Behind(ctx, r); err != nil {
+			return err
+		}
 		if s.view.pulses, err = r.Pulses(ctx); err != nil {
 			return err
 		}
@@ -251,13 +269,93 @@ func (s *Scheduler) lookAtClock(at time.Time, steady time.Duration) {
 	s.seenAt, s.seenSteady = at, steady
 }
 
-// resync brings the readers of all incidents that are not closed in line with a configuration
-// that came into force, each in a transaction of its own.
-func (s *Scheduler) resync(ctx context.Context, _ time.Time) error {
-	policy := s.Door.Policy()
-	if s.policy == policy {
+// keepUp says for other replicas that this one has the configuration in force or, while it
+// has not, looks whether any has.
+func (s *Scheduler) keepUp(ctx context.Context, at time.Time) error {
+	if !s.shared && !s.outdated || !again(at, s.keptUpAt, storage.GenerationEvery) {
 		return nil
 	}
+	behind, err := s.Door.KeepUp(ctx, s.Dispatcher.Owner, at)
+	if err != nil {
+		return err
+	}
+	s.keptUpAt = at
+	if behind {
+		s.Log.Warn("another configuration is in force: alerts are taken and what is due is sent, but who reads along is left to those who have it",
+			slog.String("component", "scheduler"), slog.String("hash", s.Door.Policy().Hash))
+	} else if s.outdated {
+		s.policy = nil
+	}
+	return nil
+}
+
+// job lets this replica do a job if it is due and no other has it; fn reports whether it is to
+// go on in the next round. It reports whether fn was called.
+func (s *Scheduler) job(ctx context.Context, at time.Time, j storage.Job, fn func() (more bool, err error)) (taken bool, err error) {
+	if !s.free(at, &j) {
+		return false, nil
+	}
+	taken, err = storage.DoJob(ctx, s.Door.Store, j, at, fn)
+	s.noteJob(at, &j, taken || err != nil)
+	return taken, err
+}
+
+// free makes a job one of this replica, and reports whether it may be free.
+func (s *Scheduler) free(at time.Time, j *storage.Job) bool {
+	j.Owner, j.Lease = s.Dispatcher.Owner, jobLease
+	return again(at, s.refused[j.Name], min(jobLease, j.Every))
+}
+
+func (s *Scheduler) noteJob(at time.Time, j *storage.Job, taken bool) {
+	if taken {
+		delete(s.refused, j.Name)
+		return
+	}
+	if s.refused == nil {
+		s.refused = map[string]time.Time{}
+	}
+	s.refused[j.Name] = at
+}
+
+// resync brings the readers of all incidents that are not closed in line with a configuration
+// that came into force, each in a transaction of its own. One replica does it for all that
+// have the configuration.
+func (s *Scheduler) resync(ctx context.Context, at time.Time) error {
+	policy := s.Door.Policy()
+	const name = "resync"
+	switch {
+	case s.policy == policy:
+		return nil
+	case s.left != policy:
+		delete(s.refused, name)
+	case !again(at, s.refused[name], jobLease):
+		return nil
+	}
+	var in storage.Generation
+	err := s.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
+		in, err = r.Generation(ctx)
+		return err
+	})
+	switch {
+	case err != nil || in.Number > 0 && in.Hash != policy.Hash: // those resync who have it
+		return err
+	case s.resyncAll || in.Number == 0:
+		err = s.resyncEach(ctx)
+	default:
+		var taken bool
+		j := storage.Job{Name: name, Every: forever, For: strconv.FormatInt(in.Number, 10)}
+		if taken, err = s.job(ctx, at, j, func() (bool, error) { return false, s.resyncEach(ctx) }); !taken {
+			s.left = policy
+			return err
+		}
+	}
+	if err == nil {
+		s.policy, s.resyncAll = policy, false
+	}
+	return err
+}
+
+func (s *Scheduler) resyncEach(ctx context.Context) error {
 	for _, state := range []incident.State{incident.Open, incident.Resolved} {
 		err := s.each(ctx, state, func(in *incident.Incident) error {
 			return s.Door.Change(ctx, now(), func(c *storage.Change) error {
@@ -269,7 +367,6 @@ func (s *Scheduler) resync(ctx context.Context, _ time.Time) error {
 			return err
 		}
 	}
-	s.policy = policy
 	return nil
 }
 
@@ -326,6 +423,9 @@ func (s *Scheduler) doubt(ctx context.Context, at time.Time) error {
 
 // agendas lets time pass for the incidents that wait for it.
 func (s *Scheduler) agendas(ctx context.Context, at time.Time) error {
+	if s.outdated {
+		return nil // those wait for it, too, who read along and are not known here
+	}
 	s.behind = s.behind || len(s.view.agendas) == batch
 	var failed error
 	for _, number := range s.view.agendas {
@@ -393,7 +493,15 @@ func (s *Scheduler) doubtFirst(ctx context.Context, number int64, at time.Time) 
 
 // dispatch hands what is due to the dispatcher, as far as it has hands free.
 func (s *Scheduler) dispatch(ctx context.Context, at time.Time) error {
-	more, next, err := s.Dispatcher.claim(ctx, at, s.view.waiting)
+	waiting := s.view.waiting
+	if s.outdated {
+		policy := s.Door.Policy()
+		waiting = slices.DeleteFunc(waiting, func(w storage.Waiting) bool {
+			_, known := policy.Recipient(w.Recipient)
+			return !known
+		})
+	}
+	more, next, err := s.Dispatcher.claim(ctx, at, waiting)
 	s.behind, s.heldUntil = s.behind || more, next
 	return err
 }
@@ -409,20 +517,23 @@ func (s *Scheduler) prune(ctx context.Context, at time.Time) error {
 		}
 		return at.Add(-d)
 	}
-	var n int
-	var more bool
-	// Apart, as a damaged record that keeps one from going on must not stop the other.
-	err := errors.Join(
-		s.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
-			n, err = storage.Prune(ctx, tx, before(keep.Breaches), before(keep.Messages), batch)
-			return err
-		}),
-		s.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
-			more, err = storage.Forget(ctx, tx, before(keep.Personal), batch)
-			return err
-		}))
-	if err == nil && n < batch && !more {
-		s.prunedAt = at
-	}
+	_, err := s.job(ctx, at, storage.Job{Name: "prune", Every: pruneEvery}, func() (more bool, err error) {
+		var n int
+		// Apart, as a damaged record that keeps one from going on must not stop the other.
+		err = errors.Join(
+			s.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
+				n, err = storage.Prune(ctx, tx, before(keep.Breaches), before(keep.Messages), batch)
+				return err
+			}),
+			s.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
+				more, err = storage.Forget(ctx, tx, before(keep.Personal), batch)
+				return err
+			}))
+		more = more || n >= batch
+		if err == nil && !more {
+			s.prunedAt = at
+		}
+		return more, err
+	})
 	return err
 }

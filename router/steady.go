@@ -44,5 +44,6 @@ func (s *Scheduler) clock(ctx context.Context, at time.Time) error {
 		return err
 	}
 	s.policy = nil
+	s.resyncAll = s.resyncAll || !last.wall.IsZero() // the first time it is seldom so
 	return nil
 }

@@ -22,7 +22,17 @@ func (s *Scheduler) forget(ctx context.Context, at time.Time) error {
 	if silence <= 0 || !again(at, s.forgotAt, forgetEvery) {
 		return nil
 	}
-	before, forgotten := at.Add(-silence), 0
+	_, err := s.job(ctx, at, storage.Job{Name: "forget alerts", Every: forgetEvery}, func() (bool, error) {
+		return false, s.forgetBefore(ctx, at.Add(-silence))
+	})
+	if err == nil {
+		s.forgotAt = at
+	}
+	return err
+}
+
+func (s *Scheduler) forgetBefore(ctx context.Context, before time.Time) error {
+	forgotten := 0
 	for cursor := ""; ; {
 		var quiet []string
 		err := s.Door.Store.Read(ctx, func(r storage.Reader) error {
@@ -55,7 +65,6 @@ func (s *Scheduler) forget(ctx context.Context, at time.Time) error {
 			break
 		}
 	}
-	s.forgotAt = at
 	if forgotten > 0 {
 		s.Log.Info("alerts without an SLO are no longer heard, and forgotten", slog.String("component", "scheduler"), slog.Int("alerts", forgotten))
 	}

@@ -104,7 +104,15 @@ func (d *Dispatcher) watchdogDraft(ctx context.Context, r storage.Reader, pulse,
 		return nil, err
 	}
 	planned, reads, ok := n.Plan(policy, p, at)
-	if !reads {
+	behind, err := d.Door.Behind(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case reads:
+	case behind:
+		dr.left = true
+	default:
 		dr.idlePulses = append(dr.idlePulses, pulse)
 	}
 	if !ok {

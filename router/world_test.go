@@ -261,9 +261,14 @@ type replica struct {
 }
 
 func (w *world) run(store storage.Store, owner string) *replica {
+	return w.runBy(store, owner, w.policy.Load)
+}
+
+// runBy lets a scheduler run with a policy of its own.
+func (w *world) runBy(store storage.Store, owner string, policy func() *incident.Policy) *replica {
 	metrics := router.NewMetrics(prometheus.NewRegistry())
 	r := &replica{done: make(chan struct{})}
-	door := &storage.Door{Store: store, Policy: w.policy.Load, Wake: func() { r.scheduler.Wake() }}
+	door := &storage.Door{Store: store, Policy: policy, Wake: func() { r.scheduler.Wake() }}
 	r.scheduler = &router.Scheduler{
 		Door: door, Log: discard(), Metrics: metrics, PollEvery: w.poll,
 		Intake: w.intake,

@@ -10,7 +10,8 @@ import (
 // A BreachReader reads breaches, and the alerts that no SLO claims.
 type BreachReader interface {
 	// LatestBreaches returns of each fingerprint the breach with the highest ordinal. What is
-	// returned belongs to the caller.
+	// returned belongs to the caller. In a write it is locked until the end. What was begun
+	// meanwhile by others is there if the key or the incident was locked first, see [Locker].
 	LatestBreaches(ctx context.Context, fingerprints []string) (map[string]*incident.Breach, error)
 	// Breaches returns a page of an incident's breaches, in order of arrival.
 	Breaches(ctx context.Context, number int64, limit int, cursor string) (page []incident.Breach, next string, err error)
@@ -21,7 +22,8 @@ type BreachReader interface {
 	// longest first.
 	BreachesToAsk(ctx context.Context, now time.Time, limit int) ([]incident.Breach, error)
 
-	// Unmapped returns those alerts of the fingerprints that no SLO claims.
+	// Unmapped returns those alerts of the fingerprints that no SLO claims. In a write they are
+	// locked until the end.
 	Unmapped(ctx context.Context, fingerprints []string) (map[string]*incident.UnmappedAlert, error)
 	// UnmappedAlerts returns a page, ordered by fingerprint.
 	UnmappedAlerts(ctx context.Context, limit int, cursor string) (page []incident.UnmappedAlert, next string, err error)
@@ -31,6 +33,8 @@ type BreachReader interface {
 type BreachWriter interface {
 	// PutBreaches stores breaches, in that order: each a new one of its fingerprint, or the
 	// latest as it is now. One before the latest is an error, as nothing happens to it any more.
+	// No two have the same ordinal of a fingerprint: of two writers that begin one at the same
+	// time, as where no key is locked, the later is run again and finds that of the other.
 	PutBreaches(ctx context.Context, all []*incident.Breach) error
 	PutUnmapped(ctx context.Context, all []*incident.UnmappedAlert) error
 	// DeleteUnmapped deletes those that are there.

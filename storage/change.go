@@ -89,6 +89,8 @@ type Change struct {
 
 	door   *Door
 	ctx    context.Context // of the transaction, that ends with it
+	last   time.Time       // of the latest event of what is loaded
+	force  *force          // once it was asked for
 	loaded map[int64]*loaded
 	order  []int64          // of those in loaded
 	latest map[string]int64 // latest incidents of keys that were asked for, 0 if there is none
@@ -122,9 +124,36 @@ type loaded struct {
 // Context returns the context of the transaction, for all that is asked of Tx.
 func (c *Change) Context() context.Context { return c.ctx }
 
-// Stamp says that the actor decides now.
+// ahead is by how much events may be later than now: as far as clocks of two machines differ,
+// or one is corrected. What lies further ahead was dated by a clock that was wrong, and what
+// happens to other incidents is not to be dated by that.
+const ahead = 5 * time.Minute
+
+// Stamp says that the actor decides now or, if the clock is behind, when the latest happened
+// of what the change has loaded, so that nothing comes before what it follows on.
 func (c *Change) Stamp(actor incident.Actor) incident.Stamp {
-	return incident.Stamp{At: c.At, Actor: actor, Config: c.Policy.Hash}
+	at := c.At
+	if c.last.After(at) && c.last.Sub(at) <= ahead {
+		at = c.last
+	}
+	return incident.Stamp{At: at, Actor: actor, Config: c.Policy.Hash}
+}
+
+// A force is the configuration in force, and whether that of this process is another.
+type force struct {
+	Generation
+	behind bool
+}
+
+func (c *Change) inForce() (force, error) {
+	if c.force == nil {
+		g, behind, err := c.door.generation(c.Context(), c.Tx)
+		if err != nil {
+			return force{}, err
+		}
+		c.force = &force{g, behind}
+	}
+	return *c.force, nil
 }
 
 // Situation returns an incident with all that changes with it. It changes by [Change.Record]
@@ -213,6 +242,7 @@ func (c *Change) New() (*incident.Situation, error) {
 // keep keeps the situation as it was, and returns the one that changes.
 func (c *Change) keep(was incident.Situation, isNew bool) *incident.Situation {
 	now := was
+	c.last = latestOf(c.last, was.Incident.ChangedAt)
 	c.loaded[was.Incident.Number] = &loaded{was: &was, now: &now, isNew: isNew, readers: isNew}
 	c.order = append(c.order, was.Incident.Number)
 	return &now
@@ -230,6 +260,7 @@ func (c *Change) Note(s *incident.Situation, news incident.News) error {
 		if err := s.Incident.Apply(news.Events[i]); err != nil {
 			return err
 		}
+		c.last = latestOf(c.last, news.Events[i].Time)
 	}
 	if news.Agenda != nil {
 		s.Agenda = *news.Agenda
@@ -252,9 +283,17 @@ func (c *Change) after(l *loaded) (*incident.Situation, error) {
 	if err := c.loadReaders(l); err != nil {
 		return nil, err
 	}
+	in, err := c.inForce()
+	if err != nil {
+		return nil, err
+	}
 	news := l.news
-	news.Agenda = &l.now.Agenda
-	return incident.Reconcile(l.was, news, c.Policy, c.At)
+	news.Agenda, news.Behind = &l.now.Agenda, in.behind
+	s, err := incident.Reconcile(l.was, news, c.Policy, c.At)
+	if err == nil && !in.behind {
+		s.Agenda.Generation = in.Number
+	}
+	return s, err
 }
 
 // store stores what changed, and what follows from it for the readers.

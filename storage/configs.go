@@ -14,14 +14,17 @@ type ConfigReader interface {
 	Config(ctx context.Context, hash string) (Config, error)
 	// Configs returns all loadings of configurations, the latest first.
 	Configs(ctx context.Context) ([]Loading, error)
+	// Generation returns the latest loading: the configuration in force for all processes that
+	// have the store; a zero one if there is none. In a write it is locked until the end.
+	Generation(ctx context.Context) (Generation, error)
 	// ConfigRecords is Configs as stored: the leaves, and what stands beside them.
 	ConfigRecords(ctx context.Context) ([]Record, error)
 }
 
 // A ConfigWriter writes the configurations that come into force.
 type ConfigWriter interface {
-	// PutConfig notes that a configuration was loaded, and stores those of its forms that
-	// are not there.
+	// PutConfig notes that a configuration comes into force, as the next generation, and stores
+	// those of its forms that are not there. Whether it does is for [EnterConfig] to say.
 	PutConfig(ctx context.Context, l Loading, forms ...Config) error
 }
 
@@ -39,6 +42,13 @@ type Loading struct {
 	Actor incident.Actor `json:"actor"`
 	// Public is the hash of the public form; empty if there is none.
 	Public string `json:"public,omitempty"`
+}
+
+// A Generation is a configuration in force, and how many there were.
+type Generation struct {
+	Number int64 // from 1, one more with each loading; 0 if none was loaded
+	Hash   string
+	At     time.Time // when it came into force
 }
 
 // ConfigOf returns the form of a configuration that is kept: the whole one or, once that

@@ -11,13 +11,15 @@ import (
 
 // An IncidentReader reads incidents, their events and their agendas.
 type IncidentReader interface {
-	// Incident returns one incident. In a write it is locked until the end.
+	// Incident returns one incident. In a write it is locked until the end, with all that
+	// belongs to it: its events, its agenda, its readers, its breaches.
 	Incident(ctx context.Context, number int64) (incident.Incident, error)
-	// IncidentsByNumber returns those of the numbers that are there, as Incident does.
+	// IncidentsByNumber returns those of the numbers that are there, as Incident does. In a
+	// write they are locked in the order of their numbers.
 	IncidentsByNumber(ctx context.Context, numbers []int64) (map[int64]*incident.Incident, error)
 	// LatestOf returns the numbers of the latest incidents of keys that are no drills; a key
-	// that has none is left out. In a write the keys are locked until the end, also those that
-	// have none, so that two writers do not both open one.
+	// that has none is left out. In a write the keys are locked until the end, in the order of
+	// their names, also those that have none, so that two writers do not both open one.
 	LatestOf(ctx context.Context, keys []string) (map[string]int64, error)
 	// Incidents returns a page, the latest first.
 	Incidents(ctx context.Context, q IncidentQuery) (page []incident.Incident, next string, err error)
@@ -40,7 +42,8 @@ type IncidentReader interface {
 // An IncidentWriter writes incidents, their events and their agendas.
 type IncidentWriter interface {
 	// NextNumber returns the number of a new incident: the lowest that was never
-	// given out, without gaps.
+	// given out, without gaps. So others that open one wait from here on until the transaction
+	// ends: it is asked for last.
 	NextNumber(ctx context.Context) (int64, error)
 	// PutIncidents stores the states beside the events.
 	PutIncidents(ctx context.Context, all []*incident.Incident) error

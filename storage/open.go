@@ -45,10 +45,18 @@ func (c *Change) loadLatest(keys []string) error {
 	return nil
 }
 
-// Prepare loads what is known of alerts by their fingerprints, and the incidents to which
-// they belong or may belong by the keys of their SLOs, in sets. Without it each is loaded
-// when it is asked for.
-func (c *Change) Prepare(keys, fingerprints []string) error {
+// Lock locks what the change needs, see [Locker]. Where that is more than one thing, it is to
+// be called first.
+func (c *Change) Lock(n Needs) error { return c.Tx.Lock(c.Context(), n) }
+
+// Prepare locks what the change needs, and loads it in sets: what is known of the alerts, and
+// the incidents to which they belong or may belong by the keys. Without it each is locked and
+// loaded when it is asked for.
+func (c *Change) Prepare(n Needs) error {
+	if err := c.Lock(n); err != nil {
+		return err
+	}
+	keys, fingerprints := n.Keys, n.Fingerprints
 	if err := c.loadLatest(slices.Clone(keys)); err != nil {
 		return err
 	}
@@ -58,7 +66,7 @@ func (c *Change) Prepare(keys, fingerprints []string) error {
 	if err := c.loadUnmapped(fingerprints); err != nil {
 		return err
 	}
-	var numbers []int64
+	numbers := slices.Clone(n.Incidents)
 	for _, key := range keys {
 		numbers = append(numbers, c.latest[key])
 	}

@@ -36,6 +36,9 @@ func (preview) PutAlive(context.Context, time.Time) error                       
 func (preview) PutOutage(context.Context, Outage) error                             { return nil }
 func (preview) PutAnswer(context.Context, Answer) error                             { return nil }
 func (preview) PutCheckpoint(context.Context, int64, []byte) error                  { return nil }
+func (preview) Lock(context.Context, Needs) error                                   { return nil }
+func (preview) TakeJob(context.Context, Job, time.Time) (bool, error)               { return false, nil }
+func (preview) EndJob(context.Context, Job, time.Time) error                        { return nil }
 func (preview) EndWaits(context.Context, time.Time) (int, error)                    { return 0, nil }
 func (preview) DeleteNotices(context.Context, []incident.Notice) error              { return nil }
 func (preview) ClaimDue(context.Context, time.Time, string, time.Duration, []string) ([]Claim, error) {

@@ -32,10 +32,11 @@ type QueueReader interface {
 // A QueueWriter gives out the right to send to recipients, and takes it back.
 type QueueWriter interface {
 	// ClaimDue takes those of the recipients who can be claimed at now, see Waiting, in the
-	// order given. A claim holds until now + lease.
+	// order given. A claim holds until now + lease. Those whom another writer is about to claim
+	// are left out, and not waited for.
 	ClaimDue(ctx context.Context, now time.Time, owner string, lease time.Duration, recipients []string) ([]Claim, error)
 	// Hold checks that the claim still holds, and extends it to until. The error is
-	// ErrLost.
+	// ErrLost. The claim is locked until the end of the transaction, which begins with that.
 	Hold(ctx context.Context, c *Claim, now, until time.Time) error
 	// Release gives a claim back. Nothing is claimed for its recipient before retryAt,
 	// if that is not zero; why then says what failed, or is empty if nothing did. The

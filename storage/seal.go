@@ -13,8 +13,26 @@ import (
 // still begins with what the latest checkpoint says: the error is ErrDamaged if it
 // does not, and nothing is signed.
 func Seal(ctx context.Context, s Store, key *ledger.Key, at time.Time) (signed []byte, err error) {
+	return sealIf(ctx, s, key, at, func(Tx) (bool, error) { return true, nil })
+}
+
+// SealOnce is Seal where all processes that have the store sign by the clock: it signs if the
+// job is due and nobody has it, and returns the latest checkpoint in any case; nil if there is
+// none.
+func SealOnce(ctx context.Context, s Store, key *ledger.Key, at time.Time, j Job) (signed []byte, err error) {
+	return sealIf(ctx, s, key, at, func(tx Tx) (bool, error) {
+		taken, err := tx.TakeJob(ctx, j, at)
+		if err != nil || !taken {
+			return false, err
+		}
+		return true, tx.EndJob(ctx, j, at)
+	})
+}
+
+// sealIf is Seal where there is something to sign and may says yes.
+func sealIf(ctx context.Context, s Store, key *ledger.Key, at time.Time, may func(Tx) (bool, error)) (signed []byte, err error) {
 	err = s.Write(ctx, func(tx Tx) (err error) {
-		signed, err = seal(ctx, tx, key, at)
+		signed, err = seal(ctx, tx, key, at, may)
 		return err
 	})
 	if err != nil {
@@ -50,7 +68,7 @@ func LastSigned(ctx context.Context, r Reader) (signed []byte, c ledger.Checkpoi
 	return signed, c, nil
 }
 
-func seal(ctx context.Context, tx Tx, key *ledger.Key, at time.Time) ([]byte, error) {
+func seal(ctx context.Context, tx Tx, key *ledger.Key, at time.Time, may func(Tx) (bool, error)) ([]byte, error) {
 	size, err := tx.LogSize(ctx)
 	if err != nil {
 		return nil, err
@@ -63,6 +81,9 @@ func seal(ctx context.Context, tx Tx, key *ledger.Key, at time.Time) ([]byte, er
 		if _, err := ledger.OpenCheckpoint(latest, key.Public()); err == nil {
 			return latest, nil
 		}
+	}
+	if yes, err := may(tx); err != nil || !yes {
+		return latest, err
 	}
 	root, err := ledger.RootAt(size, Hashes(ctx, tx))
 	if err != nil {

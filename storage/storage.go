@@ -48,6 +48,8 @@ type Info struct {
 	Version int    // of the stored form
 	Path    string // or host and database
 	Bytes   int64  // size on disk; 0 if unknown
+	// Shared is set if other processes may have the store open at the same time.
+	Shared bool
 	// Slow is set since when a commit has been under way for too long; zero if none.
 	Slow time.Time
 	// Trouble is why nothing can be stored now, such as that the disk is full; nil if
@@ -74,12 +76,17 @@ type Reader interface {
 
 // A Tx reads and writes. Changes of an incident go through [Change], not through here.
 //
-// A write of many replicas takes its locks in one order, whatever its function does: claims,
-// keys, incidents, the queue, the next number; of each kind in the order of their names. So
-// an engine may lock what a set names before what comes next in a function asks for it, and a
-// function asks for the sets in that order.
+// A write of many processes takes its locks in one order: claims, keys, incidents, breaches,
+// answers, pulses, the queue, jobs, the generation, and the next number last, as all who open
+// an incident wait for each other there; of each kind in the order of their names, in a set too.
+// All are held until the transaction ends. A function asks in that order, and begins with what
+// it holds of a claim and with [Locker.Lock]. Where it cannot, as only a read shows what is
+// needed, two writers may come to wait for each other: the engine ends one of them, and runs
+// it again. So it does with one that stored what another stored at the same time, such as a
+// breach that both begin.
 type Tx interface {
 	Reader
+	Locker
 	IncidentWriter
 	BreachWriter
 	WatchdogWriter
@@ -89,5 +96,6 @@ type Tx interface {
 	ConfigWriter
 	LogWriter
 	JournalWriter
+	JobWriter
 	RetentionWriter
 }

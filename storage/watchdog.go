@@ -10,12 +10,13 @@ import (
 // A WatchdogReader reads the pulses of the watchdog, and what its readers are owed.
 type WatchdogReader interface {
 	// Pulse returns the pulse of the watchdog with that name, an empty one if there is
-	// none. In a write it is locked until the end.
+	// none. In a write it is locked until the end, also if there is none, and with it what its
+	// readers are owed.
 	Pulse(ctx context.Context, name string) (incident.Pulse, error)
 	// Pulses returns all pulses of the watchdog, ordered by name.
 	Pulses(ctx context.Context) (incident.Pulses, error)
 	// Notices returns what the readers of a pulse are owed, ordered by recipient. In a write
-	// they are locked until the end.
+	// the pulse is locked until the end.
 	Notices(ctx context.Context, pulse string) ([]incident.Notice, error)
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 func TestStore(t *testing.T) {
-	storagetest.Run(t, func(t *testing.T) storage.Store { return open(t, bolt.Options{}) })
+	storagetest.Run(t, storagetest.Engine{Open: func(t *testing.T) storage.Store { return open(t, bolt.Options{}) }})
 }
 
 // open returns a new store, which is closed when the test ends.

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -125,4 +126,32 @@ func MakeOlder(t *testing.T, path string, older, latest incident.Breach) {
 		t.Fatal(err)
 	}
 	SetVersion(t, path, 2)
+}
+
+// LoadAsBefore notes in a store that a configuration was loaded, as builds do that know of no
+// generation.
+func LoadAsBefore(t *testing.T, path string, l storage.Loading) {
+	t.Helper()
+	b, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = b.Update(func(btx *bbolt.Tx) error {
+		x := newTx(btx)
+		known, err := x.get(bMeta, generationKey)
+		if err != nil {
+			return err
+		}
+		known = bytes.Clone(known)
+		if err := x.PutConfig(t.Context(), l, storage.Config{Hash: l.Hash, Body: []byte(l.Hash)}); err != nil {
+			return err
+		}
+		if known == nil {
+			return x.delete(bMeta, generationKey)
+		}
+		return x.put(bMeta, generationKey, known)
+	})
+	if err := errors.Join(err, b.Close()); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -151,7 +152,7 @@ func open(ctx context.Context, path string, readOnly bool) (*DB, error) {
 		err = b.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade(ctx, version) })
 	}
 	if err == nil && !readOnly {
-		err = db.freeClaims()
+		err = db.free()
 	}
 	if err != nil {
 		_ = b.Close()
@@ -160,11 +161,19 @@ func open(ctx context.Context, path string, readOnly bool) (*DB, error) {
 	return db, nil
 }
 
-// freeClaims ends the claims of a process that no longer is: who holds the file holds
-// all of them.
-func (db *DB) freeClaims() error {
+// free ends the claims and forgets the jobs of a process that no longer is: who holds the
+// file holds all of them.
+func (db *DB) free() error {
 	var held []string
+	var jobs [][]byte
 	err := db.view(func(r *reader) error {
+		err := r.ascend(bMeta, []byte(jobPrefix), nil, func(k, _ []byte) (bool, error) {
+			jobs = append(jobs, bytes.Clone(k))
+			return true, nil
+		})
+		if err != nil {
+			return err
+		}
 		return r.ascend(bRecipients, nil, nil, func(k, v []byte) (bool, error) {
 			var p recipient
 			err := decode(bRecipients, k, v, &p)
@@ -174,13 +183,18 @@ func (db *DB) freeClaims() error {
 			return true, err
 		})
 	})
-	if err != nil || held == nil {
+	if err != nil || held == nil && jobs == nil {
 		return err
 	}
 	var id int64
 	err = db.bolt.Update(func(btx *bbolt.Tx) error {
 		t := newTx(btx)
 		id = int64(btx.ID())
+		for _, k := range jobs {
+			if err := t.delete(bMeta, k); err != nil {
+				return err
+			}
+		}
 		for _, id := range held {
 			if err := t.changeRecipient(id, func(p *recipient) { p.Owner, p.Until = "", time.Time{} }); err != nil {
 				return err

@@ -165,27 +165,23 @@ var claimRules = []rule{
 		}
 		var mu sync.Mutex
 		seen := map[string]int{}
-		var wg sync.WaitGroup
-		for w := range 5 {
-			wg.Go(func() {
-				for range 3 {
-					var claims []storage.Claim
-					err := f.store.Write(f.Context(), func(tx storage.Tx) (err error) {
-						claims, err = claimDue(f.Context(), tx, f.now, fmt.Sprint(w), long, 4)
-						return err
-					})
-					if err != nil {
-						f.Errorf("claim: %v", err)
-					}
-					mu.Lock()
-					for _, c := range claims {
-						seen[c.Recipient]++
-					}
-					mu.Unlock()
+		f.each(5, func(w int, s storage.Store) {
+			for range 3 {
+				var claims []storage.Claim
+				err := s.Write(f.Context(), func(tx storage.Tx) (err error) {
+					claims, err = claimDue(f.Context(), tx, f.now, fmt.Sprint(w), long, 4)
+					return err
+				})
+				if err != nil {
+					f.Errorf("claim: %v", err)
 				}
-			})
-		}
-		wg.Wait()
+				mu.Lock()
+				for _, c := range claims {
+					seen[c.Recipient]++
+				}
+				mu.Unlock()
+			}
+		})
 		for who, n := range seen {
 			if n != 1 {
 				f.Errorf("%s claimed %d times", who, n)

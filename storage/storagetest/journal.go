@@ -55,41 +55,6 @@ var journalRules = []rule{
 			return nil
 		})
 	}},
-	{"a configuration is kept once, each loading of it too", func(f *fixture) {
-		body := []byte("priorities: []\n")
-		loads := []storage.Loading{
-			{Hash: "h1", At: f.ago(3), Actor: incident.Scheduler}, {Hash: "h2", At: f.ago(2), Actor: "ada"}, {Hash: "h1", At: f.ago(1), Actor: "bob"},
-		}
-		for _, l := range loads {
-			f.write(func(tx storage.Tx) error {
-				return tx.PutConfig(f.Context(), l, storage.Config{Hash: l.Hash, Body: body})
-			})
-		}
-		f.read(func(r storage.Reader) error {
-			c, err := r.Config(f.Context(), "h1")
-			if err != nil {
-				return err
-			}
-			f.equal("config", c, storage.Config{Hash: "h1", Body: body})
-			_, err = r.Config(f.Context(), "h3")
-			f.fails("another", err, incident.ErrNotFound)
-			all, err := r.Configs(f.Context())
-			f.equal("loadings", all, []storage.Loading{loads[2], loads[1], loads[0]})
-			if err != nil {
-				return err
-			}
-			records, err := r.ConfigRecords(f.Context())
-			for i := range records {
-				l, err := storage.DecodeLoading(records[i])
-				if err != nil {
-					return err
-				}
-				f.equal("record of a loading", l, all[i])
-			}
-			f.equal("records of loadings", len(records), len(all))
-			return err
-		})
-	}},
 	{"the latest hundred refusals and ambiguities are kept, the latest first", func(f *fixture) {
 		var refusals []storage.Refusal
 		var ambiguities []storage.Ambiguity

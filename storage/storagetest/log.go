@@ -3,7 +3,6 @@ package storagetest
 import (
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -131,24 +130,21 @@ var logRules = []rule{
 	}},
 	{"a write that fails adds nothing to the log, among many that add", func(f *fixture) {
 		broken := errors.New("broken")
-		var wg sync.WaitGroup
-		for n := int64(1); n <= 30; n++ {
-			wg.Go(func() {
-				err := f.store.Write(f.Context(), func(tx storage.Tx) error {
-					if err := tx.AppendEvents(f.Context(), f.newEvents(n, 3)); err != nil {
-						return err
-					}
-					if n%3 == 0 {
-						return broken
-					}
-					return nil
-				})
-				if (n%3 == 0) != errors.Is(err, broken) {
-					f.Errorf("write %d: %v", n, err)
+		f.each(30, func(i int, s storage.Store) {
+			n := int64(i + 1)
+			err := s.Write(f.Context(), func(tx storage.Tx) error {
+				if err := tx.AppendEvents(f.Context(), f.newEvents(n, 3)); err != nil {
+					return err
 				}
+				if n%3 == 0 {
+					return broken
+				}
+				return nil
 			})
-		}
-		wg.Wait()
+			if (n%3 == 0) != errors.Is(err, broken) {
+				f.Errorf("write %d: %v", n, err)
+			}
+		})
 		f.awaitLog(60)
 		var tree ledger.Tree
 		for i, l := range f.leaves() {

@@ -121,10 +121,11 @@ func later(a, b time.Time) time.Time {
 }
 
 // checkModel does random things to a store and to a model and compares them.
-func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
+func checkModel(t *testing.T, e Engine) {
 	rapid.Check(t, func(rt *rapid.T) {
-		store := open(t)
+		store, other := e.both(t)
 		defer store.Close()
+		defer other.Close()
 		base := time.Now().UTC().Truncate(time.Microsecond)
 		now := base
 		m := &model{map[string]incident.Subscription{}, map[string]incident.Notice{}, map[string]incident.Delivery{}, map[string]*modelReader{}}
@@ -145,7 +146,7 @@ func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
 			}
 		}
 		write := func(fn func(storage.Tx) error) error {
-			err := store.Write(t.Context(), fn)
+			err := rapid.SampledFrom([]storage.Store{store, other}).Draw(rt, "by").Write(t.Context(), fn)
 			if err != nil && !errors.Is(err, storage.ErrLost) {
 				rt.Fatalf("write: %v", err)
 			}

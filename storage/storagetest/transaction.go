@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"sitrep/incident"
@@ -88,33 +87,29 @@ var transactionRules = []rule{
 	{"of many writes at a time those that fail are left out and the others are stored", func(f *fixture) {
 		const writers = 64
 		broken := errors.New("broken")
-		var wg sync.WaitGroup
-		for i := range writers {
-			wg.Go(func() {
-				ctx, cancel := context.WithCancel(context.Background())
-				defer cancel()
-				err := f.store.Write(ctx, func(tx storage.Tx) error {
-					if i%7 == 3 {
-						return broken // before it wrote
-					}
-					if err := tx.PutBreaches(ctx, []*incident.Breach{f.newBreach(fmt.Sprint(i), 1)}); err != nil {
-						return err
-					}
-					switch i % 7 {
-					case 4:
-						return broken // after it wrote
-					case 5:
-						cancel()
-					}
-					return nil
-				})
-				want := map[int]error{3: broken, 4: broken, 5: context.Canceled}[i%7]
-				if !errors.Is(err, want) {
-					f.Errorf("write %d: %v, want %v", i, err, want)
+		f.each(writers, func(i int, s storage.Store) {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			err := s.Write(ctx, func(tx storage.Tx) error {
+				if i%7 == 3 {
+					return broken // before it wrote
 				}
+				if err := tx.PutBreaches(ctx, []*incident.Breach{f.newBreach(fmt.Sprint(i), 1)}); err != nil {
+					return err
+				}
+				switch i % 7 {
+				case 4:
+					return broken // after it wrote
+				case 5:
+					cancel()
+				}
+				return nil
 			})
-		}
-		wg.Wait()
+			want := map[int]error{3: broken, 4: broken, 5: context.Canceled}[i%7]
+			if !errors.Is(err, want) {
+				f.Errorf("write %d: %v, want %v", i, err, want)
+			}
+		})
 		f.read(func(r storage.Reader) error {
 			for i := range writers {
 				b, err := storage.LatestBreach(f.Context(), r, fmt.Sprint(i))
@@ -127,23 +122,14 @@ var transactionRules = []rule{
 	}},
 	{"writes of one thing follow on one another", func(f *fixture) {
 		f.put(f.newIncident(1))
-		var wg sync.WaitGroup
-		for range 20 {
-			wg.Go(func() {
-				err := f.store.Write(context.Background(), func(tx storage.Tx) error {
-					in, err := tx.Incident(f.Context(), 1)
-					if err != nil {
-						return err
-					}
-					in.Sequence++
-					return tx.PutIncidents(f.Context(), []*incident.Incident{&in})
-				})
-				if err != nil {
-					f.Errorf("write: %v", err)
-				}
-			})
-		}
-		wg.Wait()
+		f.writeEach(20, func(_ int, tx storage.Tx) error {
+			in, err := tx.Incident(f.Context(), 1)
+			if err != nil {
+				return err
+			}
+			in.Sequence++
+			return tx.PutIncidents(f.Context(), []*incident.Incident{&in})
+		})
 		f.read(func(r storage.Reader) error {
 			in, err := r.Incident(f.Context(), 1)
 			f.equal("sequence", in.Sequence, int64(21))
@@ -151,28 +137,19 @@ var transactionRules = []rule{
 		})
 	}},
 	{"of two writers one opens the incident of a key", func(f *fixture) {
-		var wg sync.WaitGroup
-		for range 20 {
-			wg.Go(func() {
-				err := f.store.Write(context.Background(), func(tx storage.Tx) error {
-					latest, err := tx.LatestOf(f.Context(), []string{"one"})
-					if err != nil || len(latest) != 0 {
-						return err
-					}
-					n, err := tx.NextNumber(f.Context())
-					if err != nil {
-						return err
-					}
-					in := f.newIncident(n)
-					in.Key = "one"
-					return tx.PutIncidents(f.Context(), []*incident.Incident{in})
-				})
-				if err != nil {
-					f.Errorf("write: %v", err)
-				}
-			})
-		}
-		wg.Wait()
+		f.writeEach(20, func(_ int, tx storage.Tx) error {
+			latest, err := tx.LatestOf(f.Context(), []string{"one"})
+			if err != nil || len(latest) != 0 {
+				return err
+			}
+			n, err := tx.NextNumber(f.Context())
+			if err != nil {
+				return err
+			}
+			in := f.newIncident(n)
+			in.Key = "one"
+			return tx.PutIncidents(f.Context(), []*incident.Incident{in})
+		})
 		f.read(func(r storage.Reader) error {
 			page, _, err := r.Incidents(f.Context(), storage.IncidentQuery{Limit: 10})
 			f.equal("incidents", len(page), 1)

@@ -36,6 +36,8 @@ const (
 	// the time a question may take: an answer can be long.
 	askEvery = 5 * time.Second
 	askShare = 10
+	// askJob is the job of asking.
+	askJob = "ask"
 	// answerHolds is how long an answer may be used.
 	answerHolds = 30 * time.Second
 )
@@ -47,6 +49,9 @@ func (s *Scheduler) ask(ctx context.Context, at time.Time) error {
 	if !again(at, s.askedAt, every) {
 		return nil
 	}
+	if err := s.dropConfirmed(ctx); err != nil {
+		return err
+	}
 	waiting, err := s.Intake.Waiting(ctx, at, 1)
 	if err != nil || len(waiting) == 0 && len(s.toConfirm) == 0 {
 		return err
@@ -56,7 +61,7 @@ func (s *Scheduler) ask(ctx context.Context, at time.Time) error {
 	default:
 		return nil // still asking
 	}
-	j := storage.Job{Name: "ask", Every: every}
+	j := storage.Job{Name: askJob, Every: every}
 	taken := s.free(at, &j)
 	if taken {
 		err = s.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
@@ -82,6 +87,24 @@ func (s *Scheduler) ask(ctx context.Context, at time.Time) error {
 			s.Metrics.SchedulerErrors.Inc()
 		}
 	})
+	return nil
+}
+
+// dropConfirmed leaves out incidents that another replica has confirmed while this one waited
+// for the job.
+func (s *Scheduler) dropConfirmed(ctx context.Context) error {
+	if s.refused[askJob].IsZero() || len(s.toConfirm) == 0 {
+		return nil
+	}
+	var agendas map[int64]incident.Agenda
+	err := s.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
+		agendas, err = r.Agendas(ctx, slices.Collect(maps.Keys(s.toConfirm)))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	maps.DeleteFunc(s.toConfirm, func(number int64, since time.Time) bool { return !agendas[number].AnsweredAt.Before(since) })
 	return nil
 }
 

@@ -106,7 +106,8 @@ func TestOneReplicaDoesWhatOneHasToDo(t *testing.T) {
 	}
 	near := func(a, b int64) bool { return a-b >= -5 && a-b <= 5 }
 	for _, stopOne := range []bool{false, true} {
-		if three := count(3, stopOne); !near(three.pruned, one.pruned) || !near(three.looked, one.looked) || !near(three.asked, one.asked) {
+		three := count(3, stopOne)
+		if !near(three.pruned, one.pruned) || !near(three.looked, one.looked) || !near(three.asked, one.asked) {
 			t.Errorf("three do %+v, one does %+v (one of three stops: %v)", three, one, stopOne)
 		}
 	}

@@ -75,8 +75,8 @@ type Scheduler struct {
 	askedAt     time.Time
 	asking      sync.WaitGroup
 	askTook     atomic.Int64 // how long the last question took, in nanoseconds
-	// toConfirm are the numbers of incidents that wait for an answer.
-	toConfirm map[int64]struct{}
+	// toConfirm are the numbers of incidents that wait for an answer, and since when.
+	toConfirm map[int64]time.Time
 	isAsking  chan struct{} // holds a token while the Alertmanagers are asked
 	view      view          // of this round
 	steady    steady
@@ -119,7 +119,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		began := time.Now()
 		s.Steady = func() time.Duration { return time.Since(began) }
 	}
-	s.isAsking, s.toConfirm = make(chan struct{}, 1), map[int64]struct{}{}
+	s.isAsking, s.toConfirm = make(chan struct{}, 1), map[int64]time.Time{}
 	if info, err := s.Door.Store.Info(ctx); err == nil {
 		s.shared = info.Shared
 	}
@@ -460,7 +460,7 @@ func (s *Scheduler) tick(ctx context.Context, number int64, at time.Time) error 
 		return err
 	}
 	if ask {
-		s.toConfirm[number] = struct{}{}
+		s.toConfirm[number] = at
 	}
 	for _, e := range logs {
 		s.Log.Info("incident "+string(e.Type), slog.String("component", "scheduler"), slog.String("incident", incident.ID(number)), slog.String("actor", string(e.Actor)))

@@ -255,7 +255,7 @@ func TestForgottenPeopleAreNotNamed(t *testing.T) {
 	f := newFixture(t)
 	whole := `{"groups":[{"name":"a","email":["ada@example.org"]}],"priorities":[{"name":"P1","criteria":["All are hit"]}]}`
 	f.write(func(tx storage.Tx) error {
-		return tx.PutConfig(t.Context(), storage.Loading{Hash: "one", At: f.clock.Now(), Actor: "ada", Public: "public"}, storage.Config{Hash: "one", Body: []byte(whole)},
+		return tx.PutConfig(t.Context(), storage.Loading{Hash: f.policy.Hash, At: f.clock.Now(), Actor: "ada", Public: "public"}, storage.Config{Hash: f.policy.Hash, Body: []byte(whole)},
 			storage.Config{Hash: "public", Body: []byte(strings.Replace(whole, "ada@example.org", "address 1", 1))})
 	})
 	n := f.breach("notifications-delay-latency", "a", nil)

@@ -10,8 +10,8 @@ import (
 
 	"sitrep/incident"
 	"sitrep/ledger"
-	"sitrep/router/wording"
 	"sitrep/storage"
+	"sitrep/wording"
 )
 
 // An incidentRow is an incident in the list of index.html.

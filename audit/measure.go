@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
 	"sitrep/storage"
+	"sitrep/wording"
 )
 
 // A measuring makes a report out of what is stored, one incident at a time.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // A StepName is a step in which ITIL handles an incident.

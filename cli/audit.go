@@ -18,9 +18,9 @@ import (
 	"sitrep/audit"
 	"sitrep/incident"
 	"sitrep/ledger"
-	"sitrep/router/wording"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
+	"sitrep/wording"
 )
 
 // auditCLI are the commands under sitrep audit, and their flags.

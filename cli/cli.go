@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"sitrep/router/wording"
+	"sitrep/wording"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"

@@ -15,7 +15,7 @@ import (
 
 	"sitrep/api/client"
 	"sitrep/incident"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // incidentCLI are the commands under sitrep incident, and their flags.

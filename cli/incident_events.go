@@ -9,7 +9,7 @@ import (
 
 	"sitrep/incident"
 	"sitrep/incident/incidentjson"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // events writes the log of an incident.

@@ -10,7 +10,7 @@ import (
 	"sitrep/api"
 	"sitrep/incident"
 	"sitrep/incident/incidentjson"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // A table is what a command prints for people: lines whose cells are aligned.

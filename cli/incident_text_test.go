@@ -8,7 +8,7 @@ import (
 	"sitrep/api"
 	"sitrep/incident"
 	"sitrep/incident/incidentjson"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // printed returns what fn prints at nine on a Monday in Berlin.

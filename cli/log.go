@@ -6,7 +6,7 @@ import (
 
 	"github.com/prometheus/common/promslog"
 
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // newLogger returns a logger to stderr.

@@ -14,8 +14,8 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 
 	"sitrep/receiver"
-	"sitrep/router/wording"
 	"sitrep/simulate"
+	"sitrep/wording"
 )
 
 // simulateFlags are the flags of simulate.

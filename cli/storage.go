@@ -16,9 +16,9 @@ import (
 	"sitrep/app"
 	"sitrep/incident"
 	"sitrep/ledger"
-	"sitrep/router/wording"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
+	"sitrep/wording"
 )
 
 // storageCLI are the commands under sitrep storage, and their flags.

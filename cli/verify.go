@@ -16,7 +16,7 @@ import (
 	"sitrep/app"
 	"sitrep/audit"
 	"sitrep/ledger"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // verifyOptions reads the keys and checkpoints that the auditor has.

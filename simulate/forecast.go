@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 const (

@@ -11,7 +11,7 @@ import (
 
 	"sitrep/incident"
 	"sitrep/intake"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // Text tells the simulation to people. It holds the words of others as they are.

@@ -13,8 +13,8 @@ import (
 	"sitrep/internal/access"
 	"sitrep/internal/command"
 	"sitrep/internal/httperr"
-	"sitrep/router/wording"
 	"sitrep/storage"
+	"sitrep/wording"
 )
 
 // A formPage is one form alone: asked for, or come back with what is wrong.

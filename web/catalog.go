@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
 	"sitrep/storage"
 	"sitrep/web/wiki"
+	"sitrep/wording"
 )
 
 // slosShown is how many SLOs, and how many alerts that none claims, a page shows at most.

@@ -5,8 +5,8 @@ import (
 	"slices"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
 	"sitrep/storage"
+	"sitrep/wording"
 )
 
 // deliveriesShown is how many messages a list shows.

@@ -11,7 +11,7 @@ import (
 	"sitrep/incident"
 	"sitrep/internal/command"
 	"sitrep/internal/httperr"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // A commandInfo is something that a person can do to an incident by a form.

@@ -18,8 +18,8 @@ import (
 	"sitrep/incident"
 	"sitrep/internal/access"
 	"sitrep/internal/httperr"
-	"sitrep/router/wording"
 	"sitrep/storage"
+	"sitrep/wording"
 )
 
 // versionsShown is how many versions of the configuration a page shows.

@@ -14,8 +14,8 @@ import (
 
 	"sitrep/incident"
 	"sitrep/internal/httperr"
-	"sitrep/router/wording"
 	"sitrep/storage"
+	"sitrep/wording"
 )
 
 // How much of an incident one page shows.

@@ -8,8 +8,8 @@ import (
 	"strconv"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
 	"sitrep/storage"
+	"sitrep/wording"
 )
 
 // How many incidents a page shows.

@@ -14,7 +14,7 @@ import (
 
 	"sitrep/incident"
 	"sitrep/internal/access"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 //go:embed templates

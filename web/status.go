@@ -10,8 +10,8 @@ import (
 	"sitrep/incident"
 	"sitrep/internal/access"
 	"sitrep/ledger"
-	"sitrep/router/wording"
 	"sitrep/storage"
+	"sitrep/wording"
 )
 
 type statusPage struct {

@@ -6,8 +6,8 @@ import (
 
 	"sitrep/audit"
 	"sitrep/incident"
-	"sitrep/router/wording"
 	"sitrep/storage"
+	"sitrep/wording"
 )
 
 // evidenceShown is how many events one entry of a step names, and entriesShown how many

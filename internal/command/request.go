@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
 	"sitrep/storage"
+	"sitrep/wording"
 )
 
 // A Command is one of the types of this package: what to do to an incident.

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"sitrep/router"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // A wornError is what a connection that was used before said or did before the end of

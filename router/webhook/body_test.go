@@ -11,7 +11,7 @@ import (
 
 	"sitrep/incident"
 	"sitrep/router/webhook"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")

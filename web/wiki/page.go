@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // textLimit is how many characters of one text of the configuration a page shows.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // TestStory: what a message says first, and what it leaves out.

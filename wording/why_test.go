@@ -8,12 +8,12 @@ import (
 	"testing"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // TestEachReasonHasWords: whatever sitrep itself gives as reason can be told.
 func TestEachReasonHasWords(t *testing.T) {
-	f, err := parser.ParseFile(token.NewFileSet(), "../../incident/event.go", nil, parser.SkipObjectResolution)
+	f, err := parser.ParseFile(token.NewFileSet(), "../incident/event.go", nil, parser.SkipObjectResolution)
 	if err != nil {
 		t.Fatal(err)
 	}

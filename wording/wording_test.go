@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 func zone(t *testing.T, name string) *time.Location {

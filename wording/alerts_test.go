@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // everything is an item to which all that can happen has happened.

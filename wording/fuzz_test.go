@@ -10,7 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // hidden reports whether a character could move a cursor, turn or hide what is around

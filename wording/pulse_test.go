@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 func TestAPulseInWords(t *testing.T) {

@@ -154,7 +154,7 @@ func TestAnExportProvesTheGrowthSinceACheckpoint(t *testing.T) {
 	f.breach("log on", "a")
 	var size int64
 	var root ledger.Hash
-	if err := f.store.Read(t.Context(), func(r storage.Reader) (err error) {
+	if err := f.store.Read(t.Context(), func(r storage.Snapshot) (err error) {
 		if size, err = r.LogSize(t.Context()); err != nil {
 			return err
 		}

@@ -58,7 +58,7 @@ func newFixture(t testing.TB) *fixture {
 		t.Fatal(err)
 	}
 	f.api = api.New(api.Options{
-		Door: &storage.Door{Store: db, Policy: func() *incident.Policy { return f.policy }, Wake: func() { f.woken.Add(1) }},
+		Repo: &storage.Repository{Store: db, Policy: func() *incident.Policy { return f.policy }, Wake: func() { f.woken.Add(1) }},
 		Now:  f.clock.Now,
 		Service: func() api.Service {
 			return api.Service{Version: "1.2.3", StartedAt: start, Ledger: ledger.Standing{PublicKey: f.key.Public(), Witness: "audit@example.org", Every: 24 * time.Hour}}
@@ -95,7 +95,7 @@ func policy() *incident.Policy {
 	}
 	p := incidenttest.Policy(slo("send", "mail", "P2"), slo("log on", "web", "P1"), slo("search", "web", "P3"))
 	p.Location = time.UTC
-	p.Priorities[1].Inform = []incident.Audience{incident.Stakeholders}
+	p.Priorities[1].Inform = []incident.Audience{incident.AudienceStakeholders}
 	p.Priorities[2].Inform, p.Priorities[2].UpdateEvery = nil, 0
 	p.Groups = append(p.Groups, incidenttest.Group("sales", "sales"))
 	p.Teams = []incident.Team{incidenttest.Team("mail", "mail-oncall"), incidenttest.Team("web", "web-oncall")}
@@ -118,7 +118,7 @@ func (f *fixture) breach(slo, fingerprint string) int64 {
 		if err != nil {
 			return err
 		}
-		stamp := c.Stamp(incident.Alertmanager)
+		stamp := c.Stamp(incident.ActorAlertmanager)
 		var s *incident.Situation
 		if latest == nil {
 			if s, err = c.New(); err != nil {
@@ -151,8 +151,8 @@ func (f *fixture) breach(slo, fingerprint string) int64 {
 
 func (f *fixture) change(fn func(*storage.Change) error) {
 	f.t.Helper()
-	door := storage.Door{Store: f.store, Policy: func() *incident.Policy { return f.policy }}
-	if err := door.Change(f.t.Context(), f.clock.Now(), fn); err != nil {
+	repo := storage.Repository{Store: f.store, Policy: func() *incident.Policy { return f.policy }}
+	if err := repo.Change(f.t.Context(), f.clock.Now(), fn); err != nil {
 		f.t.Fatal(err)
 	}
 }

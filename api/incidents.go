@@ -37,9 +37,9 @@ type (
 	}
 )
 
-var states = []string{string(incident.Open), string(incident.Resolved), string(incident.Closed)}
+var states = []string{string(incident.StateOpen), string(incident.StateResolved), string(incident.StateClosed)}
 
-var deliveryStates = []string{string(incident.Pending), string(incident.Delivered), string(incident.Failed), string(incident.Superseded)}
+var deliveryStates = []string{string(incident.DeliveryPending), string(incident.DeliveryDelivered), string(incident.DeliveryFailed), string(incident.DeliverySuperseded)}
 
 func (h *Handler) reading() []Route {
 	const one = "/api/v1/incidents/{id}"
@@ -94,12 +94,12 @@ func (h *Handler) listIncidents(w http.ResponseWriter, r *http.Request) error {
 	query := storage.IncidentQuery{
 		State: incident.State(q.Get("state")), Priority: q.Get("priority"), Team: q.Get("team"), SLO: q.Get("slo"), Text: q.Get("q"),
 	}
-	policy := h.Door.Policy()
+	policy := h.Repo.Policy()
 	// The names of what is gone from the configuration still find old incidents. Where
 	// they find nothing, they are misspelt.
 	empty := func() error { return misspelt(&query, policy) }
-	return h.answerPage(w, r, "incidents", empty, func(tx storage.Reader, s *sheet, cursor string) (string, error) {
-		tries := h.Door.Tries(tx, h.Now())
+	return h.answerPage(w, r, "incidents", empty, func(tx storage.Snapshot, s *sheet, cursor string) (string, error) {
+		tries := h.Repo.Tries(tx, h.Now())
 		return fill(s, cursor, func(limit int, cursor string) ([]incidentjson.Incident, string, error) {
 			query.Limit, query.Cursor = limit, cursor
 			found, next, err := tx.Incidents(r.Context(), query)
@@ -136,7 +136,7 @@ func misspelt(q *storage.IncidentQuery, p *incident.Policy) error {
 }
 
 // formsOf returns the JSON forms of incidents, with what is known from their readers.
-func formsOf(ctx context.Context, tx storage.Reader, tries *storage.Tries, list []incident.Incident, p *incident.Policy) ([]incidentjson.Incident, error) {
+func formsOf(ctx context.Context, tx storage.Snapshot, tries *storage.Tries, list []incident.Incident, p *incident.Policy) ([]incidentjson.Incident, error) {
 	situations, err := storage.SituationsOf(ctx, tx, list)
 	if err != nil {
 		return nil, err
@@ -168,12 +168,12 @@ func (h *Handler) getIncident(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var form incidentjson.Incident
-	err = h.read(r.Context(), func(tx storage.Reader) error {
+	err = h.read(r.Context(), func(tx storage.Snapshot) error {
 		in, err := theIncident(r.Context(), tx, n)
 		if err != nil {
 			return err
 		}
-		forms, err := formsOf(r.Context(), tx, h.Door.Tries(tx, h.Now()), []incident.Incident{in}, h.Door.Policy())
+		forms, err := formsOf(r.Context(), tx, h.Repo.Tries(tx, h.Now()), []incident.Incident{in}, h.Repo.Policy())
 		if err == nil {
 			form = forms[0]
 		}
@@ -191,7 +191,7 @@ func (h *Handler) listEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.answerPage(w, r, "events", nil, func(tx storage.Reader, s *sheet, cursor string) (string, error) {
+	return h.answerPage(w, r, "events", nil, func(tx storage.Snapshot, s *sheet, cursor string) (string, error) {
 		in, err := theIncident(r.Context(), tx, n)
 		if err != nil {
 			return "", err
@@ -223,7 +223,7 @@ func (h *Handler) listBreaches(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.answerPage(w, r, "breaches", nil, func(tx storage.Reader, s *sheet, cursor string) (string, error) {
+	return h.answerPage(w, r, "breaches", nil, func(tx storage.Snapshot, s *sheet, cursor string) (string, error) {
 		in, err := theIncident(r.Context(), tx, n)
 		if err != nil {
 			return "", err
@@ -272,7 +272,7 @@ func (h *Handler) listDeliveries(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.answerPage(w, r, "deliveries", nil, func(tx storage.Reader, s *sheet, cursor string) (string, error) {
+	return h.answerPage(w, r, "deliveries", nil, func(tx storage.Snapshot, s *sheet, cursor string) (string, error) {
 		if query.Incident != 0 {
 			if _, err := theIncident(r.Context(), tx, query.Incident); err != nil {
 				return "", err

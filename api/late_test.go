@@ -24,8 +24,8 @@ func TestTheNextUpdateIsTheNextTryOfWhatIsRefused(t *testing.T) {
 		for i, sub := range subs {
 			d := incident.Delivery{
 				ID: fmt.Sprintf("late%d", i), Incident: n, Kind: incident.KindOpened, Audience: sub.Audiences[0], Group: sub.Groups[0],
-				Channel: incident.Email, Recipient: sub.Recipient, Address: "someone", DueAt: f.clock.Now(), CreatedAt: f.clock.Now(), Attempts: 1,
-				State: incident.Pending, Replan: true, RefusedAt: f.clock.Now(), RetryAt: retry, Error: "451 later",
+				Channel: incident.ChannelEmail, Recipient: sub.Recipient, Address: "someone", DueAt: f.clock.Now(), CreatedAt: f.clock.Now(), Attempts: 1,
+				State: incident.DeliveryPending, Replan: true, RefusedAt: f.clock.Now(), RetryAt: retry, Error: "451 later",
 				Covers: []incident.Cover{{Incident: n, Kind: incident.KindOpened, Reader: sub.Reader}},
 			}
 			if err := tx.PutDelivery(t.Context(), &d, nil); err != nil {

@@ -186,7 +186,7 @@ func TestEventsComeInPages(t *testing.T) {
 	}
 	var all api.EventPage
 	f.get(path(1, "/events"), &all)
-	if len(all.Events) != 6 || all.Next != "" || all.Events[0].Type != incident.Opened || all.Events[5].Type != incident.BreachStarted {
+	if len(all.Events) != 6 || all.Next != "" || all.Events[0].Type != incident.EventOpened || all.Events[5].Type != incident.EventBreachStarted {
 		t.Fatalf("events = %+v", all)
 	}
 	var got []int64
@@ -248,11 +248,11 @@ func TestDeliveries(t *testing.T) {
 	f.breach("search", "b")
 	f.write(func(tx storage.Tx) error {
 		for i, d := range []incident.Delivery{
-			{ID: "d1", Incident: 1, State: incident.Delivered, SentAt: start},
-			{ID: "d2", Incident: 1, State: incident.Failed, Error: "550 no such user"},
-			{ID: "d3", Incident: 2, State: incident.Pending},
+			{ID: "d1", Incident: 1, State: incident.DeliveryDelivered, SentAt: start},
+			{ID: "d2", Incident: 1, State: incident.DeliveryFailed, Error: "550 no such user"},
+			{ID: "d3", Incident: 2, State: incident.DeliveryPending},
 		} {
-			d.Kind, d.Sequence, d.Audience, d.Group, d.Channel = incident.KindOpened, 2, incident.Stakeholders, "support", incident.Email
+			d.Kind, d.Sequence, d.Audience, d.Group, d.Channel = incident.KindOpened, 2, incident.AudienceStakeholders, "support", incident.ChannelEmail
 			d.Recipient, d.Address = "email:support@example.org", "support@example.org"
 			d.DueAt, d.CreatedAt = start, start.Add(time.Duration(i)*time.Second)
 			d.Covers = []incident.Cover{{Incident: d.Incident, Kind: d.Kind, Sequence: 2}}
@@ -353,7 +353,7 @@ type deaf struct {
 	hang bool
 }
 
-func (d *deaf) Read(ctx context.Context, fn func(storage.Reader) error) error {
+func (d *deaf) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
 	if d.hang {
 		<-ctx.Done()
 		return ctx.Err()
@@ -372,9 +372,9 @@ func (d *deaf) Info(ctx context.Context) (storage.Info, error) {
 
 func TestAStoreThatIsUnavailableIs503(t *testing.T) {
 	f := newFixture(t)
-	f.api.Door.Store = &deaf{Store: f.store, err: fmt.Errorf("read: %w", storage.ErrUnavailable)}
+	f.api.Repo.Store = &deaf{Store: f.store, err: fmt.Errorf("read: %w", storage.ErrUnavailable)}
 	f.refused(f.send("viewer", "GET", "/api/v1/incidents", ""), 503, "try again: read: storage unavailable")
-	f.api.Door.Store = &deaf{Store: f.store, err: errors.New("page 3 is torn")}
+	f.api.Repo.Store = &deaf{Store: f.store, err: errors.New("page 3 is torn")}
 	f.refused(f.send("viewer", "GET", "/api/v1/incidents", ""), 500, "internal error")
 }
 

@@ -112,7 +112,7 @@ type Pulse struct {
 }
 
 func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
-	service, policy := h.Service(), h.Door.Policy()
+	service, policy := h.Service(), h.Repo.Policy()
 	var s Status
 	s.Versions.Sitrep, s.Versions.Revision, s.Versions.Go = service.Version, service.Revision, service.Go
 	s.StartedAt = when(service.StartedAt)
@@ -130,7 +130,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	s.Retries.Servers = notNil(service.Servers)
 	s.Watchdog.Expected = policy.Watchdog.Within > 0
 
-	info, err := h.Door.Store.Info(r.Context())
+	info, err := h.Repo.Store.Info(r.Context())
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 		s.Storage.Error = info.Trouble.Error()
 	}
 	now := h.Now()
-	err = h.read(r.Context(), func(tx storage.Reader) error {
+	err = h.read(r.Context(), func(tx storage.Snapshot) error {
 		if err := s.readLedger(r.Context(), tx); err != nil {
 			return err
 		}
@@ -192,7 +192,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 }
 
 // readLedger reads how far the ledger goes, and how far it is signed.
-func (s *Status) readLedger(ctx context.Context, tx storage.Reader) (err error) {
+func (s *Status) readLedger(ctx context.Context, tx storage.Snapshot) (err error) {
 	if s.Ledger.Size, err = tx.LogSize(ctx); err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ type Catalog struct{ Config *config.Config }
 var _ intake.Catalog = Catalog{}
 
 // Lookup implements [intake.Catalog].
-func (c Catalog) Lookup(labels map[string]string) intake.Claim {
+func (c Catalog) Lookup(labels map[string]string) intake.Match {
 	m := c.Config.Lookup(labels)
-	return intake.Claim{SLO: m.SLO, Ambiguous: m.Ambiguous, Ignored: m.Ignored, Watchdog: m.Watchdog}
+	return intake.Match{SLO: m.SLO, Ambiguous: m.Ambiguous, Ignored: m.Ignored, Watchdog: m.Watchdog}
 }

@@ -45,7 +45,7 @@ func (m *eventMetrics) observe(events []incident.Event) {
 	for i := range events {
 		e := &events[i]
 		m.events.WithLabelValues(string(e.Type)).Inc()
-		if e.Type == incident.PriorityChanged {
+		if e.Type == incident.EventPriorityChanged {
 			m.changes.WithLabelValues(e.Data.From, e.Data.To).Inc()
 		}
 	}

@@ -70,7 +70,7 @@ func (f *inForce) makeHooks(hooks map[string]config.Webhook) error {
 
 // sender returns what carries messages on the channel.
 func (f *inForce) sender(c incident.Channel) (router.Sender, bool) {
-	if c == incident.Webhook {
+	if c == incident.ChannelWebhook {
 		return f.hooks, true
 	}
 	if f.mail == nil {

@@ -58,10 +58,10 @@ func TestAlertmanagersAreAskedAsConfigured(t *testing.T) {
 		b    incident.Breach
 		want incident.Verdict
 	}{
-		{incident.Breach{Fingerprint: "a"}, incident.Listed},
-		{incident.Breach{Fingerprint: "b"}, incident.NotListed},
-		{incident.Breach{Fingerprint: "a", Grafana: true}, incident.NotListed},
-		{incident.Breach{Fingerprint: "b", Grafana: true}, incident.Listed},
+		{incident.Breach{Fingerprint: "a"}, incident.VerdictListed},
+		{incident.Breach{Fingerprint: "b"}, incident.VerdictNotListed},
+		{incident.Breach{Fingerprint: "a", Grafana: true}, incident.VerdictNotListed},
+		{incident.Breach{Fingerprint: "b", Grafana: true}, incident.VerdictListed},
 	} {
 		if got := verdict(&tt.b); got != tt.want {
 			t.Errorf("%+v: got %v, want %v", tt.b, got, tt.want)
@@ -122,7 +122,7 @@ func TestWebhooksArePostedToAsConfigured(t *testing.T) {
 		ids[string(h.URL)] = id
 	}
 	for _, h := range hooks {
-		to := incident.Recipient{ID: ids[h.url], Channel: incident.Webhook, Address: webhook.Place(h.url)}
+		to := incident.Recipient{ID: ids[h.url], Channel: incident.ChannelWebhook, Address: webhook.Place(h.url)}
 		err := f.hooks.Send(t.Context(), router.Envelope{ID: "id", Recipient: to, Body: []byte("{}")}, nil)
 		if (err == nil) != (h.err == "") || err != nil && (!strings.Contains(err.Error(), h.err) || strings.Contains(err.Error(), "classified")) {
 			t.Errorf("%s: error is %v, want %q", h.url, err, h.err)

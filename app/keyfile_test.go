@@ -84,7 +84,7 @@ func (r *restart) signers() []string {
 	}
 	defer db.Close()
 	var ids []string
-	err = db.Read(r.t.Context(), func(tx storage.Reader) error {
+	err = db.Read(r.t.Context(), func(tx storage.Snapshot) error {
 		all, err := tx.Checkpoints(r.t.Context(), -1, 100)
 		for _, signed := range all {
 			ids = append(ids, app.Signer(signed))

@@ -110,7 +110,7 @@ func TestMailServersAreSpokenToAsConfigured(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e := router.Envelope{ID: "a", Recipient: incident.Recipient{Channel: incident.Email, Address: "cto@example.org"}, Body: body}
+			e := router.Envelope{ID: "a", Recipient: incident.Recipient{Channel: incident.ChannelEmail, Address: "cto@example.org"}, Body: body}
 			if err := sends.Send(t.Context(), e, func(context.Context) error { return nil }); err != nil {
 				t.Fatal(err)
 			}

@@ -99,7 +99,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	var due int
 	var oldest time.Time
 	away := 0
-	err := m.s.store.Read(ctx, func(r storage.Reader) (err error) {
+	err := m.s.store.Read(ctx, func(r storage.Snapshot) (err error) {
 		if open, err = r.OpenIncidents(ctx); err != nil {
 			return err
 		}

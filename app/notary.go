@@ -79,7 +79,7 @@ func newNotary(n *notary, reg prometheus.Registerer) *notary {
 
 // begin looks when sitrep last ran on the store. It is called before anything else writes.
 func (n *notary) begin(ctx context.Context) error {
-	return n.store.Read(ctx, func(r storage.Reader) (err error) {
+	return n.store.Read(ctx, func(r storage.Snapshot) (err error) {
 		n.lastRun, err = r.Alive(ctx)
 		return err
 	})

@@ -150,7 +150,7 @@ func (o *office) signed() string {
 	o.t.Helper()
 	var size int64
 	var latest []byte
-	err := o.store.Read(context.Background(), func(r storage.Reader) (err error) {
+	err := o.store.Read(context.Background(), func(r storage.Snapshot) (err error) {
 		if size, err = r.LogSize(o.t.Context()); err == nil {
 			latest, err = r.LastCheckpoint(o.t.Context())
 		}

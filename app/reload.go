@@ -99,7 +99,7 @@ func (s *Service) reloadOn(ctx context.Context, signals <-chan os.Signal) {
 	for {
 		select {
 		case <-signals:
-			_ = s.reload(ctx, incident.Signal, false) // logged there
+			_ = s.reload(ctx, incident.ActorSignal, false) // logged there
 		case <-ctx.Done():
 			return
 		}

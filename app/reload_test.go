@@ -17,7 +17,7 @@ func TestWhoLoadsAConfiguration(t *testing.T) {
 		s.Write("slos.yml", apptest.SLOs+"  - {id: "+name+", use_case: Nobody can register, sli: latency, service: x, priority: P2}\n")
 	}
 	load("one")
-	if err := s.ReloadBy(t.Context(), incident.Signal); err != nil {
+	if err := s.ReloadBy(t.Context(), incident.ActorSignal); err != nil {
 		t.Fatal(err)
 	}
 	load("two")
@@ -25,7 +25,7 @@ func TestWhoLoadsAConfiguration(t *testing.T) {
 		t.Fatalf("%d %s", status, body)
 	}
 	var got []incident.Actor
-	if err := s.Store().Read(t.Context(), func(r storage.Reader) error {
+	if err := s.Store().Read(t.Context(), func(r storage.Snapshot) error {
 		loadings, err := r.Configs(t.Context())
 		for _, l := range loadings {
 			got = append(got, l.Actor)
@@ -34,7 +34,7 @@ func TestWhoLoadsAConfiguration(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if want := []incident.Actor{"ops", incident.Signal, incident.Start}; !slices.Equal(got, want) {
+	if want := []incident.Actor{"ops", incident.ActorSignal, incident.ActorStart}; !slices.Equal(got, want) {
 		t.Errorf("loaded by %q, want %q", got, want)
 	}
 }

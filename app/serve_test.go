@@ -69,7 +69,7 @@ func TestServeEndsWithItsContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	err = db.Read(t.Context(), func(r storage.Reader) error {
+	err = db.Read(t.Context(), func(r storage.Snapshot) error {
 		leaves, err := r.LogSize(t.Context())
 		if err != nil {
 			return err

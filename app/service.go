@@ -61,7 +61,7 @@ type Service struct {
 	reloader  *config.Reloader
 	inForce   atomic.Pointer[inForce]
 	guard     *access.Guard
-	door      *storage.Door
+	repo      *storage.Repository
 	intake    *intake.Intake
 	receiver  *receiver.Handler
 	events    *eventMetrics
@@ -131,9 +131,9 @@ func New(ctx context.Context, o Options, log *slog.Logger) (_ *Service, err erro
 	if err := s.notary.begin(ctx); err != nil {
 		return nil, err
 	}
-	s.door = &storage.Door{Store: s.store, Policy: s.policy, Wake: func() { s.scheduler.Wake() }, Observe: s.events.observe,
+	s.repo = &storage.Repository{Store: s.store, Policy: s.policy, Wake: func() { s.scheduler.Wake() }, Observe: s.events.observe,
 		HeldUntil: func(recipient string) time.Time { return s.scheduler.Dispatcher.HeldUntil(recipient) }}
-	s.intake = &intake.Intake{Door: s.door, Catalog: func() intake.Catalog { return Catalog{s.inForce.Load().config} }, Log: log}
+	s.intake = &intake.Intake{Repo: s.repo, Catalog: func() intake.Catalog { return Catalog{s.inForce.Load().config} }, Log: log}
 	s.receiver = receiver.New(receiver.Options{
 		Intake: s.intake, Refused: s.refused, Stored: s.store.Present, Logger: log, Registerer: s.registry,
 		Keep: func(label string) bool { return s.inForce.Load().config.LooksAt(label) },
@@ -146,19 +146,19 @@ func New(ctx context.Context, o Options, log *slog.Logger) (_ *Service, err erro
 	})
 	routing := router.NewMetrics(s.registry)
 	s.scheduler = &router.Scheduler{
-		Door: s.door, Log: log, Metrics: routing, Started: now(), Steady: steadyClock(),
+		Repo: s.repo, Log: log, Metrics: routing, Started: now(), Steady: steadyClock(),
 		Intake:    s.intake,
 		Asker:     func() router.Asker { return s.inForce.Load().asker },
 		Retention: func() router.Retention { return s.inForce.Load().retention },
 		Dispatcher: &router.Dispatcher{
-			Door: s.door, Owner: owner, Log: log, Metrics: routing,
+			Repo: s.repo, Owner: owner, Log: log, Metrics: routing,
 			Sender: func(c incident.Channel) (router.Sender, bool) { return s.inForce.Load().sender(c) },
 		},
 	}
 	if s.guard, err = access.New(log, access.Rules{Loopback: true}); err != nil {
 		return nil, err
 	}
-	if err := s.reload(ctx, incident.Start, false); err != nil {
+	if err := s.reload(ctx, incident.ActorStart, false); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -47,7 +47,7 @@ func (f *inForce) mailCheckpoint(ctx context.Context, to config.Address, signed 
 	if err != nil {
 		return err
 	}
-	rcpt := incident.Recipient{ID: "witness", Channel: incident.Email, Name: to.Name, Address: to.Address}
+	rcpt := incident.Recipient{ID: "witness", Channel: incident.ChannelEmail, Name: to.Name, Address: to.Address}
 	return f.mail.Send(ctx, router.Envelope{ID: id, Recipient: rcpt, Body: body}, func(context.Context) error { return nil })
 }
 

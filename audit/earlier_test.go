@@ -121,7 +121,7 @@ func TestEventsOfAnEarlierStoreSayTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	var all []incidentjson.Event
-	err := earlierStore(t).Read(t.Context(), func(r storage.Reader) error {
+	err := earlierStore(t).Read(t.Context(), func(r storage.Snapshot) error {
 		for n := range int64(4) {
 			events, err := r.Events(t.Context(), n+1, 0, 1000)
 			if err != nil {

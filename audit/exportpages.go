@@ -164,7 +164,7 @@ func (x *exporter) messagesOf(ctx context.Context, p *incidentPage, number int64
 		if err != nil {
 			return err
 		}
-		if n := len(records); n > 0 && d.State != incident.Pending {
+		if n := len(records); n > 0 && d.State != incident.DeliveryPending {
 			shown, _, err := storage.DecodeDelivery(x.show(records[n-1]))
 			if err != nil {
 				return err
@@ -187,7 +187,7 @@ func (x *exporter) messagesOf(ctx context.Context, p *incidentPage, number int64
 			row.Why = string(NoneFound)
 		}
 		tally := &p.Tally
-		if row.Audience == incident.OnCall {
+		if row.Audience == incident.AudienceOnCall {
 			tally = &p.OnCall
 		}
 		tally.add(row.Outcome, 1, NoneFound)

@@ -123,8 +123,8 @@ func TestVerifyOfWhatWasForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	policy := newPolicy()
-	door := storage.Door{Store: db, Policy: func() *incident.Policy { return policy }}
-	err = door.Change(t.Context(), noon.Add(10*time.Hour), func(c *storage.Change) error {
+	repo := storage.Repository{Store: db, Policy: func() *incident.Policy { return policy }}
+	err = repo.Change(t.Context(), noon.Add(10*time.Hour), func(c *storage.Change) error {
 		in, err := c.Situation(1)
 		if err != nil {
 			return err

@@ -59,7 +59,7 @@ func (c Change) String() string {
 // what it changed. One that was loaded again while it was in force is there once. Of
 // addresses it says only how many there are. Where only the public form of one is left,
 // another name or address is no change from it, or to it.
-func History(ctx context.Context, r storage.Reader) ([]Version, error) {
+func History(ctx context.Context, r storage.Snapshot) ([]Version, error) {
 	loadings, err := r.Configs(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the history of the configuration: %w", err)

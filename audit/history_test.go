@@ -33,7 +33,7 @@ func TestHistorySaysWhatChanged(t *testing.T) {
 		put("two", two, "bob")
 		put("one", one, "ada")
 		var versions []audit.Version
-		if err := w.store.Read(t.Context(), func(r storage.Reader) (err error) {
+		if err := w.store.Read(t.Context(), func(r storage.Snapshot) (err error) {
 			versions, err = audit.History(t.Context(), r)
 			return err
 		}); err != nil {
@@ -91,7 +91,7 @@ func TestHistoryOfWhatWasForgotten(t *testing.T) {
 			fmt.Sprintf(form, `{"name":"name 1","role":"admin"},{"name":"name 2","role":"viewer"}`, "name 3", "address 1", "address 2", "1h"))
 		forget(t, w.store, now().Add(time.Hour))
 		var got []string
-		if err := w.store.Read(t.Context(), func(r storage.Reader) error {
+		if err := w.store.Read(t.Context(), func(r storage.Snapshot) error {
 			versions, err := audit.History(t.Context(), r)
 			for _, v := range versions[:min(2, len(versions))] {
 				got = append(got, v.Hash)

@@ -15,7 +15,7 @@ import (
 
 // A measuring makes a report out of what is stored, one incident at a time.
 type measuring struct {
-	r         storage.Reader
+	r         storage.Snapshot
 	now       time.Time // by which is judged what is not over
 	rep       *Report
 	returning map[string]*Returning
@@ -27,7 +27,7 @@ type measuring struct {
 	cadences map[string]map[string]time.Duration
 }
 
-func newMeasuring(r storage.Reader, o ReportOptions) *measuring {
+func newMeasuring(r storage.Snapshot, o ReportOptions) *measuring {
 	rep := &Report{
 		From: o.From, To: cmp.Or(o.To, o.Now), MadeAt: o.Now, AsOf: o.AsOf, Version: o.Version, location: o.Location,
 		ByPriority: map[string]*Figures{}, ByTeam: map[string]*Figures{}, ByMonth: map[string]*Figures{},
@@ -179,7 +179,7 @@ func (m *measuring) life(in *incident.Incident, events []incident.Event) {
 	if in.Unmapped {
 		m.rep.Unmapped.Incidents = append(m.rep.Unmapped.Incidents, in.ID())
 	}
-	if slices.ContainsFunc(events, func(e incident.Event) bool { return e.Type == incident.BreachUnknown }) {
+	if slices.ContainsFunc(events, func(e incident.Event) bool { return e.Type == incident.EventBreachUnknown }) {
 		m.rep.CannotKnow.UnknownEnds++
 	}
 	key := cmp.Or(in.SLO, "\x00"+in.UseCase+"\x00"+in.Team)
@@ -224,13 +224,13 @@ func (m *measuring) events(ctx context.Context, in *incident.Incident, events []
 			return fmt.Errorf("%s/%d: %w: %w", in.ID(), e.Sequence, err, storage.ErrDamaged)
 		}
 		switch {
-		case e.Type == incident.Opened:
+		case e.Type == incident.EventOpened:
 			since = e.Time
 		case fold.Priority.Name != before.Name:
 			m.change(in, e, before, fold.Priority, since)
 			since = e.Time
 		}
-		if e.Type == incident.UpdateMissed {
+		if e.Type == incident.EventUpdateMissed {
 			every, err := m.cadence(ctx, e.Config, fold.Priority)
 			if err != nil {
 				return err
@@ -261,7 +261,7 @@ func (m *measuring) change(in *incident.Incident, e incident.Event, from, to inc
 	if !m.within(e.Time) {
 		return
 	}
-	raised := e.Type != incident.PriorityChanged || e.Data.Raised
+	raised := e.Type != incident.EventPriorityChanged || e.Data.Raised
 	for _, f := range m.targets(in, e.Time, to.Name) {
 		if raised {
 			f.Raised++
@@ -281,9 +281,9 @@ func (m *measuring) change(in *incident.Incident, e incident.Event, from, to inc
 // reasonOf says why a priority changed by an event that gives no reason in words.
 func reasonOf(e incident.Event) string {
 	switch e.Type {
-	case incident.Merged:
+	case incident.EventMerged:
 		return "merged"
-	case incident.Reopened:
+	case incident.EventReopened:
 		return "a breach of a higher priority opened it again"
 	}
 	return "no reason was recorded"
@@ -293,7 +293,7 @@ func reasonOf(e incident.Event) string {
 // once for the audience, however many they were. Each counts at its own due time, a
 // cadence after the one before; without a cadence all count at the first.
 func (m *measuring) missed(in *incident.Incident, d incident.Data, priority string, every time.Duration) {
-	why := causeOf(d.Cause, incident.Email)
+	why := causeOf(d.Cause, incident.ChannelEmail)
 	var first time.Time
 	n := 0
 	for k := range d.Missed {
@@ -337,7 +337,7 @@ func (m *measuring) deliveries(in *incident.Incident, events []incident.Event, d
 			c, told.First = &told, false // the opening is counted
 		}
 		outcome := Judge(d, c, promised, m.now)
-		if d.State == incident.Superseded {
+		if d.State == incident.DeliverySuperseded {
 			outcome = givenUp(d, c, promised, deliveries[i+1:])
 		}
 		if opens && outcome == Missed {
@@ -357,11 +357,11 @@ func (m *measuring) deliveries(in *incident.Incident, events []incident.Event, d
 			Kind: c.Kind, Outcome: outcome, DueAt: c.DueAt, Promised: promised, SentAt: d.SentAt, Delivery: d.ID,
 		}
 		switch {
-		case d.State == incident.Failed:
+		case d.State == incident.DeliveryFailed:
 			l.Why, l.Cause = Refused, d.Error
-		case d.State == incident.Pending:
+		case d.State == incident.DeliveryPending:
 			l.Why, l.Cause = Waiting, cmp.Or(d.Error, notYet)
-		case d.State == incident.Superseded:
+		case d.State == incident.DeliverySuperseded:
 			l.Why, l.Cause = endOf(d.Channel), wording.Failure(d)
 		default:
 			l.Why, l.Cause, l.cause = causeOf(d.Cause, d.Channel), wording.Cause(recorded(d.Cause), nil), d.Cause
@@ -376,7 +376,7 @@ func (m *measuring) deliveries(in *incident.Incident, events []incident.Event, d
 func missedBy(events []incident.Event) map[incident.Audience][]time.Time {
 	known := map[incident.Audience][]time.Time{}
 	for i := range events {
-		if d := &events[i].Data; events[i].Type == incident.UpdateMissed {
+		if d := &events[i].Data; events[i].Type == incident.EventUpdateMissed {
 			known[d.Audience] = append(known[d.Audience], d.DueAt)
 		}
 	}
@@ -388,7 +388,7 @@ func missedBy(events []incident.Event) map[incident.Audience][]time.Time {
 // events.
 func (m *measuring) missedToTheEnd(in *incident.Incident, d *incident.Delivery, c *incident.Cover, p Promise, known map[incident.Audience][]time.Time) {
 	every, audience := in.Priority.UpdateEvery, audienceOf(d, c)
-	if c.State != incident.Closed || d.State != incident.Delivered || audience == incident.OnCall || every <= 0 || p.By.IsZero() || !in.ResolvedAt.After(p.By) {
+	if c.State != incident.StateClosed || d.State != incident.DeliveryDelivered || audience == incident.AudienceOnCall || every <= 0 || p.By.IsZero() || !in.ResolvedAt.After(p.By) {
 		return
 	}
 	if slices.ContainsFunc(known[audience], func(due time.Time) bool { return p.DueAt.Sub(due).Abs() < every }) {
@@ -419,7 +419,7 @@ func (m *measuring) count(in *incident.Incident, l Lateness, opening bool) {
 	for _, f := range m.targets(in, l.DueAt, l.Priority) {
 		t := &f.Updates
 		switch {
-		case l.Audience == incident.OnCall:
+		case l.Audience == incident.AudienceOnCall:
 			t = &f.OnCall
 		case opening:
 			t = &f.Openings
@@ -447,7 +447,9 @@ func (m *measuring) owed(ctx context.Context, in *incident.Incident, deliveries 
 		if sub.DueAt.IsZero() || !m.within(sub.DueAt) || !m.now.After(promised) || len(sub.Audiences) == 0 || len(sub.Groups) == 0 {
 			continue
 		}
-		tried := slices.ContainsFunc(deliveries, func(d incident.Delivery) bool { return d.Recipient == sub.Recipient && d.State == incident.Pending })
+		tried := slices.ContainsFunc(deliveries, func(d incident.Delivery) bool {
+			return d.Recipient == sub.Recipient && d.State == incident.DeliveryPending
+		})
 		if tried {
 			continue
 		}

@@ -64,7 +64,7 @@ func moment(t time.Time) string {
 
 // find returns the numbers of the incidents that are meant, in order. The error is
 // ErrNothing if there are none.
-func (s Selection) find(ctx context.Context, r storage.Reader) ([]int64, error) {
+func (s Selection) find(ctx context.Context, r storage.Snapshot) ([]int64, error) {
 	chosen := map[int64]bool{}
 	if s.Incident != 0 {
 		in, err := r.Incident(ctx, s.Incident)
@@ -100,7 +100,7 @@ func (s Selection) find(ctx context.Context, r storage.Reader) ([]int64, error) 
 }
 
 // selects reports whether the incident is meant by itself.
-func (s Selection) selects(ctx context.Context, r storage.Reader, in *incident.Incident) (bool, error) {
+func (s Selection) selects(ctx context.Context, r storage.Snapshot, in *incident.Incident) (bool, error) {
 	end := over(in)
 	switch {
 	case s.Team != "" && in.Team != s.Team,
@@ -121,7 +121,7 @@ func (s Selection) selects(ctx context.Context, r storage.Reader, in *incident.I
 }
 
 // withMerged adds what was merged into incidents, and what they were merged into.
-func withMerged(ctx context.Context, r storage.Reader, numbers []int64) ([]int64, error) {
+func withMerged(ctx context.Context, r storage.Snapshot, numbers []int64) ([]int64, error) {
 	known := map[int64]bool{}
 	for len(numbers) > 0 {
 		n := numbers[len(numbers)-1]

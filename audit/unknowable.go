@@ -36,7 +36,7 @@ func (m *measuring) firstRecord(ctx context.Context) error {
 // LastWritten returns when something was last written to a store as far as it tells; zero
 // if nothing was.
 func LastWritten(ctx context.Context, s storage.Store) (last time.Time, err error) {
-	err = s.Read(ctx, func(r storage.Reader) (err error) {
+	err = s.Read(ctx, func(r storage.Snapshot) (err error) {
 		last, err = storage.LastAlive(ctx, r, time.Time{})
 		return err
 	})

@@ -213,7 +213,7 @@ func (v *verifier) begin(ctx context.Context, o VerifyOptions) ([]ledger.Checkpo
 	after := int64(-1)
 	for first := true; ; first = false {
 		var list [][]byte
-		err := v.store.Read(ctx, func(r storage.Reader) (err error) {
+		err := v.store.Read(ctx, func(r storage.Snapshot) (err error) {
 			if first {
 				if v.size, err = r.LogSize(ctx); err != nil {
 					return err
@@ -290,7 +290,7 @@ func (v *verifier) findUnknownSigner(o VerifyOptions) error {
 // verifyLog checks the leaves, the hashes and the roots.
 func (v *verifier) verifyLog(ctx context.Context, checkpoints []ledger.Checkpoint) error {
 	hashes := tlog.HashReaderFunc(func(numbers []int64) (list []ledger.Hash, err error) {
-		err = v.store.Read(ctx, func(r storage.Reader) (err error) {
+		err = v.store.Read(ctx, func(r storage.Snapshot) (err error) {
 			list, err = r.ReadHashes(ctx, numbers)
 			return err
 		})
@@ -323,7 +323,7 @@ func (v *verifier) leaves(ctx context.Context) iter.Seq2[ledger.Leaf, error] {
 	return func(yield func(ledger.Leaf, error) bool) {
 		for from := int64(0); from < v.size; {
 			var page []storage.Leaf
-			err := v.store.Read(ctx, func(r storage.Reader) (err error) {
+			err := v.store.Read(ctx, func(r storage.Snapshot) (err error) {
 				page, err = r.Leaves(ctx, from, int(min(leavesPage, v.size-from)))
 				return err
 			})
@@ -372,7 +372,7 @@ func (v *verifier) leaf(index int64, l *storage.Leaf) error {
 func (v *verifier) nameLeaf(ctx context.Context, index int64) string {
 	var name string
 	// Without a name the index has to do.
-	_ = v.store.Read(ctx, func(r storage.Reader) error {
+	_ = v.store.Read(ctx, func(r storage.Snapshot) error {
 		leaves, err := r.Leaves(ctx, index, 1)
 		if err != nil || len(leaves) == 0 {
 			return err
@@ -402,7 +402,7 @@ func describe(l storage.Leaf) string {
 }
 
 // inLog checks that records are the leaves whose indexes they have.
-func (v *verifier) inLog(ctx context.Context, r storage.Reader, kind ledger.Kind, records []storage.Record, place func(i int) string) error {
+func (v *verifier) inLog(ctx context.Context, r storage.Snapshot, kind ledger.Kind, records []storage.Record, place func(i int) string) error {
 	var numbers []int64
 	var which []int
 	for i := range records {
@@ -451,7 +451,7 @@ func (v *verifier) findOrphans(ctx context.Context) error {
 		return nil
 	}
 	for from := int64(0); from < v.size; {
-		err := v.store.Read(ctx, func(r storage.Reader) error {
+		err := v.store.Read(ctx, func(r storage.Snapshot) error {
 			leaves, err := r.Leaves(ctx, from, int(min(leavesPage, v.size-from)))
 			for i := range leaves {
 				if err := orphan(ctx, r, leaves[i]); err != nil {
@@ -470,7 +470,7 @@ func (v *verifier) findOrphans(ctx context.Context) error {
 }
 
 // orphan returns an error if what the leaf is about is not there.
-func orphan(ctx context.Context, r storage.Reader, l storage.Leaf) error {
+func orphan(ctx context.Context, r storage.Snapshot, l storage.Leaf) error {
 	switch l.Kind {
 	case ledger.Event:
 		e, err := storage.DecodeEvent(l.Record)

@@ -39,7 +39,7 @@ func newPolicy() *incident.Policy {
 	p := &incident.Policy{
 		Location: time.UTC, ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 5 * time.Hour, DigestAbove: 5,
 		Priorities: []incident.Priority{
-			{Name: "P1", Inform: []incident.Audience{incident.Stakeholders}, UpdateEvery: 2 * time.Hour, Actions: []incident.ActionRule{{Name: "hotfix"}}},
+			{Name: "P1", Inform: []incident.Audience{incident.AudienceStakeholders}, UpdateEvery: 2 * time.Hour, Actions: []incident.ActionRule{{Name: "hotfix"}}},
 			{Name: "P2", Rank: 1},
 		},
 		Groups: []incident.Group{{Name: "support", Location: time.UTC, Recipients: incidenttest.Mails("eve")}},
@@ -86,17 +86,17 @@ func newSample(t testing.TB, n int) sample {
 // fill lets one incident happen, and two messages go out about it.
 func (s *sample) fill(t testing.TB, db *bolt.DB, p *incident.Policy, i int) {
 	t.Helper()
-	door := storage.Door{Store: db, Policy: func() *incident.Policy { return p }}
+	repo := storage.Repository{Store: db, Policy: func() *incident.Policy { return p }}
 	slo := &incident.SLO{ID: fmt.Sprint("slo-", i), Key: fmt.Sprint("slo-", i), UseCase: "nobody is notified", Team: "blue", Priority: "P2", Stakeholders: []string{"support"}}
 	var number int64
 	change := func(at time.Time, fn func(c *storage.Change, in *incident.Situation) ([]incident.Event, error)) {
 		t.Helper()
-		err := door.Change(t.Context(), at, func(c *storage.Change) error {
+		err := repo.Change(t.Context(), at, func(c *storage.Change) error {
 			var in *incident.Situation
 			var err error
 			if number == 0 {
 				var first *incident.Incident
-				if first, _, err = c.IncidentFor(slo, incident.Alertmanager); err != nil {
+				if first, _, err = c.IncidentFor(slo, incident.ActorAlertmanager); err != nil {
 					return err
 				}
 				number = first.Number
@@ -118,7 +118,7 @@ func (s *sample) fill(t testing.TB, db *bolt.DB, p *incident.Policy, i int) {
 	at := noon.Add(time.Duration(i) * time.Hour)
 	b := incident.NewBreach(&incident.Alert{Fingerprint: fmt.Sprintf("%016x", i), StartsAt: at}, nil, at)
 	change(at, func(c *storage.Change, in *incident.Situation) ([]incident.Event, error) {
-		return in.Incident.Fire(c.Stamp(incident.Alertmanager), &b, nil, "", p.Priorities[1], p), nil
+		return in.Incident.Fire(c.Stamp(incident.ActorAlertmanager), &b, nil, "", p.Priorities[1], p), nil
 	})
 	change(at.Add(time.Minute), func(c *storage.Change, in *incident.Situation) ([]incident.Event, error) {
 		return in.Incident.Acknowledge(c.Stamp("Ünal"))
@@ -127,7 +127,7 @@ func (s *sample) fill(t testing.TB, db *bolt.DB, p *incident.Policy, i int) {
 		return in.Incident.ChangePriority(c.Stamp("ada"), p, p.Priorities[0], "more than we thought")
 	})
 	change(at.Add(3*time.Minute), func(c *storage.Change, in *incident.Situation) ([]incident.Event, error) {
-		return in.Incident.SetPhase(c.Stamp("ada"), incident.Escalation, "", "bob")
+		return in.Incident.SetPhase(c.Stamp("ada"), incident.PhaseEscalation, "", "bob")
 	})
 	change(at.Add(4*time.Minute), func(c *storage.Change, in *incident.Situation) ([]incident.Event, error) {
 		return in.Incident.WriteUpdate(c.Stamp("ada"), p, "we look into it", nil)
@@ -136,19 +136,19 @@ func (s *sample) fill(t testing.TB, db *bolt.DB, p *incident.Policy, i int) {
 		return in.Incident.Resolve(c.Stamp("ada"), "the alert is wrong")
 	})
 	err := db.Write(t.Context(), func(tx storage.Tx) error {
-		for _, state := range []incident.DeliveryState{incident.Delivered, incident.Failed, incident.Pending} {
+		for _, state := range []incident.DeliveryState{incident.DeliveryDelivered, incident.DeliveryFailed, incident.DeliveryPending} {
 			d := incident.Delivery{
-				ID: fmt.Sprintf("%d-%s", i, state), Incident: number, Kind: incident.KindOpened, Sequence: 2, Priority: "P1", Audience: incident.Stakeholders,
-				Group: "support", Channel: incident.Email, Recipient: "email:eve@example.org", Address: "eve@example.org", DueAt: at, Promised: at.Add(time.Minute),
-				CreatedAt: at, Attempts: 1, State: incident.Pending, Covers: []incident.Cover{{Incident: number, Kind: incident.KindOpened, DueAt: at}},
+				ID: fmt.Sprintf("%d-%s", i, state), Incident: number, Kind: incident.KindOpened, Sequence: 2, Priority: "P1", Audience: incident.AudienceStakeholders,
+				Group: "support", Channel: incident.ChannelEmail, Recipient: "email:eve@example.org", Address: "eve@example.org", DueAt: at, Promised: at.Add(time.Minute),
+				CreatedAt: at, Attempts: 1, State: incident.DeliveryPending, Covers: []incident.Cover{{Incident: number, Kind: incident.KindOpened, DueAt: at}},
 			}
 			if err := tx.PutDelivery(t.Context(), &d, fmt.Appendf(nil, "Subject: %d\r\n\r\n%s", i, state)); err != nil {
 				return err
 			}
-			if d.State = state; state == incident.Pending {
+			if d.State = state; state == incident.DeliveryPending {
 				continue
 			}
-			if state == incident.Delivered {
+			if state == incident.DeliveryDelivered {
 				d.SentAt = at.Add(time.Second)
 			} else {
 				d.Error = "550 no eve@example.org"
@@ -461,7 +461,7 @@ func TestVerifyWithACheckpointFromElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(db.Backup(t.Context(), func(storage.Reader, int64) (io.Writer, error) { return file, nil }), file.Close()); err != nil {
+	if err := errors.Join(db.Backup(t.Context(), func(storage.Snapshot, int64) (io.Writer, error) { return file, nil }), file.Close()); err != nil {
 		t.Fatal(err)
 	}
 	older.fill(t, db, newPolicy(), 1)

@@ -29,18 +29,18 @@ import (
 
 func hook(name string) incident.Recipient {
 	sum := sha256.Sum256([]byte(name))
-	return incident.Recipient{ID: "webhook:" + hex.EncodeToString(sum[:8]), Channel: incident.Webhook, Address: "https://" + name + ".example.org"}
+	return incident.Recipient{ID: "webhook:" + hex.EncodeToString(sum[:8]), Channel: incident.ChannelWebhook, Address: "https://" + name + ".example.org"}
 }
 
 // An organisation has teams of SLOs, five groups of readers, and three priorities.
 func organisation(teams, slosPerTeam int) *incident.Policy {
-	both := []incident.Audience{incident.Management, incident.Stakeholders}
+	both := []incident.Audience{incident.AudienceManagement, incident.AudienceStakeholders}
 	p := &incident.Policy{
 		Location: time.UTC,
 		Priorities: []incident.Priority{
 			{Name: "P1", Rank: 0, Summary: "Severe customer impact", Inform: both, UpdateEvery: 2 * time.Hour, Actions: []incident.ActionRule{{Name: "hotfix"}, {Name: "postmortem", Within: 2 * time.Hour}}},
 			{Name: "P2", Rank: 1, Summary: "Deserves attention", Inform: both, UpdateEvery: 4 * time.Hour},
-			{Name: "P3", Rank: 2, Summary: "Affects some", Inform: []incident.Audience{incident.Stakeholders}, UpdateEvery: 8 * time.Hour, InformAfter: 10 * time.Minute},
+			{Name: "P3", Rank: 2, Summary: "Affects some", Inform: []incident.Audience{incident.AudienceStakeholders}, UpdateEvery: 8 * time.Hour, InformAfter: 10 * time.Minute},
 		},
 		Management: []string{"leadership"},
 		Groups: []incident.Group{
@@ -165,7 +165,7 @@ type world struct {
 	t      testing.TB
 	store  *bolt.DB
 	policy atomic.Pointer[incident.Policy]
-	door   *storage.Door
+	repo   *storage.Repository
 	intake *intake.Intake
 	far    *farEnd
 	rng    *rand.Rand
@@ -203,12 +203,12 @@ func newWorld(t testing.TB, path string, p *incident.Policy, seed uint64) *world
 	if w.store, err = bolt.Open(t.Context(), path, bolt.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	w.door = &storage.Door{Store: w.store, Policy: w.policy.Load, Wake: func() {
+	w.repo = &storage.Repository{Store: w.store, Policy: w.policy.Load, Wake: func() {
 		if w.wake != nil {
 			w.wake()
 		}
 	}}
-	w.intake = &intake.Intake{Door: w.door, Catalog: func() intake.Catalog { return catalog{w.policy.Load()} }, Log: slog.New(slog.DiscardHandler)}
+	w.intake = &intake.Intake{Repo: w.repo, Catalog: func() intake.Catalog { return catalog{w.policy.Load()} }, Log: slog.New(slog.DiscardHandler)}
 	w.load(p, "start")
 	return w
 }
@@ -250,11 +250,11 @@ func (w *world) run() {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	metrics := router.NewMetrics(prometheus.NewRegistry())
 	s := &router.Scheduler{
-		Door: w.door, Log: log, Metrics: metrics, PollEvery: time.Minute, Intake: w.intake,
+		Repo: w.repo, Log: log, Metrics: metrics, PollEvery: time.Minute, Intake: w.intake,
 		Asker:     func() router.Asker { return nil },
 		Retention: func() router.Retention { return router.Retention{} },
 		Dispatcher: &router.Dispatcher{
-			Door: w.door, Owner: fmt.Sprint("world", now().UnixNano()), Log: log, Metrics: metrics,
+			Repo: w.repo, Owner: fmt.Sprint("world", now().UnixNano()), Log: log, Metrics: metrics,
 			Sender: func(incident.Channel) (router.Sender, bool) { return w.far, true },
 		},
 	}
@@ -285,8 +285,8 @@ func (w *world) outage(d time.Duration) {
 // A catalog finds the SLOs of a policy.
 type catalog struct{ p *incident.Policy }
 
-func (c catalog) Lookup(labels map[string]string) intake.Claim {
-	return intake.Claim{SLO: incidenttest.Find(c.p, labels)}
+func (c catalog) Lookup(labels map[string]string) intake.Match {
+	return intake.Match{SLO: incidenttest.Find(c.p, labels)}
 }
 
 // alert posts a firing or, with an end, a resolved alert, and returns its incident.
@@ -305,7 +305,7 @@ func (w *world) alert(slo string, started, ended time.Time) int64 {
 
 // command lets a person change an incident.
 func (w *world) command(number int64, who string, fn func(*storage.Change, *incident.Situation, incident.Stamp) ([]incident.Event, error)) error {
-	return w.door.Change(w.t.Context(), now(), func(c *storage.Change) error {
+	return w.repo.Change(w.t.Context(), now(), func(c *storage.Change) error {
 		s, err := c.Situation(number)
 		if err != nil {
 			return err

@@ -325,12 +325,12 @@ func (w *world) people(heard, ended time.Time, number *int64) {
 	}
 	if w.rng.IntN(3) == 0 {
 		w.tries(heard.Add(w.minutes(3, 25)), number, who, func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
-			return s.Incident.SetPhase(stamp, incident.Investigation, "looking at the logs", "")
+			return s.Incident.SetPhase(stamp, incident.PhaseInvestigation, "looking at the logs", "")
 		})
 	}
 	if w.rng.IntN(8) == 0 {
 		w.tries(heard.Add(w.minutes(26, 40)), number, who, func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
-			return s.Incident.SetPhase(stamp, incident.Escalation, "", "platform team")
+			return s.Incident.SetPhase(stamp, incident.PhaseEscalation, "", "platform team")
 		})
 	}
 	// While all is quiet and not yet resolved, the teams do nothing.
@@ -357,14 +357,14 @@ func (w *world) people(heard, ended time.Time, number *int64) {
 	}
 	hotfix, postmortem := w.rng.IntN(10) > 0, w.rng.IntN(4)
 	w.tries(ended.Add(w.minutes(40, 60)), number, who, func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
-		if !hotfix || s.Incident.State != incident.Resolved {
+		if !hotfix || s.Incident.State != incident.StateResolved {
 			return nil, nil
 		}
 		return w.action(*number, s, stamp, "hotfix", incident.ActionDone, "https://git.example.org/fix", "")
 	})
 	w.tries(ended.Add(w.minutes(61, 100)), number, who, func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
 		switch {
-		case s.Incident.State != incident.Resolved || postmortem == 3:
+		case s.Incident.State != incident.StateResolved || postmortem == 3:
 			return nil, nil
 		case postmortem == 2:
 			return w.action(*number, s, stamp, "postmortem", incident.ActionWaived, "", "the cause is known and gone")
@@ -392,7 +392,7 @@ func (w *world) action(number int64, s *incident.Situation, stamp incident.Stamp
 func (w *world) declared(at time.Time, slo string, drill bool) {
 	var number int64
 	w.at(at, func() {
-		err := w.door.Change(w.t.Context(), now(), func(c *storage.Change) error {
+		err := w.repo.Change(w.t.Context(), now(), func(c *storage.Change) error {
 			s, err := c.New()
 			if err != nil {
 				return err

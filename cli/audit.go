@@ -135,7 +135,7 @@ func (c *auditCLI) key() (*ledger.Key, error) {
 // there where a running sitrep is asked.
 func zoneOf(ctx context.Context, db *bolt.DB) (loc *time.Location, err error) {
 	loc = time.UTC
-	err = db.Read(ctx, func(r storage.Reader) error {
+	err = db.Read(ctx, func(r storage.Snapshot) error {
 		loadings, err := r.Configs(ctx)
 		if err != nil || len(loadings) == 0 {
 			return err

@@ -55,7 +55,7 @@ func (c *incidentCLI) hints() []string {
 	if err != nil {
 		return nil
 	}
-	open, err := speaks.Incidents(ctx, url.Values{"state": {string(incident.Open)}}, 50)
+	open, err := speaks.Incidents(ctx, url.Values{"state": {string(incident.StateOpen)}}, 50)
 	if err != nil {
 		return nil
 	}
@@ -84,7 +84,7 @@ func (c *incidentCLI) declareReading(of *kingpin.CmdClause, commands map[string]
 	text := func(cmd *kingpin.CmdClause, name, help string) {
 		cmd.Flag(name, help).SetValue(&parameter{query: query, name: name})
 	}
-	states := []string{string(incident.Open), string(incident.Resolved), string(incident.Closed)}
+	states := []string{string(incident.StateOpen), string(incident.StateResolved), string(incident.StateClosed)}
 	state := list.Flag("state", "Those that are open, resolved or closed.").PlaceHolder("STATE").Enum(states...)
 	text(list, "priority", "Those that have this priority now.")
 	text(list, "team", "Those of this team.")
@@ -130,7 +130,7 @@ func (c *incidentCLI) declareReading(of *kingpin.CmdClause, commands map[string]
 
 	deliveries := of.Command("deliveries", "List who was told when, the latest first.")
 	deliveriesOf := deliveries.Arg("incident", "The incident, such as INC-42; else of all.").HintAction(c.hints).String()
-	delivered := []string{string(incident.Pending), string(incident.Delivered), string(incident.Failed), string(incident.Superseded)}
+	delivered := []string{string(incident.DeliveryPending), string(incident.DeliveryDelivered), string(incident.DeliveryFailed), string(incident.DeliverySuperseded)}
 	deliveryState := deliveries.Flag("state", strings.Join(delivered, ", ")+".").PlaceHolder("STATE").Enum(delivered...)
 	deliveries.Flag("limit", "How many at most; 0 is all.").Default("100").IntVar(&c.limit)
 	commands[deliveries.FullCommand()] = c.speak(func(ctx context.Context, speaks *client.Client) error {

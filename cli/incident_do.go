@@ -53,7 +53,7 @@ func (c *incidentCLI) declareDoing(of *kingpin.CmdClause, commands map[string]co
 	})
 
 	phase, id := c.changing(of, "phase", "Say at which step the response is.")
-	phases := []string{string(incident.InitialDiagnosis), string(incident.Escalation), string(incident.Investigation), string(incident.Recovery)}
+	phases := []string{string(incident.PhaseInitialDiagnosis), string(incident.PhaseEscalation), string(incident.PhaseInvestigation), string(incident.PhaseRecovery)}
 	step := phase.Arg("phase", "initial-diagnosis, escalation, investigation or recovery.").Required().HintOptions(phases...).String()
 	escalatedTo := phase.Flag("to", "To whom it is escalated.").String()
 	phaseNote := phase.Flag("note", "What is known so far.").String()
@@ -64,7 +64,7 @@ func (c *incidentCLI) declareDoing(of *kingpin.CmdClause, commands map[string]co
 	update, id := c.changing(of, "update", "Tell the audiences something in your words.")
 	message := update.Arg("message", "What to tell; - reads it from the standard input.").Required().String()
 	audiences := update.Flag("audience", "Whom to tell: management or stakeholders; else all of the incident's. Can be repeated.").
-		HintOptions(string(incident.Management), string(incident.Stakeholders)).Strings()
+		HintOptions(string(incident.AudienceManagement), string(incident.AudienceStakeholders)).Strings()
 	give(update, id, func() (client.Command, error) {
 		text, err := c.words(*message)
 		body := cmds.Update{Message: text, Audiences: []incident.Audience{}}

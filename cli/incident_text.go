@@ -201,7 +201,7 @@ func (c *incidentCLI) done(t *table, in *incidentjson.Incident) {
 	switch {
 	case in.MergedInto != nil:
 		text += ", merged into " + *in.MergedInto
-	case in.State == incident.Open:
+	case in.State == incident.StateOpen:
 		text += ", " + string(in.Phase)
 	}
 	if in.NextUpdateAt != nil {
@@ -213,7 +213,7 @@ func (c *incidentCLI) done(t *table, in *incidentjson.Incident) {
 			due = append(due, a.Name)
 		}
 	}
-	if len(due) > 0 && in.State == incident.Resolved {
+	if len(due) > 0 && in.State == incident.StateResolved {
 		text += "; to be done before closing: " + strings.Join(due, ", ")
 	}
 	t.line("%s", text)

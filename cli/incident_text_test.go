@@ -36,11 +36,11 @@ func at(text string) *time.Time {
 func TestListsAreAlignedInLocalTime(t *testing.T) {
 	all := []incidentjson.Incident{
 		{
-			ID: "INC-120", Priority: "P1", State: incident.Open, Phase: incident.InitialDiagnosis, OpenedAt: at("2026-03-02T05:55:00Z"),
+			ID: "INC-120", Priority: "P1", State: incident.StateOpen, Phase: incident.PhaseInitialDiagnosis, OpenedAt: at("2026-03-02T05:55:00Z"),
 			Breaches: incidentjson.BreachCounts{Firing: 1, Unknown: 2, Total: 3}, NextUpdateAt: at("2026-03-02T08:12:00Z"), Team: "mail", UseCase: "Application cannot send",
 		},
 		{
-			ID: "INC-9", Priority: "P2", Drill: true, State: incident.Open, Phase: incident.Recovery, OpenedAt: at("2026-02-28T08:00:00Z"),
+			ID: "INC-9", Priority: "P2", Drill: true, State: incident.StateOpen, Phase: incident.PhaseRecovery, OpenedAt: at("2026-02-28T08:00:00Z"),
 			NextUpdateAt: at("2026-03-02T08:05:00Z"), UpdateLateSince: at("2026-03-02T07:40:00Z"), Team: "web", UseCase: "a\x1b[2J\x07b\u202ec\nd\te",
 		},
 	}
@@ -74,8 +74,8 @@ func TestTextOfOthersCannotMoveTheCursor(t *testing.T) {
 		c.breaches(tb, []incidentjson.Breach{{Fingerprint: evil, Labels: map[string]string{evil: evil}}})
 		c.deliveries(tb, []incidentjson.Delivery{{Recipient: evil, Group: evil, Error: evil, Incidents: []string{evil}}})
 		c.events(tb, []incidentjson.Event{
-			{Type: incident.UpdateWritten, Actor: incident.Actor(evil), Data: incidentjson.EventData{Message: evil + "\nsecond line"}},
-			{Type: incident.Opened, Reason: evil, Data: incidentjson.EventData{Opening: &incidentjson.Opening{Priority: evil}}},
+			{Type: incident.EventUpdateWritten, Actor: incident.Actor(evil), Data: incidentjson.EventData{Message: evil + "\nsecond line"}},
+			{Type: incident.EventOpened, Reason: evil, Data: incidentjson.EventData{Opening: &incidentjson.Opening{Priority: evil}}},
 		})
 		c.previewed(tb, &api.Preview{Joins: []api.PreviewReader{{Recipient: evil}}})
 	})
@@ -93,7 +93,7 @@ func TestEventsAreToldAsElsewhere(t *testing.T) {
 	all := incident.Data{
 		Opening:     &incident.Opening{UseCase: "Customers cannot pay", Priority: incident.Priority{Name: "P1"}, Drill: true, Declared: true},
 		Fingerprint: "a13f", StartsAt: when, EndsAt: when.Add(time.Minute), HeardAt: when.Add(2 * time.Minute), Priority: "P1", From: "P2", To: "P3",
-		EscalatedTo: "database team", Message: "We look.", Audiences: []incident.Audience{incident.Management}, Audience: incident.Stakeholders,
+		EscalatedTo: "database team", Message: "We look.", Audiences: []incident.Audience{incident.AudienceManagement}, Audience: incident.AudienceStakeholders,
 		DueAt: when.Add(3 * time.Minute), Missed: 2, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "refused"}, Action: "hotfix", Link: "https://git.example.org/1",
 		Stakeholders: []string{"sales"},
 	}
@@ -101,7 +101,7 @@ func TestEventsAreToldAsElsewhere(t *testing.T) {
 	into.Into = 41
 	for _, data := range []incident.Data{all, into} {
 		for _, kind := range incident.EventTypes() {
-			for _, actor := range []incident.Actor{"ada", incident.Scheduler} {
+			for _, actor := range []incident.Actor{"ada", incident.ActorScheduler} {
 				e := incident.Event{Incident: 1, Sequence: 2, Time: when, Type: kind, Actor: actor, Reason: "as it is", Data: data}
 				if !actor.Person() {
 					e.Reason, e.Data.Why = "", incident.WhyNobodyAsked

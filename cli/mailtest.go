@@ -65,7 +65,7 @@ func mailTest(ctx context.Context, env Environment, file, to string) error {
 	if err != nil {
 		return err
 	}
-	err = sends.Send(ctx, router.Envelope{ID: id, Recipient: incident.Recipient{ID: "test", Channel: incident.Email, Name: rcpt.Name, Address: rcpt.Address}, Body: body},
+	err = sends.Send(ctx, router.Envelope{ID: id, Recipient: incident.Recipient{ID: "test", Channel: incident.ChannelEmail, Name: rcpt.Name, Address: rcpt.Address}, Body: body},
 		func(context.Context) error { return nil })
 	if err == nil {
 		where := "the mail server took it"

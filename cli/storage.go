@@ -76,7 +76,7 @@ func inspect(ctx context.Context, path string) (s soundStore, err error) {
 	if err := db.Check(ctx); err != nil {
 		return s, err
 	}
-	err = db.Read(ctx, func(r storage.Reader) (err error) {
+	err = db.Read(ctx, func(r storage.Snapshot) (err error) {
 		page, _, err := r.Incidents(ctx, storage.IncidentQuery{Limit: 1})
 		if err != nil {
 			return err
@@ -189,7 +189,7 @@ func (c *storageCLI) copyStore(ctx context.Context, w io.Writer) error {
 }
 
 func copyOf(ctx context.Context, db *bolt.DB, w io.Writer) error {
-	return db.Backup(ctx, func(storage.Reader, int64) (io.Writer, error) { return w, nil })
+	return db.Backup(ctx, func(storage.Snapshot, int64) (io.Writer, error) { return w, nil })
 }
 
 func (c *storageCLI) runRestore(ctx context.Context) error {

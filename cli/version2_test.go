@@ -23,13 +23,13 @@ const version2Key = "127.0.0.1/ledger-syacbi7l+321cb41e+AedcKsjDEnw8feEy62X8jWJc
 // slosByID finds SLOs by the label sitrep_slo.
 type slosByID []incident.SLO
 
-func (s slosByID) Lookup(labels map[string]string) intake.Claim {
+func (s slosByID) Lookup(labels map[string]string) intake.Match {
 	for i := range s {
 		if s[i].ID == labels["sitrep_slo"] {
-			return intake.Claim{SLO: &s[i]}
+			return intake.Match{SLO: &s[i]}
 		}
 	}
-	return intake.Claim{}
+	return intake.Match{}
 }
 
 func TestAStoreOfVersion2GoesOn(t *testing.T) {
@@ -69,19 +69,19 @@ func TestAStoreOfVersion2GoesOn(t *testing.T) {
 	policy := &incident.Policy{
 		Hash: "test", Location: time.UTC, Priorities: []incident.Priority{{Name: "P1"}, {Name: "P2", Rank: 1}}, Teams: []incident.Team{{Name: "notifications"}},
 		ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 5 * time.Hour, Asks: true,
-		Groups:   []incident.Group{{Name: "support", Location: time.UTC, Recipients: []incident.Recipient{{ID: "email:support@example.org", Channel: incident.Email}}}},
+		Groups:   []incident.Group{{Name: "support", Location: time.UTC, Recipients: []incident.Recipient{{ID: "email:support@example.org", Channel: incident.ChannelEmail}}}},
 		Watchdog: incident.Watchdog{Within: 15 * time.Minute, Groups: []string{"support"}},
 	}
 	slos := slosByID{{ID: "send", Key: "send", Priority: "P1"}, {ID: "delay", Key: "delay", Priority: "P2"}}
 	policy.SLOs = slos
 	at := time.Date(2026, 11, 28, 23, 5, 0, 0, time.UTC)
 	take := &intake.Intake{
-		Door:    &storage.Door{Store: db, Policy: func() *incident.Policy { return policy }},
+		Repo:    &storage.Repository{Store: db, Policy: func() *incident.Policy { return policy }},
 		Catalog: func() intake.Catalog { return slos }, Log: slog.New(slog.DiscardHandler),
 	}
 	breach := func(fingerprint string) (b incident.Breach) {
 		t.Helper()
-		err := db.Read(t.Context(), func(r storage.Reader) error {
+		err := db.Read(t.Context(), func(r storage.Snapshot) error {
 			latest, err := storage.LatestBreach(t.Context(), r, fingerprint)
 			if latest != nil {
 				b = *latest
@@ -104,14 +104,14 @@ func TestAStoreOfVersion2GoesOn(t *testing.T) {
 
 	// It fires for the second time, heard of by startsAt twice; what had ended fires anew.
 	b := breach("00000000000000a1")
-	post(intake.Repeated, 1, incident.Alert{Fingerprint: b.Fingerprint, StartsAt: b.StartsAt.Add(-time.Minute), Labels: b.Labels})
-	post(intake.Joined, 1, incident.Alert{Fingerprint: "00000000000000a2", StartsAt: at.Add(-time.Minute), Labels: send})
-	if b := breach("00000000000000a2"); b.Ordinal != 2 || b.State != incident.Firing {
+	post(intake.OutcomeRepeated, 1, incident.Alert{Fingerprint: b.Fingerprint, StartsAt: b.StartsAt.Add(-time.Minute), Labels: b.Labels})
+	post(intake.OutcomeJoined, 1, incident.Alert{Fingerprint: "00000000000000a2", StartsAt: at.Add(-time.Minute), Labels: send})
+	if b := breach("00000000000000a2"); b.Ordinal != 2 || b.State != incident.BreachFiring {
 		t.Errorf("a breach after one of version 2: %+v", b)
 	}
 	// Its end was heard before its firing.
-	post(intake.Stale, 0, incident.Alert{Fingerprint: "00000000000000c1", StartsAt: breach("00000000000000c1").StartsAt, Labels: send})
-	err = db.Read(t.Context(), func(r storage.Reader) error {
+	post(intake.OutcomeStale, 0, incident.Alert{Fingerprint: "00000000000000c1", StartsAt: breach("00000000000000c1").StartsAt, Labels: send})
+	err = db.Read(t.Context(), func(r storage.Snapshot) error {
 		if all, err := r.BreachesToAsk(t.Context(), at, 10); err != nil || len(all) != 1 || all[0].Fingerprint != "00000000000000c1" {
 			t.Errorf("to be asked about: %+v, %v", all, err)
 		}

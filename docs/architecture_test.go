@@ -93,7 +93,7 @@ func (s *source) read(f *ast.File) {
 	}
 }
 
-// receiverOf returns "(*Door)." or "Door.", empty for a function.
+// receiverOf returns "(*Door)." or "Repository.", empty for a function.
 func receiverOf(d *ast.FuncDecl) string {
 	if d.Recv == nil {
 		return ""

@@ -34,10 +34,10 @@ type DeliveryState string
 
 // The states of a delivery.
 const (
-	Pending    DeliveryState = "pending"    // being sent, of unknown outcome, or to be tried again
-	Delivered  DeliveryState = "delivered"  // handed over
-	Failed     DeliveryState = "failed"     // refused for good
-	Superseded DeliveryState = "superseded" // surely not handed over; a later message carries the news
+	DeliveryPending    DeliveryState = "pending"    // being sent, of unknown outcome, or to be tried again
+	DeliveryDelivered  DeliveryState = "delivered"  // handed over
+	DeliveryFailed     DeliveryState = "failed"     // refused for good
+	DeliverySuperseded DeliveryState = "superseded" // surely not handed over; a later message carries the news
 )
 
 // A Delivery is one message to one recipient, and what became of it.

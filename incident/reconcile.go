@@ -126,24 +126,24 @@ func (s *Situation) follow(events []Event) (course, error) {
 			return c, err
 		}
 		// Of breaches that begin and end nobody is owed anything by that alone.
-		goesOn := e.Type == BreachStarted || e.Type == BreachEnded
+		goesOn := e.Type == EventBreachStarted || e.Type == EventBreachEnded
 		if !goesOn {
 			c.told = append(c.told, e)
 		}
-		if !goesOn || lost || in.State != Open || trouble.IsZero() || !trouble.Equal(in.TroubleSince) || in.Breaches.Firing == 0 {
+		if !goesOn || lost || in.State != StateOpen || trouble.IsZero() || !trouble.Equal(in.TroubleSince) || in.Breaches.Firing == 0 {
 			c.concerns = true
 		}
-		if !trouble.IsZero() && (e.Type == ResolvedEvent || in.TroubleSince.IsZero()) {
+		if !trouble.IsZero() && (e.Type == EventResolved || in.TroubleSince.IsZero()) {
 			c.over = append(c.over, span{trouble, e.Time})
 		}
-		if e.Type == BreachStarted && lost && (e.Data.From == "" || paused) {
+		if e.Type == EventBreachStarted && lost && (e.Data.From == "" || paused) {
 			c.heard = append(c.heard, e)
 		}
-		if e.Type == Merged && e.Data.Breaches != nil && e.Data.Breaches.Unknown > 0 {
+		if e.Type == EventMerged && e.Data.Breaches != nil && e.Data.Breaches.Unknown > 0 {
 			// Some may be ends that were not believed; if none is, one question shows it.
 			s.Agenda.EndsDoubtedAt = latest(s.Agenda.EndsDoubtedAt, e.Time)
 		}
-		if e.Type == Reopened {
+		if e.Type == EventReopened {
 			// The time for its actions starts anew when it resolves.
 			s.Agenda.RemindedActions = nil
 		}

@@ -56,21 +56,21 @@ func (w *world) happens(rt *rapid.T, in *incident.Incident, things []string) []i
 			events = w.begin(in, fingerprint)
 		}
 	case "end":
-		if b != nil && b.State != incident.Ended {
-			events = in.End(w.stamp(incident.Alertmanager), b, nil)
+		if b != nil && b.State != incident.BreachEnded {
+			events = in.End(w.stamp(incident.ActorAlertmanager), b, nil)
 		}
 	case "lose":
-		if b != nil && b.State == incident.Firing {
-			events = in.Lose(w.stamp(incident.Scheduler), b, incident.WhyQuiet)
+		if b != nil && b.State == incident.BreachFiring {
+			events = in.Lose(w.stamp(incident.ActorScheduler), b, incident.WhyQuiet)
 		}
 	case "ack":
 		events, _ = in.Acknowledge(ada)
 	case "phase":
-		events, _ = in.SetPhase(ada, incident.Escalation, "", "the vendor")
+		events, _ = in.SetPhase(ada, incident.PhaseEscalation, "", "the vendor")
 	case "action":
 		events, _ = in.ChangeAction(ada, "hotfix", incident.ActionDone, "", "")
 	case "update":
-		audiences := rapid.SampledFrom([][]incident.Audience{nil, {incident.Management}, {incident.Stakeholders}}).Draw(rt, "audiences")
+		audiences := rapid.SampledFrom([][]incident.Audience{nil, {incident.AudienceManagement}, {incident.AudienceStakeholders}}).Draw(rt, "audiences")
 		events, _ = in.WriteUpdate(ada, w.p, "news", audiences)
 	case "resolve":
 		events, _ = in.Resolve(ada, "over")
@@ -197,7 +197,7 @@ func TestReconcileBehind(t *testing.T) {
 		}
 		for i := range after.Subscriptions {
 			was, is := &w.s.Subscriptions[i], &after.Subscriptions[i]
-			if is.Recipient != was.Recipient || is.Active != was.Active && after.Incident.State != incident.Closed {
+			if is.Recipient != was.Recipient || is.Active != was.Active && after.Incident.State != incident.StateClosed {
 				rt.Fatalf("was %+v, is %+v", was, is)
 			}
 			for _, o := range is.Owed {
@@ -213,7 +213,7 @@ func TestReconcileBehind(t *testing.T) {
 			rt.Fatalf("agenda %+v at %v", after.Agenda, w.now)
 		}
 		// Those who have the policy in force settle it as if they had done all of it.
-		if after.Incident.State == incident.Open {
+		if after.Incident.State == incident.StateOpen {
 			settled := w.reconcile(after, incident.News{})
 			for _, r := range incident.Readers(&settled.Incident, w.p) {
 				if sub := settled.Subscription(r.Recipient.ID); sub == nil || !sub.Active {
@@ -271,7 +271,7 @@ func TestReconcileAtOnce(t *testing.T) {
 		}
 		once := w.reconcile(w.s, incident.News{Events: events})
 		d := differ(t, s, once)
-		switch words := slices.Contains(types, incident.UpdateWritten); {
+		switch words := slices.Contains(types, incident.EventUpdateWritten); {
 		case turns == 0 && unknown < 2 && (troubles == 0 || !words):
 			if d != "" {
 				rt.Fatalf("%v one by one, and at once:\n%s", types, d)

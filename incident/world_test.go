@@ -85,7 +85,7 @@ func (w *world) open(priority string) {
 	w.t.Helper()
 	s := slo(priority)
 	w.p.SLOs[0] = s
-	events, err := incident.OpenFor(w.stamp(incident.Alertmanager), &s, w.p, 1, 0)
+	events, err := incident.OpenFor(w.stamp(incident.ActorAlertmanager), &s, w.p, 1, 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -102,16 +102,16 @@ func (w *world) open(priority string) {
 // begin returns the events of a breach that begins in the incident or goes on in it.
 func (w *world) begin(in *incident.Incident, fingerprint string) []incident.Event {
 	b := w.breaches[fingerprint]
-	if b == nil || b.State == incident.Ended {
+	if b == nil || b.State == incident.BreachEnded {
 		first := incident.NewBreach(&incident.Alert{Fingerprint: fingerprint, StartsAt: w.now}, b, w.now)
 		b = &first
 		w.breaches[fingerprint] = b
 	}
-	if b.State == incident.Firing {
+	if b.State == incident.BreachFiring {
 		return nil
 	}
 	q, _ := w.p.Priority(in.AsSLO(w.p).Priority)
-	return in.Fire(w.stamp(incident.Alertmanager), b, nil, "", q, w.p)
+	return in.Fire(w.stamp(incident.ActorAlertmanager), b, nil, "", q, w.p)
 }
 
 // fire lets a breach begin or go on.
@@ -125,19 +125,19 @@ func (w *world) fire(fingerprint string) {
 func (w *world) end(fingerprint string) {
 	w.t.Helper()
 	b := w.breaches[fingerprint]
-	if b == nil || b.State == incident.Ended {
+	if b == nil || b.State == incident.BreachEnded {
 		return
 	}
-	w.change(w.s.Incident.End(w.stamp(incident.Alertmanager), b, nil)...)
+	w.change(w.s.Incident.End(w.stamp(incident.ActorAlertmanager), b, nil)...)
 }
 
 func (w *world) lose(fingerprint string) {
 	w.t.Helper()
 	b := w.breaches[fingerprint]
-	if b == nil || b.State != incident.Firing {
+	if b == nil || b.State != incident.BreachFiring {
 		return
 	}
-	w.change(w.s.Incident.Lose(w.stamp(incident.Scheduler), b, incident.WhyQuiet)...)
+	w.change(w.s.Incident.Lose(w.stamp(incident.ActorScheduler), b, incident.WhyQuiet)...)
 }
 
 // tick lets the scheduler look, and sends what is due, until nothing is.

@@ -50,8 +50,8 @@ func (i *Intake) Conclude(ctx context.Context, asked, at time.Time, answer incid
 // Waiting returns the fingerprints of up to limit breaches that wait for an answer of the
 // Alertmanagers at that time.
 func (i *Intake) Waiting(ctx context.Context, at time.Time, limit int) (fingerprints []string, err error) {
-	silence := i.Door.Policy().UnknownAfter
-	err = i.Door.Store.Read(ctx, func(r storage.Reader) error {
+	silence := i.Repo.Policy().UnknownAfter
+	err = i.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
 		silent, err := r.SilentBreaches(ctx, at.Add(-silence), limit)
 		if err != nil {
 			return err
@@ -78,7 +78,7 @@ func (t *taking) conclude(b *incident.Breach, v incident.Verdict) error {
 	sighting := b.Weigh(v, t.Policy, pulses, t.At)
 	if sighting == incident.SeenAgain {
 		_, err := t.again(b, heard{verdict: v})
-		if err != nil || b.State == incident.Firing {
+		if err != nil || b.State == incident.BreachFiring {
 			return err
 		}
 		// Nothing claims it any more, or another breach began in its place.
@@ -96,7 +96,7 @@ func (t *taking) conclude(b *incident.Breach, v incident.Verdict) error {
 		return err
 	}
 	var events []incident.Event
-	stamp := t.Stamp(incident.Scheduler)
+	stamp := t.Stamp(incident.ActorScheduler)
 	switch sighting {
 	case incident.SeenRepeat:
 		t.Hear(in)
@@ -221,8 +221,8 @@ type survey struct {
 
 // survey looks through all breaches of an incident, on a snapshot.
 func (i *Intake) survey(ctx context.Context, at time.Time, number int64, answer incident.Answer) (said survey, err error) {
-	policy := i.Door.Policy()
-	err = i.Door.Store.Read(ctx, func(r storage.Reader) error {
+	policy := i.Repo.Policy()
+	err = i.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
 		said = survey{}
 		var maybe []storage.BreachID // something is to happen to those that are the latest of their fingerprints
 		in, err := r.Incident(ctx, number)
@@ -236,7 +236,7 @@ func (i *Intake) survey(ctx context.Context, at time.Time, number int64, answer 
 		said.sequence = in.Sequence
 		err = storage.EachBreach(ctx, r, &in, func(b *incident.Breach) error {
 			v := answer(b)
-			said.unanswered = said.unanswered || b.State == incident.Ended && v == incident.CannotTell
+			said.unanswered = said.unanswered || b.State == incident.BreachEnded && v == incident.VerdictCannotTell
 			if b.Weigh(v, policy, pulses, at) == incident.SeenStale {
 				said.doubted = said.doubted || b.EndDoubted()
 				return nil

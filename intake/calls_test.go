@@ -19,9 +19,9 @@ type counted struct {
 
 func (s *counted) note(name string) { s.calls = append(s.calls, name) }
 
-func (s *counted) Read(ctx context.Context, fn func(storage.Reader) error) error {
+func (s *counted) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
 	s.note("begin")
-	return s.Store.Read(ctx, func(r storage.Reader) error { return fn(countedTx{s: s, r: r}) })
+	return s.Store.Read(ctx, func(r storage.Snapshot) error { return fn(countedTx{s: s, r: r}) })
 }
 
 func (s *counted) Write(ctx context.Context, fn func(storage.Tx) error) error {
@@ -35,7 +35,7 @@ func (s *counted) Write(ctx context.Context, fn func(storage.Tx) error) error {
 type countedTx struct {
 	storage.Tx
 	s  *counted
-	r  storage.Reader
+	r  storage.Snapshot
 	tx storage.Tx
 }
 
@@ -147,8 +147,8 @@ func TestAPostAsksInSets(t *testing.T) {
 		for _, n := range []int{1, 100, 1000} {
 			t.Run(fmt.Sprint(name, "/", n), func(t *testing.T) {
 				d := newDesk(t)
-				s := &counted{Store: d.door.Store}
-				d.door.Store = s
+				s := &counted{Store: d.repo.Store}
+				d.repo.Store = s
 				begin := d.at
 				for _, step := range []struct {
 					what   string

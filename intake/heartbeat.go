@@ -14,7 +14,7 @@ func (t *triage) watchdog(a *incident.Alert) (Result, bool, error) {
 	if a.Resolved {
 		known = pulse.Stale(a.Fingerprint, a.EndsAt)
 	}
-	return Result{Result: Ignored}, known, nil
+	return Result{Result: OutcomeIgnored}, known, nil
 }
 
 // heartbeat notes that the watchdog was heard, and tells its groups if it is back.

@@ -17,11 +17,11 @@ const remapPage = 200
 // transaction of its own.
 func (i *Intake) Remap(ctx context.Context, at time.Time) error {
 	at = at.UTC().Truncate(time.Microsecond)
-	silence := i.Door.Policy().UnknownAfter
+	silence := i.Repo.Policy().UnknownAfter
 	moved := 0
 	for cursor := ""; ; {
 		var page []incident.UnmappedAlert
-		err := i.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
+		err := i.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
 			page, cursor, err = r.UnmappedAlerts(ctx, remapPage, cursor)
 			return err
 		})
@@ -74,7 +74,7 @@ func (i *Intake) remap(ctx context.Context, at time.Time, seen *incident.Unmappe
 			return err
 		}
 		if b != nil && b.Incident != 0 && u.Incident != 0 {
-			if b.State != incident.Firing {
+			if b.State != incident.BreachFiring {
 				return nil
 			}
 			in, err := incident.Follow(t, b.Incident)
@@ -82,21 +82,21 @@ func (i *Intake) remap(ctx context.Context, at time.Time, seen *incident.Unmappe
 				return err
 			}
 			a = alertOf(b, heard{})
-			if err := t.RecordBreach(in, b, in.Leave(t.Stamp(incident.Scheduler), b)); err != nil {
+			if err := t.RecordBreach(in, b, in.Leave(t.Stamp(incident.ActorScheduler), b)); err != nil {
 				return err
 			}
-		} else if b != nil && b.State != incident.Ended {
+		} else if b != nil && b.State != incident.BreachEnded {
 			return nil
 		} else {
 			if b != nil {
-				if err := t.supersede(b, incident.Scheduler); err != nil {
+				if err := t.supersede(b, incident.ActorScheduler); err != nil {
 					return err
 				}
 			}
 			first := incident.NewBreach(&a, b, u.FirstSeenAt)
 			b = &first
 		}
-		if result, err := t.join(b, heard{alert: &a}, nil); err != nil || result.Result == Unmapped {
+		if result, err := t.join(b, heard{alert: &a}, nil); err != nil || result.Result == OutcomeUnmapped {
 			return err
 		}
 		moved = true

@@ -20,8 +20,8 @@ import (
 // benchCatalog has as many SLOs as it says, found by sloth_id.
 type benchCatalog map[string]*incident.SLO
 
-func (c benchCatalog) Lookup(labels map[string]string) intake.Claim {
-	return intake.Claim{SLO: c[labels["sloth_id"]]}
+func (c benchCatalog) Lookup(labels map[string]string) intake.Match {
+	return intake.Match{SLO: c[labels["sloth_id"]]}
 }
 
 // BenchmarkTake makes posts of 100 new alerts durable: what a post costs beside
@@ -46,8 +46,8 @@ func benchmarkTake(b *testing.B, slos, clients int) {
 		slo := incidenttest.SLO(fmt.Sprintf("slo-%06d", i), "P1")
 		catalog[slo.ID] = &slo
 	}
-	door := &storage.Door{Store: db, Policy: func() *incident.Policy { return policy }}
-	taker := &intake.Intake{Door: door, Catalog: func() intake.Catalog { return catalog }, Log: slog.New(slog.DiscardHandler)}
+	repo := &storage.Repository{Store: db, Policy: func() *incident.Policy { return policy }}
+	taker := &intake.Intake{Repo: repo, Catalog: func() intake.Catalog { return catalog }, Log: slog.New(slog.DiscardHandler)}
 	var n atomic.Uint64
 	b.SetParallelism(clients)
 	b.ReportAllocs()

@@ -25,7 +25,7 @@ type triage struct {
 }
 
 // newTriage loads what is known of the alerts.
-func newTriage(ctx context.Context, r storage.Reader, c Catalog, p *incident.Policy, at time.Time, alerts []incident.Alert) (*triage, error) {
+func newTriage(ctx context.Context, r storage.Snapshot, c Catalog, p *incident.Policy, at time.Time, alerts []incident.Alert) (*triage, error) {
 	t := &triage{catalog: c, policy: p, at: at, pulses: sync.OnceValues(func() (incident.Pulses, error) { return r.Pulses(ctx) })}
 	fingerprints := make([]string, len(alerts))
 	for i := range alerts {
@@ -56,18 +56,18 @@ func (t *triage) sort(a *incident.Alert) (Result, bool, error) {
 	sighting := incident.See(a, b, t.at, t.policy)
 	switch {
 	case sighting == incident.SeenRepeat && !b.Hears(a, t.at, t.policy):
-		r, err := t.result(Repeated, b)
+		r, err := t.result(OutcomeRepeated, b)
 		return r, true, err
 	case sighting == incident.SeenStale, sighting == incident.SeenDoubt && !b.AskAt.IsZero():
-		r, err := t.result(Stale, b)
+		r, err := t.result(OutcomeStale, b)
 		return r, true, err
-	case b != nil && (b.State != incident.Ended || sighting != incident.SeenNew), sighting == incident.SeenRepeat:
+	case b != nil && (b.State != incident.BreachEnded || sighting != incident.SeenNew), sighting == incident.SeenRepeat:
 		return Result{}, false, nil
 	}
 	claim := t.catalog.Lookup(a.Labels)
 	switch {
 	case claim.Ignored:
-		return Result{Result: Ignored}, true, nil
+		return Result{Result: OutcomeIgnored}, true, nil
 	case claim.Watchdog:
 		return t.watchdog(a)
 	case claim.SLO == nil:
@@ -80,11 +80,11 @@ func (t *triage) sort(a *incident.Alert) (Result, bool, error) {
 func (t *triage) unmapped(a *incident.Alert) (Result, bool) {
 	known := t.alerts[a.Fingerprint]
 	if known == nil {
-		return Result{Result: Unmapped}, a.Resolved
+		return Result{Result: OutcomeUnmapped}, a.Resolved
 	}
 	begin, fact := a.Began(t.at)
 	heard := (!fact || known.StartsAt.Equal(begin)) && t.at.Sub(known.HeardAt) < incident.HearEvery(t.policy.UnknownAfter)
-	return Result{Result: Unmapped}, !a.Resolved && heard
+	return Result{Result: OutcomeUnmapped}, !a.Resolved && heard
 }
 
 // result names the incident of a breach, and its SLO.

@@ -542,7 +542,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		results := make([]intake.Result, len(p.alerts))
 		for i := range results {
-			results[i] = intake.Result{SLO: p.alerts[i].Labels["sloth_id"], Incident: int64(i), Result: intake.Opened}
+			results[i] = intake.Result{SLO: p.alerts[i].Labels["sloth_id"], Incident: int64(i), Result: intake.OutcomeOpened}
 		}
 		var answer struct {
 			Alerts []struct{ Fingerprint, Result string }

@@ -24,8 +24,8 @@ import (
 // A catalog finds SLOs by sloth_id.
 type catalog map[string]*incident.SLO
 
-func (c catalog) Lookup(labels map[string]string) intake.Claim {
-	return intake.Claim{SLO: c[labels["sloth_id"]]}
+func (c catalog) Lookup(labels map[string]string) intake.Match {
+	return intake.Match{SLO: c[labels["sloth_id"]]}
 }
 
 // A failing store runs what it is given and then cannot keep it.
@@ -136,7 +136,7 @@ func TestTheAnswerWaitsForTheCommit(t *testing.T) {
 // incidents counts those that are kept, at most two.
 func incidents(t *testing.T, db *bolt.DB) (n int) {
 	t.Helper()
-	err := db.Read(t.Context(), func(r storage.Reader) error {
+	err := db.Read(t.Context(), func(r storage.Snapshot) error {
 		page, _, err := r.Incidents(t.Context(), storage.IncidentQuery{Limit: 2})
 		n = len(page)
 		return err
@@ -152,7 +152,7 @@ func durable(store storage.Store) *receiver.Handler {
 	slo := incidenttest.SLO("notifications-send-availability", "P1")
 	policy := incidenttest.Policy(slo)
 	return receiver.New(receiver.Options{Intake: &intake.Intake{
-		Door:    &storage.Door{Store: store, Policy: func() *incident.Policy { return policy }},
+		Repo:    &storage.Repository{Store: store, Policy: func() *incident.Policy { return policy }},
 		Catalog: func() intake.Catalog { return catalog{slo.ID: &slo} },
 		Log:     slog.New(slog.DiscardHandler),
 	}})

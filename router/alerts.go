@@ -20,7 +20,7 @@ const (
 
 // alerts returns the alerts to name in a message about the item's incident, nil if none
 // are: nothing fires, or it is told that something is over.
-func alerts(ctx context.Context, r storage.Reader, it *incident.Item) (*incident.AlertList, error) {
+func alerts(ctx context.Context, r storage.Snapshot, it *incident.Item) (*incident.AlertList, error) {
 	switch it.Kind {
 	case incident.KindOpened, incident.KindReopened, incident.KindPriority, incident.KindUpdate, incident.KindReminder:
 	default:
@@ -36,13 +36,13 @@ func alerts(ctx context.Context, r storage.Reader, it *incident.Item) (*incident
 // liveBreaches returns the breaches of an incident, and of those merged into it, that
 // fire or are unknown: all of them where there are few, else those that arrived first
 // and those of which the log says last that they began.
-func liveBreaches(ctx context.Context, r storage.Reader, in *incident.Incident) ([]incident.Breach, error) {
+func liveBreaches(ctx context.Context, r storage.Snapshot, in *incident.Incident) ([]incident.Breach, error) {
 	var live []incident.Breach
 	numbers := append([]int64{in.Number}, in.MergedFrom...)
 	seen := map[string]bool{}
 	missing := in.Breaches.Firing + in.Breaches.Unknown
 	add := func(b *incident.Breach) {
-		if b.State == incident.Ended || seen[b.Fingerprint] || !slices.Contains(numbers, b.Incident) {
+		if b.State == incident.BreachEnded || seen[b.Fingerprint] || !slices.Contains(numbers, b.Incident) {
 			return
 		}
 		seen[b.Fingerprint] = true
@@ -75,7 +75,7 @@ func liveBreaches(ctx context.Context, r storage.Reader, in *incident.Incident) 
 	}
 	var began []string // fingerprints, those that the log says last first
 	for _, e := range slices.Backward(events) {
-		if fp := e.Data.Fingerprint; e.Type == incident.BreachStarted && len(began) < breachLooks && !slices.Contains(began, fp) {
+		if fp := e.Data.Fingerprint; e.Type == incident.EventBreachStarted && len(began) < breachLooks && !slices.Contains(began, fp) {
 			began = append(began, fp)
 		}
 	}

@@ -64,7 +64,7 @@ func (s *Scheduler) ask(ctx context.Context, at time.Time) error {
 	j := storage.Job{Name: askJob, Every: every}
 	taken := s.free(at, &j)
 	if taken {
-		err = s.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
+		err = s.Repo.Store.Write(ctx, func(tx storage.Tx) (err error) {
 			taken, err = tx.TakeJob(ctx, j, at)
 			return err
 		})
@@ -81,7 +81,7 @@ func (s *Scheduler) ask(ctx context.Context, at time.Time) error {
 		defer s.Wake()
 		defer func() { <-s.isAsking }()
 		err := s.askAbout(ctx, numbers)
-		err = errors.Join(err, s.Door.Store.Write(ctx, func(tx storage.Tx) error { return tx.EndJob(ctx, j, at) }))
+		err = errors.Join(err, s.Repo.Store.Write(ctx, func(tx storage.Tx) error { return tx.EndJob(ctx, j, at) }))
 		if err != nil && ctx.Err() == nil {
 			s.Log.Warn("taking in what the Alertmanagers answered failed, it is tried again", slog.String("component", "scheduler"), slog.Any("err", err))
 			s.Metrics.SchedulerErrors.Inc()
@@ -97,7 +97,7 @@ func (s *Scheduler) dropConfirmed(ctx context.Context) error {
 		return nil
 	}
 	var agendas map[int64]incident.Agenda
-	err := s.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
+	err := s.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
 		agendas, err = r.Agendas(ctx, slices.Collect(maps.Keys(s.toConfirm)))
 		return err
 	})

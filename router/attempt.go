@@ -27,11 +27,11 @@ func randomText() string { return rand.Text()[:16] }
 
 // send plans a message, records the attempt, makes it, and records the outcome. An error
 // ends the turn of the recipient.
-func (d *Dispatcher) send(ctx context.Context, c *turn, retries map[subject]incident.Delivery, plan func(storage.Reader, time.Time) (*draft, error)) error {
+func (d *Dispatcher) send(ctx context.Context, c *turn, retries map[subject]incident.Delivery, plan func(storage.Snapshot, time.Time) (*draft, error)) error {
 	for plans := 1; plans <= plansPerMessage; plans++ {
 		at := now()
 		var dr *draft
-		err := d.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
+		err := d.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
 			dr, err = plan(r, at)
 			return err
 		})
@@ -62,11 +62,11 @@ func (d *Dispatcher) send(ctx context.Context, c *turn, retries map[subject]inci
 		}
 		dr.delivery.Attempts++
 		fresh := false
-		err = d.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
+		err = d.Repo.Store.Write(ctx, func(tx storage.Tx) (err error) {
 			if fresh, err = dr.unchanged(ctx, tx, plans == plansPerMessage); err != nil || !fresh {
 				return err
 			}
-			if err := tx.Hold(ctx, c.Claim, at, at.Add(lease)); err != nil {
+			if err := tx.ExtendLease(ctx, c.Lease, at, at.Add(lease)); err != nil {
 				return err
 			}
 			if err := beginNotice(ctx, tx, &dr.delivery); err != nil {
@@ -109,7 +109,7 @@ func (c *turn) urgency(del *incident.Delivery) incident.Urgency {
 func (d *Dispatcher) again(ctx context.Context, c *turn, del *incident.Delivery) error {
 	var body []byte
 	news := false
-	err := d.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
+	err := d.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
 		if news, err = d.isNews(ctx, r, del); err != nil || !news {
 			return err
 		}
@@ -120,7 +120,7 @@ func (d *Dispatcher) again(ctx context.Context, c *turn, del *incident.Delivery)
 		return err
 	}
 	sender, ok := d.Sender(del.Channel)
-	rcpt, known := d.Door.Policy().Recipient(del.Recipient)
+	rcpt, known := d.Repo.Policy().Recipient(del.Recipient)
 	if !ok || !known {
 		return d.withdraw(ctx, c, del, incident.WhyNotConfigured)
 	}
@@ -130,8 +130,8 @@ func (d *Dispatcher) again(ctx context.Context, c *turn, del *incident.Delivery)
 	at := now()
 	del.Attempts++
 	del.RetryAt, del.RefusedAt, del.Doubtful = time.Time{}, time.Time{}, false
-	err = d.Door.Store.Write(ctx, func(tx storage.Tx) error {
-		if err := tx.Hold(ctx, c.Claim, at, at.Add(lease)); err != nil {
+	err = d.Repo.Store.Write(ctx, func(tx storage.Tx) error {
+		if err := tx.ExtendLease(ctx, c.Lease, at, at.Add(lease)); err != nil {
 			return err
 		}
 		return tx.PutDelivery(ctx, del, nil)
@@ -146,7 +146,7 @@ func (d *Dispatcher) again(ctx context.Context, c *turn, del *incident.Delivery)
 const repeatFor = 10 * time.Minute
 
 // isNews reports whether a message that was made before says what a new one would.
-func (d *Dispatcher) isNews(ctx context.Context, r storage.Reader, del *incident.Delivery) (bool, error) {
+func (d *Dispatcher) isNews(ctx context.Context, r storage.Snapshot, del *incident.Delivery) (bool, error) {
 	at := now()
 	if at.Sub(del.CreatedAt) > repeatFor {
 		return false, nil
@@ -160,7 +160,7 @@ func (d *Dispatcher) isNews(ctx context.Context, r storage.Reader, del *incident
 			if err != nil {
 				return false, err
 			}
-			if _, _, ok := n.Plan(d.Door.Policy(), incident.Pulse{}, at); !ok || !slices.ContainsFunc(cover.Owed, n.Owes) {
+			if _, _, ok := n.Plan(d.Repo.Policy(), incident.Pulse{}, at); !ok || !slices.ContainsFunc(cover.Owed, n.Owes) {
 				return false, nil
 			}
 			continue
@@ -169,7 +169,7 @@ func (d *Dispatcher) isNews(ctx context.Context, r storage.Reader, del *incident
 		if err != nil {
 			return false, err
 		}
-		planned, ok := s.Plan(del.Recipient, d.Door.Policy(), at)
+		planned, ok := s.Plan(del.Recipient, d.Repo.Policy(), at)
 		if !ok || !slices.Equal(planned.Cover.Owed, cover.Owed) {
 			return false, nil
 		}
@@ -181,7 +181,7 @@ func (d *Dispatcher) isNews(ctx context.Context, r storage.Reader, del *incident
 // outcome, or does not.
 func (d *Dispatcher) attempt(ctx context.Context, c *turn, sender Sender, del *incident.Delivery, rcpt incident.Recipient, body []byte, repeats bool) error {
 	began := time.Now()
-	g := d.grip(ctx, c.Claim)
+	g := d.keeper(ctx, c.Lease)
 	err := sender.Send(g.ctx, Envelope{ID: del.ID, Recipient: rcpt, Body: body, Urgency: c.urgency(del)}, g.hold)
 	if lost := g.release(); err != nil && lost != nil {
 		err = lost
@@ -224,9 +224,9 @@ func (d *Dispatcher) outcome(ctx context.Context, c *turn, del *incident.Deliver
 	doubtful := errors.Is(sent, ErrDoubtful)
 	switch {
 	case sent == nil:
-		done.State, done.SentAt, done.SettledAt, done.Error = incident.Delivered, at, at, ""
+		done.State, done.SentAt, done.SettledAt, done.Error = incident.DeliveryDelivered, at, at, ""
 	case errors.Is(sent, ErrPermanent), doubtful && c.server.condemns(del.Recipient, 0):
-		done.State, done.SettledAt, done.Error, done.Replan = incident.Failed, at, sent.Error(), false
+		done.State, done.SettledAt, done.Error, done.Replan = incident.DeliveryFailed, at, sent.Error(), false
 	default:
 		done.Error = sent.Error()
 		// An earlier attempt may have been taken: then its id never stands for other bytes.
@@ -239,8 +239,8 @@ func (d *Dispatcher) outcome(ctx context.Context, c *turn, del *incident.Deliver
 	if c.Failures > 0 {
 		reasons.reader = c.LastError
 	}
-	err := d.Door.Change(ctx, at, func(ch *storage.Change) error {
-		if err := ch.Tx.Hold(ctx, c.Claim, at, at.Add(lease)); err != nil {
+	err := d.Repo.Change(ctx, at, func(ch *storage.Change) error {
+		if err := ch.Tx.ExtendLease(ctx, c.Lease, at, at.Add(lease)); err != nil {
 			return err
 		}
 		if err := ch.Lock(storage.Needs{Incidents: covered(&done)}); err != nil {
@@ -258,12 +258,12 @@ func (d *Dispatcher) outcome(ctx context.Context, c *turn, del *incident.Deliver
 		return fmt.Errorf("record outcome of %s: %w", del.ID, err)
 	}
 	switch done.State {
-	case incident.Delivered:
+	case incident.DeliveryDelivered:
 		c.sent = append(c.sent, at)
 		d.Metrics.sent(&done)
 		log.Info("update sent", slog.String("kind", string(done.Kind)), slog.Time("due", done.DueAt), slog.Duration("late", max(at.Sub(done.DueAt), 0)))
 		return nil
-	case incident.Failed:
+	case incident.DeliveryFailed:
 		d.Metrics.failed(done.Channel, "refused")
 		log.Error("update refused for good", slog.String("kind", string(done.Kind)), slog.Any("err", sent))
 		return nil
@@ -311,14 +311,14 @@ func (d *Dispatcher) settle(ch *storage.Change, before why, del *incident.Delive
 		return err
 	}
 	switch del.State {
-	case incident.Delivered:
+	case incident.DeliveryDelivered:
 		cause, err := cause(ch.Context(), ch.Tx, before, s.Subscription(del.Recipient), cover, at)
 		if err != nil {
 			return err
 		}
 		del.Cause = cmp.Or(del.Cause, cause)
 		return ch.Note(s, s.Delivered(del.Recipient, cover, at, cause, ch.Policy))
-	case incident.Failed:
+	case incident.DeliveryFailed:
 		return ch.Note(s, s.Undelivered(del.Recipient, cover, at, del.Address))
 	}
 	return nil
@@ -328,7 +328,7 @@ func (d *Dispatcher) settle(ch *storage.Change, before why, del *incident.Delive
 // earlier attempts failed, nobody ran to make one, the clock was set, or it cannot be known. It is zero
 // if neither was. A farewell to somebody who was not told is late, as an opening was owed
 // for too long. The subscription is as it was before the message; nil of the watchdog's.
-func cause(ctx context.Context, r storage.Reader, before why, sub *incident.Subscription, cover incident.Cover, at time.Time) (incident.Cause, error) {
+func cause(ctx context.Context, r storage.Snapshot, before why, sub *incident.Subscription, cover incident.Cover, at time.Time) (incident.Cause, error) {
 	since, late := cover.DueAt, at.After(cover.Promised) || cover.First && cover.Kind == incident.KindLeft
 	if sub != nil && cover.Kind != incident.KindReminder && !sub.NextBy.IsZero() && at.After(sub.NextBy) {
 		late = true
@@ -365,7 +365,7 @@ func (d *Dispatcher) settleIdle(ctx context.Context, idle []int64) error {
 	if len(idle) == 0 {
 		return nil
 	}
-	return d.Door.Change(ctx, now(), func(ch *storage.Change) error {
+	return d.Repo.Change(ctx, now(), func(ch *storage.Change) error {
 		if err := ch.Lock(storage.Needs{Incidents: idle}); err != nil {
 			return err
 		}
@@ -381,10 +381,10 @@ func (d *Dispatcher) settleIdle(ctx context.Context, idle []int64) error {
 // withdraw gives up a message to someone who is no longer to be told.
 func (d *Dispatcher) withdraw(ctx context.Context, c *turn, del *incident.Delivery, why incident.Why) error {
 	at := now()
-	del.State, del.SettledAt, del.Error, del.Why, del.Replan = incident.Superseded, at, "", why, false
+	del.State, del.SettledAt, del.Error, del.Why, del.Replan = incident.DeliverySuperseded, at, "", why, false
 	del.RetryAt, del.RefusedAt, del.Doubtful = time.Time{}, time.Time{}, false
-	return d.Door.Change(ctx, at, func(ch *storage.Change) error {
-		if err := ch.Tx.Hold(ctx, c.Claim, at, at.Add(lease)); err != nil {
+	return d.Repo.Change(ctx, at, func(ch *storage.Change) error {
+		if err := ch.Tx.ExtendLease(ctx, c.Lease, at, at.Add(lease)); err != nil {
 			return err
 		}
 		return ch.Tx.PutDelivery(ctx, del, nil)

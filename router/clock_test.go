@@ -33,7 +33,7 @@ func newMachine(t *testing.T) *machine {
 // start begins the life of a process.
 func (m *machine) start() {
 	m.s = &Scheduler{
-		Door: &storage.Door{Store: m.store}, Started: m.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Repo: &storage.Repository{Store: m.store}, Started: m.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Steady: func() time.Duration { return m.steady },
 	}
 	m.look()
@@ -63,7 +63,7 @@ func (m *machine) set(by time.Duration) { m.clock = m.clock.Add(by) }
 // outages are all that is recorded, the first first.
 func (m *machine) outages() (all []storage.Outage) {
 	m.t.Helper()
-	err := m.store.Read(m.t.Context(), func(r storage.Reader) (err error) {
+	err := m.store.Read(m.t.Context(), func(r storage.Snapshot) (err error) {
 		all, err = r.Outages(m.t.Context(), 100)
 		return err
 	})
@@ -168,7 +168,7 @@ func TestALateMessageAfterTheClockWasSet(t *testing.T) {
 	due := m.clock.Add(time.Hour)
 	m.set(2 * time.Hour)
 	m.look()
-	err := m.store.Read(t.Context(), func(r storage.Reader) error {
+	err := m.store.Read(t.Context(), func(r storage.Snapshot) error {
 		for _, c := range []struct {
 			due  time.Time
 			want incident.CauseKind

@@ -84,7 +84,7 @@ func TestAStormIsFiveMessagesAndADigest(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		w.expect()
 		for _, d := range w.deliveries() {
-			if d.State != incident.Delivered || d.SentAt.Sub(d.DueAt) > time.Minute {
+			if d.State != incident.DeliveryDelivered || d.SentAt.Sub(d.DueAt) > time.Minute {
 				t.Errorf("delivery %+v", d)
 			}
 		}
@@ -129,7 +129,7 @@ func TestADigestThatFailsIsMadeAnew(t *testing.T) {
 			t.Errorf("on call got %d messages and %d digests of %d incidents", s, d, n)
 		}
 		for _, d := range w.deliveries() {
-			if d.State != incident.Delivered {
+			if d.State != incident.DeliveryDelivered {
 				t.Errorf("delivery %+v", d)
 			}
 		}

@@ -34,8 +34,8 @@ type seen struct {
 
 // incidentDraft plans the message about the incidents; its delivery is empty if
 // there is nothing to tell.
-func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Reader, recipient string, numbers []int64, at time.Time) (*draft, error) {
-	policy := d.Door.Policy()
+func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, recipient string, numbers []int64, at time.Time) (*draft, error) {
+	policy := d.Repo.Policy()
 	pulses, err := r.Pulses(ctx)
 	if err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Reader, recipi
 	if err != nil {
 		return nil, err
 	}
-	behind, err := d.Door.Behind(ctx, r)
+	behind, err := d.Repo.Behind(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Reader, recipi
 		m.Kind = incident.KindDigest
 	}
 	for i := range all[:min(len(all), alertsOfDigest)] {
-		if t := &all[i]; slices.Contains(t.planned.Reader.Audiences, incident.OnCall) {
+		if t := &all[i]; slices.Contains(t.planned.Reader.Audiences, incident.AudienceOnCall) {
 			if t.item.Alerts, err = alerts(ctx, r, &t.item); err != nil {
 				return nil, err
 			}
@@ -114,7 +114,7 @@ func (dr *draft) fill(at time.Time) {
 	m, del := &dr.message, &dr.delivery
 	del.Kind, del.Audience, del.Group = m.Kind, m.Audiences[0], m.Group
 	del.Channel, del.Recipient, del.Address = m.Recipient.Channel, m.Recipient.ID, m.Recipient.Address
-	del.CreatedAt, del.State = at, incident.Pending
+	del.CreatedAt, del.State = at, incident.DeliveryPending
 	del.ID = newID(del)
 	m.ID = del.ID
 }
@@ -129,7 +129,7 @@ func (dr *draft) replace(before *incident.Delivery) {
 // unchanged reports whether what the draft was planned on still holds. With owedAlone
 // it is enough that the same is owed: what happened to the incident meanwhile is not
 // news that the reader waits for.
-func (dr *draft) unchanged(ctx context.Context, r storage.Reader, owedAlone bool) (bool, error) {
+func (dr *draft) unchanged(ctx context.Context, r storage.Snapshot, owedAlone bool) (bool, error) {
 	if dr.notice != nil {
 		n, err := noticeOf(ctx, r, dr.notice.Pulse, dr.notice.Recipient)
 		return err == nil && n.Owes(dr.notice.Owed), err

@@ -25,7 +25,7 @@ func hooks(n int, host string) []incident.Recipient {
 		if h == "" {
 			h = fmt.Sprintf("https://hook%03d.example", i)
 		}
-		out = append(out, incident.Recipient{ID: fmt.Sprintf("webhook:%03d", i), Channel: incident.Webhook, Address: h})
+		out = append(out, incident.Recipient{ID: fmt.Sprintf("webhook:%03d", i), Channel: incident.ChannelWebhook, Address: h})
 	}
 	return out
 }
@@ -67,7 +67,7 @@ func TestAMessageThatIsRefusedForNowHoldsBackNoOther(t *testing.T) {
 				time.Sleep(2 * time.Minute)
 				w.expect("cto opened")
 				for _, d := range w.deliveries() {
-					if d.State == incident.Pending || !d.RetryAt.IsZero() {
+					if d.State == incident.DeliveryPending || !d.RetryAt.IsZero() {
 						t.Errorf("delivery %+v", d)
 					}
 				}
@@ -125,7 +125,7 @@ func TestWhateverMessagesAreRefusedAllOthersArriveInTime(t *testing.T) {
 				to := strings.TrimSuffix(d.Address, "@example.org")
 				key := fmt.Sprint(to, d.Incident)
 				late := d.SentAt.Sub(d.DueAt)
-				if refused[key] == nil && d.State == incident.Delivered && late <= 2*time.Second {
+				if refused[key] == nil && d.State == incident.DeliveryDelivered && late <= 2*time.Second {
 					got[key] = true
 				}
 			}
@@ -140,7 +140,7 @@ func TestWhateverMessagesAreRefusedAllOthersArriveInTime(t *testing.T) {
 			w.mail.set(nil)
 			time.Sleep(20 * time.Minute)
 			for _, d := range w.deliveries() {
-				if d.State == incident.Pending {
+				if d.State == incident.DeliveryPending {
 					w.t.Errorf("still pending: %+v", d)
 				}
 			}
@@ -322,7 +322,7 @@ func TestAWaitFromTheFutureIsNone(t *testing.T) {
 		w.stop()
 		w.open()
 		w.must(w.store.Write(context.Background(), func(tx storage.Tx) error {
-			page, _, err := tx.Deliveries(t.Context(), storage.DeliveryQuery{State: incident.Pending, Limit: 10})
+			page, _, err := tx.Deliveries(t.Context(), storage.DeliveryQuery{State: incident.DeliveryPending, Limit: 10})
 			if err != nil || len(page) != 1 {
 				t.Fatalf("pending %+v, %v", page, err)
 			}

@@ -26,8 +26,8 @@ func (s *shared) Info(ctx context.Context) (storage.Info, error) {
 	return info, err
 }
 
-func (s *shared) Read(ctx context.Context, fn func(storage.Reader) error) error {
-	return s.Store.Read(ctx, func(r storage.Reader) error { return fn(sharedReader{r, s}) })
+func (s *shared) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
+	return s.Store.Read(ctx, func(r storage.Snapshot) error { return fn(sharedReader{r, s}) })
 }
 
 func (s *shared) Write(ctx context.Context, fn func(storage.Tx) error) error {
@@ -35,13 +35,13 @@ func (s *shared) Write(ctx context.Context, fn func(storage.Tx) error) error {
 }
 
 type sharedReader struct {
-	storage.Reader
+	storage.Snapshot
 	s *shared
 }
 
 func (r sharedReader) UnmappedAlerts(ctx context.Context, limit int, cursor string) ([]incident.UnmappedAlert, string, error) {
 	r.s.looked.Add(1)
-	return r.Reader.UnmappedAlerts(ctx, limit, cursor)
+	return r.Snapshot.UnmappedAlerts(ctx, limit, cursor)
 }
 
 type sharedTx struct {
@@ -60,7 +60,7 @@ func (t sharedTx) Expired(ctx context.Context, what storage.Expiry, before time.
 func (w *world) enter(owner string, p *incident.Policy) (g storage.Generation) {
 	w.t.Helper()
 	w.must(w.store.Write(context.Background(), func(tx storage.Tx) (err error) {
-		g, err = storage.EnterConfig(w.t.Context(), tx, owner, storage.Loading{Hash: p.Hash, At: clock(), Actor: incident.Start})
+		g, err = storage.EnterConfig(w.t.Context(), tx, owner, storage.Loading{Hash: p.Hash, At: clock(), Actor: incident.ActorStart})
 		return err
 	}))
 	return g
@@ -75,7 +75,7 @@ func TestOneReplicaDoesWhatOneHasToDo(t *testing.T) {
 			p.Asks, p.UnknownAfter = true, 5*time.Hour
 			w := newWorld(t, p)
 			w.keep = router.Retention{Breaches: 24 * time.Hour}
-			w.am.set(incident.Listed)
+			w.am.set(incident.VerdictListed)
 			sleepUntil(noon)
 			w.open()
 			w.enter("a", p)
@@ -127,7 +127,7 @@ func TestARollOutTellsNobodyWhatIsNotSo(t *testing.T) {
 		s := &shared{Store: w.store}
 		w.enter("a", before)
 		a := w.run(s, "a")
-		w.door.Wake = a.scheduler.Wake
+		w.repo.Wake = a.scheduler.Wake
 		w.post(alert("p1", "a"))
 		time.Sleep(time.Minute)
 		w.expect("cto opened", "support opened", "oncall opened")

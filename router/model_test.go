@@ -114,13 +114,13 @@ func (plan schedule) check(t *testing.T) (broken string) {
 			lists := slices.Contains(s.listed(), name(i))
 			silenced := i < len(plan.Silenced) && within(plan.Silenced[i], end)
 			switch {
-			case plan.Asks && lists != (state == incident.Firing):
+			case plan.Asks && lists != (state == incident.BreachFiring):
 				s.breaks("alert %s is %q at last, and listed is %v", name(i), state, lists)
-			case !plan.Asks && lists && !silenced && state != incident.Firing:
+			case !plan.Asks && lists && !silenced && state != incident.BreachFiring:
 				s.breaks("alert %s is %q at last although it is posted", name(i), state)
-			case !plan.Asks && !plan.skewed() && s.allSaidEnded(name(i)) && state != incident.Ended:
+			case !plan.Asks && !plan.skewed() && s.allSaidEnded(name(i)) && state != incident.BreachEnded:
 				s.breaks("alert %s is %q at last, and all said last that it has ended", name(i), state)
-			case !plan.Asks && !lists && state == incident.Firing:
+			case !plan.Asks && !lists && state == incident.BreachFiring:
 				s.breaks("alert %s fires at last, and nobody lists it", name(i))
 			}
 		}
@@ -161,7 +161,7 @@ func (b *mailbox) kind(id string) incident.Kind {
 func (w *world) breachState(fingerprint string) incident.BreachState {
 	w.t.Helper()
 	var state incident.BreachState
-	w.must(w.store.Read(w.t.Context(), func(r storage.Reader) error {
+	w.must(w.store.Read(w.t.Context(), func(r storage.Snapshot) error {
 		b, err := storage.LatestBreach(w.t.Context(), r, fingerprint)
 		if b != nil {
 			state = b.State

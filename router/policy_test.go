@@ -45,7 +45,7 @@ func TestSomeoneTakenOutWhileTheServerIsDown(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		w.expect("support opened", "oncall opened")
 		for _, d := range w.deliveries() {
-			if d.State == incident.Pending {
+			if d.State == incident.DeliveryPending {
 				t.Errorf("delivery %+v", d)
 			}
 		}

@@ -108,7 +108,7 @@ func (l *life) behave(to string, _ router.Envelope) error {
 func (l *life) live(ctx context.Context) {
 	number := func(rt *rapid.T) int64 { return int64(rapid.IntRange(1, max(1, l.count(ctx))).Draw(rt, "incident")) }
 	do := func(rt *rapid.T, n int64, cmd command.Command) {
-		err := l.door.Change(context.Background(), clock(), func(c *storage.Change) error {
+		err := l.repo.Change(context.Background(), clock(), func(c *storage.Change) error {
 			req := command.Request{Command: cmd, Incident: n, Actor: "ada"}
 			_, err := req.Apply(c, nil)
 			return err
@@ -205,7 +205,7 @@ func (l *life) live(ctx context.Context) {
 
 func (l *life) count(ctx context.Context) int {
 	n := 0
-	l.must(l.store.Read(context.Background(), func(r storage.Reader) error {
+	l.must(l.store.Read(context.Background(), func(r storage.Snapshot) error {
 		page, _, err := r.Incidents(ctx, storage.IncidentQuery{Limit: 1000})
 		n = len(page)
 		return err
@@ -299,11 +299,11 @@ func (l *life) checkFold(ctx context.Context) {
 		if string(a) != string(b) {
 			l.t.Errorf("fold\n%s\nstored\n%s", a, b)
 		}
-		if in.State == incident.Closed {
+		if in.State == incident.StateClosed {
 			continue
 		}
 		var counts incident.Counts
-		l.must(l.store.Read(context.Background(), func(r storage.Reader) error {
+		l.must(l.store.Read(context.Background(), func(r storage.Snapshot) error {
 			for _, from := range append([]int64{n}, in.MergedFrom...) {
 				page, _, err := r.Breaches(ctx, from, 1000, "")
 				if err != nil {
@@ -312,9 +312,9 @@ func (l *life) checkFold(ctx context.Context) {
 				for i := range page {
 					counts.Total++
 					switch page[i].State {
-					case incident.Firing:
+					case incident.BreachFiring:
 						counts.Firing++
-					case incident.Unknown:
+					case incident.BreachUnknown:
 						counts.Unknown++
 					}
 				}
@@ -327,7 +327,7 @@ func (l *life) checkFold(ctx context.Context) {
 	}
 	open := map[string]int64{}
 	for n := int64(1); n <= int64(l.count(ctx)); n++ {
-		if in := l.situation(n).Incident; in.State == incident.Open {
+		if in := l.situation(n).Incident; in.State == incident.StateOpen {
 			if in.Drill {
 				continue
 			}
@@ -370,20 +370,20 @@ func (l *life) checkTruth(ctx context.Context) {
 				if sub.Told {
 					l.t.Errorf("%s is noted as told of %s, and was not", to, in.ID())
 				}
-				if sub.Active && in.State == incident.Open && sub.WaitUntil.IsZero() {
+				if sub.Active && in.State == incident.StateOpen && sub.WaitUntil.IsZero() {
 					l.t.Errorf("%s was never told of %s: %+v", to, in.ID(), sub)
 				}
 			case in.MergedInto != 0, !sub.Active:
 				if k := last.First().Kind; k != incident.KindLeft && (sub.Told || sub.Active) {
 					l.t.Errorf("%s was told %s of %s last, and left: %+v", to, k, in.ID(), sub)
 				}
-			case in.State == incident.Open:
+			case in.State == incident.StateOpen:
 				told := &last.First().Incident
-				if told.State != incident.Open || told.Priority.Name != in.Priority.Name || last.First().Kind == incident.KindLeft {
+				if told.State != incident.StateOpen || told.Priority.Name != in.Priority.Name || last.First().Kind == incident.KindLeft {
 					l.t.Errorf("%s was told last (%s) that %s is %s with %s; it is %s with %s: %+v", to, last.First().Kind, in.ID(), told.State, told.Priority.Name, in.State, in.Priority.Name, sub)
 				}
 			case sub.Told:
-				if told := &last.First().Incident; told.State == incident.Open {
+				if told := &last.First().Incident; told.State == incident.StateOpen {
 					l.t.Errorf("%s was told last (%s) that %s is open; it is %s: %+v", to, last.First().Kind, in.ID(), in.State, sub)
 				}
 			}
@@ -396,10 +396,10 @@ func (l *life) checkTruth(ctx context.Context) {
 func (l *life) checkPromises() {
 	for _, d := range l.deliveries() {
 		to := d.Address[:len(d.Address)-len("@example.org")]
-		if d.State == incident.Pending || d.State == incident.Failed {
+		if d.State == incident.DeliveryPending || d.State == incident.DeliveryFailed {
 			l.t.Errorf("delivery %+v", d)
 		}
-		if d.State == incident.Delivered && d.SentAt.Sub(d.DueAt) > time.Minute && !l.disturbed(to, d.DueAt, d.SentAt) {
+		if d.State == incident.DeliveryDelivered && d.SentAt.Sub(d.DueAt) > time.Minute && !l.disturbed(to, d.DueAt, d.SentAt) {
 			l.t.Errorf("%v late: %+v", d.SentAt.Sub(d.DueAt), d)
 		}
 	}

@@ -84,7 +84,7 @@ func TestEachReaderHasAnOffsetOfItsOwn(t *testing.T) {
 		hear("cto priority")
 		var all []int64
 		for _, e := range w.log(1) {
-			if e.Type == incident.Opened || e.Type == incident.PriorityChanged {
+			if e.Type == incident.EventOpened || e.Type == incident.EventPriorityChanged {
 				all = append(all, e.Sequence)
 			}
 		}

@@ -28,7 +28,7 @@ func TestWhatIsOldGoesPieceByPiece(t *testing.T) {
 		}))
 		time.Sleep(time.Hour)
 		w.post(resolved(a))
-		for w.situation(1).Incident.State != incident.Closed {
+		for w.situation(1).Incident.State != incident.StateClosed {
 			time.Sleep(10 * time.Minute)
 		}
 		closed := w.situation(1).Incident.ClosedAt
@@ -36,7 +36,7 @@ func TestWhatIsOldGoesPieceByPiece(t *testing.T) {
 		left := func() string {
 			t.Helper()
 			var what []string
-			w.must(w.store.Read(t.Context(), func(r storage.Reader) error {
+			w.must(w.store.Read(t.Context(), func(r storage.Snapshot) error {
 				breaches, _, err := r.Breaches(t.Context(), 1, 10, "")
 				if len(breaches) > 0 {
 					what = append(what, "breaches")

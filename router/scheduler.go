@@ -45,7 +45,7 @@ type Retention struct {
 // A Scheduler does what is due, as time goes by. Several replicas may run one
 // each on the same store.
 type Scheduler struct {
-	Door       *storage.Door
+	Repo       *storage.Repository
 	Dispatcher *Dispatcher
 	Intake     Intake
 	// Asker asks the Alertmanagers; nil while none are configured.
@@ -120,7 +120,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		s.Steady = func() time.Duration { return time.Since(began) }
 	}
 	s.isAsking, s.toConfirm = make(chan struct{}, 1), map[int64]time.Time{}
-	if info, err := s.Door.Store.Info(ctx); err == nil {
+	if info, err := s.Repo.Store.Info(ctx); err == nil {
 		s.shared = info.Shared
 	}
 	s.Dispatcher.start(s.Wake)
@@ -195,9 +195,9 @@ type view struct {
 
 // look reads what a round has to know, in one snapshot, and little where nothing is due.
 func (s *Scheduler) look(ctx context.Context, at time.Time) error {
-	return s.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
+	return s.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
 		s.view = view{}
-		if s.outdated, err = s.Door.Behind(ctx, r); err != nil {
+		if s.outdated, err = s.Repo.Behind(ctx, r); err != nil {
 			return err
 		}
 		if s.view.pulses, err = r.Pulses(ctx); err != nil {
@@ -226,7 +226,7 @@ func (s *Scheduler) alive(ctx context.Context, at time.Time) error {
 	if !first && steady-s.aliveSteady < aliveEvery && len(s.clockSets) == 0 {
 		return nil
 	}
-	err := s.Door.Store.Write(ctx, func(tx storage.Tx) error {
+	err := s.Repo.Store.Write(ctx, func(tx storage.Tx) error {
 		last, err := storage.LastAlive(ctx, tx, s.Started)
 		if err != nil {
 			return err
@@ -275,14 +275,14 @@ func (s *Scheduler) keepUp(ctx context.Context, at time.Time) error {
 	if !s.shared && !s.outdated || !again(at, s.keptUpAt, storage.GenerationEvery) {
 		return nil
 	}
-	behind, err := s.Door.KeepUp(ctx, s.Dispatcher.Owner, at)
+	behind, err := s.Repo.KeepUp(ctx, s.Dispatcher.Owner, at)
 	if err != nil {
 		return err
 	}
 	s.keptUpAt = at
 	if behind {
 		s.Log.Warn("another configuration is in force: alerts are taken and what is due is sent, but who reads along is left to those who have it",
-			slog.String("component", "scheduler"), slog.String("hash", s.Door.Policy().Hash))
+			slog.String("component", "scheduler"), slog.String("hash", s.Repo.Policy().Hash))
 	} else if s.outdated {
 		s.policy = nil
 	}
@@ -295,7 +295,7 @@ func (s *Scheduler) job(ctx context.Context, at time.Time, j storage.Job, fn fun
 	if !s.free(at, &j) {
 		return false, nil
 	}
-	taken, err = storage.DoJob(ctx, s.Door.Store, j, at, fn)
+	taken, err = storage.DoJob(ctx, s.Repo.Store, j, at, fn)
 	s.noteJob(at, &j, taken || err != nil)
 	return taken, err
 }
@@ -321,7 +321,7 @@ func (s *Scheduler) noteJob(at time.Time, j *storage.Job, taken bool) {
 // that came into force, each in a transaction of its own. One replica does it for all that
 // have the configuration.
 func (s *Scheduler) resync(ctx context.Context, at time.Time) error {
-	policy := s.Door.Policy()
+	policy := s.Repo.Policy()
 	const name = "resync"
 	switch {
 	case s.policy == policy:
@@ -332,7 +332,7 @@ func (s *Scheduler) resync(ctx context.Context, at time.Time) error {
 		return nil
 	}
 	var in storage.Generation
-	err := s.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
+	err := s.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
 		in, err = r.Generation(ctx)
 		return err
 	})
@@ -356,9 +356,9 @@ func (s *Scheduler) resync(ctx context.Context, at time.Time) error {
 }
 
 func (s *Scheduler) resyncEach(ctx context.Context) error {
-	for _, state := range []incident.State{incident.Open, incident.Resolved} {
+	for _, state := range []incident.State{incident.StateOpen, incident.StateResolved} {
 		err := s.each(ctx, state, func(in *incident.Incident) error {
-			return s.Door.Change(ctx, now(), func(c *storage.Change) error {
+			return s.Repo.Change(ctx, now(), func(c *storage.Change) error {
 				_, err := c.Situation(in.Number)
 				return err
 			})
@@ -374,7 +374,7 @@ func (s *Scheduler) resyncEach(ctx context.Context) error {
 func (s *Scheduler) each(ctx context.Context, state incident.State, fn func(*incident.Incident) error) error {
 	for cursor := ""; ; {
 		var page []incident.Incident
-		err := s.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
+		err := s.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
 			page, cursor, err = r.Incidents(ctx, storage.IncidentQuery{State: state, Limit: batch, Cursor: cursor})
 			return err
 		})
@@ -395,7 +395,7 @@ func (s *Scheduler) each(ctx context.Context, state incident.State, fn func(*inc
 // doubt looks through the open incidents once a pulse of the watchdog is away: what ended
 // since it was last heard is not believed.
 func (s *Scheduler) doubt(ctx context.Context, at time.Time) error {
-	policy := s.Door.Policy()
+	policy := s.Repo.Policy()
 	if policy.Watchdog.Within == 0 {
 		return nil
 	}
@@ -408,7 +408,7 @@ func (s *Scheduler) doubt(ctx context.Context, at time.Time) error {
 	}
 	var err error
 	if len(away) > 0 {
-		err = s.each(ctx, incident.Open, func(in *incident.Incident) error {
+		err = s.each(ctx, incident.StateOpen, func(in *incident.Incident) error {
 			if in.LastEndsAt.IsZero() {
 				return nil
 			}
@@ -442,7 +442,7 @@ func (s *Scheduler) tick(ctx context.Context, number int64, at time.Time) error 
 	}
 	var logs []incident.Event
 	var ask bool
-	err := s.Door.Change(ctx, at, func(c *storage.Change) error {
+	err := s.Repo.Change(ctx, at, func(c *storage.Change) error {
 		logs = logs[:0]
 		sit, err := c.Situation(number)
 		if err != nil {
@@ -471,12 +471,12 @@ func (s *Scheduler) tick(ctx context.Context, number int64, at time.Time) error 
 // doubtFirst doubts what ended in an incident whose last breach ended after a pulse was last
 // heard that is away. It may have gone since that was looked at for all incidents.
 func (s *Scheduler) doubtFirst(ctx context.Context, number int64, at time.Time) error {
-	policy := s.Door.Policy()
+	policy := s.Repo.Policy()
 	if policy.Watchdog.Within == 0 {
 		return nil
 	}
 	doubted := false
-	err := s.Door.Store.Read(ctx, func(r storage.Reader) error {
+	err := s.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
 		in, err := r.Incident(ctx, number)
 		if doubted = false; err != nil || in.EndedHeardAt.IsZero() {
 			return err
@@ -495,7 +495,7 @@ func (s *Scheduler) doubtFirst(ctx context.Context, number int64, at time.Time) 
 func (s *Scheduler) dispatch(ctx context.Context, at time.Time) error {
 	waiting := s.view.waiting
 	if s.outdated {
-		policy := s.Door.Policy()
+		policy := s.Repo.Policy()
 		waiting = slices.DeleteFunc(waiting, func(w storage.Waiting) bool {
 			_, known := policy.Recipient(w.Recipient)
 			return !known
@@ -521,11 +521,11 @@ func (s *Scheduler) prune(ctx context.Context, at time.Time) error {
 		var n int
 		// Apart, as a damaged record that keeps one from going on must not stop the other.
 		err = errors.Join(
-			s.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
+			s.Repo.Store.Write(ctx, func(tx storage.Tx) (err error) {
 				n, err = storage.Prune(ctx, tx, before(keep.Breaches), before(keep.Messages), batch)
 				return err
 			}),
-			s.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
+			s.Repo.Store.Write(ctx, func(tx storage.Tx) (err error) {
 				more, err = storage.Forget(ctx, tx, before(keep.Personal), batch)
 				return err
 			}))

@@ -378,13 +378,13 @@ func (s *senders) Ask(context.Context) (incident.Answer, error) {
 		}
 	}
 	return func(b *incident.Breach) incident.Verdict {
-		v := incident.CannotTell
+		v := incident.VerdictCannotTell
 		for _, r := range reports {
 			if r.lists[b.Fingerprint] {
-				return incident.Listed
+				return incident.VerdictListed
 			}
 			if !r.startedAt.After(b.HeardAt) || now.Sub(r.startedAt) >= 10*time.Minute {
-				v = incident.NotListed
+				v = incident.VerdictNotListed
 			}
 		}
 		return v

@@ -35,7 +35,7 @@ func (s *Scheduler) clock(ctx context.Context, at time.Time) error {
 	if !s.steady.look(at, time.Since(s.steady.began)) {
 		return nil
 	}
-	err := s.Door.Store.Write(ctx, func(tx storage.Tx) error {
+	err := s.Repo.Store.Write(ctx, func(tx storage.Tx) error {
 		_, err := tx.EndWaits(ctx, at)
 		return err
 	})

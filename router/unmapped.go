@@ -18,7 +18,7 @@ const forgetEvery = 10 * time.Minute
 // makes a breach unknown: nobody would ever say that they ended. One that fires on is
 // noted again when it is heard.
 func (s *Scheduler) forget(ctx context.Context, at time.Time) error {
-	silence := s.Door.Policy().UnknownAfter
+	silence := s.Repo.Policy().UnknownAfter
 	if silence <= 0 || !again(at, s.forgotAt, forgetEvery) {
 		return nil
 	}
@@ -35,7 +35,7 @@ func (s *Scheduler) forgetBefore(ctx context.Context, before time.Time) error {
 	forgotten := 0
 	for cursor := ""; ; {
 		var quiet []string
-		err := s.Door.Store.Read(ctx, func(r storage.Reader) error {
+		err := s.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
 			quiet = quiet[:0]
 			page, next, err := r.UnmappedAlerts(ctx, batch, cursor)
 			if err != nil {
@@ -53,7 +53,7 @@ func (s *Scheduler) forgetBefore(ctx context.Context, before time.Time) error {
 			return err
 		}
 		if len(quiet) > 0 {
-			err = s.Door.Store.Write(ctx, func(tx storage.Tx) error {
+			err = s.Repo.Store.Write(ctx, func(tx storage.Tx) error {
 				return forgetQuiet(ctx, tx, quiet, before)
 			})
 			if err != nil {
@@ -84,7 +84,7 @@ func forgetQuiet(ctx context.Context, tx storage.Tx, fingerprints []string, befo
 	}
 	quiet := slices.DeleteFunc(slices.Clone(fingerprints), func(fp string) bool {
 		b := breaches[fp]
-		return alerts[fp] == nil || !alerts[fp].HeardAt.Before(before) || b != nil && b.State == incident.Firing
+		return alerts[fp] == nil || !alerts[fp].HeardAt.Before(before) || b != nil && b.State == incident.BreachFiring
 	})
 	return tx.DeleteUnmapped(ctx, quiet)
 }

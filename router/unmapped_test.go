@@ -19,7 +19,7 @@ func TestAlertsWithoutAnSLOAreForgottenOnceNobodyHearsOfThem(t *testing.T) {
 			t.Helper()
 			sleepUntil(noon.Add(at))
 			var got []string
-			w.must(w.store.Read(context.Background(), func(r storage.Reader) error {
+			w.must(w.store.Read(context.Background(), func(r storage.Snapshot) error {
 				page, _, err := r.UnmappedAlerts(t.Context(), 10, "")
 				for _, u := range page {
 					got = append(got, u.Fingerprint)

@@ -40,7 +40,7 @@ func (s subject) id() string {
 // watchdog notes which pulses went away, and tells the watchdog's groups; and it gives up
 // those of which nothing more is to be known.
 func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
-	policy := s.Door.Policy()
+	policy := s.Repo.Policy()
 	var gone, over []incident.Pulse
 	for _, p := range s.view.pulses.In(policy) {
 		if _, went := p.Check(policy, s.Started, at); went {
@@ -55,7 +55,7 @@ func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
 	log := s.Log.With(slog.String("component", "scheduler"))
 	for _, p := range gone {
 		went := false
-		err := s.Door.Change(ctx, at, func(c *storage.Change) error {
+		err := s.Repo.Change(ctx, at, func(c *storage.Change) error {
 			pulse, err := c.Pulse(p.Labels)
 			if went = false; err != nil || pulse.Name != p.Name {
 				return err
@@ -74,7 +74,7 @@ func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
 	}
 	for _, p := range over {
 		given := false
-		err := s.Door.Change(ctx, at, func(c *storage.Change) error {
+		err := s.Repo.Change(ctx, at, func(c *storage.Change) error {
 			pulse, err := c.Tx.Pulse(ctx, p.Name)
 			if given = err == nil && pulse.Over(c.Policy, at); !given {
 				return err
@@ -92,8 +92,8 @@ func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
 }
 
 // watchdogDraft plans the message about a pulse of the watchdog.
-func (d *Dispatcher) watchdogDraft(ctx context.Context, r storage.Reader, pulse, recipient string, at time.Time) (*draft, error) {
-	policy := d.Door.Policy()
+func (d *Dispatcher) watchdogDraft(ctx context.Context, r storage.Snapshot, pulse, recipient string, at time.Time) (*draft, error) {
+	policy := d.Repo.Policy()
 	dr := &draft{}
 	p, err := r.Pulse(ctx, pulse)
 	if err != nil {
@@ -104,7 +104,7 @@ func (d *Dispatcher) watchdogDraft(ctx context.Context, r storage.Reader, pulse,
 		return nil, err
 	}
 	planned, reads, ok := n.Plan(policy, p, at)
-	behind, err := d.Door.Behind(ctx, r)
+	behind, err := d.Repo.Behind(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func (d *Dispatcher) watchdogDraft(ctx context.Context, r storage.Reader, pulse,
 }
 
 // noticeOf returns what a recipient is owed about a pulse, nothing if there is no notice.
-func noticeOf(ctx context.Context, r storage.Reader, pulse, recipient string) (incident.Notice, error) {
+func noticeOf(ctx context.Context, r storage.Snapshot, pulse, recipient string) (incident.Notice, error) {
 	notices, err := r.Notices(ctx, pulse)
 	if i := slices.IndexFunc(notices, func(n incident.Notice) bool { return n.Recipient == recipient }); i >= 0 {
 		return notices[i], err
@@ -159,7 +159,7 @@ func beginNotice(ctx context.Context, tx storage.Tx, d *incident.Delivery) error
 // settleNotice notes what became of a message about the watchdog. Of a pulse that was
 // given up meanwhile nothing is noted.
 func settleNotice(ch *storage.Change, before why, del *incident.Delivery, cover *incident.Cover, at time.Time) (err error) {
-	if del.State == incident.Delivered {
+	if del.State == incident.DeliveryDelivered {
 		if del.Cause, err = cause(ch.Context(), ch.Tx, before, nil, *cover, at); err != nil {
 			return err
 		}
@@ -181,7 +181,7 @@ func (d *Dispatcher) settleIdlePulses(ctx context.Context, recipient string, pul
 	if len(pulses) == 0 {
 		return nil
 	}
-	return d.Door.Change(ctx, now(), func(ch *storage.Change) error {
+	return d.Repo.Change(ctx, now(), func(ch *storage.Change) error {
 		for _, pulse := range pulses {
 			n, err := noticeOf(ctx, ch.Tx, pulse, recipient)
 			if err != nil {

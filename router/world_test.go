@@ -38,8 +38,8 @@ func policy() *incident.Policy {
 // A catalog finds the SLOs of a policy, and the watchdog.
 type catalog struct{ p *incident.Policy }
 
-func (c catalog) Lookup(labels map[string]string) intake.Claim {
-	return intake.Claim{SLO: incidenttest.Find(c.p, labels), Watchdog: labels["alertname"] == "Watchdog"}
+func (c catalog) Lookup(labels map[string]string) intake.Match {
+	return intake.Match{SLO: incidenttest.Find(c.p, labels), Watchdog: labels["alertname"] == "Watchdog"}
 }
 
 // A mailbox is a far end that is told how to behave, and remembers.
@@ -202,7 +202,7 @@ type world struct {
 	keep   router.Retention
 
 	store   *bolt.DB
-	door    *storage.Door
+	repo    *storage.Repository
 	intake  *intake.Intake
 	replica *replica
 	events  atomic.Int64 // that Observe was told of
@@ -230,7 +230,7 @@ func (w *world) start() *world {
 	w.t.Helper()
 	w.open()
 	var running atomic.Pointer[replica]
-	w.door.Wake = func() {
+	w.repo.Wake = func() {
 		if r := running.Load(); r != nil {
 			r.scheduler.Wake()
 		}
@@ -247,8 +247,8 @@ func (w *world) open() {
 		w.t.Fatal(err)
 	}
 	w.store = db
-	w.door = &storage.Door{Store: db, Policy: w.policy.Load, Observe: func(e []incident.Event) { w.events.Add(int64(len(e))) }}
-	w.intake = &intake.Intake{Door: w.door, Catalog: func() intake.Catalog { return catalog{w.policy.Load()} }, Log: discard()}
+	w.repo = &storage.Repository{Store: db, Policy: w.policy.Load, Observe: func(e []incident.Event) { w.events.Add(int64(len(e))) }}
+	w.intake = &intake.Intake{Repo: w.repo, Catalog: func() intake.Catalog { return catalog{w.policy.Load()} }, Log: discard()}
 }
 
 func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
@@ -268,9 +268,9 @@ func (w *world) run(store storage.Store, owner string) *replica {
 func (w *world) runBy(store storage.Store, owner string, policy func() *incident.Policy) *replica {
 	metrics := router.NewMetrics(prometheus.NewRegistry())
 	r := &replica{done: make(chan struct{})}
-	door := &storage.Door{Store: store, Policy: policy, Wake: func() { r.scheduler.Wake() }}
+	repo := &storage.Repository{Store: store, Policy: policy, Wake: func() { r.scheduler.Wake() }}
 	r.scheduler = &router.Scheduler{
-		Door: door, Log: discard(), Metrics: metrics, PollEvery: w.poll,
+		Repo: repo, Log: discard(), Metrics: metrics, PollEvery: w.poll,
 		Intake: w.intake,
 		Asker: func() router.Asker {
 			if !w.policy.Load().Asks {
@@ -283,7 +283,7 @@ func (w *world) runBy(store storage.Store, owner string, policy func() *incident
 		},
 		Retention: func() router.Retention { return w.keep },
 		Dispatcher: &router.Dispatcher{
-			Door: door, Owner: owner, Log: discard(), Metrics: metrics,
+			Repo: repo, Owner: owner, Log: discard(), Metrics: metrics,
 			Sender: func(incident.Channel) (router.Sender, bool) {
 				if w.sender != nil {
 					return w.sender, true
@@ -343,7 +343,7 @@ func (w *world) post(alerts ...incident.Alert) []intake.Result {
 
 // do carries out a command of ada's, and returns its error.
 func (w *world) do(number int64, command func(*incident.Incident, incident.Stamp, *incident.Policy) ([]incident.Event, error)) error {
-	return w.door.Change(context.Background(), clock(), func(c *storage.Change) error {
+	return w.repo.Change(context.Background(), clock(), func(c *storage.Change) error {
 		s, err := c.Situation(number)
 		if err != nil {
 			return err
@@ -366,7 +366,7 @@ func (w *world) must(err error) {
 func (w *world) situation(number int64) *incident.Situation {
 	w.t.Helper()
 	var s *incident.Situation
-	w.must(w.store.Read(context.Background(), func(r storage.Reader) (err error) {
+	w.must(w.store.Read(context.Background(), func(r storage.Snapshot) (err error) {
 		s, err = storage.Situation(w.t.Context(), r, number)
 		return err
 	}))
@@ -376,7 +376,7 @@ func (w *world) situation(number int64) *incident.Situation {
 func (w *world) log(number int64) []incident.Event {
 	w.t.Helper()
 	var events []incident.Event
-	w.must(w.store.Read(context.Background(), func(r storage.Reader) (err error) {
+	w.must(w.store.Read(context.Background(), func(r storage.Snapshot) (err error) {
 		events, err = r.Events(w.t.Context(), number, 0, 100_000)
 		return err
 	}))
@@ -398,7 +398,7 @@ func (w *world) of(number int64, t incident.EventType) []incident.Event {
 func (w *world) deliveries() []incident.Delivery {
 	w.t.Helper()
 	var all []incident.Delivery
-	w.must(w.store.Read(context.Background(), func(r storage.Reader) error {
+	w.must(w.store.Read(context.Background(), func(r storage.Snapshot) error {
 		for cursor := ""; ; {
 			page, next, err := r.Deliveries(w.t.Context(), storage.DeliveryQuery{Limit: 1000, Cursor: cursor})
 			if err != nil {

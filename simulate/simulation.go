@@ -91,8 +91,8 @@ func Run(ctx context.Context, c *config.Config, body []byte, at time.Time) (*Sim
 	defer store.Close()
 	catalog := app.Catalog{Config: c}
 	log := slog.New(slog.DiscardHandler)
-	door := &storage.Door{Store: store, Policy: c.Policy}
-	watch := &observer{at: at, intake: &intake.Intake{Door: door, Catalog: func() intake.Catalog { return catalog }, Log: log}}
+	repo := &storage.Repository{Store: store, Policy: c.Policy}
+	watch := &observer{at: at, intake: &intake.Intake{Repo: repo, Catalog: func() intake.Catalog { return catalog }, Log: log}}
 	h := receiver.New(receiver.Options{Intake: watch, Keep: c.LooksAt, Logger: log, Registerer: prometheus.NewRegistry()})
 	answer, err := post(ctx, h, body)
 	if err != nil {
@@ -102,13 +102,13 @@ func Run(ctx context.Context, c *config.Config, body []byte, at time.Time) (*Sim
 	sim := &Simulation{At: at, Incidents: []Incident{}}
 	valid := watch.post.Alerts
 	for _, a := range answer.Alerts {
-		if a.Result != intake.Invalid {
+		if a.Result != intake.OutcomeInvalid {
 			a.explain(&valid[0], at, c)
 			valid = valid[1:]
 		}
 		sim.Alerts = append(sim.Alerts, a.Alert)
 	}
-	err = store.Read(ctx, func(r storage.Reader) error { return sim.look(ctx, r, c.Policy()) })
+	err = store.Read(ctx, func(r storage.Snapshot) error { return sim.look(ctx, r, c.Policy()) })
 	return sim, err
 }
 
@@ -159,7 +159,7 @@ func (a *answeredAlert) explain(from *incident.Alert, at time.Time, c *config.Co
 }
 
 // look takes in the incidents that opened, and who is told of them.
-func (sim *Simulation) look(ctx context.Context, r storage.Reader, p *incident.Policy) error {
+func (sim *Simulation) look(ctx context.Context, r storage.Snapshot, p *incident.Policy) error {
 	var numbers []int64
 	for _, a := range sim.Alerts {
 		if a.Incident != 0 && !slices.Contains(numbers, a.Incident) {
@@ -222,7 +222,7 @@ func (sim *Simulation) crowd(above int) {
 
 // Invalid reports whether an alert was refused.
 func (sim *Simulation) Invalid() bool {
-	return slices.ContainsFunc(sim.Alerts, func(a Alert) bool { return a.Result == intake.Invalid })
+	return slices.ContainsFunc(sim.Alerts, func(a Alert) bool { return a.Result == intake.OutcomeInvalid })
 }
 
 // An observer lets posts come at a time of its own, and keeps the last.

@@ -46,15 +46,15 @@ func TestWhatAlertsWouldDo(t *testing.T) {
 		results       []intake.Outcome
 		priorities    []string
 	}{
-		{"an alert of an SLO opens an incident", payload(alert("firing", "notifications-send-availability", began)), []intake.Outcome{intake.Opened}, []string{"P1"}},
+		{"an alert of an SLO opens an incident", payload(alert("firing", "notifications-send-availability", began)), []intake.Outcome{intake.OutcomeOpened}, []string{"P1"}},
 		{
 			"those of two SLOs open two",
 			payload(alert("firing", "notifications-send-availability", began), alert("firing", "notifications-delivery-latency", began)),
-			[]intake.Outcome{intake.Opened, intake.Opened},
+			[]intake.Outcome{intake.OutcomeOpened, intake.OutcomeOpened},
 			[]string{"P1", "P2"},
 		},
-		{"one that is no SLO's opens what the sample has for those", payload(alert("firing", "nobody's", began)), []intake.Outcome{intake.Unmapped}, []string{"P3"}},
-		{"a wrong time is invalid, and holds up no other", payload(alert("firing", "x", "yesterday"), alert("firing", "notifications-send-availability", began)), []intake.Outcome{intake.Invalid, intake.Opened}, []string{"P1"}},
+		{"one that is no SLO's opens what the sample has for those", payload(alert("firing", "nobody's", began)), []intake.Outcome{intake.OutcomeUnmapped}, []string{"P3"}},
+		{"a wrong time is invalid, and holds up no other", payload(alert("firing", "x", "yesterday"), alert("firing", "notifications-send-availability", began)), []intake.Outcome{intake.OutcomeInvalid, intake.OutcomeOpened}, []string{"P1"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			sim, err := simulate.Run(t.Context(), c, []byte(tt.payload), at)
@@ -65,7 +65,7 @@ func TestWhatAlertsWouldDo(t *testing.T) {
 			invalid := false
 			for _, a := range sim.Alerts {
 				results = append(results, a.Result)
-				invalid = invalid || a.Result == intake.Invalid
+				invalid = invalid || a.Result == intake.OutcomeInvalid
 			}
 			var priorities []string
 			for _, in := range sim.Incidents {

@@ -54,9 +54,9 @@ func (a *Alert) title(clock wording.Clock) string {
 // verdict says what became of an alert, and why.
 func (a *Alert) verdict() string {
 	switch a.Result {
-	case intake.Invalid:
+	case intake.OutcomeInvalid:
 		return "invalid: " + a.Reason
-	case intake.Ignored:
+	case intake.OutcomeIgnored:
 		switch {
 		case a.Watchdog:
 			return "the watchdog: it is only listened for"
@@ -64,21 +64,21 @@ func (a *Alert) verdict() string {
 			return fmt.Sprintf("ignored by SLO %s: it matches %s", a.SLO, a.IgnoredBy)
 		}
 		return "ignored: it matches " + a.IgnoredBy
-	case intake.Unmapped:
+	case intake.OutcomeUnmapped:
 		if a.Incident != 0 {
 			return fmt.Sprintf("no SLO claims it; as an unmapped alert it is part of incident %d", a.Incident)
 		}
 		return "no SLO claims it; it is recorded and shown, and nobody is told"
-	case intake.Resolved:
+	case intake.OutcomeResolved:
 		if a.Incident == 0 {
 			return fmt.Sprintf("%s; its firing was never seen, so it opens nothing", a.claim())
 		}
 		return fmt.Sprintf("%s; it ends its breach in incident %d", a.claim(), a.Incident)
-	case intake.Repeated, intake.Stale:
+	case intake.OutcomeRepeated, intake.OutcomeStale:
 		return fmt.Sprintf("%s; %s, it changes nothing in incident %d", a.claim(), a.Result, a.Incident)
 	}
 	verb := "joins"
-	if a.Result == intake.Opened {
+	if a.Result == intake.OutcomeOpened {
 		verb = "opens"
 	}
 	return fmt.Sprintf("%s; it %s incident %d", a.claim(), verb, a.Incident)
@@ -177,7 +177,7 @@ func (r *Reader) who() string {
 		audiences = append(audiences, string(a))
 	}
 	group := plural(len(r.Groups), "group ", "groups ")
-	if len(r.Audiences) == 1 && r.Audiences[0] == incident.OnCall {
+	if len(r.Audiences) == 1 && r.Audiences[0] == incident.AudienceOnCall {
 		group = "team "
 	}
 	return fmt.Sprintf("%s (%s%s), times in %s", strings.Join(audiences, " and "), group, strings.Join(r.Groups, ", "), r.Timezone)

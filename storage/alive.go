@@ -15,7 +15,7 @@ const lastLeaves = 32
 // LastAlive returns when the service was last known to run: what it noted each minute
 // or, if that is later, what it recorded since; zero if never. What came from started on
 // is no sign of a life before that and does not count, unless started is zero.
-func LastAlive(ctx context.Context, r Reader, started time.Time) (time.Time, error) {
+func LastAlive(ctx context.Context, r Snapshot, started time.Time) (time.Time, error) {
 	alive, err := r.Alive(ctx)
 	if err != nil {
 		return alive, err

@@ -58,7 +58,7 @@ const breachPage = 500
 
 // EachBreach calls fn for each breach of the incident, and of those merged into it, until
 // it returns an error, and returns that.
-func EachBreach(ctx context.Context, r Reader, in *incident.Incident, fn func(*incident.Breach) error) error {
+func EachBreach(ctx context.Context, r Snapshot, in *incident.Incident, fn func(*incident.Breach) error) error {
 	for _, number := range append([]int64{in.Number}, in.MergedFrom...) {
 		for cursor := ""; ; {
 			page, next, err := r.Breaches(ctx, number, breachPage, cursor)

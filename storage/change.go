@@ -11,8 +11,8 @@ import (
 	"sitrep/incident"
 )
 
-// A Door is how incidents are changed, by alerts, people and time alike.
-type Door struct {
+// A Repository is how incidents are changed, by alerts, people and time alike.
+type Repository struct {
 	Store  Store
 	Policy func() *incident.Policy // in force
 	// Wake hints that something may be due. It is lost without harm.
@@ -28,7 +28,7 @@ type Door struct {
 // Change runs fn, and stores the incidents that it changed with their events and
 // subscriptions in the same transaction, or nothing. The function may run more
 // than once. It returns after the commit.
-func (d *Door) Change(ctx context.Context, at time.Time, fn func(*Change) error) error {
+func (d *Repository) Change(ctx context.Context, at time.Time, fn func(*Change) error) error {
 	at = at.UTC().Truncate(time.Microsecond)
 	var done *Change
 	err := d.Store.Write(ctx, func(tx Tx) error {
@@ -56,10 +56,10 @@ func (d *Door) Change(ctx context.Context, at time.Time, fn func(*Change) error)
 // Preview runs fn as Change does and stores nothing. It returns the situations of
 // the incidents before and after, in the order in which they were asked for; those after
 // have their Tries.
-func (d *Door) Preview(ctx context.Context, at time.Time, fn func(*Change) error) (before, after []*incident.Situation, err error) {
+func (d *Repository) Preview(ctx context.Context, at time.Time, fn func(*Change) error) (before, after []*incident.Situation, err error) {
 	at = at.UTC().Truncate(time.Microsecond)
-	err = d.Store.Read(ctx, func(r Reader) error {
-		c := d.newChange(ctx, preview{Reader: r}, at)
+	err = d.Store.Read(ctx, func(r Snapshot) error {
+		c := d.newChange(ctx, preview{Snapshot: r}, at)
 		if err := fn(c); err != nil {
 			return err
 		}
@@ -87,7 +87,7 @@ type Change struct {
 	Policy *incident.Policy
 	At     time.Time
 
-	door   *Door
+	repo   *Repository
 	ctx    context.Context // of the transaction, that ends with it
 	last   time.Time       // of the latest event of what is loaded
 	force  *force          // once it was asked for
@@ -103,9 +103,9 @@ type Change struct {
 	ambiguities []Ambiguity
 }
 
-func (d *Door) newChange(ctx context.Context, tx Tx, at time.Time) *Change {
+func (d *Repository) newChange(ctx context.Context, tx Tx, at time.Time) *Change {
 	return &Change{
-		Tx: tx, Policy: d.Policy(), At: at, door: d, ctx: ctx, loaded: map[int64]*loaded{}, latest: map[string]int64{},
+		Tx: tx, Policy: d.Policy(), At: at, repo: d, ctx: ctx, loaded: map[int64]*loaded{}, latest: map[string]int64{},
 		breaches: newBreaches(), unmapped: newUnmapped(),
 	}
 }
@@ -147,7 +147,7 @@ type force struct {
 
 func (c *Change) inForce() (force, error) {
 	if c.force == nil {
-		g, behind, err := c.door.generation(c.Context(), c.Tx)
+		g, behind, err := c.repo.generation(c.Context(), c.Tx)
 		if err != nil {
 			return force{}, err
 		}
@@ -276,7 +276,7 @@ func (c *Change) After(s *incident.Situation) (*incident.Situation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return after, c.door.Tries(c.Tx, c.At).Note(c.Context(), after)
+	return after, c.repo.Tries(c.Tx, c.At).Note(c.Context(), after)
 }
 
 func (c *Change) after(l *loaded) (*incident.Situation, error) {
@@ -379,13 +379,13 @@ func equal(a, b *incident.Subscription) bool {
 }
 
 // Situation reads an incident with all that changes with it.
-func Situation(ctx context.Context, r Reader, number int64) (*incident.Situation, error) {
+func Situation(ctx context.Context, r Snapshot, number int64) (*incident.Situation, error) {
 	all, err := Situations(ctx, r, []int64{number})
 	return all[number], err
 }
 
 // Situations reads incidents with all that changes with them. Each has to be there.
-func Situations(ctx context.Context, r Reader, numbers []int64) (map[int64]*incident.Situation, error) {
+func Situations(ctx context.Context, r Snapshot, numbers []int64) (map[int64]*incident.Situation, error) {
 	found, err := r.IncidentsByNumber(ctx, numbers)
 	if err != nil {
 		return nil, err
@@ -410,7 +410,7 @@ func Situations(ctx context.Context, r Reader, numbers []int64) (map[int64]*inci
 
 // SituationsOf reads what changes together with incidents that were read before, in their
 // order.
-func SituationsOf(ctx context.Context, r Reader, list []incident.Incident) ([]*incident.Situation, error) {
+func SituationsOf(ctx context.Context, r Snapshot, list []incident.Incident) ([]*incident.Situation, error) {
 	numbers := make([]int64, len(list))
 	for i := range list {
 		numbers[i] = list[i].Number

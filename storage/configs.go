@@ -53,7 +53,7 @@ type Generation struct {
 
 // ConfigOf returns the form of a configuration that is kept: the whole one or, once that
 // was forgotten, the public one.
-func ConfigOf(ctx context.Context, r Reader, l Loading) (c Config, whole bool, err error) {
+func ConfigOf(ctx context.Context, r Snapshot, l Loading) (c Config, whole bool, err error) {
 	c, err = r.Config(ctx, l.Hash)
 	if errors.Is(err, incident.ErrNotFound) && l.Public != "" {
 		c, err = r.Config(ctx, l.Public)

@@ -134,7 +134,7 @@ func (f *forgetting) deliveries(ctx context.Context, parts []part) (recipients [
 			states = append(states, in)
 		}
 		for _, d := range p.deliveries {
-			if d.State == incident.Pending {
+			if d.State == incident.DeliveryPending {
 				p.Stage.Again = true
 			} else if !seen[d.ID] && closedBefore(found, &d, f.before) {
 				seen[d.ID] = true
@@ -198,7 +198,7 @@ func (f *forgetting) watchdog(ctx context.Context) error {
 	var over []incident.Delivery
 	var recipients []string
 	for i := range old {
-		if d := &old[i].Delivery; d.State != incident.Pending { // else it was begun anew, and is noted again when it is over
+		if d := &old[i].Delivery; d.State != incident.DeliveryPending { // else it was begun anew, and is noted again when it is over
 			over, recipients = append(over, *d), append(recipients, d.Recipient)
 		}
 	}

@@ -63,8 +63,8 @@ func TestIncidentsAreForgottenInSets(t *testing.T) {
 	const many = 30
 	s.write(func(tx storage.Tx) error {
 		for n := int64(1); n <= many; n++ {
-			in := &incident.Incident{Number: n, Sequence: 1, Key: fmt.Sprint(n), State: incident.Closed, ClosedAt: s.at, AcknowledgedBy: "ada"}
-			d := &incident.Delivery{ID: fmt.Sprint(n), Incident: n, Recipient: "ada", State: incident.Failed, SettledAt: s.at}
+			in := &incident.Incident{Number: n, Sequence: 1, Key: fmt.Sprint(n), State: incident.StateClosed, ClosedAt: s.at, AcknowledgedBy: "ada"}
+			d := &incident.Delivery{ID: fmt.Sprint(n), Incident: n, Recipient: "ada", State: incident.DeliveryFailed, SettledAt: s.at}
 			if err := tx.PutIncidents(t.Context(), []*incident.Incident{in}); err != nil {
 				return err
 			}
@@ -88,7 +88,7 @@ func TestIncidentsAreForgottenInSets(t *testing.T) {
 		}
 		return err
 	})
-	err := s.store.Read(t.Context(), func(r storage.Reader) error {
+	err := s.store.Read(t.Context(), func(r storage.Snapshot) error {
 		for n := int64(1); n <= many; n++ {
 			subs, err := storage.SubscriptionsOf(t.Context(), r, n)
 			if err != nil {

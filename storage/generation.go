@@ -75,12 +75,12 @@ func loadedBefore(ctx context.Context, r ConfigReader, hash string) (*Loading, e
 
 // Behind reports whether the configuration of this process is not the one in force: then who
 // reads along is for others to settle. A store in which none was loaded has none to be behind.
-func (d *Door) Behind(ctx context.Context, r ConfigReader) (bool, error) {
+func (d *Repository) Behind(ctx context.Context, r ConfigReader) (bool, error) {
 	_, behind, err := d.generation(ctx, r)
 	return behind, err
 }
 
-func (d *Door) generation(ctx context.Context, r ConfigReader) (g Generation, behind bool, err error) {
+func (d *Repository) generation(ctx context.Context, r ConfigReader) (g Generation, behind bool, err error) {
 	g, err = r.Generation(ctx)
 	return g, g.Hash != "" && g.Hash != d.Policy().Hash, err
 }
@@ -88,7 +88,7 @@ func (d *Door) generation(ctx context.Context, r ConfigReader) (g Generation, be
 // KeepUp says that a process lives that has the configuration in force or, if this one is
 // behind and nobody said so for a minute, brings its own into force. It reports whether it is
 // behind after that. Call it each [GenerationEvery].
-func (d *Door) KeepUp(ctx context.Context, owner string, now time.Time) (behind bool, err error) {
+func (d *Repository) KeepUp(ctx context.Context, owner string, now time.Time) (behind bool, err error) {
 	err = d.Store.Write(ctx, func(tx Tx) error {
 		var g Generation
 		if g, behind, err = d.generation(ctx, tx); err != nil || g.Number == 0 {
@@ -103,7 +103,7 @@ func (d *Door) KeepUp(ctx context.Context, owner string, now time.Time) (behind 
 			return err // it is on its way into force
 		}
 		// This process may be about to put the newest into force, too.
-		in, err := enter(ctx, tx, owner, "none", Loading{Hash: own.Hash, At: now, Actor: incident.Scheduler, Public: own.Public})
+		in, err := enter(ctx, tx, owner, "none", Loading{Hash: own.Hash, At: now, Actor: incident.ActorScheduler, Public: own.Public})
 		behind = in.Hash != own.Hash
 		return err
 	})

@@ -12,11 +12,11 @@ import (
 // A rollout is a store that two processes have, each with a configuration of its own.
 type rollout struct {
 	*sealed
-	before, after *storage.Door // of the configuration before, and of the one that comes
+	before, after *storage.Repository // of the configuration before, and of the one that comes
 }
 
 func address(name string) incident.Recipient {
-	return incident.Recipient{ID: "email:" + name, Channel: incident.Email, Address: name}
+	return incident.Recipient{ID: "email:" + name, Channel: incident.ChannelEmail, Address: name}
 }
 
 // configured is a configuration with those managers.
@@ -25,7 +25,7 @@ func configured(hash string, managers ...string) *incident.Policy {
 	for _, name := range managers {
 		g.Recipients = append(g.Recipients, address(name))
 	}
-	inform := []incident.Audience{incident.Management}
+	inform := []incident.Audience{incident.AudienceManagement}
 	return &incident.Policy{
 		Hash: hash, Location: time.UTC, Management: []string{"leadership"}, Groups: []incident.Group{g},
 		Priorities: []incident.Priority{
@@ -38,24 +38,24 @@ func configured(hash string, managers ...string) *incident.Policy {
 
 func newRollout(t *testing.T) *rollout {
 	r := &rollout{sealed: newSealed(t)}
-	door := func(p *incident.Policy) *storage.Door {
-		return &storage.Door{Store: r.store, Policy: func() *incident.Policy { return p }}
+	repo := func(p *incident.Policy) *storage.Repository {
+		return &storage.Repository{Store: r.store, Policy: func() *incident.Policy { return p }}
 	}
-	r.before, r.after = door(configured("before", "ann", "bob")), door(configured("after", "bob", "cid"))
+	r.before, r.after = repo(configured("before", "ann", "bob")), repo(configured("after", "bob", "cid"))
 	return r
 }
 
 // enter loads the configuration of a process, and returns the generation in force then.
-func (r *rollout) enter(owner string, d *storage.Door) (g storage.Generation) {
+func (r *rollout) enter(owner string, d *storage.Repository) (g storage.Generation) {
 	r.Helper()
 	r.write(func(tx storage.Tx) (err error) {
-		g, err = storage.EnterConfig(r.Context(), tx, owner, storage.Loading{Hash: d.Policy().Hash, At: r.at, Actor: incident.Start})
+		g, err = storage.EnterConfig(r.Context(), tx, owner, storage.Loading{Hash: d.Policy().Hash, At: r.at, Actor: incident.ActorStart})
 		return err
 	})
 	return g
 }
 
-func (r *rollout) behind(d *storage.Door, owner string, want bool) {
+func (r *rollout) behind(d *storage.Repository, owner string, want bool) {
 	r.Helper()
 	got, err := d.KeepUp(r.Context(), owner, r.at)
 	if err != nil || got != want {
@@ -66,9 +66,9 @@ func (r *rollout) behind(d *storage.Door, owner string, want bool) {
 	}
 }
 
-func (r *rollout) read(d *storage.Door) (behind bool) {
+func (r *rollout) read(d *storage.Repository) (behind bool) {
 	r.Helper()
-	err := r.store.Read(r.Context(), func(x storage.Reader) (err error) {
+	err := r.store.Read(r.Context(), func(x storage.Snapshot) (err error) {
 		behind, err = d.Behind(r.Context(), x)
 		return err
 	})
@@ -80,7 +80,7 @@ func (r *rollout) read(d *storage.Door) (behind bool) {
 
 func (r *rollout) loadings() (hashes []string) {
 	r.Helper()
-	err := r.store.Read(r.Context(), func(x storage.Reader) error {
+	err := r.store.Read(r.Context(), func(x storage.Snapshot) error {
 		all, err := x.Configs(r.Context())
 		for _, l := range slices.Backward(all) {
 			hashes = append(hashes, l.Hash)
@@ -94,7 +94,7 @@ func (r *rollout) loadings() (hashes []string) {
 }
 
 // declare opens an incident, and returns its number.
-func (r *rollout) declare(d *storage.Door) (number int64) {
+func (r *rollout) declare(d *storage.Repository) (number int64) {
 	r.Helper()
 	err := d.Change(r.Context(), r.at, func(c *storage.Change) error {
 		s, err := c.New()
@@ -114,7 +114,7 @@ func (r *rollout) declare(d *storage.Door) (number int64) {
 	return number
 }
 
-func (r *rollout) change(d *storage.Door, number int64, fn func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error)) {
+func (r *rollout) change(d *storage.Repository, number int64, fn func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error)) {
 	r.Helper()
 	r.at = r.at.Add(time.Second)
 	err := d.Change(r.Context(), r.at, func(c *storage.Change) error {
@@ -134,7 +134,7 @@ func (r *rollout) change(d *storage.Door, number int64, fn func(in *incident.Inc
 }
 
 // told notes that all got what is owed to them.
-func (r *rollout) told(d *storage.Door, number int64) {
+func (r *rollout) told(d *storage.Repository, number int64) {
 	r.Helper()
 	err := d.Change(r.Context(), r.at, func(c *storage.Change) error {
 		s, err := c.Situation(number)
@@ -158,7 +158,7 @@ func (r *rollout) told(d *storage.Door, number int64) {
 
 func (r *rollout) situation(number int64) (s *incident.Situation) {
 	r.Helper()
-	err := r.store.Read(r.Context(), func(x storage.Reader) (err error) {
+	err := r.store.Read(r.Context(), func(x storage.Snapshot) (err error) {
 		s, err = storage.Situation(r.Context(), x, number)
 		return err
 	})
@@ -222,8 +222,8 @@ func TestWhoIsBehindChangesNoReaders(t *testing.T) {
 	}
 	r.told(r.after, number)
 	for i := range 7 {
-		door := []*storage.Door{r.before, r.after}[i%2]
-		r.change(door, number, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
+		repo := []*storage.Repository{r.before, r.after}[i%2]
+		r.change(repo, number, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
 			return in.WriteUpdate(s, p, "we look", nil)
 		})
 		r.readers(number, map[string][]incident.Kind{"bob": {incident.KindUpdate}, "cid": {incident.KindUpdate}})
@@ -247,7 +247,7 @@ func TestWhatIsOpenedByOneWhoIsBehindIsToldByTheOthers(t *testing.T) {
 	number := r.declare(r.before)
 	r.readers(number, nil)
 	var due []int64
-	err := r.store.Read(t.Context(), func(x storage.Reader) (err error) {
+	err := r.store.Read(t.Context(), func(x storage.Snapshot) (err error) {
 		due, err = x.DueAgendas(t.Context(), r.at, 10)
 		return err
 	})

@@ -90,7 +90,7 @@ func (p *pruning) messages(ctx context.Context, before time.Time) error {
 		page = page[:min(len(page), p.left)]
 		var ids []string
 		for i := range page {
-			if d := &page[i].Delivery; d.State != incident.Pending { // else it was begun anew, and is noted again when it is over
+			if d := &page[i].Delivery; d.State != incident.DeliveryPending { // else it was begun anew, and is noted again when it is over
 				ids = append(ids, d.ID)
 			}
 		}
@@ -145,7 +145,7 @@ func incidentsOf(ctx context.Context, tx Tx, deliveries []incident.Delivery, oth
 // closedBefore reports whether all incidents that a delivery is about closed before a time.
 func closedBefore(all map[int64]*incident.Incident, d *incident.Delivery, before time.Time) bool {
 	for _, number := range d.Incidents() {
-		if in := all[number]; in != nil && (in.State != incident.Closed || !in.ClosedAt.Before(before)) {
+		if in := all[number]; in != nil && (in.State != incident.StateClosed || !in.ClosedAt.Before(before)) {
 			return false
 		}
 	}

@@ -10,10 +10,10 @@ import (
 // A QueueReader reads which recipients wait for what is due to them.
 type QueueReader interface {
 	// NextDue returns the earliest time after a time at which an agenda is due, or somebody
-	// can be claimed who cannot be before; zero if there is none.
+	// can be leased who cannot be before; zero if there is none.
 	NextDue(ctx context.Context, after time.Time) (time.Time, error)
-	// Waiting returns up to limit recipients who can be claimed at now, first who has
-	// waited longest since that is so. Somebody can be claimed whom nobody holds, whose
+	// Waiting returns up to limit recipients who can be leased at now, first who has
+	// waited longest since that is so. Somebody can be leased whom nobody holds, whose
 	// RetryAt has come, and to whom something is due that is not held back: a subscription,
 	// a notice, or a pending delivery. A pending delivery whose RetryAt is to come is held
 	// back, and so is, of its recipient, what it covers. All else of that recipient is not.
@@ -31,24 +31,24 @@ type QueueReader interface {
 
 // A QueueWriter gives out the right to send to recipients, and takes it back.
 type QueueWriter interface {
-	// ClaimDue takes those of the recipients who can be claimed at now, see Waiting, in the
-	// order given. A claim holds until now + lease. Those whom another writer is about to claim
+	// TakeLeases takes those of the recipients who can be leased at now, see Waiting, in the
+	// order given. A lease holds until now + term. Those whom another writer is about to lease
 	// are left out, and not waited for.
-	ClaimDue(ctx context.Context, now time.Time, owner string, lease time.Duration, recipients []string) ([]Claim, error)
-	// Hold checks that the claim still holds, and extends it to until. The error is
-	// ErrLost. The claim is locked until the end of the transaction, which begins with that.
-	Hold(ctx context.Context, c *Claim, now, until time.Time) error
-	// Release gives a claim back. Nothing is claimed for its recipient before retryAt,
+	TakeLeases(ctx context.Context, now time.Time, owner string, term time.Duration, recipients []string) ([]Lease, error)
+	// ExtendLease checks that the lease still holds, and extends it to until. The error is
+	// ErrLost. The lease is locked until the end of the transaction, which begins with that.
+	ExtendLease(ctx context.Context, c *Lease, now, until time.Time) error
+	// ReleaseLease gives a lease back. Nothing is leased for its recipient before retryAt,
 	// if that is not zero; why then says what failed, or is empty if nothing did. The
 	// error is ErrLost.
-	Release(ctx context.Context, c *Claim, now, retryAt time.Time, why string) error
+	ReleaseLease(ctx context.Context, c *Lease, now, retryAt time.Time, why string) error
 	// EndWaits ends the waits of recipients and of pending deliveries that began after now,
 	// as after the clock was set back, and returns how many: what such a wait says of time is
 	// void.
 	EndWaits(ctx context.Context, now time.Time) (int, error)
 }
 
-// A Waiting is a recipient who can be claimed.
+// A Waiting is a recipient who can be leased.
 type Waiting struct {
 	Recipient string
 	Since     time.Time
@@ -72,11 +72,11 @@ type DueReader struct {
 	Since     time.Time
 }
 
-// A Claim is the right to send to one recipient, until its lease is over.
-type Claim struct {
+// A Lease is the right to send to one recipient, until it is over.
+type Lease struct {
 	Recipient string
 	Owner     string
-	// Attempt counts the claims of the recipient: of two claims the higher holds.
+	// Attempt counts the leases of the recipient: of two the higher holds.
 	Attempt int64
 	Until   time.Time
 	// Subscriptions are those that are due and not held back, the longest first, up to 1,000.
@@ -87,7 +87,7 @@ type Claim struct {
 	Unsettled []incident.Delivery
 	// Sent are the times of the latest messages to the recipient, the latest last.
 	Sent []time.Time
-	// Failures counts the claims in a row that were released with a failure, since
+	// Failures counts the leases in a row that were released with a failure, since
 	// FailingSince; LastError is what the last one said. A delivery that succeeds ends
 	// the row.
 	Failures     int

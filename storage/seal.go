@@ -44,7 +44,7 @@ func sealIf(ctx context.Context, s Store, key *ledger.Key, at time.Time, may fun
 // LastSigned returns the latest checkpoint, signed and read, and makes sure that the log
 // still begins with what it says: the error is ErrDamaged if it does not. Signed is nil
 // if there is none. Who signed it is for the caller to look at.
-func LastSigned(ctx context.Context, r Reader) (signed []byte, c ledger.Checkpoint, err error) {
+func LastSigned(ctx context.Context, r Snapshot) (signed []byte, c ledger.Checkpoint, err error) {
 	size, err := r.LogSize(ctx)
 	if err != nil {
 		return nil, c, err

@@ -40,7 +40,7 @@ func (s *sealed) write(fn func(storage.Tx) error) {
 func (s *sealed) appendEvent(number int64) {
 	s.Helper()
 	s.write(func(tx storage.Tx) error {
-		return tx.AppendEvents(s.Context(), []incident.Event{{Incident: number, Sequence: 1, Time: s.at, Type: incident.Acknowledged, Actor: "ada"}})
+		return tx.AppendEvents(s.Context(), []incident.Event{{Incident: number, Sequence: 1, Time: s.at, Type: incident.EventAcknowledged, Actor: "ada"}})
 	})
 }
 
@@ -83,7 +83,7 @@ func TestTheLogIsSealedWhenItHasGrown(t *testing.T) {
 		}
 		all = append(all, signed)
 	}
-	err := s.store.Read(t.Context(), func(r storage.Reader) error {
+	err := s.store.Read(t.Context(), func(r storage.Snapshot) error {
 		kept, err := r.Checkpoints(s.Context(), -1, 10)
 		if err != nil {
 			return err
@@ -142,7 +142,7 @@ func TestALogThatLostItsBeginningIsNotSealed(t *testing.T) {
 
 func TestCheckPersonal(t *testing.T) {
 	d := incident.Delivery{
-		ID: "one", Recipient: "email:ada@example.org", Address: "ada@example.org", State: incident.Failed, Error: "550 ada",
+		ID: "one", Recipient: "email:ada@example.org", Address: "ada@example.org", State: incident.DeliveryFailed, Error: "550 ada",
 		Covers: []incident.Cover{{}, {Owed: []incident.Owed{{}, {Reason: incident.DueUndeliverable, Address: "bob@example.org"}}}},
 	}
 	record, err := storage.EncodeDelivery(d, nil)

@@ -24,14 +24,14 @@ var (
 	ErrDamaged = errors.New("storage damaged")
 	// ErrNewer is a store that a newer sitrep wrote.
 	ErrNewer = errors.New("written by a newer sitrep")
-	// ErrLost is a claim that another took over, or whose lease is over.
-	ErrLost = errors.New("claim lost")
+	// ErrLost is a lease that another took over, or that is over.
+	ErrLost = errors.New("lease lost")
 )
 
 // A Store is an engine. All times are UTC and whole microseconds.
 type Store interface {
 	// Read runs fn on a consistent snapshot.
-	Read(ctx context.Context, fn func(Reader) error) error
+	Read(ctx context.Context, fn func(Snapshot) error) error
 	// Write runs fn in a transaction of its own and returns once what it wrote is
 	// durable; nothing of it is if fn or Write returns an error, unless the error of
 	// Write says that the outcome is unknown. It may run fn more than once, so
@@ -61,7 +61,7 @@ type Info struct {
 // A Reader reads. What is not there is incident.ErrNotFound, or left out of a set. Sets are
 // asked for in any order, and may name a thing twice, or nothing. Cursors are opaque; "" is
 // the start and, as next, the end. In a write it sees what the transaction wrote.
-type Reader interface {
+type Snapshot interface {
 	IncidentReader
 	BreachReader
 	WatchdogReader
@@ -76,16 +76,16 @@ type Reader interface {
 
 // A Tx reads and writes. Changes of an incident go through [Change], not through here.
 //
-// A write of many processes takes its locks in one order: claims, keys, incidents, breaches,
+// A write of many processes takes its locks in one order: leases, keys, incidents, breaches,
 // answers, pulses, the queue, jobs, the generation, and the next number last, as all who open
 // an incident wait for each other there; of each kind in the order of their names, in a set too.
 // All are held until the transaction ends. A function asks in that order, and begins with what
-// it holds of a claim and with [Locker.Lock]. Where it cannot, as only a read shows what is
+// it holds of a lease and with [Locker.Lock]. Where it cannot, as only a read shows what is
 // needed, two writers may come to wait for each other: the engine ends one of them, and runs
 // it again. So it does with one that stored what another stored at the same time, such as a
 // breach that both begin.
 type Tx interface {
-	Reader
+	Snapshot
 	Locker
 	IncidentWriter
 	BreachWriter

@@ -12,14 +12,14 @@ import (
 // Tries finds out when those are tried to whom something cannot be handed over, for as many
 // incidents as a snapshot is asked about. It is for one goroutine.
 type Tries struct {
-	r         Reader
+	r         Snapshot
 	now       time.Time
 	heldUntil func(string) time.Time
 	known     map[string]HeldBack // by recipient
 }
 
 // Tries returns what is known of that at now.
-func (d *Door) Tries(r Reader, now time.Time) *Tries {
+func (d *Repository) Tries(r Snapshot, now time.Time) *Tries {
 	return &Tries{r: r, now: now, heldUntil: d.HeldUntil, known: map[string]HeldBack{}}
 }
 

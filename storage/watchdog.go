@@ -83,7 +83,7 @@ func Tick(c *Change, s *incident.Situation) (incident.News, error) {
 
 // Confirmed reports whether the watchdog confirms that the breaches of an incident, all
 // of which have ended, did end.
-func Confirmed(ctx context.Context, r Reader, p *incident.Policy, in *incident.Incident) (bool, error) {
+func Confirmed(ctx context.Context, r Snapshot, p *incident.Policy, in *incident.Incident) (bool, error) {
 	if p.Watchdog.Within == 0 || in.EndedHeardAt.IsZero() {
 		return true, nil
 	}
@@ -95,7 +95,7 @@ func Confirmed(ctx context.Context, r Reader, p *incident.Policy, in *incident.I
 		return pulses.Confirms(p, nil, in.EndedHeardAt), nil
 	}
 	err = EachBreach(ctx, r, in, func(b *incident.Breach) error {
-		if b.State == incident.Ended && !pulses.Confirms(p, b.Labels, b.EndHeardAt) {
+		if b.State == incident.BreachEnded && !pulses.Confirms(p, b.Labels, b.EndHeardAt) {
 			return errUnconfirmed
 		}
 		return nil

@@ -261,7 +261,7 @@ func TestForgottenPeopleAreNotNamed(t *testing.T) {
 	n := f.breach("notifications-delay-latency", "a", nil)
 	f.clock.Pass(10 * time.Minute)
 	f.do(n, command.Acknowledge{})
-	f.do(n, command.Phase{Phase: incident.Escalation, EscalatedTo: "ada", Note: "beyond us"})
+	f.do(n, command.Phase{Phase: incident.PhaseEscalation, EscalatedTo: "ada", Note: "beyond us"})
 	ids := f.deliver(n, eml)
 	f.clock.Pass(time.Minute)
 	f.do(n, command.Resolve{Note: "over"})

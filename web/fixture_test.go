@@ -51,7 +51,7 @@ func newFixture(t testing.TB) *fixture {
 	})
 	f := &fixture{t: t, store: db, clock: incidenttest.NewClock(start), policy: policy(), service: web.Service{Version: "1.2.3", Go: "go1.26", StartedAt: start, LoadedAt: start}}
 	f.pages, err = web.New(web.Options{
-		Door:    &storage.Door{Store: db, Policy: func() *incident.Policy { return f.policy }, Wake: func() { f.woken.Add(1) }},
+		Repo:    &storage.Repository{Store: db, Policy: func() *incident.Policy { return f.policy }, Wake: func() { f.woken.Add(1) }},
 		Now:     f.clock.Now,
 		Service: func() web.Service { return f.service },
 		Logger:  slog.New(slog.DiscardHandler),
@@ -94,21 +94,21 @@ func policy() *incident.Policy {
 		slo("search-latency", "Search is slow", "latency", "search", "identity", "P3"),
 	)
 	p.Hash = strings.Repeat("c0ffee00", 8)
-	p.Priorities[1].Inform, p.Priorities[1].InformAfter = []incident.Audience{incident.Stakeholders}, 5*time.Minute
+	p.Priorities[1].Inform, p.Priorities[1].InformAfter = []incident.Audience{incident.AudienceStakeholders}, 5*time.Minute
 	p.Priorities[2].Inform, p.Priorities[2].UpdateEvery = nil, 0
 	p.Groups = []incident.Group{incidenttest.Group("leadership", "cto", "product"), incidenttest.Group("customer-support", "support"), incidenttest.Group("sales", "sales")}
-	p.Groups[1].Recipients = append(p.Groups[1].Recipients, incident.Recipient{ID: "webhook:5ecbd0", Channel: incident.Webhook, Address: "https://chat.example.org"})
+	p.Groups[1].Recipients = append(p.Groups[1].Recipients, incident.Recipient{ID: "webhook:5ecbd0", Channel: incident.ChannelWebhook, Address: "https://chat.example.org"})
 	p.Teams = []incident.Team{incidenttest.Team("notifications", "notifications-oncall"), incidenttest.Team("identity", "identity-oncall")}
 	return p
 }
 
-func (f *fixture) door() *storage.Door {
-	return &storage.Door{Store: f.store, Policy: func() *incident.Policy { return f.policy }}
+func (f *fixture) repo() *storage.Repository {
+	return &storage.Repository{Store: f.store, Policy: func() *incident.Policy { return f.policy }}
 }
 
 func (f *fixture) change(fn func(*storage.Change) error) {
 	f.t.Helper()
-	if err := f.door().Change(f.t.Context(), f.clock.Now(), fn); err != nil {
+	if err := f.repo().Change(f.t.Context(), f.clock.Now(), fn); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -132,7 +132,7 @@ func (f *fixture) breach(slo, fingerprint string, labels map[string]string) int6
 				about = s
 			}
 		}
-		in, _, err := c.IncidentFor(&about, incident.Alertmanager)
+		in, _, err := c.IncidentFor(&about, incident.ActorAlertmanager)
 		if err != nil {
 			return err
 		}
@@ -146,7 +146,7 @@ func (f *fixture) breach(slo, fingerprint string, labels map[string]string) int6
 		}
 		b := incident.NewBreach(&a, nil, c.At)
 		p, _ := c.Policy.Priority(about.Priority)
-		return c.RecordBreach(in, &b, in.Fire(c.Stamp(incident.Alertmanager), &b, &a, "", p, c.Policy))
+		return c.RecordBreach(in, &b, in.Fire(c.Stamp(incident.ActorAlertmanager), &b, &a, "", p, c.Policy))
 	})
 	return number
 }
@@ -185,10 +185,10 @@ func (f *fixture) deliver(number int64, body string) []string {
 				Priority: planned.Cover.Priority, Audience: planned.Reader.Audiences[0], Group: planned.Reader.Groups[0],
 				Channel: planned.Reader.Recipient.Channel, Recipient: rcpt, Address: planned.Reader.Recipient.Address,
 				DueAt: planned.Cover.DueAt, Promised: planned.Cover.Promised, CreatedAt: c.At, SentAt: c.At, Attempts: 1,
-				State: incident.Delivered, Covers: []incident.Cover{planned.Cover},
+				State: incident.DeliveryDelivered, Covers: []incident.Cover{planned.Cover},
 			}
 			message := body
-			if d.Channel == incident.Webhook {
+			if d.Channel == incident.ChannelWebhook {
 				message = `{"type":"incident.opened","data":{"message":"</pre><script>alert(1)</script>"}}`
 			}
 			if err := c.Tx.PutDelivery(c.Context(), &d, []byte(message)); err != nil {

@@ -52,7 +52,7 @@ func versionsOf(loadings []storage.Loading) []version {
 // A window shows only some loadings of configurations, so that what looks at their
 // history reads no others.
 type window struct {
-	storage.Reader
+	storage.Snapshot
 	loadings []storage.Loading
 }
 
@@ -74,7 +74,7 @@ type versionInfo struct {
 
 // versions returns what the versions with the numbers from and before, without before,
 // changed: the latest first.
-func (l *layout) versions(ctx context.Context, tx storage.Reader, all []version, from, before int) ([]versionInfo, error) {
+func (l *layout) versions(ctx context.Context, tx storage.Snapshot, all []version, from, before int) ([]versionInfo, error) {
 	from = max(from, 1)
 	if from >= before {
 		return nil, nil
@@ -119,7 +119,7 @@ func secluded(c audit.Change) bool {
 }
 
 // readHistory reads a page of the history.
-func (p *prioritiesPage) readHistory(ctx context.Context, tx storage.Reader, q url.Values) error {
+func (p *prioritiesPage) readHistory(ctx context.Context, tx storage.Snapshot, q url.Values) error {
 	loadings, err := tx.Configs(ctx)
 	if err != nil {
 		return err
@@ -152,7 +152,7 @@ func (h *Handler) version(w http.ResponseWriter, r *http.Request) error {
 	raw := mux.Vars(r)["version"]
 	p := versionPage{layout: h.layout(r, "Version "+raw+" of the configuration")}
 	p.Refresh = false
-	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
+	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
 		loadings, err := tx.Configs(r.Context())
 		if err != nil {
 			return err

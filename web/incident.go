@@ -115,7 +115,7 @@ func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	p.Refresh = q.Get("before") == "" && q.Get("messages") == "" && q.Get("breaches") == ""
 	p.Done = doneText(q.Get("done"))
-	err = h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
+	err = h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
 		s, err := situation(r.Context(), tx, n)
 		if err != nil {
 			return err
@@ -124,7 +124,7 @@ func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		if err := h.Door.Tries(tx, p.clock.Now).Note(r.Context(), s); err != nil {
+		if err := h.Repo.Tries(tx, p.clock.Now).Note(r.Context(), s); err != nil {
 			return err
 		}
 		p.describe(s, pulses)
@@ -160,7 +160,7 @@ func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
 
 // situation returns an incident with all that changes with it, or an error that says
 // there is none.
-func situation(ctx context.Context, tx storage.Reader, n int64) (*incident.Situation, error) {
+func situation(ctx context.Context, tx storage.Snapshot, n int64) (*incident.Situation, error) {
 	s, err := storage.Situation(ctx, tx, n)
 	if err == nil {
 		return s, nil
@@ -212,27 +212,27 @@ func (p *incidentPage) describe(s *incident.Situation, pulses incident.Pulses) {
 		}
 	}
 	since := "Since"
-	if in.State != incident.Open && in.MergedInto == 0 {
+	if in.State != incident.StateOpen && in.MergedInto == 0 {
 		since = "Lasted"
 	}
 	add(since, wording.Since(in, clock), true)
-	if in.State == incident.Open {
+	if in.State == incident.StateOpen {
 		add("On it", wording.OnIt(in, clock), in.AcknowledgedAt.IsZero())
 	}
 	if in.MergedInto == 0 {
 		add("Now", wording.Breaches(&item, clock), false)
 	}
-	if in.State == incident.Open {
+	if in.State == incident.StateOpen {
 		add("Monitoring", wording.Silent(pulses.Away(p.policy, in.Labels), clock), true)
 	}
-	if in.State == incident.Resolved {
+	if in.State == incident.StateResolved {
 		by := "by itself"
 		if incident.Actor(in.ResolvedBy).Person() {
 			by = "by " + wording.Line(in.ResolvedBy, 80)
 		}
 		add("Resolved", clock.Full(in.ResolvedAt)+", "+by, false)
 	}
-	if in.State == incident.Closed && !in.ClosedAt.IsZero() {
+	if in.State == incident.StateClosed && !in.ClosedAt.IsZero() {
 		add("Closed", clock.Full(in.ClosedAt), false)
 	}
 	add("Team", in.Team, false)
@@ -307,7 +307,7 @@ func (p *incidentPage) readers(s *incident.Situation) []readerInfo {
 }
 
 // readEvents reads a page of the timeline, the latest first.
-func (p *incidentPage) readEvents(ctx context.Context, tx storage.Reader, in *incident.Incident, q url.Values) error {
+func (p *incidentPage) readEvents(ctx context.Context, tx storage.Snapshot, in *incident.Incident, q url.Values) error {
 	before := in.Sequence + 1
 	if n, err := strconv.ParseInt(q.Get("before"), 10, 64); err == nil && n > 0 && n < before {
 		before = n
@@ -342,9 +342,9 @@ const shortReason = 200
 func (l *layout) event(e *incident.Event) eventInfo {
 	tone := ""
 	switch e.Type {
-	case incident.BreachStarted, incident.BreachEnded, incident.BreachUnknown:
+	case incident.EventBreachStarted, incident.EventBreachEnded, incident.EventBreachUnknown:
 		tone = "breach"
-	case incident.UpdateMissed:
+	case incident.EventUpdateMissed:
 		tone = "missed"
 	}
 	if e.Actor.Person() {
@@ -354,7 +354,7 @@ func (l *layout) event(e *incident.Event) eventInfo {
 	how := wording.Describer{Depth: wording.ForTeam, Time: wording.Clock{Now: e.Time, Location: l.clock.Location}.Time}
 	quote := ""
 	switch {
-	case e.Type == incident.UpdateWritten:
+	case e.Type == incident.EventUpdateWritten:
 		how.Depth, how.Apart, quote = wording.ForRecord, true, e.Data.Message
 	case len(e.Reason) > shortReason:
 		how.Apart, quote = true, e.Reason
@@ -366,7 +366,7 @@ func (l *layout) event(e *incident.Event) eventInfo {
 // readBreaches reads the breaches of the incident and of those merged into it, from the
 // cursor on: the number of one of them and its own cursor. One that is not understood is
 // the beginning.
-func (p *incidentPage) readBreaches(ctx context.Context, tx storage.Reader, in *incident.Incident, cursor string) error {
+func (p *incidentPage) readBreaches(ctx context.Context, tx storage.Snapshot, in *incident.Incident, cursor string) error {
 	p.Breaches, p.NextBreaches = nil, ""
 	all := append([]int64{in.Number}, in.MergedFrom...)
 	at, inner := 0, ""
@@ -408,7 +408,7 @@ func (p *incidentPage) readBreaches(ctx context.Context, tx storage.Reader, in *
 
 func (l *layout) breach(b *incident.Breach) breachInfo {
 	ended := time.Time{}
-	if b.State == incident.Ended {
+	if b.State == incident.BreachEnded {
 		// One that fires again keeps the end before, for copies of it.
 		ended = b.EndsAt
 	}

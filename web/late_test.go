@@ -21,8 +21,8 @@ func (f *fixture) holdBack(number int64, wait time.Duration) {
 		for i, sub := range subs {
 			d := incident.Delivery{
 				ID: fmt.Sprintf("late%d-%d", number, i), Incident: number, Kind: incident.KindUpdate, Audience: sub.Audiences[0], Group: sub.Groups[0],
-				Channel: incident.Email, Recipient: sub.Recipient, Address: "someone", DueAt: f.clock.Now(), CreatedAt: f.clock.Now(), Attempts: 3,
-				State: incident.Pending, Replan: true, RefusedAt: f.clock.Now(), RetryAt: f.clock.Now().Add(wait), Error: "451 later",
+				Channel: incident.ChannelEmail, Recipient: sub.Recipient, Address: "someone", DueAt: f.clock.Now(), CreatedAt: f.clock.Now(), Attempts: 3,
+				State: incident.DeliveryPending, Replan: true, RefusedAt: f.clock.Now(), RetryAt: f.clock.Now().Add(wait), Error: "451 later",
 				Covers: []incident.Cover{{Incident: number, Kind: incident.KindUpdate, Reader: sub.Reader}},
 			}
 			if err := tx.PutDelivery(f.t.Context(), &d, nil); err != nil {

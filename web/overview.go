@@ -69,14 +69,14 @@ func (h *Handler) overview(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.Only = query.State != "" || query.Cursor != ""
 	p.Refresh = query.Cursor == ""
-	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
+	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
 		p.Open, p.Earlier, p.Next, p.Revision, p.Late, p.Silent = nil, nil, "", "", 0, nil
 		pulses, err := tx.Pulses(r.Context())
 		if err != nil {
 			return err
 		}
 		p.Silent = p.pulses(pulses.Away(p.policy, nil))
-		tries := h.Door.Tries(tx, p.clock.Now)
+		tries := h.Repo.Tries(tx, p.clock.Now)
 		if !p.Only {
 			if err := p.findOpen(r.Context(), tx, tries, query); err != nil {
 				return err
@@ -87,7 +87,7 @@ func (h *Handler) overview(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		if !p.Only {
-			found = slices.DeleteFunc(found, func(in incident.Incident) bool { return in.State == incident.Open })
+			found = slices.DeleteFunc(found, func(in incident.Incident) bool { return in.State == incident.StateOpen })
 		}
 		if p.Earlier, err = p.lines(r.Context(), tx, tries, found); err != nil {
 			return err
@@ -106,7 +106,7 @@ func (h *Handler) overview(w http.ResponseWriter, r *http.Request) error {
 
 func newFilter(q url.Values, policy *incident.Policy) filter {
 	f := filter{State: q.Get("state"), Priority: q.Get("priority"), Team: q.Get("team"), Text: q.Get("q")}
-	if !slices.Contains([]string{string(incident.Open), string(incident.Resolved), string(incident.Closed)}, f.State) {
+	if !slices.Contains([]string{string(incident.StateOpen), string(incident.StateResolved), string(incident.StateClosed)}, f.State) {
 		f.State = ""
 	}
 	for _, p := range policy.Priorities {
@@ -127,8 +127,8 @@ func newFilter(q url.Values, policy *incident.Policy) filter {
 }
 
 // findOpen finds what is open: the highest priority first, then what opened first.
-func (p *overviewPage) findOpen(ctx context.Context, tx storage.Reader, tries *storage.Tries, query storage.IncidentQuery) error {
-	query.State, query.Limit = incident.Open, openShown
+func (p *overviewPage) findOpen(ctx context.Context, tx storage.Snapshot, tries *storage.Tries, query storage.IncidentQuery) error {
+	query.State, query.Limit = incident.StateOpen, openShown
 	found, next, err := tx.Incidents(ctx, query)
 	if err != nil {
 		return err
@@ -161,7 +161,7 @@ func (p *overviewPage) findOpen(ctx context.Context, tx storage.Reader, tries *s
 }
 
 // lines are the rows of incidents.
-func (l *layout) lines(ctx context.Context, tx storage.Reader, tries *storage.Tries, list []incident.Incident) ([]row, error) {
+func (l *layout) lines(ctx context.Context, tx storage.Snapshot, tries *storage.Tries, list []incident.Incident) ([]row, error) {
 	situations, err := storage.SituationsOf(ctx, tx, list)
 	if err != nil {
 		return nil, err
@@ -189,7 +189,7 @@ func (l *layout) row(s *incident.Situation) row {
 		began = in.OpenedAt
 	}
 	line.Since = l.at(began)
-	if in.State != incident.Open {
+	if in.State != incident.StateOpen {
 		ended := in.EndedAt
 		if ended.IsZero() {
 			ended = in.ResolvedAt
@@ -214,7 +214,7 @@ func (l *layout) row(s *incident.Situation) row {
 
 // tone is the class of the colour of an incident.
 func tone(in *incident.Incident) string {
-	if in.State != incident.Open {
+	if in.State != incident.StateOpen {
 		return "over"
 	}
 	return rank(in.Priority.Rank)

@@ -79,7 +79,7 @@ type layout struct {
 }
 
 func (h *Handler) layout(r *http.Request, title string) layout {
-	id, policy, service := access.From(r.Context()), h.Door.Policy(), h.Service()
+	id, policy, service := access.From(r.Context()), h.Repo.Policy(), h.Service()
 	l := layout{
 		Title: title, Root: root(r.URL.Path), Version: service.Version,
 		User: id.Name, Role: id.Role, CanAct: id.Role.May(access.Responder),

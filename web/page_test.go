@@ -33,7 +33,7 @@ func (f *fixture) populate(text string) []string {
 	ids := f.deliver(n, eml)
 	f.clock.Pass(10 * time.Minute)
 	f.do(n, command.Acknowledge{})
-	f.do(n, command.Phase{Phase: incident.Escalation, EscalatedTo: "database team", Note: text})
+	f.do(n, command.Phase{Phase: incident.PhaseEscalation, EscalatedTo: "database team", Note: text})
 	f.do(n, command.Update{Message: "We know the cause.\n\nA fix is on its way. " + text})
 	f.do(n, command.Action{Name: "hotfix", State: incident.ActionDone, Link: "https://git.example.org/1", Reason: text})
 	f.deliver(n, eml)
@@ -41,16 +41,16 @@ func (f *fixture) populate(text string) []string {
 	f.breach("log-on-availability", "b", nil)
 	f.write(func(tx storage.Tx) error {
 		failed := incident.Delivery{
-			ID: "failed", Incident: n, Kind: incident.KindOpened, Sequence: 2, Audience: incident.Stakeholders, Group: text, Channel: incident.Email,
+			ID: "failed", Incident: n, Kind: incident.KindOpened, Sequence: 2, Audience: incident.AudienceStakeholders, Group: text, Channel: incident.ChannelEmail,
 			Recipient: "email:gone@example.org", Address: "gone@example.org", DueAt: start, Promised: start.Add(time.Minute), CreatedAt: start,
-			Attempts: 1, State: incident.Failed, Error: "550 no such user " + text, Covers: []incident.Cover{{Incident: n, Kind: incident.KindOpened}},
+			Attempts: 1, State: incident.DeliveryFailed, Error: "550 no such user " + text, Covers: []incident.Cover{{Incident: n, Kind: incident.KindOpened}},
 		}
 		if err := tx.PutDelivery(f.t.Context(), &failed, []byte(eml)); err != nil {
 			return err
 		}
 		pending := incident.Delivery{
-			ID: "watchdog", Kind: incident.KindWatchdog, Audience: incident.OnCall, Group: "sre", Channel: incident.Email,
-			Recipient: "email:sre@example.org", Address: "sre@example.org", DueAt: start, CreatedAt: start, State: incident.Pending, Covers: []incident.Cover{{Kind: incident.KindWatchdog}},
+			ID: "watchdog", Kind: incident.KindWatchdog, Audience: incident.AudienceOnCall, Group: "sre", Channel: incident.ChannelEmail,
+			Recipient: "email:sre@example.org", Address: "sre@example.org", DueAt: start, CreatedAt: start, State: incident.DeliveryPending, Covers: []incident.Cover{{Kind: incident.KindWatchdog}},
 		}
 		if err := tx.PutDelivery(f.t.Context(), &pending, nil); err != nil {
 			return err
@@ -365,9 +365,9 @@ func TestALongTimelineComesInPages(t *testing.T) {
 	f := newFixture(t)
 	n := f.breach("search-latency", "a", nil)
 	for i := range 450 {
-		phase := incident.Investigation
+		phase := incident.PhaseInvestigation
 		if i%2 == 1 {
-			phase = incident.Recovery
+			phase = incident.PhaseRecovery
 		}
 		f.do(n, command.Phase{Phase: phase})
 	}
@@ -437,7 +437,7 @@ func TestBrokenMailsAreShownAsFarAsTheyCanBeRead(t *testing.T) {
 	for i, body := range []string{"", "no header at all", "Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n", "Content-Type: ;;;\r\n\r\nbody", "Subject: =?x?q?y?=\r\nContent-Transfer-Encoding: base64\r\n\r\n!!!", "A: b\r\n\r\n\x00\xff<script>"} {
 		id := string(rune('a' + i))
 		f.write(func(tx storage.Tx) error {
-			return tx.PutDelivery(t.Context(), &incident.Delivery{ID: id, Channel: incident.Email, Recipient: "email:x", Address: "x", State: incident.Pending, CreatedAt: start}, []byte(body))
+			return tx.PutDelivery(t.Context(), &incident.Delivery{ID: id, Channel: incident.ChannelEmail, Recipient: "email:x", Address: "x", State: incident.DeliveryPending, CreatedAt: start}, []byte(body))
 		})
 		a := f.get("viewer", "/deliveries/"+id)
 		checkPage(t, &a)
@@ -588,7 +588,7 @@ func TestUnknownAndMergedIncidentsSaySo(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return c.RecordBreach(&s.Incident, b, s.Incident.Lose(c.Stamp(incident.Scheduler), b, incident.WhyQuiet))
+		return c.RecordBreach(&s.Incident, b, s.Incident.Lose(c.Stamp(incident.ActorScheduler), b, incident.WhyQuiet))
 	})
 	if a := f.get("viewer", "/"); !strings.Contains(a.text(), "unknown whether it goes on") {
 		t.Errorf("overview: %s", a.text())

@@ -109,11 +109,11 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	p.Trouble = nil // it stands below in full
 	p.Ledger = ledgerInfo{Standing: p.Service.Ledger, Told: p.at(p.Service.Ledger.WitnessedAt)}
 	var err error
-	if p.Info, err = h.Door.Store.Info(r.Context()); err != nil {
+	if p.Info, err = h.Repo.Store.Info(r.Context()); err != nil {
 		return err
 	}
 	p.Size, p.Slow = size(p.Info.Bytes), p.at(p.Info.Slow)
-	err = h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
+	err = h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
 		p.Open, p.Refusals, p.Outages, p.Loadings = nil, nil, nil, nil
 		return p.read(r.Context(), tx)
 	})
@@ -140,7 +140,7 @@ func (p *statusPage) cutProblems() {
 	}
 }
 
-func (p *statusPage) read(ctx context.Context, tx storage.Reader) error {
+func (p *statusPage) read(ctx context.Context, tx storage.Snapshot) error {
 	if err := p.readLedger(ctx, tx); err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func (p *statusPage) read(ctx context.Context, tx storage.Reader) error {
 }
 
 // readLedger reads how far the ledger goes, and how far it is signed.
-func (p *statusPage) readLedger(ctx context.Context, tx storage.Reader) (err error) {
+func (p *statusPage) readLedger(ctx context.Context, tx storage.Snapshot) (err error) {
 	if p.Ledger.Size, err = tx.LogSize(ctx); err != nil {
 		return err
 	}

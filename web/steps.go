@@ -41,7 +41,7 @@ type evidence struct {
 
 // readSteps tells the incident in the steps of ITIL, and which configuration it opened
 // under.
-func (p *incidentPage) readSteps(ctx context.Context, tx storage.Reader, in *incident.Incident) error {
+func (p *incidentPage) readSteps(ctx context.Context, tx storage.Snapshot, in *incident.Incident) error {
 	steps := audit.NewStepper(in)
 	var opened *incident.Event
 	for after := int64(0); ; {
@@ -93,7 +93,7 @@ func (p *incidentPage) readSteps(ctx context.Context, tx storage.Reader, in *inc
 
 // readOpenedUnder finds the version of the configuration that held when the incident
 // opened.
-func (p *incidentPage) readOpenedUnder(ctx context.Context, tx storage.Reader, opened *incident.Event) error {
+func (p *incidentPage) readOpenedUnder(ctx context.Context, tx storage.Snapshot, opened *incident.Event) error {
 	p.OpenedUnder = nil
 	loadings, err := tx.Configs(ctx)
 	if err != nil {

@@ -54,7 +54,7 @@ func alertSection(m *incident.Message, it *incident.Item, clock Clock) Section {
 	for i := range shown {
 		a := &shown[i]
 		small := "Since " + clock.Full(a.StartsAt)
-		if a.State == incident.Unknown {
+		if a.State == incident.BreachUnknown {
 			small += "; unknown whether it still fires"
 			if !a.HeardAt.IsZero() {
 				small += ", last heard " + clock.Time(a.HeardAt)
@@ -98,7 +98,7 @@ func alertNames(it *incident.Item) string {
 // ok is false if that is said, or nothing is to be done.
 func ackEntry(m *incident.Message, it *incident.Item) (e Entry, ok bool) {
 	in := &it.Incident
-	if !m.ToOnCall() || in.State != incident.Open || !in.AcknowledgedAt.IsZero() || it.Kind == incident.KindLeft {
+	if !m.ToOnCall() || in.State != incident.StateOpen || !in.AcknowledgedAt.IsZero() || it.Kind == incident.KindLeft {
 		return Entry{}, false
 	}
 	return Entry{Text: "Say that you are on it", Command: "sitrep incident ack " + in.ID(), URL: Link(page(m, in.Number) + ackAnchor), Button: true}, true

@@ -13,21 +13,21 @@ import (
 func everything(kind incident.Kind, state incident.State, counts incident.Counts) incident.Item {
 	at := func(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
 	it := incident.Item{
-		Kind: kind, Audiences: []incident.Audience{incident.Management, incident.Stakeholders}, NextBy: at(60), LastHeardAt: at(-2),
+		Kind: kind, Audiences: []incident.Audience{incident.AudienceManagement, incident.AudienceStakeholders}, NextBy: at(60), LastHeardAt: at(-2),
 		Breaches: incident.Tally{Started: 3, Ended: 2, Unknown: 1}, Silent: incident.Pulses{{AwaySince: at(-20)}}, LateSince: at(-5), Paused: counts.Firing == 0,
 		Word: &incident.Word{Text: "We are looking into it.", At: at(-30), By: "ada"},
 		Incident: incident.Incident{Number: 42, UseCase: "Nobody can log on", State: state, Priority: incident.Priority{Name: "P1", UpdateEvery: time.Hour},
 			OpenedAt: at(-100), StartedAt: at(-101), EndedAt: at(-3), UnknownSince: at(-10), ResolvedAt: at(-1), ResolveAfter: 10 * time.Minute, Breaches: counts, Previous: 41},
 	}
 	for i, e := range []incident.Event{
-		{Type: incident.Opened, Actor: incident.Alertmanager}, {Type: incident.BreachStarted, Actor: incident.Alertmanager},
-		{Type: incident.BreachStarted, Data: incident.Data{From: "ended"}}, {Type: incident.BreachStarted, Data: incident.Data{From: "unknown"}},
-		{Type: incident.BreachEnded}, {Type: incident.BreachEnded, Data: incident.Data{From: "unknown"}}, {Type: incident.BreachUnknown}, {Type: incident.BreachUnknown, Data: incident.Data{HeardAt: at(-60)}},
-		{Type: incident.Acknowledged, Actor: "ada"}, {Type: incident.PriorityChanged, Actor: incident.Alertmanager, Data: incident.Data{From: "P2", To: "P1", Raised: true, Why: incident.WhySLOPriority}},
-		{Type: incident.PhaseChanged, Actor: "ada", Data: incident.Data{To: "recovery"}}, {Type: incident.UpdateMissed, Actor: incident.Scheduler, Data: incident.Data{DueAt: at(-30), Missed: 1}},
-		{Type: incident.ActionChanged, Actor: "ada", Data: incident.Data{Action: "hotfix", To: "done"}}, {Type: incident.ResolvedEvent, Actor: incident.Scheduler},
-		{Type: incident.Reopened, Actor: incident.Alertmanager, Data: incident.Data{Why: incident.WhyBreachStarted}}, {Type: incident.Merged, Actor: "ada", Data: incident.Data{From: "INC-40"}},
-		{Type: incident.AudienceChanged, Actor: "ada"}, {Type: incident.ClosedEvent, Actor: incident.Scheduler},
+		{Type: incident.EventOpened, Actor: incident.ActorAlertmanager}, {Type: incident.EventBreachStarted, Actor: incident.ActorAlertmanager},
+		{Type: incident.EventBreachStarted, Data: incident.Data{From: "ended"}}, {Type: incident.EventBreachStarted, Data: incident.Data{From: "unknown"}},
+		{Type: incident.EventBreachEnded}, {Type: incident.EventBreachEnded, Data: incident.Data{From: "unknown"}}, {Type: incident.EventBreachUnknown}, {Type: incident.EventBreachUnknown, Data: incident.Data{HeardAt: at(-60)}},
+		{Type: incident.EventAcknowledged, Actor: "ada"}, {Type: incident.EventPriorityChanged, Actor: incident.ActorAlertmanager, Data: incident.Data{From: "P2", To: "P1", Raised: true, Why: incident.WhySLOPriority}},
+		{Type: incident.EventPhaseChanged, Actor: "ada", Data: incident.Data{To: "recovery"}}, {Type: incident.EventUpdateMissed, Actor: incident.ActorScheduler, Data: incident.Data{DueAt: at(-30), Missed: 1}},
+		{Type: incident.EventActionChanged, Actor: "ada", Data: incident.Data{Action: "hotfix", To: "done"}}, {Type: incident.EventResolved, Actor: incident.ActorScheduler},
+		{Type: incident.EventReopened, Actor: incident.ActorAlertmanager, Data: incident.Data{Why: incident.WhyBreachStarted}}, {Type: incident.EventMerged, Actor: "ada", Data: incident.Data{From: "INC-40"}},
+		{Type: incident.EventAudienceChanged, Actor: "ada"}, {Type: incident.EventClosed, Actor: incident.ActorScheduler},
 	} {
 		e.Time = at(-100 + i)
 		it.Changes = append(it.Changes, e)
@@ -55,10 +55,10 @@ func TestToAudiencesItIsTheAlert(t *testing.T) {
 			said[s] = true
 		}
 	}
-	for _, to := range [][]incident.Audience{{incident.Management}, {incident.Stakeholders}, {incident.Management, incident.OnCall}, {incident.OnCall}} {
+	for _, to := range [][]incident.Audience{{incident.AudienceManagement}, {incident.AudienceStakeholders}, {incident.AudienceManagement, incident.AudienceOnCall}, {incident.AudienceOnCall}} {
 		m := &incident.Message{At: noon, Location: time.UTC, Audiences: to, Group: "leadership", BaseURL: "https://sitrep.example.org"}
 		for _, kind := range []incident.Kind{incident.KindOpened, incident.KindUpdate, incident.KindPriority, incident.KindLeft, incident.KindResolved, incident.KindReopened, incident.KindReminder} {
-			for _, state := range []incident.State{incident.Open, incident.Resolved, incident.Closed} {
+			for _, state := range []incident.State{incident.StateOpen, incident.StateResolved, incident.StateClosed} {
 				for _, counts := range []incident.Counts{{}, {Firing: 1, Total: 1}, {Firing: 2, Unknown: 1, Total: 4}, {Unknown: 1, Total: 1}, {Unknown: 2, Total: 2}, {Total: 1}, {Total: 2}, {Total: 3}} {
 					it := everything(kind, state, counts)
 					m.Kind, m.Items = kind, []incident.Item{it}
@@ -90,11 +90,11 @@ func TestAlertsOnCall(t *testing.T) {
 		return incident.Item{Kind: kind, Runbook: "https://wiki.example.org/log-on",
 			Reasons: []incident.Owed{{Kind: incident.KindReminder, Reason: incident.DueAllUnknown}},
 			Alerts: &incident.AlertList{Total: 42, Alerts: []incident.ListedAlert{
-				{Name: "LogOn\r\nFailing", Summary: "5 % of log-ons\n\nfail\x00 " + strings.Repeat("x", 300), URL: "https://prometheus.example.org/graph?a=1", State: incident.Firing,
+				{Name: "LogOn\r\nFailing", Summary: "5 % of log-ons\n\nfail\x00 " + strings.Repeat("x", 300), URL: "https://prometheus.example.org/graph?a=1", State: incident.BreachFiring,
 					Labels: map[string]string{"region": "eu\nx", "instance": "10.0.0.7:9090"}, StartsAt: noon.Add(-5 * time.Minute)},
-				{Name: "LogOnSlow", URL: "javascript:alert(1)", State: incident.Unknown, StartsAt: noon.Add(-time.Hour), HeardAt: noon.Add(-50 * time.Minute)},
+				{Name: "LogOnSlow", URL: "javascript:alert(1)", State: incident.BreachUnknown, StartsAt: noon.Add(-time.Hour), HeardAt: noon.Add(-50 * time.Minute)},
 			}},
-			Incident: incident.Incident{Number: 42, UseCase: "Nobody can log on", State: incident.Open, Priority: incident.Priority{Name: "P1"}, OpenedAt: noon,
+			Incident: incident.Incident{Number: 42, UseCase: "Nobody can log on", State: incident.StateOpen, Priority: incident.Priority{Name: "P1"}, OpenedAt: noon,
 				Breaches: incident.Counts{Firing: 41, Unknown: 1, Total: 42}}}
 	}
 	compose := func(to []incident.Audience, kind incident.Kind, items ...incident.Item) string {
@@ -104,7 +104,7 @@ func TestAlertsOnCall(t *testing.T) {
 		}
 		return text
 	}
-	onCall, both := []incident.Audience{incident.OnCall}, []incident.Audience{incident.Stakeholders, incident.OnCall}
+	onCall, both := []incident.Audience{incident.AudienceOnCall}, []incident.Audience{incident.AudienceStakeholders, incident.AudienceOnCall}
 	for _, kind := range []incident.Kind{incident.KindOpened, incident.KindReopened, incident.KindPriority, incident.KindUpdate, incident.KindReminder} {
 		for _, to := range [][]incident.Audience{onCall, both} {
 			text := compose(to, kind, item(kind))
@@ -129,7 +129,7 @@ func TestAlertsOnCall(t *testing.T) {
 		t.Errorf("acknowledged:\n%s", text)
 	}
 	it = item(incident.KindResolved)
-	it.Incident.State, it.Alerts = incident.Resolved, nil
+	it.Incident.State, it.Alerts = incident.StateResolved, nil
 	if text := compose(onCall, it.Kind, it); strings.Contains(text, "Say that you are on it") || strings.Count(text, "- Runbook\n") != 1 {
 		t.Errorf("resolved:\n%s", text)
 	}
@@ -142,7 +142,7 @@ func TestAlertsOnCall(t *testing.T) {
 	}
 	it = item(incident.KindOpened)
 	it.Alerts, it.Runbook = nil, ""
-	text = compose([]incident.Audience{incident.Management}, it.Kind, it)
+	text = compose([]incident.Audience{incident.AudienceManagement}, it.Kind, it)
 	for _, not := range []string{"Say that you", "Runbook", "#acknowledge"} {
 		if strings.Contains(text, not) {
 			t.Errorf("%q to management in\n%s", not, text)

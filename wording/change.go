@@ -52,13 +52,13 @@ func (d Describer) event(e *incident.Event, in *incident.Incident) string {
 	who := d.person(e.Actor)
 	data := &e.Data
 	switch e.Type {
-	case incident.Opened:
+	case incident.EventOpened:
 		return d.opened(e, who)
-	case incident.BreachStarted, incident.BreachEnded, incident.BreachUnknown:
+	case incident.EventBreachStarted, incident.EventBreachEnded, incident.EventBreachUnknown:
 		return d.breach(e)
-	case incident.Acknowledged:
+	case incident.EventAcknowledged:
 		return d.by(who, "acknowledged the incident", "The incident was acknowledged") + d.because(e.Reason)
-	case incident.PriorityChanged:
+	case incident.EventPriorityChanged:
 		from, to := d.line(data.From, 20), d.line(data.To, 20)
 		verb := priorityVerb(data.From, data.To, in)
 		switch {
@@ -69,45 +69,45 @@ func (d Describer) event(e *incident.Event, in *incident.Incident) string {
 		}
 		return d.by(who, fmt.Sprintf("%s the priority from %s to %s", verb, from, to),
 			fmt.Sprintf("The priority was %s from %s to %s", verb, from, to)) + d.explained(e)
-	case incident.PhaseChanged:
+	case incident.EventPhaseChanged:
 		if to := d.line(data.EscalatedTo, nameLimit); to != "" {
 			return d.by(who, "escalated the incident to "+to, "The incident was escalated to "+to) + d.because(e.Reason)
 		}
 		phase := PhaseName(incident.Phase(data.To))
 		return d.by(who, "set the phase to "+phase, "The phase is now "+phase) + d.because(e.Reason)
-	case incident.UpdateWritten:
+	case incident.EventUpdateWritten:
 		return d.written(data, who)
-	case incident.UpdateMissed:
+	case incident.EventUpdateMissed:
 		return d.missed(data)
-	case incident.ActionChanged:
+	case incident.EventActionChanged:
 		return d.action(e, who)
-	case incident.AudienceChanged:
+	case incident.EventAudienceChanged:
 		groups := d.cleaned(data.Stakeholders)
 		if len(groups) == 0 {
 			return d.by(who, "removed all groups of stakeholders", "No group of stakeholders is informed any more") + d.because(e.Reason)
 		}
 		return d.by(who, "set the groups of stakeholders to "+list(groups), "The groups of stakeholders are now "+list(groups)) + d.because(e.Reason)
-	case incident.ResolvedEvent:
+	case incident.EventResolved:
 		over := d.by(who, "resolved the incident", "All alerts have ended: the incident is resolved") + d.because(e.Reason)
 		if why := whyOf(data); why != "" {
 			over += " " + capital(why) + "."
 		}
 		return over
-	case incident.Reopened:
+	case incident.EventReopened:
 		// Why sitrep did it by itself, the sentence says.
 		reopened := d.by(who, "reopened the incident", "An alert fires: the incident is open again")
 		if who == "" {
 			return reopened + "."
 		}
 		return reopened + d.because(e.Reason)
-	case incident.Merged:
+	case incident.EventMerged:
 		if data.Into > 0 {
 			into := incident.ID(data.Into)
 			return d.by(who, "merged the incident into "+into, "The incident was merged into "+into) + d.because(e.Reason)
 		}
 		from := d.line(data.From, nameLimit)
 		return d.by(who, "merged "+from+" into this incident", from+" was merged into this incident") + d.because(e.Reason)
-	case incident.ClosedEvent:
+	case incident.EventClosed:
 		return d.by(who, "closed the incident", "The incident is closed") + d.explained(e)
 	}
 	return stop(capital(strings.ReplaceAll(Line(string(e.Type), nameLimit), "_", " ")))
@@ -150,17 +150,17 @@ func (d Describer) breach(e *incident.Event) string {
 		why = whyOf(data)
 	}
 	switch {
-	case e.Type == incident.BreachStarted && from == incident.Firing:
+	case e.Type == incident.EventBreachStarted && from == incident.BreachFiring:
 		return "A breach that fires had begun earlier" + when(", at ", data.StartsAt) + brackets(alert) + "."
-	case e.Type == incident.BreachEnded && from == incident.Unknown:
+	case e.Type == incident.EventBreachEnded && from == incident.BreachUnknown:
 		return "A breach that was unknown has ended" + when(", at ", data.EndsAt) + brackets(alert, why) + "."
-	case e.Type == incident.BreachEnded:
+	case e.Type == incident.EventBreachEnded:
 		return "A breach ended" + when(" at ", data.EndsAt) + brackets(alert, why) + "."
-	case e.Type == incident.BreachStarted && from == incident.Ended:
+	case e.Type == incident.EventBreachStarted && from == incident.BreachEnded:
 		return "A breach that had ended fires again" + brackets(alert, when("since ", data.StartsAt), priority, why) + "."
-	case e.Type == incident.BreachStarted && from == incident.Unknown:
+	case e.Type == incident.EventBreachStarted && from == incident.BreachUnknown:
 		return "A breach that was unknown was heard again: it fires" + brackets(alert, when("since ", data.StartsAt), priority, why) + "."
-	case e.Type == incident.BreachStarted:
+	case e.Type == incident.EventBreachStarted:
 		return "A breach started" + when(" at ", data.StartsAt) + brackets(alert, priority) + "."
 	}
 	lost := "Nobody knows any more whether a breach still fires"
@@ -367,5 +367,5 @@ func breaches(it *incident.Item) string {
 }
 
 func ofBreach(t incident.EventType) bool {
-	return t == incident.BreachStarted || t == incident.BreachEnded || t == incident.BreachUnknown
+	return t == incident.EventBreachStarted || t == incident.EventBreachEnded || t == incident.EventBreachUnknown
 }

@@ -159,7 +159,7 @@ func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 		}
 	}
 	r.Facts = []Fact{{span(in), Since(in, clock), false}, {"State", State(in), false}}
-	if in.State == incident.Open {
+	if in.State == incident.StateOpen {
 		r.Facts = append(r.Facts, Fact{"On it", OnIt(in, clock), false})
 	}
 	if s := affected(in); s != "" {
@@ -179,7 +179,7 @@ func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 	}
 	news := strings.TrimSpace(Breaches(it, clock))
 	switch {
-	case in.State == incident.Open:
+	case in.State == incident.StateOpen:
 		news = strings.TrimSpace(NoNews(it, clock) + " " + news)
 		r.Sections = append(r.Sections, Section{"What readers know", []Entry{{Text: news}}})
 	case news != "":
@@ -236,7 +236,7 @@ func digestReport(m *incident.Message, clock Clock) *Report {
 		url := page(m, in.Number)
 		if o := firstReminder(&it); it.Kind == incident.KindReminder && o != nil && o.Reason == incident.DueUnfed {
 			url += "#update"
-		} else if it.Alerts != nil && in.State == incident.Open && in.AcknowledgedAt.IsZero() {
+		} else if it.Alerts != nil && in.State == incident.StateOpen && in.AcknowledgedAt.IsZero() {
 			url += ackAnchor
 		}
 		r.Briefs = append(r.Briefs, Brief{
@@ -269,13 +269,13 @@ func earliestLate(m *incident.Message) (late time.Time) {
 func briefLines(m *incident.Message, it *incident.Item, clock Clock) []string {
 	in := &it.Incident
 	state := State(in)
-	if in.State == incident.Open && in.AcknowledgedAt.IsZero() {
+	if in.State == incident.StateOpen && in.AcknowledgedAt.IsZero() {
 		state += "; " + OnIt(in, clock)
 	}
 	lines := []string{span(in) + " " + Since(in, clock) + ". " + state + "."}
 	if !it.NextBy.IsZero() {
 		lines = append(lines, "Next update "+NextUpdate(it, clock)+".")
-	} else if in.State == incident.Open && !onCall(m) && it.Kind != incident.KindLeft {
+	} else if in.State == incident.StateOpen && !onCall(m) && it.Kind != incident.KindLeft {
 		lines = append(lines, "Next update: "+NextUpdate(it, clock)+".")
 	}
 	if s := alertNames(it); s != "" {

@@ -169,7 +169,7 @@ func subtitle(in *incident.Incident) string {
 // onCall reports whether the reader is on call and nothing else. One who is in an
 // audience too is told what that is told, and in addition what helps on call.
 func onCall(m *incident.Message) bool {
-	return len(m.Audiences) > 0 && m.Audiences[0] == incident.OnCall
+	return len(m.Audiences) > 0 && m.Audiences[0] == incident.AudienceOnCall
 }
 
 // facts are what a reader looks for first.
@@ -186,11 +186,11 @@ func facts(m *incident.Message, it *incident.Item, news *story, clock Clock) []F
 	if !onCall(m) || !it.NextBy.IsZero() {
 		add("Next update", NextUpdate(it, clock), !it.NextBy.IsZero())
 	}
-	if goesOn := in.State == incident.Open || in.Breaches.Firing+in.Breaches.Unknown > 0; goesOn && in.MergedInto == 0 && !news.noNews {
+	if goesOn := in.State == incident.StateOpen || in.Breaches.Firing+in.Breaches.Unknown > 0; goesOn && in.MergedInto == 0 && !news.noNews {
 		add("Now", Breaches(it, clock), false)
 	}
 	add("Monitoring", Silent(it.Silent, clock), false)
-	if in.State == incident.Open {
+	if in.State == incident.StateOpen {
 		add("On it", OnIt(in, clock), false)
 	}
 	add("Affected", affected(in), false)
@@ -234,7 +234,7 @@ func footer(m *incident.Message, clock Clock) []string {
 		if it := m.First(); len(m.Items) == 1 && m.Kind != incident.KindLeft && len(it.Audiences) > 0 {
 			why = fmt.Sprintf("You get this as %s (%s): %s informs %s", audienceNames(m.Audiences), group,
 				priorityName(&it.Incident), audienceNames(it.Audiences))
-			if every := it.Incident.Priority.UpdateEvery; every > 0 && it.Incident.State == incident.Open {
+			if every := it.Incident.Priority.UpdateEvery; every > 0 && it.Incident.State == incident.StateOpen {
 				why += ", at least every " + Duration(every)
 			}
 			why += "."

@@ -29,7 +29,7 @@ func Since(in *incident.Incident, clock Clock) string {
 
 // span is the word for what Since says.
 func span(in *incident.Incident) string {
-	if in.State == incident.Open || in.MergedInto > 0 {
+	if in.State == incident.StateOpen || in.MergedInto > 0 {
 		return "Since"
 	}
 	return "Lasted"
@@ -59,15 +59,15 @@ func State(in *incident.Incident) string {
 	switch {
 	case in.MergedInto > 0:
 		return "Merged into " + incident.ID(in.MergedInto)
-	case in.State == incident.Closed:
+	case in.State == incident.StateClosed:
 		return "Closed"
-	case in.State == incident.Resolved:
+	case in.State == incident.StateResolved:
 		return "Resolved, phase: " + PhaseName(in.Phase)
 	}
 	s := "Open, phase: " + PhaseName(in.Phase)
 	switch to := Line(in.EscalatedTo, nameLimit); {
 	case to == "":
-	case in.Phase == incident.Escalation:
+	case in.Phase == incident.PhaseEscalation:
 		s += " to " + to
 	default:
 		s += ", escalated to " + to
@@ -95,7 +95,7 @@ func NextUpdate(it *incident.Item, clock Clock) string {
 		return "none, this is the last message to you about " + it.Incident.ID()
 	case !it.NextBy.IsZero():
 		return "by " + clock.Full(it.NextBy)
-	case it.Incident.State != incident.Open:
+	case it.Incident.State != incident.StateOpen:
 		return "none is scheduled, as the incident is " + string(it.Incident.State)
 	case it.Paused:
 		return "none is scheduled while nobody knows whether the trouble goes on"
@@ -146,7 +146,7 @@ func Breaches(it *incident.Item, clock Clock) string {
 			s = "Both alerts have ended"
 		}
 	}
-	if in.State == incident.Open && !in.EndedAt.IsZero() {
+	if in.State == incident.StateOpen && !in.EndedAt.IsZero() {
 		s += at + clock.Time(in.EndedAt)
 		if in.ResolveAfter > 0 && !in.Declared {
 			s += fmt.Sprintf("; the incident resolves when that holds for %s", Duration(in.ResolveAfter))
@@ -213,9 +213,9 @@ func status(it *incident.Item) string {
 		state = "Merged"
 	case it.Kind == incident.KindLeft:
 		state = "Last message to you"
-	case in.State == incident.Resolved:
+	case in.State == incident.StateResolved:
 		state = "Resolved"
-	case in.State == incident.Closed:
+	case in.State == incident.StateClosed:
 		state = "Closed"
 	case it.Kind == incident.KindReopened:
 		state = "Open again"
@@ -230,7 +230,7 @@ func tone(it *incident.Item) string {
 	switch {
 	case it.Kind == incident.KindLeft:
 		return "quiet"
-	case it.Incident.State != incident.Open && it.Kind != incident.KindReminder:
+	case it.Incident.State != incident.StateOpen && it.Kind != incident.KindReminder:
 		return "over"
 	}
 	return fmt.Sprintf("rank%d", min(max(it.Incident.Priority.Rank, 0), 4))

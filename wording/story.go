@@ -36,16 +36,16 @@ func newStory(m *incident.Message, it *incident.Item, clock Clock) *story {
 		e := &it.Changes[i]
 		switch {
 		case e == s.cause:
-		case e.Type == incident.UpdateWritten && it.NewWord && it.Word != nil:
+		case e.Type == incident.EventUpdateWritten && it.NewWord && it.Word != nil:
 			if e.Data.Message != it.Word.Text || !e.Time.Equal(it.Word.At) {
 				s.words = append(s.words, *e)
 			}
-		case plain(it) && e.Type == incident.Opened, ofBreach(e.Type), e.Type == incident.ClosedEvent && it.Incident.MergedInto > 0:
+		case plain(it) && e.Type == incident.EventOpened, ofBreach(e.Type), e.Type == incident.EventClosed && it.Incident.MergedInto > 0:
 			// Since says it, or the tally of breaches, or the lead.
-		case e.Type == incident.UpdateMissed && !m.ToOnCall() &&
+		case e.Type == incident.EventUpdateMissed && !m.ToOnCall() &&
 			slices.ContainsFunc(rest, func(o incident.Event) bool { return o.Type == e.Type && o.Data.DueAt.Equal(e.Data.DueAt) }):
 			// Who is in two audiences missed it once.
-		case e.Type == incident.Acknowledged && it.Incident.State == incident.Open && e.Time.Equal(it.Incident.AcknowledgedAt):
+		case e.Type == incident.EventAcknowledged && it.Incident.State == incident.StateOpen && e.Time.Equal(it.Incident.AcknowledgedAt):
 			// State says it.
 		default:
 			rest = append(rest, *e)
@@ -77,18 +77,18 @@ func broughtIn(e *incident.Event, it *incident.Item) bool {
 
 // causes reports whether the event is why a message of the item's kind is sent.
 func causes(e *incident.Event, it *incident.Item) bool {
-	moved := e.Type == incident.PriorityChanged || e.Type == incident.AudienceChanged || e.Type == incident.Merged
+	moved := e.Type == incident.EventPriorityChanged || e.Type == incident.EventAudienceChanged || e.Type == incident.EventMerged
 	switch it.Kind {
 	case incident.KindLeft:
 		return moved
 	case incident.KindOpened:
-		return moved && broughtIn(e, it) || it.Incident.Declared && e.Type == incident.Opened
+		return moved && broughtIn(e, it) || it.Incident.Declared && e.Type == incident.EventOpened
 	case incident.KindPriority:
-		return e.Type == incident.PriorityChanged
+		return e.Type == incident.EventPriorityChanged
 	case incident.KindResolved:
-		return e.Type == incident.ResolvedEvent
+		return e.Type == incident.EventResolved
 	case incident.KindReopened:
-		return e.Type == incident.Reopened
+		return e.Type == incident.EventReopened
 	}
 	return false
 }
@@ -166,7 +166,7 @@ func lead(m *incident.Message, it *incident.Item, s *story, clock Clock) []strin
 			out = append(out, cause)
 		}
 	}
-	if it.Paused && in.State == incident.Open {
+	if it.Paused && in.State == incident.StateOpen {
 		out = append(out, "For a day nobody has known whether the trouble goes on, so scheduled updates pause after this one. The team has been asked to find out.")
 	}
 	if has(it, incident.DueMoved) {
@@ -187,7 +187,7 @@ func lead(m *incident.Message, it *incident.Item, s *story, clock Clock) []strin
 // knownPriority is the one that the reader was told last, "" if it has not changed since.
 func knownPriority(it *incident.Item) string {
 	for i := range it.Changes {
-		if e := &it.Changes[i]; e.Type == incident.PriorityChanged {
+		if e := &it.Changes[i]; e.Type == incident.EventPriorityChanged {
 			return e.Data.From
 		}
 	}
@@ -237,7 +237,7 @@ func teamSection(m *incident.Message, it *incident.Item, s *story, clock Clock) 
 		return section
 	}
 	in := &it.Incident
-	if onCall(m) || in.State != incident.Open || it.Kind == incident.KindLeft {
+	if onCall(m) || in.State != incident.StateOpen || it.Kind == incident.KindLeft {
 		return section
 	}
 	if it.Kind != incident.KindUpdate || spoke(it) {
@@ -335,7 +335,7 @@ func todoSection(m *incident.Message, it *incident.Item) Section {
 
 // looksInto reports whether the reader is to look into the trouble.
 func looksInto(m *incident.Message, it *incident.Item) bool {
-	return m.ToOnCall() && it.Incident.State == incident.Open && it.Kind != incident.KindLeft
+	return m.ToOnCall() && it.Incident.State == incident.StateOpen && it.Kind != incident.KindLeft
 }
 
 func actionSection(it *incident.Item, clock Clock) Section {
@@ -344,7 +344,7 @@ func actionSection(it *incident.Item, clock Clock) Section {
 		return Section{}
 	}
 	section := Section{Heading: "Actions"}
-	if in.State == incident.Resolved {
+	if in.State == incident.StateResolved {
 		section.Heading = "What follows"
 	}
 	for i := range in.Actions {
@@ -355,7 +355,7 @@ func actionSection(it *incident.Item, clock Clock) Section {
 		}
 		section.Lines = append(section.Lines, e)
 	}
-	if in.State == incident.Resolved && len(in.Actions) == 0 {
+	if in.State == incident.StateResolved && len(in.Actions) == 0 {
 		section.Lines = append(section.Lines, Entry{Text: "No action is due."})
 	}
 	return section

@@ -11,18 +11,18 @@ import (
 
 // TestStory: what a message says first, and what it leaves out.
 func TestStory(t *testing.T) {
-	management, onCall := []incident.Audience{incident.Management}, []incident.Audience{incident.OnCall}
+	management, onCall := []incident.Audience{incident.AudienceManagement}, []incident.Audience{incident.AudienceOnCall}
 	at := func(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
 	priority := func(minutes int, from, to, reason string, raised bool) incident.Event {
-		return incident.Event{Time: at(minutes), Type: incident.PriorityChanged, Actor: "ada", Reason: reason,
+		return incident.Event{Time: at(minutes), Type: incident.EventPriorityChanged, Actor: "ada", Reason: reason,
 			Data: incident.Data{From: from, To: to, Raised: raised, Definition: &incident.Priority{Name: to}}}
 	}
-	down := incident.Event{Time: at(-5), Type: incident.UpdateMissed, Actor: incident.Scheduler,
-		Data: incident.Data{DueAt: at(-90), Missed: 2, Audience: incident.Management, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "connect to mail server: refused"}}}
-	phase := incident.Event{Time: at(-5), Type: incident.PhaseChanged, Actor: "ada", Data: incident.Data{To: "recovery"}}
+	down := incident.Event{Time: at(-5), Type: incident.EventUpdateMissed, Actor: incident.ActorScheduler,
+		Data: incident.Data{DueAt: at(-90), Missed: 2, Audience: incident.AudienceManagement, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "connect to mail server: refused"}}}
+	phase := incident.Event{Time: at(-5), Type: incident.EventPhaseChanged, Actor: "ada", Data: incident.Data{To: "recovery"}}
 	merged := []incident.Event{
-		{Time: at(0), Type: incident.Merged, Actor: "ada", Reason: "the same", Data: incident.Data{Into: 41}},
-		{Time: at(0), Type: incident.ClosedEvent, Actor: "ada", Data: incident.Data{Into: 41, Why: incident.WhyMerged}},
+		{Time: at(0), Type: incident.EventMerged, Actor: "ada", Reason: "the same", Data: incident.Data{Into: 41}},
+		{Time: at(0), Type: incident.EventClosed, Actor: "ada", Data: incident.Data{Into: 41, Why: incident.WhyMerged}},
 	}
 	word := &incident.Word{Text: "We are looking into it.", At: at(-30), By: "ada"}
 	owed := func(reason incident.Reason) []incident.Owed { return []incident.Owed{{Reason: reason}} }
@@ -74,22 +74,22 @@ func TestStory(t *testing.T) {
 			incident.Item{Kind: incident.KindOpened, First: true, Again: true, Reasons: owed(incident.DueJoined)},
 			[]string{"You are told of this again from now on."}, []string{"Others know"}},
 		"a merge is told once": {management,
-			incident.Item{Kind: incident.KindLeft, Incident: incident.Incident{State: incident.Closed, MergedInto: 41, ClosedAt: noon}, Changes: merged},
+			incident.Item{Kind: incident.KindLeft, Incident: incident.Incident{State: incident.StateClosed, MergedInto: 41, ClosedAt: noon}, Changes: merged},
 			[]string{"ada merged the incident into INC-41: “the same”"}, []string{"closed the incident"}},
 		"an end that nobody could be asked about says so": {management,
-			incident.Item{Kind: incident.KindResolved, Incident: incident.Incident{State: incident.Resolved}, Changes: []incident.Event{
-				{Time: at(0), Type: incident.ResolvedEvent, Actor: incident.Scheduler, Data: incident.Data{Why: incident.WhyNobodyAsked}}}},
+			incident.Item{Kind: incident.KindResolved, Incident: incident.Incident{State: incident.StateResolved}, Changes: []incident.Event{
+				{Time: at(0), Type: incident.EventResolved, Actor: incident.ActorScheduler, Data: incident.Data{Why: incident.WhyNobodyAsked}}}},
 			[]string{"No Alertmanager could be asked whether that is so."}, nil},
 		"who will be told first stands first": {onCall,
 			incident.Item{Kind: incident.KindOpened, First: true, Plan: []incident.PlannedReader{
-				{Audience: incident.Management, Group: "board", At: at(240), Recipient: incident.Recipient{Address: "board@example.org"}},
-				{Audience: incident.Management, Group: "leadership", At: at(10), Recipient: incident.Recipient{Address: "cto@example.org"}}}},
+				{Audience: incident.AudienceManagement, Group: "board", At: at(240), Recipient: incident.Recipient{Address: "board@example.org"}},
+				{Audience: incident.AudienceManagement, Group: "leadership", At: at(10), Recipient: incident.Recipient{Address: "cto@example.org"}}}},
 			[]string{"- At 12:10 UTC: management (leadership): cto@example.org\n- At 16:00 UTC: management (board): board@example.org\n"}, nil},
 	} {
 		in := &tc.item.Incident
 		in.Number, in.UseCase, in.Priority, in.OpenedAt = 42, "Nobody can log on", incident.Priority{Name: "P1"}, at(-100)
 		if in.State == "" {
-			in.State, in.Breaches = incident.Open, incident.Counts{Firing: 1, Total: 1}
+			in.State, in.Breaches = incident.StateOpen, incident.Counts{Firing: 1, Total: 1}
 		}
 		text := compose(t, tc.to, tc.item)
 		for _, want := range tc.want {
@@ -107,8 +107,8 @@ func TestStory(t *testing.T) {
 
 // TestMovedUpdate: who was promised an earlier time hears why another is named.
 func TestMovedUpdate(t *testing.T) {
-	text := compose(t, []incident.Audience{incident.Stakeholders}, incident.Item{
-		Kind: incident.KindUpdate, Incident: incident.Incident{Number: 42, UseCase: "Nobody can log on", State: incident.Open, OpenedAt: noon.Add(-time.Hour)},
+	text := compose(t, []incident.Audience{incident.AudienceStakeholders}, incident.Item{
+		Kind: incident.KindUpdate, Incident: incident.Incident{Number: 42, UseCase: "Nobody can log on", State: incident.StateOpen, OpenedAt: noon.Add(-time.Hour)},
 		NextBy: noon.Add(6 * time.Hour), Reasons: []incident.Owed{{Kind: incident.KindUpdate, Reason: incident.DueMoved}},
 	})
 	for _, want := range []string{"The next scheduled update comes later than was said before, as it would fall into your quiet time.\n", "18:00 UTC"} {
@@ -120,9 +120,9 @@ func TestMovedUpdate(t *testing.T) {
 
 // TestReminder: for each reason one sentence, and what readers know.
 func TestReminder(t *testing.T) {
-	resolved := incident.Incident{Number: 42, UseCase: "Nobody can log on", State: incident.Resolved, OpenedAt: noon.Add(-time.Hour), ResolvedAt: noon.Add(-time.Minute),
+	resolved := incident.Incident{Number: 42, UseCase: "Nobody can log on", State: incident.StateResolved, OpenedAt: noon.Add(-time.Hour), ResolvedAt: noon.Add(-time.Minute),
 		Breaches: incident.Counts{Total: 2}, Actions: []incident.Action{{Name: "post mortem", State: incident.ActionDue, DueAt: noon.Add(-time.Minute)}}}
-	text := compose(t, []incident.Audience{incident.OnCall}, incident.Item{Kind: incident.KindReminder, Incident: resolved, Reasons: []incident.Owed{
+	text := compose(t, []incident.Audience{incident.AudienceOnCall}, incident.Item{Kind: incident.KindReminder, Incident: resolved, Reasons: []incident.Owed{
 		{Kind: incident.KindReminder, Reason: incident.DueActionOverdue, Action: "post mortem"},
 		{Kind: incident.KindReminder, Reason: incident.DueUnfed, DueAt: time.Date(2026, 7, 23, 14, 0, 0, 0, time.UTC)},
 		{Kind: incident.KindReminder, Reason: incident.DueUnfed, DueAt: time.Date(2026, 7, 23, 14, 0, 1, 0, time.UTC)},
@@ -146,10 +146,10 @@ func TestReminder(t *testing.T) {
 func TestDigest(t *testing.T) {
 	item := func(number int64, kind incident.Kind, late time.Time) incident.Item {
 		return incident.Item{Kind: kind, First: kind == incident.KindOpened, LateSince: late, Incident: incident.Incident{
-			Number: number, UseCase: "Nobody can log on", State: incident.Open, OpenedAt: noon.Add(-time.Hour), Priority: incident.Priority{Name: "P1"},
+			Number: number, UseCase: "Nobody can log on", State: incident.StateOpen, OpenedAt: noon.Add(-time.Hour), Priority: incident.Priority{Name: "P1"},
 			Breaches: incident.Counts{Firing: 2, Total: 2}}}
 	}
-	text, err := wording.Text(&incident.Message{Kind: incident.KindDigest, At: noon, Location: time.UTC, Audiences: []incident.Audience{incident.Stakeholders}, Items: []incident.Item{
+	text, err := wording.Text(&incident.Message{Kind: incident.KindDigest, At: noon, Location: time.UTC, Audiences: []incident.Audience{incident.AudienceStakeholders}, Items: []incident.Item{
 		item(1, incident.KindOpened, noon.Add(-10*time.Minute)), item(2, incident.KindUpdate, noon.Add(-20*time.Minute)), item(3, incident.KindUpdate, time.Time{}),
 	}})
 	if err != nil {
@@ -168,9 +168,9 @@ func TestDigest(t *testing.T) {
 // TestDigestOfReminders: each names the command and the place that settle it.
 func TestDigestOfReminders(t *testing.T) {
 	item := incident.Item{Kind: incident.KindReminder, Reasons: []incident.Owed{{Kind: incident.KindReminder, Reason: incident.DueUnfed, DueAt: time.Date(2026, 7, 23, 14, 0, 0, 0, time.UTC)}},
-		Incident: incident.Incident{Number: 7, UseCase: "Nobody can log on", State: incident.Open, OpenedAt: noon, Priority: incident.Priority{Name: "P1"}}}
+		Incident: incident.Incident{Number: 7, UseCase: "Nobody can log on", State: incident.StateOpen, OpenedAt: noon, Priority: incident.Priority{Name: "P1"}}}
 	text, err := wording.Text(&incident.Message{Kind: incident.KindDigest, At: noon, Location: time.UTC, BaseURL: "https://sitrep.example.org",
-		Audiences: []incident.Audience{incident.OnCall}, Items: []incident.Item{item, item}})
+		Audiences: []incident.Audience{incident.AudienceOnCall}, Items: []incident.Item{item, item}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func TestEachReasonHasWords(t *testing.T) {
 	if len(words) < 10 {
 		t.Errorf("only %d reasons are declared", len(words))
 	}
-	if got := wording.Failure(&incident.Delivery{Error: "550 no such user", State: incident.Failed}); got != "550 no such user" {
+	if got := wording.Failure(&incident.Delivery{Error: "550 no such user", State: incident.DeliveryFailed}); got != "550 no such user" {
 		t.Errorf("a failure is %q", got)
 	}
 }

@@ -72,7 +72,7 @@ func Text(m *incident.Message) (string, error) { return Compose(m).Text() }
 
 // AudienceName says who an audience is.
 func AudienceName(a incident.Audience) string {
-	if a == incident.OnCall {
+	if a == incident.AudienceOnCall {
 		return "the people on call"
 	}
 	return Line(string(a), nameLimit)

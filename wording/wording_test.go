@@ -126,40 +126,40 @@ func TestForTeam(t *testing.T) {
 		data   incident.Data
 		want   string
 	}{
-		{incident.Opened, incident.Alertmanager, "", incident.Data{Opening: &incident.Opening{}}, "The incident opened."},
-		{incident.Opened, "ada", "customers call", incident.Data{Opening: &incident.Opening{Declared: true}}, "ada declared the incident: “customers call”"},
-		{incident.BreachStarted, incident.Alertmanager, "", incident.Data{}, "A breach started."},
-		{incident.BreachStarted, incident.Alertmanager, "", incident.Data{From: "ended"}, "A breach that had ended fires again."},
-		{incident.BreachStarted, incident.Alertmanager, "", incident.Data{From: "unknown"}, "A breach that was unknown was heard again: it fires."},
-		{incident.BreachEnded, incident.Alertmanager, "", incident.Data{}, "A breach ended."},
-		{incident.BreachUnknown, incident.Scheduler, "", incident.Data{HeardAt: at(-5)}, "Nobody knows any more whether a breach still fires; it was last heard 09:00."},
-		{incident.Acknowledged, "ada", "", incident.Data{}, "ada acknowledged the incident."},
-		{incident.Acknowledged, incident.Forgotten, "", incident.Data{}, "Someone acknowledged the incident."},
-		{incident.PriorityChanged, "ada", "a \x00“workaround” exists", incident.Data{From: "P1", To: "P2"}, "ada changed the priority from P1 to P2: “a ‘workaround’ exists”"},
-		{incident.PriorityChanged, incident.Scheduler, "", incident.Data{From: "P3", To: "P1"}, "The priority was changed from P3 to P1."},
-		{incident.PhaseChanged, "ada", "", incident.Data{To: "initial-diagnosis"}, "ada set the phase to initial diagnosis."},
-		{incident.PhaseChanged, "ada", "", incident.Data{To: "escalation", EscalatedTo: "the provider"}, "ada escalated the incident to the provider."},
-		{incident.PhaseChanged, incident.Scheduler, "", incident.Data{To: "recovery"}, "The phase is now recovery."},
-		{incident.UpdateWritten, "ada", "", incident.Data{Message: "We look\ninto it."}, "ada wrote: “We look into it.”"},
-		{incident.UpdateMissed, incident.Scheduler, "", incident.Data{DueAt: at(-1), Missed: 1, Audience: incident.Management, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "no mail server"}},
+		{incident.EventOpened, incident.ActorAlertmanager, "", incident.Data{Opening: &incident.Opening{}}, "The incident opened."},
+		{incident.EventOpened, "ada", "customers call", incident.Data{Opening: &incident.Opening{Declared: true}}, "ada declared the incident: “customers call”"},
+		{incident.EventBreachStarted, incident.ActorAlertmanager, "", incident.Data{}, "A breach started."},
+		{incident.EventBreachStarted, incident.ActorAlertmanager, "", incident.Data{From: "ended"}, "A breach that had ended fires again."},
+		{incident.EventBreachStarted, incident.ActorAlertmanager, "", incident.Data{From: "unknown"}, "A breach that was unknown was heard again: it fires."},
+		{incident.EventBreachEnded, incident.ActorAlertmanager, "", incident.Data{}, "A breach ended."},
+		{incident.EventBreachUnknown, incident.ActorScheduler, "", incident.Data{HeardAt: at(-5)}, "Nobody knows any more whether a breach still fires; it was last heard 09:00."},
+		{incident.EventAcknowledged, "ada", "", incident.Data{}, "ada acknowledged the incident."},
+		{incident.EventAcknowledged, incident.Forgotten, "", incident.Data{}, "Someone acknowledged the incident."},
+		{incident.EventPriorityChanged, "ada", "a \x00“workaround” exists", incident.Data{From: "P1", To: "P2"}, "ada changed the priority from P1 to P2: “a ‘workaround’ exists”"},
+		{incident.EventPriorityChanged, incident.ActorScheduler, "", incident.Data{From: "P3", To: "P1"}, "The priority was changed from P3 to P1."},
+		{incident.EventPhaseChanged, "ada", "", incident.Data{To: "initial-diagnosis"}, "ada set the phase to initial diagnosis."},
+		{incident.EventPhaseChanged, "ada", "", incident.Data{To: "escalation", EscalatedTo: "the provider"}, "ada escalated the incident to the provider."},
+		{incident.EventPhaseChanged, incident.ActorScheduler, "", incident.Data{To: "recovery"}, "The phase is now recovery."},
+		{incident.EventUpdateWritten, "ada", "", incident.Data{Message: "We look\ninto it."}, "ada wrote: “We look into it.”"},
+		{incident.EventUpdateMissed, incident.ActorScheduler, "", incident.Data{DueAt: at(-1), Missed: 1, Audience: incident.AudienceManagement, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "no mail server"}},
 			"The update to management that was due at 13:00 did not go out in time: no mail server."},
-		{incident.UpdateMissed, incident.Scheduler, "", incident.Data{DueAt: at(-1), Missed: 3}, "3 updates did not go out in time, the first due at 13:00."},
-		{incident.ActionChanged, "ada", "", incident.Data{Action: "hotfix", To: "done"}, "ada completed the action hotfix."},
-		{incident.ActionChanged, "ada", "not needed", incident.Data{Action: "hotfix", To: "waived"}, "ada waived the action hotfix: “not needed”"},
-		{incident.AudienceChanged, "ada", "", incident.Data{Stakeholders: []string{"a", "b", "c"}}, "ada set the groups of stakeholders to a, b and c."},
-		{incident.AudienceChanged, "ada", "", incident.Data{}, "ada removed all groups of stakeholders."},
-		{incident.ResolvedEvent, incident.Scheduler, "", incident.Data{}, "All alerts have ended: the incident is resolved."},
-		{incident.ResolvedEvent, "ada", "", incident.Data{}, "ada resolved the incident."},
-		{incident.Reopened, incident.Alertmanager, "", incident.Data{Why: incident.WhyBreachStarted}, "An alert fires: the incident is open again."},
-		{incident.Reopened, "ada", "it is back", incident.Data{}, "ada reopened the incident: “it is back”"},
-		{incident.Merged, "ada", "same cause", incident.Data{Into: 41}, "ada merged the incident into INC-41: “same cause”"},
-		{incident.Merged, "ada", "", incident.Data{From: "INC-42"}, "ada merged INC-42 into this incident."},
-		{incident.ClosedEvent, incident.Scheduler, "", incident.Data{}, "The incident is closed."},
-		{incident.ClosedEvent, "ada", "", incident.Data{Into: 4, Why: incident.WhyMerged}, "ada closed the incident: merged into INC-4."},
-		{incident.ClosedEvent, incident.Scheduler, "", incident.Data{Why: incident.WhyNothingDue}, "The incident is closed: no action is due."},
-		{incident.PriorityChanged, incident.Alertmanager, "", incident.Data{From: "P3", To: "P1", Raised: true, Why: incident.WhySLOPriority}, "The priority was raised from P3 to P1: the SLO's priority is P1."},
-		{incident.UpdateMissed, incident.Scheduler, "", incident.Data{DueAt: at(-1), Missed: 1, Cause: incident.Cause{Kind: incident.CauseNoneFound}}, "The update that was due at 13:00 did not go out in time, for no known cause."},
-		{incident.UpdateMissed, incident.Scheduler, "", incident.Data{DueAt: at(-1), Missed: 1, Cause: incident.Cause{Kind: incident.CauseDown, From: noon.Add(-65 * time.Minute), To: noon.Add(-2 * time.Minute)}},
+		{incident.EventUpdateMissed, incident.ActorScheduler, "", incident.Data{DueAt: at(-1), Missed: 3}, "3 updates did not go out in time, the first due at 13:00."},
+		{incident.EventActionChanged, "ada", "", incident.Data{Action: "hotfix", To: "done"}, "ada completed the action hotfix."},
+		{incident.EventActionChanged, "ada", "not needed", incident.Data{Action: "hotfix", To: "waived"}, "ada waived the action hotfix: “not needed”"},
+		{incident.EventAudienceChanged, "ada", "", incident.Data{Stakeholders: []string{"a", "b", "c"}}, "ada set the groups of stakeholders to a, b and c."},
+		{incident.EventAudienceChanged, "ada", "", incident.Data{}, "ada removed all groups of stakeholders."},
+		{incident.EventResolved, incident.ActorScheduler, "", incident.Data{}, "All alerts have ended: the incident is resolved."},
+		{incident.EventResolved, "ada", "", incident.Data{}, "ada resolved the incident."},
+		{incident.EventReopened, incident.ActorAlertmanager, "", incident.Data{Why: incident.WhyBreachStarted}, "An alert fires: the incident is open again."},
+		{incident.EventReopened, "ada", "it is back", incident.Data{}, "ada reopened the incident: “it is back”"},
+		{incident.EventMerged, "ada", "same cause", incident.Data{Into: 41}, "ada merged the incident into INC-41: “same cause”"},
+		{incident.EventMerged, "ada", "", incident.Data{From: "INC-42"}, "ada merged INC-42 into this incident."},
+		{incident.EventClosed, incident.ActorScheduler, "", incident.Data{}, "The incident is closed."},
+		{incident.EventClosed, "ada", "", incident.Data{Into: 4, Why: incident.WhyMerged}, "ada closed the incident: merged into INC-4."},
+		{incident.EventClosed, incident.ActorScheduler, "", incident.Data{Why: incident.WhyNothingDue}, "The incident is closed: no action is due."},
+		{incident.EventPriorityChanged, incident.ActorAlertmanager, "", incident.Data{From: "P3", To: "P1", Raised: true, Why: incident.WhySLOPriority}, "The priority was raised from P3 to P1: the SLO's priority is P1."},
+		{incident.EventUpdateMissed, incident.ActorScheduler, "", incident.Data{DueAt: at(-1), Missed: 1, Cause: incident.Cause{Kind: incident.CauseNoneFound}}, "The update that was due at 13:00 did not go out in time, for no known cause."},
+		{incident.EventUpdateMissed, incident.ActorScheduler, "", incident.Data{DueAt: at(-1), Missed: 1, Cause: incident.Cause{Kind: incident.CauseDown, From: noon.Add(-65 * time.Minute), To: noon.Add(-2 * time.Minute)}},
 			"The update that was due at 13:00 did not go out in time: sitrep was down from 12:55 to 13:58."},
 		{"future_kind", "ada", "", incident.Data{}, "Future kind."},
 	} {
@@ -174,16 +174,16 @@ func TestForTeam(t *testing.T) {
 // TestForReaders: those who are informed hear nothing of mail servers and alerts.
 func TestForReaders(t *testing.T) {
 	for want, e := range map[string]incident.Event{
-		"The update that was due at 2026-07-23T11:00:00Z did not go out in time.": {Type: incident.UpdateMissed, Actor: incident.Scheduler,
-			Data: incident.Data{DueAt: noon.Add(-time.Hour), Missed: 1, Audience: incident.Management, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "dial tcp mx1.internal: refused"}}},
-		"A breach started.": {Type: incident.BreachStarted, Actor: incident.Alertmanager,
+		"The update that was due at 2026-07-23T11:00:00Z did not go out in time.": {Type: incident.EventUpdateMissed, Actor: incident.ActorScheduler,
+			Data: incident.Data{DueAt: noon.Add(-time.Hour), Missed: 1, Audience: incident.AudienceManagement, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "dial tcp mx1.internal: refused"}}},
+		"A breach started.": {Type: incident.EventBreachStarted, Actor: incident.ActorAlertmanager,
 			Data: incident.Data{Fingerprint: "a13f", StartsAt: noon, Priority: "P1"}},
-		"A breach ended.": {Type: incident.BreachEnded, Actor: incident.Alertmanager, Data: incident.Data{Fingerprint: "a13f", EndsAt: noon}},
-		"Nobody knows any more whether a breach still fires.": {Type: incident.BreachUnknown, Actor: incident.Scheduler, Reason: "nothing was heard of it for 5h0m0s",
+		"A breach ended.": {Type: incident.EventBreachEnded, Actor: incident.ActorAlertmanager, Data: incident.Data{Fingerprint: "a13f", EndsAt: noon}},
+		"Nobody knows any more whether a breach still fires.": {Type: incident.EventBreachUnknown, Actor: incident.ActorScheduler, Reason: "nothing was heard of it for 5h0m0s",
 			Data: incident.Data{Fingerprint: "a13f"}},
-		"ada completed the action hotfix.": {Type: incident.ActionChanged, Actor: "ada", Data: incident.Data{Action: "hotfix", To: "done", Link: "https://git.internal/1"}},
-		"ada wrote: “We look.”":            {Type: incident.UpdateWritten, Actor: "ada", Data: incident.Data{Message: "We look.", Audiences: []incident.Audience{incident.Management}}},
-		"The incident opened.":             {Type: incident.Opened, Actor: incident.Alertmanager, Data: incident.Data{Opening: &incident.Opening{UseCase: "Send", Priority: incident.Priority{Name: "P1"}}}},
+		"ada completed the action hotfix.": {Type: incident.EventActionChanged, Actor: "ada", Data: incident.Data{Action: "hotfix", To: "done", Link: "https://git.internal/1"}},
+		"ada wrote: “We look.”":            {Type: incident.EventUpdateWritten, Actor: "ada", Data: incident.Data{Message: "We look.", Audiences: []incident.Audience{incident.AudienceManagement}}},
+		"The incident opened.":             {Type: incident.EventOpened, Actor: incident.ActorAlertmanager, Data: incident.Data{Opening: &incident.Opening{UseCase: "Send", Priority: incident.Priority{Name: "P1"}}}},
 	} {
 		if got := (wording.Describer{}).Event(&e); got != want {
 			t.Errorf("%q, want %q", got, want)
@@ -198,7 +198,7 @@ func TestForRecord(t *testing.T) {
 	declared, drill := opening, opening
 	declared.Declared, drill.Declared, drill.Drill = true, true, true
 	at := noon.Add(-time.Hour)
-	both := []incident.Audience{incident.Management, incident.Stakeholders}
+	both := []incident.Audience{incident.AudienceManagement, incident.AudienceStakeholders}
 	for _, tc := range []struct {
 		kind   incident.EventType
 		actor  incident.Actor
@@ -207,36 +207,36 @@ func TestForRecord(t *testing.T) {
 		want   string
 		apart  string // without the reason and the message
 	}{
-		{incident.Opened, incident.Alertmanager, "", incident.Data{Opening: &opening}, "The incident “Application cannot send” opened as P1.", ""},
-		{incident.Opened, "ada", "customers call", incident.Data{Opening: &declared},
+		{incident.EventOpened, incident.ActorAlertmanager, "", incident.Data{Opening: &opening}, "The incident “Application cannot send” opened as P1.", ""},
+		{incident.EventOpened, "ada", "customers call", incident.Data{Opening: &declared},
 			"Declared the incident “Application cannot send” as P1: “customers call”", "Declared the incident “Application cannot send” as P1."},
-		{incident.Opened, "ada", "", incident.Data{Opening: &drill}, "Declared the drill “Application cannot send” as P1.", ""},
-		{incident.Opened, "ada", "", incident.Data{}, "The incident opened.", ""},
-		{incident.BreachStarted, incident.Alertmanager, "", incident.Data{Fingerprint: "a13f", StartsAt: at, Priority: "P1"}, "A breach started at 11:00 (alert a13f, SLO priority P1).", ""},
-		{incident.BreachStarted, incident.Alertmanager, "", incident.Data{From: "ended", Fingerprint: "a13f", StartsAt: at, Priority: "P1"},
+		{incident.EventOpened, "ada", "", incident.Data{Opening: &drill}, "Declared the drill “Application cannot send” as P1.", ""},
+		{incident.EventOpened, "ada", "", incident.Data{}, "The incident opened.", ""},
+		{incident.EventBreachStarted, incident.ActorAlertmanager, "", incident.Data{Fingerprint: "a13f", StartsAt: at, Priority: "P1"}, "A breach started at 11:00 (alert a13f, SLO priority P1).", ""},
+		{incident.EventBreachStarted, incident.ActorAlertmanager, "", incident.Data{From: "ended", Fingerprint: "a13f", StartsAt: at, Priority: "P1"},
 			"A breach that had ended fires again (alert a13f, since 11:00, SLO priority P1).", ""},
-		{incident.BreachStarted, incident.Alertmanager, "", incident.Data{From: "unknown", Fingerprint: "a13f", StartsAt: at, Priority: "P1"},
+		{incident.EventBreachStarted, incident.ActorAlertmanager, "", incident.Data{From: "unknown", Fingerprint: "a13f", StartsAt: at, Priority: "P1"},
 			"A breach that was unknown was heard again: it fires (alert a13f, since 11:00, SLO priority P1).", ""},
-		{incident.BreachEnded, incident.Alertmanager, "", incident.Data{Fingerprint: "a13f", EndsAt: at}, "A breach ended at 11:00 (alert a13f).", ""},
-		{incident.BreachEnded, incident.Alertmanager, "", incident.Data{From: "unknown", Fingerprint: "a13f", EndsAt: at}, "A breach that was unknown has ended, at 11:00 (alert a13f).", ""},
-		{incident.BreachUnknown, incident.Scheduler, "nothing was heard of it for 5h0m0s", incident.Data{Fingerprint: "a13f", HeardAt: at},
+		{incident.EventBreachEnded, incident.ActorAlertmanager, "", incident.Data{Fingerprint: "a13f", EndsAt: at}, "A breach ended at 11:00 (alert a13f).", ""},
+		{incident.EventBreachEnded, incident.ActorAlertmanager, "", incident.Data{From: "unknown", Fingerprint: "a13f", EndsAt: at}, "A breach that was unknown has ended, at 11:00 (alert a13f).", ""},
+		{incident.EventBreachUnknown, incident.ActorScheduler, "nothing was heard of it for 5h0m0s", incident.Data{Fingerprint: "a13f", HeardAt: at},
 			"Nobody knows any more whether a breach still fires; it was last heard 11:00 (alert a13f): nothing was heard of it for 5h0m0s.",
 			"Nobody knows any more whether a breach still fires; it was last heard 11:00 (alert a13f)."},
-		{incident.Acknowledged, "ada", "", incident.Data{}, "Acknowledged the incident.", ""},
-		{incident.PriorityChanged, "ada", long, incident.Data{From: "P3", To: "P1", Raised: true}, "Raised the priority from P3 to P1: “" + long + "”", "Raised the priority from P3 to P1."},
-		{incident.PhaseChanged, "ada", "", incident.Data{To: "escalation", EscalatedTo: long}, "Escalated the incident to " + long + ".", ""},
-		{incident.UpdateWritten, "ada", "", incident.Data{Message: "We look.", Audiences: both}, "Wrote to management and stakeholders: “We look.”", "Wrote to management and stakeholders:"},
-		{incident.UpdateMissed, incident.Scheduler, "", incident.Data{DueAt: at, Missed: 1, Audience: incident.Management},
+		{incident.EventAcknowledged, "ada", "", incident.Data{}, "Acknowledged the incident.", ""},
+		{incident.EventPriorityChanged, "ada", long, incident.Data{From: "P3", To: "P1", Raised: true}, "Raised the priority from P3 to P1: “" + long + "”", "Raised the priority from P3 to P1."},
+		{incident.EventPhaseChanged, "ada", "", incident.Data{To: "escalation", EscalatedTo: long}, "Escalated the incident to " + long + ".", ""},
+		{incident.EventUpdateWritten, "ada", "", incident.Data{Message: "We look.", Audiences: both}, "Wrote to management and stakeholders: “We look.”", "Wrote to management and stakeholders:"},
+		{incident.EventUpdateMissed, incident.ActorScheduler, "", incident.Data{DueAt: at, Missed: 1, Audience: incident.AudienceManagement},
 			"The update to at least one reader of management that was due at 11:00 did not go out in time, for no known cause.", ""},
-		{incident.UpdateMissed, incident.Scheduler, "", incident.Data{DueAt: at, Missed: 2, Audience: incident.OnCall, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "451 try after 2026-07-23T11:00:00Z"}},
+		{incident.EventUpdateMissed, incident.ActorScheduler, "", incident.Data{DueAt: at, Missed: 2, Audience: incident.AudienceOnCall, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "451 try after 2026-07-23T11:00:00Z"}},
 			"2 updates to at least one reader of the people on call did not go out in time, the first due at 11:00: 451 try after 2026-07-23T11:00:00Z.", ""},
-		{incident.ActionChanged, "ada", "not needed", incident.Data{Action: "hotfix", To: "waived", Link: "https://git.example.org/1"},
+		{incident.EventActionChanged, "ada", "not needed", incident.Data{Action: "hotfix", To: "waived", Link: "https://git.example.org/1"},
 			"Waived the action hotfix (https://git.example.org/1): “not needed”", "Waived the action hotfix (https://git.example.org/1)."},
-		{incident.ResolvedEvent, "ada", "over", incident.Data{}, "Resolved the incident: “over”", "Resolved the incident."},
-		{incident.ResolvedEvent, incident.Scheduler, "", incident.Data{}, "All alerts have ended: the incident is resolved.", ""},
-		{incident.Reopened, "ada", "it is back", incident.Data{}, "Reopened the incident: “it is back”", "Reopened the incident."},
-		{incident.Merged, "ada", "same cause", incident.Data{From: "INC-42"}, "Merged INC-42 into this incident: “same cause”", "Merged INC-42 into this incident."},
-		{incident.ClosedEvent, "ada", "", incident.Data{Into: 4, Why: incident.WhyMerged}, "Closed the incident: merged into INC-4.", ""},
+		{incident.EventResolved, "ada", "over", incident.Data{}, "Resolved the incident: “over”", "Resolved the incident."},
+		{incident.EventResolved, incident.ActorScheduler, "", incident.Data{}, "All alerts have ended: the incident is resolved.", ""},
+		{incident.EventReopened, "ada", "it is back", incident.Data{}, "Reopened the incident: “it is back”", "Reopened the incident."},
+		{incident.EventMerged, "ada", "same cause", incident.Data{From: "INC-42"}, "Merged INC-42 into this incident: “same cause”", "Merged INC-42 into this incident."},
+		{incident.EventClosed, "ada", "", incident.Data{Into: 4, Why: incident.WhyMerged}, "Closed the incident: merged into INC-4.", ""},
 	} {
 		e := incident.Event{Time: noon, Type: tc.kind, Actor: tc.actor, Reason: tc.reason, Data: tc.data}
 		how := wording.Describer{Depth: wording.ForRecord, Nameless: true, Time: wording.Clock{Now: noon, Location: time.UTC}.Time}
@@ -257,7 +257,7 @@ func TestForRecord(t *testing.T) {
 func TestEachEventHasWords(t *testing.T) {
 	for _, kind := range incident.EventTypes() {
 		for depth := wording.ForReaders; depth <= wording.ForRecord; depth++ {
-			for _, actor := range []incident.Actor{"ada", incident.Scheduler} {
+			for _, actor := range []incident.Actor{"ada", incident.ActorScheduler} {
 				bare := strings.ReplaceAll(string(kind), "_", " ") + "."
 				got := wording.Describer{Depth: depth}.Event(&incident.Event{Type: kind, Actor: actor})
 				if strings.EqualFold(got, bare) || !strings.HasSuffix(got, ".") {
@@ -299,7 +299,7 @@ func TestBreaches(t *testing.T) {
 		{incident.Counts{Unknown: 1, Total: 4}, noon.Add(-time.Hour), time.Time{}, "Unknown since 11:00: nobody can tell whether the alert still fires, last heard 11:58."},
 		{incident.Counts{Total: 1}, time.Time{}, noon.Add(-time.Minute), "The alert has ended, at 11:59; the incident resolves when that holds for 10 minutes."},
 	} {
-		it := &incident.Item{Kind: incident.KindUpdate, LastHeardAt: heard, Incident: incident.Incident{State: incident.Open, Breaches: tc.counts,
+		it := &incident.Item{Kind: incident.KindUpdate, LastHeardAt: heard, Incident: incident.Incident{State: incident.StateOpen, Breaches: tc.counts,
 			UnknownSince: tc.unknown, EndedAt: tc.ended, ResolveAfter: 10 * time.Minute}}
 		if got := wording.Breaches(it, clock); got != tc.want {
 			t.Errorf("%+v: %q, want %q", tc.counts, got, tc.want)
@@ -343,10 +343,10 @@ func TestSubject(t *testing.T) {
 
 func TestTextNeverPromisesTheVague(t *testing.T) {
 	for _, kind := range []incident.Kind{incident.KindOpened, incident.KindUpdate, incident.KindPriority, incident.KindLeft, incident.KindResolved, incident.KindReopened} {
-		for _, state := range []incident.State{incident.Open, incident.Resolved, incident.Closed} {
+		for _, state := range []incident.State{incident.StateOpen, incident.StateResolved, incident.StateClosed} {
 			for _, paused := range []bool{false, true} {
 				m := &incident.Message{Kind: kind, At: noon, Location: time.UTC, BaseURL: "https://sitrep.example.org", Group: "sales",
-					Audiences: []incident.Audience{incident.Stakeholders},
+					Audiences: []incident.Audience{incident.AudienceStakeholders},
 					Items: []incident.Item{{Kind: kind, Paused: paused, Incident: incident.Incident{Number: 1, State: state, OpenedAt: noon.Add(-time.Hour),
 						ResolvedAt: noon.Add(-time.Minute), Priority: incident.Priority{Name: "P1"}}}}}
 				text, err := wording.Text(m)
@@ -380,8 +380,8 @@ func TestTallyOfBreaches(t *testing.T) {
 		{incident.KindResolved, true, incident.Tally{Started: 3, Ended: 3}, ""},
 		{incident.KindReopened, false, incident.Tally{Started: 1}, ""},
 	} {
-		m := &incident.Message{Kind: tc.kind, At: noon, Location: time.UTC, Audiences: []incident.Audience{incident.Management}, Items: []incident.Item{{Kind: tc.kind,
-			First: tc.first, Breaches: tc.tally, Incident: incident.Incident{Number: 1, State: incident.Open, OpenedAt: noon, Breaches: incident.Counts{Firing: 1, Total: 3}}}}}
+		m := &incident.Message{Kind: tc.kind, At: noon, Location: time.UTC, Audiences: []incident.Audience{incident.AudienceManagement}, Items: []incident.Item{{Kind: tc.kind,
+			First: tc.first, Breaches: tc.tally, Incident: incident.Incident{Number: 1, State: incident.StateOpen, OpenedAt: noon, Breaches: incident.Counts{Firing: 1, Total: 3}}}}}
 		text, err := wording.Text(m)
 		if err != nil {
 			t.Fatal(err)

@@ -34,7 +34,7 @@ func running() (url string, stop func(), err error) {
 	}
 	policy := incidenttest.Policy()
 	handler := api.New(api.Options{
-		Door:    &storage.Door{Store: db, Policy: func() *incident.Policy { return policy }},
+		Repo:    &storage.Repository{Store: db, Policy: func() *incident.Policy { return policy }},
 		Now:     incidenttest.NewClock(incidenttest.Noon).Now,
 		Service: func() api.Service { return api.Service{} },
 		Logger:  slog.New(slog.DiscardHandler),

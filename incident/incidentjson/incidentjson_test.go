@@ -186,19 +186,19 @@ func TestEventDataHoldsWhatItsTypeBrings(t *testing.T) {
 
 func TestReasonsAreInWords(t *testing.T) {
 	for want, e := range map[string]incident.Event{
-		"":                                     {Type: incident.Acknowledged},
-		"only one region":                      {Type: incident.PriorityChanged, Actor: "ada", Reason: "only one region"},
-		"the SLO's priority is P1":             {Type: incident.PriorityChanged, Data: incident.Data{To: "P1", Why: incident.WhySLOPriority}},
-		"merged into INC-41":                   {Type: incident.ClosedEvent, Actor: "ada", Data: incident.Data{Into: 41, Why: incident.WhyMerged}},
-		"no action is due":                     {Type: incident.ClosedEvent, Data: incident.Data{Why: incident.WhyNothingDue}},
-		"a breach started":                     {Type: incident.Reopened, Data: incident.Data{Why: incident.WhyBreachStarted}},
-		"nothing was heard of it for too long": {Type: incident.BreachUnknown, Data: incident.Data{Why: incident.WhyQuiet}},
+		"":                                     {Type: incident.EventAcknowledged},
+		"only one region":                      {Type: incident.EventPriorityChanged, Actor: "ada", Reason: "only one region"},
+		"the SLO's priority is P1":             {Type: incident.EventPriorityChanged, Data: incident.Data{To: "P1", Why: incident.WhySLOPriority}},
+		"merged into INC-41":                   {Type: incident.EventClosed, Actor: "ada", Data: incident.Data{Into: 41, Why: incident.WhyMerged}},
+		"no action is due":                     {Type: incident.EventClosed, Data: incident.Data{Why: incident.WhyNothingDue}},
+		"a breach started":                     {Type: incident.EventReopened, Data: incident.Data{Why: incident.WhyBreachStarted}},
+		"nothing was heard of it for too long": {Type: incident.EventBreachUnknown, Data: incident.Data{Why: incident.WhyQuiet}},
 	} {
 		if got := incidentjson.FromEvent(&e); got.Reason != want || got.Data.Why != e.Data.Why {
 			t.Errorf("%s: reason %q and code %q, want %q", e.Type, got.Reason, got.Data.Why, want)
 		}
 	}
-	d := incidentjson.FromDelivery(&incident.Delivery{State: incident.Superseded, Why: incident.WhyNotConfigured})
+	d := incidentjson.FromDelivery(&incident.Delivery{State: incident.DeliverySuperseded, Why: incident.WhyNotConfigured})
 	if d.Error != "the recipient is no longer configured" || d.Why != incident.WhyNotConfigured {
 		t.Errorf("got %+v", d)
 	}

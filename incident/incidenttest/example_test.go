@@ -32,11 +32,11 @@ func Example() {
 
 func TestEachPolicyIsNew(t *testing.T) {
 	p := incidenttest.Policy()
-	p.Priorities[0].Inform[0] = incident.Stakeholders
+	p.Priorities[0].Inform[0] = incident.AudienceStakeholders
 	p.Priorities[0].Actions[0].Name = "party"
 	p.Groups[0].Recipients[0] = incidenttest.Mail("eve")
 	q := incidenttest.Policy()
-	if q.Priorities[0].Inform[0] != incident.Management || q.Priorities[0].Actions[0].Name != "hotfix" || q.Groups[0].Recipients[0] != incidenttest.Mail("cto") {
+	if q.Priorities[0].Inform[0] != incident.AudienceManagement || q.Priorities[0].Actions[0].Name != "hotfix" || q.Groups[0].Recipients[0] != incidenttest.Mail("cto") {
 		t.Errorf("a policy changed with another: %+v", q)
 	}
 }

@@ -22,7 +22,7 @@ import (
 // P1 and P2 inform management and stakeholders every two and four hours, P3 the
 // stakeholders every eight. P1 brings a hotfix, and a postmortem within five days.
 func Policy(slos ...incident.SLO) *incident.Policy {
-	both := []incident.Audience{incident.Management, incident.Stakeholders}
+	both := []incident.Audience{incident.AudienceManagement, incident.AudienceStakeholders}
 	p := &incident.Policy{
 		Hash: "c0ffee", Location: Berlin(),
 		Priorities: []incident.Priority{
@@ -90,7 +90,7 @@ func Team(name string, readers ...string) incident.Team {
 // Mail returns the reader of that name, who has an address at example.org.
 func Mail(name string) incident.Recipient {
 	a := name + "@example.org"
-	return incident.Recipient{ID: "email:" + a, Channel: incident.Email, Address: a}
+	return incident.Recipient{ID: "email:" + a, Channel: incident.ChannelEmail, Address: a}
 }
 
 // Mails returns readers as [Mail] does; nil for none.

@@ -76,9 +76,9 @@ var errReplayed = errors.New("carried out before")
 //
 // The function answer may run more than once. It is given what the change will store,
 // but for what follows for the readers.
-func (r *Request) Execute(ctx context.Context, door *storage.Door, at time.Time, answer func(*storage.Change, *incident.Situation) (Result, error)) (Result, error) {
+func (r *Request) Execute(ctx context.Context, repo *storage.Repository, at time.Time, answer func(*storage.Change, *incident.Situation) (Result, error)) (Result, error) {
 	var given Result
-	err := door.Change(ctx, at, func(c *storage.Change) error {
+	err := repo.Change(ctx, at, func(c *storage.Change) error {
 		stored := r.Once.answer(r.Actor, c.At)
 		s, err := r.Apply(c, func() error {
 			if r.Once.Key == "" {

@@ -67,12 +67,12 @@ func (r *Request) Apply(c *storage.Change, begin func() error) (*incident.Situat
 
 // Preview returns what the command would bring about, and does nothing. Of a merge
 // it is told of the incident that goes on, with all messages of both.
-func (r *Request) Preview(ctx context.Context, door *storage.Door, at time.Time) (incident.Preview, error) {
+func (r *Request) Preview(ctx context.Context, repo *storage.Repository, at time.Time) (incident.Preview, error) {
 	var (
 		policy *incident.Policy
 		about  int64
 	)
-	before, after, err := door.Preview(ctx, at, func(c *storage.Change) error {
+	before, after, err := repo.Preview(ctx, at, func(c *storage.Change) error {
 		policy = c.Policy
 		s, err := r.Apply(c, nil)
 		if err != nil {
@@ -113,7 +113,7 @@ func (r *Request) Preview(ctx context.Context, door *storage.Door, at time.Time)
 
 // unchanged refuses a command if a person changed the incident since it was seen. What
 // alerts and time did meanwhile does not count.
-func unchanged(ctx context.Context, r storage.Reader, number, seen int64) error {
+func unchanged(ctx context.Context, r storage.Snapshot, number, seen int64) error {
 	in, err := r.Incident(ctx, number)
 	if err != nil {
 		return err
@@ -176,7 +176,7 @@ func noneOpen(c *storage.Change, key string, but int64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if in.State == incident.Open && in.Number != but {
+	if in.State == incident.StateOpen && in.Number != but {
 		return 0, &incident.Problem{Kind: incident.ErrConflict, Text: in.ID() + " is open for this SLO already; go on with that one"}
 	}
 	return in.Number, nil

@@ -14,7 +14,7 @@ import (
 	"sitrep/storage/bolt"
 )
 
-func newDoor(t *testing.T) *storage.Door {
+func newDoor(t *testing.T) *storage.Repository {
 	t.Helper()
 	db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
 	if err != nil {
@@ -27,16 +27,16 @@ func newDoor(t *testing.T) *storage.Door {
 	})
 	policy := incidenttest.Policy()
 	policy.Teams = []incident.Team{incidenttest.Team("web")}
-	return &storage.Door{Store: db, Policy: func() *incident.Policy { return policy }}
+	return &storage.Repository{Store: db, Policy: func() *incident.Policy { return policy }}
 }
 
 func TestWhatPeopleDidMeanwhileIsNamed(t *testing.T) {
-	door := newDoor(t)
+	repo := newDoor(t)
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	do := func(actor incident.Actor, number, seen int64, cmd command.Command) error {
 		now = now.Add(time.Minute)
 		req := command.Request{Command: cmd, Incident: number, Actor: actor, Seen: seen}
-		return door.Change(t.Context(), now, func(c *storage.Change) error {
+		return repo.Change(t.Context(), now, func(c *storage.Change) error {
 			_, err := req.Apply(c, nil)
 			return err
 		})
@@ -46,7 +46,7 @@ func TestWhatPeopleDidMeanwhileIsNamed(t *testing.T) {
 		do("ada", 0, 0, dark),
 		do("ada", 0, 0, dark),
 		do("ada", 1, 0, command.Acknowledge{}),
-		do("ada", 1, 2, command.Phase{Phase: incident.Investigation}),
+		do("ada", 1, 2, command.Phase{Phase: incident.PhaseInvestigation}),
 		do("ada", 1, 0, command.Update{Message: "We look."}),
 		do("bob", 1, 0, command.Priority{Priority: "P2", Reason: "only us"}),
 		do("bob", 1, 0, command.Merge{Into: "INC-2", Reason: "the same"}),
@@ -71,10 +71,10 @@ func TestWhatPeopleDidMeanwhileIsNamed(t *testing.T) {
 }
 
 func TestAPreviewSaysWhoIsTold(t *testing.T) {
-	door := newDoor(t)
+	repo := newDoor(t)
 	req := command.Request{Actor: "ada", Command: command.Declare{UseCase: "The office is dark", Team: "web", Priority: "P1", Reason: "no power"}}
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	p, err := req.Preview(t.Context(), door, now)
+	p, err := req.Preview(t.Context(), repo, now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -336,11 +336,11 @@ func strangers(t *testing.T, words, priority, address string) *incident.Message 
 	m.Recipient.Name, m.Recipient.Address = words, address
 	it := &m.Items[0]
 	it.Incident.UseCase, it.Incident.Service, it.Incident.Priority.Name = words, words, priority
-	m.Audiences = append(m.Audiences, incident.OnCall)
+	m.Audiences = append(m.Audiences, incident.AudienceOnCall)
 	it.Runbook = words
 	it.Alerts = firing(2, incident.ListedAlert{Name: words, Summary: words, URL: words, Labels: map[string]string{words: words}})
 	it.NewWord, it.Word = true, &incident.Word{Text: words, By: words, At: at("13:00")}
-	it.Changes = []incident.Event{event("13:00", incident.PhaseChanged, incident.Actor(words), words, incident.Data{To: words})}
+	it.Changes = []incident.Event{event("13:00", incident.EventPhaseChanged, incident.Actor(words), words, incident.Data{To: words})}
 	return m
 }
 

@@ -254,7 +254,7 @@ func envelope(t *testing.T, to string) router.Envelope {
 			t.Fatal(err)
 		}
 	}
-	return router.Envelope{ID: m.ID, Recipient: incident.Recipient{Channel: incident.Email, Address: to}, Body: body}
+	return router.Envelope{ID: m.ID, Recipient: incident.Recipient{Channel: incident.ChannelEmail, Address: to}, Body: body}
 }
 
 func carryOn(context.Context) error { return nil }

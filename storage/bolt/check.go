@@ -98,7 +98,7 @@ func (r *reader) checkValue(id bucketID, k, v []byte) error {
 		switch {
 		case err != nil:
 			return wrong(id, k, err.Error())
-		case !found && b.State != incident.Ended, found && (ordinal < b.Ordinal || ordinal == b.Ordinal && b.Ordinal > 0 && !bytes.Equal(p.key(), k)):
+		case !found && b.State != incident.BreachEnded, found && (ordinal < b.Ordinal || ordinal == b.Ordinal && b.Ordinal > 0 && !bytes.Equal(p.key(), k)):
 			return wrong(id, k, "its index names another")
 		}
 		if headOf(&b).silent {
@@ -143,7 +143,7 @@ func (r *reader) checkValue(id bucketID, k, v []byte) error {
 				return err
 			}
 		}
-		if d.State != incident.Pending {
+		if d.State != incident.DeliveryPending {
 			return there(bDeliveryRecords, key(bytes.Clone(k)).int(1))
 		}
 	case bDeliveryIDs:

@@ -118,8 +118,8 @@ func (r *reader) Waiting(_ context.Context, now time.Time, limit int) (all []sto
 	return all, err
 }
 
-func (t *tx) ClaimDue(_ context.Context, now time.Time, owner string, lease time.Duration, recipients []string) ([]storage.Claim, error) {
-	var claims []storage.Claim
+func (t *tx) TakeLeases(_ context.Context, now time.Time, owner string, lease time.Duration, recipients []string) ([]storage.Lease, error) {
+	var claims []storage.Lease
 	for _, id := range recipients {
 		p, err := t.recipient(id)
 		if err != nil {
@@ -137,8 +137,8 @@ func (t *tx) ClaimDue(_ context.Context, now time.Time, owner string, lease time
 	return claims, nil
 }
 
-func (t *tx) claim(id string, now time.Time, owner string, until time.Time) (storage.Claim, error) {
-	c := storage.Claim{Recipient: id, Owner: owner, Until: until}
+func (t *tx) claim(id string, now time.Time, owner string, until time.Time) (storage.Lease, error) {
+	c := storage.Lease{Recipient: id, Owner: owner, Until: until}
 	prefix := key(nil).text(id)
 	held, err := t.heldBackOf(id)
 	if err != nil {
@@ -202,7 +202,7 @@ func (t *tx) claim(id string, now time.Time, owner string, until time.Time) (sto
 }
 
 // held returns what is known of a claim's recipient if the claim holds.
-func (t *tx) held(c *storage.Claim, now time.Time) error {
+func (t *tx) held(c *storage.Lease, now time.Time) error {
 	p, err := t.recipient(c.Recipient)
 	if err != nil {
 		return err
@@ -213,7 +213,7 @@ func (t *tx) held(c *storage.Claim, now time.Time) error {
 	return nil
 }
 
-func (t *tx) Hold(_ context.Context, c *storage.Claim, now, until time.Time) error {
+func (t *tx) ExtendLease(_ context.Context, c *storage.Lease, now, until time.Time) error {
 	if err := t.held(c, now); err != nil {
 		return err
 	}
@@ -221,7 +221,7 @@ func (t *tx) Hold(_ context.Context, c *storage.Claim, now, until time.Time) err
 	return t.changeRecipient(c.Recipient, func(p *recipient) { p.Until = until })
 }
 
-func (t *tx) Release(_ context.Context, c *storage.Claim, now, retryAt time.Time, why string) error {
+func (t *tx) ReleaseLease(_ context.Context, c *storage.Lease, now, retryAt time.Time, why string) error {
 	if err := t.held(c, now); err != nil {
 		return err
 	}

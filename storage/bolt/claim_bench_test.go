@@ -23,7 +23,7 @@ func BenchmarkClaim(b *testing.B) {
 				for i := range subs {
 					subs[i] = incident.Subscription{
 						Incident: int64(n/piece + 1), Recipient: fmt.Sprintf("email:person-%d@example.org", i),
-						Audiences: []incident.Audience{incident.Stakeholders}, Groups: []string{"customer-support"}, Active: true, Told: true,
+						Audiences: []incident.Audience{incident.AudienceStakeholders}, Groups: []string{"customer-support"}, Active: true, Told: true,
 						DueAt: noon.Add(24*time.Hour + time.Duration(n)*time.Millisecond),
 					}
 				}
@@ -53,7 +53,7 @@ func BenchmarkClaim(b *testing.B) {
 					if err := tx.PutSubscriptions(b.Context(), []incident.Subscription{settled}); err != nil {
 						return err
 					}
-					return tx.Release(b.Context(), &claims[0], noon, time.Time{}, "")
+					return tx.ReleaseLease(b.Context(), &claims[0], noon, time.Time{}, "")
 				})
 				if err != nil {
 					b.Fatal(err)

@@ -151,7 +151,7 @@ func (db *DB) Close() error {
 // Read runs fn on a snapshot. It fails if ctx is done before fn starts. A snapshot
 // held for long lets the file grow, and may keep writes waiting when it has grown by
 // a GiB; so fn should not wait for others.
-func (db *DB) Read(ctx context.Context, fn func(storage.Reader) error) error {
+func (db *DB) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -252,7 +252,7 @@ func (db *DB) noteRoom(bytes int, full error) {
 // opened as it is. Begin is called once, with the snapshot that is copied and how many
 // bytes that takes. Writes go on meanwhile; a writer that is slow lets the file grow. It
 // also works once the file was deleted.
-func (db *DB) Backup(ctx context.Context, begin func(r storage.Reader, size int64) (io.Writer, error)) (err error) {
+func (db *DB) Backup(ctx context.Context, begin func(r storage.Snapshot, size int64) (io.Writer, error)) (err error) {
 	if err := db.failure(); err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 
 // deliveryStates are the states of a delivery in keys.
 var deliveryStates = map[incident.DeliveryState]byte{
-	incident.Pending: 1, incident.Delivered: 2, incident.Failed: 3, incident.Superseded: 4,
+	incident.DeliveryPending: 1, incident.DeliveryDelivered: 2, incident.DeliveryFailed: 3, incident.DeliverySuperseded: 4,
 }
 
 // arrival returns the number of a delivery, 0 if there is none of that id.
@@ -159,7 +159,7 @@ func (t *tx) PutDelivery(ctx context.Context, d *incident.Delivery, message []by
 	if err := t.indexDelivery(arrival, &old, d, state); err != nil {
 		return err
 	}
-	if d.State != incident.Pending && d.State != old.State {
+	if d.State != incident.DeliveryPending && d.State != old.State {
 		if err := t.recordDelivery(ctx, arrival, d); err != nil {
 			return err
 		}
@@ -170,7 +170,7 @@ func (t *tx) PutDelivery(ctx context.Context, d *incident.Delivery, message []by
 		}
 	}
 	return t.changeRecipient(d.Recipient, func(p *recipient) {
-		if d.State == incident.Delivered && old.State != incident.Delivered {
+		if d.State == incident.DeliveryDelivered && old.State != incident.DeliveryDelivered {
 			p.sent(d.SentAt)
 		}
 	})
@@ -188,17 +188,17 @@ func (t *tx) indexDelivery(arrival int64, old, d *incident.Delivery, state byte)
 			return err
 		}
 	}
-	if old.State == incident.Pending {
+	if old.State == incident.DeliveryPending {
 		if err := t.delete(bDeliveriesPending, key(nil).text(old.Recipient).time(old.CreatedAt).int(arrival)); err != nil {
 			return err
 		}
 	}
-	if d.State != old.State && d.State != incident.Pending && len(d.Incidents()) == 0 {
+	if d.State != old.State && d.State != incident.DeliveryPending && len(d.Incidents()) == 0 {
 		if err := t.expire(d.SettledAt, arrival, storage.ExpiryWatchdogMessage, storage.ExpiryWatchdogPeople); err != nil {
 			return err
 		}
 	}
-	if d.State == incident.Pending {
+	if d.State == incident.DeliveryPending {
 		if err := t.put(bDeliveriesPending, key(nil).text(d.Recipient).time(d.CreatedAt).int(arrival), heldBack(d)); err != nil {
 			return err
 		}

@@ -64,7 +64,7 @@ func TestAFileThatIsGoneTakesNothing(t *testing.T) {
 			}
 			// All that was stored can be rescued.
 			var copied bytes.Buffer
-			err = db.Backup(t.Context(), func(r storage.Reader, size int64) (io.Writer, error) {
+			err = db.Backup(t.Context(), func(r storage.Snapshot, size int64) (io.Writer, error) {
 				at, err := r.Alive(t.Context())
 				if !at.Equal(noon) {
 					t.Errorf("alive %v", at)

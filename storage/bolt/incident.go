@@ -13,7 +13,7 @@ import (
 )
 
 // stateBytes are the states of an incident in keys.
-var stateBytes = map[incident.State]byte{incident.Open: 1, incident.Resolved: 2, incident.Closed: 3}
+var stateBytes = map[incident.State]byte{incident.StateOpen: 1, incident.StateResolved: 2, incident.StateClosed: 3}
 
 // incidentHead is what stands before the JSON of an incident, so that its indexes can
 // be kept without reading all of it.
@@ -23,7 +23,7 @@ type incidentHead struct {
 	priority string
 }
 
-func (h incidentHead) counted() bool { return h.state == stateBytes[incident.Open] && !h.drill }
+func (h incidentHead) counted() bool { return h.state == stateBytes[incident.StateOpen] && !h.drill }
 
 func appendIncident(b []byte, h incidentHead, in *incident.Incident) ([]byte, error) {
 	drill := byte(0)
@@ -252,7 +252,7 @@ func (t *tx) indexIncident(in *incident.Incident, old, h incidentHead) error {
 		if err := t.put(bIncidentStates, key(nil).byte(h.state).int(in.Number), nil); err != nil {
 			return err
 		}
-		if in.State == incident.Closed {
+		if in.State == incident.StateClosed {
 			if err := t.expire(in.ClosedAt, in.Number, storage.ExpiryMessages, storage.ExpiryPeople); err != nil {
 				return err
 			}

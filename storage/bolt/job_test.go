@@ -53,7 +53,7 @@ func TestTheGenerationOfAStoreThatAnotherBuildHad(t *testing.T) {
 	}
 	want := func(db *bolt.DB, number int64, hash string, minute int) {
 		t.Helper()
-		mustRead(t, db, func(r storage.Reader) error {
+		mustRead(t, db, func(r storage.Snapshot) error {
 			g, err := r.Generation(t.Context())
 			if w := (storage.Generation{Number: number, Hash: hash, At: load(hash, minute).At}); g != w {
 				t.Errorf("in force %+v, want %+v", g, w)

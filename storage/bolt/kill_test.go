@@ -51,7 +51,7 @@ func writeUntilKilled(ctx context.Context, path string) error {
 			for i := 0; ; i++ {
 				fp := fmt.Sprintf("%d-%d-%d", os.Getpid(), w, i)
 				err := db.Write(context.Background(), func(tx storage.Tx) error {
-					return tx.PutBreaches(ctx, []*incident.Breach{{Fingerprint: fp, StartsAt: noon, HeardAt: noon, State: incident.Firing, Incident: int64(w + 1)}})
+					return tx.PutBreaches(ctx, []*incident.Breach{{Fingerprint: fp, StartsAt: noon, HeardAt: noon, State: incident.BreachFiring, Incident: int64(w + 1)}})
 				})
 				if err != nil {
 					return
@@ -98,7 +98,7 @@ func TestWhatWasAnsweredIsThereAfterAKill(t *testing.T) {
 	if err := db.Check(t.Context()); err != nil {
 		t.Error(err)
 	}
-	err = db.Read(t.Context(), func(r storage.Reader) error {
+	err = db.Read(t.Context(), func(r storage.Snapshot) error {
 		whole := answered[:len(answered)-1] // the last line may be torn
 		found, err := r.LatestBreaches(t.Context(), whole)
 		for _, fp := range whole {

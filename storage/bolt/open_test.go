@@ -73,7 +73,7 @@ func TestAStoreIsWholeAfterReopening(t *testing.T) {
 
 func countBreaches(t *testing.T, db *bolt.DB) (n int) {
 	t.Helper()
-	err := db.Read(t.Context(), func(r storage.Reader) error {
+	err := db.Read(t.Context(), func(r storage.Snapshot) error {
 		for cursor := ""; ; {
 			page, next, err := r.Breaches(t.Context(), 1, 1000, cursor)
 			n += len(page)
@@ -166,13 +166,13 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sitrep.db")
 	db := openAt(t, path)
 	at := time.Now().UTC().Truncate(time.Microsecond).Add(-100 * time.Hour)
-	in := incident.Incident{Number: 1, Sequence: 1, Key: "k", State: incident.Closed, ClosedAt: at, AcknowledgedBy: "ada"}
+	in := incident.Incident{Number: 1, Sequence: 1, Key: "k", State: incident.StateClosed, ClosedAt: at, AcknowledgedBy: "ada"}
 	d := incident.Delivery{
-		ID: "watchdog.1", Kind: incident.KindWatchdog, Recipient: "ada", State: incident.Delivered, SettledAt: at,
+		ID: "watchdog.1", Kind: incident.KindWatchdog, Recipient: "ada", State: incident.DeliveryDelivered, SettledAt: at,
 		Covers: []incident.Cover{{Kind: incident.KindWatchdog}},
 	}
 	told := incident.Delivery{
-		ID: "INC-1.1", Incident: 1, Recipient: "bob", State: incident.Delivered, SettledAt: at, Covers: []incident.Cover{{Incident: 1}},
+		ID: "INC-1.1", Incident: 1, Recipient: "bob", State: incident.DeliveryDelivered, SettledAt: at, Covers: []incident.Cover{{Incident: 1}},
 	}
 	mustWrite(t, db, func(tx storage.Tx) error {
 		if err := tx.PutIncidents(t.Context(), []*incident.Incident{&in}); err != nil {
@@ -206,7 +206,7 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 		}
 		return err
 	})
-	err = db.Read(t.Context(), func(r storage.Reader) error {
+	err = db.Read(t.Context(), func(r storage.Snapshot) error {
 		in, err := r.Incident(t.Context(), 1)
 		if err != nil {
 			return err
@@ -377,7 +377,7 @@ func TestAFlippedBitIsFoundOrDoesNoHarm(t *testing.T) {
 func dump(t *testing.T, db *bolt.DB) string {
 	t.Helper()
 	var all strings.Builder
-	err := db.Read(t.Context(), func(r storage.Reader) error {
+	err := db.Read(t.Context(), func(r storage.Snapshot) error {
 		in, err := r.Incident(t.Context(), 1)
 		if err != nil {
 			return err
@@ -422,7 +422,7 @@ func TestABackupIsAStore(t *testing.T) {
 	pipe, w := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		err := db.Backup(t.Context(), func(storage.Reader, int64) (io.Writer, error) { return w, nil })
+		err := db.Backup(t.Context(), func(storage.Snapshot, int64) (io.Writer, error) { return w, nil })
 		done <- errors.Join(err, w.Close())
 	}()
 	head := make([]byte, 100)
@@ -453,13 +453,13 @@ func TestABackupIsAStore(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := db.Backup(ctx, func(storage.Reader, int64) (io.Writer, error) { return io.Discard, nil }); !errors.Is(err, context.Canceled) {
+	if err := db.Backup(ctx, func(storage.Snapshot, int64) (io.Writer, error) { return io.Discard, nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("backup for nobody: %v", err)
 	}
 }
 
 // claimDue claims those who have waited longest.
-func claimDue(ctx context.Context, tx storage.Tx, now time.Time, owner string, lease time.Duration, limit int) ([]storage.Claim, error) {
+func claimDue(ctx context.Context, tx storage.Tx, now time.Time, owner string, lease time.Duration, limit int) ([]storage.Lease, error) {
 	waiting, err := tx.Waiting(ctx, now, limit)
 	if err != nil {
 		return nil, err
@@ -468,7 +468,7 @@ func claimDue(ctx context.Context, tx storage.Tx, now time.Time, owner string, l
 	for _, w := range waiting {
 		ids = append(ids, w.Recipient)
 	}
-	return tx.ClaimDue(ctx, now, owner, lease, ids)
+	return tx.TakeLeases(ctx, now, owner, lease, ids)
 }
 
 // Who opens the file knows that the process that held claims is gone, and need not wait.
@@ -476,8 +476,8 @@ func TestClaimsEndWithTheirProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sitrep.db")
 	db := openAt(t, path)
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	var claims []storage.Claim
-	claim := func(owner string) storage.Claim {
+	var claims []storage.Lease
+	claim := func(owner string) storage.Lease {
 		t.Helper()
 		mustWrite(t, db, func(tx storage.Tx) (err error) {
 			claims, err = claimDue(t.Context(), tx, now, owner, time.Hour, 10)
@@ -500,7 +500,7 @@ func TestClaimsEndWithTheirProcess(t *testing.T) {
 	if second.Attempt != first.Attempt+1 {
 		t.Errorf("the claims are %+v and %+v", first, second)
 	}
-	err := db.Write(t.Context(), func(tx storage.Tx) error { return tx.Hold(t.Context(), &first, now, now.Add(time.Hour)) })
+	err := db.Write(t.Context(), func(tx storage.Tx) error { return tx.ExtendLease(t.Context(), &first, now, now.Add(time.Hour)) })
 	if !errors.Is(err, storage.ErrLost) {
 		t.Errorf("the first holds: %v", err)
 	}
@@ -509,7 +509,7 @@ func TestClaimsEndWithTheirProcess(t *testing.T) {
 func TestLeasesEndAtTheTimeGiven(t *testing.T) {
 	db := open(t, bolt.Options{})
 	write := func(fn func(storage.Tx) error) error { return db.Write(t.Context(), fn) }
-	claim := func(now time.Time) (claims []storage.Claim) {
+	claim := func(now time.Time) (claims []storage.Lease) {
 		if err := write(func(tx storage.Tx) (err error) {
 			claims, err = claimDue(t.Context(), tx, now, "me", time.Minute, 10)
 			return err
@@ -533,11 +533,11 @@ func TestLeasesEndAtTheTimeGiven(t *testing.T) {
 	if n := len(claim(last)); n != 0 {
 		t.Errorf("%d claims before the lease ends", n)
 	}
-	if err := write(func(tx storage.Tx) error { return tx.Hold(t.Context(), &first[0], last, noon.Add(time.Minute)) }); err != nil {
+	if err := write(func(tx storage.Tx) error { return tx.ExtendLease(t.Context(), &first[0], last, noon.Add(time.Minute)) }); err != nil {
 		t.Errorf("hold at the end: %v", err)
 	}
 	if err := write(func(tx storage.Tx) error {
-		return tx.Hold(t.Context(), &first[0], noon.Add(time.Minute), noon.Add(time.Hour))
+		return tx.ExtendLease(t.Context(), &first[0], noon.Add(time.Minute), noon.Add(time.Hour))
 	}); !errors.Is(err, storage.ErrLost) {
 		t.Errorf("hold after the end: %v", err)
 	}
@@ -547,7 +547,7 @@ func TestLeasesEndAtTheTimeGiven(t *testing.T) {
 	}
 	retry := noon.Add(time.Hour)
 	if err := write(func(tx storage.Tx) error {
-		return tx.Release(t.Context(), &second[0], noon.Add(time.Minute), retry, "refused")
+		return tx.ReleaseLease(t.Context(), &second[0], noon.Add(time.Minute), retry, "refused")
 	}); err != nil {
 		t.Fatal(err)
 	}

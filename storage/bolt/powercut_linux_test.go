@@ -276,7 +276,7 @@ func holds(t *testing.T, image string, answered []string) error {
 	if err := db.Check(t.Context()); err != nil {
 		return err
 	}
-	return db.Read(t.Context(), func(r storage.Reader) error {
+	return db.Read(t.Context(), func(r storage.Snapshot) error {
 		found, err := r.LatestBreaches(t.Context(), answered)
 		for _, fp := range answered {
 			if err == nil && found[fp] == nil {

@@ -35,7 +35,7 @@ func writeTraced(ctx context.Context, path string) error {
 			for i := range tracedWrites {
 				fp := fmt.Sprintf("fp-%d-%d", w, i)
 				err := db.Write(context.Background(), func(tx storage.Tx) error {
-					return tx.PutBreaches(ctx, []*incident.Breach{{Fingerprint: fp, StartsAt: noon, HeardAt: noon, State: incident.Firing, Incident: int64(w + 1)}})
+					return tx.PutBreaches(ctx, []*incident.Breach{{Fingerprint: fp, StartsAt: noon, HeardAt: noon, State: incident.BreachFiring, Incident: int64(w + 1)}})
 				})
 				if err != nil {
 					errs <- err

@@ -88,13 +88,13 @@ func (t *tx) upgradeLatest(older map[string][]place) error {
 			if err != nil {
 				return err
 			}
-			for k := 0; k < len(others) && b.State == incident.Ended; k++ {
+			for k := 0; k < len(others) && b.State == incident.BreachEnded; k++ {
 				// A clock was wrong when the latest began, and what began since goes on.
 				other, err := t.at(others[k])
 				if err != nil {
 					return err
 				}
-				if other.State != incident.Ended {
+				if other.State != incident.BreachEnded {
 					p, others[k], b = others[k], p, other
 				}
 			}
@@ -146,12 +146,12 @@ func (t *tx) endOlder(ctx context.Context, p place) error {
 	if err != nil {
 		return err
 	}
-	if b.State == incident.Ended && b.AskAt.IsZero() {
+	if b.State == incident.BreachEnded && b.AskAt.IsZero() {
 		return nil
 	}
 	was := headOf(&b)
 	b.Supersede()
-	if b.State != incident.Ended && b.Incident != 0 {
+	if b.State != incident.BreachEnded && b.Incident != 0 {
 		in, err := t.Incident(ctx, b.Incident)
 		for err == nil && in.MergedInto != 0 {
 			in, err = t.Incident(ctx, in.MergedInto)
@@ -159,7 +159,7 @@ func (t *tx) endOlder(ctx context.Context, p place) error {
 		if err != nil {
 			return err
 		}
-		events := in.EndUnseen(incident.Stamp{At: in.ChangedAt, Actor: incident.Scheduler}, &b)
+		events := in.EndUnseen(incident.Stamp{At: in.ChangedAt, Actor: incident.ActorScheduler}, &b)
 		for _, e := range events {
 			if err := in.Apply(e); err != nil {
 				return err
@@ -193,7 +193,7 @@ const breachOlder = "breach_older"
 // upgradeForgetting brings a store of version 1, which knew of nothing to forget, up to 2.
 func (t *tx) upgradeForgetting(ctx context.Context) error {
 	var closed, arrivals []int64
-	err := t.ascend(bIncidentStates, key(nil).byte(stateBytes[incident.Closed]), nil, func(k, _ []byte) (bool, error) {
+	err := t.ascend(bIncidentStates, key(nil).byte(stateBytes[incident.StateClosed]), nil, func(k, _ []byte) (bool, error) {
 		closed = append(closed, intAt(k, 1))
 		return true, nil
 	})
@@ -259,7 +259,7 @@ func (t *tx) upgradeDelivery(arrival int64) error {
 	if err != nil {
 		return err
 	}
-	if d.State != incident.Pending && len(d.Incidents()) == 0 {
+	if d.State != incident.DeliveryPending && len(d.Incidents()) == 0 {
 		if err := t.expire(d.SettledAt, arrival, storage.ExpiryWatchdogMessage, storage.ExpiryWatchdogPeople); err != nil {
 			return err
 		}

@@ -23,7 +23,7 @@ func TestTheWatchdogOfAnOlderStoreIsBroughtUp(t *testing.T) {
 	back := []incident.Owed{{Kind: incident.KindWatchdog, Reason: incident.DueWatchdogBack, At: at}}
 	reader := func(who string, told int64, owed []incident.Owed) incident.Subscription {
 		s := incident.Subscription{
-			Recipient: who, Audiences: []incident.Audience{incident.OnCall}, Groups: []string{"sre"}, Active: true,
+			Recipient: who, Audiences: []incident.Audience{incident.AudienceOnCall}, Groups: []string{"sre"}, Active: true,
 			Told: told > 0, ToldSequence: told, Owed: owed,
 		}
 		if told > 0 {
@@ -35,7 +35,7 @@ func TestTheWatchdogOfAnOlderStoreIsBroughtUp(t *testing.T) {
 		return s
 	}
 	pending := incident.Delivery{
-		ID: "watchdog.1", Kind: incident.KindWatchdog, Recipient: "unsure", State: incident.Pending, CreatedAt: noon, Attempts: 1,
+		ID: "watchdog.1", Kind: incident.KindWatchdog, Recipient: "unsure", State: incident.DeliveryPending, CreatedAt: noon, Attempts: 1,
 		Covers: []incident.Cover{{Kind: incident.KindWatchdog, Sequence: 3, Owed: away(at)}},
 	}
 	sub := incident.Subscription{Incident: 1, Recipient: "owed away", Reader: 1, DueAt: at}
@@ -71,7 +71,7 @@ func TestTheWatchdogOfAnOlderStoreIsBroughtUp(t *testing.T) {
 		if err := db.Check(t.Context()); err != nil {
 			t.Error(err)
 		}
-		err = db.Read(t.Context(), func(r storage.Reader) error {
+		err = db.Read(t.Context(), func(r storage.Snapshot) error {
 			pulses, err := r.Pulses(t.Context())
 			if want := (incident.Pulses{{HeardAt: noon, AwaySince: noon, Sequence: 3}}); !reflect.DeepEqual(pulses, want) {
 				t.Errorf("pulses %+v, want %+v", pulses, want)

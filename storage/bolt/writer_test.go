@@ -65,7 +65,7 @@ func putAlive(ctx context.Context, at time.Time) func(storage.Tx) error {
 
 func alive(t *testing.T, db *DB) (at time.Time) {
 	t.Helper()
-	err := db.Read(t.Context(), func(r storage.Reader) (err error) {
+	err := db.Read(t.Context(), func(r storage.Snapshot) (err error) {
 		at, err = r.Alive(t.Context())
 		return err
 	})
@@ -99,7 +99,7 @@ func TestACommitOfUnknownOutcomeEndsTheProcess(t *testing.T) {
 					t.Error("a later write: no error")
 				}
 			}
-			if err := db.Read(t.Context(), func(storage.Reader) error { return nil }); err == nil {
+			if err := db.Read(t.Context(), func(storage.Snapshot) error { return nil }); err == nil {
 				t.Error("read: no error")
 			}
 			if _, err := db.Info(t.Context()); err == nil {
@@ -204,7 +204,7 @@ func TestThereIsRoomOnceAsMuchWasStored(t *testing.T) {
 	if err := db.Probe(t.Context()); err != nil || trouble() != nil {
 		t.Errorf("a probe with room: %v, %v", err, trouble())
 	}
-	err := db.Read(t.Context(), func(r storage.Reader) error {
+	err := db.Read(t.Context(), func(r storage.Snapshot) error {
 		left, err := r.(*reader).get(bMeta, probeKey)
 		if left != nil {
 			t.Errorf("the probe left %d bytes", len(left))
@@ -288,7 +288,7 @@ func TestOneThatFailsAfterItWroteCostsTheOthersNothing(t *testing.T) {
 		}
 		close(g.leave)
 		wg.Wait()
-		err := db.Read(t.Context(), func(r storage.Reader) error {
+		err := db.Read(t.Context(), func(r storage.Snapshot) error {
 			all, err := r.Outages(t.Context(), 100)
 			if len(all) != 30 {
 				t.Errorf("%d are stored", len(all))

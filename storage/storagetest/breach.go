@@ -21,7 +21,7 @@ func (f *fixture) breaches(all ...*incident.Breach) {
 // latestBreach returns the latest breach of a fingerprint, nil if there is none.
 func (f *fixture) latestBreach(fingerprint string) (b *incident.Breach) {
 	f.Helper()
-	f.read(func(r storage.Reader) (err error) {
+	f.read(func(r storage.Snapshot) (err error) {
 		b, err = storage.LatestBreach(f.Context(), r, fingerprint)
 		return err
 	})
@@ -31,7 +31,7 @@ func (f *fixture) latestBreach(fingerprint string) (b *incident.Breach) {
 var breachRules = []rule{
 	{"a breach is read as it was put", func(f *fixture) {
 		full := f.newBreach("00c0ffee00c0ffee", 1)
-		full.EndsAt, full.State = f.now.Add(time.Minute), incident.Ended
+		full.EndsAt, full.State = f.now.Add(time.Minute), incident.BreachEnded
 		full.AskAt = f.now.Add(time.Microsecond)
 		full.AskedAt = f.now.Add(2 * time.Microsecond)
 		full.EndHeardAt = f.now.Add(3 * time.Microsecond)
@@ -39,22 +39,22 @@ var breachRules = []rule{
 		full.SaidStartsAt, full.SaidEndsAt, full.EndedBefore = f.now.Add(4*time.Microsecond), f.now.Add(5*time.Microsecond), f.now.Add(6*time.Microsecond)
 		full.LaterEnd, full.ListedSince = f.now.Add(7*time.Microsecond), f.now.Add(8*time.Microsecond)
 		full.Labels["empty"], full.Labels["long"] = "", strings.Repeat("x", 100_000)
-		bare := &incident.Breach{Fingerprint: "b", StartsAt: f.now, State: incident.Ended}
+		bare := &incident.Breach{Fingerprint: "b", StartsAt: f.now, State: incident.BreachEnded}
 		odd := f.newBreach(strings.Repeat("f", 3000)+"\x00", 1)
 		f.breaches(full, bare, odd)
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			got, err := r.LatestBreaches(f.Context(), []string{odd.Fingerprint, full.Fingerprint, bare.Fingerprint})
 			f.equal("breaches", got, map[string]*incident.Breach{full.Fingerprint: full, bare.Fingerprint: bare, odd.Fingerprint: odd})
 			return err
 		})
 		full.Labels = nil
-		full.State, full.EndsAt = incident.Firing, time.Time{}
+		full.State, full.EndsAt = incident.BreachFiring, time.Time{}
 		f.breaches(full)
 		f.equal("changed", f.latestBreach(full.Fingerprint), full)
 	}},
 	{"one that is not there is left out of a set", func(f *fixture) {
 		f.breaches(f.newBreach("a", 1))
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			found, err := r.LatestBreaches(f.Context(), []string{"b", "a", "c", "a"})
 			f.equal("latest", found, map[string]*incident.Breach{"a": f.newBreach("a", 1)})
 			return err
@@ -102,22 +102,22 @@ var breachRules = []rule{
 			b.HeardAt, b.State = f.now.Add(-time.Duration(minutes)*time.Minute), state
 			return b
 		}
-		loose, asked := quiet("loose", 50, incident.Firing), quiet("asked", 60, incident.Unknown)
+		loose, asked := quiet("loose", 50, incident.BreachFiring), quiet("asked", 60, incident.BreachUnknown)
 		loose.Incident = 0
 		asked.AskedAt = f.now.Add(-15 * time.Minute)
-		f.breaches(quiet("new", 1, incident.Firing), quiet("old", 30, incident.Firing), quiet("unknown", 40, incident.Unknown),
-			quiet("ended", 50, incident.Ended), loose, asked, quiet("edge", 10, incident.Firing))
+		f.breaches(quiet("new", 1, incident.BreachFiring), quiet("old", 30, incident.BreachFiring), quiet("unknown", 40, incident.BreachUnknown),
+			quiet("ended", 50, incident.BreachEnded), loose, asked, quiet("edge", 10, incident.BreachFiring))
 		before := f.now.Add(-10 * time.Minute)
 		f.equal("silent", f.silent(before, 10), []string{"unknown", "old", "asked", "edge"})
 		f.equal("two", f.silent(before, 2), []string{"unknown", "old"})
 
-		f.breaches(quiet("old", 0, incident.Firing), quiet("unknown", 40, incident.Ended), quiet("ended", 45, incident.Firing))
+		f.breaches(quiet("old", 0, incident.BreachFiring), quiet("unknown", 40, incident.BreachEnded), quiet("ended", 45, incident.BreachFiring))
 		f.equal("after changes", f.silent(before, 10), []string{"ended", "asked", "edge"})
 	}},
 	{"to be asked about are those whose time has come", func(f *fixture) {
 		toAsk := func(at time.Time, want ...string) {
 			f.Helper()
-			f.read(func(r storage.Reader) error {
+			f.read(func(r storage.Snapshot) error {
 				list, err := r.BreachesToAsk(f.Context(), at, 10)
 				f.equal("to ask", fingerprints(list), want)
 				return err
@@ -132,7 +132,7 @@ var breachRules = []rule{
 		f.breaches(b, c)
 		toAsk(f.now, "a")
 		toAsk(f.now.Add(time.Second), "a", "c")
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			list, err := r.BreachesToAsk(f.Context(), f.now.Add(time.Hour), 1)
 			f.equal("one", fingerprints(list), []string{"a"})
 			return err
@@ -143,7 +143,7 @@ var breachRules = []rule{
 		broken := errors.New("broken")
 		_ = f.store.Write(f.Context(), func(tx storage.Tx) error {
 			b := f.newBreach("a", 2)
-			b.State = incident.Ended
+			b.State = incident.BreachEnded
 			if err := tx.PutBreaches(f.Context(), []*incident.Breach{b}); err != nil {
 				return err
 			}
@@ -156,7 +156,7 @@ var breachRules = []rule{
 
 func (f *fixture) silent(before time.Time, limit int) (list []string) {
 	f.Helper()
-	f.read(func(r storage.Reader) error {
+	f.read(func(r storage.Snapshot) error {
 		all, err := r.SilentBreaches(f.Context(), before, limit)
 		list = fingerprints(all)
 		return err
@@ -173,7 +173,7 @@ func fingerprints(list []incident.Breach) (all []string) {
 
 func (f *fixture) breachPages(number int64, limit int) (pages [][]string) {
 	f.Helper()
-	f.read(func(r storage.Reader) error {
+	f.read(func(r storage.Snapshot) error {
 		for cursor := ""; ; {
 			page, next, err := r.Breaches(f.Context(), number, limit, cursor)
 			if err != nil {

@@ -13,7 +13,7 @@ import (
 // owes returns a subscription that is due at a time.
 func (f *fixture) owes(number int64, recipient string, due time.Time) incident.Subscription {
 	s := incident.Subscription{
-		Incident: number, Recipient: recipient, Audiences: []incident.Audience{incident.Management}, Groups: []string{"leadership"},
+		Incident: number, Recipient: recipient, Audiences: []incident.Audience{incident.AudienceManagement}, Groups: []string{"leadership"},
 		Active: true, DueAt: due,
 	}
 	if !due.IsZero() {
@@ -36,7 +36,7 @@ const (
 )
 
 // claim claims at f.now, which is a little later afterwards.
-func (f *fixture) claim(owner string, lease time.Duration, limit int) (claims []storage.Claim) {
+func (f *fixture) claim(owner string, lease time.Duration, limit int) (claims []storage.Lease) {
 	f.Helper()
 	f.write(func(tx storage.Tx) (err error) {
 		claims, err = claimDue(f.Context(), tx, f.now, owner, lease, limit)
@@ -47,7 +47,7 @@ func (f *fixture) claim(owner string, lease time.Duration, limit int) (claims []
 }
 
 // claimDue claims those who have waited longest.
-func claimDue(ctx context.Context, tx storage.Tx, now time.Time, owner string, lease time.Duration, limit int) ([]storage.Claim, error) {
+func claimDue(ctx context.Context, tx storage.Tx, now time.Time, owner string, lease time.Duration, limit int) ([]storage.Lease, error) {
 	waiting, err := tx.Waiting(ctx, now, limit)
 	if err != nil {
 		return nil, err
@@ -56,22 +56,22 @@ func claimDue(ctx context.Context, tx storage.Tx, now time.Time, owner string, l
 	for _, w := range waiting {
 		ids = append(ids, w.Recipient)
 	}
-	return tx.ClaimDue(ctx, now, owner, lease, ids)
+	return tx.TakeLeases(ctx, now, owner, lease, ids)
 }
 
-func recipients(claims []storage.Claim) (all []string) {
+func recipients(claims []storage.Lease) (all []string) {
 	for _, c := range claims {
 		all = append(all, c.Recipient)
 	}
 	return all
 }
 
-func (f *fixture) release(c *storage.Claim, retryAt time.Time, why string) error {
-	return f.store.Write(f.Context(), func(tx storage.Tx) error { return tx.Release(f.Context(), c, f.now, retryAt, why) })
+func (f *fixture) release(c *storage.Lease, retryAt time.Time, why string) error {
+	return f.store.Write(f.Context(), func(tx storage.Tx) error { return tx.ReleaseLease(f.Context(), c, f.now, retryAt, why) })
 }
 
-func (f *fixture) hold(c *storage.Claim, until time.Time) error {
-	return f.store.Write(f.Context(), func(tx storage.Tx) error { return tx.Hold(f.Context(), c, f.now, until) })
+func (f *fixture) hold(c *storage.Lease, until time.Time) error {
+	return f.store.Write(f.Context(), func(tx storage.Tx) error { return tx.ExtendLease(f.Context(), c, f.now, until) })
 }
 
 var subscriptionRules = []rule{
@@ -82,7 +82,7 @@ var subscriptionRules = []rule{
 		a, c := f.owes(1, "email:a@example.org", time.Time{}), f.owes(1, "webhook:00ff", f.now)
 		f.subscribe(c, full, f.owes(2, "email:a@example.org", f.now))
 		f.subscribe(a)
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			subs, err := storage.SubscriptionsOf(f.Context(), r, 1)
 			if err != nil {
 				return err
@@ -94,7 +94,7 @@ var subscriptionRules = []rule{
 		})
 		full.DueAt = f.now.Add(time.Hour)
 		f.subscribe(full)
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			subs, err := storage.SubscriptionsOf(f.Context(), r, 1)
 			f.equal("changed", subs, []incident.Subscription{a, full, c})
 			return err
@@ -103,7 +103,7 @@ var subscriptionRules = []rule{
 	{"the backlog counts what is due", func(f *fixture) {
 		backlog := func(due int, oldest time.Time) {
 			f.Helper()
-			f.read(func(r storage.Reader) error {
+			f.read(func(r storage.Snapshot) error {
 				n, at, err := r.Backlog(f.Context(), f.now)
 				f.equal("due", n, due)
 				f.equal("oldest", at, oldest)
@@ -124,7 +124,7 @@ var subscriptionRules = []rule{
 			subs[i] = f.owes(int64(i+1), "a", f.ago(1))
 		}
 		f.subscribe(subs...)
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			n, at, err := r.Backlog(f.Context(), f.now)
 			f.equal("due", n, 10_000)
 			f.equal("oldest", at, f.ago(1))
@@ -167,7 +167,7 @@ var claimRules = []rule{
 		seen := map[string]int{}
 		f.each(5, func(w int, s storage.Store) {
 			for range 3 {
-				var claims []storage.Claim
+				var claims []storage.Lease
 				err := s.Write(f.Context(), func(tx storage.Tx) (err error) {
 					claims, err = claimDue(f.Context(), tx, f.now, fmt.Sprint(w), long, 4)
 					return err
@@ -239,7 +239,7 @@ var claimRules = []rule{
 			if err := tx.PutSubscriptions(f.Context(), []incident.Subscription{f.owes(1, "a", time.Time{})}); err != nil {
 				return err
 			}
-			return tx.Hold(f.Context(), &c, f.now, f.now.Add(long))
+			return tx.ExtendLease(f.Context(), &c, f.now, f.now.Add(long))
 		})
 		f.fails("write", err, storage.ErrLost)
 		f.equal("still due", recipients(f.claim("you", long, 1)), []string{"a"})
@@ -267,7 +267,7 @@ var claimRules = []rule{
 		}
 		f.subscribe(f.owes(2, "a", f.ago(3)))
 		f.equal("waits", len(f.claim("me", long, 1)), 0)
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			at, err := r.NextDue(f.Context(), time.Time{})
 			f.equal("next due", at, retryAt)
 			return err
@@ -292,7 +292,7 @@ var claimRules = []rule{
 			}
 		}
 		d := f.newDelivery("one", "a", 1)
-		d.State, d.SentAt = incident.Delivered, f.now
+		d.State, d.SentAt = incident.DeliveryDelivered, f.now
 		f.deliver(d)
 		c := f.claim("me", long, 1)[0]
 		f.equal("after a success", []any{c.Failures, c.FailingSince, c.LastError}, []any{0, time.Time{}, ""})
@@ -304,9 +304,9 @@ var claimRules = []rule{
 	}},
 	{"only those named are claimed, in that order, and only who can be", func(f *fixture) {
 		f.subscribe(f.owes(1, "a", f.ago(1)), f.owes(1, "b", f.ago(2)), f.owes(1, "c", f.ago(3)), f.owes(1, "d", f.ago(-60)))
-		var claims []storage.Claim
+		var claims []storage.Lease
 		f.write(func(tx storage.Tx) (err error) {
-			claims, err = tx.ClaimDue(f.Context(), f.now, "me", long, []string{"a", "nobody", "d", "c"})
+			claims, err = tx.TakeLeases(f.Context(), f.now, "me", long, []string{"a", "nobody", "d", "c"})
 			return err
 		})
 		f.equal("claimed", recipients(claims), []string{"a", "c"})
@@ -320,7 +320,7 @@ var claimRules = []rule{
 		f.subscribe(urgent(f.owes(1, "a", f.ago(5)), 7), urgent(f.owes(2, "a", f.ago(1)), 3), urgent(f.owes(3, "a", f.ago(-60)), 1))
 		f.subscribe(urgent(f.owes(1, "b", f.ago(4)), 9))
 		f.deliver(f.newDelivery("one", "c", 1))
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			all, err := r.Waiting(f.Context(), f.now, 9)
 			if err != nil {
 				return err
@@ -334,7 +334,7 @@ var claimRules = []rule{
 			return err
 		})
 		f.subscribe(urgent(f.owes(2, "a", f.ago(1)), 8))
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			all, err := r.Waiting(f.Context(), f.now, 1)
 			f.equal("less urgent", all[0].Urgency, incident.Urgency(7))
 			return err
@@ -344,7 +344,7 @@ var claimRules = []rule{
 		f.subscribe(f.owes(2, "a", f.ago(2)), f.owes(1, "b", f.ago(9)), f.owes(1, "a", f.ago(5)), f.owes(3, "a", f.ago(-60)), f.owes(4, "a", time.Time{}))
 		all := []storage.DueReader{{Incident: 1, Recipient: "b", Since: f.ago(9)}, {Incident: 1, Recipient: "a", Since: f.ago(5)}, {Incident: 2, Recipient: "a", Since: f.ago(2)}}
 		f.claim("me", long, 1)
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			page, next, err := r.DueReaders(f.Context(), f.now, 9, "")
 			f.equal("all", page, all)
 			f.equal("no more", next, "")
@@ -383,7 +383,7 @@ var claimRules = []rule{
 		}
 		f.write(func(tx storage.Tx) error { return tx.PutNotices(f.Context(), []incident.Notice{notice("eu")}) })
 		f.equal("all is held back", len(f.claim("me", long, 9)), 0)
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			at, err := r.NextDue(f.Context(), f.now)
 			f.equal("next due", at, retry)
 			return err
@@ -416,7 +416,7 @@ var claimRules = []rule{
 		f.deliver(d, f.newDelivery("two", "a", 3))
 		f.subscribe(f.owes(4, "a", f.ago(1)), f.owes(4, "b", f.ago(1)))
 		held := func(recipient string) (h storage.HeldBack) {
-			f.read(func(r storage.Reader) (err error) {
+			f.read(func(r storage.Snapshot) (err error) {
 				all, err := r.HeldBack(f.Context(), []string{recipient, "nobody", recipient}, f.now)
 				h = all[recipient]
 				f.equal("others", len(all), min(len(all), 1))
@@ -447,7 +447,7 @@ var claimRules = []rule{
 		f.deliver(d)
 		f.subscribe(f.owes(1, "a", f.ago(9)))
 		f.equal("held back", len(f.claim("me", long, 9)), 0)
-		d.State, d.RetryAt, d.SettledAt = incident.Superseded, time.Time{}, f.now
+		d.State, d.RetryAt, d.SettledAt = incident.DeliverySuperseded, time.Time{}, f.now
 		f.deliver(d)
 		f.equal("free", recipients(f.claim("me", long, 9)), []string{"a"})
 	}},
@@ -464,7 +464,7 @@ var claimRules = []rule{
 		claims := f.claim("me", 10*long, 9)
 		f.equal("claimed", recipients(claims), []string{"c", "d"})
 		for i, released := range []time.Time{later, f.now} {
-			f.write(func(tx storage.Tx) error { return tx.Release(f.Context(), &claims[i], released, retry, "refused") })
+			f.write(func(tx storage.Tx) error { return tx.ReleaseLease(f.Context(), &claims[i], released, retry, "refused") })
 		}
 		f.equal("all wait", len(f.claim("me", long, 9)), 0)
 		n := 0
@@ -486,8 +486,8 @@ var claimRules = []rule{
 		f.equal("unsettled", claims[0].Unsettled, []incident.Delivery{*d, *e})
 		f.equal("subscriptions", len(claims[0].Subscriptions), 0)
 
-		d.State, d.SentAt = incident.Delivered, f.now
-		e.State, e.Error = incident.Failed, "550"
+		d.State, d.SentAt = incident.DeliveryDelivered, f.now
+		e.State, e.Error = incident.DeliveryFailed, "550"
 		f.deliver(d, e)
 		if err := f.release(&claims[0], time.Time{}, ""); err != nil {
 			f.Fatal(err)
@@ -499,7 +499,7 @@ var claimRules = []rule{
 		var want []time.Time
 		for i := range 12 {
 			d := f.newDelivery(fmt.Sprint(i), "a", 1)
-			d.State, d.SentAt = incident.Delivered, f.now.Add(time.Duration(i-20)*time.Second)
+			d.State, d.SentAt = incident.DeliveryDelivered, f.now.Add(time.Duration(i-20)*time.Second)
 			want = append(want, d.SentAt)
 			f.deliver(d)
 			f.deliver(d) // again: it counts once

@@ -12,7 +12,7 @@ import (
 // generation returns the configuration in force.
 func (f *fixture) generation() (g storage.Generation) {
 	f.Helper()
-	f.read(func(r storage.Reader) (err error) {
+	f.read(func(r storage.Snapshot) (err error) {
 		g, err = r.Generation(f.Context())
 		return err
 	})
@@ -23,7 +23,7 @@ func (f *fixture) generation() (g storage.Generation) {
 func (f *fixture) enter(s storage.Store, owner, hash string, at time.Time) (g storage.Generation) {
 	f.Helper()
 	err := s.Write(f.Context(), func(tx storage.Tx) (err error) {
-		l := storage.Loading{Hash: hash, At: at, Actor: incident.Start}
+		l := storage.Loading{Hash: hash, At: at, Actor: incident.ActorStart}
 		g, err = storage.EnterConfig(f.Context(), tx, owner, l, storage.Config{Hash: hash, Body: []byte(hash)})
 		return err
 	})
@@ -36,7 +36,7 @@ func (f *fixture) enter(s storage.Store, owner, hash string, at time.Time) (g st
 // loaded are the hashes of all loadings, the first first.
 func (f *fixture) loaded() (hashes []string) {
 	f.Helper()
-	f.read(func(r storage.Reader) error {
+	f.read(func(r storage.Snapshot) error {
 		all, err := r.Configs(f.Context())
 		for _, l := range all {
 			hashes = append([]string{l.Hash}, hashes...)
@@ -50,14 +50,14 @@ var configRules = []rule{
 	{"a configuration is kept once, each loading of it too", func(f *fixture) {
 		body := []byte("priorities: []\n")
 		loads := []storage.Loading{
-			{Hash: "h1", At: f.ago(3), Actor: incident.Scheduler}, {Hash: "h2", At: f.ago(2), Actor: "ada"}, {Hash: "h1", At: f.ago(1), Actor: "bob"},
+			{Hash: "h1", At: f.ago(3), Actor: incident.ActorScheduler}, {Hash: "h2", At: f.ago(2), Actor: "ada"}, {Hash: "h1", At: f.ago(1), Actor: "bob"},
 		}
 		for _, l := range loads {
 			f.write(func(tx storage.Tx) error {
 				return tx.PutConfig(f.Context(), l, storage.Config{Hash: l.Hash, Body: body})
 			})
 		}
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			c, err := r.Config(f.Context(), "h1")
 			if err != nil {
 				return err

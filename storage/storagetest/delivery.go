@@ -14,9 +14,9 @@ import (
 // newDelivery returns a pending delivery.
 func (f *fixture) newDelivery(id, recipient string, number int64) *incident.Delivery {
 	return &incident.Delivery{
-		ID: id, Incident: number, Kind: incident.KindOpened, Sequence: 3, Priority: "P1", Audience: incident.Management,
-		Group: "leadership", Channel: incident.Email, Recipient: recipient, Address: recipient + "@example.org",
-		DueAt: f.ago(1), CreatedAt: f.ago(1), Attempts: 1, State: incident.Pending,
+		ID: id, Incident: number, Kind: incident.KindOpened, Sequence: 3, Priority: "P1", Audience: incident.AudienceManagement,
+		Group: "leadership", Channel: incident.ChannelEmail, Recipient: recipient, Address: recipient + "@example.org",
+		DueAt: f.ago(1), CreatedAt: f.ago(1), Attempts: 1, State: incident.DeliveryPending,
 		Covers: []incident.Cover{{
 			Incident: number, Kind: incident.KindOpened, Sequence: 3, DueAt: f.ago(1),
 			Owed: []incident.Owed{{Kind: incident.KindOpened, Reason: incident.DueOpened, At: f.ago(1)}},
@@ -42,9 +42,9 @@ var deliveryRules = []rule{
 		d.Promised, d.Held, d.Drill = f.now, true, true
 		message := []byte("Subject: x\r\n\r\n\x00\xff")
 		f.write(func(tx storage.Tx) error { return tx.PutDelivery(f.Context(), d, message) })
-		d.State, d.SentAt, d.Attempts = incident.Delivered, f.now, 2
+		d.State, d.SentAt, d.Attempts = incident.DeliveryDelivered, f.now, 2
 		f.deliver(d, f.newDelivery("two", "a", 1))
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			got, err := r.Delivery(f.Context(), "one")
 			if err != nil {
 				return err
@@ -57,7 +57,7 @@ var deliveryRules = []rule{
 	}},
 	{"what is not there is not found", func(f *fixture) {
 		f.deliver(f.newDelivery("one", "a", 1))
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			_, err := r.Delivery(f.Context(), "two")
 			f.fails("delivery", err, incident.ErrNotFound)
 			_, err = r.DeliveryRecords(f.Context(), "two")
@@ -73,7 +73,7 @@ var deliveryRules = []rule{
 		for i := 1; i <= 8; i++ {
 			d := f.newDelivery(fmt.Sprint(i), "a", int64(1+i%2))
 			if i > 4 {
-				d.State, d.SentAt = incident.Delivered, f.now
+				d.State, d.SentAt = incident.DeliveryDelivered, f.now
 			}
 			f.deliver(d)
 		}
@@ -82,7 +82,7 @@ var deliveryRules = []rule{
 		digest.Covers = append(digest.Covers, incident.Cover{Incident: 1, Kind: incident.KindUpdate, DueAt: f.now}, incident.Cover{Incident: 7, DueAt: f.now})
 		f.deliver(digest)
 		changed := f.newDelivery("2", "a", 1)
-		changed.State = incident.Failed
+		changed.State = incident.DeliveryFailed
 		f.deliver(changed)
 		for _, c := range []struct {
 			name string
@@ -93,10 +93,10 @@ var deliveryRules = []rule{
 			{"incident", storage.DeliveryQuery{Incident: 1}, []string{"9", "8", "6", "4", "2"}},
 			{"digest", storage.DeliveryQuery{Incident: 7}, []string{"9"}},
 			{"none", storage.DeliveryQuery{Incident: 8}, nil},
-			{"pending", storage.DeliveryQuery{State: incident.Pending}, []string{"9", "4", "3", "1"}},
-			{"failed", storage.DeliveryQuery{State: incident.Failed}, []string{"2"}},
-			{"superseded", storage.DeliveryQuery{State: incident.Superseded}, nil},
-			{"both", storage.DeliveryQuery{Incident: 1, State: incident.Delivered}, []string{"8", "6"}},
+			{"pending", storage.DeliveryQuery{State: incident.DeliveryPending}, []string{"9", "4", "3", "1"}},
+			{"failed", storage.DeliveryQuery{State: incident.DeliveryFailed}, []string{"2"}},
+			{"superseded", storage.DeliveryQuery{State: incident.DeliverySuperseded}, nil},
+			{"both", storage.DeliveryQuery{Incident: 1, State: incident.DeliveryDelivered}, []string{"8", "6"}},
 		} {
 			c.q.Limit = 100
 			pages := f.deliveryPages(c.q)
@@ -115,14 +115,14 @@ var deliveryRules = []rule{
 		f.write(func(tx storage.Tx) error { return tx.PutDelivery(f.Context(), d, message) })
 		records := func() (all []storage.Record) {
 			f.Helper()
-			f.read(func(r storage.Reader) (err error) {
+			f.read(func(r storage.Snapshot) (err error) {
 				all, err = r.DeliveryRecords(f.Context(), "one")
 				return err
 			})
 			return all
 		}
 		f.equal("while pending", len(records()), 0)
-		d.State, d.Error = incident.Failed, `RCPT "zoe@example.org": 550`
+		d.State, d.Error = incident.DeliveryFailed, `RCPT "zoe@example.org": 550`
 		f.deliver(d)
 		f.deliver(d)
 		first := records()
@@ -138,7 +138,7 @@ var deliveryRules = []rule{
 		sum := sha256.Sum256(message)
 		f.equal("hash", hash, hex.EncodeToString(sum[:]))
 
-		d.State, d.Error, d.SentAt = incident.Delivered, "", f.now
+		d.State, d.Error, d.SentAt = incident.DeliveryDelivered, "", f.now
 		f.deliver(d)
 		both := records()
 		f.equal("records", len(both), 2)
@@ -148,7 +148,7 @@ var deliveryRules = []rule{
 
 func (f *fixture) deliveryPages(q storage.DeliveryQuery) (pages [][]string) {
 	f.Helper()
-	f.read(func(r storage.Reader) error {
+	f.read(func(r storage.Snapshot) error {
 		for {
 			page, next, err := r.Deliveries(f.Context(), q)
 			if err != nil {
@@ -171,15 +171,15 @@ var pruneRules = []rule{
 	{"breaches and messages of what closed long ago go, all else stays", func(f *fixture) {
 		// One fingerprint in an incident that stays and, as the latest, in one that goes.
 		older := f.newBreach("1-0", 4)
-		older.State, older.Ordinal = incident.Ended, 1
+		older.State, older.Ordinal = incident.BreachEnded, 1
 		f.breaches(older)
 		for n := int64(1); n <= 4; n++ {
 			in := f.newIncident(n)
 			switch n {
 			case 1, 2:
-				in.State, in.ClosedAt = incident.Closed, f.now.Add(-time.Duration(n)*100*time.Hour)
+				in.State, in.ClosedAt = incident.StateClosed, f.now.Add(-time.Duration(n)*100*time.Hour)
 			case 3:
-				in.State, in.ClosedAt = incident.Closed, f.now
+				in.State, in.ClosedAt = incident.StateClosed, f.now
 			}
 			f.put(in)
 			var breaches []*incident.Breach
@@ -194,7 +194,7 @@ var pruneRules = []rule{
 					return err
 				}
 				d := f.newDelivery(fmt.Sprint(n), "a", n)
-				d.State = incident.Superseded
+				d.State = incident.DeliverySuperseded
 				return tx.PutDelivery(f.Context(), d, []byte("message"))
 			})
 		}
@@ -210,7 +210,7 @@ var pruneRules = []rule{
 		f.equal("breaches that stay", len(f.breachPages(3, 9)[0]), 5)
 		f.equal("silent ones that stay", len(f.silent(f.now, 100)), 10)
 		f.equal("the one before the latest that stays", f.breachPages(4, 9)[0][0], "1-0")
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			if b, err := storage.LatestBreach(f.Context(), r, "1-0"); b != nil || err != nil {
 				f.Errorf("the latest that went: %v, %v", b, err)
 			}
@@ -232,7 +232,7 @@ var pruneRules = []rule{
 	}},
 	{"the message of a digest goes with the last of its incidents", func(f *fixture) {
 		a, b := f.newIncident(1), f.newIncident(2)
-		a.State, a.ClosedAt = incident.Closed, f.ago(10)
+		a.State, a.ClosedAt = incident.StateClosed, f.ago(10)
 		f.put(a, b)
 		digest := f.newDelivery("d", "a", 1)
 		digest.Covers = append(digest.Covers, incident.Cover{Incident: 2})
@@ -241,30 +241,30 @@ var pruneRules = []rule{
 		f.write(func(tx storage.Tx) error { return tx.PutDelivery(f.Context(), d, []byte("message")) })
 		f.equal("what came after it", f.prune(f.now, f.now, 1), 1)
 		f.equal("one is open", f.prune(f.now, f.now, 10), 0)
-		b.State, b.ClosedAt = incident.Closed, f.ago(5)
+		b.State, b.ClosedAt = incident.StateClosed, f.ago(5)
 		f.put(b)
 		f.equal("all are closed", f.prune(f.now, f.now, 10), 1)
 	}},
 	{"the breaches of a merged incident go with the one that it goes on in", func(f *fixture) {
 		a, b, c := f.newIncident(1), f.newIncident(2), f.newIncident(3)
-		a.State, a.ClosedAt, a.MergedInto = incident.Closed, f.ago(30), 2
+		a.State, a.ClosedAt, a.MergedInto = incident.StateClosed, f.ago(30), 2
 		b.MergedFrom = []int64{1}
 		f.put(a, b, c)
 		f.breaches(f.newBreach("fires on", 1), f.newBreach("of its own", 2))
 		f.equal("it goes on", f.prune(f.ago(5), time.Time{}, 10), 0)
-		b.State, b.ClosedAt, b.MergedInto = incident.Closed, f.ago(20), 3
+		b.State, b.ClosedAt, b.MergedInto = incident.StateClosed, f.ago(20), 3
 		c.MergedFrom = []int64{2, 1}
 		f.put(b, c)
 		f.equal("it goes on in a third", f.prune(f.ago(5), time.Time{}, 10), 0)
-		c.State, c.ClosedAt = incident.Closed, f.ago(10)
+		c.State, c.ClosedAt = incident.StateClosed, f.ago(10)
 		f.put(c)
 		f.equal("that closed", f.prune(f.ago(5), time.Time{}, 10), 2)
 		f.equal("again", f.prune(f.ago(5), time.Time{}, 10), 0)
 	}},
 	{"breaches of no incident go once nothing was heard of them", func(f *fixture) {
 		old, young := f.newBreach("old", 0), f.newBreach("young", 0)
-		old.State, old.HeardAt, old.EndHeardAt = incident.Ended, time.Time{}, f.ago(20)
-		young.State, young.HeardAt, young.EndHeardAt = incident.Ended, time.Time{}, f.ago(5)
+		old.State, old.HeardAt, old.EndHeardAt = incident.BreachEnded, time.Time{}, f.ago(20)
+		young.State, young.HeardAt, young.EndHeardAt = incident.BreachEnded, time.Time{}, f.ago(5)
 		f.breaches(old, young)
 		f.equal("pruned", f.prune(f.ago(10), time.Time{}, 10), 1)
 		f.equal("left", f.breachPages(0, 10), [][]string{{"young"}})

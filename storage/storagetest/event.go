@@ -13,11 +13,11 @@ import (
 // newEvents returns events 1 to n of an incident, of many types.
 func (f *fixture) newEvents(number int64, n int) []incident.Event {
 	kinds := []incident.Event{
-		{Type: incident.Opened, Actor: incident.Alertmanager, Data: incident.Data{Opening: &incident.Opening{Key: "k", UseCase: "<it> & \"that\"", Priority: incident.Priority{Name: "P1"}}}},
-		{Type: incident.BreachStarted, Actor: incident.Alertmanager, Data: incident.Data{Fingerprint: "a\"\n\u2028", StartsAt: f.now, Priority: "P1"}},
-		{Type: incident.PhaseChanged, Actor: "ada", Reason: "needs a provider", Data: incident.Data{From: "investigation", To: "escalation", EscalatedTo: "bob"}},
-		{Type: incident.UpdateMissed, Actor: incident.Scheduler, Data: incident.Data{DueAt: f.now, Missed: 2, Audience: incident.Management, Cause: incident.Cause{Kind: incident.CauseDown, From: f.ago(2), To: f.ago(1)}}},
-		{Type: incident.UpdateWritten, Actor: "Ünal <u@example.org>", Data: incident.Data{Message: "we look", Audiences: []incident.Audience{incident.Stakeholders}}},
+		{Type: incident.EventOpened, Actor: incident.ActorAlertmanager, Data: incident.Data{Opening: &incident.Opening{Key: "k", UseCase: "<it> & \"that\"", Priority: incident.Priority{Name: "P1"}}}},
+		{Type: incident.EventBreachStarted, Actor: incident.ActorAlertmanager, Data: incident.Data{Fingerprint: "a\"\n\u2028", StartsAt: f.now, Priority: "P1"}},
+		{Type: incident.EventPhaseChanged, Actor: "ada", Reason: "needs a provider", Data: incident.Data{From: "investigation", To: "escalation", EscalatedTo: "bob"}},
+		{Type: incident.EventUpdateMissed, Actor: incident.ActorScheduler, Data: incident.Data{DueAt: f.now, Missed: 2, Audience: incident.AudienceManagement, Cause: incident.Cause{Kind: incident.CauseDown, From: f.ago(2), To: f.ago(1)}}},
+		{Type: incident.EventUpdateWritten, Actor: "Ünal <u@example.org>", Data: incident.Data{Message: "we look", Audiences: []incident.Audience{incident.AudienceStakeholders}}},
 	}
 	events := make([]incident.Event, n)
 	for i := range events {
@@ -35,7 +35,7 @@ var eventRules = []rule{
 		f.write(func(tx storage.Tx) error {
 			return tx.AppendEvents(f.Context(), append(f.newEvents(2, 3), events[5:]...))
 		})
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			got, err := r.Events(f.Context(), 1, 0, 100)
 			if err != nil {
 				return err
@@ -77,7 +77,7 @@ var eventRules = []rule{
 				f.Errorf("%s: no error", name)
 			}
 		}
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			got, err := r.Events(f.Context(), 1, 0, 100)
 			f.equal("events", got, events[:2])
 			return err
@@ -86,12 +86,12 @@ var eventRules = []rule{
 	{"a leaf stays as it is and names no person", func(f *fixture) {
 		f.write(func(tx storage.Tx) error { return tx.AppendEvents(f.Context(), f.newEvents(1, 5)) })
 		var first []storage.Record
-		f.read(func(r storage.Reader) (err error) {
+		f.read(func(r storage.Snapshot) (err error) {
 			first, err = r.EventRecords(f.Context(), 1, 0, 100)
 			return err
 		})
 		f.write(func(tx storage.Tx) error { return tx.PutIncidents(f.Context(), []*incident.Incident{f.newIncident(1)}) })
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			again, err := r.EventRecords(f.Context(), 1, 0, 100)
 			if err != nil {
 				return err

@@ -44,17 +44,17 @@ func (f *fixture) live(number int64, closed time.Time) *incident.Incident {
 		e.Type, e.Data = kind, d
 		events = append(events, e)
 	}
-	add("ada", incident.Opened, incident.Data{Opening: &incident.Opening{Key: fmt.Sprint("k", number), UseCase: "it", Priority: incident.Priority{Name: "P1"}, Declared: true}})
+	add("ada", incident.EventOpened, incident.Data{Opening: &incident.Opening{Key: fmt.Sprint("k", number), UseCase: "it", Priority: incident.Priority{Name: "P1"}, Declared: true}})
 	for i := range 7 {
-		add(incident.Alertmanager, incident.BreachStarted, incident.Data{Fingerprint: fmt.Sprint(i), StartsAt: f.now})
+		add(incident.ActorAlertmanager, incident.EventBreachStarted, incident.Data{Fingerprint: fmt.Sprint(i), StartsAt: f.now})
 	}
-	add("ada", incident.Acknowledged, incident.Data{})
-	add("ada", incident.PhaseChanged, incident.Data{From: "initial-diagnosis", To: "escalation", EscalatedTo: "bob@example.org"})
-	add("bob@example.org", incident.UpdateWritten, incident.Data{Message: "we look", Audiences: []incident.Audience{incident.Stakeholders}})
-	add(incident.Scheduler, incident.UpdateMissed, incident.Data{DueAt: f.now, Missed: 1, Audience: incident.Management, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "RCPT ada@example.org: 451"}})
-	add("ada", incident.ResolvedEvent, incident.Data{})
+	add("ada", incident.EventAcknowledged, incident.Data{})
+	add("ada", incident.EventPhaseChanged, incident.Data{From: "initial-diagnosis", To: "escalation", EscalatedTo: "bob@example.org"})
+	add("bob@example.org", incident.EventUpdateWritten, incident.Data{Message: "we look", Audiences: []incident.Audience{incident.AudienceStakeholders}})
+	add(incident.ActorScheduler, incident.EventUpdateMissed, incident.Data{DueAt: f.now, Missed: 1, Audience: incident.AudienceManagement, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "RCPT ada@example.org: 451"}})
+	add("ada", incident.EventResolved, incident.Data{})
 	if !closed.IsZero() {
-		add("ada", incident.ClosedEvent, incident.Data{})
+		add("ada", incident.EventClosed, incident.Data{})
 		events[len(events)-1].Time = closed
 	}
 	var in incident.Incident
@@ -71,7 +71,7 @@ func (f *fixture) live(number int64, closed time.Time) *incident.Incident {
 		s.Reader, s.ToldAt, s.Owed = i+1, f.now.Add(-900*time.Hour), nil
 		subs = append(subs, s)
 		d := f.newDelivery(fmt.Sprintf("%d-%s", number, who), s.Recipient, number)
-		d.Address, d.State, d.SettledAt, d.Error = s.Recipient, incident.Failed, s.ToldAt, "RCPT "+s.Recipient+": 550"
+		d.Address, d.State, d.SettledAt, d.Error = s.Recipient, incident.DeliveryFailed, s.ToldAt, "RCPT "+s.Recipient+": 550"
 		d.Covers[0].Reader = s.Reader
 		f.write(func(tx storage.Tx) error { return tx.PutDelivery(f.Context(), d, []byte("To: "+s.Recipient)) })
 	}
@@ -91,7 +91,7 @@ func (f *fixture) people(number int64) (found []string) {
 			found = append(found, what)
 		}
 	}
-	f.read(func(r storage.Reader) error {
+	f.read(func(r storage.Snapshot) error {
 		in, err := r.Incident(f.Context(), number)
 		if err != nil {
 			return err
@@ -175,7 +175,7 @@ var forgetRules = []rule{
 				f.Errorf("leaf %d: the salt is still there, so names can be tried", i)
 			}
 		}
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			in, err := r.Incident(f.Context(), 1)
 			if err != nil {
 				return err
@@ -214,7 +214,7 @@ var forgetRules = []rule{
 		f.live(1, f.now.Add(-100*time.Hour))
 		for i := range 20 {
 			d := f.newDelivery(fmt.Sprint(i), "ada@example.org", 1)
-			d.State = incident.Delivered
+			d.State = incident.DeliveryDelivered
 			f.deliver(d)
 		}
 		f.forget(f.now.Add(-50 * time.Hour))
@@ -226,7 +226,7 @@ var forgetRules = []rule{
 		due.Reader = 3
 		f.subscribe(due)
 		f.forget(f.now.Add(-50 * time.Hour))
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			subs, err := storage.SubscriptionsOf(f.Context(), r, 1)
 			f.equal("who is owed something", subs[len(subs)-1], due)
 			return err
@@ -236,7 +236,7 @@ var forgetRules = []rule{
 		done.DueAt, done.Owed = time.Time{}, nil
 		f.subscribe(done)
 		zoe := func() (there bool) {
-			f.read(func(r storage.Reader) error {
+			f.read(func(r storage.Snapshot) error {
 				subs, err := storage.SubscriptionsOf(f.Context(), r, 1)
 				there = subs[len(subs)-1].Recipient == "zoe"
 				return err
@@ -251,11 +251,11 @@ var forgetRules = []rule{
 	{"a message that is still being sent is forgotten a day later", func(f *fixture) {
 		f.live(1, f.now.Add(-100*time.Hour))
 		waits := f.newDelivery("waits", "ada@example.org", 1)
-		waits.State = incident.Pending
+		waits.State = incident.DeliveryPending
 		f.deliver(waits)
 		f.forget(f.now.Add(-50 * time.Hour))
 		f.equal("people", f.people(1), []string{"delivery waits"})
-		waits.State = incident.Superseded
+		waits.State = incident.DeliverySuperseded
 		f.deliver(waits)
 		f.forget(f.now.Add(-49 * time.Hour))
 		f.equal("people an hour later", f.people(1), []string{"delivery waits", "record 0 of waits"})
@@ -267,7 +267,7 @@ var forgetRules = []rule{
 		f.live(2, f.now.Add(-10*time.Hour))
 		digest := f.newDelivery("digest", "ada@example.org", 1)
 		digest.Covers = append(digest.Covers, incident.Cover{Incident: 2})
-		digest.State = incident.Delivered
+		digest.State = incident.DeliveryDelivered
 		f.write(func(tx storage.Tx) error { return tx.PutDelivery(f.Context(), digest, []byte("ada")) })
 		f.forget(f.now.Add(-50 * time.Hour))
 		f.equal("one closed lately", f.people(1), []string{"delivery digest", "record 0 of digest", "message of digest"})
@@ -279,7 +279,7 @@ var forgetRules = []rule{
 		f.equal("attempts", f.attempt("ada@example.org"), int64(1))
 		f.equal("attempts", f.attempt("ada@example.org"), int64(2))
 		sent := f.newDelivery("sent", "bob@example.org", 1)
-		sent.State, sent.SentAt = incident.Delivered, f.now // long after it closed
+		sent.State, sent.SentAt = incident.DeliveryDelivered, f.now // long after it closed
 		f.deliver(sent)
 		f.equal("attempts", f.attempt("bob@example.org"), int64(1))
 		f.subscribe(f.owes(99, "bob@example.org", f.ago(60)))
@@ -302,7 +302,7 @@ var forgetRules = []rule{
 		const old, young = "watchdog.1", "watchdog.2"
 		for id, at := range map[string]time.Time{old: f.now.Add(-100 * time.Hour), young: f.now} {
 			d := f.newDelivery(id, "ada", 0)
-			d.Kind, d.Covers, d.State, d.SettledAt = incident.KindWatchdog, []incident.Cover{{Kind: incident.KindWatchdog}}, incident.Delivered, at
+			d.Kind, d.Covers, d.State, d.SettledAt = incident.KindWatchdog, []incident.Cover{{Kind: incident.KindWatchdog}}, incident.DeliveryDelivered, at
 			f.write(func(tx storage.Tx) error { return tx.PutDelivery(f.Context(), d, []byte("ada")) })
 		}
 		bob, eve, zoe := f.notice("p", "bob", time.Time{}), f.notice("p", "eve", time.Time{}), f.notice("p", "zoe", f.now)
@@ -311,7 +311,7 @@ var forgetRules = []rule{
 
 		f.equal("pruned", f.prune(time.Time{}, f.now.Add(-50*time.Hour), 10), 1)
 		f.forget(f.now.Add(-50 * time.Hour))
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			notices, err := r.Notices(f.Context(), "p")
 			f.equal("readers", notices, []incident.Notice{eve, zoe})
 			for id, want := range map[string]string{old: incident.Forgotten, young: "ada"} {
@@ -345,24 +345,24 @@ var forgetRules = []rule{
 		f.equal("later", f.notices("p"), []incident.Notice(nil))
 	}},
 	{"a message about the watchdog that is begun anew is old once it is over again", func(f *fixture) {
-		f.about("one", incident.Failed, f.ago(20))
-		f.about("one", incident.Pending, time.Time{})
+		f.about("one", incident.DeliveryFailed, f.ago(20))
+		f.about("one", incident.DeliveryPending, time.Time{})
 		kept := func() {
 			f.Helper()
 			f.equal("pruned", f.prune(time.Time{}, f.ago(10), 10), 0)
 			f.forget(f.ago(10))
-			f.read(func(r storage.Reader) error {
+			f.read(func(r storage.Snapshot) error {
 				d, err := r.Delivery(f.Context(), "one")
 				f.equal("recipient", d.Recipient, "ada")
 				return err
 			})
 		}
 		kept()
-		f.about("one", incident.Delivered, f.ago(5))
+		f.about("one", incident.DeliveryDelivered, f.ago(5))
 		kept()
 		f.equal("pruned", f.prune(time.Time{}, f.now, 10), 1)
 		f.forget(f.now)
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			d, err := r.Delivery(f.Context(), "one")
 			f.equal("recipient", d.Recipient, incident.Forgotten)
 			return err
@@ -371,7 +371,7 @@ var forgetRules = []rule{
 	{"of configurations that another followed, the public form is left", func(f *fixture) {
 		loads := []storage.Loading{
 			{Hash: "a", At: f.ago(50), Actor: "ada", Public: "pa"}, {Hash: "b", At: f.ago(40), Actor: "bob", Public: "pb"},
-			{Hash: "c", At: f.ago(30), Actor: "ada"}, {Hash: "a", At: f.ago(20), Actor: incident.Scheduler, Public: "pa"}, {Hash: "d", At: f.ago(10), Actor: "ada", Public: "pd"},
+			{Hash: "c", At: f.ago(30), Actor: "ada"}, {Hash: "a", At: f.ago(20), Actor: incident.ActorScheduler, Public: "pa"}, {Hash: "d", At: f.ago(10), Actor: "ada", Public: "pd"},
 		}
 		nobody := storage.Loading{Hash: "n", At: f.ago(60), Public: "n"} // it names nobody
 		f.write(func(tx storage.Tx) error {
@@ -384,7 +384,7 @@ var forgetRules = []rule{
 		}
 		bodies := func() (list []string) {
 			f.Helper()
-			f.read(func(r storage.Reader) error {
+			f.read(func(r storage.Snapshot) error {
 				all, err := r.Configs(f.Context())
 				if c, err := r.Config(f.Context(), "n"); err != nil || string(c.Body) != "body n" {
 					f.Errorf("the one that names nobody: %+v, %v", c, err)
@@ -428,7 +428,7 @@ var forgetRules = []rule{
 			})
 		}
 		f.forget(f.ago(30))
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			for i := range 60 {
 				if _, err := r.Answer(f.Context(), fmt.Sprint(i)); (err == nil) != (i >= 40) {
 					f.Errorf("answer %d: %v", i, err)

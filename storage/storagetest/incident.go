@@ -13,16 +13,16 @@ var incidentRules = []rule{
 	{"an incident is read as it was put", func(f *fixture) {
 		f.put(f.newIncident(1))
 		changed := f.newIncident(1)
-		changed.State, changed.ResolvedAt, changed.EndedAt = incident.Resolved, f.now, f.now
+		changed.State, changed.ResolvedAt, changed.EndedAt = incident.StateResolved, f.now, f.now
 		f.put(changed, f.newIncident(2))
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			in, err := r.Incident(f.Context(), 1)
 			f.equal("incident", in, *changed)
 			return err
 		})
 	}},
 	{"one that is not there is not found", func(f *fixture) {
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			_, err := r.Incident(f.Context(), 7)
 			f.fails("incident", err, incident.ErrNotFound)
 			return nil
@@ -78,7 +78,7 @@ var incidentRules = []rule{
 		}
 		f.put(all...)
 		f.put(all[0]) // an earlier one that changes again
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			latest, err := r.LatestOf(f.Context(), []string{"c", "b", "a", long + "k", long, "", "a"})
 			f.equal("latest", latest, map[string]int64{"a": 2, "b": 3, long: 5, "": 6})
 			return err
@@ -86,7 +86,7 @@ var incidentRules = []rule{
 	}},
 	{"a set has those incidents that are there", func(f *fixture) {
 		f.put(f.newIncident(1), f.newIncident(2), f.newIncident(3))
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			got, err := r.IncidentsByNumber(f.Context(), []int64{3, 7, 1, 3})
 			f.equal("set", got, map[int64]*incident.Incident{1: f.newIncident(1), 3: f.newIncident(3)})
 			return err
@@ -101,10 +101,10 @@ var incidentRules = []rule{
 	}},
 	{"an empty store has one empty page", func(f *fixture) {
 		f.equal("pages", f.pages(storage.IncidentQuery{Limit: 3}), [][]int64{nil})
-		f.equal("open", f.pages(storage.IncidentQuery{Limit: 3, State: incident.Open}), [][]int64{nil})
+		f.equal("open", f.pages(storage.IncidentQuery{Limit: 3, State: incident.StateOpen}), [][]int64{nil})
 	}},
 	{"a cursor that no page gave and a limit below 1 are invalid", func(f *fixture) {
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			_, _, err := r.Incidents(f.Context(), storage.IncidentQuery{})
 			f.fails("incidents", err, incident.ErrInvalid)
 			_, _, err = r.Breaches(f.Context(), 1, 0, "")
@@ -122,10 +122,10 @@ var incidentRules = []rule{
 		for n := int64(1); n <= 12; n++ {
 			in := f.newIncident(n)
 			if n%2 == 0 {
-				in.State = incident.Resolved
+				in.State = incident.StateResolved
 			}
 			if n%3 == 0 {
-				in.State, in.ClosedAt = incident.Closed, f.now
+				in.State, in.ClosedAt = incident.StateClosed, f.now
 			}
 			if n > 6 {
 				in.Team, in.Priority.Name = "Grün", "P2"
@@ -136,16 +136,16 @@ var incidentRules = []rule{
 			f.put(in)
 		}
 		changed := f.newIncident(2)
-		changed.State = incident.Open
+		changed.State = incident.StateOpen
 		f.put(changed)
 		for _, c := range []struct {
 			name string
 			q    storage.IncidentQuery
 			want []int64
 		}{
-			{"open", storage.IncidentQuery{State: incident.Open}, []int64{11, 7, 5, 2, 1}},
-			{"resolved", storage.IncidentQuery{State: incident.Resolved}, []int64{10, 8, 4}},
-			{"closed", storage.IncidentQuery{State: incident.Closed}, []int64{12, 9, 6, 3}},
+			{"open", storage.IncidentQuery{State: incident.StateOpen}, []int64{11, 7, 5, 2, 1}},
+			{"resolved", storage.IncidentQuery{State: incident.StateResolved}, []int64{10, 8, 4}},
+			{"closed", storage.IncidentQuery{State: incident.StateClosed}, []int64{12, 9, 6, 3}},
 			{"unknown state", storage.IncidentQuery{State: "x"}, nil},
 			{"priority", storage.IncidentQuery{Priority: "P2"}, []int64{12, 11, 10, 9, 8, 7}},
 			{"team", storage.IncidentQuery{Team: "blue"}, []int64{6, 5, 4, 3, 2, 1}},
@@ -154,7 +154,7 @@ var incidentRules = []rule{
 			{"text of the service", storage.IncidentQuery{Text: "ogi"}, []int64{5}},
 			{"text of the team", storage.IncidentQuery{Text: "grün"}, []int64{12, 11, 10, 9, 8, 7}},
 			{"text of the id", storage.IncidentQuery{Text: "inc-12"}, []int64{12}},
-			{"all", storage.IncidentQuery{State: incident.Open, Priority: "P2", Team: "Grün", SLO: "slo-11", Text: "notify"}, []int64{11}},
+			{"all", storage.IncidentQuery{State: incident.StateOpen, Priority: "P2", Team: "Grün", SLO: "slo-11", Text: "notify"}, []int64{11}},
 		} {
 			c.q.Limit = 100
 			f.equal(c.name, f.pages(c.q), [][]int64{c.want})
@@ -169,7 +169,7 @@ var incidentRules = []rule{
 	{"open incidents are counted by priority, drills left out", func(f *fixture) {
 		count := func(want map[string]int) {
 			f.Helper()
-			f.read(func(r storage.Reader) error {
+			f.read(func(r storage.Snapshot) error {
 				open, err := r.OpenIncidents(f.Context())
 				f.equal("open", open, want)
 				return err
@@ -183,12 +183,12 @@ var incidentRules = []rule{
 		b.Priority.Name = "P2"
 		f.put(a, b)
 		count(map[string]int{"P1": 1, "P2": 2})
-		a.State = incident.Resolved
+		a.State = incident.StateResolved
 		f.put(a)
 		count(map[string]int{"P2": 2})
-		a.State = incident.Open
+		a.State = incident.StateOpen
 		f.put(a)
-		b.State, b.ClosedAt = incident.Closed, f.now
+		b.State, b.ClosedAt = incident.StateClosed, f.now
 		f.put(b)
 		count(map[string]int{"P1": 1, "P2": 1})
 	}},
@@ -197,7 +197,7 @@ var incidentRules = []rule{
 // pages returns the numbers of all pages of a query.
 func (f *fixture) pages(q storage.IncidentQuery) (pages [][]int64) {
 	f.Helper()
-	f.read(func(r storage.Reader) error {
+	f.read(func(r storage.Snapshot) error {
 		for {
 			page, next, err := r.Incidents(f.Context(), q)
 			if err != nil {
@@ -220,10 +220,10 @@ var agendaRules = []rule{
 	{"an agenda is read as it was put, and an empty one before", func(f *fixture) {
 		a := incident.Agenda{
 			Incident: 3, NextAt: f.now, RemindedActions: []string{"hotfix"},
-			MissedFor: map[incident.Audience]time.Time{incident.Management: f.now},
+			MissedFor: map[incident.Audience]time.Time{incident.AudienceManagement: f.now},
 		}
 		f.write(func(tx storage.Tx) error { return tx.PutAgendas(f.Context(), []incident.Agenda{a}) })
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			got, err := r.Agendas(f.Context(), []int64{3, 4, 3})
 			f.equal("agendas", got, map[int64]incident.Agenda{3: a, 4: {Incident: 4}})
 			return err
@@ -241,7 +241,7 @@ var agendaRules = []rule{
 			return nil
 		})
 		f.write(func(tx storage.Tx) error { return tx.PutAgendas(f.Context(), []incident.Agenda{{Incident: 6}}) })
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			due, err := r.DueAgendas(f.Context(), f.now, 10)
 			if err != nil {
 				return err
@@ -255,7 +255,7 @@ var agendaRules = []rule{
 	{"the next due time is that of an agenda or of a claim", func(f *fixture) {
 		next := func(want time.Time) {
 			f.Helper()
-			f.read(func(r storage.Reader) error {
+			f.read(func(r storage.Snapshot) error {
 				at, err := r.NextDue(f.Context(), time.Time{})
 				f.equal("next due", at, want)
 				return err

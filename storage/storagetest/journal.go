@@ -30,7 +30,7 @@ var journalRules = []rule{
 		changed := f.newUnmapped("a")
 		changed.Incident = 0
 		f.write(func(tx storage.Tx) error { return tx.PutUnmapped(f.Context(), []*incident.UnmappedAlert{changed}) })
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			set, err := r.Unmapped(f.Context(), []string{"d", "a", "none", "a", "b"})
 			if err != nil {
 				return err
@@ -70,7 +70,7 @@ var journalRules = []rule{
 				return tx.PutAmbiguities(f.Context(), []storage.Ambiguity{a})
 			})
 		}
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			gotR, err := r.Refusals(f.Context())
 			if err != nil {
 				return err
@@ -95,7 +95,7 @@ var journalRules = []rule{
 			}
 			return nil
 		})
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			all, err := r.Outages(f.Context(), 10)
 			if err != nil {
 				return err
@@ -113,7 +113,7 @@ var journalRules = []rule{
 		put := func(a storage.Answer) { f.write(func(tx storage.Tx) error { return tx.PutAnswer(f.Context(), a) }) }
 		there := func(key string, want bool) {
 			f.Helper()
-			f.read(func(r storage.Reader) error {
+			f.read(func(r storage.Snapshot) error {
 				_, err := r.Answer(f.Context(), key)
 				if want != (err == nil) {
 					f.Errorf("answer %q: %v", key, err)
@@ -132,7 +132,7 @@ var journalRules = []rule{
 		there("again", true)
 		there("kept", true)
 		there("old", false)
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			a, err := r.Answer(f.Context(), "kept")
 			f.equal("answer", a, kept)
 			return err

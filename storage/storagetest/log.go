@@ -17,7 +17,7 @@ func (f *fixture) awaitLog(size int64) {
 	f.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		var have int64
-		f.read(func(r storage.Reader) (err error) {
+		f.read(func(r storage.Snapshot) (err error) {
 			have, err = r.LogSize(f.Context())
 			return err
 		})
@@ -33,7 +33,7 @@ func (f *fixture) awaitLog(size int64) {
 // leaves returns the whole log, read in pages.
 func (f *fixture) leaves() (all []storage.Leaf) {
 	f.Helper()
-	f.read(func(r storage.Reader) error {
+	f.read(func(r storage.Snapshot) error {
 		for {
 			page, err := r.Leaves(f.Context(), int64(len(all)), 7)
 			if err != nil || len(page) == 0 {
@@ -59,7 +59,7 @@ var logRules = []rule{
 		})
 		d := f.newDelivery("one", "a", 1)
 		f.deliver(d)
-		d.State = incident.Superseded
+		d.State = incident.DeliverySuperseded
 		f.deliver(d)
 		f.deliver(d)
 		f.write(func(tx storage.Tx) error { return tx.AppendEvents(f.Context(), f.newEvents(2, 3)) })
@@ -89,7 +89,7 @@ var logRules = []rule{
 			}
 		}
 		f.equal("kinds", kinds, map[ledger.Kind]int{ledger.Event: 8, ledger.Config: 1, ledger.Delivery: 1})
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			records, err := r.EventRecords(f.Context(), 2, 0, 10)
 			for _, record := range records {
 				f.equal("by the index", leaves[record.Index].Record, record)
@@ -107,7 +107,7 @@ var logRules = []rule{
 		for _, l := range f.leaves() {
 			tree.Append(ledger.Leaf{Kind: l.Kind, Bytes: l.Record.Leaf})
 		}
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			loaded, err := ledger.LoadTree(size, storage.Hashes(f.Context(), r))
 			if err != nil {
 				return err
@@ -151,14 +151,14 @@ var logRules = []rule{
 			f.equal("index", l.Record.Index, int64(i))
 			tree.Append(ledger.Leaf{Kind: l.Kind, Bytes: l.Record.Leaf})
 		}
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			root, err := ledger.RootAt(60, storage.Hashes(f.Context(), r))
 			f.equal("root", root, tree.Root())
 			return err
 		})
 	}},
 	{"signed heads are kept by size", func(f *fixture) {
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			last, err := r.LastCheckpoint(f.Context())
 			f.equal("none", last, []byte(nil))
 			return err
@@ -167,7 +167,7 @@ var logRules = []rule{
 			f.write(func(tx storage.Tx) error { return tx.PutCheckpoint(f.Context(), size, fmt.Append(nil, "head ", size)) })
 		}
 		f.write(func(tx storage.Tx) error { return tx.PutCheckpoint(f.Context(), 3, []byte("head 3 again")) })
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			list, err := r.Checkpoints(f.Context(), -1, 2)
 			if err != nil {
 				return err

@@ -53,7 +53,7 @@ func (m *model) due(id string, now time.Time) (subs []incident.Subscription) {
 // heldBack returns until when what is owed of an incident is held back, if it is.
 func (m *model) heldBack(id string, number int64, now time.Time) (until time.Time) {
 	for _, d := range m.deliveries {
-		if d.Recipient == id && d.State == incident.Pending && d.Incident == number && d.RetryAt.After(until) {
+		if d.Recipient == id && d.State == incident.DeliveryPending && d.Incident == number && d.RetryAt.After(until) {
 			until = d.RetryAt
 		}
 	}
@@ -74,7 +74,7 @@ func (m *model) news(id string, now time.Time) (notices []incident.Notice) {
 // unsettled returns the pending deliveries to a recipient that are not held back.
 func (m *model) unsettled(id string, now time.Time) (list []incident.Delivery) {
 	for _, d := range m.deliveries {
-		if d.Recipient == id && d.State == incident.Pending && !d.RetryAt.After(now) {
+		if d.Recipient == id && d.State == incident.DeliveryPending && !d.RetryAt.After(now) {
 			list = append(list, d)
 		}
 	}
@@ -129,7 +129,7 @@ func checkModel(t *testing.T, e Engine) {
 		base := time.Now().UTC().Truncate(time.Microsecond)
 		now := base
 		m := &model{map[string]incident.Subscription{}, map[string]incident.Notice{}, map[string]incident.Delivery{}, map[string]*modelReader{}}
-		var claims []storage.Claim
+		var claims []storage.Lease
 		created := 0
 
 		who := rapid.SampledFrom([]string{"a", "ab", "b", "email:c@example.org"})
@@ -182,7 +182,7 @@ func checkModel(t *testing.T, e Engine) {
 				created++
 				d := incident.Delivery{
 					ID: fmt.Sprint("d", created), Incident: int64(rapid.IntRange(1, 4).Draw(rt, "incident")), Recipient: who.Draw(rt, "recipient"),
-					State: incident.Pending, CreatedAt: base.Add(-time.Hour + time.Duration(created)*time.Millisecond),
+					State: incident.DeliveryPending, CreatedAt: base.Add(-time.Hour + time.Duration(created)*time.Millisecond),
 					RetryAt: when("retry"),
 				}
 				m.deliveries[d.ID] = d
@@ -196,9 +196,9 @@ func checkModel(t *testing.T, e Engine) {
 					rt.Skip()
 				}
 				d := list[0]
-				d.State = rapid.SampledFrom([]incident.DeliveryState{incident.Delivered, incident.Failed, incident.Superseded}).Draw(rt, "state")
+				d.State = rapid.SampledFrom([]incident.DeliveryState{incident.DeliveryDelivered, incident.DeliveryFailed, incident.DeliverySuperseded}).Draw(rt, "state")
 				d.SentAt, d.RetryAt = now, time.Time{}
-				if d.State == incident.Delivered {
+				if d.State == incident.DeliveryDelivered {
 					m.reader(id).failures = 0
 				}
 				m.deliveries[d.ID] = d
@@ -211,7 +211,7 @@ func checkModel(t *testing.T, e Engine) {
 				lease := rapid.SampledFrom([]time.Duration{long, short}).Draw(rt, "lease")
 				want := m.waiting(now)
 				want = want[:min(limit, len(want))]
-				var got []storage.Claim
+				var got []storage.Lease
 				_ = write(func(tx storage.Tx) (err error) {
 					got, err = claimDue(rt.Context(), tx, now, owner, lease, limit)
 					return err
@@ -249,9 +249,9 @@ func checkModel(t *testing.T, e Engine) {
 				why := rapid.SampledFrom([]string{"", "refused"}).Draw(rt, "why")
 				err := write(func(tx storage.Tx) error {
 					if hold {
-						return tx.Hold(rt.Context(), &c, now, now.Add(long))
+						return tx.ExtendLease(rt.Context(), &c, now, now.Add(long))
 					}
-					return tx.Release(rt.Context(), &c, now, retryAt, why)
+					return tx.ReleaseLease(rt.Context(), &c, now, retryAt, why)
 				})
 				if holds == errors.Is(err, storage.ErrLost) {
 					rt.Fatalf("%v, but it holds: %v", err, holds)

@@ -14,7 +14,7 @@ import (
 // expired returns what was over before a time.
 func (f *fixture) expired(what storage.Expiry, before time.Time, limit int) (all []storage.Expired) {
 	f.Helper()
-	f.read(func(r storage.Reader) (err error) {
+	f.read(func(r storage.Snapshot) (err error) {
 		all, err = r.Expired(f.Context(), what, before, limit)
 		return err
 	})
@@ -33,7 +33,7 @@ func (f *fixture) closed(numbers ...int64) {
 	f.Helper()
 	for i, number := range numbers {
 		in := f.newIncident(number)
-		in.State, in.ClosedAt = incident.Closed, f.ago(10*(len(numbers)-i))
+		in.State, in.ClosedAt = incident.StateClosed, f.ago(10*(len(numbers)-i))
 		f.put(in)
 	}
 }
@@ -65,18 +65,18 @@ var retentionRules = []rule{
 		}
 		f.equal("about the watchdog", f.expired(storage.ExpiryWatchdogPeople, f.now, 10), []storage.Expired(nil))
 		again := f.newIncident(3)
-		again.State, again.ClosedAt, again.AcknowledgedBy = incident.Closed, f.ago(30), "ada"
+		again.State, again.ClosedAt, again.AcknowledgedBy = incident.StateClosed, f.ago(30), "ada"
 		f.put(again)
 		f.equal("one that is stored again", len(f.expired(storage.ExpiryPeople, f.now, 10)), 3)
 	}},
 	{"of an incident that was merged the breaches are over with those of the other", func(f *fixture) {
 		a, b := f.newIncident(1), f.newIncident(2)
-		a.State, a.ClosedAt, a.MergedInto = incident.Closed, f.ago(20), 2
+		a.State, a.ClosedAt, a.MergedInto = incident.StateClosed, f.ago(20), 2
 		b.MergedFrom = []int64{1}
 		f.put(a, b)
 		f.equal("breaches", numbersOf(f.expired(storage.ExpiryBreaches, f.now, 10)), []int64(nil))
 		f.equal("people", numbersOf(f.expired(storage.ExpiryPeople, f.now, 10)), []int64{1})
-		b.State, b.ClosedAt = incident.Closed, f.ago(10)
+		b.State, b.ClosedAt = incident.StateClosed, f.ago(10)
 		f.put(b)
 		for _, e := range f.expired(storage.ExpiryBreaches, f.now, 10) {
 			f.equal("since", e.Since, f.ago(10))
@@ -87,7 +87,7 @@ var retentionRules = []rule{
 		f.closed(1, 2, 3)
 		f.deliver(f.newDelivery("a", "ada", 2), f.newDelivery("b", "ada", 2))
 		var cursor string
-		f.read(func(r storage.Reader) (err error) {
+		f.read(func(r storage.Snapshot) (err error) {
 			_, cursor, err = r.Deliveries(f.Context(), storage.DeliveryQuery{Incident: 2, OldestFirst: true, Limit: 1})
 			return err
 		})
@@ -120,15 +120,15 @@ var retentionRules = []rule{
 	}},
 	{"a delivery about the watchdog is over once it has an outcome", func(f *fixture) {
 		f.deliver(f.newDelivery("of an incident", "ada", 1))
-		f.about("one", incident.Pending, time.Time{})
-		second := f.about("two", incident.Failed, f.ago(20))
+		f.about("one", incident.DeliveryPending, time.Time{})
+		second := f.about("two", incident.DeliveryFailed, f.ago(20))
 		for _, what := range []storage.Expiry{storage.ExpiryWatchdogMessage, storage.ExpiryWatchdogPeople} {
 			all := f.expired(what, f.now, 10)
 			f.equal("over", len(all), 1)
 			f.equal("delivery", all[0].Delivery, second)
 			f.equal("since", all[0].Since, f.ago(20))
 		}
-		f.about("one", incident.Delivered, f.ago(10))
+		f.about("one", incident.DeliveryDelivered, f.ago(10))
 		f.equal("both", len(f.expired(storage.ExpiryWatchdogPeople, f.now, 10)), 2)
 		f.equal("about incidents", f.expired(storage.ExpiryPeople, f.now, 10), []storage.Expired(nil))
 	}},
@@ -188,7 +188,7 @@ var retentionRules = []rule{
 		before := f.leaves()
 		left := func() (sequences []int64) {
 			f.Helper()
-			f.read(func(r storage.Reader) error {
+			f.read(func(r storage.Snapshot) error {
 				records, err := r.EventRecords(f.Context(), 1, 0, 100)
 				for i, record := range records {
 					if record.Salt != nil {
@@ -218,17 +218,17 @@ var retentionRules = []rule{
 	}},
 	{"a delivery that was forgotten is found as before, and makes no record", func(f *fixture) {
 		d := f.newDelivery("one", "ada@example.org", 1)
-		d.State, d.SettledAt, d.Error = incident.Failed, f.ago(5), "RCPT ada@example.org: 550"
+		d.State, d.SettledAt, d.Error = incident.DeliveryFailed, f.ago(5), "RCPT ada@example.org: 550"
 		f.write(func(tx storage.Tx) error { return tx.PutDelivery(f.Context(), d, []byte("To: ada")) })
 		other := f.newDelivery("two", "ada@example.org", 1)
-		other.State = incident.Delivered
+		other.State = incident.DeliveryDelivered
 		f.deliver(other)
 		size := len(f.leaves())
 		f.write(func(tx storage.Tx) error { return tx.ForgetDeliveries(f.Context(), []incident.Delivery{*d}) })
-		f.equal("failed", f.deliveryPages(storage.DeliveryQuery{State: incident.Failed, Limit: 9}), [][]string{{"one"}})
+		f.equal("failed", f.deliveryPages(storage.DeliveryQuery{State: incident.DeliveryFailed, Limit: 9}), [][]string{{"one"}})
 		f.equal("of the incident", f.pagesOf(1, false, 9), [][]string{{"one", "two"}})
 		f.equal("leaves", len(f.leaves()), size)
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			got, err := r.Delivery(f.Context(), "one")
 			f.equal("people", got.Recipient+got.Address+got.Error, strings.Repeat(incident.Forgotten, 3))
 			f.equal("what happened", got.SettledAt, f.ago(5))
@@ -262,7 +262,7 @@ var retentionRules = []rule{
 		}
 		ada.Forget()
 		bob.Forget()
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			all, err := r.Subscriptions(f.Context(), []int64{1, 2})
 			f.equal("readers", all, map[int64][]incident.Subscription{1: {ada, bob, due}, 2: {other}})
 			return err
@@ -307,7 +307,7 @@ var retentionRules = []rule{
 		})
 		f.equal("left", append(f.notices("p"), f.notices("q")...), []incident.Notice{due, young})
 		f.write(func(tx storage.Tx) error { return tx.DeleteNotices(f.Context(), []incident.Notice{due}) })
-		f.equal("claims", f.claim("x", time.Hour, 10), []storage.Claim(nil))
+		f.equal("claims", f.claim("x", time.Hour, 10), []storage.Lease(nil))
 	}},
 	{"loadings are forgotten from the first on, and forms by their hashes", func(f *fixture) {
 		for i := range 5 {
@@ -318,7 +318,7 @@ var retentionRules = []rule{
 		}
 		remembered := func(before time.Time) (hashes string) {
 			f.Helper()
-			f.read(func(r storage.Reader) error {
+			f.read(func(r storage.Snapshot) error {
 				all, err := r.RememberedLoadings(f.Context(), before)
 				for _, l := range all {
 					hashes += l.Hash
@@ -338,7 +338,7 @@ var retentionRules = []rule{
 		f.equal("left", remembered(time.Time{}), "234")
 		forget(1)
 		f.equal("then", remembered(f.now), "34")
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			all, err := r.Configs(f.Context())
 			var actors []incident.Actor
 			for _, l := range all {
@@ -374,7 +374,7 @@ var retentionRules = []rule{
 		f.equal("before all", remove(f.ago(40), 9), 0)
 		f.equal("a part", remove(f.ago(15), 4), 4)
 		f.equal("the rest", remove(f.ago(15), 4), 2)
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			refusals, err := r.Refusals(f.Context())
 			f.equal("refusals", len(refusals), 1)
 			if err != nil {

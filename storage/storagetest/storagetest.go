@@ -133,7 +133,7 @@ func (f *fixture) write(fn func(storage.Tx) error) {
 }
 
 // read runs fn in a read that must succeed: of what the one wrote by the other.
-func (f *fixture) read(fn func(storage.Reader) error) {
+func (f *fixture) read(fn func(storage.Snapshot) error) {
 	f.Helper()
 	if err := f.other.Read(f.Context(), fn); err != nil {
 		f.Fatalf("read: %v", err)
@@ -173,20 +173,20 @@ func (f *fixture) newIncident(number int64) *incident.Incident {
 		Number: number, Sequence: 1, Key: fmt.Sprintf("slo-%d", number), SLO: fmt.Sprintf("slo-%d", number),
 		UseCase: "Application cannot notify its users", Service: "notifications", Team: "blue",
 		Labels: map[string]string{"region": "eu"}, Stakeholders: []string{"support"},
-		State: incident.Open, Phase: incident.InitialDiagnosis,
-		Priority:    incident.Priority{Name: "P1", Inform: []incident.Audience{incident.Management}, UpdateEvery: 2 * time.Hour},
+		State: incident.StateOpen, Phase: incident.PhaseInitialDiagnosis,
+		Priority:    incident.Priority{Name: "P1", Inform: []incident.Audience{incident.AudienceManagement}, UpdateEvery: 2 * time.Hour},
 		Highest:     incident.Priority{Name: "P1"},
 		SLOPriority: "P1", Actions: []incident.Action{{Name: "hotfix", State: incident.ActionDue}},
 		Breaches: incident.Counts{Firing: 1, Total: 1}, StartedAt: f.now.Add(-time.Minute), OpenedAt: f.now,
 		ResolveAfter: 10 * time.Minute,
-		Words:        map[incident.Audience]incident.Word{incident.Management: {Text: "we look", At: f.now, By: "ada"}},
+		Words:        map[incident.Audience]incident.Word{incident.AudienceManagement: {Text: "we look", At: f.now, By: "ada"}},
 	}
 }
 
 // newBreach returns a firing breach.
 func (f *fixture) newBreach(fingerprint string, number int64) *incident.Breach {
 	return &incident.Breach{
-		Fingerprint: fingerprint, StartsAt: f.now.Add(-time.Hour), State: incident.Firing, Incident: number, Priority: "P1",
+		Fingerprint: fingerprint, StartsAt: f.now.Add(-time.Hour), State: incident.BreachFiring, Incident: number, Priority: "P1",
 		Labels: map[string]string{"alertname": "Down", "instance": fingerprint}, Annotations: map[string]string{"summary": "it is \"down\""},
 		GeneratorURL: "https://prometheus.example/graph", HeardAt: f.now,
 	}

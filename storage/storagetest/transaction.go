@@ -13,7 +13,7 @@ import (
 var transactionRules = []rule{
 	{"what a write stored is read", func(f *fixture) {
 		f.write(func(tx storage.Tx) error { return tx.PutAlive(f.Context(), f.now) })
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			at, err := r.Alive(f.Context())
 			f.equal("alive", at, f.now)
 			return err
@@ -28,7 +28,7 @@ var transactionRules = []rule{
 			return broken
 		})
 		f.fails("write", err, broken)
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			at, err := r.Alive(f.Context())
 			f.equal("alive", at, time.Time{})
 			return err
@@ -59,7 +59,7 @@ var transactionRules = []rule{
 	}},
 	{"the error of a read is passed on", func(f *fixture) {
 		broken := errors.New("broken")
-		f.fails("read", f.store.Read(f.Context(), func(storage.Reader) error { return broken }), broken)
+		f.fails("read", f.store.Read(f.Context(), func(storage.Snapshot) error { return broken }), broken)
 	}},
 	{"nothing is written for a client that has left", func(f *fixture) {
 		err := f.store.Write(cancelled(), func(tx storage.Tx) error { return tx.PutAlive(f.Context(), f.now) })
@@ -75,14 +75,14 @@ var transactionRules = []rule{
 			return nil
 		})
 		f.fails("write", err, context.Canceled)
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			at, err := r.Alive(ctx)
 			f.equal("alive", at, time.Time{})
 			return err
 		})
 	}},
 	{"a read with a client that has left fails", func(f *fixture) {
-		f.fails("read", f.store.Read(cancelled(), func(storage.Reader) error { return nil }), context.Canceled)
+		f.fails("read", f.store.Read(cancelled(), func(storage.Snapshot) error { return nil }), context.Canceled)
 	}},
 	{"of many writes at a time those that fail are left out and the others are stored", func(f *fixture) {
 		const writers = 64
@@ -110,7 +110,7 @@ var transactionRules = []rule{
 				f.Errorf("write %d: %v, want %v", i, err, want)
 			}
 		})
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			for i := range writers {
 				b, err := storage.LatestBreach(f.Context(), r, fmt.Sprint(i))
 				if lost := i%7 >= 3 && i%7 <= 5; err != nil || lost != (b == nil) {
@@ -130,7 +130,7 @@ var transactionRules = []rule{
 			in.Sequence++
 			return tx.PutIncidents(f.Context(), []*incident.Incident{&in})
 		})
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			in, err := r.Incident(f.Context(), 1)
 			f.equal("sequence", in.Sequence, int64(21))
 			return err
@@ -150,7 +150,7 @@ var transactionRules = []rule{
 			in.Key = "one"
 			return tx.PutIncidents(f.Context(), []*incident.Incident{in})
 		})
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			page, _, err := r.Incidents(f.Context(), storage.IncidentQuery{Limit: 10})
 			f.equal("incidents", len(page), 1)
 			return err
@@ -158,7 +158,7 @@ var transactionRules = []rule{
 	}},
 	{"a reader keeps its snapshot", func(f *fixture) {
 		f.put(f.newIncident(1))
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			if _, err := r.Incident(f.Context(), 1); err != nil { // the snapshot is taken by now
 				return err
 			}
@@ -184,7 +184,7 @@ var transactionRules = []rule{
 				panic("of the function")
 			})
 		}()
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			at, err := r.Alive(f.Context())
 			f.equal("alive", at, time.Time{})
 			return err
@@ -203,7 +203,7 @@ var transactionRules = []rule{
 		}
 		err := f.store.Write(f.Context(), func(tx storage.Tx) error { return tx.PutAlive(f.Context(), f.now) })
 		f.fails("write", err, storage.ErrUnavailable)
-		if err := f.store.Read(f.Context(), func(storage.Reader) error { return nil }); err == nil {
+		if err := f.store.Read(f.Context(), func(storage.Snapshot) error { return nil }); err == nil {
 			f.Error("read: no error")
 		}
 		if err := f.store.Close(); err != nil {

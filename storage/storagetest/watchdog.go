@@ -26,7 +26,7 @@ func (f *fixture) notify(notices ...incident.Notice) {
 // notices returns what is owed about a pulse.
 func (f *fixture) notices(pulse string) (all []incident.Notice) {
 	f.Helper()
-	f.read(func(r storage.Reader) (err error) {
+	f.read(func(r storage.Snapshot) (err error) {
 		all, err = r.Notices(f.Context(), pulse)
 		return err
 	})
@@ -37,7 +37,7 @@ var watchdogRules = []rule{
 	{"a pulse is the latest that was put by its name, an empty one before", func(f *fixture) {
 		pulse := func(want incident.Pulse) {
 			f.Helper()
-			f.read(func(r storage.Reader) error {
+			f.read(func(r storage.Snapshot) error {
 				p, err := r.Pulse(f.Context(), want.Name)
 				f.equal("pulse", p, want)
 				return err
@@ -66,7 +66,7 @@ var watchdogRules = []rule{
 		for _, name := range []string{"", "a long one", "b", "bb", "c " + strings.Repeat("x", 2000)} {
 			want = append(want, incident.Pulse{Name: name, HeardAt: f.now})
 		}
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			all, err := r.Pulses(f.Context())
 			f.equal("none", len(all), 0)
 			return err
@@ -79,7 +79,7 @@ var watchdogRules = []rule{
 			}
 			return nil
 		})
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			all, err := r.Pulses(f.Context())
 			f.equal("pulses", all, want)
 			return err
@@ -128,7 +128,7 @@ var watchdogRules = []rule{
 	{"the backlog and the next due time count notices", func(f *fixture) {
 		look := func(due int, oldest, next time.Time) {
 			f.Helper()
-			f.read(func(r storage.Reader) error {
+			f.read(func(r storage.Snapshot) error {
 				n, at, err := r.Backlog(f.Context(), f.now)
 				f.equal("due", n, due)
 				f.equal("oldest", at, oldest)
@@ -157,7 +157,7 @@ var watchdogRules = []rule{
 		f.write(func(tx storage.Tx) error { return tx.DeletePulse(f.Context(), "eu") })
 		f.write(func(tx storage.Tx) error { return tx.DeletePulse(f.Context(), "none") })
 		f.equal("notices", len(f.notices("eu")), 0)
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			p, err := r.Pulse(f.Context(), "eu")
 			f.equal("pulse", p, incident.Pulse{Name: "eu"})
 			return err
@@ -168,9 +168,9 @@ var watchdogRules = []rule{
 	}},
 	{"deliveries about the watchdog are about no incident", func(f *fixture) {
 		d := f.newDelivery("watchdog.1", "a", 0)
-		d.Kind, d.Covers, d.State, d.SettledAt = incident.KindWatchdog, []incident.Cover{{Kind: incident.KindWatchdog, Pulse: "eu"}}, incident.Delivered, f.now
+		d.Kind, d.Covers, d.State, d.SettledAt = incident.KindWatchdog, []incident.Cover{{Kind: incident.KindWatchdog, Pulse: "eu"}}, incident.DeliveryDelivered, f.now
 		f.deliver(d, f.newDelivery("one", "a", 1))
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			got, err := r.Delivery(f.Context(), "watchdog.1")
 			f.equal("delivery", got, *d)
 			if err != nil {

@@ -13,10 +13,10 @@ import (
 
 // policy is that of an organisation with one SLO.
 func policy() *incident.Policy {
-	p1 := incident.Priority{Name: "P1", Inform: []incident.Audience{incident.Management}, UpdateEvery: 2 * time.Hour}
+	p1 := incident.Priority{Name: "P1", Inform: []incident.Audience{incident.AudienceManagement}, UpdateEvery: 2 * time.Hour}
 	return &incident.Policy{
 		Hash: "c0ffee", Location: time.UTC, Priorities: []incident.Priority{p1}, Management: []string{"leadership"},
-		Groups:       []incident.Group{{Name: "leadership", Location: time.UTC, Recipients: []incident.Recipient{{ID: "email:cto@example.org", Channel: incident.Email, Address: "cto@example.org"}}}},
+		Groups:       []incident.Group{{Name: "leadership", Location: time.UTC, Recipients: []incident.Recipient{{ID: "email:cto@example.org", Channel: incident.ChannelEmail, Address: "cto@example.org"}}}},
 		SLOs:         []incident.SLO{slo},
 		ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 5 * time.Hour,
 	}
@@ -24,9 +24,9 @@ func policy() *incident.Policy {
 
 var slo = incident.SLO{ID: "register", Key: "register", UseCase: "Nobody can register", SLI: "availability", Service: "web", Team: "blue", Priority: "P1"}
 
-func door(s storage.Store) *storage.Door {
+func repo(s storage.Store) *storage.Repository {
 	p := policy()
-	return &storage.Door{Store: s, Policy: func() *incident.Policy { return p }}
+	return &storage.Repository{Store: s, Policy: func() *incident.Policy { return p }}
 }
 
 // open stores an incident of that key in a write.
@@ -43,7 +43,7 @@ func (f *fixture) open(tx storage.Tx, key string) (int64, error) {
 // numbers are those of all incidents, the first first.
 func (f *fixture) numbers() (all []int64) {
 	f.Helper()
-	f.read(func(r storage.Reader) error {
+	f.read(func(r storage.Snapshot) error {
 		page, _, err := r.Incidents(f.Context(), storage.IncidentQuery{Limit: 1000})
 		for i := range page {
 			all = append([]int64{page[i].Number}, all...)
@@ -69,7 +69,7 @@ var writerRules = []rule{
 		var breaches []*incident.Breach
 		for k := int64(1); k <= keys; k++ {
 			merged := f.newIncident(keys + k)
-			merged.State, merged.ClosedAt, merged.MergedInto = incident.Closed, f.now, k
+			merged.State, merged.ClosedAt, merged.MergedInto = incident.StateClosed, f.now, k
 			incidents = append(incidents, f.newIncident(k), merged)
 			breaches = append(breaches, f.newBreach(fmt.Sprint("own-", k), k), f.newBreach(fmt.Sprint("merged-", k), keys+k))
 		}
@@ -143,7 +143,7 @@ var writerRules = []rule{
 			})
 		}
 		changes := int64(0)
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			all, err := r.IncidentsByNumber(f.Context(), upTo(keys))
 			for _, in := range all {
 				changes += in.Sequence - 1
@@ -158,7 +158,7 @@ var writerRules = []rule{
 		var began atomic.Int64
 		f.each(16, func(_ int, s storage.Store) {
 			fires := false
-			err := door(s).Change(f.Context(), f.now, func(c *storage.Change) error {
+			err := repo(s).Change(f.Context(), f.now, func(c *storage.Change) error {
 				fires = false
 				if err := c.Prepare(storage.Needs{Keys: []string{slo.Key}, Fingerprints: []string{a.Fingerprint}}); err != nil {
 					return err
@@ -166,13 +166,13 @@ var writerRules = []rule{
 				if b, err := c.LatestBreach(a.Fingerprint); err != nil || b != nil {
 					return err
 				}
-				in, _, err := c.IncidentFor(&slo, incident.Alertmanager)
+				in, _, err := c.IncidentFor(&slo, incident.ActorAlertmanager)
 				if err != nil {
 					return err
 				}
 				b := incident.NewBreach(a, nil, c.At)
 				fires = true
-				return c.RecordBreach(in, &b, in.Fire(c.Stamp(incident.Alertmanager), &b, a, "", c.Policy.Priorities[0], c.Policy))
+				return c.RecordBreach(in, &b, in.Fire(c.Stamp(incident.ActorAlertmanager), &b, a, "", c.Policy.Priorities[0], c.Policy))
 			})
 			if err != nil {
 				f.Errorf("take: %v", err)
@@ -183,7 +183,7 @@ var writerRules = []rule{
 		})
 		f.equal("began", began.Load(), int64(1))
 		f.equal("incidents", f.numbers(), upTo(1))
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			page, _, err := r.Breaches(f.Context(), 1, 10, "")
 			f.equal("breaches", len(page), 1)
 			if err != nil {
@@ -199,7 +199,7 @@ var writerRules = []rule{
 		var began atomic.Int64
 		f.each(16, func(_ int, s storage.Store) {
 			first := false
-			err := door(s).Change(f.Context(), f.now, func(c *storage.Change) error {
+			err := repo(s).Change(f.Context(), f.now, func(c *storage.Change) error {
 				first = false
 				if err := c.Prepare(storage.Needs{Fingerprints: []string{a.Fingerprint}}); err != nil {
 					return err
@@ -235,7 +235,7 @@ var writerRules = []rule{
 			p.Sequence++
 			return tx.PutPulse(f.Context(), p)
 		})
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			p, err := r.Pulse(f.Context(), "eu")
 			f.equal("sequence", p.Sequence, int64(20))
 			return err
@@ -293,7 +293,7 @@ var writerRules = []rule{
 		ahead, behind := f.now, f.now.Add(-18*time.Second)
 		declare := func(s storage.Store, at time.Time, previous int64) {
 			f.Helper()
-			err := door(s).Change(f.Context(), at, func(c *storage.Change) error {
+			err := repo(s).Change(f.Context(), at, func(c *storage.Change) error {
 				if err := c.Prepare(storage.Needs{Keys: []string{slo.Key}}); err != nil {
 					return err
 				}
@@ -317,7 +317,7 @@ var writerRules = []rule{
 			func(in *incident.Incident, s incident.Stamp) ([]incident.Event, error) { return in.Acknowledge(s) },
 			func(in *incident.Incident, s incident.Stamp) ([]incident.Event, error) { return in.Resolve(s, "over") },
 		} {
-			err := door(f.other).Change(f.Context(), behind, func(c *storage.Change) error {
+			err := repo(f.other).Change(f.Context(), behind, func(c *storage.Change) error {
 				s, err := c.Situation(1)
 				if err != nil {
 					return err
@@ -333,7 +333,7 @@ var writerRules = []rule{
 			}
 		}
 		declare(f.other, behind, 1)
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			last := time.Time{}
 			for number := int64(1); number <= 2; number++ {
 				events, err := r.Events(f.Context(), number, 0, 10)

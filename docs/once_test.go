@@ -39,21 +39,21 @@ func uses(t *testing.T, match func(ast.Node) bool) []string {
 	return found
 }
 
-// TestOneDoor: who is handed the door shares what it is made of; a second one would wake
+// TestOneRepository: who is handed the repository shares what it is made of; a second one would wake
 // nobody, or be counted by nobody.
-func TestOneDoor(t *testing.T) {
+func TestOneRepository(t *testing.T) {
 	built := uses(t, func(n ast.Node) bool {
 		lit, ok := n.(*ast.CompositeLit)
 		if !ok {
 			return false
 		}
 		sel, ok := lit.Type.(*ast.SelectorExpr)
-		return ok && sel.Sel.Name == "Door"
+		return ok && sel.Sel.Name == "Repository"
 	})
 	built = slices.DeleteFunc(built, func(dir string) bool { return strings.HasPrefix(dir, "storage/") }) // its tests
 	slices.Sort(built)
 	if !slices.Equal(built, []string{"app", "simulate"}) { // the latter to a store that is thrown away
-		t.Errorf("doors are built in %q, and should be in app and simulate alone", built)
+		t.Errorf("repositories are built in %q, and should be in app and simulate alone", built)
 	}
 }
 

@@ -9,29 +9,29 @@ import (
 	"sitrep/storage"
 )
 
-// A grip keeps a claim while an attempt is under way, however slow the far end is. A
-// process that stands still does not, and finds the claim lost when it goes on.
-type grip struct {
+// A keeper keeps a lease while an attempt is under way, however slow the far end is. A
+// process that stands still does not, and finds the lease lost when it goes on.
+type keeper struct {
 	d *Dispatcher
-	// ctx ends when the claim is lost.
+	// ctx ends when the lease is lost.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	done   sync.WaitGroup
 	over   chan struct{}
 
 	turn  chan struct{} // holds a token while the claim is used
-	claim *storage.Claim
+	claim *storage.Lease
 }
 
-func (d *Dispatcher) grip(ctx context.Context, c *storage.Claim) *grip {
-	g := &grip{d: d, claim: c, over: make(chan struct{}), turn: make(chan struct{}, 1)}
+func (d *Dispatcher) keeper(ctx context.Context, c *storage.Lease) *keeper {
+	g := &keeper{d: d, claim: c, over: make(chan struct{}), turn: make(chan struct{}, 1)}
 	g.ctx, g.cancel = context.WithCancelCause(ctx)
 	g.done.Go(g.keep)
 	return g
 }
 
-// keep extends the claim long before its lease is over, until release.
-func (g *grip) keep() {
+// keep extends the lease long before it is over, until release.
+func (g *keeper) keep() {
 	ticker := time.NewTicker(lease - leaseMargin - 2*time.Second)
 	defer ticker.Stop()
 	for {
@@ -47,13 +47,13 @@ func (g *grip) keep() {
 	}
 }
 
-func (g *grip) extend(ctx context.Context) error {
+func (g *keeper) extend(ctx context.Context) error {
 	g.turn <- struct{}{}
 	defer func() { <-g.turn }()
 	at, held := now(), *g.claim
-	err := g.d.Door.Store.Write(ctx, func(tx storage.Tx) error {
+	err := g.d.Repo.Store.Write(ctx, func(tx storage.Tx) error {
 		held = *g.claim
-		return tx.Hold(ctx, &held, at, at.Add(lease))
+		return tx.ExtendLease(ctx, &held, at, at.Add(lease))
 	})
 	if err == nil {
 		*g.claim = held
@@ -61,9 +61,9 @@ func (g *grip) extend(ctx context.Context) error {
 	return err
 }
 
-// hold checks that the claim still holds for the next step, and extends it when
+// hold checks that the lease still holds for the next step, and extends it when
 // little of it is left.
-func (g *grip) hold(ctx context.Context) error {
+func (g *keeper) hold(ctx context.Context) error {
 	g.turn <- struct{}{}
 	left := g.claim.Until.Sub(now())
 	<-g.turn
@@ -73,8 +73,8 @@ func (g *grip) hold(ctx context.Context) error {
 	return g.extend(ctx)
 }
 
-// release ends the grip, not the claim. It returns storage.ErrLost if that was lost.
-func (g *grip) release() error {
+// release ends the keeper, not the lease. It returns storage.ErrLost if that was lost.
+func (g *keeper) release() error {
 	close(g.over)
 	g.done.Wait()
 	defer g.cancel(nil)

@@ -382,7 +382,7 @@ func TestVerifyNamesTheFirstThingWrong(t *testing.T) {
 			`it is not the one that was in force`},
 		{"a configuration is gone", func(h hand) { h.delete("configs", h.keys("configs")[0]) },
 			`it was in force, and is not there`},
-		{"who loaded it is changed", func(h hand) { h.replace("loadings", 0, "ada", "eve") },
+		{"who loaded it is changed", func(h hand) { h.replace("loadings", 0, "actor\x03ada", "actor\x03eve") },
 			": what is kept as actor"},
 		{"an inner hash is changed", func(h hand) {
 			k := h.keys("leaves")[3]

@@ -124,7 +124,7 @@ func (c *crowd) loser() *seat {
 
 func (c *crowd) warn(what, client string, attrs ...any) {
 	if n, worth := c.refused.Count(what + "\x00" + client); worth {
-		c.log.Warn(what, append([]any{slog.String("client", client), slog.Int("times", n)}, attrs...)...)
+		c.log.Warn(what, append([]any{slog.String("client", client), slog.Int("times", n)}, attrs...)...) //nolint:sloglint // one of a few
 	}
 }
 

@@ -69,16 +69,29 @@ func TestMailServersAreSpokenToAsConfigured(t *testing.T) {
 		by         []string
 	}{
 		{"without a log-in", "", mailtest.Behaviour{}, "EHLO ", "incidents@example.org", nil},
-		{"a name and an envelope", ", hello_name: sitrep.example.org, envelope_from: bounces@example.org, rate: 30/m, timeout: 1m, connections: 2", mailtest.Behaviour{},
-			"EHLO sitrep.example.org", "bounces@example.org", nil},
+		{
+			"a name and an envelope", ", hello_name: sitrep.example.org, envelope_from: bounces@example.org, rate: 30/m, timeout: 1m, connections: 2",
+			mailtest.Behaviour{},
+			"EHLO sitrep.example.org", "bounces@example.org", nil,
+		},
 		{"a password", ", username: incidents, password_file: smtp", mailtest.Behaviour{Auth: by("PLAIN")}, "", "incidents@example.org", []string{"PLAIN"}},
-		{"TLS from the first byte", ", username: incidents, password_file: smtp, tls: implicit", mailtest.Behaviour{Auth: by("PLAIN"), Implicit: true}, "",
-			"incidents@example.org", []string{"PLAIN"}},
+		{
+			"TLS from the first byte", ", username: incidents, password_file: smtp, tls: implicit",
+			mailtest.Behaviour{Auth: by("PLAIN"), Implicit: true},
+			"",
+			"incidents@example.org",
+			[]string{"PLAIN"},
+		},
 		{"Exchange Online", ", username: incidents, oauth2: {client_id: sitrep, client_secret_file: secret, token_url: '" + tokens.URL +
 			"', scopes: ['https://outlook.office365.com/.default']}", mailtest.Behaviour{Auth: by("LOGIN", "XOAUTH2")}, "", "incidents@example.org", []string{"XOAUTH2"}},
-		{"Gmail", ", username: incidents, oauth2: {client_id: incidents, iss: robot@project.iam.gserviceaccount.com, client_certificate_key_file: key, token_url: '" + tokens.URL +
-			"', grant_type: '" + string(config.JWTBearer) + "', scopes: ['https://mail.google.com/']}", mailtest.Behaviour{Auth: by("LOGIN", "PLAIN", "XOAUTH2")}, "",
-			"incidents@example.org", []string{"XOAUTH2"}},
+		{
+			"Gmail", ", username: incidents, oauth2: {client_id: incidents, iss: robot@project.iam.gserviceaccount.com, client_certificate_key_file: key, token_url: '" + tokens.URL +
+				"', grant_type: '" + string(config.JWTBearer) + "', scopes: ['https://mail.google.com/']}",
+			mailtest.Behaviour{Auth: by("LOGIN", "PLAIN", "XOAUTH2")},
+			"",
+			"incidents@example.org",
+			[]string{"XOAUTH2"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.server.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}

@@ -33,7 +33,7 @@ func (s *Service) reload(ctx context.Context, actor incident.Actor, anyway bool)
 	c := s.reloader.Current()
 	s.log.Info("configuration in force", slog.String("hash", c.Hash()), slog.String("actor", string(actor)))
 	for _, w := range c.Warnings {
-		s.log.Warn("configuration: " + w.String())
+		s.log.Warn("configuration: " + w.String()) //nolint:sloglint // the warning is the message
 	}
 	return nil
 }

@@ -50,8 +50,11 @@ func TestEveryRoleOnEveryRoute(t *testing.T) {
 		name, token string
 		role        access.Role
 	}{
-		{"nobody", "", access.Nobody}, {"receiver", apptest.ReceiverToken, access.Receiver}, {"viewer", apptest.ViewerToken, access.Viewer},
-		{"responder", apptest.ResponderToken, access.Responder}, {"admin", apptest.AdminToken, access.Admin},
+		{"nobody", "", access.Nobody},
+		{"receiver", apptest.ReceiverToken, access.Receiver},
+		{"viewer", apptest.ViewerToken, access.Viewer},
+		{"responder", apptest.ResponderToken, access.Responder},
+		{"admin", apptest.AdminToken, access.Admin},
 	}
 	state := func() string {
 		_, body := s.Ask(apptest.ViewerToken, "GET", "/api/v1/incidents", "")

@@ -131,8 +131,10 @@ func New(ctx context.Context, o Options, log *slog.Logger) (_ *Service, err erro
 	if err := s.notary.begin(ctx); err != nil {
 		return nil, err
 	}
-	s.repo = &storage.Repository{Store: s.store, Policy: s.policy, Wake: func() { s.scheduler.Wake() }, Observe: s.events.observe,
-		HeldUntil: func(recipient string) time.Time { return s.scheduler.Dispatcher.HeldUntil(recipient) }}
+	s.repo = &storage.Repository{
+		Store: s.store, Policy: s.policy, Wake: func() { s.scheduler.Wake() }, Observe: s.events.observe,
+		HeldUntil: func(recipient string) time.Time { return s.scheduler.Dispatcher.HeldUntil(recipient) },
+	}
 	s.intake = &intake.Intake{Repo: s.repo, Catalog: func() intake.Catalog { return Catalog{s.inForce.Load().config} }, Log: log}
 	s.receiver = receiver.New(receiver.Options{
 		Intake: s.intake, Refused: s.refused, Stored: s.store.Present, Logger: log, Registerer: s.registry,

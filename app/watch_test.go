@@ -36,7 +36,8 @@ func TestAStoreThatIsGoneIsSaid(t *testing.T) {
 		t.Error("a post was taken into nothing")
 	}
 	for _, c := range []struct{ token, path, want string }{
-		{"", "/-/ready", "503"}, {"", "/-/ready", "nothing can be stored"},
+		{"", "/-/ready", "503"},
+		{"", "/-/ready", "nothing can be stored"},
 		{apptest.ViewerToken, "/", "Nothing can be stored: alerts are refused"},
 		{apptest.AdminToken, "/status", "its file was deleted while sitrep runs on it"},
 		{apptest.AdminToken, "/api/v1/status", "its file was deleted while sitrep runs on it"},

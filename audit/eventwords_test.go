@@ -25,11 +25,15 @@ func TestExportPagesHaveOneZone(t *testing.T) {
 	}{
 		{incident.Event{Type: incident.EventBreachStarted, Data: incident.Data{StartsAt: at, Fingerprint: "a", Priority: "P1"}}, "A breach started at 2026-11-25 00:18:45 (alert a, SLO priority P1)."},
 		{incident.Event{Type: incident.EventBreachEnded, Data: incident.Data{EndsAt: at, Fingerprint: "a"}}, "A breach ended at 2026-11-25 00:18:45 (alert a)."},
-		{incident.Event{Type: incident.EventUpdateMissed, Data: incident.Data{DueAt: at, Missed: 1, Audience: incident.AudienceManagement, Cause: down}},
-			"The update to at least one reader of management that was due at 2026-11-25 00:18:45 did not go out in time: " + downThere + "."},
+		{
+			incident.Event{Type: incident.EventUpdateMissed, Data: incident.Data{DueAt: at, Missed: 1, Audience: incident.AudienceManagement, Cause: down}},
+			"The update to at least one reader of management that was due at 2026-11-25 00:18:45 did not go out in time: " + downThere + ".",
+		},
 		// What others said is theirs.
-		{incident.Event{Type: incident.EventUpdateMissed, Data: incident.Data{DueAt: at, Missed: 2, Audience: incident.AudienceManagement, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "451 try after 2026-11-24T23:18:45Z"}}},
-			"2 updates to at least one reader of management did not go out in time, the first due at 2026-11-25 00:18:45: 451 try after 2026-11-24T23:18:45Z."},
+		{
+			incident.Event{Type: incident.EventUpdateMissed, Data: incident.Data{DueAt: at, Missed: 2, Audience: incident.AudienceManagement, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "451 try after 2026-11-24T23:18:45Z"}}},
+			"2 updates to at least one reader of management did not go out in time, the first due at 2026-11-25 00:18:45: 451 try after 2026-11-24T23:18:45Z.",
+		},
 	} {
 		if got := eventWords(&c.e, berlin); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.e.Type, got, c.want)

@@ -305,16 +305,26 @@ func TestVerifyNamesTheFirstThingWrong(t *testing.T) {
 		want   string
 	}{
 		{"nothing is changed", func(hand) {}, ""},
-		{"a reason is changed", func(h hand) { h.replace("events", 3, "more than we thought", "less than we thought") },
-			"leaf 4, event INC-1/4: it is not what was logged at this place"},
-		{"a time is changed, and all hashes with it", func(h hand) { h.replace("events", 2, "12:01:00", "12:00:30"); h.rebuild() },
-			`leaf 0: leaves 0 to 9 are not those that the checkpoint of "example.org/sitrep" of 2026-03-01 12:00:00 UTC signed`},
-		{"the same later on", func(h hand) { h.replace("events", 9, "13:01:00", "13:00:30"); h.rebuild() },
-			`leaf 10: leaves 10 to 18 are not those`},
-		{"an event is removed", func(h hand) { h.delete("events", h.keys("events")[6]) },
-			"log: read leaf 7: "},
-		{"an event and its leaf are removed", func(h hand) { h.delete("events", h.keys("events")[6]); h.delete("leaves", h.keys("leaves")[7]) },
-			"log: read leaf 7: "},
+		{
+			"a reason is changed", func(h hand) { h.replace("events", 3, "more than we thought", "less than we thought") },
+			"leaf 4, event INC-1/4: it is not what was logged at this place",
+		},
+		{
+			"a time is changed, and all hashes with it", func(h hand) { h.replace("events", 2, "12:01:00", "12:00:30"); h.rebuild() },
+			`leaf 0: leaves 0 to 9 are not those that the checkpoint of "example.org/sitrep" of 2026-03-01 12:00:00 UTC signed`,
+		},
+		{
+			"the same later on", func(h hand) { h.replace("events", 9, "13:01:00", "13:00:30"); h.rebuild() },
+			`leaf 10: leaves 10 to 18 are not those`,
+		},
+		{
+			"an event is removed", func(h hand) { h.delete("events", h.keys("events")[6]) },
+			"log: read leaf 7: ",
+		},
+		{
+			"an event and its leaf are removed", func(h hand) { h.delete("events", h.keys("events")[6]); h.delete("leaves", h.keys("leaves")[7]) },
+			"log: read leaf 7: ",
+		},
 		{"the latest leaves are removed", func(h hand) {
 			for _, k := range h.keys("leaves")[20:] {
 				h.delete("leaves", k)
@@ -330,60 +340,102 @@ func TestVerifyNamesTheFirstThingWrong(t *testing.T) {
 			k := h.keys("events")
 			h.put("events", binary.BigEndian.AppendUint64(bytes.Clone(k[6][:8]), 8), h.get("events", k[6]))
 		}, "event INC-1/8: missing; in its place is event INC-1/7"},
-		{"the state is changed", func(h hand) { h.replace("incidents", 0, `"state":"resolved"`, `"state":"closed"`) },
-			"INC-1: its state is not what its events make of it: state"},
-		{"a name in the state is changed", func(h hand) { h.replace("incidents", 1, "Ünal", "Anna") },
-			"INC-2: its state is not what its events make of it: acknowledged_by"},
-		{"a name beside an event is changed", func(h hand) { h.replace("events", 2, "Ünal", "Anna.") },
-			"event INC-1/3: what is kept as actor is not what its hash in the leaf is of: storage damaged"},
-		{"an incident is removed", func(h hand) { h.delete("incidents", h.keys("incidents")[1]) },
-			`leaf 10, event INC-2/1: there is no incident "INC-2"`},
+		{
+			"the state is changed", func(h hand) { h.replace("incidents", 0, `"state":"resolved"`, `"state":"closed"`) },
+			"INC-1: its state is not what its events make of it: state",
+		},
+		{
+			"a name in the state is changed", func(h hand) { h.replace("incidents", 1, "Ünal", "Anna") },
+			"INC-2: its state is not what its events make of it: acknowledged_by",
+		},
+		{
+			"a name beside an event is changed", func(h hand) { h.replace("events", 2, "Ünal", "Anna.") },
+			"event INC-1/3: what is kept as actor is not what its hash in the leaf is of: storage damaged",
+		},
+		{
+			"an incident is removed", func(h hand) { h.delete("incidents", h.keys("incidents")[1]) },
+			`leaf 10, event INC-2/1: there is no incident "INC-2"`,
+		},
 		{"a delivery is removed", func(h hand) {
 			h.delete("deliveries", h.keys("deliveries")[0])
 			h.delete("delivery_ids", []byte("\x00\x0b0-delivered"))
 		}, `leaf 8, delivery "0-delivered": there is no delivery "0-delivered"`},
-		{"a delivery came earlier", func(h hand) {
-			h.replace("deliveries", 0, `"sent_at":"2026-03-01T12:00:01Z"`, `"sent_at":"2026-03-01T12:00:00Z"`)
+		{
+			"a delivery came earlier", func(h hand) {
+				h.replace("deliveries", 0, `"sent_at":"2026-03-01T12:00:01Z"`, `"sent_at":"2026-03-01T12:00:00Z"`)
+			},
+			`delivery "0-delivered": it is not what its record says: sent_at`,
 		},
-			`delivery "0-delivered": it is not what its record says: sent_at`},
-		{"a delivery did not fail", func(h hand) { h.replace("deliveries", 1, `"state":"failed"`, `"state":"delivered"`) },
-			`delivery "0-failed": it is not what its record says: state`},
-		{"a delivery that is pending was made", func(h hand) { h.replace("deliveries", 2, `"state":"pending"`, `"state":"delivered"`) },
-			`delivery "0-pending": it is delivered, and no record says so`},
-		{"a record of a delivery is changed", func(h hand) { h.replace("delivery_records", 1, `"state":"failed"`, `"state":"delivered"`) },
-			`leaf 9, delivery "0-failed": it is not what was logged at this place`},
-		{"a message is changed", func(h hand) { h.replace("messages", 0, "Subject", "subject") },
-			`delivery "0-delivered": its message is not the one that was sent`},
-		{"a message is gone before its time", func(h hand) { h.delete("messages", h.keys("messages")[0]) },
-			`delivery "0-delivered": its message is gone, and an incident that it is about is not closed`},
-		{"a promise is put off", func(h hand) {
-			h.replace("deliveries", 0, `"promised":"2026-03-01T12:01:00Z"`, `"promised":"2026-03-01T13:01:00Z"`)
+		{
+			"a delivery did not fail", func(h hand) { h.replace("deliveries", 1, `"state":"failed"`, `"state":"delivered"`) },
+			`delivery "0-failed": it is not what its record says: state`,
 		},
-			`delivery "0-delivered": it is not what its record says: promised`},
-		{"what it covers is changed", func(h hand) { h.replace("deliveries", 0, `"covers":[{"incident":1`, `"covers":[{"incident":2`) },
-			`delivery "0-delivered": it is not what its record says: covers`},
-		{"an error is changed", func(h hand) { h.replace("deliveries", 1, "550 no", "421 no") },
-			`delivery "0-failed": it is not what its record says: error`},
-		{"one that failed is pending again", func(h hand) { h.replace("deliveries", 1, `"state":"failed"`, `"state":"pending"`) },
-			`delivery "0-failed": it is not what its record says: state`},
-		{"an incident no longer leads to a delivery", func(h hand) { h.delete("delivery_incidents", h.keys("delivery_incidents")[1]) },
-			"INC-1: 3 deliveries are about it, and it leads to 2"},
-		{"a delivery is not found by its id", func(h hand) { h.delete("delivery_ids", []byte("\x00\x0b0-delivered")) },
-			`delivery "0-delivered": it is not found by its id`},
-		{"two deliveries change places", func(h hand) { h.swap("deliveries", 0, 1) },
-			`delivery "0-delivered": it is not found by its id`},
-		{"two incidents change places", func(h hand) { h.swap("incidents", 0, 1) },
-			"it is that of INC-1"},
+		{
+			"a delivery that is pending was made", func(h hand) { h.replace("deliveries", 2, `"state":"pending"`, `"state":"delivered"`) },
+			`delivery "0-pending": it is delivered, and no record says so`,
+		},
+		{
+			"a record of a delivery is changed", func(h hand) { h.replace("delivery_records", 1, `"state":"failed"`, `"state":"delivered"`) },
+			`leaf 9, delivery "0-failed": it is not what was logged at this place`,
+		},
+		{
+			"a message is changed", func(h hand) { h.replace("messages", 0, "Subject", "subject") },
+			`delivery "0-delivered": its message is not the one that was sent`,
+		},
+		{
+			"a message is gone before its time", func(h hand) { h.delete("messages", h.keys("messages")[0]) },
+			`delivery "0-delivered": its message is gone, and an incident that it is about is not closed`,
+		},
+		{
+			"a promise is put off", func(h hand) {
+				h.replace("deliveries", 0, `"promised":"2026-03-01T12:01:00Z"`, `"promised":"2026-03-01T13:01:00Z"`)
+			},
+			`delivery "0-delivered": it is not what its record says: promised`,
+		},
+		{
+			"what it covers is changed", func(h hand) { h.replace("deliveries", 0, `"covers":[{"incident":1`, `"covers":[{"incident":2`) },
+			`delivery "0-delivered": it is not what its record says: covers`,
+		},
+		{
+			"an error is changed", func(h hand) { h.replace("deliveries", 1, "550 no", "421 no") },
+			`delivery "0-failed": it is not what its record says: error`,
+		},
+		{
+			"one that failed is pending again", func(h hand) { h.replace("deliveries", 1, `"state":"failed"`, `"state":"pending"`) },
+			`delivery "0-failed": it is not what its record says: state`,
+		},
+		{
+			"an incident no longer leads to a delivery", func(h hand) { h.delete("delivery_incidents", h.keys("delivery_incidents")[1]) },
+			"INC-1: 3 deliveries are about it, and it leads to 2",
+		},
+		{
+			"a delivery is not found by its id", func(h hand) { h.delete("delivery_ids", []byte("\x00\x0b0-delivered")) },
+			`delivery "0-delivered": it is not found by its id`,
+		},
+		{
+			"two deliveries change places", func(h hand) { h.swap("deliveries", 0, 1) },
+			`delivery "0-delivered": it is not found by its id`,
+		},
+		{
+			"two incidents change places", func(h hand) { h.swap("incidents", 0, 1) },
+			"it is that of INC-1",
+		},
 		{"a configuration came into force twice", func(h hand) {
 			k := h.keys("loadings")[0]
 			h.put("loadings", append(bytes.Clone(k[:len(k)-1]), k[len(k)-1]+1), h.get("loadings", k))
 		}, "it stands before the one of leaf 0, and is that of leaf 0"},
-		{"a configuration is changed", func(h hand) { h.replace("configs", 0, "Berlin", "Vienna") },
-			`it is not the one that was in force`},
-		{"a configuration is gone", func(h hand) { h.delete("configs", h.keys("configs")[0]) },
-			`it was in force, and is not there`},
-		{"who loaded it is changed", func(h hand) { h.replace("loadings", 0, "actor\x03ada", "actor\x03eve") },
-			": what is kept as actor"},
+		{
+			"a configuration is changed", func(h hand) { h.replace("configs", 0, "Berlin", "Vienna") },
+			`it is not the one that was in force`,
+		},
+		{
+			"a configuration is gone", func(h hand) { h.delete("configs", h.keys("configs")[0]) },
+			`it was in force, and is not there`,
+		},
+		{
+			"who loaded it is changed", func(h hand) { h.replace("loadings", 0, "actor\x03ada", "actor\x03eve") },
+			": what is kept as actor",
+		},
 		{"an inner hash is changed", func(h hand) {
 			k := h.keys("leaves")[3]
 			v := h.get("leaves", k)
@@ -397,8 +449,10 @@ func TestVerifyNamesTheFirstThingWrong(t *testing.T) {
 			}
 			h.put("checkpoints", binary.BigEndian.AppendUint64(nil, 28), signed)
 		}, "whose public key was not given"},
-		{"a checkpoint is changed", func(h hand) { h.replace("checkpoints", 1, "\n19\n", "\n18\n") },
-			"checkpoint of 18 leaves: open checkpoint: not signed by the key"},
+		{
+			"a checkpoint is changed", func(h hand) { h.replace("checkpoints", 1, "\n19\n", "\n18\n") },
+			"checkpoint of 18 leaves: open checkpoint: not signed by the key",
+		},
 		{"there is no checkpoint", func(h hand) {
 			for _, k := range h.keys("checkpoints") {
 				h.delete("checkpoints", k)

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -247,7 +246,7 @@ func (w *world) write(fn func(storage.Tx) error) {
 // run starts the scheduler, and end stops it.
 func (w *world) run() {
 	ctx, cancel := context.WithCancel(context.Background())
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	metrics := router.NewMetrics(prometheus.NewRegistry())
 	s := &router.Scheduler{
 		Repo: w.repo, Log: log, Metrics: metrics, PollEvery: time.Minute, Intake: w.intake,

@@ -135,8 +135,10 @@ func (c *connection) http(env Environment, s *connectionFile) (*promconfig.HTTPC
 	out := &promconfig.HTTPClientConfig{TLSConfig: s.TLSConfig, EnableHTTP2: true}
 	out.ProxyURL = s.ProxyURL
 	for _, f := range []struct{ flag, to *string }{
-		{&c.tls.CAFile, &out.TLSConfig.CAFile}, {&c.tls.CertFile, &out.TLSConfig.CertFile},
-		{&c.tls.KeyFile, &out.TLSConfig.KeyFile}, {&c.tls.ServerName, &out.TLSConfig.ServerName},
+		{&c.tls.CAFile, &out.TLSConfig.CAFile},
+		{&c.tls.CertFile, &out.TLSConfig.CertFile},
+		{&c.tls.KeyFile, &out.TLSConfig.KeyFile},
+		{&c.tls.ServerName, &out.TLSConfig.ServerName},
 	} {
 		if *f.flag != "" {
 			*f.to = *f.flag

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -130,7 +131,7 @@ func checkHTML(t *testing.T, where, page string) {
 		tok := z.Token()
 		switch {
 		case kind == html.ErrorToken:
-			if z.Err() != io.EOF {
+			if !errors.Is(z.Err(), io.EOF) {
 				t.Errorf("%s: %v", where, z.Err())
 			}
 			return
@@ -244,7 +245,7 @@ func checkMail(t *testing.T, where string, raw []byte) {
 	parts := multipart.NewReader(m.Body, params["boundary"])
 	for n := 0; ; n++ {
 		p, err := parts.NextPart() // decodes quoted-printable
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if n != 2 {
 				t.Errorf("%s: %d parts", where, n)
 			}
@@ -761,10 +762,23 @@ func (a *attack) commandLine() {
 		printed(plain, "simulate", "--config.file", small, filepath.Join(a.s.Dir, "payload.json"))
 		printed(plain, "simulate", "--config.file", small, "-o", "json", "alertname="+h.text, "sitrep_slo=send")
 		for k, args := range [][]string{
-			{h.text}, {"incident", h.text}, {"incident", "show", h.text}, {"incident", "list", "--team", h.text}, {"incident", "list", "--state", h.text}, {"incident", "list", "--" + h.text},
-			{"incident", "priority", "INC-1", h.text, "--reason", h.text}, {"incident", "declare", "--slo", h.text, "--reason", "r"}, {"incident", "list", "--url", h.text},
-			{"audit", "verify", h.text}, {"audit", "verify", evidence, "--key", h.text}, {"audit", "export", "--team", h.text, "--output", filepath.Join(a.s.Dir, "none.zip")}, {"audit", "report", "--from", h.text},
-			{"check", h.text}, {"simulate", "--config.file", small, h.text}, {"simulate", "--at", h.text, "a=b"}, {"wiki", "--config.file", h.text},
+			{h.text},
+			{"incident", h.text},
+			{"incident", "show", h.text},
+			{"incident", "list", "--team", h.text},
+			{"incident", "list", "--state", h.text},
+			{"incident", "list", "--" + h.text},
+			{"incident", "priority", "INC-1", h.text, "--reason", h.text},
+			{"incident", "declare", "--slo", h.text, "--reason", "r"},
+			{"incident", "list", "--url", h.text},
+			{"audit", "verify", h.text},
+			{"audit", "verify", evidence, "--key", h.text},
+			{"audit", "export", "--team", h.text, "--output", filepath.Join(a.s.Dir, "none.zip")},
+			{"audit", "report", "--from", h.text},
+			{"check", h.text},
+			{"simulate", "--config.file", small, h.text},
+			{"simulate", "--at", h.text, "a=b"},
+			{"wiki", "--config.file", h.text},
 		} {
 			if partOf(i, k) {
 				printed(people, args...)
@@ -838,8 +852,16 @@ func TestTheCommandLineOfAHostileServer(t *testing.T) {
 		}))
 		people := &shell{vars: map[string]string{"SITREP_URL": server.URL, "SITREP_TOKEN": "x"}}
 		for _, args := range [][]string{
-			{"incident", "events", "1"}, {"incident", "breaches", "1"}, {"incident", "deliveries", "1"}, {"incident", "show", "1"}, {"incident", "show", "1", "-o", "json"},
-			{"incident", "ack", "1"}, {"audit", "key"}, {"audit", "verify"}, {"audit", "report", "--format", "csv"}, {"healthy"},
+			{"incident", "events", "1"},
+			{"incident", "breaches", "1"},
+			{"incident", "deliveries", "1"},
+			{"incident", "show", "1"},
+			{"incident", "show", "1", "-o", "json"},
+			{"incident", "ack", "1"},
+			{"audit", "key"},
+			{"audit", "verify"},
+			{"audit", "report", "--format", "csv"},
+			{"healthy"},
 		} {
 			out, errOut, _ := people.run(args...)
 			checkTame(t, fmt.Sprintf("%s, %q", h.name, args), out+errOut)

@@ -232,8 +232,12 @@ func TestConnections(t *testing.T) {
 	}{
 		{"a token file", nil, []string{"--url", s.Server.URL, "--token-file", file("secrets/viewer")}, 0, "No incidents."},
 		{"the environment", map[string]string{"SITREP_URL": s.Server.URL + "/", "SITREP_TOKEN": apptest.ViewerToken}, nil, 0, "No incidents."},
-		{"flags go before the environment", map[string]string{"SITREP_URL": "http://127.0.0.1:1", "SITREP_TOKEN": "x"},
-			[]string{"--url", s.Server.URL, "--token-file", file("secrets/viewer")}, 0, "No incidents."},
+		{
+			"flags go before the environment",
+			map[string]string{"SITREP_URL": "http://127.0.0.1:1", "SITREP_TOKEN": "x"},
+			[]string{"--url", s.Server.URL, "--token-file", file("secrets/viewer")},
+			0, "No incidents.",
+		},
 		{"a file of settings with TLS", map[string]string{"XDG_CONFIG_HOME": file("xdg")}, nil, 0, "No incidents."},
 		{"the environment goes before the file", map[string]string{"XDG_CONFIG_HOME": file("xdg"), "SITREP_TOKEN": "wrong-token-0815"}, nil, 1, "the token is not known here"},
 		{"a file of settings at home with basic auth", map[string]string{"HOME": file("home")}, nil, 0, "No incidents."},

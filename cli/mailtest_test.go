@@ -30,11 +30,19 @@ func TestMailTest(t *testing.T) {
 		out        []string // what is shown, in that order
 		advice     string   // of the error; empty: none
 	}{
-		{"it is taken", login, with(mailtest.Behaviour{Auth: mailtest.Auth{Mechanisms: []string{"PLAIN"}}}),
-			[]string{"   connected to 127.0.0.1:", "<- 220 ", "-> EHLO ", "-> STARTTLS", "   encrypted by TLS", "-> AUTH PLAIN <secret>", "<- 235 ", "-> MAIL FROM:<incidents@example.org>",
-				"-> RCPT TO:<ada@example.org>", "-> DATA", "-> .", "<- 250 2.0.0 taken", "sent to ada@example.org: the mail server took it"}, ""},
-		{"a wrong password", login, with(mailtest.Behaviour{Auth: mailtest.Auth{Mechanisms: []string{"PLAIN"}, Logins: map[string]string{}}}),
-			[]string{"-> AUTH PLAIN <secret>", "<- 535 "}, "look at username and password_file"},
+		{
+			"it is taken", login, with(mailtest.Behaviour{Auth: mailtest.Auth{Mechanisms: []string{"PLAIN"}}}),
+			[]string{
+				"   connected to 127.0.0.1:", "<- 220 ", "-> EHLO ", "-> STARTTLS", "   encrypted by TLS", "-> AUTH PLAIN <secret>", "<- 235 ", "-> MAIL FROM:<incidents@example.org>",
+				"-> RCPT TO:<ada@example.org>", "-> DATA", "-> .", "<- 250 2.0.0 taken", "sent to ada@example.org: the mail server took it",
+			},
+			"",
+		},
+		{
+			"a wrong password", login, with(mailtest.Behaviour{Auth: mailtest.Auth{Mechanisms: []string{"PLAIN"}, Logins: map[string]string{}}}),
+			[]string{"-> AUTH PLAIN <secret>", "<- 535 "},
+			"look at username and password_file",
+		},
 		{"it wants a log-in", "", with(mailtest.Behaviour{Auth: mailtest.Auth{Mechanisms: []string{"PLAIN"}, Required: true}}), []string{"<- 530 "}, "add username and password_file"},
 		{"it does not relay", "", step("RCPT", "550 5.7.1 relaying denied"), []string{"<- 550 5.7.1"}, "have it allow this host to relay"},
 		{"no such address", "", step("RCPT", "550 5.1.1 no such user"), []string{"<- 550 5.1.1"}, "look at --to"},

@@ -85,9 +85,14 @@ evidence: {witness: {url: 'http://127.0.0.1:1/` + witnessPath + `?key=` + hookQu
 	s.Until("a mail arrives", func() bool { return len(mail.To("support@example.org")) > 0 })
 	hook.Answer(http.StatusGone)
 	for _, step := range []struct{ path, body string }{
-		{"/acknowledge", "{}"}, {"/priority?preview=true", `{"priority":"P2","reason":"r"}`}, {"/priority", `{"priority":"P2","reason":"r"}`},
-		{"/updates", `{"message":"m"}`}, {"/actions/hotfix", `{"state":"done"}`}, {"/actions/postmortem", `{"state":"waived","reason":"r"}`},
-		{"/resolve", `{"note":"n"}`}, {"/close", `{}`},
+		{"/acknowledge", "{}"},
+		{"/priority?preview=true", `{"priority":"P2","reason":"r"}`},
+		{"/priority", `{"priority":"P2","reason":"r"}`},
+		{"/updates", `{"message":"m"}`},
+		{"/actions/hotfix", `{"state":"done"}`},
+		{"/actions/postmortem", `{"state":"waived","reason":"r"}`},
+		{"/resolve", `{"note":"n"}`},
+		{"/close", `{}`},
 	} {
 		ask(apptest.ResponderToken, "POST", "/api/v1/incidents/INC-1"+step.path, step.body)
 	}
@@ -131,8 +136,13 @@ evidence: {witness: {url: 'http://127.0.0.1:1/` + witnessPath + `?key=` + hookQu
 	}
 	everything(s, ask)
 	for _, args := range [][]string{
-		{"incident", "list"}, {"incident", "show", "INC-1"}, {"incident", "deliveries"}, {"incident", "show", "INC-9"}, {"-o", "json", "incident", "deliveries"},
-		{"wiki", "--addresses", "--config.file", filepath.Join(s.Dir, "sitrep.yml")}, {"check", filepath.Join(s.Dir, "sitrep.yml")},
+		{"incident", "list"},
+		{"incident", "show", "INC-1"},
+		{"incident", "deliveries"},
+		{"incident", "show", "INC-9"},
+		{"-o", "json", "incident", "deliveries"},
+		{"wiki", "--addresses", "--config.file", filepath.Join(s.Dir, "sitrep.yml")},
+		{"check", filepath.Join(s.Dir, "sitrep.yml")},
 	} {
 		out, errOut, _ := s.responderShell().run(args...)
 		shown.WriteString(out + errOut)

@@ -157,19 +157,19 @@ func TestLinksInCommentsResolve(t *testing.T) {
 func TestLinksThatLeadNowhereAreFound(t *testing.T) {
 	all := ours(t)
 	for text, want := range map[string]bool{
-		"see [Incident.Apply]":              true,
-		"see [Situation.Subscriptions]":     true,
-		"see [*Situation.Plan]":             true,
-		"see [AudienceOnCall]":                      true,
-		"see [time.Duration]":               true,
-		"see [sitrep/storage.Change.Reads]": false,
-		"see [sitrep/storage.Repository.Change]":  true,
-		"see [sitrep/storage.Store.Read]":   true,
-		"see [Incident.Aply]":               false,
-		"see [Insident]":                    false,
-		"see [time.Durations]":              false,
-		"see [storage.Door]":                false, // not imported there
-		"- one\n- see [Insident]":           false,
+		"see [Incident.Apply]":                   true,
+		"see [Situation.Subscriptions]":          true,
+		"see [*Situation.Plan]":                  true,
+		"see [AudienceOnCall]":                   true,
+		"see [time.Duration]":                    true,
+		"see [sitrep/storage.Change.Reads]":      false,
+		"see [sitrep/storage.Repository.Change]": true,
+		"see [sitrep/storage.Store.Read]":        true,
+		"see [Incident.Aply]":                    false,
+		"see [Insident]":                         false,
+		"see [time.Durations]":                   false,
+		"see [storage.Door]":                     false, // not imported there
+		"- one\n- see [Insident]":                false,
 	} {
 		links := linked(text)
 		if len(links) != 1 {

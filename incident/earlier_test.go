@@ -54,19 +54,24 @@ func TestOwedOfEarlierBuilds(t *testing.T) {
 	for text, want := range map[string]incident.Owed{
 		`{"kind":"update","reason":"cadence","at":"2026-07-01T10:00:00Z"}`: {Kind: incident.KindUpdate, Reason: incident.DueCadence, At: at},
 		`{"kind":"reminder","reason":"unfed","at":"2026-07-01T10:00:00Z","detail":"2026-07-01T11:00:00Z"}`: {
-			Kind: incident.KindReminder, Reason: incident.DueUnfed, At: at, DueAt: at.Add(time.Hour)},
+			Kind: incident.KindReminder, Reason: incident.DueUnfed, At: at, DueAt: at.Add(time.Hour),
+		},
 		`{"kind":"reminder","reason":"action_overdue","at":"2026-07-01T10:00:00Z","detail":"hotfix"}`: {
-			Kind: incident.KindReminder, Reason: incident.DueActionOverdue, At: at, Action: "hotfix"},
+			Kind: incident.KindReminder, Reason: incident.DueActionOverdue, At: at, Action: "hotfix",
+		},
 		`{"kind":"reminder","reason":"undeliverable","at":"2026-07-01T10:00:00Z","detail":"gone@example.org"}`: {
-			Kind: incident.KindReminder, Reason: incident.DueUndeliverable, At: at, Address: "gone@example.org"},
+			Kind: incident.KindReminder, Reason: incident.DueUndeliverable, At: at, Address: "gone@example.org",
+		},
 		`{"kind":"opened","reason":"joined","at":"2026-07-01T10:00:00Z","detail":"refused before"}`: {
-			Kind: incident.KindOpened, Reason: incident.DueJoined, At: at, Refused: 1},
+			Kind: incident.KindOpened, Reason: incident.DueJoined, At: at, Refused: 1,
+		},
 		// However it is written.
 		`{"kind":"\u0075pdate","reason":"cadence","at":"2026-07-01T10:00:00Z"}`:             {Kind: incident.KindUpdate, Reason: incident.DueCadence, At: at},
 		`{ "at": "2026-07-01T10:00:00Z", "kind": "update", "reason": "cadence", "new": 7 }`: {Kind: incident.KindUpdate, Reason: incident.DueCadence, At: at},
 		// An action may have any name.
 		`{"kind":"reminder","reason":"action_overdue","at":"2026-07-01T10:00:00Z","action":"refused before"}`: {
-			Kind: incident.KindReminder, Reason: incident.DueActionOverdue, At: at, Action: "refused before"},
+			Kind: incident.KindReminder, Reason: incident.DueActionOverdue, At: at, Action: "refused before",
+		},
 	} {
 		if got := read[incident.Owed](t, text); got != want {
 			t.Errorf("%s: %+v, want %+v", text, got, want)

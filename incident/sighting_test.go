@@ -206,8 +206,10 @@ func TestWeigh(t *testing.T) {
 		"ended, and nobody can tell":              {{endedAt(known(0, 1), 5), incident.VerdictCannotTell, nil, 15, true, incident.SeenStale}},
 		"ended and in doubt, and nobody can tell": {{doubted, incident.VerdictCannotTell, nil, 7, true, incident.SeenAgain}},
 		"not listed while its watchdog is away": {
-			{known(0, 1), incident.VerdictNotListed, away, 10, true, incident.SeenStale}, {known(0, 1), incident.VerdictNotListed, away, 301, true, incident.SeenLost},
-			{unknown(known(0, 1)), incident.VerdictNotListed, away, 400, true, incident.SeenStale}, {doubted, incident.VerdictNotListed, away, 7, true, incident.SeenAgain},
+			{known(0, 1), incident.VerdictNotListed, away, 10, true, incident.SeenStale},
+			{known(0, 1), incident.VerdictNotListed, away, 301, true, incident.SeenLost},
+			{unknown(known(0, 1)), incident.VerdictNotListed, away, 400, true, incident.SeenStale},
+			{doubted, incident.VerdictNotListed, away, 7, true, incident.SeenAgain},
 		},
 		"an end that was not believed, its watchdog is back": {
 			{notBelieved, incident.VerdictNotListed, back, 21, true, incident.SeenEnd},

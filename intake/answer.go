@@ -185,7 +185,7 @@ func (i *Intake) confirm(ctx context.Context, at time.Time, number int64, answer
 		}
 		if last {
 			for _, e := range events {
-				i.Log.Info("incident "+string(e.Type), slog.String("component", "intake"), slog.String("incident", incident.ID(number)), slog.String("actor", string(e.Actor)))
+				i.Log.Info("incident "+string(e.Type), slog.String("component", "intake"), slog.String("incident", incident.ID(number)), slog.String("actor", string(e.Actor))) //nolint:sloglint // one of a few
 			}
 			return true, nil
 		}

@@ -286,7 +286,7 @@ func (t *taking) tell(o Outcome, in *incident.Incident) {
 	}
 	id, slo, priority := in.ID(), in.SLO, in.Priority.Name
 	*t.logs = append(*t.logs, func() {
-		t.log.Info("incident "+string(o), slog.String("incident", id), slog.String("slo", slo), slog.String("priority", priority))
+		t.log.Info("incident "+string(o), slog.String("incident", id), slog.String("slo", slo), slog.String("priority", priority)) //nolint:sloglint // one of a few
 	})
 }
 

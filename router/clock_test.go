@@ -1,7 +1,6 @@
 package router
 
 import (
-	"io"
 	"log/slog"
 	"path/filepath"
 	"testing"
@@ -33,7 +32,7 @@ func newMachine(t *testing.T) *machine {
 // start begins the life of a process.
 func (m *machine) start() {
 	m.s = &Scheduler{
-		Repo: &storage.Repository{Store: m.store}, Started: m.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Repo: &storage.Repository{Store: m.store}, Started: m.clock, Log: slog.New(slog.DiscardHandler),
 		Steady: func() time.Duration { return m.steady },
 	}
 	m.look()

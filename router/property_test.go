@@ -133,7 +133,9 @@ func (l *life) live(ctx context.Context) {
 		"over": func(rt *rapid.T) {
 			n := number(rt)
 			do(rt, n, rapid.SampledFrom([]command.Command{
-				command.Resolve{Note: "over"}, command.Reopen{Reason: "it is not over"}, command.Close{Note: "done"},
+				command.Resolve{Note: "over"},
+				command.Reopen{Reason: "it is not over"},
+				command.Close{Note: "done"},
 				command.Action{Name: "hotfix", State: incident.ActionDone},
 			}).Draw(rt, "how"))
 		},

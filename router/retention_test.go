@@ -61,8 +61,12 @@ func TestWhatIsOldGoesPieceByPiece(t *testing.T) {
 			after time.Duration
 			want  string
 		}{
-			{9 * day, "breaches messages names"}, {10*day + 2*time.Hour, "messages names"}, {19 * day, "messages names"}, {20*day + 2*time.Hour, "names"},
-			{29 * day, "names"}, {30*day + 2*time.Hour, ""},
+			{9 * day, "breaches messages names"},
+			{10*day + 2*time.Hour, "messages names"},
+			{19 * day, "messages names"},
+			{20*day + 2*time.Hour, "names"},
+			{29 * day, "names"},
+			{30*day + 2*time.Hour, ""},
 		} {
 			sleepUntil(closed.Add(c.after))
 			if got := left(); got != c.want {

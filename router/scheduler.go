@@ -463,7 +463,7 @@ func (s *Scheduler) tick(ctx context.Context, number int64, at time.Time) error 
 		s.toConfirm[number] = at
 	}
 	for _, e := range logs {
-		s.Log.Info("incident "+string(e.Type), slog.String("component", "scheduler"), slog.String("incident", incident.ID(number)), slog.String("actor", string(e.Actor)))
+		s.Log.Info("incident "+string(e.Type), slog.String("component", "scheduler"), slog.String("incident", incident.ID(number)), slog.String("actor", string(e.Actor))) //nolint:sloglint // one of a few
 	}
 	return nil
 }

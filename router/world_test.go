@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -251,7 +250,7 @@ func (w *world) open() {
 	w.intake = &intake.Intake{Repo: w.repo, Catalog: func() intake.Catalog { return catalog{w.policy.Load()} }, Log: discard()}
 }
 
-func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // A replica is one process's scheduler and dispatcher.
 type replica struct {

@@ -16,31 +16,56 @@ type preview struct {
 
 var _ Tx = preview{}
 
-func (preview) PutIncidents(context.Context, []*incident.Incident) error                 { return nil }
-func (preview) AppendEvents(context.Context, []incident.Event) error                     { return nil }
-func (preview) PutBreaches(context.Context, []*incident.Breach) error                    { return nil }
-func (preview) PutAgendas(context.Context, []incident.Agenda) error                      { return nil }
-func (preview) PutSubscriptions(context.Context, []incident.Subscription) error          { return nil }
-func (preview) PutDelivery(context.Context, *incident.Delivery, []byte) error            { return nil }
-func (preview) ExtendLease(context.Context, *Lease, time.Time, time.Time) error          { return nil }
+func (preview) PutIncidents(context.Context, []*incident.Incident) error { return nil }
+
+func (preview) AppendEvents(context.Context, []incident.Event) error { return nil }
+
+func (preview) PutBreaches(context.Context, []*incident.Breach) error { return nil }
+
+func (preview) PutAgendas(context.Context, []incident.Agenda) error { return nil }
+
+func (preview) PutSubscriptions(context.Context, []incident.Subscription) error { return nil }
+
+func (preview) PutDelivery(context.Context, *incident.Delivery, []byte) error { return nil }
+
+func (preview) ExtendLease(context.Context, *Lease, time.Time, time.Time) error { return nil }
+
 func (preview) ReleaseLease(context.Context, *Lease, time.Time, time.Time, string) error { return nil }
-func (preview) PutUnmapped(context.Context, []*incident.UnmappedAlert) error             { return nil }
-func (preview) DeleteUnmapped(context.Context, []string) error                           { return nil }
-func (preview) PutPulse(context.Context, incident.Pulse) error                           { return nil }
-func (preview) DeletePulse(context.Context, string) error                                { return nil }
-func (preview) PutNotices(context.Context, []incident.Notice) error                      { return nil }
-func (preview) PutConfig(context.Context, Loading, ...Config) error                      { return nil }
-func (preview) PutRefusal(context.Context, Refusal) error                                { return nil }
-func (preview) PutAmbiguities(context.Context, []Ambiguity) error                        { return nil }
-func (preview) PutAlive(context.Context, time.Time) error                                { return nil }
-func (preview) PutOutage(context.Context, Outage) error                                  { return nil }
-func (preview) PutAnswer(context.Context, Answer) error                                  { return nil }
-func (preview) PutCheckpoint(context.Context, int64, []byte) error                       { return nil }
-func (preview) Lock(context.Context, Needs) error                                        { return nil }
-func (preview) TakeJob(context.Context, Job, time.Time) (bool, error)                    { return false, nil }
-func (preview) EndJob(context.Context, Job, time.Time) error                             { return nil }
-func (preview) EndWaits(context.Context, time.Time) (int, error)                         { return 0, nil }
-func (preview) DeleteNotices(context.Context, []incident.Notice) error                   { return nil }
+
+func (preview) PutUnmapped(context.Context, []*incident.UnmappedAlert) error { return nil }
+
+func (preview) DeleteUnmapped(context.Context, []string) error { return nil }
+
+func (preview) PutPulse(context.Context, incident.Pulse) error { return nil }
+
+func (preview) DeletePulse(context.Context, string) error { return nil }
+
+func (preview) PutNotices(context.Context, []incident.Notice) error { return nil }
+
+func (preview) PutConfig(context.Context, Loading, ...Config) error { return nil }
+
+func (preview) PutRefusal(context.Context, Refusal) error { return nil }
+
+func (preview) PutAmbiguities(context.Context, []Ambiguity) error { return nil }
+
+func (preview) PutAlive(context.Context, time.Time) error { return nil }
+
+func (preview) PutOutage(context.Context, Outage) error { return nil }
+
+func (preview) PutAnswer(context.Context, Answer) error { return nil }
+
+func (preview) PutCheckpoint(context.Context, int64, []byte) error { return nil }
+
+func (preview) Lock(context.Context, Needs) error { return nil }
+
+func (preview) TakeJob(context.Context, Job, time.Time) (bool, error) { return false, nil }
+
+func (preview) EndJob(context.Context, Job, time.Time) error { return nil }
+
+func (preview) EndWaits(context.Context, time.Time) (int, error) { return 0, nil }
+
+func (preview) DeleteNotices(context.Context, []incident.Notice) error { return nil }
+
 func (preview) TakeLeases(context.Context, time.Time, string, time.Duration, []string) ([]Lease, error) {
 	return nil, nil
 }

@@ -10,6 +10,7 @@ import (
 // An Expiry is what of a thing goes some time after it was over. Engines store its value.
 type Expiry byte
 
+// The expiries.
 const (
 	ExpiryBreaches        Expiry = 'b' // the breaches of an incident
 	ExpiryMessages        Expiry = 'm' // the messages about an incident

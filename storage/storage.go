@@ -58,7 +58,7 @@ type Info struct {
 	Trouble error
 }
 
-// A Reader reads. What is not there is incident.ErrNotFound, or left out of a set. Sets are
+// A Snapshot is the store at one moment. What is not there is incident.ErrNotFound, or left out of a set. Sets are
 // asked for in any order, and may name a thing twice, or nothing. Cursors are opaque; "" is
 // the start and, as next, the end. In a write it sees what the transaction wrote.
 type Snapshot interface {

@@ -90,8 +90,12 @@ func (h *Handler) layout(r *http.Request, title string) layout {
 	_, offset := l.clock.Now.In(policy.Location).Zone()
 	l.Offset = offset / 60
 	l.Nav = append([]Link{
-		{"Incidents", ""}, {"Priorities", "priorities"}, {"SLOs", "slos"},
-		{"Deliveries", "deliveries"}, {"Reports", "reports"}, {"Status", "status"},
+		{"Incidents", ""},
+		{"Priorities", "priorities"},
+		{"SLOs", "slos"},
+		{"Deliveries", "deliveries"},
+		{"Reports", "reports"},
+		{"Status", "status"},
 	}, h.Links...)
 	switch first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); first {
 	case "", "incidents":

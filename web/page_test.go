@@ -58,7 +58,7 @@ func (f *fixture) populate(text string) []string {
 		if err := tx.PutUnmapped(f.t.Context(), []*incident.UnmappedAlert{{Fingerprint: "u", StartsAt: start, HeardAt: start, Labels: map[string]string{"alertname": "Disk" + text, "job": text}}}); err != nil {
 			return err
 		}
-		if err := tx.PutAmbiguities(f.t.Context(), []storage.Ambiguity{storage.Ambiguity{At: start, Fingerprint: "x", Labels: map[string]string{"job": text}, SLO: "search-latency", Others: []string{"log-on-availability"}}}); err != nil {
+		if err := tx.PutAmbiguities(f.t.Context(), []storage.Ambiguity{{At: start, Fingerprint: "x", Labels: map[string]string{"job": text}, SLO: "search-latency", Others: []string{"log-on-availability"}}}); err != nil {
 			return err
 		}
 		if err := tx.PutRefusal(f.t.Context(), storage.Refusal{At: start, Status: 415, Client: "alertmanager", Reason: "send JSON " + text}); err != nil {

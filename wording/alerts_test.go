@@ -16,18 +16,30 @@ func everything(kind incident.Kind, state incident.State, counts incident.Counts
 		Kind: kind, Audiences: []incident.Audience{incident.AudienceManagement, incident.AudienceStakeholders}, NextBy: at(60), LastHeardAt: at(-2),
 		Breaches: incident.Tally{Started: 3, Ended: 2, Unknown: 1}, Silent: incident.Pulses{{AwaySince: at(-20)}}, LateSince: at(-5), Paused: counts.Firing == 0,
 		Word: &incident.Word{Text: "We are looking into it.", At: at(-30), By: "ada"},
-		Incident: incident.Incident{Number: 42, UseCase: "Nobody can log on", State: state, Priority: incident.Priority{Name: "P1", UpdateEvery: time.Hour},
-			OpenedAt: at(-100), StartedAt: at(-101), EndedAt: at(-3), UnknownSince: at(-10), ResolvedAt: at(-1), ResolveAfter: 10 * time.Minute, Breaches: counts, Previous: 41},
+		Incident: incident.Incident{
+			Number: 42, UseCase: "Nobody can log on", State: state, Priority: incident.Priority{Name: "P1", UpdateEvery: time.Hour},
+			OpenedAt: at(-100), StartedAt: at(-101), EndedAt: at(-3), UnknownSince: at(-10), ResolvedAt: at(-1), ResolveAfter: 10 * time.Minute, Breaches: counts, Previous: 41,
+		},
 	}
 	for i, e := range []incident.Event{
-		{Type: incident.EventOpened, Actor: incident.ActorAlertmanager}, {Type: incident.EventBreachStarted, Actor: incident.ActorAlertmanager},
-		{Type: incident.EventBreachStarted, Data: incident.Data{From: "ended"}}, {Type: incident.EventBreachStarted, Data: incident.Data{From: "unknown"}},
-		{Type: incident.EventBreachEnded}, {Type: incident.EventBreachEnded, Data: incident.Data{From: "unknown"}}, {Type: incident.EventBreachUnknown}, {Type: incident.EventBreachUnknown, Data: incident.Data{HeardAt: at(-60)}},
-		{Type: incident.EventAcknowledged, Actor: "ada"}, {Type: incident.EventPriorityChanged, Actor: incident.ActorAlertmanager, Data: incident.Data{From: "P2", To: "P1", Raised: true, Why: incident.WhySLOPriority}},
-		{Type: incident.EventPhaseChanged, Actor: "ada", Data: incident.Data{To: "recovery"}}, {Type: incident.EventUpdateMissed, Actor: incident.ActorScheduler, Data: incident.Data{DueAt: at(-30), Missed: 1}},
-		{Type: incident.EventActionChanged, Actor: "ada", Data: incident.Data{Action: "hotfix", To: "done"}}, {Type: incident.EventResolved, Actor: incident.ActorScheduler},
-		{Type: incident.EventReopened, Actor: incident.ActorAlertmanager, Data: incident.Data{Why: incident.WhyBreachStarted}}, {Type: incident.EventMerged, Actor: "ada", Data: incident.Data{From: "INC-40"}},
-		{Type: incident.EventAudienceChanged, Actor: "ada"}, {Type: incident.EventClosed, Actor: incident.ActorScheduler},
+		{Type: incident.EventOpened, Actor: incident.ActorAlertmanager},
+		{Type: incident.EventBreachStarted, Actor: incident.ActorAlertmanager},
+		{Type: incident.EventBreachStarted, Data: incident.Data{From: "ended"}},
+		{Type: incident.EventBreachStarted, Data: incident.Data{From: "unknown"}},
+		{Type: incident.EventBreachEnded},
+		{Type: incident.EventBreachEnded, Data: incident.Data{From: "unknown"}},
+		{Type: incident.EventBreachUnknown},
+		{Type: incident.EventBreachUnknown, Data: incident.Data{HeardAt: at(-60)}},
+		{Type: incident.EventAcknowledged, Actor: "ada"},
+		{Type: incident.EventPriorityChanged, Actor: incident.ActorAlertmanager, Data: incident.Data{From: "P2", To: "P1", Raised: true, Why: incident.WhySLOPriority}},
+		{Type: incident.EventPhaseChanged, Actor: "ada", Data: incident.Data{To: "recovery"}},
+		{Type: incident.EventUpdateMissed, Actor: incident.ActorScheduler, Data: incident.Data{DueAt: at(-30), Missed: 1}},
+		{Type: incident.EventActionChanged, Actor: "ada", Data: incident.Data{Action: "hotfix", To: "done"}},
+		{Type: incident.EventResolved, Actor: incident.ActorScheduler},
+		{Type: incident.EventReopened, Actor: incident.ActorAlertmanager, Data: incident.Data{Why: incident.WhyBreachStarted}},
+		{Type: incident.EventMerged, Actor: "ada", Data: incident.Data{From: "INC-40"}},
+		{Type: incident.EventAudienceChanged, Actor: "ada"},
+		{Type: incident.EventClosed, Actor: incident.ActorScheduler},
 	} {
 		e.Time = at(-100 + i)
 		it.Changes = append(it.Changes, e)
@@ -87,15 +99,21 @@ func TestToAudiencesItIsTheAlert(t *testing.T) {
 // TestAlertsOnCall: what helps on call stands in the messages to those, and in no other.
 func TestAlertsOnCall(t *testing.T) {
 	item := func(kind incident.Kind) incident.Item {
-		return incident.Item{Kind: kind, Runbook: "https://wiki.example.org/log-on",
+		return incident.Item{
+			Kind: kind, Runbook: "https://wiki.example.org/log-on",
 			Reasons: []incident.Owed{{Kind: incident.KindReminder, Reason: incident.DueAllUnknown}},
 			Alerts: &incident.AlertList{Total: 42, Alerts: []incident.ListedAlert{
-				{Name: "LogOn\r\nFailing", Summary: "5 % of log-ons\n\nfail\x00 " + strings.Repeat("x", 300), URL: "https://prometheus.example.org/graph?a=1", State: incident.BreachFiring,
-					Labels: map[string]string{"region": "eu\nx", "instance": "10.0.0.7:9090"}, StartsAt: noon.Add(-5 * time.Minute)},
+				{
+					Name: "LogOn\r\nFailing", Summary: "5 % of log-ons\n\nfail\x00 " + strings.Repeat("x", 300), URL: "https://prometheus.example.org/graph?a=1", State: incident.BreachFiring,
+					Labels: map[string]string{"region": "eu\nx", "instance": "10.0.0.7:9090"}, StartsAt: noon.Add(-5 * time.Minute),
+				},
 				{Name: "LogOnSlow", URL: "javascript:alert(1)", State: incident.BreachUnknown, StartsAt: noon.Add(-time.Hour), HeardAt: noon.Add(-50 * time.Minute)},
 			}},
-			Incident: incident.Incident{Number: 42, UseCase: "Nobody can log on", State: incident.StateOpen, Priority: incident.Priority{Name: "P1"}, OpenedAt: noon,
-				Breaches: incident.Counts{Firing: 41, Unknown: 1, Total: 42}}}
+			Incident: incident.Incident{
+				Number: 42, UseCase: "Nobody can log on", State: incident.StateOpen, Priority: incident.Priority{Name: "P1"}, OpenedAt: noon,
+				Breaches: incident.Counts{Firing: 41, Unknown: 1, Total: 42},
+			},
+		}
 	}
 	compose := func(to []incident.Audience, kind incident.Kind, items ...incident.Item) string {
 		text, err := wording.Text(&incident.Message{Kind: kind, At: noon, Location: time.UTC, Audiences: to, Group: "x", BaseURL: "https://sitrep.example.org", Items: items})

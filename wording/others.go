@@ -41,8 +41,10 @@ func reminderTitle(it *incident.Item, clock Clock) string {
 
 // firstReminder is the reason that a reminder names first.
 func firstReminder(it *incident.Item) *incident.Owed {
-	for _, reason := range []incident.Reason{incident.DueUnfed, incident.DueAllUnknown, incident.DueStillFiring,
-		incident.DueActionOverdue, incident.DueMailRefused, incident.DueUndeliverable, incident.DueUndelivered} {
+	for _, reason := range []incident.Reason{
+		incident.DueUnfed, incident.DueAllUnknown, incident.DueStillFiring,
+		incident.DueActionOverdue, incident.DueMailRefused, incident.DueUndeliverable, incident.DueUndelivered,
+	} {
 		for i := range it.Reasons {
 			if it.Reasons[i].Reason == reason {
 				return &it.Reasons[i]

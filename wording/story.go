@@ -305,8 +305,10 @@ func planSection(it *incident.Item, clock Clock) Section {
 		})
 	}
 	if len(section.Lines) > 0 {
-		section.Lines = append(section.Lines, Entry{Text: "To lower it:",
-			Command: fmt.Sprintf("sitrep incident priority %s PRIORITY --reason \"…\"", it.Incident.ID())})
+		section.Lines = append(section.Lines, Entry{
+			Text:    "To lower it:",
+			Command: fmt.Sprintf("sitrep incident priority %s PRIORITY --reason \"…\"", it.Incident.ID()),
+		})
 	}
 	return section
 }

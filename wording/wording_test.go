@@ -141,8 +141,11 @@ func TestForTeam(t *testing.T) {
 		{incident.EventPhaseChanged, "ada", "", incident.Data{To: "escalation", EscalatedTo: "the provider"}, "ada escalated the incident to the provider."},
 		{incident.EventPhaseChanged, incident.ActorScheduler, "", incident.Data{To: "recovery"}, "The phase is now recovery."},
 		{incident.EventUpdateWritten, "ada", "", incident.Data{Message: "We look\ninto it."}, "ada wrote: “We look into it.”"},
-		{incident.EventUpdateMissed, incident.ActorScheduler, "", incident.Data{DueAt: at(-1), Missed: 1, Audience: incident.AudienceManagement, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "no mail server"}},
-			"The update to management that was due at 13:00 did not go out in time: no mail server."},
+		{
+			incident.EventUpdateMissed, incident.ActorScheduler, "",
+			incident.Data{DueAt: at(-1), Missed: 1, Audience: incident.AudienceManagement, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "no mail server"}},
+			"The update to management that was due at 13:00 did not go out in time: no mail server.",
+		},
 		{incident.EventUpdateMissed, incident.ActorScheduler, "", incident.Data{DueAt: at(-1), Missed: 3}, "3 updates did not go out in time, the first due at 13:00."},
 		{incident.EventActionChanged, "ada", "", incident.Data{Action: "hotfix", To: "done"}, "ada completed the action hotfix."},
 		{incident.EventActionChanged, "ada", "not needed", incident.Data{Action: "hotfix", To: "waived"}, "ada waived the action hotfix: “not needed”"},
@@ -159,8 +162,11 @@ func TestForTeam(t *testing.T) {
 		{incident.EventClosed, incident.ActorScheduler, "", incident.Data{Why: incident.WhyNothingDue}, "The incident is closed: no action is due."},
 		{incident.EventPriorityChanged, incident.ActorAlertmanager, "", incident.Data{From: "P3", To: "P1", Raised: true, Why: incident.WhySLOPriority}, "The priority was raised from P3 to P1: the SLO's priority is P1."},
 		{incident.EventUpdateMissed, incident.ActorScheduler, "", incident.Data{DueAt: at(-1), Missed: 1, Cause: incident.Cause{Kind: incident.CauseNoneFound}}, "The update that was due at 13:00 did not go out in time, for no known cause."},
-		{incident.EventUpdateMissed, incident.ActorScheduler, "", incident.Data{DueAt: at(-1), Missed: 1, Cause: incident.Cause{Kind: incident.CauseDown, From: noon.Add(-65 * time.Minute), To: noon.Add(-2 * time.Minute)}},
-			"The update that was due at 13:00 did not go out in time: sitrep was down from 12:55 to 13:58."},
+		{
+			incident.EventUpdateMissed, incident.ActorScheduler, "",
+			incident.Data{DueAt: at(-1), Missed: 1, Cause: incident.Cause{Kind: incident.CauseDown, From: noon.Add(-65 * time.Minute), To: noon.Add(-2 * time.Minute)}},
+			"The update that was due at 13:00 did not go out in time: sitrep was down from 12:55 to 13:58.",
+		},
 		{"future_kind", "ada", "", incident.Data{}, "Future kind."},
 	} {
 		e := incident.Event{Time: noon, Type: tc.kind, Actor: tc.actor, Reason: tc.reason, Data: tc.data}
@@ -174,13 +180,19 @@ func TestForTeam(t *testing.T) {
 // TestForReaders: those who are informed hear nothing of mail servers and alerts.
 func TestForReaders(t *testing.T) {
 	for want, e := range map[string]incident.Event{
-		"The update that was due at 2026-07-23T11:00:00Z did not go out in time.": {Type: incident.EventUpdateMissed, Actor: incident.ActorScheduler,
-			Data: incident.Data{DueAt: noon.Add(-time.Hour), Missed: 1, Audience: incident.AudienceManagement, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "dial tcp mx1.internal: refused"}}},
-		"A breach started.": {Type: incident.EventBreachStarted, Actor: incident.ActorAlertmanager,
-			Data: incident.Data{Fingerprint: "a13f", StartsAt: noon, Priority: "P1"}},
+		"The update that was due at 2026-07-23T11:00:00Z did not go out in time.": {
+			Type: incident.EventUpdateMissed, Actor: incident.ActorScheduler,
+			Data: incident.Data{DueAt: noon.Add(-time.Hour), Missed: 1, Audience: incident.AudienceManagement, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "dial tcp mx1.internal: refused"}},
+		},
+		"A breach started.": {
+			Type: incident.EventBreachStarted, Actor: incident.ActorAlertmanager,
+			Data: incident.Data{Fingerprint: "a13f", StartsAt: noon, Priority: "P1"},
+		},
 		"A breach ended.": {Type: incident.EventBreachEnded, Actor: incident.ActorAlertmanager, Data: incident.Data{Fingerprint: "a13f", EndsAt: noon}},
-		"Nobody knows any more whether a breach still fires.": {Type: incident.EventBreachUnknown, Actor: incident.ActorScheduler, Reason: "nothing was heard of it for 5h0m0s",
-			Data: incident.Data{Fingerprint: "a13f"}},
+		"Nobody knows any more whether a breach still fires.": {
+			Type: incident.EventBreachUnknown, Actor: incident.ActorScheduler, Reason: "nothing was heard of it for 5h0m0s",
+			Data: incident.Data{Fingerprint: "a13f"},
+		},
 		"ada completed the action hotfix.": {Type: incident.EventActionChanged, Actor: "ada", Data: incident.Data{Action: "hotfix", To: "done", Link: "https://git.internal/1"}},
 		"ada wrote: “We look.”":            {Type: incident.EventUpdateWritten, Actor: "ada", Data: incident.Data{Message: "We look.", Audiences: []incident.Audience{incident.AudienceManagement}}},
 		"The incident opened.":             {Type: incident.EventOpened, Actor: incident.ActorAlertmanager, Data: incident.Data{Opening: &incident.Opening{UseCase: "Send", Priority: incident.Priority{Name: "P1"}}}},
@@ -208,30 +220,51 @@ func TestForRecord(t *testing.T) {
 		apart  string // without the reason and the message
 	}{
 		{incident.EventOpened, incident.ActorAlertmanager, "", incident.Data{Opening: &opening}, "The incident “Application cannot send” opened as P1.", ""},
-		{incident.EventOpened, "ada", "customers call", incident.Data{Opening: &declared},
-			"Declared the incident “Application cannot send” as P1: “customers call”", "Declared the incident “Application cannot send” as P1."},
+		{
+			incident.EventOpened, "ada", "customers call",
+			incident.Data{Opening: &declared},
+			"Declared the incident “Application cannot send” as P1: “customers call”", "Declared the incident “Application cannot send” as P1.",
+		},
 		{incident.EventOpened, "ada", "", incident.Data{Opening: &drill}, "Declared the drill “Application cannot send” as P1.", ""},
 		{incident.EventOpened, "ada", "", incident.Data{}, "The incident opened.", ""},
 		{incident.EventBreachStarted, incident.ActorAlertmanager, "", incident.Data{Fingerprint: "a13f", StartsAt: at, Priority: "P1"}, "A breach started at 11:00 (alert a13f, SLO priority P1).", ""},
-		{incident.EventBreachStarted, incident.ActorAlertmanager, "", incident.Data{From: "ended", Fingerprint: "a13f", StartsAt: at, Priority: "P1"},
-			"A breach that had ended fires again (alert a13f, since 11:00, SLO priority P1).", ""},
-		{incident.EventBreachStarted, incident.ActorAlertmanager, "", incident.Data{From: "unknown", Fingerprint: "a13f", StartsAt: at, Priority: "P1"},
-			"A breach that was unknown was heard again: it fires (alert a13f, since 11:00, SLO priority P1).", ""},
+		{
+			incident.EventBreachStarted, incident.ActorAlertmanager, "",
+			incident.Data{From: "ended", Fingerprint: "a13f", StartsAt: at, Priority: "P1"},
+			"A breach that had ended fires again (alert a13f, since 11:00, SLO priority P1).", "",
+		},
+		{
+			incident.EventBreachStarted, incident.ActorAlertmanager, "",
+			incident.Data{From: "unknown", Fingerprint: "a13f", StartsAt: at, Priority: "P1"},
+			"A breach that was unknown was heard again: it fires (alert a13f, since 11:00, SLO priority P1).", "",
+		},
 		{incident.EventBreachEnded, incident.ActorAlertmanager, "", incident.Data{Fingerprint: "a13f", EndsAt: at}, "A breach ended at 11:00 (alert a13f).", ""},
 		{incident.EventBreachEnded, incident.ActorAlertmanager, "", incident.Data{From: "unknown", Fingerprint: "a13f", EndsAt: at}, "A breach that was unknown has ended, at 11:00 (alert a13f).", ""},
-		{incident.EventBreachUnknown, incident.ActorScheduler, "nothing was heard of it for 5h0m0s", incident.Data{Fingerprint: "a13f", HeardAt: at},
+		{
+			incident.EventBreachUnknown, incident.ActorScheduler, "nothing was heard of it for 5h0m0s",
+			incident.Data{Fingerprint: "a13f", HeardAt: at},
 			"Nobody knows any more whether a breach still fires; it was last heard 11:00 (alert a13f): nothing was heard of it for 5h0m0s.",
-			"Nobody knows any more whether a breach still fires; it was last heard 11:00 (alert a13f)."},
+			"Nobody knows any more whether a breach still fires; it was last heard 11:00 (alert a13f).",
+		},
 		{incident.EventAcknowledged, "ada", "", incident.Data{}, "Acknowledged the incident.", ""},
 		{incident.EventPriorityChanged, "ada", long, incident.Data{From: "P3", To: "P1", Raised: true}, "Raised the priority from P3 to P1: “" + long + "”", "Raised the priority from P3 to P1."},
 		{incident.EventPhaseChanged, "ada", "", incident.Data{To: "escalation", EscalatedTo: long}, "Escalated the incident to " + long + ".", ""},
 		{incident.EventUpdateWritten, "ada", "", incident.Data{Message: "We look.", Audiences: both}, "Wrote to management and stakeholders: “We look.”", "Wrote to management and stakeholders:"},
-		{incident.EventUpdateMissed, incident.ActorScheduler, "", incident.Data{DueAt: at, Missed: 1, Audience: incident.AudienceManagement},
-			"The update to at least one reader of management that was due at 11:00 did not go out in time, for no known cause.", ""},
-		{incident.EventUpdateMissed, incident.ActorScheduler, "", incident.Data{DueAt: at, Missed: 2, Audience: incident.AudienceOnCall, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "451 try after 2026-07-23T11:00:00Z"}},
-			"2 updates to at least one reader of the people on call did not go out in time, the first due at 11:00: 451 try after 2026-07-23T11:00:00Z.", ""},
-		{incident.EventActionChanged, "ada", "not needed", incident.Data{Action: "hotfix", To: "waived", Link: "https://git.example.org/1"},
-			"Waived the action hotfix (https://git.example.org/1): “not needed”", "Waived the action hotfix (https://git.example.org/1)."},
+		{
+			incident.EventUpdateMissed, incident.ActorScheduler, "",
+			incident.Data{DueAt: at, Missed: 1, Audience: incident.AudienceManagement},
+			"The update to at least one reader of management that was due at 11:00 did not go out in time, for no known cause.", "",
+		},
+		{
+			incident.EventUpdateMissed, incident.ActorScheduler, "",
+			incident.Data{DueAt: at, Missed: 2, Audience: incident.AudienceOnCall, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "451 try after 2026-07-23T11:00:00Z"}},
+			"2 updates to at least one reader of the people on call did not go out in time, the first due at 11:00: 451 try after 2026-07-23T11:00:00Z.", "",
+		},
+		{
+			incident.EventActionChanged, "ada", "not needed",
+			incident.Data{Action: "hotfix", To: "waived", Link: "https://git.example.org/1"},
+			"Waived the action hotfix (https://git.example.org/1): “not needed”", "Waived the action hotfix (https://git.example.org/1).",
+		},
 		{incident.EventResolved, "ada", "over", incident.Data{}, "Resolved the incident: “over”", "Resolved the incident."},
 		{incident.EventResolved, incident.ActorScheduler, "", incident.Data{}, "All alerts have ended: the incident is resolved.", ""},
 		{incident.EventReopened, "ada", "it is back", incident.Data{}, "Reopened the incident: “it is back”", "Reopened the incident."},
@@ -299,8 +332,10 @@ func TestBreaches(t *testing.T) {
 		{incident.Counts{Unknown: 1, Total: 4}, noon.Add(-time.Hour), time.Time{}, "Unknown since 11:00: nobody can tell whether the alert still fires, last heard 11:58."},
 		{incident.Counts{Total: 1}, time.Time{}, noon.Add(-time.Minute), "The alert has ended, at 11:59; the incident resolves when that holds for 10 minutes."},
 	} {
-		it := &incident.Item{Kind: incident.KindUpdate, LastHeardAt: heard, Incident: incident.Incident{State: incident.StateOpen, Breaches: tc.counts,
-			UnknownSince: tc.unknown, EndedAt: tc.ended, ResolveAfter: 10 * time.Minute}}
+		it := &incident.Item{Kind: incident.KindUpdate, LastHeardAt: heard, Incident: incident.Incident{
+			State: incident.StateOpen, Breaches: tc.counts,
+			UnknownSince: tc.unknown, EndedAt: tc.ended, ResolveAfter: 10 * time.Minute,
+		}}
 		if got := wording.Breaches(it, clock); got != tc.want {
 			t.Errorf("%+v: %q, want %q", tc.counts, got, tc.want)
 		}
@@ -345,10 +380,14 @@ func TestTextNeverPromisesTheVague(t *testing.T) {
 	for _, kind := range []incident.Kind{incident.KindOpened, incident.KindUpdate, incident.KindPriority, incident.KindLeft, incident.KindResolved, incident.KindReopened} {
 		for _, state := range []incident.State{incident.StateOpen, incident.StateResolved, incident.StateClosed} {
 			for _, paused := range []bool{false, true} {
-				m := &incident.Message{Kind: kind, At: noon, Location: time.UTC, BaseURL: "https://sitrep.example.org", Group: "sales",
+				m := &incident.Message{
+					Kind: kind, At: noon, Location: time.UTC, BaseURL: "https://sitrep.example.org", Group: "sales",
 					Audiences: []incident.Audience{incident.AudienceStakeholders},
-					Items: []incident.Item{{Kind: kind, Paused: paused, Incident: incident.Incident{Number: 1, State: state, OpenedAt: noon.Add(-time.Hour),
-						ResolvedAt: noon.Add(-time.Minute), Priority: incident.Priority{Name: "P1"}}}}}
+					Items: []incident.Item{{Kind: kind, Paused: paused, Incident: incident.Incident{
+						Number: 1, State: state, OpenedAt: noon.Add(-time.Hour),
+						ResolvedAt: noon.Add(-time.Minute), Priority: incident.Priority{Name: "P1"},
+					}}},
+				}
 				text, err := wording.Text(m)
 				if err != nil {
 					t.Fatal(err)
@@ -380,8 +419,10 @@ func TestTallyOfBreaches(t *testing.T) {
 		{incident.KindResolved, true, incident.Tally{Started: 3, Ended: 3}, ""},
 		{incident.KindReopened, false, incident.Tally{Started: 1}, ""},
 	} {
-		m := &incident.Message{Kind: tc.kind, At: noon, Location: time.UTC, Audiences: []incident.Audience{incident.AudienceManagement}, Items: []incident.Item{{Kind: tc.kind,
-			First: tc.first, Breaches: tc.tally, Incident: incident.Incident{Number: 1, State: incident.StateOpen, OpenedAt: noon, Breaches: incident.Counts{Firing: 1, Total: 3}}}}}
+		m := &incident.Message{Kind: tc.kind, At: noon, Location: time.UTC, Audiences: []incident.Audience{incident.AudienceManagement}, Items: []incident.Item{{
+			Kind:  tc.kind,
+			First: tc.first, Breaches: tc.tally, Incident: incident.Incident{Number: 1, State: incident.StateOpen, OpenedAt: noon, Breaches: incident.Counts{Firing: 1, Total: 3}},
+		}}}
 		text, err := wording.Text(m)
 		if err != nil {
 			t.Fatal(err)

@@ -35,13 +35,19 @@ func at(clock string) time.Time {
 }
 
 var (
-	p1 = incident.Priority{Name: "P1", Rank: 0, Summary: "Severe customer impact",
+	p1 = incident.Priority{
+		Name: "P1", Rank: 0, Summary: "Severe customer impact",
 		Actions: []incident.ActionRule{{Name: "hotfix"}, {Name: "postmortem", Within: 5 * 24 * time.Hour}},
-		Inform:  []incident.Audience{incident.AudienceManagement, incident.AudienceStakeholders}, UpdateEvery: 2 * time.Hour}
-	p2 = incident.Priority{Name: "P2", Rank: 1, Summary: "Deserves the attention of management and stakeholders",
-		Inform: []incident.Audience{incident.AudienceManagement, incident.AudienceStakeholders}, UpdateEvery: 4 * time.Hour}
-	p3 = incident.Priority{Name: "P3", Rank: 2, Summary: "Affects the work of some customers or stakeholders",
-		Inform: []incident.Audience{incident.AudienceStakeholders}, UpdateEvery: 8 * time.Hour}
+		Inform:  []incident.Audience{incident.AudienceManagement, incident.AudienceStakeholders}, UpdateEvery: 2 * time.Hour,
+	}
+	p2 = incident.Priority{
+		Name: "P2", Rank: 1, Summary: "Deserves the attention of management and stakeholders",
+		Inform: []incident.Audience{incident.AudienceManagement, incident.AudienceStakeholders}, UpdateEvery: 4 * time.Hour,
+	}
+	p3 = incident.Priority{
+		Name: "P3", Rank: 2, Summary: "Affects the work of some customers or stakeholders",
+		Inform: []incident.Audience{incident.AudienceStakeholders}, UpdateEvery: 8 * time.Hour,
+	}
 )
 
 // trouble is INC-42, open since 13:58 in Berlin.
@@ -52,8 +58,10 @@ func trouble() incident.Incident {
 		Runbook: "https://wiki.example.org/notifications/send", Stakeholders: []string{"customer-support"},
 		State: incident.StateOpen, Phase: incident.PhaseInvestigation,
 		Priority: p1, Highest: p1, SLOPriority: "P1",
-		Actions: []incident.Action{{Name: "hotfix", State: incident.ActionDue},
-			{Name: "postmortem", State: incident.ActionDue, Within: 5 * 24 * time.Hour}},
+		Actions: []incident.Action{
+			{Name: "hotfix", State: incident.ActionDue},
+			{Name: "postmortem", State: incident.ActionDue, Within: 5 * 24 * time.Hour},
+		},
 		Breaches:  incident.Counts{Firing: 3, Total: 4},
 		StartedAt: at("11:58"), OpenedAt: at("11:59"), AcknowledgedAt: at("12:05"), AcknowledgedBy: "ada",
 	}
@@ -130,8 +138,10 @@ func goldens(t *testing.T) map[string]*incident.Message {
 	add("opened-on-call", incident.KindOpened, func(m *incident.Message, it *incident.Item) {
 		opened(m, it)
 		toOnCall(m)
-		it.Alerts = firing(1, incident.ListedAlert{Name: "NotificationsSendAvailability", Summary: "5.3 % of notifications fail to be sent",
-			Labels: map[string]string{"cluster": "prod-eu", "severity": "critical"}})
+		it.Alerts = firing(1, incident.ListedAlert{
+			Name: "NotificationsSendAvailability", Summary: "5.3 % of notifications fail to be sent",
+			Labels: map[string]string{"cluster": "prod-eu", "severity": "critical"},
+		})
 	})
 	add("reopened-on-call", incident.KindReopened, func(m *incident.Message, it *incident.Item) {
 		toOnCall(m)
@@ -140,8 +150,10 @@ func goldens(t *testing.T) map[string]*incident.Message {
 		it.Changes = []incident.Event{event("13:58", incident.EventReopened, incident.ActorAlertmanager, "", incident.Data{})}
 		var alerts []incident.ListedAlert
 		for i := range 5 {
-			alerts = append(alerts, incident.ListedAlert{Name: "QueueFull", Summary: fmt.Sprintf("The queue of node %d is full", i),
-				Labels: map[string]string{"instance": fmt.Sprintf("10.0.0.%d:9090", i), "severity": []string{"critical", "warning"}[i%2]}})
+			alerts = append(alerts, incident.ListedAlert{
+				Name: "QueueFull", Summary: fmt.Sprintf("The queue of node %d is full", i),
+				Labels: map[string]string{"instance": fmt.Sprintf("10.0.0.%d:9090", i), "severity": []string{"critical", "warning"}[i%2]},
+			})
 		}
 		alerts[4].State = incident.BreachUnknown
 		it.Alerts = firing(42, alerts...)
@@ -309,8 +321,10 @@ func goldens(t *testing.T) map[string]*incident.Message {
 		in.UseCase, in.Service, in.Runbook, in.EscalatedTo, in.AcknowledgedBy = hostile, hostile, "javascript:alert(1)", hostile, hostile
 		in.Labels = map[string]string{hostile: hostile}
 		in.Priority.Name, in.Priority.Summary = "P1\r\nX-Evil: 1", hostile
-		in.Actions = []incident.Action{{Name: hostile, State: incident.ActionWaived, Link: "javascript:alert(1)", Reason: hostile},
-			{Name: "report", State: incident.ActionDone, Link: "https://example.org/?a=1&b=\"<x>"}}
+		in.Actions = []incident.Action{
+			{Name: hostile, State: incident.ActionWaived, Link: "javascript:alert(1)", Reason: hostile},
+			{Name: "report", State: incident.ActionDone, Link: "https://example.org/?a=1&b=\"<x>"},
+		}
 		it.NewWord = true
 		it.Word = &incident.Word{Text: hostile, At: at("13:58"), By: hostile}
 		it.Changes = []incident.Event{event("13:59", incident.EventPhaseChanged, incident.Actor(hostile), hostile, incident.Data{To: hostile})}

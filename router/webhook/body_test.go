@@ -87,8 +87,10 @@ func TestBody(t *testing.T) {
 	onCall.Audiences, onCall.Group = []incident.Audience{incident.AudienceStakeholders, incident.AudienceOnCall}, "notifications"
 	onCall.Items[0].Runbook = "https://wiki.example.org/notifications/register"
 	onCall.Items[0].Alerts = &incident.AlertList{Total: 4, Alerts: []incident.ListedAlert{
-		{Name: "RegisterFailing", Summary: "5 % of registrations\nfail", URL: "https://prometheus.example.org/graph?g0.expr=a%3E1&g0.tab=1", State: incident.BreachFiring,
-			Labels: map[string]string{"instance": "10.0.0.7:9090", "region": "eu"}, StartsAt: at(14, 57)},
+		{
+			Name: "RegisterFailing", Summary: "5 % of registrations\nfail", URL: "https://prometheus.example.org/graph?g0.expr=a%3E1&g0.tab=1", State: incident.BreachFiring,
+			Labels: map[string]string{"instance": "10.0.0.7:9090", "region": "eu"}, StartsAt: at(14, 57),
+		},
 		{Name: "<b>\x00", URL: "javascript:alert(1)", State: incident.BreachUnknown, StartsAt: at(13, 0), HeardAt: at(13, 5)},
 	}}
 	bare := message(incident.KindReminder, item(incident.KindReminder, later))

@@ -370,8 +370,11 @@ var forgetRules = []rule{
 	}},
 	{"of configurations that another followed, the public form is left", func(f *fixture) {
 		loads := []storage.Loading{
-			{Hash: "a", At: f.ago(50), Actor: "ada", Public: "pa"}, {Hash: "b", At: f.ago(40), Actor: "bob", Public: "pb"},
-			{Hash: "c", At: f.ago(30), Actor: "ada"}, {Hash: "a", At: f.ago(20), Actor: incident.ActorScheduler, Public: "pa"}, {Hash: "d", At: f.ago(10), Actor: "ada", Public: "pd"},
+			{Hash: "a", At: f.ago(50), Actor: "ada", Public: "pa"},
+			{Hash: "b", At: f.ago(40), Actor: "bob", Public: "pb"},
+			{Hash: "c", At: f.ago(30), Actor: "ada"},
+			{Hash: "a", At: f.ago(20), Actor: incident.ActorScheduler, Public: "pa"},
+			{Hash: "d", At: f.ago(10), Actor: "ada", Public: "pd"},
 		}
 		nobody := storage.Loading{Hash: "n", At: f.ago(60), Public: "n"} // it names nobody
 		f.write(func(tx storage.Tx) error {

@@ -244,7 +244,7 @@ func drawSchedule(rt *rapid.T) schedule {
 // it, and once they are quiet sitrep agrees with them.
 func TestSitrepAgreesWithItsSenders(t *testing.T) {
 	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
-		_ = f.Value.Set("25") // the race detector makes each ten times as slow; soak with -rapid.checks=5000
+		_ = f.Value.Set("15") // the race detector makes each ten times as slow; soak with -rapid.checks=5000
 		defer func() { _ = f.Value.Set(f.DefValue) }()
 	}
 	rapid.Check(t, func(rt *rapid.T) {

@@ -138,8 +138,8 @@ func (a *Admin) probing() *probe {
 
 // check reads from the store, and asks whether commits hang or fail.
 func check(ctx context.Context, store storage.Store) error {
-	err := store.Read(ctx, func(r storage.Reader) error {
-		_, err := r.Pulses()
+	err := store.Read(ctx, func(r storage.Snapshot) error {
+		_, err := r.Pulses(ctx)
 		return err
 	})
 	if err != nil {

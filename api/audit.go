@@ -109,7 +109,7 @@ func (h *Handler) export(w http.ResponseWriter, r *http.Request) error {
 
 // exportOptions are what a request asks for.
 func (h *Handler) exportOptions(q url.Values) (o audit.ExportOptions, err error) {
-	policy := h.Door.Policy()
+	policy := h.Repo.Policy()
 	o = audit.ExportOptions{
 		Selection: audit.Selection{Team: q.Get("team"), Priority: q.Get("priority")},
 		Now:       h.Now(), Location: policy.Location, Version: h.Service().Version, Pseudonyms: q.Get("pseudonyms") == "true",
@@ -130,7 +130,7 @@ func (h *Handler) exportOptions(q url.Values) (o audit.ExportOptions, err error)
 
 func (h *Handler) report(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	policy := h.Door.Policy()
+	policy := h.Repo.Policy()
 	from, to, err := ParseSpan(q.Get("from"), q.Get("to"), policy.Location)
 	if err != nil {
 		return err
@@ -142,7 +142,7 @@ func (h *Handler) report(w http.ResponseWriter, r *http.Request) error {
 	var made spool
 	defer made.close()
 	err = h.alone(r.Context(), func() error {
-		rep, err := audit.MakeReport(r.Context(), h.Door.Store, audit.ReportOptions{
+		rep, err := audit.MakeReport(r.Context(), h.Repo.Store, audit.ReportOptions{
 			From: from, To: to, Now: h.Now(), Location: policy.Location, Version: h.Service().Version,
 		})
 		if err != nil {

@@ -24,10 +24,10 @@ import (
 func TestReportsComeInThreeForms(t *testing.T) {
 	f := newFixture(t)
 	f.breach("log on", "a")
-	f.now = f.now.Add(3 * time.Hour)
+	f.clock.Pass(3 * time.Hour)
 	var rep audit.Report
 	header := f.get("/api/v1/audit/report", &rep)
-	if rep.Total.Incidents != 1 || rep.ByPriority["P1"] == nil || !rep.From.Equal(start) || !rep.To.Equal(f.now) {
+	if rep.Total.Incidents != 1 || rep.ByPriority["P1"] == nil || !rep.From.Equal(start) || !rep.To.Equal(f.clock.Now()) {
 		t.Errorf("report = %+v", rep)
 	}
 	for format, want := range map[string]struct{ media, body string }{
@@ -70,7 +70,7 @@ func TestSpansOfReports(t *testing.T) {
 	}
 	f.policy.Location = berlin
 	f.breach("log on", "a") // on 2 March, 10:00 in Berlin
-	f.now = start.Add(48 * time.Hour)
+	f.clock.Pass(48 * time.Hour)
 	for query, want := range map[string]struct {
 		incidents int
 		from      string
@@ -119,9 +119,9 @@ func (f *fixture) verify(b []byte, o audit.VerifyOptions) audit.ExportVerificati
 func TestExportsSelectAndVerify(t *testing.T) {
 	f := newFixture(t)
 	f.breach("send", "a")
-	f.now = f.now.Add(time.Hour)
+	f.clock.Pass(time.Hour)
 	f.breach("log on", "b")
-	f.now = f.now.Add(time.Hour)
+	f.clock.Pass(time.Hour)
 	for query, want := range map[string]int{
 		"": 2, "incident=INC-2": 1, "incident=inc-1": 1, "team=mail": 1, "priority=P1": 1, "team=web&priority=P1&from=2026-03-02&to=2026-03-03": 1,
 		"to=2026-03-02T09:30:00Z": 1, "pseudonyms=false": 2, "incident=&team=&priority=&from=&to=&pseudonyms=&checkpoint=": 2,
@@ -154,16 +154,16 @@ func TestAnExportProvesTheGrowthSinceACheckpoint(t *testing.T) {
 	f.breach("log on", "a")
 	var size int64
 	var root ledger.Hash
-	if err := f.store.Read(t.Context(), func(r storage.Reader) (err error) {
-		if size, err = r.LogSize(); err != nil {
+	if err := f.store.Read(t.Context(), func(r storage.Snapshot) (err error) {
+		if size, err = r.LogSize(t.Context()); err != nil {
 			return err
 		}
-		root, err = ledger.RootAt(size, r)
+		root, err = ledger.RootAt(size, storage.Hashes(t.Context(), r))
 		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
-	kept, err := f.key.Sign(ledger.Checkpoint{Size: size, Root: root, At: f.now})
+	kept, err := f.key.Sign(ledger.Checkpoint{Size: size, Root: root, At: f.clock.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,12 +259,12 @@ func TestTheStatusShowsTheLedger(t *testing.T) {
 		s.Ledger.Witness.Name != "audit@example.org" || s.Ledger.Witness.Every != "1d" || s.Ledger.Witness.ToldAt != nil {
 		t.Errorf("ledger = %+v", s.Ledger)
 	}
-	if _, err := storage.Seal(t.Context(), f.store, f.key, f.now); err != nil {
+	if _, err := storage.Seal(t.Context(), f.store, f.key, f.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	f.breach("log on", "b")
 	f.get("/api/v1/status", &s)
-	if s.Ledger.Size != 3 || s.Ledger.Checkpoint.Size != 2 || !s.Ledger.Checkpoint.At.Equal(f.now) {
+	if s.Ledger.Size != 3 || s.Ledger.Checkpoint.Size != 2 || !s.Ledger.Checkpoint.At.Equal(f.clock.Now()) {
 		t.Errorf("ledger = %+v", s.Ledger)
 	}
 }

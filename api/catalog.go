@@ -82,7 +82,7 @@ func (h *Handler) catalog() []Route {
 
 func (h *Handler) listPriorities(w http.ResponseWriter, r *http.Request) error {
 	return answerAll(w, r, "priorities", func(yield func(Priority) bool) {
-		for _, p := range h.Door.Policy().Priorities {
+		for _, p := range h.Repo.Policy().Priorities {
 			form := Priority{
 				Name: p.Name, Rank: p.Rank, Summary: p.Summary,
 				Criteria: notNil(p.Criteria), Inform: notNil(p.Inform), Actions: []ActionRule{},
@@ -99,7 +99,7 @@ func (h *Handler) listPriorities(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) listSLOs(w http.ResponseWriter, r *http.Request) error {
-	policy, team := h.Door.Policy(), r.URL.Query().Get("team")
+	policy, team := h.Repo.Policy(), r.URL.Query().Get("team")
 	if err := misspelt(&storage.IncidentQuery{Team: team}, policy); err != nil {
 		return err
 	}
@@ -120,9 +120,9 @@ func (h *Handler) listSLOs(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) listUnmapped(w http.ResponseWriter, r *http.Request) error {
-	return h.answerPage(w, r, "alerts", nil, func(tx storage.Reader, s *sheet, cursor string) (string, error) {
+	return h.answerPage(w, r, "alerts", nil, func(tx storage.Snapshot, s *sheet, cursor string) (string, error) {
 		return fill(s, cursor, func(limit int, cursor string) ([]incidentjson.UnmappedAlert, string, error) {
-			alerts, next, err := tx.UnmappedAlerts(limit, cursor)
+			alerts, next, err := tx.UnmappedAlerts(r.Context(), limit, cursor)
 			if err != nil {
 				return nil, "", err
 			}

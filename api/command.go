@@ -67,7 +67,7 @@ func (h *Handler) command(w http.ResponseWriter, r *http.Request, cmd command.Co
 		return err
 	}
 	if r.URL.Query().Get("preview") == "true" {
-		p, err := req.Preview(r.Context(), h.Door, h.Now())
+		p, err := req.Preview(r.Context(), h.Repo, h.Now())
 		if err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func (h *Handler) command(w http.ResponseWriter, r *http.Request, cmd command.Co
 	if req.Once, err = once(r, body); err != nil {
 		return err
 	}
-	given, err := req.Execute(r.Context(), h.Door, h.Now(), func(c *storage.Change, s *incident.Situation) (command.Result, error) {
+	given, err := req.Execute(r.Context(), h.Repo, h.Now(), func(c *storage.Change, s *incident.Situation) (command.Result, error) {
 		status := http.StatusOK
 		if req.Incident == 0 {
 			status = http.StatusCreated

@@ -36,7 +36,7 @@ func TestTheLifeOfAnIncident(t *testing.T) {
 	n := f.breach("log on", "a")
 	step := func(command, body string, check func(in incidentjson.Incident) bool) {
 		t.Helper()
-		f.now = f.now.Add(time.Minute)
+		f.clock.Pass(time.Minute)
 		woken := f.woken.Load()
 		in := f.post(path(n, command), body)
 		if !check(in) {
@@ -56,21 +56,23 @@ func TestTheLifeOfAnIncident(t *testing.T) {
 	step("/acknowledge", `{}`, func(in incidentjson.Incident) bool { return in.AcknowledgedBy == "ada" && in.Sequence == 3 })
 	step("/priority", `{"priority":"P2","reason":"only one region"}`, func(in incidentjson.Incident) bool { return in.Priority == "P2" && in.SLOPriority == "P1" })
 	step("/phase", `{"phase":"escalation","escalated_to":"database team","note":"locks"}`, func(in incidentjson.Incident) bool {
-		return in.Phase == incident.Escalation && in.EscalatedTo == "database team"
+		return in.Phase == incident.PhaseEscalation && in.EscalatedTo == "database team"
 	})
 	step("/updates", `{"message":"We know the cause.\nA fix is on its way.","audiences":["stakeholders"]}`, func(in incidentjson.Incident) bool { return in.Sequence == 6 })
 	step("/actions/hotfix", `{"state":"done","link":"https://git.example.org/1"}`, func(in incidentjson.Incident) bool {
 		return in.Actions[0].State == incident.ActionDone && in.Actions[0].Link == "https://git.example.org/1"
 	})
-	step("/resolve", `{"note":"the alert is slow to end"}`, func(in incidentjson.Incident) bool { return in.State == incident.Resolved && in.NextUpdateAt == nil })
+	step("/resolve", `{"note":"the alert is slow to end"}`, func(in incidentjson.Incident) bool {
+		return in.State == incident.StateResolved && in.NextUpdateAt == nil
+	})
 	step("/reopen", `{"reason":"it is not over"}`, func(in incidentjson.Incident) bool {
-		return in.State == incident.Open && in.Phase == incident.Investigation
+		return in.State == incident.StateOpen && in.Phase == incident.PhaseInvestigation
 	})
 	step("/resolve", `{"note":"now it is"}`, func(in incidentjson.Incident) bool { return in.Actions[1].DueAt != nil })
 	f.refused(f.send("responder", "POST", path(n, "/close"), `{}`), 409, "postmortem still due")
 	step("/actions/postmortem", `{"state":"waived","reason":"known cause"}`, func(in incidentjson.Incident) bool { return in.Actions[1].State == incident.ActionWaived })
 	step("/close", `{"note":"done"}`, func(in incidentjson.Incident) bool {
-		return in.State == incident.Closed && in.Phase == incident.Closure
+		return in.State == incident.StateClosed && in.Phase == incident.PhaseClosure
 	})
 	f.refused(f.send("responder", "POST", path(n, "/reopen"), `{"reason":"again"}`), 409, "it is closed, and that is final")
 
@@ -204,7 +206,7 @@ func TestAnSLOWhoseIncidentWasMergedHasAnOpenOne(t *testing.T) {
 	f.breach("send", "a")
 	f.breach("search", "b")
 	in := f.post(path(1, "/merge"), `{"into":"INC-2","reason":"the same disk"}`)
-	if in.ID != "INC-1" || in.State != incident.Closed || *in.MergedInto != "INC-2" {
+	if in.ID != "INC-1" || in.State != incident.StateClosed || *in.MergedInto != "INC-2" {
 		t.Errorf("incident = %+v", in)
 	}
 	f.get(path(2, ""), &in)
@@ -229,7 +231,7 @@ func TestPreviewsShowAndDoNothing(t *testing.T) {
 		return p
 	}
 	p := preview(path(1, "/priority?preview=true"), `{"priority":"P1","reason":"all regions"}`)
-	if len(p.Joins) != 1 || p.Joins[0] != (api.PreviewReader{Recipient: "cto@example.org", Group: "board", Audience: incident.Management}) || len(p.Leaves) != 0 {
+	if len(p.Joins) != 1 || p.Joins[0] != (api.PreviewReader{Recipient: "cto@example.org", Group: "leadership", Audience: incident.AudienceManagement}) || len(p.Leaves) != 0 {
 		t.Errorf("raising: %+v", p)
 	}
 	if len(p.Messages) == 0 || p.NextUpdateAt == nil || p.NextUpdateAt.Sub(start) > 3*time.Hour {
@@ -261,7 +263,7 @@ func TestPreviewsShowAndDoNothing(t *testing.T) {
 func TestThePreviewOfAMergeIsOfTheOneThatGoesOn(t *testing.T) {
 	f := newFixture(t)
 	f.breach("send", "a")   // P2: support; on call: mail
-	f.breach("log on", "b") // P1: board, support; on call: web
+	f.breach("log on", "b") // P1: leadership, support; on call: web
 	w := f.send("responder", "POST", path(1, "/merge?preview=true"), `{"into":"INC-2","reason":"the same disk"}`)
 	var p api.Preview
 	f.decode(w, &p)
@@ -284,7 +286,7 @@ func TestARepeatedCommandIsDoneOnce(t *testing.T) {
 	}
 	const body = `{"message":"We know the cause."}`
 	first := send("responder", "k1", path(1, "/updates"), body)
-	f.now = f.now.Add(time.Hour)
+	f.clock.Pass(time.Hour)
 	second := send("responder", "k1", path(1, "/updates"), body)
 	if first.Code != 200 || second.Code != 200 || first.Body.String() != second.Body.String() || first.Header().Get("ETag") != second.Header().Get("ETag") {
 		t.Errorf("answered %d %s\nand %d %s", first.Code, first.Body, second.Code, second.Body)
@@ -372,8 +374,8 @@ func TestConcurrentRepetitionsAreDoneOnce(t *testing.T) {
 			t.Errorf("answered %d %s", w.Code, w.Body)
 		}
 	}
-	err := f.store.Read(t.Context(), func(r storage.Reader) error {
-		all, _, err := r.Incidents(storage.IncidentQuery{Limit: 10})
+	err := f.store.Read(t.Context(), func(r storage.Snapshot) error {
+		all, _, err := r.Incidents(t.Context(), storage.IncidentQuery{Limit: 10})
 		if len(all) != 1 {
 			t.Errorf("%d incidents", len(all))
 		}

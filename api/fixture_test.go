@@ -19,6 +19,7 @@ import (
 	"sitrep/api"
 	"sitrep/audit"
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/internal/access"
 	"sitrep/ledger"
 	"sitrep/storage"
@@ -32,7 +33,7 @@ type fixture struct {
 	t      testing.TB
 	store  storage.Store
 	policy *incident.Policy
-	now    time.Time
+	clock  *incidenttest.Clock
 	api    *api.Handler
 	http   http.Handler
 	woken  atomic.Int64
@@ -43,7 +44,7 @@ type fixture struct {
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
+	db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,13 +53,13 @@ func newFixture(t testing.TB) *fixture {
 			t.Error(err)
 		}
 	})
-	f := &fixture{t: t, store: db, policy: policy(), now: start}
+	f := &fixture{t: t, store: db, policy: policy(), clock: incidenttest.NewClock(start)}
 	if f.key, err = ledger.GenerateKey("sitrep.example.org/ledger"); err != nil {
 		t.Fatal(err)
 	}
 	f.api = api.New(api.Options{
-		Door: &storage.Door{Store: db, Policy: func() *incident.Policy { return f.policy }, Wake: func() { f.woken.Add(1) }},
-		Now:  func() time.Time { return f.now },
+		Repo: &storage.Repository{Store: db, Policy: func() *incident.Policy { return f.policy }, Wake: func() { f.woken.Add(1) }},
+		Now:  f.clock.Now,
 		Service: func() api.Service {
 			return api.Service{Version: "1.2.3", StartedAt: start, Ledger: ledger.Standing{PublicKey: f.key.Public(), Witness: "audit@example.org", Every: 24 * time.Hour}}
 		},
@@ -84,33 +85,21 @@ func newFixture(t testing.TB) *fixture {
 	return f
 }
 
-func address(name string) incident.Recipient {
-	return incident.Recipient{ID: "email:" + name + "@example.org", Channel: incident.Email, Address: name + "@example.org"}
-}
-
+// policy is the example organisation's, with two teams, in UTC, and with less
+// to tell.
 func policy() *incident.Policy {
-	group := func(name string, recipients ...incident.Recipient) incident.Group {
-		return incident.Group{Name: name, Location: time.UTC, Recipients: recipients}
-	}
 	slo := func(id, team, priority string) incident.SLO {
-		return incident.SLO{ID: id, Key: id, UseCase: "Application cannot " + id, SLI: "availability", Service: team, Team: team, Priority: priority, Stakeholders: []string{"support"}}
+		s := incidenttest.SLO(id, priority)
+		s.UseCase, s.Service, s.Team = "Application cannot "+id, team, team
+		return s
 	}
-	return &incident.Policy{
-		Hash:     "c0ffee",
-		Location: time.UTC,
-		Priorities: []incident.Priority{
-			{Name: "P1", Rank: 0, Summary: "Severe", Criteria: []string{"Log-on is not possible"}, Actions: []incident.ActionRule{{Name: "hotfix"}, {Name: "postmortem", Within: 5 * 24 * time.Hour}}, Inform: []incident.Audience{incident.Management, incident.Stakeholders}, UpdateEvery: 2 * time.Hour},
-			{Name: "P2", Rank: 1, Summary: "Noticeable", Inform: []incident.Audience{incident.Stakeholders}, UpdateEvery: 4 * time.Hour},
-			{Name: "P3", Rank: 2, Summary: "Small"},
-		},
-		Management: []string{"board"},
-		Groups:     []incident.Group{group("board", address("cto")), group("support", address("support")), group("sales", address("sales"))},
-		Teams:      []incident.Team{{Name: "mail", OnCall: []incident.Recipient{address("mail-oncall")}}, {Name: "web", OnCall: []incident.Recipient{address("web-oncall")}}},
-		SLOs:       []incident.SLO{slo("send", "mail", "P2"), slo("log on", "web", "P1"), slo("search", "web", "P3")},
-
-		ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 5 * time.Hour, RemindBefore: 15 * time.Minute, DigestAbove: 5,
-		ExternalURL: "https://sitrep.example.org",
-	}
+	p := incidenttest.Policy(slo("send", "mail", "P2"), slo("log on", "web", "P1"), slo("search", "web", "P3"))
+	p.Location = time.UTC
+	p.Priorities[1].Inform = []incident.Audience{incident.AudienceStakeholders}
+	p.Priorities[2].Inform, p.Priorities[2].UpdateEvery = nil, 0
+	p.Groups = append(p.Groups, incidenttest.Group("sales", "sales"))
+	p.Teams = []incident.Team{incidenttest.Team("mail", "mail-oncall"), incidenttest.Team("web", "web-oncall")}
+	return p
 }
 
 // breach opens an incident for a breach of the SLO, or joins the one that is open,
@@ -125,13 +114,13 @@ func (f *fixture) breach(slo, fingerprint string) int64 {
 				about = s
 			}
 		}
-		n, err := c.Tx.LatestOf(about.Key)
+		latest, err := c.Latest(about.Key)
 		if err != nil {
 			return err
 		}
-		stamp := c.Stamp(incident.Alertmanager)
+		stamp := c.Stamp(incident.ActorAlertmanager)
 		var s *incident.Situation
-		if n == 0 {
+		if latest == nil {
 			if s, err = c.New(); err != nil {
 				return err
 			}
@@ -143,7 +132,7 @@ func (f *fixture) breach(slo, fingerprint string) int64 {
 				return err
 			}
 		} else {
-			in, err := incident.Follow(c, n)
+			in, err := incident.Follow(c, latest.Number)
 			if err != nil {
 				return err
 			}
@@ -152,18 +141,18 @@ func (f *fixture) breach(slo, fingerprint string) int64 {
 			}
 		}
 		number = s.Incident.Number
-		a := incident.Alert{Fingerprint: fingerprint, StartsAt: f.now, Labels: map[string]string{"alertname": slo}}
-		b := incident.NewBreach(&a, nil, f.now)
+		a := incident.Alert{Fingerprint: fingerprint, StartsAt: f.clock.Now(), Labels: map[string]string{"alertname": slo}}
+		b := incident.NewBreach(&a, nil, f.clock.Now())
 		p, _ := c.Policy.Priority(about.Priority)
-		return c.PutBreach(&s.Incident, &b, s.Incident.Fire(stamp, &b, &a, "", p, c.Policy))
+		return c.RecordBreach(&s.Incident, &b, s.Incident.Fire(stamp, &b, &a, "", p, c.Policy))
 	})
 	return number
 }
 
 func (f *fixture) change(fn func(*storage.Change) error) {
 	f.t.Helper()
-	door := storage.Door{Store: f.store, Policy: func() *incident.Policy { return f.policy }}
-	if err := door.Change(f.t.Context(), f.now, fn); err != nil {
+	repo := storage.Repository{Store: f.store, Policy: func() *incident.Policy { return f.policy }}
+	if err := repo.Change(f.t.Context(), f.clock.Now(), fn); err != nil {
 		f.t.Fatal(err)
 	}
 }

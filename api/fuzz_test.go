@@ -15,12 +15,24 @@ func FuzzRequest(f *testing.F) {
 	fx.undocumented = true
 	fx.breach("send", "a")
 	for _, s := range []struct{ method, path, query, body string }{
-		{"GET", "incidents", "limit=1", ""}, {"GET", "incidents", "cursor=MQ&limit=1001", ""}, {"GET", "incidents", "state=open&q=%ff%00&team=%0a", ""}, {"GET", "incidents/INC-1", "", ""},
-		{"GET", "incidents/INC-99999999999999999999", "", ""}, {"GET", "incidents/INC-1/events", "limit=1&cursor=1", ""}, {"GET", "incidents/INC-1/breaches", "cursor=x", ""},
-		{"GET", "incidents/INC-1/deliveries", "cursor=%00", ""}, {"GET", "deliveries", "state=failed&cursor=AAAA&incident=INC-1", ""}, {"GET", "slos", "team=a;b", ""}, {"GET", "audit/report", "from=2026-01-01&to=x&format=csv", ""},
-		{"POST", "incidents/INC-1/priority", "preview=true", `{"priority":"P1","reason":"r"}`}, {"POST", "incidents/INC-1/updates", "preview=true", `{"message":"\ud800","audiences":["x"]}`},
-		{"POST", "incidents/INC-1/merge", "preview=true", `{"into":"INC-1","reason":"` + strings.Repeat("w", 9000) + `"}`}, {"POST", "incidents", "preview=true", `{"slo":"send","reason":"r"}`},
-		{"POST", "incidents/INC-1/actions/..%2f", "preview=true", `{"state":"done","link":"javascript:x"}`}, {"POST", "incidents/INC-1/phase", "preview=true", `[`}, {"POST", "incidents/INC-1/resolve", "preview=true", `{"note":1}{}`},
+		{"GET", "incidents", "limit=1", ""},
+		{"GET", "incidents", "cursor=MQ&limit=1001", ""},
+		{"GET", "incidents", "state=open&q=%ff%00&team=%0a", ""},
+		{"GET", "incidents/INC-1", "", ""},
+		{"GET", "incidents/INC-99999999999999999999", "", ""},
+		{"GET", "incidents/INC-1/events", "limit=1&cursor=1", ""},
+		{"GET", "incidents/INC-1/breaches", "cursor=x", ""},
+		{"GET", "incidents/INC-1/deliveries", "cursor=%00", ""},
+		{"GET", "deliveries", "state=failed&cursor=AAAA&incident=INC-1", ""},
+		{"GET", "slos", "team=a;b", ""},
+		{"GET", "audit/report", "from=2026-01-01&to=x&format=csv", ""},
+		{"POST", "incidents/INC-1/priority", "preview=true", `{"priority":"P1","reason":"r"}`},
+		{"POST", "incidents/INC-1/updates", "preview=true", `{"message":"\ud800","audiences":["x"]}`},
+		{"POST", "incidents/INC-1/merge", "preview=true", `{"into":"INC-1","reason":"` + strings.Repeat("w", 9000) + `"}`},
+		{"POST", "incidents", "preview=true", `{"slo":"send","reason":"r"}`},
+		{"POST", "incidents/INC-1/actions/..%2f", "preview=true", `{"state":"done","link":"javascript:x"}`},
+		{"POST", "incidents/INC-1/phase", "preview=true", `[`},
+		{"POST", "incidents/INC-1/resolve", "preview=true", `{"note":1}{}`},
 	} {
 		f.Add(s.method == "POST", s.path, s.query, s.body)
 	}

@@ -27,8 +27,8 @@ import (
 // Options are what a [Handler] works with. More and Beside may be left out; all else
 // is required.
 type Options struct {
-	// Door is how incidents are read and changed, with the configuration in force.
-	Door *storage.Door
+	// Repo is how incidents are read and changed, with the configuration in force.
+	Repo *storage.Repository
 	// Now returns the time in UTC and whole microseconds.
 	Now func() time.Time
 	// Service returns what is known of the running program.
@@ -87,8 +87,8 @@ func unavailable(next httperr.HandlerFunc) httperr.HandlerFunc {
 }
 
 // read runs fn on a snapshot of the store.
-func (h *Handler) read(ctx context.Context, fn func(storage.Reader) error) error {
-	return h.Door.Store.Read(ctx, fn)
+func (h *Handler) read(ctx context.Context, fn func(storage.Snapshot) error) error {
+	return h.Repo.Store.Read(ctx, fn)
 }
 
 // number returns the number of the incident in the path.
@@ -104,8 +104,8 @@ func variable(r *http.Request, name string) string {
 }
 
 // theIncident returns an incident, or an error that says there is none.
-func theIncident(r storage.Reader, number int64) (incident.Incident, error) {
-	in, err := r.Incident(number)
+func theIncident(ctx context.Context, r storage.Snapshot, number int64) (incident.Incident, error) {
+	in, err := r.Incident(ctx, number)
 	if errors.Is(err, incident.ErrNotFound) {
 		return in, &incident.Problem{Kind: incident.ErrNotFound, Text: "there is no incident " + incident.ID(number)}
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strconv"
@@ -36,9 +37,9 @@ type (
 	}
 )
 
-var states = []string{string(incident.Open), string(incident.Resolved), string(incident.Closed)}
+var states = []string{string(incident.StateOpen), string(incident.StateResolved), string(incident.StateClosed)}
 
-var deliveryStates = []string{string(incident.Pending), string(incident.Delivered), string(incident.Failed), string(incident.Superseded)}
+var deliveryStates = []string{string(incident.DeliveryPending), string(incident.DeliveryDelivered), string(incident.DeliveryFailed), string(incident.DeliverySuperseded)}
 
 func (h *Handler) reading() []Route {
 	const one = "/api/v1/incidents/{id}"
@@ -93,27 +94,20 @@ func (h *Handler) listIncidents(w http.ResponseWriter, r *http.Request) error {
 	query := storage.IncidentQuery{
 		State: incident.State(q.Get("state")), Priority: q.Get("priority"), Team: q.Get("team"), SLO: q.Get("slo"), Text: q.Get("q"),
 	}
-	policy := h.Door.Policy()
+	policy := h.Repo.Policy()
 	// The names of what is gone from the configuration still find old incidents. Where
 	// they find nothing, they are misspelt.
 	empty := func() error { return misspelt(&query, policy) }
-	return h.answerPage(w, r, "incidents", empty, func(tx storage.Reader, s *sheet, cursor string) (string, error) {
-		tries := h.Door.Tries(tx, h.Now())
+	return h.answerPage(w, r, "incidents", empty, func(tx storage.Snapshot, s *sheet, cursor string) (string, error) {
+		tries := h.Repo.Tries(tx, h.Now())
 		return fill(s, cursor, func(limit int, cursor string) ([]incidentjson.Incident, string, error) {
 			query.Limit, query.Cursor = limit, cursor
-			found, next, err := tx.Incidents(query)
+			found, next, err := tx.Incidents(r.Context(), query)
 			if err != nil {
 				return nil, "", err
 			}
-			forms := make([]incidentjson.Incident, 0, len(found))
-			for i := range found {
-				form, err := h.form(tx, tries, &found[i], policy)
-				if err != nil {
-					return nil, "", err
-				}
-				forms = append(forms, form)
-			}
-			return forms, next, nil
+			forms, err := formsOf(r.Context(), tx, tries, found, policy)
+			return forms, next, err
 		})
 	})
 }
@@ -141,29 +135,20 @@ func misspelt(q *storage.IncidentQuery, p *incident.Policy) error {
 	return nil
 }
 
-// form returns the JSON form of an incident, with what is known from its readers.
-func (h *Handler) form(tx storage.Reader, tries *storage.Tries, in *incident.Incident, p *incident.Policy) (incidentjson.Incident, error) {
-	s, err := situation(tx, in)
-	if err != nil {
-		return incidentjson.Incident{}, err
-	}
-	if err := tries.Note(s); err != nil {
-		return incidentjson.Incident{}, err
-	}
-	return formOf(s, p), nil
-}
-
-// situation returns all of an incident that changes together.
-func situation(tx storage.Reader, in *incident.Incident) (*incident.Situation, error) {
-	subs, err := tx.Subscriptions(in.Number)
+// formsOf returns the JSON forms of incidents, with what is known from their readers.
+func formsOf(ctx context.Context, tx storage.Snapshot, tries *storage.Tries, list []incident.Incident, p *incident.Policy) ([]incidentjson.Incident, error) {
+	situations, err := storage.SituationsOf(ctx, tx, list)
 	if err != nil {
 		return nil, err
 	}
-	agenda, err := tx.Agenda(in.Number)
-	if err != nil {
+	if err := tries.Note(ctx, situations...); err != nil {
 		return nil, err
 	}
-	return &incident.Situation{Incident: *in, Subscriptions: subs, Agenda: agenda}, nil
+	forms := make([]incidentjson.Incident, len(situations))
+	for i, s := range situations {
+		forms[i] = formOf(s, p)
+	}
+	return forms, nil
 }
 
 func formOf(s *incident.Situation, p *incident.Policy) incidentjson.Incident {
@@ -183,12 +168,15 @@ func (h *Handler) getIncident(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var form incidentjson.Incident
-	err = h.read(r.Context(), func(tx storage.Reader) error {
-		in, err := theIncident(tx, n)
+	err = h.read(r.Context(), func(tx storage.Snapshot) error {
+		in, err := theIncident(r.Context(), tx, n)
 		if err != nil {
 			return err
 		}
-		form, err = h.form(tx, h.Door.Tries(tx, h.Now()), &in, h.Door.Policy())
+		forms, err := formsOf(r.Context(), tx, h.Repo.Tries(tx, h.Now()), []incident.Incident{in}, h.Repo.Policy())
+		if err == nil {
+			form = forms[0]
+		}
 		return err
 	})
 	if err != nil {
@@ -203,8 +191,8 @@ func (h *Handler) listEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.answerPage(w, r, "events", nil, func(tx storage.Reader, s *sheet, cursor string) (string, error) {
-		in, err := theIncident(tx, n)
+	return h.answerPage(w, r, "events", nil, func(tx storage.Snapshot, s *sheet, cursor string) (string, error) {
+		in, err := theIncident(r.Context(), tx, n)
 		if err != nil {
 			return "", err
 		}
@@ -215,7 +203,7 @@ func (h *Handler) listEvents(w http.ResponseWriter, r *http.Request) error {
 					return nil, "", badCursor(cursor)
 				}
 			}
-			events, err := tx.Events(n, after, limit)
+			events, err := tx.Events(r.Context(), n, after, limit)
 			if err != nil {
 				return nil, "", err
 			}
@@ -235,8 +223,8 @@ func (h *Handler) listBreaches(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.answerPage(w, r, "breaches", nil, func(tx storage.Reader, s *sheet, cursor string) (string, error) {
-		in, err := theIncident(tx, n)
+	return h.answerPage(w, r, "breaches", nil, func(tx storage.Snapshot, s *sheet, cursor string) (string, error) {
+		in, err := theIncident(r.Context(), tx, n)
 		if err != nil {
 			return "", err
 		}
@@ -251,7 +239,7 @@ func (h *Handler) listBreaches(w http.ResponseWriter, r *http.Request) error {
 				}
 				inner = rest
 			}
-			breaches, next, err := tx.Breaches(all[at], limit, inner)
+			breaches, next, err := tx.Breaches(r.Context(), all[at], limit, inner)
 			if err != nil {
 				return nil, "", err
 			}
@@ -284,15 +272,15 @@ func (h *Handler) listDeliveries(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.answerPage(w, r, "deliveries", nil, func(tx storage.Reader, s *sheet, cursor string) (string, error) {
+	return h.answerPage(w, r, "deliveries", nil, func(tx storage.Snapshot, s *sheet, cursor string) (string, error) {
 		if query.Incident != 0 {
-			if _, err := theIncident(tx, query.Incident); err != nil {
+			if _, err := theIncident(r.Context(), tx, query.Incident); err != nil {
 				return "", err
 			}
 		}
 		return fill(s, cursor, func(limit int, cursor string) ([]incidentjson.Delivery, string, error) {
 			query.Limit, query.Cursor = limit, cursor
-			deliveries, next, err := tx.Deliveries(query)
+			deliveries, next, err := tx.Deliveries(r.Context(), query)
 			if err != nil {
 				return nil, "", err
 			}

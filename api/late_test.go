@@ -15,26 +15,26 @@ func TestTheNextUpdateIsTheNextTryOfWhatIsRefused(t *testing.T) {
 	f := newFixture(t)
 	n := f.breach("log on", "a")
 	// All openings were refused, and are tried again in 20 minutes.
-	retry := f.now.Add(20 * time.Minute)
+	retry := f.clock.Now().Add(20 * time.Minute)
 	f.write(func(tx storage.Tx) error {
-		subs, err := tx.Subscriptions(n)
+		subs, err := storage.SubscriptionsOf(t.Context(), tx, n)
 		if err != nil {
 			return err
 		}
 		for i, sub := range subs {
 			d := incident.Delivery{
 				ID: fmt.Sprintf("late%d", i), Incident: n, Kind: incident.KindOpened, Audience: sub.Audiences[0], Group: sub.Groups[0],
-				Channel: incident.Email, Recipient: sub.Recipient, Address: "someone", DueAt: f.now, CreatedAt: f.now, Attempts: 1,
-				State: incident.Pending, Replan: true, RefusedAt: f.now, RetryAt: retry, Error: "451 later",
+				Channel: incident.ChannelEmail, Recipient: sub.Recipient, Address: "someone", DueAt: f.clock.Now(), CreatedAt: f.clock.Now(), Attempts: 1,
+				State: incident.DeliveryPending, Replan: true, RefusedAt: f.clock.Now(), RetryAt: retry, Error: "451 later",
 				Covers: []incident.Cover{{Incident: n, Kind: incident.KindOpened, Reader: sub.Reader}},
 			}
-			if err := tx.PutDelivery(&d, nil); err != nil {
+			if err := tx.PutDelivery(t.Context(), &d, nil); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	promised := f.now.Add(time.Minute)
+	promised := f.clock.Now().Add(time.Minute)
 	check := func(what string, in *incidentjson.Incident, late bool) {
 		t.Helper()
 		if at := in.NextUpdateAt; at == nil || at.Before(retry) || at.Sub(retry) > 2*time.Minute {
@@ -61,6 +61,6 @@ func TestTheNextUpdateIsTheNextTryOfWhatIsRefused(t *testing.T) {
 		if at := p.NextUpdateAt; at == nil || at.Before(retry) || len(p.Messages) == 0 || !p.Messages[0].DueAt.Equal(retry) {
 			t.Errorf("preview: %v %+v", at, p.Messages)
 		}
-		f.now = f.now.Add(10 * time.Minute)
+		f.clock.Pass(10 * time.Minute)
 	}
 }

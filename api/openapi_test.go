@@ -199,7 +199,10 @@ func TestEveryOperationIsAsDocumented(t *testing.T) {
 		{"POST", "/reopen", `{"reason":"r"}`},
 		{"POST", "/resolve", `{"note":"n"}`},
 		{"POST", "/close", `{"note":""}`},
-		{"GET", "/events", ""}, {"GET", "/breaches", ""}, {"GET", "/deliveries", ""}, {"GET", "", ""},
+		{"GET", "/events", ""},
+		{"GET", "/breaches", ""},
+		{"GET", "/deliveries", ""},
+		{"GET", "", ""},
 	} {
 		if w := f.send("responder", step.method, path(1, step.path), step.body); w.Code != 200 {
 			t.Errorf("%s %s: %d %s", step.method, step.path, w.Code, w.Body)
@@ -209,8 +212,13 @@ func TestEveryOperationIsAsDocumented(t *testing.T) {
 		{"POST", path(2, "/merge"), `{"into":"INC-3","reason":"r"}`},
 		{"POST", "/api/v1/incidents?preview=true", `{"slo":"send","reason":"r","drill":true}`},
 		{"POST", "/api/v1/incidents", `{"use_case":"u","team":"web","priority":"P3","stakeholders":["support"],"reason":"r"}`},
-		{"GET", "/api/v1/incidents", ""}, {"GET", "/api/v1/deliveries", ""}, {"GET", "/api/v1/priorities", ""}, {"GET", "/api/v1/slos", ""},
-		{"GET", "/api/v1/unmapped", ""}, {"GET", "/api/v1/status", ""}, {"GET", "/api/v1/openapi.json", ""},
+		{"GET", "/api/v1/incidents", ""},
+		{"GET", "/api/v1/deliveries", ""},
+		{"GET", "/api/v1/priorities", ""},
+		{"GET", "/api/v1/slos", ""},
+		{"GET", "/api/v1/unmapped", ""},
+		{"GET", "/api/v1/status", ""},
+		{"GET", "/api/v1/openapi.json", ""},
 	} {
 		if w := f.send("responder", step.method, step.path, step.body); w.Code/100 != 2 {
 			t.Errorf("%s %s: %d %s", step.method, step.path, w.Code, w.Body)

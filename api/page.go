@@ -137,7 +137,7 @@ func (s *sheet) end(tail string) error {
 // piece is as it was when it was read, as pages are.
 func (h *Handler) answerPage(
 	w http.ResponseWriter, r *http.Request, name string, empty func() error,
-	read func(tx storage.Reader, s *sheet, cursor string) (next string, err error),
+	read func(tx storage.Snapshot, s *sheet, cursor string) (next string, err error),
 ) error {
 	limit, cursor, err := pageOf(r)
 	if err != nil {
@@ -146,7 +146,7 @@ func (h *Handler) answerPage(
 	s, next := newSheet(w, r, name, limit), cursor
 	for {
 		from, length := next, s.chunk.Len()
-		err = h.read(r.Context(), func(tx storage.Reader) (err error) {
+		err = h.read(r.Context(), func(tx storage.Snapshot) (err error) {
 			s.again(length) // if the snapshot is read again
 			next, err = read(tx, s, from)
 			return err

@@ -21,7 +21,7 @@ import (
 // A largeStore has alerts without an SLO, each of 100 KiB, and nothing else.
 type largeStore struct {
 	storage.Store
-	storage.Reader
+	storage.Snapshot
 	total int
 	fails int // reading the alert of this number fails, counted from 1; 0: none
 	open  int // snapshots
@@ -32,7 +32,7 @@ type largeStore struct {
 var errReading = errors.New("the disk is gone")
 
 // Read runs fn twice, as a store may.
-func (l *largeStore) Read(_ context.Context, fn func(storage.Reader) error) error {
+func (l *largeStore) Read(_ context.Context, fn func(storage.Snapshot) error) error {
 	l.open++
 	defer func() { l.open-- }()
 	for range 2 {
@@ -45,7 +45,7 @@ func (l *largeStore) Read(_ context.Context, fn func(storage.Reader) error) erro
 	return nil
 }
 
-func (l *largeStore) UnmappedAlerts(limit int, cursor string) (page []incident.UnmappedAlert, next string, err error) {
+func (l *largeStore) UnmappedAlerts(_ context.Context, limit int, cursor string) (page []incident.UnmappedAlert, next string, err error) {
 	from := 0
 	if cursor != "" {
 		if from, err = strconv.Atoi(cursor); err != nil {
@@ -79,7 +79,7 @@ func (w *watchedWriter) Write(b []byte) (int, error) {
 }
 
 func listLarge(l *largeStore, w http.ResponseWriter, query string) error {
-	h := &Handler{Options: Options{Door: &storage.Door{Store: l}}}
+	h := &Handler{Options: Options{Repo: &storage.Repository{Store: l}}}
 	return h.listUnmapped(w, httptest.NewRequest(http.MethodGet, "/api/v1/unmapped?"+query, nil))
 }
 
@@ -131,12 +131,12 @@ func TestAPageOfLargeItemsIsShort(t *testing.T) {
 
 // TestAPageOfSmallItemsHasAll: it has as many as were asked for, and its length.
 func TestAPageOfSmallItemsHasAll(t *testing.T) {
-	h := &Handler{Options: Options{Door: &storage.Door{Store: &largeStore{}}}}
+	h := &Handler{Options: Options{Repo: &storage.Repository{Store: &largeStore{}}}}
 	for _, limit := range []int{77, 1000} {
 		w := httptest.NewRecorder()
 		read := 0
 		err := h.answerPage(w, httptest.NewRequest(http.MethodGet, "/?limit="+strconv.Itoa(limit), nil), "numbers", nil,
-			func(_ storage.Reader, s *sheet, cursor string) (string, error) {
+			func(_ storage.Snapshot, s *sheet, cursor string) (string, error) {
 				read++
 				return fill(s, cursor, func(limit int, _ string) ([]int, string, error) { return make([]int, limit), "more", nil })
 			})
@@ -189,7 +189,7 @@ func TestNobodyReadsForWhoIsGone(t *testing.T) {
 	if err := listLarge(l, w, "limit=1000"); err != nil {
 		t.Error(err)
 	}
-	h := &Handler{Options: Options{Door: &storage.Door{Store: l}}}
+	h := &Handler{Options: Options{Repo: &storage.Repository{Store: l}}}
 	head := httptest.NewRecorder()
 	if err := h.listUnmapped(head, httptest.NewRequest(http.MethodHead, "/api/v1/unmapped?limit=1000", nil)); err != nil {
 		t.Error(err)
@@ -206,7 +206,7 @@ func TestSLOsAreWrittenAsTheyAre(t *testing.T) {
 	for i := range 10_000 {
 		policy.SLOs = append(policy.SLOs, incident.SLO{ID: "slo-" + strconv.Itoa(i), UseCase: strings.Repeat("x", 1000)})
 	}
-	h := &Handler{Options: Options{Door: &storage.Door{Policy: func() *incident.Policy { return policy }}}}
+	h := &Handler{Options: Options{Repo: &storage.Repository{Policy: func() *incident.Policy { return policy }}}}
 	w := &watchedWriter{ResponseRecorder: httptest.NewRecorder()}
 	writes := 0
 	w.write = func(b []byte) error {

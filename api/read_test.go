@@ -102,9 +102,9 @@ func TestWrongQueriesSayWhatWouldBeRight(t *testing.T) {
 func TestIncidentsAreListedAndFound(t *testing.T) {
 	f := newFixture(t)
 	f.breach("send", "a")
-	f.now = f.now.Add(time.Minute)
+	f.clock.Pass(time.Minute)
 	f.breach("log on", "b")
-	f.now = f.now.Add(time.Minute)
+	f.clock.Pass(time.Minute)
 	f.breach("search", "c")
 	if w := f.send("ada", "POST", path(3, "/resolve"), `{"note":"x"}`); w.Code != 401 {
 		t.Fatalf("a wrong token: %d", w.Code)
@@ -186,7 +186,7 @@ func TestEventsComeInPages(t *testing.T) {
 	}
 	var all api.EventPage
 	f.get(path(1, "/events"), &all)
-	if len(all.Events) != 6 || all.Next != "" || all.Events[0].Type != incident.Opened || all.Events[5].Type != incident.BreachStarted {
+	if len(all.Events) != 6 || all.Next != "" || all.Events[0].Type != incident.EventOpened || all.Events[5].Type != incident.EventBreachStarted {
 		t.Fatalf("events = %+v", all)
 	}
 	var got []int64
@@ -248,15 +248,15 @@ func TestDeliveries(t *testing.T) {
 	f.breach("search", "b")
 	f.write(func(tx storage.Tx) error {
 		for i, d := range []incident.Delivery{
-			{ID: "d1", Incident: 1, State: incident.Delivered, SentAt: start},
-			{ID: "d2", Incident: 1, State: incident.Failed, Error: "550 no such user"},
-			{ID: "d3", Incident: 2, State: incident.Pending},
+			{ID: "d1", Incident: 1, State: incident.DeliveryDelivered, SentAt: start},
+			{ID: "d2", Incident: 1, State: incident.DeliveryFailed, Error: "550 no such user"},
+			{ID: "d3", Incident: 2, State: incident.DeliveryPending},
 		} {
-			d.Kind, d.Sequence, d.Audience, d.Group, d.Channel = incident.KindOpened, 2, incident.Stakeholders, "support", incident.Email
+			d.Kind, d.Sequence, d.Audience, d.Group, d.Channel = incident.KindOpened, 2, incident.AudienceStakeholders, "support", incident.ChannelEmail
 			d.Recipient, d.Address = "email:support@example.org", "support@example.org"
 			d.DueAt, d.CreatedAt = start, start.Add(time.Duration(i)*time.Second)
 			d.Covers = []incident.Cover{{Incident: d.Incident, Kind: d.Kind, Sequence: 2}}
-			if err := tx.PutDelivery(&d, nil); err != nil {
+			if err := tx.PutDelivery(t.Context(), &d, nil); err != nil {
 				return err
 			}
 		}
@@ -306,10 +306,10 @@ func TestTheCatalog(t *testing.T) {
 		t.Errorf("slos of web = %+v", slos)
 	}
 	f.write(func(tx storage.Tx) error {
-		return errors.Join(
-			tx.PutUnmapped(&incident.UnmappedAlert{Fingerprint: "1", StartsAt: start, FirstSeenAt: start, HeardAt: start, Labels: map[string]string{"alertname": "DiskFull"}}),
-			tx.PutUnmapped(&incident.UnmappedAlert{Fingerprint: "2", StartsAt: start, FirstSeenAt: start, HeardAt: start, Incident: 4}),
-		)
+		return tx.PutUnmapped(t.Context(), []*incident.UnmappedAlert{
+			{Fingerprint: "1", StartsAt: start, FirstSeenAt: start, HeardAt: start, Labels: map[string]string{"alertname": "DiskFull"}},
+			{Fingerprint: "2", StartsAt: start, FirstSeenAt: start, HeardAt: start, Incident: 4},
+		})
 	})
 	var unmapped api.UnmappedPage
 	f.get("/api/v1/unmapped", &unmapped)
@@ -325,13 +325,13 @@ func TestStatus(t *testing.T) {
 	eu := map[string]string{"cluster": "eu"}
 	f.write(func(tx storage.Tx) error {
 		return errors.Join(
-			tx.PutPulse(incident.Pulse{HeardAt: start}), // of a configuration before
-			tx.PutPulse(incident.Pulse{Name: `cluster="eu"`, Labels: eu, HeardAt: start}),
-			tx.PutRefusal(storage.Refusal{At: start, Status: 413, Client: "alertmanager", Reason: "too large"}),
-			tx.PutOutage(storage.Outage{From: start.Add(-time.Hour), To: start}),
+			tx.PutPulse(t.Context(), incident.Pulse{HeardAt: start}), // of a configuration before
+			tx.PutPulse(t.Context(), incident.Pulse{Name: `cluster="eu"`, Labels: eu, HeardAt: start}),
+			tx.PutRefusal(t.Context(), storage.Refusal{At: start, Status: 413, Client: "alertmanager", Reason: "too large"}),
+			tx.PutOutage(t.Context(), storage.Outage{From: start.Add(-time.Hour), To: start}),
 		)
 	})
-	f.now = f.now.Add(time.Minute)
+	f.clock.Pass(time.Minute)
 	var s api.Status
 	f.get("/api/v1/status", &s)
 	if s.Versions.Sitrep != "1.2.3" || s.Storage.Engine != "bbolt" || s.Config.State != "ok" || s.Open["P1"] != 1 || s.Open["P3"] != 0 || len(s.Open) != 3 ||
@@ -353,7 +353,7 @@ type deaf struct {
 	hang bool
 }
 
-func (d *deaf) Read(ctx context.Context, fn func(storage.Reader) error) error {
+func (d *deaf) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
 	if d.hang {
 		<-ctx.Done()
 		return ctx.Err()
@@ -372,9 +372,9 @@ func (d *deaf) Info(ctx context.Context) (storage.Info, error) {
 
 func TestAStoreThatIsUnavailableIs503(t *testing.T) {
 	f := newFixture(t)
-	f.api.Door.Store = &deaf{Store: f.store, err: fmt.Errorf("read: %w", storage.ErrUnavailable)}
+	f.api.Repo.Store = &deaf{Store: f.store, err: fmt.Errorf("read: %w", storage.ErrUnavailable)}
 	f.refused(f.send("viewer", "GET", "/api/v1/incidents", ""), 503, "try again: read: storage unavailable")
-	f.api.Door.Store = &deaf{Store: f.store, err: errors.New("page 3 is torn")}
+	f.api.Repo.Store = &deaf{Store: f.store, err: errors.New("page 3 is torn")}
 	f.refused(f.send("viewer", "GET", "/api/v1/incidents", ""), 500, "internal error")
 }
 

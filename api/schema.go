@@ -11,13 +11,13 @@ import (
 
 // enums are the values that a type of text may have.
 var enums = map[reflect.Type][]string{
-	reflect.TypeFor[incident.State]():         texts(incident.Open, incident.Resolved, incident.Closed),
-	reflect.TypeFor[incident.Phase]():         texts(incident.InitialDiagnosis, incident.Escalation, incident.Investigation, incident.Recovery, incident.Closure),
-	reflect.TypeFor[incident.Audience]():      texts(incident.Management, incident.Stakeholders, incident.OnCall),
+	reflect.TypeFor[incident.State]():         texts(incident.StateOpen, incident.StateResolved, incident.StateClosed),
+	reflect.TypeFor[incident.Phase]():         texts(incident.PhaseInitialDiagnosis, incident.PhaseEscalation, incident.PhaseInvestigation, incident.PhaseRecovery, incident.PhaseClosure),
+	reflect.TypeFor[incident.Audience]():      texts(incident.AudienceManagement, incident.AudienceStakeholders, incident.AudienceOnCall),
 	reflect.TypeFor[incident.ActionState]():   texts(incident.ActionDue, incident.ActionDone, incident.ActionWaived),
-	reflect.TypeFor[incident.BreachState]():   texts(incident.Firing, incident.Ended, incident.Unknown),
-	reflect.TypeFor[incident.DeliveryState](): texts(incident.Pending, incident.Delivered, incident.Failed, incident.Superseded),
-	reflect.TypeFor[incident.Channel]():       texts(incident.Email, incident.Webhook),
+	reflect.TypeFor[incident.BreachState]():   texts(incident.BreachFiring, incident.BreachEnded, incident.BreachUnknown),
+	reflect.TypeFor[incident.DeliveryState](): texts(incident.DeliveryPending, incident.DeliveryDelivered, incident.DeliveryFailed, incident.DeliverySuperseded),
+	reflect.TypeFor[incident.Channel]():       texts(incident.ChannelEmail, incident.ChannelWebhook),
 	reflect.TypeFor[incident.Kind]():          texts(incident.Kinds()...),
 	reflect.TypeFor[incident.EventType]():     texts(incident.EventTypes()...),
 	reflect.TypeFor[incident.CauseKind]():     texts(incident.CauseNoneFound, incident.CauseDown, incident.CauseClock, incident.CauseSaid),

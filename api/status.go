@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -111,7 +112,7 @@ type Pulse struct {
 }
 
 func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
-	service, policy := h.Service(), h.Door.Policy()
+	service, policy := h.Service(), h.Repo.Policy()
 	var s Status
 	s.Versions.Sitrep, s.Versions.Revision, s.Versions.Go = service.Version, service.Revision, service.Go
 	s.StartedAt = when(service.StartedAt)
@@ -129,7 +130,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	s.Retries.Servers = notNil(service.Servers)
 	s.Watchdog.Expected = policy.Watchdog.Within > 0
 
-	info, err := h.Door.Store.Info(r.Context())
+	info, err := h.Repo.Store.Info(r.Context())
 	if err != nil {
 		return err
 	}
@@ -139,21 +140,21 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 		s.Storage.Error = info.Trouble.Error()
 	}
 	now := h.Now()
-	err = h.read(r.Context(), func(tx storage.Reader) error {
-		if err := s.readLedger(tx); err != nil {
+	err = h.read(r.Context(), func(tx storage.Snapshot) error {
+		if err := s.readLedger(r.Context(), tx); err != nil {
 			return err
 		}
-		due, oldest, err := tx.Backlog(now)
+		due, oldest, err := tx.Backlog(r.Context(), now)
 		if err != nil {
 			return err
 		}
 		s.Backlog.Due, s.Backlog.OldestDueAt = due, when(oldest)
-		retries, err := storage.ReadRetries(tx)
+		retries, err := storage.ReadRetries(r.Context(), tx)
 		if err != nil {
 			return err
 		}
 		s.Retries.Count, s.Retries.Since, s.Retries.LastError = retries.Count, when(retries.Since), retries.LastError
-		if s.Open, err = tx.OpenIncidents(); err != nil {
+		if s.Open, err = tx.OpenIncidents(r.Context()); err != nil {
 			return err
 		}
 		for _, p := range policy.Priorities {
@@ -162,7 +163,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 			}
 			s.Open[p.Name] += 0 // each is there
 		}
-		pulses, err := tx.Pulses()
+		pulses, err := tx.Pulses(r.Context())
 		if err != nil {
 			return err
 		}
@@ -174,13 +175,13 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 			}
 			s.Watchdog.Pulses = append(s.Watchdog.Pulses, Pulse{p.Name, labels, when(p.HeardAt), when(p.AwaySince)})
 		}
-		if s.Outages, err = tx.Outages(20); err != nil {
+		if s.Outages, err = tx.Outages(r.Context(), 20); err != nil {
 			return err
 		}
-		if s.Refusals, err = tx.Refusals(); err != nil {
+		if s.Refusals, err = tx.Refusals(r.Context()); err != nil {
 			return err
 		}
-		s.Ambiguities, err = tx.Ambiguities()
+		s.Ambiguities, err = tx.Ambiguities(r.Context())
 		return err
 	})
 	if err != nil {
@@ -191,11 +192,11 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 }
 
 // readLedger reads how far the ledger goes, and how far it is signed.
-func (s *Status) readLedger(tx storage.Reader) (err error) {
-	if s.Ledger.Size, err = tx.LogSize(); err != nil {
+func (s *Status) readLedger(ctx context.Context, tx storage.Snapshot) (err error) {
+	if s.Ledger.Size, err = tx.LogSize(ctx); err != nil {
 		return err
 	}
-	signed, err := tx.LastCheckpoint()
+	signed, err := tx.LastCheckpoint(ctx)
 	if err != nil || signed == nil {
 		return err
 	}

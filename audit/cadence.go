@@ -2,6 +2,7 @@ package audit
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"time"
 
@@ -13,9 +14,9 @@ import (
 
 // cadence returns the interval of an incident's updates as an event found it: as the
 // configuration had it that was in force, else as the incident keeps it.
-func (m *measuring) cadence(config string, p incident.Priority) (time.Duration, error) {
+func (m *measuring) cadence(ctx context.Context, config string, p incident.Priority) (time.Duration, error) {
 	if m.loadings == nil {
-		list, err := m.r.Configs()
+		list, err := m.r.Configs(ctx)
 		if err != nil {
 			return 0, err
 		}
@@ -28,7 +29,7 @@ func (m *measuring) cadence(config string, p incident.Priority) (time.Duration, 
 	if !ok {
 		all = map[string]time.Duration{}
 		if l, ok := m.loadings[config]; ok {
-			c, _, err := storage.ConfigOf(m.r, l)
+			c, _, err := storage.ConfigOf(ctx, m.r, l)
 			if err != nil {
 				return 0, err
 			}

@@ -110,8 +110,13 @@ var scale = []struct {
 	at   time.Duration
 	name string
 }{
-	{time.Minute, "1 min"}, {10 * time.Minute, "10 min"}, {time.Hour, "1 h"}, {6 * time.Hour, "6 h"},
-	{24 * time.Hour, "1 d"}, {7 * 24 * time.Hour, "7 d"}, {30 * 24 * time.Hour, "30 d"},
+	{time.Minute, "1 min"},
+	{10 * time.Minute, "10 min"},
+	{time.Hour, "1 h"},
+	{6 * time.Hour, "6 h"},
+	{24 * time.Hour, "1 d"},
+	{7 * 24 * time.Hour, "7 d"},
+	{30 * 24 * time.Hour, "30 d"},
 }
 
 const (

@@ -42,7 +42,7 @@ func earlierStore(t *testing.T) *bolt.DB {
 	if err := out.Close(); err != nil {
 		t.Fatal(err)
 	}
-	db, err := bolt.Open(path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,9 +121,9 @@ func TestEventsOfAnEarlierStoreSayTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	var all []incidentjson.Event
-	err := earlierStore(t).Read(t.Context(), func(r storage.Reader) error {
+	err := earlierStore(t).Read(t.Context(), func(r storage.Snapshot) error {
 		for n := range int64(4) {
-			events, err := r.Events(n+1, 0, 1000)
+			events, err := r.Events(t.Context(), n+1, 0, 1000)
 			if err != nil {
 				return err
 			}

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // pageTime is how pages write a time, in the zone that they name at their top.

@@ -23,13 +23,17 @@ func TestExportPagesHaveOneZone(t *testing.T) {
 		e    incident.Event
 		want string
 	}{
-		{incident.Event{Type: incident.BreachStarted, Data: incident.Data{StartsAt: at, Fingerprint: "a", Priority: "P1"}}, "A breach started at 2026-11-25 00:18:45 (alert a, SLO priority P1)."},
-		{incident.Event{Type: incident.BreachEnded, Data: incident.Data{EndsAt: at, Fingerprint: "a"}}, "A breach ended at 2026-11-25 00:18:45 (alert a)."},
-		{incident.Event{Type: incident.UpdateMissed, Data: incident.Data{DueAt: at, Missed: 1, Audience: incident.Management, Cause: down}},
-			"The update to at least one reader of management that was due at 2026-11-25 00:18:45 did not go out in time: " + downThere + "."},
+		{incident.Event{Type: incident.EventBreachStarted, Data: incident.Data{StartsAt: at, Fingerprint: "a", Priority: "P1"}}, "A breach started at 2026-11-25 00:18:45 (alert a, SLO priority P1)."},
+		{incident.Event{Type: incident.EventBreachEnded, Data: incident.Data{EndsAt: at, Fingerprint: "a"}}, "A breach ended at 2026-11-25 00:18:45 (alert a)."},
+		{
+			incident.Event{Type: incident.EventUpdateMissed, Data: incident.Data{DueAt: at, Missed: 1, Audience: incident.AudienceManagement, Cause: down}},
+			"The update to at least one reader of management that was due at 2026-11-25 00:18:45 did not go out in time: " + downThere + ".",
+		},
 		// What others said is theirs.
-		{incident.Event{Type: incident.UpdateMissed, Data: incident.Data{DueAt: at, Missed: 2, Audience: incident.Management, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "451 try after 2026-11-24T23:18:45Z"}}},
-			"2 updates to at least one reader of management did not go out in time, the first due at 2026-11-25 00:18:45: 451 try after 2026-11-24T23:18:45Z."},
+		{
+			incident.Event{Type: incident.EventUpdateMissed, Data: incident.Data{DueAt: at, Missed: 2, Audience: incident.AudienceManagement, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "451 try after 2026-11-24T23:18:45Z"}}},
+			"2 updates to at least one reader of management did not go out in time, the first due at 2026-11-25 00:18:45: 451 try after 2026-11-24T23:18:45Z.",
+		},
 	} {
 		if got := eventWords(&c.e, berlin); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.e.Type, got, c.want)
@@ -56,9 +60,9 @@ func TestExportPagesHaveWhatPeopleWrote(t *testing.T) {
 	var b bytes.Buffer
 	page := &incidentPage{incidentRow: incidentRow{In: &incident.Incident{Number: 1}}, Export: &exportPage{}}
 	for _, e := range []incident.Event{
-		{Sequence: 1, Type: incident.UpdateWritten, Actor: "ada", Data: incident.Data{Message: "The cause is known.\n" + long, Audiences: []incident.Audience{incident.Management}}},
-		{Sequence: 2, Type: incident.PriorityChanged, Actor: "ada", Reason: "some can pay", Data: incident.Data{From: "P1", To: "P2", Definition: &incident.Priority{Name: "P2"}}},
-		{Sequence: 3, Type: incident.BreachUnknown, Actor: incident.Scheduler, Reason: "nothing was heard of it", Data: incident.Data{Fingerprint: "a"}},
+		{Sequence: 1, Type: incident.EventUpdateWritten, Actor: "ada", Data: incident.Data{Message: "The cause is known.\n" + long, Audiences: []incident.Audience{incident.AudienceManagement}}},
+		{Sequence: 2, Type: incident.EventPriorityChanged, Actor: "ada", Reason: "some can pay", Data: incident.Data{From: "P1", To: "P2", Definition: &incident.Priority{Name: "P2"}}},
+		{Sequence: 3, Type: incident.EventBreachUnknown, Actor: incident.ActorScheduler, Reason: "nothing was heard of it", Data: incident.Data{Fingerprint: "a"}},
 	} {
 		page.Timeline = append(page.Timeline, timelineRow{Event: &e, Words: eventWords(&e, time.UTC)})
 	}

@@ -63,11 +63,11 @@ const maxWhole = 25
 func Export(ctx context.Context, s storage.Store, w io.Writer, o ExportOptions) (ExportSummary, error) {
 	var sum ExportSummary
 	began := false
-	err := s.Read(ctx, func(r storage.Reader) error {
+	err := s.Read(ctx, func(r storage.Snapshot) error {
 		if began {
 			return errors.New("the snapshot was lost on the way; try again")
 		}
-		numbers, err := o.find(r)
+		numbers, err := o.find(ctx, r)
 		if err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ func Export(ctx context.Context, s storage.Store, w io.Writer, o ExportOptions) 
 }
 
 type exporter struct {
-	r          storage.Reader
+	r          storage.Snapshot
 	o          ExportOptions
 	numbers    []int64
 	archive    *archive
@@ -120,7 +120,7 @@ type loading struct {
 }
 
 func (x *exporter) write(ctx context.Context) error {
-	if err := x.sign(); err != nil {
+	if err := x.sign(ctx); err != nil {
 		return err
 	}
 	x.sum.Incidents = len(x.numbers)
@@ -138,13 +138,13 @@ func (x *exporter) write(ctx context.Context) error {
 }
 
 // sign decides on the checkpoint to which all proofs lead.
-func (x *exporter) sign() error {
-	size, err := x.r.LogSize()
+func (x *exporter) sign(ctx context.Context) error {
+	size, err := x.r.LogSize(ctx)
 	if err != nil {
 		return err
 	}
 	if x.o.Key != nil {
-		root, err := ledger.RootAt(size, x.r)
+		root, err := ledger.RootAt(size, storage.Hashes(ctx, x.r))
 		if err != nil {
 			return err
 		}
@@ -152,7 +152,7 @@ func (x *exporter) sign() error {
 		x.sum.Size = size
 		return err
 	}
-	if x.checkpoint, err = x.r.LastCheckpoint(); err != nil {
+	if x.checkpoint, err = x.r.LastCheckpoint(ctx); err != nil {
 		return err
 	}
 	if x.checkpoint == nil {
@@ -197,9 +197,9 @@ func (x *exporter) show(r storage.Record) storage.Record {
 }
 
 // eachEvent calls fn for each event of an incident.
-func (x *exporter) eachEvent(number int64, fn func(storage.Record, incident.Event) error) error {
+func (x *exporter) eachEvent(ctx context.Context, number int64, fn func(storage.Record, incident.Event) error) error {
 	for after := int64(0); ; {
-		records, err := x.r.EventRecords(number, after, eventsPage)
+		records, err := x.r.EventRecords(ctx, number, after, eventsPage)
 		if err != nil {
 			return err
 		}
@@ -219,13 +219,13 @@ func (x *exporter) eachEvent(number int64, fn func(storage.Record, incident.Even
 	}
 }
 
-func (x *exporter) writeEvents(context.Context) error {
+func (x *exporter) writeEvents(ctx context.Context) error {
 	w, err := x.archive.file("events.jsonl")
 	if err != nil {
 		return err
 	}
 	for _, number := range x.numbers {
-		err := x.eachEvent(number, func(r storage.Record, e incident.Event) error {
+		err := x.eachEvent(ctx, number, func(r storage.Record, e incident.Event) error {
 			x.sum.Events++
 			if e.Config != "" {
 				x.hashes[e.Config] = true
@@ -245,13 +245,13 @@ func (x *exporter) writeEvents(context.Context) error {
 	return nil
 }
 
-func (x *exporter) writeDeliveries(context.Context) error {
+func (x *exporter) writeDeliveries(ctx context.Context) error {
 	w, err := x.archive.file("deliveries.jsonl")
 	if err != nil {
 		return err
 	}
 	for _, number := range x.numbers {
-		deliveries, err := deliveriesOf(x.r, number)
+		deliveries, err := deliveriesOf(ctx, x.r, number)
 		if err != nil {
 			return err
 		}
@@ -261,7 +261,7 @@ func (x *exporter) writeDeliveries(context.Context) error {
 				continue // a digest
 			}
 			x.seen[d.ID] = true
-			records, err := x.r.DeliveryRecords(d.ID)
+			records, err := x.r.DeliveryRecords(ctx, d.ID)
 			if err != nil {
 				return err
 			}
@@ -281,12 +281,12 @@ func (x *exporter) writeDeliveries(context.Context) error {
 
 // writeConfigs writes the configurations that were in force from the first event to
 // the last, and when each came into force.
-func (x *exporter) writeConfigs(context.Context) error {
+func (x *exporter) writeConfigs(ctx context.Context) error {
 	w, err := x.archive.file("configs.jsonl")
 	if err != nil {
 		return err
 	}
-	records, err := x.r.ConfigRecords() // the latest first
+	records, err := x.r.ConfigRecords(ctx) // the latest first
 	if err != nil {
 		return err
 	}
@@ -314,7 +314,7 @@ func (x *exporter) writeConfigs(context.Context) error {
 	there := map[string]bool{}
 	for i := range x.loadings {
 		l := &x.loadings[i]
-		c, err := x.form(l.Loading)
+		c, err := x.form(ctx, l.Loading)
 		if err != nil {
 			return err
 		}
@@ -339,13 +339,13 @@ func (x *exporter) writeConfigs(context.Context) error {
 
 // form returns the form of a configuration that is exported; an empty one if there is
 // none that may be.
-func (x *exporter) form(l storage.Loading) (storage.Config, error) {
+func (x *exporter) form(ctx context.Context, l storage.Loading) (storage.Config, error) {
 	switch {
 	case x.pseudonyms == nil:
-		c, _, err := storage.ConfigOf(x.r, l)
+		c, _, err := storage.ConfigOf(ctx, x.r, l)
 		return c, err
 	case l.Public != "":
-		return x.r.Config(l.Public)
+		return x.r.Config(ctx, l.Public)
 	}
 	return storage.Config{}, nil
 }
@@ -365,10 +365,10 @@ func (x *exporter) stillCited(earlier []storage.Record) bool {
 	return false
 }
 
-func (x *exporter) writeMessages(context.Context) error {
+func (x *exporter) writeMessages(ctx context.Context) error {
 	kept := x.messages[:0]
 	for _, m := range x.messages {
-		body, err := x.r.Message(m.id)
+		body, err := x.r.Message(ctx, m.id)
 		if errors.Is(err, incident.ErrNotFound) {
 			continue // its time is over; the hash stays
 		}

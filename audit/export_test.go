@@ -20,6 +20,7 @@ import (
 
 	"sitrep/audit"
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/ledger"
 	"sitrep/router"
 	"sitrep/storage"
@@ -52,7 +53,7 @@ func aDay(t *testing.T, then func(*world, *evidence)) {
 		defer w.close()
 		ev := &evidence{key: testKey(t, "sitrep.example.org/ledger"), exports: map[string][]byte{}}
 		w.far.fails = func(recipient string) error {
-			if recipient == email("gone").ID {
+			if recipient == incidenttest.Mail("gone").ID {
 				return fmt.Errorf("RCPT %q: 550 no such user: %w", "gone@example.org", router.ErrPermanent)
 			}
 			return nil
@@ -69,7 +70,7 @@ func aDay(t *testing.T, then func(*world, *evidence)) {
 			return s.Incident.Acknowledge(st)
 		})
 		w.tries(start.Add(10*time.Minute), &first, "ada", func(_ *storage.Change, s *in, st incident.Stamp) ([]incident.Event, error) {
-			return s.Incident.SetPhase(st, incident.Escalation, "beyond us", "Barbara Liskov")
+			return s.Incident.SetPhase(st, incident.PhaseEscalation, "beyond us", "Barbara Liskov")
 		})
 		w.tries(start.Add(20*time.Minute), &first, "bob", func(c *storage.Change, s *in, st incident.Stamp) ([]incident.Event, error) {
 			return s.Incident.WriteUpdate(st, c.Policy, "The database is full. <b>We make room.</b>", nil)
@@ -78,7 +79,7 @@ func aDay(t *testing.T, then func(*world, *evidence)) {
 			return s.Incident.ChangePriority(st, c.Policy, c.Policy.Priorities[1], "only some customers are affected")
 		})
 		w.at(start.Add(30*time.Minute), func() {
-			err := w.door.Change(t.Context(), now(), func(c *storage.Change) error {
+			err := w.repo.Change(t.Context(), now(), func(c *storage.Change) error {
 				from, err := c.Situation(second)
 				if err != nil {
 					return err

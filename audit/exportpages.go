@@ -10,8 +10,8 @@ import (
 
 	"sitrep/incident"
 	"sitrep/ledger"
-	"sitrep/router/wording"
 	"sitrep/storage"
+	"sitrep/wording"
 )
 
 // An incidentRow is an incident in the list of index.html.
@@ -88,7 +88,7 @@ func (x *exporter) writePages(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		p, err := x.page(number, files)
+		p, err := x.page(ctx, number, files)
 		if err != nil {
 			return err
 		}
@@ -129,11 +129,11 @@ func (x *exporter) writePage(t *template.Template, name, template string, data a
 
 // page puts together what the records say of an incident, so that it shows nothing
 // that is not proven, and no name that was replaced.
-func (x *exporter) page(number int64, files map[string]string) (*incidentPage, error) {
+func (x *exporter) page(ctx context.Context, number int64, files map[string]string) (*incidentPage, error) {
 	p := &incidentPage{}
 	var in incident.Incident
 	var events []incident.Event
-	err := x.eachEvent(number, func(r storage.Record, e incident.Event) error {
+	err := x.eachEvent(ctx, number, func(r storage.Record, e incident.Event) error {
 		if err := apply(&in, e); err != nil {
 			return fmt.Errorf("%s/%d: %w: %w", incident.ID(number), e.Sequence, err, storage.ErrDamaged)
 		}
@@ -148,11 +148,11 @@ func (x *exporter) page(number int64, files map[string]string) (*incidentPage, e
 		p.Timeline[i].Event = &events[i]
 	}
 	p.In, p.Steps = &in, Steps(&in, events)
-	return p, x.messagesOf(p, number, files)
+	return p, x.messagesOf(ctx, p, number, files)
 }
 
-func (x *exporter) messagesOf(p *incidentPage, number int64, files map[string]string) error {
-	deliveries, err := deliveriesOf(x.r, number)
+func (x *exporter) messagesOf(ctx context.Context, p *incidentPage, number int64, files map[string]string) error {
+	deliveries, err := deliveriesOf(ctx, x.r, number)
 	if err != nil {
 		return err
 	}
@@ -160,11 +160,11 @@ func (x *exporter) messagesOf(p *incidentPage, number int64, files map[string]st
 	for i := range deliveries {
 		d := &deliveries[i]
 		row := messageRow{File: files[d.ID], Leaf: "not yet"}
-		records, err := x.r.DeliveryRecords(d.ID)
+		records, err := x.r.DeliveryRecords(ctx, d.ID)
 		if err != nil {
 			return err
 		}
-		if n := len(records); n > 0 && d.State != incident.Pending {
+		if n := len(records); n > 0 && d.State != incident.DeliveryPending {
 			shown, _, err := storage.DecodeDelivery(x.show(records[n-1]))
 			if err != nil {
 				return err
@@ -187,7 +187,7 @@ func (x *exporter) messagesOf(p *incidentPage, number int64, files map[string]st
 			row.Why = string(NoneFound)
 		}
 		tally := &p.Tally
-		if row.Audience == incident.OnCall {
+		if row.Audience == incident.AudienceOnCall {
 			tally = &p.OnCall
 		}
 		tally.add(row.Outcome, 1, NoneFound)

@@ -14,9 +14,10 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"sitrep/ledger"
+	"sitrep/storage"
 )
 
-func (x *exporter) writeProofs(context.Context) error {
+func (x *exporter) writeProofs(ctx context.Context) error {
 	if err := x.archive.put("checkpoint", x.checkpoint); err != nil {
 		return err
 	}
@@ -33,10 +34,10 @@ func (x *exporter) writeProofs(context.Context) error {
 			}
 		}
 	})
-	if err := ledger.WriteProofs(w, x.sum.Size, leaves, x.r); err != nil {
+	if err := ledger.WriteProofs(w, x.sum.Size, leaves, storage.Hashes(ctx, x.r)); err != nil {
 		return err
 	}
-	return x.writeGrowth()
+	return x.writeGrowth(ctx)
 }
 
 // A growthLine is a line of growth.jsonl: the proof that the log of the export's
@@ -50,17 +51,17 @@ type growthLine struct {
 // besides the last of each day.
 const maxGrowth = 100
 
-func (x *exporter) writeGrowth() error {
+func (x *exporter) writeGrowth(ctx context.Context) error {
 	w, err := x.archive.file("growth.jsonl")
 	if err != nil {
 		return err
 	}
-	sizes, err := x.earlier()
+	sizes, err := x.earlier(ctx)
 	if err != nil {
 		return err
 	}
 	for _, size := range sizes {
-		proof, err := ledger.ProveGrowth(x.sum.Size, size, x.r)
+		proof, err := ledger.ProveGrowth(x.sum.Size, size, storage.Hashes(ctx, x.r))
 		if err != nil {
 			return err
 		}
@@ -76,12 +77,12 @@ func (x *exporter) writeGrowth() error {
 }
 
 // earlier returns the sizes of the checkpoints for which growth is proven, in order.
-func (x *exporter) earlier() ([]int64, error) {
+func (x *exporter) earlier(ctx context.Context) ([]int64, error) {
 	var sizes, recent []int64
 	var day string
 	var last int64
 	for after := int64(-1); ; {
-		page, err := x.r.Checkpoints(after, 1000)
+		page, err := x.r.Checkpoints(ctx, after, 1000)
 		if err != nil {
 			return nil, err
 		}

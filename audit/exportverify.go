@@ -326,7 +326,7 @@ func (v *exportVerifier) readEvents() error {
 			v.fold.Number, v.fold.Sequence = e.Incident, e.Sequence
 			return v.find(name, place, "it cannot have happened: %v", err)
 		}
-		v.closed[e.Incident] = v.fold.State == incident.Closed
+		v.closed[e.Incident] = v.fold.State == incident.StateClosed
 		if v.bare && early[e.Incident] == "" {
 			early[e.Incident] = place
 		}

@@ -20,7 +20,7 @@ func forget(t testing.TB, store *bolt.DB, before time.Time) {
 	t.Helper()
 	for more := true; more; {
 		err := store.Write(t.Context(), func(tx storage.Tx) (err error) {
-			more, err = tx.Forget(before, 500)
+			more, err = storage.Forget(t.Context(), tx, before, 500)
 			return err
 		})
 		if err != nil {
@@ -118,13 +118,13 @@ func TestWhatIsForgottenIsProvenAllTheSame(t *testing.T) {
 // Who says that something was forgotten cannot put something else in its place.
 func TestVerifyOfWhatWasForgotten(t *testing.T) {
 	s := newSample(t, 2)
-	db, err := bolt.Open(s.path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), s.path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	policy := newPolicy()
-	door := storage.Door{Store: db, Policy: func() *incident.Policy { return policy }}
-	err = door.Change(t.Context(), noon.Add(10*time.Hour), func(c *storage.Change) error {
+	repo := storage.Repository{Store: db, Policy: func() *incident.Policy { return policy }}
+	err = repo.Change(t.Context(), noon.Add(10*time.Hour), func(c *storage.Change) error {
 		in, err := c.Situation(1)
 		if err != nil {
 			return err
@@ -151,7 +151,7 @@ func TestVerifyOfWhatWasForgotten(t *testing.T) {
 			continue
 		}
 		err := db.Write(t.Context(), func(tx storage.Tx) error {
-			return tx.PutConfig(storage.Loading{Hash: forms[i-1].Hash, At: noon.Add(time.Duration(20+i) * time.Hour), Actor: "ada", Public: forms[i].Hash}, forms[i-1:]...)
+			return tx.PutConfig(t.Context(), storage.Loading{Hash: forms[i-1].Hash, At: noon.Add(time.Duration(20+i) * time.Hour), Actor: "ada", Public: forms[i].Hash}, forms[i-1:]...)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -180,14 +180,22 @@ func TestVerifyOfWhatWasForgotten(t *testing.T) {
 		want   string
 	}{
 		{"nothing is changed", func(hand) {}, ""},
-		{"a name in the state", func(h hand) { h.replace("incidents", 0, `"acknowledged_by":"forgotten"`, `"acknowledged_by":"anna"`) },
-			"INC-1: its state is not what its events make of it: acknowledged_by"},
-		{"an author", func(h hand) { h.replace("incidents", 0, `"by":"forgotten"`, `"by":"anna"`) },
-			"INC-1: its state is not what its events make of it: words"},
-		{"a name in the state of what is not forgotten", func(h hand) { h.replace("incidents", 1, `"acknowledged_by":"Ünal"`, `"acknowledged_by":"anna"`) },
-			"INC-2: its state is not what its events make of it: acknowledged_by"},
-		{"an address of a delivery", func(h hand) { h.replace("deliveries", 0, `"address":"forgotten"`, `"address":"anna"`) },
-			`delivery "0-delivered": it is not what its record says: address`},
+		{
+			"a name in the state", func(h hand) { h.replace("incidents", 0, `"acknowledged_by":"forgotten"`, `"acknowledged_by":"anna"`) },
+			"INC-1: its state is not what its events make of it: acknowledged_by",
+		},
+		{
+			"an author", func(h hand) { h.replace("incidents", 0, `"by":"forgotten"`, `"by":"anna"`) },
+			"INC-1: its state is not what its events make of it: words",
+		},
+		{
+			"a name in the state of what is not forgotten", func(h hand) { h.replace("incidents", 1, `"acknowledged_by":"Ünal"`, `"acknowledged_by":"anna"`) },
+			"INC-2: its state is not what its events make of it: acknowledged_by",
+		},
+		{
+			"an address of a delivery", func(h hand) { h.replace("deliveries", 0, `"address":"forgotten"`, `"address":"anna"`) },
+			`delivery "0-delivered": it is not what its record says: address`,
+		},
 		{"a name beside an event", func(h hand) {
 			r, err := storage.ParseRecord(h.get("events", h.keys("events")[2]))
 			if err != nil {
@@ -196,23 +204,35 @@ func TestVerifyOfWhatWasForgotten(t *testing.T) {
 			r.Salt, r.Personal = make([]byte, 16), map[string]string{"actor": "anna"}
 			h.put("events", h.keys("events")[2], storage.AppendRecord(nil, r))
 		}, "event INC-1/3: what is kept as actor is not what its hash in the leaf is of"},
-		{"names of what is not closed", func(h hand) { h.forget("events", 11) },
-			"event INC-2/3: its names and addresses are gone, and an incident that it is about is not closed"},
+		{
+			"names of what is not closed", func(h hand) { h.forget("events", 11) },
+			"event INC-2/3: its names and addresses are gone, and an incident that it is about is not closed",
+		},
 		{"addresses about what is not closed", func(h hand) {
 			h.forget("delivery_records", 2)
 			d := h.keys("deliveries")[3]
 			h.put("deliveries", d, bytes.ReplaceAll(bytes.ReplaceAll(h.get("deliveries", d), []byte("email:eve@example.org"), []byte("forgotten")), []byte("eve@example.org"), []byte("forgotten")))
 		}, `delivery "1-delivered": its names and addresses are gone, and an incident that it is about is not closed`},
-		{"who resolved it, in the state of what is not closed", func(h hand) { h.replace("incidents", 1, `"resolved_by":"ada"`, `"resolved_by":"forgotten"`) },
-			"INC-2: its state is not what its events make of it: resolved_by"},
-		{"the configuration in force", func(h hand) { h.delete("configs", form(h, "two of ada@example.org")) },
-			"it was in force, and is not there"},
-		{"the public form of the one in force", func(h hand) { h.delete("configs", form(h, "two of address 1")) },
-			"its public form is not there"},
-		{"the public form of the one before", func(h hand) { h.delete("configs", form(h, "one of address 1")) },
-			"it was in force, and is not there"},
-		{"a public form is changed", func(h hand) { h.put("configs", form(h, "one of address 1"), []byte("one of address 2")) },
-			"it is not the public form of the one that was in force"},
+		{
+			"who resolved it, in the state of what is not closed", func(h hand) { h.replace("incidents", 1, `"resolved_by":"ada"`, `"resolved_by":"forgotten"`) },
+			"INC-2: its state is not what its events make of it: resolved_by",
+		},
+		{
+			"the configuration in force", func(h hand) { h.delete("configs", form(h, "two of ada@example.org")) },
+			"it was in force, and is not there",
+		},
+		{
+			"the public form of the one in force", func(h hand) { h.delete("configs", form(h, "two of address 1")) },
+			"its public form is not there",
+		},
+		{
+			"the public form of the one before", func(h hand) { h.delete("configs", form(h, "one of address 1")) },
+			"it was in force, and is not there",
+		},
+		{
+			"a public form is changed", func(h hand) { h.put("configs", form(h, "one of address 1"), []byte("one of address 2")) },
+			"it is not the public form of the one that was in force",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := s.copied(t)
@@ -252,7 +272,7 @@ func TestAnExportOfWhatWasForgottenTooEarly(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := s.copied(t)
 			s.tamper(t, func(h hand) { h.t = t; c.tamper(h) })
-			db, err := bolt.OpenReadOnly(s.path)
+			db, err := bolt.OpenReadOnly(t.Context(), s.path)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -16,7 +16,7 @@ import (
 func exportOf(f *testing.F) (b []byte, s sample, stranger string) {
 	f.Helper()
 	s = newSample(f, 1)
-	db, err := bolt.OpenReadOnly(s.path)
+	db, err := bolt.OpenReadOnly(f.Context(), s.path)
 	if err != nil {
 		f.Fatal(err)
 	}

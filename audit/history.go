@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -58,8 +59,8 @@ func (c Change) String() string {
 // what it changed. One that was loaded again while it was in force is there once. Of
 // addresses it says only how many there are. Where only the public form of one is left,
 // another name or address is no change from it, or to it.
-func History(r storage.Reader) ([]Version, error) {
-	loadings, err := r.Configs()
+func History(ctx context.Context, r storage.Snapshot) ([]Version, error) {
+	loadings, err := r.Configs(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the history of the configuration: %w", err)
 	}
@@ -74,7 +75,7 @@ func History(r storage.Reader) ([]Version, error) {
 			versions[n-1].Until = l.At
 		}
 		now := form{}
-		if now.Config, now.whole, err = storage.ConfigOf(r, l); err != nil {
+		if now.Config, now.whole, err = storage.ConfigOf(ctx, r, l); err != nil {
 			return nil, fmt.Errorf("read the history of the configuration: %w", err)
 		}
 		v := Version{Hash: l.Hash, At: l.At, By: l.Actor, First: len(versions) == 0, Changes: []Change{}}

@@ -19,7 +19,7 @@ func TestHistorySaysWhatChanged(t *testing.T) {
 		put := func(hash, body string, by incident.Actor) {
 			time.Sleep(time.Hour)
 			w.write(func(tx storage.Tx) error {
-				return tx.PutConfig(storage.Loading{Hash: hash, At: now(), Actor: by}, storage.Config{Hash: hash, Body: []byte(body)})
+				return tx.PutConfig(t.Context(), storage.Loading{Hash: hash, At: now(), Actor: by}, storage.Config{Hash: hash, Body: []byte(body)})
 			})
 		}
 		const one = `{"incidents":{"resolve_after":"10m"},"groups":[{"name":"board","email":["a@example.org"]}],
@@ -33,8 +33,8 @@ func TestHistorySaysWhatChanged(t *testing.T) {
 		put("two", two, "bob")
 		put("one", one, "ada")
 		var versions []audit.Version
-		if err := w.store.Read(t.Context(), func(r storage.Reader) (err error) {
-			versions, err = audit.History(r)
+		if err := w.store.Read(t.Context(), func(r storage.Snapshot) (err error) {
+			versions, err = audit.History(t.Context(), r)
 			return err
 		}); err != nil {
 			t.Fatal(err)
@@ -79,7 +79,7 @@ func TestHistoryOfWhatWasForgotten(t *testing.T) {
 		put := func(hash, body, public string) {
 			time.Sleep(time.Hour)
 			w.write(func(tx storage.Tx) error {
-				return tx.PutConfig(storage.Loading{Hash: hash, At: now(), Actor: "ada", Public: hash + " public"}, storage.Config{Hash: hash, Body: []byte(body)}, storage.Config{Hash: hash + " public", Body: []byte(public)})
+				return tx.PutConfig(t.Context(), storage.Loading{Hash: hash, At: now(), Actor: "ada", Public: hash + " public"}, storage.Config{Hash: hash, Body: []byte(body)}, storage.Config{Hash: hash + " public", Body: []byte(public)})
 			})
 		}
 		const form = `{"access":{"users":[%s]},"alertmanagers":[{"basic_auth":{"username":"%s"}}],"groups":[{"name":"board","email":["%s"]}],"mail":{"from":"%s","password_file":"%[2]s"},"priorities":[{"name":"P1","update_every":"%[5]s"}]}`
@@ -91,8 +91,8 @@ func TestHistoryOfWhatWasForgotten(t *testing.T) {
 			fmt.Sprintf(form, `{"name":"name 1","role":"admin"},{"name":"name 2","role":"viewer"}`, "name 3", "address 1", "address 2", "1h"))
 		forget(t, w.store, now().Add(time.Hour))
 		var got []string
-		if err := w.store.Read(t.Context(), func(r storage.Reader) error {
-			versions, err := audit.History(r)
+		if err := w.store.Read(t.Context(), func(r storage.Snapshot) error {
+			versions, err := audit.History(t.Context(), r)
 			for _, v := range versions[:min(2, len(versions))] {
 				got = append(got, v.Hash)
 				for _, c := range v.Changes {

@@ -34,13 +34,13 @@ const (
 // later one does, and is due when the earlier was.
 func Judge(d *incident.Delivery, c *incident.Cover, promised, now time.Time) Outcome {
 	switch d.State {
-	case incident.Failed:
+	case incident.DeliveryFailed:
 		return Missed
-	case incident.Pending:
+	case incident.DeliveryPending:
 		if now.After(promised) {
 			return Late
 		}
-	case incident.Delivered:
+	case incident.DeliveryDelivered:
 		switch {
 		case opening(c) && c.Kind == incident.KindLeft:
 			return Missed
@@ -93,9 +93,9 @@ func (p Promises) For(d *incident.Delivery, c *incident.Cover) time.Time {
 func (p Promises) Note(d *incident.Delivery, c *incident.Cover) {
 	switch {
 	case c.Kind == incident.KindReminder:
-	case d.State == incident.Delivered:
+	case d.State == incident.DeliveryDelivered:
 		p[readerOf(d, c)] = Promise{c.NextDueAt, c.NextBy}
-	case d.State == incident.Failed:
+	case d.State == incident.DeliveryFailed:
 		delete(p, readerOf(d, c))
 	}
 }
@@ -114,7 +114,7 @@ func opening(c *incident.Cover) bool {
 func audienceOf(d *incident.Delivery, c *incident.Cover) incident.Audience {
 	switch {
 	case c.Kind == incident.KindReminder:
-		return incident.OnCall
+		return incident.AudienceOnCall
 	case c.Audience != "":
 		return c.Audience
 	}
@@ -156,7 +156,7 @@ func causeOf(c incident.Cause, channel incident.Channel) Cause {
 
 // endOf returns the other side of a channel as a cause.
 func endOf(channel incident.Channel) Cause {
-	if channel == incident.Webhook {
+	if channel == incident.ChannelWebhook {
 		return WebhookEnd
 	}
 	return MailServer
@@ -173,9 +173,9 @@ func recorded(c incident.Cause) incident.Cause {
 // unsure reports whether nobody knows if the message was handed over.
 func unsure(d *incident.Delivery) bool {
 	switch d.State {
-	case incident.Pending:
+	case incident.DeliveryPending:
 		return d.Attempts > 0 && !d.Replan
-	case incident.Superseded:
+	case incident.DeliverySuperseded:
 		return d.Why == incident.WhyOutcomeUnknown
 	}
 	return false

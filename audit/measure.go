@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
 	"sitrep/storage"
+	"sitrep/wording"
 )
 
 // A measuring makes a report out of what is stored, one incident at a time.
 type measuring struct {
-	r         storage.Reader
+	r         storage.Snapshot
 	now       time.Time // by which is judged what is not over
 	rep       *Report
 	returning map[string]*Returning
@@ -27,7 +27,7 @@ type measuring struct {
 	cadences map[string]map[string]time.Duration
 }
 
-func newMeasuring(r storage.Reader, o ReportOptions) *measuring {
+func newMeasuring(r storage.Snapshot, o ReportOptions) *measuring {
 	rep := &Report{
 		From: o.From, To: cmp.Or(o.To, o.Now), MadeAt: o.Now, AsOf: o.AsOf, Version: o.Version, location: o.Location,
 		ByPriority: map[string]*Figures{}, ByTeam: map[string]*Figures{}, ByMonth: map[string]*Figures{},
@@ -71,11 +71,11 @@ func (m *measuring) span(o ReportOptions) error {
 }
 
 func (m *measuring) measure(ctx context.Context) error {
-	err := eachIncident(m.r, func(in *incident.Incident) error {
+	err := eachIncident(ctx, m.r, func(in *incident.Incident) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		return m.incident(in)
+		return m.incident(ctx, in)
 	})
 	if err != nil {
 		return err
@@ -85,10 +85,10 @@ func (m *measuring) measure(ctx context.Context) error {
 			m.rep.Returning = append(m.rep.Returning, *back)
 		}
 	}
-	if err := m.unmapped(); err != nil {
+	if err := m.unmapped(ctx); err != nil {
 		return err
 	}
-	if err := m.cannotKnow(); err != nil {
+	if err := m.cannotKnow(ctx); err != nil {
 		return err
 	}
 	m.rep.finish()
@@ -120,22 +120,22 @@ func figures[K comparable](by map[K]*Figures, k K) *Figures {
 func (m *measuring) within(t time.Time) bool { return within(t, m.rep.From, m.rep.To) }
 
 // incident counts and measures one incident.
-func (m *measuring) incident(in *incident.Incident) error {
+func (m *measuring) incident(ctx context.Context, in *incident.Incident) error {
 	if !in.OpenedAt.Before(m.rep.To) {
 		return nil
 	}
-	events, err := eventsOf(m.r, in.Number)
+	events, err := eventsOf(ctx, m.r, in.Number)
 	if err != nil {
 		return err
 	}
-	deliveries, err := deliveriesOf(m.r, in.Number)
+	deliveries, err := deliveriesOf(ctx, m.r, in.Number)
 	if err != nil {
 		return err
 	}
-	if err := m.events(in, events); err != nil {
+	if err := m.events(ctx, in, events); err != nil {
 		return err
 	}
-	if err := m.owed(in, deliveries, m.deliveries(in, events, deliveries)); err != nil {
+	if err := m.owed(ctx, in, deliveries, m.deliveries(in, events, deliveries)); err != nil {
 		return err
 	}
 	if m.within(in.OpenedAt) {
@@ -179,7 +179,7 @@ func (m *measuring) life(in *incident.Incident, events []incident.Event) {
 	if in.Unmapped {
 		m.rep.Unmapped.Incidents = append(m.rep.Unmapped.Incidents, in.ID())
 	}
-	if slices.ContainsFunc(events, func(e incident.Event) bool { return e.Type == incident.BreachUnknown }) {
+	if slices.ContainsFunc(events, func(e incident.Event) bool { return e.Type == incident.EventBreachUnknown }) {
 		m.rep.CannotKnow.UnknownEnds++
 	}
 	key := cmp.Or(in.SLO, "\x00"+in.UseCase+"\x00"+in.Team)
@@ -215,7 +215,7 @@ func (c *ActionCounts) add(a incident.Action, now time.Time) {
 
 // events counts missed intervals and priority changes, and how long each priority
 // held: until it changed, or the incident was over, or until what is known ends.
-func (m *measuring) events(in *incident.Incident, events []incident.Event) error {
+func (m *measuring) events(ctx context.Context, in *incident.Incident, events []incident.Event) error {
 	var fold incident.Incident
 	var since time.Time
 	for _, e := range events {
@@ -224,14 +224,14 @@ func (m *measuring) events(in *incident.Incident, events []incident.Event) error
 			return fmt.Errorf("%s/%d: %w: %w", in.ID(), e.Sequence, err, storage.ErrDamaged)
 		}
 		switch {
-		case e.Type == incident.Opened:
+		case e.Type == incident.EventOpened:
 			since = e.Time
 		case fold.Priority.Name != before.Name:
 			m.change(in, e, before, fold.Priority, since)
 			since = e.Time
 		}
-		if e.Type == incident.UpdateMissed {
-			every, err := m.cadence(e.Config, fold.Priority)
+		if e.Type == incident.EventUpdateMissed {
+			every, err := m.cadence(ctx, e.Config, fold.Priority)
 			if err != nil {
 				return err
 			}
@@ -261,7 +261,7 @@ func (m *measuring) change(in *incident.Incident, e incident.Event, from, to inc
 	if !m.within(e.Time) {
 		return
 	}
-	raised := e.Type != incident.PriorityChanged || e.Data.Raised
+	raised := e.Type != incident.EventPriorityChanged || e.Data.Raised
 	for _, f := range m.targets(in, e.Time, to.Name) {
 		if raised {
 			f.Raised++
@@ -281,9 +281,9 @@ func (m *measuring) change(in *incident.Incident, e incident.Event, from, to inc
 // reasonOf says why a priority changed by an event that gives no reason in words.
 func reasonOf(e incident.Event) string {
 	switch e.Type {
-	case incident.Merged:
+	case incident.EventMerged:
 		return "merged"
-	case incident.Reopened:
+	case incident.EventReopened:
 		return "a breach of a higher priority opened it again"
 	}
 	return "no reason was recorded"
@@ -293,7 +293,7 @@ func reasonOf(e incident.Event) string {
 // once for the audience, however many they were. Each counts at its own due time, a
 // cadence after the one before; without a cadence all count at the first.
 func (m *measuring) missed(in *incident.Incident, d incident.Data, priority string, every time.Duration) {
-	why := causeOf(d.Cause, incident.Email)
+	why := causeOf(d.Cause, incident.ChannelEmail)
 	var first time.Time
 	n := 0
 	for k := range d.Missed {
@@ -337,7 +337,7 @@ func (m *measuring) deliveries(in *incident.Incident, events []incident.Event, d
 			c, told.First = &told, false // the opening is counted
 		}
 		outcome := Judge(d, c, promised, m.now)
-		if d.State == incident.Superseded {
+		if d.State == incident.DeliverySuperseded {
 			outcome = givenUp(d, c, promised, deliveries[i+1:])
 		}
 		if opens && outcome == Missed {
@@ -357,11 +357,11 @@ func (m *measuring) deliveries(in *incident.Incident, events []incident.Event, d
 			Kind: c.Kind, Outcome: outcome, DueAt: c.DueAt, Promised: promised, SentAt: d.SentAt, Delivery: d.ID,
 		}
 		switch {
-		case d.State == incident.Failed:
+		case d.State == incident.DeliveryFailed:
 			l.Why, l.Cause = Refused, d.Error
-		case d.State == incident.Pending:
+		case d.State == incident.DeliveryPending:
 			l.Why, l.Cause = Waiting, cmp.Or(d.Error, notYet)
-		case d.State == incident.Superseded:
+		case d.State == incident.DeliverySuperseded:
 			l.Why, l.Cause = endOf(d.Channel), wording.Failure(d)
 		default:
 			l.Why, l.Cause, l.cause = causeOf(d.Cause, d.Channel), wording.Cause(recorded(d.Cause), nil), d.Cause
@@ -376,7 +376,7 @@ func (m *measuring) deliveries(in *incident.Incident, events []incident.Event, d
 func missedBy(events []incident.Event) map[incident.Audience][]time.Time {
 	known := map[incident.Audience][]time.Time{}
 	for i := range events {
-		if d := &events[i].Data; events[i].Type == incident.UpdateMissed {
+		if d := &events[i].Data; events[i].Type == incident.EventUpdateMissed {
 			known[d.Audience] = append(known[d.Audience], d.DueAt)
 		}
 	}
@@ -388,7 +388,7 @@ func missedBy(events []incident.Event) map[incident.Audience][]time.Time {
 // events.
 func (m *measuring) missedToTheEnd(in *incident.Incident, d *incident.Delivery, c *incident.Cover, p Promise, known map[incident.Audience][]time.Time) {
 	every, audience := in.Priority.UpdateEvery, audienceOf(d, c)
-	if c.State != incident.Closed || d.State != incident.Delivered || audience == incident.OnCall || every <= 0 || p.By.IsZero() || !in.ResolvedAt.After(p.By) {
+	if c.State != incident.StateClosed || d.State != incident.DeliveryDelivered || audience == incident.AudienceOnCall || every <= 0 || p.By.IsZero() || !in.ResolvedAt.After(p.By) {
 		return
 	}
 	if slices.ContainsFunc(known[audience], func(due time.Time) bool { return p.DueAt.Sub(due).Abs() < every }) {
@@ -419,7 +419,7 @@ func (m *measuring) count(in *incident.Incident, l Lateness, opening bool) {
 	for _, f := range m.targets(in, l.DueAt, l.Priority) {
 		t := &f.Updates
 		switch {
-		case l.Audience == incident.OnCall:
+		case l.Audience == incident.AudienceOnCall:
 			t = &f.OnCall
 		case opening:
 			t = &f.Openings
@@ -433,8 +433,8 @@ func (m *measuring) count(in *incident.Incident, l Lateness, opening bool) {
 
 // owed counts what readers are owed past its promise and nobody has tried to send. Those
 // who missed an opening are owed an update.
-func (m *measuring) owed(in *incident.Incident, deliveries []incident.Delivery, missed map[string]bool) error {
-	subs, err := m.r.Subscriptions(in.Number)
+func (m *measuring) owed(ctx context.Context, in *incident.Incident, deliveries []incident.Delivery, missed map[string]bool) error {
+	subs, err := storage.SubscriptionsOf(ctx, m.r, in.Number)
 	if err != nil {
 		return err
 	}
@@ -447,7 +447,9 @@ func (m *measuring) owed(in *incident.Incident, deliveries []incident.Delivery, 
 		if sub.DueAt.IsZero() || !m.within(sub.DueAt) || !m.now.After(promised) || len(sub.Audiences) == 0 || len(sub.Groups) == 0 {
 			continue
 		}
-		tried := slices.ContainsFunc(deliveries, func(d incident.Delivery) bool { return d.Recipient == sub.Recipient && d.State == incident.Pending })
+		tried := slices.ContainsFunc(deliveries, func(d incident.Delivery) bool {
+			return d.Recipient == sub.Recipient && d.State == incident.DeliveryPending
+		})
 		if tried {
 			continue
 		}

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"time"
 
@@ -10,9 +11,9 @@ import (
 )
 
 // eachIncident calls fn for each incident, the latest first.
-func eachIncident(r storage.Reader, fn func(*incident.Incident) error) error {
+func eachIncident(ctx context.Context, r storage.Snapshot, fn func(*incident.Incident) error) error {
 	for q := (storage.IncidentQuery{Limit: incidentsPage}); ; {
-		page, next, err := r.Incidents(q)
+		page, next, err := r.Incidents(ctx, q)
 		if err != nil {
 			return err
 		}
@@ -28,10 +29,10 @@ func eachIncident(r storage.Reader, fn func(*incident.Incident) error) error {
 }
 
 // eventsOf returns all events of an incident, in order.
-func eventsOf(r storage.Reader, number int64) ([]incident.Event, error) {
+func eventsOf(ctx context.Context, r storage.Snapshot, number int64) ([]incident.Event, error) {
 	var all []incident.Event
 	for after := int64(0); ; {
-		page, err := r.Events(number, after, eventsPage)
+		page, err := r.Events(ctx, number, after, eventsPage)
 		if err != nil {
 			return nil, err
 		}
@@ -45,10 +46,10 @@ func eventsOf(r storage.Reader, number int64) ([]incident.Event, error) {
 
 // deliveriesOf returns all deliveries that cover an incident, in the order in which
 // they were settled; those that are pending are last.
-func deliveriesOf(r storage.Reader, number int64) ([]incident.Delivery, error) {
+func deliveriesOf(ctx context.Context, r storage.Snapshot, number int64) ([]incident.Delivery, error) {
 	var all []incident.Delivery
 	for q := (storage.DeliveryQuery{Incident: number, Limit: 1000}); ; {
-		page, next, err := r.Deliveries(q)
+		page, next, err := r.Deliveries(ctx, q)
 		if err != nil {
 			return nil, err
 		}
@@ -59,7 +60,7 @@ func deliveriesOf(r storage.Reader, number int64) ([]incident.Delivery, error) {
 	}
 	slices.Reverse(all)
 	slices.SortStableFunc(all, func(a, b incident.Delivery) int {
-		if x, y := a.State == incident.Pending, b.State == incident.Pending; x != y {
+		if x, y := a.State == incident.DeliveryPending, b.State == incident.DeliveryPending; x != y {
 			if x {
 				return 1
 			}
@@ -89,7 +90,7 @@ func within(t, from, to time.Time) bool {
 // over returns when an incident was over: resolved, or closed without that by
 // merging; zero while it is open.
 func over(in *incident.Incident) time.Time {
-	if in.State == incident.Open {
+	if in.State == incident.StateOpen {
 		return time.Time{}
 	}
 	return cmp.Or(in.ResolvedAt, in.ClosedAt)

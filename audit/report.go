@@ -185,9 +185,9 @@ type CannotKnow struct {
 func MakeReport(ctx context.Context, s storage.Store, o ReportOptions) (*Report, error) {
 	var rep *Report
 	var wrong error
-	err := s.Read(ctx, func(r storage.Reader) error {
+	err := s.Read(ctx, func(r storage.Snapshot) error {
 		m := newMeasuring(r, o)
-		if err := m.firstRecord(); err != nil {
+		if err := m.firstRecord(ctx); err != nil {
 			return err
 		}
 		if wrong = m.span(o); wrong != nil {

@@ -13,6 +13,7 @@ import (
 
 	"sitrep/audit"
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/router"
 	"sitrep/storage"
 )
@@ -117,7 +118,7 @@ func TestReportCountsOneMissedOpeningForEachReader(t *testing.T) {
 	reportWorld(t, time.Date(2000, 3, 1, 8, 0, 0, 0, time.UTC), func(w *world) {
 		back := false
 		w.far.fails = func(recipient string) error {
-			if recipient == email("gone").ID && !back {
+			if recipient == incidenttest.Mail("gone").ID && !back {
 				return fmt.Errorf("RCPT %q: 550 no such user: %w", recipient, router.ErrPermanent)
 			}
 			return nil
@@ -138,7 +139,7 @@ func TestReportCountsOneMissedOpeningForEachReader(t *testing.T) {
 			t.Errorf("from later on: openings %+v, updates %+v", part.Total.Openings, part.Total.Updates)
 		}
 		for _, l := range rep.Late {
-			if l.Kind != incident.KindOpened || l.Recipient != email("gone").Address {
+			if l.Kind != incident.KindOpened || l.Recipient != incidenttest.Mail("gone").Address {
 				t.Errorf("late %+v", l)
 			}
 		}

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // WriteJSON writes the report as JSON.

@@ -14,7 +14,7 @@ import (
 	"unicode/utf8"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // PagePolicy is the Content-Security-Policy under which the pages of this package are

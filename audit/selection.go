@@ -2,6 +2,7 @@ package audit
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -63,22 +64,22 @@ func moment(t time.Time) string {
 
 // find returns the numbers of the incidents that are meant, in order. The error is
 // ErrNothing if there are none.
-func (s Selection) find(r storage.Reader) ([]int64, error) {
+func (s Selection) find(ctx context.Context, r storage.Snapshot) ([]int64, error) {
 	chosen := map[int64]bool{}
 	if s.Incident != 0 {
-		in, err := r.Incident(s.Incident)
+		in, err := r.Incident(ctx, s.Incident)
 		if err != nil && !errors.Is(err, incident.ErrNotFound) {
 			return nil, err
 		}
 		if err == nil {
-			ok, err := s.selects(r, &in)
+			ok, err := s.selects(ctx, r, &in)
 			if err != nil {
 				return nil, err
 			}
 			chosen[in.Number] = ok
 		}
-	} else if err := eachIncident(r, func(in *incident.Incident) error {
-		ok, err := s.selects(r, in)
+	} else if err := eachIncident(ctx, r, func(in *incident.Incident) error {
+		ok, err := s.selects(ctx, r, in)
 		if ok {
 			chosen[in.Number] = true
 		}
@@ -95,11 +96,11 @@ func (s Selection) find(r storage.Reader) ([]int64, error) {
 	if len(numbers) == 0 {
 		return nil, fmt.Errorf("%s: %w", s, ErrNothing)
 	}
-	return withMerged(r, numbers)
+	return withMerged(ctx, r, numbers)
 }
 
 // selects reports whether the incident is meant by itself.
-func (s Selection) selects(r storage.Reader, in *incident.Incident) (bool, error) {
+func (s Selection) selects(ctx context.Context, r storage.Snapshot, in *incident.Incident) (bool, error) {
 	end := over(in)
 	switch {
 	case s.Team != "" && in.Team != s.Team,
@@ -109,7 +110,7 @@ func (s Selection) selects(r storage.Reader, in *incident.Incident) (bool, error
 	case s.Priority == "", in.Priority.Name == s.Priority, in.Highest.Name == s.Priority:
 		return true, nil
 	}
-	events, err := eventsOf(r, in.Number)
+	events, err := eventsOf(ctx, r, in.Number)
 	if err != nil {
 		return false, err
 	}
@@ -120,7 +121,7 @@ func (s Selection) selects(r storage.Reader, in *incident.Incident) (bool, error
 }
 
 // withMerged adds what was merged into incidents, and what they were merged into.
-func withMerged(r storage.Reader, numbers []int64) ([]int64, error) {
+func withMerged(ctx context.Context, r storage.Snapshot, numbers []int64) ([]int64, error) {
 	known := map[int64]bool{}
 	for len(numbers) > 0 {
 		n := numbers[len(numbers)-1]
@@ -129,7 +130,7 @@ func withMerged(r storage.Reader, numbers []int64) ([]int64, error) {
 			continue
 		}
 		known[n] = true
-		in, err := r.Incident(n)
+		in, err := r.Incident(ctx, n)
 		if err != nil {
 			return nil, err
 		}

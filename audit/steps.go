@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // A StepName is a step in which ITIL handles an incident.
@@ -110,48 +110,48 @@ func because(e *incident.Event) string {
 
 func (s *Stepper) event(e *incident.Event) {
 	d := &e.Data
-	if e.Type == incident.ResolvedEvent || e.Type == incident.BreachStarted || e.Type == incident.Reopened || e.Type == incident.PhaseChanged {
+	if e.Type == incident.EventResolved || e.Type == incident.EventBreachStarted || e.Type == incident.EventReopened || e.Type == incident.EventPhaseChanged {
 		s.row = false
 	}
 	switch e.Type {
-	case incident.Opened:
+	case incident.EventOpened:
 		s.opened(e)
-	case incident.BreachStarted:
+	case incident.EventBreachStarted:
 		s.breachStarted(e)
-	case incident.Acknowledged:
+	case incident.EventAcknowledged:
 		s.add(Diagnosis, e, "acknowledged, %s after opening", words(max(e.Time.Sub(s.in.OpenedAt), 0)))
-	case incident.PriorityChanged:
+	case incident.EventPriorityChanged:
 		word := "lowered"
 		if d.Raised {
 			word = "raised"
 		}
 		s.add(Prioritization, e, "%s from %s to %s%s", word, d.From, d.To, because(e))
-	case incident.PhaseChanged:
+	case incident.EventPhaseChanged:
 		s.phase(e)
-	case incident.UpdateWritten:
+	case incident.EventUpdateWritten:
 		s.add(Investigation, e, "told %s: %s", audiences(d.Audiences), d.Message)
 		s.begun[Investigation] = true
-	case incident.ActionChanged:
+	case incident.EventActionChanged:
 		what := fmt.Sprintf("%s is %s%s", d.Action, d.To, because(e))
 		if d.Link != "" {
 			what += " (" + d.Link + ")"
 		}
 		s.add(Closure, e, "%s", what)
-	case incident.ResolvedEvent:
+	case incident.EventResolved:
 		what := "resolved"
 		if !e.Actor.Person() {
 			what = "resolved, as all breaches had ended long enough ago"
 		}
 		s.add(Recovery, e, "%s%s", what, because(e))
 		s.begun[Recovery] = true
-	case incident.Reopened:
+	case incident.EventReopened:
 		s.add(Investigation, e, "opened again%s", because(e))
 		s.add(Recovery, e, "opened again, so it was not resolved any more%s", because(e))
-	case incident.BreachEnded:
+	case incident.EventBreachEnded:
 		s.ended(e)
-	case incident.Merged:
+	case incident.EventMerged:
 		s.merged(e)
-	case incident.ClosedEvent:
+	case incident.EventClosed:
 		s.add(Closure, e, "closed%s", because(e))
 	}
 }
@@ -224,15 +224,15 @@ func after(from, to time.Time) string {
 
 func (s *Stepper) phase(e *incident.Event) {
 	switch incident.Phase(e.Data.To) {
-	case incident.InitialDiagnosis:
+	case incident.PhaseInitialDiagnosis:
 		s.add(Diagnosis, e, "initial diagnosis%s", because(e))
-	case incident.Escalation:
+	case incident.PhaseEscalation:
 		s.add(Escalation, e, "escalated to %s%s", e.Data.EscalatedTo, because(e))
 		s.begun[Escalation] = true
-	case incident.Investigation:
+	case incident.PhaseInvestigation:
 		s.add(Investigation, e, "investigation%s", because(e))
 		s.begun[Investigation] = true
-	case incident.Recovery:
+	case incident.PhaseRecovery:
 		s.add(Recovery, e, "recovery%s", because(e))
 		s.begun[Recovery] = true
 	}
@@ -252,7 +252,7 @@ func (s *Stepper) merged(e *incident.Event) {
 // gaps names what is missing.
 func (s *Stepper) gaps() {
 	in := s.in
-	active := in.State == incident.Open
+	active := in.State == incident.StateOpen
 	// pending reports whether it is not yet time to miss a step.
 	pending := func(name StepName) bool {
 		later := stepNames[slices.Index(stepNames, name)+1:]
@@ -304,9 +304,9 @@ func (s *Stepper) gaps() {
 		gap(Recovery, active, "it is not resolved")
 	}
 	switch due := dueNames(in); {
-	case in.State != incident.Closed && due != "":
+	case in.State != incident.StateClosed && due != "":
 		gap(Closure, true, "it is not closed; still due: "+due)
-	case in.State != incident.Closed:
+	case in.State != incident.StateClosed:
 		gap(Closure, true, "it is not closed")
 	}
 }

@@ -63,8 +63,8 @@ func TestStepsTellAnIncidentAsITILDoes(t *testing.T) {
 		}
 	}
 
-	add(0, incident.Alertmanager, incident.Opened, "", incident.Data{Opening: opening})
-	add(0, incident.Alertmanager, incident.BreachStarted, "", incident.Data{Fingerprint: "a", StartsAt: noon.Add(-35 * time.Second), Priority: "P1"})
+	add(0, incident.ActorAlertmanager, incident.EventOpened, "", incident.Data{Opening: opening})
+	add(0, incident.ActorAlertmanager, incident.EventBreachStarted, "", incident.Data{Fingerprint: "a", StartsAt: noon.Add(-35 * time.Second), Priority: "P1"})
 	expect(map[audit.StepName]string{
 		audit.Identification: "-35s alertmanager: the first breach started; sitrep heard of it 35 s later [2]",
 		audit.Logging:        "0s alertmanager: recorded as INC-1 [1]",
@@ -77,16 +77,16 @@ func TestStepsTellAnIncidentAsITILDoes(t *testing.T) {
 		audit.Closure:        "NOT YET: it is not closed; still due: hotfix",
 	})
 
-	add(4*time.Minute, "ada", incident.Acknowledged, "", incident.Data{})
-	add(5*time.Minute, incident.Alertmanager, incident.BreachStarted, "", incident.Data{Fingerprint: "b", StartsAt: noon.Add(4 * time.Minute), Priority: "P1"})
-	add(6*time.Minute, "ada", incident.PhaseChanged, "beyond us", incident.Data{From: "initial-diagnosis", To: "escalation", EscalatedTo: "the database team"})
-	add(7*time.Minute, "ada", incident.PriorityChanged, "some can pay", incident.Data{From: "P1", To: "P2", Definition: &p2, Actions: []incident.Action{{Name: "hotfix", State: incident.ActionDue}}})
-	add(8*time.Minute, "bob", incident.PhaseChanged, "", incident.Data{From: "escalation", To: "investigation"})
-	add(20*time.Minute, incident.Alertmanager, incident.BreachEnded, "", incident.Data{Fingerprint: "a", StartsAt: noon.Add(-35 * time.Second), EndsAt: noon.Add(19 * time.Minute), From: "firing"})
-	add(21*time.Minute, incident.Alertmanager, incident.BreachEnded, "", incident.Data{Fingerprint: "b", StartsAt: noon.Add(4 * time.Minute), EndsAt: noon.Add(20 * time.Minute), From: "firing"})
-	add(31*time.Minute, incident.Scheduler, incident.ResolvedEvent, "", incident.Data{Actions: []incident.Action{{Name: "hotfix", State: incident.ActionDue}}})
-	add(40*time.Minute, "bob", incident.ActionChanged, "", incident.Data{Action: "hotfix", From: "due", To: "done", Link: "https://git.example.org/1"})
-	add(50*time.Minute, "ada", incident.ClosedEvent, "room was made", incident.Data{})
+	add(4*time.Minute, "ada", incident.EventAcknowledged, "", incident.Data{})
+	add(5*time.Minute, incident.ActorAlertmanager, incident.EventBreachStarted, "", incident.Data{Fingerprint: "b", StartsAt: noon.Add(4 * time.Minute), Priority: "P1"})
+	add(6*time.Minute, "ada", incident.EventPhaseChanged, "beyond us", incident.Data{From: "initial-diagnosis", To: "escalation", EscalatedTo: "the database team"})
+	add(7*time.Minute, "ada", incident.EventPriorityChanged, "some can pay", incident.Data{From: "P1", To: "P2", Definition: &p2, Actions: []incident.Action{{Name: "hotfix", State: incident.ActionDue}}})
+	add(8*time.Minute, "bob", incident.EventPhaseChanged, "", incident.Data{From: "escalation", To: "investigation"})
+	add(20*time.Minute, incident.ActorAlertmanager, incident.EventBreachEnded, "", incident.Data{Fingerprint: "a", StartsAt: noon.Add(-35 * time.Second), EndsAt: noon.Add(19 * time.Minute), From: "firing"})
+	add(21*time.Minute, incident.ActorAlertmanager, incident.EventBreachEnded, "", incident.Data{Fingerprint: "b", StartsAt: noon.Add(4 * time.Minute), EndsAt: noon.Add(20 * time.Minute), From: "firing"})
+	add(31*time.Minute, incident.ActorScheduler, incident.EventResolved, "", incident.Data{Actions: []incident.Action{{Name: "hotfix", State: incident.ActionDue}}})
+	add(40*time.Minute, "bob", incident.EventActionChanged, "", incident.Data{Action: "hotfix", From: "due", To: "done", Link: "https://git.example.org/1"})
+	add(50*time.Minute, "ada", incident.EventClosed, "room was made", incident.Data{})
 	expect(map[audit.StepName]string{
 		audit.Identification: "-35s alertmanager: the first breach started; sitrep heard of it 35 s later [2]",
 		audit.Logging:        "0s alertmanager: recorded as INC-1 [1]",
@@ -103,9 +103,9 @@ func TestStepsTellAnIncidentAsITILDoes(t *testing.T) {
 func TestStepsShowGaps(t *testing.T) {
 	opening := &incident.Opening{UseCase: "Something is odd", Priority: incident.Priority{Name: "P3", Rank: 2}, Declared: true, ResolveAfter: time.Minute}
 	events := []incident.Event{
-		{Incident: 4, Sequence: 1, Time: noon, Actor: "ada", Type: incident.Opened, Reason: "customers call", Data: incident.Data{Opening: opening}},
-		{Incident: 4, Sequence: 2, Time: noon.Add(time.Minute), Actor: "ada", Type: incident.ResolvedEvent},
-		{Incident: 4, Sequence: 3, Time: noon.Add(time.Hour), Actor: incident.Scheduler, Type: incident.ClosedEvent, Data: incident.Data{Why: incident.WhyNothingDue}},
+		{Incident: 4, Sequence: 1, Time: noon, Actor: "ada", Type: incident.EventOpened, Reason: "customers call", Data: incident.Data{Opening: opening}},
+		{Incident: 4, Sequence: 2, Time: noon.Add(time.Minute), Actor: "ada", Type: incident.EventResolved},
+		{Incident: 4, Sequence: 3, Time: noon.Add(time.Hour), Actor: incident.ActorScheduler, Type: incident.EventClosed, Data: incident.Data{Why: incident.WhyNothingDue}},
 	}
 	var in incident.Incident
 	for _, e := range events {
@@ -161,9 +161,9 @@ func TestStepsAfterOpeningAgain(t *testing.T) {
 		events = append(events, e)
 	}
 
-	add(0, incident.Alertmanager, incident.Opened, "", incident.Data{Opening: opening})
-	add(0, incident.Alertmanager, incident.BreachStarted, "", breach(-999*time.Millisecond, ""))
-	add(time.Minute, incident.Alertmanager, incident.BreachEnded, "", incident.Data{Fingerprint: "a", EndsAt: noon.Add(time.Minute), From: "firing"})
+	add(0, incident.ActorAlertmanager, incident.EventOpened, "", incident.Data{Opening: opening})
+	add(0, incident.ActorAlertmanager, incident.EventBreachStarted, "", breach(-999*time.Millisecond, ""))
+	add(time.Minute, incident.ActorAlertmanager, incident.EventBreachEnded, "", incident.Data{Fingerprint: "a", EndsAt: noon.Add(time.Minute), From: "firing"})
 	expect("a breach ended", map[audit.StepName]string{
 		audit.Identification: "-999ms alertmanager: the first breach started; sitrep heard of it at once [2]",
 		audit.Diagnosis:      "NOT YET: nobody acknowledged it",
@@ -171,14 +171,14 @@ func TestStepsAfterOpeningAgain(t *testing.T) {
 		audit.Recovery:       "1m0s alertmanager: a breach ended; sitrep heard of it at once [3]\nNOT YET: it is not resolved",
 	})
 
-	add(2*time.Minute, "ada", incident.ResolvedEvent, "fixed", incident.Data{})
+	add(2*time.Minute, "ada", incident.EventResolved, "fixed", incident.Data{})
 	expect("resolved", map[audit.StepName]string{
 		audit.Investigation: "GAP: nobody noted an investigation",
 		audit.Recovery:      "1m0s alertmanager: a breach ended; sitrep heard of it at once [3]\n2m0s ada: resolved: fixed [4]",
 	})
 
-	add(5*time.Minute, incident.Alertmanager, incident.BreachStarted, "", breach(4*time.Minute, "ended"))
-	add(5*time.Minute, incident.Alertmanager, incident.Reopened, "a breach fires again", incident.Data{ResolveAfter: 10 * time.Minute})
+	add(5*time.Minute, incident.ActorAlertmanager, incident.EventBreachStarted, "", breach(4*time.Minute, "ended"))
+	add(5*time.Minute, incident.ActorAlertmanager, incident.EventReopened, "a breach fires again", incident.Data{ResolveAfter: 10 * time.Minute})
 	recovery := "1m0s alertmanager: a breach ended; sitrep heard of it at once [3]\n2m0s ada: resolved: fixed [4]\n" +
 		"5m0s alertmanager: opened again, so it was not resolved any more: a breach fires again [6]"
 	expect("opened again", map[audit.StepName]string{
@@ -189,8 +189,8 @@ func TestStepsAfterOpeningAgain(t *testing.T) {
 		audit.Closure:       "NOT YET: it is not closed",
 	})
 
-	add(6*time.Minute, "bob", incident.PhaseChanged, "", incident.Data{From: "investigation", To: "investigation"})
-	add(7*time.Minute, "bob", incident.ResolvedEvent, "", incident.Data{})
+	add(6*time.Minute, "bob", incident.EventPhaseChanged, "", incident.Data{From: "investigation", To: "investigation"})
+	add(7*time.Minute, "bob", incident.EventResolved, "", incident.Data{})
 	expect("resolved again", map[audit.StepName]string{
 		audit.Investigation: "5m0s alertmanager: opened again: a breach fires again [6]\n6m0s bob: investigation [7]",
 		audit.Recovery:      recovery + "\n7m0s bob: resolved [8]",
@@ -198,7 +198,7 @@ func TestStepsAfterOpeningAgain(t *testing.T) {
 }
 
 func TestStepsShowAGapOnceALaterStepHasBegun(t *testing.T) {
-	opened := incident.Event{Incident: 1, Sequence: 1, Time: noon, Actor: "ada", Type: incident.Opened, Data: incident.Data{
+	opened := incident.Event{Incident: 1, Sequence: 1, Time: noon, Actor: "ada", Type: incident.EventOpened, Data: incident.Data{
 		Opening: &incident.Opening{UseCase: "Customers cannot pay", Priority: incident.Priority{Name: "P1", Actions: []incident.ActionRule{{Name: "hotfix"}}}, Declared: true},
 	}}
 	to := func(p incident.Phase) incident.Data { return incident.Data{To: string(p), EscalatedTo: "the vendor"} }
@@ -207,11 +207,11 @@ func TestStepsShowAGapOnceALaterStepHasBegun(t *testing.T) {
 		d       incident.Data
 		pending []audit.StepName // of the three steps in between
 	}{
-		"escalation":    {incident.PhaseChanged, to(incident.Escalation), []audit.StepName{audit.Investigation}},
-		"investigation": {incident.PhaseChanged, to(incident.Investigation), nil},
-		"an update":     {incident.UpdateWritten, incident.Data{Message: "We are at it.", Audiences: []incident.Audience{incident.Management}}, nil},
-		"recovery":      {incident.PhaseChanged, to(incident.Recovery), nil},
-		"an action":     {incident.ActionChanged, incident.Data{Action: "hotfix", To: "done"}, []audit.StepName{audit.Diagnosis, audit.Escalation, audit.Investigation}},
+		"escalation":    {incident.EventPhaseChanged, to(incident.PhaseEscalation), []audit.StepName{audit.Investigation}},
+		"investigation": {incident.EventPhaseChanged, to(incident.PhaseInvestigation), nil},
+		"an update":     {incident.EventUpdateWritten, incident.Data{Message: "We are at it.", Audiences: []incident.Audience{incident.AudienceManagement}}, nil},
+		"recovery":      {incident.EventPhaseChanged, to(incident.PhaseRecovery), nil},
+		"an action":     {incident.EventActionChanged, incident.Data{Action: "hotfix", To: "done"}, []audit.StepName{audit.Diagnosis, audit.Escalation, audit.Investigation}},
 	} {
 		events := []incident.Event{opened, {Incident: 1, Sequence: 2, Time: noon.Add(time.Minute), Actor: "ada", Type: c.of, Data: c.d}}
 		var in incident.Incident

@@ -14,8 +14,8 @@ import (
 const maxOutages = 10_000
 
 // firstRecord finds since when there are records.
-func (m *measuring) firstRecord() error {
-	configs, err := m.r.Configs()
+func (m *measuring) firstRecord(ctx context.Context) error {
+	configs, err := m.r.Configs(ctx)
 	if err != nil {
 		return err
 	}
@@ -23,7 +23,7 @@ func (m *measuring) firstRecord() error {
 	if len(configs) > 0 {
 		k.FirstRecordAt = configs[len(configs)-1].At
 	}
-	first, err := m.r.Events(1, 0, 1)
+	first, err := m.r.Events(ctx, 1, 0, 1)
 	if err != nil && !errors.Is(err, incident.ErrNotFound) {
 		return err
 	}
@@ -36,8 +36,8 @@ func (m *measuring) firstRecord() error {
 // LastWritten returns when something was last written to a store as far as it tells; zero
 // if nothing was.
 func LastWritten(ctx context.Context, s storage.Store) (last time.Time, err error) {
-	err = s.Read(ctx, func(r storage.Reader) (err error) {
-		last, err = storage.LastAlive(r, time.Time{})
+	err = s.Read(ctx, func(r storage.Snapshot) (err error) {
+		last, err = storage.LastAlive(ctx, r, time.Time{})
 		return err
 	})
 	if err != nil {
@@ -47,9 +47,9 @@ func LastWritten(ctx context.Context, s storage.Store) (last time.Time, err erro
 }
 
 // unmapped counts the alerts that no SLO claims now.
-func (m *measuring) unmapped() error {
+func (m *measuring) unmapped(ctx context.Context) error {
 	for cursor := ""; ; {
-		page, next, err := m.r.UnmappedAlerts(1000, cursor)
+		page, next, err := m.r.UnmappedAlerts(ctx, 1000, cursor)
 		if err != nil {
 			return err
 		}
@@ -61,9 +61,9 @@ func (m *measuring) unmapped() error {
 }
 
 // cannotKnow says where the report is blind.
-func (m *measuring) cannotKnow() error {
+func (m *measuring) cannotKnow(ctx context.Context) error {
 	k := &m.rep.CannotKnow
-	outages, err := m.r.Outages(maxOutages)
+	outages, err := m.r.Outages(ctx, maxOutages)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (m *measuring) cannotKnow() error {
 			down += o.To.Sub(o.From)
 		}
 	}
-	refusals, err := m.r.Refusals()
+	refusals, err := m.r.Refusals(ctx)
 	if err != nil {
 		return err
 	}

@@ -213,13 +213,13 @@ func (v *verifier) begin(ctx context.Context, o VerifyOptions) ([]ledger.Checkpo
 	after := int64(-1)
 	for first := true; ; first = false {
 		var list [][]byte
-		err := v.store.Read(ctx, func(r storage.Reader) (err error) {
+		err := v.store.Read(ctx, func(r storage.Snapshot) (err error) {
 			if first {
-				if v.size, err = r.LogSize(); err != nil {
+				if v.size, err = r.LogSize(ctx); err != nil {
 					return err
 				}
 			}
-			list, err = r.Checkpoints(after, page)
+			list, err = r.Checkpoints(ctx, after, page)
 			return err
 		})
 		if err != nil {
@@ -290,8 +290,8 @@ func (v *verifier) findUnknownSigner(o VerifyOptions) error {
 // verifyLog checks the leaves, the hashes and the roots.
 func (v *verifier) verifyLog(ctx context.Context, checkpoints []ledger.Checkpoint) error {
 	hashes := tlog.HashReaderFunc(func(numbers []int64) (list []ledger.Hash, err error) {
-		err = v.store.Read(ctx, func(r storage.Reader) (err error) {
-			list, err = r.ReadHashes(numbers)
+		err = v.store.Read(ctx, func(r storage.Snapshot) (err error) {
+			list, err = r.ReadHashes(ctx, numbers)
 			return err
 		})
 		return list, err
@@ -323,8 +323,8 @@ func (v *verifier) leaves(ctx context.Context) iter.Seq2[ledger.Leaf, error] {
 	return func(yield func(ledger.Leaf, error) bool) {
 		for from := int64(0); from < v.size; {
 			var page []storage.Leaf
-			err := v.store.Read(ctx, func(r storage.Reader) (err error) {
-				page, err = r.Leaves(from, int(min(leavesPage, v.size-from)))
+			err := v.store.Read(ctx, func(r storage.Snapshot) (err error) {
+				page, err = r.Leaves(ctx, from, int(min(leavesPage, v.size-from)))
 				return err
 			})
 			// What was read before an error counts, so that the first thing wrong is found.
@@ -372,8 +372,8 @@ func (v *verifier) leaf(index int64, l *storage.Leaf) error {
 func (v *verifier) nameLeaf(ctx context.Context, index int64) string {
 	var name string
 	// Without a name the index has to do.
-	_ = v.store.Read(ctx, func(r storage.Reader) error {
-		leaves, err := r.Leaves(index, 1)
+	_ = v.store.Read(ctx, func(r storage.Snapshot) error {
+		leaves, err := r.Leaves(ctx, index, 1)
 		if err != nil || len(leaves) == 0 {
 			return err
 		}
@@ -402,7 +402,7 @@ func describe(l storage.Leaf) string {
 }
 
 // inLog checks that records are the leaves whose indexes they have.
-func (v *verifier) inLog(r storage.Reader, kind ledger.Kind, records []storage.Record, place func(i int) string) error {
+func (v *verifier) inLog(ctx context.Context, r storage.Snapshot, kind ledger.Kind, records []storage.Record, place func(i int) string) error {
 	var numbers []int64
 	var which []int
 	for i := range records {
@@ -424,7 +424,7 @@ func (v *verifier) inLog(r storage.Reader, kind ledger.Kind, records []storage.R
 	if len(numbers) == 0 {
 		return nil
 	}
-	hashes, err := r.ReadHashes(numbers)
+	hashes, err := r.ReadHashes(ctx, numbers)
 	if err != nil {
 		return v.damage(place(which[0]), err)
 	}
@@ -451,10 +451,10 @@ func (v *verifier) findOrphans(ctx context.Context) error {
 		return nil
 	}
 	for from := int64(0); from < v.size; {
-		err := v.store.Read(ctx, func(r storage.Reader) error {
-			leaves, err := r.Leaves(from, int(min(leavesPage, v.size-from)))
+		err := v.store.Read(ctx, func(r storage.Snapshot) error {
+			leaves, err := r.Leaves(ctx, from, int(min(leavesPage, v.size-from)))
 			for i := range leaves {
-				if err := orphan(r, leaves[i]); err != nil {
+				if err := orphan(ctx, r, leaves[i]); err != nil {
 					return errors.Join(v.find(fmt.Sprintf("leaf %d, %s", from+int64(i), describe(leaves[i])), "%v", err), errEnough)
 				}
 			}
@@ -470,21 +470,21 @@ func (v *verifier) findOrphans(ctx context.Context) error {
 }
 
 // orphan returns an error if what the leaf is about is not there.
-func orphan(r storage.Reader, l storage.Leaf) error {
+func orphan(ctx context.Context, r storage.Snapshot, l storage.Leaf) error {
 	switch l.Kind {
 	case ledger.Event:
 		e, err := storage.DecodeEvent(l.Record)
 		if err != nil {
 			return err
 		}
-		_, err = r.Incident(e.Incident)
+		_, err = r.Incident(ctx, e.Incident)
 		return err
 	case ledger.Delivery:
 		d, _, err := storage.DecodeDelivery(l.Record)
 		if err != nil {
 			return err
 		}
-		_, err = r.Delivery(d.ID)
+		_, err = r.Delivery(ctx, d.ID)
 		return err
 	}
 	return nil

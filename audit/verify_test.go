@@ -20,6 +20,7 @@ import (
 
 	"sitrep/audit"
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/ledger"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
@@ -38,11 +39,11 @@ func newPolicy() *incident.Policy {
 	p := &incident.Policy{
 		Location: time.UTC, ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 5 * time.Hour, DigestAbove: 5,
 		Priorities: []incident.Priority{
-			{Name: "P1", Inform: []incident.Audience{incident.Stakeholders}, UpdateEvery: 2 * time.Hour, Actions: []incident.ActionRule{{Name: "hotfix"}}},
+			{Name: "P1", Inform: []incident.Audience{incident.AudienceStakeholders}, UpdateEvery: 2 * time.Hour, Actions: []incident.ActionRule{{Name: "hotfix"}}},
 			{Name: "P2", Rank: 1},
 		},
-		Groups: []incident.Group{{Name: "support", Location: time.UTC, Recipients: []incident.Recipient{{ID: "email:eve@example.org", Channel: incident.Email, Address: "eve@example.org"}}}},
-		Teams:  []incident.Team{{Name: "blue", OnCall: []incident.Recipient{{ID: "email:ada@example.org", Channel: incident.Email, Address: "ada@example.org"}}}},
+		Groups: []incident.Group{{Name: "support", Location: time.UTC, Recipients: incidenttest.Mails("eve")}},
+		Teams:  []incident.Team{incidenttest.Team("blue", "ada")},
 	}
 	sum := sha256.Sum256(configBody)
 	p.Hash = hex.EncodeToString(sum[:])
@@ -59,13 +60,13 @@ func newSample(t testing.TB, n int) sample {
 	if s.key, err = ledger.GenerateKey("example.org/sitrep"); err != nil {
 		t.Fatal(err)
 	}
-	db, err := bolt.Open(s.path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), s.path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := newPolicy()
 	err = db.Write(t.Context(), func(tx storage.Tx) error {
-		return tx.PutConfig(storage.Loading{Hash: p.Hash, At: noon, Actor: "ada"}, storage.Config{Hash: p.Hash, Body: configBody})
+		return tx.PutConfig(t.Context(), storage.Loading{Hash: p.Hash, At: noon, Actor: "ada"}, storage.Config{Hash: p.Hash, Body: configBody})
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -85,17 +86,17 @@ func newSample(t testing.TB, n int) sample {
 // fill lets one incident happen, and two messages go out about it.
 func (s *sample) fill(t testing.TB, db *bolt.DB, p *incident.Policy, i int) {
 	t.Helper()
-	door := storage.Door{Store: db, Policy: func() *incident.Policy { return p }}
+	repo := storage.Repository{Store: db, Policy: func() *incident.Policy { return p }}
 	slo := &incident.SLO{ID: fmt.Sprint("slo-", i), Key: fmt.Sprint("slo-", i), UseCase: "nobody is notified", Team: "blue", Priority: "P2", Stakeholders: []string{"support"}}
 	var number int64
 	change := func(at time.Time, fn func(c *storage.Change, in *incident.Situation) ([]incident.Event, error)) {
 		t.Helper()
-		err := door.Change(t.Context(), at, func(c *storage.Change) error {
+		err := repo.Change(t.Context(), at, func(c *storage.Change) error {
 			var in *incident.Situation
 			var err error
 			if number == 0 {
 				var first *incident.Incident
-				if first, _, err = c.IncidentFor(slo, incident.Alertmanager); err != nil {
+				if first, _, err = c.IncidentFor(slo, incident.ActorAlertmanager); err != nil {
 					return err
 				}
 				number = first.Number
@@ -117,7 +118,7 @@ func (s *sample) fill(t testing.TB, db *bolt.DB, p *incident.Policy, i int) {
 	at := noon.Add(time.Duration(i) * time.Hour)
 	b := incident.NewBreach(&incident.Alert{Fingerprint: fmt.Sprintf("%016x", i), StartsAt: at}, nil, at)
 	change(at, func(c *storage.Change, in *incident.Situation) ([]incident.Event, error) {
-		return in.Incident.Fire(c.Stamp(incident.Alertmanager), &b, nil, "", p.Priorities[1], p), nil
+		return in.Incident.Fire(c.Stamp(incident.ActorAlertmanager), &b, nil, "", p.Priorities[1], p), nil
 	})
 	change(at.Add(time.Minute), func(c *storage.Change, in *incident.Situation) ([]incident.Event, error) {
 		return in.Incident.Acknowledge(c.Stamp("Ünal"))
@@ -126,7 +127,7 @@ func (s *sample) fill(t testing.TB, db *bolt.DB, p *incident.Policy, i int) {
 		return in.Incident.ChangePriority(c.Stamp("ada"), p, p.Priorities[0], "more than we thought")
 	})
 	change(at.Add(3*time.Minute), func(c *storage.Change, in *incident.Situation) ([]incident.Event, error) {
-		return in.Incident.SetPhase(c.Stamp("ada"), incident.Escalation, "", "bob")
+		return in.Incident.SetPhase(c.Stamp("ada"), incident.PhaseEscalation, "", "bob")
 	})
 	change(at.Add(4*time.Minute), func(c *storage.Change, in *incident.Situation) ([]incident.Event, error) {
 		return in.Incident.WriteUpdate(c.Stamp("ada"), p, "we look into it", nil)
@@ -135,24 +136,24 @@ func (s *sample) fill(t testing.TB, db *bolt.DB, p *incident.Policy, i int) {
 		return in.Incident.Resolve(c.Stamp("ada"), "the alert is wrong")
 	})
 	err := db.Write(t.Context(), func(tx storage.Tx) error {
-		for _, state := range []incident.DeliveryState{incident.Delivered, incident.Failed, incident.Pending} {
+		for _, state := range []incident.DeliveryState{incident.DeliveryDelivered, incident.DeliveryFailed, incident.DeliveryPending} {
 			d := incident.Delivery{
-				ID: fmt.Sprintf("%d-%s", i, state), Incident: number, Kind: incident.KindOpened, Sequence: 2, Priority: "P1", Audience: incident.Stakeholders,
-				Group: "support", Channel: incident.Email, Recipient: "email:eve@example.org", Address: "eve@example.org", DueAt: at, Promised: at.Add(time.Minute),
-				CreatedAt: at, Attempts: 1, State: incident.Pending, Covers: []incident.Cover{{Incident: number, Kind: incident.KindOpened, DueAt: at}},
+				ID: fmt.Sprintf("%d-%s", i, state), Incident: number, Kind: incident.KindOpened, Sequence: 2, Priority: "P1", Audience: incident.AudienceStakeholders,
+				Group: "support", Channel: incident.ChannelEmail, Recipient: "email:eve@example.org", Address: "eve@example.org", DueAt: at, Promised: at.Add(time.Minute),
+				CreatedAt: at, Attempts: 1, State: incident.DeliveryPending, Covers: []incident.Cover{{Incident: number, Kind: incident.KindOpened, DueAt: at}},
 			}
-			if err := tx.PutDelivery(&d, fmt.Appendf(nil, "Subject: %d\r\n\r\n%s", i, state)); err != nil {
+			if err := tx.PutDelivery(t.Context(), &d, fmt.Appendf(nil, "Subject: %d\r\n\r\n%s", i, state)); err != nil {
 				return err
 			}
-			if d.State = state; state == incident.Pending {
+			if d.State = state; state == incident.DeliveryPending {
 				continue
 			}
-			if state == incident.Delivered {
+			if state == incident.DeliveryDelivered {
 				d.SentAt = at.Add(time.Second)
 			} else {
 				d.Error = "550 no eve@example.org"
 			}
-			if err := tx.PutDelivery(&d, nil); err != nil {
+			if err := tx.PutDelivery(t.Context(), &d, nil); err != nil {
 				return err
 			}
 		}
@@ -166,7 +167,7 @@ func (s *sample) fill(t testing.TB, db *bolt.DB, p *incident.Policy, i int) {
 // verify verifies the store, as it is on disk.
 func (s *sample) verify(t testing.TB, o audit.VerifyOptions) audit.Verification {
 	t.Helper()
-	db, err := bolt.OpenReadOnly(s.path)
+	db, err := bolt.OpenReadOnly(t.Context(), s.path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,16 +305,26 @@ func TestVerifyNamesTheFirstThingWrong(t *testing.T) {
 		want   string
 	}{
 		{"nothing is changed", func(hand) {}, ""},
-		{"a reason is changed", func(h hand) { h.replace("events", 3, "more than we thought", "less than we thought") },
-			"leaf 4, event INC-1/4: it is not what was logged at this place"},
-		{"a time is changed, and all hashes with it", func(h hand) { h.replace("events", 2, "12:01:00", "12:00:30"); h.rebuild() },
-			`leaf 0: leaves 0 to 9 are not those that the checkpoint of "example.org/sitrep" of 2026-03-01 12:00:00 UTC signed`},
-		{"the same later on", func(h hand) { h.replace("events", 9, "13:01:00", "13:00:30"); h.rebuild() },
-			`leaf 10: leaves 10 to 18 are not those`},
-		{"an event is removed", func(h hand) { h.delete("events", h.keys("events")[6]) },
-			"log: read leaf 7: "},
-		{"an event and its leaf are removed", func(h hand) { h.delete("events", h.keys("events")[6]); h.delete("leaves", h.keys("leaves")[7]) },
-			"log: read leaf 7: "},
+		{
+			"a reason is changed", func(h hand) { h.replace("events", 3, "more than we thought", "less than we thought") },
+			"leaf 4, event INC-1/4: it is not what was logged at this place",
+		},
+		{
+			"a time is changed, and all hashes with it", func(h hand) { h.replace("events", 2, "12:01:00", "12:00:30"); h.rebuild() },
+			`leaf 0: leaves 0 to 9 are not those that the checkpoint of "example.org/sitrep" of 2026-03-01 12:00:00 UTC signed`,
+		},
+		{
+			"the same later on", func(h hand) { h.replace("events", 9, "13:01:00", "13:00:30"); h.rebuild() },
+			`leaf 10: leaves 10 to 18 are not those`,
+		},
+		{
+			"an event is removed", func(h hand) { h.delete("events", h.keys("events")[6]) },
+			"log: read leaf 7: ",
+		},
+		{
+			"an event and its leaf are removed", func(h hand) { h.delete("events", h.keys("events")[6]); h.delete("leaves", h.keys("leaves")[7]) },
+			"log: read leaf 7: ",
+		},
 		{"the latest leaves are removed", func(h hand) {
 			for _, k := range h.keys("leaves")[20:] {
 				h.delete("leaves", k)
@@ -329,60 +340,102 @@ func TestVerifyNamesTheFirstThingWrong(t *testing.T) {
 			k := h.keys("events")
 			h.put("events", binary.BigEndian.AppendUint64(bytes.Clone(k[6][:8]), 8), h.get("events", k[6]))
 		}, "event INC-1/8: missing; in its place is event INC-1/7"},
-		{"the state is changed", func(h hand) { h.replace("incidents", 0, `"state":"resolved"`, `"state":"closed"`) },
-			"INC-1: its state is not what its events make of it: state"},
-		{"a name in the state is changed", func(h hand) { h.replace("incidents", 1, "Ünal", "Anna") },
-			"INC-2: its state is not what its events make of it: acknowledged_by"},
-		{"a name beside an event is changed", func(h hand) { h.replace("events", 2, "Ünal", "Anna.") },
-			"event INC-1/3: what is kept as actor is not what its hash in the leaf is of: storage damaged"},
-		{"an incident is removed", func(h hand) { h.delete("incidents", h.keys("incidents")[1]) },
-			`leaf 10, event INC-2/1: there is no incident "INC-2"`},
+		{
+			"the state is changed", func(h hand) { h.replace("incidents", 0, `"state":"resolved"`, `"state":"closed"`) },
+			"INC-1: its state is not what its events make of it: state",
+		},
+		{
+			"a name in the state is changed", func(h hand) { h.replace("incidents", 1, "Ünal", "Anna") },
+			"INC-2: its state is not what its events make of it: acknowledged_by",
+		},
+		{
+			"a name beside an event is changed", func(h hand) { h.replace("events", 2, "Ünal", "Anna.") },
+			"event INC-1/3: what is kept as actor is not what its hash in the leaf is of: storage damaged",
+		},
+		{
+			"an incident is removed", func(h hand) { h.delete("incidents", h.keys("incidents")[1]) },
+			`leaf 10, event INC-2/1: there is no incident "INC-2"`,
+		},
 		{"a delivery is removed", func(h hand) {
 			h.delete("deliveries", h.keys("deliveries")[0])
 			h.delete("delivery_ids", []byte("\x00\x0b0-delivered"))
 		}, `leaf 8, delivery "0-delivered": there is no delivery "0-delivered"`},
-		{"a delivery came earlier", func(h hand) {
-			h.replace("deliveries", 0, `"sent_at":"2026-03-01T12:00:01Z"`, `"sent_at":"2026-03-01T12:00:00Z"`)
+		{
+			"a delivery came earlier", func(h hand) {
+				h.replace("deliveries", 0, `"sent_at":"2026-03-01T12:00:01Z"`, `"sent_at":"2026-03-01T12:00:00Z"`)
+			},
+			`delivery "0-delivered": it is not what its record says: sent_at`,
 		},
-			`delivery "0-delivered": it is not what its record says: sent_at`},
-		{"a delivery did not fail", func(h hand) { h.replace("deliveries", 1, `"state":"failed"`, `"state":"delivered"`) },
-			`delivery "0-failed": it is not what its record says: state`},
-		{"a delivery that is pending was made", func(h hand) { h.replace("deliveries", 2, `"state":"pending"`, `"state":"delivered"`) },
-			`delivery "0-pending": it is delivered, and no record says so`},
-		{"a record of a delivery is changed", func(h hand) { h.replace("delivery_records", 1, `"state":"failed"`, `"state":"delivered"`) },
-			`leaf 9, delivery "0-failed": it is not what was logged at this place`},
-		{"a message is changed", func(h hand) { h.replace("messages", 0, "Subject", "subject") },
-			`delivery "0-delivered": its message is not the one that was sent`},
-		{"a message is gone before its time", func(h hand) { h.delete("messages", h.keys("messages")[0]) },
-			`delivery "0-delivered": its message is gone, and an incident that it is about is not closed`},
-		{"a promise is put off", func(h hand) {
-			h.replace("deliveries", 0, `"promised":"2026-03-01T12:01:00Z"`, `"promised":"2026-03-01T13:01:00Z"`)
+		{
+			"a delivery did not fail", func(h hand) { h.replace("deliveries", 1, `"state":"failed"`, `"state":"delivered"`) },
+			`delivery "0-failed": it is not what its record says: state`,
 		},
-			`delivery "0-delivered": it is not what its record says: promised`},
-		{"what it covers is changed", func(h hand) { h.replace("deliveries", 0, `"covers":[{"incident":1`, `"covers":[{"incident":2`) },
-			`delivery "0-delivered": it is not what its record says: covers`},
-		{"an error is changed", func(h hand) { h.replace("deliveries", 1, "550 no", "421 no") },
-			`delivery "0-failed": it is not what its record says: error`},
-		{"one that failed is pending again", func(h hand) { h.replace("deliveries", 1, `"state":"failed"`, `"state":"pending"`) },
-			`delivery "0-failed": it is not what its record says: state`},
-		{"an incident no longer leads to a delivery", func(h hand) { h.delete("delivery_incidents", h.keys("delivery_incidents")[1]) },
-			"INC-1: 3 deliveries are about it, and it leads to 2"},
-		{"a delivery is not found by its id", func(h hand) { h.delete("delivery_ids", []byte("\x00\x0b0-delivered")) },
-			`delivery "0-delivered": it is not found by its id`},
-		{"two deliveries change places", func(h hand) { h.swap("deliveries", 0, 1) },
-			`delivery "0-delivered": it is not found by its id`},
-		{"two incidents change places", func(h hand) { h.swap("incidents", 0, 1) },
-			"it is that of INC-1"},
+		{
+			"a delivery that is pending was made", func(h hand) { h.replace("deliveries", 2, `"state":"pending"`, `"state":"delivered"`) },
+			`delivery "0-pending": it is delivered, and no record says so`,
+		},
+		{
+			"a record of a delivery is changed", func(h hand) { h.replace("delivery_records", 1, `"state":"failed"`, `"state":"delivered"`) },
+			`leaf 9, delivery "0-failed": it is not what was logged at this place`,
+		},
+		{
+			"a message is changed", func(h hand) { h.replace("messages", 0, "Subject", "subject") },
+			`delivery "0-delivered": its message is not the one that was sent`,
+		},
+		{
+			"a message is gone before its time", func(h hand) { h.delete("messages", h.keys("messages")[0]) },
+			`delivery "0-delivered": its message is gone, and an incident that it is about is not closed`,
+		},
+		{
+			"a promise is put off", func(h hand) {
+				h.replace("deliveries", 0, `"promised":"2026-03-01T12:01:00Z"`, `"promised":"2026-03-01T13:01:00Z"`)
+			},
+			`delivery "0-delivered": it is not what its record says: promised`,
+		},
+		{
+			"what it covers is changed", func(h hand) { h.replace("deliveries", 0, `"covers":[{"incident":1`, `"covers":[{"incident":2`) },
+			`delivery "0-delivered": it is not what its record says: covers`,
+		},
+		{
+			"an error is changed", func(h hand) { h.replace("deliveries", 1, "550 no", "421 no") },
+			`delivery "0-failed": it is not what its record says: error`,
+		},
+		{
+			"one that failed is pending again", func(h hand) { h.replace("deliveries", 1, `"state":"failed"`, `"state":"pending"`) },
+			`delivery "0-failed": it is not what its record says: state`,
+		},
+		{
+			"an incident no longer leads to a delivery", func(h hand) { h.delete("delivery_incidents", h.keys("delivery_incidents")[1]) },
+			"INC-1: 3 deliveries are about it, and it leads to 2",
+		},
+		{
+			"a delivery is not found by its id", func(h hand) { h.delete("delivery_ids", []byte("\x00\x0b0-delivered")) },
+			`delivery "0-delivered": it is not found by its id`,
+		},
+		{
+			"two deliveries change places", func(h hand) { h.swap("deliveries", 0, 1) },
+			`delivery "0-delivered": it is not found by its id`,
+		},
+		{
+			"two incidents change places", func(h hand) { h.swap("incidents", 0, 1) },
+			"it is that of INC-1",
+		},
 		{"a configuration came into force twice", func(h hand) {
 			k := h.keys("loadings")[0]
 			h.put("loadings", append(bytes.Clone(k[:len(k)-1]), k[len(k)-1]+1), h.get("loadings", k))
 		}, "it stands before the one of leaf 0, and is that of leaf 0"},
-		{"a configuration is changed", func(h hand) { h.replace("configs", 0, "Berlin", "Vienna") },
-			`it is not the one that was in force`},
-		{"a configuration is gone", func(h hand) { h.delete("configs", h.keys("configs")[0]) },
-			`it was in force, and is not there`},
-		{"who loaded it is changed", func(h hand) { h.replace("loadings", 0, "ada", "eve") },
-			": what is kept as actor"},
+		{
+			"a configuration is changed", func(h hand) { h.replace("configs", 0, "Berlin", "Vienna") },
+			`it is not the one that was in force`,
+		},
+		{
+			"a configuration is gone", func(h hand) { h.delete("configs", h.keys("configs")[0]) },
+			`it was in force, and is not there`,
+		},
+		{
+			"who loaded it is changed", func(h hand) { h.replace("loadings", 0, "actor\x03ada", "actor\x03eve") },
+			": what is kept as actor",
+		},
 		{"an inner hash is changed", func(h hand) {
 			k := h.keys("leaves")[3]
 			v := h.get("leaves", k)
@@ -396,8 +449,10 @@ func TestVerifyNamesTheFirstThingWrong(t *testing.T) {
 			}
 			h.put("checkpoints", binary.BigEndian.AppendUint64(nil, 28), signed)
 		}, "whose public key was not given"},
-		{"a checkpoint is changed", func(h hand) { h.replace("checkpoints", 1, "\n19\n", "\n18\n") },
-			"checkpoint of 18 leaves: open checkpoint: not signed by the key"},
+		{
+			"a checkpoint is changed", func(h hand) { h.replace("checkpoints", 1, "\n19\n", "\n18\n") },
+			"checkpoint of 18 leaves: open checkpoint: not signed by the key",
+		},
 		{"there is no checkpoint", func(h hand) {
 			for _, k := range h.keys("checkpoints") {
 				h.delete("checkpoints", k)
@@ -430,7 +485,7 @@ func TestVerifyWithACheckpointFromElsewhere(t *testing.T) {
 		}
 	})
 	// Whoever has the key can sign the forged log.
-	db, err := bolt.Open(s.path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), s.path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -451,7 +506,7 @@ func TestVerifyWithACheckpointFromElsewhere(t *testing.T) {
 	older := newSample(t, 1)
 	longer := newSample(t, 1)
 	longer.key = older.key
-	db, err = bolt.Open(older.path, bolt.Options{})
+	db, err = bolt.Open(t.Context(), older.path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -460,7 +515,7 @@ func TestVerifyWithACheckpointFromElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(db.Backup(t.Context(), func(storage.Reader, int64) (io.Writer, error) { return file, nil }), file.Close()); err != nil {
+	if err := errors.Join(db.Backup(t.Context(), func(storage.Snapshot, int64) (io.Writer, error) { return file, nil }), file.Close()); err != nil {
 		t.Fatal(err)
 	}
 	older.fill(t, db, newPolicy(), 1)
@@ -483,7 +538,7 @@ func TestVerifyNeedsKeys(t *testing.T) {
 	if v := s.verify(t, audit.VerifyOptions{Keys: []string{}}); !v.OK() || len(v.Signers) != 1 || v.Signers[0].Known {
 		t.Errorf("without a key: %+v", v)
 	}
-	db, err := bolt.OpenReadOnly(s.path)
+	db, err := bolt.OpenReadOnly(t.Context(), s.path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -527,7 +582,7 @@ func TestEveryByteOfTheEvidenceCounts(t *testing.T) {
 // A store that is written to can be verified meanwhile.
 func TestVerifyOfAStoreInUse(t *testing.T) {
 	s := newSample(t, 2)
-	db, err := bolt.Open(s.path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), s.path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

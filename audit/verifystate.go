@@ -28,13 +28,13 @@ const (
 func (v *verifier) verifyIncidents(ctx context.Context) error {
 	q := storage.IncidentQuery{Limit: incidentsPage}
 	for more := true; more; {
-		err := v.store.Read(ctx, func(r storage.Reader) error {
-			page, next, err := r.Incidents(q)
+		err := v.store.Read(ctx, func(r storage.Snapshot) error {
+			page, next, err := r.Incidents(ctx, q)
 			if err != nil {
 				return err
 			}
 			for i := range page {
-				if err := v.damage(page[i].ID(), v.incident(r, &page[i])); err != nil {
+				if err := v.damage(page[i].ID(), v.incident(ctx, r, &page[i])); err != nil {
 					return err
 				}
 			}
@@ -52,12 +52,12 @@ func (v *verifier) verifyIncidents(ctx context.Context) error {
 }
 
 // incident checks one. Its events are found wanting once, at the first that is.
-func (v *verifier) incident(r storage.Reader, in *incident.Incident) error {
+func (v *verifier) incident(ctx context.Context, r storage.Snapshot, in *incident.Incident) error {
 	v.out.Incidents++
 	var fold incident.Incident
 	early := "" // the first event without its names
 	for {
-		records, err := r.EventRecords(in.Number, fold.Sequence, eventsPage)
+		records, err := r.EventRecords(ctx, in.Number, fold.Sequence, eventsPage)
 		if err != nil {
 			return err
 		}
@@ -79,7 +79,7 @@ func (v *verifier) incident(r storage.Reader, in *incident.Incident) error {
 			}
 			v.out.Events++
 		}
-		if err := v.inLog(r, ledger.Event, records, place); err != nil {
+		if err := v.inLog(ctx, r, ledger.Event, records, place); err != nil {
 			return err
 		}
 		if len(records) < eventsPage {
@@ -89,7 +89,7 @@ func (v *verifier) incident(r storage.Reader, in *incident.Incident) error {
 	if fold.Sequence != in.Sequence {
 		return v.find(in.ID(), "its state is that after event %d, and its latest event is %d", in.Sequence, fold.Sequence)
 	}
-	if early != "" && fold.State != incident.Closed {
+	if early != "" && fold.State != incident.StateClosed {
 		if err := v.find(early, "%s", forgottenEarly); err != nil {
 			return err
 		}
@@ -124,7 +124,7 @@ func apply(in *incident.Incident, e incident.Event) (err error) {
 // events make of it. That of a closed incident may have forgotten the people in them.
 func differences(fold, in *incident.Incident) ([]string, error) {
 	wrong, err := differ(fold, in)
-	if err != nil || len(wrong) == 0 || in.State != incident.Closed {
+	if err != nil || len(wrong) == 0 || in.State != incident.StateClosed {
 		return wrong, err
 	}
 	fold.Forget()
@@ -165,13 +165,13 @@ func differ(a, b any) ([]string, error) {
 func (v *verifier) verifyDeliveries(ctx context.Context) error {
 	q := storage.DeliveryQuery{Limit: deliveriesPage}
 	for more := true; more; {
-		err := v.store.Read(ctx, func(r storage.Reader) error {
-			page, next, err := r.Deliveries(q)
+		err := v.store.Read(ctx, func(r storage.Snapshot) error {
+			page, next, err := r.Deliveries(ctx, q)
 			if err != nil {
 				return err
 			}
 			for i := range page {
-				if err := v.damage(fmt.Sprintf("delivery %q", page[i].ID), v.delivery(r, &page[i])); err != nil {
+				if err := v.damage(fmt.Sprintf("delivery %q", page[i].ID), v.delivery(ctx, r, &page[i])); err != nil {
 					return err
 				}
 			}
@@ -188,10 +188,10 @@ func (v *verifier) verifyDeliveries(ctx context.Context) error {
 	return nil
 }
 
-func (v *verifier) delivery(r storage.Reader, d *incident.Delivery) error {
+func (v *verifier) delivery(ctx context.Context, r storage.Snapshot, d *incident.Delivery) error {
 	v.out.Deliveries++
 	place := fmt.Sprintf("delivery %q", d.ID)
-	found, err := r.Delivery(d.ID)
+	found, err := r.Delivery(ctx, d.ID)
 	if errors.Is(err, incident.ErrNotFound) || err == nil && found.ID != d.ID {
 		return v.find(place, "it is not found by its id")
 	}
@@ -201,15 +201,15 @@ func (v *verifier) delivery(r storage.Reader, d *incident.Delivery) error {
 	for _, number := range about(d) {
 		v.covered[number]++
 	}
-	records, err := r.DeliveryRecords(d.ID)
+	records, err := r.DeliveryRecords(ctx, d.ID)
 	if err != nil {
 		return err
 	}
-	if err := v.inLog(r, ledger.Delivery, records, func(int) string { return place }); err != nil {
+	if err := v.inLog(ctx, r, ledger.Delivery, records, func(int) string { return place }); err != nil {
 		return err
 	}
 	if len(records) == 0 {
-		if d.State != incident.Pending {
+		if d.State != incident.DeliveryPending {
 			return v.find(place, "it is %s, and no record says so", d.State)
 		}
 		return nil
@@ -225,7 +225,7 @@ func (v *verifier) delivery(r storage.Reader, d *incident.Delivery) error {
 		}
 	}
 	if recorded.Address == incident.Forgotten {
-		over, err := closed(r, &recorded)
+		over, err := closed(ctx, r, &recorded)
 		if err != nil {
 			return err
 		}
@@ -240,9 +240,9 @@ func (v *verifier) delivery(r storage.Reader, d *incident.Delivery) error {
 	if len(wrong) > 0 {
 		return v.find(place, "it is not what its record says: %s", strings.Join(wrong, ", "))
 	}
-	message, err := r.Message(d.ID)
+	message, err := r.Message(ctx, d.ID)
 	if errors.Is(err, incident.ErrNotFound) {
-		return v.messageGone(r, place, &recorded, hash)
+		return v.messageGone(ctx, r, place, &recorded, hash)
 	}
 	if err != nil {
 		return err
@@ -256,11 +256,11 @@ func (v *verifier) delivery(r storage.Reader, d *incident.Delivery) error {
 
 // messageGone checks that a message, of which the hash is on record, was not deleted
 // before its time.
-func (v *verifier) messageGone(r storage.Reader, place string, d *incident.Delivery, hash string) error {
+func (v *verifier) messageGone(ctx context.Context, r storage.Snapshot, place string, d *incident.Delivery, hash string) error {
 	if hash == "" {
 		return nil // none was made
 	}
-	over, err := closed(r, d)
+	over, err := closed(ctx, r, d)
 	if err != nil {
 		return err
 	}
@@ -286,14 +286,14 @@ func about(d *incident.Delivery) []int64 {
 
 // closed reports whether all incidents that a delivery is about are closed. One that is
 // not there is found elsewhere.
-func closed(r storage.Reader, d *incident.Delivery) (bool, error) {
+func closed(ctx context.Context, r storage.Snapshot, d *incident.Delivery) (bool, error) {
 	for _, number := range about(d) {
-		in, err := r.Incident(number)
+		in, err := r.Incident(ctx, number)
 		switch {
 		case errors.Is(err, incident.ErrNotFound):
 		case err != nil:
 			return false, err
-		case in.State != incident.Closed:
+		case in.State != incident.StateClosed:
 			return false, nil
 		}
 	}
@@ -318,8 +318,8 @@ func (v *verifier) verifyIndex(ctx context.Context) error {
 	for _, number := range slices.Sorted(maps.Keys(v.covered)) {
 		q, n := storage.DeliveryQuery{Incident: number, Limit: deliveriesPage}, 0
 		for more := true; more; {
-			err := v.store.Read(ctx, func(r storage.Reader) error {
-				page, next, err := r.Deliveries(q)
+			err := v.store.Read(ctx, func(r storage.Snapshot) error {
+				page, next, err := r.Deliveries(ctx, q)
 				for i := range page {
 					if slices.Contains(about(&page[i]), number) {
 						n++
@@ -376,8 +376,8 @@ func (v *verifier) verifyConfigs(ctx context.Context) error {
 // form checks one form of a configuration, and reports whether it is there.
 func (v *verifier) form(ctx context.Context, place, hash, which string) (there bool, err error) {
 	var c storage.Config
-	err = v.store.Read(ctx, func(r storage.Reader) (err error) {
-		c, err = r.Config(hash)
+	err = v.store.Read(ctx, func(r storage.Snapshot) (err error) {
+		c, err = r.Config(ctx, hash)
 		return err
 	})
 	switch {
@@ -395,13 +395,13 @@ func (v *verifier) form(ctx context.Context, place, hash, which string) (there b
 
 // verifyLoadings checks that the loadings are those of the log, each once and in order.
 func (v *verifier) verifyLoadings(ctx context.Context) error {
-	return v.store.Read(ctx, func(r storage.Reader) error {
-		records, err := r.ConfigRecords() // the latest first
+	return v.store.Read(ctx, func(r storage.Snapshot) error {
+		records, err := r.ConfigRecords(ctx) // the latest first
 		if err != nil {
 			return v.damage("configs", err)
 		}
 		place := func(i int) string { return describe(storage.Leaf{Kind: ledger.Config, Record: records[i]}) }
-		if err := v.inLog(r, ledger.Config, records, place); err != nil {
+		if err := v.inLog(ctx, r, ledger.Config, records, place); err != nil {
 			return err
 		}
 		for i := range records[min(1, len(records)):] {

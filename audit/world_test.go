@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -17,43 +16,38 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/alertmanager/timeinterval"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/intake"
 	"sitrep/router"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
 )
 
-func email(name string) incident.Recipient {
-	a := name + "@example.org"
-	return incident.Recipient{ID: "email:" + a, Channel: incident.Email, Address: a}
-}
-
 func hook(name string) incident.Recipient {
 	sum := sha256.Sum256([]byte(name))
-	return incident.Recipient{ID: "webhook:" + hex.EncodeToString(sum[:8]), Channel: incident.Webhook, Address: "https://" + name + ".example.org"}
+	return incident.Recipient{ID: "webhook:" + hex.EncodeToString(sum[:8]), Channel: incident.ChannelWebhook, Address: "https://" + name + ".example.org"}
 }
 
 // An organisation has teams of SLOs, five groups of readers, and three priorities.
 func organisation(teams, slosPerTeam int) *incident.Policy {
-	both := []incident.Audience{incident.Management, incident.Stakeholders}
+	both := []incident.Audience{incident.AudienceManagement, incident.AudienceStakeholders}
 	p := &incident.Policy{
 		Location: time.UTC,
 		Priorities: []incident.Priority{
 			{Name: "P1", Rank: 0, Summary: "Severe customer impact", Inform: both, UpdateEvery: 2 * time.Hour, Actions: []incident.ActionRule{{Name: "hotfix"}, {Name: "postmortem", Within: 2 * time.Hour}}},
 			{Name: "P2", Rank: 1, Summary: "Deserves attention", Inform: both, UpdateEvery: 4 * time.Hour},
-			{Name: "P3", Rank: 2, Summary: "Affects some", Inform: []incident.Audience{incident.Stakeholders}, UpdateEvery: 8 * time.Hour, InformAfter: 10 * time.Minute},
+			{Name: "P3", Rank: 2, Summary: "Affects some", Inform: []incident.Audience{incident.AudienceStakeholders}, UpdateEvery: 8 * time.Hour, InformAfter: 10 * time.Minute},
 		},
 		Management: []string{"leadership"},
 		Groups: []incident.Group{
-			{Name: "leadership", Location: time.UTC, Recipients: []incident.Recipient{email("cto"), email("product")}},
-			{Name: "support", Location: time.UTC, Recipients: []incident.Recipient{email("support")}, Quiet: []incident.Quiet{
-				{Unless: []string{"P1"}, Times: []timeinterval.TimeInterval{{Times: []timeinterval.TimeRange{{StartMinute: 2 * 60, EndMinute: 3*60 + 30}}}}},
+			{Name: "leadership", Location: time.UTC, Recipients: incidenttest.Mails("cto", "product")},
+			{Name: "support", Location: time.UTC, Recipients: incidenttest.Mails("support"), Quiet: []incident.Quiet{
+				incidenttest.Quiet(2*60, 3*60+30, "P1"),
 			}},
-			{Name: "sales", Location: time.UTC, Recipients: []incident.Recipient{email("sales"), email("gone")}},
+			{Name: "sales", Location: time.UTC, Recipients: incidenttest.Mails("sales", "gone")},
 			{Name: "status-page", Location: time.UTC, Recipients: []incident.Recipient{hook("status")}},
 		},
 		ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 30 * time.Hour, RemindBefore: 15 * time.Minute, DigestAbove: 5,
@@ -62,7 +56,7 @@ func organisation(teams, slosPerTeam int) *incident.Policy {
 	kinds := []string{"availability", "latency", "correctness"}
 	for t := range teams {
 		team := fmt.Sprintf("team-%02d", t+1)
-		p.Teams = append(p.Teams, incident.Team{Name: team, OnCall: []incident.Recipient{email(team)}})
+		p.Teams = append(p.Teams, incidenttest.Team(team, team))
 		for s := range slosPerTeam {
 			n := t*slosPerTeam + s
 			slo := incident.SLO{
@@ -170,7 +164,7 @@ type world struct {
 	t      testing.TB
 	store  *bolt.DB
 	policy atomic.Pointer[incident.Policy]
-	door   *storage.Door
+	repo   *storage.Repository
 	intake *intake.Intake
 	far    *farEnd
 	rng    *rand.Rand
@@ -205,15 +199,15 @@ func newWorld(t testing.TB, path string, p *incident.Policy, seed uint64) *world
 		far: &farEnd{rendered: map[string]*incident.Message{}, fails: func(string) error { return nil }, delay: func() time.Duration { return 0 }},
 	}
 	var err error
-	if w.store, err = bolt.Open(path, bolt.Options{}); err != nil {
+	if w.store, err = bolt.Open(t.Context(), path, bolt.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	w.door = &storage.Door{Store: w.store, Policy: w.policy.Load, Wake: func() {
+	w.repo = &storage.Repository{Store: w.store, Policy: w.policy.Load, Wake: func() {
 		if w.wake != nil {
 			w.wake()
 		}
 	}}
-	w.intake = &intake.Intake{Door: w.door, Catalog: func() intake.Catalog { return catalog{w.policy.Load()} }, Log: slog.New(slog.DiscardHandler)}
+	w.intake = &intake.Intake{Repo: w.repo, Catalog: func() intake.Catalog { return catalog{w.policy.Load()} }, Log: slog.New(slog.DiscardHandler)}
 	w.load(p, "start")
 	return w
 }
@@ -229,7 +223,7 @@ func (w *world) load(p *incident.Policy, actor incident.Actor) {
 	whole, public := newConfig(canonical(p, false)), newConfig(canonical(p, true))
 	p.Hash = whole.Hash
 	w.write(func(tx storage.Tx) error {
-		return tx.PutConfig(storage.Loading{Hash: whole.Hash, At: now(), Actor: actor, Public: public.Hash}, whole, public)
+		return tx.PutConfig(w.t.Context(), storage.Loading{Hash: whole.Hash, At: now(), Actor: actor, Public: public.Hash}, whole, public)
 	})
 	w.policy.Store(p)
 	for _, s := range p.SLOs {
@@ -252,14 +246,14 @@ func (w *world) write(fn func(storage.Tx) error) {
 // run starts the scheduler, and end stops it.
 func (w *world) run() {
 	ctx, cancel := context.WithCancel(context.Background())
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	metrics := router.NewMetrics(prometheus.NewRegistry())
 	s := &router.Scheduler{
-		Door: w.door, Log: log, Metrics: metrics, PollEvery: time.Minute, Intake: w.intake,
+		Repo: w.repo, Log: log, Metrics: metrics, PollEvery: time.Minute, Intake: w.intake,
 		Asker:     func() router.Asker { return nil },
 		Retention: func() router.Retention { return router.Retention{} },
 		Dispatcher: &router.Dispatcher{
-			Door: w.door, Owner: fmt.Sprint("world", now().UnixNano()), Log: log, Metrics: metrics,
+			Repo: w.repo, Owner: fmt.Sprint("world", now().UnixNano()), Log: log, Metrics: metrics,
 			Sender: func(incident.Channel) (router.Sender, bool) { return w.far, true },
 		},
 	}
@@ -287,16 +281,11 @@ func (w *world) outage(d time.Duration) {
 	w.down = append(w.down, storage.Outage{From: from, To: now()})
 }
 
-// A catalog finds an SLO by the label slo.
+// A catalog finds the SLOs of a policy.
 type catalog struct{ p *incident.Policy }
 
-func (c catalog) Lookup(labels map[string]string) intake.Claim {
-	for i := range c.p.SLOs {
-		if c.p.SLOs[i].ID == labels["slo"] {
-			return intake.Claim{SLO: &c.p.SLOs[i]}
-		}
-	}
-	return intake.Claim{}
+func (c catalog) Lookup(labels map[string]string) intake.Match {
+	return intake.Match{SLO: incidenttest.Find(c.p, labels)}
 }
 
 // alert posts a firing or, with an end, a resolved alert, and returns its incident.
@@ -304,7 +293,7 @@ func (w *world) alert(slo string, started, ended time.Time) int64 {
 	w.t.Helper()
 	a := incident.Alert{
 		Fingerprint: "fp-" + slo, StartsAt: started, EndsAt: ended, Resolved: !ended.IsZero(),
-		Labels: map[string]string{"alertname": "ErrorBudgetBurn", "slo": slo},
+		Labels: map[string]string{"alertname": "ErrorBudgetBurn", "sloth_id": slo},
 	}
 	results, err := w.intake.Take(w.t.Context(), intake.Post{At: now(), Alerts: []incident.Alert{a}})
 	if err != nil {
@@ -315,7 +304,7 @@ func (w *world) alert(slo string, started, ended time.Time) int64 {
 
 // command lets a person change an incident.
 func (w *world) command(number int64, who string, fn func(*storage.Change, *incident.Situation, incident.Stamp) ([]incident.Event, error)) error {
-	return w.door.Change(w.t.Context(), now(), func(c *storage.Change) error {
+	return w.repo.Change(w.t.Context(), now(), func(c *storage.Change) error {
 		s, err := c.Situation(number)
 		if err != nil {
 			return err

@@ -14,6 +14,7 @@ import (
 
 	"sitrep/audit"
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/router"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
@@ -64,7 +65,7 @@ func TestTheFiguresOfAYearAreThoseOfTheFarEnds(t *testing.T) {
 		}
 	})
 	// Outside the bubble the clock is real.
-	store, err := bolt.OpenReadOnly(path)
+	store, err := bolt.OpenReadOnly(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +111,7 @@ func TestTheFiguresOfAYearAreThoseOfTheFarEnds(t *testing.T) {
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if store, err = bolt.Open(path, bolt.Options{}); err != nil {
+	if store, err = bolt.Open(t.Context(), path, bolt.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	measure("forgetting all people", func() { forget(t, store, end) })
@@ -168,7 +169,7 @@ type window struct {
 func makeYear(t testing.TB, path string, s size) *world {
 	w := newWorld(t, path, organisation(s.teams, s.slos), 7)
 	var windows []window
-	refused := window{only: email("gone").ID}
+	refused := window{only: incidenttest.Mail("gone").ID}
 	w.far.delay = func() time.Duration { return time.Duration(rand.IntN(1500)) * time.Millisecond }
 	w.far.fails = func(recipient string) error {
 		at := now()
@@ -202,7 +203,7 @@ func makeYear(t testing.TB, path string, s size) *world {
 		case time.May:
 			windows = append(windows, window{from: hour(4), to: hour(9)})
 		case time.September:
-			windows = append(windows, window{from: hour(3), to: hour(3.5), only: hook("status").ID}, window{from: hour(5), to: hour(6), only: email("cto").ID})
+			windows = append(windows, window{from: hour(3), to: hour(3.5), only: hook("status").ID}, window{from: hour(5), to: hour(6), only: incidenttest.Mail("cto").ID})
 		case time.March:
 			refused.from, refused.to = hour(1), end
 		case time.July:
@@ -324,12 +325,12 @@ func (w *world) people(heard, ended time.Time, number *int64) {
 	}
 	if w.rng.IntN(3) == 0 {
 		w.tries(heard.Add(w.minutes(3, 25)), number, who, func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
-			return s.Incident.SetPhase(stamp, incident.Investigation, "looking at the logs", "")
+			return s.Incident.SetPhase(stamp, incident.PhaseInvestigation, "looking at the logs", "")
 		})
 	}
 	if w.rng.IntN(8) == 0 {
 		w.tries(heard.Add(w.minutes(26, 40)), number, who, func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
-			return s.Incident.SetPhase(stamp, incident.Escalation, "", "platform team")
+			return s.Incident.SetPhase(stamp, incident.PhaseEscalation, "", "platform team")
 		})
 	}
 	// While all is quiet and not yet resolved, the teams do nothing.
@@ -340,8 +341,8 @@ func (w *world) people(heard, ended time.Time, number *int64) {
 		})
 	}
 	at := heard.Add(w.minutes(12, 60))
-	if quiet(email("support").ID, at).After(at) {
-		at = quiet(email("support").ID, at).Add(time.Minute) // nobody decides that at night
+	if quiet(incidenttest.Mail("support").ID, at).After(at) {
+		at = quiet(incidenttest.Mail("support").ID, at).Add(time.Minute) // nobody decides that at night
 	}
 	if w.rng.IntN(6) == 0 && awake(at) {
 		to := w.rng.IntN(3)
@@ -356,14 +357,14 @@ func (w *world) people(heard, ended time.Time, number *int64) {
 	}
 	hotfix, postmortem := w.rng.IntN(10) > 0, w.rng.IntN(4)
 	w.tries(ended.Add(w.minutes(40, 60)), number, who, func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
-		if !hotfix || s.Incident.State != incident.Resolved {
+		if !hotfix || s.Incident.State != incident.StateResolved {
 			return nil, nil
 		}
 		return w.action(*number, s, stamp, "hotfix", incident.ActionDone, "https://git.example.org/fix", "")
 	})
 	w.tries(ended.Add(w.minutes(61, 100)), number, who, func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
 		switch {
-		case s.Incident.State != incident.Resolved || postmortem == 3:
+		case s.Incident.State != incident.StateResolved || postmortem == 3:
 			return nil, nil
 		case postmortem == 2:
 			return w.action(*number, s, stamp, "postmortem", incident.ActionWaived, "", "the cause is known and gone")
@@ -391,7 +392,7 @@ func (w *world) action(number int64, s *incident.Situation, stamp incident.Stamp
 func (w *world) declared(at time.Time, slo string, drill bool) {
 	var number int64
 	w.at(at, func() {
-		err := w.door.Change(w.t.Context(), now(), func(c *storage.Change) error {
+		err := w.repo.Change(w.t.Context(), now(), func(c *storage.Change) error {
 			s, err := c.New()
 			if err != nil {
 				return err

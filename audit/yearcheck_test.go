@@ -7,6 +7,7 @@ import (
 
 	"sitrep/audit"
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 )
 
 // An accountant computes the figures of a report again, out of what the far ends saw:
@@ -98,17 +99,17 @@ func (a *accountant) book(r reading) *readerBook {
 // audience is by which audience a recipient reads; each is in one.
 func audienceFor(recipient string) incident.Audience {
 	switch recipient {
-	case email("cto").ID, email("product").ID:
-		return incident.Management
-	case email("support").ID, email("sales").ID, email("gone").ID, hook("status").ID:
-		return incident.Stakeholders
+	case incidenttest.Mail("cto").ID, incidenttest.Mail("product").ID:
+		return incident.AudienceManagement
+	case incidenttest.Mail("support").ID, incidenttest.Mail("sales").ID, incidenttest.Mail("gone").ID, hook("status").ID:
+		return incident.AudienceStakeholders
 	}
-	return incident.OnCall
+	return incident.AudienceOnCall
 }
 
 // quiet moves a time out of the quiet time of a reader.
 func quiet(recipient string, t time.Time, priorities ...string) time.Time {
-	if recipient != email("support").ID || slices.Contains(priorities, "P1") {
+	if recipient != incidenttest.Mail("support").ID || slices.Contains(priorities, "P1") {
 		return t
 	}
 	day := t.Truncate(24 * time.Hour)
@@ -187,7 +188,7 @@ func (a *accountant) owed(h handover, b *readerBook, item *incident.Item) (due, 
 			earlier(b.retry)
 		}
 		for _, e := range item.Changes {
-			if (e.Type == incident.UpdateWritten || e.Type == incident.PriorityChanged) && e.Time.After(b.tried) {
+			if (e.Type == incident.EventUpdateWritten || e.Type == incident.EventPriorityChanged) && e.Time.After(b.tried) {
 				earlier(e.Time)
 			}
 		}
@@ -200,7 +201,7 @@ func (a *accountant) owed(h handover, b *readerBook, item *incident.Item) (due, 
 		for _, t := range news(h.recipient, b.state, item.Changes) {
 			earlier(t)
 		}
-		if in.State == incident.Open && !b.next.IsZero() && !b.next.After(h.message.At) {
+		if in.State == incident.StateOpen && !b.next.IsZero() && !b.next.After(h.message.At) {
 			earlier(b.next)
 		}
 	}
@@ -216,12 +217,12 @@ func left(state incident.State, changes []incident.Event) (at time.Time) {
 	corrected := false
 	for _, e := range changes {
 		switch e.Type {
-		case incident.PriorityChanged:
-			at, corrected = e.Time, state == incident.Resolved
-		case incident.ResolvedEvent:
-			state = incident.Resolved
-		case incident.Reopened:
-			if state = incident.Open; corrected {
+		case incident.EventPriorityChanged:
+			at, corrected = e.Time, state == incident.StateResolved
+		case incident.EventResolved:
+			state = incident.StateResolved
+		case incident.EventReopened:
+			if state = incident.StateOpen; corrected {
 				at, corrected = e.Time, false
 			}
 		}
@@ -242,7 +243,7 @@ func lastOf(changes []incident.Event, of incident.EventType) (at time.Time) {
 // for how long nobody was to be told.
 func joined(recipient string, item *incident.Item) time.Time {
 	audience, in := audienceFor(recipient), &item.Incident
-	if audience == incident.OnCall {
+	if audience == incident.AudienceOnCall {
 		return in.OpenedAt
 	}
 	var since time.Time
@@ -250,11 +251,11 @@ func joined(recipient string, item *incident.Item) time.Time {
 	for _, e := range item.Changes {
 		var p *incident.Priority
 		switch e.Type {
-		case incident.Opened:
+		case incident.EventOpened:
 			p = &e.Data.Opening.Priority
-		case incident.PriorityChanged:
+		case incident.EventPriorityChanged:
 			p = e.Data.Definition
-		case incident.UpdateWritten:
+		case incident.EventUpdateWritten:
 			if member && since.After(e.Time) && slices.Contains(e.Data.Audiences, audience) {
 				since = e.Time // a person's words end the wait
 			}
@@ -272,7 +273,7 @@ func joined(recipient string, item *incident.Item) time.Time {
 		member = informs
 	}
 	// Who was not told before it was over is told of what began again.
-	if again := lastOf(item.Changes, incident.Reopened); !again.IsZero() {
+	if again := lastOf(item.Changes, incident.EventReopened); !again.IsZero() {
 		return again.Add(in.Priority.InformAfter)
 	}
 	return since
@@ -286,19 +287,19 @@ func news(recipient string, state incident.State, changes []incident.Event) []ti
 	var others []time.Time
 	for _, e := range changes {
 		switch e.Type {
-		case incident.PriorityChanged:
-			if state == incident.Open {
+		case incident.EventPriorityChanged:
+			if state == incident.StateOpen {
 				others = append(others, e.Time)
 			}
-		case incident.UpdateWritten:
+		case incident.EventUpdateWritten:
 			if slices.Contains(e.Data.Audiences, audience) {
 				others = append(others, e.Time)
 			}
-		case incident.ResolvedEvent:
-			state, resolved = incident.Resolved, e.Time
-		case incident.Reopened:
+		case incident.EventResolved:
+			state, resolved = incident.StateResolved, e.Time
+		case incident.EventReopened:
 			// That it was over is no longer news.
-			state, resolved, reopened = incident.Open, time.Time{}, e.Time
+			state, resolved, reopened = incident.StateOpen, time.Time{}, e.Time
 		}
 	}
 	for _, t := range []time.Time{resolved, reopened} {
@@ -330,7 +331,7 @@ func (a *accountant) failing(recipient string, due, until time.Time) bool {
 // stopped while it was due.
 func (a *accountant) why(h handover, due time.Time) audit.Cause {
 	if a.failing(h.recipient, due, h.at) {
-		if h.message.Recipient.Channel == incident.Webhook {
+		if h.message.Recipient.Channel == incident.ChannelWebhook {
 			return audit.WebhookEnd
 		}
 		return audit.MailServer
@@ -346,13 +347,13 @@ func (a *accountant) why(h handover, due time.Time) audit.Cause {
 // missed counts the intervals in which an audience got nothing, once for the audience.
 func (a *accountant) missed(h handover, b *readerBook, in *incident.Incident) {
 	every, audience := in.Priority.UpdateEvery, audienceFor(h.recipient)
-	if b.next.IsZero() || audience == incident.OnCall {
+	if b.next.IsZero() || audience == incident.AudienceOnCall {
 		return
 	}
 	due := quiet(h.recipient, b.next, in.Priority.Name, b.priority)
 	k := missedKey{in.Number, audience}
 	n := int(h.at.Sub(due) / every)
-	if in.State != incident.Open {
+	if in.State != incident.StateOpen {
 		// The end does not stand in for the update that was due before it.
 		promised := due.Add(time.Minute)
 		if due.Equal(b.next) && !b.by.IsZero() {
@@ -379,7 +380,7 @@ func (a *accountant) missed(h handover, b *readerBook, in *incident.Incident) {
 func (a *accountant) note(h handover, b *readerBook, item *incident.Item, due time.Time) {
 	in := &item.Incident
 	next, nextHeld := time.Time{}, false
-	if every := in.Priority.UpdateEvery; in.State == incident.Open && item.Kind != incident.KindLeft && audienceFor(h.recipient) != incident.OnCall {
+	if every := in.Priority.UpdateEvery; in.State == incident.StateOpen && item.Kind != incident.KindLeft && audienceFor(h.recipient) != incident.AudienceOnCall {
 		next = due.Add(every)
 		if half := h.message.At.Add(every / 2); half.After(next) {
 			next = half
@@ -400,7 +401,7 @@ func (a *accountant) note(h handover, b *readerBook, item *incident.Item, due ti
 	if h.permanent {
 		b.by = time.Time{}
 		switch {
-		case in.State != incident.Open:
+		case in.State != incident.StateOpen:
 			b.retry = time.Time{} // nothing comes again once it is over
 		case !b.told && item.Kind == incident.KindOpened:
 			b.tried = h.message.At
@@ -426,7 +427,7 @@ func (a *accountant) count(in *incident.Incident, at time.Time, audience inciden
 	for _, f := range a.parts(in, at, in.Priority.Name) {
 		t := &f.Updates
 		switch {
-		case audience == incident.OnCall:
+		case audience == incident.AudienceOnCall:
 			t = &f.OnCall
 		case opening:
 			t = &f.Openings

@@ -38,12 +38,12 @@ func lives(w *world) []life {
 		for i := range h.message.Items {
 			item := &h.message.Items[i]
 			n := item.Incident.Number
-			if !h.taken || audienceFor(h.recipient) != incident.OnCall {
+			if !h.taken || audienceFor(h.recipient) != incident.AudienceOnCall {
 				continue
 			}
 			for _, e := range item.Changes {
 				id := fmt.Sprint(n, "/", e.Sequence)
-				if e.Type == incident.Reopened && !seen[id] {
+				if e.Type == incident.EventReopened && !seen[id] {
 					reopened[n]++
 					seen[id] = true
 				}

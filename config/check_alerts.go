@@ -74,7 +74,7 @@ func (k *checker) checkAlerts() {
 			}
 		case i < 0 && k.complete:
 			s.errorf("unmapped.priority", "unknown priority %q; %s", shorten(u.Priority), suggest(u.Priority, real(k.priorities)))
-		case i >= 0 && slices.Contains(k.Priorities[i].Inform, incident.Stakeholders) && k.unreached(u.Groups):
+		case i >= 0 && slices.Contains(k.Priorities[i].Inform, incident.AudienceStakeholders) && k.unreached(u.Groups):
 			s.errorf("unmapped.groups", "nobody would be informed: %s informs stakeholders; name groups that have recipients", u.Priority)
 		case i >= 0 && len(k.Priorities[i].Inform) == 0:
 			s.warnf("unmapped.priority", "nobody is informed of them, as %s informs no audience; choose another priority", u.Priority)

@@ -57,7 +57,7 @@ func (k *checker) checkInform(path string, p Priority) {
 		if a != "" && slices.Contains(p.Inform[:j], a) {
 			s.errorf(path, "%q stands there twice; keep one", a)
 		}
-		if a == incident.Management && k.unreached(k.Management) {
+		if a == incident.AudienceManagement && k.unreached(k.Management) {
 			s.errorf(path, "nobody would be informed, as management has no recipient; name groups that have some in the list management")
 		}
 	}

@@ -74,7 +74,7 @@ func (k *checker) checkSLO(s *source, path string, o *SLO, ids map[string]string
 // checkInformed reports an SLO whose priority informs stakeholders that it does
 // not have, or that informs nobody at all.
 func (k *checker) checkInformed(s *source, path string, o *SLO, p Priority) {
-	if slices.Contains(p.Inform, incident.Stakeholders) {
+	if slices.Contains(p.Inform, incident.AudienceStakeholders) {
 		if k.unreached(o.Stakeholders) && !s.broken(join(path, "stakeholders")) && !s.broken("stakeholders") {
 			s.errorf(join(path, "stakeholders"), "nobody would be informed: %s informs stakeholders, and this SLO has none; name groups that have recipients", p.Name)
 		}

@@ -46,5 +46,5 @@ const day = 24 * time.Hour
 // reservedNames are what sitrep writes where it names no person, folded, so none can have
 // them.
 var reservedNames = [...]string{
-	string(incident.Alertmanager), string(incident.Scheduler), string(incident.Start), fold(string(incident.Signal)), incident.Forgotten,
+	string(incident.ActorAlertmanager), string(incident.ActorScheduler), string(incident.ActorStart), fold(string(incident.ActorSignal)), incident.Forgotten,
 }

@@ -78,7 +78,7 @@ func (a Address) String() string {
 func (a Address) recipient() incident.Recipient {
 	return incident.Recipient{
 		ID:      "email:" + strings.ToLower(a.Address),
-		Channel: incident.Email,
+		Channel: incident.ChannelEmail,
 		Name:    a.Name,
 		Address: a.Address,
 	}
@@ -92,7 +92,7 @@ func (w Webhook) id() string {
 
 // recipient returns what the rules know of the webhook.
 func (w Webhook) recipient() incident.Recipient {
-	return incident.Recipient{ID: w.id(), Channel: incident.Webhook, Address: origin(string(w.URL))}
+	return incident.Recipient{ID: w.id(), Channel: incident.ChannelWebhook, Address: origin(string(w.URL))}
 }
 
 // origin returns the scheme and host of a URL, which is what may be shown of it.

@@ -103,7 +103,7 @@ var leaves = map[reflect.Type]leaf{
 	reflect.TypeFor[incident.Audience](): {
 		parse:  func(t string) (any, error) { return parseAudience(t) },
 		format: stringOf,
-		schema: map[string]any{"type": "string", "enum": []any{string(incident.Management), string(incident.Stakeholders)}},
+		schema: map[string]any{"type": "string", "enum": []any{string(incident.AudienceManagement), string(incident.AudienceStakeholders)}},
 	},
 	reflect.TypeFor[timeinterval.WeekdayRange]():    interval[timeinterval.WeekdayRange]("write it as saturday or monday:friday", 0, 6),
 	reflect.TypeFor[timeinterval.DayOfMonthRange](): interval[timeinterval.DayOfMonthRange]("write it as 1, 1:5 or -1", -31, 31),
@@ -305,11 +305,11 @@ func parseClock(text string) (Clock, error) {
 
 func parseAudience(text string) (incident.Audience, error) {
 	switch a := incident.Audience(text); a {
-	case incident.Management, incident.Stakeholders:
+	case incident.AudienceManagement, incident.AudienceStakeholders:
 		return a, nil
-	case incident.OnCall:
+	case incident.AudienceOnCall:
 		return "", fmt.Errorf("%q hears of every incident anyway; leave it out", text)
 	}
 	return "", fmt.Errorf("no audience %q; %s", shorten(text),
-		suggest(text, []string{string(incident.Management), string(incident.Stakeholders)}))
+		suggest(text, []string{string(incident.AudienceManagement), string(incident.AudienceStakeholders)}))
 }

@@ -88,7 +88,7 @@ func (p *Priority) plain(rank int) incident.Priority {
 	for _, a := range p.Actions {
 		out.Actions = append(out.Actions, incident.ActionRule{Name: a.Name, Within: a.Within})
 	}
-	for _, a := range [...]incident.Audience{incident.Management, incident.Stakeholders} {
+	for _, a := range [...]incident.Audience{incident.AudienceManagement, incident.AudienceStakeholders} {
 		if slices.Contains(p.Inform, a) {
 			out.Inform = append(out.Inform, a)
 		}

@@ -155,7 +155,7 @@ func TestPolicy(t *testing.T) {
 	}
 	p1, ok := p.Priority("P1")
 	if !ok || p1.Rank != 0 || p1.UpdateEvery != 2*time.Hour ||
-		!slices.Equal(p1.Inform, []incident.Audience{incident.Management, incident.Stakeholders}) ||
+		!slices.Equal(p1.Inform, []incident.Audience{incident.AudienceManagement, incident.AudienceStakeholders}) ||
 		!slices.Equal(p1.Actions, []incident.ActionRule{{Name: "hotfix"}, {Name: "postmortem", Within: 120 * time.Hour}}) {
 		t.Errorf("P1 is %+v", p1)
 	}
@@ -174,7 +174,7 @@ func TestPolicy(t *testing.T) {
 	if a, b := leadership.Recipients[0], support.Recipients[1]; a.ID != b.ID || a.ID != "email:cto@example.org" || a.Address != "CTO@example.org" {
 		t.Errorf("one address is two recipients: %+v and %+v", a, b)
 	}
-	if r := leadership.Recipients[1]; r.Name != "Head of Product" || r.Address != "product@example.org" || r.Channel != incident.Email {
+	if r := leadership.Recipients[1]; r.Name != "Head of Product" || r.Address != "product@example.org" || r.Channel != incident.ChannelEmail {
 		t.Errorf("recipient is %+v", r)
 	}
 	shop, _ := p.Team("shop")
@@ -183,7 +183,7 @@ func TestPolicy(t *testing.T) {
 		t.Errorf("one URL is two recipients: %+v and %+v", hook, shop.OnCall[1])
 	}
 	// sha256sum of the URL
-	if hook.ID != "webhook:2d4c83b68861cb96" || hook.Address != "https://hooks.example.org" || hook.Channel != incident.Webhook {
+	if hook.ID != "webhook:2d4c83b68861cb96" || hook.Address != "https://hooks.example.org" || hook.Channel != incident.ChannelWebhook {
 		t.Errorf("recipient is %+v", hook)
 	}
 	w, ok := c.Webhooks()[hook.ID]

@@ -40,7 +40,7 @@ type ListedAlert struct {
 func NewAlertList(in *Incident, breaches []Breach) *AlertList {
 	var live []*Breach
 	for i := range breaches {
-		if b := &breaches[i]; b.State == Firing || b.State == Unknown {
+		if b := &breaches[i]; b.State == BreachFiring || b.State == BreachUnknown {
 			live = append(live, b)
 		}
 	}

@@ -16,10 +16,10 @@ func (in *Incident) Apply(e Event) error {
 	}
 	d := e.Data
 	switch e.Type {
-	case Opened:
+	case EventOpened:
 		in.open(e)
-	case BreachStarted:
-		in.countBreach(d.From, Firing)
+	case EventBreachStarted:
+		in.countBreach(d.From, BreachFiring)
 		in.HeardAt = e.Time
 		if d.Priority != "" {
 			in.SLOPriority = d.Priority
@@ -28,21 +28,21 @@ func (in *Incident) Apply(e Event) error {
 			in.StartedAt = d.StartsAt
 		}
 		in.noteTrouble(e.Time)
-	case BreachEnded:
-		in.countBreach(d.From, Ended)
+	case EventBreachEnded:
+		in.countBreach(d.From, BreachEnded)
 		in.LastEndsAt = latest(in.LastEndsAt, d.EndsAt)
 		in.noteTrouble(e.Time)
-	case BreachUnknown:
-		in.countBreach(d.From, Unknown)
+	case EventBreachUnknown:
+		in.countBreach(d.From, BreachUnknown)
 		in.noteTrouble(e.Time)
-	case Acknowledged:
+	case EventAcknowledged:
 		in.AcknowledgedAt, in.AcknowledgedBy = e.Time, string(e.Actor)
-	case PriorityChanged:
+	case EventPriorityChanged:
 		in.setPriority(d)
 		in.PriorityByPerson = in.PriorityByPerson || e.Actor.Person()
-	case PhaseChanged:
+	case EventPhaseChanged:
 		in.Phase, in.EscalatedTo = Phase(d.To), d.EscalatedTo
-	case UpdateWritten:
+	case EventUpdateWritten:
 		words := maps.Clone(in.Words)
 		if words == nil {
 			words = map[Audience]Word{}
@@ -51,23 +51,23 @@ func (in *Incident) Apply(e Event) error {
 			words[a] = Word{Text: d.Message, At: e.Time, By: string(e.Actor)}
 		}
 		in.Words = words
-	case ActionChanged:
+	case EventActionChanged:
 		in.Actions = slices.Clone(in.Actions)
 		if i := in.actionIndex(d.Action); i >= 0 {
 			in.Actions[i].State, in.Actions[i].Link, in.Actions[i].Reason = ActionState(d.To), d.Link, e.Reason
 		}
-	case AudienceChanged:
+	case EventAudienceChanged:
 		in.Stakeholders = d.Stakeholders
-	case ResolvedEvent:
-		in.State, in.ResolvedAt, in.ResolvedBy = Resolved, e.Time, string(e.Actor)
+	case EventResolved:
+		in.State, in.ResolvedAt, in.ResolvedBy = StateResolved, e.Time, string(e.Actor)
 		in.Actions = d.Actions
 		in.HeldOpen = false
 		if in.Breaches.Total == 0 {
 			in.EndedAt = e.Time
 		}
-		in.atLeastPhase(Recovery)
-	case Reopened:
-		in.State, in.Phase = Open, Investigation
+		in.atLeastPhase(PhaseRecovery)
+	case EventReopened:
+		in.State, in.Phase = StateOpen, PhaseInvestigation
 		in.ReopenedAt, in.ResolvedAt, in.ResolvedBy = e.Time, time.Time{}, ""
 		in.Reopenings++
 		in.ResolveAfter = d.ResolveAfter
@@ -78,11 +78,11 @@ func (in *Incident) Apply(e Event) error {
 			in.TroubleSince = e.Time
 			in.HeldOpen = in.Breaches.Firing+in.Breaches.Unknown == 0
 		}
-	case Merged:
+	case EventMerged:
 		in.merge(e)
-	case ClosedEvent:
-		in.State, in.ClosedAt, in.Phase = Closed, e.Time, Closure
-	case UpdateMissed:
+	case EventClosed:
+		in.State, in.ClosedAt, in.Phase = StateClosed, e.Time, PhaseClosure
+	case EventUpdateMissed:
 		// Evidence; it changes nothing of the incident itself.
 	default:
 		return &Problem{ErrInvalid, fmt.Sprintf("%q is not a type of event", e.Type)}
@@ -97,7 +97,7 @@ func (in *Incident) open(e Event) {
 		Number: e.Incident, Key: o.Key, SLO: o.SLO, UseCase: o.UseCase, SLI: o.SLI, Service: o.Service,
 		Team: o.Team, Runbook: o.Runbook, Labels: o.Labels, Stakeholders: o.Stakeholders,
 		Drill: o.Drill, Declared: o.Declared, Unmapped: o.Unmapped, Previous: o.Previous,
-		State: Open, Phase: InitialDiagnosis,
+		State: StateOpen, Phase: PhaseInitialDiagnosis,
 		Priority: o.Priority, Highest: o.Priority, SLOPriority: o.SLOPriority, Actions: newActions(o.Priority.Actions),
 		PriorityByPerson: o.Declared, OpenedAt: e.Time, ResolveAfter: o.ResolveAfter,
 	}
@@ -111,15 +111,15 @@ func (in *Incident) countBreach(from string, to BreachState) {
 	switch BreachState(from) {
 	case "":
 		in.Breaches.Total++
-	case Firing:
+	case BreachFiring:
 		in.Breaches.Firing--
-	case Unknown:
+	case BreachUnknown:
 		in.Breaches.Unknown--
 	}
 	switch to {
-	case Firing:
+	case BreachFiring:
 		in.Breaches.Firing++
-	case Unknown:
+	case BreachUnknown:
 		in.Breaches.Unknown++
 	}
 }

@@ -29,9 +29,9 @@ func Follow(find Incidents, number int64) (*Incident, error) {
 // open, or was resolved no longer than reopen_within ago.
 func (in *Incident) Reopens(at time.Time, p *Policy) bool {
 	switch in.State {
-	case Open:
+	case StateOpen:
 		return true
-	case Resolved:
+	case StateResolved:
 		return at.Sub(in.ResolvedAt) <= p.ReopenWithin
 	}
 	return false
@@ -75,13 +75,13 @@ func IncidentOf(find Incidents, b *Breach, p *Policy, at time.Time) (in *Inciden
 	if in, err = Follow(find, b.Incident); err != nil {
 		return nil, nil, false, err
 	}
-	if b.State == Ended {
+	if b.State == BreachEnded {
 		if in, err = goesOn(find, in); err != nil {
 			return nil, nil, false, err
 		}
 	}
 	slo = first.AsSLO(p)
-	if in.State != Closed && (b.State == Unknown || in.Reopens(at, p)) {
+	if in.State != StateClosed && (b.State == BreachUnknown || in.Reopens(at, p)) {
 		return in, slo, true, nil
 	}
 	if _, ok := p.Priority(slo.Priority); !ok || slo.Key == "" {
@@ -93,7 +93,7 @@ func IncidentOf(find Incidents, b *Breach, p *Policy, at time.Time) (in *Inciden
 // goesOn returns the incident in which a breach goes on that fires again and belonged to
 // this one: this one, unless it is over and another is open for the same SLO.
 func goesOn(find Incidents, in *Incident) (*Incident, error) {
-	if in.State == Open || in.Key == "" || in.Drill {
+	if in.State == StateOpen || in.Key == "" || in.Drill {
 		return in, nil
 	}
 	first, err := find.Latest(in.Key)
@@ -104,7 +104,7 @@ func goesOn(find Incidents, in *Incident) (*Incident, error) {
 	if err != nil {
 		return nil, err
 	}
-	if other.State == Open {
+	if other.State == StateOpen {
 		return other, nil
 	}
 	return in, nil

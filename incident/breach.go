@@ -7,9 +7,9 @@ type BreachState string
 
 // The states of a breach. No code but this package's gives a breach one.
 const (
-	Firing  BreachState = "firing"
-	Ended   BreachState = "ended"
-	Unknown BreachState = "unknown" // nothing was heard of it for too long, or its end is not believed
+	BreachFiring  BreachState = "firing"
+	BreachEnded   BreachState = "ended"
+	BreachUnknown BreachState = "unknown" // nothing was heard of it for too long, or its end is not believed
 )
 
 // A Breach is one stretch in which an alert of an SLO fires. Of one fingerprint only the

@@ -34,19 +34,19 @@ func (in *Incident) next(s Stamp, events ...Event) []Event {
 // Acknowledge says that somebody is looking. A second time it does nothing: the
 // first who did stands.
 func (in *Incident) Acknowledge(s Stamp) ([]Event, error) {
-	if err := in.must("acknowledge", Open); err != nil {
+	if err := in.must("acknowledge", StateOpen); err != nil {
 		return nil, err
 	}
 	if !in.AcknowledgedAt.IsZero() {
 		return nil, nil
 	}
-	return in.next(s, Event{Type: Acknowledged}), nil
+	return in.next(s, Event{Type: EventAcknowledged}), nil
 }
 
 // ChangePriority raises or lowers the priority. The reason is required, as those
 // who join or leave are told it. Of a resolved incident it is a correction.
 func (in *Incident) ChangePriority(s Stamp, p *Policy, to Priority, reason string) ([]Event, error) {
-	if err := in.must("change the priority of", Open, Resolved); err != nil {
+	if err := in.must("change the priority of", StateOpen, StateResolved); err != nil {
 		return nil, err
 	}
 	if to.Name == in.Priority.Name {
@@ -69,41 +69,41 @@ func (in *Incident) priorityEvent(p *Policy, to Priority) Event {
 			return a.State == ActionDue && slices.ContainsFunc(in.Highest.Actions, func(r ActionRule) bool { return r.Name == a.Name })
 		})
 		actions = joinActions(actions, to.Actions)
-		if in.State == Resolved {
+		if in.State == StateResolved {
 			actions = dueActions(actions, in.ResolvedAt)
 		}
 	}
-	return Event{Type: PriorityChanged, Data: Data{From: in.Priority.Name, To: to.Name, Raised: p.Outranks(to, in.Priority), Highest: highest, Definition: &to, Actions: actions}}
+	return Event{Type: EventPriorityChanged, Data: Data{From: in.Priority.Name, To: to.Name, Raised: p.Outranks(to, in.Priority), Highest: highest, Definition: &to, Actions: actions}}
 }
 
 // SetPhase says at which step the response is. Escalation names to whom, the other
 // phases do not; closure comes by closing.
 func (in *Incident) SetPhase(s Stamp, to Phase, note, escalatedTo string) ([]Event, error) {
-	if err := in.must("set the phase of", Open); err != nil {
+	if err := in.must("set the phase of", StateOpen); err != nil {
 		return nil, err
 	}
-	if !slices.Contains(phases, to) || to == Closure {
+	if !slices.Contains(phases, to) || to == PhaseClosure {
 		return nil, &Problem{ErrInvalid, fmt.Sprintf("phase %q: use initial-diagnosis, escalation, investigation or recovery; closure comes by closing", to)}
 	}
 	if err := text("note", &note, false); err != nil {
 		return nil, err
 	}
-	if err := text("escalated_to", &escalatedTo, to == Escalation); err != nil {
+	if err := text("escalated_to", &escalatedTo, to == PhaseEscalation); err != nil {
 		return nil, err
 	}
-	if to != Escalation && escalatedTo != "" {
+	if to != PhaseEscalation && escalatedTo != "" {
 		return nil, &Problem{ErrInvalid, "escalated_to goes with phase escalation alone"}
 	}
 	if to == in.Phase && escalatedTo == in.EscalatedTo {
 		return nil, &Problem{ErrConflict, fmt.Sprintf("%s is in phase %s already", in.ID(), to)}
 	}
-	return in.next(s, Event{Type: PhaseChanged, Reason: note, Data: Data{From: string(in.Phase), To: string(to), EscalatedTo: escalatedTo}}), nil
+	return in.next(s, Event{Type: EventPhaseChanged, Reason: note, Data: Data{From: string(in.Phase), To: string(to), EscalatedTo: escalatedTo}}), nil
 }
 
 // WriteUpdate tells the audiences something in the team's own words. No audiences
 // means all that the priority informs.
 func (in *Incident) WriteUpdate(s Stamp, p *Policy, message string, audiences []Audience) ([]Event, error) {
-	if err := in.must("write an update of", Open, Resolved); err != nil {
+	if err := in.must("write an update of", StateOpen, StateResolved); err != nil {
 		return nil, err
 	}
 	if err := text("message", &message, true); err != nil {
@@ -125,13 +125,13 @@ func (in *Incident) WriteUpdate(s Stamp, p *Policy, message string, audiences []
 			to = append(to, a)
 		}
 	}
-	return in.next(s, Event{Type: UpdateWritten, Data: Data{Message: message, Audiences: to}}), nil
+	return in.next(s, Event{Type: EventUpdateWritten, Data: Data{Message: message, Audiences: to}}), nil
 }
 
 // ChangeAction says that an action is done or, with a reason, waived; due takes
 // that back.
 func (in *Incident) ChangeAction(s Stamp, name string, to ActionState, link, reason string) ([]Event, error) {
-	if err := in.must("change an action of", Open, Resolved); err != nil {
+	if err := in.must("change an action of", StateOpen, StateResolved); err != nil {
 		return nil, err
 	}
 	i := in.actionIndex(name)
@@ -162,13 +162,13 @@ func (in *Incident) ChangeAction(s Stamp, name string, to ActionState, link, rea
 	if a := in.Actions[i]; a.State == to && a.Link == link && a.Reason == reason {
 		return nil, nil
 	}
-	return in.next(s, Event{Type: ActionChanged, Reason: reason, Data: Data{Action: name, From: string(in.Actions[i].State), To: string(to), Link: link}}), nil
+	return in.next(s, Event{Type: EventActionChanged, Reason: reason, Data: Data{Action: name, From: string(in.Actions[i].State), To: string(to), Link: link}}), nil
 }
 
 // Resolve says that it is over. While breaches fire that is allowed with a note;
 // they do not reopen it until they were seen to end.
 func (in *Incident) Resolve(s Stamp, note string) ([]Event, error) {
-	if err := in.must("resolve", Open); err != nil {
+	if err := in.must("resolve", StateOpen); err != nil {
 		return nil, err
 	}
 	if err := text("note", &note, in.Breaches.Firing > 0); err != nil {
@@ -185,7 +185,7 @@ func (in *Incident) Resolve(s Stamp, note string) ([]Event, error) {
 }
 
 func (in *Incident) resolution(at time.Time, note string) Event {
-	return Event{Type: ResolvedEvent, Reason: note, Data: Data{Actions: dueActions(in.Actions, at)}}
+	return Event{Type: EventResolved, Reason: note, Data: Data{Actions: dueActions(in.Actions, at)}}
 }
 
 // dueActions sets when the actions are due, counted from resolving; with the zero
@@ -203,7 +203,7 @@ func dueActions(actions []Action, resolved time.Time) []Action {
 
 // Close ends it for good. Each action must be done or waived.
 func (in *Incident) Close(s Stamp, note string) ([]Event, error) {
-	if err := in.must("close", Resolved); err != nil {
+	if err := in.must("close", StateResolved); err != nil {
 		return nil, err
 	}
 	if err := text("note", &note, false); err != nil {
@@ -218,12 +218,12 @@ func (in *Incident) Close(s Stamp, note string) ([]Event, error) {
 	if len(due) > 0 {
 		return nil, &Problem{ErrConflict, fmt.Sprintf("%s cannot be closed yet: %s still due; mark each as done, or waive it with a reason", in.ID(), list(due))}
 	}
-	return in.next(s, Event{Type: ClosedEvent, Reason: note}), nil
+	return in.next(s, Event{Type: EventClosed, Reason: note}), nil
 }
 
 // Reopen takes resolving back.
 func (in *Incident) Reopen(s Stamp, reason string) ([]Event, error) {
-	if err := in.must("reopen", Resolved); err != nil {
+	if err := in.must("reopen", StateResolved); err != nil {
 		return nil, err
 	}
 	if err := text("reason", &reason, true); err != nil {
@@ -234,7 +234,7 @@ func (in *Incident) Reopen(s Stamp, reason string) ([]Event, error) {
 
 // reopening opens it again, for the reason that a person wrote or that sitrep has.
 func (in *Incident) reopening(resolveAfter time.Duration, reason string, why Why) Event {
-	return Event{Type: Reopened, Reason: reason, Data: Data{ResolveAfter: resolveAfter, Why: why, Actions: dueActions(in.Actions, time.Time{})}}
+	return Event{Type: EventReopened, Reason: reason, Data: Data{ResolveAfter: resolveAfter, Why: why, Actions: dueActions(in.Actions, time.Time{})}}
 }
 
 // A Declaration is what a person says when opening an incident.
@@ -297,7 +297,7 @@ func Declare(s Stamp, p *Policy, d Declaration, number, previous int64) ([]Event
 	}
 	o.Priority = priority
 	in := Incident{Number: number}
-	return in.next(s, Event{Type: Opened, Reason: d.Reason, Data: Data{Opening: &o}}), nil
+	return in.next(s, Event{Type: EventOpened, Reason: d.Reason, Data: Data{Opening: &o}}), nil
 }
 
 func (o *Opening) copySLO(slo *SLO) {
@@ -308,7 +308,7 @@ func (o *Opening) copySLO(slo *SLO) {
 // Merge ends the incident in favour of into, which gets the higher priority, both
 // sets of groups and all actions. It returns the events of both.
 func (in *Incident) Merge(s Stamp, p *Policy, into *Incident, reason string) (from, to []Event, err error) {
-	if err := in.must("merge", Open, Resolved); err != nil {
+	if err := in.must("merge", StateOpen, StateResolved); err != nil {
 		return nil, nil, err
 	}
 	switch {
@@ -316,11 +316,11 @@ func (in *Incident) Merge(s Stamp, p *Policy, into *Incident, reason string) (fr
 		return nil, nil, &Problem{ErrInvalid, fmt.Sprintf("%s cannot be merged into itself", in.ID())}
 	case into.MergedInto != 0:
 		return nil, nil, &Problem{ErrConflict, fmt.Sprintf("%s was itself merged into %s; merge into that one", into.ID(), ID(into.MergedInto))}
-	case into.State == Closed:
+	case into.State == StateClosed:
 		return nil, nil, &Problem{ErrConflict, fmt.Sprintf("%s is closed; merge into one that is not", into.ID())}
 	case in.Drill != into.Drill:
 		return nil, nil, &Problem{ErrConflict, "a drill and a real incident cannot be merged"}
-	case in.State == Open && into.State == Resolved:
+	case in.State == StateOpen && into.State == StateResolved:
 		return nil, nil, &Problem{ErrConflict, fmt.Sprintf("%s is resolved and %s is not: reopen %s first, or merge it into %s", into.ID(), in.ID(), into.ID(), in.ID())}
 	}
 	if err := text("reason", &reason, true); err != nil {
@@ -340,13 +340,13 @@ func (in *Incident) Merge(s Stamp, p *Policy, into *Incident, reason string) (fr
 			d.Highest = own.Name
 		}
 	}
-	if into.State == Resolved {
+	if into.State == StateResolved {
 		d.Actions = dueActions(d.Actions, into.ResolvedAt)
 	} else {
 		d.Actions = dueActions(d.Actions, time.Time{})
 	}
-	from = in.next(s, Event{Type: Merged, Reason: reason, Data: Data{Into: into.Number}}, Event{Type: ClosedEvent, Data: Data{Into: into.Number, Why: WhyMerged}})
-	to = into.next(s, Event{Type: Merged, Reason: reason, Data: d})
+	from = in.next(s, Event{Type: EventMerged, Reason: reason, Data: Data{Into: into.Number}}, Event{Type: EventClosed, Data: Data{Into: into.Number, Why: WhyMerged}})
+	to = into.next(s, Event{Type: EventMerged, Reason: reason, Data: d})
 	return from, to, nil
 }
 
@@ -359,9 +359,9 @@ func (in *Incident) must(do string, states ...State) error {
 	switch {
 	case in.MergedInto != 0:
 		p.Text = fmt.Sprintf("cannot %s %s: it was merged into %s; use that one", do, in.ID(), ID(in.MergedInto))
-	case in.State == Closed:
+	case in.State == StateClosed:
 		p.Text = fmt.Sprintf("cannot %s %s: it is closed, and that is final", do, in.ID())
-	case in.State == Open:
+	case in.State == StateOpen:
 		p.Text = fmt.Sprintf("cannot %s %s: it is open; resolve it first", do, in.ID())
 	case do == "resolve":
 		p.Text = in.ID() + " is resolved already"

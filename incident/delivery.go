@@ -34,10 +34,10 @@ type DeliveryState string
 
 // The states of a delivery.
 const (
-	Pending    DeliveryState = "pending"    // being sent, of unknown outcome, or to be tried again
-	Delivered  DeliveryState = "delivered"  // handed over
-	Failed     DeliveryState = "failed"     // refused for good
-	Superseded DeliveryState = "superseded" // surely not handed over; a later message carries the news
+	DeliveryPending    DeliveryState = "pending"    // being sent, of unknown outcome, or to be tried again
+	DeliveryDelivered  DeliveryState = "delivered"  // handed over
+	DeliveryFailed     DeliveryState = "failed"     // refused for good
+	DeliverySuperseded DeliveryState = "superseded" // surely not handed over; a later message carries the news
 )
 
 // A Delivery is one message to one recipient, and what became of it.
@@ -92,6 +92,19 @@ type Delivery struct {
 
 // Watchdog reports whether it is about the watchdog, and so about no incident.
 func (d *Delivery) Watchdog() bool { return d.Kind == KindWatchdog }
+
+// Incidents returns the numbers of those that it is about, each once.
+func (d *Delivery) Incidents() []int64 {
+	if d.ID == "" || d.Watchdog() {
+		return nil
+	}
+	numbers := append(make([]int64, 0, 1+len(d.Covers)), d.Incident)
+	for _, c := range d.Covers {
+		numbers = append(numbers, c.Incident)
+	}
+	slices.Sort(numbers)
+	return slices.Compact(numbers)
+}
 
 // Pulse returns the name of the pulse that a delivery about the watchdog is about.
 func (d *Delivery) Pulse() string {

@@ -129,7 +129,7 @@ func (d *Delivery) UnmarshalJSON(b []byte) error {
 
 // ReadSentences makes a value of what an earlier build stored in the delivery as a sentence.
 func (d *Delivery) ReadSentences() {
-	if why, ok := saidOfDeliveries[d.Error]; ok && d.State == Superseded && d.Why == "" {
+	if why, ok := saidOfDeliveries[d.Error]; ok && d.State == DeliverySuperseded && d.Why == "" {
 		d.Error, d.Why = "", why
 	}
 }
@@ -142,7 +142,7 @@ func (e *Event) ReadSentences() {
 	}
 	why := Why("")
 	switch {
-	case e.Type == ClosedEvent && strings.HasPrefix(e.Reason, saidMerged):
+	case e.Type == EventClosed && strings.HasPrefix(e.Reason, saidMerged):
 		// The one who merged stands as the actor.
 		into, err := ParseID(strings.TrimPrefix(e.Reason, saidMerged))
 		if err != nil || e.Reason != saidMerged+ID(into) {
@@ -151,11 +151,11 @@ func (e *Event) ReadSentences() {
 		why, e.Data.Into = WhyMerged, into
 	case e.Actor.Person():
 		return
-	case e.Type == Reopened && e.Reason == saidBreachStarted:
+	case e.Type == EventReopened && e.Reason == saidBreachStarted:
 		why = WhyBreachStarted
-	case e.Type == PriorityChanged && e.Reason == saidSLOPriority+e.Data.To:
+	case e.Type == EventPriorityChanged && e.Reason == saidSLOPriority+e.Data.To:
 		why = WhySLOPriority
-	case e.Type == ClosedEvent && e.Reason == saidNothingDue:
+	case e.Type == EventClosed && e.Reason == saidNothingDue:
 		why = WhyNothingDue
 	default:
 		return

@@ -54,19 +54,24 @@ func TestOwedOfEarlierBuilds(t *testing.T) {
 	for text, want := range map[string]incident.Owed{
 		`{"kind":"update","reason":"cadence","at":"2026-07-01T10:00:00Z"}`: {Kind: incident.KindUpdate, Reason: incident.DueCadence, At: at},
 		`{"kind":"reminder","reason":"unfed","at":"2026-07-01T10:00:00Z","detail":"2026-07-01T11:00:00Z"}`: {
-			Kind: incident.KindReminder, Reason: incident.DueUnfed, At: at, DueAt: at.Add(time.Hour)},
+			Kind: incident.KindReminder, Reason: incident.DueUnfed, At: at, DueAt: at.Add(time.Hour),
+		},
 		`{"kind":"reminder","reason":"action_overdue","at":"2026-07-01T10:00:00Z","detail":"hotfix"}`: {
-			Kind: incident.KindReminder, Reason: incident.DueActionOverdue, At: at, Action: "hotfix"},
+			Kind: incident.KindReminder, Reason: incident.DueActionOverdue, At: at, Action: "hotfix",
+		},
 		`{"kind":"reminder","reason":"undeliverable","at":"2026-07-01T10:00:00Z","detail":"gone@example.org"}`: {
-			Kind: incident.KindReminder, Reason: incident.DueUndeliverable, At: at, Address: "gone@example.org"},
+			Kind: incident.KindReminder, Reason: incident.DueUndeliverable, At: at, Address: "gone@example.org",
+		},
 		`{"kind":"opened","reason":"joined","at":"2026-07-01T10:00:00Z","detail":"refused before"}`: {
-			Kind: incident.KindOpened, Reason: incident.DueJoined, At: at, Refused: 1},
+			Kind: incident.KindOpened, Reason: incident.DueJoined, At: at, Refused: 1,
+		},
 		// However it is written.
 		`{"kind":"\u0075pdate","reason":"cadence","at":"2026-07-01T10:00:00Z"}`:             {Kind: incident.KindUpdate, Reason: incident.DueCadence, At: at},
 		`{ "at": "2026-07-01T10:00:00Z", "kind": "update", "reason": "cadence", "new": 7 }`: {Kind: incident.KindUpdate, Reason: incident.DueCadence, At: at},
 		// An action may have any name.
 		`{"kind":"reminder","reason":"action_overdue","at":"2026-07-01T10:00:00Z","action":"refused before"}`: {
-			Kind: incident.KindReminder, Reason: incident.DueActionOverdue, At: at, Action: "refused before"},
+			Kind: incident.KindReminder, Reason: incident.DueActionOverdue, At: at, Action: "refused before",
+		},
 	} {
 		if got := read[incident.Owed](t, text); got != want {
 			t.Errorf("%s: %+v, want %+v", text, got, want)
@@ -81,14 +86,14 @@ func TestOwedOfEarlierBuilds(t *testing.T) {
 
 func TestDeliveriesOfEarlierBuilds(t *testing.T) {
 	for text, want := range map[string]incident.Delivery{
-		`{"id":"a","state":"superseded","error":"the recipient is no longer configured"}`:                        {State: incident.Superseded, Why: incident.WhyNotConfigured},
-		`{"id":"a","state":"superseded","error":"outcome unknown; a later message carries the news"}`:            {State: incident.Superseded, Why: incident.WhyOutcomeUnknown},
-		`{"id":"a","state":"superseded","error":"its news go out with another message"}`:                         {State: incident.Superseded, Why: incident.WhyToldWithAnother},
-		`{"id":"a","state":"superseded","error":"its news went out with another message, or are none any more"}`: {State: incident.Superseded, Why: incident.WhyToldOrOver},
-		`{"id":"a","state":"superseded","error":"forgotten"}`:                                                    {State: incident.Superseded, Error: incident.Forgotten},
+		`{"id":"a","state":"superseded","error":"the recipient is no longer configured"}`:                        {State: incident.DeliverySuperseded, Why: incident.WhyNotConfigured},
+		`{"id":"a","state":"superseded","error":"outcome unknown; a later message carries the news"}`:            {State: incident.DeliverySuperseded, Why: incident.WhyOutcomeUnknown},
+		`{"id":"a","state":"superseded","error":"its news go out with another message"}`:                         {State: incident.DeliverySuperseded, Why: incident.WhyToldWithAnother},
+		`{"id":"a","state":"superseded","error":"its news went out with another message, or are none any more"}`: {State: incident.DeliverySuperseded, Why: incident.WhyToldOrOver},
+		`{"id":"a","state":"superseded","error":"forgotten"}`:                                                    {State: incident.DeliverySuperseded, Error: incident.Forgotten},
 		// The other side may say what it likes.
-		`{"id":"a","state":"failed","error":"its news go out with another message"}`: {State: incident.Failed, Error: "its news go out with another message"},
-		`{"id":"a","state":"delivered","cause":"none found"}`:                        {State: incident.Delivered, Cause: incident.Cause{Kind: incident.CauseNoneFound}},
+		`{"id":"a","state":"failed","error":"its news go out with another message"}`: {State: incident.DeliveryFailed, Error: "its news go out with another message"},
+		`{"id":"a","state":"delivered","cause":"none found"}`:                        {State: incident.DeliveryDelivered, Cause: incident.Cause{Kind: incident.CauseNoneFound}},
 	} {
 		if want.ID = "a"; !reflect.DeepEqual(read[incident.Delivery](t, text), want) {
 			t.Errorf("%s: %+v, want %+v", text, read[incident.Delivery](t, text), want)
@@ -106,18 +111,18 @@ func TestReasonsOfEarlierBuilds(t *testing.T) {
 		e    incident.Event
 		want fact
 	}{
-		{incident.Event{Type: incident.Reopened, Actor: incident.Alertmanager, Reason: "a breach started"}, fact{why: incident.WhyBreachStarted}},
-		{incident.Event{Type: incident.PriorityChanged, Actor: incident.Alertmanager, Reason: "the SLO's priority is P1", Data: incident.Data{To: "P1"}}, fact{why: incident.WhySLOPriority}},
-		{incident.Event{Type: incident.ClosedEvent, Actor: incident.Scheduler, Reason: "no action is due"}, fact{why: incident.WhyNothingDue}},
-		{incident.Event{Type: incident.ClosedEvent, Actor: "ada", Reason: "merged into INC-41"}, fact{why: incident.WhyMerged, into: 41}},
+		{incident.Event{Type: incident.EventReopened, Actor: incident.ActorAlertmanager, Reason: "a breach started"}, fact{why: incident.WhyBreachStarted}},
+		{incident.Event{Type: incident.EventPriorityChanged, Actor: incident.ActorAlertmanager, Reason: "the SLO's priority is P1", Data: incident.Data{To: "P1"}}, fact{why: incident.WhySLOPriority}},
+		{incident.Event{Type: incident.EventClosed, Actor: incident.ActorScheduler, Reason: "no action is due"}, fact{why: incident.WhyNothingDue}},
+		{incident.Event{Type: incident.EventClosed, Actor: "ada", Reason: "merged into INC-41"}, fact{why: incident.WhyMerged, into: 41}},
 		// What people write stays as it is, and what says more than a code.
-		{incident.Event{Type: incident.Reopened, Actor: "ada", Reason: "a breach started"}, fact{reason: "a breach started"}},
-		{incident.Event{Type: incident.ClosedEvent, Actor: "ada", Reason: "no action is due"}, fact{reason: "no action is due"}},
-		{incident.Event{Type: incident.ClosedEvent, Actor: "ada", Reason: "merged into INC-41, which goes on"}, fact{reason: "merged into INC-41, which goes on"}},
-		{incident.Event{Type: incident.ClosedEvent, Actor: "ada", Reason: "merged into inc-41"}, fact{reason: "merged into inc-41"}},
-		{incident.Event{Type: incident.PriorityChanged, Actor: incident.Alertmanager, Reason: "the SLO's priority is P2", Data: incident.Data{To: "P1"}}, fact{reason: "the SLO's priority is P2"}},
-		{incident.Event{Type: incident.BreachUnknown, Actor: incident.Scheduler, Reason: "nothing was heard of it for 5h0m0s"}, fact{reason: "nothing was heard of it for 5h0m0s"}},
-		{incident.Event{Type: incident.BreachUnknown, Actor: incident.Scheduler, Data: incident.Data{Why: incident.WhyQuiet}}, fact{why: incident.WhyQuiet}},
+		{incident.Event{Type: incident.EventReopened, Actor: "ada", Reason: "a breach started"}, fact{reason: "a breach started"}},
+		{incident.Event{Type: incident.EventClosed, Actor: "ada", Reason: "no action is due"}, fact{reason: "no action is due"}},
+		{incident.Event{Type: incident.EventClosed, Actor: "ada", Reason: "merged into INC-41, which goes on"}, fact{reason: "merged into INC-41, which goes on"}},
+		{incident.Event{Type: incident.EventClosed, Actor: "ada", Reason: "merged into inc-41"}, fact{reason: "merged into inc-41"}},
+		{incident.Event{Type: incident.EventPriorityChanged, Actor: incident.ActorAlertmanager, Reason: "the SLO's priority is P2", Data: incident.Data{To: "P1"}}, fact{reason: "the SLO's priority is P2"}},
+		{incident.Event{Type: incident.EventBreachUnknown, Actor: incident.ActorScheduler, Reason: "nothing was heard of it for 5h0m0s"}, fact{reason: "nothing was heard of it for 5h0m0s"}},
+		{incident.Event{Type: incident.EventBreachUnknown, Actor: incident.ActorScheduler, Data: incident.Data{Why: incident.WhyQuiet}}, fact{why: incident.WhyQuiet}},
 	} {
 		e := c.e
 		e.ReadSentences()

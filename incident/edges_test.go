@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 )
 
 // underWay plans what the reader is owed now, lets meanwhile happen, and then hands
@@ -160,7 +161,7 @@ func TestEdges(t *testing.T) {
 			w.down = map[string]bool{}
 			for i := range 3 {
 				w.now = t0.Add(time.Hour + time.Duration(i)*10*time.Minute)
-				w.must(w.s.Incident.SetPhase(w.stamp(ada), []incident.Phase{incident.Investigation, incident.Recovery, incident.Investigation}[i], "", ""))
+				w.must(w.s.Incident.SetPhase(w.stamp(ada), []incident.Phase{incident.PhaseInvestigation, incident.PhaseRecovery, incident.PhaseInvestigation}[i], "", ""))
 				if due := w.s.Subscription(support).DueAt; !due.Equal(t0.Add(4 * time.Hour)) {
 					w.t.Errorf("due at %v", due)
 				}
@@ -245,7 +246,7 @@ func TestEdges(t *testing.T) {
 			other := incident.Incident{Number: 2}
 			p1 := slo("P1")
 			p1.ID, p1.Key = "other", "other"
-			events, err := incident.OpenFor(w.stamp(incident.Alertmanager), &p1, w.p, 2, 0)
+			events, err := incident.OpenFor(w.stamp(incident.ActorAlertmanager), &p1, w.p, 2, 0)
 			if err != nil {
 				w.t.Fatal(err)
 			}
@@ -264,7 +265,7 @@ func TestEdges(t *testing.T) {
 			w.open("P1")
 			w.fire("b")
 			end := func(fp string, at time.Time) {
-				w.change(w.s.Incident.End(w.stamp(incident.Alertmanager), w.breaches[fp], &incident.Alert{Fingerprint: fp, Resolved: true, EndsAt: at})...)
+				w.change(w.s.Incident.End(w.stamp(incident.ActorAlertmanager), w.breaches[fp], &incident.Alert{Fingerprint: fp, Resolved: true, EndsAt: at})...)
 			}
 			w.pass(10*time.Minute, time.Minute)
 			end("a", t0.Add(9*time.Minute))
@@ -312,7 +313,7 @@ func TestEdges(t *testing.T) {
 			w.down = map[string]bool{}
 			w.tick()
 			last := w.log[len(w.log)-1]
-			if last.Type != incident.UpdateMissed || last.Data.Missed != 1 || !last.Data.DueAt.Equal(t0.Add(2*time.Hour)) {
+			if last.Type != incident.EventUpdateMissed || last.Data.Missed != 1 || !last.Data.DueAt.Equal(t0.Add(2*time.Hour)) {
 				w.t.Errorf("got %+v", last)
 			}
 		},
@@ -325,12 +326,12 @@ func TestEdges(t *testing.T) {
 			w.pass(6*time.Hour, time.Minute)
 			w.down = map[string]bool{}
 			w.tick()
-			if last := w.log[len(w.log)-1]; last.Type == incident.UpdateMissed {
+			if last := w.log[len(w.log)-1]; last.Type == incident.EventUpdateMissed {
 				w.t.Errorf("got %+v", last)
 			}
 		},
 		"one reader in the team and an audience: reminders leave the updates as they are": func(w *world) {
-			w.p.Teams[0].OnCall = append(w.p.Teams[0].OnCall, address("support@example.org"))
+			w.p.Teams[0].OnCall = append(w.p.Teams[0].OnCall, incidenttest.Mail("support"))
 			w.open("P1")
 			w.tick()
 			w.take()
@@ -390,7 +391,7 @@ func TestPrioritiesThatAReloadMoves(t *testing.T) {
 	if d := to("P2"); !d.Raised || w.s.Incident.Highest.Name != "P1" || len(w.s.Incident.Actions) != 2 {
 		t.Errorf("from P3 to P2: %+v, %+v", d, w.s.Incident)
 	}
-	other := incident.Incident{Number: 2, State: incident.Open, Priority: before.Priorities[2], Highest: before.Priorities[2]}
+	other := incident.Incident{Number: 2, State: incident.StateOpen, Priority: before.Priorities[2], Highest: before.Priorities[2]}
 	other.Priority.Rank, other.Highest.Rank = 0, 0 // as it was long ago
 	_, events, err := w.s.Incident.Merge(w.stamp("ada"), w.p, &other, "the same")
 	if err != nil {

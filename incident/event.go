@@ -7,28 +7,28 @@ type EventType string
 
 // The types of events. No other way leads to a change of an incident.
 const (
-	Opened          EventType = "opened"
-	BreachStarted   EventType = "breach_started"
-	BreachEnded     EventType = "breach_ended"
-	BreachUnknown   EventType = "breach_unknown"
-	Acknowledged    EventType = "acknowledged"
-	PriorityChanged EventType = "priority_changed"
-	PhaseChanged    EventType = "phase_changed"
-	UpdateWritten   EventType = "update_written"
-	UpdateMissed    EventType = "update_missed"
-	ActionChanged   EventType = "action_changed"
-	AudienceChanged EventType = "audience_changed"
-	ResolvedEvent   EventType = "resolved"
-	Reopened        EventType = "reopened"
-	Merged          EventType = "merged"
-	ClosedEvent     EventType = "closed"
+	EventOpened          EventType = "opened"
+	EventBreachStarted   EventType = "breach_started"
+	EventBreachEnded     EventType = "breach_ended"
+	EventBreachUnknown   EventType = "breach_unknown"
+	EventAcknowledged    EventType = "acknowledged"
+	EventPriorityChanged EventType = "priority_changed"
+	EventPhaseChanged    EventType = "phase_changed"
+	EventUpdateWritten   EventType = "update_written"
+	EventUpdateMissed    EventType = "update_missed"
+	EventActionChanged   EventType = "action_changed"
+	EventAudienceChanged EventType = "audience_changed"
+	EventResolved        EventType = "resolved"
+	EventReopened        EventType = "reopened"
+	EventMerged          EventType = "merged"
+	EventClosed          EventType = "closed"
 )
 
 // EventTypes returns all types, in the order above.
 func EventTypes() []EventType {
 	return []EventType{
-		Opened, BreachStarted, BreachEnded, BreachUnknown, Acknowledged, PriorityChanged, PhaseChanged, UpdateWritten,
-		UpdateMissed, ActionChanged, AudienceChanged, ResolvedEvent, Reopened, Merged, ClosedEvent,
+		EventOpened, EventBreachStarted, EventBreachEnded, EventBreachUnknown, EventAcknowledged, EventPriorityChanged, EventPhaseChanged, EventUpdateWritten,
+		EventUpdateMissed, EventActionChanged, EventAudienceChanged, EventResolved, EventReopened, EventMerged, EventClosed,
 	}
 }
 
@@ -38,11 +38,11 @@ type Actor string
 
 // The actors that are not people.
 const (
-	Alertmanager Actor = "alertmanager"
-	Scheduler    Actor = "scheduler"
+	ActorAlertmanager Actor = "alertmanager"
+	ActorScheduler    Actor = "scheduler"
 	// These two load configurations: sitrep as it starts, and the signal to reload.
-	Start  Actor = "start"
-	Signal Actor = "SIGHUP"
+	ActorStart  Actor = "start"
+	ActorSignal Actor = "SIGHUP"
 )
 
 // Forgotten is what the name of a person or an address reads as once it was forgotten.
@@ -51,7 +51,7 @@ const Forgotten = "forgotten"
 // Person reports whether the actor is a person.
 func (a Actor) Person() bool {
 	switch a {
-	case "", Alertmanager, Scheduler, Start, Signal:
+	case "", ActorAlertmanager, ActorScheduler, ActorStart, ActorSignal:
 		return false
 	}
 	return true

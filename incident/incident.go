@@ -12,9 +12,9 @@ type State string
 
 // The states.
 const (
-	Open     State = "open"     // breaches firing or unknown, or a person holds it open
-	Resolved State = "resolved" // all breaches ended long enough ago, or a person said so
-	Closed   State = "closed"   // done; final
+	StateOpen     State = "open"     // breaches firing or unknown, or a person holds it open
+	StateResolved State = "resolved" // all breaches ended long enough ago, or a person said so
+	StateClosed   State = "closed"   // done; final
 )
 
 // A Phase is the step of incident response, as ITIL names it.
@@ -22,15 +22,15 @@ type Phase string
 
 // The phases, in order.
 const (
-	InitialDiagnosis Phase = "initial-diagnosis"
-	Escalation       Phase = "escalation"
-	Investigation    Phase = "investigation"
-	Recovery         Phase = "recovery"
-	Closure          Phase = "closure"
+	PhaseInitialDiagnosis Phase = "initial-diagnosis"
+	PhaseEscalation       Phase = "escalation"
+	PhaseInvestigation    Phase = "investigation"
+	PhaseRecovery         Phase = "recovery"
+	PhaseClosure          Phase = "closure"
 )
 
 // phases are all phases in order.
-var phases = []Phase{InitialDiagnosis, Escalation, Investigation, Recovery, Closure}
+var phases = []Phase{PhaseInitialDiagnosis, PhaseEscalation, PhaseInvestigation, PhaseRecovery, PhaseClosure}
 
 // An ActionState says whether an action is still to be done.
 type ActionState string

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 )
 
 func TestAnIncidentTellsItsReaders(t *testing.T) {
@@ -78,7 +79,7 @@ func TestAnIncidentTellsItsReaders(t *testing.T) {
 			w.open("P1")
 			w.expect("cto opened", "support opened", "oncall opened")
 			w.pass(time.Hour, time.Minute)
-			w.must(w.s.Incident.WriteUpdate(w.stamp(person), w.p, "We restart the queue.", []incident.Audience{incident.Stakeholders}))
+			w.must(w.s.Incident.WriteUpdate(w.stamp(person), w.p, "We restart the queue.", []incident.Audience{incident.AudienceStakeholders}))
 			w.expect("support update")
 			w.pass(time.Hour, time.Minute)
 			w.expect("oncall reminder", "cto update")
@@ -165,7 +166,7 @@ func TestAnIncidentTellsItsReaders(t *testing.T) {
 			w.p.Priorities[1].InformAfter = 30 * time.Minute
 			w.open("P2")
 			w.expect("oncall opened")
-			w.must(w.s.Incident.WriteUpdate(w.stamp(person), w.p, "Mails are late.", []incident.Audience{incident.Management}))
+			w.must(w.s.Incident.WriteUpdate(w.stamp(person), w.p, "Mails are late.", []incident.Audience{incident.AudienceManagement}))
 			w.expect("cto opened")
 		},
 		"quiet hours hold back, and their end is the due time": func(w *world) {
@@ -239,7 +240,7 @@ func TestAnIncidentTellsItsReaders(t *testing.T) {
 			w.down = map[string]bool{}
 			w.tick()
 			last := w.log[len(w.log)-1]
-			if last.Type != incident.UpdateMissed || last.Data.Missed != 2 || !last.Data.DueAt.Equal(t0.Add(2*time.Hour)) || last.Data.Cause.Kind == "" {
+			if last.Type != incident.EventUpdateMissed || last.Data.Missed != 2 || !last.Data.DueAt.Equal(t0.Add(2*time.Hour)) || last.Data.Cause.Kind == "" {
 				w.t.Errorf("got %+v", last)
 			}
 		},
@@ -266,27 +267,27 @@ func TestAnIncidentTellsItsReaders(t *testing.T) {
 			w.expect("cto resolved", "support resolved", "oncall resolved")
 			w.pass(4*time.Hour, time.Minute)
 			w.expect("oncall reminder")
-			if w.s.Incident.State != incident.Resolved {
+			if w.s.Incident.State != incident.StateResolved {
 				w.t.Error("it closed while a breach fires")
 			}
 			w.end("a")
 			w.pass(time.Hour, time.Minute)
 			w.expect()
-			if w.s.Incident.State != incident.Closed {
+			if w.s.Incident.State != incident.StateClosed {
 				w.t.Errorf("state %s", w.s.Incident.State)
 			}
 		},
 		"someone taken out of the configuration gets nothing more": func(w *world) {
 			w.open("P1")
 			w.expect("cto opened", "support opened", "oncall opened")
-			w.p.Groups[0].Recipients = []incident.Recipient{address("ceo@example.org")}
+			w.p.Groups[0].Recipients = []incident.Recipient{incidenttest.Mail("ceo")}
 			w.change()
 			w.expect("ceo opened")
 			w.pass(2*time.Hour, time.Minute)
 			w.expect("oncall reminder", "ceo update", "support update")
 		},
 		"one address in two audiences gets one message": func(w *world) {
-			w.p.Teams[0].OnCall = append(w.p.Teams[0].OnCall, address("support@example.org"))
+			w.p.Teams[0].OnCall = append(w.p.Teams[0].OnCall, incidenttest.Mail("support"))
 			w.open("P1")
 			w.expect("cto opened", "support opened", "oncall opened")
 		},
@@ -359,7 +360,7 @@ func aLife(rt *rapid.T) {
 		},
 		"update":  func(*rapid.T) { do(in().WriteUpdate(w.stamp(person), p, "news", nil)) },
 		"ack":     func(*rapid.T) { do(in().Acknowledge(w.stamp(person))) },
-		"phase":   func(*rapid.T) { do(in().SetPhase(w.stamp(person), incident.Escalation, "", "the vendor")) },
+		"phase":   func(*rapid.T) { do(in().SetPhase(w.stamp(person), incident.PhaseEscalation, "", "the vendor")) },
 		"resolve": func(*rapid.T) { do(in().Resolve(w.stamp(person), "over")) },
 		"reopen":  func(*rapid.T) { do(in().Reopen(w.stamp(person), "not over")) },
 		"action":  func(*rapid.T) { do(in().ChangeAction(w.stamp(person), "hotfix", incident.ActionDone, "", "")) },
@@ -390,9 +391,9 @@ func checkInvariants(rt *rapid.T, w *world) {
 	counts := incident.Counts{}
 	for _, b := range w.breaches {
 		switch b.State {
-		case incident.Firing:
+		case incident.BreachFiring:
 			counts.Firing++
-		case incident.Unknown:
+		case incident.BreachUnknown:
 			counts.Unknown++
 		}
 	}
@@ -406,14 +407,14 @@ func checkInvariants(rt *rapid.T, w *world) {
 		if !sub.DueAt.IsZero() && !sub.DueAt.After(w.now) {
 			rt.Fatalf("still due: %+v", sub)
 		}
-		onCall := len(sub.Audiences) == 1 && sub.Audiences[0] == incident.OnCall
-		if in.State == incident.Open && sub.Active && sub.Told && !onCall && sub.CadenceAt.IsZero() && w.s.Agenda.PausedFor.IsZero() {
+		onCall := len(sub.Audiences) == 1 && sub.Audiences[0] == incident.AudienceOnCall
+		if in.State == incident.StateOpen && sub.Active && sub.Told && !onCall && sub.CadenceAt.IsZero() && w.s.Agenda.PausedFor.IsZero() {
 			rt.Fatalf("told, and no next update: %+v", sub)
 		}
-		if sub.Told && sub.ToldPriority != in.Priority.Name && in.State == incident.Open && sub.Active {
+		if sub.Told && sub.ToldPriority != in.Priority.Name && in.State == incident.StateOpen && sub.Active {
 			rt.Fatalf("%s knows of %s, it is %s", sub.Recipient, sub.ToldPriority, in.Priority.Name)
 		}
-		if sub.Told && !sub.Active && in.State == incident.Open {
+		if sub.Told && !sub.Active && in.State == incident.StateOpen {
 			rt.Fatalf("left without a farewell: %+v", sub)
 		}
 	}

@@ -11,10 +11,10 @@ import (
 func (s *Situation) membership(events []*Event, p *Policy, now time.Time) {
 	in := &s.Incident
 	switch in.State {
-	case Closed:
+	case StateClosed:
 		s.farewell(events, p, now)
 		return
-	case Resolved:
+	case StateResolved:
 		// Nobody joins or leaves what is over, but for those taken out of the configuration.
 		for i := range s.Subscriptions {
 			if sub := &s.Subscriptions[i]; sub.Active {
@@ -26,11 +26,14 @@ func (s *Situation) membership(events []*Event, p *Policy, now time.Time) {
 		return
 	}
 	joined := DueJoined
+	if s.Agenda.Behind && len(s.Subscriptions) == 0 {
+		joined = DueOpened // nobody was told, as who opened it did not know who reads
+	}
 	for _, e := range events {
 		switch {
-		case e.Type == Opened:
+		case e.Type == EventOpened:
 			joined = DueOpened
-		case e.Type == Merged:
+		case e.Type == EventMerged:
 			joined = DueMerged
 		}
 	}
@@ -74,9 +77,31 @@ func (s *Situation) membership(events []*Event, p *Policy, now time.Time) {
 	}
 }
 
+// stay leaves the active subscriptions as they are, where the policy is not the one in force:
+// it may know too few readers, or too many. Those of what was merged away are told so.
+func (s *Situation) stay(events []*Event, now time.Time) {
+	if s.Incident.State != StateClosed {
+		return
+	}
+	merged := mergedInto(events)
+	for i := range s.Subscriptions {
+		sub := &s.Subscriptions[i]
+		if merged && sub.Active {
+			sub.Active = false
+			s.leave(sub, DueMerged, now)
+		}
+		sub.CadenceAt = time.Time{}
+	}
+}
+
+// mergedInto reports whether the events tell that the incident goes on in another.
+func mergedInto(events []*Event) bool {
+	return slices.ContainsFunc(events, func(e *Event) bool { return e.Type == EventMerged && e.Data.Into != 0 })
+}
+
 // farewell tells the readers of a merged incident where it goes on.
 func (s *Situation) farewell(events []*Event, p *Policy, now time.Time) {
-	merged := slices.ContainsFunc(events, func(e *Event) bool { return e.Type == Merged && e.Data.Into != 0 })
+	merged := mergedInto(events)
 	for i := range s.Subscriptions {
 		sub := &s.Subscriptions[i]
 		if merged && sub.Active {
@@ -140,7 +165,7 @@ func (s *Subscription) overdue(now time.Time) bool {
 // of trouble. The team never waits.
 func (s *Situation) wait(sub *Subscription, p *Policy) {
 	sub.WaitUntil = time.Time{}
-	if slices.Contains(sub.Audiences, OnCall) {
+	if slices.Contains(sub.Audiences, AudienceOnCall) {
 		return
 	}
 	if after := s.Incident.priority(p).InformAfter; after > 0 {

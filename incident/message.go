@@ -28,7 +28,7 @@ type Message struct {
 
 // ToOnCall reports whether the reader is on call, whatever else it is: then it is told
 // what helps to look into the trouble.
-func (m *Message) ToOnCall() bool { return slices.Contains(m.Audiences, OnCall) }
+func (m *Message) ToOnCall() bool { return slices.Contains(m.Audiences, AudienceOnCall) }
 
 // First returns what the message is about, of a digest the highest.
 func (m *Message) First() *Item { return &m.Items[0] }

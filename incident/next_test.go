@@ -90,7 +90,7 @@ func ended(w *world) {
 func written(w *world) {
 	told(w)
 	w.now = t0.Add(time.Minute)
-	w.must(w.s.Incident.WriteUpdate(w.stamp("ada"), w.p, "We know.", []incident.Audience{incident.Stakeholders}))
+	w.must(w.s.Incident.WriteUpdate(w.stamp("ada"), w.p, "We know.", []incident.Audience{incident.AudienceStakeholders}))
 }
 
 func lowered(w *world) {

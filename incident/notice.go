@@ -95,8 +95,8 @@ func (n *Notice) Begin() { n.Unsure = true }
 func (n *Notice) Settle(d *Delivery, c *Cover, at time.Time) {
 	told := len(c.Owed) > 0 && c.Owed[0].Reason == DueWatchdogAway
 	switch d.State {
-	case Delivered, Failed:
-		n.Told = told && d.State == Delivered
+	case DeliveryDelivered, DeliveryFailed:
+		n.Told = told && d.State == DeliveryDelivered
 		n.Unsure, n.ToldAt = false, at
 		if slices.ContainsFunc(c.Owed, n.Owes) {
 			n.Owed, n.DueAt = Owed{}, time.Time{}

@@ -31,11 +31,11 @@ func (b *Breach) take(a *Alert) {
 // why says what they did.
 // The priority is the SLO's now; it raises the incident's unless a person chose that.
 func (in *Incident) Fire(s Stamp, b *Breach, a *Alert, why Why, slo Priority, p *Policy) []Event {
-	started := Event{Type: BreachStarted, Data: Data{Fingerprint: b.Fingerprint, StartsAt: b.StartsAt, Priority: slo.Name, From: string(b.stateIn(in)), Why: why}}
+	started := Event{Type: EventBreachStarted, Data: Data{Fingerprint: b.Fingerprint, StartsAt: b.StartsAt, Priority: slo.Name, From: string(b.stateIn(in)), Why: why}}
 	var events []Event
 	// It was resolved by hand while this one was unknown, and it was not seen to end.
-	stays := in.State == Resolved && b.stateIn(in) == Unknown
-	if in.State != Open && !stays {
+	stays := in.State == StateResolved && b.stateIn(in) == BreachUnknown
+	if in.State != StateOpen && !stays {
 		after := min(2*in.ResolveAfter, max(p.ReopenWithin, in.ResolveAfter))
 		events = append(events, in.reopening(after, "", WhyBreachStarted))
 	}
@@ -43,7 +43,7 @@ func (in *Incident) Fire(s Stamp, b *Breach, a *Alert, why Why, slo Priority, p 
 	if !stays && p.Outranks(slo, in.Priority) && !in.PriorityByPerson {
 		e := in.priorityEvent(p, slo)
 		e.Data.Why = WhySLOPriority
-		if in.State != Open {
+		if in.State != StateOpen {
 			e.Data.Actions = dueActions(e.Data.Actions, time.Time{})
 		}
 		events = append(events, e)
@@ -51,7 +51,7 @@ func (in *Incident) Fire(s Stamp, b *Breach, a *Alert, why Why, slo Priority, p 
 	if b.Priority == "" {
 		b.Priority = slo.Name
 	}
-	b.Incident, b.State, b.HeardAt = in.Number, Firing, latest(b.HeardAt, s.At)
+	b.Incident, b.State, b.HeardAt = in.Number, BreachFiring, latest(b.HeardAt, s.At)
 	b.EndHeardAt, b.AskAt, b.ListedSince = time.Time{}, time.Time{}, time.Time{}
 	if a != nil {
 		b.take(a)
@@ -67,7 +67,7 @@ func (in *Incident) Hear(s Stamp, b *Breach, a *Alert, p *Policy) (events []Even
 	}
 	if start, earlier := b.beginsEarlier(a, s.At); earlier {
 		b.StartsAt = start
-		events = in.next(s, Event{Type: BreachStarted, Data: Data{Fingerprint: b.Fingerprint, StartsAt: start, From: string(b.stateIn(in))}})
+		events = in.next(s, Event{Type: EventBreachStarted, Data: Data{Fingerprint: b.Fingerprint, StartsAt: start, From: string(b.stateIn(in))}})
 	}
 	b.HeardAt = latest(b.HeardAt, s.At)
 	b.AskAt, b.ListedSince = time.Time{}, time.Time{}
@@ -109,7 +109,7 @@ func OpenFor(s Stamp, slo *SLO, p *Policy, number, previous int64) ([]Event, err
 	o := Opening{Priority: priority, SLOPriority: priority.Name, ResolveAfter: p.ResolveAfter, Previous: previous}
 	o.copySLO(slo)
 	in := Incident{Number: number}
-	return in.next(s, Event{Type: Opened, Data: Data{Opening: &o}}), nil
+	return in.next(s, Event{Type: EventOpened, Data: Data{Opening: &o}}), nil
 }
 
 // End lets a breach end, at the time that the resolved alert says; nil if Alertmanagers
@@ -150,8 +150,8 @@ func (in *Incident) Leave(s Stamp, b *Breach) []Event {
 
 func (in *Incident) endAt(s Stamp, b *Breach, end time.Time, why Why) []Event {
 	end = latest(end, b.StartsAt)
-	e := Event{Type: BreachEnded, Data: Data{Fingerprint: b.Fingerprint, StartsAt: b.StartsAt, EndsAt: end, From: string(b.stateIn(in)), Why: why}}
-	b.State, b.EndsAt, b.EndHeardAt = Ended, end, s.At
+	e := Event{Type: EventBreachEnded, Data: Data{Fingerprint: b.Fingerprint, StartsAt: b.StartsAt, EndsAt: end, From: string(b.stateIn(in)), Why: why}}
+	b.State, b.EndsAt, b.EndHeardAt = BreachEnded, end, s.At
 	b.AskAt, b.ListedSince = time.Time{}, time.Time{}
 	return in.next(s, e)
 }
@@ -163,7 +163,7 @@ func (b *Breach) EndFirst(a *Alert, slo *SLO, arrived time.Time) {
 	if !fact {
 		b.SaidEndsAt = a.EndsAt
 	}
-	b.State, b.EndsAt, b.EndHeardAt, b.Priority = Ended, latest(end, b.StartsAt), arrived, slo.Priority
+	b.State, b.EndsAt, b.EndHeardAt, b.Priority = BreachEnded, latest(end, b.StartsAt), arrived, slo.Priority
 }
 
 // EndLater notes that a later end was reported of a breach that has ended.
@@ -171,8 +171,8 @@ func (b *Breach) EndLater(a *Alert, arrived time.Time) { b.LaterEnd, _ = a.end(a
 
 // Lose says that nobody knows whether the breach still fires.
 func (in *Incident) Lose(s Stamp, b *Breach, why Why) []Event {
-	e := Event{Type: BreachUnknown, Data: Data{Fingerprint: b.Fingerprint, StartsAt: b.StartsAt, HeardAt: b.HeardAt, From: string(b.stateIn(in)), Why: why}}
-	b.State = Unknown
+	e := Event{Type: EventBreachUnknown, Data: Data{Fingerprint: b.Fingerprint, StartsAt: b.StartsAt, HeardAt: b.HeardAt, From: string(b.stateIn(in)), Why: why}}
+	b.State = BreachUnknown
 	return in.next(s, e)
 }
 
@@ -185,7 +185,7 @@ func (in *Incident) LoseEnded(s Stamp, b *Breach, a *Alert) (events []Event, new
 	}
 	b.EndsAt, _ = a.end(s.At)
 	b.EndHeardAt = s.At
-	if b.State == Unknown {
+	if b.State == BreachUnknown {
 		return nil, true
 	}
 	return in.Lose(s, b, WhyWatchdogAway), true

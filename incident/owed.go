@@ -73,13 +73,13 @@ func (s *Situation) owe(e *Event, p *Policy) {
 			continue
 		}
 		switch e.Type {
-		case PriorityChanged, Merged:
+		case EventPriorityChanged, EventMerged:
 			s.owePriority(sub, e, p)
-		case UpdateWritten:
+		case EventUpdateWritten:
 			s.oweWords(sub, e, p)
-		case ResolvedEvent:
+		case EventResolved:
 			sub.oweEnd(e)
-		case Reopened:
+		case EventReopened:
 			s.oweReopening(sub, e, p)
 		}
 	}
@@ -87,7 +87,7 @@ func (s *Situation) owe(e *Event, p *Policy) {
 
 // owePriority is for a priority that changed, by a merge too.
 func (s *Situation) owePriority(sub *Subscription, e *Event, p *Policy) {
-	if s.Incident.State == Resolved || e.Data.Definition == nil {
+	if s.Incident.State == StateResolved || e.Data.Definition == nil {
 		return
 	}
 	if s.waits(sub, e.Time) {
@@ -154,7 +154,7 @@ func (s *Situation) ask() {
 		return
 	}
 	s.Agenda.RemindedUnknown = since
-	if s.Incident.State == Open {
+	if s.Incident.State == StateOpen {
 		s.nudge(Owed{Kind: KindReminder, Reason: DueAllUnknown, At: since})
 	}
 }
@@ -167,7 +167,7 @@ func (s *Situation) nudge(o Owed, but ...string) {
 		if !sub.Active || slices.Contains(but, sub.Recipient) || o.Reason == DueMailRefused && !byWebhook(sub.Recipient) {
 			continue
 		}
-		if o.Kind == KindReminder && slices.Contains(sub.Audiences, OnCall) || o.Kind != KindReminder && sub.Told {
+		if o.Kind == KindReminder && slices.Contains(sub.Audiences, AudienceOnCall) || o.Kind != KindReminder && sub.Told {
 			sub.add(o)
 		}
 	}

@@ -61,7 +61,7 @@ func (s *Situation) dueAt(sub *Subscription, now time.Time) (owed []Owed, schedu
 			owed = append(owed, o)
 		}
 	}
-	return owed, s.Incident.State == Open && sub.Active && !sub.CadenceAt.IsZero() && !sub.CadenceAt.After(now)
+	return owed, s.Incident.State == StateOpen && sub.Active && !sub.CadenceAt.IsZero() && !sub.CadenceAt.After(now)
 }
 
 // promised returns the promise that a message has to keep that is due at due: of a scheduled
@@ -101,7 +101,7 @@ func (s *Situation) next(sub *Subscription, r *Reader, kind Kind, due, sent time
 	in := &s.Incident
 	every := in.priority(p).UpdateEvery
 	switch {
-	case in.State != Open || !sub.Active || kind == KindLeft || every <= 0 || !informed(sub.Audiences):
+	case in.State != StateOpen || !sub.Active || kind == KindLeft || every <= 0 || !informed(sub.Audiences):
 		return at, by, false
 	case s.Paused():
 		return at, by, false
@@ -127,24 +127,24 @@ func (s *Situation) Item(pl *Planned, events []Event, p *Policy, pulses Pulses) 
 	item.Incident.Priority = in.priority(p)
 	for _, e := range events {
 		switch e.Type {
-		case BreachStarted:
+		case EventBreachStarted:
 			item.Breaches.Started++
-		case BreachEnded:
+		case EventBreachEnded:
 			item.Breaches.Ended++
-		case BreachUnknown:
+		case EventBreachUnknown:
 			item.Breaches.Unknown++
-			if BreachState(e.Data.From) == Ended && item.Breaches.Ended > 0 {
+			if BreachState(e.Data.From) == BreachEnded && item.Breaches.Ended > 0 {
 				item.Breaches.Ended-- // that end was not believed
 			}
-		case UpdateWritten:
-			if !slices.Contains(sub.Audiences, OnCall) && !slices.ContainsFunc(e.Data.Audiences, func(a Audience) bool { return slices.Contains(sub.Audiences, a) }) {
+		case EventUpdateWritten:
+			if !slices.Contains(sub.Audiences, AudienceOnCall) && !slices.ContainsFunc(e.Data.Audiences, func(a Audience) bool { return slices.Contains(sub.Audiences, a) }) {
 				continue
 			}
 			item.NewWord = true
 			item.Changes = append(item.Changes, e)
-		case UpdateMissed:
+		case EventUpdateMissed:
 			// Why it was missed is for those who missed it, and for the team.
-			if slices.Contains(sub.Audiences, OnCall) || slices.Contains(sub.Audiences, e.Data.Audience) {
+			if slices.Contains(sub.Audiences, AudienceOnCall) || slices.Contains(sub.Audiences, e.Data.Audience) {
 				item.Changes = append(item.Changes, e)
 			}
 		default:
@@ -153,14 +153,14 @@ func (s *Situation) Item(pl *Planned, events []Event, p *Policy, pulses Pulses) 
 	}
 	for _, a := range sub.Audiences {
 		item.word(in.Words, a)
-		if a == OnCall {
-			item.word(in.Words, Management)
-			item.word(in.Words, Stakeholders)
+		if a == AudienceOnCall {
+			item.word(in.Words, AudienceManagement)
+			item.word(in.Words, AudienceStakeholders)
 		}
 	}
-	if slices.Contains(sub.Audiences, OnCall) {
+	if slices.Contains(sub.Audiences, AudienceOnCall) {
 		item.Runbook = in.AsSLO(p).Runbook
-		if in.State == Open {
+		if in.State == StateOpen {
 			item.Plan = s.waiting(p)
 		}
 	}
@@ -255,7 +255,7 @@ func (s *Situation) nextTold(sub *Subscription, p *Policy) (by, lateSince time.T
 	}
 	due, _ := s.due(sub, p, now)
 	try := r.quietUntil(latest(now, held), s.exempt(sub)...)
-	reads := s.Incident.State == Open && sub.Active // else it is the last message
+	reads := s.Incident.State == StateOpen && sub.Active // else it is the last message
 	if owed, scheduled := s.dueAt(sub, now); !due.IsZero() && !due.After(now) && sub.kind(owed, scheduled) != KindReminder && (reads || held.After(now)) {
 		promised := sub.promised(due, scheduled)
 		if now.After(promised) {
@@ -279,7 +279,7 @@ func (s *Situation) nextPromise(sub *Subscription, r *Reader, p *Policy) time.Ti
 	due, _ := s.due(sub, p, time.Time{})
 	switch {
 	case due.IsZero():
-	case s.Incident.State != Open || !sub.Active:
+	case s.Incident.State != StateOpen || !sub.Active:
 		if slices.ContainsFunc(sub.Owed, func(o Owed) bool { return o.Kind == KindResolved && o.again() }) {
 			return PromisedBy(due) // it was refused, and that is when it is tried again
 		}

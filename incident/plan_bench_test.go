@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 )
 
 // BenchmarkPlan measures what one due update costs to decide: who is told what, when
@@ -16,7 +17,7 @@ func BenchmarkPlan(b *testing.B) {
 		b.Run(fmt.Sprintf("readers=%d", readers), func(b *testing.B) {
 			p := policy()
 			for i := range readers - 3 {
-				p.Groups[1].Recipients = append(p.Groups[1].Recipients, address(fmt.Sprintf("reader-%d@example.org", i)))
+				p.Groups[1].Recipients = append(p.Groups[1].Recipients, incidenttest.Mail(fmt.Sprint("reader-", i)))
 			}
 			w := newWorld(b, p)
 			w.open("P1")

@@ -13,9 +13,9 @@ type Audience string
 
 // The audiences, in the order in which a message names them.
 const (
-	Management   Audience = "management"
-	Stakeholders Audience = "stakeholders"
-	OnCall       Audience = "on_call" // the team; hears of every incident of its SLOs
+	AudienceManagement   Audience = "management"
+	AudienceStakeholders Audience = "stakeholders"
+	AudienceOnCall       Audience = "on_call" // the team; hears of every incident of its SLOs
 )
 
 // A Priority is one of at most five organisation-wide classes of incidents. It
@@ -65,8 +65,8 @@ type Channel string
 
 // The channels.
 const (
-	Email   Channel = "email"
-	Webhook Channel = "webhook"
+	ChannelEmail   Channel = "email"
+	ChannelWebhook Channel = "webhook"
 )
 
 // A Recipient is one email address or one webhook.
@@ -83,7 +83,7 @@ type Recipient struct {
 }
 
 // byWebhook reports whether a recipient of that ID is reached by a webhook.
-func byWebhook(id string) bool { return strings.HasPrefix(id, string(Webhook)+":") }
+func byWebhook(id string) bool { return strings.HasPrefix(id, string(ChannelWebhook)+":") }
 
 // A Group is a named list of recipients.
 type Group struct {

@@ -26,7 +26,7 @@ func (s *Situation) asksBeforeUpdate(p *Policy, at time.Time) bool {
 // updateQuestion returns when they are to be asked for that reason, zero if not.
 func (s *Situation) updateQuestion(p *Policy, now time.Time) (at time.Time) {
 	every := s.Incident.priority(p).UpdateEvery
-	if !p.Asks || s.Incident.State != Open || s.Incident.Breaches.Firing == 0 || every <= 0 {
+	if !p.Asks || s.Incident.State != StateOpen || s.Incident.Breaches.Firing == 0 || every <= 0 {
 		return at
 	}
 	for i := range s.Subscriptions {

@@ -23,7 +23,7 @@ func Readers(in *Incident, p *Policy) []Reader {
 	for i := range p.Groups {
 		g := &p.Groups[i]
 		for _, a := range priority.Inform {
-			if a == Management && slices.Contains(p.Management, g.Name) || a == Stakeholders && slices.Contains(in.Stakeholders, g.Name) {
+			if a == AudienceManagement && slices.Contains(p.Management, g.Name) || a == AudienceStakeholders && slices.Contains(in.Stakeholders, g.Name) {
 				c.add(g, a)
 			}
 		}
@@ -39,7 +39,7 @@ func WatchdogReaders(p *Policy) []Reader {
 	c := collector{byID: map[string]int{}}
 	for i := range p.Groups {
 		if g := &p.Groups[i]; slices.Contains(p.Watchdog.Groups, g.Name) {
-			c.add(g, OnCall)
+			c.add(g, AudienceOnCall)
 		}
 	}
 	return c.readers
@@ -53,7 +53,7 @@ type collector struct {
 // addTeam adds those on call. The team stands for itself, also beside a group of the
 // same name.
 func (c *collector) addTeam(t *Group) {
-	c.addAs(t, OnCall, true)
+	c.addAs(t, AudienceOnCall, true)
 }
 
 func (c *collector) add(g *Group, a Audience) { c.addAs(g, a, false) }
@@ -79,13 +79,13 @@ func (c *collector) addAs(g *Group, a Audience, team bool) {
 }
 
 func audienceRank(a Audience) int {
-	return slices.Index([]Audience{Management, Stakeholders, OnCall}, a)
+	return slices.Index([]Audience{AudienceManagement, AudienceStakeholders, AudienceOnCall}, a)
 }
 
 // informed reports whether the audiences are owed scheduled updates, as all but
 // on_call are.
 func informed(audiences []Audience) bool {
-	return slices.ContainsFunc(audiences, func(a Audience) bool { return a != OnCall })
+	return slices.ContainsFunc(audiences, func(a Audience) bool { return a != AudienceOnCall })
 }
 
 // priority returns the definition in force of the incident's priority, or the
@@ -102,7 +102,7 @@ func (in *Incident) priority(p *Policy) Priority {
 // such group any more, or the recipient is not in it.
 func (p *Policy) membersOf(s *Subscription, i int) (*Group, Recipient, bool) {
 	var g *Group
-	if team := i == len(s.Groups)-1 && slices.Contains(s.Audiences, OnCall); team {
+	if team := i == len(s.Groups)-1 && slices.Contains(s.Audiences, AudienceOnCall); team {
 		if t, ok := p.Team(s.Groups[i]); ok {
 			g = &Group{Name: t.Name, Recipients: t.OnCall, Location: p.Location}
 		}

@@ -18,6 +18,9 @@ type News struct {
 	Undecided bool
 	// Ask is set if the Alertmanagers are to be asked about all breaches before that.
 	Ask bool
+	// Behind is set if the policy is not the one in force. Then who reads along stays as it
+	// is, and the agenda says that it is to be settled.
+	Behind bool
 }
 
 // Add makes what came later part of the news.
@@ -28,7 +31,7 @@ func (n *News) Add(later News) {
 	if later.Agenda != nil {
 		n.Agenda = later.Agenda
 	}
-	n.Undecided, n.Ask = n.Undecided || later.Undecided, n.Ask || later.Ask
+	n.Undecided, n.Ask, n.Behind = n.Undecided || later.Undecided, n.Ask || later.Ask, n.Behind || later.Behind
 }
 
 // Concerns reports whether the news can concern the readers, or when the rules look
@@ -63,7 +66,12 @@ func Reconcile(was *Situation, news News, p *Policy, now time.Time) (*Situation,
 	}
 	s.Agenda.Incident = s.Incident.Number
 	s.endWaits(c.over)
-	s.membership(c.told, p, now)
+	if news.Behind {
+		s.stay(c.told, now)
+	} else {
+		s.membership(c.told, p, now)
+	}
+	s.Agenda.Behind = news.Behind
 	for _, e := range c.told {
 		// Where the clock was set back, history goes on later than now, and what is owed is
 		// owed now all the same.
@@ -84,6 +92,9 @@ func Reconcile(was *Situation, news News, p *Policy, now time.Time) (*Situation,
 		s.nudge(o)
 	}
 	s.schedule(p, now)
+	if news.Behind {
+		s.Agenda.NextAt = now // for those whose policy is in force
+	}
 	if next := s.Agenda.NextAt; news.Undecided && !next.IsZero() && !next.After(now) {
 		s.Agenda.NextAt = now.Add(lookAgain)
 	}
@@ -115,24 +126,24 @@ func (s *Situation) follow(events []Event) (course, error) {
 			return c, err
 		}
 		// Of breaches that begin and end nobody is owed anything by that alone.
-		goesOn := e.Type == BreachStarted || e.Type == BreachEnded
+		goesOn := e.Type == EventBreachStarted || e.Type == EventBreachEnded
 		if !goesOn {
 			c.told = append(c.told, e)
 		}
-		if !goesOn || lost || in.State != Open || trouble.IsZero() || !trouble.Equal(in.TroubleSince) || in.Breaches.Firing == 0 {
+		if !goesOn || lost || in.State != StateOpen || trouble.IsZero() || !trouble.Equal(in.TroubleSince) || in.Breaches.Firing == 0 {
 			c.concerns = true
 		}
-		if !trouble.IsZero() && (e.Type == ResolvedEvent || in.TroubleSince.IsZero()) {
+		if !trouble.IsZero() && (e.Type == EventResolved || in.TroubleSince.IsZero()) {
 			c.over = append(c.over, span{trouble, e.Time})
 		}
-		if e.Type == BreachStarted && lost && (e.Data.From == "" || paused) {
+		if e.Type == EventBreachStarted && lost && (e.Data.From == "" || paused) {
 			c.heard = append(c.heard, e)
 		}
-		if e.Type == Merged && e.Data.Breaches != nil && e.Data.Breaches.Unknown > 0 {
+		if e.Type == EventMerged && e.Data.Breaches != nil && e.Data.Breaches.Unknown > 0 {
 			// Some may be ends that were not believed; if none is, one question shows it.
 			s.Agenda.EndsDoubtedAt = latest(s.Agenda.EndsDoubtedAt, e.Time)
 		}
-		if e.Type == Reopened {
+		if e.Type == EventReopened {
 			// The time for its actions starts anew when it resolves.
 			s.Agenda.RemindedActions = nil
 		}

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 )
 
 // aWorld returns a world in which an incident has had some hours of a random life:
@@ -55,21 +56,21 @@ func (w *world) happens(rt *rapid.T, in *incident.Incident, things []string) []i
 			events = w.begin(in, fingerprint)
 		}
 	case "end":
-		if b != nil && b.State != incident.Ended {
-			events = in.End(w.stamp(incident.Alertmanager), b, nil)
+		if b != nil && b.State != incident.BreachEnded {
+			events = in.End(w.stamp(incident.ActorAlertmanager), b, nil)
 		}
 	case "lose":
-		if b != nil && b.State == incident.Firing {
-			events = in.Lose(w.stamp(incident.Scheduler), b, incident.WhyQuiet)
+		if b != nil && b.State == incident.BreachFiring {
+			events = in.Lose(w.stamp(incident.ActorScheduler), b, incident.WhyQuiet)
 		}
 	case "ack":
 		events, _ = in.Acknowledge(ada)
 	case "phase":
-		events, _ = in.SetPhase(ada, incident.Escalation, "", "the vendor")
+		events, _ = in.SetPhase(ada, incident.PhaseEscalation, "", "the vendor")
 	case "action":
 		events, _ = in.ChangeAction(ada, "hotfix", incident.ActionDone, "", "")
 	case "update":
-		audiences := rapid.SampledFrom([][]incident.Audience{nil, {incident.Management}, {incident.Stakeholders}}).Draw(rt, "audiences")
+		audiences := rapid.SampledFrom([][]incident.Audience{nil, {incident.AudienceManagement}, {incident.AudienceStakeholders}}).Draw(rt, "audiences")
 		events, _ = in.WriteUpdate(ada, w.p, "news", audiences)
 	case "resolve":
 		events, _ = in.Resolve(ada, "over")
@@ -177,6 +178,55 @@ func TestReconcileChangesNothing(t *testing.T) {
 	})
 }
 
+// TestReconcileBehind leaves who reads along as it is, whatever the policy that is not in
+// force says, and what is owed to those whom it does not know.
+func TestReconcileBehind(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := aWorld(t, rt)
+		other := *w.p
+		other.Groups = slices.Clone(w.p.Groups)
+		other.Groups[rapid.IntRange(0, 1).Draw(rt, "group")].Recipients = incidenttest.Mails("ceo")
+		news := incident.News{Events: w.burst(rt, anything), Behind: true}
+		w.now = w.now.Add(time.Duration(rapid.IntRange(0, 300).Draw(rt, "later")) * time.Minute)
+		after, err := incident.Reconcile(w.s, news, &other, w.now)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if len(after.Subscriptions) != len(w.s.Subscriptions) {
+			rt.Fatalf("%d readers, were %d", len(after.Subscriptions), len(w.s.Subscriptions))
+		}
+		for i := range after.Subscriptions {
+			was, is := &w.s.Subscriptions[i], &after.Subscriptions[i]
+			if is.Recipient != was.Recipient || is.Active != was.Active && after.Incident.State != incident.StateClosed {
+				rt.Fatalf("was %+v, is %+v", was, is)
+			}
+			for _, o := range is.Owed {
+				if o.Kind == incident.KindOpened && !slices.ContainsFunc(was.Owed, func(b incident.Owed) bool { return b.Kind == incident.KindOpened }) && was.Told {
+					rt.Fatalf("was %+v, and is owed an opening: %+v", was, is)
+				}
+			}
+			if _, known := other.Recipient(is.Recipient); !known && !was.DueAt.IsZero() && !is.DueAt.Equal(was.DueAt) {
+				rt.Fatalf("not known: was due at %v, is at %v", was.DueAt, is.DueAt)
+			}
+		}
+		if !after.Agenda.Behind || !after.Agenda.NextAt.Equal(w.now) {
+			rt.Fatalf("agenda %+v at %v", after.Agenda, w.now)
+		}
+		// Those who have the policy in force settle it as if they had done all of it.
+		if after.Incident.State == incident.StateOpen {
+			settled := w.reconcile(after, incident.News{})
+			for _, r := range incident.Readers(&settled.Incident, w.p) {
+				if sub := settled.Subscription(r.Recipient.ID); sub == nil || !sub.Active {
+					rt.Fatalf("%s does not read along: %+v", r.Recipient.ID, sub)
+				}
+			}
+			if settled.Agenda.Behind {
+				rt.Fatal("still to be settled")
+			}
+		}
+	})
+}
+
 // TestReconcileWithoutNews changes nothing once it was done at that time.
 func TestReconcileWithoutNews(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
@@ -221,7 +271,7 @@ func TestReconcileAtOnce(t *testing.T) {
 		}
 		once := w.reconcile(w.s, incident.News{Events: events})
 		d := differ(t, s, once)
-		switch words := slices.Contains(types, incident.UpdateWritten); {
+		switch words := slices.Contains(types, incident.EventUpdateWritten); {
 		case turns == 0 && unknown < 2 && (troubles == 0 || !words):
 			if d != "" {
 				rt.Fatalf("%v one by one, and at once:\n%s", types, d)

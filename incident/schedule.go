@@ -13,8 +13,13 @@ const setBack = 5 * time.Minute
 func (s *Situation) schedule(p *Policy, now time.Time) {
 	for i := range s.Subscriptions {
 		sub := &s.Subscriptions[i]
+		if s.Agenda.Behind {
+			if _, known := p.reads(sub); !known {
+				continue // those whose policy is in force know when
+			}
+		}
 		sub.Owed = slices.DeleteFunc(sub.Owed, func(o Owed) bool {
-			return o.stale(now) || s.Incident.State == Closed && o.rides(sub.Recipient)
+			return o.stale(now) || s.Incident.State == StateClosed && o.rides(sub.Recipient)
 		})
 		for k := range sub.Owed {
 			if o := &sub.Owed[k]; o.At.Sub(now) > setBack && !o.again() {
@@ -40,7 +45,7 @@ func (s *Situation) schedule(p *Policy, now time.Time) {
 // moved reports whether a quiet time that is new moves a promised update beyond its
 // promise. A message now can say so, and promise another time.
 func (s *Situation) moved(sub *Subscription, p *Policy, now time.Time) bool {
-	if s.Incident.State != Open || !sub.Active || !sub.Told || !sub.NextBy.After(now) || sub.CadenceAt.IsZero() || sub.owes(KindUpdate) {
+	if s.Incident.State != StateOpen || !sub.Active || !sub.Told || !sub.NextBy.After(now) || sub.CadenceAt.IsZero() || sub.owes(KindUpdate) {
 		return false
 	}
 	r, ok := p.reader(sub)
@@ -68,7 +73,7 @@ func (s *Situation) owedAt(sub *Subscription) time.Time {
 		}
 		at = latest(at, latest(sub.WaitUntil, in.TroubleSince))
 	}
-	if in.State == Open && sub.Active {
+	if in.State == StateOpen && sub.Active {
 		at = earliest(at, sub.CadenceAt)
 	}
 	return at
@@ -118,7 +123,7 @@ func (s *Situation) exempt(sub *Subscription) []string {
 func (s *Situation) nextLook(p *Policy, now time.Time) time.Time {
 	in, next := &s.Incident, time.Time{}
 	switch in.State {
-	case Open:
+	case StateOpen:
 		if !in.byHand() && in.ended() {
 			next = earliest(next, in.EndedHeardAt.Add(in.ResolveAfter))
 		}
@@ -129,7 +134,7 @@ func (s *Situation) nextLook(p *Policy, now time.Time) time.Time {
 		if update := s.nextUpdate(s.Agenda.RemindedFor); s.reminds(p) && !update.IsZero() {
 			next = earliest(next, update.Add(-p.RemindBefore))
 		}
-	case Resolved:
+	case StateResolved:
 		if every := in.priority(p).UpdateEvery; in.Breaches.Firing > 0 && every > 0 {
 			next = earliest(next, latest(in.ResolvedAt, s.Agenda.RemindedFiringAt).Add(every))
 		}

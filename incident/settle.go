@@ -33,7 +33,7 @@ func (s *Situation) Delivered(recipient string, c Cover, at time.Time, cause Cau
 		agenda.MissedFor = map[Audience]time.Time{}
 	}
 	agenda.MissedFor[missed.Data.Audience] = missed.Data.DueAt
-	news.Events, news.Agenda = s.Incident.next(Stamp{At: at, Actor: Scheduler, Config: p.Hash}, missed), &agenda
+	news.Events, news.Agenda = s.Incident.next(Stamp{At: at, Actor: ActorScheduler, Config: p.Hash}, missed), &agenda
 	return news
 }
 
@@ -96,7 +96,7 @@ func (s *Situation) told(sub *Subscription, o *Outcome, p *Policy) {
 		return
 	}
 	sub.Told, sub.ToldSequence, sub.ToldPriority = true, c.Sequence, c.Priority
-	if !sub.Active && !sub.owes(KindLeft) && s.Incident.State != Resolved {
+	if !sub.Active && !sub.owes(KindLeft) && s.Incident.State != StateResolved {
 		// The reader left while it was told.
 		reason := DueLeft
 		if s.Incident.MergedInto != 0 {
@@ -104,7 +104,7 @@ func (s *Situation) told(sub *Subscription, o *Outcome, p *Policy) {
 		}
 		if _, ok := p.reads(sub); !ok {
 			sub.Told = false // taken out of the configuration
-		} else if s.Incident.State == Open || s.Incident.MergedInto != 0 {
+		} else if s.Incident.State == StateOpen || s.Incident.MergedInto != 0 {
 			sub.Owed = []Owed{{Kind: KindLeft, Reason: reason, At: o.At}}
 		}
 		sub.CadenceAt = time.Time{}
@@ -129,7 +129,7 @@ func (s *Situation) refused(sub *Subscription, o *Outcome) bool {
 	}
 	sub.WaitUntil = time.Time{}
 	sub.Owed = slices.DeleteFunc(sub.Owed, func(o Owed) bool { return o.Kind == KindOpened })
-	if s.Incident.State == Open {
+	if s.Incident.State == StateOpen {
 		sub.Owed = append(sub.Owed, Owed{Kind: KindOpened, Reason: DueJoined, At: again, Refused: 1})
 	}
 	return !c.Again() // then the team knows
@@ -165,7 +165,7 @@ func (s *Subscription) settle(c Cover) {
 // audience.
 func (s *Situation) missed(sub *Subscription, at time.Time, cause Cause, p *Policy) (Event, bool) {
 	every := s.Incident.priority(p).UpdateEvery
-	if sub.CadenceAt.IsZero() || every <= 0 || !informed(sub.Audiences) || s.Incident.State == Closed {
+	if sub.CadenceAt.IsZero() || every <= 0 || !informed(sub.Audiences) || s.Incident.State == StateClosed {
 		return Event{}, false
 	}
 	r, ok := p.reader(sub)
@@ -174,7 +174,7 @@ func (s *Situation) missed(sub *Subscription, at time.Time, cause Cause, p *Poli
 	}
 	due := r.quietUntil(sub.CadenceAt, s.exempt(sub)...)
 	n := int(at.Sub(due) / every)
-	if s.Incident.State == Resolved {
+	if s.Incident.State == StateResolved {
 		// The message tells of the end, so that the update that was due is missed too.
 		end, promised := earliest(at, s.Incident.ResolvedAt), due.Add(Promise)
 		if sub.CadenceAt.Equal(due) && !sub.NextBy.IsZero() {
@@ -189,5 +189,5 @@ func (s *Situation) missed(sub *Subscription, at time.Time, cause Cause, p *Poli
 	if n < 1 || due.Sub(s.Agenda.MissedFor[audience]) < every {
 		return Event{}, false
 	}
-	return Event{Type: UpdateMissed, Data: Data{DueAt: due, Missed: n, Audience: audience, Cause: cause}}, true
+	return Event{Type: EventUpdateMissed, Data: Data{DueAt: due, Missed: n, Audience: audience, Cause: cause}}, true
 }

@@ -136,7 +136,7 @@ func TestEndThatWasNotBelieved(t *testing.T) {
 	w.expect("cto opened", "support opened", "oncall opened")
 	told := len(w.log)
 	w.end("b")
-	w.change(w.s.Incident.Lose(w.stamp(incident.Scheduler), w.breaches["b"], incident.WhyQuiet)...)
+	w.change(w.s.Incident.Lose(w.stamp(incident.ActorScheduler), w.breaches["b"], incident.WhyQuiet)...)
 	w.must(w.s.Incident.WriteUpdate(w.stamp("ada"), w.p, "We look into it.", nil))
 	pl, ok := w.s.Plan("email:cto@example.org", w.p, w.now)
 	if !ok {
@@ -158,7 +158,7 @@ func TestMergeAfterLeavingTheConfiguration(t *testing.T) {
 	in, out := *w.p, *w.p
 	out.Groups = []incident.Group{{Name: "leadership", Location: in.Location}, in.Groups[1]}
 	w.p = &out
-	from, _, err := w.s.Incident.Merge(w.stamp("ada"), w.p, &incident.Incident{Number: 2, State: incident.Open}, "the same")
+	from, _, err := w.s.Incident.Merge(w.stamp("ada"), w.p, &incident.Incident{Number: 2, State: incident.StateOpen}, "the same")
 	w.must(from, err)
 	w.expect("support left", "oncall left")
 	w.p = &in

@@ -42,16 +42,16 @@ func See(a *Alert, b *Breach, arrived time.Time, p *Policy) Sighting {
 	start, fact := a.Began(arrived)
 	same := a.StartsAt.Equal(b.said())
 	switch {
-	case b.State == Ended && !same && start.After(b.lastEnd()):
+	case b.State == BreachEnded && !same && start.After(b.lastEnd()):
 		return SeenNew
-	case b.State == Ended && p.Asks:
+	case b.State == BreachEnded && p.Asks:
 		return SeenDoubt
-	case b.State == Ended:
+	case b.State == BreachEnded:
 		// In doubt it fires: to lose a breach is worse than one message too many.
 		return SeenAgain
 	case !same && fact && start.After(b.HeardAt):
 		return SeenNew
-	case b.State == Unknown:
+	case b.State == BreachUnknown:
 		return SeenAgain
 	}
 	return SeenRepeat
@@ -62,9 +62,9 @@ func See(a *Alert, b *Breach, arrived time.Time, p *Policy) Sighting {
 func seeEnd(a *Alert, b *Breach, arrived time.Time) Sighting {
 	end, _ := a.end(arrived)
 	switch {
-	case b.State == Ended && end.After(b.lastEnd()):
+	case b.State == BreachEnded && end.After(b.lastEnd()):
 		return SeenLater
-	case b.State == Ended, end.Before(b.StartsAt):
+	case b.State == BreachEnded, end.Before(b.StartsAt):
 		return SeenStale
 	}
 	return SeenEnd
@@ -82,17 +82,17 @@ type Verdict int
 
 // The verdicts.
 const (
-	CannotTell Verdict = iota // none answered, or none that would know
-	Listed                    // one lists its fingerprint: it fires, suppressed or not
-	NotListed                 // one that would know does not list it, and none does
+	VerdictCannotTell Verdict = iota // none answered, or none that would know
+	VerdictListed                    // one lists its fingerprint: it fires, suppressed or not
+	VerdictNotListed                 // one that would know does not list it, and none does
 )
 
 // String says it in words.
 func (v Verdict) String() string {
 	switch v {
-	case Listed:
+	case VerdictListed:
 		return "listed"
-	case NotListed:
+	case VerdictNotListed:
 		return "not listed"
 	}
 	return "cannot tell"
@@ -106,44 +106,44 @@ type Answer func(b *Breach) Verdict
 func (a Answer) AskedAt(asked time.Time) Answer {
 	return func(b *Breach) Verdict {
 		if latest(b.HeardAt, b.EndHeardAt).After(asked) {
-			return CannotTell
+			return VerdictCannotTell
 		}
 		return a(b)
 	}
 }
 
 // Silent is the answer of nobody.
-func Silent(*Breach) Verdict { return CannotTell }
+func Silent(*Breach) Verdict { return VerdictCannotTell }
 
 // Weigh says what a verdict means for the latest breach of a fingerprint, that was asked
 // about as it was quiet for too long, in doubt, or before somebody is told. The pulses
 // are those of the watchdog.
 func (b *Breach) Weigh(v Verdict, p *Policy, pulses Pulses, at time.Time) Sighting {
 	_, doubted := pulses.Doubting(p, b.Labels)
-	if doubted && v == NotListed {
-		v = CannotTell // Alertmanager hears of nothing
+	if doubted && v == VerdictNotListed {
+		v = VerdictCannotTell // Alertmanager hears of nothing
 	}
 	switch b.State {
-	case Ended:
-		if v == Listed || v == CannotTell && !b.AskAt.IsZero() {
+	case BreachEnded:
+		if v == VerdictListed || v == VerdictCannotTell && !b.AskAt.IsZero() {
 			// To lose a breach is worse than one message too many.
 			return SeenAgain
 		}
-	case Unknown:
+	case BreachUnknown:
 		// Without anybody to ask, an end that was not believed holds if it does not fire
 		// again soon after its watchdog is back.
 		silent := b.EndDoubted() && !p.Asks && !doubted && at.Sub(latest(pulses.backAt(p, b.Labels), b.EndHeardAt)) >= p.ResolveAfter
 		switch {
-		case v == Listed:
+		case v == VerdictListed:
 			return SeenAgain
-		case v == NotListed, silent:
+		case v == VerdictNotListed, silent:
 			return SeenEnd
 		}
-	case Firing:
+	case BreachFiring:
 		switch {
-		case v == Listed:
+		case v == VerdictListed:
 			return SeenRepeat
-		case v == NotListed:
+		case v == VerdictNotListed:
 			return SeenEnd
 		case at.Sub(b.HeardAt) >= p.UnknownAfter:
 			return SeenLost
@@ -156,11 +156,11 @@ func (b *Breach) Weigh(v Verdict, p *Policy, pulses Pulses, at time.Time) Sighti
 // last heard.
 func (b *Breach) Disbelieved(p *Policy, pulses Pulses) bool {
 	pulse, doubted := pulses.Doubting(p, b.Labels)
-	return doubted && b.State == Ended && !b.EndHeardAt.Before(pulse.HeardAt)
+	return doubted && b.State == BreachEnded && !b.EndHeardAt.Before(pulse.HeardAt)
 }
 
 // EndDoubted reports whether it is unknown as its end was reported, and not believed.
-func (b *Breach) EndDoubted() bool { return b.State == Unknown && !b.EndHeardAt.IsZero() }
+func (b *Breach) EndDoubted() bool { return b.State == BreachUnknown && !b.EndHeardAt.IsZero() }
 
 // askListed is how soon it is asked again about a breach that only a listing keeps open.
 const askListed = time.Minute
@@ -173,8 +173,8 @@ const askListed = time.Minute
 // that is unknown, while there is somebody to ask.
 func (b *Breach) NoteAnswer(v Verdict, p *Policy, at time.Time) {
 	b.AskedAt, b.AskAt = at, time.Time{}
-	if v != Listed {
-		if p.Asks && b.State != Ended {
+	if v != VerdictListed {
+		if p.Asks && b.State != BreachEnded {
 			b.AskAt = at.Add(max(askListed, p.ResolveAfter))
 		}
 		return

@@ -26,16 +26,16 @@ func over(starts, ends int) incident.Alert {
 
 // known is a breach that began at a time, and was last noted as heard then.
 func known(starts, heard int) incident.Breach {
-	return incident.Breach{Fingerprint: "f", Ordinal: 1, StartsAt: minute(starts), HeardAt: minute(heard), State: incident.Firing, Incident: 1}
+	return incident.Breach{Fingerprint: "f", Ordinal: 1, StartsAt: minute(starts), HeardAt: minute(heard), State: incident.BreachFiring, Incident: 1}
 }
 
 func endedAt(b incident.Breach, end int) incident.Breach {
-	b.State, b.EndsAt, b.EndHeardAt = incident.Ended, minute(end), minute(end)
+	b.State, b.EndsAt, b.EndHeardAt = incident.BreachEnded, minute(end), minute(end)
 	return b
 }
 
 func unknown(b incident.Breach) incident.Breach {
-	b.State = incident.Unknown
+	b.State = incident.BreachUnknown
 	return b
 }
 
@@ -192,29 +192,31 @@ func TestWeigh(t *testing.T) {
 		want    incident.Sighting
 	}
 	tests := map[string][]weighing{
-		"fires, and is listed":       {{known(0, 1), incident.Listed, nil, 400, true, incident.SeenRepeat}},
-		"fires, and is not listed":   {{known(0, 1), incident.NotListed, nil, 400, true, incident.SeenEnd}},
-		"fires, and nobody can tell": {{known(0, 1), incident.CannotTell, nil, 200, true, incident.SeenStale}},
+		"fires, and is listed":       {{known(0, 1), incident.VerdictListed, nil, 400, true, incident.SeenRepeat}},
+		"fires, and is not listed":   {{known(0, 1), incident.VerdictNotListed, nil, 400, true, incident.SeenEnd}},
+		"fires, and nobody can tell": {{known(0, 1), incident.VerdictCannotTell, nil, 200, true, incident.SeenStale}},
 		"fires, and nobody can tell for too long": {
-			{known(0, 1), incident.CannotTell, nil, 301, true, incident.SeenLost}, {known(0, 1), incident.CannotTell, nil, 301, false, incident.SeenLost},
+			{known(0, 1), incident.VerdictCannotTell, nil, 301, true, incident.SeenLost}, {known(0, 1), incident.VerdictCannotTell, nil, 301, false, incident.SeenLost},
 		},
-		"unknown, and is listed":                  {{unknown(known(0, 1)), incident.Listed, nil, 400, true, incident.SeenAgain}},
-		"unknown, and is not listed":              {{unknown(known(0, 1)), incident.NotListed, nil, 400, true, incident.SeenEnd}},
-		"unknown, and nobody can tell":            {{unknown(known(0, 1)), incident.CannotTell, nil, 400, true, incident.SeenStale}},
-		"ended, and is listed":                    {{endedAt(known(0, 1), 5), incident.Listed, nil, 15, true, incident.SeenAgain}, {doubted, incident.Listed, nil, 7, true, incident.SeenAgain}},
-		"ended, and is not listed":                {{endedAt(known(0, 1), 5), incident.NotListed, nil, 15, true, incident.SeenStale}, {doubted, incident.NotListed, nil, 7, true, incident.SeenStale}},
-		"ended, and nobody can tell":              {{endedAt(known(0, 1), 5), incident.CannotTell, nil, 15, true, incident.SeenStale}},
-		"ended and in doubt, and nobody can tell": {{doubted, incident.CannotTell, nil, 7, true, incident.SeenAgain}},
+		"unknown, and is listed":                  {{unknown(known(0, 1)), incident.VerdictListed, nil, 400, true, incident.SeenAgain}},
+		"unknown, and is not listed":              {{unknown(known(0, 1)), incident.VerdictNotListed, nil, 400, true, incident.SeenEnd}},
+		"unknown, and nobody can tell":            {{unknown(known(0, 1)), incident.VerdictCannotTell, nil, 400, true, incident.SeenStale}},
+		"ended, and is listed":                    {{endedAt(known(0, 1), 5), incident.VerdictListed, nil, 15, true, incident.SeenAgain}, {doubted, incident.VerdictListed, nil, 7, true, incident.SeenAgain}},
+		"ended, and is not listed":                {{endedAt(known(0, 1), 5), incident.VerdictNotListed, nil, 15, true, incident.SeenStale}, {doubted, incident.VerdictNotListed, nil, 7, true, incident.SeenStale}},
+		"ended, and nobody can tell":              {{endedAt(known(0, 1), 5), incident.VerdictCannotTell, nil, 15, true, incident.SeenStale}},
+		"ended and in doubt, and nobody can tell": {{doubted, incident.VerdictCannotTell, nil, 7, true, incident.SeenAgain}},
 		"not listed while its watchdog is away": {
-			{known(0, 1), incident.NotListed, away, 10, true, incident.SeenStale}, {known(0, 1), incident.NotListed, away, 301, true, incident.SeenLost},
-			{unknown(known(0, 1)), incident.NotListed, away, 400, true, incident.SeenStale}, {doubted, incident.NotListed, away, 7, true, incident.SeenAgain},
+			{known(0, 1), incident.VerdictNotListed, away, 10, true, incident.SeenStale},
+			{known(0, 1), incident.VerdictNotListed, away, 301, true, incident.SeenLost},
+			{unknown(known(0, 1)), incident.VerdictNotListed, away, 400, true, incident.SeenStale},
+			{doubted, incident.VerdictNotListed, away, 7, true, incident.SeenAgain},
 		},
 		"an end that was not believed, its watchdog is back": {
-			{notBelieved, incident.NotListed, back, 21, true, incident.SeenEnd},
-			{notBelieved, incident.CannotTell, back, 29, false, incident.SeenStale},
-			{notBelieved, incident.CannotTell, back, 30, false, incident.SeenEnd},
-			{notBelieved, incident.CannotTell, back, 30, true, incident.SeenStale},
-			{unknown(known(0, 1)), incident.CannotTell, back, 30, false, incident.SeenStale},
+			{notBelieved, incident.VerdictNotListed, back, 21, true, incident.SeenEnd},
+			{notBelieved, incident.VerdictCannotTell, back, 29, false, incident.SeenStale},
+			{notBelieved, incident.VerdictCannotTell, back, 30, false, incident.SeenEnd},
+			{notBelieved, incident.VerdictCannotTell, back, 30, true, incident.SeenStale},
+			{unknown(known(0, 1)), incident.VerdictCannotTell, back, 30, false, incident.SeenStale},
 		},
 	}
 	for name, weighings := range tests {
@@ -271,7 +273,7 @@ func TestBreachTimes(t *testing.T) {
 	w.open("P1")
 	b := w.breaches["a"]
 	w.now = minute(5)
-	w.change(w.s.Incident.End(w.stamp(incident.Alertmanager), b, ptr(over(0, 45)))...)
+	w.change(w.s.Incident.End(w.stamp(incident.ActorAlertmanager), b, ptr(over(0, 45)))...)
 	if !b.EndsAt.Equal(minute(5)) || !b.SaidEndsAt.Equal(minute(45)) || !w.s.Incident.EndedAt.Equal(minute(5)) {
 		t.Errorf("breach %+v, incident ended at %v", b, w.s.Incident.EndedAt)
 	}
@@ -307,7 +309,7 @@ func TestHear(t *testing.T) {
 		w := newWorld(t, p)
 		w.open("P1")
 		b := tt.known
-		events, news := w.s.Incident.Hear(incident.Stamp{At: minute(tt.at), Actor: incident.Alertmanager}, &b, &tt.alert, p)
+		events, news := w.s.Incident.Hear(incident.Stamp{At: minute(tt.at), Actor: incident.ActorAlertmanager}, &b, &tt.alert, p)
 		if news != tt.news || len(events) != tt.events || !b.StartsAt.Equal(minute(tt.starts)) {
 			t.Errorf("%s: news %v, %d events, begins at %v", name, news, len(events), b.StartsAt)
 		}
@@ -337,17 +339,17 @@ func TestNoteAnswer(t *testing.T) {
 			continue
 		}
 		asked++
-		b.NoteAnswer(incident.Listed, p, minute(at))
+		b.NoteAnswer(incident.VerdictListed, p, minute(at))
 	}
 	if asked != 10+4 || !b.HeardAt.Equal(minute(50)) {
 		t.Errorf("asked %d times, heard at %v", asked, b.HeardAt)
 	}
-	b.NoteAnswer(incident.CannotTell, p, minute(at))
+	b.NoteAnswer(incident.VerdictCannotTell, p, minute(at))
 	if !b.AskAt.Equal(minute(at+10)) || !b.HeardAt.Equal(minute(50)) {
 		t.Errorf("nobody could tell: %+v", b)
 	}
 	p.Asks = false
-	b.NoteAnswer(incident.CannotTell, p, minute(at))
+	b.NoteAnswer(incident.VerdictCannotTell, p, minute(at))
 	if !b.AskAt.IsZero() {
 		t.Errorf("nobody to ask: %+v", b)
 	}

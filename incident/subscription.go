@@ -75,4 +75,9 @@ type Agenda struct {
 	Unanswered bool      `json:"unanswered,omitempty"`
 	// EndsDoubtedAt is set while breaches are unknown as their ends were not believed.
 	EndsDoubtedAt time.Time `json:"ends_doubted_at,omitzero"`
+	// Generation is that of the configuration by which its readers were settled last; 0 if
+	// none was loaded. Behind is set if the incident changed since under another one, so that
+	// who reads along is still to be settled.
+	Generation int64 `json:"generation,omitempty"`
+	Behind     bool  `json:"behind,omitempty"`
 }

@@ -10,11 +10,11 @@ import (
 // confirms the ends of its breaches, see [Pulses.Confirms].
 func (s *Situation) Tick(p *Policy, pulses Pulses, confirmed bool, at time.Time) News {
 	in, agenda := &s.Incident, s.Agenda
-	stamp := Stamp{At: at, Actor: Scheduler, Config: p.Hash}
+	stamp := Stamp{At: at, Actor: ActorScheduler, Config: p.Hash}
 	var nudges []Owed
 	ask := false
 	switch in.State {
-	case Open:
+	case StateOpen:
 		if !in.byHand() && in.ended() && !at.Before(in.EndedHeardAt.Add(in.ResolveAfter)) && confirmed {
 			if s.answered(p, in.EndedHeardAt.Add(in.ResolveAfter)) {
 				e := in.resolution(at, "")
@@ -42,9 +42,9 @@ func (s *Situation) Tick(p *Policy, pulses Pulses, confirmed bool, at time.Time)
 			}
 			// It is overdue, and no reminder helps; there may be one that is near.
 		}
-	case Resolved:
+	case StateResolved:
 		if len(in.Actions) == 0 && in.Breaches.Firing == 0 && !at.Before(in.ResolvedAt.Add(p.ReopenWithin)) {
-			return News{Events: in.next(stamp, Event{Type: ClosedEvent, Data: Data{Why: WhyNothingDue}})}
+			return News{Events: in.next(stamp, Event{Type: EventClosed, Data: Data{Why: WhyNothingDue}})}
 		}
 		if every := in.priority(p).UpdateEvery; in.Breaches.Firing > 0 && every > 0 && !at.Before(latest(in.ResolvedAt, agenda.RemindedFiringAt).Add(every)) {
 			agenda.RemindedFiringAt = at

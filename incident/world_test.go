@@ -6,47 +6,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/alertmanager/timeinterval"
-
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 )
 
 // t0 is a Tuesday, at noon in Berlin.
-var t0 = time.Date(2026, 6, 16, 10, 0, 0, 0, time.UTC)
+var t0 = incidenttest.Noon
 
-func address(a string) incident.Recipient {
-	return incident.Recipient{ID: "email:" + a, Channel: incident.Email, Address: a}
-}
+// policy is the example organisation's, with an SLO of its own.
+func policy() *incident.Policy { return incidenttest.Policy(slo("P1")) }
 
-// policy is the example organisation's.
-func policy() *incident.Policy {
-	both := []incident.Audience{incident.Management, incident.Stakeholders}
-	berlin, _ := time.LoadLocation("Europe/Berlin")
-	return &incident.Policy{
-		Hash: "c0ffee", Location: berlin,
-		Priorities: []incident.Priority{
-			{Name: "P1", Rank: 0, Inform: both, UpdateEvery: 2 * time.Hour, Actions: []incident.ActionRule{{Name: "hotfix"}, {Name: "postmortem", Within: 120 * time.Hour}}},
-			{Name: "P2", Rank: 1, Inform: both, UpdateEvery: 4 * time.Hour},
-			{Name: "P3", Rank: 2, Inform: []incident.Audience{incident.Stakeholders}, UpdateEvery: 8 * time.Hour},
-		},
-		Management: []string{"leadership"},
-		Groups: []incident.Group{
-			{Name: "leadership", Location: berlin, Recipients: []incident.Recipient{address("cto@example.org")}},
-			{Name: "support", Location: berlin, Recipients: []incident.Recipient{address("support@example.org")}},
-		},
-		Teams:        []incident.Team{{Name: "notifications", OnCall: []incident.Recipient{address("oncall@example.org")}}},
-		ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 5 * time.Hour,
-		RemindBefore: 15 * time.Minute, DigestAbove: 5,
-		SLOs: []incident.SLO{slo("P1")},
-	}
-}
-
-func slo(priority string) incident.SLO {
-	return incident.SLO{
-		ID: "send", Key: "send", UseCase: "Application cannot notify its users", SLI: "availability", Service: "notifications",
-		Team: "notifications", Priority: priority, Stakeholders: []string{"support"},
-	}
-}
+func slo(priority string) incident.SLO { return incidenttest.SLO("send", priority) }
 
 // A world is one incident with its breaches and readers, in virtual time.
 type world struct {
@@ -115,7 +85,7 @@ func (w *world) open(priority string) {
 	w.t.Helper()
 	s := slo(priority)
 	w.p.SLOs[0] = s
-	events, err := incident.OpenFor(w.stamp(incident.Alertmanager), &s, w.p, 1, 0)
+	events, err := incident.OpenFor(w.stamp(incident.ActorAlertmanager), &s, w.p, 1, 0)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -132,16 +102,16 @@ func (w *world) open(priority string) {
 // begin returns the events of a breach that begins in the incident or goes on in it.
 func (w *world) begin(in *incident.Incident, fingerprint string) []incident.Event {
 	b := w.breaches[fingerprint]
-	if b == nil || b.State == incident.Ended {
+	if b == nil || b.State == incident.BreachEnded {
 		first := incident.NewBreach(&incident.Alert{Fingerprint: fingerprint, StartsAt: w.now}, b, w.now)
 		b = &first
 		w.breaches[fingerprint] = b
 	}
-	if b.State == incident.Firing {
+	if b.State == incident.BreachFiring {
 		return nil
 	}
 	q, _ := w.p.Priority(in.AsSLO(w.p).Priority)
-	return in.Fire(w.stamp(incident.Alertmanager), b, nil, "", q, w.p)
+	return in.Fire(w.stamp(incident.ActorAlertmanager), b, nil, "", q, w.p)
 }
 
 // fire lets a breach begin or go on.
@@ -155,19 +125,19 @@ func (w *world) fire(fingerprint string) {
 func (w *world) end(fingerprint string) {
 	w.t.Helper()
 	b := w.breaches[fingerprint]
-	if b == nil || b.State == incident.Ended {
+	if b == nil || b.State == incident.BreachEnded {
 		return
 	}
-	w.change(w.s.Incident.End(w.stamp(incident.Alertmanager), b, nil)...)
+	w.change(w.s.Incident.End(w.stamp(incident.ActorAlertmanager), b, nil)...)
 }
 
 func (w *world) lose(fingerprint string) {
 	w.t.Helper()
 	b := w.breaches[fingerprint]
-	if b == nil || b.State != incident.Firing {
+	if b == nil || b.State != incident.BreachFiring {
 		return
 	}
-	w.change(w.s.Incident.Lose(w.stamp(incident.Scheduler), b, incident.WhyQuiet)...)
+	w.change(w.s.Incident.Lose(w.stamp(incident.ActorScheduler), b, incident.WhyQuiet)...)
 }
 
 // tick lets the scheduler look, and sends what is due, until nothing is.
@@ -228,6 +198,7 @@ func (w *world) expect(want ...string) {
 	}
 }
 
+// quiet is a quiet time in whole hours.
 func quiet(start, end int, unless ...string) incident.Quiet {
-	return incident.Quiet{Unless: unless, Times: []timeinterval.TimeInterval{{Times: []timeinterval.TimeRange{{StartMinute: start * 60, EndMinute: end * 60}}}}}
+	return incidenttest.Quiet(start*60, end*60, unless...)
 }

@@ -27,8 +27,11 @@ func (i *Intake) Conclude(ctx context.Context, asked, at time.Time, answer incid
 		}
 		before = waiting
 		err = i.change(ctx, at, func(t *taking) error {
+			if err := t.Prepare(storage.Needs{Fingerprints: waiting}); err != nil {
+				return err
+			}
 			for _, fingerprint := range waiting {
-				b, err := latestBreach(t.Tx, fingerprint)
+				b, err := t.LatestBreach(fingerprint)
 				if err != nil {
 					return err
 				}
@@ -47,13 +50,13 @@ func (i *Intake) Conclude(ctx context.Context, asked, at time.Time, answer incid
 // Waiting returns the fingerprints of up to limit breaches that wait for an answer of the
 // Alertmanagers at that time.
 func (i *Intake) Waiting(ctx context.Context, at time.Time, limit int) (fingerprints []string, err error) {
-	silence := i.Door.Policy().UnknownAfter
-	err = i.Door.Store.Read(ctx, func(r storage.Reader) error {
-		silent, err := r.SilentBreaches(at.Add(-silence), limit)
+	silence := i.Repo.Policy().UnknownAfter
+	err = i.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
+		silent, err := r.SilentBreaches(ctx, at.Add(-silence), limit)
 		if err != nil {
 			return err
 		}
-		asked, err := r.BreachesToAsk(at, limit)
+		asked, err := r.BreachesToAsk(ctx, at, limit)
 		fingerprints = nil
 		for _, b := range slices.Concat(silent, asked) {
 			if !slices.Contains(fingerprints, b.Fingerprint) {
@@ -75,32 +78,32 @@ func (t *taking) conclude(b *incident.Breach, v incident.Verdict) error {
 	sighting := b.Weigh(v, t.Policy, pulses, t.At)
 	if sighting == incident.SeenAgain {
 		_, err := t.again(b, heard{verdict: v})
-		if err != nil || b.State == incident.Firing {
+		if err != nil || b.State == incident.BreachFiring {
 			return err
 		}
 		// Nothing claims it any more, or another breach began in its place.
-		current, err := latestBreach(t.Tx, b.Fingerprint)
+		current, err := t.LatestBreach(b.Fingerprint)
 		if err != nil || current.Ordinal != b.Ordinal {
 			return err
 		}
 	}
 	if b.Incident == 0 {
 		b.NoteAnswer(v, t.Policy, t.At)
-		return t.Tx.PutBreach(b)
+		return t.PutBreach(b)
 	}
 	in, err := incident.Follow(t, b.Incident)
 	if err != nil {
 		return err
 	}
 	var events []incident.Event
-	stamp := t.Stamp(incident.Scheduler)
+	stamp := t.Stamp(incident.ActorScheduler)
 	switch sighting {
 	case incident.SeenRepeat:
 		t.Hear(in)
 	case incident.SeenEnd:
 		events = in.End(stamp, b, nil)
 		if in.Unmapped {
-			if err := t.forgetUnmapped(b.Fingerprint); err != nil {
+			if err := t.DeleteUnmapped(b.Fingerprint); err != nil {
 				return err
 			}
 		}
@@ -108,7 +111,7 @@ func (t *taking) conclude(b *incident.Breach, v incident.Verdict) error {
 		events = in.Lose(stamp, b, incident.WhyQuiet)
 	}
 	b.NoteAnswer(v, t.Policy, t.At)
-	return t.PutBreach(in, b, events)
+	return t.RecordBreach(in, b, events)
 }
 
 // confirmTries is how often it is tried to confirm an incident that goes on to change.
@@ -147,6 +150,9 @@ func (i *Intake) confirm(ctx context.Context, at time.Time, number int64, answer
 		var events []incident.Event
 		err := i.change(ctx, at, func(t *taking) error {
 			events = nil
+			if err := t.Prepare(storage.Needs{Fingerprints: part, Incidents: []int64{number}}); err != nil {
+				return err
+			}
 			s, err := t.Incident(number)
 			if err != nil {
 				return err
@@ -155,7 +161,7 @@ func (i *Intake) confirm(ctx context.Context, at time.Time, number int64, answer
 				return nil
 			}
 			for _, fingerprint := range part {
-				b, err := latestBreach(t.Tx, fingerprint)
+				b, err := t.LatestBreach(fingerprint)
 				if err != nil {
 					return err
 				}
@@ -179,7 +185,7 @@ func (i *Intake) confirm(ctx context.Context, at time.Time, number int64, answer
 		}
 		if last {
 			for _, e := range events {
-				i.Log.Info("incident "+string(e.Type), slog.String("component", "intake"), slog.String("incident", incident.ID(number)), slog.String("actor", string(e.Actor)))
+				i.Log.Info("incident "+string(e.Type), slog.String("component", "intake"), slog.String("incident", incident.ID(number)), slog.String("actor", string(e.Actor))) //nolint:sloglint // one of a few
 			}
 			return true, nil
 		}
@@ -215,31 +221,48 @@ type survey struct {
 
 // survey looks through all breaches of an incident, on a snapshot.
 func (i *Intake) survey(ctx context.Context, at time.Time, number int64, answer incident.Answer) (said survey, err error) {
-	policy := i.Door.Policy()
-	err = i.Door.Store.Read(ctx, func(r storage.Reader) error {
+	policy := i.Repo.Policy()
+	err = i.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
 		said = survey{}
-		in, err := r.Incident(number)
+		var maybe []storage.BreachID // something is to happen to those that are the latest of their fingerprints
+		in, err := r.Incident(ctx, number)
 		if err != nil {
 			return err
 		}
-		pulses, err := r.Pulses()
+		pulses, err := r.Pulses(ctx)
 		if err != nil {
 			return err
 		}
 		said.sequence = in.Sequence
-		return storage.EachBreach(r, &in, func(b *incident.Breach) error {
+		err = storage.EachBreach(ctx, r, &in, func(b *incident.Breach) error {
 			v := answer(b)
-			said.unanswered = said.unanswered || b.State == incident.Ended && v == incident.CannotTell
+			said.unanswered = said.unanswered || b.State == incident.BreachEnded && v == incident.VerdictCannotTell
 			if b.Weigh(v, policy, pulses, at) == incident.SeenStale {
 				said.doubted = said.doubted || b.EndDoubted()
 				return nil
 			}
-			current, err := latestBreach(r, b.Fingerprint)
-			if err == nil && current != nil && current.Ordinal == b.Ordinal {
-				said.news = append(said.news, b.Fingerprint)
-			}
-			return err
+			maybe = append(maybe, storage.BreachID{Fingerprint: b.Fingerprint, Ordinal: b.Ordinal})
+			return nil
 		})
+		if err != nil {
+			return err
+		}
+		for part := range slices.Chunk(maybe, batch) {
+			fingerprints := make([]string, len(part))
+			for i := range part {
+				fingerprints[i] = part[i].Fingerprint
+			}
+			current, err := r.LatestBreaches(ctx, fingerprints)
+			if err != nil {
+				return err
+			}
+			for i := range part {
+				if b := current[part[i].Fingerprint]; b != nil && b.Ordinal == part[i].Ordinal {
+					said.news = append(said.news, b.Fingerprint)
+				}
+			}
+		}
+		return nil
 	})
 	return said, err
 }

@@ -2,8 +2,8 @@ package intake
 
 import "sitrep/incident"
 
-// A Claim is which SLO an alert belongs to.
-type Claim struct {
+// A Match is which SLO an alert belongs to.
+type Match struct {
 	// SLO is the first in file order that claims the alert, with Key and Labels for
 	// this alert. For an alert that no SLO claims it is what the configuration puts in
 	// its stead, or nil.
@@ -20,5 +20,5 @@ type Claim struct {
 type Catalog interface {
 	// Lookup finds the SLO of an alert by its labels. It costs the same however many
 	// SLOs there are.
-	Lookup(labels map[string]string) Claim
+	Lookup(labels map[string]string) Match
 }

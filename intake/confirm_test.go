@@ -25,9 +25,9 @@ type puts struct {
 	n *int
 }
 
-func (p puts) PutBreach(b *incident.Breach) error {
-	*p.n++
-	return p.Tx.PutBreach(b)
+func (p puts) PutBreaches(ctx context.Context, all []*incident.Breach) error {
+	*p.n += len(all)
+	return p.Tx.PutBreaches(ctx, all)
 }
 
 func (s *scribe) Write(ctx context.Context, fn func(storage.Tx) error) error {
@@ -63,9 +63,9 @@ func TestAGreatIncidentIsConfirmedPartByPart(t *testing.T) {
 	d := newDesk(t)
 	d.policy().Asks = true
 	d.many(2345)
-	store := &scribe{Store: d.door.Store}
-	d.door.Store = store
-	for _, v := range []incident.Verdict{incident.Listed, incident.NotListed} {
+	store := &scribe{Store: d.repo.Store}
+	d.repo.Store = store
+	for _, v := range []incident.Verdict{incident.VerdictListed, incident.VerdictNotListed} {
 		d.at = d.at.Add(time.Hour)
 		if err := d.taker.Confirm(t.Context(), d.at, 1, func(*incident.Breach) incident.Verdict { return v }); err != nil {
 			t.Fatal(err)
@@ -74,7 +74,7 @@ func TestAGreatIncidentIsConfirmedPartByPart(t *testing.T) {
 			t.Errorf("%s: one writing puts %d breaches", v, store.most)
 		}
 		firing := 0
-		if v == incident.Listed {
+		if v == incident.VerdictListed {
 			firing = 2345
 		}
 		if in := d.incident(1); in.Breaches.Firing != firing {
@@ -88,8 +88,8 @@ func TestAGreatIncidentIsConfirmedPartByPart(t *testing.T) {
 }
 
 func situation(d *desk, number int64) (s *incident.Situation, err error) {
-	err = d.door.Store.Read(d.t.Context(), func(r storage.Reader) error {
-		s, err = storage.Situation(r, number)
+	err = d.repo.Store.Read(d.t.Context(), func(r storage.Snapshot) error {
+		s, err = storage.Situation(d.t.Context(), r, number)
 		return err
 	})
 	return s, err
@@ -99,16 +99,16 @@ func situation(d *desk, number int64) (s *incident.Situation, err error) {
 func TestAnIncidentThatGoesOnToChangeIsLeftForLater(t *testing.T) {
 	d := newDesk(t)
 	d.many(3)
-	plain := d.door.Store
+	plain := d.repo.Store
 	store := &scribe{Store: plain}
 	n := 0
 	store.before = func() {
 		if n++; n > 50 {
 			t.Fatal("it is tried for ever")
 		}
-		d.expect(firing("a", fmt.Sprintf("more%d", n), d.at), intake.Joined, "a", 1)
+		d.expect(firing("a", fmt.Sprintf("more%d", n), d.at), intake.OutcomeJoined, "a", 1)
 	}
-	d.door.Store = store
+	d.repo.Store = store
 	if err := d.taker.Confirm(t.Context(), d.at.Add(time.Minute), 1, incident.Silent); err != nil {
 		t.Fatal(err)
 	}
@@ -134,8 +134,8 @@ func TestAGreatIncidentIsDoubtedPartByPart(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.policy().Watchdog.Within = 15 * time.Minute
-	store := &scribe{Store: d.door.Store}
-	d.door.Store = store
+	store := &scribe{Store: d.repo.Store}
+	d.repo.Store = store
 	if err := d.taker.Disbelieve(t.Context(), d.at, 1); err != nil {
 		t.Fatal(err)
 	}

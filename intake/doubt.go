@@ -18,8 +18,11 @@ func (i *Intake) Disbelieve(ctx context.Context, at time.Time, number int64) err
 		part := doubted[:min(batch, len(doubted))]
 		doubted = doubted[len(part):]
 		err = i.change(ctx, at, func(t *taking) error {
+			if err := t.Prepare(storage.Needs{Fingerprints: part, Incidents: []int64{number}}); err != nil {
+				return err
+			}
 			s, err := t.Incident(number)
-			if err != nil || s.Incident.State != incident.Open {
+			if err != nil || s.Incident.State != incident.StateOpen {
 				return err
 			}
 			pulses, err := t.Pulses()
@@ -27,14 +30,14 @@ func (i *Intake) Disbelieve(ctx context.Context, at time.Time, number int64) err
 				return err
 			}
 			for _, fingerprint := range part {
-				b, err := latestBreach(t.Tx, fingerprint)
+				b, err := t.LatestBreach(fingerprint)
 				if err != nil {
 					return err
 				}
 				if !s.Incident.Has(b) || !b.Disbelieved(t.Policy, pulses) {
 					continue // it fires anew, so that the one that ended is over
 				}
-				if err := t.PutBreach(&s.Incident, b, s.Incident.Lose(t.Stamp(incident.Scheduler), b, incident.WhyWatchdogAway)); err != nil {
+				if err := t.RecordBreach(&s.Incident, b, s.Incident.Lose(t.Stamp(incident.ActorScheduler), b, incident.WhyWatchdogAway)); err != nil {
 					return err
 				}
 				if err := t.DoubtEnds(&s.Incident); err != nil {
@@ -53,18 +56,18 @@ func (i *Intake) Disbelieve(ctx context.Context, at time.Time, number int64) err
 // disbelieved returns the fingerprints of breaches of an incident that ended and are not
 // believed to have, on a snapshot.
 func (i *Intake) disbelieved(ctx context.Context, number int64) (fingerprints []string, err error) {
-	policy := i.Door.Policy()
-	err = i.Door.Store.Read(ctx, func(r storage.Reader) error {
+	policy := i.Repo.Policy()
+	err = i.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
 		fingerprints = nil
-		in, err := r.Incident(number)
-		if err != nil || in.State != incident.Open {
+		in, err := r.Incident(ctx, number)
+		if err != nil || in.State != incident.StateOpen {
 			return err
 		}
-		pulses, err := r.Pulses()
+		pulses, err := r.Pulses(ctx)
 		if err != nil || len(pulses.Away(policy, nil)) == 0 {
 			return err
 		}
-		return storage.EachBreach(r, &in, func(b *incident.Breach) error {
+		return storage.EachBreach(ctx, r, &in, func(b *incident.Breach) error {
 			if b.Disbelieved(policy, pulses) {
 				fingerprints = append(fingerprints, b.Fingerprint)
 			}

@@ -5,17 +5,16 @@ import "sitrep/incident"
 // watchdog returns the result of an alert of the watchdog, and whether it says nothing
 // that is worth a write.
 func (t *triage) watchdog(a *incident.Alert) (Result, bool, error) {
-	fresh := t.policy.Watchdog.Pulse(a.Labels)
-	pulse, err := t.reader.Pulse(fresh.Name)
+	pulses, err := t.pulses()
 	if err != nil {
 		return Result{}, false, err
 	}
-	pulse.Labels = fresh.Labels
+	pulse := pulses.Of(t.policy, a.Labels)
 	known := pulse.AwaySince.IsZero() && t.at.Sub(pulse.HeardBy[a.Fingerprint]) < incident.HearEvery(t.policy.Watchdog.Within)
 	if a.Resolved {
 		known = pulse.Stale(a.Fingerprint, a.EndsAt)
 	}
-	return Result{Result: Ignored}, known, nil
+	return Result{Result: OutcomeIgnored}, known, nil
 }
 
 // heartbeat notes that the watchdog was heard, and tells its groups if it is back.

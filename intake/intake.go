@@ -6,8 +6,6 @@ package intake
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -20,20 +18,20 @@ type Outcome string
 
 // The outcomes.
 const (
-	Opened   Outcome = "opened"   // a breach began and opened an incident
-	Joined   Outcome = "joined"   // a breach began and belongs to an open incident
-	Reopened Outcome = "reopened" // a breach began and opened its incident again
-	Repeated Outcome = "repeated" // known already, nothing new
-	Resolved Outcome = "resolved" // its breach ended
-	Stale    Outcome = "stale"    // an old copy that says nothing of now
-	Ignored  Outcome = "ignored"  // configured to be none of an SLO's
-	Unmapped Outcome = "unmapped" // no SLO claims it
-	Invalid  Outcome = "invalid"  // not to be understood; never reaches the intake
+	OutcomeOpened   Outcome = "opened"   // a breach began and opened an incident
+	OutcomeJoined   Outcome = "joined"   // a breach began and belongs to an open incident
+	OutcomeReopened Outcome = "reopened" // a breach began and opened its incident again
+	OutcomeRepeated Outcome = "repeated" // known already, nothing new
+	OutcomeResolved Outcome = "resolved" // its breach ended
+	OutcomeStale    Outcome = "stale"    // an old copy that says nothing of now
+	OutcomeIgnored  Outcome = "ignored"  // configured to be none of an SLO's
+	OutcomeUnmapped Outcome = "unmapped" // no SLO claims it
+	OutcomeInvalid  Outcome = "invalid"  // not to be understood; never reaches the intake
 )
 
 // Outcomes returns all outcomes, in the order of the constants.
 func Outcomes() []Outcome {
-	return []Outcome{Opened, Joined, Reopened, Repeated, Resolved, Stale, Ignored, Unmapped, Invalid}
+	return []Outcome{OutcomeOpened, OutcomeJoined, OutcomeReopened, OutcomeRepeated, OutcomeResolved, OutcomeStale, OutcomeIgnored, OutcomeUnmapped, OutcomeInvalid}
 }
 
 // A Post is what one request brings in. Its alerts are valid, in the order of the
@@ -59,7 +57,7 @@ type Result struct {
 
 // An Intake turns what is heard of alerts into breaches, and breaches into incidents.
 type Intake struct {
-	Door    *storage.Door
+	Repo    *storage.Repository
 	Catalog func() Catalog // in force
 	Log     *slog.Logger
 }
@@ -72,9 +70,12 @@ func (i *Intake) Take(ctx context.Context, p Post) ([]Result, error) {
 	at := p.At.UTC().Truncate(time.Microsecond)
 	results := make([]Result, len(p.Alerts))
 	var news []int
-	err := i.Door.Store.Read(ctx, func(r storage.Reader) error {
+	err := i.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
+		t, err := newTriage(ctx, r, i.Catalog(), i.Repo.Policy(), at, p.Alerts)
+		if err != nil {
+			return err
+		}
 		news = news[:0]
-		t := triage{reader: r, catalog: i.Catalog(), policy: i.Door.Policy(), at: at, incidents: map[int64]incident.Incident{}}
 		for k := range p.Alerts {
 			result, known, err := t.sort(&p.Alerts[k])
 			if err != nil {
@@ -92,6 +93,9 @@ func (i *Intake) Take(ctx context.Context, p Post) ([]Result, error) {
 		return results, err
 	}
 	err = i.change(ctx, at, func(t *taking) error {
+		if err := t.prepare(p.Alerts, news); err != nil {
+			return err
+		}
 		for _, k := range news {
 			result, err := t.take(&p.Alerts[k])
 			if err != nil {
@@ -110,7 +114,7 @@ func (i *Intake) Take(ctx context.Context, p Post) ([]Result, error) {
 // change runs fn in a transaction, and logs afterwards what it left to be logged.
 func (i *Intake) change(ctx context.Context, at time.Time, fn func(*taking) error) error {
 	var logs []func()
-	err := i.Door.Change(ctx, at.UTC().Truncate(time.Microsecond), func(c *storage.Change) error {
+	err := i.Repo.Change(ctx, at.UTC().Truncate(time.Microsecond), func(c *storage.Change) error {
 		logs = logs[:0]
 		return fn(&taking{Change: c, catalog: i.Catalog(), log: i.Log, logs: &logs})
 	})
@@ -121,18 +125,6 @@ func (i *Intake) change(ctx context.Context, at time.Time, fn func(*taking) erro
 		log()
 	}
 	return nil
-}
-
-// latestBreach returns the latest breach of a fingerprint, nil if there is none.
-func latestBreach(r storage.Reader, fingerprint string) (*incident.Breach, error) {
-	b, err := r.LatestBreach(fingerprint)
-	switch {
-	case errors.Is(err, incident.ErrNotFound):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("find the breach of %q: %w", fingerprint, err)
-	}
-	return &b, nil
 }
 
 // sloOf returns the id of the SLO that an alert of the incident belongs to: the

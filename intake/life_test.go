@@ -2,7 +2,6 @@ package intake_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -11,7 +10,7 @@ import (
 	"sitrep/storage"
 )
 
-func (d *desk) policy() *incident.Policy { return d.door.Policy() }
+func (d *desk) policy() *incident.Policy { return d.repo.Policy() }
 
 // conclude makes an answer part of what waits for one.
 func (d *desk) conclude(v incident.Verdict) {
@@ -52,12 +51,8 @@ func (d *desk) close(number int64) {
 // breach returns the latest breach of a fingerprint, nil if there is none.
 func (d *desk) breach(fingerprint string) (b *incident.Breach) {
 	d.t.Helper()
-	err := d.door.Store.Read(d.t.Context(), func(r storage.Reader) error {
-		found, err := r.LatestBreach(fingerprint)
-		if errors.Is(err, incident.ErrNotFound) {
-			return nil
-		}
-		b = &found
+	err := d.repo.Store.Read(d.t.Context(), func(r storage.Snapshot) (err error) {
+		b, err = storage.LatestBreach(d.t.Context(), r, fingerprint)
 		return err
 	})
 	if err != nil {
@@ -68,8 +63,8 @@ func (d *desk) breach(fingerprint string) (b *incident.Breach) {
 
 func (d *desk) incident(number int64) (in incident.Incident) {
 	d.t.Helper()
-	err := d.door.Store.Read(d.t.Context(), func(r storage.Reader) (err error) {
-		in, err = r.Incident(number)
+	err := d.repo.Store.Read(d.t.Context(), func(r storage.Snapshot) (err error) {
+		in, err = r.Incident(d.t.Context(), number)
 		return err
 	})
 	if err != nil {
@@ -93,13 +88,13 @@ func (d *desk) waiting() int {
 func TestABreachThatIsUnknownInAClosedIncidentEndsWhenItFiresAnew(t *testing.T) {
 	d := newDesk(t)
 	a := firing("a", "1", d.at)
-	d.expect(a, intake.Opened, "a", 1)
+	d.expect(a, intake.OutcomeOpened, "a", 1)
 	d.at = d.at.Add(4 * time.Hour)
-	d.conclude(incident.CannotTell)
+	d.conclude(incident.VerdictCannotTell)
 	d.resolve(1)
 	d.close(1)
 	d.at = d.at.Add(time.Hour)
-	d.expect(a, intake.Opened, "a", 2)
+	d.expect(a, intake.OutcomeOpened, "a", 2)
 	if n := d.incident(1).Breaches; n.Unknown != 0 || n.Firing != 0 {
 		t.Errorf("of the closed one %+v", n)
 	}
@@ -108,7 +103,7 @@ func TestABreachThatIsUnknownInAClosedIncidentEndsWhenItFiresAnew(t *testing.T) 
 		t.Errorf("%d wait before they are quiet for too long", n)
 	}
 	d.at = d.at.Add(time.Hour)
-	d.conclude(incident.CannotTell)
+	d.conclude(incident.VerdictCannotTell)
 	if n := d.waiting(); n != 0 {
 		t.Errorf("%d go on to wait", n)
 	}
@@ -117,18 +112,18 @@ func TestABreachThatIsUnknownInAClosedIncidentEndsWhenItFiresAnew(t *testing.T) 
 // The same, where Alertmanagers say that it fires.
 func TestABreachThatIsUnknownInAClosedIncidentIsListed(t *testing.T) {
 	d := newDesk(t)
-	d.expect(firing("a", "1", d.at), intake.Opened, "a", 1)
+	d.expect(firing("a", "1", d.at), intake.OutcomeOpened, "a", 1)
 	d.at = d.at.Add(4 * time.Hour)
-	d.conclude(incident.CannotTell)
+	d.conclude(incident.VerdictCannotTell)
 	d.resolve(1)
 	d.close(1)
 	d.at = d.at.Add(4 * time.Hour)
-	d.conclude(incident.Listed)
-	if b := d.breach("1"); b.Incident != 2 || b.State != incident.Firing {
+	d.conclude(incident.VerdictListed)
+	if b := d.breach("1"); b.Incident != 2 || b.State != incident.BreachFiring {
 		t.Errorf("breach %+v", b)
 	}
 	d.at = d.at.Add(4 * time.Hour)
-	d.conclude(incident.CannotTell)
+	d.conclude(incident.VerdictCannotTell)
 	if n := d.waiting(); n != 0 {
 		t.Errorf("%d go on to wait", n)
 	}
@@ -139,16 +134,16 @@ func TestAReloadTakesTheBreachBeforeOutOfDoubt(t *testing.T) {
 	d := newDesk(t)
 	d.policy().Asks = true
 	d.claimLoose()
-	d.expect(loose("1", d.at), intake.Opened, "loose", 1)
-	d.expect(ended(loose("1", d.at), d.at), intake.Resolved, "loose", 1)
+	d.expect(loose("1", d.at), intake.OutcomeOpened, "loose", 1)
+	d.expect(ended(loose("1", d.at), d.at), intake.OutcomeResolved, "loose", 1)
 	first := d.at
 	delete(d.slos, "loose")
 	d.at = d.at.Add(time.Hour)
-	d.expect(loose("1", d.at), intake.Unmapped, "", 0)
-	d.expect(loose("1", first), intake.Stale, "loose", 1)
+	d.expect(loose("1", d.at), intake.OutcomeUnmapped, "", 0)
+	d.expect(loose("1", first), intake.OutcomeStale, "loose", 1)
 	d.claimLoose()
 	d.remap()
-	if b := d.breach("1"); b.State != incident.Firing {
+	if b := d.breach("1"); b.State != incident.BreachFiring {
 		t.Errorf("breach %+v", b)
 	}
 	if n := d.waiting(); n != 0 {
@@ -160,19 +155,19 @@ func TestAReloadTakesTheBreachBeforeOutOfDoubt(t *testing.T) {
 func TestAnUnmappedAlertOfAnOldBreachIsForgottenWhenItEnds(t *testing.T) {
 	d := newDesk(t)
 	d.claimLoose()
-	d.expect(loose("1", d.at), intake.Opened, "loose", 1)
-	d.expect(ended(loose("1", d.at), d.at), intake.Resolved, "loose", 1)
+	d.expect(loose("1", d.at), intake.OutcomeOpened, "loose", 1)
+	d.expect(ended(loose("1", d.at), d.at), intake.OutcomeResolved, "loose", 1)
 	delete(d.slos, "loose")
 	d.at = d.at.Add(2 * time.Hour)
 	a := loose("1", d.at)
-	d.expect(a, intake.Unmapped, "", 0)
+	d.expect(a, intake.OutcomeUnmapped, "", 0)
 	d.at = d.at.Add(time.Minute)
 	if _, err := d.taker.Take(t.Context(), intake.Post{Alerts: []incident.Alert{ended(a, d.at)}, At: d.at}); err != nil {
 		t.Fatal(err)
 	}
 	d.claimLoose()
 	d.remap()
-	if b := d.breach("1"); b.State != incident.Ended || b.Incident != 1 {
+	if b := d.breach("1"); b.State != incident.BreachEnded || b.Incident != 1 {
 		t.Errorf("breach %+v", b)
 	}
 }
@@ -184,16 +179,16 @@ func TestAnUnknownBreachOfAResolvedIncidentFiresWithAnotherStartsAt(t *testing.T
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t)
 			begin := d.at
-			d.expect(firing("a", "1", begin), intake.Opened, "a", 1)
+			d.expect(firing("a", "1", begin), intake.OutcomeOpened, "a", 1)
 			d.at = d.at.Add(4 * time.Hour)
-			d.conclude(incident.CannotTell)
+			d.conclude(incident.VerdictCannotTell)
 			d.resolve(1)
 			d.at = d.at.Add(time.Minute)
 			if _, err := d.taker.Take(t.Context(), intake.Post{Alerts: []incident.Alert{firing("a", "1", begin.Add(later))}, At: d.at}); err != nil {
 				t.Fatal(err)
 			}
 			in := d.incident(1)
-			if b := d.breach("1"); b.State != incident.Firing || b.Ordinal != 1 || in.State != incident.Resolved || in.Breaches.Firing != 1 {
+			if b := d.breach("1"); b.State != incident.BreachFiring || b.Ordinal != 1 || in.State != incident.StateResolved || in.Breaches.Firing != 1 {
 				t.Errorf("breach %+v of %+v", b, in)
 			}
 		})
@@ -205,9 +200,9 @@ func TestTheEndOfAnUnknownBreachIsNotLostWhileTheWatchdogIsAway(t *testing.T) {
 	d := newDesk(t)
 	d.policy().Watchdog = incident.Watchdog{Within: 15 * time.Minute}
 	a := firing("a", "1", d.at)
-	d.expect(a, intake.Opened, "a", 1)
+	d.expect(a, intake.OutcomeOpened, "a", 1)
 	d.at = d.at.Add(4 * time.Hour)
-	d.conclude(incident.CannotTell)
+	d.conclude(incident.VerdictCannotTell)
 	d.change(func(c *storage.Change) error {
 		pulse, err := c.Pulse(nil)
 		if err != nil {
@@ -230,8 +225,9 @@ func TestTheEndOfAnUnknownBreachIsNotLostWhileTheWatchdogIsAway(t *testing.T) {
 		pulse, _ = pulse.Hear(c.Policy, "w", d.at)
 		return c.PutPulse(pulse, incident.DueWatchdogBack)
 	})
-	err := d.door.Store.Read(t.Context(), func(r storage.Reader) error {
-		agenda, err := r.Agenda(1)
+	err := d.repo.Store.Read(t.Context(), func(r storage.Snapshot) error {
+		agendas, err := r.Agendas(t.Context(), []int64{1})
+		agenda := agendas[1]
 		if agenda.EndsDoubtedAt.IsZero() || agenda.NextAt.IsZero() || agenda.NextAt.After(end.Add(10*time.Minute)) {
 			t.Errorf("agenda %+v", agenda)
 		}
@@ -244,7 +240,7 @@ func TestTheEndOfAnUnknownBreachIsNotLostWhileTheWatchdogIsAway(t *testing.T) {
 	if err := d.taker.Confirm(t.Context(), d.at, 1, incident.Silent); err != nil {
 		t.Fatal(err)
 	}
-	if b := d.breach("1"); b.State != incident.Ended || !b.EndsAt.Equal(end) {
+	if b := d.breach("1"); b.State != incident.BreachEnded || !b.EndsAt.Equal(end) {
 		t.Errorf("breach %+v", b)
 	}
 }
@@ -280,12 +276,12 @@ func (d *desk) agenda(number int64) incident.Agenda {
 func TestEndsThatAreDoubtedAreSettledAfterAMerge(t *testing.T) {
 	d := newDesk(t)
 	d.policy().Watchdog = incident.Watchdog{Within: 15 * time.Minute}
-	d.expect(firing("a", "1", d.at), intake.Opened, "a", 1)
-	d.expect(firing("b", "2", d.at), intake.Opened, "b", 2)
+	d.expect(firing("a", "1", d.at), intake.OutcomeOpened, "a", 1)
+	d.expect(firing("b", "2", d.at), intake.OutcomeOpened, "b", 2)
 	begin := d.at
 	d.at = d.at.Add(time.Minute)
 	d.away(true)
-	d.expect(ended(firing("b", "2", begin), d.at), intake.Resolved, "b", 2)
+	d.expect(ended(firing("b", "2", begin), d.at), intake.OutcomeResolved, "b", 2)
 	d.merge(2, 1)
 	d.at = d.at.Add(time.Minute)
 	d.away(false)
@@ -296,7 +292,7 @@ func TestEndsThatAreDoubtedAreSettledAfterAMerge(t *testing.T) {
 	if err := d.taker.Confirm(t.Context(), d.at, 1, incident.Silent); err != nil {
 		t.Fatal(err)
 	}
-	if b := d.breach("2"); b.State != incident.Ended {
+	if b := d.breach("2"); b.State != incident.BreachEnded {
 		t.Errorf("breach %+v", b)
 	}
 	if a := d.agenda(1); !a.EndsDoubtedAt.IsZero() {
@@ -310,21 +306,21 @@ func TestDoubtedEndsThatAreSettledAreNotAskedAboutForEver(t *testing.T) {
 	d := newDesk(t)
 	d.policy().Asks = true
 	d.policy().Watchdog = incident.Watchdog{Within: 15 * time.Minute}
-	d.expect(firing("a", "quiet", d.at), intake.Opened, "a", 1)
+	d.expect(firing("a", "quiet", d.at), intake.OutcomeOpened, "a", 1)
 	d.at = d.at.Add(4 * time.Hour)
-	d.conclude(incident.CannotTell)
+	d.conclude(incident.VerdictCannotTell)
 	begin := d.at
-	d.expect(firing("a", "1", begin), intake.Joined, "a", 1)
+	d.expect(firing("a", "1", begin), intake.OutcomeJoined, "a", 1)
 	d.away(true)
 	d.at = d.at.Add(time.Minute)
-	d.expect(ended(firing("a", "1", begin), d.at), intake.Resolved, "a", 1)
+	d.expect(ended(firing("a", "1", begin), d.at), intake.OutcomeResolved, "a", 1)
 	confirm := func() {
 		t.Helper()
 		err := d.taker.Confirm(t.Context(), d.at, 1, func(b *incident.Breach) incident.Verdict {
 			if b.Fingerprint == "1" {
-				return incident.NotListed
+				return incident.VerdictNotListed
 			}
-			return incident.CannotTell
+			return incident.VerdictCannotTell
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -338,7 +334,7 @@ func TestDoubtedEndsThatAreSettledAreNotAskedAboutForEver(t *testing.T) {
 	d.away(false)
 	d.at = d.at.Add(time.Minute)
 	confirm()
-	if b := d.breach("1"); b.State != incident.Ended {
+	if b := d.breach("1"); b.State != incident.BreachEnded {
 		t.Errorf("breach %+v", b)
 	}
 	if a := d.agenda(1); !a.EndsDoubtedAt.IsZero() {
@@ -353,9 +349,9 @@ func (d *desk) total(number int64) int { d.t.Helper(); return d.incident(number)
 func TestAStartsAtFromTheFutureThatHasComeIsNoNewBreach(t *testing.T) {
 	d := newDesk(t)
 	ahead := firing("a", "1", d.at.Add(40*time.Minute))
-	d.expect(ahead, intake.Opened, "a", 1)
+	d.expect(ahead, intake.OutcomeOpened, "a", 1)
 	d.at = d.at.Add(45 * time.Minute)
-	d.expect(ahead, intake.Repeated, "a", 1)
+	d.expect(ahead, intake.OutcomeRepeated, "a", 1)
 	if n := d.total(1); n != 1 {
 		t.Errorf("%d breaches", n)
 	}
@@ -364,19 +360,19 @@ func TestAStartsAtFromTheFutureThatHasComeIsNoNewBreach(t *testing.T) {
 // Two senders end one breach at times of their own: a firing that began in between can be a
 // late copy.
 func TestAFiringThatBeganBeforeALaterEndIsNoNewBreach(t *testing.T) {
-	for asks, want := range map[bool]intake.Outcome{false: intake.Joined, true: intake.Stale} {
+	for asks, want := range map[bool]intake.Outcome{false: intake.OutcomeJoined, true: intake.OutcomeStale} {
 		d := newDesk(t)
 		d.policy().Asks = asks
 		begin := d.at
-		d.expect(firing("a", "1", begin), intake.Opened, "a", 1)
+		d.expect(firing("a", "1", begin), intake.OutcomeOpened, "a", 1)
 		d.at = d.at.Add(10 * time.Minute)
-		d.expect(ended(firing("a", "1", begin), begin.Add(time.Minute)), intake.Resolved, "a", 1)
-		d.expect(ended(firing("a", "1", begin), begin.Add(5*time.Minute)), intake.Stale, "a", 1)
+		d.expect(ended(firing("a", "1", begin), begin.Add(time.Minute)), intake.OutcomeResolved, "a", 1)
+		d.expect(ended(firing("a", "1", begin), begin.Add(5*time.Minute)), intake.OutcomeStale, "a", 1)
 		d.expect(firing("a", "1", begin.Add(3*time.Minute)), want, "a", 1)
 		if n := d.total(1); n != 1 {
 			t.Errorf("asks %v: %d breaches", asks, n)
 		}
-		d.expect(firing("a", "1", begin.Add(6*time.Minute)), map[bool]intake.Outcome{false: intake.Repeated, true: intake.Joined}[asks], "a", 1)
+		d.expect(firing("a", "1", begin.Add(6*time.Minute)), map[bool]intake.Outcome{false: intake.OutcomeRepeated, true: intake.OutcomeJoined}[asks], "a", 1)
 	}
 }
 
@@ -385,9 +381,9 @@ func TestAnEndThatIsNoFactEndsNow(t *testing.T) {
 	for name, end := range map[string]time.Time{"none": {}, "years ago": time.Unix(0, 0).UTC()} {
 		d := newDesk(t)
 		a := firing("a", "1", d.at)
-		d.expect(a, intake.Opened, "a", 1)
+		d.expect(a, intake.OutcomeOpened, "a", 1)
 		d.at = d.at.Add(time.Minute)
-		d.expect(ended(a, end), intake.Resolved, "a", 1)
+		d.expect(ended(a, end), intake.OutcomeResolved, "a", 1)
 		if b := d.breach("1"); !b.EndsAt.Equal(d.at) || !b.SaidEndsAt.Equal(end) {
 			t.Errorf("%s: %+v", name, b)
 		}
@@ -398,14 +394,14 @@ func TestAnEndThatIsNoFactEndsNow(t *testing.T) {
 func TestAnEndThatDidNotHoldIsNoDoubtedEnd(t *testing.T) {
 	d := newDesk(t)
 	a := firing("a", "1", d.at)
-	d.expect(a, intake.Opened, "a", 1)
+	d.expect(a, intake.OutcomeOpened, "a", 1)
 	d.at = d.at.Add(time.Minute)
-	d.expect(ended(a, d.at), intake.Resolved, "a", 1)
-	d.expect(a, intake.Joined, "a", 1)
+	d.expect(ended(a, d.at), intake.OutcomeResolved, "a", 1)
+	d.expect(a, intake.OutcomeJoined, "a", 1)
 	for range 3 {
 		d.at = d.at.Add(4 * time.Hour)
-		d.conclude(incident.CannotTell)
-		if b := d.breach("1"); b.State != incident.Unknown {
+		d.conclude(incident.VerdictCannotTell)
+		if b := d.breach("1"); b.State != incident.BreachUnknown {
 			t.Errorf("at %v it is %s", d.at, b.State)
 		}
 	}
@@ -416,16 +412,16 @@ func TestADoubtedEndHoldsWhenTheAlertFiresAnew(t *testing.T) {
 	d := newDesk(t)
 	d.policy().Watchdog = incident.Watchdog{Within: 15 * time.Minute}
 	a := firing("a", "1", d.at)
-	d.expect(a, intake.Opened, "a", 1)
+	d.expect(a, intake.OutcomeOpened, "a", 1)
 	d.at = d.at.Add(time.Minute)
 	d.away(true)
 	end := d.at
-	d.expect(ended(a, end), intake.Resolved, "a", 1)
+	d.expect(ended(a, end), intake.OutcomeResolved, "a", 1)
 	d.at = d.at.Add(time.Minute)
-	d.expect(firing("a", "1", d.at), intake.Joined, "a", 1)
-	err := d.door.Store.Read(t.Context(), func(r storage.Reader) error {
-		all, _, err := r.Breaches(1, 10, "")
-		if len(all) != 2 || all[0].State != incident.Ended || !all[0].EndsAt.Equal(end) || !all[1].EndedBefore.Equal(end) {
+	d.expect(firing("a", "1", d.at), intake.OutcomeJoined, "a", 1)
+	err := d.repo.Store.Read(t.Context(), func(r storage.Snapshot) error {
+		all, _, err := r.Breaches(t.Context(), 1, 10, "")
+		if len(all) != 2 || all[0].State != incident.BreachEnded || !all[0].EndsAt.Equal(end) || !all[1].EndedBefore.Equal(end) {
 			t.Errorf("breaches %+v", all)
 		}
 		return err
@@ -440,16 +436,16 @@ func TestTheEndOfWhatWasListedIsNotDoubted(t *testing.T) {
 	d := newDesk(t)
 	d.policy().Asks = true
 	a := firing("a", "1", d.at)
-	d.expect(a, intake.Opened, "a", 1)
+	d.expect(a, intake.OutcomeOpened, "a", 1)
 	d.at = d.at.Add(4 * time.Hour)
-	d.conclude(incident.Listed)
-	d.expect(ended(a, d.at), intake.Resolved, "a", 1)
+	d.conclude(incident.VerdictListed)
+	d.expect(ended(a, d.at), intake.OutcomeResolved, "a", 1)
 	d.at = d.at.Add(5 * time.Minute)
 	if n := d.waiting(); n != 0 {
 		t.Errorf("%d wait", n)
 	}
-	d.conclude(incident.CannotTell)
-	if b := d.breach("1"); b.State != incident.Ended {
+	d.conclude(incident.VerdictCannotTell)
+	if b := d.breach("1"); b.State != incident.BreachEnded {
 		t.Errorf("breach %+v", b)
 	}
 }
@@ -457,38 +453,38 @@ func TestTheEndOfWhatWasListedIsNotDoubted(t *testing.T) {
 // Where a person said that it is over while it fires, a startsAt that moved is no end.
 func TestAMovedStartsAtReopensNothingThatAPersonResolved(t *testing.T) {
 	d := newDesk(t)
-	d.expect(firing("a", "1", d.at), intake.Opened, "a", 1)
+	d.expect(firing("a", "1", d.at), intake.OutcomeOpened, "a", 1)
 	d.at = d.at.Add(time.Minute)
 	d.resolve(1)
 	for range 2 {
 		d.at = d.at.Add(10 * time.Minute)
-		d.expect(firing("a", "1", d.at), intake.Repeated, "a", 1)
+		d.expect(firing("a", "1", d.at), intake.OutcomeRepeated, "a", 1)
 	}
-	if in := d.incident(1); in.State != incident.Resolved || in.Breaches != (incident.Counts{Firing: 1, Total: 1}) {
+	if in := d.incident(1); in.State != incident.StateResolved || in.Breaches != (incident.Counts{Firing: 1, Total: 1}) {
 		t.Errorf("incident %+v", in)
 	}
 	end := d.at.Add(time.Minute)
 	d.at = end
-	d.expect(ended(firing("a", "1", end), end), intake.Resolved, "a", 1)
+	d.expect(ended(firing("a", "1", end), end), intake.OutcomeResolved, "a", 1)
 	d.at = d.at.Add(time.Minute)
-	d.expect(firing("a", "1", d.at), intake.Reopened, "a", 1)
+	d.expect(firing("a", "1", d.at), intake.OutcomeReopened, "a", 1)
 }
 
 // An incident that resolves although no Alertmanager could be asked says so.
 func TestAnIncidentSaysThatNobodyCouldBeAsked(t *testing.T) {
-	for v, why := range map[incident.Verdict]incident.Why{incident.CannotTell: incident.WhyNobodyAsked, incident.NotListed: ""} {
+	for v, why := range map[incident.Verdict]incident.Why{incident.VerdictCannotTell: incident.WhyNobodyAsked, incident.VerdictNotListed: ""} {
 		d := newDesk(t)
 		d.policy().Asks = true
 		a := firing("a", "1", d.at)
-		d.expect(a, intake.Opened, "a", 1)
-		d.expect(ended(a, d.at), intake.Resolved, "a", 1)
+		d.expect(a, intake.OutcomeOpened, "a", 1)
+		d.expect(ended(a, d.at), intake.OutcomeResolved, "a", 1)
 		d.at = d.at.Add(10 * time.Minute)
 		if err := d.taker.Confirm(t.Context(), d.at, 1, func(*incident.Breach) incident.Verdict { return v }); err != nil {
 			t.Fatal(err)
 		}
-		err := d.door.Store.Read(t.Context(), func(r storage.Reader) error {
-			events, err := r.Events(1, 0, 10)
-			if last := events[len(events)-1]; last.Type != incident.ResolvedEvent || last.Data.Why != why {
+		err := d.repo.Store.Read(t.Context(), func(r storage.Snapshot) error {
+			events, err := r.Events(d.t.Context(), 1, 0, 10)
+			if last := events[len(events)-1]; last.Type != incident.EventResolved || last.Data.Why != why {
 				t.Errorf("%s: %+v", v, last)
 			}
 			return err

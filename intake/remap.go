@@ -2,7 +2,6 @@ package intake
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -18,12 +17,12 @@ const remapPage = 200
 // transaction of its own.
 func (i *Intake) Remap(ctx context.Context, at time.Time) error {
 	at = at.UTC().Truncate(time.Microsecond)
-	silence := i.Door.Policy().UnknownAfter
+	silence := i.Repo.Policy().UnknownAfter
 	moved := 0
 	for cursor := ""; ; {
 		var page []incident.UnmappedAlert
-		err := i.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
-			page, cursor, err = r.UnmappedAlerts(remapPage, cursor)
+		err := i.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
+			page, cursor, err = r.UnmappedAlerts(ctx, remapPage, cursor)
 			return err
 		})
 		if err != nil {
@@ -62,22 +61,20 @@ func (i *Intake) Remap(ctx context.Context, at time.Time) error {
 func (i *Intake) remap(ctx context.Context, at time.Time, seen *incident.UnmappedAlert) (moved bool, err error) {
 	err = i.change(ctx, at, func(t *taking) error {
 		moved = false
-		u, err := t.Tx.Unmapped(seen.Fingerprint)
+		u, err := t.Unmapped(seen.Fingerprint)
 		switch {
-		case errors.Is(err, incident.ErrNotFound):
-			return nil
-		case err != nil:
+		case err != nil || u == nil:
 			return err
 		case !u.StartsAt.Equal(seen.StartsAt) || u.Incident != seen.Incident:
 			return nil
 		}
 		a := incident.Alert{Fingerprint: u.Fingerprint, StartsAt: u.StartsAt, Labels: u.Labels, Annotations: u.Annotations}
-		b, err := latestBreach(t.Tx, u.Fingerprint)
+		b, err := t.LatestBreach(u.Fingerprint)
 		if err != nil {
 			return err
 		}
 		if b != nil && b.Incident != 0 && u.Incident != 0 {
-			if b.State != incident.Firing {
+			if b.State != incident.BreachFiring {
 				return nil
 			}
 			in, err := incident.Follow(t, b.Incident)
@@ -85,25 +82,25 @@ func (i *Intake) remap(ctx context.Context, at time.Time, seen *incident.Unmappe
 				return err
 			}
 			a = alertOf(b, heard{})
-			if err := t.PutBreach(in, b, in.Leave(t.Stamp(incident.Scheduler), b)); err != nil {
+			if err := t.RecordBreach(in, b, in.Leave(t.Stamp(incident.ActorScheduler), b)); err != nil {
 				return err
 			}
-		} else if b != nil && b.State != incident.Ended {
+		} else if b != nil && b.State != incident.BreachEnded {
 			return nil
 		} else {
 			if b != nil {
-				if err := t.supersede(b, incident.Scheduler); err != nil {
+				if err := t.supersede(b, incident.ActorScheduler); err != nil {
 					return err
 				}
 			}
 			first := incident.NewBreach(&a, b, u.FirstSeenAt)
 			b = &first
 		}
-		if result, err := t.join(b, heard{alert: &a}, nil); err != nil || result.Result == Unmapped {
+		if result, err := t.join(b, heard{alert: &a}, nil); err != nil || result.Result == OutcomeUnmapped {
 			return err
 		}
 		moved = true
-		return t.forgetUnmapped(u.Fingerprint)
+		return t.DeleteUnmapped(u.Fingerprint)
 	})
 	return moved, err
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/intake"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
@@ -19,8 +20,8 @@ import (
 // benchCatalog has as many SLOs as it says, found by sloth_id.
 type benchCatalog map[string]*incident.SLO
 
-func (c benchCatalog) Lookup(labels map[string]string) intake.Claim {
-	return intake.Claim{SLO: c[labels["sloth_id"]]}
+func (c benchCatalog) Lookup(labels map[string]string) intake.Match {
+	return intake.Match{SLO: c[labels["sloth_id"]]}
 }
 
 // BenchmarkTake makes posts of 100 new alerts durable: what a post costs beside
@@ -34,29 +35,19 @@ func BenchmarkTake(b *testing.B) {
 }
 
 func benchmarkTake(b *testing.B, slos, clients int) {
-	db, err := bolt.Open(filepath.Join(b.TempDir(), "bench.db"), bolt.Options{})
+	db, err := bolt.Open(b.Context(), filepath.Join(b.TempDir(), "bench.db"), bolt.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer db.Close()
-	both := []incident.Audience{incident.Management, incident.Stakeholders}
-	policy := &incident.Policy{
-		Hash: "bench", Location: time.UTC, Priorities: []incident.Priority{{Name: "P1", Inform: both, UpdateEvery: 2 * time.Hour}},
-		Management: []string{"leadership"}, ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 5 * time.Hour, DigestAbove: 5,
-	}
-	for _, g := range []string{"leadership", "support"} {
-		policy.Groups = append(policy.Groups, incident.Group{Name: g, Location: time.UTC, Recipients: []incident.Recipient{
-			{ID: "email:" + g + "@example.org", Channel: incident.Email, Address: g + "@example.org"},
-		}})
-	}
-	policy.Teams = []incident.Team{{Name: "load", OnCall: []incident.Recipient{{ID: "email:oncall@example.org", Channel: incident.Email, Address: "oncall@example.org"}}}}
+	policy := incidenttest.Policy()
 	catalog := benchCatalog{}
 	for i := range slos {
-		id := fmt.Sprintf("slo-%06d", i)
-		catalog[id] = &incident.SLO{ID: id, Key: id, UseCase: "Application cannot notify its users", SLI: "availability", Service: "load", Team: "load", Priority: "P1", Stakeholders: []string{"support"}}
+		slo := incidenttest.SLO(fmt.Sprintf("slo-%06d", i), "P1")
+		catalog[slo.ID] = &slo
 	}
-	door := &storage.Door{Store: db, Policy: func() *incident.Policy { return policy }}
-	taker := &intake.Intake{Door: door, Catalog: func() intake.Catalog { return catalog }, Log: slog.New(slog.DiscardHandler)}
+	repo := &storage.Repository{Store: db, Policy: func() *incident.Policy { return policy }}
+	taker := &intake.Intake{Repo: repo, Catalog: func() intake.Catalog { return catalog }, Log: slog.New(slog.DiscardHandler)}
 	var n atomic.Uint64
 	b.SetParallelism(clients)
 	b.ReportAllocs()

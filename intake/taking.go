@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"errors"
 	"log/slog"
 
 	"sitrep/incident"
@@ -15,11 +14,48 @@ type taking struct {
 	log     *slog.Logger
 	logs    *[]func()         // to be called after the commit
 	gone    []*incident.Alert // those of the watchdog that ended
+	// matches are which SLOs the firing alerts of the post belong to.
+	matches map[*incident.Alert]Match
+}
+
+// prepare loads what those alerts of a post need that have news.
+func (t *taking) prepare(alerts []incident.Alert, news []int) error {
+	t.matches = make(map[*incident.Alert]Match, len(news))
+	keys := make([]string, 0, len(news))
+	var pulses []string
+	fingerprints := make([]string, len(news))
+	for i, k := range news {
+		a := &alerts[k]
+		fingerprints[i] = a.Fingerprint
+		if a.Resolved {
+			continue
+		}
+		claim := t.catalog.Lookup(a.Labels)
+		t.matches[a] = claim
+		if claim.SLO != nil {
+			keys = append(keys, claim.SLO.Key)
+		}
+		if claim.Watchdog {
+			pulses = append(pulses, t.Policy.Watchdog.Pulse(a.Labels).Name)
+		}
+	}
+	return t.Prepare(storage.Needs{Keys: keys, Fingerprints: fingerprints, Pulses: pulses})
+}
+
+// match finds the SLO of an alert that fires.
+func (t *taking) match(b *incident.Breach, h heard) Match {
+	if h.alert == nil {
+		return t.catalog.Lookup(b.Labels)
+	}
+	if claim, known := t.matches[h.alert]; known {
+		return claim
+	}
+	return t.catalog.Lookup(h.alert.Labels)
 }
 
 // take makes one alert part of what is known.
 func (t *taking) take(a *incident.Alert) (Result, error) {
-	b, err := latestBreach(t.Tx, a.Fingerprint)
+	b, err := t.LatestBreach(a.Fingerprint)
 	if err != nil {
 		return Result{}, err
 	}
@@ -36,21 +72,21 @@ func (t *taking) take(a *incident.Alert) (Result, error) {
 		return t.endFirst(a)
 	case incident.SeenLater:
 		b.EndLater(a, t.At)
-		if err := t.Tx.PutBreach(b); err != nil {
+		if err := t.PutBreach(b); err != nil {
 			return Result{}, err
 		}
 		// What ended may be an alert that no SLO claims any more.
-		if err := t.forgetUnmapped(a.Fingerprint); err != nil {
+		if err := t.DeleteUnmapped(a.Fingerprint); err != nil {
 			return Result{}, err
 		}
 	case incident.SeenDoubt:
 		if b.Doubt(t.At) {
-			if err := t.Tx.PutBreach(b); err != nil {
+			if err := t.PutBreach(b); err != nil {
 				return Result{}, err
 			}
 		}
 	}
-	return t.known(Stale, b)
+	return t.known(OutcomeStale, b)
 }
 
 // known names the incident that goes on with the breach, and the breach's SLO.
@@ -72,20 +108,20 @@ func (t *taking) known(o Outcome, b *incident.Breach) (Result, error) {
 // begin lets a new breach fire. The one before ended unseen, if it had not ended.
 func (t *taking) begin(a *incident.Alert, before *incident.Breach) (Result, error) {
 	if before != nil {
-		if before.State != incident.Ended {
+		if before.State != incident.BreachEnded {
 			in, err := incident.Follow(t, before.Incident)
 			switch {
 			case err != nil:
 				return Result{}, err
 			// A person said that it is over while it fired, or was unknown; a startsAt that
 			// moved is no end.
-			case in.State == incident.Resolved && before.State == incident.Unknown:
+			case in.State == incident.StateResolved && before.State == incident.BreachUnknown:
 				return t.again(before, heard{alert: a})
-			case in.State == incident.Resolved:
+			case in.State == incident.StateResolved:
 				return t.repeat(a, before)
 			}
 		}
-		if err := t.supersede(before, incident.Alertmanager); err != nil {
+		if err := t.supersede(before, incident.ActorAlertmanager); err != nil {
 			return Result{}, err
 		}
 	}
@@ -96,15 +132,15 @@ func (t *taking) begin(a *incident.Alert, before *incident.Breach) (Result, erro
 // supersede leaves a breach behind, as another one of its fingerprint begins: nothing that
 // is heard concerns it any more, so that it must not go on to be counted, or to wait.
 func (t *taking) supersede(b *incident.Breach, actor incident.Actor) error {
-	if b.State != incident.Ended {
+	if b.State != incident.BreachEnded {
 		in, err := incident.Follow(t, b.Incident)
 		if err != nil {
 			return err
 		}
-		return t.PutBreach(in, b, in.EndUnseen(t.Stamp(actor), b))
+		return t.RecordBreach(in, b, in.EndUnseen(t.Stamp(actor), b))
 	}
 	if b.Supersede() {
-		return t.Tx.PutBreach(b)
+		return t.PutBreach(b)
 	}
 	return nil
 }
@@ -113,14 +149,6 @@ func (t *taking) supersede(b *incident.Breach, actor incident.Actor) error {
 type heard struct {
 	alert   *incident.Alert // nil: they were asked
 	verdict incident.Verdict
-}
-
-// labels are those by which the breach is looked up.
-func (h heard) labels(b *incident.Breach) map[string]string {
-	if h.alert != nil {
-		return h.alert.Labels
-	}
-	return b.Labels
 }
 
 // again lets a breach fire that had ended, or was unknown: where it belongs, or in another
@@ -134,7 +162,7 @@ func (t *taking) again(b *incident.Breach, h heard) (Result, error) {
 	case err != nil:
 		return Result{}, err
 	case found:
-		return t.start(in, b, h, slo, Claim{}, Joined)
+		return t.start(in, b, h, slo, Match{}, OutcomeJoined)
 	}
 	// What is over keeps its breach, and a new one begins.
 	a := alertOf(b, h)
@@ -159,19 +187,19 @@ func alertOf(b *incident.Breach, h heard) incident.Alert {
 // join lets a breach fire that belongs to no incident yet: that of the SLO or, if that is
 // nil, of the one that claims the alert.
 func (t *taking) join(b *incident.Breach, h heard, slo *incident.SLO) (Result, error) {
-	claim := Claim{SLO: slo}
+	claim := Match{SLO: slo}
 	if slo == nil {
-		claim = t.catalog.Lookup(h.labels(b))
+		claim = t.match(b, h)
 	}
 	switch {
 	case claim.Ignored:
-		return Result{Result: Ignored}, nil
+		return Result{Result: OutcomeIgnored}, nil
 	case claim.Watchdog:
 		a := alertOf(b, h)
-		return Result{Result: Ignored}, t.heartbeat(&a)
+		return Result{Result: OutcomeIgnored}, t.heartbeat(&a)
 	case claim.SLO == nil:
 		a := alertOf(b, h)
-		return Result{Result: Unmapped}, t.noteUnmapped(&a, 0)
+		return Result{Result: OutcomeUnmapped}, t.noteUnmapped(&a, 0)
 	}
 	if slo = claim.SLO; slo.Unmapped && slo.UseCase == "" {
 		named := *slo
@@ -182,18 +210,18 @@ func (t *taking) join(b *incident.Breach, h heard, slo *incident.SLO) (Result, e
 	if err != nil {
 		return Result{}, err
 	}
-	outcome := Joined
+	outcome := OutcomeJoined
 	if isNew {
-		outcome = Opened
+		outcome = OutcomeOpened
 	}
 	return t.start(in, b, h, slo, claim, outcome)
 }
 
 func (t *taking) actor(h heard) incident.Actor {
 	if h.alert == nil {
-		return incident.Scheduler
+		return incident.ActorScheduler
 	}
-	return incident.Alertmanager
+	return incident.ActorAlertmanager
 }
 
 // headline says what an alert without an SLO is about.
@@ -207,13 +235,13 @@ func headline(b *incident.Breach) string {
 }
 
 // start records that the breach fires in the incident.
-func (t *taking) start(in *incident.Incident, b *incident.Breach, h heard, slo *incident.SLO, claim Claim, outcome Outcome) (Result, error) {
+func (t *taking) start(in *incident.Incident, b *incident.Breach, h heard, slo *incident.SLO, claim Match, outcome Outcome) (Result, error) {
 	priority, ok := t.Policy.Priority(slo.Priority)
 	if !ok {
 		priority = in.Priority
 	}
 	var why incident.Why
-	if h.alert == nil && h.verdict == incident.Listed {
+	if h.alert == nil && h.verdict == incident.VerdictListed {
 		why = incident.WhyListed
 	}
 	before := in.State
@@ -221,11 +249,11 @@ func (t *taking) start(in *incident.Incident, b *incident.Breach, h heard, slo *
 	if h.alert == nil {
 		b.NoteAnswer(h.verdict, t.Policy, t.At)
 	}
-	if err := t.PutBreach(in, b, events); err != nil {
+	if err := t.RecordBreach(in, b, events); err != nil {
 		return Result{}, err
 	}
-	if before == incident.Resolved && in.State == incident.Open {
-		outcome = Reopened
+	if before == incident.StateResolved && in.State == incident.StateOpen {
+		outcome = OutcomeReopened
 	}
 	r, err := t.known(outcome, b)
 	if err != nil {
@@ -236,18 +264,15 @@ func (t *taking) start(in *incident.Incident, b *incident.Breach, h heard, slo *
 		r.SLO = slo.ID
 	}
 	if len(claim.Ambiguous) > 0 {
-		err := t.Tx.PutAmbiguity(storage.Ambiguity{At: t.At, Fingerprint: b.Fingerprint, Labels: b.Labels, SLO: slo.ID, Others: claim.Ambiguous})
-		if err != nil {
-			return Result{}, err
-		}
+		t.NoteAmbiguity(storage.Ambiguity{At: t.At, Fingerprint: b.Fingerprint, Labels: b.Labels, SLO: slo.ID, Others: claim.Ambiguous})
 	}
 	if slo.Unmapped {
 		a := alertOf(b, h)
-		r.Result = Unmapped
+		r.Result = OutcomeUnmapped
 		if err := t.noteUnmapped(&a, in.Number); err != nil {
 			return Result{}, err
 		}
-	} else if err := t.forgetUnmapped(b.Fingerprint); err != nil {
+	} else if err := t.DeleteUnmapped(b.Fingerprint); err != nil {
 		return Result{}, err
 	}
 	t.tell(outcome, in)
@@ -256,12 +281,12 @@ func (t *taking) start(in *incident.Incident, b *incident.Breach, h heard, slo *
 
 // tell logs what became of an incident, once the transaction is durable.
 func (t *taking) tell(o Outcome, in *incident.Incident) {
-	if o != Opened && o != Reopened {
+	if o != OutcomeOpened && o != OutcomeReopened {
 		return
 	}
 	id, slo, priority := in.ID(), in.SLO, in.Priority.Name
 	*t.logs = append(*t.logs, func() {
-		t.log.Info("incident "+string(o), slog.String("incident", id), slog.String("slo", slo), slog.String("priority", priority))
+		t.log.Info("incident "+string(o), slog.String("incident", id), slog.String("slo", slo), slog.String("priority", priority)) //nolint:sloglint // one of a few
 	})
 }
 
@@ -271,9 +296,9 @@ func (t *taking) repeat(a *incident.Alert, b *incident.Breach) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	events, news := in.Hear(t.Stamp(incident.Alertmanager), b, a, t.Policy)
+	events, news := in.Hear(t.Stamp(incident.ActorAlertmanager), b, a, t.Policy)
 	if news {
-		if err := t.PutBreach(in, b, events); err != nil {
+		if err := t.RecordBreach(in, b, events); err != nil {
 			return Result{}, err
 		}
 		t.Hear(in)
@@ -283,7 +308,7 @@ func (t *taking) repeat(a *incident.Alert, b *incident.Breach) (Result, error) {
 			}
 		}
 	}
-	return t.known(Repeated, b)
+	return t.known(OutcomeRepeated, b)
 }
 
 // end lets a breach end, or become unknown while the watchdog is away.
@@ -296,29 +321,29 @@ func (t *taking) end(a *incident.Alert, b *incident.Breach) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	stamp := t.Stamp(incident.Alertmanager)
+	stamp := t.Stamp(incident.ActorAlertmanager)
 	if _, doubted := pulses.Doubting(t.Policy, b.Labels); doubted {
 		events, news := in.LoseEnded(stamp, b, a)
 		if !news {
-			return t.known(Stale, b)
+			return t.known(OutcomeStale, b)
 		}
-		if err := t.PutBreach(in, b, events); err != nil {
+		if err := t.RecordBreach(in, b, events); err != nil {
 			return Result{}, err
 		}
 		if err := t.DoubtEnds(in); err != nil {
 			return Result{}, err
 		}
-		return t.known(Resolved, b)
+		return t.known(OutcomeResolved, b)
 	}
-	if err := t.PutBreach(in, b, in.End(stamp, b, a)); err != nil {
+	if err := t.RecordBreach(in, b, in.End(stamp, b, a)); err != nil {
 		return Result{}, err
 	}
 	if in.Unmapped {
-		if err := t.forgetUnmapped(a.Fingerprint); err != nil {
+		if err := t.DeleteUnmapped(a.Fingerprint); err != nil {
 			return Result{}, err
 		}
 	}
-	return t.known(Resolved, b)
+	return t.known(OutcomeResolved, b)
 }
 
 // endFirst keeps the end of a breach whose firing was never seen, so that a late copy
@@ -327,39 +352,30 @@ func (t *taking) endFirst(a *incident.Alert) (Result, error) {
 	claim := t.catalog.Lookup(a.Labels)
 	switch {
 	case claim.Ignored:
-		return Result{Result: Ignored}, nil
+		return Result{Result: OutcomeIgnored}, nil
 	case claim.Watchdog:
 		t.gone = append(t.gone, a)
-		return Result{Result: Ignored}, nil
+		return Result{Result: OutcomeIgnored}, nil
 	case claim.SLO == nil:
-		return Result{Result: Unmapped}, t.forgetUnmapped(a.Fingerprint)
+		return Result{Result: OutcomeUnmapped}, t.DeleteUnmapped(a.Fingerprint)
 	}
 	b := incident.NewBreach(a, nil, t.At)
 	b.EndFirst(a, claim.SLO, t.At)
-	if err := t.Tx.PutBreach(&b); err != nil {
+	if err := t.PutBreach(&b); err != nil {
 		return Result{}, err
 	}
-	return Result{SLO: claim.SLO.ID, Result: Resolved, Ambiguous: claim.Ambiguous}, t.forgetUnmapped(a.Fingerprint)
+	return Result{SLO: claim.SLO.ID, Result: OutcomeResolved, Ambiguous: claim.Ambiguous}, t.DeleteUnmapped(a.Fingerprint)
 }
 
 func (t *taking) noteUnmapped(a *incident.Alert, number int64) error {
-	u, err := t.Tx.Unmapped(a.Fingerprint)
-	if err != nil && !errors.Is(err, incident.ErrNotFound) {
+	u, err := t.Unmapped(a.Fingerprint)
+	if err != nil {
 		return err
 	}
-	if begin, fact := a.Began(t.At); err != nil || fact && !u.StartsAt.Equal(begin) {
-		u = incident.UnmappedAlert{Fingerprint: a.Fingerprint, StartsAt: begin, FirstSeenAt: t.At}
+	if begin, fact := a.Began(t.At); u == nil || fact && !u.StartsAt.Equal(begin) {
+		u = &incident.UnmappedAlert{Fingerprint: a.Fingerprint, StartsAt: begin, FirstSeenAt: t.At}
 	}
 	u.Labels, u.Annotations, u.HeardAt, u.Incident = a.Labels, a.Annotations, t.At, number
-	return t.Tx.PutUnmapped(&u)
-}
-
-func (t *taking) forgetUnmapped(fingerprint string) error {
-	if _, err := t.Tx.Unmapped(fingerprint); err != nil {
-		if errors.Is(err, incident.ErrNotFound) {
-			return nil
-		}
-		return err
-	}
-	return t.Tx.DeleteUnmapped(fingerprint)
+	t.PutUnmapped(u)
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/intake"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
@@ -17,59 +18,50 @@ import (
 type desk struct {
 	t     *testing.T
 	slos  lookup
-	door  *storage.Door
+	repo  *storage.Repository
 	taker *intake.Intake
 	at    time.Time
 }
 
 type lookup map[string]*incident.SLO
 
-func (l lookup) Lookup(labels map[string]string) intake.Claim {
+func (l lookup) Lookup(labels map[string]string) intake.Match {
 	if slo := l[labels["sloth_id"]]; slo != nil {
 		if region := labels["region"]; region != "" {
 			per := *slo
 			per.Key, per.Labels = slo.Key+"{"+region+"}", map[string]string{"region": region}
-			return intake.Claim{SLO: &per}
+			return intake.Match{SLO: &per}
 		}
-		return intake.Claim{SLO: slo}
+		return intake.Match{SLO: slo}
 	}
 	if labels["alertname"] == "Loose" {
-		return intake.Claim{SLO: l["loose"]}
+		return intake.Match{SLO: l["loose"]}
 	}
-	return intake.Claim{SLO: &incident.SLO{Key: "unmapped/" + labels["alertname"], Priority: "P1", Unmapped: true}}
+	return intake.Match{SLO: &incident.SLO{Key: "unmapped/" + labels["alertname"], Priority: "P1", Unmapped: true}}
 }
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
+	db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	slos := lookup{}
 	for _, id := range []string{"a", "b"} {
-		slos[id] = &incident.SLO{ID: id, Key: id, UseCase: "Use case of " + id, Team: "team", Priority: "P1"}
+		slo := incidenttest.SLO(id, "P1")
+		slos[id] = &slo
 	}
-	policy := &incident.Policy{
-		Hash: "test", Location: time.UTC, Priorities: []incident.Priority{{Name: "P1"}}, Teams: []incident.Team{{Name: "team"}},
-		SLOs: []incident.SLO{*slos["a"], *slos["b"]}, ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 4 * time.Hour,
-	}
-	door := &storage.Door{Store: db, Policy: func() *incident.Policy { return policy }}
+	policy := incidenttest.Policy(*slos["a"], *slos["b"])
+	policy.UnknownAfter, policy.Priorities[0].Actions = 4*time.Hour, nil
+	repo := &storage.Repository{Store: db, Policy: func() *incident.Policy { return policy }}
 	return &desk{
-		t: t, slos: slos, door: door, at: time.Date(2026, 6, 16, 10, 0, 0, 0, time.UTC),
-		taker: &intake.Intake{Door: door, Catalog: func() intake.Catalog { return slos }, Log: slog.New(slog.DiscardHandler)},
+		t: t, slos: slos, repo: repo, at: incidenttest.Noon,
+		taker: &intake.Intake{Repo: repo, Catalog: func() intake.Catalog { return slos }, Log: slog.New(slog.DiscardHandler)},
 	}
 }
 
-// firing is an alert that began at that time.
-func firing(slo, fingerprint string, begin time.Time) incident.Alert {
-	return incident.Alert{Fingerprint: fingerprint, StartsAt: begin, Labels: map[string]string{"sloth_id": slo, "alertname": "X"}}
-}
-
-func ended(a incident.Alert, at time.Time) incident.Alert {
-	a.Resolved, a.EndsAt = true, at
-	return a
-}
+var firing, ended = incidenttest.Firing, incidenttest.Ended
 
 // expect posts one alert and checks what became of it.
 func (d *desk) expect(a incident.Alert, want intake.Outcome, slo string, number int64) {
@@ -85,7 +77,7 @@ func (d *desk) expect(a incident.Alert, want intake.Outcome, slo string, number 
 
 func (d *desk) change(fn func(*storage.Change) error) {
 	d.t.Helper()
-	if err := d.door.Change(context.Background(), d.at, fn); err != nil {
+	if err := d.repo.Change(context.Background(), d.at, fn); err != nil {
 		d.t.Fatal(err)
 	}
 }
@@ -115,34 +107,34 @@ func (d *desk) merge(from, into int64) {
 
 func TestTheAnswerNamesTheAlertsOwnSLOAfterAMerge(t *testing.T) {
 	d := newDesk(t)
-	d.expect(firing("a", "1", d.at), intake.Opened, "a", 1)
-	d.expect(firing("b", "2", d.at), intake.Opened, "b", 2)
+	d.expect(firing("a", "1", d.at), intake.OutcomeOpened, "a", 1)
+	d.expect(firing("b", "2", d.at), intake.OutcomeOpened, "b", 2)
 	d.merge(2, 1)
 	begin := d.at
 	d.at = d.at.Add(time.Minute)
-	d.expect(firing("b", "2", begin), intake.Repeated, "b", 1)
-	d.expect(firing("b", "3", d.at), intake.Joined, "b", 1)
-	d.expect(firing("b", "3", d.at), intake.Repeated, "b", 1)
-	d.expect(firing("a", "4", d.at), intake.Joined, "a", 1)
+	d.expect(firing("b", "2", begin), intake.OutcomeRepeated, "b", 1)
+	d.expect(firing("b", "3", d.at), intake.OutcomeJoined, "b", 1)
+	d.expect(firing("b", "3", d.at), intake.OutcomeRepeated, "b", 1)
+	d.expect(firing("a", "4", d.at), intake.OutcomeJoined, "a", 1)
 	end := d.at
-	d.expect(ended(firing("b", "2", begin), end), intake.Resolved, "b", 1)
-	d.expect(ended(firing("b", "2", begin), end), intake.Stale, "b", 1)
-	d.expect(firing("b", "2", begin), intake.Joined, "b", 1)
+	d.expect(ended(firing("b", "2", begin), end), intake.OutcomeResolved, "b", 1)
+	d.expect(ended(firing("b", "2", begin), end), intake.OutcomeStale, "b", 1)
+	d.expect(firing("b", "2", begin), intake.OutcomeJoined, "b", 1)
 	d.at = d.at.Add(2 * time.Hour) // more than unknown_after/4: this one is written
-	d.expect(firing("b", "2", begin), intake.Repeated, "b", 1)
+	d.expect(firing("b", "2", begin), intake.OutcomeRepeated, "b", 1)
 }
 
 func TestARepeatOfAnUnmappedAlertIsARepeatAndHeard(t *testing.T) {
 	d := newDesk(t)
 	a := firing("", "1", d.at)
-	d.expect(a, intake.Unmapped, "", 1)
-	d.expect(a, intake.Repeated, "", 1)
+	d.expect(a, intake.OutcomeUnmapped, "", 1)
+	d.expect(a, intake.OutcomeRepeated, "", 1)
 	d.at = d.at.Add(2 * time.Hour)
-	d.expect(a, intake.Repeated, "", 1)
-	err := d.door.Store.Read(context.Background(), func(r storage.Reader) error {
-		u, err := r.Unmapped("1")
-		if err == nil && !u.HeardAt.Equal(d.at) {
-			t.Errorf("last heard at %v, want %v", u.HeardAt, d.at)
+	d.expect(a, intake.OutcomeRepeated, "", 1)
+	err := d.repo.Store.Read(context.Background(), func(r storage.Snapshot) error {
+		alerts, err := r.Unmapped(t.Context(), []string{"1"})
+		if u := alerts["1"]; u == nil || !u.HeardAt.Equal(d.at) {
+			t.Errorf("last heard: %+v, want at %v", u, d.at)
 		}
 		return err
 	})
@@ -153,11 +145,11 @@ func TestARepeatOfAnUnmappedAlertIsARepeatAndHeard(t *testing.T) {
 
 func TestAnAlertFromTheFutureDoesNotHideTheNext(t *testing.T) {
 	d := newDesk(t)
-	d.expect(firing("a", "1", d.at.AddDate(50, 0, 0)), intake.Opened, "a", 1)
-	d.expect(firing("a", "1", d.at.AddDate(50, 0, 0)), intake.Repeated, "a", 1)
+	d.expect(firing("a", "1", d.at.AddDate(50, 0, 0)), intake.OutcomeOpened, "a", 1)
+	d.expect(firing("a", "1", d.at.AddDate(50, 0, 0)), intake.OutcomeRepeated, "a", 1)
 	d.at = d.at.Add(20 * time.Minute)
-	d.expect(firing("a", "1", d.at), intake.Joined, "a", 1)
-	d.expect(firing("a", "1", d.at), intake.Repeated, "a", 1)
+	d.expect(firing("a", "1", d.at), intake.OutcomeJoined, "a", 1)
+	d.expect(firing("a", "1", d.at), intake.OutcomeRepeated, "a", 1)
 	d.change(func(c *storage.Change) error {
 		s, err := c.Incident(1)
 		if err == nil && (s.Incident.Breaches.Firing != 1 || s.Incident.Breaches.Total != 2) {
@@ -165,19 +157,19 @@ func TestAnAlertFromTheFutureDoesNotHideTheNext(t *testing.T) {
 		}
 		return err
 	})
-	d.expect(ended(firing("a", "1", d.at), d.at), intake.Resolved, "a", 1)
+	d.expect(ended(firing("a", "1", d.at), d.at), intake.OutcomeResolved, "a", 1)
 	// A clock that is a little ahead changes nothing.
-	d.expect(firing("a", "2", d.at.Add(10*time.Minute)), intake.Joined, "a", 1)
-	d.expect(firing("a", "2", d.at), intake.Repeated, "a", 1)
+	d.expect(firing("a", "2", d.at.Add(10*time.Minute)), intake.OutcomeJoined, "a", 1)
+	d.expect(firing("a", "2", d.at), intake.OutcomeRepeated, "a", 1)
 	d.at = d.at.Add(time.Minute)
-	d.expect(firing("a", "2", d.at.Add(9*time.Minute)), intake.Repeated, "a", 1)
+	d.expect(firing("a", "2", d.at.Add(9*time.Minute)), intake.OutcomeRepeated, "a", 1)
 }
 
 func TestALaterEndNamesTheIncidentOfTheBreachThatEndedUnseen(t *testing.T) {
 	d := newDesk(t)
-	d.expect(firing("a", "1", d.at), intake.Opened, "a", 1)
-	d.expect(ended(firing("a", "1", d.at.Add(time.Minute)), d.at.Add(2*time.Minute)), intake.Resolved, "a", 1)
-	d.expect(ended(firing("a", "9", d.at), d.at), intake.Resolved, "a", 0)
+	d.expect(firing("a", "1", d.at), intake.OutcomeOpened, "a", 1)
+	d.expect(ended(firing("a", "1", d.at.Add(time.Minute)), d.at.Add(2*time.Minute)), intake.OutcomeResolved, "a", 1)
+	d.expect(ended(firing("a", "9", d.at), d.at), intake.OutcomeResolved, "a", 0)
 }
 
 func TestABreachOfOneRegionJoinsWhatAPersonDeclared(t *testing.T) {
@@ -186,7 +178,7 @@ func TestABreachOfOneRegionJoinsWhatAPersonDeclared(t *testing.T) {
 		a.Labels["region"] = region
 		return a
 	}
-	d.expect(in("eu", firing("a", "1", d.at)), intake.Opened, "a", 1)
+	d.expect(in("eu", firing("a", "1", d.at)), intake.OutcomeOpened, "a", 1)
 	d.change(func(c *storage.Change) error {
 		s, err := c.New()
 		if err != nil {
@@ -198,8 +190,8 @@ func TestABreachOfOneRegionJoinsWhatAPersonDeclared(t *testing.T) {
 		}
 		return c.Record(s, events...)
 	})
-	d.expect(in("eu", firing("a", "2", d.at)), intake.Joined, "a", 1)
-	d.expect(in("us", firing("a", "3", d.at)), intake.Joined, "a", 2)
+	d.expect(in("eu", firing("a", "2", d.at)), intake.OutcomeJoined, "a", 1)
+	d.expect(in("us", firing("a", "3", d.at)), intake.OutcomeJoined, "a", 2)
 	d.change(func(c *storage.Change) error {
 		s, err := c.Situation(2)
 		if err != nil {
@@ -211,8 +203,8 @@ func TestABreachOfOneRegionJoinsWhatAPersonDeclared(t *testing.T) {
 		}
 		return c.Record(s, events...)
 	})
-	d.expect(in("us", firing("a", "4", d.at)), intake.Reopened, "a", 2)
-	d.expect(in("us", ended(firing("a", "4", d.at), d.at)), intake.Resolved, "a", 2)
+	d.expect(in("us", firing("a", "4", d.at)), intake.OutcomeReopened, "a", 2)
+	d.expect(in("us", ended(firing("a", "4", d.at), d.at)), intake.OutcomeResolved, "a", 2)
 	d.at = d.at.Add(3 * time.Hour)
 	d.change(func(c *storage.Change) error {
 		s, err := c.Situation(2)
@@ -226,7 +218,7 @@ func TestABreachOfOneRegionJoinsWhatAPersonDeclared(t *testing.T) {
 		return c.Record(s, events...)
 	})
 	d.at = d.at.Add(3 * time.Hour)
-	d.expect(in("us", firing("a", "5", d.at)), intake.Opened, "a", 3)
+	d.expect(in("us", firing("a", "5", d.at)), intake.OutcomeOpened, "a", 3)
 }
 
 // loose is an alert that no SLO claims, until one is added.
@@ -236,7 +228,8 @@ func loose(fingerprint string, begin time.Time) incident.Alert {
 
 // claimLoose adds an SLO for those, as a reload does.
 func (d *desk) claimLoose() {
-	d.slos["loose"] = &incident.SLO{ID: "loose", Key: "loose", UseCase: "Use case of loose", Team: "team", Priority: "P1"}
+	slo := incidenttest.SLO("loose", "P1")
+	d.slos["loose"] = &slo
 }
 
 func (d *desk) remap() {
@@ -249,13 +242,13 @@ func (d *desk) remap() {
 func TestAReloadMovesUnmappedAlertsThatFire(t *testing.T) {
 	d := newDesk(t)
 	begin := d.at
-	d.expect(loose("1", begin), intake.Unmapped, "", 0)
-	d.expect(loose("2", begin), intake.Unmapped, "", 0)
+	d.expect(loose("1", begin), intake.OutcomeUnmapped, "", 0)
+	d.expect(loose("2", begin), intake.OutcomeUnmapped, "", 0)
 	d.at = d.at.Add(5 * time.Hour) // more than unknown_after
-	d.expect(loose("2", begin), intake.Unmapped, "", 0)
+	d.expect(loose("2", begin), intake.OutcomeUnmapped, "", 0)
 	d.claimLoose()
 	d.remap()
-	d.expect(loose("2", begin), intake.Repeated, "loose", 1)
+	d.expect(loose("2", begin), intake.OutcomeRepeated, "loose", 1)
 	d.change(func(c *storage.Change) error {
 		s, err := c.Incident(1)
 		if err == nil && s.Incident.Breaches.Total != 1 {
@@ -263,7 +256,7 @@ func TestAReloadMovesUnmappedAlertsThatFire(t *testing.T) {
 		}
 		return err
 	})
-	d.expect(loose("1", begin), intake.Joined, "loose", 1)
+	d.expect(loose("1", begin), intake.OutcomeJoined, "loose", 1)
 }
 
 // An interruption is a store that lets something happen after each reading.
@@ -272,7 +265,7 @@ type interruption struct {
 	after func()
 }
 
-func (i *interruption) Read(ctx context.Context, fn func(storage.Reader) error) error {
+func (i *interruption) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
 	err := i.Store.Read(ctx, fn)
 	if after := i.after; after != nil {
 		i.after = nil
@@ -283,15 +276,15 @@ func (i *interruption) Read(ctx context.Context, fn func(storage.Reader) error) 
 
 func TestAnAlertThatEndsDuringAReloadIsNotMoved(t *testing.T) {
 	d := newDesk(t)
-	store := &interruption{Store: d.door.Store}
-	d.door.Store = store
+	store := &interruption{Store: d.repo.Store}
+	d.repo.Store = store
 	a := loose("1", d.at)
-	d.expect(a, intake.Unmapped, "", 0)
+	d.expect(a, intake.OutcomeUnmapped, "", 0)
 	d.claimLoose()
-	store.after = func() { d.expect(ended(a, d.at), intake.Resolved, "loose", 0) }
+	store.after = func() { d.expect(ended(a, d.at), intake.OutcomeResolved, "loose", 0) }
 	d.remap()
-	err := d.door.Store.Read(context.Background(), func(r storage.Reader) error {
-		open, err := r.OpenIncidents()
+	err := d.repo.Store.Read(context.Background(), func(r storage.Snapshot) error {
+		open, err := r.OpenIncidents(t.Context())
 		if len(open) > 0 {
 			t.Errorf("open: %v", open)
 		}

@@ -47,6 +47,9 @@ type Hash = tlog.Hash
 // Hashes reads stored hashes by their number in tlog's order.
 type Hashes = tlog.HashReader
 
+// A HashesFunc is a function that is Hashes.
+type HashesFunc = tlog.HashReaderFunc
+
 // A Kind says what a leaf is.
 type Kind byte
 

@@ -31,7 +31,7 @@ func appendAnswer(b []byte, p payload, results []intake.Result) []byte {
 			b = append(b, ',')
 		}
 		if len(faults) > 0 && faults[0].index == i {
-			b = appendResult(b, faults[0].fingerprint, intake.Result{Result: intake.Invalid})
+			b = appendResult(b, faults[0].fingerprint, intake.Result{Result: intake.OutcomeInvalid})
 			b = append(b, `,"reason":`...)
 			b = appendString(b, faults[0].text)
 			b = append(b, '}')

@@ -131,6 +131,8 @@ func readBody(buf []byte, r *http.Request, h *hold) ([]byte, error) {
 }
 
 func tooLarge() error {
-	return &refusal{http.StatusRequestEntityTooLarge, refusedSize,
-		fmt.Sprintf("the body is larger than %d MiB; set max_alerts or group by more labels", MaxBody>>20)}
+	return &refusal{
+		http.StatusRequestEntityTooLarge, refusedSize,
+		fmt.Sprintf("the body is larger than %d MiB; set max_alerts or group by more labels", MaxBody>>20),
+	}
 }

@@ -348,8 +348,10 @@ func TestWhatIsCleaned(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			want := incident.Alert{Fingerprint: "42298cea74f37eb2", StartsAt: time.Date(2026, 11, 23, 13, 46, 27, 2000000, time.UTC),
-				Labels: map[string]string{"alertname": "A", "sloth_id": "s"}}
+			want := incident.Alert{
+				Fingerprint: "42298cea74f37eb2", StartsAt: time.Date(2026, 11, 23, 13, 46, 27, 2000000, time.UTC),
+				Labels: map[string]string{"alertname": "A", "sloth_id": "s"},
+			}
 			tt.want(&want)
 			p := mustDecode(t, body(tt.alert))
 			if len(p.alerts) != 1 {
@@ -374,9 +376,11 @@ func TestAMissingFingerprintIsMadeOfTheLabels(t *testing.T) {
 }
 
 func TestLinksThatAreDropped(t *testing.T) {
-	for _, url := range []string{"", "javascript:alert(1)", "ftp://x/", "//x/", "/graph", "http://", "http:///x", "https://?x", "http:x",
+	for _, url := range []string{
+		"", "javascript:alert(1)", "ftp://x/", "//x/", "/graph", "http://", "http:///x", "https://?x", "http:x",
 		`http://x/\"onclick=`, `http://x/<b>`, "http://x/ y", `http://x/\n`, `http://x/\u0000`, `http://x/\u0085`, "http://user:secret@x/", "http://x@y", `http://x\\y`, "http://x/\xff",
-		"http://x/" + strings.Repeat("y", MaxURL)} {
+		"http://x/" + strings.Repeat("y", MaxURL),
+	} {
 		if p := mustDecode(t, body(good(`"generatorURL":"`+url+`"`))); len(p.alerts) != 1 || p.alerts[0].GeneratorURL != "" {
 			t.Errorf("%q: %+v", url, p)
 		}
@@ -542,7 +546,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		results := make([]intake.Result, len(p.alerts))
 		for i := range results {
-			results[i] = intake.Result{SLO: p.alerts[i].Labels["sloth_id"], Incident: int64(i), Result: intake.Opened}
+			results[i] = intake.Result{SLO: p.alerts[i].Labels["sloth_id"], Incident: int64(i), Result: intake.OutcomeOpened}
 		}
 		var answer struct {
 			Alerts []struct{ Fingerprint, Result string }

@@ -12,9 +12,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/intake"
 	"sitrep/receiver"
 	"sitrep/storage"
@@ -24,8 +24,8 @@ import (
 // A catalog finds SLOs by sloth_id.
 type catalog map[string]*incident.SLO
 
-func (c catalog) Lookup(labels map[string]string) intake.Claim {
-	return intake.Claim{SLO: c[labels["sloth_id"]]}
+func (c catalog) Lookup(labels map[string]string) intake.Match {
+	return intake.Match{SLO: c[labels["sloth_id"]]}
 }
 
 // A failing store runs what it is given and then cannot keep it.
@@ -44,7 +44,7 @@ func (f failing) Write(ctx context.Context, fn func(storage.Tx) error) error {
 // To Alertmanager a 2xx means that the alerts are delivered: it must never come before
 // they are kept.
 func TestWhatIsNotKeptIsNotAnswered2xx(t *testing.T) {
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "test.db"), bolt.Options{})
+	db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"), bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestTheAnswerWaitsForTheCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		db, err := bolt.Open(path, bolt.Options{})
+		db, err := bolt.Open(t.Context(), path, bolt.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,8 +136,8 @@ func TestTheAnswerWaitsForTheCommit(t *testing.T) {
 // incidents counts those that are kept, at most two.
 func incidents(t *testing.T, db *bolt.DB) (n int) {
 	t.Helper()
-	err := db.Read(t.Context(), func(r storage.Reader) error {
-		page, _, err := r.Incidents(storage.IncidentQuery{Limit: 2})
+	err := db.Read(t.Context(), func(r storage.Snapshot) error {
+		page, _, err := r.Incidents(t.Context(), storage.IncidentQuery{Limit: 2})
 		n = len(page)
 		return err
 	})
@@ -149,13 +149,11 @@ func incidents(t *testing.T, db *bolt.DB) (n int) {
 
 // durable returns a receiver that keeps what it takes in a store.
 func durable(store storage.Store) *receiver.Handler {
-	policy := &incident.Policy{
-		Location: time.UTC, Priorities: []incident.Priority{{Name: "P1"}}, ResolveAfter: time.Minute, ReopenWithin: time.Hour, UnknownAfter: 5 * time.Hour,
-	}
-	slo := &incident.SLO{ID: "notifications-send-availability", Key: "notifications-send-availability", UseCase: "Application cannot notify its users", Priority: "P1"}
+	slo := incidenttest.SLO("notifications-send-availability", "P1")
+	policy := incidenttest.Policy(slo)
 	return receiver.New(receiver.Options{Intake: &intake.Intake{
-		Door:    &storage.Door{Store: store, Policy: func() *incident.Policy { return policy }},
-		Catalog: func() intake.Catalog { return catalog{slo.ID: slo} },
+		Repo:    &storage.Repository{Store: store, Policy: func() *incident.Policy { return policy }},
+		Catalog: func() intake.Catalog { return catalog{slo.ID: &slo} },
 		Log:     slog.New(slog.DiscardHandler),
 	}})
 }

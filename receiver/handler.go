@@ -258,7 +258,7 @@ func (h *Handler) count(r *http.Request, p payload) {
 	h.metrics.received.WithLabelValues("resolved").Add(float64(resolved))
 	h.metrics.received.WithLabelValues("firing").Add(float64(len(p.alerts) - resolved))
 	if len(p.faults) > 0 {
-		h.metrics.alerts.WithLabelValues(string(intake.Invalid)).Add(float64(len(p.faults)))
+		h.metrics.alerts.WithLabelValues(string(intake.OutcomeInvalid)).Add(float64(len(p.faults)))
 		h.log.WarnContext(r.Context(), "alerts are invalid and passed over", "client", h.client(r), "alerts", len(p.faults),
 			"index", p.faults[0].index, "fingerprint", p.faults[0].fingerprint, "err", p.faults[0].text)
 	}

@@ -33,7 +33,7 @@ func (f intakeFunc) Take(ctx context.Context, p intake.Post) ([]intake.Result, e
 func openAll(_ context.Context, p intake.Post) ([]intake.Result, error) {
 	results := make([]intake.Result, len(p.Alerts))
 	for i := range results {
-		results[i] = intake.Result{SLO: p.Alerts[i].Labels["sloth_id"], Incident: int64(i + 1), Result: intake.Opened}
+		results[i] = intake.Result{SLO: p.Alerts[i].Labels["sloth_id"], Incident: int64(i + 1), Result: intake.OutcomeOpened}
 	}
 	return results, nil
 }
@@ -98,8 +98,8 @@ func TestTheAnswerNamesEachAlert(t *testing.T) {
 	b := newBench(func(_ context.Context, p intake.Post) ([]intake.Result, error) {
 		got = p
 		return []intake.Result{
-			{SLO: "s", Incident: 42, Result: intake.Joined, Ambiguous: []string{"other", `"quoted"`}},
-			{Result: intake.Unmapped},
+			{SLO: "s", Incident: 42, Result: intake.OutcomeJoined, Ambiguous: []string{"other", `"quoted"`}},
+			{Result: intake.OutcomeUnmapped},
 		}, nil
 	})
 	w := b.do(post([]byte(`{"version":"4","truncatedAlerts":3,"alerts":[null,` + good("") + `,` + good("-status") + `,` + good(`"status":"resolved"`) + `]}`)))

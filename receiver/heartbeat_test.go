@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/intake"
 	"sitrep/receiver"
 	"sitrep/storage"
@@ -27,8 +28,8 @@ type kennel struct {
 	at     time.Time
 }
 
-func (k *kennel) Lookup(labels map[string]string) intake.Claim {
-	return intake.Claim{Watchdog: labels["alertname"] == "Watchdog"}
+func (k *kennel) Lookup(labels map[string]string) intake.Match {
+	return intake.Match{Watchdog: labels["alertname"] == "Watchdog"}
 }
 
 // Take implements receiver.Intake at the time of the test.
@@ -39,7 +40,7 @@ func (k *kennel) Take(ctx context.Context, p intake.Post) ([]intake.Result, erro
 
 func newKennel(t *testing.T, by ...string) *kennel {
 	t.Helper()
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
+	db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,11 +48,11 @@ func newKennel(t *testing.T, by ...string) *kennel {
 	k := &kennel{t: t, store: db, at: time.Date(2026, 11, 28, 18, 31, 46, 0, time.UTC)}
 	k.policy = &incident.Policy{
 		Hash: "test", Location: time.UTC, UnknownAfter: 4 * time.Hour,
-		Groups:   []incident.Group{{Name: "sre", Location: time.UTC, Recipients: []incident.Recipient{{ID: "email:sre@example.org", Channel: incident.Email}}}},
+		Groups:   []incident.Group{incidenttest.Group("sre", "sre")},
 		Watchdog: incident.Watchdog{Within: 15 * time.Minute, By: by, Groups: []string{"sre"}},
 	}
-	door := &storage.Door{Store: db, Policy: func() *incident.Policy { return k.policy }}
-	k.taker = &intake.Intake{Door: door, Catalog: func() intake.Catalog { return k }, Log: slog.New(slog.DiscardHandler)}
+	repo := &storage.Repository{Store: db, Policy: func() *incident.Policy { return k.policy }}
+	k.taker = &intake.Intake{Repo: repo, Catalog: func() intake.Catalog { return k }, Log: slog.New(slog.DiscardHandler)}
 	return k
 }
 
@@ -92,8 +93,8 @@ func beat(cluster string) incident.Alert {
 // expect checks which pulses are there and which are away.
 func (k *kennel) expect(want map[string]bool) {
 	k.t.Helper()
-	err := k.store.Read(k.t.Context(), func(r storage.Reader) error {
-		pulses, err := r.Pulses()
+	err := k.store.Read(k.t.Context(), func(r storage.Snapshot) error {
+		pulses, err := r.Pulses(k.t.Context())
 		for _, p := range pulses {
 			away, known := want[p.Labels["cluster"]]
 			if !known || away == p.AwaySince.IsZero() {
@@ -169,7 +170,7 @@ func (c *counter) Write(ctx context.Context, fn func(storage.Tx) error) error {
 func TestAHeartbeatIsNotedNowAndThen(t *testing.T) {
 	k := newKennel(t)
 	c := &counter{Store: k.store}
-	k.taker.Door.Store = c
+	k.taker.Repo.Store = c
 	for range 60 { // half an hour
 		k.at = k.at.Add(30 * time.Second)
 		k.take(beat("eu"), beat("us"), ended(beat("us"), k.at.Add(-time.Hour))) // the last is an old copy
@@ -177,8 +178,8 @@ func TestAHeartbeatIsNotedNowAndThen(t *testing.T) {
 	if c.writes != 8 {
 		t.Errorf("%d writes, want one in each quarter of within", c.writes)
 	}
-	err := k.store.Read(t.Context(), func(r storage.Reader) error {
-		p, err := r.Pulse("")
+	err := k.store.Read(t.Context(), func(r storage.Snapshot) error {
+		p, err := r.Pulse(t.Context(), "")
 		if len(p.HeardBy) != 2 || k.at.Sub(p.HeardAt) > 4*time.Minute || p.Sequence != 0 {
 			t.Errorf("pulse %+v", p)
 		}

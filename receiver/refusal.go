@@ -35,8 +35,10 @@ const (
 )
 
 func refusedReasons() []string {
-	return []string{refusedPath, refusedMethod, refusedType, refusedEncoding, refusedSize, refusedAlerts,
-		refusedSyntax, refusedPayload, refusedEmpty, refusedInvalid, refusedAccess}
+	return []string{
+		refusedPath, refusedMethod, refusedType, refusedEncoding, refusedSize, refusedAlerts,
+		refusedSyntax, refusedPayload, refusedEmpty, refusedInvalid, refusedAccess,
+	}
 }
 
 // check looks at what stands around the body, before it is read.

@@ -1,7 +1,7 @@
 package router
 
 import (
-	"errors"
+	"context"
 	"slices"
 
 	"sitrep/incident"
@@ -20,13 +20,13 @@ const (
 
 // alerts returns the alerts to name in a message about the item's incident, nil if none
 // are: nothing fires, or it is told that something is over.
-func alerts(r storage.Reader, it *incident.Item) (*incident.AlertList, error) {
+func alerts(ctx context.Context, r storage.Snapshot, it *incident.Item) (*incident.AlertList, error) {
 	switch it.Kind {
 	case incident.KindOpened, incident.KindReopened, incident.KindPriority, incident.KindUpdate, incident.KindReminder:
 	default:
 		return nil, nil
 	}
-	live, err := liveBreaches(r, &it.Incident)
+	live, err := liveBreaches(ctx, r, &it.Incident)
 	if err != nil {
 		return nil, err
 	}
@@ -36,13 +36,13 @@ func alerts(r storage.Reader, it *incident.Item) (*incident.AlertList, error) {
 // liveBreaches returns the breaches of an incident, and of those merged into it, that
 // fire or are unknown: all of them where there are few, else those that arrived first
 // and those of which the log says last that they began.
-func liveBreaches(r storage.Reader, in *incident.Incident) ([]incident.Breach, error) {
+func liveBreaches(ctx context.Context, r storage.Snapshot, in *incident.Incident) ([]incident.Breach, error) {
 	var live []incident.Breach
 	numbers := append([]int64{in.Number}, in.MergedFrom...)
 	seen := map[string]bool{}
 	missing := in.Breaches.Firing + in.Breaches.Unknown
 	add := func(b *incident.Breach) {
-		if b.State == incident.Ended || seen[b.Fingerprint] || !slices.Contains(numbers, b.Incident) {
+		if b.State == incident.BreachEnded || seen[b.Fingerprint] || !slices.Contains(numbers, b.Incident) {
 			return
 		}
 		seen[b.Fingerprint] = true
@@ -53,7 +53,7 @@ func liveBreaches(r storage.Reader, in *incident.Incident) ([]incident.Breach, e
 	for _, number := range numbers {
 		cursor := ""
 		for missing > 0 && left > 0 {
-			page, next, err := r.Breaches(number, min(left, 200), cursor)
+			page, next, err := r.Breaches(ctx, number, min(left, 200), cursor)
 			if err != nil {
 				return nil, err
 			}
@@ -69,28 +69,24 @@ func liveBreaches(r storage.Reader, in *incident.Incident) ([]incident.Breach, e
 	if missing <= 0 {
 		return live, nil
 	}
-	events, err := r.Events(in.Number, max(0, in.Sequence-breachEvents), breachEvents)
+	events, err := r.Events(ctx, in.Number, max(0, in.Sequence-breachEvents), breachEvents)
 	if err != nil {
 		return nil, err
 	}
-	looked := map[string]bool{}
+	var began []string // fingerprints, those that the log says last first
 	for _, e := range slices.Backward(events) {
-		fingerprint := e.Data.Fingerprint
-		if e.Type != incident.BreachStarted || looked[fingerprint] {
-			continue
+		if fp := e.Data.Fingerprint; e.Type == incident.EventBreachStarted && len(began) < breachLooks && !slices.Contains(began, fp) {
+			began = append(began, fp)
 		}
-		if missing <= 0 || len(looked) == breachLooks {
-			break
+	}
+	latest, err := r.LatestBreaches(ctx, began)
+	if err != nil {
+		return nil, err
+	}
+	for _, fp := range began {
+		if b := latest[fp]; b != nil && missing > 0 {
+			add(b)
 		}
-		looked[fingerprint] = true
-		b, err := r.LatestBreach(fingerprint)
-		if errors.Is(err, incident.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		add(&b)
 	}
 	return live, nil
 }

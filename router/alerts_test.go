@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/internal/command"
 	"sitrep/storage"
 )
@@ -24,7 +25,7 @@ func told(m *mail) string {
 	var names []string
 	for _, a := range list.Alerts {
 		name := a.Name
-		if a.State == incident.Unknown {
+		if a.State == incident.BreachUnknown {
 			name += "?"
 		}
 		names = append(names, name)
@@ -58,7 +59,7 @@ func TestThoseOnCallAreToldTheAlerts(t *testing.T) {
 	p.UnknownAfter = 90 * time.Minute
 	p.SLOs[1].Runbook = "https://wiki.example.org/p2"
 	// The chief is on call, too.
-	p.Teams[0].OnCall = addresses("oncall", "cto")
+	p.Teams[0].OnCall = incidenttest.Mails("oncall", "cto")
 	bubble(t, p, func(t *testing.T, w *world) {
 		a, b := named("p2", "a"), named("p2", "b")
 		w.post(a, b)
@@ -118,24 +119,24 @@ type counter struct {
 	rows, looks atomic.Int64
 }
 
-func (c *counter) Read(ctx context.Context, fn func(storage.Reader) error) error {
-	return c.Store.Read(ctx, func(r storage.Reader) error { return fn(&countingReader{r, c}) })
+func (c *counter) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
+	return c.Store.Read(ctx, func(r storage.Snapshot) error { return fn(&countingReader{r, c}) })
 }
 
 type countingReader struct {
-	storage.Reader
+	storage.Snapshot
 	c *counter
 }
 
-func (r *countingReader) Breaches(number int64, limit int, cursor string) ([]incident.Breach, string, error) {
-	page, next, err := r.Reader.Breaches(number, limit, cursor)
+func (r *countingReader) Breaches(ctx context.Context, number int64, limit int, cursor string) ([]incident.Breach, string, error) {
+	page, next, err := r.Snapshot.Breaches(ctx, number, limit, cursor)
 	r.c.rows.Add(int64(len(page)))
 	return page, next, err
 }
 
-func (r *countingReader) LatestBreach(fingerprint string) (incident.Breach, error) {
-	r.c.looks.Add(1)
-	return r.Reader.LatestBreach(fingerprint)
+func (r *countingReader) LatestBreaches(ctx context.Context, fingerprints []string) (map[string]*incident.Breach, error) {
+	r.c.looks.Add(int64(len(fingerprints)))
+	return r.Snapshot.LatestBreaches(ctx, fingerprints)
 }
 
 func TestNamingAlertsReadsLittleOfManyBreaches(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/storage"
 )
 
 // An Asker asks the Alertmanagers which alerts fire.
@@ -35,6 +36,8 @@ const (
 	// the time a question may take: an answer can be long.
 	askEvery = 5 * time.Second
 	askShare = 10
+	// askJob is the job of asking.
+	askJob = "ask"
 	// answerHolds is how long an answer may be used.
 	answerHolds = 30 * time.Second
 )
@@ -42,8 +45,12 @@ const (
 // ask asks the Alertmanagers in the background if breaches or incidents wait for an answer.
 // One question serves all that wait. Where there is nobody to ask, the answer is silence.
 func (s *Scheduler) ask(ctx context.Context, at time.Time) error {
-	if !again(at, s.askedAt, max(askEvery, askShare*time.Duration(s.askTook.Load()))) {
+	every := max(askEvery, askShare*time.Duration(s.askTook.Load()))
+	if !again(at, s.askedAt, every) {
 		return nil
+	}
+	if err := s.dropConfirmed(ctx); err != nil {
+		return err
 	}
 	waiting, err := s.Intake.Waiting(ctx, at, 1)
 	if err != nil || len(waiting) == 0 && len(s.toConfirm) == 0 {
@@ -54,17 +61,50 @@ func (s *Scheduler) ask(ctx context.Context, at time.Time) error {
 	default:
 		return nil // still asking
 	}
+	j := storage.Job{Name: askJob, Every: every}
+	taken := s.free(at, &j)
+	if taken {
+		err = s.Repo.Store.Write(ctx, func(tx storage.Tx) (err error) {
+			taken, err = tx.TakeJob(ctx, j, at)
+			return err
+		})
+		s.noteJob(at, &j, taken || err != nil)
+	}
+	if err != nil || !taken {
+		<-s.isAsking
+		return err
+	}
 	s.askedAt = at
 	numbers := slices.Sorted(maps.Keys(s.toConfirm))
 	clear(s.toConfirm)
 	s.asking.Go(func() {
 		defer s.Wake()
 		defer func() { <-s.isAsking }()
-		if err := s.askAbout(ctx, numbers); err != nil && ctx.Err() == nil {
+		err := s.askAbout(ctx, numbers)
+		err = errors.Join(err, s.Repo.Store.Write(ctx, func(tx storage.Tx) error { return tx.EndJob(ctx, j, at) }))
+		if err != nil && ctx.Err() == nil {
 			s.Log.Warn("taking in what the Alertmanagers answered failed, it is tried again", slog.String("component", "scheduler"), slog.Any("err", err))
 			s.Metrics.SchedulerErrors.Inc()
 		}
 	})
+	return nil
+}
+
+// dropConfirmed leaves out incidents that another replica has confirmed while this one waited
+// for the job.
+func (s *Scheduler) dropConfirmed(ctx context.Context) error {
+	if s.refused[askJob].IsZero() || len(s.toConfirm) == 0 {
+		return nil
+	}
+	var agendas map[int64]incident.Agenda
+	err := s.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
+		agendas, err = r.Agendas(ctx, slices.Collect(maps.Keys(s.toConfirm)))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	maps.DeleteFunc(s.toConfirm, func(number int64, since time.Time) bool { return !agendas[number].AnsweredAt.Before(since) })
 	return nil
 }
 

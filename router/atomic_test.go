@@ -29,25 +29,25 @@ func (s *inspected) Write(ctx context.Context, fn func(storage.Tx) error) error 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.commits++
-	return s.Store.Read(ctx, s.look)
+	return s.Store.Read(ctx, func(r storage.Snapshot) error { return s.look(ctx, r) })
 }
 
 // look compares the deliveries with the subscriptions: what was handed over is what a
 // reader was told, and when.
-func (s *inspected) look(r storage.Reader) error {
+func (s *inspected) look(ctx context.Context, r storage.Snapshot) error {
 	type reader struct {
 		incident  int64
 		recipient string
 	}
 	handed := map[reader]time.Time{}
 	for cursor := ""; ; {
-		page, next, err := r.Deliveries(storage.DeliveryQuery{Limit: 1000, Cursor: cursor})
+		page, next, err := r.Deliveries(ctx, storage.DeliveryQuery{Limit: 1000, Cursor: cursor})
 		if err != nil {
 			return err
 		}
 		for i := range page {
 			d := &page[i]
-			if d.State != incident.Delivered {
+			if d.State != incident.DeliveryDelivered {
 				continue
 			}
 			for _, c := range d.Covers {
@@ -60,12 +60,12 @@ func (s *inspected) look(r storage.Reader) error {
 			break
 		}
 	}
-	incidents, _, err := r.Incidents(storage.IncidentQuery{Limit: 1000})
+	incidents, _, err := r.Incidents(ctx, storage.IncidentQuery{Limit: 1000})
 	if err != nil {
 		return err
 	}
 	for i := range incidents {
-		subs, err := r.Subscriptions(incidents[i].Number)
+		subs, err := storage.SubscriptionsOf(ctx, r, incidents[i].Number)
 		if err != nil {
 			return err
 		}
@@ -120,14 +120,14 @@ func TestTheOutcomeOfALostClaimIsNotRecorded(t *testing.T) {
 		w := newWorld(t, p)
 		sleepUntil(noon)
 		w.open()
-		var stolen []storage.Claim
+		var stolen []storage.Lease
 		w.mail.set(func(string, router.Envelope) error {
 			if stolen != nil {
 				return nil
 			}
 			// The clock of another replica is an hour ahead, so that it finds the lease over.
 			return w.store.Write(context.Background(), func(tx storage.Tx) (err error) {
-				stolen, err = tx.ClaimDue(clock().Add(time.Hour), "another", time.Hour, []string{"email:cto@example.org"})
+				stolen, err = tx.TakeLeases(t.Context(), clock().Add(time.Hour), "another", time.Hour, []string{"email:cto@example.org"})
 				return err
 			})
 		})
@@ -139,7 +139,7 @@ func TestTheOutcomeOfALostClaimIsNotRecorded(t *testing.T) {
 			t.Fatalf("claimed %v, %d mails", stolen, w.mail.count())
 		}
 		for _, d := range w.deliveries() {
-			if d.State != incident.Pending {
+			if d.State != incident.DeliveryPending {
 				t.Errorf("recorded as %s by who had lost the claim", d.State)
 			}
 		}

@@ -27,11 +27,11 @@ func randomText() string { return rand.Text()[:16] }
 
 // send plans a message, records the attempt, makes it, and records the outcome. An error
 // ends the turn of the recipient.
-func (d *Dispatcher) send(ctx context.Context, c *turn, retries map[subject]incident.Delivery, plan func(storage.Reader, time.Time) (*draft, error)) error {
+func (d *Dispatcher) send(ctx context.Context, c *turn, retries map[subject]incident.Delivery, plan func(storage.Snapshot, time.Time) (*draft, error)) error {
 	for plans := 1; plans <= plansPerMessage; plans++ {
 		at := now()
 		var dr *draft
-		err := d.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
+		err := d.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
 			dr, err = plan(r, at)
 			return err
 		})
@@ -44,6 +44,7 @@ func (d *Dispatcher) send(ctx context.Context, c *turn, retries map[subject]inci
 		if err := d.settleIdlePulses(ctx, c.Recipient, dr.idlePulses); err != nil {
 			return err
 		}
+		c.busy = c.busy || dr.left
 		if len(dr.delivery.Covers) == 0 {
 			return nil
 		}
@@ -61,17 +62,17 @@ func (d *Dispatcher) send(ctx context.Context, c *turn, retries map[subject]inci
 		}
 		dr.delivery.Attempts++
 		fresh := false
-		err = d.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
-			if fresh, err = dr.unchanged(tx, plans == plansPerMessage); err != nil || !fresh {
+		err = d.Repo.Store.Write(ctx, func(tx storage.Tx) (err error) {
+			if fresh, err = dr.unchanged(ctx, tx, plans == plansPerMessage); err != nil || !fresh {
 				return err
 			}
-			if err := tx.Hold(c.Claim, at, at.Add(lease)); err != nil {
+			if err := tx.ExtendLease(ctx, c.Lease, at, at.Add(lease)); err != nil {
 				return err
 			}
-			if err := beginNotice(tx, &dr.delivery); err != nil {
+			if err := beginNotice(ctx, tx, &dr.delivery); err != nil {
 				return err
 			}
-			return tx.PutDelivery(&dr.delivery, body)
+			return tx.PutDelivery(ctx, &dr.delivery, body)
 		})
 		if err != nil {
 			return err
@@ -108,18 +109,18 @@ func (c *turn) urgency(del *incident.Delivery) incident.Urgency {
 func (d *Dispatcher) again(ctx context.Context, c *turn, del *incident.Delivery) error {
 	var body []byte
 	news := false
-	err := d.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
-		if news, err = d.isNews(r, del); err != nil || !news {
+	err := d.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
+		if news, err = d.isNews(ctx, r, del); err != nil || !news {
 			return err
 		}
-		body, err = r.Message(del.ID)
+		body, err = r.Message(ctx, del.ID)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	sender, ok := d.Sender(del.Channel)
-	rcpt, known := d.Door.Policy().Recipient(del.Recipient)
+	rcpt, known := d.Repo.Policy().Recipient(del.Recipient)
 	if !ok || !known {
 		return d.withdraw(ctx, c, del, incident.WhyNotConfigured)
 	}
@@ -129,11 +130,11 @@ func (d *Dispatcher) again(ctx context.Context, c *turn, del *incident.Delivery)
 	at := now()
 	del.Attempts++
 	del.RetryAt, del.RefusedAt, del.Doubtful = time.Time{}, time.Time{}, false
-	err = d.Door.Store.Write(ctx, func(tx storage.Tx) error {
-		if err := tx.Hold(c.Claim, at, at.Add(lease)); err != nil {
+	err = d.Repo.Store.Write(ctx, func(tx storage.Tx) error {
+		if err := tx.ExtendLease(ctx, c.Lease, at, at.Add(lease)); err != nil {
 			return err
 		}
-		return tx.PutDelivery(del, nil)
+		return tx.PutDelivery(ctx, del, nil)
 	})
 	if err != nil {
 		return err
@@ -145,7 +146,7 @@ func (d *Dispatcher) again(ctx context.Context, c *turn, del *incident.Delivery)
 const repeatFor = 10 * time.Minute
 
 // isNews reports whether a message that was made before says what a new one would.
-func (d *Dispatcher) isNews(r storage.Reader, del *incident.Delivery) (bool, error) {
+func (d *Dispatcher) isNews(ctx context.Context, r storage.Snapshot, del *incident.Delivery) (bool, error) {
 	at := now()
 	if at.Sub(del.CreatedAt) > repeatFor {
 		return false, nil
@@ -155,20 +156,20 @@ func (d *Dispatcher) isNews(r storage.Reader, del *incident.Delivery) (bool, err
 			return false, nil // it promises what is over
 		}
 		if cover.Watchdog() {
-			n, err := noticeOf(r, cover.Pulse, del.Recipient)
+			n, err := noticeOf(ctx, r, cover.Pulse, del.Recipient)
 			if err != nil {
 				return false, err
 			}
-			if _, _, ok := n.Plan(d.Door.Policy(), incident.Pulse{}, at); !ok || !slices.ContainsFunc(cover.Owed, n.Owes) {
+			if _, _, ok := n.Plan(d.Repo.Policy(), incident.Pulse{}, at); !ok || !slices.ContainsFunc(cover.Owed, n.Owes) {
 				return false, nil
 			}
 			continue
 		}
-		s, err := storage.Situation(r, cover.Incident)
+		s, err := storage.Situation(ctx, r, cover.Incident)
 		if err != nil {
 			return false, err
 		}
-		planned, ok := s.Plan(del.Recipient, d.Door.Policy(), at)
+		planned, ok := s.Plan(del.Recipient, d.Repo.Policy(), at)
 		if !ok || !slices.Equal(planned.Cover.Owed, cover.Owed) {
 			return false, nil
 		}
@@ -180,7 +181,7 @@ func (d *Dispatcher) isNews(r storage.Reader, del *incident.Delivery) (bool, err
 // outcome, or does not.
 func (d *Dispatcher) attempt(ctx context.Context, c *turn, sender Sender, del *incident.Delivery, rcpt incident.Recipient, body []byte, repeats bool) error {
 	began := time.Now()
-	g := d.grip(ctx, c.Claim)
+	g := d.keeper(ctx, c.Lease)
 	err := sender.Send(g.ctx, Envelope{ID: del.ID, Recipient: rcpt, Body: body, Urgency: c.urgency(del)}, g.hold)
 	if lost := g.release(); err != nil && lost != nil {
 		err = lost
@@ -194,6 +195,16 @@ func (d *Dispatcher) attempt(ctx context.Context, c *turn, sender Sender, del *i
 		d.Metrics.failing(d.Servers())
 	}
 	return d.outcome(context.WithoutCancel(ctx), c, del, repeats, err)
+}
+
+// covered are the incidents that a message tells of.
+func covered(del *incident.Delivery) (numbers []int64) {
+	for i := range del.Covers {
+		if c := &del.Covers[i]; !c.Watchdog() {
+			numbers = append(numbers, c.Incident)
+		}
+	}
+	return numbers
 }
 
 // ends reports whether an attempt ends the turn of its recipient, as it speaks of more than
@@ -213,9 +224,9 @@ func (d *Dispatcher) outcome(ctx context.Context, c *turn, del *incident.Deliver
 	doubtful := errors.Is(sent, ErrDoubtful)
 	switch {
 	case sent == nil:
-		done.State, done.SentAt, done.SettledAt, done.Error = incident.Delivered, at, at, ""
+		done.State, done.SentAt, done.SettledAt, done.Error = incident.DeliveryDelivered, at, at, ""
 	case errors.Is(sent, ErrPermanent), doubtful && c.server.condemns(del.Recipient, 0):
-		done.State, done.SettledAt, done.Error, done.Replan = incident.Failed, at, sent.Error(), false
+		done.State, done.SettledAt, done.Error, done.Replan = incident.DeliveryFailed, at, sent.Error(), false
 	default:
 		done.Error = sent.Error()
 		// An earlier attempt may have been taken: then its id never stands for other bytes.
@@ -228,8 +239,11 @@ func (d *Dispatcher) outcome(ctx context.Context, c *turn, del *incident.Deliver
 	if c.Failures > 0 {
 		reasons.reader = c.LastError
 	}
-	err := d.Door.Change(ctx, at, func(ch *storage.Change) error {
-		if err := ch.Tx.Hold(c.Claim, at, at.Add(lease)); err != nil {
+	err := d.Repo.Change(ctx, at, func(ch *storage.Change) error {
+		if err := ch.Tx.ExtendLease(ctx, c.Lease, at, at.Add(lease)); err != nil {
+			return err
+		}
+		if err := ch.Lock(storage.Needs{Incidents: covered(&done)}); err != nil {
 			return err
 		}
 		done.Cause = incident.Cause{}
@@ -238,18 +252,18 @@ func (d *Dispatcher) outcome(ctx context.Context, c *turn, del *incident.Deliver
 				return err
 			}
 		}
-		return ch.Tx.PutDelivery(&done, nil)
+		return ch.Tx.PutDelivery(ctx, &done, nil)
 	})
 	if err != nil {
 		return fmt.Errorf("record outcome of %s: %w", del.ID, err)
 	}
 	switch done.State {
-	case incident.Delivered:
+	case incident.DeliveryDelivered:
 		c.sent = append(c.sent, at)
 		d.Metrics.sent(&done)
 		log.Info("update sent", slog.String("kind", string(done.Kind)), slog.Time("due", done.DueAt), slog.Duration("late", max(at.Sub(done.DueAt), 0)))
 		return nil
-	case incident.Failed:
+	case incident.DeliveryFailed:
 		d.Metrics.failed(done.Channel, "refused")
 		log.Error("update refused for good", slog.String("kind", string(done.Kind)), slog.Any("err", sent))
 		return nil
@@ -297,14 +311,14 @@ func (d *Dispatcher) settle(ch *storage.Change, before why, del *incident.Delive
 		return err
 	}
 	switch del.State {
-	case incident.Delivered:
-		cause, err := cause(ch.Tx, before, s.Subscription(del.Recipient), cover, at)
+	case incident.DeliveryDelivered:
+		cause, err := cause(ch.Context(), ch.Tx, before, s.Subscription(del.Recipient), cover, at)
 		if err != nil {
 			return err
 		}
 		del.Cause = cmp.Or(del.Cause, cause)
 		return ch.Note(s, s.Delivered(del.Recipient, cover, at, cause, ch.Policy))
-	case incident.Failed:
+	case incident.DeliveryFailed:
 		return ch.Note(s, s.Undelivered(del.Recipient, cover, at, del.Address))
 	}
 	return nil
@@ -314,7 +328,7 @@ func (d *Dispatcher) settle(ch *storage.Change, before why, del *incident.Delive
 // earlier attempts failed, nobody ran to make one, the clock was set, or it cannot be known. It is zero
 // if neither was. A farewell to somebody who was not told is late, as an opening was owed
 // for too long. The subscription is as it was before the message; nil of the watchdog's.
-func cause(r storage.Reader, before why, sub *incident.Subscription, cover incident.Cover, at time.Time) (incident.Cause, error) {
+func cause(ctx context.Context, r storage.Snapshot, before why, sub *incident.Subscription, cover incident.Cover, at time.Time) (incident.Cause, error) {
 	since, late := cover.DueAt, at.After(cover.Promised) || cover.First && cover.Kind == incident.KindLeft
 	if sub != nil && cover.Kind != incident.KindReminder && !sub.NextBy.IsZero() && at.After(sub.NextBy) {
 		late = true
@@ -328,7 +342,7 @@ func cause(r storage.Reader, before why, sub *incident.Subscription, cover incid
 	if said := cmp.Or(before.message, before.reader, before.server); said != "" {
 		return incident.Cause{Kind: incident.CauseSaid, Said: said}, nil
 	}
-	outages, err := r.Outages(20)
+	outages, err := r.Outages(ctx, 20)
 	if err != nil {
 		return incident.Cause{}, err
 	}
@@ -351,7 +365,10 @@ func (d *Dispatcher) settleIdle(ctx context.Context, idle []int64) error {
 	if len(idle) == 0 {
 		return nil
 	}
-	return d.Door.Change(ctx, now(), func(ch *storage.Change) error {
+	return d.Repo.Change(ctx, now(), func(ch *storage.Change) error {
+		if err := ch.Lock(storage.Needs{Incidents: idle}); err != nil {
+			return err
+		}
 		for _, number := range idle {
 			if _, err := ch.Situation(number); err != nil {
 				return err
@@ -364,12 +381,12 @@ func (d *Dispatcher) settleIdle(ctx context.Context, idle []int64) error {
 // withdraw gives up a message to someone who is no longer to be told.
 func (d *Dispatcher) withdraw(ctx context.Context, c *turn, del *incident.Delivery, why incident.Why) error {
 	at := now()
-	del.State, del.SettledAt, del.Error, del.Why, del.Replan = incident.Superseded, at, "", why, false
+	del.State, del.SettledAt, del.Error, del.Why, del.Replan = incident.DeliverySuperseded, at, "", why, false
 	del.RetryAt, del.RefusedAt, del.Doubtful = time.Time{}, time.Time{}, false
-	return d.Door.Change(ctx, at, func(ch *storage.Change) error {
-		if err := ch.Tx.Hold(c.Claim, at, at.Add(lease)); err != nil {
+	return d.Repo.Change(ctx, at, func(ch *storage.Change) error {
+		if err := ch.Tx.ExtendLease(ctx, c.Lease, at, at.Add(lease)); err != nil {
 			return err
 		}
-		return ch.Tx.PutDelivery(del, nil)
+		return ch.Tx.PutDelivery(ctx, del, nil)
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/router"
 )
 
@@ -15,7 +16,7 @@ func TestTenDaysOfUpdatesDoNotDrift(t *testing.T) {
 		p.Asks, p.UnknownAfter = true, 5*time.Hour
 		w := newWorld(t, p)
 		w.poll = 10 * time.Minute
-		w.am.set(incident.Listed)
+		w.am.set(incident.VerdictListed)
 		w.mail.set(func(string, router.Envelope) error { time.Sleep(300 * time.Millisecond); return nil })
 		sleepUntil(time.Date(2026, 6, 16, 10, 0, 7, 345e6, time.UTC))
 		w.start()
@@ -63,7 +64,7 @@ func TestTenDaysOfUpdatesDoNotDrift(t *testing.T) {
 			t.Errorf("management got %d messages about a P3", n)
 		}
 		for _, d := range w.deliveries() {
-			if d.State != incident.Delivered || d.SentAt.After(d.Promised) || d.Held {
+			if d.State != incident.DeliveryDelivered || d.SentAt.After(d.Promised) || d.Held {
 				t.Errorf("delivery %+v", d)
 			}
 		}
@@ -85,7 +86,7 @@ func TestTheNightsWhenTheClockChanges(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := policy()
-				p.Groups[1].Quiet = []incident.Quiet{quiet(22*60, 24*60, "P1"), quiet(0, 7*60, "P1")}
+				p.Groups[1].Quiet = []incident.Quiet{incidenttest.Quiet(22*60, 24*60, "P1"), incidenttest.Quiet(0, 7*60, "P1")}
 				w := newWorld(t, p)
 				w.poll = time.Minute
 				sleepUntil(test.evening)
@@ -124,7 +125,7 @@ func TestTheNightsWhenTheClockChanges(t *testing.T) {
 					t.Errorf("what was held came %v after the quiet time", late)
 				}
 				for _, d := range w.deliveries() {
-					if d.Incident == 2 && d.Audience == incident.Stakeholders && (!d.Held || !d.DueAt.Equal(test.morning)) {
+					if d.Incident == 2 && d.Audience == incident.AudienceStakeholders && (!d.Held || !d.DueAt.Equal(test.morning)) {
 						t.Errorf("delivery %+v", d)
 					}
 				}

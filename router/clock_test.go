@@ -1,7 +1,6 @@
 package router
 
 import (
-	"io"
 	"log/slog"
 	"path/filepath"
 	"testing"
@@ -22,7 +21,7 @@ type machine struct {
 }
 
 func newMachine(t *testing.T) *machine {
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
+	db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +32,7 @@ func newMachine(t *testing.T) *machine {
 // start begins the life of a process.
 func (m *machine) start() {
 	m.s = &Scheduler{
-		Door: &storage.Door{Store: m.store}, Started: m.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Repo: &storage.Repository{Store: m.store}, Started: m.clock, Log: slog.New(slog.DiscardHandler),
 		Steady: func() time.Duration { return m.steady },
 	}
 	m.look()
@@ -63,8 +62,8 @@ func (m *machine) set(by time.Duration) { m.clock = m.clock.Add(by) }
 // outages are all that is recorded, the first first.
 func (m *machine) outages() (all []storage.Outage) {
 	m.t.Helper()
-	err := m.store.Read(m.t.Context(), func(r storage.Reader) (err error) {
-		all, err = r.Outages(100)
+	err := m.store.Read(m.t.Context(), func(r storage.Snapshot) (err error) {
+		all, err = r.Outages(m.t.Context(), 100)
 		return err
 	})
 	if err != nil {
@@ -168,12 +167,12 @@ func TestALateMessageAfterTheClockWasSet(t *testing.T) {
 	due := m.clock.Add(time.Hour)
 	m.set(2 * time.Hour)
 	m.look()
-	err := m.store.Read(t.Context(), func(r storage.Reader) error {
+	err := m.store.Read(t.Context(), func(r storage.Snapshot) error {
 		for _, c := range []struct {
 			due  time.Time
 			want incident.CauseKind
 		}{{due, incident.CauseClock}, {due.Add(-2 * time.Hour), incident.CauseNoneFound}} {
-			got, err := cause(r, why{}, nil, incident.Cover{DueAt: c.due, Promised: c.due.Add(time.Minute)}, m.clock)
+			got, err := cause(t.Context(), r, why{}, nil, incident.Cover{DueAt: c.due, Promised: c.due.Add(time.Minute)}, m.clock)
 			if err != nil || got.Kind != c.want || (got.Kind == incident.CauseClock) == got.From.IsZero() {
 				t.Errorf("due at %v: %+v, %v", c.due, got, err)
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 )
 
 // many are alerts that begin now, of that many SLOs of their own, for which a
@@ -18,7 +19,7 @@ func (w *world) many(prefix string, n int) []incident.Alert {
 	var alerts []incident.Alert
 	for i := range n {
 		id := fmt.Sprintf("%s%02d", prefix, i)
-		p.SLOs = append(p.SLOs, slo(id, []string{"P3", "P1", "P2"}[i%3]))
+		p.SLOs = append(p.SLOs, incidenttest.SLO(id, []string{"P3", "P1", "P2"}[i%3]))
 		alerts = append(alerts, alert(id, id))
 	}
 	return alerts
@@ -83,7 +84,7 @@ func TestAStormIsFiveMessagesAndADigest(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		w.expect()
 		for _, d := range w.deliveries() {
-			if d.State != incident.Delivered || d.SentAt.Sub(d.DueAt) > time.Minute {
+			if d.State != incident.DeliveryDelivered || d.SentAt.Sub(d.DueAt) > time.Minute {
 				t.Errorf("delivery %+v", d)
 			}
 		}
@@ -128,7 +129,7 @@ func TestADigestThatFailsIsMadeAnew(t *testing.T) {
 			t.Errorf("on call got %d messages and %d digests of %d incidents", s, d, n)
 		}
 		for _, d := range w.deliveries() {
-			if d.State != incident.Delivered {
+			if d.State != incident.DeliveryDelivered {
 				t.Errorf("delivery %+v", d)
 			}
 		}

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// lease is how long a claim holds without being extended. After a crash nobody
+	// lease is how long a lease holds without being extended. After a crash nobody
 	// sends to its recipient for that long.
 	lease = 30 * time.Second
 	// leaseMargin is how much of the lease has to be left for a step that cannot be
@@ -40,10 +40,10 @@ const (
 // so a slow one delays nobody else. A message that is refused for now waits by itself;
 // what speaks of a recipient or a server holds that back.
 type Dispatcher struct {
-	Door *storage.Door
+	Repo *storage.Repository
 	// Sender returns the sender of a channel; false if none is configured.
 	Sender func(incident.Channel) (Sender, bool)
-	// Owner names this process in claims. It differs between processes.
+	// Owner names this process in leases. It differs between processes.
 	Owner string
 	// Hands is how many recipients of one server are served at once: of the mail server, or
 	// of the webhooks of one host. Zero: 64.
@@ -92,7 +92,7 @@ func (d *Dispatcher) stop() {
 // server returns the one by which a recipient is reached. Those who are no longer
 // configured have one together, as nothing is sent to them.
 func (d *Dispatcher) server(recipient string) *server {
-	policy := d.Door.Policy()
+	policy := d.Repo.Policy()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.routed != policy {
@@ -100,7 +100,7 @@ func (d *Dispatcher) server(recipient string) *server {
 		add := func(all []incident.Recipient) {
 			for _, r := range all {
 				name := ""
-				if r.Channel == incident.Webhook {
+				if r.Channel == incident.ChannelWebhook {
 					name = r.Address // scheme and host
 				}
 				d.routes[r.ID] = d.serverOf(r.Channel, name)
@@ -156,32 +156,27 @@ func (d *Dispatcher) HeldUntil(recipient string) time.Time {
 	return later.UTC().Truncate(time.Microsecond)
 }
 
-// claim takes the most urgent of the recipients to whom something is due, as many as their
-// servers have hands free, and serves each. It reports whether there may be more, and when
-// a server that is held back is to be tried again; zero if none is waited for.
-func (d *Dispatcher) claim(ctx context.Context, at time.Time) (more bool, next time.Time, err error) {
-	var waiting []storage.Waiting
-	err = d.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
-		waiting, err = r.Waiting(at, waitingLimit)
-		return err
-	})
-	if err != nil || len(waiting) == 0 {
-		return false, time.Time{}, err
+// claim takes the most urgent of those who wait, as many as their servers have hands free,
+// and serves each. It reports whether there may be more, and when a server that is held back
+// is to be tried again; zero if none is waited for.
+func (d *Dispatcher) claim(ctx context.Context, at time.Time, waiting []storage.Waiting) (more bool, next time.Time, err error) {
+	if len(waiting) == 0 {
+		return false, time.Time{}, nil
 	}
 	ids, more, next := d.pick(waiting)
 	if len(ids) == 0 {
 		return false, next, nil // a hand that becomes free wakes the scheduler
 	}
-	var claims []storage.Claim
-	err = d.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
-		claims, err = tx.ClaimDue(at, d.Owner, lease, ids)
+	var claims []storage.Lease
+	err = d.Repo.Store.Write(ctx, func(tx storage.Tx) (err error) {
+		claims, err = tx.TakeLeases(ctx, at, d.Owner, lease, ids)
 		return err
 	})
 	if err != nil {
 		return false, next, err
 	}
 	for i := range claims {
-		t := &turn{Claim: &claims[i], server: d.server(claims[i].Recipient), sent: claims[i].Sent, refused: map[subject]bool{}, retries: map[int]time.Time{}, verdicts: map[string]bool{}}
+		t := &turn{Lease: &claims[i], server: d.server(claims[i].Recipient), sent: claims[i].Sent, refused: map[subject]bool{}, retries: map[int]time.Time{}, verdicts: map[string]bool{}}
 		t.server.take(1)
 		d.serving.Add(1)
 		go func() {
@@ -236,9 +231,9 @@ func (d *Dispatcher) pick(waiting []storage.Waiting) (ids []string, more bool, n
 	return ids, len(waiting) == waitingLimit && len(ids) > 0, next
 }
 
-// A turn is what one recipient is told under one claim.
+// A turn is what one recipient is told under one lease.
 type turn struct {
-	*storage.Claim
+	*storage.Lease
 	server *server
 	sent   []time.Time // of the latest messages, those of this turn too
 	busy   bool        // a message was not made, see errBusy
@@ -248,7 +243,7 @@ type turn struct {
 	retries  map[int]time.Time // when that is tried again, by the number of attempts
 }
 
-// serve tells one recipient all that is due, and gives the claim back.
+// serve tells one recipient all that is due, and gives the lease back.
 func (d *Dispatcher) serve(c *turn) {
 	ctx := d.ctx
 	retryAt, err := d.tell(ctx, c)
@@ -274,7 +269,8 @@ func (d *Dispatcher) serve(c *turn) {
 	if c.busy && retryAt.IsZero() {
 		retryAt = now().Add(time.Second)
 	}
-	err = d.Door.Store.Write(context.WithoutCancel(ctx), func(tx storage.Tx) error { return tx.Release(c.Claim, now(), retryAt, why) })
+	ctx = context.WithoutCancel(ctx)
+	err = d.Repo.Store.Write(ctx, func(tx storage.Tx) error { return tx.ReleaseLease(ctx, c.Lease, now(), retryAt, why) })
 	if err != nil && !errors.Is(err, storage.ErrLost) {
 		log.Warn("claim not given back, it ends by itself", slog.Any("err", err))
 	}
@@ -390,8 +386,8 @@ func (d *Dispatcher) tellAll(ctx context.Context, c *turn, l load) (time.Time, e
 		if c.refused[subject{watchdog: true, pulse: n.Pulse}] {
 			continue
 		}
-		err := d.send(ctx, c, l.retries, func(r storage.Reader, at time.Time) (*draft, error) {
-			return d.watchdogDraft(r, n.Pulse, c.Recipient, at)
+		err := d.send(ctx, c, l.retries, func(r storage.Snapshot, at time.Time) (*draft, error) {
+			return d.watchdogDraft(ctx, r, n.Pulse, c.Recipient, at)
 		})
 		if err != nil {
 			return time.Time{}, err
@@ -416,12 +412,12 @@ func (d *Dispatcher) tellIncidents(ctx context.Context, c *turn, l load) (time.T
 		}
 	}
 	alone := len(due)
-	if above := d.Door.Policy().DigestAbove; above > 0 {
+	if above := d.Repo.Policy().DigestAbove; above > 0 {
 		alone = min(max(above-recent, 0), len(due))
 	}
 	for _, sub := range due[:alone] {
-		err := d.send(ctx, c, l.retries, func(r storage.Reader, at time.Time) (*draft, error) {
-			return d.incidentDraft(r, c.Recipient, []int64{sub.Incident}, at)
+		err := d.send(ctx, c, l.retries, func(r storage.Snapshot, at time.Time) (*draft, error) {
+			return d.incidentDraft(ctx, r, c.Recipient, []int64{sub.Incident}, at)
 		})
 		if err != nil {
 			return time.Time{}, err
@@ -439,7 +435,7 @@ func (d *Dispatcher) tellIncidents(ctx context.Context, c *turn, l load) (time.T
 	for _, sub := range due {
 		beyond = append(beyond, sub.Incident)
 	}
-	return time.Time{}, d.send(ctx, c, l.retries, func(r storage.Reader, at time.Time) (*draft, error) {
-		return d.incidentDraft(r, c.Recipient, beyond, at)
+	return time.Time{}, d.send(ctx, c, l.retries, func(r storage.Snapshot, at time.Time) (*draft, error) {
+		return d.incidentDraft(ctx, r, c.Recipient, beyond, at)
 	})
 }

@@ -2,6 +2,7 @@ package router
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"time"
 
@@ -18,9 +19,10 @@ type draft struct {
 	// notice is the same of a message about the watchdog.
 	notice *incident.Notice
 	// idle are incidents of which nothing is to be told after all, and idlePulses pulses
-	// of the watchdog.
+	// of the watchdog. Left is set instead where those may tell whose configuration is in force.
 	idle       []int64
 	idlePulses []string
+	left       bool
 }
 
 type seen struct {
@@ -32,9 +34,17 @@ type seen struct {
 
 // incidentDraft plans the message about the incidents; its delivery is empty if
 // there is nothing to tell.
-func (d *Dispatcher) incidentDraft(r storage.Reader, recipient string, numbers []int64, at time.Time) (*draft, error) {
-	policy := d.Door.Policy()
-	pulses, err := r.Pulses()
+func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, recipient string, numbers []int64, at time.Time) (*draft, error) {
+	policy := d.Repo.Policy()
+	pulses, err := r.Pulses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	situations, err := storage.Situations(ctx, r, numbers)
+	if err != nil {
+		return nil, err
+	}
+	behind, err := d.Repo.Behind(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -45,17 +55,18 @@ func (d *Dispatcher) incidentDraft(r storage.Reader, recipient string, numbers [
 	}
 	var all []told
 	for _, number := range numbers {
-		s, err := storage.Situation(r, number)
-		if err != nil {
-			return nil, err
-		}
+		s := situations[number]
 		planned, ok := s.Plan(recipient, policy, at)
 		if !ok {
-			dr.idle = append(dr.idle, number)
+			if behind {
+				dr.left = true
+			} else {
+				dr.idle = append(dr.idle, number)
+			}
 			continue
 		}
 		sub := s.Subscription(recipient)
-		events, err := r.Events(number, max(sub.ToldSequence, s.Incident.Sequence-tellEvents), tellEvents)
+		events, err := r.Events(ctx, number, max(sub.ToldSequence, s.Incident.Sequence-tellEvents), tellEvents)
 		if err != nil {
 			return nil, err
 		}
@@ -77,8 +88,8 @@ func (d *Dispatcher) incidentDraft(r storage.Reader, recipient string, numbers [
 		m.Kind = incident.KindDigest
 	}
 	for i := range all[:min(len(all), alertsOfDigest)] {
-		if t := &all[i]; slices.Contains(t.planned.Reader.Audiences, incident.OnCall) {
-			if t.item.Alerts, err = alerts(r, &t.item); err != nil {
+		if t := &all[i]; slices.Contains(t.planned.Reader.Audiences, incident.AudienceOnCall) {
+			if t.item.Alerts, err = alerts(ctx, r, &t.item); err != nil {
 				return nil, err
 			}
 		}
@@ -103,7 +114,7 @@ func (dr *draft) fill(at time.Time) {
 	m, del := &dr.message, &dr.delivery
 	del.Kind, del.Audience, del.Group = m.Kind, m.Audiences[0], m.Group
 	del.Channel, del.Recipient, del.Address = m.Recipient.Channel, m.Recipient.ID, m.Recipient.Address
-	del.CreatedAt, del.State = at, incident.Pending
+	del.CreatedAt, del.State = at, incident.DeliveryPending
 	del.ID = newID(del)
 	m.ID = del.ID
 }
@@ -118,13 +129,13 @@ func (dr *draft) replace(before *incident.Delivery) {
 // unchanged reports whether what the draft was planned on still holds. With owedAlone
 // it is enough that the same is owed: what happened to the incident meanwhile is not
 // news that the reader waits for.
-func (dr *draft) unchanged(r storage.Reader, owedAlone bool) (bool, error) {
+func (dr *draft) unchanged(ctx context.Context, r storage.Snapshot, owedAlone bool) (bool, error) {
 	if dr.notice != nil {
-		n, err := noticeOf(r, dr.notice.Pulse, dr.notice.Recipient)
+		n, err := noticeOf(ctx, r, dr.notice.Pulse, dr.notice.Recipient)
 		return err == nil && n.Owes(dr.notice.Owed), err
 	}
 	for _, s := range dr.seen {
-		subs, err := r.Subscriptions(s.incident)
+		subs, err := storage.SubscriptionsOf(ctx, r, s.incident)
 		if err != nil {
 			return false, err
 		}
@@ -135,7 +146,7 @@ func (dr *draft) unchanged(r storage.Reader, owedAlone bool) (bool, error) {
 		if owedAlone {
 			continue
 		}
-		in, err := r.Incident(s.incident)
+		in, err := r.Incident(ctx, s.incident)
 		if err != nil {
 			return false, err
 		}

@@ -70,7 +70,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "sitrep_servers_failing", Help: "Mail servers and hosts of webhooks that cannot be used, or refuse all alike.",
 		}, []string{"channel"}),
 	}
-	for _, ch := range []incident.Channel{incident.Email, incident.Webhook} {
+	for _, ch := range []incident.Channel{incident.ChannelEmail, incident.ChannelWebhook} {
 		for _, k := range incident.Kinds() {
 			m.updatesSent.WithLabelValues(string(ch), string(k))
 		}
@@ -98,7 +98,7 @@ func (m *Metrics) sent(d *incident.Delivery) {
 
 // failing notes which servers cannot be used.
 func (m *Metrics) failing(all []ServerState) {
-	count := map[incident.Channel]int{incident.Email: 0, incident.Webhook: 0}
+	count := map[incident.Channel]int{incident.ChannelEmail: 0, incident.ChannelWebhook: 0}
 	for i := range all {
 		count[all[i].Channel]++
 	}

@@ -1,7 +1,6 @@
 package router_test
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"slices"
@@ -115,13 +114,13 @@ func (plan schedule) check(t *testing.T) (broken string) {
 			lists := slices.Contains(s.listed(), name(i))
 			silenced := i < len(plan.Silenced) && within(plan.Silenced[i], end)
 			switch {
-			case plan.Asks && lists != (state == incident.Firing):
+			case plan.Asks && lists != (state == incident.BreachFiring):
 				s.breaks("alert %s is %q at last, and listed is %v", name(i), state, lists)
-			case !plan.Asks && lists && !silenced && state != incident.Firing:
+			case !plan.Asks && lists && !silenced && state != incident.BreachFiring:
 				s.breaks("alert %s is %q at last although it is posted", name(i), state)
-			case !plan.Asks && !plan.skewed() && s.allSaidEnded(name(i)) && state != incident.Ended:
+			case !plan.Asks && !plan.skewed() && s.allSaidEnded(name(i)) && state != incident.BreachEnded:
 				s.breaks("alert %s is %q at last, and all said last that it has ended", name(i), state)
-			case !plan.Asks && !lists && state == incident.Firing:
+			case !plan.Asks && !lists && state == incident.BreachFiring:
 				s.breaks("alert %s fires at last, and nobody lists it", name(i))
 			}
 		}
@@ -161,14 +160,15 @@ func (b *mailbox) kind(id string) incident.Kind {
 // breachState returns the state of the latest breach of a fingerprint, empty if there is none.
 func (w *world) breachState(fingerprint string) incident.BreachState {
 	w.t.Helper()
-	var b incident.Breach
-	w.must(w.store.Read(w.t.Context(), func(r storage.Reader) (err error) {
-		if b, err = r.LatestBreach(fingerprint); errors.Is(err, incident.ErrNotFound) {
-			err = nil
+	var state incident.BreachState
+	w.must(w.store.Read(w.t.Context(), func(r storage.Snapshot) error {
+		b, err := storage.LatestBreach(w.t.Context(), r, fingerprint)
+		if b != nil {
+			state = b.State
 		}
 		return err
 	}))
-	return b.State
+	return state
 }
 
 // drawSchedule draws what happens. Most of it happens where an alert begins or ends.
@@ -244,7 +244,7 @@ func drawSchedule(rt *rapid.T) schedule {
 // it, and once they are quiet sitrep agrees with them.
 func TestSitrepAgreesWithItsSenders(t *testing.T) {
 	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
-		_ = f.Value.Set("25") // the race detector makes each ten times as slow; soak with -rapid.checks=5000
+		_ = f.Value.Set("15") // the race detector makes each ten times as slow; soak with -rapid.checks=5000
 		defer func() { _ = f.Value.Set(f.DefValue) }()
 	}
 	rapid.Check(t, func(rt *rapid.T) {

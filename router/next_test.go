@@ -16,13 +16,13 @@ import (
 // and the API say it now.
 func (w *world) next(number int64) (by, lateSince time.Time) {
 	w.t.Helper()
-	w.door.HeldUntil = w.replica.scheduler.Dispatcher.HeldUntil
-	w.must(w.store.Read(context.Background(), func(r storage.Reader) error {
-		s, err := storage.Situation(r, number)
+	w.repo.HeldUntil = w.replica.scheduler.Dispatcher.HeldUntil
+	w.must(w.store.Read(context.Background(), func(r storage.Snapshot) error {
+		s, err := storage.Situation(w.t.Context(), r, number)
 		if err != nil {
 			return err
 		}
-		if err := w.door.Tries(r, clock()).Note(s); err != nil {
+		if err := w.repo.Tries(r, clock()).Note(w.t.Context(), s); err != nil {
 			return err
 		}
 		by, lateSince = s.NextUpdate(w.policy.Load())
@@ -135,7 +135,7 @@ func TestTheNextUpdateIsTheRealNextTry(t *testing.T) {
 				w.mail.set(refusing(refusal.err))
 				w.post(resolved(a))
 				sleepUntil(noon.Add(12*time.Minute + 10*time.Second))
-				if w.situation(1).Incident.State != incident.Resolved {
+				if w.situation(1).Incident.State != incident.StateResolved {
 					t.Fatal("not resolved")
 				}
 				named := 0
@@ -248,7 +248,7 @@ func TestNoMessagePromisesATimeThatHasPassed(t *testing.T) {
 			}
 		}
 		for _, d := range w.deliveries() {
-			if by := d.Covers[0].NextBy; !by.IsZero() && d.State == incident.Delivered && !by.After(d.SentAt) {
+			if by := d.Covers[0].NextBy; !by.IsZero() && d.State == incident.DeliveryDelivered && !by.After(d.SentAt) {
 				t.Errorf("sent at %v: next update by %v", d.SentAt, by)
 			}
 		}

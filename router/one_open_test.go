@@ -14,7 +14,7 @@ import (
 
 // order carries out a command of ada's as the API does.
 func (w *world) order(number int64, cmd command.Command) error {
-	return w.door.Change(context.Background(), clock(), func(c *storage.Change) error {
+	return w.repo.Change(context.Background(), clock(), func(c *storage.Change) error {
 		req := command.Request{Command: cmd, Incident: number, Actor: "ada"}
 		_, err := req.Apply(c, nil)
 		return err
@@ -34,7 +34,7 @@ func TestOnlyTheLatestOfAnSLOIsReopened(t *testing.T) {
 			t.Errorf("reopening the first: %v", err)
 		}
 		w.must(w.order(2, command.Reopen{Reason: "not over"}))
-		if r := w.post(alert("p1", "b")); r[0].Incident != 2 || r[0].Result != intake.Joined {
+		if r := w.post(alert("p1", "b")); r[0].Incident != 2 || r[0].Result != intake.OutcomeJoined {
 			t.Errorf("result %+v", r)
 		}
 	})
@@ -54,12 +54,12 @@ func TestABreachOfAMergedSLOGoesWhereItsIncidentGoesOn(t *testing.T) {
 		}
 		w.post(resolved(b))
 		time.Sleep(11 * time.Minute)
-		if in := w.situation(2).Incident; in.State != incident.Resolved {
+		if in := w.situation(2).Incident; in.State != incident.StateResolved {
 			t.Fatalf("state %s", in.State)
 		}
 		w.mail.take()
 		// A later one of the merged SLO reopens it.
-		if r := w.post(alert("p2", "c")); r[0].Incident != 2 || r[0].Result != intake.Reopened {
+		if r := w.post(alert("p2", "c")); r[0].Incident != 2 || r[0].Result != intake.OutcomeReopened {
 			t.Errorf("result %+v", r)
 		}
 		time.Sleep(time.Second)
@@ -67,7 +67,7 @@ func TestABreachOfAMergedSLOGoesWhereItsIncidentGoesOn(t *testing.T) {
 		w.must(w.order(2, command.Resolve{Note: "it is the test"}))
 		// With another open for the same SLO, it joins that one: two are never open.
 		w.must(w.order(0, command.Declare{SLO: "p1", Reason: "people call"}))
-		if r := w.post(alert("p2", "d")); r[0].Incident != 3 || r[0].Result != intake.Joined {
+		if r := w.post(alert("p2", "d")); r[0].Incident != 3 || r[0].Result != intake.OutcomeJoined {
 			t.Errorf("result %+v", r)
 		}
 	})
@@ -82,7 +82,7 @@ func TestADrillIsApart(t *testing.T) {
 				t.Errorf("%s is not told that it is a drill", m.to)
 			}
 		}
-		if r := w.post(alert("p1", "a")); r[0].Incident != 2 || r[0].Result != intake.Opened {
+		if r := w.post(alert("p1", "a")); r[0].Incident != 2 || r[0].Result != intake.OutcomeOpened {
 			t.Errorf("result %+v", r)
 		}
 		if err := w.order(1, command.Merge{Into: "INC-2", Reason: "the same"}); !errors.Is(err, incident.ErrConflict) {
@@ -102,7 +102,7 @@ func TestABreachJoinsWhatAPersonDeclared(t *testing.T) {
 		time.Sleep(time.Second)
 		w.expect("cto opened", "support opened", "oncall opened")
 		a := alert("p2", "a")
-		if r := w.post(a); r[0].Incident != 1 || r[0].Result != intake.Joined {
+		if r := w.post(a); r[0].Incident != 1 || r[0].Result != intake.OutcomeJoined {
 			t.Errorf("result %+v", r)
 		}
 		if err := w.order(0, command.Declare{SLO: "p2", Reason: "people call"}); !errors.Is(err, incident.ErrConflict) {
@@ -112,7 +112,7 @@ func TestABreachJoinsWhatAPersonDeclared(t *testing.T) {
 		w.post(resolved(a))
 		time.Sleep(4 * time.Hour)
 		w.expect("cto update", "support update")
-		if in := w.situation(1).Incident; in.State != incident.Open {
+		if in := w.situation(1).Incident; in.State != incident.StateOpen {
 			t.Errorf("it is %s, and a person held it open", in.State)
 		}
 		w.must(w.order(1, command.Resolve{}))

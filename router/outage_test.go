@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/router"
 	"sitrep/storage"
 )
 
 // noon is when most tests begin.
-var noon = time.Date(2026, 6, 16, 10, 0, 0, 0, time.UTC)
+var noon = incidenttest.Noon
 
 // bubble runs a test in virtual time, from noon on. The scheduler sleeps for up to a
 // minute when nothing is due, which is cheaper than a second for hours and days.
@@ -62,7 +63,7 @@ func TestThreeHoursWithoutAMailServerAreOneMessage(t *testing.T) {
 				t.Errorf("%s is told that it is late since %v", m.to, m.First().LateSince)
 			}
 		}
-		missed := w.of(1, incident.UpdateMissed)
+		missed := w.of(1, incident.EventUpdateMissed)
 		if len(missed) != 2 {
 			t.Fatalf("events %+v, want one for each audience", missed)
 		}
@@ -118,7 +119,7 @@ func TestDownForFiveHoursIsOneMessageWithTheCause(t *testing.T) {
 		w.start()
 		time.Sleep(10 * time.Second)
 		w.expect("cto update", "support update")
-		for _, e := range w.of(1, incident.UpdateMissed) {
+		for _, e := range w.of(1, incident.EventUpdateMissed) {
 			if e.Data.Cause.Kind != incident.CauseDown || e.Data.Cause.From.Sub(noon).Abs() > 24*time.Hour || e.Data.Missed != 1 {
 				t.Errorf("event %+v", e.Data)
 			}
@@ -146,14 +147,14 @@ func (c *crashing) Write(ctx context.Context, fn func(storage.Tx) error) error {
 func TestACrashWhileSendingRepeatsTheSameMessageOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := policy()
-		p.Priorities[0].Inform, p.Management = []incident.Audience{incident.Management}, []string{"leadership"}
+		p.Priorities[0].Inform, p.Management = []incident.Audience{incident.AudienceManagement}, []string{"leadership"}
 		p.Teams[0].OnCall = nil
 		w := newWorld(t, p)
 		sleepUntil(noon)
 		w.open()
 		c := &crashing{w.store, make(chan struct{})}
 		w.replica = w.run(c, "a")
-		w.door.Wake = w.replica.scheduler.Wake
+		w.repo.Wake = w.replica.scheduler.Wake
 		w.mail.set(func(string, router.Envelope) error { close(c.dead); return nil }) // taken, and then the end
 		w.post(alert("p1", "a"))
 		time.Sleep(5 * time.Second)
@@ -166,7 +167,7 @@ func TestACrashWhileSendingRepeatsTheSameMessageOnce(t *testing.T) {
 		if len(tries) != 2 || tries[0].id != tries[1].id || tries[0].body != tries[1].body {
 			t.Errorf("attempts %+v", tries)
 		}
-		if d := w.deliveries(); len(d) != 1 || d[0].State != incident.Delivered || d[0].Attempts != 2 {
+		if d := w.deliveries(); len(d) != 1 || d[0].State != incident.DeliveryDelivered || d[0].Attempts != 2 {
 			t.Errorf("deliveries %+v", d)
 		}
 		w.mail.take()
@@ -203,7 +204,7 @@ func TestAnUnknownOutcomeIsRepeatedWithTheSameBytes(t *testing.T) {
 			t.Errorf("attempts %q %q", ids, bodies)
 		}
 		for _, d := range w.deliveries() {
-			if d.State != incident.Delivered {
+			if d.State != incident.DeliveryDelivered {
 				t.Errorf("delivery %+v", d)
 			}
 		}
@@ -232,7 +233,7 @@ func TestAnUnknownOutcomeGivesWayToNews(t *testing.T) {
 		for _, d := range w.deliveries() {
 			states[d.State]++
 		}
-		if states[incident.Pending] != 0 || states[incident.Superseded] != 1 {
+		if states[incident.DeliveryPending] != 0 || states[incident.DeliverySuperseded] != 1 {
 			t.Errorf("deliveries %v", states)
 		}
 	})
@@ -289,7 +290,7 @@ func TestTwentyDeadRecipientsDelayNobodyElse(t *testing.T) {
 	for i := range 20 {
 		dead, well = append(dead, fmt.Sprintf("dead%02d", i)), append(well, fmt.Sprintf("well%02d", i))
 	}
-	p.Groups[1].Recipients = append(addresses(dead...), addresses(well...)...)
+	p.Groups[1].Recipients = append(incidenttest.Mails(dead...), incidenttest.Mails(well...)...)
 	p.Priorities[0].UpdateEvery = 10 * time.Minute
 	bubble(t, p, func(t *testing.T, w *world) {
 		w.mail.set(func(to string, _ router.Envelope) error {
@@ -308,7 +309,7 @@ func TestTwentyDeadRecipientsDelayNobodyElse(t *testing.T) {
 				continue
 			}
 			n++
-			if d.State != incident.Delivered || d.SentAt.Sub(d.DueAt) > 5*time.Second {
+			if d.State != incident.DeliveryDelivered || d.SentAt.Sub(d.DueAt) > 5*time.Second {
 				t.Errorf("%s got its %s %v late", d.Address, d.Kind, d.SentAt.Sub(d.DueAt))
 			}
 		}
@@ -352,7 +353,7 @@ func TestASlowServerThatTakesTheMailInTheEndGetsItOnce(t *testing.T) {
 
 func TestAMessageThatFailsRightBeforeAQuietTimeWaitsForItsEnd(t *testing.T) {
 	p := policy()
-	p.Groups[1].Quiet = []incident.Quiet{quiet(12*60+30, 14*60, "P1")} // from half past ten
+	p.Groups[1].Quiet = []incident.Quiet{incidenttest.Quiet(12*60+30, 14*60, "P1")} // from half past ten
 	bubble(t, p, func(t *testing.T, w *world) {
 		sleepUntil(noon.Add(29*time.Minute + 50*time.Second))
 		w.mail.set(down("support"))
@@ -368,7 +369,7 @@ func TestAMessageThatFailsRightBeforeAQuietTimeWaitsForItsEnd(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		w.expect("support opened")
 		for _, d := range w.deliveries() {
-			if d.Audience == incident.Stakeholders && d.State == incident.Delivered && (!d.Held || !d.DueAt.Equal(noon.Add(2*time.Hour))) {
+			if d.Audience == incident.AudienceStakeholders && d.State == incident.DeliveryDelivered && (!d.Held || !d.DueAt.Equal(noon.Add(2*time.Hour))) {
 				t.Errorf("delivery %+v", d)
 			}
 		}
@@ -388,10 +389,10 @@ func TestAnOutageBeginsAfterTheLastRecord(t *testing.T) {
 		w.open()
 		w.post(alert("p2", "b")) // what is taken at once is no sign of a life before
 		w.replica = w.run(w.store, "a")
-		w.door.Wake = w.replica.scheduler.Wake
+		w.repo.Wake = w.replica.scheduler.Wake
 		time.Sleep(time.Second)
-		w.must(w.store.Read(t.Context(), func(r storage.Reader) error {
-			outages, err := r.Outages(9)
+		w.must(w.store.Read(t.Context(), func(r storage.Snapshot) error {
+			outages, err := r.Outages(t.Context(), 9)
 			if len(outages) != 1 || !outages[0].From.Equal(sent) {
 				t.Errorf("outages %v, want one from %v", outages, sent)
 			}

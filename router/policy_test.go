@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 )
 
 // swap puts a changed policy into force.
@@ -23,7 +24,7 @@ func TestSomeoneTakenOutGetsNothingAndSomeoneAddedIsBriefed(t *testing.T) {
 		w.post(alert("p1", "a"))
 		time.Sleep(time.Hour)
 		w.expect("cto opened", "support opened", "oncall opened")
-		w.swap(func(p *incident.Policy) { p.Groups[0].Recipients = addresses("ceo") })
+		w.swap(func(p *incident.Policy) { p.Groups[0].Recipients = incidenttest.Mails("ceo") })
 		time.Sleep(time.Second)
 		w.expect("ceo opened")
 		time.Sleep(time.Hour)
@@ -44,7 +45,7 @@ func TestSomeoneTakenOutWhileTheServerIsDown(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		w.expect("support opened", "oncall opened")
 		for _, d := range w.deliveries() {
-			if d.State == incident.Pending {
+			if d.State == incident.DeliveryPending {
 				t.Errorf("delivery %+v", d)
 			}
 		}
@@ -56,7 +57,7 @@ func TestOneOfTheTeamWhoJoinsAnAudienceGetsItsUpdates(t *testing.T) {
 		w.post(alert("p1", "a"))
 		time.Sleep(time.Hour)
 		w.expect("cto opened", "support opened", "oncall opened")
-		w.swap(func(p *incident.Policy) { p.Groups[0].Recipients = addresses("cto", "oncall") })
+		w.swap(func(p *incident.Policy) { p.Groups[0].Recipients = incidenttest.Mails("cto", "oncall") })
 		time.Sleep(time.Second)
 		w.expect("oncall update")
 		sleepUntil(noon.Add(2*time.Hour + 2*time.Second))
@@ -64,7 +65,7 @@ func TestOneOfTheTeamWhoJoinsAnAudienceGetsItsUpdates(t *testing.T) {
 		sleepUntil(noon.Add(3*time.Hour + 2*time.Second))
 		w.expect("oncall update")
 		// And back: no scheduled updates any more, but of the team it still is.
-		w.swap(func(p *incident.Policy) { p.Groups[0].Recipients = addresses("cto") })
+		w.swap(func(p *incident.Policy) { p.Groups[0].Recipients = incidenttest.Mails("cto") })
 		sleepUntil(noon.Add(5*time.Hour + 2*time.Second))
 		w.expect("cto update", "support update")
 	})
@@ -73,8 +74,8 @@ func TestOneOfTheTeamWhoJoinsAnAudienceGetsItsUpdates(t *testing.T) {
 func TestATeamAndAGroupOfOneName(t *testing.T) {
 	p := policy()
 	p.Groups[1].Name, p.Teams[0].Name = "sre", "sre"
-	p.Groups[1].Quiet = []incident.Quiet{quiet(11*60, 20*60)}
-	p.Teams[0].OnCall = addresses("oncall", "support")
+	p.Groups[1].Quiet = []incident.Quiet{incidenttest.Quiet(11*60, 20*60)}
+	p.Teams[0].OnCall = incidenttest.Mails("oncall", "support")
 	for i := range p.SLOs {
 		p.SLOs[i].Team, p.SLOs[i].Stakeholders = "sre", []string{"sre"}
 	}
@@ -84,11 +85,11 @@ func TestATeamAndAGroupOfOneName(t *testing.T) {
 		// The quiet times of the group are not the team's.
 		w.expect("cto opened", "oncall opened", "support opened")
 		// Who leaves the team is quiet with the group.
-		w.swap(func(p *incident.Policy) { p.Teams[0].OnCall = addresses("oncall") })
+		w.swap(func(p *incident.Policy) { p.Teams[0].OnCall = incidenttest.Mails("oncall") })
 		time.Sleep(3 * time.Hour)
 		w.expect("cto update")
 		// Who leaves the group as well gets nothing more, though there is a team of its name.
-		w.swap(func(p *incident.Policy) { p.Groups[1].Recipients = addresses("sales") })
+		w.swap(func(p *incident.Policy) { p.Groups[1].Recipients = incidenttest.Mails("sales") })
 		sleepUntil(noon.Add(8*time.Hour + time.Second))
 		w.expect("cto update", "cto update", "cto update", "sales opened")
 	})
@@ -103,7 +104,7 @@ func TestAQuietTimeThatIsNewIsSaid(t *testing.T) {
 		from := promised.In(policy().Groups[1].Location)
 		w.swap(func(p *incident.Policy) {
 			start := from.Hour()*60 - 60
-			p.Groups[1].Quiet = []incident.Quiet{quiet(start, start+180)}
+			p.Groups[1].Quiet = []incident.Quiet{incidenttest.Quiet(start, start+180)}
 		})
 		time.Sleep(time.Second)
 		w.expect("support update")

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/internal/command"
 	"sitrep/router"
 	"sitrep/storage"
@@ -68,10 +69,10 @@ func TestWhateverHappensReadersKnowTheTruthInTheEnd(t *testing.T) {
 			p.RemindBefore, p.UnknownAfter = 15*time.Minute, 5*time.Hour
 			p.Priorities[1].InformAfter = rapid.SampledFrom([]time.Duration{0, 20 * time.Minute}).Draw(rt, "inform_after")
 			if rapid.Bool().Draw(rt, "quiet") {
-				p.Groups[1].Quiet = []incident.Quiet{quiet(14*60, 17*60, "P1")}
+				p.Groups[1].Quiet = []incident.Quiet{incidenttest.Quiet(14*60, 17*60, "P1")}
 			}
-			p.Groups[1].Recipients = addresses("support", "cto2")
-			p.Groups[0].Recipients = addresses("cto", "cto2")
+			p.Groups[1].Recipients = incidenttest.Mails("support", "cto2")
+			p.Groups[0].Recipients = incidenttest.Mails("cto", "cto2")
 			w := newWorld(fatal{t}, p)
 			w.poll = 10 * time.Minute
 			sleepUntil(noon)
@@ -85,7 +86,7 @@ func TestWhateverHappensReadersKnowTheTruthInTheEnd(t *testing.T) {
 			w.mail.set(l.behave)
 			defer w.stop()
 			defer func() { stopped = recover() }()
-			l.live()
+			l.live(t.Context())
 		})
 		switch stopped := stopped.(type) {
 		case nil:
@@ -104,10 +105,10 @@ func (l *life) behave(to string, _ router.Envelope) error {
 	return l.faulty[to]
 }
 
-func (l *life) live() {
-	number := func(rt *rapid.T) int64 { return int64(rapid.IntRange(1, max(1, l.count())).Draw(rt, "incident")) }
+func (l *life) live(ctx context.Context) {
+	number := func(rt *rapid.T) int64 { return int64(rapid.IntRange(1, max(1, l.count(ctx))).Draw(rt, "incident")) }
 	do := func(rt *rapid.T, n int64, cmd command.Command) {
-		err := l.door.Change(context.Background(), clock(), func(c *storage.Change) error {
+		err := l.repo.Change(context.Background(), clock(), func(c *storage.Change) error {
 			req := command.Request{Command: cmd, Incident: n, Actor: "ada"}
 			_, err := req.Apply(c, nil)
 			return err
@@ -132,7 +133,9 @@ func (l *life) live() {
 		"over": func(rt *rapid.T) {
 			n := number(rt)
 			do(rt, n, rapid.SampledFrom([]command.Command{
-				command.Resolve{Note: "over"}, command.Reopen{Reason: "it is not over"}, command.Close{Note: "done"},
+				command.Resolve{Note: "over"},
+				command.Reopen{Reason: "it is not over"},
+				command.Close{Note: "done"},
 				command.Action{Name: "hotfix", State: incident.ActionDone},
 			}).Draw(rt, "how"))
 		},
@@ -153,8 +156,8 @@ func (l *life) live() {
 			}
 			cto, support := in("cto"), in("support")
 			l.swap(func(p *incident.Policy) {
-				p.Groups[0].Recipients = addresses(append(cto, "cto2")...)
-				p.Groups[1].Recipients = addresses(append(support, "cto2")...)
+				p.Groups[0].Recipients = incidenttest.Mails(append(cto, "cto2")...)
+				p.Groups[1].Recipients = incidenttest.Mails(append(support, "cto2")...)
 			})
 		},
 		"fault": func(rt *rapid.T) {
@@ -185,9 +188,9 @@ func (l *life) live() {
 		"": func(*rapid.T) {
 			time.Sleep(2 * time.Second)
 			l.look()
-			l.checkDue()
+			l.checkDue(ctx)
 			if l.steps++; l.steps%8 == 0 {
-				l.checkFold()
+				l.checkFold(ctx)
 			}
 		},
 	})
@@ -196,16 +199,16 @@ func (l *life) live() {
 	}
 	time.Sleep(4 * time.Minute)
 	l.look()
-	l.checkFold()
-	l.checkDue()
-	l.checkTruth()
+	l.checkFold(ctx)
+	l.checkDue(ctx)
+	l.checkTruth(ctx)
 	l.checkPromises()
 }
 
-func (l *life) count() int {
+func (l *life) count(ctx context.Context) int {
 	n := 0
-	l.must(l.store.Read(context.Background(), func(r storage.Reader) error {
-		page, _, err := r.Incidents(storage.IncidentQuery{Limit: 1000})
+	l.must(l.store.Read(context.Background(), func(r storage.Snapshot) error {
+		page, _, err := r.Incidents(ctx, storage.IncidentQuery{Limit: 1000})
 		n = len(page)
 		return err
 	}))
@@ -284,8 +287,8 @@ func (l *life) look() {
 
 // checkFold checks that what is stored of each incident is the fold of its events,
 // and that its counts are those of its breaches.
-func (l *life) checkFold() {
-	for n := int64(1); n <= int64(l.count()); n++ {
+func (l *life) checkFold(ctx context.Context) {
+	for n := int64(1); n <= int64(l.count(ctx)); n++ {
 		var fold incident.Incident
 		for _, e := range l.log(n) {
 			if err := fold.Apply(e); err != nil {
@@ -298,22 +301,22 @@ func (l *life) checkFold() {
 		if string(a) != string(b) {
 			l.t.Errorf("fold\n%s\nstored\n%s", a, b)
 		}
-		if in.State == incident.Closed {
+		if in.State == incident.StateClosed {
 			continue
 		}
 		var counts incident.Counts
-		l.must(l.store.Read(context.Background(), func(r storage.Reader) error {
+		l.must(l.store.Read(context.Background(), func(r storage.Snapshot) error {
 			for _, from := range append([]int64{n}, in.MergedFrom...) {
-				page, _, err := r.Breaches(from, 1000, "")
+				page, _, err := r.Breaches(ctx, from, 1000, "")
 				if err != nil {
 					return err
 				}
 				for i := range page {
 					counts.Total++
 					switch page[i].State {
-					case incident.Firing:
+					case incident.BreachFiring:
 						counts.Firing++
-					case incident.Unknown:
+					case incident.BreachUnknown:
 						counts.Unknown++
 					}
 				}
@@ -325,8 +328,8 @@ func (l *life) checkFold() {
 		}
 	}
 	open := map[string]int64{}
-	for n := int64(1); n <= int64(l.count()); n++ {
-		if in := l.situation(n).Incident; in.State == incident.Open {
+	for n := int64(1); n <= int64(l.count(ctx)); n++ {
+		if in := l.situation(n).Incident; in.State == incident.StateOpen {
 			if in.Drill {
 				continue
 			}
@@ -340,9 +343,9 @@ func (l *life) checkFold() {
 
 // checkDue checks that nothing is due for longer than promised to someone who can be
 // reached.
-func (l *life) checkDue() {
+func (l *life) checkDue(ctx context.Context) {
 	at := clock()
-	for n := int64(1); n <= int64(l.count()); n++ {
+	for n := int64(1); n <= int64(l.count(ctx)); n++ {
 		for _, sub := range l.situation(n).Subscriptions {
 			to := sub.Recipient[len("email:") : len(sub.Recipient)-len("@example.org")]
 			if due := sub.DueAt; !due.IsZero() && at.Sub(due) > time.Minute && !l.disturbed(to, due, at) {
@@ -354,8 +357,8 @@ func (l *life) checkDue() {
 
 // checkTruth checks that the last message of each reader tells the state and the
 // priority as they are.
-func (l *life) checkTruth() {
-	for n := int64(1); n <= int64(l.count()); n++ {
+func (l *life) checkTruth(ctx context.Context) {
+	for n := int64(1); n <= int64(l.count(ctx)); n++ {
 		s := l.situation(n)
 		in := &s.Incident
 		for _, sub := range s.Subscriptions {
@@ -369,20 +372,20 @@ func (l *life) checkTruth() {
 				if sub.Told {
 					l.t.Errorf("%s is noted as told of %s, and was not", to, in.ID())
 				}
-				if sub.Active && in.State == incident.Open && sub.WaitUntil.IsZero() {
+				if sub.Active && in.State == incident.StateOpen && sub.WaitUntil.IsZero() {
 					l.t.Errorf("%s was never told of %s: %+v", to, in.ID(), sub)
 				}
 			case in.MergedInto != 0, !sub.Active:
 				if k := last.First().Kind; k != incident.KindLeft && (sub.Told || sub.Active) {
 					l.t.Errorf("%s was told %s of %s last, and left: %+v", to, k, in.ID(), sub)
 				}
-			case in.State == incident.Open:
+			case in.State == incident.StateOpen:
 				told := &last.First().Incident
-				if told.State != incident.Open || told.Priority.Name != in.Priority.Name || last.First().Kind == incident.KindLeft {
+				if told.State != incident.StateOpen || told.Priority.Name != in.Priority.Name || last.First().Kind == incident.KindLeft {
 					l.t.Errorf("%s was told last (%s) that %s is %s with %s; it is %s with %s: %+v", to, last.First().Kind, in.ID(), told.State, told.Priority.Name, in.State, in.Priority.Name, sub)
 				}
 			case sub.Told:
-				if told := &last.First().Incident; told.State == incident.Open {
+				if told := &last.First().Incident; told.State == incident.StateOpen {
 					l.t.Errorf("%s was told last (%s) that %s is open; it is %s: %+v", to, last.First().Kind, in.ID(), in.State, sub)
 				}
 			}
@@ -395,10 +398,10 @@ func (l *life) checkTruth() {
 func (l *life) checkPromises() {
 	for _, d := range l.deliveries() {
 		to := d.Address[:len(d.Address)-len("@example.org")]
-		if d.State == incident.Pending || d.State == incident.Failed {
+		if d.State == incident.DeliveryPending || d.State == incident.DeliveryFailed {
 			l.t.Errorf("delivery %+v", d)
 		}
-		if d.State == incident.Delivered && d.SentAt.Sub(d.DueAt) > time.Minute && !l.disturbed(to, d.DueAt, d.SentAt) {
+		if d.State == incident.DeliveryDelivered && d.SentAt.Sub(d.DueAt) > time.Minute && !l.disturbed(to, d.DueAt, d.SentAt) {
 			l.t.Errorf("%v late: %+v", d.SentAt.Sub(d.DueAt), d)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/router"
 )
 
@@ -83,7 +84,7 @@ func TestEachReaderHasAnOffsetOfItsOwn(t *testing.T) {
 		hear("cto priority")
 		var all []int64
 		for _, e := range w.log(1) {
-			if e.Type == incident.Opened || e.Type == incident.PriorityChanged {
+			if e.Type == incident.EventOpened || e.Type == incident.EventPriorityChanged {
 				all = append(all, e.Sequence)
 			}
 		}
@@ -111,7 +112,7 @@ func TestEachReaderIsToldInItsOwnZone(t *testing.T) {
 	for i := range p.Groups {
 		g := &p.Groups[i]
 		for to, name := range want {
-			if g.Recipients[0].ID == address(to).ID {
+			if g.Recipients[0].ID == incidenttest.Mail(to).ID {
 				g.Location = zone(name)
 			}
 		}

@@ -26,7 +26,10 @@ func (d *Dispatcher) tellTeams(ctx context.Context, at time.Time) error {
 	for len(concerned) > 0 && err == nil {
 		piece := concerned[:min(len(concerned), tellTeamsAtOnce)]
 		concerned = concerned[len(piece):]
-		err = d.Door.Change(ctx, at, func(ch *storage.Change) error {
+		err = d.Repo.Change(ctx, at, func(ch *storage.Change) error {
+			if err := ch.Lock(storage.Needs{Incidents: piece}); err != nil {
+				return err
+			}
 			for _, number := range piece {
 				s, err := ch.Situation(number)
 				if err != nil {
@@ -54,7 +57,7 @@ func (d *Dispatcher) tellTeams(ctx context.Context, at time.Time) error {
 // mailFails reports whether a mail server cannot be used, or refuses all alike.
 func (d *Dispatcher) mailFails() bool {
 	for _, s := range d.Servers() {
-		if s.Channel == incident.Email {
+		if s.Channel == incident.ChannelEmail {
 			return true
 		}
 	}
@@ -64,16 +67,16 @@ func (d *Dispatcher) mailFails() bool {
 // concerned returns the incidents whose mail has been due for a while to a server that cannot
 // be used, and whose teams do not know, those that have waited longest first, and which server.
 func (d *Dispatcher) concerned(ctx context.Context, at time.Time) (numbers []int64, servers map[int64]*server, err error) {
-	err = d.Door.Store.Read(ctx, func(r storage.Reader) error {
+	err = d.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
 		numbers, servers = nil, map[int64]*server{}
 		for cursor := ""; ; {
-			page, next, err := r.DueReaders(at.Add(-refusesAfter), batch, cursor)
+			page, next, err := r.DueReaders(ctx, at.Add(-refusesAfter), batch, cursor)
 			if err != nil {
 				return err
 			}
 			for _, due := range page {
 				s := d.server(due.Recipient)
-				if servers[due.Incident] != nil || s.channel != incident.Email || !s.unusable(due.Recipient) || s.knows(due.Incident) {
+				if servers[due.Incident] != nil || s.channel != incident.ChannelEmail || !s.unusable(due.Recipient) || s.knows(due.Incident) {
 					continue
 				}
 				numbers, servers[due.Incident] = append(numbers, due.Incident), s

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/router"
 	"sitrep/storage"
 )
 
 func TestTwoReplicasTellNobodyTwice(t *testing.T) {
 	p := policy()
-	p.Groups[1].Recipients = addresses("s1", "s2", "s3", "s4", "s5")
+	p.Groups[1].Recipients = incidenttest.Mails("s1", "s2", "s3", "s4", "s5")
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, p)
 		sleepUntil(noon)
@@ -93,7 +94,7 @@ func (p *pausing) wait() {
 	}
 }
 
-func (p *pausing) Read(ctx context.Context, fn func(storage.Reader) error) error {
+func (p *pausing) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
 	p.wait()
 	return p.Store.Read(ctx, fn)
 }
@@ -137,7 +138,7 @@ func TestAReplicaThatStoodStillSendsNothingAndRecordsOverNobody(t *testing.T) {
 			t.Errorf("attempts %+v", tries)
 		}
 		after := w.deliveries()
-		if len(after) != 1 || after[0].State != incident.Delivered || !after[0].SentAt.Equal(before[0].SentAt) {
+		if len(after) != 1 || after[0].State != incident.DeliveryDelivered || !after[0].SentAt.Equal(before[0].SentAt) {
 			t.Errorf("before %+v after %+v", before, after)
 		}
 		a.stop()
@@ -170,7 +171,7 @@ func TestAReplicaThatDiesIsReplacedWithinItsLease(t *testing.T) {
 			t.Errorf("mails %v", ids)
 		}
 		for _, d := range w.deliveries() {
-			if d.State != incident.Delivered || d.SentAt.Sub(d.DueAt) > time.Minute {
+			if d.State != incident.DeliveryDelivered || d.SentAt.Sub(d.DueAt) > time.Minute {
 				t.Errorf("delivery %+v", d)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/router"
 	"sitrep/storage"
 )
@@ -64,7 +65,7 @@ func (s *restless) count() int {
 	return all
 }
 
-func (s *restless) Read(ctx context.Context, fn func(storage.Reader) error) error {
+func (s *restless) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
 	if err := s.use(ctx); err != nil {
 		return err
 	}
@@ -105,7 +106,7 @@ func rests(t *testing.T, p *incident.Policy, most int, test func(t *testing.T, w
 		w.open()
 		s := &restless{Store: w.store, t: t, most: most}
 		a := w.run(s, "a")
-		w.door.Wake = a.scheduler.Wake
+		w.repo.Wake = a.scheduler.Wake
 		test(t, w, s, a)
 		a.ends(t, 10*time.Second)
 		w.must(w.store.Close())
@@ -170,7 +171,7 @@ func TestWhatAnotherHasClaimedIsLeftAlone(t *testing.T) {
 		w.open()
 		w.post(alert("p1", "a"))
 		w.must(w.store.Write(t.Context(), func(tx storage.Tx) error {
-			claims, err := tx.ClaimDue(clock(), "another", time.Hour, []string{"email:cto@example.org", "email:support@example.org", "email:oncall@example.org"})
+			claims, err := tx.TakeLeases(t.Context(), clock(), "another", time.Hour, []string{"email:cto@example.org", "email:support@example.org", "email:oncall@example.org"})
 			if len(claims) != 3 {
 				t.Errorf("%d claims", len(claims))
 			}
@@ -195,7 +196,7 @@ func TestThoseWhoWaitForAHandGetIt(t *testing.T) {
 	for i := range 100 {
 		names = append(names, fmt.Sprint("s", i))
 	}
-	p.Groups[1].Recipients = addresses(names...)
+	p.Groups[1].Recipients = incidenttest.Mails(names...)
 	rests(t, p, 5000, func(t *testing.T, w *world, s *restless, _ *replica) {
 		w.mail.set(func(string, router.Envelope) error { time.Sleep(5 * time.Second); return nil })
 		for round := range 2 { // a hand that is not given back is missed sooner or later
@@ -221,12 +222,12 @@ func TestAReloadReachesEveryIncident(t *testing.T) {
 	var alerts []incident.Alert
 	for i := range incidents {
 		id := fmt.Sprint("slo", i)
-		p.SLOs = append(p.SLOs, slo(id, "P3"))
-		alerts = append(alerts, incident.Alert{Fingerprint: id, StartsAt: noon, Labels: map[string]string{"slo": id, "alertname": id}})
+		p.SLOs = append(p.SLOs, incidenttest.SLO(id, "P3"))
+		alerts = append(alerts, incidenttest.Firing(id, id, noon))
 	}
 	reloaded := *p
 	reloaded.Hash, reloaded.Groups = "decaf", slices.Clone(p.Groups)
-	reloaded.Groups[1].Recipients = addresses("support", "new")
+	reloaded.Groups[1].Recipients = incidenttest.Mails("support", "new")
 	rests(t, p, 10*incidents, func(t *testing.T, w *world, _ *restless, a *replica) {
 		w.post(alerts...)
 		time.Sleep(10 * time.Minute)
@@ -249,7 +250,7 @@ func TestAReloadReachesEveryIncident(t *testing.T) {
 // new question.
 func TestAnAnswerSettlesTheQuestion(t *testing.T) {
 	rests(t, silent(), 1000, func(t *testing.T, w *world, _ *restless, _ *replica) {
-		w.am.set(incident.NotListed)
+		w.am.set(incident.VerdictNotListed)
 		for round := range 3 { // whoever is not done with the first asks no second
 			a := alert("p3", fmt.Sprint(round))
 			w.post(a)
@@ -257,7 +258,7 @@ func TestAnAnswerSettlesTheQuestion(t *testing.T) {
 			w.post(resolved(a))
 			before := w.am.count()
 			time.Sleep(time.Hour)
-			if s := w.situation(int64(round + 1)).Incident.State; s != incident.Resolved {
+			if s := w.situation(int64(round + 1)).Incident.State; s != incident.StateResolved {
 				t.Errorf("round %d: an hour after the end it is %s", round, s)
 			}
 			if n := w.am.count() - before; n < 1 || n > 5 {
@@ -308,7 +309,7 @@ func TestADeliveryThatHangsDoesNotHoldUpTheStop(t *testing.T) {
 					t.Errorf("a delivery that was under way was cut off after %v, want 10 s", took)
 				}
 				for _, d := range w.deliveries() {
-					if delivered := d.State == incident.Delivered; delivered == c.again {
+					if delivered := d.State == incident.DeliveryDelivered; delivered == c.again {
 						t.Errorf("it is recorded as %s", d.State)
 					}
 				}
@@ -337,7 +338,7 @@ func TestADeliveryThatIsUnderWayIsFinished(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		a.ends(t, 5*time.Second)
 		for _, d := range w.deliveries() {
-			if d.State != incident.Delivered {
+			if d.State != incident.DeliveryDelivered {
 				t.Errorf("Run has returned, and what it was sending to %s is %s", d.Recipient, d.State)
 			}
 		}
@@ -405,8 +406,34 @@ func TestAClaimThatCouldNotBeExtendedIsUsedOn(t *testing.T) {
 		w.post(alert("p1", "a"))
 		time.Sleep(time.Minute)
 		w.expect("cto opened")
-		if d := w.deliveries(); len(d) != 1 || d[0].State != incident.Delivered {
+		if d := w.deliveries(); len(d) != 1 || d[0].State != incident.DeliveryDelivered {
 			t.Errorf("deliveries %+v", d)
 		}
+	})
+}
+
+// TestAnIdleReplicaAsksLittle: what many replicas ask of one database while nothing happens is
+// little.
+func TestAnIdleReplicaAsksLittle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := policy()
+		p.Watchdog = incident.Watchdog{Within: 15 * time.Minute}
+		w := newWorld(t, p)
+		w.poll = time.Second
+		sleepUntil(noon)
+		w.open()
+		s := &restless{Store: w.store, t: t, most: 1000}
+		a := w.run(s, "a")
+		w.repo.Wake = a.scheduler.Wake
+		w.post(alert("p1", "a"))
+		time.Sleep(5 * time.Minute)
+		w.expect("cto opened", "support opened", "oncall opened")
+		s.count()
+		time.Sleep(time.Minute)
+		if n := s.count(); n > 80 {
+			t.Errorf("%d transactions in a minute in which nothing happens, want about one a second", n)
+		}
+		a.ends(t, 10*time.Second)
+		w.must(w.store.Close())
 	})
 }

@@ -28,7 +28,7 @@ func TestWhatIsOldGoesPieceByPiece(t *testing.T) {
 		}))
 		time.Sleep(time.Hour)
 		w.post(resolved(a))
-		for w.situation(1).Incident.State != incident.Closed {
+		for w.situation(1).Incident.State != incident.StateClosed {
 			time.Sleep(10 * time.Minute)
 		}
 		closed := w.situation(1).Incident.ClosedAt
@@ -36,8 +36,8 @@ func TestWhatIsOldGoesPieceByPiece(t *testing.T) {
 		left := func() string {
 			t.Helper()
 			var what []string
-			w.must(w.store.Read(t.Context(), func(r storage.Reader) error {
-				breaches, _, err := r.Breaches(1, 10, "")
+			w.must(w.store.Read(t.Context(), func(r storage.Snapshot) error {
+				breaches, _, err := r.Breaches(t.Context(), 1, 10, "")
 				if len(breaches) > 0 {
 					what = append(what, "breaches")
 				}
@@ -45,7 +45,7 @@ func TestWhatIsOldGoesPieceByPiece(t *testing.T) {
 					return err
 				}
 				for _, d := range w.deliveries() {
-					if _, err := r.Message(d.ID); err == nil {
+					if _, err := r.Message(t.Context(), d.ID); err == nil {
 						what = append(what, "messages")
 						break
 					}
@@ -61,8 +61,12 @@ func TestWhatIsOldGoesPieceByPiece(t *testing.T) {
 			after time.Duration
 			want  string
 		}{
-			{9 * day, "breaches messages names"}, {10*day + 2*time.Hour, "messages names"}, {19 * day, "messages names"}, {20*day + 2*time.Hour, "names"},
-			{29 * day, "names"}, {30*day + 2*time.Hour, ""},
+			{9 * day, "breaches messages names"},
+			{10*day + 2*time.Hour, "messages names"},
+			{19 * day, "messages names"},
+			{20*day + 2*time.Hour, "names"},
+			{29 * day, "names"},
+			{30*day + 2*time.Hour, ""},
 		} {
 			sleepUntil(closed.Add(c.after))
 			if got := left(); got != c.want {

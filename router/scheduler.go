@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,10 @@ const (
 	pruneEvery = time.Hour
 	// batch is how many incidents or breaches one round looks at.
 	batch = 500
+	// jobLease is for how long a replica that takes a job has it, and how often another looks
+	// whether it still has. forever is how soon a job is due again that is done once.
+	jobLease = time.Minute
+	forever  = 100 * 365 * 24 * time.Hour
 )
 
 // Retention is how long things are kept after an incident closed. Zero: for ever.
@@ -40,7 +45,7 @@ type Retention struct {
 // A Scheduler does what is due, as time goes by. Several replicas may run one
 // each on the same store.
 type Scheduler struct {
-	Door       *storage.Door
+	Repo       *storage.Repository
 	Dispatcher *Dispatcher
 	Intake     Intake
 	// Asker asks the Alertmanagers; nil while none are configured.
@@ -70,13 +75,20 @@ type Scheduler struct {
 	askedAt     time.Time
 	asking      sync.WaitGroup
 	askTook     atomic.Int64 // how long the last question took, in nanoseconds
-	// toConfirm are the numbers of incidents that wait for an answer.
-	toConfirm map[int64]struct{}
+	// toConfirm are the numbers of incidents that wait for an answer, and since when.
+	toConfirm map[int64]time.Time
 	isAsking  chan struct{} // holds a token while the Alertmanagers are asked
+	view      view          // of this round
 	steady    steady
 	behind    bool      // the last round left something for the next
 	heldUntil time.Time // a server is held back until then to whose recipients something is due
 	policy    *incident.Policy
+	left      *incident.Policy     // another replica resyncs, or did, for this one
+	resyncAll bool                 // what is owed is looked at again, whatever other replicas did
+	shared    bool                 // others may have the store
+	outdated  bool                 // the configuration of this process is not the one in force
+	keptUpAt  time.Time            // when that was last looked after
+	refused   map[string]time.Time // the jobs that others have, or did, by name, and when that was seen
 	doubted   map[string]time.Time // the pulses because of which what ended was doubted, by name, and since when they are away
 }
 
@@ -107,7 +119,10 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		began := time.Now()
 		s.Steady = func() time.Duration { return time.Since(began) }
 	}
-	s.isAsking, s.toConfirm = make(chan struct{}, 1), map[int64]struct{}{}
+	s.isAsking, s.toConfirm = make(chan struct{}, 1), map[int64]time.Time{}
+	if info, err := s.Repo.Store.Info(ctx); err == nil {
+		s.shared = info.Shared
+	}
 	s.Dispatcher.start(s.Wake)
 	defer s.Dispatcher.stop()
 	defer s.asking.Wait()
@@ -135,7 +150,9 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 	}{
 		{"note that the service runs", s.alive},
 		{"end waits after the clock was set back", s.clock},
+		{"keep up with the configuration in force", s.keepUp},
 		{"bring incidents in line with the configuration", s.resync},
+		{"look what is due", s.look},
 		{"check the watchdog", s.watchdog},
 		{"doubt what ended", s.doubt},
 		{"look at incidents", s.agendas},
@@ -161,14 +178,43 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 	if !s.heldUntil.IsZero() {
 		wait = min(wait, max(time.Until(s.heldUntil), 0))
 	}
-	_ = s.Door.Store.Read(ctx, func(r storage.Reader) error {
-		next, err := r.NextDue(at)
-		if err == nil && !next.IsZero() {
-			wait = min(wait, max(next.Sub(at), 5*time.Millisecond))
+	if next := s.view.next; !next.IsZero() && !s.outdated {
+		wait = min(wait, max(next.Sub(at), 5*time.Millisecond))
+	}
+	return wait
+}
+
+// A view is what a round finds in the store. What becomes due by what the round does is for
+// the next, which begins at once.
+type view struct {
+	pulses  incident.Pulses
+	agendas []int64
+	waiting []storage.Waiting
+	next    time.Time // when more is due
+}
+
+// look reads what a round has to know, in one snapshot, and little where nothing is due.
+func (s *Scheduler) look(ctx context.Context, at time.Time) error {
+	return s.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
+		s.view = view{}
+		if s.outdated, err = s.Repo.Behind(ctx, r); err != nil {
+			return err
 		}
+		if s.view.pulses, err = r.Pulses(ctx); err != nil {
+			return err
+		}
+		if s.view.next, err = r.NextDue(ctx, time.Time{}); err != nil || s.view.next.IsZero() || s.view.next.After(at) {
+			return err
+		}
+		if s.view.agendas, err = r.DueAgendas(ctx, at, batch); err != nil {
+			return err
+		}
+		if s.view.waiting, err = r.Waiting(ctx, at, waitingLimit); err != nil {
+			return err
+		}
+		s.view.next, err = r.NextDue(ctx, at)
 		return err
 	})
-	return wait
 }
 
 // alive stores that the service runs, as an outage that it did not, and that the clock was
@@ -180,8 +226,8 @@ func (s *Scheduler) alive(ctx context.Context, at time.Time) error {
 	if !first && steady-s.aliveSteady < aliveEvery && len(s.clockSets) == 0 {
 		return nil
 	}
-	err := s.Door.Store.Write(ctx, func(tx storage.Tx) error {
-		last, err := storage.LastAlive(tx, s.Started)
+	err := s.Repo.Store.Write(ctx, func(tx storage.Tx) error {
+		last, err := storage.LastAlive(ctx, tx, s.Started)
 		if err != nil {
 			return err
 		}
@@ -189,21 +235,21 @@ func (s *Scheduler) alive(ctx context.Context, at time.Time) error {
 		unset := at
 		for _, o := range s.clockSets {
 			unset = unset.Add(o.From.Sub(o.To))
-			if err := tx.PutOutage(o); err != nil {
+			if err := tx.PutOutage(ctx, o); err != nil {
 				return err
 			}
 		}
 		switch {
 		case last.IsZero():
 		case unset.Sub(last) > outageAfter:
-			err = tx.PutOutage(storage.Outage{From: last, To: unset})
+			err = tx.PutOutage(ctx, storage.Outage{From: last, To: unset})
 		case first && last.Sub(at) >= clockJump:
-			err = tx.PutOutage(storage.Outage{From: last, To: at, Kind: storage.ClockSet})
+			err = tx.PutOutage(ctx, storage.Outage{From: last, To: at, Kind: storage.ClockSet})
 		}
 		if err != nil {
 			return err
 		}
-		return tx.PutAlive(at)
+		return tx.PutAlive(ctx, at)
 	})
 	if err == nil {
 		s.aliveAt, s.aliveSteady, s.clockSets = at, steady, nil
@@ -223,16 +269,96 @@ func (s *Scheduler) lookAtClock(at time.Time, steady time.Duration) {
 	s.seenAt, s.seenSteady = at, steady
 }
 
-// resync brings the readers of all incidents that are not closed in line with a configuration
-// that came into force, each in a transaction of its own.
-func (s *Scheduler) resync(ctx context.Context, _ time.Time) error {
-	policy := s.Door.Policy()
-	if s.policy == policy {
+// keepUp says for other replicas that this one has the configuration in force or, while it
+// has not, looks whether any has.
+func (s *Scheduler) keepUp(ctx context.Context, at time.Time) error {
+	if !s.shared && !s.outdated || !again(at, s.keptUpAt, storage.GenerationEvery) {
 		return nil
 	}
-	for _, state := range []incident.State{incident.Open, incident.Resolved} {
+	behind, err := s.Repo.KeepUp(ctx, s.Dispatcher.Owner, at)
+	if err != nil {
+		return err
+	}
+	s.keptUpAt = at
+	if behind {
+		s.Log.Warn("another configuration is in force: alerts are taken and what is due is sent, but who reads along is left to those who have it",
+			slog.String("component", "scheduler"), slog.String("hash", s.Repo.Policy().Hash))
+	} else if s.outdated {
+		s.policy = nil
+	}
+	return nil
+}
+
+// job lets this replica do a job if it is due and no other has it; fn reports whether it is to
+// go on in the next round. It reports whether fn was called.
+func (s *Scheduler) job(ctx context.Context, at time.Time, j storage.Job, fn func() (more bool, err error)) (taken bool, err error) {
+	if !s.free(at, &j) {
+		return false, nil
+	}
+	taken, err = storage.DoJob(ctx, s.Repo.Store, j, at, fn)
+	s.noteJob(at, &j, taken || err != nil)
+	return taken, err
+}
+
+// free makes a job one of this replica, and reports whether it may be free.
+func (s *Scheduler) free(at time.Time, j *storage.Job) bool {
+	j.Owner, j.Lease = s.Dispatcher.Owner, jobLease
+	return again(at, s.refused[j.Name], min(jobLease, j.Every))
+}
+
+func (s *Scheduler) noteJob(at time.Time, j *storage.Job, taken bool) {
+	if taken {
+		delete(s.refused, j.Name)
+		return
+	}
+	if s.refused == nil {
+		s.refused = map[string]time.Time{}
+	}
+	s.refused[j.Name] = at
+}
+
+// resync brings the readers of all incidents that are not closed in line with a configuration
+// that came into force, each in a transaction of its own. One replica does it for all that
+// have the configuration.
+func (s *Scheduler) resync(ctx context.Context, at time.Time) error {
+	policy := s.Repo.Policy()
+	const name = "resync"
+	switch {
+	case s.policy == policy:
+		return nil
+	case s.left != policy:
+		delete(s.refused, name)
+	case !again(at, s.refused[name], jobLease):
+		return nil
+	}
+	var in storage.Generation
+	err := s.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
+		in, err = r.Generation(ctx)
+		return err
+	})
+	switch {
+	case err != nil || in.Number > 0 && in.Hash != policy.Hash: // those resync who have it
+		return err
+	case s.resyncAll || in.Number == 0:
+		err = s.resyncEach(ctx)
+	default:
+		var taken bool
+		j := storage.Job{Name: name, Every: forever, For: strconv.FormatInt(in.Number, 10)}
+		if taken, err = s.job(ctx, at, j, func() (bool, error) { return false, s.resyncEach(ctx) }); !taken {
+			s.left = policy
+			return err
+		}
+	}
+	if err == nil {
+		s.policy, s.resyncAll = policy, false
+	}
+	return err
+}
+
+func (s *Scheduler) resyncEach(ctx context.Context) error {
+	for _, state := range []incident.State{incident.StateOpen, incident.StateResolved} {
 		err := s.each(ctx, state, func(in *incident.Incident) error {
-			return s.Door.Change(ctx, now(), func(c *storage.Change) error {
+			return s.Repo.Change(ctx, now(), func(c *storage.Change) error {
 				_, err := c.Situation(in.Number)
 				return err
 			})
@@ -241,7 +367,6 @@ func (s *Scheduler) resync(ctx context.Context, _ time.Time) error {
 			return err
 		}
 	}
-	s.policy = policy
 	return nil
 }
 
@@ -249,8 +374,8 @@ func (s *Scheduler) resync(ctx context.Context, _ time.Time) error {
 func (s *Scheduler) each(ctx context.Context, state incident.State, fn func(*incident.Incident) error) error {
 	for cursor := ""; ; {
 		var page []incident.Incident
-		err := s.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
-			page, cursor, err = r.Incidents(storage.IncidentQuery{State: state, Limit: batch, Cursor: cursor})
+		err := s.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
+			page, cursor, err = r.Incidents(ctx, storage.IncidentQuery{State: state, Limit: batch, Cursor: cursor})
 			return err
 		})
 		if err != nil {
@@ -270,24 +395,20 @@ func (s *Scheduler) each(ctx context.Context, state incident.State, fn func(*inc
 // doubt looks through the open incidents once a pulse of the watchdog is away: what ended
 // since it was last heard is not believed.
 func (s *Scheduler) doubt(ctx context.Context, at time.Time) error {
-	policy := s.Door.Policy()
+	policy := s.Repo.Policy()
 	if policy.Watchdog.Within == 0 {
 		return nil
 	}
 	away := map[string]time.Time{}
-	err := s.Door.Store.Read(ctx, func(r storage.Reader) error {
-		pulses, err := r.Pulses()
-		clear(away)
-		for _, p := range pulses.Away(policy, nil) {
-			away[p.Name] = p.AwaySince
-		}
-		return err
-	})
-	if err != nil || maps.EqualFunc(away, s.doubted, time.Time.Equal) {
-		return err
+	for _, p := range s.view.pulses.Away(policy, nil) {
+		away[p.Name] = p.AwaySince
 	}
+	if maps.EqualFunc(away, s.doubted, time.Time.Equal) {
+		return nil
+	}
+	var err error
 	if len(away) > 0 {
-		err = s.each(ctx, incident.Open, func(in *incident.Incident) error {
+		err = s.each(ctx, incident.StateOpen, func(in *incident.Incident) error {
 			if in.LastEndsAt.IsZero() {
 				return nil
 			}
@@ -302,17 +423,12 @@ func (s *Scheduler) doubt(ctx context.Context, at time.Time) error {
 
 // agendas lets time pass for the incidents that wait for it.
 func (s *Scheduler) agendas(ctx context.Context, at time.Time) error {
-	var due []int64
-	err := s.Door.Store.Read(ctx, func(r storage.Reader) (err error) {
-		due, err = r.DueAgendas(at, batch)
-		return err
-	})
-	if err != nil {
-		return err
+	if s.outdated {
+		return nil // those wait for it, too, who read along and are not known here
 	}
-	s.behind = s.behind || len(due) == batch
+	s.behind = s.behind || len(s.view.agendas) == batch
 	var failed error
-	for _, number := range due {
+	for _, number := range s.view.agendas {
 		if err := s.tick(ctx, number, at); err != nil {
 			failed = errors.Join(failed, err)
 		}
@@ -326,7 +442,7 @@ func (s *Scheduler) tick(ctx context.Context, number int64, at time.Time) error 
 	}
 	var logs []incident.Event
 	var ask bool
-	err := s.Door.Change(ctx, at, func(c *storage.Change) error {
+	err := s.Repo.Change(ctx, at, func(c *storage.Change) error {
 		logs = logs[:0]
 		sit, err := c.Situation(number)
 		if err != nil {
@@ -344,10 +460,10 @@ func (s *Scheduler) tick(ctx context.Context, number int64, at time.Time) error 
 		return err
 	}
 	if ask {
-		s.toConfirm[number] = struct{}{}
+		s.toConfirm[number] = at
 	}
 	for _, e := range logs {
-		s.Log.Info("incident "+string(e.Type), slog.String("component", "scheduler"), slog.String("incident", incident.ID(number)), slog.String("actor", string(e.Actor)))
+		s.Log.Info("incident "+string(e.Type), slog.String("component", "scheduler"), slog.String("incident", incident.ID(number)), slog.String("actor", string(e.Actor))) //nolint:sloglint // one of a few
 	}
 	return nil
 }
@@ -355,17 +471,17 @@ func (s *Scheduler) tick(ctx context.Context, number int64, at time.Time) error 
 // doubtFirst doubts what ended in an incident whose last breach ended after a pulse was last
 // heard that is away. It may have gone since that was looked at for all incidents.
 func (s *Scheduler) doubtFirst(ctx context.Context, number int64, at time.Time) error {
-	policy := s.Door.Policy()
+	policy := s.Repo.Policy()
 	if policy.Watchdog.Within == 0 {
 		return nil
 	}
 	doubted := false
-	err := s.Door.Store.Read(ctx, func(r storage.Reader) error {
-		in, err := r.Incident(number)
+	err := s.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
+		in, err := r.Incident(ctx, number)
 		if doubted = false; err != nil || in.EndedHeardAt.IsZero() {
 			return err
 		}
-		pulses, err := r.Pulses()
+		pulses, err := r.Pulses(ctx)
 		doubted = slices.ContainsFunc(pulses.Away(policy, nil), func(p incident.Pulse) bool { return !in.EndedHeardAt.Before(p.HeardAt) })
 		return err
 	})
@@ -377,7 +493,15 @@ func (s *Scheduler) doubtFirst(ctx context.Context, number int64, at time.Time) 
 
 // dispatch hands what is due to the dispatcher, as far as it has hands free.
 func (s *Scheduler) dispatch(ctx context.Context, at time.Time) error {
-	more, next, err := s.Dispatcher.claim(ctx, at)
+	waiting := s.view.waiting
+	if s.outdated {
+		policy := s.Repo.Policy()
+		waiting = slices.DeleteFunc(waiting, func(w storage.Waiting) bool {
+			_, known := policy.Recipient(w.Recipient)
+			return !known
+		})
+	}
+	more, next, err := s.Dispatcher.claim(ctx, at, waiting)
 	s.behind, s.heldUntil = s.behind || more, next
 	return err
 }
@@ -393,20 +517,23 @@ func (s *Scheduler) prune(ctx context.Context, at time.Time) error {
 		}
 		return at.Add(-d)
 	}
-	var n int
-	var more bool
-	// Apart, as a damaged record that keeps one from going on must not stop the other.
-	err := errors.Join(
-		s.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
-			n, err = tx.Prune(before(keep.Breaches), before(keep.Messages), batch)
-			return err
-		}),
-		s.Door.Store.Write(ctx, func(tx storage.Tx) (err error) {
-			more, err = tx.Forget(before(keep.Personal), batch)
-			return err
-		}))
-	if err == nil && n < batch && !more {
-		s.prunedAt = at
-	}
+	_, err := s.job(ctx, at, storage.Job{Name: "prune", Every: pruneEvery}, func() (more bool, err error) {
+		var n int
+		// Apart, as a damaged record that keeps one from going on must not stop the other.
+		err = errors.Join(
+			s.Repo.Store.Write(ctx, func(tx storage.Tx) (err error) {
+				n, err = storage.Prune(ctx, tx, before(keep.Breaches), before(keep.Messages), batch)
+				return err
+			}),
+			s.Repo.Store.Write(ctx, func(tx storage.Tx) (err error) {
+				more, err = storage.Forget(ctx, tx, before(keep.Personal), batch)
+				return err
+			}))
+		more = more || n >= batch
+		if err == nil && !more {
+			s.prunedAt = at
+		}
+		return more, err
+	})
 	return err
 }

@@ -257,7 +257,7 @@ func (s *senders) flush(j int, at time.Duration, now time.Time) {
 		}
 		alert := incident.Alert{
 			Fingerprint: fp, StartsAt: a.StartsAt.UTC().Truncate(time.Microsecond), Resolved: ended,
-			Labels: map[string]string{"slo": "p1", "alertname": "p1"}, Annotations: map[string]string{},
+			Labels: map[string]string{"sloth_id": "p1", "alertname": "p1"}, Annotations: map[string]string{},
 		}
 		if ended {
 			alert.EndsAt = a.EndsAt.UTC().Truncate(time.Microsecond)
@@ -378,13 +378,13 @@ func (s *senders) Ask(context.Context) (incident.Answer, error) {
 		}
 	}
 	return func(b *incident.Breach) incident.Verdict {
-		v := incident.CannotTell
+		v := incident.VerdictCannotTell
 		for _, r := range reports {
 			if r.lists[b.Fingerprint] {
-				return incident.Listed
+				return incident.VerdictListed
 			}
 			if !r.startedAt.After(b.HeardAt) || now.Sub(r.startedAt) >= 10*time.Minute {
-				v = incident.NotListed
+				v = incident.VerdictNotListed
 			}
 		}
 		return v

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/intake"
 )
 
@@ -20,18 +21,18 @@ func TestAQuietBreachIsAskedAbout(t *testing.T) {
 		say   incident.Verdict
 		after func(t *testing.T, w *world)
 	}{
-		"still firing: nothing is said": {incident.Listed, func(t *testing.T, w *world) {
+		"still firing: nothing is said": {incident.VerdictListed, func(t *testing.T, w *world) {
 			time.Sleep(time.Hour)
 			w.expect()
 			if s := w.situation(1); s.Incident.Breaches.Firing != 1 || s.LastHeardAt().Sub(noon) < 5*time.Hour {
 				t.Errorf("situation %+v", s)
 			}
 		}},
-		"not reported: it has ended": {incident.NotListed, func(t *testing.T, w *world) {
+		"not reported: it has ended": {incident.VerdictNotListed, func(t *testing.T, w *world) {
 			time.Sleep(11 * time.Minute)
 			w.expect("support resolved", "oncall resolved")
 		}},
-		"nobody can tell: it is unknown, and the next breach is told": {incident.CannotTell, func(t *testing.T, w *world) {
+		"nobody can tell: it is unknown, and the next breach is told": {incident.VerdictCannotTell, func(t *testing.T, w *world) {
 			time.Sleep(time.Minute)
 			mails := w.expect("oncall reminder")
 			if mails[0].First().Reasons[0].Reason != incident.DueAllUnknown {
@@ -71,9 +72,9 @@ func TestAFiringAfterTheEndIsDoubted(t *testing.T) {
 		say  incident.Verdict
 		want []string
 	}{
-		"a late copy":     {incident.NotListed, []string{"support resolved", "oncall resolved"}},
-		"it fires":        {incident.Listed, nil},
-		"nobody can tell": {incident.CannotTell, nil},
+		"a late copy":     {incident.VerdictNotListed, []string{"support resolved", "oncall resolved"}},
+		"it fires":        {incident.VerdictListed, nil},
+		"nobody can tell": {incident.VerdictCannotTell, nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -85,7 +86,7 @@ func TestAFiringAfterTheEndIsDoubted(t *testing.T) {
 				w.post(resolved(a))
 				time.Sleep(time.Minute)
 				w.am.set(test.say)
-				if r := w.post(a); r[0].Result != intake.Stale || r[0].Incident != 1 {
+				if r := w.post(a); r[0].Result != intake.OutcomeStale || r[0].Incident != 1 {
 					t.Errorf("result %+v", r)
 				}
 				time.Sleep(30 * time.Minute)
@@ -97,19 +98,19 @@ func TestAFiringAfterTheEndIsDoubted(t *testing.T) {
 
 func TestAFiringThatIsOvertakenByItsEndIsDoubted(t *testing.T) {
 	for say, want := range map[incident.Verdict][]string{
-		incident.NotListed:  nil,
-		incident.Listed:     {"support opened", "oncall opened"},
-		incident.CannotTell: {"support opened", "oncall opened"},
+		incident.VerdictNotListed:  nil,
+		incident.VerdictListed:     {"support opened", "oncall opened"},
+		incident.VerdictCannotTell: {"support opened", "oncall opened"},
 	} {
 		bubbleEvery(t, 10*time.Second, silent(), func(t *testing.T, w *world) {
 			w.am.set(say)
 			a := alert("p3", "a")
 			time.Sleep(time.Minute)
-			if r := w.post(resolved(a)); r[0].Result != intake.Resolved || r[0].Incident != 0 {
+			if r := w.post(resolved(a)); r[0].Result != intake.OutcomeResolved || r[0].Incident != 0 {
 				t.Errorf("result %+v", r)
 			}
 			time.Sleep(time.Second)
-			if r := w.post(a); r[0].Result != intake.Stale {
+			if r := w.post(a); r[0].Result != intake.OutcomeStale {
 				t.Errorf("result %+v", r)
 			}
 			w.expect()
@@ -136,7 +137,7 @@ func TestTheSameEndEndsABreachAgainWhenACopyOfItsFiringCameBetween(t *testing.T)
 			t.Errorf("%d fire", n)
 		}
 		time.Sleep(5 * time.Second)
-		if r := w.post(end); r[0].Result != intake.Resolved {
+		if r := w.post(end); r[0].Result != intake.OutcomeResolved {
 			t.Errorf("result %+v", r)
 		}
 		w.expect()
@@ -169,7 +170,7 @@ func TestADayOfNotKnowingPausesTheUpdates(t *testing.T) {
 // withWatchdog is a policy with a watchdog that is heard every five minutes.
 func withWatchdog() *incident.Policy {
 	p := policy()
-	p.Groups = append(p.Groups, incident.Group{Name: "sre", Location: berlin(), Recipients: addresses("sre")})
+	p.Groups = append(p.Groups, incidenttest.Group("sre", "sre"))
 	p.Watchdog = incident.Watchdog{Within: 15 * time.Minute, Groups: []string{"sre"}}
 	return p
 }
@@ -241,7 +242,7 @@ func TestWhenPrometheusDiesNothingEnds(t *testing.T) {
 		},
 		"Alertmanager does not report them any more": func(w *world, a, b incident.Alert) {
 			w.swap(func(p *incident.Policy) { p.Asks, p.UnknownAfter = true, 16*time.Minute })
-			w.am.set(incident.NotListed)
+			w.am.set(incident.VerdictNotListed)
 			time.Sleep(15 * time.Minute)
 		},
 	}
@@ -255,16 +256,16 @@ func TestWhenPrometheusDiesNothingEnds(t *testing.T) {
 				dies(w, a, b)
 				sleepUntil(noon.Add(30 * time.Minute))
 				in := w.situation(1).Incident
-				if in.State != incident.Open || in.Breaches.Unknown != 2 || in.UnknownSince.IsZero() || in.Breaches.Firing != 0 {
+				if in.State != incident.StateOpen || in.Breaches.Unknown != 2 || in.UnknownSince.IsZero() || in.Breaches.Firing != 0 {
 					t.Errorf("incident %+v", in)
 				}
-				if len(w.of(1, incident.BreachUnknown)) != 2 {
+				if len(w.of(1, incident.EventBreachUnknown)) != 2 {
 					t.Errorf("events %+v", w.log(1))
 				}
 				w.expect("sre watchdog", "oncall reminder")
 				// It is back, and so are they.
 				sleepUntil(noon.Add(40 * time.Minute))
-				w.am.set(incident.Listed)
+				w.am.set(incident.VerdictListed)
 				w.post(watchdog(), a, b)
 				time.Sleep(time.Second)
 				w.expect("sre watchdog")
@@ -272,7 +273,7 @@ func TestWhenPrometheusDiesNothingEnds(t *testing.T) {
 					t.Errorf("%d fire", n)
 				}
 				w.beat(10 * time.Minute)
-				w.am.set(incident.NotListed)
+				w.am.set(incident.VerdictNotListed)
 				w.post(resolved(a), resolved(b))
 				w.beat(20 * time.Minute)
 				w.expect("cto resolved", "support resolved", "oncall resolved")

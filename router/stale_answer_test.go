@@ -18,9 +18,9 @@ type slowAsker struct {
 }
 
 func (a *slowAsker) Ask(context.Context) (incident.Answer, error) {
-	v := incident.NotListed
+	v := incident.VerdictNotListed
 	if a.lists.Load() {
-		v = incident.Listed
+		v = incident.VerdictListed
 	}
 	a.asked.Add(1)
 	time.Sleep(a.takes)
@@ -44,10 +44,10 @@ func TestAnAnswerSaysNothingOfWhatWasHeardSince(t *testing.T) {
 			slow.lists.Store(true)
 			w.post(alert("p3", "b"))
 			time.Sleep(30 * time.Second)
-			if s := w.breachState("b"); s != incident.Firing {
+			if s := w.breachState("b"); s != incident.BreachFiring {
 				t.Errorf("it is %q", s)
 			}
-			if n := len(w.of(1, incident.BreachEnded)); n != 1 {
+			if n := len(w.of(1, incident.EventBreachEnded)); n != 1 {
 				t.Errorf("%d ended", n)
 			}
 		})
@@ -67,10 +67,10 @@ func TestAnAnswerSaysNothingOfWhatWasHeardSince(t *testing.T) {
 			slow.lists.Store(false)
 			w.post(resolved(a))
 			time.Sleep(22 * time.Second)
-			if s := w.breachState("a"); s != incident.Ended {
+			if s := w.breachState("a"); s != incident.BreachEnded {
 				t.Errorf("it is %q", s)
 			}
-			if n := len(w.of(1, incident.BreachStarted)); n != 2 {
+			if n := len(w.of(1, incident.EventBreachStarted)); n != 2 {
 				t.Errorf("%d began", n)
 			}
 		})
@@ -92,7 +92,7 @@ func TestAnAnswerSaysNothingOfWhatWasHeardSince(t *testing.T) {
 			slow.lists.Store(true)
 			w.post(a) // Prometheus reaches Alertmanager again
 			time.Sleep(5 * time.Minute)
-			if s := w.breachState("a"); s != incident.Firing {
+			if s := w.breachState("a"); s != incident.BreachFiring {
 				t.Errorf("it is %q", s)
 			}
 		})

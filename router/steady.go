@@ -35,8 +35,8 @@ func (s *Scheduler) clock(ctx context.Context, at time.Time) error {
 	if !s.steady.look(at, time.Since(s.steady.began)) {
 		return nil
 	}
-	err := s.Door.Store.Write(ctx, func(tx storage.Tx) error {
-		_, err := tx.EndWaits(at)
+	err := s.Repo.Store.Write(ctx, func(tx storage.Tx) error {
+		_, err := tx.EndWaits(ctx, at)
 		return err
 	})
 	if err != nil {
@@ -44,5 +44,6 @@ func (s *Scheduler) clock(ctx context.Context, at time.Time) error {
 		return err
 	}
 	s.policy = nil
+	s.resyncAll = s.resyncAll || !last.wall.IsZero() // the first time it is seldom so
 	return nil
 }

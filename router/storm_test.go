@@ -20,7 +20,7 @@ type storm struct {
 	reads  atomic.Int64
 }
 
-func (s *storm) Read(ctx context.Context, fn func(storage.Reader) error) error {
+func (s *storm) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
 	err := s.Store.Read(ctx, fn)
 	if s.raging.Load() {
 		s.w.post(alert("p1", fmt.Sprintf("storm-%d", s.reads.Add(1))))

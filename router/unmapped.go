@@ -2,8 +2,8 @@ package router
 
 import (
 	"context"
-	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"sitrep/incident"
@@ -18,16 +18,26 @@ const forgetEvery = 10 * time.Minute
 // makes a breach unknown: nobody would ever say that they ended. One that fires on is
 // noted again when it is heard.
 func (s *Scheduler) forget(ctx context.Context, at time.Time) error {
-	silence := s.Door.Policy().UnknownAfter
+	silence := s.Repo.Policy().UnknownAfter
 	if silence <= 0 || !again(at, s.forgotAt, forgetEvery) {
 		return nil
 	}
-	before, forgotten := at.Add(-silence), 0
+	_, err := s.job(ctx, at, storage.Job{Name: "forget alerts", Every: forgetEvery}, func() (bool, error) {
+		return false, s.forgetBefore(ctx, at.Add(-silence))
+	})
+	if err == nil {
+		s.forgotAt = at
+	}
+	return err
+}
+
+func (s *Scheduler) forgetBefore(ctx context.Context, before time.Time) error {
+	forgotten := 0
 	for cursor := ""; ; {
 		var quiet []string
-		err := s.Door.Store.Read(ctx, func(r storage.Reader) error {
+		err := s.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
 			quiet = quiet[:0]
-			page, next, err := r.UnmappedAlerts(batch, cursor)
+			page, next, err := r.UnmappedAlerts(ctx, batch, cursor)
 			if err != nil {
 				return err
 			}
@@ -43,13 +53,8 @@ func (s *Scheduler) forget(ctx context.Context, at time.Time) error {
 			return err
 		}
 		if len(quiet) > 0 {
-			err = s.Door.Store.Write(ctx, func(tx storage.Tx) error {
-				for _, fingerprint := range quiet {
-					if err := forgetQuiet(tx, fingerprint, before); err != nil {
-						return err
-					}
-				}
-				return nil
+			err = s.Repo.Store.Write(ctx, func(tx storage.Tx) error {
+				return forgetQuiet(ctx, tx, quiet, before)
 			})
 			if err != nil {
 				return err
@@ -60,29 +65,26 @@ func (s *Scheduler) forget(ctx context.Context, at time.Time) error {
 			break
 		}
 	}
-	s.forgotAt = at
 	if forgotten > 0 {
 		s.Log.Info("alerts without an SLO are no longer heard, and forgotten", slog.String("component", "scheduler"), slog.Int("alerts", forgotten))
 	}
 	return nil
 }
 
-// forgetQuiet deletes an alert without an SLO, unless it was heard since before, by
-// itself or as the breach that it is of an incident.
-func forgetQuiet(tx storage.Tx, fingerprint string, before time.Time) error {
-	u, err := tx.Unmapped(fingerprint)
-	if errors.Is(err, incident.ErrNotFound) || err == nil && !u.HeardAt.Before(before) {
-		return nil
-	}
+// forgetQuiet deletes alerts without an SLO, but for those that were heard since before, by
+// themselves or as the breaches that they are of an incident.
+func forgetQuiet(ctx context.Context, tx storage.Tx, fingerprints []string, before time.Time) error {
+	alerts, err := tx.Unmapped(ctx, fingerprints)
 	if err != nil {
 		return err
 	}
-	b, err := tx.LatestBreach(fingerprint)
-	if err != nil && !errors.Is(err, incident.ErrNotFound) {
+	breaches, err := tx.LatestBreaches(ctx, fingerprints)
+	if err != nil {
 		return err
 	}
-	if err == nil && b.State == incident.Firing {
-		return nil
-	}
-	return tx.DeleteUnmapped(fingerprint)
+	quiet := slices.DeleteFunc(slices.Clone(fingerprints), func(fp string) bool {
+		b := breaches[fp]
+		return alerts[fp] == nil || !alerts[fp].HeardAt.Before(before) || b != nil && b.State == incident.BreachFiring
+	})
+	return tx.DeleteUnmapped(ctx, quiet)
 }

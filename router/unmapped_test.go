@@ -19,8 +19,8 @@ func TestAlertsWithoutAnSLOAreForgottenOnceNobodyHearsOfThem(t *testing.T) {
 			t.Helper()
 			sleepUntil(noon.Add(at))
 			var got []string
-			w.must(w.store.Read(context.Background(), func(r storage.Reader) error {
-				page, _, err := r.UnmappedAlerts(10, "")
+			w.must(w.store.Read(context.Background(), func(r storage.Snapshot) error {
+				page, _, err := r.UnmappedAlerts(t.Context(), 10, "")
 				for _, u := range page {
 					got = append(got, u.Fingerprint)
 				}

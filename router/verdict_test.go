@@ -49,7 +49,7 @@ func TestARefusalIsFinalWhereOthersAreTaken(t *testing.T) {
 					t.Errorf("%d attempts", n)
 				}
 				for _, d := range w.deliveries() {
-					if d.Address == "cto@example.org" && (d.State != incident.Failed || d.SettledAt.Sub(d.CreatedAt) > time.Minute) {
+					if d.Address == "cto@example.org" && (d.State != incident.DeliveryFailed || d.SettledAt.Sub(d.CreatedAt) > time.Minute) {
 						t.Errorf("delivery %+v", d)
 					}
 				}
@@ -80,7 +80,7 @@ func TestWhileAllAreRefusedAlikeItIsTheSetUp(t *testing.T) {
 				time.Sleep(2 * time.Hour)
 				w.mail.take()
 				for _, d := range w.deliveries() {
-					if d.State == incident.Failed {
+					if d.State == incident.DeliveryFailed {
 						t.Errorf("delivery %+v", d)
 					}
 				}

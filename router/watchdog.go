@@ -40,30 +40,22 @@ func (s subject) id() string {
 // watchdog notes which pulses went away, and tells the watchdog's groups; and it gives up
 // those of which nothing more is to be known.
 func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
-	policy := s.Door.Policy()
+	policy := s.Repo.Policy()
 	var gone, over []incident.Pulse
-	err := s.Door.Store.Read(ctx, func(r storage.Reader) error {
-		gone, over = nil, nil
-		pulses, err := r.Pulses()
-		for _, p := range pulses.In(policy) {
-			if _, went := p.Check(policy, s.Started, at); went {
-				gone = append(gone, p)
-			}
+	for _, p := range s.view.pulses.In(policy) {
+		if _, went := p.Check(policy, s.Started, at); went {
+			gone = append(gone, p)
 		}
-		for _, p := range pulses {
-			if p.Over(policy, at) {
-				over = append(over, p)
-			}
+	}
+	for _, p := range s.view.pulses {
+		if p.Over(policy, at) {
+			over = append(over, p)
 		}
-		return err
-	})
-	if err != nil {
-		return err
 	}
 	log := s.Log.With(slog.String("component", "scheduler"))
 	for _, p := range gone {
 		went := false
-		err := s.Door.Change(ctx, at, func(c *storage.Change) error {
+		err := s.Repo.Change(ctx, at, func(c *storage.Change) error {
 			pulse, err := c.Pulse(p.Labels)
 			if went = false; err != nil || pulse.Name != p.Name {
 				return err
@@ -82,12 +74,12 @@ func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
 	}
 	for _, p := range over {
 		given := false
-		err := s.Door.Change(ctx, at, func(c *storage.Change) error {
-			pulse, err := c.Tx.Pulse(p.Name)
+		err := s.Repo.Change(ctx, at, func(c *storage.Change) error {
+			pulse, err := c.Tx.Pulse(ctx, p.Name)
 			if given = err == nil && pulse.Over(c.Policy, at); !given {
 				return err
 			}
-			return c.Tx.DeletePulse(p.Name)
+			return c.Tx.DeletePulse(ctx, p.Name)
 		})
 		if err != nil {
 			return err
@@ -100,19 +92,27 @@ func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
 }
 
 // watchdogDraft plans the message about a pulse of the watchdog.
-func (d *Dispatcher) watchdogDraft(r storage.Reader, pulse, recipient string, at time.Time) (*draft, error) {
-	policy := d.Door.Policy()
+func (d *Dispatcher) watchdogDraft(ctx context.Context, r storage.Snapshot, pulse, recipient string, at time.Time) (*draft, error) {
+	policy := d.Repo.Policy()
 	dr := &draft{}
-	p, err := r.Pulse(pulse)
+	p, err := r.Pulse(ctx, pulse)
 	if err != nil {
 		return nil, err
 	}
-	n, err := noticeOf(r, pulse, recipient)
+	n, err := noticeOf(ctx, r, pulse, recipient)
 	if err != nil {
 		return nil, err
 	}
 	planned, reads, ok := n.Plan(policy, p, at)
-	if !reads {
+	behind, err := d.Repo.Behind(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case reads:
+	case behind:
+		dr.left = true
+	default:
 		dr.idlePulses = append(dr.idlePulses, pulse)
 	}
 	if !ok {
@@ -135,8 +135,8 @@ func (d *Dispatcher) watchdogDraft(r storage.Reader, pulse, recipient string, at
 }
 
 // noticeOf returns what a recipient is owed about a pulse, nothing if there is no notice.
-func noticeOf(r storage.Reader, pulse, recipient string) (incident.Notice, error) {
-	notices, err := r.Notices(pulse)
+func noticeOf(ctx context.Context, r storage.Snapshot, pulse, recipient string) (incident.Notice, error) {
+	notices, err := r.Notices(ctx, pulse)
 	if i := slices.IndexFunc(notices, func(n incident.Notice) bool { return n.Recipient == recipient }); i >= 0 {
 		return notices[i], err
 	}
@@ -144,27 +144,27 @@ func noticeOf(r storage.Reader, pulse, recipient string) (incident.Notice, error
 }
 
 // beginNotice notes that a message about the watchdog is under way.
-func beginNotice(tx storage.Tx, d *incident.Delivery) error {
+func beginNotice(ctx context.Context, tx storage.Tx, d *incident.Delivery) error {
 	if !d.Watchdog() {
 		return nil
 	}
-	n, err := noticeOf(tx, d.Pulse(), d.Recipient)
+	n, err := noticeOf(ctx, tx, d.Pulse(), d.Recipient)
 	if err != nil {
 		return err
 	}
 	n.Begin()
-	return tx.PutNotices([]incident.Notice{n})
+	return tx.PutNotices(ctx, []incident.Notice{n})
 }
 
 // settleNotice notes what became of a message about the watchdog. Of a pulse that was
 // given up meanwhile nothing is noted.
 func settleNotice(ch *storage.Change, before why, del *incident.Delivery, cover *incident.Cover, at time.Time) (err error) {
-	if del.State == incident.Delivered {
-		if del.Cause, err = cause(ch.Tx, before, nil, *cover, at); err != nil {
+	if del.State == incident.DeliveryDelivered {
+		if del.Cause, err = cause(ch.Context(), ch.Tx, before, nil, *cover, at); err != nil {
 			return err
 		}
 	}
-	notices, err := ch.Tx.Notices(cover.Pulse)
+	notices, err := ch.Tx.Notices(ch.Context(), cover.Pulse)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func settleNotice(ch *storage.Change, before why, del *incident.Delivery, cover 
 		return nil
 	}
 	notices[i].Settle(del, cover, at)
-	return ch.Tx.PutNotices(notices[i : i+1])
+	return ch.Tx.PutNotices(ch.Context(), notices[i:i+1])
 }
 
 // settleIdlePulses notes that somebody is not told of the watchdog any more.
@@ -181,14 +181,14 @@ func (d *Dispatcher) settleIdlePulses(ctx context.Context, recipient string, pul
 	if len(pulses) == 0 {
 		return nil
 	}
-	return d.Door.Change(ctx, now(), func(ch *storage.Change) error {
+	return d.Repo.Change(ctx, now(), func(ch *storage.Change) error {
 		for _, pulse := range pulses {
-			n, err := noticeOf(ch.Tx, pulse, recipient)
+			n, err := noticeOf(ctx, ch.Tx, pulse, recipient)
 			if err != nil {
 				return err
 			}
 			if n.Leave() {
-				if err := ch.Tx.PutNotices([]incident.Notice{n}); err != nil {
+				if err := ch.Tx.PutNotices(ctx, []incident.Notice{n}); err != nil {
 					return err
 				}
 			}

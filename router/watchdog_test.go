@@ -45,8 +45,8 @@ func (w *world) beatIn(d time.Duration, names ...string) {
 // pulses returns the clusters whose pulse is known, with a star if it is away.
 func (w *world) pulses() (names []string) {
 	w.t.Helper()
-	w.must(w.store.Read(context.Background(), func(r storage.Reader) error {
-		all, err := r.Pulses()
+	w.must(w.store.Read(context.Background(), func(r storage.Snapshot) error {
+		all, err := r.Pulses(w.t.Context())
 		for _, p := range all {
 			name := p.Labels["cluster"]
 			if !p.AwaySince.IsZero() {
@@ -102,7 +102,7 @@ func TestEachClusterHasAPulse(t *testing.T) {
 			t.Errorf("told of %v as %s and %s", got, mails[0].id, mails[1].id)
 		}
 		for _, d := range w.deliveries() {
-			if d.Incident != 0 || !d.Watchdog() || d.State != incident.Delivered || !strings.HasPrefix(d.ID, "watchdog.") {
+			if d.Incident != 0 || !d.Watchdog() || d.State != incident.DeliveryDelivered || !strings.HasPrefix(d.ID, "watchdog.") {
 				t.Errorf("delivery %+v", d)
 			}
 		}
@@ -122,8 +122,8 @@ func TestAnEndIsDoubtedByThePulseOfItsCluster(t *testing.T) {
 		w.beatIn(4*time.Minute, "us")
 		w.post(resolved(eu), resolved(us), resolved(both), resolved(both2))
 		w.beatIn(20*time.Minute, "us")
-		for number, want := range map[int64]incident.State{1: incident.Open, 2: incident.Resolved, 3: incident.Open} {
-			if s := w.situation(number).Incident; s.State != want || s.State == incident.Open && s.Breaches != (incident.Counts{Unknown: 1, Total: s.Breaches.Total}) {
+		for number, want := range map[int64]incident.State{1: incident.StateOpen, 2: incident.StateResolved, 3: incident.StateOpen} {
+			if s := w.situation(number).Incident; s.State != want || s.State == incident.StateOpen && s.Breaches != (incident.Counts{Unknown: 1, Total: s.Breaches.Total}) {
 				t.Errorf("incident %d is %s: %+v", number, s.State, s.Breaches)
 			}
 		}
@@ -142,10 +142,10 @@ func TestAnEndIsDoubtedByThePulseOfItsCluster(t *testing.T) {
 		w.post(in("eu", watchdog()), eu, both)
 		w.post(resolved(both))
 		w.beatIn(20*time.Minute, "eu", "us")
-		if got := w.situation(3).Incident.State; got != incident.Resolved {
+		if got := w.situation(3).Incident.State; got != incident.StateResolved {
 			t.Errorf("incident 3 is %s", got)
 		}
-		if s := w.situation(1).Incident; s.State != incident.Open || s.Breaches.Firing != 1 {
+		if s := w.situation(1).Incident; s.State != incident.StateOpen || s.Breaches.Firing != 1 {
 			t.Errorf("incident 1 is %s: %+v", s.State, s.Breaches)
 		}
 	})
@@ -204,7 +204,7 @@ func TestNobodyHearsOfAWatchdogThatWasAwayUntold(t *testing.T) {
 		w.beat(time.Hour)
 		w.expect()
 		for _, d := range w.deliveries() {
-			if d.State != incident.Superseded {
+			if d.State != incident.DeliverySuperseded {
 				t.Errorf("delivery %+v", d)
 			}
 		}

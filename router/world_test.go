@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -16,87 +15,30 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/alertmanager/timeinterval"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/intake"
 	"sitrep/router"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
 )
 
-func berlin() *time.Location {
-	l, err := time.LoadLocation("Europe/Berlin")
-	if err != nil {
-		panic(err)
-	}
-	return l
-}
-
-func address(name string) incident.Recipient {
-	a := name + "@example.org"
-	return incident.Recipient{ID: "email:" + a, Channel: incident.Email, Address: a}
-}
-
-func addresses(names ...string) []incident.Recipient {
-	var out []incident.Recipient
-	for _, n := range names {
-		out = append(out, address(n))
-	}
-	return out
-}
-
-// policy is the example organisation's: its SLOs are p1, p2 and p3, one for each
-// priority, all of one team.
+// policy is the example organisation's, for whom a breach stays as it is for long, and
+// that is not reminded.
 func policy() *incident.Policy {
-	both := []incident.Audience{incident.Management, incident.Stakeholders}
-	p := &incident.Policy{
-		Hash: "c0ffee", Location: berlin(),
-		Priorities: []incident.Priority{
-			{Name: "P1", Rank: 0, Inform: both, UpdateEvery: 2 * time.Hour, Actions: []incident.ActionRule{{Name: "hotfix"}}},
-			{Name: "P2", Rank: 1, Inform: both, UpdateEvery: 4 * time.Hour},
-			{Name: "P3", Rank: 2, Inform: []incident.Audience{incident.Stakeholders}, UpdateEvery: 8 * time.Hour},
-		},
-		Management: []string{"leadership"},
-		Groups: []incident.Group{
-			{Name: "leadership", Location: berlin(), Recipients: addresses("cto")},
-			{Name: "support", Location: berlin(), Recipients: addresses("support")},
-		},
-		Teams:        []incident.Team{{Name: "notifications", OnCall: addresses("oncall")}},
-		ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 1000 * time.Hour,
-		DigestAbove: 5, ExternalURL: "http://sitrep.example",
-	}
-	for _, q := range p.Priorities {
-		p.SLOs = append(p.SLOs, slo(strings.ToLower(q.Name), q.Name))
-	}
+	p := incidenttest.Policy()
+	p.Priorities[0].Actions = p.Priorities[0].Actions[:1] // the hotfix
+	p.UnknownAfter, p.RemindBefore = 1000*time.Hour, 0
 	return p
 }
 
-func slo(id, priority string) incident.SLO {
-	return incident.SLO{
-		ID: id, Key: id, UseCase: "Use case of " + id, SLI: "availability", Service: "notifications",
-		Team: "notifications", Priority: priority, Stakeholders: []string{"support"},
-	}
-}
-
-func quiet(start, end int, unless ...string) incident.Quiet {
-	return incident.Quiet{Unless: unless, Times: []timeinterval.TimeInterval{{Times: []timeinterval.TimeRange{{StartMinute: start, EndMinute: end}}}}}
-}
-
-// A catalog finds the SLO of an alert by its label slo.
+// A catalog finds the SLOs of a policy, and the watchdog.
 type catalog struct{ p *incident.Policy }
 
-func (c catalog) Lookup(labels map[string]string) intake.Claim {
-	if labels["alertname"] == "Watchdog" {
-		return intake.Claim{Watchdog: true}
-	}
-	for i := range c.p.SLOs {
-		if c.p.SLOs[i].ID == labels["slo"] {
-			return intake.Claim{SLO: &c.p.SLOs[i]}
-		}
-	}
-	return intake.Claim{}
+func (c catalog) Lookup(labels map[string]string) intake.Match {
+	return intake.Match{SLO: incidenttest.Find(c.p, labels), Watchdog: labels["alertname"] == "Watchdog"}
 }
 
 // A mailbox is a far end that is told how to behave, and remembers.
@@ -259,7 +201,7 @@ type world struct {
 	keep   router.Retention
 
 	store   *bolt.DB
-	door    *storage.Door
+	repo    *storage.Repository
 	intake  *intake.Intake
 	replica *replica
 	events  atomic.Int64 // that Observe was told of
@@ -287,7 +229,7 @@ func (w *world) start() *world {
 	w.t.Helper()
 	w.open()
 	var running atomic.Pointer[replica]
-	w.door.Wake = func() {
+	w.repo.Wake = func() {
 		if r := running.Load(); r != nil {
 			r.scheduler.Wake()
 		}
@@ -299,16 +241,16 @@ func (w *world) start() *world {
 
 func (w *world) open() {
 	w.t.Helper()
-	db, err := bolt.Open(w.path, bolt.Options{})
+	db, err := bolt.Open(w.t.Context(), w.path, bolt.Options{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.store = db
-	w.door = &storage.Door{Store: db, Policy: w.policy.Load, Observe: func(e []incident.Event) { w.events.Add(int64(len(e))) }}
-	w.intake = &intake.Intake{Door: w.door, Catalog: func() intake.Catalog { return catalog{w.policy.Load()} }, Log: discard()}
+	w.repo = &storage.Repository{Store: db, Policy: w.policy.Load, Observe: func(e []incident.Event) { w.events.Add(int64(len(e))) }}
+	w.intake = &intake.Intake{Repo: w.repo, Catalog: func() intake.Catalog { return catalog{w.policy.Load()} }, Log: discard()}
 }
 
-func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // A replica is one process's scheduler and dispatcher.
 type replica struct {
@@ -318,11 +260,16 @@ type replica struct {
 }
 
 func (w *world) run(store storage.Store, owner string) *replica {
+	return w.runBy(store, owner, w.policy.Load)
+}
+
+// runBy lets a scheduler run with a policy of its own.
+func (w *world) runBy(store storage.Store, owner string, policy func() *incident.Policy) *replica {
 	metrics := router.NewMetrics(prometheus.NewRegistry())
 	r := &replica{done: make(chan struct{})}
-	door := &storage.Door{Store: store, Policy: w.policy.Load, Wake: func() { r.scheduler.Wake() }}
+	repo := &storage.Repository{Store: store, Policy: policy, Wake: func() { r.scheduler.Wake() }}
 	r.scheduler = &router.Scheduler{
-		Door: door, Log: discard(), Metrics: metrics, PollEvery: w.poll,
+		Repo: repo, Log: discard(), Metrics: metrics, PollEvery: w.poll,
 		Intake: w.intake,
 		Asker: func() router.Asker {
 			if !w.policy.Load().Asks {
@@ -335,7 +282,7 @@ func (w *world) run(store storage.Store, owner string) *replica {
 		},
 		Retention: func() router.Retention { return w.keep },
 		Dispatcher: &router.Dispatcher{
-			Door: door, Owner: owner, Log: discard(), Metrics: metrics,
+			Repo: repo, Owner: owner, Log: discard(), Metrics: metrics,
 			Sender: func(incident.Channel) (router.Sender, bool) {
 				if w.sender != nil {
 					return w.sender, true
@@ -372,13 +319,10 @@ func sleepUntil(at time.Time) { time.Sleep(time.Until(at)) }
 
 // alert is an alert of an SLO that began now; resolved is the same when it ends.
 func alert(slo, fingerprint string) incident.Alert {
-	return incident.Alert{Fingerprint: fingerprint, StartsAt: clock(), Labels: map[string]string{"slo": slo, "alertname": slo}}
+	return incidenttest.Firing(slo, fingerprint, clock())
 }
 
-func resolved(a incident.Alert) incident.Alert {
-	a.Resolved, a.EndsAt = true, clock()
-	return a
-}
+func resolved(a incident.Alert) incident.Alert { return incidenttest.Ended(a, clock()) }
 
 func watchdog() incident.Alert {
 	return incident.Alert{Fingerprint: "watchdog", StartsAt: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), Labels: map[string]string{"alertname": "Watchdog"}}
@@ -398,7 +342,7 @@ func (w *world) post(alerts ...incident.Alert) []intake.Result {
 
 // do carries out a command of ada's, and returns its error.
 func (w *world) do(number int64, command func(*incident.Incident, incident.Stamp, *incident.Policy) ([]incident.Event, error)) error {
-	return w.door.Change(context.Background(), clock(), func(c *storage.Change) error {
+	return w.repo.Change(context.Background(), clock(), func(c *storage.Change) error {
 		s, err := c.Situation(number)
 		if err != nil {
 			return err
@@ -421,8 +365,8 @@ func (w *world) must(err error) {
 func (w *world) situation(number int64) *incident.Situation {
 	w.t.Helper()
 	var s *incident.Situation
-	w.must(w.store.Read(context.Background(), func(r storage.Reader) (err error) {
-		s, err = storage.Situation(r, number)
+	w.must(w.store.Read(context.Background(), func(r storage.Snapshot) (err error) {
+		s, err = storage.Situation(w.t.Context(), r, number)
 		return err
 	}))
 	return s
@@ -431,8 +375,8 @@ func (w *world) situation(number int64) *incident.Situation {
 func (w *world) log(number int64) []incident.Event {
 	w.t.Helper()
 	var events []incident.Event
-	w.must(w.store.Read(context.Background(), func(r storage.Reader) (err error) {
-		events, err = r.Events(number, 0, 100_000)
+	w.must(w.store.Read(context.Background(), func(r storage.Snapshot) (err error) {
+		events, err = r.Events(w.t.Context(), number, 0, 100_000)
 		return err
 	}))
 	return events
@@ -453,9 +397,9 @@ func (w *world) of(number int64, t incident.EventType) []incident.Event {
 func (w *world) deliveries() []incident.Delivery {
 	w.t.Helper()
 	var all []incident.Delivery
-	w.must(w.store.Read(context.Background(), func(r storage.Reader) error {
+	w.must(w.store.Read(context.Background(), func(r storage.Snapshot) error {
 		for cursor := ""; ; {
-			page, next, err := r.Deliveries(storage.DeliveryQuery{Limit: 1000, Cursor: cursor})
+			page, next, err := r.Deliveries(w.t.Context(), storage.DeliveryQuery{Limit: 1000, Cursor: cursor})
 			if err != nil {
 				return err
 			}

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -14,16 +15,16 @@ const lastLeaves = 32
 // LastAlive returns when the service was last known to run: what it noted each minute
 // or, if that is later, what it recorded since; zero if never. What came from started on
 // is no sign of a life before that and does not count, unless started is zero.
-func LastAlive(r Reader, started time.Time) (time.Time, error) {
-	alive, err := r.Alive()
+func LastAlive(ctx context.Context, r Snapshot, started time.Time) (time.Time, error) {
+	alive, err := r.Alive(ctx)
 	if err != nil {
 		return alive, err
 	}
-	size, err := r.LogSize()
+	size, err := r.LogSize(ctx)
 	if err != nil {
 		return alive, err
 	}
-	leaves, err := r.Leaves(max(size-lastLeaves, 0), lastLeaves)
+	leaves, err := r.Leaves(ctx, max(size-lastLeaves, 0), lastLeaves)
 	if err != nil {
 		return alive, err
 	}

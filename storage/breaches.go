@@ -1,16 +1,67 @@
 package storage
 
-import "sitrep/incident"
+import (
+	"context"
+	"time"
+
+	"sitrep/incident"
+)
+
+// A BreachReader reads breaches, and the alerts that no SLO claims.
+type BreachReader interface {
+	// LatestBreaches returns of each fingerprint the breach with the highest ordinal. What is
+	// returned belongs to the caller. In a write it is locked until the end. What was begun
+	// meanwhile by others is there if the key or the incident was locked first, see [Locker].
+	LatestBreaches(ctx context.Context, fingerprints []string) (map[string]*incident.Breach, error)
+	// Breaches returns a page of an incident's breaches, in order of arrival.
+	Breaches(ctx context.Context, number int64, limit int, cursor string) (page []incident.Breach, next string, err error)
+	// SilentBreaches returns up to limit breaches of incidents, firing or unknown, whose
+	// QuietSince is not after before, the longest first.
+	SilentBreaches(ctx context.Context, before time.Time, limit int) ([]incident.Breach, error)
+	// BreachesToAsk returns up to limit breaches whose AskAt is set and not after now, the
+	// longest first.
+	BreachesToAsk(ctx context.Context, now time.Time, limit int) ([]incident.Breach, error)
+
+	// Unmapped returns those alerts of the fingerprints that no SLO claims. In a write they are
+	// locked until the end.
+	Unmapped(ctx context.Context, fingerprints []string) (map[string]*incident.UnmappedAlert, error)
+	// UnmappedAlerts returns a page, ordered by fingerprint.
+	UnmappedAlerts(ctx context.Context, limit int, cursor string) (page []incident.UnmappedAlert, next string, err error)
+}
+
+// A BreachWriter writes breaches, and the alerts that no SLO claims.
+type BreachWriter interface {
+	// PutBreaches stores breaches, in that order: each a new one of its fingerprint, or the
+	// latest as it is now. One before the latest is an error, as nothing happens to it any more.
+	// No two have the same ordinal of a fingerprint: of two writers that begin one at the same
+	// time, as where no key is locked, the later is run again and finds that of the other.
+	PutBreaches(ctx context.Context, all []*incident.Breach) error
+	PutUnmapped(ctx context.Context, all []*incident.UnmappedAlert) error
+	// DeleteUnmapped deletes those that are there.
+	DeleteUnmapped(ctx context.Context, fingerprints []string) error
+}
+
+// A BreachID tells one breach from all others.
+type BreachID struct {
+	Fingerprint string
+	Ordinal     int64
+}
+
+// LatestBreach returns the latest breach of one fingerprint, nil if there is none.
+func LatestBreach(ctx context.Context, r BreachReader, fingerprint string) (*incident.Breach, error) {
+	found, err := r.LatestBreaches(ctx, []string{fingerprint})
+	return found[fingerprint], err
+}
 
 // breachPage is how many breaches EachBreach reads in one go.
 const breachPage = 500
 
 // EachBreach calls fn for each breach of the incident, and of those merged into it, until
 // it returns an error, and returns that.
-func EachBreach(r Reader, in *incident.Incident, fn func(*incident.Breach) error) error {
+func EachBreach(ctx context.Context, r Snapshot, in *incident.Incident, fn func(*incident.Breach) error) error {
 	for _, number := range append([]int64{in.Number}, in.MergedFrom...) {
 		for cursor := ""; ; {
-			page, next, err := r.Breaches(number, breachPage, cursor)
+			page, next, err := r.Breaches(ctx, number, breachPage, cursor)
 			if err != nil {
 				return err
 			}

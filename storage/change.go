@@ -2,6 +2,8 @@ package storage
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -9,8 +11,8 @@ import (
 	"sitrep/incident"
 )
 
-// A Door is how incidents are changed, by alerts, people and time alike.
-type Door struct {
+// A Repository is how incidents are changed, by alerts, people and time alike.
+type Repository struct {
 	Store  Store
 	Policy func() *incident.Policy // in force
 	// Wake hints that something may be due. It is lost without harm.
@@ -26,11 +28,11 @@ type Door struct {
 // Change runs fn, and stores the incidents that it changed with their events and
 // subscriptions in the same transaction, or nothing. The function may run more
 // than once. It returns after the commit.
-func (d *Door) Change(ctx context.Context, at time.Time, fn func(*Change) error) error {
+func (d *Repository) Change(ctx context.Context, at time.Time, fn func(*Change) error) error {
 	at = at.UTC().Truncate(time.Microsecond)
 	var done *Change
 	err := d.Store.Write(ctx, func(tx Tx) error {
-		c := &Change{Tx: tx, Policy: d.Policy(), At: at, door: d, loaded: map[int64]*loaded{}, opened: map[string]int64{}}
+		c := d.newChange(ctx, tx, at)
 		if err := fn(c); err != nil {
 			return err
 		}
@@ -54,10 +56,10 @@ func (d *Door) Change(ctx context.Context, at time.Time, fn func(*Change) error)
 // Preview runs fn as Change does and stores nothing. It returns the situations of
 // the incidents before and after, in the order in which they were asked for; those after
 // have their Tries.
-func (d *Door) Preview(ctx context.Context, at time.Time, fn func(*Change) error) (before, after []*incident.Situation, err error) {
+func (d *Repository) Preview(ctx context.Context, at time.Time, fn func(*Change) error) (before, after []*incident.Situation, err error) {
 	at = at.UTC().Truncate(time.Microsecond)
-	err = d.Store.Read(ctx, func(r Reader) error {
-		c := &Change{Tx: preview{r}, Policy: d.Policy(), At: at, door: d, loaded: map[int64]*loaded{}, opened: map[string]int64{}}
+	err = d.Store.Read(ctx, func(r Snapshot) error {
+		c := d.newChange(ctx, preview{Snapshot: r}, at)
 		if err := fn(c); err != nil {
 			return err
 		}
@@ -68,7 +70,7 @@ func (d *Door) Preview(ctx context.Context, at time.Time, fn func(*Change) error
 			if err != nil {
 				return err
 			}
-			if err := tries.Note(s); err != nil {
+			if err := tries.Note(ctx, s); err != nil {
 				return err
 			}
 			before, after = append(before, l.was), append(after, s)
@@ -78,18 +80,34 @@ func (d *Door) Preview(ctx context.Context, at time.Time, fn func(*Change) error
 	return before, after, err
 }
 
-// A Change is a transaction in which incidents change.
+// A Change is a transaction in which incidents change. What it reads of incidents and
+// breaches it keeps, and what it writes of them it gathers and stores at the end, in sets.
 type Change struct {
 	Tx     Tx
 	Policy *incident.Policy
 	At     time.Time
 
-	door   *Door
+	repo   *Repository
+	ctx    context.Context // of the transaction, that ends with it
+	last   time.Time       // of the latest event of what is loaded
+	force  *force          // once it was asked for
 	loaded map[int64]*loaded
-	order  []int64
-	opened map[string]int64 // numbers of new incidents, by key
+	order  []int64          // of those in loaded
+	latest map[string]int64 // latest incidents of keys that were asked for, 0 if there is none
+	given  int64            // the number of the incident that was opened last, 0 if none was
 	wake   bool
 	pulses *incident.Pulses // once they were asked for
+
+	breaches    breaches
+	unmapped    unmapped
+	ambiguities []Ambiguity
+}
+
+func (d *Repository) newChange(ctx context.Context, tx Tx, at time.Time) *Change {
+	return &Change{
+		Tx: tx, Policy: d.Policy(), At: at, repo: d, ctx: ctx, loaded: map[int64]*loaded{}, latest: map[string]int64{},
+		breaches: newBreaches(), unmapped: newUnmapped(),
+	}
 }
 
 type loaded struct {
@@ -103,18 +121,39 @@ type loaded struct {
 	readers bool
 }
 
-func (l *loaded) loadReaders(r Reader) error {
-	if l.readers {
-		return nil
+// Context returns the context of the transaction, for all that is asked of Tx.
+func (c *Change) Context() context.Context { return c.ctx }
+
+// ahead is by how much events may be later than now: as far as clocks of two machines differ,
+// or one is corrected. What lies further ahead was dated by a clock that was wrong, and what
+// happens to other incidents is not to be dated by that.
+const ahead = 5 * time.Minute
+
+// Stamp says that the actor decides now or, if the clock is behind, when the latest happened
+// of what the change has loaded, so that nothing comes before what it follows on.
+func (c *Change) Stamp(actor incident.Actor) incident.Stamp {
+	at := c.At
+	if c.last.After(at) && c.last.Sub(at) <= ahead {
+		at = c.last
 	}
-	subs, err := r.Subscriptions(l.was.Incident.Number)
-	l.was.Subscriptions, l.now.Subscriptions, l.readers = subs, subs, err == nil
-	return err
+	return incident.Stamp{At: at, Actor: actor, Config: c.Policy.Hash}
 }
 
-// Stamp says that the actor decides now.
-func (c *Change) Stamp(actor incident.Actor) incident.Stamp {
-	return incident.Stamp{At: c.At, Actor: actor, Config: c.Policy.Hash}
+// A force is the configuration in force, and whether that of this process is another.
+type force struct {
+	Generation
+	behind bool
+}
+
+func (c *Change) inForce() (force, error) {
+	if c.force == nil {
+		g, behind, err := c.repo.generation(c.Context(), c.Tx)
+		if err != nil {
+			return force{}, err
+		}
+		c.force = &force{g, behind}
+	}
+	return *c.force, nil
 }
 
 // Situation returns an incident with all that changes with it. It changes by [Change.Record]
@@ -124,7 +163,7 @@ func (c *Change) Situation(number int64) (*incident.Situation, error) {
 		return nil, err
 	}
 	l := c.loaded[number]
-	return l.now, l.loadReaders(c.Tx)
+	return l.now, c.loadReaders(l)
 }
 
 // Incident is Situation without the readers, for events that come in great numbers
@@ -133,31 +172,77 @@ func (c *Change) Incident(number int64) (*incident.Situation, error) {
 	if l, ok := c.loaded[number]; ok {
 		return l.now, nil
 	}
-	in, err := c.Tx.Incident(number)
+	in, err := c.Tx.Incident(c.Context(), number)
 	if err != nil {
 		return nil, err
 	}
-	agenda, err := c.Tx.Agenda(number)
+	agendas, err := c.Tx.Agendas(c.Context(), []int64{number})
 	if err != nil {
 		return nil, err
 	}
-	agenda.Incident = number
-	return c.keep(incident.Situation{Incident: in, Agenda: agenda}, false), nil
+	return c.keep(incident.Situation{Incident: in, Agenda: agendas[number]}, false), nil
+}
+
+// loadIncidents loads those of the numbers that are not loaded, and what they were merged
+// into, in order.
+func (c *Change) loadIncidents(numbers []int64) error {
+	numbers = slices.DeleteFunc(numbers, func(n int64) bool { return c.loaded[n] != nil })
+	slices.Sort(numbers)
+	found, err := IncidentsFollowed(c.Context(), c.Tx, slices.Compact(numbers))
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	numbers = slices.Sorted(maps.Keys(found))
+	agendas, err := c.Tx.Agendas(c.Context(), numbers)
+	if err != nil {
+		return err
+	}
+	for _, n := range numbers {
+		if c.loaded[n] == nil {
+			c.keep(incident.Situation{Incident: *found[n], Agenda: agendas[n]}, false)
+		}
+	}
+	return nil
+}
+
+// loadReaders loads the readers of incidents that do not have them.
+func (c *Change) loadReaders(of ...*loaded) error {
+	of = slices.DeleteFunc(of, func(l *loaded) bool { return l.readers })
+	if len(of) == 0 {
+		return nil
+	}
+	numbers := make([]int64, len(of))
+	for i, l := range of {
+		numbers[i] = l.was.Incident.Number
+	}
+	subs, err := c.Tx.Subscriptions(c.Context(), numbers)
+	if err != nil {
+		return err
+	}
+	for i, l := range of {
+		l.was.Subscriptions, l.now.Subscriptions, l.readers = subs[numbers[i]], subs[numbers[i]], true
+	}
+	return nil
 }
 
 // New returns the situation of an incident that does not exist yet, with a number
 // of its own.
 func (c *Change) New() (*incident.Situation, error) {
-	number, err := c.Tx.NextNumber()
-	if err != nil {
-		return nil, err
+	if c.given == 0 {
+		next, err := c.Tx.NextNumber(c.Context())
+		if err != nil {
+			return nil, err
+		}
+		c.given = next - 1
 	}
-	return c.keep(incident.Situation{Incident: incident.Incident{Number: number}, Agenda: incident.Agenda{Incident: number}}, true), nil
+	c.given++ // nobody else is given one until this change is stored
+	return c.keep(incident.Situation{Incident: incident.Incident{Number: c.given}, Agenda: incident.Agenda{Incident: c.given}}, true), nil
 }
 
 // keep keeps the situation as it was, and returns the one that changes.
 func (c *Change) keep(was incident.Situation, isNew bool) *incident.Situation {
 	now := was
+	c.last = latestOf(c.last, was.Incident.ChangedAt)
 	c.loaded[was.Incident.Number] = &loaded{was: &was, now: &now, isNew: isNew, readers: isNew}
 	c.order = append(c.order, was.Incident.Number)
 	return &now
@@ -175,6 +260,7 @@ func (c *Change) Note(s *incident.Situation, news incident.News) error {
 		if err := s.Incident.Apply(news.Events[i]); err != nil {
 			return err
 		}
+		c.last = latestOf(c.last, news.Events[i].Time)
 	}
 	if news.Agenda != nil {
 		s.Agenda = *news.Agenda
@@ -190,55 +276,89 @@ func (c *Change) After(s *incident.Situation) (*incident.Situation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return after, c.door.Tries(c.Tx, c.At).Note(after)
+	return after, c.repo.Tries(c.Tx, c.At).Note(c.Context(), after)
 }
 
 func (c *Change) after(l *loaded) (*incident.Situation, error) {
-	if err := l.loadReaders(c.Tx); err != nil {
+	if err := c.loadReaders(l); err != nil {
+		return nil, err
+	}
+	in, err := c.inForce()
+	if err != nil {
 		return nil, err
 	}
 	news := l.news
-	news.Agenda = &l.now.Agenda
-	return incident.Reconcile(l.was, news, c.Policy, c.At)
+	news.Agenda, news.Behind = &l.now.Agenda, in.behind
+	s, err := incident.Reconcile(l.was, news, c.Policy, c.At)
+	if err == nil && !in.behind {
+		s.Agenda.Generation = in.Number
+	}
+	return s, err
 }
 
+// store stores what changed, and what follows from it for the readers.
 func (c *Change) store() error {
+	var changed, concerned []*loaded
 	for _, n := range c.order {
 		l := c.loaded[n]
 		if l.isNew && len(l.news.Events) == 0 {
 			continue
 		}
-		after := l.now
+		changed = append(changed, l)
 		if l.readers || l.news.Concerns(l.was) {
+			concerned = append(concerned, l)
+		}
+	}
+	if err := c.loadReaders(slices.Clone(concerned)...); err != nil {
+		return err
+	}
+	var out struct {
+		incidents     []*incident.Incident
+		events        []incident.Event
+		subscriptions []incident.Subscription
+		agendas       []incident.Agenda
+	}
+	for _, l := range changed {
+		after := l.now
+		if l.readers {
 			var err error
 			if after, err = c.after(l); err != nil {
 				return err
 			}
 		}
 		if len(l.news.Events) > 0 {
-			if err := c.Tx.PutIncident(&after.Incident); err != nil {
-				return err
-			}
-			if err := c.Tx.AppendEvents(l.news.Events); err != nil {
-				return err
-			}
+			out.incidents = append(out.incidents, &after.Incident)
+			out.events = append(out.events, l.news.Events...)
 		}
-		if subs := changed(l.was, after); len(subs) > 0 {
-			if err := c.Tx.PutSubscriptions(subs); err != nil {
-				return err
-			}
-		}
+		out.subscriptions = append(out.subscriptions, changedSubscriptions(l.was, after)...)
 		if !reflect.DeepEqual(l.was.Agenda, after.Agenda) {
-			if err := c.Tx.PutAgenda(&after.Agenda); err != nil {
-				return err
-			}
+			out.agendas = append(out.agendas, after.Agenda)
 		}
+	}
+	if err := c.flush(); err != nil {
+		return err
+	}
+	if len(out.incidents) > 0 {
+		if err := c.Tx.PutIncidents(c.Context(), out.incidents); err != nil {
+			return err
+		}
+		if err := c.Tx.AppendEvents(c.Context(), out.events); err != nil {
+			return err
+		}
+	}
+	if len(out.subscriptions) > 0 {
+		if err := c.Tx.PutSubscriptions(c.Context(), out.subscriptions); err != nil {
+			return err
+		}
+	}
+	if len(out.agendas) > 0 {
+		return c.Tx.PutAgendas(c.Context(), out.agendas)
 	}
 	return nil
 }
 
-// changed returns the subscriptions that are new or different.
-func changed(was, now *incident.Situation) []incident.Subscription {
+// changedSubscriptions returns those that are new or different.
+func changedSubscriptions(was, now *incident.Situation) []incident.Subscription {
 	var out []incident.Subscription
 	for i := range now.Subscriptions {
 		sub := &now.Subscriptions[i]
@@ -259,18 +379,53 @@ func equal(a, b *incident.Subscription) bool {
 }
 
 // Situation reads an incident with all that changes with it.
-func Situation(r Reader, number int64) (*incident.Situation, error) {
-	in, err := r.Incident(number)
+func Situation(ctx context.Context, r Snapshot, number int64) (*incident.Situation, error) {
+	all, err := Situations(ctx, r, []int64{number})
+	return all[number], err
+}
+
+// Situations reads incidents with all that changes with them. Each has to be there.
+func Situations(ctx context.Context, r Snapshot, numbers []int64) (map[int64]*incident.Situation, error) {
+	found, err := r.IncidentsByNumber(ctx, numbers)
 	if err != nil {
 		return nil, err
 	}
-	s := &incident.Situation{Incident: in}
-	if s.Subscriptions, err = r.Subscriptions(number); err != nil {
+	list := make([]incident.Incident, 0, len(numbers))
+	for _, n := range numbers {
+		if found[n] == nil {
+			return nil, &incident.Problem{Kind: incident.ErrNotFound, Text: fmt.Sprintf("there is no incident %q", incident.ID(n))}
+		}
+		list = append(list, *found[n])
+	}
+	situations, err := SituationsOf(ctx, r, list)
+	if err != nil {
 		return nil, err
 	}
-	if s.Agenda, err = r.Agenda(number); err != nil {
+	all := make(map[int64]*incident.Situation, len(numbers))
+	for _, s := range situations {
+		all[s.Incident.Number] = s
+	}
+	return all, nil
+}
+
+// SituationsOf reads what changes together with incidents that were read before, in their
+// order.
+func SituationsOf(ctx context.Context, r Snapshot, list []incident.Incident) ([]*incident.Situation, error) {
+	numbers := make([]int64, len(list))
+	for i := range list {
+		numbers[i] = list[i].Number
+	}
+	subs, err := r.Subscriptions(ctx, numbers)
+	if err != nil {
 		return nil, err
 	}
-	s.Agenda.Incident = number
-	return s, nil
+	agendas, err := r.Agendas(ctx, numbers)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]*incident.Situation, len(list))
+	for i := range list {
+		all[i] = &incident.Situation{Incident: list[i], Subscriptions: subs[numbers[i]], Agenda: agendas[numbers[i]]}
+	}
+	return all, nil
 }

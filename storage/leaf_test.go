@@ -23,25 +23,25 @@ func TestEventLeaf(t *testing.T) {
 	}{
 		"a breach": {
 			incident.Event{
-				Incident: 42, Sequence: 3, Time: noon, Type: incident.BreachStarted, Actor: incident.Alertmanager, Config: "c0ffee",
+				Incident: 42, Sequence: 3, Time: noon, Type: incident.EventBreachStarted, Actor: incident.ActorAlertmanager, Config: "c0ffee",
 				Data: incident.Data{Fingerprint: "00ff", StartsAt: noon, Priority: "P1", From: "ended"},
 			},
 			`{"v":1,"incident":"INC-42","sequence":3,"time":"2026-03-01T12:00:00.123456Z","type":"breach_started","actor":"alertmanager","config":"c0ffee",` +
 				`"data":{"fingerprint":"00ff","starts_at":"2026-03-01T12:00:00.123456Z","priority":"P1","from":"ended"}}`,
 		},
 		"one without particulars": {
-			incident.Event{Incident: 1, Sequence: 1, Time: noon, Type: incident.ClosedEvent, Actor: incident.Scheduler, Reason: "<done> & \"dusted\"\n"},
+			incident.Event{Incident: 1, Sequence: 1, Time: noon, Type: incident.EventClosed, Actor: incident.ActorScheduler, Reason: "<done> & \"dusted\"\n"},
 			`{"v":1,"incident":"INC-1","sequence":1,"time":"2026-03-01T12:00:00.123456Z","type":"closed","actor":"scheduler","reason":"<done> & \"dusted\"\n","data":{}}`,
 		},
 		"one written by the library": {
-			incident.Event{Incident: 1, Sequence: 2, Time: noon, Type: incident.UpdateMissed, Actor: incident.Scheduler, Data: incident.Data{Missed: 2, Message: "a < b"}},
+			incident.Event{Incident: 1, Sequence: 2, Time: noon, Type: incident.EventUpdateMissed, Actor: incident.ActorScheduler, Data: incident.Data{Missed: 2, Message: "a < b"}},
 			`{"v":1,"incident":"INC-1","sequence":2,"time":"2026-03-01T12:00:00.123456Z","type":"update_missed","actor":"scheduler","data":{"message":"a < b","missed":2}}`,
 		},
 		"a person who escalates": {
-			event: incident.Event{Incident: 1, Sequence: 2, Time: noon, Type: incident.PhaseChanged, Actor: "ada", Reason: "we are stuck", Data: incident.Data{To: "escalation", EscalatedTo: "bob"}},
+			event: incident.Event{Incident: 1, Sequence: 2, Time: noon, Type: incident.EventPhaseChanged, Actor: "ada", Reason: "we are stuck", Data: incident.Data{To: "escalation", EscalatedTo: "bob"}},
 		},
 		"a person whose name is a hash": {
-			event: incident.Event{Incident: 1, Sequence: 2, Time: noon, Type: incident.Acknowledged, Actor: incident.Actor(HashPersonal(nil, "x"))},
+			event: incident.Event{Incident: 1, Sequence: 2, Time: noon, Type: incident.EventAcknowledged, Actor: incident.Actor(HashPersonal(nil, "x"))},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestEventLeaf(t *testing.T) {
 
 func TestForgottenPeopleLeaveTheLeafAsItIs(t *testing.T) {
 	event := incident.Event{
-		Incident: 1, Sequence: 2, Time: noon, Type: incident.PhaseChanged, Actor: "ada", Data: incident.Data{To: "escalation", EscalatedTo: "bob"},
+		Incident: 1, Sequence: 2, Time: noon, Type: incident.EventPhaseChanged, Actor: "ada", Data: incident.Data{To: "escalation", EscalatedTo: "bob"},
 	}
 	r, err := EncodeEvent(event)
 	if err != nil {
@@ -98,9 +98,9 @@ func TestForgottenPeopleLeaveTheLeafAsItIs(t *testing.T) {
 
 func TestDeliveryLeaf(t *testing.T) {
 	d := incident.Delivery{
-		ID: "one", Incident: 42, Kind: incident.KindReminder, Sequence: 3, Priority: "P1", Audience: incident.OnCall, Group: "blue",
-		Channel: incident.Email, Recipient: "email:zoe@example.org", Address: "zoe@example.org", Drill: true, DueAt: noon, Promised: noon,
-		Held: true, CreatedAt: noon, SentAt: noon, Attempts: 2, State: incident.Failed, Error: `RCPT "zoe@example.org": 550`,
+		ID: "one", Incident: 42, Kind: incident.KindReminder, Sequence: 3, Priority: "P1", Audience: incident.AudienceOnCall, Group: "blue",
+		Channel: incident.ChannelEmail, Recipient: "email:zoe@example.org", Address: "zoe@example.org", Drill: true, DueAt: noon, Promised: noon,
+		Held: true, CreatedAt: noon, SentAt: noon, Attempts: 2, State: incident.DeliveryFailed, Error: `RCPT "zoe@example.org": 550`,
 		Covers: []incident.Cover{
 			{Incident: 42, Kind: incident.KindReminder, DueAt: noon, Owed: []incident.Owed{
 				{Kind: incident.KindReminder, Reason: incident.DueActionOverdue, At: noon, Action: "hotfix"},
@@ -146,7 +146,7 @@ func TestDeliveryLeaf(t *testing.T) {
 		t.Errorf("forgetting changed what is shared: %s", again)
 	}
 
-	watchdog := incident.Delivery{ID: "w", Kind: incident.KindWatchdog, Recipient: "a", Address: "a", CreatedAt: noon, State: incident.Delivered}
+	watchdog := incident.Delivery{ID: "w", Kind: incident.KindWatchdog, Recipient: "a", Address: "a", CreatedAt: noon, State: incident.DeliveryDelivered}
 	if r, err = EncodeDelivery(watchdog, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -184,12 +184,12 @@ func TestWhatOthersSaidIsForgotten(t *testing.T) {
 		error string
 		cause incident.Cause
 	}{
-		{incident.Delivery{Incident: 1, State: incident.Delivered, Cause: down}, "", down},
-		{incident.Delivery{Incident: 1, State: incident.Delivered, Cause: none}, "", none},
-		{incident.Delivery{Incident: 1, State: incident.Delivered, Cause: said("RCPT ada@example.org: 451")}, "", said(incident.Forgotten)},
-		{incident.Delivery{Incident: 1, State: incident.Delivered, Cause: said(like)}, "", said(incident.Forgotten)},
-		{incident.Delivery{Incident: 1, State: incident.Superseded, Why: incident.WhyOutcomeUnknown}, "", incident.Cause{}},
-		{incident.Delivery{Incident: 1, State: incident.Failed, Error: "RCPT ada@example.org: 550"}, incident.Forgotten, incident.Cause{}},
+		{incident.Delivery{Incident: 1, State: incident.DeliveryDelivered, Cause: down}, "", down},
+		{incident.Delivery{Incident: 1, State: incident.DeliveryDelivered, Cause: none}, "", none},
+		{incident.Delivery{Incident: 1, State: incident.DeliveryDelivered, Cause: said("RCPT ada@example.org: 451")}, "", said(incident.Forgotten)},
+		{incident.Delivery{Incident: 1, State: incident.DeliveryDelivered, Cause: said(like)}, "", said(incident.Forgotten)},
+		{incident.Delivery{Incident: 1, State: incident.DeliverySuperseded, Why: incident.WhyOutcomeUnknown}, "", incident.Cause{}},
+		{incident.Delivery{Incident: 1, State: incident.DeliveryFailed, Error: "RCPT ada@example.org: 550"}, incident.Forgotten, incident.Cause{}},
 	} {
 		r, err := EncodeDelivery(c.d, nil)
 		if err != nil {
@@ -213,7 +213,7 @@ func TestWhatOthersSaidIsForgotten(t *testing.T) {
 			t.Errorf("%s: forgotten %t, want %t", r.Leaf, r.Forgotten(), personal)
 		}
 
-		e := incident.Event{Incident: 1, Sequence: 1, Type: incident.UpdateMissed, Actor: incident.Scheduler, Data: incident.Data{Missed: 1, Cause: c.d.Cause}}
+		e := incident.Event{Incident: 1, Sequence: 1, Type: incident.EventUpdateMissed, Actor: incident.ActorScheduler, Data: incident.Data{Missed: 1, Cause: c.d.Cause}}
 		if r, err = EncodeEvent(e); err != nil {
 			t.Fatal(err)
 		}
@@ -224,7 +224,7 @@ func TestWhatOthersSaidIsForgotten(t *testing.T) {
 }
 
 func TestLoadingLeaf(t *testing.T) {
-	for _, l := range []Loading{{Hash: "c0ffee", At: noon, Actor: "ada"}, {Hash: "c0ffee", At: noon, Actor: incident.Scheduler}, {Hash: "x", At: noon, Public: "y"}} {
+	for _, l := range []Loading{{Hash: "c0ffee", At: noon, Actor: "ada"}, {Hash: "c0ffee", At: noon, Actor: incident.ActorScheduler}, {Hash: "x", At: noon, Public: "y"}} {
 		r, err := EncodeLoading(l)
 		if err != nil {
 			t.Fatal(err)
@@ -238,7 +238,7 @@ func TestLoadingLeaf(t *testing.T) {
 // What sitrep loads by itself names nobody. Older leaves hide it as if it were a person,
 // and are read all the same.
 func TestLoadingsByNoPerson(t *testing.T) {
-	for _, actor := range []incident.Actor{incident.Start, incident.Signal} {
+	for _, actor := range []incident.Actor{incident.ActorStart, incident.ActorSignal} {
 		l := Loading{Hash: "c0ffee", At: noon, Actor: actor, Public: "y"}
 		r, err := EncodeLoading(l)
 		if err != nil {

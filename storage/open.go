@@ -1,6 +1,10 @@
 package storage
 
-import "sitrep/incident"
+import (
+	"slices"
+
+	"sitrep/incident"
+)
 
 var _ incident.Incidents = (*Change)(nil)
 
@@ -16,14 +20,62 @@ func (c *Change) Numbered(number int64) (*incident.Incident, error) {
 // Latest implements incident.Incidents. One that this change opened is not in the store
 // yet.
 func (c *Change) Latest(key string) (*incident.Incident, error) {
-	number, ok := c.opened[key]
-	if !ok {
-		var err error
-		if number, err = c.Tx.LatestOf(key); err != nil || number == 0 {
-			return nil, err
+	if err := c.loadLatest([]string{key}); err != nil || c.latest[key] == 0 {
+		return nil, err
+	}
+	return c.Numbered(c.latest[key])
+}
+
+// loadLatest finds the latest incidents of keys that were not asked for yet.
+func (c *Change) loadLatest(keys []string) error {
+	keys = slices.DeleteFunc(keys, func(key string) bool {
+		_, known := c.latest[key]
+		return known
+	})
+	if len(keys) == 0 {
+		return nil
+	}
+	numbers, err := c.Tx.LatestOf(c.Context(), keys)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		c.latest[key] = numbers[key]
+	}
+	return nil
+}
+
+// Lock locks what the change needs, see [Locker]. Where that is more than one thing, it is to
+// be called first.
+func (c *Change) Lock(n Needs) error { return c.Tx.Lock(c.Context(), n) }
+
+// Prepare locks what the change needs, and loads it in sets: what is known of the alerts, and
+// the incidents to which they belong or may belong by the keys. Without it each is locked and
+// loaded when it is asked for.
+func (c *Change) Prepare(n Needs) error {
+	if err := c.Lock(n); err != nil {
+		return err
+	}
+	keys, fingerprints := n.Keys, n.Fingerprints
+	if err := c.loadLatest(slices.Clone(keys)); err != nil {
+		return err
+	}
+	if err := c.loadBreaches(fingerprints); err != nil {
+		return err
+	}
+	if err := c.loadUnmapped(fingerprints); err != nil {
+		return err
+	}
+	numbers := slices.Clone(n.Incidents)
+	for _, key := range keys {
+		numbers = append(numbers, c.latest[key])
+	}
+	for _, fp := range fingerprints {
+		if b := c.breaches.known[fp]; b != nil {
+			numbers = append(numbers, b.Incident)
 		}
 	}
-	return c.Numbered(number)
+	return c.loadIncidents(numbers)
 }
 
 // IncidentFor returns the incident that a breach of the SLO belongs to now. If there is
@@ -41,18 +93,18 @@ func (c *Change) IncidentFor(slo *incident.SLO, actor incident.Actor) (in *incid
 	if err != nil {
 		return nil, false, err
 	}
-	c.opened[slo.Key] = s.Incident.Number
+	c.latest[slo.Key] = s.Incident.Number
 	return &s.Incident, true, c.Record(s, events...)
 }
 
-// PutBreach stores what became of a breach, together with the events of its incident.
-func (c *Change) PutBreach(in *incident.Incident, b *incident.Breach, events []incident.Event) error {
+// RecordBreach stores what became of a breach, together with the events of its incident.
+func (c *Change) RecordBreach(in *incident.Incident, b *incident.Breach, events []incident.Event) error {
 	if len(events) > 0 {
 		if err := c.Record(c.loaded[in.Number].now, events...); err != nil {
 			return err
 		}
 	}
-	return c.Tx.PutBreach(b)
+	return c.PutBreach(b)
 }
 
 // Hear notes in the agenda of an incident that a breach of it was heard to fire.
@@ -67,5 +119,5 @@ func (c *Change) Hear(in *incident.Incident) {
 func (c *Change) DoubtEnds(in *incident.Incident) error {
 	l := c.loaded[in.Number]
 	l.now.Agenda.EndsDoubtedAt = c.At
-	return l.loadReaders(c.Tx) // the rules look again because of it, with or without an event
+	return c.loadReaders(l) // the rules look again because of it, with or without an event
 }

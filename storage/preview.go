@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"time"
 
 	"sitrep/incident"
@@ -8,40 +9,70 @@ import (
 
 // A preview lets a function that changes incidents run on a snapshot: what it
 // writes goes nowhere.
-type preview struct{ Reader }
+type preview struct {
+	Snapshot
+	RetentionWriter // none: nobody prunes or forgets in it
+}
 
 var _ Tx = preview{}
 
-func (preview) PutIncident(*incident.Incident) error               { return nil }
-func (preview) AppendEvents([]incident.Event) error                { return nil }
-func (preview) PutBreach(*incident.Breach) error                   { return nil }
-func (preview) PutAgenda(*incident.Agenda) error                   { return nil }
-func (preview) PutSubscriptions([]incident.Subscription) error     { return nil }
-func (preview) PutDelivery(*incident.Delivery, []byte) error       { return nil }
-func (preview) Hold(*Claim, time.Time, time.Time) error            { return nil }
-func (preview) Release(*Claim, time.Time, time.Time, string) error { return nil }
-func (preview) PutUnmapped(*incident.UnmappedAlert) error          { return nil }
-func (preview) DeleteUnmapped(string) error                        { return nil }
-func (preview) PutPulse(incident.Pulse) error                      { return nil }
-func (preview) DeletePulse(string) error                           { return nil }
-func (preview) PutNotices([]incident.Notice) error                 { return nil }
-func (preview) PutConfig(Loading, ...Config) error                 { return nil }
-func (preview) PutRefusal(Refusal) error                           { return nil }
-func (preview) PutAmbiguity(Ambiguity) error                       { return nil }
-func (preview) PutAlive(time.Time) error                           { return nil }
-func (preview) PutOutage(Outage) error                             { return nil }
-func (preview) PutAnswer(Answer) error                             { return nil }
-func (preview) PutCheckpoint(int64, []byte) error                  { return nil }
-func (preview) Prune(time.Time, time.Time, int) (int, error)       { return 0, nil }
-func (preview) Forget(time.Time, int) (bool, error)                { return false, nil }
-func (preview) EndWaits(time.Time) (int, error)                    { return 0, nil }
-func (preview) ClaimDue(time.Time, string, time.Duration, []string) ([]Claim, error) {
+func (preview) PutIncidents(context.Context, []*incident.Incident) error { return nil }
+
+func (preview) AppendEvents(context.Context, []incident.Event) error { return nil }
+
+func (preview) PutBreaches(context.Context, []*incident.Breach) error { return nil }
+
+func (preview) PutAgendas(context.Context, []incident.Agenda) error { return nil }
+
+func (preview) PutSubscriptions(context.Context, []incident.Subscription) error { return nil }
+
+func (preview) PutDelivery(context.Context, *incident.Delivery, []byte) error { return nil }
+
+func (preview) ExtendLease(context.Context, *Lease, time.Time, time.Time) error { return nil }
+
+func (preview) ReleaseLease(context.Context, *Lease, time.Time, time.Time, string) error { return nil }
+
+func (preview) PutUnmapped(context.Context, []*incident.UnmappedAlert) error { return nil }
+
+func (preview) DeleteUnmapped(context.Context, []string) error { return nil }
+
+func (preview) PutPulse(context.Context, incident.Pulse) error { return nil }
+
+func (preview) DeletePulse(context.Context, string) error { return nil }
+
+func (preview) PutNotices(context.Context, []incident.Notice) error { return nil }
+
+func (preview) PutConfig(context.Context, Loading, ...Config) error { return nil }
+
+func (preview) PutRefusal(context.Context, Refusal) error { return nil }
+
+func (preview) PutAmbiguities(context.Context, []Ambiguity) error { return nil }
+
+func (preview) PutAlive(context.Context, time.Time) error { return nil }
+
+func (preview) PutOutage(context.Context, Outage) error { return nil }
+
+func (preview) PutAnswer(context.Context, Answer) error { return nil }
+
+func (preview) PutCheckpoint(context.Context, int64, []byte) error { return nil }
+
+func (preview) Lock(context.Context, Needs) error { return nil }
+
+func (preview) TakeJob(context.Context, Job, time.Time) (bool, error) { return false, nil }
+
+func (preview) EndJob(context.Context, Job, time.Time) error { return nil }
+
+func (preview) EndWaits(context.Context, time.Time) (int, error) { return 0, nil }
+
+func (preview) DeleteNotices(context.Context, []incident.Notice) error { return nil }
+
+func (preview) TakeLeases(context.Context, time.Time, string, time.Duration, []string) ([]Lease, error) {
 	return nil, nil
 }
 
 // NextNumber returns the number that a new incident would get now.
-func (p preview) NextNumber() (int64, error) {
-	page, _, err := p.Incidents(IncidentQuery{Limit: 1})
+func (p preview) NextNumber(ctx context.Context) (int64, error) {
+	page, _, err := p.Incidents(ctx, IncidentQuery{Limit: 1})
 	if err != nil || len(page) == 0 {
 		return 1, err
 	}

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"regexp"
 	"time"
 
@@ -15,8 +16,8 @@ type Retries struct {
 }
 
 // ReadRetries counts the messages that are tried again.
-func ReadRetries(r Reader) (out Retries, err error) {
-	page, _, err := r.Deliveries(DeliveryQuery{State: incident.Pending, Limit: 1000})
+func ReadRetries(ctx context.Context, r Snapshot) (out Retries, err error) {
+	page, _, err := r.Deliveries(ctx, DeliveryQuery{State: incident.DeliveryPending, Limit: 1000})
 	for i := range page {
 		d := &page[i]
 		if d.Error == "" {

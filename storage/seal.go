@@ -13,8 +13,26 @@ import (
 // still begins with what the latest checkpoint says: the error is ErrDamaged if it
 // does not, and nothing is signed.
 func Seal(ctx context.Context, s Store, key *ledger.Key, at time.Time) (signed []byte, err error) {
+	return sealIf(ctx, s, key, at, func(Tx) (bool, error) { return true, nil })
+}
+
+// SealOnce is Seal where all processes that have the store sign by the clock: it signs if the
+// job is due and nobody has it, and returns the latest checkpoint in any case; nil if there is
+// none.
+func SealOnce(ctx context.Context, s Store, key *ledger.Key, at time.Time, j Job) (signed []byte, err error) {
+	return sealIf(ctx, s, key, at, func(tx Tx) (bool, error) {
+		taken, err := tx.TakeJob(ctx, j, at)
+		if err != nil || !taken {
+			return false, err
+		}
+		return true, tx.EndJob(ctx, j, at)
+	})
+}
+
+// sealIf is Seal where there is something to sign and may says yes.
+func sealIf(ctx context.Context, s Store, key *ledger.Key, at time.Time, may func(Tx) (bool, error)) (signed []byte, err error) {
 	err = s.Write(ctx, func(tx Tx) (err error) {
-		signed, err = seal(tx, key, at)
+		signed, err = seal(ctx, tx, key, at, may)
 		return err
 	})
 	if err != nil {
@@ -26,12 +44,12 @@ func Seal(ctx context.Context, s Store, key *ledger.Key, at time.Time) (signed [
 // LastSigned returns the latest checkpoint, signed and read, and makes sure that the log
 // still begins with what it says: the error is ErrDamaged if it does not. Signed is nil
 // if there is none. Who signed it is for the caller to look at.
-func LastSigned(r Reader) (signed []byte, c ledger.Checkpoint, err error) {
-	size, err := r.LogSize()
+func LastSigned(ctx context.Context, r Snapshot) (signed []byte, c ledger.Checkpoint, err error) {
+	size, err := r.LogSize(ctx)
 	if err != nil {
 		return nil, c, err
 	}
-	if signed, err = r.LastCheckpoint(); err != nil || signed == nil {
+	if signed, err = r.LastCheckpoint(ctx); err != nil || signed == nil {
 		return nil, c, err
 	}
 	if c, err = ledger.ReadCheckpoint(signed); err != nil {
@@ -40,7 +58,7 @@ func LastSigned(r Reader) (signed []byte, c ledger.Checkpoint, err error) {
 	if c.Size > size {
 		return nil, c, fmt.Errorf("it has %d leaves, and its latest checkpoint signed %d: %w", size, c.Size, ErrDamaged)
 	}
-	root, err := ledger.RootAt(c.Size, r)
+	root, err := ledger.RootAt(c.Size, Hashes(ctx, r))
 	if err != nil {
 		return nil, c, err
 	}
@@ -50,12 +68,12 @@ func LastSigned(r Reader) (signed []byte, c ledger.Checkpoint, err error) {
 	return signed, c, nil
 }
 
-func seal(tx Tx, key *ledger.Key, at time.Time) ([]byte, error) {
-	size, err := tx.LogSize()
+func seal(ctx context.Context, tx Tx, key *ledger.Key, at time.Time, may func(Tx) (bool, error)) ([]byte, error) {
+	size, err := tx.LogSize(ctx)
 	if err != nil {
 		return nil, err
 	}
-	latest, c, err := LastSigned(tx)
+	latest, c, err := LastSigned(ctx, tx)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +82,10 @@ func seal(tx Tx, key *ledger.Key, at time.Time) ([]byte, error) {
 			return latest, nil
 		}
 	}
-	root, err := ledger.RootAt(size, tx)
+	if yes, err := may(tx); err != nil || !yes {
+		return latest, err
+	}
+	root, err := ledger.RootAt(size, Hashes(ctx, tx))
 	if err != nil {
 		return nil, err
 	}
@@ -72,5 +93,5 @@ func seal(tx Tx, key *ledger.Key, at time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return signed, tx.PutCheckpoint(size, signed)
+	return signed, tx.PutCheckpoint(ctx, size, signed)
 }

@@ -22,7 +22,7 @@ type sealed struct {
 }
 
 func newSealed(t *testing.T) *sealed {
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
+	db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func (s *sealed) write(fn func(storage.Tx) error) {
 func (s *sealed) appendEvent(number int64) {
 	s.Helper()
 	s.write(func(tx storage.Tx) error {
-		return tx.AppendEvents([]incident.Event{{Incident: number, Sequence: 1, Time: s.at, Type: incident.Acknowledged, Actor: "ada"}})
+		return tx.AppendEvents(s.Context(), []incident.Event{{Incident: number, Sequence: 1, Time: s.at, Type: incident.EventAcknowledged, Actor: "ada"}})
 	})
 }
 
@@ -83,8 +83,8 @@ func TestTheLogIsSealedWhenItHasGrown(t *testing.T) {
 		}
 		all = append(all, signed)
 	}
-	err := s.store.Read(t.Context(), func(r storage.Reader) error {
-		kept, err := r.Checkpoints(-1, 10)
+	err := s.store.Read(t.Context(), func(r storage.Snapshot) error {
+		kept, err := r.Checkpoints(s.Context(), -1, 10)
 		if err != nil {
 			return err
 		}
@@ -97,7 +97,7 @@ func TestTheLogIsSealedWhenItHasGrown(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			proof, err := ledger.ProveGrowth(newest.Size, older.Size, r)
+			proof, err := ledger.ProveGrowth(newest.Size, older.Size, storage.Hashes(t.Context(), r))
 			if err != nil {
 				return err
 			}
@@ -129,12 +129,12 @@ func TestALogThatLostItsBeginningIsNotSealed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.write(func(tx storage.Tx) error { return tx.PutCheckpoint(size, forged) })
+		s.write(func(tx storage.Tx) error { return tx.PutCheckpoint(s.Context(), size, forged) })
 		if _, err := storage.Seal(t.Context(), s.store, key, s.at); !errors.Is(err, storage.ErrDamaged) {
 			t.Errorf("after a checkpoint of %d leaves that are not there: %v", size, err)
 		}
 	}
-	s.write(func(tx storage.Tx) error { return tx.PutCheckpoint(3, []byte("x")) })
+	s.write(func(tx storage.Tx) error { return tx.PutCheckpoint(s.Context(), 3, []byte("x")) })
 	if _, err := storage.Seal(t.Context(), s.store, key, s.at); !errors.Is(err, storage.ErrDamaged) {
 		t.Errorf("after what is no checkpoint: %v", err)
 	}
@@ -142,7 +142,7 @@ func TestALogThatLostItsBeginningIsNotSealed(t *testing.T) {
 
 func TestCheckPersonal(t *testing.T) {
 	d := incident.Delivery{
-		ID: "one", Recipient: "email:ada@example.org", Address: "ada@example.org", State: incident.Failed, Error: "550 ada",
+		ID: "one", Recipient: "email:ada@example.org", Address: "ada@example.org", State: incident.DeliveryFailed, Error: "550 ada",
 		Covers: []incident.Cover{{}, {Owed: []incident.Owed{{}, {Reason: incident.DueUndeliverable, Address: "bob@example.org"}}}},
 	}
 	record, err := storage.EncodeDelivery(d, nil)

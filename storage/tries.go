@@ -1,6 +1,9 @@
 package storage
 
 import (
+	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"sitrep/incident"
@@ -9,49 +12,63 @@ import (
 // Tries finds out when those are tried to whom something cannot be handed over, for as many
 // incidents as a snapshot is asked about. It is for one goroutine.
 type Tries struct {
-	r         Reader
+	r         Snapshot
 	now       time.Time
 	heldUntil func(string) time.Time
 	known     map[string]HeldBack // by recipient
 }
 
 // Tries returns what is known of that at now.
-func (d *Door) Tries(r Reader, now time.Time) *Tries {
+func (d *Repository) Tries(r Snapshot, now time.Time) *Tries {
 	return &Tries{r: r, now: now, heldUntil: d.HeldUntil, known: map[string]HeldBack{}}
 }
 
-// Note sets the Tries of a situation.
-func (t *Tries) Note(s *incident.Situation) error {
-	s.Tries = &incident.Tries{Now: t.now, Held: map[string]time.Time{}}
-	for i := range s.Subscriptions {
-		sub := &s.Subscriptions[i]
-		if sub.DueAt.IsZero() {
-			continue
+// Note sets the Tries of situations.
+func (t *Tries) Note(ctx context.Context, all ...*incident.Situation) error {
+	unknown := map[string]bool{}
+	for _, s := range all {
+		for i := range s.Subscriptions {
+			sub := &s.Subscriptions[i]
+			if _, ok := t.known[sub.Recipient]; !ok && !sub.DueAt.IsZero() {
+				unknown[sub.Recipient] = true
+			}
 		}
-		held, err := t.of(sub.Recipient)
-		if err != nil {
-			return err
-		}
-		if until := latestOf(held.Until, held.Incidents[s.Incident.Number]); !until.IsZero() {
-			s.Tries.Held[sub.Recipient] = until
+	}
+	if err := t.load(ctx, slices.Sorted(maps.Keys(unknown))); err != nil {
+		return err
+	}
+	for _, s := range all {
+		s.Tries = &incident.Tries{Now: t.now, Held: map[string]time.Time{}}
+		for i := range s.Subscriptions {
+			sub := &s.Subscriptions[i]
+			if sub.DueAt.IsZero() {
+				continue
+			}
+			held := t.known[sub.Recipient]
+			if until := latestOf(held.Until, held.Incidents[s.Incident.Number]); !until.IsZero() {
+				s.Tries.Held[sub.Recipient] = until
+			}
 		}
 	}
 	return nil
 }
 
-func (t *Tries) of(recipient string) (HeldBack, error) {
-	if held, ok := t.known[recipient]; ok {
-		return held, nil
+func (t *Tries) load(ctx context.Context, recipients []string) error {
+	if len(recipients) == 0 {
+		return nil
 	}
-	held, err := t.r.HeldBack(recipient, t.now)
+	found, err := t.r.HeldBack(ctx, recipients, t.now)
 	if err != nil {
-		return held, err
+		return err
 	}
-	if t.heldUntil != nil {
-		held.Until = latestOf(held.Until, t.heldUntil(recipient))
+	for _, recipient := range recipients {
+		held := found[recipient]
+		if t.heldUntil != nil {
+			held.Until = latestOf(held.Until, t.heldUntil(recipient))
+		}
+		t.known[recipient] = held
 	}
-	t.known[recipient] = held
-	return held, nil
+	return nil
 }
 
 func latestOf(a, b time.Time) time.Time {

@@ -1,15 +1,38 @@
 package storage
 
 import (
+	"context"
 	"errors"
 
 	"sitrep/incident"
 )
 
+// A WatchdogReader reads the pulses of the watchdog, and what its readers are owed.
+type WatchdogReader interface {
+	// Pulse returns the pulse of the watchdog with that name, an empty one if there is
+	// none. In a write it is locked until the end, also if there is none, and with it what its
+	// readers are owed.
+	Pulse(ctx context.Context, name string) (incident.Pulse, error)
+	// Pulses returns all pulses of the watchdog, ordered by name.
+	Pulses(ctx context.Context) (incident.Pulses, error)
+	// Notices returns what the readers of a pulse are owed, ordered by recipient. In a write
+	// the pulse is locked until the end.
+	Notices(ctx context.Context, pulse string) ([]incident.Notice, error)
+}
+
+// A WatchdogWriter writes the pulses of the watchdog, and what its readers are owed.
+type WatchdogWriter interface {
+	PutPulse(ctx context.Context, p incident.Pulse) error
+	// DeletePulse deletes a pulse with its notices; it is no error if there is none.
+	DeletePulse(ctx context.Context, name string) error
+	PutNotices(ctx context.Context, notices []incident.Notice) error
+	DeleteNotices(ctx context.Context, notices []incident.Notice) error
+}
+
 // Pulses returns all pulses of the watchdog.
 func (c *Change) Pulses() (incident.Pulses, error) {
 	if c.pulses == nil {
-		all, err := c.Tx.Pulses()
+		all, err := c.Tx.Pulses(c.Context())
 		if err != nil {
 			return nil, err
 		}
@@ -22,7 +45,7 @@ func (c *Change) Pulses() (incident.Pulses, error) {
 // there is none.
 func (c *Change) Pulse(labels map[string]string) (incident.Pulse, error) {
 	fresh := c.Policy.Watchdog.Pulse(labels)
-	p, err := c.Tx.Pulse(fresh.Name)
+	p, err := c.Tx.Pulse(c.Context(), fresh.Name)
 	p.Name, p.Labels = fresh.Name, fresh.Labels
 	return p, err
 }
@@ -31,15 +54,15 @@ func (c *Change) Pulse(labels map[string]string) (incident.Pulse, error) {
 // the watchdog's groups.
 func (c *Change) PutPulse(p incident.Pulse, why incident.Reason) error {
 	c.pulses = nil
-	if err := c.Tx.PutPulse(p); err != nil || why == "" {
+	if err := c.Tx.PutPulse(c.Context(), p); err != nil || why == "" {
 		return err
 	}
-	notices, err := c.Tx.Notices(p.Name)
+	notices, err := c.Tx.Notices(c.Context(), p.Name)
 	if err != nil {
 		return err
 	}
 	c.wake = true
-	return c.Tx.PutNotices(incident.NoticesOf(notices, c.Policy, p.Name, why, c.At))
+	return c.Tx.PutNotices(c.Context(), incident.NoticesOf(notices, c.Policy, p.Name, why, c.At))
 }
 
 // Tick returns what time alone brings to an incident of a change.
@@ -48,7 +71,10 @@ func Tick(c *Change, s *incident.Situation) (incident.News, error) {
 	if err != nil {
 		return incident.News{}, err
 	}
-	confirmed, err := Confirmed(c.Tx, c.Policy, &s.Incident)
+	if err := c.flush(); err != nil {
+		return incident.News{}, err // what ends in this change is to be seen
+	}
+	confirmed, err := Confirmed(c.Context(), c.Tx, c.Policy, &s.Incident)
 	if err != nil {
 		return incident.News{}, err
 	}
@@ -57,19 +83,19 @@ func Tick(c *Change, s *incident.Situation) (incident.News, error) {
 
 // Confirmed reports whether the watchdog confirms that the breaches of an incident, all
 // of which have ended, did end.
-func Confirmed(r Reader, p *incident.Policy, in *incident.Incident) (bool, error) {
+func Confirmed(ctx context.Context, r Snapshot, p *incident.Policy, in *incident.Incident) (bool, error) {
 	if p.Watchdog.Within == 0 || in.EndedHeardAt.IsZero() {
 		return true, nil
 	}
-	pulses, err := r.Pulses()
+	pulses, err := r.Pulses(ctx)
 	if err != nil {
 		return false, err
 	}
 	if len(p.Watchdog.By) == 0 {
 		return pulses.Confirms(p, nil, in.EndedHeardAt), nil
 	}
-	err = EachBreach(r, in, func(b *incident.Breach) error {
-		if b.State == incident.Ended && !pulses.Confirms(p, b.Labels, b.EndHeardAt) {
+	err = EachBreach(ctx, r, in, func(b *incident.Breach) error {
+		if b.State == incident.BreachEnded && !pulses.Confirms(p, b.Labels, b.EndHeardAt) {
 			return errUnconfirmed
 		}
 		return nil

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -12,8 +13,8 @@ import (
 	"sitrep/internal/access"
 	"sitrep/internal/command"
 	"sitrep/internal/httperr"
-	"sitrep/router/wording"
 	"sitrep/storage"
+	"sitrep/wording"
 )
 
 // A formPage is one form alone: asked for, or come back with what is wrong.
@@ -71,26 +72,26 @@ func (h *Handler) showForm(w http.ResponseWriter, r *http.Request, c commandInfo
 	p := formPage{layout: h.layout(r, c.Title+": "+incident.ID(n))}
 	p.Refresh = false
 	code := http.StatusOK
-	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
-		in, err := tx.Incident(n)
+	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
+		in, err := tx.Incident(r.Context(), n)
 		if err != nil {
 			return noIncident(err, n)
 		}
 		p.ID, p.Headline, p.Priority, p.Tone = in.ID(), wording.Headline(&in), in.Priority.Name, tone(&in)
 		p.Form, p.Changes, p.Forbids = newForm(c, &p.layout, &in, values), nil, ""
 		if c.Slug == "merge" {
-			if p.Form.Others, err = others(tx, n); err != nil {
+			if p.Form.Others, err = others(r.Context(), tx, n); err != nil {
 				return err
 			}
 		}
 		if cause == nil && !c.fits(&in) {
 			p.Forbids = fmt.Sprintf("%s is %s; this is not possible now.", in.ID(), in.State)
-			if c.Slug == "acknowledge" && in.State == incident.Open {
+			if c.Slug == "acknowledge" && in.State == incident.StateOpen {
 				p.Forbids = fmt.Sprintf("%s was acknowledged already.", in.ID())
 			}
 		}
 		if errors.Is(cause, incident.ErrChanged) {
-			p.Changes, err = p.since(tx, &in, seen)
+			p.Changes, err = p.since(r.Context(), tx, &in, seen)
 		}
 		return err
 	})
@@ -105,10 +106,10 @@ func (h *Handler) showForm(w http.ResponseWriter, r *http.Request, c commandInfo
 }
 
 // since returns the latest that people did after that sequence, the latest first.
-func (l *layout) since(tx storage.Reader, in *incident.Incident, seen int64) ([]eventInfo, error) {
+func (l *layout) since(ctx context.Context, tx storage.Snapshot, in *incident.Incident, seen int64) ([]eventInfo, error) {
 	var changes []eventInfo
 	for after := seen; after < in.Sequence; {
-		events, err := tx.Events(in.Number, after, 1000)
+		events, err := tx.Events(ctx, in.Number, after, 1000)
 		if err != nil || len(events) == 0 {
 			return changes, err
 		}
@@ -171,8 +172,8 @@ func (h *Handler) command(c commandInfo) httperr.HandlerFunc {
 
 func (h *Handler) preview(w http.ResponseWriter, r *http.Request, c commandInfo, req *command.Request, values url.Values) error {
 	p := previewPage{layout: h.layout(r, "Preview: "+c.Title+", "+incident.ID(req.Incident)), Do: c.Do, Key: rand.Text()}
-	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
-		in, err := tx.Incident(req.Incident)
+	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
+		in, err := tx.Incident(r.Context(), req.Incident)
 		if err != nil {
 			return noIncident(err, req.Incident)
 		}
@@ -191,7 +192,7 @@ func (h *Handler) preview(w http.ResponseWriter, r *http.Request, c commandInfo,
 
 // showPreview asks what the command would bring about, and answers with it.
 func (h *Handler) showPreview(w http.ResponseWriter, r *http.Request, req *command.Request, p *previewPage) error {
-	found, err := req.Preview(r.Context(), h.Door, h.Now())
+	found, err := req.Preview(r.Context(), h.Repo, h.Now())
 	if err != nil {
 		return err
 	}
@@ -270,7 +271,7 @@ func (h *Handler) carryOut(r *http.Request, req *command.Request, values url.Val
 		}
 	}
 	req.Once = command.Once{Space: "page", Key: values.Get("key"), Asked: []string{r.URL.Path, asked.Encode()}}
-	given, err := req.Execute(r.Context(), h.Door, h.Now(), func(_ *storage.Change, s *incident.Situation) (command.Result, error) {
+	given, err := req.Execute(r.Context(), h.Repo, h.Now(), func(_ *storage.Change, s *incident.Situation) (command.Result, error) {
 		return command.Result{Status: http.StatusSeeOther, Body: []byte(s.Incident.ID())}, nil
 	})
 	if err != nil {
@@ -283,10 +284,10 @@ func (h *Handler) carryOut(r *http.Request, req *command.Request, values url.Val
 }
 
 // others are the incidents into which one may be merged, the latest first.
-func others(tx storage.Reader, but int64) ([]option, error) {
+func others(ctx context.Context, tx storage.Snapshot, but int64) ([]option, error) {
 	var all []option
-	for _, state := range []incident.State{incident.Open, incident.Resolved} {
-		found, _, err := tx.Incidents(storage.IncidentQuery{State: state, Limit: 50})
+	for _, state := range []incident.State{incident.StateOpen, incident.StateResolved} {
+		found, _, err := tx.Incidents(ctx, storage.IncidentQuery{State: state, Limit: 50})
 		if err != nil {
 			return nil, err
 		}

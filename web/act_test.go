@@ -15,9 +15,9 @@ import (
 func (f *fixture) incident(n int64) incident.Incident {
 	f.t.Helper()
 	var in incident.Incident
-	err := f.store.Read(f.t.Context(), func(r storage.Reader) error {
+	err := f.store.Read(f.t.Context(), func(r storage.Snapshot) error {
 		var err error
-		in, err = r.Incident(n)
+		in, err = r.Incident(f.t.Context(), n)
 		return err
 	})
 	if err != nil {
@@ -61,21 +61,21 @@ func TestEachCommandIsPreviewedThenDone(t *testing.T) {
 		done    func(in incident.Incident) bool
 	}{
 		{"updates", url.Values{"message": {"We are on it.\r\n<b>Soon</b>"}, "audience": {"stakeholders"}}, []string{"Update to stakeholders", "We are on it. <b>Soon</b>", "update to support@example.org (stakeholders, customer-support)", "Next update: by"}, func(in incident.Incident) bool {
-			return in.Words[incident.Stakeholders].Text == "We are on it.\n<b>Soon</b>"
+			return in.Words[incident.AudienceStakeholders].Text == "We are on it.\n<b>Soon</b>"
 		}},
 		{"priority", url.Values{"priority": {"P2"}, "reason": {"one region"}}, []string{"P1 → P2", "one region", "Get one last message cto@example.org", "product@example.org", "Next update: by"}, func(in incident.Incident) bool { return in.Priority.Name == "P2" }},
 		{"priority", url.Values{"priority": {"P1"}, "reason": {"all regions"}}, []string{"P2 → P1"}, func(in incident.Incident) bool { return in.Priority.Name == "P1" }},
 		{"phase", url.Values{"phase": {"escalation"}, "escalated_to": {"database team"}}, []string{"Escalated to database team", "Nobody gets a message by this."}, func(in incident.Incident) bool { return in.EscalatedTo == "database team" }},
 		{"actions", url.Values{"action": {"hotfix"}, "state": {"done"}, "link": {"https://git.example.org/1"}}, []string{"Action hotfix", "done"}, func(in incident.Incident) bool { return in.Actions[0].State == incident.ActionDone }},
-		{"resolve", url.Values{"note": {"a slow alert"}}, []string{"a slow alert", "resolved to", "none is scheduled"}, func(in incident.Incident) bool { return in.State == incident.Resolved }},
-		{"reopen", url.Values{"reason": {"not yet"}}, []string{"not yet", "reopening to"}, func(in incident.Incident) bool { return in.State == incident.Open }},
-		{"resolve", url.Values{"note": {"now"}}, nil, func(in incident.Incident) bool { return in.State == incident.Resolved }},
+		{"resolve", url.Values{"note": {"a slow alert"}}, []string{"a slow alert", "resolved to", "none is scheduled"}, func(in incident.Incident) bool { return in.State == incident.StateResolved }},
+		{"reopen", url.Values{"reason": {"not yet"}}, []string{"not yet", "reopening to"}, func(in incident.Incident) bool { return in.State == incident.StateOpen }},
+		{"resolve", url.Values{"note": {"now"}}, nil, func(in incident.Incident) bool { return in.State == incident.StateResolved }},
 		{"actions", url.Values{"action": {"postmortem"}, "state": {"waived"}, "reason": {"known"}}, []string{"waived"}, func(in incident.Incident) bool { return in.Actions[1].State == incident.ActionWaived }},
-		{"close", url.Values{"note": {"done"}}, nil, func(in incident.Incident) bool { return in.State == incident.Closed }},
+		{"close", url.Values{"note": {"done"}}, nil, func(in incident.Incident) bool { return in.State == incident.StateClosed }},
 	} {
 		t.Run(step.command, func(t *testing.T) {
 			f.t = t
-			f.pass(time.Minute)
+			f.clock.Pass(time.Minute)
 			a := f.get("responder", page(n, ""))
 			before := f.incident(n)
 			p := f.send("responder", "POST", page(n, "/"+step.command), a.fill(t, "/"+step.command, step.fields))
@@ -138,10 +138,10 @@ func TestAPreviewIsGoodForOneCommand(t *testing.T) {
 	if d.Code != 422 || !strings.Contains(d.text(), "this preview was used for another command; preview yours again") {
 		t.Errorf("something else: %d %s", d.Code, d.text())
 	}
-	if in := f.incident(n); in.Sequence != 3 || in.Phase != incident.Investigation {
+	if in := f.incident(n); in.Sequence != 3 || in.Phase != incident.PhaseInvestigation {
 		t.Errorf("after it: %+v", in)
 	}
-	if d := f.send("responder2", "POST", page(n, "/phase"), form); d.Code != 303 || f.incident(n).Phase != incident.Recovery {
+	if d := f.send("responder2", "POST", page(n, "/phase"), form); d.Code != 303 || f.incident(n).Phase != incident.PhaseRecovery {
 		t.Errorf("the key of another person: %d %s", d.Code, d.text())
 	}
 }
@@ -229,7 +229,7 @@ func TestWhatPeopleDidMeanwhileIsShown(t *testing.T) {
 	n := f.breach("notifications-register-availability", "a", nil)
 	a := f.get("responder2", page(n, ""))
 	form := a.fill(t, "/priority", url.Values{"priority": {"P2"}, "reason": {"kept words"}})
-	f.pass(time.Minute)
+	f.clock.Pass(time.Minute)
 	f.breach("notifications-register-availability", "another", nil) // does not count
 	p := f.send("responder2", "POST", page(n, "/priority"), form)
 	if p.Code != 200 {
@@ -251,8 +251,8 @@ func TestWhatPeopleDidMeanwhileIsShown(t *testing.T) {
 		t.Errorf("it was done: %+v", in)
 	}
 	for range 30 {
-		f.do(n, command.Phase{Phase: incident.Investigation})
-		f.do(n, command.Phase{Phase: incident.Recovery})
+		f.do(n, command.Phase{Phase: incident.PhaseInvestigation})
+		f.do(n, command.Phase{Phase: incident.PhaseRecovery})
 	}
 	d = f.send("responder2", "POST", page(n, "/priority"), confirmed)
 	if shown := strings.Count(d.Body.String(), `id="event-`); d.Code != 412 || shown != 20 {

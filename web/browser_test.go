@@ -59,7 +59,7 @@ type finding struct {
 func pagesInABrowser(t *testing.T, b *browser) {
 	f := newFixture(t)
 	all := f.populate("eu-central")
-	f.pass(3 * time.Hour)
+	f.clock.Pass(3 * time.Hour)
 	// Of what looks the same, one will do; the forms stand on the unfolded page, too.
 	var paths []string
 	kinds := map[string]bool{}
@@ -185,7 +185,7 @@ func aPageStaysFreshAndLeavesPeopleAlone(t *testing.T, b *browser) {
 		return func() bool { return strings.Contains(b.text(`document.getElementById("main").textContent`), words) }
 	}
 	b.eval(`document.getElementById("do-merge").open = true; document.querySelector("#do-merge summary").focus(); document.getElementById("main").dataset.same = "yes"`, nil)
-	f.do(n, command.Phase{Phase: incident.Investigation, Note: "first news"})
+	f.do(n, command.Phase{Phase: incident.PhaseInvestigation, Note: "first news"})
 	refresh()
 	b.until("the news are there", says("first news"))
 	for what, want := range map[string]string{
@@ -210,7 +210,7 @@ func aPageStaysFreshAndLeavesPeopleAlone(t *testing.T, b *browser) {
 	// Who writes is not disturbed, but told.
 	b.eval(`document.querySelector("#updates-message").focus()`, nil)
 	b.call("Input.insertText", map[string]any{"text": "We are looking"}, nil)
-	f.do(n, command.Phase{Phase: incident.Recovery, Note: "second news"})
+	f.do(n, command.Phase{Phase: incident.PhaseRecovery, Note: "second news"})
 	refresh()
 	b.until("it is said that there are news", func() bool {
 		return strings.HasPrefix(b.text(`document.getElementById("freshness").textContent`), "There is news.")
@@ -259,7 +259,7 @@ func pagesWorkWithoutAScript(t *testing.T, b *browser) {
 	if got := b.text(`location.href`); got != srv.URL+page(n, "?done=updates") {
 		t.Errorf("then at %s", got)
 	}
-	if in := f.incident(n); in.Words[incident.Management].By != "local" || in.Words[incident.Stakeholders].Text != "It is being repaired" {
+	if in := f.incident(n); in.Words[incident.AudienceManagement].By != "local" || in.Words[incident.AudienceStakeholders].Text != "It is being repaired" {
 		t.Errorf("written: %+v", in.Words)
 	}
 }
@@ -307,7 +307,7 @@ func aResponderClosesAnIncident(t *testing.T, b *browser) {
 			}
 		}
 		in := f.incident(n)
-		if in.State != incident.Closed || in.Priority.Name != "P2" || in.AcknowledgedBy != "local" || in.Actions[1].Link != "https://wiki.example.org/postmortem" {
+		if in.State != incident.StateClosed || in.Priority.Name != "P2" || in.AcknowledgedBy != "local" || in.Actions[1].Link != "https://wiki.example.org/postmortem" {
 			t.Errorf("in the end: %+v", in)
 		}
 		// Who opens the link in a mail sees at once how it stands.

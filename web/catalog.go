@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strconv"
@@ -8,9 +9,9 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
 	"sitrep/storage"
 	"sitrep/web/wiki"
+	"sitrep/wording"
 )
 
 // slosShown is how many SLOs, and how many alerts that none claims, a page shows at most.
@@ -48,7 +49,7 @@ func (h *Handler) priorities(w http.ResponseWriter, r *http.Request) error {
 	p.Groups = wiki.From(p.policy).Groups
 	// It changes with a reload alone, and its history takes some reading.
 	p.Refresh = false
-	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error { return p.readHistory(tx, r.URL.Query()) })
+	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error { return p.readHistory(r.Context(), tx, r.URL.Query()) })
 	if err != nil {
 		return err
 	}
@@ -68,8 +69,8 @@ func infoOf(q *incident.Priority, policy *incident.Policy) priorityInfo {
 		info.Actions = append(info.Actions, text)
 	}
 	for _, a := range q.Inform {
-		one := audienceInfo{Name: wording.AudienceName(a), BySLO: a == incident.Stakeholders}
-		if a == incident.Management {
+		one := audienceInfo{Name: wording.AudienceName(a), BySLO: a == incident.AudienceStakeholders}
+		if a == incident.AudienceManagement {
 			one.Groups = policy.Management
 		}
 		info.Audiences = append(info.Audiences, one)
@@ -140,11 +141,11 @@ func (h *Handler) slos(w http.ResponseWriter, r *http.Request) error {
 		p.Next = other(page + 1)
 	}
 	p.byTeam(found[from:to])
-	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
-		if err := p.readUnmapped(tx); err != nil {
+	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
+		if err := p.readUnmapped(r.Context(), tx); err != nil {
 			return err
 		}
-		return p.readAmbiguous(tx)
+		return p.readAmbiguous(r.Context(), tx)
 	})
 	if err != nil {
 		return err
@@ -153,11 +154,11 @@ func (h *Handler) slos(w http.ResponseWriter, r *http.Request) error {
 }
 
 // readUnmapped reads the alerts that no SLO claims.
-func (p *slosPage) readUnmapped(tx storage.Reader) error {
+func (p *slosPage) readUnmapped(ctx context.Context, tx storage.Snapshot) error {
 	p.Unmapped, p.UnmappedMore = nil, false
 	left := room{left: textShown}
 	for cursor := ""; ; {
-		alerts, next, err := tx.UnmappedAlerts(oneAtATime, cursor)
+		alerts, next, err := tx.UnmappedAlerts(ctx, oneAtATime, cursor)
 		if err != nil {
 			return err
 		}
@@ -179,9 +180,9 @@ func (p *slosPage) readUnmapped(tx storage.Reader) error {
 }
 
 // readAmbiguous reads the latest alerts that several SLOs claimed.
-func (p *slosPage) readAmbiguous(tx storage.Reader) error {
+func (p *slosPage) readAmbiguous(ctx context.Context, tx storage.Snapshot) error {
 	p.Ambiguous, p.AmbiguousMore = nil, false
-	ambiguities, err := tx.Ambiguities()
+	ambiguities, err := tx.Ambiguities(ctx)
 	left := room{left: textShown}
 	for _, a := range ambiguities {
 		info := ambiguityInfo{p.at(a.At), labels(a.Labels), a.SLO, a.Others}

@@ -5,8 +5,8 @@ import (
 	"slices"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
 	"sitrep/storage"
+	"sitrep/wording"
 )
 
 // deliveriesShown is how many messages a list shows.
@@ -44,7 +44,7 @@ type deliveryRow struct {
 func (h *Handler) deliveries(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	p := deliveriesPage{layout: h.layout(r, "Deliveries"), State: q.Get("state")}
-	for _, s := range []incident.DeliveryState{incident.Failed, incident.Pending, incident.Delivered, incident.Superseded} {
+	for _, s := range []incident.DeliveryState{incident.DeliveryFailed, incident.DeliveryPending, incident.DeliveryDelivered, incident.DeliverySuperseded} {
 		p.States = append(p.States, string(s))
 	}
 	if !slices.Contains(p.States, p.State) {
@@ -52,21 +52,21 @@ func (h *Handler) deliveries(w http.ResponseWriter, r *http.Request) error {
 	}
 	cursor := q.Get("cursor")
 	p.Refresh = cursor == ""
-	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
+	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
 		p.Failed, p.Pending, p.Next = nil, nil, ""
 		if p.State == "" && cursor == "" {
 			for _, of := range []struct {
 				state incident.DeliveryState
 				rows  *[]deliveryRow
-			}{{incident.Failed, &p.Failed}, {incident.Pending, &p.Pending}} {
-				found, _, err := tx.Deliveries(storage.DeliveryQuery{State: of.state, Limit: 20})
+			}{{incident.DeliveryFailed, &p.Failed}, {incident.DeliveryPending, &p.Pending}} {
+				found, _, err := tx.Deliveries(r.Context(), storage.DeliveryQuery{State: of.state, Limit: 20})
 				if err != nil {
 					return err
 				}
 				*of.rows = p.rows(found, 0)
 			}
 		}
-		found, next, err := tx.Deliveries(storage.DeliveryQuery{State: incident.DeliveryState(p.State), Limit: deliveriesShown, Cursor: cursor})
+		found, next, err := tx.Deliveries(r.Context(), storage.DeliveryQuery{State: incident.DeliveryState(p.State), Limit: deliveriesShown, Cursor: cursor})
 		if err != nil {
 			return err
 		}
@@ -114,7 +114,7 @@ func (l *layout) deliveryRow(d *incident.Delivery, of int64) deliveryRow {
 		}
 	}
 	handed := d.SentAt
-	if d.State == incident.Pending {
+	if d.State == incident.DeliveryPending {
 		handed = l.clock.Now
 	}
 	if !d.Promised.IsZero() && handed.After(d.Promised) {

@@ -18,7 +18,7 @@ import (
 func (f *fixture) load(hash, body string, by incident.Actor) {
 	f.t.Helper()
 	f.write(func(tx storage.Tx) error {
-		return tx.PutConfig(storage.Loading{Hash: hash, At: f.time(), Actor: by}, storage.Config{Hash: hash, Body: []byte(body)})
+		return tx.PutConfig(f.t.Context(), storage.Loading{Hash: hash, At: f.clock.Now(), Actor: by}, storage.Config{Hash: hash, Body: []byte(body)})
 	})
 }
 
@@ -55,11 +55,11 @@ func TestThePrioritiesHaveAHistory(t *testing.T) {
 		t.Errorf("without any: %s", text)
 	}
 	f.load("one", configOne, "start")
-	f.pass(time.Hour)
+	f.clock.Pass(time.Hour)
 	f.load("one", configOne, "start") // a restart
-	f.pass(time.Hour)
+	f.clock.Pass(time.Hour)
 	f.load("two", configTwo, "ada")
-	f.pass(48 * time.Hour)
+	f.clock.Pass(48 * time.Hour)
 	a := f.get("viewer", "/priorities")
 	text := a.section("history")
 	at := 0
@@ -101,7 +101,7 @@ func TestThePrioritiesHaveAHistory(t *testing.T) {
 func TestALongHistoryComesInPages(t *testing.T) {
 	f := newFixture(t)
 	for i := range 45 {
-		f.pass(time.Hour)
+		f.clock.Pass(time.Hour)
 		f.load(fmt.Sprint("config", i), fmt.Sprintf(`{"priorities":[{"name":"P1","update_every":"%dm"}]}`, i+1), "ada")
 	}
 	for path, want := range map[string]struct {
@@ -133,9 +133,9 @@ func TestALongHistoryComesInPages(t *testing.T) {
 func TestAnIncidentIsToldStepByStep(t *testing.T) {
 	f := newFixture(t)
 	f.load("before", configOne, "start")
-	f.pass(time.Hour)
+	f.clock.Pass(time.Hour)
 	f.load(f.policy.Hash, configTwo, "ada")
-	f.pass(time.Hour)
+	f.clock.Pass(time.Hour)
 	n := f.breach("notifications-register-availability", "a", nil)
 	a := f.get("viewer", page(n, ""))
 	text := a.section("steps")
@@ -154,11 +154,11 @@ func TestAnIncidentIsToldStepByStep(t *testing.T) {
 	}
 
 	// An old one still cites what held then.
-	f.pass(time.Hour)
+	f.clock.Pass(time.Hour)
 	f.do(n, command.Priority{Priority: "P3", Reason: "only <b>one</b> region"})
 	f.do(n, command.Resolve{Note: "it was a typo"})
 	f.load("later", configOne, "bob")
-	f.pass(time.Hour)
+	f.clock.Pass(time.Hour)
 	a = f.get("viewer", page(n, ""))
 	text = a.section("steps")
 	for _, want := range []string{
@@ -195,7 +195,7 @@ func TestTheStatusShowsTheLedger(t *testing.T) {
 			t.Errorf("no %q in %s", want, text())
 		}
 	}
-	if _, err := storage.Seal(t.Context(), f.store, key, f.time()); err != nil {
+	if _, err := storage.Seal(t.Context(), f.store, key, f.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	f.service.Ledger.Witness, f.service.Ledger.Every = "audit@example.org", 24*time.Hour
@@ -205,7 +205,7 @@ func TestTheStatusShowsTheLedger(t *testing.T) {
 		}
 	}
 	f.breach("search-latency", "b", nil)
-	f.service.Ledger.WitnessedAt = f.time()
+	f.service.Ledger.WitnessedAt = f.clock.Now()
 	for _, want := range []string{"Records 3, of which 2 are signed", "; last told 10:00"} {
 		if !strings.Contains(text(), want) {
 			t.Errorf("no %q in %s", want, text())
@@ -219,7 +219,7 @@ func TestTheStatusShowsTheLedger(t *testing.T) {
 
 func TestReportsAreOffered(t *testing.T) {
 	f := newFixture(t)
-	f.pass(-45 * 24 * time.Hour) // 16 January
+	f.clock.Pass(-45 * 24 * time.Hour) // 16 January
 	f.service.Ledger.PublicKey = "sitrep.example.org/ledger+0+key"
 	a := f.get("viewer", "/reports")
 	var links []string
@@ -255,24 +255,24 @@ func TestForgottenPeopleAreNotNamed(t *testing.T) {
 	f := newFixture(t)
 	whole := `{"groups":[{"name":"a","email":["ada@example.org"]}],"priorities":[{"name":"P1","criteria":["All are hit"]}]}`
 	f.write(func(tx storage.Tx) error {
-		return tx.PutConfig(storage.Loading{Hash: "one", At: f.time(), Actor: "ada", Public: "public"}, storage.Config{Hash: "one", Body: []byte(whole)},
+		return tx.PutConfig(t.Context(), storage.Loading{Hash: f.policy.Hash, At: f.clock.Now(), Actor: "ada", Public: "public"}, storage.Config{Hash: f.policy.Hash, Body: []byte(whole)},
 			storage.Config{Hash: "public", Body: []byte(strings.Replace(whole, "ada@example.org", "address 1", 1))})
 	})
 	n := f.breach("notifications-delay-latency", "a", nil)
-	f.pass(10 * time.Minute)
+	f.clock.Pass(10 * time.Minute)
 	f.do(n, command.Acknowledge{})
-	f.do(n, command.Phase{Phase: incident.Escalation, EscalatedTo: "ada", Note: "beyond us"})
+	f.do(n, command.Phase{Phase: incident.PhaseEscalation, EscalatedTo: "ada", Note: "beyond us"})
 	ids := f.deliver(n, eml)
-	f.pass(time.Minute)
+	f.clock.Pass(time.Minute)
 	f.do(n, command.Resolve{Note: "over"})
 	f.deliver(n, eml)
 	f.do(n, command.Close{Note: "done"})
 	f.deliver(n, eml)
-	f.pass(time.Hour)
+	f.clock.Pass(time.Hour)
 	f.load("two", `{"priorities":[{"name":"P1","criteria":["It burns"]}]}`, "bob")
-	f.pass(time.Hour)
+	f.clock.Pass(time.Hour)
 	f.write(func(tx storage.Tx) error {
-		more, err := tx.Forget(f.time(), 1000)
+		more, err := storage.Forget(t.Context(), tx, f.clock.Now(), 1000)
 		if more {
 			t.Error("more is left")
 		}

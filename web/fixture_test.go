@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/net/html"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/internal/access"
 	"sitrep/internal/command"
 	"sitrep/storage"
@@ -30,9 +30,8 @@ var start = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 type fixture struct {
 	t       testing.TB
 	store   storage.Store
-	mu      sync.Mutex // guards the three below
+	clock   *incidenttest.Clock
 	policy  *incident.Policy
-	now     time.Time
 	service web.Service
 	pages   *web.Handler
 	http    http.Handler
@@ -41,7 +40,7 @@ type fixture struct {
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
+	db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,10 +49,10 @@ func newFixture(t testing.TB) *fixture {
 			t.Error(err)
 		}
 	})
-	f := &fixture{t: t, store: db, policy: policy(), now: start, service: web.Service{Version: "1.2.3", Go: "go1.26", StartedAt: start, LoadedAt: start}}
+	f := &fixture{t: t, store: db, clock: incidenttest.NewClock(start), policy: policy(), service: web.Service{Version: "1.2.3", Go: "go1.26", StartedAt: start, LoadedAt: start}}
 	f.pages, err = web.New(web.Options{
-		Door:    &storage.Door{Store: db, Policy: func() *incident.Policy { return f.policy }, Wake: func() { f.woken.Add(1) }},
-		Now:     f.time,
+		Repo:    &storage.Repository{Store: db, Policy: func() *incident.Policy { return f.policy }, Wake: func() { f.woken.Add(1) }},
+		Now:     f.clock.Now,
 		Service: func() web.Service { return f.service },
 		Logger:  slog.New(slog.DiscardHandler),
 	})
@@ -80,73 +79,36 @@ func (f *fixture) router(require func(access.Role, http.Handler) http.Handler) h
 	return router
 }
 
-func (f *fixture) time() time.Time {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.now
-}
-
-func (f *fixture) pass(d time.Duration) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.now = f.now.Add(d)
-}
-
-func address(name string) incident.Recipient {
-	return incident.Recipient{ID: "email:" + name + "@example.org", Channel: incident.Email, Address: name + "@example.org"}
-}
-
+// policy is the example organisation's, with two teams and some more to read.
 func policy() *incident.Policy {
-	berlin, err := time.LoadLocation("Europe/Berlin")
-	if err != nil {
-		berlin = time.FixedZone("CET", 3600)
-	}
-	group := func(name string, recipients ...incident.Recipient) incident.Group {
-		return incident.Group{Name: name, Location: berlin, Recipients: recipients}
-	}
 	slo := func(id, useCase, sli, service, team, priority string) incident.SLO {
-		return incident.SLO{
-			ID: id, Key: id, UseCase: useCase, SLI: sli, Service: service, Team: team, Priority: priority,
-			Runbook: "https://wiki.example.org/" + id, Stakeholders: []string{"customer-support"},
-		}
+		s := incidenttest.SLO(id, priority)
+		s.UseCase, s.SLI, s.Service, s.Team = useCase, sli, service, team
+		s.Runbook, s.Stakeholders = "https://wiki.example.org/"+id, []string{"customer-support"}
+		return s
 	}
-	hook := incident.Recipient{ID: "webhook:5ecbd0", Channel: incident.Webhook, Address: "https://chat.example.org"}
-	both := []incident.Audience{incident.Management, incident.Stakeholders}
-	return &incident.Policy{
-		Hash:     strings.Repeat("c0ffee00", 8),
-		Location: berlin,
-		Priorities: []incident.Priority{
-			{
-				Name: "P1", Rank: 0, Summary: "Severe customer impact", Criteria: []string{"Log-on is not possible for any application", "A core use case is broken for most customers"},
-				Actions: []incident.ActionRule{{Name: "hotfix"}, {Name: "postmortem", Within: 5 * 24 * time.Hour}}, Inform: both, UpdateEvery: 2 * time.Hour,
-			},
-			{
-				Name: "P2", Rank: 1, Summary: "Deserves the attention of stakeholders", Criteria: []string{"Daily log-ons in a data centre dropped by more than 70 %"},
-				Inform: []incident.Audience{incident.Stakeholders}, UpdateEvery: 4 * time.Hour, InformAfter: 5 * time.Minute,
-			},
-			{Name: "P3", Rank: 2, Summary: "Affects the work of some", Criteria: []string{"A workaround exists"}},
-		},
-		Management: []string{"leadership"},
-		Groups:     []incident.Group{group("leadership", address("cto"), address("product")), group("customer-support", address("support"), hook), group("sales", address("sales"))},
-		Teams:      []incident.Team{{Name: "notifications", OnCall: []incident.Recipient{address("notifications-oncall")}}, {Name: "identity", OnCall: []incident.Recipient{address("identity-oncall")}}},
-		SLOs: []incident.SLO{
-			slo("notifications-register-availability", "Application cannot register with notification services", "availability", "notifications", "notifications", "P1"),
-			slo("notifications-delay-latency", "Notifications arrive with a delay", "latency", "notifications", "notifications", "P2"),
-			slo("log-on-availability", "People cannot log on", "availability", "identity", "identity", "P1"),
-			slo("search-latency", "Search is slow", "latency", "search", "identity", "P3"),
-		},
-		ResolveAfter: 10 * time.Minute, ReopenWithin: time.Hour, UnknownAfter: 5 * time.Hour, RemindBefore: 15 * time.Minute, DigestAbove: 5,
-		ExternalURL: "https://sitrep.example.org",
-	}
+	p := incidenttest.Policy(
+		slo("notifications-register-availability", "Application cannot register with notification services", "availability", "notifications", "notifications", "P1"),
+		slo("notifications-delay-latency", "Notifications arrive with a delay", "latency", "notifications", "notifications", "P2"),
+		slo("log-on-availability", "People cannot log on", "availability", "identity", "identity", "P1"),
+		slo("search-latency", "Search is slow", "latency", "search", "identity", "P3"),
+	)
+	p.Hash = strings.Repeat("c0ffee00", 8)
+	p.Priorities[1].Inform, p.Priorities[1].InformAfter = []incident.Audience{incident.AudienceStakeholders}, 5*time.Minute
+	p.Priorities[2].Inform, p.Priorities[2].UpdateEvery = nil, 0
+	p.Groups = []incident.Group{incidenttest.Group("leadership", "cto", "product"), incidenttest.Group("customer-support", "support"), incidenttest.Group("sales", "sales")}
+	p.Groups[1].Recipients = append(p.Groups[1].Recipients, incident.Recipient{ID: "webhook:5ecbd0", Channel: incident.ChannelWebhook, Address: "https://chat.example.org"})
+	p.Teams = []incident.Team{incidenttest.Team("notifications", "notifications-oncall"), incidenttest.Team("identity", "identity-oncall")}
+	return p
 }
 
-func (f *fixture) door() *storage.Door {
-	return &storage.Door{Store: f.store, Policy: func() *incident.Policy { return f.policy }}
+func (f *fixture) repo() *storage.Repository {
+	return &storage.Repository{Store: f.store, Policy: func() *incident.Policy { return f.policy }}
 }
 
 func (f *fixture) change(fn func(*storage.Change) error) {
 	f.t.Helper()
-	if err := f.door().Change(f.t.Context(), f.time(), fn); err != nil {
+	if err := f.repo().Change(f.t.Context(), f.clock.Now(), fn); err != nil {
 		f.t.Fatal(err)
 	}
 }
@@ -170,7 +132,7 @@ func (f *fixture) breach(slo, fingerprint string, labels map[string]string) int6
 				about = s
 			}
 		}
-		in, _, err := c.IncidentFor(&about, incident.Alertmanager)
+		in, _, err := c.IncidentFor(&about, incident.ActorAlertmanager)
 		if err != nil {
 			return err
 		}
@@ -184,7 +146,7 @@ func (f *fixture) breach(slo, fingerprint string, labels map[string]string) int6
 		}
 		b := incident.NewBreach(&a, nil, c.At)
 		p, _ := c.Policy.Priority(about.Priority)
-		return c.PutBreach(in, &b, in.Fire(c.Stamp(incident.Alertmanager), &b, &a, "", p, c.Policy))
+		return c.RecordBreach(in, &b, in.Fire(c.Stamp(incident.ActorAlertmanager), &b, &a, "", p, c.Policy))
 	})
 	return number
 }
@@ -223,13 +185,13 @@ func (f *fixture) deliver(number int64, body string) []string {
 				Priority: planned.Cover.Priority, Audience: planned.Reader.Audiences[0], Group: planned.Reader.Groups[0],
 				Channel: planned.Reader.Recipient.Channel, Recipient: rcpt, Address: planned.Reader.Recipient.Address,
 				DueAt: planned.Cover.DueAt, Promised: planned.Cover.Promised, CreatedAt: c.At, SentAt: c.At, Attempts: 1,
-				State: incident.Delivered, Covers: []incident.Cover{planned.Cover},
+				State: incident.DeliveryDelivered, Covers: []incident.Cover{planned.Cover},
 			}
 			message := body
-			if d.Channel == incident.Webhook {
+			if d.Channel == incident.ChannelWebhook {
 				message = `{"type":"incident.opened","data":{"message":"</pre><script>alert(1)</script>"}}`
 			}
-			if err := c.Tx.PutDelivery(&d, []byte(message)); err != nil {
+			if err := c.Tx.PutDelivery(c.Context(), &d, []byte(message)); err != nil {
 				return err
 			}
 			ids = append(ids, d.ID)

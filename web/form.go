@@ -11,7 +11,7 @@ import (
 	"sitrep/incident"
 	"sitrep/internal/command"
 	"sitrep/internal/httperr"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // A commandInfo is something that a person can do to an incident by a form.
@@ -31,7 +31,7 @@ var commands = []commandInfo{
 	{
 		"acknowledge", "Acknowledge", "I am on it", "I am on it", "You acknowledged it.",
 		func(url.Values) command.Command { return command.Acknowledge{} },
-		func(in *incident.Incident) bool { return in.State == incident.Open && in.AcknowledgedAt.IsZero() },
+		func(in *incident.Incident) bool { return in.State == incident.StateOpen && in.AcknowledgedAt.IsZero() },
 	},
 	{
 		"updates", "Write an update", "Preview the update", "Send the update", "The update is on its way.",
@@ -89,9 +89,9 @@ var commands = []commandInfo{
 	},
 }
 
-func isOpen(in *incident.Incident) bool     { return in.State == incident.Open }
-func isResolved(in *incident.Incident) bool { return in.State == incident.Resolved }
-func notClosed(in *incident.Incident) bool  { return in.State != incident.Closed }
+func isOpen(in *incident.Incident) bool     { return in.State == incident.StateOpen }
+func isResolved(in *incident.Incident) bool { return in.State == incident.StateResolved }
+func notClosed(in *incident.Incident) bool  { return in.State != incident.StateClosed }
 
 // doneText is what a page says after a command.
 func doneText(slug string) string {
@@ -183,7 +183,7 @@ func newForm(c commandInfo, l *layout, in *incident.Incident, values url.Values)
 			f.Audiences = append(f.Audiences, choose("audience", string(a), wording.AudienceName(a), true))
 		}
 	case "phase":
-		for _, p := range []incident.Phase{incident.InitialDiagnosis, incident.Escalation, incident.Investigation, incident.Recovery} {
+		for _, p := range []incident.Phase{incident.PhaseInitialDiagnosis, incident.PhaseEscalation, incident.PhaseInvestigation, incident.PhaseRecovery} {
 			f.Phases = append(f.Phases, choose("phase", string(p), wording.PhaseName(p), p == in.Phase))
 		}
 	case "actions":

@@ -45,8 +45,8 @@ type ServerState struct {
 
 // Options are what a [Handler] works with. All but Links is required.
 type Options struct {
-	// Door is how incidents are read and changed, with the configuration in force.
-	Door *storage.Door
+	// Repo is how incidents are read and changed, with the configuration in force.
+	Repo *storage.Repository
 	// Now returns the time in UTC and whole microseconds.
 	Now func() time.Time
 	// Service returns what is known of the running program.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -17,8 +18,8 @@ import (
 	"sitrep/incident"
 	"sitrep/internal/access"
 	"sitrep/internal/httperr"
-	"sitrep/router/wording"
 	"sitrep/storage"
+	"sitrep/wording"
 )
 
 // versionsShown is how many versions of the configuration a page shows.
@@ -33,7 +34,7 @@ type version struct {
 }
 
 // versionsOf numbers the configurations that were in force, the first first. The
-// loadings are as [storage.Reader.Configs] returns them.
+// loadings are as [storage.ConfigReader.Configs] returns them.
 func versionsOf(loadings []storage.Loading) []version {
 	var all []version
 	for _, l := range slices.Backward(loadings) {
@@ -51,12 +52,14 @@ func versionsOf(loadings []storage.Loading) []version {
 // A window shows only some loadings of configurations, so that what looks at their
 // history reads no others.
 type window struct {
-	storage.Reader
+	storage.Snapshot
 	loadings []storage.Loading
 }
 
 // Configs implements storage.Reader.
-func (w window) Configs() ([]storage.Loading, error) { return slices.Clone(w.loadings), nil }
+func (w window) Configs(_ context.Context) ([]storage.Loading, error) {
+	return slices.Clone(w.loadings), nil
+}
 
 // A versionInfo is a version as a page shows it.
 type versionInfo struct {
@@ -71,7 +74,7 @@ type versionInfo struct {
 
 // versions returns what the versions with the numbers from and before, without before,
 // changed: the latest first.
-func (l *layout) versions(tx storage.Reader, all []version, from, before int) ([]versionInfo, error) {
+func (l *layout) versions(ctx context.Context, tx storage.Snapshot, all []version, from, before int) ([]versionInfo, error) {
 	from = max(from, 1)
 	if from >= before {
 		return nil, nil
@@ -80,7 +83,7 @@ func (l *layout) versions(tx storage.Reader, all []version, from, before int) ([
 	for _, v := range slices.Backward(all[max(from-2, 0) : before-1]) {
 		some = append(some, v.Loading)
 	}
-	history, err := audit.History(window{tx, some})
+	history, err := audit.History(ctx, window{tx, some})
 	if err != nil {
 		return nil, err
 	}
@@ -116,8 +119,8 @@ func secluded(c audit.Change) bool {
 }
 
 // readHistory reads a page of the history.
-func (p *prioritiesPage) readHistory(tx storage.Reader, q url.Values) error {
-	loadings, err := tx.Configs()
+func (p *prioritiesPage) readHistory(ctx context.Context, tx storage.Snapshot, q url.Values) error {
+	loadings, err := tx.Configs(ctx)
 	if err != nil {
 		return err
 	}
@@ -127,7 +130,7 @@ func (p *prioritiesPage) readHistory(tx storage.Reader, q url.Values) error {
 		before = n
 	}
 	from := max(before-versionsShown, 1)
-	if p.Versions, err = p.versions(tx, all, from, before); err != nil {
+	if p.Versions, err = p.versions(ctx, tx, all, from, before); err != nil {
 		return err
 	}
 	if p.Earlier = ""; from > 1 {
@@ -149,8 +152,8 @@ func (h *Handler) version(w http.ResponseWriter, r *http.Request) error {
 	raw := mux.Vars(r)["version"]
 	p := versionPage{layout: h.layout(r, "Version "+raw+" of the configuration")}
 	p.Refresh = false
-	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
-		loadings, err := tx.Configs()
+	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
+		loadings, err := tx.Configs(r.Context())
 		if err != nil {
 			return err
 		}
@@ -159,7 +162,7 @@ func (h *Handler) version(w http.ResponseWriter, r *http.Request) error {
 		if err != nil || n < 1 || n > len(all) {
 			return httperr.Statusf(http.StatusNotFound, "there is no version %s of the configuration", raw)
 		}
-		infos, err := p.versions(tx, all, n, n+1)
+		infos, err := p.versions(r.Context(), tx, all, n, n+1)
 		if err != nil {
 			return err
 		}
@@ -167,7 +170,7 @@ func (h *Handler) version(w http.ResponseWriter, r *http.Request) error {
 		if p.Previous, p.Next = n-1, 0; n < len(all) {
 			p.Next = n + 1
 		}
-		c, _, err := storage.ConfigOf(tx, all[n-1].Loading)
+		c, _, err := storage.ConfigOf(r.Context(), tx, all[n-1].Loading)
 		if err != nil {
 			return err
 		}

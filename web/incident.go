@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"net/url"
@@ -13,8 +14,8 @@ import (
 
 	"sitrep/incident"
 	"sitrep/internal/httperr"
-	"sitrep/router/wording"
 	"sitrep/storage"
+	"sitrep/wording"
 )
 
 // How much of an incident one page shows.
@@ -114,30 +115,30 @@ func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	p.Refresh = q.Get("before") == "" && q.Get("messages") == "" && q.Get("breaches") == ""
 	p.Done = doneText(q.Get("done"))
-	err = h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
-		s, err := situation(tx, n)
+	err = h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
+		s, err := situation(r.Context(), tx, n)
 		if err != nil {
 			return err
 		}
-		pulses, err := tx.Pulses()
+		pulses, err := tx.Pulses(r.Context())
 		if err != nil {
 			return err
 		}
-		if err := h.Door.Tries(tx, p.clock.Now).Note(s); err != nil {
+		if err := h.Repo.Tries(tx, p.clock.Now).Note(r.Context(), s); err != nil {
 			return err
 		}
 		p.describe(s, pulses)
 		p.Readers = p.readers(s)
-		if err := p.readEvents(tx, &s.Incident, q); err != nil {
+		if err := p.readEvents(r.Context(), tx, &s.Incident, q); err != nil {
 			return err
 		}
-		if err := p.readSteps(tx, &s.Incident); err != nil {
+		if err := p.readSteps(r.Context(), tx, &s.Incident); err != nil {
 			return err
 		}
-		if err := p.readBreaches(tx, &s.Incident, q.Get("breaches")); err != nil {
+		if err := p.readBreaches(r.Context(), tx, &s.Incident, q.Get("breaches")); err != nil {
 			return err
 		}
-		found, next, err := tx.Deliveries(storage.DeliveryQuery{Incident: n, Limit: deliveriesShown, Cursor: q.Get("messages")})
+		found, next, err := tx.Deliveries(r.Context(), storage.DeliveryQuery{Incident: n, Limit: deliveriesShown, Cursor: q.Get("messages")})
 		if err != nil {
 			return err
 		}
@@ -159,8 +160,8 @@ func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
 
 // situation returns an incident with all that changes with it, or an error that says
 // there is none.
-func situation(tx storage.Reader, n int64) (*incident.Situation, error) {
-	s, err := storage.Situation(tx, n)
+func situation(ctx context.Context, tx storage.Snapshot, n int64) (*incident.Situation, error) {
+	s, err := storage.Situation(ctx, tx, n)
 	if err == nil {
 		return s, nil
 	}
@@ -211,27 +212,27 @@ func (p *incidentPage) describe(s *incident.Situation, pulses incident.Pulses) {
 		}
 	}
 	since := "Since"
-	if in.State != incident.Open && in.MergedInto == 0 {
+	if in.State != incident.StateOpen && in.MergedInto == 0 {
 		since = "Lasted"
 	}
 	add(since, wording.Since(in, clock), true)
-	if in.State == incident.Open {
+	if in.State == incident.StateOpen {
 		add("On it", wording.OnIt(in, clock), in.AcknowledgedAt.IsZero())
 	}
 	if in.MergedInto == 0 {
 		add("Now", wording.Breaches(&item, clock), false)
 	}
-	if in.State == incident.Open {
+	if in.State == incident.StateOpen {
 		add("Monitoring", wording.Silent(pulses.Away(p.policy, in.Labels), clock), true)
 	}
-	if in.State == incident.Resolved {
+	if in.State == incident.StateResolved {
 		by := "by itself"
 		if incident.Actor(in.ResolvedBy).Person() {
 			by = "by " + wording.Line(in.ResolvedBy, 80)
 		}
 		add("Resolved", clock.Full(in.ResolvedAt)+", "+by, false)
 	}
-	if in.State == incident.Closed && !in.ClosedAt.IsZero() {
+	if in.State == incident.StateClosed && !in.ClosedAt.IsZero() {
 		add("Closed", clock.Full(in.ClosedAt), false)
 	}
 	add("Team", in.Team, false)
@@ -306,13 +307,13 @@ func (p *incidentPage) readers(s *incident.Situation) []readerInfo {
 }
 
 // readEvents reads a page of the timeline, the latest first.
-func (p *incidentPage) readEvents(tx storage.Reader, in *incident.Incident, q url.Values) error {
+func (p *incidentPage) readEvents(ctx context.Context, tx storage.Snapshot, in *incident.Incident, q url.Values) error {
 	before := in.Sequence + 1
 	if n, err := strconv.ParseInt(q.Get("before"), 10, 64); err == nil && n > 0 && n < before {
 		before = n
 	}
 	after := max(before-1-eventsShown, 0)
-	events, err := tx.Events(in.Number, after, int(before-1-after)+1)
+	events, err := tx.Events(ctx, in.Number, after, int(before-1-after)+1)
 	if err != nil {
 		return err
 	}
@@ -341,9 +342,9 @@ const shortReason = 200
 func (l *layout) event(e *incident.Event) eventInfo {
 	tone := ""
 	switch e.Type {
-	case incident.BreachStarted, incident.BreachEnded, incident.BreachUnknown:
+	case incident.EventBreachStarted, incident.EventBreachEnded, incident.EventBreachUnknown:
 		tone = "breach"
-	case incident.UpdateMissed:
+	case incident.EventUpdateMissed:
 		tone = "missed"
 	}
 	if e.Actor.Person() {
@@ -353,7 +354,7 @@ func (l *layout) event(e *incident.Event) eventInfo {
 	how := wording.Describer{Depth: wording.ForTeam, Time: wording.Clock{Now: e.Time, Location: l.clock.Location}.Time}
 	quote := ""
 	switch {
-	case e.Type == incident.UpdateWritten:
+	case e.Type == incident.EventUpdateWritten:
 		how.Depth, how.Apart, quote = wording.ForRecord, true, e.Data.Message
 	case len(e.Reason) > shortReason:
 		how.Apart, quote = true, e.Reason
@@ -365,7 +366,7 @@ func (l *layout) event(e *incident.Event) eventInfo {
 // readBreaches reads the breaches of the incident and of those merged into it, from the
 // cursor on: the number of one of them and its own cursor. One that is not understood is
 // the beginning.
-func (p *incidentPage) readBreaches(tx storage.Reader, in *incident.Incident, cursor string) error {
+func (p *incidentPage) readBreaches(ctx context.Context, tx storage.Snapshot, in *incident.Incident, cursor string) error {
 	p.Breaches, p.NextBreaches = nil, ""
 	all := append([]int64{in.Number}, in.MergedFrom...)
 	at, inner := 0, ""
@@ -376,7 +377,7 @@ func (p *incidentPage) readBreaches(tx storage.Reader, in *incident.Incident, cu
 	}
 	left, limit := room{left: textShown}, 1
 	for at < len(all) {
-		found, next, err := tx.Breaches(all[at], min(limit, breachesShown-len(p.Breaches)), inner)
+		found, next, err := tx.Breaches(ctx, all[at], min(limit, breachesShown-len(p.Breaches)), inner)
 		if err != nil {
 			return err
 		}
@@ -407,7 +408,7 @@ func (p *incidentPage) readBreaches(tx storage.Reader, in *incident.Incident, cu
 
 func (l *layout) breach(b *incident.Breach) breachInfo {
 	ended := time.Time{}
-	if b.State == incident.Ended {
+	if b.State == incident.BreachEnded {
 		// One that fires again keeps the end before, for copies of it.
 		ended = b.EndsAt
 	}

@@ -113,7 +113,7 @@ func TestPagesAreMadeInTurn(t *testing.T) {
 		f := newFixture(t)
 		f.breach("search-latency", "a", nil)
 		store := &heldStore{Store: f.store, release: make(chan struct{})}
-		f.pages.Door.Store = store
+		f.pages.Repo.Store = store
 		var served sync.WaitGroup
 		var mu sync.Mutex
 		codes := map[int]int{}
@@ -153,7 +153,7 @@ type heldStore struct {
 	reading atomic.Int64
 }
 
-func (h *heldStore) Read(ctx context.Context, fn func(storage.Reader) error) error {
+func (h *heldStore) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
 	h.reading.Add(1)
 	defer h.reading.Add(-1)
 	<-h.release

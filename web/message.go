@@ -45,12 +45,12 @@ func (h *Handler) message(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	p.Refresh = d.State == incident.Pending
+	p.Refresh = d.State == incident.DeliveryPending
 	p.Delivery = p.deliveryRow(&d, of)
 	p.Title = "Message to " + p.Delivery.Recipient
 	switch {
 	case body == nil:
-	case d.Channel == incident.Webhook:
+	case d.Channel == incident.ChannelWebhook:
 		p.Text = pretty(body)
 	default:
 		m := parseMail(body)
@@ -69,7 +69,7 @@ func (h *Handler) messageHTML(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	m := parsedMail{}
-	if d.Channel == incident.Email && body != nil {
+	if d.Channel == incident.ChannelEmail && body != nil {
 		m = parseMail(body)
 	}
 	if m.html == "" {
@@ -93,7 +93,7 @@ func (h *Handler) messageRaw(w http.ResponseWriter, r *http.Request) error {
 		return httperr.Status(http.StatusNotFound, "the bytes of this message are not there: it was never made, or they are no longer kept")
 	}
 	kind, ext := "message/rfc822", ".eml"
-	if d.Channel == incident.Webhook {
+	if d.Channel == incident.ChannelWebhook {
 		kind, ext = "application/json", ".json"
 	}
 	header := w.Header()
@@ -119,10 +119,10 @@ func (h *Handler) find(r *http.Request) (incident.Delivery, []byte, error) {
 	missing := httperr.Statusf(http.StatusNotFound, "there is no message %q", vars["delivery"])
 	var d incident.Delivery
 	var body []byte
-	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
+	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
 		var err error
 		body = nil
-		if d, err = tx.Delivery(vars["delivery"]); errors.Is(err, incident.ErrNotFound) {
+		if d, err = tx.Delivery(r.Context(), vars["delivery"]); errors.Is(err, incident.ErrNotFound) {
 			return missing
 		} else if err != nil {
 			return err
@@ -130,7 +130,7 @@ func (h *Handler) find(r *http.Request) (incident.Delivery, []byte, error) {
 		if of != 0 && !tellsOf(&d, of) {
 			return missing
 		}
-		if body, err = tx.Message(d.ID); err != nil && !errors.Is(err, incident.ErrNotFound) {
+		if body, err = tx.Message(r.Context(), d.ID); err != nil && !errors.Is(err, incident.ErrNotFound) {
 			return err
 		}
 		return nil

@@ -1,14 +1,15 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
 	"sitrep/storage"
+	"sitrep/wording"
 )
 
 // How many incidents a page shows.
@@ -68,31 +69,28 @@ func (h *Handler) overview(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.Only = query.State != "" || query.Cursor != ""
 	p.Refresh = query.Cursor == ""
-	err := h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
+	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
 		p.Open, p.Earlier, p.Next, p.Revision, p.Late, p.Silent = nil, nil, "", "", 0, nil
-		pulses, err := tx.Pulses()
+		pulses, err := tx.Pulses(r.Context())
 		if err != nil {
 			return err
 		}
 		p.Silent = p.pulses(pulses.Away(p.policy, nil))
-		tries := h.Door.Tries(tx, p.clock.Now)
+		tries := h.Repo.Tries(tx, p.clock.Now)
 		if !p.Only {
-			if err := p.findOpen(tx, tries, query); err != nil {
+			if err := p.findOpen(r.Context(), tx, tries, query); err != nil {
 				return err
 			}
 		}
-		found, next, err := tx.Incidents(query)
+		found, next, err := tx.Incidents(r.Context(), query)
 		if err != nil {
 			return err
 		}
-		for i := range found {
-			if in := &found[i]; p.Only || in.State != incident.Open {
-				line, err := p.row(tx, tries, in)
-				if err != nil {
-					return err
-				}
-				p.Earlier = append(p.Earlier, line)
-			}
+		if !p.Only {
+			found = slices.DeleteFunc(found, func(in incident.Incident) bool { return in.State == incident.StateOpen })
+		}
+		if p.Earlier, err = p.lines(r.Context(), tx, tries, found); err != nil {
+			return err
 		}
 		if next != "" {
 			q.Set("cursor", next)
@@ -108,7 +106,7 @@ func (h *Handler) overview(w http.ResponseWriter, r *http.Request) error {
 
 func newFilter(q url.Values, policy *incident.Policy) filter {
 	f := filter{State: q.Get("state"), Priority: q.Get("priority"), Team: q.Get("team"), Text: q.Get("q")}
-	if !slices.Contains([]string{string(incident.Open), string(incident.Resolved), string(incident.Closed)}, f.State) {
+	if !slices.Contains([]string{string(incident.StateOpen), string(incident.StateResolved), string(incident.StateClosed)}, f.State) {
 		f.State = ""
 	}
 	for _, p := range policy.Priorities {
@@ -129,9 +127,9 @@ func newFilter(q url.Values, policy *incident.Policy) filter {
 }
 
 // findOpen finds what is open: the highest priority first, then what opened first.
-func (p *overviewPage) findOpen(tx storage.Reader, tries *storage.Tries, query storage.IncidentQuery) error {
-	query.State, query.Limit = incident.Open, openShown
-	found, next, err := tx.Incidents(query)
+func (p *overviewPage) findOpen(ctx context.Context, tx storage.Snapshot, tries *storage.Tries, query storage.IncidentQuery) error {
+	query.State, query.Limit = incident.StateOpen, openShown
+	found, next, err := tx.Incidents(ctx, query)
 	if err != nil {
 		return err
 	}
@@ -148,11 +146,11 @@ func (p *overviewPage) findOpen(tx storage.Reader, tries *storage.Tries, query s
 		}
 		return int(a.Number - b.Number)
 	})
-	for i := range found {
-		line, err := p.row(tx, tries, &found[i])
-		if err != nil {
-			return err
-		}
+	lines, err := p.lines(ctx, tx, tries, found)
+	if err != nil {
+		return err
+	}
+	for i, line := range lines {
 		if line.LateSince != nil {
 			p.Late++
 		}
@@ -162,7 +160,24 @@ func (p *overviewPage) findOpen(tx storage.Reader, tries *storage.Tries, query s
 	return nil
 }
 
-func (l *layout) row(tx storage.Reader, tries *storage.Tries, in *incident.Incident) (row, error) {
+// lines are the rows of incidents.
+func (l *layout) lines(ctx context.Context, tx storage.Snapshot, tries *storage.Tries, list []incident.Incident) ([]row, error) {
+	situations, err := storage.SituationsOf(ctx, tx, list)
+	if err != nil {
+		return nil, err
+	}
+	if err := tries.Note(ctx, situations...); err != nil {
+		return nil, err
+	}
+	lines := make([]row, len(situations))
+	for i, s := range situations {
+		lines[i] = l.row(s)
+	}
+	return lines, nil
+}
+
+func (l *layout) row(s *incident.Situation) row {
+	in := &s.Incident
 	line := row{
 		ID: in.ID(), Title: wording.Headline(in), Priority: wording.Line(in.Priority.Name, 20), Tone: tone(in),
 		Drill: in.Drill, Unmapped: in.Unmapped,
@@ -174,7 +189,7 @@ func (l *layout) row(tx storage.Reader, tries *storage.Tries, in *incident.Incid
 		began = in.OpenedAt
 	}
 	line.Since = l.at(began)
-	if in.State != incident.Open {
+	if in.State != incident.StateOpen {
 		ended := in.EndedAt
 		if ended.IsZero() {
 			ended = in.ResolvedAt
@@ -186,28 +201,20 @@ func (l *layout) row(tx storage.Reader, tries *storage.Tries, in *incident.Incid
 		if in.Breaches.Firing > 0 {
 			line.Note = "breaches still fire"
 		}
-		return line, nil
+		return line
 	}
 	line.Lasts = wording.Duration(l.clock.Now.Sub(began))
 	if in.Breaches.Firing == 0 && in.Breaches.Unknown > 0 {
 		line.Note = "unknown whether it goes on"
 	}
-	subs, err := tx.Subscriptions(in.Number)
-	if err != nil {
-		return row{}, err
-	}
-	s := incident.Situation{Incident: *in, Subscriptions: subs}
-	if err := tries.Note(&s); err != nil {
-		return row{}, err
-	}
 	next, late := s.NextUpdate(l.policy)
 	line.Next, line.LateSince = l.at(next), l.at(late)
-	return line, nil
+	return line
 }
 
 // tone is the class of the colour of an incident.
 func tone(in *incident.Incident) string {
-	if in.State != incident.Open {
+	if in.State != incident.StateOpen {
 		return "over"
 	}
 	return rank(in.Priority.Rank)

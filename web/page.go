@@ -14,7 +14,7 @@ import (
 
 	"sitrep/incident"
 	"sitrep/internal/access"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 //go:embed templates
@@ -79,7 +79,7 @@ type layout struct {
 }
 
 func (h *Handler) layout(r *http.Request, title string) layout {
-	id, policy, service := access.From(r.Context()), h.Door.Policy(), h.Service()
+	id, policy, service := access.From(r.Context()), h.Repo.Policy(), h.Service()
 	l := layout{
 		Title: title, Root: root(r.URL.Path), Version: service.Version,
 		User: id.Name, Role: id.Role, CanAct: id.Role.May(access.Responder),
@@ -90,8 +90,12 @@ func (h *Handler) layout(r *http.Request, title string) layout {
 	_, offset := l.clock.Now.In(policy.Location).Zone()
 	l.Offset = offset / 60
 	l.Nav = append([]Link{
-		{"Incidents", ""}, {"Priorities", "priorities"}, {"SLOs", "slos"},
-		{"Deliveries", "deliveries"}, {"Reports", "reports"}, {"Status", "status"},
+		{"Incidents", ""},
+		{"Priorities", "priorities"},
+		{"SLOs", "slos"},
+		{"Deliveries", "deliveries"},
+		{"Reports", "reports"},
+		{"Status", "status"},
 	}, h.Links...)
 	switch first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); first {
 	case "", "incidents":

@@ -28,12 +28,12 @@ func (f *fixture) populate(text string) []string {
 	f.t.Helper()
 	old := f.breach("search-latency", "old", nil)
 	f.do(old, command.Resolve{Note: "over " + text})
-	f.pass(time.Hour)
+	f.clock.Pass(time.Hour)
 	n := f.breach("notifications-register-availability", "a", map[string]string{"region": text, "instance": "10.0.0.7:9090"})
 	ids := f.deliver(n, eml)
-	f.pass(10 * time.Minute)
+	f.clock.Pass(10 * time.Minute)
 	f.do(n, command.Acknowledge{})
-	f.do(n, command.Phase{Phase: incident.Escalation, EscalatedTo: "database team", Note: text})
+	f.do(n, command.Phase{Phase: incident.PhaseEscalation, EscalatedTo: "database team", Note: text})
 	f.do(n, command.Update{Message: "We know the cause.\n\nA fix is on its way. " + text})
 	f.do(n, command.Action{Name: "hotfix", State: incident.ActionDone, Link: "https://git.example.org/1", Reason: text})
 	f.deliver(n, eml)
@@ -41,44 +41,44 @@ func (f *fixture) populate(text string) []string {
 	f.breach("log-on-availability", "b", nil)
 	f.write(func(tx storage.Tx) error {
 		failed := incident.Delivery{
-			ID: "failed", Incident: n, Kind: incident.KindOpened, Sequence: 2, Audience: incident.Stakeholders, Group: text, Channel: incident.Email,
+			ID: "failed", Incident: n, Kind: incident.KindOpened, Sequence: 2, Audience: incident.AudienceStakeholders, Group: text, Channel: incident.ChannelEmail,
 			Recipient: "email:gone@example.org", Address: "gone@example.org", DueAt: start, Promised: start.Add(time.Minute), CreatedAt: start,
-			Attempts: 1, State: incident.Failed, Error: "550 no such user " + text, Covers: []incident.Cover{{Incident: n, Kind: incident.KindOpened}},
+			Attempts: 1, State: incident.DeliveryFailed, Error: "550 no such user " + text, Covers: []incident.Cover{{Incident: n, Kind: incident.KindOpened}},
 		}
-		if err := tx.PutDelivery(&failed, []byte(eml)); err != nil {
+		if err := tx.PutDelivery(f.t.Context(), &failed, []byte(eml)); err != nil {
 			return err
 		}
 		pending := incident.Delivery{
-			ID: "watchdog", Kind: incident.KindWatchdog, Audience: incident.OnCall, Group: "sre", Channel: incident.Email,
-			Recipient: "email:sre@example.org", Address: "sre@example.org", DueAt: start, CreatedAt: start, State: incident.Pending, Covers: []incident.Cover{{Kind: incident.KindWatchdog}},
+			ID: "watchdog", Kind: incident.KindWatchdog, Audience: incident.AudienceOnCall, Group: "sre", Channel: incident.ChannelEmail,
+			Recipient: "email:sre@example.org", Address: "sre@example.org", DueAt: start, CreatedAt: start, State: incident.DeliveryPending, Covers: []incident.Cover{{Kind: incident.KindWatchdog}},
 		}
-		if err := tx.PutDelivery(&pending, nil); err != nil {
+		if err := tx.PutDelivery(f.t.Context(), &pending, nil); err != nil {
 			return err
 		}
-		if err := tx.PutUnmapped(&incident.UnmappedAlert{Fingerprint: "u", StartsAt: start, HeardAt: start, Labels: map[string]string{"alertname": "Disk" + text, "job": text}}); err != nil {
+		if err := tx.PutUnmapped(f.t.Context(), []*incident.UnmappedAlert{{Fingerprint: "u", StartsAt: start, HeardAt: start, Labels: map[string]string{"alertname": "Disk" + text, "job": text}}}); err != nil {
 			return err
 		}
-		if err := tx.PutAmbiguity(storage.Ambiguity{At: start, Fingerprint: "x", Labels: map[string]string{"job": text}, SLO: "search-latency", Others: []string{"log-on-availability"}}); err != nil {
+		if err := tx.PutAmbiguities(f.t.Context(), []storage.Ambiguity{{At: start, Fingerprint: "x", Labels: map[string]string{"job": text}, SLO: "search-latency", Others: []string{"log-on-availability"}}}); err != nil {
 			return err
 		}
-		if err := tx.PutRefusal(storage.Refusal{At: start, Status: 415, Client: "alertmanager", Reason: "send JSON " + text}); err != nil {
+		if err := tx.PutRefusal(f.t.Context(), storage.Refusal{At: start, Status: 415, Client: "alertmanager", Reason: "send JSON " + text}); err != nil {
 			return err
 		}
 		before := storage.Config{Hash: strings.Repeat("decaf000", 8), Body: []byte(`{"priorities":[{"name":"P1","criteria":["It burns"],"inform":["management"],"update_every":"4h"}]}`)}
-		if err := tx.PutConfig(storage.Loading{Hash: before.Hash, At: start.Add(-48 * time.Hour), Actor: "start"}, before); err != nil {
+		if err := tx.PutConfig(f.t.Context(), storage.Loading{Hash: before.Hash, At: start.Add(-48 * time.Hour), Actor: "start"}, before); err != nil {
 			return err
 		}
 		inForce := fmt.Sprintf(`{"management":["leadership"],"priorities":[{"name":"P1","summary":%q,"criteria":["It burns",%[1]q],"inform":["management","stakeholders"],"update_every":"2h"}]}`, "Severe "+text)
-		if err := tx.PutConfig(storage.Loading{Hash: f.policy.Hash, At: start, Actor: "ops"}, storage.Config{Hash: f.policy.Hash, Body: []byte(inForce)}); err != nil {
+		if err := tx.PutConfig(f.t.Context(), storage.Loading{Hash: f.policy.Hash, At: start, Actor: "ops"}, storage.Config{Hash: f.policy.Hash, Body: []byte(inForce)}); err != nil {
 			return err
 		}
-		return tx.PutOutage(storage.Outage{From: start.Add(-time.Hour), To: start})
+		return tx.PutOutage(f.t.Context(), storage.Outage{From: start.Add(-time.Hour), To: start})
 	})
 	key, err := ledger.GenerateKey("sitrep.example.org/ledger")
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	if _, err := storage.Seal(f.t.Context(), f.store, key, f.time()); err != nil {
+	if _, err := storage.Seal(f.t.Context(), f.store, key, f.clock.Now()); err != nil {
 		f.t.Fatal(err)
 	}
 	f.service.Ledger = ledger.Standing{PublicKey: key.Public(), Witness: "audit@example.org " + text, Every: 24 * time.Hour, WitnessedAt: start, WitnessError: "550 no such user " + text}
@@ -296,7 +296,7 @@ func TestTheOverviewShowsWhatIsOverdue(t *testing.T) {
 	if p1, p3 := strings.Index(text, "INC-1"), strings.Index(text, "INC-2"); p1 > p3 {
 		t.Errorf("P3 stands before P1: %s", text)
 	}
-	f.pass(3 * time.Hour)
+	f.clock.Pass(3 * time.Hour)
 	a = f.get("viewer", "/")
 	if text := a.text(); !strings.Contains(text, "1 with an update overdue") || !strings.Contains(text, "overdue since 12:01") {
 		t.Errorf("not overdue: %s", text)
@@ -313,7 +313,7 @@ func TestFiltersAndPagesOfTheOverview(t *testing.T) {
 		n := f.breach("search-latency", "x", nil)
 		f.do(n, command.Resolve{Note: "it is"})
 		f.do(n, command.Close{})
-		f.pass(2 * time.Hour)
+		f.clock.Pass(2 * time.Hour)
 	}
 	f.breach("log-on-availability", "y", nil)
 	a := f.get("viewer", "/")
@@ -365,9 +365,9 @@ func TestALongTimelineComesInPages(t *testing.T) {
 	f := newFixture(t)
 	n := f.breach("search-latency", "a", nil)
 	for i := range 450 {
-		phase := incident.Investigation
+		phase := incident.PhaseInvestigation
 		if i%2 == 1 {
-			phase = incident.Recovery
+			phase = incident.PhaseRecovery
 		}
 		f.do(n, command.Phase{Phase: phase})
 	}
@@ -437,7 +437,7 @@ func TestBrokenMailsAreShownAsFarAsTheyCanBeRead(t *testing.T) {
 	for i, body := range []string{"", "no header at all", "Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n", "Content-Type: ;;;\r\n\r\nbody", "Subject: =?x?q?y?=\r\nContent-Transfer-Encoding: base64\r\n\r\n!!!", "A: b\r\n\r\n\x00\xff<script>"} {
 		id := string(rune('a' + i))
 		f.write(func(tx storage.Tx) error {
-			return tx.PutDelivery(&incident.Delivery{ID: id, Channel: incident.Email, Recipient: "email:x", Address: "x", State: incident.Pending, CreatedAt: start}, []byte(body))
+			return tx.PutDelivery(t.Context(), &incident.Delivery{ID: id, Channel: incident.ChannelEmail, Recipient: "email:x", Address: "x", State: incident.DeliveryPending, CreatedAt: start}, []byte(body))
 		})
 		a := f.get("viewer", "/deliveries/"+id)
 		checkPage(t, &a)
@@ -535,7 +535,7 @@ func TestTheOverviewSaysThatAlertsHaveStopped(t *testing.T) {
 	f := newFixture(t)
 	f.policy.Watchdog = incident.Watchdog{Within: 15 * time.Minute}
 	f.write(func(tx storage.Tx) error {
-		return tx.PutPulse(incident.Pulse{HeardAt: start, AwaySince: start, Sequence: 1})
+		return tx.PutPulse(t.Context(), incident.Pulse{HeardAt: start, AwaySince: start, Sequence: 1})
 	})
 	n := f.breach("search-latency", "a", nil)
 	for path, want := range map[string]string{"/": "Alerts have stopped arriving", "/status": "has been away since 10:00", page(n, ""): "Silent since 10:00"} {
@@ -555,7 +555,7 @@ func TestThePagesNameTheClusterWhoseAlertsHaveStopped(t *testing.T) {
 		for cluster, away := range map[string]time.Time{"eu": start, "us": {}} {
 			p := f.policy.Watchdog.Pulse(map[string]string{"cluster": cluster})
 			p.HeardAt, p.AwaySince = start, away
-			if err := tx.PutPulse(p); err != nil {
+			if err := tx.PutPulse(t.Context(), p); err != nil {
 				return err
 			}
 		}
@@ -580,7 +580,7 @@ func TestUnknownAndMergedIncidentsSaySo(t *testing.T) {
 	n := f.breach("notifications-register-availability", "a", nil)
 	other := f.breach("notifications-delay-latency", "b", nil)
 	f.change(func(c *storage.Change) error {
-		b, err := c.Tx.LatestBreach("a")
+		b, err := c.LatestBreach("a")
 		if err != nil {
 			return err
 		}
@@ -588,7 +588,7 @@ func TestUnknownAndMergedIncidentsSaySo(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return c.PutBreach(&s.Incident, &b, s.Incident.Lose(c.Stamp(incident.Scheduler), &b, incident.WhyQuiet))
+		return c.RecordBreach(&s.Incident, b, s.Incident.Lose(c.Stamp(incident.ActorScheduler), b, incident.WhyQuiet))
 	})
 	if a := f.get("viewer", "/"); !strings.Contains(a.text(), "unknown whether it goes on") {
 		t.Errorf("overview: %s", a.text())

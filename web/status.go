@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -9,8 +10,8 @@ import (
 	"sitrep/incident"
 	"sitrep/internal/access"
 	"sitrep/ledger"
-	"sitrep/router/wording"
 	"sitrep/storage"
+	"sitrep/wording"
 )
 
 type statusPage struct {
@@ -108,13 +109,13 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	p.Trouble = nil // it stands below in full
 	p.Ledger = ledgerInfo{Standing: p.Service.Ledger, Told: p.at(p.Service.Ledger.WitnessedAt)}
 	var err error
-	if p.Info, err = h.Door.Store.Info(r.Context()); err != nil {
+	if p.Info, err = h.Repo.Store.Info(r.Context()); err != nil {
 		return err
 	}
 	p.Size, p.Slow = size(p.Info.Bytes), p.at(p.Info.Slow)
-	err = h.Door.Store.Read(r.Context(), func(tx storage.Reader) error {
+	err = h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
 		p.Open, p.Refusals, p.Outages, p.Loadings = nil, nil, nil, nil
-		return p.read(tx)
+		return p.read(r.Context(), tx)
 	})
 	if err != nil {
 		return err
@@ -139,11 +140,11 @@ func (p *statusPage) cutProblems() {
 	}
 }
 
-func (p *statusPage) read(tx storage.Reader) error {
-	if err := p.readLedger(tx); err != nil {
+func (p *statusPage) read(ctx context.Context, tx storage.Snapshot) error {
+	if err := p.readLedger(ctx, tx); err != nil {
 		return err
 	}
-	due, oldest, err := tx.Backlog(p.clock.Now)
+	due, oldest, err := tx.Backlog(ctx, p.clock.Now)
 	if err != nil {
 		return err
 	}
@@ -151,7 +152,7 @@ func (p *statusPage) read(tx storage.Reader) error {
 	if !oldest.IsZero() {
 		p.OldestAgo = p.ago(oldest)
 	}
-	if p.Retries, err = storage.ReadRetries(tx); err != nil {
+	if p.Retries, err = storage.ReadRetries(ctx, tx); err != nil {
 		return err
 	}
 	p.Retries.LastError = wording.Line(p.Retries.LastError, 300)
@@ -159,33 +160,33 @@ func (p *statusPage) read(tx storage.Reader) error {
 	for _, s := range p.Service.Servers {
 		p.Servers = append(p.Servers, serverInfo{s.Name, p.at(s.Since), s.RefusesAll, wording.Line(s.Error, 300)})
 	}
-	open, err := tx.OpenIncidents()
+	open, err := tx.OpenIncidents(ctx)
 	if err != nil {
 		return err
 	}
 	for _, q := range p.policy.Priorities {
 		p.Open = append(p.Open, openCount{q.Name, rank(q.Rank), open[q.Name]})
 	}
-	pulses, err := tx.Pulses()
+	pulses, err := tx.Pulses(ctx)
 	if err != nil {
 		return err
 	}
 	p.Watchdog.Pulses, p.Watchdog.Away = p.pulses(pulses.In(p.policy)), p.pulses(pulses.Away(p.policy, nil))
-	refusals, err := tx.Refusals()
+	refusals, err := tx.Refusals(ctx)
 	if err != nil {
 		return err
 	}
 	for _, f := range refusals {
 		p.Refusals = append(p.Refusals, refusalInfo{p.at(f.At), f.Status, wording.Line(f.Client, 120), wording.Line(f.Reason, 1000)})
 	}
-	outages, err := tx.Outages(20)
+	outages, err := tx.Outages(ctx, 20)
 	if err != nil {
 		return err
 	}
 	for _, o := range outages {
 		p.Outages = append(p.Outages, outageInfo{p.at(o.From), p.at(o.To), wording.Duration(o.To.Sub(o.From).Abs()), o.Kind == storage.ClockSet})
 	}
-	loadings, err := tx.Configs()
+	loadings, err := tx.Configs(ctx)
 	for _, l := range loadings[:min(len(loadings), 20)] {
 		p.Loadings = append(p.Loadings, loadingInfo{p.at(l.At), l.Hash, l.Actor})
 	}
@@ -193,11 +194,11 @@ func (p *statusPage) read(tx storage.Reader) error {
 }
 
 // readLedger reads how far the ledger goes, and how far it is signed.
-func (p *statusPage) readLedger(tx storage.Reader) (err error) {
-	if p.Ledger.Size, err = tx.LogSize(); err != nil {
+func (p *statusPage) readLedger(ctx context.Context, tx storage.Snapshot) (err error) {
+	if p.Ledger.Size, err = tx.LogSize(ctx); err != nil {
 		return err
 	}
-	signed, err := tx.LastCheckpoint()
+	signed, err := tx.LastCheckpoint(ctx)
 	if err != nil || signed == nil {
 		return err
 	}

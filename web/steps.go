@@ -1,12 +1,13 @@
 package web
 
 import (
+	"context"
 	"strconv"
 
 	"sitrep/audit"
 	"sitrep/incident"
-	"sitrep/router/wording"
 	"sitrep/storage"
+	"sitrep/wording"
 )
 
 // evidenceShown is how many events one entry of a step names, and entriesShown how many
@@ -40,12 +41,12 @@ type evidence struct {
 
 // readSteps tells the incident in the steps of ITIL, and which configuration it opened
 // under.
-func (p *incidentPage) readSteps(tx storage.Reader, in *incident.Incident) error {
+func (p *incidentPage) readSteps(ctx context.Context, tx storage.Snapshot, in *incident.Incident) error {
 	steps := audit.NewStepper(in)
 	var opened *incident.Event
 	for after := int64(0); ; {
 		const page = 100
-		some, err := tx.Events(in.Number, after, page)
+		some, err := tx.Events(ctx, in.Number, after, page)
 		if err != nil {
 			return err
 		}
@@ -87,14 +88,14 @@ func (p *incidentPage) readSteps(tx storage.Reader, in *incident.Incident) error
 	if opened == nil {
 		return nil
 	}
-	return p.readOpenedUnder(tx, opened)
+	return p.readOpenedUnder(ctx, tx, opened)
 }
 
 // readOpenedUnder finds the version of the configuration that held when the incident
 // opened.
-func (p *incidentPage) readOpenedUnder(tx storage.Reader, opened *incident.Event) error {
+func (p *incidentPage) readOpenedUnder(ctx context.Context, tx storage.Snapshot, opened *incident.Event) error {
 	p.OpenedUnder = nil
-	loadings, err := tx.Configs()
+	loadings, err := tx.Configs(ctx)
 	if err != nil {
 		return err
 	}

@@ -4,9 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -14,43 +11,14 @@ import (
 	// Time zones by name must work where the machine has none, as in a bare container.
 	_ "time/tzdata"
 
-	"sitrep/router/wording"
+	"sitrep/cli"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], environment{
-		getenv: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, die: func() { os.Exit(exitFailed) },
+	code := cli.Run(ctx, os.Args[1:], cli.Environment{
+		Getenv: os.Getenv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Die: func() { os.Exit(cli.ExitFailed) },
 	})
 	stop()
-	os.Exit(report(os.Stderr, err))
-}
-
-// The exit codes.
-const (
-	exitDone   = 0
-	exitFailed = 1 // failed, or found something
-	exitUsage  = 2
-)
-
-// longestError is how many characters of an error are printed.
-const longestError = 1 << 20
-
-// report prints an error and returns the exit code that it means.
-func report(stderr io.Writer, err error) int {
-	switch {
-	case err == nil:
-		return exitDone
-	case errors.Is(err, errFound):
-		// All was said already.
-		return exitFailed
-	}
-	// It may quote what others wrote, and must not move the cursor.
-	text, _ := wording.Block(err.Error(), longestError)
-	fmt.Fprintln(stderr, "sitrep: "+text)
-	var usage *usageError
-	if errors.As(err, &usage) {
-		return exitUsage
-	}
-	return exitFailed
+	os.Exit(code)
 }

@@ -31,16 +31,20 @@ import (
 
 func main() {
 	var o options
-	var bare string
+	var bare, page string
 	flag.IntVar(&o.clients, "clients", 16, "clients that post at once")
 	flag.IntVar(&o.alerts, "alerts", 100, "alerts in a post")
 	flag.IntVar(&o.bytes, "bytes", 1024, "bytes of an alert")
 	flag.IntVar(&o.slos, "slos", 5, "SLOs that the alerts of a post are spread over")
 	flag.DurationVar(&o.duration, "duration", 5*time.Second, "how long each measurement takes")
 	flag.IntVar(&o.rounds, "rounds", 1, "how often all is measured")
+	flag.StringVar(&page, "page", "", "measure posts of several sizes, and write the figures into this file, as docs/performance.md has them")
 	flag.StringVar(&bare, "bare", "", "be the bare server, on this address")
 	flag.Parse()
 	run := func() error { return measure(context.Background(), o, os.Stdout) }
+	if page != "" {
+		run = func() error { return writePage(context.Background(), o, page, os.Stdout) }
+	}
 	if bare != "" {
 		run = func() error { return serveBare(bare) }
 	}
@@ -56,48 +60,75 @@ type options struct {
 	duration                             time.Duration
 }
 
-// measure prints a table of all measurements, once a round.
-func measure(ctx context.Context, o options, out io.Writer) error {
-	dir, err := os.MkdirTemp("", "sitrep-load")
-	if err != nil {
-		return err
+// programs are what is measured, built once.
+type programs struct {
+	dir, sitrep  string
+	alertmanager string // empty if it cannot be built
+}
+
+func build(ctx context.Context, out io.Writer) (p programs, remove func(), err error) {
+	if p.dir, err = os.MkdirTemp("", "sitrep-load"); err != nil {
+		return p, nil, err
 	}
-	defer os.RemoveAll(dir)
-	sitrep, err := rig.BuildSitrep(ctx, dir)
-	if err != nil {
-		return err
+	remove = func() { _ = os.RemoveAll(p.dir) }
+	if p.sitrep, err = rig.BuildSitrep(ctx, p.dir); err != nil {
+		remove()
+		return p, nil, err
 	}
-	alertmanager, err := rig.BuildAlertmanager(ctx)
-	if err != nil {
+	if p.alertmanager, err = rig.BuildAlertmanager(ctx); err != nil {
 		fmt.Fprintf(out, "without Alertmanager: %v\n", err)
 	}
+	return p, remove, nil
+}
+
+// A round is what all reached one after the other.
+type round struct {
+	decode, bare, alertmanager, sitrep result
+}
+
+// run measures all, and prints each as it is done.
+func (p programs) run(o options, out io.Writer) (r round, err error) {
+	fmt.Fprintf(out, "\n%-14s %12s %10s %10s %10s\n", "", "alerts/s", "p50", "p99", "memory")
+	r.decode = decodeOnly(o)
+	r.decode.print(out, "decode")
+	if r.bare, err = bareHTTP(o); err != nil {
+		return r, err
+	}
+	r.bare.print(out, "bare http")
+	if p.alertmanager != "" {
+		if r.alertmanager, err = alertmanagerAPI(o, p.alertmanager, p.dir); err != nil {
+			return r, err
+		}
+		r.alertmanager.print(out, "alertmanager")
+	}
+	home, err := os.MkdirTemp(p.dir, "round")
+	if err != nil {
+		return r, err
+	}
+	if r.sitrep, err = whole(o, p.sitrep, home); err != nil {
+		return r, err
+	}
+	r.sitrep.print(out, "sitrep")
+	fmt.Fprintf(out, "sitrep reaches %.2f of decode, %.2f of bare http", r.sitrep.rate()/r.decode.rate(), r.sitrep.rate()/r.bare.rate())
+	if r.alertmanager.posts > 0 {
+		fmt.Fprintf(out, ", %.2f of alertmanager", r.sitrep.rate()/r.alertmanager.rate())
+	}
+	fmt.Fprintln(out)
+	return r, nil
+}
+
+// measure prints a table of all measurements, once a round.
+func measure(ctx context.Context, o options, out io.Writer) error {
+	p, remove, err := build(ctx, out)
+	if err != nil {
+		return err
+	}
+	defer remove()
 	fmt.Fprintf(out, "%d clients, %d alerts of %d bytes a post, %d SLOs, %s each, %d CPUs\n", o.clients, o.alerts, o.bytes, o.slos, o.duration, runtime.NumCPU())
-	for round := range o.rounds {
-		fmt.Fprintf(out, "\n%-14s %12s %10s %10s %10s\n", "", "alerts/s", "p50", "p99", "memory")
-		d := decodeOnly(o)
-		d.print(out, "decode")
-		h, err := bareHTTP(o)
-		if err != nil {
+	for range o.rounds {
+		if _, err := p.run(o, out); err != nil {
 			return err
 		}
-		h.print(out, "bare http")
-		var a result
-		if alertmanager != "" {
-			if a, err = alertmanagerAPI(o, alertmanager, dir); err != nil {
-				return err
-			}
-			a.print(out, "alertmanager")
-		}
-		s, err := whole(o, sitrep, filepath.Join(dir, fmt.Sprint("round-", round)))
-		if err != nil {
-			return err
-		}
-		s.print(out, "sitrep")
-		fmt.Fprintf(out, "sitrep reaches %.2f of decode, %.2f of bare http", s.rate()/d.rate(), s.rate()/h.rate())
-		if a.posts > 0 {
-			fmt.Fprintf(out, ", %.2f of alertmanager", s.rate()/a.rate())
-		}
-		fmt.Fprintln(out)
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func NewHook() (*Hook, error) {
 	}
 	h := &Hook{URL: "http://" + l.Addr().String() + "/hooks/secret-part", status: http.StatusNoContent}
 	h.server = &http.Server{Handler: h}
-	go h.server.Serve(l)
+	go func() { _ = h.server.Serve(l) }()
 	return h, nil
 }
 

@@ -46,7 +46,7 @@ func NewRecorder(to *Sitrep) (*Recorder, error) {
 	}
 	r := &Recorder{URL: "http://" + l.Addr().String(), to: to}
 	r.server = &http.Server{Handler: r}
-	go r.server.Serve(l)
+	go func() { _ = r.server.Serve(l) }()
 	return r, nil
 }
 

@@ -32,7 +32,7 @@ func FromBreach(b *incident.Breach) Breach {
 		GeneratorURL: b.GeneratorURL,
 		HeardAt:      when(b.HeardAt),
 	}
-	if b.State == incident.Ended {
+	if b.State == incident.BreachEnded {
 		form.EndsAt = when(b.EndsAt)
 	}
 	return form

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // A Delivery is one message to one recipient, and what became of it.

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // An Event is one thing that happened to an incident.

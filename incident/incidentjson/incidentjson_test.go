@@ -123,8 +123,10 @@ func TestLinksAreOfTheWebOnly(t *testing.T) {
 	form := incidentjson.FromIncident(&in, incidentjson.Extras{
 		BaseURL: "https://sitrep.example.org/x/",
 		Links: []incidentjson.Link{
-			{Name: "graph", URL: "http://prometheus.example:9090/graph"}, {Name: "file", URL: "file:///etc/passwd"},
-			{Name: "relative", URL: "/graph"}, {Name: "empty"},
+			{Name: "graph", URL: "http://prometheus.example:9090/graph"},
+			{Name: "file", URL: "file:///etc/passwd"},
+			{Name: "relative", URL: "/graph"},
+			{Name: "empty"},
 		},
 	})
 	var got []string
@@ -151,7 +153,8 @@ func TestEventDataHoldsWhatItsTypeBrings(t *testing.T) {
 	}{
 		{"nothing", incident.Data{}, `{}`},
 		{
-			"a breach ended", incident.Data{Fingerprint: "f", StartsAt: at, EndsAt: at.Add(time.Minute)},
+			"a breach ended",
+			incident.Data{Fingerprint: "f", StartsAt: at, EndsAt: at.Add(time.Minute)},
 			`{"fingerprint":"f","starts_at":"2026-11-23T13:00:00Z","ends_at":"2026-11-23T13:01:00Z"}`,
 		},
 		{"reopened", incident.Data{ResolveAfter: 90 * time.Minute}, `{"resolve_after":"1h30m"}`},
@@ -159,14 +162,16 @@ func TestEventDataHoldsWhatItsTypeBrings(t *testing.T) {
 		{"merged", incident.Data{Into: 41}, `{"into":"INC-41"}`},
 		{"a breach unknown", incident.Data{Fingerprint: "f", Why: incident.WhyQuiet}, `{"fingerprint":"f","why":"quiet"}`},
 		{
-			"missed while sitrep was down", incident.Data{DueAt: at, Missed: 1, Cause: incident.Cause{Kind: incident.CauseDown, From: at, To: at.Add(time.Hour)}},
+			"missed while sitrep was down",
+			incident.Data{DueAt: at, Missed: 1, Cause: incident.Cause{Kind: incident.CauseDown, From: at, To: at.Add(time.Hour)}},
 			`{"due_at":"2026-11-23T13:00:00Z","missed":1,"cause":"sitrep was down from 2026-11-23T13:00:00Z to 2026-11-23T14:00:00Z","cause_kind":"down",` +
 				`"down_from":"2026-11-23T13:00:00Z","down_to":"2026-11-23T14:00:00Z"}`,
 		},
 		{"missed for what was said", incident.Data{Cause: incident.Cause{Kind: incident.CauseSaid, Said: "451 later"}}, `{"cause":"451 later","cause_kind":"said"}`},
 		{"missed, and nobody knows why", incident.Data{Cause: incident.Cause{Kind: incident.CauseNoneFound}}, `{"cause":"none found","cause_kind":"none_found"}`},
 		{
-			"opened", incident.Data{Opening: &incident.Opening{UseCase: "u", Priority: incident.Priority{Name: "P1", UpdateEvery: time.Hour}, ResolveAfter: 10 * time.Minute, Previous: 3}},
+			"opened",
+			incident.Data{Opening: &incident.Opening{UseCase: "u", Priority: incident.Priority{Name: "P1", UpdateEvery: time.Hour}, ResolveAfter: 10 * time.Minute, Previous: 3}},
 			`{"opening":{"slo":"","use_case":"u","sli":"","service":"","team":"","labels":{},"stakeholders":[],"priority":"P1","slo_priority":"",` +
 				`"resolve_after":"10m","drill":false,"declared":false,"unmapped":false,"previous":"INC-3"}}`,
 		},
@@ -186,19 +191,19 @@ func TestEventDataHoldsWhatItsTypeBrings(t *testing.T) {
 
 func TestReasonsAreInWords(t *testing.T) {
 	for want, e := range map[string]incident.Event{
-		"":                                     {Type: incident.Acknowledged},
-		"only one region":                      {Type: incident.PriorityChanged, Actor: "ada", Reason: "only one region"},
-		"the SLO's priority is P1":             {Type: incident.PriorityChanged, Data: incident.Data{To: "P1", Why: incident.WhySLOPriority}},
-		"merged into INC-41":                   {Type: incident.ClosedEvent, Actor: "ada", Data: incident.Data{Into: 41, Why: incident.WhyMerged}},
-		"no action is due":                     {Type: incident.ClosedEvent, Data: incident.Data{Why: incident.WhyNothingDue}},
-		"a breach started":                     {Type: incident.Reopened, Data: incident.Data{Why: incident.WhyBreachStarted}},
-		"nothing was heard of it for too long": {Type: incident.BreachUnknown, Data: incident.Data{Why: incident.WhyQuiet}},
+		"":                                     {Type: incident.EventAcknowledged},
+		"only one region":                      {Type: incident.EventPriorityChanged, Actor: "ada", Reason: "only one region"},
+		"the SLO's priority is P1":             {Type: incident.EventPriorityChanged, Data: incident.Data{To: "P1", Why: incident.WhySLOPriority}},
+		"merged into INC-41":                   {Type: incident.EventClosed, Actor: "ada", Data: incident.Data{Into: 41, Why: incident.WhyMerged}},
+		"no action is due":                     {Type: incident.EventClosed, Data: incident.Data{Why: incident.WhyNothingDue}},
+		"a breach started":                     {Type: incident.EventReopened, Data: incident.Data{Why: incident.WhyBreachStarted}},
+		"nothing was heard of it for too long": {Type: incident.EventBreachUnknown, Data: incident.Data{Why: incident.WhyQuiet}},
 	} {
 		if got := incidentjson.FromEvent(&e); got.Reason != want || got.Data.Why != e.Data.Why {
 			t.Errorf("%s: reason %q and code %q, want %q", e.Type, got.Reason, got.Data.Why, want)
 		}
 	}
-	d := incidentjson.FromDelivery(&incident.Delivery{State: incident.Superseded, Why: incident.WhyNotConfigured})
+	d := incidentjson.FromDelivery(&incident.Delivery{State: incident.DeliverySuperseded, Why: incident.WhyNotConfigured})
 	if d.Error != "the recipient is no longer configured" || d.Why != incident.WhyNotConfigured {
 		t.Errorf("got %+v", d)
 	}

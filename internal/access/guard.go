@@ -97,7 +97,7 @@ func (g *Guard) fail(w http.ResponseWriter, r *http.Request, err error) {
 // warn logs what a client did: the first of it, the second, the fourth, and so on.
 func (g *Guard) warn(what, client string, args ...any) {
 	if n, worth := g.refused.Count(what + "\x00" + client); worth {
-		g.logger.Warn(what, append([]any{"client", client, "times", n}, args...)...)
+		g.logger.Warn(what, append([]any{"client", client, "times", n}, args...)...) //nolint:sloglint // one of a few
 	}
 }
 

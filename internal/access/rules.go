@@ -134,7 +134,7 @@ func checkName(name string, role Role) error {
 	if err := incident.CheckName(name); err != nil {
 		return err
 	}
-	for _, a := range []incident.Actor{incident.Alertmanager, incident.Scheduler, incident.Start, incident.Signal, incident.Forgotten} {
+	for _, a := range []incident.Actor{incident.ActorAlertmanager, incident.ActorScheduler, incident.ActorStart, incident.ActorSignal, incident.Forgotten} {
 		// A receiver leaves no event under its name, so it may be called what it is.
 		if strings.EqualFold(name, string(a)) && role.May(Responder) {
 			return fmt.Errorf("the name is %q, which is what sitrep writes where it names no person; choose another", a)

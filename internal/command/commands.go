@@ -122,6 +122,16 @@ type Merge struct {
 	Reason string `json:"reason"`
 }
 
+// lock locks both.
+func (m Merge) lock(c *storage.Change, number int64) error {
+	if n, err := incident.ParseID(m.Into); err == nil {
+		if err := c.Lock(storage.Needs{Incidents: []int64{number, n}}); err != nil {
+			return err
+		}
+	}
+	return m.existing.lock(c, number)
+}
+
 func (m Merge) do(c *storage.Change, number int64, stamp incident.Stamp) (*incident.Situation, error) {
 	n, err := incident.ParseID(m.Into)
 	if err != nil {
@@ -135,6 +145,7 @@ func (m Merge) do(c *storage.Change, number int64, stamp incident.Stamp) (*incid
 	if err != nil {
 		return nil, err
 	}
+	stamp = c.Stamp(stamp.Actor) // after both
 	from, to, err := s.Incident.Merge(stamp, c.Policy, &into.Incident, m.Reason)
 	if err != nil {
 		return nil, err
@@ -160,7 +171,7 @@ func (d Declare) lock(c *storage.Change, _ int64) error {
 	}
 	about, err := slo(c.Policy, d.SLO)
 	if err == nil {
-		_, err = c.Tx.LatestOf(about.Key)
+		err = c.Lock(storage.Needs{Keys: []string{about.Key}})
 	}
 	return err
 }
@@ -187,6 +198,7 @@ func (d Declare) do(c *storage.Change, _ int64, stamp incident.Stamp) (*incident
 	if err != nil {
 		return nil, err
 	}
+	stamp = c.Stamp(stamp.Actor) // after the previous one
 	events, err := incident.Declare(stamp, c.Policy, declaration, s.Incident.Number, previous)
 	if err != nil {
 		return nil, err

@@ -76,15 +76,15 @@ var errReplayed = errors.New("carried out before")
 //
 // The function answer may run more than once. It is given what the change will store,
 // but for what follows for the readers.
-func (r *Request) Execute(ctx context.Context, door *storage.Door, at time.Time, answer func(*storage.Change, *incident.Situation) (Result, error)) (Result, error) {
+func (r *Request) Execute(ctx context.Context, repo *storage.Repository, at time.Time, answer func(*storage.Change, *incident.Situation) (Result, error)) (Result, error) {
 	var given Result
-	err := door.Change(ctx, at, func(c *storage.Change) error {
+	err := repo.Change(ctx, at, func(c *storage.Change) error {
 		stored := r.Once.answer(r.Actor, c.At)
 		s, err := r.Apply(c, func() error {
 			if r.Once.Key == "" {
 				return nil
 			}
-			before, err := c.Tx.Answer(stored.Key)
+			before, err := c.Tx.Answer(ctx, stored.Key)
 			switch {
 			case errors.Is(err, incident.ErrNotFound):
 				return nil
@@ -103,7 +103,7 @@ func (r *Request) Execute(ctx context.Context, door *storage.Door, at time.Time,
 			return err
 		}
 		stored.Status, stored.Body = given.Status, given.Body
-		return c.Tx.PutAnswer(stored)
+		return c.Tx.PutAnswer(ctx, stored)
 	})
 	if err != nil && !errors.Is(err, errReplayed) {
 		return Result{}, err

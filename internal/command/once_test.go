@@ -27,11 +27,11 @@ func named(_ *storage.Change, s *incident.Situation) (command.Result, error) {
 }
 
 // incidents returns how many there are.
-func incidents(t *testing.T, door *storage.Door) int {
+func incidents(t *testing.T, repo *storage.Repository) int {
 	t.Helper()
 	n := 0
-	err := door.Store.Read(t.Context(), func(r storage.Reader) error {
-		all, _, err := r.Incidents(storage.IncidentQuery{Limit: 100})
+	err := repo.Store.Read(t.Context(), func(r storage.Snapshot) error {
+		all, _, err := r.Incidents(t.Context(), storage.IncidentQuery{Limit: 100})
 		n = len(all)
 		return err
 	})
@@ -66,15 +66,15 @@ func TestARequestIsCarriedOutOnceForEachKey(t *testing.T) {
 		"the same for something else within the day": {"ada", other, 23 * time.Hour, command.Result{}, command.ErrKeyUsed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			door := newDoor(t)
+			repo := newDoor(t)
 			woken, observed := 0, 0
-			door.Wake = func() { woken++ }
-			door.Observe = func(e []incident.Event) { observed += len(e) }
-			first, err := declare("ada", once).Execute(t.Context(), door, monday, named)
+			repo.Wake = func() { woken++ }
+			repo.Observe = func(e []incident.Event) { observed += len(e) }
+			first, err := declare("ada", once).Execute(t.Context(), repo, monday, named)
 			if err != nil || first.Replayed || string(first.Body) != "INC-1" || woken != 1 || observed != 1 {
 				t.Fatalf("first: %+v, %v, woken %d times, %d events", first, err, woken, observed)
 			}
-			got, err := declare(tt.actor, tt.once).Execute(t.Context(), door, monday.Add(tt.after), named)
+			got, err := declare(tt.actor, tt.once).Execute(t.Context(), repo, monday.Add(tt.after), named)
 			if !errors.Is(err, tt.err) || got.Status != tt.want.Status || string(got.Body) != string(tt.want.Body) || got.Replayed != tt.want.Replayed {
 				t.Errorf("second: %+v, %v\nwant    %+v, %v", got, err, tt.want, tt.err)
 			}
@@ -82,7 +82,7 @@ func TestARequestIsCarriedOutOnceForEachKey(t *testing.T) {
 			if tt.err == nil && !tt.want.Replayed {
 				want = 2
 			}
-			if n := incidents(t, door); n != want || woken != want || observed != want {
+			if n := incidents(t, repo); n != want || woken != want || observed != want {
 				t.Errorf("%d incidents, woken %d times, %d events; want %d", n, woken, observed, want)
 			}
 		})
@@ -91,34 +91,34 @@ func TestARequestIsCarriedOutOnceForEachKey(t *testing.T) {
 
 // A key is looked at before what the person had seen: that was so the first time.
 func TestARepetitionIsAnsweredWhateverHappenedMeanwhile(t *testing.T) {
-	door := newDoor(t)
-	if _, err := declare("ada", command.Once{}).Execute(t.Context(), door, monday, named); err != nil {
+	repo := newDoor(t)
+	if _, err := declare("ada", command.Once{}).Execute(t.Context(), repo, monday, named); err != nil {
 		t.Fatal(err)
 	}
 	ack := &command.Request{Command: command.Acknowledge{}, Incident: 1, Actor: "ada", Seen: 1, Once: command.Once{Key: "k"}}
 	for _, replayed := range []bool{false, true} {
-		got, err := ack.Execute(t.Context(), door, monday, named)
+		got, err := ack.Execute(t.Context(), repo, monday, named)
 		if err != nil || got.Replayed != replayed {
 			t.Errorf("%+v, %v", got, err)
 		}
 	}
 	resolve := &command.Request{Command: command.Resolve{}, Incident: 1, Actor: "bob", Seen: 1, Once: command.Once{Key: "k"}}
-	if _, err := resolve.Execute(t.Context(), door, monday, named); !errors.Is(err, incident.ErrChanged) {
+	if _, err := resolve.Execute(t.Context(), repo, monday, named); !errors.Is(err, incident.ErrChanged) {
 		t.Errorf("what was not seen: %v", err)
 	}
 	// What failed may be tried again with the same key.
 	resolve.Seen = 2
-	if got, err := resolve.Execute(t.Context(), door, monday, named); err != nil || got.Replayed {
+	if got, err := resolve.Execute(t.Context(), repo, monday, named); err != nil || got.Replayed {
 		t.Errorf("tried again: %+v, %v", got, err)
 	}
 }
 
 func TestNobodyCommands(t *testing.T) {
-	door := newDoor(t)
-	if _, err := declare("", command.Once{Key: "k"}).Execute(t.Context(), door, monday, named); err == nil || incidents(t, door) != 0 {
+	repo := newDoor(t)
+	if _, err := declare("", command.Once{Key: "k"}).Execute(t.Context(), repo, monday, named); err == nil || incidents(t, repo) != 0 {
 		t.Errorf("error = %v", err)
 	}
-	if _, err := declare("", command.Once{}).Preview(t.Context(), door, monday); err == nil {
+	if _, err := declare("", command.Once{}).Preview(t.Context(), repo, monday); err == nil {
 		t.Error("nobody previewed")
 	}
 }
@@ -154,16 +154,16 @@ func (tx *brokenTx) fails(step string) error {
 	return nil
 }
 
-func (tx *brokenTx) PutAnswer(a storage.Answer) error {
-	return errors.Join(tx.Tx.PutAnswer(a), tx.fails("answer"))
+func (tx *brokenTx) PutAnswer(ctx context.Context, a storage.Answer) error {
+	return errors.Join(tx.Tx.PutAnswer(ctx, a), tx.fails("answer"))
 }
 
-func (tx *brokenTx) PutIncident(in *incident.Incident) error {
-	return errors.Join(tx.Tx.PutIncident(in), tx.fails("incident"))
+func (tx *brokenTx) PutIncidents(ctx context.Context, all []*incident.Incident) error {
+	return errors.Join(tx.Tx.PutIncidents(ctx, all), tx.fails("incident"))
 }
 
-func (tx *brokenTx) AppendEvents(events []incident.Event) error {
-	return errors.Join(tx.Tx.AppendEvents(events), tx.fails("events"))
+func (tx *brokenTx) AppendEvents(ctx context.Context, events []incident.Event) error {
+	return errors.Join(tx.Tx.AppendEvents(ctx, events), tx.fails("events"))
 }
 
 // Whatever breaks, and wherever: either both the change and its answer are stored, or
@@ -171,13 +171,13 @@ func (tx *brokenTx) AppendEvents(events []incident.Event) error {
 func TestTheChangeAndItsAnswerAreStoredTogether(t *testing.T) {
 	for _, step := range []string{"made", "answer", "incident", "events", "commit"} {
 		t.Run(step, func(t *testing.T) {
-			door := newDoor(t)
-			whole := door.Store
-			door.Store = &broken{whole, step}
-			door.Wake = func() { t.Error("woken by what was not done") }
-			door.Observe = func([]incident.Event) { t.Error("told of what was not done") }
+			repo := newDoor(t)
+			whole := repo.Store
+			repo.Store = &broken{whole, step}
+			repo.Wake = func() { t.Error("woken by what was not done") }
+			repo.Observe = func([]incident.Event) { t.Error("told of what was not done") }
 			once := command.Once{Key: "k", Asked: []string{"dark"}}
-			got, err := declare("ada", once).Execute(t.Context(), door, monday, func(c *storage.Change, s *incident.Situation) (command.Result, error) {
+			got, err := declare("ada", once).Execute(t.Context(), repo, monday, func(c *storage.Change, s *incident.Situation) (command.Result, error) {
 				given, _ := named(c, s)
 				if step == "made" {
 					return given, errBroken
@@ -187,13 +187,13 @@ func TestTheChangeAndItsAnswerAreStoredTogether(t *testing.T) {
 			if !errors.Is(err, errBroken) || got.Status != 0 || got.Body != nil {
 				t.Fatalf("%+v, %v", got, err)
 			}
-			door = &storage.Door{Store: whole, Policy: door.Policy}
-			if n := incidents(t, door); n != 0 {
+			repo = &storage.Repository{Store: whole, Policy: repo.Policy}
+			if n := incidents(t, repo); n != 0 {
 				t.Errorf("%d incidents", n)
 			}
 			// The key is free: even something else may be asked with it.
 			once.Asked = []string{"cold"}
-			if got, err := declare("ada", once).Execute(t.Context(), door, monday, named); err != nil || got.Replayed || string(got.Body) != "INC-1" {
+			if got, err := declare("ada", once).Execute(t.Context(), repo, monday, named); err != nil || got.Replayed || string(got.Body) != "INC-1" {
 				t.Errorf("tried again: %+v, %v", got, err)
 			}
 		})

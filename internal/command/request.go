@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
 	"sitrep/storage"
+	"sitrep/wording"
 )
 
 // A Command is one of the types of this package: what to do to an incident.
@@ -58,7 +58,7 @@ func (r *Request) Apply(c *storage.Change, begin func() error) (*incident.Situat
 		}
 	}
 	if r.Seen != 0 && r.Incident != 0 {
-		if err := unchanged(c.Tx, r.Incident, r.Seen); err != nil {
+		if err := unchanged(c.Context(), c.Tx, r.Incident, r.Seen); err != nil {
 			return nil, err
 		}
 	}
@@ -67,12 +67,12 @@ func (r *Request) Apply(c *storage.Change, begin func() error) (*incident.Situat
 
 // Preview returns what the command would bring about, and does nothing. Of a merge
 // it is told of the incident that goes on, with all messages of both.
-func (r *Request) Preview(ctx context.Context, door *storage.Door, at time.Time) (incident.Preview, error) {
+func (r *Request) Preview(ctx context.Context, repo *storage.Repository, at time.Time) (incident.Preview, error) {
 	var (
 		policy *incident.Policy
 		about  int64
 	)
-	before, after, err := door.Preview(ctx, at, func(c *storage.Change) error {
+	before, after, err := repo.Preview(ctx, at, func(c *storage.Change) error {
 		policy = c.Policy
 		s, err := r.Apply(c, nil)
 		if err != nil {
@@ -113,8 +113,8 @@ func (r *Request) Preview(ctx context.Context, door *storage.Door, at time.Time)
 
 // unchanged refuses a command if a person changed the incident since it was seen. What
 // alerts and time did meanwhile does not count.
-func unchanged(r storage.Reader, number, seen int64) error {
-	in, err := r.Incident(number)
+func unchanged(ctx context.Context, r storage.Snapshot, number, seen int64) error {
+	in, err := r.Incident(ctx, number)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func unchanged(r storage.Reader, number, seen int64) error {
 	}
 	var changes []string
 	for after := seen; after < in.Sequence; {
-		events, err := r.Events(number, after, 1000)
+		events, err := r.Events(ctx, number, after, 1000)
 		if err != nil {
 			return err
 		}
@@ -168,18 +168,15 @@ func noneOpen(c *storage.Change, key string, but int64) (int64, error) {
 	if key == "" {
 		return 0, nil
 	}
-	n, err := c.Tx.LatestOf(key)
-	if err != nil || n == 0 {
+	latest, err := c.Latest(key)
+	if err != nil || latest == nil {
 		return 0, err
 	}
-	in, err := c.Tx.Incident(n)
-	for err == nil && in.MergedInto != 0 {
-		in, err = c.Tx.Incident(in.MergedInto)
-	}
+	in, err := incident.Follow(c, latest.Number)
 	if err != nil {
 		return 0, err
 	}
-	if in.State == incident.Open && in.Number != but {
+	if in.State == incident.StateOpen && in.Number != but {
 		return 0, &incident.Problem{Kind: incident.ErrConflict, Text: in.ID() + " is open for this SLO already; go on with that one"}
 	}
 	return in.Number, nil

@@ -8,14 +8,15 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/internal/command"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
 )
 
-func newDoor(t *testing.T) *storage.Door {
+func newDoor(t *testing.T) *storage.Repository {
 	t.Helper()
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
+	db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,27 +25,18 @@ func newDoor(t *testing.T) *storage.Door {
 			t.Error(err)
 		}
 	})
-	boss := incident.Recipient{ID: "email:boss@example.org", Channel: incident.Email, Address: "boss@example.org"}
-	policy := &incident.Policy{
-		Hash: "c0ffee", Location: time.UTC,
-		Priorities: []incident.Priority{
-			{Name: "P1", Rank: 0, Inform: []incident.Audience{incident.Management}, UpdateEvery: time.Hour},
-			{Name: "P2", Rank: 1},
-		},
-		Management: []string{"board"},
-		Groups:     []incident.Group{{Name: "board", Location: time.UTC, Recipients: []incident.Recipient{boss}}},
-		Teams:      []incident.Team{{Name: "web"}},
-	}
-	return &storage.Door{Store: db, Policy: func() *incident.Policy { return policy }}
+	policy := incidenttest.Policy()
+	policy.Teams = []incident.Team{incidenttest.Team("web")}
+	return &storage.Repository{Store: db, Policy: func() *incident.Policy { return policy }}
 }
 
 func TestWhatPeopleDidMeanwhileIsNamed(t *testing.T) {
-	door := newDoor(t)
+	repo := newDoor(t)
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	do := func(actor incident.Actor, number, seen int64, cmd command.Command) error {
 		now = now.Add(time.Minute)
 		req := command.Request{Command: cmd, Incident: number, Actor: actor, Seen: seen}
-		return door.Change(t.Context(), now, func(c *storage.Change) error {
+		return repo.Change(t.Context(), now, func(c *storage.Change) error {
 			_, err := req.Apply(c, nil)
 			return err
 		})
@@ -54,7 +46,7 @@ func TestWhatPeopleDidMeanwhileIsNamed(t *testing.T) {
 		do("ada", 0, 0, dark),
 		do("ada", 0, 0, dark),
 		do("ada", 1, 0, command.Acknowledge{}),
-		do("ada", 1, 2, command.Phase{Phase: incident.Investigation}),
+		do("ada", 1, 2, command.Phase{Phase: incident.PhaseInvestigation}),
 		do("ada", 1, 0, command.Update{Message: "We look."}),
 		do("bob", 1, 0, command.Priority{Priority: "P2", Reason: "only us"}),
 		do("bob", 1, 0, command.Merge{Into: "INC-2", Reason: "the same"}),
@@ -79,14 +71,14 @@ func TestWhatPeopleDidMeanwhileIsNamed(t *testing.T) {
 }
 
 func TestAPreviewSaysWhoIsTold(t *testing.T) {
-	door := newDoor(t)
+	repo := newDoor(t)
 	req := command.Request{Actor: "ada", Command: command.Declare{UseCase: "The office is dark", Team: "web", Priority: "P1", Reason: "no power"}}
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	p, err := req.Preview(t.Context(), door, now)
+	p, err := req.Preview(t.Context(), repo, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(p.Joins) != 1 || p.Joins[0].Group != "board" || len(p.Messages) != 1 || !p.Messages[0].At.Equal(now) || p.NextUpdateAt.Before(now.Add(time.Hour)) {
+	if len(p.Joins) != 1 || p.Joins[0].Group != "leadership" || len(p.Messages) != 1 || !p.Messages[0].At.Equal(now) || p.NextUpdateAt.Before(now.Add(2*time.Hour)) {
 		t.Errorf("preview = %+v", p)
 	}
 }

@@ -87,59 +87,59 @@ func TestReports(t *testing.T) {
 		fingerprint string
 		want        incident.Verdict
 	}{
-		{"active is firing", []peer{{alerts: silenced, now: "13:50:00"}}, send, incident.Listed},
-		{"silenced is firing", []peer{{alerts: silenced, now: "13:50:00"}}, register, incident.Listed},
+		{"active is firing", []peer{{alerts: silenced, now: "13:50:00"}}, send, incident.VerdictListed},
+		{"silenced is firing", []peer{{alerts: silenced, now: "13:50:00"}}, register, incident.VerdictListed},
 		{
 			"silenced in 0.25 is firing",
 			[]peer{{alerts: recorded(t, "silenced-member-0.25.alerts"), now: "13:50:00"}},
-			register, incident.Listed,
+			register, incident.VerdictListed,
 		},
 		{
 			"inhibited is firing",
 			[]peer{{alerts: recorded(t, "inhibited.alerts-inhibited"), now: "13:50:00"}},
-			ticket, incident.Listed,
+			ticket, incident.VerdictListed,
 		},
 		{
 			"before the first flush it is firing",
 			[]peer{{alerts: recorded(t, "unprocessed.alerts-before-first-flush"), now: "13:50:00"}},
-			register, incident.Listed,
+			register, incident.VerdictListed,
 		},
-		{"with any startsAt it is firing", []peer{{alerts: list(send, "9999-01-01T00:00:00Z"), now: "13:50:00"}}, send, incident.Listed},
-		{"without startsAt it is firing", []peer{{alerts: list(send, ""), now: "13:50:00"}}, send, incident.Listed},
-		{"what ended by its clock is not firing", []peer{{alerts: silenced, now: "13:53:32"}}, send, incident.NotListed},
-		{"another fingerprint is not reported", []peer{{alerts: silenced, now: "13:50:00"}}, ticket, incident.NotListed},
-		{"nobody reports it", []peer{{}, {}, {}}, send, incident.NotListed},
+		{"with any startsAt it is firing", []peer{{alerts: list(send, "9999-01-01T00:00:00Z"), now: "13:50:00"}}, send, incident.VerdictListed},
+		{"without startsAt it is firing", []peer{{alerts: list(send, ""), now: "13:50:00"}}, send, incident.VerdictListed},
+		{"what ended by its clock is not firing", []peer{{alerts: silenced, now: "13:53:32"}}, send, incident.VerdictNotListed},
+		{"another fingerprint is not reported", []peer{{alerts: silenced, now: "13:50:00"}}, ticket, incident.VerdictNotListed},
+		{"nobody reports it", []peer{{}, {}, {}}, send, incident.VerdictNotListed},
 		{
 			"one that reports it wins",
 			[]peer{{now: "13:50:00"}, {alerts: silenced, now: "13:50:00"}, {status: 500}},
-			send, incident.Listed,
+			send, incident.VerdictListed,
 		},
 		{
 			"one that was cut off and says that it ended does not win",
 			[]peer{{alerts: silenced, now: "13:53:32"}, {alerts: silenced, now: "13:50:00"}},
-			send, incident.Listed,
+			send, incident.VerdictListed,
 		},
-		{"one of three does not answer", []peer{{}, {status: 503}, {}}, send, incident.NotListed},
-		{"two of three do not answer", []peer{{status: 401}, {status: 503}, {}}, send, incident.NotListed},
-		{"none answers", []peer{{status: 503}, {status: 401}}, send, incident.CannotTell},
-		{"nobody is asked", nil, send, incident.CannotTell},
-		{"restarted since it was heard", []peer{{uptime: "13:50:00.5", now: "13:51:00"}}, send, incident.CannotTell},
-		{"restarted long ago", []peer{{uptime: "13:50:00.5", now: "14:00:01"}}, send, incident.NotListed},
-		{"runs since before it was heard", []peer{{uptime: "13:49:59", now: "13:51:00"}}, send, incident.NotListed},
+		{"one of three does not answer", []peer{{}, {status: 503}, {}}, send, incident.VerdictNotListed},
+		{"two of three do not answer", []peer{{status: 401}, {status: 503}, {}}, send, incident.VerdictNotListed},
+		{"none answers", []peer{{status: 503}, {status: 401}}, send, incident.VerdictCannotTell},
+		{"nobody is asked", nil, send, incident.VerdictCannotTell},
+		{"restarted since it was heard", []peer{{uptime: "13:50:00.5", now: "13:51:00"}}, send, incident.VerdictCannotTell},
+		{"restarted long ago", []peer{{uptime: "13:50:00.5", now: "14:00:01"}}, send, incident.VerdictNotListed},
+		{"runs since before it was heard", []peer{{uptime: "13:49:59", now: "13:51:00"}}, send, incident.VerdictNotListed},
 		{
 			"one restarted, another runs since before it was heard",
 			[]peer{{uptime: "13:50:00.5", now: "13:51:00"}, {uptime: "13:49:59", now: "13:51:00"}},
-			send, incident.NotListed,
+			send, incident.VerdictNotListed,
 		},
 		{
 			"one restarted, and none else answers",
 			[]peer{{uptime: "13:50:00.5", now: "13:51:00"}, {status: 503}},
-			send, incident.CannotTell,
+			send, incident.VerdictCannotTell,
 		},
 		{
 			"restarted, and lists it",
 			[]peer{{alerts: silenced, uptime: "13:50:00.5", now: "13:51:00"}, {uptime: "13:49:59", now: "13:51:00"}},
-			send, incident.Listed,
+			send, incident.VerdictListed,
 		},
 	}
 	for _, tt := range tests {
@@ -178,7 +178,7 @@ func TestRecordedAnswerIsReadInFull(t *testing.T) {
 	for _, fingerprint := range []string{
 		"0ac594b7dd716024", "70e926cf6140fce2", "ba9e0cb9065df264", "c3bd83f00880947c", "c7d462b2beb879d4", "d0c596f201017d0e", "e85487102342dbcf",
 	} {
-		if got := answers.Others.Reports(fingerprint, day(t, "13:39:00")); got != incident.Listed {
+		if got := answers.Others.Reports(fingerprint, day(t, "13:39:00")); got != incident.VerdictListed {
 			t.Errorf("%s: got %s, want firing", fingerprint, got)
 		}
 	}
@@ -209,7 +209,7 @@ func TestWrongAnswerIsNoAnswer(t *testing.T) {
 			if err == nil || answer.Answered != 0 {
 				t.Errorf("got %d answers and %v", answer.Answered, err)
 			}
-			if got := answer.Reports("a", day(t, "13:20:00")); got != incident.CannotTell {
+			if got := answer.Reports("a", day(t, "13:20:00")); got != incident.VerdictCannotTell {
 				t.Errorf("got %s, want unknown", got)
 			}
 		})
@@ -226,7 +226,7 @@ func TestSlowOneDelaysNoLongerThanTheContext(t *testing.T) {
 	if err == nil || answer.Answered != 1 {
 		t.Errorf("got %d answers and %v", answer.Answered, err)
 	}
-	if got := answer.Reports("d0c596f201017d0e", day(t, "13:49:00")); got != incident.Listed {
+	if got := answer.Reports("d0c596f201017d0e", day(t, "13:49:00")); got != incident.VerdictListed {
 		t.Errorf("got %s, want firing", got)
 	}
 }
@@ -262,11 +262,11 @@ func TestHundredThousandAlerts(t *testing.T) {
 	}
 	heard := day(t, "13:29:00")
 	for i := range n {
-		if got := answers.Others.Reports(fmt.Sprintf("%016x", i), heard); got != incident.Listed {
+		if got := answers.Others.Reports(fmt.Sprintf("%016x", i), heard); got != incident.VerdictListed {
 			t.Fatalf("alert %d: got %s, want firing", i, got)
 		}
 	}
-	if got := answers.Others.Reports(fmt.Sprintf("%016x", n), heard); got != incident.NotListed {
+	if got := answers.Others.Reports(fmt.Sprintf("%016x", n), heard); got != incident.VerdictNotListed {
 		t.Errorf("got %s, want not reported", got)
 	}
 }
@@ -294,12 +294,12 @@ func TestGrafanaIsAskedAboutItsOwn(t *testing.T) {
 		peers              []peer
 		ofGrafana, ofOther incident.Verdict
 	}{
-		{"Grafana lists it", []peer{grafanaLists, other}, incident.Listed, incident.NotListed},
-		{"an Alertmanager lists it", []peer{grafana, otherLists}, incident.NotListed, incident.Listed},
-		{"Grafana does not answer", []peer{silent, other}, incident.CannotTell, incident.NotListed},
-		{"there is only Grafana", []peer{grafana}, incident.NotListed, incident.CannotTell},
-		{"there is no Grafana", []peer{other}, incident.CannotTell, incident.NotListed},
-		{"there is another that is not of Grafana", []peer{{path: "/api/alertmanager/grafana/mimir", now: "13:50:00"}}, incident.CannotTell, incident.NotListed},
+		{"Grafana lists it", []peer{grafanaLists, other}, incident.VerdictListed, incident.VerdictNotListed},
+		{"an Alertmanager lists it", []peer{grafana, otherLists}, incident.VerdictNotListed, incident.VerdictListed},
+		{"Grafana does not answer", []peer{silent, other}, incident.VerdictCannotTell, incident.VerdictNotListed},
+		{"there is only Grafana", []peer{grafana}, incident.VerdictNotListed, incident.VerdictCannotTell},
+		{"there is no Grafana", []peer{other}, incident.VerdictCannotTell, incident.VerdictNotListed},
+		{"there is another that is not of Grafana", []peer{{path: "/api/alertmanager/grafana/mimir", now: "13:50:00"}}, incident.VerdictCannotTell, incident.VerdictNotListed},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -331,11 +331,11 @@ func TestAsk(t *testing.T) {
 		b    incident.Breach
 		want incident.Verdict
 	}{
-		{"listed", incident.Breach{Fingerprint: "d0c596f201017d0e", StartsAt: day(t, "13:48:31.3")}, incident.Listed},
-		{"not listed", incident.Breach{Fingerprint: "x", HeardAt: day(t, "13:49:00")}, incident.NotListed},
-		{"heard before it started", incident.Breach{Fingerprint: "x", HeardAt: day(t, "13:48:30")}, incident.CannotTell},
-		{"doubted since", incident.Breach{Fingerprint: "x", State: incident.Ended, HeardAt: day(t, "13:48:30"), AskAt: day(t, "13:48:50")}, incident.NotListed},
-		{"doubted before", incident.Breach{Fingerprint: "x", State: incident.Ended, AskAt: day(t, "13:48:30")}, incident.CannotTell},
+		{"listed", incident.Breach{Fingerprint: "d0c596f201017d0e", StartsAt: day(t, "13:48:31.3")}, incident.VerdictListed},
+		{"not listed", incident.Breach{Fingerprint: "x", HeardAt: day(t, "13:49:00")}, incident.VerdictNotListed},
+		{"heard before it started", incident.Breach{Fingerprint: "x", HeardAt: day(t, "13:48:30")}, incident.VerdictCannotTell},
+		{"doubted since", incident.Breach{Fingerprint: "x", State: incident.BreachEnded, HeardAt: day(t, "13:48:30"), AskAt: day(t, "13:48:50")}, incident.VerdictNotListed},
+		{"doubted before", incident.Breach{Fingerprint: "x", State: incident.BreachEnded, AskAt: day(t, "13:48:30")}, incident.VerdictCannotTell},
 	}
 	for _, tt := range tests {
 		if got := ask(&tt.b); got != tt.want {

@@ -29,13 +29,13 @@ type report struct {
 // until Prometheus sends them again. Where one is in that position, it does not
 // matter that others are not, or did not answer.
 func (a Answer) Reports(fingerprint string, heardAt time.Time) incident.Verdict {
-	verdict := incident.CannotTell
+	verdict := incident.VerdictCannotTell
 	for _, r := range a.reports {
 		if _, ok := r.firing[fingerprint]; ok {
-			return incident.Listed
+			return incident.VerdictListed
 		}
 		if r.knows(heardAt) {
-			verdict = incident.NotListed
+			verdict = incident.VerdictNotListed
 		}
 	}
 	return verdict

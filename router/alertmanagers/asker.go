@@ -21,7 +21,7 @@ func (c *Client) Ask(ctx context.Context) (incident.Answer, error) {
 			answer = answers.Grafana
 		}
 		heardAt := b.HeardAt
-		if b.State == incident.Ended && b.AskAt.After(heardAt) {
+		if b.State == incident.BreachEnded && b.AskAt.After(heardAt) {
 			heardAt = b.AskAt // it was heard to fire then, and that is in doubt
 		}
 		return answer.Reports(b.Fingerprint, heardAt)

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"syscall"
 
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // Said is one line of a conversation with a mail server, or a note about it.

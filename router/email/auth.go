@@ -15,7 +15,7 @@ import (
 	"strings"
 	"sync"
 
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // The mechanisms of a log-in.

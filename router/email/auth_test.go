@@ -99,8 +99,10 @@ func TestLogInBehaviours(t *testing.T) {
 
 // What worked is tried first the next time, so that no log-in is refused needlessly.
 func TestLogInRemembersWhatWorks(t *testing.T) {
-	server := behave(t, mailtest.Behaviour{PerConnection: 1, Beyond: "421 no more",
-		Auth: mailtest.Auth{Mechanisms: []string{"PLAIN", "LOGIN"}, Refused: []string{"PLAIN"}, Clear: true, Required: true}})
+	server := behave(t, mailtest.Behaviour{
+		PerConnection: 1, Beyond: "421 no more",
+		Auth: mailtest.Auth{Mechanisms: []string{"PLAIN", "LOGIN"}, Refused: []string{"PLAIN"}, Clear: true, Required: true},
+	})
 	s := client(t, server.addr, func(c *Config) { c.Username, c.Password = mailtest.User, func() string { return mailtest.Password } })
 	for range 3 {
 		if err := s.Send(t.Context(), envelope(t, "cto@example.org"), carryOn); err != nil {
@@ -121,8 +123,10 @@ func TestLogInRemembersWhatWorks(t *testing.T) {
 
 // A token that was refused is not shown again: another is asked for.
 func TestATokenThatWasRefusedIsReplaced(t *testing.T) {
-	server := behave(t, mailtest.Behaviour{Auth: mailtest.Auth{Mechanisms: []string{"XOAUTH2"}, Clear: true, Required: true,
-		Token: func(_, token string) bool { return token == "second" }}})
+	server := behave(t, mailtest.Behaviour{Auth: mailtest.Auth{
+		Mechanisms: []string{"XOAUTH2"}, Clear: true, Required: true,
+		Token: func(_, token string) bool { return token == "second" },
+	}})
 	var refused []string
 	s := client(t, server.addr, func(c *Config) {
 		c.Username = mailtest.User

@@ -92,8 +92,10 @@ func TestBehaviours(t *testing.T) {
 		{name: "DATA takes 2 min", server: doing("DATA", "wait 2m"), mails: 1, taken: 1, within: 121 * time.Second},
 		{name: "a filter takes 150 s after the last line", server: doing("dot", "wait 150s"), mails: 1, taken: 1, within: 151 * time.Second},
 		{name: "a filter takes 9 min after the last line", server: doing("dot", "wait 9m"), mails: 1, taken: 1, within: 541 * time.Second},
-		{name: "a step takes longer than timeout", server: doing("RCPT", "wait 45s"), config: func(c *Config) { c.Timeouts = Within(30 * time.Second) }, mails: 1,
-			within: 31 * time.Second, err: "no answer in time"},
+		{
+			name: "a step takes longer than timeout", server: doing("RCPT", "wait 45s"), config: func(c *Config) { c.Timeouts = Within(30 * time.Second) }, mails: 1,
+			within: 31 * time.Second, err: "no answer in time",
+		},
 		{name: "it says nothing after the last line", server: doing("dot", "stall"), mails: 1, taken: 1, within: 601 * time.Second, err: "no answer in time", unknown: true},
 		{name: "it drops after the last line", server: doing("dot", "cut"), mails: 1, taken: 1, conns: 1, err: "the connection was closed", unknown: true},
 
@@ -141,17 +143,23 @@ func TestBehaviours(t *testing.T) {
 			}
 			return ""
 		}}, mails: 4, taken: 3, conns: 2, err: "451 4.2.1 try later"},
-		{name: "two mails a connection, then 421, and the connection stays", server: mailtest.Behaviour{Stays: true, PerConnection: 2, Beyond: "421 4.7.0 too many messages"},
-			mails: 7, taken: 7, conns: 4},
+		{
+			name: "two mails a connection, then 421, and the connection stays", server: mailtest.Behaviour{Stays: true, PerConnection: 2, Beyond: "421 4.7.0 too many messages"},
+			mails: 7, taken: 7, conns: 4,
+		},
 
-		{name: "three connections at once", server: mailtest.Behaviour{AtOnce: 3, Full: "421 4.3.2 the maximum number of concurrent connections is exceeded"},
-			mails: 40, atOnce: true, taken: 40, within: 10 * time.Second},
+		{
+			name: "three connections at once", server: mailtest.Behaviour{AtOnce: 3, Full: "421 4.3.2 the maximum number of concurrent connections is exceeded"},
+			mails: 40, atOnce: true, taken: 40, within: 10 * time.Second,
+		},
 		{name: "three connections at once, and the others are cut", server: mailtest.Behaviour{AtOnce: 3}, mails: 40, atOnce: true, taken: 40, within: 10 * time.Second},
 		{name: "30 mails a minute, then 450 4.7.1", server: perMinute("450 4.7.1 Error: too much mail from 192.0.2.1"), mails: 60, atOnce: true, taken: 60, within: 2 * time.Minute},
 		{name: "30 mails a minute, then 454", server: perMinute("454 Throttling failure: Maximum sending rate exceeded"), mails: 60, atOnce: true, taken: 60, within: 2 * time.Minute},
 		{name: "30 mails a minute, then 421", server: perMinute("421 4.7.0 try again later"), mails: 60, atOnce: true, taken: 60, within: 2 * time.Minute},
-		{name: "30 mails a minute, and rate knows that", server: perMinute("550 you are blocked"), config: func(c *Config) { c.Rate = Rate{30, time.Minute} },
-			mails: 60, atOnce: true, taken: 60, within: 62 * time.Second},
+		{
+			name: "30 mails a minute, and rate knows that", server: perMinute("550 you are blocked"), config: func(c *Config) { c.Rate = Rate{30, time.Minute} },
+			mails: 60, atOnce: true, taken: 60, within: 62 * time.Second,
+		},
 		{name: "421 to every connection for a while", server: doing("greeting", "first 4 421 4.3.2 no time now"), mails: 10, atOnce: true, taken: 10, within: 40 * time.Second},
 		{name: "421 to every connection", server: doing("greeting", "421 4.3.2 no time now"), mails: 3, atOnce: true, within: longestWait + time.Second, err: "421 4.3.2 no time now"},
 		{name: "its rate is above all", server: doing("MAIL", "450 4.7.1 too much mail"), mails: 1, within: longestWait + time.Second, err: "MAIL: 450 4.7.1 too much mail"},

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"sitrep/router"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // A wornError is what a connection that was used before said or did before the end of
@@ -101,7 +101,7 @@ func (c *conn) watch(ctx context.Context) (stop func()) {
 	done := make(chan struct{})
 	off := context.AfterFunc(ctx, func() {
 		defer close(done)
-		c.raw.SetDeadline(time.Unix(1, 0))
+		_ = c.raw.SetDeadline(time.Unix(1, 0))
 	})
 	return func() {
 		if !off() {
@@ -329,8 +329,8 @@ func (c *conn) reset(ctx context.Context, code int) bool {
 // quit takes leave without waiting for an answer, and closes.
 func (c *conn) quit() {
 	if !c.broken {
-		c.raw.SetDeadline(time.Now().Add(time.Second))
-		io.WriteString(c.net, "QUIT\r\n")
+		_ = c.raw.SetDeadline(time.Now().Add(time.Second))
+		_, _ = io.WriteString(c.net, "QUIT\r\n")
 	}
 	c.net.Close()
 }
@@ -365,7 +365,7 @@ func (c *conn) reply() (int, []string, error) {
 	for range replyLimit {
 		raw, err := c.r.ReadSlice('\n')
 		if err != nil {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
 			return 0, nil, err

@@ -35,13 +35,19 @@ func at(clock string) time.Time {
 }
 
 var (
-	p1 = incident.Priority{Name: "P1", Rank: 0, Summary: "Severe customer impact",
+	p1 = incident.Priority{
+		Name: "P1", Rank: 0, Summary: "Severe customer impact",
 		Actions: []incident.ActionRule{{Name: "hotfix"}, {Name: "postmortem", Within: 5 * 24 * time.Hour}},
-		Inform:  []incident.Audience{incident.Management, incident.Stakeholders}, UpdateEvery: 2 * time.Hour}
-	p2 = incident.Priority{Name: "P2", Rank: 1, Summary: "Deserves the attention of management and stakeholders",
-		Inform: []incident.Audience{incident.Management, incident.Stakeholders}, UpdateEvery: 4 * time.Hour}
-	p3 = incident.Priority{Name: "P3", Rank: 2, Summary: "Affects the work of some customers or stakeholders",
-		Inform: []incident.Audience{incident.Stakeholders}, UpdateEvery: 8 * time.Hour}
+		Inform:  []incident.Audience{incident.AudienceManagement, incident.AudienceStakeholders}, UpdateEvery: 2 * time.Hour,
+	}
+	p2 = incident.Priority{
+		Name: "P2", Rank: 1, Summary: "Deserves the attention of management and stakeholders",
+		Inform: []incident.Audience{incident.AudienceManagement, incident.AudienceStakeholders}, UpdateEvery: 4 * time.Hour,
+	}
+	p3 = incident.Priority{
+		Name: "P3", Rank: 2, Summary: "Affects the work of some customers or stakeholders",
+		Inform: []incident.Audience{incident.AudienceStakeholders}, UpdateEvery: 8 * time.Hour,
+	}
 )
 
 // trouble is INC-42, open since 13:58 in Berlin.
@@ -50,10 +56,12 @@ func trouble() incident.Incident {
 		Number: 42, Sequence: 9, SLO: "notifications-send-availability",
 		UseCase: "Application cannot notify its users", SLI: "availability", Service: "notifications", Team: "notifications",
 		Runbook: "https://wiki.example.org/notifications/send", Stakeholders: []string{"customer-support"},
-		State: incident.Open, Phase: incident.Investigation,
+		State: incident.StateOpen, Phase: incident.PhaseInvestigation,
 		Priority: p1, Highest: p1, SLOPriority: "P1",
-		Actions: []incident.Action{{Name: "hotfix", State: incident.ActionDue},
-			{Name: "postmortem", State: incident.ActionDue, Within: 5 * 24 * time.Hour}},
+		Actions: []incident.Action{
+			{Name: "hotfix", State: incident.ActionDue},
+			{Name: "postmortem", State: incident.ActionDue, Within: 5 * 24 * time.Hour},
+		},
 		Breaches:  incident.Counts{Firing: 3, Total: 4},
 		StartedAt: at("11:58"), OpenedAt: at("11:59"), AcknowledgedAt: at("12:05"), AcknowledgedBy: "ada",
 	}
@@ -63,8 +71,8 @@ func trouble() incident.Incident {
 func message(t *testing.T, kind incident.Kind) *incident.Message {
 	return &incident.Message{
 		ID: "d-20260723-0042", Kind: kind, At: at("13:59"),
-		Recipient: incident.Recipient{ID: "email:cto@example.org", Channel: incident.Email, Address: "cto@example.org"},
-		Audiences: []incident.Audience{incident.Management}, Group: "leadership",
+		Recipient: incident.Recipient{ID: "email:cto@example.org", Channel: incident.ChannelEmail, Address: "cto@example.org"},
+		Audiences: []incident.Audience{incident.AudienceManagement}, Group: "leadership",
 		Location: zone(t, "Europe/Berlin"), BaseURL: "https://sitrep.example.org",
 		Items: []incident.Item{{
 			Kind: kind, Incident: trouble(), Audiences: p1.Inform,
@@ -75,7 +83,7 @@ func message(t *testing.T, kind incident.Kind) *incident.Message {
 
 func toOnCall(m *incident.Message) {
 	m.Recipient.Address = "notifications-oncall@example.org"
-	m.Audiences, m.Group = []incident.Audience{incident.OnCall}, "notifications"
+	m.Audiences, m.Group = []incident.Audience{incident.AudienceOnCall}, "notifications"
 	for i := range m.Items {
 		m.Items[i].NextBy = time.Time{}
 		m.Items[i].Runbook = m.Items[i].Incident.Runbook
@@ -86,7 +94,7 @@ func toOnCall(m *incident.Message) {
 func firing(total int, alerts ...incident.ListedAlert) *incident.AlertList {
 	for i := range alerts {
 		a := &alerts[i]
-		a.StartsAt, a.HeardAt, a.State = at("11:58").Add(-time.Duration(i)*time.Minute), at("11:59"), cmp.Or(a.State, incident.Firing)
+		a.StartsAt, a.HeardAt, a.State = at("11:58").Add(-time.Duration(i)*time.Minute), at("11:59"), cmp.Or(a.State, incident.BreachFiring)
 		a.URL = cmp.Or(a.URL, "https://prometheus.example.org/graph?g0.expr=sum%28rate%28sends_failed_total%5B5m%5D%29%29+%3E+0.05&g0.tab=1")
 	}
 	return &incident.AlertList{Alerts: alerts, Total: total}
@@ -109,11 +117,11 @@ func goldens(t *testing.T) map[string]*incident.Message {
 	opened := func(m *incident.Message, it *incident.Item) {
 		m.At = at("11:59")
 		it.First, it.NextBy, it.LastHeardAt = true, at("14:00"), at("11:59")
-		it.Incident.Phase, it.Incident.AcknowledgedAt, it.Incident.AcknowledgedBy = incident.InitialDiagnosis, time.Time{}, ""
+		it.Incident.Phase, it.Incident.AcknowledgedAt, it.Incident.AcknowledgedBy = incident.PhaseInitialDiagnosis, time.Time{}, ""
 		it.Incident.Breaches = incident.Counts{Firing: 1, Total: 1}
 		it.Reasons = []incident.Owed{{Kind: incident.KindOpened, Reason: incident.DueOpened, At: at("11:59")}}
 		it.Changes = []incident.Event{
-			event("11:59", incident.Opened, incident.Alertmanager, "", incident.Data{Opening: &incident.Opening{}}),
+			event("11:59", incident.EventOpened, incident.ActorAlertmanager, "", incident.Data{Opening: &incident.Opening{}}),
 		}
 	}
 	add("opened", incident.KindOpened, opened)
@@ -121,33 +129,37 @@ func goldens(t *testing.T) map[string]*incident.Message {
 		opened(m, it)
 		toOnCall(m)
 		it.Plan = []incident.PlannedReader{
-			{Recipient: incident.Recipient{Address: "cto@example.org"}, Audience: incident.Management, Group: "leadership", Kind: incident.KindOpened, At: at("12:09")},
-			{Recipient: incident.Recipient{Name: "Head of Product", Address: "product@example.org"}, Audience: incident.Management, Group: "leadership", Kind: incident.KindOpened, At: at("12:09")},
-			{Recipient: incident.Recipient{Address: "support@example.org"}, Audience: incident.Stakeholders, Group: "customer-support", Kind: incident.KindOpened, At: at("12:09")},
-			{Recipient: incident.Recipient{Address: "https://chat.example.org"}, Audience: incident.Stakeholders, Group: "customer-support", Kind: incident.KindOpened, At: at("12:30")},
+			{Recipient: incident.Recipient{Address: "cto@example.org"}, Audience: incident.AudienceManagement, Group: "leadership", Kind: incident.KindOpened, At: at("12:09")},
+			{Recipient: incident.Recipient{Name: "Head of Product", Address: "product@example.org"}, Audience: incident.AudienceManagement, Group: "leadership", Kind: incident.KindOpened, At: at("12:09")},
+			{Recipient: incident.Recipient{Address: "support@example.org"}, Audience: incident.AudienceStakeholders, Group: "customer-support", Kind: incident.KindOpened, At: at("12:09")},
+			{Recipient: incident.Recipient{Address: "https://chat.example.org"}, Audience: incident.AudienceStakeholders, Group: "customer-support", Kind: incident.KindOpened, At: at("12:30")},
 		}
 	})
 	add("opened-on-call", incident.KindOpened, func(m *incident.Message, it *incident.Item) {
 		opened(m, it)
 		toOnCall(m)
-		it.Alerts = firing(1, incident.ListedAlert{Name: "NotificationsSendAvailability", Summary: "5.3 % of notifications fail to be sent",
-			Labels: map[string]string{"cluster": "prod-eu", "severity": "critical"}})
+		it.Alerts = firing(1, incident.ListedAlert{
+			Name: "NotificationsSendAvailability", Summary: "5.3 % of notifications fail to be sent",
+			Labels: map[string]string{"cluster": "prod-eu", "severity": "critical"},
+		})
 	})
 	add("reopened-on-call", incident.KindReopened, func(m *incident.Message, it *incident.Item) {
 		toOnCall(m)
 		it.Incident.ReopenedAt, it.Incident.Reopenings, it.Incident.AcknowledgedAt = at("13:58"), 1, time.Time{}
 		it.Incident.Breaches = incident.Counts{Firing: 41, Unknown: 1, Total: 57}
-		it.Changes = []incident.Event{event("13:58", incident.Reopened, incident.Alertmanager, "", incident.Data{})}
+		it.Changes = []incident.Event{event("13:58", incident.EventReopened, incident.ActorAlertmanager, "", incident.Data{})}
 		var alerts []incident.ListedAlert
 		for i := range 5 {
-			alerts = append(alerts, incident.ListedAlert{Name: "QueueFull", Summary: fmt.Sprintf("The queue of node %d is full", i),
-				Labels: map[string]string{"instance": fmt.Sprintf("10.0.0.%d:9090", i), "severity": []string{"critical", "warning"}[i%2]}})
+			alerts = append(alerts, incident.ListedAlert{
+				Name: "QueueFull", Summary: fmt.Sprintf("The queue of node %d is full", i),
+				Labels: map[string]string{"instance": fmt.Sprintf("10.0.0.%d:9090", i), "severity": []string{"critical", "warning"}[i%2]},
+			})
 		}
-		alerts[4].State = incident.Unknown
+		alerts[4].State = incident.BreachUnknown
 		it.Alerts = firing(42, alerts...)
 	})
 	add("update-to-a-manager-on-call", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
-		m.Audiences = []incident.Audience{incident.Management, incident.OnCall}
+		m.Audiences = []incident.Audience{incident.AudienceManagement, incident.AudienceOnCall}
 		it.Runbook = it.Incident.Runbook
 		it.NewWord = true
 		it.Word = &incident.Word{Text: "The message queue of one data centre is full.", At: at("13:58"), By: "ada"}
@@ -158,10 +170,10 @@ func goldens(t *testing.T) map[string]*incident.Message {
 		it.First = true
 		it.Reasons = []incident.Owed{{Kind: incident.KindOpened, Reason: incident.DueJoined, At: at("13:59")}}
 		it.Changes = []incident.Event{
-			event("11:59", incident.Opened, incident.Alertmanager, "", incident.Data{Opening: &incident.Opening{}}),
-			event("12:05", incident.Acknowledged, "ada", "", incident.Data{}),
-			event("12:20", incident.PhaseChanged, "ada", "the queue grows", incident.Data{From: "initial-diagnosis", To: "investigation"}),
-			event("13:59", incident.PriorityChanged, "ada", "most customers are hit, not some", incident.Data{From: "P3", To: "P1", Raised: true, Definition: &p1}),
+			event("11:59", incident.EventOpened, incident.ActorAlertmanager, "", incident.Data{Opening: &incident.Opening{}}),
+			event("12:05", incident.EventAcknowledged, "ada", "", incident.Data{}),
+			event("12:20", incident.EventPhaseChanged, "ada", "the queue grows", incident.Data{From: "initial-diagnosis", To: "investigation"}),
+			event("13:59", incident.EventPriorityChanged, "ada", "most customers are hit, not some", incident.Data{From: "P3", To: "P1", Raised: true, Definition: &p1}),
 		}
 	})
 	add("update-in-their-words", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
@@ -169,11 +181,11 @@ func goldens(t *testing.T) map[string]*incident.Message {
 		it.Breaches = incident.Tally{Started: 2, Ended: 1}
 		it.Word = &incident.Word{Text: "The message queue of one data centre is full. We move its load to the other one.\n\nMails that were not sent will be sent later; none is lost.", At: at("13:58"), By: "ada"}
 		it.Changes = []incident.Event{
-			event("13:10", incident.PhaseChanged, "ada", "the provider of the queue helps", incident.Data{From: "investigation", To: "escalation", EscalatedTo: "Queue Provider Ltd"}),
-			event("13:30", incident.ActionChanged, "grace", "", incident.Data{Action: "hotfix", To: "done", Link: "https://git.example.org/hotfix/7"}),
-			event("13:58", incident.UpdateWritten, "ada", "", incident.Data{Message: it.Word.Text}),
+			event("13:10", incident.EventPhaseChanged, "ada", "the provider of the queue helps", incident.Data{From: "investigation", To: "escalation", EscalatedTo: "Queue Provider Ltd"}),
+			event("13:30", incident.EventActionChanged, "grace", "", incident.Data{Action: "hotfix", To: "done", Link: "https://git.example.org/hotfix/7"}),
+			event("13:58", incident.EventUpdateWritten, "ada", "", incident.Data{Message: it.Word.Text}),
 		}
-		it.Incident.Phase, it.Incident.EscalatedTo = incident.Escalation, "Queue Provider Ltd"
+		it.Incident.Phase, it.Incident.EscalatedTo = incident.PhaseEscalation, "Queue Provider Ltd"
 		it.Incident.Actions[0] = incident.Action{Name: "hotfix", State: incident.ActionDone, Link: "https://git.example.org/hotfix/7"}
 	})
 	add("update-without-news", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
@@ -181,8 +193,8 @@ func goldens(t *testing.T) map[string]*incident.Message {
 		it.Incident.Actions = nil
 	})
 	add("update-without-any-word", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
-		it.Changes = []incident.Event{event("13:40", incident.UpdateMissed, incident.Scheduler, "",
-			incident.Data{DueAt: at("13:30"), Missed: 1, Audience: incident.Management, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "no connection to the mail server"}})}
+		it.Changes = []incident.Event{event("13:40", incident.EventUpdateMissed, incident.ActorScheduler, "",
+			incident.Data{DueAt: at("13:30"), Missed: 1, Audience: incident.AudienceManagement, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "no connection to the mail server"}})}
 		it.LateSince = at("13:31")
 	})
 	add("update-unknown", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
@@ -206,34 +218,34 @@ func goldens(t *testing.T) map[string]*incident.Message {
 	add("priority-raised", incident.KindPriority, func(m *incident.Message, it *incident.Item) {
 		it.Reasons = []incident.Owed{{Kind: incident.KindPriority, Reason: incident.DuePriority, At: at("13:59")}}
 		it.Word = &incident.Word{Text: "We are looking into it.", At: at("12:02"), By: "ada"}
-		it.Changes = []incident.Event{event("13:59", incident.PriorityChanged, "ada", "most customers are hit", incident.Data{From: "P2", To: "P1", Raised: true, Definition: &p1})}
+		it.Changes = []incident.Event{event("13:59", incident.EventPriorityChanged, "ada", "most customers are hit", incident.Data{From: "P2", To: "P1", Raised: true, Definition: &p1})}
 	})
 	add("left-by-lowering", incident.KindLeft, func(m *incident.Message, it *incident.Item) {
 		it.Incident.Priority, it.Audiences, it.NextBy = p3, p3.Inform, time.Time{}
-		it.Changes = []incident.Event{event("13:59", incident.PriorityChanged, "ada", "a workaround exists", incident.Data{From: "P1", To: "P3", Definition: &p3})}
+		it.Changes = []incident.Event{event("13:59", incident.EventPriorityChanged, "ada", "a workaround exists", incident.Data{From: "P1", To: "P3", Definition: &p3})}
 	})
 	add("left-by-merge", incident.KindLeft, func(m *incident.Message, it *incident.Item) {
 		it.NextBy = time.Time{}
-		it.Incident.State, it.Incident.MergedInto, it.Incident.ClosedAt = incident.Closed, 41, at("13:59")
-		it.Changes = []incident.Event{event("13:59", incident.Merged, "ada", "the same full queue", incident.Data{Into: 41})}
+		it.Incident.State, it.Incident.MergedInto, it.Incident.ClosedAt = incident.StateClosed, 41, at("13:59")
+		it.Changes = []incident.Event{event("13:59", incident.EventMerged, "ada", "the same full queue", incident.Data{Into: 41})}
 	})
 	over := func(m *incident.Message, it *incident.Item) {
 		in := &it.Incident
-		in.State, in.Phase, in.Breaches = incident.Resolved, incident.Recovery, incident.Counts{Total: 4}
+		in.State, in.Phase, in.Breaches = incident.StateResolved, incident.PhaseRecovery, incident.Counts{Total: 4}
 		in.EndedAt, in.ResolvedAt = at("14:12"), at("14:22")
 		in.Actions[0].State = incident.ActionDone
 		in.Actions[1].DueAt = at("14:22").Add(5 * 24 * time.Hour)
 		m.At, it.NextBy = at("14:22"), time.Time{}
 		it.Breaches = incident.Tally{Ended: 4}
 		it.Changes = []incident.Event{
-			event("14:22", incident.ResolvedEvent, incident.Scheduler, "", incident.Data{}),
+			event("14:22", incident.EventResolved, incident.ActorScheduler, "", incident.Data{}),
 		}
 	}
 	add("resolved", incident.KindResolved, func(m *incident.Message, it *incident.Item) {
 		over(m, it)
 		it.NewWord = true
 		it.Word = &incident.Word{Text: "All mails are sent again.", At: at("14:10"), By: "ada"}
-		it.Changes = append(it.Changes, event("14:10", incident.UpdateWritten, "ada", "", incident.Data{Message: it.Word.Text}))
+		it.Changes = append(it.Changes, event("14:10", incident.EventUpdateWritten, "ada", "", incident.Data{Message: it.Word.Text}))
 	})
 	add("resolved-with-the-whole-story", incident.KindResolved, func(m *incident.Message, it *incident.Item) {
 		over(m, it)
@@ -242,10 +254,10 @@ func goldens(t *testing.T) map[string]*incident.Message {
 		it.Word = &incident.Word{Text: "We move the load to the other data centre.", At: at("12:40"), By: "ada"}
 		it.NewWord = true
 		it.Changes = append([]incident.Event{
-			event("11:59", incident.Opened, incident.Alertmanager, "", incident.Data{Opening: &incident.Opening{}}),
-			event("12:05", incident.Acknowledged, "ada", "", incident.Data{}),
-			event("12:10", incident.UpdateWritten, "ada", "", incident.Data{Message: "We are looking into it."}),
-			event("12:40", incident.UpdateWritten, "ada", "", incident.Data{Message: it.Word.Text}),
+			event("11:59", incident.EventOpened, incident.ActorAlertmanager, "", incident.Data{Opening: &incident.Opening{}}),
+			event("12:05", incident.EventAcknowledged, "ada", "", incident.Data{}),
+			event("12:10", incident.EventUpdateWritten, "ada", "", incident.Data{Message: "We are looking into it."}),
+			event("12:40", incident.EventUpdateWritten, "ada", "", incident.Data{Message: it.Word.Text}),
 		}, it.Changes...)
 	})
 	add("resolved-by-hand-while-firing", incident.KindResolved, func(m *incident.Message, it *incident.Item) {
@@ -253,13 +265,13 @@ func goldens(t *testing.T) map[string]*incident.Message {
 		toOnCall(m)
 		in := &it.Incident
 		in.Breaches, in.EndedAt, in.ResolvedBy = incident.Counts{Firing: 1, Total: 4}, time.Time{}, "ada"
-		it.Changes = []incident.Event{event("14:22", incident.ResolvedEvent, "ada", "the alert is too sharp", incident.Data{})}
+		it.Changes = []incident.Event{event("14:22", incident.EventResolved, "ada", "the alert is too sharp", incident.Data{})}
 	})
 	add("reopened", incident.KindReopened, func(m *incident.Message, it *incident.Item) {
 		it.Incident.ReopenedAt, it.Incident.Reopenings = at("13:58"), 1
 		it.Incident.Breaches = incident.Counts{Firing: 1, Total: 5}
 		it.Changes = []incident.Event{
-			event("13:58", incident.Reopened, incident.Alertmanager, "", incident.Data{}),
+			event("13:58", incident.EventReopened, incident.ActorAlertmanager, "", incident.Data{}),
 		}
 	})
 	add("reminder", incident.KindReminder, func(m *incident.Message, it *incident.Item) {
@@ -270,7 +282,7 @@ func goldens(t *testing.T) map[string]*incident.Message {
 	})
 	add("reminder-of-everything", incident.KindReminder, func(m *incident.Message, it *incident.Item) {
 		toOnCall(m)
-		it.Alerts = firing(2, incident.ListedAlert{Name: "QueueFull", Summary: "A queue is full", State: incident.Unknown}, incident.ListedAlert{Name: "QueueSlow", State: incident.Unknown})
+		it.Alerts = firing(2, incident.ListedAlert{Name: "QueueFull", Summary: "A queue is full", State: incident.BreachUnknown}, incident.ListedAlert{Name: "QueueSlow", State: incident.BreachUnknown})
 		it.Reasons = []incident.Owed{
 			{Kind: incident.KindReminder, Reason: incident.DueActionOverdue, At: m.At, Action: "postmortem"},
 			{Kind: incident.KindReminder, Reason: incident.DueAllUnknown, At: m.At},
@@ -283,7 +295,7 @@ func goldens(t *testing.T) map[string]*incident.Message {
 		opened(m, it)
 		in := &it.Incident
 		in.Number, in.Drill, in.Declared, in.StartedAt, in.Breaches = 43, true, true, time.Time{}, incident.Counts{}
-		it.Changes = []incident.Event{event("11:59", incident.Opened, "ada", "practising log-on trouble", incident.Data{Opening: &incident.Opening{Declared: true, Drill: true}})}
+		it.Changes = []incident.Event{event("11:59", incident.EventOpened, "ada", "practising log-on trouble", incident.Data{Opening: &incident.Opening{Declared: true, Drill: true}})}
 	})
 	add("clocks-go-back", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
 		night := time.Date(2026, 10, 25, 0, 10, 0, 0, time.UTC) // 02:10 CEST, 50 minutes before they do
@@ -301,7 +313,7 @@ func goldens(t *testing.T) map[string]*incident.Message {
 	add("hostile", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
 		m.Location = zone(t, "Asia/Kathmandu")
 		m.Recipient.Name, m.Group = "Eve \"<x@y>\"\r\nBcc: all@example.org", hostile
-		m.Audiences = append(m.Audiences, incident.OnCall)
+		m.Audiences = append(m.Audiences, incident.AudienceOnCall)
 		it.Runbook = "javascript:alert(1)"
 		it.Alerts = firing(7, incident.ListedAlert{Name: hostile, Summary: hostile, URL: "javascript:alert(1)", Labels: map[string]string{hostile: hostile}},
 			incident.ListedAlert{Name: "\x00", URL: "https://example.org/\"><script>"})
@@ -309,11 +321,13 @@ func goldens(t *testing.T) map[string]*incident.Message {
 		in.UseCase, in.Service, in.Runbook, in.EscalatedTo, in.AcknowledgedBy = hostile, hostile, "javascript:alert(1)", hostile, hostile
 		in.Labels = map[string]string{hostile: hostile}
 		in.Priority.Name, in.Priority.Summary = "P1\r\nX-Evil: 1", hostile
-		in.Actions = []incident.Action{{Name: hostile, State: incident.ActionWaived, Link: "javascript:alert(1)", Reason: hostile},
-			{Name: "report", State: incident.ActionDone, Link: "https://example.org/?a=1&b=\"<x>"}}
+		in.Actions = []incident.Action{
+			{Name: hostile, State: incident.ActionWaived, Link: "javascript:alert(1)", Reason: hostile},
+			{Name: "report", State: incident.ActionDone, Link: "https://example.org/?a=1&b=\"<x>"},
+		}
 		it.NewWord = true
 		it.Word = &incident.Word{Text: hostile, At: at("13:58"), By: hostile}
-		it.Changes = []incident.Event{event("13:59", incident.PhaseChanged, incident.Actor(hostile), hostile, incident.Data{To: hostile})}
+		it.Changes = []incident.Event{event("13:59", incident.EventPhaseChanged, incident.Actor(hostile), hostile, incident.Data{To: hostile})}
 	})
 	add("long", incident.KindUpdate, func(m *incident.Message, it *incident.Item) {
 		in := &it.Incident
@@ -322,7 +336,7 @@ func goldens(t *testing.T) map[string]*incident.Message {
 		it.NewWord = true
 		it.Word = &incident.Word{Text: strings.Repeat("The quick brown fox jumps over the lazy dog. ", 180), At: at("13:58"), By: "ada"}
 		for range 20 {
-			it.Changes = append(it.Changes, event("13:59", incident.PhaseChanged, "ada", strings.Repeat("y", 8192), incident.Data{To: "investigation"}))
+			it.Changes = append(it.Changes, event("13:59", incident.EventPhaseChanged, "ada", strings.Repeat("y", 8192), incident.Data{To: "investigation"}))
 		}
 	})
 	add("digest", incident.KindDigest, func(m *incident.Message, it *incident.Item) {
@@ -335,14 +349,14 @@ func goldens(t *testing.T) map[string]*incident.Message {
 			switch i {
 			case 1:
 				it.Kind, it.First = incident.KindPriority, false
-				it.Changes = []incident.Event{event("13:59", incident.PriorityChanged, "ada", "most customers are hit", incident.Data{From: "P2", To: "P1", Raised: true, Definition: &p1})}
+				it.Changes = []incident.Event{event("13:59", incident.EventPriorityChanged, "ada", "most customers are hit", incident.Data{From: "P2", To: "P1", Raised: true, Definition: &p1})}
 			case 2:
 				it.Kind, it.First = incident.KindUpdate, false
 				it.NewWord, it.Word = true, &incident.Word{Text: "We have found the cause: a full queue.", At: at("13:58"), By: "ada"}
 				it.Incident.UseCase = "Notifications arrive with a delay"
 			case 3:
 				it.Kind = incident.KindResolved
-				it.Incident.State, it.Incident.Phase, it.Incident.Priority = incident.Resolved, incident.Recovery, p2
+				it.Incident.State, it.Incident.Phase, it.Incident.Priority = incident.StateResolved, incident.PhaseRecovery, p2
 				it.Incident.Breaches, it.Incident.EndedAt, it.NextBy = incident.Counts{Total: 1}, at("13:50"), time.Time{}
 				it.Incident.UseCase = "Users cannot change their preferences"
 			case 4, 5:

@@ -18,7 +18,7 @@ import (
 	"github.com/go-mail/mail/v2"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 //go:embed templates/*.tmpl

@@ -2,6 +2,7 @@ package email
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"html"
 	"io"
@@ -39,7 +40,7 @@ func parts(t *testing.T, raw []byte) (h mail.Header, text, page string) {
 	var bodies []string
 	for {
 		p, err := r.NextRawPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -225,12 +226,18 @@ func TestHeaders(t *testing.T) {
 		},
 		"left-by-lowering": {"Subject": "[P3] INC-42 Application cannot notify its users", "References": "<inc-42.20260723T115900.sitrep@example.org>"},
 		"drill":            {"Subject": "[DRILL P1] INC-43 Application cannot notify its users"},
-		"digest": {"Subject": "[P1] 6 incidents", "X-Sitrep-Incident": "INC-42, INC-43, INC-44, INC-45, INC-46, INC-47",
-			"X-Sitrep-Sequence": "9, 9, 9, 9, 9, 9", "X-Sitrep-Kind": "digest", "References": ""},
-		"reminder": {"Subject": "[reminder] INC-42 update due by 16:00", "X-Sitrep-Kind": "reminder",
-			"References": "<inc-42.20260723T115900.sitrep@example.org>"},
-		"watchdog-away": {"Subject": "[watchdog] Alerts have stopped arriving", "X-Sitrep-Incident": "", "X-Sitrep-Kind": "watchdog",
-			"References": "<watchdog.sitrep@example.org>"},
+		"digest": {
+			"Subject": "[P1] 6 incidents", "X-Sitrep-Incident": "INC-42, INC-43, INC-44, INC-45, INC-46, INC-47",
+			"X-Sitrep-Sequence": "9, 9, 9, 9, 9, 9", "X-Sitrep-Kind": "digest", "References": "",
+		},
+		"reminder": {
+			"Subject": "[reminder] INC-42 update due by 16:00", "X-Sitrep-Kind": "reminder",
+			"References": "<inc-42.20260723T115900.sitrep@example.org>",
+		},
+		"watchdog-away": {
+			"Subject": "[watchdog] Alerts have stopped arriving", "X-Sitrep-Incident": "", "X-Sitrep-Kind": "watchdog",
+			"References": "<watchdog.sitrep@example.org>",
+		},
 		"hostile": {"Bcc": "", "X-Evil": "", "X-Sitrep-Priority": "P1 X-Evil: 1", "To": `"Eve \"<x@y>\" Bcc: all@example.org" <cto@example.org>`},
 		"long":    {"Subject": "[P1] INC-42 " + strings.TrimSpace(strings.Repeat("Ärger ", 26)) + "…"},
 	} {
@@ -336,11 +343,11 @@ func strangers(t *testing.T, words, priority, address string) *incident.Message 
 	m.Recipient.Name, m.Recipient.Address = words, address
 	it := &m.Items[0]
 	it.Incident.UseCase, it.Incident.Service, it.Incident.Priority.Name = words, words, priority
-	m.Audiences = append(m.Audiences, incident.OnCall)
+	m.Audiences = append(m.Audiences, incident.AudienceOnCall)
 	it.Runbook = words
 	it.Alerts = firing(2, incident.ListedAlert{Name: words, Summary: words, URL: words, Labels: map[string]string{words: words}})
 	it.NewWord, it.Word = true, &incident.Word{Text: words, By: words, At: at("13:00")}
-	it.Changes = []incident.Event{event("13:00", incident.PhaseChanged, incident.Actor(words), words, incident.Data{To: words})}
+	it.Changes = []incident.Event{event("13:00", incident.EventPhaseChanged, incident.Actor(words), words, incident.Data{To: words})}
 	return m
 }
 

@@ -62,7 +62,7 @@ func TestWhatARefusalSpeaksOf(t *testing.T) {
 		}
 		err = classify(refused(at, tc.at, code, []string{tc.reply[4:]}))
 		for _, kind := range kinds {
-			if errors.Is(err, kind) != (kind == tc.want) {
+			if errors.Is(err, kind) != errors.Is(tc.want, kind) {
 				t.Errorf("%s at %s: %v", tc.reply, tc.at, err)
 			}
 		}

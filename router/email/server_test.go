@@ -228,8 +228,10 @@ func (s *script) count() (conns, accepted int, lines string) {
 // client is a sender to addr without TLS and with short time limits.
 func client(t *testing.T, addr string, change func(*Config)) *SMTP {
 	t.Helper()
-	c := Config{Smarthost: addr, Letterhead: letterhead, TLS: NoTLS, HelloName: "sitrep.example.org",
-		Timeouts: Timeouts{Connect: 5 * time.Second, Greeting: 5 * time.Second, Command: 5 * time.Second, Data: 5 * time.Second, Final: 5 * time.Second}}
+	c := Config{
+		Smarthost: addr, Letterhead: letterhead, TLS: NoTLS, HelloName: "sitrep.example.org",
+		Timeouts: Timeouts{Connect: 5 * time.Second, Greeting: 5 * time.Second, Command: 5 * time.Second, Data: 5 * time.Second, Final: 5 * time.Second},
+	}
 	if change != nil {
 		change(&c)
 	}
@@ -254,7 +256,7 @@ func envelope(t *testing.T, to string) router.Envelope {
 			t.Fatal(err)
 		}
 	}
-	return router.Envelope{ID: m.ID, Recipient: incident.Recipient{Channel: incident.Email, Address: to}, Body: body}
+	return router.Envelope{ID: m.ID, Recipient: incident.Recipient{Channel: incident.ChannelEmail, Address: to}, Body: body}
 }
 
 func carryOn(context.Context) error { return nil }

@@ -116,9 +116,11 @@ func TestLogIn(t *testing.T) {
 
 func TestLogInByCRAMMD5(t *testing.T) {
 	// The example of RFC 2195, section 2.
-	server := follow(t, map[string]string{"EHLO": "250-hi\r\n250 AUTH CRAM-MD5",
+	server := follow(t, map[string]string{
+		"EHLO": "250-hi\r\n250 AUTH CRAM-MD5",
 		"AUTH": "334 PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+",
-		"dGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw": "235 welcome"})
+		"dGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw": "235 welcome",
+	})
 	s := client(t, server.addr, func(c *Config) { c.Username, c.Password = "tim", func() string { return "tanstaaftanstaaf" } })
 	if err := s.Send(t.Context(), envelope(t, "cto@example.org"), carryOn); err != nil {
 		t.Fatal(err)
@@ -465,8 +467,10 @@ func TestCancel(t *testing.T) {
 func TestAddressesThatAreNone(t *testing.T) {
 	server := follow(t, map[string]string{})
 	s := client(t, server.addr, nil)
-	for _, to := range []string{"", "cto", "@example.org", "cto@", "a@example.org\r\nRCPT TO:<b@example.org>", "a@example.org>\r\nDATA", "a b@c d", "a@b,c@d",
-		"a@ex\x00ample.org", "<a@example.org>", "\"a\r\n\"@example.org", strings.Repeat("a", 300) + "@example.org"} {
+	for _, to := range []string{
+		"", "cto", "@example.org", "cto@", "a@example.org\r\nRCPT TO:<b@example.org>", "a@example.org>\r\nDATA", "a b@c d", "a@b,c@d",
+		"a@ex\x00ample.org", "<a@example.org>", "\"a\r\n\"@example.org", strings.Repeat("a", 300) + "@example.org",
+	} {
 		err := s.Send(t.Context(), envelope(t, to), carryOn)
 		if !errors.Is(err, router.ErrPermanent) {
 			t.Errorf("%q: error %v, want a final one", to, err)

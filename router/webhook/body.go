@@ -9,7 +9,7 @@ import (
 
 	"sitrep/incident"
 	"sitrep/incident/incidentjson"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // A body is what is posted.

@@ -11,7 +11,7 @@ import (
 
 	"sitrep/incident"
 	"sitrep/router/webhook"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -31,9 +31,9 @@ func register() incident.Incident {
 		Team:        "notifications",
 		Runbook:     "https://wiki.example.org/notifications/register",
 		Labels:      map[string]string{"region": "<eu> & \"us\""},
-		State:       incident.Open,
-		Phase:       incident.Investigation,
-		Priority:    incident.Priority{Name: "P1", Inform: []incident.Audience{incident.Management, incident.Stakeholders}, UpdateEvery: 2 * time.Hour},
+		State:       incident.StateOpen,
+		Phase:       incident.PhaseInvestigation,
+		Priority:    incident.Priority{Name: "P1", Inform: []incident.Audience{incident.AudienceManagement, incident.AudienceStakeholders}, UpdateEvery: 2 * time.Hour},
 		SLOPriority: "P1",
 		Actions:     []incident.Action{{Name: "hotfix", State: incident.ActionDue}},
 		Breaches:    incident.Counts{Firing: 3, Unknown: 1, Total: 5},
@@ -47,8 +47,8 @@ func message(kind incident.Kind, items ...incident.Item) *incident.Message {
 		ID:        "01K",
 		Kind:      kind,
 		At:        at(15, 0),
-		Recipient: incident.Recipient{ID: "webhook:1", Channel: incident.Webhook},
-		Audiences: []incident.Audience{incident.Stakeholders},
+		Recipient: incident.Recipient{ID: "webhook:1", Channel: incident.ChannelWebhook},
+		Audiences: []incident.Audience{incident.AudienceStakeholders},
 		Group:     "customer-support",
 		Location:  time.UTC,
 		Items:     items,
@@ -74,25 +74,27 @@ func TestBody(t *testing.T) {
 	later.Number, later.Sequence, later.Priority = 43, 2, incident.Priority{Name: "P2", Rank: 1}
 	later.UseCase, later.SLO = "Notifications arrive with a delay", "notifications-delay-latency"
 	changed := incident.Event{
-		Incident: 42, Sequence: 7, Time: at(15, 0), Type: incident.PriorityChanged, Actor: "ada", Reason: "log-on fails too", Config: "c0ffee",
+		Incident: 42, Sequence: 7, Time: at(15, 0), Type: incident.EventPriorityChanged, Actor: "ada", Reason: "log-on fails too", Config: "c0ffee",
 		Data: incident.Data{From: "P2", To: "P1", Actions: []incident.Action{{Name: "hotfix", State: incident.ActionDue}}},
 	}
 	started := incident.Event{
-		Incident: 43, Sequence: 2, Time: at(14, 59), Type: incident.BreachStarted, Actor: incident.Alertmanager,
+		Incident: 43, Sequence: 2, Time: at(14, 59), Type: incident.EventBreachStarted, Actor: incident.ActorAlertmanager,
 		Data: incident.Data{Fingerprint: "e85487102342dbcf", StartsAt: at(14, 57), Priority: "P2"},
 	}
 	watchdog := message(incident.KindWatchdog)
 	watchdog.Watchdog = &incident.WatchdogNews{Away: true, HeardAt: at(14, 40), Within: 15 * time.Minute}
 	onCall := message(incident.KindOpened, item(incident.KindOpened, register()))
-	onCall.Audiences, onCall.Group = []incident.Audience{incident.Stakeholders, incident.OnCall}, "notifications"
+	onCall.Audiences, onCall.Group = []incident.Audience{incident.AudienceStakeholders, incident.AudienceOnCall}, "notifications"
 	onCall.Items[0].Runbook = "https://wiki.example.org/notifications/register"
 	onCall.Items[0].Alerts = &incident.AlertList{Total: 4, Alerts: []incident.ListedAlert{
-		{Name: "RegisterFailing", Summary: "5 % of registrations\nfail", URL: "https://prometheus.example.org/graph?g0.expr=a%3E1&g0.tab=1", State: incident.Firing,
-			Labels: map[string]string{"instance": "10.0.0.7:9090", "region": "eu"}, StartsAt: at(14, 57)},
-		{Name: "<b>\x00", URL: "javascript:alert(1)", State: incident.Unknown, StartsAt: at(13, 0), HeardAt: at(13, 5)},
+		{
+			Name: "RegisterFailing", Summary: "5 % of registrations\nfail", URL: "https://prometheus.example.org/graph?g0.expr=a%3E1&g0.tab=1", State: incident.BreachFiring,
+			Labels: map[string]string{"instance": "10.0.0.7:9090", "region": "eu"}, StartsAt: at(14, 57),
+		},
+		{Name: "<b>\x00", URL: "javascript:alert(1)", State: incident.BreachUnknown, StartsAt: at(13, 0), HeardAt: at(13, 5)},
 	}}
 	bare := message(incident.KindReminder, item(incident.KindReminder, later))
-	bare.Audiences = []incident.Audience{incident.OnCall}
+	bare.Audiences = []incident.Audience{incident.AudienceOnCall}
 	cluster := message(incident.KindWatchdog)
 	cluster.Watchdog = &incident.WatchdogNews{Pulse: `cluster="eu"`, Labels: map[string]string{"cluster": "eu"}, HeardAt: at(14, 58), Within: 15 * time.Minute}
 	tests := map[string]*incident.Message{

@@ -16,7 +16,7 @@ import (
 
 	"sitrep/incident"
 	"sitrep/router"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // DefaultTimeout is how long one attempt may take, from the look-up of the name

@@ -37,7 +37,7 @@ func sender(to webhook.Endpoint, timeout time.Duration) *webhook.Sender {
 func envelope(id, body string) router.Envelope {
 	return router.Envelope{
 		ID:        id,
-		Recipient: incident.Recipient{ID: "webhook:1", Channel: incident.Webhook, Address: "https://hooks.example.org"},
+		Recipient: incident.Recipient{ID: "webhook:1", Channel: incident.ChannelWebhook, Address: "https://hooks.example.org"},
 		Body:      []byte(body),
 	}
 }

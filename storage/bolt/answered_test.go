@@ -36,7 +36,7 @@ func ends(f func()) bool {
 // who wait hears it, and the writer goes on.
 func TestEveryWriteIsAnsweredOnce(t *testing.T) {
 	broken, panics := errors.New("broken"), errors.New("a panic")
-	store := func(_ *DB, tx storage.Tx) error { return tx.PutAlive(noon) }
+	store := func(_ *DB, tx storage.Tx) error { return tx.PutAlive(t.Context(), noon) }
 	type write struct {
 		fn   func(db *DB, tx storage.Tx) error
 		want error // nil: it is stored
@@ -103,7 +103,7 @@ func TestEveryWriteIsAnsweredOnce(t *testing.T) {
 			if err := create(path); err != nil {
 				t.Fatal(err)
 			}
-			db, err := open(path, false)
+			db, err := open(t.Context(), path, false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -158,28 +158,31 @@ func TestEveryWriteIsAnsweredOnce(t *testing.T) {
 // not given up, and then the process would not end.
 func TestClosingEnds(t *testing.T) {
 	broken := errors.New("broken")
-	read := func(fn func(storage.Reader) error) func(*DB) {
+	read := func(fn func(storage.Snapshot) error) func(*DB) {
 		return func(db *DB) { _ = db.Read(context.Background(), fn) }
 	}
 	for name, use := range map[string]func(*DB){
-		"after nothing":              func(*DB) {},
-		"after a read":               read(func(storage.Reader) error { return nil }),
-		"after a read that failed":   read(func(storage.Reader) error { return broken }),
-		"after a read that panicked": func(db *DB) { defer func() { _ = recover() }(); read(func(storage.Reader) error { panic(broken) })(db) },
+		"after nothing":            func(*DB) {},
+		"after a read":             read(func(storage.Snapshot) error { return nil }),
+		"after a read that failed": read(func(storage.Snapshot) error { return broken }),
+		"after a read that panicked": func(db *DB) {
+			defer func() { _ = recover() }()
+			read(func(storage.Snapshot) error { panic(broken) })(db)
+		},
 		"after a write that failed": func(db *DB) {
-			_ = db.Write(context.Background(), func(tx storage.Tx) error { return errors.Join(tx.PutAlive(noon), broken) })
+			_ = db.Write(context.Background(), func(tx storage.Tx) error { return errors.Join(tx.PutAlive(t.Context(), noon), broken) })
 		},
 		"after a backup that did not begin": func(db *DB) {
-			_ = db.Backup(context.Background(), func(storage.Reader, int64) (io.Writer, error) { return nil, broken })
+			_ = db.Backup(context.Background(), func(storage.Snapshot, int64) (io.Writer, error) { return nil, broken })
 		},
 		"after a backup whose reader left": func(db *DB) {
 			ctx, cancel := context.WithCancel(context.Background())
-			_ = db.Backup(ctx, func(storage.Reader, int64) (io.Writer, error) { cancel(); return io.Discard, nil })
+			_ = db.Backup(ctx, func(storage.Snapshot, int64) (io.Writer, error) { cancel(); return io.Discard, nil })
 		},
 	} {
 		if !t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "sitrep.db")
-			db, err := Open(path, Options{})
+			db, err := Open(t.Context(), path, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -187,7 +190,7 @@ func TestClosingEnds(t *testing.T) {
 			if !ends(func() { _ = db.Close() }) {
 				t.Fatal("Close waits for ever")
 			}
-			reader, err := OpenReadOnly(path)
+			reader, err := OpenReadOnly(t.Context(), path)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -47,7 +47,7 @@ type breachHead struct {
 
 func headOf(b *incident.Breach) breachHead {
 	return breachHead{
-		silent: b.Incident != 0 && (b.State == incident.Firing || b.State == incident.Unknown),
+		silent: b.Incident != 0 && (b.State == incident.BreachFiring || b.State == incident.BreachUnknown),
 		asks:   !b.AskAt.IsZero(),
 		quiet:  b.QuietSince(),
 		askAt:  b.AskAt,

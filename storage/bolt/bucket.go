@@ -104,7 +104,7 @@ type reader struct {
 	buckets [bucketCount]*bbolt.Bucket
 }
 
-var _ storage.Reader = (*reader)(nil)
+var _ storage.Snapshot = (*reader)(nil)
 
 func newReader(btx *bbolt.Tx) *reader { return &reader{tx: btx} }
 

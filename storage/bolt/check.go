@@ -98,7 +98,7 @@ func (r *reader) checkValue(id bucketID, k, v []byte) error {
 		switch {
 		case err != nil:
 			return wrong(id, k, err.Error())
-		case !found && b.State != incident.Ended, found && (ordinal < b.Ordinal || ordinal == b.Ordinal && b.Ordinal > 0 && !bytes.Equal(p.key(), k)):
+		case !found && b.State != incident.BreachEnded, found && (ordinal < b.Ordinal || ordinal == b.Ordinal && b.Ordinal > 0 && !bytes.Equal(p.key(), k)):
 			return wrong(id, k, "its index names another")
 		}
 		if headOf(&b).silent {
@@ -138,12 +138,12 @@ func (r *reader) checkValue(id bucketID, k, v []byte) error {
 		if arrival, err := r.arrival(d.ID); err != nil || arrival != intAt(k, 0) {
 			return errors.Join(err, wrong(id, k, "it is not found by its id"))
 		}
-		for _, number := range covered(&d) {
+		for _, number := range d.Incidents() {
 			if err := there(bDeliveryIncidents, key(nil).int(number).int(intAt(k, 0))); err != nil {
 				return err
 			}
 		}
-		if d.State != incident.Pending {
+		if d.State != incident.DeliveryPending {
 			return there(bDeliveryRecords, key(bytes.Clone(k)).int(1))
 		}
 	case bDeliveryIDs:

@@ -23,7 +23,7 @@ func post(number, count int64, now time.Time) (*incident.Incident, []incident.Br
 	in := &incident.Incident{
 		Number: number, Sequence: count * alertsPerWrite, Key: "slo", SLO: "notifications-register-availability",
 		UseCase: "Application cannot register with notification services", Service: "notifications", Team: "notifications",
-		State: incident.Open, Phase: incident.InitialDiagnosis, Priority: incident.Priority{Name: "P1", Criteria: []string{"Log-on is not possible"}},
+		State: incident.StateOpen, Phase: incident.PhaseInitialDiagnosis, Priority: incident.Priority{Name: "P1", Criteria: []string{"Log-on is not possible"}},
 		Highest: incident.Priority{Name: "P1"}, SLOPriority: "P1", OpenedAt: now, StartedAt: now,
 	}
 	list := make([]incident.Breach, alertsPerWrite)
@@ -35,7 +35,7 @@ func post(number, count int64, now time.Time) (*incident.Incident, []incident.Br
 			labels[fmt.Sprintf("label_%d", k)] = "a value of forty characters, more or less"
 		}
 		list[i] = incident.Breach{
-			Fingerprint: fmt.Sprintf("%016x", h.Sum64()), StartsAt: now.Add(-time.Duration(i) * time.Second), State: incident.Firing, Incident: number,
+			Fingerprint: fmt.Sprintf("%016x", h.Sum64()), StartsAt: now.Add(-time.Duration(i) * time.Second), State: incident.BreachFiring, Incident: number,
 			Priority: "P1", Labels: labels, HeardAt: now, GeneratorURL: "https://prometheus.example.org/graph?g0.expr=" + strings.Repeat("x", 100),
 			Annotations: map[string]string{"summary": strings.Repeat("s", 80), "description": strings.Repeat("d", 120)},
 		}
@@ -47,27 +47,29 @@ func post(number, count int64, now time.Time) (*incident.Incident, []incident.Br
 func store(ctx context.Context, db *bolt.DB, in *incident.Incident, list []incident.Breach, now time.Time) error {
 	return db.Write(ctx, func(tx storage.Tx) error {
 		events := make([]incident.Event, len(list))
+		breaches, fingerprints := make([]*incident.Breach, len(list)), make([]string, len(list))
 		for i := range list {
 			b := &list[i]
-			if _, err := tx.LatestBreach(b.Fingerprint); err == nil {
-				return fmt.Errorf("breach %s is there", b.Fingerprint)
-			}
-			if err := tx.PutBreach(b); err != nil {
-				return err
-			}
+			breaches[i], fingerprints[i] = b, b.Fingerprint
 			events[i] = incident.Event{
-				Incident: in.Number, Sequence: in.Sequence - alertsPerWrite + int64(i) + 1, Time: now, Type: incident.BreachStarted,
-				Actor: incident.Alertmanager, Config: strings.Repeat("c0ffee00", 8),
+				Incident: in.Number, Sequence: in.Sequence - alertsPerWrite + int64(i) + 1, Time: now, Type: incident.EventBreachStarted,
+				Actor: incident.ActorAlertmanager, Config: strings.Repeat("c0ffee00", 8),
 				Data: incident.Data{Fingerprint: b.Fingerprint, StartsAt: b.StartsAt, Priority: "P1"},
 			}
 		}
-		if err := tx.AppendEvents(events); err != nil {
+		if there, err := tx.LatestBreaches(ctx, fingerprints); err != nil || len(there) > 0 {
+			return fmt.Errorf("%d breaches are there: %w", len(there), err)
+		}
+		if err := tx.PutBreaches(ctx, breaches); err != nil {
 			return err
 		}
-		if err := tx.PutIncident(in); err != nil {
+		if err := tx.AppendEvents(ctx, events); err != nil {
 			return err
 		}
-		return tx.PutAgenda(&incident.Agenda{Incident: in.Number, NextAt: now.Add(time.Hour), LastHeardAt: now})
+		if err := tx.PutIncidents(ctx, []*incident.Incident{in}); err != nil {
+			return err
+		}
+		return tx.PutAgendas(ctx, []incident.Agenda{{Incident: in.Number, NextAt: now.Add(time.Hour), LastHeardAt: now}})
 	})
 }
 

@@ -10,13 +10,13 @@ import (
 )
 
 func TestStore(t *testing.T) {
-	storagetest.Run(t, func(t *testing.T) storage.Store { return open(t, bolt.Options{}) })
+	storagetest.Run(t, storagetest.Engine{Open: func(t *testing.T) storage.Store { return open(t, bolt.Options{}) }})
 }
 
 // open returns a new store, which is closed when the test ends.
 func open(t testing.TB, o bolt.Options) *bolt.DB {
 	t.Helper()
-	db, err := bolt.Open(filepath.Join(t.TempDir(), "sitrep.db"), o)
+	db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "sitrep.db"), o)
 	if err != nil {
 		t.Fatal(err)
 	}

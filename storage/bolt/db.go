@@ -84,11 +84,11 @@ var _ storage.Store = (*DB)(nil)
 // file that is there is never created anew, whatever it holds. If another process
 // has it open, Open fails after 2 s. The error is storage.ErrNewer if a newer sitrep
 // wrote it, and storage.ErrDamaged if it is not whole or no store at all.
-func Open(path string, o Options) (*DB, error) {
+func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	if err := create(path); err != nil {
 		return nil, fmt.Errorf("create store %q: %w", path, err)
 	}
-	db, err := open(path, false)
+	db, err := open(ctx, path, false)
 	if err != nil {
 		return nil, fmt.Errorf("open store %q: %w", path, err)
 	}
@@ -111,8 +111,8 @@ func (db *DB) use(o Options) {
 
 // OpenReadOnly opens the store in the file at path for reading. Many may do so at a
 // time, but not while a process has it open for writing. Write fails.
-func OpenReadOnly(path string) (*DB, error) {
-	db, err := open(path, true)
+func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
+	db, err := open(ctx, path, true)
 	if err != nil {
 		return nil, fmt.Errorf("open store %q: %w", path, err)
 	}
@@ -151,7 +151,7 @@ func (db *DB) Close() error {
 // Read runs fn on a snapshot. It fails if ctx is done before fn starts. A snapshot
 // held for long lets the file grow, and may keep writes waiting when it has grown by
 // a GiB; so fn should not wait for others.
-func (db *DB) Read(ctx context.Context, fn func(storage.Reader) error) error {
+func (db *DB) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -252,7 +252,7 @@ func (db *DB) noteRoom(bytes int, full error) {
 // opened as it is. Begin is called once, with the snapshot that is copied and how many
 // bytes that takes. Writes go on meanwhile; a writer that is slow lets the file grow. It
 // also works once the file was deleted.
-func (db *DB) Backup(ctx context.Context, begin func(r storage.Reader, size int64) (io.Writer, error)) (err error) {
+func (db *DB) Backup(ctx context.Context, begin func(r storage.Snapshot, size int64) (io.Writer, error)) (err error) {
 	if err := db.failure(); err != nil {
 		return err
 	}

@@ -1,14 +1,17 @@
 package bolt
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
+	"math"
 	"testing"
 	"time"
 
 	"go.etcd.io/bbolt"
 
 	"sitrep/incident"
+	"sitrep/storage"
 )
 
 // An OldWatchdog is the watchdog as stores up to version 2 had it.
@@ -30,7 +33,7 @@ func MakeVersion2(t *testing.T, path string, old OldWatchdog) {
 		if err := x.putJSON(bMeta, oldPulseKey, old.Pulse); err != nil {
 			return err
 		}
-		if err := x.PutSubscriptions(old.Readers); err != nil {
+		if err := x.PutSubscriptions(t.Context(), old.Readers); err != nil {
 			return err
 		}
 		for _, id := range []bucketID{bPulses, bNotices, bNoticesDue, bRecipientNotices} {
@@ -55,18 +58,13 @@ func MakeOld(t *testing.T, path string) {
 	}
 	err = b.Update(func(btx *bbolt.Tx) error {
 		x := newTx(btx)
-		for _, what := range []byte{closedPersonal, looseMessage, loosePersonal} {
-			for {
-				k, _, err := x.nextOver(what, time.Now())
-				if err != nil {
-					return err
-				}
-				if k == nil {
-					break
-				}
-				if err := x.delete(bClosed, k); err != nil {
-					return err
-				}
+		for _, what := range []storage.Expiry{storage.ExpiryPeople, storage.ExpiryWatchdogMessage, storage.ExpiryWatchdogPeople} {
+			all, err := x.Expired(t.Context(), what, time.Now(), math.MaxInt)
+			if err != nil {
+				return err
+			}
+			if err := x.NoteExpired(t.Context(), all, nil); err != nil {
+				return err
 			}
 		}
 		return nil
@@ -128,4 +126,32 @@ func MakeOlder(t *testing.T, path string, older, latest incident.Breach) {
 		t.Fatal(err)
 	}
 	SetVersion(t, path, 2)
+}
+
+// LoadAsBefore notes in a store that a configuration was loaded, as builds do that know of no
+// generation.
+func LoadAsBefore(t *testing.T, path string, l storage.Loading) {
+	t.Helper()
+	b, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = b.Update(func(btx *bbolt.Tx) error {
+		x := newTx(btx)
+		known, err := x.get(bMeta, generationKey)
+		if err != nil {
+			return err
+		}
+		known = bytes.Clone(known)
+		if err := x.PutConfig(t.Context(), l, storage.Config{Hash: l.Hash, Body: []byte(l.Hash)}); err != nil {
+			return err
+		}
+		if known == nil {
+			return x.delete(bMeta, generationKey)
+		}
+		return x.put(bMeta, generationKey, known)
+	})
+	if err := errors.Join(err, b.Close()); err != nil {
+		t.Fatal(err)
+	}
 }

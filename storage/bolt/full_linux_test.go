@@ -37,7 +37,7 @@ func TestARealFullDisk(t *testing.T) {
 	if err := os.WriteFile(ballast, make([]byte, 2<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	db, err := bolt.Open(path, bolt.Options{Fatal: func(err error) { t.Errorf("fatal: %v", err) }})
+	db, err := bolt.Open(t.Context(), path, bolt.Options{Fatal: func(err error) { t.Errorf("fatal: %v", err) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestARealFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	closed = true
-	again, err := bolt.Open(path, bolt.Options{})
+	again, err := bolt.Open(t.Context(), path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestARealFullDisk(t *testing.T) {
 func TestADiskTooSmallForAStore(t *testing.T) {
 	dir := smallDisk(t, 12<<10)
 	path := filepath.Join(dir, "sitrep.db")
-	db, err := bolt.Open(path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), path, bolt.Options{})
 	if err == nil {
 		db.Close()
 		t.Fatal("no error")

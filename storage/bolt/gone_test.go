@@ -45,16 +45,16 @@ func TestAFileThatIsGoneTakesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "data")
 			path := filepath.Join(dir, "sitrep.db")
-			db, err := bolt.Open(path, bolt.Options{Fatal: func(err error) { t.Errorf("fatal: %v", err) }})
+			db, err := bolt.Open(t.Context(), path, bolt.Options{Fatal: func(err error) { t.Errorf("fatal: %v", err) }})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer db.Close()
-			if err := db.Write(t.Context(), func(tx storage.Tx) error { return tx.PutAlive(noon) }); err != nil {
+			if err := db.Write(t.Context(), func(tx storage.Tx) error { return tx.PutAlive(t.Context(), noon) }); err != nil {
 				t.Fatal(err)
 			}
 			take(t, path)
-			err = db.Write(t.Context(), func(tx storage.Tx) error { return tx.PutAlive(noon.Add(time.Hour)) })
+			err = db.Write(t.Context(), func(tx storage.Tx) error { return tx.PutAlive(t.Context(), noon.Add(time.Hour)) })
 			if !errors.Is(err, storage.ErrUnavailable) || errors.Is(err, storage.ErrUnknown) || !strings.Contains(err.Error(), "sitrep storage backup --url") {
 				t.Errorf("write: %v", err)
 			}
@@ -64,8 +64,8 @@ func TestAFileThatIsGoneTakesNothing(t *testing.T) {
 			}
 			// All that was stored can be rescued.
 			var copied bytes.Buffer
-			err = db.Backup(t.Context(), func(r storage.Reader, size int64) (io.Writer, error) {
-				at, err := r.Alive()
+			err = db.Backup(t.Context(), func(r storage.Snapshot, size int64) (io.Writer, error) {
+				at, err := r.Alive(t.Context())
 				if !at.Equal(noon) {
 					t.Errorf("alive %v", at)
 				}
@@ -79,7 +79,7 @@ func TestAFileThatIsGoneTakesNothing(t *testing.T) {
 			if err := os.WriteFile(rescued, copied.Bytes(), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			again, err := bolt.OpenReadOnly(rescued)
+			again, err := bolt.OpenReadOnly(t.Context(), rescued)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -93,13 +93,13 @@ func TestAFileThatIsGoneTakesNothing(t *testing.T) {
 
 func TestAFileThatIsPutBackIsUsedAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sitrep.db")
-	db, err := bolt.Open(path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
 	write := func() error {
-		return db.Write(t.Context(), func(tx storage.Tx) error { return tx.PutAlive(noon) })
+		return db.Write(t.Context(), func(tx storage.Tx) error { return tx.PutAlive(t.Context(), noon) })
 	}
 	if err := os.Rename(path, path+".old"); err != nil {
 		t.Fatal(err)

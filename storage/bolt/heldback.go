@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"context"
 	"time"
 
 	"sitrep/incident"
@@ -24,7 +25,7 @@ func heldBack(d *incident.Delivery) []byte {
 		return v.byte(holdsPulse).rest(d.Pulse())
 	}
 	v = v.byte(holdsIncidents)
-	for _, number := range covered(d) {
+	for _, number := range d.Incidents() {
 		v = v.int(number)
 	}
 	return v
@@ -78,7 +79,21 @@ func (r *reader) heldBackOf(id string) (h holding, err error) {
 	return h, err
 }
 
-func (r *reader) HeldBack(id string, now time.Time) (h storage.HeldBack, err error) {
+func (r *reader) HeldBack(_ context.Context, recipients []string, now time.Time) (map[string]storage.HeldBack, error) {
+	all := map[string]storage.HeldBack{}
+	for _, id := range recipients {
+		h, err := r.heldBack(id, now)
+		if err != nil {
+			return nil, err
+		}
+		if !h.Until.IsZero() || h.Incidents != nil {
+			all[id] = h
+		}
+	}
+	return all, nil
+}
+
+func (r *reader) heldBack(id string, now time.Time) (h storage.HeldBack, err error) {
 	p, err := r.recipient(id)
 	if err != nil {
 		return h, err
@@ -159,7 +174,7 @@ func (r *reader) urgency(id string, now time.Time) (incident.Urgency, error) {
 	return most, nil
 }
 
-func (t *tx) EndWaits(now time.Time) (int, error) {
+func (t *tx) EndWaits(ctx context.Context, now time.Time) (int, error) {
 	var ids []string
 	err := t.ascend(bRecipients, nil, nil, func(k, v []byte) (bool, error) {
 		var p recipient
@@ -193,7 +208,7 @@ func (t *tx) EndWaits(now time.Time) (int, error) {
 	}
 	for i := range waiting {
 		waiting[i].RetryAt = time.Time{}
-		if err := t.PutDelivery(&waiting[i], nil); err != nil {
+		if err := t.PutDelivery(ctx, &waiting[i], nil); err != nil {
 			return 0, err
 		}
 	}

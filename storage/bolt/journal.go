@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"context"
 	"time"
 
 	"sitrep/storage"
@@ -17,15 +18,26 @@ const (
 
 var aliveKey = []byte("alive")
 
-func (r *reader) Refusals() ([]storage.Refusal, error) { return journal[storage.Refusal](r, bRefusals) }
+func (r *reader) Refusals(_ context.Context) ([]storage.Refusal, error) {
+	return journal[storage.Refusal](r, bRefusals)
+}
 
-func (t *tx) PutRefusal(f storage.Refusal) error { return t.putJournal(bRefusals, f) }
+func (t *tx) PutRefusal(_ context.Context, f storage.Refusal) error {
+	return t.putJournal(bRefusals, f)
+}
 
-func (r *reader) Ambiguities() ([]storage.Ambiguity, error) {
+func (r *reader) Ambiguities(_ context.Context) ([]storage.Ambiguity, error) {
 	return journal[storage.Ambiguity](r, bAmbiguities)
 }
 
-func (t *tx) PutAmbiguity(a storage.Ambiguity) error { return t.putJournal(bAmbiguities, a) }
+func (t *tx) PutAmbiguities(_ context.Context, all []storage.Ambiguity) error {
+	for _, a := range all[max(0, len(all)-journalKept):] {
+		if err := t.putJournal(bAmbiguities, a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // journal returns all that a bucket with a count has, the latest first.
 func journal[T any](r *reader, id bucketID) ([]T, error) {
@@ -52,7 +64,7 @@ func (t *tx) putJournal(id bucketID, v any) error {
 	return t.putJSON(id, key(nil).int(count), v)
 }
 
-func (r *reader) Alive() (time.Time, error) {
+func (r *reader) Alive(_ context.Context) (time.Time, error) {
 	b, err := r.get(bMeta, aliveKey)
 	if b == nil || err != nil {
 		return time.Time{}, err
@@ -60,9 +72,11 @@ func (r *reader) Alive() (time.Time, error) {
 	return timeAt(b, 0), nil
 }
 
-func (t *tx) PutAlive(at time.Time) error { return t.put(bMeta, aliveKey, key(nil).time(at)) }
+func (t *tx) PutAlive(_ context.Context, at time.Time) error {
+	return t.put(bMeta, aliveKey, key(nil).time(at))
+}
 
-func (r *reader) Outages(limit int) ([]storage.Outage, error) {
+func (r *reader) Outages(_ context.Context, limit int) ([]storage.Outage, error) {
 	var all []storage.Outage
 	err := r.descend(bOutages, nil, nil, func(k, v []byte) (bool, error) {
 		if len(all) == limit {
@@ -76,11 +90,11 @@ func (r *reader) Outages(limit int) ([]storage.Outage, error) {
 	return all, err
 }
 
-func (t *tx) PutOutage(o storage.Outage) error {
+func (t *tx) PutOutage(_ context.Context, o storage.Outage) error {
 	return t.putJSON(bOutages, key(nil).time(o.From), o)
 }
 
-func (r *reader) Answer(name string) (storage.Answer, error) {
+func (r *reader) Answer(_ context.Context, name string) (storage.Answer, error) {
 	var a storage.Answer
 	found, err := r.getJSON(bAnswers, key(nil).text(name), &a)
 	if err == nil && !found {
@@ -89,7 +103,7 @@ func (r *reader) Answer(name string) (storage.Answer, error) {
 	return a, err
 }
 
-func (t *tx) PutAnswer(a storage.Answer) error {
+func (t *tx) PutAnswer(_ context.Context, a storage.Answer) error {
 	k := key(nil).text(a.Key)
 	var old storage.Answer
 	found, err := t.getJSON(bAnswers, k, &old)
@@ -101,7 +115,7 @@ func (t *tx) PutAnswer(a storage.Answer) error {
 			return err
 		}
 	}
-	if _, err := t.sweepAnswers(a.At.Add(-answerKept)); err != nil {
+	if _, err := t.sweepAnswers(a.At.Add(-answerKept), answerSweep); err != nil {
 		return err
 	}
 	if err := t.putJSON(bAnswers, k, a); err != nil {
@@ -110,12 +124,11 @@ func (t *tx) PutAnswer(a storage.Answer) error {
 	return t.put(bAnswerTimes, append(key(nil).time(a.At), k...), nil)
 }
 
-// sweepAnswers deletes up to answerSweep of the answers from before a time, and returns
-// how many.
-func (t *tx) sweepAnswers(before time.Time) (int, error) {
+// sweepAnswers deletes up to limit answers from before a time, and returns how many.
+func (t *tx) sweepAnswers(before time.Time, limit int) (int, error) {
 	var old []key
 	err := t.ascend(bAnswerTimes, nil, nil, func(k, _ []byte) (bool, error) {
-		if len(old) == answerSweep || !timeAt(k, 0).Before(before) {
+		if len(old) == limit || !timeAt(k, 0).Before(before) {
 			return false, nil
 		}
 		old = append(old, append(key(nil), k...))

@@ -23,14 +23,14 @@ const killed = "SITREP_TEST_STORE"
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(traced); path != "" {
-		if err := writeTraced(path); err != nil {
+		if err := writeTraced(context.Background(), path); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 		os.Exit(0)
 	}
 	if path := os.Getenv(killed); path != "" {
-		if err := writeUntilKilled(path); err != nil {
+		if err := writeUntilKilled(context.Background(), path); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -40,8 +40,8 @@ func TestMain(m *testing.M) {
 
 // writeUntilKilled stores breaches from many goroutines and prints the fingerprint of
 // each once it is stored.
-func writeUntilKilled(path string) error {
-	db, err := bolt.Open(path, bolt.Options{})
+func writeUntilKilled(ctx context.Context, path string) error {
+	db, err := bolt.Open(ctx, path, bolt.Options{})
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func writeUntilKilled(path string) error {
 			for i := 0; ; i++ {
 				fp := fmt.Sprintf("%d-%d-%d", os.Getpid(), w, i)
 				err := db.Write(context.Background(), func(tx storage.Tx) error {
-					return tx.PutBreach(&incident.Breach{Fingerprint: fp, StartsAt: noon, HeardAt: noon, State: incident.Firing, Incident: int64(w + 1)})
+					return tx.PutBreaches(ctx, []*incident.Breach{{Fingerprint: fp, StartsAt: noon, HeardAt: noon, State: incident.BreachFiring, Incident: int64(w + 1)}})
 				})
 				if err != nil {
 					return
@@ -90,7 +90,7 @@ func TestWhatWasAnsweredIsThereAfterAKill(t *testing.T) {
 		_ = cmd.Wait()
 		cancel()
 	}
-	db, err := bolt.Open(path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,13 +98,15 @@ func TestWhatWasAnsweredIsThereAfterAKill(t *testing.T) {
 	if err := db.Check(t.Context()); err != nil {
 		t.Error(err)
 	}
-	err = db.Read(t.Context(), func(r storage.Reader) error {
-		for _, fp := range answered[:len(answered)-1] { // the last line may be torn
-			if _, err := r.LatestBreach(fp); err != nil {
-				return err
+	err = db.Read(t.Context(), func(r storage.Snapshot) error {
+		whole := answered[:len(answered)-1] // the last line may be torn
+		found, err := r.LatestBreaches(t.Context(), whole)
+		for _, fp := range whole {
+			if err == nil && found[fp] == nil {
+				err = fmt.Errorf("the breach of %s is not there", fp)
 			}
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		t.Error(err)

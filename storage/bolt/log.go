@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 
 	"sitrep/ledger"
@@ -17,9 +18,7 @@ const leafHead = 1 + recordKeySize
 // recordBuckets are where the records of each kind of leaf are.
 var recordBuckets = [...]bucketID{ledger.Event: bEvents, ledger.Config: bLoadings, ledger.Delivery: bDeliveryRecords}
 
-var _ ledger.Hashes = (*reader)(nil)
-
-func (r *reader) LogSize() (size int64, err error) {
+func (r *reader) LogSize(_ context.Context) (size int64, err error) {
 	err = r.descend(bLeaves, nil, nil, func(k, _ []byte) (bool, error) {
 		size = intAt(k, 0) + 1
 		return false, nil
@@ -35,7 +34,7 @@ func cutLeaf(k, v []byte) (kind ledger.Kind, record, hashes []byte, err error) {
 	return ledger.Kind(v[0]), v[1:leafHead], v[leafHead:], nil
 }
 
-func (r *reader) Leaves(from int64, limit int) ([]storage.Leaf, error) {
+func (r *reader) Leaves(_ context.Context, from int64, limit int) ([]storage.Leaf, error) {
 	var leaves []storage.Leaf
 	if limit <= 0 {
 		return nil, nil
@@ -65,7 +64,7 @@ func (r *reader) Leaves(from int64, limit int) ([]storage.Leaf, error) {
 	return leaves, err
 }
 
-func (r *reader) ReadHashes(numbers []int64) ([]ledger.Hash, error) {
+func (r *reader) ReadHashes(_ context.Context, numbers []int64) ([]ledger.Hash, error) {
 	hashes := make([]ledger.Hash, len(numbers))
 	for i, number := range numbers {
 		index, place := ledger.StoredAt(number)
@@ -88,7 +87,7 @@ func (r *reader) ReadHashes(numbers []int64) ([]ledger.Hash, error) {
 	return hashes, nil
 }
 
-func (r *reader) Checkpoints(after int64, limit int) ([][]byte, error) {
+func (r *reader) Checkpoints(_ context.Context, after int64, limit int) ([][]byte, error) {
 	var list [][]byte
 	if limit <= 0 {
 		return nil, nil
@@ -100,7 +99,7 @@ func (r *reader) Checkpoints(after int64, limit int) ([][]byte, error) {
 	return list, err
 }
 
-func (r *reader) LastCheckpoint() (signed []byte, err error) {
+func (r *reader) LastCheckpoint(_ context.Context) (signed []byte, err error) {
 	err = r.descend(bCheckpoints, nil, nil, func(_, v []byte) (bool, error) {
 		signed = bytes.Clone(v)
 		return false, nil
@@ -108,18 +107,18 @@ func (r *reader) LastCheckpoint() (signed []byte, err error) {
 	return signed, err
 }
 
-func (t *tx) PutCheckpoint(size int64, signed []byte) error {
+func (t *tx) PutCheckpoint(_ context.Context, size int64, signed []byte) error {
 	return t.put(bCheckpoints, key(nil).int(size), signed)
 }
 
 // putRecord stores a record and makes it the next leaf of the log.
-func (t *tx) putRecord(kind ledger.Kind, k key, record storage.Record) error {
+func (t *tx) putRecord(ctx context.Context, kind ledger.Kind, k key, record storage.Record) error {
 	if t.tree == nil {
-		size, err := t.LogSize()
+		size, err := t.LogSize(ctx)
 		if err != nil {
 			return err
 		}
-		if t.tree, err = ledger.LoadTree(size, t); err != nil {
+		if t.tree, err = ledger.LoadTree(size, storage.Hashes(ctx, t)); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,8 @@ package bolt
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -110,7 +112,7 @@ func syncDir(dir string) error {
 
 // open opens a file that is there, and makes sure that it is a whole store of a
 // form that we know.
-func open(path string, readOnly bool) (*DB, error) {
+func open(ctx context.Context, path string, readOnly bool) (*DB, error) {
 	file, err := os.Stat(path)
 	switch {
 	case err != nil:
@@ -147,10 +149,10 @@ func open(path string, readOnly bool) (*DB, error) {
 	db := wrap(path, b, file, readOnly)
 	version, err := db.recognize()
 	if err == nil && version < formVersion && !readOnly {
-		err = b.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade(version) })
+		err = b.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade(ctx, version) })
 	}
 	if err == nil && !readOnly {
-		err = db.freeClaims()
+		err = db.free()
 	}
 	if err != nil {
 		_ = b.Close()
@@ -159,11 +161,19 @@ func open(path string, readOnly bool) (*DB, error) {
 	return db, nil
 }
 
-// freeClaims ends the claims of a process that no longer is: who holds the file holds
-// all of them.
-func (db *DB) freeClaims() error {
+// free ends the claims and forgets the jobs of a process that no longer is: who holds the
+// file holds all of them.
+func (db *DB) free() error {
 	var held []string
+	var jobs [][]byte
 	err := db.view(func(r *reader) error {
+		err := r.ascend(bMeta, []byte(jobPrefix), nil, func(k, _ []byte) (bool, error) {
+			jobs = append(jobs, bytes.Clone(k))
+			return true, nil
+		})
+		if err != nil {
+			return err
+		}
 		return r.ascend(bRecipients, nil, nil, func(k, v []byte) (bool, error) {
 			var p recipient
 			err := decode(bRecipients, k, v, &p)
@@ -173,13 +183,18 @@ func (db *DB) freeClaims() error {
 			return true, err
 		})
 	})
-	if err != nil || held == nil {
+	if err != nil || held == nil && jobs == nil {
 		return err
 	}
 	var id int64
 	err = db.bolt.Update(func(btx *bbolt.Tx) error {
 		t := newTx(btx)
 		id = int64(btx.ID())
+		for _, k := range jobs {
+			if err := t.delete(bMeta, k); err != nil {
+				return err
+			}
+		}
 		for _, id := range held {
 			if err := t.changeRecipient(id, func(p *recipient) { p.Owner, p.Until = "", time.Time{} }); err != nil {
 				return err

@@ -27,7 +27,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func filled(t *testing.T, n int64) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "sitrep.db")
-	db, err := bolt.Open(path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func TestAStoreIsWholeAfterReopening(t *testing.T) {
 	if err != nil || len(entries) != 1 {
 		t.Errorf("beside the store there are %v, %v", entries, err)
 	}
-	db, err := bolt.Open(path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,9 +73,9 @@ func TestAStoreIsWholeAfterReopening(t *testing.T) {
 
 func countBreaches(t *testing.T, db *bolt.DB) (n int) {
 	t.Helper()
-	err := db.Read(t.Context(), func(r storage.Reader) error {
+	err := db.Read(t.Context(), func(r storage.Snapshot) error {
 		for cursor := ""; ; {
-			page, next, err := r.Breaches(1, 1000, cursor)
+			page, next, err := r.Breaches(t.Context(), 1, 1000, cursor)
 			n += len(page)
 			if cursor = next; err != nil || next == "" {
 				return err
@@ -90,7 +90,7 @@ func countBreaches(t *testing.T, db *bolt.DB) (n int) {
 
 func TestAStoreIsMadeInAFolderThatIsNotThere(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "data", "deep", "sitrep.db")
-	db, err := bolt.Open(path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,15 +101,15 @@ func TestAStoreIsMadeInAFolderThatIsNotThere(t *testing.T) {
 
 func TestALockedStoreSaysWhoHasIt(t *testing.T) {
 	path := filled(t, 1)
-	db, err := bolt.Open(path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
 	begin := time.Now()
 	for name, open := range map[string]func() (*bolt.DB, error){
-		"writing": func() (*bolt.DB, error) { return bolt.Open(path, bolt.Options{}) },
-		"reading": func() (*bolt.DB, error) { return bolt.OpenReadOnly(path) },
+		"writing": func() (*bolt.DB, error) { return bolt.Open(t.Context(), path, bolt.Options{}) },
+		"reading": func() (*bolt.DB, error) { return bolt.OpenReadOnly(t.Context(), path) },
 	} {
 		_, err = open()
 		if err == nil || !strings.Contains(err.Error(), "locked") || !strings.Contains(err.Error(), path) {
@@ -127,7 +127,7 @@ func TestALockedStoreSaysWhoHasIt(t *testing.T) {
 func TestManyReadAtATime(t *testing.T) {
 	path := filled(t, 1)
 	for range 2 {
-		db, err := bolt.OpenReadOnly(path)
+		db, err := bolt.OpenReadOnly(t.Context(), path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +140,7 @@ func TestManyReadAtATime(t *testing.T) {
 		}
 	}
 	none := filepath.Join(t.TempDir(), "none.db")
-	if _, err := bolt.OpenReadOnly(none); !errors.Is(err, os.ErrNotExist) {
+	if _, err := bolt.OpenReadOnly(t.Context(), none); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("none: %v", err)
 	}
 	if _, err := os.Stat(none); err == nil {
@@ -152,7 +152,7 @@ func TestANewerStoreIsRefused(t *testing.T) {
 	path := filled(t, 1)
 	bolt.SetVersion(t, path, 4)
 	before := read(t, path)
-	_, err := bolt.Open(path, bolt.Options{})
+	_, err := bolt.Open(t.Context(), path, bolt.Options{})
 	if !errors.Is(err, storage.ErrNewer) || !strings.Contains(err.Error(), "version is 4") {
 		t.Errorf("open: %v", err)
 	}
@@ -166,32 +166,32 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sitrep.db")
 	db := openAt(t, path)
 	at := time.Now().UTC().Truncate(time.Microsecond).Add(-100 * time.Hour)
-	in := incident.Incident{Number: 1, Sequence: 1, Key: "k", State: incident.Closed, ClosedAt: at, AcknowledgedBy: "ada"}
+	in := incident.Incident{Number: 1, Sequence: 1, Key: "k", State: incident.StateClosed, ClosedAt: at, AcknowledgedBy: "ada"}
 	d := incident.Delivery{
-		ID: "watchdog.1", Kind: incident.KindWatchdog, Recipient: "ada", State: incident.Delivered, SettledAt: at,
+		ID: "watchdog.1", Kind: incident.KindWatchdog, Recipient: "ada", State: incident.DeliveryDelivered, SettledAt: at,
 		Covers: []incident.Cover{{Kind: incident.KindWatchdog}},
 	}
 	told := incident.Delivery{
-		ID: "INC-1.1", Incident: 1, Recipient: "bob", State: incident.Delivered, SettledAt: at, Covers: []incident.Cover{{Incident: 1}},
+		ID: "INC-1.1", Incident: 1, Recipient: "bob", State: incident.DeliveryDelivered, SettledAt: at, Covers: []incident.Cover{{Incident: 1}},
 	}
 	mustWrite(t, db, func(tx storage.Tx) error {
-		if err := tx.PutIncident(&in); err != nil {
+		if err := tx.PutIncidents(t.Context(), []*incident.Incident{&in}); err != nil {
 			return err
 		}
-		if err := tx.PutSubscriptions([]incident.Subscription{{Incident: 0, Recipient: "ada"}, {Incident: 1, Recipient: "ada"}, {Incident: 1, Recipient: "bob"}, {Incident: 2, Recipient: "bob", DueAt: at}}); err != nil {
+		if err := tx.PutSubscriptions(t.Context(), []incident.Subscription{{Incident: 0, Recipient: "ada"}, {Incident: 1, Recipient: "ada"}, {Incident: 1, Recipient: "bob"}, {Incident: 2, Recipient: "bob", DueAt: at}}); err != nil {
 			return err
 		}
-		if err := tx.PutDelivery(&told, []byte("bob")); err != nil {
+		if err := tx.PutDelivery(t.Context(), &told, []byte("bob")); err != nil {
 			return err
 		}
-		return tx.PutDelivery(&d, []byte("ada"))
+		return tx.PutDelivery(t.Context(), &d, []byte("ada"))
 	})
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
 	bolt.MakeOld(t, path)
 
-	db, err := bolt.OpenReadOnly(path)
+	db, err := bolt.OpenReadOnly(t.Context(), path)
 	if err != nil {
 		t.Fatalf("for reading: %v", err)
 	}
@@ -200,20 +200,20 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 	}
 	db = openAt(t, path)
 	mustWrite(t, db, func(tx storage.Tx) error {
-		more, err := tx.Forget(at.Add(time.Hour), 100)
+		more, err := storage.Forget(t.Context(), tx, at.Add(time.Hour), 100)
 		if more {
 			t.Error("more is left")
 		}
 		return err
 	})
-	err = db.Read(t.Context(), func(r storage.Reader) error {
-		in, err := r.Incident(1)
+	err = db.Read(t.Context(), func(r storage.Snapshot) error {
+		in, err := r.Incident(t.Context(), 1)
 		if err != nil {
 			return err
 		}
 		var readers []string
 		for number := range int64(3) {
-			subs, err := r.Subscriptions(number)
+			subs, err := storage.SubscriptionsOf(t.Context(), r, number)
 			if err != nil {
 				return err
 			}
@@ -224,10 +224,10 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 		if want := []string{"1 forgotten 1 1", "1 forgotten 2 2", "2 bob 1"}; !slices.Equal(readers, want) {
 			t.Errorf("readers %q, want %q", readers, want)
 		}
-		if d, err := r.Delivery("INC-1.1"); err != nil || d.Covers[0].Reader != 2 {
+		if d, err := r.Delivery(t.Context(), "INC-1.1"); err != nil || d.Covers[0].Reader != 2 {
 			t.Errorf("told %+v, %v", d, err)
 		}
-		d, err := r.Delivery("watchdog.1")
+		d, err := r.Delivery(t.Context(), "watchdog.1")
 		if in.AcknowledgedBy != incident.Forgotten || d.Recipient != incident.Forgotten {
 			t.Errorf("kept %+v, %+v", in, d)
 		}
@@ -240,7 +240,7 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 
 func openAt(t *testing.T, path string) *bolt.DB {
 	t.Helper()
-	db, err := bolt.Open(path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,8 +301,8 @@ func TestWhatIsNoWholeStoreIsRefusedAndLeftAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, open := range []func() (*bolt.DB, error){
-				func() (*bolt.DB, error) { return bolt.Open(path, bolt.Options{}) },
-				func() (*bolt.DB, error) { return bolt.OpenReadOnly(path) },
+				func() (*bolt.DB, error) { return bolt.Open(t.Context(), path, bolt.Options{}) },
+				func() (*bolt.DB, error) { return bolt.OpenReadOnly(t.Context(), path) },
 			} {
 				begin := time.Now()
 				_, err := open()
@@ -321,7 +321,7 @@ func TestWhatIsNoWholeStoreIsRefusedAndLeftAlone(t *testing.T) {
 			}
 		})
 	}
-	if _, err := bolt.Open(t.TempDir(), bolt.Options{}); err == nil || !strings.Contains(err.Error(), "directory") {
+	if _, err := bolt.Open(t.Context(), t.TempDir(), bolt.Options{}); err == nil || !strings.Contains(err.Error(), "directory") {
 		t.Errorf("a directory: %v", err)
 	}
 }
@@ -330,7 +330,7 @@ func TestAFlippedBitIsFoundOrDoesNoHarm(t *testing.T) {
 	path := filled(t, 2)
 	whole := used(read(t, path))
 	whole = append(whole, make([]byte, 1<<16)...)
-	db, err := bolt.OpenReadOnly(path)
+	db, err := bolt.OpenReadOnly(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -350,7 +350,7 @@ func TestAFlippedBitIsFoundOrDoesNoHarm(t *testing.T) {
 		if err := os.WriteFile(path, broken, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		db, err := bolt.OpenReadOnly(path)
+		db, err := bolt.OpenReadOnly(t.Context(), path)
 		if err != nil {
 			found++
 			continue
@@ -377,24 +377,24 @@ func TestAFlippedBitIsFoundOrDoesNoHarm(t *testing.T) {
 func dump(t *testing.T, db *bolt.DB) string {
 	t.Helper()
 	var all strings.Builder
-	err := db.Read(t.Context(), func(r storage.Reader) error {
-		in, err := r.Incident(1)
+	err := db.Read(t.Context(), func(r storage.Snapshot) error {
+		in, err := r.Incident(t.Context(), 1)
 		if err != nil {
 			return err
 		}
-		breaches, _, err := r.Breaches(1, 1000, "")
+		breaches, _, err := r.Breaches(t.Context(), 1, 1000, "")
 		if err != nil {
 			return err
 		}
-		events, err := r.Events(1, 0, 1000)
+		events, err := r.Events(t.Context(), 1, 0, 1000)
 		if err != nil {
 			return err
 		}
-		silent, err := r.SilentBreaches(noon.Add(time.Hour), 1000)
+		silent, err := r.SilentBreaches(t.Context(), noon.Add(time.Hour), 1000)
 		fmt.Fprintf(&all, "%+v %+v %+v %+v", in, breaches, events, silent)
 		for _, b := range breaches {
-			if _, err := r.LatestBreach(b.Fingerprint); err != nil {
-				return err
+			if latest, err := storage.LatestBreach(t.Context(), r, b.Fingerprint); err != nil || latest == nil {
+				return fmt.Errorf("the latest breach of %s: %v, %w", b.Fingerprint, latest, err)
 			}
 		}
 		return err
@@ -422,7 +422,7 @@ func TestABackupIsAStore(t *testing.T) {
 	pipe, w := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		err := db.Backup(t.Context(), func(storage.Reader, int64) (io.Writer, error) { return w, nil })
+		err := db.Backup(t.Context(), func(storage.Snapshot, int64) (io.Writer, error) { return w, nil })
 		done <- errors.Join(err, w.Close())
 	}()
 	head := make([]byte, 100)
@@ -439,7 +439,7 @@ func TestABackupIsAStore(t *testing.T) {
 	if err := errors.Join(<-done, f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	backup, err := bolt.Open(path, bolt.Options{})
+	backup, err := bolt.Open(t.Context(), path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -453,14 +453,14 @@ func TestABackupIsAStore(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := db.Backup(ctx, func(storage.Reader, int64) (io.Writer, error) { return io.Discard, nil }); !errors.Is(err, context.Canceled) {
+	if err := db.Backup(ctx, func(storage.Snapshot, int64) (io.Writer, error) { return io.Discard, nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("backup for nobody: %v", err)
 	}
 }
 
 // claimDue claims those who have waited longest.
-func claimDue(tx storage.Tx, now time.Time, owner string, lease time.Duration, limit int) ([]storage.Claim, error) {
-	waiting, err := tx.Waiting(now, limit)
+func claimDue(ctx context.Context, tx storage.Tx, now time.Time, owner string, lease time.Duration, limit int) ([]storage.Lease, error) {
+	waiting, err := tx.Waiting(ctx, now, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -468,7 +468,7 @@ func claimDue(tx storage.Tx, now time.Time, owner string, lease time.Duration, l
 	for _, w := range waiting {
 		ids = append(ids, w.Recipient)
 	}
-	return tx.ClaimDue(now, owner, lease, ids)
+	return tx.TakeLeases(ctx, now, owner, lease, ids)
 }
 
 // Who opens the file knows that the process that held claims is gone, and need not wait.
@@ -476,11 +476,11 @@ func TestClaimsEndWithTheirProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sitrep.db")
 	db := openAt(t, path)
 	now := time.Now().UTC().Truncate(time.Microsecond)
-	var claims []storage.Claim
-	claim := func(owner string) storage.Claim {
+	var claims []storage.Lease
+	claim := func(owner string) storage.Lease {
 		t.Helper()
 		mustWrite(t, db, func(tx storage.Tx) (err error) {
-			claims, err = claimDue(tx, now, owner, time.Hour, 10)
+			claims, err = claimDue(t.Context(), tx, now, owner, time.Hour, 10)
 			return err
 		})
 		if len(claims) != 1 {
@@ -489,7 +489,7 @@ func TestClaimsEndWithTheirProcess(t *testing.T) {
 		return claims[0]
 	}
 	mustWrite(t, db, func(tx storage.Tx) error {
-		return tx.PutSubscriptions([]incident.Subscription{{Incident: 1, Recipient: "a", DueAt: now}, {Incident: 1, Recipient: "b"}})
+		return tx.PutSubscriptions(t.Context(), []incident.Subscription{{Incident: 1, Recipient: "a", DueAt: now}, {Incident: 1, Recipient: "b"}})
 	})
 	first := claim("one")
 	if err := db.Close(); err != nil {
@@ -500,7 +500,7 @@ func TestClaimsEndWithTheirProcess(t *testing.T) {
 	if second.Attempt != first.Attempt+1 {
 		t.Errorf("the claims are %+v and %+v", first, second)
 	}
-	err := db.Write(t.Context(), func(tx storage.Tx) error { return tx.Hold(&first, now, now.Add(time.Hour)) })
+	err := db.Write(t.Context(), func(tx storage.Tx) error { return tx.ExtendLease(t.Context(), &first, now, now.Add(time.Hour)) })
 	if !errors.Is(err, storage.ErrLost) {
 		t.Errorf("the first holds: %v", err)
 	}
@@ -509,9 +509,9 @@ func TestClaimsEndWithTheirProcess(t *testing.T) {
 func TestLeasesEndAtTheTimeGiven(t *testing.T) {
 	db := open(t, bolt.Options{})
 	write := func(fn func(storage.Tx) error) error { return db.Write(t.Context(), fn) }
-	claim := func(now time.Time) (claims []storage.Claim) {
+	claim := func(now time.Time) (claims []storage.Lease) {
 		if err := write(func(tx storage.Tx) (err error) {
-			claims, err = claimDue(tx, now, "me", time.Minute, 10)
+			claims, err = claimDue(t.Context(), tx, now, "me", time.Minute, 10)
 			return err
 		}); err != nil {
 			t.Fatal(err)
@@ -519,7 +519,7 @@ func TestLeasesEndAtTheTimeGiven(t *testing.T) {
 		return claims
 	}
 	sub := incident.Subscription{Incident: 1, Recipient: "a", DueAt: noon}
-	if err := write(func(tx storage.Tx) error { return tx.PutSubscriptions([]incident.Subscription{sub}) }); err != nil {
+	if err := write(func(tx storage.Tx) error { return tx.PutSubscriptions(t.Context(), []incident.Subscription{sub}) }); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(claim(noon.Add(-time.Microsecond))); n != 0 {
@@ -533,10 +533,12 @@ func TestLeasesEndAtTheTimeGiven(t *testing.T) {
 	if n := len(claim(last)); n != 0 {
 		t.Errorf("%d claims before the lease ends", n)
 	}
-	if err := write(func(tx storage.Tx) error { return tx.Hold(&first[0], last, noon.Add(time.Minute)) }); err != nil {
+	if err := write(func(tx storage.Tx) error { return tx.ExtendLease(t.Context(), &first[0], last, noon.Add(time.Minute)) }); err != nil {
 		t.Errorf("hold at the end: %v", err)
 	}
-	if err := write(func(tx storage.Tx) error { return tx.Hold(&first[0], noon.Add(time.Minute), noon.Add(time.Hour)) }); !errors.Is(err, storage.ErrLost) {
+	if err := write(func(tx storage.Tx) error {
+		return tx.ExtendLease(t.Context(), &first[0], noon.Add(time.Minute), noon.Add(time.Hour))
+	}); !errors.Is(err, storage.ErrLost) {
 		t.Errorf("hold after the end: %v", err)
 	}
 	second := claim(noon.Add(time.Minute))
@@ -544,7 +546,9 @@ func TestLeasesEndAtTheTimeGiven(t *testing.T) {
 		t.Fatalf("claims %+v", second)
 	}
 	retry := noon.Add(time.Hour)
-	if err := write(func(tx storage.Tx) error { return tx.Release(&second[0], noon.Add(time.Minute), retry, "refused") }); err != nil {
+	if err := write(func(tx storage.Tx) error {
+		return tx.ReleaseLease(t.Context(), &second[0], noon.Add(time.Minute), retry, "refused")
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(claim(retry.Add(-time.Microsecond))); n != 0 {

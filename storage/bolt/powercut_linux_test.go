@@ -198,7 +198,7 @@ func always() bool { return true }
 // since its last sync the disk may have kept any part, torn between sectors.
 func TestWhatWasAnsweredIsThereAfterAPowerCut(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sitrep.db")
-	db, err := bolt.Open(path, bolt.Options{})
+	db, err := bolt.Open(t.Context(), path, bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +268,7 @@ func TestWhatWasAnsweredIsThereAfterAPowerCut(t *testing.T) {
 
 // holds says what an image of a store is lacking.
 func holds(t *testing.T, image string, answered []string) error {
-	db, err := bolt.OpenReadOnly(image)
+	db, err := bolt.OpenReadOnly(t.Context(), image)
 	if err != nil {
 		return err
 	}
@@ -276,13 +276,14 @@ func holds(t *testing.T, image string, answered []string) error {
 	if err := db.Check(t.Context()); err != nil {
 		return err
 	}
-	return db.Read(t.Context(), func(r storage.Reader) error {
+	return db.Read(t.Context(), func(r storage.Snapshot) error {
+		found, err := r.LatestBreaches(t.Context(), answered)
 		for _, fp := range answered {
-			if _, err := r.LatestBreach(fp); err != nil {
-				return err
+			if err == nil && found[fp] == nil {
+				err = fmt.Errorf("the breach of %s is not there", fp)
 			}
 		}
-		return nil
+		return err
 	})
 }
 

@@ -23,8 +23,8 @@ const (
 
 // writeTraced stores breaches, and prints the fingerprint of each, in one write, once it is
 // stored.
-func writeTraced(path string) error {
-	db, err := bolt.Open(path, bolt.Options{})
+func writeTraced(ctx context.Context, path string) error {
+	db, err := bolt.Open(ctx, path, bolt.Options{})
 	if err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func writeTraced(path string) error {
 			for i := range tracedWrites {
 				fp := fmt.Sprintf("fp-%d-%d", w, i)
 				err := db.Write(context.Background(), func(tx storage.Tx) error {
-					return tx.PutBreach(&incident.Breach{Fingerprint: fp, StartsAt: noon, HeardAt: noon, State: incident.Firing, Incident: int64(w + 1)})
+					return tx.PutBreaches(ctx, []*incident.Breach{{Fingerprint: fp, StartsAt: noon, HeardAt: noon, State: incident.BreachFiring, Incident: int64(w + 1)}})
 				})
 				if err != nil {
 					errs <- err

@@ -1,21 +1,28 @@
 package bolt
 
 import (
+	"context"
 	"fmt"
 
 	"sitrep/incident"
 )
 
-func (r *reader) Unmapped(fp string) (incident.UnmappedAlert, error) {
-	var a incident.UnmappedAlert
-	found, err := r.getJSON(bUnmapped, key(nil).rest(fp), &a)
-	if err == nil && !found {
-		err = notFound("unmapped alert", fp)
+func (r *reader) Unmapped(_ context.Context, fingerprints []string) (map[string]*incident.UnmappedAlert, error) {
+	all := map[string]*incident.UnmappedAlert{}
+	for _, fp := range fingerprints {
+		a := new(incident.UnmappedAlert)
+		found, err := r.getJSON(bUnmapped, key(nil).rest(fp), a)
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			all[fp] = a
+		}
 	}
-	return a, err
+	return all, nil
 }
 
-func (r *reader) UnmappedAlerts(limit int, cursor string) (page []incident.UnmappedAlert, next string, err error) {
+func (r *reader) UnmappedAlerts(_ context.Context, limit int, cursor string) (page []incident.UnmappedAlert, next string, err error) {
 	if err := checkLimit(limit); err != nil {
 		return nil, "", err
 	}
@@ -36,13 +43,27 @@ func (r *reader) UnmappedAlerts(limit int, cursor string) (page []incident.Unmap
 	return page, next, err
 }
 
-func (t *tx) PutUnmapped(a *incident.UnmappedAlert) error {
+func (t *tx) PutUnmapped(_ context.Context, all []*incident.UnmappedAlert) error {
+	for _, a := range all {
+		if err := t.putUnmapped(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) putUnmapped(a *incident.UnmappedAlert) error {
 	if a.Fingerprint == "" || len(a.Fingerprint) > longText {
 		return &incident.Problem{Kind: incident.ErrInvalid, Text: fmt.Sprintf("a fingerprint has 1 to %d bytes, not %d", longText, len(a.Fingerprint))}
 	}
 	return t.putJSON(bUnmapped, key(nil).rest(a.Fingerprint), a)
 }
 
-func (t *tx) DeleteUnmapped(fp string) error {
-	return t.delete(bUnmapped, key(nil).rest(fp))
+func (t *tx) DeleteUnmapped(_ context.Context, fingerprints []string) error {
+	for _, fp := range fingerprints {
+		if err := t.delete(bUnmapped, key(nil).rest(fp)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 
@@ -9,7 +10,7 @@ import (
 )
 
 // upgrade brings a store of an earlier version up to this one.
-func (t *tx) upgrade(from uint32) error {
+func (t *tx) upgrade(ctx context.Context, from uint32) error {
 	for id, since := range addedIn {
 		if since > from {
 			if _, err := t.reader.tx.CreateBucketIfNotExists([]byte(bucketNames[id])); err != nil {
@@ -18,15 +19,15 @@ func (t *tx) upgrade(from uint32) error {
 		}
 	}
 	// First, as the other takes all subscriptions for those of readers of incidents.
-	if err := t.upgradeWatchdog(); err != nil {
+	if err := t.upgradeWatchdog(ctx); err != nil {
 		return err
 	}
 	if from < 2 {
-		if err := t.upgradeForgetting(); err != nil {
+		if err := t.upgradeForgetting(ctx); err != nil {
 			return err
 		}
 	}
-	if err := t.upgradeBreaches(); err != nil {
+	if err := t.upgradeBreaches(ctx); err != nil {
 		return err
 	}
 	return t.put(bMeta, formKey, binary.BigEndian.AppendUint32(nil, formVersion))
@@ -34,7 +35,7 @@ func (t *tx) upgrade(from uint32) error {
 
 // upgradeBreaches finds breaches by fingerprint alone, where they were found by startsAt too,
 // and notes when each incident changed last.
-func (t *tx) upgradeBreaches() error {
+func (t *tx) upgradeBreaches(ctx context.Context) error {
 	older := map[string][]place{} // by fingerprint
 	if old := t.tx.Bucket([]byte(breachOlder)); old != nil {
 		err := old.ForEach(func(k, v []byte) error {
@@ -55,12 +56,12 @@ func (t *tx) upgradeBreaches() error {
 	if err := t.upgradeLatest(older); err != nil {
 		return err
 	}
-	if err := t.upgradeChangedAt(); err != nil {
+	if err := t.upgradeChangedAt(ctx); err != nil {
 		return err
 	}
 	for _, places := range older {
 		for _, p := range places {
-			if err := t.endOlder(p); err != nil {
+			if err := t.endOlder(ctx, p); err != nil {
 				return err
 			}
 		}
@@ -87,13 +88,13 @@ func (t *tx) upgradeLatest(older map[string][]place) error {
 			if err != nil {
 				return err
 			}
-			for k := 0; k < len(others) && b.State == incident.Ended; k++ {
+			for k := 0; k < len(others) && b.State == incident.BreachEnded; k++ {
 				// A clock was wrong when the latest began, and what began since goes on.
 				other, err := t.at(others[k])
 				if err != nil {
 					return err
 				}
-				if other.State != incident.Ended {
+				if other.State != incident.BreachEnded {
 					p, others[k], b = others[k], p, other
 				}
 			}
@@ -111,7 +112,7 @@ func (t *tx) upgradeLatest(older map[string][]place) error {
 }
 
 // upgradeChangedAt notes when each incident changed last.
-func (t *tx) upgradeChangedAt() error {
+func (t *tx) upgradeChangedAt(ctx context.Context) error {
 	var incidents []incident.Incident
 	err := t.ascend(bIncidents, nil, nil, func(k, v []byte) (bool, error) {
 		in, err := decodeIncident(k, v)
@@ -123,7 +124,7 @@ func (t *tx) upgradeChangedAt() error {
 	}
 	for i := range incidents {
 		in := &incidents[i]
-		last, err := t.Events(in.Number, in.Sequence-1, 1)
+		last, err := t.Events(ctx, in.Number, in.Sequence-1, 1)
 		if err != nil {
 			return err
 		}
@@ -131,7 +132,7 @@ func (t *tx) upgradeChangedAt() error {
 			continue // a damage that the check tells of
 		}
 		in.ChangedAt = last[0].Time
-		if err := t.PutIncident(in); err != nil {
+		if err := t.putIncident(in); err != nil {
 			return err
 		}
 	}
@@ -140,42 +141,42 @@ func (t *tx) upgradeChangedAt() error {
 
 // endOlder ends a breach that is not the latest of its fingerprint, if it had not ended:
 // nothing that is heard concerns it any more.
-func (t *tx) endOlder(p place) error {
+func (t *tx) endOlder(ctx context.Context, p place) error {
 	b, err := t.at(p)
 	if err != nil {
 		return err
 	}
-	if b.State == incident.Ended && b.AskAt.IsZero() {
+	if b.State == incident.BreachEnded && b.AskAt.IsZero() {
 		return nil
 	}
 	was := headOf(&b)
 	b.Supersede()
-	if b.State != incident.Ended && b.Incident != 0 {
-		in, err := t.Incident(b.Incident)
+	if b.State != incident.BreachEnded && b.Incident != 0 {
+		in, err := t.Incident(ctx, b.Incident)
 		for err == nil && in.MergedInto != 0 {
-			in, err = t.Incident(in.MergedInto)
+			in, err = t.Incident(ctx, in.MergedInto)
 		}
 		if err != nil {
 			return err
 		}
-		events := in.EndUnseen(incident.Stamp{At: in.ChangedAt, Actor: incident.Scheduler}, &b)
+		events := in.EndUnseen(incident.Stamp{At: in.ChangedAt, Actor: incident.ActorScheduler}, &b)
 		for _, e := range events {
 			if err := in.Apply(e); err != nil {
 				return err
 			}
 		}
-		if err := t.PutIncident(&in); err != nil {
+		if err := t.putIncident(&in); err != nil {
 			return err
 		}
-		if err := t.AppendEvents(events); err != nil {
+		if err := t.AppendEvents(ctx, events); err != nil {
 			return err
 		}
-		agenda, err := t.Agenda(in.Number)
+		agenda, err := t.agenda(in.Number)
 		if err != nil {
 			return err
 		}
 		agenda.Incident, agenda.NextAt = in.Number, in.ChangedAt
-		if err := t.PutAgenda(&agenda); err != nil {
+		if err := t.putAgenda(&agenda); err != nil {
 			return err
 		}
 	}
@@ -190,9 +191,9 @@ func (t *tx) endOlder(p place) error {
 const breachOlder = "breach_older"
 
 // upgradeForgetting brings a store of version 1, which knew of nothing to forget, up to 2.
-func (t *tx) upgradeForgetting() error {
+func (t *tx) upgradeForgetting(ctx context.Context) error {
 	var closed, arrivals []int64
-	err := t.ascend(bIncidentStates, key(nil).byte(stateBytes[incident.Closed]), nil, func(k, _ []byte) (bool, error) {
+	err := t.ascend(bIncidentStates, key(nil).byte(stateBytes[incident.StateClosed]), nil, func(k, _ []byte) (bool, error) {
 		closed = append(closed, intAt(k, 1))
 		return true, nil
 	})
@@ -200,9 +201,9 @@ func (t *tx) upgradeForgetting() error {
 		return err
 	}
 	for _, number := range closed {
-		in, err := t.Incident(number)
+		in, err := t.Incident(ctx, number)
 		if err == nil {
-			err = t.expire(in.ClosedAt, number, closedPersonal)
+			err = t.expire(in.ClosedAt, number, storage.ExpiryPeople)
 		}
 		if err != nil {
 			return err
@@ -258,8 +259,8 @@ func (t *tx) upgradeDelivery(arrival int64) error {
 	if err != nil {
 		return err
 	}
-	if d.State != incident.Pending && len(covered(&d)) == 0 {
-		if err := t.expire(d.SettledAt, arrival, looseMessage, loosePersonal); err != nil {
+	if d.State != incident.DeliveryPending && len(d.Incidents()) == 0 {
+		if err := t.expire(d.SettledAt, arrival, storage.ExpiryWatchdogMessage, storage.ExpiryWatchdogPeople); err != nil {
 			return err
 		}
 	}

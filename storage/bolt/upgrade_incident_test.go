@@ -27,23 +27,23 @@ func TestTheBreachesOfAnOlderStoreAreBroughtUp(t *testing.T) {
 		t.Error(err)
 	}
 	at := time.Date(2026, 6, 16, 10, 6, 0, 0, time.UTC)
-	mustRead(t, db, func(r storage.Reader) error {
-		in, err := r.Incident(1)
+	mustRead(t, db, func(r storage.Snapshot) error {
+		in, err := r.Incident(t.Context(), 1)
 		if err != nil {
 			return err
 		}
-		if in.Key != "a" || in.State != incident.Open || in.Breaches.Firing != 3 || !in.ChangedAt.Equal(at) {
+		if in.Key != "a" || in.State != incident.StateOpen || in.Breaches.Firing != 3 || !in.ChangedAt.Equal(at) {
 			t.Errorf("incident %+v", in)
 		}
 		for fingerprint, ordinal := range map[string]int64{"0000000000000001": 1, "0000000000000002": 1, "0000000000000003": 0} {
-			if b, err := r.LatestBreach(fingerprint); err != nil || b.State != incident.Firing || b.Ordinal != ordinal {
+			if b, err := storage.LatestBreach(t.Context(), r, fingerprint); err != nil || b == nil || b.State != incident.BreachFiring || b.Ordinal != ordinal {
 				t.Errorf("the latest of %s: %+v, %v", fingerprint, b, err)
 			}
 		}
-		if asked, err := r.BreachesToAsk(at.AddDate(9, 0, 0), 9); err != nil || len(asked) != 0 {
+		if asked, err := r.BreachesToAsk(t.Context(), at.AddDate(9, 0, 0), 9); err != nil || len(asked) != 0 {
 			t.Errorf("to be asked about: %+v, %v", asked, err)
 		}
-		silent, err := r.SilentBreaches(at.AddDate(9, 0, 0), 9)
+		silent, err := r.SilentBreaches(t.Context(), at.AddDate(9, 0, 0), 9)
 		if len(silent) != 3 {
 			t.Errorf("not known to have ended: %+v", silent)
 		}
@@ -56,22 +56,22 @@ func TestAnOlderBreachThatHadNotEndedEndsWhenTheStoreIsBroughtUp(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sitrep.db")
 	db := openAt(t, path)
 	in := incident.Incident{
-		Number: 1, Sequence: 1, Key: "a", State: incident.Open, Priority: incident.Priority{Name: "P1"},
+		Number: 1, Sequence: 1, Key: "a", State: incident.StateOpen, Priority: incident.Priority{Name: "P1"},
 		Breaches: incident.Counts{Firing: 1, Unknown: 1, Total: 2},
 	}
-	older := incident.Breach{Fingerprint: "a", StartsAt: noon, HeardAt: noon, State: incident.Unknown, Incident: 1}
-	latest := incident.Breach{Fingerprint: "a", Ordinal: 1, StartsAt: noon.Add(time.Minute), HeardAt: noon.Add(time.Minute), State: incident.Firing, Incident: 1}
+	older := incident.Breach{Fingerprint: "a", StartsAt: noon, HeardAt: noon, State: incident.BreachUnknown, Incident: 1}
+	latest := incident.Breach{Fingerprint: "a", Ordinal: 1, StartsAt: noon.Add(time.Minute), HeardAt: noon.Add(time.Minute), State: incident.BreachFiring, Incident: 1}
 	mustWrite(t, db, func(tx storage.Tx) error {
-		if err := tx.PutIncident(&in); err != nil {
+		if err := tx.PutIncidents(t.Context(), []*incident.Incident{&in}); err != nil {
 			return err
 		}
-		if err := tx.AppendEvents([]incident.Event{{Incident: 1, Sequence: 1, Type: incident.Opened, Time: noon, Data: incident.Data{Opening: &incident.Opening{Key: "a"}}}}); err != nil {
+		if err := tx.AppendEvents(t.Context(), []incident.Event{{Incident: 1, Sequence: 1, Type: incident.EventOpened, Time: noon, Data: incident.Data{Opening: &incident.Opening{Key: "a"}}}}); err != nil {
 			return err
 		}
-		if err := tx.PutBreach(&older); err != nil {
+		if err := tx.PutBreaches(t.Context(), []*incident.Breach{&older}); err != nil {
 			return err
 		}
-		return tx.PutBreach(&latest)
+		return tx.PutBreaches(t.Context(), []*incident.Breach{&latest})
 	})
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
@@ -82,25 +82,25 @@ func TestAnOlderBreachThatHadNotEndedEndsWhenTheStoreIsBroughtUp(t *testing.T) {
 	if err := db.Check(t.Context()); err != nil {
 		t.Error(err)
 	}
-	mustRead(t, db, func(r storage.Reader) error {
-		got, err := r.Incident(1)
+	mustRead(t, db, func(r storage.Snapshot) error {
+		got, err := r.Incident(t.Context(), 1)
 		if got.Breaches != (incident.Counts{Firing: 1, Total: 2}) || got.Sequence != 2 {
 			t.Errorf("incident %+v", got)
 		}
-		if b, err := r.LatestBreach("a"); err != nil || b.State != incident.Firing {
+		if b, err := storage.LatestBreach(t.Context(), r, "a"); err != nil || b == nil || b.State != incident.BreachFiring {
 			t.Errorf("the latest %+v, %v", b, err)
 		}
-		if events, err := r.Events(1, 1, 9); err != nil || len(events) != 1 || events[0].Type != incident.BreachEnded || events[0].Data.Why != incident.WhyUnseen {
+		if events, err := r.Events(t.Context(), 1, 1, 9); err != nil || len(events) != 1 || events[0].Type != incident.EventBreachEnded || events[0].Data.Why != incident.WhyUnseen {
 			t.Errorf("events %+v, %v", events, err)
 		}
-		if silent, err := r.SilentBreaches(noon.AddDate(1, 0, 0), 9); err != nil || len(silent) != 1 {
+		if silent, err := r.SilentBreaches(t.Context(), noon.AddDate(1, 0, 0), 9); err != nil || len(silent) != 1 {
 			t.Errorf("not known to have ended: %+v, %v", silent, err)
 		}
 		return err
 	})
 }
 
-func mustRead(t *testing.T, db *bolt.DB, fn func(storage.Reader) error) {
+func mustRead(t *testing.T, db *bolt.DB, fn func(storage.Snapshot) error) {
 	t.Helper()
 	if err := db.Read(context.Background(), fn); err != nil {
 		t.Fatal(err)

@@ -23,7 +23,7 @@ func TestTheWatchdogOfAnOlderStoreIsBroughtUp(t *testing.T) {
 	back := []incident.Owed{{Kind: incident.KindWatchdog, Reason: incident.DueWatchdogBack, At: at}}
 	reader := func(who string, told int64, owed []incident.Owed) incident.Subscription {
 		s := incident.Subscription{
-			Recipient: who, Audiences: []incident.Audience{incident.OnCall}, Groups: []string{"sre"}, Active: true,
+			Recipient: who, Audiences: []incident.Audience{incident.AudienceOnCall}, Groups: []string{"sre"}, Active: true,
 			Told: told > 0, ToldSequence: told, Owed: owed,
 		}
 		if told > 0 {
@@ -35,15 +35,15 @@ func TestTheWatchdogOfAnOlderStoreIsBroughtUp(t *testing.T) {
 		return s
 	}
 	pending := incident.Delivery{
-		ID: "watchdog.1", Kind: incident.KindWatchdog, Recipient: "unsure", State: incident.Pending, CreatedAt: noon, Attempts: 1,
+		ID: "watchdog.1", Kind: incident.KindWatchdog, Recipient: "unsure", State: incident.DeliveryPending, CreatedAt: noon, Attempts: 1,
 		Covers: []incident.Cover{{Kind: incident.KindWatchdog, Sequence: 3, Owed: away(at)}},
 	}
 	sub := incident.Subscription{Incident: 1, Recipient: "owed away", Reader: 1, DueAt: at}
 	mustWrite(t, db, func(tx storage.Tx) error {
-		if err := tx.PutDelivery(&pending, []byte("x")); err != nil {
+		if err := tx.PutDelivery(t.Context(), &pending, []byte("x")); err != nil {
 			return err
 		}
-		return tx.PutSubscriptions([]incident.Subscription{sub})
+		return tx.PutSubscriptions(t.Context(), []incident.Subscription{sub})
 	})
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func TestTheWatchdogOfAnOlderStoreIsBroughtUp(t *testing.T) {
 		},
 	})
 
-	old, err := bolt.OpenReadOnly(path)
+	old, err := bolt.OpenReadOnly(t.Context(), path)
 	if err != nil {
 		t.Fatalf("for reading: %v", err)
 	}
@@ -71,15 +71,15 @@ func TestTheWatchdogOfAnOlderStoreIsBroughtUp(t *testing.T) {
 		if err := db.Check(t.Context()); err != nil {
 			t.Error(err)
 		}
-		err = db.Read(t.Context(), func(r storage.Reader) error {
-			pulses, err := r.Pulses()
+		err = db.Read(t.Context(), func(r storage.Snapshot) error {
+			pulses, err := r.Pulses(t.Context())
 			if want := (incident.Pulses{{HeardAt: noon, AwaySince: noon, Sequence: 3}}); !reflect.DeepEqual(pulses, want) {
 				t.Errorf("pulses %+v, want %+v", pulses, want)
 			}
 			if err != nil {
 				return err
 			}
-			notices, err := r.Notices("")
+			notices, err := r.Notices(t.Context(), "")
 			want := []incident.Notice{
 				{Recipient: "knows", Told: true, ToldAt: noon},
 				{Recipient: "knows all", ToldAt: noon},
@@ -94,10 +94,10 @@ func TestTheWatchdogOfAnOlderStoreIsBroughtUp(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if subs, err := r.Subscriptions(0); err != nil || len(subs) != 0 {
+			if subs, err := r.Subscriptions(t.Context(), []int64{0}); err != nil || len(subs) != 0 {
 				t.Errorf("left behind: %+v, %v", subs, err)
 			}
-			due, oldest, err := r.Backlog(at)
+			due, oldest, err := r.Backlog(t.Context(), at)
 			if due != 4 || !oldest.Equal(at) {
 				t.Errorf("%d due, the first at %v", due, oldest)
 			}
@@ -112,7 +112,7 @@ func TestTheWatchdogOfAnOlderStoreIsBroughtUp(t *testing.T) {
 	}
 	db = openAt(t, path)
 	mustWrite(t, db, func(tx storage.Tx) error {
-		claims, err := claimDue(tx, at, "me", time.Hour, 10)
+		claims, err := claimDue(t.Context(), tx, at, "me", time.Hour, 10)
 		n := 0
 		for _, c := range claims {
 			n += len(c.Notices)

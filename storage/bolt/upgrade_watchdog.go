@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"context"
 	"time"
 
 	"sitrep/incident"
@@ -13,21 +14,21 @@ var oldPulseKey = []byte("pulse")
 const oldWatchdog = 0
 
 // upgradeWatchdog brings the watchdog of a store of version 2 or before to where it is now.
-func (t *tx) upgradeWatchdog() error {
+func (t *tx) upgradeWatchdog(ctx context.Context) error {
 	var pulse incident.Pulse
 	found, err := t.getJSON(bMeta, oldPulseKey, &pulse)
 	if err != nil {
 		return err
 	}
 	if found {
-		if err := t.PutPulse(pulse); err != nil {
+		if err := t.PutPulse(ctx, pulse); err != nil {
 			return err
 		}
 		if err := t.delete(bMeta, oldPulseKey); err != nil {
 			return err
 		}
 	}
-	subs, err := t.Subscriptions(oldWatchdog)
+	subs, err := t.subscriptions(oldWatchdog)
 	if err != nil {
 		return err
 	}
@@ -37,11 +38,11 @@ func (t *tx) upgradeWatchdog() error {
 		if err != nil {
 			return err
 		}
-		if err := t.PutNotices([]incident.Notice{n}); err != nil {
+		if err := t.PutNotices(ctx, []incident.Notice{n}); err != nil {
 			return err
 		}
 		sub.DueAt = time.Time{}
-		if err := t.PutSubscriptions([]incident.Subscription{sub}); err != nil {
+		if err := t.PutSubscriptions(ctx, []incident.Subscription{sub}); err != nil {
 			return err
 		}
 		if err := t.delete(bSubscriptions, key(nil).int(oldWatchdog).rest(sub.Recipient)); err != nil {

@@ -2,19 +2,20 @@ package bolt
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"time"
 
 	"sitrep/incident"
 )
 
-func (r *reader) Pulse(name string) (incident.Pulse, error) {
+func (r *reader) Pulse(_ context.Context, name string) (incident.Pulse, error) {
 	p := incident.Pulse{Name: name}
 	_, err := r.getJSON(bPulses, key(nil).text(name), &p)
 	return p, err
 }
 
-func (r *reader) Pulses() (incident.Pulses, error) {
+func (r *reader) Pulses(_ context.Context) (incident.Pulses, error) {
 	var all incident.Pulses
 	err := r.ascend(bPulses, nil, nil, func(k, v []byte) (bool, error) {
 		var p incident.Pulse
@@ -26,22 +27,22 @@ func (r *reader) Pulses() (incident.Pulses, error) {
 	return all, err
 }
 
-func (t *tx) PutPulse(p incident.Pulse) error { return t.putJSON(bPulses, key(nil).text(p.Name), p) }
+func (t *tx) PutPulse(_ context.Context, p incident.Pulse) error {
+	return t.putJSON(bPulses, key(nil).text(p.Name), p)
+}
 
-func (t *tx) DeletePulse(name string) error {
-	notices, err := t.Notices(name)
+func (t *tx) DeletePulse(ctx context.Context, name string) error {
+	notices, err := t.Notices(ctx, name)
 	if err != nil {
 		return err
 	}
-	for i := range notices {
-		if err := t.deleteNotice(&notices[i]); err != nil {
-			return err
-		}
+	if err := t.DeleteNotices(ctx, notices); err != nil {
+		return err
 	}
 	return t.delete(bPulses, key(nil).text(name))
 }
 
-func (r *reader) Notices(pulse string) ([]incident.Notice, error) {
+func (r *reader) Notices(_ context.Context, pulse string) ([]incident.Notice, error) {
 	return r.notices(key(nil).text(pulse))
 }
 
@@ -59,7 +60,7 @@ func (r *reader) notices(prefix key) ([]incident.Notice, error) {
 
 func noticeKey(n *incident.Notice) key { return key(nil).text(n.Pulse).rest(n.Recipient) }
 
-func (t *tx) PutNotices(notices []incident.Notice) error {
+func (t *tx) PutNotices(_ context.Context, notices []incident.Notice) error {
 	for i := range notices {
 		n := &notices[i]
 		var old incident.Notice
@@ -76,11 +77,17 @@ func (t *tx) PutNotices(notices []incident.Notice) error {
 	return nil
 }
 
-func (t *tx) deleteNotice(n *incident.Notice) error {
-	if err := t.delete(bNotices, noticeKey(n)); err != nil {
-		return err
+func (t *tx) DeleteNotices(_ context.Context, notices []incident.Notice) error {
+	for i := range notices {
+		n := &notices[i]
+		if err := t.delete(bNotices, noticeKey(n)); err != nil {
+			return err
+		}
+		if err := t.moveNotice(n, n.DueAt, time.Time{}); err != nil {
+			return err
+		}
 	}
-	return t.moveNotice(n, n.DueAt, time.Time{})
+	return nil
 }
 
 // moveNotice keeps when a notice is due, and its recipient's place in the queue.

@@ -46,7 +46,7 @@ func openWith(t *testing.T, o Options, commit func(*bbolt.Tx) error) *DB {
 	if err := create(path); err != nil {
 		t.Fatal(err)
 	}
-	db, err := open(path, false)
+	db, err := open(t.Context(), path, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,14 +59,14 @@ func openWith(t *testing.T, o Options, commit func(*bbolt.Tx) error) *DB {
 	return db
 }
 
-func putAlive(at time.Time) func(storage.Tx) error {
-	return func(tx storage.Tx) error { return tx.PutAlive(at) }
+func putAlive(ctx context.Context, at time.Time) func(storage.Tx) error {
+	return func(tx storage.Tx) error { return tx.PutAlive(ctx, at) }
 }
 
 func alive(t *testing.T, db *DB) (at time.Time) {
 	t.Helper()
-	err := db.Read(t.Context(), func(r storage.Reader) (err error) {
-		at, err = r.Alive()
+	err := db.Read(t.Context(), func(r storage.Snapshot) (err error) {
+		at, err = r.Alive(t.Context())
 		return err
 	})
 	if err != nil {
@@ -87,7 +87,7 @@ func TestACommitOfUnknownOutcomeEndsTheProcess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var dead fatalities
 			db := openWith(t, Options{Fatal: dead.add}, commit)
-			err := db.Write(t.Context(), putAlive(noon))
+			err := db.Write(t.Context(), putAlive(t.Context(), noon))
 			if !errors.Is(err, storage.ErrUnknown) || errors.Is(err, storage.ErrUnavailable) {
 				t.Errorf("write: %v", err)
 			}
@@ -95,11 +95,11 @@ func TestACommitOfUnknownOutcomeEndsTheProcess(t *testing.T) {
 				t.Errorf("fatal was called %d times", dead.count())
 			}
 			for range 3 {
-				if err := db.Write(t.Context(), putAlive(noon)); err == nil {
+				if err := db.Write(t.Context(), putAlive(t.Context(), noon)); err == nil {
 					t.Error("a later write: no error")
 				}
 			}
-			if err := db.Read(t.Context(), func(storage.Reader) error { return nil }); err == nil {
+			if err := db.Read(t.Context(), func(storage.Snapshot) error { return nil }); err == nil {
 				t.Error("read: no error")
 			}
 			if _, err := db.Info(t.Context()); err == nil {
@@ -117,7 +117,7 @@ func TestAFileThatMayNotGrowIsUnavailable(t *testing.T) {
 		_ = tx.Rollback()
 		return errors.New("file resize error: truncate sitrep.db: file too large")
 	})
-	if err := db.Write(t.Context(), putAlive(noon)); !errors.Is(err, storage.ErrUnavailable) {
+	if err := db.Write(t.Context(), putAlive(t.Context(), noon)); !errors.Is(err, storage.ErrUnavailable) {
 		t.Errorf("write: %v", err)
 	}
 }
@@ -132,7 +132,7 @@ func TestAFullDiskIsUnavailableUntilThereIsRoom(t *testing.T) {
 		}
 		return tx.Commit()
 	})
-	err := db.Write(t.Context(), putAlive(noon))
+	err := db.Write(t.Context(), putAlive(t.Context(), noon))
 	if !errors.Is(err, storage.ErrUnavailable) || errors.Is(err, storage.ErrUnknown) {
 		t.Errorf("write: %v", err)
 	}
@@ -145,7 +145,7 @@ func TestAFullDiskIsUnavailableUntilThereIsRoom(t *testing.T) {
 		t.Errorf("alive %v", at)
 	}
 	full = false
-	if err := db.Write(t.Context(), putAlive(noon)); err != nil {
+	if err := db.Write(t.Context(), putAlive(t.Context(), noon)); err != nil {
 		t.Errorf("with room: %v", err)
 	}
 	if dead.count() != 0 {
@@ -161,7 +161,7 @@ func TestACommitToAFileThatGoesAwayIsUnknown(t *testing.T) {
 		err := tx.Commit()
 		return errors.Join(err, os.Remove(db.path))
 	})
-	if err := db.Write(t.Context(), putAlive(noon)); !errors.Is(err, storage.ErrUnknown) || errors.Is(err, storage.ErrUnavailable) {
+	if err := db.Write(t.Context(), putAlive(t.Context(), noon)); !errors.Is(err, storage.ErrUnknown) || errors.Is(err, storage.ErrUnavailable) {
 		t.Errorf("write: %v", err)
 	}
 }
@@ -204,7 +204,7 @@ func TestThereIsRoomOnceAsMuchWasStored(t *testing.T) {
 	if err := db.Probe(t.Context()); err != nil || trouble() != nil {
 		t.Errorf("a probe with room: %v, %v", err, trouble())
 	}
-	err := db.Read(t.Context(), func(r storage.Reader) error {
+	err := db.Read(t.Context(), func(r storage.Snapshot) error {
 		left, err := r.(*reader).get(bMeta, probeKey)
 		if left != nil {
 			t.Errorf("the probe left %d bytes", len(left))
@@ -241,7 +241,7 @@ func TestWritesThatWaitAreGathered(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 100 {
 			wg.Go(func() {
-				if err := db.Write(t.Context(), putAlive(noon.Add(time.Duration(i)*time.Second))); err != nil {
+				if err := db.Write(t.Context(), putAlive(t.Context(), noon.Add(time.Duration(i)*time.Second))); err != nil {
 					t.Errorf("write: %v", err)
 				}
 			})
@@ -266,13 +266,13 @@ func TestOneThatFailsAfterItWroteCostsTheOthersNothing(t *testing.T) {
 		broken := errors.New("broken")
 		runs := make([]int, 40)
 		var wg sync.WaitGroup
-		wg.Go(func() { _ = db.Write(t.Context(), putAlive(noon)) })
+		wg.Go(func() { _ = db.Write(t.Context(), putAlive(t.Context(), noon)) })
 		<-g.entered
 		for i := range runs {
 			wg.Go(func() {
 				err := db.Write(t.Context(), func(tx storage.Tx) error {
 					runs[i]++
-					if err := tx.PutOutage(storage.Outage{From: noon.Add(time.Duration(i) * time.Hour)}); err != nil {
+					if err := tx.PutOutage(t.Context(), storage.Outage{From: noon.Add(time.Duration(i) * time.Hour)}); err != nil {
 						return err
 					}
 					if i%4 == 3 {
@@ -288,8 +288,8 @@ func TestOneThatFailsAfterItWroteCostsTheOthersNothing(t *testing.T) {
 		}
 		close(g.leave)
 		wg.Wait()
-		err := db.Read(t.Context(), func(r storage.Reader) error {
-			all, err := r.Outages(100)
+		err := db.Read(t.Context(), func(r storage.Snapshot) error {
+			all, err := r.Outages(t.Context(), 100)
 			if len(all) != 30 {
 				t.Errorf("%d are stored", len(all))
 			}
@@ -317,9 +317,9 @@ func TestASlowCommit(t *testing.T) {
 		db := openWith(t, Options{}, g.commit)
 		begin := time.Now()
 		errs := make(chan error, 3)
-		go func() { errs <- db.Write(t.Context(), putAlive(noon)) }()
+		go func() { errs <- db.Write(t.Context(), putAlive(t.Context(), noon)) }()
 		<-g.entered
-		go func() { errs <- db.Write(t.Context(), putAlive(noon.Add(time.Hour))) }()
+		go func() { errs <- db.Write(t.Context(), putAlive(t.Context(), noon.Add(time.Hour))) }()
 
 		time.Sleep(slowAfter - time.Millisecond)
 		if info, _ := db.Info(t.Context()); !info.Slow.IsZero() {
@@ -337,7 +337,7 @@ func TestASlowCommit(t *testing.T) {
 		if info, _ := db.Info(t.Context()); !info.Slow.Equal(begin) {
 			t.Errorf("slow since %v, want %v", info.Slow, begin)
 		}
-		if err := db.Write(t.Context(), putAlive(noon)); !errors.Is(err, storage.ErrUnavailable) {
+		if err := db.Write(t.Context(), putAlive(t.Context(), noon)); !errors.Is(err, storage.ErrUnavailable) {
 			t.Errorf("a write meanwhile: %v", err)
 		}
 		if at := alive(t, db); !at.IsZero() {
@@ -352,7 +352,7 @@ func TestASlowCommit(t *testing.T) {
 		if at := alive(t, db); !at.Equal(noon) {
 			t.Errorf("what was under way: %v", at)
 		}
-		if err := db.Write(t.Context(), putAlive(noon.Add(time.Minute))); err != nil {
+		if err := db.Write(t.Context(), putAlive(t.Context(), noon.Add(time.Minute))); err != nil {
 			t.Errorf("a write afterwards: %v", err)
 		}
 	})
@@ -364,14 +364,14 @@ func TestWhoLeavesBeforeTheCommitIsNotStored(t *testing.T) {
 		db := openWith(t, Options{}, g.commit)
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if err := db.Write(t.Context(), putAlive(noon)); err != nil {
+			if err := db.Write(t.Context(), putAlive(t.Context(), noon)); err != nil {
 				t.Errorf("first: %v", err)
 			}
 		})
 		<-g.entered
 		ctx, cancel := context.WithCancel(t.Context())
 		wg.Go(func() {
-			if err := db.Write(ctx, putAlive(noon.Add(time.Hour))); !errors.Is(err, context.Canceled) {
+			if err := db.Write(ctx, putAlive(ctx, noon.Add(time.Hour))); !errors.Is(err, context.Canceled) {
 				t.Errorf("second: %v", err)
 			}
 		})
@@ -394,17 +394,17 @@ func TestWhoLeavesDuringTheCommit(t *testing.T) {
 		defer stop()
 		leaving, leave := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
-		wg.Go(func() { _ = db.Write(t.Context(), putAlive(noon)) })
+		wg.Go(func() { _ = db.Write(t.Context(), putAlive(deadline, noon)) })
 		<-g.entered
 		wg.Go(func() {
-			err := db.Write(deadline, putAlive(noon.Add(1*time.Hour)))
+			err := db.Write(deadline, putAlive(deadline, noon.Add(1*time.Hour)))
 			if !errors.Is(err, storage.ErrUnknown) || !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("a deadline: %v", err)
 			}
 		})
 		synctest.Wait()
 		wg.Go(func() {
-			if err := db.Write(leaving, putAlive(noon.Add(2*time.Hour))); err != nil {
+			if err := db.Write(leaving, putAlive(deadline, noon.Add(2*time.Hour))); err != nil {
 				t.Errorf("who has left: %v", err)
 			}
 		})
@@ -439,7 +439,7 @@ func TestWhatIsHeldTooLongIsNotCommitted(t *testing.T) {
 				defer cancel()
 				err := db.Write(ctx, func(tx storage.Tx) error {
 					time.Sleep(9 * time.Second) // as a page that the disk does not give
-					return tx.PutAlive(noon)
+					return tx.PutAlive(ctx, noon)
 				})
 				if !errors.Is(err, c.want) || errors.Is(err, storage.ErrUnknown) {
 					t.Errorf("write: %v", err)
@@ -459,13 +459,13 @@ func TestClosingAnswersWhoWaits(t *testing.T) {
 		db := openWith(t, Options{}, g.commit)
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			if err := db.Write(t.Context(), putAlive(noon)); err != nil {
+			if err := db.Write(t.Context(), putAlive(t.Context(), noon)); err != nil {
 				t.Errorf("under way: %v", err)
 			}
 		})
 		<-g.entered
 		wg.Go(func() {
-			if err := db.Write(t.Context(), putAlive(noon)); !errors.Is(err, storage.ErrUnavailable) {
+			if err := db.Write(t.Context(), putAlive(t.Context(), noon)); !errors.Is(err, storage.ErrUnavailable) {
 				t.Errorf("waiting: %v", err)
 			}
 		})
@@ -486,7 +486,7 @@ func TestAWriteThatWritesNothingCommitsNothing(t *testing.T) {
 	db := openWith(t, Options{}, func(tx *bbolt.Tx) error { commits++; return tx.Commit() })
 	for range 3 {
 		err := db.Write(t.Context(), func(tx storage.Tx) error {
-			_, err := tx.Alive()
+			_, err := tx.Alive(t.Context())
 			return err
 		})
 		if err != nil {

@@ -20,7 +20,7 @@ func (f *fixture) forget(before time.Time) {
 			f.Fatal("forgetting does not end")
 		}
 		f.write(func(tx storage.Tx) (err error) {
-			more, err = tx.Forget(before, 1+n%3)
+			more, err = storage.Forget(f.Context(), tx, before, 1+n%3)
 			return err
 		})
 	}
@@ -44,17 +44,17 @@ func (f *fixture) live(number int64, closed time.Time) *incident.Incident {
 		e.Type, e.Data = kind, d
 		events = append(events, e)
 	}
-	add("ada", incident.Opened, incident.Data{Opening: &incident.Opening{Key: fmt.Sprint("k", number), UseCase: "it", Priority: incident.Priority{Name: "P1"}, Declared: true}})
+	add("ada", incident.EventOpened, incident.Data{Opening: &incident.Opening{Key: fmt.Sprint("k", number), UseCase: "it", Priority: incident.Priority{Name: "P1"}, Declared: true}})
 	for i := range 7 {
-		add(incident.Alertmanager, incident.BreachStarted, incident.Data{Fingerprint: fmt.Sprint(i), StartsAt: f.now})
+		add(incident.ActorAlertmanager, incident.EventBreachStarted, incident.Data{Fingerprint: fmt.Sprint(i), StartsAt: f.now})
 	}
-	add("ada", incident.Acknowledged, incident.Data{})
-	add("ada", incident.PhaseChanged, incident.Data{From: "initial-diagnosis", To: "escalation", EscalatedTo: "bob@example.org"})
-	add("bob@example.org", incident.UpdateWritten, incident.Data{Message: "we look", Audiences: []incident.Audience{incident.Stakeholders}})
-	add(incident.Scheduler, incident.UpdateMissed, incident.Data{DueAt: f.now, Missed: 1, Audience: incident.Management, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "RCPT ada@example.org: 451"}})
-	add("ada", incident.ResolvedEvent, incident.Data{})
+	add("ada", incident.EventAcknowledged, incident.Data{})
+	add("ada", incident.EventPhaseChanged, incident.Data{From: "initial-diagnosis", To: "escalation", EscalatedTo: "bob@example.org"})
+	add("bob@example.org", incident.EventUpdateWritten, incident.Data{Message: "we look", Audiences: []incident.Audience{incident.AudienceStakeholders}})
+	add(incident.ActorScheduler, incident.EventUpdateMissed, incident.Data{DueAt: f.now, Missed: 1, Audience: incident.AudienceManagement, Cause: incident.Cause{Kind: incident.CauseSaid, Said: "RCPT ada@example.org: 451"}})
+	add("ada", incident.EventResolved, incident.Data{})
 	if !closed.IsZero() {
-		add("ada", incident.ClosedEvent, incident.Data{})
+		add("ada", incident.EventClosed, incident.Data{})
 		events[len(events)-1].Time = closed
 	}
 	var in incident.Incident
@@ -64,16 +64,16 @@ func (f *fixture) live(number int64, closed time.Time) *incident.Incident {
 		}
 	}
 	f.put(&in)
-	f.write(func(tx storage.Tx) error { return tx.AppendEvents(events) })
+	f.write(func(tx storage.Tx) error { return tx.AppendEvents(f.Context(), events) })
 	var subs []incident.Subscription
 	for i, who := range []string{"ada", "bob"} {
 		s := f.owes(number, who+"@example.org", time.Time{})
 		s.Reader, s.ToldAt, s.Owed = i+1, f.now.Add(-900*time.Hour), nil
 		subs = append(subs, s)
 		d := f.newDelivery(fmt.Sprintf("%d-%s", number, who), s.Recipient, number)
-		d.Address, d.State, d.SettledAt, d.Error = s.Recipient, incident.Failed, s.ToldAt, "RCPT "+s.Recipient+": 550"
+		d.Address, d.State, d.SettledAt, d.Error = s.Recipient, incident.DeliveryFailed, s.ToldAt, "RCPT "+s.Recipient+": 550"
 		d.Covers[0].Reader = s.Reader
-		f.write(func(tx storage.Tx) error { return tx.PutDelivery(d, []byte("To: "+s.Recipient)) })
+		f.write(func(tx storage.Tx) error { return tx.PutDelivery(f.Context(), d, []byte("To: "+s.Recipient)) })
 	}
 	f.subscribe(subs...)
 	return &in
@@ -91,25 +91,25 @@ func (f *fixture) people(number int64) (found []string) {
 			found = append(found, what)
 		}
 	}
-	f.read(func(r storage.Reader) error {
-		in, err := r.Incident(number)
+	f.read(func(r storage.Snapshot) error {
+		in, err := r.Incident(f.Context(), number)
 		if err != nil {
 			return err
 		}
 		look("incident", in)
-		events, err := r.EventRecords(number, 0, 100)
+		events, err := r.EventRecords(f.Context(), number, 0, 100)
 		if err != nil {
 			return err
 		}
 		for i := range events {
 			look(fmt.Sprint("event ", i+1), events[i].Personal)
 		}
-		subs, err := r.Subscriptions(number)
+		subs, err := storage.SubscriptionsOf(f.Context(), r, number)
 		if err != nil {
 			return err
 		}
 		look("readers", subs)
-		page, _, err := r.Deliveries(storage.DeliveryQuery{Incident: number, Limit: 100})
+		page, _, err := r.Deliveries(f.Context(), storage.DeliveryQuery{Incident: number, Limit: 100})
 		if err != nil {
 			return err
 		}
@@ -118,14 +118,14 @@ func (f *fixture) people(number int64) (found []string) {
 			id := d.ID
 			d.ID = ""
 			look("delivery "+id, d)
-			records, err := r.DeliveryRecords(id)
+			records, err := r.DeliveryRecords(f.Context(), id)
 			if err != nil {
 				return err
 			}
 			for k := range records {
 				look(fmt.Sprintf("record %d of %s", k, id), records[k].Personal)
 			}
-			if m, err := r.Message(id); err == nil {
+			if m, err := r.Message(f.Context(), id); err == nil {
 				look("message of "+id, string(m))
 			}
 		}
@@ -175,12 +175,12 @@ var forgetRules = []rule{
 				f.Errorf("leaf %d: the salt is still there, so names can be tried", i)
 			}
 		}
-		f.read(func(r storage.Reader) error {
-			in, err := r.Incident(1)
+		f.read(func(r storage.Snapshot) error {
+			in, err := r.Incident(f.Context(), 1)
 			if err != nil {
 				return err
 			}
-			events, err := r.Events(1, 0, 100)
+			events, err := r.Events(f.Context(), 1, 0, 100)
 			if err != nil {
 				return err
 			}
@@ -193,14 +193,14 @@ var forgetRules = []rule{
 			a, _ := json.Marshal(in)
 			b, _ := json.Marshal(fold)
 			f.equal("state", string(a), string(b))
-			subs, err := r.Subscriptions(1)
+			subs, err := storage.SubscriptionsOf(f.Context(), r, 1)
 			f.equal("readers", len(subs), 2)
 			for i, s := range subs {
 				if s.ToldAt.IsZero() || s.Reader != i+1 || !strings.HasPrefix(s.Recipient, incident.Forgotten) {
 					f.Errorf("reader %+v", s)
 				}
 			}
-			page, _, err2 := r.Deliveries(storage.DeliveryQuery{Incident: 1, Limit: 9})
+			page, _, err2 := r.Deliveries(f.Context(), storage.DeliveryQuery{Incident: 1, Limit: 9})
 			f.equal("deliveries", []int{len(page), page[0].Covers[0].Reader, page[1].Covers[0].Reader}, []int{2, 2, 1})
 			f.equal("delivery", page[1].Address+page[1].Recipient+page[1].Error, strings.Repeat(incident.Forgotten, 3))
 			if err == nil {
@@ -210,14 +210,24 @@ var forgetRules = []rule{
 		})
 		f.forget(f.now.Add(-50 * time.Hour))
 	}},
+	{"an incident with many deliveries is forgotten in parts", func(f *fixture) {
+		f.live(1, f.now.Add(-100*time.Hour))
+		for i := range 20 {
+			d := f.newDelivery(fmt.Sprint(i), "ada@example.org", 1)
+			d.State = incident.DeliveryDelivered
+			f.deliver(d)
+		}
+		f.forget(f.now.Add(-50 * time.Hour))
+		f.equal("people", f.people(1), []string(nil))
+	}},
 	{"who is still owed something is forgotten a day later", func(f *fixture) {
 		f.live(1, f.now.Add(-100*time.Hour))
 		due := f.owes(1, "zoe", f.now)
 		due.Reader = 3
 		f.subscribe(due)
 		f.forget(f.now.Add(-50 * time.Hour))
-		f.read(func(r storage.Reader) error {
-			subs, err := r.Subscriptions(1)
+		f.read(func(r storage.Snapshot) error {
+			subs, err := storage.SubscriptionsOf(f.Context(), r, 1)
 			f.equal("who is owed something", subs[len(subs)-1], due)
 			return err
 		})
@@ -226,8 +236,8 @@ var forgetRules = []rule{
 		done.DueAt, done.Owed = time.Time{}, nil
 		f.subscribe(done)
 		zoe := func() (there bool) {
-			f.read(func(r storage.Reader) error {
-				subs, err := r.Subscriptions(1)
+			f.read(func(r storage.Snapshot) error {
+				subs, err := storage.SubscriptionsOf(f.Context(), r, 1)
 				there = subs[len(subs)-1].Recipient == "zoe"
 				return err
 			})
@@ -241,11 +251,11 @@ var forgetRules = []rule{
 	{"a message that is still being sent is forgotten a day later", func(f *fixture) {
 		f.live(1, f.now.Add(-100*time.Hour))
 		waits := f.newDelivery("waits", "ada@example.org", 1)
-		waits.State = incident.Pending
+		waits.State = incident.DeliveryPending
 		f.deliver(waits)
 		f.forget(f.now.Add(-50 * time.Hour))
 		f.equal("people", f.people(1), []string{"delivery waits"})
-		waits.State = incident.Superseded
+		waits.State = incident.DeliverySuperseded
 		f.deliver(waits)
 		f.forget(f.now.Add(-49 * time.Hour))
 		f.equal("people an hour later", f.people(1), []string{"delivery waits", "record 0 of waits"})
@@ -257,8 +267,8 @@ var forgetRules = []rule{
 		f.live(2, f.now.Add(-10*time.Hour))
 		digest := f.newDelivery("digest", "ada@example.org", 1)
 		digest.Covers = append(digest.Covers, incident.Cover{Incident: 2})
-		digest.State = incident.Delivered
-		f.write(func(tx storage.Tx) error { return tx.PutDelivery(digest, []byte("ada")) })
+		digest.State = incident.DeliveryDelivered
+		f.write(func(tx storage.Tx) error { return tx.PutDelivery(f.Context(), digest, []byte("ada")) })
 		f.forget(f.now.Add(-50 * time.Hour))
 		f.equal("one closed lately", f.people(1), []string{"delivery digest", "record 0 of digest", "message of digest"})
 		f.forget(f.now)
@@ -269,7 +279,7 @@ var forgetRules = []rule{
 		f.equal("attempts", f.attempt("ada@example.org"), int64(1))
 		f.equal("attempts", f.attempt("ada@example.org"), int64(2))
 		sent := f.newDelivery("sent", "bob@example.org", 1)
-		sent.State, sent.SentAt = incident.Delivered, f.now // long after it closed
+		sent.State, sent.SentAt = incident.DeliveryDelivered, f.now // long after it closed
 		f.deliver(sent)
 		f.equal("attempts", f.attempt("bob@example.org"), int64(1))
 		f.subscribe(f.owes(99, "bob@example.org", f.ago(60)))
@@ -292,8 +302,8 @@ var forgetRules = []rule{
 		const old, young = "watchdog.1", "watchdog.2"
 		for id, at := range map[string]time.Time{old: f.now.Add(-100 * time.Hour), young: f.now} {
 			d := f.newDelivery(id, "ada", 0)
-			d.Kind, d.Covers, d.State, d.SettledAt = incident.KindWatchdog, []incident.Cover{{Kind: incident.KindWatchdog}}, incident.Delivered, at
-			f.write(func(tx storage.Tx) error { return tx.PutDelivery(d, []byte("ada")) })
+			d.Kind, d.Covers, d.State, d.SettledAt = incident.KindWatchdog, []incident.Cover{{Kind: incident.KindWatchdog}}, incident.DeliveryDelivered, at
+			f.write(func(tx storage.Tx) error { return tx.PutDelivery(f.Context(), d, []byte("ada")) })
 		}
 		bob, eve, zoe := f.notice("p", "bob", time.Time{}), f.notice("p", "eve", time.Time{}), f.notice("p", "zoe", f.now)
 		bob.ToldAt, eve.ToldAt = f.now.Add(-100*time.Hour), f.now
@@ -301,47 +311,89 @@ var forgetRules = []rule{
 
 		f.equal("pruned", f.prune(time.Time{}, f.now.Add(-50*time.Hour), 10), 1)
 		f.forget(f.now.Add(-50 * time.Hour))
-		f.read(func(r storage.Reader) error {
-			notices, err := r.Notices("p")
+		f.read(func(r storage.Snapshot) error {
+			notices, err := r.Notices(f.Context(), "p")
 			f.equal("readers", notices, []incident.Notice{eve, zoe})
 			for id, want := range map[string]string{old: incident.Forgotten, young: "ada"} {
-				d, err := r.Delivery(id)
+				d, err := r.Delivery(f.Context(), id)
 				f.equal("recipient of "+id, d.Recipient, want)
 				if err != nil {
 					return err
 				}
 			}
-			if _, err := r.Message(young); err != nil {
+			if _, err := r.Message(f.Context(), young); err != nil {
 				return err
 			}
-			_, gone := r.Message(old)
+			_, gone := r.Message(f.Context(), old)
 			f.fails("message", gone, incident.ErrNotFound)
+			return err
+		})
+	}},
+	{"a reader of the watchdog whom somebody claims is forgotten later", func(f *fixture) {
+		ada := f.notice("p", "ada", time.Time{})
+		ada.ToldAt = f.ago(30)
+		f.notify(ada)
+		f.subscribe(f.owes(99, "ada", f.ago(5)))
+		claim := f.claim("x", time.Hour, 1)[0]
+		f.subscribe(f.owes(99, "ada", time.Time{}))
+		f.forget(f.ago(10))
+		f.equal("while claimed", f.notices("p"), []incident.Notice{ada})
+		if err := f.release(&claim, time.Time{}, ""); err != nil {
+			f.Error(err)
+		}
+		f.forget(f.ago(10))
+		f.equal("later", f.notices("p"), []incident.Notice(nil))
+	}},
+	{"a message about the watchdog that is begun anew is old once it is over again", func(f *fixture) {
+		f.about("one", incident.DeliveryFailed, f.ago(20))
+		f.about("one", incident.DeliveryPending, time.Time{})
+		kept := func() {
+			f.Helper()
+			f.equal("pruned", f.prune(time.Time{}, f.ago(10), 10), 0)
+			f.forget(f.ago(10))
+			f.read(func(r storage.Snapshot) error {
+				d, err := r.Delivery(f.Context(), "one")
+				f.equal("recipient", d.Recipient, "ada")
+				return err
+			})
+		}
+		kept()
+		f.about("one", incident.DeliveryDelivered, f.ago(5))
+		kept()
+		f.equal("pruned", f.prune(time.Time{}, f.now, 10), 1)
+		f.forget(f.now)
+		f.read(func(r storage.Snapshot) error {
+			d, err := r.Delivery(f.Context(), "one")
+			f.equal("recipient", d.Recipient, incident.Forgotten)
 			return err
 		})
 	}},
 	{"of configurations that another followed, the public form is left", func(f *fixture) {
 		loads := []storage.Loading{
-			{Hash: "a", At: f.ago(50), Actor: "ada", Public: "pa"}, {Hash: "b", At: f.ago(40), Actor: "bob", Public: "pb"},
-			{Hash: "c", At: f.ago(30), Actor: "ada"}, {Hash: "a", At: f.ago(20), Actor: incident.Scheduler, Public: "pa"}, {Hash: "d", At: f.ago(10), Actor: "ada", Public: "pd"},
+			{Hash: "a", At: f.ago(50), Actor: "ada", Public: "pa"},
+			{Hash: "b", At: f.ago(40), Actor: "bob", Public: "pb"},
+			{Hash: "c", At: f.ago(30), Actor: "ada"},
+			{Hash: "a", At: f.ago(20), Actor: incident.ActorScheduler, Public: "pa"},
+			{Hash: "d", At: f.ago(10), Actor: "ada", Public: "pd"},
 		}
 		nobody := storage.Loading{Hash: "n", At: f.ago(60), Public: "n"} // it names nobody
 		f.write(func(tx storage.Tx) error {
-			return tx.PutConfig(nobody, storage.Config{Hash: "n", Body: []byte("body n")})
+			return tx.PutConfig(f.Context(), nobody, storage.Config{Hash: "n", Body: []byte("body n")})
 		})
 		for _, l := range loads {
 			f.write(func(tx storage.Tx) error {
-				return tx.PutConfig(l, storage.Config{Hash: l.Hash, Body: []byte("body " + l.Hash)}, storage.Config{Hash: "p" + l.Hash, Body: []byte("public " + l.Hash)})
+				return tx.PutConfig(f.Context(), l, storage.Config{Hash: l.Hash, Body: []byte("body " + l.Hash)}, storage.Config{Hash: "p" + l.Hash, Body: []byte("public " + l.Hash)})
 			})
 		}
 		bodies := func() (list []string) {
 			f.Helper()
-			f.read(func(r storage.Reader) error {
-				all, err := r.Configs()
-				if c, err := r.Config("n"); err != nil || string(c.Body) != "body n" {
+			f.read(func(r storage.Snapshot) error {
+				all, err := r.Configs(f.Context())
+				if c, err := r.Config(f.Context(), "n"); err != nil || string(c.Body) != "body n" {
 					f.Errorf("the one that names nobody: %+v, %v", c, err)
 				}
 				for _, l := range all[:min(5, len(all))] {
-					c, whole, err := storage.ConfigOf(r, l)
+					c, whole, err := storage.ConfigOf(f.Context(), r, l)
 					if err != nil {
 						return err
 					}
@@ -372,20 +424,20 @@ var forgetRules = []rule{
 				at = f.ago(10)
 			}
 			f.write(func(tx storage.Tx) error {
-				if err := tx.PutRefusal(storage.Refusal{At: at, Status: 400, Client: "ada"}); err != nil {
+				if err := tx.PutRefusal(f.Context(), storage.Refusal{At: at, Status: 400, Client: "ada"}); err != nil {
 					return err
 				}
-				return tx.PutAnswer(storage.Answer{Key: fmt.Sprint(i), At: at})
+				return tx.PutAnswer(f.Context(), storage.Answer{Key: fmt.Sprint(i), At: at})
 			})
 		}
 		f.forget(f.ago(30))
-		f.read(func(r storage.Reader) error {
+		f.read(func(r storage.Snapshot) error {
 			for i := range 60 {
-				if _, err := r.Answer(fmt.Sprint(i)); (err == nil) != (i >= 40) {
+				if _, err := r.Answer(f.Context(), fmt.Sprint(i)); (err == nil) != (i >= 40) {
 					f.Errorf("answer %d: %v", i, err)
 				}
 			}
-			refusals, err := r.Refusals()
+			refusals, err := r.Refusals(f.Context())
 			for _, r := range refusals {
 				if r.At.Before(f.ago(30)) {
 					f.Errorf("refusal %+v", r)

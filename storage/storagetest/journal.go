@@ -18,28 +18,27 @@ func (f *fixture) newUnmapped(fingerprint string) *incident.UnmappedAlert {
 var journalRules = []rule{
 	{"unmapped alerts are kept by fingerprint", func(f *fixture) {
 		f.write(func(tx storage.Tx) error {
-			for _, fp := range []string{"c", "a", "e", "b", "d"} {
-				if err := tx.PutUnmapped(f.newUnmapped(fp)); err != nil {
-					return err
-				}
+			var all []*incident.UnmappedAlert
+			for _, fp := range []string{"c", "a", "e", "b", "d", "f"} {
+				all = append(all, f.newUnmapped(fp))
 			}
-			return tx.DeleteUnmapped("d")
+			if err := tx.PutUnmapped(f.Context(), all); err != nil {
+				return err
+			}
+			return tx.DeleteUnmapped(f.Context(), []string{"f", "none", "d"})
 		})
-		f.write(func(tx storage.Tx) error { return tx.DeleteUnmapped("none") })
 		changed := f.newUnmapped("a")
 		changed.Incident = 0
-		f.write(func(tx storage.Tx) error { return tx.PutUnmapped(changed) })
-		f.read(func(r storage.Reader) error {
-			a, err := r.Unmapped("a")
+		f.write(func(tx storage.Tx) error { return tx.PutUnmapped(f.Context(), []*incident.UnmappedAlert{changed}) })
+		f.read(func(r storage.Snapshot) error {
+			set, err := r.Unmapped(f.Context(), []string{"d", "a", "none", "a", "b"})
 			if err != nil {
 				return err
 			}
-			f.equal("one", a, *changed)
-			_, err = r.Unmapped("d")
-			f.fails("deleted", err, incident.ErrNotFound)
+			f.equal("set", set, map[string]*incident.UnmappedAlert{"a": changed, "b": f.newUnmapped("b")})
 			var pages [][]string
 			for cursor := ""; ; {
-				page, next, err := r.UnmappedAlerts(2, cursor)
+				page, next, err := r.UnmappedAlerts(f.Context(), 2, cursor)
 				if err != nil {
 					return err
 				}
@@ -56,39 +55,6 @@ var journalRules = []rule{
 			return nil
 		})
 	}},
-	{"a configuration is kept once, each loading of it too", func(f *fixture) {
-		body := []byte("priorities: []\n")
-		loads := []storage.Loading{
-			{Hash: "h1", At: f.ago(3), Actor: incident.Scheduler}, {Hash: "h2", At: f.ago(2), Actor: "ada"}, {Hash: "h1", At: f.ago(1), Actor: "bob"},
-		}
-		for _, l := range loads {
-			f.write(func(tx storage.Tx) error { return tx.PutConfig(l, storage.Config{Hash: l.Hash, Body: body}) })
-		}
-		f.read(func(r storage.Reader) error {
-			c, err := r.Config("h1")
-			if err != nil {
-				return err
-			}
-			f.equal("config", c, storage.Config{Hash: "h1", Body: body})
-			_, err = r.Config("h3")
-			f.fails("another", err, incident.ErrNotFound)
-			all, err := r.Configs()
-			f.equal("loadings", all, []storage.Loading{loads[2], loads[1], loads[0]})
-			if err != nil {
-				return err
-			}
-			records, err := r.ConfigRecords()
-			for i := range records {
-				l, err := storage.DecodeLoading(records[i])
-				if err != nil {
-					return err
-				}
-				f.equal("record of a loading", l, all[i])
-			}
-			f.equal("records of loadings", len(records), len(all))
-			return err
-		})
-	}},
 	{"the latest hundred refusals and ambiguities are kept, the latest first", func(f *fixture) {
 		var refusals []storage.Refusal
 		var ambiguities []storage.Ambiguity
@@ -98,19 +64,19 @@ var journalRules = []rule{
 			a := storage.Ambiguity{At: f.ago(-i), Fingerprint: fmt.Sprint(i), Labels: map[string]string{"a": "b"}, SLO: "x", Others: []string{"y"}}
 			refusals, ambiguities = append([]storage.Refusal{r}, refusals...), append([]storage.Ambiguity{a}, ambiguities...)
 			f.write(func(tx storage.Tx) error {
-				if err := tx.PutRefusal(r); err != nil {
+				if err := tx.PutRefusal(f.Context(), r); err != nil {
 					return err
 				}
-				return tx.PutAmbiguity(a)
+				return tx.PutAmbiguities(f.Context(), []storage.Ambiguity{a})
 			})
 		}
-		f.read(func(r storage.Reader) error {
-			gotR, err := r.Refusals()
+		f.read(func(r storage.Snapshot) error {
+			gotR, err := r.Refusals(f.Context())
 			if err != nil {
 				return err
 			}
 			f.equal("refusals", gotR, refusals[:100])
-			gotA, err := r.Ambiguities()
+			gotA, err := r.Ambiguities(f.Context())
 			f.equal("ambiguities", gotA, ambiguities[:100])
 			return err
 		})
@@ -123,19 +89,19 @@ var journalRules = []rule{
 		}
 		f.write(func(tx storage.Tx) error {
 			for _, i := range []int{3, 1, 4, 0, 2, 2} {
-				if err := tx.PutOutage(want[i]); err != nil {
+				if err := tx.PutOutage(f.Context(), want[i]); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
-		f.read(func(r storage.Reader) error {
-			all, err := r.Outages(10)
+		f.read(func(r storage.Snapshot) error {
+			all, err := r.Outages(f.Context(), 10)
 			if err != nil {
 				return err
 			}
 			f.equal("outages", all, want)
-			all, err = r.Outages(2)
+			all, err = r.Outages(f.Context(), 2)
 			f.equal("two", all, want[:2])
 			return err
 		})
@@ -144,11 +110,11 @@ var journalRules = []rule{
 		answer := func(key string, at time.Time) storage.Answer {
 			return storage.Answer{Key: key, Request: "r", At: at, Status: 200, Body: []byte(`{"id":"INC-1"}`)}
 		}
-		put := func(a storage.Answer) { f.write(func(tx storage.Tx) error { return tx.PutAnswer(a) }) }
+		put := func(a storage.Answer) { f.write(func(tx storage.Tx) error { return tx.PutAnswer(f.Context(), a) }) }
 		there := func(key string, want bool) {
 			f.Helper()
-			f.read(func(r storage.Reader) error {
-				_, err := r.Answer(key)
+			f.read(func(r storage.Snapshot) error {
+				_, err := r.Answer(f.Context(), key)
 				if want != (err == nil) {
 					f.Errorf("answer %q: %v", key, err)
 				}
@@ -166,8 +132,8 @@ var journalRules = []rule{
 		there("again", true)
 		there("kept", true)
 		there("old", false)
-		f.read(func(r storage.Reader) error {
-			a, err := r.Answer("kept")
+		f.read(func(r storage.Snapshot) error {
+			a, err := r.Answer(f.Context(), "kept")
 			f.equal("answer", a, kept)
 			return err
 		})

@@ -3,7 +3,6 @@ package storagetest
 import (
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -18,8 +17,8 @@ func (f *fixture) awaitLog(size int64) {
 	f.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		var have int64
-		f.read(func(r storage.Reader) (err error) {
-			have, err = r.LogSize()
+		f.read(func(r storage.Snapshot) (err error) {
+			have, err = r.LogSize(f.Context())
 			return err
 		})
 		if have == size {
@@ -34,9 +33,9 @@ func (f *fixture) awaitLog(size int64) {
 // leaves returns the whole log, read in pages.
 func (f *fixture) leaves() (all []storage.Leaf) {
 	f.Helper()
-	f.read(func(r storage.Reader) error {
+	f.read(func(r storage.Snapshot) error {
 		for {
-			page, err := r.Leaves(int64(len(all)), 7)
+			page, err := r.Leaves(f.Context(), int64(len(all)), 7)
 			if err != nil || len(page) == 0 {
 				return err
 			}
@@ -53,17 +52,17 @@ var logRules = []rule{
 	}},
 	{"events, configurations and outcomes are leaves, each once", func(f *fixture) {
 		f.write(func(tx storage.Tx) error {
-			if err := tx.AppendEvents(f.newEvents(1, 5)); err != nil {
+			if err := tx.AppendEvents(f.Context(), f.newEvents(1, 5)); err != nil {
 				return err
 			}
-			return tx.PutConfig(storage.Loading{Hash: "h", At: f.now, Actor: "ada"}, storage.Config{Hash: "h", Body: []byte("x")})
+			return tx.PutConfig(f.Context(), storage.Loading{Hash: "h", At: f.now, Actor: "ada"}, storage.Config{Hash: "h", Body: []byte("x")})
 		})
 		d := f.newDelivery("one", "a", 1)
 		f.deliver(d)
-		d.State = incident.Superseded
+		d.State = incident.DeliverySuperseded
 		f.deliver(d)
 		f.deliver(d)
-		f.write(func(tx storage.Tx) error { return tx.AppendEvents(f.newEvents(2, 3)) })
+		f.write(func(tx storage.Tx) error { return tx.AppendEvents(f.Context(), f.newEvents(2, 3)) })
 		f.awaitLog(10)
 
 		leaves := f.leaves()
@@ -90,8 +89,8 @@ var logRules = []rule{
 			}
 		}
 		f.equal("kinds", kinds, map[ledger.Kind]int{ledger.Event: 8, ledger.Config: 1, ledger.Delivery: 1})
-		f.read(func(r storage.Reader) error {
-			records, err := r.EventRecords(2, 0, 10)
+		f.read(func(r storage.Snapshot) error {
+			records, err := r.EventRecords(f.Context(), 2, 0, 10)
 			for _, record := range records {
 				f.equal("by the index", leaves[record.Index].Record, record)
 			}
@@ -100,7 +99,7 @@ var logRules = []rule{
 	}},
 	{"the hashes are those of the leaves", func(f *fixture) {
 		for n := int64(1); n <= 9; n++ {
-			f.write(func(tx storage.Tx) error { return tx.AppendEvents(f.newEvents(n, int(n))) })
+			f.write(func(tx storage.Tx) error { return tx.AppendEvents(f.Context(), f.newEvents(n, int(n))) })
 		}
 		const size = 45
 		f.awaitLog(size)
@@ -108,84 +107,81 @@ var logRules = []rule{
 		for _, l := range f.leaves() {
 			tree.Append(ledger.Leaf{Kind: l.Kind, Bytes: l.Record.Leaf})
 		}
-		f.read(func(r storage.Reader) error {
-			loaded, err := ledger.LoadTree(size, r)
+		f.read(func(r storage.Snapshot) error {
+			loaded, err := ledger.LoadTree(size, storage.Hashes(f.Context(), r))
 			if err != nil {
 				return err
 			}
 			f.equal("root", loaded.Root(), tree.Root())
-			proof, err := ledger.ProveLeaf(size, 17, r)
+			proof, err := ledger.ProveLeaf(size, 17, storage.Hashes(f.Context(), r))
 			if err != nil {
 				return err
 			}
-			l, err := r.Leaves(17, 1)
+			l, err := r.Leaves(f.Context(), 17, 1)
 			if err != nil {
 				return err
 			}
 			leaf := ledger.Leaf{Kind: l[0].Kind, Bytes: l[0].Record.Leaf}
 			f.equal("proof", ledger.CheckLeaf(ledger.Checkpoint{Size: size, Root: tree.Root()}, 17, leaf, proof), nil)
-			_, err = r.ReadHashes([]int64{tlog.StoredHashIndex(0, size)})
+			_, err = r.ReadHashes(f.Context(), []int64{tlog.StoredHashIndex(0, size)})
 			f.fails("one that is not there", err, storage.ErrDamaged)
 			return nil
 		})
 	}},
 	{"a write that fails adds nothing to the log, among many that add", func(f *fixture) {
 		broken := errors.New("broken")
-		var wg sync.WaitGroup
-		for n := int64(1); n <= 30; n++ {
-			wg.Go(func() {
-				err := f.store.Write(f.Context(), func(tx storage.Tx) error {
-					if err := tx.AppendEvents(f.newEvents(n, 3)); err != nil {
-						return err
-					}
-					if n%3 == 0 {
-						return broken
-					}
-					return nil
-				})
-				if (n%3 == 0) != errors.Is(err, broken) {
-					f.Errorf("write %d: %v", n, err)
+		f.each(30, func(i int, s storage.Store) {
+			n := int64(i + 1)
+			err := s.Write(f.Context(), func(tx storage.Tx) error {
+				if err := tx.AppendEvents(f.Context(), f.newEvents(n, 3)); err != nil {
+					return err
 				}
+				if n%3 == 0 {
+					return broken
+				}
+				return nil
 			})
-		}
-		wg.Wait()
+			if (n%3 == 0) != errors.Is(err, broken) {
+				f.Errorf("write %d: %v", n, err)
+			}
+		})
 		f.awaitLog(60)
 		var tree ledger.Tree
 		for i, l := range f.leaves() {
 			f.equal("index", l.Record.Index, int64(i))
 			tree.Append(ledger.Leaf{Kind: l.Kind, Bytes: l.Record.Leaf})
 		}
-		f.read(func(r storage.Reader) error {
-			root, err := ledger.RootAt(60, r)
+		f.read(func(r storage.Snapshot) error {
+			root, err := ledger.RootAt(60, storage.Hashes(f.Context(), r))
 			f.equal("root", root, tree.Root())
 			return err
 		})
 	}},
 	{"signed heads are kept by size", func(f *fixture) {
-		f.read(func(r storage.Reader) error {
-			last, err := r.LastCheckpoint()
+		f.read(func(r storage.Snapshot) error {
+			last, err := r.LastCheckpoint(f.Context())
 			f.equal("none", last, []byte(nil))
 			return err
 		})
 		for _, size := range []int64{5, 0, 3, 9} {
-			f.write(func(tx storage.Tx) error { return tx.PutCheckpoint(size, fmt.Append(nil, "head ", size)) })
+			f.write(func(tx storage.Tx) error { return tx.PutCheckpoint(f.Context(), size, fmt.Append(nil, "head ", size)) })
 		}
-		f.write(func(tx storage.Tx) error { return tx.PutCheckpoint(3, []byte("head 3 again")) })
-		f.read(func(r storage.Reader) error {
-			list, err := r.Checkpoints(-1, 2)
+		f.write(func(tx storage.Tx) error { return tx.PutCheckpoint(f.Context(), 3, []byte("head 3 again")) })
+		f.read(func(r storage.Snapshot) error {
+			list, err := r.Checkpoints(f.Context(), -1, 2)
 			if err != nil {
 				return err
 			}
 			f.equal("first", list, [][]byte{[]byte("head 0"), []byte("head 3 again")})
-			if list, err = r.Checkpoints(3, 9); err != nil {
+			if list, err = r.Checkpoints(f.Context(), 3, 9); err != nil {
 				return err
 			}
 			f.equal("after", list, [][]byte{[]byte("head 5"), []byte("head 9")})
-			if list, err = r.Checkpoints(9, 9); err != nil {
+			if list, err = r.Checkpoints(f.Context(), 9, 9); err != nil {
 				return err
 			}
 			f.equal("end", len(list), 0)
-			last, err := r.LastCheckpoint()
+			last, err := r.LastCheckpoint(f.Context())
 			f.equal("last", last, []byte("head 9"))
 			return err
 		})

@@ -53,7 +53,7 @@ func (m *model) due(id string, now time.Time) (subs []incident.Subscription) {
 // heldBack returns until when what is owed of an incident is held back, if it is.
 func (m *model) heldBack(id string, number int64, now time.Time) (until time.Time) {
 	for _, d := range m.deliveries {
-		if d.Recipient == id && d.State == incident.Pending && d.Incident == number && d.RetryAt.After(until) {
+		if d.Recipient == id && d.State == incident.DeliveryPending && d.Incident == number && d.RetryAt.After(until) {
 			until = d.RetryAt
 		}
 	}
@@ -74,7 +74,7 @@ func (m *model) news(id string, now time.Time) (notices []incident.Notice) {
 // unsettled returns the pending deliveries to a recipient that are not held back.
 func (m *model) unsettled(id string, now time.Time) (list []incident.Delivery) {
 	for _, d := range m.deliveries {
-		if d.Recipient == id && d.State == incident.Pending && !d.RetryAt.After(now) {
+		if d.Recipient == id && d.State == incident.DeliveryPending && !d.RetryAt.After(now) {
 			list = append(list, d)
 		}
 	}
@@ -121,14 +121,15 @@ func later(a, b time.Time) time.Time {
 }
 
 // checkModel does random things to a store and to a model and compares them.
-func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
+func checkModel(t *testing.T, e Engine) {
 	rapid.Check(t, func(rt *rapid.T) {
-		store := open(t)
+		store, other := e.both(t)
 		defer store.Close()
+		defer other.Close()
 		base := time.Now().UTC().Truncate(time.Microsecond)
 		now := base
 		m := &model{map[string]incident.Subscription{}, map[string]incident.Notice{}, map[string]incident.Delivery{}, map[string]*modelReader{}}
-		var claims []storage.Claim
+		var claims []storage.Lease
 		created := 0
 
 		who := rapid.SampledFrom([]string{"a", "ab", "b", "email:c@example.org"})
@@ -145,7 +146,7 @@ func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
 			}
 		}
 		write := func(fn func(storage.Tx) error) error {
-			err := store.Write(t.Context(), fn)
+			err := rapid.SampledFrom([]storage.Store{store, other}).Draw(rt, "by").Write(t.Context(), fn)
 			if err != nil && !errors.Is(err, storage.ErrLost) {
 				rt.Fatalf("write: %v", err)
 			}
@@ -162,7 +163,7 @@ func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
 					m.subs[fmt.Sprint(s.Recipient, "/", s.Incident)] = s
 					m.reader(s.Recipient)
 				}
-				_ = write(func(tx storage.Tx) error { return tx.PutSubscriptions(subs) })
+				_ = write(func(tx storage.Tx) error { return tx.PutSubscriptions(rt.Context(), subs) })
 			},
 			"notify": func(rt *rapid.T) {
 				n := incident.Notice{
@@ -170,23 +171,23 @@ func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
 				}
 				m.notices[fmt.Sprint(n.Recipient, "/", n.Pulse)] = n
 				m.reader(n.Recipient)
-				_ = write(func(tx storage.Tx) error { return tx.PutNotices([]incident.Notice{n}) })
+				_ = write(func(tx storage.Tx) error { return tx.PutNotices(rt.Context(), []incident.Notice{n}) })
 			},
 			"give up a pulse": func(rt *rapid.T) {
 				pulse := rapid.SampledFrom([]string{"", "e", "eu"}).Draw(rt, "pulse")
 				maps.DeleteFunc(m.notices, func(_ string, n incident.Notice) bool { return n.Pulse == pulse })
-				_ = write(func(tx storage.Tx) error { return tx.DeletePulse(pulse) })
+				_ = write(func(tx storage.Tx) error { return tx.DeletePulse(rt.Context(), pulse) })
 			},
 			"begin a delivery": func(rt *rapid.T) {
 				created++
 				d := incident.Delivery{
 					ID: fmt.Sprint("d", created), Incident: int64(rapid.IntRange(1, 4).Draw(rt, "incident")), Recipient: who.Draw(rt, "recipient"),
-					State: incident.Pending, CreatedAt: base.Add(-time.Hour + time.Duration(created)*time.Millisecond),
+					State: incident.DeliveryPending, CreatedAt: base.Add(-time.Hour + time.Duration(created)*time.Millisecond),
 					RetryAt: when("retry"),
 				}
 				m.deliveries[d.ID] = d
 				m.reader(d.Recipient)
-				_ = write(func(tx storage.Tx) error { return tx.PutDelivery(&d, nil) })
+				_ = write(func(tx storage.Tx) error { return tx.PutDelivery(rt.Context(), &d, nil) })
 			},
 			"end a delivery": func(rt *rapid.T) {
 				id := who.Draw(rt, "recipient")
@@ -195,13 +196,13 @@ func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
 					rt.Skip()
 				}
 				d := list[0]
-				d.State = rapid.SampledFrom([]incident.DeliveryState{incident.Delivered, incident.Failed, incident.Superseded}).Draw(rt, "state")
+				d.State = rapid.SampledFrom([]incident.DeliveryState{incident.DeliveryDelivered, incident.DeliveryFailed, incident.DeliverySuperseded}).Draw(rt, "state")
 				d.SentAt, d.RetryAt = now, time.Time{}
-				if d.State == incident.Delivered {
+				if d.State == incident.DeliveryDelivered {
 					m.reader(id).failures = 0
 				}
 				m.deliveries[d.ID] = d
-				_ = write(func(tx storage.Tx) error { return tx.PutDelivery(&d, nil) })
+				_ = write(func(tx storage.Tx) error { return tx.PutDelivery(rt.Context(), &d, nil) })
 			},
 			"claim": func(rt *rapid.T) {
 				now = now.Add(10 * time.Microsecond)
@@ -210,9 +211,9 @@ func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
 				lease := rapid.SampledFrom([]time.Duration{long, short}).Draw(rt, "lease")
 				want := m.waiting(now)
 				want = want[:min(limit, len(want))]
-				var got []storage.Claim
+				var got []storage.Lease
 				_ = write(func(tx storage.Tx) (err error) {
-					got, err = claimDue(tx, now, owner, lease, limit)
+					got, err = claimDue(rt.Context(), tx, now, owner, lease, limit)
 					return err
 				})
 				if ids := recipients(got); !slices.Equal(ids, want) {
@@ -248,9 +249,9 @@ func checkModel(t *testing.T, open func(t *testing.T) storage.Store) {
 				why := rapid.SampledFrom([]string{"", "refused"}).Draw(rt, "why")
 				err := write(func(tx storage.Tx) error {
 					if hold {
-						return tx.Hold(&c, now, now.Add(long))
+						return tx.ExtendLease(rt.Context(), &c, now, now.Add(long))
 					}
-					return tx.Release(&c, now, retryAt, why)
+					return tx.ReleaseLease(rt.Context(), &c, now, retryAt, why)
 				})
 				if holds == errors.Is(err, storage.ErrLost) {
 					rt.Fatalf("%v, but it holds: %v", err, holds)

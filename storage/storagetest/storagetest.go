@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,9 +19,27 @@ import (
 	"sitrep/storage"
 )
 
-// Run checks all rules. Open returns an empty store, which it closes when the test
-// ends.
-func Run(t *testing.T, open func(t *testing.T) storage.Store) {
+// An Engine opens the stores that the rules are tried on.
+type Engine struct {
+	// Open returns an empty store, which is closed when the test ends.
+	Open func(t *testing.T) storage.Store
+	// Again opens a store once more that Open returned, as another process does at the same
+	// time; it is closed when the test ends. Nil if an engine lets only one process have a
+	// store: then what two of them do is done by one.
+	Again func(t *testing.T, s storage.Store) storage.Store
+}
+
+// both opens an empty store, twice if it can be.
+func (e Engine) both(t *testing.T) (store, other storage.Store) {
+	store = e.Open(t)
+	if e.Again == nil {
+		return store, store
+	}
+	return store, e.Again(t, store)
+}
+
+// Run checks all rules.
+func Run(t *testing.T, e Engine) {
 	t.Helper()
 	for _, group := range []struct {
 		name  string
@@ -36,17 +55,21 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"watchdog", watchdogRules},
 		{"deliveries", deliveryRules},
 		{"log", logRules},
+		{"configurations", configRules},
 		{"journals", journalRules},
+		{"retention", retentionRules},
+		{"jobs", jobRules},
+		{"two writers", writerRules},
 		{"pruning", pruneRules},
 		{"forgetting", forgetRules},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, r := range group.rules {
-				t.Run(r.name, func(t *testing.T) { r.test(newFixture(t, open(t))) })
+				t.Run(r.name, func(t *testing.T) { r.test(newFixture(t, e)) })
 			}
 		})
 	}
-	t.Run("claims equal a model", func(t *testing.T) { checkModel(t, open) })
+	t.Run("claims equal a model", func(t *testing.T) { checkModel(t, e) })
 }
 
 // A rule is one sentence of the contract.
@@ -59,13 +82,47 @@ type rule struct {
 type fixture struct {
 	*testing.T
 	store storage.Store
+	// other is the same store, opened again where the engine can.
+	other storage.Store
 	// now is whole microseconds, UTC, and not after the time of any clock.
 	now time.Time
 }
 
-func newFixture(t *testing.T, s storage.Store) *fixture {
-	return &fixture{t, s, time.Now().UTC().Truncate(time.Microsecond)}
+func newFixture(t *testing.T, e Engine) *fixture {
+	store, other := e.both(t)
+	return &fixture{t, store, other, time.Now().UTC().Truncate(time.Microsecond)}
 }
+
+// each runs fn for each number below n at the same time, half of them with each of the two.
+func (f *fixture) each(n int, fn func(i int, s storage.Store)) {
+	f.Helper()
+	var wg sync.WaitGroup
+	begin := make(chan struct{})
+	for i := range n {
+		wg.Go(func() {
+			<-begin
+			fn(i, []storage.Store{f.store, f.other}[i%2])
+		})
+	}
+	close(begin)
+	wg.Wait()
+}
+
+// writeEach runs fn in n writes at the same time, half of them of each of the two, that must
+// succeed.
+func (f *fixture) writeEach(n int, fn func(i int, tx storage.Tx) error) {
+	f.Helper()
+	f.each(n, func(i int, s storage.Store) {
+		ctx, cancel := context.WithTimeout(f.Context(), patience)
+		defer cancel()
+		if err := s.Write(ctx, func(tx storage.Tx) error { return fn(i, tx) }); err != nil {
+			f.Errorf("write %d: %v", i, err)
+		}
+	})
+}
+
+// patience is how long writers are waited for until they wait for each other.
+const patience = time.Minute
 
 // write runs fn in a write that must succeed.
 func (f *fixture) write(fn func(storage.Tx) error) {
@@ -75,10 +132,10 @@ func (f *fixture) write(fn func(storage.Tx) error) {
 	}
 }
 
-// read runs fn in a read that must succeed.
-func (f *fixture) read(fn func(storage.Reader) error) {
+// read runs fn in a read that must succeed: of what the one wrote by the other.
+func (f *fixture) read(fn func(storage.Snapshot) error) {
 	f.Helper()
-	if err := f.store.Read(f.Context(), fn); err != nil {
+	if err := f.other.Read(f.Context(), fn); err != nil {
 		f.Fatalf("read: %v", err)
 	}
 }
@@ -88,7 +145,7 @@ func (f *fixture) put(all ...*incident.Incident) {
 	f.Helper()
 	f.write(func(tx storage.Tx) error {
 		for _, in := range all {
-			if err := tx.PutIncident(in); err != nil {
+			if err := tx.PutIncidents(f.Context(), []*incident.Incident{in}); err != nil {
 				return err
 			}
 		}
@@ -116,20 +173,20 @@ func (f *fixture) newIncident(number int64) *incident.Incident {
 		Number: number, Sequence: 1, Key: fmt.Sprintf("slo-%d", number), SLO: fmt.Sprintf("slo-%d", number),
 		UseCase: "Application cannot notify its users", Service: "notifications", Team: "blue",
 		Labels: map[string]string{"region": "eu"}, Stakeholders: []string{"support"},
-		State: incident.Open, Phase: incident.InitialDiagnosis,
-		Priority:    incident.Priority{Name: "P1", Inform: []incident.Audience{incident.Management}, UpdateEvery: 2 * time.Hour},
+		State: incident.StateOpen, Phase: incident.PhaseInitialDiagnosis,
+		Priority:    incident.Priority{Name: "P1", Inform: []incident.Audience{incident.AudienceManagement}, UpdateEvery: 2 * time.Hour},
 		Highest:     incident.Priority{Name: "P1"},
 		SLOPriority: "P1", Actions: []incident.Action{{Name: "hotfix", State: incident.ActionDue}},
 		Breaches: incident.Counts{Firing: 1, Total: 1}, StartedAt: f.now.Add(-time.Minute), OpenedAt: f.now,
 		ResolveAfter: 10 * time.Minute,
-		Words:        map[incident.Audience]incident.Word{incident.Management: {Text: "we look", At: f.now, By: "ada"}},
+		Words:        map[incident.Audience]incident.Word{incident.AudienceManagement: {Text: "we look", At: f.now, By: "ada"}},
 	}
 }
 
 // newBreach returns a firing breach.
 func (f *fixture) newBreach(fingerprint string, number int64) *incident.Breach {
 	return &incident.Breach{
-		Fingerprint: fingerprint, StartsAt: f.now.Add(-time.Hour), State: incident.Firing, Incident: number, Priority: "P1",
+		Fingerprint: fingerprint, StartsAt: f.now.Add(-time.Hour), State: incident.BreachFiring, Incident: number, Priority: "P1",
 		Labels: map[string]string{"alertname": "Down", "instance": fingerprint}, Annotations: map[string]string{"summary": "it is \"down\""},
 		GeneratorURL: "https://prometheus.example/graph", HeardAt: f.now,
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"sitrep/incident"
@@ -13,9 +12,9 @@ import (
 
 var transactionRules = []rule{
 	{"what a write stored is read", func(f *fixture) {
-		f.write(func(tx storage.Tx) error { return tx.PutAlive(f.now) })
-		f.read(func(r storage.Reader) error {
-			at, err := r.Alive()
+		f.write(func(tx storage.Tx) error { return tx.PutAlive(f.Context(), f.now) })
+		f.read(func(r storage.Snapshot) error {
+			at, err := r.Alive(f.Context())
 			f.equal("alive", at, f.now)
 			return err
 		})
@@ -23,103 +22,99 @@ var transactionRules = []rule{
 	{"nothing of a write that fails is stored", func(f *fixture) {
 		broken := errors.New("broken")
 		err := f.store.Write(f.Context(), func(tx storage.Tx) error {
-			if err := tx.PutAlive(f.now); err != nil {
+			if err := tx.PutAlive(f.Context(), f.now); err != nil {
 				return err
 			}
 			return broken
 		})
 		f.fails("write", err, broken)
-		f.read(func(r storage.Reader) error {
-			at, err := r.Alive()
+		f.read(func(r storage.Snapshot) error {
+			at, err := r.Alive(f.Context())
 			f.equal("alive", at, time.Time{})
 			return err
 		})
 	}},
 	{"a write sees what it wrote", func(f *fixture) {
 		f.write(func(tx storage.Tx) error {
-			if err := tx.PutIncident(f.newIncident(1)); err != nil {
+			if err := tx.PutIncidents(f.Context(), []*incident.Incident{f.newIncident(1)}); err != nil {
 				return err
 			}
-			if err := tx.PutBreach(f.newBreach("a", 1)); err != nil {
+			if err := tx.PutBreaches(f.Context(), []*incident.Breach{f.newBreach("a", 1)}); err != nil {
 				return err
 			}
-			in, err := tx.Incident(1)
+			in, err := tx.Incident(f.Context(), 1)
 			f.equal("incident", in, *f.newIncident(1))
 			if err != nil {
 				return err
 			}
-			latest, err := tx.LatestOf("slo-1")
-			f.equal("latest", latest, int64(1))
+			latest, err := tx.LatestOf(f.Context(), []string{"slo-1"})
+			f.equal("latest", latest, map[string]int64{"slo-1": 1})
 			if err != nil {
 				return err
 			}
-			b, err := tx.LatestBreach("a")
-			f.equal("breach", b, *f.newBreach("a", 1))
+			b, err := storage.LatestBreach(f.Context(), tx, "a")
+			f.equal("breach", b, f.newBreach("a", 1))
 			return err
 		})
 	}},
 	{"the error of a read is passed on", func(f *fixture) {
 		broken := errors.New("broken")
-		f.fails("read", f.store.Read(f.Context(), func(storage.Reader) error { return broken }), broken)
+		f.fails("read", f.store.Read(f.Context(), func(storage.Snapshot) error { return broken }), broken)
 	}},
 	{"nothing is written for a client that has left", func(f *fixture) {
-		err := f.store.Write(cancelled(), func(tx storage.Tx) error { return tx.PutAlive(f.now) })
+		err := f.store.Write(cancelled(), func(tx storage.Tx) error { return tx.PutAlive(f.Context(), f.now) })
 		f.fails("write", err, context.Canceled)
 
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		err = f.store.Write(ctx, func(tx storage.Tx) error {
-			if err := tx.PutAlive(f.now); err != nil {
+			if err := tx.PutAlive(ctx, f.now); err != nil {
 				return err
 			}
 			cancel()
 			return nil
 		})
 		f.fails("write", err, context.Canceled)
-		f.read(func(r storage.Reader) error {
-			at, err := r.Alive()
+		f.read(func(r storage.Snapshot) error {
+			at, err := r.Alive(ctx)
 			f.equal("alive", at, time.Time{})
 			return err
 		})
 	}},
 	{"a read with a client that has left fails", func(f *fixture) {
-		f.fails("read", f.store.Read(cancelled(), func(storage.Reader) error { return nil }), context.Canceled)
+		f.fails("read", f.store.Read(cancelled(), func(storage.Snapshot) error { return nil }), context.Canceled)
 	}},
 	{"of many writes at a time those that fail are left out and the others are stored", func(f *fixture) {
 		const writers = 64
 		broken := errors.New("broken")
-		var wg sync.WaitGroup
-		for i := range writers {
-			wg.Go(func() {
-				ctx, cancel := context.WithCancel(context.Background())
-				defer cancel()
-				err := f.store.Write(ctx, func(tx storage.Tx) error {
-					if i%7 == 3 {
-						return broken // before it wrote
-					}
-					if err := tx.PutBreach(f.newBreach(fmt.Sprint(i), 1)); err != nil {
-						return err
-					}
-					switch i % 7 {
-					case 4:
-						return broken // after it wrote
-					case 5:
-						cancel()
-					}
-					return nil
-				})
-				want := map[int]error{3: broken, 4: broken, 5: context.Canceled}[i%7]
-				if !errors.Is(err, want) {
-					f.Errorf("write %d: %v, want %v", i, err, want)
+		f.each(writers, func(i int, s storage.Store) {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			err := s.Write(ctx, func(tx storage.Tx) error {
+				if i%7 == 3 {
+					return broken // before it wrote
 				}
+				if err := tx.PutBreaches(ctx, []*incident.Breach{f.newBreach(fmt.Sprint(i), 1)}); err != nil {
+					return err
+				}
+				switch i % 7 {
+				case 4:
+					return broken // after it wrote
+				case 5:
+					cancel()
+				}
+				return nil
 			})
-		}
-		wg.Wait()
-		f.read(func(r storage.Reader) error {
+			want := map[int]error{3: broken, 4: broken, 5: context.Canceled}[i%7]
+			if !errors.Is(err, want) {
+				f.Errorf("write %d: %v, want %v", i, err, want)
+			}
+		})
+		f.read(func(r storage.Snapshot) error {
 			for i := range writers {
-				_, err := r.LatestBreach(fmt.Sprint(i))
-				if lost := i%7 >= 3 && i%7 <= 5; lost != errors.Is(err, incident.ErrNotFound) {
-					f.Errorf("breach %d: %v", i, err)
+				b, err := storage.LatestBreach(f.Context(), r, fmt.Sprint(i))
+				if lost := i%7 >= 3 && i%7 <= 5; err != nil || lost != (b == nil) {
+					f.Errorf("breach %d: %v, %v", i, b, err)
 				}
 			}
 			return nil
@@ -127,68 +122,50 @@ var transactionRules = []rule{
 	}},
 	{"writes of one thing follow on one another", func(f *fixture) {
 		f.put(f.newIncident(1))
-		var wg sync.WaitGroup
-		for range 20 {
-			wg.Go(func() {
-				err := f.store.Write(context.Background(), func(tx storage.Tx) error {
-					in, err := tx.Incident(1)
-					if err != nil {
-						return err
-					}
-					in.Sequence++
-					return tx.PutIncident(&in)
-				})
-				if err != nil {
-					f.Errorf("write: %v", err)
-				}
-			})
-		}
-		wg.Wait()
-		f.read(func(r storage.Reader) error {
-			in, err := r.Incident(1)
+		f.writeEach(20, func(_ int, tx storage.Tx) error {
+			in, err := tx.Incident(f.Context(), 1)
+			if err != nil {
+				return err
+			}
+			in.Sequence++
+			return tx.PutIncidents(f.Context(), []*incident.Incident{&in})
+		})
+		f.read(func(r storage.Snapshot) error {
+			in, err := r.Incident(f.Context(), 1)
 			f.equal("sequence", in.Sequence, int64(21))
 			return err
 		})
 	}},
 	{"of two writers one opens the incident of a key", func(f *fixture) {
-		var wg sync.WaitGroup
-		for range 20 {
-			wg.Go(func() {
-				err := f.store.Write(context.Background(), func(tx storage.Tx) error {
-					latest, err := tx.LatestOf("one")
-					if err != nil || latest != 0 {
-						return err
-					}
-					n, err := tx.NextNumber()
-					if err != nil {
-						return err
-					}
-					in := f.newIncident(n)
-					in.Key = "one"
-					return tx.PutIncident(in)
-				})
-				if err != nil {
-					f.Errorf("write: %v", err)
-				}
-			})
-		}
-		wg.Wait()
-		f.read(func(r storage.Reader) error {
-			page, _, err := r.Incidents(storage.IncidentQuery{Limit: 10})
+		f.writeEach(20, func(_ int, tx storage.Tx) error {
+			latest, err := tx.LatestOf(f.Context(), []string{"one"})
+			if err != nil || len(latest) != 0 {
+				return err
+			}
+			n, err := tx.NextNumber(f.Context())
+			if err != nil {
+				return err
+			}
+			in := f.newIncident(n)
+			in.Key = "one"
+			return tx.PutIncidents(f.Context(), []*incident.Incident{in})
+		})
+		f.read(func(r storage.Snapshot) error {
+			page, _, err := r.Incidents(f.Context(), storage.IncidentQuery{Limit: 10})
 			f.equal("incidents", len(page), 1)
 			return err
 		})
 	}},
 	{"a reader keeps its snapshot", func(f *fixture) {
 		f.put(f.newIncident(1))
-		f.read(func(r storage.Reader) error {
-			if _, err := r.Incident(1); err != nil { // the snapshot is taken by now
+		f.read(func(r storage.Snapshot) error {
+			if _, err := r.Incident(f.Context(), 1); err != nil { // the snapshot is taken by now
 				return err
 			}
 			changed := f.newIncident(1)
 			changed.Sequence = 9
 			f.put(changed)
-			in, err := r.Incident(1)
+			in, err := r.Incident(f.Context(), 1)
 			f.equal("sequence", in.Sequence, int64(1))
 			return err
 		})
@@ -201,18 +178,18 @@ var transactionRules = []rule{
 				}
 			}()
 			_ = f.store.Write(f.Context(), func(tx storage.Tx) error {
-				if err := tx.PutAlive(f.now); err != nil {
+				if err := tx.PutAlive(f.Context(), f.now); err != nil {
 					return err
 				}
 				panic("of the function")
 			})
 		}()
-		f.read(func(r storage.Reader) error {
-			at, err := r.Alive()
+		f.read(func(r storage.Snapshot) error {
+			at, err := r.Alive(f.Context())
 			f.equal("alive", at, time.Time{})
 			return err
 		})
-		f.write(func(tx storage.Tx) error { return tx.PutAlive(f.now) })
+		f.write(func(tx storage.Tx) error { return tx.PutAlive(f.Context(), f.now) })
 	}},
 	{"the engine says what it is", func(f *fixture) {
 		info, err := f.store.Info(f.Context())
@@ -224,9 +201,9 @@ var transactionRules = []rule{
 		if err := f.store.Close(); err != nil {
 			f.Fatal(err)
 		}
-		err := f.store.Write(f.Context(), func(tx storage.Tx) error { return tx.PutAlive(f.now) })
+		err := f.store.Write(f.Context(), func(tx storage.Tx) error { return tx.PutAlive(f.Context(), f.now) })
 		f.fails("write", err, storage.ErrUnavailable)
-		if err := f.store.Read(f.Context(), func(storage.Reader) error { return nil }); err == nil {
+		if err := f.store.Read(f.Context(), func(storage.Snapshot) error { return nil }); err == nil {
 			f.Error("read: no error")
 		}
 		if err := f.store.Close(); err != nil {

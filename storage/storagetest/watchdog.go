@@ -20,14 +20,14 @@ func (f *fixture) notice(pulse, recipient string, due time.Time) incident.Notice
 
 func (f *fixture) notify(notices ...incident.Notice) {
 	f.Helper()
-	f.write(func(tx storage.Tx) error { return tx.PutNotices(notices) })
+	f.write(func(tx storage.Tx) error { return tx.PutNotices(f.Context(), notices) })
 }
 
 // notices returns what is owed about a pulse.
 func (f *fixture) notices(pulse string) (all []incident.Notice) {
 	f.Helper()
-	f.read(func(r storage.Reader) (err error) {
-		all, err = r.Notices(pulse)
+	f.read(func(r storage.Snapshot) (err error) {
+		all, err = r.Notices(f.Context(), pulse)
 		return err
 	})
 	return all
@@ -37,8 +37,8 @@ var watchdogRules = []rule{
 	{"a pulse is the latest that was put by its name, an empty one before", func(f *fixture) {
 		pulse := func(want incident.Pulse) {
 			f.Helper()
-			f.read(func(r storage.Reader) error {
-				p, err := r.Pulse(want.Name)
+			f.read(func(r storage.Snapshot) error {
+				p, err := r.Pulse(f.Context(), want.Name)
 				f.equal("pulse", p, want)
 				return err
 			})
@@ -47,15 +47,15 @@ var watchdogRules = []rule{
 		pulse(incident.Pulse{Name: "eu"})
 		none := incident.Pulse{HeardAt: f.now, AwaySince: f.ago(1), Sequence: 3}
 		eu := incident.Pulse{Name: "eu", Labels: map[string]string{"cluster": "eu"}, HeardAt: f.now, HeardBy: map[string]time.Time{"a": f.now}}
-		f.write(func(tx storage.Tx) error { return tx.PutPulse(none) })
-		f.write(func(tx storage.Tx) error { return tx.PutPulse(eu) })
+		f.write(func(tx storage.Tx) error { return tx.PutPulse(f.Context(), none) })
+		f.write(func(tx storage.Tx) error { return tx.PutPulse(f.Context(), eu) })
 		pulse(none)
 		eu.Sequence = 4
 		f.write(func(tx storage.Tx) error {
-			if err := tx.PutPulse(eu); err != nil {
+			if err := tx.PutPulse(f.Context(), eu); err != nil {
 				return err
 			}
-			p, err := tx.Pulse("eu")
+			p, err := tx.Pulse(f.Context(), "eu")
 			f.equal("in the write", p, eu)
 			return err
 		})
@@ -66,21 +66,21 @@ var watchdogRules = []rule{
 		for _, name := range []string{"", "a long one", "b", "bb", "c " + strings.Repeat("x", 2000)} {
 			want = append(want, incident.Pulse{Name: name, HeardAt: f.now})
 		}
-		f.read(func(r storage.Reader) error {
-			all, err := r.Pulses()
+		f.read(func(r storage.Snapshot) error {
+			all, err := r.Pulses(f.Context())
 			f.equal("none", len(all), 0)
 			return err
 		})
 		f.write(func(tx storage.Tx) error {
 			for i := range want {
-				if err := tx.PutPulse(want[len(want)-1-i]); err != nil {
+				if err := tx.PutPulse(f.Context(), want[len(want)-1-i]); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
-		f.read(func(r storage.Reader) error {
-			all, err := r.Pulses()
+		f.read(func(r storage.Snapshot) error {
+			all, err := r.Pulses(f.Context())
 			f.equal("pulses", all, want)
 			return err
 		})
@@ -128,14 +128,14 @@ var watchdogRules = []rule{
 	{"the backlog and the next due time count notices", func(f *fixture) {
 		look := func(due int, oldest, next time.Time) {
 			f.Helper()
-			f.read(func(r storage.Reader) error {
-				n, at, err := r.Backlog(f.now)
+			f.read(func(r storage.Snapshot) error {
+				n, at, err := r.Backlog(f.Context(), f.now)
 				f.equal("due", n, due)
 				f.equal("oldest", at, oldest)
 				if err != nil {
 					return err
 				}
-				at, err = r.NextDue(time.Time{})
+				at, err = r.NextDue(f.Context(), time.Time{})
 				f.equal("next due", at, next)
 				return err
 			})
@@ -153,12 +153,12 @@ var watchdogRules = []rule{
 	{"a pulse is deleted with its notices", func(f *fixture) {
 		kept := f.notice("us", "a", f.ago(1))
 		f.notify(f.notice("eu", "a", f.ago(2)), f.notice("eu", "b", f.ago(2)), kept)
-		f.write(func(tx storage.Tx) error { return tx.PutPulse(incident.Pulse{Name: "eu", Sequence: 1}) })
-		f.write(func(tx storage.Tx) error { return tx.DeletePulse("eu") })
-		f.write(func(tx storage.Tx) error { return tx.DeletePulse("none") })
+		f.write(func(tx storage.Tx) error { return tx.PutPulse(f.Context(), incident.Pulse{Name: "eu", Sequence: 1}) })
+		f.write(func(tx storage.Tx) error { return tx.DeletePulse(f.Context(), "eu") })
+		f.write(func(tx storage.Tx) error { return tx.DeletePulse(f.Context(), "none") })
 		f.equal("notices", len(f.notices("eu")), 0)
-		f.read(func(r storage.Reader) error {
-			p, err := r.Pulse("eu")
+		f.read(func(r storage.Snapshot) error {
+			p, err := r.Pulse(f.Context(), "eu")
 			f.equal("pulse", p, incident.Pulse{Name: "eu"})
 			return err
 		})
@@ -168,20 +168,20 @@ var watchdogRules = []rule{
 	}},
 	{"deliveries about the watchdog are about no incident", func(f *fixture) {
 		d := f.newDelivery("watchdog.1", "a", 0)
-		d.Kind, d.Covers, d.State, d.SettledAt = incident.KindWatchdog, []incident.Cover{{Kind: incident.KindWatchdog, Pulse: "eu"}}, incident.Delivered, f.now
+		d.Kind, d.Covers, d.State, d.SettledAt = incident.KindWatchdog, []incident.Cover{{Kind: incident.KindWatchdog, Pulse: "eu"}}, incident.DeliveryDelivered, f.now
 		f.deliver(d, f.newDelivery("one", "a", 1))
-		f.read(func(r storage.Reader) error {
-			got, err := r.Delivery("watchdog.1")
+		f.read(func(r storage.Snapshot) error {
+			got, err := r.Delivery(f.Context(), "watchdog.1")
 			f.equal("delivery", got, *d)
 			if err != nil {
 				return err
 			}
-			page, _, err := r.Deliveries(storage.DeliveryQuery{Limit: 9})
+			page, _, err := r.Deliveries(f.Context(), storage.DeliveryQuery{Limit: 9})
 			f.equal("all", len(page), 2)
 			if err != nil {
 				return err
 			}
-			records, err := r.DeliveryRecords("watchdog.1")
+			records, err := r.DeliveryRecords(f.Context(), "watchdog.1")
 			if err != nil {
 				return err
 			}

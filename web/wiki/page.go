@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/router/wording"
+	"sitrep/wording"
 )
 
 // textLimit is how many characters of one text of the configuration a page shows.
@@ -119,8 +119,8 @@ func priority(q *incident.Priority, p *incident.Policy) Priority {
 		out.Actions = append(out.Actions, Action{line(a.Name), duration(a.Within)})
 	}
 	for _, a := range q.Inform {
-		one := Audience{Name: wording.AudienceName(a), BySLO: a == incident.Stakeholders}
-		if a == incident.Management {
+		one := Audience{Name: wording.AudienceName(a), BySLO: a == incident.AudienceStakeholders}
+		if a == incident.AudienceManagement {
 			one.Groups = lines(p.Management)
 		}
 		out.Audiences = append(out.Audiences, one)

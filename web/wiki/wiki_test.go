@@ -24,9 +24,9 @@ func policy(t *testing.T) *incident.Policy {
 		t.Fatal(err)
 	}
 	address := func(a string) incident.Recipient {
-		return incident.Recipient{ID: "email:" + a, Channel: incident.Email, Address: a}
+		return incident.Recipient{ID: "email:" + a, Channel: incident.ChannelEmail, Address: a}
 	}
-	hook := incident.Recipient{ID: "webhook:1", Channel: incident.Webhook, Address: "https://hooks.example.org"}
+	hook := incident.Recipient{ID: "webhook:1", Channel: incident.ChannelWebhook, Address: "https://hooks.example.org"}
 	return &incident.Policy{
 		Hash: "0123456789abcdef0123456789abcdef", Location: time.UTC,
 		Priorities: []incident.Priority{
@@ -34,12 +34,12 @@ func policy(t *testing.T) *incident.Policy {
 				Name: "P1", Summary: "Severe customer impact", Rank: 0,
 				Criteria:    []string{"Log-on is not possible for any application", "A core use case is broken for most customers"},
 				Actions:     []incident.ActionRule{{Name: "hotfix"}, {Name: "postmortem", Within: 5 * 24 * time.Hour}},
-				Inform:      []incident.Audience{incident.Management, incident.Stakeholders},
+				Inform:      []incident.Audience{incident.AudienceManagement, incident.AudienceStakeholders},
 				UpdateEvery: 2 * time.Hour,
 			},
 			{
 				Name: "P2", Rank: 1, Criteria: []string{"Daily log-ons dropped by more than 70 %"},
-				Inform: []incident.Audience{incident.Stakeholders}, UpdateEvery: 4*time.Hour + 30*time.Minute, InformAfter: 5 * time.Minute,
+				Inform: []incident.Audience{incident.AudienceStakeholders}, UpdateEvery: 4*time.Hour + 30*time.Minute, InformAfter: 5 * time.Minute,
 			},
 			{Name: "P3", Rank: 2, Summary: "Small"},
 		},

@@ -1,0 +1,21 @@
+package app
+
+import (
+	"runtime"
+	"runtime/debug"
+
+	"github.com/prometheus/common/version"
+)
+
+// Build says what was built: the version stamped by the release build, else what the Go
+// tool noted, "(devel)" if nothing did.
+func Build() (v, revision, goVersion string) {
+	v, revision, goVersion = version.Version, version.GetRevision(), runtime.Version()
+	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
+		v = info.Main.Version
+	}
+	if v == "" {
+		v = "(devel)"
+	}
+	return v, revision, goVersion
+}

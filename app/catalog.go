@@ -1,0 +1,17 @@
+package app
+
+import (
+	"sitrep/config"
+	"sitrep/intake"
+)
+
+// A Catalog finds the SLO of an alert in a configuration.
+type Catalog struct{ Config *config.Config }
+
+var _ intake.Catalog = Catalog{}
+
+// Lookup implements [intake.Catalog].
+func (c Catalog) Lookup(labels map[string]string) intake.Match {
+	m := c.Config.Lookup(labels)
+	return intake.Match{SLO: m.SLO, Ambiguous: m.Ambiguous, Ignored: m.Ignored, Watchdog: m.Watchdog}
+}

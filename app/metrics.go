@@ -1,0 +1,131 @@
+package app
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sitrep/storage"
+	"sitrep/storage/bolt"
+)
+
+// metrics are those about the service as a whole. What stands in the store is read
+// when it is asked for.
+type metrics struct {
+	s *Service
+
+	commitSeconds  prometheus.Histogram
+	commitGathered prometheus.Histogram
+
+	open, due, oldest, away, bytes, free, writable, reloadOK, reloadAt, configHash, buildInfo *prometheus.Desc
+}
+
+func newMetrics(s *Service) *metrics {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, labels, nil)
+	}
+	m := &metrics{
+		s: s,
+		commitSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "sitrep_storage_commit_duration_seconds", Help: "How long commits took, with the sync to disk.",
+			Buckets: prometheus.ExponentialBuckets(.0001, 4, 9),
+		}),
+		commitGathered: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "sitrep_storage_commit_writes", Help: "How many writes shared one commit.",
+			Buckets: prometheus.ExponentialBuckets(1, 2, 11),
+		}),
+		open:       desc("sitrep_incidents_open", "Open incidents, drills left out.", "priority"),
+		due:        desc("sitrep_updates_due", "Messages that are due and not yet handed over, up to 10,000."),
+		oldest:     desc("sitrep_updates_oldest_due_timestamp_seconds", "When the message that is due for the longest became due; 0 if none is."),
+		away:       desc("sitrep_watchdog_away", "How many pulses of the watchdog are away; 0 without a watchdog."),
+		bytes:      desc("sitrep_storage_size_bytes", "Size of the store on disk."),
+		writable:   desc("sitrep_storage_writable", "Whether something can be stored, as far as is known: 0 while the disk is full or the file of the store is gone."),
+		free:       desc("sitrep_storage_free_bytes", "Free space of the disk that the store is on."),
+		reloadOK:   desc("sitrep_config_last_reload_successful", "Whether the last attempt to load the configuration succeeded."),
+		reloadAt:   desc("sitrep_config_last_reload_success_timestamp_seconds", "When the configuration in force was loaded."),
+		configHash: desc("sitrep_config_info", "The configuration in force.", "hash"),
+		buildInfo:  desc("sitrep_build_info", "What runs.", "version", "revision", "goversion"),
+	}
+	s.registry.MustRegister(m.commitSeconds, m.commitGathered, m)
+	return m
+}
+
+// commit is told of each commit of the store.
+func (m *metrics) commit(gathered int, took time.Duration) {
+	m.commitSeconds.Observe(took.Seconds())
+	m.commitGathered.Observe(float64(gathered))
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{m.open, m.due, m.oldest, m.away, m.bytes, m.free, m.writable, m.reloadOK, m.reloadAt, m.configHash, m.buildInfo} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	v, revision, goVersion := Build()
+	gauge(m.buildInfo, 1, v, revision, goVersion)
+	state := m.s.reloader.State()
+	ok := 1.0
+	if state.LastError != nil {
+		ok = 0
+	}
+	gauge(m.reloadOK, ok)
+	gauge(m.reloadAt, float64(state.LoadedAt.UnixMilli())/1000)
+	if state.Hash != "" {
+		gauge(m.configHash, 1, state.Hash)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if info, err := m.s.store.Info(ctx); err == nil {
+		gauge(m.bytes, float64(info.Bytes))
+		writable := 1.0
+		if info.Trouble != nil {
+			writable = 0
+		}
+		gauge(m.writable, writable)
+	}
+	if free, err := bolt.Free(filepath.Dir(m.s.options.Storage)); err == nil {
+		gauge(m.free, float64(free))
+	}
+	var open map[string]int
+	var due int
+	var oldest time.Time
+	away := 0
+	err := m.s.store.Read(ctx, func(r storage.Snapshot) (err error) {
+		if open, err = r.OpenIncidents(ctx); err != nil {
+			return err
+		}
+		if due, oldest, err = r.Backlog(ctx, now()); err != nil {
+			return err
+		}
+		pulses, err := r.Pulses(ctx)
+		away = len(pulses.Away(m.s.policy(), nil))
+		return err
+	})
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(m.due, err)
+		return
+	}
+	for _, p := range m.s.policy().Priorities {
+		gauge(m.open, float64(open[p.Name]), p.Name)
+		delete(open, p.Name)
+	}
+	for name, n := range open {
+		gauge(m.open, float64(n), name)
+	}
+	gauge(m.due, float64(due))
+	at := 0.0
+	if !oldest.IsZero() {
+		at = float64(oldest.UnixMilli()) / 1000
+	}
+	gauge(m.oldest, at)
+	gauge(m.away, float64(away))
+}

@@ -1,0 +1,215 @@
+// Package app is the running service: its parts, wired together, and their life from the
+// first look at the configuration to the last signature of the ledger.
+//
+// A [Service] is made by [New] and answers by its handler; [Serve] is all of that behind a
+// socket, with reloads by signal, until a context ends. Whoever starts it, a command line
+// or a test, brings [Options] and a logger. Nothing here knows flags or the terminal.
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"sitrep/config"
+	"sitrep/incident"
+	"sitrep/intake"
+	"sitrep/internal/access"
+	"sitrep/receiver"
+	"sitrep/router"
+	"sitrep/storage"
+	"sitrep/storage/bolt"
+)
+
+// Options say what a service is made of.
+type Options struct {
+	Config  string // the file of the configuration
+	Storage string // the file of the store, made at the first start
+	// ExternalURL is where links in messages lead, without a slash at the end. For
+	// [Serve], empty is the address at which it listens.
+	ExternalURL string
+	// Address is where the service listens; [Serve] sets it. It decides whether a
+	// configuration without access may be loaded, and by which names browsers know the
+	// service beside ExternalURL. Without one nothing is decided by it.
+	Address net.Addr
+	// NewStore allows an empty store to be made next to a key that sitrep made.
+	NewStore bool
+	// NewKey allows to go on with a key that is not the last checkpoint's.
+	NewKey bool
+	// Die ends the process at once. It is called when the store cannot say what is true.
+	Die func()
+}
+
+// A Service is all parts of sitrep, wired together.
+type Service struct {
+	options   Options
+	log       *slog.Logger
+	store     *bolt.DB
+	registry  *prometheus.Registry
+	reloader  *config.Reloader
+	inForce   atomic.Pointer[inForce]
+	guard     *access.Guard
+	repo      *storage.Repository
+	intake    *intake.Intake
+	receiver  *receiver.Handler
+	events    *eventMetrics
+	scheduler *router.Scheduler
+	notary    *notary
+	startedAt time.Time
+	actor     atomic.Value // incident.Actor: who reloads
+	anew      bool         // the next configuration is a loading also if it is in force: a new key needs something to sign
+
+	background sync.WaitGroup
+	ctx        context.Context
+	stop       context.CancelFunc
+	stopping   atomic.Bool
+}
+
+// now is the time of a decision: UTC and whole microseconds.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+// New loads the configuration and opens the store. Nothing runs and nothing is sent until
+// [Service.Start]; what was opened is open until [Service.Close]. What is wrong with the
+// configuration is the error as config.Load has it, before the store is touched.
+func New(ctx context.Context, o Options, log *slog.Logger) (_ *Service, err error) {
+	s := &Service{options: o, log: log, registry: prometheus.NewRegistry(), startedAt: now()}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s.reloader = config.NewReloader(o.Config, now)
+	s.reloader.Validate(s.prepare)
+	s.reloader.Subscribe(s.take)
+
+	// What is wrong with the configuration is said before the store is touched.
+	first, err := config.Load(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	if !o.NewStore {
+		if err := lostStore(o.Storage, keyPath(first, o.Storage)); err != nil {
+			return nil, err
+		}
+	}
+	m := newMetrics(s)
+	s.store, err = openStore(ctx, o.Storage, bolt.Options{Observe: m.commit, Fatal: func(err error) {
+		log.Error("the store cannot say whether a commit was kept: ending at once, start again", slog.Any("err", err))
+		o.Die()
+	}})
+	if err != nil {
+		return nil, err
+	}
+	s.events = newEventMetrics(s.registry)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.store.Close())
+		}
+	}()
+	latest, err := lastSigned(ctx, s.store)
+	if err != nil {
+		return nil, err
+	}
+	key, err := (&keyFile{path: keyPath(first, o.Storage), store: o.Storage, external: o.ExternalURL, latest: latest, mayBeNew: o.NewKey}).load(log)
+	if err != nil {
+		return nil, fmt.Errorf("key of the ledger: %w", err)
+	}
+	s.anew = !SignedBy(latest, key)
+	owner := rand.Text()
+	s.notary = newNotary(&notary{
+		store: s.store, owner: owner, key: key, log: log, tell: s.tellWitness, config: func() *config.Config { return s.inForce.Load().config },
+	}, s.registry)
+	if err := s.notary.begin(ctx); err != nil {
+		return nil, err
+	}
+	s.repo = &storage.Repository{
+		Store: s.store, Policy: s.policy, Wake: func() { s.scheduler.Wake() }, Observe: s.events.observe,
+		HeldUntil: func(recipient string) time.Time { return s.scheduler.Dispatcher.HeldUntil(recipient) },
+	}
+	s.intake = &intake.Intake{Repo: s.repo, Catalog: func() intake.Catalog { return Catalog{s.inForce.Load().config} }, Log: log}
+	s.receiver = receiver.New(receiver.Options{
+		Intake: s.intake, Refused: s.refused, Stored: s.store.Present, Logger: log, Registerer: s.registry,
+		Keep: func(label string) bool { return s.inForce.Load().config.LooksAt(label) },
+		Client: func(r *http.Request) string {
+			if id := access.From(r.Context()); id.Name != "" {
+				return id.Name
+			}
+			return s.guard.Client(r)
+		},
+	})
+	routing := router.NewMetrics(s.registry)
+	s.scheduler = &router.Scheduler{
+		Repo: s.repo, Log: log, Metrics: routing, Started: now(), Steady: steadyClock(),
+		Intake:    s.intake,
+		Asker:     func() router.Asker { return s.inForce.Load().asker },
+		Retention: func() router.Retention { return s.inForce.Load().retention },
+		Dispatcher: &router.Dispatcher{
+			Repo: s.repo, Owner: owner, Log: log, Metrics: routing,
+			Sender: func(c incident.Channel) (router.Sender, bool) { return s.inForce.Load().sender(c) },
+		},
+	}
+	if s.guard, err = access.New(log, access.Rules{Loopback: true}); err != nil {
+		return nil, err
+	}
+	if err := s.reload(ctx, incident.ActorStart, false); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Start lets time do its part: what is due is sent, the ledger is signed, the store is
+// watched. It is called once.
+func (s *Service) Start() {
+	s.background.Go(func() {
+		if err := s.scheduler.Run(s.ctx); err != nil {
+			s.log.Error("scheduler ended", slog.Any("err", err))
+		}
+	})
+	s.background.Go(s.remap)
+	s.background.Go(func() { s.watchStore(s.ctx) })
+	s.background.Go(func() { s.notary.run(s.ctx) })
+	s.background.Go(func() { s.notary.check(s.ctx, s.store.Check) })
+}
+
+// Wait waits until all posts of alerts that came are answered, or ctx ends. It is for
+// after the server that brought them took its last.
+func (s *Service) Wait(ctx context.Context) error { return s.receiver.Wait(ctx) }
+
+// Close stops what runs, signs what came of it, and closes the store last. It is called
+// once, also without [Service.Start], after what the handler does has ended. What goes
+// wrong is logged.
+func (s *Service) Close() {
+	s.stopping.Store(true)
+	s.stop()
+	s.background.Wait()
+	s.notary.end()
+	if f := s.inForce.Load(); f != nil {
+		f.close()
+	}
+	if err := s.store.Close(); err != nil {
+		s.log.Error("store not closed cleanly", slog.Any("err", err))
+	}
+}
+
+// openStore opens the store, in a folder that is made if it is not there.
+func openStore(ctx context.Context, path string, o bolt.Options) (*bolt.DB, error) {
+	if i := strings.LastIndexByte(path, '/'); i > 0 {
+		if err := os.MkdirAll(path[:i], 0o700); err != nil {
+			return nil, fmt.Errorf("make the folder of the store: %w", err)
+		}
+	}
+	db, err := bolt.Open(ctx, path, o)
+	if err != nil {
+		return nil, err
+	}
+	return db, nil
+}

@@ -1,0 +1,294 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"sitrep/api"
+	"sitrep/app"
+	"sitrep/incident"
+	"sitrep/ledger"
+	"sitrep/storage"
+	"sitrep/storage/bolt"
+	"sitrep/wording"
+)
+
+// storageCLI are the commands under sitrep storage, and their flags.
+type storageCLI struct {
+	env        Environment
+	connection connection
+	storage    string
+	output     string
+	backup     string
+	keyFile    string
+	replace    bool
+	newKey     bool
+}
+
+func declareStorage(parser *kingpin.Application, env Environment, commands map[string]command) {
+	c := &storageCLI{env: env}
+	of := parser.Command("storage", "Back the store up, check a copy of it, and put one back.")
+
+	backup := of.Command("backup", "Write a copy of the store of a running sitrep, or of a file that none has open, and check it. The key that signs the ledger is not in it.")
+	c.connection.declare(backup)
+	backup.GetFlag("timeout").Default("1h")
+	backup.Flag("storage", "The file of a store that no sitrep has open; else a running sitrep is asked.").PlaceHolder("FILE").StringVar(&c.storage)
+	backup.Flag("output", "The file to write, in place of an earlier backup; - is standard output, and is not checked.").PlaceHolder("FILE").Required().StringVar(&c.output)
+	commands[backup.FullCommand()] = c.runBackup
+
+	restore := of.Command("restore", "Check a backup, and put it in the place of the store of a sitrep that is stopped.")
+	restore.Arg("backup", "The backup.").Required().StringVar(&c.backup)
+	restore.Flag("storage", "Where the store belongs.").PlaceHolder("FILE").Required().StringVar(&c.storage)
+	restore.Flag("key-file", "The key that signs its ledger; default is the file beside the store.").PlaceHolder("FILE").StringVar(&c.keyFile)
+	restore.Flag("replace", "Move a store that is there aside.").BoolVar(&c.replace)
+	restore.Flag("ledger.new-key", "Restore it without its key; serve needs the same flag then.").BoolVar(&c.newKey)
+	commands[restore.FullCommand()] = c.runRestore
+
+	check := of.Command("check", "Read all of a store that no sitrep has open, or of a backup, and say whether it is sound and which key belongs to it.")
+	check.Arg("file", "The store.").Required().StringVar(&c.storage)
+	check.Flag("key-file", "The key that signs its ledger; default is the file beside the store.").PlaceHolder("FILE").StringVar(&c.keyFile)
+	commands[check.FullCommand()] = c.runCheck
+}
+
+// A soundStore is what is said of the file of a store that was found to be sound.
+type soundStore struct {
+	latest int64 // number of the latest incident; 0 if there is none
+	leaves int64
+	signed []byte // the last checkpoint; nil if there is none
+	at     ledger.Checkpoint
+}
+
+// inspect reads all of a store. The error says what is wrong with it.
+func inspect(ctx context.Context, path string) (s soundStore, err error) {
+	db, err := openStopped(ctx, path)
+	if err != nil {
+		return s, err
+	}
+	defer db.Close()
+	if err := db.Check(ctx); err != nil {
+		return s, err
+	}
+	err = db.Read(ctx, func(r storage.Snapshot) (err error) {
+		page, _, err := r.Incidents(ctx, storage.IncidentQuery{Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(page) > 0 {
+			s.latest = page[0].Number
+		}
+		if s.leaves, err = r.LogSize(ctx); err != nil {
+			return err
+		}
+		s.signed, s.at, err = storage.LastSigned(ctx, r)
+		return err
+	})
+	if err != nil {
+		return s, fmt.Errorf("check store %q: %w", path, err)
+	}
+	return s, nil
+}
+
+// openStopped opens a store to read that no sitrep has open.
+func openStopped(ctx context.Context, path string) (*bolt.DB, error) {
+	db, err := bolt.OpenReadOnly(ctx, path)
+	if errors.Is(err, bolt.ErrLocked) {
+		return nil, fmt.Errorf("%w; if a sitrep runs on it, ask that one with --url", err)
+	}
+	return db, err
+}
+
+// String says what is in the store.
+func (s soundStore) String() string {
+	what := "no incident"
+	if s.latest > 0 {
+		what = "incidents up to " + incident.ID(s.latest)
+	}
+	what += ", " + count(int(s.leaves), "record")
+	if s.signed == nil {
+		return what + ", none of them signed"
+	}
+	return fmt.Sprintf("%s, of which %d are signed, last at %s", what, s.at.Size, s.at.At.Format(time.RFC3339))
+}
+
+// key names the key that belongs to the store.
+func (s soundStore) key() string { return wording.Line(app.Signer(s.signed), 300) }
+
+func (c *storageCLI) say(format string, args ...any) {
+	fmt.Fprintf(c.env.Stdout, format+"\n", args...)
+}
+
+func (c *storageCLI) runBackup(ctx context.Context) error {
+	if c.storage != "" && c.connection.url != "" {
+		return &usageError{"--storage reads a file and --url asks a running sitrep: use one of them"}
+	}
+	if c.output == "-" {
+		if err := c.copyStore(ctx, c.env.Stdout); err != nil {
+			return err
+		}
+		fmt.Fprintln(c.env.Stderr, "note: sitrep storage check says of the copy whether it is whole, and which key belongs to it")
+		return nil
+	}
+	if err := c.spare(ctx); err != nil {
+		return err
+	}
+	var s soundStore
+	err := placeFile(c.output, true, func(w io.Writer) error { return c.copyStore(ctx, w) }, func(made string) (err error) {
+		s, err = inspect(ctx, made)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("back up to %q: %w", c.output, err)
+	}
+	c.say("%s written and checked: %v", c.output, s)
+	if s.signed != nil {
+		c.say("the key that belongs to it is not in it: %s; keep a copy of its file apart from the backup", s.key())
+	}
+	return nil
+}
+
+// spare refuses to write a backup over a store that is in use, or may be again.
+func (c *storageCLI) spare(ctx context.Context) error {
+	if same(c.output, c.storage) {
+		return &usageError{"--output is the store itself: name another file"}
+	}
+	db, err := bolt.OpenReadOnly(ctx, c.output)
+	if err == nil {
+		err = db.Close()
+	}
+	if errors.Is(err, bolt.ErrLocked) {
+		return fmt.Errorf("back up to %q: that is a store in use (%w): name another file", c.output, err)
+	}
+	if _, err := os.Lstat(app.KeyBeside(c.output)); err == nil {
+		return fmt.Errorf("back up to %q: that is a store, as its key is beside it: name another file", c.output)
+	}
+	return nil
+}
+
+// copyStore writes a copy of the store that is meant.
+func (c *storageCLI) copyStore(ctx context.Context, w io.Writer) error {
+	if c.storage == "" {
+		speaks, err := c.connection.client(c.env)
+		if err != nil {
+			return err
+		}
+		return speaks.Download(ctx, "/backup", nil, api.BackupMedia, w)
+	}
+	db, err := openStopped(ctx, c.storage)
+	if err != nil {
+		return err
+	}
+	return errors.Join(copyOf(ctx, db, w), db.Close())
+}
+
+func copyOf(ctx context.Context, db *bolt.DB, w io.Writer) error {
+	return db.Backup(ctx, func(storage.Snapshot, int64) (io.Writer, error) { return w, nil })
+}
+
+func (c *storageCLI) runRestore(ctx context.Context) error {
+	if same(c.backup, c.storage) {
+		return &usageError{"the backup is the store itself: name another file"}
+	}
+	if err := c.vacant(ctx); err != nil {
+		return err
+	}
+	db, err := openStopped(ctx, c.backup)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if err := os.MkdirAll(filepath.Dir(c.storage), 0o700); err != nil {
+		return fmt.Errorf("make the folder of the store: %w", err)
+	}
+	var s soundStore
+	aside := ""
+	err = placeFile(c.storage, false, func(w io.Writer) error { return copyOf(ctx, db, w) }, func(made string) (err error) {
+		if s, err = inspect(ctx, made); err != nil {
+			return err
+		}
+		if fits, why := c.keyOf(s); !fits && !c.newKey {
+			return fmt.Errorf("%s: put the file of that key there, or name it with --key-file; with --ledger.new-key it is restored without, and serve needs that flag too", why)
+		}
+		if _, err := os.Lstat(c.storage); err == nil {
+			aside = c.storage + ".replaced-" + now().Format("20060102T150405Z")
+			return os.Rename(c.storage, aside)
+		}
+		return nil
+	})
+	if err != nil {
+		err = fmt.Errorf("restore %q: %w", c.backup, err)
+		if aside != "" {
+			err = fmt.Errorf("%w; the store that was there is %q now", err, aside)
+		}
+		return err
+	}
+	if aside != "" {
+		c.say("the store that was there is %s now", aside)
+	}
+	c.say("%s restored: %v", c.storage, s)
+	if s.signed != nil {
+		_, how := c.keyOf(s)
+		c.say("%s", how)
+	}
+	return nil
+}
+
+// vacant says why no store may be put in place.
+func (c *storageCLI) vacant(ctx context.Context) error {
+	if _, err := os.Lstat(c.storage); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if !c.replace {
+		return fmt.Errorf("restore to %q: a store is there: with --replace it is moved aside", c.storage)
+	}
+	db, err := bolt.OpenReadOnly(ctx, c.storage)
+	if err == nil {
+		err = db.Close()
+	}
+	if errors.Is(err, bolt.ErrLocked) {
+		return fmt.Errorf("restore to %q: %w: stop it first", c.storage, err)
+	}
+	return nil // whatever is wrong with it, it is only moved
+}
+
+// keyOf reports whether the file that should hold the key of the store does, and says so.
+func (c *storageCLI) keyOf(s soundStore) (bool, string) {
+	path := c.keyFile
+	if path == "" {
+		path = app.KeyBeside(c.storage)
+	}
+	key, err := ledger.LoadKey(path)
+	switch {
+	case s.signed == nil:
+		return true, "no key belongs to it yet"
+	case errors.Is(err, fs.ErrNotExist):
+		return false, fmt.Sprintf("the key that belongs to it, %s, is not in %q, where no file is", s.key(), path)
+	case err != nil:
+		return false, fmt.Sprintf("the key that belongs to it is %s; %v", s.key(), err)
+	case !app.SignedBy(s.signed, key):
+		return false, fmt.Sprintf("the key that belongs to it, %s, is not the one in %q, %s", s.key(), path, key.ID())
+	}
+	return true, fmt.Sprintf("the key that belongs to it, %s, is in %q", s.key(), path)
+}
+
+func (c *storageCLI) runCheck(ctx context.Context) error {
+	s, err := inspect(ctx, c.storage)
+	if err != nil {
+		return err
+	}
+	c.say("%s is sound: %v", c.storage, s)
+	fits, how := c.keyOf(s)
+	c.say("%s", how)
+	_, absent := os.Stat(app.KeyBeside(c.storage))
+	if !fits && (c.keyFile != "" || absent == nil) { // beside a backup there is none
+		return errFound
+	}
+	return nil
+}

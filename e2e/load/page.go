@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// shapes are the posts that a page has figures of.
+var shapes = []struct{ clients, alerts int }{{16, 100}, {16, 10}, {64, 1}, {1, 1}}
+
+// writePage measures posts of all shapes, and writes a page of what they reach.
+func writePage(ctx context.Context, o options, path string, out io.Writer) error {
+	p, remove, err := build(ctx, out)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	if p.alertmanager == "" {
+		return errors.New("a page has Alertmanager's figures beside sitrep's, and it could not be built")
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `# How fast it is
+
+Made by `+"`go run ./e2e/load -page docs/performance.md -duration %s`"+` on %s, %d CPUs, %s. Read ratios: all in one row was measured in one run,
+one after the other, on the machine that also ran the clients. sitrep answers after the commit to the disk; the others keep nothing: *decode*
+is encoding/json alone, *bare HTTP* a server that decodes and answers, *Alertmanager* its own API v2, which keeps alerts in memory. Each
+alert is a new breach of %d bytes, of one of %d SLOs.
+
+| clients | alerts a post | decode, alerts/s | bare HTTP | Alertmanager | sitrep | ÷ decode | ÷ Alertmanager | p50 | p99 | memory |
+|---|---|---|---|---|---|---|---|---|---|---|
+`, o.duration, processor(), runtime.NumCPU(), runtime.Version(), o.bytes, o.slos)
+	for _, s := range shapes {
+		o.clients, o.alerts = s.clients, s.alerts
+		fmt.Fprintf(out, "\n%d clients, %d alerts a post", o.clients, o.alerts)
+		r, err := p.run(o, out)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&b, "| %d | %d | %.0f | %.0f | %.0f | %.0f | %.2f | %.2f | %s | %s | %d MiB |\n", s.clients, s.alerts, r.decode.rate(), r.bare.rate(), r.alertmanager.rate(),
+			r.sitrep.rate(), r.sitrep.rate()/r.decode.rate(), r.sitrep.rate()/r.alertmanager.rate(), r.sitrep.p50.Round(10*time.Microsecond), r.sitrep.p99.Round(10*time.Microsecond), r.sitrep.memory>>20)
+	}
+	return os.WriteFile(path, b.Bytes(), 0o644)
+}
+
+// processor names the processor of this machine.
+func processor() string {
+	info, err := os.ReadFile("/proc/cpuinfo")
+	if err == nil {
+		for line := range strings.Lines(string(info)) {
+			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+				return strings.TrimSpace(value)
+			}
+		}
+	}
+	return runtime.GOARCH
+}

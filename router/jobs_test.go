@@ -1,0 +1,175 @@
+package router_test
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/incident/incidenttest"
+	"sitrep/router"
+	"sitrep/storage"
+)
+
+// A shared store is one that other processes may have, and counts what is done in it.
+type shared struct {
+	storage.Store
+	pruned, looked atomic.Int64 // by Prune, and for alerts to forget
+}
+
+func (s *shared) Info(ctx context.Context) (storage.Info, error) {
+	info, err := s.Store.Info(ctx)
+	info.Shared = true
+	return info, err
+}
+
+func (s *shared) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
+	return s.Store.Read(ctx, func(r storage.Snapshot) error { return fn(sharedReader{r, s}) })
+}
+
+func (s *shared) Write(ctx context.Context, fn func(storage.Tx) error) error {
+	return s.Store.Write(ctx, func(tx storage.Tx) error { return fn(sharedTx{tx, s}) })
+}
+
+type sharedReader struct {
+	storage.Snapshot
+	s *shared
+}
+
+func (r sharedReader) UnmappedAlerts(ctx context.Context, limit int, cursor string) ([]incident.UnmappedAlert, string, error) {
+	r.s.looked.Add(1)
+	return r.Snapshot.UnmappedAlerts(ctx, limit, cursor)
+}
+
+type sharedTx struct {
+	storage.Tx
+	s *shared
+}
+
+func (t sharedTx) Expired(ctx context.Context, what storage.Expiry, before time.Time, limit int) ([]storage.Expired, error) {
+	if what == storage.ExpiryBreaches {
+		t.s.pruned.Add(1)
+	}
+	return t.Tx.Expired(ctx, what, before, limit)
+}
+
+// enter loads the configuration of a replica.
+func (w *world) enter(owner string, p *incident.Policy) (g storage.Generation) {
+	w.t.Helper()
+	w.must(w.store.Write(context.Background(), func(tx storage.Tx) (err error) {
+		g, err = storage.EnterConfig(w.t.Context(), tx, owner, storage.Loading{Hash: p.Hash, At: clock(), Actor: incident.ActorStart})
+		return err
+	}))
+	return g
+}
+
+// As many replicas as there are: what one has to do is done as often as by one.
+func TestOneReplicaDoesWhatOneHasToDo(t *testing.T) {
+	type counts struct{ pruned, looked, asked int64 }
+	count := func(replicas int, stopOne bool) (c counts) {
+		synctest.Test(t, func(t *testing.T) {
+			p := policy()
+			p.Asks, p.UnknownAfter = true, 2*time.Hour
+			w := newWorld(t, p)
+			w.keep = router.Retention{Breaches: 24 * time.Hour}
+			w.am.set(incident.VerdictListed)
+			sleepUntil(noon)
+			w.open()
+			w.enter("a", p)
+			s := &shared{Store: w.store}
+			var running []*replica
+			for _, owner := range []string{"a", "b", "c"}[:replicas] {
+				running = append(running, w.run(s, owner))
+				time.Sleep(7 * time.Second) // they do not start at once
+			}
+			w.post(alert("p1", "a"))
+			time.Sleep(2*time.Hour + 30*time.Second)
+			if stopOne { // its work goes on
+				running[0].stop()
+				running = running[1:]
+			}
+			time.Sleep(2 * time.Hour)
+			c = counts{s.pruned.Load(), s.looked.Load(), int64(w.am.count())}
+			for _, r := range running {
+				r.stop()
+			}
+			w.must(w.store.Close())
+		})
+		return c
+	}
+	one := count(1, false)
+	if one.pruned != 5 || one.looked < 22 || one.looked > 28 || one.asked == 0 {
+		t.Fatalf("one does %+v", one)
+	}
+	near := func(a, b int64) bool { return a-b >= -3 && a-b <= 3 }
+	for _, stopOne := range []bool{false, true} {
+		three := count(3, stopOne)
+		if !near(three.pruned, one.pruned) || !near(three.looked, one.looked) || !near(three.asked, one.asked) {
+			t.Errorf("three do %+v, one does %+v (one of three stops: %v)", three, one, stopOne)
+		}
+	}
+}
+
+// A configuration is rolled out: the one before serves on, tells nobody anything that the
+// newest does not, and comes back into force once nobody has that.
+func TestARollOutTellsNobodyWhatIsNotSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		before := policy()
+		after := *before
+		after.Hash, after.Groups = "after", slices.Clone(before.Groups)
+		after.Groups[0].Recipients = incidenttest.Mails("cto", "ceo")
+		w := newWorld(t, before)
+		sleepUntil(noon)
+		w.open()
+		s := &shared{Store: w.store}
+		w.enter("a", before)
+		a := w.run(s, "a")
+		w.repo.Wake = a.scheduler.Wake
+		w.post(alert("p1", "a"))
+		time.Sleep(time.Minute)
+		w.expect("cto opened", "support opened", "oncall opened")
+
+		if g := w.enter("b", &after); g.Number != 2 {
+			t.Fatalf("in force %+v", g)
+		}
+		b := w.runBy(s, "b", func() *incident.Policy { return &after })
+		time.Sleep(time.Minute)
+		w.expect("ceo opened")
+		for range 10 { // alerts and commands come to the one before
+			fp := time.Now().Format(time.RFC3339)
+			w.post(alert("p1", fp))
+			w.must(w.do(1, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
+				return in.WriteUpdate(s, p, "we look", nil)
+			}))
+			time.Sleep(30 * time.Second)
+			w.expect("ceo update", "cto update", "support update")
+		}
+		w.post(alert("p2", "b"))
+		time.Sleep(5 * time.Second)
+		w.expect("ceo opened", "cto opened", "support opened", "oncall opened")
+		if got := w.enter("a again", before).Hash; got != "after" {
+			t.Errorf("started again: %s is in force", got)
+		}
+
+		b.stop() // and is not started again
+		time.Sleep(30 * time.Second)
+		w.post(alert("p3", "c"))
+		time.Sleep(20 * time.Second)
+		w.expect()
+		time.Sleep(40 * time.Second)
+		w.expect("support opened", "oncall opened")
+		w.must(w.do(2, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
+			return in.WriteUpdate(s, p, "we look", nil)
+		}))
+		time.Sleep(10 * time.Second)
+		w.expect("cto update", "support update")
+		if got := w.situation(1).Agenda.Generation; got != 3 {
+			t.Errorf("settled under generation %d", got)
+		}
+		a.stop()
+		w.must(w.store.Close())
+	})
+}

@@ -1,0 +1,69 @@
+package bolt
+
+import (
+	"context"
+	"time"
+
+	"sitrep/incident"
+)
+
+func (r *reader) agenda(number int64) (incident.Agenda, error) {
+	a := incident.Agenda{Incident: number}
+	_, err := r.getJSON(bAgendas, key(nil).int(number), &a)
+	return a, err
+}
+
+func (r *reader) Agendas(_ context.Context, numbers []int64) (map[int64]incident.Agenda, error) {
+	all := make(map[int64]incident.Agenda, len(numbers))
+	for _, number := range numbers {
+		a, err := r.agenda(number)
+		if err != nil {
+			return nil, err
+		}
+		all[number] = a
+	}
+	return all, nil
+}
+
+func (r *reader) DueAgendas(_ context.Context, now time.Time, limit int) ([]int64, error) {
+	var due []int64
+	err := r.ascend(bAgendasDue, nil, nil, func(k, _ []byte) (bool, error) {
+		if len(due) == limit || timeAt(k, 0).After(now) {
+			return false, nil
+		}
+		due = append(due, intAt(k, 8))
+		return true, nil
+	})
+	return due, err
+}
+
+func (t *tx) PutAgendas(_ context.Context, all []incident.Agenda) error {
+	for i := range all {
+		if err := t.putAgenda(&all[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) putAgenda(a *incident.Agenda) error {
+	old, err := t.agenda(a.Incident)
+	if err != nil {
+		return err
+	}
+	if err := t.putJSON(bAgendas, key(nil).int(a.Incident), a); err != nil {
+		return err
+	}
+	if old.NextAt.Equal(a.NextAt) {
+		return nil
+	}
+	if !old.NextAt.IsZero() {
+		if err := t.delete(bAgendasDue, key(nil).time(old.NextAt).int(a.Incident)); err != nil {
+			return err
+		}
+	}
+	if a.NextAt.IsZero() {
+		return nil
+	}
+	return t.put(bAgendasDue, key(nil).time(a.NextAt).int(a.Incident), nil)
+}

@@ -1,0 +1,121 @@
+package bolt
+
+import (
+	"context"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// backlogLimit is up to how many due subscriptions and notices Backlog counts.
+const backlogLimit = 10_000
+
+func (r *reader) Subscriptions(_ context.Context, numbers []int64) (map[int64][]incident.Subscription, error) {
+	all := make(map[int64][]incident.Subscription, len(numbers))
+	for _, number := range numbers {
+		subs, err := r.subscriptions(number)
+		if err != nil {
+			return nil, err
+		}
+		if len(subs) > 0 {
+			all[number] = subs
+		}
+	}
+	return all, nil
+}
+
+func (r *reader) subscriptions(number int64) ([]incident.Subscription, error) {
+	var subs []incident.Subscription
+	err := r.ascend(bSubscriptions, key(nil).int(number), nil, func(k, v []byte) (bool, error) {
+		var s incident.Subscription
+		err := decode(bSubscriptions, k, v, &s)
+		subs = append(subs, s)
+		return true, err
+	})
+	return subs, err
+}
+
+func (r *reader) Backlog(_ context.Context, now time.Time) (due int, oldest time.Time, err error) {
+	for _, index := range []bucketID{bDue, bNoticesDue} {
+		err = r.ascend(index, nil, nil, func(k, _ []byte) (bool, error) {
+			at := timeAt(k, 0)
+			if at.After(now) {
+				return false, nil
+			}
+			if oldest.IsZero() || at.Before(oldest) {
+				oldest = at
+			}
+			due++
+			return due < backlogLimit, nil
+		})
+		if err != nil {
+			return due, oldest, err
+		}
+	}
+	return min(due, backlogLimit), oldest, nil
+}
+
+func (r *reader) DueReaders(_ context.Context, at time.Time, limit int, cursor string) (page []storage.DueReader, next string, err error) {
+	if err := checkLimit(limit); err != nil {
+		return nil, "", err
+	}
+	var from, last key
+	if cursor != "" {
+		from = key(cursor).byte(0) // the first key after it
+	}
+	err = r.ascend(bDue, nil, from, func(k, _ []byte) (bool, error) {
+		if timeAt(k, 0).After(at) {
+			return false, nil
+		}
+		if len(page) == limit {
+			next = string(last)
+			return false, nil
+		}
+		last = append(last[:0], k...)
+		page = append(page, storage.DueReader{Since: timeAt(k, 0), Incident: intAt(k, 8), Recipient: string(k[16:])})
+		return true, nil
+	})
+	return page, next, err
+}
+
+func (t *tx) PutSubscriptions(_ context.Context, subs []incident.Subscription) error {
+	var moved []string // recipients whose due times changed
+	for i := range subs {
+		s := &subs[i]
+		k := key(nil).int(s.Incident).rest(s.Recipient)
+		var old incident.Subscription
+		if _, err := t.getJSON(bSubscriptions, k, &old); err != nil {
+			return err
+		}
+		if err := t.putJSON(bSubscriptions, k, s); err != nil {
+			return err
+		}
+		if old.DueAt.Equal(s.DueAt) && old.Urgency == s.Urgency {
+			continue
+		}
+		if !old.DueAt.IsZero() {
+			if err := t.delete(bDue, key(nil).time(old.DueAt).int(s.Incident).rest(s.Recipient)); err != nil {
+				return err
+			}
+			if err := t.delete(bRecipientDue, key(nil).text(s.Recipient).time(old.DueAt).int(s.Incident)); err != nil {
+				return err
+			}
+		}
+		if !s.DueAt.IsZero() {
+			if err := t.put(bDue, key(nil).time(s.DueAt).int(s.Incident).rest(s.Recipient), nil); err != nil {
+				return err
+			}
+			if err := t.put(bRecipientDue, key(nil).text(s.Recipient).time(s.DueAt).int(s.Incident), key(nil).byte(byte(s.Urgency))); err != nil {
+				return err
+			}
+		}
+		moved = append(moved, s.Recipient)
+	}
+	for _, id := range moved {
+		if err := t.changeRecipient(id, func(*recipient) {}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

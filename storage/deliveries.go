@@ -1,0 +1,40 @@
+package storage
+
+import (
+	"context"
+
+	"sitrep/incident"
+)
+
+// A DeliveryReader reads the attempts to bring messages to recipients.
+type DeliveryReader interface {
+	// Delivery returns one delivery.
+	Delivery(ctx context.Context, id string) (incident.Delivery, error)
+	// Message returns the bytes of a delivery as they were sent.
+	Message(ctx context.Context, id string) ([]byte, error)
+	// DeliveryRecords returns the records of a delivery's outcomes, the first first:
+	// none while it is pending, seldom more than one.
+	DeliveryRecords(ctx context.Context, id string) ([]Record, error)
+	// Deliveries returns a page, the latest first unless it is asked otherwise. Those of an incident are all that
+	// cover it, digests too.
+	Deliveries(ctx context.Context, q DeliveryQuery) (page []incident.Delivery, next string, err error)
+}
+
+// A DeliveryWriter writes the attempts to bring messages to recipients.
+type DeliveryWriter interface {
+	// PutDelivery stores a delivery, and its message if not nil. With an outcome it
+	// appends the record of it, once for each state. Delivered, the recipient's
+	// Failures are 0 again and its Sent has SentAt.
+	PutDelivery(ctx context.Context, d *incident.Delivery, message []byte) error
+}
+
+// A DeliveryQuery selects deliveries; empty fields select all.
+type DeliveryQuery struct {
+	Incident int64
+	State    incident.DeliveryState
+	Message  bool // those whose message is kept
+	// OldestFirst turns the order round. A cursor of it is kept for days, and goes on.
+	OldestFirst bool
+	Limit       int // 1 to 1000
+	Cursor      string
+}

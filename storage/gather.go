@@ -1,0 +1,175 @@
+package storage
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"sitrep/incident"
+)
+
+// breaches are those that a change knows, and those that it is going to store.
+type breaches struct {
+	known map[string]*incident.Breach // latest by fingerprint, nil if there is none
+	put   []*incident.Breach
+	place map[BreachID]int // in put
+}
+
+func newBreaches() breaches {
+	return breaches{known: map[string]*incident.Breach{}, place: map[BreachID]int{}}
+}
+
+// LatestBreach returns the latest breach of a fingerprint, nil if there is none. It changes
+// by [Change.PutBreach] and [Change.RecordBreach].
+func (c *Change) LatestBreach(fingerprint string) (*incident.Breach, error) {
+	if err := c.loadBreaches([]string{fingerprint}); err != nil {
+		return nil, fmt.Errorf("find the breach of %q: %w", fingerprint, err)
+	}
+	b := c.breaches.known[fingerprint]
+	if b == nil {
+		return nil, nil
+	}
+	own := *b
+	return &own, nil
+}
+
+func (c *Change) loadBreaches(fingerprints []string) error {
+	missing := c.breaches.missing(fingerprints)
+	if len(missing) == 0 {
+		return nil
+	}
+	found, err := c.Tx.LatestBreaches(c.Context(), missing)
+	if err != nil {
+		return err
+	}
+	for _, fp := range missing {
+		c.breaches.known[fp] = found[fp]
+	}
+	return nil
+}
+
+func (b *breaches) missing(fingerprints []string) []string {
+	var out []string
+	for _, fp := range fingerprints {
+		if _, ok := b.known[fp]; !ok {
+			out = append(out, fp)
+		}
+	}
+	return out
+}
+
+// PutBreach stores a breach to whose incident nothing happens by that: a new one of its
+// fingerprint, or the latest.
+func (c *Change) PutBreach(b *incident.Breach) error {
+	if before := c.breaches.known[b.Fingerprint]; before != nil && before.Ordinal > b.Ordinal {
+		return fmt.Errorf("put breach %d of %q: number %d began since", b.Ordinal, b.Fingerprint, before.Ordinal)
+	}
+	own := *b
+	c.breaches.known[b.Fingerprint] = &own
+	id := BreachID{b.Fingerprint, b.Ordinal}
+	if at, again := c.breaches.place[id]; again {
+		c.breaches.put[at] = &own
+		return nil
+	}
+	c.breaches.place[id] = len(c.breaches.put)
+	c.breaches.put = append(c.breaches.put, &own)
+	return nil
+}
+
+// unmapped are the alerts without an SLO that a change knows, and what it is going to do
+// with them.
+type unmapped struct {
+	alerts map[string]*incident.UnmappedAlert // by fingerprint, nil if there is none
+	dirty  map[string]bool                    // fingerprints of those that changed
+}
+
+func newUnmapped() unmapped {
+	return unmapped{alerts: map[string]*incident.UnmappedAlert{}, dirty: map[string]bool{}}
+}
+
+// Unmapped returns an alert that no SLO claims, nil if there is none of that fingerprint.
+func (c *Change) Unmapped(fingerprint string) (*incident.UnmappedAlert, error) {
+	if err := c.loadUnmapped([]string{fingerprint}); err != nil {
+		return nil, err
+	}
+	a := c.unmapped.alerts[fingerprint]
+	if a == nil {
+		return nil, nil
+	}
+	own := *a
+	return &own, nil
+}
+
+func (c *Change) loadUnmapped(fingerprints []string) error {
+	var missing []string
+	for _, fp := range fingerprints {
+		if _, ok := c.unmapped.alerts[fp]; !ok {
+			missing = append(missing, fp)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	found, err := c.Tx.Unmapped(c.Context(), missing)
+	if err != nil {
+		return err
+	}
+	for _, fp := range missing {
+		c.unmapped.alerts[fp] = found[fp]
+	}
+	return nil
+}
+
+// PutUnmapped stores an alert that no SLO claims.
+func (c *Change) PutUnmapped(a *incident.UnmappedAlert) {
+	own := *a
+	c.unmapped.alerts[a.Fingerprint], c.unmapped.dirty[a.Fingerprint] = &own, true
+}
+
+// DeleteUnmapped deletes what is kept of an alert that no SLO claimed, if anything is.
+func (c *Change) DeleteUnmapped(fingerprint string) error {
+	if err := c.loadUnmapped([]string{fingerprint}); err != nil || c.unmapped.alerts[fingerprint] == nil {
+		return err
+	}
+	c.unmapped.alerts[fingerprint], c.unmapped.dirty[fingerprint] = nil, true
+	return nil
+}
+
+// flush stores what was gathered of breaches and of alerts without an SLO.
+func (c *Change) flush() error {
+	if len(c.breaches.put) > 0 {
+		if err := c.Tx.PutBreaches(c.Context(), c.breaches.put); err != nil {
+			return err
+		}
+		c.breaches.put = nil
+		clear(c.breaches.place)
+	}
+	if len(c.ambiguities) > 0 {
+		if err := c.Tx.PutAmbiguities(c.Context(), c.ambiguities); err != nil {
+			return err
+		}
+		c.ambiguities = nil
+	}
+	var put []*incident.UnmappedAlert
+	var gone []string
+	for _, fp := range slices.Sorted(maps.Keys(c.unmapped.dirty)) {
+		if a := c.unmapped.alerts[fp]; a != nil {
+			put = append(put, a)
+		} else {
+			gone = append(gone, fp)
+		}
+	}
+	clear(c.unmapped.dirty)
+	if len(put) > 0 {
+		if err := c.Tx.PutUnmapped(c.Context(), put); err != nil {
+			return err
+		}
+	}
+	if len(gone) > 0 {
+		return c.Tx.DeleteUnmapped(c.Context(), gone)
+	}
+	return nil
+}
+
+// NoteAmbiguity notes that several SLOs claim an alert.
+func (c *Change) NoteAmbiguity(a Ambiguity) { c.ambiguities = append(c.ambiguities, a) }

@@ -1,0 +1,85 @@
+package storage
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"sitrep/incident"
+)
+
+// An IncidentReader reads incidents, their events and their agendas.
+type IncidentReader interface {
+	// Incident returns one incident. In a write it is locked until the end, with all that
+	// belongs to it: its events, its agenda, its readers, its breaches.
+	Incident(ctx context.Context, number int64) (incident.Incident, error)
+	// IncidentsByNumber returns those of the numbers that are there, as Incident does. In a
+	// write they are locked in the order of their numbers.
+	IncidentsByNumber(ctx context.Context, numbers []int64) (map[int64]*incident.Incident, error)
+	// LatestOf returns the numbers of the latest incidents of keys that are no drills; a key
+	// that has none is left out. In a write the keys are locked until the end, in the order of
+	// their names, also those that have none, so that two writers do not both open one.
+	LatestOf(ctx context.Context, keys []string) (map[string]int64, error)
+	// Incidents returns a page, the latest first.
+	Incidents(ctx context.Context, q IncidentQuery) (page []incident.Incident, next string, err error)
+	// OpenIncidents returns how many are open, by the name of their priority, drills
+	// left out.
+	OpenIncidents(ctx context.Context) (map[string]int, error)
+
+	// Events returns up to limit events of an incident with a sequence above after.
+	Events(ctx context.Context, number, after int64, limit int) ([]incident.Event, error)
+	// EventRecords is Events as stored: the leaves, and what stands beside them.
+	EventRecords(ctx context.Context, number, after int64, limit int) ([]Record, error)
+
+	// Agendas returns the agendas of incidents, an empty one for each that has none.
+	Agendas(ctx context.Context, numbers []int64) (map[int64]incident.Agenda, error)
+	// DueAgendas returns the numbers of up to limit incidents whose NextAt is not
+	// after now, the earliest first.
+	DueAgendas(ctx context.Context, now time.Time, limit int) ([]int64, error)
+}
+
+// An IncidentWriter writes incidents, their events and their agendas.
+type IncidentWriter interface {
+	// NextNumber returns the number of a new incident: the lowest that was never
+	// given out, without gaps. So others that open one wait from here on until the transaction
+	// ends: it is asked for last.
+	NextNumber(ctx context.Context) (int64, error)
+	// PutIncidents stores the states beside the events.
+	PutIncidents(ctx context.Context, all []*incident.Incident) error
+	// AppendEvents adds to the logs of incidents. The sequences of each must follow on.
+	AppendEvents(ctx context.Context, events []incident.Event) error
+	PutAgendas(ctx context.Context, all []incident.Agenda) error
+}
+
+// IncidentsFollowed returns those of the incidents that are there, and those into which they
+// were merged.
+func IncidentsFollowed(ctx context.Context, r IncidentReader, numbers []int64) (map[int64]*incident.Incident, error) {
+	all := make(map[int64]*incident.Incident, len(numbers))
+	for {
+		numbers = slices.DeleteFunc(numbers, func(n int64) bool { return n == 0 || all[n] != nil })
+		if len(numbers) == 0 {
+			return all, nil
+		}
+		found, err := r.IncidentsByNumber(ctx, numbers)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, found)
+		numbers = numbers[:0]
+		for _, in := range found {
+			numbers = append(numbers, in.MergedInto)
+		}
+	}
+}
+
+// An IncidentQuery selects incidents; empty fields select all.
+type IncidentQuery struct {
+	State    incident.State
+	Priority string
+	Team     string
+	SLO      string
+	Text     string // in the id, use case, service or team, without regard to case
+	Limit    int    // 1 to 1000
+	Cursor   string
+}

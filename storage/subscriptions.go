@@ -1,0 +1,25 @@
+package storage
+
+import (
+	"context"
+
+	"sitrep/incident"
+)
+
+// A SubscriptionReader reads what the readers of incidents were told and are owed.
+type SubscriptionReader interface {
+	// Subscriptions returns all of each incident, ordered by recipient; an incident that has
+	// none is left out.
+	Subscriptions(ctx context.Context, numbers []int64) (map[int64][]incident.Subscription, error)
+}
+
+// A SubscriptionWriter writes what the readers of incidents were told and are owed.
+type SubscriptionWriter interface {
+	PutSubscriptions(ctx context.Context, subs []incident.Subscription) error
+}
+
+// SubscriptionsOf returns all of one incident, ordered by recipient.
+func SubscriptionsOf(ctx context.Context, r SubscriptionReader, number int64) ([]incident.Subscription, error) {
+	all, err := r.Subscriptions(ctx, []int64{number})
+	return all[number], err
+}

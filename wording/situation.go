@@ -1,0 +1,237 @@
+package wording
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"sitrep/incident"
+)
+
+// Since says since when the trouble lasts, and how long that is; of what is over,
+// from when to when.
+func Since(in *incident.Incident, clock Clock) string {
+	start := started(in)
+	if span(in) == "Lasted" {
+		end := end(in)
+		return fmt.Sprintf("%s to %s (%s)", clock.Time(start), clock.Full(end), Duration(end.Sub(start)))
+	}
+	if !in.ReopenedAt.IsZero() {
+		return fmt.Sprintf("%s; first at %s", clock.Full(in.ReopenedAt), clock.Time(start))
+	}
+	if lasts := clock.Now.Sub(start); lasts >= time.Minute {
+		return fmt.Sprintf("%s (for %s)", clock.Full(start), Duration(lasts))
+	}
+	return clock.Full(start)
+}
+
+// span is the word for what Since says.
+func span(in *incident.Incident) string {
+	if in.State == incident.StateOpen || in.MergedInto > 0 {
+		return "Since"
+	}
+	return "Lasted"
+}
+
+// started is when the trouble began, as far as it is known.
+func started(in *incident.Incident) time.Time {
+	if in.StartedAt.IsZero() {
+		return in.OpenedAt
+	}
+	return in.StartedAt
+}
+
+// end is when the trouble was over, as far as it is known.
+func end(in *incident.Incident) time.Time {
+	switch {
+	case !in.EndedAt.IsZero():
+		return in.EndedAt
+	case !in.ResolvedAt.IsZero():
+		return in.ResolvedAt
+	}
+	return in.ClosedAt
+}
+
+// State says where the incident stands: state and phase.
+func State(in *incident.Incident) string {
+	switch {
+	case in.MergedInto > 0:
+		return "Merged into " + incident.ID(in.MergedInto)
+	case in.State == incident.StateClosed:
+		return "Closed"
+	case in.State == incident.StateResolved:
+		return "Resolved, phase: " + PhaseName(in.Phase)
+	}
+	s := "Open, phase: " + PhaseName(in.Phase)
+	switch to := Line(in.EscalatedTo, nameLimit); {
+	case to == "":
+	case in.Phase == incident.PhaseEscalation:
+		s += " to " + to
+	default:
+		s += ", escalated to " + to
+	}
+	return s
+}
+
+// OnIt says who has acknowledged the incident, or that nobody has.
+func OnIt(in *incident.Incident, clock Clock) string {
+	who := Line(in.AcknowledgedBy, nameLimit)
+	switch {
+	case in.AcknowledgedAt.IsZero():
+		return "nobody has acknowledged it yet"
+	case who == "":
+		return "the team, since " + clock.Time(in.AcknowledgedAt)
+	}
+	return who + ", since " + clock.Time(in.AcknowledgedAt)
+}
+
+// NextUpdate says by when the reader of an item is told again, as what follows
+// the words "next update": "by 16:03 CEST", or that none is scheduled and why.
+func NextUpdate(it *incident.Item, clock Clock) string {
+	switch {
+	case it.Kind == incident.KindLeft:
+		return "none, this is the last message to you about " + it.Incident.ID()
+	case !it.NextBy.IsZero():
+		return "by " + clock.Full(it.NextBy)
+	case it.Incident.State != incident.StateOpen:
+		return "none is scheduled, as the incident is " + string(it.Incident.State)
+	case it.Paused:
+		return "none is scheduled while nobody knows whether the trouble goes on"
+	}
+	return "none is scheduled"
+}
+
+// Breaches says how many breaches fire and when that was last heard, or since when
+// nobody knows. Of no breaches it says "". To readers they are alerts: a breach would
+// be one of security.
+func Breaches(it *incident.Item, clock Clock) string {
+	in := &it.Incident
+	n := in.Breaches
+	switch {
+	case n.Total == 0:
+		return ""
+	case n.Firing > 0:
+		still := "still firing"
+		if plain(it) || it.Kind == incident.KindReopened {
+			still = "firing"
+		}
+		s := fmt.Sprintf("%s %s", count(n.Firing, "alert"), still)
+		if !it.LastHeardAt.IsZero() {
+			s += ", last heard " + clock.Time(it.LastHeardAt)
+		}
+		if n.Unknown > 0 {
+			s += fmt.Sprintf("; of %d more nobody knows", n.Unknown)
+		}
+		return s + "."
+	case n.Unknown > 0:
+		since := ""
+		if !in.UnknownSince.IsZero() {
+			since = " since " + clock.Time(in.UnknownSince)
+		}
+		s := fmt.Sprintf("Unknown%s: nobody can tell whether %s still fire", since, count(n.Unknown, "alert"))
+		if n.Unknown == 1 {
+			s = fmt.Sprintf("Unknown%s: nobody can tell whether the alert still fires", since)
+		}
+		if !it.LastHeardAt.IsZero() {
+			s += ", last heard " + clock.Time(it.LastHeardAt)
+		}
+		return s + "."
+	}
+	s, at := "The alert has ended", ", at "
+	if n.Total > 1 {
+		s, at = fmt.Sprintf("All %d alerts have ended", n.Total), ", the last at "
+		if n.Total == 2 {
+			s = "Both alerts have ended"
+		}
+	}
+	if in.State == incident.StateOpen && !in.EndedAt.IsZero() {
+		s += at + clock.Time(in.EndedAt)
+		if in.ResolveAfter > 0 && !in.Declared {
+			s += fmt.Sprintf("; the incident resolves when that holds for %s", Duration(in.ResolveAfter))
+		}
+	}
+	return s + "."
+}
+
+// NoNews says since when the team has written nothing to this reader.
+func NoNews(it *incident.Item, clock Clock) string {
+	if it.Word != nil {
+		return fmt.Sprintf("No news from the team since %s.", clock.Time(it.Word.At))
+	}
+	return fmt.Sprintf("No news from the team since %s, when the incident opened.", clock.Time(it.Incident.OpenedAt))
+}
+
+// Action says how an action stands.
+func Action(a *incident.Action, clock Clock) string {
+	name := Line(a.Name, nameLimit)
+	reason := Line(a.Reason, reasonLimit)
+	switch a.State {
+	case incident.ActionDone:
+		if reason != "" {
+			return name + ": done, " + quote(reason)
+		}
+		return name + ": done"
+	case incident.ActionWaived:
+		if reason != "" {
+			return name + ": waived, " + quote(reason)
+		}
+		return name + ": waived"
+	}
+	switch {
+	case a.DueAt.IsZero() && a.Within > 0:
+		return fmt.Sprintf("%s: due within %s after resolving", name, Duration(a.Within))
+	case a.DueAt.IsZero():
+		return name + ": due"
+	case a.DueAt.Before(clock.Now):
+		return fmt.Sprintf("%s: overdue since %s", name, clock.Full(a.DueAt))
+	}
+	return fmt.Sprintf("%s: due by %s", name, clock.Full(a.DueAt))
+}
+
+// affected says where it is, as far as the SLO and its labels tell.
+func affected(in *incident.Incident) string {
+	var parts []string
+	if s := Line(in.Service, nameLimit); s != "" {
+		parts = append(parts, s)
+	}
+	for _, name := range slices.Sorted(maps.Keys(in.Labels)) {
+		parts = append(parts, Line(name, nameLimit)+" "+Line(in.Labels[name], nameLimit))
+	}
+	return Line(strings.Join(parts, ", "), labelsLimit)
+}
+
+// status is the line on top: priority and state in a word or two.
+func status(it *incident.Item) string {
+	in := &it.Incident
+	state := "Open"
+	switch {
+	case it.Kind == incident.KindReminder:
+		state = "Reminder"
+	case it.Kind == incident.KindLeft && in.MergedInto > 0:
+		state = "Merged"
+	case it.Kind == incident.KindLeft:
+		state = "Last message to you"
+	case in.State == incident.StateResolved:
+		state = "Resolved"
+	case in.State == incident.StateClosed:
+		state = "Closed"
+	case it.Kind == incident.KindReopened:
+		state = "Open again"
+	case in.Breaches.Firing == 0 && in.Breaches.Unknown > 0:
+		state = "Open, unknown whether it goes on"
+	}
+	return strings.TrimSpace(priorityName(in) + " · " + state)
+}
+
+// tone is the class of the colour of the status line.
+func tone(it *incident.Item) string {
+	switch {
+	case it.Kind == incident.KindLeft:
+		return "quiet"
+	case it.Incident.State != incident.StateOpen && it.Kind != incident.KindReminder:
+		return "over"
+	}
+	return fmt.Sprintf("rank%d", min(max(it.Incident.Priority.Rank, 0), 4))
+}

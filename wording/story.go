@@ -1,0 +1,399 @@
+package wording
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"sitrep/incident"
+)
+
+// changesLimit is how many changes a message lists one by one.
+const changesLimit = 12
+
+// A story is what of the changes is told where, so that nothing is told twice.
+type story struct {
+	// cause is the event that made the message necessary, nil if none did.
+	cause *incident.Event
+	// lines are the other changes, the latest first.
+	lines []Entry
+	// words are what the team wrote before its latest words, unknown to the reader.
+	words []incident.Event
+	// noNews is set if the message says that the team has written nothing.
+	noNews bool
+}
+
+// newStory sorts the changes of an item.
+func newStory(m *incident.Message, it *incident.Item, clock Clock) *story {
+	s := &story{}
+	for i := len(it.Changes) - 1; i >= 0 && s.cause == nil; i-- {
+		if causes(&it.Changes[i], it) {
+			s.cause = &it.Changes[i]
+		}
+	}
+	var rest []incident.Event
+	for i := range it.Changes {
+		e := &it.Changes[i]
+		switch {
+		case e == s.cause:
+		case e.Type == incident.EventUpdateWritten && it.NewWord && it.Word != nil:
+			if e.Data.Message != it.Word.Text || !e.Time.Equal(it.Word.At) {
+				s.words = append(s.words, *e)
+			}
+		case plain(it) && e.Type == incident.EventOpened, ofBreach(e.Type), e.Type == incident.EventClosed && it.Incident.MergedInto > 0:
+			// Since says it, or the tally of breaches, or the lead.
+		case e.Type == incident.EventUpdateMissed && !m.ToOnCall() &&
+			slices.ContainsFunc(rest, func(o incident.Event) bool { return o.Type == e.Type && o.Data.DueAt.Equal(e.Data.DueAt) }):
+			// Who is in two audiences missed it once.
+		case e.Type == incident.EventAcknowledged && it.Incident.State == incident.StateOpen && e.Time.Equal(it.Incident.AcknowledgedAt):
+			// State says it.
+		default:
+			rest = append(rest, *e)
+		}
+	}
+	s.lines = entries(rest, it, describer(m, clock), clock)
+	return s
+}
+
+// plain reports whether the item is an opening told to all from the start.
+func plain(it *incident.Item) bool {
+	return it.First && it.Kind == incident.KindOpened && !joins(it)
+}
+
+// joins reports whether others were told of the incident before the reader.
+func joins(it *incident.Item) bool { return has(it, incident.DueJoined, incident.DueMerged) }
+
+func has(it *incident.Item, reasons ...incident.Reason) bool {
+	return slices.ContainsFunc(it.Reasons, func(o incident.Owed) bool { return slices.Contains(reasons, o.Reason) })
+}
+
+// broughtIn reports whether the event is why the reader joins. One who joins because the
+// configuration changed does so by none.
+func broughtIn(e *incident.Event, it *incident.Item) bool {
+	return slices.ContainsFunc(it.Reasons, func(o incident.Owed) bool {
+		return (o.Reason == incident.DueJoined || o.Reason == incident.DueMerged) && o.At.Equal(e.Time)
+	})
+}
+
+// causes reports whether the event is why a message of the item's kind is sent.
+func causes(e *incident.Event, it *incident.Item) bool {
+	moved := e.Type == incident.EventPriorityChanged || e.Type == incident.EventAudienceChanged || e.Type == incident.EventMerged
+	switch it.Kind {
+	case incident.KindLeft:
+		return moved
+	case incident.KindOpened:
+		return moved && broughtIn(e, it) || it.Incident.Declared && e.Type == incident.EventOpened
+	case incident.KindPriority:
+		return e.Type == incident.EventPriorityChanged
+	case incident.KindResolved:
+		return e.Type == incident.EventResolved
+	case incident.KindReopened:
+		return e.Type == incident.EventReopened
+	}
+	return false
+}
+
+// describer puts events into words for the readers of a message.
+func describer(m *incident.Message, clock Clock) Describer {
+	d := Describer{Depth: ForReaders, Time: clock.Time}
+	if onCall(m) {
+		d.Depth = ForTeam
+	}
+	return d
+}
+
+// entries are events in words, the latest first, and what happened to breaches.
+func entries(events []incident.Event, it *incident.Item, d Describer, clock Clock) []Entry {
+	var out []Entry
+	for i := range events {
+		out = append(out, Entry{When: clock.Time(events[i].Time), Text: d.event(&events[i], &it.Incident)})
+	}
+	slices.Reverse(out)
+	if more := len(out) - changesLimit; more > 0 {
+		out = append(out[:changesLimit], Entry{Text: fmt.Sprintf("Before that: %s more, on the incident's page.", count(more, "change"))})
+	}
+	if text := breaches(it); text != "" {
+		out = append(out, Entry{Text: text})
+	}
+	return out
+}
+
+// lead says why the message comes now.
+func lead(m *incident.Message, it *incident.Item, s *story, clock Clock) []string {
+	in := &it.Incident
+	var out []string
+	cause := ""
+	if s.cause != nil {
+		cause = describer(m, clock).event(s.cause, in)
+	}
+	switch it.Kind {
+	case incident.KindLeft:
+		out = append(out, farewell(m, it, cause)...)
+	case incident.KindResolved:
+		if s.cause != nil && s.cause.Actor.Person() {
+			out = append(out, cause)
+		} else {
+			out = append(out, fmt.Sprintf("It is over: %s", lower(Breaches(it, clock))))
+			if in.Breaches.Total == 0 {
+				out[len(out)-1] = "It is over."
+			}
+			if s.cause != nil && s.cause.Data.Why != "" {
+				out = append(out, capital(whyOf(&s.cause.Data))+".")
+			}
+		}
+		if in.Breaches.Firing > 0 && m.ToOnCall() {
+			out = append(out, "It stays resolved while the same alerts go on firing, and does not close until they have ended.")
+		}
+	case incident.KindOpened:
+		if joins(it) {
+			joined := "Others know of this already; you are told from now on."
+			if it.Again {
+				joined = "You are told of this again from now on."
+			}
+			cause = strings.TrimSpace(joined + " " + cause)
+		}
+		if cause != "" {
+			out = append(out, cause)
+		}
+		if in.Previous > 0 {
+			out = append(out, fmt.Sprintf("It happened before, as %s.", incident.ID(in.Previous)))
+		}
+	default:
+		if known := knownPriority(it); it.Kind == incident.KindPriority && known == in.Priority.Name {
+			out = append(out, fmt.Sprintf("The priority went to and fro since the last message, and is %s as before.", priorityName(in)))
+		}
+		if cause != "" {
+			out = append(out, cause)
+		}
+	}
+	if it.Paused && in.State == incident.StateOpen {
+		out = append(out, "For a day nobody has known whether the trouble goes on, so scheduled updates pause after this one. The team has been asked to find out.")
+	}
+	if has(it, incident.DueMoved) {
+		out = append(out, "The next scheduled update comes later than was said before, as it would fall into your quiet time.")
+	}
+	if has(it, incident.DueUndeliverable) {
+		out = append(out, undeliverable(it))
+	}
+	if has(it, incident.DueUndelivered) {
+		out = append(out, undelivered(it))
+	}
+	if !it.LateSince.IsZero() {
+		out = append(out, fmt.Sprintf("This message should have come by %s, and could not be handed over until now.", clock.Time(it.LateSince)))
+	}
+	return out
+}
+
+// knownPriority is the one that the reader was told last, "" if it has not changed since.
+func knownPriority(it *incident.Item) string {
+	for i := range it.Changes {
+		if e := &it.Changes[i]; e.Type == incident.EventPriorityChanged {
+			return e.Data.From
+		}
+	}
+	return ""
+}
+
+// farewell says that a reader is told no more, and why.
+func farewell(m *incident.Message, it *incident.Item, cause string) []string {
+	in := &it.Incident
+	out := []string{}
+	if cause != "" {
+		out = append(out, cause)
+	}
+	switch {
+	case in.MergedInto > 0:
+		return append(out, fmt.Sprintf("It is the same trouble, and goes on as %s. All further messages name %[1]s.", incident.ID(in.MergedInto)))
+	case len(it.Audiences) == 0:
+		out = append(out, fmt.Sprintf("%s informs no audience, so you get no more messages about it.", priorityName(in)))
+	case !informed(m.Audiences, it.Audiences):
+		out = append(out, fmt.Sprintf("%s informs %s, so you get no more messages about it.", priorityName(in), only(it.Audiences)))
+	default:
+		out = append(out, "You are no longer among those who are informed, so you get no more messages about it.")
+	}
+	return out
+}
+
+func only(audiences []incident.Audience) string {
+	if len(audiences) == 1 {
+		return "only " + AudienceName(audiences[0])
+	}
+	return audienceNames(audiences)
+}
+
+func informed(mine, all []incident.Audience) bool {
+	return slices.ContainsFunc(mine, func(a incident.Audience) bool { return slices.Contains(all, a) })
+}
+
+// teamSection is what the team says, or honestly that it says nothing.
+func teamSection(m *incident.Message, it *incident.Item, s *story, clock Clock) Section {
+	section := Section{Heading: "What the team says"}
+	word := it.Word
+	if word != nil && it.NewWord {
+		section.Lines = append(section.Lines, words(word.Text, word.By, clock.Time(word.At)))
+		for _, e := range slices.Backward(s.words) {
+			section.Lines = append(section.Lines, words(e.Data.Message, person(e.Actor), clock.Time(e.Time)))
+		}
+		return section
+	}
+	in := &it.Incident
+	if onCall(m) || in.State != incident.StateOpen || it.Kind == incident.KindLeft {
+		return section
+	}
+	if it.Kind != incident.KindUpdate || spoke(it) {
+		// Something is news: that they wrote nothing is not.
+		if word != nil {
+			text, _ := Block(word.Text, reasonLimit)
+			section.Lines = append(section.Lines, Entry{Text: fmt.Sprintf("What they last said, at %s:", clock.Time(word.At)), Quote: text})
+		}
+		return section
+	}
+	s.noNews = true
+	section.Lines = append(section.Lines, Entry{Text: strings.TrimSpace(NoNews(it, clock) + " " + Breaches(it, clock))})
+	if word != nil {
+		text, _ := Block(word.Text, reasonLimit)
+		section.Lines = append(section.Lines, Entry{Text: "What they last said:", Quote: text})
+	}
+	return section
+}
+
+// spoke reports whether a person did anything since the reader's last message.
+func spoke(it *incident.Item) bool {
+	return slices.ContainsFunc(it.Changes, func(e incident.Event) bool { return e.Actor.Person() })
+}
+
+// words are what a person wrote, and when.
+func words(text, by, when string) Entry {
+	if by = Line(by, nameLimit); by == "" {
+		by = "The team"
+	}
+	e := Entry{Text: by + " at " + when + ":"}
+	var cut bool
+	if e.Quote, cut = Block(text, wordsLimit); cut {
+		e.Quote += "\n(shortened; all of it is on the incident's page)"
+	}
+	return e
+}
+
+// planSection says who will be told when inform_after is over.
+func planSection(it *incident.Item, clock Clock) Section {
+	type key struct {
+		at       string
+		audience incident.Audience
+		group    string
+	}
+	var keys []key
+	names := map[key][]string{}
+	plan := slices.Clone(it.Plan)
+	slices.SortStableFunc(plan, func(a, b incident.PlannedReader) int { return a.At.Compare(b.At) })
+	for _, p := range plan {
+		k := key{clock.Full(p.At), p.Audience, p.Group}
+		if _, ok := names[k]; !ok {
+			keys = append(keys, k)
+		}
+		names[k] = append(names[k], recipientName(p.Recipient))
+	}
+	section := Section{Heading: "Who will be told, unless the priority is lowered"}
+	for _, k := range keys {
+		who := names[k]
+		if more := len(who) - 4; more > 0 {
+			who = append(who[:4:4], fmt.Sprintf("%d more", more))
+		}
+		section.Lines = append(section.Lines, Entry{
+			When: "At " + k.at,
+			Text: fmt.Sprintf("%s (%s): %s", AudienceName(k.audience), Line(k.group, nameLimit), list(who)),
+		})
+	}
+	if len(section.Lines) > 0 {
+		section.Lines = append(section.Lines, Entry{
+			Text:    "To lower it:",
+			Command: fmt.Sprintf("sitrep incident priority %s PRIORITY --reason \"…\"", it.Incident.ID()),
+		})
+	}
+	return section
+}
+
+func recipientName(r incident.Recipient) string {
+	if name := Line(r.Name, nameLimit); name != "" {
+		return name
+	}
+	return Line(r.Address, nameLimit)
+}
+
+// todoSection says what the people on call are to do first.
+func todoSection(m *incident.Message, it *incident.Item) Section {
+	section := Section{Heading: "What to do"}
+	if !looksInto(m, it) {
+		return section
+	}
+	if e, ok := ackEntry(m, it); ok {
+		section.Lines = append(section.Lines, e)
+	}
+	if url := Link(it.Runbook); url != "" {
+		section.Lines = append(section.Lines, Entry{Text: "Runbook", URL: url})
+	}
+	return section
+}
+
+// looksInto reports whether the reader is to look into the trouble.
+func looksInto(m *incident.Message, it *incident.Item) bool {
+	return m.ToOnCall() && it.Incident.State == incident.StateOpen && it.Kind != incident.KindLeft
+}
+
+func actionSection(it *incident.Item, clock Clock) Section {
+	in := &it.Incident
+	if it.Kind == incident.KindLeft {
+		return Section{}
+	}
+	section := Section{Heading: "Actions"}
+	if in.State == incident.StateResolved {
+		section.Heading = "What follows"
+	}
+	for i := range in.Actions {
+		a := &in.Actions[i]
+		e := Entry{Text: Action(a, clock), URL: Link(a.Link)}
+		if e.URL == "" && a.Link != "" {
+			e.Text += ", " + Line(a.Link, reasonLimit)
+		}
+		section.Lines = append(section.Lines, e)
+	}
+	if in.State == incident.StateResolved && len(in.Actions) == 0 {
+		section.Lines = append(section.Lines, Entry{Text: "No action is due."})
+	}
+	return section
+}
+
+// linkSection says where to look.
+func linkSection(m *incident.Message, it *incident.Item) Section {
+	in := &it.Incident
+	section := Section{Heading: "Where to look"}
+	add := func(text, url string) {
+		if url = Link(url); url != "" {
+			section.Lines = append(section.Lines, Entry{Text: text, URL: url})
+		}
+	}
+	if in.MergedInto > 0 {
+		add(incident.ID(in.MergedInto)+", where it goes on", page(m, in.MergedInto))
+	}
+	add(in.ID()+" from its beginning", page(m, in.Number))
+	if m.ToOnCall() && !looksInto(m, it) {
+		add("Runbook", it.Runbook)
+	}
+	if in.Previous > 0 {
+		add(incident.ID(in.Previous)+", the time before", page(m, in.Previous))
+	}
+	return section
+}
+
+// page is the address of an incident's page.
+func page(m *incident.Message, number int64) string {
+	return m.BaseURL + "/incidents/" + incident.ID(number)
+}
+
+// lower returns s with its first letter in lower case.
+func lower(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.ToLower(s[:1]) + s[1:]
+}

@@ -34,7 +34,7 @@ func (c *Change) LatestBreach(fingerprint string) (*incident.Breach, error) {
 }
 
 func (c *Change) loadBreaches(fingerprints []string) error {
-	missing := c.breaches.missing(fingerprints)
+	missing := unknown(fingerprints, c.breaches.known)
 	if len(missing) == 0 {
 		return nil
 	}
@@ -48,11 +48,12 @@ func (c *Change) loadBreaches(fingerprints []string) error {
 	return nil
 }
 
-func (b *breaches) missing(fingerprints []string) []string {
+// unknown returns those of the names that were not asked for yet.
+func unknown[V any](names []string, known map[string]V) []string {
 	var out []string
-	for _, fp := range fingerprints {
-		if _, ok := b.known[fp]; !ok {
-			out = append(out, fp)
+	for _, name := range names {
+		if _, ok := known[name]; !ok {
+			out = append(out, name)
 		}
 	}
 	return out
@@ -101,12 +102,7 @@ func (c *Change) Unmapped(fingerprint string) (*incident.UnmappedAlert, error) {
 }
 
 func (c *Change) loadUnmapped(fingerprints []string) error {
-	var missing []string
-	for _, fp := range fingerprints {
-		if _, ok := c.unmapped.alerts[fp]; !ok {
-			missing = append(missing, fp)
-		}
-	}
+	missing := unknown(fingerprints, c.unmapped.alerts)
 	if len(missing) == 0 {
 		return nil
 	}

@@ -28,18 +28,15 @@ func (c *Change) Latest(key string) (*incident.Incident, error) {
 
 // loadLatest finds the latest incidents of keys that were not asked for yet.
 func (c *Change) loadLatest(keys []string) error {
-	keys = slices.DeleteFunc(keys, func(key string) bool {
-		_, known := c.latest[key]
-		return known
-	})
-	if len(keys) == 0 {
+	missing := unknown(keys, c.latest)
+	if len(missing) == 0 {
 		return nil
 	}
-	numbers, err := c.Tx.LatestOf(c.Context(), keys)
+	numbers, err := c.Tx.LatestOf(c.Context(), missing)
 	if err != nil {
 		return err
 	}
-	for _, key := range keys {
+	for _, key := range missing {
 		c.latest[key] = numbers[key]
 	}
 	return nil
@@ -57,7 +54,7 @@ func (c *Change) Prepare(n Needs) error {
 		return err
 	}
 	keys, fingerprints := n.Keys, n.Fingerprints
-	if err := c.loadLatest(slices.Clone(keys)); err != nil {
+	if err := c.loadLatest(keys); err != nil {
 		return err
 	}
 	if err := c.loadBreaches(fingerprints); err != nil {

@@ -1,7 +1,5 @@
 package access
 
-import "fmt"
-
 // A Role is what somebody may do, or what is needed to do something.
 type Role string
 
@@ -22,16 +20,6 @@ const (
 
 // Roles are the roles that somebody can have.
 func Roles() []Role { return []Role{Receiver, Viewer, Responder, Admin} }
-
-// ParseRole returns the role of that name.
-func ParseRole(s string) (Role, error) {
-	for _, r := range Roles() {
-		if string(r) == s {
-			return r, nil
-		}
-	}
-	return "", fmt.Errorf("no role %q; use receiver, viewer, responder or admin", s)
-}
 
 // May reports whether somebody with the role r may do what needs the role need.
 func (r Role) May(need Role) bool {

@@ -259,7 +259,7 @@ func TestTheStatusShowsTheLedger(t *testing.T) {
 		s.Ledger.Witness.Name != "audit@example.org" || s.Ledger.Witness.Every != "1d" || s.Ledger.Witness.ToldAt != nil {
 		t.Errorf("ledger = %+v", s.Ledger)
 	}
-	if _, err := storage.Seal(t.Context(), f.store, f.key, f.clock.Now()); err != nil {
+	if _, err := storage.SignLog(t.Context(), f.store, f.key, f.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	f.breach("log on", "b")

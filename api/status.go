@@ -18,7 +18,7 @@ type Service struct {
 	Go        string `json:"go"`
 	StartedAt time.Time
 	Config    ConfigState
-	Ledger    ledger.Standing
+	Ledger    ledger.Status
 	Servers   []ServerState // that cannot be used
 }
 

@@ -86,7 +86,7 @@ func TestTheLastSigningGivesUp(t *testing.T) {
 		o := newOffice(t, 0)
 		o.work()
 		o.notary.store = stuck{o.store}
-		endsWithin(t, lastSeal, "the last signing", o.end)
+		endsWithin(t, lastSign, "the last signing", o.end)
 	})
 }
 

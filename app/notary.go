@@ -20,10 +20,10 @@ import (
 const (
 	// sealEvery is how often the ledger is signed while it grows, and how often a
 	// witness who was not reached is tried again.
-	sealEvery = time.Minute
+	signEvery = time.Minute
 	// lastSeal and witnessWithin bound how long the last signing before the end, and
 	// telling the witness, may take.
-	lastSeal      = 5 * time.Second
+	lastSign      = 5 * time.Second
 	witnessWithin = 30 * time.Second
 	// checkFirst and checkEvery say when the checksums of the whole store are looked at.
 	checkFirst = 10 * time.Minute
@@ -48,7 +48,7 @@ type notary struct {
 	failed    error     // why the last attempt failed; nil if it did not
 
 	size      prometheus.Gauge
-	sealedAt  prometheus.Gauge
+	signedAt  prometheus.Gauge
 	toldAt    prometheus.Gauge
 	failures  *prometheus.CounterVec
 	checkedOK prometheus.Gauge
@@ -58,7 +58,7 @@ type notary struct {
 func newNotary(n *notary, reg prometheus.Registerer) *notary {
 	n.log = n.log.With(slog.String("component", "notary"))
 	n.size = prometheus.NewGauge(prometheus.GaugeOpts{Name: "sitrep_ledger_size", Help: "Leaves of the ledger that the latest checkpoint signs."})
-	n.sealedAt = prometheus.NewGauge(prometheus.GaugeOpts{
+	n.signedAt = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "sitrep_ledger_checkpoint_timestamp_seconds", Help: "When the latest checkpoint of the ledger was signed.",
 	})
 	n.toldAt = prometheus.NewGauge(prometheus.GaugeOpts{
@@ -73,7 +73,7 @@ func newNotary(n *notary, reg prometheus.Registerer) *notary {
 	n.checkedOK.Set(1)
 	n.failures.WithLabelValues("sign")
 	n.failures.WithLabelValues("witness")
-	reg.MustRegister(n.size, n.sealedAt, n.toldAt, n.failures, n.checkedOK)
+	reg.MustRegister(n.size, n.signedAt, n.toldAt, n.failures, n.checkedOK)
 	return n
 }
 
@@ -87,15 +87,15 @@ func (n *notary) begin(ctx context.Context) error {
 
 // run signs and tells until ctx is done.
 func (n *notary) run(ctx context.Context) {
-	ticker := time.NewTicker(sealEvery)
+	ticker := time.NewTicker(signEvery)
 	defer ticker.Stop()
 	// Who ran in the same slot of time has told the witness.
 	told := n.slot(n.lastRun)
 	// Half of the time, so that no tick comes too soon.
-	seal := storage.Job{Name: "seal", Owner: n.owner, Lease: sealEvery, Every: sealEvery / 2}
+	job := storage.Job{Name: "sign", Owner: n.owner, Lease: signEvery, Every: signEvery / 2}
 	for {
 		at := now()
-		signed, err := n.sealed(ctx, func() ([]byte, error) { return storage.SealOnce(ctx, n.store, n.key, at, seal) })
+		signed, err := n.noted(ctx, func() ([]byte, error) { return storage.SignLogOnce(ctx, n.store, n.key, at, job) })
 		if slot := n.slot(at); err == nil && signed != nil && !slot.IsZero() && !slot.Equal(told) && n.witnessOnce(ctx, signed, slot, at) {
 			told = slot
 		}
@@ -109,19 +109,19 @@ func (n *notary) run(ctx context.Context) {
 
 // end signs what came last.
 func (n *notary) end() {
-	ctx, cancel := context.WithTimeout(context.Background(), lastSeal)
+	ctx, cancel := context.WithTimeout(context.Background(), lastSign)
 	defer cancel()
-	_, _ = n.seal(ctx) // logged there
+	_, _ = n.sign(ctx) // logged there
 }
 
-// seal signs the ledger as it stands, and returns its latest checkpoint.
-func (n *notary) seal(ctx context.Context) ([]byte, error) {
-	return n.sealed(ctx, func() ([]byte, error) { return storage.Seal(ctx, n.store, n.key, now()) })
+// sign signs the ledger as it stands, and returns its latest checkpoint.
+func (n *notary) sign(ctx context.Context) ([]byte, error) {
+	return n.noted(ctx, func() ([]byte, error) { return storage.SignLog(ctx, n.store, n.key, now()) })
 }
 
-// sealed notes what became of signing.
-func (n *notary) sealed(ctx context.Context, seal func() ([]byte, error)) ([]byte, error) {
-	signed, err := seal()
+// noted notes what became of signing.
+func (n *notary) noted(ctx context.Context, sign func() ([]byte, error)) ([]byte, error) {
+	signed, err := sign()
 	if err != nil {
 		if ctx.Err() == nil {
 			n.failures.WithLabelValues("sign").Inc()
@@ -131,7 +131,7 @@ func (n *notary) sealed(ctx context.Context, seal func() ([]byte, error)) ([]byt
 	}
 	if c, err := ledger.ReadCheckpoint(signed); err == nil {
 		n.size.Set(float64(c.Size))
-		n.sealedAt.Set(float64(c.At.Unix()))
+		n.signedAt.Set(float64(c.At.Unix()))
 	}
 	return signed, nil
 }
@@ -139,7 +139,7 @@ func (n *notary) sealed(ctx context.Context, seal func() ([]byte, error)) ([]byt
 // export writes evidence, signed by the key of the ledger as it is now. A ledger that
 // does not go on from what was signed before is not signed again.
 func (n *notary) export(ctx context.Context, w io.Writer, o audit.ExportOptions) (audit.ExportSummary, error) {
-	if _, err := n.seal(ctx); errors.Is(err, storage.ErrDamaged) {
+	if _, err := n.sign(ctx); errors.Is(err, storage.ErrDamaged) {
 		return audit.ExportSummary{}, err
 	}
 	o.Key = n.key
@@ -196,9 +196,9 @@ func (n *notary) witness(ctx context.Context, signed []byte) bool {
 }
 
 // describe says what is known of the ledger beside what the store holds.
-func (n *notary) describe() ledger.Standing {
+func (n *notary) describe() ledger.Status {
 	w := n.config().Evidence.Witness
-	out := ledger.Standing{PublicKey: n.key.Public(), Witness: witnessName(w)}
+	out := ledger.Status{PublicKey: n.key.Public(), Witness: witnessName(w)}
 	if w == nil {
 		return out
 	}

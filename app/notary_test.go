@@ -186,9 +186,9 @@ func TestTheLedgerIsSignedEachMinuteWhileItGrows(t *testing.T) {
 		o.want("within the minute", o.signed(), "1 of 2")
 		o.pass(time.Second)
 		o.want("after it", o.signed(), "2 of 2")
-		before := testutil.ToFloat64(o.sealedAt)
+		before := testutil.ToFloat64(o.signedAt)
 		o.pass(time.Hour)
-		if after := testutil.ToFloat64(o.sealedAt); after != before {
+		if after := testutil.ToFloat64(o.signedAt); after != before {
 			t.Error("it was signed again though it did not grow")
 		}
 		o.work()

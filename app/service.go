@@ -133,7 +133,7 @@ func New(ctx context.Context, o Options, log *slog.Logger) (_ *Service, err erro
 	}
 	s.repo = &storage.Repository{
 		Store: s.store, Policy: s.policy, Wake: func() { s.scheduler.Wake() }, Observe: s.events.observe,
-		HeldUntil: func(recipient string) time.Time { return s.scheduler.Dispatcher.HeldUntil(recipient) },
+		ServerRetryAt: func(recipient string) time.Time { return s.scheduler.Dispatcher.ServerRetryAt(recipient) },
 	}
 	s.intake = &intake.Intake{Repo: s.repo, Catalog: func() intake.Catalog { return Catalog{s.inForce.Load().config} }, Log: log}
 	s.receiver = receiver.New(receiver.Options{

@@ -100,7 +100,7 @@ func aDay(t *testing.T, then func(*world, *evidence)) {
 			if err != nil {
 				t.Error(err)
 			}
-			if ev.earlier, err = storage.Seal(t.Context(), w.store, ev.key, now()); err != nil {
+			if ev.earlier, err = storage.SignLog(t.Context(), w.store, ev.key, now()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -131,7 +131,7 @@ func aDay(t *testing.T, then func(*world, *evidence)) {
 		w.end()
 		ev.at = now()
 		var err error
-		if ev.latest, err = storage.Seal(t.Context(), w.store, ev.key, now()); err != nil {
+		if ev.latest, err = storage.SignLog(t.Context(), w.store, ev.key, now()); err != nil {
 			t.Fatal(err)
 		}
 		then(w, ev)

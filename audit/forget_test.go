@@ -158,7 +158,7 @@ func TestVerifyOfWhatWasForgotten(t *testing.T) {
 		}
 	}
 	forget(t, db, noon.Add(30*time.Hour))
-	if _, err := storage.Seal(t.Context(), db, s.key, noon.Add(31*time.Hour)); err != nil {
+	if _, err := storage.SignLog(t.Context(), db, s.key, noon.Add(31*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Close(); err != nil {

@@ -44,7 +44,7 @@ func Judge(d *incident.Delivery, c *incident.Cover, promised, now time.Time) Out
 		switch {
 		case opening(c) && c.Kind == incident.KindLeft:
 			return Missed
-		case !d.SentAt.After(promised) && c.Held:
+		case !d.SentAt.After(promised) && c.Deferred:
 			return Held
 		case !d.SentAt.After(promised):
 			return OnTime
@@ -89,7 +89,7 @@ func (p Promises) For(d *incident.Delivery, c *incident.Cover) time.Time {
 }
 
 // Note takes in what a message promised. Deliveries come in the order in which they
-// were settled.
+// were finished.
 func (p Promises) Note(d *incident.Delivery, c *incident.Cover) {
 	switch {
 	case c.Kind == incident.KindReminder:

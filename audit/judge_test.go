@@ -19,8 +19,8 @@ func TestJudge(t *testing.T) {
 	}{
 		"handed over at the last moment is on time":                     {incident.Delivery{State: incident.DeliveryDelivered, SentAt: promised}, incident.Cover{Kind: incident.KindUpdate}, noon, audit.OnTime},
 		"a moment later is late":                                        {incident.Delivery{State: incident.DeliveryDelivered, SentAt: promised.Add(1)}, incident.Cover{Kind: incident.KindUpdate}, noon, audit.Late},
-		"after a quiet time it was held":                                {incident.Delivery{State: incident.DeliveryDelivered, SentAt: noon}, incident.Cover{Kind: incident.KindUpdate, Held: true}, noon, audit.Held},
-		"held and then late is late":                                    {incident.Delivery{State: incident.DeliveryDelivered, SentAt: promised.Add(1)}, incident.Cover{Kind: incident.KindUpdate, Held: true}, noon, audit.Late},
+		"after a quiet time it was held":                                {incident.Delivery{State: incident.DeliveryDelivered, SentAt: noon}, incident.Cover{Kind: incident.KindUpdate, Deferred: true}, noon, audit.Held},
+		"held and then late is late":                                    {incident.Delivery{State: incident.DeliveryDelivered, SentAt: promised.Add(1)}, incident.Cover{Kind: incident.KindUpdate, Deferred: true}, noon, audit.Late},
 		"refused for good is missed":                                    {incident.Delivery{State: incident.DeliveryFailed}, incident.Cover{Kind: incident.KindOpened}, noon, audit.Missed},
 		"a late first message that says it is over is missed":           {incident.Delivery{State: incident.DeliveryDelivered, SentAt: promised.Add(1)}, incident.Cover{Kind: incident.KindResolved, First: true}, noon, audit.Missed},
 		"a first message that says it is over in time is on time":       {incident.Delivery{State: incident.DeliveryDelivered, SentAt: noon}, incident.Cover{Kind: incident.KindResolved, First: true}, noon, audit.OnTime},

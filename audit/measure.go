@@ -408,7 +408,7 @@ func givenUp(d *incident.Delivery, c *incident.Cover, promised time.Time, later 
 			return ""
 		}
 	}
-	if d.SettledAt.After(promised) {
+	if d.FinishedAt.After(promised) {
 		return Missed
 	}
 	return ""

@@ -45,7 +45,7 @@ func eventsOf(ctx context.Context, r storage.Snapshot, number int64) ([]incident
 }
 
 // deliveriesOf returns all deliveries that cover an incident, in the order in which
-// they were settled; those that are pending are last.
+// they were finished; those that are pending are last.
 func deliveriesOf(ctx context.Context, r storage.Snapshot, number int64) ([]incident.Delivery, error) {
 	var all []incident.Delivery
 	for q := (storage.DeliveryQuery{Incident: number, Limit: 1000}); ; {
@@ -66,7 +66,7 @@ func deliveriesOf(ctx context.Context, r storage.Snapshot, number int64) ([]inci
 			}
 			return -1
 		}
-		return cmp.Or(a.SettledAt.Compare(b.SettledAt), a.CreatedAt.Compare(b.CreatedAt))
+		return cmp.Or(a.FinishedAt.Compare(b.FinishedAt), a.CreatedAt.Compare(b.CreatedAt))
 	})
 	return all, nil
 }

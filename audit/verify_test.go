@@ -28,7 +28,7 @@ import (
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// A sample is a closed store with a bit of all there is, sealed.
+// A sample is a closed store with a bit of all there is, signed.
 type sample struct {
 	path       string
 	key        *ledger.Key
@@ -73,7 +73,7 @@ func newSample(t testing.TB, n int) sample {
 	}
 	for i := range n {
 		s.fill(t, db, p, i)
-		if s.checkpoint, err = storage.Seal(t.Context(), db, s.key, noon.Add(time.Duration(i)*time.Hour)); err != nil {
+		if s.checkpoint, err = storage.SignLog(t.Context(), db, s.key, noon.Add(time.Duration(i)*time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -489,7 +489,7 @@ func TestVerifyWithACheckpointFromElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := storage.Seal(t.Context(), db, s.key, noon); err != nil {
+	if _, err := storage.SignLog(t.Context(), db, s.key, noon); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Close(); err != nil {
@@ -519,7 +519,7 @@ func TestVerifyWithACheckpointFromElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	older.fill(t, db, newPolicy(), 1)
-	ahead, err := storage.Seal(t.Context(), db, older.key, noon)
+	ahead, err := storage.SignLog(t.Context(), db, older.key, noon)
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -592,7 +592,7 @@ func TestVerifyOfAStoreInUse(t *testing.T) {
 		defer close(done)
 		for i := range 20 {
 			s.fill(t, db, newPolicy(), 2+i)
-			if _, err := storage.Seal(t.Context(), db, s.key, noon.Add(time.Duration(2+i)*time.Hour)); err != nil {
+			if _, err := storage.SignLog(t.Context(), db, s.key, noon.Add(time.Duration(2+i)*time.Hour)); err != nil {
 				t.Error(err)
 			}
 		}

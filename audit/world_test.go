@@ -143,11 +143,11 @@ func (f *farEnd) Render(m *incident.Message) ([]byte, error) {
 	return fmt.Appendf(nil, "Message-ID: <%s@sitrep.example.org>\r\nTo: %s\r\nSubject: %s\r\n\r\n%s at %s\r\n", m.ID, m.Recipient.Address, m.Kind, m.Kind, m.At.Format(time.RFC3339)), nil
 }
 
-func (f *farEnd) Send(_ context.Context, e router.Envelope, hold func(context.Context) error) error {
+func (f *farEnd) Send(_ context.Context, e router.Envelope, leased func(context.Context) error) error {
 	if d := f.delay(); d > 0 {
 		time.Sleep(d)
 	}
-	if err := hold(context.Background()); err != nil {
+	if err := leased(context.Background()); err != nil {
 		return err
 	}
 	err := f.fails(e.Recipient.ID)

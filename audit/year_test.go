@@ -60,7 +60,7 @@ func TestTheFiguresOfAYearAreThoseOfTheFarEnds(t *testing.T) {
 		compareLives(t, w, rep)
 		keepReport(t, rep)
 		end = now()
-		if _, err := storage.Seal(t.Context(), w.store, key, end); err != nil {
+		if _, err := storage.SignLog(t.Context(), w.store, key, end); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -24,9 +24,9 @@ var (
 	requestID = regexp.MustCompile(`\b[A-Z2-7]{26}\b`)
 )
 
-// settled returns an output without what differs from run to run: times, the width of
+// steady returns an output without what differs from run to run: times, the width of
 // columns, and the address.
-func (s *running) settled(out string) string {
+func (s *running) steady(out string) string {
 	out = strings.ReplaceAll(out, s.Server.URL, "http://sitrep.example.org")
 	out = clockText.ReplaceAllStringFunc(out, func(t string) string {
 		if strings.Contains(t, "(in ") {
@@ -73,7 +73,7 @@ func TestIncidentScripts(t *testing.T) {
 					sh.stdin = strings.Join(words[1:], " ") + "\n"
 				case "sitrep":
 					out, errOut, code := sh.run(words[1:]...)
-					got.WriteString(s.settled(out + errOut))
+					got.WriteString(s.steady(out + errOut))
 					if code != ExitDone {
 						got.WriteString("[exit " + string(rune('0'+code)) + "]\n")
 					}

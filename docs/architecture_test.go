@@ -19,7 +19,7 @@ import (
 // A source is a package of this module, without its tests.
 type source struct {
 	imports []string        // of ours, as paths in the module
-	names   map[string]bool // "New", "(*Door).Change", "Tx.Hold"
+	names   map[string]bool // "New", "(*Repository).Change", "Tx.Hold"
 }
 
 // sources reads all packages of the module, by their path in it.
@@ -93,7 +93,7 @@ func (s *source) read(f *ast.File) {
 	}
 }
 
-// receiverOf returns "(*Door)." or "Repository.", empty for a function.
+// receiverOf returns "(*Repository)." or "Repository.", empty for a function.
 func receiverOf(d *ast.FuncDecl) string {
 	if d.Recv == nil {
 		return ""

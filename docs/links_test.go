@@ -168,7 +168,7 @@ func TestLinksThatLeadNowhereAreFound(t *testing.T) {
 		"see [Incident.Aply]":                    false,
 		"see [Insident]":                         false,
 		"see [time.Durations]":                   false,
-		"see [storage.Door]":                     false, // not imported there
+		"see [storage.Gate]":                     false, // not imported there
 		"- one\n- see [Insident]":                false,
 	} {
 		links := linked(text)

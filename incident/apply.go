@@ -61,7 +61,7 @@ func (in *Incident) Apply(e Event) error {
 	case EventResolved:
 		in.State, in.ResolvedAt, in.ResolvedBy = StateResolved, e.Time, string(e.Actor)
 		in.Actions = d.Actions
-		in.HeldOpen = false
+		in.KeptOpen = false
 		if in.Breaches.Total == 0 {
 			in.EndedAt = e.Time
 		}
@@ -76,7 +76,7 @@ func (in *Incident) Apply(e Event) error {
 		in.noteTrouble(e.Time)
 		if e.Actor.Person() {
 			in.TroubleSince = e.Time
-			in.HeldOpen = in.Breaches.Firing+in.Breaches.Unknown == 0
+			in.KeptOpen = in.Breaches.Firing+in.Breaches.Unknown == 0
 		}
 	case EventMerged:
 		in.merge(e)
@@ -150,7 +150,7 @@ func (in *Incident) noteTrouble(at time.Time) {
 }
 
 // byHand reports whether it resolves by hand only.
-func (in *Incident) byHand() bool { return in.Declared || in.HeldOpen }
+func (in *Incident) byHand() bool { return in.Declared || in.KeptOpen }
 
 // setPriority takes over the priority of an event. Events of the first builds do not say
 // which is the highest.

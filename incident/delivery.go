@@ -61,7 +61,7 @@ type Delivery struct {
 	// Promised is by when the previous message, or sitrep's promise for openings, said
 	// that it comes: on time means sent by then.
 	Promised  time.Time     `json:"promised,omitzero"`
-	Held      bool          `json:"held,omitempty"` // by a quiet time
+	Deferred  bool          `json:"held,omitempty"` // by a quiet time
 	CreatedAt time.Time     `json:"created_at"`
 	SentAt    time.Time     `json:"sent_at,omitzero"` // when it was handed over
 	Attempts  int           `json:"attempts"`
@@ -72,8 +72,8 @@ type Delivery struct {
 	// Cause is why it was handed over after Promised, or why a scheduled update before it
 	// was missed; zero if neither was.
 	Cause Cause `json:"cause,omitzero"`
-	// SettledAt is when its outcome was recorded; zero while it is pending.
-	SettledAt time.Time `json:"settled_at,omitzero"`
+	// FinishedAt is when its outcome was recorded; zero while it is pending.
+	FinishedAt time.Time `json:"settled_at,omitzero"`
 	// Replan is set while it is pending and was surely not handed over: the next
 	// attempt is made of the news as they are then.
 	Replan bool `json:"replan,omitempty"`
@@ -130,7 +130,7 @@ type Cover struct {
 	// First is set if the recipient was not told of the incident before, or not since
 	// leaving.
 	First bool `json:"first,omitempty"`
-	// Owed are what of the subscription is settled by it.
+	// Owed are what of the subscription is told by it.
 	Owed  []Owed    `json:"owed,omitempty"`
 	DueAt time.Time `json:"due_at"`
 	// State is that of the incident, as the message tells it.
@@ -140,10 +140,10 @@ type Cover struct {
 	NextDueAt time.Time `json:"next_due_at,omitzero"`
 	NextBy    time.Time `json:"next_by,omitzero"`
 	// NextHeld is set if NextDueAt is the end of a quiet time that moved it.
-	NextHeld bool `json:"next_held,omitempty"`
+	NextDeferred bool `json:"next_held,omitempty"`
 	// Promised is the promise that this message had to keep.
 	Promised time.Time `json:"promised,omitzero"`
-	Held     bool      `json:"held,omitempty"`
+	Deferred bool      `json:"held,omitempty"`
 }
 
 // Watchdog reports whether it is about the watchdog, and so about no incident.

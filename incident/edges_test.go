@@ -46,7 +46,7 @@ func TestEdges(t *testing.T) {
 			w.pass(3*time.Hour, time.Minute)
 			w.sent = nil
 			priority(w, 0)
-			if s := only(w, "cto"); s.kind != incident.KindOpened || !s.due.Equal(w.now) || s.cover.Held || s.cover.Promised.Before(w.now) {
+			if s := only(w, "cto"); s.kind != incident.KindOpened || !s.due.Equal(w.now) || s.cover.Deferred || s.cover.Promised.Before(w.now) {
 				w.t.Errorf("sent %+v", s)
 			}
 		},
@@ -58,7 +58,7 @@ func TestEdges(t *testing.T) {
 			w.pass(7*time.Minute, time.Minute)
 			w.fire("a")
 			w.sent = nil
-			if s := only(w, "cto"); s.cover.Held || !s.due.Equal(w.now) {
+			if s := only(w, "cto"); s.cover.Deferred || !s.due.Equal(w.now) {
 				w.t.Errorf("sent %+v", s)
 			}
 		},
@@ -109,7 +109,7 @@ func TestEdges(t *testing.T) {
 			w.pass(3*time.Hour, time.Minute)
 			w.take()
 			w.pass(time.Hour, time.Minute)
-			if s := only(w, "cto"); s.kind != incident.KindResolved || !s.due.Equal(t0.Add(4*time.Hour)) || !s.cover.Held {
+			if s := only(w, "cto"); s.kind != incident.KindResolved || !s.due.Equal(t0.Add(4*time.Hour)) || !s.cover.Deferred {
 				w.t.Errorf("sent %+v", s)
 			}
 		},
@@ -119,7 +119,7 @@ func TestEdges(t *testing.T) {
 			w.pass(10*time.Minute, time.Minute)
 			w.sent = nil
 			priority(w, 0)
-			if s := only(w, "cto"); !s.due.Equal(w.now) || s.cover.Held {
+			if s := only(w, "cto"); !s.due.Equal(w.now) || s.cover.Deferred {
 				w.t.Errorf("sent %+v", s)
 			}
 		},
@@ -129,7 +129,7 @@ func TestEdges(t *testing.T) {
 			w.pass(20*time.Minute, time.Minute)
 			w.sent = nil
 			priority(w, 0)
-			if s := only(w, "support"); !s.due.Equal(w.now) || !s.cover.Held || s.kind != incident.KindOpened {
+			if s := only(w, "support"); !s.due.Equal(w.now) || !s.cover.Deferred || s.kind != incident.KindOpened {
 				w.t.Errorf("sent %+v", s)
 			}
 		},
@@ -148,7 +148,7 @@ func TestEdges(t *testing.T) {
 				w.t.Errorf("due at %v", due)
 			}
 			w.now = t0.Add(4 * time.Hour)
-			if s := only(w, "support"); !s.due.Equal(w.now) || !s.cover.Held {
+			if s := only(w, "support"); !s.due.Equal(w.now) || !s.cover.Deferred {
 				w.t.Errorf("sent %+v", s)
 			}
 		},

@@ -135,9 +135,9 @@ type Incident struct {
 	ResolveAfter time.Duration `json:"resolve_after"`
 	Reopenings   int           `json:"reopenings,omitempty"`
 
-	// HeldOpen is set while a person holds it open who reopened it when nothing fired:
+	// KeptOpen is set while a person holds it open who reopened it when nothing fired:
 	// then it resolves by hand only.
-	HeldOpen bool `json:"held_open,omitempty"`
+	KeptOpen bool `json:"held_open,omitempty"`
 
 	// Words is the latest that the team wrote for each audience.
 	Words map[Audience]Word `json:"words,omitempty"`

@@ -179,7 +179,7 @@ func TestAnIncidentTellsItsReaders(t *testing.T) {
 			w.pass(89*time.Minute, time.Minute)
 			w.expect()
 			w.pass(time.Minute, time.Minute)
-			if s := w.sent; len(s) != 1 || !s[0].due.Equal(t0.Add(4*time.Hour)) || !s[0].cover.Held {
+			if s := w.sent; len(s) != 1 || !s[0].due.Equal(t0.Add(4*time.Hour)) || !s[0].cover.Deferred {
 				w.t.Errorf("sent %+v", s)
 			}
 			w.expect("support update")

@@ -57,9 +57,9 @@ func TestTheNextUpdateAsThingsStand(t *testing.T) {
 			}
 			w.tick()
 			if !c.now.IsZero() {
-				w.s.Tries = &incident.Tries{Now: c.now, Held: map[string]time.Time{}}
+				w.s.Tries = &incident.Tries{Now: c.now, RetryAt: map[string]time.Time{}}
 				if !c.held.IsZero() {
-					w.s.Tries.Held[support] = c.held
+					w.s.Tries.RetryAt[support] = c.held
 				}
 			}
 			by, late := w.s.NextUpdate(w.p)

@@ -90,9 +90,9 @@ func (n *Notice) Plan(p *Policy, pulse Pulse, now time.Time) (planned Planned, r
 // Begin notes that a message is under way.
 func (n *Notice) Begin() { n.Unsure = true }
 
-// Settle notes what became of an attempt to deliver a message: it was handed over or
+// ApplyOutcome notes what became of an attempt to deliver a message: it was handed over or
 // refused for good, surely not handed over, or nobody knows.
-func (n *Notice) Settle(d *Delivery, c *Cover, at time.Time) {
+func (n *Notice) ApplyOutcome(d *Delivery, c *Cover, at time.Time) {
 	told := len(c.Owed) > 0 && c.Owed[0].Reason == DueWatchdogAway
 	switch d.State {
 	case DeliveryDelivered, DeliveryFailed:

@@ -40,10 +40,10 @@ func (w *ward) begin() {
 	w.n.Begin()
 }
 
-// settle ends the attempt.
-func (w *ward) settle(state incident.DeliveryState, replan bool) {
+// finish ends the attempt.
+func (w *ward) finish(state incident.DeliveryState, replan bool) {
 	w.now = w.now.Add(time.Minute)
-	w.n.Settle(&incident.Delivery{State: state, Replan: replan}, &w.flying.Cover, w.now)
+	w.n.ApplyOutcome(&incident.Delivery{State: state, Replan: replan}, &w.flying.Cover, w.now)
 }
 
 func (w *ward) owes(want incident.Reason) {
@@ -60,12 +60,12 @@ func TestOnlyWhoHeardThatItIsAwayHearsThatItIsBack(t *testing.T) {
 			w.news(away)
 			w.owes(away)
 			w.begin()
-			w.settle(incident.DeliveryDelivered, false)
+			w.finish(incident.DeliveryDelivered, false)
 			w.owes("")
 			w.news(back)
 			w.owes(back)
 			w.begin()
-			w.settle(incident.DeliveryDelivered, false)
+			w.finish(incident.DeliveryDelivered, false)
 			w.owes("")
 			w.news(away)
 			w.owes(away)
@@ -82,38 +82,38 @@ func TestOnlyWhoHeardThatItIsAwayHearsThatItIsBack(t *testing.T) {
 			w.begin()
 			w.news(back)
 			w.owes(back)
-			w.settle(incident.DeliveryDelivered, false)
+			w.finish(incident.DeliveryDelivered, false)
 			w.owes(back)
 		},
 		"back while that is under way, which fails": func(w *ward) {
 			w.news(away)
 			w.begin()
 			w.news(back)
-			w.settle(incident.DeliveryPending, true)
+			w.finish(incident.DeliveryPending, true)
 			w.owes("")
 		},
 		"back while that is under way, which is refused for good": func(w *ward) {
 			w.news(away)
 			w.begin()
 			w.news(back)
-			w.settle(incident.DeliveryFailed, false)
+			w.finish(incident.DeliveryFailed, false)
 			w.owes("")
 		},
 		"back while nobody knows whether it was told": func(w *ward) {
 			w.news(away)
 			w.begin()
-			w.settle(incident.DeliveryPending, false)
+			w.finish(incident.DeliveryPending, false)
 			w.owes(away)
 			w.news(back)
 			w.owes(back)
 			w.begin()
-			w.settle(incident.DeliveryDelivered, false)
+			w.finish(incident.DeliveryDelivered, false)
 			w.owes("")
 		},
 		"away again before back was told: they know": func(w *ward) {
 			w.news(away)
 			w.begin()
-			w.settle(incident.DeliveryDelivered, false)
+			w.finish(incident.DeliveryDelivered, false)
 			w.news(back)
 			w.news(away)
 			w.owes("")
@@ -123,24 +123,24 @@ func TestOnlyWhoHeardThatItIsAwayHearsThatItIsBack(t *testing.T) {
 		"away again while back is under way": func(w *ward) {
 			w.news(away)
 			w.begin()
-			w.settle(incident.DeliveryDelivered, false)
+			w.finish(incident.DeliveryDelivered, false)
 			w.news(back)
 			w.begin()
 			w.news(away)
 			w.owes(away)
-			w.settle(incident.DeliveryDelivered, false)
+			w.finish(incident.DeliveryDelivered, false)
 			w.owes(away)
 		},
 		"it is tried again": func(w *ward) {
 			w.news(away)
 			w.begin()
-			w.settle(incident.DeliveryPending, true)
+			w.finish(incident.DeliveryPending, true)
 			w.owes(away)
 		},
 		"taken out of the group, and put back": func(w *ward) {
 			w.news(away)
 			w.begin()
-			w.settle(incident.DeliveryDelivered, false)
+			w.finish(incident.DeliveryDelivered, false)
 			in, out := w.p, *w.p
 			out.Watchdog.Groups = nil
 			w.p = &out

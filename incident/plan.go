@@ -37,16 +37,16 @@ func (s *Situation) Plan(recipient string, p *Policy, now time.Time) (Planned, b
 		Incident: in.Number, Sequence: in.Sequence, Priority: in.Priority.Name, State: in.State,
 		Reader: sub.Reader, Audience: r.Audiences[0], First: !sub.Told,
 		Kind: sub.kind(owed, scheduled), Owed: owed, DueAt: due, Promised: sub.promised(due, scheduled),
-		Held: s.owedAt(sub).Before(due),
+		Deferred: s.owedAt(sub).Before(due),
 	}
 	if scheduled {
 		c.Owed = append(c.Owed, Owed{Kind: KindUpdate, Reason: DueCadence, At: sub.CadenceAt})
 		if sub.CadenceAt.Equal(due) {
 			// The message before named the end of the quiet time, if there was one.
-			c.Held = c.Held || sub.CadenceHeld
+			c.Deferred = c.Deferred || sub.CadenceDeferred
 		}
 	}
-	c.NextDueAt, c.NextBy, c.NextHeld = s.next(sub, &r, c.Kind, due, now, p)
+	c.NextDueAt, c.NextBy, c.NextDeferred = s.next(sub, &r, c.Kind, due, now, p)
 	planned := Planned{Reader: r, Cover: c}
 	if now.After(c.Promised) {
 		planned.LateSince = c.Promised
@@ -106,7 +106,7 @@ func (s *Situation) next(sub *Subscription, r *Reader, kind Kind, due, sent time
 	case s.Paused():
 		return at, by, false
 	case kind == KindReminder:
-		return sub.CadenceAt, sub.nextBy(), sub.CadenceHeld
+		return sub.CadenceAt, sub.nextBy(), sub.CadenceDeferred
 	}
 	next := NextDue(due, sent, every)
 	at = r.quietUntil(next, in.Priority.Name)
@@ -217,7 +217,7 @@ func (s *Situation) tryAt(sub *Subscription, r *Reader, due time.Time) time.Time
 	if s.Tries == nil {
 		return time.Time{}
 	}
-	if held := s.Tries.Held[sub.Recipient]; held.After(s.Tries.Now) && held.After(due) {
+	if held := s.Tries.RetryAt[sub.Recipient]; held.After(s.Tries.Now) && held.After(due) {
 		return r.quietUntil(held, s.exempt(sub)...)
 	}
 	return time.Time{}
@@ -251,7 +251,7 @@ func (s *Situation) nextTold(sub *Subscription, p *Policy) (by, lateSince time.T
 	}
 	var now, held time.Time
 	if s.Tries != nil {
-		now, held = s.Tries.Now, s.Tries.Held[sub.Recipient]
+		now, held = s.Tries.Now, s.Tries.RetryAt[sub.Recipient]
 	}
 	due, _ := s.due(sub, p, now)
 	try := r.quietUntil(latest(now, held), s.exempt(sub)...)

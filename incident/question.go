@@ -38,7 +38,7 @@ func (s *Situation) updateQuestion(p *Policy, now time.Time) (at time.Time) {
 	return at
 }
 
-// asksForDoubtedEnds reports whether it is time to settle ends that were not believed while
+// asksForDoubtedEnds reports whether it is time to ask about ends that were not believed while
 // the watchdog was away: at once when it is back and there is somebody to ask, else once
 // what fires had the time to be heard again.
 func (s *Situation) asksForDoubtedEnds(p *Policy, pulses Pulses, at time.Time) bool {

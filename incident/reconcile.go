@@ -19,7 +19,7 @@ type News struct {
 	// Ask is set if the Alertmanagers are to be asked about all breaches before that.
 	Ask bool
 	// Behind is set if the policy is not the one in force. Then who reads along stays as it
-	// is, and the agenda says that it is to be settled.
+	// is, and the agenda says that readers are to be reconciled.
 	Behind bool
 }
 
@@ -59,7 +59,7 @@ func Reconcile(was *Situation, news News, p *Policy, now time.Time) (*Situation,
 	if news.Agenda != nil {
 		s.Agenda = *news.Agenda
 	}
-	reminders, refused := s.settle(news.Outcomes, p)
+	reminders, refused := s.applyOutcomes(news.Outcomes, p)
 	c, err := s.follow(news.Events)
 	if err != nil {
 		return nil, err

@@ -212,16 +212,16 @@ func TestReconcileBehind(t *testing.T) {
 		if !after.Agenda.Behind || !after.Agenda.NextAt.Equal(w.now) {
 			rt.Fatalf("agenda %+v at %v", after.Agenda, w.now)
 		}
-		// Those who have the policy in force settle it as if they had done all of it.
+		// Those who have the policy in force reconcile as if they had done all of it.
 		if after.Incident.State == incident.StateOpen {
-			settled := w.reconcile(after, incident.News{})
-			for _, r := range incident.Readers(&settled.Incident, w.p) {
-				if sub := settled.Subscription(r.Recipient.ID); sub == nil || !sub.Active {
+			done := w.reconcile(after, incident.News{})
+			for _, r := range incident.Readers(&done.Incident, w.p) {
+				if sub := done.Subscription(r.Recipient.ID); sub == nil || !sub.Active {
 					rt.Fatalf("%s does not read along: %+v", r.Recipient.ID, sub)
 				}
 			}
-			if settled.Agenda.Behind {
-				rt.Fatal("still to be settled")
+			if done.Agenda.Behind {
+				rt.Fatal("still to be reconciled")
 			}
 		}
 	})

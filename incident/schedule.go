@@ -33,7 +33,7 @@ func (s *Situation) schedule(p *Policy, now time.Time) {
 		}
 		if !due.IsZero() && due.Before(now) && !from.After(now) && sub.DueAt.After(now) {
 			// It was held back until now, and is due because of what has changed.
-			sub.HeldUntil = now
+			sub.DeferredUntil = now
 			_, from = s.due(sub, p, now)
 		}
 		sub.DueAt = from
@@ -93,7 +93,7 @@ func (s *Situation) due(sub *Subscription, p *Policy, now time.Time) (due, from 
 		return time.Time{}, time.Time{}
 	}
 	exempt := s.exempt(sub)
-	due = latest(r.quietUntil(at, exempt...), sub.HeldUntil)
+	due = latest(r.quietUntil(at, exempt...), sub.DeferredUntil)
 	if !due.Before(now) {
 		return due, due
 	}

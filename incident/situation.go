@@ -22,7 +22,7 @@ type Tries struct {
 	Now time.Time
 	// Held is until when nothing about the incident is tried again, by recipient, of those
 	// whom a failure holds back.
-	Held map[string]time.Time
+	RetryAt map[string]time.Time
 }
 
 // LastHeardAt returns when a breach was last heard to fire; zero if never.

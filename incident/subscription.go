@@ -25,16 +25,16 @@ type Subscription struct {
 	Owed []Owed `json:"owed,omitempty"`
 	// WaitUntil is when inform_after is over; zero when it is, or does not apply.
 	WaitUntil time.Time `json:"wait_until,omitzero"`
-	// HeldUntil is when a change let go what a quiet time held back; zero if none did.
-	HeldUntil time.Time `json:"held_until,omitzero"`
+	// DeferredUntil is when a change let go what a quiet time held back; zero if none did.
+	DeferredUntil time.Time `json:"held_until,omitzero"`
 	// DueAt is when the next message is due: news or scheduled; zero if none is.
 	DueAt time.Time `json:"due_at,omitzero"`
 	// Urgency orders what is due where not all can go at once.
 	Urgency Urgency `json:"urgency,omitempty"`
 	// CadenceAt is when the next scheduled update is due; zero if none is.
 	CadenceAt time.Time `json:"cadence_at,omitzero"`
-	// CadenceHeld is set if CadenceAt is the end of a quiet time that moved it.
-	CadenceHeld bool `json:"cadence_held,omitempty"`
+	// CadenceDeferred is set if CadenceAt is the end of a quiet time that moved it.
+	CadenceDeferred bool `json:"cadence_held,omitempty"`
 	// NextBy is the promise that the last message made; zero if it made none.
 	NextBy time.Time `json:"next_by,omitzero"`
 }
@@ -75,9 +75,9 @@ type Agenda struct {
 	Unanswered bool      `json:"unanswered,omitempty"`
 	// EndsDoubtedAt is set while breaches are unknown as their ends were not believed.
 	EndsDoubtedAt time.Time `json:"ends_doubted_at,omitzero"`
-	// Generation is that of the configuration by which its readers were settled last; 0 if
+	// Generation is that of the configuration by which its readers were reconciled last; 0 if
 	// none was loaded. Behind is set if the incident changed since under another one, so that
-	// who reads along is still to be settled.
+	// who reads along is still to be reconciled.
 	Generation int64 `json:"generation,omitempty"`
 	Behind     bool  `json:"behind,omitempty"`
 }

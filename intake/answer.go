@@ -11,14 +11,14 @@ import (
 	"sitrep/storage"
 )
 
-// batch is how many breaches one transaction concludes on, or one page has.
-const batch = 500
+// atOnce is how many breaches one transaction concludes on, or one page has.
+const atOnce = 500
 
 // Conclude makes an answer of the Alertmanagers part of each breach that waited for one when
 // they were asked: those that were quiet for too long, and those whose AskAt had come.
 func (i *Intake) Conclude(ctx context.Context, asked, at time.Time, answer incident.Answer) error {
 	for before := []string(nil); ; {
-		waiting, err := i.Waiting(ctx, asked, batch)
+		waiting, err := i.Waiting(ctx, asked, atOnce)
 		if err != nil || len(waiting) == 0 {
 			return err
 		}
@@ -26,7 +26,7 @@ func (i *Intake) Conclude(ctx context.Context, asked, at time.Time, answer incid
 			return fmt.Errorf("the breaches of %q and %d others go on to wait although they were concluded on", waiting[0], len(waiting)-1)
 		}
 		before = waiting
-		err = i.change(ctx, at, func(t *taking) error {
+		err = i.change(ctx, at, func(t *batch) error {
 			if err := t.Prepare(storage.Needs{Fingerprints: waiting}); err != nil {
 				return err
 			}
@@ -70,7 +70,7 @@ func (i *Intake) Waiting(ctx context.Context, at time.Time, limit int) (fingerpr
 
 // conclude makes a verdict part of a breach that waits for one. It may have been heard of
 // meanwhile.
-func (t *taking) conclude(b *incident.Breach, v incident.Verdict) error {
+func (t *batch) conclude(b *incident.Breach, v incident.Verdict) error {
 	pulses, err := t.Pulses()
 	if err != nil {
 		return err
@@ -144,11 +144,11 @@ func (i *Intake) Confirm(ctx context.Context, at time.Time, number int64, answer
 // changed meanwhile.
 func (i *Intake) confirm(ctx context.Context, at time.Time, number int64, answer incident.Answer, said *survey) (done bool, err error) {
 	for {
-		part := said.news[:min(batch, len(said.news))]
+		part := said.news[:min(atOnce, len(said.news))]
 		last := len(part) == len(said.news)
 		sequence, unchanged := said.sequence, false
 		var events []incident.Event
-		err := i.change(ctx, at, func(t *taking) error {
+		err := i.change(ctx, at, func(t *batch) error {
 			events = nil
 			if err := t.Prepare(storage.Needs{Fingerprints: part, Incidents: []int64{number}}); err != nil {
 				return err
@@ -195,7 +195,7 @@ func (i *Intake) confirm(ctx context.Context, at time.Time, number int64, answer
 
 // passTime lets time do its part in an incident about all of whose breaches the Alertmanagers
 // were asked. It returns the events that came of it.
-func (t *taking) passTime(number int64, said *survey) ([]incident.Event, error) {
+func (t *batch) passTime(number int64, said *survey) ([]incident.Event, error) {
 	s, err := t.Situation(number)
 	if err != nil {
 		return nil, err
@@ -247,7 +247,7 @@ func (i *Intake) survey(ctx context.Context, at time.Time, number int64, answer 
 		if err != nil {
 			return err
 		}
-		for part := range slices.Chunk(maybe, batch) {
+		for part := range slices.Chunk(maybe, atOnce) {
 			fingerprints := make([]string, len(part))
 			for i := range part {
 				fingerprints[i] = part[i].Fingerprint

@@ -15,9 +15,9 @@ import (
 func (i *Intake) Disbelieve(ctx context.Context, at time.Time, number int64) error {
 	doubted, err := i.disbelieved(ctx, number)
 	for err == nil && len(doubted) > 0 {
-		part := doubted[:min(batch, len(doubted))]
+		part := doubted[:min(atOnce, len(doubted))]
 		doubted = doubted[len(part):]
-		err = i.change(ctx, at, func(t *taking) error {
+		err = i.change(ctx, at, func(t *batch) error {
 			if err := t.Prepare(storage.Needs{Fingerprints: part, Incidents: []int64{number}}); err != nil {
 				return err
 			}

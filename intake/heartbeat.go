@@ -18,7 +18,7 @@ func (t *triage) watchdog(a *incident.Alert) (Result, bool, error) {
 }
 
 // heartbeat notes that the watchdog was heard, and tells its groups if it is back.
-func (t *taking) heartbeat(a *incident.Alert) error {
+func (t *batch) heartbeat(a *incident.Alert) error {
 	pulse, err := t.Pulse(a.Labels)
 	if err != nil {
 		return err
@@ -32,7 +32,7 @@ func (t *taking) heartbeat(a *incident.Alert) error {
 
 // watchdogGone notes which alerts of the watchdog ended, after those of the same post
 // that fire: one of them may stand for the same pulse.
-func (t *taking) watchdogGone() error {
+func (t *batch) watchdogGone() error {
 	for _, a := range t.gone {
 		pulse, err := t.Pulse(a.Labels)
 		if err != nil {

@@ -92,7 +92,7 @@ func (i *Intake) Take(ctx context.Context, p Post) ([]Result, error) {
 	if err != nil || len(news) == 0 {
 		return results, err
 	}
-	err = i.change(ctx, at, func(t *taking) error {
+	err = i.change(ctx, at, func(t *batch) error {
 		if err := t.prepare(p.Alerts, news); err != nil {
 			return err
 		}
@@ -112,11 +112,11 @@ func (i *Intake) Take(ctx context.Context, p Post) ([]Result, error) {
 }
 
 // change runs fn in a transaction, and logs afterwards what it left to be logged.
-func (i *Intake) change(ctx context.Context, at time.Time, fn func(*taking) error) error {
+func (i *Intake) change(ctx context.Context, at time.Time, fn func(*batch) error) error {
 	var logs []func()
 	err := i.Repo.Change(ctx, at.UTC().Truncate(time.Microsecond), func(c *storage.Change) error {
 		logs = logs[:0]
-		return fn(&taking{Change: c, catalog: i.Catalog(), log: i.Log, logs: &logs})
+		return fn(&batch{Change: c, catalog: i.Catalog(), log: i.Log, logs: &logs})
 	})
 	if err != nil {
 		return err

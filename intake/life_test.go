@@ -272,7 +272,7 @@ func (d *desk) agenda(number int64) incident.Agenda {
 	return s.Agenda
 }
 
-// Ends that are not believed are settled in the incident into which theirs was merged.
+// Ends that are not believed end in the incident into which theirs was merged.
 func TestEndsThatAreDoubtedAreSettledAfterAMerge(t *testing.T) {
 	d := newDesk(t)
 	d.policy().Watchdog = incident.Watchdog{Within: 15 * time.Minute}
@@ -300,7 +300,7 @@ func TestEndsThatAreDoubtedAreSettledAfterAMerge(t *testing.T) {
 	}
 }
 
-// Once the ends that were doubted are settled it is not asked about them again, although
+// Once the ends that were doubted are decided it is not asked about them again, although
 // another breach stays unknown.
 func TestDoubtedEndsThatAreSettledAreNotAskedAboutForEver(t *testing.T) {
 	d := newDesk(t)

@@ -59,7 +59,7 @@ func (i *Intake) Remap(ctx context.Context, at time.Time) error {
 // it did. Its breach in the incident of unmapped alerts ends there; one that is not known
 // to fire stays what it is.
 func (i *Intake) remap(ctx context.Context, at time.Time, seen *incident.UnmappedAlert) (moved bool, err error) {
-	err = i.change(ctx, at, func(t *taking) error {
+	err = i.change(ctx, at, func(t *batch) error {
 		moved = false
 		u, err := t.Unmapped(seen.Fingerprint)
 		switch {

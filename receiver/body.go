@@ -30,13 +30,13 @@ type budget struct {
 }
 
 // A hold is a part of a budget.
-type hold struct {
+type reservation struct {
 	budget *budget
 	bytes  int64
 }
 
 // claim takes the first n bytes, and waits a moment for them.
-func (b *budget) claim(ctx context.Context, n int64) (*hold, error) {
+func (b *budget) claim(ctx context.Context, n int64) (*reservation, error) {
 	if !b.room.TryAcquire(n) {
 		ctx, cancel := context.WithTimeout(ctx, b.wait)
 		defer cancel()
@@ -45,12 +45,12 @@ func (b *budget) claim(ctx context.Context, n int64) (*hold, error) {
 		}
 	}
 	b.gauge.Add(float64(n))
-	return &hold{b, n}, nil
+	return &reservation{b, n}, nil
 }
 
 // grow takes more until there are n bytes. It does not wait: two that wait for
 // what the other holds would both fail later.
-func (h *hold) grow(n int64) error {
+func (h *reservation) grow(n int64) error {
 	more := n - h.bytes
 	if !h.budget.room.TryAcquire(more) {
 		return errBusy
@@ -60,7 +60,7 @@ func (h *hold) grow(n int64) error {
 	return nil
 }
 
-func (h *hold) release() {
+func (h *reservation) release() {
 	h.budget.room.Release(h.bytes)
 	h.budget.gauge.Sub(float64(h.bytes))
 	h.bytes = 0
@@ -98,7 +98,7 @@ func (b *buffers) put(buf []byte) {
 
 // readBody appends the body of r to buf, and claims what it takes. The error is a
 // *refusal if the body is too large, errBusy if there is no room for it, else errBody.
-func readBody(buf []byte, r *http.Request, h *hold) ([]byte, error) {
+func readBody(buf []byte, r *http.Request, h *reservation) ([]byte, error) {
 	for {
 		if int64(len(buf)) == h.bytes {
 			next := min(2*h.bytes, MaxBody+1)

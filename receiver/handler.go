@@ -90,7 +90,7 @@ type Handler struct {
 	// bounds the rate of Refused for them: they must not push out what others lost.
 	strangers          *tally.Tally
 	strangerRecordings *rate.Limiter
-	// running are the takings and recordings under way.
+	// running are the posts and recordings under way.
 	running sync.WaitGroup
 }
 
@@ -167,7 +167,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	writeAnswer(w, p, results)
 }
 
-// Wait returns when all that the answered requests left under way is done: takings
+// Wait returns when all that the answered requests left under way is done: posts
 // that took too long, and records of refusals. It is called once no more requests
 // come, before the store is closed. The error is that of ctx.
 func (h *Handler) Wait(ctx context.Context) error {
@@ -222,7 +222,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, arrived time.Tim
 }
 
 // receive reads a body and decodes it.
-func (h *Handler) receive(r *http.Request, held *hold, arrived time.Time) (payload, error) {
+func (h *Handler) receive(r *http.Request, held *reservation, arrived time.Time) (payload, error) {
 	buf, err := readBody(h.buffers.get(), r, held)
 	defer h.buffers.put(buf)
 	if err != nil {

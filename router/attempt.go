@@ -38,10 +38,10 @@ func (d *Dispatcher) send(ctx context.Context, c *turn, retries map[subject]inci
 		if err != nil {
 			return err
 		}
-		if err := d.settleIdle(ctx, dr.idle); err != nil {
+		if err := d.skipIdle(ctx, dr.idle); err != nil {
 			return err
 		}
-		if err := d.settleIdlePulses(ctx, c.Recipient, dr.idlePulses); err != nil {
+		if err := d.skipIdlePulses(ctx, c.Recipient, dr.idlePulses); err != nil {
 			return err
 		}
 		c.busy = c.busy || dr.left
@@ -182,7 +182,7 @@ func (d *Dispatcher) isNews(ctx context.Context, r storage.Snapshot, del *incide
 func (d *Dispatcher) attempt(ctx context.Context, c *turn, sender Sender, del *incident.Delivery, rcpt incident.Recipient, body []byte, repeats bool) error {
 	began := time.Now()
 	g := d.keeper(ctx, c.Lease)
-	err := sender.Send(g.ctx, Envelope{ID: del.ID, Recipient: rcpt, Body: body, Urgency: c.urgency(del)}, g.hold)
+	err := sender.Send(g.ctx, Envelope{ID: del.ID, Recipient: rcpt, Body: body, Urgency: c.urgency(del)}, g.check)
 	if lost := g.release(); err != nil && lost != nil {
 		err = lost
 	}
@@ -224,9 +224,9 @@ func (d *Dispatcher) outcome(ctx context.Context, c *turn, del *incident.Deliver
 	doubtful := errors.Is(sent, ErrDoubtful)
 	switch {
 	case sent == nil:
-		done.State, done.SentAt, done.SettledAt, done.Error = incident.DeliveryDelivered, at, at, ""
+		done.State, done.SentAt, done.FinishedAt, done.Error = incident.DeliveryDelivered, at, at, ""
 	case errors.Is(sent, ErrPermanent), doubtful && c.server.condemns(del.Recipient, 0):
-		done.State, done.SettledAt, done.Error, done.Replan = incident.DeliveryFailed, at, sent.Error(), false
+		done.State, done.FinishedAt, done.Error, done.Replan = incident.DeliveryFailed, at, sent.Error(), false
 	default:
 		done.Error = sent.Error()
 		// An earlier attempt may have been taken: then its id never stands for other bytes.
@@ -248,7 +248,7 @@ func (d *Dispatcher) outcome(ctx context.Context, c *turn, del *incident.Deliver
 		}
 		done.Cause = incident.Cause{}
 		for _, cover := range done.Covers {
-			if err := d.settle(ch, reasons, &done, cover, at); err != nil {
+			if err := d.recordOutcome(ch, reasons, &done, cover, at); err != nil {
 				return err
 			}
 		}
@@ -300,11 +300,11 @@ func (c *turn) retryAt(sent error, attempts int, at time.Time) time.Time {
 // A why is what went wrong before an attempt: for the message, its reader, and its server.
 type why struct{ message, reader, server string }
 
-// settle notes in an incident what became of a message about it, and in the delivery
+// recordOutcome notes in an incident what became of a message about it, and in the delivery
 // why it was late.
-func (d *Dispatcher) settle(ch *storage.Change, before why, del *incident.Delivery, cover incident.Cover, at time.Time) error {
+func (d *Dispatcher) recordOutcome(ch *storage.Change, before why, del *incident.Delivery, cover incident.Cover, at time.Time) error {
 	if cover.Watchdog() {
-		return settleNotice(ch, before, del, &cover, at)
+		return recordNotice(ch, before, del, &cover, at)
 	}
 	s, err := ch.Situation(cover.Incident)
 	if err != nil {
@@ -361,7 +361,7 @@ func cause(ctx context.Context, r storage.Snapshot, before why, sub *incident.Su
 }
 
 // settleIdle sets the due times right where nothing is to be told after all.
-func (d *Dispatcher) settleIdle(ctx context.Context, idle []int64) error {
+func (d *Dispatcher) skipIdle(ctx context.Context, idle []int64) error {
 	if len(idle) == 0 {
 		return nil
 	}
@@ -381,7 +381,7 @@ func (d *Dispatcher) settleIdle(ctx context.Context, idle []int64) error {
 // withdraw gives up a message to someone who is no longer to be told.
 func (d *Dispatcher) withdraw(ctx context.Context, c *turn, del *incident.Delivery, why incident.Why) error {
 	at := now()
-	del.State, del.SettledAt, del.Error, del.Why, del.Replan = incident.DeliverySuperseded, at, "", why, false
+	del.State, del.FinishedAt, del.Error, del.Why, del.Replan = incident.DeliverySuperseded, at, "", why, false
 	del.RetryAt, del.RefusedAt, del.Doubtful = time.Time{}, time.Time{}, false
 	return d.Repo.Change(ctx, at, func(ch *storage.Change) error {
 		if err := ch.Tx.ExtendLease(ctx, c.Lease, at, at.Add(lease)); err != nil {

@@ -64,7 +64,7 @@ func TestTenDaysOfUpdatesDoNotDrift(t *testing.T) {
 			t.Errorf("management got %d messages about a P3", n)
 		}
 		for _, d := range w.deliveries() {
-			if d.State != incident.DeliveryDelivered || d.SentAt.After(d.Promised) || d.Held {
+			if d.State != incident.DeliveryDelivered || d.SentAt.After(d.Promised) || d.Deferred {
 				t.Errorf("delivery %+v", d)
 			}
 		}
@@ -125,7 +125,7 @@ func TestTheNightsWhenTheClockChanges(t *testing.T) {
 					t.Errorf("what was held came %v after the quiet time", late)
 				}
 				for _, d := range w.deliveries() {
-					if d.Incident == 2 && d.Audience == incident.AudienceStakeholders && (!d.Held || !d.DueAt.Equal(test.morning)) {
+					if d.Incident == 2 && d.Audience == incident.AudienceStakeholders && (!d.Deferred || !d.DueAt.Equal(test.morning)) {
 						t.Errorf("delivery %+v", d)
 					}
 				}

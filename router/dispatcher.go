@@ -143,9 +143,9 @@ func (d *Dispatcher) Servers() []ServerState {
 	return out
 }
 
-// HeldUntil returns until when the server of a recipient is held back; zero if it is not. It
+// ServerRetryAt returns until when the server of a recipient is held back; zero if it is not. It
 // may be called before the dispatcher runs.
-func (d *Dispatcher) HeldUntil(recipient string) time.Time {
+func (d *Dispatcher) ServerRetryAt(recipient string) time.Time {
 	d.mu.Lock()
 	running := d.servers != nil
 	d.mu.Unlock()
@@ -281,8 +281,8 @@ func (d *Dispatcher) serve(c *turn) {
 // ends the turn; a message that is refused for now does not.
 func (d *Dispatcher) tell(ctx context.Context, c *turn) (retryAt time.Time, err error) {
 	retries := map[subject]incident.Delivery{}
-	for i := range c.Unsettled {
-		del := &c.Unsettled[i]
+	for i := range c.Pending {
+		del := &c.Pending[i]
 		if !del.Replan || c.condemned(del) {
 			continue
 		}
@@ -300,8 +300,8 @@ func (d *Dispatcher) tell(ctx context.Context, c *turn) (retryAt time.Time, err 
 	if retryAt, err = d.tellAll(ctx, c, fresh); err != nil {
 		return time.Time{}, err
 	}
-	for i := range c.Unsettled {
-		del := &c.Unsettled[i]
+	for i := range c.Pending {
+		del := &c.Pending[i]
 		switch {
 		case c.condemned(del):
 			err = d.outcome(ctx, c, del, false, fmt.Errorf("%s (others are taken): %w", del.Error, ErrPermanent))
@@ -355,11 +355,11 @@ type load struct {
 // arrived, and all else. The latter goes first, whatever a server makes of the former.
 func (c *turn) triedBefore() (before, fresh load) {
 	tried := map[subject]bool{}
-	for i := range c.Unsettled {
-		if del := &c.Unsettled[i]; del.Replan && del.RefusedAt.IsZero() {
+	for i := range c.Pending {
+		if del := &c.Pending[i]; del.Replan && del.RefusedAt.IsZero() {
 			continue // it was not refused: the server could not be used
 		}
-		for _, cover := range c.Unsettled[i].Covers {
+		for _, cover := range c.Pending[i].Covers {
 			tried[subjectOfCover(&cover)] = true
 		}
 	}

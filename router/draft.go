@@ -102,7 +102,7 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, reci
 		m.Items = append(m.Items, t.item)
 		del.Covers = append(del.Covers, c)
 		if del.DueAt.IsZero() || c.DueAt.Before(del.DueAt) {
-			del.DueAt, del.Promised, del.Held = c.DueAt, c.Promised, c.Held
+			del.DueAt, del.Promised, del.Deferred = c.DueAt, c.Promised, c.Deferred
 		}
 	}
 	dr.fill(at)

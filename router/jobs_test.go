@@ -167,7 +167,7 @@ func TestARollOutTellsNobodyWhatIsNotSo(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		w.expect("cto update", "support update")
 		if got := w.situation(1).Agenda.Generation; got != 3 {
-			t.Errorf("settled under generation %d", got)
+			t.Errorf("reconciled under generation %d", got)
 		}
 		a.stop()
 		w.must(w.store.Close())

@@ -61,9 +61,9 @@ func (g *keeper) extend(ctx context.Context) error {
 	return err
 }
 
-// hold checks that the lease still holds for the next step, and extends it when
+// check finds out whether the lease still holds for the next step, and extends it when
 // little of it is left.
-func (g *keeper) hold(ctx context.Context) error {
+func (g *keeper) check(ctx context.Context) error {
 	g.turn <- struct{}{}
 	left := g.claim.Until.Sub(now())
 	<-g.turn

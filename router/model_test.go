@@ -17,9 +17,9 @@ import (
 	"sitrep/storage"
 )
 
-// settle returns how long it takes at most until sitrep agrees with its senders: the next scheduled
+// agrees returns how long it takes at most until sitrep agrees with its senders: the next scheduled
 // update, or unknown_after.
-func (plan schedule) settle() time.Duration {
+func (plan schedule) agrees() time.Duration {
 	if plan.Asks {
 		return 3 * time.Hour
 	}
@@ -106,7 +106,7 @@ func (plan schedule) check(t *testing.T) (broken string) {
 			return nil
 		})
 		w.start()
-		end := plan.lasts() + plan.settle()
+		end := plan.lasts() + plan.agrees()
 		s.run(end)
 		s.sends.Wait()
 		for i := range plan.Fires {

@@ -16,7 +16,7 @@ import (
 // and the API say it now.
 func (w *world) next(number int64) (by, lateSince time.Time) {
 	w.t.Helper()
-	w.repo.HeldUntil = w.replica.scheduler.Dispatcher.HeldUntil
+	w.repo.ServerRetryAt = w.replica.scheduler.Dispatcher.ServerRetryAt
 	w.must(w.store.Read(context.Background(), func(r storage.Snapshot) error {
 		s, err := storage.Situation(w.t.Context(), r, number)
 		if err != nil {

@@ -369,7 +369,7 @@ func TestAMessageThatFailsRightBeforeAQuietTimeWaitsForItsEnd(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		w.expect("support opened")
 		for _, d := range w.deliveries() {
-			if d.Audience == incident.AudienceStakeholders && d.State == incident.DeliveryDelivered && (!d.Held || !d.DueAt.Equal(noon.Add(2*time.Hour))) {
+			if d.Audience == incident.AudienceStakeholders && d.State == incident.DeliveryDelivered && (!d.Deferred || !d.DueAt.Equal(noon.Add(2*time.Hour))) {
 				t.Errorf("delivery %+v", d)
 			}
 		}
@@ -383,7 +383,7 @@ func TestAnOutageBeginsAfterTheLastRecord(t *testing.T) {
 		w.post(alert("p1", "a"))
 		time.Sleep(5 * time.Second)
 		w.expect("cto opened", "support opened", "oncall opened")
-		sent := w.deliveries()[0].SettledAt
+		sent := w.deliveries()[0].FinishedAt
 		w.stop()
 		time.Sleep(10 * time.Minute)
 		w.open()

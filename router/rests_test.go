@@ -276,7 +276,7 @@ type late struct {
 	begun chan struct{}
 }
 
-func (l *late) Send(ctx context.Context, e router.Envelope, hold func(context.Context) error) error {
+func (l *late) Send(ctx context.Context, e router.Envelope, leased func(context.Context) error) error {
 	l.begun <- struct{}{}
 	<-ctx.Done()
 	return l.err

@@ -76,20 +76,20 @@ type Scheduler struct {
 	asking      sync.WaitGroup
 	askTook     atomic.Int64 // how long the last question took, in nanoseconds
 	// toConfirm are the numbers of incidents that wait for an answer, and since when.
-	toConfirm map[int64]time.Time
-	isAsking  chan struct{} // holds a token while the Alertmanagers are asked
-	view      view          // of this round
-	steady    steady
-	behind    bool      // the last round left something for the next
-	heldUntil time.Time // a server is held back until then to whose recipients something is due
-	policy    *incident.Policy
-	left      *incident.Policy     // another replica resyncs, or did, for this one
-	resyncAll bool                 // what is owed is looked at again, whatever other replicas did
-	shared    bool                 // others may have the store
-	outdated  bool                 // the configuration of this process is not the one in force
-	keptUpAt  time.Time            // when that was last looked after
-	refused   map[string]time.Time // the jobs that others have, or did, by name, and when that was seen
-	doubted   map[string]time.Time // the pulses because of which what ended was doubted, by name, and since when they are away
+	toConfirm     map[int64]time.Time
+	isAsking      chan struct{} // holds a token while the Alertmanagers are asked
+	view          view          // of this round
+	steady        steady
+	behind        bool      // the last round left something for the next
+	serverRetryAt time.Time // a server is held back until then to whose recipients something is due
+	policy        *incident.Policy
+	left          *incident.Policy     // another replica resyncs, or did, for this one
+	resyncAll     bool                 // what is owed is looked at again, whatever other replicas did
+	shared        bool                 // others may have the store
+	outdated      bool                 // the configuration of this process is not the one in force
+	keptUpAt      time.Time            // when that was last looked after
+	refused       map[string]time.Time // the jobs that others have, or did, by name, and when that was seen
+	doubted       map[string]time.Time // the pulses because of which what ended was doubted, by name, and since when they are away
 }
 
 // Wake makes the scheduler look now. It never blocks, and may be called from
@@ -175,8 +175,8 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 		return 0
 	}
 	wait := s.PollEvery
-	if !s.heldUntil.IsZero() {
-		wait = min(wait, max(time.Until(s.heldUntil), 0))
+	if !s.serverRetryAt.IsZero() {
+		wait = min(wait, max(time.Until(s.serverRetryAt), 0))
 	}
 	if next := s.view.next; !next.IsZero() && !s.outdated {
 		wait = min(wait, max(next.Sub(at), 5*time.Millisecond))
@@ -502,7 +502,7 @@ func (s *Scheduler) dispatch(ctx context.Context, at time.Time) error {
 		})
 	}
 	more, next, err := s.Dispatcher.claim(ctx, at, waiting)
-	s.behind, s.heldUntil = s.behind || more, next
+	s.behind, s.serverRetryAt = s.behind || more, next
 	return err
 }
 

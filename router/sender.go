@@ -75,9 +75,9 @@ type Sender interface {
 	// Render puts a message into the form of the channel. The same message gives the
 	// same bytes.
 	Render(m *incident.Message) ([]byte, error)
-	// Send makes one attempt, within its own time limits. It calls hold while it waits for
+	// Send makes one attempt, within its own time limits. It calls leased while it waits for
 	// its turn and right before a step that cannot be taken back, and gives up if that returns
 	// an error, as another replica may have taken over. Errors wrap what they speak of,
 	// ErrPermanent and those beside it, and may be a Later; they never name a secret.
-	Send(ctx context.Context, e Envelope, hold func(context.Context) error) error
+	Send(ctx context.Context, e Envelope, leased func(context.Context) error) error
 }

@@ -29,7 +29,7 @@ type server struct {
 	hands int // there are, as long as it fares well
 	width int // of them that may be used at once
 
-	heldUntil time.Time // nothing is tried before
+	retryAt   time.Time // nothing is tried before
 	slowed    bool      // it asked for less, and width grows one by one
 	failures  int       // in a row that spoke of the server
 	failingAt time.Time // since when
@@ -54,8 +54,8 @@ func newServer(channel incident.Channel, name string, hands int) *server {
 func (s *server) free(at time.Time) (n int, later time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.heldUntil.After(at) {
-		return 0, s.heldUntil
+	if s.retryAt.After(at) {
+		return 0, s.retryAt
 	}
 	return max(s.width-s.busy, 0), time.Time{}
 }
@@ -84,7 +84,7 @@ func (s *server) outcome(recipient string, began time.Time, err error) {
 	if rate || errors.Is(err, ErrServer) {
 		s.lastError, s.failedAt = err.Error(), at
 		s.found[recipient] = struct{}{}
-		if s.failures > 0 && began.Before(s.heldUntil) && !s.heldUntil.IsZero() {
+		if s.failures > 0 && began.Before(s.retryAt) && !s.retryAt.IsZero() {
 			return // under way when that was known
 		}
 		if s.failures++; s.failures == 1 {
@@ -94,7 +94,7 @@ func (s *server) outcome(recipient string, began time.Time, err error) {
 		if wait == 0 {
 			wait = backoff(s.failures, longestSetupWait)
 		}
-		s.heldUntil, s.slowed = at.Add(wait), rate
+		s.retryAt, s.slowed = at.Add(wait), rate
 		if s.width = max(s.width/2, 1); !rate {
 			s.width = 1 // that finds out when it is back
 		}
@@ -105,7 +105,7 @@ func (s *server) outcome(recipient string, began time.Time, err error) {
 	}
 	// It was reached.
 	if s.failures > 0 && !began.Before(s.failingAt) {
-		s.failures, s.heldUntil = 0, time.Time{}
+		s.failures, s.retryAt = 0, time.Time{}
 		clear(s.told)
 		clear(s.found)
 	}

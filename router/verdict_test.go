@@ -49,7 +49,7 @@ func TestARefusalIsFinalWhereOthersAreTaken(t *testing.T) {
 					t.Errorf("%d attempts", n)
 				}
 				for _, d := range w.deliveries() {
-					if d.Address == "cto@example.org" && (d.State != incident.DeliveryFailed || d.SettledAt.Sub(d.CreatedAt) > time.Minute) {
+					if d.Address == "cto@example.org" && (d.State != incident.DeliveryFailed || d.FinishedAt.Sub(d.CreatedAt) > time.Minute) {
 						t.Errorf("delivery %+v", d)
 					}
 				}

@@ -158,7 +158,7 @@ func beginNotice(ctx context.Context, tx storage.Tx, d *incident.Delivery) error
 
 // settleNotice notes what became of a message about the watchdog. Of a pulse that was
 // given up meanwhile nothing is noted.
-func settleNotice(ch *storage.Change, before why, del *incident.Delivery, cover *incident.Cover, at time.Time) (err error) {
+func recordNotice(ch *storage.Change, before why, del *incident.Delivery, cover *incident.Cover, at time.Time) (err error) {
 	if del.State == incident.DeliveryDelivered {
 		if del.Cause, err = cause(ch.Context(), ch.Tx, before, nil, *cover, at); err != nil {
 			return err
@@ -172,12 +172,12 @@ func settleNotice(ch *storage.Change, before why, del *incident.Delivery, cover 
 	if i < 0 {
 		return nil
 	}
-	notices[i].Settle(del, cover, at)
+	notices[i].ApplyOutcome(del, cover, at)
 	return ch.Tx.PutNotices(ch.Context(), notices[i:i+1])
 }
 
 // settleIdlePulses notes that somebody is not told of the watchdog any more.
-func (d *Dispatcher) settleIdlePulses(ctx context.Context, recipient string, pulses []string) error {
+func (d *Dispatcher) skipIdlePulses(ctx context.Context, recipient string, pulses []string) error {
 	if len(pulses) == 0 {
 		return nil
 	}

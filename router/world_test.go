@@ -80,14 +80,14 @@ func (b *mailbox) Render(m *incident.Message) ([]byte, error) {
 	return json.Marshal(map[string]any{"id": m.ID, "kind": m.Kind, "at": m.At, "items": items})
 }
 
-func (b *mailbox) Send(ctx context.Context, e router.Envelope, hold func(context.Context) error) error {
+func (b *mailbox) Send(ctx context.Context, e router.Envelope, leased func(context.Context) error) error {
 	to := strings.TrimSuffix(e.Recipient.Address, "@example.org")
 	try := attempt{to, e.ID, string(e.Body), time.Now()}
 	b.mu.Lock()
 	b.tries = append(b.tries, try)
 	behave := b.behave
 	b.mu.Unlock()
-	if err := hold(ctx); err != nil {
+	if err := leased(ctx); err != nil {
 		return err
 	}
 	var err error
@@ -97,7 +97,7 @@ func (b *mailbox) Send(ctx context.Context, e router.Envelope, hold func(context
 	if err != nil && !errors.Is(err, errTaken) {
 		return err
 	}
-	if err := hold(ctx); err != nil {
+	if err := leased(ctx); err != nil {
 		return err
 	}
 	b.mu.Lock()

@@ -147,5 +147,5 @@ func (r *Reader) why(s *incident.Situation, p *incident.Policy, c *incident.Cove
 func (r *Reader) held(c *incident.Cover, p *incident.Priority) bool {
 	last := len(r.Messages) - 1
 	scheduled := slices.ContainsFunc(c.Owed, func(o incident.Owed) bool { return o.Reason == incident.DueCadence })
-	return c.Held || scheduled && last >= 0 && c.DueAt.Sub(r.Messages[last].At) > p.UpdateEvery
+	return c.Deferred || scheduled && last >= 0 && c.DueAt.Sub(r.Messages[last].At) > p.UpdateEvery
 }

@@ -48,7 +48,7 @@ func timeOf(l Leaf) (time.Time, error) {
 		return e.Time, err
 	case ledger.Delivery:
 		d, _, err := DecodeDelivery(l.Record)
-		return d.SettledAt, err
+		return d.FinishedAt, err
 	}
 	g, err := DecodeLoading(l.Record)
 	return g.At, err

@@ -20,19 +20,19 @@ type Repository struct {
 	// Observe is told of an incident's events after their commit, in order; nil if
 	// nobody counts. A process that ends in between has told of none.
 	Observe func(events []incident.Event)
-	// HeldUntil returns until when the server of a recipient is held back, as this process
+	// ServerRetryAt returns until when the server of a recipient is held back, as this process
 	// knows; zero if it is not. Nil if this process sends nothing.
-	HeldUntil func(recipient string) time.Time
+	ServerRetryAt func(recipient string) time.Time
 }
 
 // Change runs fn, and stores the incidents that it changed with their events and
 // subscriptions in the same transaction, or nothing. The function may run more
 // than once. It returns after the commit.
-func (d *Repository) Change(ctx context.Context, at time.Time, fn func(*Change) error) error {
+func (repo *Repository) Change(ctx context.Context, at time.Time, fn func(*Change) error) error {
 	at = at.UTC().Truncate(time.Microsecond)
 	var done *Change
-	err := d.Store.Write(ctx, func(tx Tx) error {
-		c := d.newChange(ctx, tx, at)
+	err := repo.Store.Write(ctx, func(tx Tx) error {
+		c := repo.newChange(ctx, tx, at)
 		if err := fn(c); err != nil {
 			return err
 		}
@@ -43,12 +43,12 @@ func (d *Repository) Change(ctx context.Context, at time.Time, fn func(*Change) 
 		return err
 	}
 	for _, n := range done.order {
-		if events := done.loaded[n].news.Events; len(events) > 0 && d.Observe != nil {
-			d.Observe(events)
+		if events := done.loaded[n].news.Events; len(events) > 0 && repo.Observe != nil {
+			repo.Observe(events)
 		}
 	}
-	if (len(done.order) > 0 || done.wake) && d.Wake != nil {
-		d.Wake()
+	if (len(done.order) > 0 || done.wake) && repo.Wake != nil {
+		repo.Wake()
 	}
 	return nil
 }
@@ -56,14 +56,14 @@ func (d *Repository) Change(ctx context.Context, at time.Time, fn func(*Change) 
 // Preview runs fn as Change does and stores nothing. It returns the situations of
 // the incidents before and after, in the order in which they were asked for; those after
 // have their Tries.
-func (d *Repository) Preview(ctx context.Context, at time.Time, fn func(*Change) error) (before, after []*incident.Situation, err error) {
+func (repo *Repository) Preview(ctx context.Context, at time.Time, fn func(*Change) error) (before, after []*incident.Situation, err error) {
 	at = at.UTC().Truncate(time.Microsecond)
-	err = d.Store.Read(ctx, func(r Snapshot) error {
-		c := d.newChange(ctx, preview{Snapshot: r}, at)
+	err = repo.Store.Read(ctx, func(r Snapshot) error {
+		c := repo.newChange(ctx, preview{Snapshot: r}, at)
 		if err := fn(c); err != nil {
 			return err
 		}
-		tries := d.Tries(r, at)
+		tries := repo.Tries(r, at)
 		for _, n := range c.order {
 			l := c.loaded[n]
 			s, err := c.after(l)
@@ -103,9 +103,9 @@ type Change struct {
 	ambiguities []Ambiguity
 }
 
-func (d *Repository) newChange(ctx context.Context, tx Tx, at time.Time) *Change {
+func (repo *Repository) newChange(ctx context.Context, tx Tx, at time.Time) *Change {
 	return &Change{
-		Tx: tx, Policy: d.Policy(), At: at, repo: d, ctx: ctx, loaded: map[int64]*loaded{}, latest: map[string]int64{},
+		Tx: tx, Policy: repo.Policy(), At: at, repo: repo, ctx: ctx, loaded: map[int64]*loaded{}, latest: map[string]int64{},
 		breaches: newBreaches(), unmapped: newUnmapped(),
 	}
 }
@@ -249,7 +249,7 @@ func (c *Change) keep(was incident.Situation, isNew bool) *incident.Situation {
 }
 
 // Record makes the events part of the incident, at once: those that follow build on its
-// state. What readers are owed because of them is settled at the end.
+// state. What readers are owed because of them is reconciled at the end.
 func (c *Change) Record(s *incident.Situation, events ...incident.Event) error {
 	return c.Note(s, incident.News{Events: events})
 }

@@ -59,12 +59,12 @@ func (t countedTx) NoteExpired(ctx context.Context, done, left []storage.Expired
 }
 
 func TestIncidentsAreForgottenInSets(t *testing.T) {
-	s := newSealed(t)
+	s := newSigned(t)
 	const many = 30
 	s.write(func(tx storage.Tx) error {
 		for n := int64(1); n <= many; n++ {
 			in := &incident.Incident{Number: n, Sequence: 1, Key: fmt.Sprint(n), State: incident.StateClosed, ClosedAt: s.at, AcknowledgedBy: "ada"}
-			d := &incident.Delivery{ID: fmt.Sprint(n), Incident: n, Recipient: "ada", State: incident.DeliveryFailed, SettledAt: s.at}
+			d := &incident.Delivery{ID: fmt.Sprint(n), Incident: n, Recipient: "ada", State: incident.DeliveryFailed, FinishedAt: s.at}
 			if err := tx.PutIncidents(t.Context(), []*incident.Incident{in}); err != nil {
 				return err
 			}

@@ -19,7 +19,7 @@ const GenerationEvery = generationLease / 3
 
 // holding is the job of those who have the generation: one of them says for all that it is
 // had.
-func holding(number int64, owner string) Job {
+func newestJob(number int64, owner string) Job {
 	return Job{Name: fmt.Sprintf("generation %d", number), Owner: owner, Lease: generationLease}
 }
 
@@ -46,7 +46,7 @@ func enter(ctx context.Context, tx Tx, owner, unless string, l Loading, forms ..
 			return g, err
 		}
 		if older != nil {
-			free, err := tx.TakeJob(ctx, holding(g.Number, unless), l.At)
+			free, err := tx.TakeJob(ctx, newestJob(g.Number, unless), l.At)
 			if err != nil || !free {
 				return g, err
 			}
@@ -57,7 +57,7 @@ func enter(ctx context.Context, tx Tx, owner, unless string, l Loading, forms ..
 		return g, err
 	}
 	next := Generation{Number: g.Number + 1, Hash: l.Hash, At: l.At}
-	_, err = tx.TakeJob(ctx, holding(next.Number, owner), l.At)
+	_, err = tx.TakeJob(ctx, newestJob(next.Number, owner), l.At)
 	return next, err
 }
 
@@ -74,31 +74,31 @@ func loadedBefore(ctx context.Context, r ConfigReader, hash string) (*Loading, e
 }
 
 // Behind reports whether the configuration of this process is not the one in force: then who
-// reads along is for others to settle. A store in which none was loaded has none to be behind.
-func (d *Repository) Behind(ctx context.Context, r ConfigReader) (bool, error) {
-	_, behind, err := d.generation(ctx, r)
+// reads along is for others to say. A store in which none was loaded has none to be behind.
+func (repo *Repository) Behind(ctx context.Context, r ConfigReader) (bool, error) {
+	_, behind, err := repo.generation(ctx, r)
 	return behind, err
 }
 
-func (d *Repository) generation(ctx context.Context, r ConfigReader) (g Generation, behind bool, err error) {
+func (repo *Repository) generation(ctx context.Context, r ConfigReader) (g Generation, behind bool, err error) {
 	g, err = r.Generation(ctx)
-	return g, g.Hash != "" && g.Hash != d.Policy().Hash, err
+	return g, g.Hash != "" && g.Hash != repo.Policy().Hash, err
 }
 
 // KeepUp says that a process lives that has the configuration in force or, if this one is
 // behind and nobody said so for a minute, brings its own into force. It reports whether it is
 // behind after that. Call it each [GenerationEvery].
-func (d *Repository) KeepUp(ctx context.Context, owner string, now time.Time) (behind bool, err error) {
-	err = d.Store.Write(ctx, func(tx Tx) error {
+func (repo *Repository) KeepUp(ctx context.Context, owner string, now time.Time) (behind bool, err error) {
+	err = repo.Store.Write(ctx, func(tx Tx) error {
 		var g Generation
-		if g, behind, err = d.generation(ctx, tx); err != nil || g.Number == 0 {
+		if g, behind, err = repo.generation(ctx, tx); err != nil || g.Number == 0 {
 			return err
 		}
 		if !behind {
-			_, err = tx.TakeJob(ctx, holding(g.Number, owner), now)
+			_, err = tx.TakeJob(ctx, newestJob(g.Number, owner), now)
 			return err
 		}
-		own, err := loadedBefore(ctx, tx, d.Policy().Hash)
+		own, err := loadedBefore(ctx, tx, repo.Policy().Hash)
 		if err != nil || own == nil {
 			return err // it is on its way into force
 		}

@@ -11,7 +11,7 @@ import (
 
 // A rollout is a store that two processes have, each with a configuration of its own.
 type rollout struct {
-	*sealed
+	*signedStore
 	before, after *storage.Repository // of the configuration before, and of the one that comes
 }
 
@@ -37,7 +37,7 @@ func configured(hash string, managers ...string) *incident.Policy {
 }
 
 func newRollout(t *testing.T) *rollout {
-	r := &rollout{sealed: newSealed(t)}
+	r := &rollout{signedStore: newSigned(t)}
 	repo := func(p *incident.Policy) *storage.Repository {
 		return &storage.Repository{Store: r.store, Policy: func() *incident.Policy { return p }}
 	}

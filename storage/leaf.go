@@ -195,8 +195,8 @@ func EncodeDelivery(d incident.Delivery, message []byte) (Record, error) {
 	r := Record{Index: -1}
 	l := deliveryLeaf{
 		V: leafVersion, Delivery: d.ID, Kind: d.Kind, Sequence: d.Sequence, Priority: d.Priority, Audience: d.Audience,
-		Group: d.Group, Channel: d.Channel, Drill: d.Drill, DueAt: d.DueAt, Promised: d.Promised, Held: d.Held,
-		CreatedAt: d.CreatedAt, SentAt: d.SentAt, Attempts: d.Attempts, State: d.State, Why: d.Why, Cause: d.Cause, SettledAt: d.SettledAt,
+		Group: d.Group, Channel: d.Channel, Drill: d.Drill, DueAt: d.DueAt, Promised: d.Promised, Held: d.Deferred,
+		CreatedAt: d.CreatedAt, SentAt: d.SentAt, Attempts: d.Attempts, State: d.State, Why: d.Why, Cause: d.Cause, SettledAt: d.FinishedAt,
 	}
 	if !d.Watchdog() {
 		l.Incident = incident.ID(d.Incident)
@@ -245,8 +245,8 @@ func DecodeDelivery(r Record) (d incident.Delivery, message string, err error) {
 	d = incident.Delivery{
 		ID: l.Delivery, Kind: l.Kind, Sequence: l.Sequence, Priority: l.Priority, Audience: l.Audience, Group: l.Group,
 		Channel: l.Channel, Recipient: r.reveal("recipient"), Address: r.reveal("address"), Drill: l.Drill,
-		DueAt: l.DueAt, Promised: l.Promised, Held: l.Held, CreatedAt: l.CreatedAt, SentAt: l.SentAt,
-		Attempts: l.Attempts, State: l.State, Why: l.Why, Cause: l.Cause, SettledAt: l.SettledAt, Covers: l.Covers,
+		DueAt: l.DueAt, Promised: l.Promised, Deferred: l.Held, CreatedAt: l.CreatedAt, SentAt: l.SentAt,
+		Attempts: l.Attempts, State: l.State, Why: l.Why, Cause: l.Cause, FinishedAt: l.SettledAt, Covers: l.Covers,
 	}
 	if l.Incident != "" {
 		if d.Incident, err = incident.ParseID(l.Incident); err != nil {

@@ -100,7 +100,7 @@ func TestDeliveryLeaf(t *testing.T) {
 	d := incident.Delivery{
 		ID: "one", Incident: 42, Kind: incident.KindReminder, Sequence: 3, Priority: "P1", Audience: incident.AudienceOnCall, Group: "blue",
 		Channel: incident.ChannelEmail, Recipient: "email:zoe@example.org", Address: "zoe@example.org", Drill: true, DueAt: noon, Promised: noon,
-		Held: true, CreatedAt: noon, SentAt: noon, Attempts: 2, State: incident.DeliveryFailed, Error: `RCPT "zoe@example.org": 550`,
+		Deferred: true, CreatedAt: noon, SentAt: noon, Attempts: 2, State: incident.DeliveryFailed, Error: `RCPT "zoe@example.org": 550`,
 		Covers: []incident.Cover{
 			{Incident: 42, Kind: incident.KindReminder, DueAt: noon, Owed: []incident.Owed{
 				{Kind: incident.KindReminder, Reason: incident.DueActionOverdue, At: noon, Action: "hotfix"},

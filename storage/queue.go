@@ -18,9 +18,9 @@ type QueueReader interface {
 	// a notice, or a pending delivery. A pending delivery whose RetryAt is to come is held
 	// back, and so is, of its recipient, what it covers. All else of that recipient is not.
 	Waiting(ctx context.Context, now time.Time, limit int) ([]Waiting, error)
-	// HeldBack says what is not tried for recipients at now because of failures. One for whom
+	// Backoffs says what is not tried for recipients at now because of failures. One for whom
 	// all is tried is left out.
-	HeldBack(ctx context.Context, recipients []string, now time.Time) (map[string]HeldBack, error)
+	Backoffs(ctx context.Context, recipients []string, now time.Time) (map[string]Backoff, error)
 	// DueReaders returns a page of up to limit (1 to 1000) of the readers of incidents to whom
 	// something was due at a time, and is since, the longest first.
 	DueReaders(ctx context.Context, at time.Time, limit int, cursor string) (page []DueReader, next string, err error)
@@ -56,8 +56,8 @@ type Waiting struct {
 	Urgency incident.Urgency
 }
 
-// HeldBack is what is not tried for a recipient because of failures, and until when.
-type HeldBack struct {
+// A Backoff is what is not tried for a recipient because of failures, and until when.
+type Backoff struct {
 	// Until is when the recipient's RetryAt comes, as released with a failure; zero if nothing
 	// is waited for.
 	Until time.Time
@@ -83,8 +83,8 @@ type Lease struct {
 	Subscriptions []incident.Subscription
 	// Notices are those that are due and not held back, the longest first, up to 1,000.
 	Notices []incident.Notice
-	// Unsettled are the pending deliveries to the recipient that are not held back.
-	Unsettled []incident.Delivery
+	// Pending are the pending deliveries to the recipient that are not held back.
+	Pending []incident.Delivery
 	// Sent are the times of the latest messages to the recipient, the latest last.
 	Sent []time.Time
 	// Failures counts the leases in a row that were released with a failure, since

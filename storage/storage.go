@@ -1,5 +1,5 @@
 // Package storage keeps incidents and all that belongs to them. It defines what an
-// engine must do ([Store]) and holds [Change], the one door through which an
+// engine must do ([Store]) and holds [Change], the one way in which an
 // incident, its events and its subscriptions are written.
 //
 // Two engines are meant to fit: one file with one writer, and a database with many

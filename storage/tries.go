@@ -12,15 +12,15 @@ import (
 // Tries finds out when those are tried to whom something cannot be handed over, for as many
 // incidents as a snapshot is asked about. It is for one goroutine.
 type Tries struct {
-	r         Snapshot
-	now       time.Time
-	heldUntil func(string) time.Time
-	known     map[string]HeldBack // by recipient
+	r             Snapshot
+	now           time.Time
+	serverRetryAt func(string) time.Time
+	known         map[string]Backoff // by recipient
 }
 
 // Tries returns what is known of that at now.
-func (d *Repository) Tries(r Snapshot, now time.Time) *Tries {
-	return &Tries{r: r, now: now, heldUntil: d.HeldUntil, known: map[string]HeldBack{}}
+func (repo *Repository) Tries(r Snapshot, now time.Time) *Tries {
+	return &Tries{r: r, now: now, serverRetryAt: repo.ServerRetryAt, known: map[string]Backoff{}}
 }
 
 // Note sets the Tries of situations.
@@ -38,7 +38,7 @@ func (t *Tries) Note(ctx context.Context, all ...*incident.Situation) error {
 		return err
 	}
 	for _, s := range all {
-		s.Tries = &incident.Tries{Now: t.now, Held: map[string]time.Time{}}
+		s.Tries = &incident.Tries{Now: t.now, RetryAt: map[string]time.Time{}}
 		for i := range s.Subscriptions {
 			sub := &s.Subscriptions[i]
 			if sub.DueAt.IsZero() {
@@ -46,7 +46,7 @@ func (t *Tries) Note(ctx context.Context, all ...*incident.Situation) error {
 			}
 			held := t.known[sub.Recipient]
 			if until := latestOf(held.Until, held.Incidents[s.Incident.Number]); !until.IsZero() {
-				s.Tries.Held[sub.Recipient] = until
+				s.Tries.RetryAt[sub.Recipient] = until
 			}
 		}
 	}
@@ -57,14 +57,14 @@ func (t *Tries) load(ctx context.Context, recipients []string) error {
 	if len(recipients) == 0 {
 		return nil
 	}
-	found, err := t.r.HeldBack(ctx, recipients, t.now)
+	found, err := t.r.Backoffs(ctx, recipients, t.now)
 	if err != nil {
 		return err
 	}
 	for _, recipient := range recipients {
 		held := found[recipient]
-		if t.heldUntil != nil {
-			held.Until = latestOf(held.Until, t.heldUntil(recipient))
+		if t.serverRetryAt != nil {
+			held.Until = latestOf(held.Until, t.serverRetryAt(recipient))
 		}
 		t.known[recipient] = held
 	}

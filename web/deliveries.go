@@ -96,7 +96,7 @@ func (l *layout) deliveryRow(d *incident.Delivery, of int64) deliveryRow {
 	line := deliveryRow{
 		ID: d.ID, Link: "deliveries/" + d.ID, Kind: kindName(d.Kind), Drill: d.Drill,
 		Recipient: d.Address, Audience: wording.AudienceName(d.Audience), Group: d.Group, Channel: d.Channel,
-		State: d.State, Due: l.at(d.DueAt), Sent: l.at(d.SentAt), Held: d.Held, Attempts: d.Attempts,
+		State: d.State, Due: l.at(d.DueAt), Sent: l.at(d.SentAt), Held: d.Deferred, Attempts: d.Attempts,
 		Error: wording.Line(wording.Failure(d), 1000),
 	}
 	if of == 0 {

@@ -195,7 +195,7 @@ func TestTheStatusShowsTheLedger(t *testing.T) {
 			t.Errorf("no %q in %s", want, text())
 		}
 	}
-	if _, err := storage.Seal(t.Context(), f.store, key, f.clock.Now()); err != nil {
+	if _, err := storage.SignLog(t.Context(), f.store, key, f.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	f.service.Ledger.Witness, f.service.Ledger.Every = "audit@example.org", 24*time.Hour

@@ -30,7 +30,7 @@ type Service struct {
 	// nothing of what stands in the files.
 	ConfigPlaces  string
 	WarningPlaces []string
-	Ledger        ledger.Standing
+	Ledger        ledger.Status
 	Servers       []ServerState // that cannot be used
 }
 

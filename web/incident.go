@@ -32,7 +32,7 @@ type incidentPage struct {
 	Drill, Unmapped       bool
 	Declared              bool
 	State                 incident.State
-	Standing              string
+	Status                string
 	Facts                 []fact
 	Next                  *moment
 	NextText              string
@@ -183,7 +183,7 @@ func (p *incidentPage) describe(s *incident.Situation, pulses incident.Pulses) {
 		p.SLOPriority = wording.Line(in.SLOPriority, 20)
 	}
 	p.Drill, p.Unmapped, p.Declared = in.Drill, in.Unmapped, in.Declared
-	p.State, p.Standing = in.State, wording.State(in)
+	p.State, p.Status = in.State, wording.State(in)
 	p.Runbook, p.Labels = wording.Link(in.Runbook), labels(in.Labels)
 	p.MergedInto, p.Previous, p.MergedFrom = "", "", nil
 	if in.MergedInto != 0 {

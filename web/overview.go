@@ -45,7 +45,7 @@ type row struct {
 	Team, Service             string
 	State                     incident.State
 	Phase                     incident.Phase
-	Standing                  string // in words
+	Status                    string // in words
 	Since                     *moment
 	Lasts                     string
 	Ended                     *moment
@@ -182,7 +182,7 @@ func (l *layout) row(s *incident.Situation) row {
 		ID: in.ID(), Title: wording.Headline(in), Priority: wording.Line(in.Priority.Name, 20), Tone: tone(in),
 		Drill: in.Drill, Unmapped: in.Unmapped,
 		Team: wording.Line(in.Team, 80), Service: wording.Line(in.Service, 80),
-		State: in.State, Phase: in.Phase, Standing: wording.State(in), By: wording.Line(in.AcknowledgedBy, 80),
+		State: in.State, Phase: in.Phase, Status: wording.State(in), By: wording.Line(in.AcknowledgedBy, 80),
 	}
 	began := in.StartedAt
 	if began.IsZero() {

@@ -78,10 +78,10 @@ func (f *fixture) populate(text string) []string {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	if _, err := storage.Seal(f.t.Context(), f.store, key, f.clock.Now()); err != nil {
+	if _, err := storage.SignLog(f.t.Context(), f.store, key, f.clock.Now()); err != nil {
 		f.t.Fatal(err)
 	}
-	f.service.Ledger = ledger.Standing{PublicKey: key.Public(), Witness: "audit@example.org " + text, Every: 24 * time.Hour, WitnessedAt: start, WitnessError: "550 no such user " + text}
+	f.service.Ledger = ledger.Status{PublicKey: key.Public(), Witness: "audit@example.org " + text, Every: 24 * time.Hour, WitnessedAt: start, WitnessError: "550 no such user " + text}
 	paths := []string{
 		"/", "/?state=resolved", "/?q=register&team=notifications&priority=P1", page(n, ""), page(old, ""), page(n, "?done=updates"),
 		"/priorities", "/priorities/versions/2", "/priorities/versions/1", "/slos", "/slos?q=search", "/deliveries", "/deliveries?state=failed", "/deliveries/watchdog", "/reports", "/status",

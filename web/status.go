@@ -60,7 +60,7 @@ func (l *layout) pulses(all incident.Pulses) (list []pulseInfo) {
 }
 
 type ledgerInfo struct {
-	ledger.Standing
+	ledger.Status
 	Size, Signed int64 // leaves
 	At           *moment
 	Told         *moment
@@ -107,7 +107,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	p.Watchdog.Within = p.policy.Watchdog.Within
 	p.Watchdog.Expected = p.Watchdog.Within > 0
 	p.Trouble = nil // it stands below in full
-	p.Ledger = ledgerInfo{Standing: p.Service.Ledger, Told: p.at(p.Service.Ledger.WitnessedAt)}
+	p.Ledger = ledgerInfo{Status: p.Service.Ledger, Told: p.at(p.Service.Ledger.WitnessedAt)}
 	var err error
 	if p.Info, err = h.Repo.Store.Info(r.Context()); err != nil {
 		return err

@@ -95,7 +95,7 @@ func overdue(in *incident.Incident, name string, clock Clock) string {
 }
 
 // reminderReport asks the people on call for what is missing: for each reason one
-// sentence, one command and one link that settle it.
+// sentence, one command and one link that end it.
 func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report {
 	in := &it.Incident
 	r := &Report{

@@ -224,7 +224,7 @@ func TestDigest(t *testing.T) {
 	}
 }
 
-// TestDigestOfReminders: each names the command and the place that settle it.
+// TestDigestOfReminders: each names the command and the place that end it.
 func TestDigestOfReminders(t *testing.T) {
 	item := incident.Item{
 		Kind: incident.KindReminder, Reasons: []incident.Owed{{Kind: incident.KindReminder, Reason: incident.DueUnfed, DueAt: time.Date(2026, 7, 23, 14, 0, 0, 0, time.UTC)}},

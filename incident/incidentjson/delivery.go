@@ -22,7 +22,7 @@ type Delivery struct {
 	Drill      bool                   `json:"drill"`
 	DueAt      *time.Time             `json:"due_at"`
 	PromisedAt *time.Time             `json:"promised_at"` // on time means sent by then
-	Held       bool                   `json:"held"`        // by a quiet time
+	Deferred   bool                   `json:"held"`        // by a quiet time
 	SentAt     *time.Time             `json:"sent_at"`
 	Attempts   int                    `json:"attempts"`
 	State      incident.DeliveryState `json:"state"`
@@ -55,7 +55,7 @@ func FromDelivery(d *incident.Delivery) Delivery {
 		Drill:      d.Drill,
 		DueAt:      when(d.DueAt),
 		PromisedAt: when(d.Promised),
-		Held:       d.Held,
+		Deferred:   d.Deferred,
 		SentAt:     when(d.SentAt),
 		Attempts:   d.Attempts,
 		State:      d.State,

@@ -68,7 +68,7 @@ type Result struct {
 // errReplayed ends a change in which nothing is to be done.
 var errReplayed = errors.New("carried out before")
 
-// Execute carries the request out through the door, and returns what answer says of it.
+// Execute carries the request out in one change, and returns what answer says of it.
 // The change and the answer are stored in one transaction, or neither is. Within a day
 // a repetition of the request, as r.Once tells, does nothing and is answered the same,
 // whatever happened meanwhile; ErrKeyUsed if it asks for something else. What failed

@@ -66,7 +66,7 @@ func TestARequestIsCarriedOutOnceForEachKey(t *testing.T) {
 		"the same for something else within the day": {"ada", other, 23 * time.Hour, command.Result{}, command.ErrKeyUsed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			repo := newDoor(t)
+			repo := newRepository(t)
 			woken, observed := 0, 0
 			repo.Wake = func() { woken++ }
 			repo.Observe = func(e []incident.Event) { observed += len(e) }
@@ -91,7 +91,7 @@ func TestARequestIsCarriedOutOnceForEachKey(t *testing.T) {
 
 // A key is looked at before what the person had seen: that was so the first time.
 func TestARepetitionIsAnsweredWhateverHappenedMeanwhile(t *testing.T) {
-	repo := newDoor(t)
+	repo := newRepository(t)
 	if _, err := declare("ada", command.Once{}).Execute(t.Context(), repo, monday, named); err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestARepetitionIsAnsweredWhateverHappenedMeanwhile(t *testing.T) {
 }
 
 func TestNobodyCommands(t *testing.T) {
-	repo := newDoor(t)
+	repo := newRepository(t)
 	if _, err := declare("", command.Once{Key: "k"}).Execute(t.Context(), repo, monday, named); err == nil || incidents(t, repo) != 0 {
 		t.Errorf("error = %v", err)
 	}
@@ -171,7 +171,7 @@ func (tx *brokenTx) AppendEvents(ctx context.Context, events []incident.Event) e
 func TestTheChangeAndItsAnswerAreStoredTogether(t *testing.T) {
 	for _, step := range []string{"made", "answer", "incident", "events", "commit"} {
 		t.Run(step, func(t *testing.T) {
-			repo := newDoor(t)
+			repo := newRepository(t)
 			whole := repo.Store
 			repo.Store = &broken{whole, step}
 			repo.Wake = func() { t.Error("woken by what was not done") }

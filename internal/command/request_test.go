@@ -14,7 +14,7 @@ import (
 	"sitrep/storage/bolt"
 )
 
-func newDoor(t *testing.T) *storage.Repository {
+func newRepository(t *testing.T) *storage.Repository {
 	t.Helper()
 	db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
 	if err != nil {
@@ -31,7 +31,7 @@ func newDoor(t *testing.T) *storage.Repository {
 }
 
 func TestWhatPeopleDidMeanwhileIsNamed(t *testing.T) {
-	repo := newDoor(t)
+	repo := newRepository(t)
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	do := func(actor incident.Actor, number, seen int64, cmd command.Command) error {
 		now = now.Add(time.Minute)
@@ -71,7 +71,7 @@ func TestWhatPeopleDidMeanwhileIsNamed(t *testing.T) {
 }
 
 func TestAPreviewSaysWhoIsTold(t *testing.T) {
-	repo := newDoor(t)
+	repo := newRepository(t)
 	req := command.Request{Actor: "ada", Command: command.Declare{UseCase: "The office is dark", Team: "web", Priority: "P1", Reason: "no power"}}
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	p, err := req.Preview(t.Context(), repo, now)

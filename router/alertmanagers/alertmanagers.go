@@ -28,10 +28,10 @@ const (
 	DefaultTimeout = 30 * time.Second
 	// maxAnswer is how many bytes an answer may have: about 300,000 alerts.
 	maxAnswer = 512 << 20
-	// settled is how long after its start an Alertmanager has surely been told of all
+	// informed is how long after its start an Alertmanager has surely been told of all
 	// that fires: Prometheus sends again each 75 s or so, with slow rules each few
 	// minutes.
-	settled = 10 * time.Minute
+	informed = 10 * time.Minute
 	// grafanaPath is how the path of Grafana's own Alertmanager ends.
 	grafanaPath = "/api/alertmanager/grafana"
 )

@@ -44,5 +44,5 @@ func (a Answer) Reports(fingerprint string, heardAt time.Time) incident.Verdict 
 // knows reports whether the Alertmanager would list what was heard to fire at
 // heardAt, if it still fires.
 func (r *report) knows(heardAt time.Time) bool {
-	return !r.startedAt.After(heardAt) || r.at.Sub(r.startedAt) >= settled
+	return !r.startedAt.After(heardAt) || r.at.Sub(r.startedAt) >= informed
 }

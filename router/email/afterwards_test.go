@@ -55,7 +55,7 @@ func TestTheNextMailGoes(t *testing.T) {
 			synctest.Wait()
 			start := time.Now()
 			err := s.Send(t.Context(), envelope(t, "second@example.org"), func(context.Context) error { return lost })
-			if took := time.Since(start); !errors.Is(err, lost) || took > holdEvery {
+			if took := time.Since(start); !errors.Is(err, lost) || took > askEvery {
 				t.Errorf("it went on waiting for %v (%v)", took, err)
 			}
 			wg.Wait()

@@ -59,7 +59,7 @@ type transaction struct {
 	from, to string
 	utf8     bool
 	body     []byte
-	hold     func(context.Context) error
+	leased   func(context.Context) error
 }
 
 // A step is where in a conversation something was said.
@@ -215,7 +215,7 @@ func (c *conn) send(ctx context.Context, tx transaction) (err error) {
 		fit = false
 		return &wornError{err}
 	}
-	if err := tx.hold(ctx); err != nil {
+	if err := tx.leased(ctx); err != nil {
 		fit = true
 		return err
 	}
@@ -274,7 +274,7 @@ func (c *conn) send(ctx context.Context, tx transaction) (err error) {
 		return c.lost(fmt.Errorf("write the mail: %w", describe(err)), worn)
 	}
 	// Without its last line the server forgets the mail when the connection ends.
-	if err := tx.hold(ctx); err != nil {
+	if err := tx.leased(ctx); err != nil {
 		return err
 	}
 	if err := c.stage(ctx, c.timeouts.Final); err != nil {

@@ -37,7 +37,7 @@ func (d *Directory) Render(m *incident.Message) ([]byte, error) { return d.lette
 // Send writes a mail to a file whose name begins with the time of the message, so
 // that files sort by it. A file appears whole or not at all, and a mail that is sent
 // again replaces itself.
-func (d *Directory) Send(ctx context.Context, e router.Envelope, hold func(context.Context) error) (err error) {
+func (d *Directory) Send(ctx context.Context, e router.Envelope, leased func(context.Context) error) (err error) {
 	name := sentAt(e.Body).Format("20060102T150405Z") + "-" + fileName(e.ID) + ".eml"
 	defer func() {
 		if err != nil {
@@ -65,7 +65,7 @@ func (d *Directory) Send(ctx context.Context, e router.Envelope, hold func(conte
 	if err != nil {
 		return err
 	}
-	if err := hold(ctx); err != nil {
+	if err := leased(ctx); err != nil {
 		return err
 	}
 	if err := os.Rename(f.Name(), filepath.Join(d.path, name)); err != nil {

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// holdEvery is how often a mail that waits says so.
-	holdEvery = 5 * time.Second
+	// askEvery is how often a mail that waits says so.
+	askEvery = 5 * time.Second
 	// longestWait is how long a mail waits for its turn. What it says grows stale then,
 	// and it is better planned anew.
 	longestWait = 3 * time.Minute
@@ -71,9 +71,9 @@ func newPool(size int, idle time.Duration, rate Rate, open func(context.Context)
 }
 
 // take waits for the turn of a mail, at most until the deadline, and returns a connection
-// for it and when its turn came. It calls hold as time passes, and gives up if that returns
+// for it and when its turn came. It calls leased as time passes, and gives up if that returns
 // an error. Each connection is given back by put or drop.
-func (p *pool) take(ctx context.Context, rank int, fresh bool, deadline time.Time, hold func(context.Context) error) (*conn, time.Time, error) {
+func (p *pool) take(ctx context.Context, rank int, fresh bool, deadline time.Time, leased func(context.Context) error) (*conn, time.Time, error) {
 	w := &waiter{rank: rank, fresh: fresh, got: make(chan grant, 1)}
 	p.mu.Lock()
 	p.arrived++
@@ -85,7 +85,7 @@ func (p *pool) take(ctx context.Context, rank int, fresh bool, deadline time.Tim
 
 	timeout := time.NewTimer(time.Until(deadline))
 	defer timeout.Stop()
-	tick := time.NewTicker(holdEvery)
+	tick := time.NewTicker(askEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -96,7 +96,7 @@ func (p *pool) take(ctx context.Context, rank int, fresh bool, deadline time.Tim
 		case <-timeout.C:
 			return p.leave(w, p.why())
 		case <-tick.C:
-			if err := hold(ctx); err != nil {
+			if err := leased(ctx); err != nil {
 				return p.leave(w, err)
 			}
 		}

@@ -172,7 +172,7 @@ func (s *SMTP) Close() error {
 }
 
 // Send hands one mail over. It waits for its turn first, for a few minutes at most, and
-// calls hold while it does, before MAIL and before the last line of the mail. Where a
+// calls leased while it does, before MAIL and before the last line of the mail. Where a
 // connection that was used before is refused, it goes on a new one at once; where the
 // server says that mails come too fast, all of them go more slowly, and this one waits for
 // its turn again, unless the server may mean it alone.
@@ -180,7 +180,7 @@ func (s *SMTP) Close() error {
 // The error wraps router.ErrPermanent if the address is wrong or the mail cannot be sent,
 // router.ErrUnknown if the connection was lost after the last line, and router.ErrServer
 // if there was none; what refusals speak of is said by ofMail and ofMessage.
-func (s *SMTP) Send(ctx context.Context, e router.Envelope, hold func(context.Context) error) error {
+func (s *SMTP) Send(ctx context.Context, e router.Envelope, leased func(context.Context) error) error {
 	to, utf8, err := address(e.Recipient.Address)
 	if err != nil {
 		return err
@@ -188,11 +188,11 @@ func (s *SMTP) Send(ctx context.Context, e router.Envelope, hold func(context.Co
 	if err := check(e.Body); err != nil {
 		return fmt.Errorf("mail %q: %w: %w", e.ID, err, router.ErrPermanent)
 	}
-	tx := transaction{from: s.from, to: to, utf8: utf8 || s.utf8, body: e.Body, hold: hold}
+	tx := transaction{from: s.from, to: to, utf8: utf8 || s.utf8, body: e.Body, leased: leased}
 	deadline := time.Now().Add(longestWait)
 	fresh := false
 	for {
-		c, began, err := s.pool.take(ctx, int(e.Urgency), fresh, deadline, hold)
+		c, began, err := s.pool.take(ctx, int(e.Urgency), fresh, deadline, leased)
 		if err != nil {
 			return unusable(s.config.Smarthost, err)
 		}

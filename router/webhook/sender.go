@@ -77,7 +77,7 @@ func (s *Sender) Render(m *incident.Message) ([]byte, error) { return render(m) 
 // router.ErrUnknown, and so are 502 and 504, by which a proxy says the same. No connection,
 // whatever a proxy answered to CONNECT, and 401, 407 and 429 are router.ErrReader. A
 // Retry-After makes the error a router.Later.
-func (s *Sender) Send(ctx context.Context, e router.Envelope, hold func(context.Context) error) error {
+func (s *Sender) Send(ctx context.Context, e router.Envelope, leased func(context.Context) error) error {
 	to, ok := s.endpoints(e.Recipient.ID)
 	if !ok {
 		return fmt.Errorf("post to webhook %q: no longer in the configuration: %w", e.Recipient.Address, router.ErrPermanent)
@@ -87,8 +87,8 @@ func (s *Sender) Send(ctx context.Context, e router.Envelope, hold func(context.
 	if err != nil {
 		return fmt.Errorf("post to webhook %q: %w", place, err)
 	}
-	if hold != nil {
-		if err := hold(ctx); err != nil {
+	if leased != nil {
+		if err := leased(ctx); err != nil {
 			return fmt.Errorf("post to webhook %q: %w", place, err)
 		}
 	}

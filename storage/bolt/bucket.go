@@ -147,8 +147,8 @@ func checksum(key, value []byte) uint32 {
 	return crc32.Update(crc32.Update(0, castagnoli, key), castagnoli, value)
 }
 
-// unseal returns the value in what is stored, after a look at its checksum.
-func unseal(id bucketID, key, stored []byte) ([]byte, error) {
+// checked returns the value in what is stored, after a look at its checksum.
+func checked(id bucketID, key, stored []byte) ([]byte, error) {
 	if len(stored) < sumSize || binary.BigEndian.Uint32(stored) != checksum(key, stored[sumSize:]) {
 		return nil, fmt.Errorf("read %s %x: wrong checksum: %w", bucketNames[id], key, storage.ErrDamaged)
 	}
@@ -166,7 +166,7 @@ func (r *reader) get(id bucketID, key []byte) ([]byte, error) {
 	if stored == nil {
 		return nil, nil
 	}
-	return unseal(id, key, stored)
+	return checked(id, key, stored)
 }
 
 // getJSON reads a value into v and reports whether there is one.
@@ -253,7 +253,7 @@ func (r *reader) ascend(id bucketID, prefix, from []byte, fn func(key, value []b
 		start = from
 	}
 	for k, v := c.Seek(start); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
-		value, err := unseal(id, k, v)
+		value, err := checked(id, k, v)
 		if err != nil {
 			return err
 		}
@@ -284,7 +284,7 @@ func (r *reader) descend(id bucketID, prefix, below []byte, fn func(key, value [
 		k, v = c.Prev()
 	}
 	for ; k != nil && bytes.HasPrefix(k, prefix); k, v = c.Prev() {
-		value, err := unseal(id, k, v)
+		value, err := checked(id, k, v)
 		if err != nil {
 			return err
 		}

@@ -194,12 +194,12 @@ func (t *tx) indexDelivery(arrival int64, old, d *incident.Delivery, state byte)
 		}
 	}
 	if d.State != old.State && d.State != incident.DeliveryPending && len(d.Incidents()) == 0 {
-		if err := t.expire(d.SettledAt, arrival, storage.ExpiryWatchdogMessage, storage.ExpiryWatchdogPeople); err != nil {
+		if err := t.expire(d.FinishedAt, arrival, storage.ExpiryWatchdogMessage, storage.ExpiryWatchdogPeople); err != nil {
 			return err
 		}
 	}
 	if d.State == incident.DeliveryPending {
-		if err := t.put(bDeliveriesPending, key(nil).text(d.Recipient).time(d.CreatedAt).int(arrival), heldBack(d)); err != nil {
+		if err := t.put(bDeliveriesPending, key(nil).text(d.Recipient).time(d.CreatedAt).int(arrival), encodeBackoff(d)); err != nil {
 			return err
 		}
 	}

@@ -168,11 +168,11 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 	at := time.Now().UTC().Truncate(time.Microsecond).Add(-100 * time.Hour)
 	in := incident.Incident{Number: 1, Sequence: 1, Key: "k", State: incident.StateClosed, ClosedAt: at, AcknowledgedBy: "ada"}
 	d := incident.Delivery{
-		ID: "watchdog.1", Kind: incident.KindWatchdog, Recipient: "ada", State: incident.DeliveryDelivered, SettledAt: at,
+		ID: "watchdog.1", Kind: incident.KindWatchdog, Recipient: "ada", State: incident.DeliveryDelivered, FinishedAt: at,
 		Covers: []incident.Cover{{Kind: incident.KindWatchdog}},
 	}
 	told := incident.Delivery{
-		ID: "INC-1.1", Incident: 1, Recipient: "bob", State: incident.DeliveryDelivered, SettledAt: at, Covers: []incident.Cover{{Incident: 1}},
+		ID: "INC-1.1", Incident: 1, Recipient: "bob", State: incident.DeliveryDelivered, FinishedAt: at, Covers: []incident.Cover{{Incident: 1}},
 	}
 	mustWrite(t, db, func(tx storage.Tx) error {
 		if err := tx.PutIncidents(t.Context(), []*incident.Incident{&in}); err != nil {

@@ -50,7 +50,7 @@ func (t *tx) changeRecipient(id string, change func(*recipient)) error {
 	}
 	old := p.Next
 	change(&p)
-	held, err := t.heldBackOf(id)
+	held, err := t.pendingBackoffs(id)
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (t *tx) TakeLeases(_ context.Context, now time.Time, owner string, lease ti
 func (t *tx) claim(id string, now time.Time, owner string, until time.Time) (storage.Lease, error) {
 	c := storage.Lease{Recipient: id, Owner: owner, Until: until}
 	prefix := key(nil).text(id)
-	held, err := t.heldBackOf(id)
+	held, err := t.pendingBackoffs(id)
 	if err != nil {
 		return c, err
 	}
@@ -187,7 +187,7 @@ func (t *tx) claim(id string, now time.Time, owner string, until time.Time) (sto
 			return true, nil
 		}
 		d, err := t.deliveryAt(intAt(k, len(prefix)+8))
-		c.Unsettled = append(c.Unsettled, d)
+		c.Pending = append(c.Pending, d)
 		return true, err
 	})
 	if err != nil {
@@ -202,7 +202,7 @@ func (t *tx) claim(id string, now time.Time, owner string, until time.Time) (sto
 }
 
 // held returns what is known of a claim's recipient if the claim holds.
-func (t *tx) held(c *storage.Lease, now time.Time) error {
+func (t *tx) owned(c *storage.Lease, now time.Time) error {
 	p, err := t.recipient(c.Recipient)
 	if err != nil {
 		return err
@@ -214,7 +214,7 @@ func (t *tx) held(c *storage.Lease, now time.Time) error {
 }
 
 func (t *tx) ExtendLease(_ context.Context, c *storage.Lease, now, until time.Time) error {
-	if err := t.held(c, now); err != nil {
+	if err := t.owned(c, now); err != nil {
 		return err
 	}
 	c.Until = until
@@ -222,7 +222,7 @@ func (t *tx) ExtendLease(_ context.Context, c *storage.Lease, now, until time.Ti
 }
 
 func (t *tx) ReleaseLease(_ context.Context, c *storage.Lease, now, retryAt time.Time, why string) error {
-	if err := t.held(c, now); err != nil {
+	if err := t.owned(c, now); err != nil {
 		return err
 	}
 	return t.changeRecipient(c.Recipient, func(p *recipient) {

@@ -11,7 +11,7 @@ import (
 	"sitrep/storage/bolt"
 )
 
-// BenchmarkClaim finds and settles what is due to one recipient, beside many
+// BenchmarkClaim finds and ends what is due to one recipient, beside many
 // subscriptions that are not due yet.
 func BenchmarkClaim(b *testing.B) {
 	for _, pending := range []int{1000, 1_000_000} {
@@ -48,9 +48,9 @@ func BenchmarkClaim(b *testing.B) {
 					if len(claims) != 1 || len(claims[0].Subscriptions) != 1 {
 						return fmt.Errorf("claims %+v", claims)
 					}
-					settled := due
-					settled.DueAt = time.Time{}
-					if err := tx.PutSubscriptions(b.Context(), []incident.Subscription{settled}); err != nil {
+					told := due
+					told.DueAt = time.Time{}
+					if err := tx.PutSubscriptions(b.Context(), []incident.Subscription{told}); err != nil {
 						return err
 					}
 					return tx.ReleaseLease(b.Context(), &claims[0], noon, time.Time{}, "")

@@ -260,7 +260,7 @@ func (t *tx) upgradeDelivery(arrival int64) error {
 		return err
 	}
 	if d.State != incident.DeliveryPending && len(d.Incidents()) == 0 {
-		if err := t.expire(d.SettledAt, arrival, storage.ExpiryWatchdogMessage, storage.ExpiryWatchdogPeople); err != nil {
+		if err := t.expire(d.FinishedAt, arrival, storage.ExpiryWatchdogMessage, storage.ExpiryWatchdogPeople); err != nil {
 			return err
 		}
 	}

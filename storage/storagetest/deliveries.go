@@ -39,7 +39,7 @@ func (f *fixture) deliver(all ...*incident.Delivery) {
 var deliveryRules = []rule{
 	{"a delivery and its message are read as they were put", func(f *fixture) {
 		d := f.newDelivery("one", "a", 1)
-		d.Promised, d.Held, d.Drill = f.now, true, true
+		d.Promised, d.Deferred, d.Drill = f.now, true, true
 		message := []byte("Subject: x\r\n\r\n\x00\xff")
 		f.write(func(tx storage.Tx) error { return tx.PutDelivery(f.Context(), d, message) })
 		d.State, d.SentAt, d.Attempts = incident.DeliveryDelivered, f.now, 2

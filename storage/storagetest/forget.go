@@ -71,7 +71,7 @@ func (f *fixture) live(number int64, closed time.Time) *incident.Incident {
 		s.Reader, s.ToldAt, s.Owed = i+1, f.now.Add(-900*time.Hour), nil
 		subs = append(subs, s)
 		d := f.newDelivery(fmt.Sprintf("%d-%s", number, who), s.Recipient, number)
-		d.Address, d.State, d.SettledAt, d.Error = s.Recipient, incident.DeliveryFailed, s.ToldAt, "RCPT "+s.Recipient+": 550"
+		d.Address, d.State, d.FinishedAt, d.Error = s.Recipient, incident.DeliveryFailed, s.ToldAt, "RCPT "+s.Recipient+": 550"
 		d.Covers[0].Reader = s.Reader
 		f.write(func(tx storage.Tx) error { return tx.PutDelivery(f.Context(), d, []byte("To: "+s.Recipient)) })
 	}
@@ -302,7 +302,7 @@ var forgetRules = []rule{
 		const old, young = "watchdog.1", "watchdog.2"
 		for id, at := range map[string]time.Time{old: f.now.Add(-100 * time.Hour), young: f.now} {
 			d := f.newDelivery(id, "ada", 0)
-			d.Kind, d.Covers, d.State, d.SettledAt = incident.KindWatchdog, []incident.Cover{{Kind: incident.KindWatchdog}}, incident.DeliveryDelivered, at
+			d.Kind, d.Covers, d.State, d.FinishedAt = incident.KindWatchdog, []incident.Cover{{Kind: incident.KindWatchdog}}, incident.DeliveryDelivered, at
 			f.write(func(tx storage.Tx) error { return tx.PutDelivery(f.Context(), d, []byte("ada")) })
 		}
 		bob, eve, zoe := f.notice("p", "bob", time.Time{}), f.notice("p", "eve", time.Time{}), f.notice("p", "zoe", f.now)

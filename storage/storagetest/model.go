@@ -40,7 +40,7 @@ func (m *model) reader(id string) *modelReader {
 // due returns what is due to a recipient at a time, the longest first.
 func (m *model) due(id string, now time.Time) (subs []incident.Subscription) {
 	for _, s := range m.subs {
-		if s.Recipient == id && !s.DueAt.IsZero() && !s.DueAt.After(now) && !m.heldBack(id, s.Incident, now).After(now) {
+		if s.Recipient == id && !s.DueAt.IsZero() && !s.DueAt.After(now) && !m.backoff(id, s.Incident, now).After(now) {
 			subs = append(subs, s)
 		}
 	}
@@ -50,8 +50,8 @@ func (m *model) due(id string, now time.Time) (subs []incident.Subscription) {
 	return subs
 }
 
-// heldBack returns until when what is owed of an incident is held back, if it is.
-func (m *model) heldBack(id string, number int64, now time.Time) (until time.Time) {
+// backoff returns until when what is owed of an incident is held back, if it is.
+func (m *model) backoff(id string, number int64, now time.Time) (until time.Time) {
 	for _, d := range m.deliveries {
 		if d.Recipient == id && d.State == incident.DeliveryPending && d.Incident == number && d.RetryAt.After(until) {
 			until = d.RetryAt
@@ -71,8 +71,8 @@ func (m *model) news(id string, now time.Time) (notices []incident.Notice) {
 	return notices
 }
 
-// unsettled returns the pending deliveries to a recipient that are not held back.
-func (m *model) unsettled(id string, now time.Time) (list []incident.Delivery) {
+// pending returns the pending deliveries to a recipient that are not held back.
+func (m *model) pending(id string, now time.Time) (list []incident.Delivery) {
 	for _, d := range m.deliveries {
 		if d.Recipient == id && d.State == incident.DeliveryPending && !d.RetryAt.After(now) {
 			list = append(list, d)
@@ -88,7 +88,7 @@ func (m *model) waiting(now time.Time) (ids []string) {
 	for id := range m.readers {
 		var first time.Time
 		for _, s := range m.due(id, now) {
-			if at := later(s.DueAt, m.heldBack(id, s.Incident, now)); first.IsZero() || at.Before(first) {
+			if at := later(s.DueAt, m.backoff(id, s.Incident, now)); first.IsZero() || at.Before(first) {
 				first = at
 			}
 		}
@@ -97,7 +97,7 @@ func (m *model) waiting(now time.Time) (ids []string) {
 				first = n.DueAt
 			}
 		}
-		for _, d := range m.unsettled(id, now) {
+		for _, d := range m.pending(id, now) {
 			if at := later(d.CreatedAt, d.RetryAt); first.IsZero() || at.Before(first) {
 				first = at
 			}
@@ -191,7 +191,7 @@ func checkModel(t *testing.T, e Engine) {
 			},
 			"end a delivery": func(rt *rapid.T) {
 				id := who.Draw(rt, "recipient")
-				list := m.unsettled(id, now)
+				list := m.pending(id, now)
 				if len(list) == 0 {
 					rt.Skip()
 				}
@@ -229,7 +229,7 @@ func checkModel(t *testing.T, e Engine) {
 					f := &fixture{T: t}
 					f.equal("subscriptions", c.Subscriptions, m.due(c.Recipient, now))
 					f.equal("notices", c.Notices, m.news(c.Recipient, now))
-					f.equal("unsettled", c.Unsettled, m.unsettled(c.Recipient, now))
+					f.equal("pending", c.Pending, m.pending(c.Recipient, now))
 					if t.Failed() {
 						rt.FailNow()
 					}

@@ -141,7 +141,7 @@ var claimRules = []rule{
 		f.equal("recipients", recipients(claims), []string{"a"})
 		c := claims[0]
 		f.equal("subscriptions", c.Subscriptions, []incident.Subscription{a2, a3, a1})
-		if c.Owner != "me" || c.Attempt != 1 || c.Failures != 0 || len(c.Sent) != 0 || len(c.Unsettled) != 0 || !c.Until.After(f.now.Add(long-time.Hour)) {
+		if c.Owner != "me" || c.Attempt != 1 || c.Failures != 0 || len(c.Sent) != 0 || len(c.Pending) != 0 || !c.Until.After(f.now.Add(long-time.Hour)) {
 			f.Errorf("claim %+v", c)
 		}
 	}},
@@ -396,7 +396,7 @@ var claimRules = []rule{
 		f.equal("recipients", recipients(claims), []string{"a", "b"})
 		f.equal("subscriptions", claims[0].Subscriptions, []incident.Subscription{other})
 		f.equal("notices", claims[0].Notices, []incident.Notice{notice("us")})
-		f.equal("unsettled", len(claims[0].Unsettled), 0)
+		f.equal("pending", len(claims[0].Pending), 0)
 		if err := f.release(&claims[0], time.Time{}, ""); err != nil {
 			f.Fatal(err)
 		}
@@ -406,7 +406,7 @@ var claimRules = []rule{
 
 		f.now = retry
 		c := f.claim("me", long, 9)[0]
-		f.equal("then", []int{len(c.Subscriptions), len(c.Notices), len(c.Unsettled)}, []int{2, 1, 2})
+		f.equal("then", []int{len(c.Subscriptions), len(c.Notices), len(c.Pending)}, []int{2, 1, 2})
 	}},
 	{"what failures hold back of a recipient is known, and until when", func(f *fixture) {
 		retry, soon := f.ago(-30), f.ago(-20)
@@ -415,9 +415,9 @@ var claimRules = []rule{
 		d.RetryAt, d.RefusedAt, d.Replan = retry, f.now, true
 		f.deliver(d, f.newDelivery("two", "a", 3))
 		f.subscribe(f.owes(4, "a", f.ago(1)), f.owes(4, "b", f.ago(1)))
-		held := func(recipient string) (h storage.HeldBack) {
+		held := func(recipient string) (h storage.Backoff) {
 			f.read(func(r storage.Snapshot) (err error) {
-				all, err := r.HeldBack(f.Context(), []string{recipient, "nobody", recipient}, f.now)
+				all, err := r.Backoffs(f.Context(), []string{recipient, "nobody", recipient}, f.now)
 				h = all[recipient]
 				f.equal("others", len(all), min(len(all), 1))
 				return err
@@ -425,7 +425,7 @@ var claimRules = []rule{
 			return h
 		}
 		covered := map[int64]time.Time{1: retry, 2: retry}
-		f.equal("the message", held("a"), storage.HeldBack{Incidents: covered})
+		f.equal("the message", held("a"), storage.Backoff{Incidents: covered})
 		claims := f.claim("me", long, 9)
 		if err := f.release(&claims[0], soon, "refused"); err != nil {
 			f.Fatal(err)
@@ -433,21 +433,21 @@ var claimRules = []rule{
 		if err := f.release(&claims[1], soon, ""); err != nil {
 			f.Fatal(err)
 		}
-		f.equal("the recipient too", held("a"), storage.HeldBack{Until: soon, Incidents: covered})
-		f.equal("one who waits for no failure", held("b"), storage.HeldBack{})
-		f.equal("nobody", held("c"), storage.HeldBack{})
+		f.equal("the recipient too", held("a"), storage.Backoff{Until: soon, Incidents: covered})
+		f.equal("one who waits for no failure", held("b"), storage.Backoff{})
+		f.equal("nobody", held("c"), storage.Backoff{})
 		f.now = soon
-		f.equal("once the wait is over", held("a"), storage.HeldBack{Incidents: covered})
+		f.equal("once the wait is over", held("a"), storage.Backoff{Incidents: covered})
 		f.now = retry
-		f.equal("once all are", held("a"), storage.HeldBack{})
+		f.equal("once all are", held("a"), storage.Backoff{})
 	}},
-	{"once it is settled, a delivery holds nothing back", func(f *fixture) {
+	{"once it is finished, a delivery holds nothing back", func(f *fixture) {
 		d := f.newDelivery("one", "a", 1)
 		d.RetryAt = f.ago(-30)
 		f.deliver(d)
 		f.subscribe(f.owes(1, "a", f.ago(9)))
 		f.equal("held back", len(f.claim("me", long, 9)), 0)
-		d.State, d.RetryAt, d.SettledAt = incident.DeliverySuperseded, time.Time{}, f.now
+		d.State, d.RetryAt, d.FinishedAt = incident.DeliverySuperseded, time.Time{}, f.now
 		f.deliver(d)
 		f.equal("free", recipients(f.claim("me", long, 9)), []string{"a"})
 	}},
@@ -477,13 +477,13 @@ var claimRules = []rule{
 		f.now = retry
 		f.equal("then the others", len(f.claim("me", long, 9)), 2)
 	}},
-	{"who has unsettled deliveries is claimed, and gets them", func(f *fixture) {
+	{"who has pending deliveries is claimed, and gets them", func(f *fixture) {
 		d, e := f.newDelivery("one", "a", 1), f.newDelivery("two", "a", 2)
 		d.CreatedAt, e.CreatedAt = f.ago(2), f.ago(1)
 		f.deliver(e, d, f.newDelivery("three", "b", 1))
 		claims := f.claim("me", long, 1)
 		f.equal("recipients", recipients(claims), []string{"a"})
-		f.equal("unsettled", claims[0].Unsettled, []incident.Delivery{*d, *e})
+		f.equal("pending", claims[0].Pending, []incident.Delivery{*d, *e})
 		f.equal("subscriptions", len(claims[0].Subscriptions), 0)
 
 		d.State, d.SentAt = incident.DeliveryDelivered, f.now
@@ -492,7 +492,7 @@ var claimRules = []rule{
 		if err := f.release(&claims[0], time.Time{}, ""); err != nil {
 			f.Fatal(err)
 		}
-		f.equal("settled", recipients(f.claim("me", long, 9)), []string{"b"})
+		f.equal("claimed", recipients(f.claim("me", long, 9)), []string{"b"})
 	}},
 	{"the times of the latest messages are kept, the latest last", func(f *fixture) {
 		f.subscribe(f.owes(1, "a", f.ago(1)))

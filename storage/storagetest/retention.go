@@ -39,10 +39,10 @@ func (f *fixture) closed(numbers ...int64) {
 }
 
 // about puts a delivery about the watchdog.
-func (f *fixture) about(id string, state incident.DeliveryState, settled time.Time) incident.Delivery {
+func (f *fixture) about(id string, state incident.DeliveryState, finished time.Time) incident.Delivery {
 	f.Helper()
 	d := f.newDelivery(id, "ada", 0)
-	d.Kind, d.Covers, d.State, d.SettledAt = incident.KindWatchdog, []incident.Cover{{Kind: incident.KindWatchdog}}, state, settled
+	d.Kind, d.Covers, d.State, d.FinishedAt = incident.KindWatchdog, []incident.Cover{{Kind: incident.KindWatchdog}}, state, finished
 	f.write(func(tx storage.Tx) error { return tx.PutDelivery(f.Context(), d, []byte("to ada")) })
 	return *d
 }
@@ -218,7 +218,7 @@ var retentionRules = []rule{
 	}},
 	{"a delivery that was forgotten is found as before, and makes no record", func(f *fixture) {
 		d := f.newDelivery("one", "ada@example.org", 1)
-		d.State, d.SettledAt, d.Error = incident.DeliveryFailed, f.ago(5), "RCPT ada@example.org: 550"
+		d.State, d.FinishedAt, d.Error = incident.DeliveryFailed, f.ago(5), "RCPT ada@example.org: 550"
 		f.write(func(tx storage.Tx) error { return tx.PutDelivery(f.Context(), d, []byte("To: ada")) })
 		other := f.newDelivery("two", "ada@example.org", 1)
 		other.State = incident.DeliveryDelivered
@@ -231,7 +231,7 @@ var retentionRules = []rule{
 		f.read(func(r storage.Snapshot) error {
 			got, err := r.Delivery(f.Context(), "one")
 			f.equal("people", got.Recipient+got.Address+got.Error, strings.Repeat(incident.Forgotten, 3))
-			f.equal("what happened", got.SettledAt, f.ago(5))
+			f.equal("what happened", got.FinishedAt, f.ago(5))
 			if err != nil {
 				return err
 			}

@@ -168,7 +168,7 @@ var watchdogRules = []rule{
 	}},
 	{"deliveries about the watchdog are about no incident", func(f *fixture) {
 		d := f.newDelivery("watchdog.1", "a", 0)
-		d.Kind, d.Covers, d.State, d.SettledAt = incident.KindWatchdog, []incident.Cover{{Kind: incident.KindWatchdog, Pulse: "eu"}}, incident.DeliveryDelivered, f.now
+		d.Kind, d.Covers, d.State, d.FinishedAt = incident.KindWatchdog, []incident.Cover{{Kind: incident.KindWatchdog, Pulse: "eu"}}, incident.DeliveryDelivered, f.now
 		f.deliver(d, f.newDelivery("one", "a", 1))
 		f.read(func(r storage.Snapshot) error {
 			got, err := r.Delivery(f.Context(), "watchdog.1")

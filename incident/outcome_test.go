@@ -176,8 +176,8 @@ func TestScheduledUpdateThatAQuietTimeMoved(t *testing.T) {
 	w := newWorld(t, p)
 	w.open("P1")
 	w.tick()
-	if sub := w.s.Subscription("email:support@example.org"); !sub.CadenceHeld || !sub.CadenceAt.Equal(t0.Add(4*time.Hour)) {
-		t.Fatalf("after the opening the next is at %v, held %v", sub.CadenceAt, sub.CadenceHeld)
+	if sub := w.s.Subscription("email:support@example.org"); !sub.CadenceDeferred || !sub.CadenceAt.Equal(t0.Add(4*time.Hour)) {
+		t.Fatalf("after the opening the next is at %v, held %v", sub.CadenceAt, sub.CadenceDeferred)
 	}
 	w.sent = nil
 	w.pass(6*time.Hour, 5*time.Minute)
@@ -187,8 +187,8 @@ func TestScheduledUpdateThatAQuietTimeMoved(t *testing.T) {
 		if s.kind != incident.KindUpdate {
 			continue
 		}
-		got[s.to] = append(got[s.to], s.cover.Held)
-		if s.cover.Held && (!s.due.Equal(t0.Add(4*time.Hour)) || !s.cover.Promised.Equal(incident.PromisedBy(s.due)) || s.cover.NextHeld) {
+		got[s.to] = append(got[s.to], s.cover.Deferred)
+		if s.cover.Deferred && (!s.due.Equal(t0.Add(4*time.Hour)) || !s.cover.Promised.Equal(incident.PromisedBy(s.due)) || s.cover.NextDeferred) {
 			t.Errorf("held: %+v", s.cover)
 		}
 	}
@@ -202,7 +202,7 @@ func TestScheduledUpdateThatAQuietTimeMoved(t *testing.T) {
 	pl, _ := w.s.Plan("email:support@example.org", p, w.now)
 	w.note(w.s.Undelivered("email:support@example.org", pl.Cover, w.now, "support@example.org"))
 	w.now = t0.Add(4 * time.Hour)
-	if again, ok := w.s.Plan("email:support@example.org", p, w.now); !ok || !again.Cover.Held || !again.Cover.Again() || pl.Cover.Again() {
+	if again, ok := w.s.Plan("email:support@example.org", p, w.now); !ok || !again.Cover.Deferred || !again.Cover.Again() || pl.Cover.Again() {
 		t.Errorf("planned again: %v %+v", ok, again.Cover)
 	}
 }

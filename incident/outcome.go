@@ -55,16 +55,16 @@ const (
 	endTries = 3
 )
 
-// settle notes in the subscriptions what became of messages. It returns reminders to the
+// applyOutcomes notes in the subscriptions what became of messages. It returns reminders to the
 // team of what was refused, and by whom: who refused need not be told of that.
-func (s *Situation) settle(outcomes []Outcome, p *Policy) (reminders []Owed, refused []string) {
+func (s *Situation) applyOutcomes(outcomes []Outcome, p *Policy) (reminders []Owed, refused []string) {
 	for i := range outcomes {
 		o := &outcomes[i]
 		sub := s.Subscription(o.Recipient)
 		if sub == nil {
 			continue
 		}
-		sub.settle(o.Cover)
+		sub.told(o.Cover)
 		switch {
 		case o.Cover.Kind == KindReminder:
 			// It leaves the scheduled updates as they are, and tells of no opening.
@@ -87,7 +87,7 @@ func (s *Situation) told(sub *Subscription, o *Outcome, p *Policy) {
 	c := &o.Cover
 	sub.ToldAt = o.At
 	sub.WaitUntil = time.Time{}
-	sub.CadenceAt, sub.CadenceHeld, sub.NextBy = c.NextDueAt, c.NextHeld, c.NextBy
+	sub.CadenceAt, sub.CadenceDeferred, sub.NextBy = c.NextDueAt, c.NextDeferred, c.NextBy
 	if c.Kind == KindLeft {
 		sub.Told, sub.ToldSequence, sub.ToldPriority = false, 0, ""
 		if sub.Active {
@@ -115,7 +115,7 @@ func (s *Situation) told(sub *Subscription, o *Outcome, p *Policy) {
 // reminded.
 func (s *Situation) refused(sub *Subscription, o *Outcome) bool {
 	c := &o.Cover
-	sub.CadenceAt, sub.CadenceHeld, sub.NextBy = c.NextDueAt, c.NextHeld, time.Time{}
+	sub.CadenceAt, sub.CadenceDeferred, sub.NextBy = c.NextDueAt, c.NextDeferred, time.Time{}
 	if c.Kind == KindResolved {
 		return sub.refusedEnd(o)
 	}
@@ -150,9 +150,9 @@ func (s *Subscription) refusedEnd(o *Outcome) bool {
 	return before == 0 && s.Active
 }
 
-// settle removes what the message told. What came while it was sent stays owed.
-func (s *Subscription) settle(c Cover) {
-	s.HeldUntil = time.Time{}
+// told removes what the message told. What came while it was sent stays owed.
+func (s *Subscription) told(c Cover) {
+	s.DeferredUntil = time.Time{}
 	s.Owed = slices.DeleteFunc(s.Owed, func(o Owed) bool {
 		return slices.ContainsFunc(c.Owed, func(d Owed) bool {
 			return o.same(d) && o.At.Equal(d.At)

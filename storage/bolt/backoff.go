@@ -11,20 +11,20 @@ import (
 // What a pending delivery holds back stands in its index: until when, and its incidents
 // or its pulse. Nothing is there if it holds back nothing.
 const (
-	holdsIncidents byte = 1 // numbers follow
-	holdsPulse     byte = 2 // its name follows
+	backoffIncidents byte = 1 // numbers follow
+	backoffPulse     byte = 2 // its name follows
 )
 
-// heldBack returns what a delivery holds back, as its index has it.
-func heldBack(d *incident.Delivery) []byte {
+// encodeBackoff returns what a delivery holds back, as its index has it.
+func encodeBackoff(d *incident.Delivery) []byte {
 	if d.RetryAt.IsZero() {
 		return nil
 	}
 	v := key(nil).time(d.RetryAt)
 	if d.Watchdog() {
-		return v.byte(holdsPulse).rest(d.Pulse())
+		return v.byte(backoffPulse).rest(d.Pulse())
 	}
-	v = v.byte(holdsIncidents)
+	v = v.byte(backoffIncidents)
 	for _, number := range d.Incidents() {
 		v = v.int(number)
 	}
@@ -40,16 +40,16 @@ func retryAt(v []byte) time.Time {
 	return timeAt(v, 0)
 }
 
-// A holding is what the pending deliveries to one recipient hold back until when, and
+// backoffs are what the pending deliveries to one recipient hold back until when, and
 // since when the first of them can be tried.
-type holding struct {
+type backoffs struct {
 	incidents map[int64]time.Time
 	pulses    map[string]time.Time
 	first     time.Time
 }
 
-// heldBackOf returns what is held back of a recipient.
-func (r *reader) heldBackOf(id string) (h holding, err error) {
+// pendingBackoffs returns what is held back of a recipient.
+func (r *reader) pendingBackoffs(id string) (h backoffs, err error) {
 	prefix := key(nil).text(id)
 	err = r.ascend(bDeliveriesPending, prefix, nil, func(k, v []byte) (bool, error) {
 		until := retryAt(v)
@@ -59,7 +59,7 @@ func (r *reader) heldBackOf(id string) (h holding, err error) {
 		if until.IsZero() {
 			return true, nil
 		}
-		if v[8] == holdsPulse {
+		if v[8] == backoffPulse {
 			if h.pulses == nil {
 				h.pulses = map[string]time.Time{}
 			}
@@ -79,10 +79,10 @@ func (r *reader) heldBackOf(id string) (h holding, err error) {
 	return h, err
 }
 
-func (r *reader) HeldBack(_ context.Context, recipients []string, now time.Time) (map[string]storage.HeldBack, error) {
-	all := map[string]storage.HeldBack{}
+func (r *reader) Backoffs(_ context.Context, recipients []string, now time.Time) (map[string]storage.Backoff, error) {
+	all := map[string]storage.Backoff{}
 	for _, id := range recipients {
-		h, err := r.heldBack(id, now)
+		h, err := r.backoff(id, now)
 		if err != nil {
 			return nil, err
 		}
@@ -93,7 +93,7 @@ func (r *reader) HeldBack(_ context.Context, recipients []string, now time.Time)
 	return all, nil
 }
 
-func (r *reader) heldBack(id string, now time.Time) (h storage.HeldBack, err error) {
+func (r *reader) backoff(id string, now time.Time) (h storage.Backoff, err error) {
 	p, err := r.recipient(id)
 	if err != nil {
 		return h, err
@@ -101,7 +101,7 @@ func (r *reader) heldBack(id string, now time.Time) (h storage.HeldBack, err err
 	if p.Failures > 0 && p.RetryAt.After(now) {
 		h.Until = p.RetryAt
 	}
-	held, err := r.heldBackOf(id)
+	held, err := r.pendingBackoffs(id)
 	for number, until := range held.incidents {
 		if until.After(now) {
 			if h.Incidents == nil {
@@ -115,7 +115,7 @@ func (r *reader) heldBack(id string, now time.Time) (h storage.HeldBack, err err
 
 // earliest returns since when something is due to a recipient and not held back, zero if
 // nothing is.
-func (r *reader) earliest(id string, held holding) (time.Time, error) {
+func (r *reader) earliest(id string, held backoffs) (time.Time, error) {
 	first := held.first
 	prefix := key(nil).text(id)
 	for _, index := range []bucketID{bRecipientDue, bRecipientNotices} {
@@ -137,7 +137,7 @@ func (r *reader) earliest(id string, held holding) (time.Time, error) {
 }
 
 // until returns until when what stands in a key, from a place on, is held back.
-func (h *holding) until(index bucketID, k []byte, at int) time.Time {
+func (h *backoffs) until(index bucketID, k []byte, at int) time.Time {
 	if index == bRecipientNotices {
 		return h.pulses[string(k[at:])]
 	}
@@ -146,7 +146,7 @@ func (h *holding) until(index bucketID, k []byte, at int) time.Time {
 
 // urgency returns that of the most urgent that is due to a recipient and not held back.
 func (r *reader) urgency(id string, now time.Time) (incident.Urgency, error) {
-	held, err := r.heldBackOf(id)
+	held, err := r.pendingBackoffs(id)
 	if err != nil {
 		return 0, err
 	}

@@ -14,46 +14,46 @@ import (
 	"sitrep/storage/bolt"
 )
 
-// sealed is a store whose log can be sealed.
-type sealed struct {
+// signedStore is a store whose log can be signed.
+type signedStore struct {
 	*testing.T
 	store storage.Store
 	at    time.Time
 }
 
-func newSealed(t *testing.T) *sealed {
+func newSigned(t *testing.T) *signedStore {
 	db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	return &sealed{t, db, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	return &signedStore{t, db, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 }
 
-func (s *sealed) write(fn func(storage.Tx) error) {
+func (s *signedStore) write(fn func(storage.Tx) error) {
 	s.Helper()
 	if err := s.store.Write(s.Context(), fn); err != nil {
 		s.Fatal(err)
 	}
 }
 
-func (s *sealed) appendEvent(number int64) {
+func (s *signedStore) appendEvent(number int64) {
 	s.Helper()
 	s.write(func(tx storage.Tx) error {
 		return tx.AppendEvents(s.Context(), []incident.Event{{Incident: number, Sequence: 1, Time: s.at, Type: incident.EventAcknowledged, Actor: "ada"}})
 	})
 }
 
-func (s *sealed) seal(key *ledger.Key) []byte {
+func (s *signedStore) sign(key *ledger.Key) []byte {
 	s.Helper()
-	signed, err := storage.Seal(s.Context(), s.store, key, s.at)
+	signed, err := storage.SignLog(s.Context(), s.store, key, s.at)
 	if err != nil {
 		s.Fatal(err)
 	}
 	return signed
 }
 
-func newSealKey(t *testing.T) *ledger.Key {
+func newSigningKey(t *testing.T) *ledger.Key {
 	t.Helper()
 	key, err := ledger.GenerateKey("example.org/sitrep")
 	if err != nil {
@@ -63,13 +63,13 @@ func newSealKey(t *testing.T) *ledger.Key {
 }
 
 func TestTheLogIsSealedWhenItHasGrown(t *testing.T) {
-	s, key := newSealed(t), newSealKey(t)
+	s, key := newSigned(t), newSigningKey(t)
 	var all [][]byte
 	for n := range int64(5) {
 		if n > 0 {
 			s.appendEvent(n)
 		}
-		signed := s.seal(key)
+		signed := s.sign(key)
 		c, err := ledger.OpenCheckpoint(signed, key.Public())
 		if err != nil {
 			t.Fatal(err)
@@ -78,7 +78,7 @@ func TestTheLogIsSealedWhenItHasGrown(t *testing.T) {
 			t.Errorf("checkpoint %+v of %d leaves", c, n)
 		}
 		s.at = s.at.Add(time.Minute)
-		if again := s.seal(key); !bytes.Equal(again, signed) {
+		if again := s.sign(key); !bytes.Equal(again, signed) {
 			t.Errorf("%d leaves are signed again", n)
 		}
 		all = append(all, signed)
@@ -113,16 +113,16 @@ func TestTheLogIsSealedWhenItHasGrown(t *testing.T) {
 }
 
 func TestAnotherKeySealsAnew(t *testing.T) {
-	s, key := newSealed(t), newSealKey(t)
+	s, key := newSigned(t), newSigningKey(t)
 	s.appendEvent(1)
-	s.seal(newSealKey(t))
-	if _, err := ledger.OpenCheckpoint(s.seal(key), key.Public()); err != nil {
+	s.sign(newSigningKey(t))
+	if _, err := ledger.OpenCheckpoint(s.sign(key), key.Public()); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestALogThatLostItsBeginningIsNotSealed(t *testing.T) {
-	s, key := newSealed(t), newSealKey(t)
+	s, key := newSigned(t), newSigningKey(t)
 	s.appendEvent(1)
 	for size := int64(1); size <= 2; size++ {
 		forged, err := key.Sign(ledger.Checkpoint{Size: size, Root: ledger.Leaf{Kind: ledger.Event}.Hash()})
@@ -130,12 +130,12 @@ func TestALogThatLostItsBeginningIsNotSealed(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.write(func(tx storage.Tx) error { return tx.PutCheckpoint(s.Context(), size, forged) })
-		if _, err := storage.Seal(t.Context(), s.store, key, s.at); !errors.Is(err, storage.ErrDamaged) {
+		if _, err := storage.SignLog(t.Context(), s.store, key, s.at); !errors.Is(err, storage.ErrDamaged) {
 			t.Errorf("after a checkpoint of %d leaves that are not there: %v", size, err)
 		}
 	}
 	s.write(func(tx storage.Tx) error { return tx.PutCheckpoint(s.Context(), 3, []byte("x")) })
-	if _, err := storage.Seal(t.Context(), s.store, key, s.at); !errors.Is(err, storage.ErrDamaged) {
+	if _, err := storage.SignLog(t.Context(), s.store, key, s.at); !errors.Is(err, storage.ErrDamaged) {
 		t.Errorf("after what is no checkpoint: %v", err)
 	}
 }
@@ -192,10 +192,10 @@ func (f failingStore) Write(ctx context.Context, fn func(storage.Tx) error) erro
 // What was signed and not kept must reach nobody: after a crash the log may go on otherwise,
 // and the checkpoint would say that it was rewritten.
 func TestACheckpointThatWasNotKeptIsNotHandedOut(t *testing.T) {
-	s, key := newSealed(t), newSealKey(t)
+	s, key := newSigned(t), newSigningKey(t)
 	s.appendEvent(1)
 	for _, kind := range []error{storage.ErrUnavailable, storage.ErrUnknown} {
-		signed, err := storage.Seal(t.Context(), failingStore{s.store, kind}, key, s.at)
+		signed, err := storage.SignLog(t.Context(), failingStore{s.store, kind}, key, s.at)
 		if signed != nil || !errors.Is(err, kind) {
 			t.Errorf("%v: signed %q, %v", kind, signed, err)
 		}

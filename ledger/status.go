@@ -2,8 +2,8 @@ package ledger
 
 import "time"
 
-// A Standing is what a running program knows of its ledger beside what the store holds.
-type Standing struct {
+// A Status is what a running program knows of its ledger beside what the store holds.
+type Status struct {
 	PublicKey string
 	// Witness is the one outside who is told checkpoints; empty if there is none.
 	Witness string

@@ -7,8 +7,8 @@ import (
 	"sitrep/storage"
 )
 
-// A taking is the transaction in which something that was heard becomes known.
-type taking struct {
+// A batch is the transaction in which something that was heard becomes known.
+type batch struct {
 	*storage.Change
 	catalog Catalog
 	log     *slog.Logger
@@ -19,7 +19,7 @@ type taking struct {
 }
 
 // prepare loads what those alerts of a post need that have news.
-func (t *taking) prepare(alerts []incident.Alert, news []int) error {
+func (t *batch) prepare(alerts []incident.Alert, news []int) error {
 	t.matches = make(map[*incident.Alert]Match, len(news))
 	keys := make([]string, 0, len(news))
 	var pulses []string
@@ -43,7 +43,7 @@ func (t *taking) prepare(alerts []incident.Alert, news []int) error {
 }
 
 // match finds the SLO of an alert that fires.
-func (t *taking) match(b *incident.Breach, h heard) Match {
+func (t *batch) match(b *incident.Breach, h heard) Match {
 	if h.alert == nil {
 		return t.catalog.Lookup(b.Labels)
 	}
@@ -54,7 +54,7 @@ func (t *taking) match(b *incident.Breach, h heard) Match {
 }
 
 // take makes one alert part of what is known.
-func (t *taking) take(a *incident.Alert) (Result, error) {
+func (t *batch) take(a *incident.Alert) (Result, error) {
 	b, err := t.LatestBreach(a.Fingerprint)
 	if err != nil {
 		return Result{}, err
@@ -90,7 +90,7 @@ func (t *taking) take(a *incident.Alert) (Result, error) {
 }
 
 // known names the incident that goes on with the breach, and the breach's SLO.
-func (t *taking) known(o Outcome, b *incident.Breach) (Result, error) {
+func (t *batch) known(o Outcome, b *incident.Breach) (Result, error) {
 	if b.Incident == 0 {
 		return Result{Result: o}, nil
 	}
@@ -106,7 +106,7 @@ func (t *taking) known(o Outcome, b *incident.Breach) (Result, error) {
 }
 
 // begin lets a new breach fire. The one before ended unseen, if it had not ended.
-func (t *taking) begin(a *incident.Alert, before *incident.Breach) (Result, error) {
+func (t *batch) begin(a *incident.Alert, before *incident.Breach) (Result, error) {
 	if before != nil {
 		if before.State != incident.BreachEnded {
 			in, err := incident.Follow(t, before.Incident)
@@ -131,7 +131,7 @@ func (t *taking) begin(a *incident.Alert, before *incident.Breach) (Result, erro
 
 // supersede leaves a breach behind, as another one of its fingerprint begins: nothing that
 // is heard concerns it any more, so that it must not go on to be counted, or to wait.
-func (t *taking) supersede(b *incident.Breach, actor incident.Actor) error {
+func (t *batch) supersede(b *incident.Breach, actor incident.Actor) error {
 	if b.State != incident.BreachEnded {
 		in, err := incident.Follow(t, b.Incident)
 		if err != nil {
@@ -153,7 +153,7 @@ type heard struct {
 
 // again lets a breach fire that had ended, or was unknown: where it belongs, or in another
 // incident if that is over.
-func (t *taking) again(b *incident.Breach, h heard) (Result, error) {
+func (t *batch) again(b *incident.Breach, h heard) (Result, error) {
 	if b.Incident == 0 {
 		return t.join(b, h, nil)
 	}
@@ -186,7 +186,7 @@ func alertOf(b *incident.Breach, h heard) incident.Alert {
 
 // join lets a breach fire that belongs to no incident yet: that of the SLO or, if that is
 // nil, of the one that claims the alert.
-func (t *taking) join(b *incident.Breach, h heard, slo *incident.SLO) (Result, error) {
+func (t *batch) join(b *incident.Breach, h heard, slo *incident.SLO) (Result, error) {
 	claim := Match{SLO: slo}
 	if slo == nil {
 		claim = t.match(b, h)
@@ -217,7 +217,7 @@ func (t *taking) join(b *incident.Breach, h heard, slo *incident.SLO) (Result, e
 	return t.start(in, b, h, slo, claim, outcome)
 }
 
-func (t *taking) actor(h heard) incident.Actor {
+func (t *batch) actor(h heard) incident.Actor {
 	if h.alert == nil {
 		return incident.ActorScheduler
 	}
@@ -235,7 +235,7 @@ func headline(b *incident.Breach) string {
 }
 
 // start records that the breach fires in the incident.
-func (t *taking) start(in *incident.Incident, b *incident.Breach, h heard, slo *incident.SLO, claim Match, outcome Outcome) (Result, error) {
+func (t *batch) start(in *incident.Incident, b *incident.Breach, h heard, slo *incident.SLO, claim Match, outcome Outcome) (Result, error) {
 	priority, ok := t.Policy.Priority(slo.Priority)
 	if !ok {
 		priority = in.Priority
@@ -280,7 +280,7 @@ func (t *taking) start(in *incident.Incident, b *incident.Breach, h heard, slo *
 }
 
 // tell logs what became of an incident, once the transaction is durable.
-func (t *taking) tell(o Outcome, in *incident.Incident) {
+func (t *batch) tell(o Outcome, in *incident.Incident) {
 	if o != OutcomeOpened && o != OutcomeReopened {
 		return
 	}
@@ -291,7 +291,7 @@ func (t *taking) tell(o Outcome, in *incident.Incident) {
 }
 
 // repeat notes that a breach was heard.
-func (t *taking) repeat(a *incident.Alert, b *incident.Breach) (Result, error) {
+func (t *batch) repeat(a *incident.Alert, b *incident.Breach) (Result, error) {
 	in, err := incident.Follow(t, b.Incident)
 	if err != nil {
 		return Result{}, err
@@ -312,7 +312,7 @@ func (t *taking) repeat(a *incident.Alert, b *incident.Breach) (Result, error) {
 }
 
 // end lets a breach end, or become unknown while the watchdog is away.
-func (t *taking) end(a *incident.Alert, b *incident.Breach) (Result, error) {
+func (t *batch) end(a *incident.Alert, b *incident.Breach) (Result, error) {
 	pulses, err := t.Pulses()
 	if err != nil {
 		return Result{}, err
@@ -348,7 +348,7 @@ func (t *taking) end(a *incident.Alert, b *incident.Breach) (Result, error) {
 
 // endFirst keeps the end of a breach whose firing was never seen, so that a late copy
 // of that firing is known to be one. It opens nothing.
-func (t *taking) endFirst(a *incident.Alert) (Result, error) {
+func (t *batch) endFirst(a *incident.Alert) (Result, error) {
 	claim := t.catalog.Lookup(a.Labels)
 	switch {
 	case claim.Ignored:
@@ -367,7 +367,7 @@ func (t *taking) endFirst(a *incident.Alert) (Result, error) {
 	return Result{SLO: claim.SLO.ID, Result: OutcomeResolved, Ambiguous: claim.Ambiguous}, t.DeleteUnmapped(a.Fingerprint)
 }
 
-func (t *taking) noteUnmapped(a *incident.Alert, number int64) error {
+func (t *batch) noteUnmapped(a *incident.Alert, number int64) error {
 	u, err := t.Unmapped(a.Fingerprint)
 	if err != nil {
 		return err

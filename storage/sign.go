@@ -8,19 +8,19 @@ import (
 	"sitrep/ledger"
 )
 
-// Seal signs the log as it stands and keeps the checkpoint, unless the latest one says
+// SignLog signs the log as it stands and keeps the checkpoint, unless the latest one says
 // the same already. It returns the latest. Before it signs, it makes sure that the log
 // still begins with what the latest checkpoint says: the error is ErrDamaged if it
 // does not, and nothing is signed.
-func Seal(ctx context.Context, s Store, key *ledger.Key, at time.Time) (signed []byte, err error) {
-	return sealIf(ctx, s, key, at, func(Tx) (bool, error) { return true, nil })
+func SignLog(ctx context.Context, s Store, key *ledger.Key, at time.Time) (signed []byte, err error) {
+	return signIf(ctx, s, key, at, func(Tx) (bool, error) { return true, nil })
 }
 
-// SealOnce is Seal where all processes that have the store sign by the clock: it signs if the
+// SignLogOnce is SignLog where all processes that have the store sign by the clock: it signs if the
 // job is due and nobody has it, and returns the latest checkpoint in any case; nil if there is
 // none.
-func SealOnce(ctx context.Context, s Store, key *ledger.Key, at time.Time, j Job) (signed []byte, err error) {
-	return sealIf(ctx, s, key, at, func(tx Tx) (bool, error) {
+func SignLogOnce(ctx context.Context, s Store, key *ledger.Key, at time.Time, j Job) (signed []byte, err error) {
+	return signIf(ctx, s, key, at, func(tx Tx) (bool, error) {
 		taken, err := tx.TakeJob(ctx, j, at)
 		if err != nil || !taken {
 			return false, err
@@ -29,14 +29,14 @@ func SealOnce(ctx context.Context, s Store, key *ledger.Key, at time.Time, j Job
 	})
 }
 
-// sealIf is Seal where there is something to sign and may says yes.
-func sealIf(ctx context.Context, s Store, key *ledger.Key, at time.Time, may func(Tx) (bool, error)) (signed []byte, err error) {
+// signIf is SignLog where there is something to sign and may says yes.
+func signIf(ctx context.Context, s Store, key *ledger.Key, at time.Time, may func(Tx) (bool, error)) (signed []byte, err error) {
 	err = s.Write(ctx, func(tx Tx) (err error) {
-		signed, err = seal(ctx, tx, key, at, may)
+		signed, err = sign(ctx, tx, key, at, may)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("seal the ledger: %w", err)
+		return nil, fmt.Errorf("sign the ledger: %w", err)
 	}
 	return signed, nil
 }
@@ -68,7 +68,7 @@ func LastSigned(ctx context.Context, r Snapshot) (signed []byte, c ledger.Checkp
 	return signed, c, nil
 }
 
-func seal(ctx context.Context, tx Tx, key *ledger.Key, at time.Time, may func(Tx) (bool, error)) ([]byte, error) {
+func sign(ctx context.Context, tx Tx, key *ledger.Key, at time.Time, may func(Tx) (bool, error)) ([]byte, error) {
 	size, err := tx.LogSize(ctx)
 	if err != nil {
 		return nil, err

@@ -104,10 +104,7 @@ type Change struct {
 }
 
 func (repo *Repository) newChange(ctx context.Context, tx Tx, at time.Time) *Change {
-	return &Change{
-		Tx: tx, Policy: repo.Policy(), At: at, repo: repo, ctx: ctx, loaded: map[int64]*loaded{}, latest: map[string]int64{},
-		breaches: newBreaches(), unmapped: newUnmapped(),
-	}
+	return &Change{Tx: tx, Policy: repo.Policy(), At: at, repo: repo, ctx: ctx, loaded: map[int64]*loaded{}}
 }
 
 type loaded struct {

@@ -3,6 +3,7 @@ package router_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -170,6 +171,65 @@ func TestARollOutTellsNobodyWhatIsNotSo(t *testing.T) {
 			t.Errorf("reconciled under generation %d", got)
 		}
 		a.stop()
+		w.must(w.store.Close())
+	})
+}
+
+// Each replica finds out for itself that mail does not go out, at a time of its own, and the
+// teams hear of it once; when it goes out again and then does not, they hear of that.
+func TestTeamsHearOnceThatMailDoesNotGoOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := threeTeams()
+		w := newWorld(t, p)
+		sleepUntil(noon)
+		w.open()
+		w.enter("a", p)
+		s := &shared{Store: w.store}
+		refuses := func(to string, _ router.Envelope) error {
+			if strings.HasPrefix(to, "https:") {
+				return nil
+			}
+			return errServer
+		}
+		w.mail.set(refuses)
+		w.post(alert("team0", "a"), alert("team1", "b"), alert("team2", "c"))
+		var running []*replica
+		for _, owner := range []string{"a", "b", "c"} {
+			running = append(running, w.run(s, owner))
+			time.Sleep(45 * time.Second) // by then the one before has told
+		}
+		told := func() (reminders []string) {
+			for _, m := range w.mail.take() {
+				if m.Kind == incident.KindReminder {
+					reminders = append(reminders, m.to)
+				}
+			}
+			slices.Sort(reminders)
+			return reminders
+		}
+		all := []string{"https://hook000.example", "https://hook001.example", "https://hook002.example"}
+		time.Sleep(30 * time.Minute)
+		if got := told(); !slices.Equal(got, all) {
+			t.Errorf("told %q", got)
+		}
+		w.mail.set(nil)
+		time.Sleep(15 * time.Minute)
+		if got := told(); len(got) > 0 {
+			t.Errorf("told %q once mail goes out", got)
+		}
+		w.mail.set(refuses)
+		for number := range int64(3) {
+			w.must(w.do(number+1, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
+				return in.WriteUpdate(s, p, "we look", nil)
+			}))
+		}
+		time.Sleep(30 * time.Minute)
+		if got := told(); !slices.Equal(got, all) {
+			t.Errorf("told %q when it happens again", got)
+		}
+		for _, r := range running {
+			r.stop()
+		}
 		w.must(w.store.Close())
 	})
 }

@@ -63,19 +63,16 @@ func (repo *Repository) Preview(ctx context.Context, at time.Time, fn func(*Chan
 		if err := fn(c); err != nil {
 			return err
 		}
-		tries := repo.Tries(r, at)
+		before, after = nil, nil
 		for _, n := range c.order {
 			l := c.loaded[n]
 			s, err := c.after(l)
 			if err != nil {
 				return err
 			}
-			if err := tries.Note(ctx, s); err != nil {
-				return err
-			}
 			before, after = append(before, l.was), append(after, s)
 		}
-		return nil
+		return repo.Tries(r, at).Note(ctx, after...)
 	})
 	return before, after, err
 }
@@ -166,18 +163,20 @@ func (c *Change) Situation(number int64) (*incident.Situation, error) {
 // Incident is Situation without the readers, for events that come in great numbers
 // and mostly do not concern them. At the end they are there if need be.
 func (c *Change) Incident(number int64) (*incident.Situation, error) {
-	if l, ok := c.loaded[number]; ok {
-		return l.now, nil
+	if c.loaded[number] == nil {
+		found, err := c.Tx.IncidentsByNumber(c.Context(), []int64{number})
+		if err != nil {
+			return nil, err
+		}
+		if err := c.load(found); err != nil {
+			return nil, err
+		}
 	}
-	in, err := c.Tx.Incident(c.Context(), number)
-	if err != nil {
-		return nil, err
+	l, ok := c.loaded[number]
+	if !ok {
+		return nil, notThere(number)
 	}
-	agendas, err := c.Tx.Agendas(c.Context(), []int64{number})
-	if err != nil {
-		return nil, err
-	}
-	return c.keep(incident.Situation{Incident: in, Agenda: agendas[number]}, false), nil
+	return l.now, nil
 }
 
 // loadIncidents loads those of the numbers that are not loaded, and what they were merged
@@ -186,10 +185,18 @@ func (c *Change) loadIncidents(numbers []int64) error {
 	numbers = slices.DeleteFunc(numbers, func(n int64) bool { return c.loaded[n] != nil })
 	slices.Sort(numbers)
 	found, err := IncidentsFollowed(c.Context(), c.Tx, slices.Compact(numbers))
-	if err != nil || len(found) == 0 {
+	if err != nil {
 		return err
 	}
-	numbers = slices.Sorted(maps.Keys(found))
+	return c.load(found)
+}
+
+// load loads what belongs to incidents that were found.
+func (c *Change) load(found map[int64]*incident.Incident) error {
+	if len(found) == 0 {
+		return nil
+	}
+	numbers := slices.Sorted(maps.Keys(found))
 	agendas, err := c.Tx.Agendas(c.Context(), numbers)
 	if err != nil {
 		return err
@@ -390,7 +397,7 @@ func Situations(ctx context.Context, r Snapshot, numbers []int64) (map[int64]*in
 	list := make([]incident.Incident, 0, len(numbers))
 	for _, n := range numbers {
 		if found[n] == nil {
-			return nil, &incident.Problem{Kind: incident.ErrNotFound, Text: fmt.Sprintf("there is no incident %q", incident.ID(n))}
+			return nil, notThere(n)
 		}
 		list = append(list, *found[n])
 	}
@@ -403,6 +410,10 @@ func Situations(ctx context.Context, r Snapshot, numbers []int64) (map[int64]*in
 		all[s.Incident.Number] = s
 	}
 	return all, nil
+}
+
+func notThere(number int64) error {
+	return &incident.Problem{Kind: incident.ErrNotFound, Text: fmt.Sprintf("there is no incident %q", incident.ID(number))}
 }
 
 // SituationsOf reads what changes together with incidents that were read before, in their

@@ -106,10 +106,7 @@ func variable(r *http.Request, name string) string {
 // theIncident returns an incident, or an error that says there is none.
 func theIncident(ctx context.Context, r storage.Snapshot, number int64) (incident.Incident, error) {
 	in, err := r.Incident(ctx, number)
-	if errors.Is(err, incident.ErrNotFound) {
-		return in, &incident.Problem{Kind: incident.ErrNotFound, Text: "there is no incident " + incident.ID(number)}
-	}
-	return in, err
+	return in, incident.NotThere(err, number)
 }
 
 // answer writes v as JSON.

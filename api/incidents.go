@@ -116,20 +116,12 @@ func (h *Handler) listIncidents(w http.ResponseWriter, r *http.Request) error {
 // have.
 func misspelt(q *storage.IncidentQuery, p *incident.Policy) error {
 	if _, ok := p.Priority(q.Priority); !ok && q.Priority != "" {
-		var names []string
-		for _, x := range p.Priorities {
-			names = append(names, x.Name)
-		}
-		return invalid("priority %q: use %s", q.Priority, or(names))
+		return invalid("priority %q: use %s", q.Priority, or(p.PriorityNames()))
 	}
 	if _, ok := p.Team(q.Team); !ok && q.Team != "" {
-		var names []string
-		for _, x := range p.Teams {
-			names = append(names, x.Name)
-		}
-		return invalid("team %q: use %s", q.Team, or(names))
+		return invalid("team %q: use %s", q.Team, or(p.TeamNames()))
 	}
-	if q.SLO != "" && !slices.ContainsFunc(p.SLOs, func(s incident.SLO) bool { return s.ID == q.SLO }) {
+	if _, ok := p.SLO(q.SLO); !ok && q.SLO != "" {
 		return invalid("there is no SLO %q; /api/v1/slos lists them", q.SLO)
 	}
 	return nil

@@ -75,7 +75,7 @@ func (h *Handler) showForm(w http.ResponseWriter, r *http.Request, c commandInfo
 	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
 		in, err := tx.Incident(r.Context(), n)
 		if err != nil {
-			return noIncident(err, n)
+			return incident.NotThere(err, n)
 		}
 		p.ID, p.Headline, p.Priority, p.Tone = in.ID(), wording.Headline(&in), in.Priority.Name, tone(&in)
 		p.Form, p.Changes, p.Forbids = newForm(c, &p.layout, &in, values), nil, ""
@@ -175,7 +175,7 @@ func (h *Handler) preview(w http.ResponseWriter, r *http.Request, c commandInfo,
 	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
 		in, err := tx.Incident(r.Context(), req.Incident)
 		if err != nil {
-			return noIncident(err, req.Incident)
+			return incident.NotThere(err, req.Incident)
 		}
 		p.ID, p.Headline, p.Form = in.ID(), wording.Headline(&in), newForm(c, &p.layout, &in, values)
 		return nil
@@ -298,12 +298,4 @@ func others(ctx context.Context, tx storage.Snapshot, but int64) ([]option, erro
 		}
 	}
 	return all, nil
-}
-
-// noIncident puts into words that there is no such incident.
-func noIncident(err error, n int64) error {
-	if errors.Is(err, incident.ErrNotFound) {
-		return &incident.Problem{Kind: incident.ErrNotFound, Text: "there is no incident " + incident.ID(n)}
-	}
-	return err
 }

@@ -121,9 +121,7 @@ type label struct{ Name, Value string }
 func (h *Handler) slos(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	p := slosPage{layout: h.layout(r, "SLOs"), Team: q.Get("team"), Text: q.Get("q")}
-	for _, t := range p.policy.Teams {
-		p.TeamNames = append(p.TeamNames, t.Name)
-	}
+	p.TeamNames = p.policy.TeamNames()
 	page, _ := strconv.Atoi(q.Get("page"))
 	page = min(max(page, 1), 1+len(p.policy.SLOs)/slosShown)
 	found := p.find()

@@ -116,9 +116,9 @@ func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
 	p.Refresh = q.Get("before") == "" && q.Get("messages") == "" && q.Get("breaches") == ""
 	p.Done = doneText(q.Get("done"))
 	err = h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
-		s, err := situation(r.Context(), tx, n)
+		s, err := storage.Situation(r.Context(), tx, n)
 		if err != nil {
-			return err
+			return incident.NotThere(err, n)
 		}
 		pulses, err := tx.Pulses(r.Context())
 		if err != nil {
@@ -156,16 +156,6 @@ func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return h.render(w, http.StatusOK, "incident", &p)
-}
-
-// situation returns an incident with all that changes with it, or an error that says
-// there is none.
-func situation(ctx context.Context, tx storage.Snapshot, n int64) (*incident.Situation, error) {
-	s, err := storage.Situation(ctx, tx, n)
-	if err == nil {
-		return s, nil
-	}
-	return nil, noIncident(err, n)
 }
 
 // describe says where the incident stands.

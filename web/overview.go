@@ -105,15 +105,9 @@ func (h *Handler) overview(w http.ResponseWriter, r *http.Request) error {
 }
 
 func newFilter(q url.Values, policy *incident.Policy) filter {
-	f := filter{State: q.Get("state"), Priority: q.Get("priority"), Team: q.Get("team"), Text: q.Get("q")}
+	f := filter{State: q.Get("state"), Priority: q.Get("priority"), Team: q.Get("team"), Text: q.Get("q"), Priorities: policy.PriorityNames(), Teams: policy.TeamNames()}
 	if !slices.Contains([]string{string(incident.StateOpen), string(incident.StateResolved), string(incident.StateClosed)}, f.State) {
 		f.State = ""
-	}
-	for _, p := range policy.Priorities {
-		f.Priorities = append(f.Priorities, p.Name)
-	}
-	for _, t := range policy.Teams {
-		f.Teams = append(f.Teams, t.Name)
 	}
 	// What is gone from the configuration still finds old incidents.
 	if f.Priority != "" && !slices.Contains(f.Priorities, f.Priority) {

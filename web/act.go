@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -218,14 +219,7 @@ func (p *previewPage) says(c command.Command) {
 	quote := func(text string) { p.Quote, _ = wording.Block(text, incident.MaxText) }
 	switch c := c.(type) {
 	case command.Update:
-		var names []string
-		for _, a := range c.Audiences {
-			names = append(names, wording.AudienceName(a))
-		}
-		if len(names) == 0 {
-			names = []string{"all who are informed"}
-		}
-		add("Update to", list(names))
+		add("Update to", cmp.Or(wording.AudienceNames(c.Audiences), "all who are informed"))
 		quote(c.Message)
 	case command.Priority:
 		add("Priority", p.Form.Now+" → "+c.Priority)
@@ -253,7 +247,7 @@ func (p *previewPage) says(c command.Command) {
 		add("What is broken", c.UseCase)
 		add("Team", c.Team)
 		add("Priority", c.Priority)
-		add("Stakeholders", list(c.Stakeholders))
+		add("Stakeholders", wording.List(c.Stakeholders))
 		if c.Drill {
 			add("Drill", "yes: every message says so")
 		}

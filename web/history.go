@@ -114,7 +114,7 @@ func (h *Handler) version(w http.ResponseWriter, r *http.Request) error {
 	raw := mux.Vars(r)["version"]
 	p := versionPage{layout: h.layout(r, "Version "+raw+" of the configuration")}
 	p.Refresh = false
-	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
+	return h.show(w, r, "version", &p, func(tx storage.Snapshot) error {
 		loadings, err := tx.Configs(r.Context())
 		if err != nil {
 			return err
@@ -139,10 +139,6 @@ func (h *Handler) version(w http.ResponseWriter, r *http.Request) error {
 		p.Priorities, err = definitions(c.Body)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	return h.render(w, http.StatusOK, "version", &p)
 }
 
 // definitions are the priorities of a configuration as it was stored.

@@ -113,14 +113,10 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p.Size, p.Slow = size(p.Info.Bytes), p.at(p.Info.Slow)
-	err = h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
+	return h.show(w, r, "status", &p, func(tx storage.Snapshot) error {
 		p.Open, p.Refusals, p.Outages, p.Loadings = nil, nil, nil, nil
 		return p.read(r.Context(), tx)
 	})
-	if err != nil {
-		return err
-	}
-	return h.render(w, http.StatusOK, "status", &p)
 }
 
 // cutProblems leaves so much of what is wrong with the configuration that a page can show
@@ -165,7 +161,7 @@ func (p *statusPage) read(ctx context.Context, tx storage.Snapshot) error {
 		return err
 	}
 	for _, q := range p.policy.Priorities {
-		p.Open = append(p.Open, openCount{q.Name, rank(q.Rank), open[q.Name]})
+		p.Open = append(p.Open, openCount{q.Name, wording.Rank(q.Rank), open[q.Name]})
 	}
 	pulses, err := tx.Pulses(ctx)
 	if err != nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ func declareHealthy(parser *kingpin.Application, env Environment, commands map[s
 	base := cmd.Flag("url", "Where it runs; default is SITREP_URL, else "+defaultURL+", by TLS if it listens so.").PlaceHolder("URL").String()
 	declareTLS(cmd, &h.tls)
 	commands[cmd.FullCommand()] = func(ctx context.Context) error {
-		return h.ask(ctx, strings.TrimRight(first(*base, env.Getenv("SITREP_URL"), defaultURL), "/")+"/-/healthy")
+		return h.ask(ctx, strings.TrimRight(cmp.Or(*base, env.Getenv("SITREP_URL"), defaultURL), "/")+"/-/healthy")
 	}
 }
 

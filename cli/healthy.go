@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"sitrep/app"
+	"sitrep/internal/access"
 
 	"github.com/alecthomas/kingpin/v2"
 	promconfig "github.com/prometheus/common/config"
@@ -66,7 +66,7 @@ func (h *health) ask(ctx context.Context, at string) error {
 // isLocal reports whether a host is this machine.
 func isLocal(host string) bool {
 	a, err := netip.ParseAddr(host)
-	return app.IsLoopback(host) || err == nil && a.IsUnspecified()
+	return access.LoopbackHost(host) || err == nil && a.IsUnspecified()
 }
 
 // errSpeaksTLS is a server that was asked without TLS and wants it.

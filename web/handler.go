@@ -1,7 +1,6 @@
 package web
 
 import (
-	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -131,14 +130,9 @@ func (h *Handler) Routes() []Route {
 // Register adds the pages to r, each behind require, such as
 // [access.Guard.Require]. What nobody else answers is answered with a page, too.
 func (h *Handler) Register(r *mux.Router, require func(access.Role, http.Handler) http.Handler) {
-	var paths []string
-	byPath := map[string]httperr.Methods{}
+	var paths httperr.Paths
 	for _, route := range h.Routes() {
-		if byPath[route.Path] == nil {
-			paths = append(paths, route.Path)
-			byPath[route.Path] = httperr.Methods{}
-		}
-		handle := unavailable(route.Handler)
+		handle := httperr.Unavailable(storage.ErrUnavailable, route.Handler)
 		if route.Method == http.MethodGet { // a command does not wait for those who look
 			handle = h.inTurn(handle)
 		}
@@ -146,15 +140,9 @@ func (h *Handler) Register(r *mux.Router, require func(access.Role, http.Handler
 		if route.Method != http.MethodGet {
 			inner = access.Form(inner)
 		}
-		handler := require(route.Role, inner)
-		byPath[route.Path][route.Method] = handler
-		if route.Method == http.MethodGet {
-			byPath[route.Path][http.MethodHead] = handler
-		}
+		paths.Add(route.Method, route.Path, require(route.Role, inner))
 	}
-	for _, path := range paths {
-		r.Path(path).Handler(h.page(byPath[path]))
-	}
+	paths.Each(func(path string, inner http.Handler) { r.Path(path).Handler(h.page(inner)) })
 	if r.NotFoundHandler == nil {
 		r.NotFoundHandler = h.notFound()
 	}
@@ -193,14 +181,3 @@ func (h *Handler) page(next http.Handler) http.Handler {
 // forms home; nothing else.
 const pagePolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-
-// unavailable answers 503 to what the store could not do now and may be tried again.
-func unavailable(next httperr.HandlerFunc) httperr.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		err := next(w, r)
-		if errors.Is(err, storage.ErrUnavailable) {
-			return httperr.Wrap(http.StatusServiceUnavailable, "nothing was changed, try again: "+err.Error(), err)
-		}
-		return err
-	}
-}

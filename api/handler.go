@@ -18,6 +18,7 @@ import (
 	"sitrep/incident"
 	"sitrep/internal/access"
 	"sitrep/internal/httperr"
+	"sitrep/internal/status"
 	"sitrep/storage"
 )
 
@@ -28,7 +29,7 @@ type Options struct {
 	// Now returns the time in UTC and whole microseconds.
 	Now func() time.Time
 	// Service returns what is known of the running program.
-	Service func() Service
+	Service func() status.Service
 	Logger  *slog.Logger
 	// Export writes evidence as audit.Export does, signed by the service's key.
 	Export func(ctx context.Context, w io.Writer, o audit.ExportOptions) (audit.ExportSummary, error)

@@ -9,38 +9,9 @@ import (
 
 	"sitrep/internal/access"
 	"sitrep/internal/httperr"
-	"sitrep/ledger"
+	"sitrep/internal/status"
 	"sitrep/storage"
 )
-
-// A Service is what is known of the running program.
-type Service struct {
-	Version, Revision, Go string
-	StartedAt             time.Time
-	// LoadedAt is when the configuration in force was loaded.
-	LoadedAt time.Time
-	// ConfigError is why the last loading failed, in full; empty if it did not. It is
-	// for admins, as are Warnings.
-	ConfigError string
-	Warnings    []string
-	// StorageError is why nothing can be stored now; empty if it can.
-	StorageError string
-	// ConfigPlaces and WarningPlaces are the same for others: where it is wrong, and
-	// nothing of what stands in the files.
-	ConfigPlaces  string
-	WarningPlaces []string
-	Ledger        ledger.Status
-	Servers       []ServerState // that cannot be used
-}
-
-// A ServerState is a mail server, or the host of webhooks, that cannot be used or refuses
-// all messages alike.
-type ServerState struct {
-	Name       string // the mail server, or scheme and host of webhooks
-	Since      time.Time
-	RefusesAll bool   // it can be used, and refuses all
-	Error      string // the last, without addresses
-}
 
 // Options are what a [Handler] works with. All but Links is required.
 type Options struct {
@@ -49,7 +20,7 @@ type Options struct {
 	// Now returns the time in UTC and whole microseconds.
 	Now func() time.Time
 	// Service returns what is known of the running program.
-	Service func() Service
+	Service func() status.Service
 	Logger  *slog.Logger
 	// Links are shown in the navigation after the pages of this package.
 	Links []Link

@@ -108,7 +108,7 @@ func (h *Handler) layout(r *http.Request, title string) layout {
 			}
 		}
 	}
-	if id.Role.May(access.Viewer) && service.ConfigError != "" {
+	if id.Role.May(access.Viewer) && service.Config.Error != "" {
 		l.Trouble = append(l.Trouble, "The configuration could not be reloaded; the one before stays in force.")
 	}
 	if id.Role.May(access.Viewer) && service.StorageError != "" {

@@ -3,6 +3,7 @@ package audit_test
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ func TestHistorySaysWhatChanged(t *testing.T) {
 		put("one", one, "ada")
 		var versions []audit.Version
 		if err := w.store.Read(t.Context(), func(r storage.Snapshot) (err error) {
-			versions, err = audit.History(t.Context(), r)
+			versions, err = history(t, r)
 			return err
 		}); err != nil {
 			t.Fatal(err)
@@ -43,7 +44,7 @@ func TestHistorySaysWhatChanged(t *testing.T) {
 			t.Fatalf("%d versions", len(versions))
 		}
 		first, second, third := versions[3], versions[1], versions[0]
-		if !first.First || len(first.Changes) != 0 || third.Until != (time.Time{}) || second.Hash != "two" || second.By != "bob" || second.Until != third.At || versions[2].Until != second.At {
+		if first.Number != 1 || len(first.Changes) != 0 || third.Until != (time.Time{}) || second.Hash != "two" || second.Actor != "bob" || second.Until != third.At || versions[2].Until != second.At {
 			t.Errorf("versions %+v", versions)
 		}
 		var got []string
@@ -92,7 +93,7 @@ func TestHistoryOfWhatWasForgotten(t *testing.T) {
 		forget(t, w.store, now().Add(time.Hour))
 		var got []string
 		if err := w.store.Read(t.Context(), func(r storage.Snapshot) error {
-			versions, err := audit.History(t.Context(), r)
+			versions, err := history(t, r)
 			for _, v := range versions[:min(2, len(versions))] {
 				got = append(got, v.Hash)
 				for _, c := range v.Changes {
@@ -111,4 +112,16 @@ func TestHistoryOfWhatWasForgotten(t *testing.T) {
 			t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 	})
+}
+
+// history returns all versions, the latest first, with what each changed.
+func history(t *testing.T, r storage.Snapshot) ([]audit.Version, error) {
+	loadings, err := r.Configs(t.Context())
+	if err != nil {
+		return nil, err
+	}
+	versions := audit.Versions(loadings)
+	err = audit.Compare(t.Context(), r, versions)
+	slices.Reverse(versions)
+	return versions, err
 }

@@ -21,8 +21,6 @@ import (
 	"sitrep/storage"
 )
 
-type httpHandler = http.Handler
-
 // admin serves the routes, everybody being an admin called ops.
 func admin(a *api.Admin) http.Handler {
 	a.Logger = slog.New(slog.DiscardHandler)

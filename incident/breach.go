@@ -94,7 +94,9 @@ const longAgo = 366 * 24 * time.Hour
 
 // Began returns when an alert began that arrived at that time, and whether what its
 // sender said of it is a fact: it is none in the future, or years back.
-func (a *Alert) Began(arrived time.Time) (at time.Time, fact bool) { return factOf(a.StartsAt, arrived) }
+func (a *Alert) Began(arrived time.Time) (at time.Time, fact bool) {
+	return factOf(a.StartsAt, arrived)
+}
 
 // end says the same of when a resolved alert ended.
 func (a *Alert) end(arrived time.Time) (at time.Time, fact bool) { return factOf(a.EndsAt, arrived) }

@@ -31,9 +31,9 @@ func NoticesOf(notices []Notice, p *Policy, pulse string, why Reason, now time.T
 	readers := WatchdogReaders(p)
 	for i := range readers {
 		r := &readers[i]
-		n, known := Notice{Pulse: pulse, Recipient: r.Recipient.ID}, false
-		if i := slices.IndexFunc(notices, func(n Notice) bool { return n.Recipient == r.Recipient.ID }); i >= 0 {
-			n, known = notices[i], true
+		n, known := find(notices, func(n *Notice) bool { return n.Recipient == r.Recipient.ID })
+		if !known {
+			n = Notice{Pulse: pulse, Recipient: r.Recipient.ID}
 		}
 		n.Owed, n.DueAt = Owed{Kind: KindWatchdog, Reason: why, At: now}, r.quietUntil(now)
 		n.Drop()
@@ -78,10 +78,9 @@ func (n *Notice) Owes(o Owed) bool { return n.Owed.Reason == o.Reason && n.Owed.
 // Plan says what the reader is to be told of the pulse now; false if nothing. Reads is
 // false if that is because the reader is in none of the watchdog's groups any more.
 func (n *Notice) Plan(p *Policy, pulse Pulse, now time.Time) (planned Planned, reads, ok bool) {
-	readers := WatchdogReaders(p)
-	i := slices.IndexFunc(readers, func(r Reader) bool { return r.Recipient.ID == n.Recipient })
+	reader, reads := find(WatchdogReaders(p), func(r *Reader) bool { return r.Recipient.ID == n.Recipient })
 	switch {
-	case i < 0:
+	case !reads:
 		return Planned{}, false, false
 	case n.Owed == (Owed{}) || n.DueAt.After(now):
 		return Planned{}, true, false
@@ -90,7 +89,7 @@ func (n *Notice) Plan(p *Policy, pulse Pulse, now time.Time) (planned Planned, r
 		Kind: KindWatchdog, Pulse: pulse.Name, Sequence: pulse.Sequence,
 		Owed: []Owed{n.Owed}, DueAt: n.DueAt, Promised: n.DueAt.Add(Promise),
 	}
-	return Planned{Reader: readers[i], Cover: c}, true, true
+	return Planned{Reader: reader, Cover: c}, true, true
 }
 
 // Begin notes that a message is under way.

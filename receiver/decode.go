@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -136,6 +137,9 @@ func notPayload(format string, args ...any) error {
 	return &refusal{http.StatusBadRequest, refusedPayload, fmt.Sprintf(format, args...)}
 }
 
+// payloadFields are the fields of a payload that are read.
+var payloadFields = []string{"alerts", "version", "truncatedAlerts"}
+
 // payload reads the body's only value.
 func (d *decoder) payload(at time.Time) (payload, error) {
 	var p payload
@@ -145,35 +149,29 @@ func (d *decoder) payload(at time.Time) (payload, error) {
 	if _, err := d.json.ReadToken(); err != nil {
 		return p, err
 	}
-	var alerts, version, truncated bool
+	seen := map[string]bool{}
 	var grafana, marked bool // by its version, and by what Grafana alone sends
 	for d.json.PeekKind() != '}' {
 		name, err := d.text()
 		if err != nil {
 			return p, err
 		}
+		if slices.Contains(payloadFields, string(name)) {
+			if seen[string(name)] {
+				return p, notPayload("%q stands twice in the body", name)
+			}
+			seen[string(name)] = true
+		}
 		switch string(name) {
 		case "alerts":
-			if alerts {
-				return p, notPayload(`"alerts" stands twice in the body`)
-			}
-			alerts = true
 			if err := d.alerts(&p, at); err != nil {
 				return p, err
 			}
 		case "version":
-			if version {
-				return p, notPayload(`"version" stands twice in the body`)
-			}
-			version = true
 			if grafana, err = d.version(); err != nil {
 				return p, err
 			}
 		case "truncatedAlerts":
-			if truncated {
-				return p, notPayload(`"truncatedAlerts" stands twice in the body`)
-			}
-			truncated = true
 			if p.truncated, err = d.count(); err != nil {
 				return p, err
 			}
@@ -183,7 +181,7 @@ func (d *decoder) payload(at time.Time) (payload, error) {
 				return p, err
 			}
 		default:
-			if known := sameButCase(name, "alerts", "version", "truncatedAlerts"); known != "" {
+			if known := sameButCase(name, payloadFields...); known != "" {
 				return p, notPayload("the body has a field %q; the name is %q", name, known)
 			}
 			if err := d.json.SkipValue(); err != nil {
@@ -201,9 +199,9 @@ func (d *decoder) payload(at time.Time) (payload, error) {
 		return p, notPayload("something follows after the payload")
 	}
 	switch {
-	case !version:
+	case !seen["version"]:
 		return p, notPayload(`the body has no "version"; post what Alertmanager's webhook sends, without a "payload" of one's own`)
-	case !alerts:
+	case !seen["alerts"]:
 		return p, notPayload(`the body has no "alerts"; post what Alertmanager's webhook sends`)
 	case grafana && !marked:
 		return p, notPayload(`version "1" of the payload is Grafana's, and the body has no "orgId", "title", "state" or "message"; post what Grafana's webhook sends, or version "4" as Alertmanager does`)

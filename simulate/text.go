@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -18,7 +19,7 @@ import (
 func (sim *Simulation) Text() string {
 	var b strings.Builder
 	clock := wording.Clock{Now: sim.At, Location: time.UTC}
-	fmt.Fprintf(&b, "%d %s, as if received on %s:\n\n", len(sim.Alerts), plural(len(sim.Alerts), "alert", "alerts"), sim.At.Format("Mon 2 Jan 2006, 15:04 UTC"))
+	fmt.Fprintf(&b, "%s, as if received on %s:\n\n", wording.Count(len(sim.Alerts), "alert"), sim.At.Format("Mon 2 Jan 2006, 15:04 UTC"))
 	for i := range sim.Alerts {
 		a := &sim.Alerts[i]
 		fmt.Fprintf(&b, "%3d  %s\n     %s\n", i+1, a.title(clock), a.verdict())
@@ -38,10 +39,7 @@ func (sim *Simulation) Text() string {
 
 // title names an alert.
 func (a *Alert) title(clock wording.Clock) string {
-	name := a.Labels["alertname"]
-	if name == "" {
-		name = "an alert without a name"
-	}
+	name := cmp.Or(a.Labels["alertname"], "an alert without a name")
 	if a.Fingerprint != "" {
 		name = wording.Line(name, 80) + " (" + a.Fingerprint + ")"
 	}
@@ -95,13 +93,6 @@ func (a *Alert) claim() string {
 		text += ", and comes before " + strings.Join(a.Ambiguous, ", ") + ", which could too"
 	}
 	return text
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
 }
 
 // write writes an incident, and who is told of it.
@@ -176,9 +167,12 @@ func (r *Reader) who() string {
 	for _, a := range r.Audiences {
 		audiences = append(audiences, string(a))
 	}
-	group := plural(len(r.Groups), "group ", "groups ")
-	if len(r.Audiences) == 1 && r.Audiences[0] == incident.AudienceOnCall {
+	group := "group "
+	switch {
+	case len(r.Audiences) == 1 && r.Audiences[0] == incident.AudienceOnCall:
 		group = "team "
+	case len(r.Groups) != 1:
+		group = "groups "
 	}
 	return fmt.Sprintf("%s (%s%s), times in %s", strings.Join(audiences, " and "), group, strings.Join(r.Groups, ", "), r.Timezone)
 }

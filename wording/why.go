@@ -13,7 +13,7 @@ func Reason(e *incident.Event) string { return cmp.Or(e.Reason, whyOf(&e.Data)) 
 
 // Failure returns why a message was not handed over, or not at first: what was said, else
 // why sitrep gave it up; empty if there is neither. It is not cleaned.
-func Failure(d *incident.Delivery) string { return cmp.Or(d.Error, whyText(d.Why)) }
+func Failure(d *incident.Delivery) string { return cmp.Or(d.Error, whyText[d.Why]) }
 
 // Cause returns why a message was late, with times as write writes them; nil is UTC as in
 // RFC 3339. It is empty if there is no cause, and what others said is not cleaned.
@@ -39,38 +39,22 @@ func whyOf(d *incident.Data) string {
 	case incident.WhyMerged:
 		return "merged into " + incident.ID(d.Into)
 	}
-	return whyText(d.Why)
+	return whyText[d.Why]
 }
 
-// whyText says in words what a reason is that needs no more to be said; empty if it does.
-func whyText(why incident.Why) string {
-	switch why {
-	case incident.WhyQuiet:
-		return "nothing was heard of it for too long"
-	case incident.WhyWatchdogAway:
-		return "its end was reported while the watchdog is away"
-	case incident.WhyUnseen:
-		return "its alert fires anew, so that it had ended"
-	case incident.WhyNotListed:
-		return "no Alertmanager that was asked lists it any more"
-	case incident.WhyListed:
-		return "an Alertmanager that was asked lists it"
-	case incident.WhyMapped:
-		return "its alert has another SLO now, or none"
-	case incident.WhyNobodyAsked:
-		return "no Alertmanager could be asked whether that is so"
-	case incident.WhyBreachStarted:
-		return "a breach started"
-	case incident.WhyNothingDue:
-		return "no action is due"
-	case incident.WhyNotConfigured:
-		return "the recipient is no longer configured"
-	case incident.WhyOutcomeUnknown:
-		return "outcome unknown; a later message carries the news"
-	case incident.WhyToldWithAnother:
-		return "its news go out with another message"
-	case incident.WhyToldOrOver:
-		return "its news went out with another message, or are none any more"
-	}
-	return ""
+// whyText says in words what a reason is that needs no more to be said.
+var whyText = map[incident.Why]string{
+	incident.WhyQuiet:           "nothing was heard of it for too long",
+	incident.WhyWatchdogAway:    "its end was reported while the watchdog is away",
+	incident.WhyUnseen:          "its alert fires anew, so that it had ended",
+	incident.WhyNotListed:       "no Alertmanager that was asked lists it any more",
+	incident.WhyListed:          "an Alertmanager that was asked lists it",
+	incident.WhyMapped:          "its alert has another SLO now, or none",
+	incident.WhyNobodyAsked:     "no Alertmanager could be asked whether that is so",
+	incident.WhyBreachStarted:   "a breach started",
+	incident.WhyNothingDue:      "no action is due",
+	incident.WhyNotConfigured:   "the recipient is no longer configured",
+	incident.WhyOutcomeUnknown:  "outcome unknown; a later message carries the news",
+	incident.WhyToldWithAnother: "its news go out with another message",
+	incident.WhyToldOrOver:      "its news went out with another message, or are none any more",
 }

@@ -1,5 +1,7 @@
 package access
 
+import "slices"
+
 // A Role is what somebody may do, or what is needed to do something.
 type Role string
 
@@ -18,7 +20,7 @@ const (
 	Any    Role = "any" // any role will do
 )
 
-// Roles are the roles that somebody can have.
+// Roles are the roles that somebody can have, the highest last.
 func Roles() []Role { return []Role{Receiver, Viewer, Responder, Admin} }
 
 // May reports whether somebody with the role r may do what needs the role need.
@@ -37,16 +39,4 @@ func (r Role) May(need Role) bool {
 }
 
 // rank orders the roles, for choosing the highest of several; 0 is none.
-func (r Role) rank() int {
-	switch r {
-	case Receiver:
-		return 1
-	case Viewer:
-		return 2
-	case Responder:
-		return 3
-	case Admin:
-		return 4
-	}
-	return 0
-}
+func (r Role) rank() int { return slices.Index(Roles(), r) + 1 }

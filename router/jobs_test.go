@@ -10,7 +10,9 @@ import (
 
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
+	"sitrep/internal/command"
 	"sitrep/router"
+	"sitrep/router/routertest"
 	"sitrep/storage"
 )
 
@@ -59,10 +61,10 @@ func (t sharedTx) Expired(ctx context.Context, what storage.Expiry, before time.
 // enter loads the configuration of a replica.
 func (w *world) enter(owner string, p *incident.Policy) (g storage.Generation) {
 	w.t.Helper()
-	w.must(w.store.Write(context.Background(), func(tx storage.Tx) (err error) {
-		g, err = storage.EnterConfig(w.t.Context(), tx, owner, storage.Loading{Hash: p.Hash, At: clock(), Actor: incident.ActorStart})
+	w.Write(func(tx storage.Tx) (err error) {
+		g, err = storage.EnterConfig(w.t.Context(), tx, owner, storage.Loading{Hash: p.Hash, At: w.Now(), Actor: incident.ActorStart})
 		return err
-	}))
+	})
 	return g
 }
 
@@ -73,30 +75,26 @@ func TestOneReplicaDoesWhatOneHasToDo(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := policy()
 			p.Asks, p.UnknownAfter = true, 2*time.Hour
-			w := newWorld(t, p)
-			w.keep = router.Retention{Breaches: 24 * time.Hour}
-			w.am.set(incident.VerdictListed)
-			sleepUntil(noon)
-			w.open()
+			w := newWorld(t, routertest.Options{Policy: p, Retention: router.Retention{Breaches: 24 * time.Hour}})
+			w.Answer(incident.VerdictListed)
 			w.enter("a", p)
-			s := &shared{Store: w.store}
-			var running []*replica
+			s := &shared{Store: w.Store()}
+			var running []*routertest.Replica
 			for _, owner := range []string{"a", "b", "c"}[:replicas] {
-				running = append(running, w.run(s, owner))
-				time.Sleep(7 * time.Second) // they do not start at once
+				running = append(running, w.StartReplica(routertest.Process{Store: s, Owner: owner}))
+				w.Pass(7 * time.Second) // they do not start at once
 			}
-			w.post(alert("p1", "a"))
-			time.Sleep(2*time.Hour + 30*time.Second)
+			w.Fire("p1", "a")
+			w.Pass(2*time.Hour + 30*time.Second)
 			if stopOne { // its work goes on
-				running[0].stop()
+				running[0].Stop()
 				running = running[1:]
 			}
-			time.Sleep(2 * time.Hour)
-			c = counts{s.pruned.Load(), s.looked.Load(), int64(w.am.count())}
+			w.Pass(2 * time.Hour)
+			c = counts{s.pruned.Load(), s.looked.Load(), int64(w.Asked())}
 			for _, r := range running {
-				r.stop()
+				r.Stop()
 			}
-			w.must(w.store.Close())
 		})
 		return c
 	}
@@ -121,55 +119,46 @@ func TestARollOutTellsNobodyWhatIsNotSo(t *testing.T) {
 		after := *before
 		after.Hash, after.Groups = "after", slices.Clone(before.Groups)
 		after.Groups[0].Recipients = incidenttest.Mails("cto", "ceo")
-		w := newWorld(t, before)
-		sleepUntil(noon)
-		w.open()
-		s := &shared{Store: w.store}
+		w := newWorld(t, routertest.Options{Policy: before})
+		s := &shared{Store: w.Store()}
 		w.enter("a", before)
-		a := w.run(s, "a")
-		w.repo.Wake = a.scheduler.Wake
-		w.post(alert("p1", "a"))
-		time.Sleep(time.Minute)
-		w.expect("cto opened", "support opened", "oncall opened")
+		w.StartReplica(routertest.Process{Store: s})
+		w.Fire("p1", "a")
+		w.Pass(time.Minute)
+		w.Expect("cto opened", "support opened", "oncall opened")
 
 		if g := w.enter("b", &after); g.Number != 2 {
 			t.Fatalf("in force %+v", g)
 		}
-		b := w.runBy(s, "b", func() *incident.Policy { return &after })
-		time.Sleep(time.Minute)
-		w.expect("ceo opened")
+		b := w.StartReplica(routertest.Process{Store: s, Owner: "b", Policy: &after})
+		w.Pass(time.Minute)
+		w.Expect("ceo opened")
 		for range 10 { // alerts and commands come to the one before
 			fp := time.Now().Format(time.RFC3339)
-			w.post(alert("p1", fp))
-			w.must(w.do(1, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
-				return in.WriteUpdate(s, p, "we look", nil)
-			}))
-			time.Sleep(30 * time.Second)
-			w.expect("ceo update", "cto update", "support update")
+			w.Fire("p1", fp)
+			w.Do(1, command.Update{Message: "we look"})
+			w.Pass(30 * time.Second)
+			w.Expect("ceo update", "cto update", "support update")
 		}
-		w.post(alert("p2", "b"))
-		time.Sleep(5 * time.Second)
-		w.expect("ceo opened", "cto opened", "support opened", "oncall opened")
+		w.Fire("p2", "b")
+		w.Pass(5 * time.Second)
+		w.Expect("ceo opened", "cto opened", "support opened", "oncall opened")
 		if got := w.enter("a again", before).Hash; got != "after" {
 			t.Errorf("started again: %s is in force", got)
 		}
 
-		b.stop() // and is not started again
-		time.Sleep(30 * time.Second)
-		w.post(alert("p3", "c"))
-		time.Sleep(20 * time.Second)
-		w.expect()
-		time.Sleep(40 * time.Second)
-		w.expect("support opened", "oncall opened")
-		w.must(w.do(2, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
-			return in.WriteUpdate(s, p, "we look", nil)
-		}))
-		time.Sleep(10 * time.Second)
-		w.expect("cto update", "support update")
-		if got := w.situation(1).Agenda.Generation; got != 3 {
+		b.Stop() // and is not started again
+		w.Pass(30 * time.Second)
+		w.Fire("p3", "c")
+		w.Pass(20 * time.Second)
+		w.Expect()
+		w.Pass(40 * time.Second)
+		w.Expect("support opened", "oncall opened")
+		w.Do(2, command.Update{Message: "we look"})
+		w.Pass(10 * time.Second)
+		w.Expect("cto update", "support update")
+		if got := w.Situation(1).Agenda.Generation; got != 3 {
 			t.Errorf("reconciled under generation %d", got)
 		}
-		a.stop()
-		w.must(w.store.Close())
 	})
 }

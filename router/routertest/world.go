@@ -84,7 +84,7 @@ func New(t testing.TB, o Options) *World {
 		o.Policy = incidenttest.Policy()
 	}
 	if o.Open == nil {
-		o.Open = File(filepath.Join(folder(t), "sitrep.db"))
+		o.Open = File(filepath.Join(Dir(t), "sitrep.db"))
 	}
 	if o.Begin.IsZero() {
 		o.Begin = incidenttest.Noon
@@ -98,9 +98,9 @@ func New(t testing.TB, o Options) *World {
 	return w
 }
 
-// folder returns a temporary folder, in memory where the machine has that: scenarios are
+// Dir returns a temporary folder, in memory where the machine has that: scenarios are
 // about time, and a disk that is slow to sync says nothing of it.
-func folder(t testing.TB) string {
+func Dir(t testing.TB) string {
 	dir, err := os.MkdirTemp("/dev/shm", "sitrep-")
 	if err != nil {
 		return t.TempDir()

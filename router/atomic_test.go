@@ -109,11 +109,8 @@ func TestAnOutcomeAndWhatTheReaderWasToldAreOneCommit(t *testing.T) {
 // A claim that was lost while the far end took the message: whoever has it now records, and
 // nobody else.
 func TestTheOutcomeOfALostClaimIsNotRecorded(t *testing.T) {
-	p := policy()
-	p.Groups = p.Groups[:1] // the cto alone
-	p.Teams[0].OnCall = nil
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, routertest.Options{Policy: p})
+		w := newWorld(t, routertest.Options{Policy: ctoAlone()})
 		var stolen []storage.Lease
 		w.Behave(func(*routertest.Mail) error {
 			if stolen != nil {

@@ -288,12 +288,7 @@ func TestTwentyDeadRecipientsDelayNobodyElse(t *testing.T) {
 
 func TestASlowServerThatTakesTheMailInTheEndGetsItOnce(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
-		w.Behave(func(m *routertest.Mail) error {
-			if m.To == "support" {
-				time.Sleep(3 * time.Minute)
-			}
-			return nil
-		})
+		w.Behave(routertest.Stall(3*time.Minute, "support"))
 		w.Fire("p1", "a")
 		w.Pass(10 * time.Minute)
 		w.Expect("cto opened", "support opened", "oncall opened")

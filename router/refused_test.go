@@ -2,7 +2,6 @@ package router_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -34,13 +33,7 @@ func TestEachTeamHearsWithinAMinuteThatMailDoesNotGoOut(t *testing.T) {
 		t.Run(refusal.Error(), func(t *testing.T) {
 			bubble(t, threeTeams(), func(t *testing.T, w *world) {
 				hook := func(i int) string { return fmt.Sprintf("https://hook%03d.example", i) }
-				refuses := func(m *routertest.Mail) error {
-					if strings.HasPrefix(m.To, "https:") {
-						return nil
-					}
-					return refusal
-				}
-				w.Behave(refuses)
+				w.Behave(refuseMails(refusal))
 				w.Post(w.Alert("team0", "a"), w.Alert("team1", "b"), w.Alert("team2", "c"))
 				w.Pass(time.Minute)
 				var want []string
@@ -65,7 +58,7 @@ func TestEachTeamHearsWithinAMinuteThatMailDoesNotGoOut(t *testing.T) {
 				w.Pass(3 * time.Minute)
 				w.Mails()
 				// It is told anew when it happens anew.
-				w.Behave(refuses)
+				w.Behave(refuseMails(refusal))
 				resolve(2)
 				// In a message of its own, or with the end where that was planned later. Where a
 				// refusal is final, each of its mails may be one.

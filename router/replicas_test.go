@@ -102,11 +102,8 @@ func (p *pausing) Write(ctx context.Context, fn func(storage.Tx) error) error {
 }
 
 func TestAReplicaThatStoodStillSendsNothingAndRecordsOverNobody(t *testing.T) {
-	p := policy()
-	p.Groups = p.Groups[:1] // the cto alone
-	p.Teams[0].OnCall = nil
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, routertest.Options{Policy: p})
+		w := newWorld(t, routertest.Options{Policy: ctoAlone()})
 		stopped := &pausing{Store: w.Store()}
 		var second atomic.Bool
 		w.Behave(func(*routertest.Mail) error {
@@ -141,10 +138,7 @@ func TestAReplicaThatDiesIsReplacedWithinItsLease(t *testing.T) {
 		w := newWorld(t, routertest.Options{Policy: policy()})
 		c := &crashing{w.Store(), make(chan struct{})}
 		w.StartReplica(routertest.Process{Store: c})
-		w.Behave(func(m *routertest.Mail) error {
-			time.Sleep(time.Second)
-			return nil
-		})
+		w.Behave(routertest.Stall(time.Second))
 		w.Fire("p1", "a")
 		w.Pass(500 * time.Millisecond)
 		close(c.dead)

@@ -258,11 +258,8 @@ func TestADeliveryThatHangsDoesNotHoldUpTheStop(t *testing.T) {
 		"it is taken at the last moment": {nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := policy()
-			p.Groups = p.Groups[:1] // the cto alone
-			p.Teams[0].OnCall = nil
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, routertest.Options{Policy: p})
+				w := newWorld(t, routertest.Options{Policy: ctoAlone()})
 				hangs := &late{c.err, make(chan struct{})}
 				w.SendBy(hangs)
 				a := w.Start()
@@ -349,10 +346,7 @@ func TestAQuestionThatIsUnderWayIsWaitedFor(t *testing.T) {
 // TestAClaimThatCouldNotBeExtendedIsUsedOn: the store fails for a while, and the delivery
 // goes on as the claim still holds.
 func TestAClaimThatCouldNotBeExtendedIsUsedOn(t *testing.T) {
-	p := policy()
-	p.Groups = p.Groups[:1] // the cto alone
-	p.Teams[0].OnCall = nil
-	rests(t, p, 1000, func(t *testing.T, w *world, s *restless) {
+	rests(t, ctoAlone(), 1000, func(t *testing.T, w *world, s *restless) {
 		w.Behave(func(*routertest.Mail) error {
 			time.Sleep(17 * time.Second)
 			s.set(storage.ErrUnavailable)

@@ -59,12 +59,7 @@ func TestWhileAllAreRefusedAlikeItIsTheSetUp(t *testing.T) {
 		t.Run(refusal.Error(), func(t *testing.T) {
 			bubble(t, withHook(), func(t *testing.T, w *world) {
 				began := time.Now()
-				w.Behave(func(m *routertest.Mail) error {
-					if m.To == hookName {
-						return nil
-					}
-					return refusal
-				})
+				w.Behave(refuseMails(refusal))
 				w.Fire("p1", "a")
 				w.Pass(time.Minute)
 				w.Expect(hookName+" opened", hookName+" reminder")
@@ -97,12 +92,7 @@ func TestWhileAllAreRefusedAlikeItIsTheSetUp(t *testing.T) {
 
 func TestTheTeamsWebhooksHearThatTheMailServerIsAway(t *testing.T) {
 	bubble(t, withHook(), func(t *testing.T, w *world) {
-		w.Behave(func(m *routertest.Mail) error {
-			if m.To == hookName {
-				return nil
-			}
-			return routertest.ErrDown
-		})
+		w.Behave(refuseMails(routertest.ErrDown))
 		w.Fire("p1", "a")
 		w.Pass(time.Minute)
 		for _, m := range w.Expect(hookName+" opened", hookName+" reminder") {

@@ -26,6 +26,23 @@ func policy() *incident.Policy {
 	return p
 }
 
+// ctoAlone is the policy when the cto alone reads.
+func ctoAlone() *incident.Policy {
+	p := policy()
+	p.Groups, p.Teams[0].OnCall = p.Groups[:1], nil
+	return p
+}
+
+// refuseMails refuses mails with an error, and takes what goes to webhooks.
+func refuseMails(err error) routertest.Behaviour {
+	return func(m *routertest.Mail) error {
+		if m.Recipient.Channel == incident.ChannelWebhook {
+			return nil
+		}
+		return err
+	}
+}
+
 // A world is that of routertest, with what only these tests say.
 type world struct {
 	*routertest.World

@@ -3,8 +3,8 @@
 // processes end; then the test says which reader was told what.
 //
 // All runs in a bubble of testing/synctest, so that days take milliseconds. Everything
-// but HTTP, SMTP and the Alertmanagers is real, and the organisation is that of
-// [sitrep/incident/incidenttest], unless a test brings its own.
+// but HTTP, SMTP and the Alertmanagers is real, and the organisation is
+// [incidenttest.Policy], unless a test brings its own.
 package routertest
 
 import (
@@ -124,8 +124,8 @@ func (w *World) Until(at time.Time) { w.Pass(time.Until(at)) }
 // Policy is the policy in force. It is not changed, but replaced by Reload. Any goroutine may call it.
 func (w *World) Policy() *incident.Policy { return w.policy.Load() }
 
-// Reload puts a changed policy into force. Slices in the policy may be changed
-// one level deep, and what is in their elements is replaced.
+// Reload puts a changed policy into force. It is given a copy, with groups, teams, priorities and SLOs
+// of its own; slices within those are to be replaced, not changed.
 func (w *World) Reload(change func(*incident.Policy)) {
 	p := *w.policy.Load()
 	p.Groups, p.Teams = slices.Clone(p.Groups), slices.Clone(p.Teams)

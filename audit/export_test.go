@@ -16,11 +16,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sitrep/audit"
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
+	"sitrep/internal/command"
 	"sitrep/ledger"
 	"sitrep/router"
 	"sitrep/storage"
@@ -48,9 +50,8 @@ type evidence struct {
 // into it, a drill, one that nobody looked at, a change of the configuration, and a
 // recipient who is refused.
 func aDay(t *testing.T, then func(*world, *evidence)) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(t, filepath.Join(t.TempDir(), "day.db"), organisation(2, 3), 3)
-		defer w.close()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil, organisation(2, 3), 3)
 		ev := &evidence{key: testKey(t, "sitrep.example.org/ledger"), exports: map[string][]byte{}}
 		w.far.fails = func(recipient string) error {
 			if recipient == incidenttest.Mail("gone").ID {
@@ -61,77 +62,43 @@ func aDay(t *testing.T, then func(*world, *evidence)) {
 		time.Sleep(8 * time.Hour)
 		w.run()
 		start := now()
-		p1, p2 := w.policy.Load().SLOs[0].ID, w.policy.Load().SLOs[1].ID
+		p1, p2 := w.Policy().SLOs[0].ID, w.Policy().SLOs[1].ID
 		var first, second int64
 		w.at(start.Add(time.Minute), func() { first = w.alert(p1, start.Add(30*time.Second), time.Time{}) })
 		w.at(start.Add(2*time.Minute), func() { second = w.alert(p2, start.Add(90*time.Second), time.Time{}) })
-		type in = incident.Situation
-		w.tries(start.Add(5*time.Minute), &first, "ada", func(_ *storage.Change, s *in, st incident.Stamp) ([]incident.Event, error) {
-			return s.Incident.Acknowledge(st)
-		})
-		w.tries(start.Add(10*time.Minute), &first, "ada", func(_ *storage.Change, s *in, st incident.Stamp) ([]incident.Event, error) {
-			return s.Incident.SetPhase(st, incident.PhaseEscalation, "beyond us", "Barbara Liskov")
-		})
-		w.tries(start.Add(20*time.Minute), &first, "bob", func(c *storage.Change, s *in, st incident.Stamp) ([]incident.Event, error) {
-			return s.Incident.WriteUpdate(st, c.Policy, "The database is full. <b>We make room.</b>", nil)
-		})
-		w.tries(start.Add(25*time.Minute), &first, "bob", func(c *storage.Change, s *in, st incident.Stamp) ([]incident.Event, error) {
-			return s.Incident.ChangePriority(st, c.Policy, c.Policy.Priorities[1], "only some customers are affected")
-		})
+		w.orders(start.Add(5*time.Minute), &first, "ada", command.Acknowledge{})
+		w.orders(start.Add(10*time.Minute), &first, "ada", command.Phase{Phase: incident.PhaseEscalation, Note: "beyond us", EscalatedTo: "Barbara Liskov"})
+		w.orders(start.Add(20*time.Minute), &first, "bob", command.Update{Message: "The database is full. <b>We make room.</b>"})
+		w.orders(start.Add(25*time.Minute), &first, "bob", command.Priority{Priority: "P2", Reason: "only some customers are affected"})
 		w.at(start.Add(30*time.Minute), func() {
-			err := w.repo.Change(t.Context(), now(), func(c *storage.Change) error {
-				from, err := c.Situation(second)
-				if err != nil {
-					return err
-				}
-				to, err := c.Situation(first)
-				if err != nil {
-					return err
-				}
-				one, two, err := from.Incident.Merge(c.Stamp("ada"), c.Policy, &to.Incident, "the same disk")
-				if err != nil {
-					return err
-				}
-				if err := c.Record(from, one...); err != nil {
-					return err
-				}
-				return c.Record(to, two...)
-			})
-			if err != nil {
-				t.Error(err)
-			}
-			if ev.earlier, err = storage.SignLog(t.Context(), w.store, ev.key, now()); err != nil {
+			w.Do(second, command.Merge{Into: incident.ID(first), Reason: "the same disk"})
+			var err error
+			if ev.earlier, err = storage.SignLog(t.Context(), w.Store(), ev.key, now()); err != nil {
 				t.Error(err)
 			}
 		})
 		w.at(start.Add(40*time.Minute), func() {
-			p := *w.policy.Load()
+			p := *w.Policy()
 			p.Priorities = slices.Clone(p.Priorities)
 			p.Priorities[1].UpdateEvery = 3 * time.Hour
 			w.load(&p, "grace")
 		})
-		w.declared(start.Add(time.Hour), w.policy.Load().SLOs[3].ID, true)
+		w.declared(start.Add(time.Hour), w.Policy().SLOs[3].ID, true)
 		w.at(start.Add(5*time.Hour), func() {
 			w.alert(p1, start.Add(30*time.Second), start.Add(5*time.Hour))
 			w.alert(p2, start.Add(90*time.Second), start.Add(5*time.Hour))
 		})
-		third := w.policy.Load().SLOs[5].ID
+		third := w.Policy().SLOs[5].ID
 		w.at(start.Add(6*time.Hour), func() { w.alert(third, start.Add(6*time.Hour), time.Time{}) })
 		w.at(start.Add(7*time.Hour), func() { w.alert(third, start.Add(6*time.Hour), start.Add(7*time.Hour)) })
-		w.tries(start.Add(7*time.Hour), &first, "ada", func(_ *storage.Change, s *in, st incident.Stamp) ([]incident.Event, error) {
-			return s.Incident.ChangeAction(st, "hotfix", incident.ActionDone, "https://git.example.org/1", "")
-		})
-		w.tries(start.Add(7*time.Hour+time.Minute), &first, "ada", func(_ *storage.Change, s *in, st incident.Stamp) ([]incident.Event, error) {
-			return s.Incident.ChangeAction(st, "postmortem", incident.ActionWaived, "", "written last week")
-		})
-		w.tries(start.Add(8*time.Hour), &first, "ada", func(_ *storage.Change, s *in, st incident.Stamp) ([]incident.Event, error) {
-			return s.Incident.Close(st, "room was made")
-		})
+		w.orders(start.Add(7*time.Hour), &first, "ada", command.Action{Name: "hotfix", State: incident.ActionDone, Link: "https://git.example.org/1"})
+		w.orders(start.Add(7*time.Hour+time.Minute), &first, "ada", command.Action{Name: "postmortem", State: incident.ActionWaived, Reason: "written last week"})
+		w.orders(start.Add(8*time.Hour), &first, "ada", command.Close{Note: "room was made"})
 		w.live(start.Add(10 * time.Hour))
 		w.end()
 		ev.at = now()
 		var err error
-		if ev.latest, err = storage.SignLog(t.Context(), w.store, ev.key, now()); err != nil {
+		if ev.latest, err = storage.SignLog(t.Context(), w.Store(), ev.key, now()); err != nil {
 			t.Fatal(err)
 		}
 		then(w, ev)
@@ -180,11 +147,11 @@ func files(t testing.TB, b []byte) map[string]string {
 
 func TestAnExportVerifies(t *testing.T) {
 	aDay(t, func(w *world, ev *evidence) {
-		b, sum := export(t, w.store, audit.ExportOptions{Now: ev.at, Key: ev.key, Version: "1.0"})
+		b, sum := export(t, w.Store(), audit.ExportOptions{Now: ev.at, Key: ev.key, Version: "1.0"})
 		if sum.Incidents != 4 || sum.Events == 0 || sum.Deliveries == 0 || sum.Messages == 0 || sum.Configs != 2 || sum.Waiting != 0 || int64(sum.Proven) != sum.Size {
 			t.Errorf("summary %+v", sum)
 		}
-		again, _ := export(t, w.store, audit.ExportOptions{Now: ev.at, Key: ev.key, Version: "1.0"})
+		again, _ := export(t, w.Store(), audit.ExportOptions{Now: ev.at, Key: ev.key, Version: "1.0"})
 		if !bytes.Equal(b, again) {
 			t.Error("two exports of the same store differ")
 		}
@@ -265,7 +232,7 @@ func TestAnExportSelects(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				var b bytes.Buffer
-				_, err := audit.Export(context.Background(), w.store, &b, audit.ExportOptions{Selection: c.Selection, Now: ev.at, Key: ev.key})
+				_, err := audit.Export(context.Background(), w.Store(), &b, audit.ExportOptions{Selection: c.Selection, Now: ev.at, Key: ev.key})
 				if c.want == "" {
 					if !errors.Is(err, audit.ErrNothing) || b.Len() != 0 {
 						t.Errorf("%d bytes, %v", b.Len(), err)
@@ -294,7 +261,7 @@ func TestAnExportSelects(t *testing.T) {
 // in what people wrote, and verifies.
 func TestPseudonymsKeepTheProofs(t *testing.T) {
 	aDay(t, func(w *world, ev *evidence) {
-		b, sum := export(t, w.store, audit.ExportOptions{Now: ev.at, Key: ev.key, Pseudonyms: true})
+		b, sum := export(t, w.Store(), audit.ExportOptions{Now: ev.at, Key: ev.key, Pseudonyms: true})
 		v := verify(t, b, audit.VerifyOptions{Keys: []string{ev.key.Public()}, Checkpoints: [][]byte{ev.earlier}})
 		if !v.OK() || len(v.Notes) != 2 || sum.Messages != 0 || sum.Configs != 2 || int64(sum.Proven) != sum.Size {
 			t.Errorf("findings %v, notes %v, summary %+v", v.Findings, v.Notes, sum)
@@ -319,9 +286,9 @@ func TestPseudonymsKeepTheProofs(t *testing.T) {
 
 func TestAnExportWithoutTheKeyUsesTheLatestCheckpoint(t *testing.T) {
 	aDay(t, func(w *world, ev *evidence) {
-		w.load(w.policy.Load(), "grace") // one more leaf
-		w.write(func(tx storage.Tx) error { return nil })
-		b, sum := export(t, w.store, audit.ExportOptions{Now: now()})
+		w.load(w.Policy(), "grace") // one more leaf
+		w.Write(func(tx storage.Tx) error { return nil })
+		b, sum := export(t, w.Store(), audit.ExportOptions{Now: now()})
 		v := verify(t, b, audit.VerifyOptions{Keys: []string{ev.key.Public()}})
 		if !v.OK() || len(v.Notes) != 1 || !strings.Contains(v.Notes[0], "not signed") {
 			t.Errorf("findings %v, notes %v", v.Findings, v.Notes)
@@ -338,7 +305,7 @@ func TestAnExportWithoutTheKeyUsesTheLatestCheckpoint(t *testing.T) {
 // Whatever byte is changed, it is found, and so is what is cut off or added.
 func TestEachChangedByteOfAnExportIsFound(t *testing.T) {
 	aDay(t, func(w *world, ev *evidence) {
-		b, _ := export(t, w.store, audit.ExportOptions{Selection: audit.Selection{Incident: 4}, Now: ev.at, Key: ev.key})
+		b, _ := export(t, w.Store(), audit.ExportOptions{Selection: audit.Selection{Incident: 4}, Now: ev.at, Key: ev.key})
 		o := audit.VerifyOptions{Keys: []string{ev.key.Public()}, Checkpoints: [][]byte{ev.earlier}, Limit: 1}
 		if v := verify(t, b, o); !v.OK() {
 			t.Fatal(v.Findings)
@@ -378,7 +345,7 @@ func rezip(t testing.TB, b []byte, change func(name, content string) (string, bo
 // Who changes a file and makes the zip whole again is found too, by what is in it.
 func TestAForgedExportIsFoundByWhatIsInIt(t *testing.T) {
 	aDay(t, func(w *world, ev *evidence) {
-		b, _ := export(t, w.store, audit.ExportOptions{Now: ev.at, Key: ev.key})
+		b, _ := export(t, w.Store(), audit.ExportOptions{Now: ev.at, Key: ev.key})
 		o := audit.VerifyOptions{Keys: []string{ev.key.Public()}, Checkpoints: [][]byte{ev.earlier}}
 		replace := func(file, old, new string) func(string, string) (string, bool) {
 			return func(name, content string) (string, bool) {
@@ -441,7 +408,7 @@ func TestAForgedExportIsFoundByWhatIsInIt(t *testing.T) {
 
 func TestAnExportOfAnotherLogIsFound(t *testing.T) {
 	aDay(t, func(w *world, ev *evidence) {
-		b, _ := export(t, w.store, audit.ExportOptions{Now: ev.at, Key: ev.key})
+		b, _ := export(t, w.Store(), audit.ExportOptions{Now: ev.at, Key: ev.key})
 		public := []string{ev.key.Public()}
 		stranger := testKey(t, "sitrep.example.org/ledger")
 		another, err := stranger.Sign(ledger.Checkpoint{Size: 7, At: ev.at})
@@ -477,7 +444,7 @@ func TestAnExportOfAnotherLogIsFound(t *testing.T) {
 		}
 		// After a change of the key an older checkpoint counts, for who has both keys.
 		renewed := testKey(t, "sitrep.example.org/renewed")
-		later, _ := export(t, w.store, audit.ExportOptions{Now: ev.at, Key: renewed, Earlier: [][]byte{ev.earlier}})
+		later, _ := export(t, w.Store(), audit.ExportOptions{Now: ev.at, Key: renewed, Earlier: [][]byte{ev.earlier}})
 		if v := verify(t, later, audit.VerifyOptions{Keys: []string{ev.key.Public(), renewed.Public()}, Checkpoints: [][]byte{ev.earlier}}); !v.OK() {
 			t.Errorf("with both keys: findings %v", v.Findings)
 		}
@@ -485,7 +452,7 @@ func TestAnExportOfAnotherLogIsFound(t *testing.T) {
 			t.Error("a checkpoint whose key is not given was accepted")
 		}
 		// An auditor's own checkpoint is proven where it is given at the export.
-		b, _ = export(t, w.store, audit.ExportOptions{Now: ev.at, Key: ev.key, Earlier: [][]byte{rewritten}})
+		b, _ = export(t, w.Store(), audit.ExportOptions{Now: ev.at, Key: ev.key, Earlier: [][]byte{rewritten}})
 		if v := verify(t, b, audit.VerifyOptions{Keys: public, Checkpoints: [][]byte{rewritten}}); v.OK() || !strings.Contains(v.Findings[0].What, "rewritten") {
 			t.Errorf("findings %v", v.Findings)
 		}
@@ -523,7 +490,7 @@ func TestAnExportVerifiesWithoutSitrep(t *testing.T) {
 	}
 	aDay(t, func(w *world, ev *evidence) {
 		for _, pseudonyms := range []bool{false, true} {
-			b, sum := export(t, w.store, audit.ExportOptions{Selection: audit.Selection{Incident: 1}, Now: ev.at, Key: ev.key, Pseudonyms: pseudonyms})
+			b, sum := export(t, w.Store(), audit.ExportOptions{Selection: audit.Selection{Incident: 1}, Now: ev.at, Key: ev.key, Pseudonyms: pseudonyms})
 			dir := t.TempDir()
 			all := files(t, b)
 			for name, content := range all {

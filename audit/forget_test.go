@@ -16,7 +16,7 @@ import (
 )
 
 // forget forgets the people of all that was over before a time.
-func forget(t testing.TB, store *bolt.DB, before time.Time) {
+func forget(t testing.TB, store storage.Store, before time.Time) {
 	t.Helper()
 	for more := true; more; {
 		err := store.Write(t.Context(), func(tx storage.Tx) (err error) {
@@ -70,22 +70,22 @@ func sameButForPeople(t testing.TB, got, want *audit.Report) {
 func TestWhatIsForgottenIsProvenAllTheSame(t *testing.T) {
 	aDay(t, func(w *world, ev *evidence) {
 		t := w.t
-		before, err := audit.MakeReport(t.Context(), w.store, audit.ReportOptions{Now: ev.at})
+		before, err := audit.MakeReport(t.Context(), w.Store(), audit.ReportOptions{Now: ev.at})
 		if err != nil {
 			t.Fatal(err)
 		}
-		forget(t, w.store, ev.at)
-		after, err := audit.MakeReport(t.Context(), w.store, audit.ReportOptions{Now: ev.at})
+		forget(t, w.Store(), ev.at)
+		after, err := audit.MakeReport(t.Context(), w.Store(), audit.ReportOptions{Now: ev.at})
 		if err != nil {
 			t.Fatal(err)
 		}
 		sameButForPeople(t, after, before)
-		v, err := audit.Verify(t.Context(), w.store, audit.VerifyOptions{Keys: []string{ev.key.Public()}, Checkpoints: [][]byte{ev.earlier, ev.latest}})
+		v, err := audit.Verify(t.Context(), w.Store(), audit.VerifyOptions{Keys: []string{ev.key.Public()}, Checkpoints: [][]byte{ev.earlier, ev.latest}})
 		if err != nil || !v.OK() || v.Forgotten == 0 {
 			t.Errorf("verified %+v, %v", v, err)
 		}
 		for name, pseudonyms := range map[string]bool{"as it is": false, "with pseudonyms": true} {
-			b, sum := export(t, w.store, audit.ExportOptions{Selection: audit.Selection{Incident: 1}, Now: ev.at, Key: ev.key, Pseudonyms: pseudonyms})
+			b, sum := export(t, w.Store(), audit.ExportOptions{Selection: audit.Selection{Incident: 1}, Now: ev.at, Key: ev.key, Pseudonyms: pseudonyms})
 			v := verify(t, b, audit.VerifyOptions{Keys: []string{ev.key.Public()}, Checkpoints: [][]byte{ev.earlier}})
 			if !v.OK() || sum.Messages != 0 || sum.Configs != 2 {
 				t.Errorf("%s: findings %v, summary %+v", name, v.Findings, sum)

@@ -2,10 +2,10 @@ package audit_test
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sitrep/audit"
@@ -14,12 +14,11 @@ import (
 )
 
 func TestHistorySaysWhatChanged(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(t, filepath.Join(t.TempDir(), "history.db"), organisation(1, 2), 1)
-		defer w.close()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil, organisation(1, 2), 1)
 		put := func(hash, body string, by incident.Actor) {
 			time.Sleep(time.Hour)
-			w.write(func(tx storage.Tx) error {
+			w.Write(func(tx storage.Tx) error {
 				return tx.PutConfig(t.Context(), storage.Loading{Hash: hash, At: now(), Actor: by}, storage.Config{Hash: hash, Body: []byte(body)})
 			})
 		}
@@ -34,7 +33,7 @@ func TestHistorySaysWhatChanged(t *testing.T) {
 		put("two", two, "bob")
 		put("one", one, "ada")
 		var versions []audit.Version
-		if err := w.store.Read(t.Context(), func(r storage.Snapshot) (err error) {
+		if err := w.Store().Read(t.Context(), func(r storage.Snapshot) (err error) {
 			versions, err = history(t, r)
 			return err
 		}); err != nil {
@@ -74,12 +73,11 @@ func TestHistorySaysWhatChanged(t *testing.T) {
 // Between a configuration of which the public form is left and a whole one, names and
 // addresses are no change, and all else is.
 func TestHistoryOfWhatWasForgotten(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		w := newWorld(t, filepath.Join(t.TempDir(), "history.db"), organisation(1, 2), 1)
-		defer w.close()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil, organisation(1, 2), 1)
 		put := func(hash, body, public string) {
 			time.Sleep(time.Hour)
-			w.write(func(tx storage.Tx) error {
+			w.Write(func(tx storage.Tx) error {
 				return tx.PutConfig(t.Context(), storage.Loading{Hash: hash, At: now(), Actor: "ada", Public: hash + " public"}, storage.Config{Hash: hash, Body: []byte(body)}, storage.Config{Hash: hash + " public", Body: []byte(public)})
 			})
 		}
@@ -90,9 +88,9 @@ func TestHistoryOfWhatWasForgotten(t *testing.T) {
 			fmt.Sprintf(form, `{"name":"name 1","role":"viewer"},{"name":"name 2","role":"viewer"}`, "name 3", "address 1", "address 2", "2h"))
 		put("three", fmt.Sprintf(form, `{"name":"ada","role":"admin"},{"name":"bob","role":"viewer"}`, "bot", "b@example.org", "i@example.org", "1h"),
 			fmt.Sprintf(form, `{"name":"name 1","role":"admin"},{"name":"name 2","role":"viewer"}`, "name 3", "address 1", "address 2", "1h"))
-		forget(t, w.store, now().Add(time.Hour))
+		forget(t, w.Store(), now().Add(time.Hour))
 		var got []string
-		if err := w.store.Read(t.Context(), func(r storage.Snapshot) error {
+		if err := w.Store().Read(t.Context(), func(r storage.Snapshot) error {
 			versions, err := history(t, r)
 			for _, v := range versions[:min(2, len(versions))] {
 				got = append(got, v.Hash)

@@ -5,26 +5,25 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sitrep/audit"
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
+	"sitrep/internal/command"
 	"sitrep/router"
-	"sitrep/storage"
 )
 
 // reportWorld lets a small organisation live from a time on.
 func reportWorld(t *testing.T, from time.Time, then func(*world)) {
 	t.Helper()
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(from))
-		w := newWorld(t, filepath.Join(t.TempDir(), "report.db"), organisation(2, 3), 5)
-		defer w.close()
+		w := newWorld(t, nil, organisation(2, 3), 5)
 		then(w)
 	})
 }
@@ -34,7 +33,7 @@ func makeReport(t testing.TB, w *world, o audit.ReportOptions) *audit.Report {
 	if o.Now.IsZero() {
 		o.Now = now()
 	}
-	rep, err := audit.MakeReport(t.Context(), w.store, o)
+	rep, err := audit.MakeReport(t.Context(), w.Store(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,12 +52,12 @@ func TestReportCountsMissedIntervalsWhereTheyWereDue(t *testing.T) {
 			return nil
 		}
 		w.run()
-		slo, start := w.policy.Load().SLOs[0].ID, time.Date(2000, 1, 31, 19, 0, 0, 0, time.UTC)
+		slo, start := w.Policy().SLOs[0].ID, time.Date(2000, 1, 31, 19, 0, 0, 0, time.UTC)
 		month := time.Date(2000, 2, 1, 0, 0, 0, 0, time.UTC)
 		w.at(start, func() { w.alert(slo, start, time.Time{}) })
 		w.at(start.Add(30*time.Minute), func() {
 			// An hour instead of the two that the incident keeps as its definition.
-			p := *w.policy.Load()
+			p := *w.Policy()
 			p.Priorities = append([]incident.Priority(nil), p.Priorities...)
 			p.Priorities[0].UpdateEvery = time.Hour
 			w.load(&p, "grace")
@@ -125,7 +124,7 @@ func TestReportCountsOneMissedOpeningForEachReader(t *testing.T) {
 		}
 		w.run()
 		// SLO 1 is of P2, an update every four hours, for sales and the one who is gone too.
-		slo, start := w.policy.Load().SLOs[1].ID, now()
+		slo, start := w.Policy().SLOs[1].ID, now()
 		number := int64(0)
 		w.at(start, func() { number = w.alert(slo, start, time.Time{}) })
 		w.live(start.Add(9 * time.Hour))
@@ -151,9 +150,7 @@ func TestReportCountsOneMissedOpeningForEachReader(t *testing.T) {
 		back = true
 		w.run()
 		time.Sleep(time.Minute)
-		w.tries(now(), &number, "ada", func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
-			return s.Incident.Resolve(stamp, "it works again")
-		})
+		w.orders(now(), &number, "ada", command.Resolve{Note: "it works again"})
 		w.live(now().Add(time.Minute))
 		w.end()
 		rep = makeReport(t, w, audit.ReportOptions{})
@@ -166,7 +163,7 @@ func TestReportCountsOneMissedOpeningForEachReader(t *testing.T) {
 // What is known of a store that was stopped does not change with the clock.
 func TestReportOfAStoppedStoreIsAsOfWhenItWasLastWritten(t *testing.T) {
 	reportWorld(t, time.Date(2000, 4, 1, 8, 0, 0, 0, time.UTC), func(w *world) {
-		if at, err := audit.LastWritten(t.Context(), w.store); err != nil || !at.Equal(now()) {
+		if at, err := audit.LastWritten(t.Context(), w.Store()); err != nil || !at.Equal(now()) {
 			t.Errorf("with a configuration and nothing else it was written at %v, %v; want %v", at, err, now())
 		}
 		down := false
@@ -177,15 +174,15 @@ func TestReportOfAStoppedStoreIsAsOfWhenItWasLastWritten(t *testing.T) {
 			return nil
 		}
 		w.run()
-		slo, start := w.policy.Load().SLOs[0].ID, now()
+		slo, start := w.Policy().SLOs[0].ID, now()
 		w.at(start, func() { w.alert(slo, start, time.Time{}) })
 		w.at(start.Add(119*time.Minute), func() { down = true })
 		w.live(start.Add(2*time.Hour + 20*time.Second)) // the update is due, and not late
 		w.end()
-		other := w.policy.Load().SLOs[3].ID
+		other := w.Policy().SLOs[3].ID
 		w.alert(other, now(), time.Time{}) // nobody is told any more
 
-		asOf, err := audit.LastWritten(t.Context(), w.store)
+		asOf, err := audit.LastWritten(t.Context(), w.Store())
 		if err != nil || !asOf.Equal(now()) {
 			t.Fatalf("last written at %v, %v; it is %v", asOf, err, now())
 		}
@@ -229,7 +226,7 @@ func TestReportRefusesSpansOfWhichNothingIsKnown(t *testing.T) {
 			"both before all":    {audit.ReportOptions{From: first.Add(-time.Hour), To: first}, ""},
 		} {
 			tt.o.Now = now()
-			_, err := audit.MakeReport(t.Context(), w.store, tt.o)
+			_, err := audit.MakeReport(t.Context(), w.Store(), tt.o)
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || err.Error() != tt.want || !errors.Is(err, incident.ErrInvalid)) {
 				t.Errorf("%s: %v, want %q", name, err, tt.want)
 			}

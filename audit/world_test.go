@@ -8,22 +8,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
-	"sitrep/intake"
+	"sitrep/internal/command"
 	"sitrep/router"
+	"sitrep/router/routertest"
 	"sitrep/storage"
-	"sitrep/storage/bolt"
 )
 
 func hook(name string) incident.Recipient {
@@ -159,21 +154,17 @@ func (f *farEnd) Send(_ context.Context, e router.Envelope, leased func(context.
 
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
-// A world is an organisation that runs the real code on virtual time.
+// A world is an organisation that lives through a plan, and notes what it did.
 type world struct {
-	t      testing.TB
-	store  *bolt.DB
-	policy atomic.Pointer[incident.Policy]
-	repo   *storage.Repository
-	intake *intake.Intake
-	far    *farEnd
-	rng    *rand.Rand
-	plan   plan
-	down   []storage.Outage // times without sitrep while incidents were open
-	stop   func()
-	wake   func()
-	diary  map[int64]*diary // of incidents, by number
-	slo    map[string]incident.SLO
+	*routertest.World
+	t       testing.TB
+	far     *farEnd
+	rng     *rand.Rand
+	plan    plan
+	process *routertest.Replica
+	down    []storage.Outage // times without sitrep while incidents were open
+	diary   map[int64]*diary // of incidents, by number
+	slo     map[string]incident.SLO
 }
 
 // A diary is what the test did to an incident, and when.
@@ -193,39 +184,25 @@ type change struct {
 	from, to int
 }
 
-func newWorld(t testing.TB, path string, p *incident.Policy, seed uint64) *world {
+func newWorld(t testing.TB, open func(context.Context) (storage.Store, error), p *incident.Policy, seed uint64) *world {
 	w := &world{
-		t: t, rng: rand.New(rand.NewPCG(seed, 1)), diary: map[int64]*diary{}, slo: map[string]incident.SLO{},
+		World: routertest.New(t, routertest.Options{Policy: p, Open: open, Begin: now(), Poll: time.Minute}),
+		t:     t, rng: rand.New(rand.NewPCG(seed, 1)), diary: map[int64]*diary{}, slo: map[string]incident.SLO{},
 		far: &farEnd{rendered: map[string]*incident.Message{}, fails: func(string) error { return nil }, delay: func() time.Duration { return 0 }},
 	}
-	var err error
-	if w.store, err = bolt.Open(t.Context(), path, bolt.Options{}); err != nil {
-		t.Fatal(err)
-	}
-	w.repo = &storage.Repository{Store: w.store, Policy: w.policy.Load, Wake: func() {
-		if w.wake != nil {
-			w.wake()
-		}
-	}}
-	w.intake = &intake.Intake{Repo: w.repo, Catalog: func() intake.Catalog { return catalog{w.policy.Load()} }, Log: slog.New(slog.DiscardHandler)}
+	w.SendBy(w.far)
 	w.load(p, "start")
 	return w
-}
-
-func (w *world) close() {
-	if err := w.store.Close(); err != nil {
-		w.t.Error(err)
-	}
 }
 
 // load puts a policy into force, as a reload does.
 func (w *world) load(p *incident.Policy, actor incident.Actor) {
 	whole, public := newConfig(canonical(p, false)), newConfig(canonical(p, true))
 	p.Hash = whole.Hash
-	w.write(func(tx storage.Tx) error {
+	w.Write(func(tx storage.Tx) error {
 		return tx.PutConfig(w.t.Context(), storage.Loading{Hash: whole.Hash, At: now(), Actor: actor, Public: public.Hash}, whole, public)
 	})
-	w.policy.Store(p)
+	w.Reload(func(now *incident.Policy) { *now = *p })
 	for _, s := range p.SLOs {
 		w.slo[s.ID] = s
 	}
@@ -236,56 +213,18 @@ func newConfig(body []byte) storage.Config {
 	return storage.Config{Hash: hex.EncodeToString(sum[:]), Body: body}
 }
 
-func (w *world) write(fn func(storage.Tx) error) {
-	w.t.Helper()
-	if err := w.store.Write(w.t.Context(), fn); err != nil {
-		w.t.Fatal(err)
-	}
-}
+// run starts sitrep, and end stops it; the store stays open.
+func (w *world) run() { w.process = w.Start() }
 
-// run starts the scheduler, and end stops it.
-func (w *world) run() {
-	ctx, cancel := context.WithCancel(context.Background())
-	log := slog.New(slog.DiscardHandler)
-	metrics := router.NewMetrics(prometheus.NewRegistry())
-	s := &router.Scheduler{
-		Repo: w.repo, Log: log, Metrics: metrics, PollEvery: time.Minute, Intake: w.intake,
-		Asker:     func() router.Asker { return nil },
-		Retention: func() router.Retention { return router.Retention{} },
-		Dispatcher: &router.Dispatcher{
-			Repo: w.repo, Owner: fmt.Sprint("world", now().UnixNano()), Log: log, Metrics: metrics,
-			Sender: func(incident.Channel) (router.Sender, bool) { return w.far, true },
-		},
-	}
-	done := make(chan struct{})
-	w.wake = s.Wake
-	go func() {
-		defer close(done)
-		_ = s.Run(ctx)
-	}()
-	w.stop = func() {
-		cancel()
-		<-done
-		w.wake = nil
-	}
-}
-
-func (w *world) end() { w.stop() }
+func (w *world) end() { w.process.Stop() }
 
 // outage stops sitrep for a while.
 func (w *world) outage(d time.Duration) {
 	from := now()
 	w.end()
-	time.Sleep(d)
+	w.Pass(d)
 	w.run()
 	w.down = append(w.down, storage.Outage{From: from, To: now()})
-}
-
-// A catalog finds the SLOs of a policy.
-type catalog struct{ p *incident.Policy }
-
-func (c catalog) Lookup(labels map[string]string) intake.Match {
-	return intake.Match{SLO: incidenttest.Find(c.p, labels)}
 }
 
 // alert posts a firing or, with an end, a resolved alert, and returns its incident.
@@ -295,26 +234,35 @@ func (w *world) alert(slo string, started, ended time.Time) int64 {
 		Fingerprint: "fp-" + slo, StartsAt: started, EndsAt: ended, Resolved: !ended.IsZero(),
 		Labels: map[string]string{"alertname": "ErrorBudgetBurn", "sloth_id": slo},
 	}
-	results, err := w.intake.Take(w.t.Context(), intake.Post{At: now(), Alerts: []incident.Alert{a}})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return results[0].Incident
+	return w.Post(a)[0].Incident
 }
 
-// command lets a person change an incident.
-func (w *world) command(number int64, who string, fn func(*storage.Change, *incident.Situation, incident.Stamp) ([]incident.Event, error)) error {
-	return w.repo.Change(w.t.Context(), now(), func(c *storage.Change) error {
-		s, err := c.Situation(number)
-		if err != nil {
-			return err
-		}
-		events, err := fn(c, s, c.Stamp(incident.Actor(who)))
-		if err != nil {
-			return err
-		}
-		return c.Record(s, events...)
+// orders plans a command of a person, which the incident's state may forbid.
+func (w *world) orders(at time.Time, number *int64, who incident.Actor, c command.Command) {
+	w.at(at, func() { w.allowed(w.Try(who, *number, c)) })
+}
+
+// tries plans what a person does to an incident, which its state may forbid.
+func (w *world) tries(at time.Time, number *int64, who incident.Actor, fn func(*storage.Change, *incident.Situation, incident.Stamp) ([]incident.Event, error)) {
+	w.at(at, func() {
+		w.allowed(w.Repository().Change(w.t.Context(), now(), func(c *storage.Change) error {
+			s, err := c.Situation(*number)
+			if err != nil {
+				return err
+			}
+			events, err := fn(c, s, c.Stamp(who))
+			if err != nil {
+				return err
+			}
+			return c.Record(s, events...)
+		}))
 	})
+}
+
+func (w *world) allowed(err error) {
+	if err != nil && !errors.Is(err, incident.ErrConflict) && !errors.Is(err, incident.ErrInvalid) && !errors.Is(err, incident.ErrNotFound) {
+		w.t.Error(err)
+	}
 }
 
 // A plan is what is to be done, by time.
@@ -337,11 +285,8 @@ func (w *world) at(t time.Time, do func()) { heap.Push(&w.plan, step{t, do}) }
 func (w *world) live(until time.Time) {
 	for len(w.plan) > 0 && w.plan[0].at.Before(until) {
 		s := heap.Pop(&w.plan).(step)
-		time.Sleep(time.Until(s.at))
+		w.Until(s.at)
 		s.do()
 	}
-	time.Sleep(time.Until(until))
+	w.Until(until)
 }
-
-// bubble runs fn with virtual time.
-func bubble(t *testing.T, fn func(t *testing.T)) { synctest.Test(t, fn) }

@@ -2,7 +2,6 @@ package audit_test
 
 import (
 	"bytes"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -10,12 +9,15 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sitrep/audit"
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
+	"sitrep/internal/command"
 	"sitrep/router"
+	"sitrep/router/routertest"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
 )
@@ -44,13 +46,12 @@ func TestTheFiguresOfAYearAreThoseOfTheFarEnds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes half a minute")
 	}
-	path := filepath.Join(t.TempDir(), "year.db")
+	path := filepath.Join(routertest.Dir(t), "year.db")
 	key := testKey(t, "sitrep.example.org/ledger")
 	var end time.Time
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		w := makeYear(t, path, yearSize())
-		defer w.close()
-		rep, err := audit.MakeReport(t.Context(), w.store, audit.ReportOptions{Now: now()})
+		rep, err := audit.MakeReport(t.Context(), w.Store(), audit.ReportOptions{Now: now()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +61,7 @@ func TestTheFiguresOfAYearAreThoseOfTheFarEnds(t *testing.T) {
 		compareLives(t, w, rep)
 		keepReport(t, rep)
 		end = now()
-		if _, err := storage.SignLog(t.Context(), w.store, key, end); err != nil {
+		if _, err := storage.SignLog(t.Context(), w.Store(), key, end); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -167,7 +168,7 @@ type window struct {
 
 // makeYear lets an organisation live through a year.
 func makeYear(t testing.TB, path string, s size) *world {
-	w := newWorld(t, path, organisation(s.teams, s.slos), 7)
+	w := newWorld(t, routertest.File(path), organisation(s.teams, s.slos), 7)
 	var windows []window
 	refused := window{only: incidenttest.Mail("gone").ID}
 	w.far.delay = func() time.Duration { return time.Duration(rand.IntN(1500)) * time.Millisecond }
@@ -208,7 +209,7 @@ func makeYear(t testing.TB, path string, s size) *world {
 			refused.from, refused.to = hour(1), end
 		case time.July:
 			// The definitions change: three hours instead of four, and an SLO is more important.
-			p := *w.policy.Load()
+			p := *w.Policy()
 			p.Priorities = append([]incident.Priority(nil), p.Priorities...)
 			p.Priorities[1].UpdateEvery = 3 * time.Hour
 			p.SLOs = append([]incident.SLO(nil), p.SLOs...)
@@ -225,10 +226,10 @@ func makeYear(t testing.TB, path string, s size) *world {
 		case time.December:
 			// At the end of the year something is under way, and a webhook does not answer.
 			windows = append(windows, window{from: end.Add(-time.Hour), to: end.Add(time.Hour), only: hook("status").ID})
-			slo, at := w.policy.Load().SLOs[5].ID, end.Add(-25*time.Minute)
+			slo, at := w.Policy().SLOs[5].ID, end.Add(-25*time.Minute)
 			w.at(at, func() { w.diary[w.alert(slo, at, time.Time{})] = &diary{slo: slo, rank: 2, opened: now(), started: at} })
 		}
-		slos := w.rng.Perm(len(w.policy.Load().SLOs))
+		slos := w.rng.Perm(len(w.Policy().SLOs))
 		if month == time.April {
 			// The next updates of these fall into a quiet time. They leave the chances of all
 			// others as they are.
@@ -236,7 +237,7 @@ func makeYear(t testing.TB, path string, s size) *world {
 			w.rng = rand.New(rand.NewPCG(7, 4))
 			for _, n := range slos[s.incidents:][:20] {
 				if n%3 == 1 {
-					w.lasts(hour(0).Add(time.Duration(180+n)*time.Second), w.policy.Load().SLOs[n].ID, 7*time.Hour)
+					w.lasts(hour(0).Add(time.Duration(180+n)*time.Second), w.Policy().SLOs[n].ID, 7*time.Hour)
 				}
 			}
 			w.rng = chances
@@ -244,7 +245,7 @@ func makeYear(t testing.TB, path string, s size) *world {
 		for i, n := range slos[:s.incidents] {
 			// They begin early enough for the longest to be over at the end.
 			at := start.Add(time.Duration(w.rng.Float64() * float64(time.Duration(s.hours-7)*time.Hour))).Truncate(time.Microsecond)
-			w.story(at, w.policy.Load().SLOs[n].ID, i)
+			w.story(at, w.Policy().SLOs[n].ID, i)
 		}
 		w.live(end)
 		w.end()
@@ -282,7 +283,7 @@ func (w *world) lasts(at time.Time, slo string, length time.Duration) {
 	heard := at.Add(time.Duration(20+w.rng.IntN(40)) * time.Second)
 	w.at(heard, func() {
 		number = w.alert(slo, at, time.Time{})
-		priority, _ := w.policy.Load().Priority(w.slo[slo].Priority)
+		priority, _ := w.Policy().Priority(w.slo[slo].Priority)
 		w.diary[number] = &diary{slo: slo, rank: priority.Rank, opened: now(), started: at, actions: map[string]incident.ActionState{}}
 	})
 	ended := at.Add(length)
@@ -302,18 +303,9 @@ func (w *world) lasts(at time.Time, slo string, length time.Duration) {
 	}
 }
 
-// tries lets a person give a command that the incident's state may forbid.
-func (w *world) tries(at time.Time, number *int64, who string, fn func(*storage.Change, *incident.Situation, incident.Stamp) ([]incident.Event, error)) {
-	w.at(at, func() {
-		if err := w.command(*number, who, fn); err != nil && !errors.Is(err, incident.ErrConflict) && !errors.Is(err, incident.ErrInvalid) && !errors.Is(err, incident.ErrNotFound) {
-			w.t.Error(err)
-		}
-	})
-}
-
 // people plans what people do to an incident.
 func (w *world) people(heard, ended time.Time, number *int64) {
-	who := []string{"ada", "bob", "grace"}[w.rng.IntN(3)]
+	who := []incident.Actor{"ada", "bob", "grace"}[w.rng.IntN(3)]
 	if w.rng.IntN(5) > 0 {
 		w.tries(heard.Add(w.minutes(1, 20)), number, who, func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
 			events, err := s.Incident.Acknowledge(stamp)
@@ -324,21 +316,15 @@ func (w *world) people(heard, ended time.Time, number *int64) {
 		})
 	}
 	if w.rng.IntN(3) == 0 {
-		w.tries(heard.Add(w.minutes(3, 25)), number, who, func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
-			return s.Incident.SetPhase(stamp, incident.PhaseInvestigation, "looking at the logs", "")
-		})
+		w.orders(heard.Add(w.minutes(3, 25)), number, who, command.Phase{Phase: incident.PhaseInvestigation, Note: "looking at the logs"})
 	}
 	if w.rng.IntN(8) == 0 {
-		w.tries(heard.Add(w.minutes(26, 40)), number, who, func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
-			return s.Incident.SetPhase(stamp, incident.PhaseEscalation, "", "platform team")
-		})
+		w.orders(heard.Add(w.minutes(26, 40)), number, who, command.Phase{Phase: incident.PhaseEscalation, EscalatedTo: "platform team"})
 	}
 	// While all is quiet and not yet resolved, the teams do nothing.
 	awake := func(at time.Time) bool { return at.Before(ended) || at.After(ended.Add(11*time.Minute)) }
 	if at := heard.Add(w.minutes(12, 50)); w.rng.IntN(4) == 0 && awake(at) {
-		w.tries(at, number, who, func(c *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
-			return s.Incident.WriteUpdate(stamp, c.Policy, "We found the cause and are rolling back.", nil)
-		})
+		w.orders(at, number, who, command.Update{Message: "We found the cause and are rolling back."})
 	}
 	at := heard.Add(w.minutes(12, 60))
 	if quiet(incidenttest.Mail("support").ID, at).After(at) {
@@ -392,7 +378,7 @@ func (w *world) action(number int64, s *incident.Situation, stamp incident.Stamp
 func (w *world) declared(at time.Time, slo string, drill bool) {
 	var number int64
 	w.at(at, func() {
-		err := w.repo.Change(w.t.Context(), now(), func(c *storage.Change) error {
+		err := w.Repository().Change(w.t.Context(), now(), func(c *storage.Change) error {
 			s, err := c.New()
 			if err != nil {
 				return err
@@ -410,7 +396,5 @@ func (w *world) declared(at time.Time, slo string, drill bool) {
 		}
 		w.diary[number] = &diary{slo: slo, opened: now(), started: now(), drill: drill, declared: true, actions: map[string]incident.ActionState{}}
 	})
-	w.tries(at.Add(w.minutes(130, 200)), &number, "ada", func(_ *storage.Change, s *incident.Situation, stamp incident.Stamp) ([]incident.Event, error) {
-		return s.Incident.Resolve(stamp, "it works again")
-	})
+	w.orders(at.Add(w.minutes(130, 200)), &number, "ada", command.Resolve{Note: "it works again"})
 }

@@ -31,7 +31,7 @@ type life struct {
 
 // lives puts together what the test did and what the teams were told.
 func lives(w *world) []life {
-	priorities := w.policy.Load().Priorities
+	priorities := w.Policy().Priorities
 	resolved, reopened := map[int64]time.Time{}, map[int64]int{}
 	seen := map[string]bool{}
 	for _, h := range w.far.log {

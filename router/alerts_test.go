@@ -13,11 +13,12 @@ import (
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
 	"sitrep/internal/command"
+	"sitrep/router/routertest"
 	"sitrep/storage"
 )
 
 // told returns the names of the alerts that a mail carries, and of how many.
-func told(m *mail) string {
+func told(m *routertest.Mail) string {
 	list := m.First().Alerts
 	if list == nil {
 		return "none"
@@ -34,8 +35,8 @@ func told(m *mail) string {
 }
 
 // named is an alert with a name of its own.
-func named(slo, fingerprint string) incident.Alert {
-	a := alert(slo, fingerprint)
+func (w *world) named(slo, fingerprint string) incident.Alert {
+	a := w.Alert(slo, fingerprint)
 	a.Labels["alertname"] = strings.ToUpper(fingerprint)
 	return a
 }
@@ -44,8 +45,8 @@ func named(slo, fingerprint string) incident.Alert {
 func (w *world) expectAlerts(want ...string) {
 	w.t.Helper()
 	var got []string
-	for _, m := range w.mail.take() {
-		got = append(got, fmt.Sprintf("%s %s: %s", m.to, m.Kind, told(&m)))
+	for _, m := range w.Mails() {
+		got = append(got, fmt.Sprintf("%s %s: %s", m.To, m.Kind, told(&m)))
 	}
 	slices.Sort(got)
 	slices.Sort(want)
@@ -61,52 +62,52 @@ func TestThoseOnCallAreToldTheAlerts(t *testing.T) {
 	// The chief is on call, too.
 	p.Teams[0].OnCall = incidenttest.Mails("oncall", "cto")
 	bubble(t, p, func(t *testing.T, w *world) {
-		a, b := named("p2", "a"), named("p2", "b")
-		w.post(a, b)
-		time.Sleep(time.Second)
-		for _, m := range w.mail.take() {
+		a, b := w.named("p2", "a"), w.named("p2", "b")
+		w.Post(a, b)
+		w.Pass(time.Second)
+		for _, m := range w.Mails() {
 			want, runbook := "A B of 2", "https://wiki.example.org/p2"
-			if m.to == "support" {
+			if m.To == "support" {
 				want, runbook = "none", ""
 			}
 			if got := told(&m); got != want || m.First().Runbook != runbook {
-				t.Errorf("%s: %s and runbook %q, want %s", m.to, got, m.First().Runbook, want)
+				t.Errorf("%s: %s and runbook %q, want %s", m.To, got, m.First().Runbook, want)
 			}
 		}
-		time.Sleep(time.Minute)
-		w.post(resolved(a), named("p2", "c"))
-		w.must(w.order(1, command.Priority{Priority: "P1", Reason: "all are hit"}))
-		time.Sleep(time.Second)
+		w.Pass(time.Minute)
+		w.Post(w.Ended(a), w.named("p2", "c"))
+		w.Do(1, command.Priority{Priority: "P1", Reason: "all are hit"})
+		w.Pass(time.Second)
 		w.expectAlerts("cto priority: C B of 2", "oncall priority: C B of 2", "support priority: none")
 
 		// Nobody has heard of them for long.
-		time.Sleep(100 * time.Minute)
+		w.Pass(100 * time.Minute)
 		w.expectAlerts("cto reminder: C? B? of 2", "oncall reminder: C? B? of 2")
 
 		// Those of an incident that is merged into it are its own.
-		w.post(named("p3", "d"))
-		w.must(w.order(2, command.Merge{Into: "INC-1", Reason: "one cause"}))
-		time.Sleep(time.Second)
-		w.mail.take()
-		w.must(w.order(1, command.Priority{Priority: "P2", Reason: "some are hit"}))
-		time.Sleep(time.Second)
+		w.Post(w.named("p3", "d"))
+		w.Do(2, command.Merge{Into: "INC-1", Reason: "one cause"})
+		w.Pass(time.Second)
+		w.Mails()
+		w.Do(1, command.Priority{Priority: "P2", Reason: "some are hit"})
+		w.Pass(time.Second)
 		w.expectAlerts("cto priority: D C? B? of 3", "oncall priority: D C? B? of 3", "support priority: none")
 
 		// When it is over nothing fires.
-		w.must(w.order(1, command.Resolve{Note: "it is the test"}))
-		time.Sleep(time.Second)
+		w.Do(1, command.Resolve{Note: "it is the test"})
+		w.Pass(time.Second)
 		w.expectAlerts("cto resolved: none", "oncall resolved: none", "support resolved: none")
 	})
 }
 
 func TestADigestNamesAlertsToThoseOnCall(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
-		w.post(w.many("storm", 12)...)
-		time.Sleep(time.Second)
-		for _, m := range w.mail.take() {
+		w.Post(w.many("storm", 12)...)
+		w.Pass(time.Second)
+		for _, m := range w.Mails() {
 			for _, it := range m.Items {
-				if (it.Alerts != nil) != (m.to == "oncall") {
-					t.Errorf("%s of %s to %s: alerts %+v", m.Kind, it.Incident.ID(), m.to, it.Alerts)
+				if (it.Alerts != nil) != (m.To == "oncall") {
+					t.Errorf("%s of %s to %s: alerts %+v", m.Kind, it.Incident.ID(), m.To, it.Alerts)
 				}
 			}
 		}
@@ -147,36 +148,32 @@ func TestNamingAlertsReadsLittleOfManyBreaches(t *testing.T) {
 		for i := range p.SLOs {
 			p.SLOs[i].Stakeholders = nil
 		}
-		w := newWorld(t, p)
-		w.open()
-		sleepUntil(noon)
-		w.post(named("p1", "first")) // fires to the end
+		w := newWorld(t, routertest.Options{Policy: p})
+		w.Post(w.named("p1", "first")) // fires to the end
 		for range 20 {
 			var alerts []incident.Alert
 			for i := range 100 {
-				time.Sleep(time.Millisecond)
-				alerts = append(alerts, named("p1", fmt.Sprintf("n%d", i)))
+				w.Pass(time.Millisecond)
+				alerts = append(alerts, w.named("p1", fmt.Sprintf("n%d", i)))
 			}
-			w.post(alerts...)
+			w.Post(alerts...)
 			for i := range alerts {
-				alerts[i] = resolved(alerts[i])
+				alerts[i] = w.Ended(alerts[i])
 			}
-			time.Sleep(time.Second)
-			w.post(alerts...)
+			w.Pass(time.Second)
+			w.Post(alerts...)
 		}
 		for _, name := range []string{"x", "y"} {
-			time.Sleep(time.Second)
-			w.post(named("p1", name))
+			w.Pass(time.Second)
+			w.Post(w.named("p1", name))
 		}
-		c := &counter{Store: w.store}
-		r := w.run(c, "a")
-		time.Sleep(time.Second)
-		synctest.Wait()
-		r.stop()
+		c := &counter{Store: w.Store()}
+		w.StartReplica(routertest.Process{Store: c})
+		w.Pass(time.Second)
+		w.Stop()
 		w.expectAlerts("oncall opened: Y X FIRST of 3")
 		if rows, looks := c.rows.Load(), c.looks.Load(); rows != 800 || looks > 100 {
-			t.Errorf("read %d breaches and looked up %d, of %d", rows, looks, w.situation(1).Incident.Breaches.Total)
+			t.Errorf("read %d breaches and looked up %d, of %d", rows, looks, w.Situation(1).Incident.Breaches.Total)
 		}
-		w.must(w.store.Close())
 	})
 }

@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/router"
+	"sitrep/internal/command"
+	"sitrep/router/routertest"
 	"sitrep/storage"
 )
 
@@ -81,31 +82,26 @@ func (s *inspected) look(ctx context.Context, r storage.Snapshot) error {
 
 func TestAnOutcomeAndWhatTheReaderWasToldAreOneCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, policy())
-		sleepUntil(noon)
-		w.open()
-		store := &inspected{Store: w.store}
+		w := newWorld(t, routertest.Options{Policy: policy()})
+		store := &inspected{Store: w.Store()}
 		var once sync.Once
-		w.mail.set(func(to string, _ router.Envelope) (err error) {
-			if to == "support" {
-				once.Do(func() { err = errTaken })
+		w.Behave(func(m *routertest.Mail) (err error) {
+			if m.To == "support" {
+				once.Do(func() { err = routertest.ErrTaken })
 			}
 			return err
 		})
-		a := w.run(store, "a")
-		w.post(alert("p1", "a"), alert("p2", "b"))
-		time.Sleep(3 * time.Hour)
-		w.must(w.do(1, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
-			return in.ChangePriority(s, p, p.Priorities[2], "only a few")
-		}))
-		time.Sleep(3 * time.Hour)
-		a.stop()
-		w.must(w.store.Close())
+		a := w.StartReplica(routertest.Process{Store: store})
+		w.Post(w.Alert("p1", "a"), w.Alert("p2", "b"))
+		w.Pass(3 * time.Hour)
+		w.Do(1, command.Priority{Priority: "P3", Reason: "only a few"})
+		w.Pass(3 * time.Hour)
+		a.Stop()
 		for _, wrong := range store.wrong[:min(len(store.wrong), 5)] {
 			t.Error(wrong)
 		}
-		if store.commits < 30 || w.mail.count() < 8 {
-			t.Errorf("too little happened: %d commits, %d mails", store.commits, w.mail.count())
+		if store.commits < 30 || len(w.Mails()) < 8 {
+			t.Errorf("too little happened: %d commits", store.commits)
 		}
 	})
 }
@@ -113,42 +109,35 @@ func TestAnOutcomeAndWhatTheReaderWasToldAreOneCommit(t *testing.T) {
 // A claim that was lost while the far end took the message: whoever has it now records, and
 // nobody else.
 func TestTheOutcomeOfALostClaimIsNotRecorded(t *testing.T) {
-	p := policy()
-	p.Groups = p.Groups[:1] // the cto alone
-	p.Teams[0].OnCall = nil
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, p)
-		sleepUntil(noon)
-		w.open()
+		w := newWorld(t, routertest.Options{Policy: ctoAlone()})
 		var stolen []storage.Lease
-		w.mail.set(func(string, router.Envelope) error {
+		w.Behave(func(*routertest.Mail) error {
 			if stolen != nil {
 				return nil
 			}
 			// The clock of another replica is an hour ahead, so that it finds the lease over.
-			return w.store.Write(context.Background(), func(tx storage.Tx) (err error) {
-				stolen, err = tx.TakeLeases(t.Context(), clock().Add(time.Hour), "another", time.Hour, []string{"email:cto@example.org"})
+			return w.Store().Write(context.Background(), func(tx storage.Tx) (err error) {
+				stolen, err = tx.TakeLeases(t.Context(), w.Now().Add(time.Hour), "another", time.Hour, []string{"email:cto@example.org"})
 				return err
 			})
 		})
-		a := w.run(w.store, "a")
-		w.post(alert("p1", "a"))
-		time.Sleep(5 * time.Second)
+		w.Start()
+		w.Fire("p1", "a")
+		w.Pass(5 * time.Second)
 		synctest.Wait()
-		if len(stolen) != 1 || w.mail.count() != 1 {
-			t.Fatalf("claimed %v, %d mails", stolen, w.mail.count())
+		if len(stolen) != 1 || len(w.Mails()) != 1 {
+			t.Fatalf("claimed %v", stolen)
 		}
-		for _, d := range w.deliveries() {
+		for _, d := range w.Deliveries() {
 			if d.State != incident.DeliveryPending {
 				t.Errorf("recorded as %s by who had lost the claim", d.State)
 			}
 		}
-		for _, s := range w.situation(1).Subscriptions {
+		for _, s := range w.Situation(1).Subscriptions {
 			if s.Told {
 				t.Errorf("told by who had lost the claim: %+v", s)
 			}
 		}
-		a.stop()
-		w.must(w.store.Close())
 	})
 }

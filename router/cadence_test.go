@@ -7,32 +7,29 @@ import (
 
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
-	"sitrep/router"
+	"sitrep/router/routertest"
 )
 
 func TestTenDaysOfUpdatesDoNotDrift(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := policy()
 		p.Asks, p.UnknownAfter = true, 5*time.Hour
-		w := newWorld(t, p)
-		w.poll = 10 * time.Minute
-		w.am.set(incident.VerdictListed)
-		w.mail.set(func(string, router.Envelope) error { time.Sleep(300 * time.Millisecond); return nil })
-		sleepUntil(time.Date(2026, 6, 16, 10, 0, 7, 345e6, time.UTC))
-		w.start()
-		defer w.stop()
-		start := clock()
-		w.post(alert("p1", "a"), alert("p2", "b"), alert("p3", "c"))
-		time.Sleep(10*24*time.Hour + time.Minute)
+		w := newWorld(t, routertest.Options{Policy: p, Poll: 10 * time.Minute, Begin: time.Date(2026, 6, 16, 10, 0, 7, 345e6, time.UTC)})
+		w.Answer(incident.VerdictListed)
+		w.Behave(routertest.Stall(300 * time.Millisecond))
+		w.Start()
+		start := w.Now()
+		w.Post(w.Alert("p1", "a"), w.Alert("p2", "b"), w.Alert("p3", "c"))
+		w.Pass(10*24*time.Hour + time.Minute)
 
 		type reader struct {
 			to       string
 			incident int64
 		}
-		got := map[reader][]mail{}
-		for _, m := range w.mail.take() {
+		got := map[reader][]routertest.Mail{}
+		for _, m := range w.Mails() {
 			for i := range m.Items {
-				k := reader{m.to, m.Items[i].Incident.Number}
+				k := reader{m.To, m.Items[i].Incident.Number}
 				got[k] = append(got[k], m)
 			}
 		}
@@ -47,7 +44,7 @@ func TestTenDaysOfUpdatesDoNotDrift(t *testing.T) {
 				}
 				for i, m := range mails {
 					due := start.Add(time.Duration(i) * every)
-					if late := m.at.Sub(due); late < 0 || late > time.Second {
+					if late := m.Taken.Sub(due); late < 0 || late > time.Second {
 						t.Errorf("%s: message %d about INC-%d came %v after it was due", to, i, number, late)
 					}
 					next := due.Add(every + time.Minute).Truncate(time.Minute).Add(time.Minute)
@@ -63,13 +60,13 @@ func TestTenDaysOfUpdatesDoNotDrift(t *testing.T) {
 		if n := len(got[reader{"cto", 3}]); n != 0 {
 			t.Errorf("management got %d messages about a P3", n)
 		}
-		for _, d := range w.deliveries() {
+		for _, d := range w.Deliveries() {
 			if d.State != incident.DeliveryDelivered || d.SentAt.After(d.Promised) || d.Deferred {
 				t.Errorf("delivery %+v", d)
 			}
 		}
-		if w.situation(1).Incident.Breaches.Unknown != 0 || w.am.count() == 0 {
-			t.Errorf("asked %d times, %+v", w.am.count(), w.situation(1).Incident.Breaches)
+		if w.Situation(1).Incident.Breaches.Unknown != 0 || w.Asked() == 0 {
+			t.Errorf("asked %d times, %+v", w.Asked(), w.Situation(1).Incident.Breaches)
 		}
 	})
 }
@@ -87,26 +84,23 @@ func TestTheNightsWhenTheClockChanges(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := policy()
 				p.Groups[1].Quiet = []incident.Quiet{incidenttest.Quiet(22*60, 24*60, "P1"), incidenttest.Quiet(0, 7*60, "P1")}
-				w := newWorld(t, p)
-				w.poll = time.Minute
-				sleepUntil(test.evening)
-				w.start()
-				defer w.stop()
-				w.post(alert("p1", "a"), alert("p3", "b"))
-				sleepUntil(test.morning.Add(-time.Second))
+				w := newWorld(t, routertest.Options{Policy: p, Poll: time.Minute, Begin: test.evening})
+				w.Start()
+				w.Post(w.Alert("p1", "a"), w.Alert("p3", "b"))
+				w.Until(test.morning.Add(-time.Second))
 				var p1 int
-				for _, m := range w.mail.take() {
+				for _, m := range w.Mails() {
 					if m.First().Incident.Number == 2 {
-						if m.to != "oncall" {
-							t.Errorf("%s got %s of the P3 in the night", m.to, m.Kind)
+						if m.To != "oncall" {
+							t.Errorf("%s got %s of the P3 in the night", m.To, m.Kind)
 						}
 						continue
 					}
-					if m.to != "support" {
+					if m.To != "support" {
 						continue
 					}
 					due := test.evening.Add(time.Duration(p1) * 2 * time.Hour)
-					if late := m.at.Sub(due); late < 0 || late > time.Second {
+					if late := m.Taken.Sub(due); late < 0 || late > time.Second {
 						t.Errorf("update %d came %v after it was due", p1, late)
 					}
 					// What the reader reads on the clock is that time, on the right side of the change.
@@ -119,12 +113,12 @@ func TestTheNightsWhenTheClockChanges(t *testing.T) {
 				if want := int(test.morning.Sub(test.evening)/(2*time.Hour)) + 1; p1 != want {
 					t.Errorf("%d messages of the P1 in the night, want %d", p1, want)
 				}
-				time.Sleep(2 * time.Second)
-				mails := w.expect("support opened")
-				if late := mails[0].at.Sub(test.morning); late < 0 || late > time.Second {
+				w.Pass(2 * time.Second)
+				mails := w.Expect("support opened")
+				if late := mails[0].Taken.Sub(test.morning); late < 0 || late > time.Second {
 					t.Errorf("what was held came %v after the quiet time", late)
 				}
-				for _, d := range w.deliveries() {
+				for _, d := range w.Deliveries() {
 					if d.Incident == 2 && d.Audience == incident.AudienceStakeholders && (!d.Deferred || !d.DueAt.Equal(test.morning)) {
 						t.Errorf("delivery %+v", d)
 					}

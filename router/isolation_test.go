@@ -1,7 +1,6 @@
 package router_test
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
 	"sitrep/router"
+	"sitrep/router/routertest"
 	"sitrep/storage"
 )
 
@@ -30,9 +30,9 @@ func hooks(n int, host string) []incident.Recipient {
 	return out
 }
 
-// aboutOne reports whether an envelope is about that incident and no other.
-func aboutOne(e router.Envelope, number int) bool {
-	return strings.HasPrefix(e.ID, fmt.Sprintf("INC-%d.", number))
+// aboutOne reports whether a mail is about that incident and no other.
+func aboutOne(m *routertest.Mail, number int) bool {
+	return strings.HasPrefix(m.ID, fmt.Sprintf("INC-%d.", number))
 }
 
 func TestAMessageThatIsRefusedForNowHoldsBackNoOther(t *testing.T) {
@@ -46,27 +46,27 @@ func TestAMessageThatIsRefusedForNowHoldsBackNoOther(t *testing.T) {
 	} {
 		t.Run(how.name, func(t *testing.T) {
 			bubble(t, policy(), func(t *testing.T, w *world) {
-				w.mail.set(func(to string, e router.Envelope) error {
-					if to == "cto" && aboutOne(e, 1) {
+				w.Behave(func(m *routertest.Mail) error {
+					if m.To == "cto" && aboutOne(m, 1) {
 						return how.err
 					}
 					return nil
 				})
-				w.post(alert("p2", "a"))
-				time.Sleep(5 * time.Minute)
-				w.expect("oncall opened", "support opened")
+				w.Fire("p2", "a")
+				w.Pass(5 * time.Minute)
+				w.Expect("oncall opened", "support opened")
 				began := time.Now()
-				w.post(alert("p1", "b"))
-				time.Sleep(10 * time.Second)
-				for _, m := range w.expect("cto opened", "oncall opened", "support opened") {
-					if m.at.Sub(began) > time.Second {
-						t.Errorf("%s got it %v late", m.to, m.at.Sub(began))
+				w.Fire("p1", "b")
+				w.Pass(10 * time.Second)
+				for _, m := range w.Expect("cto opened", "oncall opened", "support opened") {
+					if m.Taken.Sub(began) > time.Second {
+						t.Errorf("%s got it %v late", m.To, m.Taken.Sub(began))
 					}
 				}
-				w.mail.set(nil)
-				time.Sleep(2 * time.Minute)
-				w.expect("cto opened")
-				for _, d := range w.deliveries() {
+				w.Behave(nil)
+				w.Pass(2 * time.Minute)
+				w.Expect("cto opened")
+				for _, d := range w.Deliveries() {
 					if d.State == incident.DeliveryPending || !d.RetryAt.IsZero() {
 						t.Errorf("delivery %+v", d)
 					}
@@ -101,27 +101,24 @@ func TestWhateverMessagesAreRefusedAllOthersArriveInTime(t *testing.T) {
 		gap := time.Duration(rapid.IntRange(0, 90).Draw(rt, "gap")) * time.Second
 		var stopped any
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(fatal{t}, policy())
-			w.poll = 10 * time.Minute
-			sleepUntil(noon)
-			w.start()
-			defer w.stop()
+			w := newWorld(fatal{t}, routertest.Options{Policy: policy(), Poll: 10 * time.Minute})
+			w.Start()
 			defer func() { stopped = recover() }()
-			w.mail.set(func(to string, e router.Envelope) error {
+			w.Behave(func(m *routertest.Mail) error {
 				for n := 1; n <= 3; n++ {
-					if err := refused[fmt.Sprint(to, n)]; err != nil && aboutOne(e, n) {
+					if err := refused[fmt.Sprint(m.To, n)]; err != nil && aboutOne(m, n) {
 						return err
 					}
 				}
 				return nil
 			})
 			for _, slo := range order {
-				w.post(alert(slo, slo))
-				time.Sleep(gap)
+				w.Fire(slo, slo)
+				w.Pass(gap)
 			}
-			time.Sleep(5 * time.Minute)
+			w.Pass(5 * time.Minute)
 			got := map[string]bool{}
-			for _, d := range w.deliveries() {
+			for _, d := range w.Deliveries() {
 				to := strings.TrimSuffix(d.Address, "@example.org")
 				key := fmt.Sprint(to, d.Incident)
 				late := d.SentAt.Sub(d.DueAt)
@@ -130,16 +127,16 @@ func TestWhateverMessagesAreRefusedAllOthersArriveInTime(t *testing.T) {
 				}
 			}
 			for n := int64(1); n <= 3; n++ {
-				for _, sub := range w.situation(n).Subscriptions {
+				for _, sub := range w.Situation(n).Subscriptions {
 					key := fmt.Sprint(sub.Recipient[len("email:"):len(sub.Recipient)-len("@example.org")], n)
 					if refused[key] == nil && !got[key] {
 						w.t.Errorf("%s was not told of INC-%d in time; refused are %v", sub.Recipient, n, refused)
 					}
 				}
 			}
-			w.mail.set(nil)
-			time.Sleep(20 * time.Minute)
-			for _, d := range w.deliveries() {
+			w.Behave(nil)
+			w.Pass(20 * time.Minute)
+			for _, d := range w.Deliveries() {
 				if d.State == incident.DeliveryPending {
 					w.t.Errorf("still pending: %+v", d)
 				}
@@ -161,20 +158,20 @@ func TestHangingWebhooksDelayNoHealthyMailbox(t *testing.T) {
 			p := policy()
 			p.Groups[1].Recipients = append(hooks(200, host), incidenttest.Mails("support", "support2")...)
 			bubble(t, p, func(t *testing.T, w *world) {
-				w.mail.set(func(to string, _ router.Envelope) error {
-					if strings.HasPrefix(to, "https:") {
+				w.Behave(func(m *routertest.Mail) error {
+					if strings.HasPrefix(m.To, "https:") {
 						time.Sleep(10 * time.Second)
 						return fmt.Errorf("no answer: %w", router.ErrUnknown)
 					}
 					return nil
 				})
 				began := time.Now()
-				w.post(alert("p1", "a"))
-				time.Sleep(25 * time.Second)
+				w.Fire("p1", "a")
+				w.Pass(25 * time.Second)
 				n := 0
-				for _, m := range w.mail.take() {
-					if n++; m.at.Sub(began) > time.Second {
-						t.Errorf("%s got it %v late", m.to, m.at.Sub(began))
+				for _, m := range w.Mails() {
+					if n++; m.Taken.Sub(began) > time.Second {
+						t.Errorf("%s got it %v late", m.To, m.Taken.Sub(began))
 					}
 				}
 				if n != 4 {
@@ -193,27 +190,27 @@ func TestOneFindsOutWhetherAServerIsBack(t *testing.T) {
 	}
 	p.Groups[1].Recipients = incidenttest.Mails(many...)
 	bubble(t, p, func(t *testing.T, w *world) {
-		w.mail.set(down())
-		w.post(alert("p1", "a"))
-		time.Sleep(time.Minute)
-		w.mail.takeTries()
-		time.Sleep(10 * time.Minute)
-		if n := len(w.mail.takeTries()); n < 15 || n > 35 {
+		w.Behave(routertest.Refuse(routertest.ErrDown))
+		w.Fire("p1", "a")
+		w.Pass(time.Minute)
+		w.Attempts()
+		w.Pass(10 * time.Minute)
+		if n := len(w.Attempts()); n < 15 || n > 35 {
 			t.Errorf("%d attempts in ten minutes", n)
 		}
 		back := time.Now()
-		w.mail.set(nil)
-		time.Sleep(time.Minute)
-		mails := w.mail.take()
+		w.Behave(nil)
+		w.Pass(time.Minute)
+		mails := w.Mails()
 		if len(mails) != 52 {
 			t.Errorf("%d mails", len(mails))
 		}
 		for _, m := range mails {
-			if m.at.Sub(back) > 40*time.Second {
-				t.Errorf("%s got it %v after the return", m.to, m.at.Sub(back))
+			if m.Taken.Sub(back) > 40*time.Second {
+				t.Errorf("%s got it %v after the return", m.To, m.Taken.Sub(back))
 			}
 		}
-		for _, d := range w.deliveries() {
+		for _, d := range w.Deliveries() {
 			if !strings.Contains(d.Cause.Said, "the mail server is down") {
 				t.Errorf("the cause of %s is %+v", d.Address, d.Cause)
 			}
@@ -223,32 +220,21 @@ func TestOneFindsOutWhetherAServerIsBack(t *testing.T) {
 
 func TestARecipientThatTakesNothingHoldsBackItself(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
-		w.mail.set(func(to string, _ router.Envelope) error {
-			if to == "cto" {
-				return &router.Later{Wait: 3 * time.Minute, Err: fmt.Errorf("429: %w", router.ErrReader)}
-			}
-			return nil
-		})
+		w.Behave(routertest.Refuse(&router.Later{Wait: 3 * time.Minute, Err: fmt.Errorf("429: %w", router.ErrReader)}, "cto"))
 		began := time.Now()
-		w.post(alert("p1", "a"))
-		time.Sleep(time.Minute)
-		w.post(alert("p2", "b"))
-		time.Sleep(time.Minute)
-		w.expect("oncall opened", "oncall opened", "support opened", "support opened")
-		n := 0
-		for _, try := range w.mail.takeTries() {
-			if try.to == "cto" {
-				n++
-			}
-		}
-		if n != 1 {
+		w.Fire("p1", "a")
+		w.Pass(time.Minute)
+		w.Fire("p2", "b")
+		w.Pass(time.Minute)
+		w.Expect("oncall opened", "oncall opened", "support opened", "support opened")
+		if n := len(w.Attempts("cto")); n != 1 {
 			t.Errorf("%d attempts", n)
 		}
-		w.mail.set(nil)
-		sleepUntil(began.Add(3*time.Minute - time.Second))
-		w.expect()
-		time.Sleep(2 * time.Second)
-		w.expect("cto opened", "cto opened")
+		w.Behave(nil)
+		w.Until(began.Add(3*time.Minute - time.Second))
+		w.Expect()
+		w.Pass(2 * time.Second)
+		w.Expect("cto opened", "cto opened")
 	})
 }
 
@@ -262,28 +248,25 @@ func TestTheMostUrgentGoesFirst(t *testing.T) {
 	}
 	p.Groups[1].Recipients = incidenttest.Mails(many...)
 	bubble(t, p, func(t *testing.T, w *world) {
-		w.mail.set(func(string, router.Envelope) error {
-			time.Sleep(10 * time.Second)
-			return nil
-		})
-		w.post(alert("p3", "a")) // 201 mails, 64 at once: half a minute
-		time.Sleep(5 * time.Second)
-		w.mail.takeTries()
-		w.post(alert("p1", "b"))
-		time.Sleep(3 * time.Minute)
+		w.Behave(routertest.Stall(10 * time.Second))
+		w.Fire("p3", "a") // 201 mails, 64 at once: half a minute
+		w.Pass(5 * time.Second)
+		w.Attempts()
+		w.Fire("p1", "b")
+		w.Pass(3 * time.Minute)
 		firstP1, lastP3 := time.Time{}, time.Time{}
-		for _, try := range w.mail.takeTries() {
+		for _, try := range w.Attempts() {
 			switch {
-			case strings.HasPrefix(try.id, "INC-2.") && firstP1.IsZero():
-				firstP1 = try.at
-			case strings.HasPrefix(try.id, "INC-1."):
-				lastP3 = try.at
+			case strings.HasPrefix(try.ID, "INC-2.") && firstP1.IsZero():
+				firstP1 = try.Began
+			case strings.HasPrefix(try.ID, "INC-1."):
+				lastP3 = try.Began
 			}
 		}
 		if firstP1.IsZero() || !firstP1.Before(lastP3) {
 			t.Errorf("the first of P1 was tried at %v, the last of P3 at %v", firstP1, lastP3)
 		}
-		if n := w.mail.count(); n != 403 {
+		if n := len(w.Mails()); n != 403 {
 			t.Errorf("%d mails", n)
 		}
 	})
@@ -291,18 +274,18 @@ func TestTheMostUrgentGoesFirst(t *testing.T) {
 
 func TestReadersHearOfThePriorityThatMattersFirst(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
-		w.mail.set(down())
-		w.post(alert("p3", "a"))
-		time.Sleep(time.Minute)
-		w.post(alert("p2", "b"))
-		time.Sleep(time.Minute)
-		w.post(alert("p1", "c"))
-		time.Sleep(time.Minute)
-		w.mail.set(nil)
-		time.Sleep(time.Minute)
+		w.Behave(routertest.Refuse(routertest.ErrDown))
+		w.Fire("p3", "a")
+		w.Pass(time.Minute)
+		w.Fire("p2", "b")
+		w.Pass(time.Minute)
+		w.Fire("p1", "c")
+		w.Pass(time.Minute)
+		w.Behave(nil)
+		w.Pass(time.Minute)
 		order := map[string][]string{}
-		for _, m := range w.mail.take() {
-			order[m.to] = append(order[m.to], m.First().Incident.Priority.Name)
+		for _, m := range w.Mails() {
+			order[m.To] = append(order[m.To], m.First().Incident.Priority.Name)
 		}
 		for to, got := range order {
 			if want := "P1 P2 P3"; to != "cto" && strings.Join(got, " ") != want {
@@ -316,25 +299,24 @@ func TestReadersHearOfThePriorityThatMattersFirst(t *testing.T) {
 // the future, as the clock was set back, is none.
 func TestAWaitFromTheFutureIsNone(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
-		w.mail.set(down("cto"))
-		w.post(alert("p1", "a"))
-		time.Sleep(10 * time.Second)
-		w.stop()
-		w.open()
-		w.must(w.store.Write(context.Background(), func(tx storage.Tx) error {
+		w.Behave(routertest.Refuse(errLater, "cto"))
+		w.Fire("p1", "a")
+		w.Pass(10 * time.Second)
+		w.Stop()
+		w.Open()
+		w.Write(func(tx storage.Tx) error {
 			page, _, err := tx.Deliveries(t.Context(), storage.DeliveryQuery{State: incident.DeliveryPending, Limit: 10})
 			if err != nil || len(page) != 1 {
 				t.Fatalf("pending %+v, %v", page, err)
 			}
 			d := page[0]
-			d.RefusedAt, d.RetryAt = clock().Add(2*time.Hour), clock().Add(2*time.Hour+time.Minute)
+			d.RefusedAt, d.RetryAt = w.Now().Add(2*time.Hour), w.Now().Add(2*time.Hour+time.Minute)
 			return tx.PutDelivery(t.Context(), &d, nil)
-		}))
-		w.must(w.store.Close())
-		w.mail.set(nil)
-		w.mail.take()
-		w.start()
-		time.Sleep(5 * time.Second)
-		w.expect("cto opened")
+		})
+		w.Behave(nil)
+		w.Mails()
+		w.Start()
+		w.Pass(5 * time.Second)
+		w.Expect("cto opened")
 	})
 }

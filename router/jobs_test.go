@@ -3,7 +3,6 @@ package router_test
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -11,7 +10,9 @@ import (
 
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
+	"sitrep/internal/command"
 	"sitrep/router"
+	"sitrep/router/routertest"
 	"sitrep/storage"
 )
 
@@ -67,10 +68,10 @@ func (t sharedTx) Expired(ctx context.Context, what storage.Expiry, before time.
 // enter loads the configuration of a replica.
 func (w *world) enter(owner string, p *incident.Policy) (g storage.Generation) {
 	w.t.Helper()
-	w.must(w.store.Write(context.Background(), func(tx storage.Tx) (err error) {
-		g, err = storage.EnterConfig(w.t.Context(), tx, owner, storage.Loading{Hash: p.Hash, At: clock(), Actor: incident.ActorStart})
+	w.Write(func(tx storage.Tx) (err error) {
+		g, err = storage.EnterConfig(w.t.Context(), tx, owner, storage.Loading{Hash: p.Hash, At: w.Now(), Actor: incident.ActorStart})
 		return err
-	}))
+	})
 	return g
 }
 
@@ -81,30 +82,26 @@ func TestOneReplicaDoesWhatOneHasToDo(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := policy()
 			p.Asks, p.UnknownAfter = true, 2*time.Hour
-			w := newWorld(t, p)
-			w.keep = router.Retention{Breaches: 24 * time.Hour}
-			w.am.set(incident.VerdictListed)
-			sleepUntil(noon)
-			w.open()
+			w := newWorld(t, routertest.Options{Policy: p, Retention: router.Retention{Breaches: 24 * time.Hour}})
+			w.Answer(incident.VerdictListed)
 			w.enter("a", p)
-			s := &shared{Store: w.store}
-			var running []*replica
+			s := &shared{Store: w.Store()}
+			var running []*routertest.Replica
 			for _, owner := range []string{"a", "b", "c"}[:replicas] {
-				running = append(running, w.run(s, owner))
-				time.Sleep(7 * time.Second) // they do not start at once
+				running = append(running, w.StartReplica(routertest.Process{Store: s, Owner: owner}))
+				w.Pass(7 * time.Second) // they do not start at once
 			}
-			w.post(alert("p1", "a"))
-			time.Sleep(2*time.Hour + 30*time.Second)
+			w.Fire("p1", "a")
+			w.Pass(2*time.Hour + 30*time.Second)
 			if stopOne { // its work goes on
-				running[0].stop()
+				running[0].Stop()
 				running = running[1:]
 			}
-			time.Sleep(2 * time.Hour)
-			c = counts{s.pruned.Load(), s.looked.Load(), int64(w.am.count())}
+			w.Pass(2 * time.Hour)
+			c = counts{s.pruned.Load(), s.looked.Load(), int64(w.Asked())}
 			for _, r := range running {
-				r.stop()
+				r.Stop()
 			}
-			w.must(w.store.Close())
 		})
 		return c
 	}
@@ -129,56 +126,47 @@ func TestARollOutTellsNobodyWhatIsNotSo(t *testing.T) {
 		after := *before
 		after.Hash, after.Groups = "after", slices.Clone(before.Groups)
 		after.Groups[0].Recipients = incidenttest.Mails("cto", "ceo")
-		w := newWorld(t, before)
-		sleepUntil(noon)
-		w.open()
-		s := &shared{Store: w.store}
+		w := newWorld(t, routertest.Options{Policy: before})
+		s := &shared{Store: w.Store()}
 		w.enter("a", before)
-		a := w.run(s, "a")
-		w.repo.Wake = a.scheduler.Wake
-		w.post(alert("p1", "a"))
-		time.Sleep(time.Minute)
-		w.expect("cto opened", "support opened", "oncall opened")
+		w.StartReplica(routertest.Process{Store: s})
+		w.Fire("p1", "a")
+		w.Pass(time.Minute)
+		w.Expect("cto opened", "support opened", "oncall opened")
 
 		if g := w.enter("b", &after); g.Number != 2 {
 			t.Fatalf("in force %+v", g)
 		}
-		b := w.runBy(s, "b", func() *incident.Policy { return &after })
-		time.Sleep(time.Minute)
-		w.expect("ceo opened")
+		b := w.StartReplica(routertest.Process{Store: s, Owner: "b", Policy: &after})
+		w.Pass(time.Minute)
+		w.Expect("ceo opened")
 		for range 10 { // alerts and commands come to the one before
 			fp := time.Now().Format(time.RFC3339)
-			w.post(alert("p1", fp))
-			w.must(w.do(1, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
-				return in.WriteUpdate(s, p, "we look", nil)
-			}))
-			time.Sleep(30 * time.Second)
-			w.expect("ceo update", "cto update", "support update")
+			w.Fire("p1", fp)
+			w.Do(1, command.Update{Message: "we look"})
+			w.Pass(30 * time.Second)
+			w.Expect("ceo update", "cto update", "support update")
 		}
-		w.post(alert("p2", "b"))
-		time.Sleep(5 * time.Second)
-		w.expect("ceo opened", "cto opened", "support opened", "oncall opened")
+		w.Fire("p2", "b")
+		w.Pass(5 * time.Second)
+		w.Expect("ceo opened", "cto opened", "support opened", "oncall opened")
 		if got := w.enter("a again", before).Hash; got != "after" {
 			t.Errorf("started again: %s is in force", got)
 		}
 
-		b.stop() // and is not started again
-		time.Sleep(30 * time.Second)
-		w.post(alert("p3", "c"))
-		time.Sleep(20 * time.Second)
-		w.expect()
-		time.Sleep(40 * time.Second)
-		w.expect("support opened", "oncall opened")
-		w.must(w.do(2, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
-			return in.WriteUpdate(s, p, "we look", nil)
-		}))
-		time.Sleep(10 * time.Second)
-		w.expect("cto update", "support update")
-		if got := w.situation(1).Agenda.Generation; got != 3 {
+		b.Stop() // and is not started again
+		w.Pass(30 * time.Second)
+		w.Fire("p3", "c")
+		w.Pass(20 * time.Second)
+		w.Expect()
+		w.Pass(40 * time.Second)
+		w.Expect("support opened", "oncall opened")
+		w.Do(2, command.Update{Message: "we look"})
+		w.Pass(10 * time.Second)
+		w.Expect("cto update", "support update")
+		if got := w.Situation(1).Agenda.Generation; got != 3 {
 			t.Errorf("reconciled under generation %d", got)
 		}
-		a.stop()
-		w.must(w.store.Close())
 	})
 }
 
@@ -187,57 +175,47 @@ func TestARollOutTellsNobodyWhatIsNotSo(t *testing.T) {
 func TestTeamsHearOnceThatMailDoesNotGoOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := threeTeams()
-		w := newWorld(t, p)
-		sleepUntil(noon)
-		w.open()
+		w := newWorld(t, routertest.Options{Policy: p})
 		w.enter("a", p)
-		s := &shared{Store: w.store}
-		refuses := func(to string, _ router.Envelope) error {
-			if strings.HasPrefix(to, "https:") {
-				return nil
-			}
-			return errServer
-		}
-		w.mail.set(refuses)
-		w.post(alert("team0", "a"), alert("team1", "b"), alert("team2", "c"))
-		var running []*replica
+		s := &shared{Store: w.Store()}
+		refuses := refuseMails(routertest.ErrDown)
+		w.Behave(refuses)
+		w.Post(w.Alert("team0", "a"), w.Alert("team1", "b"), w.Alert("team2", "c"))
+		var running []*routertest.Replica
 		for _, owner := range []string{"a", "b", "c"} {
-			running = append(running, w.run(s, owner))
-			time.Sleep(45 * time.Second) // by then the one before has told
+			running = append(running, w.StartReplica(routertest.Process{Store: s, Owner: owner}))
+			w.Pass(45 * time.Second) // by then the one before has told
 		}
 		told := func() (reminders []string) {
-			for _, m := range w.mail.take() {
+			for _, m := range w.Mails() {
 				if m.Kind == incident.KindReminder {
-					reminders = append(reminders, m.to)
+					reminders = append(reminders, m.To)
 				}
 			}
 			slices.Sort(reminders)
 			return reminders
 		}
 		all := []string{"https://hook000.example", "https://hook001.example", "https://hook002.example"}
-		time.Sleep(30 * time.Minute)
+		w.Pass(30 * time.Minute)
 		if got := told(); !slices.Equal(got, all) {
 			t.Errorf("told %q", got)
 		}
-		w.mail.set(nil)
-		time.Sleep(15 * time.Minute)
+		w.Behave(nil)
+		w.Pass(15 * time.Minute)
 		if got := told(); len(got) > 0 {
 			t.Errorf("told %q once mail goes out", got)
 		}
-		w.mail.set(refuses)
+		w.Behave(refuses)
 		for number := range int64(3) {
-			w.must(w.do(number+1, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
-				return in.WriteUpdate(s, p, "we look", nil)
-			}))
+			w.Do(number+1, command.Update{Message: "we look"})
 		}
-		time.Sleep(30 * time.Minute)
+		w.Pass(30 * time.Minute)
 		if got := told(); !slices.Equal(got, all) {
 			t.Errorf("told %q when it happens again", got)
 		}
 		for _, r := range running {
-			r.stop()
+			r.Stop()
 		}
-		w.must(w.store.Close())
 	})
 }
 
@@ -247,44 +225,41 @@ func TestTheWatchdogIsAwayForAllReplicasAtOnce(t *testing.T) {
 	walked := func(replicas int) (n int64) {
 		synctest.Test(t, func(t *testing.T) {
 			p := withWatchdog()
-			w := newWorld(t, p)
-			sleepUntil(noon)
-			w.open()
-			w.enter("a", p)
-			s := &shared{Store: w.store}
-			var running []*replica
+			w := newWorld(t, routertest.Options{Policy: p})
+					w.enter("a", p)
+			s := &shared{Store: w.Store()}
+			var running []*routertest.Replica
 			for _, owner := range []string{"a", "b", "c"}[:replicas] {
-				running = append(running, w.run(s, owner))
-				time.Sleep(7 * time.Second)
+				running = append(running, w.StartReplica(routertest.Process{Store: s, Owner: owner}))
+				w.Pass(7 * time.Second)
 			}
-			dies, stays := alert("p1", "a"), alert("p1", "b")
-			w.post(watchdog(), dies, stays)
+			dies, stays := w.Alert("p1", "a"), w.Alert("p1", "b")
+			w.Post(routertest.Watchdog(), dies, stays)
 			w.beat(time.Minute)
-			w.post(resolved(dies))
-			time.Sleep(time.Minute)
-			w.mail.take()
+			w.Resolve(dies)
+			w.Pass(time.Minute)
+			w.Mails()
 			before := s.walked.Load()
-			time.Sleep(20 * time.Minute)
-			w.expect("sre watchdog")
+			w.Pass(20 * time.Minute)
+			w.Expect("sre watchdog")
 			if replicas > 1 {
-				running = append(running, w.run(s, "d"))
+				running = append(running, w.StartReplica(routertest.Process{Store: s, Owner: "d"}))
 			}
-			time.Sleep(20 * time.Minute)
-			w.expect()
+			w.Pass(20 * time.Minute)
+			w.Expect()
 			n = s.walked.Load() - before
-			if in := w.situation(1).Incident; in.Breaches.Unknown != 1 || in.Breaches.Firing != 1 {
+			if in := w.Situation(1).Incident; in.Breaches.Unknown != 1 || in.Breaches.Firing != 1 {
 				t.Errorf("breaches %+v", in.Breaches)
 			}
-			if got := w.log(1); len(got) != 5 { // it opened, two began, one ended
+			if got := w.Events(1); len(got) != 5 { // it opened, two began, one ended
 				t.Errorf("the end was doubted %d times", len(got)-4)
 			}
-			w.post(watchdog())
-			time.Sleep(5 * time.Second)
-			w.expect("sre watchdog")
+			w.Post(routertest.Watchdog())
+			w.Pass(5 * time.Second)
+			w.Expect("sre watchdog")
 			for _, r := range running {
-				r.stop()
+				r.Stop()
 			}
-			w.must(w.store.Close())
 		})
 		return n
 	}
@@ -302,40 +277,37 @@ func TestWhoIsToldOfAPulseIsSaidByTheConfigurationInForce(t *testing.T) {
 		after := *before
 		after.Hash, after.Groups = "after", slices.Clone(before.Groups)
 		after.Groups[len(after.Groups)-1] = incidenttest.Group("sre", "sre", "newcomer")
-		w := newWorld(t, before)
-		sleepUntil(noon)
-		w.open()
-		s := &shared{Store: w.store}
+		w := newWorld(t, routertest.Options{Policy: before})
+		s := &shared{Store: w.Store()}
 		w.enter("a", before)
-		a := w.run(s, "a")
+		a := w.StartReplica(routertest.Process{Store: s, Owner: "a"})
 		w.beat(20 * time.Minute)
 		w.enter("b", &after)
-		b := w.runBy(s, "b", func() *incident.Policy { return &after })
-		time.Sleep(30 * time.Second)
+		b := w.StartReplica(routertest.Process{Store: s, Owner: "b", Policy: &after})
+		w.Pass(30 * time.Second)
 		// Posts come to the one that is behind.
-		w.post(resolved(watchdog()))
-		time.Sleep(5 * time.Second)
-		w.expect("sre watchdog", "newcomer watchdog")
-		w.post(watchdog())
-		time.Sleep(5 * time.Second)
-		w.expect("sre watchdog", "newcomer watchdog")
+		w.Resolve(routertest.Watchdog())
+		w.Pass(5 * time.Second)
+		w.Expect("sre watchdog", "newcomer watchdog")
+		w.Post(routertest.Watchdog())
+		w.Pass(5 * time.Second)
+		w.Expect("sre watchdog", "newcomer watchdog")
 		// It goes away, and is back before those who know whom to tell are there.
-		time.Sleep(5 * time.Minute)
-		b.stop()
-		w.post(resolved(watchdog()))
-		w.post(watchdog())
-		b = w.runBy(s, "b", func() *incident.Policy { return &after })
-		time.Sleep(5 * time.Second)
-		w.expect()
+		w.Pass(5 * time.Minute)
+		b.Stop()
+		w.Resolve(routertest.Watchdog())
+		w.Post(routertest.Watchdog())
+		b = w.StartReplica(routertest.Process{Store: s, Owner: "b", Policy: &after})
+		w.Pass(5 * time.Second)
+		w.Expect()
 		// Time alone makes it go away.
-		time.Sleep(20 * time.Minute)
-		w.expect("sre watchdog", "newcomer watchdog")
-		w.post(watchdog())
-		time.Sleep(5 * time.Second)
-		w.expect("sre watchdog", "newcomer watchdog")
-		a.stop()
-		b.stop()
-		w.must(w.store.Close())
+		w.Pass(20 * time.Minute)
+		w.Expect("sre watchdog", "newcomer watchdog")
+		w.Post(routertest.Watchdog())
+		w.Pass(5 * time.Second)
+		w.Expect("sre watchdog", "newcomer watchdog")
+		a.Stop()
+		b.Stop()
 	})
 }
 
@@ -345,24 +317,21 @@ func TestWhoIsTakenOutHearsNothingOfThePulse(t *testing.T) {
 		before := withWatchdog()
 		after := *before
 		after.Hash, after.Watchdog.Groups = "after", before.Management
-		w := newWorld(t, before)
-		w.mail.set(down("sre"))
-		sleepUntil(noon)
-		w.open()
-		s := &shared{Store: w.store}
+		w := newWorld(t, routertest.Options{Policy: before})
+		w.Behave(routertest.Refuse(routertest.ErrDown, "sre"))
+		s := &shared{Store: w.Store()}
 		w.enter("a", before)
-		a := w.run(s, "a")
+		a := w.StartReplica(routertest.Process{Store: s, Owner: "a"})
 		w.beat(5 * time.Minute)
-		w.post(resolved(watchdog()))
-		time.Sleep(time.Minute)
+		w.Resolve(routertest.Watchdog())
+		w.Pass(time.Minute)
 		w.enter("b", &after)
-		b := w.runBy(s, "b", func() *incident.Policy { return &after })
-		time.Sleep(3 * time.Second)
-		b.stop()
-		w.mail.set(nil)
-		time.Sleep(50 * time.Second)
-		w.expect()
-		a.stop()
-		w.must(w.store.Close())
+		b := w.StartReplica(routertest.Process{Store: s, Owner: "b", Policy: &after})
+		w.Pass(3 * time.Second)
+		b.Stop()
+		w.Behave(nil)
+		w.Pass(50 * time.Second)
+		w.Expect()
+		a.Stop()
 	})
 }

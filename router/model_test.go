@@ -13,8 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"sitrep/incident"
-	"sitrep/router"
-	"sitrep/storage"
+	"sitrep/router/routertest"
 )
 
 // agrees returns how long it takes at most until sitrep agrees with its senders: the next scheduled
@@ -71,27 +70,24 @@ func modelPolicy(asks bool) *incident.Policy {
 // check runs a schedule and returns the promise that was broken, empty if none.
 func (plan schedule) check(t *testing.T) (broken string) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, modelPolicy(plan.Asks))
-		w.poll = 20 * time.Second
-		sleepUntil(noon.Add(777 * time.Millisecond)) // beside the round times of sitrep
+		w := newWorld(t, routertest.Options{Policy: modelPolicy(plan.Asks), Poll: 20 * time.Second, Begin: noon.Add(777 * time.Millisecond)})
 		s := newSenders(w, plan)
-		w.asker = s
+		w.Alertmanagers(s)
 		var mu sync.Mutex
 		told := map[string]time.Time{} // when each reader was last told that it is over
-		w.mail.set(func(to string, e router.Envelope) error {
+		w.Behave(func(m *routertest.Mail) error {
 			mu.Lock()
 			defer mu.Unlock()
-			kind := w.mail.kind(e.ID)
-			switch kind {
+			switch m.Kind {
 			case incident.KindResolved:
 				// What was silenced from its beginning on is nothing that sitrep ever heard of.
-				listed := slices.DeleteFunc(s.listed(), func(fp string) bool { return w.breachState(fp) == "" })
+				listed := slices.DeleteFunc(s.listed(), func(fp string) bool { return w.BreachState(fp) == "" })
 				if plan.Asks && len(listed) > 0 {
-					s.breaks("%s is told that it is over while %v is listed", to, listed)
+					s.breaks("%s is told that it is over while %v is listed", m.To, listed)
 				}
-				told[to] = time.Now()
+				told[m.To] = time.Now()
 			case incident.KindOpened, incident.KindReopened:
-				if over, ok := told[to]; ok && plan.reachable() {
+				if over, ok := told[m.To]; ok && plan.reachable() {
 					s.mu.Lock()
 					fires := false
 					for _, at := range s.listedAt {
@@ -99,18 +95,18 @@ func (plan schedule) check(t *testing.T) (broken string) {
 					}
 					s.mu.Unlock()
 					if !fires {
-						s.breaks("%s is told %s, and nothing was listed since it was told that it is over", to, kind)
+						s.breaks("%s is told %s, and nothing was listed since it was told that it is over", m.To, m.Kind)
 					}
 				}
 			}
 			return nil
 		})
-		w.start()
+		w.Start()
 		end := plan.lasts() + plan.agrees()
 		s.run(end)
 		s.sends.Wait()
 		for i := range plan.Fires {
-			state := w.breachState(name(i))
+			state := w.BreachState(name(i))
 			lists := slices.Contains(s.listed(), name(i))
 			silenced := i < len(plan.Silenced) && within(plan.Silenced[i], end)
 			switch {
@@ -124,7 +120,7 @@ func (plan schedule) check(t *testing.T) (broken string) {
 				s.breaks("alert %s fires at last, and nobody lists it", name(i))
 			}
 		}
-		w.stop()
+		w.Stop()
 		broken = s.broken
 	})
 	return broken
@@ -148,27 +144,6 @@ func (plan schedule) skewed() bool {
 // reachable reports whether the Alertmanagers can always be asked, or there is no asking.
 func (plan schedule) reachable() bool {
 	return !slices.ContainsFunc(plan.AMs, func(a amPlan) bool { return len(a.Away) > 0 || len(a.Restarts) > 0 })
-}
-
-// kind returns what a message is for.
-func (b *mailbox) kind(id string) incident.Kind {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.messages[id].Kind
-}
-
-// breachState returns the state of the latest breach of a fingerprint, empty if there is none.
-func (w *world) breachState(fingerprint string) incident.BreachState {
-	w.t.Helper()
-	var state incident.BreachState
-	w.must(w.store.Read(w.t.Context(), func(r storage.Snapshot) error {
-		b, err := storage.LatestBreach(w.t.Context(), r, fingerprint)
-		if b != nil {
-			state = b.State
-		}
-		return err
-	}))
-	return state
 }
 
 // drawSchedule draws what happens. Most of it happens where an alert begins or ends.

@@ -1,7 +1,6 @@
 package router_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -9,6 +8,7 @@ import (
 
 	"sitrep/incident"
 	"sitrep/router"
+	"sitrep/router/routertest"
 	"sitrep/storage"
 )
 
@@ -16,26 +16,25 @@ import (
 // and the API say it now.
 func (w *world) next(number int64) (by, lateSince time.Time) {
 	w.t.Helper()
-	w.repo.ServerRetryAt = w.replica.scheduler.Dispatcher.ServerRetryAt
-	w.must(w.store.Read(context.Background(), func(r storage.Snapshot) error {
+	w.Read(func(r storage.Snapshot) error {
 		s, err := storage.Situation(w.t.Context(), r, number)
 		if err != nil {
 			return err
 		}
-		if err := w.repo.Tries(r, clock()).Note(w.t.Context(), s); err != nil {
+		if err := w.Repository().Tries(r, w.Now()).Note(w.t.Context(), s); err != nil {
 			return err
 		}
-		by, lateSince = s.NextUpdate(w.policy.Load())
+		by, lateSince = s.NextUpdate(w.Policy())
 		return nil
-	}))
+	})
 	return by, lateSince
 }
 
 // refusing refuses mails to those who are informed, and takes what goes to the team, unless
 // that would be a verdict.
-func refusing(err error) func(string, router.Envelope) error {
-	return func(to string, _ router.Envelope) error {
-		if to == "oncall" && !errors.Is(err, router.ErrDoubtful) {
+func refusing(err error) func(*routertest.Mail) error {
+	return func(m *routertest.Mail) error {
+		if m.To == "oncall" && !errors.Is(err, router.ErrDoubtful) {
 			return nil
 		}
 		return err
@@ -52,15 +51,15 @@ var refusals = map[string]struct {
 	err  error
 	wait time.Duration
 }{
-	"the message":                  {errDown, time.Minute},
-	"the message, and asks for it": {later(20*time.Minute, errDown), 20 * time.Minute},
+	"the message":                  {errLater, time.Minute},
+	"the message, and asks for it": {later(20*time.Minute, errLater), 20 * time.Minute},
 	"the set-up":                   {errSetup, time.Minute},
 	"until there is a verdict":     {errDoubt, time.Minute},
 	"outcome unknown":              {fmt.Errorf("no answer: %w", router.ErrUnknown), time.Minute},
 	"the reader":                   {errBusyReader, time.Minute},
 	"the reader, and asks for it":  {later(time.Hour, errBusyReader), time.Hour},
-	"the server":                   {errServer, time.Minute},
-	"the server, and asks for it":  {later(30*time.Minute, errServer), 30 * time.Minute},
+	"the server":                   {routertest.ErrDown, time.Minute},
+	"the server, and asks for it":  {later(30*time.Minute, routertest.ErrDown), 30 * time.Minute},
 	"the rate":                     {later(15*time.Minute, fmt.Errorf("454: %w", router.ErrRate)), 15 * time.Minute},
 }
 
@@ -69,8 +68,8 @@ var refusals = map[string]struct {
 func (w *world) watch(number int64, during, wait time.Duration) {
 	w.t.Helper()
 	for end := time.Now().Add(during); time.Now().Before(end); time.Sleep(30 * time.Second) {
-		w.mail.takeTries()
-		now := clock()
+		w.Attempts()
+		now := w.Now()
 		by, _ := w.next(number)
 		if by.IsZero() {
 			continue
@@ -81,8 +80,8 @@ func (w *world) watch(number int64, during, wait time.Duration) {
 		if by.Sub(now) > wait+wait/5+3*time.Minute {
 			continue // a promise that is not near
 		}
-		time.Sleep(by.Sub(now))
-		if len(w.mail.takeTries()) == 0 {
+		w.Pass(by.Sub(now))
+		if len(w.Attempts()) == 0 {
 			w.t.Fatalf("at %v: by %v, and nothing was tried until then", now, by)
 		}
 	}
@@ -92,35 +91,35 @@ func TestTheNextUpdateIsTheRealNextTry(t *testing.T) {
 	for name, refusal := range refusals {
 		t.Run("an update, refused by "+name, func(t *testing.T) {
 			bubble(t, policy(), func(t *testing.T, w *world) {
-				w.post(alert("p1", "a"))
-				time.Sleep(time.Minute)
-				w.expect("cto opened", "support opened", "oncall opened")
+				w.Fire("p1", "a")
+				w.Pass(time.Minute)
+				w.Expect("cto opened", "support opened", "oncall opened")
 				promised, late := w.next(1)
 				if !promised.Equal(noon.Add(2*time.Hour+time.Minute)) || !late.IsZero() {
 					t.Fatalf("promised %v, late since %v", promised, late)
 				}
-				w.mail.set(refusing(refusal.err))
-				sleepUntil(promised.Add(30 * time.Second))
-				w.mail.take()
+				w.Behave(refusing(refusal.err))
+				w.Until(promised.Add(30 * time.Second))
+				w.Mails()
 				by, late := w.next(1)
-				if !by.After(clock()) || !late.Equal(promised) {
+				if !by.After(w.Now()) || !late.Equal(promised) {
 					t.Errorf("by %v, late since %v", by, late)
 				}
 				w.watch(1, max(30*time.Minute, 2*refusal.wait), refusal.wait)
-				w.mail.set(nil)
-				time.Sleep(refusal.wait + refusal.wait/5 + 3*time.Minute)
-				if by, late := w.next(1); !late.IsZero() || by.Sub(clock()) > 2*time.Hour+2*time.Minute || !by.After(clock()) {
+				w.Behave(nil)
+				w.Pass(refusal.wait + refusal.wait/5 + 3*time.Minute)
+				if by, late := w.next(1); !late.IsZero() || by.Sub(w.Now()) > 2*time.Hour+2*time.Minute || !by.After(w.Now()) {
 					t.Errorf("mended: by %v, late since %v", by, late)
 				}
 			})
 		})
 		t.Run("an opening, refused by "+name, func(t *testing.T) {
 			bubble(t, policy(), func(t *testing.T, w *world) {
-				w.mail.set(refusing(refusal.err))
-				w.post(alert("p3", "a"))
-				time.Sleep(2*time.Minute + time.Second)
+				w.Behave(refusing(refusal.err))
+				w.Fire("p3", "a")
+				w.Pass(2*time.Minute + time.Second)
 				by, late := w.next(1)
-				if !by.After(clock()) || by.Sub(clock()) > refusal.wait+3*time.Minute || !late.Equal(noon.Add(time.Minute)) {
+				if !by.After(w.Now()) || by.Sub(w.Now()) > refusal.wait+3*time.Minute || !late.Equal(noon.Add(time.Minute)) {
 					t.Errorf("by %v, late since %v", by, late)
 				}
 				w.watch(1, max(30*time.Minute, 2*refusal.wait), refusal.wait)
@@ -128,14 +127,13 @@ func TestTheNextUpdateIsTheRealNextTry(t *testing.T) {
 		})
 		t.Run("the end, refused by "+name, func(t *testing.T) {
 			bubble(t, policy(), func(t *testing.T, w *world) {
-				a := alert("p3", "a")
-				w.post(a)
-				time.Sleep(time.Minute)
-				w.mail.take()
-				w.mail.set(refusing(refusal.err))
-				w.post(resolved(a))
-				sleepUntil(noon.Add(12*time.Minute + 10*time.Second))
-				if w.situation(1).Incident.State != incident.StateResolved {
+				a := w.Fire("p3", "a")
+				w.Pass(time.Minute)
+				w.Mails()
+				w.Behave(refusing(refusal.err))
+				w.Resolve(a)
+				w.Until(noon.Add(12*time.Minute + 10*time.Second))
+				if w.Situation(1).Incident.State != incident.StateResolved {
 					t.Fatal("not resolved")
 				}
 				named := 0
@@ -143,11 +141,11 @@ func TestTheNextUpdateIsTheRealNextTry(t *testing.T) {
 					by, _ := w.next(1)
 					if !by.IsZero() {
 						named++
-						if !by.After(clock()) || by.Sub(clock()) > refusal.wait+refusal.wait/5+3*time.Minute {
-							t.Errorf("at %v: by %v", clock(), by)
+						if !by.After(w.Now()) || by.Sub(w.Now()) > refusal.wait+refusal.wait/5+3*time.Minute {
+							t.Errorf("at %v: by %v", w.Now(), by)
 						}
 					}
-					time.Sleep(10 * time.Second)
+					w.Pass(10 * time.Second)
 				}
 				if named < 15 {
 					t.Errorf("only now and then it was said when it is tried again: %d of 20", named)
@@ -159,15 +157,15 @@ func TestTheNextUpdateIsTheRealNextTry(t *testing.T) {
 
 func TestAWaitThatReachesBeyondAPromiseIsSaid(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
-		w.post(alert("p3", "a"))
-		time.Sleep(time.Minute)
+		w.Fire("p3", "a")
+		w.Pass(time.Minute)
 		promised, _ := w.next(1)
-		sleepUntil(promised.Add(-30 * time.Minute))
-		w.mail.take()
+		w.Until(promised.Add(-30 * time.Minute))
+		w.Mails()
 		// Its reader is busy for an hour: the update in half an hour cannot come.
-		w.mail.set(refusing(later(time.Hour, errBusyReader)))
-		w.post(alert("p1", "b"))
-		time.Sleep(time.Minute)
+		w.Behave(refusing(later(time.Hour, errBusyReader)))
+		w.Fire("p1", "b")
+		w.Pass(time.Minute)
 		by, late := w.next(1)
 		if !by.After(promised.Add(25*time.Minute)) || by.After(promised.Add(35*time.Minute)) || !late.IsZero() {
 			t.Errorf("promised %v, now by %v, late since %v", promised, by, late)
@@ -177,14 +175,13 @@ func TestAWaitThatReachesBeyondAPromiseIsSaid(t *testing.T) {
 
 func TestAnEndThatIsRefusedForGoodSaysWhenItComesAgain(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
-		a := alert("p3", "a")
-		w.post(a)
-		time.Sleep(time.Minute)
-		w.mail.set(refusing(fmt.Errorf("550 5.1.1 no: %w", router.ErrPermanent)))
-		w.post(resolved(a))
-		time.Sleep(time.Hour)
+		a := w.Fire("p3", "a")
+		w.Pass(time.Minute)
+		w.Behave(refusing(fmt.Errorf("550 5.1.1 no: %w", router.ErrPermanent)))
+		w.Resolve(a)
+		w.Pass(time.Hour)
 		by, late := w.next(1)
-		if d := by.Sub(clock()); d < 22*time.Hour || d > 24*time.Hour || !late.IsZero() {
+		if d := by.Sub(w.Now()); d < 22*time.Hour || d > 24*time.Hour || !late.IsZero() {
 			t.Errorf("by %v, late since %v", by, late)
 		}
 	})
@@ -192,10 +189,10 @@ func TestAnEndThatIsRefusedForGoodSaysWhenItComesAgain(t *testing.T) {
 
 func TestAnUpdateThatIsRefusedForGoodIsFollowedByTheNext(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
-		w.post(alert("p3", "a"))
-		time.Sleep(time.Minute)
-		w.mail.set(refusing(fmt.Errorf("550 5.1.1 no: %w", router.ErrPermanent)))
-		sleepUntil(noon.Add(9 * time.Hour))
+		w.Fire("p3", "a")
+		w.Pass(time.Minute)
+		w.Behave(refusing(fmt.Errorf("550 5.1.1 no: %w", router.ErrPermanent)))
+		w.Until(noon.Add(9 * time.Hour))
 		if by, late := w.next(1); !by.Equal(noon.Add(16*time.Hour+time.Minute)) || !late.IsZero() {
 			t.Errorf("by %v, late since %v", by, late)
 		}
@@ -205,20 +202,20 @@ func TestAnUpdateThatIsRefusedForGoodIsFollowedByTheNext(t *testing.T) {
 // While nothing fails it is the promise, as without Tries.
 func TestWithoutFailuresTheNextUpdateIsThePromise(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
-		w.mail.set(func(string, router.Envelope) error { time.Sleep(20 * time.Second); return nil })
-		a := alert("p1", "a")
-		w.post(a, alert("p2", "b"), alert("p3", "c"))
+		w.Behave(routertest.Stall(20 * time.Second))
+		a := w.Alert("p1", "a")
+		w.Post(a, w.Alert("p2", "b"), w.Alert("p3", "c"))
 		for i := range 300 {
 			if i == 200 {
-				w.post(resolved(a))
+				w.Resolve(a)
 			}
 			for n := int64(1); n <= 3; n++ {
 				by, late := w.next(n)
-				if want := w.situation(n).NextUpdateAt(w.policy.Load()); !by.Equal(want) || !late.IsZero() {
-					t.Fatalf("INC-%d at %v: by %v, late since %v, want %v", n, clock(), by, late, want)
+				if want := w.Situation(n).NextUpdateAt(w.Policy()); !by.Equal(want) || !late.IsZero() {
+					t.Fatalf("INC-%d at %v: by %v, late since %v, want %v", n, w.Now(), by, late, want)
 				}
 			}
-			time.Sleep(37 * time.Second)
+			w.Pass(37 * time.Second)
 		}
 	})
 }
@@ -230,24 +227,24 @@ func TestNoMessagePromisesATimeThatHasPassed(t *testing.T) {
 	p.Priorities[0].UpdateEvery = 3 * time.Minute
 	bubble(t, p, func(t *testing.T, w *world) {
 		began := time.Now()
-		w.mail.set(func(to string, _ router.Envelope) error {
-			if to == "oncall" || time.Since(began) > 30*time.Minute {
+		w.Behave(func(m *routertest.Mail) error {
+			if m.To == "oncall" || time.Since(began) > 30*time.Minute {
 				return nil
 			}
 			return fmt.Errorf("no answer: %w", router.ErrUnknown)
 		})
-		w.post(alert("p1", "a"))
-		time.Sleep(time.Hour)
+		w.Fire("p1", "a")
+		w.Pass(time.Hour)
 		promises := map[string]time.Time{}
-		for _, m := range w.mail.take() {
+		for _, m := range w.Mails() {
 			if by := m.First().NextBy; !by.IsZero() {
-				promises[m.id] = by
-				if !by.After(m.at) {
-					t.Errorf("%s got at %v: next update by %v", m.to, m.at, by)
+				promises[m.ID] = by
+				if !by.After(m.Taken) {
+					t.Errorf("%s got at %v: next update by %v", m.To, m.Taken, by)
 				}
 			}
 		}
-		for _, d := range w.deliveries() {
+		for _, d := range w.Deliveries() {
 			if by := d.Covers[0].NextBy; !by.IsZero() && d.State == incident.DeliveryDelivered && !by.After(d.SentAt) {
 				t.Errorf("sent at %v: next update by %v", d.SentAt, by)
 			}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,58 +11,38 @@ import (
 
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
+	"sitrep/internal/command"
 	"sitrep/router"
+	"sitrep/router/routertest"
 	"sitrep/storage"
 )
 
-// noon is when most tests begin.
-var noon = incidenttest.Noon
-
-// bubble runs a test in virtual time, from noon on. The scheduler sleeps for up to a
-// minute when nothing is due, which is cheaper than a second for hours and days.
-func bubble(t *testing.T, p *incident.Policy, test func(t *testing.T, w *world)) {
-	t.Helper()
-	bubbleEvery(t, time.Minute, p, test)
-}
-
-func bubbleEvery(t *testing.T, poll time.Duration, p *incident.Policy, test func(t *testing.T, w *world)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, p)
-		w.poll = poll
-		sleepUntil(noon)
-		w.start()
-		test(t, w)
-		w.stop()
-	})
-}
-
 func TestThreeHoursWithoutAMailServerAreOneMessage(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
-		w.post(alert("p1", "a"))
-		time.Sleep(time.Minute)
-		w.expect("cto opened", "support opened", "oncall opened")
+		w.Fire("p1", "a")
+		w.Pass(time.Minute)
+		w.Expect("cto opened", "support opened", "oncall opened")
 
-		sleepUntil(noon.Add(time.Hour + 30*time.Minute))
-		w.mail.set(down())
+		w.Until(noon.Add(time.Hour + 30*time.Minute))
+		w.Behave(routertest.Refuse(routertest.ErrDown))
 		back := noon.Add(4*time.Hour + 30*time.Minute)
-		sleepUntil(back)
-		w.mail.take()
-		w.mail.takeTries()
-		w.mail.set(nil)
-		time.Sleep(2 * time.Minute)
-		mails := w.expect("cto update", "support update")
-		for _, try := range w.mail.takeTries() {
-			if try.at.Sub(back) > 2*time.Minute {
-				t.Errorf("first attempt for %s %v after the return", try.to, try.at.Sub(back))
+		w.Until(back)
+		w.Mails()
+		w.Attempts()
+		w.Behave(nil)
+		w.Pass(2 * time.Minute)
+		mails := w.Expect("cto update", "support update")
+		for _, try := range w.Attempts() {
+			if try.Began.Sub(back) > 2*time.Minute {
+				t.Errorf("first attempt for %s %v after the return", try.To, try.Began.Sub(back))
 			}
 		}
 		for _, m := range mails {
 			if !m.First().LateSince.Equal(noon.Add(2*time.Hour + time.Minute)) {
-				t.Errorf("%s is told that it is late since %v", m.to, m.First().LateSince)
+				t.Errorf("%s is told that it is late since %v", m.To, m.First().LateSince)
 			}
 		}
-		missed := w.of(1, incident.EventUpdateMissed)
+		missed := w.Events(1, incident.EventUpdateMissed)
 		if len(missed) != 2 {
 			t.Fatalf("events %+v, want one for each audience", missed)
 		}
@@ -73,37 +52,37 @@ func TestThreeHoursWithoutAMailServerAreOneMessage(t *testing.T) {
 			}
 		}
 		// After half an interval of quiet it goes on, and nothing follows from the events.
-		sleepUntil(back.Add(time.Hour - time.Second))
-		w.expect()
-		time.Sleep(2*time.Minute + time.Second)
-		w.expect("cto update", "support update")
+		w.Until(back.Add(time.Hour - time.Second))
+		w.Expect()
+		w.Pass(2*time.Minute + time.Second)
+		w.Expect("cto update", "support update")
 	})
 }
 
 func TestARestartKeepsEveryDueTime(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
-		w.post(alert("p1", "a"), alert("p3", "b"))
-		time.Sleep(time.Minute)
-		w.expect("cto opened", "support opened", "support opened", "oncall opened", "oncall opened")
+		w.Post(w.Alert("p1", "a"), w.Alert("p3", "b"))
+		w.Pass(time.Minute)
+		w.Expect("cto opened", "support opened", "support opened", "oncall opened", "oncall opened")
 		for i := range 5 {
-			time.Sleep(17 * time.Minute)
-			before := fmt.Sprintf("%+v %+v", w.situation(1), w.situation(2))
-			w.stop()
-			time.Sleep(time.Duration(i) * time.Minute)
-			w.start()
-			time.Sleep(time.Minute)
-			if after := fmt.Sprintf("%+v %+v", w.situation(1), w.situation(2)); after != before {
+			w.Pass(17 * time.Minute)
+			before := fmt.Sprintf("%+v %+v", w.Situation(1), w.Situation(2))
+			w.Stop()
+			w.Pass(time.Duration(i) * time.Minute)
+			w.Start()
+			w.Pass(time.Minute)
+			if after := fmt.Sprintf("%+v %+v", w.Situation(1), w.Situation(2)); after != before {
 				t.Errorf("before\n%s\nafter\n%s", before, after)
 			}
 		}
-		w.expect()
-		sleepUntil(noon.Add(2*time.Hour + time.Second))
-		for _, m := range w.expect("cto update", "support update") {
-			if m.at.Sub(noon.Add(2*time.Hour)) > time.Second {
-				t.Errorf("%s got its update at %v", m.to, m.at)
+		w.Expect()
+		w.Until(noon.Add(2*time.Hour + time.Second))
+		for _, m := range w.Expect("cto update", "support update") {
+			if m.Taken.Sub(noon.Add(2*time.Hour)) > time.Second {
+				t.Errorf("%s got its update at %v", m.To, m.Taken)
 			}
 		}
-		if tries := w.mail.takeTries(); len(tries) != 7 {
+		if tries := w.Attempts(); len(tries) != 7 {
 			t.Errorf("%d attempts", len(tries))
 		}
 	})
@@ -111,15 +90,15 @@ func TestARestartKeepsEveryDueTime(t *testing.T) {
 
 func TestDownForFiveHoursIsOneMessageWithTheCause(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
-		w.post(alert("p1", "a"))
-		time.Sleep(time.Minute)
-		w.mail.take()
-		w.stop()
-		time.Sleep(5 * time.Hour)
-		w.start()
-		time.Sleep(10 * time.Second)
-		w.expect("cto update", "support update")
-		for _, e := range w.of(1, incident.EventUpdateMissed) {
+		w.Fire("p1", "a")
+		w.Pass(time.Minute)
+		w.Mails()
+		w.Stop()
+		w.Pass(5 * time.Hour)
+		w.Start()
+		w.Pass(10 * time.Second)
+		w.Expect("cto update", "support update")
+		for _, e := range w.Events(1, incident.EventUpdateMissed) {
 			if e.Data.Cause.Kind != incident.CauseDown || e.Data.Cause.From.Sub(noon).Abs() > 24*time.Hour || e.Data.Missed != 1 {
 				t.Errorf("event %+v", e.Data)
 			}
@@ -149,61 +128,46 @@ func TestACrashWhileSendingRepeatsTheSameMessageOnce(t *testing.T) {
 		p := policy()
 		p.Priorities[0].Inform, p.Management = []incident.Audience{incident.AudienceManagement}, []string{"leadership"}
 		p.Teams[0].OnCall = nil
-		w := newWorld(t, p)
-		sleepUntil(noon)
-		w.open()
-		c := &crashing{w.store, make(chan struct{})}
-		w.replica = w.run(c, "a")
-		w.repo.Wake = w.replica.scheduler.Wake
-		w.mail.set(func(string, router.Envelope) error { close(c.dead); return nil }) // taken, and then the end
-		w.post(alert("p1", "a"))
-		time.Sleep(5 * time.Second)
-		w.mail.set(nil)
-		w.stop()
+		w := newWorld(t, routertest.Options{Policy: p})
+		c := &crashing{w.Store(), make(chan struct{})}
+		w.StartReplica(routertest.Process{Store: c})
+		w.Behave(func(*routertest.Mail) error { close(c.dead); return nil }) // taken, and then the end
+		w.Fire("p1", "a")
+		w.Pass(5 * time.Second)
+		w.Behave(nil)
+		w.Stop()
 
-		w.start()
-		time.Sleep(2 * time.Minute)
-		tries := w.mail.takeTries()
-		if len(tries) != 2 || tries[0].id != tries[1].id || tries[0].body != tries[1].body {
-			t.Errorf("attempts %+v", tries)
-		}
-		if d := w.deliveries(); len(d) != 1 || d[0].State != incident.DeliveryDelivered || d[0].Attempts != 2 {
+		w.Start()
+		w.Pass(2 * time.Minute)
+		w.ExpectAttempts(2, "cto")
+		if d := w.Deliveries(); len(d) != 1 || d[0].State != incident.DeliveryDelivered || d[0].Attempts != 2 {
 			t.Errorf("deliveries %+v", d)
 		}
-		w.mail.take()
-		sleepUntil(noon.Add(2*time.Hour + 2*time.Second))
-		w.expect("cto update")
-		w.stop()
+		w.Mails()
+		w.Until(noon.Add(2*time.Hour + 2*time.Second))
+		w.Expect("cto update")
 	})
 }
 
 func TestAnUnknownOutcomeIsRepeatedWithTheSameBytes(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
 		n := 0
-		w.mail.set(func(to string, _ router.Envelope) error {
-			if to != "cto" {
+		w.Behave(func(m *routertest.Mail) error {
+			if m.To != "cto" {
 				return nil
 			}
 			if n++; n < 4 {
-				return fmt.Errorf("the answer never came: %w", errTaken)
+				return fmt.Errorf("the answer never came: %w", routertest.ErrTaken)
 			}
 			return nil
 		})
-		w.post(alert("p1", "a"))
-		time.Sleep(10 * time.Second)
+		w.Fire("p1", "a")
+		w.Pass(10 * time.Second)
 		// What alerts do meanwhile is not a reason to write anew.
-		w.post(alert("p1", "b"))
-		time.Sleep(5 * time.Minute)
-		var ids, bodies []string
-		for _, try := range w.mail.takeTries() {
-			if try.to == "cto" {
-				ids, bodies = append(ids, try.id), append(bodies, try.body)
-			}
-		}
-		if len(ids) != 4 || len(slices.Compact(ids)) != 1 || len(slices.Compact(bodies)) != 1 {
-			t.Errorf("attempts %q %q", ids, bodies)
-		}
-		for _, d := range w.deliveries() {
+		w.Fire("p1", "b")
+		w.Pass(5 * time.Minute)
+		w.ExpectAttempts(4, "cto")
+		for _, d := range w.Deliveries() {
 			if d.State != incident.DeliveryDelivered {
 				t.Errorf("delivery %+v", d)
 			}
@@ -213,24 +177,17 @@ func TestAnUnknownOutcomeIsRepeatedWithTheSameBytes(t *testing.T) {
 
 func TestAnUnknownOutcomeGivesWayToNews(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
-		w.mail.set(func(to string, _ router.Envelope) error {
-			if to == "support" {
-				return errTaken
-			}
-			return nil
-		})
-		w.post(alert("p1", "a"))
-		time.Sleep(4 * time.Second)
-		w.mail.take()
-		w.must(w.do(1, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
-			return in.ChangePriority(s, p, p.Priorities[1], "not so bad")
-		}))
-		w.mail.set(nil)
-		time.Sleep(2 * time.Minute)
+		w.Behave(routertest.Lie("support"))
+		w.Fire("p1", "a")
+		w.Pass(4 * time.Second)
+		w.Mails()
+		w.Do(1, command.Priority{Priority: "P2", Reason: "not so bad"})
+		w.Behave(nil)
+		w.Pass(2 * time.Minute)
 		// The reader may have had the opening, or not: it is told of it as if not.
-		w.expect("cto priority", "oncall priority", "support opened")
+		w.Expect("cto priority", "oncall priority", "support opened")
 		states := map[incident.DeliveryState]int{}
-		for _, d := range w.deliveries() {
+		for _, d := range w.Deliveries() {
 			states[d.State]++
 		}
 		if states[incident.DeliveryPending] != 0 || states[incident.DeliverySuperseded] != 1 {
@@ -241,44 +198,39 @@ func TestAnUnknownOutcomeGivesWayToNews(t *testing.T) {
 
 func TestAnOpeningThatFailsForGoodIsToldToTheTeam(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
-		w.mail.set(func(to string, _ router.Envelope) error {
-			if to == "cto" {
+		w.Behave(func(m *routertest.Mail) error {
+			if m.To == "cto" {
 				time.Sleep(time.Second)
 				return fmt.Errorf("550 no such user: %w", router.ErrPermanent)
 			}
 			return nil
 		})
-		w.post(alert("p1", "a"))
-		time.Sleep(30 * time.Minute)
-		mails := w.expect("support opened", "oncall opened", "oncall reminder")
+		w.Fire("p1", "a")
+		w.Pass(30 * time.Minute)
+		mails := w.Expect("support opened", "oncall opened", "oncall reminder")
 		for _, m := range mails {
 			if m.Kind == incident.KindReminder && (m.First().Reasons[0].Reason != incident.DueUndeliverable || m.First().Reasons[0].Address != "cto@example.org") {
 				t.Errorf("reminder %+v", m.First().Reasons)
 			}
 		}
-		if tries := w.mail.takeTries(); len(tries) != 4 {
+		if tries := w.Attempts(); len(tries) != 4 {
 			t.Errorf("%d attempts", len(tries))
 		}
-		w.mail.set(nil)
-		sleepUntil(noon.Add(2*time.Hour + time.Second))
-		w.expect("cto opened", "support update")
-		sleepUntil(noon.Add(4*time.Hour + time.Second))
-		w.expect("cto update", "support update")
+		w.Behave(nil)
+		w.Until(noon.Add(2*time.Hour + time.Second))
+		w.Expect("cto opened", "support update")
+		w.Until(noon.Add(4*time.Hour + time.Second))
+		w.Expect("cto update", "support update")
 	})
 }
 
 func TestATeamThatCannotBeReachedIsNotTriedForEver(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
-		w.mail.set(func(to string, _ router.Envelope) error {
-			if to == "oncall" {
-				return fmt.Errorf("550 no such user: %w", router.ErrPermanent)
-			}
-			return nil
-		})
-		w.post(alert("p1", "a"))
-		time.Sleep(time.Hour)
-		w.expect("support opened", "cto opened")
-		if tries := w.mail.takeTries(); len(tries) != 3 {
+		w.Behave(routertest.Refuse(fmt.Errorf("550 no such user: %w", router.ErrPermanent), "oncall"))
+		w.Fire("p1", "a")
+		w.Pass(time.Hour)
+		w.Expect("support opened", "cto opened")
+		if tries := w.Attempts(); len(tries) != 3 {
 			t.Errorf("%d attempts", len(tries))
 		}
 	})
@@ -293,18 +245,18 @@ func TestTwentyDeadRecipientsDelayNobodyElse(t *testing.T) {
 	p.Groups[1].Recipients = append(incidenttest.Mails(dead...), incidenttest.Mails(well...)...)
 	p.Priorities[0].UpdateEvery = 10 * time.Minute
 	bubble(t, p, func(t *testing.T, w *world) {
-		w.mail.set(func(to string, _ router.Envelope) error {
-			if !strings.HasPrefix(to, "dead") {
+		w.Behave(func(m *routertest.Mail) error {
+			if !strings.HasPrefix(m.To, "dead") {
 				time.Sleep(time.Second)
 				return nil
 			}
-			time.Sleep(time.Duration(30+2*int(to[5]-'0')) * time.Second)
-			return errDown
+			time.Sleep(time.Duration(30+2*int(m.To[5]-'0')) * time.Second)
+			return errLater
 		})
-		w.post(alert("p1", "a"))
-		time.Sleep(10*time.Minute + 30*time.Second)
+		w.Fire("p1", "a")
+		w.Pass(10*time.Minute + 30*time.Second)
 		n := 0
-		for _, d := range w.deliveries() {
+		for _, d := range w.Deliveries() {
 			if strings.HasPrefix(d.Address, "dead") {
 				continue
 			}
@@ -316,15 +268,15 @@ func TestTwentyDeadRecipientsDelayNobodyElse(t *testing.T) {
 		if n != 21*2+1 {
 			t.Errorf("%d messages", n)
 		}
-		w.mail.set(nil)
-		w.mail.take()
+		w.Behave(nil)
+		w.Mails()
 		back := time.Now()
-		time.Sleep(3 * time.Minute)
+		w.Pass(3 * time.Minute)
 		var late int
-		for _, m := range w.mail.take() {
-			if strings.HasPrefix(m.to, "dead") {
-				if late++; m.Kind != incident.KindOpened || m.at.Sub(back) > 2*time.Minute {
-					t.Errorf("%s got %s %v after its return", m.to, m.Kind, m.at.Sub(back))
+		for _, m := range w.Mails() {
+			if strings.HasPrefix(m.To, "dead") {
+				if late++; m.Kind != incident.KindOpened || m.Taken.Sub(back) > 2*time.Minute {
+					t.Errorf("%s got %s %v after its return", m.To, m.Kind, m.Taken.Sub(back))
 				}
 			}
 		}
@@ -336,16 +288,11 @@ func TestTwentyDeadRecipientsDelayNobodyElse(t *testing.T) {
 
 func TestASlowServerThatTakesTheMailInTheEndGetsItOnce(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
-		w.mail.set(func(to string, _ router.Envelope) error {
-			if to == "support" {
-				time.Sleep(3 * time.Minute)
-			}
-			return nil
-		})
-		w.post(alert("p1", "a"))
-		time.Sleep(10 * time.Minute)
-		w.expect("cto opened", "support opened", "oncall opened")
-		if tries := w.mail.takeTries(); len(tries) != 3 {
+		w.Behave(routertest.Stall(3*time.Minute, "support"))
+		w.Fire("p1", "a")
+		w.Pass(10 * time.Minute)
+		w.Expect("cto opened", "support opened", "oncall opened")
+		if tries := w.Attempts(); len(tries) != 3 {
 			t.Errorf("%d attempts", len(tries))
 		}
 	})
@@ -355,20 +302,20 @@ func TestAMessageThatFailsRightBeforeAQuietTimeWaitsForItsEnd(t *testing.T) {
 	p := policy()
 	p.Groups[1].Quiet = []incident.Quiet{incidenttest.Quiet(12*60+30, 14*60, "P1")} // from half past ten
 	bubble(t, p, func(t *testing.T, w *world) {
-		sleepUntil(noon.Add(29*time.Minute + 50*time.Second))
-		w.mail.set(down("support"))
-		w.post(alert("p3", "a"))
-		time.Sleep(5 * time.Minute)
-		w.mail.set(nil)
-		w.mail.takeTries()
-		sleepUntil(noon.Add(2*time.Hour - time.Second))
-		w.expect("oncall opened")
-		if tries := w.mail.takeTries(); len(tries) != 0 {
+		w.Until(noon.Add(29*time.Minute + 50*time.Second))
+		w.Behave(routertest.Refuse(errLater, "support"))
+		w.Fire("p3", "a")
+		w.Pass(5 * time.Minute)
+		w.Behave(nil)
+		w.Attempts()
+		w.Until(noon.Add(2*time.Hour - time.Second))
+		w.Expect("oncall opened")
+		if tries := w.Attempts(); len(tries) != 0 {
 			t.Errorf("%d attempts in the quiet time", len(tries))
 		}
-		time.Sleep(2 * time.Second)
-		w.expect("support opened")
-		for _, d := range w.deliveries() {
+		w.Pass(2 * time.Second)
+		w.Expect("support opened")
+		for _, d := range w.Deliveries() {
 			if d.Audience == incident.AudienceStakeholders && d.State == incident.DeliveryDelivered && (!d.Deferred || !d.DueAt.Equal(noon.Add(2*time.Hour))) {
 				t.Errorf("delivery %+v", d)
 			}
@@ -379,24 +326,23 @@ func TestAMessageThatFailsRightBeforeAQuietTimeWaitsForItsEnd(t *testing.T) {
 // An outage begins with the last thing on record, not with the last full minute.
 func TestAnOutageBeginsAfterTheLastRecord(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
-		time.Sleep(40 * time.Second)
-		w.post(alert("p1", "a"))
-		time.Sleep(5 * time.Second)
-		w.expect("cto opened", "support opened", "oncall opened")
-		sent := w.deliveries()[0].FinishedAt
-		w.stop()
-		time.Sleep(10 * time.Minute)
-		w.open()
-		w.post(alert("p2", "b")) // what is taken at once is no sign of a life before
-		w.replica = w.run(w.store, "a")
-		w.repo.Wake = w.replica.scheduler.Wake
-		time.Sleep(time.Second)
-		w.must(w.store.Read(t.Context(), func(r storage.Snapshot) error {
+		w.Pass(40 * time.Second)
+		w.Fire("p1", "a")
+		w.Pass(5 * time.Second)
+		w.Expect("cto opened", "support opened", "oncall opened")
+		sent := w.Deliveries()[0].FinishedAt
+		w.Stop()
+		w.Pass(10 * time.Minute)
+		w.Open()
+		w.Fire("p2", "b") // what is taken at once is no sign of a life before
+		w.Start()
+		w.Pass(time.Second)
+		w.Read(func(r storage.Snapshot) error {
 			outages, err := r.Outages(t.Context(), 9)
 			if len(outages) != 1 || !outages[0].From.Equal(sent) {
 				t.Errorf("outages %v, want one from %v", outages, sent)
 			}
 			return err
-		}))
+		})
 	})
 }

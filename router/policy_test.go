@@ -6,45 +6,36 @@ import (
 
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
+	"sitrep/internal/command"
+	"sitrep/router/routertest"
 )
-
-// swap puts a changed policy into force.
-func (w *world) swap(change func(*incident.Policy)) {
-	p := *w.policy.Load()
-	p.Groups = append([]incident.Group(nil), p.Groups...)
-	p.Teams = append([]incident.Team(nil), p.Teams...)
-	p.Priorities = append([]incident.Priority(nil), p.Priorities...)
-	change(&p)
-	w.policy.Store(&p)
-	w.replica.scheduler.Wake()
-}
 
 func TestSomeoneTakenOutGetsNothingAndSomeoneAddedIsBriefed(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
-		w.post(alert("p1", "a"))
-		time.Sleep(time.Hour)
-		w.expect("cto opened", "support opened", "oncall opened")
-		w.swap(func(p *incident.Policy) { p.Groups[0].Recipients = incidenttest.Mails("ceo") })
-		time.Sleep(time.Second)
-		w.expect("ceo opened")
-		time.Sleep(time.Hour)
-		w.expect("support update")
-		time.Sleep(time.Hour)
-		w.expect("ceo update")
+		w.Fire("p1", "a")
+		w.Pass(time.Hour)
+		w.Expect("cto opened", "support opened", "oncall opened")
+		w.Reload(func(p *incident.Policy) { p.Groups[0].Recipients = incidenttest.Mails("ceo") })
+		w.Pass(time.Second)
+		w.Expect("ceo opened")
+		w.Pass(time.Hour)
+		w.Expect("support update")
+		w.Pass(time.Hour)
+		w.Expect("ceo update")
 	})
 }
 
 func TestSomeoneTakenOutWhileTheServerIsDown(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
-		w.mail.set(down("cto"))
-		w.post(alert("p1", "a"))
-		time.Sleep(10 * time.Minute)
-		w.swap(func(p *incident.Policy) { p.Groups[0].Recipients = nil })
-		time.Sleep(time.Minute)
-		w.mail.set(nil)
-		time.Sleep(5 * time.Minute)
-		w.expect("support opened", "oncall opened")
-		for _, d := range w.deliveries() {
+		w.Behave(routertest.Refuse(errLater, "cto"))
+		w.Fire("p1", "a")
+		w.Pass(10 * time.Minute)
+		w.Reload(func(p *incident.Policy) { p.Groups[0].Recipients = nil })
+		w.Pass(time.Minute)
+		w.Behave(nil)
+		w.Pass(5 * time.Minute)
+		w.Expect("support opened", "oncall opened")
+		for _, d := range w.Deliveries() {
 			if d.State == incident.DeliveryPending {
 				t.Errorf("delivery %+v", d)
 			}
@@ -54,20 +45,20 @@ func TestSomeoneTakenOutWhileTheServerIsDown(t *testing.T) {
 
 func TestOneOfTheTeamWhoJoinsAnAudienceGetsItsUpdates(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
-		w.post(alert("p1", "a"))
-		time.Sleep(time.Hour)
-		w.expect("cto opened", "support opened", "oncall opened")
-		w.swap(func(p *incident.Policy) { p.Groups[0].Recipients = incidenttest.Mails("cto", "oncall") })
-		time.Sleep(time.Second)
-		w.expect("oncall update")
-		sleepUntil(noon.Add(2*time.Hour + 2*time.Second))
-		w.expect("cto update", "support update")
-		sleepUntil(noon.Add(3*time.Hour + 2*time.Second))
-		w.expect("oncall update")
+		w.Fire("p1", "a")
+		w.Pass(time.Hour)
+		w.Expect("cto opened", "support opened", "oncall opened")
+		w.Reload(func(p *incident.Policy) { p.Groups[0].Recipients = incidenttest.Mails("cto", "oncall") })
+		w.Pass(time.Second)
+		w.Expect("oncall update")
+		w.Until(noon.Add(2*time.Hour + 2*time.Second))
+		w.Expect("cto update", "support update")
+		w.Until(noon.Add(3*time.Hour + 2*time.Second))
+		w.Expect("oncall update")
 		// And back: no scheduled updates any more, but of the team it still is.
-		w.swap(func(p *incident.Policy) { p.Groups[0].Recipients = incidenttest.Mails("cto") })
-		sleepUntil(noon.Add(5*time.Hour + 2*time.Second))
-		w.expect("cto update", "support update")
+		w.Reload(func(p *incident.Policy) { p.Groups[0].Recipients = incidenttest.Mails("cto") })
+		w.Until(noon.Add(5*time.Hour + 2*time.Second))
+		w.Expect("cto update", "support update")
 	})
 }
 
@@ -80,35 +71,35 @@ func TestATeamAndAGroupOfOneName(t *testing.T) {
 		p.SLOs[i].Team, p.SLOs[i].Stakeholders = "sre", []string{"sre"}
 	}
 	bubble(t, p, func(t *testing.T, w *world) {
-		w.post(alert("p1", "a"))
-		time.Sleep(time.Second)
+		w.Fire("p1", "a")
+		w.Pass(time.Second)
 		// The quiet times of the group are not the team's.
-		w.expect("cto opened", "oncall opened", "support opened")
+		w.Expect("cto opened", "oncall opened", "support opened")
 		// Who leaves the team is quiet with the group.
-		w.swap(func(p *incident.Policy) { p.Teams[0].OnCall = incidenttest.Mails("oncall") })
-		time.Sleep(3 * time.Hour)
-		w.expect("cto update")
+		w.Reload(func(p *incident.Policy) { p.Teams[0].OnCall = incidenttest.Mails("oncall") })
+		w.Pass(3 * time.Hour)
+		w.Expect("cto update")
 		// Who leaves the group as well gets nothing more, though there is a team of its name.
-		w.swap(func(p *incident.Policy) { p.Groups[1].Recipients = incidenttest.Mails("sales") })
-		sleepUntil(noon.Add(8*time.Hour + time.Second))
-		w.expect("cto update", "cto update", "cto update", "sales opened")
+		w.Reload(func(p *incident.Policy) { p.Groups[1].Recipients = incidenttest.Mails("sales") })
+		w.Until(noon.Add(8*time.Hour + time.Second))
+		w.Expect("cto update", "cto update", "cto update", "sales opened")
 	})
 }
 
 func TestAQuietTimeThatIsNewIsSaid(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
-		w.post(alert("p2", "a"))
-		time.Sleep(time.Hour)
-		w.expect("cto opened", "support opened", "oncall opened")
-		promised := w.situation(1).Subscription("email:support@example.org").NextBy
+		w.Fire("p2", "a")
+		w.Pass(time.Hour)
+		w.Expect("cto opened", "support opened", "oncall opened")
+		promised := w.Situation(1).Subscription("email:support@example.org").NextBy
 		from := promised.In(policy().Groups[1].Location)
-		w.swap(func(p *incident.Policy) {
+		w.Reload(func(p *incident.Policy) {
 			start := from.Hour()*60 - 60
 			p.Groups[1].Quiet = []incident.Quiet{incidenttest.Quiet(start, start+180)}
 		})
-		time.Sleep(time.Second)
-		w.expect("support update")
-		if by := w.situation(1).Subscription("email:support@example.org").NextBy; !by.After(promised) {
+		w.Pass(time.Second)
+		w.Expect("support update")
+		if by := w.Situation(1).Subscription("email:support@example.org").NextBy; !by.After(promised) {
 			t.Errorf("promised by %v, and now by %v", promised, by)
 		}
 	})
@@ -118,27 +109,25 @@ func TestAPriorityThatInformsNobody(t *testing.T) {
 	p := policy()
 	p.Priorities = append(p.Priorities, incident.Priority{Name: "P4", Rank: 3})
 	bubble(t, p, func(t *testing.T, w *world) {
-		w.post(alert("p1", "a"))
-		time.Sleep(time.Minute)
-		w.mail.take()
-		lower := func(to int) {
-			w.must(w.do(1, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
-				return in.ChangePriority(s, p, p.Priorities[to], "we know better")
-			}))
-			time.Sleep(time.Second)
+		w.Fire("p1", "a")
+		w.Pass(time.Minute)
+		w.Mails()
+		change := func(to string) {
+			w.Do(1, command.Priority{Priority: to, Reason: "we know better"})
+			w.Pass(time.Second)
 		}
-		lower(3)
-		w.expect("cto left", "support left", "oncall priority")
-		time.Sleep(50 * time.Hour)
-		w.expect()
-		lower(1)
-		mails := w.expect("cto opened", "support opened", "oncall priority")
+		change("P4")
+		w.Expect("cto left", "support left", "oncall priority")
+		w.Pass(50 * time.Hour)
+		w.Expect()
+		change("P2")
+		mails := w.Expect("cto opened", "support opened", "oncall priority")
 		for _, m := range mails {
-			if m.to == "cto" && !m.First().First {
+			if m.To == "cto" && !m.First().First {
 				t.Error("who comes back is not briefed from the beginning")
 			}
 		}
-		time.Sleep(4 * time.Hour)
-		w.expect("cto update", "support update")
+		w.Pass(4 * time.Hour)
+		w.Expect("cto update", "support update")
 	})
 }

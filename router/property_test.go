@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +18,7 @@ import (
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
 	"sitrep/internal/command"
-	"sitrep/router"
+	"sitrep/router/routertest"
 	"sitrep/storage"
 )
 
@@ -44,12 +45,13 @@ type life struct {
 	rt     *rapid.T
 	names  []string
 	steps  int
+	mu     sync.Mutex
 	faulty map[string]error // how a recipient's attempts end
 	faults []fault
 	fires  map[string]*incident.Alert // by fingerprint, nil if it does not fire
 	ended  map[string]incident.Alert
-	told   map[string]map[int64]mail // the last message of each reader about each incident
-	seen   map[string]time.Time      // when an id was first taken
+	told   map[string]map[int64]routertest.Mail // the last message of each reader about each incident
+	seen   map[string]time.Time                 // when an id was first taken
 	// out are those taken out of the configuration, and since when.
 	out      map[string]bool
 	outSince map[string]time.Time
@@ -73,18 +75,15 @@ func TestWhateverHappensReadersKnowTheTruthInTheEnd(t *testing.T) {
 			}
 			p.Groups[1].Recipients = incidenttest.Mails("support", "cto2")
 			p.Groups[0].Recipients = incidenttest.Mails("cto", "cto2")
-			w := newWorld(fatal{t}, p)
-			w.poll = 10 * time.Minute
-			sleepUntil(noon)
-			w.start()
+			w := newWorld(fatal{t}, routertest.Options{Policy: p, Poll: 10 * time.Minute})
+			w.Start()
 			l := &life{
 				world: w, rt: rt, names: []string{"cto", "cto2", "support", "oncall"}, faulty: map[string]error{},
 				fires: map[string]*incident.Alert{}, ended: map[string]incident.Alert{},
-				told: map[string]map[int64]mail{}, seen: map[string]time.Time{},
+				told: map[string]map[int64]routertest.Mail{}, seen: map[string]time.Time{},
 				out: map[string]bool{}, outSince: map[string]time.Time{},
 			}
-			w.mail.set(l.behave)
-			defer w.stop()
+			w.Behave(l.behave)
 			defer func() { stopped = recover() }()
 			l.live(t.Context())
 		})
@@ -98,22 +97,17 @@ func TestWhateverHappensReadersKnowTheTruthInTheEnd(t *testing.T) {
 	})
 }
 
-func (l *life) behave(to string, _ router.Envelope) error {
+func (l *life) behave(m *routertest.Mail) error {
 	time.Sleep(50 * time.Millisecond)
-	l.mail.mu.Lock()
-	defer l.mail.mu.Unlock()
-	return l.faulty[to]
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.faulty[m.To]
 }
 
 func (l *life) live(ctx context.Context) {
 	number := func(rt *rapid.T) int64 { return int64(rapid.IntRange(1, max(1, l.count(ctx))).Draw(rt, "incident")) }
 	do := func(rt *rapid.T, n int64, cmd command.Command) {
-		err := l.repo.Change(context.Background(), clock(), func(c *storage.Change) error {
-			req := command.Request{Command: cmd, Incident: n, Actor: "ada"}
-			_, err := req.Apply(c, nil)
-			return err
-		})
-		if err != nil && !errors.Is(err, incident.ErrConflict) && !errors.Is(err, incident.ErrInvalid) && !errors.Is(err, incident.ErrNotFound) {
+		if err := l.Try("ada", n, cmd); err != nil && !errors.Is(err, incident.ErrConflict) && !errors.Is(err, incident.ErrInvalid) && !errors.Is(err, incident.ErrNotFound) {
 			l.t.Fatal(err)
 		}
 	}
@@ -123,7 +117,7 @@ func (l *life) live(ctx context.Context) {
 		"end":  func(rt *rapid.T) { l.end(rt) },
 		"copy": func(*rapid.T) {
 			for _, fp := range slices.Sorted(maps.Keys(l.ended)) {
-				l.post(l.ended[fp])
+				l.Post(l.ended[fp])
 			}
 		},
 		"priority": func(rt *rapid.T) {
@@ -149,20 +143,20 @@ func (l *life) live(ctx context.Context) {
 		"swap": func(rt *rapid.T) {
 			in := func(name string) []string {
 				if l.out[name] = rapid.IntRange(0, 2).Draw(rt, name) == 0; l.out[name] {
-					l.outSince[name] = clock()
+					l.outSince[name] = l.Now()
 					return nil
 				}
 				return []string{name}
 			}
 			cto, support := in("cto"), in("support")
-			l.swap(func(p *incident.Policy) {
+			l.Reload(func(p *incident.Policy) {
 				p.Groups[0].Recipients = incidenttest.Mails(append(cto, "cto2")...)
 				p.Groups[1].Recipients = incidenttest.Mails(append(support, "cto2")...)
 			})
 		},
 		"fault": func(rt *rapid.T) {
 			to := rapid.SampledFrom(l.names).Draw(rt, "who")
-			l.fail(to, rapid.SampledFrom([]error{nil, errDown, errDown, errTaken}).Draw(rt, "how"))
+			l.fail(to, rapid.SampledFrom([]error{nil, errLater, errLater, routertest.ErrTaken}).Draw(rt, "how"))
 		},
 		"heal": func(*rapid.T) {
 			for _, to := range l.names {
@@ -170,23 +164,23 @@ func (l *life) live(ctx context.Context) {
 			}
 		},
 		"restart": func(rt *rapid.T) {
-			from := clock()
-			l.stop()
-			time.Sleep(time.Duration(rapid.IntRange(0, 90).Draw(rt, "minutes")) * time.Minute)
-			l.start()
-			l.faults = append(l.faults, fault{"", from, clock()})
+			from := l.Now()
+			l.Stop()
+			l.Pass(time.Duration(rapid.IntRange(0, 90).Draw(rt, "minutes")) * time.Minute)
+			l.Start()
+			l.faults = append(l.faults, fault{"", from, l.Now()})
 		},
 		"time": func(rt *rapid.T) {
-			time.Sleep(time.Duration(rapid.IntRange(1, 150).Draw(rt, "minutes")) * time.Minute)
+			l.Pass(time.Duration(rapid.IntRange(1, 150).Draw(rt, "minutes")) * time.Minute)
 		},
 		"days": func(rt *rapid.T) {
 			for _, to := range l.names {
 				l.fail(to, nil) // trying again for days teaches nothing more
 			}
-			time.Sleep(time.Duration(rapid.IntRange(4, 40).Draw(rt, "hours")) * time.Hour)
+			l.Pass(time.Duration(rapid.IntRange(4, 40).Draw(rt, "hours")) * time.Hour)
 		},
 		"": func(*rapid.T) {
-			time.Sleep(2 * time.Second)
+			l.Pass(2 * time.Second)
 			l.look()
 			l.checkDue(ctx)
 			if l.steps++; l.steps%8 == 0 {
@@ -197,7 +191,7 @@ func (l *life) live(ctx context.Context) {
 	for _, to := range l.names {
 		l.fail(to, nil)
 	}
-	time.Sleep(4 * time.Minute)
+	l.Pass(4 * time.Minute)
 	l.look()
 	l.checkFold(ctx)
 	l.checkDue(ctx)
@@ -207,11 +201,11 @@ func (l *life) live(ctx context.Context) {
 
 func (l *life) count(ctx context.Context) int {
 	n := 0
-	l.must(l.store.Read(context.Background(), func(r storage.Snapshot) error {
+	l.Read(func(r storage.Snapshot) error {
 		page, _, err := r.Incidents(ctx, storage.IncidentQuery{Limit: 1000})
 		n = len(page)
 		return err
-	}))
+	})
 	return n
 }
 
@@ -219,30 +213,30 @@ func (l *life) fire(rt *rapid.T) {
 	id := rapid.SampledFrom([]string{"p1", "p2", "p3"}).Draw(rt, "slo")
 	fp := id + rapid.SampledFrom([]string{"-a", "-b"}).Draw(rt, "alert")
 	if l.fires[fp] == nil {
-		a := alert(id, fp)
+		a := l.Alert(id, fp)
 		l.fires[fp] = &a
 	}
-	l.post(*l.fires[fp])
+	l.Post(*l.fires[fp])
 }
 
 func (l *life) end(rt *rapid.T) {
 	fp := rapid.SampledFrom([]string{"p1-a", "p1-b", "p2-a", "p2-b", "p3-a", "p3-b"}).Draw(rt, "alert")
 	if a := l.fires[fp]; a != nil {
-		e := resolved(*a)
-		l.post(e)
+		e := l.Ended(*a)
+		l.Post(e)
 		l.fires[fp], l.ended[fp] = nil, e
 	}
 }
 
 // fail sets how attempts to reach a recipient end from now on.
 func (l *life) fail(to string, how error) {
-	l.mail.mu.Lock()
-	defer l.mail.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.faulty[to] != nil {
-		l.faults[slices.IndexFunc(l.faults, func(f fault) bool { return f.to == to && f.to2.IsZero() })].to2 = clock()
+		l.faults[slices.IndexFunc(l.faults, func(f fault) bool { return f.to == to && f.to2.IsZero() })].to2 = l.Now()
 	}
 	if l.faulty[to] = how; how != nil {
-		l.faults = append(l.faults, fault{to: to, from: clock()})
+		l.faults = append(l.faults, fault{to: to, from: l.Now()})
 	}
 }
 
@@ -257,30 +251,30 @@ func (l *life) disturbed(to string, from, until time.Time) bool {
 // look notes what came in, and that nobody got two messages at once.
 func (l *life) look() {
 	last := map[string]time.Time{}
-	for _, m := range l.mail.take() {
-		if _, again := l.seen[m.id]; again {
+	for _, m := range l.Mails() {
+		if _, again := l.seen[m.ID]; again {
 			continue // a repetition that a reader can tell
 		}
-		l.seen[m.id] = m.at
-		if l.out[m.to] && m.at.Sub(l.outSince[m.to]) > time.Second {
-			l.t.Errorf("%s got %s %v after it was taken out", m.to, m.Kind, m.at.Sub(l.outSince[m.to]))
+		l.seen[m.ID] = m.Taken
+		if l.out[m.To] && m.Taken.Sub(l.outSince[m.To]) > time.Second {
+			l.t.Errorf("%s got %s %v after it was taken out", m.To, m.Kind, m.Taken.Sub(l.outSince[m.To]))
 		}
 		for i := range m.Items {
 			n := m.Items[i].Incident.Number
 			if m.Kind == incident.KindReminder {
 				continue
 			}
-			key := fmt.Sprint(m.to, n)
-			if at, ok := last[key]; ok && m.at.Sub(at) < time.Second && !l.disturbed(m.to, at, m.at) {
-				l.t.Errorf("%s got two messages about INC-%d at once: %s and %s", m.to, n, l.told[m.to][n].Kind, m.Kind)
+			key := fmt.Sprint(m.To, n)
+			if at, ok := last[key]; ok && m.Taken.Sub(at) < time.Second && !l.disturbed(m.To, at, m.Taken) {
+				l.t.Errorf("%s got two messages about INC-%d at once: %s and %s", m.To, n, l.told[m.To][n].Kind, m.Kind)
 			}
-			last[key] = m.at
-			if l.told[m.to] == nil {
-				l.told[m.to] = map[int64]mail{}
+			last[key] = m.Taken
+			if l.told[m.To] == nil {
+				l.told[m.To] = map[int64]routertest.Mail{}
 			}
 			one := m
 			one.Items = m.Items[i : i+1]
-			l.told[m.to][n] = one
+			l.told[m.To][n] = one
 		}
 	}
 }
@@ -290,12 +284,12 @@ func (l *life) look() {
 func (l *life) checkFold(ctx context.Context) {
 	for n := int64(1); n <= int64(l.count(ctx)); n++ {
 		var fold incident.Incident
-		for _, e := range l.log(n) {
+		for _, e := range l.Events(n) {
 			if err := fold.Apply(e); err != nil {
 				l.t.Fatal(err)
 			}
 		}
-		in := l.situation(n).Incident
+		in := l.Situation(n).Incident
 		a, _ := json.Marshal(fold)
 		b, _ := json.Marshal(in)
 		if string(a) != string(b) {
@@ -305,7 +299,7 @@ func (l *life) checkFold(ctx context.Context) {
 			continue
 		}
 		var counts incident.Counts
-		l.must(l.store.Read(context.Background(), func(r storage.Snapshot) error {
+		l.Read(func(r storage.Snapshot) error {
 			for _, from := range append([]int64{n}, in.MergedFrom...) {
 				page, _, err := r.Breaches(ctx, from, 1000, "")
 				if err != nil {
@@ -322,14 +316,14 @@ func (l *life) checkFold(ctx context.Context) {
 				}
 			}
 			return nil
-		}))
+		})
 		if in.Breaches != counts {
 			l.t.Errorf("%s counts %+v, its breaches are %+v", in.ID(), in.Breaches, counts)
 		}
 	}
 	open := map[string]int64{}
 	for n := int64(1); n <= int64(l.count(ctx)); n++ {
-		if in := l.situation(n).Incident; in.State == incident.StateOpen {
+		if in := l.Situation(n).Incident; in.State == incident.StateOpen {
 			if in.Drill {
 				continue
 			}
@@ -344,9 +338,9 @@ func (l *life) checkFold(ctx context.Context) {
 // checkDue checks that nothing is due for longer than promised to someone who can be
 // reached.
 func (l *life) checkDue(ctx context.Context) {
-	at := clock()
+	at := l.Now()
 	for n := int64(1); n <= int64(l.count(ctx)); n++ {
-		for _, sub := range l.situation(n).Subscriptions {
+		for _, sub := range l.Situation(n).Subscriptions {
 			to := sub.Recipient[len("email:") : len(sub.Recipient)-len("@example.org")]
 			if due := sub.DueAt; !due.IsZero() && at.Sub(due) > time.Minute && !l.disturbed(to, due, at) {
 				l.t.Errorf("%v: due to %s since %v: %+v", at, to, at.Sub(due), sub)
@@ -359,12 +353,12 @@ func (l *life) checkDue(ctx context.Context) {
 // priority as they are.
 func (l *life) checkTruth(ctx context.Context) {
 	for n := int64(1); n <= int64(l.count(ctx)); n++ {
-		s := l.situation(n)
+		s := l.Situation(n)
 		in := &s.Incident
 		for _, sub := range s.Subscriptions {
 			to := sub.Recipient[len("email:") : len(sub.Recipient)-len("@example.org")]
 			last, ever := l.told[to][n]
-			held := !sub.DueAt.IsZero() && sub.DueAt.After(clock()) && len(sub.Owed) > 0
+			held := !sub.DueAt.IsZero() && sub.DueAt.After(l.Now()) && len(sub.Owed) > 0
 			waits := !sub.Told && !sub.WaitUntil.IsZero()
 			switch {
 			case held, waits, l.out[to]:
@@ -396,7 +390,7 @@ func (l *life) checkTruth(ctx context.Context) {
 // checkPromises checks that what went out went out in time where nothing was in the
 // way, and that no delivery is left over.
 func (l *life) checkPromises() {
-	for _, d := range l.deliveries() {
+	for _, d := range l.Deliveries() {
 		to := d.Address[:len(d.Address)-len("@example.org")]
 		if d.State == incident.DeliveryPending || d.State == incident.DeliveryFailed {
 			l.t.Errorf("delivery %+v", d)

@@ -8,7 +8,8 @@ import (
 
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
-	"sitrep/router"
+	"sitrep/internal/command"
+	"sitrep/router/routertest"
 )
 
 // TestWhatMayHaveArrivedKeepsItsBytes: once an attempt may have been taken, its id never
@@ -16,33 +17,25 @@ import (
 func TestWhatMayHaveArrivedKeepsItsBytes(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
 		n := 0
-		w.mail.set(func(to string, _ router.Envelope) error {
-			if to != "cto" {
+		w.Behave(func(m *routertest.Mail) error {
+			if m.To != "cto" {
 				return nil
 			}
 			switch n++; n {
 			case 1:
-				return fmt.Errorf("the answer never came: %w", errTaken)
+				return fmt.Errorf("the answer never came: %w", routertest.ErrTaken)
 			case 2, 3:
-				return errDown
+				return errLater
 			}
 			return nil
 		})
-		w.post(alert("p1", "a"))
+		w.Fire("p1", "a")
 		for i := range 5 {
-			time.Sleep(10 * time.Second)
-			w.post(alert("p1", fmt.Sprint("b", i))) // so that it would read otherwise
+			w.Pass(10 * time.Second)
+			w.Fire("p1", fmt.Sprint("b", i)) // so that it would read otherwise
 		}
-		time.Sleep(5 * time.Minute)
-		var ids, bodies []string
-		for _, try := range w.mail.takeTries() {
-			if try.to == "cto" {
-				ids, bodies = append(ids, try.id), append(bodies, try.body)
-			}
-		}
-		if len(ids) != 4 || len(slices.Compact(ids)) != 1 || len(slices.Compact(bodies)) != 1 {
-			t.Errorf("attempts %q %q", ids, bodies)
-		}
+		w.Pass(5 * time.Minute)
+		w.ExpectAttempts(4, "cto")
 	})
 }
 
@@ -53,37 +46,35 @@ func TestEachReaderHasAnOffsetOfItsOwn(t *testing.T) {
 		changes := map[string][]int64{}
 		hear := func(want ...string) {
 			t.Helper()
-			for _, m := range w.expect(want...) {
+			for _, m := range w.Expect(want...) {
 				for _, e := range m.First().Changes {
-					changes[m.to] = append(changes[m.to], e.Sequence)
+					changes[m.To] = append(changes[m.To], e.Sequence)
 				}
 			}
 		}
-		prioritize := func(rank int) {
+		prioritize := func(to string) {
 			t.Helper()
-			w.must(w.do(1, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
-				return in.ChangePriority(s, p, p.Priorities[rank], "as we know more")
-			}))
-			time.Sleep(time.Minute)
+			w.Do(1, command.Priority{Priority: to, Reason: "as we know more"})
+			w.Pass(time.Minute)
 		}
-		w.post(alert("p1", "a"))
-		time.Sleep(time.Minute)
+		w.Fire("p1", "a")
+		w.Pass(time.Minute)
 		hear("cto opened", "support opened", "oncall opened")
-		w.mail.set(down("support"))
-		prioritize(1)
+		w.Behave(routertest.Refuse(errLater, "support"))
+		prioritize("P2")
 		hear("cto priority", "oncall priority")
-		prioritize(0)
+		prioritize("P1")
 		hear("cto priority", "oncall priority")
-		w.mail.set(down("cto"))
-		time.Sleep(20 * time.Minute)
+		w.Behave(routertest.Refuse(errLater, "cto"))
+		w.Pass(20 * time.Minute)
 		hear("support priority")
-		prioritize(1)
+		prioritize("P2")
 		hear("support priority", "oncall priority")
-		w.mail.set(nil)
-		time.Sleep(20 * time.Minute)
+		w.Behave(nil)
+		w.Pass(20 * time.Minute)
 		hear("cto priority")
 		var all []int64
-		for _, e := range w.log(1) {
+		for _, e := range w.Events(1) {
 			if e.Type == incident.EventOpened || e.Type == incident.EventPriorityChanged {
 				all = append(all, e.Sequence)
 			}
@@ -121,20 +112,18 @@ func TestEachReaderIsToldInItsOwnZone(t *testing.T) {
 		kinds := map[string]bool{}
 		look := func() {
 			t.Helper()
-			for _, m := range w.mail.take() {
-				kinds[m.to+" "+string(m.Kind)] = true
-				if m.Location.String() != want[m.to] {
-					t.Errorf("%s %s: times in %v, want %s", m.to, m.Kind, m.Location, want[m.to])
+			for _, m := range w.Mails() {
+				kinds[m.To+" "+string(m.Kind)] = true
+				if m.Location.String() != want[m.To] {
+					t.Errorf("%s %s: times in %v, want %s", m.To, m.Kind, m.Location, want[m.To])
 				}
 			}
 		}
-		w.post(watchdog())
-		w.post(alert("p1", "a"), alert("p2", "b"), alert("p3", "c"))
-		time.Sleep(time.Minute)
-		w.must(w.do(1, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
-			return in.ChangePriority(s, p, p.Priorities[1], "not so bad")
-		}))
-		time.Sleep(5 * time.Hour)
+		w.Post(routertest.Watchdog())
+		w.Post(w.Alert("p1", "a"), w.Alert("p2", "b"), w.Alert("p3", "c"))
+		w.Pass(time.Minute)
+		w.Do(1, command.Priority{Priority: "P2", Reason: "not so bad"})
+		w.Pass(5 * time.Hour)
 		look()
 		for _, k := range []string{
 			"cto opened", "cto priority", "cto update", "support opened", "support digest", "support update", "oncall opened", "oncall digest", "sre watchdog",

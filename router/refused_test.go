@@ -2,13 +2,14 @@ package router_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
+	"sitrep/internal/command"
 	"sitrep/router"
+	"sitrep/router/routertest"
 )
 
 // threeTeams is a policy of three teams with an SLO, stakeholders, a mailbox and a webhook
@@ -28,55 +29,47 @@ func threeTeams() *incident.Policy {
 }
 
 func TestEachTeamHearsWithinAMinuteThatMailDoesNotGoOut(t *testing.T) {
-	for _, refusal := range []error{errServer, errDoubt, errSetup, fmt.Errorf("421 too much: %w", router.ErrRate)} {
+	for _, refusal := range []error{routertest.ErrDown, errDoubt, errSetup, fmt.Errorf("421 too much: %w", router.ErrRate)} {
 		t.Run(refusal.Error(), func(t *testing.T) {
 			bubble(t, threeTeams(), func(t *testing.T, w *world) {
 				hook := func(i int) string { return fmt.Sprintf("https://hook%03d.example", i) }
-				refuses := func(to string, _ router.Envelope) error {
-					if strings.HasPrefix(to, "https:") {
-						return nil
-					}
-					return refusal
-				}
-				w.mail.set(refuses)
-				w.post(alert("team0", "a"), alert("team1", "b"), alert("team2", "c"))
-				time.Sleep(time.Minute)
+				w.Behave(refuseMails(refusal))
+				w.Post(w.Alert("team0", "a"), w.Alert("team1", "b"), w.Alert("team2", "c"))
+				w.Pass(time.Minute)
 				var want []string
 				for i := range 3 {
 					want = append(want, hook(i)+" opened", hook(i)+" reminder")
 				}
-				for _, m := range w.expect(want...) {
+				for _, m := range w.Expect(want...) {
 					if m.Kind == incident.KindReminder && m.First().Reasons[0].Reason != incident.DueMailRefused {
-						t.Errorf("%s: reminder %+v", m.to, m.First().Reasons)
+						t.Errorf("%s: reminder %+v", m.To, m.First().Reasons)
 					}
 				}
 				// Once.
-				time.Sleep(20 * time.Minute)
-				w.expect()
+				w.Pass(20 * time.Minute)
+				w.Expect()
 				resolve := func(number int64) {
-					w.must(w.do(number, func(in *incident.Incident, s incident.Stamp, _ *incident.Policy) ([]incident.Event, error) {
-						return in.Resolve(s, "enough")
-					}))
-					time.Sleep(time.Minute)
+					w.Do(number, command.Resolve{Note: "enough"})
+					w.Pass(time.Minute)
 				}
 				resolve(1)
-				w.expect(hook(0) + " resolved")
-				w.mail.set(nil)
-				time.Sleep(3 * time.Minute)
-				w.mail.take()
+				w.Expect(hook(0) + " resolved")
+				w.Behave(nil)
+				w.Pass(3 * time.Minute)
+				w.Mails()
 				// It is told anew when it happens anew.
-				w.mail.set(refuses)
+				w.Behave(refuseMails(refusal))
 				resolve(2)
 				// In a message of its own, or with the end where that was planned later. Where a
 				// refusal is final, each of its mails may be one.
 				told := map[incident.Reason]int{}
-				mails := w.mail.take()
+				mails := w.Mails()
 				for _, m := range mails {
 					for _, owed := range m.First().Reasons {
 						told[owed.Reason]++
 					}
-					if m.to != hook(1) {
-						t.Errorf("%s heard %+v", m.to, m.First().Reasons)
+					if m.To != hook(1) {
+						t.Errorf("%s heard %+v", m.To, m.First().Reasons)
 					}
 				}
 				if failed := told[incident.DueMailRefused] + told[incident.DueUndelivered]; told[incident.DueResolved] != 1 || failed == 0 || failed > 2 {
@@ -90,23 +83,23 @@ func TestEachTeamHearsWithinAMinuteThatMailDoesNotGoOut(t *testing.T) {
 func TestWhoseMailGoesOutHearsOfNoServer(t *testing.T) {
 	bubble(t, threeTeams(), func(t *testing.T, w *world) {
 		// It refuses the one to whom it is given something, and takes what goes to others.
-		w.mail.set(func(to string, _ router.Envelope) error {
-			if to == "team0-readers" || to == "team0" {
+		w.Behave(func(m *routertest.Mail) error {
+			if m.To == "team0-readers" || m.To == "team0" {
 				return errSetup
 			}
 			return nil
 		})
-		w.post(alert("team0", "a"))
-		time.Sleep(time.Minute)
-		w.expect("https://hook000.example opened", "https://hook000.example reminder")
-		w.post(alert("team1", "b"))
-		time.Sleep(10 * time.Minute)
+		w.Fire("team0", "a")
+		w.Pass(time.Minute)
+		w.Expect("https://hook000.example opened", "https://hook000.example reminder")
+		w.Fire("team1", "b")
+		w.Pass(10 * time.Minute)
 		n := 0
-		for _, m := range w.mail.take() {
-			if m.to != "https://hook000.example" {
+		for _, m := range w.Mails() {
+			if m.To != "https://hook000.example" {
 				n++
 				if m.Kind != incident.KindOpened {
-					t.Errorf("%s hears of %s", m.to, m.First().Reasons[0].Reason)
+					t.Errorf("%s hears of %s", m.To, m.First().Reasons[0].Reason)
 				}
 			}
 		}

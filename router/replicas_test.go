@@ -11,7 +11,7 @@ import (
 
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
-	"sitrep/router"
+	"sitrep/router/routertest"
 	"sitrep/storage"
 )
 
@@ -19,33 +19,32 @@ func TestTwoReplicasTellNobodyTwice(t *testing.T) {
 	p := policy()
 	p.Groups[1].Recipients = incidenttest.Mails("s1", "s2", "s3", "s4", "s5")
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, p)
-		sleepUntil(noon)
-		w.start()
-		other := w.run(w.store, "b")
-		w.mail.set(func(to string, _ router.Envelope) error {
-			time.Sleep(time.Duration(to[len(to)-1]%7) * 700 * time.Millisecond)
+		w := newWorld(t, routertest.Options{Policy: p})
+		w.Start()
+		w.StartReplica(routertest.Process{Owner: "b"})
+		w.Behave(func(m *routertest.Mail) error {
+			time.Sleep(time.Duration(m.To[len(m.To)-1]%7) * 700 * time.Millisecond)
 			return nil
 		})
 		var alerts []incident.Alert
 		for range 2 {
-			alerts = append(alerts, alert("p1", "a"), alert("p2", "b"), alert("p3", "c"))
-			w.post(alerts...)
-			time.Sleep(30 * time.Minute)
+			alerts = append(alerts, w.Alert("p1", "a"), w.Alert("p2", "b"), w.Alert("p3", "c"))
+			w.Post(alerts...)
+			w.Pass(30 * time.Minute)
 		}
 		for i := range alerts[:3] {
-			w.post(resolved(alerts[i+3]))
+			w.Resolve(alerts[i+3])
 		}
-		time.Sleep(12 * time.Minute)
+		w.Pass(12 * time.Minute)
 		type message struct {
 			to       string
 			incident int64
 			kind     incident.Kind
 		}
 		seen := map[message]int{}
-		for _, m := range w.mail.take() {
+		for _, m := range w.Mails() {
 			for i := range m.Items {
-				seen[message{m.to, m.Items[i].Incident.Number, m.Items[i].Kind}]++
+				seen[message{m.To, m.Items[i].Incident.Number, m.Items[i].Kind}]++
 			}
 		}
 		for m, n := range seen {
@@ -56,11 +55,9 @@ func TestTwoReplicasTellNobodyTwice(t *testing.T) {
 		if want := 2 * (3*5 + 2 + 3); len(seen) != want {
 			t.Errorf("%d messages, want %d", len(seen), want)
 		}
-		if tries := w.mail.takeTries(); len(tries) != len(w.deliveries()) {
-			t.Errorf("%d attempts of %d messages", len(tries), len(w.deliveries()))
+		if tries := w.Attempts(); len(tries) != len(w.Deliveries()) {
+			t.Errorf("%d attempts of %d messages", len(tries), len(w.Deliveries()))
 		}
-		other.stop()
-		w.stop()
 	})
 }
 
@@ -105,78 +102,59 @@ func (p *pausing) Write(ctx context.Context, fn func(storage.Tx) error) error {
 }
 
 func TestAReplicaThatStoodStillSendsNothingAndRecordsOverNobody(t *testing.T) {
-	p := policy()
-	p.Groups = p.Groups[:1] // the cto alone
-	p.Teams[0].OnCall = nil
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, p)
-		sleepUntil(noon)
-		w.open()
-		stopped := &pausing{Store: w.store}
+		w := newWorld(t, routertest.Options{Policy: ctoAlone()})
+		stopped := &pausing{Store: w.Store()}
 		var second atomic.Bool
-		w.mail.set(func(string, router.Envelope) error {
+		w.Behave(func(*routertest.Mail) error {
 			if !second.Swap(true) { // in the middle of the attempt the process stands still
 				stopped.pause()
 				stopped.wait()
 			}
 			return nil
 		})
-		a := w.run(stopped, "a")
-		w.post(alert("p1", "a"))
-		time.Sleep(2 * time.Second)
-		b := w.run(w.store, "b")
-		time.Sleep(25 * time.Second)
-		w.expect() // the claim still holds
-		time.Sleep(5 * time.Second)
-		w.expect("cto opened") // another took over
-		before := w.deliveries()
+		w.StartReplica(routertest.Process{Store: stopped})
+		w.Fire("p1", "a")
+		w.Pass(2 * time.Second)
+		w.StartReplica(routertest.Process{Owner: "b"})
+		w.Pass(25 * time.Second)
+		w.Expect() // the claim still holds
+		w.Pass(5 * time.Second)
+		w.Expect("cto opened") // another took over
+		before := w.Deliveries()
 		stopped.goOn()
-		time.Sleep(time.Minute)
-		w.expect()
-		tries := w.mail.takeTries()
-		if len(tries) != 2 || tries[0].id != tries[1].id || tries[0].body != tries[1].body {
-			t.Errorf("attempts %+v", tries)
-		}
-		after := w.deliveries()
+		w.Pass(time.Minute)
+		w.Expect()
+		w.ExpectAttempts(2, "cto")
+		after := w.Deliveries()
 		if len(after) != 1 || after[0].State != incident.DeliveryDelivered || !after[0].SentAt.Equal(before[0].SentAt) {
 			t.Errorf("before %+v after %+v", before, after)
 		}
-		a.stop()
-		b.stop()
-		w.must(w.store.Close())
 	})
 }
 
 func TestAReplicaThatDiesIsReplacedWithinItsLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, policy())
-		sleepUntil(noon)
-		w.open()
-		c := &crashing{w.store, make(chan struct{})}
-		a := w.run(c, "a")
-		w.mail.set(func(to string, _ router.Envelope) error {
-			time.Sleep(time.Second)
-			return nil
-		})
-		w.post(alert("p1", "a"))
-		time.Sleep(500 * time.Millisecond)
+		w := newWorld(t, routertest.Options{Policy: policy()})
+		c := &crashing{w.Store(), make(chan struct{})}
+		w.StartReplica(routertest.Process{Store: c})
+		w.Behave(routertest.Stall(time.Second))
+		w.Fire("p1", "a")
+		w.Pass(500 * time.Millisecond)
 		close(c.dead)
-		b := w.run(w.store, "b")
-		time.Sleep(35 * time.Second)
+		w.StartReplica(routertest.Process{Owner: "b"})
+		w.Pass(35 * time.Second)
 		ids := map[string]int{}
-		for _, m := range w.mail.take() {
-			ids[strings.Join([]string{m.to, m.id, m.body}, " ")]++
+		for _, m := range w.Mails() {
+			ids[strings.Join([]string{m.To, m.ID, m.Body}, " ")]++
 		}
 		if len(ids) != 3 {
 			t.Errorf("mails %v", ids)
 		}
-		for _, d := range w.deliveries() {
+		for _, d := range w.Deliveries() {
 			if d.State != incident.DeliveryDelivered || d.SentAt.Sub(d.DueAt) > time.Minute {
 				t.Errorf("delivery %+v", d)
 			}
 		}
-		a.stop()
-		b.stop()
-		w.must(w.store.Close())
 	})
 }

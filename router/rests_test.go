@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -13,6 +12,7 @@ import (
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
 	"sitrep/router"
+	"sitrep/router/routertest"
 	"sitrep/storage"
 )
 
@@ -79,54 +79,31 @@ func (s *restless) Write(ctx context.Context, fn func(storage.Tx) error) error {
 	return s.Store.Write(ctx, fn)
 }
 
-// ends stops a replica, which must not take longer than that, and returns how long it took.
-func (r *replica) ends(t *testing.T, within time.Duration) time.Duration {
-	t.Helper()
-	start := time.Now()
-	r.cancel()
-	select {
-	case <-r.done:
-	case <-time.After(within + time.Hour):
-		t.Fatal("it does not stop, and would be killed in the end")
-	}
-	took := time.Since(start)
-	if took > within {
-		t.Errorf("it took %v to stop, want at most %v", took, within)
-	}
-	return took
-}
-
 // rests lets a replica run on a store that must be left alone now and then.
-func rests(t *testing.T, p *incident.Policy, most int, test func(t *testing.T, w *world, s *restless, a *replica)) {
+func rests(t *testing.T, p *incident.Policy, most int, test func(t *testing.T, w *world, s *restless)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, p)
-		w.poll = 10 * time.Minute
-		sleepUntil(noon)
-		w.open()
-		s := &restless{Store: w.store, t: t, most: most}
-		a := w.run(s, "a")
-		w.repo.Wake = a.scheduler.Wake
-		test(t, w, s, a)
-		a.ends(t, 10*time.Second)
-		w.must(w.store.Close())
+		w := newWorld(t, routertest.Options{Policy: p, Poll: 10 * time.Minute})
+		s := &restless{Store: w.Store(), t: t, most: most}
+		w.StartReplica(routertest.Process{Store: s})
+		test(t, w, s)
 	})
 }
 
 func TestWhileTheStoreFailsItIsTriedNowAndThen(t *testing.T) {
-	rests(t, policy(), 1000, func(t *testing.T, w *world, s *restless, _ *replica) {
-		w.post(alert("p1", "a"))
-		time.Sleep(time.Minute)
-		w.expect("cto opened", "support opened", "oncall opened")
+	rests(t, policy(), 1000, func(t *testing.T, w *world, s *restless) {
+		w.Fire("p1", "a")
+		w.Pass(time.Minute)
+		w.Expect("cto opened", "support opened", "oncall opened")
 		s.set(storage.ErrUnavailable)
 		s.count()
-		time.Sleep(3 * time.Hour)
+		w.Pass(3 * time.Hour)
 		if n := s.count(); n < 3600 || n > 20*3*3600 {
 			t.Errorf("it was tried %d times in 3 h, want some times each second", n)
 		}
 		s.set(nil)
-		time.Sleep(time.Minute)
-		w.expect("cto update", "support update")
+		w.Pass(time.Minute)
+		w.Expect("cto update", "support update")
 	})
 }
 
@@ -134,22 +111,17 @@ func TestARecipientThatTakesNothingIsTriedNowAndThen(t *testing.T) {
 	for name, how := range map[string]error{
 		"it takes nothing":            fmt.Errorf("401: %w", router.ErrReader),
 		"the message is refused":      errors.New("451 try again later"),
-		"its server cannot be used":   errServer,
+		"its server cannot be used":   routertest.ErrDown,
 		"nobody knows whether it was": fmt.Errorf("no answer: %w", router.ErrUnknown),
 	} {
 		t.Run(name, func(t *testing.T) {
-			rests(t, policy(), 1000, func(t *testing.T, w *world, s *restless, _ *replica) {
-				w.mail.set(func(to string, _ router.Envelope) error {
-					if to == "cto" {
-						return how
-					}
-					return nil
-				})
-				w.post(alert("p1", "a"))
-				time.Sleep(time.Hour)
+			rests(t, policy(), 1000, func(t *testing.T, w *world, s *restless) {
+				w.Behave(routertest.Refuse(how, "cto"))
+				w.Fire("p1", "a")
+				w.Pass(time.Hour)
 				tries := 0
-				for _, try := range w.mail.takeTries() {
-					if try.to == "cto" {
+				for _, try := range w.Attempts() {
+					if try.To == "cto" {
 						tries++
 					}
 				}
@@ -165,27 +137,22 @@ func TestARecipientThatTakesNothingIsTriedNowAndThen(t *testing.T) {
 // without end.
 func TestWhatAnotherHasClaimedIsLeftAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, policy())
-		w.poll = 10 * time.Minute
-		sleepUntil(noon)
-		w.open()
-		w.post(alert("p1", "a"))
-		w.must(w.store.Write(t.Context(), func(tx storage.Tx) error {
-			claims, err := tx.TakeLeases(t.Context(), clock(), "another", time.Hour, []string{"email:cto@example.org", "email:support@example.org", "email:oncall@example.org"})
+		w := newWorld(t, routertest.Options{Policy: policy(), Poll: 10 * time.Minute})
+		w.Fire("p1", "a")
+		w.Write(func(tx storage.Tx) error {
+			claims, err := tx.TakeLeases(t.Context(), w.Now(), "another", time.Hour, []string{"email:cto@example.org", "email:support@example.org", "email:oncall@example.org"})
 			if len(claims) != 3 {
 				t.Errorf("%d claims", len(claims))
 			}
 			return err
-		}))
-		s := &restless{Store: w.store, t: t, most: 1000}
-		a := w.run(s, "a")
-		time.Sleep(30 * time.Minute)
-		w.expect()
+		})
+		s := &restless{Store: w.Store(), t: t, most: 1000}
+		w.StartReplica(routertest.Process{Store: s})
+		w.Pass(30 * time.Minute)
+		w.Expect()
 		if n := s.count(); n > 200 {
 			t.Errorf("the store was used %d times in half an hour", n)
 		}
-		a.ends(t, 10*time.Second)
-		w.must(w.store.Close())
 	})
 }
 
@@ -197,14 +164,14 @@ func TestThoseWhoWaitForAHandGetIt(t *testing.T) {
 		names = append(names, fmt.Sprint("s", i))
 	}
 	p.Groups[1].Recipients = incidenttest.Mails(names...)
-	rests(t, p, 5000, func(t *testing.T, w *world, s *restless, _ *replica) {
-		w.mail.set(func(string, router.Envelope) error { time.Sleep(5 * time.Second); return nil })
+	rests(t, p, 5000, func(t *testing.T, w *world, s *restless) {
+		w.Behave(routertest.Stall(5 * time.Second))
 		for round := range 2 { // a hand that is not given back is missed sooner or later
-			w.post(alert(fmt.Sprint("p", round+1), fmt.Sprint(round)))
-			time.Sleep(30 * time.Second)
+			w.Fire(fmt.Sprint("p", round+1), fmt.Sprint(round))
+			w.Pass(30 * time.Second)
 			told := map[string]bool{}
-			for _, m := range w.mail.take() {
-				told[m.to] = true
+			for _, m := range w.Mails() {
+				told[m.To] = true
 			}
 			for _, name := range names {
 				if !told[name] {
@@ -225,18 +192,16 @@ func TestAReloadReachesEveryIncident(t *testing.T) {
 		p.SLOs = append(p.SLOs, incidenttest.SLO(id, "P3"))
 		alerts = append(alerts, incidenttest.Firing(id, id, noon))
 	}
-	reloaded := *p
-	reloaded.Hash, reloaded.Groups = "decaf", slices.Clone(p.Groups)
-	reloaded.Groups[1].Recipients = incidenttest.Mails("support", "new")
-	rests(t, p, 10*incidents, func(t *testing.T, w *world, _ *restless, a *replica) {
-		w.post(alerts...)
-		time.Sleep(10 * time.Minute)
-		w.policy.Store(&reloaded)
-		a.scheduler.Wake()
-		time.Sleep(10 * time.Minute)
+	rests(t, p, 10*incidents, func(t *testing.T, w *world, _ *restless) {
+		w.Post(alerts...)
+		w.Pass(10 * time.Minute)
+		w.Reload(func(p *incident.Policy) {
+			p.Hash, p.Groups[1].Recipients = "decaf", incidenttest.Mails("support", "new")
+		})
+		w.Pass(10 * time.Minute)
 		missing := 0
 		for i := range incidents {
-			if w.situation(int64(i+1)).Subscription("email:new@example.org") == nil {
+			if w.Situation(int64(i+1)).Subscription("email:new@example.org") == nil {
 				missing++
 			}
 		}
@@ -249,32 +214,32 @@ func TestAReloadReachesEveryIncident(t *testing.T) {
 // TestAnAnswerSettlesTheQuestion: the Alertmanagers are asked again only where there is a
 // new question.
 func TestAnAnswerSettlesTheQuestion(t *testing.T) {
-	rests(t, silent(), 1000, func(t *testing.T, w *world, _ *restless, _ *replica) {
-		w.am.set(incident.VerdictNotListed)
+	rests(t, silent(), 1000, func(t *testing.T, w *world, _ *restless) {
+		w.Answer(incident.VerdictNotListed)
 		for round := range 3 { // whoever is not done with the first asks no second
-			a := alert("p3", fmt.Sprint(round))
-			w.post(a)
-			time.Sleep(time.Minute)
-			w.post(resolved(a))
-			before := w.am.count()
-			time.Sleep(time.Hour)
-			if s := w.situation(int64(round + 1)).Incident.State; s != incident.StateResolved {
+			a := w.Fire("p3", fmt.Sprint(round))
+			w.Pass(time.Minute)
+			w.Resolve(a)
+			before := w.Asked()
+			w.Pass(time.Hour)
+			if s := w.Situation(int64(round + 1)).Incident.State; s != incident.StateResolved {
 				t.Errorf("round %d: an hour after the end it is %s", round, s)
 			}
-			if n := w.am.count() - before; n < 1 || n > 5 {
+			if n := w.Asked() - before; n < 1 || n > 5 {
 				t.Errorf("round %d: asked %d times within an hour, want once before it resolves", round, n)
 			}
-			time.Sleep(2 * time.Hour)
+			w.Pass(2 * time.Hour)
 		}
 	})
 }
 
 // A late sender is one whose far end says nothing until the attempt is given up.
 type late struct {
-	*mailbox
 	err   error // what the attempt ends with then
 	begun chan struct{}
 }
+
+func (*late) Render(m *incident.Message) ([]byte, error) { return []byte(m.ID), nil }
 
 func (l *late) Send(ctx context.Context, e router.Envelope, leased func(context.Context) error) error {
 	l.begun <- struct{}{}
@@ -293,34 +258,27 @@ func TestADeliveryThatHangsDoesNotHoldUpTheStop(t *testing.T) {
 		"it is taken at the last moment": {nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := policy()
-			p.Groups = p.Groups[:1] // the cto alone
-			p.Teams[0].OnCall = nil
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, p)
-				sleepUntil(noon)
-				w.open()
-				hangs := &late{w.mail, c.err, make(chan struct{})}
-				w.sender = hangs
-				a := w.run(w.store, "a")
-				w.post(alert("p1", "a"))
+				w := newWorld(t, routertest.Options{Policy: ctoAlone()})
+				hangs := &late{c.err, make(chan struct{})}
+				w.SendBy(hangs)
+				a := w.Start()
+				w.Fire("p1", "a")
 				<-hangs.begun
-				if took := a.ends(t, 10*time.Second); took < 10*time.Second {
+				if took := a.Stop(); took < 10*time.Second {
 					t.Errorf("a delivery that was under way was cut off after %v, want 10 s", took)
 				}
-				for _, d := range w.deliveries() {
+				for _, d := range w.Deliveries() {
 					if delivered := d.State == incident.DeliveryDelivered; delivered == c.again {
 						t.Errorf("it is recorded as %s", d.State)
 					}
 				}
-				w.sender = nil
-				b := w.run(w.store, "b")
-				time.Sleep(10 * time.Second)
-				if n := len(w.mail.take()); (n == 1) != c.again {
+				w.SendBy(nil)
+				w.StartReplica(routertest.Process{Owner: "b"})
+				w.Pass(10 * time.Second)
+				if n := len(w.Mails()); (n == 1) != c.again {
 					t.Errorf("the next process sent it %d times within 10 s", n)
 				}
-				b.ends(t, 10*time.Second)
-				w.must(w.store.Close())
 			})
 		})
 	}
@@ -329,21 +287,20 @@ func TestADeliveryThatHangsDoesNotHoldUpTheStop(t *testing.T) {
 // TestADeliveryThatIsUnderWayIsFinished before Run returns, as the store is closed then.
 func TestADeliveryThatIsUnderWayIsFinished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, policy())
-		sleepUntil(noon)
-		w.open()
-		w.mail.set(func(string, router.Envelope) error { time.Sleep(5 * time.Second); return nil })
-		a := w.run(w.store, "a")
-		w.post(alert("p1", "a"))
-		time.Sleep(2 * time.Second)
-		a.ends(t, 5*time.Second)
-		for _, d := range w.deliveries() {
+		w := newWorld(t, routertest.Options{Policy: policy()})
+		w.Behave(routertest.Stall(5 * time.Second))
+		a := w.Start()
+		w.Fire("p1", "a")
+		w.Pass(2 * time.Second)
+		if took := a.Stop(); took > 5*time.Second {
+			t.Errorf("it took %v to stop, want at most 5 s", took)
+		}
+		for _, d := range w.Deliveries() {
 			if d.State != incident.DeliveryDelivered {
 				t.Errorf("Run has returned, and what it was sending to %s is %s", d.Recipient, d.State)
 			}
 		}
-		time.Sleep(10 * time.Second)
-		w.must(w.store.Close())
+		w.Pass(10 * time.Second)
 	})
 }
 
@@ -362,40 +319,35 @@ func (s *lateAsker) Ask(context.Context) (incident.Answer, error) {
 // TestAQuestionThatIsUnderWayIsWaitedFor before Run returns, as the store is closed then.
 func TestAQuestionThatIsUnderWayIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, silent())
-		sleepUntil(noon)
-		w.open()
+		w := newWorld(t, routertest.Options{Policy: silent()})
 		asked := &lateAsker{make(chan struct{}), make(chan struct{})}
-		w.asker = asked
-		a := w.run(w.store, "a")
-		x := alert("p3", "a")
-		w.post(x)
-		time.Sleep(time.Minute)
-		w.post(resolved(x))
+		w.Alertmanagers(asked)
+		a := w.Start()
+		x := w.Fire("p3", "a")
+		w.Pass(time.Minute)
+		w.Resolve(x)
 		select {
 		case <-asked.begun:
 		case <-time.After(time.Hour):
 			t.Fatal("nobody was asked before it resolves")
 		}
-		a.ends(t, 3*time.Second)
+		if took := a.Stop(); took > 3*time.Second {
+			t.Errorf("it took %v to stop, want at most 3 s", took)
+		}
 		select {
 		case <-asked.over:
 		default:
 			t.Error("Run has returned, and a question is under way")
 		}
-		time.Sleep(time.Minute)
-		w.must(w.store.Close())
+		w.Pass(time.Minute)
 	})
 }
 
 // TestAClaimThatCouldNotBeExtendedIsUsedOn: the store fails for a while, and the delivery
 // goes on as the claim still holds.
 func TestAClaimThatCouldNotBeExtendedIsUsedOn(t *testing.T) {
-	p := policy()
-	p.Groups = p.Groups[:1] // the cto alone
-	p.Teams[0].OnCall = nil
-	rests(t, p, 1000, func(t *testing.T, w *world, s *restless, _ *replica) {
-		w.mail.set(func(string, router.Envelope) error {
+	rests(t, ctoAlone(), 1000, func(t *testing.T, w *world, s *restless) {
+		w.Behave(func(*routertest.Mail) error {
 			time.Sleep(17 * time.Second)
 			s.set(storage.ErrUnavailable)
 			time.Sleep(2 * time.Second) // the claim is to be extended meanwhile
@@ -403,10 +355,10 @@ func TestAClaimThatCouldNotBeExtendedIsUsedOn(t *testing.T) {
 			time.Sleep(2 * time.Second)
 			return nil
 		})
-		w.post(alert("p1", "a"))
-		time.Sleep(time.Minute)
-		w.expect("cto opened")
-		if d := w.deliveries(); len(d) != 1 || d[0].State != incident.DeliveryDelivered {
+		w.Fire("p1", "a")
+		w.Pass(time.Minute)
+		w.Expect("cto opened")
+		if d := w.Deliveries(); len(d) != 1 || d[0].State != incident.DeliveryDelivered {
 			t.Errorf("deliveries %+v", d)
 		}
 	})
@@ -418,22 +370,16 @@ func TestAnIdleReplicaAsksLittle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := policy()
 		p.Watchdog = incident.Watchdog{Within: 15 * time.Minute}
-		w := newWorld(t, p)
-		w.poll = time.Second
-		sleepUntil(noon)
-		w.open()
-		s := &restless{Store: w.store, t: t, most: 1000}
-		a := w.run(s, "a")
-		w.repo.Wake = a.scheduler.Wake
-		w.post(alert("p1", "a"))
-		time.Sleep(5 * time.Minute)
-		w.expect("cto opened", "support opened", "oncall opened")
+		w := newWorld(t, routertest.Options{Policy: p, Poll: time.Second})
+		s := &restless{Store: w.Store(), t: t, most: 1000}
+		w.StartReplica(routertest.Process{Store: s})
+		w.Fire("p1", "a")
+		w.Pass(5 * time.Minute)
+		w.Expect("cto opened", "support opened", "oncall opened")
 		s.count()
-		time.Sleep(time.Minute)
+		w.Pass(time.Minute)
 		if n := s.count(); n > 80 {
 			t.Errorf("%d transactions in a minute in which nothing happens, want about one a second", n)
 		}
-		a.ends(t, 10*time.Second)
-		w.must(w.store.Close())
 	})
 }

@@ -7,36 +7,31 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/internal/command"
 	"sitrep/router"
+	"sitrep/router/routertest"
 	"sitrep/storage"
 )
 
 func TestWhatIsOldGoesPieceByPiece(t *testing.T) {
 	const day = 24 * time.Hour
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, policy())
-		w.poll = 10 * time.Minute
-		w.keep = router.Retention{Breaches: 10 * day, Messages: 20 * day, Personal: 30 * day}
-		sleepUntil(noon)
-		w.start()
-		defer w.stop()
-		a := alert("p3", "a")
-		w.post(a)
-		time.Sleep(time.Minute)
-		w.must(w.do(1, func(in *incident.Incident, s incident.Stamp, _ *incident.Policy) ([]incident.Event, error) {
-			return in.Acknowledge(s)
-		}))
-		time.Sleep(time.Hour)
-		w.post(resolved(a))
-		for w.situation(1).Incident.State != incident.StateClosed {
-			time.Sleep(10 * time.Minute)
+		w := newWorld(t, routertest.Options{Policy: policy(), Poll: 10 * time.Minute, Retention: router.Retention{Breaches: 10 * day, Messages: 20 * day, Personal: 30 * day}})
+		w.Start()
+		a := w.Fire("p3", "a")
+		w.Pass(time.Minute)
+		w.Do(1, command.Acknowledge{})
+		w.Pass(time.Hour)
+		w.Resolve(a)
+		for w.Situation(1).Incident.State != incident.StateClosed {
+			w.Pass(10 * time.Minute)
 		}
-		closed := w.situation(1).Incident.ClosedAt
+		closed := w.Situation(1).Incident.ClosedAt
 
 		left := func() string {
 			t.Helper()
 			var what []string
-			w.must(w.store.Read(t.Context(), func(r storage.Snapshot) error {
+			w.Read(func(r storage.Snapshot) error {
 				breaches, _, err := r.Breaches(t.Context(), 1, 10, "")
 				if len(breaches) > 0 {
 					what = append(what, "breaches")
@@ -44,15 +39,15 @@ func TestWhatIsOldGoesPieceByPiece(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				for _, d := range w.deliveries() {
+				for _, d := range w.Deliveries() {
 					if _, err := r.Message(t.Context(), d.ID); err == nil {
 						what = append(what, "messages")
 						break
 					}
 				}
 				return nil
-			}))
-			if w.situation(1).Incident.AcknowledgedBy == "ada" && w.log(1)[2].Actor == "ada" && strings.Contains(w.deliveries()[0].Recipient, "@") {
+			})
+			if w.Situation(1).Incident.AcknowledgedBy == "ada" && w.Events(1)[2].Actor == "ada" && strings.Contains(w.Deliveries()[0].Recipient, "@") {
 				what = append(what, "names")
 			}
 			return strings.Join(what, " ")
@@ -68,12 +63,12 @@ func TestWhatIsOldGoesPieceByPiece(t *testing.T) {
 			{29 * day, "names"},
 			{30*day + 2*time.Hour, ""},
 		} {
-			sleepUntil(closed.Add(c.after))
+			w.Until(closed.Add(c.after))
 			if got := left(); got != c.want {
 				t.Errorf("after %v there are %q, want %q", c.after, got, c.want)
 			}
 		}
-		if in := w.situation(1).Incident; in.AcknowledgedBy != incident.Forgotten || len(w.log(1)) != int(in.Sequence) {
+		if in := w.Situation(1).Incident; in.AcknowledgedBy != incident.Forgotten || len(w.Events(1)) != int(in.Sequence) {
 			t.Errorf("it is %+v", in)
 		}
 	})

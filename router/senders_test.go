@@ -322,7 +322,7 @@ func (s *senders) flush(j int, at time.Duration, now time.Time) {
 
 // post lets a post arrive.
 func (s *senders) post(j int, post []incident.Alert) {
-	s.world.post(post...)
+	s.world.Post(post...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range post {

@@ -32,22 +32,21 @@ func TestAnAnswerSaysNothingOfWhatWasHeardSince(t *testing.T) {
 	t.Run("a breach began", func(t *testing.T) {
 		bubbleEvery(t, 10*time.Second, silent(), func(t *testing.T, w *world) {
 			slow := &slowAsker{takes: 20 * time.Second}
-			w.asker = slow
-			a := alert("p3", "a")
-			w.post(a)
-			time.Sleep(time.Minute)
-			w.post(resolved(a))
+			w.Alertmanagers(slow)
+			a := w.Fire("p3", "a")
+			w.Pass(time.Minute)
+			w.Resolve(a)
 			for slow.asked.Load() == 0 {
-				time.Sleep(time.Second)
+				w.Pass(time.Second)
 			}
-			time.Sleep(time.Second)
+			w.Pass(time.Second)
 			slow.lists.Store(true)
-			w.post(alert("p3", "b"))
-			time.Sleep(30 * time.Second)
-			if s := w.breachState("b"); s != incident.BreachFiring {
+			w.Fire("p3", "b")
+			w.Pass(30 * time.Second)
+			if s := w.BreachState("b"); s != incident.BreachFiring {
 				t.Errorf("it is %q", s)
 			}
-			if n := len(w.of(1, incident.EventBreachEnded)); n != 1 {
+			if n := len(w.Events(1, incident.EventBreachEnded)); n != 1 {
 				t.Errorf("%d ended", n)
 			}
 		})
@@ -56,21 +55,21 @@ func TestAnAnswerSaysNothingOfWhatWasHeardSince(t *testing.T) {
 		bubbleEvery(t, 10*time.Second, silent(), func(t *testing.T, w *world) {
 			slow := &slowAsker{takes: 20 * time.Second}
 			slow.lists.Store(true)
-			w.asker = slow
-			a, b := alert("p3", "a"), alert("p3", "b")
-			w.post(a, b)
-			sleepUntil(noon.Add(5 * time.Hour))
+			w.Alertmanagers(slow)
+			a, b := w.Alert("p3", "a"), w.Alert("p3", "b")
+			w.Post(a, b)
+			w.Until(noon.Add(5 * time.Hour))
 			for slow.asked.Load() == 0 {
-				time.Sleep(time.Second)
+				w.Pass(time.Second)
 			}
-			time.Sleep(time.Second)
+			w.Pass(time.Second)
 			slow.lists.Store(false)
-			w.post(resolved(a))
-			time.Sleep(22 * time.Second)
-			if s := w.breachState("a"); s != incident.BreachEnded {
+			w.Resolve(a)
+			w.Pass(22 * time.Second)
+			if s := w.BreachState("a"); s != incident.BreachEnded {
 				t.Errorf("it is %q", s)
 			}
-			if n := len(w.of(1, incident.EventBreachStarted)); n != 2 {
+			if n := len(w.Events(1, incident.EventBreachStarted)); n != 2 {
 				t.Errorf("%d began", n)
 			}
 		})
@@ -78,21 +77,21 @@ func TestAnAnswerSaysNothingOfWhatWasHeardSince(t *testing.T) {
 	t.Run("one that had ended is doubted", func(t *testing.T) {
 		bubbleEvery(t, 10*time.Second, silent(), func(t *testing.T, w *world) {
 			slow := &slowAsker{takes: 20 * time.Second}
-			w.asker = slow
-			a, b := alert("p3", "a"), alert("p2", "b")
-			w.post(a, b)
-			time.Sleep(time.Minute)
-			w.post(resolved(a), resolved(b))
-			time.Sleep(time.Minute)
-			w.post(b) // a copy, because of which it is asked
+			w.Alertmanagers(slow)
+			a, b := w.Alert("p3", "a"), w.Alert("p2", "b")
+			w.Post(a, b)
+			w.Pass(time.Minute)
+			w.Resolve(a, b)
+			w.Pass(time.Minute)
+			w.Post(b) // a copy, because of which it is asked
 			for slow.asked.Load() == 0 {
-				time.Sleep(time.Second)
+				w.Pass(time.Second)
 			}
-			time.Sleep(time.Second)
+			w.Pass(time.Second)
 			slow.lists.Store(true)
-			w.post(a) // Prometheus reaches Alertmanager again
-			time.Sleep(5 * time.Minute)
-			if s := w.breachState("a"); s != incident.BreachFiring {
+			w.Post(a) // Prometheus reaches Alertmanager again
+			w.Pass(5 * time.Minute)
+			if s := w.BreachState("a"); s != incident.BreachFiring {
 				t.Errorf("it is %q", s)
 			}
 		})
@@ -113,9 +112,9 @@ func TestAnAlertmanagerThatDoesNotAnswerHoldsNoQuestionUp(t *testing.T) {
 	bubbleEvery(t, 10*time.Second, silent(), func(t *testing.T, w *world) {
 		a := &absentAsker{slowAsker{takes: 30 * time.Second}}
 		a.lists.Store(true)
-		w.asker = a
-		w.post(alert("p3", "a"))
-		sleepUntil(noon.Add(5*time.Hour + 10*time.Minute))
+		w.Alertmanagers(a)
+		w.Fire("p3", "a")
+		w.Until(noon.Add(5*time.Hour + 10*time.Minute))
 		if n := a.asked.Load(); n < 5 {
 			t.Errorf("asked %d times in ten minutes", n)
 		}

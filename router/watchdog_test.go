@@ -1,7 +1,6 @@
 package router_test
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -9,7 +8,8 @@ import (
 	"time"
 
 	"sitrep/incident"
-	"sitrep/router"
+	"sitrep/internal/command"
+	"sitrep/router/routertest"
 	"sitrep/storage"
 )
 
@@ -35,17 +35,17 @@ func (w *world) beatIn(d time.Duration, names ...string) {
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		var alerts []incident.Alert
 		for _, c := range names {
-			alerts = append(alerts, in(c, watchdog()))
+			alerts = append(alerts, in(c, routertest.Watchdog()))
 		}
-		w.post(alerts...)
-		time.Sleep(min(5*time.Minute, time.Until(end)))
+		w.Post(alerts...)
+		w.Pass(min(5*time.Minute, time.Until(end)))
 	}
 }
 
 // pulses returns the clusters whose pulse is known, with a star if it is away.
 func (w *world) pulses() (names []string) {
 	w.t.Helper()
-	w.must(w.store.Read(context.Background(), func(r storage.Snapshot) error {
+	w.Read(func(r storage.Snapshot) error {
 		all, err := r.Pulses(w.t.Context())
 		for _, p := range all {
 			name := p.Labels["cluster"]
@@ -55,12 +55,12 @@ func (w *world) pulses() (names []string) {
 			names = append(names, name)
 		}
 		return err
-	}))
+	})
 	return names
 }
 
 // clusters returns of which clusters mails tell, with a star if it is away.
-func clusters(mails []mail) (names []string) {
+func clusters(mails []routertest.Mail) (names []string) {
 	for _, m := range mails {
 		if n := m.Watchdog; n != nil {
 			name := n.Labels["cluster"]
@@ -76,32 +76,32 @@ func clusters(mails []mail) (names []string) {
 
 func TestEachClusterHasAPulse(t *testing.T) {
 	bubbleEvery(t, 10*time.Second, withClusters(), func(t *testing.T, w *world) {
-		w.expect()
+		w.Expect()
 		w.beatIn(30*time.Minute, "eu", "us")
-		w.expect()
+		w.Expect()
 		w.beatIn(20*time.Minute, "us")
-		mails := w.expect("sre watchdog")
+		mails := w.Expect("sre watchdog")
 		if got := clusters(mails); !slices.Equal(got, []string{"eu*"}) || mails[0].Watchdog.Pulse != `cluster="eu"` {
 			t.Errorf("told of %v: %+v", got, mails[0].Watchdog)
 		}
 		w.beatIn(10*time.Minute, "eu", "us")
-		if got := clusters(w.expect("sre watchdog")); !slices.Equal(got, []string{"eu"}) {
+		if got := clusters(w.Expect("sre watchdog")); !slices.Equal(got, []string{"eu"}) {
 			t.Errorf("told of %v", got)
 		}
 		// Both at once, and one that resolves beside one that fires.
-		w.post(resolved(in("eu", watchdog())), in("us", watchdog()))
-		time.Sleep(time.Second)
-		if got := clusters(w.expect("sre watchdog")); !slices.Equal(got, []string{"eu*"}) {
+		w.Post(w.Ended(in("eu", routertest.Watchdog())), in("us", routertest.Watchdog()))
+		w.Pass(time.Second)
+		if got := clusters(w.Expect("sre watchdog")); !slices.Equal(got, []string{"eu*"}) {
 			t.Errorf("told of %v", got)
 		}
 		w.beatIn(6*time.Minute, "eu", "us")
-		w.expect("sre watchdog")
-		time.Sleep(time.Hour)
-		mails = w.expect("sre watchdog", "sre watchdog")
-		if got := clusters(mails); !slices.Equal(got, []string{"eu*", "us*"}) || mails[0].id == mails[1].id {
-			t.Errorf("told of %v as %s and %s", got, mails[0].id, mails[1].id)
+		w.Expect("sre watchdog")
+		w.Pass(time.Hour)
+		mails = w.Expect("sre watchdog", "sre watchdog")
+		if got := clusters(mails); !slices.Equal(got, []string{"eu*", "us*"}) || mails[0].ID == mails[1].ID {
+			t.Errorf("told of %v as %s and %s", got, mails[0].ID, mails[1].ID)
 		}
-		for _, d := range w.deliveries() {
+		for _, d := range w.Deliveries() {
 			if d.Incident != 0 || !d.Watchdog() || d.State != incident.DeliveryDelivered || !strings.HasPrefix(d.ID, "watchdog.") {
 				t.Errorf("delivery %+v", d)
 			}
@@ -111,41 +111,41 @@ func TestEachClusterHasAPulse(t *testing.T) {
 
 func TestAnEndIsDoubtedByThePulseOfItsCluster(t *testing.T) {
 	bubbleEvery(t, 10*time.Second, withClusters(), func(t *testing.T, w *world) {
-		eu, us := in("eu", alert("p1", "a")), in("us", alert("p2", "b"))
-		both, both2 := in("eu", alert("p3", "c")), in("us", alert("p3", "c"))
-		plain := alert("p1", "nowhere")
+		eu, us := in("eu", w.Alert("p1", "a")), in("us", w.Alert("p2", "b"))
+		both, both2 := in("eu", w.Alert("p3", "c")), in("us", w.Alert("p3", "c"))
+		plain := w.Alert("p1", "nowhere")
 		plain.Labels["slo"] = "p1"
-		w.post(in("eu", watchdog()), in("us", watchdog()), eu, us, both, both2)
+		w.Post(in("eu", routertest.Watchdog()), in("us", routertest.Watchdog()), eu, us, both, both2)
 		w.beatIn(10*time.Minute, "eu", "us")
-		w.mail.take()
+		w.Mails()
 		// The Prometheus of eu dies: its alerts end four minutes later, us's really do.
 		w.beatIn(4*time.Minute, "us")
-		w.post(resolved(eu), resolved(us), resolved(both), resolved(both2))
+		w.Resolve(eu, us, both, both2)
 		w.beatIn(20*time.Minute, "us")
 		for number, want := range map[int64]incident.State{1: incident.StateOpen, 2: incident.StateResolved, 3: incident.StateOpen} {
-			if s := w.situation(number).Incident; s.State != want || s.State == incident.StateOpen && s.Breaches != (incident.Counts{Unknown: 1, Total: s.Breaches.Total}) {
+			if s := w.Situation(number).Incident; s.State != want || s.State == incident.StateOpen && s.Breaches != (incident.Counts{Unknown: 1, Total: s.Breaches.Total}) {
 				t.Errorf("incident %d is %s: %+v", number, s.State, s.Breaches)
 			}
 		}
-		w.expect("sre watchdog", "cto resolved", "support resolved", "oncall resolved", "oncall reminder", "oncall reminder")
+		w.Expect("sre watchdog", "cto resolved", "support resolved", "oncall resolved", "oncall reminder", "oncall reminder")
 		// One that names no cluster is doubted while any is away, also if it ends now.
-		w.post(plain)
-		time.Sleep(time.Second)
-		w.mail.take()
-		w.post(resolved(plain))
+		w.Post(plain)
+		w.Pass(time.Second)
+		w.Mails()
+		w.Resolve(plain)
 		w.beatIn(20*time.Minute, "us")
-		if got := w.situation(1).Incident.Breaches.Unknown; got != 2 {
+		if got := w.Situation(1).Incident.Breaches.Unknown; got != 2 {
 			t.Errorf("%d are unknown", got)
 		}
-		w.mail.take()
+		w.Mails()
 		// It is back, and what fires there still does.
-		w.post(in("eu", watchdog()), eu, both)
-		w.post(resolved(both))
+		w.Post(in("eu", routertest.Watchdog()), eu, both)
+		w.Resolve(both)
 		w.beatIn(20*time.Minute, "eu", "us")
-		if got := w.situation(3).Incident.State; got != incident.StateResolved {
+		if got := w.Situation(3).Incident.State; got != incident.StateResolved {
 			t.Errorf("incident 3 is %s", got)
 		}
-		if s := w.situation(1).Incident; s.State != incident.StateOpen || s.Breaches.Firing != 1 {
+		if s := w.Situation(1).Incident; s.State != incident.StateOpen || s.Breaches.Firing != 1 {
 			t.Errorf("incident 1 is %s: %+v", s.State, s.Breaches)
 		}
 	})
@@ -153,25 +153,25 @@ func TestAnEndIsDoubtedByThePulseOfItsCluster(t *testing.T) {
 
 func TestAnIncidentOfTwoClustersEndsWhileOneIsAway(t *testing.T) {
 	bubbleEvery(t, 10*time.Second, withClusters(), func(t *testing.T, w *world) {
-		eu, us := in("eu", alert("p3", "a")), in("us", alert("p3", "a"))
-		w.post(in("eu", watchdog()), in("us", watchdog()), eu, us)
+		eu, us := in("eu", w.Alert("p3", "a")), in("us", w.Alert("p3", "a"))
+		w.Post(in("eu", routertest.Watchdog()), in("us", routertest.Watchdog()), eu, us)
 		w.beatIn(10*time.Minute, "eu", "us")
-		w.post(resolved(eu))
+		w.Resolve(eu)
 		w.beatIn(time.Hour, "eu", "us")
 		w.beatIn(time.Hour, "us") // eu is away, and its end was confirmed long before
-		w.mail.take()
-		w.post(resolved(us))
+		w.Mails()
+		w.Resolve(us)
 		w.beatIn(12*time.Minute, "us")
-		w.expect("support resolved", "oncall resolved")
+		w.Expect("support resolved", "oncall resolved")
 	})
 }
 
 func TestAClusterThatIsGoneIsGivenUp(t *testing.T) {
 	bubbleEvery(t, 10*time.Minute, withClusters(), func(t *testing.T, w *world) {
-		a := in("eu", alert("p3", "a"))
-		w.post(in("eu", watchdog()), in("us", watchdog()), a)
+		a := in("eu", w.Alert("p3", "a"))
+		w.Post(in("eu", routertest.Watchdog()), in("us", routertest.Watchdog()), a)
 		w.beatIn(7*24*time.Hour-time.Hour, "us")
-		w.mail.take()
+		w.Mails()
 		if got := w.pulses(); !slices.Equal(got, []string{"eu*", "us"}) {
 			t.Errorf("pulses %v", got)
 		}
@@ -179,60 +179,62 @@ func TestAClusterThatIsGoneIsGivenUp(t *testing.T) {
 		if got := w.pulses(); !slices.Equal(got, []string{"us"}) {
 			t.Errorf("pulses %v", got)
 		}
-		w.mail.take()
-		w.post(resolved(a))
+		w.Mails()
+		w.Resolve(a)
 		w.beatIn(30*time.Minute, "us")
-		w.expect("support resolved", "oncall resolved")
+		w.Expect("support resolved", "oncall resolved")
 		// It comes back after all: nobody waits for that.
 		w.beatIn(30*time.Minute, "us", "eu")
-		w.expect()
+		w.Expect()
 		w.beatIn(30*time.Minute, "us")
-		w.expect("sre watchdog")
+		w.Expect("sre watchdog")
 	})
 }
 
 func TestNobodyHearsOfAWatchdogThatWasAwayUntold(t *testing.T) {
 	bubbleEvery(t, 10*time.Second, withWatchdog(), func(t *testing.T, w *world) {
-		w.mail.set(down("sre"))
+		w.Behave(routertest.Refuse(errLater, "sre"))
 		w.beat(10 * time.Minute)
-		time.Sleep(20 * time.Minute)
-		if len(w.mail.takeTries()) == 0 {
+		w.Pass(20 * time.Minute)
+		if len(w.Attempts()) == 0 {
 			t.Error("it was not tried")
 		}
 		w.beat(5 * time.Minute)
-		w.mail.set(nil)
+		w.Behave(nil)
 		w.beat(time.Hour)
-		w.expect()
-		for _, d := range w.deliveries() {
+		w.Expect()
+		for _, d := range w.Deliveries() {
 			if d.State != incident.DeliverySuperseded {
 				t.Errorf("delivery %+v", d)
 			}
 		}
 		// The next time they do.
-		time.Sleep(time.Hour)
-		w.expect("sre watchdog")
+		w.Pass(time.Hour)
+		w.Expect("sre watchdog")
 		w.beat(time.Minute)
-		w.expect("sre watchdog")
+		w.Expect("sre watchdog")
 	})
 }
 
 func TestAWatchdogThatMayHaveBeenToldIsToldToBeBack(t *testing.T) {
 	bubbleEvery(t, 10*time.Second, withWatchdog(), func(t *testing.T, w *world) {
-		w.mail.set(func(string, router.Envelope) error { return errors.Join(errTaken, errors.New("the answer is lost")) })
+		w.Behave(func(*routertest.Mail) error {
+			return errors.Join(routertest.ErrTaken, errors.New("the answer is lost"))
+		})
 		w.beat(10 * time.Minute)
-		time.Sleep(10*time.Minute + 30*time.Second) // it has just gone away
-		if got := clusters(w.mail.take()); len(got) == 0 {
+		w.Pass(10*time.Minute + 30*time.Second) // it has just gone away
+		if got := clusters(w.Mails()); len(got) == 0 {
 			t.Error("it was not tried")
 		}
-		w.post(watchdog())
-		time.Sleep(time.Second)
-		w.mail.set(nil)
+		w.Post(routertest.Watchdog())
+		w.Pass(time.Second)
+		w.Behave(nil)
 		w.beat(30 * time.Minute)
 		// Before it, what may have been told can be told once more.
 		back := map[string]bool{}
-		for _, m := range w.mail.take() {
+		for _, m := range w.Mails() {
 			if !m.Watchdog.Away {
-				back[m.id] = true
+				back[m.ID] = true
 			} else if len(back) > 0 {
 				t.Errorf("told %+v after it was back", m.Watchdog)
 			}
@@ -245,14 +247,12 @@ func TestAWatchdogThatMayHaveBeenToldIsToldToBeBack(t *testing.T) {
 
 func TestAnIncidentNamesTheClustersThatAreSilent(t *testing.T) {
 	bubbleEvery(t, 10*time.Second, withClusters(), func(t *testing.T, w *world) {
-		w.post(in("eu", watchdog()), in("us", watchdog()), in("us", alert("p3", "a")))
+		w.Post(in("eu", routertest.Watchdog()), in("us", routertest.Watchdog()), in("us", w.Alert("p3", "a")))
 		w.beatIn(30*time.Minute, "us")
-		w.mail.take()
-		w.must(w.do(1, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
-			return in.WriteUpdate(s, p, "We look into it.", nil)
-		}))
-		time.Sleep(time.Second)
-		mails := w.expect("support update")
+		w.Mails()
+		w.Do(1, command.Update{Message: "We look into it."})
+		w.Pass(time.Second)
+		mails := w.Expect("support update")
 		if silent := mails[0].First().Silent; len(silent) != 1 || silent[0].Labels["cluster"] != "eu" {
 			t.Errorf("silent %+v", silent)
 		}
@@ -262,15 +262,15 @@ func TestAnIncidentNamesTheClustersThatAreSilent(t *testing.T) {
 func TestTheWatchdogIsTakenOutOfTheConfiguration(t *testing.T) {
 	bubbleEvery(t, 10*time.Second, withClusters(), func(t *testing.T, w *world) {
 		w.beatIn(10*time.Minute, "eu", "us")
-		time.Sleep(20 * time.Minute)
-		w.expect("sre watchdog", "sre watchdog")
-		w.swap(func(p *incident.Policy) { p.Watchdog = incident.Watchdog{} })
-		time.Sleep(time.Minute)
+		w.Pass(20 * time.Minute)
+		w.Expect("sre watchdog", "sre watchdog")
+		w.Reload(func(p *incident.Policy) { p.Watchdog = incident.Watchdog{} })
+		w.Pass(time.Minute)
 		if got := w.pulses(); len(got) != 0 {
 			t.Errorf("pulses %v", got)
 		}
-		w.swap(func(p *incident.Policy) { p.Watchdog = withWatchdog().Watchdog })
+		w.Reload(func(p *incident.Policy) { p.Watchdog = withWatchdog().Watchdog })
 		w.beat(30 * time.Minute)
-		w.expect()
+		w.Expect()
 	})
 }

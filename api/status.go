@@ -192,15 +192,12 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 }
 
 // readLedger reads how far the ledger goes, and how far it is signed.
-func (s *Status) readLedger(ctx context.Context, tx storage.Snapshot) (err error) {
-	if s.Ledger.Size, err = tx.LogSize(ctx); err != nil {
+func (s *Status) readLedger(ctx context.Context, tx storage.Snapshot) error {
+	head, err := tx.LogHead(ctx)
+	if s.Ledger.Size = head.Size; err != nil || head.Signed == nil {
 		return err
 	}
-	signed, err := tx.LastCheckpoint(ctx)
-	if err != nil || signed == nil {
-		return err
-	}
-	c, err := ledger.ReadCheckpoint(signed)
+	c, err := ledger.ReadCheckpoint(head.Signed)
 	s.Ledger.Checkpoint.Size, s.Ledger.Checkpoint.At = c.Size, when(c.At)
 	return err
 }

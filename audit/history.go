@@ -55,19 +55,14 @@ func (c Change) String() string {
 	return fmt.Sprintf("%s: %s from %s to %s", c.Of, c.Field, c.From, c.To)
 }
 
-// History returns the configurations that were in force, the latest first, each with
-// what it changed. One that was loaded again while it was in force is there once. Of
+// History returns the configurations of loadings, all or a stretch as [storage.Loadings] has
+// them, the latest first, each with what it changed. One that was loaded again while it was in force is there once. Of
 // addresses it says only how many there are. Where only the public form of one is left,
 // another name or address is no change from it, or to it.
-func History(ctx context.Context, r storage.Snapshot) ([]Version, error) {
-	loadings, err := r.Configs(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the history of the configuration: %w", err)
-	}
-	slices.Reverse(loadings)
+func History(ctx context.Context, r storage.Snapshot, loadings []storage.Loading) ([]Version, error) {
 	var versions []Version
 	var before form
-	for _, l := range loadings {
+	for _, l := range slices.Backward(loadings) {
 		if n := len(versions); n > 0 {
 			if versions[n-1].Hash == l.Hash {
 				continue
@@ -75,6 +70,7 @@ func History(ctx context.Context, r storage.Snapshot) ([]Version, error) {
 			versions[n-1].Until = l.At
 		}
 		now := form{}
+		var err error
 		if now.Config, now.whole, err = storage.ConfigOf(ctx, r, l); err != nil {
 			return nil, fmt.Errorf("read the history of the configuration: %w", err)
 		}

@@ -34,7 +34,7 @@ func TestHistorySaysWhatChanged(t *testing.T) {
 		put("one", one, "ada")
 		var versions []audit.Version
 		if err := w.store.Read(t.Context(), func(r storage.Snapshot) (err error) {
-			versions, err = audit.History(t.Context(), r)
+			versions, err = history(t, r)
 			return err
 		}); err != nil {
 			t.Fatal(err)
@@ -92,7 +92,7 @@ func TestHistoryOfWhatWasForgotten(t *testing.T) {
 		forget(t, w.store, now().Add(time.Hour))
 		var got []string
 		if err := w.store.Read(t.Context(), func(r storage.Snapshot) error {
-			versions, err := audit.History(t.Context(), r)
+			versions, err := history(t, r)
 			for _, v := range versions[:min(2, len(versions))] {
 				got = append(got, v.Hash)
 				for _, c := range v.Changes {
@@ -111,4 +111,14 @@ func TestHistoryOfWhatWasForgotten(t *testing.T) {
 			t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 	})
+}
+
+// history returns the whole history of the configuration.
+func history(t *testing.T, r storage.Snapshot) ([]audit.Version, error) {
+	t.Helper()
+	loadings, err := storage.Loadings(t.Context(), r)
+	if err != nil {
+		return nil, err
+	}
+	return audit.History(t.Context(), r, loadings)
 }

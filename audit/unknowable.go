@@ -15,7 +15,7 @@ const maxOutages = 10_000
 
 // firstRecord finds since when there are records.
 func (m *measuring) firstRecord(ctx context.Context) error {
-	configs, err := m.r.Configs(ctx)
+	configs, err := storage.Loadings(ctx, m.r)
 	if err != nil {
 		return err
 	}
@@ -23,7 +23,7 @@ func (m *measuring) firstRecord(ctx context.Context) error {
 	if len(configs) > 0 {
 		k.FirstRecordAt = configs[len(configs)-1].At
 	}
-	first, err := m.r.Events(ctx, 1, 0, 1)
+	first, err := storage.EventsOf(ctx, m.r, 1, 0, 1)
 	if err != nil && !errors.Is(err, incident.ErrNotFound) {
 		return err
 	}

@@ -116,7 +116,7 @@ func TestAStoreOfVersion2GoesOn(t *testing.T) {
 			t.Errorf("to be asked about: %+v, %v", all, err)
 		}
 		for number := range int64(2) {
-			in, err := r.Incident(t.Context(), number+1)
+			in, err := storage.IncidentOf(t.Context(), r, number+1)
 			if err != nil || in.ChangedAt.IsZero() {
 				t.Errorf("%s changed at %v, %v", incident.ID(number+1), in.ChangedAt, err)
 			}

@@ -225,7 +225,7 @@ func (i *Intake) survey(ctx context.Context, at time.Time, number int64, answer 
 	err = i.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
 		said = survey{}
 		var maybe []storage.BreachID // something is to happen to those that are the latest of their fingerprints
-		in, err := r.Incident(ctx, number)
+		in, err := storage.IncidentOf(ctx, r, number)
 		if err != nil {
 			return err
 		}

@@ -477,7 +477,7 @@ func (s *Scheduler) doubtFirst(ctx context.Context, number int64, at time.Time) 
 	}
 	doubted := false
 	err := s.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
-		in, err := r.Incident(ctx, number)
+		in, err := storage.IncidentOf(ctx, r, number)
 		if doubted = false; err != nil || in.EndedHeardAt.IsZero() {
 			return err
 		}

@@ -376,7 +376,7 @@ func (w *world) log(number int64) []incident.Event {
 	w.t.Helper()
 	var events []incident.Event
 	w.must(w.store.Read(context.Background(), func(r storage.Snapshot) (err error) {
-		events, err = r.Events(w.t.Context(), number, 0, 100_000)
+		events, err = storage.EventsOf(w.t.Context(), r, number, 0, 100_000)
 		return err
 	}))
 	return events

@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -172,7 +171,7 @@ func (c *Change) Incident(number int64) (*incident.Situation, error) {
 	if l, ok := c.loaded[number]; ok {
 		return l.now, nil
 	}
-	in, err := c.Tx.Incident(c.Context(), number)
+	in, err := IncidentOf(c.Context(), c.Tx, number)
 	if err != nil {
 		return nil, err
 	}
@@ -393,7 +392,7 @@ func Situations(ctx context.Context, r Snapshot, numbers []int64) (map[int64]*in
 	list := make([]incident.Incident, 0, len(numbers))
 	for _, n := range numbers {
 		if found[n] == nil {
-			return nil, &incident.Problem{Kind: incident.ErrNotFound, Text: fmt.Sprintf("there is no incident %q", incident.ID(n))}
+			return nil, NotFound("incident", incident.ID(n))
 		}
 		list = append(list, *found[n])
 	}

@@ -94,7 +94,7 @@ func TestIncidentsAreForgottenInSets(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			in, err := r.Incident(t.Context(), n)
+			in, err := storage.IncidentOf(t.Context(), r, n)
 			if err != nil || in.AcknowledgedBy != incident.Forgotten || !subs[0].Forgotten() {
 				t.Errorf("kept %+v, %+v, %v", in, subs, err)
 			}

@@ -34,7 +34,7 @@ type version struct {
 }
 
 // versionsOf numbers the configurations that were in force, the first first. The
-// loadings are as [storage.ConfigReader.Configs] returns them.
+// loadings are as [storage.Loadings] returns them.
 func versionsOf(loadings []storage.Loading) []version {
 	var all []version
 	for _, l := range slices.Backward(loadings) {
@@ -47,18 +47,6 @@ func versionsOf(loadings []storage.Loading) []version {
 		all = append(all, version{Loading: l, Number: len(all) + 1})
 	}
 	return all
-}
-
-// A window shows only some loadings of configurations, so that what looks at their
-// history reads no others.
-type window struct {
-	storage.Snapshot
-	loadings []storage.Loading
-}
-
-// Configs implements storage.Reader.
-func (w window) Configs(_ context.Context) ([]storage.Loading, error) {
-	return slices.Clone(w.loadings), nil
 }
 
 // A versionInfo is a version as a page shows it.
@@ -83,7 +71,7 @@ func (l *layout) versions(ctx context.Context, tx storage.Snapshot, all []versio
 	for _, v := range slices.Backward(all[max(from-2, 0) : before-1]) {
 		some = append(some, v.Loading)
 	}
-	history, err := audit.History(ctx, window{tx, some})
+	history, err := audit.History(ctx, tx, some)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +108,7 @@ func secluded(c audit.Change) bool {
 
 // readHistory reads a page of the history.
 func (p *prioritiesPage) readHistory(ctx context.Context, tx storage.Snapshot, q url.Values) error {
-	loadings, err := tx.Configs(ctx)
+	loadings, err := storage.Loadings(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -153,7 +141,7 @@ func (h *Handler) version(w http.ResponseWriter, r *http.Request) error {
 	p := versionPage{layout: h.layout(r, "Version "+raw+" of the configuration")}
 	p.Refresh = false
 	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
-		loadings, err := tx.Configs(r.Context())
+		loadings, err := storage.Loadings(r.Context(), tx)
 		if err != nil {
 			return err
 		}

@@ -186,7 +186,7 @@ func (p *statusPage) read(ctx context.Context, tx storage.Snapshot) error {
 	for _, o := range outages {
 		p.Outages = append(p.Outages, outageInfo{p.at(o.From), p.at(o.To), wording.Duration(o.To.Sub(o.From).Abs()), o.Kind == storage.ClockSet})
 	}
-	loadings, err := tx.Configs(ctx)
+	loadings, err := storage.Loadings(ctx, tx)
 	for _, l := range loadings[:min(len(loadings), 20)] {
 		p.Loadings = append(p.Loadings, loadingInfo{p.at(l.At), l.Hash, l.Actor})
 	}
@@ -194,15 +194,12 @@ func (p *statusPage) read(ctx context.Context, tx storage.Snapshot) error {
 }
 
 // readLedger reads how far the ledger goes, and how far it is signed.
-func (p *statusPage) readLedger(ctx context.Context, tx storage.Snapshot) (err error) {
-	if p.Ledger.Size, err = tx.LogSize(ctx); err != nil {
+func (p *statusPage) readLedger(ctx context.Context, tx storage.Snapshot) error {
+	head, err := tx.LogHead(ctx)
+	if p.Ledger.Size = head.Size; err != nil || head.Signed == nil {
 		return err
 	}
-	signed, err := tx.LastCheckpoint(ctx)
-	if err != nil || signed == nil {
-		return err
-	}
-	c, err := ledger.ReadCheckpoint(signed)
+	c, err := ledger.ReadCheckpoint(head.Signed)
 	p.Ledger.Signed, p.Ledger.At = c.Size, p.at(c.At)
 	return err
 }

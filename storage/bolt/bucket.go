@@ -343,11 +343,6 @@ func timeAt(k []byte, at int) time.Time {
 	return time.UnixMicro(int64(binary.BigEndian.Uint64(k[at:]) ^ 1<<63)).UTC()
 }
 
-// notFound is the error for a thing that is not there.
-func notFound(what, name string) error {
-	return &incident.Problem{Kind: incident.ErrNotFound, Text: fmt.Sprintf("there is no %s %q", what, name)}
-}
-
 // checkLimit returns an error for a page that has no room.
 func checkLimit(limit int) error {
 	if limit < 1 {

@@ -98,7 +98,7 @@ func (r *reader) Answer(_ context.Context, name string) (storage.Answer, error) 
 	var a storage.Answer
 	found, err := r.getJSON(bAnswers, key(nil).text(name), &a)
 	if err == nil && !found {
-		err = notFound("answer to", name)
+		err = storage.NotFound("answer to", name)
 	}
 	return a, err
 }

@@ -207,7 +207,7 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 		return err
 	})
 	err = db.Read(t.Context(), func(r storage.Snapshot) error {
-		in, err := r.Incident(t.Context(), 1)
+		in, err := storage.IncidentOf(t.Context(), r, 1)
 		if err != nil {
 			return err
 		}
@@ -224,10 +224,10 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 		if want := []string{"1 forgotten 1 1", "1 forgotten 2 2", "2 bob 1"}; !slices.Equal(readers, want) {
 			t.Errorf("readers %q, want %q", readers, want)
 		}
-		if d, err := r.Delivery(t.Context(), "INC-1.1"); err != nil || d.Covers[0].Reader != 2 {
+		if d, err := storage.DeliveryOf(t.Context(), r, "INC-1.1"); err != nil || d.Covers[0].Reader != 2 {
 			t.Errorf("told %+v, %v", d, err)
 		}
-		d, err := r.Delivery(t.Context(), "watchdog.1")
+		d, err := storage.DeliveryOf(t.Context(), r, "watchdog.1")
 		if in.AcknowledgedBy != incident.Forgotten || d.Recipient != incident.Forgotten {
 			t.Errorf("kept %+v, %+v", in, d)
 		}
@@ -378,7 +378,7 @@ func dump(t *testing.T, db *bolt.DB) string {
 	t.Helper()
 	var all strings.Builder
 	err := db.Read(t.Context(), func(r storage.Snapshot) error {
-		in, err := r.Incident(t.Context(), 1)
+		in, err := storage.IncidentOf(t.Context(), r, 1)
 		if err != nil {
 			return err
 		}
@@ -386,7 +386,7 @@ func dump(t *testing.T, db *bolt.DB) string {
 		if err != nil {
 			return err
 		}
-		events, err := r.Events(t.Context(), 1, 0, 1000)
+		events, err := storage.EventsOf(t.Context(), r, 1, 0, 1000)
 		if err != nil {
 			return err
 		}

@@ -191,7 +191,7 @@ func (t *tx) ForgetDeliveries(ctx context.Context, all []incident.Delivery) erro
 		if err := t.forgetRecords(bDeliveryRecords, k, nil, func([]byte) bool { return true }); err != nil {
 			return err
 		}
-		records, err := t.DeliveryRecords(ctx, d.ID)
+		records, err := storage.DeliveryRecords(ctx, t, d.ID)
 		if err != nil {
 			return err
 		}

@@ -189,7 +189,7 @@ var writerRules = []rule{
 			if err != nil {
 				return err
 			}
-			events, err := r.Events(f.Context(), 1, 0, 10)
+			events, err := storage.EventsOf(f.Context(), r, 1, 0, 10)
 			f.equal("events", len(events), 2)
 			return err
 		})
@@ -336,7 +336,7 @@ var writerRules = []rule{
 		f.read(func(r storage.Snapshot) error {
 			last := time.Time{}
 			for number := int64(1); number <= 2; number++ {
-				events, err := r.Events(f.Context(), number, 0, 10)
+				events, err := storage.EventsOf(f.Context(), r, number, 0, 10)
 				if err != nil || len(events) == 0 {
 					f.Errorf("events of %d: %v, %v", number, events, err)
 				}

@@ -189,7 +189,7 @@ var retentionRules = []rule{
 		left := func() (sequences []int64) {
 			f.Helper()
 			f.read(func(r storage.Snapshot) error {
-				records, err := r.EventRecords(f.Context(), 1, 0, 100)
+				records, err := storage.EventRecords(f.Context(), r, 1, 0, 100)
 				for i, record := range records {
 					if record.Salt != nil {
 						sequences = append(sequences, int64(i+1))
@@ -229,18 +229,18 @@ var retentionRules = []rule{
 		f.equal("of the incident", f.pagesOf(1, false, 9), [][]string{{"one", "two"}})
 		f.equal("leaves", len(f.leaves()), size)
 		f.read(func(r storage.Snapshot) error {
-			got, err := r.Delivery(f.Context(), "one")
+			got, err := storage.DeliveryOf(f.Context(), r, "one")
 			f.equal("people", got.Recipient+got.Address+got.Error, strings.Repeat(incident.Forgotten, 3))
 			f.equal("what happened", got.FinishedAt, f.ago(5))
 			if err != nil {
 				return err
 			}
-			records, err := r.DeliveryRecords(f.Context(), "one")
+			records, err := storage.DeliveryRecords(f.Context(), r, "one")
 			f.equal("records", len(records), 1)
 			f.equal("forgotten", records[0].Forgotten(), true)
 			_, gone := r.Message(f.Context(), "one")
 			f.fails("message", gone, incident.ErrNotFound)
-			got, err2 := r.Delivery(f.Context(), "two")
+			got, err2 := storage.DeliveryOf(f.Context(), r, "two")
 			f.equal("the other", got, *other)
 			if err == nil {
 				err = err2
@@ -339,7 +339,7 @@ var retentionRules = []rule{
 		forget(1)
 		f.equal("then", remembered(f.now), "34")
 		f.read(func(r storage.Snapshot) error {
-			all, err := r.Configs(f.Context())
+			all, err := storage.Loadings(f.Context(), r)
 			var actors []incident.Actor
 			for _, l := range all {
 				actors = append(actors, l.Actor)

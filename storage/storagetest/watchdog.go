@@ -171,7 +171,7 @@ var watchdogRules = []rule{
 		d.Kind, d.Covers, d.State, d.FinishedAt = incident.KindWatchdog, []incident.Cover{{Kind: incident.KindWatchdog, Pulse: "eu"}}, incident.DeliveryDelivered, f.now
 		f.deliver(d, f.newDelivery("one", "a", 1))
 		f.read(func(r storage.Snapshot) error {
-			got, err := r.Delivery(f.Context(), "watchdog.1")
+			got, err := storage.DeliveryOf(f.Context(), r, "watchdog.1")
 			f.equal("delivery", got, *d)
 			if err != nil {
 				return err
@@ -181,7 +181,7 @@ var watchdogRules = []rule{
 			if err != nil {
 				return err
 			}
-			records, err := r.DeliveryRecords(f.Context(), "watchdog.1")
+			records, err := storage.DeliveryRecords(f.Context(), r, "watchdog.1")
 			if err != nil {
 				return err
 			}

@@ -175,13 +175,13 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 			}
 			s.Watchdog.Pulses = append(s.Watchdog.Pulses, Pulse{p.Name, labels, when(p.HeardAt), when(p.AwaySince)})
 		}
-		if s.Outages, err = tx.Outages(r.Context(), 20); err != nil {
+		if s.Outages, err = storage.Outages(r.Context(), tx, 20); err != nil {
 			return err
 		}
-		if s.Refusals, err = tx.Refusals(r.Context()); err != nil {
+		if s.Refusals, err = storage.Refusals(r.Context(), tx); err != nil {
 			return err
 		}
-		s.Ambiguities, err = tx.Ambiguities(r.Context())
+		s.Ambiguities, err = storage.Ambiguities(r.Context(), tx)
 		return err
 	})
 	if err != nil {

@@ -63,7 +63,7 @@ func (m *measuring) unmapped(ctx context.Context) error {
 // cannotKnow says where the report is blind.
 func (m *measuring) cannotKnow(ctx context.Context) error {
 	k := &m.rep.CannotKnow
-	outages, err := m.r.Outages(ctx, maxOutages)
+	outages, err := storage.Outages(ctx, m.r, maxOutages)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (m *measuring) cannotKnow(ctx context.Context) error {
 			down += o.To.Sub(o.From)
 		}
 	}
-	refusals, err := m.r.Refusals(ctx)
+	refusals, err := storage.Refusals(ctx, m.r)
 	if err != nil {
 		return err
 	}

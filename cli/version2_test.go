@@ -112,7 +112,7 @@ func TestAStoreOfVersion2GoesOn(t *testing.T) {
 	// Its end was heard before its firing.
 	post(intake.OutcomeStale, 0, incident.Alert{Fingerprint: "00000000000000c1", StartsAt: breach("00000000000000c1").StartsAt, Labels: send})
 	err = db.Read(t.Context(), func(r storage.Snapshot) error {
-		if all, err := r.BreachesToAsk(t.Context(), at, 10); err != nil || len(all) != 1 || all[0].Fingerprint != "00000000000000c1" {
+		if all, err := r.DueBreaches(t.Context(), storage.BreachesToAsk, at, 10); err != nil || len(all) != 1 || all[0].Fingerprint != "00000000000000c1" {
 			t.Errorf("to be asked about: %+v, %v", all, err)
 		}
 		for number := range int64(2) {

@@ -52,11 +52,11 @@ func (i *Intake) Conclude(ctx context.Context, asked, at time.Time, answer incid
 func (i *Intake) Waiting(ctx context.Context, at time.Time, limit int) (fingerprints []string, err error) {
 	silence := i.Repo.Policy().UnknownAfter
 	err = i.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
-		silent, err := r.SilentBreaches(ctx, at.Add(-silence), limit)
+		silent, err := r.DueBreaches(ctx, storage.BreachesSilent, at.Add(-silence), limit)
 		if err != nil {
 			return err
 		}
-		asked, err := r.BreachesToAsk(ctx, at, limit)
+		asked, err := r.DueBreaches(ctx, storage.BreachesToAsk, at, limit)
 		fingerprints = nil
 		for _, b := range slices.Concat(silent, asked) {
 			if !slices.Contains(fingerprints, b.Fingerprint) {

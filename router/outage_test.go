@@ -392,7 +392,7 @@ func TestAnOutageBeginsAfterTheLastRecord(t *testing.T) {
 		w.repo.Wake = w.replica.scheduler.Wake
 		time.Sleep(time.Second)
 		w.must(w.store.Read(t.Context(), func(r storage.Snapshot) error {
-			outages, err := r.Outages(t.Context(), 9)
+			outages, err := storage.Outages(t.Context(), r, 9)
 			if len(outages) != 1 || !outages[0].From.Equal(sent) {
 				t.Errorf("outages %v, want one from %v", outages, sent)
 			}

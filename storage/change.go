@@ -346,7 +346,7 @@ func (c *Change) store() error {
 		}
 	}
 	if len(out.subscriptions) > 0 {
-		if err := c.Tx.PutSubscriptions(c.Context(), out.subscriptions); err != nil {
+		if err := c.Tx.PutSubscriptions(c.Context(), out.subscriptions, nil); err != nil {
 			return err
 		}
 	}

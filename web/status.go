@@ -172,14 +172,14 @@ func (p *statusPage) read(ctx context.Context, tx storage.Snapshot) error {
 		return err
 	}
 	p.Watchdog.Pulses, p.Watchdog.Away = p.pulses(pulses.In(p.policy)), p.pulses(pulses.Away(p.policy, nil))
-	refusals, err := tx.Refusals(ctx)
+	refusals, err := storage.Refusals(ctx, tx)
 	if err != nil {
 		return err
 	}
 	for _, f := range refusals {
 		p.Refusals = append(p.Refusals, refusalInfo{p.at(f.At), f.Status, wording.Line(f.Client, 120), wording.Line(f.Reason, 1000)})
 	}
-	outages, err := tx.Outages(ctx, 20)
+	outages, err := storage.Outages(ctx, tx, 20)
 	if err != nil {
 		return err
 	}

@@ -57,13 +57,5 @@ func (t *tx) putAgenda(a *incident.Agenda) error {
 	if old.NextAt.Equal(a.NextAt) {
 		return nil
 	}
-	if !old.NextAt.IsZero() {
-		if err := t.delete(bAgendasDue, key(nil).time(old.NextAt).int(a.Incident)); err != nil {
-			return err
-		}
-	}
-	if a.NextAt.IsZero() {
-		return nil
-	}
-	return t.put(bAgendasDue, key(nil).time(a.NextAt).int(a.Incident), nil)
+	return t.move(bAgendasDue, old.NextAt, a.NextAt, func(at time.Time) key { return key(nil).time(at).int(a.Incident) }, nil)
 }

@@ -230,6 +230,20 @@ func (t *tx) delete(id bucketID, key []byte) error {
 	return nil
 }
 
+// move keeps what is found by a time that may change: in an index under what key returns. A
+// zero time is in none.
+func (t *tx) move(id bucketID, was, is time.Time, key func(time.Time) key, value []byte) error {
+	if !was.IsZero() {
+		if err := t.delete(id, key(was)); err != nil {
+			return err
+		}
+	}
+	if is.IsZero() {
+		return nil
+	}
+	return t.put(id, key(is), value)
+}
+
 // next returns the next number of a bucket's own count, from 1.
 func (t *tx) next(id bucketID) (int64, error) {
 	n, err := t.bucket(id).NextSequence()

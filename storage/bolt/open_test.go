@@ -178,7 +178,7 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 		if err := tx.PutIncidents(t.Context(), []*incident.Incident{&in}); err != nil {
 			return err
 		}
-		if err := tx.PutSubscriptions(t.Context(), []incident.Subscription{{Incident: 0, Recipient: "ada"}, {Incident: 1, Recipient: "ada"}, {Incident: 1, Recipient: "bob"}, {Incident: 2, Recipient: "bob", DueAt: at}}); err != nil {
+		if err := tx.PutSubscriptions(t.Context(), []incident.Subscription{{Incident: 0, Recipient: "ada"}, {Incident: 1, Recipient: "ada"}, {Incident: 1, Recipient: "bob"}, {Incident: 2, Recipient: "bob", DueAt: at}}, nil); err != nil {
 			return err
 		}
 		if err := tx.PutDelivery(t.Context(), &told, []byte("bob")); err != nil {
@@ -390,7 +390,7 @@ func dump(t *testing.T, db *bolt.DB) string {
 		if err != nil {
 			return err
 		}
-		silent, err := r.SilentBreaches(t.Context(), noon.Add(time.Hour), 1000)
+		silent, err := r.DueBreaches(t.Context(), storage.BreachesSilent, noon.Add(time.Hour), 1000)
 		fmt.Fprintf(&all, "%+v %+v %+v %+v", in, breaches, events, silent)
 		for _, b := range breaches {
 			if latest, err := storage.LatestBreach(t.Context(), r, b.Fingerprint); err != nil || latest == nil {
@@ -489,7 +489,7 @@ func TestClaimsEndWithTheirProcess(t *testing.T) {
 		return claims[0]
 	}
 	mustWrite(t, db, func(tx storage.Tx) error {
-		return tx.PutSubscriptions(t.Context(), []incident.Subscription{{Incident: 1, Recipient: "a", DueAt: now}, {Incident: 1, Recipient: "b"}})
+		return tx.PutSubscriptions(t.Context(), []incident.Subscription{{Incident: 1, Recipient: "a", DueAt: now}, {Incident: 1, Recipient: "b"}}, nil)
 	})
 	first := claim("one")
 	if err := db.Close(); err != nil {
@@ -519,7 +519,7 @@ func TestLeasesEndAtTheTimeGiven(t *testing.T) {
 		return claims
 	}
 	sub := incident.Subscription{Incident: 1, Recipient: "a", DueAt: noon}
-	if err := write(func(tx storage.Tx) error { return tx.PutSubscriptions(t.Context(), []incident.Subscription{sub}) }); err != nil {
+	if err := write(func(tx storage.Tx) error { return tx.PutSubscriptions(t.Context(), []incident.Subscription{sub}, nil) }); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(claim(noon.Add(-time.Microsecond))); n != 0 {

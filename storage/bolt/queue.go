@@ -63,15 +63,8 @@ func (t *tx) changeRecipient(id string, change func(*recipient)) error {
 		p.Next = latestOf(due, p.Until, p.RetryAt)
 	}
 	if !old.Equal(p.Next) {
-		if !old.IsZero() {
-			if err := t.delete(bQueue, key(nil).time(old).rest(id)); err != nil {
-				return err
-			}
-		}
-		if !p.Next.IsZero() {
-			if err := t.put(bQueue, key(nil).time(p.Next).rest(id), nil); err != nil {
-				return err
-			}
+		if err := t.move(bQueue, old, p.Next, func(at time.Time) key { return key(nil).time(at).rest(id) }, nil); err != nil {
+			return err
 		}
 	}
 	return t.putJSON(bRecipients, key(nil).rest(id), &p)

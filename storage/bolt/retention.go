@@ -3,8 +3,6 @@ package bolt
 import (
 	"bytes"
 	"context"
-	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -211,23 +209,6 @@ func (t *tx) ForgetDeliveries(ctx context.Context, all []incident.Delivery) erro
 	return nil
 }
 
-func (t *tx) ForgetReaders(_ context.Context, subs []incident.Subscription) error {
-	for _, sub := range subs {
-		if !sub.DueAt.IsZero() {
-			return fmt.Errorf("forget a reader of %s: something is due to it", incident.ID(sub.Incident))
-		}
-		prefix := key(nil).int(sub.Incident)
-		if err := t.delete(bSubscriptions, append(bytes.Clone(prefix), sub.Recipient...)); err != nil {
-			return err
-		}
-		sub.Forget()
-		if err := t.putJSON(bSubscriptions, prefix.rest(sub.Recipient), &sub); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (t *tx) DeleteRecipients(_ context.Context, recipients []string, before time.Time) (claimed map[string]bool, err error) {
 	claimed = map[string]bool{}
 	for _, id := range recipients {
@@ -247,20 +228,12 @@ func (t *tx) DeleteRecipients(_ context.Context, recipients []string, before tim
 	return claimed, nil
 }
 
-func (r *reader) QuietNotices(_ context.Context, before time.Time) ([]incident.Notice, error) {
-	all, err := r.notices(nil)
-	return slices.DeleteFunc(all, func(n incident.Notice) bool { return !n.DueAt.IsZero() || !n.ToldAt.Before(before) }), err
-}
-
-func (r *reader) RememberedLoadings(_ context.Context, before time.Time) (all []storage.Loading, err error) {
+func (r *reader) RememberedLoadings(context.Context) (all []storage.Loading, err error) {
 	from, err := r.remembered()
 	if err != nil {
 		return nil, err
 	}
-	err = r.ascend(bLoadings, nil, from, func(k, v []byte) (bool, error) {
-		if !before.IsZero() && !timeAt(k, 0).Before(before) {
-			return false, nil
-		}
+	err = r.ascend(bLoadings, nil, from, func(_, v []byte) (bool, error) {
 		record, err := storage.ParseRecord(v)
 		if err != nil {
 			return false, err

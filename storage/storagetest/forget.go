@@ -424,7 +424,7 @@ var forgetRules = []rule{
 				at = f.ago(10)
 			}
 			f.write(func(tx storage.Tx) error {
-				if err := tx.PutRefusal(f.Context(), storage.Refusal{At: at, Status: 400, Client: "ada"}); err != nil {
+				if err := storage.PutRefusal(f.Context(), tx, storage.Refusal{At: at, Status: 400, Client: "ada"}); err != nil {
 					return err
 				}
 				return tx.PutAnswer(f.Context(), storage.Answer{Key: fmt.Sprint(i), At: at})
@@ -437,7 +437,7 @@ var forgetRules = []rule{
 					f.Errorf("answer %d: %v", i, err)
 				}
 			}
-			refusals, err := r.Refusals(f.Context())
+			refusals, err := storage.Refusals(f.Context(), r)
 			for _, r := range refusals {
 				if r.At.Before(f.ago(30)) {
 					f.Errorf("refusal %+v", r)

@@ -268,11 +268,11 @@ var agendaRules = []rule{
 		})
 		next(hour)
 		f.write(func(tx storage.Tx) error {
-			return tx.PutSubscriptions(f.Context(), []incident.Subscription{f.owes(1, "a", f.now), f.owes(2, "b", hour.Add(time.Hour))})
+			return tx.PutSubscriptions(f.Context(), []incident.Subscription{f.owes(1, "a", f.now), f.owes(2, "b", hour.Add(time.Hour))}, nil)
 		})
 		next(f.now)
 		f.write(func(tx storage.Tx) error {
-			return tx.PutSubscriptions(f.Context(), []incident.Subscription{f.owes(1, "a", time.Time{})})
+			return tx.PutSubscriptions(f.Context(), []incident.Subscription{f.owes(1, "a", time.Time{})}, nil)
 		})
 		next(hour)
 		f.write(func(tx storage.Tx) error { return tx.PutAgendas(f.Context(), []incident.Agenda{{Incident: 1}}) })

@@ -228,15 +228,15 @@ var writerRules = []rule{
 					return err
 				}
 			}
-			p, err := tx.Pulse(f.Context(), "eu")
+			p, err := storage.PulseOf(f.Context(), tx, "eu")
 			if err != nil {
 				return err
 			}
 			p.Sequence++
-			return tx.PutPulse(f.Context(), p)
+			return tx.PutPulses(f.Context(), []incident.Pulse{p}, nil)
 		})
 		f.read(func(r storage.Snapshot) error {
-			p, err := r.Pulse(f.Context(), "eu")
+			p, err := storage.PulseOf(f.Context(), r, "eu")
 			f.equal("sequence", p.Sequence, int64(20))
 			return err
 		})
@@ -249,7 +249,7 @@ var writerRules = []rule{
 				return err
 			}
 			notices[0].DueAt = notices[0].DueAt.Add(time.Second)
-			return tx.PutNotices(f.Context(), append(notices[:1], f.notice("eu", fmt.Sprint("b", i), f.now)))
+			return tx.PutNotices(f.Context(), append(notices[:1], f.notice("eu", fmt.Sprint("b", i), f.now)), nil)
 		})
 		all := f.notices("eu")
 		f.equal("notices", len(all), 21)

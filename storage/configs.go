@@ -56,15 +56,7 @@ func Loadings(ctx context.Context, r LogReader) ([]Loading, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []Loading
-	for _, record := range records {
-		l, err := DecodeLoading(record)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, l)
-	}
-	return all, nil
+	return decodeAll(records, DecodeLoading)
 }
 
 // LoadingRecords is Loadings as stored: the leaves, and what stands beside them.

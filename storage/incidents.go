@@ -65,13 +65,7 @@ func EventsOf(ctx context.Context, r LogReader, number, after int64, limit int) 
 	if err != nil {
 		return nil, err
 	}
-	events := make([]incident.Event, len(records))
-	for i, record := range records {
-		if events[i], err = DecodeEvent(record); err != nil {
-			return nil, err
-		}
-	}
-	return events, nil
+	return decodeAll(records, DecodeEvent)
 }
 
 // EventRecords is EventsOf as stored: the leaves, and what stands beside them.

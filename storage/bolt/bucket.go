@@ -185,6 +185,30 @@ func decode(id bucketID, key, value []byte, v any) error {
 	return nil
 }
 
+// needJSON is getJSON of a value that has to be there.
+func (r *reader) needJSON(id bucketID, key []byte, v any) error {
+	found, err := r.getJSON(id, key, v)
+	if err == nil && !found {
+		err = fmt.Errorf("read %s %x: missing: %w", bucketNames[id], key, storage.ErrDamaged)
+	}
+	return err
+}
+
+// keys returns the first keys of a bucket, up to limit, while take returns true for them.
+func (r *reader) keys(id bucketID, limit int, take func(k, v []byte) (bool, error)) (keys []key, err error) {
+	err = r.ascend(id, nil, nil, func(k, v []byte) (bool, error) {
+		if len(keys) >= limit {
+			return false, nil
+		}
+		taken, err := take(k, v)
+		if taken {
+			keys = append(keys, bytes.Clone(k))
+		}
+		return taken, err
+	})
+	return keys, err
+}
+
 // alloc returns n bytes that stay as they are until the transaction ends.
 func (t *tx) alloc(n int) []byte {
 	if n > len(t.slab) {
@@ -230,9 +254,12 @@ func (t *tx) delete(id bucketID, key []byte) error {
 	return nil
 }
 
-// move keeps what is found by a time that may change: in an index under what key returns. A
-// zero time is in none.
+// move keeps what is found by a time that may change: in an index under what key returns, if
+// it is not zero. The same time with the same value, as nil always is, is no change.
 func (t *tx) move(id bucketID, was, is time.Time, key func(time.Time) key, value []byte) error {
+	if was.Equal(is) && value == nil {
+		return nil
+	}
 	if !was.IsZero() {
 		if err := t.delete(id, key(was)); err != nil {
 			return err

@@ -26,13 +26,8 @@ func (r *reader) arrival(id string) (int64, error) {
 	return intAt(b, 0), nil
 }
 
-func (r *reader) deliveryAt(arrival int64) (incident.Delivery, error) {
-	var d incident.Delivery
-	k := key(nil).int(arrival)
-	found, err := r.getJSON(bDeliveries, k, &d)
-	if err == nil && !found {
-		err = fmt.Errorf("read deliveries %x: missing: %w", []byte(k), storage.ErrDamaged)
-	}
+func (r *reader) deliveryAt(arrival int64) (d incident.Delivery, err error) {
+	err = r.needJSON(bDeliveries, key(nil).int(arrival), &d)
 	return d, err
 }
 

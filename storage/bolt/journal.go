@@ -104,14 +104,7 @@ func (t *tx) PutAnswer(_ context.Context, a storage.Answer) error {
 
 // sweepAnswers deletes up to limit answers from before a time, and returns how many.
 func (t *tx) sweepAnswers(before time.Time, limit int) (int, error) {
-	var old []key
-	err := t.ascend(bAnswerTimes, nil, nil, func(k, _ []byte) (bool, error) {
-		if len(old) == limit || !timeAt(k, 0).Before(before) {
-			return false, nil
-		}
-		old = append(old, append(key(nil), k...))
-		return true, nil
-	})
+	old, err := t.keys(bAnswerTimes, limit, func(k, _ []byte) (bool, error) { return timeAt(k, 0).Before(before), nil })
 	if err != nil {
 		return 0, err
 	}

@@ -282,15 +282,10 @@ func (t *tx) ForgetLoadings(_ context.Context, n int, forms []string) error {
 }
 
 func (t *tx) DeleteJournal(_ context.Context, before time.Time, limit int) (int, error) {
-	var old []key
-	err := t.ascend(bRefusals, nil, nil, func(k, v []byte) (bool, error) {
+	old, err := t.keys(bRefusals, limit, func(k, v []byte) (bool, error) {
 		var r storage.Refusal
 		err := decode(bRefusals, k, v, &r)
-		if err != nil || len(old) == limit || !r.At.Before(before) {
-			return false, err
-		}
-		old = append(old, bytes.Clone(k))
-		return true, nil
+		return err == nil && r.At.Before(before), err
 	})
 	if err != nil {
 		return 0, err

@@ -176,7 +176,7 @@ func (t *tx) endOlder(ctx context.Context, p place) error {
 			return err
 		}
 		agenda.Incident, agenda.NextAt = in.Number, in.ChangedAt
-		if err := t.putAgenda(&agenda); err != nil {
+		if err := t.PutAgendas(ctx, []incident.Agenda{agenda}); err != nil {
 			return err
 		}
 	}

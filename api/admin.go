@@ -35,6 +35,10 @@ type Admin struct {
 	// Ready says why sitrep is not ready although its store is, such as while it
 	// stops; nil if there is never such a reason.
 	Ready func() error
+	// Behind says of a snapshot why sitrep is not ready although alerts can be taken, as its
+	// configuration is not the one in force; empty if there is no such reason. Nil if there
+	// never is one.
+	Behind func(ctx context.Context, r storage.Snapshot) (why string, err error)
 	// Backup calls begin with the size of a copy of the store, in bytes, and the public key
 	// or its name and hash that belongs to it, and writes the copy to what that returns; nil if
 	// the store is kept by a database, which has its own way.
@@ -69,7 +73,7 @@ func (a *Admin) Routes() []Route {
 			},
 		},
 		{Method: http.MethodGet, Path: "/-/healthy", Role: access.Nobody, Summary: "200 while the program runs.", Media: []string{"text/plain"}, Handler: healthy},
-		{Method: http.MethodGet, Path: "/-/ready", Role: access.Nobody, Summary: "200 while alerts can be taken, else 503.", Media: []string{"text/plain"}, Handler: a.ready},
+		{Method: http.MethodGet, Path: "/-/ready", Role: access.Nobody, Summary: "200 while alerts can be taken and the configuration has not been behind for 10 minutes, else 503.", Media: []string{"text/plain"}, Handler: a.ready},
 		{
 			Method: http.MethodGet, Path: "/api/v1/backup", Role: access.Admin,
 			Summary: "A copy of the store as of now, without the key that signs its ledger; the header " + KeyHeader + " names that.",
@@ -101,6 +105,9 @@ func (a *Admin) ready(w http.ResponseWriter, r *http.Request) error {
 		if p.err != nil {
 			return httperr.Wrap(http.StatusServiceUnavailable, "the store does not work; the log says why", p.err)
 		}
+		if p.behind != "" {
+			return httperr.Status(http.StatusServiceUnavailable, p.behind)
+		}
 	case <-timer.C:
 		return httperr.Statusf(http.StatusServiceUnavailable, "the store has not answered for %v; look at its disk", readyWithin)
 	case <-r.Context().Done():
@@ -113,7 +120,9 @@ func (a *Admin) ready(w http.ResponseWriter, r *http.Request) error {
 // ask, so that they do not pile up.
 type probe struct {
 	done chan struct{}
-	err  error // set before done is closed
+	// What follows is set before done is closed.
+	err    error
+	behind string // why it is not ready although the store works; empty if it is
 }
 
 func (a *Admin) probing() *probe {
@@ -127,7 +136,7 @@ func (a *Admin) probing() *probe {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 2*readyWithin)
 		defer cancel()
-		p.err = check(ctx, a.Store)
+		p.behind, p.err = a.check(ctx)
 		a.mu.Lock()
 		a.probe = nil
 		a.mu.Unlock()
@@ -137,22 +146,24 @@ func (a *Admin) probing() *probe {
 }
 
 // check reads from the store, and asks whether commits hang or fail.
-func check(ctx context.Context, store storage.Store) error {
-	err := store.Read(ctx, func(r storage.Snapshot) error {
-		_, err := r.Pulses(ctx)
+func (a *Admin) check(ctx context.Context) (behind string, err error) {
+	err = a.Store.Read(ctx, func(r storage.Snapshot) (err error) {
+		if _, err = r.Pulses(ctx); err == nil && a.Behind != nil {
+			behind, err = a.Behind(ctx, r)
+		}
 		return err
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
-	info, err := store.Info(ctx)
+	info, err := a.Store.Info(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if !info.Slow.IsZero() {
-		return fmt.Errorf("a commit has been under way since %s", info.Slow.UTC().Format(time.RFC3339))
+		return "", fmt.Errorf("a commit has been under way since %s", info.Slow.UTC().Format(time.RFC3339))
 	}
-	return info.Trouble
+	return behind, info.Trouble
 }
 
 func (a *Admin) reload(w http.ResponseWriter, r *http.Request) error {

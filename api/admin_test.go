@@ -87,6 +87,8 @@ func TestReady(t *testing.T) {
 		{"a full disk", &api.Admin{Store: &deaf{Store: f.store, full: fmt.Errorf("no space left: %w", storage.ErrUnavailable)}}, 503, "nothing can be stored: the disk is full"},
 		{"a store that fails", &api.Admin{Store: &deaf{Store: f.store, err: errors.New("torn")}}, 503, "the store does not work"},
 		{"a commit that hangs", &api.Admin{Store: &deaf{Store: f.store, slow: start}}, 503, "the store does not work"},
+		{"a configuration that is behind", &api.Admin{Store: f.store, Behind: func(context.Context, storage.Snapshot) (string, error) { return "give it the same files", nil }}, 503, "give it the same files"},
+		{"one that is in force", &api.Admin{Store: f.store, Behind: func(context.Context, storage.Snapshot) (string, error) { return "", nil }}, 200, "sitrep is ready."},
 		{"while stopping", &api.Admin{Store: f.store, Ready: func() error { return stopping }}, 503, "sitrep is stopping"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -36,6 +36,9 @@ type ServerState struct {
 type ConfigState struct {
 	Hash     string    // of what is in force
 	LoadedAt time.Time // when that came into force
+	// BehindSince is since when another one is in force for all processes that have the store;
+	// zero if it is this one.
+	BehindSince time.Time
 	// Error is why the last loading failed; empty if it did not. What was in force
 	// before stays.
 	Error    string
@@ -59,8 +62,11 @@ type Status struct {
 		Hash     string     `json:"hash"`
 		State    string     `json:"state"` // ok, or failed: then the last good one is in force
 		LoadedAt *time.Time `json:"loaded_at"`
-		Error    string     `json:"error"`
-		Warnings []string   `json:"warnings"`
+		// BehindSince is since when another one is in force for all replicas; null if it is
+		// this one.
+		BehindSince *time.Time `json:"behind_since"`
+		Error       string     `json:"error"`
+		Warnings    []string   `json:"warnings"`
 	} `json:"config"`
 	Storage struct {
 		Engine    string     `json:"engine"`
@@ -116,7 +122,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	var s Status
 	s.Versions.Sitrep, s.Versions.Revision, s.Versions.Go = service.Version, service.Revision, service.Go
 	s.StartedAt = when(service.StartedAt)
-	s.Config.Hash, s.Config.State = service.Config.Hash, "ok"
+	s.Config.Hash, s.Config.State, s.Config.BehindSince = service.Config.Hash, "ok", when(service.Config.BehindSince)
 	s.Config.LoadedAt, s.Config.Error, s.Config.Warnings = when(service.Config.LoadedAt), service.Config.Error, notNil(service.Config.Warnings)
 	if service.Config.Error != "" {
 		s.Config.State = "failed"

@@ -25,7 +25,8 @@ func (s *Service) describePage() web.Service {
 		Servers:      servers,
 		StorageError: trouble,
 		Version:      d.Version, Revision: d.Revision, Go: d.Go, StartedAt: d.StartedAt, LoadedAt: d.Config.LoadedAt,
-		ConfigError: d.Config.Error, Warnings: d.Config.Warnings, ConfigPlaces: d.Config.Places, WarningPlaces: d.Config.WarningPlaces, Ledger: d.Ledger,
+		ConfigError: d.Config.Error, Warnings: d.Config.Warnings, BehindSince: d.Config.BehindSince,
+		ConfigPlaces: d.Config.Places, WarningPlaces: d.Config.WarningPlaces, Ledger: d.Ledger,
 	}
 }
 
@@ -41,6 +42,7 @@ func (s *Service) describe() api.Service {
 		out.Config.Warnings = append(out.Config.Warnings, w.String())
 		out.Config.WarningPlaces = append(out.Config.WarningPlaces, w.Place())
 	}
+	out.Config.BehindSince = s.behindSince()
 	out.Ledger = s.notary.describe()
 	for _, st := range s.scheduler.Dispatcher.Servers() {
 		out.Servers = append(out.Servers, api.ServerState{Channel: string(st.Channel), Name: st.Name, Since: st.FailingSince, RefusesAll: st.RefusesAll, Error: st.Error})

@@ -40,6 +40,7 @@ func (s *Service) router() (*mux.Router, error) {
 			}
 			return nil
 		},
+		Behind: s.whyBehind,
 	}
 	people := api.New(api.Options{
 		Repo: s.repo, Now: now, Service: s.describe, Logger: s.log,

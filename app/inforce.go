@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"time"
 
 	"sitrep/config"
 	"sitrep/incident"
@@ -15,7 +16,8 @@ import (
 type inForce struct {
 	config    *config.Config
 	policy    *incident.Policy
-	mail      *Mail // nil: none configured
+	since     time.Time // the process has had this configuration
+	mail      *Mail     // nil: none configured
 	hooks     router.Sender
 	asker     router.Asker // nil: none configured
 	retention router.Retention

@@ -19,7 +19,7 @@ type metrics struct {
 	commitSeconds  prometheus.Histogram
 	commitGathered prometheus.Histogram
 
-	open, due, oldest, away, bytes, free, writable, reloadOK, reloadAt, configHash, buildInfo *prometheus.Desc
+	open, due, oldest, away, bytes, free, writable, reloadOK, reloadAt, behind, configHash, buildInfo *prometheus.Desc
 }
 
 func newMetrics(s *Service) *metrics {
@@ -45,6 +45,7 @@ func newMetrics(s *Service) *metrics {
 		free:       desc("sitrep_storage_free_bytes", "Free space of the disk that the store is on."),
 		reloadOK:   desc("sitrep_config_last_reload_successful", "Whether the last attempt to load the configuration succeeded."),
 		reloadAt:   desc("sitrep_config_last_reload_success_timestamp_seconds", "When the configuration in force was loaded."),
+		behind:     desc("sitrep_config_behind", "Whether another configuration than that of this process is in force."),
 		configHash: desc("sitrep_config_info", "The configuration in force.", "hash"),
 		buildInfo:  desc("sitrep_build_info", "What runs.", "version", "revision", "goversion"),
 	}
@@ -60,7 +61,7 @@ func (m *metrics) commit(gathered int, took time.Duration) {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.open, m.due, m.oldest, m.away, m.bytes, m.free, m.writable, m.reloadOK, m.reloadAt, m.configHash, m.buildInfo} {
+	for _, d := range []*prometheus.Desc{m.open, m.due, m.oldest, m.away, m.bytes, m.free, m.writable, m.reloadOK, m.reloadAt, m.behind, m.configHash, m.buildInfo} {
 		ch <- d
 	}
 }
@@ -98,9 +99,12 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	var open map[string]int
 	var due int
 	var oldest time.Time
-	away := 0
+	away, isBehind := 0, false
 	err := m.s.store.Read(ctx, func(r storage.Snapshot) (err error) {
 		if open, err = r.OpenIncidents(ctx); err != nil {
+			return err
+		}
+		if isBehind, err = m.s.repo.Behind(ctx, r); err != nil {
 			return err
 		}
 		if due, oldest, err = r.Backlog(ctx, now()); err != nil {
@@ -114,6 +118,11 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.NewInvalidMetric(m.due, err)
 		return
 	}
+	behind := 0.0
+	if isBehind {
+		behind = 1
+	}
+	gauge(m.behind, behind)
 	for _, p := range m.s.policy().Priorities {
 		gauge(m.open, float64(open[p.Name]), p.Name)
 		delete(open, p.Name)

@@ -79,6 +79,10 @@ func (s *Service) take(c *config.Config) {
 	}
 	_ = s.guard.Set(s.options.accessRules(c)) // checked by prepare
 	s.events.expect(f.policy)
+	f.since = now()
+	if had := s.inForce.Load(); had != nil && had.policy.Hash == f.policy.Hash {
+		f.since = had.since
+	}
 	before := s.inForce.Swap(f)
 	if before != nil {
 		before.close()

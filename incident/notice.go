@@ -41,11 +41,17 @@ func NoticesOf(notices []Notice, p *Policy, pulse string, why Reason, now time.T
 			out = append(out, n)
 		}
 	}
+	return append(out, NoticesLeft(notices, p)...)
+}
+
+// NoticesLeft returns those of a pulse's notices that change as their readers are in none of
+// the watchdog's groups any more.
+func NoticesLeft(notices []Notice, p *Policy) []Notice {
+	var out []Notice
+	readers := WatchdogReaders(p)
 	for _, n := range notices {
-		if !slices.ContainsFunc(readers, func(r Reader) bool { return r.Recipient.ID == n.Recipient }) {
-			if left := n; left.Leave() {
-				out = append(out, left)
-			}
+		if !slices.ContainsFunc(readers, func(r Reader) bool { return r.Recipient.ID == n.Recipient }) && n.Leave() {
+			out = append(out, n)
 		}
 	}
 	return out

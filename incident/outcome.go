@@ -65,6 +65,9 @@ func (s *Situation) applyOutcomes(outcomes []Outcome, p *Policy) (reminders []Ow
 			continue
 		}
 		sub.told(o.Cover)
+		if !o.Refused && !byWebhook(o.Recipient) {
+			s.Agenda.MailWaits = false
+		}
 		switch {
 		case o.Cover.Kind == KindReminder:
 			// It leaves the scheduled updates as they are, and tells of no opening.

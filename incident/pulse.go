@@ -34,6 +34,9 @@ type Pulse struct {
 	BackAt time.Time `json:"back_at,omitzero"`
 	// Sequence counts its goings and comings.
 	Sequence int64 `json:"sequence"`
+	// Untold is the last of them, if it was noted under a configuration that is not the one in
+	// force: who is told of it is still to be said. Else it is empty.
+	Untold Reason `json:"untold,omitempty"`
 }
 
 // Pulse returns the pulse of an alert with those labels, as it is before it was heard. A

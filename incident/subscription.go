@@ -75,6 +75,9 @@ type Agenda struct {
 	Unanswered bool      `json:"unanswered,omitempty"`
 	// EndsDoubtedAt is set while breaches are unknown as their ends were not believed.
 	EndsDoubtedAt time.Time `json:"ends_doubted_at,omitzero"`
+	// MailWaits is set once the team was told that mail about the incident does not go out,
+	// until some does.
+	MailWaits bool `json:"mail_waits,omitempty"`
 	// Generation is that of the configuration by which its readers were reconciled last; 0 if
 	// none was loaded. Behind is set if the incident changed since under another one, so that
 	// who reads along is still to be reconciled.

@@ -24,17 +24,17 @@ func (c benchCatalog) Lookup(labels map[string]string) intake.Match {
 	return intake.Match{SLO: c[labels["sloth_id"]]}
 }
 
-// BenchmarkTake makes posts of 100 new alerts durable: what a post costs beside
-// decoding. "slos" is over how many SLOs, and so incidents, they are spread.
+// BenchmarkTake makes posts of new alerts durable: what a post costs beside decoding.
+// "slos" is over how many SLOs, and so incidents, they are spread.
 func BenchmarkTake(b *testing.B) {
-	for _, slos := range []int{5, 1000} {
-		for _, clients := range []int{1, 16} {
-			b.Run(fmt.Sprintf("slos=%d/clients=%d", slos, clients), func(b *testing.B) { benchmarkTake(b, slos, clients) })
-		}
+	for _, of := range []struct{ alerts, slos, clients int }{{1, 5, 64}, {100, 5, 1}, {100, 5, 16}, {100, 1000, 1}, {100, 1000, 16}} {
+		b.Run(fmt.Sprintf("alerts=%d/slos=%d/clients=%d", of.alerts, of.slos, of.clients), func(b *testing.B) {
+			benchmarkTake(b, of.alerts, of.slos, of.clients)
+		})
 	}
 }
 
-func benchmarkTake(b *testing.B, slos, clients int) {
+func benchmarkTake(b *testing.B, alerts, slos, clients int) {
 	db, err := bolt.Open(b.Context(), filepath.Join(b.TempDir(), "bench.db"), bolt.Options{})
 	if err != nil {
 		b.Fatal(err)
@@ -56,7 +56,7 @@ func benchmarkTake(b *testing.B, slos, clients int) {
 		for pb.Next() {
 			at := time.Now()
 			post := intake.Post{At: at}
-			for range 100 {
+			for range alerts {
 				id := n.Add(1)
 				post.Alerts = append(post.Alerts, incident.Alert{
 					Fingerprint: fmt.Sprintf("%016x", rand.Uint64()), StartsAt: at.UTC().Truncate(time.Microsecond),

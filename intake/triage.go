@@ -3,7 +3,6 @@ package intake
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -38,12 +37,12 @@ func newTriage(ctx context.Context, r storage.Snapshot, c Catalog, p *incident.P
 	if t.alerts, err = r.Unmapped(ctx, fingerprints); err != nil {
 		return nil, err
 	}
-	seen := make(map[int64]bool, len(t.breaches))
+	var numbers []int64
 	for _, b := range t.breaches {
-		seen[b.Incident] = true
+		numbers = append(numbers, b.Incident)
 	}
-	delete(seen, 0)
-	if t.incidents, err = storage.IncidentsFollowed(ctx, r, slices.Sorted(maps.Keys(seen))); err != nil {
+	slices.Sort(numbers)
+	if t.incidents, err = storage.IncidentsFollowed(ctx, r, slices.Compact(numbers)); err != nil {
 		return nil, err
 	}
 	return t, nil

@@ -93,7 +93,7 @@ func (s *Scheduler) ask(ctx context.Context, at time.Time) error {
 // dropConfirmed leaves out incidents that another replica has confirmed while this one waited
 // for the job.
 func (s *Scheduler) dropConfirmed(ctx context.Context) error {
-	if s.refused[askJob].IsZero() || len(s.toConfirm) == 0 {
+	if s.refused[askJob].at.IsZero() || len(s.toConfirm) == 0 {
 		return nil
 	}
 	var agendas map[int64]incident.Agenda

@@ -3,6 +3,7 @@ package router_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -17,7 +18,7 @@ import (
 // A shared store is one that other processes may have, and counts what is done in it.
 type shared struct {
 	storage.Store
-	pruned, looked atomic.Int64 // by Prune, and for alerts to forget
+	pruned, looked, walked atomic.Int64 // by Prune, for alerts to forget, and through the open incidents
 }
 
 func (s *shared) Info(ctx context.Context) (storage.Info, error) {
@@ -42,6 +43,13 @@ type sharedReader struct {
 func (r sharedReader) UnmappedAlerts(ctx context.Context, limit int, cursor string) ([]incident.UnmappedAlert, string, error) {
 	r.s.looked.Add(1)
 	return r.Snapshot.UnmappedAlerts(ctx, limit, cursor)
+}
+
+func (r sharedReader) Incidents(ctx context.Context, q storage.IncidentQuery) ([]incident.Incident, string, error) {
+	if q.State == incident.StateOpen {
+		r.s.walked.Add(1)
+	}
+	return r.Snapshot.Incidents(ctx, q)
 }
 
 type sharedTx struct {
@@ -169,6 +177,191 @@ func TestARollOutTellsNobodyWhatIsNotSo(t *testing.T) {
 		if got := w.situation(1).Agenda.Generation; got != 3 {
 			t.Errorf("reconciled under generation %d", got)
 		}
+		a.stop()
+		w.must(w.store.Close())
+	})
+}
+
+// Each replica finds out for itself that mail does not go out, at a time of its own, and the
+// teams hear of it once; when it goes out again and then does not, they hear of that.
+func TestTeamsHearOnceThatMailDoesNotGoOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := threeTeams()
+		w := newWorld(t, p)
+		sleepUntil(noon)
+		w.open()
+		w.enter("a", p)
+		s := &shared{Store: w.store}
+		refuses := func(to string, _ router.Envelope) error {
+			if strings.HasPrefix(to, "https:") {
+				return nil
+			}
+			return errServer
+		}
+		w.mail.set(refuses)
+		w.post(alert("team0", "a"), alert("team1", "b"), alert("team2", "c"))
+		var running []*replica
+		for _, owner := range []string{"a", "b", "c"} {
+			running = append(running, w.run(s, owner))
+			time.Sleep(45 * time.Second) // by then the one before has told
+		}
+		told := func() (reminders []string) {
+			for _, m := range w.mail.take() {
+				if m.Kind == incident.KindReminder {
+					reminders = append(reminders, m.to)
+				}
+			}
+			slices.Sort(reminders)
+			return reminders
+		}
+		all := []string{"https://hook000.example", "https://hook001.example", "https://hook002.example"}
+		time.Sleep(30 * time.Minute)
+		if got := told(); !slices.Equal(got, all) {
+			t.Errorf("told %q", got)
+		}
+		w.mail.set(nil)
+		time.Sleep(15 * time.Minute)
+		if got := told(); len(got) > 0 {
+			t.Errorf("told %q once mail goes out", got)
+		}
+		w.mail.set(refuses)
+		for number := range int64(3) {
+			w.must(w.do(number+1, func(in *incident.Incident, s incident.Stamp, p *incident.Policy) ([]incident.Event, error) {
+				return in.WriteUpdate(s, p, "we look", nil)
+			}))
+		}
+		time.Sleep(30 * time.Minute)
+		if got := told(); !slices.Equal(got, all) {
+			t.Errorf("told %q when it happens again", got)
+		}
+		for _, r := range running {
+			r.stop()
+		}
+		w.must(w.store.Close())
+	})
+}
+
+// The watchdog goes away and comes back: its readers hear that once, and what ended is looked
+// for once, by however many replicas, also by one that starts meanwhile.
+func TestTheWatchdogIsAwayForAllReplicasAtOnce(t *testing.T) {
+	walked := func(replicas int) (n int64) {
+		synctest.Test(t, func(t *testing.T) {
+			p := withWatchdog()
+			w := newWorld(t, p)
+			sleepUntil(noon)
+			w.open()
+			w.enter("a", p)
+			s := &shared{Store: w.store}
+			var running []*replica
+			for _, owner := range []string{"a", "b", "c"}[:replicas] {
+				running = append(running, w.run(s, owner))
+				time.Sleep(7 * time.Second)
+			}
+			dies, stays := alert("p1", "a"), alert("p1", "b")
+			w.post(watchdog(), dies, stays)
+			w.beat(time.Minute)
+			w.post(resolved(dies))
+			time.Sleep(time.Minute)
+			w.mail.take()
+			before := s.walked.Load()
+			time.Sleep(20 * time.Minute)
+			w.expect("sre watchdog")
+			if replicas > 1 {
+				running = append(running, w.run(s, "d"))
+			}
+			time.Sleep(20 * time.Minute)
+			w.expect()
+			n = s.walked.Load() - before
+			if in := w.situation(1).Incident; in.Breaches.Unknown != 1 || in.Breaches.Firing != 1 {
+				t.Errorf("breaches %+v", in.Breaches)
+			}
+			if got := w.log(1); len(got) != 5 { // it opened, two began, one ended
+				t.Errorf("the end was doubted %d times", len(got)-4)
+			}
+			w.post(watchdog())
+			time.Sleep(5 * time.Second)
+			w.expect("sre watchdog")
+			for _, r := range running {
+				r.stop()
+			}
+			w.must(w.store.Close())
+		})
+		return n
+	}
+	if one, three := walked(1), walked(3); one != 1 || three != one {
+		t.Errorf("one looks through the incidents %d times, three %d times", one, three)
+	}
+}
+
+// Whom a replica knows that is behind hears nothing of a pulse that others were told of, and
+// what it hears of the watchdog is told by those who have the newest configuration.
+func TestWhoIsToldOfAPulseIsSaidByTheConfigurationInForce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		before := withWatchdog()
+		before.Groups[len(before.Groups)-1] = incidenttest.Group("sre", "sre", "former")
+		after := *before
+		after.Hash, after.Groups = "after", slices.Clone(before.Groups)
+		after.Groups[len(after.Groups)-1] = incidenttest.Group("sre", "sre", "newcomer")
+		w := newWorld(t, before)
+		sleepUntil(noon)
+		w.open()
+		s := &shared{Store: w.store}
+		w.enter("a", before)
+		a := w.run(s, "a")
+		w.beat(20 * time.Minute)
+		w.enter("b", &after)
+		b := w.runBy(s, "b", func() *incident.Policy { return &after })
+		time.Sleep(30 * time.Second)
+		// Posts come to the one that is behind.
+		w.post(resolved(watchdog()))
+		time.Sleep(5 * time.Second)
+		w.expect("sre watchdog", "newcomer watchdog")
+		w.post(watchdog())
+		time.Sleep(5 * time.Second)
+		w.expect("sre watchdog", "newcomer watchdog")
+		// It goes away, and is back before those who know whom to tell are there.
+		time.Sleep(5 * time.Minute)
+		b.stop()
+		w.post(resolved(watchdog()))
+		w.post(watchdog())
+		b = w.runBy(s, "b", func() *incident.Policy { return &after })
+		time.Sleep(5 * time.Second)
+		w.expect()
+		// Time alone makes it go away.
+		time.Sleep(20 * time.Minute)
+		w.expect("sre watchdog", "newcomer watchdog")
+		w.post(watchdog())
+		time.Sleep(5 * time.Second)
+		w.expect("sre watchdog", "newcomer watchdog")
+		a.stop()
+		b.stop()
+		w.must(w.store.Close())
+	})
+}
+
+// A roll-out takes somebody out of the watchdog's groups who is owed news of it.
+func TestWhoIsTakenOutHearsNothingOfThePulse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		before := withWatchdog()
+		after := *before
+		after.Hash, after.Watchdog.Groups = "after", before.Management
+		w := newWorld(t, before)
+		w.mail.set(down("sre"))
+		sleepUntil(noon)
+		w.open()
+		s := &shared{Store: w.store}
+		w.enter("a", before)
+		a := w.run(s, "a")
+		w.beat(5 * time.Minute)
+		w.post(resolved(watchdog()))
+		time.Sleep(time.Minute)
+		w.enter("b", &after)
+		b := w.runBy(s, "b", func() *incident.Policy { return &after })
+		time.Sleep(3 * time.Second)
+		b.stop()
+		w.mail.set(nil)
+		time.Sleep(50 * time.Second)
+		w.expect()
 		a.stop()
 		w.must(w.store.Close())
 	})

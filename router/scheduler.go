@@ -2,9 +2,11 @@ package router
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -83,13 +85,18 @@ type Scheduler struct {
 	behind        bool      // the last round left something for the next
 	serverRetryAt time.Time // a server is held back until then to whose recipients something is due
 	policy        *incident.Policy
-	left          *incident.Policy     // another replica resyncs, or did, for this one
-	resyncAll     bool                 // what is owed is looked at again, whatever other replicas did
-	shared        bool                 // others may have the store
-	outdated      bool                 // the configuration of this process is not the one in force
-	keptUpAt      time.Time            // when that was last looked after
-	refused       map[string]time.Time // the jobs that others have, or did, by name, and when that was seen
-	doubted       map[string]time.Time // the pulses because of which what ended was doubted, by name, and since when they are away
+	left          *incident.Policy   // another replica resyncs, or did, for this one
+	resyncAll     bool               // what is owed is looked at again, whatever other replicas did
+	shared        bool               // others may have the store
+	outdated      bool               // the configuration of this process is not the one in force
+	keptUpAt      time.Time          // when that was last looked after
+	refused       map[string]refusal // the jobs that others have, or did, by name
+}
+
+// A refusal is a job that another replica has, or did, and when that was seen.
+type refusal struct {
+	of string // what the job is done for
+	at time.Time
 }
 
 // Wake makes the scheduler look now. It never blocks, and may be called from
@@ -303,7 +310,8 @@ func (s *Scheduler) job(ctx context.Context, at time.Time, j storage.Job, fn fun
 // free makes a job one of this replica, and reports whether it may be free.
 func (s *Scheduler) free(at time.Time, j *storage.Job) bool {
 	j.Owner, j.Lease = s.Dispatcher.Owner, jobLease
-	return again(at, s.refused[j.Name], min(jobLease, j.Every))
+	last := s.refused[j.Name]
+	return last.of != j.For || again(at, last.at, min(jobLease, j.Every))
 }
 
 func (s *Scheduler) noteJob(at time.Time, j *storage.Job, taken bool) {
@@ -312,9 +320,9 @@ func (s *Scheduler) noteJob(at time.Time, j *storage.Job, taken bool) {
 		return
 	}
 	if s.refused == nil {
-		s.refused = map[string]time.Time{}
+		s.refused = map[string]refusal{}
 	}
-	s.refused[j.Name] = at
+	s.refused[j.Name] = refusal{j.For, at}
 }
 
 // resync brings the readers of all incidents that are not closed in line with a configuration
@@ -328,7 +336,7 @@ func (s *Scheduler) resync(ctx context.Context, at time.Time) error {
 		return nil
 	case s.left != policy:
 		delete(s.refused, name)
-	case !again(at, s.refused[name], jobLease):
+	case !again(at, s.refused[name].at, jobLease):
 		return nil
 	}
 	var in storage.Generation
@@ -367,7 +375,20 @@ func (s *Scheduler) resyncEach(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return s.resyncNotices(ctx)
+}
+
+// resyncNotices does the same for the readers of the watchdog.
+func (s *Scheduler) resyncNotices(ctx context.Context) error {
+	var pulses incident.Pulses
+	err := s.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
+		pulses, err = r.Pulses(ctx)
+		return err
+	})
+	for i := 0; i < len(pulses) && err == nil; i++ {
+		err = s.Repo.Change(ctx, now(), func(c *storage.Change) error { return c.ReconcileNotices(pulses[i].Name) })
+	}
+	return err
 }
 
 // each calls fn for each incident in that state.
@@ -393,32 +414,30 @@ func (s *Scheduler) each(ctx context.Context, state incident.State, fn func(*inc
 }
 
 // doubt looks through the open incidents once a pulse of the watchdog is away: what ended
-// since it was last heard is not believed.
+// since it was last heard is not believed. One replica does it for all.
 func (s *Scheduler) doubt(ctx context.Context, at time.Time) error {
-	policy := s.Repo.Policy()
-	if policy.Watchdog.Within == 0 {
+	away := s.view.pulses.Away(s.Repo.Policy(), nil)
+	if len(away) == 0 || s.outdated {
 		return nil
 	}
-	away := map[string]time.Time{}
-	for _, p := range s.view.pulses.Away(policy, nil) {
-		away[p.Name] = p.AwaySince
-	}
-	if maps.EqualFunc(away, s.doubted, time.Time.Equal) {
-		return nil
-	}
-	var err error
-	if len(away) > 0 {
-		err = s.each(ctx, incident.StateOpen, func(in *incident.Incident) error {
+	_, err := s.job(ctx, at, storage.Job{Name: "doubt", Every: forever, For: doubting(away)}, func() (bool, error) {
+		return false, s.each(ctx, incident.StateOpen, func(in *incident.Incident) error {
 			if in.LastEndsAt.IsZero() {
 				return nil
 			}
 			return s.Intake.Disbelieve(ctx, at, in.Number)
 		})
-	}
-	if err == nil {
-		s.doubted = away
-	}
+	})
 	return err
+}
+
+// doubting names pulses that are away, by a hash: there may be many.
+func doubting(away incident.Pulses) string {
+	h := sha256.New()
+	for _, p := range away {
+		fmt.Fprintf(h, "%q %d\n", p.Name, p.AwaySince.UnixMicro())
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // agendas lets time pass for the incidents that wait for it.
@@ -469,23 +488,20 @@ func (s *Scheduler) tick(ctx context.Context, number int64, at time.Time) error 
 }
 
 // doubtFirst doubts what ended in an incident whose last breach ended after a pulse was last
-// heard that is away. It may have gone since that was looked at for all incidents.
+// heard that is away. A replica that did not know yet that the pulse is away may have noted the
+// end since all incidents were looked through.
 func (s *Scheduler) doubtFirst(ctx context.Context, number int64, at time.Time) error {
-	policy := s.Repo.Policy()
-	if policy.Watchdog.Within == 0 {
+	away := s.view.pulses.Away(s.Repo.Policy(), nil)
+	if len(away) == 0 {
 		return nil
 	}
-	doubted := false
+	var ended time.Time
 	err := s.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
 		in, err := storage.IncidentOf(ctx, r, number)
-		if doubted = false; err != nil || in.EndedHeardAt.IsZero() {
-			return err
-		}
-		pulses, err := r.Pulses(ctx)
-		doubted = slices.ContainsFunc(pulses.Away(policy, nil), func(p incident.Pulse) bool { return !in.EndedHeardAt.Before(p.HeardAt) })
+		ended = in.EndedHeardAt
 		return err
 	})
-	if err != nil || !doubted {
+	if err != nil || ended.IsZero() || !slices.ContainsFunc(away, func(p incident.Pulse) bool { return !ended.Before(p.HeardAt) }) {
 		return err
 	}
 	return s.Intake.Disbelieve(ctx, at, number)

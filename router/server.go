@@ -42,11 +42,11 @@ type server struct {
 	refusal   string               // the last of those refusals
 	mended    time.Time            // when it last took something after it had refused all alike
 	found     map[string]struct{}  // the recipients who found out that it cannot be used
-	told      map[int64]struct{}   // the incidents whose teams were told that it cannot be used
+	foundAt   time.Time            // when it last could not be used, or refused somebody alike
 }
 
 func newServer(channel incident.Channel, name string, hands int) *server {
-	return &server{channel: channel, name: name, hands: hands, width: hands, taken: map[string]time.Time{}, refused: map[string]struct{}{}, found: map[string]struct{}{}, told: map[int64]struct{}{}}
+	return &server{channel: channel, name: name, hands: hands, width: hands, taken: map[string]time.Time{}, refused: map[string]struct{}{}, found: map[string]struct{}{}}
 }
 
 // free returns how many more hands may be used now, and when that may be more without
@@ -82,7 +82,7 @@ func (s *server) outcome(recipient string, began time.Time, err error) {
 	at := time.Now()
 	rate := errors.Is(err, ErrRate)
 	if rate || errors.Is(err, ErrServer) {
-		s.lastError, s.failedAt = err.Error(), at
+		s.lastError, s.failedAt, s.foundAt = err.Error(), at, at
 		s.found[recipient] = struct{}{}
 		if s.failures > 0 && began.Before(s.retryAt) && !s.retryAt.IsZero() {
 			return // under way when that was known
@@ -106,7 +106,6 @@ func (s *server) outcome(recipient string, began time.Time, err error) {
 	// It was reached.
 	if s.failures > 0 && !began.Before(s.failingAt) {
 		s.failures, s.retryAt = 0, time.Time{}
-		clear(s.told)
 		clear(s.found)
 	}
 	if s.width++; s.width > s.hands || !s.slowed && s.failures == 0 {
@@ -119,7 +118,7 @@ func (s *server) outcome(recipient string, began time.Time, err error) {
 		if len(s.refused) == 0 {
 			s.refusedAt = at
 		}
-		s.refused[recipient], s.refusal = struct{}{}, err.Error()
+		s.refused[recipient], s.refusal, s.foundAt = struct{}{}, err.Error(), at
 	}
 }
 
@@ -129,7 +128,6 @@ func (s *server) took(recipient string, at time.Time) {
 		s.mended = at
 	}
 	clear(s.refused)
-	clear(s.told)
 	s.refusal = ""
 	for id, t := range s.taken {
 		if at.Sub(t) > verdictFor {
@@ -154,33 +152,17 @@ func (s *server) refusesAll(at time.Time) bool {
 }
 
 // unusable reports whether for a while it has kept what is due to a recipient from going out:
-// it could not be used, or refuses all alike and did so to this one.
-func (s *server) unusable(recipient string) bool {
+// it could not be used, or refuses all alike and did so to this one. Found is when it last
+// turned out so.
+func (s *server) unusable(recipient string) (found time.Time, is bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := time.Now()
 	if s.failures > 0 && at.Sub(s.failingAt) >= refusesAfter {
-		return true
+		return s.foundAt.UTC(), true
 	}
 	_, refused := s.refused[recipient]
-	return refused && s.refusesAll(at)
-}
-
-// knows reports whether the team of an incident was told that it cannot be used.
-func (s *server) knows(incident int64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, told := s.told[incident]
-	return told
-}
-
-// tell notes that the team of an incident is told that it cannot be used.
-func (s *server) tell(incident int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.failures > 0 || len(s.refused) > 0 { // else it was mended meanwhile
-		s.told[incident] = struct{}{}
-	}
+	return s.foundAt.UTC(), refused && s.refusesAll(at)
 }
 
 // condemns reports whether a refusal of a recipient that may be final is: the server took

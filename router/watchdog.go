@@ -38,12 +38,16 @@ func (s subject) id() string {
 }
 
 // watchdog notes which pulses went away, and tells the watchdog's groups; and it gives up
-// those of which nothing more is to be known.
+// those of which nothing more is to be known. What the watchdog is, is said by the
+// configuration in force.
 func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
+	if s.outdated {
+		return nil
+	}
 	policy := s.Repo.Policy()
 	var gone, over []incident.Pulse
 	for _, p := range s.view.pulses.In(policy) {
-		if _, went := p.Check(policy, s.Started, at); went {
+		if _, went := p.Check(policy, s.Started, at); went || p.Untold != "" {
 			gone = append(gone, p)
 		}
 	}
@@ -60,10 +64,14 @@ func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
 			if went = false; err != nil || pulse.Name != p.Name {
 				return err
 			}
-			if pulse, went = pulse.Check(c.Policy, s.Started, at); !went {
+			why := pulse.Untold
+			if pulse, went = pulse.Check(c.Policy, s.Started, at); went {
+				why = incident.DueWatchdogAway
+			}
+			if why == "" {
 				return nil
 			}
-			return c.PutPulse(pulse, incident.DueWatchdogAway)
+			return c.PutPulse(pulse, why)
 		})
 		if err != nil {
 			return err

@@ -62,19 +62,16 @@ func (repo *Repository) Preview(ctx context.Context, at time.Time, fn func(*Chan
 		if err := fn(c); err != nil {
 			return err
 		}
-		tries := repo.Tries(r, at)
+		before, after = nil, nil
 		for _, n := range c.order {
 			l := c.loaded[n]
 			s, err := c.after(l)
 			if err != nil {
 				return err
 			}
-			if err := tries.Note(ctx, s); err != nil {
-				return err
-			}
 			before, after = append(before, l.was), append(after, s)
 		}
-		return nil
+		return repo.Tries(r, at).Note(ctx, after...)
 	})
 	return before, after, err
 }
@@ -103,10 +100,7 @@ type Change struct {
 }
 
 func (repo *Repository) newChange(ctx context.Context, tx Tx, at time.Time) *Change {
-	return &Change{
-		Tx: tx, Policy: repo.Policy(), At: at, repo: repo, ctx: ctx, loaded: map[int64]*loaded{}, latest: map[string]int64{},
-		breaches: newBreaches(), unmapped: newUnmapped(),
-	}
+	return &Change{Tx: tx, Policy: repo.Policy(), At: at, repo: repo, ctx: ctx, loaded: map[int64]*loaded{}}
 }
 
 type loaded struct {
@@ -168,18 +162,20 @@ func (c *Change) Situation(number int64) (*incident.Situation, error) {
 // Incident is Situation without the readers, for events that come in great numbers
 // and mostly do not concern them. At the end they are there if need be.
 func (c *Change) Incident(number int64) (*incident.Situation, error) {
-	if l, ok := c.loaded[number]; ok {
-		return l.now, nil
+	if c.loaded[number] == nil {
+		found, err := c.Tx.IncidentsByNumber(c.Context(), []int64{number})
+		if err != nil {
+			return nil, err
+		}
+		if err := c.load(found); err != nil {
+			return nil, err
+		}
 	}
-	in, err := IncidentOf(c.Context(), c.Tx, number)
-	if err != nil {
-		return nil, err
+	l, ok := c.loaded[number]
+	if !ok {
+		return nil, NotFound("incident", incident.ID(number))
 	}
-	agendas, err := c.Tx.Agendas(c.Context(), []int64{number})
-	if err != nil {
-		return nil, err
-	}
-	return c.keep(incident.Situation{Incident: in, Agenda: agendas[number]}, false), nil
+	return l.now, nil
 }
 
 // loadIncidents loads those of the numbers that are not loaded, and what they were merged
@@ -188,10 +184,18 @@ func (c *Change) loadIncidents(numbers []int64) error {
 	numbers = slices.DeleteFunc(numbers, func(n int64) bool { return c.loaded[n] != nil })
 	slices.Sort(numbers)
 	found, err := IncidentsFollowed(c.Context(), c.Tx, slices.Compact(numbers))
-	if err != nil || len(found) == 0 {
+	if err != nil {
 		return err
 	}
-	numbers = slices.Sorted(maps.Keys(found))
+	return c.load(found)
+}
+
+// load loads what belongs to incidents that were found.
+func (c *Change) load(found map[int64]*incident.Incident) error {
+	if len(found) == 0 {
+		return nil
+	}
+	numbers := slices.Sorted(maps.Keys(found))
 	agendas, err := c.Tx.Agendas(c.Context(), numbers)
 	if err != nil {
 		return err

@@ -15,10 +15,6 @@ type breaches struct {
 	place map[BreachID]int // in put
 }
 
-func newBreaches() breaches {
-	return breaches{known: map[string]*incident.Breach{}, place: map[BreachID]int{}}
-}
-
 // LatestBreach returns the latest breach of a fingerprint, nil if there is none. It changes
 // by [Change.PutBreach] and [Change.RecordBreach].
 func (c *Change) LatestBreach(fingerprint string) (*incident.Breach, error) {
@@ -43,7 +39,7 @@ func (c *Change) loadBreaches(fingerprints []string) error {
 		return err
 	}
 	for _, fp := range missing {
-		c.breaches.known[fp] = found[fp]
+		put(&c.breaches.known, fp, found[fp])
 	}
 	return nil
 }
@@ -66,13 +62,13 @@ func (c *Change) PutBreach(b *incident.Breach) error {
 		return fmt.Errorf("put breach %d of %q: number %d began since", b.Ordinal, b.Fingerprint, before.Ordinal)
 	}
 	own := *b
-	c.breaches.known[b.Fingerprint] = &own
+	put(&c.breaches.known, b.Fingerprint, &own)
 	id := BreachID{b.Fingerprint, b.Ordinal}
 	if at, again := c.breaches.place[id]; again {
 		c.breaches.put[at] = &own
 		return nil
 	}
-	c.breaches.place[id] = len(c.breaches.put)
+	put(&c.breaches.place, id, len(c.breaches.put))
 	c.breaches.put = append(c.breaches.put, &own)
 	return nil
 }
@@ -82,10 +78,6 @@ func (c *Change) PutBreach(b *incident.Breach) error {
 type unmapped struct {
 	alerts map[string]*incident.UnmappedAlert // by fingerprint, nil if there is none
 	dirty  map[string]bool                    // fingerprints of those that changed
-}
-
-func newUnmapped() unmapped {
-	return unmapped{alerts: map[string]*incident.UnmappedAlert{}, dirty: map[string]bool{}}
 }
 
 // Unmapped returns an alert that no SLO claims, nil if there is none of that fingerprint.
@@ -111,7 +103,7 @@ func (c *Change) loadUnmapped(fingerprints []string) error {
 		return err
 	}
 	for _, fp := range missing {
-		c.unmapped.alerts[fp] = found[fp]
+		put(&c.unmapped.alerts, fp, found[fp])
 	}
 	return nil
 }
@@ -119,7 +111,7 @@ func (c *Change) loadUnmapped(fingerprints []string) error {
 // PutUnmapped stores an alert that no SLO claims.
 func (c *Change) PutUnmapped(a *incident.UnmappedAlert) {
 	own := *a
-	c.unmapped.alerts[a.Fingerprint], c.unmapped.dirty[a.Fingerprint] = &own, true
+	c.keepUnmapped(a.Fingerprint, &own)
 }
 
 // DeleteUnmapped deletes what is kept of an alert that no SLO claimed, if anything is.
@@ -127,8 +119,21 @@ func (c *Change) DeleteUnmapped(fingerprint string) error {
 	if err := c.loadUnmapped([]string{fingerprint}); err != nil || c.unmapped.alerts[fingerprint] == nil {
 		return err
 	}
-	c.unmapped.alerts[fingerprint], c.unmapped.dirty[fingerprint] = nil, true
+	c.keepUnmapped(fingerprint, nil)
 	return nil
+}
+
+func (c *Change) keepUnmapped(fingerprint string, a *incident.UnmappedAlert) {
+	put(&c.unmapped.alerts, fingerprint, a)
+	put(&c.unmapped.dirty, fingerprint, true)
+}
+
+// put makes the map with its first entry: most changes need none of most maps.
+func put[K comparable, V any](m *map[K]V, key K, value V) {
+	if *m == nil {
+		*m = map[K]V{}
+	}
+	(*m)[key] = value
 }
 
 // flush stores what was gathered of breaches and of alerts without an SLO.

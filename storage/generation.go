@@ -80,6 +80,16 @@ func (repo *Repository) Behind(ctx context.Context, r ConfigReader) (bool, error
 	return behind, err
 }
 
+// BehindSince returns since when this process is behind that has had its configuration since a
+// time; zero if it is not.
+func (repo *Repository) BehindSince(ctx context.Context, r ConfigReader, had time.Time) (time.Time, error) {
+	g, behind, err := repo.generation(ctx, r)
+	if err != nil || !behind {
+		return time.Time{}, err
+	}
+	return latestOf(g.At, had), nil
+}
+
 func (repo *Repository) generation(ctx context.Context, r ConfigReader) (g Generation, behind bool, err error) {
 	g, err = r.Generation(ctx)
 	return g, g.Hash != "" && g.Hash != repo.Policy().Hash, err

@@ -328,6 +328,37 @@ func TestAnOlderConfigurationComesIntoForceOnceNobodyHasTheNewest(t *testing.T) 
 	}
 }
 
+func TestSinceWhenAProcessIsBehind(t *testing.T) {
+	r := newRollout(t)
+	began := r.at
+	since := func(had time.Time) (at time.Time) {
+		t.Helper()
+		err := r.store.Read(t.Context(), func(x storage.Snapshot) (err error) {
+			at, err = r.before.BehindSince(t.Context(), x, had)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	if at := since(began); !at.IsZero() {
+		t.Errorf("behind nothing since %v", at)
+	}
+	r.enter("one", r.before)
+	if at := since(began); !at.IsZero() {
+		t.Errorf("the newest is behind since %v", at)
+	}
+	r.at = began.Add(time.Minute)
+	r.enter("two", r.after)
+	if at := since(began); !at.Equal(r.at) {
+		t.Errorf("behind since %v, and the newest came at %v", at, r.at)
+	}
+	if started := began.Add(time.Hour); !since(started).Equal(started) {
+		t.Errorf("one that started later is behind since %v", since(started))
+	}
+}
+
 // A reload stores the newest a moment before it is in force in the process itself.
 func TestAProcessDoesNotOvertakeItsOwnReload(t *testing.T) {
 	r := newRollout(t)

@@ -79,7 +79,7 @@ func EventRecords(ctx context.Context, r LogReader, number, after int64, limit i
 // IncidentsFollowed returns those of the incidents that are there, and those into which they
 // were merged.
 func IncidentsFollowed(ctx context.Context, r IncidentReader, numbers []int64) (map[int64]*incident.Incident, error) {
-	all := make(map[int64]*incident.Incident, len(numbers))
+	var all map[int64]*incident.Incident
 	for {
 		numbers = slices.DeleteFunc(numbers, func(n int64) bool { return n == 0 || all[n] != nil })
 		if len(numbers) == 0 {
@@ -88,6 +88,9 @@ func IncidentsFollowed(ctx context.Context, r IncidentReader, numbers []int64) (
 		found, err := r.IncidentsByNumber(ctx, numbers)
 		if err != nil {
 			return nil, err
+		}
+		if all == nil {
+			all = make(map[int64]*incident.Incident, len(found))
 		}
 		maps.Copy(all, found)
 		numbers = numbers[:0]

@@ -37,7 +37,7 @@ func (c *Change) loadLatest(keys []string) error {
 		return err
 	}
 	for _, key := range missing {
-		c.latest[key] = numbers[key]
+		put(&c.latest, key, numbers[key])
 	}
 	return nil
 }
@@ -90,7 +90,7 @@ func (c *Change) IncidentFor(slo *incident.SLO, actor incident.Actor) (in *incid
 	if err != nil {
 		return nil, false, err
 	}
-	c.latest[slo.Key] = s.Incident.Number
+	put(&c.latest, slo.Key, s.Incident.Number)
 	return &s.Incident, true, c.Record(s, events...)
 }
 

@@ -60,9 +60,19 @@ func (c *Change) Pulse(labels map[string]string) (incident.Pulse, error) {
 }
 
 // PutPulse stores a pulse. With a reason, that it went away or is back, that is owed to
-// the watchdog's groups.
+// the watchdog's groups. Who they are is said by the configuration in force: a process that has
+// another one leaves it to those who have that.
 func (c *Change) PutPulse(p incident.Pulse, why incident.Reason) error {
 	c.pulses = nil
+	if why != "" {
+		in, err := c.inForce()
+		if err != nil {
+			return err
+		}
+		if p.Untold = ""; in.behind {
+			p.Untold, why = why, ""
+		}
+	}
 	if err := c.Tx.PutPulses(c.Context(), []incident.Pulse{p}, nil); err != nil || why == "" {
 		return err
 	}
@@ -72,6 +82,24 @@ func (c *Change) PutPulse(p incident.Pulse, why incident.Reason) error {
 	}
 	c.wake = true
 	return c.Tx.PutNotices(c.Context(), incident.NoticesOf(notices, c.Policy, p.Name, why, c.At), nil)
+}
+
+// ReconcileNotices drops what those are owed about a pulse who are in none of the watchdog's
+// groups any more, unless another configuration than that of the process is in force.
+func (c *Change) ReconcileNotices(pulse string) error {
+	in, err := c.inForce()
+	if err != nil || in.behind {
+		return err
+	}
+	notices, err := c.Tx.Notices(c.Context(), pulse)
+	if err != nil {
+		return err
+	}
+	left := incident.NoticesLeft(notices, c.Policy)
+	if len(left) == 0 {
+		return nil
+	}
+	return c.Tx.PutNotices(c.Context(), left, nil)
 }
 
 // Tick returns what time alone brings to an incident of a change.

@@ -20,6 +20,9 @@ type Service struct {
 	StartedAt             time.Time
 	// LoadedAt is when the configuration in force was loaded.
 	LoadedAt time.Time
+	// BehindSince is since when another configuration is in force for all processes that have
+	// the store; zero if it is this one.
+	BehindSince time.Time
 	// ConfigError is why the last loading failed, in full; empty if it did not. It is
 	// for admins, as are Warnings.
 	ConfigError string

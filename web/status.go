@@ -20,6 +20,7 @@ type statusPage struct {
 	Started   *moment
 	Hash      string
 	Loaded    *moment
+	Behind    *moment // since when
 	Info      storage.Info
 	Size      string
 	Slow      *moment
@@ -104,6 +105,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.cutProblems()
 	p.Started, p.Loaded, p.Hash = p.at(p.Service.StartedAt), p.at(p.Service.LoadedAt), p.policy.Hash
+	p.Behind = p.at(p.Service.BehindSince)
 	p.Watchdog.Within = p.policy.Watchdog.Within
 	p.Watchdog.Expected = p.Watchdog.Within > 0
 	p.Trouble = nil // it stands below in full

@@ -45,7 +45,7 @@ func (r *reader) at(p place) (incident.Breach, error) {
 }
 
 func (r *reader) LatestBreaches(_ context.Context, fingerprints []string) (map[string]*incident.Breach, error) {
-	all := make(map[string]*incident.Breach, len(fingerprints))
+	var all map[string]*incident.Breach // of most alerts that are news nothing is known
 	var scrap [32]byte
 	for _, fp := range fingerprints {
 		p, _, found, err := r.latest(fingerprint(scrap[:0], fp))
@@ -58,6 +58,9 @@ func (r *reader) LatestBreaches(_ context.Context, fingerprints []string) (map[s
 		b, err := r.at(p)
 		if err != nil {
 			return nil, err
+		}
+		if all == nil {
+			all = make(map[string]*incident.Breach, len(fingerprints))
 		}
 		all[fp] = &b
 	}

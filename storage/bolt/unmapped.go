@@ -8,16 +8,25 @@ import (
 )
 
 func (r *reader) Unmapped(_ context.Context, fingerprints []string) (map[string]*incident.UnmappedAlert, error) {
-	all := map[string]*incident.UnmappedAlert{}
+	var all map[string]*incident.UnmappedAlert // of most alerts nothing is kept
+	var scrap [32]byte
 	for _, fp := range fingerprints {
-		a := new(incident.UnmappedAlert)
-		found, err := r.getJSON(bUnmapped, key(nil).rest(fp), a)
+		k := key(scrap[:0]).rest(fp)
+		v, err := r.get(bUnmapped, k)
 		if err != nil {
 			return nil, err
 		}
-		if found {
-			all[fp] = a
+		if v == nil {
+			continue
 		}
+		a := new(incident.UnmappedAlert)
+		if err := decode(bUnmapped, k, v, a); err != nil {
+			return nil, err
+		}
+		if all == nil {
+			all = map[string]*incident.UnmappedAlert{}
+		}
+		all[fp] = a
 	}
 	return all, nil
 }

@@ -1,9 +1,11 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -77,34 +79,39 @@ func NothingFound(s audit.Selection) string {
 	return "nothing found: there are no " + s.String()
 }
 
-// export makes the zip first and sends it then: it is read from one snapshot, which must
-// not wait for a slow client.
-func (h *Handler) export(w http.ResponseWriter, r *http.Request) error {
-	o, err := h.exportOptions(r.URL.Query())
-	if err != nil {
-		return err
-	}
+// send answers with what fn writes, once all of it is made: it is read from one snapshot,
+// which must not wait for a slow client.
+func (h *Handler) send(w http.ResponseWriter, r *http.Request, media string, head http.Header, fn func(io.Writer) error) error {
 	var made spool
 	defer made.close()
-	err = h.alone(r.Context(), func() error {
-		_, err := h.Export(r.Context(), &made, o)
-		return err
-	})
-	if errors.Is(err, audit.ErrNothing) {
-		return &incident.Problem{Kind: incident.ErrNotFound, Text: NothingFound(o.Selection)}
-	}
-	if err != nil {
+	if err := h.alone(r.Context(), func() error { return fn(&made) }); err != nil {
 		return err
 	}
 	all, err := made.reader()
 	if err != nil {
 		return err
 	}
-	begin(w, "application/zip", made.size)
-	w.Header().Set("Content-Disposition", `attachment; filename="evidence.zip"`)
+	begin(w, media, made.size)
+	maps.Copy(w.Header(), head)
 	w.WriteHeader(http.StatusOK)
 	_, _ = io.Copy(w, all) // the client may be gone
 	return nil
+}
+
+func (h *Handler) export(w http.ResponseWriter, r *http.Request) error {
+	o, err := h.exportOptions(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	head := http.Header{"Content-Disposition": {`attachment; filename="evidence.zip"`}}
+	err = h.send(w, r, "application/zip", head, func(to io.Writer) error {
+		_, err := h.Export(r.Context(), to, o)
+		return err
+	})
+	if errors.Is(err, audit.ErrNothing) {
+		return &incident.Problem{Kind: incident.ErrNotFound, Text: NothingFound(o.Selection)}
+	}
+	return err
 }
 
 // exportOptions are what a request asks for.
@@ -135,39 +142,24 @@ func (h *Handler) report(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	format := q.Get("format")
-	if format == "" {
-		format = "json"
+	format := cmp.Or(q.Get("format"), "json")
+	head := http.Header{}
+	switch format {
+	case "html":
+		// The report is one file with its own style; nothing else may come in.
+		head.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	case "csv":
+		head.Set("Content-Disposition", `attachment; filename="sitrep-report.csv"`)
 	}
-	var made spool
-	defer made.close()
-	err = h.alone(r.Context(), func() error {
+	return h.send(w, r, reportTypes[format], head, func(made io.Writer) error {
 		rep, err := audit.MakeReport(r.Context(), h.Repo.Store, audit.ReportOptions{
 			From: from, To: to, Now: h.Now(), Location: policy.Location, Version: h.Service().Version,
 		})
 		if err != nil {
 			return err
 		}
-		return rep.Write(&made, format)
+		return rep.Write(made, format)
 	})
-	if err != nil {
-		return err
-	}
-	all, err := made.reader()
-	if err != nil {
-		return err
-	}
-	begin(w, reportTypes[format], made.size)
-	switch format {
-	case "html":
-		// The report is one file with its own style; nothing else may come in.
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-	case "csv":
-		w.Header().Set("Content-Disposition", `attachment; filename="sitrep-report.csv"`)
-	}
-	w.WriteHeader(http.StatusOK)
-	_, _ = io.Copy(w, all) // the client may be gone
-	return nil
 }
 
 // begin sets the headers of an answer that is no JSON of the API's own.

@@ -123,16 +123,18 @@ func (h *Handler) listUnmapped(w http.ResponseWriter, r *http.Request) error {
 	return h.answerPage(w, r, "alerts", nil, func(tx storage.Snapshot, s *sheet, cursor string) (string, error) {
 		return fill(s, cursor, func(limit int, cursor string) ([]incidentjson.UnmappedAlert, string, error) {
 			alerts, next, err := tx.UnmappedAlerts(r.Context(), limit, cursor)
-			if err != nil {
-				return nil, "", err
-			}
-			forms := make([]incidentjson.UnmappedAlert, 0, len(alerts))
-			for i := range alerts {
-				forms = append(forms, incidentjson.FromUnmapped(&alerts[i]))
-			}
-			return forms, next, nil
+			return forms(alerts, incidentjson.FromUnmapped), next, err
 		})
 	})
+}
+
+// forms returns the JSON forms of items, never nil.
+func forms[T, F any](items []T, form func(*T) F) []F {
+	out := make([]F, len(items))
+	for i := range items {
+		out[i] = form(&items[i])
+	}
+	return out
 }
 
 // notNil returns items, or an empty list where there is none: [] in JSON, not null.

@@ -21,6 +21,7 @@ import (
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
 	"sitrep/internal/access"
+	"sitrep/internal/status"
 	"sitrep/ledger"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
@@ -60,8 +61,8 @@ func newFixture(t testing.TB) *fixture {
 	f.api = api.New(api.Options{
 		Repo: &storage.Repository{Store: db, Policy: func() *incident.Policy { return f.policy }, Wake: func() { f.woken.Add(1) }},
 		Now:  f.clock.Now,
-		Service: func() api.Service {
-			return api.Service{Version: "1.2.3", StartedAt: start, Ledger: ledger.Status{PublicKey: f.key.Public(), Witness: "audit@example.org", Every: 24 * time.Hour}}
+		Service: func() status.Service {
+			return status.Service{Version: "1.2.3", StartedAt: start, Ledger: ledger.Status{PublicKey: f.key.Public(), Witness: "audit@example.org", Every: 24 * time.Hour}}
 		},
 		Logger: slog.New(slog.DiscardHandler),
 		Export: func(ctx context.Context, w io.Writer, o audit.ExportOptions) (audit.ExportSummary, error) {

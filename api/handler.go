@@ -3,12 +3,9 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -21,23 +18,21 @@ import (
 	"sitrep/incident"
 	"sitrep/internal/access"
 	"sitrep/internal/httperr"
+	"sitrep/internal/status"
 	"sitrep/storage"
 )
 
-// Options are what a [Handler] works with. More and Beside may be left out; all else
-// is required.
+// Options are what a [Handler] works with. Beside may be left out; all else is required.
 type Options struct {
 	// Repo is how incidents are read and changed, with the configuration in force.
 	Repo *storage.Repository
 	// Now returns the time in UTC and whole microseconds.
 	Now func() time.Time
 	// Service returns what is known of the running program.
-	Service func() Service
+	Service func() status.Service
 	Logger  *slog.Logger
 	// Export writes evidence as audit.Export does, signed by the service's key.
 	Export func(ctx context.Context, w io.Writer, o audit.ExportOptions) (audit.ExportSummary, error)
-	// More are routes of other parts that belong under the same prefix.
-	More []Route
 	// Beside are routes that others serve, and that the description of the API names
 	// too.
 	Beside []Route
@@ -65,25 +60,14 @@ func (h *Handler) Register(r *mux.Router, require func(access.Role, http.Handler
 	}))
 }
 
-// Routes returns the table of all routes, those of Options.More last.
+// Routes returns the table of all routes.
 func (h *Handler) Routes() []Route {
 	routes := append(h.reading(), h.commands()...)
 	routes = append(routes, h.auditing()...)
 	for i := range routes {
-		routes[i].Handler = unavailable(routes[i].Handler)
+		routes[i].Handler = httperr.Unavailable(storage.ErrUnavailable, routes[i].Handler)
 	}
-	return append(routes, h.More...)
-}
-
-// unavailable answers 503 to what the store could not do now and may be tried again.
-func unavailable(next httperr.HandlerFunc) httperr.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		err := next(w, r)
-		if errors.Is(err, storage.ErrUnavailable) {
-			return httperr.Wrap(http.StatusServiceUnavailable, "nothing was changed, try again: "+err.Error(), err)
-		}
-		return err
-	}
+	return routes
 }
 
 // read runs fn on a snapshot of the store.
@@ -106,10 +90,7 @@ func variable(r *http.Request, name string) string {
 // theIncident returns an incident, or an error that says there is none.
 func theIncident(ctx context.Context, r storage.Snapshot, number int64) (incident.Incident, error) {
 	in, err := storage.IncidentOf(ctx, r, number)
-	if errors.Is(err, incident.ErrNotFound) {
-		return in, &incident.Problem{Kind: incident.ErrNotFound, Text: "there is no incident " + incident.ID(number)}
-	}
-	return in, err
+	return in, incident.NotThere(err, number)
 }
 
 // answer writes v as JSON.
@@ -143,17 +124,6 @@ func etag(sequence int64) string { return `"` + strconv.FormatInt(sequence, 10) 
 func invalid(format string, args ...any) error {
 	return &incident.Problem{Kind: incident.ErrInvalid, Text: fmt.Sprintf(format, args...)}
 }
-
-// parseQuery is url.ParseQuery with an error for people.
-func parseQuery(raw string) (url.Values, error) {
-	q, err := url.ParseQuery(raw)
-	if err != nil {
-		return nil, invalid("the query cannot be read: %v", err)
-	}
-	return q, nil
-}
-
-func mapKeys[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }
 
 // or writes "a, b or c".
 func or(items []string) string {

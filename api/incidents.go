@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,19 +38,15 @@ type (
 	}
 )
 
-var states = []string{string(incident.StateOpen), string(incident.StateResolved), string(incident.StateClosed)}
-
-var deliveryStates = []string{string(incident.DeliveryPending), string(incident.DeliveryDelivered), string(incident.DeliveryFailed), string(incident.DeliverySuperseded)}
-
 func (h *Handler) reading() []Route {
 	const one = "/api/v1/incidents/{id}"
-	deliveryState := Parameter{Name: "state", Summary: "how far they got", Values: deliveryStates}
+	deliveryState := Parameter{Name: "state", Summary: "how far they got", Values: enums[reflect.TypeFor[incident.DeliveryState]()]}
 	return append([]Route{
 		{
 			Method: http.MethodGet, Path: "/api/v1/incidents", Role: access.Viewer,
 			Summary: "Incidents, the latest first.",
 			Query: append([]Parameter{
-				{Name: "state", Summary: "where they stand", Values: states},
+				{Name: "state", Summary: "where they stand", Values: enums[reflect.TypeFor[incident.State]()]},
 				{Name: "priority", Summary: "the name of the priority that they have now"},
 				{Name: "team", Summary: "the name of the team"},
 				{Name: "slo", Summary: "the id of the SLO"},
@@ -106,8 +103,8 @@ func (h *Handler) listIncidents(w http.ResponseWriter, r *http.Request) error {
 			if err != nil {
 				return nil, "", err
 			}
-			forms, err := formsOf(r.Context(), tx, tries, found, policy)
-			return forms, next, err
+			list, err := formsOf(r.Context(), tx, tries, found, policy)
+			return list, next, err
 		})
 	})
 }
@@ -116,20 +113,12 @@ func (h *Handler) listIncidents(w http.ResponseWriter, r *http.Request) error {
 // have.
 func misspelt(q *storage.IncidentQuery, p *incident.Policy) error {
 	if _, ok := p.Priority(q.Priority); !ok && q.Priority != "" {
-		var names []string
-		for _, x := range p.Priorities {
-			names = append(names, x.Name)
-		}
-		return invalid("priority %q: use %s", q.Priority, or(names))
+		return invalid("priority %q: use %s", q.Priority, or(p.PriorityNames()))
 	}
 	if _, ok := p.Team(q.Team); !ok && q.Team != "" {
-		var names []string
-		for _, x := range p.Teams {
-			names = append(names, x.Name)
-		}
-		return invalid("team %q: use %s", q.Team, or(names))
+		return invalid("team %q: use %s", q.Team, or(p.TeamNames()))
 	}
-	if q.SLO != "" && !slices.ContainsFunc(p.SLOs, func(s incident.SLO) bool { return s.ID == q.SLO }) {
+	if _, ok := p.SLO(q.SLO); !ok && q.SLO != "" {
 		return invalid("there is no SLO %q; /api/v1/slos lists them", q.SLO)
 	}
 	return nil
@@ -144,11 +133,7 @@ func formsOf(ctx context.Context, tx storage.Snapshot, tries *storage.Tries, lis
 	if err := tries.Note(ctx, situations...); err != nil {
 		return nil, err
 	}
-	forms := make([]incidentjson.Incident, len(situations))
-	for i, s := range situations {
-		forms[i] = formOf(s, p)
-	}
-	return forms, nil
+	return forms(situations, func(s **incident.Situation) incidentjson.Incident { return formOf(*s, p) }), nil
 }
 
 func formOf(s *incident.Situation, p *incident.Policy) incidentjson.Incident {
@@ -173,9 +158,9 @@ func (h *Handler) getIncident(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		forms, err := formsOf(r.Context(), tx, h.Repo.Tries(tx, h.Now()), []incident.Incident{in}, h.Repo.Policy())
+		list, err := formsOf(r.Context(), tx, h.Repo.Tries(tx, h.Now()), []incident.Incident{in}, h.Repo.Policy())
 		if err == nil {
-			form = forms[0]
+			form = list[0]
 		}
 		return err
 	})
@@ -243,17 +228,13 @@ func (h *Handler) listBreaches(w http.ResponseWriter, r *http.Request) error {
 			if err != nil {
 				return nil, "", err
 			}
-			forms := make([]incidentjson.Breach, 0, len(breaches))
-			for i := range breaches {
-				forms = append(forms, incidentjson.FromBreach(&breaches[i]))
-			}
 			switch {
 			case next != "":
 				next = strconv.FormatInt(all[at], 10) + "." + next
 			case at+1 < len(all):
 				next = strconv.FormatInt(all[at+1], 10) + "."
 			}
-			return forms, next, nil
+			return forms(breaches, incidentjson.FromBreach), next, nil
 		})
 	})
 }
@@ -281,14 +262,7 @@ func (h *Handler) listDeliveries(w http.ResponseWriter, r *http.Request) error {
 		return fill(s, cursor, func(limit int, cursor string) ([]incidentjson.Delivery, string, error) {
 			query.Limit, query.Cursor = limit, cursor
 			deliveries, next, err := tx.Deliveries(r.Context(), query)
-			if err != nil {
-				return nil, "", err
-			}
-			forms := make([]incidentjson.Delivery, 0, len(deliveries))
-			for i := range deliveries {
-				forms = append(forms, incidentjson.FromDelivery(&deliveries[i]))
-			}
-			return forms, next, nil
+			return forms(deliveries, incidentjson.FromDelivery), next, err
 		})
 	})
 }

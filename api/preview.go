@@ -32,17 +32,10 @@ type PreviewMessage struct {
 }
 
 func previewOf(p *incident.Preview) Preview {
-	form := Preview{Joins: []PreviewReader{}, Leaves: []PreviewReader{}, Messages: []PreviewMessage{}, NextUpdateAt: when(p.NextUpdateAt)}
-	for i := range p.Joins {
-		form.Joins = append(form.Joins, previewReader(&p.Joins[i]))
+	message := func(m *incident.PlannedReader) PreviewMessage {
+		return PreviewMessage{Recipient: m.Recipient.Address, Kind: m.Kind, DueAt: when(m.NextAt())}
 	}
-	for i := range p.Leaves {
-		form.Leaves = append(form.Leaves, previewReader(&p.Leaves[i]))
-	}
-	for _, m := range p.Messages {
-		form.Messages = append(form.Messages, PreviewMessage{Recipient: m.Recipient.Address, Kind: m.Kind, DueAt: when(m.NextAt())})
-	}
-	return form
+	return Preview{forms(p.Joins, previewReader), forms(p.Leaves, previewReader), forms(p.Messages, message), when(p.NextUpdateAt)}
 }
 
 func previewReader(r *incident.PlannedReader) PreviewReader {

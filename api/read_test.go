@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/gorilla/mux"
 
 	"sitrep/api"
 	"sitrep/incident"
@@ -376,17 +373,4 @@ func TestAStoreThatIsUnavailableIs503(t *testing.T) {
 	f.refused(f.send("viewer", "GET", "/api/v1/incidents", ""), 503, "try again: read: storage unavailable")
 	f.api.Repo.Store = &deaf{Store: f.store, err: errors.New("page 3 is torn")}
 	f.refused(f.send("viewer", "GET", "/api/v1/incidents", ""), 500, "internal error")
-}
-
-func TestRoutesUnderTheSamePrefixCanBeAdded(t *testing.T) {
-	f := newFixture(t)
-	f.api.More = f.api.Routes()[:1]
-	f.api.More[0].Path = "/api/v1/audit/report"
-	router := mux.NewRouter().SkipClean(true).UseEncodedPath()
-	f.api.Register(router, func(_ access.Role, next httpHandler) httpHandler { return next })
-	w := httptest.NewRecorder()
-	router.ServeHTTP(w, httptest.NewRequest("GET", "/api/v1/audit/report", nil))
-	if w.Code != 200 {
-		t.Errorf("answered %d %s", w.Code, w.Body)
-	}
 }

@@ -2,7 +2,9 @@ package api
 
 import (
 	"log/slog"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 
@@ -45,32 +47,21 @@ var paging = []Parameter{
 // method is answered 405. The router must leave paths as they are: with
 // [mux.Router.SkipClean] and [mux.Router.UseEncodedPath].
 func Mount(r *mux.Router, logger *slog.Logger, routes []Route, require func(access.Role, http.Handler) http.Handler) {
-	var paths []string
-	byPath := map[string]httperr.Methods{}
+	var paths httperr.Paths
 	for _, route := range routes {
-		if byPath[route.Path] == nil {
-			paths = append(paths, route.Path)
-			byPath[route.Path] = httperr.Methods{}
-		}
-		handler := require(route.Role, httperr.Handle(logger, route.serve))
-		byPath[route.Path][route.Method] = handler
-		if route.Method == http.MethodGet {
-			byPath[route.Path][http.MethodHead] = handler
-		}
+		paths.Add(route.Method, route.Path, require(route.Role, httperr.Handle(logger, route.serve)))
 	}
-	for _, path := range paths {
-		r.Path(path).Handler(httperr.WithRequestID(byPath[path]))
-	}
+	paths.Each(func(path string, h http.Handler) { r.Path(path).Handler(httperr.WithRequestID(h)) })
 }
 
 // serve checks the query before the handler sees it: a misspelt parameter must not
 // pass for none.
 func (route *Route) serve(w http.ResponseWriter, r *http.Request) error {
-	query, err := parseQuery(r.URL.RawQuery)
+	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return err
+		return invalid("the query cannot be read: %v", err)
 	}
-	for _, name := range slices.Sorted(mapKeys(query)) {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
 		values := query[name]
 		i := slices.IndexFunc(route.Query, func(p Parameter) bool { return p.Name == name })
 		switch {

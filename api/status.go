@@ -1,53 +1,16 @@
 package api
 
 import (
-	"context"
+	"maps"
 	"net/http"
 	"time"
 
+	"sitrep/incident"
 	"sitrep/incident/incidentjson"
 	"sitrep/internal/access"
-	"sitrep/ledger"
+	"sitrep/internal/status"
 	"sitrep/storage"
 )
-
-// A Service is what is known of the running program.
-type Service struct {
-	Version   string `json:"version"`
-	Revision  string `json:"revision"`
-	Go        string `json:"go"`
-	StartedAt time.Time
-	Config    ConfigState
-	Ledger    ledger.Status
-	Servers   []ServerState // that cannot be used
-}
-
-// A ServerState is a mail server, or the host of webhooks, that cannot be used or refuses
-// all messages alike.
-type ServerState struct {
-	Channel    string    `json:"channel"` // email or webhook
-	Name       string    `json:"name"`    // of webhooks: scheme and host
-	Since      time.Time `json:"since"`
-	RefusesAll bool      `json:"refuses_all"` // it can be used, and refuses all
-	Error      string    `json:"error"`       // the last, without addresses
-}
-
-// ConfigState is what became of the configuration files when they were last loaded.
-type ConfigState struct {
-	Hash     string    // of what is in force
-	LoadedAt time.Time // when that came into force
-	// BehindSince is since when another one is in force for all processes that have the store;
-	// zero if it is this one.
-	BehindSince time.Time
-	// Error is why the last loading failed; empty if it did not. What was in force
-	// before stays.
-	Error    string
-	Warnings []string
-	// Places and WarningPlaces are the same for those who are no admins: where it is
-	// wrong, and nothing of what stands in the files.
-	Places        string
-	WarningPlaces []string
-}
 
 // Status says how sitrep itself fares. Times that are not are null.
 type Status struct {
@@ -94,10 +57,10 @@ type Status struct {
 		OldestDueAt *time.Time `json:"oldest_due_at"`
 	} `json:"backlog"`
 	Retries struct {
-		Count     int           `json:"count"` // messages that were not handed over and are tried again, up to 1,000
-		Since     *time.Time    `json:"since"` // when the first of them was made
-		LastError string        `json:"last_error"`
-		Servers   []ServerState `json:"servers"` // that cannot be used, or refuse all alike
+		Count     int                  `json:"count"` // messages that were not handed over and are tried again, up to 1,000
+		Since     *time.Time           `json:"since"` // when the first of them was made
+		LastError string               `json:"last_error"`
+		Servers   []status.ServerState `json:"servers"` // that cannot be used, or refuse all alike
 	} `json:"retries"`
 	Open     map[string]int `json:"open"` // incidents by priority, without drills
 	Watchdog struct {
@@ -122,13 +85,11 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	var s Status
 	s.Versions.Sitrep, s.Versions.Revision, s.Versions.Go = service.Version, service.Revision, service.Go
 	s.StartedAt = when(service.StartedAt)
-	s.Config.Hash, s.Config.State, s.Config.BehindSince = service.Config.Hash, "ok", when(service.Config.BehindSince)
-	s.Config.LoadedAt, s.Config.Error, s.Config.Warnings = when(service.Config.LoadedAt), service.Config.Error, notNil(service.Config.Warnings)
+	config := service.Config.For(access.From(r.Context()).Role.May(access.Admin))
+	s.Config.Hash, s.Config.State, s.Config.LoadedAt, s.Config.BehindSince = config.Hash, "ok", when(config.LoadedAt), when(config.BehindSince)
+	s.Config.Error, s.Config.Warnings = config.Error, notNil(config.Warnings)
 	if service.Config.Error != "" {
 		s.Config.State = "failed"
-	}
-	if !access.From(r.Context()).Role.May(access.Admin) {
-		s.Config.Error, s.Config.Warnings = service.Config.Places, notNil(service.Config.WarningPlaces)
 	}
 	s.Ledger.PublicKey = service.Ledger.PublicKey
 	s.Ledger.Witness.Name, s.Ledger.Witness.Error = service.Ledger.Witness, service.Ledger.WitnessError
@@ -145,46 +106,9 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	if info.Trouble != nil {
 		s.Storage.Error = info.Trouble.Error()
 	}
-	now := h.Now()
-	err = h.read(r.Context(), func(tx storage.Snapshot) error {
-		if err := s.readLedger(r.Context(), tx); err != nil {
-			return err
-		}
-		due, oldest, err := tx.Backlog(r.Context(), now)
-		if err != nil {
-			return err
-		}
-		s.Backlog.Due, s.Backlog.OldestDueAt = due, when(oldest)
-		retries, err := storage.ReadRetries(r.Context(), tx)
-		if err != nil {
-			return err
-		}
-		s.Retries.Count, s.Retries.Since, s.Retries.LastError = retries.Count, when(retries.Since), retries.LastError
-		if s.Open, err = tx.OpenIncidents(r.Context()); err != nil {
-			return err
-		}
-		for _, p := range policy.Priorities {
-			if s.Open == nil {
-				s.Open = map[string]int{}
-			}
-			s.Open[p.Name] += 0 // each is there
-		}
-		pulses, err := tx.Pulses(r.Context())
-		if err != nil {
-			return err
-		}
-		s.Watchdog.Pulses = []Pulse{}
-		for _, p := range pulses.In(policy) {
-			labels := p.Labels
-			if labels == nil {
-				labels = map[string]string{}
-			}
-			s.Watchdog.Pulses = append(s.Watchdog.Pulses, Pulse{p.Name, labels, when(p.HeardAt), when(p.AwaySince)})
-		}
-		if s.Outages, err = storage.Outages(r.Context(), tx, 20); err != nil {
-			return err
-		}
-		if s.Refusals, err = storage.Refusals(r.Context(), tx); err != nil {
+	var f status.Facts
+	err = h.read(r.Context(), func(tx storage.Snapshot) (err error) {
+		if f, err = status.Read(r.Context(), tx, h.Now()); err != nil {
 			return err
 		}
 		s.Ambiguities, err = storage.Ambiguities(r.Context(), tx)
@@ -193,19 +117,23 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.Outages, s.Refusals, s.Ambiguities = notNil(s.Outages), notNil(s.Refusals), notNil(s.Ambiguities)
-	return answer(w, http.StatusOK, s)
-}
-
-// readLedger reads how far the ledger goes, and how far it is signed.
-func (s *Status) readLedger(ctx context.Context, tx storage.Snapshot) error {
-	head, err := tx.LogHead(ctx)
-	if s.Ledger.Size = head.Size; err != nil || head.Signed == nil {
-		return err
+	s.Ledger.Size, s.Ledger.Checkpoint.Size, s.Ledger.Checkpoint.At = f.Leaves, f.Signed.Size, when(f.Signed.At)
+	s.Backlog.Due, s.Backlog.OldestDueAt = f.Due, when(f.OldestDue)
+	s.Retries.Count, s.Retries.Since, s.Retries.LastError = f.Retries.Count, when(f.Retries.Since), f.Retries.LastError
+	s.Open = map[string]int{}
+	for _, name := range policy.PriorityNames() {
+		s.Open[name] = 0 // each is there
 	}
-	c, err := ledger.ReadCheckpoint(head.Signed)
-	s.Ledger.Checkpoint.Size, s.Ledger.Checkpoint.At = c.Size, when(c.At)
-	return err
+	maps.Copy(s.Open, f.Open)
+	s.Watchdog.Pulses = forms(f.Pulses.In(policy), func(p *incident.Pulse) Pulse {
+		labels := p.Labels
+		if labels == nil {
+			labels = map[string]string{}
+		}
+		return Pulse{p.Name, labels, when(p.HeardAt), when(p.AwaySince)}
+	})
+	s.Outages, s.Refusals, s.Ambiguities = notNil(f.Outages), notNil(f.Refusals), notNil(s.Ambiguities)
+	return answer(w, http.StatusOK, s)
 }
 
 // when returns a time, or nil if it is not set.

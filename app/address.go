@@ -7,7 +7,8 @@ import (
 	"net/url"
 	"os"
 	"strconv"
-	"strings"
+
+	"sitrep/internal/access"
 )
 
 // reachable is what links name to reach the address: the machine's name where it stands
@@ -36,23 +37,14 @@ func (o *Options) onLoopback() error {
 		return nil
 	}
 	host, _, _ := net.SplitHostPort(o.Address.String())
-	if !IsLoopback(host) {
+	if !access.LoopbackHost(host) {
 		return fmt.Errorf("--web.listen-address %s can be reached from other machines, and the configuration has no access: add tokens and users to access, or listen on 127.0.0.1", o.Address)
 	}
 	u, err := url.Parse(o.ExternalURL)
-	if err == nil && !IsLoopback(u.Hostname()) {
+	if err == nil && !access.LoopbackHost(u.Hostname()) {
 		return fmt.Errorf("--web.external-url %s is not on this machine, and the configuration has no access: add tokens and users to access", o.ExternalURL)
 	}
 	return nil
-}
-
-// IsLoopback reports whether a host, by name or address, is this machine alone.
-func IsLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && a.IsLoopback()
 }
 
 // origin returns the origin of a URL, as browsers name it.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"runtime"
 	"runtime/debug"
 
@@ -11,11 +12,8 @@ import (
 // tool noted, "(devel)" if nothing did.
 func Build() (v, revision, goVersion string) {
 	v, revision, goVersion = version.Version, version.GetRevision(), runtime.Version()
-	if info, ok := debug.ReadBuildInfo(); ok && v == "" {
-		v = info.Main.Version
+	if info, ok := debug.ReadBuildInfo(); ok {
+		v = cmp.Or(v, info.Main.Version)
 	}
-	if v == "" {
-		v = "(devel)"
-	}
-	return v, revision, goVersion
+	return cmp.Or(v, "(devel)"), revision, goVersion
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"sitrep/incident"
 )
@@ -13,18 +14,18 @@ type eventMetrics struct {
 }
 
 func newEventMetrics(reg prometheus.Registerer) *eventMetrics {
+	f := promauto.With(reg)
 	m := &eventMetrics{
-		events: prometheus.NewCounterVec(prometheus.CounterOpts{
+		events: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "sitrep_incident_events_total", Help: "What happened to incidents, drills too, since the start of this process.",
 		}, []string{"type"}),
-		changes: prometheus.NewCounterVec(prometheus.CounterOpts{
+		changes: f.NewCounterVec(prometheus.CounterOpts{
 			Name: "sitrep_priority_changes_total", Help: "How often the priority of an incident was raised or lowered.",
 		}, []string{"from", "to"}),
 	}
 	for _, t := range incident.EventTypes() {
 		m.events.WithLabelValues(string(t))
 	}
-	reg.MustRegister(m.events, m.changes)
 	return m
 }
 

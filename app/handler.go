@@ -46,7 +46,7 @@ func (s *Service) router() (*mux.Router, error) {
 		Repo: s.repo, Now: now, Service: s.describe, Logger: s.log,
 		Beside: admin.Routes(), Export: s.notary.export,
 	})
-	pages, err := web.New(web.Options{Repo: s.repo, Now: now, Service: s.describePage, Logger: s.log})
+	pages, err := web.New(web.Options{Repo: s.repo, Now: now, Service: s.describe, Logger: s.log})
 	if err != nil {
 		return nil, fmt.Errorf("pages: %w", err)
 	}

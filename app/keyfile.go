@@ -22,10 +22,7 @@ import (
 // keyPath is where the key of the ledger is: where the configuration says, else beside
 // the store.
 func keyPath(c *config.Config, store string) string {
-	if c.Evidence.KeyPath != "" {
-		return c.Evidence.KeyPath
-	}
-	return KeyBeside(store)
+	return cmp.Or(c.Evidence.KeyPath, KeyBeside(store))
 }
 
 // KeyBeside is where the key of the ledger of a store is, unless the configuration says

@@ -74,11 +74,8 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	v, revision, goVersion := Build()
 	gauge(m.buildInfo, 1, v, revision, goVersion)
 	state := m.s.reloader.State()
-	ok := 1.0
-	if state.LastError != nil {
-		ok = 0
-	}
-	gauge(m.reloadOK, ok)
+	is := map[bool]float64{true: 1}
+	gauge(m.reloadOK, is[state.LastError == nil])
 	gauge(m.reloadAt, float64(state.LoadedAt.UnixMilli())/1000)
 	if state.Hash != "" {
 		gauge(m.configHash, 1, state.Hash)
@@ -87,11 +84,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	defer cancel()
 	if info, err := m.s.store.Info(ctx); err == nil {
 		gauge(m.bytes, float64(info.Bytes))
-		writable := 1.0
-		if info.Trouble != nil {
-			writable = 0
-		}
-		gauge(m.writable, writable)
+		gauge(m.writable, is[info.Trouble == nil])
 	}
 	if free, err := bolt.Free(filepath.Dir(m.s.options.Storage)); err == nil {
 		gauge(m.free, float64(free))
@@ -131,10 +124,6 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(m.open, float64(n), name)
 	}
 	gauge(m.due, float64(due))
-	at := 0.0
-	if !oldest.IsZero() {
-		at = float64(oldest.UnixMilli()) / 1000
-	}
-	gauge(m.oldest, at)
+	gauge(m.oldest, float64(max(oldest.UnixMilli(), 0))/1000)
 	gauge(m.away, float64(away))
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"sitrep/audit"
 	"sitrep/config"
@@ -57,23 +58,20 @@ type notary struct {
 // newNotary gives a notary its metrics.
 func newNotary(n *notary, reg prometheus.Registerer) *notary {
 	n.log = n.log.With(slog.String("component", "notary"))
-	n.size = prometheus.NewGauge(prometheus.GaugeOpts{Name: "sitrep_ledger_size", Help: "Leaves of the ledger that the latest checkpoint signs."})
-	n.signedAt = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "sitrep_ledger_checkpoint_timestamp_seconds", Help: "When the latest checkpoint of the ledger was signed.",
-	})
-	n.toldAt = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "sitrep_ledger_witness_timestamp_seconds", Help: "When the witness was last told; 0 if not since the start.",
-	})
-	n.failures = prometheus.NewCounterVec(prometheus.CounterOpts{
+	f := promauto.With(reg)
+	gauge := func(name, help string) prometheus.Gauge {
+		return f.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	}
+	n.size = gauge("sitrep_ledger_size", "Leaves of the ledger that the latest checkpoint signs.")
+	n.signedAt = gauge("sitrep_ledger_checkpoint_timestamp_seconds", "When the latest checkpoint of the ledger was signed.")
+	n.toldAt = gauge("sitrep_ledger_witness_timestamp_seconds", "When the witness was last told; 0 if not since the start.")
+	n.failures = f.NewCounterVec(prometheus.CounterOpts{
 		Name: "sitrep_ledger_failures_total", Help: "Failures to sign the ledger, or to tell the witness.",
 	}, []string{"step"})
-	n.checkedOK = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "sitrep_storage_last_check_successful", Help: "Whether the last look at all checksums of the store found nothing; 1 before the first.",
-	})
+	n.checkedOK = gauge("sitrep_storage_last_check_successful", "Whether the last look at all checksums of the store found nothing; 1 before the first.")
 	n.checkedOK.Set(1)
 	n.failures.WithLabelValues("sign")
 	n.failures.WithLabelValues("witness")
-	reg.MustRegister(n.size, n.signedAt, n.toldAt, n.failures, n.checkedOK)
 	return n
 }
 

@@ -94,9 +94,6 @@ func newServer(connections *crowd, handler http.Handler, log *slog.Logger) *http
 
 // scheme is that of the address, as far as the settings tell.
 func (at Socket) scheme() string {
-	if at.WebConfig == "" {
-		return "http"
-	}
 	if b, err := os.ReadFile(at.WebConfig); err == nil && strings.Contains(string(b), "tls_server_config") {
 		return "https"
 	}

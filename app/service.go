@@ -15,7 +15,7 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strings"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -202,14 +202,8 @@ func (s *Service) Close() {
 
 // openStore opens the store, in a folder that is made if it is not there.
 func openStore(ctx context.Context, path string, o bolt.Options) (*bolt.DB, error) {
-	if i := strings.LastIndexByte(path, '/'); i > 0 {
-		if err := os.MkdirAll(path[:i], 0o700); err != nil {
-			return nil, fmt.Errorf("make the folder of the store: %w", err)
-		}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of the store: %w", err)
 	}
-	db, err := bolt.Open(ctx, path, o)
-	if err != nil {
-		return nil, err
-	}
-	return db, nil
+	return bolt.Open(ctx, path, o)
 }

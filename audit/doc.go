@@ -7,7 +7,7 @@
 //   - [Export] hands on a selection of incidents with the proof that nothing in it was
 //     changed.
 //   - [Steps] tells one incident in the steps of ITIL, and shows a gap as a gap.
-//   - [History] says what changed from one configuration to the next.
+//   - [Compare] says what changed from one configuration to the next.
 //
 // Whether a message was on time is judged by what was recorded when it was made: the
 // time by which it was promised, and the time at which it was handed over. [Judge]

@@ -31,24 +31,20 @@ func (v *exportVerifier) sumOf(name string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-func (v *exportVerifier) readMessages() error {
+// eachFile judges each file of a folder by its SHA-256. What judge returns is wrong with it,
+// empty if nothing is; then it is counted.
+func (v *exportVerifier) eachFile(folder string, count *int, judge func(name, sum string) string) error {
 	for _, name := range v.order {
-		if !strings.HasPrefix(name, "messages/") {
+		if !strings.HasPrefix(name, folder) {
 			continue
 		}
 		sum, err := v.sumOf(name)
-		if err != nil {
-			return err
-		}
-		want, ok := v.messages[name]
-		switch {
-		case sum == "":
-		case !ok:
-			err = v.find(name, name, "no delivery has this message")
-		case sum != want:
-			err = v.find(name, name, "it is not the message that was sent")
-		default:
-			v.out.Messages++
+		if err == nil && sum != "" {
+			if wrong := judge(name, sum); wrong != "" {
+				err = v.find(name, name, "%s", wrong)
+			} else {
+				*count++
+			}
 		}
 		if err != nil {
 			return err
@@ -57,27 +53,30 @@ func (v *exportVerifier) readMessages() error {
 	return nil
 }
 
+func (v *exportVerifier) readMessages() error {
+	return v.eachFile("messages/", &v.out.Messages, func(name, sum string) string {
+		switch want, ok := v.messages[name]; {
+		case !ok:
+			return "no delivery has this message"
+		case sum != want:
+			return "it is not the message that was sent"
+		}
+		return ""
+	})
+}
+
 func (v *exportVerifier) readConfigs() error {
-	for _, name := range v.order {
-		if !strings.HasPrefix(name, "configs/") {
-			continue
-		}
-		sum, err := v.sumOf(name)
-		if err != nil {
-			return err
-		}
+	err := v.eachFile("configs/", &v.out.Configs, func(name, sum string) string {
 		switch {
-		case sum == "":
 		case !v.configs[name]:
-			err = v.find(name, name, "no configuration of that name came into force")
+			return "no configuration of that name came into force"
 		case configName(sum) != name:
-			err = v.find(name, name, "it is not the configuration that was in force")
-		default:
-			v.out.Configs++
+			return "it is not the configuration that was in force"
 		}
-		if err != nil {
-			return err
-		}
+		return ""
+	})
+	if err != nil {
+		return err
 	}
 	if v.withheld {
 		v.note("Names and addresses are pseudonyms, and messages are left out: what the log holds of them are hashes.")

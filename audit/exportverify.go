@@ -55,14 +55,7 @@ const (
 // for what kept it from looking, never for what it found.
 func VerifyExport(ctx context.Context, r io.ReaderAt, size int64, o VerifyOptions) (ExportVerification, error) {
 	v := &exportVerifier{ctx: ctx, o: o, files: map[string]*zip.File{}, wrong: map[string]bool{}, messages: map[string]string{}, configs: map[string]bool{}, loaded: map[string]storage.Loading{}, closed: map[int64]bool{}}
-	if v.o.Limit <= 0 {
-		v.o.Limit = 100
-	}
-	err := v.verify(r, size)
-	if errors.Is(err, errEnough) {
-		err = nil
-	}
-	if err != nil {
+	if err := v.verify(r, size); err != nil && !errors.Is(err, errEnough) {
 		return v.out, fmt.Errorf("verify the export: %w", err)
 	}
 	return v.out, nil
@@ -90,11 +83,7 @@ type exportVerifier struct {
 
 func (v *exportVerifier) find(file, place, format string, args ...any) error {
 	v.wrong[file] = true
-	v.out.Findings = append(v.out.Findings, Finding{place, fmt.Sprintf(format, args...)})
-	if len(v.out.Findings) >= v.o.Limit {
-		return errEnough
-	}
-	return nil
+	return v.out.find(v.o.limit(), Finding{place, fmt.Sprintf(format, args...)})
 }
 
 func (v *exportVerifier) note(format string, args ...any) {

@@ -11,34 +11,29 @@ import (
 	"strings"
 	"time"
 
-	"sitrep/incident"
 	"sitrep/storage"
 )
 
-// A Version is a configuration that was in force.
+// A Version is a configuration that was in force since At.
 type Version struct {
-	Hash string         `json:"hash"`
-	At   time.Time      `json:"at"` // since when it was in force
-	By   incident.Actor `json:"by"`
+	storage.Loading
+	Number int // from 1, the first on record
 	// Until is when the next came into force; zero of the one in force.
-	Until time.Time `json:"until,omitzero"`
-	// First is set of the first on record, which changed nothing.
-	First bool `json:"first,omitempty"`
+	Until time.Time
 	// Changes are what differs from the one before: the priorities, then the SLOs, then
-	// all else.
-	Changes []Change `json:"changes"`
+	// all else. [Compare] sets them.
+	Changes []Change
 }
 
 // A Change is a difference between two configurations.
 type Change struct {
 	// Of is what it concerns, such as "priority P1" or "SLO checkout-latency".
-	Of string `json:"of"`
+	Of string
 	// Field is what of that; empty if it was added or taken away as a whole.
-	Field string `json:"field,omitempty"`
+	Field string
 	// From and To are the values; From is empty of what was added, To of what was taken
 	// away.
-	From string `json:"from,omitempty"`
-	To   string `json:"to,omitempty"`
+	From, To string
 }
 
 func (c Change) String() string {
@@ -55,35 +50,41 @@ func (c Change) String() string {
 	return fmt.Sprintf("%s: %s from %s to %s", c.Of, c.Field, c.From, c.To)
 }
 
-// History returns the configurations of loadings, all or a stretch as [storage.Loadings] has
-// them, the latest first, each with what it changed. One that was loaded again while it was in force is there once. Of
-// addresses it says only how many there are. Where only the public form of one is left,
-// another name or address is no change from it, or to it.
-func History(ctx context.Context, r storage.Snapshot, loadings []storage.Loading) ([]Version, error) {
-	var versions []Version
-	var before form
+// Versions returns the configurations that were in force, the first first. One that was
+// loaded again while it was in force is there once. The loadings are as
+// [storage.Loadings] returns them.
+func Versions(loadings []storage.Loading) []Version {
+	var all []Version
 	for _, l := range slices.Backward(loadings) {
-		if n := len(versions); n > 0 {
-			if versions[n-1].Hash == l.Hash {
+		if n := len(all); n > 0 {
+			if all[n-1].Hash == l.Hash {
 				continue
 			}
-			versions[n-1].Until = l.At
+			all[n-1].Until = l.At
 		}
-		now := form{}
-		var err error
-		if now.Config, now.whole, err = storage.ConfigOf(ctx, r, l); err != nil {
-			return nil, fmt.Errorf("read the history of the configuration: %w", err)
-		}
-		v := Version{Hash: l.Hash, At: l.At, By: l.Actor, First: len(versions) == 0, Changes: []Change{}}
-		if !v.First {
-			if v.Changes, err = before.changesTo(&now); err != nil {
-				return nil, fmt.Errorf("read the history of the configuration: %w", err)
-			}
-		}
-		versions, before = append(versions, v), now
+		all = append(all, Version{Loading: l, Number: len(all) + 1})
 	}
-	slices.Reverse(versions)
-	return versions, nil
+	return all
+}
+
+// Compare sets what each version changed, but the first of them, which are a row of what
+// [Versions] returns. Of addresses it says only how many there are. Where only the public
+// form of one is left, another name or address is no change from it, or to it.
+func Compare(ctx context.Context, r storage.Snapshot, versions []Version) error {
+	var before form
+	for i := range versions {
+		v, now := &versions[i], form{}
+		var err error
+		now.Config, now.whole, err = storage.ConfigOf(ctx, r, v.Loading)
+		if err == nil && i > 0 {
+			v.Changes, err = before.changesTo(&now)
+		}
+		if err != nil {
+			return fmt.Errorf("read the history of the configuration: %w", err)
+		}
+		before = now
+	}
+	return nil
 }
 
 // A form is a configuration as it is kept.
@@ -128,18 +129,15 @@ func things(body []byte, whole bool) (map[thing]string, error) {
 		case "groups":
 			named(out, "group", "name", value)
 		case "teams":
-			for _, t := range list(value) {
-				team, _ := t.(map[string]any)
+			for _, team := range elements(value) {
 				name := text(team["team"])
 				out[thing{"team " + name, ""}] = name
 				for field, value := range team {
 					switch field {
 					case "team":
 					case "slos":
-						for _, s := range list(value) {
-							if slo, ok := s.(map[string]any); ok {
-								slo["team"] = name
-							}
+						for _, slo := range elements(value) {
+							slo["team"] = name
 						}
 						named(out, "SLO", "id", value)
 					default:
@@ -167,27 +165,22 @@ func level(form map[string]any) {
 			}
 			form[key] = "someone"
 		case key == "users" || key == "tokens":
-			for _, e := range list(value) {
-				if who, ok := e.(map[string]any); ok {
-					who["name"] = "someone"
-				}
+			for _, who := range elements(value) {
+				who["name"] = "someone"
 			}
 		}
 		if inner, ok := value.(map[string]any); ok {
 			level(inner)
 		}
-		for _, e := range list(value) {
-			if inner, ok := e.(map[string]any); ok {
-				level(inner)
-			}
+		for _, inner := range elements(value) {
+			level(inner)
 		}
 	}
 }
 
 // named takes a list apart whose elements have names.
 func named(out map[thing]string, kind, key string, value any) {
-	for _, e := range list(value) {
-		element, _ := e.(map[string]any)
+	for _, element := range elements(value) {
 		of := kind + " " + text(element[key])
 		out[thing{of, ""}] = text(element[key])
 		for field, value := range element {
@@ -206,11 +199,10 @@ func flatten(out map[thing]string, of, field string, value any) {
 			flatten(out, of, field+"."+name, inner)
 		}
 	case []any:
+		out[thing{of, field}] = text(v)
 		if last := field[strings.LastIndex(field, ".")+1:]; last == "email" || last == "webhooks" {
 			out[thing{of, field}] = plural(len(v), "recipient", "recipients") + secret + text(v)
-			return
 		}
-		out[thing{of, field}] = text(v)
 	default:
 		out[thing{of, field}] = text(v)
 	}
@@ -229,15 +221,21 @@ func told(from, to string) (string, string) {
 	return from, to
 }
 
-func list(v any) []any {
-	l, _ := v.([]any)
-	return l
+// elements returns those of a list that have fields.
+func elements(v any) []map[string]any {
+	var all []map[string]any
+	list, _ := v.([]any)
+	for _, e := range list {
+		if element, ok := e.(map[string]any); ok {
+			all = append(all, element)
+		}
+	}
+	return all
 }
 
 func order(v any) string {
 	var names []string
-	for _, e := range list(v) {
-		element, _ := e.(map[string]any)
+	for _, element := range elements(v) {
 		names = append(names, text(element["name"]))
 	}
 	return strings.Join(names, ", ")

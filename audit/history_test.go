@@ -3,6 +3,7 @@ package audit_test
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +44,7 @@ func TestHistorySaysWhatChanged(t *testing.T) {
 			t.Fatalf("%d versions", len(versions))
 		}
 		first, second, third := versions[3], versions[1], versions[0]
-		if !first.First || len(first.Changes) != 0 || third.Until != (time.Time{}) || second.Hash != "two" || second.By != "bob" || second.Until != third.At || versions[2].Until != second.At {
+		if first.Number != 1 || len(first.Changes) != 0 || third.Until != (time.Time{}) || second.Hash != "two" || second.Actor != "bob" || second.Until != third.At || versions[2].Until != second.At {
 			t.Errorf("versions %+v", versions)
 		}
 		var got []string
@@ -113,12 +114,14 @@ func TestHistoryOfWhatWasForgotten(t *testing.T) {
 	})
 }
 
-// history returns the whole history of the configuration.
+// history returns all versions, the latest first, with what each changed.
 func history(t *testing.T, r storage.Snapshot) ([]audit.Version, error) {
-	t.Helper()
 	loadings, err := storage.Loadings(t.Context(), r)
 	if err != nil {
 		return nil, err
 	}
-	return audit.History(t.Context(), r, loadings)
+	versions := audit.Versions(loadings)
+	err = audit.Compare(t.Context(), r, versions)
+	slices.Reverse(versions)
+	return versions, err
 }

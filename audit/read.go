@@ -10,6 +10,15 @@ import (
 	"sitrep/storage"
 )
 
+// read returns what fn reads of one snapshot.
+func read[T any](ctx context.Context, s storage.Store, fn func(storage.Snapshot) (T, error)) (v T, err error) {
+	err = s.Read(ctx, func(r storage.Snapshot) (err error) {
+		v, err = fn(r)
+		return err
+	})
+	return v, err
+}
+
 // eachIncident calls fn for each incident, the latest first.
 func eachIncident(ctx context.Context, r storage.Snapshot, fn func(*incident.Incident) error) error {
 	for q := (storage.IncidentQuery{Limit: incidentsPage}); ; {
@@ -59,14 +68,14 @@ func deliveriesOf(ctx context.Context, r storage.Snapshot, number int64) ([]inci
 		}
 	}
 	slices.Reverse(all)
-	slices.SortStableFunc(all, func(a, b incident.Delivery) int {
-		if x, y := a.State == incident.DeliveryPending, b.State == incident.DeliveryPending; x != y {
-			if x {
-				return 1
-			}
-			return -1
+	pending := func(d *incident.Delivery) int {
+		if d.State == incident.DeliveryPending {
+			return 1
 		}
-		return cmp.Or(a.FinishedAt.Compare(b.FinishedAt), a.CreatedAt.Compare(b.CreatedAt))
+		return 0
+	}
+	slices.SortStableFunc(all, func(a, b incident.Delivery) int {
+		return cmp.Or(pending(&a)-pending(&b), a.FinishedAt.Compare(b.FinishedAt), a.CreatedAt.Compare(b.CreatedAt))
 	})
 	return all, nil
 }

@@ -35,11 +35,8 @@ func (m *measuring) firstRecord(ctx context.Context) error {
 
 // LastWritten returns when something was last written to a store as far as it tells; zero
 // if nothing was.
-func LastWritten(ctx context.Context, s storage.Store) (last time.Time, err error) {
-	err = s.Read(ctx, func(r storage.Snapshot) (err error) {
-		last, err = storage.LastAlive(ctx, r, time.Time{})
-		return err
-	})
+func LastWritten(ctx context.Context, s storage.Store) (time.Time, error) {
+	last, err := read(ctx, s, func(r storage.Snapshot) (time.Time, error) { return storage.LastAlive(ctx, r, time.Time{}) })
 	if err != nil {
 		return last, fmt.Errorf("find when the store was last written: %w", err)
 	}

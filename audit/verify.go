@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,13 @@ type VerifyOptions struct {
 	Checkpoints [][]byte
 	// Limit is after how many findings it stops; 100 if zero.
 	Limit int
+}
+
+func (o *VerifyOptions) limit() int {
+	if o.Limit <= 0 {
+		return 100
+	}
+	return o.Limit
 }
 
 // A Finding is one thing that is not as it was written.
@@ -84,6 +92,13 @@ type Signer struct {
 // OK reports whether nothing is wrong.
 func (v *Verification) OK() bool { return len(v.Findings) == 0 }
 
+func (v *Verification) find(limit int, f Finding) error {
+	if v.Findings = append(v.Findings, f); len(v.Findings) >= limit {
+		return errEnough
+	}
+	return nil
+}
+
 // errEnough is that there are as many findings as were wanted.
 var errEnough = errors.New("enough findings")
 
@@ -103,15 +118,8 @@ var errEnough = errors.New("enough findings")
 // A store that is in use can be verified too: what comes after the start is left out.
 // The error is for what kept it from looking, never for what it found.
 func Verify(ctx context.Context, s storage.Store, o VerifyOptions) (Verification, error) {
-	v := &verifier{store: s, limit: o.Limit, configs: map[string]string{}, covered: map[int64]int{}}
-	if v.limit <= 0 {
-		v.limit = 100
-	}
-	err := v.verify(ctx, o)
-	if errors.Is(err, errEnough) {
-		err = nil
-	}
-	if err != nil {
+	v := &verifier{store: s, limit: o.limit(), configs: map[string]string{}, covered: map[int64]int{}}
+	if err := v.verify(ctx, o); err != nil && !errors.Is(err, errEnough) {
 		return v.out, fmt.Errorf("verify the store: %w", err)
 	}
 	return v.out, nil
@@ -141,14 +149,10 @@ func (v *verifier) verify(ctx context.Context, o VerifyOptions) error {
 	if err := v.verifyLog(ctx, checkpoints); err != nil {
 		return err
 	}
-	if err := v.verifyIncidents(ctx); err != nil {
-		return err
-	}
-	if err := v.verifyDeliveries(ctx); err != nil {
-		return err
-	}
-	if err := v.verifyConfigs(ctx); err != nil {
-		return err
+	for _, verify := range []func(context.Context) error{v.verifyIncidents, v.verifyDeliveries, v.verifyConfigs} {
+		if err := verify(ctx); err != nil {
+			return err
+		}
 	}
 	// What is missing is named by these if nothing else was found.
 	for _, look := range []func(context.Context) error{v.findOrphans, v.verifyIndex} {
@@ -164,11 +168,7 @@ func (v *verifier) verify(ctx context.Context, o VerifyOptions) error {
 
 // find notes a finding. The error is errEnough.
 func (v *verifier) find(place, format string, args ...any) error {
-	v.out.Findings = append(v.out.Findings, Finding{place, fmt.Sprintf(format, args...)})
-	if len(v.out.Findings) >= v.limit {
-		return errEnough
-	}
-	return nil
+	return v.out.find(v.limit, Finding{place, fmt.Sprintf(format, args...)})
 }
 
 // damage makes a finding of an error that says that the store is damaged, and returns
@@ -190,10 +190,7 @@ func (v *verifier) begin(ctx context.Context, o VerifyOptions) ([]ledger.Checkpo
 			return err
 		}
 		if err != nil || !known && !own && len(o.Keys) > 0 {
-			if err == nil {
-				err = ledger.ErrNotSigned
-			}
-			return v.find(place, "%v", err)
+			return v.find(place, "%v", cmp.Or(err, ledger.ErrNotSigned))
 		}
 		if own {
 			v.signed(signed, c, known)
@@ -290,12 +287,8 @@ func (v *verifier) findUnknownSigner(o VerifyOptions) error {
 
 // verifyLog checks the leaves, the hashes and the roots.
 func (v *verifier) verifyLog(ctx context.Context, checkpoints []ledger.Checkpoint) error {
-	hashes := tlog.HashReaderFunc(func(numbers []int64) (list []ledger.Hash, err error) {
-		err = v.store.Read(ctx, func(r storage.Snapshot) (err error) {
-			list, err = r.ReadHashes(ctx, numbers)
-			return err
-		})
-		return list, err
+	hashes := tlog.HashReaderFunc(func(numbers []int64) ([]ledger.Hash, error) {
+		return read(ctx, v.store, func(r storage.Snapshot) ([]ledger.Hash, error) { return r.ReadHashes(ctx, numbers) })
 	})
 	verified, err := ledger.VerifyLog(ledger.Log{Size: v.size, Leaves: v.leaves(ctx), Hashes: hashes}, checkpoints)
 	// What another key signed counts for nothing.
@@ -323,10 +316,8 @@ const leavesPage = 1000
 func (v *verifier) leaves(ctx context.Context) iter.Seq2[ledger.Leaf, error] {
 	return func(yield func(ledger.Leaf, error) bool) {
 		for from := int64(0); from < v.size; {
-			var page []storage.Leaf
-			err := v.store.Read(ctx, func(r storage.Snapshot) (err error) {
-				page, err = r.Leaves(ctx, from, int(min(leavesPage, v.size-from)))
-				return err
+			page, err := read(ctx, v.store, func(r storage.Snapshot) ([]storage.Leaf, error) {
+				return r.Leaves(ctx, from, int(min(leavesPage, v.size-from)))
 			})
 			// What was read before an error counts, so that the first thing wrong is found.
 			for i := range page {
@@ -371,17 +362,12 @@ func (v *verifier) leaf(index int64, l *storage.Leaf) error {
 
 // nameLeaf says which event or delivery a leaf is, as far as it can be read.
 func (v *verifier) nameLeaf(ctx context.Context, index int64) string {
-	var name string
 	// Without a name the index has to do.
-	_ = v.store.Read(ctx, func(r storage.Snapshot) error {
-		leaves, err := r.Leaves(ctx, index, 1)
-		if err != nil || len(leaves) == 0 {
-			return err
-		}
-		name = describe(leaves[0])
-		return nil
-	})
-	return name
+	leaves, err := read(ctx, v.store, func(r storage.Snapshot) ([]storage.Leaf, error) { return r.Leaves(ctx, index, 1) })
+	if err != nil || len(leaves) == 0 {
+		return ""
+	}
+	return describe(leaves[0])
 }
 
 func describe(l storage.Leaf) string {
@@ -412,7 +398,9 @@ func (v *verifier) inLog(ctx context.Context, r storage.Snapshot, kind ledger.Ki
 				return err
 			}
 		}
-		v.countForgotten(&records[i])
+		if records[i].Forgotten() {
+			v.out.Forgotten++
+		}
 		if records[i].Index < 0 {
 			v.out.Waiting++
 			continue
@@ -437,12 +425,6 @@ func (v *verifier) inLog(ctx context.Context, r storage.Snapshot, kind ledger.Ki
 		}
 	}
 	return nil
-}
-
-func (v *verifier) countForgotten(r *storage.Record) {
-	if r.Forgotten() {
-		v.out.Forgotten++
-	}
 }
 
 // findOrphans looks for leaves whose record no longer belongs to anything. They are

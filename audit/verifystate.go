@@ -27,28 +27,29 @@ const (
 // verifyIncidents checks the events of each incident, and its state.
 func (v *verifier) verifyIncidents(ctx context.Context) error {
 	q := storage.IncidentQuery{Limit: incidentsPage}
-	for more := true; more; {
-		err := v.store.Read(ctx, func(r storage.Snapshot) error {
-			page, next, err := r.Incidents(ctx, q)
-			if err != nil {
-				return err
-			}
-			for i := range page {
-				if err := v.damage(page[i].ID(), v.incident(ctx, r, &page[i])); err != nil {
-					return err
-				}
-			}
-			q.Cursor, more = next, next != ""
-			return nil
-		})
+	return v.damage("incidents", v.pages(ctx, func(r storage.Snapshot) (string, error) {
+		page, next, err := r.Incidents(ctx, q)
 		if err != nil {
-			return v.damage("incidents", err)
+			return "", err
 		}
-		if !more {
-			break
+		for i := range page {
+			if err := v.damage(page[i].ID(), v.incident(ctx, r, &page[i])); err != nil {
+				return "", err
+			}
+		}
+		q.Cursor = next
+		return next, nil
+	}))
+}
+
+// pages calls fn, with a snapshot of its own each time, until it returns that nothing is next.
+func (v *verifier) pages(ctx context.Context, fn func(storage.Snapshot) (next string, err error)) error {
+	for {
+		next, err := read(ctx, v.store, fn)
+		if err != nil || next == "" {
+			return err
 		}
 	}
-	return nil
 }
 
 // incident checks one. Its events are found wanting once, at the first that is.
@@ -164,28 +165,19 @@ func differ(a, b any) ([]string, error) {
 // verifyDeliveries checks the records of each delivery, what it says and its message.
 func (v *verifier) verifyDeliveries(ctx context.Context) error {
 	q := storage.DeliveryQuery{Limit: deliveriesPage}
-	for more := true; more; {
-		err := v.store.Read(ctx, func(r storage.Snapshot) error {
-			page, next, err := r.Deliveries(ctx, q)
-			if err != nil {
-				return err
-			}
-			for i := range page {
-				if err := v.damage(fmt.Sprintf("delivery %q", page[i].ID), v.delivery(ctx, r, &page[i])); err != nil {
-					return err
-				}
-			}
-			q.Cursor, more = next, next != ""
-			return nil
-		})
+	return v.damage("deliveries", v.pages(ctx, func(r storage.Snapshot) (string, error) {
+		page, next, err := r.Deliveries(ctx, q)
 		if err != nil {
-			return v.damage("deliveries", err)
+			return "", err
 		}
-		if !more {
-			break
+		for i := range page {
+			if err := v.damage(fmt.Sprintf("delivery %q", page[i].ID), v.delivery(ctx, r, &page[i])); err != nil {
+				return "", err
+			}
 		}
-	}
-	return nil
+		q.Cursor = next
+		return next, nil
+	}))
 }
 
 func (v *verifier) delivery(ctx context.Context, r storage.Snapshot, d *incident.Delivery) error {
@@ -198,7 +190,7 @@ func (v *verifier) delivery(ctx context.Context, r storage.Snapshot, d *incident
 	if err != nil {
 		return err
 	}
-	for _, number := range about(d) {
+	for _, number := range d.Incidents() {
 		v.covered[number]++
 	}
 	records, err := storage.DeliveryRecords(ctx, r, d.ID)
@@ -271,23 +263,10 @@ func (v *verifier) messageGone(ctx context.Context, r storage.Snapshot, place st
 	return nil
 }
 
-// about returns the incidents that a delivery is about, each once; none of a watchdog's.
-func about(d *incident.Delivery) []int64 {
-	if d.Watchdog() {
-		return nil
-	}
-	numbers := []int64{d.Incident}
-	for i := range d.Covers {
-		numbers = append(numbers, d.Covers[i].Incident)
-	}
-	slices.Sort(numbers)
-	return slices.Compact(numbers)
-}
-
 // closed reports whether all incidents that a delivery is about are closed. One that is
 // not there is found elsewhere.
 func closed(ctx context.Context, r storage.Snapshot, d *incident.Delivery) (bool, error) {
-	for _, number := range about(d) {
+	for _, number := range d.Incidents() {
 		in, err := storage.IncidentOf(ctx, r, number)
 		switch {
 		case errors.Is(err, incident.ErrNotFound):
@@ -317,20 +296,18 @@ func deviations(recorded, d incident.Delivery) ([]string, error) {
 func (v *verifier) verifyIndex(ctx context.Context) error {
 	for _, number := range slices.Sorted(maps.Keys(v.covered)) {
 		q, n := storage.DeliveryQuery{Incident: number, Limit: deliveriesPage}, 0
-		for more := true; more; {
-			err := v.store.Read(ctx, func(r storage.Snapshot) error {
-				page, next, err := r.Deliveries(ctx, q)
-				for i := range page {
-					if slices.Contains(about(&page[i]), number) {
-						n++
-					}
+		err := v.pages(ctx, func(r storage.Snapshot) (string, error) {
+			page, next, err := r.Deliveries(ctx, q)
+			for i := range page {
+				if slices.Contains(page[i].Incidents(), number) {
+					n++
 				}
-				q.Cursor, more = next, next != ""
-				return err
-			})
-			if err != nil {
-				return v.damage(incident.ID(number), err)
 			}
+			q.Cursor = next
+			return next, err
+		})
+		if err != nil {
+			return v.damage(incident.ID(number), err)
 		}
 		if n < v.covered[number] {
 			if err := v.find(incident.ID(number), "%d deliveries are about it, and it leads to %d", v.covered[number], n); err != nil {
@@ -375,11 +352,7 @@ func (v *verifier) verifyConfigs(ctx context.Context) error {
 
 // form checks one form of a configuration, and reports whether it is there.
 func (v *verifier) form(ctx context.Context, place, hash, which string) (there bool, err error) {
-	var c storage.Config
-	err = v.store.Read(ctx, func(r storage.Snapshot) (err error) {
-		c, err = r.Config(ctx, hash)
-		return err
-	})
+	c, err := read(ctx, v.store, func(r storage.Snapshot) (storage.Config, error) { return r.Config(ctx, hash) })
 	switch {
 	case errors.Is(err, incident.ErrNotFound):
 		return false, nil

@@ -93,22 +93,17 @@ func (c *auditCLI) source() error {
 	return nil
 }
 
-// query is what a running sitrep is asked with.
-func (c *auditCLI) query(more map[string]string) url.Values {
-	q := url.Values{}
-	for name, value := range more {
-		if value != "" {
-			q.Set(name, value)
-		}
-	}
-	return q
-}
-
-// download asks a running sitrep.
-func (c *auditCLI) download(ctx context.Context, path string, q url.Values, media string, w io.Writer) error {
+// download asks a running sitrep, with those parameters that are not empty.
+func (c *auditCLI) download(ctx context.Context, path string, parameters map[string]string, media string, w io.Writer) error {
 	speaks, err := c.connection.client(c.env)
 	if err != nil {
 		return err
+	}
+	q := url.Values{}
+	for name, value := range parameters {
+		if value != "" {
+			q.Set(name, value)
+		}
 	}
 	return speaks.Download(ctx, path, q, media, w)
 }
@@ -228,7 +223,7 @@ func (c *auditCLI) export(ctx context.Context) error {
 		if c.pseudonyms {
 			more["pseudonyms"] = "true"
 		}
-		return c.download(ctx, "/audit/export", c.query(more), "application/zip", w)
+		return c.download(ctx, "/audit/export", more, "application/zip", w)
 	})
 	if err != nil {
 		return err
@@ -264,9 +259,9 @@ func (c *auditCLI) exportStore(ctx context.Context, s audit.Selection, kept [][]
 	if errors.Is(err, audit.ErrNothing) {
 		return "", errors.New(api.NothingFound(s))
 	}
-	said := fmt.Sprintf(": %s, %s, %s", count(sum.Incidents, "incident"), count(sum.Events, "event"), count(sum.Messages, "message"))
+	said := fmt.Sprintf(": %s, %s, %s", wording.Count(sum.Incidents, "incident"), wording.Count(sum.Events, "event"), wording.Count(sum.Messages, "message"))
 	if sum.Waiting > 0 {
-		said += fmt.Sprintf("\nnote: %s newer than the latest checkpoint; nothing proves them yet, as there is no key beside the store", count(sum.Waiting, "record"))
+		said += fmt.Sprintf("\nnote: %s newer than the latest checkpoint; nothing proves them yet, as there is no key beside the store", wording.Count(sum.Waiting, "record"))
 	}
 	return said, err
 }
@@ -284,7 +279,7 @@ func (c *auditCLI) report(ctx context.Context) error {
 			return c.reportStore(ctx, w)
 		}
 		media := map[string]string{"html": "text/html", "csv": "text/csv", "json": "application/json"}[c.format]
-		q := c.query(map[string]string{"format": c.format, "from": c.from, "to": c.to})
+		q := map[string]string{"format": c.format, "from": c.from, "to": c.to}
 		if c.output != "-" {
 			return c.download(ctx, "/audit/report", q, media, w)
 		}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/alecthomas/kingpin/v2"
 
 	"sitrep/config"
+	"sitrep/wording"
 )
 
 func declareCheck(parser *kingpin.Application, env Environment, commands map[string]command) {
@@ -18,16 +20,8 @@ func declareCheck(parser *kingpin.Application, env Environment, commands map[str
 
 // check prints all problems of the configuration in the file.
 func check(env Environment, file string) error {
-	c, err := config.Load(file)
-	var problems *config.Problems
-	switch {
-	case errors.As(err, &problems):
-		for _, p := range problems.List {
-			fmt.Fprintln(env.Stdout, p)
-		}
-		fmt.Fprintf(env.Stdout, "sitrep: %s\n", count(problems.Errors(), "problem"))
-		return errFound
-	case err != nil:
+	c, err := loadConfig(env.Stdout, file)
+	if err != nil {
 		return err
 	}
 	for _, p := range c.Warnings {
@@ -35,7 +29,7 @@ func check(env Environment, file string) error {
 	}
 	policy := c.Policy()
 	fmt.Fprintf(env.Stdout, "%s: %s, %s, %s, %s\n", file, priorities(len(policy.Priorities)),
-		count(len(policy.Groups), "group"), count(len(policy.Teams), "team"), count(len(policy.SLOs), "SLO"))
+		wording.Count(len(policy.Groups), "group"), wording.Count(len(policy.Teams), "team"), wording.Count(len(policy.SLOs), "SLO"))
 	return nil
 }
 
@@ -46,10 +40,17 @@ func priorities(n int) string {
 	return fmt.Sprintf("%d priorities", n)
 }
 
-// count writes "1 group" or "2 groups".
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
+// loadConfig loads a configuration for a command that only reads it, and prints what is
+// wrong with it.
+func loadConfig(out io.Writer, file string) (*config.Config, error) {
+	c, err := config.Load(file)
+	var problems *config.Problems
+	if errors.As(err, &problems) {
+		for _, p := range problems.List {
+			fmt.Fprintln(out, p)
+		}
+		fmt.Fprintf(out, "sitrep: %s\n", wording.Count(problems.Errors(), "problem"))
+		return nil, errFound
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return c, err
 }

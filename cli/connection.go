@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -86,7 +87,7 @@ func (c *connection) client(env Environment) (*client.Client, error) {
 	}
 	h.Timeout = c.timeout
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	at := first(c.url, env.Getenv("SITREP_URL"), settings.URL, defaultURL)
+	at := cmp.Or(c.url, env.Getenv("SITREP_URL"), settings.URL, defaultURL)
 	speaks, err := client.New(client.Options{URL: at, HTTP: h})
 	if err != nil {
 		return nil, &usageError{fmt.Sprintf("%q: %v", redact(at), err)}
@@ -134,17 +135,9 @@ func (c *connection) settings(env Environment) (*connectionFile, error) {
 func (c *connection) http(env Environment, s *connectionFile) (*promconfig.HTTPClientConfig, error) {
 	out := &promconfig.HTTPClientConfig{TLSConfig: s.TLSConfig, EnableHTTP2: true}
 	out.ProxyURL = s.ProxyURL
-	for _, f := range []struct{ flag, to *string }{
-		{&c.tls.CAFile, &out.TLSConfig.CAFile},
-		{&c.tls.CertFile, &out.TLSConfig.CertFile},
-		{&c.tls.KeyFile, &out.TLSConfig.KeyFile},
-		{&c.tls.ServerName, &out.TLSConfig.ServerName},
-	} {
-		if *f.flag != "" {
-			*f.to = *f.flag
-		}
-	}
-	out.TLSConfig.InsecureSkipVerify = out.TLSConfig.InsecureSkipVerify || c.tls.InsecureSkipVerify
+	to := &out.TLSConfig
+	to.CAFile, to.CertFile, to.KeyFile = cmp.Or(c.tls.CAFile, to.CAFile), cmp.Or(c.tls.CertFile, to.CertFile), cmp.Or(c.tls.KeyFile, to.KeyFile)
+	to.ServerName, to.InsecureSkipVerify = cmp.Or(c.tls.ServerName, to.ServerName), to.InsecureSkipVerify || c.tls.InsecureSkipVerify
 	switch token := strings.TrimSpace(env.Getenv("SITREP_TOKEN")); {
 	case c.tokenFile != "" && c.user != "":
 		return nil, &usageError{"--token-file and --user: use one of them"}
@@ -180,16 +173,6 @@ func bearer(out *promconfig.HTTPClientConfig, file string) (*promconfig.HTTPClie
 	}
 	out.Authorization = &promconfig.Authorization{Type: "Bearer", Credentials: promconfig.Secret(token)}
 	return out, nil
-}
-
-// first returns the first text that is not empty.
-func first(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }
 
 // redact hides what a URL may hold of a password.

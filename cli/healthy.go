@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"sitrep/app"
+	"sitrep/internal/access"
 
 	"github.com/alecthomas/kingpin/v2"
 	promconfig "github.com/prometheus/common/config"
@@ -26,7 +27,7 @@ func declareHealthy(parser *kingpin.Application, env Environment, commands map[s
 	base := cmd.Flag("url", "Where it runs; default is SITREP_URL, else "+defaultURL+", by TLS if it listens so.").PlaceHolder("URL").String()
 	declareTLS(cmd, &h.tls)
 	commands[cmd.FullCommand()] = func(ctx context.Context) error {
-		return h.ask(ctx, strings.TrimRight(first(*base, env.Getenv("SITREP_URL"), defaultURL), "/")+"/-/healthy")
+		return h.ask(ctx, strings.TrimRight(cmp.Or(*base, env.Getenv("SITREP_URL"), defaultURL), "/")+"/-/healthy")
 	}
 }
 
@@ -65,7 +66,7 @@ func (h *health) ask(ctx context.Context, at string) error {
 // isLocal reports whether a host is this machine.
 func isLocal(host string) bool {
 	a, err := netip.ParseAddr(host)
-	return app.IsLoopback(host) || err == nil && a.IsUnspecified()
+	return access.LoopbackHost(host) || err == nil && a.IsUnspecified()
 }
 
 // errSpeaksTLS is a server that was asked without TLS and wants it.

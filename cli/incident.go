@@ -47,6 +47,10 @@ func (c *incidentCLI) id(cmd *kingpin.CmdClause, name string) *string {
 	return cmd.Arg(name, "The incident, such as INC-42.").Required().HintAction(c.hints).String()
 }
 
+func (c *incidentCLI) limited(cmd *kingpin.CmdClause, most string) {
+	cmd.Flag("limit", "How many at most; 0 is all.").Default(most).IntVar(&c.limit)
+}
+
 // hints are the incidents that are open, for the shell to complete.
 func (c *incidentCLI) hints() []string {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -90,7 +94,7 @@ func (c *incidentCLI) declareReading(of *kingpin.CmdClause, commands map[string]
 	text(list, "team", "Those of this team.")
 	text(list, "slo", "Those of this SLO.")
 	list.Flag("query", "Those with this text in id, use case, service or team.").Short('q').SetValue(&parameter{query: query, name: "q"})
-	list.Flag("limit", "How many at most; 0 is all.").Default("100").IntVar(&c.limit)
+	c.limited(list, "100")
 	commands[list.FullCommand()] = c.speak(func(ctx context.Context, speaks *client.Client) error {
 		if *state != "" {
 			query.Set("state", *state)
@@ -103,18 +107,12 @@ func (c *incidentCLI) declareReading(of *kingpin.CmdClause, commands map[string]
 	id := c.id(show, "incident")
 	commands[show.FullCommand()] = c.about(id, func(ctx context.Context, speaks *client.Client, id string) error {
 		in, raw, err := speaks.Incident(ctx, id)
-		if err != nil {
-			return err
-		}
-		if c.output == "json" {
-			return c.json(raw)
-		}
-		return c.print(func(t *table) { c.incident(t, &in) })
+		return c.show(raw, err, func(t *table) { c.incident(t, &in) })
 	})
 
 	events := of.Command("events", "List what happened to an incident, the oldest first.")
 	eventsOf := c.id(events, "incident")
-	events.Flag("limit", "How many at most; 0 is all.").Default("0").IntVar(&c.limit)
+	c.limited(events, "0")
 	commands[events.FullCommand()] = c.about(eventsOf, func(ctx context.Context, speaks *client.Client, id string) error {
 		found, err := speaks.Events(ctx, id, c.limit)
 		return printList(c, "events", found, err, c.events)
@@ -122,7 +120,7 @@ func (c *incidentCLI) declareReading(of *kingpin.CmdClause, commands map[string]
 
 	breaches := of.Command("breaches", "List the breaches of an incident.")
 	breachesOf := c.id(breaches, "incident")
-	breaches.Flag("limit", "How many at most; 0 is all.").Default("100").IntVar(&c.limit)
+	c.limited(breaches, "100")
 	commands[breaches.FullCommand()] = c.about(breachesOf, func(ctx context.Context, speaks *client.Client, id string) error {
 		found, err := speaks.Breaches(ctx, id, c.limit)
 		return printList(c, "breaches", found, err, c.breaches)
@@ -132,7 +130,7 @@ func (c *incidentCLI) declareReading(of *kingpin.CmdClause, commands map[string]
 	deliveriesOf := deliveries.Arg("incident", "The incident, such as INC-42; else of all.").HintAction(c.hints).String()
 	delivered := []string{string(incident.DeliveryPending), string(incident.DeliveryDelivered), string(incident.DeliveryFailed), string(incident.DeliverySuperseded)}
 	deliveryState := deliveries.Flag("state", strings.Join(delivered, ", ")+".").PlaceHolder("STATE").Enum(delivered...)
-	deliveries.Flag("limit", "How many at most; 0 is all.").Default("100").IntVar(&c.limit)
+	c.limited(deliveries, "100")
 	commands[deliveries.FullCommand()] = c.speak(func(ctx context.Context, speaks *client.Client) error {
 		id, query := *deliveriesOf, url.Values{}
 		if id != "" {
@@ -197,24 +195,27 @@ func (c *incidentCLI) json(v any) error {
 	return err
 }
 
+// show prints an answer in the form that was asked for, unless there is an error.
+func (c *incidentCLI) show(raw any, err error, text func(*table)) error {
+	switch {
+	case err != nil:
+		return err
+	case c.output == "json":
+		return c.json(raw)
+	}
+	return c.print(text)
+}
+
 // printList prints a list in the form that was asked for.
 func printList[T any](c *incidentCLI, key string, l client.List[T], err error, text func(*table, []T)) error {
-	if err != nil {
-		return err
+	if l.Raw == nil {
+		l.Raw = []json.RawMessage{}
 	}
-	if c.output == "json" {
-		if l.Raw == nil {
-			l.Raw = []json.RawMessage{}
-		}
-		return c.json(map[string]any{key: l.Raw, "next": l.Next})
-	}
-	if err := c.print(func(t *table) { text(t, l.Items) }); err != nil {
-		return err
-	}
-	if l.Next != "" {
+	err = c.show(map[string]any{key: l.Raw, "next": l.Next}, err, func(t *table) { text(t, l.Items) })
+	if err == nil && l.Next != "" && c.output != "json" {
 		fmt.Fprintf(c.env.Stderr, "There are more; --limit=0 lists all.\n")
 	}
-	return nil
+	return err
 }
 
 // A parameter is a flag that goes into a query as it is.

@@ -28,50 +28,46 @@ func (c *incidentCLI) changing(of *kingpin.CmdClause, name, help string) (*kingp
 }
 
 func (c *incidentCLI) declareDoing(of *kingpin.CmdClause, commands map[string]command) {
-	give := func(cmd *kingpin.CmdClause, id *string, make func() (client.Command, error)) {
+	// The body of the command of that name is made once the flags are known.
+	give := func(cmd *kingpin.CmdClause, id *string, name string, body func() (any, error)) {
 		commands[cmd.FullCommand()] = c.about(id, func(ctx context.Context, speaks *client.Client, id string) error {
-			do, err := make()
+			b, err := body()
 			if err != nil {
 				return err
 			}
-			do.Incident = id
-			return c.do(ctx, speaks, do)
+			return c.do(ctx, speaks, client.Command{Incident: id, Name: name, Body: b})
 		})
 	}
 
 	ack, id := c.changing(of, "ack", "Say that you are looking.")
 	ack.Alias("acknowledge")
-	give(ack, id, func() (client.Command, error) {
-		return client.Command{Name: "acknowledge", Body: cmds.Acknowledge{}}, nil
-	})
+	give(ack, id, "acknowledge", func() (any, error) { return cmds.Acknowledge{}, nil })
 
 	priority, id := c.changing(of, "priority", "Raise or lower the priority, and tell all readers.")
 	to := priority.Arg("priority", "The priority that it gets, such as P2.").Required().String()
 	reason := priority.Flag("reason", "Why; all readers are told.").Required().String()
-	give(priority, id, func() (client.Command, error) {
-		return client.Command{Name: "priority", Body: cmds.Priority{Priority: *to, Reason: *reason}}, nil
-	})
+	give(priority, id, "priority", func() (any, error) { return cmds.Priority{Priority: *to, Reason: *reason}, nil })
 
 	phase, id := c.changing(of, "phase", "Say at which step the response is.")
 	phases := []string{string(incident.PhaseInitialDiagnosis), string(incident.PhaseEscalation), string(incident.PhaseInvestigation), string(incident.PhaseRecovery)}
 	step := phase.Arg("phase", "initial-diagnosis, escalation, investigation or recovery.").Required().HintOptions(phases...).String()
 	escalatedTo := phase.Flag("to", "To whom it is escalated.").String()
 	phaseNote := phase.Flag("note", "What is known so far.").String()
-	give(phase, id, func() (client.Command, error) {
-		return client.Command{Name: "phase", Body: cmds.Phase{Phase: incident.Phase(*step), EscalatedTo: *escalatedTo, Note: *phaseNote}}, nil
+	give(phase, id, "phase", func() (any, error) {
+		return cmds.Phase{Phase: incident.Phase(*step), EscalatedTo: *escalatedTo, Note: *phaseNote}, nil
 	})
 
 	update, id := c.changing(of, "update", "Tell the audiences something in your words.")
 	message := update.Arg("message", "What to tell; - reads it from the standard input.").Required().String()
 	audiences := update.Flag("audience", "Whom to tell: management or stakeholders; else all of the incident's. Can be repeated.").
 		HintOptions(string(incident.AudienceManagement), string(incident.AudienceStakeholders)).Strings()
-	give(update, id, func() (client.Command, error) {
+	give(update, id, "updates", func() (any, error) {
 		text, err := c.words(*message)
 		body := cmds.Update{Message: text, Audiences: []incident.Audience{}}
 		for _, a := range split(*audiences) {
 			body.Audiences = append(body.Audiences, incident.Audience(a))
 		}
-		return client.Command{Name: "updates", Body: body}, err
+		return body, err
 	})
 
 	action, id := c.changing(of, "action", "Say that an action is done, or waive it.")
@@ -79,35 +75,29 @@ func (c *incidentCLI) declareDoing(of *kingpin.CmdClause, commands map[string]co
 	state := action.Arg("state", "done or waived.").Required().Enum(string(incident.ActionDone), string(incident.ActionWaived))
 	link := action.Flag("link", "Where to read what was done.").String()
 	why := action.Flag("reason", "Why it is waived.").String()
-	give(action, id, func() (client.Command, error) {
+	commands[action.FullCommand()] = c.about(id, func(ctx context.Context, speaks *client.Client, id string) error {
 		body := cmds.Action{State: incident.ActionState(*state), Link: *link, Reason: *why}
-		return client.Command{Name: "actions/" + url.PathEscape(*name), Body: body}, nil
+		return c.do(ctx, speaks, client.Command{Incident: id, Name: "actions/" + url.PathEscape(*name), Body: body})
 	})
 
 	resolve, id := c.changing(of, "resolve", "Say that it is over.")
 	resolveNote := resolve.Flag("note", "What helped; needed while breaches fire.").String()
-	give(resolve, id, func() (client.Command, error) {
-		return client.Command{Name: "resolve", Body: cmds.Resolve{Note: *resolveNote}}, nil
-	})
+	give(resolve, id, "resolve", func() (any, error) { return cmds.Resolve{Note: *resolveNote}, nil })
 
 	closing, id := c.changing(of, "close", "End it for good, once its actions are done or waived.")
 	closeNote := closing.Flag("note", "What there is to say at the end.").String()
-	give(closing, id, func() (client.Command, error) {
-		return client.Command{Name: "close", Body: cmds.Close{Note: *closeNote}}, nil
-	})
+	give(closing, id, "close", func() (any, error) { return cmds.Close{Note: *closeNote}, nil })
 
 	reopen, id := c.changing(of, "reopen", "Take resolving back.")
 	reopenReason := reopen.Flag("reason", "Why; all readers are told.").Required().String()
-	give(reopen, id, func() (client.Command, error) {
-		return client.Command{Name: "reopen", Body: cmds.Reopen{Reason: *reopenReason}}, nil
-	})
+	give(reopen, id, "reopen", func() (any, error) { return cmds.Reopen{Reason: *reopenReason}, nil })
 
 	merge, id := c.changing(of, "merge", "End it in favour of another.")
 	into := c.id(merge, "into")
 	mergeReason := merge.Flag("reason", "Why they are the same.").Required().String()
-	give(merge, id, func() (client.Command, error) {
+	give(merge, id, "merge", func() (any, error) {
 		other, err := parseID(*into)
-		return client.Command{Name: "merge", Body: cmds.Merge{Into: other, Reason: *mergeReason}}, err
+		return cmds.Merge{Into: other, Reason: *mergeReason}, err
 	})
 }
 
@@ -141,20 +131,8 @@ func (c *incidentCLI) do(ctx context.Context, speaks *client.Client, cmd client.
 	}
 	if c.preview {
 		p, raw, err := speaks.Preview(ctx, cmd)
-		if err != nil {
-			return err
-		}
-		if c.output == "json" {
-			return c.json(raw)
-		}
-		return c.print(func(t *table) { c.previewed(t, &p) })
+		return c.show(raw, err, func(t *table) { c.previewed(t, &p) })
 	}
 	in, raw, err := speaks.Do(ctx, cmd)
-	if err != nil {
-		return err
-	}
-	if c.output == "json" {
-		return c.json(raw)
-	}
-	return c.print(func(t *table) { c.done(t, &in) })
+	return c.show(raw, err, func(t *table) { c.done(t, &in) })
 }

@@ -50,7 +50,7 @@ func runSimulate(ctx context.Context, env Environment, f *simulateFlags) error {
 	if err != nil {
 		return err
 	}
-	c, err := loadConfig(env, f.config)
+	c, err := loadConfig(env.Stderr, f.config)
 	if err != nil {
 		return err
 	}

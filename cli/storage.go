@@ -112,7 +112,7 @@ func (s soundStore) String() string {
 	if s.latest > 0 {
 		what = "incidents up to " + incident.ID(s.latest)
 	}
-	what += ", " + count(int(s.leaves), "record")
+	what += ", " + wording.Count(int(s.leaves), "record")
 	if s.signed == nil {
 		return what + ", none of them signed"
 	}

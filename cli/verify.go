@@ -120,7 +120,7 @@ func (c *auditCLI) verify(ctx context.Context) error {
 		return fmt.Errorf("make a file for the export: %w", err)
 	}
 	defer os.Remove(f.Name())
-	q := c.query(map[string]string{"checkpoint": string(inOneText(o.Checkpoints))})
+	q := map[string]string{"checkpoint": string(inOneText(o.Checkpoints))}
 	if err := errors.Join(c.download(ctx, "/audit/export", q, "application/zip", f), f.Close()); err != nil {
 		return err
 	}
@@ -177,8 +177,8 @@ func (c *auditCLI) judge(v *audit.Verification) error {
 	for _, f := range v.Findings {
 		c.say("WRONG %s", f)
 	}
-	c.say("%s of %s, %s, %s, %s", count(v.Events, "event"), count(v.Incidents, "incident"),
-		count(v.Deliveries, "delivery record"), count(v.Messages, "message"), count(v.Configs, "configuration"))
+	c.say("%s of %s, %s, %s, %s", wording.Count(v.Events, "event"), wording.Count(v.Incidents, "incident"),
+		wording.Count(v.Deliveries, "delivery record"), wording.Count(v.Messages, "message"), wording.Count(v.Configs, "configuration"))
 	if !v.SignedAt.IsZero() {
 		c.say("signed at %s: %d leaves, root %s", v.SignedAt.Format(time.RFC3339), v.Signed, cmp.Or(v.SignedRoot, v.Root))
 	}
@@ -194,20 +194,20 @@ func (c *auditCLI) judge(v *audit.Verification) error {
 		}
 	}
 	if newer := v.Leaves - v.Signed; newer > 0 {
-		c.say("note: %s newer than what is signed: nothing proves them yet", count(int(newer), "record"))
+		c.say("note: %s newer than what is signed: nothing proves them yet", wording.Count(int(newer), "record"))
 	}
 	if v.MessagesGone > 0 {
-		c.say("note: %s of closed incidents are no longer kept; what the ledger holds of them are hashes", count(v.MessagesGone, "message"))
+		c.say("note: %s of closed incidents are no longer kept; what the ledger holds of them are hashes", wording.Count(v.MessagesGone, "message"))
 	}
 	if v.Forgotten > 0 {
-		c.say("note: the names and addresses in %s were forgotten; what the ledger holds of them are hashes", count(v.Forgotten, "record"))
+		c.say("note: the names and addresses in %s were forgotten; what the ledger holds of them are hashes", wording.Count(v.Forgotten, "record"))
 	}
 	if v.Waiting > 0 {
-		c.say("note: %s newer than what is signed", count(v.Waiting, "record"))
+		c.say("note: %s newer than what is signed", wording.Count(v.Waiting, "record"))
 	}
 	switch {
 	case !v.OK():
-		c.say("NOT as it was written: %s", count(len(v.Findings), "finding"))
+		c.say("NOT as it was written: %s", wording.Count(len(v.Findings), "finding"))
 		return errFound
 	case c.noKey:
 		c.say("consistent in itself; nobody's signature was checked, so anybody can have made it")

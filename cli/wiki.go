@@ -2,12 +2,9 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"github.com/alecthomas/kingpin/v2"
 
-	"sitrep/config"
 	"sitrep/web/wiki"
 )
 
@@ -18,7 +15,7 @@ func declareWiki(parser *kingpin.Application, env Environment, commands map[stri
 	var o wiki.Options
 	cmd.Flag("addresses", "Show who is in the groups.").BoolVar(&o.Addresses)
 	commands[cmd.FullCommand()] = func(context.Context) error {
-		c, err := loadConfig(env, *file)
+		c, err := loadConfig(env.Stderr, *file)
 		if err != nil {
 			return err
 		}
@@ -28,19 +25,4 @@ func declareWiki(parser *kingpin.Application, env Environment, commands map[stri
 		}
 		return page.WriteMarkdown(env.Stdout, o)
 	}
-}
-
-// loadConfig loads a configuration for a command that only reads it. What is wrong
-// with it goes to stderr.
-func loadConfig(env Environment, file string) (*config.Config, error) {
-	c, err := config.Load(file)
-	var problems *config.Problems
-	if errors.As(err, &problems) {
-		for _, p := range problems.List {
-			fmt.Fprintln(env.Stderr, p)
-		}
-		fmt.Fprintf(env.Stderr, "sitrep: %s\n", count(problems.Errors(), "problem"))
-		return nil, errFound
-	}
-	return c, err
 }

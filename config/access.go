@@ -24,27 +24,6 @@ const (
 
 var roles = [...]string{string(Viewer), string(Responder), string(Admin), string(Receiver)}
 
-// Includes reports whether someone with role r may do what role needs.
-func (r Role) Includes(needed Role) bool {
-	if needed == Receiver {
-		return r == Receiver || r == Admin
-	}
-	return r.rank() > 0 && needed.rank() > 0 && r.rank() >= needed.rank()
-}
-
-// rank is higher for who may do more; 0 if the role is not one of people.
-func (r Role) rank() int {
-	switch r {
-	case Viewer:
-		return 1
-	case Responder:
-		return 2
-	case Admin:
-		return 3
-	}
-	return 0
-}
-
 // A Token is a bearer token.
 type Token struct {
 	Name      string `yaml:"name,required" show:"name" doc:"Who holds it; the actor of what is done with it." eg:"deploy-bot"`

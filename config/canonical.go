@@ -37,8 +37,6 @@ func hashOf(form []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func canonical(c *Config) []byte { return writeForm(c, nil) }
-
 // withoutPeople writes the public form: once to learn all addresses and names, and once
 // more with their numbers.
 func withoutPeople(c *Config) []byte {

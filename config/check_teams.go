@@ -13,7 +13,7 @@ func (k *checker) checkTeams() {
 	for i, s := range k.teams {
 		t := k.Teams[i]
 		if j, ok := first[t.Team]; ok && t.Team != "" {
-			if !sameRecipients(t.OnCall, k.Teams[j].OnCall) {
+			if !slices.Equal(t.OnCall.list(), k.Teams[j].OnCall.list()) {
 				s.warnf("team", "the team %q has a file already, %s, with other people on call; all of them are told of all its SLOs", t.Team, k.teams[j].name)
 			}
 		} else {
@@ -25,10 +25,6 @@ func (k *checker) checkTeams() {
 			k.checkSLO(s, elem("slos", n), &t.SLOs[n], ids)
 		}
 	}
-}
-
-func sameRecipients(a, b Recipients) bool {
-	return slices.Equal(a.list(), b.list())
 }
 
 // checkSLO checks one SLO. The ids are those before it, with their places.

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -143,10 +145,8 @@ func (s *source) decode(n *yaml.Node, v reflect.Value, path string) bool {
 func (s *source) mapping(n *yaml.Node, v reflect.Value, path string) bool {
 	fields := s.fields.of(v.Type())
 	if short, ok := v.Interface().(shorthander); ok && n.Kind == yaml.ScalarNode {
-		for _, f := range fields {
-			if f.name == short.shorthand() {
-				return s.decode(n, v.FieldByIndex(f.index), path)
-			}
+		if f, ok := find(fields, short.shorthand()); ok {
+			return s.decode(n, v.FieldByIndex(f.index), path)
 		}
 	}
 	if n.Kind != yaml.MappingNode {
@@ -202,11 +202,7 @@ func (s *source) unknown(key *yaml.Node, t reflect.Type, fields []field, path st
 	for i, f := range fields {
 		names[i] = f.name
 	}
-	advice := elsewhere(t, key.Value)
-	if advice == "" {
-		advice = suggest(key.Value, names)
-	}
-	s.add(at(key), path, false, "unknown field; "+advice)
+	s.add(at(key), path, false, "unknown field; "+cmp.Or(elsewhere(t, key.Value), suggest(key.Value, names)))
 }
 
 // sequence fills a list. An element that does not fit stays empty, so that the
@@ -223,7 +219,7 @@ func (s *source) sequence(n *yaml.Node, v reflect.Value, path string) bool {
 	list := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
 	for i, c := range n.Content {
 		setDefaults(list.Index(i).Addr().Interface())
-		s.decode(c, list.Index(i), path+"["+strconv.Itoa(i)+"]")
+		s.decode(c, list.Index(i), elem(path, i))
 	}
 	v.Set(list)
 	return true
@@ -359,13 +355,11 @@ func example(fields []field) string {
 	return fields[0].name + ": …"
 }
 
-func find(fields []field, name string) (field, bool) {
-	for _, f := range fields {
-		if f.name == name {
-			return f, true
-		}
+func find(fields []field, name string) (f field, ok bool) {
+	if i := slices.IndexFunc(fields, func(f field) bool { return f.name == name }); i >= 0 {
+		return fields[i], true
 	}
-	return field{}, false
+	return f, false
 }
 
 func join(path, name string) string {

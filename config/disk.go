@@ -127,9 +127,12 @@ func (v *visit) file(name string, limit int64) (content, error) {
 	})
 }
 
-// secretOf reads a secret's file that must lie in the folder of a team's file, or below
-// it: the folder that it was, whatever has been put in its place since.
-func (v *visit) secretOf(own folder, name string) (content, error) {
+// secret reads a secret's file. If own is not zero, it must lie in that folder of a team's
+// file, or below it: the folder that it was, whatever has been put in its place since.
+func (v *visit) secret(own folder, name string) (content, error) {
+	if own.info == nil {
+		return v.file(name, maxSecret)
+	}
 	return within(v, name, func() (content, error) {
 		inner, err := relative(own.name, name)
 		if err != nil || !filepath.IsLocal(inner) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -170,14 +171,8 @@ func (p HTTPProxy) prometheus() promconfig.ProxyConfig {
 func (h *HTTPClient) same(other *HTTPClient) bool {
 	a, b := h.prometheus(), other.prometheus()
 	a.FollowRedirects, b.FollowRedirects = false, false
-	return reflect.DeepEqual(a, b) && h.tokens().same(other.tokens())
-}
-
-func (h *HTTPClient) tokens() *OAuth2 {
-	if h == nil {
-		return nil
-	}
-	return h.OAuth2
+	none := &HTTPClient{}
+	return reflect.DeepEqual(a, b) && cmp.Or(h, none).OAuth2.same(cmp.Or(other, none).OAuth2)
 }
 
 // poster reads and checks the http_config of something that is posted to.
@@ -303,9 +298,7 @@ func (s *source) httpProxy(path string, p HTTPProxy) {
 // checkProxyURL accepts the URL of a proxy, which may hold a name and a password, so
 // that it must not be repeated in the error.
 func checkProxyURL(text string) error {
-	u, err := url.Parse(text)
-	if err != nil || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) || u.Hostname() == "" ||
-		strings.ContainsFunc(text, unprintable) || strings.Contains(text, " ") || u.Port() != "" && !validPort(u.Port()) {
+	if u := parseURL(text, "http", "https", "socks5", "socks5h"); u == nil || u.Port() != "" && !validPort(u.Port()) {
 		return errors.New("it is not the URL of a proxy; write it as http://proxy.example:3128")
 	}
 	return nil

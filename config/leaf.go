@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -125,10 +126,8 @@ func oneOf(noun string, words ...string) leaf {
 	}
 	return leaf{
 		parse: func(text string) (any, error) {
-			for _, w := range words {
-				if w == text {
-					return w, nil
-				}
+			if slices.Contains(words, text) {
+				return text, nil
 			}
 			return nil, fmt.Errorf("no %s %q; %s", noun, shorten(text), suggest(text, words))
 		},
@@ -236,11 +235,20 @@ func parseAddress(text string) (Address, error) {
 	return Address{Name: a.Name, Address: a.Address}, nil
 }
 
+// parseURL parses a URL that has a host and one of the schemes; nil if it is none.
+func parseURL(text string, schemes ...string) *url.URL {
+	u, err := url.Parse(text)
+	if err != nil || !slices.Contains(schemes, u.Scheme) || u.Hostname() == "" || strings.ContainsFunc(text, unprintable) || strings.Contains(text, " ") {
+		return nil
+	}
+	return u
+}
+
 // checkURL accepts http and https URLs that have a host and no password.
 func checkURL(text string) error {
-	u, err := url.Parse(text)
+	u := parseURL(text, "http", "https")
 	switch {
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.ContainsFunc(text, unprintable) || strings.Contains(text, " "):
+	case u == nil:
 		return fmt.Errorf("%q is not an http or https URL; write it as https://example.org/path", shorten(text))
 	case u.User != nil:
 		return errors.New("the URL holds a name or password; take it out, as URLs are shown")
@@ -252,9 +260,7 @@ func checkURL(text string) error {
 
 // checkSecretURL is checkURL for a URL that must not be repeated in the error.
 func checkSecretURL(text string) error {
-	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" ||
-		strings.ContainsFunc(text, unprintable) || strings.Contains(text, " ") || u.Port() != "" && !validPort(u.Port()) {
+	if u := parseURL(text, "http", "https"); u == nil || u.Port() != "" && !validPort(u.Port()) {
 		return errors.New("it is not an http or https URL; write it as https://example.org/path")
 	}
 	return nil

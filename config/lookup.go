@@ -110,12 +110,9 @@ func (x *index) find(set map[string]string) (m Match, examined int) {
 func (x *index) byLabel(set map[string]string) (found int, others []int, examined int) {
 	found = -1
 	for _, l := range x.labels {
-		value, ok := set[l]
-		if !ok {
-			continue
-		}
+		value, labelled := set[l]
 		i, ok := x.byID[value]
-		if !ok {
+		if !labelled || !ok {
 			continue
 		}
 		examined++
@@ -134,7 +131,7 @@ func (x *index) byLabel(set map[string]string) (found int, others []int, examine
 // such a label it is found by it, whatever its matchers.
 func (x *index) label(set map[string]string, found int) string {
 	for _, l := range x.labels {
-		if value, ok := set[l]; ok && value == x.entries[found].slo.ID {
+		if set[l] == x.entries[found].slo.ID {
 			return l
 		}
 	}
@@ -203,10 +200,9 @@ func key(id string) string {
 
 // label returns the name of a label, quoted where it is not a plain one.
 func label(name string) string {
-	for _, r := range name {
-		if r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') {
-			return strconv.Quote(name)
-		}
+	const plain = "_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	if strings.Trim(name, plain) != "" {
+		return strconv.Quote(name)
 	}
 	return name
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"crypto/rsa"
 	"crypto/x509"
@@ -221,7 +222,7 @@ func (o *OAuth2) source(client *http.Client, secret, key Secret) oauth2.TokenSou
 		return c.TokenSource(ctx)
 	}
 	j := promconfig.JwtGrantTypeConfig{
-		Iss: first(o.Iss, o.ClientID), Subject: o.ClientID, PrivateKey: []byte(key), PrivateKeyID: o.ClientCertificateKeyID,
+		Iss: cmp.Or(o.Iss, o.ClientID), Subject: o.ClientID, PrivateKey: []byte(key), PrivateKeyID: o.ClientCertificateKeyID,
 		SigningAlgorithm: jwt.SigningMethodRS256, TokenURL: string(o.TokenURL), Audience: o.Audience, Scopes: o.Scopes, EndpointParams: params,
 		PrivateClaims: map[string]any{},
 	}

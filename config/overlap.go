@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/alertmanager/pkg/labels"
@@ -156,20 +157,11 @@ func together(name string, a, b Matchers) (inCommon, possible bool) {
 		}
 	}
 	for _, v := range values {
-		if allMatch(all, v) {
+		if !slices.ContainsFunc(all, func(m *labels.Matcher) bool { return !m.Matches(v) }) {
 			return inCommon, true
 		}
 	}
 	// Of one pattern it is assumed that something matches it; whether two have a text
 	// in common is not looked into.
 	return inCommon, !finite && len(patterns) <= 1
-}
-
-func allMatch(ms Matchers, value string) bool {
-	for _, m := range ms {
-		if !m.Matches(value) {
-			return false
-		}
-	}
-	return true
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/prometheus/alertmanager/timeinterval"
@@ -19,7 +20,7 @@ type built struct {
 
 func (c *Config) build() {
 	c.index = newIndex(c)
-	c.canonical = canonical(c)
+	c.canonical = writeForm(c, nil)
 	c.public = withoutPeople(c)
 	c.webhooks = c.collectWebhooks()
 	c.policy = c.makePolicy()
@@ -101,10 +102,7 @@ func (p *Priority) plain(rank int) incident.Priority {
 
 // plain returns the group in the domain's terms.
 func (g *Group) plain(c *Config) incident.Group {
-	out := incident.Group{Name: g.Name, Recipients: g.list(), Location: g.Timezone}
-	if out.Location == nil {
-		out.Location = c.Timezone
-	}
+	out := incident.Group{Name: g.Name, Recipients: g.list(), Location: cmp.Or(g.Timezone, c.Timezone)}
 	for _, q := range g.Quiet {
 		out.Quiet = append(out.Quiet, incident.Quiet{
 			Times:  []timeinterval.TimeInterval{q.interval()},

@@ -399,21 +399,3 @@ func TestPathsAreRelativeToTheirFile(t *testing.T) {
 		t.Errorf("hashes %s and %s differ", a, b)
 	}
 }
-
-func TestRoles(t *testing.T) {
-	all := []config.Role{config.Viewer, config.Responder, config.Admin, config.Receiver, ""}
-	can := map[config.Role]string{
-		config.Viewer:    "viewer",
-		config.Responder: "viewer responder",
-		config.Admin:     "viewer responder admin receiver",
-		config.Receiver:  "receiver",
-	}
-	for _, r := range all {
-		for _, needed := range all {
-			want := needed != "" && slices.Contains(strings.Fields(can[r]), string(needed))
-			if got := r.Includes(needed); got != want {
-				t.Errorf("%q includes %q: %v, want %v", r, needed, got, want)
-			}
-		}
-	}
-}

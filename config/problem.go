@@ -106,9 +106,9 @@ type loading struct {
 	matching int       // what the matchers of all files cost so far
 }
 
-func (l *loading) failed() bool {
-	return slices.ContainsFunc(l.problems, func(p Problem) bool { return !p.Warning })
-}
+func (l *loading) failed() bool { return slices.ContainsFunc(l.problems, Problem.isError) }
+
+func (p Problem) isError() bool { return !p.Warning }
 
 // sorted returns the problems in file order, each once.
 func (l *loading) sorted() []Problem {

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -187,10 +188,8 @@ func (s *source) tls(path string, t *TLSConfig) {
 	if t.Key.text() != "" {
 		s.exposed(join(path, "key"))
 	}
-	for _, p := range s.l.problems[before:] {
-		if !p.Warning {
-			return
-		}
+	if slices.ContainsFunc(s.l.problems[before:], Problem.isError) {
+		return
 	}
 	if err := t.prepare(); err != nil {
 		s.errorf(path, "%v; look at its certificates, keys and versions", err)

@@ -170,15 +170,17 @@ func (s *source) has(path string) bool {
 // broken reports whether an error was found at the value of path itself, so that
 // nothing can be said of what is missing in it.
 func (s *source) broken(path string) bool {
-	return slices.ContainsFunc(s.l.problems, func(p Problem) bool {
-		return p.order == s.order && p.Path == path && !p.Warning
-	})
+	return s.found(func(at string) bool { return at == path })
 }
 
 // brokenWithin reports whether an error was found anywhere in the value of path.
 func (s *source) brokenWithin(path string) bool {
+	return s.found(func(at string) bool { return strings.HasPrefix(at, path) })
+}
+
+func (s *source) found(at func(path string) bool) bool {
 	return slices.ContainsFunc(s.l.problems, func(p Problem) bool {
-		return p.order == s.order && strings.HasPrefix(p.Path, path) && !p.Warning
+		return p.order == s.order && !p.Warning && at(p.Path)
 	})
 }
 
@@ -234,13 +236,11 @@ const httpConfig = ".http_config."
 // team's choice.
 func (s *source) read(path, name string) (content, error) {
 	shown := strings.Contains(path, httpConfig) // to the other side
-	var c content
-	var err error
+	in := folder{}
 	if shown && s.team {
-		c, err = s.l.visit.secretOf(s.folder, s.abs(name))
-	} else {
-		c, err = s.l.visit.file(s.abs(name), maxSecret)
+		in = s.folder
 	}
+	c, err := s.l.visit.secret(in, s.abs(name))
 	if err != nil {
 		return c, err
 	}
@@ -302,13 +302,7 @@ func (f secretFile) current(held Secret) Secret {
 	if f.name == "" {
 		return held
 	}
-	var c content
-	var err error
-	if v := f.disk.visit(context.Background()); f.folder.info != nil {
-		c, err = v.secretOf(f.folder, f.name)
-	} else {
-		c, err = v.file(f.name, maxSecret)
-	}
+	c, err := f.disk.visit(context.Background()).secret(f.folder, f.name)
 	if err != nil {
 		return held
 	}

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -71,7 +70,6 @@ func distance(a, b string) int {
 
 // enumerate writes words as people do: a, b or c.
 func enumerate(words []string) string {
-	words = slices.Clone(words)
 	if len(words) == 1 {
 		return words[0]
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"strings"
@@ -51,9 +52,9 @@ func (t *TLSConfig) prometheus() promconfig.TLSConfig {
 		return promconfig.TLSConfig{}
 	}
 	return promconfig.TLSConfig{
-		CA:                 first(t.files.ca, t.CA.text()),
-		Cert:               first(t.files.cert, t.Cert.text()),
-		Key:                promconfig.Secret(first(t.files.key, t.Key.text())),
+		CA:                 cmp.Or(t.files.ca, t.CA.text()),
+		Cert:               cmp.Or(t.files.cert, t.Cert.text()),
+		Key:                promconfig.Secret(cmp.Or(t.files.key, t.Key.text())),
 		ServerName:         t.ServerName,
 		InsecureSkipVerify: t.InsecureSkipVerify,
 		MinVersion:         promconfig.TLSVersions[string(t.MinVersion)],
@@ -76,14 +77,4 @@ func (t *TLSConfig) prepare() error {
 	}
 	t.made = made
 	return nil
-}
-
-// first returns the first text that is not empty.
-func first(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }

@@ -98,7 +98,7 @@ func (in *Incident) open(e Event) {
 		Team: o.Team, Runbook: o.Runbook, Labels: o.Labels, Stakeholders: o.Stakeholders,
 		Drill: o.Drill, Declared: o.Declared, Unmapped: o.Unmapped, Previous: o.Previous,
 		State: StateOpen, Phase: PhaseInitialDiagnosis,
-		Priority: o.Priority, Highest: o.Priority, SLOPriority: o.SLOPriority, Actions: newActions(o.Priority.Actions),
+		Priority: o.Priority, Highest: o.Priority, SLOPriority: o.SLOPriority, Actions: joinActions([]Action{}, o.Priority.Actions),
 		PriorityByPerson: o.Declared, OpenedAt: e.Time, ResolveAfter: o.ResolveAfter,
 	}
 	if o.Declared {
@@ -194,14 +194,6 @@ func (in *Incident) atLeastPhase(p Phase) {
 
 func (in *Incident) actionIndex(name string) int {
 	return slices.IndexFunc(in.Actions, func(a Action) bool { return a.Name == name })
-}
-
-func newActions(rules []ActionRule) []Action {
-	actions := make([]Action, 0, len(rules))
-	for _, r := range rules {
-		actions = append(actions, Action{Name: r.Name, State: ActionDue, Within: r.Within})
-	}
-	return actions
 }
 
 // joinActions returns the actions of both: what was done or waived stays, and what

@@ -1,9 +1,6 @@
 package incident
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // Incidents finds incidents, for the rules that say to which one a breach belongs.
 type Incidents interface {
@@ -116,11 +113,11 @@ func declaredFor(find Incidents, slo *SLO, p *Policy, at time.Time) (*Incident, 
 	if len(slo.Labels) == 0 {
 		return nil, nil
 	}
-	i := slices.IndexFunc(p.SLOs, func(s SLO) bool { return s.ID == slo.ID })
-	if i < 0 || p.SLOs[i].Key == slo.Key {
+	whole, ok := p.SLO(slo.ID)
+	if !ok || whole.Key == slo.Key {
 		return nil, nil
 	}
-	first, err := find.Latest(p.SLOs[i].Key)
+	first, err := find.Latest(whole.Key)
 	if err != nil || first == nil || !first.Declared {
 		return nil, err
 	}

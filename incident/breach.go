@@ -94,20 +94,16 @@ const longAgo = 366 * 24 * time.Hour
 
 // Began returns when an alert began that arrived at that time, and whether what its
 // sender said of it is a fact: it is none in the future, or years back.
-func (a *Alert) Began(arrived time.Time) (at time.Time, fact bool) {
-	if a.StartsAt.After(arrived) || a.StartsAt.Before(arrived.Add(-longAgo)) {
-		return arrived, false
-	}
-	return a.StartsAt, true
-}
+func (a *Alert) Began(arrived time.Time) (at time.Time, fact bool) { return factOf(a.StartsAt, arrived) }
 
-// end returns when a resolved alert ended that arrived at that time, and whether what its
-// sender said of it is a fact.
-func (a *Alert) end(arrived time.Time) (at time.Time, fact bool) {
-	if a.EndsAt.After(arrived) || a.EndsAt.Before(arrived.Add(-longAgo)) {
+// end says the same of when a resolved alert ended.
+func (a *Alert) end(arrived time.Time) (at time.Time, fact bool) { return factOf(a.EndsAt, arrived) }
+
+func factOf(said, arrived time.Time) (at time.Time, fact bool) {
+	if said.After(arrived) || said.Before(arrived.Add(-longAgo)) {
 		return arrived, false
 	}
-	return a.EndsAt, true
+	return said, true
 }
 
 // An UnmappedAlert is a firing alert that no SLO claims.

@@ -136,14 +136,11 @@ func (in *Incident) ChangeAction(s Stamp, name string, to ActionState, link, rea
 	}
 	i := in.actionIndex(name)
 	if i < 0 {
-		var names []string
-		for _, a := range in.Actions {
-			names = append(names, a.Name)
-		}
-		if len(names) == 0 {
+		if len(in.Actions) == 0 {
 			return nil, &Problem{ErrNotFound, fmt.Sprintf("%s has no actions", in.ID())}
 		}
-		return nil, &Problem{ErrNotFound, fmt.Sprintf("%s has no action %q; it has %s", in.ID(), name, list(names))}
+		has := names(in.Actions, func(a *Action) string { return a.Name })
+		return nil, &Problem{ErrNotFound, fmt.Sprintf("%s has no action %q; it has %s", in.ID(), name, list(has))}
 	}
 	if to != ActionDone && to != ActionWaived && to != ActionDue {
 		return nil, &Problem{ErrInvalid, fmt.Sprintf("state %q: use done, waived or due", to)}
@@ -275,11 +272,7 @@ func Declare(s Stamp, p *Policy, d Declaration, number, previous int64) ([]Event
 		}
 		o.UseCase, o.Team, o.Stakeholders = d.UseCase, d.Team, d.Stakeholders
 		if _, ok := p.Team(d.Team); !ok {
-			var names []string
-			for _, t := range p.Teams {
-				names = append(names, t.Name)
-			}
-			return nil, &Problem{ErrInvalid, fmt.Sprintf("team %q is not in the configuration; it has %s", d.Team, list(names))}
+			return nil, &Problem{ErrInvalid, fmt.Sprintf("team %q is not in the configuration; it has %s", d.Team, list(p.TeamNames()))}
 		}
 		for _, g := range d.Stakeholders {
 			if _, ok := p.Group(g); !ok {
@@ -289,11 +282,7 @@ func Declare(s Stamp, p *Policy, d Declaration, number, previous int64) ([]Event
 	}
 	priority, ok := p.Priority(d.Priority)
 	if !ok {
-		var names []string
-		for _, q := range p.Priorities {
-			names = append(names, q.Name)
-		}
-		return nil, &Problem{ErrInvalid, fmt.Sprintf("priority %q: use %s", d.Priority, list(names))}
+		return nil, &Problem{ErrInvalid, fmt.Sprintf("priority %q: use %s", d.Priority, list(p.PriorityNames()))}
 	}
 	o.Priority = priority
 	in := Incident{Number: number}
@@ -340,11 +329,7 @@ func (in *Incident) Merge(s Stamp, p *Policy, into *Incident, reason string) (fr
 			d.Highest = own.Name
 		}
 	}
-	if into.State == StateResolved {
-		d.Actions = dueActions(d.Actions, into.ResolvedAt)
-	} else {
-		d.Actions = dueActions(d.Actions, time.Time{})
-	}
+	d.Actions = dueActions(d.Actions, into.ResolvedAt)
 	from = in.next(s, Event{Type: EventMerged, Reason: reason, Data: Data{Into: into.Number}}, Event{Type: EventClosed, Data: Data{Into: into.Number, Why: WhyMerged}})
 	to = into.next(s, Event{Type: EventMerged, Reason: reason, Data: d})
 	return from, to, nil

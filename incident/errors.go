@@ -26,3 +26,12 @@ func (p *Problem) Error() string { return p.Text }
 
 // Unwrap returns the kind.
 func (p *Problem) Unwrap() error { return p.Kind }
+
+// NotThere returns err; of ErrNotFound, one that says that there is no incident of that
+// number.
+func NotThere(err error, number int64) error {
+	if errors.Is(err, ErrNotFound) {
+		return &Problem{ErrNotFound, "there is no incident " + ID(number)}
+	}
+	return err
+}

@@ -12,15 +12,13 @@ func (s *Situation) membership(events []*Event, p *Policy, now time.Time) {
 	in := &s.Incident
 	switch in.State {
 	case StateClosed:
-		s.farewell(events, p, now)
+		s.farewell(events, now, p.reads)
 		return
 	case StateResolved:
 		// Nobody joins or leaves what is over, but for those taken out of the configuration.
 		for i := range s.Subscriptions {
-			if sub := &s.Subscriptions[i]; sub.Active {
-				if _, ok := p.reads(sub); !ok {
-					sub.drop()
-				}
+			if sub := &s.Subscriptions[i]; sub.Active && !p.reads(sub) {
+				sub.drop()
 			}
 		}
 		return
@@ -68,7 +66,7 @@ func (s *Situation) membership(events []*Event, p *Policy, now time.Time) {
 		if !sub.Active || slices.ContainsFunc(readers, func(r Reader) bool { return r.Recipient.ID == sub.Recipient }) {
 			continue
 		}
-		if _, ok := p.reads(sub); !ok {
+		if !p.reads(sub) {
 			sub.drop()
 			continue
 		}
@@ -80,37 +78,23 @@ func (s *Situation) membership(events []*Event, p *Policy, now time.Time) {
 // stay leaves the active subscriptions as they are, where the policy is not the one in force:
 // it may know too few readers, or too many. Those of what was merged away are told so.
 func (s *Situation) stay(events []*Event, now time.Time) {
-	if s.Incident.State != StateClosed {
-		return
+	if s.Incident.State == StateClosed {
+		s.farewell(events, now, func(*Subscription) bool { return true })
 	}
-	merged := mergedInto(events)
+}
+
+// farewell tells the readers of a merged incident where it goes on, those who still read.
+func (s *Situation) farewell(events []*Event, now time.Time, reads func(*Subscription) bool) {
+	merged := slices.ContainsFunc(events, func(e *Event) bool { return e.Type == EventMerged && e.Data.Into != 0 })
 	for i := range s.Subscriptions {
 		sub := &s.Subscriptions[i]
-		if merged && sub.Active {
+		switch {
+		case !merged || !sub.Active:
+		case reads(sub):
 			sub.Active = false
 			s.leave(sub, DueMerged, now)
-		}
-		sub.CadenceAt = time.Time{}
-	}
-}
-
-// mergedInto reports whether the events tell that the incident goes on in another.
-func mergedInto(events []*Event) bool {
-	return slices.ContainsFunc(events, func(e *Event) bool { return e.Type == EventMerged && e.Data.Into != 0 })
-}
-
-// farewell tells the readers of a merged incident where it goes on.
-func (s *Situation) farewell(events []*Event, p *Policy, now time.Time) {
-	merged := mergedInto(events)
-	for i := range s.Subscriptions {
-		sub := &s.Subscriptions[i]
-		if merged && sub.Active {
-			if _, ok := p.reads(sub); ok {
-				sub.Active = false
-				s.leave(sub, DueMerged, now)
-			} else {
-				sub.drop()
-			}
+		default:
+			sub.drop()
 		}
 		sub.CadenceAt = time.Time{}
 	}

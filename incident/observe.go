@@ -3,6 +3,7 @@ package incident
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -88,13 +89,8 @@ func (in *Incident) Has(b *Breach) bool { return b != nil && b.stateIn(in) != ""
 
 // stateIn returns the breach's state as the incident counts it: "" if it does not.
 func (b *Breach) stateIn(in *Incident) BreachState {
-	if b.Incident == in.Number {
+	if b.Incident == in.Number || slices.Contains(in.MergedFrom, b.Incident) {
 		return b.State
-	}
-	for _, n := range in.MergedFrom {
-		if b.Incident == n {
-			return b.State
-		}
 	}
 	return ""
 }
@@ -219,11 +215,9 @@ func (in *Incident) AsSLO(p *Policy) *SLO {
 	if slo.Priority == "" {
 		slo.Priority = in.Priority.Name
 	}
-	for i := range p.SLOs {
-		if now := &p.SLOs[i]; now.ID == in.SLO && in.SLO != "" {
-			slo.UseCase, slo.SLI, slo.Service, slo.Team, slo.Runbook = now.UseCase, now.SLI, now.Service, now.Team, now.Runbook
-			slo.Stakeholders, slo.Priority = now.Stakeholders, now.Priority
-		}
+	if now, ok := p.SLO(in.SLO); ok && in.SLO != "" {
+		slo.UseCase, slo.SLI, slo.Service, slo.Team, slo.Runbook = now.UseCase, now.SLI, now.Service, now.Team, now.Runbook
+		slo.Stakeholders, slo.Priority = now.Stakeholders, now.Priority
 	}
 	return slo
 }

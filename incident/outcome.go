@@ -105,7 +105,7 @@ func (s *Situation) told(sub *Subscription, o *Outcome, p *Policy) {
 		if s.Incident.MergedInto != 0 {
 			reason = DueMerged
 		}
-		if _, ok := p.reads(sub); !ok {
+		if !p.reads(sub) {
 			sub.Told = false // taken out of the configuration
 		} else if s.Incident.State == StateOpen || s.Incident.MergedInto != 0 {
 			sub.Owed = []Owed{{Kind: KindLeft, Reason: reason, At: o.At}}

@@ -1,7 +1,6 @@
 package incident
 
 import (
-	"slices"
 	"strings"
 	"time"
 
@@ -144,11 +143,12 @@ type Policy struct {
 
 // Priority returns the priority of that name.
 func (p *Policy) Priority(name string) (Priority, bool) {
-	i := slices.IndexFunc(p.Priorities, func(q Priority) bool { return q.Name == name })
-	if i < 0 {
-		return Priority{}, false
-	}
-	return p.Priorities[i], true
+	return find(p.Priorities, func(q *Priority) bool { return q.Name == name })
+}
+
+// PriorityNames returns the names of all priorities, the highest first.
+func (p *Policy) PriorityNames() []string {
+	return names(p.Priorities, func(q *Priority) string { return q.Name })
 }
 
 // Outranks reports whether a is a higher priority than b: as the policy orders them or,
@@ -164,34 +164,50 @@ func (p *Policy) Outranks(a, b Priority) bool {
 
 // Group returns the group of that name.
 func (p *Policy) Group(name string) (Group, bool) {
-	i := slices.IndexFunc(p.Groups, func(g Group) bool { return g.Name == name })
-	if i < 0 {
-		return Group{}, false
-	}
-	return p.Groups[i], true
+	return find(p.Groups, func(g *Group) bool { return g.Name == name })
 }
 
 // Team returns the team of that name.
 func (p *Policy) Team(name string) (Team, bool) {
-	i := slices.IndexFunc(p.Teams, func(t Team) bool { return t.Name == name })
-	if i < 0 {
-		return Team{}, false
-	}
-	return p.Teams[i], true
+	return find(p.Teams, func(t *Team) bool { return t.Name == name })
+}
+
+// TeamNames returns the names of all teams, in file order.
+func (p *Policy) TeamNames() []string {
+	return names(p.Teams, func(t *Team) string { return t.Name })
+}
+
+// SLO returns the SLO of that id.
+func (p *Policy) SLO(id string) (SLO, bool) {
+	return find(p.SLOs, func(s *SLO) bool { return s.ID == id })
 }
 
 // Recipient returns the recipient of that ID, if any group or team has it.
-func (p *Policy) Recipient(id string) (Recipient, bool) {
-	find := func(rs []Recipient) int { return slices.IndexFunc(rs, func(r Recipient) bool { return r.ID == id }) }
-	for _, g := range p.Groups {
-		if i := find(g.Recipients); i >= 0 {
-			return g.Recipients[i], true
+func (p *Policy) Recipient(id string) (r Recipient, ok bool) {
+	is := func(r *Recipient) bool { return r.ID == id }
+	for i := 0; i < len(p.Groups) && !ok; i++ {
+		r, ok = find(p.Groups[i].Recipients, is)
+	}
+	for i := 0; i < len(p.Teams) && !ok; i++ {
+		r, ok = find(p.Teams[i].OnCall, is)
+	}
+	return r, ok
+}
+
+// find returns the first of a list that is meant; false if there is none.
+func find[T any](list []T, is func(*T) bool) (found T, ok bool) {
+	for i := range list {
+		if is(&list[i]) {
+			return list[i], true
 		}
 	}
-	for _, t := range p.Teams {
-		if i := find(t.OnCall); i >= 0 {
-			return t.OnCall[i], true
-		}
+	return found, false
+}
+
+func names[T any](list []T, name func(*T) string) []string {
+	var out []string
+	for i := range list {
+		out = append(out, name(&list[i]))
 	}
-	return Recipient{}, false
+	return out
 }

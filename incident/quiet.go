@@ -55,21 +55,13 @@ func (g *Group) quietAt(t time.Time, priorities []string) bool {
 			continue
 		}
 		for _, ti := range q.Times {
-			if ti.ContainsTime(g.local(t, ti.Location == nil)) {
+			// One with a location of its own goes by that.
+			if ti.ContainsTime(t.In(g.Location)) {
 				return true
 			}
 		}
 	}
 	return false
-}
-
-// local returns t in the group's time; an interval with a location of its own
-// converts by itself.
-func (g *Group) local(t time.Time, groupTime bool) time.Time {
-	if groupTime {
-		return t.In(g.Location)
-	}
-	return t
 }
 
 // boundaryAfter returns the next time after t at which a quiet time can begin or

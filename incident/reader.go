@@ -24,12 +24,13 @@ func Readers(in *Incident, p *Policy) []Reader {
 		g := &p.Groups[i]
 		for _, a := range priority.Inform {
 			if a == AudienceManagement && slices.Contains(p.Management, g.Name) || a == AudienceStakeholders && slices.Contains(in.Stakeholders, g.Name) {
-				c.add(g, a)
+				c.add(g, a, false)
 			}
 		}
 	}
 	if t, ok := p.Team(in.Team); ok {
-		c.addTeam(&Group{Name: t.Name, Recipients: t.OnCall, Location: p.Location})
+		// The team stands for itself, also beside a group of the same name.
+		c.add(p.asGroup(&t), AudienceOnCall, true)
 	}
 	return c.readers
 }
@@ -39,7 +40,7 @@ func WatchdogReaders(p *Policy) []Reader {
 	c := collector{byID: map[string]int{}}
 	for i := range p.Groups {
 		if g := &p.Groups[i]; slices.Contains(p.Watchdog.Groups, g.Name) {
-			c.add(g, AudienceOnCall)
+			c.add(g, AudienceOnCall, false)
 		}
 	}
 	return c.readers
@@ -50,15 +51,12 @@ type collector struct {
 	byID    map[string]int
 }
 
-// addTeam adds those on call. The team stands for itself, also beside a group of the
-// same name.
-func (c *collector) addTeam(t *Group) {
-	c.addAs(t, AudienceOnCall, true)
+// asGroup returns those on call as a group that is never quiet.
+func (p *Policy) asGroup(t *Team) *Group {
+	return &Group{Name: t.Name, Recipients: t.OnCall, Location: p.Location}
 }
 
-func (c *collector) add(g *Group, a Audience) { c.addAs(g, a, false) }
-
-func (c *collector) addAs(g *Group, a Audience, team bool) {
+func (c *collector) add(g *Group, a Audience, team bool) {
 	for _, rcpt := range g.Recipients {
 		i, ok := c.byID[rcpt.ID]
 		if !ok {
@@ -104,7 +102,7 @@ func (p *Policy) membersOf(s *Subscription, i int) (*Group, Recipient, bool) {
 	var g *Group
 	if team := i == len(s.Groups)-1 && slices.Contains(s.Audiences, AudienceOnCall); team {
 		if t, ok := p.Team(s.Groups[i]); ok {
-			g = &Group{Name: t.Name, Recipients: t.OnCall, Location: p.Location}
+			g = p.asGroup(&t)
 		}
 	} else if k := slices.IndexFunc(p.Groups, func(g Group) bool { return g.Name == s.Groups[i] }); k >= 0 {
 		g = &p.Groups[k]
@@ -112,22 +110,19 @@ func (p *Policy) membersOf(s *Subscription, i int) (*Group, Recipient, bool) {
 	if g == nil {
 		return nil, Recipient{}, false
 	}
-	k := slices.IndexFunc(g.Recipients, func(r Recipient) bool { return r.ID == s.Recipient })
-	if k < 0 {
-		return nil, Recipient{}, false
-	}
-	return g, g.Recipients[k], true
+	r, ok := find(g.Recipients, func(r *Recipient) bool { return r.ID == s.Recipient })
+	return g, r, ok
 }
 
 // reads reports whether the recipient is still in one of the groups, or on the
 // team, by which it read; so by the policy it may be told at all.
-func (p *Policy) reads(s *Subscription) (Recipient, bool) {
+func (p *Policy) reads(s *Subscription) bool {
 	for i := range s.Groups {
-		if _, r, ok := p.membersOf(s, i); ok {
-			return r, true
+		if _, _, ok := p.membersOf(s, i); ok {
+			return true
 		}
 	}
-	return Recipient{}, false
+	return false
 }
 
 // reader returns the reader behind a subscription, with the groups in which the

@@ -13,10 +13,8 @@ const setBack = 5 * time.Minute
 func (s *Situation) schedule(p *Policy, now time.Time) {
 	for i := range s.Subscriptions {
 		sub := &s.Subscriptions[i]
-		if s.Agenda.Behind {
-			if _, known := p.reads(sub); !known {
-				continue // those whose policy is in force know when
-			}
+		if s.Agenda.Behind && !p.reads(sub) {
+			continue // those whose policy is in force know when
 		}
 		sub.Owed = slices.DeleteFunc(sub.Owed, func(o Owed) bool {
 			return o.stale(now) || s.Incident.State == StateClosed && o.rides(sub.Recipient)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -29,12 +30,7 @@ var alertFields = [...]string{"status", "labels", "annotations", "startsAt", "en
 
 // alertField returns the field of that name, -1 if it is not one that is read.
 func alertField(name []byte) int {
-	for i, f := range alertFields {
-		if string(name) == f {
-			return i
-		}
-	}
-	return -1
+	return slices.IndexFunc(alertFields[:], func(f string) bool { return string(name) == f })
 }
 
 // sameButCase returns the one of known that name differs from by its case alone,

@@ -34,11 +34,9 @@ const (
 	refusedAccess   = "access"             // refused before it came here
 )
 
-func refusedReasons() []string {
-	return []string{
-		refusedPath, refusedMethod, refusedType, refusedEncoding, refusedSize, refusedAlerts,
-		refusedSyntax, refusedPayload, refusedEmpty, refusedInvalid, refusedAccess,
-	}
+var refusedReasons = []string{
+	refusedPath, refusedMethod, refusedType, refusedEncoding, refusedSize, refusedAlerts,
+	refusedSyntax, refusedPayload, refusedEmpty, refusedInvalid, refusedAccess,
 }
 
 // check looks at what stands around the body, before it is read.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -75,7 +76,7 @@ func (h *Handler) showForm(w http.ResponseWriter, r *http.Request, c commandInfo
 	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
 		in, err := storage.IncidentOf(r.Context(), tx, n)
 		if err != nil {
-			return noIncident(err, n)
+			return incident.NotThere(err, n)
 		}
 		p.ID, p.Headline, p.Priority, p.Tone = in.ID(), wording.Headline(&in), in.Priority.Name, tone(&in)
 		p.Form, p.Changes, p.Forbids = newForm(c, &p.layout, &in, values), nil, ""
@@ -175,7 +176,7 @@ func (h *Handler) preview(w http.ResponseWriter, r *http.Request, c commandInfo,
 	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
 		in, err := storage.IncidentOf(r.Context(), tx, req.Incident)
 		if err != nil {
-			return noIncident(err, req.Incident)
+			return incident.NotThere(err, req.Incident)
 		}
 		p.ID, p.Headline, p.Form = in.ID(), wording.Headline(&in), newForm(c, &p.layout, &in, values)
 		return nil
@@ -218,14 +219,7 @@ func (p *previewPage) says(c command.Command) {
 	quote := func(text string) { p.Quote, _ = wording.Block(text, incident.MaxText) }
 	switch c := c.(type) {
 	case command.Update:
-		var names []string
-		for _, a := range c.Audiences {
-			names = append(names, wording.AudienceName(a))
-		}
-		if len(names) == 0 {
-			names = []string{"all who are informed"}
-		}
-		add("Update to", list(names))
+		add("Update to", cmp.Or(wording.AudienceNames(c.Audiences), "all who are informed"))
 		quote(c.Message)
 	case command.Priority:
 		add("Priority", p.Form.Now+" → "+c.Priority)
@@ -253,7 +247,7 @@ func (p *previewPage) says(c command.Command) {
 		add("What is broken", c.UseCase)
 		add("Team", c.Team)
 		add("Priority", c.Priority)
-		add("Stakeholders", list(c.Stakeholders))
+		add("Stakeholders", wording.List(c.Stakeholders))
 		if c.Drill {
 			add("Drill", "yes: every message says so")
 		}
@@ -298,12 +292,4 @@ func others(ctx context.Context, tx storage.Snapshot, but int64) ([]option, erro
 		}
 	}
 	return all, nil
-}
-
-// noIncident puts into words that there is no such incident.
-func noIncident(err error, n int64) error {
-	if errors.Is(err, incident.ErrNotFound) {
-		return &incident.Problem{Kind: incident.ErrNotFound, Text: "there is no incident " + incident.ID(n)}
-	}
-	return err
 }

@@ -49,16 +49,12 @@ func (h *Handler) priorities(w http.ResponseWriter, r *http.Request) error {
 	p.Groups = wiki.From(p.policy).Groups
 	// It changes with a reload alone, and its history takes some reading.
 	p.Refresh = false
-	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error { return p.readHistory(r.Context(), tx, r.URL.Query()) })
-	if err != nil {
-		return err
-	}
-	return h.render(w, http.StatusOK, "priorities", &p)
+	return h.show(w, r, "priorities", &p, func(tx storage.Snapshot) error { return p.readHistory(r.Context(), tx, r.URL.Query()) })
 }
 
 func infoOf(q *incident.Priority, policy *incident.Policy) priorityInfo {
 	info := priorityInfo{
-		Name: q.Name, Tone: rank(q.Rank), Summary: q.Summary, Criteria: q.Criteria,
+		Name: q.Name, Tone: wording.Rank(q.Rank), Summary: q.Summary, Criteria: q.Criteria,
 		UpdateEvery: q.UpdateEvery, InformWait: q.InformAfter,
 	}
 	for _, a := range q.Actions {
@@ -121,9 +117,7 @@ type label struct{ Name, Value string }
 func (h *Handler) slos(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	p := slosPage{layout: h.layout(r, "SLOs"), Team: q.Get("team"), Text: q.Get("q")}
-	for _, t := range p.policy.Teams {
-		p.TeamNames = append(p.TeamNames, t.Name)
-	}
+	p.TeamNames = p.policy.TeamNames()
 	page, _ := strconv.Atoi(q.Get("page"))
 	page = min(max(page, 1), 1+len(p.policy.SLOs)/slosShown)
 	found := p.find()
@@ -141,16 +135,12 @@ func (h *Handler) slos(w http.ResponseWriter, r *http.Request) error {
 		p.Next = other(page + 1)
 	}
 	p.byTeam(found[from:to])
-	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
+	return h.show(w, r, "slos", &p, func(tx storage.Snapshot) error {
 		if err := p.readUnmapped(r.Context(), tx); err != nil {
 			return err
 		}
 		return p.readAmbiguous(r.Context(), tx)
 	})
-	if err != nil {
-		return err
-	}
-	return h.render(w, http.StatusOK, "slos", &p)
 }
 
 // readUnmapped reads the alerts that no SLO claims.
@@ -229,7 +219,7 @@ func (p *slosPage) byTeam(found []*incident.SLO) {
 		}
 		info := sloInfo{ID: s.ID, UseCase: s.UseCase, SLI: s.SLI, Service: s.Service, Priority: s.Priority, Tone: "over", Runbook: wording.Link(s.Runbook), Stakeholders: s.Stakeholders}
 		if q, ok := p.policy.Priority(s.Priority); ok {
-			info.Tone = rank(q.Rank)
+			info.Tone = wording.Rank(q.Rank)
 		}
 		t := &p.Teams[len(p.Teams)-1]
 		t.SLOs = append(t.SLOs, info)

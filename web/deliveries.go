@@ -52,7 +52,7 @@ func (h *Handler) deliveries(w http.ResponseWriter, r *http.Request) error {
 	}
 	cursor := q.Get("cursor")
 	p.Refresh = cursor == ""
-	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
+	return h.show(w, r, "deliveries", &p, func(tx storage.Snapshot) error {
 		p.Failed, p.Pending, p.Next = nil, nil, ""
 		if p.State == "" && cursor == "" {
 			for _, of := range []struct {
@@ -77,10 +77,6 @@ func (h *Handler) deliveries(w http.ResponseWriter, r *http.Request) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return h.render(w, http.StatusOK, "deliveries", &p)
 }
 
 // rows are deliveries as a page lists them; of is the incident whose page it is, or 0.

@@ -19,6 +19,7 @@ import (
 	"sitrep/incident/incidenttest"
 	"sitrep/internal/access"
 	"sitrep/internal/command"
+	"sitrep/internal/status"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
 	"sitrep/web"
@@ -32,7 +33,7 @@ type fixture struct {
 	store   storage.Store
 	clock   *incidenttest.Clock
 	policy  *incident.Policy
-	service web.Service
+	service status.Service
 	pages   *web.Handler
 	http    http.Handler
 	woken   atomic.Int64
@@ -49,11 +50,11 @@ func newFixture(t testing.TB) *fixture {
 			t.Error(err)
 		}
 	})
-	f := &fixture{t: t, store: db, clock: incidenttest.NewClock(start), policy: policy(), service: web.Service{Version: "1.2.3", Go: "go1.26", StartedAt: start, LoadedAt: start}}
+	f := &fixture{t: t, store: db, clock: incidenttest.NewClock(start), policy: policy(), service: status.Service{Version: "1.2.3", Go: "go1.26", StartedAt: start, Config: status.ConfigState{LoadedAt: start}}}
 	f.pages, err = web.New(web.Options{
 		Repo:    &storage.Repository{Store: db, Policy: func() *incident.Policy { return f.policy }, Wake: func() { f.woken.Add(1) }},
 		Now:     f.clock.Now,
-		Service: func() web.Service { return f.service },
+		Service: func() status.Service { return f.service },
 		Logger:  slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

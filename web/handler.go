@@ -1,7 +1,6 @@
 package web
 
 import (
-	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -10,41 +9,9 @@ import (
 
 	"sitrep/internal/access"
 	"sitrep/internal/httperr"
-	"sitrep/ledger"
+	"sitrep/internal/status"
 	"sitrep/storage"
 )
-
-// A Service is what is known of the running program.
-type Service struct {
-	Version, Revision, Go string
-	StartedAt             time.Time
-	// LoadedAt is when the configuration in force was loaded.
-	LoadedAt time.Time
-	// BehindSince is since when another configuration is in force for all processes that have
-	// the store; zero if it is this one.
-	BehindSince time.Time
-	// ConfigError is why the last loading failed, in full; empty if it did not. It is
-	// for admins, as are Warnings.
-	ConfigError string
-	Warnings    []string
-	// StorageError is why nothing can be stored now; empty if it can.
-	StorageError string
-	// ConfigPlaces and WarningPlaces are the same for others: where it is wrong, and
-	// nothing of what stands in the files.
-	ConfigPlaces  string
-	WarningPlaces []string
-	Ledger        ledger.Status
-	Servers       []ServerState // that cannot be used
-}
-
-// A ServerState is a mail server, or the host of webhooks, that cannot be used or refuses
-// all messages alike.
-type ServerState struct {
-	Name       string // the mail server, or scheme and host of webhooks
-	Since      time.Time
-	RefusesAll bool   // it can be used, and refuses all
-	Error      string // the last, without addresses
-}
 
 // Options are what a [Handler] works with. All but Links is required.
 type Options struct {
@@ -53,7 +20,7 @@ type Options struct {
 	// Now returns the time in UTC and whole microseconds.
 	Now func() time.Time
 	// Service returns what is known of the running program.
-	Service func() Service
+	Service func() status.Service
 	Logger  *slog.Logger
 	// Links are shown in the navigation after the pages of this package.
 	Links []Link
@@ -134,14 +101,9 @@ func (h *Handler) Routes() []Route {
 // Register adds the pages to r, each behind require, such as
 // [access.Guard.Require]. What nobody else answers is answered with a page, too.
 func (h *Handler) Register(r *mux.Router, require func(access.Role, http.Handler) http.Handler) {
-	var paths []string
-	byPath := map[string]httperr.Methods{}
+	var paths httperr.Paths
 	for _, route := range h.Routes() {
-		if byPath[route.Path] == nil {
-			paths = append(paths, route.Path)
-			byPath[route.Path] = httperr.Methods{}
-		}
-		handle := unavailable(route.Handler)
+		handle := httperr.Unavailable(storage.ErrUnavailable, route.Handler)
 		if route.Method == http.MethodGet { // a command does not wait for those who look
 			handle = h.inTurn(handle)
 		}
@@ -149,15 +111,9 @@ func (h *Handler) Register(r *mux.Router, require func(access.Role, http.Handler
 		if route.Method != http.MethodGet {
 			inner = access.Form(inner)
 		}
-		handler := require(route.Role, inner)
-		byPath[route.Path][route.Method] = handler
-		if route.Method == http.MethodGet {
-			byPath[route.Path][http.MethodHead] = handler
-		}
+		paths.Add(route.Method, route.Path, require(route.Role, inner))
 	}
-	for _, path := range paths {
-		r.Path(path).Handler(h.page(byPath[path]))
-	}
+	paths.Each(func(path string, inner http.Handler) { r.Path(path).Handler(h.page(inner)) })
 	if r.NotFoundHandler == nil {
 		r.NotFoundHandler = h.notFound()
 	}
@@ -196,14 +152,3 @@ func (h *Handler) page(next http.Handler) http.Handler {
 // forms home; nothing else.
 const pagePolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-
-// unavailable answers 503 to what the store could not do now and may be tried again.
-func unavailable(next httperr.HandlerFunc) httperr.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		err := next(w, r)
-		if errors.Is(err, storage.ErrUnavailable) {
-			return httperr.Wrap(http.StatusServiceUnavailable, "nothing was changed, try again: "+err.Error(), err)
-		}
-		return err
-	}
-}

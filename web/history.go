@@ -25,30 +25,6 @@ import (
 // versionsShown is how many versions of the configuration a page shows.
 const versionsShown = 20
 
-// A version is a configuration that was in force. Its number counts from the first; one
-// that was loaded again while it was in force is there once.
-type version struct {
-	storage.Loading
-	Number int
-	Until  time.Time // zero: it is in force
-}
-
-// versionsOf numbers the configurations that were in force, the first first. The
-// loadings are as [storage.Loadings] returns them.
-func versionsOf(loadings []storage.Loading) []version {
-	var all []version
-	for _, l := range slices.Backward(loadings) {
-		if n := len(all); n > 0 {
-			if all[n-1].Hash == l.Hash {
-				continue
-			}
-			all[n-1].Until = l.At
-		}
-		all = append(all, version{Loading: l, Number: len(all) + 1})
-	}
-	return all
-}
-
 // A versionInfo is a version as a page shows it.
 type versionInfo struct {
 	Number       int
@@ -60,30 +36,28 @@ type versionInfo struct {
 	Hidden       int // changes that only an admin sees
 }
 
+// version describes a version, without what it changed.
+func (l *layout) version(v *audit.Version) versionInfo {
+	return versionInfo{Number: v.Number, Hash: v.Hash, By: wording.Line(string(v.Actor), 80), Since: l.on(v.At), Until: l.on(v.Until), First: v.Number == 1}
+}
+
 // versions returns what the versions with the numbers from and before, without before,
 // changed: the latest first.
-func (l *layout) versions(ctx context.Context, tx storage.Snapshot, all []version, from, before int) ([]versionInfo, error) {
-	from = max(from, 1)
+func (l *layout) versions(ctx context.Context, tx storage.Snapshot, all []audit.Version, from, before int) ([]versionInfo, error) {
 	if from >= before {
 		return nil, nil
 	}
-	var some []storage.Loading
-	for _, v := range slices.Backward(all[max(from-2, 0) : before-1]) {
-		some = append(some, v.Loading)
-	}
-	history, err := audit.History(ctx, tx, some)
-	if err != nil {
+	if err := audit.Compare(ctx, tx, all[max(from-2, 0):before-1]); err != nil {
 		return nil, err
 	}
 	var infos []versionInfo
-	for i, number := 0, before-1; number >= from; i, number = i+1, number-1 {
-		v := all[number-1]
-		info := versionInfo{Number: v.Number, Hash: v.Hash, By: wording.Line(string(v.Actor), 80), Since: l.on(v.At), Until: l.on(v.Until), First: number == 1}
+	for _, v := range slices.Backward(all[from-1 : before-1]) {
+		info := l.version(&v)
 		left := room{left: textShown / versionsShown}
 		if before-from == 1 { // it stands alone
 			left = room{left: textShown}
 		}
-		for _, c := range history[i].Changes {
+		for _, c := range v.Changes {
 			if secluded(c) && !l.Role.May(access.Admin) {
 				info.Hidden++
 				continue
@@ -112,7 +86,7 @@ func (p *prioritiesPage) readHistory(ctx context.Context, tx storage.Snapshot, q
 	if err != nil {
 		return err
 	}
-	all := versionsOf(loadings)
+	all := audit.Versions(loadings)
 	before := len(all) + 1
 	if n, err := strconv.Atoi(q.Get("before")); err == nil && n > 0 && n < before {
 		before = n
@@ -140,12 +114,12 @@ func (h *Handler) version(w http.ResponseWriter, r *http.Request) error {
 	raw := mux.Vars(r)["version"]
 	p := versionPage{layout: h.layout(r, "Version "+raw+" of the configuration")}
 	p.Refresh = false
-	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
+	return h.show(w, r, "version", &p, func(tx storage.Snapshot) error {
 		loadings, err := storage.Loadings(r.Context(), tx)
 		if err != nil {
 			return err
 		}
-		all := versionsOf(loadings)
+		all := audit.Versions(loadings)
 		n, err := strconv.Atoi(raw)
 		if err != nil || n < 1 || n > len(all) {
 			return httperr.Statusf(http.StatusNotFound, "there is no version %s of the configuration", raw)
@@ -165,10 +139,6 @@ func (h *Handler) version(w http.ResponseWriter, r *http.Request) error {
 		p.Priorities, err = definitions(c.Body)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	return h.render(w, http.StatusOK, "version", &p)
 }
 
 // definitions are the priorities of a configuration as it was stored.

@@ -115,10 +115,10 @@ func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	p.Refresh = q.Get("before") == "" && q.Get("messages") == "" && q.Get("breaches") == ""
 	p.Done = doneText(q.Get("done"))
-	err = h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
-		s, err := situation(r.Context(), tx, n)
+	return h.show(w, r, "incident", &p, func(tx storage.Snapshot) error {
+		s, err := storage.Situation(r.Context(), tx, n)
 		if err != nil {
-			return err
+			return incident.NotThere(err, n)
 		}
 		pulses, err := tx.Pulses(r.Context())
 		if err != nil {
@@ -152,20 +152,6 @@ func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return h.render(w, http.StatusOK, "incident", &p)
-}
-
-// situation returns an incident with all that changes with it, or an error that says
-// there is none.
-func situation(ctx context.Context, tx storage.Snapshot, n int64) (*incident.Situation, error) {
-	s, err := storage.Situation(ctx, tx, n)
-	if err == nil {
-		return s, nil
-	}
-	return nil, noIncident(err, n)
 }
 
 // describe says where the incident stands.
@@ -211,11 +197,7 @@ func (p *incidentPage) describe(s *incident.Situation, pulses incident.Pulses) {
 			p.Facts = append(p.Facts, fact{name, value, strong})
 		}
 	}
-	since := "Since"
-	if in.State != incident.StateOpen && in.MergedInto == 0 {
-		since = "Lasted"
-	}
-	add(since, wording.Since(in, clock), true)
+	add(wording.Span(in), wording.Since(in, clock), true)
 	if in.State == incident.StateOpen {
 		add("On it", wording.OnIt(in, clock), in.AcknowledgedAt.IsZero())
 	}
@@ -272,7 +254,7 @@ func (p *incidentPage) readers(s *incident.Situation) []readerInfo {
 			continue
 		}
 		info := readerInfo{
-			Recipient: rcpt.Address, Groups: list(sub.Groups), Told: p.at(sub.ToldAt),
+			Recipient: rcpt.Address, Groups: wording.List(sub.Groups), Told: p.at(sub.ToldAt),
 			// One who was taken out of the configuration gets nothing more.
 			Active: sub.Active && known,
 		}
@@ -282,11 +264,7 @@ func (p *incidentPage) readers(s *incident.Situation) []readerInfo {
 		case !known:
 			info.Recipient = "someone who is no longer in the configuration"
 		}
-		var names []string
-		for _, a := range sub.Audiences {
-			names = append(names, wording.AudienceName(a))
-		}
-		info.Audiences = list(names)
+		info.Audiences = wording.AudienceNames(sub.Audiences)
 		if due {
 			info.Next, info.Kind = p.at(next.At), kindName(next.Kind)
 			info.Try = p.at(next.TryAt)
@@ -294,15 +272,7 @@ func (p *incidentPage) readers(s *incident.Situation) []readerInfo {
 		}
 		all = append(all, info)
 	}
-	slices.SortStableFunc(all, func(a, b readerInfo) int {
-		switch {
-		case a.Active == b.Active:
-			return 0
-		case a.Active:
-			return -1
-		}
-		return 1
-	})
+	slices.SortStableFunc(all, func(a, b readerInfo) int { return last(!a.Active) - last(!b.Active) })
 	return all
 }
 

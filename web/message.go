@@ -12,7 +12,7 @@ import (
 	"mime/quotedprintable"
 	"net/http"
 	"net/mail"
-	"strconv"
+	"slices"
 	"strings"
 
 	"github.com/gorilla/mux"
@@ -75,12 +75,9 @@ func (h *Handler) messageHTML(w http.ResponseWriter, r *http.Request) error {
 	if m.html == "" {
 		return httperr.Status(http.StatusNotFound, "this message has no HTML, or it is no longer kept")
 	}
-	header := w.Header()
-	header.Set("Content-Security-Policy", framePolicy)
-	header.Set("X-Frame-Options", "SAMEORIGIN")
-	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Content-Length", strconv.Itoa(len(m.html)))
-	_, _ = io.WriteString(w, m.html) // the client may be gone
+	w.Header().Set("Content-Security-Policy", framePolicy)
+	w.Header().Set("X-Frame-Options", "SAMEORIGIN")
+	answer(w, http.StatusOK, "text/html; charset=utf-8", []byte(m.html))
 	return nil
 }
 
@@ -96,12 +93,9 @@ func (h *Handler) messageRaw(w http.ResponseWriter, r *http.Request) error {
 	if d.Channel == incident.ChannelWebhook {
 		kind, ext = "application/json", ".json"
 	}
-	header := w.Header()
-	header.Set("Content-Type", kind)
-	header.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": d.ID + ext}))
-	header.Set("Content-Security-Policy", "default-src 'none'; sandbox")
-	header.Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body) // the client may be gone
+	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": d.ID + ext}))
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	answer(w, http.StatusOK, kind, body)
 	return nil
 }
 
@@ -127,7 +121,7 @@ func (h *Handler) find(r *http.Request) (incident.Delivery, []byte, error) {
 		} else if err != nil {
 			return err
 		}
-		if of != 0 && !tellsOf(&d, of) {
+		if of != 0 && !slices.Contains(d.Incidents(), of) {
 			return missing
 		}
 		if body, err = tx.Message(r.Context(), d.ID); err != nil && !errors.Is(err, incident.ErrNotFound) {
@@ -136,15 +130,6 @@ func (h *Handler) find(r *http.Request) (incident.Delivery, []byte, error) {
 		return nil
 	})
 	return d, body, err
-}
-
-func tellsOf(d *incident.Delivery, number int64) bool {
-	for _, c := range d.Covers {
-		if c.Incident == number {
-			return true
-		}
-	}
-	return d.Incident == number
 }
 
 // pretty returns JSON with line breaks, or the text as it is.
@@ -164,9 +149,7 @@ type parsedMail struct {
 }
 
 // shownHeaders are those worth showing, in order.
-func shownHeaders() []string {
-	return []string{"From", "To", "Reply-To", "Subject", "Date", "Message-ID", "References", "Auto-Submitted", "X-Sitrep-Kind", "X-Sitrep-Priority", "X-Sitrep-Incident", "X-Sitrep-Sequence"}
-}
+var shownHeaders = []string{"From", "To", "Reply-To", "Subject", "Date", "Message-ID", "References", "Auto-Submitted", "X-Sitrep-Kind", "X-Sitrep-Priority", "X-Sitrep-Incident", "X-Sitrep-Sequence"}
 
 // parseMail reads a mail as far as it can be read: it is shown as evidence, so a part
 // that is broken is left out and the rest stays.
@@ -177,7 +160,7 @@ func parseMail(body []byte) parsedMail {
 	}
 	var out parsedMail
 	var words mime.WordDecoder
-	for _, name := range shownHeaders() {
+	for _, name := range shownHeaders {
 		value := m.Header.Get(name)
 		if decoded, err := words.DecodeHeader(value); err == nil {
 			value = decoded

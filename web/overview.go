@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -69,7 +70,7 @@ func (h *Handler) overview(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.Only = query.State != "" || query.Cursor != ""
 	p.Refresh = query.Cursor == ""
-	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
+	return h.show(w, r, "overview", &p, func(tx storage.Snapshot) error {
 		p.Open, p.Earlier, p.Next, p.Revision, p.Late, p.Silent = nil, nil, "", "", 0, nil
 		pulses, err := tx.Pulses(r.Context())
 		if err != nil {
@@ -98,22 +99,12 @@ func (h *Handler) overview(w http.ResponseWriter, r *http.Request) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return h.render(w, http.StatusOK, "overview", &p)
 }
 
 func newFilter(q url.Values, policy *incident.Policy) filter {
-	f := filter{State: q.Get("state"), Priority: q.Get("priority"), Team: q.Get("team"), Text: q.Get("q")}
+	f := filter{State: q.Get("state"), Priority: q.Get("priority"), Team: q.Get("team"), Text: q.Get("q"), Priorities: policy.PriorityNames(), Teams: policy.TeamNames()}
 	if !slices.Contains([]string{string(incident.StateOpen), string(incident.StateResolved), string(incident.StateClosed)}, f.State) {
 		f.State = ""
-	}
-	for _, p := range policy.Priorities {
-		f.Priorities = append(f.Priorities, p.Name)
-	}
-	for _, t := range policy.Teams {
-		f.Teams = append(f.Teams, t.Name)
 	}
 	// What is gone from the configuration still finds old incidents.
 	if f.Priority != "" && !slices.Contains(f.Priorities, f.Priority) {
@@ -135,16 +126,7 @@ func (p *overviewPage) findOpen(ctx context.Context, tx storage.Snapshot, tries 
 	}
 	p.More = next != ""
 	slices.SortStableFunc(found, func(a, b incident.Incident) int {
-		switch {
-		case a.Drill != b.Drill:
-			if a.Drill {
-				return 1
-			}
-			return -1
-		case a.Priority.Rank != b.Priority.Rank:
-			return a.Priority.Rank - b.Priority.Rank
-		}
-		return int(a.Number - b.Number)
+		return cmp.Or(last(a.Drill)-last(b.Drill), a.Priority.Rank-b.Priority.Rank, int(a.Number-b.Number))
 	})
 	lines, err := p.lines(ctx, tx, tries, found)
 	if err != nil {
@@ -184,19 +166,10 @@ func (l *layout) row(s *incident.Situation) row {
 		Team: wording.Line(in.Team, 80), Service: wording.Line(in.Service, 80),
 		State: in.State, Phase: in.Phase, Status: wording.State(in), By: wording.Line(in.AcknowledgedBy, 80),
 	}
-	began := in.StartedAt
-	if began.IsZero() {
-		began = in.OpenedAt
-	}
+	began := wording.Began(in)
 	line.Since = l.at(began)
 	if in.State != incident.StateOpen {
-		ended := in.EndedAt
-		if ended.IsZero() {
-			ended = in.ResolvedAt
-		}
-		if ended.IsZero() {
-			ended = in.ClosedAt
-		}
+		ended := wording.Over(in)
 		line.Ended, line.Lasts = l.at(ended), wording.Duration(ended.Sub(began))
 		if in.Breaches.Firing > 0 {
 			line.Note = "breaches still fire"
@@ -212,13 +185,18 @@ func (l *layout) row(s *incident.Situation) row {
 	return line
 }
 
+// last orders what is so behind what is not.
+func last(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
+}
+
 // tone is the class of the colour of an incident.
 func tone(in *incident.Incident) string {
 	if in.State != incident.StateOpen {
 		return "over"
 	}
-	return rank(in.Priority.Rank)
+	return wording.Rank(in.Priority.Rank)
 }
-
-// rank is the class of the colour of a priority.
-func rank(n int) string { return "rank" + strconv.Itoa(min(max(n, 0), 4)) }

@@ -14,6 +14,7 @@ import (
 
 	"sitrep/incident"
 	"sitrep/internal/access"
+	"sitrep/storage"
 	"sitrep/wording"
 )
 
@@ -30,7 +31,7 @@ func loadPages(assets map[string]asset) (map[string]page, error) {
 		"phase":    wording.PhaseName,
 		"audience": wording.AudienceName,
 		"duration": wording.Duration,
-		"list":     list[string],
+		"list":     wording.List,
 	}).ParseFS(templateFiles, "templates/shared/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse the shared templates: %w", err)
@@ -107,7 +108,7 @@ func (h *Handler) layout(r *http.Request, title string) layout {
 			}
 		}
 	}
-	if id.Role.May(access.Viewer) && service.ConfigError != "" {
+	if id.Role.May(access.Viewer) && service.Config.Error != "" {
 		l.Trouble = append(l.Trouble, "The configuration could not be reloaded; the one before stays in force.")
 	}
 	if id.Role.May(access.Viewer) && service.StorageError != "" {
@@ -127,14 +128,27 @@ func root(path string) string {
 // render answers with a page.
 func (h *Handler) render(w http.ResponseWriter, code int, name string, data any) error {
 	body, err := h.execute(name, data)
-	if err != nil {
+	if err == nil {
+		answer(w, code, "text/html; charset=utf-8", body)
+	}
+	return err
+}
+
+// show answers with a page that is read from one snapshot of the store. What read does may
+// be done again.
+func (h *Handler) show(w http.ResponseWriter, r *http.Request, name string, data any, read func(storage.Snapshot) error) error {
+	if err := h.Repo.Store.Read(r.Context(), read); err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	return h.render(w, http.StatusOK, name, data)
+}
+
+// answer writes a whole answer of that type.
+func answer(w http.ResponseWriter, code int, kind string, body []byte) {
+	w.Header().Set("Content-Type", kind)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(code)
 	_, _ = w.Write(body) // the client may be gone
-	return nil
 }
 
 func (h *Handler) execute(name string, data any) ([]byte, error) {
@@ -163,20 +177,19 @@ type moment struct {
 }
 
 // at returns a time as the page shows it, nil if it is not set.
-func (l *layout) at(t time.Time) *moment {
-	if t.IsZero() {
-		return nil
-	}
-	return &moment{t.UTC().Format(time.RFC3339), l.clock.Time(t)}
-}
+func (l *layout) at(t time.Time) *moment { return momentOf(t, l.clock.Time) }
 
 // on returns a time with its day and zone, as what is read long afterwards shows it;
 // nil if it is not set.
 func (l *layout) on(t time.Time) *moment {
+	return momentOf(t, func(t time.Time) string { return t.In(l.clock.Location).Format("2 Jan 2006, 15:04 MST") })
+}
+
+func momentOf(t time.Time, write func(time.Time) string) *moment {
 	if t.IsZero() {
 		return nil
 	}
-	return &moment{t.UTC().Format(time.RFC3339), t.In(l.clock.Location).Format("2 Jan 2006, 15:04 MST")}
+	return &moment{t.UTC().Format(time.RFC3339), write(t)}
 }
 
 // ago says how long ago a time is.
@@ -185,22 +198,6 @@ func (l *layout) ago(t time.Time) string {
 		return wording.Duration(d) + " ago"
 	}
 	return "just now"
-}
-
-// list writes "a, b and c".
-func list[S ~string](items []S) string {
-	var b strings.Builder
-	for i, s := range items {
-		switch {
-		case i == 0:
-		case i == len(items)-1:
-			b.WriteString(" and ")
-		default:
-			b.WriteString(", ")
-		}
-		b.WriteString(string(s))
-	}
-	return b.String()
 }
 
 // A listing is a list of deliveries with its name.

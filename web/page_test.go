@@ -102,8 +102,8 @@ const strange = `"><script>alert(1)</script><img src=x onerror=alert(1)>'{{.}}&l
 func TestEveryPageIsWholeAndConfined(t *testing.T) {
 	f := newFixture(t)
 	paths := f.populate(strange)
-	f.service.ConfigError = "sitrep.yml:3:1: unknown field \"x\"\nsitrep: 1 problem " + strange
-	f.service.Warnings = []string{"slos/a.yml:1:1: overlap " + strange}
+	f.service.Config.Error = "sitrep.yml:3:1: unknown field \"x\"\nsitrep: 1 problem " + strange
+	f.service.Config.Warnings = []string{"slos/a.yml:1:1: overlap " + strange}
 	paths = append(paths, "/nowhere", "/incidents/INC-99", "/incidents/"+"x")
 	for _, path := range paths {
 		t.Run(path, func(t *testing.T) {
@@ -471,9 +471,9 @@ func TestAssets(t *testing.T) {
 
 func TestTheStatusShowsAFailedReload(t *testing.T) {
 	f := newFixture(t)
-	f.service.ConfigError = "sitrep.yml:3:1: unknown field \"x\"\nsitrep.yml:9:1: another\nsitrep: 2 problems"
-	f.service.ConfigPlaces, f.service.WarningPlaces = "sitrep.yml:3:1: a mistake", []string{"sitrep.yml:5:1: a warning"}
-	f.service.Warnings = []string{"sitrep.yml:5:1: the token is short"}
+	f.service.Config.Error = "sitrep.yml:3:1: unknown field \"x\"\nsitrep.yml:9:1: another\nsitrep: 2 problems"
+	f.service.Config.Places, f.service.Config.WarningPlaces = "sitrep.yml:3:1: a mistake", []string{"sitrep.yml:5:1: a warning"}
+	f.service.Config.Warnings = []string{"sitrep.yml:5:1: the token is short"}
 	for _, role := range []string{"viewer", "responder"} {
 		a := f.get(role, "/status")
 		text := a.text()
@@ -494,9 +494,9 @@ func TestTheStatusShowsAFailedReload(t *testing.T) {
 func TestTheStatusIsBounded(t *testing.T) {
 	f := newFixture(t)
 	for i := range 20_000 {
-		f.service.Warnings = append(f.service.Warnings, fmt.Sprintf("slos.yml:%d:1: the runbook is no link, so it is not shown", i))
+		f.service.Config.Warnings = append(f.service.Config.Warnings, fmt.Sprintf("slos.yml:%d:1: the runbook is no link, so it is not shown", i))
 	}
-	f.service.ConfigError = strings.Join(f.service.Warnings, "\n")
+	f.service.Config.Error = strings.Join(f.service.Config.Warnings, "\n")
 	a := f.get("admin", "/status")
 	if size := a.Body.Len(); size > 1<<20 || !strings.Contains(a.text(), "more; sitrep check shows all") || !strings.Contains(a.text(), "slos.yml:7:1") {
 		t.Errorf("a page of %d bytes", size)

@@ -3,7 +3,6 @@ package web
 import (
 	"encoding/json"
 	"net/http"
-	"strconv"
 
 	"sitrep/internal/httperr"
 )
@@ -33,8 +32,5 @@ func (h *Handler) problem(w http.ResponseWriter, r *http.Request, kept *keptAnsw
 		h.Logger.Error("page failed", "err", err)
 		body = []byte(p.Problem.Title + "\n")
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(kept.code)
-	_, _ = w.Write(body) // the client may be gone
+	answer(w, kept.code, "text/html; charset=utf-8", body)
 }

@@ -30,12 +30,7 @@ func (h *Handler) reports(w http.ResponseWriter, r *http.Request) error {
 	p.Refresh = false
 	p.spans(p.clock.Now.In(p.clock.Location))
 	p.CanExport = p.Role.May(access.Admin)
-	for _, t := range p.policy.Teams {
-		p.Teams = append(p.Teams, t.Name)
-	}
-	for _, q := range p.policy.Priorities {
-		p.Names = append(p.Names, q.Name)
-	}
+	p.Teams, p.Names = p.policy.TeamNames(), p.policy.PriorityNames()
 	return h.render(w, http.StatusOK, "reports", &p)
 }
 

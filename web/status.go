@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 
 	"sitrep/incident"
 	"sitrep/internal/access"
+	"sitrep/internal/status"
 	"sitrep/ledger"
 	"sitrep/storage"
 	"sitrep/wording"
@@ -16,7 +18,7 @@ import (
 
 type statusPage struct {
 	layout
-	Service   Service
+	Service   status.Service
 	Started   *moment
 	Hash      string
 	Loaded    *moment
@@ -100,12 +102,10 @@ type loadingInfo struct {
 
 func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	p := statusPage{layout: h.layout(r, "Status"), Service: h.Service()}
-	if !p.Role.May(access.Admin) {
-		p.Service.ConfigError, p.Service.Warnings = p.Service.ConfigPlaces, p.Service.WarningPlaces
-	}
+	p.Service.Config = p.Service.Config.For(p.Role.May(access.Admin))
 	p.cutProblems()
-	p.Started, p.Loaded, p.Hash = p.at(p.Service.StartedAt), p.at(p.Service.LoadedAt), p.policy.Hash
-	p.Behind = p.at(p.Service.BehindSince)
+	p.Started, p.Loaded, p.Hash = p.at(p.Service.StartedAt), p.at(p.Service.Config.LoadedAt), p.policy.Hash
+	p.Behind = p.at(p.Service.Config.BehindSince)
 	p.Watchdog.Within = p.policy.Watchdog.Within
 	p.Watchdog.Expected = p.Watchdog.Within > 0
 	p.Trouble = nil // it stands below in full
@@ -115,94 +115,59 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p.Size, p.Slow = size(p.Info.Bytes), p.at(p.Info.Slow)
-	err = h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
+	return h.show(w, r, "status", &p, func(tx storage.Snapshot) error {
 		p.Open, p.Refusals, p.Outages, p.Loadings = nil, nil, nil, nil
 		return p.read(r.Context(), tx)
 	})
-	if err != nil {
-		return err
-	}
-	return h.render(w, http.StatusOK, "status", &p)
 }
 
 // cutProblems leaves so much of what is wrong with the configuration that a page can show
 // it.
 func (p *statusPage) cutProblems() {
 	left := room{left: textShown}
-	for i, w := range p.Service.Warnings {
+	for i, w := range p.Service.Config.Warnings {
 		if !left.take(len(w)) {
-			p.MoreWarnings = len(p.Service.Warnings) - i
-			p.Service.Warnings = p.Service.Warnings[:i]
+			p.MoreWarnings = len(p.Service.Config.Warnings) - i
+			p.Service.Config.Warnings = p.Service.Config.Warnings[:i]
 			break
 		}
 	}
-	if text := p.Service.ConfigError; len(text) > textShown {
+	if text := p.Service.Config.Error; len(text) > textShown {
 		end := max(strings.LastIndexByte(text[:textShown], '\n'), 0)
-		p.Service.ConfigError = text[:end] + "\n…"
+		p.Service.Config.Error = text[:end] + "\n…"
 	}
 }
 
 func (p *statusPage) read(ctx context.Context, tx storage.Snapshot) error {
-	if err := p.readLedger(ctx, tx); err != nil {
-		return err
-	}
-	due, oldest, err := tx.Backlog(ctx, p.clock.Now)
+	f, err := status.Read(ctx, tx, p.clock.Now)
 	if err != nil {
 		return err
 	}
-	p.Due, p.DueLimit, p.Oldest = due, due >= 10000, p.at(oldest)
-	if !oldest.IsZero() {
-		p.OldestAgo = p.ago(oldest)
+	p.Ledger.Size, p.Ledger.Signed, p.Ledger.At = f.Leaves, f.Signed.Size, p.at(f.Signed.At)
+	p.Due, p.DueLimit, p.Oldest = f.Due, f.Due >= 10000, p.at(f.OldestDue)
+	if !f.OldestDue.IsZero() {
+		p.OldestAgo = p.ago(f.OldestDue)
 	}
-	if p.Retries, err = storage.ReadRetries(ctx, tx); err != nil {
-		return err
-	}
+	p.Retries = f.Retries
 	p.Retries.LastError = wording.Line(p.Retries.LastError, 300)
 	p.Retried, p.Servers = p.at(p.Retries.Since), nil
 	for _, s := range p.Service.Servers {
-		p.Servers = append(p.Servers, serverInfo{s.Name, p.at(s.Since), s.RefusesAll, wording.Line(s.Error, 300)})
-	}
-	open, err := tx.OpenIncidents(ctx)
-	if err != nil {
-		return err
+		p.Servers = append(p.Servers, serverInfo{cmp.Or(s.Name, "the mail server"), p.at(s.Since), s.RefusesAll, wording.Line(s.Error, 300)})
 	}
 	for _, q := range p.policy.Priorities {
-		p.Open = append(p.Open, openCount{q.Name, rank(q.Rank), open[q.Name]})
+		p.Open = append(p.Open, openCount{q.Name, wording.Rank(q.Rank), f.Open[q.Name]})
 	}
-	pulses, err := tx.Pulses(ctx)
-	if err != nil {
-		return err
+	p.Watchdog.Pulses, p.Watchdog.Away = p.pulses(f.Pulses.In(p.policy)), p.pulses(f.Pulses.Away(p.policy, nil))
+	for _, r := range f.Refusals {
+		p.Refusals = append(p.Refusals, refusalInfo{p.at(r.At), r.Status, wording.Line(r.Client, 120), wording.Line(r.Reason, 1000)})
 	}
-	p.Watchdog.Pulses, p.Watchdog.Away = p.pulses(pulses.In(p.policy)), p.pulses(pulses.Away(p.policy, nil))
-	refusals, err := storage.Refusals(ctx, tx)
-	if err != nil {
-		return err
-	}
-	for _, f := range refusals {
-		p.Refusals = append(p.Refusals, refusalInfo{p.at(f.At), f.Status, wording.Line(f.Client, 120), wording.Line(f.Reason, 1000)})
-	}
-	outages, err := storage.Outages(ctx, tx, 20)
-	if err != nil {
-		return err
-	}
-	for _, o := range outages {
+	for _, o := range f.Outages {
 		p.Outages = append(p.Outages, outageInfo{p.at(o.From), p.at(o.To), wording.Duration(o.To.Sub(o.From).Abs()), o.Kind == storage.ClockSet})
 	}
 	loadings, err := storage.Loadings(ctx, tx)
 	for _, l := range loadings[:min(len(loadings), 20)] {
 		p.Loadings = append(p.Loadings, loadingInfo{p.at(l.At), l.Hash, l.Actor})
 	}
-	return err
-}
-
-// readLedger reads how far the ledger goes, and how far it is signed.
-func (p *statusPage) readLedger(ctx context.Context, tx storage.Snapshot) error {
-	head, err := tx.LogHead(ctx)
-	if p.Ledger.Size = head.Size; err != nil || head.Signed == nil {
-		return err
-	}
-	c, err := ledger.ReadCheckpoint(head.Signed)
-	p.Ledger.Signed, p.Ledger.At = c.Size, p.at(c.At)
 	return err
 }
 

@@ -99,10 +99,11 @@ func (p *incidentPage) readOpenedUnder(ctx context.Context, tx storage.Snapshot,
 	if err != nil {
 		return err
 	}
-	for _, v := range versionsOf(loadings) {
+	for _, v := range audit.Versions(loadings) {
 		// The same may have been in force before, and again.
 		if v.Hash == opened.Config && (p.OpenedUnder == nil || !v.At.After(opened.Time)) {
-			p.OpenedUnder = &versionInfo{Number: v.Number, Hash: v.Hash, By: wording.Line(string(v.Actor), 80), Since: p.on(v.At), Until: p.on(v.Until)}
+			info := p.version(&v)
+			p.OpenedUnder = &info
 		}
 	}
 	return nil

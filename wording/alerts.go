@@ -91,7 +91,7 @@ func alertNames(it *incident.Item) string {
 	case it.Alerts.Total > len(names):
 		return fmt.Sprintf("Alerts: %s (%d in all).", strings.Join(names, ", "), it.Alerts.Total)
 	}
-	return "Alerts: " + list(names) + "."
+	return "Alerts: " + List(names) + "."
 }
 
 // ackEntry asks the people on call to say that they are on it, and leads to the button;

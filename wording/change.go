@@ -86,7 +86,7 @@ func (d Describer) event(e *incident.Event, in *incident.Incident) string {
 		if len(groups) == 0 {
 			return d.by(who, "removed all groups of stakeholders", "No group of stakeholders is informed any more") + d.because(e.Reason)
 		}
-		return d.by(who, "set the groups of stakeholders to "+list(groups), "The groups of stakeholders are now "+list(groups)) + d.because(e.Reason)
+		return d.by(who, "set the groups of stakeholders to "+List(groups), "The groups of stakeholders are now "+List(groups)) + d.because(e.Reason)
 	case incident.EventResolved:
 		over := d.by(who, "resolved the incident", "All alerts have ended: the incident is resolved") + d.because(e.Reason)
 		if why := whyOf(data); why != "" {
@@ -177,7 +177,7 @@ func (d Describer) breach(e *incident.Event) string {
 func (d Describer) written(data *incident.Data, who string) string {
 	to := ""
 	if len(data.Audiences) > 0 && d.Depth == ForRecord {
-		to = " to " + audienceNames(data.Audiences)
+		to = " to " + AudienceNames(data.Audiences)
 	}
 	wrote := d.by(who, "wrote"+to, "The team wrote"+to)
 	switch {
@@ -349,7 +349,7 @@ func breaches(it *incident.Item) string {
 		switch {
 		case n == 0:
 		case len(parts) == 0:
-			parts = append(parts, count(n, "alert")+" "+what)
+			parts = append(parts, Count(n, "alert")+" "+what)
 		default:
 			parts = append(parts, fmt.Sprintf("%d %s", n, what))
 		}
@@ -361,9 +361,9 @@ func breaches(it *incident.Item) string {
 		return ""
 	}
 	if it.First {
-		return list(parts) + "."
+		return List(parts) + "."
 	}
-	return "Since the last message " + list(parts) + "."
+	return "Since the last message " + List(parts) + "."
 }
 
 func ofBreach(t incident.EventType) bool {

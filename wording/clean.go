@@ -108,8 +108,8 @@ func stop(s string) string {
 	return s + "."
 }
 
-// list joins items as people do: "a, b and c".
-func list(items []string) string {
+// List joins items as people do: "a, b and c".
+func List(items []string) string {
 	if len(items) < 2 {
 		return strings.Join(items, "")
 	}

@@ -93,9 +93,9 @@ func Duration(d time.Duration) string {
 	case d < time.Second:
 		return "less than a second"
 	case d < time.Minute:
-		return count(int(d/time.Second), "second")
+		return Count(int(d/time.Second), "second")
 	case d < time.Hour:
-		return count(int(d/time.Minute), "minute")
+		return Count(int(d/time.Minute), "minute")
 	case d < 24*time.Hour:
 		return units(int(d/time.Hour), "hour", int(d%time.Hour/time.Minute), "minute")
 	}
@@ -104,13 +104,13 @@ func Duration(d time.Duration) string {
 
 func units(n int, unit string, m int, smaller string) string {
 	if m == 0 {
-		return count(n, unit)
+		return Count(n, unit)
 	}
-	return count(n, unit) + " " + count(m, smaller)
+	return Count(n, unit) + " " + Count(m, smaller)
 }
 
-// count returns n and the noun, in the plural unless n is 1.
-func count(n int, noun string) string {
+// Count returns n and the noun, with an s unless n is 1.
+func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

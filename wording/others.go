@@ -62,26 +62,20 @@ func dueTime(o *incident.Owed, it *incident.Item) (time.Time, bool) {
 	return it.NextBy, !it.NextBy.IsZero()
 }
 
-// undeliverable names all whom the opening did not reach.
-func undeliverable(it *incident.Item) string {
+// undelivered names all whom a message did not reach, the opening or another as the reason
+// says.
+func undelivered(it *incident.Item, reason incident.Reason) string {
 	var who []string
 	for i := range it.Reasons {
-		if o := &it.Reasons[i]; o.Reason == incident.DueUndeliverable {
+		if o := &it.Reasons[i]; o.Reason == reason && !slices.Contains(who, Line(o.Address, nameLimit)) {
 			who = append(who, Line(o.Address, nameLimit))
 		}
 	}
-	return fmt.Sprintf("The opening message to %s was refused for good: please tell them in another way.", list(who))
-}
-
-// undelivered names all whom another message did not reach.
-func undelivered(it *incident.Item) string {
-	var who []string
-	for i := range it.Reasons {
-		if o := &it.Reasons[i]; o.Reason == incident.DueUndelivered && !slices.Contains(who, Line(o.Address, nameLimit)) {
-			who = append(who, Line(o.Address, nameLimit))
-		}
+	message := "A message"
+	if reason == incident.DueUndeliverable {
+		message = "The opening message"
 	}
-	return fmt.Sprintf("A message to %s was refused for good: please tell them in another way.", list(who))
+	return fmt.Sprintf("%s to %s was refused for good: please tell them in another way.", message, List(who))
 }
 
 // overdue says since when an action is overdue.
@@ -108,7 +102,7 @@ func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 	id := in.ID()
 	update := Entry{Text: "Write it with this command, or on the page:", Command: fmt.Sprintf("sitrep incident update %s \"…\"", id), URL: Link(page(m, in.Number) + "#update")}
 	done := Section{Heading: "What to do"}
-	seen, told := map[string]bool{}, false
+	seen := map[string]bool{}
 	for i := range it.Reasons {
 		o := &it.Reasons[i]
 		e := Entry{URL: Link(page(m, in.Number))}
@@ -117,7 +111,7 @@ func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 		case incident.DueUnfed:
 			text = "An update"
 			if len(it.Audiences) > 0 {
-				text += " to " + audienceNames(it.Audiences)
+				text += " to " + AudienceNames(it.Audiences)
 			}
 			if due, ok := dueTime(o, it); ok {
 				text += " is due by " + clock.Full(due)
@@ -136,15 +130,8 @@ func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 			name := Line(o.Action, nameLimit)
 			text = overdue(in, o.Action, clock)
 			e.Text, e.Command = "When it is done:", fmt.Sprintf("sitrep incident action %s %s done", id, word(name))
-		case incident.DueUndeliverable:
-			if told {
-				continue
-			}
-			told = true
-			text = undeliverable(it)
-			e.Text = "Who was told what:"
-		case incident.DueUndelivered:
-			text = undelivered(it)
+		case incident.DueUndeliverable, incident.DueUndelivered:
+			text = undelivered(it, o.Reason)
 			e.Text = "Who was told what:"
 		case incident.DueMailRefused:
 			text = "The mail server cannot be used, or refuses all messages, since " + clock.Full(o.At) + ": mailboxes are not told. Please tell readers in another way, and look at what it answers."
@@ -160,7 +147,7 @@ func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 			done.Lines = append(done.Lines, e)
 		}
 	}
-	r.Facts = []Fact{{span(in), Since(in, clock), false}, {"State", State(in), false}}
+	r.Facts = []Fact{{Span(in), Since(in, clock), false}, {"State", State(in), false}}
 	if in.State == incident.StateOpen {
 		r.Facts = append(r.Facts, Fact{"On it", OnIt(in, clock), false})
 	}
@@ -210,9 +197,9 @@ func digestReport(m *incident.Message, clock Clock) *Report {
 	n := len(m.Items)
 	r := &Report{
 		Notice:  notice(allDrills(m)),
-		Status:  priorityName(&first.Incident) + " · " + count(n, "incident"),
-		Tone:    fmt.Sprintf("rank%d", min(max(first.Incident.Priority.Rank, 0), 4)),
-		Title:   "Where " + count(n, "incident") + " stand",
+		Status:  priorityName(&first.Incident) + " · " + Count(n, "incident"),
+		Tone:    Rank(first.Incident.Priority.Rank),
+		Title:   "Where " + Count(n, "incident") + " stand",
 		Lead:    []string{"More messages were due within a minute than go out one by one: this one stands for the rest, the highest priority first."},
 		Preview: "The highest: " + Headline(&first.Incident),
 	}
@@ -249,11 +236,16 @@ func digestReport(m *incident.Message, clock Clock) *Report {
 	if len(rest.Lines) > 0 {
 		r.Sections = append(r.Sections, rest)
 	}
+	r.linkAll(m)
+	r.Footer = footer(m, clock)
+	return r
+}
+
+// linkAll leads to the page of all incidents.
+func (r *Report) linkAll(m *incident.Message) {
 	if url := Link(m.BaseURL + "/"); url != "" {
 		r.Sections = append(r.Sections, Section{"Where to look", []Entry{{Text: "All incidents", URL: url}}})
 	}
-	r.Footer = footer(m, clock)
-	return r
 }
 
 // earliestLate is when the first of what a digest tells should have come, zero if
@@ -274,7 +266,7 @@ func briefLines(m *incident.Message, it *incident.Item, clock Clock) []string {
 	if in.State == incident.StateOpen && in.AcknowledgedAt.IsZero() {
 		state += "; " + OnIt(in, clock)
 	}
-	lines := []string{span(in) + " " + Since(in, clock) + ". " + state + "."}
+	lines := []string{Span(in) + " " + Since(in, clock) + ". " + state + "."}
 	if !it.NextBy.IsZero() {
 		lines = append(lines, "Next update "+NextUpdate(it, clock)+".")
 	} else if in.State == incident.StateOpen && !onCall(m) && it.Kind != incident.KindLeft {
@@ -338,8 +330,6 @@ func watchdogReport(m *incident.Message, clock Clock) *Report {
 		}
 		r.Preview = "The watchdog alert is back."
 	}
-	if url := Link(m.BaseURL + "/"); url != "" {
-		r.Sections = append(r.Sections, Section{"Where to look", []Entry{{Text: "All incidents", URL: url}}})
-	}
+	r.linkAll(m)
 	return r
 }

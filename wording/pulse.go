@@ -44,7 +44,7 @@ func Silent(away incident.Pulses, clock Clock) string {
 		parts = append(parts, Pulse(p.Labels)+" since "+clock.Time(p.AwaySince))
 	}
 	if more := len(away) - len(parts); more > 0 {
-		parts = append(parts, count(more, "other"))
+		parts = append(parts, Count(more, "other"))
 	}
 	until := "Until it is back, its"
 	if len(away) > 1 {

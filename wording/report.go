@@ -181,7 +181,7 @@ func facts(m *incident.Message, it *incident.Item, news *story, clock Clock) []F
 			list = append(list, Fact{name, value, strong})
 		}
 	}
-	add(span(in), Since(in, clock), false)
+	add(Span(in), Since(in, clock), false)
 	add("State", State(in), false)
 	if !onCall(m) || !it.NextBy.IsZero() {
 		add("Next update", NextUpdate(it, clock), !it.NextBy.IsZero())
@@ -206,7 +206,7 @@ func preview(it *incident.Item, lead []string, clock Clock) string {
 	case len(lead) > 0:
 		parts = append(parts, Line(lead[0], 110))
 	default:
-		parts = append(parts, status(it)+" since "+clock.Full(started(&it.Incident))+".")
+		parts = append(parts, status(it)+" since "+clock.Full(Began(&it.Incident))+".")
 		if shown := Alerts(it); len(shown) > 0 {
 			parts = append(parts, stop(Line(strings.TrimSuffix(shown[0].Name+": "+shown[0].Summary, ": "), 110)))
 		}
@@ -227,13 +227,13 @@ func footer(m *incident.Message, clock Clock) []string {
 	case onCall(m):
 		why = fmt.Sprintf("You get this because you are on call for the team %s.", group)
 	default:
-		why = fmt.Sprintf("You get this as %s (%s).", audienceNames(m.Audiences), group)
+		why = fmt.Sprintf("You get this as %s (%s).", AudienceNames(m.Audiences), group)
 		if m.Kind == incident.KindLeft {
-			why = fmt.Sprintf("You got these messages as %s (%s).", audienceNames(m.Audiences), group)
+			why = fmt.Sprintf("You got these messages as %s (%s).", AudienceNames(m.Audiences), group)
 		}
 		if it := m.First(); len(m.Items) == 1 && m.Kind != incident.KindLeft && len(it.Audiences) > 0 {
-			why = fmt.Sprintf("You get this as %s (%s): %s informs %s", audienceNames(m.Audiences), group,
-				priorityName(&it.Incident), audienceNames(it.Audiences))
+			why = fmt.Sprintf("You get this as %s (%s): %s informs %s", AudienceNames(m.Audiences), group,
+				priorityName(&it.Incident), AudienceNames(it.Audiences))
 			if every := it.Incident.Priority.UpdateEvery; every > 0 && it.Incident.State == incident.StateOpen {
 				why += ", at least every " + Duration(every)
 			}
@@ -247,7 +247,7 @@ func footer(m *incident.Message, clock Clock) []string {
 	times := []time.Time{}
 	for i := range m.Items {
 		it := &m.Items[i]
-		times = append(times, started(&it.Incident), it.NextBy)
+		times = append(times, Began(&it.Incident), it.NextBy)
 	}
 	return append(lines, "Times are "+clock.Zones(times...)+".")
 }

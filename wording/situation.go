@@ -1,6 +1,7 @@
 package wording
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,9 +14,9 @@ import (
 // Since says since when the trouble lasts, and how long that is; of what is over,
 // from when to when.
 func Since(in *incident.Incident, clock Clock) string {
-	start := started(in)
-	if span(in) == "Lasted" {
-		end := end(in)
+	start := Began(in)
+	if Span(in) == "Lasted" {
+		end := Over(in)
 		return fmt.Sprintf("%s to %s (%s)", clock.Time(start), clock.Full(end), Duration(end.Sub(start)))
 	}
 	if !in.ReopenedAt.IsZero() {
@@ -27,32 +28,19 @@ func Since(in *incident.Incident, clock Clock) string {
 	return clock.Full(start)
 }
 
-// span is the word for what Since says.
-func span(in *incident.Incident) string {
+// Span is the word for what Since says.
+func Span(in *incident.Incident) string {
 	if in.State == incident.StateOpen || in.MergedInto > 0 {
 		return "Since"
 	}
 	return "Lasted"
 }
 
-// started is when the trouble began, as far as it is known.
-func started(in *incident.Incident) time.Time {
-	if in.StartedAt.IsZero() {
-		return in.OpenedAt
-	}
-	return in.StartedAt
-}
+// Began is when the trouble began, as far as it is known.
+func Began(in *incident.Incident) time.Time { return cmp.Or(in.StartedAt, in.OpenedAt) }
 
-// end is when the trouble was over, as far as it is known.
-func end(in *incident.Incident) time.Time {
-	switch {
-	case !in.EndedAt.IsZero():
-		return in.EndedAt
-	case !in.ResolvedAt.IsZero():
-		return in.ResolvedAt
-	}
-	return in.ClosedAt
-}
+// Over is when the trouble was over, as far as it is known.
+func Over(in *incident.Incident) time.Time { return cmp.Or(in.EndedAt, in.ResolvedAt, in.ClosedAt) }
 
 // State says where the incident stands: state and phase.
 func State(in *incident.Incident) string {
@@ -117,7 +105,7 @@ func Breaches(it *incident.Item, clock Clock) string {
 		if plain(it) || it.Kind == incident.KindReopened {
 			still = "firing"
 		}
-		s := fmt.Sprintf("%s %s", count(n.Firing, "alert"), still)
+		s := fmt.Sprintf("%s %s", Count(n.Firing, "alert"), still)
 		if !it.LastHeardAt.IsZero() {
 			s += ", last heard " + clock.Time(it.LastHeardAt)
 		}
@@ -130,7 +118,7 @@ func Breaches(it *incident.Item, clock Clock) string {
 		if !in.UnknownSince.IsZero() {
 			since = " since " + clock.Time(in.UnknownSince)
 		}
-		s := fmt.Sprintf("Unknown%s: nobody can tell whether %s still fire", since, count(n.Unknown, "alert"))
+		s := fmt.Sprintf("Unknown%s: nobody can tell whether %s still fire", since, Count(n.Unknown, "alert"))
 		if n.Unknown == 1 {
 			s = fmt.Sprintf("Unknown%s: nobody can tell whether the alert still fires", since)
 		}
@@ -167,19 +155,11 @@ func NoNews(it *incident.Item, clock Clock) string {
 func Action(a *incident.Action, clock Clock) string {
 	name := Line(a.Name, nameLimit)
 	reason := Line(a.Reason, reasonLimit)
-	switch a.State {
-	case incident.ActionDone:
-		if reason != "" {
-			return name + ": done, " + quote(reason)
-		}
-		return name + ": done"
-	case incident.ActionWaived:
-		if reason != "" {
-			return name + ": waived, " + quote(reason)
-		}
-		return name + ": waived"
-	}
 	switch {
+	case a.State != incident.ActionDue && reason != "":
+		return fmt.Sprintf("%s: %s, %s", name, a.State, quote(reason))
+	case a.State != incident.ActionDue:
+		return fmt.Sprintf("%s: %s", name, a.State)
 	case a.DueAt.IsZero() && a.Within > 0:
 		return fmt.Sprintf("%s: due within %s after resolving", name, Duration(a.Within))
 	case a.DueAt.IsZero():
@@ -225,6 +205,9 @@ func status(it *incident.Item) string {
 	return strings.TrimSpace(priorityName(in) + " · " + state)
 }
 
+// Rank is the class of the colour of a priority.
+func Rank(n int) string { return fmt.Sprintf("rank%d", min(max(n, 0), 4)) }
+
 // tone is the class of the colour of the status line.
 func tone(it *incident.Item) string {
 	switch {
@@ -233,5 +216,5 @@ func tone(it *incident.Item) string {
 	case it.Incident.State != incident.StateOpen && it.Kind != incident.KindReminder:
 		return "over"
 	}
-	return fmt.Sprintf("rank%d", min(max(it.Incident.Priority.Rank, 0), 4))
+	return Rank(it.Incident.Priority.Rank)
 }

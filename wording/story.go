@@ -1,6 +1,7 @@
 package wording
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -110,7 +111,7 @@ func entries(events []incident.Event, it *incident.Item, d Describer, clock Cloc
 	}
 	slices.Reverse(out)
 	if more := len(out) - changesLimit; more > 0 {
-		out = append(out[:changesLimit], Entry{Text: fmt.Sprintf("Before that: %s more, on the incident's page.", count(more, "change"))})
+		out = append(out[:changesLimit], Entry{Text: fmt.Sprintf("Before that: %s more, on the incident's page.", Count(more, "change"))})
 	}
 	if text := breaches(it); text != "" {
 		out = append(out, Entry{Text: text})
@@ -133,10 +134,11 @@ func lead(m *incident.Message, it *incident.Item, s *story, clock Clock) []strin
 		if s.cause != nil && s.cause.Actor.Person() {
 			out = append(out, cause)
 		} else {
-			out = append(out, fmt.Sprintf("It is over: %s", lower(Breaches(it, clock))))
-			if in.Breaches.Total == 0 {
-				out[len(out)-1] = "It is over."
+			over := "It is over."
+			if in.Breaches.Total > 0 {
+				over = "It is over: " + lower(Breaches(it, clock))
 			}
+			out = append(out, over)
 			if s.cause != nil && s.cause.Data.Why != "" {
 				out = append(out, capital(whyOf(&s.cause.Data))+".")
 			}
@@ -172,11 +174,10 @@ func lead(m *incident.Message, it *incident.Item, s *story, clock Clock) []strin
 	if has(it, incident.DueMoved) {
 		out = append(out, "The next scheduled update comes later than was said before, as it would fall into your quiet time.")
 	}
-	if has(it, incident.DueUndeliverable) {
-		out = append(out, undeliverable(it))
-	}
-	if has(it, incident.DueUndelivered) {
-		out = append(out, undelivered(it))
+	for _, reason := range []incident.Reason{incident.DueUndeliverable, incident.DueUndelivered} {
+		if has(it, reason) {
+			out = append(out, undelivered(it, reason))
+		}
 	}
 	if !it.LateSince.IsZero() {
 		out = append(out, fmt.Sprintf("This message should have come by %s, and could not be handed over until now.", clock.Time(it.LateSince)))
@@ -218,7 +219,7 @@ func only(audiences []incident.Audience) string {
 	if len(audiences) == 1 {
 		return "only " + AudienceName(audiences[0])
 	}
-	return audienceNames(audiences)
+	return AudienceNames(audiences)
 }
 
 func informed(mine, all []incident.Audience) bool {
@@ -240,19 +241,19 @@ func teamSection(m *incident.Message, it *incident.Item, s *story, clock Clock) 
 	if onCall(m) || in.State != incident.StateOpen || it.Kind == incident.KindLeft {
 		return section
 	}
+	at := ""
 	if it.Kind != incident.KindUpdate || spoke(it) {
 		// Something is news: that they wrote nothing is not.
 		if word != nil {
-			text, _ := Block(word.Text, reasonLimit)
-			section.Lines = append(section.Lines, Entry{Text: fmt.Sprintf("What they last said, at %s:", clock.Time(word.At)), Quote: text})
+			at = ", at " + clock.Time(word.At)
 		}
-		return section
+	} else {
+		s.noNews = true
+		section.Lines = append(section.Lines, Entry{Text: strings.TrimSpace(NoNews(it, clock) + " " + Breaches(it, clock))})
 	}
-	s.noNews = true
-	section.Lines = append(section.Lines, Entry{Text: strings.TrimSpace(NoNews(it, clock) + " " + Breaches(it, clock))})
 	if word != nil {
 		text, _ := Block(word.Text, reasonLimit)
-		section.Lines = append(section.Lines, Entry{Text: "What they last said:", Quote: text})
+		section.Lines = append(section.Lines, Entry{Text: "What they last said" + at + ":", Quote: text})
 	}
 	return section
 }
@@ -301,7 +302,7 @@ func planSection(it *incident.Item, clock Clock) Section {
 		}
 		section.Lines = append(section.Lines, Entry{
 			When: "At " + k.at,
-			Text: fmt.Sprintf("%s (%s): %s", AudienceName(k.audience), Line(k.group, nameLimit), list(who)),
+			Text: fmt.Sprintf("%s (%s): %s", AudienceName(k.audience), Line(k.group, nameLimit), List(who)),
 		})
 	}
 	if len(section.Lines) > 0 {
@@ -314,10 +315,7 @@ func planSection(it *incident.Item, clock Clock) Section {
 }
 
 func recipientName(r incident.Recipient) string {
-	if name := Line(r.Name, nameLimit); name != "" {
-		return name
-	}
-	return Line(r.Address, nameLimit)
+	return cmp.Or(Line(r.Name, nameLimit), Line(r.Address, nameLimit))
 }
 
 // todoSection says what the people on call are to do first.

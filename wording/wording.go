@@ -46,7 +46,7 @@ func Subject(m *incident.Message) string {
 	tag := priorityName(in)
 	switch m.Kind {
 	case incident.KindDigest:
-		return fmt.Sprintf("[%s] %s", drillTag(allDrills(m), tag), count(len(m.Items), "incident"))
+		return fmt.Sprintf("[%s] %s", drillTag(allDrills(m), tag), Count(len(m.Items), "incident"))
 	case incident.KindReminder:
 		return fmt.Sprintf("[%s] %s %s", drillTag(in.Drill, "reminder"), in.ID(), reminderTitle(it, clock))
 	}
@@ -78,12 +78,13 @@ func AudienceName(a incident.Audience) string {
 	return Line(string(a), nameLimit)
 }
 
-func audienceNames(audiences []incident.Audience) string {
+// AudienceNames says who several audiences are.
+func AudienceNames(audiences []incident.Audience) string {
 	names := make([]string, len(audiences))
 	for i, a := range audiences {
 		names[i] = AudienceName(a)
 	}
-	return list(names)
+	return List(names)
 }
 
 // PhaseName says in which step of the response an incident is.

@@ -18,6 +18,7 @@ import (
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
 	"sitrep/internal/access"
+	"sitrep/internal/status"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
 )
@@ -36,7 +37,7 @@ func running() (url string, stop func(), err error) {
 	handler := api.New(api.Options{
 		Repo:    &storage.Repository{Store: db, Policy: func() *incident.Policy { return policy }},
 		Now:     incidenttest.NewClock(incidenttest.Noon).Now,
-		Service: func() api.Service { return api.Service{} },
+		Service: func() status.Service { return status.Service{} },
 		Logger:  slog.New(slog.DiscardHandler),
 	})
 	routes := mux.NewRouter().SkipClean(true).UseEncodedPath()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -156,10 +155,7 @@ func said(e *incident.Event) string {
 // situation returns an incident, or an error that says there is none.
 func situation(c *storage.Change, number int64) (*incident.Situation, error) {
 	s, err := c.Situation(number)
-	if errors.Is(err, incident.ErrNotFound) {
-		return nil, &incident.Problem{Kind: incident.ErrNotFound, Text: "there is no incident " + incident.ID(number)}
-	}
-	return s, err
+	return s, incident.NotThere(err, number)
 }
 
 // noneOpen returns the number of the latest incident of a key, 0 if there is none, or
@@ -187,20 +183,14 @@ func priority(p *incident.Policy, name string) (incident.Priority, error) {
 	if q, ok := p.Priority(name); ok {
 		return q, nil
 	}
-	var names []string
-	for _, q := range p.Priorities {
-		names = append(names, q.Name)
-	}
-	text := fmt.Sprintf("priority %q: use %s", name, strings.Join(names, ", "))
+	text := fmt.Sprintf("priority %q: use %s", name, strings.Join(p.PriorityNames(), ", "))
 	return incident.Priority{}, &incident.Problem{Kind: incident.ErrInvalid, Text: text}
 }
 
 // slo returns an SLO by id.
 func slo(p *incident.Policy, id string) (*incident.SLO, error) {
-	i := slices.IndexFunc(p.SLOs, func(s incident.SLO) bool { return s.ID == id })
-	if i < 0 {
-		return nil, &incident.Problem{Kind: incident.ErrInvalid, Text: fmt.Sprintf("there is no SLO %q in the configuration", id)}
+	if found, ok := p.SLO(id); ok {
+		return &found, nil
 	}
-	found := p.SLOs[i]
-	return &found, nil
+	return nil, &incident.Problem{Kind: incident.ErrInvalid, Text: fmt.Sprintf("there is no SLO %q in the configuration", id)}
 }

@@ -103,3 +103,15 @@ func words(err error) string {
 	}
 	return err.Error()
 }
+
+// Unavailable answers 503 to the errors of h that are of that kind: what could not be done
+// now and may be tried again.
+func Unavailable(kind error, h HandlerFunc) HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		err := h(w, r)
+		if errors.Is(err, kind) {
+			return Wrap(http.StatusServiceUnavailable, "nothing was changed, try again: "+err.Error(), err)
+		}
+		return err
+	}
+}

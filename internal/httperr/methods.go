@@ -28,3 +28,30 @@ func (m Methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Header: http.Header{"Allow": {strings.Join(allowed, ", ")}},
 	})
 }
+
+// Paths are the handlers of all paths, by method, in the order in which the paths came.
+type Paths struct {
+	order []string
+	by    map[string]Methods
+}
+
+// Add adds a handler. What answers GET answers HEAD too.
+func (p *Paths) Add(method, path string, h http.Handler) {
+	if p.by == nil {
+		p.by = map[string]Methods{}
+	}
+	if p.by[path] == nil {
+		p.order, p.by[path] = append(p.order, path), Methods{}
+	}
+	p.by[path][method] = h
+	if method == http.MethodGet {
+		p.by[path][http.MethodHead] = h
+	}
+}
+
+// Each calls fn for each path.
+func (p *Paths) Each(fn func(path string, h http.Handler)) {
+	for _, path := range p.order {
+		fn(path, p.by[path])
+	}
+}

@@ -1,6 +1,7 @@
 package email
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -59,10 +60,7 @@ func (d *Directory) Send(ctx context.Context, e router.Envelope, leased func(con
 	if err == nil {
 		err = f.Sync()
 	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
+	if err := cmp.Or(err, f.Close()); err != nil {
 		return err
 	}
 	if err := leased(ctx); err != nil {

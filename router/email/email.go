@@ -54,10 +54,5 @@ func address(s string) (addr string, utf8 bool, err error) {
 func domain(addr string) string { return addr[strings.LastIndexByte(addr, '@')+1:] }
 
 func ascii(s string) bool {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII })
 }

@@ -35,8 +35,7 @@ func (p *pace) at() time.Time {
 	next := p.next
 	if p.rate.Mails > 0 && len(p.began) == p.rate.Mails {
 		// What is slower on its way than the one before must not come into its window.
-		free := p.began[0].Add(p.rate.Per + p.rate.Per/60)
-		if free.After(next) {
+		if free := p.began[0].Add(p.rate.Per + p.rate.Per/60); free.After(next) {
 			next = free
 		}
 	}

@@ -1,6 +1,7 @@
 package email
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -172,8 +173,8 @@ func (p *pool) serve() {
 // fits is the place of a kept connection that will do, the one used last; below zero if
 // there is none.
 func (p *pool) fits(w *waiter) int {
-	for i := len(p.conns) - 1; i >= 0; i-- {
-		if !w.fresh || !p.conns[i].used {
+	for i, c := range slices.Backward(p.conns) {
+		if !w.fresh || !c.used {
 			return i
 		}
 	}
@@ -185,10 +186,7 @@ func (p *pool) dial(now time.Time) {
 	if p.few > 0 && !now.Before(p.until) {
 		p.few = 0
 	}
-	limit := p.size
-	if p.few > 0 {
-		limit = p.few
-	}
+	limit := cmp.Or(p.few, p.size)
 	want := len(p.waiting)
 	if p.pace.gap > 0 {
 		want = min(want, 1)

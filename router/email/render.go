@@ -109,24 +109,11 @@ func written(mm *mail.Message) ([]byte, error) {
 // as one to a machine. The id is the left side of its Message-ID. What the mail decodes
 // to is the text, with a line feed at its end.
 func (l Letterhead) RenderNote(id string, to netmail.Address, subject, text string, at time.Time) ([]byte, error) {
-	from, err := addressHeader("From", l.From)
+	hs, _, err := l.address(id, to, subject)
 	if err != nil {
 		return nil, err
 	}
-	recipient, err := addressHeader("To", to)
-	if err != nil {
-		return nil, err
-	}
-	messageID, err := messageID(id, domain(from.address))
-	if err != nil {
-		return nil, err
-	}
-	mm := newMail([]header{
-		from, recipient,
-		{name: "Subject", value: words(wording.Line(subject, 250))},
-		{name: "Message-ID", value: messageID},
-		{name: "Auto-Submitted", value: "auto-generated"},
-	}, at)
+	mm := newMail(append(hs, header{name: "Auto-Submitted", value: "auto-generated"}), at)
 	mm.SetBody("text/plain", strings.TrimSuffix(text, "\n")+"\n")
 	return written(mm)
 }
@@ -138,18 +125,33 @@ type header struct {
 	value            string
 }
 
-// headers are all headers but for those that go-mail makes.
-func (l Letterhead) headers(m *incident.Message) ([]header, error) {
+// address returns the headers that say from whom to whom a mail is, of what and with which
+// ID, and the host of that.
+func (l Letterhead) address(id string, to netmail.Address, subject string) (hs []header, host string, err error) {
 	from, err := addressHeader("From", l.From)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	to, err := addressHeader("To", netmail.Address{Name: m.Recipient.Name, Address: m.Recipient.Address})
+	recipient, err := addressHeader("To", to)
+	if err != nil {
+		return nil, "", err
+	}
+	host = domain(from.address)
+	messageID, err := messageID(id, host)
+	if err != nil {
+		return nil, "", err
+	}
+	return []header{
+		from, recipient, {name: "Subject", value: words(wording.Line(subject, 250))}, {name: "Message-ID", value: words(messageID)},
+	}, host, nil
+}
+
+// headers are all headers but for those that go-mail makes.
+func (l Letterhead) headers(m *incident.Message) ([]header, error) {
+	hs, host, err := l.address(m.ID, netmail.Address{Name: m.Recipient.Name, Address: m.Recipient.Address}, wording.Subject(m))
 	if err != nil {
 		return nil, err
 	}
-	host := domain(from.address)
-	hs := []header{from, to}
 	add := func(name, value string) { hs = append(hs, header{name: name, value: words(value)}) }
 	if l.ReplyTo.Address != "" {
 		reply, err := addressHeader("Reply-To", l.ReplyTo)
@@ -158,12 +160,6 @@ func (l Letterhead) headers(m *incident.Message) ([]header, error) {
 		}
 		hs = append(hs, reply)
 	}
-	id, err := messageID(m.ID, host)
-	if err != nil {
-		return nil, err
-	}
-	add("Subject", wording.Line(wording.Subject(m), 250))
-	add("Message-ID", id)
 	if root := thread(m, host); root != "" {
 		add("In-Reply-To", root)
 		add("References", root)

@@ -1,6 +1,7 @@
 package email
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -38,17 +39,11 @@ type Timeouts struct {
 }
 
 func (t Timeouts) orDefault() Timeouts {
-	or := func(d *time.Duration, def time.Duration) {
-		if *d <= 0 {
-			*d = def
-		}
+	or := func(d, def time.Duration) time.Duration { return cmp.Or(max(d, 0), def) }
+	return Timeouts{
+		Connect: or(t.Connect, 10*time.Second), Greeting: or(t.Greeting, time.Minute),
+		Command: or(t.Command, 5*time.Minute), Data: or(t.Data, 3*time.Minute), Final: or(t.Final, 10*time.Minute),
 	}
-	or(&t.Connect, 10*time.Second)
-	or(&t.Greeting, time.Minute)
-	or(&t.Command, 5*time.Minute)
-	or(&t.Data, 3*time.Minute)
-	or(&t.Final, 10*time.Minute)
-	return t
 }
 
 // Within returns the time limits where each step after connecting may take as long as d;
@@ -119,9 +114,7 @@ func NewSMTP(c Config) (*SMTP, error) {
 			return nil, fmt.Errorf("mail envelope_from: %w", err)
 		}
 	}
-	switch c.TLS {
-	case "":
-		c.TLS = StartTLS
+	switch c.TLS = cmp.Or(c.TLS, StartTLS); c.TLS {
 	case StartTLS, ImplicitTLS, NoTLS:
 	default:
 		return nil, fmt.Errorf("mail server %q: tls %q: use starttls, implicit or none", c.Smarthost, c.TLS)
@@ -132,21 +125,10 @@ func NewSMTP(c Config) (*SMTP, error) {
 	if !validHello(c.HelloName) {
 		c.HelloName = "localhost"
 	}
-	if c.TLSConfig == nil {
-		c.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	} else {
-		c.TLSConfig = c.TLSConfig.Clone()
-	}
-	if c.TLSConfig.ServerName == "" {
-		c.TLSConfig.ServerName = host
-	}
+	c.TLSConfig = cmp.Or(c.TLSConfig, &tls.Config{MinVersion: tls.VersionTLS12}).Clone()
+	c.TLSConfig.ServerName = cmp.Or(c.TLSConfig.ServerName, host)
 	c.Timeouts = c.Timeouts.orDefault()
-	if c.MaxConnections <= 0 {
-		c.MaxConnections = 8
-	}
-	if c.IdleTimeout == 0 {
-		c.IdleTimeout = 5 * time.Second
-	}
+	c.MaxConnections, c.IdleTimeout = cmp.Or(max(c.MaxConnections, 0), 8), cmp.Or(c.IdleTimeout, 5*time.Second)
 	s := &SMTP{config: c, host: host, from: from, utf8: utf8}
 	s.logIn = logIn{username: c.Username, password: c.Password, token: c.Token}
 	// A server that is gone without a word is noticed while it has minutes to answer.

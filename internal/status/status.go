@@ -1,0 +1,101 @@
+// Package status is how sitrep itself fares, for api and web alike: what is known of the
+// running program, and what the store tells.
+package status
+
+import (
+	"context"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/ledger"
+	"sitrep/storage"
+)
+
+// A Service is what is known of the running program.
+type Service struct {
+	Version, Revision, Go string
+	StartedAt             time.Time
+	Config                ConfigState
+	Ledger                ledger.Status
+	Servers               []ServerState // that cannot be used
+	// StorageError is why nothing can be stored now; empty if it can.
+	StorageError string
+}
+
+// A ServerState is a mail server, or the host of webhooks, that cannot be used or refuses
+// all messages alike.
+type ServerState struct {
+	Channel    string    `json:"channel"` // email or webhook
+	Name       string    `json:"name"`    // of webhooks: scheme and host
+	Since      time.Time `json:"since"`
+	RefusesAll bool      `json:"refuses_all"` // it can be used, and refuses all
+	Error      string    `json:"error"`       // the last, without addresses
+}
+
+// ConfigState is what became of the configuration files when they were last loaded.
+type ConfigState struct {
+	Hash     string    // of what is in force
+	LoadedAt time.Time // when that came into force
+	// BehindSince is since when another one is in force for all processes that have the store;
+	// zero if it is this one.
+	BehindSince time.Time
+	// Error is why the last loading failed, in full; empty if it did not. What was in force
+	// before stays. It is for admins, as are Warnings.
+	Error    string
+	Warnings []string
+	// Places and WarningPlaces are the same for others: where it is wrong, and nothing of
+	// what stands in the files.
+	Places        string
+	WarningPlaces []string
+}
+
+// For returns what may be told of it to admins, or to others.
+func (c ConfigState) For(admin bool) ConfigState {
+	if !admin {
+		c.Error, c.Warnings = c.Places, c.WarningPlaces
+	}
+	return c
+}
+
+// Facts are what a store tells at one moment.
+type Facts struct {
+	Leaves int64             // of the ledger
+	Signed ledger.Checkpoint // the latest; zero if it was never signed
+	// Due is to how many readers something is due, up to 10,000, and OldestDue since when.
+	Due       int
+	OldestDue time.Time
+	Retries   storage.Retries
+	Open      map[string]int // incidents by priority, without drills
+	Pulses    incident.Pulses
+	Refusals  []storage.Refusal
+	Outages   []storage.Outage // the latest first
+}
+
+// Read reads the facts.
+func Read(ctx context.Context, r storage.Snapshot, now time.Time) (f Facts, err error) {
+	head, err := r.LogHead(ctx)
+	f.Leaves = head.Size
+	if err == nil && head.Signed != nil {
+		f.Signed, err = ledger.ReadCheckpoint(head.Signed)
+	}
+	if err != nil {
+		return f, err
+	}
+	if f.Due, f.OldestDue, err = r.Backlog(ctx, now); err != nil {
+		return f, err
+	}
+	if f.Retries, err = storage.ReadRetries(ctx, r); err != nil {
+		return f, err
+	}
+	if f.Open, err = r.OpenIncidents(ctx); err != nil {
+		return f, err
+	}
+	if f.Pulses, err = r.Pulses(ctx); err != nil {
+		return f, err
+	}
+	if f.Refusals, err = storage.Refusals(ctx, r); err != nil {
+		return f, err
+	}
+	f.Outages, err = storage.Outages(ctx, r, 20)
+	return f, err
+}

@@ -152,18 +152,18 @@ func TestExportsSelectAndVerify(t *testing.T) {
 func TestAnExportProvesTheGrowthSinceACheckpoint(t *testing.T) {
 	f := newFixture(t)
 	f.breach("log on", "a")
-	var size int64
+	var head storage.LogHead
 	var root ledger.Hash
 	if err := f.store.Read(t.Context(), func(r storage.Snapshot) (err error) {
-		if size, err = r.LogSize(t.Context()); err != nil {
+		if head, err = r.LogHead(t.Context()); err != nil {
 			return err
 		}
-		root, err = ledger.RootAt(size, storage.Hashes(t.Context(), r))
+		root, err = ledger.RootAt(head.Size, storage.Hashes(t.Context(), r))
 		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
-	kept, err := f.key.Sign(ledger.Checkpoint{Size: size, Root: root, At: f.clock.Now()})
+	kept, err := f.key.Sign(ledger.Checkpoint{Size: head.Size, Root: root, At: f.clock.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -89,7 +89,7 @@ func variable(r *http.Request, name string) string {
 
 // theIncident returns an incident, or an error that says there is none.
 func theIncident(ctx context.Context, r storage.Snapshot, number int64) (incident.Incident, error) {
-	in, err := r.Incident(ctx, number)
+	in, err := storage.IncidentOf(ctx, r, number)
 	return in, incident.NotThere(err, number)
 }
 

@@ -188,7 +188,7 @@ func (h *Handler) listEvents(w http.ResponseWriter, r *http.Request) error {
 					return nil, "", badCursor(cursor)
 				}
 			}
-			events, err := tx.Events(r.Context(), n, after, limit)
+			events, err := storage.EventsOf(r.Context(), tx, n, after, limit)
 			if err != nil {
 				return nil, "", err
 			}

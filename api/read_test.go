@@ -306,7 +306,7 @@ func TestTheCatalog(t *testing.T) {
 		return tx.PutUnmapped(t.Context(), []*incident.UnmappedAlert{
 			{Fingerprint: "1", StartsAt: start, FirstSeenAt: start, HeardAt: start, Labels: map[string]string{"alertname": "DiskFull"}},
 			{Fingerprint: "2", StartsAt: start, FirstSeenAt: start, HeardAt: start, Incident: 4},
-		})
+		}, nil)
 	})
 	var unmapped api.UnmappedPage
 	f.get("/api/v1/unmapped", &unmapped)
@@ -322,10 +322,10 @@ func TestStatus(t *testing.T) {
 	eu := map[string]string{"cluster": "eu"}
 	f.write(func(tx storage.Tx) error {
 		return errors.Join(
-			tx.PutPulse(t.Context(), incident.Pulse{HeardAt: start}), // of a configuration before
-			tx.PutPulse(t.Context(), incident.Pulse{Name: `cluster="eu"`, Labels: eu, HeardAt: start}),
-			tx.PutRefusal(t.Context(), storage.Refusal{At: start, Status: 413, Client: "alertmanager", Reason: "too large"}),
-			tx.PutOutage(t.Context(), storage.Outage{From: start.Add(-time.Hour), To: start}),
+			tx.PutPulses(t.Context(), []incident.Pulse{{HeardAt: start}}, nil), // of a configuration before
+			tx.PutPulses(t.Context(), []incident.Pulse{{Name: `cluster="eu"`, Labels: eu, HeardAt: start}}, nil),
+			storage.PutRefusal(t.Context(), tx, storage.Refusal{At: start, Status: 413, Client: "alertmanager", Reason: "too large"}),
+			storage.PutOutage(t.Context(), tx, storage.Outage{From: start.Add(-time.Hour), To: start}),
 		)
 	})
 	f.clock.Pass(time.Minute)

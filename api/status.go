@@ -111,7 +111,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 		if f, err = status.Read(r.Context(), tx, h.Now()); err != nil {
 			return err
 		}
-		s.Ambiguities, err = tx.Ambiguities(r.Context())
+		s.Ambiguities, err = storage.Ambiguities(r.Context(), tx)
 		return err
 	})
 	if err != nil {

@@ -11,13 +11,13 @@ import (
 func (s *Service) backup(ctx context.Context, begin func(size int64, key string) (io.Writer, error)) error {
 	_, _ = s.notary.sign(ctx) // logged there; what is there is to be saved all the same
 	return s.store.Backup(ctx, func(r storage.Snapshot, size int64) (io.Writer, error) {
-		signed, err := r.LastCheckpoint(ctx)
+		head, err := r.LogHead(ctx)
 		if err != nil {
 			return nil, err
 		}
 		key := s.notary.key.Public()
-		if !SignedBy(signed, s.notary.key) {
-			key = Signer(signed)
+		if !SignedBy(head.Signed, s.notary.key) {
+			key = Signer(head.Signed)
 		}
 		return begin(size, key)
 	})

@@ -75,7 +75,7 @@ func (s *Service) posts() http.Handler {
 
 // refused keeps a refused post.
 func (s *Service) refused(ctx context.Context, r storage.Refusal) {
-	if err := s.store.Write(ctx, func(tx storage.Tx) error { return tx.PutRefusal(ctx, r) }); err != nil {
+	if err := s.store.Write(ctx, func(tx storage.Tx) error { return storage.PutRefusal(ctx, tx, r) }); err != nil {
 		s.log.Warn("a refused post was not recorded", slog.Any("err", err))
 	}
 }

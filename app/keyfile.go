@@ -120,8 +120,9 @@ func Signer(signed []byte) string {
 
 // lastSigned returns the last checkpoint in a store; nil if there is none.
 func lastSigned(ctx context.Context, s storage.Store) (signed []byte, err error) {
-	err = s.Read(ctx, func(r storage.Snapshot) (err error) {
-		signed, err = r.LastCheckpoint(ctx)
+	err = s.Read(ctx, func(r storage.Snapshot) error {
+		head, err := r.LogHead(ctx)
+		signed = head.Signed
 		return err
 	})
 	return signed, err

@@ -148,22 +148,19 @@ func (o *office) open() (closing func()) {
 // signed is how many leaves the latest checkpoint signs, and how many there are.
 func (o *office) signed() string {
 	o.t.Helper()
-	var size int64
-	var latest []byte
+	var head storage.LogHead
 	err := o.store.Read(context.Background(), func(r storage.Snapshot) (err error) {
-		if size, err = r.LogSize(o.t.Context()); err == nil {
-			latest, err = r.LastCheckpoint(o.t.Context())
-		}
+		head, err = r.LogHead(o.t.Context())
 		return err
 	})
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	c, err := ledger.OpenCheckpoint(latest, o.key.Public())
+	c, err := ledger.OpenCheckpoint(head.Signed, o.key.Public())
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	return fmt.Sprintf("%d of %d", c.Size, size)
+	return fmt.Sprintf("%d of %d", c.Size, head.Size)
 }
 
 func (o *office) want(what, got, want string) {

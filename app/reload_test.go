@@ -26,7 +26,7 @@ func TestWhoLoadsAConfiguration(t *testing.T) {
 	}
 	var got []incident.Actor
 	if err := s.Store().Read(t.Context(), func(r storage.Snapshot) error {
-		loadings, err := r.Configs(t.Context())
+		loadings, err := storage.Loadings(t.Context(), r)
 		for _, l := range loadings {
 			got = append(got, l.Actor)
 		}

@@ -16,7 +16,7 @@ import (
 // configuration had it that was in force, else as the incident keeps it.
 func (m *measuring) cadence(ctx context.Context, config string, p incident.Priority) (time.Duration, error) {
 	if m.loadings == nil {
-		list, err := m.r.Configs(ctx)
+		list, err := storage.Loadings(ctx, m.r)
 		if err != nil {
 			return 0, err
 		}

@@ -123,7 +123,7 @@ func TestEventsOfAnEarlierStoreSayTheSame(t *testing.T) {
 	var all []incidentjson.Event
 	err := earlierStore(t).Read(t.Context(), func(r storage.Snapshot) error {
 		for n := range int64(4) {
-			events, err := r.Events(t.Context(), n+1, 0, 1000)
+			events, err := storage.EventsOf(t.Context(), r, n+1, 0, 1000)
 			if err != nil {
 				return err
 			}

@@ -139,31 +139,28 @@ func (x *exporter) write(ctx context.Context) error {
 
 // sign decides on the checkpoint to which all proofs lead.
 func (x *exporter) sign(ctx context.Context) error {
-	size, err := x.r.LogSize(ctx)
+	head, err := x.r.LogHead(ctx)
 	if err != nil {
 		return err
 	}
 	if x.o.Key != nil {
-		root, err := ledger.RootAt(size, storage.Hashes(ctx, x.r))
+		root, err := ledger.RootAt(head.Size, storage.Hashes(ctx, x.r))
 		if err != nil {
 			return err
 		}
-		x.checkpoint, err = x.o.Key.Sign(ledger.Checkpoint{Size: size, Root: root, At: x.o.Now.UTC().Truncate(time.Second)})
-		x.sum.Size = size
+		x.checkpoint, err = x.o.Key.Sign(ledger.Checkpoint{Size: head.Size, Root: root, At: x.o.Now.UTC().Truncate(time.Second)})
+		x.sum.Size = head.Size
 		return err
 	}
-	if x.checkpoint, err = x.r.LastCheckpoint(ctx); err != nil {
-		return err
-	}
-	if x.checkpoint == nil {
+	if x.checkpoint = head.Signed; x.checkpoint == nil {
 		return errors.New("the log was never signed, and no key is given to sign it")
 	}
 	c, err := ledger.ReadCheckpoint(x.checkpoint)
 	if err != nil {
 		return err
 	}
-	if c.Size > size {
-		return fmt.Errorf("the log has %d leaves, and its latest checkpoint signed %d: %w", size, c.Size, storage.ErrDamaged)
+	if c.Size > head.Size {
+		return fmt.Errorf("the log has %d leaves, and its latest checkpoint signed %d: %w", head.Size, c.Size, storage.ErrDamaged)
 	}
 	x.sum.Size = c.Size
 	return nil
@@ -199,7 +196,7 @@ func (x *exporter) show(r storage.Record) storage.Record {
 // eachEvent calls fn for each event of an incident.
 func (x *exporter) eachEvent(ctx context.Context, number int64, fn func(storage.Record, incident.Event) error) error {
 	for after := int64(0); ; {
-		records, err := x.r.EventRecords(ctx, number, after, eventsPage)
+		records, err := storage.EventRecords(ctx, x.r, number, after, eventsPage)
 		if err != nil {
 			return err
 		}
@@ -261,7 +258,7 @@ func (x *exporter) writeDeliveries(ctx context.Context) error {
 				continue // a digest
 			}
 			x.seen[d.ID] = true
-			records, err := x.r.DeliveryRecords(ctx, d.ID)
+			records, err := storage.DeliveryRecords(ctx, x.r, d.ID)
 			if err != nil {
 				return err
 			}
@@ -286,7 +283,7 @@ func (x *exporter) writeConfigs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	records, err := x.r.ConfigRecords(ctx) // the latest first
+	records, err := storage.LoadingRecords(ctx, x.r) // the latest first
 	if err != nil {
 		return err
 	}

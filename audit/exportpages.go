@@ -160,7 +160,7 @@ func (x *exporter) messagesOf(ctx context.Context, p *incidentPage, number int64
 	for i := range deliveries {
 		d := &deliveries[i]
 		row := messageRow{File: files[d.ID], Leaf: "not yet"}
-		records, err := x.r.DeliveryRecords(ctx, d.ID)
+		records, err := storage.DeliveryRecords(ctx, x.r, d.ID)
 		if err != nil {
 			return err
 		}

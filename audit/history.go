@@ -52,7 +52,7 @@ func (c Change) String() string {
 
 // Versions returns the configurations that were in force, the first first. One that was
 // loaded again while it was in force is there once. The loadings are as
-// [storage.ConfigReader.Configs] returns them.
+// [storage.Loadings] returns them.
 func Versions(loadings []storage.Loading) []Version {
 	var all []Version
 	for _, l := range slices.Backward(loadings) {

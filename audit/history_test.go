@@ -114,7 +114,7 @@ func TestHistoryOfWhatWasForgotten(t *testing.T) {
 
 // history returns all versions, the latest first, with what each changed.
 func history(t *testing.T, r storage.Snapshot) ([]audit.Version, error) {
-	loadings, err := r.Configs(t.Context())
+	loadings, err := storage.Loadings(t.Context(), r)
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ func eachIncident(ctx context.Context, r storage.Snapshot, fn func(*incident.Inc
 func eventsOf(ctx context.Context, r storage.Snapshot, number int64) ([]incident.Event, error) {
 	var all []incident.Event
 	for after := int64(0); ; {
-		page, err := r.Events(ctx, number, after, eventsPage)
+		page, err := storage.EventsOf(ctx, r, number, after, eventsPage)
 		if err != nil {
 			return nil, err
 		}

@@ -67,7 +67,7 @@ func moment(t time.Time) string {
 func (s Selection) find(ctx context.Context, r storage.Snapshot) ([]int64, error) {
 	chosen := map[int64]bool{}
 	if s.Incident != 0 {
-		in, err := r.Incident(ctx, s.Incident)
+		in, err := storage.IncidentOf(ctx, r, s.Incident)
 		if err != nil && !errors.Is(err, incident.ErrNotFound) {
 			return nil, err
 		}
@@ -130,7 +130,7 @@ func withMerged(ctx context.Context, r storage.Snapshot, numbers []int64) ([]int
 			continue
 		}
 		known[n] = true
-		in, err := r.Incident(ctx, n)
+		in, err := storage.IncidentOf(ctx, r, n)
 		if err != nil {
 			return nil, err
 		}

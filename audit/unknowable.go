@@ -15,7 +15,7 @@ const maxOutages = 10_000
 
 // firstRecord finds since when there are records.
 func (m *measuring) firstRecord(ctx context.Context) error {
-	configs, err := m.r.Configs(ctx)
+	configs, err := storage.Loadings(ctx, m.r)
 	if err != nil {
 		return err
 	}
@@ -23,7 +23,7 @@ func (m *measuring) firstRecord(ctx context.Context) error {
 	if len(configs) > 0 {
 		k.FirstRecordAt = configs[len(configs)-1].At
 	}
-	first, err := m.r.Events(ctx, 1, 0, 1)
+	first, err := storage.EventsOf(ctx, m.r, 1, 0, 1)
 	if err != nil && !errors.Is(err, incident.ErrNotFound) {
 		return err
 	}
@@ -60,7 +60,7 @@ func (m *measuring) unmapped(ctx context.Context) error {
 // cannotKnow says where the report is blind.
 func (m *measuring) cannotKnow(ctx context.Context) error {
 	k := &m.rep.CannotKnow
-	outages, err := m.r.Outages(ctx, maxOutages)
+	outages, err := storage.Outages(ctx, m.r, maxOutages)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (m *measuring) cannotKnow(ctx context.Context) error {
 			down += o.To.Sub(o.From)
 		}
 	}
-	refusals, err := m.r.Refusals(ctx)
+	refusals, err := storage.Refusals(ctx, m.r)
 	if err != nil {
 		return err
 	}

@@ -212,7 +212,8 @@ func (v *verifier) begin(ctx context.Context, o VerifyOptions) ([]ledger.Checkpo
 		var list [][]byte
 		err := v.store.Read(ctx, func(r storage.Snapshot) (err error) {
 			if first {
-				if v.size, err = r.LogSize(ctx); err != nil {
+				head, err := r.LogHead(ctx)
+				if v.size = head.Size; err != nil {
 					return err
 				}
 			}
@@ -459,14 +460,14 @@ func orphan(ctx context.Context, r storage.Snapshot, l storage.Leaf) error {
 		if err != nil {
 			return err
 		}
-		_, err = r.Incident(ctx, e.Incident)
+		_, err = storage.IncidentOf(ctx, r, e.Incident)
 		return err
 	case ledger.Delivery:
 		d, _, err := storage.DecodeDelivery(l.Record)
 		if err != nil {
 			return err
 		}
-		_, err = r.Delivery(ctx, d.ID)
+		_, err = storage.DeliveryOf(ctx, r, d.ID)
 		return err
 	}
 	return nil

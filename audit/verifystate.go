@@ -58,7 +58,7 @@ func (v *verifier) incident(ctx context.Context, r storage.Snapshot, in *inciden
 	var fold incident.Incident
 	early := "" // the first event without its names
 	for {
-		records, err := r.EventRecords(ctx, in.Number, fold.Sequence, eventsPage)
+		records, err := storage.EventRecords(ctx, r, in.Number, fold.Sequence, eventsPage)
 		if err != nil {
 			return err
 		}
@@ -183,7 +183,7 @@ func (v *verifier) verifyDeliveries(ctx context.Context) error {
 func (v *verifier) delivery(ctx context.Context, r storage.Snapshot, d *incident.Delivery) error {
 	v.out.Deliveries++
 	place := fmt.Sprintf("delivery %q", d.ID)
-	found, err := r.Delivery(ctx, d.ID)
+	found, err := storage.DeliveryOf(ctx, r, d.ID)
 	if errors.Is(err, incident.ErrNotFound) || err == nil && found.ID != d.ID {
 		return v.find(place, "it is not found by its id")
 	}
@@ -193,7 +193,7 @@ func (v *verifier) delivery(ctx context.Context, r storage.Snapshot, d *incident
 	for _, number := range d.Incidents() {
 		v.covered[number]++
 	}
-	records, err := r.DeliveryRecords(ctx, d.ID)
+	records, err := storage.DeliveryRecords(ctx, r, d.ID)
 	if err != nil {
 		return err
 	}
@@ -267,7 +267,7 @@ func (v *verifier) messageGone(ctx context.Context, r storage.Snapshot, place st
 // not there is found elsewhere.
 func closed(ctx context.Context, r storage.Snapshot, d *incident.Delivery) (bool, error) {
 	for _, number := range d.Incidents() {
-		in, err := r.Incident(ctx, number)
+		in, err := storage.IncidentOf(ctx, r, number)
 		switch {
 		case errors.Is(err, incident.ErrNotFound):
 		case err != nil:
@@ -369,7 +369,7 @@ func (v *verifier) form(ctx context.Context, place, hash, which string) (there b
 // verifyLoadings checks that the loadings are those of the log, each once and in order.
 func (v *verifier) verifyLoadings(ctx context.Context) error {
 	return v.store.Read(ctx, func(r storage.Snapshot) error {
-		records, err := r.ConfigRecords(ctx) // the latest first
+		records, err := storage.LoadingRecords(ctx, r) // the latest first
 		if err != nil {
 			return v.damage("configs", err)
 		}

@@ -131,7 +131,7 @@ func (c *auditCLI) key() (*ledger.Key, error) {
 func zoneOf(ctx context.Context, db *bolt.DB) (loc *time.Location, err error) {
 	loc = time.UTC
 	err = db.Read(ctx, func(r storage.Snapshot) error {
-		loadings, err := r.Configs(ctx)
+		loadings, err := storage.Loadings(ctx, r)
 		if err != nil || len(loadings) == 0 {
 			return err
 		}

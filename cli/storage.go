@@ -84,7 +84,8 @@ func inspect(ctx context.Context, path string) (s soundStore, err error) {
 		if len(page) > 0 {
 			s.latest = page[0].Number
 		}
-		if s.leaves, err = r.LogSize(ctx); err != nil {
+		head, err := r.LogHead(ctx)
+		if s.leaves = head.Size; err != nil {
 			return err
 		}
 		s.signed, s.at, err = storage.LastSigned(ctx, r)

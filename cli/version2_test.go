@@ -112,11 +112,11 @@ func TestAStoreOfVersion2GoesOn(t *testing.T) {
 	// Its end was heard before its firing.
 	post(intake.OutcomeStale, 0, incident.Alert{Fingerprint: "00000000000000c1", StartsAt: breach("00000000000000c1").StartsAt, Labels: send})
 	err = db.Read(t.Context(), func(r storage.Snapshot) error {
-		if all, err := r.BreachesToAsk(t.Context(), at, 10); err != nil || len(all) != 1 || all[0].Fingerprint != "00000000000000c1" {
+		if all, err := r.DueBreaches(t.Context(), storage.BreachesToAsk, at, 10); err != nil || len(all) != 1 || all[0].Fingerprint != "00000000000000c1" {
 			t.Errorf("to be asked about: %+v, %v", all, err)
 		}
 		for number := range int64(2) {
-			in, err := r.Incident(t.Context(), number+1)
+			in, err := storage.IncidentOf(t.Context(), r, number+1)
 			if err != nil || in.ChangedAt.IsZero() {
 				t.Errorf("%s changed at %v, %v", incident.ID(number+1), in.ChangedAt, err)
 			}

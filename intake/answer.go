@@ -52,11 +52,11 @@ func (i *Intake) Conclude(ctx context.Context, asked, at time.Time, answer incid
 func (i *Intake) Waiting(ctx context.Context, at time.Time, limit int) (fingerprints []string, err error) {
 	silence := i.Repo.Policy().UnknownAfter
 	err = i.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
-		silent, err := r.SilentBreaches(ctx, at.Add(-silence), limit)
+		silent, err := r.DueBreaches(ctx, storage.BreachesSilent, at.Add(-silence), limit)
 		if err != nil {
 			return err
 		}
-		asked, err := r.BreachesToAsk(ctx, at, limit)
+		asked, err := r.DueBreaches(ctx, storage.BreachesToAsk, at, limit)
 		fingerprints = nil
 		for _, b := range slices.Concat(silent, asked) {
 			if !slices.Contains(fingerprints, b.Fingerprint) {
@@ -225,7 +225,7 @@ func (i *Intake) survey(ctx context.Context, at time.Time, number int64, answer 
 	err = i.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
 		said = survey{}
 		var maybe []storage.BreachID // something is to happen to those that are the latest of their fingerprints
-		in, err := r.Incident(ctx, number)
+		in, err := storage.IncidentOf(ctx, r, number)
 		if err != nil {
 			return err
 		}

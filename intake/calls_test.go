@@ -74,9 +74,9 @@ func (t countedTx) Agendas(ctx context.Context, numbers []int64) (map[int64]inci
 	return t.r.Agendas(ctx, numbers)
 }
 
-func (t countedTx) Pulses(ctx context.Context) (incident.Pulses, error) {
+func (t countedTx) Pulses(ctx context.Context, names ...string) (incident.Pulses, error) {
 	t.s.note("Pulses")
-	return t.r.Pulses(ctx)
+	return t.r.Pulses(ctx, names...)
 }
 
 func (t countedTx) Subscriptions(ctx context.Context, numbers []int64) (map[int64][]incident.Subscription, error) {
@@ -109,19 +109,14 @@ func (t countedTx) PutBreaches(ctx context.Context, all []*incident.Breach) erro
 	return t.tx.PutBreaches(ctx, all)
 }
 
-func (t countedTx) PutSubscriptions(ctx context.Context, subs []incident.Subscription) error {
+func (t countedTx) PutSubscriptions(ctx context.Context, put, gone []incident.Subscription) error {
 	t.s.note("PutSubscriptions")
-	return t.tx.PutSubscriptions(ctx, subs)
+	return t.tx.PutSubscriptions(ctx, put, gone)
 }
 
-func (t countedTx) PutUnmapped(ctx context.Context, all []*incident.UnmappedAlert) error {
+func (t countedTx) PutUnmapped(ctx context.Context, put []*incident.UnmappedAlert, gone []string) error {
 	t.s.note("PutUnmapped")
-	return t.tx.PutUnmapped(ctx, all)
-}
-
-func (t countedTx) DeleteUnmapped(ctx context.Context, fingerprints []string) error {
-	t.s.note("DeleteUnmapped")
-	return t.tx.DeleteUnmapped(ctx, fingerprints)
+	return t.tx.PutUnmapped(ctx, put, gone)
 }
 
 // Whatever a post holds, it asks the same few questions of the store.

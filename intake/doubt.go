@@ -59,7 +59,7 @@ func (i *Intake) disbelieved(ctx context.Context, number int64) (fingerprints []
 	policy := i.Repo.Policy()
 	err = i.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
 		fingerprints = nil
-		in, err := r.Incident(ctx, number)
+		in, err := storage.IncidentOf(ctx, r, number)
 		if err != nil || in.State != incident.StateOpen {
 			return err
 		}

@@ -64,7 +64,7 @@ func (d *desk) breach(fingerprint string) (b *incident.Breach) {
 func (d *desk) incident(number int64) (in incident.Incident) {
 	d.t.Helper()
 	err := d.repo.Store.Read(d.t.Context(), func(r storage.Snapshot) (err error) {
-		in, err = r.Incident(d.t.Context(), number)
+		in, err = storage.IncidentOf(d.t.Context(), r, number)
 		return err
 	})
 	if err != nil {
@@ -483,7 +483,7 @@ func TestAnIncidentSaysThatNobodyCouldBeAsked(t *testing.T) {
 			t.Fatal(err)
 		}
 		err := d.repo.Store.Read(t.Context(), func(r storage.Snapshot) error {
-			events, err := r.Events(d.t.Context(), 1, 0, 10)
+			events, err := storage.EventsOf(d.t.Context(), r, 1, 0, 10)
 			if last := events[len(events)-1]; last.Type != incident.EventResolved || last.Data.Why != why {
 				t.Errorf("%s: %+v", v, last)
 			}

@@ -179,7 +179,7 @@ func TestAHeartbeatIsNotedNowAndThen(t *testing.T) {
 		t.Errorf("%d writes, want one in each quarter of within", c.writes)
 	}
 	err := k.store.Read(t.Context(), func(r storage.Snapshot) error {
-		p, err := r.Pulse(t.Context(), "")
+		p, err := storage.PulseOf(t.Context(), r, "")
 		if len(p.HeardBy) != 2 || k.at.Sub(p.HeardAt) > 4*time.Minute || p.Sequence != 0 {
 			t.Errorf("pulse %+v", p)
 		}

@@ -69,7 +69,7 @@ func liveBreaches(ctx context.Context, r storage.Snapshot, in *incident.Incident
 	if missing <= 0 {
 		return live, nil
 	}
-	events, err := r.Events(ctx, in.Number, max(0, in.Sequence-breachEvents), breachEvents)
+	events, err := storage.EventsOf(ctx, r, in.Number, max(0, in.Sequence-breachEvents), breachEvents)
 	if err != nil {
 		return nil, err
 	}

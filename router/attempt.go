@@ -342,7 +342,7 @@ func cause(ctx context.Context, r storage.Snapshot, before why, sub *incident.Su
 	if said := cmp.Or(before.message, before.reader, before.server); said != "" {
 		return incident.Cause{Kind: incident.CauseSaid, Said: said}, nil
 	}
-	outages, err := r.Outages(ctx, 20)
+	outages, err := storage.Outages(ctx, r, 20)
 	if err != nil {
 		return incident.Cause{}, err
 	}

@@ -63,7 +63,7 @@ func (m *machine) set(by time.Duration) { m.clock = m.clock.Add(by) }
 func (m *machine) outages() (all []storage.Outage) {
 	m.t.Helper()
 	err := m.store.Read(m.t.Context(), func(r storage.Snapshot) (err error) {
-		all, err = r.Outages(m.t.Context(), 100)
+		all, err = storage.Outages(m.t.Context(), r, 100)
 		return err
 	})
 	if err != nil {

@@ -66,7 +66,7 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, reci
 			continue
 		}
 		sub := s.Subscription(recipient)
-		events, err := r.Events(ctx, number, max(sub.ToldSequence, s.Incident.Sequence-tellEvents), tellEvents)
+		events, err := storage.EventsOf(ctx, r, number, max(sub.ToldSequence, s.Incident.Sequence-tellEvents), tellEvents)
 		if err != nil {
 			return nil, err
 		}
@@ -146,7 +146,7 @@ func (dr *draft) unchanged(ctx context.Context, r storage.Snapshot, owedAlone bo
 		if owedAlone {
 			continue
 		}
-		in, err := r.Incident(ctx, s.incident)
+		in, err := storage.IncidentOf(ctx, r, s.incident)
 		if err != nil {
 			return false, err
 		}

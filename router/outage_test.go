@@ -338,7 +338,7 @@ func TestAnOutageBeginsAfterTheLastRecord(t *testing.T) {
 		w.Start()
 		w.Pass(time.Second)
 		w.Read(func(r storage.Snapshot) error {
-			outages, err := r.Outages(t.Context(), 9)
+			outages, err := storage.Outages(t.Context(), r, 9)
 			if len(outages) != 1 || !outages[0].From.Equal(sent) {
 				t.Errorf("outages %v, want one from %v", outages, sent)
 			}

@@ -242,16 +242,16 @@ func (s *Scheduler) alive(ctx context.Context, at time.Time) error {
 		unset := at
 		for _, o := range s.clockSets {
 			unset = unset.Add(o.From.Sub(o.To))
-			if err := tx.PutOutage(ctx, o); err != nil {
+			if err := storage.PutOutage(ctx, tx, o); err != nil {
 				return err
 			}
 		}
 		switch {
 		case last.IsZero():
 		case unset.Sub(last) > outageAfter:
-			err = tx.PutOutage(ctx, storage.Outage{From: last, To: unset})
+			err = storage.PutOutage(ctx, tx, storage.Outage{From: last, To: unset})
 		case first && last.Sub(at) >= clockJump:
-			err = tx.PutOutage(ctx, storage.Outage{From: last, To: at, Kind: storage.ClockSet})
+			err = storage.PutOutage(ctx, tx, storage.Outage{From: last, To: at, Kind: storage.ClockSet})
 		}
 		if err != nil {
 			return err
@@ -497,7 +497,7 @@ func (s *Scheduler) doubtFirst(ctx context.Context, number int64, at time.Time) 
 	}
 	var ended time.Time
 	err := s.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
-		in, err := r.Incident(ctx, number)
+		in, err := storage.IncidentOf(ctx, r, number)
 		ended = in.EndedHeardAt
 		return err
 	})

@@ -86,5 +86,5 @@ func forgetQuiet(ctx context.Context, tx storage.Tx, fingerprints []string, befo
 		b := breaches[fp]
 		return alerts[fp] == nil || !alerts[fp].HeardAt.Before(before) || b != nil && b.State == incident.BreachFiring
 	})
-	return tx.DeleteUnmapped(ctx, quiet)
+	return tx.PutUnmapped(ctx, nil, quiet)
 }

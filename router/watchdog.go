@@ -83,11 +83,11 @@ func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
 	for _, p := range over {
 		given := false
 		err := s.Repo.Change(ctx, at, func(c *storage.Change) error {
-			pulse, err := c.Tx.Pulse(ctx, p.Name)
+			pulse, err := storage.PulseOf(ctx, c.Tx, p.Name)
 			if given = err == nil && pulse.Over(c.Policy, at); !given {
 				return err
 			}
-			return c.Tx.DeletePulse(ctx, p.Name)
+			return c.Tx.PutPulses(ctx, nil, []string{p.Name})
 		})
 		if err != nil {
 			return err
@@ -103,7 +103,7 @@ func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
 func (d *Dispatcher) watchdogDraft(ctx context.Context, r storage.Snapshot, pulse, recipient string, at time.Time) (*draft, error) {
 	policy := d.Repo.Policy()
 	dr := &draft{}
-	p, err := r.Pulse(ctx, pulse)
+	p, err := storage.PulseOf(ctx, r, pulse)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func beginNotice(ctx context.Context, tx storage.Tx, d *incident.Delivery) error
 		return err
 	}
 	n.Begin()
-	return tx.PutNotices(ctx, []incident.Notice{n})
+	return tx.PutNotices(ctx, []incident.Notice{n}, nil)
 }
 
 // settleNotice notes what became of a message about the watchdog. Of a pulse that was
@@ -181,7 +181,7 @@ func recordNotice(ch *storage.Change, before why, del *incident.Delivery, cover 
 		return nil
 	}
 	notices[i].ApplyOutcome(del, cover, at)
-	return ch.Tx.PutNotices(ch.Context(), notices[i:i+1])
+	return ch.Tx.PutNotices(ch.Context(), notices[i:i+1], nil)
 }
 
 // settleIdlePulses notes that somebody is not told of the watchdog any more.
@@ -196,7 +196,7 @@ func (d *Dispatcher) skipIdlePulses(ctx context.Context, recipient string, pulse
 				return err
 			}
 			if n.Leave() {
-				if err := ch.Tx.PutNotices(ctx, []incident.Notice{n}); err != nil {
+				if err := ch.Tx.PutNotices(ctx, []incident.Notice{n}, nil); err != nil {
 					return err
 				}
 			}

@@ -20,11 +20,11 @@ func LastAlive(ctx context.Context, r Snapshot, started time.Time) (time.Time, e
 	if err != nil {
 		return alive, err
 	}
-	size, err := r.LogSize(ctx)
+	head, err := r.LogHead(ctx)
 	if err != nil {
 		return alive, err
 	}
-	leaves, err := r.Leaves(ctx, max(size-lastLeaves, 0), lastLeaves)
+	leaves, err := r.Leaves(ctx, max(head.Size-lastLeaves, 0), lastLeaves)
 	if err != nil {
 		return alive, err
 	}

@@ -15,12 +15,9 @@ type BreachReader interface {
 	LatestBreaches(ctx context.Context, fingerprints []string) (map[string]*incident.Breach, error)
 	// Breaches returns a page of an incident's breaches, in order of arrival.
 	Breaches(ctx context.Context, number int64, limit int, cursor string) (page []incident.Breach, next string, err error)
-	// SilentBreaches returns up to limit breaches of incidents, firing or unknown, whose
-	// QuietSince is not after before, the longest first.
-	SilentBreaches(ctx context.Context, before time.Time, limit int) ([]incident.Breach, error)
-	// BreachesToAsk returns up to limit breaches whose AskAt is set and not after now, the
+	// DueBreaches returns up to limit breaches whose time of that kind is not after until, the
 	// longest first.
-	BreachesToAsk(ctx context.Context, now time.Time, limit int) ([]incident.Breach, error)
+	DueBreaches(ctx context.Context, by BreachTime, until time.Time, limit int) ([]incident.Breach, error)
 
 	// Unmapped returns those alerts of the fingerprints that no SLO claims. In a write they are
 	// locked until the end.
@@ -36,10 +33,18 @@ type BreachWriter interface {
 	// No two have the same ordinal of a fingerprint: of two writers that begin one at the same
 	// time, as where no key is locked, the later is run again and finds that of the other.
 	PutBreaches(ctx context.Context, all []*incident.Breach) error
-	PutUnmapped(ctx context.Context, all []*incident.UnmappedAlert) error
-	// DeleteUnmapped deletes those that are there.
-	DeleteUnmapped(ctx context.Context, fingerprints []string) error
+	// PutUnmapped stores alerts, and deletes those of the fingerprints that are gone.
+	PutUnmapped(ctx context.Context, put []*incident.UnmappedAlert, gone []string) error
 }
+
+// A BreachTime is a time by which breaches are found.
+type BreachTime int
+
+// The times of breaches.
+const (
+	BreachesSilent BreachTime = iota // QuietSince, of those of incidents that fire or are unknown
+	BreachesToAsk                    // AskAt, of those that have it set
+)
 
 // A BreachID tells one breach from all others.
 type BreachID struct {

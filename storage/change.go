@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -174,7 +173,7 @@ func (c *Change) Incident(number int64) (*incident.Situation, error) {
 	}
 	l, ok := c.loaded[number]
 	if !ok {
-		return nil, notThere(number)
+		return nil, NotFound("incident", incident.ID(number))
 	}
 	return l.now, nil
 }
@@ -351,7 +350,7 @@ func (c *Change) store() error {
 		}
 	}
 	if len(out.subscriptions) > 0 {
-		if err := c.Tx.PutSubscriptions(c.Context(), out.subscriptions); err != nil {
+		if err := c.Tx.PutSubscriptions(c.Context(), out.subscriptions, nil); err != nil {
 			return err
 		}
 	}
@@ -397,7 +396,7 @@ func Situations(ctx context.Context, r Snapshot, numbers []int64) (map[int64]*in
 	list := make([]incident.Incident, 0, len(numbers))
 	for _, n := range numbers {
 		if found[n] == nil {
-			return nil, notThere(n)
+			return nil, NotFound("incident", incident.ID(n))
 		}
 		list = append(list, *found[n])
 	}
@@ -410,10 +409,6 @@ func Situations(ctx context.Context, r Snapshot, numbers []int64) (map[int64]*in
 		all[s.Incident.Number] = s
 	}
 	return all, nil
-}
-
-func notThere(number int64) error {
-	return &incident.Problem{Kind: incident.ErrNotFound, Text: fmt.Sprintf("there is no incident %q", incident.ID(number))}
 }
 
 // SituationsOf reads what changes together with incidents that were read before, in their

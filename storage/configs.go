@@ -3,22 +3,21 @@ package storage
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"sitrep/incident"
+	"sitrep/ledger"
 )
 
-// A ConfigReader reads the configurations that were in force.
+// A ConfigReader reads the configurations that were in force. When that was is read as
+// records, see [Loadings].
 type ConfigReader interface {
 	// Config returns a form of a configuration that was in force, see ConfigOf.
 	Config(ctx context.Context, hash string) (Config, error)
-	// Configs returns all loadings of configurations, the latest first.
-	Configs(ctx context.Context) ([]Loading, error)
 	// Generation returns the latest loading: the configuration in force for all processes that
 	// have the store; a zero one if there is none. In a write it is locked until the end.
 	Generation(ctx context.Context) (Generation, error)
-	// ConfigRecords is Configs as stored: the leaves, and what stands beside them.
-	ConfigRecords(ctx context.Context) ([]Record, error)
 }
 
 // A ConfigWriter writes the configurations that come into force.
@@ -49,6 +48,22 @@ type Generation struct {
 	Number int64 // from 1, one more with each loading; 0 if none was loaded
 	Hash   string
 	At     time.Time // when it came into force
+}
+
+// Loadings returns all loadings of configurations, the latest first.
+func Loadings(ctx context.Context, r LogReader) ([]Loading, error) {
+	records, err := LoadingRecords(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return decodeAll(records, DecodeLoading)
+}
+
+// LoadingRecords is Loadings as stored: the leaves, and what stands beside them.
+func LoadingRecords(ctx context.Context, r LogReader) ([]Record, error) {
+	records, err := r.Records(ctx, RecordQuery{Kind: ledger.Config})
+	slices.Reverse(records)
+	return records, err
 }
 
 // ConfigOf returns the form of a configuration that is kept: the whole one or, once that

@@ -4,17 +4,13 @@ import (
 	"context"
 
 	"sitrep/incident"
+	"sitrep/ledger"
 )
 
 // A DeliveryReader reads the attempts to bring messages to recipients.
 type DeliveryReader interface {
-	// Delivery returns one delivery.
-	Delivery(ctx context.Context, id string) (incident.Delivery, error)
 	// Message returns the bytes of a delivery as they were sent.
 	Message(ctx context.Context, id string) ([]byte, error)
-	// DeliveryRecords returns the records of a delivery's outcomes, the first first:
-	// none while it is pending, seldom more than one.
-	DeliveryRecords(ctx context.Context, id string) ([]Record, error)
 	// Deliveries returns a page, the latest first unless it is asked otherwise. Those of an incident are all that
 	// cover it, digests too.
 	Deliveries(ctx context.Context, q DeliveryQuery) (page []incident.Delivery, next string, err error)
@@ -30,6 +26,7 @@ type DeliveryWriter interface {
 
 // A DeliveryQuery selects deliveries; empty fields select all.
 type DeliveryQuery struct {
+	ID       string
 	Incident int64
 	State    incident.DeliveryState
 	Message  bool // those whose message is kept
@@ -37,4 +34,22 @@ type DeliveryQuery struct {
 	OldestFirst bool
 	Limit       int // 1 to 1000
 	Cursor      string
+}
+
+// DeliveryOf returns the delivery of an id.
+func DeliveryOf(ctx context.Context, r DeliveryReader, id string) (d incident.Delivery, err error) {
+	page, _, err := r.Deliveries(ctx, DeliveryQuery{ID: id, Limit: 1})
+	if err != nil {
+		return d, err
+	}
+	if id == "" || len(page) == 0 {
+		return d, NotFound("delivery", id)
+	}
+	return page[0], nil
+}
+
+// DeliveryRecords returns the records of a delivery's outcomes, the first first: none while it
+// is pending, seldom more than one.
+func DeliveryRecords(ctx context.Context, r LogReader, id string) ([]Record, error) {
+	return r.Records(ctx, RecordQuery{Kind: ledger.Delivery, Delivery: id})
 }

@@ -171,7 +171,7 @@ func (f *forgetting) readers(ctx context.Context, parts []part, recipients []str
 	if err != nil {
 		return err
 	}
-	var gone []incident.Subscription
+	var put, gone []incident.Subscription
 	for i := range parts {
 		for _, sub := range subs[parts[i].Number] {
 			switch {
@@ -180,10 +180,12 @@ func (f *forgetting) readers(ctx context.Context, parts []part, recipients []str
 				parts[i].Stage.Again = true
 			default:
 				gone = append(gone, sub)
+				sub.Forget()
+				put = append(put, sub)
 			}
 		}
 	}
-	return f.tx.ForgetReaders(ctx, gone)
+	return f.tx.PutSubscriptions(ctx, put, gone)
 }
 
 // watchdog forgets to whom messages about the watchdog went, and the readers who were told
@@ -208,7 +210,7 @@ func (f *forgetting) watchdog(ctx context.Context) error {
 	if err := f.tx.NoteExpired(ctx, old, nil); err != nil {
 		return err
 	}
-	notices, err := f.tx.QuietNotices(ctx, f.before)
+	notices, err := f.quietNotices(ctx)
 	if err != nil {
 		return err
 	}
@@ -219,25 +221,44 @@ func (f *forgetting) watchdog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return f.tx.DeleteNotices(ctx, slices.DeleteFunc(notices, func(n incident.Notice) bool { return claimed[n.Recipient] }))
+	return f.tx.PutNotices(ctx, nil, slices.DeleteFunc(notices, func(n incident.Notice) bool { return claimed[n.Recipient] }))
+}
+
+// quietNotices returns the notices that are not due, and whose readers were told last before.
+// Only the pulses of those are locked.
+func (f *forgetting) quietNotices(ctx context.Context) ([]incident.Notice, error) {
+	loud := func(n incident.Notice) bool { return !n.DueAt.IsZero() || !n.ToldAt.Before(f.before) }
+	all, err := f.tx.Notices(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if all = slices.DeleteFunc(all, loud); len(all) == 0 {
+		return nil, nil
+	}
+	pulses := make([]string, len(all))
+	for i := range all {
+		pulses[i] = all[i].Pulse
+	}
+	all, err = f.tx.Notices(ctx, pulses...)
+	return slices.DeleteFunc(all, loud), err
 }
 
 // configs forgets who loaded configurations that another followed before, and their
 // whole form unless they were loaded again since.
 func (f *forgetting) configs(ctx context.Context) error {
-	old, err := f.tx.RememberedLoadings(ctx, f.before)
+	all, err := f.tx.RememberedLoadings(ctx)
 	if err != nil {
 		return err
 	}
-	n := min(len(old)-1, f.left) // none followed the last one before
+	n := 0 // how many are from before
+	for n < len(all) && all[n].At.Before(f.before) {
+		n++
+	}
+	n = min(n-1, f.left) // none followed the last one before
 	if n <= 0 {
 		return nil
 	}
 	f.left -= n
-	all, err := f.tx.RememberedLoadings(ctx, time.Time{})
-	if err != nil {
-		return err
-	}
 	later := map[string]bool{}
 	for _, l := range all[n:] {
 		later[l.Hash] = true

@@ -31,9 +31,9 @@ func (t countedTx) PutIncidents(ctx context.Context, all []*incident.Incident) e
 	return t.Tx.PutIncidents(ctx, all)
 }
 
-func (t countedTx) ForgetReaders(ctx context.Context, subs []incident.Subscription) error {
+func (t countedTx) PutSubscriptions(ctx context.Context, put, gone []incident.Subscription) error {
 	*t.sets++
-	return t.Tx.ForgetReaders(ctx, subs)
+	return t.Tx.PutSubscriptions(ctx, put, gone)
 }
 
 // Of these there is one for incidents and one for the watchdog.
@@ -68,7 +68,7 @@ func TestIncidentsAreForgottenInSets(t *testing.T) {
 			if err := tx.PutIncidents(t.Context(), []*incident.Incident{in}); err != nil {
 				return err
 			}
-			if err := tx.PutSubscriptions(t.Context(), []incident.Subscription{{Incident: n, Recipient: "ada", Reader: 1}}); err != nil {
+			if err := tx.PutSubscriptions(t.Context(), []incident.Subscription{{Incident: n, Recipient: "ada", Reader: 1}}, nil); err != nil {
 				return err
 			}
 			if err := tx.PutDelivery(t.Context(), d, nil); err != nil {
@@ -94,7 +94,7 @@ func TestIncidentsAreForgottenInSets(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			in, err := r.Incident(t.Context(), n)
+			in, err := storage.IncidentOf(t.Context(), r, n)
 			if err != nil || in.AcknowledgedBy != incident.Forgotten || !subs[0].Forgotten() {
 				t.Errorf("kept %+v, %+v, %v", in, subs, err)
 			}

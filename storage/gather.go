@@ -146,7 +146,7 @@ func (c *Change) flush() error {
 		clear(c.breaches.place)
 	}
 	if len(c.ambiguities) > 0 {
-		if err := c.Tx.PutAmbiguities(c.Context(), c.ambiguities); err != nil {
+		if err := PutAmbiguities(c.Context(), c.Tx, c.ambiguities); err != nil {
 			return err
 		}
 		c.ambiguities = nil
@@ -161,13 +161,8 @@ func (c *Change) flush() error {
 		}
 	}
 	clear(c.unmapped.dirty)
-	if len(put) > 0 {
-		if err := c.Tx.PutUnmapped(c.Context(), put); err != nil {
-			return err
-		}
-	}
-	if len(gone) > 0 {
-		return c.Tx.DeleteUnmapped(c.Context(), gone)
+	if len(put)+len(gone) > 0 {
+		return c.Tx.PutUnmapped(c.Context(), put, gone)
 	}
 	return nil
 }

@@ -62,8 +62,8 @@ func enter(ctx context.Context, tx Tx, owner, unless string, l Loading, forms ..
 }
 
 // loadedBefore returns the latest loading of a configuration, nil if it was never in force.
-func loadedBefore(ctx context.Context, r ConfigReader, hash string) (*Loading, error) {
-	all, err := r.Configs(ctx)
+func loadedBefore(ctx context.Context, r LogReader, hash string) (*Loading, error) {
+	all, err := Loadings(ctx, r)
 	if err != nil {
 		return nil, err
 	}

@@ -81,7 +81,7 @@ func (r *rollout) read(d *storage.Repository) (behind bool) {
 func (r *rollout) loadings() (hashes []string) {
 	r.Helper()
 	err := r.store.Read(r.Context(), func(x storage.Snapshot) error {
-		all, err := x.Configs(r.Context())
+		all, err := storage.Loadings(r.Context(), x)
 		for _, l := range slices.Backward(all) {
 			hashes = append(hashes, l.Hash)
 		}

@@ -7,15 +7,15 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/ledger"
 )
 
-// An IncidentReader reads incidents, their events and their agendas.
+// An IncidentReader reads incidents and their agendas. Their events are read as records, see
+// [EventsOf].
 type IncidentReader interface {
-	// Incident returns one incident. In a write it is locked until the end, with all that
-	// belongs to it: its events, its agenda, its readers, its breaches.
-	Incident(ctx context.Context, number int64) (incident.Incident, error)
-	// IncidentsByNumber returns those of the numbers that are there, as Incident does. In a
-	// write they are locked in the order of their numbers.
+	// IncidentsByNumber returns those of the numbers that are there. In a write they are locked
+	// until the end, in the order of their numbers, with all that belongs to them: their events,
+	// their agendas, their readers, their breaches.
 	IncidentsByNumber(ctx context.Context, numbers []int64) (map[int64]*incident.Incident, error)
 	// LatestOf returns the numbers of the latest incidents of keys that are no drills; a key
 	// that has none is left out. In a write the keys are locked until the end, in the order of
@@ -26,11 +26,6 @@ type IncidentReader interface {
 	// OpenIncidents returns how many are open, by the name of their priority, drills
 	// left out.
 	OpenIncidents(ctx context.Context) (map[string]int, error)
-
-	// Events returns up to limit events of an incident with a sequence above after.
-	Events(ctx context.Context, number, after int64, limit int) ([]incident.Event, error)
-	// EventRecords is Events as stored: the leaves, and what stands beside them.
-	EventRecords(ctx context.Context, number, after int64, limit int) ([]Record, error)
 
 	// Agendas returns the agendas of incidents, an empty one for each that has none.
 	Agendas(ctx context.Context, numbers []int64) (map[int64]incident.Agenda, error)
@@ -50,6 +45,35 @@ type IncidentWriter interface {
 	// AppendEvents adds to the logs of incidents. The sequences of each must follow on.
 	AppendEvents(ctx context.Context, events []incident.Event) error
 	PutAgendas(ctx context.Context, all []incident.Agenda) error
+}
+
+// IncidentOf returns one incident, as IncidentsByNumber does.
+func IncidentOf(ctx context.Context, r IncidentReader, number int64) (in incident.Incident, err error) {
+	found, err := r.IncidentsByNumber(ctx, []int64{number})
+	if err != nil {
+		return in, err
+	}
+	if found[number] == nil {
+		return in, NotFound("incident", incident.ID(number))
+	}
+	return *found[number], nil
+}
+
+// EventsOf returns up to limit events of an incident with a sequence above after.
+func EventsOf(ctx context.Context, r LogReader, number, after int64, limit int) ([]incident.Event, error) {
+	records, err := EventRecords(ctx, r, number, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	return decodeAll(records, DecodeEvent)
+}
+
+// EventRecords is EventsOf as stored: the leaves, and what stands beside them.
+func EventRecords(ctx context.Context, r LogReader, number, after int64, limit int) ([]Record, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	return r.Records(ctx, RecordQuery{Kind: ledger.Event, Incident: number, After: after, Limit: limit})
 }
 
 // IncidentsFollowed returns those of the incidents that are there, and those into which they

@@ -8,9 +8,11 @@ import (
 
 // A LogReader reads the tamper-evident log.
 type LogReader interface {
-	// LogSize returns how many leaves the log has. A record of the last second may have no
-	// index yet.
-	LogSize(ctx context.Context) (int64, error)
+	// Records returns the records of one thing, in the order in which they were made.
+	Records(ctx context.Context, q RecordQuery) ([]Record, error)
+	// LogHead returns how far the log reaches. A record of the last second may have no index
+	// yet.
+	LogHead(ctx context.Context) (LogHead, error)
 	// Leaves returns up to limit leaves of the log, in order, from an index on.
 	Leaves(ctx context.Context, from int64, limit int) ([]Leaf, error)
 	// ReadHashes returns the stored hashes of the log with those numbers, as
@@ -19,8 +21,22 @@ type LogReader interface {
 	// Checkpoints returns up to limit signed heads of the log with a size above after,
 	// the smallest first. After is -1 for the first.
 	Checkpoints(ctx context.Context, after int64, limit int) ([][]byte, error)
-	// LastCheckpoint returns the signed head with the largest size; nil if there is none.
-	LastCheckpoint(ctx context.Context) ([]byte, error)
+}
+
+// A LogHead is how far the log reaches, and how far that is signed.
+type LogHead struct {
+	Size   int64  // how many leaves the log has
+	Signed []byte // the checkpoint with the largest size; nil if there is none
+}
+
+// A RecordQuery selects the records of one thing: of the events of an incident, of the outcomes
+// of a delivery, or of all loadings of configurations.
+type RecordQuery struct {
+	Kind     ledger.Kind
+	Incident int64  // whose events
+	After    int64  // only events with a sequence above
+	Delivery string // the id of the one whose outcomes; it has to be there
+	Limit    int    // the first so many; 0: all
 }
 
 // Hashes returns the stored hashes of the log, for proofs.

@@ -24,7 +24,9 @@ func (preview) PutBreaches(context.Context, []*incident.Breach) error { return n
 
 func (preview) PutAgendas(context.Context, []incident.Agenda) error { return nil }
 
-func (preview) PutSubscriptions(context.Context, []incident.Subscription) error { return nil }
+func (preview) PutSubscriptions(context.Context, []incident.Subscription, []incident.Subscription) error {
+	return nil
+}
 
 func (preview) PutDelivery(context.Context, *incident.Delivery, []byte) error { return nil }
 
@@ -32,25 +34,17 @@ func (preview) ExtendLease(context.Context, *Lease, time.Time, time.Time) error 
 
 func (preview) ReleaseLease(context.Context, *Lease, time.Time, time.Time, string) error { return nil }
 
-func (preview) PutUnmapped(context.Context, []*incident.UnmappedAlert) error { return nil }
+func (preview) PutUnmapped(context.Context, []*incident.UnmappedAlert, []string) error { return nil }
 
-func (preview) DeleteUnmapped(context.Context, []string) error { return nil }
+func (preview) PutPulses(context.Context, []incident.Pulse, []string) error { return nil }
 
-func (preview) PutPulse(context.Context, incident.Pulse) error { return nil }
-
-func (preview) DeletePulse(context.Context, string) error { return nil }
-
-func (preview) PutNotices(context.Context, []incident.Notice) error { return nil }
+func (preview) PutNotices(context.Context, []incident.Notice, []incident.Notice) error { return nil }
 
 func (preview) PutConfig(context.Context, Loading, ...Config) error { return nil }
 
-func (preview) PutRefusal(context.Context, Refusal) error { return nil }
-
-func (preview) PutAmbiguities(context.Context, []Ambiguity) error { return nil }
+func (preview) PutJournal(context.Context, Journal, []Entry) error { return nil }
 
 func (preview) PutAlive(context.Context, time.Time) error { return nil }
-
-func (preview) PutOutage(context.Context, Outage) error { return nil }
 
 func (preview) PutAnswer(context.Context, Answer) error { return nil }
 
@@ -63,8 +57,6 @@ func (preview) TakeJob(context.Context, Job, time.Time) (bool, error) { return f
 func (preview) EndJob(context.Context, Job, time.Time) error { return nil }
 
 func (preview) EndWaits(context.Context, time.Time) (int, error) { return 0, nil }
-
-func (preview) DeleteNotices(context.Context, []incident.Notice) error { return nil }
 
 func (preview) TakeLeases(context.Context, time.Time, string, time.Duration, []string) ([]Lease, error) {
 	return nil, nil

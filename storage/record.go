@@ -75,6 +75,17 @@ func (r *Record) reveal(path string, earlier ...string) string {
 	return incident.Forgotten
 }
 
+// decodeAll decodes records of one kind.
+func decodeAll[T any](records []Record, decode func(Record) (T, error)) (all []T, err error) {
+	all = make([]T, len(records))
+	for i, r := range records {
+		if all[i], err = decode(r); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
 // HashPersonal returns what stands in a leaf for a personal value.
 func HashPersonal(salt []byte, value string) string {
 	h := sha256.New()

@@ -46,13 +46,9 @@ type RetentionReader interface {
 	// Expired returns up to limit things that were over before a time, the longest first. In a
 	// write they are locked until the end, and those that another has locked are left out.
 	Expired(ctx context.Context, what Expiry, before time.Time, limit int) ([]Expired, error)
-	// QuietNotices returns the notices that are not due, and whose readers were told last
-	// before a time. In a write they are locked as those of Expired are.
-	QuietNotices(ctx context.Context, before time.Time) ([]incident.Notice, error)
 	// RememberedLoadings returns the loadings of configurations after those that
-	// ForgetLoadings forgot, the earliest first: those from before a time, all if that is zero.
-	// In a write they are locked until the end.
-	RememberedLoadings(ctx context.Context, before time.Time) ([]Loading, error)
+	// ForgetLoadings forgot, the earliest first. In a write they are locked until the end.
+	RememberedLoadings(ctx context.Context) ([]Loading, error)
 }
 
 // A RetentionWriter drops what is over and old; [Prune] and [Forget] say what that is. Leaves,
@@ -76,9 +72,6 @@ type RetentionWriter interface {
 	// have an outcome, their messages, and what [ForgetDelivery] drops by their latest records.
 	// By what they are found, and what the queue knows, stays as it is.
 	ForgetDeliveries(ctx context.Context, all []incident.Delivery) error
-	// ForgetReaders drops who the readers of subscriptions are, as Subscription.Forget does. It
-	// is an error if something is due by one. The queue does not know of the names they get.
-	ForgetReaders(ctx context.Context, subs []incident.Subscription) error
 	// DeleteRecipients deletes what the queue knows of those of the recipients to whom nothing
 	// is due, with their attempts and failures. Those whom somebody claimed, until before or
 	// later, stay, and are returned. It waits for nobody: one whom another has locked is one

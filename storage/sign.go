@@ -45,53 +45,60 @@ func signIf(ctx context.Context, s Store, key *ledger.Key, at time.Time, may fun
 // still begins with what it says: the error is ErrDamaged if it does not. Signed is nil
 // if there is none. Who signed it is for the caller to look at.
 func LastSigned(ctx context.Context, r Snapshot) (signed []byte, c ledger.Checkpoint, err error) {
-	size, err := r.LogSize(ctx)
+	head, err := r.LogHead(ctx)
 	if err != nil {
 		return nil, c, err
 	}
-	if signed, err = r.LastCheckpoint(ctx); err != nil || signed == nil {
+	c, err = checkHead(ctx, r, head)
+	if err != nil {
 		return nil, c, err
 	}
-	if c, err = ledger.ReadCheckpoint(signed); err != nil {
-		return nil, c, fmt.Errorf("%w: %w", err, ErrDamaged)
+	return head.Signed, c, nil
+}
+
+// checkHead reads the latest checkpoint, if there is one, and makes sure that the log still
+// begins with what it says.
+func checkHead(ctx context.Context, r LogReader, head LogHead) (c ledger.Checkpoint, err error) {
+	if head.Signed == nil {
+		return c, nil
 	}
-	if c.Size > size {
-		return nil, c, fmt.Errorf("it has %d leaves, and its latest checkpoint signed %d: %w", size, c.Size, ErrDamaged)
+	if c, err = ledger.ReadCheckpoint(head.Signed); err != nil {
+		return c, fmt.Errorf("%w: %w", err, ErrDamaged)
+	}
+	if c.Size > head.Size {
+		return c, fmt.Errorf("it has %d leaves, and its latest checkpoint signed %d: %w", head.Size, c.Size, ErrDamaged)
 	}
 	root, err := ledger.RootAt(c.Size, Hashes(ctx, r))
-	if err != nil {
-		return nil, c, err
+	if err == nil && root != c.Root {
+		err = fmt.Errorf("its first %d leaves are not those that the checkpoint of %s signed: %w", c.Size, c.At.Format(time.RFC3339), ErrDamaged)
 	}
-	if root != c.Root {
-		return nil, c, fmt.Errorf("its first %d leaves are not those that the checkpoint of %s signed: %w", c.Size, c.At.Format(time.RFC3339), ErrDamaged)
-	}
-	return signed, c, nil
+	return c, err
 }
 
 func sign(ctx context.Context, tx Tx, key *ledger.Key, at time.Time, may func(Tx) (bool, error)) ([]byte, error) {
-	size, err := tx.LogSize(ctx)
+	head, err := tx.LogHead(ctx)
 	if err != nil {
 		return nil, err
 	}
-	latest, c, err := LastSigned(ctx, tx)
+	c, err := checkHead(ctx, tx, head)
 	if err != nil {
 		return nil, err
 	}
-	if latest != nil && c.Size == size {
-		if _, err := ledger.OpenCheckpoint(latest, key.Public()); err == nil {
-			return latest, nil
+	if head.Signed != nil && c.Size == head.Size {
+		if _, err := ledger.OpenCheckpoint(head.Signed, key.Public()); err == nil {
+			return head.Signed, nil
 		}
 	}
 	if yes, err := may(tx); err != nil || !yes {
-		return latest, err
+		return head.Signed, err
 	}
-	root, err := ledger.RootAt(size, Hashes(ctx, tx))
+	root, err := ledger.RootAt(head.Size, Hashes(ctx, tx))
 	if err != nil {
 		return nil, err
 	}
-	signed, err := key.Sign(ledger.Checkpoint{Size: size, Root: root, At: at.UTC().Truncate(time.Second)})
+	signed, err := key.Sign(ledger.Checkpoint{Size: head.Size, Root: root, At: at.UTC().Truncate(time.Second)})
 	if err != nil {
 		return nil, err
 	}
-	return signed, tx.PutCheckpoint(ctx, size, signed)
+	return signed, tx.PutCheckpoint(ctx, head.Size, signed)
 }

@@ -10,7 +10,10 @@ package storage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
+
+	"sitrep/incident"
 )
 
 var (
@@ -27,6 +30,11 @@ var (
 	// ErrLost is a lease that another took over, or that is over.
 	ErrLost = errors.New("lease lost")
 )
+
+// NotFound is the error for a thing that is not there.
+func NotFound(what, name string) error {
+	return &incident.Problem{Kind: incident.ErrNotFound, Text: fmt.Sprintf("there is no %s %q", what, name)}
+}
 
 // A Store is an engine. All times are UTC and whole microseconds.
 type Store interface {

@@ -15,7 +15,9 @@ type SubscriptionReader interface {
 
 // A SubscriptionWriter writes what the readers of incidents were told and are owed.
 type SubscriptionWriter interface {
-	PutSubscriptions(ctx context.Context, subs []incident.Subscription) error
+	// PutSubscriptions deletes those that are gone, by which nothing may be due, and stores
+	// subscriptions.
+	PutSubscriptions(ctx context.Context, put, gone []incident.Subscription) error
 }
 
 // SubscriptionsOf returns all of one incident, ordered by recipient.

@@ -9,24 +9,33 @@ import (
 
 // A WatchdogReader reads the pulses of the watchdog, and what its readers are owed.
 type WatchdogReader interface {
-	// Pulse returns the pulse of the watchdog with that name, an empty one if there is
-	// none. In a write it is locked until the end, also if there is none, and with it what its
-	// readers are owed.
-	Pulse(ctx context.Context, name string) (incident.Pulse, error)
-	// Pulses returns all pulses of the watchdog, ordered by name.
-	Pulses(ctx context.Context) (incident.Pulses, error)
-	// Notices returns what the readers of a pulse are owed, ordered by recipient. In a write
-	// the pulse is locked until the end.
-	Notices(ctx context.Context, pulse string) ([]incident.Notice, error)
+	// Pulses returns the pulses of the watchdog, ordered by name: all, or those of the names. In
+	// a write those of names are locked until the end, also if they are not there, and with them
+	// what their readers are owed.
+	Pulses(ctx context.Context, names ...string) (incident.Pulses, error)
+	// Notices returns what readers are owed, about all pulses or about some: of each pulse
+	// together, ordered by recipient. In a write the pulses that are named are locked until the
+	// end.
+	Notices(ctx context.Context, pulses ...string) ([]incident.Notice, error)
 }
 
 // A WatchdogWriter writes the pulses of the watchdog, and what its readers are owed.
 type WatchdogWriter interface {
-	PutPulse(ctx context.Context, p incident.Pulse) error
-	// DeletePulse deletes a pulse with its notices; it is no error if there is none.
-	DeletePulse(ctx context.Context, name string) error
-	PutNotices(ctx context.Context, notices []incident.Notice) error
-	DeleteNotices(ctx context.Context, notices []incident.Notice) error
+	// PutPulses stores pulses, and deletes those of the names that are gone, with their notices;
+	// it is no error if there is none.
+	PutPulses(ctx context.Context, put []incident.Pulse, gone []string) error
+	// PutNotices stores notices, and deletes those that are gone.
+	PutNotices(ctx context.Context, put, gone []incident.Notice) error
+}
+
+// PulseOf returns the pulse of the watchdog with that name, an empty one if there is none. In a
+// write it is locked, as by Pulses.
+func PulseOf(ctx context.Context, r WatchdogReader, name string) (incident.Pulse, error) {
+	found, err := r.Pulses(ctx, name)
+	if len(found) == 0 {
+		return incident.Pulse{Name: name}, err
+	}
+	return found[0], err
 }
 
 // Pulses returns all pulses of the watchdog.
@@ -45,7 +54,7 @@ func (c *Change) Pulses() (incident.Pulses, error) {
 // there is none.
 func (c *Change) Pulse(labels map[string]string) (incident.Pulse, error) {
 	fresh := c.Policy.Watchdog.Pulse(labels)
-	p, err := c.Tx.Pulse(c.Context(), fresh.Name)
+	p, err := PulseOf(c.Context(), c.Tx, fresh.Name)
 	p.Name, p.Labels = fresh.Name, fresh.Labels
 	return p, err
 }
@@ -64,7 +73,7 @@ func (c *Change) PutPulse(p incident.Pulse, why incident.Reason) error {
 			p.Untold, why = why, ""
 		}
 	}
-	if err := c.Tx.PutPulse(c.Context(), p); err != nil || why == "" {
+	if err := c.Tx.PutPulses(c.Context(), []incident.Pulse{p}, nil); err != nil || why == "" {
 		return err
 	}
 	notices, err := c.Tx.Notices(c.Context(), p.Name)
@@ -72,7 +81,7 @@ func (c *Change) PutPulse(p incident.Pulse, why incident.Reason) error {
 		return err
 	}
 	c.wake = true
-	return c.Tx.PutNotices(c.Context(), incident.NoticesOf(notices, c.Policy, p.Name, why, c.At))
+	return c.Tx.PutNotices(c.Context(), incident.NoticesOf(notices, c.Policy, p.Name, why, c.At), nil)
 }
 
 // ReconcileNotices drops what those are owed about a pulse who are in none of the watchdog's
@@ -90,7 +99,7 @@ func (c *Change) ReconcileNotices(pulse string) error {
 	if len(left) == 0 {
 		return nil
 	}
-	return c.Tx.PutNotices(c.Context(), left)
+	return c.Tx.PutNotices(c.Context(), left, nil)
 }
 
 // Tick returns what time alone brings to an incident of a change.

@@ -74,7 +74,7 @@ func (h *Handler) showForm(w http.ResponseWriter, r *http.Request, c commandInfo
 	p.Refresh = false
 	code := http.StatusOK
 	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
-		in, err := tx.Incident(r.Context(), n)
+		in, err := storage.IncidentOf(r.Context(), tx, n)
 		if err != nil {
 			return incident.NotThere(err, n)
 		}
@@ -110,7 +110,7 @@ func (h *Handler) showForm(w http.ResponseWriter, r *http.Request, c commandInfo
 func (l *layout) since(ctx context.Context, tx storage.Snapshot, in *incident.Incident, seen int64) ([]eventInfo, error) {
 	var changes []eventInfo
 	for after := seen; after < in.Sequence; {
-		events, err := tx.Events(ctx, in.Number, after, 1000)
+		events, err := storage.EventsOf(ctx, tx, in.Number, after, 1000)
 		if err != nil || len(events) == 0 {
 			return changes, err
 		}
@@ -174,7 +174,7 @@ func (h *Handler) command(c commandInfo) httperr.HandlerFunc {
 func (h *Handler) preview(w http.ResponseWriter, r *http.Request, c commandInfo, req *command.Request, values url.Values) error {
 	p := previewPage{layout: h.layout(r, "Preview: "+c.Title+", "+incident.ID(req.Incident)), Do: c.Do, Key: rand.Text()}
 	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
-		in, err := tx.Incident(r.Context(), req.Incident)
+		in, err := storage.IncidentOf(r.Context(), tx, req.Incident)
 		if err != nil {
 			return incident.NotThere(err, req.Incident)
 		}

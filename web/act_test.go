@@ -17,7 +17,7 @@ func (f *fixture) incident(n int64) incident.Incident {
 	var in incident.Incident
 	err := f.store.Read(f.t.Context(), func(r storage.Snapshot) error {
 		var err error
-		in, err = r.Incident(f.t.Context(), n)
+		in, err = storage.IncidentOf(f.t.Context(), r, n)
 		return err
 	})
 	if err != nil {

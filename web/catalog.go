@@ -172,7 +172,7 @@ func (p *slosPage) readUnmapped(ctx context.Context, tx storage.Snapshot) error 
 // readAmbiguous reads the latest alerts that several SLOs claimed.
 func (p *slosPage) readAmbiguous(ctx context.Context, tx storage.Snapshot) error {
 	p.Ambiguous, p.AmbiguousMore = nil, false
-	ambiguities, err := tx.Ambiguities(ctx)
+	ambiguities, err := storage.Ambiguities(ctx, tx)
 	left := room{left: textShown}
 	for _, a := range ambiguities {
 		info := ambiguityInfo{p.at(a.At), labels(a.Labels), a.SLO, a.Others}

@@ -82,7 +82,7 @@ func secluded(c audit.Change) bool {
 
 // readHistory reads a page of the history.
 func (p *prioritiesPage) readHistory(ctx context.Context, tx storage.Snapshot, q url.Values) error {
-	loadings, err := tx.Configs(ctx)
+	loadings, err := storage.Loadings(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (h *Handler) version(w http.ResponseWriter, r *http.Request) error {
 	p := versionPage{layout: h.layout(r, "Version "+raw+" of the configuration")}
 	p.Refresh = false
 	return h.show(w, r, "version", &p, func(tx storage.Snapshot) error {
-		loadings, err := tx.Configs(r.Context())
+		loadings, err := storage.Loadings(r.Context(), tx)
 		if err != nil {
 			return err
 		}

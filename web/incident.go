@@ -283,7 +283,7 @@ func (p *incidentPage) readEvents(ctx context.Context, tx storage.Snapshot, in *
 		before = n
 	}
 	after := max(before-1-eventsShown, 0)
-	events, err := tx.Events(ctx, in.Number, after, int(before-1-after)+1)
+	events, err := storage.EventsOf(ctx, tx, in.Number, after, int(before-1-after)+1)
 	if err != nil {
 		return err
 	}

@@ -116,7 +116,7 @@ func (h *Handler) find(r *http.Request) (incident.Delivery, []byte, error) {
 	err := h.Repo.Store.Read(r.Context(), func(tx storage.Snapshot) error {
 		var err error
 		body = nil
-		if d, err = tx.Delivery(r.Context(), vars["delivery"]); errors.Is(err, incident.ErrNotFound) {
+		if d, err = storage.DeliveryOf(r.Context(), tx, vars["delivery"]); errors.Is(err, incident.ErrNotFound) {
 			return missing
 		} else if err != nil {
 			return err

@@ -55,13 +55,13 @@ func (f *fixture) populate(text string) []string {
 		if err := tx.PutDelivery(f.t.Context(), &pending, nil); err != nil {
 			return err
 		}
-		if err := tx.PutUnmapped(f.t.Context(), []*incident.UnmappedAlert{{Fingerprint: "u", StartsAt: start, HeardAt: start, Labels: map[string]string{"alertname": "Disk" + text, "job": text}}}); err != nil {
+		if err := tx.PutUnmapped(f.t.Context(), []*incident.UnmappedAlert{{Fingerprint: "u", StartsAt: start, HeardAt: start, Labels: map[string]string{"alertname": "Disk" + text, "job": text}}}, nil); err != nil {
 			return err
 		}
-		if err := tx.PutAmbiguities(f.t.Context(), []storage.Ambiguity{{At: start, Fingerprint: "x", Labels: map[string]string{"job": text}, SLO: "search-latency", Others: []string{"log-on-availability"}}}); err != nil {
+		if err := storage.PutAmbiguities(f.t.Context(), tx, []storage.Ambiguity{{At: start, Fingerprint: "x", Labels: map[string]string{"job": text}, SLO: "search-latency", Others: []string{"log-on-availability"}}}); err != nil {
 			return err
 		}
-		if err := tx.PutRefusal(f.t.Context(), storage.Refusal{At: start, Status: 415, Client: "alertmanager", Reason: "send JSON " + text}); err != nil {
+		if err := storage.PutRefusal(f.t.Context(), tx, storage.Refusal{At: start, Status: 415, Client: "alertmanager", Reason: "send JSON " + text}); err != nil {
 			return err
 		}
 		before := storage.Config{Hash: strings.Repeat("decaf000", 8), Body: []byte(`{"priorities":[{"name":"P1","criteria":["It burns"],"inform":["management"],"update_every":"4h"}]}`)}
@@ -72,7 +72,7 @@ func (f *fixture) populate(text string) []string {
 		if err := tx.PutConfig(f.t.Context(), storage.Loading{Hash: f.policy.Hash, At: start, Actor: "ops"}, storage.Config{Hash: f.policy.Hash, Body: []byte(inForce)}); err != nil {
 			return err
 		}
-		return tx.PutOutage(f.t.Context(), storage.Outage{From: start.Add(-time.Hour), To: start})
+		return storage.PutOutage(f.t.Context(), tx, storage.Outage{From: start.Add(-time.Hour), To: start})
 	})
 	key, err := ledger.GenerateKey("sitrep.example.org/ledger")
 	if err != nil {
@@ -535,7 +535,7 @@ func TestTheOverviewSaysThatAlertsHaveStopped(t *testing.T) {
 	f := newFixture(t)
 	f.policy.Watchdog = incident.Watchdog{Within: 15 * time.Minute}
 	f.write(func(tx storage.Tx) error {
-		return tx.PutPulse(t.Context(), incident.Pulse{HeardAt: start, AwaySince: start, Sequence: 1})
+		return tx.PutPulses(t.Context(), []incident.Pulse{{HeardAt: start, AwaySince: start, Sequence: 1}}, nil)
 	})
 	n := f.breach("search-latency", "a", nil)
 	for path, want := range map[string]string{"/": "Alerts have stopped arriving", "/status": "has been away since 10:00", page(n, ""): "Silent since 10:00"} {
@@ -555,7 +555,7 @@ func TestThePagesNameTheClusterWhoseAlertsHaveStopped(t *testing.T) {
 		for cluster, away := range map[string]time.Time{"eu": start, "us": {}} {
 			p := f.policy.Watchdog.Pulse(map[string]string{"cluster": cluster})
 			p.HeardAt, p.AwaySince = start, away
-			if err := tx.PutPulse(t.Context(), p); err != nil {
+			if err := tx.PutPulses(t.Context(), []incident.Pulse{p}, nil); err != nil {
 				return err
 			}
 		}

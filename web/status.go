@@ -164,7 +164,7 @@ func (p *statusPage) read(ctx context.Context, tx storage.Snapshot) error {
 	for _, o := range f.Outages {
 		p.Outages = append(p.Outages, outageInfo{p.at(o.From), p.at(o.To), wording.Duration(o.To.Sub(o.From).Abs()), o.Kind == storage.ClockSet})
 	}
-	loadings, err := tx.Configs(ctx)
+	loadings, err := storage.Loadings(ctx, tx)
 	for _, l := range loadings[:min(len(loadings), 20)] {
 		p.Loadings = append(p.Loadings, loadingInfo{p.at(l.At), l.Hash, l.Actor})
 	}

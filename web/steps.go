@@ -46,7 +46,7 @@ func (p *incidentPage) readSteps(ctx context.Context, tx storage.Snapshot, in *i
 	var opened *incident.Event
 	for after := int64(0); ; {
 		const page = 100
-		some, err := tx.Events(ctx, in.Number, after, page)
+		some, err := storage.EventsOf(ctx, tx, in.Number, after, page)
 		if err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func (p *incidentPage) readSteps(ctx context.Context, tx storage.Snapshot, in *i
 // opened.
 func (p *incidentPage) readOpenedUnder(ctx context.Context, tx storage.Snapshot, opened *incident.Event) error {
 	p.OpenedUnder = nil
-	loadings, err := tx.Configs(ctx)
+	loadings, err := storage.Loadings(ctx, tx)
 	if err != nil {
 		return err
 	}

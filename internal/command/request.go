@@ -113,7 +113,7 @@ func (r *Request) Preview(ctx context.Context, repo *storage.Repository, at time
 // unchanged refuses a command if a person changed the incident since it was seen. What
 // alerts and time did meanwhile does not count.
 func unchanged(ctx context.Context, r storage.Snapshot, number, seen int64) error {
-	in, err := r.Incident(ctx, number)
+	in, err := storage.IncidentOf(ctx, r, number)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func unchanged(ctx context.Context, r storage.Snapshot, number, seen int64) erro
 	}
 	var changes []string
 	for after := seen; after < in.Sequence; {
-		events, err := r.Events(ctx, number, after, 1000)
+		events, err := storage.EventsOf(ctx, r, number, after, 1000)
 		if err != nil {
 			return err
 		}

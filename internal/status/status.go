@@ -73,12 +73,10 @@ type Facts struct {
 
 // Read reads the facts.
 func Read(ctx context.Context, r storage.Snapshot, now time.Time) (f Facts, err error) {
-	if f.Leaves, err = r.LogSize(ctx); err != nil {
-		return f, err
-	}
-	signed, err := r.LastCheckpoint(ctx)
-	if err == nil && signed != nil {
-		f.Signed, err = ledger.ReadCheckpoint(signed)
+	head, err := r.LogHead(ctx)
+	f.Leaves = head.Size
+	if err == nil && head.Signed != nil {
+		f.Signed, err = ledger.ReadCheckpoint(head.Signed)
 	}
 	if err != nil {
 		return f, err
@@ -95,9 +93,9 @@ func Read(ctx context.Context, r storage.Snapshot, now time.Time) (f Facts, err 
 	if f.Pulses, err = r.Pulses(ctx); err != nil {
 		return f, err
 	}
-	if f.Refusals, err = r.Refusals(ctx); err != nil {
+	if f.Refusals, err = storage.Refusals(ctx, r); err != nil {
 		return f, err
 	}
-	f.Outages, err = r.Outages(ctx, 20)
+	f.Outages, err = storage.Outages(ctx, r, 20)
 	return f, err
 }

@@ -43,7 +43,7 @@ func (w *World) Situation(number int64) (s *incident.Situation) {
 func (w *World) Events(number int64, types ...incident.EventType) (events []incident.Event) {
 	w.t.Helper()
 	w.Read(func(r storage.Snapshot) (err error) {
-		events, err = r.Events(w.t.Context(), number, 0, 100_000)
+		events, err = storage.EventsOf(w.t.Context(), r, number, 0, 100_000)
 		return err
 	})
 	return slices.DeleteFunc(events, func(e incident.Event) bool { return len(types) > 0 && !slices.Contains(types, e.Type) })

@@ -39,31 +39,18 @@ func (r *reader) DueAgendas(_ context.Context, now time.Time, limit int) ([]int6
 
 func (t *tx) PutAgendas(_ context.Context, all []incident.Agenda) error {
 	for i := range all {
-		if err := t.putAgenda(&all[i]); err != nil {
+		a := &all[i]
+		old, err := t.agenda(a.Incident)
+		if err != nil {
+			return err
+		}
+		if err := t.putJSON(bAgendas, key(nil).int(a.Incident), a); err != nil {
+			return err
+		}
+		due := func(at time.Time) key { return key(nil).time(at).int(a.Incident) }
+		if err := t.move(bAgendasDue, old.NextAt, a.NextAt, due, nil); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (t *tx) putAgenda(a *incident.Agenda) error {
-	old, err := t.agenda(a.Incident)
-	if err != nil {
-		return err
-	}
-	if err := t.putJSON(bAgendas, key(nil).int(a.Incident), a); err != nil {
-		return err
-	}
-	if old.NextAt.Equal(a.NextAt) {
-		return nil
-	}
-	if !old.NextAt.IsZero() {
-		if err := t.delete(bAgendasDue, key(nil).time(old.NextAt).int(a.Incident)); err != nil {
-			return err
-		}
-	}
-	if a.NextAt.IsZero() {
-		return nil
-	}
-	return t.put(bAgendasDue, key(nil).time(a.NextAt).int(a.Incident), nil)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/storage"
 )
 
 // A place is where a breach is stored: under its incident, in order of arrival.
@@ -91,16 +92,11 @@ func (r *reader) Breaches(_ context.Context, number int64, limit int, cursor str
 	return page, next, err
 }
 
-func (r *reader) SilentBreaches(_ context.Context, before time.Time, limit int) ([]incident.Breach, error) {
-	return r.listed(bBreachesSilent, before, limit)
-}
-
-func (r *reader) BreachesToAsk(_ context.Context, now time.Time, limit int) ([]incident.Breach, error) {
-	return r.listed(bBreachesToAsk, now, limit)
-}
-
-// listed returns the breaches that an index of times has up to a time.
-func (r *reader) listed(id bucketID, until time.Time, limit int) ([]incident.Breach, error) {
+func (r *reader) DueBreaches(_ context.Context, by storage.BreachTime, until time.Time, limit int) ([]incident.Breach, error) {
+	id := bBreachesSilent
+	if by == storage.BreachesToAsk {
+		id = bBreachesToAsk
+	}
 	var list []incident.Breach
 	err := r.ascend(id, nil, nil, func(k, _ []byte) (bool, error) {
 		if len(list) == limit || timeAt(k, 0).After(until) {

@@ -185,6 +185,30 @@ func decode(id bucketID, key, value []byte, v any) error {
 	return nil
 }
 
+// needJSON is getJSON of a value that has to be there.
+func (r *reader) needJSON(id bucketID, key []byte, v any) error {
+	found, err := r.getJSON(id, key, v)
+	if err == nil && !found {
+		err = fmt.Errorf("read %s %x: missing: %w", bucketNames[id], key, storage.ErrDamaged)
+	}
+	return err
+}
+
+// keys returns the first keys of a bucket, up to limit, while take returns true for them.
+func (r *reader) keys(id bucketID, limit int, take func(k, v []byte) (bool, error)) (keys []key, err error) {
+	err = r.ascend(id, nil, nil, func(k, v []byte) (bool, error) {
+		if len(keys) >= limit {
+			return false, nil
+		}
+		taken, err := take(k, v)
+		if taken {
+			keys = append(keys, bytes.Clone(k))
+		}
+		return taken, err
+	})
+	return keys, err
+}
+
 // alloc returns n bytes that stay as they are until the transaction ends.
 func (t *tx) alloc(n int) []byte {
 	if n > len(t.slab) {
@@ -228,6 +252,23 @@ func (t *tx) delete(id bucketID, key []byte) error {
 	t.writes++
 	t.bytes += len(key)
 	return nil
+}
+
+// move keeps what is found by a time that may change: in an index under what key returns, if
+// it is not zero. The same time with the same value, as nil always is, is no change.
+func (t *tx) move(id bucketID, was, is time.Time, key func(time.Time) key, value []byte) error {
+	if was.Equal(is) && value == nil {
+		return nil
+	}
+	if !was.IsZero() {
+		if err := t.delete(id, key(was)); err != nil {
+			return err
+		}
+	}
+	if is.IsZero() {
+		return nil
+	}
+	return t.put(id, key(is), value)
 }
 
 // next returns the next number of a bucket's own count, from 1.
@@ -341,11 +382,6 @@ func intAt(k []byte, at int) int64 { return int64(binary.BigEndian.Uint64(k[at:]
 
 func timeAt(k []byte, at int) time.Time {
 	return time.UnixMicro(int64(binary.BigEndian.Uint64(k[at:]) ^ 1<<63)).UTC()
-}
-
-// notFound is the error for a thing that is not there.
-func notFound(what, name string) error {
-	return &incident.Problem{Kind: incident.ErrNotFound, Text: fmt.Sprintf("there is no %s %q", what, name)}
 }
 
 // checkLimit returns an error for a page that has no room.

@@ -14,35 +14,9 @@ func (r *reader) Config(_ context.Context, hash string) (storage.Config, error) 
 		return storage.Config{}, err
 	}
 	if body == nil {
-		return storage.Config{}, notFound("configuration", hash)
+		return storage.Config{}, storage.NotFound("configuration", hash)
 	}
 	return storage.Config{Hash: hash, Body: bytes.Clone(body)}, nil
-}
-
-func (r *reader) Configs(ctx context.Context) ([]storage.Loading, error) {
-	records, err := r.ConfigRecords(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var all []storage.Loading
-	for _, record := range records {
-		l, err := storage.DecodeLoading(record)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, l)
-	}
-	return all, nil
-}
-
-func (r *reader) ConfigRecords(_ context.Context) ([]storage.Record, error) {
-	var all []storage.Record
-	err := r.descend(bLoadings, nil, nil, func(_, v []byte) (bool, error) {
-		record, err := storage.ParseRecord(v)
-		all = append(all, record)
-		return true, err
-	})
-	return all, err
 }
 
 func (t *tx) PutConfig(ctx context.Context, l storage.Loading, forms ...storage.Config) error {

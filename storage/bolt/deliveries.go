@@ -26,25 +26,9 @@ func (r *reader) arrival(id string) (int64, error) {
 	return intAt(b, 0), nil
 }
 
-func (r *reader) deliveryAt(arrival int64) (incident.Delivery, error) {
-	var d incident.Delivery
-	k := key(nil).int(arrival)
-	found, err := r.getJSON(bDeliveries, k, &d)
-	if err == nil && !found {
-		err = fmt.Errorf("read deliveries %x: missing: %w", []byte(k), storage.ErrDamaged)
-	}
+func (r *reader) deliveryAt(arrival int64) (d incident.Delivery, err error) {
+	err = r.needJSON(bDeliveries, key(nil).int(arrival), &d)
 	return d, err
-}
-
-func (r *reader) Delivery(_ context.Context, id string) (incident.Delivery, error) {
-	arrival, err := r.arrival(id)
-	if err != nil {
-		return incident.Delivery{}, err
-	}
-	if arrival == 0 {
-		return incident.Delivery{}, notFound("delivery", id)
-	}
-	return r.deliveryAt(arrival)
 }
 
 func (r *reader) Message(_ context.Context, id string) ([]byte, error) {
@@ -57,26 +41,9 @@ func (r *reader) Message(_ context.Context, id string) ([]byte, error) {
 		return nil, err
 	}
 	if message == nil {
-		return nil, notFound("message of a delivery", id)
+		return nil, storage.NotFound("message of a delivery", id)
 	}
 	return bytes.Clone(message), nil
-}
-
-func (r *reader) DeliveryRecords(_ context.Context, id string) ([]storage.Record, error) {
-	arrival, err := r.arrival(id)
-	if err != nil {
-		return nil, err
-	}
-	if arrival == 0 {
-		return nil, notFound("delivery", id)
-	}
-	var records []storage.Record
-	err = r.ascend(bDeliveryRecords, key(nil).int(arrival), nil, func(_, v []byte) (bool, error) {
-		record, err := storage.ParseRecord(v)
-		records = append(records, record)
-		return true, err
-	})
-	return records, err
 }
 
 func (r *reader) Deliveries(_ context.Context, q storage.DeliveryQuery) (page []incident.Delivery, next string, err error) {
@@ -89,6 +56,13 @@ func (r *reader) Deliveries(_ context.Context, q storage.DeliveryQuery) (page []
 		id, prefix = bDeliveryIncidents, prefix.int(q.Incident)
 	case q.State != "":
 		id, prefix = bDeliveryStates, prefix.byte(deliveryStates[q.State])
+	}
+	if q.ID != "" {
+		arrival, err := r.arrival(q.ID)
+		if arrival == 0 || err != nil {
+			return nil, "", err
+		}
+		id, prefix = bDeliveries, key(nil).int(arrival)
 	}
 	walk := r.descend
 	var from key
@@ -107,7 +81,7 @@ func (r *reader) Deliveries(_ context.Context, q storage.DeliveryQuery) (page []
 	}
 	var last int64
 	err = walk(id, prefix, from, func(k, _ []byte) (bool, error) {
-		arrival := intAt(k, len(prefix))
+		arrival := intAt(k, len(k)-8)
 		if q.Message {
 			if message, err := r.get(bMessages, key(nil).int(arrival)); message == nil || err != nil {
 				return err == nil, err

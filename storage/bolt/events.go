@@ -9,33 +9,6 @@ import (
 	"sitrep/storage"
 )
 
-func (r *reader) EventRecords(_ context.Context, number, after int64, limit int) ([]storage.Record, error) {
-	var records []storage.Record
-	if limit <= 0 {
-		return nil, nil
-	}
-	err := r.ascend(bEvents, key(nil).int(number), key(nil).int(number).int(max(after, 0)+1), func(_, v []byte) (bool, error) {
-		record, err := storage.ParseRecord(v)
-		records = append(records, record)
-		return len(records) < limit, err
-	})
-	return records, err
-}
-
-func (r *reader) Events(ctx context.Context, number, after int64, limit int) ([]incident.Event, error) {
-	records, err := r.EventRecords(ctx, number, after, limit)
-	if err != nil {
-		return nil, err
-	}
-	events := make([]incident.Event, len(records))
-	for i, record := range records {
-		if events[i], err = storage.DecodeEvent(record); err != nil {
-			return nil, err
-		}
-	}
-	return events, nil
-}
-
 // lastSequence returns the sequence of an incident's latest event, 0 if there is
 // none.
 func (r *reader) lastSequence(number int64) (int64, error) {

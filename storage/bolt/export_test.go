@@ -33,7 +33,7 @@ func MakeVersion2(t *testing.T, path string, old OldWatchdog) {
 		if err := x.putJSON(bMeta, oldPulseKey, old.Pulse); err != nil {
 			return err
 		}
-		if err := x.PutSubscriptions(t.Context(), old.Readers); err != nil {
+		if err := x.PutSubscriptions(t.Context(), old.Readers, nil); err != nil {
 			return err
 		}
 		for _, id := range []bucketID{bPulses, bNotices, bNoticesDue, bRecipientNotices} {

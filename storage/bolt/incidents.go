@@ -58,18 +58,6 @@ func decodeIncident(k, b []byte) (incident.Incident, error) {
 	return in, err
 }
 
-func (r *reader) Incident(_ context.Context, number int64) (incident.Incident, error) {
-	k := key(nil).int(number)
-	b, err := r.get(bIncidents, k)
-	if err != nil {
-		return incident.Incident{}, err
-	}
-	if b == nil {
-		return incident.Incident{}, notFound("incident", incident.ID(number))
-	}
-	return decodeIncident(k, b)
-}
-
 func (r *reader) IncidentsByNumber(_ context.Context, numbers []int64) (map[int64]*incident.Incident, error) {
 	all := make(map[int64]*incident.Incident, len(numbers))
 	for _, number := range numbers {
@@ -144,7 +132,7 @@ func (r *reader) Incidents(ctx context.Context, q storage.IncidentQuery) (page [
 		if id == bIncidents {
 			in, err = decodeIncident(k, v)
 		} else {
-			in, err = r.Incident(ctx, intAt(k, len(prefix)))
+			in, err = storage.IncidentOf(ctx, r, intAt(k, len(prefix)))
 		}
 		if err != nil || !matches(&in, &q, text) {
 			return true, err

@@ -1,67 +1,63 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"time"
 
 	"sitrep/storage"
 )
 
+// answerKept is how long an answer is kept, and answerSweep how many that are older are deleted
+// with each new one.
 const (
-	// journalKept is how many refusals and ambiguities are kept.
-	journalKept = 100
-	// answerKept is how long an answer is kept, and answerSweep how many that are older
-	// are deleted with each new one.
 	answerKept  = 24 * time.Hour
 	answerSweep = 16
 )
 
 var aliveKey = []byte("alive")
 
-func (r *reader) Refusals(_ context.Context) ([]storage.Refusal, error) {
-	return journal[storage.Refusal](r, bRefusals)
+// journals are the buckets of the journals.
+var journals = map[storage.Journal]bucketID{
+	storage.JournalRefusals: bRefusals, storage.JournalAmbiguities: bAmbiguities, storage.JournalOutages: bOutages,
 }
 
-func (t *tx) PutRefusal(_ context.Context, f storage.Refusal) error {
-	return t.putJournal(bRefusals, f)
-}
-
-func (r *reader) Ambiguities(_ context.Context) ([]storage.Ambiguity, error) {
-	return journal[storage.Ambiguity](r, bAmbiguities)
-}
-
-func (t *tx) PutAmbiguities(_ context.Context, all []storage.Ambiguity) error {
-	for _, a := range all[max(0, len(all)-journalKept):] {
-		if err := t.putJournal(bAmbiguities, a); err != nil {
-			return err
+func (r *reader) Journal(_ context.Context, j storage.Journal, limit int) (all [][]byte, err error) {
+	err = r.descend(journals[j], nil, nil, func(_, v []byte) (bool, error) {
+		if len(all) == limit {
+			return false, nil
 		}
-	}
-	return nil
-}
-
-// journal returns all that a bucket with a count has, the latest first.
-func journal[T any](r *reader, id bucketID) ([]T, error) {
-	var all []T
-	err := r.descend(id, nil, nil, func(k, v []byte) (bool, error) {
-		var one T
-		err := decode(id, k, v, &one)
-		all = append(all, one)
-		return true, err
+		all = append(all, bytes.Clone(v))
+		return true, nil
 	})
 	return all, err
 }
 
-func (t *tx) putJournal(id bucketID, v any) error {
-	count, err := t.next(id)
-	if err != nil {
-		return err
+func (t *tx) PutJournal(_ context.Context, j storage.Journal, entries []storage.Entry) error {
+	id := journals[j]
+	if j == storage.JournalOutages {
+		for _, e := range entries {
+			if err := t.put(id, key(nil).time(e.At), e.Body); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
-	if count > journalKept {
-		if err := t.delete(id, key(nil).int(count-journalKept)); err != nil {
+	for _, e := range entries[max(0, len(entries)-storage.JournalKept):] {
+		count, err := t.next(id)
+		if err != nil {
+			return err
+		}
+		if count > storage.JournalKept {
+			if err := t.delete(id, key(nil).int(count-storage.JournalKept)); err != nil {
+				return err
+			}
+		}
+		if err := t.put(id, key(nil).int(count), e.Body); err != nil {
 			return err
 		}
 	}
-	return t.putJSON(id, key(nil).int(count), v)
+	return nil
 }
 
 func (r *reader) Alive(_ context.Context) (time.Time, error) {
@@ -76,29 +72,11 @@ func (t *tx) PutAlive(_ context.Context, at time.Time) error {
 	return t.put(bMeta, aliveKey, key(nil).time(at))
 }
 
-func (r *reader) Outages(_ context.Context, limit int) ([]storage.Outage, error) {
-	var all []storage.Outage
-	err := r.descend(bOutages, nil, nil, func(k, v []byte) (bool, error) {
-		if len(all) == limit {
-			return false, nil
-		}
-		var o storage.Outage
-		err := decode(bOutages, k, v, &o)
-		all = append(all, o)
-		return true, err
-	})
-	return all, err
-}
-
-func (t *tx) PutOutage(_ context.Context, o storage.Outage) error {
-	return t.putJSON(bOutages, key(nil).time(o.From), o)
-}
-
 func (r *reader) Answer(_ context.Context, name string) (storage.Answer, error) {
 	var a storage.Answer
 	found, err := r.getJSON(bAnswers, key(nil).text(name), &a)
 	if err == nil && !found {
-		err = notFound("answer to", name)
+		err = storage.NotFound("answer to", name)
 	}
 	return a, err
 }
@@ -126,14 +104,7 @@ func (t *tx) PutAnswer(_ context.Context, a storage.Answer) error {
 
 // sweepAnswers deletes up to limit answers from before a time, and returns how many.
 func (t *tx) sweepAnswers(before time.Time, limit int) (int, error) {
-	var old []key
-	err := t.ascend(bAnswerTimes, nil, nil, func(k, _ []byte) (bool, error) {
-		if len(old) == limit || !timeAt(k, 0).Before(before) {
-			return false, nil
-		}
-		old = append(old, append(key(nil), k...))
-		return true, nil
-	})
+	old, err := t.keys(bAnswerTimes, limit, func(k, _ []byte) (bool, error) { return timeAt(k, 0).Before(before), nil })
 	if err != nil {
 		return 0, err
 	}

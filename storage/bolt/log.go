@@ -18,7 +18,42 @@ const leafHead = 1 + recordKeySize
 // recordBuckets are where the records of each kind of leaf are.
 var recordBuckets = [...]bucketID{ledger.Event: bEvents, ledger.Config: bLoadings, ledger.Delivery: bDeliveryRecords}
 
-func (r *reader) LogSize(_ context.Context) (size int64, err error) {
+func (r *reader) Records(_ context.Context, q storage.RecordQuery) (records []storage.Record, err error) {
+	var prefix, from key
+	switch q.Kind {
+	case ledger.Event:
+		prefix = prefix.int(q.Incident)
+		from = key(nil).int(q.Incident).int(max(q.After, 0) + 1)
+	case ledger.Delivery:
+		arrival, err := r.arrival(q.Delivery)
+		if err != nil {
+			return nil, err
+		}
+		if arrival == 0 {
+			return nil, storage.NotFound("delivery", q.Delivery)
+		}
+		prefix = prefix.int(arrival)
+	}
+	err = r.ascend(recordBuckets[q.Kind], prefix, from, func(_, v []byte) (bool, error) {
+		record, err := storage.ParseRecord(v)
+		records = append(records, record)
+		return len(records) != q.Limit, err
+	})
+	return records, err
+}
+
+func (r *reader) LogHead(context.Context) (head storage.LogHead, err error) {
+	if head.Size, err = r.logSize(); err != nil {
+		return head, err
+	}
+	err = r.descend(bCheckpoints, nil, nil, func(_, v []byte) (bool, error) {
+		head.Signed = bytes.Clone(v)
+		return false, nil
+	})
+	return head, err
+}
+
+func (r *reader) logSize() (size int64, err error) {
 	err = r.descend(bLeaves, nil, nil, func(k, _ []byte) (bool, error) {
 		size = intAt(k, 0) + 1
 		return false, nil
@@ -99,14 +134,6 @@ func (r *reader) Checkpoints(_ context.Context, after int64, limit int) ([][]byt
 	return list, err
 }
 
-func (r *reader) LastCheckpoint(_ context.Context) (signed []byte, err error) {
-	err = r.descend(bCheckpoints, nil, nil, func(_, v []byte) (bool, error) {
-		signed = bytes.Clone(v)
-		return false, nil
-	})
-	return signed, err
-}
-
 func (t *tx) PutCheckpoint(_ context.Context, size int64, signed []byte) error {
 	return t.put(bCheckpoints, key(nil).int(size), signed)
 }
@@ -114,7 +141,7 @@ func (t *tx) PutCheckpoint(_ context.Context, size int64, signed []byte) error {
 // putRecord stores a record and makes it the next leaf of the log.
 func (t *tx) putRecord(ctx context.Context, kind ledger.Kind, k key, record storage.Record) error {
 	if t.tree == nil {
-		size, err := t.LogSize(ctx)
+		size, err := t.logSize()
 		if err != nil {
 			return err
 		}

@@ -178,7 +178,7 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 		if err := tx.PutIncidents(t.Context(), []*incident.Incident{&in}); err != nil {
 			return err
 		}
-		if err := tx.PutSubscriptions(t.Context(), []incident.Subscription{{Incident: 0, Recipient: "ada"}, {Incident: 1, Recipient: "ada"}, {Incident: 1, Recipient: "bob"}, {Incident: 2, Recipient: "bob", DueAt: at}}); err != nil {
+		if err := tx.PutSubscriptions(t.Context(), []incident.Subscription{{Incident: 0, Recipient: "ada"}, {Incident: 1, Recipient: "ada"}, {Incident: 1, Recipient: "bob"}, {Incident: 2, Recipient: "bob", DueAt: at}}, nil); err != nil {
 			return err
 		}
 		if err := tx.PutDelivery(t.Context(), &told, []byte("bob")); err != nil {
@@ -207,7 +207,7 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 		return err
 	})
 	err = db.Read(t.Context(), func(r storage.Snapshot) error {
-		in, err := r.Incident(t.Context(), 1)
+		in, err := storage.IncidentOf(t.Context(), r, 1)
 		if err != nil {
 			return err
 		}
@@ -224,10 +224,10 @@ func TestAnOlderStoreIsBroughtUp(t *testing.T) {
 		if want := []string{"1 forgotten 1 1", "1 forgotten 2 2", "2 bob 1"}; !slices.Equal(readers, want) {
 			t.Errorf("readers %q, want %q", readers, want)
 		}
-		if d, err := r.Delivery(t.Context(), "INC-1.1"); err != nil || d.Covers[0].Reader != 2 {
+		if d, err := storage.DeliveryOf(t.Context(), r, "INC-1.1"); err != nil || d.Covers[0].Reader != 2 {
 			t.Errorf("told %+v, %v", d, err)
 		}
-		d, err := r.Delivery(t.Context(), "watchdog.1")
+		d, err := storage.DeliveryOf(t.Context(), r, "watchdog.1")
 		if in.AcknowledgedBy != incident.Forgotten || d.Recipient != incident.Forgotten {
 			t.Errorf("kept %+v, %+v", in, d)
 		}
@@ -378,7 +378,7 @@ func dump(t *testing.T, db *bolt.DB) string {
 	t.Helper()
 	var all strings.Builder
 	err := db.Read(t.Context(), func(r storage.Snapshot) error {
-		in, err := r.Incident(t.Context(), 1)
+		in, err := storage.IncidentOf(t.Context(), r, 1)
 		if err != nil {
 			return err
 		}
@@ -386,11 +386,11 @@ func dump(t *testing.T, db *bolt.DB) string {
 		if err != nil {
 			return err
 		}
-		events, err := r.Events(t.Context(), 1, 0, 1000)
+		events, err := storage.EventsOf(t.Context(), r, 1, 0, 1000)
 		if err != nil {
 			return err
 		}
-		silent, err := r.SilentBreaches(t.Context(), noon.Add(time.Hour), 1000)
+		silent, err := r.DueBreaches(t.Context(), storage.BreachesSilent, noon.Add(time.Hour), 1000)
 		fmt.Fprintf(&all, "%+v %+v %+v %+v", in, breaches, events, silent)
 		for _, b := range breaches {
 			if latest, err := storage.LatestBreach(t.Context(), r, b.Fingerprint); err != nil || latest == nil {
@@ -489,7 +489,7 @@ func TestClaimsEndWithTheirProcess(t *testing.T) {
 		return claims[0]
 	}
 	mustWrite(t, db, func(tx storage.Tx) error {
-		return tx.PutSubscriptions(t.Context(), []incident.Subscription{{Incident: 1, Recipient: "a", DueAt: now}, {Incident: 1, Recipient: "b"}})
+		return tx.PutSubscriptions(t.Context(), []incident.Subscription{{Incident: 1, Recipient: "a", DueAt: now}, {Incident: 1, Recipient: "b"}}, nil)
 	})
 	first := claim("one")
 	if err := db.Close(); err != nil {
@@ -519,7 +519,7 @@ func TestLeasesEndAtTheTimeGiven(t *testing.T) {
 		return claims
 	}
 	sub := incident.Subscription{Incident: 1, Recipient: "a", DueAt: noon}
-	if err := write(func(tx storage.Tx) error { return tx.PutSubscriptions(t.Context(), []incident.Subscription{sub}) }); err != nil {
+	if err := write(func(tx storage.Tx) error { return tx.PutSubscriptions(t.Context(), []incident.Subscription{sub}, nil) }); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(claim(noon.Add(-time.Microsecond))); n != 0 {

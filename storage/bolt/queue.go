@@ -62,17 +62,8 @@ func (t *tx) changeRecipient(id string, change func(*recipient)) error {
 	if !due.IsZero() {
 		p.Next = latestOf(due, p.Until, p.RetryAt)
 	}
-	if !old.Equal(p.Next) {
-		if !old.IsZero() {
-			if err := t.delete(bQueue, key(nil).time(old).rest(id)); err != nil {
-				return err
-			}
-		}
-		if !p.Next.IsZero() {
-			if err := t.put(bQueue, key(nil).time(p.Next).rest(id), nil); err != nil {
-				return err
-			}
-		}
+	if err := t.move(bQueue, old, p.Next, func(at time.Time) key { return key(nil).time(at).rest(id) }, nil); err != nil {
+		return err
 	}
 	return t.putJSON(bRecipients, key(nil).rest(id), &p)
 }
@@ -152,11 +143,7 @@ func (t *tx) claim(id string, now time.Time, owner string, until time.Time) (sto
 			return true, nil
 		}
 		var s incident.Subscription
-		sk := key(nil).int(intAt(k, len(prefix)+8)).rest(id)
-		found, err := t.getJSON(bSubscriptions, sk, &s)
-		if err == nil && !found {
-			err = fmt.Errorf("read subscriptions %x: missing: %w", []byte(sk), storage.ErrDamaged)
-		}
+		err := t.needJSON(bSubscriptions, key(nil).int(intAt(k, len(prefix)+8)).rest(id), &s)
 		c.Subscriptions = append(c.Subscriptions, s)
 		return true, err
 	})
@@ -171,11 +158,7 @@ func (t *tx) claim(id string, now time.Time, owner string, until time.Time) (sto
 		if held.pulses[n.Pulse].After(now) {
 			return true, nil
 		}
-		nk := noticeKey(&n)
-		found, err := t.getJSON(bNotices, nk, &n)
-		if err == nil && !found {
-			err = fmt.Errorf("read notices %x: missing: %w", []byte(nk), storage.ErrDamaged)
-		}
+		err := t.needJSON(bNotices, noticeKey(&n), &n)
 		c.Notices = append(c.Notices, n)
 		return true, err
 	})

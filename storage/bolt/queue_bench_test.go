@@ -27,7 +27,7 @@ func BenchmarkClaim(b *testing.B) {
 						DueAt: noon.Add(24*time.Hour + time.Duration(n)*time.Millisecond),
 					}
 				}
-				if err := db.Write(b.Context(), func(tx storage.Tx) error { return tx.PutSubscriptions(b.Context(), subs) }); err != nil {
+				if err := db.Write(b.Context(), func(tx storage.Tx) error { return tx.PutSubscriptions(b.Context(), subs, nil) }); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -38,7 +38,7 @@ func BenchmarkClaim(b *testing.B) {
 				err := db.Write(b.Context(), func(tx storage.Tx) error {
 					begin := time.Now()
 					defer func() { find += time.Since(begin) }()
-					if err := tx.PutSubscriptions(b.Context(), []incident.Subscription{due}); err != nil {
+					if err := tx.PutSubscriptions(b.Context(), []incident.Subscription{due}, nil); err != nil {
 						return err
 					}
 					claims, err := claimDue(b.Context(), tx, noon, "me", time.Minute, 10)
@@ -50,7 +50,7 @@ func BenchmarkClaim(b *testing.B) {
 					}
 					told := due
 					told.DueAt = time.Time{}
-					if err := tx.PutSubscriptions(b.Context(), []incident.Subscription{told}); err != nil {
+					if err := tx.PutSubscriptions(b.Context(), []incident.Subscription{told}, nil); err != nil {
 						return err
 					}
 					return tx.ReleaseLease(b.Context(), &claims[0], noon, time.Time{}, "")

@@ -3,8 +3,6 @@ package bolt
 import (
 	"bytes"
 	"context"
-	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -191,7 +189,7 @@ func (t *tx) ForgetDeliveries(ctx context.Context, all []incident.Delivery) erro
 		if err := t.forgetRecords(bDeliveryRecords, k, nil, func([]byte) bool { return true }); err != nil {
 			return err
 		}
-		records, err := t.DeliveryRecords(ctx, d.ID)
+		records, err := storage.DeliveryRecords(ctx, t, d.ID)
 		if err != nil {
 			return err
 		}
@@ -205,23 +203,6 @@ func (t *tx) ForgetDeliveries(ctx context.Context, all []incident.Delivery) erro
 			return err
 		}
 		if err := t.delete(bMessages, k); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (t *tx) ForgetReaders(_ context.Context, subs []incident.Subscription) error {
-	for _, sub := range subs {
-		if !sub.DueAt.IsZero() {
-			return fmt.Errorf("forget a reader of %s: something is due to it", incident.ID(sub.Incident))
-		}
-		prefix := key(nil).int(sub.Incident)
-		if err := t.delete(bSubscriptions, append(bytes.Clone(prefix), sub.Recipient...)); err != nil {
-			return err
-		}
-		sub.Forget()
-		if err := t.putJSON(bSubscriptions, prefix.rest(sub.Recipient), &sub); err != nil {
 			return err
 		}
 	}
@@ -247,20 +228,12 @@ func (t *tx) DeleteRecipients(_ context.Context, recipients []string, before tim
 	return claimed, nil
 }
 
-func (r *reader) QuietNotices(_ context.Context, before time.Time) ([]incident.Notice, error) {
-	all, err := r.notices(nil)
-	return slices.DeleteFunc(all, func(n incident.Notice) bool { return !n.DueAt.IsZero() || !n.ToldAt.Before(before) }), err
-}
-
-func (r *reader) RememberedLoadings(_ context.Context, before time.Time) (all []storage.Loading, err error) {
+func (r *reader) RememberedLoadings(context.Context) (all []storage.Loading, err error) {
 	from, err := r.remembered()
 	if err != nil {
 		return nil, err
 	}
-	err = r.ascend(bLoadings, nil, from, func(k, v []byte) (bool, error) {
-		if !before.IsZero() && !timeAt(k, 0).Before(before) {
-			return false, nil
-		}
+	err = r.ascend(bLoadings, nil, from, func(_, v []byte) (bool, error) {
 		record, err := storage.ParseRecord(v)
 		if err != nil {
 			return false, err
@@ -309,15 +282,10 @@ func (t *tx) ForgetLoadings(_ context.Context, n int, forms []string) error {
 }
 
 func (t *tx) DeleteJournal(_ context.Context, before time.Time, limit int) (int, error) {
-	var old []key
-	err := t.ascend(bRefusals, nil, nil, func(k, v []byte) (bool, error) {
+	old, err := t.keys(bRefusals, limit, func(k, v []byte) (bool, error) {
 		var r storage.Refusal
 		err := decode(bRefusals, k, v, &r)
-		if err != nil || len(old) == limit || !r.At.Before(before) {
-			return false, err
-		}
-		old = append(old, bytes.Clone(k))
-		return true, nil
+		return err == nil && r.At.Before(before), err
 	})
 	if err != nil {
 		return 0, err

@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"sitrep/incident"
@@ -79,10 +80,19 @@ func (r *reader) DueReaders(_ context.Context, at time.Time, limit int, cursor s
 	return page, next, err
 }
 
-func (t *tx) PutSubscriptions(_ context.Context, subs []incident.Subscription) error {
+func (t *tx) PutSubscriptions(_ context.Context, put, gone []incident.Subscription) error {
+	for i := range gone {
+		s := &gone[i]
+		if !s.DueAt.IsZero() {
+			return fmt.Errorf("delete a reader of %s: something is due to it", incident.ID(s.Incident))
+		}
+		if err := t.delete(bSubscriptions, key(nil).int(s.Incident).rest(s.Recipient)); err != nil {
+			return err
+		}
+	}
 	var moved []string // recipients whose due times changed
-	for i := range subs {
-		s := &subs[i]
+	for i := range put {
+		s := &put[i]
 		k := key(nil).int(s.Incident).rest(s.Recipient)
 		var old incident.Subscription
 		if _, err := t.getJSON(bSubscriptions, k, &old); err != nil {
@@ -94,21 +104,13 @@ func (t *tx) PutSubscriptions(_ context.Context, subs []incident.Subscription) e
 		if old.DueAt.Equal(s.DueAt) && old.Urgency == s.Urgency {
 			continue
 		}
-		if !old.DueAt.IsZero() {
-			if err := t.delete(bDue, key(nil).time(old.DueAt).int(s.Incident).rest(s.Recipient)); err != nil {
-				return err
-			}
-			if err := t.delete(bRecipientDue, key(nil).text(s.Recipient).time(old.DueAt).int(s.Incident)); err != nil {
-				return err
-			}
+		due := func(at time.Time) key { return key(nil).time(at).int(s.Incident).rest(s.Recipient) }
+		if err := t.move(bDue, old.DueAt, s.DueAt, due, nil); err != nil {
+			return err
 		}
-		if !s.DueAt.IsZero() {
-			if err := t.put(bDue, key(nil).time(s.DueAt).int(s.Incident).rest(s.Recipient), nil); err != nil {
-				return err
-			}
-			if err := t.put(bRecipientDue, key(nil).text(s.Recipient).time(s.DueAt).int(s.Incident), key(nil).byte(byte(s.Urgency))); err != nil {
-				return err
-			}
+		recipientDue := func(at time.Time) key { return key(nil).text(s.Recipient).time(at).int(s.Incident) }
+		if err := t.move(bRecipientDue, old.DueAt, s.DueAt, recipientDue, key(nil).byte(byte(s.Urgency))); err != nil {
+			return err
 		}
 		moved = append(moved, s.Recipient)
 	}

@@ -52,24 +52,16 @@ func (r *reader) UnmappedAlerts(_ context.Context, limit int, cursor string) (pa
 	return page, next, err
 }
 
-func (t *tx) PutUnmapped(_ context.Context, all []*incident.UnmappedAlert) error {
-	for _, a := range all {
-		if err := t.putUnmapped(a); err != nil {
+func (t *tx) PutUnmapped(_ context.Context, put []*incident.UnmappedAlert, gone []string) error {
+	for _, a := range put {
+		if a.Fingerprint == "" || len(a.Fingerprint) > longText {
+			return &incident.Problem{Kind: incident.ErrInvalid, Text: fmt.Sprintf("a fingerprint has 1 to %d bytes, not %d", longText, len(a.Fingerprint))}
+		}
+		if err := t.putJSON(bUnmapped, key(nil).rest(a.Fingerprint), a); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-func (t *tx) putUnmapped(a *incident.UnmappedAlert) error {
-	if a.Fingerprint == "" || len(a.Fingerprint) > longText {
-		return &incident.Problem{Kind: incident.ErrInvalid, Text: fmt.Sprintf("a fingerprint has 1 to %d bytes, not %d", longText, len(a.Fingerprint))}
-	}
-	return t.putJSON(bUnmapped, key(nil).rest(a.Fingerprint), a)
-}
-
-func (t *tx) DeleteUnmapped(_ context.Context, fingerprints []string) error {
-	for _, fp := range fingerprints {
+	for _, fp := range gone {
 		if err := t.delete(bUnmapped, key(nil).rest(fp)); err != nil {
 			return err
 		}

@@ -124,7 +124,7 @@ func (t *tx) upgradeChangedAt(ctx context.Context) error {
 	}
 	for i := range incidents {
 		in := &incidents[i]
-		last, err := t.Events(ctx, in.Number, in.Sequence-1, 1)
+		last, err := storage.EventsOf(ctx, t, in.Number, in.Sequence-1, 1)
 		if err != nil {
 			return err
 		}
@@ -152,9 +152,9 @@ func (t *tx) endOlder(ctx context.Context, p place) error {
 	was := headOf(&b)
 	b.Supersede()
 	if b.State != incident.BreachEnded && b.Incident != 0 {
-		in, err := t.Incident(ctx, b.Incident)
+		in, err := storage.IncidentOf(ctx, t, b.Incident)
 		for err == nil && in.MergedInto != 0 {
-			in, err = t.Incident(ctx, in.MergedInto)
+			in, err = storage.IncidentOf(ctx, t, in.MergedInto)
 		}
 		if err != nil {
 			return err
@@ -176,7 +176,7 @@ func (t *tx) endOlder(ctx context.Context, p place) error {
 			return err
 		}
 		agenda.Incident, agenda.NextAt = in.Number, in.ChangedAt
-		if err := t.putAgenda(&agenda); err != nil {
+		if err := t.PutAgendas(ctx, []incident.Agenda{agenda}); err != nil {
 			return err
 		}
 	}
@@ -201,7 +201,7 @@ func (t *tx) upgradeForgetting(ctx context.Context) error {
 		return err
 	}
 	for _, number := range closed {
-		in, err := t.Incident(ctx, number)
+		in, err := storage.IncidentOf(ctx, t, number)
 		if err == nil {
 			err = t.expire(in.ClosedAt, number, storage.ExpiryPeople)
 		}

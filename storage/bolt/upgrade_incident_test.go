@@ -28,7 +28,7 @@ func TestTheBreachesOfAnOlderStoreAreBroughtUp(t *testing.T) {
 	}
 	at := time.Date(2026, 6, 16, 10, 6, 0, 0, time.UTC)
 	mustRead(t, db, func(r storage.Snapshot) error {
-		in, err := r.Incident(t.Context(), 1)
+		in, err := storage.IncidentOf(t.Context(), r, 1)
 		if err != nil {
 			return err
 		}
@@ -40,10 +40,10 @@ func TestTheBreachesOfAnOlderStoreAreBroughtUp(t *testing.T) {
 				t.Errorf("the latest of %s: %+v, %v", fingerprint, b, err)
 			}
 		}
-		if asked, err := r.BreachesToAsk(t.Context(), at.AddDate(9, 0, 0), 9); err != nil || len(asked) != 0 {
+		if asked, err := r.DueBreaches(t.Context(), storage.BreachesToAsk, at.AddDate(9, 0, 0), 9); err != nil || len(asked) != 0 {
 			t.Errorf("to be asked about: %+v, %v", asked, err)
 		}
-		silent, err := r.SilentBreaches(t.Context(), at.AddDate(9, 0, 0), 9)
+		silent, err := r.DueBreaches(t.Context(), storage.BreachesSilent, at.AddDate(9, 0, 0), 9)
 		if len(silent) != 3 {
 			t.Errorf("not known to have ended: %+v", silent)
 		}
@@ -83,17 +83,17 @@ func TestAnOlderBreachThatHadNotEndedEndsWhenTheStoreIsBroughtUp(t *testing.T) {
 		t.Error(err)
 	}
 	mustRead(t, db, func(r storage.Snapshot) error {
-		got, err := r.Incident(t.Context(), 1)
+		got, err := storage.IncidentOf(t.Context(), r, 1)
 		if got.Breaches != (incident.Counts{Firing: 1, Total: 2}) || got.Sequence != 2 {
 			t.Errorf("incident %+v", got)
 		}
 		if b, err := storage.LatestBreach(t.Context(), r, "a"); err != nil || b == nil || b.State != incident.BreachFiring {
 			t.Errorf("the latest %+v, %v", b, err)
 		}
-		if events, err := r.Events(t.Context(), 1, 1, 9); err != nil || len(events) != 1 || events[0].Type != incident.EventBreachEnded || events[0].Data.Why != incident.WhyUnseen {
+		if events, err := storage.EventsOf(t.Context(), r, 1, 1, 9); err != nil || len(events) != 1 || events[0].Type != incident.EventBreachEnded || events[0].Data.Why != incident.WhyUnseen {
 			t.Errorf("events %+v, %v", events, err)
 		}
-		if silent, err := r.SilentBreaches(t.Context(), noon.AddDate(1, 0, 0), 9); err != nil || len(silent) != 1 {
+		if silent, err := r.DueBreaches(t.Context(), storage.BreachesSilent, noon.AddDate(1, 0, 0), 9); err != nil || len(silent) != 1 {
 			t.Errorf("not known to have ended: %+v, %v", silent, err)
 		}
 		return err

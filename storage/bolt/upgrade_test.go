@@ -43,7 +43,7 @@ func TestTheWatchdogOfAnOlderStoreIsBroughtUp(t *testing.T) {
 		if err := tx.PutDelivery(t.Context(), &pending, []byte("x")); err != nil {
 			return err
 		}
-		return tx.PutSubscriptions(t.Context(), []incident.Subscription{sub})
+		return tx.PutSubscriptions(t.Context(), []incident.Subscription{sub}, nil)
 	})
 	if err := db.Close(); err != nil {
 		t.Fatal(err)

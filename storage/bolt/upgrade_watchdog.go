@@ -21,7 +21,7 @@ func (t *tx) upgradeWatchdog(ctx context.Context) error {
 		return err
 	}
 	if found {
-		if err := t.PutPulse(ctx, pulse); err != nil {
+		if err := t.PutPulses(ctx, []incident.Pulse{pulse}, nil); err != nil {
 			return err
 		}
 		if err := t.delete(bMeta, oldPulseKey); err != nil {
@@ -38,11 +38,11 @@ func (t *tx) upgradeWatchdog(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := t.PutNotices(ctx, []incident.Notice{n}); err != nil {
+		if err := t.PutNotices(ctx, []incident.Notice{n}, nil); err != nil {
 			return err
 		}
 		sub.DueAt = time.Time{}
-		if err := t.PutSubscriptions(ctx, []incident.Subscription{sub}); err != nil {
+		if err := t.PutSubscriptions(ctx, []incident.Subscription{sub}, nil); err != nil {
 			return err
 		}
 		if err := t.delete(bSubscriptions, key(nil).int(oldWatchdog).rest(sub.Recipient)); err != nil {

@@ -272,7 +272,7 @@ func TestOneThatFailsAfterItWroteCostsTheOthersNothing(t *testing.T) {
 			wg.Go(func() {
 				err := db.Write(t.Context(), func(tx storage.Tx) error {
 					runs[i]++
-					if err := tx.PutOutage(t.Context(), storage.Outage{From: noon.Add(time.Duration(i) * time.Hour)}); err != nil {
+					if err := storage.PutOutage(t.Context(), tx, storage.Outage{From: noon.Add(time.Duration(i) * time.Hour)}); err != nil {
 						return err
 					}
 					if i%4 == 3 {
@@ -289,7 +289,7 @@ func TestOneThatFailsAfterItWroteCostsTheOthersNothing(t *testing.T) {
 		close(g.leave)
 		wg.Wait()
 		err := db.Read(t.Context(), func(r storage.Snapshot) error {
-			all, err := r.Outages(t.Context(), 100)
+			all, err := storage.Outages(t.Context(), r, 100)
 			if len(all) != 30 {
 				t.Errorf("%d are stored", len(all))
 			}

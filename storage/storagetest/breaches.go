@@ -118,7 +118,7 @@ var breachRules = []rule{
 		toAsk := func(at time.Time, want ...string) {
 			f.Helper()
 			f.read(func(r storage.Snapshot) error {
-				list, err := r.BreachesToAsk(f.Context(), at, 10)
+				list, err := r.DueBreaches(f.Context(), storage.BreachesToAsk, at, 10)
 				f.equal("to ask", fingerprints(list), want)
 				return err
 			})
@@ -133,7 +133,7 @@ var breachRules = []rule{
 		toAsk(f.now, "a")
 		toAsk(f.now.Add(time.Second), "a", "c")
 		f.read(func(r storage.Snapshot) error {
-			list, err := r.BreachesToAsk(f.Context(), f.now.Add(time.Hour), 1)
+			list, err := r.DueBreaches(f.Context(), storage.BreachesToAsk, f.now.Add(time.Hour), 1)
 			f.equal("one", fingerprints(list), []string{"a"})
 			return err
 		})
@@ -157,7 +157,7 @@ var breachRules = []rule{
 func (f *fixture) silent(before time.Time, limit int) (list []string) {
 	f.Helper()
 	f.read(func(r storage.Snapshot) error {
-		all, err := r.SilentBreaches(f.Context(), before, limit)
+		all, err := r.DueBreaches(f.Context(), storage.BreachesSilent, before, limit)
 		list = fingerprints(all)
 		return err
 	})

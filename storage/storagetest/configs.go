@@ -37,7 +37,7 @@ func (f *fixture) enter(s storage.Store, owner, hash string, at time.Time) (g st
 func (f *fixture) loaded() (hashes []string) {
 	f.Helper()
 	f.read(func(r storage.Snapshot) error {
-		all, err := r.Configs(f.Context())
+		all, err := storage.Loadings(f.Context(), r)
 		for _, l := range all {
 			hashes = append([]string{l.Hash}, hashes...)
 		}
@@ -65,12 +65,12 @@ var configRules = []rule{
 			f.equal("config", c, storage.Config{Hash: "h1", Body: body})
 			_, err = r.Config(f.Context(), "h3")
 			f.fails("another", err, incident.ErrNotFound)
-			all, err := r.Configs(f.Context())
+			all, err := storage.Loadings(f.Context(), r)
 			f.equal("loadings", all, []storage.Loading{loads[2], loads[1], loads[0]})
 			if err != nil {
 				return err
 			}
-			records, err := r.ConfigRecords(f.Context())
+			records, err := storage.LoadingRecords(f.Context(), r)
 			for i := range records {
 				l, err := storage.DecodeLoading(records[i])
 				if err != nil {

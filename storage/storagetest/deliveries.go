@@ -45,7 +45,7 @@ var deliveryRules = []rule{
 		d.State, d.SentAt, d.Attempts = incident.DeliveryDelivered, f.now, 2
 		f.deliver(d, f.newDelivery("two", "a", 1))
 		f.read(func(r storage.Snapshot) error {
-			got, err := r.Delivery(f.Context(), "one")
+			got, err := storage.DeliveryOf(f.Context(), r, "one")
 			if err != nil {
 				return err
 			}
@@ -58,9 +58,9 @@ var deliveryRules = []rule{
 	{"what is not there is not found", func(f *fixture) {
 		f.deliver(f.newDelivery("one", "a", 1))
 		f.read(func(r storage.Snapshot) error {
-			_, err := r.Delivery(f.Context(), "two")
+			_, err := storage.DeliveryOf(f.Context(), r, "two")
 			f.fails("delivery", err, incident.ErrNotFound)
-			_, err = r.DeliveryRecords(f.Context(), "two")
+			_, err = storage.DeliveryRecords(f.Context(), r, "two")
 			f.fails("records", err, incident.ErrNotFound)
 			for _, id := range []string{"one", "two"} {
 				_, err = r.Message(f.Context(), id)
@@ -116,7 +116,7 @@ var deliveryRules = []rule{
 		records := func() (all []storage.Record) {
 			f.Helper()
 			f.read(func(r storage.Snapshot) (err error) {
-				all, err = r.DeliveryRecords(f.Context(), "one")
+				all, err = storage.DeliveryRecords(f.Context(), r, "one")
 				return err
 			})
 			return all
@@ -218,14 +218,14 @@ var pruneRules = []rule{
 				if _, err := r.Message(f.Context(), n); (err == nil) != there {
 					f.Errorf("message %s: %v", n, err)
 				}
-				if _, err := r.Delivery(f.Context(), n); err != nil {
+				if _, err := storage.DeliveryOf(f.Context(), r, n); err != nil {
 					f.Errorf("delivery %s: %v", n, err)
 				}
-				if records, err := r.DeliveryRecords(f.Context(), n); len(records) != 1 {
+				if records, err := storage.DeliveryRecords(f.Context(), r, n); len(records) != 1 {
 					f.Errorf("records of delivery %s: %d, %v", n, len(records), err)
 				}
 			}
-			events, err := r.Events(f.Context(), 1, 0, 10)
+			events, err := storage.EventsOf(f.Context(), r, 1, 0, 10)
 			f.equal("events", len(events), 3)
 			return err
 		})

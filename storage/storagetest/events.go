@@ -36,23 +36,23 @@ var eventRules = []rule{
 			return tx.AppendEvents(f.Context(), append(f.newEvents(2, 3), events[5:]...))
 		})
 		f.read(func(r storage.Snapshot) error {
-			got, err := r.Events(f.Context(), 1, 0, 100)
+			got, err := storage.EventsOf(f.Context(), r, 1, 0, 100)
 			if err != nil {
 				return err
 			}
 			f.equal("all", got, events)
-			got, err = r.Events(f.Context(), 1, 4, 3)
+			got, err = storage.EventsOf(f.Context(), r, 1, 4, 3)
 			if err != nil {
 				return err
 			}
 			f.equal("page", got, events[4:7])
 			for _, after := range []int64{12, 100} {
-				if got, err = r.Events(f.Context(), 1, after, 3); err != nil {
+				if got, err = storage.EventsOf(f.Context(), r, 1, after, 3); err != nil {
 					return err
 				}
 				f.equal("after the end", len(got), 0)
 			}
-			got, err = r.Events(f.Context(), 3, 0, 3)
+			got, err = storage.EventsOf(f.Context(), r, 3, 0, 3)
 			f.equal("of none", len(got), 0)
 			return err
 		})
@@ -62,7 +62,7 @@ var eventRules = []rule{
 			if err := tx.AppendEvents(f.Context(), f.newEvents(1, 2)); err != nil {
 				return err
 			}
-			got, err := tx.Events(f.Context(), 1, 0, 10)
+			got, err := storage.EventsOf(f.Context(), tx, 1, 0, 10)
 			f.equal("events", got, f.newEvents(1, 2))
 			return err
 		})
@@ -78,7 +78,7 @@ var eventRules = []rule{
 			}
 		}
 		f.read(func(r storage.Snapshot) error {
-			got, err := r.Events(f.Context(), 1, 0, 100)
+			got, err := storage.EventsOf(f.Context(), r, 1, 0, 100)
 			f.equal("events", got, events[:2])
 			return err
 		})
@@ -87,17 +87,17 @@ var eventRules = []rule{
 		f.write(func(tx storage.Tx) error { return tx.AppendEvents(f.Context(), f.newEvents(1, 5)) })
 		var first []storage.Record
 		f.read(func(r storage.Snapshot) (err error) {
-			first, err = r.EventRecords(f.Context(), 1, 0, 100)
+			first, err = storage.EventRecords(f.Context(), r, 1, 0, 100)
 			return err
 		})
 		f.write(func(tx storage.Tx) error { return tx.PutIncidents(f.Context(), []*incident.Incident{f.newIncident(1)}) })
 		f.read(func(r storage.Snapshot) error {
-			again, err := r.EventRecords(f.Context(), 1, 0, 100)
+			again, err := storage.EventRecords(f.Context(), r, 1, 0, 100)
 			if err != nil {
 				return err
 			}
 			f.equal("records", placeless(again), placeless(first))
-			part, err := r.EventRecords(f.Context(), 1, 2, 1)
+			part, err := storage.EventRecords(f.Context(), r, 1, 2, 1)
 			f.equal("page", placeless(part), placeless(first)[2:3])
 			return err
 		})

@@ -92,12 +92,12 @@ func (f *fixture) people(number int64) (found []string) {
 		}
 	}
 	f.read(func(r storage.Snapshot) error {
-		in, err := r.Incident(f.Context(), number)
+		in, err := storage.IncidentOf(f.Context(), r, number)
 		if err != nil {
 			return err
 		}
 		look("incident", in)
-		events, err := r.EventRecords(f.Context(), number, 0, 100)
+		events, err := storage.EventRecords(f.Context(), r, number, 0, 100)
 		if err != nil {
 			return err
 		}
@@ -118,7 +118,7 @@ func (f *fixture) people(number int64) (found []string) {
 			id := d.ID
 			d.ID = ""
 			look("delivery "+id, d)
-			records, err := r.DeliveryRecords(f.Context(), id)
+			records, err := storage.DeliveryRecords(f.Context(), r, id)
 			if err != nil {
 				return err
 			}
@@ -176,11 +176,11 @@ var forgetRules = []rule{
 			}
 		}
 		f.read(func(r storage.Snapshot) error {
-			in, err := r.Incident(f.Context(), 1)
+			in, err := storage.IncidentOf(f.Context(), r, 1)
 			if err != nil {
 				return err
 			}
-			events, err := r.Events(f.Context(), 1, 0, 100)
+			events, err := storage.EventsOf(f.Context(), r, 1, 0, 100)
 			if err != nil {
 				return err
 			}
@@ -315,7 +315,7 @@ var forgetRules = []rule{
 			notices, err := r.Notices(f.Context(), "p")
 			f.equal("readers", notices, []incident.Notice{eve, zoe})
 			for id, want := range map[string]string{old: incident.Forgotten, young: "ada"} {
-				d, err := r.Delivery(f.Context(), id)
+				d, err := storage.DeliveryOf(f.Context(), r, id)
 				f.equal("recipient of "+id, d.Recipient, want)
 				if err != nil {
 					return err
@@ -352,7 +352,7 @@ var forgetRules = []rule{
 			f.equal("pruned", f.prune(time.Time{}, f.ago(10), 10), 0)
 			f.forget(f.ago(10))
 			f.read(func(r storage.Snapshot) error {
-				d, err := r.Delivery(f.Context(), "one")
+				d, err := storage.DeliveryOf(f.Context(), r, "one")
 				f.equal("recipient", d.Recipient, "ada")
 				return err
 			})
@@ -363,7 +363,7 @@ var forgetRules = []rule{
 		f.equal("pruned", f.prune(time.Time{}, f.now, 10), 1)
 		f.forget(f.now)
 		f.read(func(r storage.Snapshot) error {
-			d, err := r.Delivery(f.Context(), "one")
+			d, err := storage.DeliveryOf(f.Context(), r, "one")
 			f.equal("recipient", d.Recipient, incident.Forgotten)
 			return err
 		})
@@ -388,7 +388,7 @@ var forgetRules = []rule{
 		bodies := func() (list []string) {
 			f.Helper()
 			f.read(func(r storage.Snapshot) error {
-				all, err := r.Configs(f.Context())
+				all, err := storage.Loadings(f.Context(), r)
 				if c, err := r.Config(f.Context(), "n"); err != nil || string(c.Body) != "body n" {
 					f.Errorf("the one that names nobody: %+v, %v", c, err)
 				}
@@ -424,7 +424,7 @@ var forgetRules = []rule{
 				at = f.ago(10)
 			}
 			f.write(func(tx storage.Tx) error {
-				if err := tx.PutRefusal(f.Context(), storage.Refusal{At: at, Status: 400, Client: "ada"}); err != nil {
+				if err := storage.PutRefusal(f.Context(), tx, storage.Refusal{At: at, Status: 400, Client: "ada"}); err != nil {
 					return err
 				}
 				return tx.PutAnswer(f.Context(), storage.Answer{Key: fmt.Sprint(i), At: at})
@@ -437,7 +437,7 @@ var forgetRules = []rule{
 					f.Errorf("answer %d: %v", i, err)
 				}
 			}
-			refusals, err := r.Refusals(f.Context())
+			refusals, err := storage.Refusals(f.Context(), r)
 			for _, r := range refusals {
 				if r.At.Before(f.ago(30)) {
 					f.Errorf("refusal %+v", r)

@@ -16,14 +16,14 @@ var incidentRules = []rule{
 		changed.State, changed.ResolvedAt, changed.EndedAt = incident.StateResolved, f.now, f.now
 		f.put(changed, f.newIncident(2))
 		f.read(func(r storage.Snapshot) error {
-			in, err := r.Incident(f.Context(), 1)
+			in, err := storage.IncidentOf(f.Context(), r, 1)
 			f.equal("incident", in, *changed)
 			return err
 		})
 	}},
 	{"one that is not there is not found", func(f *fixture) {
 		f.read(func(r storage.Snapshot) error {
-			_, err := r.Incident(f.Context(), 7)
+			_, err := storage.IncidentOf(f.Context(), r, 7)
 			f.fails("incident", err, incident.ErrNotFound)
 			return nil
 		})
@@ -268,11 +268,11 @@ var agendaRules = []rule{
 		})
 		next(hour)
 		f.write(func(tx storage.Tx) error {
-			return tx.PutSubscriptions(f.Context(), []incident.Subscription{f.owes(1, "a", f.now), f.owes(2, "b", hour.Add(time.Hour))})
+			return tx.PutSubscriptions(f.Context(), []incident.Subscription{f.owes(1, "a", f.now), f.owes(2, "b", hour.Add(time.Hour))}, nil)
 		})
 		next(f.now)
 		f.write(func(tx storage.Tx) error {
-			return tx.PutSubscriptions(f.Context(), []incident.Subscription{f.owes(1, "a", time.Time{})})
+			return tx.PutSubscriptions(f.Context(), []incident.Subscription{f.owes(1, "a", time.Time{})}, nil)
 		})
 		next(hour)
 		f.write(func(tx storage.Tx) error { return tx.PutAgendas(f.Context(), []incident.Agenda{{Incident: 1}}) })

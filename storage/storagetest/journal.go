@@ -22,14 +22,14 @@ var journalRules = []rule{
 			for _, fp := range []string{"c", "a", "e", "b", "d", "f"} {
 				all = append(all, f.newUnmapped(fp))
 			}
-			if err := tx.PutUnmapped(f.Context(), all); err != nil {
+			if err := tx.PutUnmapped(f.Context(), all, nil); err != nil {
 				return err
 			}
-			return tx.DeleteUnmapped(f.Context(), []string{"f", "none", "d"})
+			return tx.PutUnmapped(f.Context(), nil, []string{"f", "none", "d"})
 		})
 		changed := f.newUnmapped("a")
 		changed.Incident = 0
-		f.write(func(tx storage.Tx) error { return tx.PutUnmapped(f.Context(), []*incident.UnmappedAlert{changed}) })
+		f.write(func(tx storage.Tx) error { return tx.PutUnmapped(f.Context(), []*incident.UnmappedAlert{changed}, nil) })
 		f.read(func(r storage.Snapshot) error {
 			set, err := r.Unmapped(f.Context(), []string{"d", "a", "none", "a", "b"})
 			if err != nil {
@@ -64,19 +64,19 @@ var journalRules = []rule{
 			a := storage.Ambiguity{At: f.ago(-i), Fingerprint: fmt.Sprint(i), Labels: map[string]string{"a": "b"}, SLO: "x", Others: []string{"y"}}
 			refusals, ambiguities = append([]storage.Refusal{r}, refusals...), append([]storage.Ambiguity{a}, ambiguities...)
 			f.write(func(tx storage.Tx) error {
-				if err := tx.PutRefusal(f.Context(), r); err != nil {
+				if err := storage.PutRefusal(f.Context(), tx, r); err != nil {
 					return err
 				}
-				return tx.PutAmbiguities(f.Context(), []storage.Ambiguity{a})
+				return storage.PutAmbiguities(f.Context(), tx, []storage.Ambiguity{a})
 			})
 		}
 		f.read(func(r storage.Snapshot) error {
-			gotR, err := r.Refusals(f.Context())
+			gotR, err := storage.Refusals(f.Context(), r)
 			if err != nil {
 				return err
 			}
 			f.equal("refusals", gotR, refusals[:100])
-			gotA, err := r.Ambiguities(f.Context())
+			gotA, err := storage.Ambiguities(f.Context(), r)
 			f.equal("ambiguities", gotA, ambiguities[:100])
 			return err
 		})
@@ -89,19 +89,19 @@ var journalRules = []rule{
 		}
 		f.write(func(tx storage.Tx) error {
 			for _, i := range []int{3, 1, 4, 0, 2, 2} {
-				if err := tx.PutOutage(f.Context(), want[i]); err != nil {
+				if err := storage.PutOutage(f.Context(), tx, want[i]); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 		f.read(func(r storage.Snapshot) error {
-			all, err := r.Outages(f.Context(), 10)
+			all, err := storage.Outages(f.Context(), r, 10)
 			if err != nil {
 				return err
 			}
 			f.equal("outages", all, want)
-			all, err = r.Outages(f.Context(), 2)
+			all, err = storage.Outages(f.Context(), r, 2)
 			f.equal("two", all, want[:2])
 			return err
 		})

@@ -189,7 +189,7 @@ var writerRules = []rule{
 			if err != nil {
 				return err
 			}
-			events, err := r.Events(f.Context(), 1, 0, 10)
+			events, err := storage.EventsOf(f.Context(), r, 1, 0, 10)
 			f.equal("events", len(events), 2)
 			return err
 		})
@@ -228,15 +228,15 @@ var writerRules = []rule{
 					return err
 				}
 			}
-			p, err := tx.Pulse(f.Context(), "eu")
+			p, err := storage.PulseOf(f.Context(), tx, "eu")
 			if err != nil {
 				return err
 			}
 			p.Sequence++
-			return tx.PutPulse(f.Context(), p)
+			return tx.PutPulses(f.Context(), []incident.Pulse{p}, nil)
 		})
 		f.read(func(r storage.Snapshot) error {
-			p, err := r.Pulse(f.Context(), "eu")
+			p, err := storage.PulseOf(f.Context(), r, "eu")
 			f.equal("sequence", p.Sequence, int64(20))
 			return err
 		})
@@ -249,7 +249,7 @@ var writerRules = []rule{
 				return err
 			}
 			notices[0].DueAt = notices[0].DueAt.Add(time.Second)
-			return tx.PutNotices(f.Context(), append(notices[:1], f.notice("eu", fmt.Sprint("b", i), f.now)))
+			return tx.PutNotices(f.Context(), append(notices[:1], f.notice("eu", fmt.Sprint("b", i), f.now)), nil)
 		})
 		all := f.notices("eu")
 		f.equal("notices", len(all), 21)
@@ -336,7 +336,7 @@ var writerRules = []rule{
 		f.read(func(r storage.Snapshot) error {
 			last := time.Time{}
 			for number := int64(1); number <= 2; number++ {
-				events, err := r.Events(f.Context(), number, 0, 10)
+				events, err := storage.EventsOf(f.Context(), r, number, 0, 10)
 				if err != nil || len(events) == 0 {
 					f.Errorf("events of %d: %v, %v", number, events, err)
 				}

@@ -16,11 +16,7 @@ import (
 func (f *fixture) awaitLog(size int64) {
 	f.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		var have int64
-		f.read(func(r storage.Snapshot) (err error) {
-			have, err = r.LogSize(f.Context())
-			return err
-		})
+		have := f.logHead().Size
 		if have == size {
 			return
 		}
@@ -28,6 +24,15 @@ func (f *fixture) awaitLog(size int64) {
 			f.Fatalf("the log has %d leaves, want %d", have, size)
 		}
 	}
+}
+
+func (f *fixture) logHead() (head storage.LogHead) {
+	f.Helper()
+	f.read(func(r storage.Snapshot) (err error) {
+		head, err = r.LogHead(f.Context())
+		return err
+	})
+	return head
 }
 
 // leaves returns the whole log, read in pages.
@@ -90,7 +95,7 @@ var logRules = []rule{
 		}
 		f.equal("kinds", kinds, map[ledger.Kind]int{ledger.Event: 8, ledger.Config: 1, ledger.Delivery: 1})
 		f.read(func(r storage.Snapshot) error {
-			records, err := r.EventRecords(f.Context(), 2, 0, 10)
+			records, err := storage.EventRecords(f.Context(), r, 2, 0, 10)
 			for _, record := range records {
 				f.equal("by the index", leaves[record.Index].Record, record)
 			}
@@ -158,11 +163,7 @@ var logRules = []rule{
 		})
 	}},
 	{"signed heads are kept by size", func(f *fixture) {
-		f.read(func(r storage.Snapshot) error {
-			last, err := r.LastCheckpoint(f.Context())
-			f.equal("none", last, []byte(nil))
-			return err
-		})
+		f.equal("none", f.logHead(), storage.LogHead{})
 		for _, size := range []int64{5, 0, 3, 9} {
 			f.write(func(tx storage.Tx) error { return tx.PutCheckpoint(f.Context(), size, fmt.Append(nil, "head ", size)) })
 		}
@@ -181,9 +182,8 @@ var logRules = []rule{
 				return err
 			}
 			f.equal("end", len(list), 0)
-			last, err := r.LastCheckpoint(f.Context())
-			f.equal("last", last, []byte("head 9"))
 			return err
 		})
+		f.equal("last", f.logHead(), storage.LogHead{Signed: []byte("head 9")})
 	}},
 }

@@ -163,7 +163,7 @@ func checkModel(t *testing.T, e Engine) {
 					m.subs[fmt.Sprint(s.Recipient, "/", s.Incident)] = s
 					m.reader(s.Recipient)
 				}
-				_ = write(func(tx storage.Tx) error { return tx.PutSubscriptions(rt.Context(), subs) })
+				_ = write(func(tx storage.Tx) error { return tx.PutSubscriptions(rt.Context(), subs, nil) })
 			},
 			"notify": func(rt *rapid.T) {
 				n := incident.Notice{
@@ -171,12 +171,12 @@ func checkModel(t *testing.T, e Engine) {
 				}
 				m.notices[fmt.Sprint(n.Recipient, "/", n.Pulse)] = n
 				m.reader(n.Recipient)
-				_ = write(func(tx storage.Tx) error { return tx.PutNotices(rt.Context(), []incident.Notice{n}) })
+				_ = write(func(tx storage.Tx) error { return tx.PutNotices(rt.Context(), []incident.Notice{n}, nil) })
 			},
 			"give up a pulse": func(rt *rapid.T) {
 				pulse := rapid.SampledFrom([]string{"", "e", "eu"}).Draw(rt, "pulse")
 				maps.DeleteFunc(m.notices, func(_ string, n incident.Notice) bool { return n.Pulse == pulse })
-				_ = write(func(tx storage.Tx) error { return tx.DeletePulse(rt.Context(), pulse) })
+				_ = write(func(tx storage.Tx) error { return tx.PutPulses(rt.Context(), nil, []string{pulse}) })
 			},
 			"begin a delivery": func(rt *rapid.T) {
 				created++

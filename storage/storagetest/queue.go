@@ -24,7 +24,7 @@ func (f *fixture) owes(number int64, recipient string, due time.Time) incident.S
 
 func (f *fixture) subscribe(subs ...incident.Subscription) {
 	f.Helper()
-	f.write(func(tx storage.Tx) error { return tx.PutSubscriptions(f.Context(), subs) })
+	f.write(func(tx storage.Tx) error { return tx.PutSubscriptions(f.Context(), subs, nil) })
 }
 
 // ago returns a time before now.
@@ -236,7 +236,7 @@ var claimRules = []rule{
 		f.subscribe(f.owes(1, "a", f.ago(1)))
 		c := f.claim("me", short, 1)[0]
 		err := f.store.Write(f.Context(), func(tx storage.Tx) error {
-			if err := tx.PutSubscriptions(f.Context(), []incident.Subscription{f.owes(1, "a", time.Time{})}); err != nil {
+			if err := tx.PutSubscriptions(f.Context(), []incident.Subscription{f.owes(1, "a", time.Time{})}, nil); err != nil {
 				return err
 			}
 			return tx.ExtendLease(f.Context(), &c, f.now, f.now.Add(long))
@@ -381,7 +381,7 @@ var claimRules = []rule{
 		notice := func(pulse string) incident.Notice {
 			return incident.Notice{Pulse: pulse, Recipient: "a", Owed: incident.Owed{Kind: incident.KindWatchdog, Reason: incident.DueWatchdogAway, At: away}, DueAt: away}
 		}
-		f.write(func(tx storage.Tx) error { return tx.PutNotices(f.Context(), []incident.Notice{notice("eu")}) })
+		f.write(func(tx storage.Tx) error { return tx.PutNotices(f.Context(), []incident.Notice{notice("eu")}, nil) })
 		f.equal("all is held back", len(f.claim("me", long, 9)), 0)
 		f.read(func(r storage.Snapshot) error {
 			at, err := r.NextDue(f.Context(), f.now)
@@ -391,7 +391,7 @@ var claimRules = []rule{
 
 		other := f.owes(3, "a", f.ago(1))
 		f.subscribe(other, f.owes(1, "b", f.ago(1)))
-		f.write(func(tx storage.Tx) error { return tx.PutNotices(f.Context(), []incident.Notice{notice("us")}) })
+		f.write(func(tx storage.Tx) error { return tx.PutNotices(f.Context(), []incident.Notice{notice("us")}, nil) })
 		claims := f.claim("me", long, 9)
 		f.equal("recipients", recipients(claims), []string{"a", "b"})
 		f.equal("subscriptions", claims[0].Subscriptions, []incident.Subscription{other})
@@ -401,7 +401,7 @@ var claimRules = []rule{
 			f.Fatal(err)
 		}
 		f.subscribe(f.owes(3, "a", time.Time{}))
-		f.write(func(tx storage.Tx) error { return tx.DeletePulse(f.Context(), "us") })
+		f.write(func(tx storage.Tx) error { return tx.PutPulses(f.Context(), nil, []string{"us"}) })
 		f.equal("all is held back again", len(f.claim("me", long, 9)), 0)
 
 		f.now = retry

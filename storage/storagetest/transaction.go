@@ -42,7 +42,7 @@ var transactionRules = []rule{
 			if err := tx.PutBreaches(f.Context(), []*incident.Breach{f.newBreach("a", 1)}); err != nil {
 				return err
 			}
-			in, err := tx.Incident(f.Context(), 1)
+			in, err := storage.IncidentOf(f.Context(), tx, 1)
 			f.equal("incident", in, *f.newIncident(1))
 			if err != nil {
 				return err
@@ -123,7 +123,7 @@ var transactionRules = []rule{
 	{"writes of one thing follow on one another", func(f *fixture) {
 		f.put(f.newIncident(1))
 		f.writeEach(20, func(_ int, tx storage.Tx) error {
-			in, err := tx.Incident(f.Context(), 1)
+			in, err := storage.IncidentOf(f.Context(), tx, 1)
 			if err != nil {
 				return err
 			}
@@ -131,7 +131,7 @@ var transactionRules = []rule{
 			return tx.PutIncidents(f.Context(), []*incident.Incident{&in})
 		})
 		f.read(func(r storage.Snapshot) error {
-			in, err := r.Incident(f.Context(), 1)
+			in, err := storage.IncidentOf(f.Context(), r, 1)
 			f.equal("sequence", in.Sequence, int64(21))
 			return err
 		})
@@ -159,13 +159,13 @@ var transactionRules = []rule{
 	{"a reader keeps its snapshot", func(f *fixture) {
 		f.put(f.newIncident(1))
 		f.read(func(r storage.Snapshot) error {
-			if _, err := r.Incident(f.Context(), 1); err != nil { // the snapshot is taken by now
+			if _, err := storage.IncidentOf(f.Context(), r, 1); err != nil { // the snapshot is taken by now
 				return err
 			}
 			changed := f.newIncident(1)
 			changed.Sequence = 9
 			f.put(changed)
-			in, err := r.Incident(f.Context(), 1)
+			in, err := storage.IncidentOf(f.Context(), r, 1)
 			f.equal("sequence", in.Sequence, int64(1))
 			return err
 		})

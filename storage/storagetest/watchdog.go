@@ -20,14 +20,14 @@ func (f *fixture) notice(pulse, recipient string, due time.Time) incident.Notice
 
 func (f *fixture) notify(notices ...incident.Notice) {
 	f.Helper()
-	f.write(func(tx storage.Tx) error { return tx.PutNotices(f.Context(), notices) })
+	f.write(func(tx storage.Tx) error { return tx.PutNotices(f.Context(), notices, nil) })
 }
 
-// notices returns what is owed about a pulse.
-func (f *fixture) notices(pulse string) (all []incident.Notice) {
+// notices returns what is owed about pulses.
+func (f *fixture) notices(pulses ...string) (all []incident.Notice) {
 	f.Helper()
 	f.read(func(r storage.Snapshot) (err error) {
-		all, err = r.Notices(f.Context(), pulse)
+		all, err = r.Notices(f.Context(), pulses...)
 		return err
 	})
 	return all
@@ -38,7 +38,7 @@ var watchdogRules = []rule{
 		pulse := func(want incident.Pulse) {
 			f.Helper()
 			f.read(func(r storage.Snapshot) error {
-				p, err := r.Pulse(f.Context(), want.Name)
+				p, err := storage.PulseOf(f.Context(), r, want.Name)
 				f.equal("pulse", p, want)
 				return err
 			})
@@ -47,15 +47,15 @@ var watchdogRules = []rule{
 		pulse(incident.Pulse{Name: "eu"})
 		none := incident.Pulse{HeardAt: f.now, AwaySince: f.ago(1), Sequence: 3}
 		eu := incident.Pulse{Name: "eu", Labels: map[string]string{"cluster": "eu"}, HeardAt: f.now, HeardBy: map[string]time.Time{"a": f.now}}
-		f.write(func(tx storage.Tx) error { return tx.PutPulse(f.Context(), none) })
-		f.write(func(tx storage.Tx) error { return tx.PutPulse(f.Context(), eu) })
+		f.write(func(tx storage.Tx) error { return tx.PutPulses(f.Context(), []incident.Pulse{none}, nil) })
+		f.write(func(tx storage.Tx) error { return tx.PutPulses(f.Context(), []incident.Pulse{eu}, nil) })
 		pulse(none)
 		eu.Sequence = 4
 		f.write(func(tx storage.Tx) error {
-			if err := tx.PutPulse(f.Context(), eu); err != nil {
+			if err := tx.PutPulses(f.Context(), []incident.Pulse{eu}, nil); err != nil {
 				return err
 			}
-			p, err := tx.Pulse(f.Context(), "eu")
+			p, err := storage.PulseOf(f.Context(), tx, "eu")
 			f.equal("in the write", p, eu)
 			return err
 		})
@@ -73,7 +73,7 @@ var watchdogRules = []rule{
 		})
 		f.write(func(tx storage.Tx) error {
 			for i := range want {
-				if err := tx.PutPulse(f.Context(), want[len(want)-1-i]); err != nil {
+				if err := tx.PutPulses(f.Context(), []incident.Pulse{want[len(want)-1-i]}, nil); err != nil {
 					return err
 				}
 			}
@@ -82,6 +82,11 @@ var watchdogRules = []rule{
 		f.read(func(r storage.Snapshot) error {
 			all, err := r.Pulses(f.Context())
 			f.equal("pulses", all, want)
+			if err != nil {
+				return err
+			}
+			all, err = r.Pulses(f.Context(), "bb", "none", "", "bb")
+			f.equal("some", all, incident.Pulses{want[0], want[3]})
 			return err
 		})
 	}},
@@ -96,6 +101,8 @@ var watchdogRules = []rule{
 		f.equal("of another pulse", f.notices("e"), []incident.Notice{other})
 		f.equal("of the one without a name", f.notices(""), []incident.Notice{nameless})
 		f.equal("of none", len(f.notices("us")), 0)
+		f.equal("of two", f.notices("us", "eu", "e", "eu"), []incident.Notice{other, a, full, c})
+		f.equal("of all", len(f.notices()), 5)
 		full.DueAt = f.now.Add(time.Hour)
 		f.notify(full)
 		f.equal("changed", f.notices("eu"), []incident.Notice{a, full, c})
@@ -150,15 +157,24 @@ var watchdogRules = []rule{
 		f.notify(f.notice("eu", "b", time.Time{}))
 		look(2, f.ago(6), f.ago(6))
 	}},
+	{"notices that are gone are due to nobody", func(f *fixture) {
+		due, other := f.notice("p", "bob", f.ago(5)), f.notice("q", "ada", time.Time{})
+		f.notify(due, other)
+		f.write(func(tx storage.Tx) error { return tx.PutNotices(f.Context(), nil, []incident.Notice{due}) })
+		f.equal("left", f.notices(), []incident.Notice{other})
+		f.equal("claims", f.claim("x", time.Hour, 10), []storage.Lease(nil))
+	}},
 	{"a pulse is deleted with its notices", func(f *fixture) {
 		kept := f.notice("us", "a", f.ago(1))
 		f.notify(f.notice("eu", "a", f.ago(2)), f.notice("eu", "b", f.ago(2)), kept)
-		f.write(func(tx storage.Tx) error { return tx.PutPulse(f.Context(), incident.Pulse{Name: "eu", Sequence: 1}) })
-		f.write(func(tx storage.Tx) error { return tx.DeletePulse(f.Context(), "eu") })
-		f.write(func(tx storage.Tx) error { return tx.DeletePulse(f.Context(), "none") })
+		f.write(func(tx storage.Tx) error {
+			return tx.PutPulses(f.Context(), []incident.Pulse{{Name: "eu", Sequence: 1}}, nil)
+		})
+		f.write(func(tx storage.Tx) error { return tx.PutPulses(f.Context(), nil, []string{"eu"}) })
+		f.write(func(tx storage.Tx) error { return tx.PutPulses(f.Context(), nil, []string{"none"}) })
 		f.equal("notices", len(f.notices("eu")), 0)
 		f.read(func(r storage.Snapshot) error {
-			p, err := r.Pulse(f.Context(), "eu")
+			p, err := storage.PulseOf(f.Context(), r, "eu")
 			f.equal("pulse", p, incident.Pulse{Name: "eu"})
 			return err
 		})
@@ -171,7 +187,7 @@ var watchdogRules = []rule{
 		d.Kind, d.Covers, d.State, d.FinishedAt = incident.KindWatchdog, []incident.Cover{{Kind: incident.KindWatchdog, Pulse: "eu"}}, incident.DeliveryDelivered, f.now
 		f.deliver(d, f.newDelivery("one", "a", 1))
 		f.read(func(r storage.Snapshot) error {
-			got, err := r.Delivery(f.Context(), "watchdog.1")
+			got, err := storage.DeliveryOf(f.Context(), r, "watchdog.1")
 			f.equal("delivery", got, *d)
 			if err != nil {
 				return err
@@ -181,7 +197,7 @@ var watchdogRules = []rule{
 			if err != nil {
 				return err
 			}
-			records, err := r.DeliveryRecords(f.Context(), "watchdog.1")
+			records, err := storage.DeliveryRecords(f.Context(), r, "watchdog.1")
 			if err != nil {
 				return err
 			}

@@ -226,7 +226,7 @@ func TestTheWatchdogIsAwayForAllReplicasAtOnce(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := withWatchdog()
 			w := newWorld(t, routertest.Options{Policy: p})
-					w.enter("a", p)
+			w.enter("a", p)
 			s := &shared{Store: w.Store()}
 			var running []*routertest.Replica
 			for _, owner := range []string{"a", "b", "c"}[:replicas] {

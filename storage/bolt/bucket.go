@@ -102,6 +102,7 @@ var appended = [bucketCount]bool{
 type reader struct {
 	tx      *bbolt.Tx
 	buckets [bucketCount]*bbolt.Bucket
+	digests *digests // once there was one
 }
 
 var _ storage.Snapshot = (*reader)(nil)

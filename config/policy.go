@@ -77,6 +77,7 @@ func (c *Config) makePolicy() *incident.Policy {
 	if w := c.Watchdog; w != nil {
 		p.Watchdog = incident.Watchdog{Within: w.Within, By: slices.Sorted(slices.Values(w.By)), Groups: w.Groups}
 	}
+	p.Index()
 	return p
 }
 

@@ -99,19 +99,20 @@ func (in *Incident) priority(p *Policy) Priority {
 // policy has it: the last is the team of one that is on call. False if there is no
 // such group any more, or the recipient is not in it.
 func (p *Policy) membersOf(s *Subscription, i int) (*Group, Recipient, bool) {
-	var g *Group
-	if team := i == len(s.Groups)-1 && slices.Contains(s.Audiences, AudienceOnCall); team {
-		if t, ok := p.Team(s.Groups[i]); ok {
-			g = p.asGroup(&t)
+	if i == len(s.Groups)-1 && slices.Contains(s.Audiences, AudienceOnCall) {
+		t, ok := p.Team(s.Groups[i])
+		if !ok {
+			return nil, Recipient{}, false
 		}
-	} else if k := slices.IndexFunc(p.Groups, func(g Group) bool { return g.Name == s.Groups[i] }); k >= 0 {
-		g = &p.Groups[k]
+		r, ok := find(t.OnCall, func(r *Recipient) bool { return r.ID == s.Recipient })
+		return p.asGroup(&t), r, ok
 	}
-	if g == nil {
+	k := p.group(s.Groups[i])
+	if k < 0 {
 		return nil, Recipient{}, false
 	}
-	r, ok := find(g.Recipients, func(r *Recipient) bool { return r.ID == s.Recipient })
-	return g, r, ok
+	r, ok := p.member(k, s.Recipient)
+	return &p.Groups[k], r, ok
 }
 
 // reads reports whether the recipient is still in one of the groups, or on the

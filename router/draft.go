@@ -40,8 +40,11 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, reci
 	if err != nil {
 		return nil, err
 	}
-	situations, err := storage.Situations(ctx, r, numbers)
+	situations, err := storage.Situations(ctx, r, numbers, recipient)
 	if err != nil {
+		return nil, err
+	}
+	if err := withOthers(ctx, r, situations, recipient); err != nil {
 		return nil, err
 	}
 	behind, err := d.Repo.Behind(ctx, r)
@@ -109,6 +112,26 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, reci
 	return dr, nil
 }
 
+// withOthers loads the other readers of incidents of which the recipient is told, as one of the
+// team, who else will be told.
+func withOthers(ctx context.Context, r storage.Snapshot, situations map[int64]*incident.Situation, recipient string) error {
+	var numbers []int64
+	for number, s := range situations {
+		if sub := s.Subscription(recipient); sub != nil && s.Incident.State == incident.StateOpen && slices.Contains(sub.Audiences, incident.AudienceOnCall) {
+			numbers = append(numbers, number)
+		}
+	}
+	if len(numbers) == 0 {
+		return nil
+	}
+	slices.Sort(numbers)
+	subs, err := r.Subscriptions(ctx, numbers)
+	for _, number := range numbers {
+		situations[number].Subscriptions = subs[number]
+	}
+	return err
+}
+
 // fill sets what the delivery has from the message.
 func (dr *draft) fill(at time.Time) {
 	m, del := &dr.message, &dr.delivery
@@ -134,23 +157,28 @@ func (dr *draft) unchanged(ctx context.Context, r storage.Snapshot, owedAlone bo
 		n, err := noticeOf(ctx, r, dr.notice.Pulse, dr.notice.Recipient)
 		return err == nil && n.Owes(dr.notice.Owed), err
 	}
+	numbers := make([]int64, len(dr.seen))
+	for i, s := range dr.seen {
+		numbers[i] = s.incident
+	}
+	subs, err := r.Subscriptions(ctx, numbers, dr.delivery.Recipient)
+	if err != nil {
+		return false, err
+	}
 	for _, s := range dr.seen {
-		subs, err := storage.SubscriptionsOf(ctx, r, s.incident)
-		if err != nil {
-			return false, err
-		}
-		i := slices.IndexFunc(subs, func(sub incident.Subscription) bool { return sub.Recipient == dr.delivery.Recipient })
-		if i < 0 || !slices.Equal(subs[i].Owed, s.owed) || !subs[i].DueAt.Equal(s.due) {
+		if sub := subs[s.incident]; len(sub) == 0 || !slices.Equal(sub[0].Owed, s.owed) || !sub[0].DueAt.Equal(s.due) {
 			return false, nil
 		}
-		if owedAlone {
-			continue
-		}
-		in, err := storage.IncidentOf(ctx, r, s.incident)
-		if err != nil {
-			return false, err
-		}
-		if in.Sequence != s.sequence {
+	}
+	if owedAlone {
+		return true, nil
+	}
+	incidents, err := r.IncidentsByNumber(ctx, numbers)
+	if err != nil {
+		return false, err
+	}
+	for _, s := range dr.seen {
+		if in := incidents[s.incident]; in == nil || in.Sequence != s.sequence {
 			return false, nil
 		}
 	}

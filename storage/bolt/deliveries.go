@@ -216,14 +216,14 @@ func (t *tx) indexDelivery(arrival int64, old, d *incident.Delivery, state byte)
 	}
 	was, is := old.Incidents(), d.Incidents()
 	for _, number := range was {
-		if !slices.Contains(is, number) {
+		if _, still := slices.BinarySearch(is, number); !still {
 			if err := t.delete(bDeliveryIncidents, key(nil).int(number).int(arrival)); err != nil {
 				return err
 			}
 		}
 	}
 	for _, number := range is {
-		if !slices.Contains(was, number) {
+		if _, before := slices.BinarySearch(was, number); !before {
 			if err := t.put(bDeliveryIncidents, key(nil).int(number).int(arrival), nil); err != nil {
 				return err
 			}

@@ -193,8 +193,9 @@ func (d *Dispatcher) attempt(ctx context.Context, c *turn, sender Sender, del *i
 		return err
 	}
 	if ctx.Err() == nil {
-		c.server.outcome(del.Recipient, began, err)
-		d.Metrics.failing(d.Servers())
+		if c.server.outcome(del.Recipient, began, err) {
+			d.Metrics.failing(d.Servers())
+		}
 	}
 	return d.outcome(context.WithoutCancel(ctx), c, del, repeats, err)
 }
@@ -254,14 +255,17 @@ func (d *Dispatcher) outcome(ctx context.Context, c *turn, del *incident.Deliver
 				return err
 			}
 		}
-		return ch.Tx.PutDelivery(ctx, &done, nil)
+		if err := ch.Tx.PutDelivery(ctx, &done, nil); err != nil || !c.last || sent != nil {
+			return err
+		}
+		return ch.Tx.ReleaseLease(ctx, c.Lease, at, time.Time{}, "")
 	})
 	if err != nil {
 		return fmt.Errorf("record outcome of %s: %w", del.ID, err)
 	}
 	switch done.State {
 	case incident.DeliveryDelivered:
-		c.sent = append(c.sent, at)
+		c.sent, c.released = append(c.sent, at), c.last
 		d.Metrics.sent(&done)
 		log.Info("update sent", slog.String("kind", string(done.Kind)), slog.Time("due", done.DueAt), slog.Duration("late", max(at.Sub(done.DueAt), 0)))
 		return nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -61,10 +62,11 @@ type Dispatcher struct {
 
 	toldTeams time.Time // when it was last looked for teams to tell, see tellTeams
 
-	mu      sync.Mutex
-	servers map[string]*server // by channel and name
-	routed  *incident.Policy   // that routes was made of
-	routes  map[string]*server // by recipient
+	mu        sync.Mutex
+	beginning map[string]bool    // recipients who are about to be leased
+	servers   map[string]*server // by channel and name
+	routed    *incident.Policy   // that routes was made of
+	routes    map[string]*server // by recipient
 }
 
 // start lets it work; free is called when a hand becomes free.
@@ -160,41 +162,60 @@ func (d *Dispatcher) ServerRetryAt(recipient string) time.Time {
 // claim takes the most urgent of those who wait, as many as their servers have hands free,
 // and serves each. It returns the others, whether there may be more, and when a server that is
 // held back is to be tried again; zero if none is waited for.
-func (d *Dispatcher) claim(ctx context.Context, at time.Time, waiting []storage.Waiting) (rest []storage.Waiting, more bool, next time.Time, err error) {
+func (d *Dispatcher) claim(waiting []storage.Waiting) (rest []storage.Waiting, more bool, next time.Time) {
+	waiting = slices.DeleteFunc(waiting, func(w storage.Waiting) bool { return d.isBeginning(w.Recipient) })
 	if len(waiting) == 0 {
-		return nil, false, time.Time{}, nil
+		return nil, false, time.Time{}
 	}
 	ids, more, next := d.pick(waiting)
 	if len(ids) == 0 {
-		return waiting, false, next, nil // a hand that becomes free wakes the scheduler
+		return waiting, false, next // a hand that becomes free wakes the scheduler
 	}
 	taken := make(map[string]bool, len(ids))
 	for _, id := range ids {
 		taken[id] = true
 	}
-	rest = slices.DeleteFunc(waiting, func(w storage.Waiting) bool { return taken[w.Recipient] })
-	var claims []storage.Lease
-	err = d.Repo.Store.Write(ctx, func(tx storage.Tx) (err error) {
-		claims, err = tx.TakeLeases(ctx, at, d.Owner, lease, ids)
-		return err
-	})
-	if err != nil {
-		return rest, false, next, err
-	}
-	for i := range claims {
-		t := &turn{Lease: &claims[i], server: d.server(claims[i].Recipient), sent: claims[i].Sent, refused: map[subject]bool{}, retries: map[int]time.Time{}, verdicts: map[string]bool{}}
-		t.server.take(1)
-		d.serving.Add(1)
-		go func() {
-			defer d.serving.Done()
-			defer func() {
-				t.server.take(-1)
+	rest = waiting[:0]
+	for _, w := range waiting {
+		if !taken[w.Recipient] {
+			rest = append(rest, w)
+			continue
+		}
+		srv := d.server(w.Recipient)
+		srv.take(1)
+		d.begin(w.Recipient)
+		d.serving.Go(func() {
+			served := d.serve(w, srv)
+			srv.take(-1)
+			if served { // else it is tried again in the next round that time or news brings
 				d.free()
-			}()
-			d.serve(t)
-		}()
+			}
+		})
 	}
-	return rest, more, next, nil
+	return rest, more, next
+}
+
+// begin notes that a recipient is about to be leased, and begun that it is, or is not to be: a
+// round in between must not choose it again.
+func (d *Dispatcher) begin(recipient string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.beginning == nil {
+		d.beginning = map[string]bool{}
+	}
+	d.beginning[recipient] = true
+}
+
+func (d *Dispatcher) begun(recipient string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.beginning, recipient)
+}
+
+func (d *Dispatcher) isBeginning(recipient string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.beginning[recipient]
 }
 
 // pick returns whom to claim: the most urgent first, of each server as many as it has
@@ -247,18 +268,110 @@ type turn struct {
 	refused  map[subject]bool
 	verdicts map[string]bool   // on doubtful deliveries, by id
 	retries  map[int]time.Time // when that is tried again, by the number of attempts
+	// last is set if the lease ends with the message under way once that was told, and
+	// released once it has.
+	last, released bool
 }
 
-// serve tells one recipient all that is due, and gives the lease back.
-func (d *Dispatcher) serve(c *turn) {
+// lease takes the lease of a recipient, nil if that cannot be had. If one message is all that is
+// due, it is planned before and recorded with the lease; else the draft is nil.
+func (d *Dispatcher) lease(ctx context.Context, w storage.Waiting, srv *server) (c *turn, dr *draft, err error) {
+	at := now()
+	if w.Incident != 0 {
+		dr = d.only(ctx, w, at)
+	}
+	fresh := false
+	err = d.Repo.Store.Write(ctx, func(tx storage.Tx) error {
+		c, fresh = nil, false
+		leases, err := tx.TakeLeases(ctx, at, d.Owner, lease, []string{w.Recipient})
+		if err != nil || len(leases) == 0 {
+			return err
+		}
+		c = newTurn(&leases[0], srv)
+		if dr == nil || len(c.Pending)+len(c.Notices) > 0 || len(c.Subscriptions) != 1 || c.Subscriptions[0].Incident != w.Incident || c.alone(d.Repo.Policy(), at) == 0 {
+			return nil
+		}
+		if fresh, err = dr.unchanged(ctx, tx, false); err != nil || !fresh {
+			return err
+		}
+		return tx.PutDelivery(ctx, &dr.delivery, dr.body)
+	})
+	if err != nil || c == nil || !fresh {
+		return c, nil, err
+	}
+	return c, dr, nil
+}
+
+// only plans the one message that is due to a recipient, nil if it is to be planned under the
+// lease: what is wrong is said there.
+func (d *Dispatcher) only(ctx context.Context, w storage.Waiting, at time.Time) (dr *draft) {
+	err := d.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
+		dr, err = d.incidentDraft(ctx, r, w.Recipient, []int64{w.Incident}, at)
+		return err
+	})
+	if err != nil || len(dr.delivery.Covers) != 1 {
+		return nil
+	}
+	var ok bool
+	if dr.sender, ok = d.Sender(dr.delivery.Channel); !ok {
+		return nil
+	}
+	if dr.body, err = dr.sender.Render(&dr.message); err != nil {
+		return nil
+	}
+	dr.delivery.Attempts = 1
+	return dr
+}
+
+func newTurn(l *storage.Lease, srv *server) *turn {
+	return &turn{Lease: l, server: srv, sent: l.Sent, refused: map[subject]bool{}, retries: map[int]time.Time{}, verdicts: map[string]bool{}}
+}
+
+// alone returns how many messages may go out by themselves before the rest is a digest, of the
+// many that there can be.
+func (c *turn) alone(p *incident.Policy, at time.Time) int {
+	if p.DigestAbove <= 0 {
+		return math.MaxInt
+	}
+	recent := 0
+	for _, t := range c.sent {
+		if at.Sub(t) < minute {
+			recent++
+		}
+	}
+	return max(p.DigestAbove-recent, 0)
+}
+
+// serve leases one recipient, tells it all that is due, and gives the lease back. One message,
+// as mostly, is two transactions: it is recorded with the lease, and its outcome with the end of
+// that. It reports whether it had the lease.
+func (d *Dispatcher) serve(w storage.Waiting, srv *server) (served bool) {
 	ctx := d.ctx
-	retryAt, err := d.tell(ctx, c)
-	why := ""
 	log := d.Log.With(slog.String("component", "dispatcher"))
+	c, dr, err := d.lease(ctx, w, srv)
+	d.begun(w.Recipient)
+	if err != nil {
+		log.Warn("recipient not leased, it is tried again", slog.Any("err", err))
+		return false
+	}
+	if c == nil {
+		return false // another has it, or nothing is due
+	}
+	var retryAt time.Time
+	if dr != nil {
+		c.last = true
+		err = d.attempt(ctx, c, dr.sender, &dr.delivery, dr.message.Recipient, dr.body, false)
+	} else {
+		retryAt, err = d.tell(ctx, c)
+	}
+	if c.released {
+		return true
+	}
+	why := ""
 	switch {
 	case errors.Is(err, storage.ErrLost):
 		log.Warn("another took over", slog.Int64("attempt", c.Attempt))
-		return
+		return true
 	case errors.Is(err, ErrServer), errors.Is(err, ErrRate):
 		// The server is held back, and for others than those who found that out no longer.
 		retryAt, why = now().Add(backoff(c.Failures+1, longestSetupWait)), err.Error()
@@ -280,6 +393,7 @@ func (d *Dispatcher) serve(c *turn) {
 	if err != nil && !errors.Is(err, storage.ErrLost) {
 		log.Warn("claim not given back, it ends by itself", slog.Any("err", err))
 	}
+	return true
 }
 
 // tell sends what is owed to the recipient: first what was not refused before, then what
@@ -411,16 +525,7 @@ func (d *Dispatcher) tellIncidents(ctx context.Context, c *turn, l load) (time.T
 		return time.Time{}, nil
 	}
 	slices.SortStableFunc(due, func(a, b incident.Subscription) int { return cmp.Compare(a.Urgency, b.Urgency) })
-	recent := 0
-	for _, t := range c.sent {
-		if now().Sub(t) < minute {
-			recent++
-		}
-	}
-	alone := len(due)
-	if above := d.Repo.Policy().DigestAbove; above > 0 {
-		alone = min(max(above-recent, 0), len(due))
-	}
+	alone := min(c.alone(d.Repo.Policy(), now()), len(due))
 	for _, sub := range due[:alone] {
 		err := d.send(ctx, c, l.retries, func(r storage.Snapshot, at time.Time) (*draft, error) {
 			return d.incidentDraft(ctx, r, c.Recipient, []int64{sub.Incident}, at)

@@ -23,6 +23,9 @@ type draft struct {
 	idle       []int64
 	idlePulses []string
 	left       bool
+	// sender and body are there once it is rendered.
+	sender Sender
+	body   []byte
 }
 
 type seen struct {

@@ -528,10 +528,10 @@ func (s *Scheduler) dispatch(ctx context.Context, at time.Time) error {
 			return !known
 		})
 	}
-	rest, more, next, err := s.Dispatcher.claim(ctx, at, waiting)
+	rest, more, next := s.Dispatcher.claim(waiting)
 	s.view.waiting = rest
 	s.behind, s.serverRetryAt = s.behind || more, next
-	return err
+	return nil
 }
 
 // viewFor is how long a view serves hands that become free.

@@ -76,10 +76,17 @@ func (s *server) take(n int) {
 	s.busy += n
 }
 
-// outcome notes what an attempt that began at a time says of the server.
-func (s *server) outcome(recipient string, began time.Time, err error) {
+// outcome notes what an attempt that began at a time says of the server, and reports whether
+// something was or is wrong with it.
+func (s *server) outcome(recipient string, began time.Time, err error) (wrong bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	was := s.failures+len(s.refused) > 0
+	s.note(recipient, began, err)
+	return was || s.failures+len(s.refused) > 0
+}
+
+func (s *server) note(recipient string, began time.Time, err error) {
 	at := time.Now()
 	rate := errors.Is(err, ErrRate)
 	if rate || errors.Is(err, ErrServer) {

@@ -54,6 +54,9 @@ type Waiting struct {
 	Since     time.Time
 	// Urgency is that of the most urgent that is due and not held back.
 	Urgency incident.Urgency
+	// Incident is set if one subscription, to that incident, is all that is due, and no
+	// delivery to the recipient is pending.
+	Incident int64
 }
 
 // A Backoff is what is not tried for a recipient because of failures, and until when.

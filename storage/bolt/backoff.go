@@ -144,13 +144,15 @@ func (h *backoffs) until(index bucketID, k []byte, at int) time.Time {
 	return h.incidents[intAt(k, at)]
 }
 
-// urgency returns that of the most urgent that is due to a recipient and not held back.
-func (r *reader) urgency(id string, now time.Time) (incident.Urgency, error) {
+// urgency returns that of the most urgent that is due to a recipient and not held back, and
+// the incident if that one is all.
+func (r *reader) urgency(id string, now time.Time) (most incident.Urgency, only int64, err error) {
 	held, err := r.pendingBackoffs(id)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	most := incident.LeastUrgent
+	most = incident.LeastUrgent
+	n := 0
 	prefix := key(nil).text(id)
 	for _, index := range []bucketID{bRecipientDue, bRecipientNotices} {
 		err := r.ascend(index, prefix, nil, func(k, v []byte) (bool, error) {
@@ -165,13 +167,19 @@ func (r *reader) urgency(id string, now time.Time) (incident.Urgency, error) {
 				is = incident.Urgency(v[0])
 			}
 			most = min(most, is)
-			return most != incident.MostUrgent, nil
+			if n++; index == bRecipientDue {
+				only = intAt(k, len(prefix)+8)
+			}
+			return most != incident.MostUrgent || n < 2, nil
 		})
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 	}
-	return most, nil
+	if n > 1 || !held.first.IsZero() {
+		only = 0
+	}
+	return most, only, nil
 }
 
 func (t *tx) EndWaits(ctx context.Context, now time.Time) (int, error) {

@@ -104,7 +104,7 @@ func (r *reader) Waiting(_ context.Context, now time.Time, limit int) (all []sto
 		if err != nil {
 			return nil, err
 		}
-		all[i].Urgency, err = r.urgency(all[i].Recipient, now)
+		all[i].Urgency, all[i].Incident, err = r.urgency(all[i].Recipient, now)
 	}
 	return all, err
 }

@@ -66,6 +66,7 @@ groups:
     email: [CTO@example.org, Head of Product <product@example.org>]
   - name: customer-support
     timezone: America/New_York
+    priorities: [P1, P2]
     email: [support@example.org, cto@example.org]
     webhooks:
       - {url_file: secrets/hook-url, secret_file: secrets/hook-key}

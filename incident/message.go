@@ -53,6 +53,9 @@ type Item struct {
 	Reasons []Owed
 	// Audiences are all that the incident's priority informs, with their cadence.
 	Audiences []Audience
+	// Hears are the names of the priorities of which the groups of the reader hear, the
+	// highest first; nil if one of them hears of all.
+	Hears []string
 	// LastHeardAt is when a breach was last heard to fire; zero if never.
 	LastHeardAt time.Time
 	// Word is the latest that the team wrote for this reader's audience, nil if never;

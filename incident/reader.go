@@ -22,6 +22,9 @@ func Readers(in *Incident, p *Policy) []Reader {
 	priority := in.priority(p)
 	for i := range p.Groups {
 		g := &p.Groups[i]
+		if !g.Hears(priority.Name) {
+			continue
+		}
 		for _, a := range priority.Inform {
 			if a == AudienceManagement && slices.Contains(p.Management, g.Name) || a == AudienceStakeholders && slices.Contains(in.Stakeholders, g.Name) {
 				c.add(g, a, false)
@@ -44,6 +47,17 @@ func WatchdogReaders(p *Policy) []Reader {
 		}
 	}
 	return c.readers
+}
+
+// hears returns the names of the priorities of which the groups of the reader hear, the
+// highest first; nil if one of them hears of all, as the team does.
+func (r *Reader) hears(p *Policy) []string {
+	if slices.ContainsFunc(r.groups, func(g *Group) bool { return len(g.Priorities) == 0 }) {
+		return nil
+	}
+	return slices.DeleteFunc(p.PriorityNames(), func(name string) bool {
+		return !slices.ContainsFunc(r.groups, func(g *Group) bool { return g.Hears(name) })
+	})
 }
 
 type collector struct {

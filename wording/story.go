@@ -209,8 +209,18 @@ func farewell(m *incident.Message, it *incident.Item, cause string) []string {
 		out = append(out, fmt.Sprintf("%s informs no audience, so you get no more messages about it.", priorityName(in)))
 	case !informed(m.Audiences, it.Audiences):
 		out = append(out, fmt.Sprintf("%s informs %s, so you get no more messages about it.", priorityName(in), only(it.Audiences)))
+	case len(it.Hears) > 0 && !slices.Contains(it.Hears, in.Priority.Name):
+		out = append(out, fmt.Sprintf("You hear of %s only, so you get no more messages about it.", List(cleanNames(it.Hears))))
 	default:
 		out = append(out, "You are no longer among those who are informed, so you get no more messages about it.")
+	}
+	return out
+}
+
+func cleanNames(priorities []string) []string {
+	out := make([]string, len(priorities))
+	for i, name := range priorities {
+		out[i] = Line(name, 20)
 	}
 	return out
 }

@@ -26,7 +26,7 @@ func Readers(in *Incident, p *Policy) []Reader {
 			continue
 		}
 		for _, a := range priority.Inform {
-			if a == AudienceManagement && slices.Contains(p.Management, g.Name) || a == AudienceStakeholders && slices.Contains(in.Stakeholders, g.Name) {
+			if in.addresses(a, g, p) {
 				c.add(g, a, false)
 			}
 		}
@@ -36,6 +36,25 @@ func Readers(in *Incident, p *Policy) []Reader {
 		c.add(p.asGroup(&t), AudienceOnCall, true)
 	}
 	return c.readers
+}
+
+// addresses reports whether a group is among those behind an audience of the incident.
+func (in *Incident) addresses(a Audience, g *Group, p *Policy) bool {
+	return a == AudienceManagement && slices.Contains(p.Management, g.Name) || a == AudienceStakeholders && slices.Contains(in.Stakeholders, g.Name)
+}
+
+// Unheard returns the groups behind the audiences that the incident's priority informs
+// which are not told, as they do not hear of that priority; in file order.
+func Unheard(in *Incident, p *Policy) []Group {
+	var out []Group
+	priority := in.priority(p)
+	for i := range p.Groups {
+		g := &p.Groups[i]
+		if !g.Hears(priority.Name) && slices.ContainsFunc(priority.Inform, func(a Audience) bool { return in.addresses(a, g, p) }) {
+			out = append(out, *g)
+		}
+	}
+	return out
 }
 
 // WatchdogReaders returns who is told when the watchdog goes away and comes back.

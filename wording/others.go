@@ -147,12 +147,12 @@ func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 			done.Lines = append(done.Lines, e)
 		}
 	}
-	r.Facts = []Fact{{Span(in), Since(in, clock), false}, {"State", State(in), false}}
+	if s := Affected(in); s != "" {
+		r.Facts = append(r.Facts, Fact{"Affected", s, false})
+	}
+	r.Facts = append(r.Facts, Fact{Span(in), Since(in, clock), false}, Fact{"State", State(in), false})
 	if in.State == incident.StateOpen {
 		r.Facts = append(r.Facts, Fact{"On it", OnIt(in, clock), false})
-	}
-	if s := affected(in); s != "" {
-		r.Facts = append(r.Facts, Fact{"Affected", s, false})
 	}
 	if looksInto(m, it) || it.Alerts != nil {
 		if e, ok := ackEntry(m, it); ok {

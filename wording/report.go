@@ -181,6 +181,7 @@ func facts(m *incident.Message, it *incident.Item, news *story, clock Clock) []F
 			list = append(list, Fact{name, value, strong})
 		}
 	}
+	add("Affected", Affected(in), false)
 	add(Span(in), Since(in, clock), false)
 	add("State", State(in), false)
 	if !onCall(m) || !it.NextBy.IsZero() {
@@ -193,7 +194,6 @@ func facts(m *incident.Message, it *incident.Item, news *story, clock Clock) []F
 	if in.State == incident.StateOpen {
 		add("On it", OnIt(in, clock), false)
 	}
-	add("Affected", affected(in), false)
 	return list
 }
 

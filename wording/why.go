@@ -60,7 +60,7 @@ func whyText(why incident.Why) string {
 	case incident.WhyNobodyAsked:
 		return "no Alertmanager could be asked whether that is so"
 	case incident.WhyBreachStarted:
-		return "a breach started"
+		return "an alert fires"
 	case incident.WhyNothingDue:
 		return "no action is due"
 	case incident.WhyNotConfigured:

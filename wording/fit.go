@@ -12,8 +12,8 @@ const (
 	reportWeight = 64_000
 	// What HTML puts around an entry or a fact, a paragraph, and an incident of a digest.
 	aroundLine      = 250
-	aroundParagraph = 25
-	aroundBrief     = 400
+	aroundParagraph = 50
+	aroundBrief     = 500
 	// urlWeight is how much of a brief its URL may be.
 	urlWeight = 400
 )

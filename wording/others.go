@@ -250,43 +250,24 @@ func digestReport(m *incident.Message, clock Clock) *Report {
 	return r
 }
 
-// counts says how many incidents of each priority are open, resolved and so on, in the order
-// of the incidents.
+// counts says how many incidents of each priority are open, resolved and so on.
 func counts(items []incident.Item) []Fact {
-	states := []string{"open", "resolved", "closed", "merged", "drill"}
-	type tally struct {
-		priority string
-		of       [5]int // by state
-	}
-	var all []tally
-	for i := range items {
-		in := &items[i].Incident
-		k := slices.IndexFunc(all, func(t tally) bool { return t.priority == in.Priority.Name })
-		if k < 0 {
-			k, all = len(all), append(all, tally{priority: in.Priority.Name})
-		}
-		state := string(in.State)
-		switch {
-		case in.MergedInto > 0:
-			state = "merged"
-		case in.Drill:
-			state = "drill"
-		}
-		all[k].of[max(slices.Index(states, state), 0)]++
-	}
 	var facts []Fact
-	for _, t := range all {
+	for _, c := range incident.CountItems(items) {
 		var parts []string
-		for s, n := range t.of {
-			switch {
-			case n == 0:
-			case states[s] == "drill":
-				parts = append(parts, Count(n, "drill"))
-			default:
-				parts = append(parts, fmt.Sprintf("%d %s", n, states[s]))
+		add := func(n int, what string) {
+			if n > 0 {
+				parts = append(parts, fmt.Sprintf("%d %s", n, what))
 			}
 		}
-		facts = append(facts, Fact{Name: Line(t.priority, 20), Value: strings.Join(parts, ", ")})
+		add(c.Open, "open")
+		add(c.Resolved, "resolved")
+		add(c.Closed, "closed")
+		add(c.Merged, "merged")
+		if c.Drills > 0 {
+			parts = append(parts, Count(c.Drills, "drill"))
+		}
+		facts = append(facts, Fact{Name: Line(c.Priority, 20), Value: strings.Join(parts, ", ")})
 	}
 	return facts
 }

@@ -61,7 +61,7 @@ type EventData struct {
 type Opening struct {
 	SLO          string            `json:"slo"`
 	UseCase      string            `json:"use_case"`
-	Affects      string            `json:"affects"`
+	Affects      string            `json:"affects,omitempty"`
 	SLI          string            `json:"sli"`
 	Service      string            `json:"service"`
 	Team         string            `json:"team"`

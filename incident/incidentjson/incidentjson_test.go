@@ -172,7 +172,7 @@ func TestEventDataHoldsWhatItsTypeBrings(t *testing.T) {
 		{
 			"opened",
 			incident.Data{Opening: &incident.Opening{UseCase: "u", Priority: incident.Priority{Name: "P1", UpdateEvery: time.Hour}, ResolveAfter: 10 * time.Minute, Previous: 3}},
-			`{"opening":{"slo":"","use_case":"u","affects":"","sli":"","service":"","team":"","labels":{},"stakeholders":[],"priority":"P1","slo_priority":"",` +
+			`{"opening":{"slo":"","use_case":"u","sli":"","service":"","team":"","labels":{},"stakeholders":[],"priority":"P1","slo_priority":"",` +
 				`"resolve_after":"10m","drill":false,"declared":false,"unmapped":false,"previous":"INC-3"}}`,
 		},
 	}
@@ -196,7 +196,7 @@ func TestReasonsAreInWords(t *testing.T) {
 		"the SLO's priority is P1":             {Type: incident.EventPriorityChanged, Data: incident.Data{To: "P1", Why: incident.WhySLOPriority}},
 		"merged into INC-41":                   {Type: incident.EventClosed, Actor: "ada", Data: incident.Data{Into: 41, Why: incident.WhyMerged}},
 		"no action is due":                     {Type: incident.EventClosed, Data: incident.Data{Why: incident.WhyNothingDue}},
-		"an alert fires":                     {Type: incident.EventReopened, Data: incident.Data{Why: incident.WhyBreachStarted}},
+		"an alert fires":                       {Type: incident.EventReopened, Data: incident.Data{Why: incident.WhyBreachStarted}},
 		"nothing was heard of it for too long": {Type: incident.EventBreachUnknown, Data: incident.Data{Why: incident.WhyQuiet}},
 	} {
 		if got := incidentjson.FromEvent(&e); got.Reason != want || got.Data.Why != e.Data.Why {

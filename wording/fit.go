@@ -81,7 +81,7 @@ func (r *Report) fitSections(most int) {
 		total += weights[i]
 	}
 	left := make([]int, len(r.Sections)) // out
-	for total > most {
+	for total > max(most, 0) {
 		i := slices.Index(weights, slices.Max(weights))
 		lines := r.Sections[i].Lines
 		last := lines[len(lines)-1].weight()

@@ -67,7 +67,9 @@ func infoOf(q *incident.Priority, policy *incident.Policy) priorityInfo {
 	for _, a := range q.Inform {
 		one := audienceInfo{Name: wording.AudienceName(a), BySLO: a == incident.AudienceStakeholders}
 		if a == incident.AudienceManagement {
-			one.Groups = wiki.Management(q, policy)
+			if one.Groups = wiki.Management(q, policy); len(one.Groups) == 0 {
+				one.Name += ", none of whose groups hears of it"
+			}
 		}
 		info.Audiences = append(info.Audiences, one)
 	}

@@ -123,7 +123,9 @@ func priority(q *incident.Priority, p *incident.Policy) Priority {
 	for _, a := range q.Inform {
 		one := Audience{Name: wording.AudienceName(a), BySLO: a == incident.AudienceStakeholders}
 		if a == incident.AudienceManagement {
-			one.Groups = lines(Management(q, p))
+			if one.Groups = lines(Management(q, p)); len(one.Groups) == 0 {
+				one.Name += ", none of whose groups hears of it"
+			}
 		}
 		out.Audiences = append(out.Audiences, one)
 	}

@@ -39,6 +39,7 @@ type (
 	SLO struct {
 		ID           string   `json:"id"`
 		UseCase      string   `json:"use_case"`
+		Affects      string   `json:"affects"` // who is affected, in plain words; or empty
 		SLI          string   `json:"sli"`
 		Service      string   `json:"service"`
 		Team         string   `json:"team"`
@@ -110,7 +111,7 @@ func (h *Handler) listSLOs(w http.ResponseWriter, r *http.Request) error {
 				continue
 			}
 			if !yield(SLO{
-				ID: s.ID, UseCase: s.UseCase, SLI: s.SLI, Service: s.Service, Team: s.Team,
+				ID: s.ID, UseCase: s.UseCase, Affects: s.Affects, SLI: s.SLI, Service: s.Service, Team: s.Team,
 				Priority: s.Priority, Runbook: s.Runbook, Stakeholders: notNil(s.Stakeholders),
 			}) {
 				return

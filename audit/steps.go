@@ -3,6 +3,7 @@ package audit
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -174,6 +175,12 @@ func (s *Stepper) opened(e *incident.Event) {
 		if p[1] != "" {
 			parts = append(parts, p[0]+" "+p[1])
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Labels)) {
+		parts = append(parts, name+" "+o.Labels[name])
+	}
+	if o.Affects != "" {
+		parts = append(parts, "affects "+o.Affects)
 	}
 	s.add(Categorization, e, "%s", strings.Join(append([]string{o.UseCase}, parts...), "; "))
 	what = "opened as " + o.Priority.Name

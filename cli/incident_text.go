@@ -119,7 +119,7 @@ func (c *incidentCLI) incidents(t *table, all []incidentjson.Incident) {
 	t.row("ID", "PRIORITY", "STATE", "PHASE", "OPENED", "BREACHES", "NEXT UPDATE BY", "TEAM", "USE CASE")
 	for i := range all {
 		in := &all[i]
-		t.row(in.ID, tag(in), string(in.State), string(in.Phase), t.at(in.OpenedAt), counts(in.Breaches), t.next(in), in.Team, in.UseCase)
+		t.row(in.ID, tag(in), string(in.State), string(in.Phase), t.at(in.OpenedAt), counts(in.Breaches), t.next(in), in.Team, headline(in))
 	}
 }
 
@@ -129,6 +129,11 @@ func tag(in *incidentjson.Incident) string {
 		return "DRILL " + in.Priority
 	}
 	return in.Priority
+}
+
+// headline is what is broken, as messages name it.
+func headline(in *incidentjson.Incident) string {
+	return wording.Headline(&incident.Incident{Number: in.Number, UseCase: in.UseCase, Labels: in.Labels})
 }
 
 func counts(b incidentjson.BreachCounts) string {
@@ -144,7 +149,7 @@ func counts(b incidentjson.BreachCounts) string {
 
 // incident writes all of one incident.
 func (c *incidentCLI) incident(t *table, in *incidentjson.Incident) {
-	t.line("%s [%s] %s", in.ID, tag(in), in.UseCase)
+	t.line("%s [%s] %s", in.ID, tag(in), headline(in))
 	field := func(name, value string) {
 		if value != "" && value != "-" {
 			t.row(name, value)

@@ -289,7 +289,7 @@ func equalities(ms Matchers) []pair {
 // plain returns the SLO in the domain's terms.
 func (o *SLO) plain(team string) incident.SLO {
 	return incident.SLO{
-		ID: o.ID, UseCase: o.UseCase, SLI: o.SLI, Service: o.Service, Team: team, Priority: o.Priority,
+		ID: o.ID, UseCase: o.UseCase, Affects: o.Affects, SLI: o.SLI, Service: o.Service, Team: team, Priority: o.Priority,
 		Runbook: string(o.Runbook), Stakeholders: o.Stakeholders, Key: key(o.ID),
 	}
 }

@@ -69,10 +69,15 @@ func distance(a, b string) int {
 }
 
 // enumerate writes words as people do: a, b or c.
-func enumerate(words []string) string {
-	if len(words) == 1 {
+func enumerate(words []string) string { return joined(words, " or ") }
+
+// conjunction is enumerate for all of the words: a, b and c.
+func conjunction(words []string) string { return joined(words, " and ") }
+
+func joined(words []string, last string) string {
+	n := len(words) - 1
+	if n == 0 {
 		return words[0]
 	}
-	last := len(words) - 1
-	return strings.Join(words[:last], ", ") + " or " + words[last]
+	return strings.Join(words[:n], ", ") + last + words[n]
 }

@@ -94,7 +94,7 @@ func (in *Incident) Apply(e Event) error {
 func (in *Incident) open(e Event) {
 	o := e.Data.Opening
 	*in = Incident{
-		Number: e.Incident, Key: o.Key, SLO: o.SLO, UseCase: o.UseCase, SLI: o.SLI, Service: o.Service,
+		Number: e.Incident, Key: o.Key, SLO: o.SLO, UseCase: o.UseCase, Affects: o.Affects, SLI: o.SLI, Service: o.Service,
 		Team: o.Team, Runbook: o.Runbook, Labels: o.Labels, Stakeholders: o.Stakeholders,
 		Drill: o.Drill, Declared: o.Declared, Unmapped: o.Unmapped, Previous: o.Previous,
 		State: StateOpen, Phase: PhaseInitialDiagnosis,

@@ -290,7 +290,7 @@ func Declare(s Stamp, p *Policy, d Declaration, number, previous int64) ([]Event
 }
 
 func (o *Opening) copySLO(slo *SLO) {
-	o.Key, o.SLO, o.UseCase, o.SLI, o.Service, o.Team = slo.Key, slo.ID, slo.UseCase, slo.SLI, slo.Service, slo.Team
+	o.Key, o.SLO, o.UseCase, o.Affects, o.SLI, o.Service, o.Team = slo.Key, slo.ID, slo.UseCase, slo.Affects, slo.SLI, slo.Service, slo.Team
 	o.Runbook, o.Labels, o.Stakeholders, o.Unmapped = slo.Runbook, slo.Labels, slo.Stakeholders, slo.Unmapped
 }
 

@@ -152,6 +152,7 @@ type Opening struct {
 	Key          string            `json:"key"`
 	SLO          string            `json:"slo,omitempty"`
 	UseCase      string            `json:"use_case"`
+	Affects      string            `json:"affects,omitempty"`
 	SLI          string            `json:"sli,omitempty"`
 	Service      string            `json:"service,omitempty"`
 	Team         string            `json:"team,omitempty"`

@@ -79,6 +79,7 @@ type Incident struct {
 	Key          string            `json:"key"`
 	SLO          string            `json:"slo,omitempty"`
 	UseCase      string            `json:"use_case"`
+	Affects      string            `json:"affects,omitempty"` // who is affected, in plain words
 	SLI          string            `json:"sli,omitempty"`
 	Service      string            `json:"service,omitempty"`
 	Team         string            `json:"team,omitempty"`

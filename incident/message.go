@@ -53,6 +53,9 @@ type Item struct {
 	Reasons []Owed
 	// Audiences are all that the incident's priority informs, with their cadence.
 	Audiences []Audience
+	// Hears are the names of the priorities of which the groups of the reader hear, the
+	// highest first; nil if one of them hears of all.
+	Hears []string
 	// LastHeardAt is when a breach was last heard to fire; zero if never.
 	LastHeardAt time.Time
 	// Word is the latest that the team wrote for this reader's audience, nil if never;
@@ -84,6 +87,39 @@ type Item struct {
 // A Tally counts what happened to breaches.
 type Tally struct {
 	Started, Ended, Unknown int
+}
+
+// An ItemCount counts the incidents of one priority that a message is about, each once.
+type ItemCount struct {
+	Priority                       string
+	Open, Resolved, Closed, Merged int
+	Drills                         int // in whatever state
+}
+
+// CountItems counts incidents by priority and state, in the order in which the priorities
+// come first.
+func CountItems(items []Item) []ItemCount {
+	var all []ItemCount
+	for i := range items {
+		in := &items[i].Incident
+		k := slices.IndexFunc(all, func(c ItemCount) bool { return c.Priority == in.Priority.Name })
+		if k < 0 {
+			k, all = len(all), append(all, ItemCount{Priority: in.Priority.Name})
+		}
+		switch c := &all[k]; {
+		case in.Drill:
+			c.Drills++
+		case in.MergedInto > 0:
+			c.Merged++
+		case in.State == StateClosed:
+			c.Closed++
+		case in.State == StateResolved:
+			c.Resolved++
+		default:
+			c.Open++
+		}
+	}
+	return all
 }
 
 // A PlannedReader is somebody who will be told.

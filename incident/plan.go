@@ -120,7 +120,7 @@ func (s *Situation) Item(pl *Planned, events []Event, p *Policy, pulses Pulses) 
 	sub := s.Subscription(pl.Reader.Recipient.ID)
 	item := Item{
 		Kind: pl.Cover.Kind, Incident: *in, First: !sub.Told, Again: !sub.Told && !sub.ToldAt.IsZero(), Reasons: pl.Cover.Owed,
-		Audiences: in.priority(p).Inform, LastHeardAt: s.LastHeardAt(), NextBy: pl.Cover.NextBy,
+		Audiences: in.priority(p).Inform, Hears: pl.Reader.hears(p), LastHeardAt: s.LastHeardAt(), NextBy: pl.Cover.NextBy,
 		LateSince: pl.LateSince, Silent: pulses.Away(p, in.Labels),
 		Paused: s.Paused(),
 	}

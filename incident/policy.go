@@ -44,6 +44,7 @@ type ActionRule struct {
 type SLO struct {
 	ID           string
 	UseCase      string
+	Affects      string // who is affected, in plain words; may be empty
 	SLI          string
 	Service      string
 	Team         string
@@ -89,8 +90,15 @@ func byWebhook(id string) bool { return strings.HasPrefix(id, string(ChannelWebh
 type Group struct {
 	Name       string
 	Recipients []Recipient
+	// Priorities are the names of those that it hears of; none: of all.
+	Priorities []string
 	Location   *time.Location // never nil
 	Quiet      []Quiet
+}
+
+// Hears reports whether the group is told of incidents of that priority.
+func (g *Group) Hears(priority string) bool {
+	return len(g.Priorities) == 0 || slices.Contains(g.Priorities, priority)
 }
 
 // Quiet holds back what is sent to a group at certain times.

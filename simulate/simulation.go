@@ -64,9 +64,16 @@ type Incident struct {
 	Breaches     int               `json:"breaches"`
 	NextUpdateAt time.Time         `json:"next_update_at,omitzero"` // the earliest time promised to a reader
 	Readers      []Reader          `json:"readers"`
+	NotTold      []NotTold         `json:"not_told,omitempty"`
 
 	priority incident.Priority
 	resolves time.Duration
+}
+
+// A NotTold is a group of an audience that hears of other priorities only.
+type NotTold struct {
+	Group string   `json:"group"`
+	Hears []string `json:"hears"` // the names of the priorities
 }
 
 // A crowded recipient gets more messages at once than may come one by one.
@@ -185,9 +192,13 @@ func (sim *Simulation) look(ctx context.Context, r storage.Snapshot, p *incident
 			return err
 		}
 		in := &s.Incident
+		var notTold []NotTold
+		for _, g := range incident.Unheard(in, p) {
+			notTold = append(notTold, NotTold{g.Name, g.Priorities})
+		}
 		sim.Incidents = append(sim.Incidents, Incident{
 			Number: n, SLO: in.SLO, UseCase: in.UseCase, Service: in.Service, Team: in.Team, Labels: in.Labels,
-			Priority: in.Priority.Name, Breaches: in.Breaches.Total, NextUpdateAt: s.NextUpdateAt(p), Readers: readers,
+			Priority: in.Priority.Name, Breaches: in.Breaches.Total, NextUpdateAt: s.NextUpdateAt(p), Readers: readers, NotTold: notTold,
 			priority: in.Priority, resolves: in.ResolveAfter,
 		})
 	}

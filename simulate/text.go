@@ -97,7 +97,7 @@ func (a *Alert) claim() string {
 
 // write writes an incident, and who is told of it.
 func (in *Incident) write(b *strings.Builder, at time.Time) {
-	fmt.Fprintf(b, "Incident %d: %s\n", in.Number, wording.Line(in.UseCase, 200))
+	fmt.Fprintf(b, "Incident %d: %s\n", in.Number, wording.Headline(&incident.Incident{UseCase: in.UseCase, Labels: in.Labels, Number: in.Number}))
 	about := "alerts without an SLO"
 	if in.SLO != "" {
 		about = fmt.Sprintf("SLO %s of team %s", in.SLO, in.Team)
@@ -117,6 +117,9 @@ func (in *Incident) write(b *strings.Builder, at time.Time) {
 			actions = append(actions, a.Name)
 		}
 		fmt.Fprintf(b, "  To be done  %s\n", strings.Join(actions, ", "))
+	}
+	for _, n := range in.NotTold {
+		fmt.Fprintf(b, "  Not told    %s, which hears of %s only\n", n.Group, wording.List(n.Hears))
 	}
 	if len(in.Readers) == 0 {
 		b.WriteString("  Nobody is told.\n")

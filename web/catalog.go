@@ -67,7 +67,9 @@ func infoOf(q *incident.Priority, policy *incident.Policy) priorityInfo {
 	for _, a := range q.Inform {
 		one := audienceInfo{Name: wording.AudienceName(a), BySLO: a == incident.AudienceStakeholders}
 		if a == incident.AudienceManagement {
-			one.Groups = policy.Management
+			if one.Groups = wiki.Management(q, policy); len(one.Groups) == 0 {
+				one.Name += ", none of whose groups hears of it"
+			}
 		}
 		info.Audiences = append(info.Audiences, one)
 	}
@@ -95,8 +97,8 @@ type teamInfo struct {
 }
 
 type sloInfo struct {
-	ID, UseCase, SLI, Service, Priority, Tone, Runbook string
-	Stakeholders                                       []string
+	ID, UseCase, Affects, SLI, Service, Priority, Tone, Runbook string
+	Stakeholders                                                []string
 }
 
 type alertInfo struct {
@@ -194,7 +196,7 @@ func (p *slosPage) find() []*incident.SLO {
 		if p.Team != "" && s.Team != p.Team {
 			continue
 		}
-		if text == "" || strings.Contains(strings.ToLower(s.ID+"\n"+s.UseCase+"\n"+s.Service+"\n"+s.Team), text) {
+		if text == "" || strings.Contains(strings.ToLower(s.ID+"\n"+s.UseCase+"\n"+s.Affects+"\n"+s.Service+"\n"+s.Team), text) {
 			found = append(found, s)
 		}
 	}
@@ -217,7 +219,7 @@ func (p *slosPage) byTeam(found []*incident.SLO) {
 			}
 			p.Teams = append(p.Teams, info)
 		}
-		info := sloInfo{ID: s.ID, UseCase: s.UseCase, SLI: s.SLI, Service: s.Service, Priority: s.Priority, Tone: "over", Runbook: wording.Link(s.Runbook), Stakeholders: s.Stakeholders}
+		info := sloInfo{ID: s.ID, UseCase: s.UseCase, Affects: s.Affects, SLI: s.SLI, Service: s.Service, Priority: s.Priority, Tone: "over", Runbook: wording.Link(s.Runbook), Stakeholders: wiki.Stakeholders(s, p.policy)}
 		if q, ok := p.policy.Priority(s.Priority); ok {
 			info.Tone = wording.Rank(q.Rank)
 		}

@@ -197,6 +197,7 @@ func (p *incidentPage) describe(s *incident.Situation, pulses incident.Pulses) {
 			p.Facts = append(p.Facts, fact{name, value, strong})
 		}
 	}
+	add("Affects", wording.Line(in.Affects, 200), false)
 	add(wording.Span(in), wording.Since(in, clock), true)
 	if in.State == incident.StateOpen {
 		add("On it", wording.OnIt(in, clock), in.AcknowledgedAt.IsZero())

@@ -531,6 +531,23 @@ func TestThePrioritiesSayWhoIsBehindTheAudiences(t *testing.T) {
 	}
 }
 
+func TestPagesSayOfWhichPrioritiesAGroupHears(t *testing.T) {
+	f := newFixture(t)
+	f.policy.Groups[0].Priorities, f.policy.Groups[1].Priorities = []string{"P2"}, []string{"P1", "P2"}
+	f.policy.SLOs[0].Affects = "Customers in Europe"
+	f.breach("notifications-register-availability", "a", nil)
+	a := f.get("viewer", "/priorities")
+	if !strings.Contains(a.text(), "stakeholders of 4 SLOs, of P1 and P2 only") || !strings.Contains(a.text(), "management, none of whose groups hears of it") {
+		t.Errorf("the priorities do not say who hears of them: %s", a.text())
+	}
+	if a := f.get("viewer", "/slos"); !strings.Contains(a.text(), "affects: Customers in Europe · stakeholders: customer-support (P1 and P2 only)") {
+		t.Errorf("the SLOs do not say who is affected, and who hears of them: %s", a.text())
+	}
+	if a := f.get("viewer", "/incidents/INC-1"); !strings.Contains(a.text(), "Affects Customers in Europe") {
+		t.Errorf("the incident does not say who is affected: %s", a.text())
+	}
+}
+
 func TestTheOverviewSaysThatAlertsHaveStopped(t *testing.T) {
 	f := newFixture(t)
 	f.policy.Watchdog = incident.Watchdog{Within: 15 * time.Minute}

@@ -120,7 +120,7 @@ func (d Describer) opened(e *incident.Event, who string) string {
 		if o.Drill {
 			what = "the drill"
 		}
-		if useCase := d.line(o.UseCase, titleLimit); useCase != "" {
+		if useCase := d.useCase(o); useCase != "" {
 			what += " " + quote(useCase)
 		}
 		if priority := d.line(o.Priority.Name, 20); priority != "" {
@@ -131,6 +131,15 @@ func (d Describer) opened(e *incident.Event, who string) string {
 		who = ""
 	}
 	return d.by(who, "declared "+what+as, capital(what)+" opened"+as) + d.because(e.Reason)
+}
+
+// useCase is what an incident is about, and which of its SLO's it is.
+func (d Describer) useCase(o *incident.Opening) string {
+	useCase := d.line(o.UseCase, titleLimit)
+	if where := values(o.Labels); where != "" && useCase != "" {
+		useCase += " (" + where + ")"
+	}
+	return useCase
 }
 
 // breach says what became of a breach.

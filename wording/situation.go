@@ -170,16 +170,17 @@ func Action(a *incident.Action, clock Clock) string {
 	return fmt.Sprintf("%s: due by %s", name, clock.Full(a.DueAt))
 }
 
-// affected says where it is, as far as the SLO and its labels tell.
-func affected(in *incident.Incident) string {
+// Affected says who is affected, else the service that is, and where, as far as the SLO
+// and its labels tell; empty if they do not.
+func Affected(in *incident.Incident) string {
 	var parts []string
-	if s := Line(in.Service, nameLimit); s != "" {
+	if s := cmp.Or(Line(in.Affects, labelsLimit), Line(in.Service, nameLimit)); s != "" {
 		parts = append(parts, s)
 	}
 	for _, name := range slices.Sorted(maps.Keys(in.Labels)) {
 		parts = append(parts, Line(name, nameLimit)+" "+Line(in.Labels[name], nameLimit))
 	}
-	return Line(strings.Join(parts, ", "), labelsLimit)
+	return Line(strings.Join(parts, ", "), labelsLimit+nameLimit)
 }
 
 // status is the line on top: priority and state in a word or two.

@@ -106,12 +106,14 @@ func describer(m *incident.Message, clock Clock) Describer {
 // entries are events in words, the latest first, and what happened to breaches.
 func entries(events []incident.Event, it *incident.Item, d Describer, clock Clock) []Entry {
 	var out []Entry
-	for i := range events {
-		out = append(out, Entry{When: clock.Time(events[i].Time), Text: d.event(&events[i], &it.Incident)})
+	more := max(len(events)-changesLimit, 0)
+	for i := range events[more:] {
+		e := &events[more+i]
+		out = append(out, Entry{When: clock.Time(e.Time), Text: d.event(e, &it.Incident)})
 	}
 	slices.Reverse(out)
-	if more := len(out) - changesLimit; more > 0 {
-		out = append(out[:changesLimit], Entry{Text: fmt.Sprintf("Before that: %s more, on the incident's page.", Count(more, "change"))})
+	if more > 0 {
+		out = append(out, Entry{Text: fmt.Sprintf("Before that: %s more, on the incident's page.", Count(more, "change"))})
 	}
 	if text := breaches(it); text != "" {
 		out = append(out, Entry{Text: text})
@@ -209,8 +211,18 @@ func farewell(m *incident.Message, it *incident.Item, cause string) []string {
 		out = append(out, fmt.Sprintf("%s informs no audience, so you get no more messages about it.", priorityName(in)))
 	case !informed(m.Audiences, it.Audiences):
 		out = append(out, fmt.Sprintf("%s informs %s, so you get no more messages about it.", priorityName(in), only(it.Audiences)))
+	case len(it.Hears) > 0 && !slices.Contains(it.Hears, in.Priority.Name):
+		out = append(out, fmt.Sprintf("You hear of %s only, so you get no more messages about it.", List(cleanNames(it.Hears))))
 	default:
 		out = append(out, "You are no longer among those who are informed, so you get no more messages about it.")
+	}
+	return out
+}
+
+func cleanNames(priorities []string) []string {
+	out := make([]string, len(priorities))
+	for i, name := range priorities {
+		out[i] = Line(name, 20)
 	}
 	return out
 }

@@ -61,6 +61,7 @@ type EventData struct {
 type Opening struct {
 	SLO          string            `json:"slo"`
 	UseCase      string            `json:"use_case"`
+	Affects      string            `json:"affects,omitempty"`
 	SLI          string            `json:"sli"`
 	Service      string            `json:"service"`
 	Team         string            `json:"team"`
@@ -111,6 +112,7 @@ func FromEvent(e *incident.Event) Event {
 		data.Opening = &Opening{
 			SLO:          o.SLO,
 			UseCase:      o.UseCase,
+			Affects:      o.Affects,
 			SLI:          o.SLI,
 			Service:      o.Service,
 			Team:         o.Team,

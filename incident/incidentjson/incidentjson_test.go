@@ -196,7 +196,7 @@ func TestReasonsAreInWords(t *testing.T) {
 		"the SLO's priority is P1":             {Type: incident.EventPriorityChanged, Data: incident.Data{To: "P1", Why: incident.WhySLOPriority}},
 		"merged into INC-41":                   {Type: incident.EventClosed, Actor: "ada", Data: incident.Data{Into: 41, Why: incident.WhyMerged}},
 		"no action is due":                     {Type: incident.EventClosed, Data: incident.Data{Why: incident.WhyNothingDue}},
-		"a breach started":                     {Type: incident.EventReopened, Data: incident.Data{Why: incident.WhyBreachStarted}},
+		"an alert fires":                       {Type: incident.EventReopened, Data: incident.Data{Why: incident.WhyBreachStarted}},
 		"nothing was heard of it for too long": {Type: incident.EventBreachUnknown, Data: incident.Data{Why: incident.WhyQuiet}},
 	} {
 		if got := incidentjson.FromEvent(&e); got.Reason != want || got.Data.Why != e.Data.Why {

@@ -23,7 +23,10 @@ type body struct {
 // or of the watchdog.
 type data struct {
 	Incident     *incidentjson.Incident  `json:"incident,omitempty"`
-	Incidents    []incidentjson.Incident `json:"incidents,omitempty"`
+	Incidents    []incidentjson.Incident `json:"incidents,omitempty"` // of a digest the first mostIncidents
+	Total        int                     `json:"total,omitempty"`     // of a digest, how many incidents it is about
+	Counts       []count                 `json:"counts,omitempty"`    // of a digest, of all those
+	URL          string                  `json:"url,omitempty"`       // of a digest, where all incidents are
 	Watchdog     *watchdog               `json:"watchdog,omitempty"`
 	Audience     incident.Audience       `json:"audience"`
 	Group        string                  `json:"group"`
@@ -35,6 +38,19 @@ type data struct {
 	// message is about one incident.
 	Alerts  []alert `json:"alerts,omitzero"`
 	Runbook *string `json:"runbook,omitempty"` // an http or https URL, or ""
+}
+
+// mostIncidents is how many incidents the body of a digest has; those beyond are counted.
+const mostIncidents = 100
+
+// A count is how many incidents of a priority a digest is about, by their state.
+type count struct {
+	Priority string `json:"priority"`
+	Open     int    `json:"open"`
+	Resolved int    `json:"resolved"`
+	Closed   int    `json:"closed"`
+	Merged   int    `json:"merged"`
+	Drills   int    `json:"drills"` // in whatever state
 }
 
 // An alert is one that fires or is unknown: of those of the incident, the five that
@@ -100,7 +116,7 @@ func facts(m *incident.Message) (data, error) {
 		return d, nil
 	}
 	var next time.Time
-	for i := range m.Items {
+	for i := range m.Items[:min(len(m.Items), mostIncidents)] {
 		it := &m.Items[i]
 		d.Incidents = append(d.Incidents, incidentjson.FromIncident(&it.Incident, incidentjson.Extras{
 			LastHeardAt: it.LastHeardAt,
@@ -115,7 +131,12 @@ func facts(m *incident.Message) (data, error) {
 		}
 	}
 	d.NextUpdateAt = when(next)
-	if m.Kind != incident.KindDigest {
+	if m.Kind == incident.KindDigest {
+		d.Total, d.URL = len(m.Items), wording.Link(m.BaseURL+"/")
+		for _, c := range incident.CountItems(m.Items) {
+			d.Counts = append(d.Counts, count(c))
+		}
+	} else {
 		d.Incident, d.Incidents = &d.Incidents[0], nil
 		d.Sequence = &d.Incident.Sequence
 		if m.ToOnCall() {

@@ -111,7 +111,7 @@ func (h *Handler) Register(r *mux.Router, require func(access.Role, http.Handler
 		if route.Method != http.MethodGet {
 			inner = access.Form(inner)
 		}
-		paths.Add(route.Method, route.Path, require(route.Role, inner))
+		paths.Add(route.Method, route.Path, require(route.Role, noting(inner)))
 	}
 	paths.Each(func(path string, inner http.Handler) { r.Path(path).Handler(h.page(inner)) })
 	if r.NotFoundHandler == nil {

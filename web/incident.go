@@ -129,6 +129,7 @@ func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
 		}
 		p.describe(s, pulses)
 		p.Readers = p.readers(s)
+		p.saysUnsent()
 		if err := p.readEvents(r.Context(), tx, &s.Incident, q); err != nil {
 			return err
 		}
@@ -274,6 +275,19 @@ func (p *incidentPage) readers(s *incident.Situation) []readerInfo {
 	}
 	slices.SortStableFunc(all, func(a, b readerInfo) int { return last(!a.Active) - last(!b.Active) })
 	return all
+}
+
+// saysUnsent says how many of the readers wait for what should have been handed over.
+func (p *incidentPage) saysUnsent() {
+	n := 0
+	for i := range p.Readers {
+		if r := &p.Readers[i]; r.Overdue || r.Try != nil {
+			n++
+		}
+	}
+	if n > 0 {
+		p.Facts = append(p.Facts, fact{"Not handed over", wording.Count(n, "message") + "; see who is told", true})
+	}
 }
 
 // readEvents reads a page of the timeline, the latest first.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"fmt"
 	"html/template"
@@ -14,6 +15,7 @@ import (
 
 	"sitrep/incident"
 	"sitrep/internal/access"
+	"sitrep/internal/status"
 	"sitrep/storage"
 	"sitrep/wording"
 )
@@ -70,6 +72,8 @@ type layout struct {
 	Version string
 	// Trouble are what everybody should know of sitrep itself.
 	Trouble []string
+	// Unsent says what should have been handed over and was not; empty if there is nothing.
+	Unsent string
 	// Refresh is set if the script keeps the page fresh; Revision changes when there is
 	// news that are worth announcing.
 	Refresh  bool
@@ -79,6 +83,8 @@ type layout struct {
 	policy *incident.Policy
 }
 
+// layout returns what stands around a page. It asks the store what was not handed over, so
+// it is made once for each page.
 func (h *Handler) layout(r *http.Request, title string) layout {
 	id, policy, service := access.From(r.Context()), h.Repo.Policy(), h.Service()
 	l := layout{
@@ -114,7 +120,25 @@ func (h *Handler) layout(r *http.Request, title string) layout {
 	if id.Role.May(access.Viewer) && service.StorageError != "" {
 		l.Trouble = append(l.Trouble, "Nothing can be stored: alerts are refused until they can be, and nobody is told anything.")
 	}
+	if id.Role.May(access.Viewer) {
+		h.findUnsent(r.Context(), &l, &service)
+	}
 	return l
+}
+
+// findUnsent says on the page what was not handed over. That it cannot be known is said,
+// too.
+func (h *Handler) findUnsent(ctx context.Context, l *layout, service *status.Service) {
+	var u incident.Unsent
+	err := h.Repo.Store.Read(ctx, func(tx storage.Snapshot) (err error) {
+		u, err = service.Unsent(ctx, tx, l.policy, l.clock.Now)
+		return err
+	})
+	if err != nil {
+		l.Unsent = "It cannot be said whether messages are handed over, as the store does not answer."
+		return
+	}
+	l.Unsent = wording.Unsent(&u, l.clock)
 }
 
 // root returns the relative address of "/" as seen from a path.

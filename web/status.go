@@ -139,7 +139,7 @@ func (p *statusPage) cutProblems() {
 }
 
 func (p *statusPage) read(ctx context.Context, tx storage.Snapshot) error {
-	f, err := status.Read(ctx, tx, p.clock.Now)
+	f, err := p.Service.Read(ctx, tx, p.policy, p.clock.Now)
 	if err != nil {
 		return err
 	}

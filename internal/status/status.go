@@ -65,14 +65,28 @@ type Facts struct {
 	Due       int
 	OldestDue time.Time
 	Retries   storage.Retries
-	Open      map[string]int // incidents by priority, without drills
-	Pulses    incident.Pulses
-	Refusals  []storage.Refusal
-	Outages   []storage.Outage // the latest first
+	// Unsent are the messages that should have been handed over and were not. Its LastError is
+	// without addresses.
+	Unsent   incident.Unsent
+	Open     map[string]int // incidents by priority, without drills
+	Pulses   incident.Pulses
+	Refusals []storage.Refusal
+	Outages  []storage.Outage // the latest first
+}
+
+// Unsent returns what should have been handed over by now and was not, without addresses.
+// Where the store does not know what was said last, a server that cannot be used does.
+func (s *Service) Unsent(ctx context.Context, r storage.Snapshot, p *incident.Policy, now time.Time) (incident.Unsent, error) {
+	u, err := storage.ReadUnsent(ctx, r, p, now)
+	u.LastError = storage.WithoutAddresses(u.LastError)
+	if u.Any() && u.LastError == "" && len(s.Servers) > 0 {
+		u.LastError = s.Servers[0].Error
+	}
+	return u, err
 }
 
 // Read reads the facts.
-func Read(ctx context.Context, r storage.Snapshot, now time.Time) (f Facts, err error) {
+func (s *Service) Read(ctx context.Context, r storage.Snapshot, p *incident.Policy, now time.Time) (f Facts, err error) {
 	if f.Leaves, err = r.LogSize(ctx); err != nil {
 		return f, err
 	}
@@ -87,6 +101,9 @@ func Read(ctx context.Context, r storage.Snapshot, now time.Time) (f Facts, err 
 		return f, err
 	}
 	if f.Retries, err = storage.ReadRetries(ctx, r); err != nil {
+		return f, err
+	}
+	if f.Unsent, err = s.Unsent(ctx, r, p, now); err != nil {
 		return f, err
 	}
 	if f.Open, err = r.OpenIncidents(ctx); err != nil {

@@ -221,6 +221,8 @@ func role(need access.Role) string {
 		return "Needs no credentials."
 	case access.Any:
 		return "Needs any role."
+	case access.Auditor:
+		return "Needs the role auditor or admin."
 	}
 	return fmt.Sprintf("Needs the role %s.", need)
 }

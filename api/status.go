@@ -104,6 +104,9 @@ type Pulse struct {
 
 func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	service, policy := h.Service(), h.Repo.Policy()
+	if stranger(r) {
+		service.HidePeople()
+	}
 	var s Status
 	s.Versions.Sitrep, s.Versions.Revision, s.Versions.Go = service.Version, service.Revision, service.Go
 	s.StartedAt = when(service.StartedAt)
@@ -138,6 +141,9 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	})
 	if err != nil {
 		return err
+	}
+	if stranger(r) {
+		f.HidePeople()
 	}
 	s.Ledger.Size, s.Ledger.Checkpoint.Size, s.Ledger.Checkpoint.At = f.Leaves, f.Signed.Size, when(f.Signed.At)
 	s.Backlog.Due, s.Backlog.OldestDueAt = f.Due, when(f.OldestDue)

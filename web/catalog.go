@@ -47,6 +47,11 @@ func (h *Handler) priorities(w http.ResponseWriter, r *http.Request) error {
 		p.Priorities = append(p.Priorities, infoOf(&p.policy.Priorities[i], p.policy))
 	}
 	p.Groups = wiki.From(p.policy).Groups
+	for i := range p.Groups {
+		if p.Stranger {
+			p.Groups[i].Recipients = nil
+		}
+	}
 	// It changes with a reload alone, and its history takes some reading.
 	p.Refresh = false
 	return h.show(w, r, "priorities", &p, func(tx storage.Snapshot) error { return p.readHistory(r.Context(), tx, r.URL.Query()) })
@@ -212,7 +217,9 @@ func (p *slosPage) byTeam(found []*incident.SLO) {
 			info := teamInfo{Name: s.Team}
 			if t, ok := p.policy.Team(s.Team); ok {
 				for _, rcpt := range t.OnCall {
-					info.OnCall = append(info.OnCall, rcpt.Address)
+					if !p.Stranger {
+						info.OnCall = append(info.OnCall, rcpt.Address)
+					}
 				}
 			}
 			p.Teams = append(p.Teams, info)

@@ -23,8 +23,8 @@ type deliveriesPage struct {
 	// a message to them was made yet.
 	Waiting     []waitingRow
 	WaitingMore bool
-	All     []deliveryRow
-	Next    string
+	All         []deliveryRow
+	Next        string
 }
 
 // A waitingRow is a reader who waits for a message about an incident.
@@ -40,6 +40,9 @@ func (p *deliveriesPage) readWaiting(ctx context.Context, tx storage.Snapshot) e
 	p.Waiting, p.WaitingMore = nil, next != ""
 	for _, d := range found {
 		if rcpt, known := p.policy.Recipient(d.Recipient); known {
+			if p.Stranger {
+				rcpt.Address = ""
+			}
 			p.Waiting = append(p.Waiting, waitingRow{rcpt.Address, incident.ID(d.Incident), p.at(d.Since), wording.Duration(p.clock.Now.Sub(d.Since))})
 		}
 	}
@@ -135,6 +138,9 @@ func (l *layout) deliveryRow(d *incident.Delivery, of int64) deliveryRow {
 		if !c.Watchdog() {
 			line.Incidents = append(line.Incidents, incident.ID(c.Incident))
 		}
+	}
+	if l.Stranger {
+		line.Link, line.Recipient, line.Error = "", "", ""
 	}
 	handed := d.SentAt
 	if d.State == incident.DeliveryPending {

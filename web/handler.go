@@ -86,9 +86,9 @@ func (h *Handler) Routes() []Route {
 	}
 	for _, of := range []string{one + "/messages/{delivery}", "/deliveries/{delivery}"} {
 		routes = append(routes,
-			get(of, "One message as it was sent.", h.message),
-			get(of+"/html", "The HTML of a mail, for a frame.", h.messageHTML),
-			get(of+"/raw", "The bytes of a message.", h.messageRaw))
+			Route{http.MethodGet, of, access.Known, "One message as it was sent.", h.message},
+			Route{http.MethodGet, of + "/html", access.Known, "The HTML of a mail, for a frame.", h.messageHTML},
+			Route{http.MethodGet, of + "/raw", access.Known, "The bytes of a message.", h.messageRaw})
 	}
 	for _, c := range commands {
 		routes = append(routes,

@@ -265,6 +265,9 @@ func (p *incidentPage) readers(s *incident.Situation) []readerInfo {
 		case !known:
 			info.Recipient = "someone who is no longer in the configuration"
 		}
+		if p.Stranger {
+			info.Recipient = ""
+		}
 		info.Audiences = wording.AudienceNames(sub.Audiences)
 		if due {
 			info.Next, info.Kind = p.at(next.At), kindName(next.Kind)
@@ -335,7 +338,11 @@ func (l *layout) event(e *incident.Event) eventInfo {
 		tone = "person"
 	}
 	// Times in it have the day where it is not that of the event.
-	how := wording.Describer{Depth: wording.ForTeam, Time: wording.Clock{Now: e.Time, Location: l.clock.Location}.Time}
+	depth := wording.ForTeam
+	if l.Stranger {
+		depth = wording.ForReaders
+	}
+	how := wording.Describer{Depth: depth, Time: wording.Clock{Now: e.Time, Location: l.clock.Location}.Time}
 	quote := ""
 	switch {
 	case e.Type == incident.EventUpdateWritten:

@@ -57,6 +57,20 @@ func (c ConfigState) For(admin bool) ConfigState {
 	return c
 }
 
+// HidePeople takes out what may name people or where messages go, for strangers.
+func (s *Service) HidePeople() {
+	s.Servers = nil
+	if s.Ledger.Witness != "" {
+		s.Ledger.Witness = "one is configured"
+	}
+	if s.Ledger.WitnessError != "" {
+		s.Ledger.WitnessError = "the log says why"
+	}
+}
+
+// HidePeople takes out what may name people or where messages go, for strangers.
+func (f *Facts) HidePeople() { f.Retries.LastError, f.Unsent.LastError = "", "" }
+
 // Facts are what a store tells at one moment.
 type Facts struct {
 	Leaves int64             // of the ledger

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"time"
@@ -22,6 +23,8 @@ type Options struct {
 	// Service returns what is known of the running program.
 	Service func() status.Service
 	Logger  *slog.Logger
+	// MailTest sends a test mail to an address, or says what would be sent.
+	MailTest func(ctx context.Context, to string, preview bool) (status.MailTest, error)
 	// Links are shown in the navigation after the pages of this package.
 	Links []Link
 }
@@ -82,6 +85,8 @@ func (h *Handler) Routes() []Route {
 		get("/status", "How sitrep itself fares.", h.status),
 		{http.MethodGet, "/declare", access.Responder, "The form that opens an incident.", h.declareForm},
 		{http.MethodPost, "/declare", access.Responder, "Shows what opening an incident brings about, or opens it.", h.declare},
+		{http.MethodGet, "/mail/test", access.Admin, "The form of a test mail.", h.mailTestForm},
+		{http.MethodPost, "/mail/test", access.Admin, "Shows the test mail, or sends it and shows each step.", h.mailTest},
 		{http.MethodGet, "/assets/{name}", access.Nobody, "Style, script and icon.", h.asset},
 	}
 	for _, of := range []string{one + "/messages/{delivery}", "/deliveries/{delivery}"} {

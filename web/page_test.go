@@ -232,6 +232,8 @@ func TestRolesOfPages(t *testing.T) {
 		switch {
 		case route.Path == "/assets/{name}":
 			want = access.Nobody
+		case route.Path == "/mail/test":
+			want = access.Admin
 		case strings.Contains(route.Path, "{delivery}"):
 			want = access.Known
 		case route.Method == "POST" || route.Path == "/declare":

@@ -46,6 +46,7 @@ type statusPage struct {
 	Loadings []loadingInfo
 	// MoreWarnings are those of the configuration that are not shown.
 	MoreWarnings int
+	CanTest      bool // may send a test mail
 }
 
 // A pulseInfo is a pulse of the watchdog.
@@ -102,6 +103,7 @@ type loadingInfo struct {
 
 func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	p := statusPage{layout: h.layout(r, "Status"), Service: h.Service()}
+	p.CanTest = p.Role.May(access.Admin)
 	if p.Stranger {
 		p.Service.HidePeople()
 	}

@@ -123,7 +123,11 @@ func (h *Handler) listUnmapped(w http.ResponseWriter, r *http.Request) error {
 	return h.answerPage(w, r, "alerts", nil, func(tx storage.Snapshot, s *sheet, cursor string) (string, error) {
 		return fill(s, cursor, func(limit int, cursor string) ([]incidentjson.UnmappedAlert, string, error) {
 			alerts, next, err := tx.UnmappedAlerts(r.Context(), limit, cursor)
-			return forms(alerts, incidentjson.FromUnmapped), next, err
+			list := forms(alerts, incidentjson.FromUnmapped)
+			for i := range list {
+				_, list[i].DidYouMean = h.Nearest(alerts[i].Labels)
+			}
+			return list, next, err
 		})
 	})
 }

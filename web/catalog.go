@@ -106,8 +106,11 @@ type sloInfo struct {
 
 type alertInfo struct {
 	Name, Incident string
-	Labels         []label
-	Since, Heard   *moment
+	// Near is the label that is nearly the id of an SLO, and Meant that id; empty if none is.
+	Near         label
+	Meant        string
+	Labels       []label
+	Since, Heard *moment
 }
 
 type ambiguityInfo struct {
@@ -141,7 +144,7 @@ func (h *Handler) slos(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.byTeam(found[from:to])
 	return h.show(w, r, "slos", &p, func(tx storage.Snapshot) error {
-		if err := p.readUnmapped(r.Context(), tx); err != nil {
+		if err := p.readUnmapped(r.Context(), tx, h.Nearest); err != nil {
 			return err
 		}
 		return p.readAmbiguous(r.Context(), tx)
@@ -149,7 +152,7 @@ func (h *Handler) slos(w http.ResponseWriter, r *http.Request) error {
 }
 
 // readUnmapped reads the alerts that no SLO claims.
-func (p *slosPage) readUnmapped(ctx context.Context, tx storage.Snapshot) error {
+func (p *slosPage) readUnmapped(ctx context.Context, tx storage.Snapshot, near func(map[string]string) (string, string)) error {
 	p.Unmapped, p.UnmappedMore = nil, false
 	left := room{left: textShown}
 	for cursor := ""; ; {
@@ -161,6 +164,9 @@ func (p *slosPage) readUnmapped(ctx context.Context, tx storage.Snapshot) error 
 			info := alertInfo{Name: wording.Line(a.Labels["alertname"], 200), Labels: labels(a.Labels, "alertname"), Since: p.at(a.StartsAt), Heard: p.at(a.HeardAt)}
 			if a.Incident != 0 {
 				info.Incident = incident.ID(a.Incident)
+			}
+			if name, id := near(a.Labels); id != "" {
+				info.Near, info.Meant = label{wording.Line(name, 120), wording.Line(a.Labels[name], 200)}, id
 			}
 			if len(p.Unmapped) == slosShown || !left.take(sizeOf(info.Labels)) {
 				p.UnmappedMore = true

@@ -59,6 +59,12 @@ func newFixture(t testing.TB) *fixture {
 		Now:     f.clock.Now,
 		Service: func() status.Service { return f.service },
 		Logger:  slog.New(slog.DiscardHandler),
+		Nearest: func(labels map[string]string) (string, string) {
+			if labels["sitrep_slo"] == "serch-latency" {
+				return "sitrep_slo", "search-latency"
+			}
+			return "", ""
+		},
 		MailTest: func(_ context.Context, to string, preview bool) (status.MailTest, error) {
 			if f.mailTest == nil {
 				return status.MailTest{To: to, Preview: preview, Sent: !preview}, nil

@@ -23,6 +23,9 @@ type Options struct {
 	// Service returns what is known of the running program.
 	Service func() status.Service
 	Logger  *slog.Logger
+	// Nearest returns the label of an alert that is nearly the id of an SLO, and that id; both
+	// empty if there is none.
+	Nearest func(labels map[string]string) (label, id string)
 	// MailTest sends a test mail to an address, or says what would be sent.
 	MailTest func(ctx context.Context, to string, preview bool) (status.MailTest, error)
 	// Links are shown in the navigation after the pages of this package.

@@ -630,3 +630,13 @@ func TestManySLOsComeInPages(t *testing.T) {
 	}
 	checkPage(t, &a)
 }
+
+func TestAnAlertWhoseIDIsMistypedIsAskedAbout(t *testing.T) {
+	f := newFixture(t)
+	f.write(func(tx storage.Tx) error {
+		return tx.PutUnmapped(t.Context(), []*incident.UnmappedAlert{{Fingerprint: "u", StartsAt: start, HeardAt: start, Labels: map[string]string{"alertname": "Burn", "sitrep_slo": "serch-latency"}}})
+	})
+	if a := f.get("viewer", "/slos"); !strings.Contains(a.text(), "sitrep_slo is “serch-latency”: did you mean “search-latency”?") {
+		t.Error(a.text())
+	}
+}

@@ -307,6 +307,6 @@ func equalities(ms Matchers) []pair {
 func (o *SLO) plain(team string) incident.SLO {
 	return incident.SLO{
 		ID: o.ID, UseCase: o.UseCase, SLI: o.SLI, Service: o.Service, Team: team, Priority: o.Priority,
-		Runbook: string(o.Runbook), Stakeholders: o.Stakeholders, Key: key(o.ID),
+		Runbook: string(o.Runbook), Stakeholders: o.Stakeholders, Key: key(o.ID), Per: o.IncidentPer,
 	}
 }

@@ -102,6 +102,23 @@ type teamInfo struct {
 type sloInfo struct {
 	ID, UseCase, SLI, Service, Priority, Tone, Runbook string
 	Stakeholders                                       []string
+	Claimed                                            *moment // when it last claimed an alert; nil: never
+	LastIncident                                       string
+}
+
+// readClaims says when each SLO last claimed an alert.
+func (p *slosPage) readClaims(ctx context.Context, tx storage.Snapshot, shown []*incident.SLO) error {
+	claims, err := storage.LastClaims(ctx, tx, shown)
+	for i := range p.Teams {
+		for j := range p.Teams[i].SLOs {
+			info := &p.Teams[i].SLOs[j]
+			info.Claimed, info.LastIncident = nil, ""
+			if c, ok := claims[info.ID]; ok {
+				info.Claimed, info.LastIncident = p.at(c.At), incident.ID(c.Incident)
+			}
+		}
+	}
+	return err
 }
 
 type alertInfo struct {
@@ -144,6 +161,9 @@ func (h *Handler) slos(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.byTeam(found[from:to])
 	return h.show(w, r, "slos", &p, func(tx storage.Snapshot) error {
+		if err := p.readClaims(r.Context(), tx, found[from:to]); err != nil {
+			return err
+		}
 		if err := p.readUnmapped(r.Context(), tx, h.Nearest); err != nil {
 			return err
 		}

@@ -640,3 +640,22 @@ func TestAnAlertWhoseIDIsMistypedIsAskedAbout(t *testing.T) {
 		t.Error(a.text())
 	}
 }
+
+func TestAnSLOThatNeverClaimedAnAlertIsShownAsThat(t *testing.T) {
+	f := newFixture(t)
+	n := f.breach("search-latency", "a", nil)
+	f.do(0, command.Declare{SLO: "log-on-availability", Reason: "people call"})
+	text := func() string {
+		a := f.get("viewer", "/slos")
+		checkPage(t, &a)
+		return a.text()
+	}
+	if got := text(); strings.Count(got, "never claimed an alert") != 3 || !strings.Contains(got, "last claimed an alert 10:00 INC-1") {
+		t.Error(got)
+	}
+	f.do(n, command.Resolve{Note: "over"})
+	f.clock.Pass(24 * time.Hour)
+	if got := text(); strings.Count(got, "never claimed an alert") != 3 || !strings.Contains(got, "last claimed an alert Mon 2 Mar, 10:00 INC-1") {
+		t.Errorf("a day later: %s", got)
+	}
+}

@@ -8,8 +8,8 @@ import (
 	"sitrep/internal/status"
 )
 
-// A MailTestRequest says where a test mail goes.
-type MailTestRequest struct {
+// A MailTest says where a test mail goes.
+type MailTest struct {
 	To string `json:"to"` // the address
 }
 
@@ -18,7 +18,7 @@ func (h *Handler) mailTestRoute() Route {
 		Method: http.MethodPost, Path: "/api/v1/mail/test", Role: access.Admin,
 		Summary: "Sends one mail by the configuration in force, and answers with each step of the conversation with the mail server. That it was not sent is said in the answer.",
 		Query:   []Parameter{{Name: "preview", Summary: "true: say what would be sent, and send nothing", Values: []string{"true", "false"}}},
-		Body:    MailTestRequest{}, Answer: status.MailTest{}, Handler: h.mailTest,
+		Body:    MailTest{}, Answer: status.MailTest{}, Handler: h.mailTest,
 	}
 }
 
@@ -27,7 +27,7 @@ func (h *Handler) mailTest(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var req MailTestRequest
+	var req MailTest
 	if err := decodeBody(body, &req); err != nil {
 		return err
 	}

@@ -33,6 +33,11 @@ type Options struct {
 	Logger  *slog.Logger
 	// Export writes evidence as audit.Export does, signed by the service's key.
 	Export func(ctx context.Context, w io.Writer, o audit.ExportOptions) (audit.ExportSummary, error)
+	// Nearest returns the label of an alert that is nearly the id of an SLO, and that id; both
+	// empty if there is none.
+	Nearest func(labels map[string]string) (label, id string)
+	// MailTest sends a test mail to an address, or says what would be sent.
+	MailTest func(ctx context.Context, to string, preview bool) (status.MailTest, error)
 	// Beside are routes that others serve, and that the description of the API names
 	// too.
 	Beside []Route
@@ -64,6 +69,7 @@ func (h *Handler) Register(r *mux.Router, require func(access.Role, http.Handler
 func (h *Handler) Routes() []Route {
 	routes := append(h.reading(), h.commands()...)
 	routes = append(routes, h.auditing()...)
+	routes = append(routes, h.mailTestRoute())
 	for i := range routes {
 		routes[i].Handler = httperr.Unavailable(storage.ErrUnavailable, routes[i].Handler)
 	}

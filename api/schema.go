@@ -113,6 +113,7 @@ var needed = map[string][]string{
 	"ReopenCommand":   {"reason"},
 	"MergeCommand":    {"into", "reason"},
 	"DeclareCommand":  {"reason"},
+	"MailTestCommand": {"to"},
 }
 
 // schemas makes JSON Schemas of Go types, those that have a name once.

@@ -21,6 +21,9 @@ type IncidentReader interface {
 	// that has none is left out. In a write the keys are locked until the end, in the order of
 	// their names, also those that have none, so that two writers do not both open one.
 	LatestOf(ctx context.Context, keys []string) (map[string]int64, error)
+	// LatestUnder returns the number of the latest incident of all keys that begin with a text and
+	// are up to 1 KiB long, 0 if there is none. It is for people, and locks nothing.
+	LatestUnder(ctx context.Context, prefix string) (int64, error)
 	// Incidents returns a page, the latest first.
 	Incidents(ctx context.Context, q IncidentQuery) (page []incident.Incident, next string, err error)
 	// OpenIncidents returns how many are open, by the name of their priority, drills

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -37,6 +38,8 @@ type fixture struct {
 	pages   *web.Handler
 	http    http.Handler
 	woken   atomic.Int64
+	// mailTest is what a test mail does; nil: it is taken.
+	mailTest func(to string, preview bool) (status.MailTest, error)
 }
 
 func newFixture(t testing.TB) *fixture {
@@ -56,6 +59,18 @@ func newFixture(t testing.TB) *fixture {
 		Now:     f.clock.Now,
 		Service: func() status.Service { return f.service },
 		Logger:  slog.New(slog.DiscardHandler),
+		Nearest: func(labels map[string]string) (string, string) {
+			if labels["sitrep_slo"] == "serch-latency" {
+				return "sitrep_slo", "search-latency"
+			}
+			return "", ""
+		},
+		MailTest: func(_ context.Context, to string, preview bool) (status.MailTest, error) {
+			if f.mailTest == nil {
+				return status.MailTest{To: to, Preview: preview, Sent: !preview}, nil
+			}
+			return f.mailTest(to, preview)
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

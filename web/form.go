@@ -34,7 +34,7 @@ var commands = []commandInfo{
 		func(in *incident.Incident) bool { return in.State == incident.StateOpen && in.AcknowledgedAt.IsZero() },
 	},
 	{
-		"updates", "Write an update", "Preview the update", "Send the update", "The update is on its way.",
+		"updates", "Write an update", "Preview the update", "Send the update", "The update is written. Who has it stands under Messages.",
 		func(v url.Values) command.Command {
 			u := command.Update{Message: v.Get("message")}
 			for _, a := range v["audience"] {

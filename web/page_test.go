@@ -232,6 +232,10 @@ func TestRolesOfPages(t *testing.T) {
 		switch {
 		case route.Path == "/assets/{name}":
 			want = access.Nobody
+		case route.Path == "/mail/test":
+			want = access.Admin
+		case strings.Contains(route.Path, "{delivery}"):
+			want = access.Known
 		case route.Method == "POST" || route.Path == "/declare":
 			want = access.Responder
 		}
@@ -642,4 +646,33 @@ func TestManySLOsComeInPages(t *testing.T) {
 		t.Error("the id of an SLO cannot be typed")
 	}
 	checkPage(t, &a)
+}
+
+func TestAnAlertWhoseIDIsMistypedIsAskedAbout(t *testing.T) {
+	f := newFixture(t)
+	f.write(func(tx storage.Tx) error {
+		return tx.PutUnmapped(t.Context(), []*incident.UnmappedAlert{{Fingerprint: "u", StartsAt: start, HeardAt: start, Labels: map[string]string{"alertname": "Burn", "sitrep_slo": "serch-latency"}}}, nil)
+	})
+	if a := f.get("viewer", "/slos"); !strings.Contains(a.text(), "sitrep_slo is “serch-latency”: did you mean “search-latency”?") {
+		t.Error(a.text())
+	}
+}
+
+func TestAnSLOThatNeverClaimedAnAlertIsShownAsThat(t *testing.T) {
+	f := newFixture(t)
+	n := f.breach("search-latency", "a", nil)
+	f.do(0, command.Declare{SLO: "log-on-availability", Reason: "people call"})
+	text := func() string {
+		a := f.get("viewer", "/slos")
+		checkPage(t, &a)
+		return a.text()
+	}
+	if got := text(); strings.Count(got, "never claimed an alert") != 3 || !strings.Contains(got, "last claimed an alert 10:00 INC-1") {
+		t.Error(got)
+	}
+	f.do(n, command.Resolve{Note: "over"})
+	f.clock.Pass(24 * time.Hour)
+	if got := text(); strings.Count(got, "never claimed an alert") != 3 || !strings.Contains(got, "last claimed an alert Mon 2 Mar, 10:00 INC-1") {
+		t.Errorf("a day later: %s", got)
+	}
 }

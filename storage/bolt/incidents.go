@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -102,6 +103,27 @@ func (r *reader) LatestOf(_ context.Context, keys []string) (map[string]int64, e
 		}
 	}
 	return all, nil
+}
+
+func (r *reader) LatestUnder(_ context.Context, prefix string) (latest int64, err error) {
+	// The length of a key stands before it, so each length has a place of its own.
+	for length := len(prefix); length <= longText; {
+		from := append(binary.BigEndian.AppendUint16(nil, uint16(length)), prefix...)
+		next := longText + 1
+		err = r.ascend(bIncidentKeys, nil, from, func(k, v []byte) (bool, error) {
+			if !bytes.HasPrefix(k, from) {
+				next = int(binary.BigEndian.Uint16(k))
+				return false, nil
+			}
+			latest = max(latest, intAt(v, 0))
+			return true, nil
+		})
+		if err != nil {
+			return 0, err
+		}
+		length = max(next, length+1)
+	}
+	return latest, nil
 }
 
 func (r *reader) Incidents(ctx context.Context, q storage.IncidentQuery) (page []incident.Incident, next string, err error) {

@@ -84,6 +84,25 @@ var incidentRules = []rule{
 			return err
 		})
 	}},
+	{"the latest of all keys that begin alike is found", func(f *fixture) {
+		var all []*incident.Incident
+		for i, key := range []string{"a{zone=\"1\"}", "a{zone=\"22\"}", "a", "ab{zone=\"1\"}", "a{zone=\"1\"}", "a{zone=\"333\"}"} {
+			in := f.newIncident(int64(i + 1))
+			in.Key, in.Drill = key, i == 5
+			all = append(all, in)
+		}
+		f.put(all...)
+		f.read(func(r storage.Snapshot) error {
+			for prefix, want := range map[string]int64{"a{": 5, "ab{": 4, "b": 0, "a": 5, "a{zone=\"22": 2, strings.Repeat("a", 2000): 0} {
+				got, err := r.LatestUnder(f.Context(), prefix)
+				if err != nil {
+					return err
+				}
+				f.equal(prefix, got, want)
+			}
+			return nil
+		})
+	}},
 	{"a set has those incidents that are there", func(f *fixture) {
 		f.put(f.newIncident(1), f.newIncident(2), f.newIncident(3))
 		f.read(func(r storage.Snapshot) error {

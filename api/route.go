@@ -82,11 +82,11 @@ func (route *Route) serve(w http.ResponseWriter, r *http.Request) error {
 	if !stranger(r) {
 		return route.Handler(w, r)
 	}
-	v := &veiled{ResponseWriter: w}
+	v := veil(w, r)
 	if err := route.Handler(v, r); err != nil {
-		return err // nothing was sent yet
+		return err
 	}
-	v.send(r.Method == http.MethodHead)
+	v.end()
 	return nil
 }
 

@@ -8,12 +8,13 @@ import (
 	"github.com/gorilla/mux"
 
 	"sitrep/internal/access"
+	"sitrep/internal/command"
 	"sitrep/internal/httperr"
 	"sitrep/internal/status"
 	"sitrep/storage"
 )
 
-// Options are what a [Handler] works with. All but Links is required.
+// Options are what a [Handler] works with. All but Teller and Links is required.
 type Options struct {
 	// Repo is how incidents are read and changed, with the configuration in force.
 	Repo *storage.Repository
@@ -22,6 +23,8 @@ type Options struct {
 	// Service returns what is known of the running program.
 	Service func() status.Service
 	Logger  *slog.Logger
+	// Teller makes the messages that a preview shows; nil: it shows to whom they go.
+	Teller command.Teller
 	// Links are shown in the navigation after the pages of this package.
 	Links []Link
 }

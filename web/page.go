@@ -77,6 +77,7 @@ type layout struct {
 
 	clock  wording.Clock
 	policy *incident.Policy
+	actor  incident.Actor // who looks
 }
 
 func (h *Handler) layout(r *http.Request, title string) layout {
@@ -85,7 +86,7 @@ func (h *Handler) layout(r *http.Request, title string) layout {
 		Title: title, Root: root(r.URL.Path), Version: service.Version,
 		User: id.Name, Role: id.Role, CanAct: id.Role.May(access.Responder),
 		Refresh: r.Method != http.MethodPost,
-		clock:   wording.Clock{Now: h.Now(), Location: policy.Location}, policy: policy,
+		clock:   wording.Clock{Now: h.Now(), Location: policy.Location}, policy: policy, actor: id.Actor(),
 	}
 	l.Zone = l.clock.Zones()
 	_, offset := l.clock.Now.In(policy.Location).Zone()

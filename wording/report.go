@@ -95,6 +95,7 @@ func (e Entry) QuoteLines() []string { return strings.Split(e.Quote, "\n") }
 // Compose puts into words what a message says. The message has at least one item,
 // or is the watchdog's.
 func Compose(m *incident.Message) *Report {
+	m = m.ForReader()
 	clock := Clock{m.At, m.Location}
 	switch m.Kind {
 	case incident.KindWatchdog:

@@ -372,10 +372,12 @@ func aPreviewShowsItsMails(t *testing.T, b *browser) {
 				t.Errorf("%s: the browser complains: %s", command, c)
 			}
 			if flag.Lookup("test.artifacts").Value.String() == "true" {
-				b.eval(`new Promise((done) => setTimeout(done, 1000))`, nil) // frames paint by themselves
+				b.view(size.width, 3400, "light") // frames paint themselves, and only what is in view
+				b.eval(`new Promise((done) => setTimeout(done, 1000))`, nil)
 				if err := os.WriteFile(filepath.Join(t.ArtifactDir(), "preview-"+command+"-"+size.name+".png"), b.shoot(), 0o644); err != nil {
 					t.Fatal(err)
 				}
+				b.view(size.width, size.height, "light")
 			}
 		}
 	}

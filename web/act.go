@@ -300,6 +300,9 @@ func (p *previewPage) says(c command.Command) {
 		quote("text", c.Text)
 	case command.Update:
 		add("Update to", cmp.Or(wording.AudienceNames(c.Audiences), "all who are informed"))
+		if len(c.Audiences) > 0 {
+			p.Form.informs = c.Audiences
+		}
 		quote("message", c.Message)
 	case command.Priority:
 		add("Priority", p.Form.Now+" → "+c.Priority)

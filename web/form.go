@@ -120,9 +120,11 @@ func isOnIt(in *incident.Incident, who incident.Actor) bool {
 }
 
 func isOpen(in *incident.Incident, _ incident.Actor) bool { return in.State == incident.StateOpen }
+
 func isResolved(in *incident.Incident, _ incident.Actor) bool {
 	return in.State == incident.StateResolved
 }
+
 func notClosed(in *incident.Incident, _ incident.Actor) bool {
 	return in.State != incident.StateClosed
 }
@@ -178,8 +180,14 @@ func (f *form) Get(name string) string { return f.values.Get(name) }
 // Reads says who reads what is written in a field.
 func (f *form) Reads(name string) string {
 	readers, _ := incident.ReadersOf(f.command, name)
+	if name != "message" {
+		return wording.ReadBy(readers) // who joins or leaves by it reads it, too
+	}
 	return wording.ReadBy(readers, f.informs...)
 }
+
+// Informs reports whether the incident's priority informs anybody.
+func (f *form) Informs() bool { return len(f.informs) > 0 }
 
 // Field returns the id of a field, unique on the page.
 func (f *form) Field(name string) string { return f.Slug + "-" + name }

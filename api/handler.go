@@ -17,12 +17,14 @@ import (
 	"sitrep/audit"
 	"sitrep/incident"
 	"sitrep/internal/access"
+	"sitrep/internal/command"
 	"sitrep/internal/httperr"
 	"sitrep/internal/status"
 	"sitrep/storage"
 )
 
-// Options are what a [Handler] works with. Beside may be left out; all else is required.
+// Options are what a [Handler] works with. Beside and Teller may be left out; all else is
+// required.
 type Options struct {
 	// Repo is how incidents are read and changed, with the configuration in force.
 	Repo *storage.Repository
@@ -38,6 +40,8 @@ type Options struct {
 	Nearest func(labels map[string]string) (label, id string)
 	// MailTest sends a test mail to an address, or says what would be sent.
 	MailTest func(ctx context.Context, to string, preview bool) (status.MailTest, error)
+	// Teller makes the messages that a preview shows; nil: it shows none.
+	Teller command.Teller
 	// Beside are routes that others serve, and that the description of the API names
 	// too.
 	Beside []Route

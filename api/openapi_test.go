@@ -190,6 +190,7 @@ func TestEveryOperationIsAsDocumented(t *testing.T) {
 	f.breach("search", "c")
 	for _, step := range []struct{ method, path, body string }{
 		{"POST", "/acknowledge", "{}"},
+		{"POST", "/notes", `{"text":"n"}`},
 		{"POST", "/priority?preview=true", `{"priority":"P2","reason":"r"}`},
 		{"POST", "/priority", `{"priority":"P2","reason":"r"}`},
 		{"POST", "/phase", `{"phase":"escalation","note":"n","escalated_to":"x"}`},
@@ -248,7 +249,7 @@ func TestWhatIsNeededIsNeeded(t *testing.T) {
 	f.breach("log on", "a")
 	f.breach("send", "b")
 	values := map[string]any{
-		"priority": "P2", "reason": "r", "phase": "investigation", "message": "m", "state": "done", "into": "INC-2", "note": "n", "slo": "search", "to": "ada@example.org",
+		"priority": "P2", "reason": "r", "phase": "investigation", "message": "m", "state": "done", "into": "INC-2", "note": "n", "text": "n", "slo": "search", "to": "ada@example.org",
 	}
 	schemas := theDocument().json["components"].(map[string]any)["schemas"].(map[string]any)
 	for _, r := range f.api.Routes() {

@@ -5,11 +5,13 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +44,7 @@ func TestInABrowser(t *testing.T) {
 		{"pages work without a script", pagesWorkWithoutAScript},
 		{"a responder takes an incident from the first look to its closing", aResponderClosesAnIncident},
 		{"the browser holds back what a mail brings", theBrowserHoldsBackWhatAMailBrings},
+		{"a preview shows the mails as mail programs do", aPreviewShowsItsMails},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b.tab(t)
@@ -316,6 +319,66 @@ func aResponderClosesAnIncident(t *testing.T, b *browser) {
 		}
 		if c := b.complaints(); len(c) > 0 {
 			t.Errorf("the browser complains: %s", c)
+		}
+	}
+}
+
+func aPreviewShowsItsMails(t *testing.T, b *browser) {
+	f := newFixture(t)
+	n := f.breach("notifications-register-availability", "a", nil)
+	f.do(n, command.Phase{Phase: incident.PhaseEscalation, EscalatedTo: "the database team", Note: "db-7 is full"})
+	f.deliver(n, eml)
+	f.clock.Pass(time.Hour)
+	var shown atomic.Int64
+	guard, err := access.New(slog.New(slog.DiscardHandler), access.Rules{Loopback: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := f.router(guard.Require)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		pages.ServeHTTP(w, r)
+		if r.Header.Get("Sec-Fetch-Dest") == "iframe" && w.Header().Get("X-Frame-Options") == "SAMEORIGIN" {
+			shown.Add(1)
+		}
+	}))
+	t.Cleanup(srv.Close)
+	for _, size := range []struct {
+		name          string
+		width, height int
+	}{{"desktop", 1280, 800}, {"phone", 390, 844}} {
+		b.view(size.width, size.height, "light")
+		for _, command := range []string{"resolve", "phase"} {
+			b.open(srv.URL + page(n, "/"+command))
+			b.eval(`for (const [name, words] of [["note", "The alert is slow to end."], ["message", "All works again.\nMails that were not sent will be sent later."], ["escalated_to", "the network team"]]) {
+				const field = document.querySelector("[name=" + name + "]");
+				if (field) field.value = words;
+			}
+			const phase = document.querySelector("[name=phase]");
+			if (phase) phase.value = "escalation"`, nil)
+			b.complaints()
+			b.arrive(func() { b.eval(`document.querySelector("form.command button").click()`, nil) })
+			want := int64(3)
+			if command == "phase" {
+				want = 0 // nobody gets a message
+			}
+			b.until("the mails are there", func() bool { return shown.Load() >= want })
+			if got := shown.Swap(0); got != want {
+				t.Errorf("%s: %d mails are shown, want %d", command, got, want)
+			}
+			if got := b.text(`document.querySelectorAll("form.show:not([hidden])").length`); got != "0" {
+				t.Errorf("%s buttons are left", got)
+			}
+			for _, c := range b.complaints() {
+				t.Errorf("%s: the browser complains: %s", command, c)
+			}
+			if flag.Lookup("test.artifacts").Value.String() == "true" {
+				b.view(size.width, 3400, "light") // frames paint themselves, and only what is in view
+				b.eval(`new Promise((done) => setTimeout(done, 1000))`, nil)
+				if err := os.WriteFile(filepath.Join(t.ArtifactDir(), "preview-"+command+"-"+size.name+".png"), b.shoot(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				b.view(size.width, size.height, "light")
+			}
 		}
 	}
 }

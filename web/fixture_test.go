@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/mail"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -21,6 +22,9 @@ import (
 	"sitrep/internal/access"
 	"sitrep/internal/command"
 	"sitrep/internal/status"
+	"sitrep/router"
+	"sitrep/router/email"
+	"sitrep/router/webhook"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
 	"sitrep/web"
@@ -54,9 +58,19 @@ func newFixture(t testing.TB) *fixture {
 		}
 	})
 	f := &fixture{t: t, store: db, clock: incidenttest.NewClock(start), policy: policy(), service: status.Service{Version: "1.2.3", Go: "go1.26", StartedAt: start, Config: status.ConfigState{LoadedAt: start}}}
+	mails, err := email.NewDirectory(t.TempDir(), email.Letterhead{From: mail.Address{Name: "Incident updates", Address: "incidents@example.org"}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	f.pages, err = web.New(web.Options{
-		Repo:    &storage.Repository{Store: db, Policy: func() *incident.Policy { return f.policy }, Wake: func() { f.woken.Add(1) }},
-		Now:     f.clock.Now,
+		Repo: &storage.Repository{Store: db, Policy: func() *incident.Policy { return f.policy }, Wake: func() { f.woken.Add(1) }},
+		Now:  f.clock.Now,
+		Teller: &router.Dispatcher{Repo: f.repo(), Sender: func(c incident.Channel) (router.Sender, bool) {
+			if c == incident.ChannelWebhook {
+				return webhook.New(webhook.Options{}), true
+			}
+			return mails, true
+		}},
 		Service: func() status.Service { return f.service },
 		Logger:  slog.New(slog.DiscardHandler),
 		Nearest: func(labels map[string]string) (string, string) {

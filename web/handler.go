@@ -9,12 +9,13 @@ import (
 	"github.com/gorilla/mux"
 
 	"sitrep/internal/access"
+	"sitrep/internal/command"
 	"sitrep/internal/httperr"
 	"sitrep/internal/status"
 	"sitrep/storage"
 )
 
-// Options are what a [Handler] works with. All but Links is required.
+// Options are what a [Handler] works with. All but Teller and Links is required.
 type Options struct {
 	// Repo is how incidents are read and changed, with the configuration in force.
 	Repo *storage.Repository
@@ -28,6 +29,8 @@ type Options struct {
 	Nearest func(labels map[string]string) (label, id string)
 	// MailTest sends a test mail to an address, or says what would be sent.
 	MailTest func(ctx context.Context, to string, preview bool) (status.MailTest, error)
+	// Teller makes the messages that a preview shows; nil: it shows to whom they go.
+	Teller command.Teller
 	// Links are shown in the navigation after the pages of this package.
 	Links []Link
 }

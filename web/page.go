@@ -83,6 +83,7 @@ type layout struct {
 
 	clock  wording.Clock
 	policy *incident.Policy
+	actor  incident.Actor // who looks
 }
 
 // layout returns what stands around a page. It asks the store what was not handed over, so
@@ -93,7 +94,7 @@ func (h *Handler) layout(r *http.Request, title string) layout {
 		Title: title, Root: root(r.URL.Path), Version: service.Version,
 		User: id.Name, Role: id.Role, CanAct: id.Role.May(access.Responder), Stranger: id.Stranger(),
 		Refresh: r.Method != http.MethodPost,
-		clock:   wording.Clock{Now: h.Now(), Location: policy.Location}, policy: policy,
+		clock:   wording.Clock{Now: h.Now(), Location: policy.Location}, policy: policy, actor: id.Actor(),
 	}
 	l.Zone = l.clock.Zones()
 	_, offset := l.clock.Now.In(policy.Location).Zone()

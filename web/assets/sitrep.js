@@ -125,6 +125,12 @@
   const target = location.hash && document.getElementById(location.hash.slice(1));
   if (target && target.tagName === "DETAILS") target.open = true;
 
+  // A preview shows its mails without being asked.
+  for (const form of main.querySelectorAll("form.show")) {
+    form.requestSubmit(form.querySelector("button"));
+    form.hidden = true;
+  }
+
   if (every > 0) {
     setInterval(refresh, every);
     document.addEventListener("visibilitychange", refresh);

@@ -163,7 +163,11 @@ func TestUncleanPathsLeadNowhere(t *testing.T) {
 // TestStrangersSeeNoAddressesAndNoMessages: who shows no credentials where viewers need none
 // sees groups, and neither whom messages went to nor what they said.
 func TestStrangersSeeNoAddressesAndNoMessages(t *testing.T) {
-	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusBadRequest) }))
+	told := make(chan struct{}) // the team was: then the refusal is news of its own
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		<-told
+		http.Error(w, "no", http.StatusBadRequest)
+	}))
 	defer hook.Close()
 	s := apptest.New(t, strings.Replace(apptest.Organisation, "    email: [support@example.org]\n", "    email: [support@example.org]\n    webhooks: [{url: '"+hook.URL+"'}]\n", 1)+
 		apptest.Access+"    - {name: eve@example.org, role: responder, password_file: secrets/ada}\n  anonymous: viewer\n"+
@@ -194,6 +198,17 @@ func TestStrangersSeeNoAddressesAndNoMessages(t *testing.T) {
 		}
 		return body
 	}
+	s.Until("the team was told", func() bool {
+		list(apptest.ViewerToken)
+		n := 0
+		for _, d := range deliveries.Deliveries {
+			if d.Group == "notifications" && d.State == "delivered" {
+				n++
+			}
+		}
+		return n >= 2
+	})
+	close(told)
 	s.Until("a message failed, and others were handed over", func() bool {
 		body := list(apptest.ViewerToken)
 		return strings.Contains(body, `"failed"`) && strings.Contains(body, "cto@example.org") && strings.Contains(body, `"reminder"`)

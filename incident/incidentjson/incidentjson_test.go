@@ -66,7 +66,7 @@ func TestEmptyFormsHaveAllFields(t *testing.T) {
 		},
 		{
 			"unmapped alert", incidentjson.FromUnmapped(&incident.UnmappedAlert{}),
-			"fingerprint starts_at labels annotations first_seen_at heard_at incident",
+			"fingerprint starts_at labels annotations first_seen_at heard_at incident did_you_mean",
 			[]string{"first_seen_at", "heard_at", "incident", "starts_at"},
 		},
 		{

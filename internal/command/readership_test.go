@@ -283,7 +283,7 @@ func (w *canaryWorld) inside() map[string]string {
 			if err != nil {
 				return err
 			}
-			events, err := snapshot.Events(w.Context(), n, 0, 1000)
+			events, err := storage.EventsOf(w.Context(), snapshot, n, 0, 1000)
 			if err != nil {
 				return err
 			}

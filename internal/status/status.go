@@ -87,7 +87,7 @@ func Read(ctx context.Context, r storage.Snapshot, now time.Time) (f Facts, err 
 	if f.Retries, err = storage.ReadRetries(ctx, r); err != nil {
 		return f, err
 	}
-	if f.Open, err = r.OpenIncidents(ctx); err != nil {
+	if f.Open, err = storage.OpenIncidents(ctx, r); err != nil {
 		return f, err
 	}
 	if f.Pulses, err = r.Pulses(ctx); err != nil {

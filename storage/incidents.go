@@ -129,6 +129,7 @@ type IncidentQuery struct {
 	State    incident.State
 	Priority string
 	Team     string
+	NoTeam   bool // those that have none, in place of Team
 	SLO      string
 	// Text are words, with white space between them. An incident has each of them somewhere in
 	// what [AppendIncidentText] says of it or [EventText] of one of its events, without regard

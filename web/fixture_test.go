@@ -51,8 +51,17 @@ func newFixture(t testing.TB) *fixture {
 		}
 	})
 	f := &fixture{t: t, store: db, clock: incidenttest.NewClock(start), policy: policy(), service: status.Service{Version: "1.2.3", Go: "go1.26", StartedAt: start, Config: status.ConfigState{LoadedAt: start}}}
+	f.use(db)
+	return f
+}
+
+// use makes the pages show what a store has.
+func (f *fixture) use(store storage.Store) {
+	f.t.Helper()
+	t := f.t
+	var err error
 	f.pages, err = web.New(web.Options{
-		Repo:    &storage.Repository{Store: db, Policy: func() *incident.Policy { return f.policy }, Wake: func() { f.woken.Add(1) }},
+		Repo:    &storage.Repository{Store: store, Policy: func() *incident.Policy { return f.policy }, Wake: func() { f.woken.Add(1) }},
 		Now:     f.clock.Now,
 		Service: func() status.Service { return f.service },
 		Logger:  slog.New(slog.DiscardHandler),
@@ -71,7 +80,6 @@ func newFixture(t testing.TB) *fixture {
 		t.Fatal(err)
 	}
 	f.http = f.router(guard.Require)
-	return f
 }
 
 func (f *fixture) router(require func(access.Role, http.Handler) http.Handler) http.Handler {

@@ -82,6 +82,8 @@ func (h *Handler) Routes() []Route {
 		get("/status", "How sitrep itself fares.", h.status),
 		{http.MethodGet, "/declare", access.Responder, "The form that opens an incident.", h.declareForm},
 		{http.MethodPost, "/declare", access.Responder, "Shows what opening an incident brings about, or opens it.", h.declare},
+		{http.MethodGet, "/several", access.Responder, "The form for several incidents at once: one update, or a merge into one.", h.severalForm},
+		{http.MethodPost, "/several", access.Responder, "Previews or does it, for each of them by itself.", h.several},
 		{http.MethodGet, "/assets/{name}", access.Nobody, "Style, script and icon.", h.asset},
 	}
 	for _, of := range []string{one + "/messages/{delivery}", "/deliveries/{delivery}"} {

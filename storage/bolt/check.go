@@ -88,10 +88,8 @@ func (r *reader) checkValue(id bucketID, k, v []byte) error {
 			return err
 		}
 		is := lineOf(&in)
-		for _, k := range is.keys(in.Number) {
-			if err := there(bIncidentIndex, k); err != nil {
-				return err
-			}
+		if err := is.keys(in.Number, func(k key) error { return there(bIncidentIndex, k) }); err != nil {
+			return err
 		}
 		return r.checkEvents(&in)
 	case bIncidentTexts:

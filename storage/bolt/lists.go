@@ -74,19 +74,19 @@ func partsOfLine(k, b []byte) (parts [3][]byte, text []byte, err error) {
 	return parts, b, nil
 }
 
-// keys are those under which the index has an incident.
-func (l *line) keys(number int64) []key {
-	all := []key{key(nil).byte(byState)}
-	if l.team != "" {
-		all = append(all, key(nil).byte(byTeam).text(l.team))
+// keys calls fn for each key under which the index has an incident. It is valid for that call.
+func (l *line) keys(number int64, fn func(key) error) error {
+	k := make(key, 0, 128)
+	if err := fn(k.byte(byState).byte(l.state).text(l.priority).int(number)); err != nil {
+		return err
 	}
-	if l.slo != "" {
-		all = append(all, key(nil).byte(bySLO).text(l.slo))
+	if err := fn(k.byte(byTeam).text(l.team).byte(l.state).text(l.priority).int(number)); err != nil {
+		return err
 	}
-	for i := range all {
-		all[i] = all[i].byte(l.state).text(l.priority).int(number)
+	if l.slo == "" {
+		return nil
 	}
-	return all
+	return fn(k.byte(bySLO).text(l.slo).byte(l.state).text(l.priority).int(number))
 }
 
 // counter is the key of how many there are like this one.
@@ -121,19 +121,15 @@ func (t *tx) listIncident(in *incident.Incident) (incident.State, error) {
 	}
 	if is := lineOf(in); was != is {
 		if stored != nil {
-			for _, k := range was.keys(in.Number) {
-				if err := t.delete(bIncidentIndex, k); err != nil {
-					return "", err
-				}
+			if err := was.keys(in.Number, func(k key) error { return t.delete(bIncidentIndex, k) }); err != nil {
+				return "", err
 			}
 			if err := t.countIncident(was.counter(), -1); err != nil {
 				return "", err
 			}
 		}
-		for _, k := range is.keys(in.Number) {
-			if err := t.put(bIncidentIndex, k, nil); err != nil {
-				return "", err
-			}
+		if err := is.keys(in.Number, func(k key) error { return t.put(bIncidentIndex, k, nil) }); err != nil {
+			return "", err
 		}
 		if err := t.countIncident(is.counter(), 1); err != nil {
 			return "", err
@@ -223,10 +219,10 @@ func (r *reader) Incidents(ctx context.Context, q storage.IncidentQuery) (page [
 			return nil, "", err
 		}
 	}
-	words := storage.SearchWords(q.Text)
+	ofTeam, words := q.Team != "" || q.NoTeam, storage.SearchWords(q.Text)
 	var walk *walker
 	switch {
-	case q.State == "" && q.Priority == "" && q.Team == "" && q.SLO == "" && len(words) == 0:
+	case q.State == "" && q.Priority == "" && !ofTeam && q.SLO == "" && len(words) == 0:
 		walk = &walker{r: r, id: bIncidents, oldest: q.OldestFirst, groups: []*group{r.group(bIncidents, []byte{}, from, q.OldestFirst)}}
 	case r.bucket(bIncidentIndex) == nil:
 		return nil, "", errNotListed
@@ -252,7 +248,7 @@ func (r *reader) Incidents(ctx context.Context, q storage.IncidentQuery) (page [
 				continue
 			}
 		}
-		if q.SLO != "" && q.Team != "" {
+		if q.SLO != "" && ofTeam {
 			k := key(nil).int(number).int(0)
 			b, err := r.get(bIncidentTexts, k)
 			if err != nil {
@@ -300,7 +296,7 @@ func (r *reader) walkIncidents(q *storage.IncidentQuery, from int64) *walker {
 	switch {
 	case q.SLO != "":
 		base = key(nil).byte(bySLO).text(q.SLO)
-	case q.Team != "":
+	case q.Team != "" || q.NoTeam:
 		base = key(nil).byte(byTeam).text(q.Team)
 	}
 	for state := byte(1); int(state) < len(states); state++ {

@@ -186,13 +186,16 @@ var incidentRules = []rule{
 		}
 		for _, state := range []incident.State{"", incident.StateOpen, incident.StateResolved, incident.StateClosed} {
 			for _, priority := range append([]string{""}, priorities...) {
-				for _, team := range teams {
+				for _, team := range append(teams, "none") {
 					for _, slo := range slos {
 						for _, oldest := range []bool{false, true} {
 							q := storage.IncidentQuery{State: state, Priority: priority, Team: team, SLO: slo, OldestFirst: oldest, Limit: 7}
+							if team == "none" {
+								q.Team, q.NoTeam = "", true
+							}
 							var want, got []int64
 							for n := int64(1); n <= 60; n++ {
-								if in := all[n]; (state == "" || in.State == state) && (priority == "" || in.Priority.Name == priority) && (team == "" || in.Team == team) && (slo == "" || in.SLO == slo) {
+								if in := all[n]; (state == "" || in.State == state) && (priority == "" || in.Priority.Name == priority) && (team == "" || in.Team == team || team == "none" && in.Team == "") && (slo == "" || in.SLO == slo) {
 									want = append(want, n)
 								}
 							}

@@ -73,15 +73,13 @@ func (p *severalPage) Merge() bool { return p.Do == "merge" }
 // Hidden are all fields as they are filled in, for the preview's form.
 func (p *severalPage) Hidden() []label { return (&form{values: p.values}).Hidden() }
 
-// tooFew is the error of a form with too few incidents, or too many; nil if it has neither.
+// tooFew is the error of a form with too few incidents; nil if they are enough.
 func tooFew(do string, n int) error {
 	switch {
 	case do == "merge" && n < 2:
 		return &incident.Problem{Kind: incident.ErrInvalid, Text: "choose two incidents or more in the list: one of them goes on, the others are merged into it"}
 	case n == 0:
 		return &incident.Problem{Kind: incident.ErrInvalid, Text: "choose the incidents in the list first"}
-	case n > severalMost:
-		return &incident.Problem{Kind: incident.ErrInvalid, Text: fmt.Sprintf("that are %d incidents; choose %d at most", n, severalMost)}
 	}
 	return nil
 }
@@ -104,6 +102,9 @@ func (h *Handler) readSeveral(r *http.Request, values url.Values) (numbers []int
 		if !slices.Contains(numbers, n) {
 			numbers = append(numbers, n)
 		}
+	}
+	if len(numbers) > severalMost {
+		return nil, nil, &incident.Problem{Kind: incident.ErrInvalid, Text: fmt.Sprintf("these are %d incidents; choose %d at most", len(numbers), severalMost)}
 	}
 	seen := map[int64]int64{}
 	for _, s := range values["seen"] {
@@ -133,9 +134,10 @@ func (h *Handler) readSeveral(r *http.Request, values url.Values) (numbers []int
 			p.Chosen = append(p.Chosen, chosen{row: row, Seen: cmp.Or(seen[numbers[i]], list[i].Sequence)})
 		}
 		if p.values.Get("into") == "" && len(list) > 0 {
-			// The highest priority, and then the earliest, is likely what the others belong to.
+			// One that is open, of the highest priority, and then the earliest, is likely what the
+			// others belong to.
 			first := slices.MinFunc(list, func(a, b incident.Incident) int {
-				return cmp.Or(a.Priority.Rank-b.Priority.Rank, cmp.Compare(a.Number, b.Number))
+				return cmp.Or(last(a.State != incident.StateOpen)-last(b.State != incident.StateOpen), a.Priority.Rank-b.Priority.Rank, cmp.Compare(a.Number, b.Number))
 			})
 			p.choose(first.ID())
 		} else {

@@ -43,6 +43,7 @@ func (f *fixture) seed(many int, set func(i int, in *incident.Incident)) {
 	const piece = 2000
 	for from := 1; from <= many; from += piece {
 		var all []*incident.Incident
+		var events []incident.Event
 		for i := from; i < min(from+piece, many+1); i++ {
 			in := &incident.Incident{
 				Number: int64(i), Sequence: 1, Key: fmt.Sprint(i), SLO: fmt.Sprint("slo-", i%40), UseCase: fmt.Sprint("Use case ", i), Service: "web", Team: "identity",
@@ -51,8 +52,14 @@ func (f *fixture) seed(many int, set func(i int, in *incident.Incident)) {
 			}
 			set(i, in)
 			all = append(all, in)
+			events = append(events, incident.Event{Incident: in.Number, Sequence: 1, Time: in.OpenedAt, Type: incident.EventOpened, Data: incident.Data{Opening: &incident.Opening{Key: in.Key}}})
 		}
-		f.write(func(tx storage.Tx) error { return tx.PutIncidents(f.t.Context(), all) })
+		f.write(func(tx storage.Tx) error {
+			if err := tx.PutIncidents(f.t.Context(), all); err != nil {
+				return err
+			}
+			return tx.AppendEvents(f.t.Context(), events)
+		})
 	}
 }
 

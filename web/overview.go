@@ -103,7 +103,8 @@ func (h *Handler) overview(w http.ResponseWriter, r *http.Request) error {
 	p.Filter = newFilter(r.URL.Query(), p.policy)
 	cursor := p.Filter.query.Get("cursor")
 	p.Only = p.Filter.State != "" || cursor != ""
-	p.Refresh = cursor == ""
+	// Where all are chosen, none comes to them by itself.
+	p.Refresh = cursor == "" && !p.Filter.query.Has("choose")
 	return h.show(w, r, "overview", &p, func(tx storage.Snapshot) error {
 		p.Lists, p.Revision, p.Late = nil, "", 0
 		pulses, err := tx.Pulses(r.Context())

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -47,7 +48,8 @@ type severalPage struct {
 // A chosen is one of the incidents.
 type chosen struct {
 	row
-	Seen    int64
+	Seen    int64  // its sequence when it was chosen
+	Now     int64  // its sequence
 	Into    bool   // the others go on as this one
 	Refused string // why it is not done; empty: it is
 }
@@ -131,7 +133,7 @@ func (h *Handler) readSeveral(r *http.Request, values url.Values) (numbers []int
 			return err
 		}
 		for i, row := range rows {
-			p.Chosen = append(p.Chosen, chosen{row: row, Seen: cmp.Or(seen[numbers[i]], list[i].Sequence)})
+			p.Chosen = append(p.Chosen, chosen{row: row, Seen: cmp.Or(seen[numbers[i]], list[i].Sequence), Now: list[i].Sequence})
 		}
 		if p.values.Get("into") == "" && len(list) > 0 {
 			// One that is open, of the highest priority, and then the earliest, is likely what the
@@ -217,6 +219,9 @@ func (h *Handler) several(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if values.Get("back") != "" {
+		for i := range p.Chosen { // the preview said what had changed
+			p.Chosen[i].Seen = p.Chosen[i].Now
+		}
 		return h.showSeveral(w, p, nil)
 	}
 	if err := tooFew(p.Do, len(numbers)); err != nil {
@@ -250,6 +255,9 @@ func (h *Handler) several(w http.ResponseWriter, r *http.Request) error {
 
 // refusal says in a line why one of several is not done.
 func refusal(err error) string {
+	if errors.Is(err, incident.ErrChanged) {
+		return "somebody changed it since you chose it; look at it, and choose it again"
+	}
 	_, text := explain(err)
 	return text
 }
@@ -343,6 +351,7 @@ func (h *Handler) doSeveral(w http.ResponseWriter, r *http.Request, p *severalPa
 	if refused := again["incident"]; len(refused) > 0 {
 		if p.Merge() {
 			again.Add("incident", p.values.Get("into"))
+			again.Set("into", p.values.Get("into"))
 		}
 		p.Again = "?" + again.Encode()
 	}

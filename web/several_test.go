@@ -62,6 +62,15 @@ func TestOneUpdateToSeveral(t *testing.T) {
 		t.Fatal("a preview wrote something")
 	}
 	_, confirmed := p.confirm()
+	back := url.Values{"back": {"yes"}}
+	for name, v := range confirmed {
+		if name != "confirm" {
+			back[name] = v
+		}
+	}
+	if b := f.send("responder", "POST", "/several", back); b.Code != 200 || !strings.Contains(b.Body.String(), "everything waits for it.</textarea>") || len(b.fields("command")["incident"]) != 3 {
+		t.Errorf("back: %d %s", b.Code, b.text())
+	}
 	f.clock.Pass(time.Minute)
 	f.do(y, command.Priority{Priority: "P2", Reason: "a part of them"}) // meanwhile, by another
 	for range 2 {                                                       // a second time does nothing more
@@ -69,7 +78,7 @@ func TestOneUpdateToSeveral(t *testing.T) {
 		checkPage(t, &d)
 		for _, want := range []string{
 			"on its way for 1; what was refused stands below", "INC-1 Application cannot register with notification services: done",
-			"INC-2 People cannot log on: refused: Somebody changed the incident", "INC-3 Search is slow: refused: priority P3 informs nobody",
+			"INC-2 People cannot log on: refused: somebody changed it since you chose it", "INC-3 Search is slow: refused: priority P3 informs nobody",
 		} {
 			if d.Code != 200 || !strings.Contains(d.text(), want) {
 				t.Errorf("%d: no %q in %s", d.Code, want, d.text())

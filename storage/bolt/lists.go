@@ -394,6 +394,7 @@ type search struct {
 	cursor *bbolt.Cursor
 	key    []byte // the next text
 	value  []byte
+	sought key
 }
 
 // stepsToSeek is how many texts are passed over until looking for the next one costs less.
@@ -444,9 +445,11 @@ func (s *search) passed(number int64) bool {
 // seek goes to the texts of an incident.
 func (s *search) seek(number int64) {
 	if s.oldest {
-		s.key, s.value = s.cursor.Seek(key(nil).int(number))
+		s.sought = s.sought[:0].int(number)
+		s.key, s.value = s.cursor.Seek(s.sought)
 	} else {
-		s.key, s.value = before(s.cursor, key(nil).int(number+1))
+		s.sought = s.sought[:0].int(number + 1)
+		s.key, s.value = before(s.cursor, s.sought)
 	}
 }
 

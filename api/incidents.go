@@ -50,7 +50,7 @@ func (h *Handler) reading() []Route {
 				{Name: "priority", Summary: "the name of the priority that they have now"},
 				{Name: "team", Summary: "the name of the team"},
 				{Name: "slo", Summary: "the id of the SLO"},
-				{Name: "q", Summary: "a text in id, use case, service or team, without regard to case"},
+				{Name: "q", Summary: "words that all stand in id, use case, service, team, SLO, label values or what people wrote, without regard to case"},
 			}, paging...),
 			Answer: IncidentPage{}, Handler: h.listIncidents,
 		},

@@ -120,6 +120,8 @@ func TestIncidentsAreListedAndFound(t *testing.T) {
 		"?slo=send":              "INC-1",
 		"?q=LOG+ON":              "INC-2",
 		"?q=inc-1":               "INC-1",
+		"?q=TYPO+rule":           "INC-3", // what people wrote
+		"?q=typo&state=open":     "",
 		"?state=&priority=&q=":   "INC-3 INC-2 INC-1",
 		"?q=nothing+of+the+kind": "",
 	} {

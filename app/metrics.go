@@ -98,7 +98,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	at := now()
 	away, isBehind := 0, false
 	err := m.s.store.Read(ctx, func(r storage.Snapshot) (err error) {
-		if open, err = r.OpenIncidents(ctx); err != nil {
+		if open, err = storage.OpenIncidents(ctx, r); err != nil {
 			return err
 		}
 		if isBehind, err = m.s.repo.Behind(ctx, r); err != nil {

@@ -94,7 +94,7 @@ func (c *incidentCLI) declareReading(of *kingpin.CmdClause, commands map[string]
 	text(list, "priority", "Those that have this priority now.")
 	text(list, "team", "Those of this team.")
 	text(list, "slo", "Those of this SLO.")
-	list.Flag("query", "Those with this text in id, use case, service or team.").Short('q').SetValue(&parameter{query: query, name: "q"})
+	list.Flag("query", "Those with all these words in id, use case, service, team, SLO, label values or what people wrote.").Short('q').SetValue(&parameter{query: query, name: "q"})
 	c.limited(list, "100")
 	commands[list.FullCommand()] = c.speak(func(ctx context.Context, speaks *client.Client) error {
 		if *state != "" {

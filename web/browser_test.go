@@ -42,6 +42,7 @@ func TestInABrowser(t *testing.T) {
 		{"the keyboard reaches the content first", theKeyboardReachesTheContentFirst},
 		{"a page stays fresh and leaves people alone", aPageStaysFreshAndLeavesPeopleAlone},
 		{"pages work without a script", pagesWorkWithoutAScript},
+		{"several incidents are written to without a script, on a phone", severalWithoutAScript},
 		{"a responder takes an incident from the first look to its closing", aResponderClosesAnIncident},
 		{"the browser holds back what a mail brings", theBrowserHoldsBackWhatAMailBrings},
 		{"a preview shows the mails as mail programs do", aPreviewShowsItsMails},
@@ -264,6 +265,59 @@ func pagesWorkWithoutAScript(t *testing.T, b *browser) {
 	}
 	if in := f.incident(n); in.Words[incident.AudienceManagement].By != "local" || in.Words[incident.AudienceStakeholders].Text != "It is being repaired" {
 		t.Errorf("written: %+v", in.Words)
+	}
+}
+
+// severalWithoutAScript chooses two of many by their boxes, which the thumb reaches, and finds
+// the buttons where it is.
+func severalWithoutAScript(t *testing.T, b *browser) {
+	f := newFixture(t)
+	f.seed(30, func(i int, in *incident.Incident) {
+		in.Priority = f.policy.Priorities[i%2]
+		in.Stakeholders = []string{"customer-support"}
+	})
+	srv := f.serveLocal(t)
+	b.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": true}, nil)
+	b.view(390, 844, "light")
+	b.open(srv.URL + "/")
+	var high int
+	if b.eval(`document.documentElement.scrollHeight`, &high); high > 2600 {
+		t.Errorf("30 incidents are %d px high", high)
+	}
+	var small []string
+	b.eval(`[...document.querySelectorAll(".pick, .dense h2 a")].map((e) => [e, e.getBoundingClientRect()]).filter(([, r]) => r.height < 24 || r.width < 24).map(([e]) => e.outerHTML)`, &small)
+	if len(small) > 0 {
+		t.Errorf("%d targets are small, such as %s", len(small), small[0])
+	}
+	where := `Math.round(document.querySelector(".bar").getBoundingClientRect().bottom) <= innerHeight`
+	if b.text(where) == "true" {
+		t.Error("the bar is in the way before anything is chosen")
+	}
+	for _, id := range []string{"INC-2", "INC-4"} {
+		b.eval(`document.querySelector('[name=incident][value=`+id+`]').closest("label").click()`, nil)
+	}
+	if b.text(where) != "true" {
+		t.Error("the bar is not in sight once something is chosen")
+	}
+	// By the keyboard, as everything else.
+	b.eval(`document.querySelector(".bar button").focus()`, nil)
+	b.arrive(func() {
+		b.call("Input.dispatchKeyEvent", map[string]any{"type": "keyDown", "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}, nil)
+		b.call("Input.dispatchKeyEvent", map[string]any{"type": "keyUp", "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13}, nil)
+	})
+	b.eval(`document.querySelector("#several-message").value = "One disk is full"; 0`, nil)
+	b.arrive(func() { b.eval(`document.querySelector("form.command button").click()`, nil) })
+	if got := b.text(`document.querySelector("main").textContent.replace(/\s+/g, " ")`); !strings.Contains(got, "update about INC-2 and INC-4") && !strings.Contains(got, "opening about INC-2 and INC-4") {
+		t.Fatalf("preview: %s", got)
+	}
+	b.arrive(func() { b.eval(`document.querySelector(".confirm button").click()`, nil) })
+	if got := b.text(`document.querySelector("main").textContent`); !strings.Contains(got, "on its way for 2.") {
+		t.Errorf("then: %s", got)
+	}
+	for _, n := range []int64{2, 4} {
+		if in := f.incident(n); in.Words[incident.AudienceStakeholders].Text != "One disk is full" {
+			t.Errorf("%s: %+v", in.ID(), in.Words)
+		}
 	}
 }
 

@@ -58,12 +58,20 @@ func newFixture(t testing.TB) *fixture {
 		}
 	})
 	f := &fixture{t: t, store: db, clock: incidenttest.NewClock(start), policy: policy(), service: status.Service{Version: "1.2.3", Go: "go1.26", StartedAt: start, Config: status.ConfigState{LoadedAt: start}}}
+	f.use(db)
+	return f
+}
+
+// use makes the pages show what a store has.
+func (f *fixture) use(store storage.Store) {
+	f.t.Helper()
+	t := f.t
 	mails, err := email.NewDirectory(t.TempDir(), email.Letterhead{From: mail.Address{Name: "Incident updates", Address: "incidents@example.org"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.pages, err = web.New(web.Options{
-		Repo: &storage.Repository{Store: db, Policy: func() *incident.Policy { return f.policy }, Wake: func() { f.woken.Add(1) }},
+		Repo: &storage.Repository{Store: store, Policy: func() *incident.Policy { return f.policy }, Wake: func() { f.woken.Add(1) }},
 		Now:  f.clock.Now,
 		Teller: &router.Dispatcher{Repo: f.repo(), Sender: func(c incident.Channel) (router.Sender, bool) {
 			if c == incident.ChannelWebhook {
@@ -100,7 +108,6 @@ func newFixture(t testing.TB) *fixture {
 		t.Fatal(err)
 	}
 	f.http = f.router(guard.Require)
-	return f
 }
 
 func (f *fixture) router(require func(access.Role, http.Handler) http.Handler) http.Handler {

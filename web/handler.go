@@ -93,6 +93,8 @@ func (h *Handler) Routes() []Route {
 		{http.MethodPost, "/declare", access.Responder, "Shows what opening an incident brings about, or opens it.", h.declare},
 		{http.MethodGet, "/mail/test", access.Admin, "The form of a test mail.", h.mailTestForm},
 		{http.MethodPost, "/mail/test", access.Admin, "Shows the test mail, or sends it and shows each step.", h.mailTest},
+		{http.MethodGet, "/several", access.Responder, "The form for several incidents at once: one update, or a merge into one.", h.severalForm},
+		{http.MethodPost, "/several", access.Responder, "Previews or does it, for each of them by itself.", h.several},
 		{http.MethodGet, "/assets/{name}", access.Nobody, "Style, script and icon.", h.asset},
 	}
 	for _, of := range []string{one + "/messages/{delivery}", "/deliveries/{delivery}"} {

@@ -251,10 +251,15 @@ func (l *layout) Listed(name, of string, rows []deliveryRow) listing {
 
 // A rowIn is a row with the address that its links need.
 type rowIn struct {
-	Root string
-	Row  row
-	Deep bool // under a heading of its own
+	Root   string
+	Row    row
+	Deep   bool // under a heading of its own
+	Dense  bool // a line, in a list of one state
+	Pick   bool // it can be chosen
+	Chosen bool
 }
 
-// With returns a row for its template.
-func (l *layout) With(r row, deep bool) rowIn { return rowIn{l.Root, r, deep} }
+// With returns a row of a list for its template.
+func (l *layout) With(of incidentList, r row, deep bool) rowIn {
+	return rowIn{l.Root, r, deep, !of.Cards && of.State != "", of.Pick, of.All}
+}

@@ -118,7 +118,7 @@ func (s *Service) Read(ctx context.Context, r storage.Snapshot, p *incident.Poli
 	if f.Unsent, err = s.Unsent(ctx, r, p, now); err != nil {
 		return f, err
 	}
-	if f.Open, err = r.OpenIncidents(ctx); err != nil {
+	if f.Open, err = storage.OpenIncidents(ctx, r); err != nil {
 		return f, err
 	}
 	if f.Pulses, err = r.Pulses(ctx); err != nil {

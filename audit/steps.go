@@ -120,7 +120,17 @@ func (s *Stepper) event(e *incident.Event) {
 	case incident.EventBreachStarted:
 		s.breachStarted(e)
 	case incident.EventAcknowledged:
-		s.add(Diagnosis, e, "acknowledged, %s after opening", words(max(e.Time.Sub(s.in.OpenedAt), 0)))
+		switch {
+		case d.Released:
+			s.add(Diagnosis, e, "given back, so that nobody was on it")
+		case d.TakenOver:
+			s.add(Diagnosis, e, "taken over from who was on it")
+		default:
+			s.add(Diagnosis, e, "acknowledged, %s after opening", words(max(e.Time.Sub(s.in.OpenedAt), 0)))
+		}
+	case incident.EventNoteWritten:
+		s.add(Investigation, e, "noted: %s", e.Reason)
+		s.begun[Investigation] = true
 	case incident.EventPriorityChanged:
 		word := "lowered"
 		if d.Raised {
@@ -145,6 +155,9 @@ func (s *Stepper) event(e *incident.Event) {
 		}
 		s.add(Recovery, e, "%s%s", what, because(e))
 		s.begun[Recovery] = true
+		if d.Message != "" {
+			s.add(Recovery, e, "told %s: %s", audiences(d.Audiences), d.Message)
+		}
 	case incident.EventReopened:
 		s.add(Investigation, e, "opened again%s", because(e))
 		s.add(Recovery, e, "opened again, so it was not resolved any more%s", because(e))

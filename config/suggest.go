@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // suggest says what would be right instead of a word that is unknown: the known
@@ -25,8 +26,12 @@ func suggest(word string, known []string) string {
 // close enough to be meant.
 func nearest(word string, known []string) (string, bool) {
 	word = strings.ToLower(word)
+	length := utf8.RuneCountInString(word)
 	best, least := "", 1+len(word)/3
 	for _, k := range known {
+		if n := utf8.RuneCountInString(k) - length; (n >= least || -n >= least) && !strings.EqualFold(k, word+"_file") {
+			continue // it takes more letters than that to make them equally long
+		}
 		lower := strings.ToLower(k)
 		d := distance(word, lower)
 		if lower == word+"_file" || lower == word+"s" {

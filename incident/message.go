@@ -33,6 +33,28 @@ func (m *Message) ToOnCall() bool { return slices.Contains(m.Audiences, Audience
 // First returns what the message is about, of a digest the highest.
 func (m *Message) First() *Item { return &m.Items[0] }
 
+// ForReader returns the message as its reader may know it: of incidents that it does not
+// read of on call, without what stays inside. It is the same again of one that is so
+// already, as [Situation.Item] makes them.
+func (m *Message) ForReader() *Message {
+	out := *m
+	out.Items = slices.Clone(m.Items)
+	for i := range out.Items {
+		it := &out.Items[i]
+		if it.OnCall = it.OnCall || m.Kind != KindDigest && m.ToOnCall(); it.OnCall {
+			continue
+		}
+		it.Incident = it.Incident.ForAudiences(m.Audiences...)
+		it.Changes = nil
+		for k := range m.Items[i].Changes {
+			if e, told := m.Items[i].Changes[k].ForAudiences(); told {
+				it.Changes = append(it.Changes, e)
+			}
+		}
+	}
+	return &out
+}
+
 // An Item is the situation of one incident now, and what changed since the
 // reader's last message.
 type Item struct {
@@ -43,6 +65,10 @@ type Item struct {
 	First bool
 	// Again is set if the reader was told before, and left.
 	Again bool
+	// OnCall is set if the reader reads of this one on call. For all others the incident and
+	// the changes are without what stays inside, see [Incident.ForAudiences] and
+	// [Event.ForReader].
+	OnCall bool
 	// Changes are the events since the reader's last message that this reader may
 	// see, oldest first.
 	Changes []Event

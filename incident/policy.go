@@ -54,6 +54,9 @@ type SLO struct {
 	// Key tells apart what gets incidents of its own: the id, and the values of the
 	// labels in incident_per. For unmapped alerts it is made of the alert's name.
 	Key string
+	// Per are the labels of incident_per, by which an SLO has several keys that begin with its
+	// own and a brace.
+	Per []string
 	// Labels are the labels of incident_per with their values.
 	Labels map[string]string
 	// Unmapped is set for what stands in for the SLO of alerts that no SLO claims;

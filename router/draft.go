@@ -55,10 +55,6 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, reci
 		return nil, err
 	}
 	dr := &draft{}
-	type told struct {
-		planned incident.Planned
-		item    incident.Item
-	}
 	var all []told
 	for _, number := range numbers {
 		s := situations[number]
@@ -72,7 +68,7 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, reci
 			continue
 		}
 		sub := s.Subscription(recipient)
-		events, err := storage.EventsOf(ctx, r, number, max(sub.ToldSequence, s.Incident.Sequence-tellEvents), tellEvents)
+		events, err := news(ctx, r, s, sub, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -86,26 +82,14 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, reci
 		return cmp.Or(cmp.Compare(a.item.Incident.Priority.Rank, b.item.Incident.Priority.Rank), cmp.Compare(a.item.Incident.Number, b.item.Incident.Number))
 	})
 	first := all[0]
-	m := &dr.message
-	m.Kind, m.At, m.BaseURL = first.planned.Cover.Kind, at, policy.ExternalURL
-	m.Recipient, m.Location = first.planned.Reader.Recipient, first.planned.Reader.Location
-	m.Audiences, m.Group = first.planned.Reader.Audiences, first.planned.Reader.Groups[0]
-	if len(all) > 1 {
-		m.Kind = incident.KindDigest
-	}
-	for i := range all[:min(len(all), alertsOfDigest)] {
-		if t := &all[i]; slices.Contains(t.planned.Reader.Audiences, incident.AudienceOnCall) {
-			if t.item.Alerts, err = alerts(ctx, r, &t.item); err != nil {
-				return nil, err
-			}
-		}
+	if dr.message, err = messageOf(ctx, r, all, policy, at); err != nil {
+		return nil, err
 	}
 	del := &dr.delivery
 	in := &first.item.Incident
 	del.Incident, del.Sequence, del.Priority, del.Drill = in.Number, in.Sequence, in.Priority.Name, in.Drill
 	for _, t := range all {
 		c := t.planned.Cover
-		m.Items = append(m.Items, t.item)
 		del.Covers = append(del.Covers, c)
 		if del.DueAt.IsZero() || c.DueAt.Before(del.DueAt) {
 			del.DueAt, del.Promised, del.Deferred = c.DueAt, c.Promised, c.Deferred
@@ -133,6 +117,83 @@ func withOthers(ctx context.Context, r storage.Snapshot, situations map[int64]*i
 		situations[number].Subscriptions = subs[number]
 	}
 	return err
+}
+
+// A told is what a reader is told of one incident, and why.
+type told struct {
+	planned incident.Planned
+	item    incident.Item
+}
+
+// news returns the events that a reader was not told yet, as far as a message tells them:
+// those that are stored, and recent ones that are not.
+func news(ctx context.Context, r storage.Snapshot, s *incident.Situation, sub *incident.Subscription, recent []incident.Event) ([]incident.Event, error) {
+	var events []incident.Event
+	if stored := s.Incident.Sequence - int64(len(recent)); stored > sub.ToldSequence {
+		var err error
+		if events, err = storage.EventsOf(ctx, r, s.Incident.Number, max(sub.ToldSequence, s.Incident.Sequence-tellEvents), tellEvents); err != nil {
+			return nil, err
+		}
+	}
+	return append(events, recent...), nil
+}
+
+// messageOf returns the message that tells a reader of all that, the highest first; it has
+// no ID yet.
+func messageOf(ctx context.Context, r storage.Snapshot, all []told, policy *incident.Policy, at time.Time) (incident.Message, error) {
+	first := all[0].planned
+	m := incident.Message{
+		Kind: first.Cover.Kind, At: at, BaseURL: policy.ExternalURL,
+		Recipient: first.Reader.Recipient, Location: first.Reader.Location,
+		Audiences: first.Reader.Audiences, Group: first.Reader.Groups[0],
+	}
+	if len(all) > 1 {
+		m.Kind = incident.KindDigest
+	}
+	for i := range all {
+		t := &all[i]
+		if i < alertsOfDigest && slices.Contains(t.planned.Reader.Audiences, incident.AudienceOnCall) {
+			var err error
+			if t.item.Alerts, err = alerts(ctx, r, &t.item); err != nil {
+				return m, err
+			}
+		}
+		m.Items = append(m.Items, t.item)
+	}
+	return m, nil
+}
+
+// Foretell returns the message that a recipient gets at a time about an incident that stands
+// as s says, where the latest of its events are recent ones that are not stored. It is made
+// as those that are sent, by itself and not as part of a digest; false if there is nothing
+// to tell then.
+func (d *Dispatcher) Foretell(ctx context.Context, r storage.Snapshot, s *incident.Situation, recent []incident.Event, recipient string, at time.Time) (incident.Message, bool, error) {
+	policy := d.Repo.Policy()
+	planned, ok := s.Plan(recipient, policy, at)
+	if !ok {
+		return incident.Message{}, false, nil
+	}
+	pulses, err := r.Pulses(ctx)
+	if err != nil {
+		return incident.Message{}, false, err
+	}
+	events, err := news(ctx, r, s, s.Subscription(recipient), recent)
+	if err != nil {
+		return incident.Message{}, false, err
+	}
+	m, err := messageOf(ctx, r, []told{{planned, s.Item(&planned, events, policy, pulses)}}, policy, at)
+	m.ID = "preview"
+	return m, err == nil, err
+}
+
+// Render returns the bytes of a message as they go out by its channel; nil if nothing goes
+// out by that.
+func (d *Dispatcher) Render(m *incident.Message) ([]byte, error) {
+	sender, ok := d.Sender(m.Recipient.Channel)
+	if !ok {
+		return nil, nil
+	}
+	return sender.Render(m)
 }
 
 // fill sets what the delivery has from the message.

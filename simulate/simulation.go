@@ -50,6 +50,10 @@ type Alert struct {
 	Watchdog    bool              `json:"watchdog,omitempty"`
 	Incident    int64             `json:"incident,omitempty"` // its number in the simulation
 	Reason      string            `json:"reason,omitempty"`   // why it is invalid
+	// DidYouMean is the id of the SLO that was probably meant by the label NearLabel of an alert
+	// that none claims; both empty if there is none.
+	DidYouMean string `json:"did_you_mean,omitempty"`
+	NearLabel  string `json:"near_label,omitempty"`
 }
 
 // An Incident is an incident that opens, and who is told of it when.
@@ -159,6 +163,9 @@ func (a *answeredAlert) explain(from *incident.Alert, at time.Time, c *config.Co
 	a.Label, a.Ambiguous, a.Watchdog = m.Label, m.Ambiguous, m.Watchdog
 	if m.SLO != nil {
 		a.SLO = m.SLO.ID
+	}
+	if a.Result == intake.OutcomeUnmapped {
+		a.NearLabel, a.DidYouMean = c.Nearest(from.Labels)
 	}
 	if m.Ignored {
 		a.IgnoredBy = m.IgnoredBy.String()

@@ -63,10 +63,14 @@ func (a *Alert) verdict() string {
 		}
 		return "ignored: it matches " + a.IgnoredBy
 	case intake.OutcomeUnmapped:
+		text := "no SLO claims it; it is recorded and shown, and nobody is told"
 		if a.Incident != 0 {
-			return fmt.Sprintf("no SLO claims it; as an unmapped alert it is part of incident %d", a.Incident)
+			text = fmt.Sprintf("no SLO claims it; as an unmapped alert it is part of incident %d", a.Incident)
 		}
-		return "no SLO claims it; it is recorded and shown, and nobody is told"
+		if a.DidYouMean != "" {
+			text += fmt.Sprintf("; %s is %q: did you mean %q?", a.NearLabel, wording.Line(a.Labels[a.NearLabel], 120), a.DidYouMean)
+		}
+		return text
 	case intake.OutcomeResolved:
 		if a.Incident == 0 {
 			return fmt.Sprintf("%s; its firing was never seen, so it opens nothing", a.claim())

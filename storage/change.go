@@ -52,28 +52,38 @@ func (repo *Repository) Change(ctx context.Context, at time.Time, fn func(*Chang
 	return nil
 }
 
-// Preview runs fn as Change does and stores nothing. It returns the situations of
-// the incidents before and after, in the order in which they were asked for; those after
-// have their Tries.
-func (repo *Repository) Preview(ctx context.Context, at time.Time, fn func(*Change) error) (before, after []*incident.Situation, err error) {
+// A Foreseen is what would become of one incident.
+type Foreseen struct {
+	Before, After *incident.Situation
+	// Events are what would happen to it.
+	Events []incident.Event
+}
+
+// Preview runs fn as Change does and stores nothing. Then look is given what would become of
+// the incidents, in the order in which they were asked for, and the snapshot on which that
+// is seen; the situations after have their Tries. Both functions may run more than once.
+func (repo *Repository) Preview(ctx context.Context, at time.Time, fn func(*Change) error, look func(Snapshot, []Foreseen) error) error {
 	at = at.UTC().Truncate(time.Microsecond)
-	err = repo.Store.Read(ctx, func(r Snapshot) error {
+	return repo.Store.Read(ctx, func(r Snapshot) error {
 		c := repo.newChange(ctx, preview{Snapshot: r}, at)
 		if err := fn(c); err != nil {
 			return err
 		}
-		before, after = nil, nil
+		var all []Foreseen
+		var after []*incident.Situation
 		for _, n := range c.order {
 			l := c.loaded[n]
 			s, err := c.after(l)
 			if err != nil {
 				return err
 			}
-			before, after = append(before, l.was), append(after, s)
+			all, after = append(all, Foreseen{Before: l.was, After: s, Events: l.news.Events}), append(after, s)
 		}
-		return repo.Tries(r, at).Note(ctx, after...)
+		if err := repo.Tries(r, at).Note(ctx, after...); err != nil {
+			return err
+		}
+		return look(r, all)
 	})
-	return before, after, err
 }
 
 // A Change is a transaction in which incidents change. What it reads of incidents and

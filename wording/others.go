@@ -230,7 +230,7 @@ func digestReport(m *incident.Message, clock Clock) *Report {
 		url := page(m, in.Number)
 		if o := firstReminder(&it); it.Kind == incident.KindReminder && o != nil && o.Reason == incident.DueUnfed {
 			url += "#update"
-		} else if it.Alerts != nil && in.State == incident.StateOpen && in.AcknowledgedAt.IsZero() {
+		} else if it.Alerts != nil && in.State == incident.StateOpen && !in.OnIt() {
 			url += ackAnchor
 		}
 		r.Briefs = append(r.Briefs, Brief{
@@ -294,7 +294,7 @@ func earliestLate(m *incident.Message) (late time.Time) {
 func briefLines(m *incident.Message, it *incident.Item, clock Clock) []string {
 	in := &it.Incident
 	state := State(in)
-	if in.State == incident.StateOpen && in.AcknowledgedAt.IsZero() {
+	if in.State == incident.StateOpen && !in.OnIt() {
 		state += "; " + OnIt(in, clock)
 	}
 	lines := []string{Span(in) + " " + Since(in, clock) + ". " + state + "."}

@@ -101,6 +101,7 @@ func Compose(m *incident.Message) *Report {
 }
 
 func compose(m *incident.Message) *Report {
+	m = m.ForReader()
 	clock := Clock{m.At, m.Location}
 	switch m.Kind {
 	case incident.KindWatchdog:

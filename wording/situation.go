@@ -63,16 +63,22 @@ func State(in *incident.Incident) string {
 	return s
 }
 
-// OnIt says who has acknowledged the incident, or that nobody has.
+// OnIt says who is on it, or that nobody is. Audiences are told no name: see
+// [incident.Incident.ForAudiences].
 func OnIt(in *incident.Incident, clock Clock) string {
 	who := Line(in.AcknowledgedBy, nameLimit)
+	since := clock.Time(cmp.Or(in.OnItAt, in.AcknowledgedAt))
 	switch {
 	case in.AcknowledgedAt.IsZero():
 		return "nobody has acknowledged it yet"
+	case !in.OnIt():
+		return "nobody, since it was given back at " + clock.Time(in.ReleasedAt)
 	case who == "":
-		return "the team, since " + clock.Time(in.AcknowledgedAt)
+		return "the team, since " + since
+	case !in.TakenOverAt.IsZero():
+		return who + ", who took it over at " + clock.Time(in.TakenOverAt)
 	}
-	return who + ", since " + clock.Time(in.AcknowledgedAt)
+	return who + ", since " + since
 }
 
 // NextUpdate says by when the reader of an item is told again, as what follows

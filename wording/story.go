@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"sitrep/incident"
 )
@@ -27,26 +28,32 @@ type story struct {
 // newStory sorts the changes of an item.
 func newStory(m *incident.Message, it *incident.Item, clock Clock) *story {
 	s := &story{}
-	for i := len(it.Changes) - 1; i >= 0 && s.cause == nil; i-- {
-		if causes(&it.Changes[i], it) {
-			s.cause = &it.Changes[i]
+	changes := slices.Clone(it.Changes)
+	for i := len(changes) - 1; i >= 0 && s.cause == nil; i-- {
+		if causes(&changes[i], it) {
+			s.cause = &changes[i]
 		}
 	}
 	var rest []incident.Event
-	for i := range it.Changes {
-		e := &it.Changes[i]
-		switch {
-		case e == s.cause:
-		case e.Type == incident.EventUpdateWritten && it.NewWord && it.Word != nil:
+	for i := range changes {
+		e := &changes[i]
+		if spoken := e.Type == incident.EventUpdateWritten || e.Type == incident.EventResolved && e.Data.Message != ""; spoken && it.NewWord && it.Word != nil {
 			if e.Data.Message != it.Word.Text || !e.Time.Equal(it.Word.At) {
 				s.words = append(s.words, *e)
 			}
+			if e.Type == incident.EventUpdateWritten {
+				continue
+			}
+			e.Data.Message = "" // it stands with what the team says
+		}
+		switch {
+		case e == s.cause:
 		case plain(it) && e.Type == incident.EventOpened, ofBreach(e.Type), e.Type == incident.EventClosed && it.Incident.MergedInto > 0:
 			// Since says it, or the tally of breaches, or the lead.
 		case e.Type == incident.EventUpdateMissed && !m.ToOnCall() &&
 			slices.ContainsFunc(rest, func(o incident.Event) bool { return o.Type == e.Type && o.Data.DueAt.Equal(e.Data.DueAt) }):
 			// Who is in two audiences missed it once.
-		case e.Type == incident.EventAcknowledged && it.Incident.State == incident.StateOpen && e.Time.Equal(it.Incident.AcknowledgedAt):
+		case e.Type == incident.EventAcknowledged && it.Incident.State == incident.StateOpen && e.Time.Equal(lastOnIt(&it.Incident)):
 			// State says it.
 		default:
 			rest = append(rest, *e)
@@ -54,6 +61,17 @@ func newStory(m *incident.Message, it *incident.Item, clock Clock) *story {
 	}
 	s.lines = entries(rest, it, describer(m, clock), clock)
 	return s
+}
+
+// lastOnIt is when it last changed whether somebody is on it, or who.
+func lastOnIt(in *incident.Incident) time.Time {
+	last := in.AcknowledgedAt
+	for _, at := range []time.Time{in.OnItAt, in.TakenOverAt, in.ReleasedAt} {
+		if at.After(last) {
+			last = at
+		}
+	}
+	return last
 }
 
 // plain reports whether the item is an opening told to all from the start.
@@ -272,7 +290,9 @@ func teamSection(m *incident.Message, it *incident.Item, s *story, clock Clock) 
 
 // spoke reports whether a person did anything since the reader's last message.
 func spoke(it *incident.Item) bool {
-	return slices.ContainsFunc(it.Changes, func(e incident.Event) bool { return e.Actor.Person() })
+	return slices.ContainsFunc(it.Changes, func(e incident.Event) bool {
+		return e.Actor.Person() || e.Type == incident.EventAcknowledged // an audience is not told by whom
+	})
 }
 
 // words are what a person wrote, and when.

@@ -25,8 +25,9 @@ const (
 	bMeta bucketID = iota // name → various
 
 	bIncidents      // number → JSON
-	bIncidentStates // state, number → priority, drill
-	bOpenCounts     // priority → number of open incidents, drills left out
+	bIncidentTexts  // number, sequence → what people wrote then; of sequence 0, line and text
+	bIncidentIndex  // by what, that, state, priority, number → nothing
+	bIncidentCounts // state, drill, priority, team → how many there are
 	bIncidentKeys   // key → number of the latest that is no drill
 	bClosed         // what is over, since, number → how far it is forgotten
 
@@ -72,7 +73,8 @@ const (
 )
 
 var bucketNames = [bucketCount]string{
-	bMeta: "meta", bIncidents: "incidents", bIncidentStates: "incident_states", bOpenCounts: "open_counts",
+	bMeta: "meta", bIncidents: "incidents",
+	bIncidentTexts: "incident_texts", bIncidentIndex: "incident_index", bIncidentCounts: "incident_counts",
 	bIncidentKeys: "incident_keys", bClosed: "closed", bEvents: "events", bBreaches: "breaches",
 	bBreachLatest: "breach_latest", bBreachesSilent: "breaches_silent", bBreachesToAsk: "breaches_doubted",
 	bAgendas: "agendas", bAgendasDue: "agendas_due",
@@ -87,13 +89,16 @@ var bucketNames = [bucketCount]string{
 
 // addedIn is the version of the form that brought a bucket, of those that the first did
 // not have.
-var addedIn = map[bucketID]uint32{bPulses: 3, bNotices: 3, bNoticesDue: 3, bRecipientNotices: 3}
+var addedIn = [bucketCount]uint32{
+	bPulses: 3, bNotices: 3, bNoticesDue: 3, bRecipientNotices: 3,
+	bIncidentTexts: 4, bIncidentIndex: 4, bIncidentCounts: 4,
+}
 
 // appended are the buckets whose keys come in order, so that their pages can be
 // filled up.
 var appended = [bucketCount]bool{
 	bEvents: true, bBreaches: true, bBreachesSilent: true, bDeliveries: true, bDeliveryIncidents: true,
-	bDeliveryRecords: true, bMessages: true, bIncidents: true,
+	bDeliveryRecords: true, bMessages: true, bIncidents: true, bIncidentTexts: true,
 	bLeaves: true,
 }
 
@@ -101,17 +106,21 @@ var appended = [bucketCount]bool{
 // it does not have yet are empty.
 type reader struct {
 	tx      *bbolt.Tx
+	version uint32 // of the stored form
 	buckets [bucketCount]*bbolt.Bucket
 	digests *digests // once there was one
 }
 
 var _ storage.Snapshot = (*reader)(nil)
 
-func newReader(btx *bbolt.Tx) *reader { return &reader{tx: btx} }
+func newReader(btx *bbolt.Tx, version uint32) *reader { return &reader{tx: btx, version: version} }
 
 func (r *reader) bucket(id bucketID) *bbolt.Bucket {
 	b := r.buckets[id]
 	if b == nil {
+		if addedIn[id] > r.version { // it may be there, and not be whole
+			return nil
+		}
 		if b = r.tx.Bucket([]byte(bucketNames[id])); b == nil {
 			return nil
 		}
@@ -136,7 +145,7 @@ type tx struct {
 
 var _ storage.Tx = (*tx)(nil)
 
-func newTx(btx *bbolt.Tx) *tx { return &tx{reader: reader{tx: btx}} }
+func newTx(btx *bbolt.Tx) *tx { return &tx{reader: reader{tx: btx, version: formVersion}} }
 
 // castagnoli is the polynomial that processors compute.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -366,7 +375,7 @@ func (k key) byte(b byte) key { return append(k, b) }
 func (k key) text(s string) key {
 	if len(s) > longText {
 		sum := sha256.Sum256([]byte(s))
-		k = binary.BigEndian.AppendUint16(k, 0xffff)
+		k = binary.BigEndian.AppendUint16(k, hashedText)
 		return append(k, sum[:]...)
 	}
 	k = binary.BigEndian.AppendUint16(k, uint16(len(s)))
@@ -376,8 +385,12 @@ func (k key) text(s string) key {
 // rest appends a text as it is; nothing may follow.
 func (k key) rest(s string) key { return append(k, s...) }
 
-// longText is how long a text may be to stand in a key.
-const longText = 1024
+const (
+	// longText is how long a text may be to stand in a key.
+	longText = 1024
+	// hashedText stands in the place of the length of a longer one.
+	hashedText = 0xffff
+)
 
 func intAt(k []byte, at int) int64 { return int64(binary.BigEndian.Uint64(k[at:])) }
 

@@ -57,6 +57,7 @@ type DB struct {
 	bolt     *bbolt.DB
 	file     fs.FileInfo // of the file that is open
 	readOnly bool
+	version  uint32 // of the stored form
 	fatal    func(error)
 	observe  func(int, time.Duration)
 	patience time.Duration
@@ -169,7 +170,7 @@ func (db *DB) view(fn func(*reader) error) (err error) {
 	defer func() { _ = tx.Rollback() }()
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer damage(db.path, &err)
-	return fn(newReader(tx))
+	return fn(newReader(tx, db.version))
 }
 
 // Info says what the engine is and how it fares.
@@ -263,7 +264,7 @@ func (db *DB) Backup(ctx context.Context, begin func(r storage.Snapshot, size in
 	defer func() { _ = tx.Rollback() }()
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer damage(db.path, &err)
-	w, err := begin(newReader(tx), tx.Size())
+	w, err := begin(newReader(tx, db.version), tx.Size())
 	if err != nil {
 		return err
 	}

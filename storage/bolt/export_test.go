@@ -155,3 +155,32 @@ func LoadAsBefore(t *testing.T, path string, l storage.Loading) {
 		t.Fatal(err)
 	}
 }
+
+// StopUpgrade brings the lists of an older store up as far as the first incidents, as if sitrep
+// was ended then.
+func StopUpgrade(t *testing.T, path string, version uint32) {
+	t.Helper()
+	b, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = b.Update(func(btx *bbolt.Tx) error {
+		x := newTx(btx)
+		if err := x.addBuckets(version); err != nil {
+			return err
+		}
+		for number := range int64(2) {
+			in, err := storage.IncidentOf(t.Context(), x, number+1)
+			if err == nil {
+				_, err = x.listIncident(&in)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return x.upgradeTexts(1)
+	})
+	if err := errors.Join(err, b.Close()); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -26,8 +26,8 @@ const (
 	// formVersion is the version of the stored form. One with a higher one is refused, and
 	// one with a lower one is brought up to it, unless it is only read. Since 2, bClosed
 	// has what is to be forgotten; since 3, breaches are found by fingerprint alone and the
-	// watchdog has buckets of its own.
-	formVersion = 3
+	// watchdog has buckets of its own; since 4, incidents are found by team, SLO and text.
+	formVersion = 4
 	// lockTimeout is how long Open waits for another process to close the file.
 	lockTimeout = 2 * time.Second
 	// mapAhead is how much more than the file is mapped, so that growing seldom has to
@@ -147,9 +147,9 @@ func open(ctx context.Context, path string, readOnly bool) (*DB, error) {
 		return nil, err
 	}
 	db := wrap(path, b, file, readOnly)
-	version, err := db.recognize()
-	if err == nil && version < formVersion && !readOnly {
-		err = b.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade(ctx, version) })
+	db.version, err = db.recognize()
+	if err == nil && db.version < formVersion && !readOnly {
+		err = db.upgrade(ctx)
 	}
 	if err == nil && !readOnly {
 		err = db.free()
@@ -275,7 +275,7 @@ func (db *DB) recognize() (version uint32, err error) {
 			return fmt.Errorf("its version is %d, and this sitrep knows up to %d; use the newer sitrep: %w", version, formVersion, storage.ErrNewer)
 		}
 		for id, name := range bucketNames {
-			if version >= addedIn[bucketID(id)] && r.tx.Bucket([]byte(name)) == nil {
+			if version >= addedIn[id] && r.tx.Bucket([]byte(name)) == nil {
 				return fmt.Errorf("its bucket %q is missing: %w", name, storage.ErrDamaged)
 			}
 		}

@@ -14,10 +14,11 @@ import (
 	"sitrep/storage"
 )
 
-// A counted store counts how often all readers of an incident are read.
+// A counted store counts how often all readers of an incident are read, and what is written.
 type counted struct {
 	storage.Store
-	all atomic.Int64
+	all    atomic.Int64
+	writes atomic.Int64
 }
 
 func (s *counted) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
@@ -25,6 +26,7 @@ func (s *counted) Read(ctx context.Context, fn func(storage.Snapshot) error) err
 }
 
 func (s *counted) Write(ctx context.Context, fn func(storage.Tx) error) error {
+	s.writes.Add(1)
 	return s.Store.Write(ctx, func(tx storage.Tx) error { return fn(countedTx{tx, s}) })
 }
 
@@ -83,6 +85,28 @@ func TestAMessageReadsItsReaderAlone(t *testing.T) {
 		}
 		if n := s.all.Load() - before; n > 10 { // time passes for the incident a few times
 			t.Errorf("all readers were read %d times for updates", n)
+		}
+	})
+}
+
+// One message that is due is two transactions: it is recorded with the lease before it is sent,
+// and its outcome with the end of the lease.
+func TestAMessageIsTwoTransactions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, routertest.Options{Policy: ctoAlone()})
+		s := &counted{Store: w.Store()}
+		w.StartReplica(routertest.Process{Store: s})
+		w.Pass(10 * time.Second)
+		before := s.writes.Load()
+		w.Fire("p1", "a")
+		w.Pass(time.Second)
+		w.Expect("cto opened")
+		if n := s.writes.Load() - before; n != 2 {
+			t.Errorf("%d transactions", n)
+		}
+		w.Pass(2 * time.Minute)
+		if d := w.Deliveries(); len(d) != 1 || d[0].State != incident.DeliveryDelivered || d[0].Attempts != 1 {
+			t.Errorf("deliveries %+v", d)
 		}
 	})
 }

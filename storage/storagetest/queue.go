@@ -327,8 +327,8 @@ var claimRules = []rule{
 			}
 			f.equal("waiting", len(all), 3)
 			f.equal("a", all[0], storage.Waiting{Recipient: "a", Since: f.ago(5), Urgency: 3})
-			f.equal("b", all[1], storage.Waiting{Recipient: "b", Since: f.ago(4), Urgency: 9})
-			f.equal("c", []any{all[2].Recipient, all[2].Urgency}, []any{"c", incident.LeastUrgent})
+			f.equal("b", all[1], storage.Waiting{Recipient: "b", Since: f.ago(4), Urgency: 9, Incident: 1})
+			f.equal("c", []any{all[2].Recipient, all[2].Urgency, all[2].Incident}, []any{"c", incident.LeastUrgent, int64(0)})
 			few, err := r.Waiting(f.Context(), f.now, 1)
 			f.equal("up to", len(few), 1)
 			return err
@@ -339,6 +339,25 @@ var claimRules = []rule{
 			f.equal("less urgent", all[0].Urgency, incident.Urgency(7))
 			return err
 		})
+	}},
+	{"who waits for one message alone is told with its incident, unless a delivery is pending", func(f *fixture) {
+		f.subscribe(f.owes(7, "a", f.ago(5)), f.owes(8, "a", f.ago(-60)), f.owes(9, "b", f.ago(4)), f.owes(5, "c", f.ago(3)), f.owes(6, "c", f.ago(3)))
+		waits := func() (all []int64) {
+			f.read(func(r storage.Snapshot) error {
+				waiting, err := r.Waiting(f.Context(), f.now, 9)
+				for _, w := range waiting {
+					all = append(all, w.Incident)
+				}
+				return err
+			})
+			return all
+		}
+		f.equal("a, b and c", waits(), []int64{7, 9, 0})
+		later := f.newDelivery("one", "a", 1)
+		later.RetryAt = f.ago(-60)
+		f.deliver(later)
+		f.deliver(f.newDelivery("two", "b", 9))
+		f.equal("where deliveries are pending", waits(), []int64{0, 0, 0})
 	}},
 	{"readers to whom something is due come in pages, the longest first, claimed or not", func(f *fixture) {
 		f.subscribe(f.owes(2, "a", f.ago(2)), f.owes(1, "b", f.ago(9)), f.owes(1, "a", f.ago(5)), f.owes(3, "a", f.ago(-60)), f.owes(4, "a", time.Time{}))

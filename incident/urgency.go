@@ -34,3 +34,6 @@ func (s *Situation) urgency(sub *Subscription, p *Policy) Urgency {
 	}
 	return UrgencyOf(sub.kind(sub.Owed, len(sub.Owed) == 0), s.Incident.priority(p))
 }
+
+// IsOpening reports whether the reader's next message is an opening.
+func (s *Subscription) IsOpening() bool { return s.kind(s.Owed, len(s.Owed) == 0) == KindOpened }

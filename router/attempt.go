@@ -258,7 +258,7 @@ func (d *Dispatcher) outcome(ctx context.Context, c *turn, del *incident.Deliver
 		if err := ch.Tx.PutDelivery(ctx, &done, nil); err != nil || !c.last || sent != nil {
 			return err
 		}
-		return ch.Tx.ReleaseLease(ctx, c.Lease, at, time.Time{}, "")
+		return ch.Tx.ReleaseLease(ctx, c.Lease, at, time.Time{}, "", 0)
 	})
 	if err != nil {
 		return fmt.Errorf("record outcome of %s: %w", del.ID, err)
@@ -266,6 +266,9 @@ func (d *Dispatcher) outcome(ctx context.Context, c *turn, del *incident.Deliver
 	switch done.State {
 	case incident.DeliveryDelivered:
 		c.sent, c.released = append(c.sent, at), c.last
+		if done.Kind == incident.KindOpened && len(done.Covers) == 1 {
+			c.openings = append(c.openings, storage.Opening{At: at, Priority: done.Covers[0].Priority})
+		}
 		d.Metrics.sent(&done)
 		log.Info("update sent", slog.String("kind", string(done.Kind)), slog.Time("due", done.DueAt), slog.Duration("late", max(at.Sub(done.DueAt), 0)))
 		return nil

@@ -134,3 +134,55 @@ func TestADigestThatFailsIsMadeAnew(t *testing.T) {
 		}
 	})
 }
+
+// Openings of the first priority go by themselves and at once, whatever else went out in that
+// minute, also while a digest waits for more; so many of them, and those beyond come first in
+// the digest.
+func TestTheFirstPriorityIsNotPartOfADigest(t *testing.T) {
+	bubble(t, policy(), func(t *testing.T, w *world) {
+		p3 := func(prefix string, n int) (alerts []incident.Alert) {
+			w.Reload(func(p *incident.Policy) {
+				for i := range n {
+					id := fmt.Sprint(prefix, i)
+					p.SLOs = append(p.SLOs, incidenttest.SLO(id, "P3"))
+					alerts = append(alerts, w.Alert(id, id))
+				}
+			})
+			return alerts
+		}
+		w.Post(p3("a", 8)...)
+		w.Pass(time.Second)
+		if s, d, n := about(w.Mails(), "support"); s != 5 || d != 1 || n != 8 {
+			t.Fatalf("%d messages and %d digests of %d incidents", s, d, n)
+		}
+		w.Post(p3("b", 3)...) // wait for the next digest
+		w.Pass(time.Second)
+		if s, d, _ := about(w.Mails(), "support"); s+d != 0 {
+			t.Fatalf("%d messages and %d digests at once", s, d)
+		}
+		for i := range 7 {
+			id := fmt.Sprint("first", i)
+			w.Reload(func(p *incident.Policy) { p.SLOs = append(p.SLOs, incidenttest.SLO(id, "P1")) })
+			w.Post(w.Alert(id, id))
+			w.Pass(time.Second)
+			mails := w.Mails()
+			s, d, _ := about(mails, "support")
+			if want := 1; i < 5 && (s != want || d != 0) || i >= 5 && s+d != 0 {
+				t.Errorf("opening %d of the first priority: %d messages and %d digests", i+1, s, d)
+			}
+		}
+		w.Pass(time.Minute)
+		for _, m := range w.Mails() {
+			if m.To != "support" {
+				continue
+			}
+			var priorities []string
+			for i := range m.Items {
+				priorities = append(priorities, m.Items[i].Incident.Priority.Name)
+			}
+			if m.Kind != incident.KindDigest || fmt.Sprint(priorities) != "[P1 P1 P3 P3 P3]" {
+				t.Errorf("%s of %v", m.Kind, priorities)
+			}
+		}
+	})
+}

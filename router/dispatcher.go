@@ -263,7 +263,9 @@ type turn struct {
 	*storage.Lease
 	server *server
 	sent   []time.Time // of the latest messages, those of this turn too
-	busy   bool        // a message was not made, see errBusy
+	// openings are the latest that were messages of their own, those of this turn too.
+	openings []storage.Opening
+	busy     bool // a message was not made, see errBusy
 	// refused is what was refused in this turn, or may have arrived.
 	refused  map[subject]bool
 	verdicts map[string]bool   // on doubtful deliveries, by id
@@ -288,7 +290,7 @@ func (d *Dispatcher) lease(ctx context.Context, w storage.Waiting, srv *server) 
 			return err
 		}
 		c = newTurn(&leases[0], srv)
-		if dr == nil || len(c.Pending)+len(c.Notices) > 0 || len(c.Subscriptions) != 1 || c.Subscriptions[0].Incident != w.Incident || c.alone(d.Repo.Policy(), at) == 0 {
+		if dr == nil || len(c.Pending)+len(c.Notices) > 0 || len(c.Subscriptions) != 1 || c.Subscriptions[0].Incident != w.Incident || c.alone(d.Repo.Policy(), at) == 0 && !c.isFirst(&c.Subscriptions[0], d.Repo.Policy(), at) {
 			return nil
 		}
 		if fresh, err = dr.unchanged(ctx, tx, false); err != nil || !fresh {
@@ -324,7 +326,46 @@ func (d *Dispatcher) only(ctx context.Context, w storage.Waiting, at time.Time) 
 }
 
 func newTurn(l *storage.Lease, srv *server) *turn {
-	return &turn{Lease: l, server: srv, sent: l.Sent, refused: map[subject]bool{}, retries: map[int]time.Time{}, verdicts: map[string]bool{}}
+	return &turn{Lease: l, server: srv, sent: l.Sent, openings: l.Openings, refused: map[subject]bool{}, retries: map[int]time.Time{}, verdicts: map[string]bool{}}
+}
+
+// firstUrgency is that of what begins at the first priority.
+func firstUrgency(p *incident.Policy) incident.Urgency {
+	if len(p.Priorities) == 0 {
+		return incident.MostUrgent
+	}
+	return incident.UrgencyOf(incident.KindOpened, p.Priorities[0])
+}
+
+// aloneFirst returns how many openings of the first priority may go out by themselves, whatever
+// else went out.
+func (c *turn) aloneFirst(p *incident.Policy, at time.Time) int {
+	if p.DigestAbove <= 0 || len(p.Priorities) == 0 {
+		return math.MaxInt
+	}
+	recent := 0
+	for _, o := range c.openings {
+		if o.Priority == p.Priorities[0].Name && at.Sub(o.At) < minute {
+			recent++
+		}
+	}
+	return max(p.DigestAbove-recent, 0)
+}
+
+// isFirst reports whether a subscription is owed an opening of the first priority that may go
+// out by itself.
+func (c *turn) isFirst(sub *incident.Subscription, p *incident.Policy, at time.Time) bool {
+	return sub.Urgency == firstUrgency(p) && sub.IsOpening() && c.aloneFirst(p, at) > 0
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
 }
 
 // alone returns how many messages may go out by themselves before the rest is a digest, of the
@@ -385,11 +426,15 @@ func (d *Dispatcher) serve(w storage.Waiting, srv *server) (served bool) {
 		retryAt, why = now().Add(wait), err.Error()
 		log.Warn("delivery failed, it is tried again", slog.Int("attempt", c.Failures+1), slog.Time("retry", retryAt), slog.Any("err", err))
 	}
+	var yields incident.Urgency
+	if why == "" && !retryAt.IsZero() { // a digest waits for more
+		yields = firstUrgency(d.Repo.Policy()) + 1
+	}
 	if c.busy && retryAt.IsZero() {
 		retryAt = now().Add(time.Second)
 	}
 	ctx = context.WithoutCancel(ctx)
-	err = d.Repo.Store.Write(ctx, func(tx storage.Tx) error { return tx.ReleaseLease(ctx, c.Lease, now(), retryAt, why) })
+	err = d.Repo.Store.Write(ctx, func(tx storage.Tx) error { return tx.ReleaseLease(ctx, c.Lease, now(), retryAt, why, yields) })
 	if err != nil && !errors.Is(err, storage.ErrLost) {
 		log.Warn("claim not given back, it ends by itself", slog.Any("err", err))
 	}
@@ -518,14 +563,23 @@ func (d *Dispatcher) tellAll(ctx context.Context, c *turn, l load) (time.Time, e
 
 // tellIncidents sends one message for each incident, up to digest_above in a
 // minute, and one digest for what is beyond: at once the first time, and later in that
-// minute when some time was given for more to come. The most urgent goes first.
+// minute when some time was given for more to come. The most urgent goes first, and as many
+// openings of the first priority go by themselves whatever else went out.
 func (d *Dispatcher) tellIncidents(ctx context.Context, c *turn, l load) (time.Time, error) {
 	due := slices.DeleteFunc(l.subscriptions, func(s incident.Subscription) bool { return c.refused[subject{incident: s.Incident}] })
 	if len(due) == 0 {
 		return time.Time{}, nil
 	}
-	slices.SortStableFunc(due, func(a, b incident.Subscription) int { return cmp.Compare(a.Urgency, b.Urgency) })
-	alone := min(c.alone(d.Repo.Policy(), now()), len(due))
+	slices.SortStableFunc(due, func(a, b incident.Subscription) int {
+		return cmp.Or(cmp.Compare(a.Urgency, b.Urgency), compareBool(b.IsOpening(), a.IsOpening()))
+	})
+	policy := d.Repo.Policy()
+	first := 0 // openings of the first priority: they come first
+	for budget := c.aloneFirst(policy, now()); first < min(budget, len(due)) && due[first].Urgency == firstUrgency(policy) && due[first].IsOpening(); {
+		first++
+	}
+	others := c.alone(policy, now())
+	alone := min(max(first, others), len(due))
 	for _, sub := range due[:alone] {
 		err := d.send(ctx, c, l.retries, func(r storage.Snapshot, at time.Time) (*draft, error) {
 			return d.incidentDraft(ctx, r, c.Recipient, []int64{sub.Incident}, at)
@@ -538,8 +592,8 @@ func (d *Dispatcher) tellIncidents(ctx context.Context, c *turn, l load) (time.T
 	if len(due) == 0 {
 		return time.Time{}, nil
 	}
-	first := slices.MinFunc(due, func(a, b incident.Subscription) int { return a.DueAt.Compare(b.DueAt) }).DueAt
-	if wait := first.Add(digestWait); (alone == 0 || len(due) == 1) && wait.After(now()) {
+	earliest := slices.MinFunc(due, func(a, b incident.Subscription) int { return a.DueAt.Compare(b.DueAt) }).DueAt
+	if wait := earliest.Add(digestWait); (others == 0 || len(due) == 1) && wait.After(now()) {
 		return wait, nil
 	}
 	var beyond []int64

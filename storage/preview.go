@@ -32,7 +32,9 @@ func (preview) PutDelivery(context.Context, *incident.Delivery, []byte) error { 
 
 func (preview) ExtendLease(context.Context, *Lease, time.Time, time.Time) error { return nil }
 
-func (preview) ReleaseLease(context.Context, *Lease, time.Time, time.Time, string) error { return nil }
+func (preview) ReleaseLease(context.Context, *Lease, time.Time, time.Time, string, incident.Urgency) error {
+	return nil
+}
 
 func (preview) PutUnmapped(context.Context, []*incident.UnmappedAlert, []string) error { return nil }
 

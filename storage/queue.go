@@ -41,9 +41,10 @@ type QueueWriter interface {
 	// ErrLost. The lease is locked until the end of the transaction, which begins with that.
 	ExtendLease(ctx context.Context, c *Lease, now, until time.Time) error
 	// ReleaseLease gives a lease back. Nothing is leased for its recipient before retryAt,
-	// if that is not zero; why then says what failed, or is empty if nothing did. The
-	// error is ErrLost.
-	ReleaseLease(ctx context.Context, c *Lease, now, retryAt time.Time, why string) error
+	// if that is not zero; why then says what failed, or is empty if nothing did. If yields is
+	// not zero, a subscription that becomes due meanwhile and is more urgent than that ends the
+	// wait. The error is ErrLost.
+	ReleaseLease(ctx context.Context, c *Lease, now, retryAt time.Time, why string, yields incident.Urgency) error
 	// EndWaits ends the waits of recipients and of pending deliveries that began after now,
 	// as after the clock was set back, and returns how many: what such a wait says of time is
 	// void.
@@ -94,7 +95,8 @@ type Lease struct {
 	// Attempt counts the leases of the recipient: of two the higher holds.
 	Attempt int64
 	Until   time.Time
-	// Subscriptions are those that are due and not held back, the longest first, up to 1,000.
+	// Subscriptions are those that are due and not held back, the longest first, up to 1,000: if
+	// there are more, the most urgent of them.
 	Subscriptions []incident.Subscription
 	// Notices are those that are due and not held back, the longest first, up to 1,000.
 	Notices []incident.Notice
@@ -102,10 +104,19 @@ type Lease struct {
 	Pending []incident.Delivery
 	// Sent are the times of the latest messages to the recipient, the latest last.
 	Sent []time.Time
+	// Openings are the latest openings that the recipient got in messages of their own, within the
+	// last two minutes at least, the latest last.
+	Openings []Opening
 	// Failures counts the leases in a row that were released with a failure, since
 	// FailingSince; LastError is what the last one said. A delivery that succeeds ends
 	// the row.
 	Failures     int
 	FailingSince time.Time
 	LastError    string
+}
+
+// An Opening is that an incident of a priority was told as opened in a message of its own.
+type Opening struct {
+	At       time.Time `json:"at"`
+	Priority string    `json:"priority"`
 }

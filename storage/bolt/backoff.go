@@ -162,11 +162,7 @@ func (r *reader) urgency(id string, now time.Time) (most incident.Urgency, only 
 			if held.until(index, k, len(prefix)+8).After(now) {
 				return true, nil
 			}
-			is := incident.MostUrgent // a notice, and what an older sitrep stored
-			if len(v) > 0 {
-				is = incident.Urgency(v[0])
-			}
-			most = min(most, is)
+			most = min(most, urgencyOf(v))
 			if n++; index == bRecipientDue {
 				only = intAt(k, len(prefix)+8)
 			}
@@ -180,6 +176,14 @@ func (r *reader) urgency(id string, now time.Time) (most incident.Urgency, only 
 		only = 0
 	}
 	return most, only, nil
+}
+
+// urgencyOf returns that of what is due, as an index has it.
+func urgencyOf(v []byte) incident.Urgency {
+	if len(v) == 0 {
+		return incident.MostUrgent // a notice, and what an older sitrep stored
+	}
+	return incident.Urgency(v[0])
 }
 
 func (t *tx) EndWaits(ctx context.Context, now time.Time) (int, error) {

@@ -183,6 +183,10 @@ func (t *tx) PutDelivery(ctx context.Context, d *incident.Delivery, message []by
 	return t.changeRecipient(d.Recipient, func(p *recipient) {
 		if d.State == incident.DeliveryDelivered && old.State != incident.DeliveryDelivered {
 			p.sent(d.SentAt)
+			if d.Kind == incident.KindOpened && len(d.Covers) == 1 {
+				p.Openings = append(p.Openings, storage.Opening{At: d.SentAt, Priority: d.Covers[0].Priority})
+				p.Openings = p.Openings[max(0, len(p.Openings)-sentKept):]
+			}
 		}
 	})
 }

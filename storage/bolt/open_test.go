@@ -547,7 +547,7 @@ func TestLeasesEndAtTheTimeGiven(t *testing.T) {
 	}
 	retry := noon.Add(time.Hour)
 	if err := write(func(tx storage.Tx) error {
-		return tx.ReleaseLease(t.Context(), &second[0], noon.Add(time.Minute), retry, "refused")
+		return tx.ReleaseLease(t.Context(), &second[0], noon.Add(time.Minute), retry, "refused", 0)
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -33,6 +34,10 @@ type recipient struct {
 	FailingSince time.Time   `json:"failing_since,omitzero"`
 	LastError    string      `json:"last_error,omitempty"`
 	Sent         []time.Time `json:"sent,omitempty"`
+	// Openings are those that were messages of their own, and Yields to what the wait until
+	// RetryAt gives way: what is more urgent; 0: to nothing.
+	Openings []storage.Opening `json:"openings,omitempty"`
+	Yields   incident.Urgency  `json:"yields,omitempty"`
 }
 
 func (r *reader) recipient(id string) (recipient, error) {
@@ -155,20 +160,16 @@ func (t *tx) claim(id string, now time.Time, owner string, until time.Time) (sto
 	if err != nil {
 		return c, err
 	}
-	err = t.ascend(bRecipientDue, prefix, nil, func(k, _ []byte) (bool, error) {
-		if len(c.Subscriptions) == claimSubscriptions || timeAt(k, len(prefix)).After(now) {
-			return false, nil
-		}
-		if held.incidents[intAt(k, len(prefix)+8)].After(now) {
-			return true, nil
-		}
-		var s incident.Subscription
-		err := t.needJSON(bSubscriptions, key(nil).int(intAt(k, len(prefix)+8)).rest(id), &s)
-		c.Subscriptions = append(c.Subscriptions, s)
-		return true, err
-	})
+	numbers, err := t.dueIncidents(prefix, held, now)
 	if err != nil {
 		return c, err
+	}
+	for _, number := range numbers {
+		var s incident.Subscription
+		if err := t.needJSON(bSubscriptions, key(nil).int(number).rest(id), &s); err != nil {
+			return c, err
+		}
+		c.Subscriptions = append(c.Subscriptions, s)
 	}
 	err = t.ascend(bRecipientNotices, prefix, nil, func(k, _ []byte) (bool, error) {
 		if len(c.Notices) == claimSubscriptions || timeAt(k, len(prefix)).After(now) {
@@ -199,12 +200,42 @@ func (t *tx) claim(id string, now time.Time, owner string, until time.Time) (sto
 	return c, t.changeRecipient(id, func(p *recipient) {
 		p.Attempt++
 		p.Owner, p.Until = owner, until
-		c.Attempt, c.Sent = p.Attempt, p.Sent
+		c.Attempt, c.Sent, c.Openings = p.Attempt, p.Sent, p.Openings
 		c.Failures, c.FailingSince, c.LastError = p.Failures, p.FailingSince, p.LastError
 	})
 }
 
-// held returns what is known of a claim's recipient if the claim holds.
+// dueIncidents returns the incidents of which something is due to a recipient and not held
+// back, the longest first: of more than a lease has, the most urgent.
+func (t *tx) dueIncidents(prefix key, held backoffs, now time.Time) (numbers []int64, err error) {
+	type due struct {
+		number  int64
+		urgency incident.Urgency
+		place   int
+	}
+	var all []due
+	err = t.ascend(bRecipientDue, prefix, nil, func(k, v []byte) (bool, error) {
+		number := intAt(k, len(prefix)+8)
+		switch {
+		case timeAt(k, len(prefix)).After(now):
+			return false, nil
+		case !held.incidents[number].After(now):
+			all = append(all, due{number, urgencyOf(v), len(all)})
+		}
+		return true, nil
+	})
+	if len(all) > claimSubscriptions {
+		slices.SortStableFunc(all, func(a, b due) int { return cmp.Compare(a.urgency, b.urgency) })
+		all = all[:claimSubscriptions]
+		slices.SortFunc(all, func(a, b due) int { return a.place - b.place })
+	}
+	for _, d := range all {
+		numbers = append(numbers, d.number)
+	}
+	return numbers, err
+}
+
+// owned returns an error unless the claim holds.
 func (t *tx) owned(c *storage.Lease, now time.Time) error {
 	p, err := t.recipient(c.Recipient)
 	if err != nil {
@@ -224,12 +255,12 @@ func (t *tx) ExtendLease(_ context.Context, c *storage.Lease, now, until time.Ti
 	return t.changeRecipient(c.Recipient, func(p *recipient) { p.Until = until })
 }
 
-func (t *tx) ReleaseLease(_ context.Context, c *storage.Lease, now, retryAt time.Time, why string) error {
+func (t *tx) ReleaseLease(_ context.Context, c *storage.Lease, now, retryAt time.Time, why string, yields incident.Urgency) error {
 	if err := t.owned(c, now); err != nil {
 		return err
 	}
 	return t.changeRecipient(c.Recipient, func(p *recipient) {
-		p.Owner, p.Until, p.RetryAt, p.ReleasedAt = "", time.Time{}, retryAt, now
+		p.Owner, p.Until, p.RetryAt, p.ReleasedAt, p.Yields = "", time.Time{}, retryAt, now, yields
 		if why != "" {
 			p.Failures++
 			p.LastError = why
@@ -251,4 +282,5 @@ func (p *recipient) sent(at time.Time) {
 		first++
 	}
 	p.Sent = p.Sent[first:]
+	p.Openings = slices.DeleteFunc(p.Openings, func(o storage.Opening) bool { return o.At.Before(old) })
 }

@@ -53,7 +53,7 @@ func BenchmarkClaim(b *testing.B) {
 					if err := tx.PutSubscriptions(b.Context(), []incident.Subscription{told}, nil); err != nil {
 						return err
 					}
-					return tx.ReleaseLease(b.Context(), &claims[0], noon, time.Time{}, "")
+					return tx.ReleaseLease(b.Context(), &claims[0], noon, time.Time{}, "", 0)
 				})
 				if err != nil {
 					b.Fatal(err)

@@ -114,7 +114,7 @@ func (t *tx) PutSubscriptions(_ context.Context, put, gone []incident.Subscripti
 			return err
 		}
 	}
-	var moved []string // recipients whose due times changed
+	var moved []*incident.Subscription // those whose due times changed
 	for i := range put {
 		s := &put[i]
 		k := key(nil).int(s.Incident).rest(s.Recipient)
@@ -136,10 +136,15 @@ func (t *tx) PutSubscriptions(_ context.Context, put, gone []incident.Subscripti
 		if err := t.move(bRecipientDue, old.DueAt, s.DueAt, recipientDue, key(nil).byte(byte(s.Urgency))); err != nil {
 			return err
 		}
-		moved = append(moved, s.Recipient)
+		moved = append(moved, s)
 	}
-	for _, id := range moved {
-		if err := t.changeRecipient(id, func(*recipient) {}); err != nil {
+	for _, s := range moved {
+		err := t.changeRecipient(s.Recipient, func(p *recipient) {
+			if !s.DueAt.IsZero() && s.Urgency < p.Yields {
+				p.RetryAt, p.Yields = time.Time{}, 0
+			}
+		})
+		if err != nil {
 			return err
 		}
 	}

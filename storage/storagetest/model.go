@@ -251,7 +251,7 @@ func checkModel(t *testing.T, e Engine) {
 					if hold {
 						return tx.ExtendLease(rt.Context(), &c, now, now.Add(long))
 					}
-					return tx.ReleaseLease(rt.Context(), &c, now, retryAt, why)
+					return tx.ReleaseLease(rt.Context(), &c, now, retryAt, why, 0)
 				})
 				if holds == errors.Is(err, storage.ErrLost) {
 					rt.Fatalf("%v, but it holds: %v", err, holds)

@@ -67,7 +67,7 @@ func recipients(claims []storage.Lease) (all []string) {
 }
 
 func (f *fixture) release(c *storage.Lease, retryAt time.Time, why string) error {
-	return f.store.Write(f.Context(), func(tx storage.Tx) error { return tx.ReleaseLease(f.Context(), c, f.now, retryAt, why) })
+	return f.store.Write(f.Context(), func(tx storage.Tx) error { return tx.ReleaseLease(f.Context(), c, f.now, retryAt, why, 0) })
 }
 
 func (f *fixture) hold(c *storage.Lease, until time.Time) error {
@@ -340,6 +340,57 @@ var claimRules = []rule{
 			return err
 		})
 	}},
+	{"a wait gives way to what is more urgent than it says", func(f *fixture) {
+		urgent := func(number int64, u incident.Urgency) incident.Subscription {
+			s := f.owes(number, "a", f.ago(1))
+			s.Urgency = u
+			return s
+		}
+		f.subscribe(urgent(1, 4))
+		wait := func(yields incident.Urgency) {
+			c := f.claim("me", long, 1)[0]
+			f.write(func(tx storage.Tx) error {
+				return tx.ReleaseLease(f.Context(), &c, f.now, f.now.Add(time.Minute), "", yields)
+			})
+		}
+		wait(2)
+		f.subscribe(urgent(2, 2))
+		f.equal("as urgent", recipients(f.claim("me", long, 1)), []string(nil))
+		f.subscribe(urgent(3, 1))
+		wait(0)
+		f.subscribe(urgent(4, 0))
+		f.equal("a wait that gives way to nothing", recipients(f.claim("me", long, 1)), []string(nil))
+	}},
+	{"openings in messages of their own are known for a while", func(f *fixture) {
+		now := f.now
+		told := func(id string, kind incident.Kind, at time.Time, numbers ...int64) {
+			d := f.newDelivery(id, "a", numbers[0])
+			d.Kind, d.State, d.SentAt, d.Covers = kind, incident.DeliveryDelivered, at, nil
+			for _, n := range numbers {
+				d.Covers = append(d.Covers, incident.Cover{Incident: n, Kind: incident.KindOpened, Priority: fmt.Sprint("P", n)})
+			}
+			f.deliver(d)
+		}
+		told("old", incident.KindOpened, now.Add(-time.Hour), 9)
+		told("one", incident.KindOpened, now.Add(-time.Minute), 1)
+		told("update", incident.KindUpdate, now.Add(-time.Minute), 2)
+		told("digest", incident.KindDigest, now.Add(-time.Minute), 1, 2)
+		told("two", incident.KindOpened, now, 3)
+		f.subscribe(f.owes(1, "a", f.ago(1)))
+		f.equal("openings", f.claim("me", long, 1)[0].Openings, []storage.Opening{{At: now.Add(-time.Minute), Priority: "P1"}, {At: now, Priority: "P3"}})
+	}},
+	{"of more than a lease has, it has the most urgent", func(f *fixture) {
+		var all []incident.Subscription
+		for n := range int64(1001) {
+			s := f.owes(n+1, "a", f.now.Add(-time.Hour+time.Duration(n)*time.Second))
+			s.Urgency = 5
+			all = append(all, s)
+		}
+		all[1000].Urgency = 0
+		f.subscribe(all...)
+		c := f.claim("me", long, 1)[0]
+		f.equal("subscriptions", []int64{int64(len(c.Subscriptions)), c.Subscriptions[0].Incident, c.Subscriptions[999].Incident}, []int64{1000, 1, 1001})
+	}},
 	{"who waits for one message alone is told with its incident, unless a delivery is pending", func(f *fixture) {
 		f.subscribe(f.owes(7, "a", f.ago(5)), f.owes(8, "a", f.ago(-60)), f.owes(9, "b", f.ago(4)), f.owes(5, "c", f.ago(3)), f.owes(6, "c", f.ago(3)))
 		waits := func() (all []int64) {
@@ -507,7 +558,9 @@ var claimRules = []rule{
 		claims := f.claim("me", 10*long, 9)
 		f.equal("claimed", recipients(claims), []string{"c", "d"})
 		for i, released := range []time.Time{later, f.now} {
-			f.write(func(tx storage.Tx) error { return tx.ReleaseLease(f.Context(), &claims[i], released, retry, "refused") })
+			f.write(func(tx storage.Tx) error {
+				return tx.ReleaseLease(f.Context(), &claims[i], released, retry, "refused", 0)
+			})
 		}
 		f.equal("all wait", len(f.claim("me", long, 9)), 0)
 		n := 0

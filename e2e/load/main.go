@@ -32,6 +32,7 @@ import (
 func main() {
 	var o options
 	var bare, page string
+	var readers, incidents int
 	flag.IntVar(&o.clients, "clients", 16, "clients that post at once")
 	flag.IntVar(&o.alerts, "alerts", 100, "alerts in a post")
 	flag.IntVar(&o.bytes, "bytes", 1024, "bytes of an alert")
@@ -39,11 +40,19 @@ func main() {
 	flag.DurationVar(&o.duration, "duration", 5*time.Second, "how long each measurement takes")
 	flag.IntVar(&o.rounds, "rounds", 1, "how often all is measured")
 	flag.StringVar(&page, "page", "", "measure posts of several sizes, and write the figures into this file, as docs/performance.md has them")
+	flag.IntVar(&readers, "fan-out", 0, "measure instead how fast one incident is told to so many readers, beside raw SMTP")
+	flag.IntVar(&incidents, "storm", 0, "measure instead how fast so many incidents at once are told, and a fresh one of the first priority meanwhile")
 	flag.StringVar(&bare, "bare", "", "be the bare server, on this address")
 	flag.Parse()
 	run := func() error { return measure(context.Background(), o, os.Stdout) }
 	if page != "" {
 		run = func() error { return writePage(context.Background(), o, page, os.Stdout) }
+	}
+	if readers > 0 {
+		run = func() error { return fanOut(context.Background(), readers, os.Stdout) }
+	}
+	if incidents > 0 {
+		run = func() error { return storm(context.Background(), incidents, os.Stdout) }
 	}
 	if bare != "" {
 		run = func() error { return serveBare(bare) }

@@ -135,13 +135,18 @@ func wrap(path string, b *bbolt.DB, file fs.FileInfo, readOnly bool) *DB {
 	}
 }
 
-// Close waits for the commit under way and for the readers, and closes the file.
+// Close waits for the commit under way and for the readers, and closes the file, in a
+// form in which it is opened quickly.
 // Writes that wait fail with storage.ErrUnavailable.
 func (db *DB) Close() error {
 	db.once.Do(func() {
 		close(db.closing)
 		<-db.stopped
-		if err := db.bolt.Close(); err != nil {
+		err := db.saveFreeList()
+		if err == nil {
+			err = db.bolt.Close()
+		}
+		if err != nil {
 			db.closed = fmt.Errorf("close store %q: %w", db.path, err)
 		}
 	})

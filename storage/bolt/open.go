@@ -128,17 +128,26 @@ func open(ctx context.Context, path string, readOnly bool) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	var want int64
-	err = b.View(func(btx *bbolt.Tx) error { want = btx.Size(); return nil })
+	err = wrap(path, b, file, true).view(func(r *reader) error {
+		if want := r.tx.Size(); file.Size() < want {
+			return fmt.Errorf("the file is cut off: it has %d of %d bytes; restore a backup: %w", file.Size(), want, storage.ErrDamaged)
+		}
+		if readOnly {
+			return nil
+		}
+		listed, err := hasFreeList(path, r.tx)
+		if err != nil || listed {
+			return err
+		}
+		return r.walk()
+	})
 	if err := errors.Join(err, b.Close()); err != nil {
 		return nil, err
-	}
-	if file.Size() < want {
-		return nil, fmt.Errorf("the file is cut off: it has %d of %d bytes; restore a backup: %w", file.Size(), want, storage.ErrDamaged)
 	}
 
 	o := &bbolt.Options{
 		Timeout: lockTimeout, ReadOnly: readOnly, FreelistType: bbolt.FreelistMapType, NoStatistics: true,
+		NoFreelistSync: true, // see saveFreeList
 	}
 	if strconv.IntSize == 64 && !readOnly {
 		o.InitialMmapSize = int(file.Size()) + mapAhead

@@ -50,6 +50,6 @@ func writeTraced(ctx context.Context, path string) error {
 	case err := <-errs:
 		return err
 	default:
-		return nil // and not closed: the power goes
+		return db.Close() // the power may go meanwhile, too
 	}
 }

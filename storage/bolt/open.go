@@ -26,8 +26,8 @@ const (
 	// formVersion is the version of the stored form. One with a higher one is refused, and
 	// one with a lower one is brought up to it, unless it is only read. Since 2, bClosed
 	// has what is to be forgotten; since 3, breaches are found by fingerprint alone and the
-	// watchdog has buckets of its own.
-	formVersion = 3
+	// watchdog has buckets of its own; since 4, where the latest breaches are stands in runs.
+	formVersion = 4
 	// lockTimeout is how long Open waits for another process to close the file.
 	lockTimeout = 2 * time.Second
 	// mapAhead is how much more than the file is mapped, so that growing seldom has to
@@ -87,7 +87,10 @@ func fill(path string) error {
 		return err
 	}
 	err = b.Update(func(btx *bbolt.Tx) error {
-		for _, name := range bucketNames {
+		for id, name := range bucketNames {
+			if !bucketID(id).in(formVersion) {
+				continue
+			}
 			if _, err := btx.CreateBucket([]byte(name)); err != nil {
 				return err
 			}
@@ -112,7 +115,7 @@ func syncDir(dir string) error {
 
 // open opens a file that is there, and makes sure that it is a whole store of a
 // form that we know.
-func open(ctx context.Context, path string, readOnly bool) (*DB, error) {
+func open(ctx context.Context, path string, readOnly bool, o Options) (*DB, error) {
 	file, err := os.Stat(path)
 	switch {
 	case err != nil:
@@ -145,20 +148,21 @@ func open(ctx context.Context, path string, readOnly bool) (*DB, error) {
 		return nil, err
 	}
 
-	o := &bbolt.Options{
+	options := &bbolt.Options{
 		Timeout: lockTimeout, ReadOnly: readOnly, FreelistType: bbolt.FreelistMapType, NoStatistics: true,
 		NoFreelistSync: true, // see saveFreeList
 	}
 	if strconv.IntSize == 64 && !readOnly {
-		o.InitialMmapSize = int(file.Size()) + mapAhead
+		options.InitialMmapSize = int(file.Size()) + mapAhead
 	}
-	if b, file, err = openFile(path, o); err != nil {
+	if b, file, err = openFile(path, options); err != nil {
 		return nil, err
 	}
 	db := wrap(path, b, file, readOnly)
 	version, err := db.recognize()
+	db.use(o)
 	if err == nil && version < formVersion && !readOnly {
-		err = b.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade(ctx, version) })
+		err = db.upgrade(ctx, version, db.upgrading)
 	}
 	if err == nil && !readOnly {
 		err = db.free()
@@ -284,7 +288,7 @@ func (db *DB) recognize() (version uint32, err error) {
 			return fmt.Errorf("its version is %d, and this sitrep knows up to %d; use the newer sitrep: %w", version, formVersion, storage.ErrNewer)
 		}
 		for id, name := range bucketNames {
-			if version >= addedIn[bucketID(id)] && r.tx.Bucket([]byte(name)) == nil {
+			if bucketID(id).in(version) && r.tx.Bucket([]byte(name)) == nil {
 				return fmt.Errorf("its bucket %q is missing: %w", name, storage.ErrDamaged)
 			}
 		}

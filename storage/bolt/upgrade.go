@@ -5,14 +5,26 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"go.etcd.io/bbolt"
+
 	"sitrep/incident"
 	"sitrep/storage"
 )
 
 // upgrade brings a store of an earlier version up to this one.
+func (db *DB) upgrade(ctx context.Context, from uint32, progress func(done, total int)) error {
+	if from < 3 {
+		if err := db.bolt.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade(ctx, from) }); err != nil {
+			return err
+		}
+	}
+	return db.upgradeLatest(ctx, progress)
+}
+
+// upgrade brings a store of version 1 or 2 up to 3.
 func (t *tx) upgrade(ctx context.Context, from uint32) error {
 	for id, since := range addedIn {
-		if since > from {
+		if since > from && since <= 3 {
 			if _, err := t.reader.tx.CreateBucketIfNotExists([]byte(bucketNames[id])); err != nil {
 				return err
 			}
@@ -30,7 +42,7 @@ func (t *tx) upgrade(ctx context.Context, from uint32) error {
 	if err := t.upgradeBreaches(ctx); err != nil {
 		return err
 	}
-	return t.put(bMeta, formKey, binary.BigEndian.AppendUint32(nil, formVersion))
+	return t.put(bMeta, formKey, binary.BigEndian.AppendUint32(nil, 3))
 }
 
 // upgradeBreaches finds breaches by fingerprint alone, where they were found by startsAt too,
@@ -53,7 +65,7 @@ func (t *tx) upgradeBreaches(ctx context.Context) error {
 			return fmt.Errorf("delete bucket %s: %w", breachOlder, err)
 		}
 	}
-	if err := t.upgradeLatest(older); err != nil {
+	if err := t.numberLatest(older); err != nil {
 		return err
 	}
 	if err := t.upgradeChangedAt(ctx); err != nil {
@@ -69,9 +81,9 @@ func (t *tx) upgradeBreaches(ctx context.Context) error {
 	return nil
 }
 
-// upgradeLatest notes an ordinal where the latest breach of each fingerprint is found:
+// numberLatest notes an ordinal where the latest breach of each fingerprint is found:
 // 0, or 1 where there are older ones, so that those are told apart.
-func (t *tx) upgradeLatest(older map[string][]place) error {
+func (t *tx) numberLatest(older map[string][]place) error {
 	var fingerprints []key
 	var places []place
 	err := t.ascend(bBreachLatest, nil, nil, func(k, v []byte) (bool, error) {

@@ -114,22 +114,44 @@ func syncDir(dir string) error {
 }
 
 // open opens a file that is there, and makes sure that it is a whole store of a
-// form that we know.
+// form that we know. One that may be written to is brought up to the latest.
 func open(ctx context.Context, path string, readOnly bool, o Options) (*DB, error) {
+	db, version, err := openAsItIs(path, &bbolt.Options{ReadOnly: readOnly, NoStatistics: true})
+	if err != nil || readOnly {
+		return db, err
+	}
+	db.use(o)
+	if version < formVersion {
+		err = db.upgrade(ctx, version, db.upgrading)
+	}
+	if err == nil {
+		err = db.free()
+	}
+	if err != nil {
+		_ = db.bolt.Close()
+		return nil, err
+	}
+	return db, nil
+}
+
+// openAsItIs opens a file that is there and is a whole store of a form that we know, and
+// returns the version of the form. Unless it is only read, no other process has it open.
+func openAsItIs(path string, options *bbolt.Options) (db *DB, version uint32, err error) {
+	readOnly := options.ReadOnly
 	file, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return nil, errors.Unwrap(err)
+		return nil, 0, errors.Unwrap(err)
 	case file.IsDir():
-		return nil, errors.New("it is a directory; name a file in it")
+		return nil, 0, errors.New("it is a directory; name a file in it")
 	case file.Size() == 0:
-		return nil, fmt.Errorf("the file is empty, so it is no store; delete it to start anew: %w", storage.ErrDamaged)
+		return nil, 0, fmt.Errorf("the file is empty, so it is no store; delete it to start anew: %w", storage.ErrDamaged)
 	}
 
 	// First without touching more than its head, as bbolt panics on a truncated file.
 	b, _, err := openFile(path, &bbolt.Options{Timeout: lockTimeout, ReadOnly: true})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	err = wrap(path, b, file, true).view(func(r *reader) error {
 		if want := r.tx.Size(); file.Size() < want {
@@ -145,33 +167,27 @@ func open(ctx context.Context, path string, readOnly bool, o Options) (*DB, erro
 		return r.walk()
 	})
 	if err := errors.Join(err, b.Close()); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 
-	options := &bbolt.Options{
-		Timeout: lockTimeout, ReadOnly: readOnly, FreelistType: bbolt.FreelistMapType, NoStatistics: true,
-		NoFreelistSync: true, // see saveFreeList
-	}
+	options.Timeout, options.FreelistType = lockTimeout, bbolt.FreelistMapType
+	options.NoFreelistSync = true // see saveFreeList
 	if strconv.IntSize == 64 && !readOnly {
 		options.InitialMmapSize = int(file.Size()) + mapAhead
 	}
 	if b, file, err = openFile(path, options); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	db := wrap(path, b, file, readOnly)
-	version, err := db.recognize()
-	db.use(o)
-	if err == nil && version < formVersion && !readOnly {
-		err = db.upgrade(ctx, version, db.upgrading)
-	}
-	if err == nil && !readOnly {
-		err = db.free()
+	db = wrap(path, b, file, readOnly)
+	if version, err = db.recognize(); err == nil && !readOnly {
+		// While it waited for the lock, another file may have been put in its place.
+		_, err = db.there()
 	}
 	if err != nil {
 		_ = b.Close()
-		return nil, err
+		return nil, 0, err
 	}
-	return db, nil
+	return db, version, nil
 }
 
 // free ends the claims and forgets the jobs of a process that no longer is: who holds the

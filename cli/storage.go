@@ -31,6 +31,7 @@ type storageCLI struct {
 	keyFile    string
 	replace    bool
 	newKey     bool
+	rebuild    bool
 }
 
 func declareStorage(parser *kingpin.Application, env Environment, commands map[string]command) {
@@ -59,6 +60,7 @@ func declareStorage(parser *kingpin.Application, env Environment, commands map[s
 
 	compact := of.Command("compact", "Give back the room in the file of a store that is free, as after much was deleted. No sitrep may have it open; beside it there has to be room for a copy.")
 	compact.Arg("file", "The store.").Required().StringVar(&c.storage)
+	compact.Flag("rebuild", "Make anew what finds breaches by their fingerprints, where check says that breach_recent or breach_runs is damaged.").BoolVar(&c.rebuild)
 	commands[compact.FullCommand()] = c.runCompact
 }
 
@@ -303,7 +305,7 @@ const compactTellEach = 5 * time.Second
 
 func (c *storageCLI) runCompact(ctx context.Context) error {
 	told := now()
-	done, err := bolt.Compact(ctx, c.storage, bolt.CompactOptions{Progress: func(comparing bool, done, total int64) {
+	done, err := bolt.Compact(ctx, c.storage, bolt.CompactOptions{Rebuild: c.rebuild, Progress: func(comparing bool, done, total int64) {
 		if now().Sub(told) < compactTellEach {
 			return
 		}

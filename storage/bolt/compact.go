@@ -23,6 +23,9 @@ const (
 
 // CompactOptions are what a file is compacted with. The zero value is fine.
 type CompactOptions struct {
+	// Rebuild makes anew what finds the latest breach of each fingerprint, from the breaches,
+	// in place of what is there, which is not even read.
+	Rebuild bool
 	// Progress is told each MiB how many bytes of the store were copied, or compared with the
 	// copy, of how many about; nil is fine.
 	Progress func(comparing bool, done, total int64)
@@ -57,13 +60,16 @@ func compact(ctx context.Context, path string, o CompactOptions) (c Compacted, e
 	if path, err = filepath.EvalSymlinks(path); err != nil {
 		return c, errors.Unwrap(err)
 	}
-	from, _, err := openAsItIs(path, &bbolt.Options{})
+	from, version, err := openAsItIs(path, &bbolt.Options{})
 	if err != nil {
 		return c, err
 	}
 	// It is closed, and so unlocked, after the copy is in its place.
 	defer func() { err = errors.Join(err, from.bolt.Close()) }()
 	c.Before = from.file.Size()
+	if o.Rebuild && version < formVersion {
+		return c, errors.New("it is of an earlier build, and has nothing to be rebuilt: start sitrep, which brings it up")
+	}
 
 	stats := from.bolt.Stats()
 	var total int64
@@ -82,7 +88,7 @@ func compact(ctx context.Context, path string, o CompactOptions) (c Compacted, e
 	}
 	defer os.Remove(made)
 
-	to := &copying{ctx: ctx, from: from, path: made, total: total, progress: o.Progress}
+	to := &copying{ctx: ctx, from: from, path: made, rebuild: o.Rebuild, total: total, progress: o.Progress}
 	if c.After, err = to.copy(); err != nil {
 		return c, err
 	}
@@ -137,6 +143,7 @@ type copying struct {
 	ctx      context.Context
 	from     *DB
 	path     string
+	rebuild  bool
 	total    int64
 	progress func(bool, int64, int64)
 
@@ -191,9 +198,15 @@ func (c *copying) copy() (size int64, err error) {
 			if b == nil {
 				return fmt.Errorf("beside the buckets there is %q: %w", name, storage.ErrDamaged)
 			}
+			if c.leavesOut(name) {
+				return nil
+			}
 			return c.copyBucket(to, name, b)
 		})
 	})
+	if err == nil && c.rebuild {
+		err = wrap(c.path, to, nil, false).rebuildLatest(c.ctx)
+	}
 	if err == nil {
 		to.NoFreelistSync = false
 		err = to.Update(func(btx *bbolt.Tx) error { return nil })
@@ -210,6 +223,12 @@ func (c *copying) copy() (size int64, err error) {
 	}
 	err = f.Truncate(size) // without what bbolt keeps to grow
 	return size, errors.Join(err, f.Sync(), f.Close())
+}
+
+// leavesOut reports whether a bucket is not copied, as it is made anew.
+func (c *copying) leavesOut(name []byte) bool {
+	id, known := idOf(name)
+	return c.rebuild && known && (id == bBreachRecent || id == bBreachRuns)
 }
 
 func (c *copying) copyBucket(to *bbolt.DB, name []byte, b *bbolt.Bucket) error {
@@ -269,6 +288,9 @@ func (c *copying) compare() error {
 			buckets := 0
 			err := r.tx.ForEach(func(name []byte, b *bbolt.Bucket) error {
 				buckets++
+				if c.leavesOut(name) {
+					return nil
+				}
 				in := made.tx.Bucket(name)
 				if in == nil || in.Sequence() != b.Sequence() {
 					return differs
@@ -298,6 +320,9 @@ func (c *copying) compare() error {
 			})
 		})
 	})
+	if err == nil && c.rebuild {
+		err = to.Check(c.ctx)
+	}
 	return errors.Join(err, to.bolt.Close())
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"sitrep/incident"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
 )
@@ -117,6 +118,7 @@ func TestAStoreIsCompacted(t *testing.T) {
 
 // What keeps a store from being compacted leaves it as it was.
 func TestAStoreThatIsNotCompactedIsAsItWas(t *testing.T) {
+	t.Parallel()
 	path := wasteful(t, 30)
 	before := read(t, path)
 	same := func() {
@@ -163,7 +165,9 @@ func TestAStoreThatIsNotCompactedIsAsItWas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = b.Update(func(btx *bbolt.Tx) error { return btx.Bucket([]byte("agendas")).Put([]byte("x"), []byte("no checksum")) })
+	err = b.Update(func(btx *bbolt.Tx) error {
+		return btx.Bucket([]byte("agendas")).Put([]byte("x"), []byte("no checksum"))
+	})
 	if err := errors.Join(err, b.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -175,6 +179,7 @@ func TestAStoreThatIsNotCompactedIsAsItWas(t *testing.T) {
 }
 
 func TestAKillWhileCompactingLeavesAWholeStore(t *testing.T) {
+	t.Parallel()
 	path := wasteful(t, 40)
 	want := dumpOf(t, path)
 	for round := range 8 {
@@ -205,5 +210,54 @@ func TestAKillWhileCompactingLeavesAWholeStore(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
 		t.Errorf("beside the store there are %v, %v", entries, err)
+	}
+}
+
+// What finds breaches by their fingerprints is made anew from the breaches.
+func TestWhatFindsBreachesIsRebuilt(t *testing.T) {
+	t.Parallel()
+	path := filled(t, 30)
+	again := openAt(t, path)
+	mustWrite(t, again, func(tx storage.Tx) error { // a later breach of one of them, and one of another kind
+		page, _, err := tx.Breaches(t.Context(), 1, 1, "")
+		if err != nil {
+			return err
+		}
+		b := page[0]
+		b.Ordinal++
+		return tx.PutBreaches(t.Context(), []*incident.Breach{&b, {Fingerprint: "a text", Incident: 1, State: incident.BreachEnded}})
+	})
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := dumpOf(t, path)
+	b, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = b.Update(func(btx *bbolt.Tx) error {
+		return btx.Bucket([]byte("breach_recent")).Put([]byte("runs"), []byte("damaged"))
+	})
+	if err := errors.Join(err, b.Close()); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bolt.OpenReadOnly(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Check(t.Context()); !errors.Is(err, storage.ErrDamaged) {
+		t.Errorf("the check says %v", err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bolt.Compact(t.Context(), path, bolt.CompactOptions{}); !errors.Is(err, storage.ErrDamaged) {
+		t.Errorf("compacted as it is: %v", err)
+	}
+	if _, err := bolt.Compact(t.Context(), path, bolt.CompactOptions{Rebuild: true}); err != nil {
+		t.Fatal(err)
+	}
+	if dumpOf(t, path) != want {
+		t.Error("what is found has changed")
 	}
 }

@@ -49,6 +49,7 @@ func pruneAll(t *testing.T, db *DB, number int64) {
 
 // What a small commit writes does not grow with the pages that became free.
 func TestASmallCommitIsSmallAfterMuchWasDeleted(t *testing.T) {
+	t.Parallel()
 	pages := 0
 	db := openWith(t, Options{}, func(tx *bbolt.Tx) error {
 		err := tx.Commit()
@@ -101,6 +102,7 @@ func copyFile(t *testing.T, from string) string {
 // The list of free pages is written at a clean stop, found out after a crash, and in both
 // cases the file is one that any bbolt opens.
 func TestTheFreePagesAreKnownAfterAStopAndAfterACrash(t *testing.T) {
+	t.Parallel()
 	db := openWith(t, Options{}, nil)
 	putMany(t, db, 1, 0, 4000)
 	putMany(t, db, 2, 4000, 10)

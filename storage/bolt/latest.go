@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -22,7 +23,8 @@ import (
 // in blocks, with a filter that says of most fingerprints that they are not in it. Runs
 // are never changed. Of those that are about as long, several are merged into one, piece by
 // piece, a little with each commit, in proportion to what it adds. So a commit never
-// waits for a long merge, and there are some dozens of runs at most.
+// waits for a long merge, and there are some dozens of runs at most. Their filters are kept in
+// memory: two bytes for each fingerprint.
 //
 // An entry has the arrival of its breach. Of several of one fingerprint that with the latest
 // arrival holds, wherever it stands, and of two with the same one that says that it was
@@ -340,7 +342,12 @@ func (t *tx) recentEntries(x *latestIndex) ([]entry, error) {
 			all = append(all, e)
 		}
 	}
-	slices.SortFunc(all, func(a, b entry) int { return bytes.Compare(a.fp, b.fp) })
+	slices.SortFunc(all, func(a, b entry) int {
+		if c := cmp.Compare(hashOf(a.fp), hashOf(b.fp)); c != 0 {
+			return c
+		}
+		return bytes.Compare(a.fp, b.fp)
+	})
 	return all, nil
 }
 

@@ -193,6 +193,7 @@ func runsOf(t *testing.T, db *DB) (runs, entries int) {
 
 // When all was pruned, little is left of it after as much came anew.
 func TestWhatWasDeletedIsForgotten(t *testing.T) {
+	t.Parallel()
 	db := openWith(t, Options{}, nil)
 	const each = 5000
 	most := 0
@@ -215,6 +216,7 @@ func TestWhatWasDeletedIsForgotten(t *testing.T) {
 
 // However much there is, a commit merges in proportion to what it adds.
 func TestNoCommitWaitsForALongMerge(t *testing.T) {
+	t.Parallel()
 	most, pages := 0, 0
 	db := openWith(t, Options{}, func(tx *bbolt.Tx) error {
 		err := tx.Commit()
@@ -234,6 +236,7 @@ func TestNoCommitWaitsForALongMerge(t *testing.T) {
 
 // A block that is damaged keeps nothing else from being found or stored, and is found.
 func TestADamagedRunIsFoundByTheCheck(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []byte{runBlock, runFilter} {
 		db := openWith(t, Options{}, nil)
 		putMany(t, db, 1, 0, 6000)
@@ -339,6 +342,7 @@ func FuzzBlock(f *testing.F) {
 // A store of an earlier form finds what it found before, at each moment of being brought up,
 // and one whose bringing up was cut off begins anew.
 func TestALargeOlderStoreIsBroughtUpInPieces(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "sitrep.db")
 	db, err := Open(t.Context(), path, Options{})
 	if err != nil {

@@ -393,9 +393,11 @@ func dump(t *testing.T, db *bolt.DB) string {
 		silent, err := r.DueBreaches(t.Context(), storage.BreachesSilent, noon.Add(time.Hour), 1000)
 		fmt.Fprintf(&all, "%+v %+v %+v %+v", in, breaches, events, silent)
 		for _, b := range breaches {
-			if latest, err := storage.LatestBreach(t.Context(), r, b.Fingerprint); err != nil || latest == nil {
+			latest, err := storage.LatestBreach(t.Context(), r, b.Fingerprint)
+			if err != nil || latest == nil {
 				return fmt.Errorf("the latest breach of %s: %v, %w", b.Fingerprint, latest, err)
 			}
+			fmt.Fprintf(&all, " %d", latest.Ordinal)
 		}
 		return err
 	})

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 
 	"go.etcd.io/bbolt"
 
@@ -129,4 +131,75 @@ func (t *tx) upgradeLatest(from key) (next key, n int, err error) {
 		return nil, 0, err
 	}
 	return next, n, t.flush()
+}
+
+// rebuildLatest makes anew what finds the latest breach of each fingerprint, from the breaches:
+// first as it was up to version 3, which is then brought up.
+func (db *DB) rebuildLatest(ctx context.Context) error {
+	err := db.bolt.Update(func(btx *bbolt.Tx) error {
+		_, err := btx.CreateBucket([]byte(bucketNames[bBreachLatest]))
+		return err
+	})
+	for from := key(nil); err == nil; {
+		if err = ctx.Err(); err != nil {
+			break
+		}
+		more := false
+		err = db.bolt.Update(func(btx *bbolt.Tx) (err error) {
+			from, more, err = newTx(btx).rebuildOlder(from)
+			return err
+		})
+		if !more {
+			break
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return db.upgradeLatest(ctx, func(int, int) {})
+}
+
+// rebuildOlder notes breaches from a key on, as many as a piece has, and returns where to go
+// on.
+func (t *tx) rebuildOlder(from key) (next key, more bool, err error) {
+	found := map[string]latest{}
+	n := 0
+	err = t.ascend(bBreaches, nil, from, func(k, v []byte) (bool, error) {
+		if n++; n > upgradePiece {
+			next, more = bytes.Clone(k), true
+			return false, nil
+		}
+		b, err := decodeBreach(k, v)
+		if err != nil {
+			return false, err
+		}
+		l := latest{place: place{intAt(k, 0), intAt(k, 8)}, ordinal: b.Ordinal}
+		fp := string(olderFingerprint(nil, b.Fingerprint))
+		if was, is := found[fp]; !is || l.follows(was) {
+			found[fp] = l
+		}
+		return true, nil
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	for _, fp := range slices.Sorted(maps.Keys(found)) { // bbolt is slow where many come in no order
+		l := found[fp]
+		v, err := t.get(bBreachLatest, key(fp))
+		if err != nil {
+			return nil, false, err
+		}
+		if v != nil && !l.follows(olderEntry(v)) {
+			continue
+		}
+		if err := t.put(bBreachLatest, key(fp), key(nil).int(l.ordinal).int(l.number).int(l.arrival)); err != nil {
+			return nil, false, err
+		}
+	}
+	return next, more, nil
+}
+
+// follows reports whether a breach is a later one of its fingerprint than another.
+func (l latest) follows(o latest) bool {
+	return l.ordinal > o.ordinal || l.ordinal == o.ordinal && l.arrival > o.arrival
 }

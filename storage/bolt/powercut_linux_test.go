@@ -281,7 +281,11 @@ func holds(t *testing.T, image string, answered []string) error {
 		return err
 	}
 	err = db.Write(t.Context(), func(tx storage.Tx) error {
-		return tx.PutBreaches(t.Context(), []*incident.Breach{{Fingerprint: "after", StartsAt: noon, HeardAt: noon, State: incident.BreachFiring, Incident: 1}})
+		var all []*incident.Breach
+		for _, fp := range tracedFingerprints("after") {
+			all = append(all, &incident.Breach{Fingerprint: fp, StartsAt: noon, HeardAt: noon, State: incident.BreachFiring, Incident: 1})
+		}
+		return tx.PutBreaches(t.Context(), all)
 	})
 	return errors.Join(err, lacks(t, db, append(slices.Clone(answered), "after")), db.Close())
 }
@@ -292,13 +296,17 @@ func lacks(t *testing.T, db *bolt.DB, answered []string) error {
 		return err
 	}
 	return db.Read(t.Context(), func(r storage.Snapshot) error {
-		found, err := r.LatestBreaches(t.Context(), answered)
-		for _, fp := range answered {
-			if err == nil && found[fp] == nil {
-				err = fmt.Errorf("the breach of %s is not there", fp)
+		for _, name := range answered {
+			fingerprints := tracedFingerprints(name)
+			found, err := r.LatestBreaches(t.Context(), fingerprints)
+			if err != nil {
+				return err
+			}
+			if len(found) != len(fingerprints) {
+				return fmt.Errorf("of the breaches of %s there are %d", name, len(found))
 			}
 		}
-		return err
+		return nil
 	})
 }
 

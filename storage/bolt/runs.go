@@ -29,7 +29,9 @@ const (
 	// less.
 	goneShare = 4
 	// deleteStep is how many values of runs that were merged a commit deletes at least.
-	deleteStep = 16
+	deleteStep = 4
+	// deleteShare is for how many entries that are added it deletes one value.
+	deleteShare = 8
 	// mergePause is for how many entries a merge is put off that met damage.
 	mergePause = 1 << 20
 )
@@ -310,7 +312,7 @@ func (t *tx) mergeRuns(x *latestIndex, added int) error {
 		x.complete(i, m)
 		x.beginMerges()
 	}
-	return t.deleteGone(x, max(deleteStep, added/deleteStep))
+	return t.deleteGone(x, max(deleteStep, added/deleteShare))
 }
 
 // beginMerges begins a merge of runs of each kind of which there are enough. Where much was

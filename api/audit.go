@@ -38,7 +38,7 @@ func (h *Handler) auditing() []Route {
 			Handler: h.report,
 		},
 		{
-			Method: http.MethodGet, Path: "/api/v1/audit/export", Role: access.Admin,
+			Method: http.MethodGet, Path: "/api/v1/audit/export", Role: access.Auditor,
 			Summary: "The evidence on incidents as one zip, which verifies itself.",
 			Query: append([]Parameter{
 				{Name: "incident", Summary: "one incident, as INC-42"},
@@ -157,6 +157,9 @@ func (h *Handler) report(w http.ResponseWriter, r *http.Request) error {
 		})
 		if err != nil {
 			return err
+		}
+		if stranger(r) {
+			rep.HidePeople()
 		}
 		return rep.Write(made, format)
 	})

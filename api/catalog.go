@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"time"
 
 	"sitrep/incident"
 	"sitrep/incident/incidentjson"
@@ -39,12 +40,17 @@ type (
 	SLO struct {
 		ID           string   `json:"id"`
 		UseCase      string   `json:"use_case"`
+		Affects      string   `json:"affects"` // who is affected, in plain words; or empty
 		SLI          string   `json:"sli"`
 		Service      string   `json:"service"`
 		Team         string   `json:"team"`
 		Priority     string   `json:"priority"`
 		Runbook      string   `json:"runbook"`
 		Stakeholders []string `json:"stakeholders"`
+		// LastIncident is the latest that an alert of it opened or fired in, and LastClaimedAt
+		// when that opened; null: it never claimed an alert.
+		LastIncident  *string    `json:"last_incident"`
+		LastClaimedAt *time.Time `json:"last_claimed_at"`
 	}
 	// UnmappedPage is a page of firing alerts that no SLO claims.
 	UnmappedPage struct {
@@ -103,16 +109,31 @@ func (h *Handler) listSLOs(w http.ResponseWriter, r *http.Request) error {
 	if err := misspelt(&storage.IncidentQuery{Team: team}, policy); err != nil {
 		return err
 	}
+	var asked []*incident.SLO
+	for i := range policy.SLOs {
+		if s := &policy.SLOs[i]; team == "" || s.Team == team {
+			asked = append(asked, s)
+		}
+	}
+	var claims map[string]storage.Claim
+	err := h.read(r.Context(), func(tx storage.Snapshot) (err error) {
+		claims, err = storage.LastClaims(r.Context(), tx, asked)
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	return answerAll(w, r, "slos", func(yield func(SLO) bool) {
-		for i := range policy.SLOs {
-			s := &policy.SLOs[i]
-			if team != "" && s.Team != team {
-				continue
-			}
-			if !yield(SLO{
-				ID: s.ID, UseCase: s.UseCase, SLI: s.SLI, Service: s.Service, Team: s.Team,
+		for _, s := range asked {
+			form := SLO{
+				ID: s.ID, UseCase: s.UseCase, Affects: s.Affects, SLI: s.SLI, Service: s.Service, Team: s.Team,
 				Priority: s.Priority, Runbook: s.Runbook, Stakeholders: notNil(s.Stakeholders),
-			}) {
+			}
+			if c, ok := claims[s.ID]; ok {
+				id := incident.ID(c.Incident)
+				form.LastIncident, form.LastClaimedAt = &id, when(c.At)
+			}
+			if !yield(form) {
 				return
 			}
 		}
@@ -123,7 +144,11 @@ func (h *Handler) listUnmapped(w http.ResponseWriter, r *http.Request) error {
 	return h.answerPage(w, r, "alerts", nil, func(tx storage.Snapshot, s *sheet, cursor string) (string, error) {
 		return fill(s, cursor, func(limit int, cursor string) ([]incidentjson.UnmappedAlert, string, error) {
 			alerts, next, err := tx.UnmappedAlerts(r.Context(), limit, cursor)
-			return forms(alerts, incidentjson.FromUnmapped), next, err
+			list := forms(alerts, incidentjson.FromUnmapped)
+			for i := range list {
+				_, list[i].DidYouMean = h.Nearest(alerts[i].Labels)
+			}
+			return list, next, err
 		})
 	})
 }

@@ -19,12 +19,13 @@ var commandQuery = []Parameter{{Name: "preview", Summary: "true: show what would
 func (h *Handler) commands() []Route {
 	return []Route{
 		post[command.Declare](h, "", "Opens an incident by hand."),
-		post[command.Acknowledge](h, "/{id}/acknowledge", "Says that somebody is looking."),
+		post[command.Acknowledge](h, "/{id}/acknowledge", "Says that you are on it, takes it over from another, or gives it back. No audience is told who."),
+		post[command.Note](h, "/{id}/notes", "Keeps a note that stays inside; nobody gets a message by that."),
 		post[command.Priority](h, "/{id}/priority", "Raises or lowers the priority, and tells all readers."),
 		post[command.Phase](h, "/{id}/phase", "Says at which step the response is."),
 		post[command.Update](h, "/{id}/updates", "Tells the audiences something in the team's words."),
 		post[command.Action](h, "/{id}/actions/{name}", "Says that an action is done, or waives it."),
-		post[command.Resolve](h, "/{id}/resolve", "Says that it is over."),
+		post[command.Resolve](h, "/{id}/resolve", "Says that it is over, and tells the audiences so, in your words if there is a message."),
 		post[command.Close](h, "/{id}/close", "Ends it for good, once its actions are done or waived."),
 		post[command.Reopen](h, "/{id}/reopen", "Takes resolving back."),
 		post[command.Merge](h, "/{id}/merge", "Ends it in favour of another."),
@@ -67,7 +68,7 @@ func (h *Handler) command(w http.ResponseWriter, r *http.Request, cmd command.Co
 		return err
 	}
 	if r.URL.Query().Get("preview") == "true" {
-		p, err := req.Preview(r.Context(), h.Repo, h.Now())
+		p, err := req.Preview(r.Context(), h.Repo, h.Now(), h.Teller)
 		if err != nil {
 			return err
 		}

@@ -54,15 +54,20 @@ func TestTheLifeOfAnIncident(t *testing.T) {
 	}
 	step("/acknowledge", "", func(in incidentjson.Incident) bool { return in.AcknowledgedBy == "ada" && in.AcknowledgedAt != nil })
 	step("/acknowledge", `{}`, func(in incidentjson.Incident) bool { return in.AcknowledgedBy == "ada" && in.Sequence == 3 })
+	step("/acknowledge", `{"release":true}`, func(in incidentjson.Incident) bool {
+		return in.AcknowledgedBy == "" && in.AcknowledgedAt != nil && in.ReleasedAt != nil
+	})
+	step("/acknowledge", `{"release":false}`, func(in incidentjson.Incident) bool { return in.AcknowledgedBy == "ada" && in.ReleasedAt == nil })
+	step("/notes", `{"text":"The disk of db-7 is full."}`, func(in incidentjson.Incident) bool { return in.Sequence == 6 })
 	step("/priority", `{"priority":"P2","reason":"only one region"}`, func(in incidentjson.Incident) bool { return in.Priority == "P2" && in.SLOPriority == "P1" })
 	step("/phase", `{"phase":"escalation","escalated_to":"database team","note":"locks"}`, func(in incidentjson.Incident) bool {
 		return in.Phase == incident.PhaseEscalation && in.EscalatedTo == "database team"
 	})
-	step("/updates", `{"message":"We know the cause.\nA fix is on its way.","audiences":["stakeholders"]}`, func(in incidentjson.Incident) bool { return in.Sequence == 6 })
+	step("/updates", `{"message":"We know the cause.\nA fix is on its way.","audiences":["stakeholders"]}`, func(in incidentjson.Incident) bool { return in.Sequence == 9 })
 	step("/actions/hotfix", `{"state":"done","link":"https://git.example.org/1"}`, func(in incidentjson.Incident) bool {
 		return in.Actions[0].State == incident.ActionDone && in.Actions[0].Link == "https://git.example.org/1"
 	})
-	step("/resolve", `{"note":"the alert is slow to end"}`, func(in incidentjson.Incident) bool {
+	step("/resolve", `{"note":"the alert is slow to end","message":"All works again."}`, func(in incidentjson.Incident) bool {
 		return in.State == incident.StateResolved && in.NextUpdateAt == nil
 	})
 	step("/reopen", `{"reason":"it is not over"}`, func(in incidentjson.Incident) bool {
@@ -78,7 +83,7 @@ func TestTheLifeOfAnIncident(t *testing.T) {
 
 	var page api.EventPage
 	f.get(path(n, "/events"), &page)
-	if e := page.Events[3]; e.Actor != "ada" || e.Reason != "only one region" || e.Data.From != "P1" || e.Config != "c0ffee" {
+	if e := page.Events[6]; e.Actor != "ada" || e.Reason != "only one region" || e.Data.From != "P1" || e.Config != "c0ffee" {
 		t.Errorf("event = %+v", e)
 	}
 }
@@ -102,7 +107,10 @@ func TestWrongCommandsSayWhatWouldBeRight(t *testing.T) {
 		words      string
 	}{
 		{path(9, "/acknowledge"), "", 404, "there is no incident INC-9"},
-		{path(1, "/acknowledge"), `{"note":"x"}`, 400, `unknown field "note"; this takes none, send {}`},
+		{path(1, "/acknowledge"), `{"note":"x"}`, 400, `unknown field "note"; use release`},
+		{path(1, "/notes"), `{"text":" "}`, 400, "text is missing"},
+		{path(1, "/notes"), `{"note":"x"}`, 400, `unknown field "note"; use text`},
+		{path(2, "/resolve"), `{"note":"n","message":"x"}`, 409, "P3 informs nobody"},
 		{path(1, "/acknowledge?preview=yes"), "", 400, `preview "yes": use true or false`},
 		{path(1, "/acknowledge?previw=true"), "", 400, `unknown parameter "previw"; use preview`},
 		{path(1, "/priority"), `{"priority":"P2"}`, 400, "reason is missing"},

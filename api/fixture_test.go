@@ -64,6 +64,15 @@ func newFixture(t testing.TB) *fixture {
 		Service: func() status.Service {
 			return status.Service{Version: "1.2.3", StartedAt: start, Ledger: ledger.Status{PublicKey: f.key.Public(), Witness: "audit@example.org", Every: 24 * time.Hour}}
 		},
+		MailTest: func(_ context.Context, to string, preview bool) (status.MailTest, error) {
+			return status.MailTest{To: to, Preview: preview, Sent: !preview, Steps: []status.MailStep{}}, nil
+		},
+		Nearest: func(labels map[string]string) (string, string) {
+			if labels["sitrep_slo"] == "serch" {
+				return "sitrep_slo", "search"
+			}
+			return "", ""
+		},
 		Logger: slog.New(slog.DiscardHandler),
 		Export: func(ctx context.Context, w io.Writer, o audit.ExportOptions) (audit.ExportSummary, error) {
 			o.Key = f.key

@@ -17,12 +17,14 @@ import (
 	"sitrep/audit"
 	"sitrep/incident"
 	"sitrep/internal/access"
+	"sitrep/internal/command"
 	"sitrep/internal/httperr"
 	"sitrep/internal/status"
 	"sitrep/storage"
 )
 
-// Options are what a [Handler] works with. Beside may be left out; all else is required.
+// Options are what a [Handler] works with. Beside and Teller may be left out; all else is
+// required.
 type Options struct {
 	// Repo is how incidents are read and changed, with the configuration in force.
 	Repo *storage.Repository
@@ -33,6 +35,13 @@ type Options struct {
 	Logger  *slog.Logger
 	// Export writes evidence as audit.Export does, signed by the service's key.
 	Export func(ctx context.Context, w io.Writer, o audit.ExportOptions) (audit.ExportSummary, error)
+	// Nearest returns the label of an alert that is nearly the id of an SLO, and that id; both
+	// empty if there is none.
+	Nearest func(labels map[string]string) (label, id string)
+	// MailTest sends a test mail to an address, or says what would be sent.
+	MailTest func(ctx context.Context, to string, preview bool) (status.MailTest, error)
+	// Teller makes the messages that a preview shows; nil: it shows none.
+	Teller command.Teller
 	// Beside are routes that others serve, and that the description of the API names
 	// too.
 	Beside []Route
@@ -64,6 +73,7 @@ func (h *Handler) Register(r *mux.Router, require func(access.Role, http.Handler
 func (h *Handler) Routes() []Route {
 	routes := append(h.reading(), h.commands()...)
 	routes = append(routes, h.auditing()...)
+	routes = append(routes, h.mailTestRoute())
 	for i := range routes {
 		routes[i].Handler = httperr.Unavailable(storage.ErrUnavailable, routes[i].Handler)
 	}

@@ -50,7 +50,7 @@ func (h *Handler) reading() []Route {
 				{Name: "priority", Summary: "the name of the priority that they have now"},
 				{Name: "team", Summary: "the name of the team"},
 				{Name: "slo", Summary: "the id of the SLO"},
-				{Name: "q", Summary: "a text in id, use case, service or team, without regard to case"},
+				{Name: "q", Summary: "words that all stand in id, use case, service, team, SLO, label values or what people wrote, without regard to case"},
 			}, paging...),
 			Answer: IncidentPage{}, Handler: h.listIncidents,
 		},
@@ -196,7 +196,13 @@ func (h *Handler) listEvents(w http.ResponseWriter, r *http.Request) error {
 			if len(events) > 0 && events[len(events)-1].Sequence < in.Sequence {
 				next = strconv.FormatInt(events[len(events)-1].Sequence, 10)
 			}
-			return incidentjson.FromEvents(events), next, nil
+			list := incidentjson.FromEvents(events)
+			for i := range list {
+				if stranger(r) {
+					list[i].Data.Cause = "" // it may name whom a message was to go to
+				}
+			}
+			return list, next, nil
 		})
 	})
 }
@@ -262,7 +268,13 @@ func (h *Handler) listDeliveries(w http.ResponseWriter, r *http.Request) error {
 		return fill(s, cursor, func(limit int, cursor string) ([]incidentjson.Delivery, string, error) {
 			query.Limit, query.Cursor = limit, cursor
 			deliveries, next, err := tx.Deliveries(r.Context(), query)
-			return forms(deliveries, incidentjson.FromDelivery), next, err
+			list := forms(deliveries, incidentjson.FromDelivery)
+			for i := range list {
+				if stranger(r) {
+					list[i].Recipient, list[i].Error = "", ""
+				}
+			}
+			return list, next, err
 		})
 	})
 }

@@ -68,7 +68,8 @@ func OpenAPI(routes []Route) ([]byte, error) {
 
 // operation describes one route.
 func operation(r *Route, s *schemas) any {
-	command := r.Method == http.MethodPost && r.Body != nil
+	_, command := r.Answer.(incidentjson.Incident)
+	command = command && r.Method == http.MethodPost && r.Body != nil
 	op := map[string]any{
 		"operationId": operationID(r),
 		"summary":     strings.TrimSuffix(r.Summary, "."),
@@ -96,6 +97,8 @@ func operation(r *Route, s *schemas) any {
 		if slices.Contains(variables(r.Path), "id") {
 			params = append(params, reference("parameters", "If-Match"))
 		}
+	}
+	if r.Body != nil {
 		s.suffix = "Command"
 		schema := s.of(reflect.TypeOf(r.Body))
 		s.suffix = ""
@@ -142,6 +145,9 @@ func responses(r *Route, s *schemas, command bool) any {
 	_, one := r.Answer.(incidentjson.Incident)
 	if one {
 		ok["headers"] = map[string]any{"ETag": reference("headers", "ETag")}
+	}
+	if r.Body != nil && !command {
+		codes = append(codes, 409, 413, 415)
 	}
 	if command {
 		codes = append(codes, 409, 413, 415, 422)
@@ -221,6 +227,8 @@ func role(need access.Role) string {
 		return "Needs no credentials."
 	case access.Any:
 		return "Needs any role."
+	case access.Auditor:
+		return "Needs the role auditor or admin."
 	}
 	return fmt.Sprintf("Needs the role %s.", need)
 }

@@ -45,6 +45,9 @@ func (l *largeStore) Read(_ context.Context, fn func(storage.Snapshot) error) er
 	return nil
 }
 
+// LatestOf knows no incident.
+func (l *largeStore) LatestOf(context.Context, []string) (map[string]int64, error) { return nil, nil }
+
 func (l *largeStore) UnmappedAlerts(_ context.Context, limit int, cursor string) (page []incident.UnmappedAlert, next string, err error) {
 	from := 0
 	if cursor != "" {
@@ -79,7 +82,7 @@ func (w *watchedWriter) Write(b []byte) (int, error) {
 }
 
 func listLarge(l *largeStore, w http.ResponseWriter, query string) error {
-	h := &Handler{Options: Options{Repo: &storage.Repository{Store: l}}}
+	h := &Handler{Options: Options{Repo: &storage.Repository{Store: l}, Nearest: nothingNear}}
 	return h.listUnmapped(w, httptest.NewRequest(http.MethodGet, "/api/v1/unmapped?"+query, nil))
 }
 
@@ -131,7 +134,7 @@ func TestAPageOfLargeItemsIsShort(t *testing.T) {
 
 // TestAPageOfSmallItemsHasAll: it has as many as were asked for, and its length.
 func TestAPageOfSmallItemsHasAll(t *testing.T) {
-	h := &Handler{Options: Options{Repo: &storage.Repository{Store: &largeStore{}}}}
+	h := &Handler{Options: Options{Repo: &storage.Repository{Store: &largeStore{}}, Nearest: nothingNear}}
 	for _, limit := range []int{77, 1000} {
 		w := httptest.NewRecorder()
 		read := 0
@@ -189,7 +192,7 @@ func TestNobodyReadsForWhoIsGone(t *testing.T) {
 	if err := listLarge(l, w, "limit=1000"); err != nil {
 		t.Error(err)
 	}
-	h := &Handler{Options: Options{Repo: &storage.Repository{Store: l}}}
+	h := &Handler{Options: Options{Repo: &storage.Repository{Store: l}, Nearest: nothingNear}}
 	head := httptest.NewRecorder()
 	if err := h.listUnmapped(head, httptest.NewRequest(http.MethodHead, "/api/v1/unmapped?limit=1000", nil)); err != nil {
 		t.Error(err)
@@ -206,7 +209,7 @@ func TestSLOsAreWrittenAsTheyAre(t *testing.T) {
 	for i := range 10_000 {
 		policy.SLOs = append(policy.SLOs, incident.SLO{ID: "slo-" + strconv.Itoa(i), UseCase: strings.Repeat("x", 1000)})
 	}
-	h := &Handler{Options: Options{Repo: &storage.Repository{Policy: func() *incident.Policy { return policy }}}}
+	h := &Handler{Options: Options{Repo: &storage.Repository{Store: &largeStore{}, Policy: func() *incident.Policy { return policy }}}}
 	w := &watchedWriter{ResponseRecorder: httptest.NewRecorder()}
 	writes := 0
 	w.write = func(b []byte) error {
@@ -226,3 +229,6 @@ func TestSLOsAreWrittenAsTheyAre(t *testing.T) {
 		t.Errorf("%d SLOs in %d writes", len(all.SLOs), writes)
 	}
 }
+
+// nothingNear knows no SLO.
+func nothingNear(map[string]string) (label, id string) { return "", "" }

@@ -120,6 +120,8 @@ func TestIncidentsAreListedAndFound(t *testing.T) {
 		"?slo=send":              "INC-1",
 		"?q=LOG+ON":              "INC-2",
 		"?q=inc-1":               "INC-1",
+		"?q=TYPO+rule":           "INC-3", // what people wrote
+		"?q=typo&state=open":     "",
 		"?state=&priority=&q=":   "INC-3 INC-2 INC-1",
 		"?q=nothing+of+the+kind": "",
 	} {
@@ -295,7 +297,12 @@ func TestTheCatalog(t *testing.T) {
 	}
 	var slos api.SLOs
 	f.get("/api/v1/slos", &slos)
-	if len(slos.SLOs) != 3 || slos.SLOs[1].ID != "log on" {
+	if len(slos.SLOs) != 3 || slos.SLOs[1].ID != "log on" || slos.SLOs[1].LastClaimedAt != nil || slos.SLOs[1].LastIncident != nil {
+		t.Errorf("slos = %+v", slos)
+	}
+	n := incident.ID(f.breach("log on", "claimed"))
+	f.get("/api/v1/slos", &slos)
+	if s := slos.SLOs[1]; s.LastClaimedAt == nil || !s.LastClaimedAt.Equal(f.clock.Now()) || s.LastIncident == nil || *s.LastIncident != n || slos.SLOs[0].LastClaimedAt != nil {
 		t.Errorf("slos = %+v", slos)
 	}
 	f.get("/api/v1/slos?team=web", &slos)
@@ -304,13 +311,13 @@ func TestTheCatalog(t *testing.T) {
 	}
 	f.write(func(tx storage.Tx) error {
 		return tx.PutUnmapped(t.Context(), []*incident.UnmappedAlert{
-			{Fingerprint: "1", StartsAt: start, FirstSeenAt: start, HeardAt: start, Labels: map[string]string{"alertname": "DiskFull"}},
+			{Fingerprint: "1", StartsAt: start, FirstSeenAt: start, HeardAt: start, Labels: map[string]string{"alertname": "DiskFull", "sitrep_slo": "serch"}},
 			{Fingerprint: "2", StartsAt: start, FirstSeenAt: start, HeardAt: start, Incident: 4},
 		}, nil)
 	})
 	var unmapped api.UnmappedPage
 	f.get("/api/v1/unmapped", &unmapped)
-	if len(unmapped.Alerts) != 2 || unmapped.Alerts[0].Labels["alertname"] != "DiskFull" || unmapped.Alerts[0].Incident != nil || *unmapped.Alerts[1].Incident != "INC-4" {
+	if len(unmapped.Alerts) != 2 || unmapped.Alerts[0].Labels["alertname"] != "DiskFull" || unmapped.Alerts[0].Incident != nil || unmapped.Alerts[0].DidYouMean != "search" || unmapped.Alerts[1].DidYouMean != "" || *unmapped.Alerts[1].Incident != "INC-4" {
 		t.Errorf("unmapped = %+v", unmapped)
 	}
 }

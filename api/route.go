@@ -79,7 +79,15 @@ func (route *Route) serve(w http.ResponseWriter, r *http.Request) error {
 			return invalid("%s %q: use %s", name, values[0], or(route.Query[i].Values))
 		}
 	}
-	return route.Handler(w, r)
+	if !stranger(r) {
+		return route.Handler(w, r)
+	}
+	v := veil(w, r)
+	if err := route.Handler(v, r); err != nil {
+		return err
+	}
+	v.end()
+	return nil
 }
 
 // pageOf returns limit and cursor of a request.

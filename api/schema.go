@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/wording"
 )
 
 // enums are the values that a type of text may have.
@@ -47,6 +48,9 @@ var about = map[string]string{
 	"Incident.last_update_at":    "When a message about it last went out.",
 	"Incident.next_update_at":    "The earliest time by which a reader is told: as promised or, where that cannot be kept, as it is tried next.",
 	"Incident.update_late_since": "The earliest promise to a reader that was broken and is still to be kept. Left out if none was.",
+	"Incident.acknowledged_at":   "When somebody was on it for the first time.",
+	"Incident.acknowledged_by":   "Who is on it; empty if nobody is.",
+	"Incident.released_at":       "Since when nobody is on it any more; null if somebody is, or nobody was yet.",
 	"Incident.sequence":          "Of its latest event; it is the ETag, for If-Match.",
 	"Action.due_at":              "Null until it resolved, or without limit.",
 	"Breach.priority":            "The SLO priority that held when it occurred.",
@@ -60,7 +64,9 @@ var about = map[string]string{
 	"Delivery.held":              "By a quiet time: held, not late.",
 	"Delivery.error":             "Why it was not handed over, or not at first.",
 	"Delivery.why":               "Of a superseded one, why sitrep gave it up, in a code that error has in words: not_configured, outcome_unknown, told_with_another or told_or_over. There may be more one day.",
-	"Event.reason":               "What a person wrote, else data.why in words.",
+	"Event.reason":               "What a person wrote, such as a note; else data.why in words.",
+	"EventData.taken_over":       "Of acknowledged: from another who was on it.",
+	"EventData.released":         "Of acknowledged: it was given back, and nobody is on it.",
 	"EventData.why":              "Why it happened that no person did, in a code that reason has in words: quiet, watchdog_away, unseen, not_listed, listed, mapped, nobody_asked, breach_started, slo_priority, no_action_due or merged. There may be more one day.",
 	"EventData.cause":            "Why updates were missed, in words.",
 	"EventData.cause_kind":       "The same in a code: nothing explains it, sitrep was down, or cause is what was said when attempts failed.",
@@ -74,6 +80,12 @@ var about = map[string]string{
 	"ActionRule.within":          "After resolving, such as 5d; empty is without limit.",
 	"UnmappedAlert.incident":     "Null where unmapped alerts open none.",
 	"PreviewReader.recipient":    "The email address; of a webhook, only scheme and host.",
+	"Preview.later":              "What those read of it with their next message, if they get one, who get none by it.",
+	"PreviewMessage.rendered":    "What it says; null if that is not known.",
+	"PreviewRendered.audiences":  "Those by which its recipient reads.",
+	"PreviewRendered.subject":    "Of a mail.",
+	"PreviewRendered.body":       "The JSON that is posted, if no mail says the same; else empty.",
+	"PreviewLater.lines":         "None if nothing of it is for them.",
 	"Pulse.name":                 "Made of the labels, such as cluster=\"eu\"; empty if there is one pulse.",
 	"Pulse.labels":               "Those in watchdog.by.",
 	"Pulse.heard_at":             "Null if it was never heard.",
@@ -91,11 +103,13 @@ var about = map[string]string{
 	"Tally.held":                 "By a quiet time: held, not late.",
 	"Problem.detail":             "What is wrong, and what would be right.",
 	"Problem.instance":           "The request, as the log of sitrep names it.",
-	"PriorityCommand.reason":     "All readers are told.",
+	"AcknowledgeCommand.release": "Give it back: nobody is on it then. Only who is on it can.",
 	"PhaseCommand.escalated_to":  "With phase escalation: to whom.",
 	"UpdateCommand.audiences":    "None: all of the incident's.",
+	"ActionCommand.link":         "Where to read what was done; that of an action that is not done stays inside.",
 	"ActionCommand.reason":       "Needed to waive it.",
 	"ResolveCommand.note":        "Needed while breaches fire.",
+	"ResolveCommand.message":     "With the message that it is over.",
 	"MergeCommand.into":          "Such as INC-41.",
 	"DeclareCommand.slo":         "Its id; else use_case, team and priority are needed.",
 	"DeclareCommand.priority":    "With an SLO, its own if empty.",
@@ -110,9 +124,11 @@ var needed = map[string][]string{
 	"PhaseCommand":    {"phase"},
 	"UpdateCommand":   {"message"},
 	"ActionCommand":   {"state"},
+	"NoteCommand":     {"text"},
 	"ReopenCommand":   {"reason"},
 	"MergeCommand":    {"into", "reason"},
 	"DeclareCommand":  {"reason"},
+	"MailTestCommand": {"to"},
 }
 
 // schemas makes JSON Schemas of Go types, those that have a name once.
@@ -180,7 +196,7 @@ func (s *schemas) object(name string, t reflect.Type) any {
 		if nulls[name+"."+key] {
 			property = nullable(property)
 		}
-		if text := about[name+"."+key]; text != "" {
+		if text := strings.TrimSpace(about[name+"."+key] + " " + readBy(name, key)); text != "" {
 			property = described(property, text)
 		}
 		properties[key] = property
@@ -198,6 +214,21 @@ func (s *schemas) object(name string, t reflect.Type) any {
 		schema["required"] = required
 	}
 	return schema
+}
+
+// readBy says who reads what is written in a field of a command; empty of all other fields.
+func readBy(schema, field string) string {
+	name, isCommand := strings.CutSuffix(schema, "Command")
+	slug := strings.ToLower(name)
+	switch name {
+	case "Note", "Update", "Action":
+		slug += "s"
+	}
+	readers, ok := incident.ReadersOf(slug, field)
+	if !isCommand || !ok {
+		return ""
+	}
+	return wording.ReadBy(readers)
 }
 
 func reference(kind, name string) map[string]any {

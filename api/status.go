@@ -62,6 +62,8 @@ type Status struct {
 		LastError string               `json:"last_error"`
 		Servers   []status.ServerState `json:"servers"` // that cannot be used, or refuse all alike
 	} `json:"retries"`
+	// Unsent are the messages that should have been handed over and were not.
+	Unsent   Unsent         `json:"unsent"`
 	Open     map[string]int `json:"open"` // incidents by priority, without drills
 	Watchdog struct {
 		Expected bool    `json:"expected"`
@@ -70,6 +72,26 @@ type Status struct {
 	Outages     []storage.Outage    `json:"outages"`     // the latest first
 	Refusals    []storage.Refusal   `json:"refusals"`    // posts of alerts that were refused
 	Ambiguities []storage.Ambiguity `json:"ambiguities"` // alerts that several SLOs claimed
+}
+
+// Unsent are the messages that should have been handed over and were not: each is of one
+// incident, or of a pulse of the watchdog, to one recipient.
+type Unsent struct {
+	Waiting    int        `json:"waiting"`    // they wait beyond their promise, or were tried in vain and are tried again
+	Refused    int        `json:"refused"`    // they failed for good in the last 7 days, and their recipients got nothing since
+	Recipients int        `json:"recipients"` // to whom both were to go
+	More       bool       `json:"more"`       // there are more than were counted
+	Since      *time.Time `json:"since"`      // when the first of them was due
+	LastError  string     `json:"last_error"` // without addresses; empty: none is known
+}
+
+// Incident returns it as the rules have it.
+func (u *Unsent) Incident() *incident.Unsent {
+	out := &incident.Unsent{Waiting: u.Waiting, Refused: u.Refused, Recipients: u.Recipients, More: u.More, LastError: u.LastError}
+	if u.Since != nil {
+		out.Since = *u.Since
+	}
+	return out
 }
 
 // A Pulse is one pulse of the watchdog.
@@ -82,6 +104,9 @@ type Pulse struct {
 
 func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	service, policy := h.Service(), h.Repo.Policy()
+	if stranger(r) {
+		service.HidePeople()
+	}
 	var s Status
 	s.Versions.Sitrep, s.Versions.Revision, s.Versions.Go = service.Version, service.Revision, service.Go
 	s.StartedAt = when(service.StartedAt)
@@ -108,7 +133,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	}
 	var f status.Facts
 	err = h.read(r.Context(), func(tx storage.Snapshot) (err error) {
-		if f, err = status.Read(r.Context(), tx, h.Now()); err != nil {
+		if f, err = service.Read(r.Context(), tx, policy, h.Now()); err != nil {
 			return err
 		}
 		s.Ambiguities, err = storage.Ambiguities(r.Context(), tx)
@@ -117,9 +142,13 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if stranger(r) {
+		f.HidePeople()
+	}
 	s.Ledger.Size, s.Ledger.Checkpoint.Size, s.Ledger.Checkpoint.At = f.Leaves, f.Signed.Size, when(f.Signed.At)
 	s.Backlog.Due, s.Backlog.OldestDueAt = f.Due, when(f.OldestDue)
 	s.Retries.Count, s.Retries.Since, s.Retries.LastError = f.Retries.Count, when(f.Retries.Since), f.Retries.LastError
+	s.Unsent = Unsent{f.Unsent.Waiting, f.Unsent.Refused, f.Unsent.Recipients, f.Unsent.More, when(f.Unsent.Since), f.Unsent.LastError}
 	s.Open = map[string]int{}
 	for _, name := range policy.PriorityNames() {
 		s.Open[name] = 0 // each is there

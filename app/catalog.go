@@ -8,6 +8,11 @@ import (
 // A Catalog finds the SLO of an alert in a configuration.
 type Catalog struct{ Config *config.Config }
 
+// nearest is [config.Config.Nearest] of the configuration in force.
+func (s *Service) nearest(labels map[string]string) (label, id string) {
+	return s.reloader.Current().Nearest(labels)
+}
+
 var _ intake.Catalog = Catalog{}
 
 // Lookup implements [intake.Catalog].

@@ -44,9 +44,9 @@ func (s *Service) router() (*mux.Router, error) {
 	}
 	people := api.New(api.Options{
 		Repo: s.repo, Now: now, Service: s.describe, Logger: s.log,
-		Beside: admin.Routes(), Export: s.notary.export,
+		Beside: admin.Routes(), Export: s.notary.export, Teller: s.scheduler.Dispatcher, MailTest: s.testMail, Nearest: s.nearest,
 	})
-	pages, err := web.New(web.Options{Repo: s.repo, Now: now, Service: s.describe, Logger: s.log})
+	pages, err := web.New(web.Options{Repo: s.repo, Now: now, Service: s.describe, Logger: s.log, Teller: s.scheduler.Dispatcher, MailTest: s.testMail, Nearest: s.nearest})
 	if err != nil {
 		return nil, fmt.Errorf("pages: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"sitrep/incident"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
 )
@@ -19,7 +20,7 @@ type metrics struct {
 	commitSeconds  prometheus.Histogram
 	commitGathered prometheus.Histogram
 
-	open, due, oldest, away, bytes, free, writable, reloadOK, reloadAt, behind, configHash, buildInfo *prometheus.Desc
+	open, due, oldest, overdue, overdueFor, away, bytes, free, writable, reloadOK, reloadAt, behind, configHash, buildInfo *prometheus.Desc
 }
 
 func newMetrics(s *Service) *metrics {
@@ -39,6 +40,8 @@ func newMetrics(s *Service) *metrics {
 		open:       desc("sitrep_incidents_open", "Open incidents, drills left out.", "priority"),
 		due:        desc("sitrep_updates_due", "Messages that are due and not yet handed over, up to 10,000."),
 		oldest:     desc("sitrep_updates_oldest_due_timestamp_seconds", "When the message that is due for the longest became due; 0 if none is."),
+		overdue:    desc("sitrep_updates_overdue", "Messages that wait beyond their promise, up to 10,000."),
+		overdueFor: desc("sitrep_updates_overdue_seconds", "How long the first of the messages that wait beyond their promise has waited beyond it; 0 if none does."),
 		away:       desc("sitrep_watchdog_away", "How many pulses of the watchdog are away; 0 without a watchdog."),
 		bytes:      desc("sitrep_storage_size_bytes", "Size of the store on disk."),
 		writable:   desc("sitrep_storage_writable", "Whether something can be stored, as far as is known: 0 while the disk is full or the file of the store is gone."),
@@ -61,7 +64,7 @@ func (m *metrics) commit(gathered int, took time.Duration) {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.open, m.due, m.oldest, m.away, m.bytes, m.free, m.writable, m.reloadOK, m.reloadAt, m.behind, m.configHash, m.buildInfo} {
+	for _, d := range []*prometheus.Desc{m.open, m.due, m.oldest, m.overdue, m.overdueFor, m.away, m.bytes, m.free, m.writable, m.reloadOK, m.reloadAt, m.behind, m.configHash, m.buildInfo} {
 		ch <- d
 	}
 }
@@ -90,17 +93,21 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(m.free, float64(free))
 	}
 	var open map[string]int
-	var due int
-	var oldest time.Time
+	var due, overdue int
+	var oldest, first time.Time
+	at := now()
 	away, isBehind := 0, false
 	err := m.s.store.Read(ctx, func(r storage.Snapshot) (err error) {
-		if open, err = r.OpenIncidents(ctx); err != nil {
+		if open, err = storage.OpenIncidents(ctx, r); err != nil {
 			return err
 		}
 		if isBehind, err = m.s.repo.Behind(ctx, r); err != nil {
 			return err
 		}
-		if due, oldest, err = r.Backlog(ctx, now()); err != nil {
+		if due, oldest, err = r.Backlog(ctx, at); err != nil {
+			return err
+		}
+		if overdue, first, err = r.Backlog(ctx, at.Add(-incident.Promise)); err != nil {
 			return err
 		}
 		pulses, err := r.Pulses(ctx)
@@ -125,5 +132,11 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(m.due, float64(due))
 	gauge(m.oldest, float64(max(oldest.UnixMilli(), 0))/1000)
+	gauge(m.overdue, float64(overdue))
+	waited := 0.0
+	if overdue > 0 {
+		waited = at.Add(-incident.Promise).Sub(first).Seconds()
+	}
+	gauge(m.overdueFor, waited)
 	gauge(m.away, float64(away))
 }

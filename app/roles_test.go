@@ -1,6 +1,8 @@
 package app_test
 
 import (
+	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -20,10 +22,20 @@ var everyMethod = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPT
 var anyQuery = []string{"", "?force=true", "?preview=true", "?limit=1", "?format=csv", "?access_token=" + apptest.AdminToken + "&token=" + apptest.AdminToken, "?_method=GET&role=admin", "?a=%zz;b"}
 
 // TestEveryRoleOnEveryRoute asks for each path of the router with each method and each
-// parameter as each role. A new route is in it by itself. What is refused changes
-// nothing.
+// parameter as each role, and without credentials where that gives a role, too. A new route
+// is in it by itself. What is refused changes nothing.
 func TestEveryRoleOnEveryRoute(t *testing.T) {
-	s := apptest.New(t, apptest.Organisation+apptest.Access, nil)
+	t.Run("nobody without credentials", func(t *testing.T) {
+		everyRoleOnEveryRoute(t, apptest.Access, access.Identity{Kind: access.KindAnonymous})
+	})
+	t.Run("anonymous viewers", func(t *testing.T) {
+		everyRoleOnEveryRoute(t, apptest.Access+"  anonymous: viewer\n", access.Identity{Kind: access.KindAnonymous, Role: access.Viewer})
+	})
+}
+
+// everyRoleOnEveryRoute does so with somebody without credentials.
+func everyRoleOnEveryRoute(t *testing.T, rules string, nobody access.Identity) {
+	s := apptest.New(t, apptest.Organisation+rules, nil)
 	s.Alert("firing", "send", "a")
 	routes := apptest.Routes(t)
 	router, err := s.Router()
@@ -48,13 +60,14 @@ func TestEveryRoleOnEveryRoute(t *testing.T) {
 	}
 	who := []struct {
 		name, token string
-		role        access.Role
+		id          access.Identity
 	}{
-		{"nobody", "", access.Nobody},
-		{"receiver", apptest.ReceiverToken, access.Receiver},
-		{"viewer", apptest.ViewerToken, access.Viewer},
-		{"responder", apptest.ResponderToken, access.Responder},
-		{"admin", apptest.AdminToken, access.Admin},
+		{"nobody", "", nobody},
+		{"receiver", apptest.ReceiverToken, access.Identity{Role: access.Receiver}},
+		{"viewer", apptest.ViewerToken, access.Identity{Role: access.Viewer}},
+		{"auditor", apptest.AuditorToken, access.Identity{Role: access.Auditor}},
+		{"responder", apptest.ResponderToken, access.Identity{Role: access.Responder}},
+		{"admin", apptest.AdminToken, access.Identity{Role: access.Admin}},
 	}
 	state := func() string {
 		_, body := s.Ask(apptest.ViewerToken, "GET", "/api/v1/incidents", "")
@@ -64,9 +77,9 @@ func TestEveryRoleOnEveryRoute(t *testing.T) {
 	before := state()
 	fill := strings.NewReplacer("{id}", "INC-1", "{delivery}", "none", "{name}", "hotfix", "{version}", "1")
 	asked := 0
-	ask := func(path, query, method, token, name string, role access.Role, allowed bool) {
+	ask := func(path, query, method, token, name string, id access.Identity, allowed bool) {
 		i := slices.IndexFunc(routes, func(r apptest.Route) bool { return r.Path == path && r.Method == method })
-		if may := i >= 0 && role.May(routes[i].Role); may != allowed {
+		if may := i >= 0 && id.May(routes[i].Role); may != allowed {
 			return
 		}
 		r := httptest.NewRequest("GET", s.Server.URL+fill.Replace(path)+query, nil)
@@ -81,12 +94,12 @@ func TestEveryRoleOnEveryRoute(t *testing.T) {
 		asked++
 		got, want := rec.Code, "allowed"
 		switch {
-		case i < 0 && path == receiver.Path && !role.May(access.Receiver):
+		case i < 0 && path == receiver.Path && !id.May(access.Receiver):
 			want = "401 or 403" // who posts alerts is asked first who they are
 		case i < 0:
 			want = "405"
 		case allowed:
-		case role == access.Nobody:
+		case id.Kind == access.KindAnonymous:
 			want = "401"
 		default:
 			want = "403"
@@ -116,7 +129,7 @@ func TestEveryRoleOnEveryRoute(t *testing.T) {
 				}
 				for _, query := range queries {
 					for _, w := range who {
-						ask(path, query, method, w.token, w.name, w.role, allowed)
+						ask(path, query, method, w.token, w.name, w.id, allowed)
 					}
 				}
 			}
@@ -143,6 +156,106 @@ func TestUncleanPathsLeadNowhere(t *testing.T) {
 			if code != 401 && code != 404 && code != 405 {
 				t.Errorf("%s %s: %d %s", method, path, code, body)
 			}
+		}
+	}
+}
+
+// TestStrangersSeeNoAddressesAndNoMessages: who shows no credentials where viewers need none
+// sees groups, and neither whom messages went to nor what they said.
+func TestStrangersSeeNoAddressesAndNoMessages(t *testing.T) {
+	told := make(chan struct{}) // the team was: then the refusal is news of its own
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		<-told
+		http.Error(w, "no", http.StatusBadRequest)
+	}))
+	defer hook.Close()
+	s := apptest.New(t, strings.Replace(apptest.Organisation, "    email: [support@example.org]\n", "    email: [support@example.org]\n    webhooks: [{url: '"+hook.URL+"'}]\n", 1)+
+		apptest.Access+"    - {name: eve@example.org, role: responder, password_file: secrets/ada}\n  anonymous: viewer\n"+
+		"evidence: {witness: {email: witness@example.org, every: 1d}}\n",
+		map[string]string{"slos.yml": apptest.SLOs + "  - {id: other, use_case: Ask help@example.org, sli: latency, service: 'x', priority: P1}\n"})
+	s.Start()
+	s.Alert("firing", "send", "a")
+	s.Alert("firing", "other", "b")
+	s.Alert("firing", "unknown@example.org", "c")
+	s.Ask(apptest.ResponderToken, "POST", "/api/v1/incidents/INC-1/updates", `{"message":"Write to \"helpers@example.org\\\" or <desk@example.org>"}`)
+	ack, err := http.NewRequestWithContext(t.Context(), "POST", s.Server.URL+"/api/v1/incidents/INC-1/acknowledge", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ack.SetBasicAuth("eve@example.org", apptest.AdaPassword)
+	if resp, err := s.Server.Client().Do(ack); err != nil || resp.StatusCode != 200 {
+		t.Fatal(resp, err)
+	}
+	var deliveries struct {
+		Deliveries []struct{ ID, Group, State, Recipient, Error string }
+	}
+	list := func(token string) string {
+		code, body := s.Ask(token, "GET", "/api/v1/deliveries?limit=1000", "")
+		_, body, _ = strings.Cut(body, "\r\n\n")
+		deliveries.Deliveries = nil
+		if err := json.Unmarshal([]byte(body), &deliveries); code != 200 || err != nil {
+			t.Fatalf("%d %v %s", code, err, body)
+		}
+		return body
+	}
+	s.Until("the team was told", func() bool {
+		list(apptest.ViewerToken)
+		n := 0
+		for _, d := range deliveries.Deliveries {
+			if d.Group == "notifications" && d.State == "delivered" {
+				n++
+			}
+		}
+		return n >= 2
+	})
+	close(told)
+	s.Until("a message failed, and others were handed over", func() bool {
+		body := list(apptest.ViewerToken)
+		return strings.Contains(body, `"failed"`) && strings.Contains(body, "cto@example.org") && strings.Contains(body, `"reminder"`)
+	})
+	id := deliveries.Deliveries[0].ID
+	host := strings.TrimPrefix(hook.URL, "http://")
+	fill := strings.NewReplacer("{id}", "INC-1", "{delivery}", id, "{version}", "1", "{name}", "sitrep.css")
+	seen := map[string]int{} // what viewers who are known see
+	for _, r := range apptest.Routes(t) {
+		if r.Method != "GET" || r.Path == "/metrics" {
+			continue
+		}
+		for _, query := range append([]string{""}, r.Queries...) {
+			path := fill.Replace(r.Path) + query
+			code, body := s.Ask("", "GET", path, "")
+			if want := r.Role == access.Known || r.Role == access.Responder || r.Role == access.Auditor || r.Role == access.Admin; (code == 401) != want {
+				t.Errorf("%s: %d", path, code)
+			}
+			for _, word := range []string{"@example.org", host} {
+				if strings.Contains(body, word) {
+					t.Errorf("%s shows %q:\n%.2000s", path, word, body)
+				}
+				if _, known := s.Ask(apptest.ViewerToken, "GET", path, ""); strings.Contains(known, word) {
+					seen[word]++
+				}
+			}
+		}
+	}
+	for word, n := range seen {
+		if n < 3 {
+			t.Errorf("%q is seen on %d pages by those who are known", word, n)
+		}
+	}
+	list("")
+	groups := map[string]bool{}
+	for _, d := range deliveries.Deliveries {
+		groups[d.Group] = true
+		if d.Recipient != "" || d.Error != "" || d.State == "" {
+			t.Errorf("a stranger sees %+v", d)
+		}
+	}
+	if !groups["board"] || !groups["support"] {
+		t.Errorf("a stranger sees the groups %v", groups)
+	}
+	for path, want := range map[string]string{"/deliveries": "board", "/priorities": "support", "/incidents/INC-1": "management (board)", "/slos": "notifications", "/api/v1/incidents/INC-1/events": `Write to \"…`} {
+		if _, body := s.Ask("", "GET", path, ""); !strings.Contains(body, want) {
+			t.Errorf("%s does not show a stranger %q", path, want)
 		}
 	}
 }

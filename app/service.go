@@ -75,6 +75,7 @@ type Service struct {
 	ctx        context.Context
 	stop       context.CancelFunc
 	stopping   atomic.Bool
+	testing    sync.Mutex // held while a test mail is sent
 }
 
 // now is the time of a decision: UTC and whole microseconds.

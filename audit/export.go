@@ -105,6 +105,7 @@ type exporter struct {
 	first, last time.Time
 	messages    []sentMessage
 	loadings    []loading
+	digests     []recordedDigest // the last ones
 	buffer      []byte
 }
 

@@ -159,20 +159,9 @@ func (x *exporter) messagesOf(ctx context.Context, p *incidentPage, number int64
 	promises := Promises{}
 	for i := range deliveries {
 		d := &deliveries[i]
-		row := messageRow{File: files[d.ID], Leaf: "not yet"}
-		records, err := storage.DeliveryRecords(ctx, x.r, d.ID)
-		if err != nil {
+		row := messageRow{File: files[d.ID]}
+		if row.Leaf, err = x.recorded(ctx, d); err != nil {
 			return err
-		}
-		if n := len(records); n > 0 && d.State != incident.DeliveryPending {
-			shown, _, err := storage.DecodeDelivery(x.show(records[n-1]))
-			if err != nil {
-				return err
-			}
-			*d, row.Leaf = shown, indexText(&records[n-1])
-		} else if x.pseudonyms != nil {
-			d.Recipient, d.Address = x.pseudonyms.name("recipient", d.Address), x.pseudonyms.name("recipient", d.Address)
-			d.Error, d.Cause = "", incident.Cause{}
 		}
 		c := coverOf(d, number)
 		if c == nil {
@@ -194,4 +183,42 @@ func (x *exporter) messagesOf(ctx context.Context, p *incidentPage, number int64
 		p.Messages = append(p.Messages, row)
 	}
 	return nil
+}
+
+// recorded makes of a delivery what its record says of it, and returns which leaf that is.
+func (x *exporter) recorded(ctx context.Context, d *incident.Delivery) (leaf string, err error) {
+	for i := range x.digests {
+		if x.digests[i].ID == d.ID {
+			*d = x.digests[i].Delivery
+			return x.digests[i].leaf, nil
+		}
+	}
+	leaf = "not yet"
+	records, err := storage.DeliveryRecords(ctx, x.r, d.ID)
+	if err != nil {
+		return "", err
+	}
+	if n := len(records); n > 0 && d.State != incident.DeliveryPending {
+		leaf = indexText(&records[n-1])
+		if *d, _, err = storage.DecodeDelivery(x.show(records[n-1])); err != nil {
+			return "", err
+		}
+	} else if x.pseudonyms != nil {
+		d.Recipient, d.Address = x.pseudonyms.name("recipient", d.Address), x.pseudonyms.name("recipient", d.Address)
+		d.Error, d.Cause = "", incident.Cause{}
+	}
+	if len(d.Covers) > 1 {
+		x.digests = append(x.digests[max(0, len(x.digests)+1-digestsKept):], recordedDigest{*d, leaf})
+	}
+	return leaf, nil
+}
+
+// digestsKept is how many digests are remembered, as each is part of the page of each
+// incident that it covers: those of neighbours are mostly the same.
+const digestsKept = 8
+
+// A recordedDigest is a digest as its record has it.
+type recordedDigest struct {
+	incident.Delivery
+	leaf string
 }

@@ -106,6 +106,17 @@ type Lateness struct {
 	cause incident.Cause
 }
 
+// HidePeople takes out whom messages were to go to, and what was said of them.
+func (r *Report) HidePeople() {
+	for i := range r.Late {
+		l := &r.Late[i]
+		if l.Recipient != "" {
+			l.Recipient = "a reader"
+		}
+		l.Cause, l.cause = string(l.Why), incident.Cause{}
+	}
+}
+
 // MarshalJSON writes null where it was not handed over.
 func (l Lateness) MarshalJSON() ([]byte, error) {
 	type fields Lateness

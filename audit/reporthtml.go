@@ -42,10 +42,12 @@ func pageTemplates(loc *time.Location) (*template.Template, error) {
 		"audiences": func(list []incident.Audience) string {
 			return audiences(list)
 		},
-		"numbers": numbers,
-		"lateBy":  func(l Lateness) string { return lateBy(l) },
-		"shorten": shorten,
-		"cause":   func(l Lateness) string { return shorten(cmp.Or(inZone(l.cause, loc), l.Cause)) },
+		"numbers":  numbers,
+		"lateBy":   func(l Lateness) string { return lateBy(l) },
+		"shorten":  shorten,
+		"headline": wording.Headline,
+		"affected": wording.Affected,
+		"cause":    func(l Lateness) string { return shorten(cmp.Or(inZone(l.cause, loc), l.Cause)) },
 		"row": func(name string, t Tally) any {
 			return struct {
 				Name string

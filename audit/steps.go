@@ -3,6 +3,7 @@ package audit
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -119,7 +120,17 @@ func (s *Stepper) event(e *incident.Event) {
 	case incident.EventBreachStarted:
 		s.breachStarted(e)
 	case incident.EventAcknowledged:
-		s.add(Diagnosis, e, "acknowledged, %s after opening", words(max(e.Time.Sub(s.in.OpenedAt), 0)))
+		switch {
+		case d.Released:
+			s.add(Diagnosis, e, "given back, so that nobody was on it")
+		case d.TakenOver:
+			s.add(Diagnosis, e, "taken over from who was on it")
+		default:
+			s.add(Diagnosis, e, "acknowledged, %s after opening", words(max(e.Time.Sub(s.in.OpenedAt), 0)))
+		}
+	case incident.EventNoteWritten:
+		s.add(Investigation, e, "noted: %s", e.Reason)
+		s.begun[Investigation] = true
 	case incident.EventPriorityChanged:
 		word := "lowered"
 		if d.Raised {
@@ -144,6 +155,9 @@ func (s *Stepper) event(e *incident.Event) {
 		}
 		s.add(Recovery, e, "%s%s", what, because(e))
 		s.begun[Recovery] = true
+		if d.Message != "" {
+			s.add(Recovery, e, "told %s: %s", audiences(d.Audiences), d.Message)
+		}
 	case incident.EventReopened:
 		s.add(Investigation, e, "opened again%s", because(e))
 		s.add(Recovery, e, "opened again, so it was not resolved any more%s", because(e))
@@ -174,6 +188,12 @@ func (s *Stepper) opened(e *incident.Event) {
 		if p[1] != "" {
 			parts = append(parts, p[0]+" "+p[1])
 		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Labels)) {
+		parts = append(parts, name+" "+o.Labels[name])
+	}
+	if o.Affects != "" {
+		parts = append(parts, "affects "+o.Affects)
 	}
 	s.add(Categorization, e, "%s", strings.Join(append([]string{o.UseCase}, parts...), "; "))
 	what = "opened as " + o.Priority.Name

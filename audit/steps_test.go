@@ -31,6 +31,7 @@ func TestStepsTellAnIncidentAsITILDoes(t *testing.T) {
 	p2 := incident.Priority{Name: "P2", Rank: 1}
 	opening := &incident.Opening{
 		Key: "checkout", SLO: "checkout-availability", UseCase: "Customers cannot pay", SLI: "availability", Service: "checkout", Team: "payments",
+		Affects: "Customers in Europe", Labels: map[string]string{"region": "eu"},
 		Priority: p1, SLOPriority: "P1", ResolveAfter: 10 * time.Minute,
 	}
 	var events []incident.Event
@@ -68,7 +69,7 @@ func TestStepsTellAnIncidentAsITILDoes(t *testing.T) {
 	expect(map[audit.StepName]string{
 		audit.Identification: "-35s alertmanager: the first breach started; sitrep heard of it 35 s later [2]",
 		audit.Logging:        "0s alertmanager: recorded as INC-1 [1]",
-		audit.Categorization: "0s alertmanager: Customers cannot pay; SLO checkout-availability; service checkout; SLI availability; team payments [1]",
+		audit.Categorization: "0s alertmanager: Customers cannot pay; SLO checkout-availability; service checkout; SLI availability; team payments; region eu; affects Customers in Europe [1]",
 		audit.Prioritization: "0s alertmanager: opened as P1, the priority of the SLO [1]",
 		audit.Diagnosis:      "NOT YET: nobody acknowledged it",
 		audit.Escalation:     "NOT YET: no escalation is on record; none may have been needed",
@@ -90,7 +91,7 @@ func TestStepsTellAnIncidentAsITILDoes(t *testing.T) {
 	expect(map[audit.StepName]string{
 		audit.Identification: "-35s alertmanager: the first breach started; sitrep heard of it 35 s later [2]",
 		audit.Logging:        "0s alertmanager: recorded as INC-1 [1]",
-		audit.Categorization: "0s alertmanager: Customers cannot pay; SLO checkout-availability; service checkout; SLI availability; team payments [1]",
+		audit.Categorization: "0s alertmanager: Customers cannot pay; SLO checkout-availability; service checkout; SLI availability; team payments; region eu; affects Customers in Europe [1]",
 		audit.Prioritization: "0s alertmanager: opened as P1, the priority of the SLO [1]\n7m0s ada: lowered from P1 to P2: some can pay [6]",
 		audit.Diagnosis:      "4m0s ada: acknowledged, 4 min after opening [3]",
 		audit.Escalation:     "6m0s ada: escalated to the database team: beyond us [5]",

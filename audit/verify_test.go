@@ -613,6 +613,99 @@ func TestVerifyOfAStoreInUse(t *testing.T) {
 	}
 }
 
+// newStorm returns a store with n incidents, each told to two recipients by digests.
+func newStorm(b *testing.B, n int) sample {
+	b.Helper()
+	s := newSample(b, 0)
+	db, err := bolt.Open(b.Context(), s.path, bolt.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	p := newPolicy()
+	repo := storage.Repository{Store: db, Policy: func() *incident.Policy { return p }}
+	const digest = 1000
+	for from := 0; from < n; from += digest {
+		d := incident.Delivery{
+			Kind: incident.KindOpened, Channel: incident.ChannelEmail, DueAt: noon, CreatedAt: noon, Attempts: 1,
+			State: incident.DeliveryDelivered, SentAt: noon, FinishedAt: noon, Audience: incident.AudienceStakeholders, Group: "support",
+		}
+		err := repo.Change(b.Context(), noon, func(c *storage.Change) error {
+			for i := from; i < min(from+digest, n); i++ {
+				slo := &incident.SLO{ID: fmt.Sprint("slo-", i), Key: fmt.Sprint("slo-", i), UseCase: "nobody is notified", Team: "blue", Priority: "P2", Stakeholders: []string{"support"}}
+				in, _, err := c.IncidentFor(slo, incident.ActorAlertmanager)
+				if err != nil {
+					return err
+				}
+				br := incident.NewBreach(&incident.Alert{Fingerprint: fmt.Sprintf("%016x", i), StartsAt: noon}, nil, noon)
+				if err := c.RecordBreach(in, &br, in.Fire(c.Stamp(incident.ActorAlertmanager), &br, nil, "", p.Priorities[1], p)); err != nil {
+					return err
+				}
+				d.Covers = append(d.Covers, incident.Cover{Incident: in.Number, Kind: incident.KindOpened, Priority: "P2", DueAt: noon, Promised: noon.Add(time.Minute)})
+			}
+			d.Incident = d.Covers[0].Incident
+			for _, to := range []string{"eve", "ada"} {
+				d.ID, d.Recipient, d.Address = fmt.Sprint(from, to), "email:"+to+"@example.org", to+"@example.org"
+				if err := c.Tx.PutDelivery(c.Context(), &d, []byte("Subject: many")); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	if s.checkpoint, err = storage.SignLog(b.Context(), db, s.key, noon); err != nil {
+		b.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		b.Fatal(err)
+	}
+	return s
+}
+
+// BenchmarkStorm verifies and reports incidents that digests told: µs/incident stays as it is
+// when there are more.
+func BenchmarkStorm(b *testing.B) {
+	for _, n := range []int{1000, 10_000} {
+		s := newStorm(b, n)
+		perIncident := func(b *testing.B) {
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(n), "µs/incident")
+		}
+		b.Run(fmt.Sprintf("verify/incidents=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				if v := s.verify(b, audit.VerifyOptions{}); !v.OK() {
+					b.Fatal(v.Findings)
+				}
+			}
+			perIncident(b)
+		})
+		db, err := bolt.Open(b.Context(), s.path, bolt.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(fmt.Sprintf("report/incidents=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := audit.MakeReport(b.Context(), db, audit.ReportOptions{Now: noon.Add(time.Hour)}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			perIncident(b)
+		})
+		b.Run(fmt.Sprintf("export/incidents=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := audit.Export(b.Context(), db, io.Discard, audit.ExportOptions{Now: noon.Add(time.Hour), Key: s.key}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			perIncident(b)
+		})
+		if err := db.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkVerify(b *testing.B) {
 	s := newSample(b, 1000)
 	for b.Loop() {

@@ -294,26 +294,40 @@ func deviations(recorded, d incident.Delivery) ([]string, error) {
 // verifyIndex checks that each incident leads to all deliveries about it. Those that
 // came since they were counted do not matter.
 func (v *verifier) verifyIndex(ctx context.Context) error {
-	for _, number := range slices.Sorted(maps.Keys(v.covered)) {
-		q, n := storage.DeliveryQuery{Incident: number, Limit: deliveriesPage}, 0
-		err := v.pages(ctx, func(r storage.Snapshot) (string, error) {
-			page, next, err := r.Deliveries(ctx, q)
-			for i := range page {
-				if slices.Contains(page[i].Incidents(), number) {
-					n++
+	for some := range slices.Chunk(slices.Sorted(maps.Keys(v.covered)), incidentsPage) {
+		err := v.store.Read(ctx, func(r storage.Snapshot) error {
+			for _, number := range some {
+				if err := v.indexOf(ctx, r, number); err != nil {
+					return v.damage(incident.ID(number), err)
 				}
 			}
-			q.Cursor = next
-			return next, err
+			return nil
 		})
 		if err != nil {
-			return v.damage(incident.ID(number), err)
+			return err
 		}
-		if n < v.covered[number] {
-			if err := v.find(incident.ID(number), "%d deliveries are about it, and it leads to %d", v.covered[number], n); err != nil {
-				return err
+	}
+	return nil
+}
+
+func (v *verifier) indexOf(ctx context.Context, r storage.Snapshot, number int64) error {
+	n := 0
+	for q := (storage.DeliveryQuery{Incident: number, Limit: deliveriesPage}); ; {
+		page, next, err := r.Deliveries(ctx, q)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			if page[i].Incident == number || coverOf(&page[i], number) != nil {
+				n++
 			}
 		}
+		if q.Cursor = next; next == "" {
+			break
+		}
+	}
+	if n < v.covered[number] {
+		return v.find(incident.ID(number), "%d deliveries are about it, and it leads to %d", v.covered[number], n)
 	}
 	return nil
 }

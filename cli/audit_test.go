@@ -184,7 +184,7 @@ func TestEvidenceOfARunningService(t *testing.T) {
 
 	// Who may not is told so.
 	viewer := &auditor{&shell{vars: map[string]string{"SITREP_URL": s.Server.URL, "SITREP_TOKEN": apptest.ViewerToken}}, t}
-	viewer.says(1, "this needs the role admin, and grafana has the role viewer", "export", "--output", file("not.zip"))
+	viewer.says(1, "this needs the role auditor, and grafana has the role viewer", "export", "--output", file("not.zip"))
 	viewer.says(0, "", "report", "--format", "csv")
 
 	// The file itself is in use.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
+	"sitrep/api"
 	"sitrep/api/client"
 	"sitrep/incident"
 	"sitrep/wording"
@@ -93,7 +94,7 @@ func (c *incidentCLI) declareReading(of *kingpin.CmdClause, commands map[string]
 	text(list, "priority", "Those that have this priority now.")
 	text(list, "team", "Those of this team.")
 	text(list, "slo", "Those of this SLO.")
-	list.Flag("query", "Those with this text in id, use case, service or team.").Short('q').SetValue(&parameter{query: query, name: "q"})
+	list.Flag("query", "Those with all these words in id, use case, service, team, SLO, label values or what people wrote.").Short('q').SetValue(&parameter{query: query, name: "q"})
 	c.limited(list, "100")
 	commands[list.FullCommand()] = c.speak(func(ctx context.Context, speaks *client.Client) error {
 		if *state != "" {
@@ -157,7 +158,30 @@ func (c *incidentCLI) speak(fn func(context.Context, *client.Client) error) comm
 		if err != nil {
 			return err
 		}
-		return explain(fn(ctx, speaks))
+		err = fn(ctx, speaks)
+		if err == nil {
+			c.sayUnsent(ctx, speaks)
+		}
+		return explain(err)
+	}
+}
+
+// sayUnsent warns, beside what was asked for, that messages are not handed over: who gave a
+// command may believe that people know. That it cannot be known is no error.
+func (c *incidentCLI) sayUnsent(ctx context.Context, speaks *client.Client) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	answer, err := speaks.Get(ctx, "/status", nil)
+	if err != nil {
+		return
+	}
+	var status struct{ Unsent api.Unsent }
+	if json.Unmarshal(answer, &status) != nil {
+		return
+	}
+	text := wording.Unsent(status.Unsent.Incident(), wording.Clock{Now: c.now(), Location: location(c.env)})
+	if text != "" {
+		fmt.Fprintf(c.env.Stderr, "warning: %s\n", text)
 	}
 }
 

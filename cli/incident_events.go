@@ -38,7 +38,7 @@ func told(e *incidentjson.Event) *incident.Event {
 	d := &e.Data
 	out := &incident.Event{Type: e.Type, Actor: e.Actor, Reason: e.Reason, Data: incident.Data{
 		Fingerprint: d.Fingerprint, StartsAt: when(d.StartsAt), EndsAt: when(d.EndsAt), HeardAt: when(d.HeardAt),
-		Priority: d.Priority, From: d.From, To: d.To, EscalatedTo: d.EscalatedTo, Message: d.Message, Audiences: d.Audiences,
+		Priority: d.Priority, From: d.From, To: d.To, EscalatedTo: d.EscalatedTo, TakenOver: d.TakenOver, Released: d.Released, Message: d.Message, Audiences: d.Audiences,
 		Audience: d.Audience, Why: d.Why, DueAt: when(d.DueAt), Missed: d.Missed, Action: d.Action, Link: d.Link,
 		Stakeholders: d.Stakeholders,
 		Cause:        incident.Cause{Kind: d.CauseKind, From: when(d.DownFrom), To: when(d.DownTo)},

@@ -20,6 +20,7 @@ import (
 
 var (
 	clockText = regexp.MustCompile(`(\w{3} \d{1,2} \w{3}( \d{4})?, )?\b\d{2}:\d{2}\b( UTC[+-]\d+| [A-Z]{3,4})?( \((now|in \w+|\w+ ago)\))?`)
+	lasting   = regexp.MustCompile(`\(for [^)]*\)`)
 	spaces    = regexp.MustCompile(` {2,}`)
 	requestID = regexp.MustCompile(`\b[A-Z2-7]{26}\b`)
 )
@@ -34,6 +35,7 @@ func (s *running) steady(out string) string {
 		}
 		return "TIME"
 	})
+	out = lasting.ReplaceAllString(out, "(for LONG)")
 	return requestID.ReplaceAllString(spaces.ReplaceAllString(out, "  "), "ID")
 }
 

@@ -3,6 +3,8 @@ package cli
 import (
 	"bytes"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -119,7 +121,7 @@ func (c *incidentCLI) incidents(t *table, all []incidentjson.Incident) {
 	t.row("ID", "PRIORITY", "STATE", "PHASE", "OPENED", "BREACHES", "NEXT UPDATE BY", "TEAM", "USE CASE")
 	for i := range all {
 		in := &all[i]
-		t.row(in.ID, tag(in), string(in.State), string(in.Phase), t.at(in.OpenedAt), counts(in.Breaches), t.next(in), in.Team, in.UseCase)
+		t.row(in.ID, tag(in), string(in.State), string(in.Phase), t.at(in.OpenedAt), counts(in.Breaches), t.next(in), in.Team, headline(in))
 	}
 }
 
@@ -129,6 +131,11 @@ func tag(in *incidentjson.Incident) string {
 		return "DRILL " + in.Priority
 	}
 	return in.Priority
+}
+
+// headline is what is broken, as messages name it.
+func headline(in *incidentjson.Incident) string {
+	return wording.Headline(&incident.Incident{Number: in.Number, UseCase: in.UseCase, Labels: in.Labels})
 }
 
 func counts(b incidentjson.BreachCounts) string {
@@ -144,7 +151,7 @@ func counts(b incidentjson.BreachCounts) string {
 
 // incident writes all of one incident.
 func (c *incidentCLI) incident(t *table, in *incidentjson.Incident) {
-	t.line("%s [%s] %s", in.ID, tag(in), in.UseCase)
+	t.line("%s [%s] %s", in.ID, tag(in), headline(in))
 	field := func(name, value string) {
 		if value != "" && value != "-" {
 			t.row(name, value)
@@ -166,7 +173,11 @@ func (c *incidentCLI) incident(t *table, in *incidentjson.Incident) {
 	field("started", t.at(in.StartedAt))
 	field("opened", t.at(in.OpenedAt))
 	if in.AcknowledgedAt != nil {
-		field("acknowledged", t.at(in.AcknowledgedAt)+" by "+in.AcknowledgedBy)
+		field("acknowledged", t.at(in.AcknowledgedAt))
+		if in.ReleasedAt != nil {
+			field("given back", t.at(in.ReleasedAt))
+		}
+		field("on it", in.AcknowledgedBy)
 	}
 	field("breaches", counts(in.Breaches))
 	field("last heard", t.at(in.Breaches.LastHeardAt))
@@ -233,10 +244,47 @@ func (c *incidentCLI) previewed(t *table, p *api.Preview) {
 		t.row("  is told", m.Recipient, string(m.Kind), t.at(m.DueAt))
 	}
 	if len(p.Joins)+len(p.Leaves)+len(p.Messages) == 0 {
-		t.line("  nobody is told")
+		t.line("  nobody gets a message by this")
+	}
+	audiences := func(all []incident.Audience) string {
+		if len(all) == 0 {
+			return "nobody"
+		}
+		return wording.AudienceNames(all)
+	}
+	for _, l := range p.Later {
+		t.line("With their next message %s read:", audiences(l.Audiences))
+		for _, line := range l.Lines {
+			t.line("  %s", line)
+		}
+		if len(l.Lines) == 0 {
+			t.line("  nothing of it")
+		}
 	}
 	if p.NextUpdateAt != nil {
 		t.line("Next update by %s", t.by(p.NextUpdateAt))
+	}
+	c.renderings(t, p, audiences)
+}
+
+// renderings shows what the messages of a preview say, each once.
+func (c *incidentCLI) renderings(t *table, p *api.Preview, audiences func([]incident.Audience) string) {
+	var seen []api.PreviewRendered
+	for _, m := range p.Messages {
+		if m.Rendered == nil || slices.ContainsFunc(seen, func(r api.PreviewRendered) bool { return reflect.DeepEqual(r, *m.Rendered) }) {
+			continue
+		}
+		r := *m.Rendered
+		seen = append(seen, r)
+		t.line("")
+		t.line("--- To %s: %s", audiences(r.Audiences), m.Kind)
+		if r.Subject != "" {
+			t.line("Subject: %s", r.Subject)
+			t.line("")
+		}
+		for line := range strings.Lines(r.Text) {
+			t.line("%s", strings.TrimRight(line, "\r\n"))
+		}
 	}
 }
 

@@ -37,7 +37,7 @@ func TestListsAreAlignedInLocalTime(t *testing.T) {
 	all := []incidentjson.Incident{
 		{
 			ID: "INC-120", Priority: "P1", State: incident.StateOpen, Phase: incident.PhaseInitialDiagnosis, OpenedAt: at("2026-03-02T05:55:00Z"),
-			Breaches: incidentjson.BreachCounts{Firing: 1, Unknown: 2, Total: 3}, NextUpdateAt: at("2026-03-02T08:12:00Z"), Team: "mail", UseCase: "Application cannot send",
+			Breaches: incidentjson.BreachCounts{Firing: 1, Unknown: 2, Total: 3}, NextUpdateAt: at("2026-03-02T08:12:00Z"), Team: "mail", UseCase: "Application cannot send", Labels: map[string]string{"region": "e\x1bu"},
 		},
 		{
 			ID: "INC-9", Priority: "P2", Drill: true, State: incident.StateOpen, Phase: incident.PhaseRecovery, OpenedAt: at("2026-02-28T08:00:00Z"),
@@ -46,7 +46,7 @@ func TestListsAreAlignedInLocalTime(t *testing.T) {
 	}
 	got := printed(t, func(c *incidentCLI, tb *table) { c.incidents(tb, all) })
 	want := `ID       PRIORITY  STATE  PHASE              OPENED                          BREACHES                   NEXT UPDATE BY    TEAM  USE CASE
-INC-120  P1        open   initial-diagnosis  06:55 (2h6m ago)                1 of 3 firing, 2 unknown  09:12 (in 12m)    mail  Application cannot send
+INC-120  P1        open   initial-diagnosis  06:55 (2h6m ago)                1 of 3 firing, 2 unknown  09:12 (in 12m)    mail  Application cannot send (e u)
 INC-9    DRILL P2  open   recovery           Sat 28 Feb, 09:00 (2d ago)      none                       09:05 (21m late)  web   a [2J bc d e
 `
 	if spaces.ReplaceAllString(got, "  ") != spaces.ReplaceAllString(want, "  ") {

@@ -2,19 +2,14 @@ package cli
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	netmail "net/mail"
-	"strings"
 
 	"github.com/alecthomas/kingpin/v2"
 
 	"sitrep/app"
 	"sitrep/config"
-	"sitrep/incident"
-	"sitrep/router"
-	"sitrep/router/email"
+	"sitrep/internal/status"
 )
 
 func declareMail(parser *kingpin.Application, env Environment, commands map[string]command) {
@@ -28,9 +23,9 @@ func declareMail(parser *kingpin.Application, env Environment, commands map[stri
 // mailTest sends one mail by the configuration in the file, and says what happened and,
 // if it failed, what to change.
 func mailTest(ctx context.Context, env Environment, file, to string) error {
-	rcpt, err := netmail.ParseAddress(to)
+	rcpt, err := app.ParseTestAddress(to)
 	if err != nil {
-		return &usageError{fmt.Sprintf("--to=%q is not an email address; write it as ada@example.org", to)}
+		return &usageError{"--to: " + err.Error()}
 	}
 	c, err := config.Load(file)
 	var problems *config.Problems
@@ -45,7 +40,7 @@ func mailTest(ctx context.Context, env Environment, file, to string) error {
 	case c.Mail == nil:
 		return fmt.Errorf("%s has no mail section; add mail with from and smarthost", file)
 	}
-	sends, err := app.NewMail(c.Mail, func(s email.Said) {
+	t, err := app.TestMail(ctx, c.Mail, rcpt, false, func(s status.MailStep) {
 		switch s.By {
 		case "":
 			fmt.Fprintf(env.Stdout, "   %s\n", s.Text)
@@ -55,28 +50,17 @@ func mailTest(ctx context.Context, env Environment, file, to string) error {
 			fmt.Fprintf(env.Stdout, "-> %s\n", s.Text)
 		}
 	})
-	if err != nil {
-		return fmt.Errorf("mail: %w", err)
-	}
-	defer sends.Close()
-	at := now()
-	id := "test." + strings.ToLower(rand.Text()[:16])
-	body, err := sends.Letterhead.RenderNote(id, *rcpt, "sitrep: a test", "This mail shows that sitrep's mails arrive. Nothing is wrong, and nobody has to do anything.", at)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case !t.Sent && t.Advice != "":
+		return fmt.Errorf("%s\nwhat to change: %s", t.Error, t.Advice)
+	case !t.Sent:
+		return errors.New(t.Error)
+	case c.Mail.Outbox != "":
+		fmt.Fprintf(env.Stdout, "sent to %s: it is in %s\n", t.To, t.Where)
+	default:
+		fmt.Fprintf(env.Stdout, "sent to %s: the mail server took it\n", t.To)
 	}
-	err = sends.Send(ctx, router.Envelope{ID: id, Recipient: incident.Recipient{ID: "test", Channel: incident.ChannelEmail, Name: rcpt.Name, Address: rcpt.Address}, Body: body},
-		func(context.Context) error { return nil })
-	if err == nil {
-		where := "the mail server took it"
-		if c.Mail.Outbox != "" {
-			where = "it is in " + c.Mail.Outbox
-		}
-		fmt.Fprintf(env.Stdout, "sent to %s: %s, as <%s@…>\n", rcpt.Address, where, id)
-		return nil
-	}
-	if advice := email.Advice(err); advice != "" {
-		err = fmt.Errorf("%w\nwhat to change: %s", err, advice)
-	}
-	return err
+	return nil
 }

@@ -45,7 +45,7 @@ func TestMailTest(t *testing.T) {
 		},
 		{"it wants a log-in", "", with(mailtest.Behaviour{Auth: mailtest.Auth{Mechanisms: []string{"PLAIN"}, Required: true}}), []string{"<- 530 "}, "add username and password_file"},
 		{"it does not relay", "", step("RCPT", "550 5.7.1 relaying denied"), []string{"<- 550 5.7.1"}, "have it allow this host to relay"},
-		{"no such address", "", step("RCPT", "550 5.1.1 no such user"), []string{"<- 550 5.1.1"}, "look at --to"},
+		{"no such address", "", step("RCPT", "550 5.1.1 no such user"), []string{"<- 550 5.1.1"}, "look whether it is spelled right"},
 		{"no such sender", "", step("MAIL", "553 5.7.1 not your address"), []string{"<- 553"}, "look at from and envelope_from"},
 		{"a name that it does not like", "", step("EHLO", "550 5.7.1 who?"), []string{"<- 550"}, "set hello_name"},
 		{"TLS from the first byte, where there is none", ", tls: implicit", with(mailtest.Behaviour{}), nil, "use tls: starttls"},

@@ -6,10 +6,13 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"sitrep/app/apptest"
+	"sitrep/incident"
 	"sitrep/ledger"
+	"sitrep/storage"
 )
 
 // keeper gives command lines under sitrep storage.
@@ -45,6 +48,22 @@ func TestABackupOfARunningServiceIsRestored(t *testing.T) {
 
 	// While posts are stored, each copy is whole and has what was answered before.
 	var wg sync.WaitGroup
+	var answered atomic.Int64 // posts that were, with 200
+	kept := func() int {
+		db, err := openStopped(t.Context(), file("backup.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		var in incident.Incident
+		if err := db.Read(t.Context(), func(r storage.Snapshot) (err error) {
+			in, err = storage.IncidentOf(t.Context(), r, 2)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return in.Breaches.Total
+	}
 	stop := make(chan struct{})
 	wg.Go(func() {
 		for i := 0; ; i++ {
@@ -53,13 +72,19 @@ func TestABackupOfARunningServiceIsRestored(t *testing.T) {
 				return
 			default:
 				s.Alert("firing", "delay", fmt.Sprintf("load-%d", i))
+				answered.Add(1)
 			}
 		}
 	})
+	s.Until("posts are answered", func() bool { return answered.Load() > 0 })
 	for i := range 20 {
+		before := int(answered.Load())
 		out := k.says(0, "written and checked: incidents up to INC-", "backup", "--output", file("backup.db"))
 		if !strings.Contains(out, "the key that belongs to it is not in it: "+id) {
 			t.Fatalf("backup %d says %s", i, out)
+		}
+		if got := kept(); got < before {
+			t.Fatalf("backup %d has %d breaches, and %d were answered before it began", i, got, before)
 		}
 	}
 	close(stop)

@@ -13,16 +13,18 @@ type Access struct {
 // A Role is what someone may do.
 type Role string
 
-// The roles. Each of the first three may do what the one before may; a receiver
-// posts alerts and reads /metrics, no more, which an admin may too.
+// The roles. A viewer, a responder and an admin may each do what the one before may; an
+// auditor is a viewer who may export, and a receiver posts alerts and reads /metrics, no
+// more. An admin may do what both may, too.
 const (
 	Viewer    Role = "viewer"
+	Auditor   Role = "auditor"
 	Responder Role = "responder"
 	Admin     Role = "admin"
 	Receiver  Role = "receiver"
 )
 
-var roles = [...]string{string(Viewer), string(Responder), string(Admin), string(Receiver)}
+var roles = [...]string{string(Viewer), string(Auditor), string(Responder), string(Admin), string(Receiver)}
 
 // A Token is a bearer token.
 type Token struct {

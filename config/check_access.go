@@ -31,9 +31,13 @@ func (k *checker) checkAccess() {
 	}
 	names := once{}
 	tokens := map[Secret]string{}
+	holders := map[string]holder{} // of tokens, by the folded name
 	for i, t := range a.Tokens {
 		path := elem("access.tokens", i)
 		k.checkName(join(path, "name"), t.Name, t.Role == Receiver, names)
+		if _, ok := holders[fold(t.Name)]; !ok {
+			holders[fold(t.Name)] = holder{t.Name, t.Role, path}
+		}
 		if t.Token == "" {
 			continue
 		}
@@ -48,9 +52,11 @@ func (k *checker) checkAccess() {
 		}
 		tokens[t.Token] = path
 	}
+	names = once{} // one person may have a token and a password
 	for i, u := range a.Users {
 		path := elem("access.users", i)
-		k.checkName(join(path, "name"), u.Name, false, names)
+		k.checkName(join(path, "name"), u.Name, u.Role == Receiver, names)
+		k.checkHolder(path, u, holders)
 		if strings.Contains(u.Name, ":") {
 			s.errorf(join(path, "name"), "%q has a colon, which ends the name where people log in; choose another", u.Name)
 		}
@@ -68,6 +74,25 @@ func (k *checker) checkAccess() {
 		}
 	}
 	k.checkProxy()
+}
+
+// A holder is who has a token.
+type holder struct {
+	name string
+	role Role
+	path string
+}
+
+// checkHolder checks that who has a password and a token under one name is one person, with
+// one role.
+func (k *checker) checkHolder(path string, u User, holders map[string]holder) {
+	switch t, ok := holders[fold(u.Name)]; {
+	case !ok || u.Name == "":
+	case t.name != u.Name:
+		k.main.errorf(join(path, "name"), "%q is %q at %s.name; spell it the same if it is one person, else choose another", u.Name, t.name, t.path)
+	case t.role != u.Role && t.role != "" && u.Role != "":
+		k.main.errorf(join(path, "role"), "%q has the role %s at %s.role; a person has one role: use the same, or another name", u.Name, t.role, t.path)
+	}
 }
 
 // checkName checks the name of someone who acts.

@@ -76,6 +76,8 @@ func (k *checker) checkAlerts() {
 			s.errorf("unmapped.priority", "unknown priority %q; %s", shorten(u.Priority), suggest(u.Priority, real(k.priorities)))
 		case i >= 0 && slices.Contains(k.Priorities[i].Inform, incident.AudienceStakeholders) && k.unreached(u.Groups):
 			s.errorf("unmapped.groups", "nobody would be informed: %s informs stakeholders; name groups that have recipients", u.Priority)
+		case i >= 0 && slices.Contains(k.Priorities[i].Inform, incident.AudienceStakeholders) && k.unheard(u.Groups, u.Priority):
+			s.warnf("unmapped.groups", "nobody is informed of them, as none of the groups hears of %s; add it to the priorities of one, or name another group", u.Priority)
 		case i >= 0 && len(k.Priorities[i].Inform) == 0:
 			s.warnf("unmapped.priority", "nobody is informed of them, as %s informs no audience; choose another priority", u.Priority)
 		}

@@ -1,7 +1,11 @@
 package config
 
 import (
+	"fmt"
 	"slices"
+	"strings"
+
+	"sitrep/incident"
 )
 
 func (k *checker) checkGroups() {
@@ -29,8 +33,54 @@ func (k *checker) checkGroups() {
 			}
 			k.knownPriorities(s, join(path, "unless"), q.Unless)
 		}
+		k.checkHears(path, &g)
+		k.checkQuiet(path, &g)
 	}
 	k.knownGroups(s, "management", k.Management)
+}
+
+// checkHears checks the list of the priorities of which a group hears.
+func (k *checker) checkHears(path string, g *Group) {
+	path = join(path, "priorities")
+	if len(g.Priorities) == 0 && k.main.has(path) && !k.main.broken(path) {
+		k.main.errorf(path, "it is empty, and would hear of nothing; name priorities, or leave it out to hear of all")
+	}
+	k.knownPriorities(k.main, path, g.Priorities)
+}
+
+// checkQuiet reports quiet times that together leave no minute to tell a group of a
+// priority, or of the watchdog.
+func (k *checker) checkQuiet(path string, g *Group) {
+	s, at := k.main, join(path, "quiet")
+	if len(g.Quiet) == 0 || !k.complete || s.brokenWithin(at) || s.broken(join(path, "timezone")) {
+		return
+	}
+	group := g.plain(k.Config)
+	var told, never []string
+	for _, p := range k.priorities {
+		switch _, silent := group.NeverTold(p); {
+		case !group.Hears(p):
+		case silent:
+			never = append(never, p)
+		default:
+			told = append(told, p)
+		}
+	}
+	advice := "let them leave some"
+	switch {
+	case len(never) > 0 && len(told) > 0:
+		advice = fmt.Sprintf("if it is to hear of %s only, write \"priorities: [%s]\" in the group instead", conjunction(told), strings.Join(told, ", "))
+	case len(never) > 0:
+		advice += "; to keep the group from some priorities, use its priorities, as in \"priorities: [P1]\""
+	}
+	if w := k.Watchdog; w != nil && slices.Contains(w.Groups, g.Name) {
+		if _, silent := group.NeverTold(""); silent {
+			never = append(never, "the watchdog")
+		}
+	}
+	if len(never) > 0 {
+		s.errorf(at, "for more than a year its quiet times leave no minute to tell it of %s; %s", conjunction(never), advice)
+	}
 }
 
 func (s *source) hasAny(path string, keys ...string) bool {
@@ -95,4 +145,22 @@ func (k *checker) unreached(names []string) bool {
 		}
 	}
 	return true
+}
+
+// unheard reports whether groups, all of them known, have recipients but none of them hears
+// of a priority.
+func (k *checker) unheard(names []string, priority string) bool {
+	some := false
+	for _, n := range names {
+		i := slices.Index(k.groups, n)
+		if i < 0 {
+			return false
+		}
+		hears := incident.Group{Priorities: k.Groups[i].Priorities}
+		if k.reached[i] && hears.Hears(priority) {
+			return false
+		}
+		some = some || k.reached[i]
+	}
+	return some
 }

@@ -60,6 +60,9 @@ func (k *checker) checkInform(path string, p Priority) {
 		if a == incident.AudienceManagement && k.unreached(k.Management) {
 			s.errorf(path, "nobody would be informed, as management has no recipient; name groups that have some in the list management")
 		}
+		if a == incident.AudienceManagement && k.unheard(k.Management, p.Name) {
+			s.warnf(path, "nobody of management is informed, as none of its groups hears of %s; add it to the priorities of one", p.Name)
+		}
 	}
 	switch {
 	case len(p.Inform) > 0 && !s.has(every):

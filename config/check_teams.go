@@ -74,6 +74,9 @@ func (k *checker) checkInformed(s *source, path string, o *SLO, p Priority) {
 		if k.unreached(o.Stakeholders) && !s.broken(join(path, "stakeholders")) && !s.broken("stakeholders") {
 			s.errorf(join(path, "stakeholders"), "nobody would be informed: %s informs stakeholders, and this SLO has none; name groups that have recipients", p.Name)
 		}
+		if k.unheard(o.Stakeholders, p.Name) {
+			s.warnf(join(path, "stakeholders"), "no stakeholder is informed, as none of its groups hears of %s; add it to the priorities of one, or name another group", p.Name)
+		}
 		return
 	}
 	if len(p.Inform) == 0 && !k.main.broken(elem("priorities", slices.Index(k.priorities, p.Name))+".inform") && !k.onCall(s) {

@@ -17,7 +17,8 @@ type Group struct {
 	Name       string         `yaml:"name,required" doc:"Its name." eg:"customer-support"`
 	Timezone   *time.Location `yaml:"timezone" doc:"The time zone of times in its messages; else the config's." eg:"America/New_York"`
 	Recipients `yaml:",inline"`
-	Quiet      []Quiet `yaml:"quiet" doc:"When nothing is sent to it, but for the priorities in unless."`
+	Priorities []string `yaml:"priorities" doc:"The names of the priorities that it hears of; else it hears of all. The watchdog has none, and its groups are told of it all the same." eg:"[P1, P2]"`
+	Quiet      []Quiet  `yaml:"quiet" doc:"When nothing is sent to it, but for the priorities in unless."`
 }
 
 // Recipients are those who are told: addresses and webhooks.

@@ -37,6 +37,7 @@ type index struct {
 	labels   []string // whose value is an id, in the order in which they are tried
 	entries  []entry  // in file order
 	byID     map[string]int
+	ids      []string       // in file order
 	byEqual  map[pair][]int // those with match, by their rarest equality matcher
 	scanned  []int          // those with match that have no equality matcher
 	ignore   []Matchers
@@ -63,6 +64,21 @@ type pair struct{ name, value string }
 func (c *Config) Lookup(set map[string]string) Match {
 	m, _ := c.index.find(set)
 	return m
+}
+
+// Nearest returns the first id label of an alert whose value is no SLO's id but nearly one,
+// and the id that was probably meant; both empty if there is none. It looks at all SLOs, so it
+// is for people who look at an alert that none claims.
+func (c *Config) Nearest(set map[string]string) (label, id string) {
+	for _, l := range c.index.labels {
+		if _, known := c.index.byID[set[l]]; known || set[l] == "" {
+			continue
+		}
+		if near, ok := nearest(set[l], c.index.ids); ok {
+			return l, near
+		}
+	}
+	return "", ""
 }
 
 // LooksAt reports whether what becomes of an alert can depend on its label of that
@@ -226,6 +242,7 @@ func newIndex(c *Config) *index {
 		for _, o := range t.SLOs {
 			e := entry{slo: o.plain(t.Team), match: flatten(o.Match), ignore: o.Ignore, per: slices.Sorted(slices.Values(o.IncidentPer))}
 			x.byID[o.ID] = len(x.entries)
+			x.ids = append(x.ids, o.ID)
 			x.entries = append(x.entries, e)
 			for _, p := range equalities(e.match) {
 				shared[p]++
@@ -289,7 +306,7 @@ func equalities(ms Matchers) []pair {
 // plain returns the SLO in the domain's terms.
 func (o *SLO) plain(team string) incident.SLO {
 	return incident.SLO{
-		ID: o.ID, UseCase: o.UseCase, SLI: o.SLI, Service: o.Service, Team: team, Priority: o.Priority,
-		Runbook: string(o.Runbook), Stakeholders: o.Stakeholders, Key: key(o.ID),
+		ID: o.ID, UseCase: o.UseCase, Affects: o.Affects, SLI: o.SLI, Service: o.Service, Team: team, Priority: o.Priority,
+		Runbook: string(o.Runbook), Stakeholders: o.Stakeholders, Key: key(o.ID), Per: o.IncidentPer,
 	}
 }

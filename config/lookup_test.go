@@ -257,3 +257,27 @@ func TestLookupCostDoesNotGrow(t *testing.T) {
 		}
 	}
 }
+
+func TestNearestNamesTheIDThatWasMeant(t *testing.T) {
+	c := load(t, write(t, map[string]string{
+		"sitrep.yml": "priorities: [{name: P1}]\nslo_labels: [objective]\nslo_files: [slos.yml]\n",
+		"slos.yml":   "team: t\nslos:\n  - {id: checkout-availability, use_case: x, priority: P1}\n  - {id: checkout-latency, use_case: x, priority: P1}\n",
+	}))
+	for _, tt := range []struct {
+		set       map[string]string
+		label, id string
+	}{
+		{map[string]string{"sitrep_slo": "chekout-availability"}, "sitrep_slo", "checkout-availability"},
+		{map[string]string{"sitrep_slo": "Checkout-Latency"}, "sitrep_slo", "checkout-latency"},
+		{map[string]string{"sitrep_slo": "something else", "objective": "checkout_latency"}, "objective", "checkout-latency"},
+		{map[string]string{"sloth_id": "checkout-latencies"}, "sloth_id", "checkout-latency"},
+		{map[string]string{"sitrep_slo": "checkout-latency"}, "", ""}, // it is one: its matchers do not hold
+		{map[string]string{"sitrep_slo": ""}, "", ""},
+		{map[string]string{"alertname": "checkout-latenc"}, "", ""},
+		{map[string]string{"sitrep_slo": "node-disk-full"}, "", ""},
+	} {
+		if label, id := c.Nearest(tt.set); label != tt.label || id != tt.id {
+			t.Errorf("%v: %q is %q, want %q is %q", tt.set, label, id, tt.label, tt.id)
+		}
+	}
+}

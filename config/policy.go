@@ -77,6 +77,7 @@ func (c *Config) makePolicy() *incident.Policy {
 	if w := c.Watchdog; w != nil {
 		p.Watchdog = incident.Watchdog{Within: w.Within, By: slices.Sorted(slices.Values(w.By)), Groups: w.Groups}
 	}
+	p.Index()
 	return p
 }
 
@@ -102,7 +103,7 @@ func (p *Priority) plain(rank int) incident.Priority {
 
 // plain returns the group in the domain's terms.
 func (g *Group) plain(c *Config) incident.Group {
-	out := incident.Group{Name: g.Name, Recipients: g.list(), Location: cmp.Or(g.Timezone, c.Timezone)}
+	out := incident.Group{Name: g.Name, Recipients: g.list(), Priorities: g.Priorities, Location: cmp.Or(g.Timezone, c.Timezone)}
 	for _, q := range g.Quiet {
 		out.Quiet = append(out.Quiet, incident.Quiet{
 			Times:  []timeinterval.TimeInterval{q.interval()},

@@ -66,6 +66,7 @@ groups:
     email: [CTO@example.org, Head of Product <product@example.org>]
   - name: customer-support
     timezone: America/New_York
+    priorities: [P1, P2]
     email: [support@example.org, cto@example.org]
     webhooks:
       - {url_file: secrets/hook-url, secret_file: secrets/hook-key}
@@ -124,7 +125,7 @@ team: shop
 on_call: {email: [Oncall <oncall@example.org>], webhooks: [{url_file: ../secrets/hook-url, secret_file: ../secrets/hook-key}]}
 stakeholders: [customer-support]
 slos:
-  - {id: a, use_case: Customers cannot pay, sli: availability, service: pay, priority: P1, runbook: 'https://wiki.example.org/pay'}
+  - {id: a, use_case: Customers cannot pay, sli: availability, service: pay, affects: Everybody who buys, priority: P1, runbook: 'https://wiki.example.org/pay'}
   - {id: b, use_case: Paying is slow, priority: P2, stakeholders: [leadership], match: ['alertname="Slow"', 'env=~"prod.*"'], incident_per: [region], ignore: ['canary="true"']}
 `,
 	"secrets/smtp":     "classified-smtp\n",
@@ -170,6 +171,9 @@ func TestPolicy(t *testing.T) {
 	}
 	if got := support.Location.String(); got != "America/New_York" {
 		t.Errorf("customer-support's location is %s", got)
+	}
+	if !support.Hears("P2") || support.Hears("P3") || !leadership.Hears("P3") {
+		t.Errorf("customer-support hears of %q, and leadership of %q", support.Priorities, leadership.Priorities)
 	}
 	if a, b := leadership.Recipients[0], support.Recipients[1]; a.ID != b.ID || a.ID != "email:cto@example.org" || a.Address != "CTO@example.org" {
 		t.Errorf("one address is two recipients: %+v and %+v", a, b)

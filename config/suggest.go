@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // suggest says what would be right instead of a word that is unknown: the known
@@ -25,8 +26,12 @@ func suggest(word string, known []string) string {
 // close enough to be meant.
 func nearest(word string, known []string) (string, bool) {
 	word = strings.ToLower(word)
+	length := utf8.RuneCountInString(word)
 	best, least := "", 1+len(word)/3
 	for _, k := range known {
+		if n := utf8.RuneCountInString(k) - length; (n >= least || -n >= least) && !strings.EqualFold(k, word+"_file") {
+			continue // it takes more letters than that to make them equally long
+		}
 		lower := strings.ToLower(k)
 		d := distance(word, lower)
 		if lower == word+"_file" || lower == word+"s" {
@@ -69,10 +74,15 @@ func distance(a, b string) int {
 }
 
 // enumerate writes words as people do: a, b or c.
-func enumerate(words []string) string {
-	if len(words) == 1 {
+func enumerate(words []string) string { return joined(words, " or ") }
+
+// conjunction is enumerate for all of the words: a, b and c.
+func conjunction(words []string) string { return joined(words, " and ") }
+
+func joined(words []string, last string) string {
+	n := len(words) - 1
+	if n == 0 {
 		return words[0]
 	}
-	last := len(words) - 1
-	return strings.Join(words[:last], ", ") + " or " + words[last]
+	return strings.Join(words[:n], ", ") + last + words[n]
 }

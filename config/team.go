@@ -12,6 +12,7 @@ type TeamFile struct {
 type SLO struct {
 	ID           string     `yaml:"id,required" doc:"Its id, unique over all teams: the value of the label by which its alerts are known." eg:"checkout-availability"`
 	UseCase      string     `yaml:"use_case,required" doc:"What is broken when it is breached, in plain words." eg:"Customers cannot pay"`
+	Affects      string     `yaml:"affects" doc:"Who is affected, in plain words, for those who are informed; else messages name the service." eg:"Customers in Europe"`
 	SLI          string     `yaml:"sli" doc:"What it measures: availability, latency, correctness, …" eg:"availability"`
 	Service      string     `yaml:"service" doc:"The service that it is about." eg:"checkout"`
 	Priority     string     `yaml:"priority,required" doc:"The name of its priority." eg:"P2"`

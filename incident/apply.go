@@ -36,21 +36,16 @@ func (in *Incident) Apply(e Event) error {
 		in.countBreach(d.From, BreachUnknown)
 		in.noteTrouble(e.Time)
 	case EventAcknowledged:
-		in.AcknowledgedAt, in.AcknowledgedBy = e.Time, string(e.Actor)
+		in.acknowledge(e)
 	case EventPriorityChanged:
 		in.setPriority(d)
 		in.PriorityByPerson = in.PriorityByPerson || e.Actor.Person()
 	case EventPhaseChanged:
 		in.Phase, in.EscalatedTo = Phase(d.To), d.EscalatedTo
+	case EventNoteWritten:
+		// Words that stay inside; they change nothing of the incident itself.
 	case EventUpdateWritten:
-		words := maps.Clone(in.Words)
-		if words == nil {
-			words = map[Audience]Word{}
-		}
-		for _, a := range d.Audiences {
-			words[a] = Word{Text: d.Message, At: e.Time, By: string(e.Actor)}
-		}
-		in.Words = words
+		in.speak(e)
 	case EventActionChanged:
 		in.Actions = slices.Clone(in.Actions)
 		if i := in.actionIndex(d.Action); i >= 0 {
@@ -62,6 +57,9 @@ func (in *Incident) Apply(e Event) error {
 		in.State, in.ResolvedAt, in.ResolvedBy = StateResolved, e.Time, string(e.Actor)
 		in.Actions = d.Actions
 		in.KeptOpen = false
+		if d.Message != "" {
+			in.speak(e)
+		}
 		if in.Breaches.Total == 0 {
 			in.EndedAt = e.Time
 		}
@@ -94,7 +92,7 @@ func (in *Incident) Apply(e Event) error {
 func (in *Incident) open(e Event) {
 	o := e.Data.Opening
 	*in = Incident{
-		Number: e.Incident, Key: o.Key, SLO: o.SLO, UseCase: o.UseCase, SLI: o.SLI, Service: o.Service,
+		Number: e.Incident, Key: o.Key, SLO: o.SLO, UseCase: o.UseCase, Affects: o.Affects, SLI: o.SLI, Service: o.Service,
 		Team: o.Team, Runbook: o.Runbook, Labels: o.Labels, Stakeholders: o.Stakeholders,
 		Drill: o.Drill, Declared: o.Declared, Unmapped: o.Unmapped, Previous: o.Previous,
 		State: StateOpen, Phase: PhaseInitialDiagnosis,
@@ -104,6 +102,35 @@ func (in *Incident) open(e Event) {
 	if o.Declared {
 		in.StartedAt, in.TroubleSince = e.Time, e.Time
 	}
+}
+
+// acknowledge notes who is on it, or that nobody is any more.
+func (in *Incident) acknowledge(e Event) {
+	switch {
+	case e.Data.Released:
+		in.AcknowledgedBy, in.ReleasedAt = "", e.Time
+		in.OnItAt, in.TakenOverAt = time.Time{}, time.Time{}
+		return
+	case e.Data.TakenOver:
+		in.TakenOverAt = e.Time
+	case in.AcknowledgedAt.IsZero():
+		in.AcknowledgedAt = e.Time
+	default:
+		in.OnItAt = e.Time
+	}
+	in.AcknowledgedBy, in.ReleasedAt = string(e.Actor), time.Time{}
+}
+
+// speak keeps what a person wrote to audiences.
+func (in *Incident) speak(e Event) {
+	words := maps.Clone(in.Words)
+	if words == nil {
+		words = map[Audience]Word{}
+	}
+	for _, a := range e.Data.Audiences {
+		words[a] = Word{Text: e.Data.Message, At: e.Time, By: string(e.Actor)}
+	}
+	in.Words = words
 }
 
 // countBreach moves a breach from one state to another; from "" it is new.

@@ -31,16 +31,42 @@ func (in *Incident) next(s Stamp, events ...Event) []Event {
 	return events
 }
 
-// Acknowledge says that somebody is looking. A second time it does nothing: the
-// first who did stands.
+// Acknowledge says that the actor is on it, and takes it over if another is. Of who is on
+// it already it is nothing new.
 func (in *Incident) Acknowledge(s Stamp) ([]Event, error) {
 	if err := in.must("acknowledge", StateOpen); err != nil {
 		return nil, err
 	}
-	if !in.AcknowledgedAt.IsZero() {
+	if in.OnIt() && in.AcknowledgedBy == string(s.Actor) {
 		return nil, nil
 	}
-	return in.next(s, Event{Type: EventAcknowledged}), nil
+	return in.next(s, Event{Type: EventAcknowledged, Data: Data{TakenOver: in.OnIt()}}), nil
+}
+
+// Release gives it back: nobody is on it then. Only who is on it can; if nobody is, it is
+// nothing new.
+func (in *Incident) Release(s Stamp) ([]Event, error) {
+	if err := in.must("give back", StateOpen); err != nil {
+		return nil, err
+	}
+	if !in.OnIt() {
+		return nil, nil
+	}
+	if in.AcknowledgedBy != string(s.Actor) {
+		return nil, &Problem{ErrConflict, fmt.Sprintf("%s is on %s, and who is on it gives it back; to be on it yourself, acknowledge it", in.AcknowledgedBy, in.ID())}
+	}
+	return in.next(s, Event{Type: EventAcknowledged, Data: Data{Released: true}}), nil
+}
+
+// WriteNote keeps words that stay inside. Nobody gets a message by that.
+func (in *Incident) WriteNote(s Stamp, words string) ([]Event, error) {
+	if err := in.must("write a note of", StateOpen, StateResolved); err != nil {
+		return nil, err
+	}
+	if err := text("text", &words, true); err != nil {
+		return nil, err
+	}
+	return in.next(s, Event{Type: EventNoteWritten, Reason: words}), nil
 }
 
 // ChangePriority raises or lowers the priority. The reason is required, as those
@@ -114,7 +140,7 @@ func (in *Incident) WriteUpdate(s Stamp, p *Policy, message string, audiences []
 		audiences = inform
 	}
 	if len(audiences) == 0 {
-		return nil, &Problem{ErrConflict, fmt.Sprintf("priority %s informs nobody, so there is no one to write to", in.Priority.Name)}
+		return nil, in.informsNobody()
 	}
 	var to []Audience
 	for _, a := range audiences {
@@ -165,6 +191,12 @@ func (in *Incident) ChangeAction(s Stamp, name string, to ActionState, link, rea
 // Resolve says that it is over. While breaches fire that is allowed with a note;
 // they do not reopen it until they were seen to end.
 func (in *Incident) Resolve(s Stamp, note string) ([]Event, error) {
+	return in.ResolveTelling(s, nil, note, "")
+}
+
+// ResolveTelling is Resolve with words to all audiences that the priority informs, which
+// they get with the message that it is over. The policy is needed for those.
+func (in *Incident) ResolveTelling(s Stamp, p *Policy, note, message string) ([]Event, error) {
 	if err := in.must("resolve", StateOpen); err != nil {
 		return nil, err
 	}
@@ -178,7 +210,21 @@ func (in *Incident) Resolve(s Stamp, note string) ([]Event, error) {
 		}
 		return nil, err
 	}
-	return in.next(s, in.resolution(s.At, note)), nil
+	if err := text("message", &message, false); err != nil {
+		return nil, err
+	}
+	e := in.resolution(s.At, note)
+	if message != "" {
+		if e.Data.Message, e.Data.Audiences = message, in.priority(p).Inform; len(e.Data.Audiences) == 0 {
+			return nil, in.informsNobody()
+		}
+	}
+	return in.next(s, e), nil
+}
+
+// informsNobody says that there is no audience to write to.
+func (in *Incident) informsNobody() error {
+	return &Problem{ErrConflict, fmt.Sprintf("priority %s informs nobody, so there is no one to write to; what stays inside is a note", in.Priority.Name)}
 }
 
 func (in *Incident) resolution(at time.Time, note string) Event {
@@ -290,7 +336,7 @@ func Declare(s Stamp, p *Policy, d Declaration, number, previous int64) ([]Event
 }
 
 func (o *Opening) copySLO(slo *SLO) {
-	o.Key, o.SLO, o.UseCase, o.SLI, o.Service, o.Team = slo.Key, slo.ID, slo.UseCase, slo.SLI, slo.Service, slo.Team
+	o.Key, o.SLO, o.UseCase, o.Affects, o.SLI, o.Service, o.Team = slo.Key, slo.ID, slo.UseCase, slo.Affects, slo.SLI, slo.Service, slo.Team
 	o.Runbook, o.Labels, o.Stakeholders, o.Unmapped = slo.Runbook, slo.Labels, slo.Stakeholders, slo.Unmapped
 }
 

@@ -14,6 +14,7 @@ const (
 	EventAcknowledged    EventType = "acknowledged"
 	EventPriorityChanged EventType = "priority_changed"
 	EventPhaseChanged    EventType = "phase_changed"
+	EventNoteWritten     EventType = "note_written"
 	EventUpdateWritten   EventType = "update_written"
 	EventUpdateMissed    EventType = "update_missed"
 	EventActionChanged   EventType = "action_changed"
@@ -27,8 +28,8 @@ const (
 // EventTypes returns all types, in the order above.
 func EventTypes() []EventType {
 	return []EventType{
-		EventOpened, EventBreachStarted, EventBreachEnded, EventBreachUnknown, EventAcknowledged, EventPriorityChanged, EventPhaseChanged, EventUpdateWritten,
-		EventUpdateMissed, EventActionChanged, EventAudienceChanged, EventResolved, EventReopened, EventMerged, EventClosed,
+		EventOpened, EventBreachStarted, EventBreachEnded, EventBreachUnknown, EventAcknowledged, EventPriorityChanged, EventPhaseChanged, EventNoteWritten,
+		EventUpdateWritten, EventUpdateMissed, EventActionChanged, EventAudienceChanged, EventResolved, EventReopened, EventMerged, EventClosed,
 	}
 }
 
@@ -91,7 +92,8 @@ type Event struct {
 	Time     time.Time
 	Type     EventType
 	Actor    Actor
-	// Reason is what a person wrote; what sitrep itself gives as reason is Data.Why.
+	// Reason is what a person wrote, also as a note; what sitrep itself gives as reason is
+	// Data.Why. Who reads it, Texts say.
 	Reason string
 	// Config is the hash of the configuration in force.
 	Config string
@@ -104,13 +106,14 @@ type Event struct {
 //	breach_started    Fingerprint, StartsAt, Priority, Why, From (the breach's state before: "" if new; firing if it only began earlier than was known)
 //	breach_ended      Fingerprint, StartsAt, EndsAt, From, Why
 //	breach_unknown    Fingerprint, StartsAt, From, HeardAt, Why
+//	acknowledged      TakenOver or Released; neither where nobody was on it
 //	priority_changed  From, To, Raised (else lowered), Highest (that it ever had), Definition, Actions (as they are now), Why
 //	phase_changed     From, To, EscalatedTo
 //	update_written    Message, Audiences
 //	update_missed     DueAt, Missed, Audience, Cause
 //	action_changed    Action, To, Link
 //	audience_changed  Stakeholders
-//	resolved          Actions (with their due times), Why
+//	resolved          Actions (with their due times), Why, Message and Audiences if there are words to them
 //	reopened          ResolveAfter, Why, Definition and Actions if a breach raised the priority
 //	merged            Into, in the one that ends; From INC-n, Sources (n, and what was merged into it), Breaches, Stakeholders, Actions, StartedAt, EndedAt (the last endsAt so far), HeardAt, Definition, Highest and ByPerson if it raises the priority, in the other
 //	closed            Why, Into (of WhyMerged)
@@ -128,6 +131,8 @@ type Data struct {
 	Highest      string        `json:"highest,omitempty"`
 	ByPerson     bool          `json:"by_person,omitempty"`
 	EscalatedTo  string        `json:"escalated_to,omitempty"`
+	TakenOver    bool          `json:"taken_over,omitempty"` // from another who was on it
+	Released     bool          `json:"released,omitempty"`   // given back: nobody is on it
 	Message      string        `json:"message,omitempty"`
 	Audiences    []Audience    `json:"audiences,omitempty"`
 	Audience     Audience      `json:"audience,omitempty"`
@@ -152,6 +157,7 @@ type Opening struct {
 	Key          string            `json:"key"`
 	SLO          string            `json:"slo,omitempty"`
 	UseCase      string            `json:"use_case"`
+	Affects      string            `json:"affects,omitempty"`
 	SLI          string            `json:"sli,omitempty"`
 	Service      string            `json:"service,omitempty"`
 	Team         string            `json:"team,omitempty"`

@@ -79,6 +79,7 @@ type Incident struct {
 	Key          string            `json:"key"`
 	SLO          string            `json:"slo,omitempty"`
 	UseCase      string            `json:"use_case"`
+	Affects      string            `json:"affects,omitempty"` // who is affected, in plain words
 	SLI          string            `json:"sli,omitempty"`
 	Service      string            `json:"service,omitempty"`
 	Team         string            `json:"team,omitempty"`
@@ -113,13 +114,21 @@ type Incident struct {
 	// LastEndsAt is the last endsAt of its breaches so far, also while others fire.
 	LastEndsAt time.Time `json:"last_ends_at,omitzero"`
 	// OpenedAt and ResolvedAt are what sitrep knew; promises count from them.
-	OpenedAt       time.Time `json:"opened_at"`
-	ReopenedAt     time.Time `json:"reopened_at,omitzero"`
+	OpenedAt   time.Time `json:"opened_at"`
+	ReopenedAt time.Time `json:"reopened_at,omitzero"`
+	// AcknowledgedAt is when somebody was on it for the first time, and AcknowledgedBy who is
+	// on it now; empty if nobody is, see [Incident.OnIt].
 	AcknowledgedAt time.Time `json:"acknowledged_at,omitzero"`
 	AcknowledgedBy string    `json:"acknowledged_by,omitempty"`
-	ResolvedAt     time.Time `json:"resolved_at,omitzero"`
-	ResolvedBy     string    `json:"resolved_by,omitempty"`
-	ClosedAt       time.Time `json:"closed_at,omitzero"`
+	// OnItAt is since when somebody is on it without a gap, if it was given back before;
+	// TakenOverAt when who is on it now took it over from another; ReleasedAt since when
+	// nobody is on it any more.
+	OnItAt      time.Time `json:"on_it_at,omitzero"`
+	TakenOverAt time.Time `json:"taken_over_at,omitzero"`
+	ReleasedAt  time.Time `json:"released_at,omitzero"`
+	ResolvedAt  time.Time `json:"resolved_at,omitzero"`
+	ResolvedBy  string    `json:"resolved_by,omitempty"`
+	ClosedAt    time.Time `json:"closed_at,omitzero"`
 	// EndedHeardAt is when sitrep heard that the last breach had ended; zero while one
 	// fires or is unknown. The wait of ResolveAfter starts here.
 	EndedHeardAt time.Time `json:"ended_heard_at,omitzero"`
@@ -149,6 +158,9 @@ type Incident struct {
 
 // ID returns the incident's name, such as INC-42.
 func (in *Incident) ID() string { return ID(in.Number) }
+
+// OnIt reports whether somebody is on it: it was acknowledged, and not given back.
+func (in *Incident) OnIt() bool { return !in.AcknowledgedAt.IsZero() && in.ReleasedAt.IsZero() }
 
 // ID returns the name of the incident of that number.
 func ID(number int64) string { return "INC-" + strconv.FormatInt(number, 10) }

@@ -41,6 +41,39 @@ func TestAnIncidentTellsItsReaders(t *testing.T) {
 			w.pass(8*time.Hour, time.Minute)
 			w.expect("oncall reminder", "support update")
 		},
+		"a group hears of its priorities only, and joins and leaves by them": func(w *world) {
+			w.p.Groups = append(w.p.Groups, incidenttest.Group("sales", "sales"))
+			w.p.Groups[0].Priorities, w.p.Groups[2].Priorities = []string{"P1"}, []string{"P1", "P2"}
+			w.open("P3")
+			w.s.Incident.Stakeholders = []string{"support", "sales"}
+			w.expect("support opened", "oncall opened")
+			w.must(w.s.Incident.ChangePriority(w.stamp(person), w.p, w.p.Priorities[1], "more customers"))
+			w.expect("sales opened", "support priority", "oncall priority")
+			w.must(w.s.Incident.ChangePriority(w.stamp(person), w.p, w.p.Priorities[0], "most customers"))
+			w.expect("cto opened", "sales priority", "support priority", "oncall priority")
+			w.must(w.s.Incident.ChangePriority(w.stamp(person), w.p, w.p.Priorities[1], "some customers"))
+			pl, _ := w.s.Plan("email:cto@example.org", w.p, w.now)
+			if item := w.s.Item(&pl, nil, w.p, nil); !slices.Equal(item.Hears, []string{"P1"}) {
+				w.t.Errorf("who leaves hears of %q, want P1", item.Hears)
+			}
+			w.expect("cto left", "sales priority", "support priority", "oncall priority")
+			w.end("a")
+			w.pass(10*time.Minute, time.Minute)
+			w.expect("sales resolved", "support resolved", "oncall resolved")
+		},
+		"one in two groups hears of the priorities of both": func(w *world) {
+			w.p.Groups = append(w.p.Groups, incidenttest.Group("sales", "cto"))
+			w.p.Groups[0].Priorities, w.p.Groups[2].Priorities = []string{"P1"}, []string{"P3"}
+			w.open("P3")
+			w.expect("support opened", "oncall opened")
+			w.s.Incident.Stakeholders = []string{"support", "sales"}
+			w.change()
+			w.expect("cto opened")
+			w.must(w.s.Incident.ChangePriority(w.stamp(person), w.p, w.p.Priorities[0], "most customers"))
+			w.expect("cto priority", "support priority", "oncall priority")
+			w.must(w.s.Incident.ChangePriority(w.stamp(person), w.p, w.p.Priorities[1], "fewer"))
+			w.expect("cto left", "support priority", "oncall priority")
+		},
 		"a priority raised briefs those who join": func(w *world) {
 			w.open("P3")
 			w.expect("support opened", "oncall opened")

@@ -61,9 +61,13 @@ func (s *Situation) membership(events []*Event, p *Policy, now time.Time) {
 		sub.ToldSequence, sub.ToldPriority = 0, ""
 		s.wait(sub, p)
 	}
+	reads := make(map[string]bool, len(readers))
+	for i := range readers {
+		reads[readers[i].Recipient.ID] = true
+	}
 	for i := range s.Subscriptions {
 		sub := &s.Subscriptions[i]
-		if !sub.Active || slices.ContainsFunc(readers, func(r Reader) bool { return r.Recipient.ID == sub.Recipient }) {
+		if !sub.Active || reads[sub.Recipient] {
 			continue
 		}
 		if !p.reads(sub) {

@@ -33,6 +33,28 @@ func (m *Message) ToOnCall() bool { return slices.Contains(m.Audiences, Audience
 // First returns what the message is about, of a digest the highest.
 func (m *Message) First() *Item { return &m.Items[0] }
 
+// ForReader returns the message as its reader may know it: of incidents that it does not
+// read of on call, without what stays inside. It is the same again of one that is so
+// already, as [Situation.Item] makes them.
+func (m *Message) ForReader() *Message {
+	out := *m
+	out.Items = slices.Clone(m.Items)
+	for i := range out.Items {
+		it := &out.Items[i]
+		if it.OnCall = it.OnCall || m.Kind != KindDigest && m.ToOnCall(); it.OnCall {
+			continue
+		}
+		it.Incident = it.Incident.ForAudiences(m.Audiences...)
+		it.Changes = nil
+		for k := range m.Items[i].Changes {
+			if e, told := m.Items[i].Changes[k].ForAudiences(); told {
+				it.Changes = append(it.Changes, e)
+			}
+		}
+	}
+	return &out
+}
+
 // An Item is the situation of one incident now, and what changed since the
 // reader's last message.
 type Item struct {
@@ -43,6 +65,10 @@ type Item struct {
 	First bool
 	// Again is set if the reader was told before, and left.
 	Again bool
+	// OnCall is set if the reader reads of this one on call. For all others the incident and
+	// the changes are without what stays inside, see [Incident.ForAudiences] and
+	// [Event.ForReader].
+	OnCall bool
 	// Changes are the events since the reader's last message that this reader may
 	// see, oldest first.
 	Changes []Event
@@ -53,6 +79,9 @@ type Item struct {
 	Reasons []Owed
 	// Audiences are all that the incident's priority informs, with their cadence.
 	Audiences []Audience
+	// Hears are the names of the priorities of which the groups of the reader hear, the
+	// highest first; nil if one of them hears of all.
+	Hears []string
 	// LastHeardAt is when a breach was last heard to fire; zero if never.
 	LastHeardAt time.Time
 	// Word is the latest that the team wrote for this reader's audience, nil if never;
@@ -84,6 +113,39 @@ type Item struct {
 // A Tally counts what happened to breaches.
 type Tally struct {
 	Started, Ended, Unknown int
+}
+
+// An ItemCount counts the incidents of one priority that a message is about, each once.
+type ItemCount struct {
+	Priority                       string
+	Open, Resolved, Closed, Merged int
+	Drills                         int // in whatever state
+}
+
+// CountItems counts incidents by priority and state, in the order in which the priorities
+// come first.
+func CountItems(items []Item) []ItemCount {
+	var all []ItemCount
+	for i := range items {
+		in := &items[i].Incident
+		k := slices.IndexFunc(all, func(c ItemCount) bool { return c.Priority == in.Priority.Name })
+		if k < 0 {
+			k, all = len(all), append(all, ItemCount{Priority: in.Priority.Name})
+		}
+		switch c := &all[k]; {
+		case in.Drill:
+			c.Drills++
+		case in.MergedInto > 0:
+			c.Merged++
+		case in.State == StateClosed:
+			c.Closed++
+		case in.State == StateResolved:
+			c.Resolved++
+		default:
+			c.Open++
+		}
+	}
+	return all
 }
 
 // A PlannedReader is somebody who will be told.

@@ -209,14 +209,15 @@ func (b *Breach) Doubt(at time.Time) bool {
 // the incident remembers it.
 func (in *Incident) AsSLO(p *Policy) *SLO {
 	slo := &SLO{
-		ID: in.SLO, Key: in.Key, UseCase: in.UseCase, SLI: in.SLI, Service: in.Service, Team: in.Team, Runbook: in.Runbook,
+		ID: in.SLO, Key: in.Key, UseCase: in.UseCase, Affects: in.Affects, SLI: in.SLI, Service: in.Service, Team: in.Team, Runbook: in.Runbook,
 		Stakeholders: in.Stakeholders, Labels: in.Labels, Priority: in.SLOPriority, Unmapped: in.Unmapped,
 	}
 	if slo.Priority == "" {
 		slo.Priority = in.Priority.Name
 	}
 	if now, ok := p.SLO(in.SLO); ok && in.SLO != "" {
-		slo.UseCase, slo.SLI, slo.Service, slo.Team, slo.Runbook = now.UseCase, now.SLI, now.Service, now.Team, now.Runbook
+		slo.UseCase, slo.Affects, slo.SLI = now.UseCase, now.Affects, now.SLI
+		slo.Service, slo.Team, slo.Runbook = now.Service, now.Team, now.Runbook
 		slo.Stakeholders, slo.Priority = now.Stakeholders, now.Priority
 	}
 	return slo

@@ -118,36 +118,23 @@ func (s *Situation) next(sub *Subscription, r *Reader, kind Kind, due, sent time
 func (s *Situation) Item(pl *Planned, events []Event, p *Policy, pulses Pulses) Item {
 	in := &s.Incident
 	sub := s.Subscription(pl.Reader.Recipient.ID)
+	onCall := slices.Contains(sub.Audiences, AudienceOnCall)
 	item := Item{
-		Kind: pl.Cover.Kind, Incident: *in, First: !sub.Told, Again: !sub.Told && !sub.ToldAt.IsZero(), Reasons: pl.Cover.Owed,
-		Audiences: in.priority(p).Inform, LastHeardAt: s.LastHeardAt(), NextBy: pl.Cover.NextBy,
+		Kind: pl.Cover.Kind, Incident: *in, OnCall: onCall, First: !sub.Told, Again: !sub.Told && !sub.ToldAt.IsZero(), Reasons: pl.Cover.Owed,
+		Audiences: in.priority(p).Inform, Hears: pl.Reader.hears(p), LastHeardAt: s.LastHeardAt(), NextBy: pl.Cover.NextBy,
 		LateSince: pl.LateSince, Silent: pulses.Away(p, in.Labels),
 		Paused: s.Paused(),
 	}
+	if !onCall {
+		item.Incident = in.ForAudiences(sub.Audiences...)
+	}
 	item.Incident.Priority = in.priority(p)
 	for _, e := range events {
-		switch e.Type {
-		case EventBreachStarted:
-			item.Breaches.Started++
-		case EventBreachEnded:
-			item.Breaches.Ended++
-		case EventBreachUnknown:
-			item.Breaches.Unknown++
-			if BreachState(e.Data.From) == BreachEnded && item.Breaches.Ended > 0 {
-				item.Breaches.Ended-- // that end was not believed
-			}
-		case EventUpdateWritten:
-			if !slices.Contains(sub.Audiences, AudienceOnCall) && !slices.ContainsFunc(e.Data.Audiences, func(a Audience) bool { return slices.Contains(sub.Audiences, a) }) {
-				continue
-			}
-			item.NewWord = true
-			item.Changes = append(item.Changes, e)
-		case EventUpdateMissed:
-			// Why it was missed is for those who missed it, and for the team.
-			if slices.Contains(sub.Audiences, AudienceOnCall) || slices.Contains(sub.Audiences, e.Data.Audience) {
-				item.Changes = append(item.Changes, e)
-			}
-		default:
+		if item.tally(&e) {
+			continue
+		}
+		if e, told := e.ForReader(sub.Audiences); told {
+			item.NewWord = item.NewWord || e.Data.Message != ""
 			item.Changes = append(item.Changes, e)
 		}
 	}
@@ -158,13 +145,31 @@ func (s *Situation) Item(pl *Planned, events []Event, p *Policy, pulses Pulses) 
 			item.word(in.Words, AudienceStakeholders)
 		}
 	}
-	if slices.Contains(sub.Audiences, AudienceOnCall) {
+	if onCall {
 		item.Runbook = in.AsSLO(p).Runbook
 		if in.State == StateOpen {
 			item.Plan = s.waiting(p)
 		}
 	}
 	return item
+}
+
+// tally counts what happened to breaches, and reports whether that is what the event is.
+func (i *Item) tally(e *Event) bool {
+	switch e.Type {
+	case EventBreachStarted:
+		i.Breaches.Started++
+	case EventBreachEnded:
+		i.Breaches.Ended++
+	case EventBreachUnknown:
+		i.Breaches.Unknown++
+		if BreachState(e.Data.From) == BreachEnded && i.Breaches.Ended > 0 {
+			i.Breaches.Ended-- // that end was not believed
+		}
+	default:
+		return false
+	}
+	return true
 }
 
 // word takes the latest of the words.

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +44,7 @@ type ActionRule struct {
 type SLO struct {
 	ID           string
 	UseCase      string
+	Affects      string // who is affected, in plain words; may be empty
 	SLI          string
 	Service      string
 	Team         string
@@ -52,6 +54,9 @@ type SLO struct {
 	// Key tells apart what gets incidents of its own: the id, and the values of the
 	// labels in incident_per. For unmapped alerts it is made of the alert's name.
 	Key string
+	// Per are the labels of incident_per, by which an SLO has several keys that begin with its
+	// own and a brace.
+	Per []string
 	// Labels are the labels of incident_per with their values.
 	Labels map[string]string
 	// Unmapped is set for what stands in for the SLO of alerts that no SLO claims;
@@ -88,8 +93,15 @@ func byWebhook(id string) bool { return strings.HasPrefix(id, string(ChannelWebh
 type Group struct {
 	Name       string
 	Recipients []Recipient
+	// Priorities are the names of those that it hears of; none: of all.
+	Priorities []string
 	Location   *time.Location // never nil
 	Quiet      []Quiet
+}
+
+// Hears reports whether the group is told of incidents of that priority.
+func (g *Group) Hears(priority string) bool {
+	return len(g.Priorities) == 0 || slices.Contains(g.Priorities, priority)
 }
 
 // Quiet holds back what is sent to a group at certain times.
@@ -139,6 +151,52 @@ type Policy struct {
 	Asks bool
 	// ExternalURL is where links in messages lead, without a slash at the end.
 	ExternalURL string
+
+	places places
+}
+
+// places are where groups, teams and the members of groups are found by name and id. A
+// policy may have changed since: what is not found where it was is looked for.
+type places struct {
+	groups, teams map[string]int
+	members       []map[string]int // of the groups, by id
+}
+
+// Index makes groups, teams and recipients be found in a time that does not grow with their
+// number. It is called once the policy is complete, before others have it.
+func (p *Policy) Index() {
+	at := places{groups: map[string]int{}, teams: map[string]int{}}
+	for i := range p.Groups {
+		at.groups[p.Groups[i].Name] = i
+		members := make(map[string]int, len(p.Groups[i].Recipients))
+		for k := range p.Groups[i].Recipients {
+			members[p.Groups[i].Recipients[k].ID] = k
+		}
+		at.members = append(at.members, members)
+	}
+	for i := range p.Teams {
+		at.teams[p.Teams[i].Name] = i
+	}
+	p.places = at
+}
+
+// group returns the place of the group of that name, -1 if there is none.
+func (p *Policy) group(name string) int {
+	if i, ok := p.places.groups[name]; ok && i < len(p.Groups) && p.Groups[i].Name == name {
+		return i
+	}
+	return slices.IndexFunc(p.Groups, func(g Group) bool { return g.Name == name })
+}
+
+// member returns the recipient of that id in the i-th group.
+func (p *Policy) member(i int, id string) (Recipient, bool) {
+	all := p.Groups[i].Recipients
+	if i < len(p.places.members) {
+		if k, ok := p.places.members[i][id]; ok && k < len(all) && all[k].ID == id {
+			return all[k], true
+		}
+	}
+	return find(all, func(r *Recipient) bool { return r.ID == id })
 }
 
 // Priority returns the priority of that name.
@@ -169,6 +227,9 @@ func (p *Policy) Group(name string) (Group, bool) {
 
 // Team returns the team of that name.
 func (p *Policy) Team(name string) (Team, bool) {
+	if i, ok := p.places.teams[name]; ok && i < len(p.Teams) && p.Teams[i].Name == name {
+		return p.Teams[i], true
+	}
 	return find(p.Teams, func(t *Team) bool { return t.Name == name })
 }
 
@@ -186,7 +247,7 @@ func (p *Policy) SLO(id string) (SLO, bool) {
 func (p *Policy) Recipient(id string) (r Recipient, ok bool) {
 	is := func(r *Recipient) bool { return r.ID == id }
 	for i := 0; i < len(p.Groups) && !ok; i++ {
-		r, ok = find(p.Groups[i].Recipients, is)
+		r, ok = p.member(i, id)
 	}
 	for i := 0; i < len(p.Teams) && !ok; i++ {
 		r, ok = find(p.Teams[i].OnCall, is)

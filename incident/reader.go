@@ -22,8 +22,11 @@ func Readers(in *Incident, p *Policy) []Reader {
 	priority := in.priority(p)
 	for i := range p.Groups {
 		g := &p.Groups[i]
+		if !g.Hears(priority.Name) {
+			continue
+		}
 		for _, a := range priority.Inform {
-			if a == AudienceManagement && slices.Contains(p.Management, g.Name) || a == AudienceStakeholders && slices.Contains(in.Stakeholders, g.Name) {
+			if in.addresses(a, g, p) {
 				c.add(g, a, false)
 			}
 		}
@@ -35,6 +38,25 @@ func Readers(in *Incident, p *Policy) []Reader {
 	return c.readers
 }
 
+// addresses reports whether a group is among those behind an audience of the incident.
+func (in *Incident) addresses(a Audience, g *Group, p *Policy) bool {
+	return a == AudienceManagement && slices.Contains(p.Management, g.Name) || a == AudienceStakeholders && slices.Contains(in.Stakeholders, g.Name)
+}
+
+// Unheard returns the groups behind the audiences that the incident's priority informs
+// which are not told, as they do not hear of that priority; in file order.
+func Unheard(in *Incident, p *Policy) []Group {
+	var out []Group
+	priority := in.priority(p)
+	for i := range p.Groups {
+		g := &p.Groups[i]
+		if !g.Hears(priority.Name) && slices.ContainsFunc(priority.Inform, func(a Audience) bool { return in.addresses(a, g, p) }) {
+			out = append(out, *g)
+		}
+	}
+	return out
+}
+
 // WatchdogReaders returns who is told when the watchdog goes away and comes back.
 func WatchdogReaders(p *Policy) []Reader {
 	c := collector{byID: map[string]int{}}
@@ -44,6 +66,17 @@ func WatchdogReaders(p *Policy) []Reader {
 		}
 	}
 	return c.readers
+}
+
+// hears returns the names of the priorities of which the groups of the reader hear, the
+// highest first; nil if one of them hears of all, as the team does.
+func (r *Reader) hears(p *Policy) []string {
+	if slices.ContainsFunc(r.groups, func(g *Group) bool { return len(g.Priorities) == 0 }) {
+		return nil
+	}
+	return slices.DeleteFunc(p.PriorityNames(), func(name string) bool {
+		return !slices.ContainsFunc(r.groups, func(g *Group) bool { return g.Hears(name) })
+	})
 }
 
 type collector struct {
@@ -99,19 +132,20 @@ func (in *Incident) priority(p *Policy) Priority {
 // policy has it: the last is the team of one that is on call. False if there is no
 // such group any more, or the recipient is not in it.
 func (p *Policy) membersOf(s *Subscription, i int) (*Group, Recipient, bool) {
-	var g *Group
-	if team := i == len(s.Groups)-1 && slices.Contains(s.Audiences, AudienceOnCall); team {
-		if t, ok := p.Team(s.Groups[i]); ok {
-			g = p.asGroup(&t)
+	if i == len(s.Groups)-1 && slices.Contains(s.Audiences, AudienceOnCall) {
+		t, ok := p.Team(s.Groups[i])
+		if !ok {
+			return nil, Recipient{}, false
 		}
-	} else if k := slices.IndexFunc(p.Groups, func(g Group) bool { return g.Name == s.Groups[i] }); k >= 0 {
-		g = &p.Groups[k]
+		r, ok := find(t.OnCall, func(r *Recipient) bool { return r.ID == s.Recipient })
+		return p.asGroup(&t), r, ok
 	}
-	if g == nil {
+	k := p.group(s.Groups[i])
+	if k < 0 {
 		return nil, Recipient{}, false
 	}
-	r, ok := find(g.Recipients, func(r *Recipient) bool { return r.ID == s.Recipient })
-	return g, r, ok
+	r, ok := p.member(k, s.Recipient)
+	return &p.Groups[k], r, ok
 }
 
 // reads reports whether the recipient is still in one of the groups, or on the

@@ -101,6 +101,32 @@ func Reconcile(was *Situation, news News, p *Policy, now time.Time) (*Situation,
 	return s, nil
 }
 
+// ReconcileReader is [Reconcile] where all that happened is that messages about the incident
+// were handed over to one reader: the situation has that reader alone, and so has the one that
+// is returned. The others are as they were, and the rules look again no later than they would
+// have; too early does no harm. It reports false if more follows from the news: then all
+// readers are needed.
+func ReconcileReader(was *Situation, news News, p *Policy, now time.Time) (*Situation, bool) {
+	if len(news.Events)+len(news.Nudges) > 0 || news.Undecided || news.Ask || news.Behind ||
+		was.Agenda.Behind || was.Incident.State == StateClosed || len(was.Subscriptions) != 1 {
+		return nil, false
+	}
+	for i := range news.Outcomes {
+		if o := &news.Outcomes[i]; o.Refused || o.Recipient != was.Subscriptions[0].Recipient {
+			return nil, false
+		}
+	}
+	s := was.Clone()
+	if news.Agenda != nil {
+		s.Agenda = *news.Agenda
+	}
+	look := s.Agenda.NextAt
+	s.applyOutcomes(news.Outcomes, p)
+	s.schedule(p, now)
+	s.Agenda.NextAt = earliest(look, s.Agenda.NextAt)
+	return s, true
+}
+
 // lookAgain is how soon the rules look again at what they could not decide.
 const lookAgain = 15 * time.Second
 

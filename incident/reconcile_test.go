@@ -227,6 +227,48 @@ func TestReconcileBehind(t *testing.T) {
 	})
 }
 
+// TestReconcileReader comes to the same for that reader as if all were there, changes nobody
+// else, and lets the rules look again no later.
+func TestReconcileReader(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := aWorld(t, rt)
+		w.s = w.reconcile(w.s, incident.News{Events: w.burst(rt, anything)})
+		w.now = w.now.Add(time.Duration(rapid.IntRange(0, 300).Draw(rt, "later")) * time.Minute)
+		w.s = w.reconcile(w.s, incident.News{}) // what time alone brings is not what is asked here
+		for i := range w.s.Subscriptions {
+			sub := w.s.Subscriptions[i]
+			pl, ok := w.s.Plan(sub.Recipient, w.p, w.now)
+			if !ok {
+				continue
+			}
+			alone := *w.s
+			alone.Subscriptions = []incident.Subscription{sub}
+			news := alone.Delivered(sub.Recipient, pl.Cover, w.now, incident.Cause{}, w.p)
+			if all := w.s.Delivered(sub.Recipient, pl.Cover, w.now, incident.Cause{}, w.p); asJSON(t, []any{all}) != asJSON(t, []any{news}) {
+				rt.Fatalf("alone it is other news: %+v", news)
+			}
+			got, ok := incident.ReconcileReader(&alone, news, w.p, w.now)
+			if !ok {
+				if len(news.Events) == 0 && w.s.Incident.State != incident.StateClosed && !w.s.Agenda.Behind {
+					rt.Fatalf("refused: %+v", news)
+				}
+				continue
+			}
+			want := w.reconcile(w.s, news)
+			if next := got.Agenda.NextAt; !want.Agenda.NextAt.IsZero() && (next.IsZero() || next.After(want.Agenda.NextAt)) {
+				rt.Fatalf("looks again at %v, want %v", next, want.Agenda.NextAt)
+			}
+			got.Agenda.NextAt = want.Agenda.NextAt
+			all := *w.s
+			all.Subscriptions = slices.Clone(w.s.Subscriptions)
+			all.Subscriptions[i], all.Incident, all.Agenda = got.Subscriptions[0], got.Incident, got.Agenda
+			if d := differ(t, want, &all); d != "" {
+				rt.Fatalf("with all readers, and with one:\n%s", d)
+			}
+		}
+	})
+}
+
 // TestReconcileWithoutNews changes nothing once it was done at that time.
 func TestReconcileWithoutNews(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {

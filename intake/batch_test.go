@@ -284,7 +284,7 @@ func TestAnAlertThatEndsDuringAReloadIsNotMoved(t *testing.T) {
 	store.after = func() { d.expect(ended(a, d.at), intake.OutcomeResolved, "loose", 0) }
 	d.remap()
 	err := d.repo.Store.Read(context.Background(), func(r storage.Snapshot) error {
-		open, err := r.OpenIncidents(t.Context())
+		open, err := storage.OpenIncidents(t.Context(), r)
 		if len(open) > 0 {
 			t.Errorf("open: %v", open)
 		}

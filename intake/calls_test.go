@@ -79,9 +79,9 @@ func (t countedTx) Pulses(ctx context.Context, names ...string) (incident.Pulses
 	return t.r.Pulses(ctx, names...)
 }
 
-func (t countedTx) Subscriptions(ctx context.Context, numbers []int64) (map[int64][]incident.Subscription, error) {
+func (t countedTx) Subscriptions(ctx context.Context, numbers []int64, recipients ...string) (map[int64][]incident.Subscription, error) {
 	t.s.note("Subscriptions")
-	return t.r.Subscriptions(ctx, numbers)
+	return t.r.Subscriptions(ctx, numbers, recipients...)
 }
 
 func (t countedTx) NextNumber(ctx context.Context) (int64, error) {

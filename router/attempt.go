@@ -89,15 +89,17 @@ func (d *Dispatcher) send(ctx context.Context, c *turn, retries map[subject]inci
 
 // urgency returns how urgent a message is.
 func (c *turn) urgency(del *incident.Delivery) incident.Urgency {
-	most := incident.LeastUrgent
-	for _, cover := range del.Covers {
-		if cover.Watchdog() {
+	covers := make(map[int64]bool, len(del.Covers))
+	for i := range del.Covers {
+		if del.Covers[i].Watchdog() {
 			return incident.MostUrgent
 		}
-		for i := range c.Subscriptions {
-			if c.Subscriptions[i].Incident == cover.Incident {
-				most = min(most, c.Subscriptions[i].Urgency)
-			}
+		covers[del.Covers[i].Incident] = true
+	}
+	most := incident.LeastUrgent
+	for i := range c.Subscriptions {
+		if s := &c.Subscriptions[i]; covers[s.Incident] {
+			most = min(most, s.Urgency)
 		}
 	}
 	return most
@@ -165,11 +167,11 @@ func (d *Dispatcher) isNews(ctx context.Context, r storage.Snapshot, del *incide
 			}
 			continue
 		}
-		s, err := storage.Situation(ctx, r, cover.Incident)
+		all, err := storage.Situations(ctx, r, []int64{cover.Incident}, del.Recipient)
 		if err != nil {
 			return false, err
 		}
-		planned, ok := s.Plan(del.Recipient, d.Repo.Policy(), at)
+		planned, ok := all[cover.Incident].Plan(del.Recipient, d.Repo.Policy(), at)
 		if !ok || !slices.Equal(planned.Cover.Owed, cover.Owed) {
 			return false, nil
 		}
@@ -306,7 +308,10 @@ func (d *Dispatcher) recordOutcome(ch *storage.Change, before why, del *incident
 	if cover.Watchdog() {
 		return recordNotice(ch, before, del, &cover, at)
 	}
-	s, err := ch.Situation(cover.Incident)
+	if del.State == incident.DeliveryPending {
+		return nil
+	}
+	s, err := ch.Reader(cover.Incident, del.Recipient)
 	if err != nil {
 		return err
 	}

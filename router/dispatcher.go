@@ -57,7 +57,7 @@ type Dispatcher struct {
 	serving sync.WaitGroup
 	ctx     context.Context
 	cancel  context.CancelFunc
-	wake    func()
+	free    func()
 
 	toldTeams time.Time // when it was last looked for teams to tell, see tellTeams
 
@@ -67,7 +67,8 @@ type Dispatcher struct {
 	routes  map[string]*server // by recipient
 }
 
-func (d *Dispatcher) start(wake func()) {
+// start lets it work; free is called when a hand becomes free.
+func (d *Dispatcher) start(free func()) {
 	if d.Hands == 0 {
 		d.Hands = 64
 	}
@@ -78,7 +79,7 @@ func (d *Dispatcher) start(wake func()) {
 	d.servers = map[string]*server{}
 	d.mu.Unlock()
 	d.ctx, d.cancel = context.WithCancel(context.Background())
-	d.wake = wake
+	d.free = free
 }
 
 // stop waits for the deliveries that are under way, up to Grace.
@@ -157,23 +158,28 @@ func (d *Dispatcher) ServerRetryAt(recipient string) time.Time {
 }
 
 // claim takes the most urgent of those who wait, as many as their servers have hands free,
-// and serves each. It reports whether there may be more, and when a server that is held back
-// is to be tried again; zero if none is waited for.
-func (d *Dispatcher) claim(ctx context.Context, at time.Time, waiting []storage.Waiting) (more bool, next time.Time, err error) {
+// and serves each. It returns the others, whether there may be more, and when a server that is
+// held back is to be tried again; zero if none is waited for.
+func (d *Dispatcher) claim(ctx context.Context, at time.Time, waiting []storage.Waiting) (rest []storage.Waiting, more bool, next time.Time, err error) {
 	if len(waiting) == 0 {
-		return false, time.Time{}, nil
+		return nil, false, time.Time{}, nil
 	}
 	ids, more, next := d.pick(waiting)
 	if len(ids) == 0 {
-		return false, next, nil // a hand that becomes free wakes the scheduler
+		return waiting, false, next, nil // a hand that becomes free wakes the scheduler
 	}
+	taken := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		taken[id] = true
+	}
+	rest = slices.DeleteFunc(waiting, func(w storage.Waiting) bool { return taken[w.Recipient] })
 	var claims []storage.Lease
 	err = d.Repo.Store.Write(ctx, func(tx storage.Tx) (err error) {
 		claims, err = tx.TakeLeases(ctx, at, d.Owner, lease, ids)
 		return err
 	})
 	if err != nil {
-		return false, next, err
+		return rest, false, next, err
 	}
 	for i := range claims {
 		t := &turn{Lease: &claims[i], server: d.server(claims[i].Recipient), sent: claims[i].Sent, refused: map[subject]bool{}, retries: map[int]time.Time{}, verdicts: map[string]bool{}}
@@ -183,12 +189,12 @@ func (d *Dispatcher) claim(ctx context.Context, at time.Time, waiting []storage.
 			defer d.serving.Done()
 			defer func() {
 				t.server.take(-1)
-				d.wake()
+				d.free()
 			}()
 			d.serve(t)
 		}()
 	}
-	return more, next, nil
+	return rest, more, next, nil
 }
 
 // pick returns whom to claim: the most urgent first, of each server as many as it has

@@ -40,8 +40,11 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, reci
 	if err != nil {
 		return nil, err
 	}
-	situations, err := storage.Situations(ctx, r, numbers)
+	situations, err := storage.Situations(ctx, r, numbers, recipient)
 	if err != nil {
+		return nil, err
+	}
+	if err := withOthers(ctx, r, situations, recipient); err != nil {
 		return nil, err
 	}
 	behind, err := d.Repo.Behind(ctx, r)
@@ -49,10 +52,6 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, reci
 		return nil, err
 	}
 	dr := &draft{}
-	type told struct {
-		planned incident.Planned
-		item    incident.Item
-	}
 	var all []told
 	for _, number := range numbers {
 		s := situations[number]
@@ -66,7 +65,7 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, reci
 			continue
 		}
 		sub := s.Subscription(recipient)
-		events, err := storage.EventsOf(ctx, r, number, max(sub.ToldSequence, s.Incident.Sequence-tellEvents), tellEvents)
+		events, err := news(ctx, r, s, sub, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -80,26 +79,14 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, reci
 		return cmp.Or(cmp.Compare(a.item.Incident.Priority.Rank, b.item.Incident.Priority.Rank), cmp.Compare(a.item.Incident.Number, b.item.Incident.Number))
 	})
 	first := all[0]
-	m := &dr.message
-	m.Kind, m.At, m.BaseURL = first.planned.Cover.Kind, at, policy.ExternalURL
-	m.Recipient, m.Location = first.planned.Reader.Recipient, first.planned.Reader.Location
-	m.Audiences, m.Group = first.planned.Reader.Audiences, first.planned.Reader.Groups[0]
-	if len(all) > 1 {
-		m.Kind = incident.KindDigest
-	}
-	for i := range all[:min(len(all), alertsOfDigest)] {
-		if t := &all[i]; slices.Contains(t.planned.Reader.Audiences, incident.AudienceOnCall) {
-			if t.item.Alerts, err = alerts(ctx, r, &t.item); err != nil {
-				return nil, err
-			}
-		}
+	if dr.message, err = messageOf(ctx, r, all, policy, at); err != nil {
+		return nil, err
 	}
 	del := &dr.delivery
 	in := &first.item.Incident
 	del.Incident, del.Sequence, del.Priority, del.Drill = in.Number, in.Sequence, in.Priority.Name, in.Drill
 	for _, t := range all {
 		c := t.planned.Cover
-		m.Items = append(m.Items, t.item)
 		del.Covers = append(del.Covers, c)
 		if del.DueAt.IsZero() || c.DueAt.Before(del.DueAt) {
 			del.DueAt, del.Promised, del.Deferred = c.DueAt, c.Promised, c.Deferred
@@ -107,6 +94,103 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, reci
 	}
 	dr.fill(at)
 	return dr, nil
+}
+
+// withOthers loads the other readers of incidents of which the recipient is told, as one of the
+// team, who else will be told.
+func withOthers(ctx context.Context, r storage.Snapshot, situations map[int64]*incident.Situation, recipient string) error {
+	var numbers []int64
+	for number, s := range situations {
+		if sub := s.Subscription(recipient); sub != nil && s.Incident.State == incident.StateOpen && slices.Contains(sub.Audiences, incident.AudienceOnCall) {
+			numbers = append(numbers, number)
+		}
+	}
+	if len(numbers) == 0 {
+		return nil
+	}
+	slices.Sort(numbers)
+	subs, err := r.Subscriptions(ctx, numbers)
+	for _, number := range numbers {
+		situations[number].Subscriptions = subs[number]
+	}
+	return err
+}
+
+// A told is what a reader is told of one incident, and why.
+type told struct {
+	planned incident.Planned
+	item    incident.Item
+}
+
+// news returns the events that a reader was not told yet, as far as a message tells them:
+// those that are stored, and recent ones that are not.
+func news(ctx context.Context, r storage.Snapshot, s *incident.Situation, sub *incident.Subscription, recent []incident.Event) ([]incident.Event, error) {
+	var events []incident.Event
+	if stored := s.Incident.Sequence - int64(len(recent)); stored > sub.ToldSequence {
+		var err error
+		if events, err = storage.EventsOf(ctx, r, s.Incident.Number, max(sub.ToldSequence, s.Incident.Sequence-tellEvents), tellEvents); err != nil {
+			return nil, err
+		}
+	}
+	return append(events, recent...), nil
+}
+
+// messageOf returns the message that tells a reader of all that, the highest first; it has
+// no ID yet.
+func messageOf(ctx context.Context, r storage.Snapshot, all []told, policy *incident.Policy, at time.Time) (incident.Message, error) {
+	first := all[0].planned
+	m := incident.Message{
+		Kind: first.Cover.Kind, At: at, BaseURL: policy.ExternalURL,
+		Recipient: first.Reader.Recipient, Location: first.Reader.Location,
+		Audiences: first.Reader.Audiences, Group: first.Reader.Groups[0],
+	}
+	if len(all) > 1 {
+		m.Kind = incident.KindDigest
+	}
+	for i := range all {
+		t := &all[i]
+		if i < alertsOfDigest && slices.Contains(t.planned.Reader.Audiences, incident.AudienceOnCall) {
+			var err error
+			if t.item.Alerts, err = alerts(ctx, r, &t.item); err != nil {
+				return m, err
+			}
+		}
+		m.Items = append(m.Items, t.item)
+	}
+	return m, nil
+}
+
+// Foretell returns the message that a recipient gets at a time about an incident that stands
+// as s says, where the latest of its events are recent ones that are not stored. It is made
+// as those that are sent, by itself and not as part of a digest; false if there is nothing
+// to tell then.
+func (d *Dispatcher) Foretell(ctx context.Context, r storage.Snapshot, s *incident.Situation, recent []incident.Event, recipient string, at time.Time) (incident.Message, bool, error) {
+	policy := d.Repo.Policy()
+	planned, ok := s.Plan(recipient, policy, at)
+	if !ok {
+		return incident.Message{}, false, nil
+	}
+	pulses, err := r.Pulses(ctx)
+	if err != nil {
+		return incident.Message{}, false, err
+	}
+	events, err := news(ctx, r, s, s.Subscription(recipient), recent)
+	if err != nil {
+		return incident.Message{}, false, err
+	}
+	m, err := messageOf(ctx, r, []told{{planned, s.Item(&planned, events, policy, pulses)}}, policy, at)
+	m.ID = "preview"
+	return m, err == nil, err
+}
+
+// Render returns the bytes of a message as they go out by its channel; nil if nothing goes
+// out by that.
+func (d *Dispatcher) Render(m *incident.Message) ([]byte, error) {
+	sender, ok := d.Sender(m.Recipient.Channel)
+	if !ok {
+		return nil, nil
+	}
+	return sender.Render(m)
 }
 
 // fill sets what the delivery has from the message.
@@ -134,23 +218,28 @@ func (dr *draft) unchanged(ctx context.Context, r storage.Snapshot, owedAlone bo
 		n, err := noticeOf(ctx, r, dr.notice.Pulse, dr.notice.Recipient)
 		return err == nil && n.Owes(dr.notice.Owed), err
 	}
+	numbers := make([]int64, len(dr.seen))
+	for i, s := range dr.seen {
+		numbers[i] = s.incident
+	}
+	subs, err := r.Subscriptions(ctx, numbers, dr.delivery.Recipient)
+	if err != nil {
+		return false, err
+	}
 	for _, s := range dr.seen {
-		subs, err := storage.SubscriptionsOf(ctx, r, s.incident)
-		if err != nil {
-			return false, err
-		}
-		i := slices.IndexFunc(subs, func(sub incident.Subscription) bool { return sub.Recipient == dr.delivery.Recipient })
-		if i < 0 || !slices.Equal(subs[i].Owed, s.owed) || !subs[i].DueAt.Equal(s.due) {
+		if sub := subs[s.incident]; len(sub) == 0 || !slices.Equal(sub[0].Owed, s.owed) || !sub[0].DueAt.Equal(s.due) {
 			return false, nil
 		}
-		if owedAlone {
-			continue
-		}
-		in, err := storage.IncidentOf(ctx, r, s.incident)
-		if err != nil {
-			return false, err
-		}
-		if in.Sequence != s.sequence {
+	}
+	if owedAlone {
+		return true, nil
+	}
+	incidents, err := r.IncidentsByNumber(ctx, numbers)
+	if err != nil {
+		return false, err
+	}
+	for _, s := range dr.seen {
+		if in := incidents[s.incident]; in == nil || in.Sequence != s.sequence {
 			return false, nil
 		}
 	}

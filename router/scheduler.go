@@ -130,7 +130,13 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	if info, err := s.Repo.Store.Info(ctx); err == nil {
 		s.shared = info.Shared
 	}
-	s.Dispatcher.start(s.Wake)
+	free := make(chan struct{}, 1)
+	s.Dispatcher.start(func() {
+		select {
+		case free <- struct{}{}:
+		default:
+		}
+	})
 	defer s.Dispatcher.stop()
 	defer s.asking.Wait()
 	timer := time.NewTimer(0)
@@ -141,6 +147,10 @@ func (s *Scheduler) Run(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		case <-s.waker():
+		case <-free:
+			if !s.goOn(ctx, now()) {
+				continue
+			}
 		}
 		timer.Reset(s.round(ctx, now()))
 	}
@@ -194,6 +204,7 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 // A view is what a round finds in the store. What becomes due by what the round does is for
 // the next, which begins at once.
 type view struct {
+	at      time.Time
 	pulses  incident.Pulses
 	agendas []int64
 	waiting []storage.Waiting
@@ -203,7 +214,7 @@ type view struct {
 // look reads what a round has to know, in one snapshot, and little where nothing is due.
 func (s *Scheduler) look(ctx context.Context, at time.Time) error {
 	return s.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
-		s.view = view{}
+		s.view = view{at: at}
 		if s.outdated, err = s.Repo.Behind(ctx, r); err != nil {
 			return err
 		}
@@ -517,9 +528,23 @@ func (s *Scheduler) dispatch(ctx context.Context, at time.Time) error {
 			return !known
 		})
 	}
-	more, next, err := s.Dispatcher.claim(ctx, at, waiting)
+	rest, more, next, err := s.Dispatcher.claim(ctx, at, waiting)
+	s.view.waiting = rest
 	s.behind, s.serverRetryAt = s.behind || more, next
 	return err
+}
+
+// viewFor is how long a view serves hands that become free.
+const viewFor = time.Second
+
+// goOn gives hands that became free what the last round saw waiting, and reports whether a
+// round is needed for that: once it is all given, or a while has passed. Whatever is committed
+// brings a round of its own, so what is more urgent does not wait for that.
+func (s *Scheduler) goOn(ctx context.Context, at time.Time) (round bool) {
+	if len(s.view.waiting) == 0 || at.Before(s.view.at) || at.Sub(s.view.at) > viewFor {
+		return true
+	}
+	return s.dispatch(ctx, at) != nil || len(s.view.waiting) == 0 || !s.serverRetryAt.IsZero()
 }
 
 func (s *Scheduler) prune(ctx context.Context, at time.Time) error {

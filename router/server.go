@@ -36,7 +36,8 @@ type server struct {
 	failedAt  time.Time // the last
 	lastError string
 
-	taken     map[string]time.Time // when it last took something for a recipient, the last verdictFor
+	taken     map[string]time.Time // when it last took something for a recipient, the last verdictFor at least
+	swept     time.Time            // when older ones were last dropped
 	refused   map[string]struct{}  // the recipients refused alike since it took something
 	refusedAt time.Time            // since when
 	refusal   string               // the last of those refusals
@@ -129,9 +130,12 @@ func (s *server) took(recipient string, at time.Time) {
 	}
 	clear(s.refused)
 	s.refusal = ""
-	for id, t := range s.taken {
-		if at.Sub(t) > verdictFor {
-			delete(s.taken, id)
+	if at.Sub(s.swept) > time.Minute { // those who ask look at the times
+		s.swept = at
+		for id, t := range s.taken {
+			if at.Sub(t) > verdictFor {
+				delete(s.taken, id)
+			}
 		}
 	}
 	s.taken[recipient] = at

@@ -110,7 +110,13 @@ func TestTheEndStaysOwed(t *testing.T) {
 		a := w.Fire("p3", "a")
 		w.Pass(time.Minute)
 		w.Mails()
-		w.Behave(routertest.Refuse(fmt.Errorf("550 5.1.1 no: %w", router.ErrPermanent), "support"))
+		refuse := routertest.Refuse(fmt.Errorf("550 5.1.1 no: %w", router.ErrPermanent), "support")
+		w.Behave(func(m *routertest.Mail) error {
+			if m.To == "support" {
+				time.Sleep(time.Second) // by then the others were told, and the refusal is news of its own
+			}
+			return refuse(m)
+		})
 		w.Resolve(a)
 		w.Pass(time.Hour)
 		w.Expect("oncall resolved", hookName+" resolved", hookName+" reminder")

@@ -50,6 +50,10 @@ type Alert struct {
 	Watchdog    bool              `json:"watchdog,omitempty"`
 	Incident    int64             `json:"incident,omitempty"` // its number in the simulation
 	Reason      string            `json:"reason,omitempty"`   // why it is invalid
+	// DidYouMean is the id of the SLO that was probably meant by the label NearLabel of an alert
+	// that none claims; both empty if there is none.
+	DidYouMean string `json:"did_you_mean,omitempty"`
+	NearLabel  string `json:"near_label,omitempty"`
 }
 
 // An Incident is an incident that opens, and who is told of it when.
@@ -64,9 +68,16 @@ type Incident struct {
 	Breaches     int               `json:"breaches"`
 	NextUpdateAt time.Time         `json:"next_update_at,omitzero"` // the earliest time promised to a reader
 	Readers      []Reader          `json:"readers"`
+	NotTold      []NotTold         `json:"not_told,omitempty"`
 
 	priority incident.Priority
 	resolves time.Duration
+}
+
+// A NotTold is a group of an audience that hears of other priorities only.
+type NotTold struct {
+	Group string   `json:"group"`
+	Hears []string `json:"hears"` // the names of the priorities
 }
 
 // A crowded recipient gets more messages at once than may come one by one.
@@ -153,6 +164,9 @@ func (a *answeredAlert) explain(from *incident.Alert, at time.Time, c *config.Co
 	if m.SLO != nil {
 		a.SLO = m.SLO.ID
 	}
+	if a.Result == intake.OutcomeUnmapped {
+		a.NearLabel, a.DidYouMean = c.Nearest(from.Labels)
+	}
 	if m.Ignored {
 		a.IgnoredBy = m.IgnoredBy.String()
 	}
@@ -185,9 +199,13 @@ func (sim *Simulation) look(ctx context.Context, r storage.Snapshot, p *incident
 			return err
 		}
 		in := &s.Incident
+		var notTold []NotTold
+		for _, g := range incident.Unheard(in, p) {
+			notTold = append(notTold, NotTold{g.Name, g.Priorities})
+		}
 		sim.Incidents = append(sim.Incidents, Incident{
 			Number: n, SLO: in.SLO, UseCase: in.UseCase, Service: in.Service, Team: in.Team, Labels: in.Labels,
-			Priority: in.Priority.Name, Breaches: in.Breaches.Total, NextUpdateAt: s.NextUpdateAt(p), Readers: readers,
+			Priority: in.Priority.Name, Breaches: in.Breaches.Total, NextUpdateAt: s.NextUpdateAt(p), Readers: readers, NotTold: notTold,
 			priority: in.Priority, resolves: in.ResolveAfter,
 		})
 	}

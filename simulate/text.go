@@ -63,10 +63,14 @@ func (a *Alert) verdict() string {
 		}
 		return "ignored: it matches " + a.IgnoredBy
 	case intake.OutcomeUnmapped:
+		text := "no SLO claims it; it is recorded and shown, and nobody is told"
 		if a.Incident != 0 {
-			return fmt.Sprintf("no SLO claims it; as an unmapped alert it is part of incident %d", a.Incident)
+			text = fmt.Sprintf("no SLO claims it; as an unmapped alert it is part of incident %d", a.Incident)
 		}
-		return "no SLO claims it; it is recorded and shown, and nobody is told"
+		if a.DidYouMean != "" {
+			text += fmt.Sprintf("; %s is %q: did you mean %q?", a.NearLabel, wording.Line(a.Labels[a.NearLabel], 120), a.DidYouMean)
+		}
+		return text
 	case intake.OutcomeResolved:
 		if a.Incident == 0 {
 			return fmt.Sprintf("%s; its firing was never seen, so it opens nothing", a.claim())
@@ -97,7 +101,7 @@ func (a *Alert) claim() string {
 
 // write writes an incident, and who is told of it.
 func (in *Incident) write(b *strings.Builder, at time.Time) {
-	fmt.Fprintf(b, "Incident %d: %s\n", in.Number, wording.Line(in.UseCase, 200))
+	fmt.Fprintf(b, "Incident %d: %s\n", in.Number, wording.Headline(&incident.Incident{UseCase: in.UseCase, Labels: in.Labels, Number: in.Number}))
 	about := "alerts without an SLO"
 	if in.SLO != "" {
 		about = fmt.Sprintf("SLO %s of team %s", in.SLO, in.Team)
@@ -117,6 +121,9 @@ func (in *Incident) write(b *strings.Builder, at time.Time) {
 			actions = append(actions, a.Name)
 		}
 		fmt.Fprintf(b, "  To be done  %s\n", strings.Join(actions, ", "))
+	}
+	for _, n := range in.NotTold {
+		fmt.Fprintf(b, "  Not told    %s, which hears of %s only\n", n.Group, wording.List(n.Hears))
 	}
 	if len(in.Readers) == 0 {
 		b.WriteString("  Nobody is told.\n")

@@ -46,34 +46,44 @@ func (repo *Repository) Change(ctx context.Context, at time.Time, fn func(*Chang
 			repo.Observe(events)
 		}
 	}
-	if (len(done.order) > 0 || done.wake) && repo.Wake != nil {
+	if (done.changed || done.wake) && repo.Wake != nil {
 		repo.Wake()
 	}
 	return nil
 }
 
-// Preview runs fn as Change does and stores nothing. It returns the situations of
-// the incidents before and after, in the order in which they were asked for; those after
-// have their Tries.
-func (repo *Repository) Preview(ctx context.Context, at time.Time, fn func(*Change) error) (before, after []*incident.Situation, err error) {
+// A Foreseen is what would become of one incident.
+type Foreseen struct {
+	Before, After *incident.Situation
+	// Events are what would happen to it.
+	Events []incident.Event
+}
+
+// Preview runs fn as Change does and stores nothing. Then look is given what would become of
+// the incidents, in the order in which they were asked for, and the snapshot on which that
+// is seen; the situations after have their Tries. Both functions may run more than once.
+func (repo *Repository) Preview(ctx context.Context, at time.Time, fn func(*Change) error, look func(Snapshot, []Foreseen) error) error {
 	at = at.UTC().Truncate(time.Microsecond)
-	err = repo.Store.Read(ctx, func(r Snapshot) error {
+	return repo.Store.Read(ctx, func(r Snapshot) error {
 		c := repo.newChange(ctx, preview{Snapshot: r}, at)
 		if err := fn(c); err != nil {
 			return err
 		}
-		before, after = nil, nil
+		var all []Foreseen
+		var after []*incident.Situation
 		for _, n := range c.order {
 			l := c.loaded[n]
 			s, err := c.after(l)
 			if err != nil {
 				return err
 			}
-			before, after = append(before, l.was), append(after, s)
+			all, after = append(all, Foreseen{Before: l.was, After: s, Events: l.news.Events}), append(after, s)
 		}
-		return repo.Tries(r, at).Note(ctx, after...)
+		if err := repo.Tries(r, at).Note(ctx, after...); err != nil {
+			return err
+		}
+		return look(r, all)
 	})
-	return before, after, err
 }
 
 // A Change is a transaction in which incidents change. What it reads of incidents and
@@ -92,7 +102,10 @@ type Change struct {
 	latest map[string]int64 // latest incidents of keys that were asked for, 0 if there is none
 	given  int64            // the number of the incident that was opened last, 0 if none was
 	wake   bool
-	pulses *incident.Pulses // once they were asked for
+	// changed is set if somebody may be owed something by it. Who was told is not, before the
+	// next scheduled update.
+	changed bool
+	pulses  *incident.Pulses // once they were asked for
 
 	breaches    breaches
 	unmapped    unmapped
@@ -110,8 +123,9 @@ type loaded struct {
 	now   *incident.Situation
 	news  incident.News
 	isNew bool
-	// readers is set once the subscriptions are there.
+	// readers is set once the subscriptions are there; reader is whose is there alone.
 	readers bool
+	reader  string
 }
 
 // Context returns the context of the transaction, for all that is asked of Tx.
@@ -157,6 +171,28 @@ func (c *Change) Situation(number int64) (*incident.Situation, error) {
 	}
 	l := c.loaded[number]
 	return l.now, c.loadReaders(l)
+}
+
+// Reader is Situation with one reader alone, for what became of messages to it: what that costs
+// does not grow with the others. At the end they are there if need be.
+func (c *Change) Reader(number int64, recipient string) (*incident.Situation, error) {
+	s, err := c.Incident(number)
+	if err != nil {
+		return nil, err
+	}
+	l := c.loaded[number]
+	if l.readers || l.reader == recipient {
+		return s, nil
+	}
+	if l.reader != "" {
+		return s, c.loadReaders(l)
+	}
+	subs, err := c.Tx.Subscriptions(c.Context(), []int64{number}, recipient)
+	if err != nil {
+		return nil, err
+	}
+	l.was.Subscriptions, l.now.Subscriptions, l.reader = subs[number], subs[number], recipient
+	return s, nil
 }
 
 // Incident is Situation without the readers, for events that come in great numbers
@@ -299,19 +335,43 @@ func (c *Change) after(l *loaded) (*incident.Situation, error) {
 	return s, err
 }
 
+// afterReader is after where that concerns the one reader alone that is loaded.
+func (c *Change) afterReader(l *loaded) (*incident.Situation, bool, error) {
+	in, err := c.inForce()
+	if err != nil {
+		return nil, false, err
+	}
+	news := l.news
+	news.Agenda, news.Behind = &l.now.Agenda, in.behind
+	s, ok := incident.ReconcileReader(l.was, news, c.Policy, c.At)
+	return s, ok, nil
+}
+
 // store stores what changed, and what follows from it for the readers.
 func (c *Change) store() error {
 	var changed, concerned []*loaded
+	alone := map[*loaded]*incident.Situation{} // what follows for one reader
 	for _, n := range c.order {
 		l := c.loaded[n]
 		if l.isNew && len(l.news.Events) == 0 {
 			continue
 		}
 		changed = append(changed, l)
+		if l.reader != "" && !l.readers {
+			after, ok, err := c.afterReader(l)
+			if err != nil {
+				return err
+			}
+			if ok {
+				alone[l] = after
+				continue
+			}
+		}
 		if l.readers || l.news.Concerns(l.was) {
 			concerned = append(concerned, l)
 		}
 	}
+	c.changed = len(alone) < len(c.order)
 	if err := c.loadReaders(slices.Clone(concerned)...); err != nil {
 		return err
 	}
@@ -323,7 +383,9 @@ func (c *Change) store() error {
 	}
 	for _, l := range changed {
 		after := l.now
-		if l.readers {
+		if one := alone[l]; one != nil {
+			after = one
+		} else if l.readers {
 			var err error
 			if after, err = c.after(l); err != nil {
 				return err
@@ -387,8 +449,9 @@ func Situation(ctx context.Context, r Snapshot, number int64) (*incident.Situati
 	return all[number], err
 }
 
-// Situations reads incidents with all that changes with them. Each has to be there.
-func Situations(ctx context.Context, r Snapshot, numbers []int64) (map[int64]*incident.Situation, error) {
+// Situations reads incidents with all that changes with them, or of the readers those
+// recipients alone. Each incident has to be there.
+func Situations(ctx context.Context, r Snapshot, numbers []int64, recipients ...string) (map[int64]*incident.Situation, error) {
 	found, err := r.IncidentsByNumber(ctx, numbers)
 	if err != nil {
 		return nil, err
@@ -400,7 +463,7 @@ func Situations(ctx context.Context, r Snapshot, numbers []int64) (map[int64]*in
 		}
 		list = append(list, *found[n])
 	}
-	situations, err := SituationsOf(ctx, r, list)
+	situations, err := SituationsOf(ctx, r, list, recipients...)
 	if err != nil {
 		return nil, err
 	}
@@ -412,13 +475,13 @@ func Situations(ctx context.Context, r Snapshot, numbers []int64) (map[int64]*in
 }
 
 // SituationsOf reads what changes together with incidents that were read before, in their
-// order.
-func SituationsOf(ctx context.Context, r Snapshot, list []incident.Incident) ([]*incident.Situation, error) {
+// order; of the readers those recipients alone, or all if none is named.
+func SituationsOf(ctx context.Context, r Snapshot, list []incident.Incident, recipients ...string) ([]*incident.Situation, error) {
 	numbers := make([]int64, len(list))
 	for i := range list {
 		numbers[i] = list[i].Number
 	}
-	subs, err := r.Subscriptions(ctx, numbers)
+	subs, err := r.Subscriptions(ctx, numbers, recipients...)
 	if err != nil {
 		return nil, err
 	}

@@ -21,9 +21,9 @@ func (t countedTx) IncidentsByNumber(ctx context.Context, numbers []int64) (map[
 	return t.Tx.IncidentsByNumber(ctx, numbers)
 }
 
-func (t countedTx) Subscriptions(ctx context.Context, numbers []int64) (map[int64][]incident.Subscription, error) {
+func (t countedTx) Subscriptions(ctx context.Context, numbers []int64, recipients ...string) (map[int64][]incident.Subscription, error) {
 	*t.sets++
-	return t.Tx.Subscriptions(ctx, numbers)
+	return t.Tx.Subscriptions(ctx, numbers, recipients...)
 }
 
 func (t countedTx) PutIncidents(ctx context.Context, all []*incident.Incident) error {

@@ -21,11 +21,16 @@ type IncidentReader interface {
 	// that has none is left out. In a write the keys are locked until the end, in the order of
 	// their names, also those that have none, so that two writers do not both open one.
 	LatestOf(ctx context.Context, keys []string) (map[string]int64, error)
-	// Incidents returns a page, the latest first.
+	// LatestUnder returns the number of the latest incident of all keys that begin with a text and
+	// are up to 1 KiB long, 0 if there is none. It is for people, and locks nothing.
+	LatestUnder(ctx context.Context, prefix string) (int64, error)
+	// Incidents returns a page, the latest first unless the query says otherwise. What a page
+	// of a state, a priority, a team or an SLO costs, or of all of them, does not grow with the
+	// incidents that there are; a text is looked for in those that fit the rest.
 	Incidents(ctx context.Context, q IncidentQuery) (page []incident.Incident, next string, err error)
-	// OpenIncidents returns how many are open, by the name of their priority, drills
-	// left out.
-	OpenIncidents(ctx context.Context) (map[string]int, error)
+	// CountIncidents returns how many there are of each kind, in any order, without a look at
+	// each. A kind of which there is none is left out.
+	CountIncidents(ctx context.Context) ([]IncidentCount, error)
 
 	// Agendas returns the agendas of incidents, an empty one for each that has none.
 	Agendas(ctx context.Context, numbers []int64) (map[int64]incident.Agenda, error)
@@ -100,13 +105,40 @@ func IncidentsFollowed(ctx context.Context, r IncidentReader, numbers []int64) (
 	}
 }
 
+// OpenIncidents returns how many incidents are open, by the name of their priority, drills
+// left out.
+func OpenIncidents(ctx context.Context, r IncidentReader) (map[string]int, error) {
+	counts, err := r.CountIncidents(ctx)
+	open := make(map[string]int)
+	for _, c := range counts {
+		if c.State == incident.StateOpen && !c.Drill {
+			open[c.Priority] += c.Count
+		}
+	}
+	return open, err
+}
+
+// An IncidentCount is how many incidents there are of a kind.
+type IncidentCount struct {
+	State    incident.State
+	Drill    bool
+	Priority string // its name
+	Team     string
+	Count    int // at least 1
+}
+
 // An IncidentQuery selects incidents; empty fields select all.
 type IncidentQuery struct {
 	State    incident.State
 	Priority string
 	Team     string
+	NoTeam   bool // those that have none, in place of Team
 	SLO      string
-	Text     string // in the id, use case, service or team, without regard to case
-	Limit    int    // 1 to 1000
-	Cursor   string
+	// Text are words, with white space between them. An incident has each of them somewhere in
+	// what [AppendIncidentText] says of it or [EventText] of one of its events, without regard
+	// to case.
+	Text        string
+	OldestFirst bool // else the latest first
+	Limit       int  // 1 to 1000
+	Cursor      string
 }

@@ -36,7 +36,8 @@ func TestAPreviewAsksOnceWhoWaits(t *testing.T) {
 	numbers := []int64{r.declare(r.before), r.declare(r.before), r.declare(r.before)}
 	c := &counting{Store: r.store}
 	repo := &storage.Repository{Store: c, Policy: r.before.Policy}
-	before, after, err := repo.Preview(t.Context(), r.at, func(ch *storage.Change) error {
+	var seen []storage.Foreseen
+	err := repo.Preview(t.Context(), r.at, func(ch *storage.Change) error {
 		for _, n := range numbers {
 			s, err := ch.Situation(n)
 			if err != nil {
@@ -51,12 +52,16 @@ func TestAPreviewAsksOnceWhoWaits(t *testing.T) {
 			}
 		}
 		return nil
+	}, func(_ storage.Snapshot, all []storage.Foreseen) error {
+		seen = all
+		return nil
 	})
-	if err != nil || len(before) != 3 || len(after) != 3 || c.asked != 1 {
-		t.Fatalf("asked %d times of %d incidents, %v", c.asked, len(after), err)
+	if err != nil || len(seen) != 3 || c.asked != 1 {
+		t.Fatalf("asked %d times of %d incidents, %v", c.asked, len(seen), err)
 	}
-	for i, s := range after {
-		if s.Tries == nil || s.Incident.Number != numbers[i] || s.Incident.AcknowledgedAt.IsZero() || !before[i].Incident.AcknowledgedAt.IsZero() {
+	for i := range seen {
+		s, before := seen[i].After, seen[i].Before
+		if s.Tries == nil || s.Incident.Number != numbers[i] || s.Incident.AcknowledgedAt.IsZero() || !before.Incident.AcknowledgedAt.IsZero() || len(seen[i].Events) != 1 {
 			t.Errorf("after: %+v", s.Incident)
 		}
 	}

@@ -21,6 +21,8 @@ type QueueReader interface {
 	// Backoffs says what is not tried for recipients at now because of failures. One for whom
 	// all is tried is left out.
 	Backoffs(ctx context.Context, recipients []string, now time.Time) (map[string]Backoff, error)
+	// RecipientStates says how it goes with recipients; one of whom nothing is known is left out.
+	RecipientStates(ctx context.Context, recipients []string) (map[string]RecipientState, error)
 	// DueReaders returns a page of up to limit (1 to 1000) of the readers of incidents to whom
 	// something was due at a time, and is since, the longest first.
 	DueReaders(ctx context.Context, at time.Time, limit int, cursor string) (page []DueReader, next string, err error)
@@ -63,6 +65,16 @@ type Backoff struct {
 	Until time.Time
 	// Incidents have the RetryAt of pending deliveries that cover them, by number.
 	Incidents map[int64]time.Time
+}
+
+// A RecipientState is how it goes with a recipient.
+type RecipientState struct {
+	// SentAt is when a message was last handed over; zero if none was.
+	SentAt time.Time
+	// FailingSince is since when its leases were released with a failure, and LastError what
+	// the last one said; zero and empty if something was handed over since.
+	FailingSince time.Time
+	LastError    string
 }
 
 // A DueReader is a reader of an incident to whom something is due.

@@ -8,9 +8,10 @@ import (
 
 // A SubscriptionReader reads what the readers of incidents were told and are owed.
 type SubscriptionReader interface {
-	// Subscriptions returns all of each incident, ordered by recipient; an incident that has
-	// none is left out.
-	Subscriptions(ctx context.Context, numbers []int64) (map[int64][]incident.Subscription, error)
+	// Subscriptions returns those of each incident, of these recipients or, if none is named,
+	// of all, ordered by recipient; an incident that has none is left out. What it costs to
+	// read those of a recipient does not grow with how many others there are.
+	Subscriptions(ctx context.Context, numbers []int64, recipients ...string) (map[int64][]incident.Subscription, error)
 }
 
 // A SubscriptionWriter writes what the readers of incidents were told and are owed.

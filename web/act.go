@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 
 	"sitrep/incident"
 	"sitrep/internal/access"
@@ -38,12 +39,34 @@ type previewPage struct {
 	Do           string
 	Key          string
 	Says         []fact // what is asked
-	Quote        string
+	Quotes       []quoteInfo
 	Joins        []person
 	Leaves       []person
 	Messages     []person
-	Next         *moment
-	NextText     string
+	Rendered     []renderedInfo
+	Later        []laterInfo
+	// Stays is set if what was written stays inside, and no message follows that shows it.
+	Stays bool
+	Next  *moment
+}
+
+// A quoteInfo is what a person wrote, and who reads it.
+type quoteInfo struct{ Text, Reads string }
+
+// A renderedInfo is a message as it would go out.
+type renderedInfo struct {
+	Number        int // from 1
+	To, Kind      string
+	Who           []person
+	Subject, Text string
+	HTML          bool
+	JSON          string
+}
+
+// A laterInfo is what readers are told of it with their next message.
+type laterInfo struct {
+	Who   string
+	Lines []string
 }
 
 // A person is somebody whom a command concerns.
@@ -85,10 +108,14 @@ func (h *Handler) showForm(w http.ResponseWriter, r *http.Request, c commandInfo
 				return err
 			}
 		}
-		if cause == nil && !c.fits(&in) {
+		if cause == nil && !c.fits(&in, p.actor) {
 			p.Forbids = fmt.Sprintf("%s is %s; this is not possible now.", in.ID(), in.State)
-			if c.Slug == "acknowledge" && in.State == incident.StateOpen {
-				p.Forbids = fmt.Sprintf("%s was acknowledged already.", in.ID())
+			switch {
+			case in.State != incident.StateOpen:
+			case c.Slug == "acknowledge":
+				p.Forbids = fmt.Sprintf("You are on %s already.", in.ID())
+			case c.Slug == "release":
+				p.Forbids = fmt.Sprintf("You are not on %s: %s.", in.ID(), wording.OnIt(&in, p.clock))
 			}
 		}
 		if errors.Is(cause, incident.ErrChanged) {
@@ -159,7 +186,15 @@ func (h *Handler) command(c commandInfo) httperr.HandlerFunc {
 			return h.showForm(w, r, c, n, values, seen, nil)
 		}
 		req := &command.Request{Command: c.parse(values), Incident: n, Actor: access.From(r.Context()).Actor(), Seen: seen}
+		if note, ok := req.Command.(command.Note); ok {
+			// What others did meanwhile makes a note no less true. Sent twice, it is kept once.
+			req.Seen = 0
+			values.Set("key", fmt.Sprintf("note %d %s", seen, note.Text))
+		}
 		if values.Get("confirm") == "" {
+			if n := values.Get("show"); n != "" {
+				return h.showHTML(w, r, req, n)
+			}
 			err = h.preview(w, r, c, req, values)
 		} else if _, err = h.carryOut(r, req, values); err == nil {
 			return redirect(w, "../"+incident.ID(n)+"?done="+c.Slug)
@@ -193,7 +228,7 @@ func (h *Handler) preview(w http.ResponseWriter, r *http.Request, c commandInfo,
 
 // showPreview asks what the command would bring about, and answers with it.
 func (h *Handler) showPreview(w http.ResponseWriter, r *http.Request, req *command.Request, p *previewPage) error {
-	found, err := req.Preview(r.Context(), h.Repo, h.Now())
+	found, err := req.Preview(r.Context(), h.Repo, h.Now(), h.Teller)
 	if err != nil {
 		return err
 	}
@@ -206,7 +241,42 @@ func (h *Handler) showPreview(w http.ResponseWriter, r *http.Request, req *comma
 	}
 	p.Joins, p.Leaves, p.Messages = people(found.Joins), people(found.Leaves), people(found.Messages)
 	p.Next = p.at(found.NextUpdateAt)
+	for i := range found.Rendered {
+		m := &found.Rendered[i]
+		info := renderedInfo{
+			Number: i + 1, To: wording.AudienceNames(m.Audiences), Kind: kindName(m.Kind),
+			Subject: m.Subject, Text: m.Text, HTML: m.HTML != "",
+		}
+		if m.JSON != nil {
+			info.JSON = pretty(m.JSON)
+		}
+		for k, n := range found.Shown {
+			if n == i {
+				info.Who = append(info.Who, p.Messages[k])
+			}
+		}
+		p.Rendered = append(p.Rendered, info)
+	}
+	for _, l := range found.Later {
+		p.Later = append(p.Later, laterInfo{wording.AudienceNames(l.Audiences), l.Lines})
+	}
+	p.Stays = len(p.Messages)+len(p.Later) == 0 && len(p.Quotes) > 0
 	return h.render(w, http.StatusOK, "preview", p)
+}
+
+// showHTML answers with the HTML of one of the mails that a preview shows, by its number, for
+// a frame. Nothing is kept of a preview: it is made once more.
+func (h *Handler) showHTML(w http.ResponseWriter, r *http.Request, req *command.Request, number string) error {
+	found, err := req.Preview(r.Context(), h.Repo, h.Now(), h.Teller)
+	if err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 1 || n > len(found.Rendered) || found.Rendered[n-1].HTML == "" {
+		return httperr.Status(http.StatusNotFound, "the preview has no such mail any more; preview it again")
+	}
+	framed(w, found.Rendered[n-1].HTML)
+	return nil
 }
 
 // says puts into words what is asked.
@@ -216,32 +286,46 @@ func (p *previewPage) says(c command.Command) {
 			p.Says = append(p.Says, fact{Name: name, Value: value})
 		}
 	}
-	quote := func(text string) { p.Quote, _ = wording.Block(text, incident.MaxText) }
+	quote := func(field, text string) {
+		if text, _ = wording.Block(text, incident.MaxText); text != "" {
+			p.Quotes = append(p.Quotes, quoteInfo{text, p.Form.Reads(field)})
+		}
+	}
 	switch c := c.(type) {
+	case command.Acknowledge:
+		if c.Release {
+			add("On it", "nobody any more")
+		}
+	case command.Note:
+		quote("text", c.Text)
 	case command.Update:
 		add("Update to", cmp.Or(wording.AudienceNames(c.Audiences), "all who are informed"))
-		quote(c.Message)
+		if len(c.Audiences) > 0 {
+			p.Form.informs = c.Audiences
+		}
+		quote("message", c.Message)
 	case command.Priority:
 		add("Priority", p.Form.Now+" → "+c.Priority)
-		quote(c.Reason)
+		quote("reason", c.Reason)
 	case command.Phase:
 		add("Phase", wording.PhaseName(c.Phase))
 		add("Escalated to", c.EscalatedTo)
-		quote(c.Note)
+		quote("note", c.Note)
 	case command.Action:
 		add("Action", c.Name)
 		add("Becomes", string(c.State))
 		add("Link", c.Link)
-		quote(c.Reason)
+		quote("reason", c.Reason)
 	case command.Resolve:
-		quote(c.Note)
+		quote("note", c.Note)
+		quote("message", c.Message)
 	case command.Close:
-		quote(c.Note)
+		quote("note", c.Note)
 	case command.Reopen:
-		quote(c.Reason)
+		quote("reason", c.Reason)
 	case command.Merge:
 		add("Goes on as", c.Into)
-		quote(c.Reason)
+		quote("reason", c.Reason)
 	case command.Declare:
 		add("SLO", c.SLO)
 		add("What is broken", c.UseCase)
@@ -251,7 +335,7 @@ func (p *previewPage) says(c command.Command) {
 		if c.Drill {
 			add("Drill", "yes: every message says so")
 		}
-		quote(c.Reason)
+		quote("reason", c.Reason)
 	}
 }
 

@@ -3,6 +3,7 @@ package web_test
 import (
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -108,8 +109,8 @@ func TestEachCommandIsPreviewedThenDone(t *testing.T) {
 			if got := f.woken.Load() - woken; got != 1 {
 				t.Errorf("woken %d times", got)
 			}
-			if a := f.get("responder", page(n, "?done="+step.command)); !strings.Contains(a.Body.String(), `class="banner good" role="status"`) {
-				t.Error("the page does not say that it is done")
+			if a := f.get("responder", page(n, "?done="+step.command)); !strings.Contains(a.Body.String(), `<p class="banner" role="status">`) {
+				t.Error("the page does not say that it is done, or is green while nothing is handed over")
 			}
 		})
 	}
@@ -161,10 +162,152 @@ func TestAcknowledgeTakesOneClick(t *testing.T) {
 	if strings.Contains(a.Body.String(), "/acknowledge") {
 		t.Error("it offers to acknowledge again")
 	}
+	// Another may take it over, and give it back.
+	a = f.get("responder2", page(n, ""))
+	if !strings.Contains(a.text(), "On it: ada, since") || strings.Contains(a.Body.String(), "/release") {
+		t.Errorf("the page of another: %s", a.text())
+	}
+	d = f.send("responder2", "POST", page(n, "/acknowledge"), a.fill(t, "/acknowledge", nil))
+	if in := f.incident(n); d.Code != 303 || in.AcknowledgedBy != "bob" || in.TakenOverAt.IsZero() {
+		t.Errorf("taken over: %d, %+v", d.Code, in)
+	}
+	if d = f.send("responder", "POST", page(n, "/release"), url.Values{"confirm": {"yes"}}); d.Code != 409 || !strings.Contains(d.text(), "bob is on INC-1") {
+		t.Errorf("given back by another: %d %s", d.Code, d.text())
+	}
+	a = f.get("responder2", page(n, ""))
+	d = f.send("responder2", "POST", page(n, "/release"), a.fill(t, "/release", nil))
+	if in := f.incident(n); d.Code != 303 || in.OnIt() || in.AcknowledgedAt.IsZero() {
+		t.Errorf("given back: %d, %+v", d.Code, in)
+	}
+	if a = f.get("responder", page(n, "?done=release")); !strings.Contains(a.text(), "nobody, since it was given back") || !strings.Contains(a.Body.String(), "/acknowledge") {
+		t.Errorf("after it: %s", a.text())
+	}
 	// Without the confirmation it is a preview as well.
 	other := f.breach("log-on-availability", "b", nil)
 	if p := f.send("responder", "POST", page(other, "/acknowledge"), url.Values{"seen": {"1"}}); p.Code != 200 || !strings.Contains(p.text(), "Nobody gets a message by this.") {
 		t.Errorf("preview: %d %s", p.Code, p.text())
+	}
+}
+
+func TestANoteIsKeptAtOnce(t *testing.T) {
+	f := newFixture(t)
+	n := f.breach("notifications-register-availability", "a", nil)
+	form := f.get("responder", page(n, ""))
+	if !strings.Contains(form.text(), "What you found or tried Stays inside: only the pages, the people on call and the evidence show it.") {
+		t.Errorf("the form does not say who reads it: %s", form.text())
+	}
+	fields := form.fill(t, "/notes", url.Values{"text": {"The disk of db-7\r\nis full."}})
+	f.do(n, command.Update{Message: "We look."}) // which makes the note no less true
+	for range 2 {                                // pressed twice, it is kept once
+		if d := f.send("responder", "POST", page(n, "/notes"), fields); d.Code != 303 {
+			t.Fatalf("answered %d %s", d.Code, d.text())
+		}
+	}
+	if in := f.incident(n); in.Sequence != 4 {
+		t.Errorf("after it: %+v", in)
+	}
+	a := f.get("viewer", page(n, "?done=notes"))
+	if !strings.Contains(a.text(), "ada noted: “The disk of db-7 is full.”") || !strings.Contains(a.text(), "The note is kept.") {
+		t.Errorf("the page: %s", a.text())
+	}
+	// Another from the same form is another.
+	fields.Set("text", "It is db-8.")
+	if d := f.send("responder", "POST", page(n, "/notes"), fields); d.Code != 303 || f.incident(n).Sequence != 5 {
+		t.Errorf("answered %d %s", d.Code, d.text())
+	}
+	p := f.send("responder", "POST", page(n, "/notes"), url.Values{"text": {"It is db-9."}})
+	if p.Code != 200 || !strings.Contains(p.text(), "Nobody gets a message by this. With their next message Read by the people on call ada noted: “It is db-9.” Nothing of it is for management and stakeholders") {
+		t.Errorf("preview: %d %s", p.Code, p.text())
+	}
+}
+
+func TestAPreviewShowsTheMessagesThatGoOut(t *testing.T) {
+	f := newFixture(t)
+	n := f.breach("notifications-register-availability", "a", nil)
+	f.do(n, command.Phase{Phase: incident.PhaseEscalation, EscalatedTo: "the database team", Note: "db-7 is full"})
+	f.deliver(n, eml)
+	f.clock.Pass(time.Minute)
+	fields := url.Values{"note": {"the alert is slow"}, "message": {"All <b>works</b> again."}}
+	p := f.send("responder", "POST", page(n, "/resolve"), fields)
+	checkPage(t, &p)
+	frames := p.find("iframe")
+	if len(frames) != 3 {
+		t.Fatalf("%d mails are shown: %s", len(frames), p.text())
+	}
+	for _, want := range []string{
+		"What the people on call read: resolved", "What management read: resolved", "What stakeholders read: resolved",
+		"Subject: [P1] INC-1 Application cannot register with notification services", "> All <b>works</b> again.", "cto@example.org, product@example.org",
+	} {
+		if !strings.Contains(strings.Join(strings.Fields(p.text()), " "), want) {
+			t.Errorf("no %q in %s", want, p.text())
+		}
+	}
+	if texts := p.find("pre"); len(texts) != 3 {
+		t.Errorf("%d texts", len(texts))
+	}
+	onCall := 0
+	for i := range frames {
+		// As the form in front of the frame asks for it.
+		show := url.Values{"note": fields["note"], "message": fields["message"], "show": {strconv.Itoa(i + 1)}}
+		a := f.send("responder", "POST", page(n, "/resolve"), show)
+		body := a.Body.String()
+		if a.Code != 200 || !strings.Contains(body, "All &lt;b&gt;works&lt;/b&gt; again.") || !strings.Contains(a.Header().Get("Content-Security-Policy"), "sandbox") || a.Header().Get("X-Frame-Options") != "SAMEORIGIN" {
+			t.Errorf("frame %d: %d %v %s", i+1, a.Code, a.Header(), body)
+		}
+		if strings.Contains(body, "the alert is slow") {
+			onCall++
+		}
+	}
+	if onCall != 1 {
+		t.Errorf("%d mails have the note", onCall)
+	}
+	for _, number := range []string{"0", "4", "x"} {
+		if a := f.send("responder", "POST", page(n, "/resolve"), url.Values{"note": {"x"}, "show": {number}}); a.Code != 404 {
+			t.Errorf("mail %s: %d", number, a.Code)
+		}
+	}
+	if in := f.incident(n); in.State != incident.StateOpen {
+		t.Error("a preview resolved it")
+	}
+}
+
+// TestEveryFormSaysWhoReads: beside each field for words stands who reads them.
+func TestEveryFormSaysWhoReads(t *testing.T) {
+	f := newFixture(t)
+	n := f.breach("notifications-register-availability", "a", nil)
+	for _, text := range incident.Texts() {
+		path := page(n, "/"+text.Command)
+		if text.Command == "declare" {
+			path = "/declare"
+		}
+		if text.Command == "reopen" || text.Command == "close" {
+			f.do(n, command.Resolve{Note: "over"})
+		}
+		a := f.get("responder", path)
+		found := 0
+		for _, name := range []string{"input", "textarea"} {
+			for _, field := range a.find(name) {
+				if attr(field, "name") != text.Field {
+					continue
+				}
+				found++
+				says := ""
+				for n := range a.doc.Descendants() {
+					if id := attr(n, "id"); id != "" && id == attr(field, "aria-describedby") {
+						says = n.FirstChild.Data
+					}
+				}
+				if want := map[incident.Readership]string{incident.ReadInside: "Stays inside: ", incident.ReadByAudiences: "Goes out: "}[text.Readers]; !strings.Contains(says, want) {
+					t.Errorf("%s.%s: the form says %q, want %q", text.Command, text.Field, says, want)
+				}
+			}
+		}
+		if found == 0 {
+			t.Errorf("%s: no field %s", path, text.Field)
+		}
+		if text.Command == "reopen" || text.Command == "close" {
+			f.do(n, command.Reopen{Reason: "not over"})
+		}
 	}
 }
 

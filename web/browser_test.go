@@ -5,11 +5,13 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,8 +42,10 @@ func TestInABrowser(t *testing.T) {
 		{"the keyboard reaches the content first", theKeyboardReachesTheContentFirst},
 		{"a page stays fresh and leaves people alone", aPageStaysFreshAndLeavesPeopleAlone},
 		{"pages work without a script", pagesWorkWithoutAScript},
+		{"several incidents are written to without a script, on a phone", severalWithoutAScript},
 		{"a responder takes an incident from the first look to its closing", aResponderClosesAnIncident},
 		{"the browser holds back what a mail brings", theBrowserHoldsBackWhatAMailBrings},
+		{"a preview shows the mails as mail programs do", aPreviewShowsItsMails},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b.tab(t)
@@ -264,6 +268,59 @@ func pagesWorkWithoutAScript(t *testing.T, b *browser) {
 	}
 }
 
+// severalWithoutAScript chooses two of many by their boxes, which the thumb reaches, and finds
+// the buttons where it is.
+func severalWithoutAScript(t *testing.T, b *browser) {
+	f := newFixture(t)
+	f.seed(30, func(i int, in *incident.Incident) {
+		in.Priority = f.policy.Priorities[i%2]
+		in.Stakeholders = []string{"customer-support"}
+	})
+	srv := f.serveLocal(t)
+	b.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": true}, nil)
+	b.view(390, 844, "light")
+	b.open(srv.URL + "/")
+	var high int
+	if b.eval(`document.documentElement.scrollHeight`, &high); high > 2600 {
+		t.Errorf("30 incidents are %d px high", high)
+	}
+	var small []string
+	b.eval(`[...document.querySelectorAll(".pick, .dense h2 a")].map((e) => [e, e.getBoundingClientRect()]).filter(([, r]) => r.height < 24 || r.width < 24).map(([e]) => e.outerHTML)`, &small)
+	if len(small) > 0 {
+		t.Errorf("%d targets are small, such as %s", len(small), small[0])
+	}
+	where := `Math.round(document.querySelector(".bar").getBoundingClientRect().bottom) <= innerHeight`
+	if b.text(where) == "true" {
+		t.Error("the bar is in the way before anything is chosen")
+	}
+	for _, id := range []string{"INC-2", "INC-4"} {
+		b.eval(`document.querySelector('[name=incident][value=`+id+`]').closest("label").click()`, nil)
+	}
+	if b.text(where) != "true" {
+		t.Error("the bar is not in sight once something is chosen")
+	}
+	// By the keyboard, as everything else.
+	b.eval(`document.querySelector(".bar button").focus()`, nil)
+	b.arrive(func() {
+		b.call("Input.dispatchKeyEvent", map[string]any{"type": "keyDown", "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}, nil)
+		b.call("Input.dispatchKeyEvent", map[string]any{"type": "keyUp", "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13}, nil)
+	})
+	b.eval(`document.querySelector("#several-message").value = "One disk is full"; 0`, nil)
+	b.arrive(func() { b.eval(`document.querySelector("form.command button").click()`, nil) })
+	if got := b.text(`document.querySelector("main").textContent.replace(/\s+/g, " ")`); !strings.Contains(got, "update about INC-2 and INC-4") && !strings.Contains(got, "opening about INC-2 and INC-4") {
+		t.Fatalf("preview: %s", got)
+	}
+	b.arrive(func() { b.eval(`document.querySelector(".confirm button").click()`, nil) })
+	if got := b.text(`document.querySelector("main").textContent`); !strings.Contains(got, "on its way for 2.") {
+		t.Errorf("then: %s", got)
+	}
+	for _, n := range []int64{2, 4} {
+		if in := f.incident(n); in.Words[incident.AudienceStakeholders].Text != "One disk is full" {
+			t.Errorf("%s: %+v", in.ID(), in.Words)
+		}
+	}
+}
+
 // aResponderClosesAnIncident does it on a desktop and on a phone: each form is filled
 // in, previewed and confirmed by clicks.
 func aResponderClosesAnIncident(t *testing.T, b *browser) {
@@ -316,6 +373,66 @@ func aResponderClosesAnIncident(t *testing.T, b *browser) {
 		}
 		if c := b.complaints(); len(c) > 0 {
 			t.Errorf("the browser complains: %s", c)
+		}
+	}
+}
+
+func aPreviewShowsItsMails(t *testing.T, b *browser) {
+	f := newFixture(t)
+	n := f.breach("notifications-register-availability", "a", nil)
+	f.do(n, command.Phase{Phase: incident.PhaseEscalation, EscalatedTo: "the database team", Note: "db-7 is full"})
+	f.deliver(n, eml)
+	f.clock.Pass(time.Hour)
+	var shown atomic.Int64
+	guard, err := access.New(slog.New(slog.DiscardHandler), access.Rules{Loopback: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := f.router(guard.Require)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		pages.ServeHTTP(w, r)
+		if r.Header.Get("Sec-Fetch-Dest") == "iframe" && w.Header().Get("X-Frame-Options") == "SAMEORIGIN" {
+			shown.Add(1)
+		}
+	}))
+	t.Cleanup(srv.Close)
+	for _, size := range []struct {
+		name          string
+		width, height int
+	}{{"desktop", 1280, 800}, {"phone", 390, 844}} {
+		b.view(size.width, size.height, "light")
+		for _, command := range []string{"resolve", "phase"} {
+			b.open(srv.URL + page(n, "/"+command))
+			b.eval(`for (const [name, words] of [["note", "The alert is slow to end."], ["message", "All works again.\nMails that were not sent will be sent later."], ["escalated_to", "the network team"]]) {
+				const field = document.querySelector("[name=" + name + "]");
+				if (field) field.value = words;
+			}
+			const phase = document.querySelector("[name=phase]");
+			if (phase) phase.value = "escalation"`, nil)
+			b.complaints()
+			b.arrive(func() { b.eval(`document.querySelector("form.command button").click()`, nil) })
+			want := int64(3)
+			if command == "phase" {
+				want = 0 // nobody gets a message
+			}
+			b.until("the mails are there", func() bool { return shown.Load() >= want })
+			if got := shown.Swap(0); got != want {
+				t.Errorf("%s: %d mails are shown, want %d", command, got, want)
+			}
+			if got := b.text(`document.querySelectorAll("form.show:not([hidden])").length`); got != "0" {
+				t.Errorf("%s buttons are left", got)
+			}
+			for _, c := range b.complaints() {
+				t.Errorf("%s: the browser complains: %s", command, c)
+			}
+			if flag.Lookup("test.artifacts").Value.String() == "true" {
+				b.view(size.width, 3400, "light") // frames paint themselves, and only what is in view
+				b.eval(`new Promise((done) => setTimeout(done, 1000))`, nil)
+				if err := os.WriteFile(filepath.Join(t.ArtifactDir(), "preview-"+command+"-"+size.name+".png"), b.shoot(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				b.view(size.width, size.height, "light")
+			}
 		}
 	}
 }

@@ -47,6 +47,11 @@ func (h *Handler) priorities(w http.ResponseWriter, r *http.Request) error {
 		p.Priorities = append(p.Priorities, infoOf(&p.policy.Priorities[i], p.policy))
 	}
 	p.Groups = wiki.From(p.policy).Groups
+	for i := range p.Groups {
+		if p.Stranger {
+			p.Groups[i].Recipients = nil
+		}
+	}
 	// It changes with a reload alone, and its history takes some reading.
 	p.Refresh = false
 	return h.show(w, r, "priorities", &p, func(tx storage.Snapshot) error { return p.readHistory(r.Context(), tx, r.URL.Query()) })
@@ -67,7 +72,9 @@ func infoOf(q *incident.Priority, policy *incident.Policy) priorityInfo {
 	for _, a := range q.Inform {
 		one := audienceInfo{Name: wording.AudienceName(a), BySLO: a == incident.AudienceStakeholders}
 		if a == incident.AudienceManagement {
-			one.Groups = policy.Management
+			if one.Groups = wiki.Management(q, policy); len(one.Groups) == 0 {
+				one.Name += ", none of whose groups hears of it"
+			}
 		}
 		info.Audiences = append(info.Audiences, one)
 	}
@@ -95,14 +102,34 @@ type teamInfo struct {
 }
 
 type sloInfo struct {
-	ID, UseCase, SLI, Service, Priority, Tone, Runbook string
-	Stakeholders                                       []string
+	ID, UseCase, Affects, SLI, Service, Priority, Tone, Runbook string
+	Stakeholders                                                []string
+	Claimed                                                     *moment // when it last claimed an alert; nil: never
+	LastIncident                                                string
+}
+
+// readClaims says when each SLO last claimed an alert.
+func (p *slosPage) readClaims(ctx context.Context, tx storage.Snapshot, shown []*incident.SLO) error {
+	claims, err := storage.LastClaims(ctx, tx, shown)
+	for i := range p.Teams {
+		for j := range p.Teams[i].SLOs {
+			info := &p.Teams[i].SLOs[j]
+			info.Claimed, info.LastIncident = nil, ""
+			if c, ok := claims[info.ID]; ok {
+				info.Claimed, info.LastIncident = p.at(c.At), incident.ID(c.Incident)
+			}
+		}
+	}
+	return err
 }
 
 type alertInfo struct {
 	Name, Incident string
-	Labels         []label
-	Since, Heard   *moment
+	// Near is the label that is nearly the id of an SLO, and Meant that id; empty if none is.
+	Near         label
+	Meant        string
+	Labels       []label
+	Since, Heard *moment
 }
 
 type ambiguityInfo struct {
@@ -136,7 +163,10 @@ func (h *Handler) slos(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.byTeam(found[from:to])
 	return h.show(w, r, "slos", &p, func(tx storage.Snapshot) error {
-		if err := p.readUnmapped(r.Context(), tx); err != nil {
+		if err := p.readClaims(r.Context(), tx, found[from:to]); err != nil {
+			return err
+		}
+		if err := p.readUnmapped(r.Context(), tx, h.Nearest); err != nil {
 			return err
 		}
 		return p.readAmbiguous(r.Context(), tx)
@@ -144,7 +174,7 @@ func (h *Handler) slos(w http.ResponseWriter, r *http.Request) error {
 }
 
 // readUnmapped reads the alerts that no SLO claims.
-func (p *slosPage) readUnmapped(ctx context.Context, tx storage.Snapshot) error {
+func (p *slosPage) readUnmapped(ctx context.Context, tx storage.Snapshot, near func(map[string]string) (string, string)) error {
 	p.Unmapped, p.UnmappedMore = nil, false
 	left := room{left: textShown}
 	for cursor := ""; ; {
@@ -156,6 +186,9 @@ func (p *slosPage) readUnmapped(ctx context.Context, tx storage.Snapshot) error 
 			info := alertInfo{Name: wording.Line(a.Labels["alertname"], 200), Labels: labels(a.Labels, "alertname"), Since: p.at(a.StartsAt), Heard: p.at(a.HeardAt)}
 			if a.Incident != 0 {
 				info.Incident = incident.ID(a.Incident)
+			}
+			if name, id := near(a.Labels); id != "" {
+				info.Near, info.Meant = label{wording.Line(name, 120), wording.Line(a.Labels[name], 200)}, id
 			}
 			if len(p.Unmapped) == slosShown || !left.take(sizeOf(info.Labels)) {
 				p.UnmappedMore = true
@@ -194,7 +227,7 @@ func (p *slosPage) find() []*incident.SLO {
 		if p.Team != "" && s.Team != p.Team {
 			continue
 		}
-		if text == "" || strings.Contains(strings.ToLower(s.ID+"\n"+s.UseCase+"\n"+s.Service+"\n"+s.Team), text) {
+		if text == "" || strings.Contains(strings.ToLower(s.ID+"\n"+s.UseCase+"\n"+s.Affects+"\n"+s.Service+"\n"+s.Team), text) {
 			found = append(found, s)
 		}
 	}
@@ -212,12 +245,14 @@ func (p *slosPage) byTeam(found []*incident.SLO) {
 			info := teamInfo{Name: s.Team}
 			if t, ok := p.policy.Team(s.Team); ok {
 				for _, rcpt := range t.OnCall {
-					info.OnCall = append(info.OnCall, rcpt.Address)
+					if !p.Stranger {
+						info.OnCall = append(info.OnCall, rcpt.Address)
+					}
 				}
 			}
 			p.Teams = append(p.Teams, info)
 		}
-		info := sloInfo{ID: s.ID, UseCase: s.UseCase, SLI: s.SLI, Service: s.Service, Priority: s.Priority, Tone: "over", Runbook: wording.Link(s.Runbook), Stakeholders: s.Stakeholders}
+		info := sloInfo{ID: s.ID, UseCase: s.UseCase, Affects: s.Affects, SLI: s.SLI, Service: s.Service, Priority: s.Priority, Tone: "over", Runbook: wording.Link(s.Runbook), Stakeholders: wiki.Stakeholders(s, p.policy)}
 		if q, ok := p.policy.Priority(s.Priority); ok {
 			info.Tone = wording.Rank(q.Rank)
 		}

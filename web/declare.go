@@ -9,6 +9,7 @@ import (
 	"sitrep/incident"
 	"sitrep/internal/access"
 	"sitrep/internal/command"
+	"sitrep/wording"
 )
 
 // slosOffered is how many SLOs the form offers in a list; where there are more, their
@@ -35,6 +36,12 @@ type sloGroup struct {
 
 // Get returns what a field is filled with.
 func (p *declarePage) Get(name string) string { return p.values.Get(name) }
+
+// Reads says who reads what is written in a field.
+func (p *declarePage) Reads(name string) string {
+	readers, _ := incident.ReadersOf("declare", name)
+	return wording.ReadBy(readers)
+}
 
 func (h *Handler) declareForm(w http.ResponseWriter, r *http.Request) error {
 	return h.showDeclare(w, r, r.URL.Query(), nil)
@@ -93,7 +100,10 @@ func (h *Handler) declare(w http.ResponseWriter, r *http.Request) error {
 	var number int64
 	if values.Get("confirm") == "" {
 		p := &previewPage{layout: h.layout(r, "Preview: declare an incident"), Do: "Open the incident", Key: rand.Text()}
-		p.Form = &form{Slug: "declare", Title: "Declare an incident", Action: "declare", Root: p.Root, values: values}
+		if n := values.Get("show"); n != "" {
+			return h.showHTML(w, r, req, n)
+		}
+		p.Form = &form{Slug: "declare", Title: "Declare an incident", Action: "declare", Root: p.Root, values: values, command: "declare"}
 		p.says(cmd)
 		err = h.showPreview(w, r, req, p)
 	} else if number, err = h.carryOut(r, req, values); err == nil {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"slices"
 
@@ -18,8 +19,34 @@ type deliveriesPage struct {
 	States  []string
 	Failed  []deliveryRow
 	Pending []deliveryRow
-	All     []deliveryRow
-	Next    string
+	// Waiting are the readers who have waited the longest beyond the promise, whether or not
+	// a message to them was made yet.
+	Waiting     []waitingRow
+	WaitingMore bool
+	All         []deliveryRow
+	Next        string
+}
+
+// A waitingRow is a reader who waits for a message about an incident.
+type waitingRow struct {
+	Recipient, Incident string
+	Since               *moment
+	Waits               string
+}
+
+// readWaiting finds the readers who wait beyond the promise.
+func (p *deliveriesPage) readWaiting(ctx context.Context, tx storage.Snapshot) error {
+	found, next, err := tx.DueReaders(ctx, p.clock.Now.Add(-incident.Promise), deliveriesShown, "")
+	p.Waiting, p.WaitingMore = nil, next != ""
+	for _, d := range found {
+		if rcpt, known := p.policy.Recipient(d.Recipient); known {
+			if p.Stranger {
+				rcpt.Address = ""
+			}
+			p.Waiting = append(p.Waiting, waitingRow{rcpt.Address, incident.ID(d.Incident), p.at(d.Since), wording.Duration(p.clock.Now.Sub(d.Since))})
+		}
+	}
+	return err
 }
 
 // A deliveryRow is a message in a list.
@@ -53,8 +80,11 @@ func (h *Handler) deliveries(w http.ResponseWriter, r *http.Request) error {
 	cursor := q.Get("cursor")
 	p.Refresh = cursor == ""
 	return h.show(w, r, "deliveries", &p, func(tx storage.Snapshot) error {
-		p.Failed, p.Pending, p.Next = nil, nil, ""
+		p.Failed, p.Pending, p.Waiting, p.Next = nil, nil, nil, ""
 		if p.State == "" && cursor == "" {
+			if err := p.readWaiting(r.Context(), tx); err != nil {
+				return err
+			}
 			for _, of := range []struct {
 				state incident.DeliveryState
 				rows  *[]deliveryRow
@@ -108,6 +138,9 @@ func (l *layout) deliveryRow(d *incident.Delivery, of int64) deliveryRow {
 		if !c.Watchdog() {
 			line.Incidents = append(line.Incidents, incident.ID(c.Incident))
 		}
+	}
+	if l.Stranger {
+		line.Link, line.Recipient, line.Error = "", "", ""
 	}
 	handed := d.SentAt
 	if d.State == incident.DeliveryPending {

@@ -1,10 +1,12 @@
 package web_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/mail"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -20,6 +22,9 @@ import (
 	"sitrep/internal/access"
 	"sitrep/internal/command"
 	"sitrep/internal/status"
+	"sitrep/router"
+	"sitrep/router/email"
+	"sitrep/router/webhook"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
 	"sitrep/web"
@@ -37,6 +42,8 @@ type fixture struct {
 	pages   *web.Handler
 	http    http.Handler
 	woken   atomic.Int64
+	// mailTest is what a test mail does; nil: it is taken.
+	mailTest func(to string, preview bool) (status.MailTest, error)
 }
 
 func newFixture(t testing.TB) *fixture {
@@ -51,11 +58,41 @@ func newFixture(t testing.TB) *fixture {
 		}
 	})
 	f := &fixture{t: t, store: db, clock: incidenttest.NewClock(start), policy: policy(), service: status.Service{Version: "1.2.3", Go: "go1.26", StartedAt: start, Config: status.ConfigState{LoadedAt: start}}}
+	f.use(db)
+	return f
+}
+
+// use makes the pages show what a store has.
+func (f *fixture) use(store storage.Store) {
+	f.t.Helper()
+	t := f.t
+	mails, err := email.NewDirectory(t.TempDir(), email.Letterhead{From: mail.Address{Name: "Incident updates", Address: "incidents@example.org"}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	f.pages, err = web.New(web.Options{
-		Repo:    &storage.Repository{Store: db, Policy: func() *incident.Policy { return f.policy }, Wake: func() { f.woken.Add(1) }},
-		Now:     f.clock.Now,
+		Repo: &storage.Repository{Store: store, Policy: func() *incident.Policy { return f.policy }, Wake: func() { f.woken.Add(1) }},
+		Now:  f.clock.Now,
+		Teller: &router.Dispatcher{Repo: f.repo(), Sender: func(c incident.Channel) (router.Sender, bool) {
+			if c == incident.ChannelWebhook {
+				return webhook.New(webhook.Options{}), true
+			}
+			return mails, true
+		}},
 		Service: func() status.Service { return f.service },
 		Logger:  slog.New(slog.DiscardHandler),
+		Nearest: func(labels map[string]string) (string, string) {
+			if labels["sitrep_slo"] == "serch-latency" {
+				return "sitrep_slo", "search-latency"
+			}
+			return "", ""
+		},
+		MailTest: func(_ context.Context, to string, preview bool) (status.MailTest, error) {
+			if f.mailTest == nil {
+				return status.MailTest{To: to, Preview: preview, Sent: !preview}, nil
+			}
+			return f.mailTest(to, preview)
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +108,6 @@ func newFixture(t testing.TB) *fixture {
 		t.Fatal(err)
 	}
 	f.http = f.router(guard.Require)
-	return f
 }
 
 func (f *fixture) router(require func(access.Role, http.Handler) http.Handler) http.Handler {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -22,76 +23,111 @@ type commandInfo struct {
 	Do     string // of the preview; it does it
 	Done   string // what is said then
 	parse  func(url.Values) command.Command
-	// fits says whether the form makes sense for the incident.
-	fits func(*incident.Incident) bool
+	// fits says whether the form makes sense for the incident and the person who sees it.
+	fits func(*incident.Incident, incident.Actor) bool
+	// path is the last part of the address in the API, if it is another than Slug.
+	path string
+	// direct is set if it is done without a preview, as the form itself says all.
+	direct bool
 }
+
+// command returns the last part of its address in the API.
+func (c *commandInfo) command() string { return cmp.Or(c.path, c.Slug) }
 
 // commands are all of them, in the order in which a page offers them.
 var commands = []commandInfo{
 	{
-		"acknowledge", "Acknowledge", "I am on it", "I am on it", "You acknowledged it.",
-		func(url.Values) command.Command { return command.Acknowledge{} },
-		func(in *incident.Incident) bool { return in.State == incident.StateOpen && in.AcknowledgedAt.IsZero() },
+		Slug: "acknowledge", Title: "Acknowledge", Button: "I am on it", Do: "I am on it", Done: "You are on it.", direct: true,
+		parse: func(url.Values) command.Command { return command.Acknowledge{} },
+		fits: func(in *incident.Incident, who incident.Actor) bool {
+			return in.State == incident.StateOpen && !isOnIt(in, who)
+		},
 	},
 	{
-		"updates", "Write an update", "Preview the update", "Send the update", "The update is on its way.",
-		func(v url.Values) command.Command {
+		Slug: "release", Title: "Give it back", Button: "I am no longer on it", Do: "I am no longer on it", Done: "You gave it back: nobody is on it.", direct: true,
+		parse: func(url.Values) command.Command { return command.Acknowledge{Release: true} },
+		fits: func(in *incident.Incident, who incident.Actor) bool {
+			return in.State == incident.StateOpen && isOnIt(in, who)
+		},
+		path: "acknowledge",
+	},
+	{
+		Slug: "updates", Title: "Write an update", Button: "Preview the update", Do: "Send the update", Done: "The update is written. Who has it stands under Messages.",
+		parse: func(v url.Values) command.Command {
 			u := command.Update{Message: v.Get("message")}
 			for _, a := range v["audience"] {
 				u.Audiences = append(u.Audiences, incident.Audience(a))
 			}
 			return u
 		},
-		notClosed,
+		fits: notClosed,
 	},
 	{
-		"priority", "Change the priority", "Preview the change", "Change the priority", "The priority was changed.",
-		func(v url.Values) command.Command {
+		Slug: "notes", Title: "Write a note", Button: "Keep the note", Do: "Keep the note", Done: "The note is kept.", direct: true,
+		parse: func(v url.Values) command.Command { return command.Note{Text: v.Get("text")} },
+		fits:  notClosed,
+	},
+	{
+		Slug: "priority", Title: "Change the priority", Button: "Preview the change", Do: "Change the priority", Done: "The priority was changed.",
+		parse: func(v url.Values) command.Command {
 			return command.Priority{Priority: v.Get("priority"), Reason: v.Get("reason")}
 		},
-		notClosed,
+		fits: notClosed,
 	},
 	{
-		"phase", "Set the phase", "Preview the phase", "Set the phase", "The phase was set.",
-		func(v url.Values) command.Command {
+		Slug: "phase", Title: "Set the phase", Button: "Preview the phase", Do: "Set the phase", Done: "The phase was set.",
+		parse: func(v url.Values) command.Command {
 			return command.Phase{Phase: incident.Phase(v.Get("phase")), Note: v.Get("note"), EscalatedTo: v.Get("escalated_to")}
 		},
-		isOpen,
+		fits: isOpen,
 	},
 	{
-		"actions", "Complete or waive an action", "Preview the action", "Set the action", "The action was set.",
-		func(v url.Values) command.Command {
+		Slug: "actions", Title: "Complete or waive an action", Button: "Preview the action", Do: "Set the action", Done: "The action was set.",
+		parse: func(v url.Values) command.Command {
 			return command.Action{Name: v.Get("action"), State: incident.ActionState(v.Get("state")), Link: v.Get("link"), Reason: v.Get("reason")}
 		},
-		func(in *incident.Incident) bool { return notClosed(in) && len(in.Actions) > 0 },
+		fits: func(in *incident.Incident, who incident.Actor) bool { return notClosed(in, who) && len(in.Actions) > 0 },
 	},
 	{
-		"resolve", "Resolve", "Preview resolving", "Resolve the incident", "The incident is resolved.",
-		func(v url.Values) command.Command { return command.Resolve{Note: v.Get("note")} },
-		isOpen,
+		Slug: "resolve", Title: "Resolve", Button: "Preview resolving", Do: "Resolve the incident", Done: "The incident is resolved.",
+		parse: func(v url.Values) command.Command {
+			return command.Resolve{Note: v.Get("note"), Message: v.Get("message")}
+		},
+		fits: isOpen,
 	},
 	{
-		"reopen", "Reopen", "Preview reopening", "Reopen the incident", "The incident is open again.",
-		func(v url.Values) command.Command { return command.Reopen{Reason: v.Get("reason")} },
-		isResolved,
+		Slug: "reopen", Title: "Reopen", Button: "Preview reopening", Do: "Reopen the incident", Done: "The incident is open again.",
+		parse: func(v url.Values) command.Command { return command.Reopen{Reason: v.Get("reason")} },
+		fits:  isResolved,
 	},
 	{
-		"close", "Close", "Preview closing", "Close for good", "The incident is closed.",
-		func(v url.Values) command.Command { return command.Close{Note: v.Get("note")} },
-		isResolved,
+		Slug: "close", Title: "Close", Button: "Preview closing", Do: "Close for good", Done: "The incident is closed.",
+		parse: func(v url.Values) command.Command { return command.Close{Note: v.Get("note")} },
+		fits:  isResolved,
 	},
 	{
-		"merge", "Merge into another", "Preview the merge", "Merge", "The incident was merged.",
-		func(v url.Values) command.Command {
+		Slug: "merge", Title: "Merge into another", Button: "Preview the merge", Do: "Merge", Done: "The incident was merged.",
+		parse: func(v url.Values) command.Command {
 			return command.Merge{Into: strings.TrimSpace(v.Get("into")), Reason: v.Get("reason")}
 		},
-		notClosed,
+		fits: notClosed,
 	},
 }
 
-func isOpen(in *incident.Incident) bool     { return in.State == incident.StateOpen }
-func isResolved(in *incident.Incident) bool { return in.State == incident.StateResolved }
-func notClosed(in *incident.Incident) bool  { return in.State != incident.StateClosed }
+// isOnIt reports whether the person is on it.
+func isOnIt(in *incident.Incident, who incident.Actor) bool {
+	return in.OnIt() && in.AcknowledgedBy == string(who)
+}
+
+func isOpen(in *incident.Incident, _ incident.Actor) bool { return in.State == incident.StateOpen }
+
+func isResolved(in *incident.Incident, _ incident.Actor) bool {
+	return in.State == incident.StateResolved
+}
+
+func notClosed(in *incident.Incident, _ incident.Actor) bool {
+	return in.State != incident.StateClosed
+}
 
 // doneText is what a page says after a command.
 func doneText(slug string) string {
@@ -115,6 +151,10 @@ type form struct {
 	Root                string
 	Error               string
 	values              url.Values
+	command             string              // the last part of its address in the API
+	informs             []incident.Audience // by the priority that the incident has
+	Direct              bool                // it is done without a preview
+	OnIt                string              // who is, if it is another
 
 	Priorities []priorityInfo
 	Now        string // the priority that it has
@@ -137,6 +177,18 @@ type option struct {
 // Get returns what a field is filled with.
 func (f *form) Get(name string) string { return f.values.Get(name) }
 
+// Reads says who reads what is written in a field.
+func (f *form) Reads(name string) string {
+	readers, _ := incident.ReadersOf(f.command, name)
+	if name != "message" {
+		return wording.ReadBy(readers) // who joins or leaves by it reads it, too
+	}
+	return wording.ReadBy(readers, f.informs...)
+}
+
+// Informs reports whether the incident's priority informs anybody.
+func (f *form) Informs() bool { return len(f.informs) > 0 }
+
 // Field returns the id of a field, unique on the page.
 func (f *form) Field(name string) string { return f.Slug + "-" + name }
 
@@ -144,7 +196,7 @@ func (f *form) Field(name string) string { return f.Slug + "-" + name }
 func (f *form) Hidden() []label {
 	var all []label
 	for name, values := range f.values {
-		if slices.Contains([]string{"confirm", "back", "key", "seen"}, name) {
+		if slices.Contains([]string{"confirm", "back", "show", "key", "seen"}, name) {
 			continue
 		}
 		for _, v := range values {
@@ -161,6 +213,10 @@ func newForm(c commandInfo, l *layout, in *incident.Incident, values url.Values)
 		Slug: c.Slug, Title: c.Title, Button: c.Button, Action: "incidents/" + in.ID() + "/" + c.Slug,
 		ID: in.ID(), Seen: in.Sequence, Root: l.Root, values: values, Now: in.Priority.Name,
 		Firing: in.Breaches.Firing, Declared: in.Declared, Written: len(in.Words) > 0,
+		command: c.command(), Direct: c.direct, informs: in.Priority.Inform,
+	}
+	if now, ok := l.policy.Priority(in.Priority.Name); ok {
+		f.informs = now.Inform
 	}
 	choose := func(name, value, text string, byDefault bool) option {
 		chosen := slices.Contains(values[name], value)
@@ -170,16 +226,16 @@ func newForm(c commandInfo, l *layout, in *incident.Incident, values url.Values)
 		return option{value, text, chosen}
 	}
 	switch c.Slug {
+	case "acknowledge":
+		if in.OnIt() {
+			f.OnIt, f.Title, f.Button = wording.OnIt(in, l.clock), "Take it over", "I am on it now"
+		}
 	case "priority":
 		for i := range l.policy.Priorities {
 			f.Priorities = append(f.Priorities, infoOf(&l.policy.Priorities[i], l.policy))
 		}
 	case "updates":
-		now := in.Priority
-		if q, ok := l.policy.Priority(now.Name); ok {
-			now = q
-		}
-		for _, a := range now.Inform {
+		for _, a := range f.informs {
 			f.Audiences = append(f.Audiences, choose("audience", string(a), wording.AudienceName(a), true))
 		}
 	case "phase":
@@ -198,7 +254,7 @@ func newForm(c commandInfo, l *layout, in *incident.Incident, values url.Values)
 // forms are those that fit the incident. That of an update stands apart.
 func forms(l *layout, in *incident.Incident) (all []form, update *form) {
 	for _, c := range commands {
-		if !c.fits(in) {
+		if !c.fits(in, l.actor) {
 			continue
 		}
 		f := newForm(c, l, in, nil)

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"time"
@@ -8,12 +9,13 @@ import (
 	"github.com/gorilla/mux"
 
 	"sitrep/internal/access"
+	"sitrep/internal/command"
 	"sitrep/internal/httperr"
 	"sitrep/internal/status"
 	"sitrep/storage"
 )
 
-// Options are what a [Handler] works with. All but Links is required.
+// Options are what a [Handler] works with. All but Teller and Links is required.
 type Options struct {
 	// Repo is how incidents are read and changed, with the configuration in force.
 	Repo *storage.Repository
@@ -22,6 +24,13 @@ type Options struct {
 	// Service returns what is known of the running program.
 	Service func() status.Service
 	Logger  *slog.Logger
+	// Nearest returns the label of an alert that is nearly the id of an SLO, and that id; both
+	// empty if there is none.
+	Nearest func(labels map[string]string) (label, id string)
+	// MailTest sends a test mail to an address, or says what would be sent.
+	MailTest func(ctx context.Context, to string, preview bool) (status.MailTest, error)
+	// Teller makes the messages that a preview shows; nil: it shows to whom they go.
+	Teller command.Teller
 	// Links are shown in the navigation after the pages of this package.
 	Links []Link
 }
@@ -82,13 +91,17 @@ func (h *Handler) Routes() []Route {
 		get("/status", "How sitrep itself fares.", h.status),
 		{http.MethodGet, "/declare", access.Responder, "The form that opens an incident.", h.declareForm},
 		{http.MethodPost, "/declare", access.Responder, "Shows what opening an incident brings about, or opens it.", h.declare},
+		{http.MethodGet, "/mail/test", access.Admin, "The form of a test mail.", h.mailTestForm},
+		{http.MethodPost, "/mail/test", access.Admin, "Shows the test mail, or sends it and shows each step.", h.mailTest},
+		{http.MethodGet, "/several", access.Responder, "The form for several incidents at once: one update, or a merge into one.", h.severalForm},
+		{http.MethodPost, "/several", access.Responder, "Previews or does it, for each of them by itself.", h.several},
 		{http.MethodGet, "/assets/{name}", access.Nobody, "Style, script and icon.", h.asset},
 	}
 	for _, of := range []string{one + "/messages/{delivery}", "/deliveries/{delivery}"} {
 		routes = append(routes,
-			get(of, "One message as it was sent.", h.message),
-			get(of+"/html", "The HTML of a mail, for a frame.", h.messageHTML),
-			get(of+"/raw", "The bytes of a message.", h.messageRaw))
+			Route{http.MethodGet, of, access.Known, "One message as it was sent.", h.message},
+			Route{http.MethodGet, of + "/html", access.Known, "The HTML of a mail, for a frame.", h.messageHTML},
+			Route{http.MethodGet, of + "/raw", access.Known, "The bytes of a message.", h.messageRaw})
 	}
 	for _, c := range commands {
 		routes = append(routes,
@@ -111,7 +124,7 @@ func (h *Handler) Register(r *mux.Router, require func(access.Role, http.Handler
 		if route.Method != http.MethodGet {
 			inner = access.Form(inner)
 		}
-		paths.Add(route.Method, route.Path, require(route.Role, inner))
+		paths.Add(route.Method, route.Path, require(route.Role, noting(inner)))
 	}
 	paths.Each(func(path string, inner http.Handler) { r.Path(path).Handler(h.page(inner)) })
 	if r.NotFoundHandler == nil {

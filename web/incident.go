@@ -129,6 +129,7 @@ func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
 		}
 		p.describe(s, pulses)
 		p.Readers = p.readers(s)
+		p.saysUnsent()
 		if err := p.readEvents(r.Context(), tx, &s.Incident, q); err != nil {
 			return err
 		}
@@ -197,6 +198,7 @@ func (p *incidentPage) describe(s *incident.Situation, pulses incident.Pulses) {
 			p.Facts = append(p.Facts, fact{name, value, strong})
 		}
 	}
+	add("Affects", wording.Line(in.Affects, 200), false)
 	add(wording.Span(in), wording.Since(in, clock), true)
 	if in.State == incident.StateOpen {
 		add("On it", wording.OnIt(in, clock), in.AcknowledgedAt.IsZero())
@@ -264,6 +266,9 @@ func (p *incidentPage) readers(s *incident.Situation) []readerInfo {
 		case !known:
 			info.Recipient = "someone who is no longer in the configuration"
 		}
+		if p.Stranger {
+			info.Recipient = ""
+		}
 		info.Audiences = wording.AudienceNames(sub.Audiences)
 		if due {
 			info.Next, info.Kind = p.at(next.At), kindName(next.Kind)
@@ -274,6 +279,19 @@ func (p *incidentPage) readers(s *incident.Situation) []readerInfo {
 	}
 	slices.SortStableFunc(all, func(a, b readerInfo) int { return last(!a.Active) - last(!b.Active) })
 	return all
+}
+
+// saysUnsent says how many of the readers wait for what should have been handed over.
+func (p *incidentPage) saysUnsent() {
+	n := 0
+	for i := range p.Readers {
+		if r := &p.Readers[i]; r.Overdue || r.Try != nil {
+			n++
+		}
+	}
+	if n > 0 {
+		p.Facts = append(p.Facts, fact{"Not handed over", wording.Count(n, "message") + "; see who is told", true})
+	}
 }
 
 // readEvents reads a page of the timeline, the latest first.
@@ -321,7 +339,11 @@ func (l *layout) event(e *incident.Event) eventInfo {
 		tone = "person"
 	}
 	// Times in it have the day where it is not that of the event.
-	how := wording.Describer{Depth: wording.ForTeam, Time: wording.Clock{Now: e.Time, Location: l.clock.Location}.Time}
+	depth := wording.ForTeam
+	if l.Stranger {
+		depth = wording.ForReaders
+	}
+	how := wording.Describer{Depth: depth, Time: wording.Clock{Now: e.Time, Location: l.clock.Location}.Time}
 	quote := ""
 	switch {
 	case e.Type == incident.EventUpdateWritten:

@@ -30,6 +30,18 @@ type keptAnswer struct {
 	http.ResponseWriter
 	code int // 0: 200
 	body bytes.Buffer
+	// passed is the request with who sent it, once the guard let it pass.
+	passed *http.Request
+}
+
+// noting notes on the answer whose request it is.
+func noting(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if kept, ok := w.(*keptAnswer); ok {
+			kept.passed = r
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // WriteHeader implements http.ResponseWriter.

@@ -2,22 +2,16 @@ package web
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"mime"
-	"mime/multipart"
-	"mime/quotedprintable"
 	"net/http"
-	"net/mail"
 	"slices"
-	"strings"
 
 	"github.com/gorilla/mux"
 
 	"sitrep/incident"
+	"sitrep/internal/eml"
 	"sitrep/internal/httperr"
 	"sitrep/storage"
 )
@@ -53,8 +47,11 @@ func (h *Handler) message(w http.ResponseWriter, r *http.Request) error {
 	case d.Channel == incident.ChannelWebhook:
 		p.Text = pretty(body)
 	default:
-		m := parseMail(body)
-		p.Headers, p.Text, p.HTML = m.headers, m.text, m.html != ""
+		m := eml.Parse(body)
+		for _, h := range m.Headers {
+			p.Headers = append(p.Headers, label{h.Name, h.Value})
+		}
+		p.Text, p.HTML = m.Text, m.HTML != ""
 	}
 	return h.render(w, http.StatusOK, "message", &p)
 }
@@ -68,17 +65,22 @@ func (h *Handler) messageHTML(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	m := parsedMail{}
+	m := eml.Mail{}
 	if d.Channel == incident.ChannelEmail && body != nil {
-		m = parseMail(body)
+		m = eml.Parse(body)
 	}
-	if m.html == "" {
+	if m.HTML == "" {
 		return httperr.Status(http.StatusNotFound, "this message has no HTML, or it is no longer kept")
 	}
+	framed(w, m.HTML)
+	return nil
+}
+
+// framed answers with the HTML of a mail, for a frame of a page of ours.
+func framed(w http.ResponseWriter, html string) {
 	w.Header().Set("Content-Security-Policy", framePolicy)
 	w.Header().Set("X-Frame-Options", "SAMEORIGIN")
-	answer(w, http.StatusOK, "text/html; charset=utf-8", []byte(m.html))
-	return nil
+	answer(w, http.StatusOK, "text/html; charset=utf-8", []byte(html))
 }
 
 func (h *Handler) messageRaw(w http.ResponseWriter, r *http.Request) error {
@@ -139,70 +141,4 @@ func pretty(body []byte) string {
 		return string(body)
 	}
 	return b.String()
-}
-
-// parsedMail is what of a mail people read.
-type parsedMail struct {
-	headers []label
-	text    string
-	html    string
-}
-
-// shownHeaders are those worth showing, in order.
-var shownHeaders = []string{"From", "To", "Reply-To", "Subject", "Date", "Message-ID", "References", "Auto-Submitted", "X-Sitrep-Kind", "X-Sitrep-Priority", "X-Sitrep-Incident", "X-Sitrep-Sequence"}
-
-// parseMail reads a mail as far as it can be read: it is shown as evidence, so a part
-// that is broken is left out and the rest stays.
-func parseMail(body []byte) parsedMail {
-	m, err := mail.ReadMessage(bytes.NewReader(body))
-	if err != nil {
-		return parsedMail{text: string(body)}
-	}
-	var out parsedMail
-	var words mime.WordDecoder
-	for _, name := range shownHeaders {
-		value := m.Header.Get(name)
-		if decoded, err := words.DecodeHeader(value); err == nil {
-			value = decoded
-		}
-		if value != "" {
-			out.headers = append(out.headers, label{name, value})
-		}
-	}
-	out.part(m.Header.Get("Content-Type"), m.Header.Get("Content-Transfer-Encoding"), m.Body, 0)
-	return out
-}
-
-// part reads a part of a mail, and those in it.
-func (m *parsedMail) part(contentType, encoding string, body io.Reader, depth int) {
-	kind, params, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		kind = "text/plain"
-	}
-	if strings.HasPrefix(kind, "multipart/") && depth < 5 {
-		parts := multipart.NewReader(body, params["boundary"])
-		for {
-			p, err := parts.NextRawPart()
-			if err != nil {
-				return
-			}
-			m.part(p.Header.Get("Content-Type"), p.Header.Get("Content-Transfer-Encoding"), p, depth+1)
-		}
-	}
-	switch strings.ToLower(encoding) {
-	case "quoted-printable":
-		body = quotedprintable.NewReader(body)
-	case "base64":
-		body = base64.NewDecoder(base64.StdEncoding, body)
-	}
-	content, err := io.ReadAll(body)
-	if err != nil {
-		content = fmt.Appendf(content, "\n(the rest cannot be read: %v)", err)
-	}
-	switch {
-	case kind == "text/plain" && m.text == "":
-		m.text = string(content)
-	case kind == "text/html" && m.html == "":
-		m.html = string(content)
-	}
 }

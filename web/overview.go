@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 
 	"sitrep/incident"
 	"sitrep/storage"
@@ -15,28 +14,66 @@ import (
 
 // How many incidents a page shows.
 const (
-	openShown    = 500
-	earlierShown = 25
+	openShown    = 100 // of those that are open, and of any list alone
+	earlierShown = 10  // of the resolved and of the closed, below what is open
+	cardsShown   = 6   // so many stand as cards, more as lines
 )
 
 type overviewPage struct {
 	layout
-	Filter  filter
-	Open    []row
-	Late    int // of the open ones: their update is overdue
-	More    bool
-	Silent  []pulseInfo // the pulses of the watchdog that are away
-	Earlier []row
-	Next    string // the query of the next page; empty: this is the last
-	// Only is set if one list is shown: of a state that was asked for, or a later page.
-	Only bool
+	Filter filter
+	Silent []pulseInfo // the pulses of the watchdog that are away
+	Counts []stateCount
+	// Lists are that of what is open and those below it, or the one that was asked for.
+	Lists []incidentList
+	Only  bool // one list, of a state that was asked for or a later page
+	Late  int  // of the open ones that are shown: their update is overdue
 }
 
 // A filter is what was asked for, and what can be.
 type filter struct {
 	State, Priority, Team, Text string
+	Sort                        string
 	Priorities, Teams           []string
 	Set                         bool
+	query                       url.Values
+}
+
+// An incidentList is a list of incidents of one state, or of all.
+type incidentList struct {
+	State incident.State // empty: of all
+	Rows  []row
+	Cards bool
+	Pick  bool // several of them can be chosen
+	All   bool // and are
+	// Total is how many there are of the state, the priority and the team; 0 if a text was asked
+	// for too, as nobody counts those.
+	Total int
+	// Next is the query of the next page, Alone that of the list alone, Choose that of the same
+	// with all chosen; empty: there is none.
+	Next, Alone, Choose string
+}
+
+// A stateCount is how many incidents there are of a state, and of each priority.
+type stateCount struct {
+	Name  string
+	Link  string
+	Count int
+	Here  bool
+	// Priorities are left out but for what is open.
+	Priorities []priorityCount
+}
+
+type priorityCount struct {
+	Name, Tone, Link string
+	Count            int
+	Here             bool
+}
+
+// A sorting is an order of a list that can be asked for.
+type sorting struct {
+	Name, Link string
+	Here       bool
 }
 
 // A row is an incident in a list.
@@ -53,6 +90,7 @@ type row struct {
 	By                        string // who acknowledged it
 	Next                      *moment
 	LateSince                 *moment // the promise that was broken; nil: none was
+	Into                      string  // the incident that it was merged into
 	Note                      string
 }
 
@@ -62,49 +100,50 @@ func (h *Handler) toOverview(w http.ResponseWriter, _ *http.Request) error {
 
 func (h *Handler) overview(w http.ResponseWriter, r *http.Request) error {
 	p := overviewPage{layout: h.layout(r, "Incidents")}
-	q := r.URL.Query()
-	p.Filter = newFilter(q, p.policy)
-	query := storage.IncidentQuery{
-		State: incident.State(p.Filter.State), Priority: p.Filter.Priority, Team: p.Filter.Team, Text: p.Filter.Text,
-		Limit: earlierShown, Cursor: q.Get("cursor"),
-	}
-	p.Only = query.State != "" || query.Cursor != ""
-	p.Refresh = query.Cursor == ""
+	p.Filter = newFilter(r.URL.Query(), p.policy)
+	cursor := p.Filter.query.Get("cursor")
+	p.Only = p.Filter.State != "" || cursor != ""
+	// Where all are chosen, none comes to them by itself.
+	p.Refresh = cursor == "" && !p.Filter.query.Has("choose")
 	return h.show(w, r, "overview", &p, func(tx storage.Snapshot) error {
-		p.Open, p.Earlier, p.Next, p.Revision, p.Late, p.Silent = nil, nil, "", "", 0, nil
+		p.Lists, p.Revision, p.Late = nil, "", 0
 		pulses, err := tx.Pulses(r.Context())
 		if err != nil {
 			return err
 		}
 		p.Silent = p.pulses(pulses.Away(p.policy, nil))
-		tries := h.Repo.Tries(tx, p.clock.Now)
-		if !p.Only {
-			if err := p.findOpen(r.Context(), tx, tries, query); err != nil {
-				return err
-			}
-		}
-		found, next, err := tx.Incidents(r.Context(), query)
+		counts, err := tx.CountIncidents(r.Context())
 		if err != nil {
 			return err
 		}
-		if !p.Only {
-			found = slices.DeleteFunc(found, func(in incident.Incident) bool { return in.State == incident.StateOpen })
+		p.Counts = p.counts(counts)
+		b := lister{page: &p, tx: tx, tries: h.Repo.Tries(tx, p.clock.Now), counts: counts}
+		if p.Only {
+			return b.add(r.Context(), incident.State(p.Filter.State), openShown, cursor)
 		}
-		if p.Earlier, err = p.lines(r.Context(), tx, tries, found); err != nil {
-			return err
-		}
-		if next != "" {
-			q.Set("cursor", next)
-			p.Next = "?" + q.Encode()
+		for _, state := range []incident.State{incident.StateOpen, incident.StateResolved, incident.StateClosed} {
+			limit := earlierShown
+			if state == incident.StateOpen {
+				limit = openShown
+			}
+			if err := b.add(r.Context(), state, limit, ""); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
 }
 
 func newFilter(q url.Values, policy *incident.Policy) filter {
-	f := filter{State: q.Get("state"), Priority: q.Get("priority"), Team: q.Get("team"), Text: q.Get("q"), Priorities: policy.PriorityNames(), Teams: policy.TeamNames()}
+	f := filter{
+		State: q.Get("state"), Priority: q.Get("priority"), Team: q.Get("team"), Text: q.Get("q"), Sort: q.Get("sort"),
+		Priorities: policy.PriorityNames(), Teams: policy.TeamNames(), query: q,
+	}
 	if !slices.Contains([]string{string(incident.StateOpen), string(incident.StateResolved), string(incident.StateClosed)}, f.State) {
 		f.State = ""
+	}
+	if !slices.Contains(sortings, f.Sort) {
+		f.Sort = ""
 	}
 	// What is gone from the configuration still finds old incidents.
 	if f.Priority != "" && !slices.Contains(f.Priorities, f.Priority) {
@@ -117,29 +156,72 @@ func newFilter(q url.Values, policy *incident.Policy) filter {
 	return f
 }
 
-// findOpen finds what is open: the highest priority first, then what opened first.
-func (p *overviewPage) findOpen(ctx context.Context, tx storage.Snapshot, tries *storage.Tries, query storage.IncidentQuery) error {
-	query.State, query.Limit = incident.StateOpen, openShown
-	found, next, err := tx.Incidents(ctx, query)
-	if err != nil {
-		return err
-	}
-	p.More = next != ""
-	slices.SortStableFunc(found, func(a, b incident.Incident) int {
-		return cmp.Or(last(a.Drill)-last(b.Drill), a.Priority.Rank-b.Priority.Rank, int(a.Number-b.Number))
-	})
-	lines, err := p.lines(ctx, tx, tries, found)
-	if err != nil {
-		return err
-	}
-	for i, line := range lines {
-		if line.LateSince != nil {
-			p.Late++
+// link returns the query of the same page with some values set, or left out if they are empty,
+// from its beginning.
+func (f *filter) link(values ...string) string {
+	q := url.Values{}
+	for _, name := range []string{"state", "priority", "team", "q", "sort"} {
+		if v := f.query.Get(name); v != "" {
+			q.Set(name, v)
 		}
-		p.Open = append(p.Open, line)
-		p.Revision += line.ID + "." + strconv.FormatInt(found[i].Sequence, 10) + " "
 	}
-	return nil
+	for i := 0; i+1 < len(values); i += 2 {
+		if q.Del(values[i]); values[i+1] != "" {
+			q.Set(values[i], values[i+1])
+		}
+	}
+	return "?" + q.Encode()
+}
+
+// Sortings are the orders that the list can be in.
+func (p *overviewPage) Sortings() []sorting {
+	var all []sorting
+	now := cmp.Or(p.Filter.Sort, p.Filter.order(incident.State(p.Filter.State), p.Only))
+	for _, name := range sortings {
+		all = append(all, sorting{name, p.Filter.link("sort", name), name == now})
+	}
+	return all
+}
+
+// Open is how many are open that fit, as far as that is known.
+func (p *overviewPage) Open() int { return max(p.Lists[0].Total, len(p.Lists[0].Rows)) }
+
+// Nothing reports whether no list has an incident.
+func (p *overviewPage) Nothing() bool {
+	return !slices.ContainsFunc(p.Lists, func(l incidentList) bool { return len(l.Rows) > 0 })
+}
+
+// counts says how many there are of each state, in the team that was asked for.
+func (p *overviewPage) counts(counts []storage.IncidentCount) []stateCount {
+	f := &p.Filter
+	var all []stateCount
+	for _, state := range []incident.State{incident.StateOpen, incident.StateResolved, incident.StateClosed} {
+		s := stateCount{Name: string(state), Link: f.link("state", string(state), "priority", "", "q", "", "sort", ""), Here: f.State == string(state) && f.Priority == ""}
+		of := map[string]int{}
+		for _, c := range counts {
+			if c.State == state && (f.Team == "" || c.Team == f.Team) {
+				s.Count += c.Count
+				of[c.Priority] += c.Count
+			}
+		}
+		if state == incident.StateOpen {
+			for _, name := range priorityNames(p.policy, counts) {
+				if of[name] == 0 {
+					continue
+				}
+				tone := "over"
+				if q, ok := p.policy.Priority(name); ok {
+					tone = wording.Rank(q.Rank)
+				}
+				s.Priorities = append(s.Priorities, priorityCount{
+					wording.Line(name, 20), tone, f.link("state", "open", "priority", name, "q", "", "sort", ""), of[name],
+					f.State == "open" && f.Priority == name,
+				})
+			}
+		}
+		all = append(all, s)
+	}
+	return all
 }
 
 // lines are the rows of incidents.
@@ -171,7 +253,10 @@ func (l *layout) row(s *incident.Situation) row {
 	if in.State != incident.StateOpen {
 		ended := wording.Over(in)
 		line.Ended, line.Lasts = l.at(ended), wording.Duration(ended.Sub(began))
-		if in.Breaches.Firing > 0 {
+		switch {
+		case in.MergedInto != 0: // its breaches are the other's
+			line.Into = incident.ID(in.MergedInto)
+		case in.Breaches.Firing > 0:
 			line.Note = "breaches still fire"
 		}
 		return line
@@ -183,14 +268,6 @@ func (l *layout) row(s *incident.Situation) row {
 	next, late := s.NextUpdate(l.policy)
 	line.Next, line.LateSince = l.at(next), l.at(late)
 	return line
-}
-
-// last orders what is so behind what is not.
-func last(is bool) int {
-	if is {
-		return 1
-	}
-	return 0
 }
 
 // tone is the class of the colour of an incident.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"fmt"
 	"html/template"
@@ -14,6 +15,7 @@ import (
 
 	"sitrep/incident"
 	"sitrep/internal/access"
+	"sitrep/internal/status"
 	"sitrep/storage"
 	"sitrep/wording"
 )
@@ -59,17 +61,21 @@ type layout struct {
 	Title string
 	// Root leads from the page to sitrep's own address, so that a proxy may serve it
 	// anywhere.
-	Root    string
-	Here    string // the path of the navigation that the page belongs to
-	Nav     []Link
-	User    string // empty: nobody is logged in
-	Role    access.Role
-	CanAct  bool // may give commands
-	Zone    string
-	Offset  int // of the zone now, in minutes east of UTC
-	Version string
+	Root   string
+	Here   string // the path of the navigation that the page belongs to
+	Nav    []Link
+	User   string // empty: nobody is logged in
+	Role   access.Role
+	CanAct bool // may give commands
+	// Stranger is set for those who see no addresses and no messages.
+	Stranger bool
+	Zone     string
+	Offset   int // of the zone now, in minutes east of UTC
+	Version  string
 	// Trouble are what everybody should know of sitrep itself.
 	Trouble []string
+	// Unsent says what should have been handed over and was not; empty if there is nothing.
+	Unsent string
 	// Refresh is set if the script keeps the page fresh; Revision changes when there is
 	// news that are worth announcing.
 	Refresh  bool
@@ -77,15 +83,18 @@ type layout struct {
 
 	clock  wording.Clock
 	policy *incident.Policy
+	actor  incident.Actor // who looks
 }
 
+// layout returns what stands around a page. It asks the store what was not handed over, so
+// it is made once for each page.
 func (h *Handler) layout(r *http.Request, title string) layout {
 	id, policy, service := access.From(r.Context()), h.Repo.Policy(), h.Service()
 	l := layout{
 		Title: title, Root: root(r.URL.Path), Version: service.Version,
-		User: id.Name, Role: id.Role, CanAct: id.Role.May(access.Responder),
+		User: id.Name, Role: id.Role, CanAct: id.Role.May(access.Responder), Stranger: id.Stranger(),
 		Refresh: r.Method != http.MethodPost,
-		clock:   wording.Clock{Now: h.Now(), Location: policy.Location}, policy: policy,
+		clock:   wording.Clock{Now: h.Now(), Location: policy.Location}, policy: policy, actor: id.Actor(),
 	}
 	l.Zone = l.clock.Zones()
 	_, offset := l.clock.Now.In(policy.Location).Zone()
@@ -114,7 +123,28 @@ func (h *Handler) layout(r *http.Request, title string) layout {
 	if id.Role.May(access.Viewer) && service.StorageError != "" {
 		l.Trouble = append(l.Trouble, "Nothing can be stored: alerts are refused until they can be, and nobody is told anything.")
 	}
+	if id.Role.May(access.Viewer) {
+		h.findUnsent(r.Context(), &l, &service)
+	}
 	return l
+}
+
+// findUnsent says on the page what was not handed over. That it cannot be known is said,
+// too.
+func (h *Handler) findUnsent(ctx context.Context, l *layout, service *status.Service) {
+	var u incident.Unsent
+	err := h.Repo.Store.Read(ctx, func(tx storage.Snapshot) (err error) {
+		u, err = service.Unsent(ctx, tx, l.policy, l.clock.Now)
+		return err
+	})
+	if err != nil {
+		l.Unsent = "It cannot be said whether messages are handed over, as the store does not answer."
+		return
+	}
+	if l.Stranger {
+		u.LastError = "" // it may name whom something was to go to
+	}
+	l.Unsent = wording.Unsent(&u, l.clock)
 }
 
 // root returns the relative address of "/" as seen from a path.
@@ -160,8 +190,15 @@ func (h *Handler) execute(name string, data any) ([]byte, error) {
 	if err := t.ExecuteTemplate(wording.Shown(&b), "layout", data); err != nil {
 		return nil, fmt.Errorf("write page %q: %w", name, err)
 	}
+	if d, ok := data.(interface{ hides() bool }); ok && d.hides() {
+		return []byte(storage.WithoutAddresses(b.String())), nil
+	}
 	return b.Bytes(), nil
 }
+
+// hides reports whether the page is for a stranger: then all email addresses are taken out,
+// in whatever text they stand.
+func (l *layout) hides() bool { return l.Stranger }
 
 // redirect sends the browser to an address relative to the page that was asked for.
 func redirect(w http.ResponseWriter, to string) error {
@@ -214,10 +251,15 @@ func (l *layout) Listed(name, of string, rows []deliveryRow) listing {
 
 // A rowIn is a row with the address that its links need.
 type rowIn struct {
-	Root string
-	Row  row
-	Deep bool // under a heading of its own
+	Root   string
+	Row    row
+	Deep   bool // under a heading of its own
+	Dense  bool // a line, in a list of one state
+	Pick   bool // it can be chosen
+	Chosen bool
 }
 
-// With returns a row for its template.
-func (l *layout) With(r row, deep bool) rowIn { return rowIn{l.Root, r, deep} }
+// With returns a row of a list for its template.
+func (l *layout) With(of incidentList, r row, deep bool) rowIn {
+	return rowIn{l.Root, r, deep, !of.Cards && of.State != "", of.Pick, of.All}
+}

@@ -17,6 +17,9 @@ type problemPage struct {
 func (h *Handler) problem(w http.ResponseWriter, r *http.Request, kept *keptAnswer) {
 	p := problemPage{Problem: httperr.Problem{Title: http.StatusText(kept.code), Status: kept.code}}
 	_ = json.Unmarshal(kept.body.Bytes(), &p.Problem) // else the title alone
+	if kept.passed != nil {
+		r = kept.passed // who may see the page may see what stands around it
+	}
 	p.layout = h.layout(r, p.Problem.Title)
 	p.Refresh = false
 	switch {

@@ -46,6 +46,7 @@ type statusPage struct {
 	Loadings []loadingInfo
 	// MoreWarnings are those of the configuration that are not shown.
 	MoreWarnings int
+	CanTest      bool // may send a test mail
 }
 
 // A pulseInfo is a pulse of the watchdog.
@@ -102,6 +103,10 @@ type loadingInfo struct {
 
 func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	p := statusPage{layout: h.layout(r, "Status"), Service: h.Service()}
+	p.CanTest = p.Role.May(access.Admin)
+	if p.Stranger {
+		p.Service.HidePeople()
+	}
 	p.Service.Config = p.Service.Config.For(p.Role.May(access.Admin))
 	p.cutProblems()
 	p.Started, p.Loaded, p.Hash = p.at(p.Service.StartedAt), p.at(p.Service.Config.LoadedAt), p.policy.Hash
@@ -139,9 +144,12 @@ func (p *statusPage) cutProblems() {
 }
 
 func (p *statusPage) read(ctx context.Context, tx storage.Snapshot) error {
-	f, err := status.Read(ctx, tx, p.clock.Now)
+	f, err := p.Service.Read(ctx, tx, p.policy, p.clock.Now)
 	if err != nil {
 		return err
+	}
+	if p.Stranger {
+		f.HidePeople()
 	}
 	p.Ledger.Size, p.Ledger.Signed, p.Ledger.At = f.Leaves, f.Signed.Size, p.at(f.Signed.At)
 	p.Due, p.DueLimit, p.Oldest = f.Due, f.Due >= 10000, p.at(f.OldestDue)

@@ -98,7 +98,7 @@ func alertNames(it *incident.Item) string {
 // ok is false if that is said, or nothing is to be done.
 func ackEntry(m *incident.Message, it *incident.Item) (e Entry, ok bool) {
 	in := &it.Incident
-	if !m.ToOnCall() || in.State != incident.StateOpen || !in.AcknowledgedAt.IsZero() || it.Kind == incident.KindLeft {
+	if !m.ToOnCall() || in.State != incident.StateOpen || in.OnIt() || it.Kind == incident.KindLeft {
 		return Entry{}, false
 	}
 	return Entry{Text: "Say that you are on it", Command: "sitrep incident ack " + in.ID(), URL: Link(page(m, in.Number) + ackAnchor), Button: true}, true

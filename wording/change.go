@@ -31,7 +31,7 @@ type Describer struct {
 	Depth Depth
 	// Nameless leaves out who did it, where that stands beside the sentence.
 	Nameless bool
-	// Apart leaves out the reason and the message, which the caller shows whole.
+	// Apart leaves out the reason or note and the message, which the caller shows whole.
 	Apart bool
 	// Time writes the times in it; nil is UTC as in RFC 3339.
 	Time func(time.Time) string
@@ -57,6 +57,12 @@ func (d Describer) event(e *incident.Event, in *incident.Incident) string {
 	case incident.EventBreachStarted, incident.EventBreachEnded, incident.EventBreachUnknown:
 		return d.breach(e)
 	case incident.EventAcknowledged:
+		switch {
+		case data.Released:
+			return d.by(who, "gave the incident back, so nobody is on it", "The incident was given back, so nobody is on it") + "."
+		case data.TakenOver:
+			return d.by(who, "took the incident over", "The incident was taken over") + "."
+		}
 		return d.by(who, "acknowledged the incident", "The incident was acknowledged") + d.because(e.Reason)
 	case incident.EventPriorityChanged:
 		from, to := d.line(data.From, 20), d.line(data.To, 20)
@@ -75,6 +81,11 @@ func (d Describer) event(e *incident.Event, in *incident.Incident) string {
 		}
 		phase := PhaseName(incident.Phase(data.To))
 		return d.by(who, "set the phase to "+phase, "The phase is now "+phase) + d.because(e.Reason)
+	case incident.EventNoteWritten:
+		if d.Apart {
+			return d.by(who, "wrote a note", "A note was written") + "."
+		}
+		return d.by(who, "noted", "A note") + d.because(e.Reason)
 	case incident.EventUpdateWritten:
 		return d.written(data, who)
 	case incident.EventUpdateMissed:
@@ -91,6 +102,9 @@ func (d Describer) event(e *incident.Event, in *incident.Incident) string {
 		over := d.by(who, "resolved the incident", "All alerts have ended: the incident is resolved") + d.because(e.Reason)
 		if why := whyOf(data); why != "" {
 			over += " " + capital(why) + "."
+		}
+		if message := d.line(data.Message, reasonLimit); message != "" && !d.Apart {
+			over += " To " + AudienceNames(data.Audiences) + ": " + quote(message)
 		}
 		return over
 	case incident.EventReopened:
@@ -120,7 +134,7 @@ func (d Describer) opened(e *incident.Event, who string) string {
 		if o.Drill {
 			what = "the drill"
 		}
-		if useCase := d.line(o.UseCase, titleLimit); useCase != "" {
+		if useCase := d.useCase(o); useCase != "" {
 			what += " " + quote(useCase)
 		}
 		if priority := d.line(o.Priority.Name, 20); priority != "" {
@@ -131,6 +145,15 @@ func (d Describer) opened(e *incident.Event, who string) string {
 		who = ""
 	}
 	return d.by(who, "declared "+what+as, capital(what)+" opened"+as) + d.because(e.Reason)
+}
+
+// useCase is what an incident is about, and which of its SLO's it is.
+func (d Describer) useCase(o *incident.Opening) string {
+	useCase := d.line(o.UseCase, titleLimit)
+	if where := values(o.Labels); where != "" && useCase != "" {
+		useCase += " (" + where + ")"
+	}
+	return useCase
 }
 
 // breach says what became of a breach.

@@ -9,9 +9,8 @@ import (
 	"sitrep/incident"
 )
 
-// briefsLimit is how many incidents of a digest have a block of their own; those
-// beyond have one line.
-const briefsLimit = 50
+// DigestNamed is how many incidents of a digest are named; those beyond are counted.
+const DigestNamed = 50
 
 // reminderTitle is what a reminder is about, in its subject.
 func reminderTitle(it *incident.Item, clock Clock) string {
@@ -147,12 +146,12 @@ func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 			done.Lines = append(done.Lines, e)
 		}
 	}
-	r.Facts = []Fact{{Span(in), Since(in, clock), false}, {"State", State(in), false}}
+	if s := Affected(in); s != "" {
+		r.Facts = append(r.Facts, Fact{"Affected", s, false})
+	}
+	r.Facts = append(r.Facts, Fact{Span(in), Since(in, clock), false}, Fact{"State", State(in), false})
 	if in.State == incident.StateOpen {
 		r.Facts = append(r.Facts, Fact{"On it", OnIt(in, clock), false})
-	}
-	if s := affected(in); s != "" {
-		r.Facts = append(r.Facts, Fact{"Affected", s, false})
 	}
 	if looksInto(m, it) || it.Alerts != nil {
 		if e, ok := ackEntry(m, it); ok {
@@ -191,23 +190,33 @@ func word(s string) string {
 	return s
 }
 
-// digestReport tells about many incidents, the highest priority first.
+// digestReport tells about many incidents, the highest priority first: of each a brief, and
+// of those beyond DigestNamed how many there are.
 func digestReport(m *incident.Message, clock Clock) *Report {
 	first := m.First()
 	n := len(m.Items)
 	r := &Report{
 		Notice:  notice(allDrills(m)),
 		Status:  priorityName(&first.Incident) + " · " + Count(n, "incident"),
-		Tone:    Rank(first.Incident.Priority.Rank),
+		Tone:    "quiet", // once all is over
 		Title:   "Where " + Count(n, "incident") + " stand",
 		Lead:    []string{"More messages were due within a minute than go out one by one: this one stands for the rest, the highest priority first."},
+		Facts:   counts(m.Items),
 		Preview: "The highest: " + Headline(&first.Incident),
+	}
+	open := func(it incident.Item) bool { return it.Incident.State == incident.StateOpen }
+	goesOn := func(it incident.Item) bool {
+		return open(it) && it.Kind != incident.KindLeft || it.Kind == incident.KindReminder
+	}
+	if i := slices.IndexFunc(m.Items, goesOn); i >= 0 {
+		r.Tone = Rank(m.Items[i].Incident.Priority.Rank)
+	} else if !slices.ContainsFunc(m.Items, open) {
+		r.Status += ", all over"
 	}
 	if late := earliestLate(m); !late.IsZero() {
 		r.Lead = append(r.Lead, fmt.Sprintf("It should have come by %s, and could not be handed over until now.", clock.Time(late)))
 	}
-	rest := Section{Heading: "And also"}
-	for i := range m.Items {
+	for i := range m.Items[:min(n, DigestNamed)] {
 		it := m.Items[i]
 		it.LateSince = time.Time{} // said above
 		in := &it.Incident
@@ -218,14 +227,10 @@ func digestReport(m *incident.Message, clock Clock) *Report {
 		if in.Drill {
 			state = "DRILL " + state
 		}
-		if i >= briefsLimit {
-			rest.Lines = append(rest.Lines, Entry{Text: fmt.Sprintf("%s: %s %s", state, in.ID(), Line(in.UseCase, nameLimit))})
-			continue
-		}
 		url := page(m, in.Number)
 		if o := firstReminder(&it); it.Kind == incident.KindReminder && o != nil && o.Reason == incident.DueUnfed {
 			url += "#update"
-		} else if it.Alerts != nil && in.State == incident.StateOpen && in.AcknowledgedAt.IsZero() {
+		} else if it.Alerts != nil && in.State == incident.StateOpen && !in.OnIt() {
 			url += ackAnchor
 		}
 		r.Briefs = append(r.Briefs, Brief{
@@ -233,12 +238,38 @@ func digestReport(m *incident.Message, clock Clock) *Report {
 			Lines: briefLines(m, &it, clock), URL: Link(url),
 		})
 	}
-	if len(rest.Lines) > 0 {
+	if n > DigestNamed {
+		rest := Section{Heading: fmt.Sprintf("And %d more", n-DigestNamed)}
+		for _, f := range counts(m.Items[DigestNamed:]) {
+			rest.Lines = append(rest.Lines, Entry{Text: f.Line()})
+		}
 		r.Sections = append(r.Sections, rest)
 	}
 	r.linkAll(m)
 	r.Footer = footer(m, clock)
 	return r
+}
+
+// counts says how many incidents of each priority are open, resolved and so on.
+func counts(items []incident.Item) []Fact {
+	var facts []Fact
+	for _, c := range incident.CountItems(items) {
+		var parts []string
+		add := func(n int, what string) {
+			if n > 0 {
+				parts = append(parts, fmt.Sprintf("%d %s", n, what))
+			}
+		}
+		add(c.Open, "open")
+		add(c.Resolved, "resolved")
+		add(c.Closed, "closed")
+		add(c.Merged, "merged")
+		if c.Drills > 0 {
+			parts = append(parts, Count(c.Drills, "drill"))
+		}
+		facts = append(facts, Fact{Name: Line(c.Priority, 20), Value: strings.Join(parts, ", ")})
+	}
+	return facts
 }
 
 // linkAll leads to the page of all incidents.
@@ -263,7 +294,7 @@ func earliestLate(m *incident.Message) (late time.Time) {
 func briefLines(m *incident.Message, it *incident.Item, clock Clock) []string {
 	in := &it.Incident
 	state := State(in)
-	if in.State == incident.StateOpen && in.AcknowledgedAt.IsZero() {
+	if in.State == incident.StateOpen && !in.OnIt() {
 		state += "; " + OnIt(in, clock)
 	}
 	lines := []string{Span(in) + " " + Since(in, clock) + ". " + state + "."}

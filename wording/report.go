@@ -93,8 +93,15 @@ func (f Fact) Line() string {
 func (e Entry) QuoteLines() []string { return strings.Split(e.Quote, "\n") }
 
 // Compose puts into words what a message says. The message has at least one item,
-// or is the watchdog's.
+// or is the watchdog's. What would make it too long for a mail is left out.
 func Compose(m *incident.Message) *Report {
+	r := compose(m)
+	r.fit()
+	return r
+}
+
+func compose(m *incident.Message) *Report {
+	m = m.ForReader()
 	clock := Clock{m.At, m.Location}
 	switch m.Kind {
 	case incident.KindWatchdog:
@@ -181,6 +188,7 @@ func facts(m *incident.Message, it *incident.Item, news *story, clock Clock) []F
 			list = append(list, Fact{name, value, strong})
 		}
 	}
+	add("Affected", Affected(in), false)
 	add(Span(in), Since(in, clock), false)
 	add("State", State(in), false)
 	if !onCall(m) || !it.NextBy.IsZero() {
@@ -193,7 +201,6 @@ func facts(m *incident.Message, it *incident.Item, news *story, clock Clock) []F
 	if in.State == incident.StateOpen {
 		add("On it", OnIt(in, clock), false)
 	}
-	add("Affected", affected(in), false)
 	return list
 }
 

@@ -63,16 +63,22 @@ func State(in *incident.Incident) string {
 	return s
 }
 
-// OnIt says who has acknowledged the incident, or that nobody has.
+// OnIt says who is on it, or that nobody is. Audiences are told no name: see
+// [incident.Incident.ForAudiences].
 func OnIt(in *incident.Incident, clock Clock) string {
 	who := Line(in.AcknowledgedBy, nameLimit)
+	since := clock.Time(cmp.Or(in.OnItAt, in.AcknowledgedAt))
 	switch {
 	case in.AcknowledgedAt.IsZero():
 		return "nobody has acknowledged it yet"
+	case !in.OnIt():
+		return "nobody, since it was given back at " + clock.Time(in.ReleasedAt)
 	case who == "":
-		return "the team, since " + clock.Time(in.AcknowledgedAt)
+		return "the team, since " + since
+	case !in.TakenOverAt.IsZero():
+		return who + ", who took it over at " + clock.Time(in.TakenOverAt)
 	}
-	return who + ", since " + clock.Time(in.AcknowledgedAt)
+	return who + ", since " + since
 }
 
 // NextUpdate says by when the reader of an item is told again, as what follows
@@ -170,16 +176,17 @@ func Action(a *incident.Action, clock Clock) string {
 	return fmt.Sprintf("%s: due by %s", name, clock.Full(a.DueAt))
 }
 
-// affected says where it is, as far as the SLO and its labels tell.
-func affected(in *incident.Incident) string {
+// Affected says who is affected, else the service that is, and where, as far as the SLO
+// and its labels tell; empty if they do not.
+func Affected(in *incident.Incident) string {
 	var parts []string
-	if s := Line(in.Service, nameLimit); s != "" {
+	if s := cmp.Or(Line(in.Affects, labelsLimit), Line(in.Service, nameLimit)); s != "" {
 		parts = append(parts, s)
 	}
 	for _, name := range slices.Sorted(maps.Keys(in.Labels)) {
 		parts = append(parts, Line(name, nameLimit)+" "+Line(in.Labels[name], nameLimit))
 	}
-	return Line(strings.Join(parts, ", "), labelsLimit)
+	return Line(strings.Join(parts, ", "), labelsLimit+nameLimit)
 }
 
 // status is the line on top: priority and state in a word or two.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"sitrep/incident"
 )
@@ -27,26 +28,32 @@ type story struct {
 // newStory sorts the changes of an item.
 func newStory(m *incident.Message, it *incident.Item, clock Clock) *story {
 	s := &story{}
-	for i := len(it.Changes) - 1; i >= 0 && s.cause == nil; i-- {
-		if causes(&it.Changes[i], it) {
-			s.cause = &it.Changes[i]
+	changes := slices.Clone(it.Changes)
+	for i := len(changes) - 1; i >= 0 && s.cause == nil; i-- {
+		if causes(&changes[i], it) {
+			s.cause = &changes[i]
 		}
 	}
 	var rest []incident.Event
-	for i := range it.Changes {
-		e := &it.Changes[i]
-		switch {
-		case e == s.cause:
-		case e.Type == incident.EventUpdateWritten && it.NewWord && it.Word != nil:
+	for i := range changes {
+		e := &changes[i]
+		if spoken := e.Type == incident.EventUpdateWritten || e.Type == incident.EventResolved && e.Data.Message != ""; spoken && it.NewWord && it.Word != nil {
 			if e.Data.Message != it.Word.Text || !e.Time.Equal(it.Word.At) {
 				s.words = append(s.words, *e)
 			}
+			if e.Type == incident.EventUpdateWritten {
+				continue
+			}
+			e.Data.Message = "" // it stands with what the team says
+		}
+		switch {
+		case e == s.cause:
 		case plain(it) && e.Type == incident.EventOpened, ofBreach(e.Type), e.Type == incident.EventClosed && it.Incident.MergedInto > 0:
 			// Since says it, or the tally of breaches, or the lead.
 		case e.Type == incident.EventUpdateMissed && !m.ToOnCall() &&
 			slices.ContainsFunc(rest, func(o incident.Event) bool { return o.Type == e.Type && o.Data.DueAt.Equal(e.Data.DueAt) }):
 			// Who is in two audiences missed it once.
-		case e.Type == incident.EventAcknowledged && it.Incident.State == incident.StateOpen && e.Time.Equal(it.Incident.AcknowledgedAt):
+		case e.Type == incident.EventAcknowledged && it.Incident.State == incident.StateOpen && e.Time.Equal(lastOnIt(&it.Incident)):
 			// State says it.
 		default:
 			rest = append(rest, *e)
@@ -54,6 +61,17 @@ func newStory(m *incident.Message, it *incident.Item, clock Clock) *story {
 	}
 	s.lines = entries(rest, it, describer(m, clock), clock)
 	return s
+}
+
+// lastOnIt is when it last changed whether somebody is on it, or who.
+func lastOnIt(in *incident.Incident) time.Time {
+	last := in.AcknowledgedAt
+	for _, at := range []time.Time{in.OnItAt, in.TakenOverAt, in.ReleasedAt} {
+		if at.After(last) {
+			last = at
+		}
+	}
+	return last
 }
 
 // plain reports whether the item is an opening told to all from the start.
@@ -106,12 +124,14 @@ func describer(m *incident.Message, clock Clock) Describer {
 // entries are events in words, the latest first, and what happened to breaches.
 func entries(events []incident.Event, it *incident.Item, d Describer, clock Clock) []Entry {
 	var out []Entry
-	for i := range events {
-		out = append(out, Entry{When: clock.Time(events[i].Time), Text: d.event(&events[i], &it.Incident)})
+	more := max(len(events)-changesLimit, 0)
+	for i := range events[more:] {
+		e := &events[more+i]
+		out = append(out, Entry{When: clock.Time(e.Time), Text: d.event(e, &it.Incident)})
 	}
 	slices.Reverse(out)
-	if more := len(out) - changesLimit; more > 0 {
-		out = append(out[:changesLimit], Entry{Text: fmt.Sprintf("Before that: %s more, on the incident's page.", Count(more, "change"))})
+	if more > 0 {
+		out = append(out, Entry{Text: fmt.Sprintf("Before that: %s more, on the incident's page.", Count(more, "change"))})
 	}
 	if text := breaches(it); text != "" {
 		out = append(out, Entry{Text: text})
@@ -209,8 +229,18 @@ func farewell(m *incident.Message, it *incident.Item, cause string) []string {
 		out = append(out, fmt.Sprintf("%s informs no audience, so you get no more messages about it.", priorityName(in)))
 	case !informed(m.Audiences, it.Audiences):
 		out = append(out, fmt.Sprintf("%s informs %s, so you get no more messages about it.", priorityName(in), only(it.Audiences)))
+	case len(it.Hears) > 0 && !slices.Contains(it.Hears, in.Priority.Name):
+		out = append(out, fmt.Sprintf("You hear of %s only, so you get no more messages about it.", List(cleanNames(it.Hears))))
 	default:
 		out = append(out, "You are no longer among those who are informed, so you get no more messages about it.")
+	}
+	return out
+}
+
+func cleanNames(priorities []string) []string {
+	out := make([]string, len(priorities))
+	for i, name := range priorities {
+		out[i] = Line(name, 20)
 	}
 	return out
 }
@@ -260,7 +290,9 @@ func teamSection(m *incident.Message, it *incident.Item, s *story, clock Clock) 
 
 // spoke reports whether a person did anything since the reader's last message.
 func spoke(it *incident.Item) bool {
-	return slices.ContainsFunc(it.Changes, func(e incident.Event) bool { return e.Actor.Person() })
+	return slices.ContainsFunc(it.Changes, func(e incident.Event) bool {
+		return e.Actor.Person() || e.Type == incident.EventAcknowledged // an audience is not told by whom
+	})
 }
 
 // words are what a person wrote, and when.

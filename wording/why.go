@@ -51,7 +51,7 @@ var whyText = map[incident.Why]string{
 	incident.WhyListed:          "an Alertmanager that was asked lists it",
 	incident.WhyMapped:          "its alert has another SLO now, or none",
 	incident.WhyNobodyAsked:     "no Alertmanager could be asked whether that is so",
-	incident.WhyBreachStarted:   "a breach started",
+	incident.WhyBreachStarted:   "an alert fires",
 	incident.WhyNothingDue:      "no action is due",
 	incident.WhyNotConfigured:   "the recipient is no longer configured",
 	incident.WhyOutcomeUnknown:  "outcome unknown; a later message carries the news",

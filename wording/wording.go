@@ -9,9 +9,12 @@
 package wording
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"sitrep/incident"
 )
@@ -23,14 +26,41 @@ const (
 	reasonLimit = 400
 	wordsLimit  = 2500
 	labelsLimit = 200
+	whereLimit  = 40 // of a value in a headline
+	wheresLimit = 80 // of all of them
 )
 
-// Headline says what is broken: the use case, or the incident's name without one.
+// Headline says what is broken: the use case, or the incident's name without one, and in
+// brackets the values of the labels that tell it from others of its SLO. It is at most 160
+// characters long, and the same for the life of the incident.
 func Headline(in *incident.Incident) string {
-	if s := Line(in.UseCase, titleLimit); s != "" {
-		return s
+	return Line(headline(cmp.Or(Line(in.UseCase, titleLimit), in.ID()), in.Labels), titleLimit)
+}
+
+// headline puts the values of labels behind a use case, which makes room for them.
+func headline(useCase string, labels map[string]string) string {
+	where := values(labels)
+	if where == "" {
+		return useCase
 	}
-	return in.ID()
+	where = " (" + where + ")"
+	return shorten(useCase, titleLimit-utf8.RuneCountInString(where)) + where
+}
+
+// values are the values of labels in the order of their names; one that is empty among
+// others is a dash.
+func values(labels map[string]string) string {
+	var all []string
+	some := false
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		value := Line(labels[name], whereLimit)
+		some = some || value != ""
+		all = append(all, cmp.Or(value, "–"))
+	}
+	if !some {
+		return ""
+	}
+	return Line(strings.Join(all, ", "), wheresLimit)
 }
 
 // Subject is the subject line of a message. That of an incident's messages stays

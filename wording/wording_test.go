@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"sitrep/incident"
 	"sitrep/wording"
@@ -135,6 +136,9 @@ func TestForTeam(t *testing.T) {
 		{incident.EventBreachUnknown, incident.ActorScheduler, "", incident.Data{HeardAt: at(-5)}, "Nobody knows any more whether a breach still fires; it was last heard 09:00."},
 		{incident.EventAcknowledged, "ada", "", incident.Data{}, "ada acknowledged the incident."},
 		{incident.EventAcknowledged, incident.Forgotten, "", incident.Data{}, "Someone acknowledged the incident."},
+		{incident.EventAcknowledged, "bob", "", incident.Data{TakenOver: true}, "bob took the incident over."},
+		{incident.EventAcknowledged, "bob", "", incident.Data{Released: true}, "bob gave the incident back, so nobody is on it."},
+		{incident.EventNoteWritten, "ada", "db-7\nis full", incident.Data{}, "ada noted: “db-7 is full”"},
 		{incident.EventPriorityChanged, "ada", "a \x00“workaround” exists", incident.Data{From: "P1", To: "P2"}, "ada changed the priority from P1 to P2: “a ‘workaround’ exists”"},
 		{incident.EventPriorityChanged, incident.ActorScheduler, "", incident.Data{From: "P3", To: "P1"}, "The priority was changed from P3 to P1."},
 		{incident.EventPhaseChanged, "ada", "", incident.Data{To: "initial-diagnosis"}, "ada set the phase to initial diagnosis."},
@@ -153,6 +157,10 @@ func TestForTeam(t *testing.T) {
 		{incident.EventAudienceChanged, "ada", "", incident.Data{}, "ada removed all groups of stakeholders."},
 		{incident.EventResolved, incident.ActorScheduler, "", incident.Data{}, "All alerts have ended: the incident is resolved."},
 		{incident.EventResolved, "ada", "", incident.Data{}, "ada resolved the incident."},
+		{
+			incident.EventResolved, "ada", "the fuse", incident.Data{Message: "All works again.", Audiences: []incident.Audience{incident.AudienceManagement}},
+			"ada resolved the incident: “the fuse” To management: “All works again.”",
+		},
 		{incident.EventReopened, incident.ActorAlertmanager, "", incident.Data{Why: incident.WhyBreachStarted}, "An alert fires: the incident is open again."},
 		{incident.EventReopened, "ada", "it is back", incident.Data{}, "ada reopened the incident: “it is back”"},
 		{incident.EventMerged, "ada", "same cause", incident.Data{Into: 41}, "ada merged the incident into INC-41: “same cause”"},
@@ -371,6 +379,97 @@ func TestSubject(t *testing.T) {
 			m.Items = append(m.Items, incident.Item{Kind: tc.kind, Incident: in, Reasons: []incident.Owed{tc.owed}})
 		}
 		if got := wording.Subject(m); got != tc.want {
+			t.Errorf("%q, want %q", got, tc.want)
+		}
+	}
+}
+
+func TestTheHeadlineTellsIncidentsOfAnSLOApart(t *testing.T) {
+	long := strings.Repeat("x", 4096)
+	for _, tc := range []struct {
+		name, useCase string
+		labels        map[string]string
+		want          string
+	}{
+		{"one value", "Search is slow", map[string]string{"region": "eu"}, "Search is slow (eu)"},
+		{"by the names of the labels", "Search is slow", map[string]string{"region": "eu", "cluster": "b"}, "Search is slow (b, eu)"},
+		{"one that is missing among others", "Search is slow", map[string]string{"region": "eu", "cluster": ""}, "Search is slow (–, eu)"},
+		{"all missing", "Search is slow", map[string]string{"region": "", "cluster": "\x00"}, "Search is slow"},
+		{"no use case", "", map[string]string{"region": "eu"}, "INC-42 (eu)"},
+		{"what turns, hides and breaks", "Search\nis slow", map[string]string{"region": "\u202Eue\u2066\r\nBcc: x\x00 "}, "Search is slow (ue Bcc: x)"},
+		{"a long value leaves room for the use case", "Search is slow", map[string]string{"region": long}, "Search is slow (" + strings.Repeat("x", 39) + "…)"},
+		{
+			"many long values, and a long use case", long,
+			map[string]string{"a": long, "b": long, "c": long},
+			strings.Repeat("x", 76) + "… (" + strings.Repeat("x", 39) + "…, " + strings.Repeat("x", 37) + "…)",
+		},
+	} {
+		in := incident.Incident{Number: 42, UseCase: tc.useCase, Labels: tc.labels, Priority: incident.Priority{Name: "P1"}}
+		if got := wording.Headline(&in); got != tc.want || utf8.RuneCountInString(got) > 160 {
+			t.Errorf("%s: %q of %d characters, want %q", tc.name, got, utf8.RuneCountInString(got), tc.want)
+		}
+		for _, kind := range []incident.Kind{incident.KindOpened, incident.KindUpdate, incident.KindPriority, incident.KindResolved} {
+			m := &incident.Message{Kind: kind, At: noon, Location: time.UTC, Items: []incident.Item{{Kind: kind, Incident: in}}}
+			if got := wording.Subject(m); got != "[P1] INC-42 "+tc.want {
+				t.Errorf("%s: subject of %s is %q", tc.name, kind, got)
+			}
+		}
+	}
+}
+
+func TestTheColourOfADigest(t *testing.T) {
+	item := func(rank int, s incident.State, k incident.Kind) incident.Item {
+		return incident.Item{Kind: k, Incident: incident.Incident{Number: 1, State: s, Priority: incident.Priority{Name: []string{"P1", "P2"}[rank], Rank: rank}}}
+	}
+	for _, tc := range []struct {
+		name         string
+		items        []incident.Item
+		tone, status string
+		counts       string
+	}{
+		{
+			"grey when all is over",
+			[]incident.Item{item(0, incident.StateResolved, incident.KindResolved), item(1, incident.StateClosed, incident.KindUpdate)},
+			"quiet", "P1 · 2 incidents, all over", "P1: 1 resolved; P2: 1 closed",
+		},
+		{
+			"that of the highest that goes on",
+			[]incident.Item{item(0, incident.StateResolved, incident.KindResolved), item(1, incident.StateOpen, incident.KindUpdate)},
+			"rank1", "P1 · 2 incidents", "P1: 1 resolved; P2: 1 open",
+		},
+		{
+			"grey for one who leaves all of them",
+			[]incident.Item{item(0, incident.StateOpen, incident.KindLeft), item(0, incident.StateOpen, incident.KindLeft)},
+			"quiet", "P1 · 2 incidents", "P1: 2 open",
+		},
+		{
+			"that of what is over and of which something is still asked",
+			[]incident.Item{item(1, incident.StateResolved, incident.KindReminder), item(1, incident.StateResolved, incident.KindResolved)},
+			"rank1", "P2 · 2 incidents", "P2: 2 resolved",
+		},
+	} {
+		r := wording.Compose(&incident.Message{Kind: incident.KindDigest, At: noon, Location: time.UTC, Items: tc.items})
+		var counts []string
+		for _, f := range r.Facts {
+			counts = append(counts, f.Line())
+		}
+		if got := strings.Join(counts, "; "); r.Tone != tc.tone || r.Status != tc.status || got != tc.counts {
+			t.Errorf("%s: %s, %q, %q", tc.name, r.Tone, r.Status, got)
+		}
+	}
+}
+
+func TestWhoIsAffectedIsSaidElseTheService(t *testing.T) {
+	for _, tc := range []struct {
+		in   incident.Incident
+		want string
+	}{
+		{incident.Incident{}, ""},
+		{incident.Incident{Service: "search"}, "search"},
+		{incident.Incident{Service: "search", Affects: "Customers in Europe"}, "Customers in Europe"},
+		{incident.Incident{Affects: "Customers", Labels: map[string]string{"region": "eu"}}, "Customers, region eu"},
+	} {
+		if got := wording.Affected(&tc.in); got != tc.want {
 			t.Errorf("%q, want %q", got, tc.want)
 		}
 	}

@@ -3,6 +3,7 @@ package apptest
 // The secrets of the organisation. None may ever be shown.
 const (
 	ViewerToken    = "viewer-token-2f61c0"
+	AuditorToken   = "auditor-token-3b8f52"
 	ResponderToken = "responder-token-91be7d"
 	AdminToken     = "admin-token-c44a10"
 	ReceiverToken  = "receiver-token-77d3fe"
@@ -42,6 +43,7 @@ access:
   tokens:
     - {name: alertmanager, role: receiver, token_file: secrets/receiver}
     - {name: grafana, role: viewer, token_file: secrets/viewer}
+    - {name: grace, role: auditor, token_file: secrets/auditor}
     - {name: bob, role: responder, token_file: secrets/responder}
     - {name: ops, role: admin, token_file: secrets/admin}
   users:

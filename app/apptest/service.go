@@ -50,7 +50,7 @@ func NewLogged(t *testing.T, config string, files map[string]string, logTo func(
 	s := &Service{t: t, Dir: t.TempDir(), Log: &Buffer{}}
 	all := map[string]string{
 		"sitrep.yml": config, "slos.yml": SLOs,
-		"secrets/receiver": ReceiverToken, "secrets/viewer": ViewerToken, "secrets/responder": ResponderToken, "secrets/admin": AdminToken,
+		"secrets/receiver": ReceiverToken, "secrets/viewer": ViewerToken, "secrets/auditor": AuditorToken, "secrets/responder": ResponderToken, "secrets/admin": AdminToken,
 		"secrets/ada": string(hash),
 	}
 	for name, text := range files {

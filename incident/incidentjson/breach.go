@@ -47,6 +47,9 @@ type UnmappedAlert struct {
 	FirstSeenAt *time.Time        `json:"first_seen_at"`
 	HeardAt     *time.Time        `json:"heard_at"`
 	Incident    *string           `json:"incident"` // null where unmapped alerts open none
+	// DidYouMean is the id of the SLO that was probably meant by one of its labels; empty if
+	// there is none. Whoever knows the SLOs sets it.
+	DidYouMean string `json:"did_you_mean"`
 }
 
 // FromUnmapped returns the form of an unmapped alert.

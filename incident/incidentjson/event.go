@@ -32,6 +32,8 @@ type EventData struct {
 	From        string              `json:"from,omitempty"`
 	To          string              `json:"to,omitempty"`
 	EscalatedTo string              `json:"escalated_to,omitempty"`
+	TakenOver   bool                `json:"taken_over,omitempty"` // from another who was on it
+	Released    bool                `json:"released,omitempty"`   // nobody is on it any more
 	Message     string              `json:"message,omitempty"`
 	Audiences   []incident.Audience `json:"audiences,omitempty"`
 	Audience    incident.Audience   `json:"audience,omitempty"`
@@ -61,6 +63,7 @@ type EventData struct {
 type Opening struct {
 	SLO          string            `json:"slo"`
 	UseCase      string            `json:"use_case"`
+	Affects      string            `json:"affects,omitempty"`
 	SLI          string            `json:"sli"`
 	Service      string            `json:"service"`
 	Team         string            `json:"team"`
@@ -87,6 +90,8 @@ func FromEvent(e *incident.Event) Event {
 		From:         d.From,
 		To:           d.To,
 		EscalatedTo:  d.EscalatedTo,
+		TakenOver:    d.TakenOver,
+		Released:     d.Released,
 		Message:      d.Message,
 		Audiences:    d.Audiences,
 		Audience:     d.Audience,
@@ -111,6 +116,7 @@ func FromEvent(e *incident.Event) Event {
 		data.Opening = &Opening{
 			SLO:          o.SLO,
 			UseCase:      o.UseCase,
+			Affects:      o.Affects,
 			SLI:          o.SLI,
 			Service:      o.Service,
 			Team:         o.Team,

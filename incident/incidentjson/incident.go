@@ -10,35 +10,39 @@ import (
 
 // An Incident is an incident and where it stands.
 type Incident struct {
-	ID             string              `json:"id"`
-	Number         int64               `json:"number"`
-	SLO            string              `json:"slo"` // empty: of unmapped alerts, or declared without one
-	UseCase        string              `json:"use_case"`
-	SLI            string              `json:"sli"`
-	Service        string              `json:"service"`
-	Team           string              `json:"team"`
-	Labels         map[string]string   `json:"labels"` // of incident_per, with their values
-	Priority       string              `json:"priority"`
-	SLOPriority    string              `json:"slo_priority"`
-	Audiences      []incident.Audience `json:"audiences"` // those that its priority informs
-	State          incident.State      `json:"state"`
-	Phase          incident.Phase      `json:"phase"`
-	EscalatedTo    string              `json:"escalated_to"`
-	StartedAt      *time.Time          `json:"started_at"`
-	EndedAt        *time.Time          `json:"ended_at"`
-	OpenedAt       *time.Time          `json:"opened_at"`
-	AcknowledgedAt *time.Time          `json:"acknowledged_at"`
-	AcknowledgedBy string              `json:"acknowledged_by"`
-	ResolvedAt     *time.Time          `json:"resolved_at"`
-	ClosedAt       *time.Time          `json:"closed_at"`
-	Breaches       BreachCounts        `json:"breaches"`
-	Drill          bool                `json:"drill"`
-	Declared       bool                `json:"declared"` // by a person
-	MergedInto     *string             `json:"merged_into"`
-	MergedFrom     []string            `json:"merged_from"`
-	Previous       *string             `json:"previous"`       // the earlier incident of the same SLO
-	LastUpdateAt   *time.Time          `json:"last_update_at"` // when a message about it last went out
-	NextUpdateAt   *time.Time          `json:"next_update_at"` // the earliest time by which a reader is told
+	ID          string              `json:"id"`
+	Number      int64               `json:"number"`
+	SLO         string              `json:"slo"` // empty: of unmapped alerts, or declared without one
+	UseCase     string              `json:"use_case"`
+	SLI         string              `json:"sli"`
+	Service     string              `json:"service"`
+	Team        string              `json:"team"`
+	Labels      map[string]string   `json:"labels"` // of incident_per, with their values
+	Priority    string              `json:"priority"`
+	SLOPriority string              `json:"slo_priority"`
+	Audiences   []incident.Audience `json:"audiences"` // those that its priority informs
+	State       incident.State      `json:"state"`
+	Phase       incident.Phase      `json:"phase"`
+	EscalatedTo string              `json:"escalated_to"`
+	StartedAt   *time.Time          `json:"started_at"`
+	EndedAt     *time.Time          `json:"ended_at"`
+	OpenedAt    *time.Time          `json:"opened_at"`
+	// AcknowledgedAt is when somebody was on it for the first time. AcknowledgedBy is who is
+	// now; empty if nobody is, or its reader is in an audience: they are told no name.
+	AcknowledgedAt *time.Time `json:"acknowledged_at"`
+	AcknowledgedBy string     `json:"acknowledged_by"`
+	// ReleasedAt is since when nobody is on it any more; null else.
+	ReleasedAt   *time.Time   `json:"released_at"`
+	ResolvedAt   *time.Time   `json:"resolved_at"`
+	ClosedAt     *time.Time   `json:"closed_at"`
+	Breaches     BreachCounts `json:"breaches"`
+	Drill        bool         `json:"drill"`
+	Declared     bool         `json:"declared"` // by a person
+	MergedInto   *string      `json:"merged_into"`
+	MergedFrom   []string     `json:"merged_from"`
+	Previous     *string      `json:"previous"`       // the earlier incident of the same SLO
+	LastUpdateAt *time.Time   `json:"last_update_at"` // when a message about it last went out
+	NextUpdateAt *time.Time   `json:"next_update_at"` // the earliest time by which a reader is told
 	// UpdateLateSince is the earliest promise to a reader that was broken and is still to be
 	// kept; left out if none was.
 	UpdateLateSince *time.Time `json:"update_late_since,omitempty"`
@@ -107,6 +111,7 @@ func FromIncident(in *incident.Incident, x Extras) Incident {
 		OpenedAt:       when(in.OpenedAt),
 		AcknowledgedAt: when(in.AcknowledgedAt),
 		AcknowledgedBy: in.AcknowledgedBy,
+		ReleasedAt:     when(in.ReleasedAt),
 		ResolvedAt:     when(in.ResolvedAt),
 		ClosedAt:       when(in.ClosedAt),
 		Breaches: BreachCounts{

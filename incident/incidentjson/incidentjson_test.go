@@ -54,9 +54,9 @@ func TestEmptyFormsHaveAllFields(t *testing.T) {
 		{
 			"incident", incidentjson.FromIncident(&incident.Incident{}, incidentjson.Extras{}),
 			"id number slo use_case sli service team labels priority slo_priority audiences state phase escalated_to started_at ended_at " +
-				"opened_at acknowledged_at acknowledged_by resolved_at closed_at breaches drill declared merged_into merged_from previous " +
+				"opened_at acknowledged_at acknowledged_by released_at resolved_at closed_at breaches drill declared merged_into merged_from previous " +
 				"last_update_at next_update_at sequence actions links",
-			[]string{"acknowledged_at", "closed_at", "ended_at", "last_update_at", "merged_into", "next_update_at", "opened_at", "previous", "resolved_at", "started_at"},
+			[]string{"acknowledged_at", "closed_at", "ended_at", "last_update_at", "merged_into", "next_update_at", "opened_at", "previous", "released_at", "resolved_at", "started_at"},
 		},
 		{"event", incidentjson.FromEvent(&incident.Event{}), "incident sequence time type actor reason config data", []string{"time"}},
 		{
@@ -66,7 +66,7 @@ func TestEmptyFormsHaveAllFields(t *testing.T) {
 		},
 		{
 			"unmapped alert", incidentjson.FromUnmapped(&incident.UnmappedAlert{}),
-			"fingerprint starts_at labels annotations first_seen_at heard_at incident",
+			"fingerprint starts_at labels annotations first_seen_at heard_at incident did_you_mean",
 			[]string{"first_seen_at", "heard_at", "incident", "starts_at"},
 		},
 		{
@@ -196,7 +196,7 @@ func TestReasonsAreInWords(t *testing.T) {
 		"the SLO's priority is P1":             {Type: incident.EventPriorityChanged, Data: incident.Data{To: "P1", Why: incident.WhySLOPriority}},
 		"merged into INC-41":                   {Type: incident.EventClosed, Actor: "ada", Data: incident.Data{Into: 41, Why: incident.WhyMerged}},
 		"no action is due":                     {Type: incident.EventClosed, Data: incident.Data{Why: incident.WhyNothingDue}},
-		"a breach started":                     {Type: incident.EventReopened, Data: incident.Data{Why: incident.WhyBreachStarted}},
+		"an alert fires":                       {Type: incident.EventReopened, Data: incident.Data{Why: incident.WhyBreachStarted}},
 		"nothing was heard of it for too long": {Type: incident.EventBreachUnknown, Data: incident.Data{Why: incident.WhyQuiet}},
 	} {
 		if got := incidentjson.FromEvent(&e); got.Reason != want || got.Data.Why != e.Data.Why {

@@ -84,20 +84,39 @@ func newGuard(t testing.TB, rs access.Rules) *access.Guard {
 }
 
 func TestEachRoleMayDoItsOwn(t *testing.T) {
-	may := map[access.Role]string{ // receiver, viewer, responder, admin, any, nobody
-		access.Receiver:  "y---yy",
-		access.Viewer:    "-y--yy",
-		access.Responder: "-yy-yy",
-		access.Admin:     "yyyyyy",
-		"":               "-----y",
-		"root":           "-----y",
+	may := map[access.Role]string{ // receiver, viewer, known, auditor, responder, admin, any, nobody
+		access.Receiver:  "y-----yy",
+		access.Viewer:    "-yy---yy",
+		access.Auditor:   "-yyy--yy",
+		access.Responder: "-yy-y-yy",
+		access.Admin:     "yyyyyyyy",
+		"":               "-------y",
+		"root":           "-------y",
+		access.Known:     "-------y",
 	}
-	needs := []access.Role{access.Receiver, access.Viewer, access.Responder, access.Admin, access.Any, access.Nobody}
+	needs := []access.Role{access.Receiver, access.Viewer, access.Known, access.Auditor, access.Responder, access.Admin, access.Any, access.Nobody}
 	for role, want := range may {
 		for i, need := range needs {
 			if got := role.May(need); got != (want[i] == 'y') {
 				t.Errorf("Role(%q).May(%q) = %v", role, need, got)
 			}
+		}
+	}
+}
+
+func TestAnonymousViewersAreStrangers(t *testing.T) {
+	for _, tt := range []struct {
+		id   access.Identity
+		want bool
+	}{
+		{access.Identity{Kind: access.KindAnonymous, Role: access.Viewer}, true},
+		{access.Identity{Kind: access.KindAnonymous}, false}, // sees nothing at all
+		{access.Identity{Kind: access.KindAnonymous, Role: access.Responder}, false},
+		{access.Identity{Kind: access.KindToken, Role: access.Viewer}, false},
+		{access.Identity{Kind: access.KindLocal, Role: access.Admin}, false},
+	} {
+		if got := tt.id.Stranger(); got != tt.want || tt.id.May(access.Known) != (!tt.want && tt.id.Role != "") || tt.id.May(access.Viewer) != (tt.id.Role != "") {
+			t.Errorf("%+v: %v", tt.id, got)
 		}
 	}
 }
@@ -142,6 +161,8 @@ func TestWhoGetsThrough(t *testing.T) {
 		{"no credentials are asked for some", rules(t), access.Viewer, request("GET", stranger), 401, ""},
 		{"the health check needs none", rules(t), access.Nobody, request("GET", stranger), 200, "  "},
 		{"anonymous reads where allowed", anonymous, access.Viewer, request("GET", stranger), 200, "anonymous viewer anonymous"},
+		{"anonymous is asked to log in for messages", anonymous, access.Known, request("GET", stranger), 401, ""},
+		{"a viewer reads messages", anonymous, access.Known, request("GET", stranger, "Authorization", "Bearer token-of-grafana"), 200, "grafana viewer token"},
 		{"anonymous is asked to log in for more", anonymous, access.Responder, request("POST", stranger), 401, ""},
 		{"a wrong token is not taken for nobody", anonymous, access.Viewer, request("GET", stranger, "Authorization", "Bearer x"), 401, ""},
 
@@ -493,6 +514,9 @@ func TestWrongRules(t *testing.T) {
 		{"a forgotten name", access.Rules{Tokens: []access.Token{{"FORGOTTEN", access.Responder, "x"}}}, "the name is \"forgotten\", which"},
 		{"a password in the clear", access.Rules{Users: []access.User{{"a", access.Viewer, "hunter2"}}}, "not a bcrypt hash"},
 		{"a name with a colon", access.Rules{Users: []access.User{{"a:b", access.Viewer, hash(t, "x")}}}, "colon"},
+		{"a token twice", access.Rules{Tokens: []access.Token{{"a", access.Viewer, "x"}, {"a", access.Viewer, "y"}}}, `token "a": twice`},
+		{"one person with two roles", access.Rules{Tokens: []access.Token{{"a", access.Viewer, "x"}}, Users: []access.User{{"a", access.Admin, hash(t, "x")}}}, "a person has one role"},
+		{"a need that is no role", access.Rules{Anonymous: access.Known}, `anonymous: no role "known"`},
 		{"a user twice", access.Rules{Users: []access.User{{"a", access.Viewer, hash(t, "x")}, {"a", access.Viewer, hash(t, "x")}}}, "twice"},
 		{"a proxy without a header", access.Rules{Proxy: &access.Proxy{}}, "without the name of a header"},
 		{"an origin with a path", access.Rules{Origins: []string{"https://x.example/y"}}, "origin"},
@@ -503,7 +527,11 @@ func TestWrongRules(t *testing.T) {
 			}
 		})
 	}
-	if err := access.Check(rules(t)); err != nil {
-		t.Error(err)
+	both := rules(t)
+	both.Tokens = append(both.Tokens, access.Token{Name: "ada", Role: access.Responder, Token: "token-of-ada"})
+	for _, rs := range []access.Rules{rules(t), both} {
+		if err := access.Check(rs); err != nil {
+			t.Error(err)
+		}
 	}
 }

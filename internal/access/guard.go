@@ -69,7 +69,7 @@ func (g *Guard) Require(role Role, next http.Handler) http.Handler {
 	}
 	return httperr.WithRequestID(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id, err := g.identify(r)
-		if err == nil && !id.Role.May(role) {
+		if err == nil && !id.May(role) {
 			err = refuse(id, role)
 		}
 		if err != nil {

@@ -29,6 +29,15 @@ type Identity struct {
 // Actor returns the name under which events are recorded.
 func (id Identity) Actor() incident.Actor { return incident.Actor(id.Name) }
 
+// May reports whether they may do what needs the role need.
+func (id Identity) May(need Role) bool {
+	return id.Role.May(need) && !(need == Known && id.Stranger())
+}
+
+// Stranger reports whether it is a viewer of whom nobody knows who it is. They see groups,
+// but no addresses and no messages.
+func (id Identity) Stranger() bool { return id.Kind == KindAnonymous && id.Role == Viewer }
+
 type identityKey struct{}
 
 // With returns a context that carries the identity.

@@ -76,10 +76,15 @@ func newRuleset(rules Rules) (*ruleset, error) {
 	if rules.Anonymous != "" && rules.Anonymous.rank() == 0 {
 		fail("anonymous: no role %q", rules.Anonymous)
 	}
+	tokens := map[string]Role{} // by name
 	for _, t := range rules.Tokens {
 		if err := checkName(t.Name, t.Role); err != nil {
 			fail("token %q: %w", t.Name, err)
 		}
+		if _, twice := tokens[t.Name]; twice {
+			fail("token %q: twice", t.Name)
+		}
+		tokens[t.Name] = t.Role
 		if t.Token == "" {
 			fail("token %q: the token is empty", t.Name)
 		}
@@ -104,6 +109,9 @@ func newRuleset(rules Rules) (*ruleset, error) {
 			fail("user %q: twice", u.Name)
 		}
 		names[u.Name] = true
+		if role, ok := tokens[u.Name]; ok && role != u.Role {
+			fail("user %q: the role is %s, and that of the token of this name %s; a person has one role", u.Name, u.Role, role)
+		}
 	}
 	if p := rules.Proxy; p != nil {
 		if p.UserHeader == "" {

@@ -8,11 +8,30 @@ import (
 	"sitrep/storage"
 )
 
-// Acknowledge says that somebody is looking.
-type Acknowledge struct{ existing }
+// Acknowledge says that somebody is on it, who takes it over if another is; or gives it
+// back.
+type Acknowledge struct {
+	existing
+	Release bool `json:"release"`
+}
 
-func (Acknowledge) do(c *storage.Change, number int64, stamp incident.Stamp) (*incident.Situation, error) {
-	return change(c, number, func(in *incident.Incident) ([]incident.Event, error) { return in.Acknowledge(stamp) })
+func (a Acknowledge) do(c *storage.Change, number int64, stamp incident.Stamp) (*incident.Situation, error) {
+	return change(c, number, func(in *incident.Incident) ([]incident.Event, error) {
+		if a.Release {
+			return in.Release(stamp)
+		}
+		return in.Acknowledge(stamp)
+	})
+}
+
+// Note keeps words that stay inside.
+type Note struct {
+	existing
+	Text string `json:"text"`
+}
+
+func (n Note) do(c *storage.Change, number int64, stamp incident.Stamp) (*incident.Situation, error) {
+	return change(c, number, func(in *incident.Incident) ([]incident.Event, error) { return in.WriteNote(stamp, n.Text) })
 }
 
 // Priority raises or lowers the priority.
@@ -74,14 +93,18 @@ func (a Action) do(c *storage.Change, number int64, stamp incident.Stamp) (*inci
 	})
 }
 
-// Resolve says that it is over. While breaches fire, the note says why nevertheless.
+// Resolve says that it is over. While breaches fire, the note says why nevertheless. The
+// message is words to the audiences, who get them with the message that it is over.
 type Resolve struct {
 	existing
-	Note string `json:"note"`
+	Note    string `json:"note"`
+	Message string `json:"message"`
 }
 
 func (r Resolve) do(c *storage.Change, number int64, stamp incident.Stamp) (*incident.Situation, error) {
-	return change(c, number, func(in *incident.Incident) ([]incident.Event, error) { return in.Resolve(stamp, r.Note) })
+	return change(c, number, func(in *incident.Incident) ([]incident.Event, error) {
+		return in.ResolveTelling(stamp, c.Policy, r.Note, r.Message)
+	})
 }
 
 // Close ends an incident for good.

@@ -118,7 +118,7 @@ func TestNobodyCommands(t *testing.T) {
 	if _, err := declare("", command.Once{Key: "k"}).Execute(t.Context(), repo, monday, named); err == nil || incidents(t, repo) != 0 {
 		t.Errorf("error = %v", err)
 	}
-	if _, err := declare("", command.Once{}).Preview(t.Context(), repo, monday); err == nil {
+	if _, err := declare("", command.Once{}).Preview(t.Context(), repo, monday, nil); err == nil {
 		t.Error("nobody previewed")
 	}
 }

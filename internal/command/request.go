@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"sitrep/incident"
 	"sitrep/storage"
@@ -62,52 +61,6 @@ func (r *Request) Apply(c *storage.Change, begin func() error) (*incident.Situat
 		}
 	}
 	return r.Command.do(c, r.Incident, c.Stamp(r.Actor))
-}
-
-// Preview returns what the command would bring about, and does nothing. Of a merge
-// it is told of the incident that goes on, with all messages of both.
-func (r *Request) Preview(ctx context.Context, repo *storage.Repository, at time.Time) (incident.Preview, error) {
-	var (
-		policy *incident.Policy
-		about  int64
-	)
-	before, after, err := repo.Preview(ctx, at, func(c *storage.Change) error {
-		policy = c.Policy
-		s, err := r.Apply(c, nil)
-		if err != nil {
-			return err
-		}
-		about = s.Incident.Number
-		if s.Incident.MergedInto != 0 {
-			about = s.Incident.MergedInto
-		}
-		return nil
-	})
-	if err != nil {
-		return incident.Preview{}, err
-	}
-	var p incident.Preview
-	reads := map[string]bool{} // the one that goes on
-	for _, s := range after {
-		if s.Incident.Number == about {
-			for _, sub := range s.Subscriptions {
-				reads[sub.Recipient] = sub.Active
-			}
-		}
-	}
-	for i := range after {
-		one := incident.Compare(before[i], after[i], policy)
-		p.Messages = append(p.Messages, one.Messages...)
-		for _, l := range one.Leaves {
-			if !reads[l.Recipient.ID] {
-				p.Leaves = append(p.Leaves, l)
-			}
-		}
-		if after[i].Incident.Number == about {
-			p.Joins, p.NextUpdateAt = one.Joins, one.NextUpdateAt
-		}
-	}
-	return p, nil
 }
 
 // unchanged refuses a command if a person changed the incident since it was seen. What

@@ -74,7 +74,7 @@ func TestAPreviewSaysWhoIsTold(t *testing.T) {
 	repo := newRepository(t)
 	req := command.Request{Actor: "ada", Command: command.Declare{UseCase: "The office is dark", Team: "web", Priority: "P1", Reason: "no power"}}
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	p, err := req.Preview(t.Context(), repo, now)
+	p, err := req.Preview(t.Context(), repo, now, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

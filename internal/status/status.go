@@ -57,6 +57,20 @@ func (c ConfigState) For(admin bool) ConfigState {
 	return c
 }
 
+// HidePeople takes out what may name people or where messages go, for strangers.
+func (s *Service) HidePeople() {
+	s.Servers = nil
+	if s.Ledger.Witness != "" {
+		s.Ledger.Witness = "one is configured"
+	}
+	if s.Ledger.WitnessError != "" {
+		s.Ledger.WitnessError = "the log says why"
+	}
+}
+
+// HidePeople takes out what may name people or where messages go, for strangers.
+func (f *Facts) HidePeople() { f.Retries.LastError, f.Unsent.LastError = "", "" }
+
 // Facts are what a store tells at one moment.
 type Facts struct {
 	Leaves int64             // of the ledger
@@ -65,14 +79,28 @@ type Facts struct {
 	Due       int
 	OldestDue time.Time
 	Retries   storage.Retries
-	Open      map[string]int // incidents by priority, without drills
-	Pulses    incident.Pulses
-	Refusals  []storage.Refusal
-	Outages   []storage.Outage // the latest first
+	// Unsent are the messages that should have been handed over and were not. Its LastError is
+	// without addresses.
+	Unsent   incident.Unsent
+	Open     map[string]int // incidents by priority, without drills
+	Pulses   incident.Pulses
+	Refusals []storage.Refusal
+	Outages  []storage.Outage // the latest first
+}
+
+// Unsent returns what should have been handed over by now and was not, without addresses.
+// Where the store does not know what was said last, a server that cannot be used does.
+func (s *Service) Unsent(ctx context.Context, r storage.Snapshot, p *incident.Policy, now time.Time) (incident.Unsent, error) {
+	u, err := storage.ReadUnsent(ctx, r, p, now)
+	u.LastError = storage.WithoutAddresses(u.LastError)
+	if u.Any() && u.LastError == "" && len(s.Servers) > 0 {
+		u.LastError = s.Servers[0].Error
+	}
+	return u, err
 }
 
 // Read reads the facts.
-func Read(ctx context.Context, r storage.Snapshot, now time.Time) (f Facts, err error) {
+func (s *Service) Read(ctx context.Context, r storage.Snapshot, p *incident.Policy, now time.Time) (f Facts, err error) {
 	head, err := r.LogHead(ctx)
 	f.Leaves = head.Size
 	if err == nil && head.Signed != nil {
@@ -87,7 +115,10 @@ func Read(ctx context.Context, r storage.Snapshot, now time.Time) (f Facts, err 
 	if f.Retries, err = storage.ReadRetries(ctx, r); err != nil {
 		return f, err
 	}
-	if f.Open, err = r.OpenIncidents(ctx); err != nil {
+	if f.Unsent, err = s.Unsent(ctx, r, p, now); err != nil {
+		return f, err
+	}
+	if f.Open, err = storage.OpenIncidents(ctx, r); err != nil {
 		return f, err
 	}
 	if f.Pulses, err = r.Pulses(ctx); err != nil {

@@ -76,7 +76,7 @@ func (e *refusal) advice() string {
 	case e.step == stepMail && e.code/100 == 5:
 		return "the server does not take this sender: look at from and envelope_from, and at what the login may send as"
 	case e.step == stepRcpt && strings.HasPrefix(e.enhanced, "5.1."):
-		return "the address does not exist there: look at --to"
+		return "the address does not exist there: look whether it is spelled right"
 	case e.step == stepRcpt && e.code/100 == 5:
 		return "the server does not send to others for this host: log in with username, or have it allow this host to relay"
 	}

@@ -318,6 +318,7 @@ func goldens(t *testing.T) map[string]*incident.Message {
 		it.Alerts = firing(7, incident.ListedAlert{Name: hostile, Summary: hostile, URL: "javascript:alert(1)", Labels: map[string]string{hostile: hostile}},
 			incident.ListedAlert{Name: "\x00", URL: "https://example.org/\"><script>"})
 		in := &it.Incident
+		in.Affects = hostile
 		in.UseCase, in.Service, in.Runbook, in.EscalatedTo, in.AcknowledgedBy = hostile, hostile, "javascript:alert(1)", hostile, hostile
 		in.Labels = map[string]string{hostile: hostile}
 		in.Priority.Name, in.Priority.Summary = "P1\r\nX-Evil: 1", hostile
@@ -365,6 +366,50 @@ func goldens(t *testing.T) map[string]*incident.Message {
 			}
 			m.Items = append(m.Items, it)
 		}
+	})
+	add("digest-all-over", incident.KindDigest, func(m *incident.Message, it *incident.Item) {
+		first := *it
+		m.Items = nil
+		for i := range int64(3) {
+			it := first
+			it.Kind, it.NextBy, it.Incident.Number = incident.KindResolved, time.Time{}, 42+i
+			it.Incident.State, it.Incident.Phase = incident.StateResolved, incident.PhaseRecovery
+			it.Incident.Breaches, it.Incident.EndedAt = incident.Counts{Total: 1}, at("13:50")
+			if i > 0 {
+				it.Incident.Priority, it.Incident.UseCase = p2, "Notifications arrive with a delay"
+				it.Incident.Labels = map[string]string{"region": []string{"eu", "us"}[i-1]}
+			}
+			m.Items = append(m.Items, it)
+		}
+	})
+	add("digest-of-many", incident.KindDigest, func(m *incident.Message, it *incident.Item) {
+		toOnCall(m)
+		first := m.Items[0]
+		m.Items = nil
+		for i := range 400 {
+			it := first
+			it.Kind, it.First, it.Incident.Number = incident.KindOpened, true, int64(42+i)
+			it.Incident.Phase, it.Incident.AcknowledgedAt, it.Incident.AcknowledgedBy = incident.PhaseInitialDiagnosis, time.Time{}, ""
+			it.Incident.Labels = map[string]string{"cluster": fmt.Sprintf("prod-%d", i)}
+			it.Alerts = firing(1, incident.ListedAlert{Name: "NotificationsSendAvailability"})
+			if i >= 20 {
+				it.Incident.Priority = p2
+			}
+			if i >= 380 {
+				it.Kind, it.Alerts, it.Incident.State, it.Incident.Phase = incident.KindResolved, nil, incident.StateResolved, incident.PhaseRecovery
+			}
+			m.Items = append(m.Items, it)
+		}
+	})
+	add("opened-in-one-region", incident.KindOpened, func(m *incident.Message, it *incident.Item) {
+		opened(m, it)
+		m.Audiences, m.Group = []incident.Audience{incident.AudienceStakeholders}, "customer-support"
+		it.Incident.Affects = "Customers in Europe"
+		it.Incident.Labels = map[string]string{"region": "eu"}
+	})
+	add("left-as-the-group-hears-of-others", incident.KindLeft, func(m *incident.Message, it *incident.Item) {
+		it.Incident.Priority, it.Audiences, it.NextBy, it.Hears = p2, p2.Inform, time.Time{}, []string{"P1"}
+		it.Changes = []incident.Event{event("13:59", incident.EventPriorityChanged, "ada", "some customers only", incident.Data{From: "P1", To: "P2", Definition: &p2})}
 	})
 	add("watchdog-away", incident.KindWatchdog, func(m *incident.Message, it *incident.Item) {
 		m.Items, m.Group, m.Audiences = nil, "sre", nil

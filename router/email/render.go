@@ -24,7 +24,34 @@ import (
 //go:embed templates/*.tmpl
 var templates embed.FS
 
-var htmlTemplate = template.Must(template.ParseFS(templates, "templates/*.html.tmpl"))
+// htmlTemplate has the styles that matter in the elements, too: a mail that is forwarded
+// loses its style sheet.
+var htmlTemplate = template.Must(template.New("").Funcs(template.FuncMap{"band": band, "ink": ink}).ParseFS(templates, "templates/*.html.tmpl"))
+
+// band is the colour behind a status, by its tone.
+func band(tone string) string {
+	switch tone {
+	case wording.Rank(0):
+		return "#b3261e"
+	case wording.Rank(1):
+		return "#a84300"
+	case wording.Rank(2):
+		return "#f2b824"
+	case wording.Rank(3):
+		return "#a9cdf5"
+	case "over":
+		return "#1a7f37"
+	}
+	return "#57606a"
+}
+
+// ink is the colour of what stands on a band.
+func ink(tone string) string {
+	if tone == wording.Rank(2) || tone == wording.Rank(3) {
+		return "#1b1f24"
+	}
+	return "#ffffff"
+}
 
 // A Letterhead is what all mails have in common.
 type Letterhead struct {
@@ -177,7 +204,7 @@ func (l Letterhead) headers(m *incident.Message) ([]header, error) {
 		return hs, nil
 	}
 	var ids, sequences []string
-	for i := range m.Items {
+	for i := range m.Items[:min(len(m.Items), wording.DigestNamed)] {
 		in := &m.Items[i].Incident
 		ids = append(ids, in.ID())
 		sequences = append(sequences, strconv.FormatInt(in.Sequence, 10))

@@ -22,19 +22,53 @@ type body struct {
 // data are the facts of a message: of one incident, of the incidents of a digest,
 // or of the watchdog.
 type data struct {
-	Incident     *incidentjson.Incident  `json:"incident,omitempty"`
-	Incidents    []incidentjson.Incident `json:"incidents,omitempty"`
-	Watchdog     *watchdog               `json:"watchdog,omitempty"`
-	Audience     incident.Audience       `json:"audience"`
-	Group        string                  `json:"group"`
-	Sequence     *int64                  `json:"sequence,omitempty"` // of a digest, each incident has its own
-	Changes      []incidentjson.Event    `json:"changes"`
-	Message      string                  `json:"message"`
-	NextUpdateAt *time.Time              `json:"next_update_at"`
+	// Incident, or each of Incidents, is an incidentjson.Incident of one that the reader
+	// reads of on call, else a forAudiences.
+	Incident     any                  `json:"incident,omitempty"`
+	Incidents    []any                `json:"incidents,omitempty"` // of a digest the first mostIncidents
+	Total        int                  `json:"total,omitempty"`     // of a digest, how many incidents it is about
+	Counts       []count              `json:"counts,omitempty"`    // of a digest, of all those
+	URL          string               `json:"url,omitempty"`       // of a digest, where all incidents are
+	Watchdog     *watchdog            `json:"watchdog,omitempty"`
+	Audience     incident.Audience    `json:"audience"`
+	Group        string               `json:"group"`
+	Sequence     *int64               `json:"sequence,omitempty"` // of a digest, each incident has its own
+	Changes      []incidentjson.Event `json:"changes"`
+	Message      string               `json:"message"`
+	NextUpdateAt *time.Time           `json:"next_update_at"`
 	// Alerts and Runbook are there if the reader is on call, also in an audience, and the
 	// message is about one incident.
 	Alerts  []alert `json:"alerts,omitzero"`
 	Runbook *string `json:"runbook,omitempty"` // an http or https URL, or ""
+}
+
+// mostIncidents is how many incidents the body of a digest has; those beyond are counted.
+const mostIncidents = 100
+
+// A count is how many incidents of a priority a digest is about, by their state.
+type count struct {
+	Priority string `json:"priority"`
+	Open     int    `json:"open"`
+	Resolved int    `json:"resolved"`
+	Closed   int    `json:"closed"`
+	Merged   int    `json:"merged"`
+	Drills   int    `json:"drills"` // in whatever state
+}
+
+// A forAudiences is an incident as audiences may know it: it has no acknowledged_by and no
+// escalated_to, and its actions have no reason.
+type forAudiences struct {
+	incidentjson.Incident
+	// These take the places of the fields of that name above, and are never there.
+	AcknowledgedBy *string  `json:"acknowledged_by,omitempty"`
+	EscalatedTo    *string  `json:"escalated_to,omitempty"`
+	Actions        []action `json:"actions"`
+}
+
+// An action is one whose reason stays inside.
+type action struct {
+	incidentjson.Action
+	Reason *string `json:"reason,omitempty"` // never there
 }
 
 // An alert is one that fires or is unknown: of those of the incident, the five that
@@ -87,6 +121,7 @@ func render(m *incident.Message) ([]byte, error) {
 
 // facts returns what m says, which has an incident or news of the watchdog.
 func facts(m *incident.Message) (data, error) {
+	m = m.ForReader()
 	text, err := wording.Text(m)
 	if err != nil {
 		return data{}, err
@@ -100,9 +135,9 @@ func facts(m *incident.Message) (data, error) {
 		return d, nil
 	}
 	var next time.Time
-	for i := range m.Items {
+	for i := range m.Items[:min(len(m.Items), mostIncidents)] {
 		it := &m.Items[i]
-		d.Incidents = append(d.Incidents, incidentjson.FromIncident(&it.Incident, incidentjson.Extras{
+		d.Incidents = append(d.Incidents, form(it, incidentjson.Extras{
 			LastHeardAt: it.LastHeardAt,
 			// This message is the latest, and to its reader its promise is the one that counts.
 			LastUpdateAt: m.At,
@@ -115,15 +150,33 @@ func facts(m *incident.Message) (data, error) {
 		}
 	}
 	d.NextUpdateAt = when(next)
-	if m.Kind != incident.KindDigest {
-		d.Incident, d.Incidents = &d.Incidents[0], nil
-		d.Sequence = &d.Incident.Sequence
+	if m.Kind == incident.KindDigest {
+		d.Total, d.URL = len(m.Items), wording.Link(m.BaseURL+"/")
+		for _, c := range incident.CountItems(m.Items) {
+			d.Counts = append(d.Counts, count(c))
+		}
+	} else {
+		d.Incident, d.Incidents = d.Incidents[0], nil
+		d.Sequence = &m.First().Incident.Sequence
 		if m.ToOnCall() {
 			runbook := wording.Link(m.First().Runbook)
 			d.Alerts, d.Runbook = alerts(m.First()), &runbook
 		}
 	}
 	return d, nil
+}
+
+// form returns the incident of an item as its reader may know it.
+func form(it *incident.Item, x incidentjson.Extras) any {
+	full := incidentjson.FromIncident(&it.Incident, x)
+	if it.OnCall {
+		return full
+	}
+	f := forAudiences{Incident: full, Actions: []action{}}
+	for _, a := range full.Actions {
+		f.Actions = append(f.Actions, action{Action: a})
+	}
+	return f
 }
 
 // alerts are those that the message names, never nil.

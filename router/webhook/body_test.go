@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -142,6 +143,97 @@ func TestBody(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestADigestIsBounded renders one of more incidents than a body names.
+func TestADigestIsBounded(t *testing.T) {
+	m := message(incident.KindDigest)
+	for i := range 1000 {
+		in := register()
+		in.Number = int64(i + 1)
+		if i >= 40 {
+			in.Priority = incident.Priority{Name: "P2", Rank: 1}
+		}
+		if i >= 990 {
+			in.State = incident.StateResolved
+		}
+		m.Items = append(m.Items, item(incident.KindUpdate, in))
+	}
+	var got struct {
+		Data struct {
+			Incidents []struct{ ID string }
+			Total     int
+			Counts    []map[string]any
+			URL       string
+		}
+	}
+	if err := json.Unmarshal(must(webhook.New(webhook.Options{}).Render(m)), &got); err != nil {
+		t.Fatal(err)
+	}
+	d := got.Data
+	if len(d.Incidents) != 100 || d.Incidents[99].ID != "INC-100" || d.Total != 1000 || d.URL != "https://sitrep.example.org/" {
+		t.Errorf("%d incidents of %d, all at %q", len(d.Incidents), d.Total, d.URL)
+	}
+	if len(d.Counts) != 2 || d.Counts[0]["open"] != 40.0 || d.Counts[1]["priority"] != "P2" || d.Counts[1]["open"] != 950.0 || d.Counts[1]["resolved"] != 10.0 {
+		t.Errorf("counts are %v", d.Counts)
+	}
+}
+
+// TestToAudiencesItIsTheAlert looks at all that a body says in words, of every kind of
+// message and every event that an audience is told of.
+func TestToAudiencesItIsTheAlert(t *testing.T) {
+	var changes []incident.Event
+	for _, kind := range incident.EventTypes() {
+		switch kind {
+		case incident.EventBreachStarted, incident.EventBreachEnded, incident.EventBreachUnknown:
+			continue // no audience is told of those; see incident.Situation.Item
+		}
+		for _, why := range []incident.Why{"", incident.WhyQuiet, incident.WhyBreachStarted, incident.WhySLOPriority, incident.WhyNobodyAsked, incident.WhyNothingDue, incident.WhyMerged} {
+			changes = append(changes, incident.Event{Incident: 42, Time: at(15, 0), Type: kind, Data: incident.Data{
+				Why: why, From: "P2", To: "P1", Opening: &incident.Opening{UseCase: "It is broken"}, Message: "We are on it.", DueAt: at(14, 0), Missed: 1,
+			}})
+		}
+	}
+	for _, kind := range []incident.Kind{
+		incident.KindOpened, incident.KindUpdate, incident.KindPriority, incident.KindLeft, incident.KindResolved, incident.KindReopened, incident.KindDigest,
+	} {
+		for _, state := range []incident.State{incident.StateOpen, incident.StateResolved, incident.StateClosed} {
+			for _, n := range []incident.Counts{{}, {Firing: 3, Unknown: 1, Total: 5}, {Unknown: 2, Total: 2}, {Total: 4}} {
+				in := register()
+				in.State, in.Breaches = state, n
+				m := message(kind, item(kind, in, changes...), item(kind, in, changes...))
+				m.Items[0].Breaches = incident.Tally{Started: 2, Ended: 1, Unknown: 1}
+				var body any
+				if err := json.Unmarshal(must(webhook.New(webhook.Options{}).Render(m)), &body); err != nil {
+					t.Fatal(err)
+				}
+				for _, s := range said(body) {
+					if strings.Contains(strings.ToLower(s), "breach") {
+						t.Fatalf("%s says: %s", kind, s)
+					}
+				}
+			}
+		}
+	}
+}
+
+// said returns all texts of a body but for codes.
+func said(v any) (texts []string) {
+	switch v := v.(type) {
+	case string:
+		texts = append(texts, v)
+	case []any:
+		for _, w := range v {
+			texts = append(texts, said(w)...)
+		}
+	case map[string]any:
+		for name, w := range v {
+			if name != "why" && name != "type" {
+				texts = append(texts, said(w)...)
+			}
+		}
+	}
+	return texts
 }
 
 // unescaped returns JSON in which HTML's characters stand for themselves.

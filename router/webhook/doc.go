@@ -9,5 +9,9 @@
 // beside what all readers get: data.alerts, the alerts that fire with name, summary,
 // url, state, labels, starts_at and heard_at, and data.runbook.
 //
+// What stays inside is told to those on call alone: for all others data.incident has no
+// acknowledged_by and no escalated_to, its actions have no reason, and data.changes is
+// without what people wrote for the inside.
+//
 // A URL may be a secret. No error names more of it than scheme and host.
 package webhook

@@ -25,8 +25,9 @@ const (
 	bMeta bucketID = iota // name → various
 
 	bIncidents      // number → JSON
-	bIncidentStates // state, number → priority, drill
-	bOpenCounts     // priority → number of open incidents, drills left out
+	bIncidentTexts  // number, sequence → what people wrote then; of sequence 0, line and text
+	bIncidentIndex  // by what, that, state, priority, number → nothing
+	bIncidentCounts // state, drill, priority, team → how many there are
 	bIncidentKeys   // key → number of the latest that is no drill
 	bClosed         // what is over, since, number → how far it is forgotten
 
@@ -74,7 +75,8 @@ const (
 )
 
 var bucketNames = [bucketCount]string{
-	bMeta: "meta", bIncidents: "incidents", bIncidentStates: "incident_states", bOpenCounts: "open_counts",
+	bMeta: "meta", bIncidents: "incidents",
+	bIncidentTexts: "incident_texts", bIncidentIndex: "incident_index", bIncidentCounts: "incident_counts",
 	bIncidentKeys: "incident_keys", bClosed: "closed", bEvents: "events", bBreaches: "breaches",
 	bBreachRecent: "breach_recent", bBreachRuns: "breach_runs", bBreachLatest: "breach_latest", bBreachesSilent: "breaches_silent", bBreachesToAsk: "breaches_doubted",
 	bAgendas: "agendas", bAgendasDue: "agendas_due",
@@ -89,22 +91,25 @@ var bucketNames = [bucketCount]string{
 
 // addedIn is the version of the form that brought a bucket, of those that the first did
 // not have.
-var addedIn = map[bucketID]uint32{bPulses: 3, bNotices: 3, bNoticesDue: 3, bRecipientNotices: 3, bBreachRecent: 4, bBreachRuns: 4}
+var addedIn = [bucketCount]uint32{
+	bPulses: 3, bNotices: 3, bNoticesDue: 3, bRecipientNotices: 3,
+	bIncidentTexts: 4, bIncidentIndex: 4, bIncidentCounts: 4,
+	bBreachRecent: 5, bBreachRuns: 5,
+}
 
-// droppedIn is the version of the form that no longer has a bucket.
-var droppedIn = map[bucketID]uint32{bBreachLatest: 4}
+// droppedIn is the version of the form that no longer has a bucket, of those that it once had.
+var droppedIn = [bucketCount]uint32{bBreachLatest: 5}
 
 // in reports whether stores of a version of the form have a bucket.
 func (id bucketID) in(version uint32) bool {
-	dropped, is := droppedIn[id]
-	return version >= addedIn[id] && !(is && version >= dropped)
+	return version >= addedIn[id] && (droppedIn[id] == 0 || version < droppedIn[id])
 }
 
 // appended are the buckets whose keys come in order, so that their pages can be
 // filled up.
 var appended = [bucketCount]bool{
 	bEvents: true, bBreaches: true, bBreachesSilent: true, bDeliveries: true, bDeliveryIncidents: true,
-	bDeliveryRecords: true, bMessages: true, bIncidents: true,
+	bDeliveryRecords: true, bMessages: true, bIncidents: true, bIncidentTexts: true,
 	bLeaves: true, bBreachRuns: true,
 }
 
@@ -117,16 +122,18 @@ var rare = [bucketCount]bool{
 // it does not have yet are empty.
 type reader struct {
 	tx      *bbolt.Tx
+	version uint32 // of the stored form
 	buckets [bucketCount]*bbolt.Bucket
 	empty   [bucketCount]tristate // of those that are rare
 	filters *filters              // what other readers of the file read, too; may be nil
 	known   *latestIndex          // see index
 	pending map[string]latest     // what the transaction noted, by the keys of fingerprints
+	digests *digests              // once there was one
 }
 
 var _ storage.Snapshot = (*reader)(nil)
 
-func newReader(btx *bbolt.Tx) *reader { return &reader{tx: btx} }
+func newReader(btx *bbolt.Tx, version uint32) *reader { return &reader{tx: btx, version: version} }
 
 // A tristate is false or true, or not known.
 type tristate byte
@@ -157,6 +164,9 @@ func (r *reader) nothing(id bucketID) bool {
 func (r *reader) bucket(id bucketID) *bbolt.Bucket {
 	b := r.buckets[id]
 	if b == nil {
+		if addedIn[id] > r.version { // it may be there, and not be whole
+			return nil
+		}
 		if b = r.tx.Bucket([]byte(bucketNames[id])); b == nil {
 			return nil
 		}
@@ -181,7 +191,7 @@ type tx struct {
 
 var _ storage.Tx = (*tx)(nil)
 
-func newTx(btx *bbolt.Tx) *tx { return &tx{reader: reader{tx: btx}} }
+func newTx(btx *bbolt.Tx) *tx { return &tx{reader: reader{tx: btx, version: formVersion}} }
 
 // castagnoli is the polynomial that processors compute.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -421,7 +431,7 @@ func (k key) byte(b byte) key { return append(k, b) }
 func (k key) text(s string) key {
 	if len(s) > longText {
 		sum := sha256.Sum256([]byte(s))
-		k = binary.BigEndian.AppendUint16(k, 0xffff)
+		k = binary.BigEndian.AppendUint16(k, hashedText)
 		return append(k, sum[:]...)
 	}
 	k = binary.BigEndian.AppendUint16(k, uint16(len(s)))
@@ -431,8 +441,12 @@ func (k key) text(s string) key {
 // rest appends a text as it is; nothing may follow.
 func (k key) rest(s string) key { return append(k, s...) }
 
-// longText is how long a text may be to stand in a key.
-const longText = 1024
+const (
+	// longText is how long a text may be to stand in a key.
+	longText = 1024
+	// hashedText stands in the place of the length of a longer one.
+	hashedText = 0xffff
+)
 
 func intAt(k []byte, at int) int64 { return int64(binary.BigEndian.Uint64(k[at:])) }
 

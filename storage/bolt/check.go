@@ -69,6 +69,9 @@ func wrong(id bucketID, k []byte, how string) error {
 // checkValue looks at what a value leads to.
 func (r *reader) checkValue(id bucketID, k, v []byte) error {
 	there := func(in bucketID, key []byte) error {
+		if addedIn[in] > r.version {
+			return nil // it is older
+		}
 		found, err := r.get(in, key)
 		if err == nil && found == nil {
 			err = wrong(id, k, "what it names is missing in "+bucketNames[in])
@@ -81,12 +84,21 @@ func (r *reader) checkValue(id bucketID, k, v []byte) error {
 		if err != nil {
 			return err
 		}
-		if err := there(bIncidentStates, key(nil).byte(stateBytes[in.State]).int(in.Number)); err != nil {
+		if err := there(bIncidentTexts, key(nil).int(in.Number).int(0)); err != nil {
+			return err
+		}
+		is := lineOf(&in)
+		if err := is.keys(in.Number, func(k key) error { return there(bIncidentIndex, k) }); err != nil {
 			return err
 		}
 		return r.checkEvents(&in)
-	case bIncidentStates:
-		return there(bIncidents, k[1:])
+	case bIncidentTexts:
+		if intAt(k, 8) == 0 {
+			return there(bIncidents, k[:8])
+		}
+		return there(bEvents, k)
+	case bIncidentIndex:
+		return there(bIncidents, k[len(k)-8:])
 	case bIncidentKeys:
 		return there(bIncidents, v)
 	case bBreaches:

@@ -60,14 +60,14 @@ func compact(ctx context.Context, path string, o CompactOptions) (c Compacted, e
 	if path, err = filepath.EvalSymlinks(path); err != nil {
 		return c, errors.Unwrap(err)
 	}
-	from, version, err := openAsItIs(path, &bbolt.Options{})
+	from, err := openAsItIs(path, &bbolt.Options{})
 	if err != nil {
 		return c, err
 	}
 	// It is closed, and so unlocked, after the copy is in its place.
 	defer func() { err = errors.Join(err, from.bolt.Close()) }()
 	c.Before = from.file.Size()
-	if o.Rebuild && version < formVersion {
+	if o.Rebuild && from.version < formVersion {
 		return c, errors.New("it is of an earlier build, and has nothing to be rebuilt: start sitrep, which brings it up")
 	}
 
@@ -278,7 +278,7 @@ func (c *copying) copyBucket(to *bbolt.DB, name []byte, b *bbolt.Bucket) error {
 // compare makes sure that the copy has what the store has, and nothing else.
 func (c *copying) compare() error {
 	c.done, c.told = 0, 0
-	to, _, err := openAsItIs(c.path, &bbolt.Options{ReadOnly: true, NoStatistics: true})
+	to, err := openAsItIs(c.path, &bbolt.Options{ReadOnly: true, NoStatistics: true})
 	if err != nil {
 		return fmt.Errorf("the copy: %w", err)
 	}

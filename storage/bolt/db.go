@@ -60,6 +60,7 @@ type DB struct {
 	bolt     *bbolt.DB
 	file     fs.FileInfo // of the file that is open
 	readOnly bool
+	version  uint32 // of the stored form
 	fatal    func(error)
 	observe  func(int, time.Duration)
 	// upgrading is Options.Upgrading.
@@ -183,7 +184,7 @@ func (db *DB) view(fn func(*reader) error) (err error) {
 	defer func() { _ = tx.Rollback() }()
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer damage(db.path, &err)
-	r := newReader(tx)
+	r := newReader(tx, db.version)
 	r.filters = &db.filters
 	return fn(r)
 }
@@ -279,7 +280,7 @@ func (db *DB) Backup(ctx context.Context, begin func(r storage.Snapshot, size in
 	defer func() { _ = tx.Rollback() }()
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer damage(db.path, &err)
-	w, err := begin(newReader(tx), tx.Size())
+	w, err := begin(newReader(tx, db.version), tx.Size())
 	if err != nil {
 		return err
 	}

@@ -27,8 +27,45 @@ func (r *reader) arrival(id string) (int64, error) {
 }
 
 func (r *reader) deliveryAt(arrival int64) (d incident.Delivery, err error) {
-	err = r.needJSON(bDeliveries, key(nil).int(arrival), &d)
+	if d, ok := r.digests.find(arrival); ok {
+		return d, nil
+	}
+	if err = r.needJSON(bDeliveries, key(nil).int(arrival), &d); err == nil && len(d.Covers) >= digestCovers && !r.tx.Writable() {
+		if r.digests == nil {
+			r.digests = new(digests)
+		}
+		r.digests.keep(arrival, d)
+	}
 	return d, err
+}
+
+// digests are the large deliveries that a snapshot decoded last. Who goes through incidents
+// meets each digest as often as it covers one: decoded each time, that would be its size
+// squared.
+type digests struct {
+	arrivals [8]int64
+	all      [8]incident.Delivery
+	next     int
+}
+
+// digestCovers is from how many incidents on a delivery is kept.
+const digestCovers = 16
+
+func (c *digests) find(arrival int64) (incident.Delivery, bool) {
+	if c == nil {
+		return incident.Delivery{}, false
+	}
+	for i, a := range c.arrivals {
+		if a == arrival {
+			return c.all[i], true
+		}
+	}
+	return incident.Delivery{}, false
+}
+
+func (c *digests) keep(arrival int64, d incident.Delivery) {
+	c.arrivals[c.next], c.all[c.next] = arrival, d
+	c.next = (c.next + 1) % len(c.all)
 }
 
 func (r *reader) Message(_ context.Context, id string) ([]byte, error) {
@@ -179,14 +216,14 @@ func (t *tx) indexDelivery(arrival int64, old, d *incident.Delivery, state byte)
 	}
 	was, is := old.Incidents(), d.Incidents()
 	for _, number := range was {
-		if !slices.Contains(is, number) {
+		if _, still := slices.BinarySearch(is, number); !still {
 			if err := t.delete(bDeliveryIncidents, key(nil).int(number).int(arrival)); err != nil {
 				return err
 			}
 		}
 	}
 	for _, number := range is {
-		if !slices.Contains(was, number) {
+		if _, before := slices.BinarySearch(was, number); !before {
 			if err := t.put(bDeliveryIncidents, key(nil).int(number).int(arrival), nil); err != nil {
 				return err
 			}

@@ -41,6 +41,9 @@ func (t *tx) AppendEvents(ctx context.Context, events []incident.Event) error {
 		if err := t.putRecord(ctx, ledger.Event, key(make([]byte, 0, recordKeySize)).int(number).int(last), record); err != nil {
 			return err
 		}
+		if err := t.putText(&e); err != nil {
+			return err
+		}
 	}
 	return nil
 }

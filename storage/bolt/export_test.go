@@ -79,8 +79,8 @@ func MakeOld(t *testing.T, path string) {
 	SetVersion(t, path, 1)
 }
 
-// MakeVersion3 makes a store one of version 3.
-func MakeVersion3(t *testing.T, path string) {
+// MakeVersion4 makes a store one of version 4.
+func MakeVersion4(t *testing.T, path string) {
 	t.Helper()
 	b, err := bbolt.Open(path, 0o600, nil)
 	if err != nil {
@@ -90,10 +90,10 @@ func MakeVersion3(t *testing.T, path string) {
 	if err := errors.Join(err, b.Close()); err != nil {
 		t.Fatal(err)
 	}
-	SetVersion(t, path, 3)
+	SetVersion(t, path, 4)
 }
 
-// makeOlderLatest has the latest breaches found as up to version 3.
+// makeOlderLatest has the latest breaches found as up to version 4.
 func (t *tx) makeOlderLatest() error {
 	var keys []string
 	found := map[string]latest{}
@@ -203,6 +203,35 @@ func LoadAsBefore(t *testing.T, path string, l storage.Loading) {
 			return x.delete(bMeta, generationKey)
 		}
 		return x.put(bMeta, generationKey, known)
+	})
+	if err := errors.Join(err, b.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// StopUpgrade brings the lists of an older store up as far as the first incidents, as if sitrep
+// was ended then.
+func StopUpgrade(t *testing.T, path string, version uint32) {
+	t.Helper()
+	b, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = b.Update(func(btx *bbolt.Tx) error {
+		x := newTx(btx)
+		if err := x.addBuckets(version); err != nil {
+			return err
+		}
+		for number := range int64(2) {
+			in, err := storage.IncidentOf(t.Context(), x, number+1)
+			if err == nil {
+				_, err = x.listIncident(&in)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return x.upgradeTexts(1)
 	})
 	if err := errors.Join(err, b.Close()); err != nil {
 		t.Fatal(err)

@@ -24,8 +24,8 @@ const (
 // linesFor returns how many lines a filter of so many keys has.
 func linesFor(keys int) int { return max(1, (keys+keysPerLine-1)/keysPerLine) }
 
-// lineOf returns which of so many lines a hash belongs to.
-func lineOf(hash uint64, lines int) int {
+// filterLine returns which of so many lines a hash belongs to.
+func filterLine(hash uint64, lines int) int {
 	line, _ := bits.Mul64(hash, uint64(lines))
 	return int(line)
 }
@@ -42,7 +42,7 @@ func (f filter) has(hash uint64) bool {
 	if f == nil {
 		return true
 	}
-	at := lineOf(hash, len(f)/lineSize) * lineSize
+	at := filterLine(hash, len(f)/lineSize) * lineSize
 	line := f[at : at+lineSize]
 	for g, i := scatter(hash), 0; i < keyBits; g, i = g>>9, i+1 {
 		if line[g>>3&63]&(1<<(g&7)) == 0 {

@@ -348,13 +348,13 @@ func TestALargeOlderStoreIsBroughtUpInPieces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const n = 2*upgradePiece + 1000
+	const n = 2*latestPiece + 1000
 	putMany(t, db, 1, 0, n)
 	putMany(t, db, 2, n, 100)
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	MakeVersion3(t, path)
+	MakeVersion4(t, path)
 	finds := func(db *DB) {
 		t.Helper()
 		err := db.view(func(r *reader) error {

@@ -26,8 +26,9 @@ const (
 	// formVersion is the version of the stored form. One with a higher one is refused, and
 	// one with a lower one is brought up to it, unless it is only read. Since 2, bClosed
 	// has what is to be forgotten; since 3, breaches are found by fingerprint alone and the
-	// watchdog has buckets of its own; since 4, where the latest breaches are stands in runs.
-	formVersion = 4
+	// watchdog has buckets of its own; since 4, incidents are found by team, SLO and text; since 5,
+	// where the latest breaches are stands in runs.
+	formVersion = 5
 	// lockTimeout is how long Open waits for another process to close the file.
 	lockTimeout = 2 * time.Second
 	// mapAhead is how much more than the file is mapped, so that growing seldom has to
@@ -116,13 +117,13 @@ func syncDir(dir string) error {
 // open opens a file that is there, and makes sure that it is a whole store of a
 // form that we know. One that may be written to is brought up to the latest.
 func open(ctx context.Context, path string, readOnly bool, o Options) (*DB, error) {
-	db, version, err := openAsItIs(path, &bbolt.Options{ReadOnly: readOnly, NoStatistics: true})
+	db, err := openAsItIs(path, &bbolt.Options{ReadOnly: readOnly, NoStatistics: true})
 	if err != nil || readOnly {
 		return db, err
 	}
 	db.use(o)
-	if version < formVersion {
-		err = db.upgrade(ctx, version, db.upgrading)
+	if db.version < formVersion {
+		err = db.upgrade(ctx)
 	}
 	if err == nil {
 		err = db.free()
@@ -134,24 +135,24 @@ func open(ctx context.Context, path string, readOnly bool, o Options) (*DB, erro
 	return db, nil
 }
 
-// openAsItIs opens a file that is there and is a whole store of a form that we know, and
-// returns the version of the form. Unless it is only read, no other process has it open.
-func openAsItIs(path string, options *bbolt.Options) (db *DB, version uint32, err error) {
+// openAsItIs opens a file that is there and is a whole store of a form that we know. Unless
+// it is only read, no other process has it open.
+func openAsItIs(path string, options *bbolt.Options) (db *DB, err error) {
 	readOnly := options.ReadOnly
 	file, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return nil, 0, errors.Unwrap(err)
+		return nil, errors.Unwrap(err)
 	case file.IsDir():
-		return nil, 0, errors.New("it is a directory; name a file in it")
+		return nil, errors.New("it is a directory; name a file in it")
 	case file.Size() == 0:
-		return nil, 0, fmt.Errorf("the file is empty, so it is no store; delete it to start anew: %w", storage.ErrDamaged)
+		return nil, fmt.Errorf("the file is empty, so it is no store; delete it to start anew: %w", storage.ErrDamaged)
 	}
 
 	// First without touching more than its head, as bbolt panics on a truncated file.
 	b, _, err := openFile(path, &bbolt.Options{Timeout: lockTimeout, ReadOnly: true})
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	err = wrap(path, b, file, true).view(func(r *reader) error {
 		if want := r.tx.Size(); file.Size() < want {
@@ -167,7 +168,7 @@ func openAsItIs(path string, options *bbolt.Options) (db *DB, version uint32, er
 		return r.walk()
 	})
 	if err := errors.Join(err, b.Close()); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 
 	options.Timeout, options.FreelistType = lockTimeout, bbolt.FreelistMapType
@@ -176,18 +177,18 @@ func openAsItIs(path string, options *bbolt.Options) (db *DB, version uint32, er
 		options.InitialMmapSize = int(file.Size()) + mapAhead
 	}
 	if b, file, err = openFile(path, options); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	db = wrap(path, b, file, readOnly)
-	if version, err = db.recognize(); err == nil && !readOnly {
+	if db.version, err = db.recognize(); err == nil && !readOnly {
 		// While it waited for the lock, another file may have been put in its place.
 		_, err = db.there()
 	}
 	if err != nil {
 		_ = b.Close()
-		return nil, 0, err
+		return nil, err
 	}
-	return db, version, nil
+	return db, nil
 }
 
 // free ends the claims and forgets the jobs of a process that no longer is: who holds the

@@ -150,10 +150,10 @@ func TestManyReadAtATime(t *testing.T) {
 
 func TestANewerStoreIsRefused(t *testing.T) {
 	path := filled(t, 1)
-	bolt.SetVersion(t, path, 5)
+	bolt.SetVersion(t, path, 6)
 	before := read(t, path)
 	_, err := bolt.Open(t.Context(), path, bolt.Options{})
-	if !errors.Is(err, storage.ErrNewer) || !strings.Contains(err.Error(), "version is 5") {
+	if !errors.Is(err, storage.ErrNewer) || !strings.Contains(err.Error(), "version is 6") {
 		t.Errorf("open: %v", err)
 	}
 	if !bytes.Equal(read(t, path), before) {
@@ -248,7 +248,7 @@ func openAt(t *testing.T, path string) *bolt.DB {
 	return db
 }
 
-func mustWrite(t *testing.T, db *bolt.DB, fn func(storage.Tx) error) {
+func mustWrite(t testing.TB, db *bolt.DB, fn func(storage.Tx) error) {
 	t.Helper()
 	if err := db.Write(t.Context(), fn); err != nil {
 		t.Fatal(err)

@@ -109,6 +109,26 @@ func (r *reader) Waiting(_ context.Context, now time.Time, limit int) (all []sto
 	return all, err
 }
 
+func (r *reader) RecipientStates(_ context.Context, recipients []string) (map[string]storage.RecipientState, error) {
+	all := make(map[string]storage.RecipientState, len(recipients))
+	for _, id := range recipients {
+		var p recipient
+		found, err := r.getJSON(bRecipients, key(nil).rest(id), &p)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			continue
+		}
+		state := storage.RecipientState{FailingSince: p.FailingSince, LastError: p.LastError}
+		if n := len(p.Sent); n > 0 {
+			state.SentAt = p.Sent[n-1]
+		}
+		all[id] = state
+	}
+	return all, nil
+}
+
 func (t *tx) TakeLeases(_ context.Context, now time.Time, owner string, lease time.Duration, recipients []string) ([]storage.Lease, error) {
 	var claims []storage.Lease
 	for _, id := range recipients {

@@ -150,6 +150,27 @@ func (t *tx) ForgetEvents(_ context.Context, number, after int64, limit int) (la
 		last = intAt(k, 8)
 		return true
 	})
+	if err != nil {
+		return last, err
+	}
+	// In what they are found by, too.
+	var texts []key
+	err = t.ascend(bIncidentTexts, key(nil).int(number), key(nil).int(number).int(after+1), func(k, _ []byte) (bool, error) {
+		if intAt(k, 8) > last {
+			return false, nil
+		}
+		texts = append(texts, bytes.Clone(k))
+		return true, nil
+	})
+	for _, k := range texts {
+		if err != nil {
+			return last, err
+		}
+		var stored []byte
+		if stored, err = t.get(bEvents, k); err == nil {
+			err = t.keepText(k, stored)
+		}
+	}
 	return last, err
 }
 

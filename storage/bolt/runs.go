@@ -171,7 +171,7 @@ type runWriter struct {
 func newRunWriter(t *tx, of run, done key) *runWriter {
 	w := &runWriter{t: t, run: of}
 	if done != nil {
-		w.chunk = lineOf(hashOf(done), of.lines) / chunkLines
+		w.chunk = filterLine(hashOf(done), of.lines) / chunkLines
 	}
 	w.lines = make([]byte, w.chunkSize())
 	return w
@@ -197,7 +197,7 @@ func (w *runWriter) add(e *entry) error {
 	if err := w.chunksTo(hash); err != nil {
 		return err
 	}
-	line := lineOf(hash, w.run.lines)
+	line := filterLine(hash, w.run.lines)
 	setBits(w.lines[line%chunkLines*lineSize:][:lineSize], hash)
 	w.block = appendEntry(w.block, e)
 	w.last = append(w.last[:0], e.fp...)
@@ -224,7 +224,7 @@ func (w *runWriter) putChunk() error {
 
 // chunksTo completes the parts of the filter before that of a hash.
 func (w *runWriter) chunksTo(hash uint64) error {
-	for lineOf(hash, w.run.lines)/chunkLines > w.chunk {
+	for filterLine(hash, w.run.lines)/chunkLines > w.chunk {
 		if err := w.nextChunk(); err != nil {
 			return err
 		}

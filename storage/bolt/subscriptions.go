@@ -3,6 +3,7 @@ package bolt
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"sitrep/incident"
@@ -12,10 +13,15 @@ import (
 // backlogLimit is up to how many due subscriptions and notices Backlog counts.
 const backlogLimit = 10_000
 
-func (r *reader) Subscriptions(_ context.Context, numbers []int64) (map[int64][]incident.Subscription, error) {
+func (r *reader) Subscriptions(_ context.Context, numbers []int64, recipients ...string) (map[int64][]incident.Subscription, error) {
 	all := make(map[int64][]incident.Subscription, len(numbers))
+	recipients = slices.Sorted(slices.Values(recipients))
 	for _, number := range numbers {
-		subs, err := r.subscriptions(number)
+		read := r.subscriptions
+		if len(recipients) > 0 {
+			read = func(number int64) ([]incident.Subscription, error) { return r.subscriptionsTo(number, recipients) }
+		}
+		subs, err := read(number)
 		if err != nil {
 			return nil, err
 		}
@@ -24,6 +30,24 @@ func (r *reader) Subscriptions(_ context.Context, numbers []int64) (map[int64][]
 		}
 	}
 	return all, nil
+}
+
+// subscriptionsTo returns those of recipients, who are in order.
+func (r *reader) subscriptionsTo(number int64, recipients []string) (subs []incident.Subscription, err error) {
+	for i, id := range recipients {
+		if i > 0 && recipients[i-1] == id {
+			continue
+		}
+		var s incident.Subscription
+		found, err := r.getJSON(bSubscriptions, key(nil).int(number).rest(id), &s)
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			subs = append(subs, s)
+		}
+	}
+	return subs, nil
 }
 
 func (r *reader) subscriptions(number int64) ([]incident.Subscription, error) {

@@ -1,48 +1,130 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 
 	"sitrep/incident"
 	"sitrep/storage"
 )
 
+// upgradePiece is how many incidents are brought up in one transaction.
+const upgradePiece = 1000
+
+// oldLists are the buckets that listed and counted incidents up to version 3.
+var oldLists = []string{"incident_states", "open_counts"}
+
 // upgrade brings a store of an earlier version up to this one.
-func (db *DB) upgrade(ctx context.Context, from uint32, progress func(done, total int)) error {
-	if from < 3 {
-		if err := db.bolt.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade(ctx, from) }); err != nil {
+func (db *DB) upgrade(ctx context.Context) error {
+	if db.version < 4 {
+		if err := db.upgradeLists(ctx); err != nil {
 			return err
 		}
 	}
-	return db.upgradeLatest(ctx, progress)
+	err := db.upgradeLatest(ctx, db.upgrading)
+	if err == nil {
+		db.version = formVersion
+	}
+	return err
 }
 
-// upgrade brings a store of version 1 or 2 up to 3.
-func (t *tx) upgrade(ctx context.Context, from uint32) error {
+// upgradeLists brings a store up to version 4: first the lists of incidents, which may be
+// many, in pieces. What is done of that is no harm if it ends in between, and is done again.
+func (db *DB) upgradeLists(ctx context.Context) error {
+	from, last := db.version, int64(0)
+	for more := true; more; {
+		err := db.bolt.Update(func(btx *bbolt.Tx) (err error) {
+			t := newTx(btx)
+			if err := t.addBuckets(from); err != nil {
+				return err
+			}
+			last, more, err = t.upgradeLists(ctx, last)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return db.bolt.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade(ctx, from) })
+}
+
+// addBuckets makes the buckets that a store of an earlier version does not have.
+func (t *tx) addBuckets(from uint32) error {
 	for id, since := range addedIn {
-		if since > from && since <= 3 {
+		if since > from {
 			if _, err := t.reader.tx.CreateBucketIfNotExists([]byte(bucketNames[id])); err != nil {
 				return err
 			}
 		}
 	}
-	// First, as the other takes all subscriptions for those of readers of incidents.
-	if err := t.upgradeWatchdog(ctx); err != nil {
-		return err
+	return nil
+}
+
+// upgradeLists lets incidents above a number be listed and searched, and returns the last one
+// that it got to.
+func (t *tx) upgradeLists(ctx context.Context, above int64) (last int64, more bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, false, err
 	}
-	if from < 2 {
-		if err := t.upgradeForgetting(ctx); err != nil {
+	var incidents []incident.Incident
+	err = t.ascend(bIncidents, nil, key(nil).int(above+1), func(k, v []byte) (bool, error) {
+		if more = len(incidents) == upgradePiece; more {
+			return false, nil
+		}
+		in, err := decodeIncident(k, v)
+		incidents = append(incidents, in)
+		return true, err
+	})
+	for i := range incidents {
+		if err != nil {
+			return 0, false, err
+		}
+		last = incidents[i].Number
+		if _, err = t.listIncident(&incidents[i]); err == nil {
+			err = t.upgradeTexts(last)
+		}
+	}
+	return last, more, err
+}
+
+// upgradeTexts keeps what people wrote in the events of an incident for the search.
+func (t *tx) upgradeTexts(number int64) error {
+	return t.ascend(bEvents, key(nil).int(number), nil, func(k, v []byte) (bool, error) {
+		if !bytes.Contains(v, []byte(`"reason":`)) && !bytes.Contains(v, []byte(`"message":`)) && !bytes.Contains(v, []byte(`"escalated_to":`)) {
+			return true, nil
+		}
+		return true, t.keepText(k, v)
+	})
+}
+
+// upgrade does the rest in one transaction.
+func (t *tx) upgrade(ctx context.Context, from uint32) error {
+	if from < 3 {
+		// First, as the other takes all subscriptions for those of readers of incidents.
+		if err := t.upgradeWatchdog(ctx); err != nil {
+			return err
+		}
+		if from < 2 {
+			if err := t.upgradeForgetting(); err != nil {
+				return err
+			}
+		}
+		if err := t.upgradeBreaches(ctx); err != nil {
 			return err
 		}
 	}
-	if err := t.upgradeBreaches(ctx); err != nil {
-		return err
+	for _, name := range oldLists {
+		if err := t.tx.DeleteBucket([]byte(name)); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
+			return fmt.Errorf("delete bucket %s: %w", name, err)
+		}
 	}
-	return t.put(bMeta, formKey, binary.BigEndian.AppendUint32(nil, 3))
+	return t.put(bMeta, formKey, binary.BigEndian.AppendUint32(nil, 4))
 }
 
 // upgradeBreaches finds breaches by fingerprint alone, where they were found by startsAt too,
@@ -203,23 +285,17 @@ func (t *tx) endOlder(ctx context.Context, p place) error {
 const breachOlder = "breach_older"
 
 // upgradeForgetting brings a store of version 1, which knew of nothing to forget, up to 2.
-func (t *tx) upgradeForgetting(ctx context.Context) error {
-	var closed, arrivals []int64
-	err := t.ascend(bIncidentStates, key(nil).byte(stateBytes[incident.StateClosed]), nil, func(k, _ []byte) (bool, error) {
-		closed = append(closed, intAt(k, 1))
-		return true, nil
+func (t *tx) upgradeForgetting() error {
+	var arrivals []int64
+	err := t.ascend(bIncidents, nil, nil, func(k, v []byte) (bool, error) {
+		in, err := decodeIncident(k, v)
+		if err == nil && in.State == incident.StateClosed {
+			err = t.expire(in.ClosedAt, in.Number, storage.ExpiryPeople)
+		}
+		return true, err
 	})
 	if err != nil {
 		return err
-	}
-	for _, number := range closed {
-		in, err := storage.IncidentOf(ctx, t, number)
-		if err == nil {
-			err = t.expire(in.ClosedAt, number, storage.ExpiryPeople)
-		}
-		if err != nil {
-			return err
-		}
 	}
 	if err := t.numberReaders(); err != nil {
 		return err

@@ -100,7 +100,7 @@ func TestAnOlderBreachThatHadNotEndedEndsWhenTheStoreIsBroughtUp(t *testing.T) {
 	})
 }
 
-func mustRead(t *testing.T, db *bolt.DB, fn func(storage.Snapshot) error) {
+func mustRead(t testing.TB, db *bolt.DB, fn func(storage.Snapshot) error) {
 	t.Helper()
 	if err := db.Read(context.Background(), fn); err != nil {
 		t.Fatal(err)

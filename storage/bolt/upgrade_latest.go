@@ -14,10 +14,10 @@ import (
 	"sitrep/storage"
 )
 
-// upgradePiece is how many entries are brought up in one transaction.
-const upgradePiece = 1 << 16
+// latestPiece is how many entries are brought up in one transaction.
+const latestPiece = 1 << 16
 
-// Up to version 3, where the latest breach of each fingerprint is stood in a tree of its own
+// Up to version 4, where the latest breach of each fingerprint is stood in a tree of its own
 // (bBreachLatest), under the bytes of the fingerprint.
 
 // olderFingerprint returns the key of a fingerprint as it was there.
@@ -55,9 +55,9 @@ func (r *reader) ofOlder(k []byte, l latest) (string, error) {
 	return b.Fingerprint, err
 }
 
-// upgradeLatest brings a store of version 3 up to 4, in which breaches are found as index
+// upgradeLatest brings a store of version 4 up to 5, in which breaches are found as index
 // says. It does so piece by piece, beside what is there: until the last piece the store is
-// one of version 3 for whoever opens it, and a start that comes after a crash begins anew.
+// one of version 4 for whoever opens it, and a start that comes after a crash begins anew.
 func (db *DB) upgradeLatest(ctx context.Context, progress func(done, total int)) error {
 	total := 0
 	err := db.bolt.Update(func(btx *bbolt.Tx) error {
@@ -90,7 +90,7 @@ func (db *DB) upgradeLatest(ctx context.Context, progress func(done, total int))
 		err := db.bolt.Update(func(btx *bbolt.Tx) (err error) {
 			var n int
 			from, n, err = newTx(btx).upgradeLatest(from)
-			done, more = done+n, n == upgradePiece
+			done, more = done+n, n == latestPiece
 			return err
 		})
 		if err != nil {
@@ -109,9 +109,9 @@ func (db *DB) upgradeLatest(ctx context.Context, progress func(done, total int))
 // upgradeLatest notes what stands in the older bucket from a key on, as many as a piece has. It
 // returns where to go on.
 func (t *tx) upgradeLatest(from key) (next key, n int, err error) {
-	t.pending = make(map[string]latest, upgradePiece)
+	t.pending = make(map[string]latest, latestPiece)
 	err = t.ascend(bBreachLatest, nil, from, func(k, v []byte) (bool, error) {
-		if n == upgradePiece {
+		if n == latestPiece {
 			next = bytes.Clone(k)
 			return false, nil
 		}
@@ -134,7 +134,7 @@ func (t *tx) upgradeLatest(from key) (next key, n int, err error) {
 }
 
 // rebuildLatest makes anew what finds the latest breach of each fingerprint, from the breaches:
-// first as it was up to version 3, which is then brought up.
+// first as it was up to version 4, which is then brought up.
 func (db *DB) rebuildLatest(ctx context.Context) error {
 	err := db.bolt.Update(func(btx *bbolt.Tx) error {
 		_, err := btx.CreateBucket([]byte(bucketNames[bBreachLatest]))
@@ -165,7 +165,7 @@ func (t *tx) rebuildOlder(from key) (next key, more bool, err error) {
 	found := map[string]latest{}
 	n := 0
 	err = t.ascend(bBreaches, nil, from, func(k, v []byte) (bool, error) {
-		if n++; n > upgradePiece {
+		if n++; n > latestPiece {
 			next, more = bytes.Clone(k), true
 			return false, nil
 		}

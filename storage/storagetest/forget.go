@@ -164,6 +164,10 @@ var forgetRules = []rule{
 		f.equal("people of what closed long ago", f.people(1), []string(nil))
 		f.equal("people of what closed lately", len(f.people(2)), kept)
 		f.equal("people of what is open", len(f.people(3)) > 10, true)
+		for _, text := range []string{"bob@example.org", incident.Forgotten} {
+			f.equal("found by "+text, f.pages(storage.IncidentQuery{Text: text, Limit: 10})[0], map[string][]int64{"bob@example.org": {3, 2}}[text])
+		}
+		f.equal("found by what was written", f.pages(storage.IncidentQuery{Text: "we look", Limit: 10})[0], []int64{3, 2, 1})
 
 		after := f.leaves()
 		f.equal("number of leaves", len(after), len(before))

@@ -2,6 +2,8 @@ package storagetest
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,6 +84,25 @@ var incidentRules = []rule{
 			latest, err := r.LatestOf(f.Context(), []string{"c", "b", "a", long + "k", long, "", "a"})
 			f.equal("latest", latest, map[string]int64{"a": 2, "b": 3, long: 5, "": 6})
 			return err
+		})
+	}},
+	{"the latest of all keys that begin alike is found", func(f *fixture) {
+		var all []*incident.Incident
+		for i, key := range []string{"a{zone=\"1\"}", "a{zone=\"22\"}", "a", "ab{zone=\"1\"}", "a{zone=\"1\"}", "a{zone=\"333\"}"} {
+			in := f.newIncident(int64(i + 1))
+			in.Key, in.Drill = key, i == 5
+			all = append(all, in)
+		}
+		f.put(all...)
+		f.read(func(r storage.Snapshot) error {
+			for prefix, want := range map[string]int64{"a{": 5, "ab{": 4, "b": 0, "a": 5, "a{zone=\"22": 2, strings.Repeat("a", 2000): 0} {
+				got, err := r.LatestUnder(f.Context(), prefix)
+				if err != nil {
+					return err
+				}
+				f.equal(prefix, got, want)
+			}
+			return nil
 		})
 	}},
 	{"a set has those incidents that are there", func(f *fixture) {
@@ -166,11 +187,125 @@ var incidentRules = []rule{
 			f.equal(c.name+", one by one", one, c.want)
 		}
 	}},
+	{"every set of filters gives the same as a look at each, from either end", func(f *fixture) {
+		teams, priorities, slos := []string{"blue", "Grün", ""}, []string{"P1", "P2", "gone"}, []string{"slo-a", "slo-b", ""}
+		all := map[int64]*incident.Incident{}
+		set := func(n int64, pick int) {
+			in := f.newIncident(n)
+			in.Team, in.Priority.Name, in.SLO = teams[pick%3], priorities[pick/3%3], slos[pick/2%3]
+			in.State = []incident.State{incident.StateOpen, incident.StateResolved, incident.StateClosed}[pick/5%3]
+			all[n] = in
+			f.put(in)
+		}
+		for n := int64(1); n <= 60; n++ {
+			set(n, int(n*n+n/7))
+		}
+		for n := int64(3); n <= 60; n += 4 { // some change in all that they are found by
+			set(n, int(5*n))
+		}
+		for _, state := range []incident.State{"", incident.StateOpen, incident.StateResolved, incident.StateClosed} {
+			for _, priority := range append([]string{""}, priorities...) {
+				for _, team := range append(teams, "none") {
+					for _, slo := range slos {
+						for _, oldest := range []bool{false, true} {
+							q := storage.IncidentQuery{State: state, Priority: priority, Team: team, SLO: slo, OldestFirst: oldest, Limit: 7}
+							if team == "none" {
+								q.Team, q.NoTeam = "", true
+							}
+							var want, got []int64
+							for n := int64(1); n <= 60; n++ {
+								if in := all[n]; (state == "" || in.State == state) && (priority == "" || in.Priority.Name == priority) && (team == "" || in.Team == team || team == "none" && in.Team == "") && (slo == "" || in.SLO == slo) {
+									want = append(want, n)
+								}
+							}
+							if !oldest {
+								slices.Reverse(want)
+							}
+							for _, page := range f.pages(q) {
+								got = append(got, page...)
+							}
+							f.equal(fmt.Sprintf("%+v", q), got, want)
+						}
+					}
+				}
+			}
+		}
+	}},
+	{"each word of a text is found in what an incident is about, or in what people wrote", func(f *fixture) {
+		long := strings.Repeat("and so on ", 800)
+		for n := int64(1); n <= 40; n++ {
+			in := f.newIncident(n)
+			if n%2 == 0 {
+				in.Labels = map[string]string{"region": "Ap-South", "zone": "ÄUSSERE"}
+			}
+			f.put(in)
+			f.appendEvents(
+				incident.Event{Incident: n, Sequence: 1, Type: incident.EventOpened, Actor: "ada", Reason: "we Saw it"},
+				incident.Event{Incident: n, Sequence: 2, Type: incident.EventBreachStarted, Actor: incident.ActorAlertmanager, Data: incident.Data{Fingerprint: "saw", Why: incident.WhyListed}},
+			)
+		}
+		f.appendEvents(
+			incident.Event{Incident: 7, Sequence: 3, Type: incident.EventUpdateWritten, Actor: "ada", Data: incident.Data{Message: long + "the Broker is full", Audiences: []incident.Audience{incident.AudienceStakeholders}}},
+			incident.Event{Incident: 7, Sequence: 4, Type: incident.EventPhaseChanged, Actor: "ada", Reason: "nobody is in", Data: incident.Data{From: "initial-diagnosis", To: "escalation", EscalatedTo: "bob@example.org"}},
+			incident.Event{Incident: 8, Sequence: 3, Type: incident.EventUpdateWritten, Actor: "ada", Data: incident.Data{Message: "The broker runs again", Audiences: []incident.Audience{incident.AudienceStakeholders}}},
+		)
+		for _, c := range []struct {
+			name string
+			q    storage.IncidentQuery
+			want []int64
+		}{
+			{"a word of an update", storage.IncidentQuery{Text: "BROKER"}, []int64{8, 7}},
+			{"the oldest first", storage.IncidentQuery{Text: "broker", OldestFirst: true}, []int64{7, 8}},
+			{"words of two events", storage.IncidentQuery{Text: " saw  broker\tfull "}, []int64{7}},
+			{"a label and an update", storage.IncidentQuery{Text: "south broker"}, []int64{8}},
+			{"letters that are not ASCII", storage.IncidentQuery{Text: "äussere again"}, []int64{8}},
+			{"a reason", storage.IncidentQuery{Text: "nobody"}, []int64{7}},
+			{"to whom it was escalated", storage.IncidentQuery{Text: "bob@example"}, []int64{7}},
+			{"the SLO", storage.IncidentQuery{Text: "slo-33"}, []int64{33}},
+			{"in a state", storage.IncidentQuery{Text: "saw inc-1", State: incident.StateOpen, Team: "blue", Priority: "P1"}, []int64{19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 1}},
+			{"one word is nowhere", storage.IncidentQuery{Text: "broker elsewhere"}, nil},
+			{"what no person wrote", storage.IncidentQuery{Text: "listed"}, nil},
+			{"who wrote it", storage.IncidentQuery{Text: "ada"}, nil},
+		} {
+			for _, limit := range []int{100, 1} {
+				c.q.Limit = limit
+				var got []int64
+				for _, page := range f.pages(c.q) {
+					got = append(got, page...)
+				}
+				f.equal(fmt.Sprintf("%s, %d a page", c.name, limit), got, c.want)
+			}
+		}
+	}},
+	{"incidents are counted by state, priority and team, drills apart", func(f *fixture) {
+		count := func(want ...storage.IncidentCount) {
+			f.Helper()
+			f.read(func(r storage.Snapshot) error {
+				got, err := r.CountIncidents(f.Context())
+				slices.SortFunc(got, func(a, b storage.IncidentCount) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+				slices.SortFunc(want, func(a, b storage.IncidentCount) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+				f.equal("counts", got, want)
+				return err
+			})
+		}
+		const open, resolved, closed = incident.StateOpen, incident.StateResolved, incident.StateClosed
+		of := func(state incident.State, drill bool, priority, team string, n int) storage.IncidentCount {
+			return storage.IncidentCount{State: state, Drill: drill, Priority: priority, Team: team, Count: n}
+		}
+		a, b, c, drill := f.newIncident(1), f.newIncident(2), f.newIncident(3), f.newIncident(4)
+		b.Team, c.State, drill.Drill = "", resolved, true
+		f.put(a, b, c, drill)
+		count(of(open, false, "P1", "blue", 1), of(open, false, "P1", "", 1), of(resolved, false, "P1", "blue", 1), of(open, true, "P1", "blue", 1))
+		c.State, drill.State, drill.ClosedAt, b.Priority.Name, b.Team = open, incident.StateClosed, f.now, "P2", "red"
+		f.put(a, b, c, drill)
+		f.put(c)
+		count(of(open, false, "P1", "blue", 2), of(open, false, "P2", "red", 1), of(closed, true, "P1", "blue", 1))
+	}},
 	{"open incidents are counted by priority, drills left out", func(f *fixture) {
 		count := func(want map[string]int) {
 			f.Helper()
 			f.read(func(r storage.Snapshot) error {
-				open, err := r.OpenIncidents(f.Context())
+				open, err := storage.OpenIncidents(f.Context(), r)
 				f.equal("open", open, want)
 				return err
 			})
@@ -192,6 +327,15 @@ var incidentRules = []rule{
 		f.put(b)
 		count(map[string]int{"P1": 1, "P2": 1})
 	}},
+}
+
+// appendEvents appends to the logs of incidents.
+func (f *fixture) appendEvents(events ...incident.Event) {
+	f.Helper()
+	for i := range events {
+		events[i].Time = f.now
+	}
+	f.write(func(tx storage.Tx) error { return tx.AppendEvents(f.Context(), events) })
 }
 
 // pages returns the numbers of all pages of a query.

@@ -441,6 +441,30 @@ var claimRules = []rule{
 		f.now = retry
 		f.equal("once all are", held("a"), storage.Backoff{})
 	}},
+	{"it is known since when a recipient fails, and when something was last handed over", func(f *fixture) {
+		f.subscribe(f.owes(1, "a", f.ago(2)), f.owes(1, "b", f.ago(1)))
+		states := func() (all map[string]storage.RecipientState) {
+			f.read(func(r storage.Snapshot) (err error) {
+				all, err = r.RecipientStates(f.Context(), []string{"a", "nobody", "b", "a"})
+				return err
+			})
+			return all
+		}
+		f.equal("before", states(), map[string]storage.RecipientState{"a": {}, "b": {}})
+		claims := f.claim("me", long, 9)
+		failed := f.now
+		if err := f.release(&claims[0], f.ago(-1), "421 busy"); err != nil {
+			f.Fatal(err)
+		}
+		d := f.newDelivery("one", "b", 1)
+		d.State, d.SentAt, d.FinishedAt = incident.DeliveryDelivered, f.now, f.now
+		f.deliver(d)
+		f.equal("after", states(), map[string]storage.RecipientState{"a": {FailingSince: failed, LastError: "421 busy"}, "b": {SentAt: d.SentAt}})
+		e := f.newDelivery("two", "a", 1)
+		e.State, e.SentAt, e.FinishedAt = incident.DeliveryDelivered, f.now.Add(time.Hour), f.now.Add(time.Hour)
+		f.deliver(e)
+		f.equal("handed over", states()["a"], storage.RecipientState{SentAt: e.SentAt})
+	}},
 	{"once it is finished, a delivery holds nothing back", func(f *fixture) {
 		d := f.newDelivery("one", "a", 1)
 		d.RetryAt = f.ago(-30)

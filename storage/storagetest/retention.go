@@ -268,6 +268,11 @@ var retentionRules = []rule{
 		f.read(func(r storage.Snapshot) error {
 			all, err := r.Subscriptions(f.Context(), []int64{1, 2})
 			f.equal("readers", all, map[int64][]incident.Subscription{1: {ada, bob, due}, 2: {other}})
+			if err != nil {
+				return err
+			}
+			all, err = r.Subscriptions(f.Context(), []int64{1, 2, 3}, due.Recipient, ada.Recipient, "nobody", ada.Recipient)
+			f.equal("readers of that name", all, map[int64][]incident.Subscription{1: {ada, due}})
 			return err
 		})
 		f.equal("claims", recipients(f.claim("x", time.Hour, 10)), []string{"zoe"})

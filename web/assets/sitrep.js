@@ -5,6 +5,7 @@
 
 (() => {
   const main = document.getElementById("main");
+  const troubled = document.getElementById("trouble"); // what everybody should know of sitrep itself
   const freshness = document.getElementById("freshness");
   const every = 1000 * Number(main.dataset.refresh || 0);
   let last = ""; // the content as it was fetched last
@@ -84,6 +85,8 @@
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.getElementById("main");
       if (!fresh) throw new Error("not a page of sitrep");
+      const trouble = page.getElementById("trouble");
+      if (trouble && trouble.innerHTML !== troubled.innerHTML) troubled.replaceChildren(...trouble.childNodes);
       if (failures > 0) say("Connected again.", 10);
       failures = 0;
       const news = fresh.dataset.revision !== main.dataset.revision;
@@ -121,6 +124,12 @@
   // The anchor of a form within something that is closed opens it.
   const target = location.hash && document.getElementById(location.hash.slice(1));
   if (target && target.tagName === "DETAILS") target.open = true;
+
+  // A preview shows its mails without being asked.
+  for (const form of main.querySelectorAll("form.show")) {
+    form.requestSubmit(form.querySelector("button"));
+    form.hidden = true;
+  }
 
   if (every > 0) {
     setInterval(refresh, every);

@@ -38,10 +38,10 @@ func (p *Page) WriteMarkdown(w io.Writer, o Options) error {
 	}
 	for _, t := range p.Teams {
 		fmt.Fprintf(&b, "\n## SLOs of %s\n\n", escape(t.Name))
-		row(&b, "Use case", "Priority", "Stakeholders", "SLI", "Service", "SLO", "Runbook")
-		rule(&b, 7)
+		row(&b, "Use case", "Affects", "Priority", "Stakeholders", "SLI", "Service", "SLO", "Runbook")
+		rule(&b, 8)
 		for _, s := range t.SLOs {
-			row(&b, escape(s.UseCase), escape(s.Priority), escape(orDash(strings.Join(s.Stakeholders, ", "))),
+			row(&b, escape(s.UseCase), escape(orDash(s.Affects)), escape(s.Priority), escape(orDash(strings.Join(s.Stakeholders, ", "))),
 				escape(s.SLI), escape(s.Service), escape(s.ID), link(s.Runbook))
 		}
 	}

@@ -78,6 +78,7 @@ type Group struct {
 	Timezone   string
 	Management bool     // it is behind the audience management
 	SLOs       int      // of how many it is among the stakeholders
+	Hears      []string // the names of the priorities that it hears of; none: of all
 	Quiet      []string // when nothing is sent to it
 }
 
@@ -90,8 +91,9 @@ type Team struct {
 // An SLO is a team's objective.
 type SLO struct {
 	ID, UseCase, SLI, Service, Priority string
-	Runbook                             string // an http or https URL, or empty
-	Stakeholders                        []string
+	Affects                             string   // who is affected; may be empty
+	Runbook                             string   // an http or https URL, or empty
+	Stakeholders                        []string // as by [Stakeholders]
 }
 
 // From returns the page of a configuration.
@@ -121,7 +123,9 @@ func priority(q *incident.Priority, p *incident.Policy) Priority {
 	for _, a := range q.Inform {
 		one := Audience{Name: wording.AudienceName(a), BySLO: a == incident.AudienceStakeholders}
 		if a == incident.AudienceManagement {
-			one.Groups = lines(p.Management)
+			if one.Groups = lines(Management(q, p)); len(one.Groups) == 0 {
+				one.Name += ", none of whose groups hears of it"
+			}
 		}
 		out.Audiences = append(out.Audiences, one)
 	}
@@ -137,7 +141,7 @@ func priority(q *incident.Priority, p *incident.Policy) Priority {
 }
 
 func group(g *incident.Group, p *incident.Policy) Group {
-	out := Group{Name: line(g.Name), Management: slices.Contains(p.Management, g.Name), Timezone: g.Location.String()}
+	out := Group{Name: line(g.Name), Management: slices.Contains(p.Management, g.Name), Hears: lines(g.Priorities), Timezone: g.Location.String()}
 	for _, r := range g.Recipients {
 		out.Recipients = append(out.Recipients, line(r.Address))
 	}
@@ -152,6 +156,28 @@ func group(g *incident.Group, p *incident.Policy) Group {
 	return out
 }
 
+// Management returns the names of the groups of management that hear of a priority.
+func Management(q *incident.Priority, p *incident.Policy) []string {
+	return slices.DeleteFunc(slices.Clone(p.Management), func(name string) bool {
+		g, ok := p.Group(name)
+		return ok && !g.Hears(q.Name)
+	})
+}
+
+// Stakeholders returns the names of the groups that are the stakeholders of an SLO, each
+// with the priorities that it hears of, if that is not all: "sales (P1 and P2 only)".
+func Stakeholders(s *incident.SLO, p *incident.Policy) []string {
+	var names []string
+	for _, name := range s.Stakeholders {
+		text := line(name)
+		if g, ok := p.Group(name); ok && len(g.Priorities) > 0 {
+			text += " (" + wording.List(lines(g.Priorities)) + " only)"
+		}
+		names = append(names, text)
+	}
+	return names
+}
+
 func slosOf(team string, p *incident.Policy) []SLO {
 	rank := map[string]int{}
 	for _, q := range p.Priorities {
@@ -161,8 +187,8 @@ func slosOf(team string, p *incident.Policy) []SLO {
 	for _, s := range p.SLOs {
 		if s.Team == team {
 			found = append(found, SLO{
-				ID: line(s.ID), UseCase: line(s.UseCase), SLI: line(s.SLI), Service: line(s.Service), Priority: s.Priority,
-				Runbook: wording.Link(s.Runbook), Stakeholders: lines(s.Stakeholders),
+				ID: line(s.ID), UseCase: line(s.UseCase), Affects: line(s.Affects), SLI: line(s.SLI), Service: line(s.Service), Priority: s.Priority,
+				Runbook: wording.Link(s.Runbook), Stakeholders: Stakeholders(&s, p),
 			})
 		}
 	}

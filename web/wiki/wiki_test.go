@@ -56,11 +56,12 @@ func policy(t *testing.T) *incident.Policy {
 					Unless: []string{"P1"},
 				}},
 			},
+			{Name: "sales", Location: time.UTC, Priorities: []string{"P1", "P3"}, Recipients: []incident.Recipient{address("sales@example.org")}},
 			{Name: "nobody-informs-them", Location: time.UTC, Recipients: []incident.Recipient{address("lost@example.org")}},
 		},
 		Teams: []incident.Team{{Name: "notifications"}, {Name: "without-slos"}, {Name: "web"}},
 		SLOs: []incident.SLO{
-			{ID: "notifications-delay", UseCase: "Notifications arrive with a delay", SLI: "latency", Service: "notifications", Team: "notifications", Priority: "P2", Stakeholders: []string{"customer-support"}},
+			{ID: "notifications-delay", UseCase: "Notifications arrive with a delay", SLI: "latency", Service: "notifications", Team: "notifications", Priority: "P2", Affects: "Customers in Europe", Stakeholders: []string{"customer-support", "sales"}},
 			{ID: "notifications-register", UseCase: "Application cannot register", SLI: "availability", Service: "notifications", Team: "notifications", Priority: "P1", Runbook: "https://wiki.example.org/notifications?a=1|2", Stakeholders: []string{"customer-support"}},
 			{ID: "web-search", UseCase: "Search finds nothing", SLI: "correctness", Service: "web", Team: "web", Priority: "P3"},
 		},

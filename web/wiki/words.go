@@ -3,6 +3,8 @@ package wiki
 import (
 	"fmt"
 	"strings"
+
+	"sitrep/wording"
 )
 
 // title names a priority and what it means.
@@ -62,7 +64,11 @@ func (g *Group) informedAs() string {
 	case g.SLOs > 1:
 		as = append(as, fmt.Sprintf("stakeholders of %d SLOs", g.SLOs))
 	}
-	return strings.Join(as, ", ")
+	text := strings.Join(as, ", ")
+	if len(g.Hears) > 0 {
+		text += ", of " + wording.List(g.Hears) + " only"
+	}
+	return text
 }
 
 func orDash(s string) string {

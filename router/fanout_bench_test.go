@@ -1,0 +1,115 @@
+package router_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sitrep/incident"
+	"sitrep/incident/incidenttest"
+	"sitrep/intake"
+	"sitrep/router"
+	"sitrep/storage"
+	"sitrep/storage/bolt"
+)
+
+// taker takes each message at once, and says when it has had as many as were wanted.
+type taker struct {
+	left atomic.Int64
+	done chan struct{}
+}
+
+func (t *taker) Render(m *incident.Message) ([]byte, error) { return []byte(m.ID), nil }
+
+func (t *taker) Send(ctx context.Context, _ router.Envelope, leased func(context.Context) error) error {
+	if err := leased(ctx); err != nil {
+		return err
+	}
+	if t.left.Add(-1) == 0 {
+		close(t.done)
+	}
+	return nil
+}
+
+// BenchmarkFanOut tells one incident to many readers: what a message costs beside its
+// rendering and the far end must not grow with them.
+func BenchmarkFanOut(b *testing.B) {
+	for _, readers := range []int{10, 100, 1500, 10_000} {
+		b.Run(fmt.Sprintf("readers=%d", readers), func(b *testing.B) { benchmarkFanOut(b, readers) })
+	}
+}
+
+func benchmarkFanOut(b *testing.B, readers int) {
+	db, err := bolt.Open(b.Context(), filepath.Join(b.TempDir(), "bench.db"), bolt.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	p := policy()
+	p.Groups = p.Groups[:1]
+	p.Groups[0].Recipients = nil
+	for i := range readers {
+		p.Groups[0].Recipients = append(p.Groups[0].Recipients, incidenttest.Mail(fmt.Sprintf("reader-%05d", i)))
+	}
+	p.Teams[0].OnCall = nil
+	p.Index()
+	log := slog.New(slog.DiscardHandler)
+	metrics := router.NewMetrics(prometheus.NewRegistry())
+	var scheduler *router.Scheduler
+	repo := &storage.Repository{Store: db, Policy: func() *incident.Policy { return p }, Wake: func() { scheduler.Wake() }}
+	t := &taker{}
+	scheduler = &router.Scheduler{
+		Repo: repo, Log: log, Metrics: metrics, Intake: &intake.Intake{Repo: repo, Catalog: func() intake.Catalog { return nil }, Log: log},
+		Asker: func() router.Asker { return nil }, Retention: func() router.Retention { return router.Retention{} },
+		Dispatcher: &router.Dispatcher{Repo: repo, Owner: "a", Log: log, Metrics: metrics, Sender: func(incident.Channel) (router.Sender, bool) { return t, true }},
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		_ = scheduler.Run(ctx)
+	}()
+	var cpu time.Duration
+	slo := incidenttest.SLO("p1", "P1")
+	for i := range b.N {
+		t.left.Store(int64(readers))
+		t.done = make(chan struct{})
+		before := used()
+		at := time.Now().UTC().Truncate(time.Microsecond)
+		one := slo
+		one.ID, one.Key = fmt.Sprint("slo-", i), fmt.Sprint("slo-", i)
+		err := repo.Change(b.Context(), at, func(c *storage.Change) error {
+			in, _, err := c.IncidentFor(&one, incident.ActorAlertmanager)
+			if err != nil {
+				return err
+			}
+			br := incident.NewBreach(&incident.Alert{Fingerprint: fmt.Sprintf("%016x", i), StartsAt: at}, nil, at)
+			return c.RecordBreach(in, &br, in.Fire(c.Stamp(incident.ActorAlertmanager), &br, nil, "", p.Priorities[0], p))
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		<-t.done
+		cpu += used() - before
+	}
+	cancel()
+	<-stopped
+	b.ReportMetric(float64(cpu.Microseconds())/float64(b.N)/float64(readers), "cpu-µs/mail")
+	b.ReportMetric(float64(b.N*readers)/b.Elapsed().Seconds(), "mails/s")
+}
+
+// used returns how much of the processors this process has used.
+func used() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}

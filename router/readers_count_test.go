@@ -1,0 +1,88 @@
+package router_test
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/incident/incidenttest"
+	"sitrep/router/routertest"
+	"sitrep/storage"
+)
+
+// A counted store counts how often all readers of an incident are read.
+type counted struct {
+	storage.Store
+	all atomic.Int64
+}
+
+func (s *counted) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
+	return s.Store.Read(ctx, func(r storage.Snapshot) error { return fn(countedReader{r, s}) })
+}
+
+func (s *counted) Write(ctx context.Context, fn func(storage.Tx) error) error {
+	return s.Store.Write(ctx, func(tx storage.Tx) error { return fn(countedTx{tx, s}) })
+}
+
+func (s *counted) count(recipients []string) {
+	if len(recipients) == 0 {
+		s.all.Add(1)
+	}
+}
+
+type countedReader struct {
+	storage.Snapshot
+	s *counted
+}
+
+func (r countedReader) Subscriptions(ctx context.Context, numbers []int64, recipients ...string) (map[int64][]incident.Subscription, error) {
+	r.s.count(recipients)
+	return r.Snapshot.Subscriptions(ctx, numbers, recipients...)
+}
+
+type countedTx struct {
+	storage.Tx
+	s *counted
+}
+
+func (t countedTx) Subscriptions(ctx context.Context, numbers []int64, recipients ...string) (map[int64][]incident.Subscription, error) {
+	t.s.count(recipients)
+	return t.Tx.Subscriptions(ctx, numbers, recipients...)
+}
+
+// Each of many readers is told as if it were the only one: the others are not read for that.
+func TestAMessageReadsItsReaderAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := policy()
+		var names []string
+		for i := range 200 {
+			names = append(names, fmt.Sprintf("reader-%03d", i))
+		}
+		p.Groups[1].Recipients = incidenttest.Mails(names...)
+		w := newWorld(t, routertest.Options{Policy: p})
+		s := &counted{Store: w.Store()}
+		w.StartReplica(routertest.Process{Store: s})
+		w.Pass(time.Minute)
+		before := s.all.Load()
+		w.Fire("p3", "a")
+		w.Pass(time.Minute)
+		if n := len(w.Mails()); n != 201 {
+			t.Fatalf("%d were told, want 201", n)
+		}
+		if n := s.all.Load() - before; n > 5 { // the team's message says who else is told
+			t.Errorf("all readers were read %d times", n)
+		}
+		before = s.all.Load()
+		w.Pass(8*time.Hour + time.Minute)
+		if n := len(w.Mails()); n != 200 {
+			t.Fatalf("%d updates, want 200", n)
+		}
+		if n := s.all.Load() - before; n > 10 { // time passes for the incident a few times
+			t.Errorf("all readers were read %d times for updates", n)
+		}
+	})
+}

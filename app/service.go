@@ -106,6 +106,8 @@ func New(ctx context.Context, o Options, log *slog.Logger) (_ *Service, err erro
 	s.store, err = openStore(ctx, o.Storage, bolt.Options{Observe: m.commit, Fatal: func(err error) {
 		log.Error("the store cannot say whether a commit was kept: ending at once, start again", slog.Any("err", err))
 		o.Die()
+	}, Upgrading: func(done, total int) {
+		log.Info("bringing the store up to the form of this version", slog.Int("done", done), slog.Int("of", total))
 	}})
 	if err != nil {
 		return nil, err

@@ -31,11 +31,12 @@ type storageCLI struct {
 	keyFile    string
 	replace    bool
 	newKey     bool
+	rebuild    bool
 }
 
 func declareStorage(parser *kingpin.Application, env Environment, commands map[string]command) {
 	c := &storageCLI{env: env}
-	of := parser.Command("storage", "Back the store up, check a copy of it, and put one back.")
+	of := parser.Command("storage", "Back the store up, check a copy of it, put one back, and make its file smaller.")
 
 	backup := of.Command("backup", "Write a copy of the store of a running sitrep, or of a file that none has open, and check it. The key that signs the ledger is not in it.")
 	c.connection.declare(backup)
@@ -56,6 +57,11 @@ func declareStorage(parser *kingpin.Application, env Environment, commands map[s
 	check.Arg("file", "The store.").Required().StringVar(&c.storage)
 	check.Flag("key-file", "The key that signs its ledger; default is the file beside the store.").PlaceHolder("FILE").StringVar(&c.keyFile)
 	commands[check.FullCommand()] = c.runCheck
+
+	compact := of.Command("compact", "Give back the room in the file of a store that is free, as after much was deleted. No sitrep may have it open; beside it there has to be room for a copy.")
+	compact.Arg("file", "The store.").Required().StringVar(&c.storage)
+	compact.Flag("rebuild", "Make anew what finds breaches by their fingerprints, where check says that breach_recent or breach_runs is damaged.").BoolVar(&c.rebuild)
+	commands[compact.FullCommand()] = c.runCompact
 }
 
 // A soundStore is what is said of the file of a store that was found to be sound.
@@ -293,3 +299,32 @@ func (c *storageCLI) runCheck(ctx context.Context) error {
 	}
 	return nil
 }
+
+// compactTellEach is how often it is said how far compacting has come.
+const compactTellEach = 5 * time.Second
+
+func (c *storageCLI) runCompact(ctx context.Context) error {
+	told := now()
+	done, err := bolt.Compact(ctx, c.storage, bolt.CompactOptions{Rebuild: c.rebuild, Progress: func(comparing bool, done, total int64) {
+		if now().Sub(told) < compactTellEach {
+			return
+		}
+		told = now()
+		what := "copied"
+		if comparing {
+			what = "compared with the copy"
+		}
+		fmt.Fprintf(c.env.Stderr, "%s: %s of about %s\n", what, mebibytes(done), mebibytes(total))
+	}})
+	if errors.Is(err, bolt.ErrLocked) {
+		return fmt.Errorf("%w; if a sitrep runs on it, stop that one first", err)
+	}
+	if err != nil {
+		return err
+	}
+	c.say("%s compacted: %s before, %s now", c.storage, mebibytes(done.Before), mebibytes(done.After))
+	return nil
+}
+
+// mebibytes says how much that is.
+func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }

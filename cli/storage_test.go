@@ -175,6 +175,21 @@ func TestACheckNamesAKeyThatDoesNotFit(t *testing.T) {
 	k.says(2, "--output is the store itself", "backup", "--storage", store, "--output", store)
 }
 
+func TestAStoreIsCompacted(t *testing.T) {
+	t.Parallel()
+	s := newRunning(t, apptest.Organisation+apptest.Access, nil)
+	s.Alert("firing", "send", "a")
+	k := s.keeper()
+	store := filepath.Join(s.Dir, "data", "sitrep.db")
+	k.says(1, "it is locked: process", "compact", store)
+	o := s.Options
+	s.Stop()
+	k.says(0, "compacted: ", "compact", store)
+	k.says(0, "incidents up to INC-1", "check", store)
+	apptest.Restart(t, o, &apptest.Buffer{})
+	k.says(1, "no such file", "compact", filepath.Join(s.Dir, "none.db"))
+}
+
 // A store that was deleted under the running service can be rescued from it.
 func TestADeletedStoreIsRescued(t *testing.T) {
 	t.Parallel()

@@ -103,7 +103,7 @@ func TestEveryWriteIsAnsweredOnce(t *testing.T) {
 			if err := create(path); err != nil {
 				t.Fatal(err)
 			}
-			db, err := open(t.Context(), path, false)
+			db, err := open(t.Context(), path, false, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

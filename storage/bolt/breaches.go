@@ -2,7 +2,6 @@ package bolt
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"strconv"
 	"time"
@@ -16,25 +15,6 @@ type place struct{ number, arrival int64 }
 
 func (p place) key() key { return key(make([]byte, 0, 16)).int(p.number).int(p.arrival) }
 
-// fingerprint returns the key of a fingerprint: Alertmanager's take 8 bytes.
-func fingerprint(k key, s string) key {
-	if len(s) == 16 {
-		if b, err := hex.AppendDecode(k.byte(1), []byte(s)); err == nil && hex.EncodeToString(b[len(k)+1:]) == s {
-			return b
-		}
-	}
-	return k.byte(2).text(s)
-}
-
-// latest returns where the latest breach of a fingerprint is, and its ordinal.
-func (r *reader) latest(fp key) (p place, ordinal int64, found bool, err error) {
-	b, err := r.get(bBreachLatest, fp)
-	if b == nil || err != nil {
-		return p, 0, false, err
-	}
-	return place{intAt(b, 8), intAt(b, 16)}, intAt(b, 0), true, nil
-}
-
 func (r *reader) at(p place) (incident.Breach, error) {
 	k := p.key()
 	b, err := r.get(bBreaches, k)
@@ -46,16 +26,15 @@ func (r *reader) at(p place) (incident.Breach, error) {
 
 func (r *reader) LatestBreaches(_ context.Context, fingerprints []string) (map[string]*incident.Breach, error) {
 	var all map[string]*incident.Breach // of most alerts that are news nothing is known
-	var scrap [32]byte
 	for _, fp := range fingerprints {
-		p, _, found, err := r.latest(fingerprint(scrap[:0], fp))
+		l, found, err := r.latest(fp)
 		if err != nil {
 			return nil, err
 		}
 		if !found || all[fp] != nil {
 			continue
 		}
-		b, err := r.at(p)
+		b, err := r.at(l.place)
 		if err != nil {
 			return nil, err
 		}
@@ -119,15 +98,15 @@ func (t *tx) PutBreaches(_ context.Context, all []*incident.Breach) error {
 }
 
 func (t *tx) putBreach(b *incident.Breach) error {
-	fp := fingerprint(make([]byte, 0, 32), b.Fingerprint)
-	p, ordinal, found, err := t.latest(fp)
+	l, found, err := t.latest(b.Fingerprint)
 	if err != nil {
 		return err
 	}
-	if found && ordinal > b.Ordinal {
-		return fmt.Errorf("put breach %d of %q: number %d began since", b.Ordinal, b.Fingerprint, ordinal)
+	if found && l.ordinal > b.Ordinal {
+		return fmt.Errorf("put breach %d of %q: number %d began since", b.Ordinal, b.Fingerprint, l.ordinal)
 	}
-	found = found && ordinal == b.Ordinal
+	p := l.place
+	found = found && l.ordinal == b.Ordinal
 
 	h := headOf(b)
 	var old breachHead
@@ -161,10 +140,7 @@ func (t *tx) putBreach(b *incident.Breach) error {
 	if err := t.putBreachAt(p, h, b); err != nil {
 		return err
 	}
-	var v [24]byte
-	if err := t.put(bBreachLatest, fp, key(v[:0]).int(b.Ordinal).int(p.number).int(p.arrival)); err != nil {
-		return err
-	}
+	t.noteLatest(b.Fingerprint, latest{place: p, ordinal: b.Ordinal})
 	return t.indexBreach(from, p, old, h)
 }
 
@@ -209,9 +185,11 @@ func (t *tx) deleteBreach(p place, b *incident.Breach) error {
 	if err := t.indexBreach(p, p, headOf(b), breachHead{}); err != nil {
 		return err
 	}
-	fp := fingerprint(nil, b.Fingerprint)
-	if last, _, found, err := t.latest(fp); err != nil || !found || last != p {
+	l, found, err := t.latest(b.Fingerprint)
+	if err != nil || !found || l.place != p {
 		return err
 	}
-	return t.delete(bBreachLatest, fp)
+	l.gone = true
+	t.noteLatest(b.Fingerprint, l)
+	return nil
 }

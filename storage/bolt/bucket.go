@@ -34,7 +34,9 @@ const (
 	bEvents // number, sequence → record
 
 	bBreaches       // number, arrival → breach
-	bBreachLatest   // fingerprint → ordinal and place of its latest breach
+	bBreachRecent   // what was noted last of where latest breaches are, and the list of runs
+	bBreachRuns     // run, part → where latest breaches are
+	bBreachLatest   // of an older form: fingerprint → ordinal and place of its latest breach
 	bBreachesSilent // quiet since, number, arrival → nothing
 	bBreachesToAsk  // ask at, number, arrival → nothing
 
@@ -76,7 +78,7 @@ var bucketNames = [bucketCount]string{
 	bMeta: "meta", bIncidents: "incidents",
 	bIncidentTexts: "incident_texts", bIncidentIndex: "incident_index", bIncidentCounts: "incident_counts",
 	bIncidentKeys: "incident_keys", bClosed: "closed", bEvents: "events", bBreaches: "breaches",
-	bBreachLatest: "breach_latest", bBreachesSilent: "breaches_silent", bBreachesToAsk: "breaches_doubted",
+	bBreachRecent: "breach_recent", bBreachRuns: "breach_runs", bBreachLatest: "breach_latest", bBreachesSilent: "breaches_silent", bBreachesToAsk: "breaches_doubted",
 	bAgendas: "agendas", bAgendasDue: "agendas_due",
 	bSubscriptions: "subscriptions", bDue: "due", bRecipientDue: "recipient_due", bRecipients: "recipients", bQueue: "queue",
 	bPulses: "pulses", bNotices: "notices", bNoticesDue: "notices_due", bRecipientNotices: "recipient_notices",
@@ -92,6 +94,15 @@ var bucketNames = [bucketCount]string{
 var addedIn = [bucketCount]uint32{
 	bPulses: 3, bNotices: 3, bNoticesDue: 3, bRecipientNotices: 3,
 	bIncidentTexts: 4, bIncidentIndex: 4, bIncidentCounts: 4,
+	bBreachRecent: 5, bBreachRuns: 5,
+}
+
+// droppedIn is the version of the form that no longer has a bucket, of those that it once had.
+var droppedIn = [bucketCount]uint32{bBreachLatest: 5}
+
+// in reports whether stores of a version of the form have a bucket.
+func (id bucketID) in(version uint32) bool {
+	return version >= addedIn[id] && (droppedIn[id] == 0 || version < droppedIn[id])
 }
 
 // appended are the buckets whose keys come in order, so that their pages can be
@@ -99,7 +110,12 @@ var addedIn = [bucketCount]uint32{
 var appended = [bucketCount]bool{
 	bEvents: true, bBreaches: true, bBreachesSilent: true, bDeliveries: true, bDeliveryIncidents: true,
 	bDeliveryRecords: true, bMessages: true, bIncidents: true, bIncidentTexts: true,
-	bLeaves: true,
+	bLeaves: true, bBreachRuns: true,
+}
+
+// rare are the buckets that are looked into with each post, and in which most have nothing.
+var rare = [bucketCount]bool{
+	bUnmapped: true, bPulses: true, bNotices: true, bBreachesToAsk: true, bAnswers: true, bAnswerTimes: true,
 }
 
 // A reader reads in one transaction. Of an older store that is only read, buckets that
@@ -108,12 +124,42 @@ type reader struct {
 	tx      *bbolt.Tx
 	version uint32 // of the stored form
 	buckets [bucketCount]*bbolt.Bucket
-	digests *digests // once there was one
+	empty   [bucketCount]tristate // of those that are rare
+	filters *filters              // what other readers of the file read, too; may be nil
+	known   *latestIndex          // see index
+	pending map[string]latest     // what the transaction noted, by the keys of fingerprints
+	digests *digests              // once there was one
 }
 
 var _ storage.Snapshot = (*reader)(nil)
 
 func newReader(btx *bbolt.Tx, version uint32) *reader { return &reader{tx: btx, version: version} }
+
+// A tristate is false or true, or not known.
+type tristate byte
+
+const (
+	unknown tristate = iota
+	no
+	yes
+)
+
+// nothing reports whether there is surely nothing in a bucket. It is asked of those that are
+// rare alone, as of the others it would only cost.
+func (r *reader) nothing(id bucketID) bool {
+	if !rare[id] {
+		return false
+	}
+	if r.empty[id] == unknown {
+		r.empty[id] = yes
+		if b := r.bucket(id); b != nil {
+			if k, _ := b.Cursor().First(); k != nil {
+				r.empty[id] = no
+			}
+		}
+	}
+	return r.empty[id] == yes
+}
 
 func (r *reader) bucket(id bucketID) *bbolt.Bucket {
 	b := r.buckets[id]
@@ -168,6 +214,9 @@ func checked(id bucketID, key, stored []byte) ([]byte, error) {
 // get returns a value, nil if there is none. It is valid until the transaction ends
 // and must not be changed.
 func (r *reader) get(id bucketID, key []byte) ([]byte, error) {
+	if r.nothing(id) {
+		return nil, nil
+	}
 	b := r.bucket(id)
 	if b == nil {
 		return nil, nil
@@ -240,6 +289,7 @@ func (t *tx) put(id bucketID, key, value []byte) error {
 	if err := t.bucket(id).Put(key, stored); err != nil {
 		return fmt.Errorf("put %s: %w", bucketNames[id], err)
 	}
+	t.empty[id] = no
 	t.writes++
 	t.bytes += len(key) + len(stored)
 	return nil
@@ -256,6 +306,9 @@ func (t *tx) putJSON(id bucketID, key []byte, v any) error {
 
 // delete removes a value; it is no error if there is none.
 func (t *tx) delete(id bucketID, key []byte) error {
+	if t.nothing(id) {
+		return nil
+	}
 	if err := t.bucket(id).Delete(key); err != nil {
 		return fmt.Errorf("delete from %s: %w", bucketNames[id], err)
 	}
@@ -294,6 +347,9 @@ func (t *tx) next(id bucketID) (int64, error) {
 // ascend calls fn for each key that begins with prefix, in order, from the key from
 // on if that is later, while fn returns true. fn must not write to the bucket.
 func (r *reader) ascend(id bucketID, prefix, from []byte, fn func(key, value []byte) (bool, error)) error {
+	if r.nothing(id) {
+		return nil
+	}
 	b := r.bucket(id)
 	if b == nil {
 		return nil

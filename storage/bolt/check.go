@@ -106,16 +106,20 @@ func (r *reader) checkValue(id bucketID, k, v []byte) error {
 		if err != nil {
 			return err
 		}
-		p, ordinal, found, err := r.latest(fingerprint(nil, b.Fingerprint))
+		l, found, err := r.latest(b.Fingerprint)
 		switch {
 		case err != nil:
 			return wrong(id, k, err.Error())
-		case !found && b.State != incident.BreachEnded, found && (ordinal < b.Ordinal || ordinal == b.Ordinal && b.Ordinal > 0 && !bytes.Equal(p.key(), k)):
+		case !found && b.State != incident.BreachEnded, found && (l.ordinal < b.Ordinal || l.ordinal == b.Ordinal && b.Ordinal > 0 && !bytes.Equal(l.key(), k)):
 			return wrong(id, k, "its index names another")
 		}
 		if headOf(&b).silent {
 			return there(bBreachesSilent, append(key(nil).time(b.QuietSince()), k...))
 		}
+	case bBreachRecent:
+		return r.checkRecent(k, v)
+	case bBreachRuns:
+		return r.checkRun(k, v)
 	case bBreachLatest:
 		return there(bBreaches, v[8:])
 	case bBreachesSilent, bBreachesToAsk:

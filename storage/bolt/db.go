@@ -47,6 +47,9 @@ type Options struct {
 	// Observe is told after each commit how many writes it held and how long it took.
 	// It is called by the goroutine that writes; nil is fine.
 	Observe func(gathered int, commit time.Duration)
+	// Upgrading is told while a store of an earlier build is brought up, how much of it is
+	// done; nil is fine.
+	Upgrading func(done, total int)
 	// SlowAfter is how long a commit may be under way until writes fail; 8 s if zero.
 	SlowAfter time.Duration
 }
@@ -60,7 +63,9 @@ type DB struct {
 	version  uint32 // of the stored form
 	fatal    func(error)
 	observe  func(int, time.Duration)
-	patience time.Duration
+	// upgrading is Options.Upgrading.
+	upgrading func(done, total int)
+	patience  time.Duration
 	// commit is bbolt's, but for tests.
 	commit func(*bbolt.Tx) error
 
@@ -69,6 +74,7 @@ type DB struct {
 	stopped chan struct{} // closed when the writer has stopped
 	once    sync.Once
 	closed  error
+	filters filters
 
 	mu     sync.Mutex
 	slow   time.Time     // since when the group under way is too slow; zero if it is not
@@ -89,11 +95,10 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	if err := create(path); err != nil {
 		return nil, fmt.Errorf("create store %q: %w", path, err)
 	}
-	db, err := open(ctx, path, false)
+	db, err := open(ctx, path, false, o)
 	if err != nil {
 		return nil, fmt.Errorf("open store %q: %w", path, err)
 	}
-	db.use(o)
 	go db.write()
 	return db, nil
 }
@@ -105,6 +110,9 @@ func (db *DB) use(o Options) {
 	if o.Observe != nil {
 		db.observe = o.Observe
 	}
+	if o.Upgrading != nil {
+		db.upgrading = o.Upgrading
+	}
 	if o.SlowAfter > 0 {
 		db.patience = o.SlowAfter
 	}
@@ -113,7 +121,7 @@ func (db *DB) use(o Options) {
 // OpenReadOnly opens the store in the file at path for reading. Many may do so at a
 // time, but not while a process has it open for writing. Write fails.
 func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
-	db, err := open(ctx, path, true)
+	db, err := open(ctx, path, true, Options{})
 	if err != nil {
 		return nil, fmt.Errorf("open store %q: %w", path, err)
 	}
@@ -125,24 +133,30 @@ func OpenReadOnly(ctx context.Context, path string) (*DB, error) {
 func wrap(path string, b *bbolt.DB, file fs.FileInfo, readOnly bool) *DB {
 	return &DB{
 		path: path, bolt: b, file: file, readOnly: readOnly,
-		fatal:    func(err error) { panic(err) },
-		observe:  func(int, time.Duration) {},
-		patience: slowAfter,
-		commit:   (*bbolt.Tx).Commit,
-		jobs:     make(chan *job),
-		closing:  make(chan struct{}),
-		stopped:  make(chan struct{}),
-		slowly:   make(chan struct{}),
+		fatal:     func(err error) { panic(err) },
+		observe:   func(int, time.Duration) {},
+		upgrading: func(int, int) {},
+		patience:  slowAfter,
+		commit:    (*bbolt.Tx).Commit,
+		jobs:      make(chan *job),
+		closing:   make(chan struct{}),
+		stopped:   make(chan struct{}),
+		slowly:    make(chan struct{}),
 	}
 }
 
-// Close waits for the commit under way and for the readers, and closes the file.
+// Close waits for the commit under way and for the readers, and closes the file, in a
+// form in which it is opened quickly.
 // Writes that wait fail with storage.ErrUnavailable.
 func (db *DB) Close() error {
 	db.once.Do(func() {
 		close(db.closing)
 		<-db.stopped
-		if err := db.bolt.Close(); err != nil {
+		err := db.saveFreeList()
+		if err == nil {
+			err = db.bolt.Close()
+		}
+		if err != nil {
 			db.closed = fmt.Errorf("close store %q: %w", db.path, err)
 		}
 	})
@@ -170,7 +184,9 @@ func (db *DB) view(fn func(*reader) error) (err error) {
 	defer func() { _ = tx.Rollback() }()
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer damage(db.path, &err)
-	return fn(newReader(tx, db.version))
+	r := newReader(tx, db.version)
+	r.filters = &db.filters
+	return fn(r)
 }
 
 // Info says what the engine is and how it fares.

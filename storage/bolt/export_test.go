@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -34,6 +35,9 @@ func MakeVersion2(t *testing.T, path string, old OldWatchdog) {
 			return err
 		}
 		if err := x.PutSubscriptions(t.Context(), old.Readers, nil); err != nil {
+			return err
+		}
+		if err := x.makeOlderLatest(); err != nil {
 			return err
 		}
 		for _, id := range []bucketID{bPulses, bNotices, bNoticesDue, bRecipientNotices} {
@@ -67,12 +71,58 @@ func MakeOld(t *testing.T, path string) {
 				return err
 			}
 		}
-		return nil
+		return x.makeOlderLatest()
 	})
 	if err := errors.Join(err, b.Close()); err != nil {
 		t.Fatal(err)
 	}
 	SetVersion(t, path, 1)
+}
+
+// MakeVersion4 makes a store one of version 4.
+func MakeVersion4(t *testing.T, path string) {
+	t.Helper()
+	b, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = b.Update(func(btx *bbolt.Tx) error { return newTx(btx).makeOlderLatest() })
+	if err := errors.Join(err, b.Close()); err != nil {
+		t.Fatal(err)
+	}
+	SetVersion(t, path, 4)
+}
+
+// makeOlderLatest has the latest breaches found as up to version 4.
+func (t *tx) makeOlderLatest() error {
+	var keys []string
+	found := map[string]latest{}
+	err := t.ascend(bBreaches, nil, nil, func(k, v []byte) (bool, error) {
+		b, err := decodeBreach(k, v)
+		if err != nil {
+			return false, err
+		}
+		l, is, err := t.latest(b.Fingerprint)
+		if is {
+			k := string(olderFingerprint(nil, b.Fingerprint))
+			keys, found[k] = append(keys, k), l
+		}
+		return true, err
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := t.tx.CreateBucket([]byte(bucketNames[bBreachLatest])); err != nil {
+		return err
+	}
+	slices.Sort(keys) // bbolt is slow where many come in no order
+	for _, k := range keys {
+		l := found[k]
+		if err := t.put(bBreachLatest, key(k), key(nil).int(l.ordinal).int(l.number).int(l.arrival)); err != nil {
+			return err
+		}
+	}
+	return errors.Join(t.tx.DeleteBucket([]byte(bucketNames[bBreachRecent])), t.tx.DeleteBucket([]byte(bucketNames[bBreachRuns])))
 }
 
 // SetVersion makes a store one of another version.
@@ -103,11 +153,14 @@ func MakeOlder(t *testing.T, path string, older, latest incident.Breach) {
 	}
 	err = b.Update(func(btx *bbolt.Tx) error {
 		x := newTx(btx)
-		fp := fingerprint(nil, latest.Fingerprint)
-		p, _, _, err := x.latest(fp)
+		l, _, err := x.latest(latest.Fingerprint)
 		if err != nil {
 			return err
 		}
+		if err := x.makeOlderLatest(); err != nil {
+			return err
+		}
+		fp, p := olderFingerprint(nil, latest.Fingerprint), l.place
 		latest.Ordinal = 0
 		if err := x.putBreachAt(p, headOf(&latest), &latest); err != nil {
 			return err

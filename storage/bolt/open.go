@@ -26,8 +26,9 @@ const (
 	// formVersion is the version of the stored form. One with a higher one is refused, and
 	// one with a lower one is brought up to it, unless it is only read. Since 2, bClosed
 	// has what is to be forgotten; since 3, breaches are found by fingerprint alone and the
-	// watchdog has buckets of its own; since 4, incidents are found by team, SLO and text.
-	formVersion = 4
+	// watchdog has buckets of its own; since 4, incidents are found by team, SLO and text; since 5,
+	// where the latest breaches are stands in runs.
+	formVersion = 5
 	// lockTimeout is how long Open waits for another process to close the file.
 	lockTimeout = 2 * time.Second
 	// mapAhead is how much more than the file is mapped, so that growing seldom has to
@@ -87,7 +88,10 @@ func fill(path string) error {
 		return err
 	}
 	err = b.Update(func(btx *bbolt.Tx) error {
-		for _, name := range bucketNames {
+		for id, name := range bucketNames {
+			if !bucketID(id).in(formVersion) {
+				continue
+			}
 			if _, err := btx.CreateBucket([]byte(name)); err != nil {
 				return err
 			}
@@ -111,8 +115,30 @@ func syncDir(dir string) error {
 }
 
 // open opens a file that is there, and makes sure that it is a whole store of a
-// form that we know.
-func open(ctx context.Context, path string, readOnly bool) (*DB, error) {
+// form that we know. One that may be written to is brought up to the latest.
+func open(ctx context.Context, path string, readOnly bool, o Options) (*DB, error) {
+	db, err := openAsItIs(path, &bbolt.Options{ReadOnly: readOnly, NoStatistics: true})
+	if err != nil || readOnly {
+		return db, err
+	}
+	db.use(o)
+	if db.version < formVersion {
+		err = db.upgrade(ctx)
+	}
+	if err == nil {
+		err = db.free()
+	}
+	if err != nil {
+		_ = db.bolt.Close()
+		return nil, err
+	}
+	return db, nil
+}
+
+// openAsItIs opens a file that is there and is a whole store of a form that we know. Unless
+// it is only read, no other process has it open.
+func openAsItIs(path string, options *bbolt.Options) (db *DB, err error) {
+	readOnly := options.ReadOnly
 	file, err := os.Stat(path)
 	switch {
 	case err != nil:
@@ -128,31 +154,35 @@ func open(ctx context.Context, path string, readOnly bool) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	var want int64
-	err = b.View(func(btx *bbolt.Tx) error { want = btx.Size(); return nil })
+	err = wrap(path, b, file, true).view(func(r *reader) error {
+		if want := r.tx.Size(); file.Size() < want {
+			return fmt.Errorf("the file is cut off: it has %d of %d bytes; restore a backup: %w", file.Size(), want, storage.ErrDamaged)
+		}
+		if readOnly {
+			return nil
+		}
+		listed, err := hasFreeList(path, r.tx)
+		if err != nil || listed {
+			return err
+		}
+		return r.walk()
+	})
 	if err := errors.Join(err, b.Close()); err != nil {
 		return nil, err
 	}
-	if file.Size() < want {
-		return nil, fmt.Errorf("the file is cut off: it has %d of %d bytes; restore a backup: %w", file.Size(), want, storage.ErrDamaged)
-	}
 
-	o := &bbolt.Options{
-		Timeout: lockTimeout, ReadOnly: readOnly, FreelistType: bbolt.FreelistMapType, NoStatistics: true,
-	}
+	options.Timeout, options.FreelistType = lockTimeout, bbolt.FreelistMapType
+	options.NoFreelistSync = true // see saveFreeList
 	if strconv.IntSize == 64 && !readOnly {
-		o.InitialMmapSize = int(file.Size()) + mapAhead
+		options.InitialMmapSize = int(file.Size()) + mapAhead
 	}
-	if b, file, err = openFile(path, o); err != nil {
+	if b, file, err = openFile(path, options); err != nil {
 		return nil, err
 	}
-	db := wrap(path, b, file, readOnly)
-	db.version, err = db.recognize()
-	if err == nil && db.version < formVersion && !readOnly {
-		err = db.upgrade(ctx)
-	}
-	if err == nil && !readOnly {
-		err = db.free()
+	db = wrap(path, b, file, readOnly)
+	if db.version, err = db.recognize(); err == nil && !readOnly {
+		// While it waited for the lock, another file may have been put in its place.
+		_, err = db.there()
 	}
 	if err != nil {
 		_ = b.Close()
@@ -275,7 +305,7 @@ func (db *DB) recognize() (version uint32, err error) {
 			return fmt.Errorf("its version is %d, and this sitrep knows up to %d; use the newer sitrep: %w", version, formVersion, storage.ErrNewer)
 		}
 		for id, name := range bucketNames {
-			if version >= addedIn[id] && r.tx.Bucket([]byte(name)) == nil {
+			if bucketID(id).in(version) && r.tx.Bucket([]byte(name)) == nil {
 				return fmt.Errorf("its bucket %q is missing: %w", name, storage.ErrDamaged)
 			}
 		}

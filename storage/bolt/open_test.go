@@ -150,10 +150,10 @@ func TestManyReadAtATime(t *testing.T) {
 
 func TestANewerStoreIsRefused(t *testing.T) {
 	path := filled(t, 1)
-	bolt.SetVersion(t, path, 5)
+	bolt.SetVersion(t, path, 6)
 	before := read(t, path)
 	_, err := bolt.Open(t.Context(), path, bolt.Options{})
-	if !errors.Is(err, storage.ErrNewer) || !strings.Contains(err.Error(), "version is 5") {
+	if !errors.Is(err, storage.ErrNewer) || !strings.Contains(err.Error(), "version is 6") {
 		t.Errorf("open: %v", err)
 	}
 	if !bytes.Equal(read(t, path), before) {
@@ -393,9 +393,11 @@ func dump(t *testing.T, db *bolt.DB) string {
 		silent, err := r.DueBreaches(t.Context(), storage.BreachesSilent, noon.Add(time.Hour), 1000)
 		fmt.Fprintf(&all, "%+v %+v %+v %+v", in, breaches, events, silent)
 		for _, b := range breaches {
-			if latest, err := storage.LatestBreach(t.Context(), r, b.Fingerprint); err != nil || latest == nil {
+			latest, err := storage.LatestBreach(t.Context(), r, b.Fingerprint)
+			if err != nil || latest == nil {
 				return fmt.Errorf("the latest breach of %s: %v, %w", b.Fingerprint, latest, err)
 			}
+			fmt.Fprintf(&all, " %d", latest.Ordinal)
 		}
 		return err
 	})

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	"sitrep/incident"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
 )
@@ -266,24 +267,46 @@ func TestWhatWasAnsweredIsThereAfterAPowerCut(t *testing.T) {
 	t.Logf("%d images, %d syncs", images, syncs)
 }
 
-// holds says what an image of a store is lacking.
+// holds says what an image of a store is lacking, as it is, and once it was written to.
 func holds(t *testing.T, image string, answered []string) error {
-	db, err := bolt.OpenReadOnly(t.Context(), image)
+	as, err := bolt.OpenReadOnly(t.Context(), image)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	if err := errors.Join(lacks(t, as, answered), as.Close()); err != nil {
+		return err
+	}
+	db, err := bolt.Open(t.Context(), image, bolt.Options{})
+	if err != nil {
+		return err
+	}
+	err = db.Write(t.Context(), func(tx storage.Tx) error {
+		var all []*incident.Breach
+		for _, fp := range tracedFingerprints("after") {
+			all = append(all, &incident.Breach{Fingerprint: fp, StartsAt: noon, HeardAt: noon, State: incident.BreachFiring, Incident: 1})
+		}
+		return tx.PutBreaches(t.Context(), all)
+	})
+	return errors.Join(err, lacks(t, db, append(slices.Clone(answered), "after")), db.Close())
+}
+
+// lacks says what a store is lacking.
+func lacks(t *testing.T, db *bolt.DB, answered []string) error {
 	if err := db.Check(t.Context()); err != nil {
 		return err
 	}
 	return db.Read(t.Context(), func(r storage.Snapshot) error {
-		found, err := r.LatestBreaches(t.Context(), answered)
-		for _, fp := range answered {
-			if err == nil && found[fp] == nil {
-				err = fmt.Errorf("the breach of %s is not there", fp)
+		for _, name := range answered {
+			fingerprints := tracedFingerprints(name)
+			found, err := r.LatestBreaches(t.Context(), fingerprints)
+			if err != nil {
+				return err
+			}
+			if len(found) != len(fingerprints) {
+				return fmt.Errorf("of the breaches of %s there are %d", name, len(found))
 			}
 		}
-		return err
+		return nil
 	})
 }
 

@@ -15,13 +15,24 @@ import (
 // calls are recorded.
 const traced = "SITREP_TEST_TRACED_STORE"
 
-// The process stores so many breaches, of so many goroutines.
+// The process does so many writes, of so many goroutines, each with so many breaches: enough
+// that the runs in which they are found are merged.
 const (
-	tracedWriters = 4
-	tracedWrites  = 15
+	tracedWriters  = 4
+	tracedWrites   = 15
+	tracedBreaches = 25
 )
 
-// writeTraced stores breaches, and prints the fingerprint of each, in one write, once it is
+// tracedFingerprints returns the fingerprints of a write.
+func tracedFingerprints(name string) []string {
+	all := make([]string, tracedBreaches)
+	for i := range all {
+		all[i] = fmt.Sprintf("%s.%d", name, i)
+	}
+	return all
+}
+
+// writeTraced stores breaches, and prints the name of each write, in one write, once it is
 // stored.
 func writeTraced(ctx context.Context, path string) error {
 	db, err := bolt.Open(ctx, path, bolt.Options{})
@@ -33,15 +44,19 @@ func writeTraced(ctx context.Context, path string) error {
 	for w := range tracedWriters {
 		wg.Go(func() {
 			for i := range tracedWrites {
-				fp := fmt.Sprintf("fp-%d-%d", w, i)
+				name := fmt.Sprintf("fp-%d-%d", w, i)
 				err := db.Write(context.Background(), func(tx storage.Tx) error {
-					return tx.PutBreaches(ctx, []*incident.Breach{{Fingerprint: fp, StartsAt: noon, HeardAt: noon, State: incident.BreachFiring, Incident: int64(w + 1)}})
+					var all []*incident.Breach
+					for _, fp := range tracedFingerprints(name) {
+						all = append(all, &incident.Breach{Fingerprint: fp, StartsAt: noon, HeardAt: noon, State: incident.BreachFiring, Incident: int64(w + 1)})
+					}
+					return tx.PutBreaches(ctx, all)
 				})
 				if err != nil {
 					errs <- err
 					return
 				}
-				_, _ = os.Stdout.WriteString(fp + "\n")
+				_, _ = os.Stdout.WriteString(name + "\n")
 			}
 		})
 	}
@@ -50,6 +65,6 @@ func writeTraced(ctx context.Context, path string) error {
 	case err := <-errs:
 		return err
 	default:
-		return nil // and not closed: the power goes
+		return db.Close() // the power may go meanwhile, too
 	}
 }

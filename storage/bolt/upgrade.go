@@ -20,10 +20,23 @@ const upgradePiece = 1000
 // oldLists are the buckets that listed and counted incidents up to version 3.
 var oldLists = []string{"incident_states", "open_counts"}
 
-// upgrade brings a store of an earlier version up to this one: first the lists of incidents,
-// which may be many, in pieces. What is done of that is no harm if it ends in between, and is
-// done again.
+// upgrade brings a store of an earlier version up to this one.
 func (db *DB) upgrade(ctx context.Context) error {
+	if db.version < 4 {
+		if err := db.upgradeLists(ctx); err != nil {
+			return err
+		}
+	}
+	err := db.upgradeLatest(ctx, db.upgrading)
+	if err == nil {
+		db.version = formVersion
+	}
+	return err
+}
+
+// upgradeLists brings a store up to version 4: first the lists of incidents, which may be
+// many, in pieces. What is done of that is no harm if it ends in between, and is done again.
+func (db *DB) upgradeLists(ctx context.Context) error {
 	from, last := db.version, int64(0)
 	for more := true; more; {
 		err := db.bolt.Update(func(btx *bbolt.Tx) (err error) {
@@ -38,11 +51,7 @@ func (db *DB) upgrade(ctx context.Context) error {
 			return err
 		}
 	}
-	err := db.bolt.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade(ctx, from) })
-	if err == nil {
-		db.version = formVersion
-	}
-	return err
+	return db.bolt.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade(ctx, from) })
 }
 
 // addBuckets makes the buckets that a store of an earlier version does not have.
@@ -115,7 +124,7 @@ func (t *tx) upgrade(ctx context.Context, from uint32) error {
 			return fmt.Errorf("delete bucket %s: %w", name, err)
 		}
 	}
-	return t.put(bMeta, formKey, binary.BigEndian.AppendUint32(nil, formVersion))
+	return t.put(bMeta, formKey, binary.BigEndian.AppendUint32(nil, 4))
 }
 
 // upgradeBreaches finds breaches by fingerprint alone, where they were found by startsAt too,
@@ -138,7 +147,7 @@ func (t *tx) upgradeBreaches(ctx context.Context) error {
 			return fmt.Errorf("delete bucket %s: %w", breachOlder, err)
 		}
 	}
-	if err := t.upgradeLatest(older); err != nil {
+	if err := t.numberLatest(older); err != nil {
 		return err
 	}
 	if err := t.upgradeChangedAt(ctx); err != nil {
@@ -154,9 +163,9 @@ func (t *tx) upgradeBreaches(ctx context.Context) error {
 	return nil
 }
 
-// upgradeLatest notes an ordinal where the latest breach of each fingerprint is found:
+// numberLatest notes an ordinal where the latest breach of each fingerprint is found:
 // 0, or 1 where there are older ones, so that those are told apart.
-func (t *tx) upgradeLatest(older map[string][]place) error {
+func (t *tx) numberLatest(older map[string][]place) error {
 	var fingerprints []key
 	var places []place
 	err := t.ascend(bBreachLatest, nil, nil, func(k, v []byte) (bool, error) {

@@ -156,6 +156,7 @@ func (w *writer) group() bool {
 		return true
 	}
 	t := newTx(btx)
+	t.filters = &db.filters
 	id := int64(btx.ID())
 
 	var group []*job
@@ -232,6 +233,13 @@ func (w *writer) group() bool {
 		}
 		return db.rollback(btx)
 	}
+	if err := db.flush(t); err != nil {
+		for _, j := range group {
+			j.state.Store(taken)
+			j.finish(err)
+		}
+		return db.rollback(btx)
+	}
 	start := time.Now()
 	err = db.try(btx)
 	if err == nil {
@@ -296,6 +304,15 @@ func (db *DB) run(j *job, t *tx) (r result) {
 	}()
 	t.given = 0
 	return result{err: j.fn(t)}
+}
+
+// flush completes what the functions of a group wrote.
+func (db *DB) flush(t *tx) (err error) {
+	defer damage(db.path, &err)
+	if err := t.flush(); err != nil {
+		return fmt.Errorf("write to store %q: %w", db.path, err)
+	}
+	return nil
 }
 
 // try commits. A panic is an error of unknown outcome, as any that it does not know.

@@ -46,7 +46,7 @@ func openWith(t *testing.T, o Options, commit func(*bbolt.Tx) error) *DB {
 	if err := create(path); err != nil {
 		t.Fatal(err)
 	}
-	db, err := open(t.Context(), path, false)
+	db, err := open(t.Context(), path, false, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -105,6 +105,75 @@ func benchmarkFanOut(b *testing.B, readers int) {
 	b.ReportMetric(float64(b.N*readers)/b.Elapsed().Seconds(), "mails/s")
 }
 
+// BenchmarkDigests tells many incidents to one reader, by digests.
+func BenchmarkDigests(b *testing.B) {
+	const incidents = 10_000
+	db, err := bolt.Open(b.Context(), filepath.Join(b.TempDir(), "bench.db"), bolt.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	p := policy()
+	p.Groups = p.Groups[:1]
+	p.Teams[0].OnCall = nil
+	p.Index()
+	log := slog.New(slog.DiscardHandler)
+	metrics := router.NewMetrics(prometheus.NewRegistry())
+	var scheduler *router.Scheduler
+	repo := &storage.Repository{Store: db, Policy: func() *incident.Policy { return p }, Wake: func() { scheduler.Wake() }}
+	t := &taker{}
+	t.done = make(chan struct{})
+	t.left.Store(1 << 60)
+	scheduler = &router.Scheduler{
+		Repo: repo, Log: log, Metrics: metrics, Intake: &intake.Intake{Repo: repo, Catalog: func() intake.Catalog { return nil }, Log: log},
+		Asker: func() router.Asker { return nil }, Retention: func() router.Retention { return router.Retention{} },
+		Dispatcher: &router.Dispatcher{Repo: repo, Owner: "a", Log: log, Metrics: metrics, Sender: func(incident.Channel) (router.Sender, bool) { return t, true }},
+	}
+	at := time.Now().UTC().Truncate(time.Microsecond).Add(-time.Hour) // no digest waits for more
+	slo := incidenttest.SLO("p2", "P2")
+	for i := range b.N * incidents / 100 {
+		err := repo.Change(b.Context(), at, func(c *storage.Change) error {
+			for k := range 100 {
+				one := slo
+				one.ID, one.Key = fmt.Sprint("slo-", i, k), fmt.Sprint("slo-", i, k)
+				in, _, err := c.IncidentFor(&one, incident.ActorAlertmanager)
+				if err != nil {
+					return err
+				}
+				br := incident.NewBreach(&incident.Alert{Fingerprint: fmt.Sprintf("%08x%08x", i, k), StartsAt: at}, nil, at)
+				if err := c.RecordBreach(in, &br, in.Fire(c.Stamp(incident.ActorAlertmanager), &br, nil, "", p.Priorities[1], p)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ResetTimer()
+	before := used()
+	ctx, cancel := context.WithCancel(b.Context())
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		_ = scheduler.Run(ctx)
+	}()
+	for due := 1; due > 0; time.Sleep(10 * time.Millisecond) {
+		err := db.Read(b.Context(), func(r storage.Snapshot) (err error) {
+			due, _, err = r.Backlog(b.Context(), time.Now())
+			return err
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	cpu := used() - before
+	cancel()
+	<-stopped
+	b.ReportMetric(float64(cpu.Microseconds())/float64(b.N*incidents), "cpu-µs/incident")
+}
+
 // used returns how much of the processors this process has used.
 func used() time.Duration {
 	var u syscall.Rusage

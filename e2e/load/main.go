@@ -49,10 +49,14 @@ func main() {
 		run = func() error { return writePage(context.Background(), o, page, os.Stdout) }
 	}
 	if readers > 0 {
-		run = func() error { return fanOut(context.Background(), readers, os.Stdout) }
+		run = func() error {
+			return alone(context.Background(), func(p programs) error { return p.fanOut(readers, os.Stdout) })
+		}
 	}
 	if incidents > 0 {
-		run = func() error { return storm(context.Background(), incidents, os.Stdout) }
+		run = func() error {
+			return alone(context.Background(), func(p programs) error { return p.storm(incidents, os.Stdout) })
+		}
 	}
 	if bare != "" {
 		run = func() error { return serveBare(bare) }
@@ -88,6 +92,16 @@ func build(ctx context.Context, out io.Writer) (p programs, remove func(), err e
 		fmt.Fprintf(out, "without Alertmanager: %v\n", err)
 	}
 	return p, remove, nil
+}
+
+// alone measures one thing.
+func alone(ctx context.Context, fn func(programs) error) error {
+	p, remove, err := build(ctx, io.Discard)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	return fn(p)
 }
 
 // A round is what all reached one after the other.

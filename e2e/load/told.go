@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -87,12 +86,7 @@ func fire(s *rig.Sitrep, slo string, n int) error {
 }
 
 // fanOut prints how fast one incident is told to many readers, beside raw SMTP.
-func fanOut(ctx context.Context, readers int, out io.Writer) error {
-	p, remove, err := build(ctx, io.Discard)
-	if err != nil {
-		return err
-	}
-	defer remove()
+func (p programs) fanOut(readers int, out io.Writer) error {
 	s, err := newSink()
 	if err != nil {
 		return err
@@ -127,12 +121,7 @@ func fanOut(ctx context.Context, readers int, out io.Writer) error {
 
 // storm prints how long it takes until all of many incidents are told to two readers, and how
 // long a fresh one of the first priority takes meanwhile.
-func storm(ctx context.Context, incidents int, out io.Writer) error {
-	p, remove, err := build(ctx, io.Discard)
-	if err != nil {
-		return err
-	}
-	defer remove()
+func (p programs) storm(incidents int, out io.Writer) error {
 	s, err := newSink()
 	if err != nil {
 		return err

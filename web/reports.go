@@ -28,7 +28,7 @@ type span struct {
 func (h *Handler) reports(w http.ResponseWriter, r *http.Request) error {
 	p := reportsPage{layout: h.layout(r, "Reports"), PublicKey: h.Service().Ledger.PublicKey}
 	p.Refresh = false
-	p.spans(p.clock.Now.In(p.clock.Location))
+	p.spans(p.clock.Now.In(p.policy.Location))
 	p.CanExport = p.Role.May(access.Auditor)
 	p.Teams, p.Names = p.policy.TeamNames(), p.policy.PriorityNames()
 	return h.render(w, http.StatusOK, "reports", &p)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -95,9 +96,8 @@ func (h *Handler) zone(w http.ResponseWriter, r *http.Request) error {
 	case name == "":
 		cookie.MaxAge = -1
 	case loadZone(name) == nil:
-		return h.showZones(w, r, http.StatusBadRequest, &zonePage{
-			Typed: name, Return: back, Error: "There is no such time zone. Write it as Europe/Berlin or America/New_York, or UTC.",
-		})
+		code, text := explain(noZone(name))
+		return h.showZones(w, r, code, &zonePage{Typed: name, Return: back, Error: text})
 	}
 	http.SetCookie(w, &cookie)
 	// Below this folder, whatever it is.
@@ -106,6 +106,11 @@ func (h *Handler) zone(w http.ResponseWriter, r *http.Request) error {
 		to = &url.URL{Path: "./"}
 	}
 	return redirect(w, to.String())
+}
+
+// noZone is the error for the name of a zone that there is not.
+func noZone(name string) error {
+	return &incident.Problem{Kind: incident.ErrInvalid, Text: fmt.Sprintf("there is no time zone %q; write it as Europe/Berlin or America/New_York, or UTC", name)}
 }
 
 func (h *Handler) showZones(w http.ResponseWriter, r *http.Request, code int, p *zonePage) error {

@@ -73,7 +73,7 @@ func TestTheChoiceOfAZoneIsRememberedAndLeadsBack(t *testing.T) {
 		}
 	}
 	a := f.send("viewer", "POST", "/zone", url.Values{"zone": {"Berlin"}, "back": {"slos"}})
-	if a.Code != http.StatusBadRequest || len(a.Result().Cookies()) != 0 || !strings.Contains(a.text(), "Write it as Europe/Berlin") || !strings.Contains(a.Body.String(), `name="back" value="slos"`) {
+	if a.Code != http.StatusBadRequest || len(a.Result().Cookies()) != 0 || !strings.Contains(a.text(), "write it as Europe/Berlin") || !strings.Contains(a.Body.String(), `name="back" value="slos"`) {
 		t.Errorf("a zone that there is not: %d %s", a.Code, a.text())
 	}
 	checkPage(t, &a)

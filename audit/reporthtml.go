@@ -165,8 +165,10 @@ func (rep *Report) WriteHTML(w io.Writer) error {
 	if rep.url != "" {
 		p.Messages = rep.url + "/deliveries?" + due.Encode()
 	}
-	var opened []openedIncident
-	opened, p.OpenedCaption = cut(rep.opened, "incident", "incidents")
+	opened := rep.opened[:min(len(rep.opened), maxRows)]
+	if p.OpenedCaption = plural(len(opened), "incident", "incidents"); len(rep.opened) > maxRows {
+		p.OpenedCaption = fmt.Sprintf("The first %d of %d incidents", maxRows, len(rep.opened))
+	}
 	anchors := map[string]string{}
 	for i := range opened {
 		if name := opened[i].Highest.Name; anchors[name] == "" {

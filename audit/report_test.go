@@ -169,9 +169,9 @@ func TestReportOfAStoppedStoreIsAsOfWhenItWasLastWritten(t *testing.T) {
 		if at, err := audit.LastWritten(t.Context(), w.Store()); err != nil || !at.Equal(now()) {
 			t.Errorf("with a configuration and nothing else it was written at %v, %v; want %v", at, err, now())
 		}
-		down := false
+		var down atomic.Bool
 		w.far.fails = func(string) error {
-			if down {
+			if down.Load() {
 				return errServer
 			}
 			return nil
@@ -179,7 +179,7 @@ func TestReportOfAStoppedStoreIsAsOfWhenItWasLastWritten(t *testing.T) {
 		w.run()
 		slo, start := w.Policy().SLOs[0].ID, now()
 		w.at(start, func() { w.alert(slo, start, time.Time{}) })
-		w.at(start.Add(119*time.Minute), func() { down = true })
+		w.at(start.Add(119*time.Minute), func() { down.Store(true) })
 		w.live(start.Add(2*time.Hour + 20*time.Second)) // the update is due, and not late
 		w.end()
 		other := w.Policy().SLOs[3].ID

@@ -153,7 +153,7 @@ func (h *Handler) report(w http.ResponseWriter, r *http.Request) error {
 	}
 	return h.send(w, r, reportTypes[format], head, func(made io.Writer) error {
 		rep, err := audit.MakeReport(r.Context(), h.Repo.Store, audit.ReportOptions{
-			From: from, To: to, Now: h.Now(), Location: policy.Location, Version: h.Service().Version,
+			From: from, To: to, Now: h.Now(), Location: policy.Location, Version: h.Service().Version, URL: policy.ExternalURL,
 		})
 		if err != nil {
 			return err

@@ -11,7 +11,7 @@ import (
 func (o *Options) accessRules(c *config.Config) access.Rules {
 	a := c.Access
 	if a == nil {
-		return access.Rules{Loopback: true}
+		return access.Rules{Loopback: true, Local: o.Local}
 	}
 	rules := access.Rules{Anonymous: access.Role(a.Anonymous), Origins: []string{origin(o.ExternalURL)}, Hosts: o.hosts()}
 	if u, err := url.Parse(o.ExternalURL); err == nil {

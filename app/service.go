@@ -44,6 +44,9 @@ type Options struct {
 	// configuration without access may be loaded, and by which names browsers know the
 	// service beside ExternalURL. Without one nothing is decided by it.
 	Address net.Addr
+	// Local is the name of who is on this machine, where the configuration has no access;
+	// empty is local.
+	Local string
 	// NewStore allows an empty store to be made next to a key that sitrep made.
 	NewStore bool
 	// NewKey allows to go on with a key that is not the last checkpoint's.

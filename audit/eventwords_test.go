@@ -52,7 +52,7 @@ func TestExportPagesHaveOneZone(t *testing.T) {
 
 // What people wrote stands whole beside the words of an event, once.
 func TestExportPagesHaveWhatPeopleWrote(t *testing.T) {
-	pages, err := pageTemplates(time.UTC)
+	pages, err := pageTemplates(time.UTC, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestExportPagesHaveWhatPeopleWrote(t *testing.T) {
 
 // The list of incidents fits a window and a sheet of paper: what is long in it wraps.
 func TestExportListOfIncidentsWraps(t *testing.T) {
-	pages, err := pageTemplates(time.UTC)
+	pages, err := pageTemplates(time.UTC, "")
 	if err != nil {
 		t.Fatal(err)
 	}

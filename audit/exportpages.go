@@ -67,7 +67,7 @@ type exportPage struct {
 }
 
 func (x *exporter) writePages(ctx context.Context) error {
-	t, err := pageTemplates(x.o.Location)
+	t, err := pageTemplates(x.o.Location, "")
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ type measuring struct {
 
 func newMeasuring(r storage.Snapshot, o ReportOptions) *measuring {
 	rep := &Report{
-		From: o.From, To: cmp.Or(o.To, o.Now), MadeAt: o.Now, AsOf: o.AsOf, Version: o.Version, location: o.Location,
+		From: o.From, To: cmp.Or(o.To, o.Now), MadeAt: o.Now, AsOf: o.AsOf, Version: o.Version, location: o.Location, url: o.URL,
 		ByPriority: map[string]*Figures{}, ByTeam: map[string]*Figures{}, ByMonth: map[string]*Figures{},
 		Levels: map[string]*Spread{}, cells: map[cell]*Figures{},
 		// Lists are never null in JSON.
@@ -150,6 +150,15 @@ func (m *measuring) life(in *incident.Incident, events []incident.Event) {
 	if in.MergedInto != 0 {
 		// What was merged goes on elsewhere: its end is not its own.
 		resolved = time.Time{}
+	}
+	if !in.Drill {
+		opened := openedIncident{
+			ID: in.ID(), Headline: wording.Headline(in), Team: cmp.Or(in.Team, NoTeam), Highest: in.Highest, OpenedAt: in.OpenedAt, ResolvedAt: resolved,
+		}
+		if in.MergedInto != 0 {
+			opened.Into = incident.ID(in.MergedInto)
+		}
+		m.rep.opened = append(m.rep.opened, opened)
 	}
 	for _, f := range m.targets(in, in.OpenedAt, in.Highest.Name) {
 		f.Incidents++

@@ -27,6 +27,9 @@ type ReportOptions struct {
 	Location *time.Location
 	// Version is that of the program, for people.
 	Version string
+	// URL is where sitrep's pages are, without a slash at its end: the page of the report leads
+	// there. Empty: it leads nowhere.
+	URL string
 }
 
 // A Report says how a time span compares with the promises that were made in it.
@@ -67,11 +70,24 @@ type Report struct {
 	CannotKnow CannotKnow `json:"cannot_know"`
 
 	location *time.Location
-	cells    map[cell]*Figures
+	url      string
+	hidden   bool // people are, and the messages to them
+	// opened are the incidents that were counted, drills left out.
+	opened []openedIncident
+	cells  map[cell]*Figures
 }
 
 // A cell is the smallest part that is counted by itself.
 type cell struct{ month, team, priority string }
+
+// An openedIncident is one that opened in the time span.
+type openedIncident struct {
+	ID, Headline, Team string
+	Highest            incident.Priority
+	OpenedAt           time.Time
+	ResolvedAt         time.Time // zero: it is open, or was merged
+	Into               string    // the incident that it was merged into
+}
 
 // NoTeam is the name under which incidents without a team are counted.
 const NoTeam = "no team"
@@ -108,6 +124,7 @@ type Lateness struct {
 
 // HidePeople takes out whom messages were to go to, and what was said of them.
 func (r *Report) HidePeople() {
+	r.hidden = true
 	for i := range r.Late {
 		l := &r.Late[i]
 		if l.Recipient != "" {
@@ -235,6 +252,9 @@ func (rep *Report) finish() {
 	for _, s := range rep.Levels {
 		s.finish()
 	}
+	slices.SortStableFunc(rep.opened, func(a, b openedIncident) int {
+		return cmp.Or(cmp.Compare(a.Highest.Rank, b.Highest.Rank), cmp.Compare(a.Highest.Name, b.Highest.Name), compareIDs(a.ID, b.ID))
+	})
 	slices.SortStableFunc(rep.Late, func(a, b Lateness) int {
 		return cmp.Or(a.DueAt.Compare(b.DueAt), compareIDs(a.Incident, b.Incident), cmp.Compare(a.Recipient, b.Recipient), cmp.Compare(a.Delivery, b.Delivery))
 	})

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"html"
 	"io"
+	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -166,9 +169,9 @@ func TestReportOfAStoppedStoreIsAsOfWhenItWasLastWritten(t *testing.T) {
 		if at, err := audit.LastWritten(t.Context(), w.Store()); err != nil || !at.Equal(now()) {
 			t.Errorf("with a configuration and nothing else it was written at %v, %v; want %v", at, err, now())
 		}
-		down := false
+		var down atomic.Bool
 		w.far.fails = func(string) error {
-			if down {
+			if down.Load() {
 				return errServer
 			}
 			return nil
@@ -176,7 +179,7 @@ func TestReportOfAStoppedStoreIsAsOfWhenItWasLastWritten(t *testing.T) {
 		w.run()
 		slo, start := w.Policy().SLOs[0].ID, now()
 		w.at(start, func() { w.alert(slo, start, time.Time{}) })
-		w.at(start.Add(119*time.Minute), func() { down = true })
+		w.at(start.Add(119*time.Minute), func() { down.Store(true) })
 		w.live(start.Add(2*time.Hour + 20*time.Second)) // the update is due, and not late
 		w.end()
 		other := w.Policy().SLOs[3].ID
@@ -230,6 +233,63 @@ func TestReportRefusesSpansOfWhichNothingIsKnown(t *testing.T) {
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || err.Error() != tt.want || !errors.Is(err, incident.ErrInvalid)) {
 				t.Errorf("%s: %v, want %q", name, err, tt.want)
 			}
+		}
+	})
+}
+
+// Each number of the page leads to what it counts: to rows of the page itself, and from there to
+// sitrep's pages, where it is known where those are.
+func TestTheNumbersOfAReportLeadToWhatTheyCount(t *testing.T) {
+	aDay(t, func(w *world, ev *evidence) {
+		const url = "https://sitrep.example.org"
+		links := func(o audit.ReportOptions, hide bool) (string, []string) {
+			o.Now = ev.at
+			rep, err := audit.MakeReport(t.Context(), w.Store(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if hide {
+				rep.HidePeople()
+			}
+			var page bytes.Buffer
+			if err := rep.WriteHTML(&page); err != nil {
+				t.Fatal(err)
+			}
+			var all []string
+			for _, href := range regexp.MustCompile(`href="([^"]*)"`).FindAllStringSubmatch(page.String(), -1) {
+				to := html.UnescapeString(href[1])
+				all = append(all, to)
+				if name, ok := strings.CutPrefix(to, "#"); ok && strings.Count(page.String(), `id="`+name+`"`) != 1 {
+					t.Errorf("%s leads nowhere", to)
+				}
+			}
+			return page.String(), all
+		}
+		page, all := links(audit.ReportOptions{URL: url}, false)
+		for _, want := range []string{
+			"#incidents", "#opened-1", "#opened-2", "#late", url + "/incidents/INC-1", url + "/incidents/INC-2", url + "/incidents/INC-4",
+			url + "/deliveries?from=2000-01-01T00%3A00%3A00Z&to=2000-01-01T18%3A00%3A00Z", url + "/deliveries?from=2000-01-01T00%3A00%3A00Z&group=team-01&to=2000-01-01T18%3A00%3A00Z",
+		} {
+			if !slices.Contains(all, want) {
+				t.Errorf("nothing leads to %s in %q", want, all)
+			}
+		}
+		if !slices.ContainsFunc(all, func(to string) bool { return strings.HasPrefix(to, url+"/incidents/INC-1/messages/") }) {
+			t.Errorf("nothing leads to a late message in %q", all)
+		}
+		// Those that are counted, and no drill.
+		rows := regexp.MustCompile(`(?s)<section id="incidents">.*?</section>`).FindString(page)
+		for id, want := range map[string]bool{"INC-1": true, "INC-2": true, "INC-3": false, "INC-4": true} {
+			if got := strings.Contains(rows, ">"+id+"</a></td><td class=\"what\""); got != want {
+				t.Errorf("%s is listed: %t in %s", id, got, rows)
+			}
+		}
+		if _, all := links(audit.ReportOptions{URL: url}, true); slices.ContainsFunc(all, func(to string) bool { return strings.Contains(to, "/messages/") }) {
+			t.Errorf("a stranger is led to messages: %q", all)
+		}
+		page, all = links(audit.ReportOptions{}, false)
+		if slices.ContainsFunc(all, func(to string) bool { return !strings.HasPrefix(to, "#") }) || !strings.Contains(page, "INC-4") {
+			t.Errorf("without an address it leads to %q", all)
 		}
 	})
 }

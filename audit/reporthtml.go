@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"io"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -27,8 +28,9 @@ var templateFiles embed.FS
 // maxRows is how many rows a table of the page has at most. CSV and JSON have all.
 const maxRows = 200
 
-// pageTemplates returns the templates with times in a location.
-func pageTemplates(loc *time.Location) (*template.Template, error) {
+// pageTemplates returns the templates with times in a location, and links to sitrep's pages at a
+// URL; empty: without.
+func pageTemplates(loc *time.Location, base string) (*template.Template, error) {
 	funcs := template.FuncMap{
 		"add":      func(a, b float64) float64 { return a + b },
 		"middle":   func(x, width float64) float64 { return x + width/2 },
@@ -42,17 +44,31 @@ func pageTemplates(loc *time.Location) (*template.Template, error) {
 		"audiences": func(list []incident.Audience) string {
 			return audiences(list)
 		},
+		"incidentURL": func(id string) string {
+			if base == "" {
+				return ""
+			}
+			return base + "/incidents/" + id
+		},
 		"numbers":  numbers,
 		"lateBy":   func(l Lateness) string { return lateBy(l) },
 		"shorten":  shorten,
 		"headline": wording.Headline,
 		"affected": wording.Affected,
 		"cause":    func(l Lateness) string { return shorten(cmp.Or(inZone(l.cause, loc), l.Cause)) },
-		"row": func(name string, t Tally) any {
+		"rest":     func(n int) int { return n - 10 },
+		"by": func(by string, rows []namedFigures) any {
+			return struct {
+				By   string
+				Rows []namedFigures
+			}{by, rows}
+		},
+		"row": func(name string, t Tally, messages string) any {
 			return struct {
 				Name string
 				Tally
-			}{name, t}
+				Messages string
+			}{name, t, messages}
 		},
 	}
 	return template.New("").Funcs(funcs).ParseFS(templateFiles, "templates/*.html")
@@ -98,6 +114,15 @@ func shorten(s string) string {
 type namedFigures struct {
 	Name    string
 	Figures *Figures
+	// Incidents is the name of the rows with its incidents; empty if none is shown. OnCall is where
+	// its messages to those on call are; empty: nowhere.
+	Incidents, OnCall string
+}
+
+// An openedGroup are the incidents of a priority that opened.
+type openedGroup struct {
+	Name, Priority string
+	Rows           []openedIncident
 }
 
 // A reportPage is what templates/report.html shows.
@@ -114,9 +139,13 @@ type reportPage struct {
 	ChangeRows                      []PriorityChange
 	ActionRows                      []OpenAction
 	ReturningRows                   []Returning
-	UnmappedIDs                     string
+	UnmappedIDs                     []string
+	Opened                          []openedGroup
+	URL                             string
+	Messages                        string // where all messages are that were due; empty: nowhere
+	Hidden                          bool   // the messages are not for whoever reads this
 
-	LateCaption, ChangeCaption, ActionCaption, ReturningCaption string
+	OpenedCaption, LateCaption, ChangeCaption, ActionCaption, ReturningCaption string
 }
 
 type causeCount struct {
@@ -127,20 +156,42 @@ type causeCount struct {
 // WriteHTML writes the report as one page that asks for nothing else, made to be read
 // and to be printed. Long tables are cut; the page says where.
 func (rep *Report) WriteHTML(w io.Writer) error {
-	t, err := pageTemplates(rep.location)
+	t, err := pageTemplates(rep.location, rep.url)
 	if err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
-	p := reportPage{Report: rep, Promises: rep.Total.Promises()}
+	p := reportPage{Report: rep, Promises: rep.Total.Promises(), URL: rep.url, Hidden: rep.hidden}
+	due := url.Values{"from": {rep.From.UTC().Format(time.RFC3339)}, "to": {rep.To.UTC().Format(time.RFC3339)}}
+	if rep.url != "" {
+		p.Messages = rep.url + "/deliveries?" + due.Encode()
+	}
+	opened := rep.opened[:min(len(rep.opened), maxRows)]
+	if p.OpenedCaption = plural(len(opened), "incident", "incidents"); len(rep.opened) > maxRows {
+		p.OpenedCaption = fmt.Sprintf("The first %d of %d incidents", maxRows, len(rep.opened))
+	}
+	anchors := map[string]string{}
+	for i := range opened {
+		if name := opened[i].Highest.Name; anchors[name] == "" {
+			anchors[name] = fmt.Sprint("opened-", len(p.Opened)+1)
+			p.Opened = append(p.Opened, openedGroup{Name: anchors[name], Priority: name})
+		}
+		group := &p.Opened[len(p.Opened)-1]
+		group.Rows = append(group.Rows, opened[i])
+	}
 	months, priorities, teams := rep.Months(), rep.Priorities(), rep.Teams()
 	p.OpeningsByMonth = newStacked("Openings", months, func(m string) Tally { return rep.ByMonth[m].Openings })
 	p.UpdatesByMonth = newStacked("Updates", months, func(m string) Tally { return rep.ByMonth[m].Updates })
 	p.TeamChart = newStacked("Openings and updates", teams, func(n string) Tally { return rep.ByTeam[n].Promises() })
 	for _, n := range priorities {
-		p.PriorityRows = append(p.PriorityRows, namedFigures{n, rep.ByPriority[n]})
+		p.PriorityRows = append(p.PriorityRows, namedFigures{Name: n, Figures: rep.ByPriority[n], Incidents: anchors[n]})
 	}
 	for _, n := range teams {
-		p.TeamRows = append(p.TeamRows, namedFigures{n, rep.ByTeam[n]})
+		row := namedFigures{Name: n, Figures: rep.ByTeam[n], Incidents: "incidents"}
+		if rep.url != "" && n != NoTeam {
+			due.Set("group", n)
+			row.OnCall = rep.url + "/deliveries?" + due.Encode()
+		}
+		p.TeamRows = append(p.TeamRows, row)
 	}
 	for _, measured := range []struct {
 		title string
@@ -159,7 +210,7 @@ func (rep *Report) WriteHTML(w io.Writer) error {
 	p.ChangeRows, p.ChangeCaption = cut(rep.Changes, "change", "changes")
 	p.ActionRows, p.ActionCaption = cut(rep.Actions, "action that is not done", "actions that are not done")
 	p.ReturningRows, p.ReturningCaption = cut(rep.Returning, "SLO or use case", "SLOs and use cases")
-	p.UnmappedIDs = strings.Join(rep.Unmapped.Incidents[:min(len(rep.Unmapped.Incidents), maxRows)], ", ")
+	p.UnmappedIDs = rep.Unmapped.Incidents[:min(len(rep.Unmapped.Incidents), maxRows)]
 	out := bufio.NewWriter(w)
 	if err := t.ExecuteTemplate(wording.Shown(out), "report", p); err != nil {
 		return fmt.Errorf("write the report: %w", err)

@@ -3,12 +3,14 @@ package config_test
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
+	"golang.org/x/crypto/bcrypt"
 
 	"sitrep/config"
 	"sitrep/contrib"
@@ -234,5 +236,40 @@ func TestMailPageIsTrue(t *testing.T) {
 		if got := report(filepath.Dir(path)); got != "" {
 			t.Errorf("piece %d: %s", i, got)
 		}
+	}
+}
+
+// TestThePrintedLineMakesAPassword runs the line that the sample prints for a password, with what
+// htpasswd prints for an empty name, "a good password" and the cost 12.
+func TestThePrintedLineMakesAPassword(t *testing.T) {
+	sample, err := contrib.Sample.ReadFile("sitrep.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, line, _ := strings.Cut(string(sample), "\n#   mkdir -p secrets && ")
+	line, _, _ = strings.Cut(line, "\n")
+	const printed = ":$2y$12$7tO7RUEXS5YcT6mhtoWfleurEYaQZzb/8ojxiLuME78DKnjIM7BkW\n\n"
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"htpasswd":   "#!/bin/sh\n[ \"$*\" = '-nBC 12 ' ] || exit 2\ncat printed\n",
+		"printed":    printed,
+		"sitrep.yml": "priorities: [{name: P1}]\naccess: {users: [{name: ada, role: admin, password_file: secrets/ada.bcrypt}]}\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("sh", "-c", "mkdir -p secrets && "+line)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "PATH="+dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", line, err, out)
+	}
+	hash, err := os.ReadFile(filepath.Join(dir, "secrets", "ada.bcrypt"))
+	if err != nil || bcrypt.CompareHashAndPassword(hash, []byte("a good password")) != nil {
+		t.Errorf("%s makes %q, %v", line, hash, err)
+	}
+	c := load(t, filepath.Join(dir, "sitrep.yml"))
+	if got := string(c.Access.Users[0].Hash); got != strings.Trim(printed, ":\n") {
+		t.Errorf("the password is %q", got)
 	}
 }

@@ -73,7 +73,7 @@ func Run(ctx context.Context, o Options) error {
 	external := "http://" + listener.Addr().String()
 	s, err := app.New(ctx, app.Options{
 		Config: filepath.Join(dir, "sitrep.yml"), Storage: filepath.Join(dir, "sitrep.db"),
-		ExternalURL: external, Address: listener.Addr(), Die: o.Die,
+		ExternalURL: external, Address: listener.Addr(), Local: responder, Die: o.Die,
 	}, log)
 	if err != nil {
 		return err

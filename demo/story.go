@@ -14,8 +14,12 @@ import (
 	"sitrep/incident"
 )
 
-// theIncident is the only incident of the demo.
-const theIncident = "INC-1"
+const (
+	// theIncident is the only incident of the demo.
+	theIncident = "INC-1"
+	// responder is who is on call in it, and whoever looks at its pages.
+	responder = "Ada"
+)
 
 // A story is one incident from its first alert to its end, told in the terminal
 // while it happens. All that happens comes in over HTTP, as from an Alertmanager
@@ -43,7 +47,7 @@ func (st *story) play(ctx context.Context) error {
 		return err
 	}
 
-	st.chapter("The person on call acknowledges, and writes what is known.")
+	st.chapter(responder + " is on call, acknowledges, and writes what is known.")
 	for _, c := range []struct {
 		path string
 		body map[string]any
@@ -65,7 +69,7 @@ func (st *story) play(ctx context.Context) error {
 		return err
 	}
 
-	st.chapter("A workaround helps: the priority is lowered to P3, which management is not informed of.")
+	st.chapter("A workaround helps: " + responder + " lowers the priority to P3, which management is not informed of.")
 	if err := st.command(ctx, "priority", map[string]any{"priority": "P3", "reason": "Messages are sent again, with a delay."}); err != nil {
 		return err
 	}

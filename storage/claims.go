@@ -18,7 +18,8 @@ const declaredInARow = 20
 
 // LastClaims returns the last claim of each SLO, by id; one that never claimed an alert is
 // left out. Incidents are never deleted, and say how many breaches they had, so that holds
-// when those were pruned. Of one SLO it costs the same however many incidents there are.
+// when those were pruned. Of one SLO it costs the same however many incidents there are. What an
+// alert of it joined after its incident was merged into another's is not seen by it.
 func LastClaims(ctx context.Context, r Snapshot, slos []*incident.SLO) (map[string]Claim, error) {
 	keys := make([]string, len(slos))
 	for i, s := range slos {

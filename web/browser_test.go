@@ -1,9 +1,12 @@
 package web_test
 
 import (
+	"archive/zip"
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -15,9 +18,11 @@ import (
 	"testing"
 	"time"
 
+	"sitrep/audit"
 	"sitrep/incident"
 	"sitrep/internal/access"
 	"sitrep/internal/command"
+	"sitrep/internal/status"
 )
 
 // serveLocal serves the fixture's pages to this machine, where everybody is an admin.
@@ -42,6 +47,7 @@ func TestInABrowser(t *testing.T) {
 		{"the keyboard reaches the content first", theKeyboardReachesTheContentFirst},
 		{"a page stays fresh and leaves people alone", aPageStaysFreshAndLeavesPeopleAlone},
 		{"pages work without a script", pagesWorkWithoutAScript},
+		{"times are in the browser's zone by one tap, and in any by a form without a script", timesInABrowser},
 		{"several incidents are written to without a script, on a phone", severalWithoutAScript},
 		{"a responder takes an incident from the first look to its closing", aResponderClosesAnIncident},
 		{"the browser holds back what a mail brings", theBrowserHoldsBackWhatAMailBrings},
@@ -54,6 +60,45 @@ func TestInABrowser(t *testing.T) {
 	}
 }
 
+// serveEvidence serves a report and the page of an export of what the fixture's store has.
+func (f *fixture) serveEvidence(t *testing.T) *httptest.Server {
+	t.Helper()
+	report, err := audit.MakeReport(t.Context(), f.store, audit.ReportOptions{Now: f.clock.Now(), Location: f.policy.Location, Version: "1.2.3", URL: f.policy.ExternalURL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var page, packed bytes.Buffer
+	if err := report.WriteHTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	pages := map[string][]byte{"/report.html": page.Bytes()}
+	if _, err := audit.Export(t.Context(), f.store, &packed, audit.ExportOptions{Now: f.clock.Now(), Location: f.policy.Location, Version: "1.2.3"}); err != nil {
+		t.Fatal(err)
+	}
+	z, err := zip.NewReader(bytes.NewReader(packed.Bytes()), int64(packed.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range z.File {
+		if strings.HasSuffix(file.Name, ".html") {
+			r, err := file.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if pages["/export/"+file.Name], err = io.ReadAll(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", audit.PagePolicy)
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = w.Write(pages[r.URL.Path])
+	}))
+	t.Cleanup(srv.Close)
+	return srv
+}
+
 // finding is what axe found on a page.
 type finding struct {
 	ID, Help string
@@ -64,6 +109,13 @@ func pagesInABrowser(t *testing.T, b *browser) {
 	f := newFixture(t)
 	all := f.populate("eu-central")
 	f.clock.Pass(3 * time.Hour)
+	f.mailTest = func(to string, preview bool) (status.MailTest, error) {
+		return status.MailTest{
+			To: to, Preview: preview, Where: "smtp.example.org:587", Message: "Subject: a test of sitrep\r\n\r\nIt works if you read this, even in a line that is longer than a phone is wide.\r\n",
+			Steps: []status.MailStep{{Text: "connected to 192.0.2.1:587"}, {By: "server", Text: "220 smtp.example.org ESMTP"}, {By: "sitrep", Text: "EHLO " + strings.Repeat("sitrep.", 20) + "example.org"}, {By: "server", Text: "535 5.7.8 no"}},
+			Error: "log in: 535 5.7.8 no", Advice: "check the password",
+		}, nil
+	}
 	// Of what looks the same, one will do; the forms stand on the unfolded page, too.
 	var paths []string
 	kinds := map[string]bool{}
@@ -78,21 +130,22 @@ func pagesInABrowser(t *testing.T, b *browser) {
 		}
 	}
 	paths = append(paths, "/?state=resolved", all[len(all)-10]) // a webhook
-	srv := f.serveLocal(t)
+	srv, evidence := f.serveLocal(t), f.serveEvidence(t)
 	axe, err := os.ReadFile("testdata/axe.min.js")
 	if err != nil {
 		t.Fatal(err)
 	}
 	// With go test -artifacts, pictures of all pages are kept.
 	pictures, pictured := t.ArtifactDir(), flag.Lookup("test.artifacts").Value.String() == "true"
-	rules := "" // that axe checks; empty: all
+	const all24 = `, rules: {"target-size": {enabled: true}}`
+	rules := "" // that axe checks
 	check := func(name string) {
 		t.Helper()
 		var wide string
 		b.eval(`(() => {
 			const width = document.documentElement.clientWidth;
 			if (document.documentElement.scrollWidth <= width) return "";
-			return [...document.querySelectorAll("main *, header *")].filter((e) => e.getBoundingClientRect().right > width + 1 && !e.closest(".scroll, .top nav"))
+			return [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > width + 1 && !e.closest(".scroll, .top nav"))
 				.slice(0, 5).map((e) => e.outerHTML.slice(0, 100)).join("\n") || "the page";
 		})()`, &wide)
 		if wide != "" {
@@ -117,10 +170,13 @@ func pagesInABrowser(t *testing.T, b *browser) {
 	for _, size := range []struct {
 		name          string
 		width, height int
-	}{{"desktop", 1280, 800}, {"phone", 390, 844}} {
+	}{{"desktop", 1280, 800}, {"narrow", 900, 800}, {"phone", 390, 844}} {
 		for _, colours := range []string{"light", "dark"} {
+			if size.name == "narrow" && colours == "dark" {
+				continue
+			}
 			b.view(size.width, size.height, colours)
-			rules = ""
+			rules = all24
 			if colours == "dark" {
 				rules = `, runOnly: ["color-contrast"]` // all else is as in the light
 			}
@@ -128,6 +184,31 @@ func pagesInABrowser(t *testing.T, b *browser) {
 				b.open(srv.URL + path)
 				check(size.name + "-" + colours + "-" + strings.NewReplacer("/", "_", "?", "_", "&", "_").Replace(strings.TrimPrefix(path, "/")))
 			}
+			if size.width >= 900 {
+				b.open(srv.URL + "/")
+				if lines := b.text(`new Set([...document.querySelectorAll("nav li, .top > a.button")].map((e) => Math.round((e.getBoundingClientRect().top + e.getBoundingClientRect().bottom) / 2))).size`); lines != "1" {
+					t.Errorf("at %d px the menu has %s lines", size.width, lines)
+				}
+			}
+			for _, path := range []string{"/report.html", "/export/index.html"} {
+				b.open(evidence.URL + path)
+				check(size.name + "-" + colours + strings.ReplaceAll(path, "/", "-"))
+			}
+			for _, form := range []struct{ name, path, fields string }{
+				{"mail-test", "/mail/test", `document.querySelector("[name=to]").value = "ada@example.org"`},
+				{"several-updates", "/several?do=updates&incident=INC-2&incident=INC-4", `document.querySelector("[name=message]").value = "One disk is full"`},
+				{"several-merge", "/several?do=merge&incident=INC-2&incident=INC-4", `document.querySelector("[name=into]").checked = true; document.querySelector("[name=reason]").value = "One disk is full"`},
+			} {
+				b.open(srv.URL + form.path)
+				b.eval(form.fields, nil)
+				b.arrive(func() { b.eval(`document.querySelector("form.command button").click()`, nil) })
+				check(size.name + "-" + colours + "-" + form.name + "-preview")
+			}
+			b.open(srv.URL + "/mail/test")
+			b.eval(`document.querySelector("[name=to]").value = "ada@example.org"`, nil)
+			b.arrive(func() { b.eval(`document.querySelector("form.command button").click()`, nil) })
+			b.arrive(func() { b.eval(`document.querySelector(".confirm button").click()`, nil) })
+			check(size.name + "-" + colours + "-mail-test-sent")
 			// With all that folds out, and a preview.
 			b.open(srv.URL + "/incidents/INC-2")
 			b.eval(`for (const d of document.querySelectorAll("details")) d.open = true`, nil)
@@ -193,12 +274,11 @@ func aPageStaysFreshAndLeavesPeopleAlone(t *testing.T, b *browser) {
 	refresh()
 	b.until("the news are there", says("first news"))
 	for what, want := range map[string]string{
-		`document.getElementById("do-merge").open`:           "true",
-		`document.activeElement.closest("details").id`:       "do-merge",
-		`document.getElementById("main").dataset.same`:       "yes", // it was not loaded anew
-		`document.getElementById("freshness").textContent`:   "The page has news.",
-		`document.querySelectorAll(".banner.good").length`:   "0",
-		`document.querySelector("time[title]").title !== ""`: "true",
+		`document.getElementById("do-merge").open`:         "true",
+		`document.activeElement.closest("details").id`:     "do-merge",
+		`document.getElementById("main").dataset.same`:     "yes", // it was not loaded anew
+		`document.getElementById("freshness").textContent`: "The page has news.",
+		`document.querySelectorAll(".banner.good").length`: "0",
 	} {
 		if got := b.text(what); got != want {
 			t.Errorf("%s = %s, want %s", what, got, want)
@@ -266,6 +346,50 @@ func pagesWorkWithoutAScript(t *testing.T, b *browser) {
 	if in := f.incident(n); in.Words[incident.AudienceManagement].By != "local" || in.Words[incident.AudienceStakeholders].Text != "It is being repaired" {
 		t.Errorf("written: %+v", in.Words)
 	}
+}
+
+func timesInABrowser(t *testing.T, b *browser) {
+	f := newFixture(t)
+	n := f.breach("search-latency", "a", nil)
+	srv := f.serveLocal(t)
+	b.view(390, 844, "light")
+	shown := func(what string) string {
+		return b.text(`document.querySelector("` + what + `").textContent.replace(/\s+/g, " ").trim()`)
+	}
+	zone := func(want string) {
+		t.Helper()
+		if got := shown("footer p"); !strings.HasPrefix(got, "Times are "+want) {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	b.call("Emulation.setTimezoneOverride", map[string]any{"timezoneId": "Asia/Tokyo"}, nil)
+	b.open(srv.URL + page(n, ""))
+	zone("Europe/Berlin")
+	if got := shown("#your-zone"); got != "Show them in Asia/Tokyo" {
+		t.Errorf("the switch says %q", got)
+	}
+	b.arrive(func() { b.eval(`document.querySelector("#your-zone button").click()`, nil) })
+	if got := b.text(`location.pathname`); got != page(n, "") {
+		t.Errorf("then at %s", got)
+	}
+	zone("Asia/Tokyo (JST is UTC+9), as you chose")
+	if got := shown("#main time"); !strings.Contains(got, "18:00") {
+		t.Errorf("the page says %s", got)
+	}
+	b.open(srv.URL + "/")
+	zone("Asia/Tokyo (JST is UTC+9), as you chose")
+	b.arrive(func() { b.eval(`document.querySelector("#your-zone button").click()`, nil) })
+	zone("Europe/Berlin")
+	// Without a script.
+	b.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": true}, nil)
+	b.open(srv.URL + "/slos?q=search")
+	b.arrive(func() { b.eval(`document.querySelector("footer a").click()`, nil) })
+	b.eval(`document.querySelector("#zone-name").value = "America/New_York"; 0`, nil)
+	b.arrive(func() { b.eval(`document.querySelector("form.command button").click()`, nil) })
+	if got := b.text(`location.pathname + location.search`); got != "/slos?q=search" {
+		t.Errorf("then at %s", got)
+	}
+	zone("America/New_York (EST is UTC-5), as you chose")
 }
 
 // severalWithoutAScript chooses two of many by their boxes, which the thumb reaches, and finds

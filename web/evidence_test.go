@@ -228,11 +228,11 @@ func TestReportsAreOffered(t *testing.T) {
 			links = append(links, strings.TrimPrefix(attr(n, "href"), "./api/v1/audit/report?format=html&"))
 		}
 	}
-	want := "from=2025-12-01&to=2026-01-01 from=2025-10-01&to=2026-01-01 from=2026-01-01 from=2025-01-01&to=2026-01-01"
+	want := "from=2026-01-01 from=2025-12-01&to=2026-01-01 from=2025-10-01&to=2026-01-01 from=2026-01-01 from=2025-01-01&to=2026-01-01"
 	if got := strings.Join(links, " "); got != want {
 		t.Errorf("links to %s, want %s", got, want)
 	}
-	for _, want := range []string{"Last month December 2025", "Last quarter October to December 2025", "This quarter so far since 1 January 2026", "Last year 2025", "sitrep.example.org/ledger+0+key"} {
+	for _, want := range []string{"This month so far since 1 January 2026", "Last month December 2025", "Last quarter October to December 2025", "This quarter so far since 1 January 2026", "Last year 2025", "sitrep.example.org/ledger+0+key"} {
 		if !strings.Contains(a.text(), want) {
 			t.Errorf("no %q in %s", want, a.text())
 		}

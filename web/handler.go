@@ -88,6 +88,8 @@ func (h *Handler) Routes() []Route {
 		get("/slos", "The SLOs by team, and the alerts that none or several claim.", h.slos),
 		get("/deliveries", "All messages, those that failed or wait first.", h.deliveries),
 		get("/reports", "Asks for a report or an export.", h.reports),
+		get("/zone", "Asks in which time zone times are to be shown.", h.zoneForm),
+		{http.MethodPost, "/zone", access.Viewer, "Remembers the time zone in a cookie.", h.zone},
 		get("/status", "How sitrep itself fares.", h.status),
 		{http.MethodGet, "/declare", access.Responder, "The form that opens an incident.", h.declareForm},
 		{http.MethodPost, "/declare", access.Responder, "Shows what opening an incident brings about, or opens it.", h.declare},

@@ -256,3 +256,76 @@ func BenchmarkOverview(b *testing.B) {
 		})
 	}
 }
+
+// Nobody is on what was given back, and somebody was: the list says both.
+func TestTheListSaysWhatWasGivenBack(t *testing.T) {
+	f := newFixture(t)
+	n := f.breach("search-latency", "a", nil)
+	page := func() string { a := f.get("viewer", "/"); return a.text() }
+	if got := page(); !strings.Contains(got, "On it nobody yet") {
+		t.Errorf("at first: %s", got)
+	}
+	f.do(n, command.Acknowledge{})
+	if got := page(); !strings.Contains(got, "On it ada") {
+		t.Errorf("then: %s", got)
+	}
+	f.clock.Pass(20 * time.Minute)
+	f.do(n, command.Acknowledge{Release: true})
+	if got := page(); !strings.Contains(got, "On it nobody , given back at 10:20") || strings.Contains(got, "nobody yet") {
+		t.Errorf("given back: %s", got)
+	}
+}
+
+// The counts are of what has the words that were asked for, and so are the lists that they lead to.
+func TestTheCountsHeedTheWords(t *testing.T) {
+	f := newFixture(t)
+	f.seed(450, func(i int, in *incident.Incident) {
+		in.UseCase = "Other"
+		if i%2 == 0 {
+			in.UseCase = "Needle"
+		}
+		switch {
+		case i > 420:
+			in.State, in.ResolvedAt, in.EndedAt = incident.StateResolved, start, start
+		case i > 12:
+			in.State, in.ClosedAt, in.EndedAt = incident.StateClosed, start, start
+		}
+	})
+	counts := func(a *answer) string {
+		var all []string
+		for _, n := range a.find("ul") {
+			if attr(n, "class") == "counts" {
+				for li := range n.ChildNodes() {
+					var words strings.Builder
+					for c := range li.Descendants() {
+						if c.Data != "" && c.FirstChild == nil {
+							words.WriteString(c.Data + " ")
+						}
+					}
+					all = append(all, words.String())
+				}
+			}
+		}
+		return strings.Join(strings.Fields(strings.Join(all, " ")), " ")
+	}
+	a := f.get("viewer", "/?q=needle")
+	if got, want := counts(&a), "6 open P1 2 open P2 2 open P3 2 open 15 resolved 200+ closed"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if text := a.text(); !strings.Contains(text, "6 open") || !strings.Contains(text, "the latest of 15") || strings.Contains(text, "the latest of 200") {
+		t.Error(text)
+	}
+	for _, n := range a.find("a") {
+		if to := attr(n, "href"); strings.HasPrefix(to, "./?state=") && !strings.Contains(to, "q=needle") {
+			t.Errorf("the words are lost on the way to %s", to)
+		}
+	}
+	a = f.get("viewer", "/?q=needle&state=resolved")
+	if got := len(a.listed()); got != 15 || counts(&a) != "6 open P1 2 open P2 2 open P3 2 open 15 resolved 200+ closed" {
+		t.Errorf("%d listed, %s", got, counts(&a))
+	}
+	a = f.get("viewer", "/")
+	if got := counts(&a); !strings.HasPrefix(got, "12 open") || !strings.HasSuffix(got, "30 resolved 408 closed") {
+		t.Error(got)
+	}
+}

@@ -17,6 +17,7 @@ const (
 	openShown    = 100 // of those that are open, and of any list alone
 	earlierShown = 10  // of the resolved and of the closed, below what is open
 	cardsShown   = 6   // so many stand as cards, more as lines
+	foundCounted = 200 // of each state, of those that have a text; beyond it is "200+"
 )
 
 type overviewPage struct {
@@ -46,8 +47,7 @@ type incidentList struct {
 	Cards bool
 	Pick  bool // several of them can be chosen
 	All   bool // and are
-	// Total is how many there are of the state, the priority and the team; 0 if a text was asked
-	// for too, as nobody counts those.
+	// Total is how many fit; 0 if they were not counted to their end.
 	Total int
 	// Next is the query of the next page, Alone that of the list alone, Choose that of the same
 	// with all chosen; empty: there is none.
@@ -59,6 +59,7 @@ type stateCount struct {
 	Name  string
 	Link  string
 	Count int
+	More  bool // there are more, which were not counted
 	Here  bool
 	// Priorities are left out but for what is open.
 	Priorities []priorityCount
@@ -87,7 +88,8 @@ type row struct {
 	Since                     *moment
 	Lasts                     string
 	Ended                     *moment
-	By                        string // who acknowledged it
+	By                        string  // who is on it; empty: nobody
+	Released                  *moment // since when nobody is, as it was given back
 	Next                      *moment
 	LateSince                 *moment // the promise that was broken; nil: none was
 	Into                      string  // the incident that it was merged into
@@ -116,8 +118,11 @@ func (h *Handler) overview(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		p.Counts = p.counts(counts)
 		b := lister{page: &p, tx: tx, tries: h.Repo.Tries(tx, p.clock.Now), counts: counts}
+		if err := b.count(r.Context()); err != nil {
+			return err
+		}
+		p.Counts = p.counts(&b)
 		if p.Only {
 			return b.add(r.Context(), incident.State(p.Filter.State), openShown, cursor)
 		}
@@ -191,21 +196,24 @@ func (p *overviewPage) Nothing() bool {
 	return !slices.ContainsFunc(p.Lists, func(l incidentList) bool { return len(l.Rows) > 0 })
 }
 
-// counts says how many there are of each state, in the team that was asked for.
-func (p *overviewPage) counts(counts []storage.IncidentCount) []stateCount {
+// counts says how many there are of each state, of the team and with the text that were asked for.
+func (p *overviewPage) counts(b *lister) []stateCount {
 	f := &p.Filter
 	var all []stateCount
 	for _, state := range []incident.State{incident.StateOpen, incident.StateResolved, incident.StateClosed} {
-		s := stateCount{Name: string(state), Link: f.link("state", string(state), "priority", "", "q", "", "sort", ""), Here: f.State == string(state) && f.Priority == ""}
+		s := stateCount{
+			Name: string(state), Link: f.link("state", string(state), "priority", "", "sort", ""),
+			More: b.uncounted[state], Here: f.State == string(state) && f.Priority == "",
+		}
 		of := map[string]int{}
-		for _, c := range counts {
+		for _, c := range b.fitting {
 			if c.State == state && (f.Team == "" || c.Team == f.Team) {
 				s.Count += c.Count
 				of[c.Priority] += c.Count
 			}
 		}
 		if state == incident.StateOpen {
-			for _, name := range priorityNames(p.policy, counts) {
+			for _, name := range priorityNames(p.policy, b.fitting) {
 				if of[name] == 0 {
 					continue
 				}
@@ -214,7 +222,7 @@ func (p *overviewPage) counts(counts []storage.IncidentCount) []stateCount {
 					tone = wording.Rank(q.Rank)
 				}
 				s.Priorities = append(s.Priorities, priorityCount{
-					wording.Line(name, 20), tone, f.link("state", "open", "priority", name, "q", "", "sort", ""), of[name],
+					wording.Line(name, 20), tone, f.link("state", "open", "priority", name, "sort", ""), of[name],
 					f.State == "open" && f.Priority == name,
 				})
 			}
@@ -262,6 +270,9 @@ func (l *layout) row(s *incident.Situation) row {
 		return line
 	}
 	line.Lasts = wording.Duration(l.clock.Now.Sub(began))
+	if !in.OnIt() {
+		line.By, line.Released = "", l.at(in.ReleasedAt)
+	}
 	if in.Breaches.Firing == 0 && in.Breaches.Unknown > 0 {
 		line.Note = "unknown whether it goes on"
 	}

@@ -69,9 +69,13 @@ type layout struct {
 	CanAct bool // may give commands
 	// Stranger is set for those who see no addresses and no messages.
 	Stranger bool
-	Zone     string
-	Offset   int // of the zone now, in minutes east of UTC
-	Version  string
+	// Zone says in which zone the times are, OwnZone is the organisation's, and ZoneChosen is set
+	// where whoever looks chose another.
+	Zone, OwnZone string
+	ZoneChosen    bool
+	Offset        int    // of the zone now, in minutes east of UTC
+	Back          string // the page itself, below sitrep's own address
+	Version       string
 	// Trouble are what everybody should know of sitrep itself.
 	Trouble []string
 	// Unsent says what should have been handed over and was not; empty if there is nothing.
@@ -94,11 +98,9 @@ func (h *Handler) layout(r *http.Request, title string) layout {
 		Title: title, Root: root(r.URL.Path), Version: service.Version,
 		User: id.Name, Role: id.Role, CanAct: id.Role.May(access.Responder), Stranger: id.Stranger(),
 		Refresh: r.Method != http.MethodPost,
-		clock:   wording.Clock{Now: h.Now(), Location: policy.Location}, policy: policy, actor: id.Actor(),
+		clock:   wording.Clock{Now: h.Now()}, policy: policy, actor: id.Actor(),
 	}
-	l.Zone = l.clock.Zones()
-	_, offset := l.clock.Now.In(policy.Location).Zone()
-	l.Offset = offset / 60
+	l.setZone(r)
 	l.Nav = append([]Link{
 		{"Incidents", ""},
 		{"Priorities", "priorities"},

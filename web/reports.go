@@ -28,13 +28,13 @@ type span struct {
 func (h *Handler) reports(w http.ResponseWriter, r *http.Request) error {
 	p := reportsPage{layout: h.layout(r, "Reports"), PublicKey: h.Service().Ledger.PublicKey}
 	p.Refresh = false
-	p.spans(p.clock.Now.In(p.clock.Location))
+	p.spans(p.clock.Now.In(p.policy.Location))
 	p.CanExport = p.Role.May(access.Auditor)
 	p.Teams, p.Names = p.policy.TeamNames(), p.policy.PriorityNames()
 	return h.render(w, http.StatusOK, "reports", &p)
 }
 
-// spans are the last full month, quarter and year, and the quarter so far.
+// spans are this month and this quarter so far, and the last full month, quarter and year.
 func (p *reportsPage) spans(now time.Time) {
 	first := func(year int, month time.Month) time.Time {
 		return time.Date(year, month, 1, 0, 0, 0, 0, now.Location())
@@ -52,6 +52,7 @@ func (p *reportsPage) spans(now time.Time) {
 		p.Spans = append(p.Spans, span{name, detail, "?" + q.Encode()})
 	}
 	lastMonth, lastQuarter := month.AddDate(0, -1, 0), quarter.AddDate(0, -3, 0)
+	add("This month so far", "since "+month.Format("2 January 2006"), month, time.Time{})
 	add("Last month", lastMonth.Format("January 2006"), lastMonth, month)
 	add("Last quarter", quarterName(lastQuarter), lastQuarter, quarter)
 	add("This quarter so far", "since "+quarter.Format("2 January 2006"), quarter, time.Time{})

@@ -32,6 +32,30 @@ type lister struct {
 	tx     storage.Snapshot
 	tries  *storage.Tries
 	counts []storage.IncidentCount
+	// fitting are those of counts that have the text that was asked for; all, if none was. Of the
+	// states in uncounted there are more.
+	fitting   []storage.IncidentCount
+	uncounted map[incident.State]bool
+}
+
+// count finds how many incidents of each state have the text that was asked for.
+func (b *lister) count(ctx context.Context) error {
+	f := &b.page.Filter
+	if b.fitting, b.uncounted = b.counts, nil; f.Text == "" {
+		return nil
+	}
+	b.fitting, b.uncounted = nil, map[incident.State]bool{}
+	for _, state := range []incident.State{incident.StateOpen, incident.StateResolved, incident.StateClosed} {
+		found, next, err := b.tx.Incidents(ctx, storage.IncidentQuery{State: state, Team: f.Team, Text: f.Text, Limit: foundCounted})
+		if err != nil {
+			return err
+		}
+		for i := range found {
+			b.fitting = append(b.fitting, storage.IncidentCount{State: state, Priority: found[i].Priority.Name, Team: found[i].Team, Count: 1})
+		}
+		b.uncounted[state] = next != ""
+	}
+	return nil
 }
 
 // add adds the page of a list that begins at a cursor.
@@ -64,8 +88,8 @@ func (b *lister) add(ctx context.Context, state incident.State, limit int, curso
 		p.Revision += line.ID + "." + strconv.FormatInt(found[i].Sequence, 10) + " "
 	}
 	l.Cards = state == incident.StateOpen && len(l.Rows) <= cardsShown && cursor == "" && next == ""
-	if f.Text == "" {
-		for _, c := range b.counts {
+	if !b.uncounted[state] && (state != "" || f.Text == "") {
+		for _, c := range b.fitting {
 			if (state == "" || c.State == state) && (f.Priority == "" || c.Priority == f.Priority) && (f.Team == "" || c.Team == f.Team) {
 				l.Total += c.Count
 			}

@@ -259,6 +259,11 @@ func TestWhoGetsThrough(t *testing.T) {
 			}
 		})
 	}
+	named := local
+	named.Local = "Ada"
+	if w, id := ask(newGuard(t, named), access.Admin, host("127.0.0.1:9098", request("GET", loopback))); w.Code != 200 || id.Name != "Ada" || id.Kind != access.KindLocal {
+		t.Errorf("with a name: %d, %+v", w.Code, id)
+	}
 }
 
 func TestFormsComeFromOurOwnPages(t *testing.T) {

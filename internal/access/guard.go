@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -121,7 +122,7 @@ func (g *Guard) identify(r *http.Request) (Identity, error) {
 		return Identity{}, httperr.Wrap(http.StatusForbidden, "a page of another site sent this; open sitrep's own page and do it there", err)
 	}
 	if rs.Loopback {
-		return Identity{Name: "local", Role: Admin, Kind: KindLocal, Address: address}, nil
+		return Identity{Name: cmp.Or(rs.Local, "local"), Role: Admin, Kind: KindLocal, Address: address}, nil
 	}
 	id, ok, err := rs.proxied(r)
 	if err != nil {

@@ -20,7 +20,7 @@ const (
 
 // An Identity is who a request comes from.
 type Identity struct {
-	Name    string // of the token or the person; "anonymous" or "local" else
+	Name    string // of the token or the person; "anonymous", or "local" and such, else
 	Role    Role
 	Kind    Kind
 	Address string // of the client, for logs

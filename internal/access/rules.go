@@ -21,6 +21,8 @@ type Rules struct {
 	// Loopback is set where the configuration has no access rules: nobody but this
 	// machine is served, and everybody on it is an admin. All else is unused then.
 	Loopback bool
+	// Local is the name of who is on this machine, with Loopback; empty: local.
+	Local string
 	// Anonymous is the role of those who show no credentials; empty: none.
 	Anonymous Role
 	Tokens    []Token
@@ -103,7 +105,7 @@ func newRuleset(rules Rules) (*ruleset, error) {
 			fail("user %q: a colon cannot be in the name of a user", u.Name)
 		}
 		if _, err := bcrypt.Cost([]byte(u.Hash)); err != nil {
-			fail("user %q: not a bcrypt hash; make one with htpasswd -nB", u.Name)
+			fail("user %q: not a bcrypt hash; make one with htpasswd -nBC 12 \"\" | tr -d ':\\n'", u.Name)
 		}
 		if names[u.Name] {
 			fail("user %q: twice", u.Name)

@@ -18,6 +18,7 @@ func (f *fixture) newEvents(number int64, n int) []incident.Event {
 		{Type: incident.EventPhaseChanged, Actor: "ada", Reason: "needs a provider", Data: incident.Data{From: "investigation", To: "escalation", EscalatedTo: "bob"}},
 		{Type: incident.EventUpdateMissed, Actor: incident.ActorScheduler, Data: incident.Data{DueAt: f.now, Missed: 2, Audience: incident.AudienceManagement, Cause: incident.Cause{Kind: incident.CauseDown, From: f.ago(2), To: f.ago(1)}}},
 		{Type: incident.EventUpdateWritten, Actor: "Ünal <u@example.org>", Data: incident.Data{Message: "we look", Audiences: []incident.Audience{incident.AudienceStakeholders}}},
+		{Type: incident.EventNoteWritten, Actor: "grace@example.org", Reason: "db-7 is full,\nand \"db-8\" soon"},
 	}
 	events := make([]incident.Event, n)
 	for i := range events {
@@ -84,7 +85,7 @@ var eventRules = []rule{
 		})
 	}},
 	{"a leaf stays as it is and names no person", func(f *fixture) {
-		f.write(func(tx storage.Tx) error { return tx.AppendEvents(f.Context(), f.newEvents(1, 5)) })
+		f.write(func(tx storage.Tx) error { return tx.AppendEvents(f.Context(), f.newEvents(1, 6)) })
 		var first []storage.Record
 		f.read(func(r storage.Snapshot) (err error) {
 			first, err = storage.EventRecords(f.Context(), r, 1, 0, 100)
@@ -101,9 +102,9 @@ var eventRules = []rule{
 			f.equal("page", placeless(part), placeless(first)[2:3])
 			return err
 		})
-		f.equal("records", len(first), 5)
+		f.equal("records", len(first), 6)
 		for i, r := range first {
-			for _, name := range []string{"ada", "bob", "u@example.org"} {
+			for _, name := range []string{"ada", "bob", "u@example.org", "grace"} {
 				if bytes.Contains(hashes.ReplaceAll(r.Leaf, nil), []byte(name)) {
 					f.Errorf("leaf %d names %q: %s", i, name, r.Leaf)
 				}
@@ -112,7 +113,7 @@ var eventRules = []rule{
 			if err != nil {
 				f.Errorf("leaf %d: %v", i, err)
 			}
-			f.equal("decoded", e, f.newEvents(1, 5)[i])
+			f.equal("decoded", e, f.newEvents(1, 6)[i])
 		}
 	}},
 }

@@ -18,20 +18,14 @@
     if (seconds) silence = setTimeout(() => { freshness.textContent = ""; }, 1000 * seconds);
   };
 
-  // Times stand in the zone of the server, as in the messages. Where the viewer's is
-  // another, the pointer over a time shows it.
-  const zone = document.getElementById("your-zone");
-  const elsewhere = -new Date().getTimezoneOffset() !== Number(zone.dataset.offset);
-  const localTimes = () => {
-    if (!elsewhere) return;
-    const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-    for (const time of main.querySelectorAll("time[datetime]")) {
-      time.title = format.format(new Date(time.dateTime)) + " where you are";
-    }
-  };
-  if (elsewhere) {
-    const now = new Intl.DateTimeFormat(undefined, { timeStyle: "short" }).format(new Date());
-    zone.textContent = " Where you are it is " + now + "; the pointer over a time shows it in your zone.";
+  // Times stand in the zone of the organisation, as in the messages, until another is chosen.
+  // Where the browser's differs, it is one tap away.
+  const yours = document.getElementById("your-zone");
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (zone && -new Date().getTimezoneOffset() !== Number(yours.dataset.offset)) {
+    yours.elements.zone.value = zone;
+    yours.querySelector("span").textContent = zone;
+    yours.hidden = false;
   }
 
   const edited = () => {
@@ -74,7 +68,6 @@
       const again = document.querySelector(focused);
       if (again) again.focus({ preventScroll: true });
     }
-    localTimes();
   };
 
   const refresh = async () => {
@@ -114,7 +107,6 @@
     }
   };
 
-  localTimes();
   last = main.innerHTML;
   if (location.search.includes("done=")) {
     const here = new URL(location.href);

@@ -184,3 +184,18 @@ func StopUpgrade(t *testing.T, path string, version uint32) {
 		t.Fatal(err)
 	}
 }
+
+// MakeVersion4 makes a store one of version 4, in which deliveries are not found by whom, which
+// group or when.
+func MakeVersion4(t *testing.T, path string) {
+	t.Helper()
+	b, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = b.Update(func(btx *bbolt.Tx) error { return btx.DeleteBucket([]byte(bucketNames[bDeliveryIndex])) })
+	if err := errors.Join(err, b.Close()); err != nil {
+		t.Fatal(err)
+	}
+	SetVersion(t, path, 4)
+}

@@ -26,8 +26,9 @@ const (
 	// formVersion is the version of the stored form. One with a higher one is refused, and
 	// one with a lower one is brought up to it, unless it is only read. Since 2, bClosed
 	// has what is to be forgotten; since 3, breaches are found by fingerprint alone and the
-	// watchdog has buckets of its own; since 4, incidents are found by team, SLO and text.
-	formVersion = 4
+	// watchdog has buckets of its own; since 4, incidents are found by team, SLO and text;
+	// since 5, deliveries by address, group and due time.
+	formVersion = 5
 	// lockTimeout is how long Open waits for another process to close the file.
 	lockTimeout = 2 * time.Second
 	// mapAhead is how much more than the file is mapped, so that growing seldom has to

@@ -20,22 +20,33 @@ const upgradePiece = 1000
 // oldLists are the buckets that listed and counted incidents up to version 3.
 var oldLists = []string{"incident_states", "open_counts"}
 
-// upgrade brings a store of an earlier version up to this one: first the lists of incidents,
-// which may be many, in pieces. What is done of that is no harm if it ends in between, and is
-// done again.
+// inPieces are the steps that may have much to do and are done in pieces, each by the number of
+// what it got to. What is done of one is no harm if it ends in between, and is done again.
+var inPieces = []struct {
+	version uint32 // that is reached by it
+	piece   func(t *tx, ctx context.Context, above int64) (last int64, more bool, err error)
+}{
+	{4, (*tx).upgradeLists},
+	{5, (*tx).upgradeDeliveryIndex},
+}
+
+// upgrade brings a store of an earlier version up to this one: first what may be much.
 func (db *DB) upgrade(ctx context.Context) error {
-	from, last := db.version, int64(0)
-	for more := true; more; {
-		err := db.bolt.Update(func(btx *bbolt.Tx) (err error) {
-			t := newTx(btx)
-			if err := t.addBuckets(from); err != nil {
+	from := db.version
+	for _, step := range inPieces {
+		last := int64(0)
+		for more := step.version > from; more; {
+			err := db.bolt.Update(func(btx *bbolt.Tx) (err error) {
+				t := newTx(btx)
+				if err := t.addBuckets(from); err != nil {
+					return err
+				}
+				last, more, err = step.piece(t, ctx, last)
+				return err
+			})
+			if err != nil {
 				return err
 			}
-			last, more, err = t.upgradeLists(ctx, last)
-			return err
-		})
-		if err != nil {
-			return err
 		}
 	}
 	err := db.bolt.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade(ctx, from) })
@@ -92,6 +103,28 @@ func (t *tx) upgradeTexts(number int64) error {
 		}
 		return true, t.keepText(k, v)
 	})
+}
+
+// upgradeDeliveryIndex lets deliveries above an arrival be found by address, group and due time,
+// and returns the last one that it got to.
+func (t *tx) upgradeDeliveryIndex(ctx context.Context, above int64) (last int64, more bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, false, err
+	}
+	n := 0
+	err = t.ascend(bDeliveries, nil, key(nil).int(above+1), func(k, _ []byte) (bool, error) {
+		if more = n == upgradePiece; more {
+			return false, nil
+		}
+		n++
+		last = intAt(k, 0)
+		d, err := t.briefAt(last, 0)
+		if err != nil {
+			return false, err
+		}
+		return true, t.reindexDelivery(last, nil, &d)
+	})
+	return last, more, err
 }
 
 // upgrade does the rest in one transaction.

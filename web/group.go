@@ -22,6 +22,8 @@ const (
 	comingAtOnce = 1000
 	// membersShown is how many addresses the page of a group shows.
 	membersShown = 500
+	// membersOpen is how many stand there without being unfolded.
+	membersOpen = 8
 )
 
 // A groupLink is the name of a group or of a team, and where its page is; no address if the
@@ -74,6 +76,7 @@ type groupPage struct {
 	Quiet       []string
 	SLOs        []sloInfo
 	SLOCount    int
+	Stakes      int // of how many SLOs it is among the stakeholders
 	Coming      []comingRow
 	// ComingCut is set if there may be more to come than is shown.
 	ComingCut bool
@@ -140,6 +143,9 @@ func (h *Handler) group(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
+// Fold reports whether the members are too many to stand open.
+func (p *groupPage) Fold() bool { return len(p.Members) > membersOpen }
+
 // list lists all groups and teams.
 func (p *groupPage) list() {
 	slos := map[string]int{}
@@ -175,7 +181,11 @@ func (p *groupPage) describe(g *incident.Group) {
 	}
 	for i := range p.policy.SLOs {
 		s := &p.policy.SLOs[i]
-		if p.OnCall && s.Team == p.Name || !p.OnCall && slices.Contains(s.Stakeholders, p.Name) {
+		stake := !p.OnCall && slices.Contains(s.Stakeholders, p.Name)
+		if stake {
+			p.Stakes++
+		}
+		if p.OnCall && s.Team == p.Name || stake || slices.Contains(p.By, s.Priority) {
 			if p.SLOCount++; p.SLOCount <= slosShown {
 				p.SLOs = append(p.SLOs, p.sloInfo(s))
 			}

@@ -305,7 +305,7 @@ func TestThePageOfAGroup(t *testing.T) {
 	f.deliver(n, eml)
 	a := f.get("viewer", "/groups?name=customer-support")
 	for _, want := range []string{
-		"customer-support", "It is a group", "as stakeholders, 4 SLOs; of P1 and P2 only", "it has no quiet times", "Times in Europe/",
+		"customer-support", "It is a group", "as stakeholders, those of 4 SLOs; of P1 and P2 only", "it has no quiet times", "Times in Europe/",
 		"Who is in it support@example.org https://chat.example.org", "What it will be told If nothing happens before. INC-1 Application cannot register with notification services update to 2 due 12:00",
 		"What it was told opening INC-1 stakeholders, customer-support 2 handed over", "P3 Search is slow",
 	} {
@@ -317,6 +317,9 @@ func TestThePageOfAGroup(t *testing.T) {
 	a = f.get("viewer", "/groups?name=leadership")
 	if want := "as management, all incidents of P1"; !strings.Contains(a.text(), want) {
 		t.Errorf("no %q in %s", want, a.text())
+	}
+	if !strings.Contains(a.section("slos"), "People cannot log on") || strings.Contains(a.section("slos"), "Search is slow") {
+		t.Errorf("the SLOs of management: %s", a.section("slos"))
 	}
 	a = f.get("viewer", "/groups?team=identity")
 	for _, want := range []string{"a team: on call for its SLOs", "every incident of its SLOs, at every priority", "identity-oncall@example.org", "What it will be told If nothing happens before. Nothing.", "People cannot log on"} {

@@ -54,16 +54,8 @@ type Entry struct {
 	Evidence []int64 `json:"evidence"`
 }
 
-// Steps tells an incident in the steps of ITIL, from its state and all of its events.
-// Each step is there; one that left no trace is shown with its gap.
-func Steps(in *incident.Incident, events []incident.Event) []Step {
-	s := NewStepper(in)
-	s.Add(events)
-	return s.Steps()
-}
-
-// A Stepper tells an incident in the steps of ITIL from its events, some at a time: it
-// keeps none of them.
+// A Stepper tells an incident in the steps of ITIL from all of its events, some at a time: it
+// keeps none of them. Each step is there; one that left no trace says so.
 type Stepper struct {
 	in     *incident.Incident
 	steps  []Step
@@ -74,7 +66,8 @@ type Stepper struct {
 	begun map[StepName]bool
 }
 
-// NewStepper returns a stepper of an incident.
+// NewStepper returns a stepper of an incident, which has to be as after the events when those are
+// added, and as it is at the end when the steps are asked for.
 func NewStepper(in *incident.Incident) *Stepper {
 	s := &Stepper{in: in, begun: map[StepName]bool{}}
 	for _, name := range stepNames {

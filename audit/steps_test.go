@@ -47,7 +47,7 @@ func TestStepsTellAnIncidentAsITILDoes(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		list := audit.Steps(&in, events)
+		list := stepsOf(&in, events)
 		out := map[audit.StepName]string{}
 		for _, s := range list {
 			out[s.Name] = told(s)
@@ -103,6 +103,13 @@ func TestStepsTellAnIncidentAsITILDoes(t *testing.T) {
 	})
 }
 
+// stepsOf tells an incident from its state and all of its events.
+func stepsOf(in *incident.Incident, events []incident.Event) []audit.Step {
+	s := audit.NewStepper(in)
+	s.Add(events)
+	return s.Steps()
+}
+
 func TestStepsShowGaps(t *testing.T) {
 	opening := &incident.Opening{UseCase: "Something is odd", Priority: incident.Priority{Name: "P3", Rank: 2}, Declared: true, ResolveAfter: time.Minute}
 	events := []incident.Event{
@@ -117,7 +124,7 @@ func TestStepsShowGaps(t *testing.T) {
 		}
 	}
 	got := map[audit.StepName]string{}
-	for _, s := range audit.Steps(&in, events) {
+	for _, s := range stepsOf(&in, events) {
 		got[s.Name] = told(s)
 	}
 	for name, want := range map[audit.StepName]string{
@@ -131,7 +138,7 @@ func TestStepsShowGaps(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s", name, got[name], want)
 		}
 	}
-	for _, s := range audit.Steps(&incident.Incident{}, nil) {
+	for _, s := range stepsOf(&incident.Incident{}, nil) {
 		if s.Optional != (s.Name == audit.Escalation) {
 			t.Errorf("%s of nothing: %+v", s.Name, s)
 		}
@@ -152,7 +159,7 @@ func TestStepsAfterOpeningAgain(t *testing.T) {
 	var events []incident.Event
 	expect := func(what string, want map[audit.StepName]string) {
 		t.Helper()
-		for _, s := range audit.Steps(&in, events) {
+		for _, s := range stepsOf(&in, events) {
 			if w, ok := want[s.Name]; ok && told(s) != w {
 				t.Errorf("%s: %s:\n got %s\nwant %s", what, s.Name, told(s), w)
 			}
@@ -227,7 +234,7 @@ func TestStepsShowAGapOnceALaterStepHasBegun(t *testing.T) {
 			}
 		}
 		var pending []audit.StepName
-		for _, s := range audit.Steps(&in, events)[4:7] {
+		for _, s := range stepsOf(&in, events)[4:7] {
 			if s.Pending {
 				pending = append(pending, s.Name)
 			}
@@ -263,7 +270,7 @@ func TestWhatIsHandledWellHasNoGap(t *testing.T) {
 		if i < 3 {
 			continue
 		}
-		for _, s := range audit.Steps(&in, events) {
+		for _, s := range stepsOf(&in, events) {
 			if s.Gap != "" && !s.Pending && !s.Optional {
 				t.Errorf("after %s, %s has a gap: %s", e.Type, s.Name, s.Gap)
 			}

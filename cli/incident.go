@@ -132,9 +132,12 @@ func (c *incidentCLI) declareReading(of *kingpin.CmdClause, commands map[string]
 	delivered := []string{string(incident.DeliveryPending), string(incident.DeliveryDelivered), string(incident.DeliveryFailed), string(incident.DeliverySuperseded)}
 	filters := map[string]*string{"state": deliveries.Flag("state", strings.Join(delivered, ", ")+".").PlaceHolder("STATE").Enum(delivered...)}
 	for _, f := range [][2]string{
-		{"recipient", "The address, or scheme and host of a webhook."}, {"group", "The group; of those on call, the team."},
-		{"kind", "What they are for, such as opened."}, {"channel", "email or webhook."},
-		{"from", "Due then or later: a day, or a time as in RFC 3339."}, {"to", "Due before: a day, or a time."},
+		{"recipient", "The address, or scheme and host of a webhook."},
+		{"group", "The group; of those on call, the team."},
+		{"kind", "What they are for, such as opened."},
+		{"channel", "email or webhook."},
+		{"from", "Due then or later: a day, or a time as in RFC 3339."},
+		{"to", "Due before: a day, or a time."},
 	} {
 		filters[f[0]] = deliveries.Flag(f[0], f[1]).PlaceHolder(strings.ToUpper(f[0])).String()
 	}

@@ -174,7 +174,8 @@ func TestTheDeliveriesOfAnOlderStoreAreFound(t *testing.T) {
 			q    storage.DeliveryQuery
 			want int
 		}{
-			{storage.DeliveryQuery{Address: "b@example.org"}, 1}, {storage.DeliveryQuery{Group: "sre"}, many - 1},
+			{storage.DeliveryQuery{Address: "b@example.org"}, 1},
+			{storage.DeliveryQuery{Group: "sre"}, many - 1},
 			{storage.DeliveryQuery{From: noon.Add(many*time.Second - time.Minute)}, 60},
 		} {
 			if got := count(db, c.q); got != c.want {

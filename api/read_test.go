@@ -311,19 +311,24 @@ func TestDeliveries(t *testing.T) {
 // What is looked for in vain is looked for so long; then the page says where to go on.
 func TestAPageOfDeliveriesEndsWhereNoneFit(t *testing.T) {
 	f := newFixture(t)
-	const many = 12 * storage.DeliveriesLooked
-	f.write(func(tx storage.Tx) error {
-		for i := range many {
-			d := incident.Delivery{ID: fmt.Sprint(i), Kind: incident.KindWatchdog, Recipient: fmt.Sprint("email:", i), Audience: incident.AudienceStakeholders, Group: "support", Channel: incident.ChannelEmail, State: incident.DeliveryPending, DueAt: start, CreatedAt: start}
-			if i == 0 {
-				d.Kind = incident.KindLeft
+	for i := range 12 {
+		f.write(func(tx storage.Tx) error {
+			for k := range storage.DeliveriesLooked {
+				id := fmt.Sprint(i, ".", k)
+				d := incident.Delivery{
+					ID: id, Kind: incident.KindWatchdog, Recipient: "email:" + id, Audience: incident.AudienceStakeholders, Group: "support",
+					Channel: incident.ChannelEmail, State: incident.DeliveryPending, DueAt: start, CreatedAt: start,
+				}
+				if i+k == 0 {
+					d.Kind = incident.KindLeft
+				}
+				if err := tx.PutDelivery(t.Context(), &d, nil); err != nil {
+					return err
+				}
 			}
-			if err := tx.PutDelivery(t.Context(), &d, nil); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+			return nil
+		})
+	}
 	found, pages := 0, 0
 	for cursor := ""; pages == 0 || cursor != ""; pages++ {
 		var page api.DeliveryPage

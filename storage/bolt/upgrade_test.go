@@ -133,21 +133,23 @@ func TestTheDeliveriesOfAnOlderStoreAreFound(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sitrep.db")
 	db := openAt(t, path)
 	const many = 2100 // more than one piece
-	mustWrite(t, db, func(tx storage.Tx) error {
-		for i := range many {
-			d := incident.Delivery{
-				ID: fmt.Sprint(i), Kind: incident.KindWatchdog, Recipient: "email:a", Address: "a@example.org", Group: "sre",
-				State: incident.DeliveryPending, DueAt: noon.Add(time.Duration(i) * time.Second), CreatedAt: noon,
+	for from := 0; from < many; from += 300 {
+		mustWrite(t, db, func(tx storage.Tx) error {
+			for i := from; i < from+300; i++ {
+				d := incident.Delivery{
+					ID: fmt.Sprint(i), Kind: incident.KindWatchdog, Recipient: fmt.Sprint("email:", i), Address: "a@example.org", Group: "sre",
+					State: incident.DeliveryPending, DueAt: noon.Add(time.Duration(i) * time.Second), CreatedAt: noon,
+				}
+				if i == 7 {
+					d.Address, d.Group = "b@example.org", "board"
+				}
+				if err := tx.PutDelivery(t.Context(), &d, nil); err != nil {
+					return err
+				}
 			}
-			if i == 7 {
-				d.Address, d.Group = "b@example.org", "board"
-			}
-			if err := tx.PutDelivery(t.Context(), &d, nil); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+			return nil
+		})
+	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -202,18 +202,20 @@ var deliveryRules = []rule{
 		})
 	}},
 	{"a page of deliveries looks at so many, and says where to go on", func(f *fixture) {
-		f.write(func(tx storage.Tx) error {
-			for i := range storage.DeliveriesLooked*2 + 10 {
-				d := f.newDelivery(fmt.Sprint(i), "a", 0)
-				if i == 5 {
-					d.Kind = incident.KindLeft
+		for from := 0; from < storage.DeliveriesLooked*2+10; from += 300 {
+			f.write(func(tx storage.Tx) error {
+				for i := from; i < min(from+300, storage.DeliveriesLooked*2+10); i++ {
+					d := f.newDelivery(fmt.Sprint(i), fmt.Sprint("a", i), 0)
+					if i == 5 {
+						d.Kind = incident.KindLeft
+					}
+					if err := tx.PutDelivery(f.Context(), d, nil); err != nil {
+						return err
+					}
 				}
-				if err := tx.PutDelivery(f.Context(), d, nil); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+				return nil
+			})
+		}
 		for _, q := range []storage.DeliveryQuery{{Kind: incident.KindLeft, Limit: 10}, {Kind: incident.KindLeft, Limit: 10, Group: "leadership"}} {
 			f.equal("pages", f.deliveryPages(q), [][]string{nil, nil, {"5"}})
 		}

@@ -321,6 +321,13 @@ func TestThePageOfAGroup(t *testing.T) {
 	if !strings.Contains(a.section("slos"), "People cannot log on") || strings.Contains(a.section("slos"), "Search is slow") {
 		t.Errorf("the SLOs of management: %s", a.section("slos"))
 	}
+	f.policy.Groups[2].Quiet = []incident.Quiet{incidenttest.Quiet(22*60, 24*60, "P1")}
+	a = f.get("viewer", "/groups?name=sales")
+	for _, want := range []string{"Nothing is sent 22:00 to 24:00", "but for P1", "no incident: no SLO names it, and it is not management"} {
+		if !strings.Contains(a.text(), want) {
+			t.Errorf("no %q in %s", want, a.text())
+		}
+	}
 	a = f.get("viewer", "/groups?team=identity")
 	for _, want := range []string{"a team: on call for its SLOs", "every incident of its SLOs, at every priority", "identity-oncall@example.org", "What it will be told If nothing happens before. Nothing.", "People cannot log on"} {
 		if !strings.Contains(a.text(), want) {

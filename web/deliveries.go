@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,8 +14,12 @@ import (
 	"sitrep/wording"
 )
 
-// waitingShown is how many readers a list shows who wait.
-const waitingShown = 50
+// waitingShown is how many rows a list has of readers who wait, and waitingRead how many of them are
+// read for it.
+const (
+	waitingShown = 50
+	waitingRead  = 500
+)
 
 type deliveriesPage struct {
 	layout
@@ -38,23 +43,46 @@ type deliveryFilter struct {
 	Problem                         string // what was asked for that cannot be
 }
 
-// A waitingRow is a reader who waits for a message about an incident.
+// A waitingRow are the readers who wait for a message about an incident that was due at one time.
 type waitingRow struct {
-	Recipient, Incident string
-	Since               *moment
-	Waits               string
+	Incident string
+	Who      []string // addresses
+	Count    int
+	Since    *moment
+	Waits    string
+
+	since time.Time
+}
+
+// Anchor is where those stand who wait, if there are several.
+func (w *waitingRow) Anchor() string {
+	return "waits-" + w.Incident + "-" + strconv.FormatInt(w.since.Unix(), 10)
 }
 
 // readWaiting finds the readers who wait beyond the promise.
 func (p *deliveriesPage) readWaiting(ctx context.Context, tx storage.Snapshot) error {
-	found, next, err := tx.DueReaders(ctx, p.clock.Now.Add(-incident.Promise), waitingShown, "")
+	found, next, err := tx.DueReaders(ctx, p.clock.Now.Add(-incident.Promise), waitingRead, "")
 	p.Waiting, p.WaitingMore = nil, next != ""
 	for _, d := range found {
-		if rcpt, known := p.policy.Recipient(d.Recipient); known {
-			if p.Stranger {
-				rcpt.Address = ""
+		rcpt, known := p.policy.Recipient(d.Recipient)
+		if !known {
+			continue
+		}
+		at := slices.IndexFunc(p.Waiting, func(w waitingRow) bool {
+			return w.Incident == incident.ID(d.Incident) && d.Since.Sub(w.since).Abs() <= sameMessage
+		})
+		if at < 0 {
+			if at = len(p.Waiting); at == waitingShown {
+				p.WaitingMore = true
+				break
 			}
-			p.Waiting = append(p.Waiting, waitingRow{rcpt.Address, incident.ID(d.Incident), p.at(d.Since), wording.Duration(p.clock.Now.Sub(d.Since))})
+			p.Waiting = append(p.Waiting, waitingRow{
+				Incident: incident.ID(d.Incident), Since: p.at(d.Since), Waits: wording.Duration(p.clock.Now.Sub(d.Since)), since: d.Since,
+			})
+		}
+		w := &p.Waiting[at]
+		if w.Count++; !p.Stranger {
+			w.Who = append(w.Who, rcpt.Address)
 		}
 	}
 	return err

@@ -86,6 +86,18 @@ func TestAMessageToAGroupIsOneRow(t *testing.T) {
 	}
 }
 
+// Readers who wait for the same stand in one row.
+func TestThoseWhoWaitAreOneRow(t *testing.T) {
+	f := newFixture(t)
+	f.crowd("leadership", 24)
+	f.breach("notifications-register-availability", "a", nil)
+	f.clock.Pass(5 * time.Minute)
+	a := f.get("viewer", "/deliveries")
+	if got := a.section("waiting"); !strings.Contains(got, "INC-1 27 readers due 10:00 for 5 minutes Who they are") || strings.Count(got, "reader-7@example.org") != 1 {
+		t.Errorf("waiting: %s", got)
+	}
+}
+
 // What the team says stands once, and the timeline leads to it.
 func TestAnUpdateStandsOnce(t *testing.T) {
 	f := newFixture(t)

@@ -379,7 +379,7 @@ func TestALongTimelineComesInPages(t *testing.T) {
 	if got := count(a); got != 200 || !strings.Contains(a.Body.String(), "?before=253#timeline") {
 		t.Errorf("%d events on the first page", got)
 	}
-	if a = f.get("viewer", page(n, "?before=53")); count(a) != 50 || strings.Contains(a.Body.String(), "What happened before") {
+	if a = f.get("viewer", page(n, "?before=53")); count(a) != 50 || strings.Contains(a.Body.String(), "Older: what happened before") {
 		t.Errorf("%d events on the last page", count(a))
 	}
 }

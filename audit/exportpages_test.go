@@ -51,23 +51,25 @@ func TestALongHistoryIsExportedAsItIsRead(t *testing.T) {
 	p.Index()
 	repo := &storage.Repository{Store: db, Policy: func() *incident.Policy { return p }}
 	const notes = 4500
-	err = repo.Change(t.Context(), noon, func(c *storage.Change) error {
-		in, _, err := c.IncidentFor(&c.Policy.SLOs[0], incident.ActorAlertmanager)
-		if err != nil {
-			return err
-		}
-		s, err := c.Situation(in.Number)
-		for i := 0; i < notes && err == nil; i++ {
-			var events []incident.Event
-			// What can be packed badly, so that the archive grows as it is written.
-			if events, err = s.Incident.WriteNote(c.Stamp("ada"), fmt.Sprintf("%x", pack(i))); err == nil {
-				err = c.Record(s, events...)
+	for from := 0; from < notes; from += 500 {
+		err := repo.Change(t.Context(), noon, func(c *storage.Change) error {
+			in, _, err := c.IncidentFor(&c.Policy.SLOs[0], incident.ActorAlertmanager)
+			if err != nil {
+				return err
 			}
+			s, err := c.Situation(in.Number)
+			for i := from; i < from+500 && err == nil; i++ {
+				var events []incident.Event
+				// What can be packed badly, so that the archive grows as it is written.
+				if events, err = s.Incident.WriteNote(c.Stamp("ada"), fmt.Sprintf("%x", pack(i))); err == nil {
+					err = c.Record(s, events...)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	key, err := ledger.GenerateKey("sitrep.example.org/ledger")
 	if err != nil {

@@ -40,7 +40,15 @@ type (
 
 func (h *Handler) reading() []Route {
 	const one = "/api/v1/incidents/{id}"
-	deliveryState := Parameter{Name: "state", Summary: "how far they got", Values: enums[reflect.TypeFor[incident.DeliveryState]()]}
+	deliveryFilters := []Parameter{
+		{Name: "state", Summary: "how far they got", Values: enums[reflect.TypeFor[incident.DeliveryState]()]},
+		{Name: "recipient", Summary: "the recipient, as it is shown: an email address, or scheme and host of a webhook"},
+		{Name: "group", Summary: "the name of the group; of those on call, of the team"},
+		{Name: "kind", Summary: "what they are for", Values: enums[reflect.TypeFor[incident.Kind]()]},
+		{Name: "channel", Summary: "how they are sent", Values: enums[reflect.TypeFor[incident.Channel]()]},
+		{Name: "from", Summary: "those with due_at then or later: a day, as 2026-07-01, or a time as in RFC 3339"},
+		{Name: "to", Summary: "those with due_at before: a day, or a time"},
+	}
 	return append([]Route{
 		{
 			Method: http.MethodGet, Path: "/api/v1/incidents", Role: access.Viewer,
@@ -72,16 +80,13 @@ func (h *Handler) reading() []Route {
 		{
 			Method: http.MethodGet, Path: one + "/deliveries", Role: access.Viewer,
 			Summary: "Who was told of an incident when, the latest first.",
-			Query:   append([]Parameter{deliveryState}, paging...), Answer: DeliveryPage{}, Handler: h.listDeliveries,
+			Query:   slices.Concat(deliveryFilters, paging), Answer: DeliveryPage{}, Handler: h.listDeliveries,
 		},
 		{
 			Method: http.MethodGet, Path: "/api/v1/deliveries", Role: access.Viewer,
-			Summary: "All messages, the latest first.",
-			Query: append([]Parameter{
-				{Name: "incident", Summary: "the id of an incident, such as INC-42"},
-				deliveryState,
-			}, paging...),
-			Answer: DeliveryPage{}, Handler: h.listDeliveries,
+			Summary: "All messages, the latest first: by due_at where a recipient, a group or a time is asked for. A page may have less than limit, or nothing, and a next.",
+			Query:   slices.Concat([]Parameter{{Name: "incident", Summary: "the id of an incident, such as INC-42"}}, deliveryFilters, paging),
+			Answer:  DeliveryPage{}, Handler: h.listDeliveries,
 		},
 	}, h.catalog()...)
 }
@@ -248,18 +253,13 @@ func (h *Handler) listBreaches(w http.ResponseWriter, r *http.Request) error {
 // listDeliveries answers with the deliveries of the incident in the path or the
 // query, or else with all.
 func (h *Handler) listDeliveries(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
-	query := storage.DeliveryQuery{State: incident.DeliveryState(q.Get("state"))}
-	var err error
-	if variable(r, "id") != "" {
-		query.Incident, err = number(r)
-	} else if id := q.Get("incident"); id != "" {
-		query.Incident, err = incident.ParseID(id)
-	}
+	query, err := deliveryQuery(r, h.Repo.Policy())
 	if err != nil {
 		return err
 	}
-	return h.answerPage(w, r, "deliveries", nil, func(tx storage.Snapshot, s *sheet, cursor string) (string, error) {
+	empty := func() error { return noSuchGroup(&query, h.Repo.Policy()) }
+	inVain := 0
+	return h.answerPage(w, r, "deliveries", empty, func(tx storage.Snapshot, s *sheet, cursor string) (string, error) {
 		if query.Incident != 0 {
 			if _, err := theIncident(r.Context(), tx, query.Incident); err != nil {
 				return "", err
@@ -274,9 +274,54 @@ func (h *Handler) listDeliveries(w http.ResponseWriter, r *http.Request) error {
 					list[i].Recipient, list[i].Error = "", ""
 				}
 			}
+			if len(list) == 0 {
+				if inVain++; inVain == maxInVain {
+					s.stop()
+				}
+			}
 			return list, next, err
 		})
 	})
+}
+
+// maxInVain is how often one request has the store look for deliveries and finds none: then it
+// says where to go on.
+const maxInVain = 10
+
+// deliveryQuery returns which deliveries are asked for.
+func deliveryQuery(r *http.Request, p *incident.Policy) (query storage.DeliveryQuery, err error) {
+	q := r.URL.Query()
+	query = storage.DeliveryQuery{
+		State: incident.DeliveryState(q.Get("state")), Address: q.Get("recipient"), Group: q.Get("group"),
+		Kind: incident.Kind(q.Get("kind")), Channel: incident.Channel(q.Get("channel")),
+	}
+	if variable(r, "id") != "" {
+		query.Incident, err = number(r)
+	} else if id := q.Get("incident"); id != "" {
+		query.Incident, err = incident.ParseID(id)
+	}
+	if err != nil {
+		return query, err
+	}
+	if query.Address != "" && stranger(r) {
+		return query, invalid("recipient: addresses are for those who log in; ask for a group")
+	}
+	query.From, query.To, err = ParseSpan(q.Get("from"), q.Get("to"), p.Location)
+	return query, err
+}
+
+// noSuchGroup says that the configuration does not have the group of a query that found nothing.
+func noSuchGroup(q *storage.DeliveryQuery, p *incident.Policy) error {
+	_, isGroup := p.Group(q.Group)
+	_, isTeam := p.Team(q.Group)
+	if q.Group == "" || isGroup || isTeam {
+		return nil
+	}
+	names := p.TeamNames()
+	for i := range p.Groups {
+		names = append(names, p.Groups[i].Name)
+	}
+	return invalid("group %q: use %s", q.Group, or(names))
 }
 
 func badCursor(cursor string) error {

@@ -61,6 +61,9 @@ func add[T any](s *sheet, items ...T) error {
 // full reports whether no item has room any more.
 func (s *sheet) full() bool { return s.items >= s.limit || s.written+s.chunk.Len() >= maxAnswer }
 
+// stop lets the list end with what it has.
+func (s *sheet) stop() { s.limit = s.items }
+
 // room returns how many items may be read next; 0 if the chunk or all is full. It begins
 // with one, as nobody knows how large they are.
 func (s *sheet) room() int {

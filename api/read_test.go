@@ -86,6 +86,11 @@ func TestWrongQueriesSayWhatWouldBeRight(t *testing.T) {
 		{"/api/v1/incidents/INC-1/breaches?cursor=7.", 400, `cursor "7." is not from here`},
 		{"/api/v1/incidents/INC-42/deliveries", 404, "there is no incident INC-42"},
 		{"/api/v1/deliveries?state=lost", 400, "use pending, delivered, failed or superseded"},
+		{"/api/v1/deliveries?kind=lost", 400, "use left, resolved"},
+		{"/api/v1/deliveries?channel=pigeon", 400, "use email or webhook"},
+		{"/api/v1/deliveries?group=suport", 400, "group \"suport\": use "},
+		{"/api/v1/deliveries?from=yesterday", 400, "write a day"},
+		{"/api/v1/deliveries?from=2026-03-03&to=2026-03-02", 400, "is not before"},
 		{"/api/v1/deliveries?incident=INC-42", 404, "there is no incident INC-42"},
 		{"/api/v1/slos?team=nobody", 400, `team "nobody"`},
 	} {
@@ -253,7 +258,10 @@ func TestDeliveries(t *testing.T) {
 		} {
 			d.Kind, d.Sequence, d.Audience, d.Group, d.Channel = incident.KindOpened, 2, incident.AudienceStakeholders, "support", incident.ChannelEmail
 			d.Recipient, d.Address = "email:support@example.org", "support@example.org"
-			d.DueAt, d.CreatedAt = start, start.Add(time.Duration(i)*time.Second)
+			d.DueAt, d.CreatedAt = start.Add(time.Duration(i)*time.Hour), start.Add(time.Duration(i)*time.Second)
+			if i == 2 {
+				d.Kind, d.Group, d.Channel = incident.KindUpdate, "notifications", incident.ChannelWebhook
+			}
 			d.Covers = []incident.Cover{{Incident: d.Incident, Kind: d.Kind, Sequence: 2}}
 			if err := tx.PutDelivery(t.Context(), &d, nil); err != nil {
 				return err
@@ -269,6 +277,18 @@ func TestDeliveries(t *testing.T) {
 		"/api/v1/incidents/INC-1/deliveries?limit=1":          "d2 +",
 		"/api/v1/incidents/INC-2/deliveries?state=pending":    "d3",
 		"/api/v1/incidents/INC-2/deliveries?state=superseded": "",
+		"/api/v1/deliveries?recipient=support@example.org":    "d3 d2 d1",
+		"/api/v1/deliveries?recipient=nobody@example.org":     "",
+		"/api/v1/deliveries?group=support":                    "d2 d1",
+		"/api/v1/deliveries?group=support&limit=1":            "d2 +",
+		"/api/v1/deliveries?group=leadership":                 "",
+		"/api/v1/deliveries?kind=update":                      "d3",
+		"/api/v1/deliveries?channel=email&state=delivered":    "d1",
+		"/api/v1/deliveries?from=2026-03-02T10:00:00Z":        "d3 d2",
+		"/api/v1/deliveries?to=2026-03-02T10:00:00Z":          "d1",
+		"/api/v1/deliveries?from=2026-03-02&to=2026-03-03":    "d3 d2 d1",
+		"/api/v1/incidents/INC-1/deliveries?kind=update":      "",
+		"/api/v1/incidents/INC-1/deliveries?group=support":    "d2 d1",
 	} {
 		var page api.DeliveryPage
 		f.get(path, &page)
@@ -285,6 +305,39 @@ func TestDeliveries(t *testing.T) {
 		if strings.Join(got, " ") != want {
 			t.Errorf("%s: %v, want %s", path, got, want)
 		}
+	}
+}
+
+// What is looked for in vain is looked for so long; then the page says where to go on.
+func TestAPageOfDeliveriesEndsWhereNoneFit(t *testing.T) {
+	f := newFixture(t)
+	for i := range 12 {
+		f.write(func(tx storage.Tx) error {
+			for k := range storage.DeliveriesLooked {
+				id := fmt.Sprint(i, ".", k)
+				d := incident.Delivery{
+					ID: id, Kind: incident.KindWatchdog, Recipient: "email:" + id, Audience: incident.AudienceStakeholders, Group: "support",
+					Channel: incident.ChannelEmail, State: incident.DeliveryPending, DueAt: start, CreatedAt: start,
+				}
+				if i+k == 0 {
+					d.Kind = incident.KindLeft
+				}
+				if err := tx.PutDelivery(t.Context(), &d, nil); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	found, pages := 0, 0
+	for cursor := ""; pages == 0 || cursor != ""; pages++ {
+		var page api.DeliveryPage
+		f.get("/api/v1/deliveries?kind=left&cursor="+cursor, &page)
+		found += len(page.Deliveries)
+		cursor = page.Next
+	}
+	if found != 1 || pages != 2 {
+		t.Errorf("found %d on %d pages", found, pages)
 	}
 }
 

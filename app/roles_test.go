@@ -253,7 +253,7 @@ func TestStrangersSeeNoAddressesAndNoMessages(t *testing.T) {
 	if !groups["board"] || !groups["support"] {
 		t.Errorf("a stranger sees the groups %v", groups)
 	}
-	for path, want := range map[string]string{"/deliveries": "board", "/priorities": "support", "/incidents/INC-1": "management (board)", "/slos": "notifications", "/api/v1/incidents/INC-1/events": `Write to \"…`} {
+	for path, want := range map[string]string{"/deliveries": "board", "/priorities": "support", "/incidents/INC-1": ">board</a>", "/slos": "notifications", "/groups?name=board": "What it was told", "/groups": ">board</a>", "/groups?team=notifications": "on call", "/api/v1/incidents/INC-1/events": `Write to \"…`} {
 		if _, body := s.Ask("", "GET", path, ""); !strings.Contains(body, want) {
 			t.Errorf("%s does not show a stranger %q", path, want)
 		}

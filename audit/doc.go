@@ -6,7 +6,7 @@
 //   - [MakeReport] measures a time span against the promises that were made in it.
 //   - [Export] hands on a selection of incidents with the proof that nothing in it was
 //     changed.
-//   - [Steps] tells one incident in the steps of ITIL, and shows a gap as a gap.
+//   - [Stepper] tells one incident in the steps of ITIL, and shows a gap as a gap.
 //   - [Compare] says what changed from one configuration to the next.
 //
 // Whether a message was on time is judged by what was recorded when it was made: the

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,13 +60,15 @@ func TestExportPagesHaveWhatPeopleWrote(t *testing.T) {
 	long := strings.TrimSpace(strings.Repeat("we look on, ", 100))
 	var b bytes.Buffer
 	page := &incidentPage{incidentRow: incidentRow{In: &incident.Incident{Number: 1}}, Export: &exportPage{}}
+	var rows []timelineRow
 	for _, e := range []incident.Event{
 		{Sequence: 1, Type: incident.EventUpdateWritten, Actor: "ada", Data: incident.Data{Message: "The cause is known.\n" + long, Audiences: []incident.Audience{incident.AudienceManagement}}},
 		{Sequence: 2, Type: incident.EventPriorityChanged, Actor: "ada", Reason: "some can pay", Data: incident.Data{From: "P1", To: "P2", Definition: &incident.Priority{Name: "P2"}}},
 		{Sequence: 3, Type: incident.EventBreachUnknown, Actor: incident.ActorScheduler, Reason: "nothing was heard of it", Data: incident.Data{Fingerprint: "a"}},
 	} {
-		page.Timeline = append(page.Timeline, timelineRow{Event: &e, Words: eventWords(&e, time.UTC)})
+		rows = append(rows, timelineRow{Event: &e, Words: eventWords(&e, time.UTC)})
 	}
+	page.Timeline = slices.Values(rows)
 	if err := pages.ExecuteTemplate(&b, "incident", page); err != nil {
 		t.Fatal(err)
 	}

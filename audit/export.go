@@ -106,6 +106,7 @@ type exporter struct {
 	messages    []sentMessage
 	loadings    []loading
 	digests     []recordedDigest // the last ones
+	unread      error            // what of a timeline could not be read while its page was written
 	buffer      []byte
 }
 

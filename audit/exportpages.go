@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"html/template"
+	"iter"
 	"time"
 
 	"sitrep/incident"
@@ -25,10 +27,11 @@ type incidentRow struct {
 // An incidentPage is all of an incident.
 type incidentPage struct {
 	incidentRow
-	Root     string // where files are, seen from the page
-	Whole    bool   // it is a page of its own
-	Steps    []Step
-	Timeline []timelineRow
+	Root  string // where files are, seen from the page
+	Whole bool   // it is a page of its own
+	Steps []Step
+	// Timeline reads the events again, some at a time, as there may be many.
+	Timeline iter.Seq[timelineRow]
 	Messages []messageRow
 	Export   *exportPage
 }
@@ -121,7 +124,7 @@ func (x *exporter) writePage(t *template.Template, name, template string, data a
 		return err
 	}
 	out := bufio.NewWriter(w)
-	if err := t.ExecuteTemplate(wording.Shown(out), template, data); err != nil {
+	if err := errors.Join(t.ExecuteTemplate(wording.Shown(out), template, data), x.unread); err != nil {
 		return err
 	}
 	return out.Flush()
@@ -132,22 +135,29 @@ func (x *exporter) writePage(t *template.Template, name, template string, data a
 func (x *exporter) page(ctx context.Context, number int64, files map[string]string) (*incidentPage, error) {
 	p := &incidentPage{}
 	var in incident.Incident
-	var events []incident.Event
-	err := x.eachEvent(ctx, number, func(r storage.Record, e incident.Event) error {
+	steps := NewStepper(&in)
+	err := x.eachEvent(ctx, number, func(_ storage.Record, e incident.Event) error {
 		if err := apply(&in, e); err != nil {
 			return fmt.Errorf("%s/%d: %w: %w", incident.ID(number), e.Sequence, err, storage.ErrDamaged)
 		}
-		events = append(events, e)
-		p.Timeline = append(p.Timeline, timelineRow{Words: eventWords(&e, x.o.Location), Leaf: indexText(&r)})
+		steps.Add([]incident.Event{e})
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	for i := range events {
-		p.Timeline[i].Event = &events[i]
+	p.Timeline = func(yield func(timelineRow) bool) {
+		err := x.eachEvent(ctx, number, func(r storage.Record, e incident.Event) error {
+			if !yield(timelineRow{Event: &e, Words: eventWords(&e, x.o.Location), Leaf: indexText(&r)}) {
+				return errEnough
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			x.unread = errors.Join(x.unread, err)
+		}
 	}
-	p.In, p.Steps = &in, Steps(&in, events)
+	p.In, p.Steps = &in, steps.Steps()
 	return p, x.messagesOf(ctx, p, number, files)
 }
 

@@ -34,11 +34,14 @@ var stepNames = []StepName{Identification, Logging, Categorization, Prioritizati
 type Step struct {
 	Name    StepName `json:"name"`
 	Entries []Entry  `json:"entries"`
-	// Gap is what is missing, in words; empty if nothing is.
+	// Gap is what there is none of, in words; empty if nothing is missing.
 	Gap string `json:"gap,omitempty"`
 	// Pending is set if there is a gap, and it may still be filled: the incident is open,
 	// and no later step has begun.
 	Pending bool `json:"pending,omitempty"`
+	// Optional is set if Gap says what there is none of, and nothing is missing: it may not have
+	// been needed, or stands elsewhere.
+	Optional bool `json:"optional,omitempty"`
 }
 
 // An Entry says when, by whom or what, and on which evidence.
@@ -51,26 +54,20 @@ type Entry struct {
 	Evidence []int64 `json:"evidence"`
 }
 
-// Steps tells an incident in the steps of ITIL, from its state and all of its events.
-// Each step is there; one that left no trace is shown with its gap.
-func Steps(in *incident.Incident, events []incident.Event) []Step {
-	s := NewStepper(in)
-	s.Add(events)
-	return s.Steps()
-}
-
-// A Stepper tells an incident in the steps of ITIL from its events, some at a time: it
-// keeps none of them.
+// A Stepper tells an incident in the steps of ITIL from all of its events, some at a time: it
+// keeps none of them. Each step is there; one that left no trace says so.
 type Stepper struct {
 	in     *incident.Incident
 	steps  []Step
 	breach bool // a first one was seen
 	row    bool // the latest entry of recovery is that breaches ended
+	said   bool // who resolved it said why it is over
 	// begun are the steps in which somebody did something, or sitrep in their place.
 	begun map[StepName]bool
 }
 
-// NewStepper returns a stepper of an incident.
+// NewStepper returns a stepper of an incident, which has to be as after the events when those are
+// added, and as it is at the end when the steps are asked for.
 func NewStepper(in *incident.Incident) *Stepper {
 	s := &Stepper{in: in, begun: map[StepName]bool{}}
 	for _, name := range stepNames {
@@ -154,7 +151,7 @@ func (s *Stepper) event(e *incident.Event) {
 			what = "resolved, as all breaches had ended long enough ago"
 		}
 		s.add(Recovery, e, "%s%s", what, because(e))
-		s.begun[Recovery] = true
+		s.begun[Recovery], s.said = true, e.Actor.Person() && e.Reason != ""
 		if d.Message != "" {
 			s.add(Recovery, e, "told %s: %s", audiences(d.Audiences), d.Message)
 		}
@@ -282,6 +279,10 @@ func (s *Stepper) gaps() {
 		st := s.step(name)
 		st.Gap, st.Pending = text, pending
 	}
+	none := func(name StepName, text string) {
+		st := s.step(name)
+		st.Gap, st.Optional = text, true
+	}
 	empty := func(name StepName) bool { return len(s.step(name).Entries) == 0 }
 
 	if empty(Identification) {
@@ -295,6 +296,8 @@ func (s *Stepper) gaps() {
 		gap(Categorization, false, "what it is about is not on record")
 	case in.Unmapped:
 		gap(Categorization, false, "no SLO claims these alerts, so service and SLI are not known")
+	case in.SLO == "" && in.Declared:
+		none(Categorization, "it belongs to no SLO, as who declared it said")
 	case in.SLO == "":
 		gap(Categorization, false, "it belongs to no SLO")
 	case in.Service == "" || in.SLI == "":
@@ -310,14 +313,18 @@ func (s *Stepper) gaps() {
 		gap(Diagnosis, pending(Diagnosis), "nobody acknowledged it, though a person set the phase")
 	}
 	if empty(Escalation) {
-		gap(Escalation, pending(Escalation), "no escalation is on record; none may have been needed")
+		none(Escalation, "no escalation is on record; none may have been needed")
 	}
-	if !s.begun[Investigation] {
+	switch {
+	case s.begun[Investigation]:
+	case s.said:
+		none(Investigation, "none is noted but in the words with which it was resolved")
+	default:
 		gap(Investigation, pending(Investigation), "nobody noted an investigation")
 	}
 	switch {
 	case in.MergedInto != 0:
-		gap(Recovery, false, "none of its own, as "+incident.ID(in.MergedInto)+" goes on instead")
+		none(Recovery, "none of its own, as "+incident.ID(in.MergedInto)+" goes on instead")
 	case active && in.Reopenings > 0:
 		gap(Recovery, true, "it was opened again, and is not resolved now")
 	case in.ResolvedAt.IsZero():

@@ -18,6 +18,8 @@ func told(s audit.Step) string {
 		parts = append(parts, fmt.Sprintf("%s %s: %s %v", e.At.Sub(noon), e.By, e.What, e.Evidence))
 	}
 	switch {
+	case s.Optional:
+		parts = append(parts, "NONE: "+s.Gap)
 	case s.Pending:
 		parts = append(parts, "NOT YET: "+s.Gap)
 	case s.Gap != "":
@@ -45,7 +47,7 @@ func TestStepsTellAnIncidentAsITILDoes(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		list := audit.Steps(&in, events)
+		list := stepsOf(&in, events)
 		out := map[audit.StepName]string{}
 		for _, s := range list {
 			out[s.Name] = told(s)
@@ -72,7 +74,7 @@ func TestStepsTellAnIncidentAsITILDoes(t *testing.T) {
 		audit.Categorization: "0s alertmanager: Customers cannot pay; SLO checkout-availability; service checkout; SLI availability; team payments; region eu; affects Customers in Europe [1]",
 		audit.Prioritization: "0s alertmanager: opened as P1, the priority of the SLO [1]",
 		audit.Diagnosis:      "NOT YET: nobody acknowledged it",
-		audit.Escalation:     "NOT YET: no escalation is on record; none may have been needed",
+		audit.Escalation:     "NONE: no escalation is on record; none may have been needed",
 		audit.Investigation:  "NOT YET: nobody noted an investigation",
 		audit.Recovery:       "NOT YET: it is not resolved",
 		audit.Closure:        "NOT YET: it is not closed; still due: hotfix",
@@ -101,6 +103,13 @@ func TestStepsTellAnIncidentAsITILDoes(t *testing.T) {
 	})
 }
 
+// stepsOf tells an incident from its state and all of its events.
+func stepsOf(in *incident.Incident, events []incident.Event) []audit.Step {
+	s := audit.NewStepper(in)
+	s.Add(events)
+	return s.Steps()
+}
+
 func TestStepsShowGaps(t *testing.T) {
 	opening := &incident.Opening{UseCase: "Something is odd", Priority: incident.Priority{Name: "P3", Rank: 2}, Declared: true, ResolveAfter: time.Minute}
 	events := []incident.Event{
@@ -115,12 +124,12 @@ func TestStepsShowGaps(t *testing.T) {
 		}
 	}
 	got := map[audit.StepName]string{}
-	for _, s := range audit.Steps(&in, events) {
+	for _, s := range stepsOf(&in, events) {
 		got[s.Name] = told(s)
 	}
 	for name, want := range map[audit.StepName]string{
 		audit.Identification: "0s ada: declared by a person: customers call [1]",
-		audit.Categorization: "0s ada: Something is odd [1]\nGAP: it belongs to no SLO",
+		audit.Categorization: "0s ada: Something is odd [1]\nNONE: it belongs to no SLO, as who declared it said",
 		audit.Diagnosis:      "GAP: nobody acknowledged it",
 		audit.Investigation:  "GAP: nobody noted an investigation",
 		audit.Closure:        "1h0m0s scheduler: closed: no action is due [3]",
@@ -129,7 +138,10 @@ func TestStepsShowGaps(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s", name, got[name], want)
 		}
 	}
-	for _, s := range audit.Steps(&incident.Incident{}, nil) {
+	for _, s := range stepsOf(&incident.Incident{}, nil) {
+		if s.Optional != (s.Name == audit.Escalation) {
+			t.Errorf("%s of nothing: %+v", s.Name, s)
+		}
 		if s.Gap == "" {
 			t.Errorf("%s of nothing has no gap", s.Name)
 		}
@@ -147,7 +159,7 @@ func TestStepsAfterOpeningAgain(t *testing.T) {
 	var events []incident.Event
 	expect := func(what string, want map[audit.StepName]string) {
 		t.Helper()
-		for _, s := range audit.Steps(&in, events) {
+		for _, s := range stepsOf(&in, events) {
 			if w, ok := want[s.Name]; ok && told(s) != w {
 				t.Errorf("%s: %s:\n got %s\nwant %s", what, s.Name, told(s), w)
 			}
@@ -168,13 +180,13 @@ func TestStepsAfterOpeningAgain(t *testing.T) {
 	expect("a breach ended", map[audit.StepName]string{
 		audit.Identification: "-999ms alertmanager: the first breach started; sitrep heard of it at once [2]",
 		audit.Diagnosis:      "NOT YET: nobody acknowledged it",
-		audit.Escalation:     "NOT YET: no escalation is on record; none may have been needed",
+		audit.Escalation:     "NONE: no escalation is on record; none may have been needed",
 		audit.Recovery:       "1m0s alertmanager: a breach ended; sitrep heard of it at once [3]\nNOT YET: it is not resolved",
 	})
 
 	add(2*time.Minute, "ada", incident.EventResolved, "fixed", incident.Data{})
 	expect("resolved", map[audit.StepName]string{
-		audit.Investigation: "GAP: nobody noted an investigation",
+		audit.Investigation: "NONE: none is noted but in the words with which it was resolved",
 		audit.Recovery:      "1m0s alertmanager: a breach ended; sitrep heard of it at once [3]\n2m0s ada: resolved: fixed [4]",
 	})
 
@@ -184,8 +196,8 @@ func TestStepsAfterOpeningAgain(t *testing.T) {
 		"5m0s alertmanager: opened again, so it was not resolved any more: a breach fires again [6]"
 	expect("opened again", map[audit.StepName]string{
 		audit.Diagnosis:     "GAP: nobody acknowledged it",
-		audit.Escalation:    "GAP: no escalation is on record; none may have been needed",
-		audit.Investigation: "5m0s alertmanager: opened again: a breach fires again [6]\nGAP: nobody noted an investigation",
+		audit.Escalation:    "NONE: no escalation is on record; none may have been needed",
+		audit.Investigation: "5m0s alertmanager: opened again: a breach fires again [6]\nNONE: none is noted but in the words with which it was resolved",
 		audit.Recovery:      recovery + "\nNOT YET: it was opened again, and is not resolved now",
 		audit.Closure:       "NOT YET: it is not closed",
 	})
@@ -212,7 +224,7 @@ func TestStepsShowAGapOnceALaterStepHasBegun(t *testing.T) {
 		"investigation": {incident.EventPhaseChanged, to(incident.PhaseInvestigation), nil},
 		"an update":     {incident.EventUpdateWritten, incident.Data{Message: "We are at it.", Audiences: []incident.Audience{incident.AudienceManagement}}, nil},
 		"recovery":      {incident.EventPhaseChanged, to(incident.PhaseRecovery), nil},
-		"an action":     {incident.EventActionChanged, incident.Data{Action: "hotfix", To: "done"}, []audit.StepName{audit.Diagnosis, audit.Escalation, audit.Investigation}},
+		"an action":     {incident.EventActionChanged, incident.Data{Action: "hotfix", To: "done"}, []audit.StepName{audit.Diagnosis, audit.Investigation}},
 	} {
 		events := []incident.Event{opened, {Incident: 1, Sequence: 2, Time: noon.Add(time.Minute), Actor: "ada", Type: c.of, Data: c.d}}
 		var in incident.Incident
@@ -222,7 +234,7 @@ func TestStepsShowAGapOnceALaterStepHasBegun(t *testing.T) {
 			}
 		}
 		var pending []audit.StepName
-		for _, s := range audit.Steps(&in, events)[4:7] {
+		for _, s := range stepsOf(&in, events)[4:7] {
 			if s.Pending {
 				pending = append(pending, s.Name)
 			}
@@ -232,6 +244,36 @@ func TestStepsShowAGapOnceALaterStepHasBegun(t *testing.T) {
 		}
 		if !slices.Equal(pending, c.pending) {
 			t.Errorf("%s: not yet: %v; want %v", name, pending, c.pending)
+		}
+	}
+}
+
+// An incident that was handled well has no gap, and one that goes on has only what is not yet done.
+func TestWhatIsHandledWellHasNoGap(t *testing.T) {
+	opening := &incident.Opening{UseCase: "Customers cannot pay", SLO: "pay", Service: "checkout", SLI: "availability", Priority: incident.Priority{Name: "P1"}, ResolveAfter: 10 * time.Minute}
+	var in incident.Incident
+	var events []incident.Event
+	for i, e := range []incident.Event{
+		{Actor: incident.ActorAlertmanager, Type: incident.EventOpened, Data: incident.Data{Opening: opening}},
+		{Actor: incident.ActorAlertmanager, Type: incident.EventBreachStarted, Data: incident.Data{Fingerprint: "a", StartsAt: noon, Priority: "P1"}},
+		{Actor: "ada", Type: incident.EventAcknowledged},
+		{Actor: "ada", Type: incident.EventUpdateWritten, Data: incident.Data{Message: "We restart it.", Audiences: []incident.Audience{incident.AudienceManagement}}},
+		{Actor: incident.ActorAlertmanager, Type: incident.EventBreachEnded, Data: incident.Data{Fingerprint: "a", EndsAt: noon.Add(4 * time.Minute), From: "firing"}},
+		{Actor: incident.ActorScheduler, Type: incident.EventResolved},
+		{Actor: incident.ActorScheduler, Type: incident.EventClosed},
+	} {
+		e.Incident, e.Sequence, e.Time = 1, int64(i+1), noon.Add(time.Duration(i)*time.Minute)
+		if err := in.Apply(e); err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, e)
+		if i < 3 {
+			continue
+		}
+		for _, s := range stepsOf(&in, events) {
+			if s.Gap != "" && !s.Pending && !s.Optional {
+				t.Errorf("after %s, %s has a gap: %s", e.Type, s.Name, s.Gap)
+			}
 		}
 	}
 }

@@ -99,8 +99,8 @@ func (v *Verification) find(limit int, f Finding) error {
 	return nil
 }
 
-// errEnough is that there are as many findings as were wanted.
-var errEnough = errors.New("enough findings")
+// errEnough is that there is as much as was wanted.
+var errEnough = errors.New("enough was found")
 
 // Verify checks that a store holds what was written, all of it:
 //

@@ -130,7 +130,17 @@ func (c *incidentCLI) declareReading(of *kingpin.CmdClause, commands map[string]
 	deliveries := of.Command("deliveries", "List who was told when, the latest first.")
 	deliveriesOf := deliveries.Arg("incident", "The incident, such as INC-42; else of all.").HintAction(c.hints).String()
 	delivered := []string{string(incident.DeliveryPending), string(incident.DeliveryDelivered), string(incident.DeliveryFailed), string(incident.DeliverySuperseded)}
-	deliveryState := deliveries.Flag("state", strings.Join(delivered, ", ")+".").PlaceHolder("STATE").Enum(delivered...)
+	filters := map[string]*string{"state": deliveries.Flag("state", strings.Join(delivered, ", ")+".").PlaceHolder("STATE").Enum(delivered...)}
+	for _, f := range [][2]string{
+		{"recipient", "The address, or scheme and host of a webhook."},
+		{"group", "The group; of those on call, the team."},
+		{"kind", "What they are for, such as opened."},
+		{"channel", "email or webhook."},
+		{"from", "Due then or later: a day, or a time as in RFC 3339."},
+		{"to", "Due before: a day, or a time."},
+	} {
+		filters[f[0]] = deliveries.Flag(f[0], f[1]).PlaceHolder(strings.ToUpper(f[0])).String()
+	}
 	c.limited(deliveries, "100")
 	commands[deliveries.FullCommand()] = c.speak(func(ctx context.Context, speaks *client.Client) error {
 		id, query := *deliveriesOf, url.Values{}
@@ -140,8 +150,10 @@ func (c *incidentCLI) declareReading(of *kingpin.CmdClause, commands map[string]
 				return err
 			}
 		}
-		if *deliveryState != "" {
-			query.Set("state", *deliveryState)
+		for name, value := range filters {
+			if *value != "" {
+				query.Set(name, *value)
+			}
 		}
 		found, err := speaks.Deliveries(ctx, id, query, c.limit)
 		return printList(c, "deliveries", found, err, c.deliveries)

@@ -132,6 +132,8 @@ func TestJSONIsWhatTheAPIAnswers(t *testing.T) {
 	same("/api/v1/incidents/INC-1/breaches", "breaches", "INC-1")
 	same("/api/v1/deliveries", "deliveries")
 	same("/api/v1/incidents/INC-2/deliveries?state=failed", "deliveries", "INC-2", "--state", "failed")
+	same("/api/v1/deliveries?group=notifications&kind=opened&channel=email&from=2020-01-01&to=2100-01-01T00:00:00Z&recipient=notifications-oncall@example.org",
+		"deliveries", "--group", "notifications", "--kind=opened", "--channel", "email", "--from", "2020-01-01", "--to", "2100-01-01T00:00:00Z", "--recipient", "notifications-oncall@example.org")
 
 	out, _, _ := sh.run("incident", "priority", "INC-1", "P2", "--reason", "one region", "-ojson")
 	var in incidentjson.Incident

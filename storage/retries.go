@@ -17,7 +17,7 @@ type Retries struct {
 
 // ReadRetries counts the messages that are tried again.
 func ReadRetries(ctx context.Context, r Snapshot) (out Retries, err error) {
-	page, _, err := r.Deliveries(ctx, DeliveryQuery{State: incident.DeliveryPending, Limit: 1000})
+	page, _, err := r.Deliveries(ctx, DeliveryQuery{State: incident.DeliveryPending, Brief: true, Limit: 1000})
 	for i := range page {
 		d := &page[i]
 		if d.Error == "" {

@@ -134,7 +134,7 @@ func (u *unsent) readPending(ctx context.Context, r Snapshot) error {
 // readRefused finds what failed for good.
 func (u *unsent) readRefused(ctx context.Context, r Snapshot, now time.Time) error {
 	for cursor, seen := "", 0; ; {
-		page, next, err := r.Deliveries(ctx, DeliveryQuery{State: incident.DeliveryFailed, Limit: refusedPiece, Cursor: cursor})
+		page, next, err := r.Deliveries(ctx, DeliveryQuery{State: incident.DeliveryFailed, Brief: true, Limit: refusedPiece, Cursor: cursor})
 		if err != nil {
 			return err
 		}

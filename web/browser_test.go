@@ -50,6 +50,7 @@ func TestInABrowser(t *testing.T) {
 		{"times are in the browser's zone by one tap, and in any by a form without a script", timesInABrowser},
 		{"several incidents are written to without a script, on a phone", severalWithoutAScript},
 		{"a responder takes an incident from the first look to its closing", aResponderClosesAnIncident},
+		{"at night a phone suffices, however many read along", atNightAPhoneSuffices},
 		{"the browser holds back what a mail brings", theBrowserHoldsBackWhatAMailBrings},
 		{"a preview shows the mails as mail programs do", aPreviewShowsItsMails},
 	} {
@@ -494,6 +495,94 @@ func aResponderClosesAnIncident(t *testing.T, b *browser) {
 		// Who opens the link in a mail sees at once how it stands.
 		if got := b.text(`document.querySelector("main").textContent`); !strings.Contains(got, "Closed") {
 			t.Errorf("the page does not say that it is closed: %s", got)
+		}
+		if c := b.complaints(); len(c) > 0 {
+			t.Errorf("the browser complains: %s", c)
+		}
+	}
+}
+
+// atNightAPhoneSuffices follows the link of the mail to "I am on it" and to the first update, and
+// counts the taps; the page stays short, however many read along.
+func atNightAPhoneSuffices(t *testing.T, b *browser) {
+	for _, readers := range []int{1, 50} {
+		f := newFixture(t)
+		f.crowd("leadership", readers)
+		f.crowd("customer-support", readers)
+		n := f.breach("notifications-register-availability", "a", map[string]string{"region": "eu-central"})
+		f.deliver(n, eml)
+		f.clock.Pass(8 * time.Minute)
+		srv := f.serveLocal(t)
+		inSight := func(selector string) bool {
+			return b.text(`(() => { const r = document.querySelector(`+"`"+selector+"`"+`).getBoundingClientRect(); return r.top >= 0 && r.bottom <= innerHeight })()`) == "true"
+		}
+		shoot := func(name string) {
+			t.Helper()
+			if flag.Lookup("test.artifacts").Value.String() != "true" {
+				return
+			}
+			for _, size := range []struct {
+				name          string
+				width, height int
+			}{{"desktop", 1280, 800}, {"phone", 390, 844}} {
+				for _, colours := range []string{"light", "dark"} {
+					b.view(size.width, size.height, colours)
+					if err := os.WriteFile(filepath.Join(t.ArtifactDir(), fmt.Sprintf("%s-%d-%s-%s.png", name, readers, size.name, colours)), b.shoot(), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			b.view(390, 844, "dark")
+		}
+		taps := 0
+		tap := func(selector string) {
+			t.Helper()
+			if !inSight(selector) {
+				t.Errorf("%d readers: %s cannot be tapped without scrolling", readers, selector)
+			}
+			b.eval("document.querySelector(`"+selector+"`).click()", nil)
+			taps++
+		}
+		b.view(390, 844, "dark")
+		b.open(srv.URL + page(n, "")) // without the anchor, too
+		const button = `form[action$="/acknowledge"] button`
+		if !inSight(button) || !inSight(`.onit a[href="#update"]`) {
+			t.Errorf("%d readers: who is on it is not on the first screen", readers)
+		}
+		var high int
+		if b.eval(`document.documentElement.scrollHeight`, &high); high > 3600 {
+			t.Errorf("%d readers make the page %d px high", readers, high)
+		}
+		shoot("new")
+		b.arrive(func() { b.eval(`location.href = "about:blank"`, nil) })
+		b.open(srv.URL + page(n, "#acknowledge"))
+		b.arrive(func() { tap(button) })
+		if in := f.incident(n); in.AcknowledgedBy != "local" || taps != 1 {
+			t.Errorf("after %d taps: %+v", taps, in)
+		}
+		if got := b.text(`document.querySelector(".onit").textContent`); !strings.Contains(got, "On it: local") || !strings.Contains(got, "I am no longer on it") {
+			t.Errorf("then it says %s", got)
+		}
+		shoot("on-it")
+		b.eval(`scrollTo(0, 0)`, nil)
+		tap(`.onit a[href="#update"]`)
+		if !inSight("#updates-message") {
+			t.Error("the form of an update is not in sight")
+		}
+		b.eval(`document.querySelector("#updates-message").value = "We look into it."`, nil)
+		b.arrive(func() { tap("#update button") })
+		b.eval(`document.querySelector(".confirm button").scrollIntoView()`, nil)
+		b.arrive(func() { tap(".confirm button") })
+		if in := f.incident(n); in.Words[incident.AudienceManagement].Text != "We look into it." || taps != 4 {
+			t.Errorf("after %d taps: %+v", taps, in)
+		}
+		f.deliver(n, eml)
+		f.clock.Pass(time.Minute)
+		b.open(srv.URL + page(n, ""))
+		shoot("told")
+		for _, path := range []string{page(n, "/steps"), "/deliveries", "/groups?name=leadership"} {
+			b.open(srv.URL + path)
+			shoot(strings.NewReplacer("/", "-", "?", "-", "=", "-").Replace(strings.Trim(path, "/")))
 		}
 		if c := b.complaints(); len(c) > 0 {
 			t.Errorf("the browser complains: %s", c)

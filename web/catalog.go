@@ -38,13 +38,18 @@ type priorityInfo struct {
 type audienceInfo struct {
 	Name   string
 	Groups []string
-	BySLO  bool // each SLO picks its groups
+	Links  []groupLink // of the groups, on the page of what is in force
+	BySLO  bool        // each SLO picks its groups
 }
 
 func (h *Handler) priorities(w http.ResponseWriter, r *http.Request) error {
 	p := prioritiesPage{layout: h.layout(r, "Priorities")}
 	for i := range p.policy.Priorities {
-		p.Priorities = append(p.Priorities, infoOf(&p.policy.Priorities[i], p.policy))
+		info := infoOf(&p.policy.Priorities[i], p.policy)
+		for k := range info.Audiences {
+			info.Audiences[k].Links = p.groupLinks(info.Audiences[k].Groups, nil)
+		}
+		p.Priorities = append(p.Priorities, info)
 	}
 	p.Groups = wiki.From(p.policy).Groups
 	for i := range p.Groups {
@@ -97,13 +102,14 @@ type slosPage struct {
 
 type teamInfo struct {
 	Name   string
+	Link   groupLink
 	OnCall []string
 	SLOs   []sloInfo
 }
 
 type sloInfo struct {
 	ID, UseCase, Affects, SLI, Service, Priority, Tone, Runbook string
-	Stakeholders                                                []string
+	Stakeholders                                                []groupLink
 	Claimed                                                     *moment // when it last claimed an alert; nil: never
 	LastIncident                                                string
 }
@@ -242,7 +248,7 @@ func (p *slosPage) find() []*incident.SLO {
 func (p *slosPage) byTeam(found []*incident.SLO) {
 	for _, s := range found {
 		if n := len(p.Teams); n == 0 || p.Teams[n-1].Name != s.Team {
-			info := teamInfo{Name: s.Team}
+			info := teamInfo{Name: s.Team, Link: p.groupLink(s.Team, true)}
 			if t, ok := p.policy.Team(s.Team); ok {
 				for _, rcpt := range t.OnCall {
 					if !p.Stranger {
@@ -252,13 +258,24 @@ func (p *slosPage) byTeam(found []*incident.SLO) {
 			}
 			p.Teams = append(p.Teams, info)
 		}
-		info := sloInfo{ID: s.ID, UseCase: s.UseCase, Affects: s.Affects, SLI: s.SLI, Service: s.Service, Priority: s.Priority, Tone: "over", Runbook: wording.Link(s.Runbook), Stakeholders: wiki.Stakeholders(s, p.policy)}
-		if q, ok := p.policy.Priority(s.Priority); ok {
-			info.Tone = wording.Rank(q.Rank)
-		}
 		t := &p.Teams[len(p.Teams)-1]
-		t.SLOs = append(t.SLOs, info)
+		t.SLOs = append(t.SLOs, p.sloInfo(s))
 	}
+}
+
+// sloInfo describes an SLO, but for what it claimed.
+func (l *layout) sloInfo(s *incident.SLO) sloInfo {
+	info := sloInfo{ID: s.ID, UseCase: s.UseCase, Affects: s.Affects, SLI: s.SLI, Service: s.Service, Priority: s.Priority, Tone: "over", Runbook: wording.Link(s.Runbook)}
+	if q, ok := l.policy.Priority(s.Priority); ok {
+		info.Tone = wording.Rank(q.Rank)
+	}
+	texts := wiki.Stakeholders(s, l.policy)
+	for i, name := range s.Stakeholders {
+		link := l.groupLink(name, false)
+		link.Name = texts[i]
+		info.Stakeholders = append(info.Stakeholders, link)
+	}
+	return info
 }
 
 // labels are the labels of an alert by name, without those left out.

@@ -3,47 +3,86 @@ package web
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"sitrep/incident"
 	"sitrep/storage"
 	"sitrep/wording"
 )
 
-// deliveriesShown is how many messages a list shows.
-const deliveriesShown = 50
+// waitingShown is how many rows a list has of readers who wait, and waitingRead how many of them are
+// read for it.
+const (
+	waitingShown = 50
+	waitingRead  = 500
+)
 
 type deliveriesPage struct {
 	layout
-	State   string // the one that was asked for; empty: all
-	States  []string
-	Failed  []deliveryRow
-	Pending []deliveryRow
+	Filter  deliveryFilter
+	Failed  []toldRow
+	Pending []toldRow
 	// Waiting are the readers who have waited the longest beyond the promise, whether or not
 	// a message to them was made yet.
 	Waiting     []waitingRow
 	WaitingMore bool
-	All         []deliveryRow
+	All         []toldRow
 	Next        string
 }
 
-// A waitingRow is a reader who waits for a message about an incident.
+// A deliveryFilter is what was asked for, and what can be.
+type deliveryFilter struct {
+	Set                             bool // something was asked for
+	State, Kind, Channel, Group     string
+	Recipient, From, To             string
+	States, Kinds, Channels, Groups []option
+	Problem                         string // what was asked for that cannot be
+}
+
+// A waitingRow are the readers who wait for a message about an incident that was due at one time.
 type waitingRow struct {
-	Recipient, Incident string
-	Since               *moment
-	Waits               string
+	Incident string
+	Who      []string // addresses
+	Count    int
+	Since    *moment
+	Waits    string
+
+	since time.Time
+}
+
+// Anchor is where those stand who wait, if there are several.
+func (w *waitingRow) Anchor() string {
+	return "waits-" + w.Incident + "-" + strconv.FormatInt(w.since.Unix(), 10)
 }
 
 // readWaiting finds the readers who wait beyond the promise.
 func (p *deliveriesPage) readWaiting(ctx context.Context, tx storage.Snapshot) error {
-	found, next, err := tx.DueReaders(ctx, p.clock.Now.Add(-incident.Promise), deliveriesShown, "")
+	found, next, err := tx.DueReaders(ctx, p.clock.Now.Add(-incident.Promise), waitingRead, "")
 	p.Waiting, p.WaitingMore = nil, next != ""
 	for _, d := range found {
-		if rcpt, known := p.policy.Recipient(d.Recipient); known {
-			if p.Stranger {
-				rcpt.Address = ""
+		rcpt, known := p.policy.Recipient(d.Recipient)
+		if !known {
+			continue
+		}
+		at := slices.IndexFunc(p.Waiting, func(w waitingRow) bool {
+			return w.Incident == incident.ID(d.Incident) && d.Since.Sub(w.since).Abs() <= sameMessage
+		})
+		if at < 0 {
+			if at = len(p.Waiting); at == waitingShown {
+				p.WaitingMore = true
+				break
 			}
-			p.Waiting = append(p.Waiting, waitingRow{rcpt.Address, incident.ID(d.Incident), p.at(d.Since), wording.Duration(p.clock.Now.Sub(d.Since))})
+			p.Waiting = append(p.Waiting, waitingRow{
+				Incident: incident.ID(d.Incident), Since: p.at(d.Since), Waits: wording.Duration(p.clock.Now.Sub(d.Since)), since: d.Since,
+			})
+		}
+		w := &p.Waiting[at]
+		if w.Count++; !p.Stranger {
+			w.Who = append(w.Who, rcpt.Address)
 		}
 	}
 	return err
@@ -66,41 +105,38 @@ type deliveryRow struct {
 	Held      bool
 	Attempts  int
 	Error     string
+
+	late time.Duration
 }
 
 func (h *Handler) deliveries(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
-	p := deliveriesPage{layout: h.layout(r, "Deliveries"), State: q.Get("state")}
-	for _, s := range []incident.DeliveryState{incident.DeliveryFailed, incident.DeliveryPending, incident.DeliveryDelivered, incident.DeliverySuperseded} {
-		p.States = append(p.States, string(s))
-	}
-	if !slices.Contains(p.States, p.State) {
-		p.State = ""
-	}
-	cursor := q.Get("cursor")
-	p.Refresh = cursor == ""
+	p := deliveriesPage{layout: h.layout(r, "Deliveries")}
+	query := p.ask(q)
+	query.Cursor = q.Get("cursor")
+	p.Refresh = query.Cursor == ""
 	return h.show(w, r, "deliveries", &p, func(tx storage.Snapshot) error {
 		p.Failed, p.Pending, p.Waiting, p.Next = nil, nil, nil, ""
-		if p.State == "" && cursor == "" {
+		if !p.Filter.Set && query.Cursor == "" {
 			if err := p.readWaiting(r.Context(), tx); err != nil {
 				return err
 			}
 			for _, of := range []struct {
 				state incident.DeliveryState
-				rows  *[]deliveryRow
+				rows  *[]toldRow
 			}{{incident.DeliveryFailed, &p.Failed}, {incident.DeliveryPending, &p.Pending}} {
-				found, _, err := tx.Deliveries(r.Context(), storage.DeliveryQuery{State: of.state, Limit: 20})
-				if err != nil {
+				var err error
+				if *of.rows, _, err = p.readTold(r.Context(), tx, storage.DeliveryQuery{State: of.state}, 0); err != nil {
 					return err
 				}
-				*of.rows = p.rows(found, 0)
+				*of.rows = (*of.rows)[:min(len(*of.rows), troubleShown)]
 			}
 		}
-		found, next, err := tx.Deliveries(r.Context(), storage.DeliveryQuery{State: incident.DeliveryState(p.State), Limit: deliveriesShown, Cursor: cursor})
-		if err != nil {
+		var next string
+		var err error
+		if p.All, next, err = p.readTold(r.Context(), tx, query, 0); err != nil {
 			return err
 		}
-		p.All = p.rows(found, 0)
 		if next != "" {
 			q.Set("cursor", next)
 			p.Next = "?" + q.Encode()
@@ -109,13 +145,77 @@ func (h *Handler) deliveries(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// rows are deliveries as a page lists them; of is the incident whose page it is, or 0.
-func (l *layout) rows(found []incident.Delivery, of int64) []deliveryRow {
-	rows := make([]deliveryRow, 0, len(found))
-	for i := range found {
-		rows = append(rows, l.deliveryRow(&found[i], of))
+// troubleShown is how many messages that failed, or that wait, stand above all others.
+const troubleShown = 20
+
+// ask returns which messages are asked for. What cannot be asked for is left out, and said.
+func (p *deliveriesPage) ask(v url.Values) storage.DeliveryQuery {
+	f := &p.Filter
+	choose := func(name, all string, values, texts []string) (chosen string, options []option) {
+		options = []option{{Text: all}}
+		for i, value := range values {
+			is := v.Get(name) == value && value != ""
+			if is {
+				chosen = value
+			}
+			options = append(options, option{value, texts[i], is})
+		}
+		if asked := v.Get(name); asked != "" && chosen == "" {
+			f.Problem = "There is no " + name + " “" + wording.Line(asked, 80) + "”."
+		}
+		return chosen, options
 	}
-	return rows
+	states := []string{string(incident.DeliveryFailed), string(incident.DeliveryPending), string(incident.DeliveryDelivered), string(incident.DeliverySuperseded)}
+	f.State, f.States = choose("state", "all", states, states)
+	var kinds, kindNames []string
+	for _, k := range incident.Kinds() {
+		kinds, kindNames = append(kinds, string(k)), append(kindNames, kindName(k))
+	}
+	f.Kind, f.Kinds = choose("kind", "all", kinds, kindNames)
+	channels := []string{string(incident.ChannelEmail), string(incident.ChannelWebhook)}
+	f.Channel, f.Channels = choose("channel", "all", channels, channels)
+	names := p.policy.TeamNames()
+	for i := range p.policy.Groups {
+		if name := p.policy.Groups[i].Name; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	// One that is gone from the configuration still finds what it was told.
+	if name := v.Get("group"); name != "" && !slices.Contains(names, name) {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	f.Group, f.Groups = choose("group", "all", names, names)
+	query := storage.DeliveryQuery{State: incident.DeliveryState(f.State), Kind: incident.Kind(f.Kind), Channel: incident.Channel(f.Channel), Group: f.Group}
+	if !p.Stranger {
+		f.Recipient = strings.TrimSpace(v.Get("recipient"))
+		query.Address = f.Recipient
+	}
+	for _, bound := range []struct {
+		name  string
+		text  *string
+		query *time.Time
+	}{{"from", &f.From, &query.From}, {"to", &f.To, &query.To}} {
+		*bound.text = v.Get(bound.name)
+		if *bound.text == "" {
+			continue
+		}
+		t, err := time.ParseInLocation("2006-01-02T15:04", *bound.text, p.clock.Location)
+		if err != nil {
+			t, err = time.ParseInLocation(time.DateOnly, *bound.text, p.clock.Location)
+		}
+		if err != nil {
+			t, err = time.Parse(time.RFC3339, *bound.text)
+		}
+		if err != nil {
+			f.Problem = "“" + wording.Line(*bound.text, 80) + "” is not a time; write it as 2026-07-01T08:00."
+			*bound.text = ""
+			continue
+		}
+		*bound.query, *bound.text = t.UTC(), t.In(p.clock.Location).Format("2006-01-02T15:04")
+	}
+	f.Set = query != storage.DeliveryQuery{} || f.Problem != ""
+	return query
 }
 
 func (l *layout) deliveryRow(d *incident.Delivery, of int64) deliveryRow {
@@ -147,7 +247,8 @@ func (l *layout) deliveryRow(d *incident.Delivery, of int64) deliveryRow {
 		handed = l.clock.Now
 	}
 	if !d.Promised.IsZero() && handed.After(d.Promised) {
-		line.Late = wording.Duration(handed.Sub(d.Promised))
+		line.late = handed.Sub(d.Promised)
+		line.Late = wording.Duration(line.late)
 	}
 	return line
 }

@@ -251,14 +251,17 @@ func newForm(c commandInfo, l *layout, in *incident.Incident, values url.Values)
 	return f
 }
 
-// forms are those that fit the incident. That of an update stands apart.
-func forms(l *layout, in *incident.Incident) (all []form, update *form) {
+// forms are those that fit the incident. That of an update stands apart, and so does that which
+// says who is on it.
+func forms(l *layout, in *incident.Incident) (all []form, update, onIt *form) {
 	for _, c := range commands {
 		if !c.fits(in, l.actor) {
 			continue
 		}
 		f := newForm(c, l, in, nil)
 		switch {
+		case c.command() == "acknowledge":
+			onIt = f
 		case c.Slug == "updates" && len(f.Audiences) == 0: // it informs nobody
 		case c.Slug == "updates":
 			update = f
@@ -266,7 +269,7 @@ func forms(l *layout, in *incident.Incident) (all []form, update *form) {
 			all = append(all, *f)
 		}
 	}
-	return all, update
+	return all, update, onIt
 }
 
 // maxForm is the size of a form in bytes: a text, each character escaped.

@@ -83,6 +83,8 @@ func (h *Handler) Routes() []Route {
 		get("/", "What is open, and what was.", h.overview),
 		get("/incidents", "Leads to the page above.", h.toOverview),
 		get(one, "One incident with all that happened.", h.incident),
+		get(one+"/steps", "One incident in the steps of ITIL.", h.steps),
+		get("/groups", "All groups and teams, or one: what it was told and will be.", h.group),
 		get("/priorities", "What the priorities mean.", h.priorities),
 		get("/priorities/versions/{version}", "What a configuration said that was in force.", h.version),
 		get("/slos", "The SLOs by team, and the alerts that none or several claim.", h.slos),

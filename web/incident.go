@@ -44,22 +44,25 @@ type incidentPage struct {
 	Labels                []label
 	Actions               []actionInfo
 	Words                 []wordInfo
-	Readers               []readerInfo
+	Readers               []readerGroup
 	Events                []eventInfo
 	Earlier               string // the query of the events before; empty: none
 	Breaches              []breachInfo
 	NextBreaches          string // the query of the rest; empty: there is none
-	Deliveries            []deliveryRow
-	NextDeliveries        string
-	Steps                 []stepInfo
-	OpenedUnder           *versionInfo // nil: it is not on record
-	Forms                 []form
-	UpdateForm            *form
+	Messages              []toldRow
+	NextMessages          string
+	// OnIt is who is on it, while it is open, and OnItForm the form of who could be, or could
+	// give it back.
+	OnIt       string
+	OnItForm   *form
+	Forms      []form
+	UpdateForm *form
 }
 
 type fact struct {
 	Name, Value string
 	Strong      bool
+	Link        string // where the value leads; empty: nowhere
 }
 
 type actionInfo struct {
@@ -71,16 +74,21 @@ type actionInfo struct {
 type wordInfo struct {
 	Audience, By, Text string
 	At                 *moment
+
+	at time.Time
 }
 
 type readerInfo struct {
-	Recipient, Audiences, Groups string
-	Active                       bool
-	Told                         *moment
-	Next                         *moment
-	Kind                         string
-	Overdue                      bool
-	Try                          *moment // when it is tried next, if a failure holds it back
+	Recipient, Audiences string
+	Groups               []groupLink
+	Active               bool
+	Told                 *moment
+	Next                 *moment
+	Kind                 string
+	Overdue              bool
+	Try                  *moment // when it is tried next, if a failure holds it back
+
+	told, next, try time.Time
 }
 
 type eventInfo struct {
@@ -89,6 +97,7 @@ type eventInfo struct {
 	Tone     string // breach, person or empty
 	Text     string
 	Quote    string // a person's words, in lines
+	Said     bool   // they stand above, under what the team says
 	Link     string
 }
 
@@ -128,28 +137,26 @@ func (h *Handler) incident(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		p.describe(s, pulses)
-		p.Readers = p.readers(s)
-		p.saysUnsent()
+		readers := p.readers(s)
+		p.Readers = p.byGroup(readers)
+		p.saysUnsent(readers)
 		if err := p.readEvents(r.Context(), tx, &s.Incident, q); err != nil {
-			return err
-		}
-		if err := p.readSteps(r.Context(), tx, &s.Incident); err != nil {
 			return err
 		}
 		if err := p.readBreaches(r.Context(), tx, &s.Incident, q.Get("breaches")); err != nil {
 			return err
 		}
-		found, next, err := tx.Deliveries(r.Context(), storage.DeliveryQuery{Incident: n, Limit: deliveriesShown, Cursor: q.Get("messages")})
-		if err != nil {
+		var next string
+		if p.Messages, next, err = p.readTold(r.Context(), tx, storage.DeliveryQuery{Incident: n, Cursor: q.Get("messages")}, n); err != nil {
 			return err
 		}
-		p.Deliveries, p.NextDeliveries = p.rows(found, n), ""
-		if next != "" {
-			p.NextDeliveries = "?" + url.Values{"messages": {next}}.Encode() + "#messages"
+		failuresFirst(p.Messages)
+		if p.NextMessages = ""; next != "" {
+			p.NextMessages = "?" + url.Values{"messages": {next}}.Encode() + "#messages"
 		}
-		p.Forms, p.UpdateForm = nil, nil
+		p.Forms, p.UpdateForm, p.OnItForm = nil, nil, nil
 		if p.CanAct {
-			p.Forms, p.UpdateForm = forms(&p.layout, &s.Incident)
+			p.Forms, p.UpdateForm, p.OnItForm = forms(&p.layout, &s.Incident)
 		}
 		return nil
 	})
@@ -195,13 +202,13 @@ func (p *incidentPage) describe(s *incident.Situation, pulses incident.Pulses) {
 	p.Facts = nil
 	add := func(name, value string, strong bool) {
 		if value != "" {
-			p.Facts = append(p.Facts, fact{name, value, strong})
+			p.Facts = append(p.Facts, fact{Name: name, Value: value, Strong: strong})
 		}
 	}
 	add("Affects", wording.Line(in.Affects, 200), false)
 	add(wording.Span(in), wording.Since(in, clock), true)
-	if in.State == incident.StateOpen {
-		add("On it", wording.OnIt(in, clock), in.AcknowledgedAt.IsZero())
+	if p.OnIt = ""; in.State == incident.StateOpen {
+		p.OnIt = wording.OnIt(in, clock)
 	}
 	if in.MergedInto == 0 {
 		add("Now", wording.Breaches(&item, clock), false)
@@ -219,7 +226,9 @@ func (p *incidentPage) describe(s *incident.Situation, pulses incident.Pulses) {
 	if in.State == incident.StateClosed && !in.ClosedAt.IsZero() {
 		add("Closed", clock.Full(in.ClosedAt), false)
 	}
-	add("Team", in.Team, false)
+	if in.Team != "" {
+		p.Facts = append(p.Facts, fact{Name: "Team", Value: in.Team, Link: p.groupLink(in.Team, true).Link})
+	}
 	add("Service", in.Service, false)
 	add("SLO", in.SLO, false)
 	add("SLI", in.SLI, false)
@@ -232,12 +241,12 @@ func (p *incidentPage) describe(s *incident.Situation, pulses incident.Pulses) {
 	p.Words = nil
 	for _, a := range slices.Sorted(maps.Keys(in.Words)) {
 		word := in.Words[a]
-		if i := slices.IndexFunc(p.Words, func(o wordInfo) bool { return o.Text == word.Text && *o.At == *p.at(word.At) }); i >= 0 {
+		if i := slices.IndexFunc(p.Words, func(o wordInfo) bool { return o.Text == word.Text && o.at.Equal(word.At) }); i >= 0 {
 			p.Words[i].Audience += " and " + wording.AudienceName(a)
 			continue
 		}
 		text, _ := wording.Block(word.Text, incident.MaxText)
-		p.Words = append(p.Words, wordInfo{wording.AudienceName(a), wording.Line(word.By, 80), text, p.at(word.At)})
+		p.Words = append(p.Words, wordInfo{wording.AudienceName(a), wording.Line(word.By, 80), text, p.at(word.At), word.At})
 	}
 }
 
@@ -256,7 +265,7 @@ func (p *incidentPage) readers(s *incident.Situation) []readerInfo {
 			continue
 		}
 		info := readerInfo{
-			Recipient: rcpt.Address, Groups: wording.List(sub.Groups), Told: p.at(sub.ToldAt),
+			Recipient: rcpt.Address, Groups: p.groupLinks(sub.Groups, sub.Audiences), Told: p.at(sub.ToldAt), told: sub.ToldAt,
 			// One who was taken out of the configuration gets nothing more.
 			Active: sub.Active && known,
 		}
@@ -272,25 +281,24 @@ func (p *incidentPage) readers(s *incident.Situation) []readerInfo {
 		info.Audiences = wording.AudienceNames(sub.Audiences)
 		if due {
 			info.Next, info.Kind = p.at(next.At), kindName(next.Kind)
-			info.Try = p.at(next.TryAt)
+			info.Try, info.next, info.try = p.at(next.TryAt), next.At, next.TryAt
 			info.Overdue = p.clock.Now.Sub(next.At) > incident.Promise
 		}
 		all = append(all, info)
 	}
-	slices.SortStableFunc(all, func(a, b readerInfo) int { return last(!a.Active) - last(!b.Active) })
 	return all
 }
 
 // saysUnsent says how many of the readers wait for what should have been handed over.
-func (p *incidentPage) saysUnsent() {
+func (p *incidentPage) saysUnsent(readers []readerInfo) {
 	n := 0
-	for i := range p.Readers {
-		if r := &p.Readers[i]; r.Overdue || r.Try != nil {
+	for i := range readers {
+		if readers[i].late() {
 			n++
 		}
 	}
 	if n > 0 {
-		p.Facts = append(p.Facts, fact{"Not handed over", wording.Count(n, "message") + "; see who is told", true})
+		p.Facts = append(p.Facts, fact{Name: "Not handed over", Value: wording.Count(n, "message") + "; see who is told", Strong: true})
 	}
 }
 
@@ -312,6 +320,9 @@ func (p *incidentPage) readEvents(ctx context.Context, tx storage.Snapshot, in *
 			continue
 		}
 		info := p.event(&e)
+		if i := slices.IndexFunc(p.Words, func(o wordInfo) bool { return o.at.Equal(e.Time) && o.Text == info.Quote }); i >= 0 && e.Type == incident.EventUpdateWritten {
+			info.Quote, info.Said = "", true
+		}
 		if !left.take(len(info.Text) + len(info.Quote)) {
 			after = e.Sequence
 			break

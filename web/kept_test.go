@@ -28,8 +28,8 @@ func TestLargeBreachesComeInPages(t *testing.T) {
 	for i := range 25 {
 		n = f.breach("notifications-register-availability", fmt.Sprintf("print-%d.", i), labels)
 	}
-	for range 80 {
-		f.do(n, command.Update{Message: strings.Repeat("<we are on it> ", 500)})
+	for i := range 80 {
+		f.do(n, command.Update{Message: strings.Repeat("<we are on it> ", 500) + fmt.Sprint(i)})
 	}
 	seen := map[string]bool{}
 	pages := 0
@@ -59,8 +59,11 @@ func TestLargeBreachesComeInPages(t *testing.T) {
 		t.Errorf("%d breaches on %d pages", len(seen), pages+1)
 	}
 	a := f.get("viewer", page(n, ""))
-	if text := a.text(); !strings.Contains(text, "What happened before") || !strings.Contains(text, "more; all events") {
+	if text := a.text(); !strings.Contains(text, "Older: what happened before") {
 		t.Error("what is cut is not said")
+	}
+	if a := f.get("viewer", page(n, "/steps")); a.Body.Len() > 4<<20 || !strings.Contains(a.text(), "more; all events") {
+		t.Errorf("what is cut of the steps is not said, in %d bytes", a.Body.Len())
 	}
 	f.get("viewer", page(n, "?breaches=nonsense"))
 	f.get("viewer", page(n, "?breaches=99999.x"))

@@ -19,6 +19,7 @@ import (
 type messagePage struct {
 	layout
 	Delivery deliveryRow
+	GroupOf  groupLink
 	Of       string // the incident whose page it is; empty: none
 	Kept     bool   // the bytes are there
 	Headers  []label
@@ -41,6 +42,7 @@ func (h *Handler) message(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.Refresh = d.State == incident.DeliveryPending
 	p.Delivery = p.deliveryRow(&d, of)
+	p.GroupOf = p.groupLink(d.Group, d.Audience == incident.AudienceOnCall && !d.Watchdog())
 	p.Title = "Message to " + p.Delivery.Recipient
 	switch {
 	case body == nil:

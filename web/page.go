@@ -239,18 +239,6 @@ func (l *layout) ago(t time.Time) string {
 	return "just now"
 }
 
-// A listing is a list of deliveries with its name.
-type listing struct {
-	Root, Name string
-	Of         string // the incident whose page it is on; empty: none
-	Rows       []deliveryRow
-}
-
-// Listed returns a list of deliveries for its template.
-func (l *layout) Listed(name, of string, rows []deliveryRow) listing {
-	return listing{l.Root, name, of, rows}
-}
-
 // A rowIn is a row with the address that its links need.
 type rowIn struct {
 	Root   string

@@ -2,10 +2,12 @@ package web
 
 import (
 	"context"
-	"strconv"
+	"fmt"
+	"net/http"
 
 	"sitrep/audit"
 	"sitrep/incident"
+	"sitrep/internal/httperr"
 	"sitrep/storage"
 	"sitrep/wording"
 )
@@ -23,7 +25,8 @@ type stepInfo struct {
 	Entries []entryInfo
 	More    int // entries that are not shown
 	Gap     string
-	Pending bool // the gap may still be filled
+	// Pending is set if it is not yet time for it, Optional if it may not have been needed.
+	Pending, Optional bool
 }
 
 type entryInfo struct {
@@ -33,15 +36,41 @@ type entryInfo struct {
 	More     int64 // the sequence of the last, if there are more
 }
 
-// An evidence is an event; Here is set if the timeline on the page has it.
+// An evidence is the sequence of an event, and where the timeline shows it.
 type evidence struct {
 	Sequence int64
-	Here     bool
+	Link     string
+}
+
+type stepsPage struct {
+	layout
+	ID, Headline string
+	Steps        []stepInfo
+	OpenedUnder  *versionInfo // nil: it is not on record
+}
+
+// steps shows the whole history of an incident in steps. It reads that some at a time, and keeps
+// none of it.
+func (h *Handler) steps(w http.ResponseWriter, r *http.Request) error {
+	n, err := number(r)
+	if err != nil {
+		return httperr.Wrap(http.StatusNotFound, err.Error(), err)
+	}
+	p := stepsPage{layout: h.layout(r, incident.ID(n)+" step by step")}
+	p.Refresh = false
+	return h.show(w, r, "steps", &p, func(tx storage.Snapshot) error {
+		in, err := storage.IncidentOf(r.Context(), tx, n)
+		if err != nil {
+			return incident.NotThere(err, n)
+		}
+		p.ID, p.Headline = in.ID(), wording.Headline(&in)
+		return p.readSteps(r.Context(), tx, &in)
+	})
 }
 
 // readSteps tells the incident in the steps of ITIL, and which configuration it opened
 // under.
-func (p *incidentPage) readSteps(ctx context.Context, tx storage.Snapshot, in *incident.Incident) error {
+func (p *stepsPage) readSteps(ctx context.Context, tx storage.Snapshot, in *incident.Incident) error {
 	steps := audit.NewStepper(in)
 	var opened *incident.Event
 	for after := int64(0); ; {
@@ -60,14 +89,10 @@ func (p *incidentPage) readSteps(ctx context.Context, tx storage.Snapshot, in *i
 		}
 		after = some[len(some)-1].Sequence
 	}
-	shown := map[int64]bool{}
-	for i := range p.Events {
-		shown[p.Events[i].Sequence] = true
-	}
 	p.Steps = nil
 	for _, s := range steps.Steps() {
 		left := room{left: textShown / 4}
-		info := stepInfo{Name: string(s.Name), Gap: s.Gap, Pending: s.Pending}
+		info := stepInfo{Name: string(s.Name), Gap: s.Gap, Pending: s.Pending, Optional: s.Optional}
 		for i, e := range s.Entries {
 			if i == entriesShown || !left.take(len(e.What)) {
 				info.More = len(s.Entries) - i
@@ -76,7 +101,7 @@ func (p *incidentPage) readSteps(ctx context.Context, tx storage.Snapshot, in *i
 			entry := entryInfo{At: p.on(e.At), By: wording.Line(string(e.By), 80)}
 			entry.What, _ = wording.Block(e.What, incident.MaxText)
 			for _, n := range e.Evidence[:min(len(e.Evidence), evidenceShown)] {
-				entry.Evidence = append(entry.Evidence, evidence{n, shown[n]})
+				entry.Evidence = append(entry.Evidence, evidence{n, fmt.Sprintf("%sincidents/%s?before=%d#event-%d", p.Root, p.ID, n+1, n)})
 			}
 			if n := len(e.Evidence); n > evidenceShown {
 				entry.More = e.Evidence[n-1]
@@ -93,7 +118,7 @@ func (p *incidentPage) readSteps(ctx context.Context, tx storage.Snapshot, in *i
 
 // readOpenedUnder finds the version of the configuration that held when the incident
 // opened.
-func (p *incidentPage) readOpenedUnder(ctx context.Context, tx storage.Snapshot, opened *incident.Event) error {
+func (p *stepsPage) readOpenedUnder(ctx context.Context, tx storage.Snapshot, opened *incident.Event) error {
 	p.OpenedUnder = nil
 	loadings, err := storage.Loadings(ctx, tx)
 	if err != nil {
@@ -108,6 +133,3 @@ func (p *incidentPage) readOpenedUnder(ctx context.Context, tx storage.Snapshot,
 	}
 	return nil
 }
-
-// Anchor is where an event stands on the page.
-func (e evidence) Anchor() string { return "event-" + strconv.FormatInt(e.Sequence, 10) }

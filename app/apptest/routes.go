@@ -44,8 +44,12 @@ func Routes(t *testing.T) []Route {
 		}
 		all = append(all, Route{r.Method, r.Path, r.Role, queries})
 	}
+	asked := map[string][]string{
+		"/groups":     {"?name=board", "?team=notifications"},
+		"/deliveries": {"?recipient=cto%40example.org", "?group=board&state=failed", "?kind=opened&channel=email&from=2026-01-01"},
+	}
 	for _, r := range pages.Routes() {
-		all = append(all, Route{r.Method, r.Path, r.Role, nil})
+		all = append(all, Route{r.Method, r.Path, r.Role, asked[r.Path]})
 	}
 	for _, r := range all {
 		if r.Method == http.MethodGet {

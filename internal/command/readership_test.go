@@ -291,7 +291,9 @@ func (w *canaryWorld) inside() map[string]string {
 			if err != nil {
 				return err
 			}
-			steps, err := json.Marshal(audit.Steps(&in, events))
+			stepper := audit.NewStepper(&in)
+			stepper.Add(events)
+			steps, err := json.Marshal(stepper.Steps())
 			if err != nil {
 				return err
 			}

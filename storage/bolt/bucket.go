@@ -58,6 +58,7 @@ const (
 	bDeliveryIDs       // id → arrival
 	bDeliveryIncidents // number, arrival → nothing
 	bDeliveryStates    // state, arrival → nothing
+	bDeliveryIndex     // by what, that, due at, arrival → nothing
 	bDeliveriesPending // recipient, created at, arrival → what it holds back until when
 	bDeliveryRecords   // arrival, count → record
 	bMessages          // arrival → bytes as sent
@@ -83,7 +84,7 @@ var bucketNames = [bucketCount]string{
 	bSubscriptions: "subscriptions", bDue: "due", bRecipientDue: "recipient_due", bRecipients: "recipients", bQueue: "queue",
 	bPulses: "pulses", bNotices: "notices", bNoticesDue: "notices_due", bRecipientNotices: "recipient_notices",
 	bDeliveries: "deliveries", bDeliveryIDs: "delivery_ids", bDeliveryIncidents: "delivery_incidents",
-	bDeliveryStates: "delivery_states", bDeliveriesPending: "deliveries_pending", bDeliveryRecords: "delivery_records",
+	bDeliveryStates: "delivery_states", bDeliveryIndex: "delivery_index", bDeliveriesPending: "deliveries_pending", bDeliveryRecords: "delivery_records",
 	bMessages: "messages", bUnmapped: "unmapped", bConfigs: "configs", bLoadings: "loadings", bRefusals: "refusals",
 	bAmbiguities: "ambiguities", bOutages: "outages", bAnswers: "answers", bAnswerTimes: "answer_times",
 	bLeaves: "leaves", bCheckpoints: "checkpoints",
@@ -95,6 +96,7 @@ var addedIn = [bucketCount]uint32{
 	bPulses: 3, bNotices: 3, bNoticesDue: 3, bRecipientNotices: 3,
 	bIncidentTexts: 4, bIncidentIndex: 4, bIncidentCounts: 4,
 	bBreachRecent: 5, bBreachRuns: 5,
+	bDeliveryIndex: 6,
 }
 
 // droppedIn is the version of the form that no longer has a bucket, of those that it once had.

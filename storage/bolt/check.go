@@ -159,11 +159,21 @@ func (r *reader) checkValue(id bucketID, k, v []byte) error {
 				return err
 			}
 		}
+		for _, by := range deliveryIndex(&d) {
+			if addedIn[bDeliveryIndex] > r.version {
+				break
+			}
+			if err := there(bDeliveryIndex, by.int(intAt(k, 0))); err != nil {
+				return err
+			}
+		}
 		if d.State != incident.DeliveryPending {
 			return there(bDeliveryRecords, key(bytes.Clone(k)).int(1))
 		}
 	case bDeliveryIDs:
 		return there(bDeliveries, v)
+	case bDeliveryIndex:
+		return there(bDeliveries, k[len(k)-8:])
 	case bLeaves:
 		kind, recordKey, _, err := cutLeaf(k, v)
 		if err != nil {

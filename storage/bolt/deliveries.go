@@ -3,9 +3,13 @@ package bolt
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"sitrep/incident"
 	"sitrep/ledger"
@@ -83,59 +87,230 @@ func (r *reader) Message(_ context.Context, id string) ([]byte, error) {
 	return bytes.Clone(message), nil
 }
 
+// What a delivery is found by in its index, in the order of DueAt.
+const (
+	deliveriesByDue byte = iota + 1
+	deliveriesByGroup
+	deliveriesByAddress
+)
+
+// deliveryIndex are the keys of a delivery in its index, without its arrival.
+func deliveryIndex(d *incident.Delivery) [3]key {
+	return [...]key{
+		key(nil).byte(deliveriesByDue).time(d.DueAt),
+		key(nil).byte(deliveriesByGroup).text(d.Group).time(d.DueAt),
+		key(nil).byte(deliveriesByAddress).text(d.Address).time(d.DueAt),
+	}
+}
+
+// reindexDelivery keeps what a delivery is found by in the order of DueAt; of a new one, old is
+// nil.
+func (t *tx) reindexDelivery(arrival int64, old, d *incident.Delivery) error {
+	var was [3]key
+	if old != nil {
+		was = deliveryIndex(old)
+	}
+	for i, is := range deliveryIndex(d) {
+		if bytes.Equal(was[i], is) {
+			continue
+		}
+		if was[i] != nil {
+			if err := t.delete(bDeliveryIndex, was[i].int(arrival)); err != nil {
+				return err
+			}
+		}
+		if err := t.put(bDeliveryIndex, is.int(arrival), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A deliveryWalk is what is walked for a page of deliveries.
+type deliveryWalk struct {
+	id       bucketID
+	prefix   key
+	from, to key  // bounds of keys; nil: none
+	due      bool // keys end with DueAt and arrival, else with the arrival
+}
+
+// walkOf returns where to look for deliveries.
+func (r *reader) walkOf(q *storage.DeliveryQuery) deliveryWalk {
+	w := deliveryWalk{id: bDeliveries}
+	switch {
+	case q.Incident != 0:
+		w.id, w.prefix = bDeliveryIncidents, w.prefix.int(q.Incident)
+		return w
+	case q.ByDue() && r.bucket(bDeliveryIndex) != nil:
+		w.id, w.due = bDeliveryIndex, true
+		switch {
+		case q.Address != "":
+			w.prefix = w.prefix.byte(deliveriesByAddress).text(q.Address)
+		case q.Group != "":
+			w.prefix = w.prefix.byte(deliveriesByGroup).text(q.Group)
+		default:
+			w.prefix = w.prefix.byte(deliveriesByDue)
+		}
+		if !q.From.IsZero() {
+			w.from = append(w.from, w.prefix...).time(q.From)
+		}
+		if !q.To.IsZero() {
+			w.to = append(w.to, w.prefix...).time(q.To)
+		}
+	case q.State != "":
+		w.id, w.prefix = bDeliveryStates, w.prefix.byte(deliveryStates[q.State])
+	}
+	return w
+}
+
+// cursorOf returns the cursor that stands for a key.
+func (w *deliveryWalk) cursorOf(k []byte) string {
+	arrival := strconv.FormatInt(intAt(k, len(k)-8), 10)
+	if !w.due {
+		return arrival
+	}
+	return strconv.FormatInt(timeAt(k, len(k)-16).UnixMicro(), 10) + "." + arrival
+}
+
+// keyOf returns the key that a cursor stands for, more on.
+func (w *deliveryWalk) keyOf(cursor string, more int64) (key, error) {
+	k := append(key(nil), w.prefix...)
+	if w.due {
+		due, rest, ok := strings.Cut(cursor, ".")
+		at, err := strconv.ParseInt(due, 10, 64)
+		if !ok || err != nil {
+			return nil, badCursor(cursor)
+		}
+		k, cursor = k.time(time.UnixMicro(at)), rest
+	}
+	n, err := parseCursor(cursor)
+	return k.int(n + more), err
+}
+
 func (r *reader) Deliveries(_ context.Context, q storage.DeliveryQuery) (page []incident.Delivery, next string, err error) {
 	if err := checkLimit(q.Limit); err != nil {
 		return nil, "", err
 	}
-	id, prefix := bDeliveries, key(nil)
-	switch {
-	case q.Incident != 0:
-		id, prefix = bDeliveryIncidents, prefix.int(q.Incident)
-	case q.State != "":
-		id, prefix = bDeliveryStates, prefix.byte(deliveryStates[q.State])
-	}
 	if q.ID != "" {
-		arrival, err := r.arrival(q.ID)
-		if arrival == 0 || err != nil {
-			return nil, "", err
-		}
-		id, prefix = bDeliveries, key(nil).int(arrival)
+		return r.deliveryByID(&q)
 	}
-	walk := r.descend
-	var from key
+	w := r.walkOf(&q)
+	from, below := w.from, w.to
 	if q.Cursor != "" {
-		n, err := parseCursor(q.Cursor)
+		if q.OldestFirst {
+			from, err = w.keyOf(q.Cursor, 1)
+		} else {
+			below, err = w.keyOf(q.Cursor, 0)
+		}
 		if err != nil {
 			return nil, "", err
 		}
-		if q.OldestFirst {
-			n++
-		}
-		from = append(from, prefix...).int(n)
 	}
-	if q.OldestFirst {
-		walk = r.ascend
-	}
-	var last int64
-	err = walk(id, prefix, from, func(k, _ []byte) (bool, error) {
-		arrival := intAt(k, len(k)-8)
-		if q.Message {
-			if message, err := r.get(bMessages, key(nil).int(arrival)); message == nil || err != nil {
-				return err == nil, err
-			}
-		}
-		d, err := r.deliveryAt(arrival)
-		if err != nil || q.State != "" && d.State != q.State {
-			return true, err
-		}
-		if len(page) == q.Limit {
-			next = strconv.FormatInt(last, 10)
+	looked := 0
+	var last []byte
+	look := func(k, _ []byte) (bool, error) {
+		switch {
+		case !q.OldestFirst && w.from != nil && bytes.Compare(k, w.from) < 0, q.OldestFirst && w.to != nil && bytes.Compare(k, w.to) >= 0:
+			return false, nil
+		case looked == storage.DeliveriesLooked:
+			next = w.cursorOf(last)
 			return false, nil
 		}
-		page, last = append(page, d), arrival
+		d, fits, err := r.lookAt(intAt(k, len(k)-8), &q)
+		if err != nil {
+			return false, err
+		}
+		if !fits {
+			looked++
+			last = append(last[:0], k...)
+			return true, nil
+		}
+		if len(page) == q.Limit {
+			next = w.cursorOf(last)
+			return false, nil
+		}
+		page, last = append(page, d), append(last[:0], k...)
 		return true, nil
-	})
+	}
+	if q.OldestFirst {
+		err = r.ascend(w.id, w.prefix, from, look)
+	} else {
+		err = r.descend(w.id, w.prefix, below, look)
+	}
 	return page, next, err
+}
+
+// deliveryByID returns the one delivery of an id, if the query is for it.
+func (r *reader) deliveryByID(q *storage.DeliveryQuery) ([]incident.Delivery, string, error) {
+	arrival, err := r.arrival(q.ID)
+	if arrival == 0 || err != nil {
+		return nil, "", err
+	}
+	d, fits, err := r.lookAt(arrival, q)
+	if err != nil || !fits || q.Incident != 0 && !slices.Contains(d.Incidents(), q.Incident) {
+		return nil, "", err
+	}
+	return []incident.Delivery{d}, "", nil
+}
+
+// lookAt reads a delivery, and reports whether the query is for it.
+func (r *reader) lookAt(arrival int64, q *storage.DeliveryQuery) (d incident.Delivery, fits bool, err error) {
+	if q.Message {
+		if message, err := r.get(bMessages, key(nil).int(arrival)); message == nil || err != nil {
+			return d, false, err
+		}
+	}
+	if q.Brief || q.Kind != "" || q.Channel != "" || q.ByDue() || q.Incident != 0 {
+		if d, err = r.briefAt(arrival, q.Incident); q.Brief || err != nil || !q.Fits(&d) {
+			return d, err == nil && q.Fits(&d), err
+		}
+	}
+	d, err = r.deliveryAt(arrival)
+	return d, err == nil && q.Fits(&d), err
+}
+
+// briefAt reads a delivery with the cover of an incident alone or, if that is 0, with its first
+// covers. What it does not need is not decoded: the covers are the last in a row, and only they
+// may be large.
+func (r *reader) briefAt(arrival, number int64) (d incident.Delivery, err error) {
+	k := key(nil).int(arrival)
+	stored, err := r.get(bDeliveries, k)
+	if err != nil {
+		return d, err
+	}
+	head, covers, ok := bytes.Cut(stored, []byte(`,"covers":[`))
+	if !ok {
+		// There are none: it has null there.
+		err = r.needJSON(bDeliveries, k, &d)
+		return d, err
+	}
+	if err := decode(bDeliveries, k, append(bytes.Clone(head), '}'), &d); err != nil {
+		return d, err
+	}
+	limit := storage.BriefCovers
+	if number != 0 {
+		// Nothing else begins like that: a quote in a text has a backslash before it.
+		at := bytes.Index(covers, fmt.Appendf(nil, `{"incident":%d,`, number))
+		if at < 0 {
+			return d, nil
+		}
+		covers, limit = covers[at:], 1
+	}
+	for dec := json.NewDecoder(io.MultiReader(strings.NewReader("["), bytes.NewReader(covers))); ; {
+		if len(d.Covers) == 0 {
+			if _, err := dec.Token(); err != nil {
+				return d, wrong(bDeliveries, k, err.Error())
+			}
+		}
+		if len(d.Covers) == limit || !dec.More() {
+			return d, nil
+		}
+		var c incident.Cover
+		if err := dec.Decode(&c); err != nil {
+			return d, wrong(bDeliveries, k, err.Error())
+		}
+		d.Covers = append(d.Covers, c)
+	}
 }
 
 func (t *tx) PutDelivery(ctx context.Context, d *incident.Delivery, message []byte) error {
@@ -166,6 +341,13 @@ func (t *tx) PutDelivery(ctx context.Context, d *incident.Delivery, message []by
 		if err := t.put(bMessages, key(nil).int(arrival), message); err != nil {
 			return err
 		}
+	}
+	was := &old
+	if old.ID == "" {
+		was = nil
+	}
+	if err := t.reindexDelivery(arrival, was, d); err != nil {
+		return err
 	}
 	if err := t.indexDelivery(arrival, &old, d, state); err != nil {
 		return err

@@ -86,7 +86,12 @@ func MakeVersion4(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = b.Update(func(btx *bbolt.Tx) error { return newTx(btx).makeOlderLatest() })
+	err = b.Update(func(btx *bbolt.Tx) error {
+		if err := btx.DeleteBucket([]byte(bucketNames[bDeliveryIndex])); err != nil {
+			return err
+		}
+		return newTx(btx).makeOlderLatest()
+	})
 	if err := errors.Join(err, b.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -236,4 +241,19 @@ func StopUpgrade(t *testing.T, path string, version uint32) {
 	if err := errors.Join(err, b.Close()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// MakeVersion5 makes a store one of version 5, in which deliveries are not found by whom, which
+// group or when.
+func MakeVersion5(t *testing.T, path string) {
+	t.Helper()
+	b, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = b.Update(func(btx *bbolt.Tx) error { return btx.DeleteBucket([]byte(bucketNames[bDeliveryIndex])) })
+	if err := errors.Join(err, b.Close()); err != nil {
+		t.Fatal(err)
+	}
+	SetVersion(t, path, 5)
 }

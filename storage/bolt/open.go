@@ -27,8 +27,9 @@ const (
 	// one with a lower one is brought up to it, unless it is only read. Since 2, bClosed
 	// has what is to be forgotten; since 3, breaches are found by fingerprint alone and the
 	// watchdog has buckets of its own; since 4, incidents are found by team, SLO and text; since 5,
-	// where the latest breaches are stands in runs.
-	formVersion = 5
+	// where the latest breaches are stands in runs; since 6, deliveries are found by address, group
+	// and due time.
+	formVersion = 6
 	// lockTimeout is how long Open waits for another process to close the file.
 	lockTimeout = 2 * time.Second
 	// mapAhead is how much more than the file is mapped, so that growing seldom has to

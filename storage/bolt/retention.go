@@ -217,10 +217,14 @@ func (t *tx) ForgetDeliveries(ctx context.Context, all []incident.Delivery) erro
 		if len(records) == 0 {
 			return wrong(bDeliveries, k, "it has no record")
 		}
+		was := d
 		if err := storage.ForgetDelivery(&d, records[len(records)-1]); err != nil {
 			return err
 		}
 		if err := t.putJSON(bDeliveries, k, &d); err != nil {
+			return err
+		}
+		if err := t.reindexDelivery(arrival, &was, &d); err != nil {
 			return err
 		}
 		if err := t.delete(bMessages, k); err != nil {

@@ -20,38 +20,54 @@ const upgradePiece = 1000
 // oldLists are the buckets that listed and counted incidents up to version 3.
 var oldLists = []string{"incident_states", "open_counts"}
 
-// upgrade brings a store of an earlier version up to this one.
+// upgrade brings a store of an earlier version up to this one, version by version. What may be
+// much is done in pieces; what is done of that is no harm if it ends in between, and is done again.
 func (db *DB) upgrade(ctx context.Context) error {
-	if db.version < 4 {
-		if err := db.upgradeLists(ctx); err != nil {
+	from := db.version
+	if from < 4 {
+		if err := db.inPieces(ctx, from, (*tx).upgradeLists); err != nil {
+			return err
+		}
+		if err := db.bolt.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade(ctx, from) }); err != nil {
 			return err
 		}
 	}
-	err := db.upgradeLatest(ctx, db.upgrading)
+	if from < 5 {
+		if err := db.upgradeLatest(ctx, 5, db.upgrading); err != nil {
+			return err
+		}
+	}
+	if err := db.inPieces(ctx, from, (*tx).upgradeDeliveryIndex); err != nil {
+		return err
+	}
+	err := db.bolt.Update(func(btx *bbolt.Tx) error { return newTx(btx).setVersion(formVersion) })
 	if err == nil {
 		db.version = formVersion
 	}
 	return err
 }
 
-// upgradeLists brings a store up to version 4: first the lists of incidents, which may be
-// many, in pieces. What is done of that is no harm if it ends in between, and is done again.
-func (db *DB) upgradeLists(ctx context.Context) error {
-	from, last := db.version, int64(0)
+// inPieces does a piece after the other, each from the number on that the one before got to.
+func (db *DB) inPieces(ctx context.Context, from uint32, piece func(t *tx, ctx context.Context, above int64) (last int64, more bool, err error)) error {
+	last := int64(0)
 	for more := true; more; {
 		err := db.bolt.Update(func(btx *bbolt.Tx) (err error) {
 			t := newTx(btx)
 			if err := t.addBuckets(from); err != nil {
 				return err
 			}
-			last, more, err = t.upgradeLists(ctx, last)
+			last, more, err = piece(t, ctx, last)
 			return err
 		})
 		if err != nil {
 			return err
 		}
 	}
-	return db.bolt.Update(func(btx *bbolt.Tx) error { return newTx(btx).upgrade(ctx, from) })
+	return nil
+}
+
+func (t *tx) setVersion(v uint32) error {
+	return t.put(bMeta, formKey, binary.BigEndian.AppendUint32(nil, v))
 }
 
 // addBuckets makes the buckets that a store of an earlier version does not have.
@@ -103,6 +119,28 @@ func (t *tx) upgradeTexts(number int64) error {
 	})
 }
 
+// upgradeDeliveryIndex lets deliveries above an arrival be found by address, group and due time,
+// and returns the last one that it got to.
+func (t *tx) upgradeDeliveryIndex(ctx context.Context, above int64) (last int64, more bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, false, err
+	}
+	n := 0
+	err = t.ascend(bDeliveries, nil, key(nil).int(above+1), func(k, _ []byte) (bool, error) {
+		if more = n == upgradePiece; more {
+			return false, nil
+		}
+		n++
+		last = intAt(k, 0)
+		d, err := t.briefAt(last, 0)
+		if err != nil {
+			return false, err
+		}
+		return true, t.reindexDelivery(last, nil, &d)
+	})
+	return last, more, err
+}
+
 // upgrade does the rest in one transaction.
 func (t *tx) upgrade(ctx context.Context, from uint32) error {
 	if from < 3 {
@@ -124,7 +162,7 @@ func (t *tx) upgrade(ctx context.Context, from uint32) error {
 			return fmt.Errorf("delete bucket %s: %w", name, err)
 		}
 	}
-	return t.put(bMeta, formKey, binary.BigEndian.AppendUint32(nil, 4))
+	return t.setVersion(4)
 }
 
 // upgradeBreaches finds breaches by fingerprint alone, where they were found by startsAt too,

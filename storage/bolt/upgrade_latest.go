@@ -57,8 +57,9 @@ func (r *reader) ofOlder(k []byte, l latest) (string, error) {
 
 // upgradeLatest brings a store of version 4 up to 5, in which breaches are found as index
 // says. It does so piece by piece, beside what is there: until the last piece the store is
-// one of version 4 for whoever opens it, and a start that comes after a crash begins anew.
-func (db *DB) upgradeLatest(ctx context.Context, progress func(done, total int)) error {
+// one of version 4 for whoever opens it, and a start that comes after a crash begins anew. Then
+// it has the version to.
+func (db *DB) upgradeLatest(ctx context.Context, to uint32, progress func(done, total int)) error {
 	total := 0
 	err := db.bolt.Update(func(btx *bbolt.Tx) error {
 		for _, id := range []bucketID{bBreachRecent, bBreachRuns} {
@@ -102,7 +103,7 @@ func (db *DB) upgradeLatest(ctx context.Context, progress func(done, total int))
 		if err := btx.DeleteBucket([]byte(bucketNames[bBreachLatest])); err != nil {
 			return err
 		}
-		return newTx(btx).put(bMeta, formKey, binary.BigEndian.AppendUint32(nil, formVersion))
+		return newTx(btx).setVersion(to)
 	})
 }
 
@@ -156,7 +157,7 @@ func (db *DB) rebuildLatest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return db.upgradeLatest(ctx, func(int, int) {})
+	return db.upgradeLatest(ctx, formVersion, func(int, int) {})
 }
 
 // rebuildOlder notes breaches from a key on, as many as a piece has, and returns where to go

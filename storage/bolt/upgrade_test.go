@@ -1,6 +1,7 @@
 package bolt_test
 
 import (
+	"fmt"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -125,4 +126,72 @@ func TestTheWatchdogOfAnOlderStoreIsBroughtUp(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// The deliveries of an older store are found by whom and by group, by when they were due too.
+func TestTheDeliveriesOfAnOlderStoreAreFound(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sitrep.db")
+	db := openAt(t, path)
+	const many = 2100 // more than one piece
+	for from := 0; from < many; from += 300 {
+		mustWrite(t, db, func(tx storage.Tx) error {
+			for i := from; i < from+300; i++ {
+				d := incident.Delivery{
+					ID: fmt.Sprint(i), Kind: incident.KindWatchdog, Recipient: fmt.Sprint("email:", i), Address: "a@example.org", Group: "sre",
+					State: incident.DeliveryPending, DueAt: noon.Add(time.Duration(i) * time.Second), CreatedAt: noon,
+				}
+				if i == 7 {
+					d.Address, d.Group = "b@example.org", "board"
+				}
+				if err := tx.PutDelivery(t.Context(), &d, nil); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	bolt.MakeVersion5(t, path)
+	count := func(db *bolt.DB, q storage.DeliveryQuery) (n int) {
+		t.Helper()
+		mustRead(t, db, func(r storage.Snapshot) error {
+			for q.Limit = 1000; ; {
+				page, next, err := r.Deliveries(t.Context(), q)
+				n += len(page)
+				if q.Cursor = next; err != nil || next == "" {
+					return err
+				}
+			}
+		})
+		return n
+	}
+	check := func(db *bolt.DB) {
+		t.Helper()
+		if err := db.Check(t.Context()); err != nil {
+			t.Error(err)
+		}
+		for _, c := range []struct {
+			q    storage.DeliveryQuery
+			want int
+		}{
+			{storage.DeliveryQuery{Address: "b@example.org"}, 1},
+			{storage.DeliveryQuery{Group: "sre"}, many - 1},
+			{storage.DeliveryQuery{From: noon.Add(many*time.Second - time.Minute)}, 60},
+		} {
+			if got := count(db, c.q); got != c.want {
+				t.Errorf("%+v: found %d, want %d", c.q, got, c.want)
+			}
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old, err := bolt.OpenReadOnly(t.Context(), path)
+	if err != nil {
+		t.Fatalf("for reading: %v", err)
+	}
+	check(old)
+	check(openAt(t, path))
 }

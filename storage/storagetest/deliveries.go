@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"sitrep/incident"
@@ -107,6 +109,115 @@ var deliveryRules = []rule{
 				all = append(all, p...)
 			}
 			f.equal(c.name+", two by two", all, c.want)
+		}
+	}},
+	{"deliveries are found by whom, by which group, kind and channel, and by when they were due", func(f *fixture) {
+		at := func(minutes int) time.Time { return f.now.Add(time.Duration(minutes) * time.Minute) }
+		for i := 1; i <= 8; i++ {
+			d := f.newDelivery(fmt.Sprint(i), string(rune('a'+i%2)), int64(1+i%2))
+			d.DueAt = at(10 - i) // what came last was due first
+			if i%4 == 0 {
+				d.Group, d.Channel, d.Kind = "support", incident.ChannelWebhook, incident.KindResolved
+			}
+			if i > 4 {
+				d.State, d.SentAt = incident.DeliveryDelivered, f.now
+			}
+			f.deliver(d)
+		}
+		// It is due later than it was, and found there alone.
+		moved := f.newDelivery("3", "b", 2)
+		moved.DueAt = at(20)
+		f.deliver(moved)
+		for _, c := range []struct {
+			name string
+			q    storage.DeliveryQuery
+			want []string
+		}{
+			{"address", storage.DeliveryQuery{Address: "a@example.org"}, []string{"2", "4", "6", "8"}},
+			{"nobody's", storage.DeliveryQuery{Address: "a"}, nil},
+			{"group", storage.DeliveryQuery{Group: "leadership"}, []string{"3", "1", "2", "5", "6", "7"}},
+			{"group and address", storage.DeliveryQuery{Group: "support", Address: "a@example.org"}, []string{"4", "8"}},
+			{"group and state", storage.DeliveryQuery{Group: "leadership", State: incident.DeliveryPending}, []string{"3", "1", "2"}},
+			{"kind", storage.DeliveryQuery{Kind: incident.KindResolved}, []string{"8", "4"}},
+			{"channel and state", storage.DeliveryQuery{Channel: incident.ChannelWebhook, State: incident.DeliveryDelivered}, []string{"8"}},
+			{"from", storage.DeliveryQuery{From: at(7)}, []string{"3", "1", "2"}},
+			{"to", storage.DeliveryQuery{To: at(4)}, []string{"7", "8"}},
+			{"from and to", storage.DeliveryQuery{From: at(4), To: at(6)}, []string{"5", "6"}},
+			{"the time that it had", storage.DeliveryQuery{From: at(7), To: at(8)}, nil},
+			{"address, from and to", storage.DeliveryQuery{Address: "a@example.org", From: at(4), To: at(7)}, []string{"4", "6"}},
+			{"incident, kind and to", storage.DeliveryQuery{Incident: 1, Kind: incident.KindResolved, To: at(4)}, []string{"8"}},
+			{"all together", storage.DeliveryQuery{Incident: 1, State: incident.DeliveryPending, Address: "a@example.org", Group: "support", Kind: incident.KindResolved, Channel: incident.ChannelWebhook, From: at(6), To: at(7)}, []string{"4"}},
+			{"id", storage.DeliveryQuery{ID: "4", Group: "support"}, []string{"4"}},
+			{"id of another group", storage.DeliveryQuery{ID: "4", Group: "leadership"}, nil},
+		} {
+			for _, brief := range []bool{false, true} {
+				for _, oldest := range []bool{false, true} {
+					for _, limit := range []int{100, 1} {
+						c.q.Limit, c.q.Brief, c.q.OldestFirst, c.q.Cursor = limit, brief, oldest, ""
+						var all []string
+						for _, p := range f.deliveryPages(c.q) {
+							all = append(all, p...)
+						}
+						if oldest {
+							slices.Reverse(all)
+						}
+						f.equal(fmt.Sprintf("%s, brief %t, the oldest first %t, %d a page", c.name, brief, oldest, limit), all, c.want)
+					}
+				}
+			}
+		}
+		f.read(func(r storage.Snapshot) error {
+			for _, cursor := range []string{"x", "1.x", "1"} {
+				_, _, err := r.Deliveries(f.Context(), storage.DeliveryQuery{Group: "support", Limit: 1, Cursor: cursor})
+				f.fails(cursor, err, incident.ErrInvalid)
+			}
+			return nil
+		})
+	}},
+	{"in brief, a digest has the cover that is asked about, or the first", func(f *fixture) {
+		digest := f.newDelivery("d", "a", 1)
+		digest.Kind, digest.Error = incident.KindDigest, `say "covers":[{"incident":7,`
+		digest.Covers[0].Owed[0].Action = digest.Error
+		for n := int64(2); n <= 300; n++ {
+			digest.Covers = append(digest.Covers, incident.Cover{Incident: n, Kind: incident.KindUpdate, Reader: int(n), DueAt: f.now})
+		}
+		bare := f.newDelivery("w", "a", 0)
+		bare.Kind, bare.Covers = incident.KindWatchdog, nil
+		f.deliver(digest, bare)
+		f.read(func(r storage.Snapshot) error {
+			for n, want := range map[int64][]incident.Cover{0: digest.Covers[:storage.BriefCovers], 1: digest.Covers[:1], 7: digest.Covers[6:7], 300: digest.Covers[299:]} {
+				page, _, err := r.Deliveries(f.Context(), storage.DeliveryQuery{Incident: n, Kind: incident.KindDigest, Brief: true, Limit: 9})
+				if err != nil {
+					return err
+				}
+				brief := *digest
+				brief.Covers = want
+				f.equal(fmt.Sprintf("of incident %d", n), page, []incident.Delivery{brief})
+			}
+			page, _, err := r.Deliveries(f.Context(), storage.DeliveryQuery{ID: "w", Brief: true, Limit: 9})
+			f.equal("without covers", page, []incident.Delivery{*bare})
+			page, _, err2 := r.Deliveries(f.Context(), storage.DeliveryQuery{Incident: 300, Kind: incident.KindDigest, Limit: 9})
+			f.equal("whole", page, []incident.Delivery{*digest})
+			return errors.Join(err, err2)
+		})
+	}},
+	{"a page of deliveries looks at so many, and says where to go on", func(f *fixture) {
+		for from := 0; from < storage.DeliveriesLooked*2+10; from += 300 {
+			f.write(func(tx storage.Tx) error {
+				for i := from; i < min(from+300, storage.DeliveriesLooked*2+10); i++ {
+					d := f.newDelivery(fmt.Sprint(i), fmt.Sprint("a", i), 0)
+					if i == 5 {
+						d.Kind = incident.KindLeft
+					}
+					if err := tx.PutDelivery(f.Context(), d, nil); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		for _, q := range []storage.DeliveryQuery{{Kind: incident.KindLeft, Limit: 10}, {Kind: incident.KindLeft, Limit: 10, Group: "leadership"}} {
+			f.equal("pages", f.deliveryPages(q), [][]string{nil, nil, {"5"}})
 		}
 	}},
 	{"an outcome is recorded once, without addresses, and with the message's hash", func(f *fixture) {

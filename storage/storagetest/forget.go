@@ -156,6 +156,14 @@ var forgetRules = []rule{
 		f.live(2, lately)
 		f.live(3, time.Time{})
 		before := f.leaves()
+		var to []string
+		f.read(func(r storage.Snapshot) error {
+			page, _, err := r.Deliveries(f.Context(), storage.DeliveryQuery{Incident: 1, Limit: 9})
+			for _, d := range page {
+				to = append(to, d.Address)
+			}
+			return err
+		})
 		f.forget(time.Time{})
 		f.forget(f.now.Add(-200 * time.Hour))
 		f.equal("people before", len(f.people(1)) > 10, true)
@@ -207,6 +215,14 @@ var forgetRules = []rule{
 			page, _, err2 := r.Deliveries(f.Context(), storage.DeliveryQuery{Incident: 1, Limit: 9})
 			f.equal("deliveries", []int{len(page), page[0].Covers[0].Reader, page[1].Covers[0].Reader}, []int{2, 2, 1})
 			f.equal("delivery", page[1].Address+page[1].Recipient+page[1].Error, strings.Repeat(incident.Forgotten, 3))
+			f.equal("deliveries to who was forgotten", len(f.deliveryPages(storage.DeliveryQuery{Address: incident.Forgotten, Limit: 9})[0]), 2)
+			for _, address := range to {
+				for _, id := range f.deliveryPages(storage.DeliveryQuery{Address: address, Limit: 9})[0] {
+					if id == page[0].ID || id == page[1].ID {
+						f.Errorf("%s is still found by %s", id, address)
+					}
+				}
+			}
 			if err == nil {
 				err = err2
 			}

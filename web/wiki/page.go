@@ -103,7 +103,7 @@ func From(p *incident.Policy) Page {
 		page.Priorities = append(page.Priorities, priority(&p.Priorities[i], p))
 	}
 	for i := range p.Groups {
-		if g := group(&p.Groups[i], p); g.Management || g.SLOs > 0 {
+		if g := GroupOf(&p.Groups[i], p); g.Management || g.SLOs > 0 {
 			page.Groups = append(page.Groups, g)
 		}
 	}
@@ -140,7 +140,8 @@ func priority(q *incident.Priority, p *incident.Policy) Priority {
 	return out
 }
 
-func group(g *incident.Group, p *incident.Policy) Group {
+// GroupOf returns what a page shows of a group.
+func GroupOf(g *incident.Group, p *incident.Policy) Group {
 	out := Group{Name: line(g.Name), Management: slices.Contains(p.Management, g.Name), Hears: lines(g.Priorities), Timezone: g.Location.String()}
 	for _, r := range g.Recipients {
 		out.Recipients = append(out.Recipients, line(r.Address))

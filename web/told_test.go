@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -249,12 +250,11 @@ func TestAPageReadsNoMoreThanItShows(t *testing.T) {
 	for next := ""; ; {
 		a := f.get("viewer", page(n, next))
 		events += strings.Count(a.Body.String(), `id="event-`)
-		_, rest, ok := strings.Cut(a.Body.String(), "?before=")
-		if !ok {
+		older := regexp.MustCompile(`href="[^"]*(\?before=\d+)#`).FindStringSubmatch(a.Body.String())
+		if older == nil {
 			break
 		}
-		rest, _, _ = strings.Cut(rest, "#")
-		next = "?before=" + rest
+		next = older[1]
 	}
 	for next := ""; ; {
 		a := f.get("viewer", page(n, next))
@@ -266,12 +266,11 @@ func TestAPageReadsNoMoreThanItShows(t *testing.T) {
 				breaches[text.Data] = true
 			}
 		}
-		_, rest, ok := strings.Cut(a.Body.String(), "?breaches=")
-		if !ok {
+		more := regexp.MustCompile(`href="[^"]*(\?breaches=[^"#]+)#`).FindStringSubmatch(a.Body.String())
+		if more == nil {
 			break
 		}
-		rest, _, _ = strings.Cut(rest, "#")
-		next = "?breaches=" + rest
+		next = more[1]
 	}
 	if in := f.incident(n); int64(events) != in.Sequence || len(breaches) != 1000 {
 		t.Errorf("%d of %d events and %d breaches are shown", events, in.Sequence, len(breaches))
@@ -298,12 +297,11 @@ func TestTheMessageOfAGroupGoesOnOnTheNextPage(t *testing.T) {
 		if goesOn := strings.Contains(a.section("messages"), "goes on with the earlier messages"); goesOn != (pages == 1) {
 			t.Errorf("page %d says that it goes on: %t", pages, goesOn)
 		}
-		_, rest, ok := strings.Cut(a.Body.String(), "?messages=")
-		if !ok {
+		more := regexp.MustCompile(`href="[^"]*(\?messages=[^"#]+)#`).FindStringSubmatch(a.Body.String())
+		if more == nil {
 			break
 		}
-		rest, _, _ = strings.Cut(rest, "#")
-		next = "?messages=" + rest
+		next = more[1]
 	}
 	if len(seen) < 700 || pages != 2 {
 		t.Errorf("%d messages on %d pages", len(seen), pages)

@@ -158,7 +158,8 @@ func TestForTeam(t *testing.T) {
 		{incident.EventResolved, incident.ActorScheduler, "", incident.Data{}, "All alerts have ended: the incident is resolved."},
 		{incident.EventResolved, "ada", "", incident.Data{}, "ada resolved the incident."},
 		{
-			incident.EventResolved, "ada", "the fuse", incident.Data{Message: "All works again.", Audiences: []incident.Audience{incident.AudienceManagement}},
+			incident.EventResolved, "ada", "the fuse",
+			incident.Data{Message: "All works again.", Audiences: []incident.Audience{incident.AudienceManagement}},
 			"ada resolved the incident: “the fuse” To management: “All works again.”",
 		},
 		{incident.EventReopened, incident.ActorAlertmanager, "", incident.Data{Why: incident.WhyBreachStarted}, "An alert fires: the incident is open again."},

@@ -38,6 +38,31 @@ func (t *taker) Send(ctx context.Context, _ router.Envelope, leased func(context
 	return nil
 }
 
+// sending returns the repository of a scheduler that sends by t, and what starts it; that returns
+// what stops it.
+func sending(b *testing.B, db storage.Store, p *incident.Policy, t *taker) (repo *storage.Repository, run func() (stop func())) {
+	log, metrics := slog.New(slog.DiscardHandler), router.NewMetrics(prometheus.NewRegistry())
+	var scheduler *router.Scheduler
+	repo = &storage.Repository{Store: db, Policy: func() *incident.Policy { return p }, Wake: func() { scheduler.Wake() }}
+	scheduler = &router.Scheduler{
+		Repo: repo, Log: log, Metrics: metrics, Intake: &intake.Intake{Repo: repo, Catalog: func() intake.Catalog { return nil }, Log: log},
+		Asker: func() router.Asker { return nil }, Retention: func() router.Retention { return router.Retention{} },
+		Dispatcher: &router.Dispatcher{Repo: repo, Owner: "a", Log: log, Metrics: metrics, Sender: func(incident.Channel) (router.Sender, bool) { return t, true }},
+	}
+	return repo, func() func() {
+		ctx, cancel := context.WithCancel(b.Context())
+		stopped := make(chan struct{})
+		go func() {
+			defer close(stopped)
+			_ = scheduler.Run(ctx)
+		}()
+		return func() {
+			cancel()
+			<-stopped
+		}
+	}
+}
+
 // BenchmarkFanOut tells one incident to many readers: what a message costs beside its
 // rendering and the far end must not grow with them.
 func BenchmarkFanOut(b *testing.B) {
@@ -60,22 +85,9 @@ func benchmarkFanOut(b *testing.B, readers int) {
 	}
 	p.Teams[0].OnCall = nil
 	p.Index()
-	log := slog.New(slog.DiscardHandler)
-	metrics := router.NewMetrics(prometheus.NewRegistry())
-	var scheduler *router.Scheduler
-	repo := &storage.Repository{Store: db, Policy: func() *incident.Policy { return p }, Wake: func() { scheduler.Wake() }}
 	t := &taker{}
-	scheduler = &router.Scheduler{
-		Repo: repo, Log: log, Metrics: metrics, Intake: &intake.Intake{Repo: repo, Catalog: func() intake.Catalog { return nil }, Log: log},
-		Asker: func() router.Asker { return nil }, Retention: func() router.Retention { return router.Retention{} },
-		Dispatcher: &router.Dispatcher{Repo: repo, Owner: "a", Log: log, Metrics: metrics, Sender: func(incident.Channel) (router.Sender, bool) { return t, true }},
-	}
-	ctx, cancel := context.WithCancel(b.Context())
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		_ = scheduler.Run(ctx)
-	}()
+	repo, run := sending(b, db, p, t)
+	stop := run()
 	var cpu time.Duration
 	slo := incidenttest.SLO("p1", "P1")
 	for i := range b.N {
@@ -99,8 +111,7 @@ func benchmarkFanOut(b *testing.B, readers int) {
 		<-t.done
 		cpu += used() - before
 	}
-	cancel()
-	<-stopped
+	stop()
 	b.ReportMetric(float64(cpu.Microseconds())/float64(b.N)/float64(readers), "cpu-µs/mail")
 	b.ReportMetric(float64(b.N*readers)/b.Elapsed().Seconds(), "mails/s")
 }
@@ -117,18 +128,9 @@ func BenchmarkDigests(b *testing.B) {
 	p.Groups = p.Groups[:1]
 	p.Teams[0].OnCall = nil
 	p.Index()
-	log := slog.New(slog.DiscardHandler)
-	metrics := router.NewMetrics(prometheus.NewRegistry())
-	var scheduler *router.Scheduler
-	repo := &storage.Repository{Store: db, Policy: func() *incident.Policy { return p }, Wake: func() { scheduler.Wake() }}
-	t := &taker{}
-	t.done = make(chan struct{})
+	t := &taker{done: make(chan struct{})}
 	t.left.Store(1 << 60)
-	scheduler = &router.Scheduler{
-		Repo: repo, Log: log, Metrics: metrics, Intake: &intake.Intake{Repo: repo, Catalog: func() intake.Catalog { return nil }, Log: log},
-		Asker: func() router.Asker { return nil }, Retention: func() router.Retention { return router.Retention{} },
-		Dispatcher: &router.Dispatcher{Repo: repo, Owner: "a", Log: log, Metrics: metrics, Sender: func(incident.Channel) (router.Sender, bool) { return t, true }},
-	}
+	repo, run := sending(b, db, p, t)
 	at := time.Now().UTC().Truncate(time.Microsecond).Add(-time.Hour) // no digest waits for more
 	slo := incidenttest.SLO("p2", "P2")
 	for i := range b.N * incidents / 100 {
@@ -153,12 +155,7 @@ func BenchmarkDigests(b *testing.B) {
 	}
 	b.ResetTimer()
 	before := used()
-	ctx, cancel := context.WithCancel(b.Context())
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		_ = scheduler.Run(ctx)
-	}()
+	stop := run()
 	for due := 1; due > 0; time.Sleep(10 * time.Millisecond) {
 		err := db.Read(b.Context(), func(r storage.Snapshot) (err error) {
 			due, _, err = r.Backlog(b.Context(), time.Now())
@@ -169,8 +166,7 @@ func BenchmarkDigests(b *testing.B) {
 		}
 	}
 	cpu := used() - before
-	cancel()
-	<-stopped
+	stop()
 	b.ReportMetric(float64(cpu.Microseconds())/float64(b.N*incidents), "cpu-µs/incident")
 }
 

@@ -92,12 +92,13 @@ mkdir -p .cache
 
 # The end-to-end tests come last and alone: they run many programs, and have times to keep.
 step go test
-# Those that take longest come first, so that nobody waits for them in the end. A year is counted
-# once, and without the race detector, which would make it six times as slow.
-year=TestTheFiguresOfAYearAreThoseOfTheFarEnds
+# Those that take longest come first, so that nobody waits for them in the end. A year, what a
+# browser sees and hostile texts in every output are looked at once, and without the race
+# detector, which would make them six times as slow.
+once='^(TestTheFiguresOfAYearAreThoseOfTheFarEnds|TestInABrowser|TestHostileTextsThroughEveryOutput)$'
 mapfile -t packages < <(go list ./... | grep -v '^sitrep/e2e' | grep -v -x -e sitrep/router -e sitrep/audit)
-go test -race -skip "^$year\$" ./router ./audit "${packages[@]}"
-go test -run "^$year\$" ./audit
+go test -race -skip "$once" ./router ./audit "${packages[@]}"
+go test -run "$once" ./web ./audit ./cli
 
 step end-to-end tests
 go test -race -count=1 -timeout 10m ./e2e/...

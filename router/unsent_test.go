@@ -102,7 +102,7 @@ func TestWhatFailedForGoodIsKnownUntilSomethingArrives(t *testing.T) {
 			t.Errorf("the address is no longer in the configuration: %+v", u)
 		}
 	})
-	bubble(t, policy(), func(t *testing.T, w *world) {
+	bubbleEvery(t, 20*time.Minute, policy(), func(t *testing.T, w *world) {
 		w.Behave(routertest.Refuse(fmt.Errorf("550 5.1.1 no such user: %w", router.ErrPermanent), "cto"))
 		a := w.Fire("p1", "a")
 		w.Pass(time.Minute)

@@ -394,7 +394,7 @@ func TestALargeOlderStoreIsBroughtUpInPieces(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"65536/132172", "131072/132172", "132172/132172"}; !slices.Equal(told, want) {
+	if want := []string{"16384/33868", "32768/33868", "33868/33868"}; !slices.Equal(told, want) {
 		t.Errorf("told %q", told)
 	}
 	finds(db)

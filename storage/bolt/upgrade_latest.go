@@ -15,7 +15,7 @@ import (
 )
 
 // latestPiece is how many entries are brought up in one transaction.
-const latestPiece = 1 << 16
+const latestPiece = 1 << 14
 
 // Up to version 4, where the latest breach of each fingerprint is stood in a tree of its own
 // (bBreachLatest), under the bytes of the fingerprint.

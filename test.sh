@@ -92,13 +92,15 @@ mkdir -p .cache
 
 # The end-to-end tests come last and alone: they run many programs, and have times to keep.
 step go test
-# Those that take longest come first, so that nobody waits for them in the end. A year, what a
-# browser sees and hostile texts in every output are looked at once, and without the race
-# detector, which would make them six times as slow.
-once='^(TestTheFiguresOfAYearAreThoseOfTheFarEnds|TestInABrowser|TestHostileTextsThroughEveryOutput)$'
-mapfile -t packages < <(go list ./... | grep -v '^sitrep/e2e' | grep -v -x -e sitrep/router -e sitrep/audit)
-go test -race -skip "$once" ./router ./audit "${packages[@]}"
-go test -run "$once" ./web ./audit ./cli
+# The race detector makes tests six times as slow. It looks at what many goroutines work on, but
+# for the longest tests there; what reads in one, and what a browser sees, is run without it.
+plain='^sitrep/(audit|config|demo|docs|simulate|web)$'
+long='^(TestSchedulesThatWentWrong|TestSitrepAgreesWithItsSenders|TestTenDaysOfUpdatesDoNotDrift|TestOneReplicaDoesWhatOneHasToDo|TestEveryRoleOnEveryRoute|TestHostileTextsThroughEveryOutput)$'
+# Those that take longest come first, so that nobody waits for them in the end.
+mapfile -t packages < <(go list ./... | grep -v -E -e '^sitrep/e2e' -e "$plain" -e '^sitrep/(router|app|storage/bolt)$')
+go test -race -skip "$long" ./router ./app ./storage/bolt "${packages[@]}"
+go test ./web ./audit ./config ./demo ./docs ./simulate
+go test -run "$long" ./router ./cli ./app
 
 step end-to-end tests
 go test -race -count=1 -timeout 10m ./e2e/...

@@ -222,7 +222,11 @@ func (p *Policy) Outranks(a, b Priority) bool {
 
 // Group returns the group of that name.
 func (p *Policy) Group(name string) (Group, bool) {
-	return find(p.Groups, func(g *Group) bool { return g.Name == name })
+	i := p.group(name)
+	if i < 0 {
+		return Group{}, false
+	}
+	return p.Groups[i], true
 }
 
 // Team returns the team of that name.

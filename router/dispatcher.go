@@ -290,7 +290,7 @@ func (d *Dispatcher) lease(ctx context.Context, w storage.Waiting, srv *server) 
 			return err
 		}
 		c = newTurn(&leases[0], srv)
-		if dr == nil || len(c.Pending)+len(c.Notices) > 0 || len(c.Subscriptions) != 1 || c.Subscriptions[0].Incident != w.Incident || c.alone(d.Repo.Policy(), at) == 0 && !c.isFirst(&c.Subscriptions[0], d.Repo.Policy(), at) {
+		if dr == nil || len(c.Pending)+len(c.Notices) > 0 || len(c.Subscriptions) != 1 || c.Subscriptions[0].Incident != w.Incident || !c.mayGoAlone(&c.Subscriptions[0], d.Repo.Policy(), at) {
 			return nil
 		}
 		if fresh, err = dr.unchanged(ctx, tx, false); err != nil || !fresh {
@@ -352,20 +352,14 @@ func (c *turn) aloneFirst(p *incident.Policy, at time.Time) int {
 	return max(p.DigestAbove-recent, 0)
 }
 
-// isFirst reports whether a subscription is owed an opening of the first priority that may go
-// out by itself.
-func (c *turn) isFirst(sub *incident.Subscription, p *incident.Policy, at time.Time) bool {
-	return sub.Urgency == firstUrgency(p) && sub.IsOpening() && c.aloneFirst(p, at) > 0
+// opensFirst reports whether a subscription is owed an opening of the first priority.
+func opensFirst(sub *incident.Subscription, p *incident.Policy) bool {
+	return sub.Urgency == firstUrgency(p) && sub.IsOpening()
 }
 
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	}
-	return -1
+// mayGoAlone reports whether the one message that is due may go out by itself.
+func (c *turn) mayGoAlone(sub *incident.Subscription, p *incident.Policy, at time.Time) bool {
+	return c.alone(p, at) > 0 || opensFirst(sub, p) && c.aloneFirst(p, at) > 0
 }
 
 // alone returns how many messages may go out by themselves before the rest is a digest, of the
@@ -570,12 +564,16 @@ func (d *Dispatcher) tellIncidents(ctx context.Context, c *turn, l load) (time.T
 	if len(due) == 0 {
 		return time.Time{}, nil
 	}
-	slices.SortStableFunc(due, func(a, b incident.Subscription) int {
-		return cmp.Or(cmp.Compare(a.Urgency, b.Urgency), compareBool(b.IsOpening(), a.IsOpening()))
-	})
+	rank := func(s *incident.Subscription) int { // of what is as urgent, openings come first
+		if s.IsOpening() {
+			return 2 * int(s.Urgency)
+		}
+		return 2*int(s.Urgency) + 1
+	}
+	slices.SortStableFunc(due, func(a, b incident.Subscription) int { return cmp.Compare(rank(&a), rank(&b)) })
 	policy := d.Repo.Policy()
-	first := 0 // openings of the first priority: they come first
-	for budget := c.aloneFirst(policy, now()); first < min(budget, len(due)) && due[first].Urgency == firstUrgency(policy) && due[first].IsOpening(); {
+	first := 0 // openings of the first priority
+	for budget := c.aloneFirst(policy, now()); first < min(budget, len(due)) && opensFirst(&due[first], policy); {
 		first++
 	}
 	others := c.alone(policy, now())

@@ -148,7 +148,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		case <-timer.C:
 		case <-s.waker():
 		case <-free:
-			if !s.goOn(ctx, now()) {
+			if !s.goOn(now()) {
 				continue
 			}
 		}
@@ -518,8 +518,14 @@ func (s *Scheduler) doubtFirst(ctx context.Context, number int64, at time.Time) 
 	return s.Intake.Disbelieve(ctx, at, number)
 }
 
-// dispatch hands what is due to the dispatcher, as far as it has hands free.
-func (s *Scheduler) dispatch(ctx context.Context, at time.Time) error {
+// dispatch hands what is due to the dispatcher.
+func (s *Scheduler) dispatch(context.Context, time.Time) error {
+	s.give()
+	return nil
+}
+
+// give hands those who wait to the dispatcher, as far as it has hands free, and keeps the others.
+func (s *Scheduler) give() {
 	waiting := s.view.waiting
 	if s.outdated {
 		policy := s.Repo.Policy()
@@ -531,7 +537,6 @@ func (s *Scheduler) dispatch(ctx context.Context, at time.Time) error {
 	rest, more, next := s.Dispatcher.claim(waiting)
 	s.view.waiting = rest
 	s.behind, s.serverRetryAt = s.behind || more, next
-	return nil
 }
 
 // viewFor is how long a view serves hands that become free.
@@ -540,11 +545,12 @@ const viewFor = time.Second
 // goOn gives hands that became free what the last round saw waiting, and reports whether a
 // round is needed for that: once it is all given, or a while has passed. Whatever is committed
 // brings a round of its own, so what is more urgent does not wait for that.
-func (s *Scheduler) goOn(ctx context.Context, at time.Time) (round bool) {
+func (s *Scheduler) goOn(at time.Time) (round bool) {
 	if len(s.view.waiting) == 0 || at.Before(s.view.at) || at.Sub(s.view.at) > viewFor {
 		return true
 	}
-	return s.dispatch(ctx, at) != nil || len(s.view.waiting) == 0 || !s.serverRetryAt.IsZero()
+	s.give()
+	return len(s.view.waiting) == 0 || !s.serverRetryAt.IsZero()
 }
 
 func (s *Scheduler) prune(ctx context.Context, at time.Time) error {

@@ -155,24 +155,24 @@ var loginRules = []rule{
 		f.equal("at first", f.failures("a", "b"), map[string]storage.LoginFailures{})
 		f.count(f.store, f.ago(2), map[string]int{"a": 1, "b": 3})
 		f.count(f.other, f.ago(1), map[string]int{"a": 2})
-		f.equal("failures", f.failures("b", "a", "none", "a"), map[string]storage.LoginFailures{"a": {3, f.ago(1)}, "b": {3, f.ago(2)}})
+		f.equal("failures", f.failures("b", "a", "none", "a"), map[string]storage.LoginFailures{"a": {Count: 3, LastAt: f.ago(1)}, "b": {Count: 3, LastAt: f.ago(2)}})
 		f.equal("of nobody", f.failures(), map[string]storage.LoginFailures{})
 		f.count(f.other, f.now, nil)
 		f.count(f.other, f.now, map[string]int{"b": 1}, "a", "none")
-		f.equal("after a success", f.failures("a", "b"), map[string]storage.LoginFailures{"b": {4, f.now}})
+		f.equal("after a success", f.failures("a", "b"), map[string]storage.LoginFailures{"b": {Count: 4, LastAt: f.now}})
 	}},
 	{"of many that count at once each counts", func(f *fixture) {
 		f.writeEach(16, func(i int, tx storage.Tx) error {
 			return tx.CountLogins(f.Context(), map[string]int{"a": 1, "b": 2, fmt.Sprint("c", i): 1}, []string{fmt.Sprint("d", i)}, f.now)
 		})
-		f.equal("failures", f.failures("a", "b", "c7"), map[string]storage.LoginFailures{"a": {16, f.now}, "b": {32, f.now}, "c7": {1, f.now}})
+		f.equal("failures", f.failures("a", "b", "c7"), map[string]storage.LoginFailures{"a": {Count: 16, LastAt: f.now}, "b": {Count: 32, LastAt: f.now}, "c7": {Count: 1, LastAt: f.now}})
 	}},
 	{"failed log-ins count for a while, and then from the beginning", func(f *fixture) {
 		last, over := f.now.Add(-storage.LoginFailuresKept), f.now.Add(-storage.LoginFailuresKept-time.Microsecond)
 		f.count(f.store, over, map[string]int{"over": 5, "again": 5})
 		f.count(f.store, last, map[string]int{"last": 5})
-		f.equal("failures", f.failures("over", "again", "last"), map[string]storage.LoginFailures{"last": {5, last}})
+		f.equal("failures", f.failures("over", "again", "last"), map[string]storage.LoginFailures{"last": {Count: 5, LastAt: last}})
 		f.count(f.other, f.now, map[string]int{"again": 1, "last": 1})
-		f.equal("failures", f.failures("over", "again", "last"), map[string]storage.LoginFailures{"again": {1, f.now}, "last": {6, f.now}})
+		f.equal("failures", f.failures("over", "again", "last"), map[string]storage.LoginFailures{"again": {Count: 1, LastAt: f.now}, "last": {Count: 6, LastAt: f.now}})
 	}},
 }

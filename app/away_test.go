@@ -192,6 +192,8 @@ func TestAStoreThatIsAwayForAWhile(t *testing.T) {
 		if n := r.mails(); n != 2 {
 			t.Errorf("%d mails before", n)
 		}
+		r.expect("GET", "/api/v1/status", "", 200, `"replicas":[{"instance":"`+r.options.instance()+`","self":true,`, `"config":"`+r.policy().Hash+`"`, `"wrong":false`)
+		r.expect("GET", "/metrics", "", 200, "sitrep_clock_skew_seconds 0\n")
 		for _, length := range []time.Duration{2 * time.Second, 10 * time.Minute, 3 * time.Hour} {
 			before, _ := r.signed()
 			r.store.is.Store(true)

@@ -9,8 +9,6 @@ import (
 )
 
 const (
-	// mostSkew is how far the clock of a process may be from that of the store until it rests.
-	mostSkew = 2 * time.Second
 	// skewAgain is how often a process that rests compares them, and skewJump by how much its
 	// clock has to be set for one to do so at once.
 	skewAgain = 5 * time.Second
@@ -69,9 +67,9 @@ func (s *Scheduler) measure(ctx context.Context) (Skew, error) {
 	}
 	best.By, best.Uncertainty = best.By.Truncate(time.Microsecond), best.Uncertainty.Truncate(time.Microsecond)
 	switch off := best.By.Abs(); {
-	case off-best.Uncertainty > mostSkew:
+	case off-best.Uncertainty > storage.MostSkew:
 		best.Rests = true
-	case off > mostSkew: // it cannot be told
+	case off > storage.MostSkew: // it cannot be told
 		best.Rests = last.Rests
 	}
 	s.skew.Store(&best)

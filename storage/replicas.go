@@ -8,6 +8,9 @@ import (
 // ReplicasKept is for how long after it was last seen a replica is known.
 const ReplicasKept = 24 * time.Hour
 
+// MostSkew is how far the clock of a process may be from that of the store until it claims nothing.
+const MostSkew = 2 * time.Second
+
 // A Replica is a process that has the store, as it last said of itself. Times other than SeenAt
 // are by its own clock.
 type Replica struct {
@@ -25,6 +28,9 @@ type Replica struct {
 	// SeenAt is when it said so, by the clock of the store.
 	SeenAt time.Time `json:"seen_at"`
 }
+
+// Rests reports whether it claims nothing, as its clock is surely wrong.
+func (r *Replica) Rests() bool { return r.Skew.Abs()-r.Uncertainty > MostSkew }
 
 // A ReplicaReader reads who has the store, and when somebody had.
 type ReplicaReader interface {

@@ -173,6 +173,7 @@ func newService(ctx context.Context, o Options, log *slog.Logger, open func(cont
 	if s.guard, err = access.New(log, access.Rules{Loopback: true}); err != nil {
 		return nil, err
 	}
+	s.guard.Share(failures{s.store}, loginKey(key))
 	if err := s.reload(ctx, incident.ActorStart, false); err != nil {
 		return nil, err
 	}

@@ -17,7 +17,8 @@ type LoginFailures struct {
 // A LoginReader reads who failed to log in.
 type LoginReader interface {
 	// LoginFailures returns the failures of those, named by a hash; who has none that count
-	// at now is left out.
+	// at now is left out. In a write each is locked until the end, also one without any, in the
+	// order of their names.
 	LoginFailures(ctx context.Context, who []string, now time.Time) (map[string]LoginFailures, error)
 }
 

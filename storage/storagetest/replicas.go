@@ -167,6 +167,27 @@ var loginRules = []rule{
 		})
 		f.equal("failures", f.failures("a", "b", "c7"), map[string]storage.LoginFailures{"a": {Count: 16, LastAt: f.now}, "b": {Count: 32, LastAt: f.now}, "c7": {Count: 1, LastAt: f.now}})
 	}},
+	{"of many that look before they count one sees each count", func(f *fixture) {
+		var seen [16]atomic.Int64
+		f.writeEach(len(seen), func(i int, tx storage.Tx) error {
+			who := []string{"b", "a"}
+			all, err := tx.LoginFailures(f.Context(), who, f.now)
+			if err != nil {
+				return err
+			}
+			if err := tx.CountLogins(f.Context(), map[string]int{"a": 1, "b": 1}, nil, f.now); err != nil {
+				return err
+			}
+			f.equal("both", all["a"], all["b"])
+			seen[i].Store(int64(all["a"].Count))
+			return nil
+		})
+		counts := map[int64]bool{}
+		for i := range seen {
+			counts[seen[i].Load()] = true
+		}
+		f.equal("different counts", len(counts), len(seen))
+	}},
 	{"failed log-ins count for a while, and then from the beginning", func(f *fixture) {
 		last, over := f.now.Add(-storage.LoginFailuresKept), f.now.Add(-storage.LoginFailuresKept-time.Microsecond)
 		f.count(f.store, over, map[string]int{"over": 5, "again": 5})

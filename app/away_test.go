@@ -104,7 +104,7 @@ func newRemote(t *testing.T, o Options, log io.Writer) (*remote, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.store = &away{Store: e.Store}
+		r.store = &away{Store: e}
 		return &engine{Store: r.store}, nil // as a database has it
 	})
 	if err != nil {

@@ -30,6 +30,9 @@ import (
 const (
 	// defaultGather is how many writes are gathered into one commit at most.
 	defaultGather = 1024
+	// gatherFor is for how long functions run that are gathered into one commit, until no further
+	// one is taken.
+	gatherFor = 5 * time.Millisecond
 	// gatherBytes is how many bytes are gathered into one commit, until no further
 	// write is taken.
 	gatherBytes = 8 << 20

@@ -290,7 +290,7 @@ func (d *Dispatcher) lease(ctx context.Context, w storage.Waiting, srv *server) 
 			return err
 		}
 		c = newTurn(&leases[0], srv)
-		if dr == nil || len(c.Pending)+len(c.Notices) > 0 || len(c.Subscriptions) != 1 || c.Subscriptions[0].Incident != w.Incident || !c.mayGoAlone(&c.Subscriptions[0], d.Repo.Policy(), at) {
+		if dr == nil || c.Settling != nil || len(c.Pending)+len(c.Notices) > 0 || len(c.Subscriptions) != 1 || c.Subscriptions[0].Incident != w.Incident || !c.mayGoAlone(&c.Subscriptions[0], d.Repo.Policy(), at) {
 			return nil
 		}
 		if fresh, err = dr.unchanged(ctx, tx, false); err != nil || !fresh {
@@ -314,11 +314,7 @@ func (d *Dispatcher) only(ctx context.Context, w storage.Waiting, at time.Time) 
 	if err != nil || len(dr.delivery.Covers) != 1 {
 		return nil
 	}
-	var ok bool
-	if dr.sender, ok = d.Sender(dr.delivery.Channel); !ok {
-		return nil
-	}
-	if dr.body, err = dr.sender.Render(&dr.message); err != nil {
+	if d.render(dr) != nil {
 		return nil
 	}
 	dr.delivery.Attempts = 1
@@ -439,6 +435,9 @@ func (d *Dispatcher) serve(w storage.Waiting, srv *server) (served bool) {
 // is tried again. If it returns a time, nothing more is to be sent before that. An error
 // ends the turn; a message that is refused for now does not.
 func (d *Dispatcher) tell(ctx context.Context, c *turn) (retryAt time.Time, err error) {
+	if c.Settling != nil {
+		return time.Time{}, d.finishSettling(ctx, c) // what is due then is for the next lease
+	}
 	retries := map[subject]incident.Delivery{}
 	for i := range c.Pending {
 		del := &c.Pending[i]

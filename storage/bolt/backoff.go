@@ -205,7 +205,11 @@ func (r *reader) urgency(id string, now time.Time) (most incident.Urgency, only 
 		}
 		return true, nil
 	})
-	if n > 1 || !held.first.IsZero() {
+	if err != nil || n > 1 || !held.first.IsZero() {
+		return most, 0, err
+	}
+	p, err := r.recipient(id)
+	if p.Settling != nil {
 		only = 0
 	}
 	return most, only, err

@@ -39,6 +39,7 @@ type recipient struct {
 	// RetryAt gives way: what is more urgent; 0: to nothing.
 	Openings []storage.Opening `json:"openings,omitempty"`
 	Yields   incident.Urgency  `json:"yields,omitempty"`
+	Settling *storage.Settling `json:"settling,omitempty"`
 }
 
 func (r *reader) recipient(id string) (recipient, error) {
@@ -96,6 +97,9 @@ func (t *tx) place(id string, c *changed) error {
 	due, err := t.earliest(id, held)
 	if err != nil {
 		return err
+	}
+	if s := c.Settling; s != nil && (due.IsZero() || s.Since.Before(due)) {
+		due = s.Since
 	}
 	if c.Next = due; !due.IsZero() {
 		c.Next = latestOf(due, c.Until, c.RetryAt)
@@ -268,6 +272,7 @@ func (t *tx) claim(id string, now time.Time, owner string, until time.Time) (sto
 		p.Attempt++
 		p.Owner, p.Until = owner, until
 		c.Attempt, c.Sent, c.Openings = p.Attempt, slices.Clone(p.Sent), slices.Clone(p.Openings)
+		c.Settling = p.Settling
 		c.Failures, c.FailingSince, c.LastError = p.Failures, p.FailingSince, p.LastError
 	})
 }
@@ -333,6 +338,17 @@ func (t *tx) ReleaseLease(_ context.Context, c *storage.Lease, now, retryAt time
 			}
 		}
 	})
+}
+
+func (t *tx) Settle(_ context.Context, c *storage.Lease, now time.Time, s *storage.Settling) error {
+	if err := t.owned(c, now); err != nil {
+		return err
+	}
+	if s != nil {
+		own := *s
+		s = &own
+	}
+	return t.changeRecipient(c.Recipient, func(p *recipient) { p.Settling = s })
 }
 
 // sent notes that a message to a recipient was handed over.

@@ -130,6 +130,7 @@ type reader struct {
 	buckets [bucketCount]*bbolt.Bucket
 	empty   [bucketCount]tristate // of those that are rare
 	filters *filters              // what other readers of the file read, too; may be nil
+	decoded *decoded              // the same; may be nil
 	known   *latestIndex          // see index
 	pending map[string]latest     // what the transaction noted, by the keys of fingerprints
 	digests *digests              // once there was one

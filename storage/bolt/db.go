@@ -78,6 +78,7 @@ type DB struct {
 	once    sync.Once
 	closed  error
 	filters filters
+	decoded decoded
 
 	mu     sync.Mutex
 	slow   time.Time     // since when the group under way is too slow; zero if it is not
@@ -188,7 +189,7 @@ func (db *DB) view(fn func(*reader) error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer damage(db.path, &err)
 	r := newReader(tx, db.version)
-	r.filters = &db.filters
+	r.filters, r.decoded = &db.filters, &db.decoded
 	return fn(r)
 }
 

@@ -156,7 +156,7 @@ func (w *writer) group() bool {
 		return true
 	}
 	t := newTx(btx)
-	t.filters = &db.filters
+	t.filters, t.decoded = &db.filters, &db.decoded
 	id := int64(btx.ID())
 
 	var group []*job

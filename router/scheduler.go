@@ -207,8 +207,8 @@ type view struct {
 	at      time.Time
 	pulses  incident.Pulses
 	agendas []int64
-	line    line      // of those who wait
-	next    time.Time // when more is due
+	line    line          // of those who wait
+	next    time.Time     // when more is due
 	took    time.Duration // to read it
 }
 

@@ -28,6 +28,10 @@ const (
 	// digestWait is how long the first of what is beyond digest_above waits for more, if
 	// there is no digest's worth of it yet. An opening stays within its promise.
 	digestWait = 40 * time.Second
+	// digestFull is how many incidents are a digest's worth, and digestLook how soon it is looked
+	// again whether there are as many.
+	digestFull = 900
+	digestLook = 5 * time.Second
 	// waitingLimit is among how many recipients the most urgent are found, and claimLimit
 	// how many are claimed at once.
 	waitingLimit = 5000
@@ -597,7 +601,10 @@ func (d *Dispatcher) tellIncidents(ctx context.Context, c *turn, l load) (time.T
 		return time.Time{}, nil
 	}
 	earliest := slices.MinFunc(due, func(a, b incident.Subscription) int { return a.DueAt.Compare(b.DueAt) }).DueAt
-	if wait := earliest.Add(digestWait); (others == 0 || len(due) == 1) && wait.After(now()) {
+	if wait := earliest.Add(digestWait); (others == 0 || len(due) == 1) && len(due) < digestFull && wait.After(now()) {
+		if soon := now().Add(digestLook); soon.Before(wait) {
+			return soon, nil
+		}
 		return wait, nil
 	}
 	var beyond []int64

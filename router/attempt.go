@@ -1,7 +1,6 @@
 package router
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -52,13 +51,10 @@ func (d *Dispatcher) send(ctx context.Context, c *turn, retries map[subject]inci
 		if before, ok := retries[about]; ok {
 			dr.replace(&before)
 		}
-		sender, ok := d.Sender(dr.delivery.Channel)
-		if !ok {
-			return fmt.Errorf("no sender for %s is configured", dr.delivery.Channel)
-		}
-		body, err := sender.Render(&dr.message)
-		if err != nil {
-			return d.outcome(ctx, c, &dr.delivery, false, fmt.Errorf("%w: render: %w", ErrPermanent, err))
+		if err := d.render(dr); errors.Is(err, ErrPermanent) {
+			return d.outcome(ctx, c, &dr.delivery, false, err)
+		} else if err != nil {
+			return err
 		}
 		dr.delivery.Attempts++
 		fresh := false
@@ -72,14 +68,14 @@ func (d *Dispatcher) send(ctx context.Context, c *turn, retries map[subject]inci
 			if err := beginNotice(ctx, tx, &dr.delivery); err != nil {
 				return err
 			}
-			return tx.PutDelivery(ctx, &dr.delivery, body)
+			return tx.PutDelivery(ctx, &dr.delivery, dr.body)
 		})
 		if err != nil {
 			return err
 		}
 		if fresh {
 			delete(retries, about)
-			return d.attempt(ctx, c, sender, &dr.delivery, dr.message.Recipient, body, false)
+			return d.attempt(ctx, c, dr.sender, &dr.delivery, dr.message.Recipient, dr.body, false)
 		}
 	}
 	d.Log.Warn("message not made, it is tried again", slog.String("component", "dispatcher"), slog.Any("err", errBusy))
@@ -200,10 +196,10 @@ func (d *Dispatcher) attempt(ctx context.Context, c *turn, sender Sender, del *i
 	return d.outcome(context.WithoutCancel(ctx), c, del, repeats, err)
 }
 
-// covered are the incidents that a message tells of.
-func covered(del *incident.Delivery) (numbers []int64) {
-	for i := range del.Covers {
-		if c := &del.Covers[i]; !c.Watchdog() {
+// covered are the incidents that are told of.
+func covered(covers []incident.Cover) (numbers []int64) {
+	for i := range covers {
+		if c := &covers[i]; !c.Watchdog() {
 			numbers = append(numbers, c.Incident)
 		}
 	}
@@ -242,18 +238,25 @@ func (d *Dispatcher) outcome(ctx context.Context, c *turn, del *incident.Deliver
 	if c.Failures > 0 {
 		reasons.reader = c.LastError
 	}
+	// Of many incidents, those beyond the first are settled after that, so why the message was
+	// late, which is part of its record, is found out before.
+	var known incident.Cause
+	if len(done.Covers) > settlePiece && done.State == incident.DeliveryDelivered {
+		err := d.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
+			known, err = causeOf(ctx, r, reasons, &done, at)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("record outcome of %s: %w", del.ID, err)
+		}
+	}
 	err := d.Repo.Change(ctx, at, func(ch *storage.Change) error {
 		if err := ch.Tx.ExtendLease(ctx, c.Lease, at, at.Add(lease)); err != nil {
 			return err
 		}
-		if err := ch.Lock(storage.Needs{Incidents: covered(&done)}); err != nil {
+		done.Cause = known
+		if err := d.settlePart(ch, c, reasons, &done, 0, at); err != nil {
 			return err
-		}
-		done.Cause = incident.Cause{}
-		for _, cover := range done.Covers {
-			if err := d.recordOutcome(ch, reasons, &done, cover, at); err != nil {
-				return err
-			}
 		}
 		if err := ch.Tx.PutDelivery(ctx, &done, nil); err != nil || !c.last || sent != nil {
 			return err
@@ -271,11 +274,11 @@ func (d *Dispatcher) outcome(ctx context.Context, c *turn, del *incident.Deliver
 		}
 		d.Metrics.sent(&done)
 		log.Info("update sent", slog.String("kind", string(done.Kind)), slog.Time("due", done.DueAt), slog.Duration("late", max(at.Sub(done.DueAt), 0)))
-		return nil
+		return d.settle(ctx, c, &done, settlePiece)
 	case incident.DeliveryFailed:
 		d.Metrics.failed(done.Channel, "refused")
 		log.Error("update refused for good", slog.String("kind", string(done.Kind)), slog.Any("err", sent))
-		return nil
+		return d.settle(ctx, c, &done, settlePiece)
 	}
 	d.Metrics.failed(done.Channel, reasonOf(sent))
 	if ends(sent) {
@@ -306,73 +309,7 @@ func (c *turn) retryAt(sent error, attempts int, at time.Time) time.Time {
 	return c.retries[attempts]
 }
 
-// A why is what went wrong before an attempt: for the message, its reader, and its server.
-type why struct{ message, reader, server string }
-
-// recordOutcome notes in an incident what became of a message about it, and in the delivery
-// why it was late.
-func (d *Dispatcher) recordOutcome(ch *storage.Change, before why, del *incident.Delivery, cover incident.Cover, at time.Time) error {
-	if cover.Watchdog() {
-		return recordNotice(ch, before, del, &cover, at)
-	}
-	if del.State == incident.DeliveryPending {
-		return nil
-	}
-	s, err := ch.Reader(cover.Incident, del.Recipient)
-	if err != nil {
-		return err
-	}
-	switch del.State {
-	case incident.DeliveryDelivered:
-		cause, err := cause(ch.Context(), ch.Tx, before, s.Subscription(del.Recipient), cover, at)
-		if err != nil {
-			return err
-		}
-		del.Cause = cmp.Or(del.Cause, cause)
-		return ch.Note(s, s.Delivered(del.Recipient, cover, at, cause, ch.Policy))
-	case incident.DeliveryFailed:
-		return ch.Note(s, s.Undelivered(del.Recipient, cover, at, del.Address))
-	}
-	return nil
-}
-
-// cause says why a message was late, or a scheduled update before it was missed:
-// earlier attempts failed, nobody ran to make one, the clock was set, or it cannot be known. It is zero
-// if neither was. A farewell to somebody who was not told is late, as an opening was owed
-// for too long. The subscription is as it was before the message; nil of the watchdog's.
-func cause(ctx context.Context, r storage.Snapshot, before why, sub *incident.Subscription, cover incident.Cover, at time.Time) (incident.Cause, error) {
-	since, late := cover.DueAt, at.After(cover.Promised) || cover.First && cover.Kind == incident.KindLeft
-	if sub != nil && cover.Kind != incident.KindReminder && !sub.NextBy.IsZero() && at.After(sub.NextBy) {
-		late = true
-		if sub.CadenceAt.Before(since) {
-			since = sub.CadenceAt
-		}
-	}
-	if !late {
-		return incident.Cause{}, nil
-	}
-	if said := cmp.Or(before.message, before.reader, before.server); said != "" {
-		return incident.Cause{Kind: incident.CauseSaid, Said: said}, nil
-	}
-	outages, err := storage.Outages(ctx, r, 20)
-	if err != nil {
-		return incident.Cause{}, err
-	}
-	for _, o := range outages {
-		switch {
-		case o.Kind == storage.ClockSet:
-			// By the time before it was set it may have been in time.
-			if o.From.Before(since) && since.Before(o.To) {
-				return incident.Cause{Kind: incident.CauseClock, From: o.From, To: o.To}, nil
-			}
-		case o.From.Before(at) && o.To.After(since):
-			return incident.Cause{Kind: incident.CauseDown, From: o.From, To: o.To}, nil
-		}
-	}
-	return incident.Cause{Kind: incident.CauseNoneFound}, nil
-}
-
-// settleIdle sets the due times right where nothing is to be told after all.
+// skipIdle sets the due times right where nothing is to be told after all.
 func (d *Dispatcher) skipIdle(ctx context.Context, idle []int64) error {
 	if len(idle) == 0 {
 		return nil

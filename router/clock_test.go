@@ -175,7 +175,7 @@ func TestALateMessageAfterTheClockWasSet(t *testing.T) {
 			due  time.Time
 			want incident.CauseKind
 		}{{due, incident.CauseClock}, {due.Add(-2 * time.Hour), incident.CauseNoneFound}} {
-			got, err := cause(t.Context(), r, why{}, nil, incident.Cover{DueAt: c.due, Promised: c.due.Add(time.Minute)}, m.clock)
+			got, err := cause(why{}, outagesOf(t.Context(), r), nil, incident.Cover{DueAt: c.due, Promised: c.due.Add(time.Minute)}, m.clock)
 			if err != nil || got.Kind != c.want || (got.Kind == incident.CauseClock) == got.From.IsZero() {
 				t.Errorf("due at %v: %+v, %v", c.due, got, err)
 			}

@@ -28,6 +28,10 @@ const (
 	// digestWait is how long the first of what is beyond digest_above waits for more, if
 	// there is no digest's worth of it yet. An opening stays within its promise.
 	digestWait = 40 * time.Second
+	// digestFull is how many incidents are a digest's worth, and digestLook how soon it is looked
+	// again whether there are as many.
+	digestFull = 900
+	digestLook = 5 * time.Second
 	// waitingLimit is among how many recipients the most urgent are found, and claimLimit
 	// how many are claimed at once.
 	waitingLimit = 5000
@@ -159,29 +163,59 @@ func (d *Dispatcher) ServerRetryAt(recipient string) time.Time {
 	return later.UTC().Truncate(time.Microsecond)
 }
 
-// claim takes the most urgent of those who wait, as many as their servers have hands free,
-// and serves each. It returns the others, whether there may be more, and when a server that is
-// held back is to be tried again; zero if none is waited for.
-func (d *Dispatcher) claim(waiting []storage.Waiting) (rest []storage.Waiting, more bool, next time.Time) {
+// A line are those who wait, in the order in which they are claimed, and by what servers they
+// are reached.
+type line struct {
+	waiting []storage.Waiting
+	servers map[*server]bool
+}
+
+// line puts those in order who were found waiting: the most urgent first. Whoever is about to be
+// leased since before is left out.
+func (d *Dispatcher) line(waiting []storage.Waiting) line {
+	l := line{servers: map[*server]bool{}}
 	waiting = slices.DeleteFunc(waiting, func(w storage.Waiting) bool { return d.isBeginning(w.Recipient) })
-	if len(waiting) == 0 {
-		return nil, false, time.Time{}
-	}
-	ids, more, next := d.pick(waiting)
-	if len(ids) == 0 {
-		return waiting, false, next // a hand that becomes free wakes the scheduler
-	}
-	taken := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		taken[id] = true
-	}
-	rest = waiting[:0]
+	rank := make(map[string]int, len(waiting))
 	for _, w := range waiting {
-		if !taken[w.Recipient] {
-			rest = append(rest, w)
-			continue
+		rank[w.Recipient] = int(w.Urgency)
+		srv := d.server(w.Recipient)
+		l.servers[srv] = true
+		if srv.foundOut(w.Recipient) {
+			rank[w.Recipient] = int(incident.LeastUrgent) + 1
+		}
+	}
+	slices.SortStableFunc(waiting, func(a, b storage.Waiting) int { return cmp.Compare(rank[a.Recipient], rank[b.Recipient]) })
+	l.waiting = waiting
+	return l
+}
+
+// claim takes the first of a line out of it, of each server as many as it has hands free, and
+// serves each. It returns whether there may be more to claim, and when a server that is held back
+// is to be tried again; zero if none is waited for.
+func (d *Dispatcher) claim(l *line) (more bool, next time.Time) {
+	waiting := l.waiting
+	if len(waiting) == 0 {
+		return false, time.Time{}
+	}
+	hands, next := l.hands(time.Now())
+	more = len(waiting) == waitingLimit
+	taken := 0
+	rest := waiting[:0]
+	for i, w := range waiting {
+		if taken == claimLimit || len(hands) == 0 {
+			more = more || len(hands) > 0
+			rest = append(rest, waiting[i:]...)
+			break
 		}
 		srv := d.server(w.Recipient)
+		if hands[srv] == 0 {
+			rest = append(rest, w) // a hand that becomes free wakes the scheduler
+			continue
+		}
+		if hands[srv]--; hands[srv] == 0 {
+			delete(hands, srv)
+		}
+		taken++
 		srv.take(1)
 		d.begin(w.Recipient)
 		d.serving.Go(func() {
@@ -192,7 +226,24 @@ func (d *Dispatcher) claim(waiting []storage.Waiting) (rest []storage.Waiting, m
 			}
 		})
 	}
-	return rest, more, next
+	l.waiting = rest
+	return more && taken > 0, next
+}
+
+// hands returns how many hands the servers have free, of those that have any, and when one that is
+// held back is to be tried again; zero if none is.
+func (l *line) hands(at time.Time) (hands map[*server]int, next time.Time) {
+	hands = make(map[*server]int, len(l.servers))
+	for s := range l.servers {
+		n, later := s.free(at)
+		if n > 0 {
+			hands[s] = n
+		}
+		if !later.IsZero() && (next.IsZero() || later.Before(next)) {
+			next = later
+		}
+	}
+	return hands, next
 }
 
 // begin notes that a recipient is about to be leased, and begun that it is, or is not to be: a
@@ -216,46 +267,6 @@ func (d *Dispatcher) isBeginning(recipient string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.beginning[recipient]
-}
-
-// pick returns whom to claim: the most urgent first, of each server as many as it has
-// hands free.
-func (d *Dispatcher) pick(waiting []storage.Waiting) (ids []string, more bool, next time.Time) {
-	type candidate struct {
-		recipient string
-		server    *server
-		urgency   int
-	}
-	all := make([]candidate, len(waiting))
-	for i, w := range waiting {
-		all[i] = candidate{w.Recipient, d.server(w.Recipient), int(w.Urgency)}
-		if all[i].server.foundOut(w.Recipient) {
-			all[i].urgency = int(incident.LeastUrgent) + 1
-		}
-	}
-	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(a.urgency, b.urgency) })
-	at := time.Now()
-	free := map[*server]int{}
-	for i := range all {
-		s := all[i].server
-		n, known := free[s]
-		if !known {
-			var later time.Time
-			if n, later = s.free(at); !later.IsZero() && (next.IsZero() || later.Before(next)) {
-				next = later
-			}
-			free[s] = n
-		}
-		if n == 0 {
-			continue
-		}
-		if len(ids) == claimLimit {
-			return ids, true, next
-		}
-		free[s]--
-		ids = append(ids, all[i].recipient)
-	}
-	return ids, len(waiting) == waitingLimit && len(ids) > 0, next
 }
 
 // A turn is what one recipient is told under one lease.
@@ -290,7 +301,7 @@ func (d *Dispatcher) lease(ctx context.Context, w storage.Waiting, srv *server) 
 			return err
 		}
 		c = newTurn(&leases[0], srv)
-		if dr == nil || len(c.Pending)+len(c.Notices) > 0 || len(c.Subscriptions) != 1 || c.Subscriptions[0].Incident != w.Incident || !c.mayGoAlone(&c.Subscriptions[0], d.Repo.Policy(), at) {
+		if dr == nil || c.Settling != nil || len(c.Pending)+len(c.Notices) > 0 || len(c.Subscriptions) != 1 || c.Subscriptions[0].Incident != w.Incident || !c.mayGoAlone(&c.Subscriptions[0], d.Repo.Policy(), at) {
 			return nil
 		}
 		if fresh, err = dr.unchanged(ctx, tx, false); err != nil || !fresh {
@@ -314,11 +325,7 @@ func (d *Dispatcher) only(ctx context.Context, w storage.Waiting, at time.Time) 
 	if err != nil || len(dr.delivery.Covers) != 1 {
 		return nil
 	}
-	var ok bool
-	if dr.sender, ok = d.Sender(dr.delivery.Channel); !ok {
-		return nil
-	}
-	if dr.body, err = dr.sender.Render(&dr.message); err != nil {
+	if d.render(dr) != nil {
 		return nil
 	}
 	dr.delivery.Attempts = 1
@@ -439,6 +446,9 @@ func (d *Dispatcher) serve(w storage.Waiting, srv *server) (served bool) {
 // is tried again. If it returns a time, nothing more is to be sent before that. An error
 // ends the turn; a message that is refused for now does not.
 func (d *Dispatcher) tell(ctx context.Context, c *turn) (retryAt time.Time, err error) {
+	if c.Settling != nil {
+		return time.Time{}, d.finishSettling(ctx, c) // what is due then is for the next lease
+	}
 	retries := map[subject]incident.Delivery{}
 	for i := range c.Pending {
 		del := &c.Pending[i]
@@ -591,7 +601,10 @@ func (d *Dispatcher) tellIncidents(ctx context.Context, c *turn, l load) (time.T
 		return time.Time{}, nil
 	}
 	earliest := slices.MinFunc(due, func(a, b incident.Subscription) int { return a.DueAt.Compare(b.DueAt) }).DueAt
-	if wait := earliest.Add(digestWait); (others == 0 || len(due) == 1) && wait.After(now()) {
+	if wait := earliest.Add(digestWait); (others == 0 || len(due) == 1) && len(due) < digestFull && wait.After(now()) {
+		if soon := now().Add(digestLook); soon.Before(wait) {
+			return soon, nil
+		}
 		return wait, nil
 	}
 	var beyond []int64

@@ -3,12 +3,17 @@ package router
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
 	"sitrep/incident"
 	"sitrep/storage"
 )
+
+// DigestNamed is of how many incidents, the highest first, a digest can tell what happened. Of the
+// others it has how they stand.
+const DigestNamed = 100
 
 // A draft is a message that is planned and not yet recorded.
 type draft struct {
@@ -47,9 +52,6 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, reci
 	if err != nil {
 		return nil, err
 	}
-	if err := withOthers(ctx, r, situations, recipient); err != nil {
-		return nil, err
-	}
 	behind, err := d.Repo.Behind(ctx, r)
 	if err != nil {
 		return nil, err
@@ -68,11 +70,7 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, reci
 			continue
 		}
 		sub := s.Subscription(recipient)
-		events, err := news(ctx, r, s, sub, nil)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, told{planned, s.Item(&planned, events, policy, pulses)})
+		all = append(all, told{planned, s.Item(&planned, nil, policy, pulses)})
 		dr.seen = append(dr.seen, seen{number, s.Incident.Sequence, slices.Clone(sub.Owed), sub.DueAt})
 	}
 	if len(all) == 0 {
@@ -81,6 +79,19 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, reci
 	slices.SortStableFunc(all, func(a, b told) int {
 		return cmp.Or(cmp.Compare(a.item.Incident.Priority.Rank, b.item.Incident.Priority.Rank), cmp.Compare(a.item.Incident.Number, b.item.Incident.Number))
 	})
+	named := all[:min(len(all), DigestNamed)]
+	if err := withOthers(ctx, r, named, situations, recipient); err != nil {
+		return nil, err
+	}
+	for i := range named {
+		t := &named[i]
+		s := situations[t.planned.Cover.Incident]
+		events, err := news(ctx, r, s, s.Subscription(recipient), nil)
+		if err != nil {
+			return nil, err
+		}
+		t.item = s.Item(&t.planned, events, policy, pulses)
+	}
 	first := all[0]
 	if dr.message, err = messageOf(ctx, r, all, policy, at); err != nil {
 		return nil, err
@@ -101,9 +112,11 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, reci
 
 // withOthers loads the other readers of incidents of which the recipient is told, as one of the
 // team, who else will be told.
-func withOthers(ctx context.Context, r storage.Snapshot, situations map[int64]*incident.Situation, recipient string) error {
+func withOthers(ctx context.Context, r storage.Snapshot, named []told, situations map[int64]*incident.Situation, recipient string) error {
 	var numbers []int64
-	for number, s := range situations {
+	for i := range named {
+		number := named[i].planned.Cover.Incident
+		s := situations[number]
 		if sub := s.Subscription(recipient); sub != nil && s.Incident.State == incident.StateOpen && slices.Contains(sub.Audiences, incident.AudienceOnCall) {
 			numbers = append(numbers, number)
 		}
@@ -186,6 +199,18 @@ func (d *Dispatcher) Foretell(ctx context.Context, r storage.Snapshot, s *incide
 	return m, err == nil, err
 }
 
+// render puts a draft into the form of its channel. The error is ErrPermanent if that cannot be.
+func (d *Dispatcher) render(dr *draft) (err error) {
+	var ok bool
+	if dr.sender, ok = d.Sender(dr.delivery.Channel); !ok {
+		return fmt.Errorf("no sender for %s is configured", dr.delivery.Channel)
+	}
+	if dr.body, err = dr.sender.Render(&dr.message); err != nil {
+		return fmt.Errorf("%w: render: %w", ErrPermanent, err)
+	}
+	return nil
+}
+
 // Render returns the bytes of a message as they go out by its channel; nil if nothing goes
 // out by that.
 func (d *Dispatcher) Render(m *incident.Message) ([]byte, error) {
@@ -215,11 +240,15 @@ func (dr *draft) replace(before *incident.Delivery) {
 
 // unchanged reports whether what the draft was planned on still holds. With owedAlone
 // it is enough that the same is owed: what happened to the incident meanwhile is not
-// news that the reader waits for.
+// news that the reader waits for. A digest of many is not looked at: what happens meanwhile
+// stays owed, as what does while it is sent.
 func (dr *draft) unchanged(ctx context.Context, r storage.Snapshot, owedAlone bool) (bool, error) {
 	if dr.notice != nil {
 		n, err := noticeOf(ctx, r, dr.notice.Pulse, dr.notice.Recipient)
 		return err == nil && n.Owes(dr.notice.Owed), err
+	}
+	if len(dr.seen) > settlePiece {
+		return true, nil
 	}
 	numbers := make([]int64, len(dr.seen))
 	for i, s := range dr.seen {

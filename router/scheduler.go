@@ -213,13 +213,15 @@ type view struct {
 	at      time.Time
 	pulses  incident.Pulses
 	agendas []int64
-	waiting []storage.Waiting
-	next    time.Time // when more is due
+	line    line          // of those who wait
+	next    time.Time     // when more is due
+	took    time.Duration // to read it
 }
 
 // look reads what a round has to know, in one snapshot, and little where nothing is due.
 func (s *Scheduler) look(ctx context.Context, at time.Time) error {
 	return s.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
+		began := time.Now()
 		s.view = view{at: at}
 		if s.outdated, err = s.Repo.Behind(ctx, r); err != nil {
 			return err
@@ -233,10 +235,20 @@ func (s *Scheduler) look(ctx context.Context, at time.Time) error {
 		if s.view.agendas, err = r.DueAgendas(ctx, at, batch); err != nil {
 			return err
 		}
-		if s.view.waiting, err = r.Waiting(ctx, at, waitingLimit); err != nil {
+		waiting, err := r.Waiting(ctx, at, waitingLimit)
+		if err != nil {
 			return err
 		}
+		if s.outdated {
+			policy := s.Repo.Policy()
+			waiting = slices.DeleteFunc(waiting, func(w storage.Waiting) bool {
+				_, known := policy.Recipient(w.Recipient)
+				return !known
+			})
+		}
+		s.view.line = s.Dispatcher.line(waiting)
 		s.view.next, err = r.NextDue(ctx, at)
+		s.view.took = time.Since(began)
 		return err
 	})
 }
@@ -574,31 +586,29 @@ func (s *Scheduler) give() {
 	if s.rests() {
 		return
 	}
-	waiting := s.view.waiting
-	if s.outdated {
-		policy := s.Repo.Policy()
-		waiting = slices.DeleteFunc(waiting, func(w storage.Waiting) bool {
-			_, known := policy.Recipient(w.Recipient)
-			return !known
-		})
-	}
-	rest, more, next := s.Dispatcher.claim(waiting)
-	s.view.waiting = rest
+	more, next := s.Dispatcher.claim(&s.view.line)
 	s.behind, s.serverRetryAt = s.behind || more, next
 }
 
-// viewFor is how long a view serves hands that become free.
-const viewFor = time.Second
+// viewFor is for how long a view serves hands that become free: a recipient to whom more is due
+// after its turn waits for the next one. Where many wait, that a look takes a while, it is up to
+// longestView, so that looking takes a small part of the time.
+const (
+	viewFor     = 100 * time.Millisecond
+	longestView = time.Second
+	lookingPart = 50
+)
 
 // goOn gives hands that became free what the last round saw waiting, and reports whether a
 // round is needed for that: once it is all given, or a while has passed. Whatever is committed
 // brings a round of its own, so what is more urgent does not wait for that.
 func (s *Scheduler) goOn(at time.Time) (round bool) {
-	if len(s.view.waiting) == 0 || at.Before(s.view.at) || at.Sub(s.view.at) > viewFor {
+	served := min(max(viewFor, lookingPart*s.view.took), longestView)
+	if len(s.view.line.waiting) == 0 || at.Before(s.view.at) || at.Sub(s.view.at) > served {
 		return true
 	}
 	s.give()
-	return len(s.view.waiting) == 0 || !s.serverRetryAt.IsZero()
+	return len(s.view.line.waiting) == 0 || !s.serverRetryAt.IsZero()
 }
 
 func (s *Scheduler) prune(ctx context.Context, at time.Time) error {

@@ -166,9 +166,9 @@ func beginNotice(ctx context.Context, tx storage.Tx, d *incident.Delivery) error
 
 // settleNotice notes what became of a message about the watchdog. Of a pulse that was
 // given up meanwhile nothing is noted.
-func recordNotice(ch *storage.Change, before why, del *incident.Delivery, cover *incident.Cover, at time.Time) (err error) {
+func recordNotice(ch *storage.Change, before why, outages outages, del *incident.Delivery, cover *incident.Cover, at time.Time) (err error) {
 	if del.State == incident.DeliveryDelivered {
-		if del.Cause, err = cause(ch.Context(), ch.Tx, before, nil, *cover, at); err != nil {
+		if del.Cause, err = cause(before, outages, nil, *cover, at); err != nil {
 			return err
 		}
 	}

@@ -126,6 +126,8 @@ type loaded struct {
 	// readers is set once the subscriptions are there; reader is whose is there alone.
 	readers bool
 	reader  string
+	// alone is what follows for that one, if no other is concerned.
+	alone *incident.Situation
 }
 
 // Context returns the context of the transaction, for all that is asked of Tx.
@@ -187,12 +189,44 @@ func (c *Change) Reader(number int64, recipient string) (*incident.Situation, er
 	if l.reader != "" {
 		return s, c.loadReaders(l)
 	}
-	subs, err := c.Tx.Subscriptions(c.Context(), []int64{number}, recipient)
-	if err != nil {
-		return nil, err
+	return s, c.loadReader(recipient, number)
+}
+
+// LoadReader loads what [Change.Reader] returns of incidents, in sets.
+func (c *Change) LoadReader(numbers []int64, recipient string) error {
+	var unknown []int64
+	for _, n := range numbers {
+		if c.loaded[n] == nil {
+			unknown = append(unknown, n)
+		}
 	}
-	l.was.Subscriptions, l.now.Subscriptions, l.reader = subs[number], subs[number], recipient
-	return s, nil
+	found, err := c.Tx.IncidentsByNumber(c.Context(), unknown)
+	if err != nil {
+		return err
+	}
+	if err := c.load(found); err != nil {
+		return err
+	}
+	var without []int64
+	for _, n := range numbers {
+		if l := c.loaded[n]; l != nil && !l.readers && l.reader == "" {
+			without = append(without, n)
+		}
+	}
+	return c.loadReader(recipient, without...)
+}
+
+// loadReader loads one reader of incidents of which none is loaded.
+func (c *Change) loadReader(recipient string, numbers ...int64) error {
+	subs, err := c.Tx.Subscriptions(c.Context(), numbers, recipient)
+	if err != nil {
+		return err
+	}
+	for _, n := range numbers {
+		l := c.loaded[n]
+		l.was.Subscriptions, l.now.Subscriptions, l.reader = subs[n], subs[n], recipient
+	}
+	return nil
 }
 
 // Incident is Situation without the readers, for events that come in great numbers
@@ -350,7 +384,7 @@ func (c *Change) afterReader(l *loaded) (*incident.Situation, bool, error) {
 // store stores what changed, and what follows from it for the readers.
 func (c *Change) store() error {
 	var changed, concerned []*loaded
-	alone := map[*loaded]*incident.Situation{} // what follows for one reader
+	alone := 0
 	for _, n := range c.order {
 		l := c.loaded[n]
 		if l.isNew && len(l.news.Events) == 0 {
@@ -363,7 +397,8 @@ func (c *Change) store() error {
 				return err
 			}
 			if ok {
-				alone[l] = after
+				l.alone = after
+				alone++
 				continue
 			}
 		}
@@ -371,7 +406,7 @@ func (c *Change) store() error {
 			concerned = append(concerned, l)
 		}
 	}
-	c.changed = len(alone) < len(c.order)
+	c.changed = alone < len(c.order)
 	if err := c.loadReaders(slices.Clone(concerned)...); err != nil {
 		return err
 	}
@@ -383,8 +418,8 @@ func (c *Change) store() error {
 	}
 	for _, l := range changed {
 		after := l.now
-		if one := alone[l]; one != nil {
-			after = one
+		if l.alone != nil {
+			after = l.alone
 		} else if l.readers {
 			var err error
 			if after, err = c.after(l); err != nil {

@@ -36,6 +36,8 @@ func (preview) ReleaseLease(context.Context, *Lease, time.Time, time.Time, strin
 	return nil
 }
 
+func (preview) Settle(context.Context, *Lease, time.Time, *Settling) error { return nil }
+
 func (preview) PutUnmapped(context.Context, []*incident.UnmappedAlert, []string) error { return nil }
 
 func (preview) PutPulses(context.Context, []incident.Pulse, []string) error { return nil }

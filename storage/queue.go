@@ -45,6 +45,10 @@ type QueueWriter interface {
 	// not zero, a subscription that becomes due meanwhile and is more urgent than that ends the
 	// wait. The error is ErrLost.
 	ReleaseLease(ctx context.Context, c *Lease, now, retryAt time.Time, why string, yields incident.Urgency) error
+	// Settle notes under a lease how far what a delivery covers is settled; nil if all is. While
+	// something is left, the recipient is due since the delivery was handed over. The error is
+	// ErrLost.
+	Settle(ctx context.Context, c *Lease, now time.Time, s *Settling) error
 	// EndWaits ends the waits of recipients and of pending deliveries that began after now,
 	// as after the clock was set back, and returns how many: what such a wait says of time is
 	// void.
@@ -58,7 +62,7 @@ type Waiting struct {
 	// Urgency is that of the most urgent that is due and not held back.
 	Urgency incident.Urgency
 	// Incident is set if one subscription, to that incident, is all that is due, and no
-	// delivery to the recipient is pending.
+	// delivery to the recipient is pending or to be settled.
 	Incident int64
 }
 
@@ -102,6 +106,8 @@ type Lease struct {
 	Notices []incident.Notice
 	// Pending are the pending deliveries to the recipient that are not held back.
 	Pending []incident.Delivery
+	// Settling is what is to be settled before anything else is sent; nil if nothing is.
+	Settling *Settling
 	// Sent are the times of the latest messages to the recipient, the latest last.
 	Sent []time.Time
 	// Openings are the latest openings that the recipient got in messages of their own, within the
@@ -119,4 +125,12 @@ type Lease struct {
 type Opening struct {
 	At       time.Time `json:"at"`
 	Priority string    `json:"priority"`
+}
+
+// A Settling is a delivery whose outcome is recorded, and is noted in some of the incidents that it
+// covers: of many that is done piece by piece, so that no write takes long.
+type Settling struct {
+	Delivery string    `json:"delivery"` // its ID
+	Since    time.Time `json:"since"`    // when the outcome was recorded
+	Next     int       `json:"next"`     // the first of its covers that is not settled
 }

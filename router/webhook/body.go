@@ -9,6 +9,7 @@ import (
 
 	"sitrep/incident"
 	"sitrep/incident/incidentjson"
+	"sitrep/router"
 	"sitrep/wording"
 )
 
@@ -43,7 +44,7 @@ type data struct {
 }
 
 // mostIncidents is how many incidents the body of a digest has; those beyond are counted.
-const mostIncidents = 100
+const mostIncidents = router.DigestNamed
 
 // A count is how many incidents of a priority a digest is about, by their state.
 type count struct {

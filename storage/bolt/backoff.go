@@ -1,7 +1,9 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"time"
 
 	"sitrep/incident"
@@ -118,30 +120,52 @@ func (r *reader) backoff(id string, now time.Time) (h storage.Backoff, err error
 func (r *reader) earliest(id string, held backoffs) (time.Time, error) {
 	first := held.first
 	prefix := key(nil).text(id)
-	for _, index := range []bucketID{bRecipientDue, bRecipientNotices} {
-		err := r.ascend(index, prefix, nil, func(k, _ []byte) (bool, error) {
-			at := timeAt(k, len(prefix))
-			if !first.IsZero() && !at.Before(first) {
-				return false, nil
-			}
-			if at = latestOf(at, held.until(index, k, len(prefix)+8)); first.IsZero() || at.Before(first) {
-				first = at
-			}
-			return true, nil
-		})
-		if err != nil {
-			return first, err
+	sooner := func(at, until time.Time) (more bool) {
+		if !first.IsZero() && !at.Before(first) {
+			return false
 		}
+		if at = latestOf(at, until); first.IsZero() || at.Before(first) {
+			first = at
+		}
+		return true
 	}
-	return first, nil
+	err := r.byUrgency(prefix, func(_ incident.Urgency, at time.Time, number int64) (bool, error) {
+		return sooner(at, held.incidents[number]), nil
+	})
+	if err != nil {
+		return first, err
+	}
+	err = r.ascend(bRecipientNotices, prefix, nil, func(k, _ []byte) (bool, error) {
+		return sooner(timeAt(k, len(prefix)), held.pulses[string(k[len(prefix)+8:])]), nil
+	})
+	return first, err
 }
 
-// until returns until when what stands in a key, from a place on, is held back.
-func (h *backoffs) until(index bucketID, k []byte, at int) time.Time {
-	if index == bRecipientNotices {
-		return h.pulses[string(k[at:])]
+// errEnough ends a walk by urgency.
+var errEnough = errors.New("enough")
+
+// byUrgency calls fn for what is due to a recipient at some time, the most urgent first, and of
+// what is as urgent the earliest. What is as urgent is passed over once fn returns false; the
+// walk ends with errEnough, which is not returned.
+func (r *reader) byUrgency(prefix key, fn func(u incident.Urgency, at time.Time, number int64) (more bool, err error)) error {
+	for from, left := []byte(prefix), true; left; {
+		left = false
+		err := r.ascend(bUrgent, prefix, from, func(k, _ []byte) (bool, error) {
+			u := k[len(prefix)]
+			more, err := fn(incident.Urgency(u), timeAt(k, len(prefix)+1), intAt(k, len(prefix)+9))
+			if !more && err == nil && incident.Urgency(u) < incident.LeastUrgent {
+				from, left = append(bytes.Clone(prefix), u+1), true
+			}
+			return more, err
+		})
+		if errors.Is(err, errEnough) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return h.incidents[intAt(k, at)]
+	return nil
 }
 
 // urgency returns that of the most urgent that is due to a recipient and not held back, and
@@ -154,39 +178,47 @@ func (r *reader) urgency(id string, now time.Time) (most incident.Urgency, only 
 	most = incident.LeastUrgent
 	n := 0
 	prefix := key(nil).text(id)
-	for _, index := range []bucketID{bRecipientDue, bRecipientNotices} {
-		err := r.ascend(index, prefix, nil, func(k, v []byte) (bool, error) {
-			if timeAt(k, len(prefix)).After(now) {
-				return false, nil
-			}
-			if held.until(index, k, len(prefix)+8).After(now) {
-				return true, nil
-			}
-			most = min(most, urgencyOf(v))
-			if n++; index == bRecipientDue {
-				only = intAt(k, len(prefix)+8)
-			}
-			return most != incident.MostUrgent || n < 2, nil
-		})
-		if err != nil {
-			return 0, 0, err
+	err = r.ascend(bRecipientNotices, prefix, nil, func(k, _ []byte) (bool, error) {
+		if timeAt(k, len(prefix)).After(now) {
+			return false, nil
 		}
+		if held.pulses[string(k[len(prefix)+8:])].After(now) {
+			return true, nil
+		}
+		most = incident.MostUrgent
+		n++
+		return false, nil
+	})
+	if err != nil {
+		return 0, 0, err
 	}
-	if n > 1 || !held.first.IsZero() {
+	err = r.byUrgency(prefix, func(u incident.Urgency, at time.Time, number int64) (bool, error) {
+		if at.After(now) {
+			return false, nil
+		}
+		if held.incidents[number].After(now) {
+			return true, nil
+		}
+		most, only = min(most, u), number
+		if n++; n > 1 {
+			return false, errEnough
+		}
+		return true, nil
+	})
+	if err != nil || n > 1 || !held.first.IsZero() {
+		return most, 0, err
+	}
+	p, err := r.recipient(id)
+	if p.Settling != nil {
 		only = 0
 	}
-	return most, only, nil
-}
-
-// urgencyOf returns that of what is due, as an index has it.
-func urgencyOf(v []byte) incident.Urgency {
-	if len(v) == 0 {
-		return incident.MostUrgent // a notice, and what an older sitrep stored
-	}
-	return incident.Urgency(v[0])
+	return most, only, err
 }
 
 func (t *tx) EndWaits(ctx context.Context, now time.Time) (int, error) {
+	if err := t.flushRecipients(); err != nil {
+		return 0, err
+	}
 	var ids []string
 	err := t.ascend(bRecipients, nil, nil, func(k, v []byte) (bool, error) {
 		var p recipient

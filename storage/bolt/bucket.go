@@ -45,7 +45,8 @@ const (
 
 	bSubscriptions // number, recipient → JSON
 	bDue           // due at, number, recipient → nothing
-	bRecipientDue  // recipient, due at, number → urgency
+	bRecipientDue  // of an older form: recipient, due at, number → urgency
+	bUrgent        // recipient, urgency, due at, number → nothing
 	bRecipients    // recipient → JSON
 	bQueue         // next at, recipient → nothing
 
@@ -81,7 +82,7 @@ var bucketNames = [bucketCount]string{
 	bIncidentKeys: "incident_keys", bClosed: "closed", bEvents: "events", bBreaches: "breaches",
 	bBreachRecent: "breach_recent", bBreachRuns: "breach_runs", bBreachLatest: "breach_latest", bBreachesSilent: "breaches_silent", bBreachesToAsk: "breaches_doubted",
 	bAgendas: "agendas", bAgendasDue: "agendas_due",
-	bSubscriptions: "subscriptions", bDue: "due", bRecipientDue: "recipient_due", bRecipients: "recipients", bQueue: "queue",
+	bSubscriptions: "subscriptions", bDue: "due", bRecipientDue: "recipient_due", bUrgent: "recipient_urgent", bRecipients: "recipients", bQueue: "queue",
 	bPulses: "pulses", bNotices: "notices", bNoticesDue: "notices_due", bRecipientNotices: "recipient_notices",
 	bDeliveries: "deliveries", bDeliveryIDs: "delivery_ids", bDeliveryIncidents: "delivery_incidents",
 	bDeliveryStates: "delivery_states", bDeliveryIndex: "delivery_index", bDeliveriesPending: "deliveries_pending", bDeliveryRecords: "delivery_records",
@@ -97,10 +98,11 @@ var addedIn = [bucketCount]uint32{
 	bIncidentTexts: 4, bIncidentIndex: 4, bIncidentCounts: 4,
 	bBreachRecent: 5, bBreachRuns: 5,
 	bDeliveryIndex: 6,
+	bUrgent:        7,
 }
 
 // droppedIn is the version of the form that no longer has a bucket, of those that it once had.
-var droppedIn = [bucketCount]uint32{bBreachLatest: 5}
+var droppedIn = [bucketCount]uint32{bBreachLatest: 5, bRecipientDue: 7}
 
 // in reports whether stores of a version of the form have a bucket.
 func (id bucketID) in(version uint32) bool {
@@ -128,9 +130,12 @@ type reader struct {
 	buckets [bucketCount]*bbolt.Bucket
 	empty   [bucketCount]tristate // of those that are rare
 	filters *filters              // what other readers of the file read, too; may be nil
+	decoded *decoded              // the same; may be nil
 	known   *latestIndex          // see index
 	pending map[string]latest     // what the transaction noted, by the keys of fingerprints
 	digests *digests              // once there was one
+	// recipients are those that the transaction changed, and did not store yet, by id.
+	recipients map[string]*changed
 }
 
 var _ storage.Snapshot = (*reader)(nil)

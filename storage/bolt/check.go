@@ -132,6 +132,9 @@ func (r *reader) checkValue(id bucketID, k, v []byte) error {
 		if err := there(bDue, append(key(nil).time(s.DueAt), k...)); err != nil {
 			return err
 		}
+		if err := there(bUrgent, urgentKey(&s)); err != nil {
+			return err
+		}
 		return there(bRecipients, key(nil).rest(s.Recipient))
 	case bDue:
 		return there(bSubscriptions, k[8:])

@@ -30,6 +30,9 @@ import (
 const (
 	// defaultGather is how many writes are gathered into one commit at most.
 	defaultGather = 1024
+	// gatherFor is for how long functions run that are gathered into one commit, until no further
+	// one is taken.
+	gatherFor = 5 * time.Millisecond
 	// gatherBytes is how many bytes are gathered into one commit, until no further
 	// write is taken.
 	gatherBytes = 8 << 20
@@ -75,6 +78,7 @@ type DB struct {
 	once    sync.Once
 	closed  error
 	filters filters
+	decoded decoded
 
 	mu     sync.Mutex
 	slow   time.Time     // since when the group under way is too slow; zero if it is not
@@ -185,7 +189,7 @@ func (db *DB) view(fn func(*reader) error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer damage(db.path, &err)
 	r := newReader(tx, db.version)
-	r.filters = &db.filters
+	r.filters, r.decoded = &db.filters, &db.decoded
 	return fn(r)
 }
 

@@ -269,22 +269,32 @@ func (r *reader) lookAt(arrival int64, q *storage.DeliveryQuery) (d incident.Del
 	return d, err == nil && q.Fits(&d), err
 }
 
+// coversBegin is what stands before the covers of a delivery: they are the last in it.
+var coversBegin = []byte(`,"covers":[`)
+
+// headOf reads a delivery without its covers, which it returns as they are stored, without what
+// begins them; they are nil if it has none, and valid until the transaction ends.
+func (r *reader) headOf(arrival int64) (d incident.Delivery, covers []byte, err error) {
+	k := key(nil).int(arrival)
+	stored, err := r.get(bDeliveries, k)
+	if err != nil {
+		return d, nil, err
+	}
+	head, covers, ok := bytes.Cut(stored, coversBegin)
+	if !ok {
+		// It has null there.
+		return d, nil, r.needJSON(bDeliveries, k, &d)
+	}
+	return d, covers, decode(bDeliveries, k, append(bytes.Clone(head), '}'), &d)
+}
+
 // briefAt reads a delivery with the cover of an incident alone or, if that is 0, with its first
 // covers. What it does not need is not decoded: the covers are the last in a row, and only they
 // may be large.
 func (r *reader) briefAt(arrival, number int64) (d incident.Delivery, err error) {
 	k := key(nil).int(arrival)
-	stored, err := r.get(bDeliveries, k)
-	if err != nil {
-		return d, err
-	}
-	head, covers, ok := bytes.Cut(stored, []byte(`,"covers":[`))
-	if !ok {
-		// There are none: it has null there.
-		err = r.needJSON(bDeliveries, k, &d)
-		return d, err
-	}
-	if err := decode(bDeliveries, k, append(bytes.Clone(head), '}'), &d); err != nil {
+	d, covers, err := r.headOf(arrival)
+	if covers == nil || err != nil {
 		return d, err
 	}
 	limit := storage.BriefCovers
@@ -323,6 +333,7 @@ func (t *tx) PutDelivery(ctx context.Context, d *incident.Delivery, message []by
 		return err
 	}
 	var old incident.Delivery
+	var covers []byte // as they stand there
 	if arrival == 0 {
 		if arrival, err = t.next(bDeliveries); err != nil {
 			return err
@@ -330,11 +341,22 @@ func (t *tx) PutDelivery(ctx context.Context, d *incident.Delivery, message []by
 		if err := t.put(bDeliveryIDs, key(nil).text(d.ID), key(nil).int(arrival)); err != nil {
 			return err
 		}
-	} else if old, err = t.deliveryAt(arrival); err != nil {
+	} else if old, covers, err = t.headOf(arrival); err != nil {
 		return err
 	}
 
-	if err := t.putJSON(bDeliveries, key(nil).int(arrival), d); err != nil {
+	stored, err := json.Marshal(d)
+	if err != nil {
+		return fmt.Errorf("put delivery %q: %w", d.ID, err)
+	}
+	_, is, _ := bytes.Cut(stored, coversBegin)
+	same := covers != nil && bytes.Equal(is, covers) && old.Incident == d.Incident && old.Kind == d.Kind
+	if covers != nil && !same {
+		if old, err = t.deliveryAt(arrival); err != nil {
+			return err
+		}
+	}
+	if err := t.put(bDeliveries, key(nil).int(arrival), stored); err != nil {
 		return err
 	}
 	if message != nil {
@@ -349,7 +371,7 @@ func (t *tx) PutDelivery(ctx context.Context, d *incident.Delivery, message []by
 	if err := t.reindexDelivery(arrival, was, d); err != nil {
 		return err
 	}
-	if err := t.indexDelivery(arrival, &old, d, state); err != nil {
+	if err := t.indexDelivery(arrival, &old, d, state, same); err != nil {
 		return err
 	}
 	if d.State != incident.DeliveryPending && d.State != old.State {
@@ -373,8 +395,9 @@ func (t *tx) PutDelivery(ctx context.Context, d *incident.Delivery, message []by
 	})
 }
 
-// indexDelivery keeps what a delivery is found by.
-func (t *tx) indexDelivery(arrival int64, old, d *incident.Delivery, state byte) error {
+// indexDelivery keeps what a delivery is found by. If it covers the same as before, old may be
+// without covers.
+func (t *tx) indexDelivery(arrival int64, old, d *incident.Delivery, state byte, same bool) error {
 	if old.State != d.State {
 		if old.State != "" {
 			if err := t.delete(bDeliveryStates, key(nil).byte(deliveryStates[old.State]).int(arrival)); err != nil {
@@ -399,6 +422,9 @@ func (t *tx) indexDelivery(arrival int64, old, d *incident.Delivery, state byte)
 		if err := t.put(bDeliveriesPending, key(nil).text(d.Recipient).time(d.CreatedAt).int(arrival), encodeBackoff(d)); err != nil {
 			return err
 		}
+	}
+	if same {
+		return nil
 	}
 	was, is := old.Incidents(), d.Incidents()
 	for _, number := range was {

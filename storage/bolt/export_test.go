@@ -37,7 +37,7 @@ func MakeVersion2(t *testing.T, path string, old OldWatchdog) {
 		if err := x.PutSubscriptions(t.Context(), old.Readers, nil); err != nil {
 			return err
 		}
-		if err := x.makeOlderLatest(); err != nil {
+		if err := errors.Join(x.makeOlderLatest(), x.flushRecipients()); err != nil {
 			return err
 		}
 		for _, id := range []bucketID{bPulses, bNotices, bNoticesDue, bRecipientNotices} {
@@ -138,6 +138,14 @@ func SetVersion(t *testing.T, path string, version uint32) {
 		t.Fatal(err)
 	}
 	err = b.Update(func(btx *bbolt.Tx) error {
+		if bRecipientDue.in(version) {
+			if _, err := btx.CreateBucketIfNotExists([]byte(bucketNames[bRecipientDue])); err != nil {
+				return err
+			}
+			if err := dropBucket(btx, bucketNames[bUrgent]); err != nil {
+				return err
+			}
+		}
 		return newTx(btx).put(bMeta, formKey, binary.BigEndian.AppendUint32(nil, version))
 	})
 	if err != nil {

@@ -48,11 +48,16 @@ func (r *reader) IncidentsByNumber(_ context.Context, numbers []int64) (map[int6
 		if b == nil {
 			continue
 		}
-		in, err := decodeIncident(k, b)
-		if err != nil {
-			return nil, err
+		in := r.decoded.find(number, b)
+		if in == nil {
+			found, err := decodeIncident(k, b)
+			if err != nil {
+				return nil, err
+			}
+			r.decoded.keep(b, found)
+			in = &found
 		}
-		all[number] = &in
+		all[number] = in
 	}
 	return all, nil
 }

@@ -278,6 +278,9 @@ func (t *tx) noteLatest(fingerprint string, l latest) {
 
 // flush stores what was noted of fingerprints. It is called once, before the commit.
 func (t *tx) flush() error {
+	if err := t.flushRecipients(); err != nil {
+		return err
+	}
 	if len(t.pending) == 0 {
 		return nil
 	}

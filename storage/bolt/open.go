@@ -28,8 +28,9 @@ const (
 	// has what is to be forgotten; since 3, breaches are found by fingerprint alone and the
 	// watchdog has buckets of its own; since 4, incidents are found by team, SLO and text; since 5,
 	// where the latest breaches are stands in runs; since 6, deliveries are found by address, group
-	// and due time.
-	formVersion = 6
+	// and due time; since 7, what is due to a recipient is found by how urgent it is, and a digest
+	// may be partly settled.
+	formVersion = 7
 	// lockTimeout is how long Open waits for another process to close the file.
 	lockTimeout = 2 * time.Second
 	// mapAhead is how much more than the file is mapped, so that growing seldom has to
@@ -233,7 +234,7 @@ func (db *DB) free() error {
 				return err
 			}
 		}
-		return nil
+		return t.flushRecipients()
 	})
 	if err != nil && db.noRoom(err, id) != nil {
 		return nil // there is no room: then they end by themselves

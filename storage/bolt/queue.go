@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -38,23 +39,57 @@ type recipient struct {
 	// RetryAt gives way: what is more urgent; 0: to nothing.
 	Openings []storage.Opening `json:"openings,omitempty"`
 	Yields   incident.Urgency  `json:"yields,omitempty"`
+	Settling *storage.Settling `json:"settling,omitempty"`
 }
 
 func (r *reader) recipient(id string) (recipient, error) {
-	var p recipient
-	_, err := r.getJSON(bRecipients, key(nil).rest(id), &p)
+	p, _, err := r.knownRecipient(id)
 	return p, err
 }
 
-// changeRecipient changes what is known of a recipient and moves it to its place in
-// the queue.
-func (t *tx) changeRecipient(id string, change func(*recipient)) error {
-	p, err := t.recipient(id)
-	if err != nil {
-		return err
+// knownRecipient is recipient, and reports whether anything is known of it.
+func (r *reader) knownRecipient(id string) (p recipient, known bool, err error) {
+	if c := r.recipients[id]; c != nil {
+		return c.recipient, true, nil
 	}
-	old := p.Next
-	change(&p)
+	known, err = r.getJSON(bRecipients, key(nil).rest(id), &p)
+	return p, known, err
+}
+
+// A changed is a recipient that a transaction changed, or to whom something else is due by it:
+// it is stored at the end, once, however often that was.
+type changed struct {
+	recipient
+	queued time.Time // where it stands in the queue
+	moved  bool      // that may be wrong
+}
+
+// changeRecipient changes what is known of a recipient. Its place in the queue follows from that
+// and from what is due to it, before anybody asks.
+func (t *tx) changeRecipient(id string, change func(*recipient)) error {
+	c := t.recipients[id]
+	if c == nil {
+		p, err := t.recipient(id)
+		if err != nil {
+			return err
+		}
+		if t.recipients == nil {
+			t.recipients = map[string]*changed{}
+		}
+		c = &changed{recipient: p, queued: p.Next}
+		t.recipients[id] = c
+	}
+	change(&c.recipient)
+	c.moved = true
+	t.writes++
+	return nil
+}
+
+// place moves a recipient that changed to its place in the queue.
+func (t *tx) place(id string, c *changed) error {
+	if !c.moved {
+		return nil
+	}
 	held, err := t.pendingBackoffs(id)
 	if err != nil {
 		return err
@@ -63,14 +98,46 @@ func (t *tx) changeRecipient(id string, change func(*recipient)) error {
 	if err != nil {
 		return err
 	}
-	p.Next = due
-	if !due.IsZero() {
-		p.Next = latestOf(due, p.Until, p.RetryAt)
+	if s := c.Settling; s != nil && (due.IsZero() || s.Since.Before(due)) {
+		due = s.Since
 	}
-	if err := t.move(bQueue, old, p.Next, func(at time.Time) key { return key(nil).time(at).rest(id) }, nil); err != nil {
+	if c.Next = due; !due.IsZero() {
+		c.Next = latestOf(due, c.Until, c.RetryAt)
+	}
+	if err := t.move(bQueue, c.queued, c.Next, func(at time.Time) key { return key(nil).time(at).rest(id) }, nil); err != nil {
 		return err
 	}
-	return t.putJSON(bRecipients, key(nil).rest(id), &p)
+	c.queued, c.moved = c.Next, false
+	return nil
+}
+
+// flushRecipients stores the recipients that changed.
+func (t *tx) flushRecipients() error {
+	for _, id := range slices.Sorted(maps.Keys(t.recipients)) {
+		c := t.recipients[id]
+		if err := t.place(id, c); err != nil {
+			return err
+		}
+		if err := t.putJSON(bRecipients, key(nil).rest(id), &c.recipient); err != nil {
+			return err
+		}
+	}
+	clear(t.recipients)
+	return nil
+}
+
+func (t *tx) NextDue(ctx context.Context, after time.Time) (time.Time, error) {
+	if err := t.flushRecipients(); err != nil {
+		return time.Time{}, err
+	}
+	return t.reader.NextDue(ctx, after)
+}
+
+func (t *tx) Waiting(ctx context.Context, now time.Time, limit int) ([]storage.Waiting, error) {
+	if err := t.flushRecipients(); err != nil {
+		return nil, err
+	}
+	return t.reader.Waiting(ctx, now, limit)
 }
 
 func latestOf(times ...time.Time) time.Time {
@@ -117,12 +184,11 @@ func (r *reader) Waiting(_ context.Context, now time.Time, limit int) (all []sto
 func (r *reader) RecipientStates(_ context.Context, recipients []string) (map[string]storage.RecipientState, error) {
 	all := make(map[string]storage.RecipientState, len(recipients))
 	for _, id := range recipients {
-		var p recipient
-		found, err := r.getJSON(bRecipients, key(nil).rest(id), &p)
+		p, known, err := r.knownRecipient(id)
 		if err != nil {
 			return nil, err
 		}
-		if !found {
+		if !known {
 			continue
 		}
 		state := storage.RecipientState{FailingSince: p.FailingSince, LastError: p.LastError}
@@ -137,6 +203,11 @@ func (r *reader) RecipientStates(_ context.Context, recipients []string) (map[st
 func (t *tx) TakeLeases(_ context.Context, now time.Time, owner string, lease time.Duration, recipients []string) ([]storage.Lease, error) {
 	var claims []storage.Lease
 	for _, id := range recipients {
+		if c := t.recipients[id]; c != nil {
+			if err := t.place(id, c); err != nil {
+				return nil, err
+			}
+		}
 		p, err := t.recipient(id)
 		if err != nil {
 			return nil, err
@@ -200,7 +271,8 @@ func (t *tx) claim(id string, now time.Time, owner string, until time.Time) (sto
 	return c, t.changeRecipient(id, func(p *recipient) {
 		p.Attempt++
 		p.Owner, p.Until = owner, until
-		c.Attempt, c.Sent, c.Openings = p.Attempt, p.Sent, p.Openings
+		c.Attempt, c.Sent, c.Openings = p.Attempt, slices.Clone(p.Sent), slices.Clone(p.Openings)
+		c.Settling = p.Settling
 		c.Failures, c.FailingSince, c.LastError = p.Failures, p.FailingSince, p.LastError
 	})
 }
@@ -209,26 +281,23 @@ func (t *tx) claim(id string, now time.Time, owner string, until time.Time) (sto
 // back, the longest first: of more than a lease has, the most urgent.
 func (t *tx) dueIncidents(prefix key, held backoffs, now time.Time) (numbers []int64, err error) {
 	type due struct {
-		number  int64
-		urgency incident.Urgency
-		place   int
+		number int64
+		at     time.Time
 	}
 	var all []due
-	err = t.ascend(bRecipientDue, prefix, nil, func(k, v []byte) (bool, error) {
-		number := intAt(k, len(prefix)+8)
-		switch {
-		case timeAt(k, len(prefix)).After(now):
+	err = t.byUrgency(prefix, func(_ incident.Urgency, at time.Time, number int64) (bool, error) {
+		if at.After(now) {
 			return false, nil
-		case !held.incidents[number].After(now):
-			all = append(all, due{number, urgencyOf(v), len(all)})
+		}
+		if !held.incidents[number].After(now) {
+			all = append(all, due{number, at})
+		}
+		if len(all) == claimSubscriptions {
+			return false, errEnough
 		}
 		return true, nil
 	})
-	if len(all) > claimSubscriptions {
-		slices.SortStableFunc(all, func(a, b due) int { return cmp.Compare(a.urgency, b.urgency) })
-		all = all[:claimSubscriptions]
-		slices.SortFunc(all, func(a, b due) int { return a.place - b.place })
-	}
+	slices.SortFunc(all, func(a, b due) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.number, b.number)) })
 	for _, d := range all {
 		numbers = append(numbers, d.number)
 	}
@@ -269,6 +338,17 @@ func (t *tx) ReleaseLease(_ context.Context, c *storage.Lease, now, retryAt time
 			}
 		}
 	})
+}
+
+func (t *tx) Settle(_ context.Context, c *storage.Lease, now time.Time, s *storage.Settling) error {
+	if err := t.owned(c, now); err != nil {
+		return err
+	}
+	if s != nil {
+		own := *s
+		s = &own
+	}
+	return t.changeRecipient(c.Recipient, func(p *recipient) { p.Settling = s })
 }
 
 // sent notes that a message to a recipient was handed over.

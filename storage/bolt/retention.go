@@ -235,6 +235,9 @@ func (t *tx) ForgetDeliveries(ctx context.Context, all []incident.Delivery) erro
 }
 
 func (t *tx) DeleteRecipients(_ context.Context, recipients []string, before time.Time) (claimed map[string]bool, err error) {
+	if err := t.flushRecipients(); err != nil {
+		return nil, err
+	}
 	claimed = map[string]bool{}
 	for _, id := range recipients {
 		p, err := t.recipient(id)

@@ -132,9 +132,15 @@ func (t *tx) PutSubscriptions(_ context.Context, put, gone []incident.Subscripti
 		if err := t.move(bDue, old.DueAt, s.DueAt, due, nil); err != nil {
 			return err
 		}
-		recipientDue := func(at time.Time) key { return key(nil).text(s.Recipient).time(at).int(s.Incident) }
-		if err := t.move(bRecipientDue, old.DueAt, s.DueAt, recipientDue, key(nil).byte(byte(s.Urgency))); err != nil {
-			return err
+		if !old.DueAt.IsZero() {
+			if err := t.delete(bUrgent, urgentKey(&old)); err != nil {
+				return err
+			}
+		}
+		if !s.DueAt.IsZero() {
+			if err := t.put(bUrgent, urgentKey(s), nil); err != nil {
+				return err
+			}
 		}
 		moved = append(moved, s)
 	}
@@ -149,4 +155,9 @@ func (t *tx) PutSubscriptions(_ context.Context, put, gone []incident.Subscripti
 		}
 	}
 	return nil
+}
+
+// urgentKey is where what is due to a reader stands by its urgency.
+func urgentKey(s *incident.Subscription) key {
+	return key(nil).text(s.Recipient).byte(byte(s.Urgency)).time(s.DueAt).int(s.Incident)
 }

@@ -37,10 +37,20 @@ func (db *DB) upgrade(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := db.inPieces(ctx, from, (*tx).upgradeDeliveryIndex); err != nil {
+	if from < 6 {
+		if err := db.inPieces(ctx, from, (*tx).upgradeDeliveryIndex); err != nil {
+			return err
+		}
+	}
+	if err := db.inPieces(ctx, from, (*tx).upgradeUrgent); err != nil {
 		return err
 	}
-	err := db.bolt.Update(func(btx *bbolt.Tx) error { return newTx(btx).setVersion(formVersion) })
+	err := db.bolt.Update(func(btx *bbolt.Tx) error {
+		if err := dropBucket(btx, bucketNames[bRecipientDue]); err != nil {
+			return err
+		}
+		return newTx(btx).setVersion(formVersion)
+	})
 	if err == nil {
 		db.version = formVersion
 	}
@@ -158,11 +168,45 @@ func (t *tx) upgrade(ctx context.Context, from uint32) error {
 		}
 	}
 	for _, name := range oldLists {
-		if err := t.tx.DeleteBucket([]byte(name)); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
-			return fmt.Errorf("delete bucket %s: %w", name, err)
+		if err := dropBucket(t.tx, name); err != nil {
+			return err
 		}
 	}
+	if err := t.flush(); err != nil {
+		return err
+	}
 	return t.setVersion(4)
+}
+
+// dropBucket deletes a bucket, if it is there.
+func dropBucket(btx *bbolt.Tx, name string) error {
+	if err := btx.DeleteBucket([]byte(name)); err != nil && !errors.Is(err, berrors.ErrBucketNotFound) {
+		return fmt.Errorf("delete bucket %s: %w", name, err)
+	}
+	return nil
+}
+
+// upgradeUrgent lets what is due about incidents above a number be found by its urgency, and
+// returns the last one that it got to.
+func (t *tx) upgradeUrgent(ctx context.Context, above int64) (last int64, more bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, false, err
+	}
+	n := 0
+	err = t.ascend(bSubscriptions, nil, key(nil).int(above+1), func(k, v []byte) (bool, error) {
+		number := intAt(k, 0)
+		if more = n >= upgradePiece && number != last; more {
+			return false, nil
+		}
+		n++
+		last = number
+		var s incident.Subscription
+		if err := decode(bSubscriptions, k, v, &s); err != nil || s.DueAt.IsZero() {
+			return err == nil, err
+		}
+		return true, t.put(bUrgent, urgentKey(&s), nil)
+	})
+	return last, more, err
 }
 
 // upgradeBreaches finds breaches by fingerprint alone, where they were found by startsAt too,

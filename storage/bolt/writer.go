@@ -156,7 +156,7 @@ func (w *writer) group() bool {
 		return true
 	}
 	t := newTx(btx)
-	t.filters = &db.filters
+	t.filters, t.decoded = &db.filters, &db.decoded
 	id := int64(btx.ID())
 
 	var group []*job
@@ -164,7 +164,7 @@ func (w *writer) group() bool {
 		w.waiting = append(group, w.waiting...)
 		return db.rollback(btx)
 	}
-	for n := 0; n < w.limit && t.bytes < gatherBytes; n++ {
+	for began, n := time.Now(), 0; n < w.limit && t.bytes < gatherBytes && (n == 0 || time.Since(began) < gatherFor); n++ {
 		j := w.take()
 		if j == nil {
 			break

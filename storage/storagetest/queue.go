@@ -361,6 +361,41 @@ var claimRules = []rule{
 		f.subscribe(urgent(4, 0))
 		f.equal("a wait that gives way to nothing", recipients(f.claim("me", long, 1)), []string(nil))
 	}},
+	{"what is to be settled is due, and the next lease has it", func(f *fixture) {
+		f.subscribe(f.owes(1, "a", f.ago(1)))
+		c := f.claim("me", long, 1)[0]
+		f.equal("at first", c.Settling, (*storage.Settling)(nil))
+		settle := func(c *storage.Lease, s *storage.Settling) error {
+			return f.store.Write(f.Context(), func(tx storage.Tx) error { return tx.Settle(f.Context(), c, f.now, s) })
+		}
+		left := &storage.Settling{Delivery: "one", Since: f.ago(0), Next: 100}
+		f.fails("settle", settle(&c, left), nil)
+		f.subscribe(f.owes(1, "a", time.Time{})) // nothing else is due
+		f.equal("while it is leased", recipients(f.claim("you", long, 1)), []string(nil))
+		f.fails("release", f.release(&c, time.Time{}, ""), nil)
+		f.read(func(r storage.Snapshot) error {
+			all, err := r.Waiting(f.Context(), f.now, 1)
+			if err == nil && len(all) == 1 {
+				f.equal("waits since", all[0].Since, left.Since)
+			} else {
+				f.equal("waiting", len(all), 1)
+			}
+			return err
+		})
+		f.subscribe(f.owes(2, "a", f.ago(2)))
+		f.read(func(r storage.Snapshot) error {
+			all, err := r.Waiting(f.Context(), f.now, 1)
+			f.equal("waiting", all, []storage.Waiting{{Recipient: "a", Since: f.ago(2)}})
+			return err
+		})
+		next := f.claim("you", long, 1)[0]
+		f.equal("to be settled", next.Settling, left)
+		f.fails("settle under an older lease", settle(&c, nil), storage.ErrLost)
+		f.fails("settle the rest", settle(&next, nil), nil)
+		f.fails("release", f.release(&next, time.Time{}, ""), nil)
+		f.subscribe(f.owes(2, "a", time.Time{}))
+		f.equal("once it is settled", recipients(f.claim("me", long, 1)), []string(nil))
+	}},
 	{"openings in messages of their own are known for a while", func(f *fixture) {
 		now := f.now
 		told := func(id string, kind incident.Kind, at time.Time, numbers ...int64) {

@@ -1,0 +1,168 @@
+package router_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/router/routertest"
+	"sitrep/storage"
+)
+
+// A mortal store stands for one of a process that is killed once part of what a digest covers is
+// settled.
+type mortal struct {
+	storage.Store
+	mu      sync.Mutex
+	settled int
+	dead    bool
+}
+
+// settling notes what is settled.
+type settling struct {
+	storage.Tx
+	last *storage.Settling
+}
+
+func (t *settling) Settle(ctx context.Context, c *storage.Lease, now time.Time, s *storage.Settling) error {
+	t.last = s
+	return t.Tx.Settle(ctx, c, now, s)
+}
+
+func (s *mortal) isDead() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dead
+}
+
+func (s *mortal) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
+	if s.isDead() {
+		return storage.ErrUnavailable
+	}
+	return s.Store.Read(ctx, fn)
+}
+
+func (s *mortal) Write(ctx context.Context, fn func(storage.Tx) error) error {
+	if s.isDead() {
+		return storage.ErrUnavailable
+	}
+	var seen settling
+	err := s.Store.Write(ctx, func(tx storage.Tx) error {
+		seen = settling{Tx: tx}
+		return fn(&seen)
+	})
+	if seen.last != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.settled, s.dead = seen.last.Next, seen.last.Next >= 200
+	}
+	return err
+}
+
+// A digest of many is settled piece by piece. A process that ends in between leaves the rest to
+// whoever leases the recipient next: nobody is told twice, and what happens then is told after that.
+func TestWhatIsLeftOfADigestIsSettledFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, routertest.Options{Policy: ctoAlone()})
+		alerts := w.many("storm", 450) // the cto reads of two thirds
+		w.Post(alerts...)
+		store := &mortal{Store: w.Store()}
+		first := w.StartReplica(routertest.Process{Store: store})
+		w.Pass(10 * time.Second)
+		first.Stop()
+		if store.settled != 200 {
+			t.Fatalf("it ended with %d settled", store.settled)
+		}
+		told := func() (told, due int) {
+			for n := range int64(len(alerts)) {
+				for _, s := range w.Situation(n + 1).Subscriptions {
+					if !s.ToldAt.IsZero() {
+						told++
+					}
+					if !s.DueAt.IsZero() && !s.DueAt.After(w.Now()) {
+						due++
+					}
+				}
+			}
+			return told, due
+		}
+		if told, due := told(); told != 205 || due != 95 {
+			t.Errorf("%d are told, %d are due, when it ended", told, due)
+		}
+		if s, d, n := about(w.Mails(), "cto"); s != 5 || d != 1 || n != 300 {
+			t.Fatalf("%d messages and %d digests of %d incidents", s, d, n)
+		}
+		// Meanwhile one more breach begins in one that is not settled, and an incident opens.
+		w.Post(w.Alert("storm449", "more"))
+		w.Post(w.many("late", 2)...)
+
+		w.StartReplica(routertest.Process{Owner: "b"})
+		w.Pass(3 * time.Minute)
+		if told, due := told(); told != 300 || due != 0 {
+			t.Errorf("%d are told, %d are due, at last", told, due)
+		}
+		if s, d, n := about(w.Mails(), "cto"); s != 1 || d != 0 || n != 1 {
+			t.Errorf("then %d messages and %d digests of %d incidents", s, d, n)
+		}
+		for _, d := range w.Deliveries() {
+			w.Read(func(r storage.Snapshot) error {
+				records, err := storage.DeliveryRecords(t.Context(), r, d.ID)
+				if d.State != incident.DeliveryDelivered || len(records) != 1 {
+					t.Errorf("%s is %s, with %d records", d.ID, d.State, len(records))
+				}
+				return err
+			})
+		}
+	})
+}
+
+// No write of a digest, however many it covers, is about more than a part of them.
+func TestADigestIsSettledInPieces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, routertest.Options{Policy: ctoAlone()})
+		w.Post(w.many("storm", 450)...)
+		store := &pieces{Store: w.Store()}
+		w.StartReplica(routertest.Process{Store: store})
+		w.Pass(10 * time.Second)
+		if store.most < 50 || store.most > 100 || store.wrote != 300 {
+			t.Errorf("%d subscriptions were written, up to %d in one transaction", store.wrote, store.most)
+		}
+		if got := fmt.Sprint(about(w.Mails(), "cto")); got != "5 1 300" {
+			t.Errorf("messages, digests and incidents: %s", got)
+		}
+	})
+}
+
+// pieces counts the subscriptions that are written by the transactions of a digest.
+type pieces struct {
+	storage.Store
+	mu          sync.Mutex
+	wrote, most int
+}
+
+type piece struct {
+	storage.Tx
+	n int
+}
+
+func (p *piece) PutSubscriptions(ctx context.Context, put, gone []incident.Subscription) error {
+	p.n += len(put)
+	return p.Tx.PutSubscriptions(ctx, put, gone)
+}
+
+func (s *pieces) Write(ctx context.Context, fn func(storage.Tx) error) error {
+	var p piece
+	err := s.Store.Write(ctx, func(tx storage.Tx) error {
+		p = piece{Tx: tx}
+		return fn(&p)
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wrote += p.n
+	s.most = max(s.most, p.n)
+	return err
+}

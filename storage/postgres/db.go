@@ -203,9 +203,7 @@ func (db *DB) write(ctx context.Context, alone bool, fn func(storage.Tx) error) 
 	if err != nil {
 		return err
 	}
-	if err := t.finish(ctx); err != nil {
-		return err
-	}
+	t.putRecords()
 	if err := s.commit(); err != nil {
 		return err
 	}

@@ -79,6 +79,7 @@ func (db *DB) explain(ctx context.Context, err error) error {
 		return db.explainServer(server)
 	}
 	if lostConnection(err) {
+		db.pool.Reset() // its other connections are lost too, as a rule
 		return db.ill(unavailable(err))
 	}
 	return err

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"sitrep/storage"
 )
@@ -15,3 +16,7 @@ type (
 )
 
 func (r *reader) arrival(context.Context, string) (int64, error) { return 0, nil }
+
+func (t *tx) expire(time.Time, int64, ...storage.Expiry) {}
+
+func (t *tx) lockPulses([]string) {}

@@ -1,8 +1,10 @@
 package postgres
 
 import (
-	"context"
 	"errors"
+
+	"sitrep/incident"
+	"sitrep/storage"
 )
 
 // A reader reads in one transaction.
@@ -13,15 +15,37 @@ type reader struct {
 
 func newReader(s *session) *reader { return &reader{session: s} }
 
-// A tx reads and writes in one transaction. What it has locked it remembers, so that it is asked
-// for once: nobody else changes that meanwhile.
+// A tx reads and writes in one transaction. What it has locked it remembers as it is now, so
+// that it asks for it once: nobody else changes it meanwhile.
 type tx struct {
 	reader
 	restWrites
 	alone bool // it holds the generation for itself
 
-	records []record // not written yet
-	leaves  bool     // it wrote some
+	keys       map[string]int64 // latest incidents, by key; 0 if there is none
+	incidents  map[int64]*heldIncident
+	agendas    map[int64][]byte       // bodies; nil if there is none
+	sequences  map[int64]int64        // of the latest events
+	breaches   map[string]*heldBreach // the latest, by fingerprint; nil if there is none
+	unmapped   map[string][]byte      // bodies, by fingerprint; nil if there is none
+	generation *storage.Generation    // in force; nil while it was not asked for
+	// The numbers that NextNumber gave, 0 if it gave none.
+	firstGiven, given int64
+
+	records []record // not queued yet
+	leaves  bool     // there are, or were, some
+}
+
+// A heldIncident is one as the transaction knows it.
+type heldIncident struct {
+	line
+	body []byte
+}
+
+// A heldBreach is the latest breach of a fingerprint as the transaction knows it.
+type heldBreach struct {
+	ordinal, incident int64
+	body              []byte
 }
 
 // errAlone ends a write that changes the configuration in force, which it has to hold alone from
@@ -36,11 +60,28 @@ func newTx(s *session, alone bool) *tx {
 		lock = "select pg_advisory_xact_lock($1)"
 	}
 	s.opening = append(s.opening, statement{sql: lock, args: []any{int64(generationLock)}})
-	return &tx{reader: reader{session: s}, alone: alone}
+	return &tx{
+		reader: reader{session: s}, alone: alone,
+		keys: map[string]int64{}, incidents: map[int64]*heldIncident{}, agendas: map[int64][]byte{}, sequences: map[int64]int64{},
+		breaches: map[string]*heldBreach{}, unmapped: map[string][]byte{},
+	}
 }
 
-// finish queues what is written at the end.
-func (t *tx) finish(context.Context) error {
-	t.putRecords()
-	return nil
+// missing returns those of the names, each once, that are not among those known.
+func missing[K comparable, V any](asked []K, known map[K]V) []K {
+	var all []K
+	seen := make(map[K]bool, len(asked))
+	for _, k := range asked {
+		if _, ok := known[k]; !ok && !seen[k] {
+			seen[k] = true
+			all = append(all, k)
+		}
+	}
+	return all
+}
+
+// decodeIncident returns a stored incident.
+func decodeIncident(number int64, body []byte) (*incident.Incident, error) {
+	in := new(incident.Incident)
+	return in, decode(incident.ID(number), body, in)
 }

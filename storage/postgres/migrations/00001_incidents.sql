@@ -24,6 +24,7 @@ create table incidents (
   team text collate "C" not null,
   slo text collate "C" not null,
   drill boolean not null,
+  merged_into bigint not null, -- 0: none
   text text collate "C" not null, -- what it is searched by
   body bytea not null
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);

@@ -51,25 +51,11 @@ func Database(t testing.TB) string {
 	return one(t).Database(t)
 }
 
-// Copy returns the URL of a new database that is as prepare leaves an empty one. What it leaves
-// is made once for all tests of a binary that give the same name, and nobody may be connected
-// to it any more when prepare returns.
-func Copy(t testing.TB, name string, prepare func(url string) error) string {
+// New is Database of one that is there until the test binary ends.
+func New(t testing.TB) string {
 	t.Helper()
-	c := one(t)
-	made, _ := prepared.LoadOrStore(name, sync.OnceValue(func() error {
-		if err := c.exec("create database " + quote(name) + " template template0 encoding 'UTF8'"); err != nil {
-			return err
-		}
-		return prepare(c.URL(name))
-	}))
-	if err := made.(func() error)(); err != nil {
-		t.Fatalf("prepare the database %s: %v", name, err)
-	}
-	return c.create(t, name)
+	return one(t).create(t)
 }
-
-var prepared sync.Map
 
 func one(t testing.TB) *Cluster {
 	t.Helper()
@@ -273,24 +259,23 @@ func (c *Cluster) Address() string { return net.JoinHostPort("127.0.0.1", strcon
 // Database returns the URL of a new, empty database, which is dropped when the test ends.
 func (c *Cluster) Database(t testing.TB) string {
 	t.Helper()
-	return c.create(t, "template0")
-}
-
-func (c *Cluster) create(t testing.TB, template string) string {
-	t.Helper()
-	name := "test" + strconv.FormatInt(count.Add(1), 10)
-	if err := c.exec("create database " + name + " template " + quote(template) + " encoding 'UTF8'"); err != nil {
-		t.Fatalf("create a database: %v", err)
-	}
+	url := c.create(t)
 	t.Cleanup(func() {
-		if err := c.exec("drop database if exists " + name + " with (force)"); err != nil {
+		if err := c.exec("drop database if exists " + url[strings.LastIndexByte(url, '/')+1:strings.IndexByte(url, '?')] + " with (force)"); err != nil {
 			t.Logf("drop a database: %v", err)
 		}
 	})
-	return c.URL(name)
+	return url
 }
 
-func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+func (c *Cluster) create(t testing.TB) string {
+	t.Helper()
+	name := "test" + strconv.FormatInt(count.Add(1), 10)
+	if err := c.exec("create database " + name + " template template0 encoding 'UTF8'"); err != nil {
+		t.Fatalf("create a database: %v", err)
+	}
+	return c.URL(name)
+}
 
 // exec runs a statement as the owner of all.
 func (c *Cluster) exec(sql string) error {

@@ -1,8 +1,6 @@
 package postgres
 
 import (
-	"context"
-
 	"sitrep/storage"
 )
 
@@ -14,4 +12,3 @@ type (
 	restInTx   struct{ storage.Tx }
 )
 
-func (r *reader) arrival(context.Context, string) (int64, error) { return 0, nil }

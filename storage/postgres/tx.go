@@ -20,6 +20,7 @@ type tx struct {
 	restWrites
 	alone bool // it holds the generation for itself
 
+	places
 	records []record // not written yet
 	leaves  bool     // it wrote some
 }
@@ -42,5 +43,6 @@ func newTx(s *session, alone bool) *tx {
 // finish queues what is written at the end.
 func (t *tx) finish(context.Context) error {
 	t.putRecords()
+	t.moveAll()
 	return nil
 }

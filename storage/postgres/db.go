@@ -203,7 +203,7 @@ func (db *DB) write(ctx context.Context, alone bool, fn func(storage.Tx) error) 
 	if err != nil {
 		return err
 	}
-	t.putRecords()
+	t.finish()
 	if err := s.commit(); err != nil {
 		return err
 	}

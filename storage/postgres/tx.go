@@ -10,8 +10,12 @@ import (
 // A reader reads in one transaction.
 type reader struct {
 	*session
-	rest
 }
+
+var (
+	_ storage.Snapshot = (*reader)(nil)
+	_ storage.Tx       = (*tx)(nil)
+)
 
 func newReader(s *session) *reader { return &reader{session: s} }
 
@@ -19,7 +23,6 @@ func newReader(s *session) *reader { return &reader{session: s} }
 // that it asks for it once: nobody else changes it meanwhile.
 type tx struct {
 	reader
-	restWrites
 	alone bool // it holds the generation for itself
 
 	keys       map[string]int64 // latest incidents, by key; 0 if there is none
@@ -32,6 +35,7 @@ type tx struct {
 	// The numbers that NextNumber gave, 0 if it gave none.
 	firstGiven, given int64
 
+	places
 	records []record // not queued yet
 	leaves  bool     // there are, or were, some
 }
@@ -78,6 +82,12 @@ func missing[K comparable, V any](asked []K, known map[K]V) []K {
 		}
 	}
 	return all
+}
+
+// finish queues what is written at the end.
+func (t *tx) finish() {
+	t.putRecords()
+	t.moveAll()
 }
 
 // decodeIncident returns a stored incident.

@@ -127,7 +127,36 @@ func (t *tx) ForgetEvents(ctx context.Context, number, after int64, limit int) (
 			select kind, a, b from records where kind = $1 and a = $2 and b > $3 order by b limit $4
 		), forgotten as (`+forgetRecords+`)
 		select coalesce(max(b), $3) from f`, int16(ledger.Event), number, after, max(limit, 0))
-	return last, err
+	if err != nil {
+		return after, err
+	}
+	return last, t.forgetTexts(ctx, number, after, last)
+}
+
+// forgetTexts drops what was forgotten from what events are found by.
+func (t *tx) forgetTexts(ctx context.Context, number, after, last int64) error {
+	var sequences []int64
+	var left []string
+	err := t.each(ctx, func(rows pgx.Rows) error {
+		record, err := scanRecord(rows)
+		if err != nil {
+			return err
+		}
+		e, err := storage.DecodeEvent(record)
+		if err != nil {
+			return err
+		}
+		sequences, left = append(sequences, e.Sequence), append(left, text(storage.EventText(&e)))
+		return nil
+	}, `select null::bigint, r.leaf, r.salt, r.personal from event_texts e join records r on r.kind = $1 and r.a = e.incident and r.b = e.sequence
+		where e.incident = $2 and e.sequence > $3 and e.sequence <= $4`, int16(ledger.Event), number, after, last)
+	if err != nil || len(sequences) == 0 {
+		return err
+	}
+	t.exec(`delete from event_texts where incident = $1 and sequence = any ($2)`, number, sequences)
+	t.exec(`insert into event_texts (incident, sequence, text)
+		select $1, e.sequence, e.text from unnest($2::bigint[], $3::text[]) e(sequence, text) where e.text <> ''`, number, sequences, left)
+	return nil
 }
 
 func (t *tx) ForgetDeliveries(ctx context.Context, all []incident.Delivery) error {

@@ -3,7 +3,6 @@ package storagetest
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -34,45 +33,6 @@ func (f *fixture) logHead() (head storage.LogHead) {
 		return err
 	})
 	return head
-}
-
-// placedLeaves is leaves once all events of the first incidents, and all outcomes of deliveries,
-// have their places in the log.
-func (f *fixture) placedLeaves() (all []storage.Leaf) {
-	f.Helper()
-	placed := func(r storage.Snapshot) (bool, error) {
-		var records []storage.Record
-		for number := range int64(10) {
-			of, err := storage.EventRecords(f.Context(), r, number, 0, 1000)
-			if err != nil {
-				return false, err
-			}
-			records = append(records, of...)
-		}
-		page, _, err := r.Deliveries(f.Context(), storage.DeliveryQuery{Limit: 1000})
-		for i := range page {
-			if err != nil {
-				return false, err
-			}
-			var of []storage.Record
-			of, err = storage.DeliveryRecords(f.Context(), r, page[i].ID)
-			records = append(records, of...)
-		}
-		return !slices.ContainsFunc(records, func(r storage.Record) bool { return r.Index < 0 }), err
-	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		done := false
-		f.read(func(r storage.Snapshot) (err error) {
-			done, err = placed(r)
-			return err
-		})
-		if done {
-			return f.leaves()
-		}
-		if time.Now().After(deadline) {
-			f.Fatal("what was written does not get its places in the log")
-		}
-	}
 }
 
 // leaves returns the whole log, read in pages.

@@ -185,7 +185,8 @@ var retentionRules = []rule{
 	{"the people of events are forgotten in parts, and no leaf changes", func(f *fixture) {
 		f.live(1, f.ago(10))
 		f.live(2, f.ago(10))
-		before := f.placedLeaves()
+		f.awaitLog(2 * (14 + 2)) // their events and deliveries
+		before := f.leaves()
 		left := func() (sequences []int64) {
 			f.Helper()
 			f.read(func(r storage.Snapshot) error {
@@ -223,7 +224,8 @@ var retentionRules = []rule{
 		other := f.newDelivery("two", "ada@example.org", 1)
 		other.State = incident.DeliveryDelivered
 		f.deliver(other)
-		size := len(f.placedLeaves())
+		f.awaitLog(2)
+		size := len(f.leaves())
 		f.write(func(tx storage.Tx) error { return tx.ForgetDeliveries(f.Context(), []incident.Delivery{*d}) })
 		f.equal("failed", f.deliveryPages(storage.DeliveryQuery{State: incident.DeliveryFailed, Limit: 9}), [][]string{{"one"}})
 		f.equal("of the incident", f.pagesOf(1, false, 9), [][]string{{"one", "two"}})

@@ -76,7 +76,7 @@ var transactionRules = []rule{
 		})
 		f.fails("write", err, context.Canceled)
 		f.read(func(r storage.Snapshot) error {
-			at, err := r.Alive(ctx)
+			at, err := r.Alive(f.Context())
 			f.equal("alive", at, time.Time{})
 			return err
 		})

@@ -149,6 +149,10 @@ func (d *Dispatcher) isNews(ctx context.Context, r storage.Snapshot, del *incide
 	if at.Sub(del.CreatedAt) > repeatFor {
 		return false, nil
 	}
+	all, err := storage.Situations(ctx, r, covered(del.Covers), del.Recipient)
+	if err != nil {
+		return false, err
+	}
 	for _, cover := range del.Covers {
 		if !cover.NextBy.IsZero() && !cover.NextBy.After(at) {
 			return false, nil // it promises what is over
@@ -162,10 +166,6 @@ func (d *Dispatcher) isNews(ctx context.Context, r storage.Snapshot, del *incide
 				return false, nil
 			}
 			continue
-		}
-		all, err := storage.Situations(ctx, r, []int64{cover.Incident}, del.Recipient)
-		if err != nil {
-			return false, err
 		}
 		planned, ok := all[cover.Incident].Plan(del.Recipient, d.Repo.Policy(), at)
 		if !ok || !slices.Equal(planned.Cover.Owed, cover.Owed) {
@@ -311,20 +311,18 @@ func (c *turn) retryAt(sent error, attempts int, at time.Time) time.Time {
 
 // skipIdle sets the due times right where nothing is to be told after all.
 func (d *Dispatcher) skipIdle(ctx context.Context, idle []int64) error {
-	if len(idle) == 0 {
-		return nil
-	}
-	return d.Repo.Change(ctx, now(), func(ch *storage.Change) error {
-		if err := ch.Lock(storage.Needs{Incidents: idle}); err != nil {
-			return err
-		}
-		for _, number := range idle {
-			if _, err := ch.Situation(number); err != nil {
+	for part := range slices.Chunk(idle, settlePiece) {
+		err := d.Repo.Change(ctx, now(), func(ch *storage.Change) error {
+			if err := ch.Prepare(storage.Needs{Incidents: part}); err != nil {
 				return err
 			}
+			return ch.LoadReaders(part)
+		})
+		if err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // withdraw gives up a message to someone who is no longer to be told.

@@ -116,6 +116,24 @@ func benchmarkFanOut(b *testing.B, readers int) {
 	b.ReportMetric(float64(b.N*readers)/b.Elapsed().Seconds(), "mails/s")
 }
 
+// A timed store notes how long its longest write took: others wait for that.
+type timed struct {
+	storage.Store
+	longest atomic.Int64 // in nanoseconds
+}
+
+func (s *timed) Write(ctx context.Context, fn func(storage.Tx) error) error {
+	return s.Store.Write(ctx, func(tx storage.Tx) error {
+		began := time.Now()
+		err := fn(tx)
+		for took := int64(time.Since(began)); ; {
+			if was := s.longest.Load(); took <= was || s.longest.CompareAndSwap(was, took) {
+				return err
+			}
+		}
+	})
+}
+
 // BenchmarkDigests tells many incidents to one reader, by digests.
 func BenchmarkDigests(b *testing.B) {
 	const incidents = 10_000
@@ -130,7 +148,8 @@ func BenchmarkDigests(b *testing.B) {
 	p.Index()
 	t := &taker{done: make(chan struct{})}
 	t.left.Store(1 << 60)
-	repo, run := sending(b, db, p, t)
+	store := &timed{Store: db}
+	repo, run := sending(b, store, p, t)
 	at := time.Now().UTC().Truncate(time.Microsecond).Add(-time.Hour) // no digest waits for more
 	slo := incidenttest.SLO("p2", "P2")
 	for i := range b.N * incidents / 100 {
@@ -153,6 +172,7 @@ func BenchmarkDigests(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	store.longest.Store(0)
 	b.ResetTimer()
 	before := used()
 	stop := run()
@@ -168,6 +188,7 @@ func BenchmarkDigests(b *testing.B) {
 	cpu := used() - before
 	stop()
 	b.ReportMetric(float64(cpu.Microseconds())/float64(b.N*incidents), "cpu-µs/incident")
+	b.ReportMetric(float64(store.longest.Load())/1e6, "ms/longest-write")
 }
 
 // used returns how much of the processors this process has used.

@@ -166,3 +166,34 @@ func (s *pieces) Write(ctx context.Context, fn func(storage.Tx) error) error {
 	s.most = max(s.most, p.n)
 	return err
 }
+
+// A digest of many of unknown outcome is repeated as it was, and settled then.
+func TestADigestOfManyOfUnknownOutcomeIsRepeated(t *testing.T) {
+	bubble(t, ctoAlone(), func(t *testing.T, w *world) {
+		var once sync.Once
+		w.Behave(func(m *routertest.Mail) (err error) {
+			if m.Kind == incident.KindDigest {
+				once.Do(func() { err = routertest.ErrTaken })
+			}
+			return err
+		})
+		w.Post(w.many("storm", 450)...)
+		w.Pass(5 * time.Minute)
+		var ids []string
+		for _, m := range w.Mails() {
+			if m.Kind == incident.KindDigest {
+				ids = append(ids, m.ID)
+			}
+		}
+		if len(ids) != 2 || ids[0] != ids[1] {
+			t.Errorf("digests %v", ids)
+		}
+		for _, s := range situations(w) {
+			for _, sub := range s.Subscriptions {
+				if !sub.Told || len(sub.Owed) > 0 {
+					t.Fatalf("%s: %+v", s.Incident.ID(), sub)
+				}
+			}
+		}
+	})
+}

@@ -216,6 +216,18 @@ func (c *Change) LoadReader(numbers []int64, recipient string) error {
 	return c.loadReader(recipient, without...)
 }
 
+// LoadReaders loads the readers of incidents, in sets, so that they follow at the end. Those that
+// are not loaded are left out.
+func (c *Change) LoadReaders(numbers []int64) error {
+	var of []*loaded
+	for _, n := range numbers {
+		if l := c.loaded[n]; l != nil {
+			of = append(of, l)
+		}
+	}
+	return c.loadReaders(of...)
+}
+
 // loadReader loads one reader of incidents of which none is loaded.
 func (c *Change) loadReader(recipient string, numbers ...int64) error {
 	subs, err := c.Tx.Subscriptions(c.Context(), numbers, recipient)

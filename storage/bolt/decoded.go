@@ -2,47 +2,94 @@ package bolt
 
 import (
 	"bytes"
+	"hash/maphash"
 	"slices"
 	"sync/atomic"
 
 	"sitrep/incident"
 )
 
-// decodedSlots is how many incidents are kept decoded at most.
-const decodedSlots = 4096
+const (
+	// decodedSlots is how many incidents, and how many recipients, are kept decoded at most.
+	decodedSlots = 4096
+	// decodedBytes is how long what is stored of one may be that is kept: few are longer than 2 KiB.
+	decodedBytes = 8 << 10
+)
 
-// decodedBytes is how long what is stored of an incident may be that is kept: few are longer than 2 KiB.
-const decodedBytes = 8 << 10
-
-// decoded are incidents as they were decoded last, by what was stored of them. One is told to many
-// readers, and a digest is planned, recorded and settled on the same: decoding is most of what
-// reading one costs. An incident is never changed in place, so its parts may be shared.
+// decoded are things as they were decoded last, by what was stored of them. An incident is told to
+// many readers, a digest is planned, recorded and settled on the same, and each message changes its
+// recipient several times: decoding is most of what reading one costs.
 type decoded struct {
-	slots [decodedSlots]atomic.Pointer[decodedIncident]
+	incidents  slots[incident.Incident]
+	recipients slots[recipient]
 }
 
-type decodedIncident struct {
-	stored   []byte
-	incident incident.Incident
+// slots keep the value of what is stored, up to one for each slot.
+type slots[T any] [decodedSlots]atomic.Pointer[kept[T]]
+
+type kept[T any] struct {
+	stored []byte
+	value  T
 }
 
-// find returns the incident that is stored so; nil if it is not kept.
-func (d *decoded) find(number int64, stored []byte) *incident.Incident {
+func (s *slots[T]) find(slot uint64, stored []byte) (v T, found bool) {
+	k := s[slot%decodedSlots].Load()
+	if k == nil || !bytes.Equal(k.stored, stored) {
+		return v, false
+	}
+	return k.value, true
+}
+
+func (s *slots[T]) keep(slot uint64, stored []byte, v T) {
+	if len(stored) <= decodedBytes {
+		s[slot%decodedSlots].Store(&kept[T]{bytes.Clone(stored), v})
+	}
+}
+
+// incident decodes an incident, or finds it. One is never changed in place, so its parts are shared.
+func (d *decoded) incident(k, stored []byte) (incident.Incident, error) {
 	if d == nil {
-		return nil
+		return decodeIncident(k, stored)
 	}
-	e := d.slots[uint64(number)%decodedSlots].Load()
-	if e == nil || e.incident.Number != number || !bytes.Equal(e.stored, stored) {
-		return nil
+	slot := uint64(intAt(k, 0))
+	in, found := d.incidents.find(slot, stored)
+	if found && in.Number == intAt(k, 0) {
+		return in, nil
 	}
-	in := e.incident
-	return &in
+	in, err := decodeIncident(k, stored)
+	if err == nil {
+		in.Stakeholders, in.Actions, in.MergedFrom = slices.Clip(in.Stakeholders), slices.Clip(in.Actions), slices.Clip(in.MergedFrom)
+		d.incidents.keep(slot, stored, in)
+	}
+	return in, err
 }
 
-func (d *decoded) keep(stored []byte, in incident.Incident) {
-	if d == nil || len(stored) > decodedBytes {
-		return
+// seed is that of the hashes by which recipients find their slots.
+var seed = maphash.MakeSeed()
+
+// recipient decodes a recipient, or finds it.
+func (d *decoded) recipient(k, stored []byte) (p recipient, err error) {
+	if d == nil {
+		return p, decode(bRecipients, k, stored, &p)
 	}
-	in.Stakeholders, in.Actions, in.MergedFrom = slices.Clip(in.Stakeholders), slices.Clip(in.Actions), slices.Clip(in.MergedFrom)
-	d.slots[uint64(in.Number)%decodedSlots].Store(&decodedIncident{bytes.Clone(stored), in})
+	if p, found := d.recipients.find(maphash.Bytes(seed, k), stored); found {
+		return p.clone(), nil
+	}
+	if err = decode(bRecipients, k, stored, &p); err == nil {
+		d.keepRecipient(k, stored, p)
+	}
+	return p, err
+}
+
+// keepRecipient keeps a recipient that is going to be stored so.
+func (d *decoded) keepRecipient(k, stored []byte, p recipient) {
+	if d != nil {
+		d.recipients.keep(maphash.Bytes(seed, k), stored, p.clone())
+	}
+}
+
+// clone returns a copy that changes by itself.
+func (p recipient) clone() recipient {
+	p.Sent, p.Openings = slices.Clone(p.Sent), slices.Clone(p.Openings)
+	return p
 }

@@ -48,16 +48,11 @@ func (r *reader) IncidentsByNumber(_ context.Context, numbers []int64) (map[int6
 		if b == nil {
 			continue
 		}
-		in := r.decoded.find(number, b)
-		if in == nil {
-			found, err := decodeIncident(k, b)
-			if err != nil {
-				return nil, err
-			}
-			r.decoded.keep(b, found)
-			in = &found
+		in, err := r.decoded.incident(k, b)
+		if err != nil {
+			return nil, err
 		}
-		all[number] = in
+		all[number] = &in
 	}
 	return all, nil
 }

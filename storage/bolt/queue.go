@@ -3,6 +3,7 @@ package bolt
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -52,8 +53,13 @@ func (r *reader) knownRecipient(id string) (p recipient, known bool, err error) 
 	if c := r.recipients[id]; c != nil {
 		return c.recipient, true, nil
 	}
-	known, err = r.getJSON(bRecipients, key(nil).rest(id), &p)
-	return p, known, err
+	k := key(nil).rest(id)
+	b, err := r.get(bRecipients, k)
+	if b == nil || err != nil {
+		return p, false, err
+	}
+	p, err = r.decoded.recipient(k, b)
+	return p, true, err
 }
 
 // A changed is a recipient that a transaction changed, or to whom something else is due by it:
@@ -118,9 +124,15 @@ func (t *tx) flushRecipients() error {
 		if err := t.place(id, c); err != nil {
 			return err
 		}
-		if err := t.putJSON(bRecipients, key(nil).rest(id), &c.recipient); err != nil {
+		k := key(nil).rest(id)
+		b, err := json.Marshal(&c.recipient)
+		if err != nil {
+			return fmt.Errorf("put recipient %q: %w", id, err)
+		}
+		if err := t.put(bRecipients, k, b); err != nil {
 			return err
 		}
+		t.decoded.keepRecipient(k, b, c.recipient)
 	}
 	clear(t.recipients)
 	return nil

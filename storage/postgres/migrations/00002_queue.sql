@@ -137,10 +137,11 @@ create table expired (
 
 -- Moves recipients, who are in order, to their places in the queue: what became of their leases (0
 -- nothing, 1 held until then, 2 released), and the most urgent that became due. Each statement
--- sees what was committed before it: whoever has a row locked sees all that is due.
+-- sees what was committed before it: whoever has a row locked sees all that is due. This and what
+-- follows are functions as a plan is kept of them, and to make one costs more than to follow it.
 -- +goose StatementBegin
 create function move_in_queue(ids text[], leases smallint[], holds timestamptz[], retries timestamptz[], releases timestamptz[], gives_way smallint[], hurries smallint[])
-returns void language plpgsql as $$
+returns void language plpgsql set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
     -- Locks, and makes those that are missing.
@@ -177,8 +178,59 @@ begin
 end $$;
 -- +goose StatementEnd
 
+-- Leases recipients who can be leased. It locks their claims, but for those that are locked. One that
+-- was taken or given back since it began is left out: what it sees of the queue is from before.
+-- +goose StatementBegin
+create function take_leases(ids text[], at timestamptz, holds timestamptz, who text)
+returns table (recipient text, attempt bigint, failures integer, failing_since timestamptz, last_error bytea, sent timestamptz[], openings bytea)
+language plpgsql set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+begin
+    return query with free as materialized (
+        select recipient, attempt, owner from claims where recipient = any (ids) and (until is null or until <= at)
+            order by recipient for update skip locked
+    )
+    update claims c set attempt = c.attempt + 1, owner = who, until = holds
+        from free
+        join claims seen on seen.recipient = free.recipient and seen.attempt = free.attempt and seen.owner is not distinct from free.owner
+        join queue q on q.recipient = free.recipient and q.next_at <= at
+        where c.recipient = free.recipient
+        returning c.recipient, c.attempt, c.failures, c.failing_since, c.last_error, c.sent, c.openings;
+end $$;
+-- +goose StatementEnd
+
+-- What is due to recipients and not held back: up to so many subscriptions (1), the most urgent, and
+-- so many notices (2) of each, the longest first, and all pending deliveries (3).
+-- +goose StatementBegin
+create function due_to(ids text[], at timestamptz, most integer)
+returns table (what smallint, recipient text, arrival bigint, body bytea)
+language plpgsql set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+begin
+    return query select 1::smallint, q.recipient, null::bigint, s.body from unnest(ids) q(recipient)
+        cross join lateral (
+            select s.due_at, s.incident, s.body from subscriptions s
+            where s.recipient = q.recipient and s.due_at <= at
+                and s.incident <> all (array(select x.incident from deliveries d join delivery_incidents x using (arrival)
+                    where d.recipient = q.recipient and d.state = 1 and d.retry_at > at and x.incident is not null))
+            order by s.urgency, s.due_at, s.incident limit most
+        ) s order by q.recipient, s.due_at, s.incident;
+    return query select 2::smallint, q.recipient, null::bigint, n.body from unnest(ids) q(recipient)
+        cross join lateral (
+            select n.due_at, n.pulse, n.body from notices n
+            where n.recipient = q.recipient and n.due_at <= at
+                and n.pulse <> all (array(select d.pulse from deliveries d
+                    where d.recipient = q.recipient and d.state = 1 and d.retry_at > at and d.pulse is not null))
+            order by n.due_at, n.pulse limit most
+        ) n order by q.recipient, n.due_at, n.pulse;
+    return query select 3::smallint, d.recipient, d.arrival, null::bytea from deliveries d
+        where d.recipient = any (ids) and d.state = 1 and (d.retry_at is null or d.retry_at <= at)
+        order by d.recipient, d.created_at, d.arrival;
+end $$;
+-- +goose StatementEnd
+
 -- +goose Down
 
-drop function move_in_queue;
+drop function move_in_queue, take_leases, due_to;
 drop sequence delivery_arrivals;
 drop table subscriptions, queue, claims, deliveries, delivery_incidents, messages, pulses, notices, refusals, ambiguities, outages, answers, marks, jobs, expired;

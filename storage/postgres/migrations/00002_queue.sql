@@ -229,8 +229,50 @@ begin
 end $$;
 -- +goose StatementEnd
 
+-- What has to be known of a delivery that is stored anew, with its outcome also how many records it
+-- has and its message. Of a new one that is the arrival that it gets.
+-- +goose StatementBegin
+create function stored_delivery(of text, outcome boolean)
+returns table (arrival bigint, state smallint, recipient text, records bigint, message bytea)
+language plpgsql set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+begin
+    return query select d.arrival, d.state, d.recipient,
+        case when outcome then (select coalesce(max(b), 0) from records r where r.kind = 3 and r.a = d.arrival) else 0 end,
+        case when outcome then (select m.body from messages m where m.arrival = d.arrival) end
+        from deliveries d where d.id = of for update;
+    if not found then
+        return query select nextval('delivery_arrivals'), 0::smallint, ''::text, 0::bigint, null::bytea;
+    end if;
+end $$;
+-- +goose StatementEnd
+
+-- Stores a delivery with its covers and, if there is one, its message. Covers that are there as they
+-- are stay untouched.
+-- +goose StatementBegin
+create function put_delivery(arrival_ bigint, id_ text, state_ smallint, recipient_ text, pulse_ text, due timestamptz, created timestamptz, retry timestamptz, refused timestamptz,
+    audience_ text, address_ text, kind_ text, channel_ text, head bytea, places integer[], incidents bigint[], covers bytea[], message bytea)
+returns void language plpgsql set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+begin
+    insert into deliveries (arrival, id, state, recipient, pulse, due_at, created_at, retry_at, refused_at, audience, address, kind, channel, body)
+        values (arrival_, id_, state_, recipient_, pulse_, due, created, retry, refused, audience_, address_, kind_, channel_, head)
+        on conflict (arrival) do update set state = excluded.state, recipient = excluded.recipient, pulse = excluded.pulse,
+            due_at = excluded.due_at, created_at = excluded.created_at, retry_at = excluded.retry_at, refused_at = excluded.refused_at,
+            audience = excluded.audience, address = excluded.address, kind = excluded.kind, channel = excluded.channel, body = excluded.body;
+    delete from delivery_incidents x where x.arrival = arrival_ and x.place <> all (places);
+    insert into delivery_incidents as x (arrival, place, incident, body)
+        select arrival_, p.place, p.incident, p.body from unnest(places, incidents, covers) p(place, incident, body)
+        on conflict (arrival, place) do update set incident = excluded.incident, body = excluded.body
+            where x.incident is distinct from excluded.incident or x.body is distinct from excluded.body;
+    if message is not null then
+        insert into messages (arrival, body) values (arrival_, message) on conflict (arrival) do update set body = excluded.body;
+    end if;
+end $$;
+-- +goose StatementEnd
+
 -- +goose Down
 
-drop function move_in_queue, take_leases, due_to;
+drop function put_delivery, stored_delivery, move_in_queue, take_leases, due_to;
 drop sequence delivery_arrivals;
 drop table subscriptions, queue, claims, deliveries, delivery_incidents, messages, pulses, notices, refusals, ambiguities, outages, answers, marks, jobs, expired;

@@ -62,6 +62,7 @@ func Run(t *testing.T, e Engine) {
 		{"replicas", replicaRules},
 		{"log-ins", loginRules},
 		{"two writers", writerRules},
+		{"a queue of two writers", queueWriterRules},
 		{"pruning", pruneRules},
 		{"forgetting", forgetRules},
 	} {

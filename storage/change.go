@@ -375,6 +375,10 @@ func (c *Change) store() error {
 	if err := c.loadReaders(slices.Clone(concerned)...); err != nil {
 		return err
 	}
+	total := 0
+	for _, l := range changed {
+		total += len(l.news.Events)
+	}
 	var out struct {
 		incidents     []*incident.Incident
 		events        []incident.Event
@@ -393,7 +397,11 @@ func (c *Change) store() error {
 		}
 		if len(l.news.Events) > 0 {
 			out.incidents = append(out.incidents, &after.Incident)
-			out.events = append(out.events, l.news.Events...)
+			if len(out.events) == 0 && len(l.news.Events) == total {
+				out.events = l.news.Events
+			} else {
+				out.events = append(slices.Grow(out.events, total-len(out.events)), l.news.Events...)
+			}
 		}
 		out.subscriptions = append(out.subscriptions, changedSubscriptions(l.was, after)...)
 		if !reflect.DeepEqual(l.was.Agenda, after.Agenda) {

@@ -32,7 +32,7 @@ import (
 func main() {
 	var o options
 	var bare, page string
-	var readers, incidents int
+	var readers, incidents, first int
 	flag.IntVar(&o.clients, "clients", 16, "clients that post at once")
 	flag.IntVar(&o.alerts, "alerts", 100, "alerts in a post")
 	flag.IntVar(&o.bytes, "bytes", 1024, "bytes of an alert")
@@ -42,6 +42,7 @@ func main() {
 	flag.StringVar(&page, "page", "", "measure posts of several sizes, and write the figures into this file, as docs/performance.md has them")
 	flag.IntVar(&readers, "fan-out", 0, "measure instead how fast one incident is told to so many readers, beside raw SMTP")
 	flag.IntVar(&incidents, "storm", 0, "measure instead how fast so many incidents at once are told, and a fresh one of the first priority meanwhile")
+	flag.IntVar(&first, "first", 0, "measure instead how long it takes from a post to the first webhook, so many times")
 	flag.StringVar(&bare, "bare", "", "be the bare server, on this address")
 	flag.Parse()
 	run := func() error { return measure(context.Background(), o, os.Stdout) }
@@ -56,6 +57,11 @@ func main() {
 	if incidents > 0 {
 		run = func() error {
 			return alone(context.Background(), func(p programs) error { return p.storm(incidents, os.Stdout) })
+		}
+	}
+	if first > 0 {
+		run = func() error {
+			return alone(context.Background(), func(p programs) error { return p.first(first, os.Stdout) })
 		}
 	}
 	if bare != "" {

@@ -117,7 +117,7 @@ type round struct {
 
 // run measures all, and prints each as it is done.
 func (p programs) run(o options, out io.Writer) (r round, err error) {
-	fmt.Fprintf(out, "\n%-14s %12s %10s %10s %10s\n", "", "alerts/s", "p50", "p99", "memory")
+	fmt.Fprintf(out, "\n%-14s %12s %10s %10s %10s %10s\n", "", "alerts/s", "p50", "p99", "memory", "CPU/alert")
 	r.decode = decodeOnly(o)
 	r.decode.print(out, "decode")
 	if r.bare, err = bareHTTP(o); err != nil {
@@ -203,9 +203,7 @@ func bareHTTP(o options) (result, error) {
 	}) {
 		return result{}, errors.New("the bare server does not answer")
 	}
-	r := drive(o, poster(o, "http://"+addr+"/", webhookForm, ""))
-	r.memory = memory(cmd.Process.Pid)
-	return r, nil
+	return driveServer(o, cmd.Process.Pid, poster(o, "http://"+addr+"/", webhookForm, "")), nil
 }
 
 // serveBare is the bare server.
@@ -239,9 +237,7 @@ func alertmanagerAPI(o options, program, dir string) (result, error) {
 		return result{}, err
 	}
 	defer am.Kill()
-	r := drive(o, poster(o, am.URL()+"/api/v2/alerts", apiForm, ""))
-	r.memory = memory(am.PID())
-	return r, nil
+	return driveServer(o, am.PID(), poster(o, am.URL()+"/api/v2/alerts", apiForm, "")), nil
 }
 
 // whole posts to sitrep as Alertmanager would.
@@ -273,8 +269,7 @@ slo_files: [slos/*.yml]
 		return result{}, err
 	}
 	defer s.Kill()
-	r := drive(o, poster(o, s.URL()+"/alertmanager", webhookForm, rig.ReceiverToken))
-	r.memory = memory(s.PID())
+	r := driveServer(o, s.PID(), poster(o, s.URL()+"/alertmanager", webhookForm, rig.ReceiverToken))
 	if r.err != nil {
 		return r, fmt.Errorf("%w\n%s", r.err, s.Log())
 	}

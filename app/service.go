@@ -149,6 +149,11 @@ func newService(ctx context.Context, o Options, log *slog.Logger, open func(cont
 		Store: s.store, Policy: s.policy, Wake: func() { s.scheduler.Wake() }, Observe: s.events.observe,
 		ServerRetryAt: func(recipient string) time.Time { return s.scheduler.Dispatcher.ServerRetryAt(recipient) },
 	}
+	if info, err := s.store.Info(ctx); err == nil && !info.Shared {
+		s.repo.Claim = func(ctx context.Context, tx storage.Tx, due []incident.Subscription) (func(bool), error) {
+			return s.scheduler.Dispatcher.Claim(ctx, tx, due)
+		}
+	}
 	s.intake = &intake.Intake{Repo: s.repo, Catalog: func() intake.Catalog { return Catalog{s.inForce.Load().config} }, Log: log}
 	s.receiver = receiver.New(receiver.Options{
 		Intake: s.intake, Refused: s.refused, Stored: s.store.present, Logger: log, Registerer: s.registry,

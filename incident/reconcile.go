@@ -1,6 +1,9 @@
 package incident
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // News is what became of an incident since its situation was made: all that one
 // transaction brings. The rules give it, and it takes effect by [Reconcile].
@@ -25,7 +28,15 @@ type News struct {
 
 // Add makes what came later part of the news.
 func (n *News) Add(later News) {
-	n.Events = append(n.Events, later.Events...)
+	if len(n.Events) == 0 {
+		n.Events = slices.Clip(later.Events)
+	} else {
+		// Of those that follow on one another there are mostly more.
+		if cap(n.Events)-len(n.Events) < len(later.Events) {
+			n.Events = slices.Grow(n.Events, max(len(later.Events), len(n.Events), 15))
+		}
+		n.Events = append(n.Events, later.Events...)
+	}
 	n.Outcomes = append(n.Outcomes, later.Outcomes...)
 	n.Nudges = append(n.Nudges, later.Nudges...)
 	if later.Agenda != nil {

@@ -67,6 +67,7 @@ type Dispatcher struct {
 	toldTeams time.Time // when it was last looked for teams to tell, see tellTeams
 
 	mu        sync.Mutex
+	stopping  bool               // nobody is leased any more in what others write, see Claim
 	beginning map[string]bool    // recipients who are about to be leased
 	servers   map[string]*server // by channel and name
 	routed    *incident.Policy   // that routes was made of
@@ -81,15 +82,19 @@ func (d *Dispatcher) start(free func()) {
 	if d.Grace == 0 {
 		d.Grace = 10 * time.Second
 	}
-	d.mu.Lock()
-	d.servers = map[string]*server{}
-	d.mu.Unlock()
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.free = free
+	d.mu.Lock()
+	d.servers = map[string]*server{}
+	d.stopping = false
+	d.mu.Unlock()
 }
 
 // stop waits for the deliveries that are under way, up to Grace.
 func (d *Dispatcher) stop() {
+	d.mu.Lock()
+	d.stopping = true
+	d.mu.Unlock()
 	timer := time.AfterFunc(d.Grace, d.cancel)
 	d.serving.Wait()
 	timer.Stop()
@@ -301,7 +306,7 @@ func (d *Dispatcher) lease(ctx context.Context, w storage.Waiting, srv *server) 
 			return err
 		}
 		c = newTurn(&leases[0], srv)
-		if dr == nil || c.Settling != nil || len(c.Pending)+len(c.Notices) > 0 || len(c.Subscriptions) != 1 || c.Subscriptions[0].Incident != w.Incident || !c.mayGoAlone(&c.Subscriptions[0], d.Repo.Policy(), at) {
+		if dr == nil || !c.isAll(w.Incident, d.Repo.Policy(), at) {
 			return nil
 		}
 		if fresh, err = dr.unchanged(ctx, tx, false); err != nil || !fresh {
@@ -318,10 +323,19 @@ func (d *Dispatcher) lease(ctx context.Context, w storage.Waiting, srv *server) 
 // only plans the one message that is due to a recipient, nil if it is to be planned under the
 // lease: what is wrong is said there.
 func (d *Dispatcher) only(ctx context.Context, w storage.Waiting, at time.Time) (dr *draft) {
-	err := d.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
-		dr, err = d.incidentDraft(ctx, r, w.Recipient, []int64{w.Incident}, at)
-		return err
+	err := d.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
+		dr = d.draftOnly(ctx, r, w.Recipient, w.Incident, at)
+		return nil
 	})
+	if err != nil {
+		return nil
+	}
+	return dr
+}
+
+// draftOnly plans and renders a message about one incident, nil if that is not to be had.
+func (d *Dispatcher) draftOnly(ctx context.Context, r storage.Snapshot, recipient string, number int64, at time.Time) *draft {
+	dr, err := d.incidentDraft(ctx, r, recipient, []int64{number}, at)
 	if err != nil || len(dr.delivery.Covers) != 1 {
 		return nil
 	}
@@ -330,6 +344,12 @@ func (d *Dispatcher) only(ctx context.Context, w storage.Waiting, at time.Time) 
 	}
 	dr.delivery.Attempts = 1
 	return dr
+}
+
+// isAll reports whether a message about one incident is all that is due under the lease, and may
+// go out by itself.
+func (c *turn) isAll(number int64, p *incident.Policy, at time.Time) bool {
+	return c.Settling == nil && len(c.Pending)+len(c.Notices) == 0 && len(c.Subscriptions) == 1 && c.Subscriptions[0].Incident == number && c.mayGoAlone(&c.Subscriptions[0], p, at)
 }
 
 func newTurn(l *storage.Lease, srv *server) *turn {
@@ -388,18 +408,26 @@ func (c *turn) alone(p *incident.Policy, at time.Time) int {
 // as mostly, is two transactions: it is recorded with the lease, and its outcome with the end of
 // that. It reports whether it had the lease.
 func (d *Dispatcher) serve(w storage.Waiting, srv *server) (served bool) {
-	ctx := d.ctx
-	log := d.Log.With(slog.String("component", "dispatcher"))
-	c, dr, err := d.lease(ctx, w, srv)
+	c, dr, err := d.lease(d.ctx, w, srv)
 	d.begun(w.Recipient)
 	if err != nil {
-		log.Warn("recipient not leased, it is tried again", slog.Any("err", err))
+		d.Log.Warn("recipient not leased, it is tried again", slog.String("component", "dispatcher"), slog.Any("err", err))
 		return false
 	}
 	if c == nil {
 		return false // another has it, or nothing is due
 	}
+	d.carryOut(c, dr)
+	return true
+}
+
+// carryOut tells a recipient who is leased all that is due, the draft first if that is recorded,
+// and gives the lease back.
+func (d *Dispatcher) carryOut(c *turn, dr *draft) {
+	ctx := d.ctx
+	log := d.Log.With(slog.String("component", "dispatcher"))
 	var retryAt time.Time
+	var err error
 	if dr != nil {
 		c.last = true
 		err = d.attempt(ctx, c, dr.sender, &dr.delivery, dr.message.Recipient, dr.body, false)
@@ -407,13 +435,13 @@ func (d *Dispatcher) serve(w storage.Waiting, srv *server) (served bool) {
 		retryAt, err = d.tell(ctx, c)
 	}
 	if c.released {
-		return true
+		return
 	}
 	why := ""
 	switch {
 	case errors.Is(err, storage.ErrLost):
 		log.Warn("another took over", slog.Int64("attempt", c.Attempt))
-		return true
+		return
 	case errors.Is(err, ErrServer), errors.Is(err, ErrRate):
 		// The server is held back, and for others than those who found that out no longer.
 		retryAt, why = now().Add(backoff(c.Failures+1, longestSetupWait)), err.Error()
@@ -439,7 +467,6 @@ func (d *Dispatcher) serve(w storage.Waiting, srv *server) (served bool) {
 	if err != nil && !errors.Is(err, storage.ErrLost) {
 		log.Warn("claim not given back, it ends by itself", slog.Any("err", err))
 	}
-	return true
 }
 
 // tell sends what is owed to the recipient: first what was not refused before, then what

@@ -93,7 +93,7 @@ func TestAMessageReadsItsReaderAlone(t *testing.T) {
 // and its outcome with the end of the lease.
 func TestAMessageIsTwoTransactions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, routertest.Options{Policy: ctoAlone()})
+		w := newWorld(t, routertest.Options{Policy: ctoAlone(), Later: true})
 		s := &counted{Store: w.Store()}
 		w.StartReplica(routertest.Process{Store: s})
 		w.Pass(10 * time.Second)

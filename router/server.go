@@ -70,6 +70,17 @@ func (s *server) foundOut(recipient string) bool {
 	return is
 }
 
+// tryTake takes a hand if one may be used now.
+func (s *server) tryTake(at time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.retryAt.After(at) || s.busy >= s.width {
+		return false
+	}
+	s.busy++
+	return true
+}
+
 func (s *server) take(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

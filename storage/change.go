@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"reflect"
 	"slices"
@@ -22,6 +23,13 @@ type Repository struct {
 	// ServerRetryAt returns until when the server of a recipient is held back, as this process
 	// knows; zero if it is not. Nil if this process sends nothing.
 	ServerRetryAt func(recipient string) time.Time
+	// Claim may lease, in the transaction of a change, those to whom the change made something
+	// due at once, and record what is attempted: it saves the one that would do so. It is asked
+	// last, and must not wait. It returns what is called once the transaction was kept or was
+	// not, nil if nobody was leased. An error costs the change nothing but one more run, without
+	// it. It breaks the order of locks, and so is for an engine with one writer; nil: all is
+	// found later by who sends.
+	Claim func(ctx context.Context, tx Tx, due []incident.Subscription) (end func(kept bool), err error)
 }
 
 // Change runs fn, and stores the incidents that it changed with their events and
@@ -30,14 +38,27 @@ type Repository struct {
 func (repo *Repository) Change(ctx context.Context, at time.Time, fn func(*Change) error) error {
 	at = at.UTC().Truncate(time.Microsecond)
 	var done *Change
-	err := repo.Store.Write(ctx, func(tx Tx) error {
-		c := repo.newChange(ctx, tx, at)
-		if err := fn(c); err != nil {
-			return err
-		}
-		done = c
-		return c.store()
-	})
+	claims := claims{claim: repo.Claim}
+	write := func() error {
+		return repo.Store.Write(ctx, func(tx Tx) error {
+			claims.begin()
+			c := repo.newChange(ctx, tx, at)
+			if err := fn(c); err != nil {
+				return err
+			}
+			done = c
+			if err := c.store(); err != nil {
+				return err
+			}
+			return claims.make(ctx, tx, c.due)
+		})
+	}
+	err := write()
+	if errors.Is(err, errClaim) {
+		claims.claim = nil
+		err = write()
+	}
+	claims.end(err == nil)
 	if err != nil {
 		return err
 	}
@@ -105,7 +126,8 @@ type Change struct {
 	// changed is set if somebody may be owed something by it. Who was told is not, before the
 	// next scheduled update.
 	changed bool
-	pulses  *incident.Pulses // once they were asked for
+	pulses  *incident.Pulses        // once they were asked for
+	due     []incident.Subscription // of those that were stored, to whom something is due now
 
 	breaches    breaches
 	unmapped    unmapped
@@ -422,6 +444,10 @@ func (c *Change) store() error {
 	if err := c.loadReaders(slices.Clone(concerned)...); err != nil {
 		return err
 	}
+	total := 0
+	for _, l := range changed {
+		total += len(l.news.Events)
+	}
 	var out struct {
 		incidents     []*incident.Incident
 		events        []incident.Event
@@ -440,7 +466,11 @@ func (c *Change) store() error {
 		}
 		if len(l.news.Events) > 0 {
 			out.incidents = append(out.incidents, &after.Incident)
-			out.events = append(out.events, l.news.Events...)
+			if len(out.events) == 0 && len(l.news.Events) == total {
+				out.events = l.news.Events
+			} else {
+				out.events = append(slices.Grow(out.events, total-len(out.events)), l.news.Events...)
+			}
 		}
 		out.subscriptions = append(out.subscriptions, changedSubscriptions(l.was, after)...)
 		if !reflect.DeepEqual(l.was.Agenda, after.Agenda) {
@@ -461,6 +491,11 @@ func (c *Change) store() error {
 	if len(out.subscriptions) > 0 {
 		if err := c.Tx.PutSubscriptions(c.Context(), out.subscriptions, nil); err != nil {
 			return err
+		}
+		for i := range out.subscriptions {
+			if at := out.subscriptions[i].DueAt; !at.IsZero() && !at.After(c.At) {
+				c.due = append(c.due, out.subscriptions[i])
+			}
 		}
 	}
 	if len(out.agendas) > 0 {

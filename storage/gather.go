@@ -38,8 +38,11 @@ func (c *Change) loadBreaches(fingerprints []string) error {
 	if err != nil {
 		return err
 	}
+	if c.breaches.known == nil {
+		c.breaches.known = make(map[string]*incident.Breach, len(missing))
+	}
 	for _, fp := range missing {
-		put(&c.breaches.known, fp, found[fp])
+		c.breaches.known[fp] = found[fp]
 	}
 	return nil
 }
@@ -47,8 +50,11 @@ func (c *Change) loadBreaches(fingerprints []string) error {
 // unknown returns those of the names that were not asked for yet.
 func unknown[V any](names []string, known map[string]V) []string {
 	var out []string
-	for _, name := range names {
+	for i, name := range names {
 		if _, ok := known[name]; !ok {
+			if out == nil {
+				out = make([]string, 0, len(names)-i)
+			}
 			out = append(out, name)
 		}
 	}
@@ -68,7 +74,11 @@ func (c *Change) PutBreach(b *incident.Breach) error {
 		c.breaches.put[at] = &own
 		return nil
 	}
-	put(&c.breaches.place, id, len(c.breaches.put))
+	if c.breaches.place == nil {
+		c.breaches.place = make(map[BreachID]int, len(c.breaches.known))
+		c.breaches.put = make([]*incident.Breach, 0, len(c.breaches.known))
+	}
+	c.breaches.place[id] = len(c.breaches.put)
 	c.breaches.put = append(c.breaches.put, &own)
 	return nil
 }
@@ -102,8 +112,11 @@ func (c *Change) loadUnmapped(fingerprints []string) error {
 	if err != nil {
 		return err
 	}
+	if c.unmapped.alerts == nil {
+		c.unmapped.alerts = make(map[string]*incident.UnmappedAlert, len(missing))
+	}
 	for _, fp := range missing {
-		put(&c.unmapped.alerts, fp, found[fp])
+		c.unmapped.alerts[fp] = found[fp]
 	}
 	return nil
 }

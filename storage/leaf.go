@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"reflect"
 	"slices"
 	"strconv"
 	"time"
@@ -115,7 +114,8 @@ func DecodeEvent(r Record) (incident.Event, error) {
 // are written by hand, in the form that encoding/json gives the others.
 func appendData(b []byte, d *incident.Data) ([]byte, error) {
 	if !plain(d) {
-		j, err := marshal(d)
+		others := *d // what is written by hand stays off the heap
+		j, err := marshal(&others)
 		return append(b, j...), err
 	}
 	b = append(b, '{')
@@ -150,10 +150,10 @@ func appendData(b []byte, d *incident.Data) ([]byte, error) {
 
 // plain reports whether only those fields are set that appendData writes by hand.
 func plain(d *incident.Data) bool {
-	others := *d
-	others.Fingerprint, others.Priority, others.From, others.To, others.EscalatedTo, others.Why = "", "", "", "", "", ""
-	others.StartsAt, others.EndsAt, others.HeardAt = time.Time{}, time.Time{}, time.Time{}
-	return reflect.ValueOf(&others).Elem().IsZero()
+	return d.Opening == nil && d.Definition == nil && !d.Raised && d.Highest == "" && !d.ByPerson && !d.TakenOver && !d.Released &&
+		d.Message == "" && d.Audiences == nil && d.Audience == "" && d.DueAt.IsZero() && d.Missed == 0 && d.Cause == (incident.Cause{}) &&
+		d.Action == "" && d.Link == "" && d.Actions == nil && d.Stakeholders == nil && d.ResolveAfter == 0 && d.Into == 0 &&
+		d.Sources == nil && d.Breaches == nil && d.StartedAt.IsZero() && d.EndedAt.IsZero()
 }
 
 // deliveryLeaf is the leaf of a delivery that has an outcome.

@@ -18,8 +18,9 @@ type result struct {
 	posts, alerts int
 	took          time.Duration
 	p50, p99      time.Duration
-	memory        int64 // bytes; 0: not known
-	err           error // the first
+	memory        int64         // bytes; 0: not known
+	used          time.Duration // of processors by the server; 0: not known
+	err           error         // the first
 }
 
 // rate returns alerts a second.
@@ -30,7 +31,11 @@ func (r result) print(out io.Writer, name string) {
 	if r.memory > 0 {
 		mem = fmt.Sprintf("%d MiB", r.memory>>20)
 	}
-	fmt.Fprintf(out, "%-14s %12.0f %10s %10s %10s\n", name, r.rate(), r.p50.Round(10*time.Microsecond), r.p99.Round(10*time.Microsecond), mem)
+	each := "-"
+	if r.used > 0 && r.alerts > 0 {
+		each = (r.used / time.Duration(r.alerts)).Round(100 * time.Nanosecond).String()
+	}
+	fmt.Fprintf(out, "%-14s %12.0f %10s %10s %10s %10s\n", name, r.rate(), r.p50.Round(10*time.Microsecond), r.p99.Round(10*time.Microsecond), mem, each)
 	if r.err != nil {
 		fmt.Fprintf(out, "%-14s %v\n", "", r.err)
 	}
@@ -116,6 +121,31 @@ func poster(o options, url string, f form, token string) func(int) (func() error
 			return fmt.Errorf("answered 503 a thousand times")
 		}, transport.CloseIdleConnections
 	}
+}
+
+// driveServer is drive where the work is that of a server, and notes what its process needs.
+func driveServer(o options, pid int, client func(n int) (work func() error, end func())) result {
+	before := used(pid)
+	r := drive(o, client)
+	r.memory, r.used = memory(pid), used(pid)-before
+	return r
+}
+
+// used returns the time of processors that a process has used, 0 if it cannot be told.
+func used(pid int) (all time.Duration) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0
+	}
+	// After the name, in parentheses, the 12th and 13th are hundredths of a second.
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	for _, i := range []int{11, 12} {
+		if i < len(fields) {
+			n, _ := strconv.ParseInt(fields[i], 10, 64)
+			all += time.Duration(n) * 10 * time.Millisecond
+		}
+	}
+	return all
 }
 
 // memory returns the resident memory of a process in bytes, 0 if it cannot be told.

@@ -32,7 +32,7 @@ import (
 func main() {
 	var o options
 	var bare, page string
-	var readers, incidents int
+	var readers, incidents, first int
 	flag.IntVar(&o.clients, "clients", 16, "clients that post at once")
 	flag.IntVar(&o.alerts, "alerts", 100, "alerts in a post")
 	flag.IntVar(&o.bytes, "bytes", 1024, "bytes of an alert")
@@ -42,6 +42,7 @@ func main() {
 	flag.StringVar(&page, "page", "", "measure posts of several sizes, and write the figures into this file, as docs/performance.md has them")
 	flag.IntVar(&readers, "fan-out", 0, "measure instead how fast one incident is told to so many readers, beside raw SMTP")
 	flag.IntVar(&incidents, "storm", 0, "measure instead how fast so many incidents at once are told, and a fresh one of the first priority meanwhile")
+	flag.IntVar(&first, "first", 0, "measure instead how long it takes from a post to the first webhook, so many times")
 	flag.StringVar(&bare, "bare", "", "be the bare server, on this address")
 	flag.Parse()
 	run := func() error { return measure(context.Background(), o, os.Stdout) }
@@ -56,6 +57,11 @@ func main() {
 	if incidents > 0 {
 		run = func() error {
 			return alone(context.Background(), func(p programs) error { return p.storm(incidents, os.Stdout) })
+		}
+	}
+	if first > 0 {
+		run = func() error {
+			return alone(context.Background(), func(p programs) error { return p.first(first, os.Stdout) })
 		}
 	}
 	if bare != "" {
@@ -111,7 +117,7 @@ type round struct {
 
 // run measures all, and prints each as it is done.
 func (p programs) run(o options, out io.Writer) (r round, err error) {
-	fmt.Fprintf(out, "\n%-14s %12s %10s %10s %10s\n", "", "alerts/s", "p50", "p99", "memory")
+	fmt.Fprintf(out, "\n%-14s %12s %10s %10s %10s %10s\n", "", "alerts/s", "p50", "p99", "memory", "CPU/alert")
 	r.decode = decodeOnly(o)
 	r.decode.print(out, "decode")
 	if r.bare, err = bareHTTP(o); err != nil {
@@ -197,9 +203,7 @@ func bareHTTP(o options) (result, error) {
 	}) {
 		return result{}, errors.New("the bare server does not answer")
 	}
-	r := drive(o, poster(o, "http://"+addr+"/", webhookForm, ""))
-	r.memory = memory(cmd.Process.Pid)
-	return r, nil
+	return driveServer(o, cmd.Process.Pid, poster(o, "http://"+addr+"/", webhookForm, "")), nil
 }
 
 // serveBare is the bare server.
@@ -233,9 +237,7 @@ func alertmanagerAPI(o options, program, dir string) (result, error) {
 		return result{}, err
 	}
 	defer am.Kill()
-	r := drive(o, poster(o, am.URL()+"/api/v2/alerts", apiForm, ""))
-	r.memory = memory(am.PID())
-	return r, nil
+	return driveServer(o, am.PID(), poster(o, am.URL()+"/api/v2/alerts", apiForm, "")), nil
 }
 
 // whole posts to sitrep as Alertmanager would.
@@ -267,8 +269,7 @@ slo_files: [slos/*.yml]
 		return result{}, err
 	}
 	defer s.Kill()
-	r := drive(o, poster(o, s.URL()+"/alertmanager", webhookForm, rig.ReceiverToken))
-	r.memory = memory(s.PID())
+	r := driveServer(o, s.PID(), poster(o, s.URL()+"/alertmanager", webhookForm, rig.ReceiverToken))
 	if r.err != nil {
 		return r, fmt.Errorf("%w\n%s", r.err, s.Log())
 	}

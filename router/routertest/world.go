@@ -40,6 +40,9 @@ type Options struct {
 	// as often as in production. The less, the faster go days.
 	Poll      time.Duration
 	Retention router.Retention
+	// Later lets those who are to be told be found by the scheduler alone, as where many processes
+	// have the store.
+	Later bool
 }
 
 // File opens a file of bbolt.
@@ -155,6 +158,18 @@ func (w *World) Open() {
 			}
 			return at
 		},
+	}
+	if !w.o.Later {
+		var last *Replica // to which it comes also while that stops
+		w.repo.Claim = func(ctx context.Context, tx storage.Tx, due []incident.Subscription) (func(bool), error) {
+			if r := w.first(); r != nil {
+				last = r
+			}
+			if last == nil {
+				return nil, nil
+			}
+			return last.scheduler.Dispatcher.Claim(ctx, tx, due)
+		}
 	}
 	w.intake = &intake.Intake{Repo: w.repo, Catalog: func() intake.Catalog { return catalog{w.policy.Load()} }, Log: slog.New(slog.DiscardHandler)}
 }

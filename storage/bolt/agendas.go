@@ -8,8 +8,14 @@ import (
 )
 
 func (r *reader) agenda(number int64) (incident.Agenda, error) {
+	if a, ok := r.agendas[number]; ok {
+		return a, nil
+	}
 	a := incident.Agenda{Incident: number}
 	_, err := r.getJSON(bAgendas, key(nil).int(number), &a)
+	if r.agendas != nil && err == nil {
+		r.agendas[number] = a
+	}
 	return a, err
 }
 
@@ -47,6 +53,7 @@ func (t *tx) PutAgendas(_ context.Context, all []incident.Agenda) error {
 		if err := t.putJSON(bAgendas, key(nil).int(a.Incident), a); err != nil {
 			return err
 		}
+		t.agendas[a.Incident] = *a
 		due := func(at time.Time) key { return key(nil).time(at).int(a.Incident) }
 		if err := t.move(bAgendasDue, old.NextAt, a.NextAt, due, nil); err != nil {
 			return err

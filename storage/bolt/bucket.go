@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"hash/crc32"
 	"time"
 
+	// As encoding/json, in half the time.
+	"github.com/go-json-experiment/json/v1"
 	"go.etcd.io/bbolt"
 
 	"sitrep/incident"
@@ -128,12 +129,18 @@ type reader struct {
 	tx      *bbolt.Tx
 	version uint32 // of the stored form
 	buckets [bucketCount]*bbolt.Bucket
-	empty   [bucketCount]tristate // of those that are rare
-	filters *filters              // what other readers of the file read, too; may be nil
-	decoded *decoded              // the same; may be nil
-	known   *latestIndex          // see index
-	pending map[string]latest     // what the transaction noted, by the keys of fingerprints
-	digests *digests              // once there was one
+	empty   [bucketCount]tristate      // of those that are rare
+	filters *filters                   // what other readers of the file read, too; may be nil
+	decoded *decoded                   // the same; may be nil
+	known   *latestIndex               // see index
+	cursors [bucketCount]*bbolt.Cursor // of get
+	pending map[string]latest          // what the transaction noted, by the keys of fingerprints
+	// incidents and agendas are what a write has of them in its file, decoded: the functions of
+	// one group mostly change the same few. It is nil where nothing is written. Those who get a
+	// copy write to no map and no slice in it.
+	incidents map[int64]incident.Incident
+	agendas   map[int64]incident.Agenda
+	digests   *digests // once there was one
 	// recipients are those that the transaction changed, and did not store yet, by id.
 	recipients map[string]*changed
 }
@@ -191,6 +198,7 @@ type tx struct {
 	writes int // how many values were put or deleted
 	bytes  int // how many bytes of them
 	slab   []byte
+	slabs  *slabs
 	scrap  []byte       // for encoding
 	tree   *ledger.Tree // of the log; nil until a leaf is added
 	given  int64        // the latest number that NextNumber gave to the function that runs
@@ -198,7 +206,38 @@ type tx struct {
 
 var _ storage.Tx = (*tx)(nil)
 
-func newTx(btx *bbolt.Tx) *tx { return &tx{reader: reader{tx: btx, version: formVersion}} }
+func newTx(btx *bbolt.Tx) *tx {
+	return &tx{reader: reader{tx: btx, version: formVersion, incidents: map[int64]incident.Incident{}, agendas: map[int64]incident.Agenda{}}}
+}
+
+// slabSize is how many bytes are allocated at once for what is put, and slabsKept how many
+// times that is kept for the next transaction.
+const (
+	slabSize  = 64 << 10
+	slabsKept = 16
+)
+
+// slabs are those of one writer, whose transactions come one after the other.
+type slabs struct {
+	all  [][]byte
+	used int
+}
+
+// next returns one that the transaction does not use.
+func (s *slabs) next() []byte {
+	if s == nil {
+		return make([]byte, slabSize)
+	}
+	if s.used == len(s.all) {
+		b := make([]byte, slabSize)
+		if len(s.all) == slabsKept {
+			return b
+		}
+		s.all = append(s.all, b)
+	}
+	s.used++
+	return s.all[s.used-1]
+}
 
 // castagnoli is the polynomial that processors compute.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -228,8 +267,13 @@ func (r *reader) get(id bucketID, key []byte) ([]byte, error) {
 	if b == nil {
 		return nil, nil
 	}
-	stored := b.Get(key)
-	if stored == nil {
+	c := r.cursors[id] // one for all, as Bucket.Get makes a new one each time
+	if c == nil {
+		c = b.Cursor()
+		r.cursors[id] = c
+	}
+	k, stored := c.Seek(key)
+	if !bytes.Equal(k, key) {
 		return nil, nil
 	}
 	return checked(id, key, stored)
@@ -281,7 +325,7 @@ func (t *tx) alloc(n int) []byte {
 		if n > 16<<10 {
 			return make([]byte, n)
 		}
-		t.slab = make([]byte, 64<<10)
+		t.slab = t.slabs.next()
 	}
 	b := t.slab[:n:n]
 	t.slab = t.slab[n:]
@@ -293,6 +337,7 @@ func (t *tx) put(id bucketID, key, value []byte) error {
 	stored := t.alloc(sumSize + len(value))
 	binary.BigEndian.PutUint32(stored, checksum(key, value))
 	copy(stored[sumSize:], value)
+	t.forget(id, key)
 	if err := t.bucket(id).Put(key, stored); err != nil {
 		return fmt.Errorf("put %s: %w", bucketNames[id], err)
 	}
@@ -316,12 +361,23 @@ func (t *tx) delete(id bucketID, key []byte) error {
 	if t.nothing(id) {
 		return nil
 	}
+	t.forget(id, key)
 	if err := t.bucket(id).Delete(key); err != nil {
 		return fmt.Errorf("delete from %s: %w", bucketNames[id], err)
 	}
 	t.writes++
 	t.bytes += len(key)
 	return nil
+}
+
+// forget drops what is kept decoded of a value that changes.
+func (t *tx) forget(id bucketID, key []byte) {
+	switch id {
+	case bIncidents:
+		delete(t.incidents, intAt(key, 0))
+	case bAgendas:
+		delete(t.agendas, intAt(key, 0))
+	}
 }
 
 // move keeps what is found by a time that may change: in an index under what key returns, if

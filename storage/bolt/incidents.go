@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"strconv"
 
@@ -40,6 +39,10 @@ func (r *reader) IncidentsByNumber(_ context.Context, numbers []int64) (map[int6
 		if all[number] != nil {
 			continue
 		}
+		if in, ok := r.incidents[number]; ok {
+			all[number] = &in
+			continue
+		}
 		k := key(nil).int(number)
 		b, err := r.get(bIncidents, k)
 		if err != nil {
@@ -51,6 +54,9 @@ func (r *reader) IncidentsByNumber(_ context.Context, numbers []int64) (map[int6
 		in, err := r.decoded.incident(k, b)
 		if err != nil {
 			return nil, err
+		}
+		if r.incidents != nil {
+			r.incidents[number] = in
 		}
 		all[number] = &in
 	}
@@ -131,13 +137,10 @@ func (t *tx) putIncident(in *incident.Incident) error {
 	if stateBytes[in.State] == 0 || in.Number < 1 {
 		return fmt.Errorf("put incident %d: state %q", in.Number, in.State)
 	}
-	b, err := json.Marshal(in)
-	if err != nil {
-		return fmt.Errorf("put incident %s: %w", in.ID(), err)
-	}
-	if err := t.put(bIncidents, key(nil).int(in.Number), b); err != nil {
+	if err := t.putJSON(bIncidents, key(nil).int(in.Number), in); err != nil {
 		return err
 	}
+	t.incidents[in.Number] = *in
 	was, err := t.listIncident(in)
 	if err != nil {
 		return err

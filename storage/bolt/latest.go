@@ -128,18 +128,35 @@ var errBlock = fmt.Errorf("a block of fingerprints is malformed: %w", storage.Er
 // findIn returns the entry of a fingerprint in a block.
 func findIn(block []byte, fp key) (l latest, found bool, err error) {
 	hash := hashOf(fp)
-	for len(block) > 0 {
+	for len(block) > hashSize {
+		h := hashOf(block)
+		if h > hash {
+			return l, false, nil
+		}
+		if h < hash && block[hashSize] == fingerprintHash { // most are only passed over
+			n, numbers := hashSize+1, 3
+			for ; numbers > 0 && n < len(block); n++ {
+				if block[n] < 0x80 {
+					numbers--
+				}
+			}
+			if numbers > 0 {
+				return l, false, errBlock
+			}
+			block = block[n:]
+			continue
+		}
 		e, rest, err := cutEntry(block)
 		if err != nil {
 			return l, false, err
 		}
-		switch h := hashOf(e.fp); {
-		case h > hash:
-			return l, false, nil
-		case h == hash && bytes.Equal(e.fp, fp):
+		if bytes.Equal(e.fp, fp) {
 			return e.latest, true, nil
 		}
 		block = rest
+	}
+	if len(block) > 0 {
+		return l, false, errBlock
 	}
 	return l, false, nil
 }

@@ -139,6 +139,7 @@ type writer struct {
 	// limit is how many jobs are gathered. It is halved when a transaction had to be
 	// rolled back, so that jobs that fail cost the others little.
 	limit int
+	slabs slabs
 }
 
 // group runs and commits one group of jobs, and reports whether the writer can go
@@ -157,6 +158,8 @@ func (w *writer) group() bool {
 	}
 	t := newTx(btx)
 	t.filters, t.decoded = &db.filters, &db.decoded
+	w.slabs.used = 0
+	t.slabs = &w.slabs
 	id := int64(btx.ID())
 
 	var group []*job

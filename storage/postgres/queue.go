@@ -131,7 +131,8 @@ const waitingFor = `select u.urgency, u.incident
 	from unnest($2::text[]) with ordinality as q(recipient, place)
 	cross join lateral (
 		select coalesce(min(due.urgency), 255) as urgency,
-			case when count(*) = 1 and not exists (select from deliveries d where d.recipient = q.recipient and d.state = 1) then max(due.incident) else 0 end as incident
+			case when count(*) = 1 and not exists (select from deliveries d where d.recipient = q.recipient and d.state = 1)
+				and not exists (select from claims c where c.recipient = q.recipient and c.settling is not null) then max(due.incident) else 0 end as incident
 		from (
 			select s.urgency, s.incident from subscriptions s
 			where s.recipient = q.recipient and s.due_at <= $1 and s.incident <> all (` + heldIncidents + `)
@@ -232,9 +233,9 @@ func (t *tx) TakeLeases(ctx context.Context, now time.Time, owner string, term t
 	t.ask(eachRow(func(rows pgx.Rows) error {
 		var id string
 		var since *time.Time
-		var said, openings []byte
+		var said, openings, settling []byte
 		l := &storage.Lease{Owner: owner, Until: now.Add(term)}
-		if err := rows.Scan(&id, &l.Attempt, &l.Failures, &since, &said, &l.Sent, &openings); err != nil {
+		if err := rows.Scan(&id, &l.Attempt, &l.Failures, &since, &said, &l.Sent, &openings, &settling); err != nil {
 			return err
 		}
 		l.Recipient, l.FailingSince, l.LastError = of[id], timeOf(since), string(said)
@@ -244,6 +245,11 @@ func (t *tx) TakeLeases(ctx context.Context, now time.Time, owner string, term t
 		leases[id] = l
 		m := t.moved(id)
 		m.lease, m.until = leaseExtended, l.Until
+		if settling != nil {
+			if err := decode("settling", settling, &l.Settling); err != nil {
+				return err
+			}
+		}
 		if openings == nil {
 			return nil
 		}
@@ -343,6 +349,29 @@ func (t *tx) ReleaseLease(ctx context.Context, c *storage.Lease, now, retryAt ti
 		return t.lost(c)
 	}
 	*t.moved(c.Recipient) = move{lease: leaseReleased, retryAt: retryAt, released: now, yields: yields, hurry: notHurried}
+	return nil
+}
+
+func (t *tx) Settle(ctx context.Context, c *storage.Lease, now time.Time, s *storage.Settling) error {
+	var left []byte
+	var since *time.Time
+	if s != nil {
+		var err error
+		if left, err = json.Marshal(s); err != nil {
+			return err
+		}
+		since = &s.Since
+	}
+	var attempt int64
+	held, err := t.one(ctx, []any{&attempt}, `update claims set settling = $5, settles_since = $6`+holds,
+		text(c.Recipient), c.Attempt, text(c.Owner), now, left, since)
+	if err != nil {
+		return err
+	}
+	if !held {
+		return t.lost(c)
+	}
+	t.moved(c.Recipient) // something may be due, or nothing any more
 	return nil
 }
 

@@ -36,7 +36,9 @@ create table claims (
     failing_since timestamptz,
     last_error    bytea,
     sent          timestamptz[],
-    openings      bytea
+    openings      bytea,
+    settling      bytea, -- what is left to be settled of a delivery that was handed over
+    settles_since timestamptz
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_analyze_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 
 create sequence delivery_arrivals;
@@ -160,6 +162,7 @@ begin
             when m.hurry < case when m.lease = 2 then m.yields else q.yields end then 0
             when m.lease = 2 then m.yields else q.yields end,
         due_at = least(
+            (select c.settles_since from claims c where c.recipient = q.recipient),
             (select min(greatest(d.created_at, d.retry_at)) from deliveries d where d.recipient = q.recipient and d.state = 1),
             -- what is not held back, in order; then what is, if it is sooner all the same
             (select s.due_at from subscriptions s where s.recipient = q.recipient and s.due_at is not null
@@ -182,7 +185,7 @@ end $$;
 -- was taken or given back since it began is left out: what it sees of the queue is from before.
 -- +goose StatementBegin
 create function take_leases(ids text[], at timestamptz, holds timestamptz, who text)
-returns table (recipient text, attempt bigint, failures integer, failing_since timestamptz, last_error bytea, sent timestamptz[], openings bytea)
+returns table (recipient text, attempt bigint, failures integer, failing_since timestamptz, last_error bytea, sent timestamptz[], openings bytea, settling bytea)
 language plpgsql set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
@@ -195,7 +198,7 @@ begin
         join claims seen on seen.recipient = free.recipient and seen.attempt = free.attempt and seen.owner is not distinct from free.owner
         join queue q on q.recipient = free.recipient and q.next_at <= at
         where c.recipient = free.recipient
-        returning c.recipient, c.attempt, c.failures, c.failing_since, c.last_error, c.sent, c.openings;
+        returning c.recipient, c.attempt, c.failures, c.failing_since, c.last_error, c.sent, c.openings, c.settling;
 end $$;
 -- +goose StatementEnd
 

@@ -43,7 +43,7 @@ type QueueWriter interface {
 	// ReleaseLease gives a lease back. Nothing is leased for its recipient before retryAt,
 	// if that is not zero; why then says what failed, or is empty if nothing did. If yields is
 	// not zero, a subscription that becomes due meanwhile and is more urgent than that ends the
-	// wait. The error is ErrLost.
+	// wait, and one that is due and the lease does not have lets none begin. The error is ErrLost.
 	ReleaseLease(ctx context.Context, c *Lease, now, retryAt time.Time, why string, yields incident.Urgency) error
 	// Settle notes under a lease how far what a delivery covers is settled; nil if all is. While
 	// something is left, the recipient is due since the delivery was handed over. The error is

@@ -340,6 +340,15 @@ func (t *tx) ReleaseLease(_ context.Context, c *storage.Lease, now, retryAt time
 	if err := t.owned(c, now); err != nil {
 		return err
 	}
+	if yields != 0 && !retryAt.IsZero() {
+		came, err := t.came(c, now, yields)
+		if err != nil {
+			return err
+		}
+		if came {
+			retryAt, yields = time.Time{}, 0
+		}
+	}
 	return t.changeRecipient(c.Recipient, func(p *recipient) {
 		p.Owner, p.Until, p.RetryAt, p.ReleasedAt, p.Yields = "", time.Time{}, retryAt, now, yields
 		if why != "" {
@@ -361,6 +370,25 @@ func (t *tx) Settle(_ context.Context, c *storage.Lease, now time.Time, s *stora
 		s = &own
 	}
 	return t.changeRecipient(c.Recipient, func(p *recipient) { p.Settling = s })
+}
+
+// came reports whether something that is more urgent than that is due, and was not when the lease
+// was taken.
+func (t *tx) came(c *storage.Lease, now time.Time, than incident.Urgency) (came bool, err error) {
+	had := make(map[int64]bool, len(c.Subscriptions))
+	for i := range c.Subscriptions {
+		had[c.Subscriptions[i].Incident] = true
+	}
+	err = t.byUrgency(key(nil).text(c.Recipient), func(u incident.Urgency, at time.Time, number int64) (bool, error) {
+		if u >= than {
+			return false, errEnough
+		}
+		if came = !at.After(now) && !had[number]; came {
+			return false, errEnough
+		}
+		return !at.After(now), nil
+	})
+	return came, err
 }
 
 // sent notes that a message to a recipient was handed over.

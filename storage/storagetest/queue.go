@@ -361,6 +361,27 @@ var claimRules = []rule{
 		f.subscribe(urgent(4, 0))
 		f.equal("a wait that gives way to nothing", recipients(f.claim("me", long, 1)), []string(nil))
 	}},
+	{"what became due under the lease, and is more urgent than a wait says, lets none begin", func(f *fixture) {
+		urgent := func(number int64, u incident.Urgency) incident.Subscription {
+			s := f.owes(number, "a", f.ago(1))
+			s.Urgency = u
+			return s
+		}
+		f.subscribe(urgent(1, 1), urgent(2, 4))
+		release := func(c *storage.Lease) {
+			f.write(func(tx storage.Tx) error {
+				return tx.ReleaseLease(f.Context(), c, f.now, f.now.Add(time.Minute), "", 2)
+			})
+		}
+		c := f.claim("me", long, 1)[0]
+		f.subscribe(urgent(3, 1))
+		release(&c)
+		again := f.claim("me", long, 1)
+		f.equal("one that came", recipients(again), []string{"a"})
+		f.subscribe(urgent(4, 2))
+		release(&again[0])
+		f.equal("those that the lease had, and one that is not urgent", recipients(f.claim("me", long, 1)), []string(nil))
+	}},
 	{"what is to be settled is due, and the next lease has it", func(f *fixture) {
 		f.subscribe(f.owes(1, "a", f.ago(1)))
 		c := f.claim("me", long, 1)[0]

@@ -119,6 +119,9 @@ func syncDir(dir string) error {
 // form that we know. One that may be written to is brought up to the latest.
 func open(ctx context.Context, path string, readOnly bool, o Options) (*DB, error) {
 	db, err := openAsItIs(path, &bbolt.Options{ReadOnly: readOnly, NoStatistics: true})
+	if err == nil && !o.Unfinished {
+		err = db.whole(ctx)
+	}
 	if err != nil || readOnly {
 		return db, err
 	}
@@ -134,6 +137,21 @@ func open(ctx context.Context, path string, readOnly bool, o Options) (*DB, erro
 		return nil, err
 	}
 	return db, nil
+}
+
+// whole returns an error, and closes the file, if the store is a copy that is not whole yet.
+func (db *DB) whole(ctx context.Context) error {
+	err := db.view(func(r *reader) error {
+		s, err := r.Unfinished(ctx)
+		if s != nil {
+			err = s.Error(db.path)
+		}
+		return err
+	})
+	if err != nil {
+		_ = db.bolt.Close()
+	}
+	return err
 }
 
 // openAsItIs opens a file that is there and is a whole store of a form that we know. Unless

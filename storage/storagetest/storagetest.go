@@ -62,6 +62,7 @@ func Run(t *testing.T, e Engine) {
 		{"two writers", writerRules},
 		{"pruning", pruneRules},
 		{"forgetting", forgetRules},
+		{"copies", copyRules},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, r := range group.rules {
@@ -84,13 +85,15 @@ type fixture struct {
 	store storage.Store
 	// other is the same store, opened again where the engine can.
 	other storage.Store
+	// fresh opens another store, which is empty.
+	fresh func() storage.Store
 	// now is whole microseconds, UTC, and not after the time of any clock.
 	now time.Time
 }
 
 func newFixture(t *testing.T, e Engine) *fixture {
 	store, other := e.both(t)
-	return &fixture{t, store, other, time.Now().UTC().Truncate(time.Microsecond)}
+	return &fixture{t, store, other, func() storage.Store { return e.Open(t) }, time.Now().UTC().Truncate(time.Microsecond)}
 }
 
 // each runs fn for each number below n at the same time, half of them with each of the two.

@@ -70,6 +70,9 @@ func (f *fixture) same(a, b storage.Store) {
 			f.Errorf("after copying: %v", err)
 		}
 	}
+	if f.copied != nil {
+		f.copied(f.T, a, b)
+	}
 }
 
 // sign signs the log as it stands.

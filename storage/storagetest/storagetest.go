@@ -27,6 +27,9 @@ type Engine struct {
 	// time; it is closed when the test ends. Nil if an engine lets only one process have a
 	// store: then what two of them do is done by one.
 	Again func(t *testing.T, s storage.Store) storage.Store
+	// Copied looks at more of a store that nobody holds a lease of, and of a copy of it, than is
+	// seen from outside: all by which things are found. Nil if there is nothing to look at.
+	Copied func(t *testing.T, s, copied storage.Store)
 }
 
 // both opens an empty store, twice if it can be.
@@ -87,13 +90,18 @@ type fixture struct {
 	other storage.Store
 	// fresh opens another store, which is empty.
 	fresh func() storage.Store
+	// copied is that of the engine.
+	copied func(t *testing.T, s, copied storage.Store)
 	// now is whole microseconds, UTC, and not after the time of any clock.
 	now time.Time
 }
 
 func newFixture(t *testing.T, e Engine) *fixture {
 	store, other := e.both(t)
-	return &fixture{t, store, other, func() storage.Store { return e.Open(t) }, time.Now().UTC().Truncate(time.Microsecond)}
+	return &fixture{
+		T: t, store: store, other: other, fresh: func() storage.Store { return e.Open(t) }, copied: e.Copied,
+		now: time.Now().UTC().Truncate(time.Microsecond),
+	}
 }
 
 // each runs fn for each number below n at the same time, half of them with each of the two.

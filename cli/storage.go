@@ -32,6 +32,7 @@ type storageCLI struct {
 	replace    bool
 	newKey     bool
 	rebuild    bool
+	from, to   string
 }
 
 func declareStorage(parser *kingpin.Application, env Environment, commands map[string]command) {
@@ -62,6 +63,8 @@ func declareStorage(parser *kingpin.Application, env Environment, commands map[s
 	compact.Arg("file", "The store.").Required().StringVar(&c.storage)
 	compact.Flag("rebuild", "Make anew what finds breaches by their fingerprints, where check says that breach_recent or breach_runs is damaged.").BoolVar(&c.rebuild)
 	commands[compact.FullCommand()] = c.runCompact
+
+	c.declareCopy(of, commands)
 }
 
 // A soundStore is what is said of the file of a store that was found to be sound.

@@ -126,7 +126,11 @@ func (f *fixture) fill(key *ledger.Key) {
 
 	// Breaches: some that follow on each other, some that moved, some of no incident.
 	for i := range 6 {
-		b := f.newBreach(fmt.Sprintf("%016x", i%3), int64(1+i%3))
+		number := int64(1 + i%3)
+		if i > 2 {
+			number = int64(1 + (i+2)%3) // not always after the one before
+		}
+		b := f.newBreach(fmt.Sprintf("%016x", i%3), number)
 		b.Ordinal, b.State, b.EndsAt, b.EndHeardAt = int64(1+i/3), incident.BreachEnded, f.ago(50), f.ago(49)
 		if i > 3 {
 			b.State, b.EndsAt, b.EndHeardAt = incident.BreachFiring, time.Time{}, time.Time{}

@@ -161,7 +161,7 @@ func ReadProofs(r io.Reader, c Checkpoint) (*Proofs, error) {
 		if !ok || l.Leaves != 0 || l.Index >= c.Size {
 			return nil, wrong(fmt.Sprintf("leaf %d (%q) is none of the log of %d", l.Index, l.Kind, c.Size))
 		}
-		t.appendHash(l.Hash)
+		t.AppendHash(l.Hash)
 		p.byHash[l.Hash] = append(p.byHash[l.Hash], len(p.leaves))
 		p.leaves = append(p.leaves, Exported{Index: l.Index, Kind: kind, Name: l.Name})
 	}

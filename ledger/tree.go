@@ -58,10 +58,11 @@ func (t *Tree) Size() int64 { return t.size }
 func (t *Tree) Append(leaf Leaf) []Hash {
 	var h Hash
 	h, t.buffer = leaf.hash(t.buffer)
-	return t.appendHash(h)
+	return t.AppendHash(h)
 }
 
-func (t *Tree) appendHash(h Hash) []Hash {
+// AppendHash is Append of a leaf of which only the hash is at hand.
+func (t *Tree) AppendHash(h Hash) []Hash {
 	t.hashes = append(t.hashes[:0], h)
 	for size := t.size; size&1 == 1; size >>= 1 {
 		h = tlog.NodeHash(t.edge[len(t.edge)-1], h)

@@ -1,0 +1,345 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// latestBreaches is the question for the latest breaches of fingerprints.
+const latestBreaches = `select f.fingerprint, b.ordinal, b.incident, b.body from unnest($1::text[]) f (fingerprint), lateral (
+	select ordinal, incident, body from breaches where fingerprint = f.fingerprint order by ordinal desc limit 1%s) b`
+
+var (
+	readBreaches = fmt.Sprintf(latestBreaches, "")
+	lockBreaches = fmt.Sprintf(latestBreaches, " for update")
+)
+
+func scanBreach(rows pgx.Rows) (fingerprint string, b *heldBreach, err error) {
+	b = new(heldBreach)
+	err = rows.Scan(&fingerprint, &b.ordinal, &b.incident, &b.body)
+	return fingerprint, b, err
+}
+
+func decodeBreach(body []byte) (*incident.Breach, error) {
+	b := new(incident.Breach)
+	return b, decode("breach", body, b)
+}
+
+func (r *reader) LatestBreaches(ctx context.Context, fingerprints []string) (map[string]*incident.Breach, error) {
+	all, of := names(fingerprints)
+	found := map[string]*incident.Breach{}
+	if len(all) == 0 {
+		return found, nil
+	}
+	return found, r.each(ctx, func(rows pgx.Rows) error {
+		fp, held, err := scanBreach(rows)
+		if err != nil {
+			return err
+		}
+		found[of[fp]], err = decodeBreach(held.body)
+		return err
+	}, readBreaches, all)
+}
+
+// queueBreaches asks for the latest breaches of fingerprints, by their sorted names, and locks
+// them.
+func (t *tx) queueBreaches(sorted []string, of map[string]string) {
+	t.ask(func(rows pgx.Rows) error {
+		for _, fp := range of {
+			t.breaches[fp] = nil
+		}
+		return eachRow(func(rows pgx.Rows) error {
+			fp, held, err := scanBreach(rows)
+			t.breaches[of[fp]] = held
+			return err
+		})(rows)
+	}, lockBreaches, sorted)
+}
+
+// loadBreaches locks and reads the latest breaches of those of the fingerprints that are not held
+// yet.
+func (t *tx) loadBreaches(ctx context.Context, fingerprints []string) error {
+	asked := missing(fingerprints, t.breaches)
+	if len(asked) == 0 {
+		return nil
+	}
+	sorted, of := names(asked)
+	slices.Sort(sorted)
+	t.queueBreaches(sorted, of)
+	return t.send(ctx)
+}
+
+func (t *tx) LatestBreaches(ctx context.Context, fingerprints []string) (map[string]*incident.Breach, error) {
+	if err := t.loadBreaches(ctx, fingerprints); err != nil {
+		return nil, err
+	}
+	found := map[string]*incident.Breach{}
+	for _, fp := range fingerprints {
+		held := t.breaches[fp]
+		if held == nil || found[fp] != nil {
+			continue
+		}
+		b, err := decodeBreach(held.body)
+		if err != nil {
+			return nil, err
+		}
+		found[fp] = b
+	}
+	return found, nil
+}
+
+func (r *reader) Breaches(ctx context.Context, number int64, limit int, cursor string) (page []incident.Breach, next string, err error) {
+	if err := checkLimit(limit); err != nil {
+		return nil, "", err
+	}
+	after := int64(-1)
+	if cursor != "" {
+		if after, err = parseCursor(cursor); err != nil {
+			return nil, "", err
+		}
+	}
+	var last int64
+	err = r.each(ctx, func(rows pgx.Rows) error {
+		var arrival int64
+		var body []byte
+		if err := rows.Scan(&arrival, &body); err != nil {
+			return err
+		}
+		if len(page) == limit {
+			next = strconv.FormatInt(last, 10)
+			return nil
+		}
+		b, err := decodeBreach(body)
+		page, last = append(page, *b), arrival
+		return err
+	}, "select arrival, body from breaches where incident = $1 and arrival > $2 order by arrival limit $3", number, after, limit+1)
+	return page, next, err
+}
+
+func (r *reader) DueBreaches(ctx context.Context, by storage.BreachTime, until time.Time, limit int) (list []incident.Breach, err error) {
+	at := "quiet_since"
+	if by == storage.BreachesToAsk {
+		at = "ask_at"
+	}
+	err = r.each(ctx, func(rows pgx.Rows) error {
+		var body []byte
+		if err := rows.Scan(&body); err != nil {
+			return err
+		}
+		b, err := decodeBreach(body)
+		list = append(list, *b)
+		return err
+	}, fmt.Sprintf("select body from breaches where %s <= $1 order by %s, incident, arrival limit $2", at, at), until, limit)
+	return list, err
+}
+
+// breachRows are breaches as the columns of a statement.
+type breachRows struct {
+	fingerprints       []string
+	ordinals, incident []int64
+	quiet, ask         []*time.Time
+	bodies             [][]byte
+	at                 map[string]int // by fingerprint
+}
+
+func (r *breachRows) put(b *incident.Breach, body []byte) {
+	quiet := (*time.Time)(nil)
+	if b.Incident != 0 && (b.State == incident.BreachFiring || b.State == incident.BreachUnknown) {
+		if quiet = moment(b.QuietSince()); quiet == nil {
+			quiet = new(time.Unix(0, 0)) // since ever
+		}
+	}
+	fp := name(b.Fingerprint)
+	i, again := r.at[fp]
+	if !again {
+		if r.at == nil {
+			r.at = map[string]int{}
+		}
+		i = len(r.fingerprints)
+		r.at[fp] = i
+		r.fingerprints, r.ordinals, r.incident = append(r.fingerprints, fp), append(r.ordinals, 0), append(r.incident, 0)
+		r.quiet, r.ask, r.bodies = append(r.quiet, nil), append(r.ask, nil), append(r.bodies, nil)
+	}
+	r.ordinals[i], r.incident[i], r.quiet[i], r.ask[i], r.bodies[i] = b.Ordinal, b.Incident, quiet, moment(b.AskAt), body
+}
+
+func (r *breachRows) args() []any {
+	return []any{r.fingerprints, r.ordinals, r.incident, r.quiet, r.ask, r.bodies}
+}
+
+const (
+	breachColumns = "unnest($1::text[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::bytea[]) u (fingerprint, ordinal, incident, quiet_since, ask_at, body)"
+	insertBreach  = "insert into breaches (fingerprint, ordinal, incident, quiet_since, ask_at, body) select u.* from " + breachColumns
+	// One that moves to another incident comes last there.
+	updateBreach = `update breaches b set incident = u.incident, quiet_since = u.quiet_since, ask_at = u.ask_at, body = u.body,
+			arrival = case when b.incident = u.incident then b.arrival else nextval('breach_arrivals') end
+		from ` + breachColumns + ` where b.fingerprint = u.fingerprint and b.ordinal = u.ordinal`
+)
+
+func (t *tx) PutBreaches(ctx context.Context, all []*incident.Breach) error {
+	fingerprints := make([]string, len(all))
+	for i, b := range all {
+		fingerprints[i] = b.Fingerprint
+	}
+	if err := t.loadBreaches(ctx, fingerprints); err != nil {
+		return err
+	}
+	// Rows of one kind are put together; which come one after the other says the order.
+	var rows breachRows
+	sql := ""
+	flush := func() {
+		if len(rows.fingerprints) > 0 {
+			t.exec(sql, rows.args()...)
+		}
+		rows = breachRows{}
+	}
+	for _, b := range all {
+		held := t.breaches[b.Fingerprint]
+		if held != nil && held.ordinal > b.Ordinal {
+			return fmt.Errorf("put breach %d of %q: number %d began since", b.Ordinal, b.Fingerprint, held.ordinal)
+		}
+		body, err := encode("breach", b)
+		if err != nil {
+			return err
+		}
+		how, moves := updateBreach, false
+		if held == nil || held.ordinal < b.Ordinal {
+			how = insertBreach
+		} else {
+			moves = held.incident != b.Incident
+		}
+		_, again := rows.at[name(b.Fingerprint)]
+		if how != sql || moves || again {
+			flush()
+			sql = how
+		}
+		rows.put(b, body)
+		if moves {
+			flush()
+		}
+		t.breaches[b.Fingerprint] = &heldBreach{b.Ordinal, b.Incident, body}
+	}
+	flush()
+	return nil
+}
+
+// selectUnmapped is the question for the alerts of fingerprints that no SLO claims.
+const selectUnmapped = "select fingerprint, body from unmapped where fingerprint = any($1)"
+
+func (r *reader) Unmapped(ctx context.Context, fingerprints []string) (map[string]*incident.UnmappedAlert, error) {
+	all, of := names(fingerprints)
+	found := map[string]*incident.UnmappedAlert{}
+	if len(all) == 0 {
+		return found, nil
+	}
+	return found, r.each(ctx, func(rows pgx.Rows) error {
+		var fp string
+		var body []byte
+		if err := rows.Scan(&fp, &body); err != nil {
+			return err
+		}
+		a := new(incident.UnmappedAlert)
+		found[of[fp]] = a
+		return decode("unmapped alert", body, a)
+	}, selectUnmapped, all)
+}
+
+// queueUnmapped asks for the alerts of fingerprints that no SLO claims, by their sorted names,
+// and locks them.
+func (t *tx) queueUnmapped(sorted []string, of map[string]string) {
+	t.ask(func(rows pgx.Rows) error {
+		for _, fp := range of {
+			t.unmapped[fp] = nil
+		}
+		return eachRow(func(rows pgx.Rows) error {
+			var fp string
+			var body []byte
+			err := rows.Scan(&fp, &body)
+			t.unmapped[of[fp]] = body
+			return err
+		})(rows)
+	}, selectUnmapped+" order by fingerprint for update", sorted)
+}
+
+func (t *tx) Unmapped(ctx context.Context, fingerprints []string) (map[string]*incident.UnmappedAlert, error) {
+	if asked := missing(fingerprints, t.unmapped); len(asked) > 0 {
+		sorted, of := names(asked)
+		slices.Sort(sorted)
+		t.queueUnmapped(sorted, of)
+		if err := t.send(ctx); err != nil {
+			return nil, err
+		}
+	}
+	found := map[string]*incident.UnmappedAlert{}
+	for _, fp := range fingerprints {
+		if body := t.unmapped[fp]; body != nil {
+			a := new(incident.UnmappedAlert)
+			if err := decode("unmapped alert", body, a); err != nil {
+				return nil, err
+			}
+			found[fp] = a
+		}
+	}
+	return found, nil
+}
+
+func (r *reader) UnmappedAlerts(ctx context.Context, limit int, cursor string) (page []incident.UnmappedAlert, next string, err error) {
+	if err := checkLimit(limit); err != nil {
+		return nil, "", err
+	}
+	err = r.each(ctx, func(rows pgx.Rows) error {
+		var body []byte
+		if err := rows.Scan(&body); err != nil {
+			return err
+		}
+		if len(page) == limit {
+			next = page[len(page)-1].Fingerprint
+			return nil
+		}
+		var a incident.UnmappedAlert
+		err := decode("unmapped alert", body, &a)
+		page = append(page, a)
+		return err
+	}, "select body from unmapped where fingerprint > $1 order by fingerprint limit $2", name(cursor), limit+1)
+	return page, next, err
+}
+
+func (t *tx) PutUnmapped(_ context.Context, put []*incident.UnmappedAlert, gone []string) error {
+	bodies := map[string][]byte{}
+	for _, a := range put {
+		if a.Fingerprint == "" || len(a.Fingerprint) > longText {
+			return &incident.Problem{Kind: incident.ErrInvalid, Text: fmt.Sprintf("a fingerprint has 1 to %d bytes, not %d", longText, len(a.Fingerprint))}
+		}
+		body, err := encode("unmapped alert", a)
+		if err != nil {
+			return err
+		}
+		bodies[name(a.Fingerprint)], t.unmapped[a.Fingerprint] = body, body
+	}
+	if len(bodies) > 0 {
+		fingerprints := slices.Sorted(maps.Keys(bodies))
+		var values [][]byte
+		for _, fp := range fingerprints {
+			values = append(values, bodies[fp])
+		}
+		t.exec(`insert into unmapped (fingerprint, body) select * from unnest($1::text[], $2::bytea[])
+			on conflict (fingerprint) do update set body = excluded.body`, fingerprints, values)
+	}
+	if len(gone) > 0 {
+		all, _ := names(gone)
+		t.exec("delete from unmapped where fingerprint = any($1)", all)
+		for _, fp := range gone {
+			t.unmapped[fp] = nil
+		}
+	}
+	return nil
+}

@@ -1,0 +1,300 @@
+// Package postgres keeps a store in a PostgreSQL database, 15 or later, that any number of equal
+// processes have open at the same time.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"sitrep/storage"
+)
+
+const (
+	// connections is how many a process has at most, unless the URL says otherwise by
+	// pool_max_conns.
+	connections = 16
+	// slowAfter is how long a commit may take until people are told.
+	slowAfter = 8 * time.Second
+	// attempts is how often a write is run that meets another.
+	attempts = 5
+	// sizeEvery is how often the size of the database is asked for at most.
+	sizeEvery = time.Minute
+)
+
+// Options are how a store is opened.
+type Options struct {
+	// Log is told what people may want to know; nil if nobody is.
+	Log *slog.Logger
+	// Migrate brings the schema up to date where the user may do that. Without it, and where
+	// the user may not, Open waits for somebody else who does.
+	Migrate bool
+	// ReadOnly is for a user who may only select. It waits for nobody, and gives no leaf its
+	// place in the log.
+	ReadOnly bool
+}
+
+// DB is a store in a PostgreSQL database.
+type DB struct {
+	pool   *pgxpool.Pool
+	log    *slog.Logger
+	path   string
+	stored int  // version of the schema
+	writes bool // not if it was opened to read
+
+	trips  atomic.Int64 // round trips to the server
+	closed atomic.Bool
+	stop   context.CancelFunc
+	wait   sync.WaitGroup
+	wake   chan struct{} // there are leaves without a place in the log
+
+	mu      sync.Mutex
+	trouble error
+	commits map[*time.Time]struct{} // when those began that are under way
+	size    int64
+	sizedAt time.Time
+}
+
+// Open opens the store in the database of a URL, or of the settings of libpq. The error is
+// storage.ErrNewer if a newer sitrep changed its schema so that this one cannot use it, and
+// storage.ErrUnavailable if the database cannot be reached. No error names a password.
+func Open(ctx context.Context, url string, o Options) (*DB, error) {
+	config, err := parse(url)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{log: o.Log, path: pathOf(config), writes: !o.ReadOnly, wake: make(chan struct{}, 1), commits: map[*time.Time]struct{}{}}
+	if db.log == nil {
+		db.log = slog.New(slog.DiscardHandler)
+	}
+	dial := config.ConnConfig.DialFunc
+	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &counted{Conn: conn, trips: &db.trips}, nil
+	}
+	if db.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
+		return nil, fmt.Errorf("open %s: %w", db.path, plainly(err))
+	}
+	if db.stored, err = db.prepare(ctx, config.ConnConfig, o); err != nil {
+		db.pool.Close()
+		return nil, fmt.Errorf("open %s: %w", db.path, err)
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	db.stop = stop
+	if db.writes {
+		db.wait.Go(func() { db.sequence(background) })
+	}
+	return db, nil
+}
+
+// parse reads a URL. Its error does not repeat it, as a password may stand there.
+func parse(url string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, errors.New("this is no URL of a PostgreSQL database, such as postgres://sitrep@db.example.org:5432/sitrep?sslmode=verify-full; the password can come from PGPASSWORD, a passfile, or a service file")
+	}
+	if !strings.Contains(url, "pool_max_conns") {
+		config.MaxConns = connections
+	}
+	if !strings.Contains(url, "default_query_exec_mode") {
+		// It needs nothing of a session, and so works behind a pooler of connections too.
+		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
+	if config.ConnConfig.RuntimeParams["application_name"] == "" {
+		config.ConnConfig.RuntimeParams["application_name"] = "sitrep"
+	}
+	return config, nil
+}
+
+// pathOf names a database for people: its host and its name, and nothing of who asks.
+func pathOf(c *pgxpool.Config) string {
+	host := c.ConnConfig.Host
+	if !strings.HasPrefix(host, "/") {
+		host = net.JoinHostPort(host, fmt.Sprint(c.ConnConfig.Port))
+	}
+	return host + "/" + c.ConnConfig.Database
+}
+
+// counted counts the round trips of a connection: how often something was read after something
+// was written.
+type counted struct {
+	net.Conn
+	trips *atomic.Int64
+	wrote atomic.Bool
+}
+
+func (c *counted) Write(b []byte) (int, error) {
+	c.wrote.Store(true)
+	return c.Conn.Write(b)
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	if c.wrote.Swap(false) {
+		c.trips.Add(1)
+	}
+	return c.Conn.Read(b)
+}
+
+// Read implements storage.Store.
+func (db *DB) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
+	if err := db.ready(ctx); err != nil {
+		return err
+	}
+	s := &session{db: db, ctx: ctx, opening: []statement{{sql: beginRead}, {sql: limits}}}
+	defer s.end()
+	err := fn(newReader(s))
+	if s.err != nil {
+		return s.err
+	}
+	return err
+}
+
+// Write implements storage.Store.
+func (db *DB) Write(ctx context.Context, fn func(storage.Tx) error) error {
+	alone := false
+	for attempt := 1; ; attempt++ {
+		if err := db.ready(ctx); err != nil {
+			return err
+		}
+		err := db.write(ctx, alone, fn)
+		var met *again
+		if errors.Is(err, errAlone) {
+			alone = true
+			continue
+		}
+		if !errors.As(err, &met) {
+			return err
+		}
+		if attempt == attempts {
+			return fmt.Errorf("%w: it met another write %d times: %w", storage.ErrUnavailable, attempt, met.err)
+		}
+		pause := time.NewTimer(rand.N(10 * time.Millisecond << attempt))
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return ctx.Err()
+		case <-pause.C:
+		}
+	}
+}
+
+// write runs a write once: alone, if it is to change the generation.
+func (db *DB) write(ctx context.Context, alone bool, fn func(storage.Tx) error) error {
+	s := &session{db: db, ctx: ctx, opening: []statement{{sql: begin}, {sql: limits}}}
+	defer s.end()
+	t := newTx(s, alone)
+	err := fn(t)
+	if s.err != nil {
+		return s.err
+	}
+	if err != nil {
+		return err
+	}
+	t.finish()
+	if err := s.commit(); err != nil {
+		return err
+	}
+	if t.leaves {
+		db.wakeSequencer()
+	}
+	return nil
+}
+
+func (db *DB) ready(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if db.closed.Load() {
+		return errClosed
+	}
+	return nil
+}
+
+// Info implements storage.Store.
+func (db *DB) Info(ctx context.Context) (storage.Info, error) {
+	info := storage.Info{Engine: "postgres", Version: db.stored, Path: db.path, Shared: true}
+	db.mu.Lock()
+	stale := time.Since(db.sizedAt) > sizeEvery
+	db.mu.Unlock()
+	if stale {
+		var size int64
+		s := &session{db: db, ctx: ctx, opening: []statement{{sql: beginRead}, {sql: limits}}}
+		if _, err := s.one(ctx, []any{&size}, "select pg_database_size(current_database())"); err == nil {
+			db.mu.Lock()
+			db.size, db.sizedAt = size, time.Now()
+			db.mu.Unlock()
+		}
+		s.end()
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	info.Bytes, info.Trouble = db.size, db.trouble
+	for began := range db.commits {
+		if time.Since(*began) > slowAfter && (info.Slow.IsZero() || began.Before(info.Slow)) {
+			info.Slow = *began
+		}
+	}
+	return info, nil
+}
+
+// committing notes that a commit is under way, until the function is called.
+func (db *DB) committing() (done func()) {
+	began := time.Now()
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.commits[&began] = struct{}{}
+	return func() {
+		db.mu.Lock()
+		defer db.mu.Unlock()
+		delete(db.commits, &began)
+	}
+}
+
+// ill notes why nothing can be stored now, and returns it.
+func (db *DB) ill(err error) error {
+	trouble := err
+	if !errors.Is(trouble, storage.ErrUnavailable) {
+		trouble = fmt.Errorf("%w: %w", storage.ErrUnavailable, err)
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.trouble == nil {
+		db.log.Error("the database does not work", "error", err)
+	}
+	db.trouble = trouble
+	return err
+}
+
+// well notes that the database answers.
+func (db *DB) well() {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.trouble != nil {
+		db.log.Info("the database works again")
+		db.trouble = nil
+	}
+}
+
+// Close implements storage.Store.
+func (db *DB) Close() error {
+	if db.closed.Swap(true) {
+		return nil
+	}
+	db.stop()
+	db.wait.Wait()
+	db.pool.Close()
+	return nil
+}

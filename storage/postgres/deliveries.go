@@ -1,0 +1,393 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"sitrep/incident"
+	"sitrep/ledger"
+	"sitrep/storage"
+)
+
+// deliveryStates are the states of a delivery as they are stored. Indexes and questions have
+// the first as a number.
+var deliveryStates = map[incident.DeliveryState]int16{
+	incident.DeliveryPending: 1, incident.DeliveryDelivered: 2, incident.DeliveryFailed: 3, incident.DeliverySuperseded: 4,
+}
+
+// arrival returns the number of a delivery, 0 if there is none of that id.
+func (r *reader) arrival(ctx context.Context, id string) (arrival int64, err error) {
+	_, err = r.one(ctx, []any{&arrival}, `select arrival from deliveries where id = $1`, name(id))
+	return arrival, err
+}
+
+func (r *reader) Message(ctx context.Context, id string) (message []byte, err error) {
+	found, err := r.one(ctx, []any{&message}, `select m.body from deliveries d join messages m using (arrival) where d.id = $1`, name(id))
+	if err == nil && !found {
+		err = storage.NotFound("message of a delivery", id)
+	}
+	return message, err
+}
+
+// A deliverySet is put together of deliveries and their covers.
+type deliverySet map[int64]*incident.Delivery
+
+// scan reads a delivery whose columns are arrival, body, then others.
+func (s deliverySet) scan(rows pgx.Rows, others ...any) (arrival int64, err error) {
+	var body []byte
+	if err := rows.Scan(append([]any{&arrival, &body}, others...)...); err != nil {
+		return 0, err
+	}
+	d := &incident.Delivery{}
+	s[arrival] = d
+	return arrival, decode("delivery", body, d)
+}
+
+// scanCover reads a cover whose columns are arrival and body, in their order.
+func (s deliverySet) scanCover(rows pgx.Rows) error {
+	var arrival int64
+	var body []byte
+	if err := rows.Scan(&arrival, &body); err != nil || s[arrival] == nil {
+		return err
+	}
+	var c incident.Cover
+	err := decode("cover of a delivery", body, &c)
+	s[arrival].Covers = append(s[arrival].Covers, c)
+	return err
+}
+
+func (s deliverySet) list(arrivals []int64) (all []incident.Delivery, err error) {
+	for _, arrival := range arrivals {
+		d := s[arrival]
+		if d == nil {
+			return nil, fmt.Errorf("read the delivery that arrived as %d: it is not there: %w", arrival, storage.ErrDamaged)
+		}
+		all = append(all, *d)
+	}
+	return all, nil
+}
+
+// Which covers of a delivery are read: those about one incident, or by these all or the first.
+const (
+	wholeCovers = 0
+	firstCovers = -1
+)
+
+// deliveriesAt returns deliveries in the order of their arrivals given.
+func (r *reader) deliveriesAt(ctx context.Context, arrivals []int64, covers int64) ([]incident.Delivery, error) {
+	if len(arrivals) == 0 {
+		return nil, nil
+	}
+	where, args := "", []any{arrivals}
+	switch {
+	case covers == firstCovers:
+		where, args = " and place < $2", append(args, storage.BriefCovers)
+	case covers != wholeCovers:
+		where, args = " and incident = $2", append(args, covers)
+	}
+	set := deliverySet{}
+	r.ask(eachRow(func(rows pgx.Rows) error {
+		_, err := set.scan(rows)
+		return err
+	}), `select arrival, body from deliveries where arrival = any ($1)`, arrivals)
+	err := r.each(ctx, set.scanCover, `select arrival, body from delivery_incidents
+		where arrival = any ($1) and body is not null`+where+` order by arrival, place`, args...)
+	if err != nil {
+		return nil, err
+	}
+	return set.list(arrivals)
+}
+
+// A deliveryWalk is what is walked for a page of deliveries, and what those on it have to be.
+type deliveryWalk struct {
+	args  []any
+	from  string
+	where []string
+	by    string   // the arrival
+	due   bool     // the order is that of DueAt, then of arrival
+	fits  []string // what not all that are walked are
+}
+
+// arg returns how a value stands in the question.
+func (w *deliveryWalk) arg(v any) string {
+	w.args = append(w.args, v)
+	return "$" + strconv.Itoa(len(w.args))
+}
+
+// walkOf returns where to look for deliveries.
+func walkOf(q *storage.DeliveryQuery) *deliveryWalk {
+	w := &deliveryWalk{from: "deliveries d", by: "d.arrival", due: q.ByDue()}
+	is := func(list *[]string, column, is string, v any) { *list = append(*list, column+" "+is+" "+w.arg(v)) }
+	state, address, group, bounds := &w.fits, &w.fits, &w.fits, &w.fits
+	switch {
+	case q.ID != "":
+		is(&w.where, "d.id", "=", name(q.ID))
+		if q.Incident != 0 {
+			w.fits = append(w.fits, "exists (select from delivery_incidents x where x.arrival = d.arrival and x.incident = "+w.arg(q.Incident)+")")
+		}
+	case q.Incident != 0:
+		w.from, w.by = "delivery_incidents x join deliveries d using (arrival)", "x.arrival"
+		is(&w.where, "x.incident", "=", q.Incident)
+	case w.due:
+		bounds = &w.where
+		if q.Address != "" {
+			address = &w.where
+		} else {
+			group = &w.where
+		}
+	default:
+		state = &w.where
+	}
+	if q.State != "" {
+		is(state, "d.state", "=", deliveryStates[q.State])
+	}
+	if q.Address != "" {
+		is(address, "d.address", "=", name(q.Address))
+	}
+	if q.Group != "" {
+		is(group, "d.audience", "=", name(q.Group))
+	}
+	if !q.From.IsZero() {
+		is(bounds, "d.due_at", ">=", q.From)
+	}
+	if !q.To.IsZero() {
+		is(bounds, "d.due_at", "<", q.To)
+	}
+	if q.Kind != "" {
+		is(&w.fits, "d.kind", "=", name(string(q.Kind)))
+	}
+	if q.Channel != "" {
+		is(&w.fits, "d.channel", "=", name(string(q.Channel)))
+	}
+	if q.Message {
+		w.fits = append(w.fits, "exists (select from messages m where m.arrival = d.arrival)")
+	}
+	return w
+}
+
+// after lets the walk begin after a cursor.
+func (w *deliveryWalk) after(cursor string, oldestFirst bool) error {
+	columns, values := w.by, ""
+	if w.due {
+		due, arrival, ok := strings.Cut(cursor, ".")
+		at, err := strconv.ParseInt(due, 10, 64)
+		if !ok || err != nil {
+			return badCursor(cursor)
+		}
+		columns, values, cursor = "(d.due_at, "+w.by+")", "("+w.arg(time.UnixMicro(at).UTC())+", ", arrival
+	}
+	n, err := parseCursor(cursor)
+	if err != nil {
+		return err
+	}
+	if values += w.arg(n); w.due {
+		values += ")"
+	}
+	is := " < "
+	if oldestFirst {
+		is = " > "
+	}
+	w.where = append(w.where, columns+is+values)
+	return nil
+}
+
+// question returns what is asked for a page of up to limit deliveries.
+func (w *deliveryWalk) question(limit int, oldestFirst bool) string {
+	fits, where := "true", ""
+	if limit++; len(w.fits) > 0 { // one more says that there is a next page
+		fits, limit = strings.Join(w.fits, " and "), limit+storage.DeliveriesLooked
+	}
+	if len(w.where) > 0 {
+		where = " where " + strings.Join(w.where, " and ")
+	}
+	direction := " desc"
+	if oldestFirst {
+		direction = ""
+	}
+	order := w.by + direction
+	if w.due {
+		order = "d.due_at" + direction + ", " + order
+	}
+	return "select " + w.by + ", d.due_at, " + fits + " from " + w.from + where + " order by " + order + " limit " + w.arg(limit)
+}
+
+func (r *reader) Deliveries(ctx context.Context, q storage.DeliveryQuery) (page []incident.Delivery, next string, err error) {
+	if err := checkLimit(q.Limit); err != nil {
+		return nil, "", err
+	}
+	w := walkOf(&q)
+	if q.Cursor != "" && q.ID == "" {
+		if err := w.after(q.Cursor, q.OldestFirst); err != nil {
+			return nil, "", err
+		}
+	}
+	var arrivals []int64
+	looked, last := 0, ""
+	err = r.each(ctx, func(rows pgx.Rows) error {
+		var arrival int64
+		var due time.Time
+		var fits bool
+		if err := rows.Scan(&arrival, &due, &fits); err != nil || next != "" {
+			return err
+		}
+		if looked == storage.DeliveriesLooked || fits && len(arrivals) == q.Limit {
+			next = last
+			return nil
+		}
+		if last = strconv.FormatInt(arrival, 10); w.due {
+			last = strconv.FormatInt(due.UnixMicro(), 10) + "." + last
+		}
+		if fits {
+			arrivals = append(arrivals, arrival)
+		} else {
+			looked++
+		}
+		return nil
+	}, w.question(q.Limit, q.OldestFirst), w.args...)
+	if err != nil {
+		return nil, "", err
+	}
+	covers := int64(wholeCovers)
+	if q.Brief {
+		if covers = firstCovers; q.Incident != 0 {
+			covers = q.Incident
+		}
+	}
+	page, err = r.deliveriesAt(ctx, arrivals, covers)
+	return page, next, err
+}
+
+// A storedDelivery is what has to be known of a delivery that is stored anew.
+type storedDelivery struct {
+	arrival   int64
+	found     bool
+	state     int16
+	recipient string
+	records   int64
+	message   []byte // read only if an outcome comes
+	handedOver
+}
+
+func (t *tx) storedDelivery(ctx context.Context, d *incident.Delivery) (old storedDelivery, err error) {
+	t.ask(eachRow(func(rows pgx.Rows) error {
+		old.found = true
+		return rows.Scan(&old.arrival, &old.state, &old.recipient, &old.records, &old.message)
+	}), `select arrival, state, recipient, (select coalesce(max(b), 0) from records where kind = $3 and a = d.arrival),
+			case when $2 then (select body from messages m where m.arrival = d.arrival) end
+		from deliveries d where id = $1 for update`, name(d.ID), d.State != incident.DeliveryPending, int16(ledger.Delivery))
+	if d.State == incident.DeliveryDelivered {
+		t.ask(eachRow(old.handedOver.scan), `select sent, openings from claims where recipient = $1 for update`, text(d.Recipient))
+	}
+	err = t.each(ctx, func(rows pgx.Rows) error { return rows.Scan(&old.arrival) },
+		`select nextval('delivery_arrivals') where not exists (select from deliveries where id = $1)`, name(d.ID))
+	for i := range t.records {
+		if r := &t.records[i]; r.kind == ledger.Delivery && r.a == old.arrival {
+			old.records = max(old.records, r.b)
+		}
+	}
+	return old, err
+}
+
+func (t *tx) PutDelivery(ctx context.Context, d *incident.Delivery, message []byte) error {
+	state, ok := deliveryStates[d.State]
+	if !ok {
+		return fmt.Errorf("put delivery %q: state %q", d.ID, d.State)
+	}
+	old, err := t.storedDelivery(ctx, d)
+	if err != nil {
+		return err
+	}
+	if err := t.writeDelivery(old.arrival, d, state); err != nil {
+		return err
+	}
+	if err := t.putCovers(old.arrival, d, old.found); err != nil {
+		return err
+	}
+	if message != nil {
+		t.exec(`insert into messages (arrival, body) values ($1, $2) on conflict (arrival) do update set body = excluded.body`, old.arrival, message)
+	} else {
+		message = old.message
+	}
+	if d.State != incident.DeliveryPending && state != old.state {
+		record, err := storage.EncodeDelivery(*d, message)
+		if err != nil {
+			return err
+		}
+		t.putRecord(ledger.Delivery, old.arrival, old.records+1, record)
+		if len(d.Incidents()) == 0 {
+			t.expire(d.FinishedAt, old.arrival, storage.ExpiryWatchdogMessage, storage.ExpiryWatchdogPeople)
+		}
+		if d.State == incident.DeliveryDelivered {
+			if err := t.handOver(&old.handedOver, d); err != nil {
+				return err
+			}
+		}
+	}
+	if old.found {
+		t.moved(old.recipient)
+	}
+	t.moved(d.Recipient)
+	return nil
+}
+
+// writeDelivery stores a delivery without its covers.
+func (t *tx) writeDelivery(arrival int64, d *incident.Delivery, state int16) error {
+	head := *d
+	head.Covers = nil
+	body, err := encode("delivery", &head)
+	if err != nil {
+		return err
+	}
+	var pulse *string
+	if d.Watchdog() {
+		key := name(d.Pulse())
+		pulse = &key
+	}
+	t.exec(`insert into deliveries (arrival, id, state, recipient, pulse, due_at, created_at, retry_at, refused_at, audience, address, kind, channel, body)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+		on conflict (arrival) do update set state = excluded.state, recipient = excluded.recipient, pulse = excluded.pulse,
+			due_at = excluded.due_at, created_at = excluded.created_at, retry_at = excluded.retry_at, refused_at = excluded.refused_at,
+			audience = excluded.audience, address = excluded.address, kind = excluded.kind, channel = excluded.channel, body = excluded.body`,
+		arrival, name(d.ID), state, text(d.Recipient), pulse, d.DueAt, d.CreatedAt, moment(d.RetryAt), moment(d.RefusedAt),
+		name(d.Group), name(d.Address), name(string(d.Kind)), name(string(d.Channel)), body)
+	return nil
+}
+
+// putCovers stores what a delivery covers. What is there already as it is stays untouched.
+func (t *tx) putCovers(arrival int64, d *incident.Delivery, before bool) error {
+	places, incidents, bodies := make([]int32, len(d.Covers)), make([]*int64, len(d.Covers)), make([][]byte, len(d.Covers))
+	seen := make(map[int64]bool, len(d.Covers))
+	for i := range d.Covers {
+		c := &d.Covers[i]
+		body, err := encode("cover of a delivery", c)
+		if err != nil {
+			return err
+		}
+		places[i], bodies[i] = int32(i), body
+		if !d.Watchdog() && !seen[c.Incident] {
+			number := c.Incident
+			seen[number], incidents[i] = true, &number
+		}
+	}
+	if !d.Watchdog() && !seen[d.Incident] {
+		number := d.Incident
+		places, incidents, bodies = append(places, -1), append(incidents, &number), append(bodies, nil)
+	}
+	if before {
+		t.exec(`delete from delivery_incidents where arrival = $1 and place <> all ($2)`, arrival, places)
+	}
+	if len(places) == 0 {
+		return nil
+	}
+	t.exec(`insert into delivery_incidents as x (arrival, place, incident, body)
+		select $1, p.place, p.incident, p.body from unnest($2::int[], $3::bigint[], $4::bytea[]) p(place, incident, body)
+		on conflict (arrival, place) do update set incident = excluded.incident, body = excluded.body
+			where x.incident is distinct from excluded.incident or x.body is distinct from excluded.body`,
+		arrival, places, incidents, bodies)
+	return nil
+}

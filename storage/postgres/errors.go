@@ -1,0 +1,144 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"sitrep/storage"
+)
+
+// connectPatience is how long a connection is waited for.
+const connectPatience = 5 * time.Second
+
+var (
+	errBusy   = errors.New("no connection became free in time")
+	errClosed = fmt.Errorf("the store is closed: %w", storage.ErrUnavailable)
+)
+
+// again is the error of a transaction that is to be run again: it met another that did the
+// same at the same time.
+type again struct{ err error }
+
+func (a *again) Error() string { return a.err.Error() }
+func (a *again) Unwrap() error { return a.err }
+
+// unavailable is the error of a transaction that was surely not stored, as the database was
+// not there for it.
+func unavailable(err error) error {
+	if errors.Is(err, storage.ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", storage.ErrUnavailable, plainly(err))
+}
+
+// plainly returns a failure of the connection without the address, the user and the database,
+// which people who may see the failure need not know.
+func plainly(err error) error {
+	var connect *pgconn.ConnectError
+	if !errors.As(err, &connect) {
+		return err
+	}
+	var server *pgconn.PgError
+	if errors.As(err, &server) {
+		return fmt.Errorf("the database cannot be used: %s (SQLSTATE %s)", server.Message, server.Code)
+	}
+	for _, known := range []error{context.DeadlineExceeded, syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ENOENT, syscall.EHOSTUNREACH, syscall.ENETUNREACH, io.EOF, io.ErrUnexpectedEOF} {
+		if errors.Is(err, known) {
+			return fmt.Errorf("the database cannot be reached: %w", known)
+		}
+	}
+	var dns *net.DNSError
+	if errors.As(err, &dns) {
+		return fmt.Errorf("the database cannot be reached: its host %q is not found", dns.Name)
+	}
+	return errors.New("the database cannot be reached")
+}
+
+// explain says what a failure before the commit means.
+func (db *DB) explain(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if db.closed.Load() {
+		return errClosed
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var server *pgconn.PgError
+	if errors.As(err, &server) {
+		return db.explainServer(server)
+	}
+	if lostConnection(err) {
+		db.pool.Reset() // its other connections are lost too, as a rule
+		return db.ill(unavailable(err))
+	}
+	return err
+}
+
+// explainCommit says what a failure means of a pipeline that ends with the commit. At the
+// commit is set if all before it was answered.
+func (db *DB) explainCommit(ctx context.Context, err error, atCommit bool) error {
+	var server *pgconn.PgError
+	switch {
+	case errors.As(err, &server):
+		if fatal := server.SeverityUnlocalized; atCommit && (fatal == "FATAL" || fatal == "PANIC") {
+			return db.ill(unknown(err))
+		}
+		return db.explainServer(server)
+	case pgconn.SafeToRetry(err):
+		return db.ill(unavailable(err))
+	case ctx.Err() != nil, lostConnection(err):
+		return db.ill(unknown(err))
+	}
+	return err
+}
+
+func unknown(err error) error {
+	return fmt.Errorf("%w: the commit was sent and not answered: %w", storage.ErrUnknown, err)
+}
+
+// explainServer says what it means that the server refused a statement.
+func (db *DB) explainServer(e *pgconn.PgError) error {
+	err := fmt.Errorf("the database says: %s (SQLSTATE %s)", e.Message, e.Code)
+	switch e.Code {
+	case "40001", "40P01", "23505": // serialization_failure, deadlock_detected, unique_violation
+		return &again{err}
+	case "25006", "57P01", "57P02", "57P03", "57P05", "25P03", "42501", "3D000":
+		// read_only_sql_transaction, admin_shutdown, crash_shutdown, cannot_connect_now,
+		// idle_session_timeout, idle_in_transaction_session_timeout, insufficient_privilege,
+		// invalid_catalog_name
+		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err))
+	case "55P03", "57014": // lock_not_available, query_canceled
+		return fmt.Errorf("%w: %w", storage.ErrUnavailable, err)
+	case "XX001", "XX002": // data_corrupted, index_corrupted
+		return fmt.Errorf("%w: %w", storage.ErrDamaged, err)
+	}
+	switch e.Code[:min(2, len(e.Code))] {
+	case "08", "28", "53", "58": // connection, authorization, resources, system
+		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err))
+	}
+	return err
+}
+
+// lostConnection reports whether an error is one of the connection, not of what was asked.
+func lostConnection(err error) bool {
+	if errors.Is(err, storage.ErrUnavailable) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err) {
+		return true
+	}
+	var network net.Error
+	var connect *pgconn.ConnectError
+	var errno syscall.Errno
+	return errors.As(err, &network) || errors.As(err, &connect) || errors.As(err, &errno) ||
+		strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "unexpected EOF")
+}

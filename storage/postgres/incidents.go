@@ -1,0 +1,445 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"sitrep/incident"
+	"sitrep/ledger"
+	"sitrep/storage"
+)
+
+// states are those of incidents by their numbers.
+var states = [...]incident.State{1: incident.StateOpen, 2: incident.StateResolved, 3: incident.StateClosed}
+
+// stateNumber returns the number of a state, 0 if it is none.
+func stateNumber(s incident.State) int16 {
+	for n := 1; n < len(states); n++ {
+		if states[n] == s {
+			return int16(n)
+		}
+	}
+	return 0
+}
+
+// A line is what incidents are listed, counted and followed by.
+type line struct {
+	state               int16
+	drill               bool
+	priority, team, slo string
+	mergedInto          int64
+}
+
+func lineOf(in *incident.Incident) line {
+	return line{stateNumber(in.State), in.Drill, text(in.Priority.Name), text(in.Team), text(in.SLO), in.MergedInto}
+}
+
+// A kind is what incidents are counted by.
+type kind struct {
+	state          int16
+	drill          bool
+	priority, team string
+}
+
+func (l *line) kind() kind { return kind{l.state, l.drill, l.priority, l.team} }
+
+func (r *reader) IncidentsByNumber(ctx context.Context, numbers []int64) (map[int64]*incident.Incident, error) {
+	all := make(map[int64]*incident.Incident, len(numbers))
+	if len(numbers) == 0 {
+		return all, nil
+	}
+	return all, r.each(ctx, func(rows pgx.Rows) error {
+		var number int64
+		var body []byte
+		if err := rows.Scan(&number, &body); err != nil {
+			return err
+		}
+		in, err := decodeIncident(number, body)
+		all[number] = in
+		return err
+	}, "select number, body from incidents where number = any($1)", numbers)
+}
+
+func (r *reader) LatestOf(ctx context.Context, keys []string) (map[string]int64, error) {
+	latest := make(map[string]int64, len(keys))
+	all, of := names(keys)
+	if len(all) == 0 {
+		return latest, nil
+	}
+	return latest, r.each(ctx, func(rows pgx.Rows) error {
+		var key string
+		var number int64
+		err := rows.Scan(&key, &number)
+		latest[of[key]] = number
+		return err
+	}, "select key, latest from keys where key = any($1) and latest > 0", all)
+}
+
+func (r *reader) LatestUnder(ctx context.Context, prefix string) (latest int64, err error) {
+	if name(prefix) != prefix {
+		return 0, nil
+	}
+	_, err = r.one(ctx, []any{&latest}, "select coalesce(max(latest), 0) from keys where key >= $1 and key < $1 || chr(1114111)", prefix)
+	return latest, err
+}
+
+func (r *reader) Incidents(ctx context.Context, q storage.IncidentQuery) (page []incident.Incident, next string, err error) {
+	if err := checkLimit(q.Limit); err != nil {
+		return nil, "", err
+	}
+	var from int64 // the last that was seen; 0 if none was
+	if q.Cursor != "" {
+		if from, err = parseCursor(q.Cursor); err != nil {
+			return nil, "", err
+		}
+	}
+	if q.State != "" && stateNumber(q.State) == 0 {
+		return nil, "", nil
+	}
+	sql, args := listIncidents(&q, from)
+	var numbers []int64
+	err = r.each(ctx, func(rows pgx.Rows) error {
+		var number int64
+		var body []byte
+		if err := rows.Scan(&number, &body); err != nil {
+			return err
+		}
+		if numbers = append(numbers, number); len(numbers) > q.Limit {
+			next = strconv.FormatInt(numbers[q.Limit-1], 10)
+			return nil
+		}
+		in, err := decodeIncident(number, body)
+		page = append(page, *in)
+		return err
+	}, sql, args...)
+	return page, next, err
+}
+
+// listIncidents returns the question for a page of incidents, and one more. With a filter it is
+// asked of each state and priority that there is, so that each answer is read off an index.
+func listIncidents(q *storage.IncidentQuery, from int64) (sql string, args []any) {
+	arg := func(v any) string {
+		args = append(args, v)
+		return "$" + strconv.Itoa(len(args))
+	}
+	order, where := "desc", []string{"true"}
+	switch {
+	case q.OldestFirst:
+		order = "asc"
+		where = append(where, "i.number > "+arg(from))
+	case from > 0:
+		where = append(where, "i.number < "+arg(from))
+	}
+	ofTeam := q.Team != "" || q.NoTeam
+	kinds := []string{"true"}
+	if q.State != "" {
+		kinds = append(kinds, "state = "+arg(stateNumber(q.State)))
+	}
+	if q.Priority != "" {
+		kinds = append(kinds, "priority = "+arg(text(q.Priority)))
+	}
+	if ofTeam {
+		of := arg(text(q.Team))
+		kinds, where = append(kinds, "team = "+of), append(where, "i.team = "+of)
+	}
+	if q.SLO != "" {
+		where = append(where, "i.slo = "+arg(text(q.SLO))+" and i.slo <> ''")
+	}
+	for _, word := range storage.SearchWords(q.Text) {
+		w := arg(text(word))
+		where = append(where, "(position("+w+" in i.text) > 0 or exists (select from event_texts e where e.incident = i.number and position("+w+" in e.text) > 0))")
+	}
+	limit := arg(q.Limit + 1)
+	if len(kinds) == 1 && q.SLO == "" {
+		return fmt.Sprintf("select i.number, i.body from incidents i where %s order by i.number %s limit %s", strings.Join(where, " and "), order, limit), args
+	}
+	return fmt.Sprintf(`select i.number, i.body from (select distinct state, priority from incident_counts where %s) k, lateral (
+			select i.number, i.body from incidents i where i.state = k.state and i.priority = k.priority and %s order by i.number %s limit %s) i
+		order by i.number %s limit %s`, strings.Join(kinds, " and "), strings.Join(where, " and "), order, limit, order, limit), args
+}
+
+func (r *reader) CountIncidents(ctx context.Context) (all []storage.IncidentCount, err error) {
+	err = r.each(ctx, func(rows pgx.Rows) error {
+		var k kind
+		var n int
+		if err := rows.Scan(&k.state, &k.drill, &k.priority, &k.team, &n); err != nil {
+			return err
+		}
+		if k.state < 1 || int(k.state) >= len(states) {
+			return fmt.Errorf("read the counts of incidents: state %d: %w", k.state, storage.ErrDamaged)
+		}
+		all = append(all, storage.IncidentCount{State: states[k.state], Drill: k.drill, Priority: k.priority, Team: k.team, Count: n})
+		return nil
+	}, "select state, drill, priority, team, sum(n)::bigint from incident_counts group by state, drill, priority, team having sum(n) <> 0")
+	return all, err
+}
+
+func (t *tx) NextNumber(ctx context.Context) (int64, error) {
+	var last int64
+	if _, err := t.one(ctx, []any{&last}, "select last from numbers for update"); err != nil {
+		return 0, err
+	}
+	t.given = max(t.given, last) + 1
+	if t.firstGiven == 0 {
+		t.firstGiven = t.given
+	}
+	return t.given, nil
+}
+
+func (t *tx) PutIncidents(ctx context.Context, all []*incident.Incident) error {
+	var unsure []int64
+	for _, in := range all {
+		if stateNumber(in.State) == 0 || in.Number < 1 {
+			return fmt.Errorf("put incident %d: state %q", in.Number, in.State)
+		}
+		if in.Number < t.firstGiven || in.Number > t.given { // else it is new, or this transaction put it
+			unsure = append(unsure, in.Number)
+		}
+	}
+	if err := t.lockIncidents(ctx, unsure); err != nil {
+		return err
+	}
+	put := map[int64]*incident.Incident{}
+	counts := map[kind]int64{}
+	latest := map[string]int64{}
+	highest := int64(0)
+	for _, in := range all {
+		body, err := encode("incident "+in.ID(), in)
+		if err != nil {
+			return err
+		}
+		was, is := t.incidents[in.Number], lineOf(in)
+		if was == nil {
+			highest = max(highest, in.Number)
+			t.sequences[in.Number] = 0
+			if !in.Drill {
+				latest[name(in.Key)] = max(latest[name(in.Key)], in.Number)
+				if known, ok := t.keys[in.Key]; ok {
+					t.keys[in.Key] = max(known, in.Number)
+				}
+			}
+		} else {
+			counts[was.kind()]--
+		}
+		counts[is.kind()]++
+		if is.state == stateNumber(incident.StateClosed) && (was == nil || was.state != is.state) {
+			t.expireIncident(in)
+		}
+		t.incidents[in.Number], put[in.Number] = &heldIncident{is, body}, in
+	}
+	t.queueIncidents(put)
+	if highest > 0 {
+		t.exec("update numbers set last = $1 where last < $1", highest)
+	}
+	if len(latest) > 0 {
+		keys := slices.Sorted(maps.Keys(latest))
+		var numbers []int64
+		for _, key := range keys {
+			numbers = append(numbers, latest[key])
+		}
+		t.exec("insert into keys (key, latest) select unnest($1::text[]), unnest($2::bigint[]) on conflict (key) do update set latest = greatest(keys.latest, excluded.latest)", keys, numbers)
+	}
+	t.countIncidents(counts)
+	return nil
+}
+
+// queueIncidents queues what was put of incidents.
+func (t *tx) queueIncidents(put map[int64]*incident.Incident) {
+	numbers := slices.Sorted(maps.Keys(put))
+	var s []int16
+	var drills []bool
+	var priorities, teams, slos, texts []string
+	var merged []int64
+	var bodies [][]byte
+	for _, n := range numbers {
+		held := t.incidents[n]
+		s, drills, priorities, teams = append(s, held.state), append(drills, held.drill), append(priorities, held.priority), append(teams, held.team)
+		slos, merged, bodies = append(slos, held.slo), append(merged, held.mergedInto), append(bodies, held.body)
+		texts = append(texts, text(string(storage.AppendIncidentText(nil, put[n]))))
+	}
+	t.exec(`insert into incidents (number, state, drill, priority, team, slo, merged_into, text, body)
+		select * from unnest($1::bigint[], $2::smallint[], $3::boolean[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::bytea[])
+		on conflict (number) do update set state = excluded.state, drill = excluded.drill, priority = excluded.priority, team = excluded.team,
+			slo = excluded.slo, merged_into = excluded.merged_into, text = excluded.text, body = excluded.body`,
+		numbers, s, drills, priorities, teams, slos, merged, texts, bodies)
+}
+
+// countIncidents queues by how many there are more or fewer of kinds of incidents.
+func (t *tx) countIncidents(counts map[kind]int64) {
+	maps.DeleteFunc(counts, func(_ kind, n int64) bool { return n == 0 })
+	if len(counts) == 0 {
+		return
+	}
+	var s []int16
+	var drills []bool
+	var priorities, teams []string
+	var by []int64
+	for k, n := range counts {
+		s, drills, priorities, teams, by = append(s, k.state), append(drills, k.drill), append(priorities, k.priority), append(teams, k.team), append(by, n)
+	}
+	t.exec("insert into incident_counts (state, drill, priority, team, n) select * from unnest($1::smallint[], $2::boolean[], $3::text[], $4::text[], $5::bigint[])",
+		s, drills, priorities, teams, by)
+}
+
+// expireIncident notes that an incident is over.
+func (t *tx) expireIncident(in *incident.Incident) {
+	t.expire(in.ClosedAt, in.Number, storage.ExpiryMessages, storage.ExpiryPeople)
+	if in.MergedInto != 0 { // its breaches go on in another
+		return
+	}
+	for _, number := range append([]int64{in.Number}, in.MergedFrom...) {
+		t.expire(in.ClosedAt, number, storage.ExpiryBreaches)
+	}
+}
+
+// askSequences asks for the sequences of the latest events of incidents.
+func (t *tx) askSequences(numbers []int64) {
+	if numbers = missing(numbers, t.sequences); len(numbers) > 0 {
+		t.ask(eachRow(func(rows pgx.Rows) error {
+			var number, last int64
+			err := rows.Scan(&number, &last)
+			t.sequences[number] = last
+			return err
+		}), "select q.n, coalesce((select max(b) from records where kind = $2 and a = q.n), 0) from unnest($1::bigint[]) q (n)", numbers, int16(ledger.Event))
+	}
+}
+
+func (t *tx) AppendEvents(ctx context.Context, events []incident.Event) error {
+	numbers := make([]int64, len(events))
+	for i := range events {
+		numbers[i] = events[i].Incident
+	}
+	t.askSequences(numbers)
+	if len(missing(numbers, t.sequences)) > 0 {
+		if err := t.send(ctx); err != nil {
+			return err
+		}
+	}
+	var of, sequences []int64
+	var texts []string
+	for i := range events {
+		e := &events[i]
+		if last := t.sequences[e.Incident]; e.Incident < 1 || e.Sequence != last+1 {
+			return fmt.Errorf("append event %s/%d: the latest is %d", incident.ID(e.Incident), e.Sequence, last)
+		}
+		t.sequences[e.Incident] = e.Sequence
+		r, err := storage.EncodeEvent(*e)
+		if err != nil {
+			return err
+		}
+		t.putRecord(ledger.Event, e.Incident, e.Sequence, r)
+		if s := storage.EventText(e); s != "" {
+			of, sequences, texts = append(of, e.Incident), append(sequences, e.Sequence), append(texts, text(s))
+		}
+	}
+	if len(of) > 0 {
+		t.exec("insert into event_texts (incident, sequence, text) select * from unnest($1::bigint[], $2::bigint[], $3::text[])", of, sequences, texts)
+	}
+	return nil
+}
+
+func (r *reader) Agendas(ctx context.Context, numbers []int64) (map[int64]incident.Agenda, error) {
+	bodies := map[int64][]byte{}
+	if len(numbers) > 0 {
+		if err := r.query(ctx, scanAgendas(bodies), selectAgendas, numbers); err != nil {
+			return nil, err
+		}
+	}
+	return agendasOf(numbers, bodies)
+}
+
+const selectAgendas = "select number, body from agendas where number = any($1)"
+
+func scanAgendas(bodies map[int64][]byte) func(pgx.Rows) error {
+	return eachRow(func(rows pgx.Rows) error {
+		var number int64
+		var body []byte
+		err := rows.Scan(&number, &body)
+		bodies[number] = body
+		return err
+	})
+}
+
+func agendasOf(numbers []int64, bodies map[int64][]byte) (map[int64]incident.Agenda, error) {
+	all := make(map[int64]incident.Agenda, len(numbers))
+	for _, number := range numbers {
+		a := incident.Agenda{Incident: number}
+		if body := bodies[number]; body != nil {
+			if err := decode("agenda of "+incident.ID(number), body, &a); err != nil {
+				return nil, err
+			}
+		}
+		all[number] = a
+	}
+	return all, nil
+}
+
+// Agendas remembers those of incidents that are locked, and reads the sequences of their latest
+// events with them, which a change needs next.
+func (t *tx) Agendas(ctx context.Context, numbers []int64) (map[int64]incident.Agenda, error) {
+	asked := missing(numbers, t.agendas)
+	if len(asked) > 0 {
+		var locked []int64
+		for _, n := range asked {
+			if t.incidents[n] != nil {
+				locked = append(locked, n)
+			}
+		}
+		t.askSequences(locked)
+		if err := t.query(ctx, scanAgendas(t.agendas), selectAgendas, asked); err != nil {
+			return nil, err
+		}
+	}
+	all, err := agendasOf(numbers, t.agendas)
+	for _, n := range asked {
+		if t.incidents[n] == nil {
+			delete(t.agendas, n)
+		} else if t.agendas[n] == nil {
+			t.agendas[n] = nil
+		}
+	}
+	return all, err
+}
+
+func (r *reader) DueAgendas(ctx context.Context, now time.Time, limit int) (due []int64, err error) {
+	err = r.each(ctx, func(rows pgx.Rows) error {
+		var number int64
+		err := rows.Scan(&number)
+		due = append(due, number)
+		return err
+	}, "select number from agendas where next_at <= $1 order by next_at, number limit $2", now, limit)
+	return due, err
+}
+
+func (t *tx) PutAgendas(_ context.Context, all []incident.Agenda) error {
+	last := map[int64]*incident.Agenda{}
+	for i := range all {
+		last[all[i].Incident] = &all[i]
+	}
+	numbers := slices.SortedFunc(maps.Keys(last), cmp.Compare[int64])
+	var next []*time.Time
+	var bodies [][]byte
+	for _, n := range numbers {
+		body, err := encode("agenda of "+incident.ID(n), last[n])
+		if err != nil {
+			return err
+		}
+		next, bodies = append(next, moment(last[n].NextAt)), append(bodies, body)
+		if t.incidents[n] != nil {
+			t.agendas[n] = body
+		}
+	}
+	if len(numbers) > 0 {
+		t.exec(`insert into agendas (number, next_at, body) select * from unnest($1::bigint[], $2::timestamptz[], $3::bytea[])
+			on conflict (number) do update set next_at = excluded.next_at, body = excluded.body`, numbers, next, bodies)
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+package postgres
+
+import (
+	"context"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// Lock implements storage.Locker, in one round trip as a rule: what is locked is read, too.
+func (t *tx) Lock(ctx context.Context, n storage.Needs) error {
+	keys := missing(n.Keys, t.keys)
+	t.queueKeys(keys)
+	fingerprints, of := names(n.Fingerprints)
+	slices.Sort(fingerprints)
+	if len(n.Keys)+len(n.Fingerprints)+len(n.Incidents) > 0 {
+		all, _ := names(n.Keys)
+		t.ask(eachRow(t.holdIncident), `with recursive reached (number) as (
+				select number from (
+					select unnest($1::bigint[])
+					union all select latest from keys where key = any($2)
+					union all select b.incident from unnest($3::text[]) f (fingerprint), lateral (
+						select incident from breaches where fingerprint = f.fingerprint order by ordinal desc limit 1) b
+				) n (number) where number <> 0
+				union select m.merged_into from reached r, lateral (
+					select merged_into from incidents where number = r.number limit 1) m where m.merged_into <> 0
+			)
+			select `+incidentColumns+` from incidents where number = any(array(select number from reached)) order by number for update`,
+			n.Incidents, all, fingerprints)
+	}
+	if len(fingerprints) > 0 {
+		t.queueBreaches(fingerprints, of)
+		t.queueUnmapped(fingerprints, of)
+	}
+	t.lockPulses(n.Pulses)
+	t.queueGeneration()
+	if err := t.send(ctx); err != nil {
+		return err
+	}
+	// What was moved or merged while this waited.
+	for {
+		var more []int64
+		for _, held := range t.incidents {
+			more = append(more, held.mergedInto)
+		}
+		for _, fp := range n.Fingerprints {
+			if b := t.breaches[fp]; b != nil {
+				more = append(more, b.incident)
+			}
+		}
+		before := len(t.incidents)
+		if err := t.lockIncidents(ctx, more); err != nil || len(t.incidents) == before {
+			return err
+		}
+	}
+}
+
+// queueKeys asks for keys that are not locked yet, and locks them.
+func (t *tx) queueKeys(keys []string) {
+	if len(keys) == 0 {
+		return
+	}
+	all, of := names(keys)
+	slices.Sort(all)
+	t.exec("insert into keys (key) select unnest($1::text[]) on conflict do nothing", all)
+	t.ask(eachRow(func(rows pgx.Rows) error {
+		var key string
+		var latest int64
+		err := rows.Scan(&key, &latest)
+		t.keys[of[key]] = latest
+		return err
+	}), "select key, latest from keys where key = any($1) order by key for update", all)
+}
+
+func (t *tx) LatestOf(ctx context.Context, keys []string) (map[string]int64, error) {
+	t.queueKeys(missing(keys, t.keys))
+	if err := t.send(ctx); err != nil {
+		return nil, err
+	}
+	all := make(map[string]int64, len(keys))
+	for _, key := range keys {
+		if number := t.keys[key]; number != 0 {
+			all[key] = number
+		}
+	}
+	return all, nil
+}
+
+// incidentColumns are what holdIncident reads.
+const incidentColumns = "number, state, drill, priority, team, slo, merged_into, body"
+
+func (t *tx) holdIncident(rows pgx.Rows) error {
+	var number int64
+	held := new(heldIncident)
+	l := &held.line
+	err := rows.Scan(&number, &l.state, &l.drill, &l.priority, &l.team, &l.slo, &l.mergedInto, &held.body)
+	t.incidents[number] = held
+	return err
+}
+
+// lockIncidents locks and reads those of the incidents that are there and are not held yet.
+func (t *tx) lockIncidents(ctx context.Context, numbers []int64) error {
+	numbers = slices.DeleteFunc(missing(numbers, t.incidents), func(n int64) bool { return n == 0 })
+	if len(numbers) == 0 {
+		return nil
+	}
+	return t.each(ctx, t.holdIncident, "select "+incidentColumns+" from incidents where number = any($1) order by number for update", numbers)
+}
+
+func (t *tx) IncidentsByNumber(ctx context.Context, numbers []int64) (map[int64]*incident.Incident, error) {
+	if err := t.lockIncidents(ctx, numbers); err != nil {
+		return nil, err
+	}
+	all := make(map[int64]*incident.Incident, len(numbers))
+	for _, number := range numbers {
+		held := t.incidents[number]
+		if held == nil || all[number] != nil {
+			continue
+		}
+		in, err := decodeIncident(number, held.body)
+		if err != nil {
+			return nil, err
+		}
+		all[number] = in
+	}
+	return all, nil
+}

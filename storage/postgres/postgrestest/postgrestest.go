@@ -1,0 +1,335 @@
+// Package postgrestest runs a real PostgreSQL for tests: in a folder of its own, with fsync, and
+// gone once the test binary ends.
+package postgrestest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// patience is how long a server is waited for.
+const patience = time.Minute
+
+// A Cluster is a running PostgreSQL.
+type Cluster struct {
+	dir    string
+	port   int
+	as     *syscall.SysProcAttr
+	log    string
+	keeper io.Closer // ends the server and removes the folder once it is closed
+	server *exec.Cmd
+	done   chan struct{} // closed once the server has ended
+}
+
+var (
+	shared = sync.OnceValues(start)
+	count  atomic.Int64
+)
+
+// Database returns the URL of a new, empty database, which is dropped when the test ends. The
+// cluster is started once for all tests of a binary. Where there is no PostgreSQL the test is
+// skipped, and with CI=true it fails.
+func Database(t testing.TB) string {
+	t.Helper()
+	return one(t).Database(t)
+}
+
+// New is Database of one that is there until the test binary ends.
+func New(t testing.TB) string {
+	t.Helper()
+	return one(t).create(t)
+}
+
+func one(t testing.TB) *Cluster {
+	t.Helper()
+	c, err := shared()
+	if err != nil {
+		missing(t, err)
+	}
+	return c
+}
+
+// Start returns a cluster of its own, for tests that stop it. It is gone when the test ends.
+func Start(t testing.TB) *Cluster {
+	t.Helper()
+	c, err := start()
+	if err != nil {
+		missing(t, err)
+	}
+	t.Cleanup(func() {
+		_ = c.keeper.Close()
+		<-c.done
+	})
+	return c
+}
+
+func missing(t testing.TB, err error) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("no PostgreSQL: %v", err)
+	}
+	t.Skipf("no PostgreSQL, so what it is needed for is not tested: %v", err)
+}
+
+// program finds a program of PostgreSQL.
+func program(name string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name) // the pattern is well-formed
+	if len(found) == 0 {
+		return "", fmt.Errorf("there is no %s in PATH or /usr/lib/postgresql; install the package postgresql", name)
+	}
+	return found[len(found)-1], nil
+}
+
+// unprivileged says as whom PostgreSQL runs, which refuses to run as root.
+func unprivileged() (*syscall.SysProcAttr, error) {
+	if os.Geteuid() != 0 {
+		return &syscall.SysProcAttr{}, nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, err := strconv.ParseUint(u.Uid, 10, 32)
+		if err != nil {
+			continue
+		}
+		gid, err := strconv.ParseUint(u.Gid, 10, 32)
+		if err != nil {
+			continue
+		}
+		return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
+	}
+	return nil, errors.New("there is no user postgres or nobody that it could run as")
+}
+
+func start() (*Cluster, error) {
+	initdb, err := program("initdb")
+	if err != nil {
+		return nil, err
+	}
+	as, err := unprivileged()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "sitrep-postgres-")
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{dir: dir, as: as, log: filepath.Join(dir, "log")}
+	if err := c.keep(); err != nil {
+		return nil, err
+	}
+	if as.Credential != nil {
+		if err := os.Chown(dir, int(as.Credential.Uid), int(as.Credential.Gid)); err != nil {
+			return nil, err
+		}
+	}
+	cmd := exec.Command(initdb, "-D", c.data(), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-instructions")
+	cmd.SysProcAttr, cmd.Dir = as, dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	if c.port, err = freePort(); err != nil {
+		return nil, err
+	}
+	settings := fmt.Sprintf("listen_addresses = '127.0.0.1'\nport = %d\nunix_socket_directories = '%s'\nmax_connections = 200\nfsync = on\nmax_prepared_transactions = 0\n", c.port, dir)
+	f, err := os.OpenFile(filepath.Join(c.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	_, err = f.WriteString(settings)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	return c, c.run()
+}
+
+func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
+
+// keep starts what ends the server and removes the folder once this process has ended, however
+// it does.
+func (c *Cluster) keep() error {
+	const script = `cat
+pid=$(head -n 1 "$0/data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null
+for i in 1 2 3 4 5 6 7 8 9 10; do
+  [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null || break
+  sleep 0.2
+done
+rm -rf "$0"`
+	cmd := exec.Command("sh", "-c", script, c.dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // what ends the test by its terminal does not end it
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	c.keeper = in
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	go func() { _ = cmd.Wait() }()
+	return nil
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
+// run starts the server and waits until it answers.
+func (c *Cluster) run() error {
+	path, err := program("postgres")
+	if err != nil {
+		return err
+	}
+	log, err := os.OpenFile(c.log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(path, "-D", c.data())
+	attr := *c.as
+	attr.Setsid = true
+	cmd.SysProcAttr, cmd.Dir, cmd.Stdout, cmd.Stderr = &attr, c.dir, log, log
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	c.server, c.done = cmd, make(chan struct{})
+	done := c.done
+	go func() {
+		_ = cmd.Wait()
+		close(done)
+	}()
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		err := c.exec("select 1")
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-done:
+			return fmt.Errorf("the server ended: %w\n%s", err, c.Log())
+		default:
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the server does not answer: %w\n%s", err, c.Log())
+		}
+	}
+}
+
+// Log returns what the server wrote to its log.
+func (c *Cluster) Log() []byte {
+	b, err := os.ReadFile(c.log)
+	if err != nil {
+		return fmt.Append(nil, err)
+	}
+	return bytes.TrimSpace(b)
+}
+
+// URL returns the URL of a database, as the owner of all.
+func (c *Cluster) URL(database string) string {
+	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", c.port, database)
+}
+
+// Address returns where the server listens.
+func (c *Cluster) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port)) }
+
+// Database returns the URL of a new, empty database, which is dropped when the test ends.
+func (c *Cluster) Database(t testing.TB) string {
+	t.Helper()
+	url := c.create(t)
+	t.Cleanup(func() {
+		if err := c.exec("drop database if exists " + url[strings.LastIndexByte(url, '/')+1:strings.IndexByte(url, '?')] + " with (force)"); err != nil {
+			t.Logf("drop a database: %v", err)
+		}
+	})
+	return url
+}
+
+func (c *Cluster) create(t testing.TB) string {
+	t.Helper()
+	name := "test" + strconv.FormatInt(count.Add(1), 10)
+	if err := c.exec("create database " + name + " template template0 encoding 'UTF8'"); err != nil {
+		t.Fatalf("create a database: %v", err)
+	}
+	return c.URL(name)
+}
+
+// exec runs a statement as the owner of all.
+func (c *Cluster) exec(sql string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, c.URL("postgres"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, sql)
+	return err
+}
+
+// Stop stops the server: at once, without a checkpoint and without telling anybody (immediate),
+// or after it told all (fast).
+func (c *Cluster) Stop(t testing.TB, immediate bool) {
+	t.Helper()
+	signal := syscall.SIGINT
+	if immediate {
+		signal = syscall.SIGQUIT
+	}
+	c.end(t, signal)
+}
+
+// Kill kills the server, as a power cut that spares the disk does.
+func (c *Cluster) Kill(t testing.TB) {
+	t.Helper()
+	c.end(t, syscall.SIGKILL)
+}
+
+func (c *Cluster) end(t testing.TB, signal syscall.Signal) {
+	t.Helper()
+	if err := c.server.Process.Signal(signal); err != nil {
+		t.Fatalf("stop the server: %v", err)
+	}
+	select {
+	case <-c.done:
+	case <-time.After(patience):
+		t.Fatalf("the server does not stop:\n%s", c.Log())
+	}
+}
+
+// Start starts the server again, after it was stopped or killed.
+func (c *Cluster) Start(t testing.TB) {
+	t.Helper()
+	// What is left of a server that was killed ends when it notices, and holds its memory until then.
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		err := c.run()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("start the server: %v", err)
+		}
+	}
+}

@@ -1,0 +1,487 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+const (
+	// leaseItems is how many due subscriptions, and how many due notices, a lease has at most.
+	leaseItems = 1000
+	// sentKept and sentFor say how many times of messages to a recipient are kept, and for how
+	// long after the latest.
+	sentKept = 256
+	sentFor  = 2 * time.Minute
+)
+
+// heldIncidents are the incidents that pending deliveries to q.recipient hold back; $1 is now.
+const heldIncidents = `array(select x.incident from deliveries d join delivery_incidents x using (arrival)
+	where d.recipient = q.recipient and d.state = 1 and d.retry_at > $1 and x.incident is not null)`
+
+// heldPulses are the pulses that they hold back.
+const heldPulses = `array(select d.pulse from deliveries d
+	where d.recipient = q.recipient and d.state = 1 and d.retry_at > $1 and d.pulse is not null)`
+
+// A move is what changes of a recipient's place in the queue, beside what is due to it.
+type move struct {
+	lease             leaseChange
+	until             time.Time
+	retryAt, released time.Time
+	yields            incident.Urgency
+	hurry             int // the most urgent that became due since, notHurried if nothing did
+}
+
+const notHurried = 1 + int(incident.LeastUrgent)
+
+// A leaseChange is what happened to a lease.
+type leaseChange int16
+
+const (
+	leaseKept leaseChange = iota
+	leaseExtended
+	leaseReleased
+)
+
+// places are how recipients move in the queue, and what is known of why they need not.
+type places struct {
+	moves        map[string]*move
+	knownReaders map[int64]bool // incidents of which all subscriptions were read
+	knownDue     map[dueKey]dueItem
+}
+
+// moved returns what changes of the place of a recipient. That is stored with all others, in
+// order, before the queue is asked or the transaction commits.
+func (t *tx) moved(recipient string) *move {
+	recipient = text(recipient)
+	if t.moves[recipient] == nil {
+		if t.moves == nil {
+			t.moves = map[string]*move{}
+		}
+		t.moves[recipient] = &move{hurry: notHurried}
+	}
+	return t.moves[recipient]
+}
+
+// moveAll moves recipients to their places in the queue. Their rows are locked first. What
+// another transaction made due to them is seen by the statement after that: whoever of two
+// comes later sees what both did.
+func (t *tx) moveAll() {
+	if len(t.moves) == 0 {
+		return
+	}
+	ids := slices.Sorted(maps.Keys(t.moves))
+	n := len(ids)
+	leases, until, retry, released := make([]int16, n), make([]*time.Time, n), make([]*time.Time, n), make([]*time.Time, n)
+	yields, hurry := make([]int16, n), make([]int16, n)
+	for i, id := range ids {
+		m := t.moves[id]
+		leases[i], until[i], retry[i], released[i] = int16(m.lease), moment(m.until), moment(m.retryAt), moment(m.released)
+		yields[i], hurry[i] = int16(m.yields), int16(m.hurry)
+	}
+	t.moves = nil
+	t.exec(lockQueue, ids)
+	t.exec(addClaims, ids)
+	t.exec(moveInQueue, ids, leases, until, retry, released, yields, hurry)
+}
+
+// lockQueue locks the rows of recipients, in order, and makes those that are missing.
+const lockQueue = `insert into queue (recipient) select r from unnest($1::text[]) r order by r collate "C"
+	on conflict (recipient) do update set recipient = excluded.recipient where false`
+
+// addClaims makes the claims of new recipients. It is no insert with a conflict, as that would
+// wait for whoever extends a lease and then wants the queue.
+const addClaims = `insert into claims (recipient) select r from unnest($1::text[]) r
+	where not exists (select from claims c where c.recipient = r) order by r collate "C"`
+
+const moveInQueue = `update queue q set
+	until = case when m.lease = 0 then q.until else m.until end,
+	released_at = case when m.lease = 2 then m.released else q.released_at end,
+	retry_at = case when m.hurry < w.yields then null else w.retry end,
+	yields = case when m.hurry < w.yields then 0 else w.yields end,
+	due_at = least(
+		(select min(greatest(d.created_at, d.retry_at)) from deliveries d where d.recipient = m.recipient and d.state = 1),
+		(select s.due_at from subscriptions s where s.recipient = m.recipient and s.due_at is not null
+			and s.incident <> all (array(select x.incident from deliveries d join delivery_incidents x using (arrival)
+				where d.recipient = m.recipient and d.state = 1 and d.retry_at is not null and x.incident is not null))
+			order by s.due_at limit 1),
+		(select min(h.at) from (
+			select greatest(s.due_at, max(d.retry_at)) as at from deliveries d join delivery_incidents x using (arrival)
+			join subscriptions s on s.incident = x.incident and s.recipient = d.recipient
+			where d.recipient = m.recipient and d.state = 1 and d.retry_at is not null and s.due_at is not null
+			group by s.incident, s.due_at) h),
+		(select min(greatest(n.due_at, (select max(d.retry_at) from deliveries d where d.recipient = m.recipient and d.state = 1 and d.pulse = n.pulse)))
+			from notices n where n.recipient = m.recipient and n.due_at is not null))
+	from unnest($1::text[], $2::smallint[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::smallint[], $7::smallint[])
+		as m(recipient, lease, until, retry, released, yields, hurry)
+	join queue old on old.recipient = m.recipient
+	cross join lateral (select case when m.lease = 2 then m.yields else old.yields end as yields,
+		case when m.lease = 2 then m.retry else old.retry_at end as retry) w
+	where q.recipient = m.recipient`
+
+func (r *reader) NextDue(ctx context.Context, after time.Time) (time.Time, error) {
+	var next *time.Time
+	_, err := r.one(ctx, []any{&next}, `select least(
+		(select next_at from agendas where next_at > $1 order by next_at limit 1),
+		(select next_at from queue where next_at > $1 order by next_at limit 1))`, after)
+	return timeOf(next), err
+}
+
+func (t *tx) NextDue(ctx context.Context, after time.Time) (time.Time, error) {
+	t.moveAll()
+	return t.reader.NextDue(ctx, after)
+}
+
+func (r *reader) Waiting(ctx context.Context, now time.Time, limit int) (all []storage.Waiting, err error) {
+	var ids []string
+	err = r.each(ctx, func(rows pgx.Rows) error {
+		var w storage.Waiting
+		err := rows.Scan(&w.Recipient, &w.Since)
+		w.Since = w.Since.UTC()
+		all, ids = append(all, w), append(ids, w.Recipient)
+		return err
+	}, `select recipient, next_at from queue where next_at <= $1 order by next_at, recipient limit $2`, now, limit)
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	at := 0
+	err = r.each(ctx, func(rows pgx.Rows) error {
+		err := rows.Scan(&all[at].Urgency, &all[at].Incident)
+		at++
+		return err
+	}, waitingFor, now, ids)
+	return all, err
+}
+
+// waitingFor says of recipients how urgent the most urgent is that is due to them and not held
+// back, and the incident if that one is all.
+const waitingFor = `select u.urgency, u.incident
+	from unnest($2::text[]) with ordinality as q(recipient, place)
+	cross join lateral (
+		select coalesce(min(due.urgency), 255) as urgency,
+			case when count(*) = 1 and not exists (select from deliveries d where d.recipient = q.recipient and d.state = 1) then max(due.incident) else 0 end as incident
+		from (
+			select s.urgency, s.incident from subscriptions s
+			where s.recipient = q.recipient and s.due_at <= $1 and s.incident <> all (` + heldIncidents + `)
+			union all
+			select 0, 0 from notices n
+			where n.recipient = q.recipient and n.due_at <= $1 and n.pulse <> all (` + heldPulses + `)
+		) due
+	) u order by q.place`
+
+func (t *tx) Waiting(ctx context.Context, now time.Time, limit int) ([]storage.Waiting, error) {
+	t.moveAll()
+	return t.reader.Waiting(ctx, now, limit)
+}
+
+func (r *reader) Backoffs(ctx context.Context, recipients []string, now time.Time) (map[string]storage.Backoff, error) {
+	ids, of := texts(recipients)
+	all := map[string]storage.Backoff{}
+	r.ask(eachRow(func(rows pgx.Rows) error {
+		var id string
+		var until time.Time
+		err := rows.Scan(&id, &until)
+		all[of[id]] = storage.Backoff{Until: until.UTC()}
+		return err
+	}), `select q.recipient, q.retry_at from queue q join claims c using (recipient)
+		where q.recipient = any ($1) and q.retry_at > $2 and c.failures > 0`, ids, now)
+	err := r.each(ctx, func(rows pgx.Rows) error {
+		var id string
+		var number int64
+		var until time.Time
+		if err := rows.Scan(&id, &number, &until); err != nil {
+			return err
+		}
+		held := all[of[id]]
+		put(&held.Incidents, number, until.UTC())
+		all[of[id]] = held
+		return nil
+	}, `select d.recipient, x.incident, max(d.retry_at) from deliveries d join delivery_incidents x using (arrival)
+		where d.recipient = any ($1) and d.state = 1 and d.retry_at > $2 and x.incident is not null
+		group by d.recipient, x.incident`, ids, now)
+	return all, err
+}
+
+func (t *tx) Backoffs(ctx context.Context, recipients []string, now time.Time) (map[string]storage.Backoff, error) {
+	t.moveAll()
+	return t.reader.Backoffs(ctx, recipients, now)
+}
+
+func (r *reader) RecipientStates(ctx context.Context, recipients []string) (map[string]storage.RecipientState, error) {
+	ids, of := texts(recipients)
+	all := make(map[string]storage.RecipientState, len(ids))
+	if len(ids) == 0 {
+		return all, nil
+	}
+	err := r.each(ctx, func(rows pgx.Rows) error {
+		var id string
+		var since, sent *time.Time
+		var said []byte
+		err := rows.Scan(&id, &since, &said, &sent)
+		all[of[id]] = storage.RecipientState{SentAt: timeOf(sent), FailingSince: timeOf(since), LastError: string(said)}
+		return err
+	}, `select recipient, failing_since, last_error, sent[cardinality(sent)] from claims where recipient = any ($1)`, ids)
+	return all, err
+}
+
+func (t *tx) RecipientStates(ctx context.Context, recipients []string) (map[string]storage.RecipientState, error) {
+	t.moveAll()
+	return t.reader.RecipientStates(ctx, recipients)
+}
+
+// texts returns recipients as they are stored, each once, and who they are.
+func texts(recipients []string) (ids []string, of map[string]string) {
+	of = make(map[string]string, len(recipients))
+	for _, s := range recipients {
+		id := text(s)
+		if _, twice := of[id]; !twice {
+			ids = append(ids, id)
+			of[id] = s
+		}
+	}
+	return ids, of
+}
+
+// put makes the map with its first entry.
+func put[K comparable, V any](m *map[K]V, key K, value V) {
+	if *m == nil {
+		*m = map[K]V{}
+	}
+	(*m)[key] = value
+}
+
+// takeLeases locks the claims of recipients that can be leased, but for those that are locked.
+// One that was taken or given back since the statement began is left out: what it sees of the
+// queue is from before.
+const takeLeases = `with free as materialized (
+		select recipient, attempt, owner from claims where recipient = any ($1) and (until is null or until <= $2)
+		order by recipient for update skip locked
+	)
+	update claims c set attempt = c.attempt + 1, owner = $4, until = $3
+	from free
+	join claims seen on seen.recipient = free.recipient and seen.attempt = free.attempt and seen.owner is not distinct from free.owner
+	join queue q on q.recipient = free.recipient and q.next_at <= $2
+	where c.recipient = free.recipient
+	returning c.recipient, c.attempt, c.failures, c.failing_since, c.last_error, c.sent, c.openings`
+
+func (t *tx) TakeLeases(ctx context.Context, now time.Time, owner string, term time.Duration, recipients []string) ([]storage.Lease, error) {
+	t.moveAll()
+	ids, of := texts(recipients)
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	leases := make(map[string]*storage.Lease, len(ids))
+	t.ask(eachRow(func(rows pgx.Rows) error {
+		var id string
+		var since *time.Time
+		var said, openings []byte
+		l := &storage.Lease{Owner: owner, Until: now.Add(term)}
+		if err := rows.Scan(&id, &l.Attempt, &l.Failures, &since, &said, &l.Sent, &openings); err != nil {
+			return err
+		}
+		l.Recipient, l.FailingSince, l.LastError = of[id], timeOf(since), string(said)
+		for i := range l.Sent {
+			l.Sent[i] = l.Sent[i].UTC()
+		}
+		leases[id] = l
+		m := t.moved(id)
+		m.lease, m.until = leaseExtended, l.Until
+		if openings == nil {
+			return nil
+		}
+		return decode("openings", openings, &l.Openings)
+	}), takeLeases, ids, now, now.Add(term), text(owner))
+	if err := t.askDue(ctx, leases, now, ids); err != nil {
+		return nil, err
+	}
+	var all []storage.Lease
+	for _, id := range ids {
+		if l := leases[id]; l != nil {
+			all = append(all, *l)
+		}
+	}
+	return all, nil
+}
+
+// askDue adds to leases what is due. It is asked with what takes them, so of all that were to
+// be taken.
+func (t *tx) askDue(ctx context.Context, leases map[string]*storage.Lease, now time.Time, ids []string) error {
+	t.ask(eachRow(func(rows pgx.Rows) error {
+		var id string
+		var body []byte
+		if err := rows.Scan(&id, &body); err != nil || leases[id] == nil {
+			return err
+		}
+		var sub incident.Subscription
+		err := decode("subscription", body, &sub)
+		leases[id].Subscriptions = append(leases[id].Subscriptions, sub)
+		return err
+	}), `select q.recipient, s.body from unnest($2::text[]) q(recipient)
+		cross join lateral (
+			select s.due_at, s.incident, s.body from subscriptions s
+			where s.recipient = q.recipient and s.due_at <= $1 and s.incident <> all (`+heldIncidents+`)
+			order by s.urgency, s.due_at, s.incident limit $3
+		) s order by q.recipient, s.due_at, s.incident`, now, ids, leaseItems)
+	t.ask(eachRow(func(rows pgx.Rows) error {
+		var id string
+		var body []byte
+		if err := rows.Scan(&id, &body); err != nil || leases[id] == nil {
+			return err
+		}
+		var n incident.Notice
+		err := decode("notice", body, &n)
+		leases[id].Notices = append(leases[id].Notices, n)
+		return err
+	}), `select q.recipient, n.body from unnest($2::text[]) q(recipient)
+		cross join lateral (
+			select n.due_at, n.pulse, n.body from notices n
+			where n.recipient = q.recipient and n.due_at <= $1 and n.pulse <> all (`+heldPulses+`)
+			order by n.due_at, n.pulse limit $3
+		) n order by q.recipient, n.due_at, n.pulse`, now, ids, leaseItems)
+	const where = ` where d.recipient = any ($1) and d.state = 1 and (d.retry_at is null or d.retry_at <= $2)`
+	deliveries, of := deliverySet{}, map[string][]int64{}
+	t.ask(eachRow(func(rows pgx.Rows) error {
+		var id string
+		arrival, err := deliveries.scan(rows, &id)
+		of[id] = append(of[id], arrival)
+		return err
+	}), `select d.arrival, d.body, d.recipient from deliveries d`+where+` order by d.recipient, d.created_at, d.arrival`, ids, now)
+	err := t.each(ctx, deliveries.scanCover, `select x.arrival, x.body from deliveries d join delivery_incidents x using (arrival)`+where+
+		` and x.body is not null order by x.arrival, x.place`, ids, now)
+	if err != nil {
+		return err
+	}
+	for id, l := range leases {
+		if l.Pending, err = deliveries.list(of[id]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) lost(c *storage.Lease) error {
+	return fmt.Errorf("claim %d of %q for %q: %w", c.Attempt, c.Recipient, c.Owner, storage.ErrLost)
+}
+
+// holds is which claim it is that a lease is, if it still holds.
+const holds = ` where recipient = $1 and attempt = $2 and owner = $3 and until > $4 returning attempt`
+
+func (t *tx) ExtendLease(ctx context.Context, c *storage.Lease, now, until time.Time) error {
+	var attempt int64
+	held, err := t.one(ctx, []any{&attempt}, `update claims set until = $5`+holds, text(c.Recipient), c.Attempt, text(c.Owner), now, until)
+	if err != nil {
+		return err
+	}
+	if !held {
+		return t.lost(c)
+	}
+	c.Until = until
+	m := t.moved(c.Recipient)
+	m.lease, m.until = leaseExtended, until
+	return nil
+}
+
+func (t *tx) ReleaseLease(ctx context.Context, c *storage.Lease, now, retryAt time.Time, why string, yields incident.Urgency) error {
+	var attempt int64
+	held, err := t.one(ctx, []any{&attempt}, `update claims set owner = null, until = null,
+		failures = failures + case when $5 then 1 else 0 end,
+		failing_since = case when $5 then coalesce(failing_since, $4) else failing_since end,
+		last_error = case when $5 then $6 else last_error end`+holds,
+		text(c.Recipient), c.Attempt, text(c.Owner), now, why != "", []byte(why))
+	if err != nil {
+		return err
+	}
+	if !held {
+		return t.lost(c)
+	}
+	*t.moved(c.Recipient) = move{lease: leaseReleased, retryAt: retryAt, released: now, yields: yields, hurry: notHurried}
+	return nil
+}
+
+func (t *tx) EndWaits(ctx context.Context, now time.Time) (int, error) {
+	t.moveAll()
+	var n int
+	if _, err := t.one(ctx, []any{&n}, `with waits as materialized (
+			select recipient from queue where released_at > $1 and retry_at > $1 order by recipient for update
+		), ended as (
+			update queue q set retry_at = null from waits where q.recipient = waits.recipient returning 1
+		) select count(*) from ended`, now); err != nil {
+		return 0, err
+	}
+	var arrivals []int64
+	err := t.each(ctx, func(rows pgx.Rows) error {
+		var arrival int64
+		err := rows.Scan(&arrival)
+		arrivals = append(arrivals, arrival)
+		return err
+	}, `select arrival from deliveries where state = 1 and retry_at > $1 and refused_at > $1 order by arrival for update`, now)
+	if err != nil {
+		return 0, err
+	}
+	waiting, err := t.deliveriesAt(ctx, arrivals, wholeCovers)
+	if err != nil {
+		return 0, err
+	}
+	for i := range waiting {
+		waiting[i].RetryAt = time.Time{}
+		if err := t.PutDelivery(ctx, &waiting[i], nil); err != nil {
+			return 0, err
+		}
+	}
+	return n + len(waiting), nil
+}
+
+// A handedOver is what is kept of the messages that a recipient got.
+type handedOver struct {
+	sent     []time.Time
+	openings []storage.Opening
+}
+
+func (h *handedOver) scan(rows pgx.Rows) error {
+	var openings []byte
+	if err := rows.Scan(&h.sent, &openings); err != nil || openings == nil {
+		return err
+	}
+	return decode("openings", openings, &h.openings)
+}
+
+// add notes that a message was handed over.
+func (h *handedOver) add(d *incident.Delivery) {
+	h.sent = append(h.sent, d.SentAt)
+	slices.SortFunc(h.sent, time.Time.Compare)
+	old := h.sent[len(h.sent)-1].Add(-sentFor)
+	first := max(0, len(h.sent)-sentKept)
+	for h.sent[first].Before(old) {
+		first++
+	}
+	h.sent = h.sent[first:]
+	h.openings = slices.DeleteFunc(h.openings, func(o storage.Opening) bool { return o.At.Before(old) })
+	if d.Kind == incident.KindOpened && len(d.Covers) == 1 {
+		h.openings = append(h.openings, storage.Opening{At: d.SentAt, Priority: d.Covers[0].Priority})
+		h.openings = h.openings[max(0, len(h.openings)-sentKept):]
+	}
+}
+
+// handOver notes that a message was handed over to a recipient, of whom that is known.
+func (t *tx) handOver(h *handedOver, d *incident.Delivery) error {
+	h.add(d)
+	var openings []byte
+	if len(h.openings) > 0 {
+		var err error
+		if openings, err = json.Marshal(h.openings); err != nil {
+			return err
+		}
+	}
+	t.exec(`insert into claims as c (recipient, sent, openings) values ($1, $2, $3)
+		on conflict (recipient) do update set failures = 0, failing_since = null, last_error = null, sent = excluded.sent, openings = excluded.openings`,
+		text(d.Recipient), h.sent, openings)
+	return nil
+}

@@ -1,0 +1,97 @@
+package postgres
+
+import (
+	"errors"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+// A reader reads in one transaction.
+type reader struct {
+	*session
+}
+
+var (
+	_ storage.Snapshot = (*reader)(nil)
+	_ storage.Tx       = (*tx)(nil)
+)
+
+func newReader(s *session) *reader { return &reader{session: s} }
+
+// A tx reads and writes in one transaction. What it has locked it remembers as it is now, so
+// that it asks for it once: nobody else changes it meanwhile.
+type tx struct {
+	reader
+	alone bool // it holds the generation for itself
+
+	keys       map[string]int64 // latest incidents, by key; 0 if there is none
+	incidents  map[int64]*heldIncident
+	agendas    map[int64][]byte       // bodies; nil if there is none
+	sequences  map[int64]int64        // of the latest events
+	breaches   map[string]*heldBreach // the latest, by fingerprint; nil if there is none
+	unmapped   map[string][]byte      // bodies, by fingerprint; nil if there is none
+	generation *storage.Generation    // in force; nil while it was not asked for
+	// The numbers that NextNumber gave, 0 if it gave none.
+	firstGiven, given int64
+
+	places
+	records []record // not queued yet
+	leaves  bool     // there are, or were, some
+}
+
+// A heldIncident is one as the transaction knows it.
+type heldIncident struct {
+	line
+	body []byte
+}
+
+// A heldBreach is the latest breach of a fingerprint as the transaction knows it.
+type heldBreach struct {
+	ordinal, incident int64
+	body              []byte
+}
+
+// errAlone ends a write that changes the configuration in force, which it has to hold alone from
+// the beginning: it is run again so.
+var errAlone = errors.New("it is to be run again, alone")
+
+// newTx returns a tx whose first round trip takes the lock of the configuration in force, first
+// of all locks: shared by all writes but those that change it.
+func newTx(s *session, alone bool) *tx {
+	lock := "select pg_advisory_xact_lock_shared($1)"
+	if alone {
+		lock = "select pg_advisory_xact_lock($1)"
+	}
+	s.opening = append(s.opening, statement{sql: lock, args: []any{int64(generationLock)}})
+	return &tx{
+		reader: reader{session: s}, alone: alone,
+		keys: map[string]int64{}, incidents: map[int64]*heldIncident{}, agendas: map[int64][]byte{}, sequences: map[int64]int64{},
+		breaches: map[string]*heldBreach{}, unmapped: map[string][]byte{},
+	}
+}
+
+// missing returns those of the names, each once, that are not among those known.
+func missing[K comparable, V any](asked []K, known map[K]V) []K {
+	var all []K
+	seen := make(map[K]bool, len(asked))
+	for _, k := range asked {
+		if _, ok := known[k]; !ok && !seen[k] {
+			seen[k] = true
+			all = append(all, k)
+		}
+	}
+	return all
+}
+
+// finish queues what is written at the end.
+func (t *tx) finish() {
+	t.putRecords()
+	t.moveAll()
+}
+
+// decodeIncident returns a stored incident.
+func decodeIncident(number int64, body []byte) (*incident.Incident, error) {
+	in := new(incident.Incident)
+	return in, decode(incident.ID(number), body, in)
+}

@@ -386,6 +386,8 @@ func TestStatus(t *testing.T) {
 			tx.PutPulses(t.Context(), []incident.Pulse{{Name: `cluster="eu"`, Labels: eu, HeardAt: start}}, nil),
 			storage.PutRefusal(t.Context(), tx, storage.Refusal{At: start, Status: 413, Client: "alertmanager", Reason: "too large"}),
 			storage.PutOutage(t.Context(), tx, storage.Outage{From: start.Add(-time.Hour), To: start}),
+			tx.PutAlive(t.Context(), storage.Replica{Owner: "b", Instance: "b:9098", Skew: 2500 * time.Millisecond, Uncertainty: time.Millisecond, SeenAt: start}),
+			tx.PutAlive(t.Context(), storage.Replica{Owner: "a", Instance: "a:9098", Version: "1.2.3", StartedAt: start, Config: "c0ffee", ConfigSince: start, Skew: -time.Second, SeenAt: start}),
 		)
 	})
 	f.clock.Pass(time.Minute)
@@ -395,6 +397,10 @@ func TestStatus(t *testing.T) {
 		s.Backlog.Due != 3 || !s.Backlog.OldestDueAt.Equal(start) || !s.Watchdog.Expected || len(s.Watchdog.Pulses) != 1 ||
 		len(s.Refusals) != 1 || len(s.Outages) != 1 || s.Ambiguities == nil {
 		t.Errorf("status = %+v", s)
+	}
+	if len(s.Replicas) != 2 || s.Replicas[0].Instance != "a:9098" || s.Replicas[0].Clock.SkewSeconds != -1 || s.Replicas[0].Clock.Wrong || !s.Replicas[0].ConfigSince.Equal(start) ||
+		!s.Replicas[1].Clock.Wrong || s.Replicas[1].StartedAt != nil || !s.Replicas[1].SeenAt.Equal(start) {
+		t.Errorf("replicas = %+v", s.Replicas)
 	}
 	if p := s.Watchdog.Pulses[0]; p.Name != `cluster="eu"` || !maps.Equal(p.Labels, eu) || !p.HeardAt.Equal(start) || p.AwaySince != nil {
 		t.Errorf("pulse = %+v", p)

@@ -69,6 +69,7 @@ type Status struct {
 		Expected bool    `json:"expected"`
 		Pulses   []Pulse `json:"pulses"` // one, or those heard of each value of the labels in by
 	} `json:"watchdog"`
+	Replicas    []Replica           `json:"replicas"`    // processes that have the store, or had it in the last day
 	Outages     []storage.Outage    `json:"outages"`     // the latest first
 	Refusals    []storage.Refusal   `json:"refusals"`    // posts of alerts that were refused
 	Ambiguities []storage.Ambiguity `json:"ambiguities"` // alerts that several SLOs claimed
@@ -100,6 +101,29 @@ type Pulse struct {
 	Labels    map[string]string `json:"labels"` // those in by
 	HeardAt   *time.Time        `json:"heard_at"`
 	AwaySince *time.Time        `json:"away_since"`
+}
+
+// A Replica is a process that has the store, as it said of itself within the last minute, or
+// last.
+type Replica struct {
+	Instance    string     `json:"instance"` // its host and port
+	Self        bool       `json:"self"`     // it is the one that answers
+	Version     string     `json:"version"`
+	StartedAt   *time.Time `json:"started_at"`
+	Config      string     `json:"config"` // the hash of its configuration
+	ConfigSince *time.Time `json:"config_since"`
+	Clock       struct {
+		SkewSeconds        float64 `json:"skew_seconds"` // by how much it is ahead of that of the store
+		UncertaintySeconds float64 `json:"uncertainty_seconds"`
+		Wrong              bool    `json:"wrong"` // it claims nothing until that is set right
+	} `json:"clock"`
+	SeenAt *time.Time `json:"seen_at"`
+}
+
+func replicaForm(r *storage.Replica, owner string) Replica {
+	out := Replica{Instance: r.Instance, Self: r.Owner == owner, Version: r.Version, StartedAt: when(r.StartedAt), Config: r.Config, ConfigSince: when(r.ConfigSince), SeenAt: when(r.SeenAt)}
+	out.Clock.SkewSeconds, out.Clock.UncertaintySeconds, out.Clock.Wrong = r.Skew.Seconds(), r.Uncertainty.Seconds(), r.Rests()
+	return out
 }
 
 func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
@@ -161,6 +185,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 		}
 		return Pulse{p.Name, labels, when(p.HeardAt), when(p.AwaySince)}
 	})
+	s.Replicas = forms(f.Replicas, func(r *storage.Replica) Replica { return replicaForm(r, service.Owner) })
 	s.Outages, s.Refusals, s.Ambiguities = notNil(f.Outages), notNil(f.Refusals), notNil(s.Ambiguities)
 	return answer(w, http.StatusOK, s)
 }

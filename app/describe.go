@@ -9,7 +9,7 @@ import (
 func (s *Service) describe() status.Service {
 	v, revision, goVersion := Build()
 	state := s.reloader.State()
-	out := status.Service{Version: v, Revision: revision, Go: goVersion, StartedAt: s.startedAt, Config: status.ConfigState{Hash: state.Hash, LoadedAt: state.LoadedAt}}
+	out := status.Service{Version: v, Revision: revision, Go: goVersion, StartedAt: s.startedAt, Owner: s.scheduler.Dispatcher.Owner, Config: status.ConfigState{Hash: state.Hash, LoadedAt: state.LoadedAt}}
 	if state.LastError != nil {
 		out.Config.Error, out.Config.Places = state.LastError.Error(), config.Places(state.LastError)
 	}

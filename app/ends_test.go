@@ -35,7 +35,7 @@ func TestWhatRunsBesideEndsWithTheService(t *testing.T) {
 		"who signs the ledger": func(ctx context.Context, o *office) { o.run(ctx) },
 		"who checks the store": func(ctx context.Context, o *office) { o.check(ctx, o.store.Check) },
 		"who watches the store": func(ctx context.Context, o *office) {
-			(&Service{store: o.store, log: slog.New(slog.DiscardHandler)}).watchStore(ctx)
+			(&Service{store: &engine{Store: o.store}, log: slog.New(slog.DiscardHandler)}).watchStore(ctx)
 		},
 		"who waits for a signal": func(ctx context.Context, _ *office) { (&Service{}).reloadOn(ctx, nil) },
 	} {

@@ -33,7 +33,7 @@ func (s *Service) Handler() (http.Handler, error) {
 func (s *Service) router() (*mux.Router, error) {
 	admin := &api.Admin{
 		Store: s.store, Gatherer: s.registry, Logger: s.log,
-		Reload: s.reload, Backup: s.backup,
+		Reload: s.reload,
 		Ready: func() error {
 			if s.stopping.Load() {
 				return errStopping
@@ -41,6 +41,9 @@ func (s *Service) router() (*mux.Router, error) {
 			return nil
 		},
 		Behind: s.whyBehind,
+	}
+	if s.store.backup != nil {
+		admin.Backup = s.backup
 	}
 	people := api.New(api.Options{
 		Repo: s.repo, Now: now, Service: s.describe, Logger: s.log,

@@ -52,11 +52,17 @@ type keyFile struct {
 	latest []byte
 	// mayBeNew allows another key than the one that signed latest.
 	mayBeNew bool
+	// shared is set if other processes may have the store at the same time, which then sign with
+	// the same key, and named if the configuration says where that is.
+	shared, named bool
 }
 
 // load returns the key that signs the ledger. If there is none and the ledger was never
 // signed, or another may go on, it makes one, for its owner alone to read, and says so.
 func (f *keyFile) load(log *slog.Logger) (*ledger.Key, error) {
+	if f.shared && !f.named {
+		return nil, errors.New("evidence.key_file is not set: processes that share a store sign its ledger with one key, so the configuration has to say where each of them finds it")
+	}
 	key, err := ledger.LoadKey(f.path)
 	there := err == nil
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -67,6 +73,9 @@ func (f *keyFile) load(log *slog.Logger) (*ledger.Key, error) {
 	}
 	if f.latest != nil && !f.mayBeNew {
 		return nil, f.other(key)
+	}
+	if !there && f.shared && !f.mayBeNew {
+		return nil, fmt.Errorf("there is no key in %q: give this process the file of the others or, as the first of all, start it with --ledger.new-key once, which makes one, and copy that to the others", f.path)
 	}
 	if !there {
 		if key, err = ledger.GenerateKey(ledgerName(f.external)); err != nil {

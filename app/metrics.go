@@ -2,14 +2,12 @@ package app
 
 import (
 	"context"
-	"path/filepath"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sitrep/incident"
 	"sitrep/storage"
-	"sitrep/storage/bolt"
 )
 
 // metrics are those about the service as a whole. What stands in the store is read
@@ -89,8 +87,10 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(m.bytes, float64(info.Bytes))
 		gauge(m.writable, is[info.Trouble == nil])
 	}
-	if free, err := bolt.Free(filepath.Dir(m.s.options.Storage)); err == nil {
-		gauge(m.free, float64(free))
+	if m.s.store.free != nil {
+		if free, err := m.s.store.free(); err == nil {
+			gauge(m.free, float64(free))
+		}
 	}
 	var open map[string]int
 	var due, overdue int

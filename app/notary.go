@@ -3,10 +3,12 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -36,9 +38,13 @@ type notary struct {
 	store storage.Store
 	owner string // of the process, for jobs
 	key   *ledger.Key
-	log   *slog.Logger
+	// mayBeNew allows to go on, once, after what another key signed.
+	mayBeNew atomic.Bool
+	log      *slog.Logger
 	// config returns the configuration in force.
 	config func() *config.Config
+	// rests reports whether the clock of this process is wrong: then others sign. Nil: it never is.
+	rests func() bool
 	// tell brings a signed checkpoint to the witness.
 	tell func(ctx context.Context, w *config.Witness, signed []byte) error
 	// lastRun is when sitrep was last known to run before this; zero if never.
@@ -92,10 +98,11 @@ func (n *notary) run(ctx context.Context) {
 	// Half of the time, so that no tick comes too soon.
 	job := storage.Job{Name: "sign", Owner: n.owner, Lease: signEvery, Every: signEvery / 2}
 	for {
-		at := now()
-		signed, err := n.noted(ctx, func() ([]byte, error) { return storage.SignLogOnce(ctx, n.store, n.key, at, job) })
-		if slot := n.slot(at); err == nil && signed != nil && !slot.IsZero() && !slot.Equal(told) && n.witnessOnce(ctx, signed, slot, at) {
-			told = slot
+		if at := now(); n.rests == nil || !n.rests() {
+			signed, err := n.noted(ctx, func() ([]byte, error) { return storage.SignLogOnce(ctx, n.store, n.key, at, job) })
+			if slot := n.slot(at); err == nil && signed != nil && !slot.IsZero() && !slot.Equal(told) && n.witnessOnce(ctx, signed, slot, at) {
+				told = slot
+			}
 		}
 		select {
 		case <-ticker.C:
@@ -107,6 +114,9 @@ func (n *notary) run(ctx context.Context) {
 
 // end signs what came last.
 func (n *notary) end() {
+	if n.rests != nil && n.rests() {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), lastSign)
 	defer cancel()
 	_, _ = n.sign(ctx) // logged there
@@ -119,7 +129,11 @@ func (n *notary) sign(ctx context.Context) ([]byte, error) {
 
 // noted notes what became of signing.
 func (n *notary) noted(ctx context.Context, sign func() ([]byte, error)) ([]byte, error) {
-	signed, err := sign()
+	err := n.mine(ctx)
+	var signed []byte
+	if err == nil {
+		signed, err = sign()
+	}
 	if err != nil {
 		if ctx.Err() == nil {
 			n.failures.WithLabelValues("sign").Inc()
@@ -134,10 +148,27 @@ func (n *notary) noted(ctx context.Context, sign func() ([]byte, error)) ([]byte
 	return signed, nil
 }
 
+// errOtherKey is a ledger that another process signs with another key.
+var errOtherKey = errors.New("another key has signed the ledger since: give this process the file of that key, and start it again")
+
+// mine makes sure that the ledger is this key's to sign: keys that sign in turn prove nothing.
+func (n *notary) mine(ctx context.Context) error {
+	latest, err := lastSigned(ctx, n.store)
+	if err != nil {
+		return err
+	}
+	if SignedBy(latest, n.key) {
+		n.mayBeNew.Store(false)
+	} else if !n.mayBeNew.Load() {
+		return fmt.Errorf("%w (it is %s)", errOtherKey, Signer(latest))
+	}
+	return nil
+}
+
 // export writes evidence, signed by the key of the ledger as it is now. A ledger that
 // does not go on from what was signed before is not signed again.
 func (n *notary) export(ctx context.Context, w io.Writer, o audit.ExportOptions) (audit.ExportSummary, error) {
-	if _, err := n.sign(ctx); errors.Is(err, storage.ErrDamaged) {
+	if _, err := n.sign(ctx); errors.Is(err, storage.ErrDamaged) || errors.Is(err, errOtherKey) {
 		return audit.ExportSummary{}, err
 	}
 	o.Key = n.key

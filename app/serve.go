@@ -41,6 +41,7 @@ func Serve(ctx context.Context, o Options, at Socket, log *slog.Logger) error {
 		return err
 	}
 	defer s.Close()
+	log = s.log
 
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)

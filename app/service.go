@@ -14,8 +14,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,7 +28,6 @@ import (
 	"sitrep/receiver"
 	"sitrep/router"
 	"sitrep/storage"
-	"sitrep/storage/bolt"
 )
 
 // Options say what a service is made of.
@@ -59,7 +56,7 @@ type Options struct {
 type Service struct {
 	options   Options
 	log       *slog.Logger
-	store     *bolt.DB
+	store     *engine
 	registry  *prometheus.Registry
 	reloader  *config.Reloader
 	inForce   atomic.Pointer[inForce]
@@ -88,6 +85,12 @@ func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 // [Service.Start]; what was opened is open until [Service.Close]. What is wrong with the
 // configuration is the error as config.Load has it, before the store is touched.
 func New(ctx context.Context, o Options, log *slog.Logger) (_ *Service, err error) {
+	return newService(ctx, o, log, openEngine)
+}
+
+// newService is New with another way to open the store.
+func newService(ctx context.Context, o Options, log *slog.Logger, open func(context.Context, *Options, *metrics, *slog.Logger) (*engine, error)) (_ *Service, err error) {
+	log = log.With(slog.String("instance", o.instance()))
 	s := &Service{options: o, log: log, registry: prometheus.NewRegistry(), startedAt: now()}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -106,12 +109,7 @@ func New(ctx context.Context, o Options, log *slog.Logger) (_ *Service, err erro
 		}
 	}
 	m := newMetrics(s)
-	s.store, err = openStore(ctx, o.Storage, bolt.Options{Observe: m.commit, Fatal: func(err error) {
-		log.Error("the store cannot say whether a commit was kept: ending at once, start again", slog.Any("err", err))
-		o.Die()
-	}, Upgrading: func(done, total int) {
-		log.Info("bringing the store up to the form of this version", slog.Int("done", done), slog.Int("of", total))
-	}})
+	s.store, err = open(ctx, &o, m, log)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +123,14 @@ func New(ctx context.Context, o Options, log *slog.Logger) (_ *Service, err erro
 	if err != nil {
 		return nil, err
 	}
-	key, err := (&keyFile{path: keyPath(first, o.Storage), store: o.Storage, external: o.ExternalURL, latest: latest, mayBeNew: o.NewKey}).load(log)
+	info, err := s.store.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	key, err := (&keyFile{
+		path: keyPath(first, o.Storage), store: info.Path, external: o.ExternalURL, latest: latest, mayBeNew: o.NewKey,
+		shared: info.Shared, named: first.Evidence.KeyPath != "",
+	}).load(log)
 	if err != nil {
 		return nil, fmt.Errorf("key of the ledger: %w", err)
 	}
@@ -133,7 +138,9 @@ func New(ctx context.Context, o Options, log *slog.Logger) (_ *Service, err erro
 	owner := rand.Text()
 	s.notary = newNotary(&notary{
 		store: s.store, owner: owner, key: key, log: log, tell: s.tellWitness, config: func() *config.Config { return s.inForce.Load().config },
+		rests: func() bool { return s.scheduler.Skew().Rests },
 	}, s.registry)
+	s.notary.mayBeNew.Store(s.anew)
 	if err := s.notary.begin(ctx); err != nil {
 		return nil, err
 	}
@@ -143,7 +150,7 @@ func New(ctx context.Context, o Options, log *slog.Logger) (_ *Service, err erro
 	}
 	s.intake = &intake.Intake{Repo: s.repo, Catalog: func() intake.Catalog { return Catalog{s.inForce.Load().config} }, Log: log}
 	s.receiver = receiver.New(receiver.Options{
-		Intake: s.intake, Refused: s.refused, Stored: s.store.Present, Logger: log, Registerer: s.registry,
+		Intake: s.intake, Refused: s.refused, Stored: s.store.present, Logger: log, Registerer: s.registry,
 		Keep: func(label string) bool { return s.inForce.Load().config.LooksAt(label) },
 		Client: func(r *http.Request) string {
 			if id := access.From(r.Context()); id.Name != "" {
@@ -154,7 +161,7 @@ func New(ctx context.Context, o Options, log *slog.Logger) (_ *Service, err erro
 	})
 	routing := router.NewMetrics(s.registry)
 	s.scheduler = &router.Scheduler{
-		Repo: s.repo, Log: log, Metrics: routing, Started: now(), Steady: steadyClock(),
+		Repo: s.repo, Log: log, Metrics: routing, Started: now(), Steady: steadyClock(), Self: s.self,
 		Intake:    s.intake,
 		Asker:     func() router.Asker { return s.inForce.Load().asker },
 		Retention: func() router.Retention { return s.inForce.Load().retention },
@@ -166,6 +173,7 @@ func New(ctx context.Context, o Options, log *slog.Logger) (_ *Service, err erro
 	if s.guard, err = access.New(log, access.Rules{Loopback: true}); err != nil {
 		return nil, err
 	}
+	s.guard.Share(failures{s.store}, loginKey(key))
 	if err := s.reload(ctx, incident.ActorStart, false); err != nil {
 		return nil, err
 	}
@@ -183,7 +191,16 @@ func (s *Service) Start() {
 	s.background.Go(s.remap)
 	s.background.Go(func() { s.watchStore(s.ctx) })
 	s.background.Go(func() { s.notary.run(s.ctx) })
-	s.background.Go(func() { s.notary.check(s.ctx, s.store.Check) })
+	if s.store.verify != nil {
+		s.background.Go(func() { s.notary.check(s.ctx, s.store.verify) })
+	}
+}
+
+// self is what this process says of itself to those who look who has the store.
+func (s *Service) self() storage.Replica {
+	v, _, _ := Build()
+	f := s.inForce.Load()
+	return storage.Replica{Instance: s.options.instance(), Version: v, StartedAt: s.startedAt, Config: f.policy.Hash, ConfigSince: f.since}
 }
 
 // Wait waits until all posts of alerts that came are answered, or ctx ends. It is for
@@ -204,12 +221,4 @@ func (s *Service) Close() {
 	if err := s.store.Close(); err != nil {
 		s.log.Error("store not closed cleanly", slog.Any("err", err))
 	}
-}
-
-// openStore opens the store, in a folder that is made if it is not there.
-func openStore(ctx context.Context, path string, o bolt.Options) (*bolt.DB, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("make the folder of the store: %w", err)
-	}
-	return bolt.Open(ctx, path, o)
 }

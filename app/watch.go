@@ -22,7 +22,9 @@ func (s *Service) watchStore(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		_ = s.store.Probe(ctx) // Info says why
+		if s.store.probe != nil {
+			_ = s.store.probe(ctx) // Info says why
+		}
 		info, err := s.store.Info(ctx)
 		if err != nil {
 			continue // the process is ending

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"sitrep/incident"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
@@ -33,6 +35,7 @@ func newMachine(t *testing.T) *machine {
 func (m *machine) start() {
 	m.s = &Scheduler{
 		Repo: &storage.Repository{Store: m.store}, Started: m.clock, Log: slog.New(slog.DiscardHandler),
+		Dispatcher: &Dispatcher{Owner: "a"}, Metrics: NewMetrics(prometheus.NewRegistry()),
 		Steady: func() time.Duration { return m.steady },
 	}
 	m.look()

@@ -21,10 +21,14 @@ type keeper struct {
 
 	turn  chan struct{} // holds a token while the claim is used
 	claim *storage.Lease
+	// The lease had this long to go then, which a clock that is set changes nothing about.
+	left  time.Duration
+	since time.Time
 }
 
 func (d *Dispatcher) keeper(ctx context.Context, c *storage.Lease) *keeper {
 	g := &keeper{d: d, claim: c, over: make(chan struct{}), turn: make(chan struct{}, 1)}
+	g.left, g.since = c.Until.Sub(now()), time.Now()
 	g.ctx, g.cancel = context.WithCancelCause(ctx)
 	g.done.Go(g.keep)
 	return g
@@ -50,13 +54,13 @@ func (g *keeper) keep() {
 func (g *keeper) extend(ctx context.Context) error {
 	g.turn <- struct{}{}
 	defer func() { <-g.turn }()
-	at, held := now(), *g.claim
+	at, held, asked := now(), *g.claim, time.Now()
 	err := g.d.Repo.Store.Write(ctx, func(tx storage.Tx) error {
 		held = *g.claim
 		return tx.ExtendLease(ctx, &held, at, at.Add(lease))
 	})
 	if err == nil {
-		*g.claim = held
+		*g.claim, g.left, g.since = held, lease, asked
 	}
 	return err
 }
@@ -65,7 +69,7 @@ func (g *keeper) extend(ctx context.Context) error {
 // little of it is left.
 func (g *keeper) check(ctx context.Context) error {
 	g.turn <- struct{}{}
-	left := g.claim.Until.Sub(now())
+	left := min(g.claim.Until.Sub(now()), g.left-time.Since(g.since))
 	<-g.turn
 	if left > leaseMargin {
 		return nil

@@ -19,6 +19,7 @@ type Metrics struct {
 	latenessSeconds prometheus.Histogram
 	updatesLate     prometheus.Counter
 	serversFailing  *prometheus.GaugeVec
+	skewSeconds     prometheus.Gauge
 }
 
 // failureReasons are why attempts fail: they are refused for good, of unknown outcome, or
@@ -70,6 +71,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "sitrep_servers_failing", Help: "Mail servers and hosts of webhooks that cannot be used, or refuse all alike.",
 		}, []string{"channel"}),
 	}
+	m.skewSeconds = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "sitrep_clock_skew_seconds", Help: "By how much the clock of this process is ahead of that of the store, as measured each minute; beyond 2 s it claims nothing.",
+	})
 	for _, ch := range []incident.Channel{incident.ChannelEmail, incident.ChannelWebhook} {
 		for _, k := range incident.Kinds() {
 			m.updatesSent.WithLabelValues(string(ch), string(k))
@@ -80,7 +84,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		m.attemptSeconds.WithLabelValues(string(ch))
 		m.serversFailing.WithLabelValues(string(ch))
 	}
-	reg.MustRegister(m.SchedulerErrors, m.updatesSent, m.updatesFailed, m.attemptSeconds, m.latenessSeconds, m.updatesLate, m.serversFailing)
+	reg.MustRegister(m.SchedulerErrors, m.updatesSent, m.updatesFailed, m.attemptSeconds, m.latenessSeconds, m.updatesLate, m.serversFailing, m.skewSeconds)
 	return m
 }
 
@@ -95,6 +99,8 @@ func (m *Metrics) sent(d *incident.Delivery) {
 		m.updatesLate.Inc()
 	}
 }
+
+func (m *Metrics) skew(by time.Duration) { m.skewSeconds.Set(by.Seconds()) }
 
 // failing notes which servers cannot be used.
 func (m *Metrics) failing(all []ServerState) {

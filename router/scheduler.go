@@ -60,7 +60,10 @@ type Scheduler struct {
 	Started time.Time
 	// Steady returns how much time has passed, by a clock that nobody sets; what it counts from does
 	// not matter. Nil: the process's own, which stands still while the machine is suspended.
-	Steady  func() time.Duration
+	Steady func() time.Duration
+	// Self says what this process is, for people who look who has the store; nil: nothing. Its
+	// owner, its clock and when it was seen are filled in.
+	Self    func() storage.Replica
 	Log     *slog.Logger
 	Metrics *Metrics
 
@@ -69,9 +72,10 @@ type Scheduler struct {
 
 	aliveAt     time.Time
 	aliveSteady time.Duration
-	seenAt      time.Time // when the clock was last looked at
-	seenSteady  time.Duration
-	clockSets   []storage.Outage // that are not stored yet
+	own, common clock                // of this process, and of the store where others have it
+	skew        atomic.Pointer[Skew] // nil until it was measured
+	skewSteady  time.Duration        // when it was measured last
+	clockSets   []storage.Outage     // that are not stored yet
 	prunedAt    time.Time
 	forgotAt    time.Time
 	askedAt     time.Time
@@ -87,7 +91,8 @@ type Scheduler struct {
 	policy        *incident.Policy
 	left          *incident.Policy   // another replica resyncs, or did, for this one
 	resyncAll     bool               // what is owed is looked at again, whatever other replicas did
-	shared        bool               // others may have the store
+	engineKnown   bool               // whether others may have the store is known
+	shared        bool               // they may
 	outdated      bool               // the configuration of this process is not the one in force
 	keptUpAt      time.Time          // when that was last looked after
 	refused       map[string]refusal // the jobs that others have, or did, by name
@@ -127,9 +132,6 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		s.Steady = func() time.Duration { return time.Since(began) }
 	}
 	s.isAsking, s.toConfirm = make(chan struct{}, 1), map[int64]time.Time{}
-	if info, err := s.Repo.Store.Info(ctx); err == nil {
-		s.shared = info.Shared
-	}
 	free := make(chan struct{}, 1)
 	s.Dispatcher.start(func() {
 		select {
@@ -162,30 +164,34 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 	s.behind = false
 	failed := false
 	for _, step := range []struct {
-		name string
-		do   func(context.Context, time.Time) error
+		name  string
+		do    func(context.Context, time.Time) error
+		rests bool // while the clock is wrong
 	}{
-		{"note that the service runs", s.alive},
-		{"end waits after the clock was set back", s.clock},
-		{"keep up with the configuration in force", s.keepUp},
-		{"bring incidents in line with the configuration", s.resync},
-		{"look what is due", s.look},
-		{"check the watchdog", s.watchdog},
-		{"doubt what ended", s.doubt},
-		{"look at incidents", s.agendas},
-		{"ask about quiet breaches", s.ask},
-		{"tell teams that mail does not go out", s.Dispatcher.tellTeams},
-		{"send what is due", s.dispatch},
-		{"delete what is old", s.prune},
-		{"forget alerts that are no longer heard", s.forget},
+		{"note that the service runs", s.alive, false},
+		{"end waits after the clock was set back", s.clock, true},
+		{"keep up with the configuration in force", s.keepUp, false},
+		{"bring incidents in line with the configuration", s.resync, true},
+		{"look what is due", s.look, false},
+		{"check the watchdog", s.watchdog, true},
+		{"doubt what ended", s.doubt, true},
+		{"look at incidents", s.agendas, true},
+		{"ask about quiet breaches", s.ask, true},
+		{"tell teams that mail does not go out", s.Dispatcher.tellTeams, true},
+		{"send what is due", s.dispatch, true},
+		{"delete what is old", s.prune, true},
+		{"forget alerts that are no longer heard", s.forget, true},
 	} {
+		if step.rests && s.rests() {
+			continue
+		}
 		if err := step.do(ctx, at); err != nil && ctx.Err() == nil {
 			s.Log.Warn("scheduler step failed, it is tried again", slog.String("component", "scheduler"), slog.String("step", step.name), slog.Any("err", err))
 			s.Metrics.SchedulerErrors.Inc()
 			failed = true
 		}
 	}
-	if failed {
+	if failed || s.rests() {
 		return pollEvery
 	}
 	if s.behind {
@@ -236,16 +242,46 @@ func (s *Scheduler) look(ctx context.Context, at time.Time) error {
 }
 
 // alive stores that the service runs, as an outage that it did not, and that the clock was
-// set.
+// set. Where others have the store, too, that is the clock of the store: it shows when nobody
+// ran, and what became of that of this process is its skew.
 func (s *Scheduler) alive(ctx context.Context, at time.Time) error {
+	if !s.engineKnown {
+		info, err := s.Repo.Store.Info(ctx)
+		if err != nil {
+			return err
+		}
+		s.shared, s.engineKnown = info.Shared, true
+	}
 	steady := s.Steady()
-	s.lookAtClock(at, steady)
+	set := s.own.look(at, steady)
+	if shift(set) >= clockJump {
+		s.Log.Warn("the clock was set", slog.String("component", "scheduler"), slog.Time("from", set.From), slog.Time("to", set.To))
+		if !s.shared {
+			s.clockSets = append(s.clockSets, set)
+		}
+	}
 	first := s.aliveAt.IsZero()
-	if !first && steady-s.aliveSteady < aliveEvery && len(s.clockSets) == 0 {
+	due := first || steady-s.aliveSteady >= aliveEvery || len(s.clockSets) > 0
+	rested := s.rests()
+	if !due && shift(set) < skewJump && !(rested && steady-s.skewSteady >= skewAgain) {
 		return nil
 	}
-	err := s.Repo.Store.Write(ctx, func(tx storage.Tx) error {
-		last, err := storage.LastAlive(ctx, tx, s.Started)
+	skew, err := s.measure(ctx)
+	if err != nil {
+		return err
+	}
+	s.skewSteady = steady
+	if s.shared {
+		at, steady = skew.At, s.Steady()
+		if set := s.common.look(at, steady); shift(set) >= clockJump {
+			s.clockSets = append(s.clockSets, set)
+		}
+	}
+	if !due && len(s.clockSets) == 0 && skew.Rests == rested {
+		return nil
+	}
+	err = s.Repo.Store.Write(ctx, func(tx storage.Tx) error {
+		last, err := s.lastAlive(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -253,7 +289,7 @@ func (s *Scheduler) alive(ctx context.Context, at time.Time) error {
 		unset := at
 		for _, o := range s.clockSets {
 			unset = unset.Add(o.From.Sub(o.To))
-			if err := storage.PutOutage(ctx, tx, o); err != nil {
+			if err := s.putClockSet(ctx, tx, o); err != nil {
 				return err
 			}
 		}
@@ -262,12 +298,12 @@ func (s *Scheduler) alive(ctx context.Context, at time.Time) error {
 		case unset.Sub(last) > outageAfter:
 			err = storage.PutOutage(ctx, tx, storage.Outage{From: last, To: unset})
 		case first && last.Sub(at) >= clockJump:
-			err = storage.PutOutage(ctx, tx, storage.Outage{From: last, To: at, Kind: storage.ClockSet})
+			err = s.putClockSet(ctx, tx, storage.Outage{From: last, To: at, Kind: storage.ClockSet})
 		}
 		if err != nil {
 			return err
 		}
-		return tx.PutAlive(ctx, at)
+		return tx.PutAlive(ctx, s.self(skew, at))
 	})
 	if err == nil {
 		s.aliveAt, s.aliveSteady, s.clockSets = at, steady, nil
@@ -275,16 +311,25 @@ func (s *Scheduler) alive(ctx context.Context, at time.Time) error {
 	return err
 }
 
-// lookAtClock notes that the clock was set since the last look.
-func (s *Scheduler) lookAtClock(at time.Time, steady time.Duration) {
-	if !s.seenAt.IsZero() {
-		unset := s.seenAt.Add(steady - s.seenSteady).Truncate(time.Microsecond)
-		if at.Sub(unset).Abs() >= clockJump {
-			s.Log.Warn("the clock was set", slog.String("component", "scheduler"), slog.Time("from", unset), slog.Time("to", at))
-			s.clockSets = append(s.clockSets, storage.Outage{From: unset, To: at, Kind: storage.ClockSet})
+// lastAlive returns when the service was last known to run. What replicas recorded tells that
+// more closely only by clocks of their own.
+func (s *Scheduler) lastAlive(ctx context.Context, tx storage.Tx) (time.Time, error) {
+	if s.shared {
+		return tx.Alive(ctx)
+	}
+	return storage.LastAlive(ctx, tx, s.Started)
+}
+
+// putClockSet notes that the clock was set, unless another replica noted the same.
+func (s *Scheduler) putClockSet(ctx context.Context, tx storage.Tx, o storage.Outage) error {
+	if s.shared {
+		near := func(a, b time.Time) bool { return a.Sub(b).Abs() <= 2*aliveEvery }
+		known, err := storage.Outages(ctx, tx, 10)
+		if err != nil || slices.ContainsFunc(known, func(k storage.Outage) bool { return k.Kind == o.Kind && near(k.From, o.From) && near(k.To, o.To) }) {
+			return err
 		}
 	}
-	s.seenAt, s.seenSteady = at, steady
+	return storage.PutOutage(ctx, tx, o)
 }
 
 // keepUp says for other replicas that this one has the configuration in force or, while it
@@ -526,6 +571,9 @@ func (s *Scheduler) dispatch(context.Context, time.Time) error {
 
 // give hands those who wait to the dispatcher, as far as it has hands free, and keeps the others.
 func (s *Scheduler) give() {
+	if s.rests() {
+		return
+	}
 	waiting := s.view.waiting
 	if s.outdated {
 		policy := s.Repo.Policy()

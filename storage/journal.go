@@ -28,13 +28,11 @@ type Entry struct {
 	Body []byte // JSON
 }
 
-// A JournalReader reads what is kept for a look back: the journals, when sitrep ran, what
-// commands were answered.
+// A JournalReader reads what is kept for a look back: the journals, and what commands were
+// answered.
 type JournalReader interface {
 	// Journal returns the bodies of up to limit entries, the latest first.
 	Journal(ctx context.Context, j Journal, limit int) ([][]byte, error)
-	// Alive returns when the service was last known to run; zero if never.
-	Alive(ctx context.Context) (time.Time, error)
 	// Answer returns what was answered to a command with that idempotency key in the
 	// last day, or a little longer. In a write the key is locked until the end, also if
 	// nothing was answered yet, so that a command is not carried out twice.
@@ -45,7 +43,6 @@ type JournalReader interface {
 type JournalWriter interface {
 	// PutJournal adds entries to a journal, in that order.
 	PutJournal(ctx context.Context, j Journal, entries []Entry) error
-	PutAlive(ctx context.Context, at time.Time) error
 	// PutAnswer keeps an answer for a day: those older than a.At by more are deleted.
 	PutAnswer(ctx context.Context, a Answer) error
 }

@@ -46,7 +46,11 @@ func (preview) PutConfig(context.Context, Loading, ...Config) error { return nil
 
 func (preview) PutJournal(context.Context, Journal, []Entry) error { return nil }
 
-func (preview) PutAlive(context.Context, time.Time) error { return nil }
+func (preview) PutAlive(context.Context, Replica) error { return nil }
+
+func (preview) CountLogins(context.Context, map[string]int, []string, time.Time) error {
+	return nil
+}
 
 func (preview) PutAnswer(context.Context, Answer) error { return nil }
 

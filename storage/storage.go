@@ -45,6 +45,10 @@ type Store interface {
 	// Write says that the outcome is unknown. It may run fn more than once, so
 	// fn only decides. If ctx is done before the commit begins, nothing is written.
 	Write(ctx context.Context, fn func(Tx) error) error
+	// Clock says what time it is for all processes that have the store: by that clock an engine
+	// compares leases and due times, whatever the clock of a process says. What is asked is
+	// answered at once or not at all, as how long it took is how wrong the answer may be.
+	Clock(ctx context.Context) (time.Time, error)
 	// Info says what the engine is and how it fares.
 	Info(ctx context.Context) (Info, error)
 	Close() error
@@ -79,13 +83,15 @@ type Snapshot interface {
 	ConfigReader
 	LogReader
 	JournalReader
+	ReplicaReader
+	LoginReader
 	RetentionReader
 }
 
 // A Tx reads and writes. Changes of an incident go through [Change], not through here.
 //
 // A write of many processes takes its locks in one order: leases, keys, incidents, breaches,
-// answers, pulses, the queue, jobs, the generation, and the next number last, as all who open
+// answers, pulses, the queue, jobs, who is alive, the generation, and the next number last, as all who open
 // an incident wait for each other there; of each kind in the order of their names, in a set too.
 // All are held until the transaction ends. A function asks in that order, and begins with what
 // it holds of a lease and with [Locker.Lock]. Where it cannot, as only a read shows what is
@@ -105,5 +111,7 @@ type Tx interface {
 	LogWriter
 	JournalWriter
 	JobWriter
+	ReplicaWriter
+	LoginWriter
 	RetentionWriter
 }

@@ -41,6 +41,7 @@ type statusPage struct {
 		Away     []pulseInfo // those of them
 	}
 	Ledger   ledgerInfo
+	Replicas []replicaInfo
 	Refusals []refusalInfo
 	Outages  []outageInfo
 	Loadings []loadingInfo
@@ -83,6 +84,35 @@ type serverInfo struct {
 	Error      string
 }
 
+// A replicaInfo is a process that has the store.
+type replicaInfo struct {
+	Instance, Version string
+	Self              bool
+	Started, Seen     *moment
+	Gone              bool   // it was not seen for a while
+	Behind            bool   // its configuration is another than that of this process
+	Wrong             bool   // its clock is
+	Clock, Off        string // in words; Off goes before that of what it is off
+}
+
+// goneAfter is for how long a process that lives may say nothing.
+const goneAfter = 3 * time.Minute
+
+func (p *statusPage) replica(r *storage.Replica) replicaInfo {
+	out := replicaInfo{
+		Instance: wording.Line(r.Instance, 120), Version: r.Version, Self: r.Owner == p.Service.Owner, Started: p.at(r.StartedAt), Seen: p.at(r.SeenAt),
+		Gone: p.clock.Now.Sub(r.SeenAt) > goneAfter, Behind: r.Config != p.policy.Hash, Wrong: r.Rests(), Clock: "right",
+	}
+	switch by := r.Skew.Abs().Round(time.Millisecond); {
+	case by == 0:
+	case r.Skew > 0:
+		out.Clock, out.Off = by.String()+" ahead", by.String()+" ahead of"
+	default:
+		out.Clock, out.Off = by.String()+" behind", by.String()+" behind"
+	}
+	return out
+}
+
 type refusalInfo struct {
 	At             *moment
 	Status         int
@@ -121,7 +151,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.Size, p.Slow = size(p.Info.Bytes), p.at(p.Info.Slow)
 	return h.show(w, r, "status", &p, func(tx storage.Snapshot) error {
-		p.Open, p.Refusals, p.Outages, p.Loadings = nil, nil, nil, nil
+		p.Open, p.Replicas, p.Refusals, p.Outages, p.Loadings = nil, nil, nil, nil, nil
 		return p.read(r.Context(), tx)
 	})
 }
@@ -166,6 +196,9 @@ func (p *statusPage) read(ctx context.Context, tx storage.Snapshot) error {
 		p.Open = append(p.Open, openCount{q.Name, wording.Rank(q.Rank), f.Open[q.Name]})
 	}
 	p.Watchdog.Pulses, p.Watchdog.Away = p.pulses(f.Pulses.In(p.policy)), p.pulses(f.Pulses.Away(p.policy, nil))
+	for i := range f.Replicas {
+		p.Replicas = append(p.Replicas, p.replica(&f.Replicas[i]))
+	}
 	for _, r := range f.Refusals {
 		p.Refusals = append(p.Refusals, refusalInfo{p.at(r.At), r.Status, wording.Line(r.Client, 120), wording.Line(r.Reason, 1000)})
 	}

@@ -33,7 +33,7 @@ func (g *Guard) credentials(rs *ruleset, r *http.Request, address string) (id Id
 	switch {
 	case len(values) > 1 || len(values[0]) > maxCredentials:
 	case strings.EqualFold(scheme, "Bearer"):
-		id, err = g.bearer(rs, strings.TrimSpace(rest), address)
+		id, err = g.bearer(r.Context(), rs, strings.TrimSpace(rest), address)
 		return id, err == nil, err
 	case strings.EqualFold(scheme, "Basic"):
 		if name, password, isBasic := r.BasicAuth(); isBasic {
@@ -49,7 +49,7 @@ func (g *Guard) credentials(rs *ruleset, r *http.Request, address string) (id Id
 // A right one that cannot be guessed passes whatever others behind the same address
 // try: an alert must not be refused because of them. One that is short enough to be
 // guessed passes while they try only if it was seen before.
-func (g *Guard) bearer(rs *ruleset, token, address string) (Identity, error) {
+func (g *Guard) bearer(ctx context.Context, rs *ruleset, token, address string) (Identity, error) {
 	sum := sha256.Sum256([]byte(token))
 	found := -1
 	for i := range rs.tokens {
@@ -57,24 +57,24 @@ func (g *Guard) bearer(rs *ruleset, token, address string) (Identity, error) {
 			found = i
 		}
 	}
-	who, credentials := rs.digest("bearer", address), rs.digest("token", token)
+	t, credentials := rs.trial("bearer", address), rs.digest("token", token)
 	known := found >= 0 && (len(token) >= MinToken || rs.verified.has(credentials))
 	if !known {
-		wait, repeated := g.failures.wait(who, credentials, time.Now())
+		wait, repeated := g.wait(ctx, t, credentials)
 		if wait > 0 && !(repeated && found < 0) {
 			return Identity{}, tooMany("wrong tokens", wait)
 		}
 		if found < 0 {
 			if !repeated {
-				g.failures.failed(who, credentials, time.Now())
+				g.failed(t, credentials)
 				g.warn("log-in refused", address, "by", "token")
 			}
 			return Identity{}, unauthorized("the token is not known here; check it, or ask an admin of sitrep for one")
 		}
 		rs.verified.add(credentials)
 	}
-	t := rs.Tokens[found]
-	return Identity{Name: t.Name, Role: t.Role, Kind: KindToken}, nil
+	own := rs.Tokens[found]
+	return Identity{Name: own.Name, Role: own.Role, Kind: KindToken}, nil
 }
 
 // tooMany is the answer to who tried too often.
@@ -95,12 +95,12 @@ func (g *Guard) basic(ctx context.Context, rs *ruleset, name, password, address 
 	if i >= 0 {
 		hash = rs.Users[i].Hash
 	}
-	who, credentials := rs.digest("basic", address, name), rs.digest("password", name, hash, password)
+	t, credentials := rs.trial("basic", address, name), rs.digest("password", name, hash, password)
 	if i >= 0 && rs.verified.has(credentials) {
 		return Identity{Name: name, Role: rs.Users[i].Role, Kind: KindUser}, nil
 	}
 	wrong := unauthorized("the name or the password is wrong")
-	wait, repeated := g.failures.wait(who, credentials, time.Now())
+	wait, repeated := g.wait(ctx, t, credentials)
 	if repeated {
 		return Identity{}, wrong
 	}
@@ -116,12 +116,12 @@ func (g *Guard) basic(ctx context.Context, rs *ruleset, name, password, address 
 		if i >= 0 { // else it may be a password in the wrong field
 			known = name
 		}
-		g.failures.failed(who, credentials, time.Now())
+		g.failed(t, credentials)
 		g.warn("log-in refused", address, "by", "user", "actor", known)
 		return Identity{}, wrong
 	}
 	rs.verified.add(credentials)
-	g.failures.succeeded(who)
+	g.succeeded(t)
 	return Identity{Name: name, Role: rs.Users[i].Role, Kind: KindUser}, nil
 }
 

@@ -18,6 +18,7 @@ type Guard struct {
 	logger   *slog.Logger
 	rules    atomic.Pointer[ruleset]
 	failures *throttle
+	shared   *sharing // nil: failures count in this process alone
 	refused  *tally.Tally
 	// comparing is where passwords are compared, one at a time: that is slow by design.
 	comparing queue

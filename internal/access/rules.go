@@ -166,3 +166,8 @@ func (rs *ruleset) digest(values ...string) [sha256.Size]byte {
 	}
 	return [sha256.Size]byte(mac.Sum(nil))
 }
+
+// trial is one that is told apart by the values.
+func (rs *ruleset) trial(values ...string) *trial {
+	return &trial{who: rs.digest(values...), values: values}
+}

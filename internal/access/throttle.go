@@ -59,17 +59,26 @@ func (t *throttle) failed(who, credentials [sha256.Size]byte, now time.Time) int
 	}
 	f.count++
 	f.last, f.bad = now, credentials
-	if over := f.count - freeFailures; over >= 0 {
-		f.until = now.Add(min(time.Second<<min(over, 10), maxPenalty))
-	}
+	f.until = now.Add(penalty(f.count))
 	return f.count
 }
 
-// succeeded forgets the failures.
-func (t *throttle) succeeded(who [sha256.Size]byte) {
+// penalty is how long after so many failures no attempt is looked at.
+func penalty(count int) time.Duration {
+	over := count - freeFailures
+	if over < 0 {
+		return 0
+	}
+	return min(time.Second<<min(over, 10), maxPenalty)
+}
+
+// succeeded forgets the failures, and reports whether there were any.
+func (t *throttle) succeeded(who [sha256.Size]byte) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	_, known := t.seen[who]
 	delete(t.seen, who)
+	return known
 }
 
 func (t *throttle) makeRoom(now time.Time) {

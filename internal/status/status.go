@@ -15,6 +15,7 @@ import (
 type Service struct {
 	Version, Revision, Go string
 	StartedAt             time.Time
+	Owner                 string // of this process, as in Facts.Replicas
 	Config                ConfigState
 	Ledger                ledger.Status
 	Servers               []ServerState // that cannot be used
@@ -86,6 +87,7 @@ type Facts struct {
 	Pulses   incident.Pulses
 	Refusals []storage.Refusal
 	Outages  []storage.Outage // the latest first
+	Replicas []storage.Replica
 }
 
 // Unsent returns what should have been handed over by now and was not, without addresses.
@@ -125,6 +127,9 @@ func (s *Service) Read(ctx context.Context, r storage.Snapshot, p *incident.Poli
 		return f, err
 	}
 	if f.Refusals, err = storage.Refusals(ctx, r); err != nil {
+		return f, err
+	}
+	if f.Replicas, err = r.Replicas(ctx); err != nil {
 		return f, err
 	}
 	f.Outages, err = storage.Outages(ctx, r, 20)

@@ -283,3 +283,6 @@ func (r *Replica) Stop() time.Duration {
 
 // Servers returns the servers that the process that has been running for longest finds unusable.
 func (w *World) Servers() []router.ServerState { return w.first().scheduler.Dispatcher.Servers() }
+
+// Skew returns by how much the process finds its clock ahead of that of the store.
+func (r *Replica) Skew() router.Skew { return r.scheduler.Skew() }

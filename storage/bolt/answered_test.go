@@ -36,7 +36,9 @@ func ends(f func()) bool {
 // who wait hears it, and the writer goes on.
 func TestEveryWriteIsAnsweredOnce(t *testing.T) {
 	broken, panics := errors.New("broken"), errors.New("a panic")
-	store := func(_ *DB, tx storage.Tx) error { return tx.PutAlive(t.Context(), noon) }
+	store := func(_ *DB, tx storage.Tx) error {
+		return tx.PutAlive(t.Context(), storage.Replica{Owner: "a", SeenAt: noon})
+	}
 	type write struct {
 		fn   func(db *DB, tx storage.Tx) error
 		want error // nil: it is stored
@@ -170,7 +172,9 @@ func TestClosingEnds(t *testing.T) {
 			read(func(storage.Snapshot) error { panic(broken) })(db)
 		},
 		"after a write that failed": func(db *DB) {
-			_ = db.Write(context.Background(), func(tx storage.Tx) error { return errors.Join(tx.PutAlive(t.Context(), noon), broken) })
+			_ = db.Write(context.Background(), func(tx storage.Tx) error {
+				return errors.Join(tx.PutAlive(t.Context(), storage.Replica{Owner: "a", SeenAt: noon}), broken)
+			})
 		},
 		"after a backup that did not begin": func(db *DB) {
 			_ = db.Backup(context.Background(), func(storage.Snapshot, int64) (io.Writer, error) { return nil, broken })

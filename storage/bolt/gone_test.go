@@ -50,11 +50,13 @@ func TestAFileThatIsGoneTakesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer db.Close()
-			if err := db.Write(t.Context(), func(tx storage.Tx) error { return tx.PutAlive(t.Context(), noon) }); err != nil {
+			if err := db.Write(t.Context(), func(tx storage.Tx) error { return tx.PutAlive(t.Context(), storage.Replica{Owner: "a", SeenAt: noon}) }); err != nil {
 				t.Fatal(err)
 			}
 			take(t, path)
-			err = db.Write(t.Context(), func(tx storage.Tx) error { return tx.PutAlive(t.Context(), noon.Add(time.Hour)) })
+			err = db.Write(t.Context(), func(tx storage.Tx) error {
+				return tx.PutAlive(t.Context(), storage.Replica{Owner: "a", SeenAt: noon.Add(time.Hour)})
+			})
 			if !errors.Is(err, storage.ErrUnavailable) || errors.Is(err, storage.ErrUnknown) || !strings.Contains(err.Error(), "sitrep storage backup --url") {
 				t.Errorf("write: %v", err)
 			}
@@ -99,7 +101,7 @@ func TestAFileThatIsPutBackIsUsedAgain(t *testing.T) {
 	}
 	defer db.Close()
 	write := func() error {
-		return db.Write(t.Context(), func(tx storage.Tx) error { return tx.PutAlive(t.Context(), noon) })
+		return db.Write(t.Context(), func(tx storage.Tx) error { return tx.PutAlive(t.Context(), storage.Replica{Owner: "a", SeenAt: noon}) })
 	}
 	if err := os.Rename(path, path+".old"); err != nil {
 		t.Fatal(err)

@@ -15,8 +15,6 @@ const (
 	answerSweep = 16
 )
 
-var aliveKey = []byte("alive")
-
 // journals are the buckets of the journals.
 var journals = map[storage.Journal]bucketID{
 	storage.JournalRefusals: bRefusals, storage.JournalAmbiguities: bAmbiguities, storage.JournalOutages: bOutages,
@@ -58,18 +56,6 @@ func (t *tx) PutJournal(_ context.Context, j storage.Journal, entries []storage.
 		}
 	}
 	return nil
-}
-
-func (r *reader) Alive(_ context.Context) (time.Time, error) {
-	b, err := r.get(bMeta, aliveKey)
-	if b == nil || err != nil {
-		return time.Time{}, err
-	}
-	return timeAt(b, 0), nil
-}
-
-func (t *tx) PutAlive(_ context.Context, at time.Time) error {
-	return t.put(bMeta, aliveKey, key(nil).time(at))
 }
 
 func (r *reader) Answer(_ context.Context, name string) (storage.Answer, error) {

@@ -217,18 +217,20 @@ func openAsItIs(path string, options *bbolt.Options) (db *DB, err error) {
 	return db, nil
 }
 
-// free ends the claims and forgets the jobs of a process that no longer is: who holds the
-// file holds all of them.
+// free ends the claims and forgets the jobs of a process that no longer is, and that it was
+// there: who holds the file holds all of them.
 func (db *DB) free() error {
 	var held []string
-	var jobs [][]byte
+	var gone [][]byte
 	err := db.view(func(r *reader) error {
-		err := r.ascend(bMeta, []byte(jobPrefix), nil, func(k, _ []byte) (bool, error) {
-			jobs = append(jobs, bytes.Clone(k))
-			return true, nil
-		})
-		if err != nil {
-			return err
+		for _, prefix := range []string{jobPrefix, replicaPrefix} {
+			err := r.ascend(bMeta, []byte(prefix), nil, func(k, _ []byte) (bool, error) {
+				gone = append(gone, bytes.Clone(k))
+				return true, nil
+			})
+			if err != nil {
+				return err
+			}
 		}
 		return r.ascend(bRecipients, nil, nil, func(k, v []byte) (bool, error) {
 			var p recipient
@@ -239,14 +241,14 @@ func (db *DB) free() error {
 			return true, err
 		})
 	})
-	if err != nil || held == nil && jobs == nil {
+	if err != nil || held == nil && gone == nil {
 		return err
 	}
 	var id int64
 	err = db.bolt.Update(func(btx *bbolt.Tx) error {
 		t := newTx(btx)
 		id = int64(btx.ID())
-		for _, k := range jobs {
+		for _, k := range gone {
 			if err := t.delete(bMeta, k); err != nil {
 				return err
 			}

@@ -60,7 +60,7 @@ func openWith(t *testing.T, o Options, commit func(*bbolt.Tx) error) *DB {
 }
 
 func putAlive(ctx context.Context, at time.Time) func(storage.Tx) error {
-	return func(tx storage.Tx) error { return tx.PutAlive(ctx, at) }
+	return func(tx storage.Tx) error { return tx.PutAlive(ctx, storage.Replica{Owner: "a", SeenAt: at}) }
 }
 
 func alive(t *testing.T, db *DB) (at time.Time) {
@@ -439,7 +439,7 @@ func TestWhatIsHeldTooLongIsNotCommitted(t *testing.T) {
 				defer cancel()
 				err := db.Write(ctx, func(tx storage.Tx) error {
 					time.Sleep(9 * time.Second) // as a page that the disk does not give
-					return tx.PutAlive(ctx, noon)
+					return tx.PutAlive(ctx, storage.Replica{Owner: "a", SeenAt: noon})
 				})
 				if !errors.Is(err, c.want) || errors.Is(err, storage.ErrUnknown) {
 					t.Errorf("write: %v", err)

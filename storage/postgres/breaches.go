@@ -16,7 +16,7 @@ import (
 
 // latestBreaches is the question for the latest breaches of fingerprints.
 const latestBreaches = `select f.fingerprint, b.ordinal, b.incident, b.body from unnest($1::text[]) f (fingerprint), lateral (
-	select ordinal, incident, body from breaches where fingerprint = f.fingerprint order by ordinal desc limit 1%s) b`
+	select ordinal, incident, body from breaches where fingerprint = f.fingerprint and not old order by ordinal desc limit 1%s) b`
 
 var (
 	readBreaches = fmt.Sprintf(latestBreaches, "")
@@ -188,7 +188,7 @@ const (
 	// One that moves to another incident comes last there.
 	updateBreach = `update breaches b set incident = u.incident, quiet_since = u.quiet_since, ask_at = u.ask_at, body = u.body,
 			arrival = case when b.incident = u.incident then b.arrival else nextval('breach_arrivals') end
-		from ` + breachColumns + ` where b.fingerprint = u.fingerprint and b.ordinal = u.ordinal`
+		from ` + breachColumns + ` where b.fingerprint = u.fingerprint and b.ordinal = u.ordinal and not b.old`
 )
 
 func (t *tx) PutBreaches(ctx context.Context, all []*incident.Breach) error {

@@ -43,10 +43,10 @@ func newStore(t testing.TB) string {
 		if _, err := postgres.Migrate(t.Context(), url); err != nil {
 			t.Fatal(err)
 		}
-		run(t, url, "create schema pristine", eachTable("create table pristine.%1$I as table %1$I"))
+		run(t, url, "create schema pristine", eachTable("public", "create table pristine.%1$I as table %1$I"))
 	}
 	t.Cleanup(func() { // after those who have it open are gone
-		run(t, url, "set session_replication_role = replica", eachTable("delete from %1$I"), eachTable("insert into %1$I select * from pristine.%1$I"))
+		run(t, url, "set session_replication_role = replica", eachTable("public", "delete from %1$I"), eachTable("pristine", "insert into public.%1$I select * from pristine.%1$I"))
 		select {
 		case free <- url:
 		default:
@@ -55,9 +55,13 @@ func newStore(t testing.TB) string {
 	return url
 }
 
-// eachTable is a statement that carries out another for each table.
-func eachTable(sql string) string {
-	return fmt.Sprintf("do $$ declare t record; begin for t in select tablename from pg_tables where schemaname = 'public' loop execute format('%s', t.tablename); end loop; end $$", sql)
+// eachTable is a statement that carries out another for each table of a schema that has rows.
+func eachTable(schema, sql string) string {
+	return fmt.Sprintf(`do $$ declare t record; filled boolean; begin
+		for t in select tablename from pg_tables where schemaname = '%[1]s' loop
+			execute format('select exists (select from %[1]s.%%I)', t.tablename) into filled;
+			if filled then execute format('%[2]s', t.tablename); end if;
+		end loop; end $$`, schema, sql)
 }
 
 // run carries out statements.

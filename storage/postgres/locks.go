@@ -23,7 +23,7 @@ func (t *tx) Lock(ctx context.Context, n storage.Needs) error {
 					select unnest($1::bigint[])
 					union all select latest from keys where key = any($2)
 					union all select b.incident from unnest($3::text[]) f (fingerprint), lateral (
-						select incident from breaches where fingerprint = f.fingerprint order by ordinal desc limit 1) b
+						select incident from breaches where fingerprint = f.fingerprint and not old order by ordinal desc limit 1) b
 				) n (number) where number <> 0
 				union select m.merged_into from reached r, lateral (
 					select merged_into from incidents where number = r.number limit 1) m where m.merged_into <> 0

@@ -71,9 +71,9 @@ func (t *tx) moved(recipient string) *move {
 	return t.moves[recipient]
 }
 
-// moveAll moves recipients to their places in the queue. Their rows are locked first. What
-// another transaction made due to them is seen by the statement after that: whoever of two
-// comes later sees what both did.
+// moveAll moves recipients to their places in the queue. Their rows are locked first, and what
+// is due to them is looked at after that: whoever of two comes later sees what both did. It is a
+// function of the database, as planning it costs more than doing it.
 func (t *tx) moveAll() {
 	if len(t.moves) == 0 {
 		return
@@ -88,44 +88,8 @@ func (t *tx) moveAll() {
 		yields[i], hurry[i] = int16(m.yields), int16(m.hurry)
 	}
 	t.moves = nil
-	t.exec(lockQueue, ids)
-	t.exec(addClaims, ids)
-	t.exec(moveInQueue, ids, leases, until, retry, released, yields, hurry)
+	t.exec(`select move_in_queue($1, $2, $3, $4, $5, $6, $7)`, ids, leases, until, retry, released, yields, hurry)
 }
-
-// lockQueue locks the rows of recipients, in order, and makes those that are missing.
-const lockQueue = `insert into queue (recipient) select r from unnest($1::text[]) r order by r collate "C"
-	on conflict (recipient) do update set recipient = excluded.recipient where false`
-
-// addClaims makes the claims of new recipients. It is no insert with a conflict, as that would
-// wait for whoever extends a lease and then wants the queue.
-const addClaims = `insert into claims (recipient) select r from unnest($1::text[]) r
-	where not exists (select from claims c where c.recipient = r) order by r collate "C"`
-
-const moveInQueue = `update queue q set
-	until = case when m.lease = 0 then q.until else m.until end,
-	released_at = case when m.lease = 2 then m.released else q.released_at end,
-	retry_at = case when m.hurry < w.yields then null else w.retry end,
-	yields = case when m.hurry < w.yields then 0 else w.yields end,
-	due_at = least(
-		(select min(greatest(d.created_at, d.retry_at)) from deliveries d where d.recipient = m.recipient and d.state = 1),
-		(select s.due_at from subscriptions s where s.recipient = m.recipient and s.due_at is not null
-			and s.incident <> all (array(select x.incident from deliveries d join delivery_incidents x using (arrival)
-				where d.recipient = m.recipient and d.state = 1 and d.retry_at is not null and x.incident is not null))
-			order by s.due_at limit 1),
-		(select min(h.at) from (
-			select greatest(s.due_at, max(d.retry_at)) as at from deliveries d join delivery_incidents x using (arrival)
-			join subscriptions s on s.incident = x.incident and s.recipient = d.recipient
-			where d.recipient = m.recipient and d.state = 1 and d.retry_at is not null and s.due_at is not null
-			group by s.incident, s.due_at) h),
-		(select min(greatest(n.due_at, (select max(d.retry_at) from deliveries d where d.recipient = m.recipient and d.state = 1 and d.pulse = n.pulse)))
-			from notices n where n.recipient = m.recipient and n.due_at is not null))
-	from unnest($1::text[], $2::smallint[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::smallint[], $7::smallint[])
-		as m(recipient, lease, until, retry, released, yields, hurry)
-	join queue old on old.recipient = m.recipient
-	cross join lateral (select case when m.lease = 2 then m.yields else old.yields end as yields,
-		case when m.lease = 2 then m.retry else old.retry_at end as retry) w
-	where q.recipient = m.recipient`
 
 func (r *reader) NextDue(ctx context.Context, after time.Time) (time.Time, error) {
 	var next *time.Time

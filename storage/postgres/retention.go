@@ -73,14 +73,12 @@ func (t *tx) DeleteBreaches(ctx context.Context, numbers []int64, heardBefore ti
 	if len(numbers) == 0 || limit <= 0 {
 		return 0, nil
 	}
-	var fingerprints []string
-	var ordinals []int64
+	var ids []int64
 	heard := map[int64]bool{} // incidents in which one was reached that was heard of since
 	err := t.each(ctx, func(rows pgx.Rows) error {
-		var fingerprint string
-		var ordinal, number int64
+		var id, number int64
 		var body []byte
-		if err := rows.Scan(&fingerprint, &ordinal, &number, &body); err != nil || heard[number] || len(ordinals) == limit {
+		if err := rows.Scan(&id, &number, &body); err != nil || heard[number] || len(ids) == limit {
 			return err
 		}
 		if body != nil {
@@ -92,18 +90,22 @@ func (t *tx) DeleteBreaches(ctx context.Context, numbers []int64, heardBefore ti
 				return nil
 			}
 		}
-		fingerprints, ordinals = append(fingerprints, fingerprint), append(ordinals, ordinal)
+		ids = append(ids, id)
 		return nil
-	}, `select b.fingerprint, b.ordinal, n.number, case when $3 then b.body end
+	}, `select b.id, n.number, case when $3 then b.body end
 		from unnest($1::bigint[]) with ordinality n(number, place)
 		cross join lateral (select * from breaches where incident = n.number order by arrival limit $2 for update skip locked) b
 		order by n.place, b.arrival`, numbers, limit, !heardBefore.IsZero())
-	if err != nil || len(ordinals) == 0 {
+	if err != nil || len(ids) == 0 {
 		return 0, err
 	}
-	t.exec(`delete from breaches b using unnest($1::text[], $2::bigint[]) g(fingerprint, ordinal)
-		where b.fingerprint = g.fingerprint and b.ordinal = g.ordinal`, fingerprints, ordinals)
-	return len(ordinals), nil
+	clear(t.breaches)
+	// Where the latest goes, none before it comes in its place.
+	t.exec(`update breaches b set old = true from breaches g where g.id = any ($1) and not g.old
+		and b.fingerprint = g.fingerprint and b.ordinal < g.ordinal and not b.old
+		and not exists (select from breaches l where l.fingerprint = g.fingerprint and l.ordinal > g.ordinal and not l.old)`, ids)
+	t.exec(`delete from breaches where id = any ($1)`, ids)
+	return len(ids), nil
 }
 
 func (t *tx) DeleteMessages(ctx context.Context, deliveries []string) (n int, err error) {
@@ -127,7 +129,33 @@ func (t *tx) ForgetEvents(ctx context.Context, number, after int64, limit int) (
 			select kind, a, b from records where kind = $1 and a = $2 and b > $3 order by b limit $4
 		), forgotten as (`+forgetRecords+`)
 		select coalesce(max(b), $3) from f`, int16(ledger.Event), number, after, max(limit, 0))
-	return last, err
+	if err != nil {
+		return last, err
+	}
+	return last, t.forgetTexts(ctx, number, after, last)
+}
+
+// forgetTexts keeps of what events are searched by what was not forgotten.
+func (t *tx) forgetTexts(ctx context.Context, number, after, last int64) error {
+	var sequences []int64
+	var kept []string
+	err := t.each(ctx, func(rows pgx.Rows) error {
+		var r storage.Record
+		if err := rows.Scan(&r.Leaf); err != nil {
+			return err
+		}
+		e, err := storage.DecodeEvent(r)
+		sequences, kept = append(sequences, e.Sequence), append(kept, text(storage.EventText(&e)))
+		return err
+	}, `select r.leaf from event_texts e join records r on r.kind = $1 and r.a = e.incident and r.b = e.sequence
+		where e.incident = $2 and e.sequence > $3 and e.sequence <= $4`, int16(ledger.Event), number, after, last)
+	if err != nil || len(sequences) == 0 {
+		return err
+	}
+	t.exec(`update event_texts e set text = k.text from unnest($2::bigint[], $3::text[]) k (sequence, text)
+		where e.incident = $1 and e.sequence = k.sequence and e.text <> k.text`, number, sequences, kept)
+	t.exec(`delete from event_texts where incident = $1 and sequence = any ($2) and text = ''`, number, sequences)
+	return nil
 }
 
 func (t *tx) ForgetDeliveries(ctx context.Context, all []incident.Delivery) error {

@@ -19,11 +19,10 @@ const (
 	// endPatience is how long the reply to the end of a transaction is waited for, whoever has
 	// left meanwhile.
 	endPatience = 8 * time.Second
-	// queueBytes is from how many bytes of queued statements they are sent without waiting for the next read.
-	begin     = "begin isolation level read committed"
-	beginRead = "begin isolation level repeatable read, read only"
-	commit    = "commit"
-	rollback  = "rollback"
+	begin       = "begin isolation level read committed"
+	beginRead   = "begin isolation level repeatable read, read only"
+	commit      = "commit"
+	rollback    = "rollback"
 )
 
 // A session is one transaction on a connection of its own. What is to be written is queued,
@@ -120,12 +119,26 @@ func (s *session) send(ctx context.Context) error {
 		return s.fail(s.db.explain(ctx, err))
 	}
 	s.began = true // also if it fails: nobody knows how far it came
-	if _, err := s.pipeline(ctx, queue); err != nil {
+	_, err := s.pipeline(ctx, queue)
+	var misread *misread
+	if errors.As(err, &misread) && misread.at == len(queue)-1 {
+		return misread.err // of the answer to what was asked just now: the transaction goes on
+	}
+	if err != nil {
 		return s.fail(s.db.explain(ctx, err))
 	}
 	s.db.well()
 	return nil
 }
+
+// A misread is what a function says of an answer that it read.
+type misread struct {
+	err error
+	at  int // of the statement in the pipeline
+}
+
+func (m *misread) Error() string { return m.err.Error() }
+func (m *misread) Unwrap() error { return m.err }
 
 func (s *session) connect(ctx context.Context) (err error) {
 	if s.conn != nil {
@@ -149,37 +162,43 @@ func (s *session) pipeline(ctx context.Context, queue []statement) (answered int
 		batch.Queue(q.sql, q.args...)
 	}
 	results := s.conn.SendBatch(ctx, batch)
-	for ; answered < len(queue) && err == nil; answered++ {
-		q := &queue[answered]
-		if q.rows == nil {
-			var tag pgconn.CommandTag
-			if tag, err = results.Exec(); err == nil && q.done != nil {
-				err = q.done(tag)
-			}
-		} else {
-			err = readRows(results, q.rows)
-		}
+	var first *misread
+	for ; answered < len(queue); answered++ {
+		said, err := queue[answered].answer(results)
 		if err != nil {
-			break
+			_ = results.Close()
+			return answered, err
+		}
+		if said != nil && first == nil {
+			first = &misread{said, answered}
 		}
 	}
-	if failed := results.Close(); err == nil {
-		err = failed
+	if err := results.Close(); err != nil || first == nil {
+		return answered, err
 	}
-	return answered, err
+	return answered, first
 }
 
-func readRows(results pgx.BatchResults, read func(pgx.Rows) error) error {
+// answer reads the answer to a statement. It returns what its function says of that, and the error
+// of the database.
+func (q *statement) answer(results pgx.BatchResults) (said, err error) {
+	if q.rows == nil {
+		tag, err := results.Exec()
+		if err == nil && q.done != nil {
+			said = q.done(tag)
+		}
+		return said, err
+	}
 	rows, err := results.Query()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer rows.Close()
-	if err := read(rows); err != nil {
-		return errors.Join(err, rows.Err())
-	}
+	said = q.rows(rows)
 	rows.Close()
-	return rows.Err()
+	if err := rows.Err(); err != nil && (said == nil || !errors.Is(err, said)) {
+		return nil, err
+	}
+	return said, nil
 }
 
 // fail notes that the transaction is void.

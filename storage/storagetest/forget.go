@@ -155,6 +155,7 @@ var forgetRules = []rule{
 		f.live(1, long)
 		f.live(2, lately)
 		f.live(3, time.Time{})
+		f.awaitLog(2*14 + 13 + 3*2) // their events and deliveries
 		before := f.leaves()
 		var to []string
 		f.read(func(r storage.Snapshot) error {

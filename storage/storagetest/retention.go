@@ -185,6 +185,7 @@ var retentionRules = []rule{
 	{"the people of events are forgotten in parts, and no leaf changes", func(f *fixture) {
 		f.live(1, f.ago(10))
 		f.live(2, f.ago(10))
+		f.awaitLog(2 * (14 + 2)) // their events and deliveries
 		before := f.leaves()
 		left := func() (sequences []int64) {
 			f.Helper()
@@ -223,6 +224,7 @@ var retentionRules = []rule{
 		other := f.newDelivery("two", "ada@example.org", 1)
 		other.State = incident.DeliveryDelivered
 		f.deliver(other)
+		f.awaitLog(2)
 		size := len(f.leaves())
 		f.write(func(tx storage.Tx) error { return tx.ForgetDeliveries(f.Context(), []incident.Delivery{*d}) })
 		f.equal("failed", f.deliveryPages(storage.DeliveryQuery{State: incident.DeliveryFailed, Limit: 9}), [][]string{{"one"}})

@@ -62,6 +62,8 @@ func Run(t *testing.T, e Engine) {
 		{"journals", journalRules},
 		{"retention", retentionRules},
 		{"jobs", jobRules},
+		{"replicas", replicaRules},
+		{"log-ins", loginRules},
 		{"two writers", writerRules},
 		{"pruning", pruneRules},
 		{"forgetting", forgetRules},

@@ -12,7 +12,7 @@ import (
 
 var transactionRules = []rule{
 	{"what a write stored is read", func(f *fixture) {
-		f.write(func(tx storage.Tx) error { return tx.PutAlive(f.Context(), f.now) })
+		f.write(func(tx storage.Tx) error { return tx.PutAlive(f.Context(), storage.Replica{Owner: "a", SeenAt: f.now}) })
 		f.read(func(r storage.Snapshot) error {
 			at, err := r.Alive(f.Context())
 			f.equal("alive", at, f.now)
@@ -22,7 +22,7 @@ var transactionRules = []rule{
 	{"nothing of a write that fails is stored", func(f *fixture) {
 		broken := errors.New("broken")
 		err := f.store.Write(f.Context(), func(tx storage.Tx) error {
-			if err := tx.PutAlive(f.Context(), f.now); err != nil {
+			if err := tx.PutAlive(f.Context(), storage.Replica{Owner: "a", SeenAt: f.now}); err != nil {
 				return err
 			}
 			return broken
@@ -62,13 +62,13 @@ var transactionRules = []rule{
 		f.fails("read", f.store.Read(f.Context(), func(storage.Snapshot) error { return broken }), broken)
 	}},
 	{"nothing is written for a client that has left", func(f *fixture) {
-		err := f.store.Write(cancelled(), func(tx storage.Tx) error { return tx.PutAlive(f.Context(), f.now) })
+		err := f.store.Write(cancelled(), func(tx storage.Tx) error { return tx.PutAlive(f.Context(), storage.Replica{Owner: "a", SeenAt: f.now}) })
 		f.fails("write", err, context.Canceled)
 
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		err = f.store.Write(ctx, func(tx storage.Tx) error {
-			if err := tx.PutAlive(ctx, f.now); err != nil {
+			if err := tx.PutAlive(ctx, storage.Replica{Owner: "a", SeenAt: f.now}); err != nil {
 				return err
 			}
 			cancel()
@@ -76,7 +76,7 @@ var transactionRules = []rule{
 		})
 		f.fails("write", err, context.Canceled)
 		f.read(func(r storage.Snapshot) error {
-			at, err := r.Alive(ctx)
+			at, err := r.Alive(f.Context())
 			f.equal("alive", at, time.Time{})
 			return err
 		})
@@ -178,7 +178,7 @@ var transactionRules = []rule{
 				}
 			}()
 			_ = f.store.Write(f.Context(), func(tx storage.Tx) error {
-				if err := tx.PutAlive(f.Context(), f.now); err != nil {
+				if err := tx.PutAlive(f.Context(), storage.Replica{Owner: "a", SeenAt: f.now}); err != nil {
 					return err
 				}
 				panic("of the function")
@@ -189,7 +189,7 @@ var transactionRules = []rule{
 			f.equal("alive", at, time.Time{})
 			return err
 		})
-		f.write(func(tx storage.Tx) error { return tx.PutAlive(f.Context(), f.now) })
+		f.write(func(tx storage.Tx) error { return tx.PutAlive(f.Context(), storage.Replica{Owner: "a", SeenAt: f.now}) })
 	}},
 	{"the engine says what it is", func(f *fixture) {
 		info, err := f.store.Info(f.Context())
@@ -201,7 +201,7 @@ var transactionRules = []rule{
 		if err := f.store.Close(); err != nil {
 			f.Fatal(err)
 		}
-		err := f.store.Write(f.Context(), func(tx storage.Tx) error { return tx.PutAlive(f.Context(), f.now) })
+		err := f.store.Write(f.Context(), func(tx storage.Tx) error { return tx.PutAlive(f.Context(), storage.Replica{Owner: "a", SeenAt: f.now}) })
 		f.fails("write", err, storage.ErrUnavailable)
 		if err := f.store.Read(f.Context(), func(storage.Snapshot) error { return nil }); err == nil {
 			f.Error("read: no error")

@@ -135,7 +135,50 @@ create table expired (
     primary key (what, since, number)
 );
 
+-- Moves recipients, who are in order, to their places in the queue: what became of their leases (0
+-- nothing, 1 held until then, 2 released), and the most urgent that became due. Each statement
+-- sees what was committed before it: whoever has a row locked sees all that is due.
+-- +goose StatementBegin
+create function move_in_queue(ids text[], leases smallint[], holds timestamptz[], retries timestamptz[], releases timestamptz[], gives_way smallint[], hurries smallint[])
+returns void language plpgsql as $$
+#variable_conflict use_column
+begin
+    -- Locks, and makes those that are missing.
+    insert into queue (recipient) select r from unnest(ids) r order by r collate "C"
+        on conflict (recipient) do update set recipient = excluded.recipient where false;
+    -- No insert with a conflict: it would wait for who extends a lease and then wants the queue.
+    insert into claims (recipient) select r from unnest(ids) r
+        where not exists (select from claims c where c.recipient = r) order by r collate "C";
+    update queue q set
+        until = case when m.lease = 0 then q.until else m.until end,
+        released_at = case when m.lease = 2 then m.released else q.released_at end,
+        retry_at = case
+            when m.hurry < case when m.lease = 2 then m.yields else q.yields end then null
+            when m.lease = 2 then m.retry else q.retry_at end,
+        yields = case
+            when m.hurry < case when m.lease = 2 then m.yields else q.yields end then 0
+            when m.lease = 2 then m.yields else q.yields end,
+        due_at = least(
+            (select min(greatest(d.created_at, d.retry_at)) from deliveries d where d.recipient = q.recipient and d.state = 1),
+            -- what is not held back, in order; then what is, if it is sooner all the same
+            (select s.due_at from subscriptions s where s.recipient = q.recipient and s.due_at is not null
+                and s.incident <> all (array(select x.incident from deliveries d join delivery_incidents x using (arrival)
+                    where d.recipient = q.recipient and d.state = 1 and d.retry_at is not null and x.incident is not null))
+                order by s.due_at limit 1),
+            (select min(h.at) from (
+                select greatest(s.due_at, max(d.retry_at)) as at from deliveries d join delivery_incidents x using (arrival)
+                join subscriptions s on s.incident = x.incident and s.recipient = d.recipient
+                where d.recipient = q.recipient and d.state = 1 and d.retry_at is not null and s.due_at is not null
+                group by s.incident, s.due_at) h),
+            (select min(greatest(n.due_at, (select max(d.retry_at) from deliveries d where d.recipient = q.recipient and d.state = 1 and d.pulse = n.pulse)))
+                from notices n where n.recipient = q.recipient and n.due_at is not null))
+    from unnest(ids, leases, holds, retries, releases, gives_way, hurries) m(recipient, lease, until, retry, released, yields, hurry)
+    where q.recipient = m.recipient;
+end $$;
+-- +goose StatementEnd
+
 -- +goose Down
 
+drop function move_in_queue;
 drop sequence delivery_arrivals;
 drop table subscriptions, queue, claims, deliveries, delivery_incidents, messages, pulses, notices, refusals, ambiguities, outages, answers, marks, jobs, expired;

@@ -18,7 +18,7 @@ const (
 
 // The marks.
 const (
-	markAlive     = "alive"
+	markAlive     = "alive"              // when somebody said last that it has the store
 	markForgotten = "forgotten loadings" // the number of the last one
 )
 
@@ -63,17 +63,6 @@ func (t *tx) PutJournal(_ context.Context, j storage.Journal, entries []storage.
 		from unnest($1::timestamptz[], $2::bytea[]) with ordinality e(at, body, place) order by e.place`, times, bodies)
 	t.exec(`delete from `+table+` where number in (select number from `+table+`
 		where number <= (select number from `+table+` order by number desc offset $1 limit 1) order by number for update skip locked)`, storage.JournalKept)
-	return nil
-}
-
-func (r *reader) Alive(ctx context.Context) (time.Time, error) {
-	var at *time.Time
-	_, err := r.one(ctx, []any{&at}, `select at from marks where name = $1`, markAlive)
-	return timeOf(at), err
-}
-
-func (t *tx) PutAlive(_ context.Context, at time.Time) error {
-	t.exec(`insert into marks (name, at) values ($1, $2) on conflict (name) do update set at = excluded.at`, markAlive, moment(at))
 	return nil
 }
 

@@ -1,0 +1,129 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"sitrep/incident"
+	"sitrep/storage"
+)
+
+const (
+	// longOwner is how long the owner of a replica is at most.
+	longOwner = 200
+	// loginSweep is how many failures that no longer count are forgotten with those that are counted.
+	loginSweep = 16
+)
+
+// Clock implements storage.Store.
+func (db *DB) Clock(ctx context.Context) (at time.Time, err error) {
+	if err := db.ready(ctx); err != nil {
+		return at, err
+	}
+	if err := db.pool.QueryRow(ctx, "select clock_timestamp()").Scan(&at); err != nil {
+		return at, db.explain(ctx, err)
+	}
+	return at.UTC(), nil
+}
+
+func (r *reader) Alive(ctx context.Context) (time.Time, error) {
+	var at *time.Time
+	_, err := r.one(ctx, []any{&at}, "select at from marks where name = $1", markAlive)
+	return timeOf(at), err
+}
+
+func (t *tx) Alive(ctx context.Context) (time.Time, error) {
+	t.exec("insert into marks (name) values ($1) on conflict (name) do update set name = excluded.name where false", markAlive)
+	return t.reader.Alive(ctx)
+}
+
+func (r *reader) Replicas(ctx context.Context) (all []storage.Replica, err error) {
+	err = r.each(ctx, func(rows pgx.Rows) error {
+		var body []byte
+		if err := rows.Scan(&body); err != nil {
+			return err
+		}
+		var one storage.Replica
+		err := decode("replica", body, &one)
+		all = append(all, one)
+		return err
+	}, "select body from replicas")
+	slices.SortFunc(all, func(a, b storage.Replica) int {
+		return cmp.Or(cmp.Compare(a.Instance, b.Instance), cmp.Compare(a.Owner, b.Owner))
+	})
+	return all, err
+}
+
+func (t *tx) PutAlive(_ context.Context, r storage.Replica) error {
+	if r.Owner == "" || len(r.Owner) > longOwner {
+		return &incident.Problem{Kind: incident.ErrInvalid, Text: fmt.Sprintf("the owner of a replica has 1 to %d bytes, not %d", longOwner, len(r.Owner))}
+	}
+	body, err := encode("replica", &r)
+	if err != nil {
+		return err
+	}
+	// The mark first: those who say so at the same time wait for each other there.
+	t.exec("insert into marks (name, at) values ($1, $2) on conflict (name) do update set at = excluded.at", markAlive, moment(r.SeenAt))
+	t.exec("insert into replicas (owner, seen_at, body) values ($1, $2, $3) on conflict (owner) do update set seen_at = excluded.seen_at, body = excluded.body",
+		name(r.Owner), r.SeenAt, body)
+	t.exec("delete from replicas where seen_at < $1", r.SeenAt.Add(-storage.ReplicasKept))
+	return nil
+}
+
+func (r *reader) LoginFailures(ctx context.Context, who []string, now time.Time) (map[string]storage.LoginFailures, error) {
+	found := map[string]storage.LoginFailures{}
+	all, of := names(who)
+	if len(all) == 0 {
+		return found, nil
+	}
+	return found, r.each(ctx, func(rows pgx.Rows) error {
+		var who string
+		var f storage.LoginFailures
+		err := rows.Scan(&who, &f.Count, &f.LastAt)
+		f.LastAt = f.LastAt.UTC()
+		found[of[who]] = f
+		return err
+	}, "select who, count, last_at from login_failures where who = any($1) and count > 0 and last_at >= $2", all, now.Add(-storage.LoginFailuresKept))
+}
+
+// lockLogins locks the failures of those, in order, also of who has none.
+func (t *tx) lockLogins(who []string, at time.Time) {
+	slices.Sort(who)
+	t.exec(`insert into login_failures (who, last_at) select unnest($1::text[]), $2
+		on conflict (who) do update set who = excluded.who where false`, who, at)
+}
+
+func (t *tx) LoginFailures(ctx context.Context, who []string, now time.Time) (map[string]storage.LoginFailures, error) {
+	if all, _ := names(who); len(all) > 0 {
+		t.lockLogins(all, now)
+	}
+	return t.reader.LoginFailures(ctx, who, now)
+}
+
+func (t *tx) CountLogins(_ context.Context, failed map[string]int, succeeded []string, at time.Time) error {
+	fails := slices.Collect(maps.Keys(failed))
+	all, _ := names(append(slices.Clone(fails), succeeded...))
+	if len(all) > 0 {
+		t.lockLogins(all, at)
+	}
+	old := at.Add(-storage.LoginFailuresKept)
+	if ids, of := names(fails); len(ids) > 0 {
+		counts := make([]int32, len(ids))
+		for i, id := range ids {
+			counts[i] = int32(failed[of[id]])
+		}
+		t.exec(`update login_failures f set last_at = $3, count = case when f.last_at >= $4 then f.count else 0 end + n.count
+			from unnest($1::text[], $2::int[]) n (who, count) where f.who = n.who`, ids, counts, at, old)
+	}
+	if gone, _ := names(succeeded); len(gone) > 0 {
+		t.exec("delete from login_failures where who = any($1)", gone)
+	}
+	t.exec(`delete from login_failures where who in (select who from login_failures where last_at < $1 order by last_at limit $2 for update skip locked)`, old, loginSweep)
+	return nil
+}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"sitrep/ledger"
 )
@@ -17,7 +18,12 @@ var (
 	ErrUnfinished = errors.New("not a whole copy")
 	// ErrOccupied is a store that something is in, where a copy needs an empty one.
 	ErrOccupied = errors.New("not empty")
+	// ErrInUse is a store that processes have while it would be copied.
+	ErrInUse = errors.New("in use")
 )
+
+// goneAfter is how long a process that has a store did not say so until it is taken to be gone.
+const goneAfter = 2 * time.Minute
 
 const (
 	// DumpItems is how many items a page of a dump has at most.
@@ -103,13 +109,17 @@ type Copied struct {
 // Copy copies all that is in one store to another, which is empty or a copy of the same one that
 // was begun, and goes on where that ended. Then it compares both, item by item, and the log with
 // each checkpoint: until that is done the other is ErrUnfinished for who opens it. It is
-// ErrOccupied if something else is in it. Both are used by nobody else meanwhile.
+// ErrOccupied if something else is in it, and ErrInUse if a process has the first, or had until
+// just now. Both are used by nobody else meanwhile.
 func Copy(ctx context.Context, from, to Copyable, o CopyOptions) (Copied, error) {
 	if o.Progress == nil {
 		o.Progress = func(CopyProgress) {}
 	}
 	c := &copying{from: from, to: to, CopyOptions: o}
-	err := c.begin(ctx)
+	err := c.unused(ctx)
+	if err == nil {
+		err = c.begin(ctx)
+	}
 	if err == nil {
 		err = c.copy(ctx)
 	}
@@ -129,6 +139,29 @@ type copying struct {
 	from, to Copyable
 	state    CopyState // as it is stored
 	total    int64
+}
+
+// unused makes sure that no process has the store that is copied. Of one that can be opened once
+// only, that is so.
+func (c *copying) unused(ctx context.Context) error {
+	info, err := c.from.Info(ctx)
+	if err != nil || !info.Shared {
+		return err
+	}
+	now, err := c.from.Clock(ctx)
+	if err != nil {
+		return err
+	}
+	return c.from.Read(ctx, func(r Snapshot) error {
+		all, err := r.Replicas(ctx)
+		for i := range all {
+			if r := &all[i]; now.Sub(r.SeenAt) < goneAfter {
+				return fmt.Errorf("copy %q: a sitrep, %s, had it open at %s: stop each that has, and run this two minutes later: %w",
+					c.From, r.Instance, r.SeenAt.Format(time.RFC3339), ErrInUse)
+			}
+		}
+		return err
+	})
 }
 
 // begin finds out where to go on.

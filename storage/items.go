@@ -11,7 +11,8 @@ import (
 type ItemKind string
 
 // The kinds, each in the order of its items. What an engine finds them by, such as lists and
-// the queue, is no item, and neither are jobs and who holds a lease.
+// the queue, is no item, and neither is what soon is void: jobs, who holds a lease, which processes
+// have the store, and who failed to log in.
 const (
 	ItemConfigs       ItemKind = "configurations" // ConfigItem, by hash
 	ItemIncidents     ItemKind = "incidents"      // IncidentItem, by number
@@ -99,9 +100,11 @@ type (
 		// loadings of configurations in the order in which they were stored.
 		Count int64
 	}
-	// A BreachItem is a breach, and its arrival among all, from 1.
+	// A BreachItem is a breach, and its arrival among all, from 1. Latest is set if it is the one
+	// that its fingerprint leads to: where that was deleted none is.
 	BreachItem struct {
 		Arrival int64
+		Latest  bool
 		Breach  incident.Breach
 	}
 	// A DeliveryItem is a delivery, its arrival among all, from 1, and its message; nil if that is

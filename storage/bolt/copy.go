@@ -155,7 +155,11 @@ func (r *reader) item(kind storage.ItemKind, k, v []byte) (item storage.Item, el
 		if err == nil && b.Incident != intAt(k, 0) {
 			err = wrong(bBreaches, k, "it is that of "+incident.ID(b.Incident))
 		}
-		return &storage.BreachItem{Arrival: intAt(k, 8), Breach: b}, 0, err
+		if err != nil {
+			return nil, 0, err
+		}
+		l, found, err := r.latest(b.Fingerprint)
+		return &storage.BreachItem{Arrival: intAt(k, 8), Latest: found && bytes.Equal(l.key(), k), Breach: b}, 0, err
 	case storage.ItemSubscriptions:
 		x := new(storage.SubscriptionItem)
 		return x, 0, decode(bSubscriptions, k, v, &x.Subscription)
@@ -298,7 +302,7 @@ func (t *tx) loadItem(ctx context.Context, item storage.Item) error {
 	case *storage.CheckpointItem:
 		return t.PutCheckpoint(ctx, x.Size, x.Signed)
 	case *storage.MarksItem:
-		return t.loadMarks(ctx, x)
+		return t.loadMarks(x)
 	}
 	return fmt.Errorf("load a %T: %w", item, storage.ErrNewer)
 }
@@ -348,8 +352,7 @@ func (t *tx) loadText(r *storage.Record) error {
 	return t.putText(&e)
 }
 
-// loadBreach stores a breach at its place. The latest of its fingerprint is the one with the
-// highest ordinal, and of those that have none the one that came last.
+// loadBreach stores a breach at its place.
 func (t *tx) loadBreach(x *storage.BreachItem) error {
 	b := &x.Breach
 	p, h := place{b.Incident, x.Arrival}, headOf(b)
@@ -364,12 +367,10 @@ func (t *tx) loadBreach(x *storage.BreachItem) error {
 			return err
 		}
 	}
-	is := latest{place: p, ordinal: b.Ordinal}
-	was, found, err := t.latest(b.Fingerprint)
-	if err == nil && (!found || is.follows(was)) {
-		t.noteLatest(b.Fingerprint, is)
+	if x.Latest {
+		t.noteLatest(b.Fingerprint, latest{place: p, ordinal: b.Ordinal})
 	}
-	return err
+	return nil
 }
 
 // loadDelivery stores a delivery at its place.
@@ -403,9 +404,9 @@ func (t *tx) loadDelivery(x *storage.DeliveryItem) error {
 }
 
 // loadMarks stores what is kept once. The generation came with the loadings.
-func (t *tx) loadMarks(ctx context.Context, x *storage.MarksItem) error {
+func (t *tx) loadMarks(x *storage.MarksItem) error {
 	if !x.Alive.IsZero() {
-		if err := t.PutAlive(ctx, x.Alive); err != nil {
+		if err := t.put(bMeta, aliveKey, key(nil).time(x.Alive)); err != nil {
 			return err
 		}
 	}

@@ -273,7 +273,7 @@ func SameBuckets(t *testing.T, s, copied *DB) {
 			}
 			return r.ascend(id, nil, nil, func(k, v []byte) (bool, error) {
 				switch {
-				case id == bMeta && (bytes.HasPrefix(k, []byte(jobPrefix)) || bytes.Equal(k, probeKey)):
+				case id == bMeta && (bytes.HasPrefix(k, []byte(jobPrefix)) || bytes.HasPrefix(k, []byte(replicaPrefix)) || bytes.HasPrefix(k, []byte(loginPrefix))):
 				case id == bRefusals || id == bAmbiguities:
 					list = append(list, string(v))
 				case id == bBreaches:

@@ -344,13 +344,14 @@ func (r *reader) dumpBreaches(ctx context.Context, d *dump, cursor string) error
 	return r.each(ctx, func(rows pgx.Rows) error {
 		x := new(storage.BreachItem)
 		var body []byte
-		if err := rows.Scan(&x.Arrival, &body); err != nil || d.full {
+		if err := rows.Scan(&x.Arrival, &x.Latest, &body); err != nil || d.full {
 			return err
 		}
 		err := decode("breach", body, &x.Breach)
 		d.add(x, len(body), fmt.Sprintf("%d.%d", x.Breach.Incident, x.Arrival))
 		return err
-	}, "select arrival, body from breaches where (incident, arrival) > ($1, $2) order by incident, arrival limit $3", number, arrival, dumpLimit)
+	}, `select arrival, not old and not exists (select from breaches l where l.fingerprint = b.fingerprint and l.ordinal > b.ordinal and not l.old), body
+		from breaches b where (incident, arrival) > ($1, $2) order by incident, arrival limit $3`, number, arrival, dumpLimit)
 }
 
 // dumpDeliveries finds out first of how many there is room on the page, as their messages may be
@@ -557,9 +558,7 @@ func (t *tx) loadItem(ctx context.Context, item storage.Item) error {
 		return t.PutCheckpoint(ctx, x.Size, x.Signed)
 	case *storage.MarksItem:
 		if !x.Alive.IsZero() {
-			if err := t.PutAlive(ctx, x.Alive); err != nil {
-				return err
-			}
+			t.exec("insert into marks (name, at) values ($1, $2)", markAlive, moment(x.Alive))
 		}
 		if x.Forgotten > 0 {
 			t.exec("insert into marks (name, number) values ($1, $2)", markForgotten, x.Forgotten)
@@ -657,15 +656,11 @@ func (t *tx) loadFound(x *storage.RecordItem) error {
 	return nil
 }
 
-// noOrdinal is by how much less than its arrival the ordinal is of a breach from before there were
-// ordinals that is not the latest of its fingerprint.
-const noOrdinal = int64(1) << 62
-
+// loadBreachItems stores breaches. One that its fingerprint does not lead to is old to begin with.
 func (t *tx) loadBreachItems(page []storage.Item) error {
 	n := len(page)
-	fingerprints, ordinals, numbers, arrivals := make([]string, n), make([]int64, n), make([]int64, n), make([]int64, n)
+	fingerprints, ordinals, numbers, arrivals, old := make([]string, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]bool, n)
 	quiet, ask, bodies := make([]*time.Time, n), make([]*time.Time, n), make([][]byte, n)
-	seen := map[string]int{} // the latest of those without ordinal, by fingerprint
 	for i, item := range page {
 		x := item.(*storage.BreachItem)
 		b := &x.Breach
@@ -673,28 +668,12 @@ func (t *tx) loadBreachItems(page []storage.Item) error {
 		if err != nil {
 			return err
 		}
-		fingerprints[i], ordinals[i], numbers[i], arrivals[i] = name(b.Fingerprint), b.Ordinal, b.Incident, x.Arrival
+		fingerprints[i], ordinals[i], numbers[i], arrivals[i], old[i] = name(b.Fingerprint), b.Ordinal, b.Incident, x.Arrival, !x.Latest
 		quiet[i], ask[i], bodies[i] = quietSince(b), moment(b.AskAt), body
-		if b.Ordinal != 0 {
-			continue
-		}
-		if before, is := seen[fingerprints[i]]; !is || arrivals[before] < x.Arrival {
-			if seen[fingerprints[i]] = i; is {
-				ordinals[before] = arrivals[before] - noOrdinal
-			}
-		} else {
-			ordinals[i] = x.Arrival - noOrdinal
-		}
 	}
-	for fp, i := range seen {
-		t.exec("update breaches set ordinal = arrival - $3 where fingerprint = $1 and ordinal = 0 and arrival < $2", fp, arrivals[i], noOrdinal)
-	}
-	t.exec(`insert into breaches (fingerprint, ordinal, incident, arrival, quiet_since, ask_at, body)
-		select u.fingerprint, case when u.ordinal = 0 and exists (select from breaches b where b.fingerprint = u.fingerprint and b.ordinal = 0)
-			then u.arrival - $8 else u.ordinal end, u.incident, u.arrival, u.quiet_since, u.ask_at, u.body
-		from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::timestamptz[], $7::bytea[])
-			u (fingerprint, ordinal, incident, arrival, quiet_since, ask_at, body)`,
-		fingerprints, ordinals, numbers, arrivals, quiet, ask, bodies, noOrdinal)
+	t.exec(`insert into breaches (fingerprint, ordinal, incident, arrival, old, quiet_since, ask_at, body)
+		select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[], $6::timestamptz[], $7::timestamptz[], $8::bytea[])`,
+		fingerprints, ordinals, numbers, arrivals, old, quiet, ask, bodies)
 	t.exec("select setval('breach_arrivals', greatest((select last_value from breach_arrivals), $1))", slices.Max(arrivals))
 	return nil
 }

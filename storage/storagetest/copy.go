@@ -142,6 +142,13 @@ func (f *fixture) fill(key *ledger.Key) {
 	moved := *f.latestBreach(fmt.Sprintf("%016x", 1))
 	moved.Incident = 4
 	f.breaches(&moved)
+	// One whose latest went, and what there was before not.
+	for i, number := range []int64{3, 1} {
+		b := f.newBreach("gone", number)
+		b.Ordinal, b.State = int64(i+1), incident.BreachEnded
+		f.breaches(b)
+	}
+	f.equal("pruned", f.prune(f.ago(60*300), time.Time{}, 100), 2)
 	loose := f.newBreach("no hash", 0)
 	loose.State = incident.BreachEnded
 	f.breaches(loose, f.newBreach("long "+strings.Repeat("x", 2000), 3))
@@ -204,7 +211,7 @@ func (f *fixture) fill(key *ledger.Key) {
 			}
 		}
 		if err == nil {
-			err = tx.PutAlive(f.Context(), f.now)
+			err = tx.PutAlive(f.Context(), storage.Replica{Owner: "x", SeenAt: f.ago(5)})
 		}
 		return err
 	})
@@ -314,9 +321,11 @@ func (f *fixture) answers(s storage.Store) (all []string) {
 		say("latest", latest, err)
 		under, err := r.LatestUnder(ctx, "k")
 		say("latest under", under, err)
-		for _, fp := range []string{fmt.Sprintf("%016x", 0), fmt.Sprintf("%016x", 1), fmt.Sprintf("%016x", 2), "no hash", "long " + strings.Repeat("x", 2000)} {
+		for _, fp := range []string{fmt.Sprintf("%016x", 0), fmt.Sprintf("%016x", 1), fmt.Sprintf("%016x", 2), "gone", "no hash", "long " + strings.Repeat("x", 2000)} {
 			breach, err := storage.LatestBreach(ctx, r, fp)
-			say("breach", breach.Ordinal, err)
+			if breach == nil {
+				breach = new(incident.Breach)
+			}
 			say("breach", *breach, err)
 		}
 		states, err := r.RecipientStates(ctx, []string{"ada", "bob", "eve", "zoe"})
@@ -488,7 +497,9 @@ var copyRules = []rule{
 	{"nothing is copied to a store that is not empty", func(f *fixture) {
 		to := f.fresh()
 		from := f.copyable(f.store)
-		f.write(func(tx storage.Tx) error { return tx.PutAlive(f.Context(), f.now) })
+		f.write(func(tx storage.Tx) error {
+			return tx.PutAlive(f.Context(), storage.Replica{Owner: "x", SeenAt: f.ago(5)})
+		})
 		if err := to.Write(f.Context(), func(tx storage.Tx) error {
 			return tx.PutUnmapped(f.Context(), []*incident.UnmappedAlert{f.newUnmapped("a")}, nil)
 		}); err != nil {
@@ -497,6 +508,31 @@ var copyRules = []rule{
 		_, err := storage.Copy(f.Context(), from, f.copyable(to), storage.CopyOptions{})
 		f.fails("copied to what is in use", err, storage.ErrOccupied)
 		f.equal("marks", len(f.items(to)[storage.ItemMarks]), 0)
+	}},
+	{"what a process has is not copied, if others may have it too", func(f *fixture) {
+		from, to := f.copyable(f.store), f.copyable(f.fresh())
+		info, err := from.Info(f.Context())
+		if err != nil {
+			f.Fatal(err)
+		}
+		at, err := from.Clock(f.Context())
+		if err != nil {
+			f.Fatal(err)
+		}
+		for i, ago := range []time.Duration{100 * time.Second, 130 * time.Second} {
+			f.write(func(tx storage.Tx) error {
+				return tx.PutAlive(f.Context(), storage.Replica{Owner: "x", Instance: "host:1", SeenAt: at.Add(-ago)})
+			})
+			_, err = storage.Copy(f.Context(), from, to, storage.CopyOptions{})
+			if info.Shared && i == 0 {
+				f.fails("copied", err, storage.ErrInUse)
+			} else if err != nil {
+				f.Errorf("not copied: %v", err)
+			}
+			if !info.Shared {
+				return
+			}
+		}
 	}},
 	{"a copy that was begun is gone on with from the same store alone, as it was", func(f *fixture) {
 		from, to := f.copyable(f.store), f.fresh()

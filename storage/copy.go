@@ -67,9 +67,10 @@ type Loader interface {
 // A CopyState is how far a copy is. Engines keep it as JSON beside what was copied, and open no store
 // that has one for anything but to go on.
 type CopyState struct {
-	// From is what people call the store that is copied, and Source is what it held when that
+	// From and To are what people call the stores, and Source is what the first held when the copy
 	// began, as a hash.
 	From   string `json:"from"`
+	To     string `json:"to"`
 	Source string `json:"source"`
 	// Kind is what is copied next, from a cursor on; Done is how many items were.
 	Kind   ItemKind `json:"kind"`
@@ -166,7 +167,7 @@ func (c *copying) unused(ctx context.Context) error {
 
 // begin finds out where to go on.
 func (c *copying) begin(ctx context.Context) error {
-	fresh := CopyState{From: c.From, Kind: ItemKinds()[0]}
+	fresh := CopyState{From: c.From, To: c.To, Kind: ItemKinds()[0]}
 	err := c.from.Dump(ctx, func(d Dumper) (err error) {
 		switch s, err := d.Unfinished(ctx); {
 		case err != nil:

@@ -68,7 +68,7 @@ func (db *DB) whole(ctx context.Context) error {
 	return db.Read(ctx, func(r storage.Snapshot) error {
 		s, err := r.(*reader).Unfinished(ctx)
 		if s != nil {
-			err = s.Error(db.path)
+			err = s.Error(s.To)
 		}
 		return err
 	})

@@ -446,6 +446,34 @@ var copyRules = []rule{
 		f.answersAlike(to, f.store)
 		f.sign(to, key)
 	}},
+	{"a copy by way of another engine is what the store is", func(f *fixture) {
+		if f.foreign == nil {
+			f.Skip("the tests of the other engine try that")
+		}
+		there := f.foreign()
+		for _, from := range []struct {
+			store, way, back storage.Store
+		}{
+			{f.store, f.foreign(), f.fresh()},
+			{there, f.fresh(), f.foreign()},
+		} {
+			g := *f
+			g.store, g.other, g.copied = from.store, from.store, nil
+			key := g.newKey()
+			g.fill(key)
+			for _, pair := range [][2]storage.Store{{from.store, from.way}, {from.way, from.back}} {
+				if _, err := storage.Copy(f.Context(), g.copyable(pair[0]), g.copyable(pair[1]), storage.CopyOptions{}); err != nil {
+					f.Fatal(err)
+				}
+			}
+			g.same(from.store, from.back)
+			g.answersAlike(from.store, from.way)
+			g.answersAlike(from.store, from.back)
+			// What was signed before is what is signed after.
+			g.sign(from.way, key)
+			g.sign(from.back, key)
+		}
+	}},
 	{"a copy that was interrupted goes on where it ended", func(f *fixture) {
 		f.copyable(f.store)
 		f.fill(f.newKey())

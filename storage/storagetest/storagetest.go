@@ -30,6 +30,9 @@ type Engine struct {
 	// Copied looks at more of a store that nobody holds a lease of, and of a copy of it, than is
 	// seen from outside: all by which things are found. Nil if there is nothing to look at.
 	Copied func(t *testing.T, s, copied storage.Store)
+	// Foreign returns an empty store of another engine, which is closed when the test ends. Nil if
+	// that engine's tests try copies from one to the other.
+	Foreign func(t *testing.T) storage.Store
 }
 
 // both opens an empty store, twice if it can be.
@@ -94,16 +97,22 @@ type fixture struct {
 	fresh func() storage.Store
 	// copied is that of the engine.
 	copied func(t *testing.T, s, copied storage.Store)
+	// foreign opens an empty store of another engine; nil if there is none.
+	foreign func() storage.Store
 	// now is whole microseconds, UTC, and not after the time of any clock.
 	now time.Time
 }
 
 func newFixture(t *testing.T, e Engine) *fixture {
 	store, other := e.both(t)
-	return &fixture{
+	f := &fixture{
 		T: t, store: store, other: other, fresh: func() storage.Store { return e.Open(t) }, copied: e.Copied,
 		now: time.Now().UTC().Truncate(time.Microsecond),
 	}
+	if e.Foreign != nil {
+		f.foreign = func() storage.Store { return e.Foreign(t) }
+	}
+	return f
 }
 
 // each runs fn for each number below n at the same time, half of them with each of the two.

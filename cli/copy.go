@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
@@ -13,6 +14,7 @@ import (
 	"sitrep/app"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
+	"sitrep/storage/postgres"
 )
 
 // copyPatience is how long one page of a copy may take.
@@ -20,13 +22,13 @@ const copyPatience = time.Minute
 
 func (c *storageCLI) declareCopy(of *kingpin.CmdClause, commands map[string]command) {
 	cmd := of.Command("copy", "Copy all that is in a store to another, which is empty or not there, and compare both. No sitrep may have one of them open. What was interrupted goes on when it is run again. The key that signs the ledger is not copied.")
-	cmd.Arg("from", "The store to copy: a file.").Required().StringVar(&c.from)
-	cmd.Arg("to", "Where to copy it to: a file.").Required().StringVar(&c.to)
+	cmd.Arg("from", "The store to copy: a file, or the URL of a database of PostgreSQL.").Required().StringVar(&c.from)
+	cmd.Arg("to", "Where to copy it to: a file, or the URL of a database.").Required().StringVar(&c.to)
 	commands[cmd.FullCommand()] = c.runCopy
 }
 
 func (c *storageCLI) runCopy(ctx context.Context) error {
-	if c.from == c.to || same(c.from, c.to) {
+	if c.from == c.to || !isURL(c.from) && !isURL(c.to) && same(c.from, c.to) {
 		return &usageError{"both are the same store: name another to copy to"}
 	}
 	from, err := c.openFrom(ctx)
@@ -39,7 +41,7 @@ func (c *storageCLI) runCopy(ctx context.Context) error {
 		return err
 	}
 	begun, p := now(), newProgress(c.env)
-	done, err := storage.Copy(ctx, from, to, storage.CopyOptions{From: c.from, To: c.to, Progress: func(of storage.CopyProgress) {
+	done, err := storage.Copy(ctx, from, to, storage.CopyOptions{From: shown(c.from), To: shown(c.to), Progress: func(of storage.CopyProgress) {
 		what := "copied"
 		if of.Comparing {
 			what = "compared"
@@ -47,32 +49,62 @@ func (c *storageCLI) runCopy(ctx context.Context) error {
 		p.tell(what, string(of.Kind), of.Done, of.Total)
 	}})
 	p.end()
+	var s soundStore
+	if err == nil {
+		s, err = c.copied(ctx, to)
+	}
 	if err = errors.Join(err, to.Close()); err != nil {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("%w; run it again to go on", err)
 		}
 		return err
 	}
-	s, err := inspect(ctx, c.to)
-	if err != nil {
-		return err
-	}
 	n := int64(0)
 	for _, of := range done.Items {
 		n += of
 	}
-	c.say("%s copied to %s, and compared with it: %v; %d items in %s", c.from, c.to, s, n, now().Sub(begun).Round(time.Second))
+	c.say("%s copied to %s, and compared with it: %v; %d items in %s", shown(c.from), shown(c.to), s, n, now().Sub(begun).Round(time.Second))
 	if done.Resumed > 0 {
 		c.say("%d of them had been copied before", done.Resumed)
 	}
-	if s.signed != nil {
-		c.say("the key that belongs to it was not copied: %s; put a copy of its file at %s, or where evidence.key_file says, before sitrep starts on it", s.key(), app.KeyBeside(c.to))
+	if s.signed == nil {
+		return nil
 	}
+	where := "at the place that evidence.key_file says"
+	if !isURL(c.to) {
+		where = "at " + app.KeyBeside(c.to) + ", or where evidence.key_file says"
+	}
+	c.say("the key that belongs to it was not copied: %s; put a copy of its file %s, before sitrep starts on it", s.key(), where)
 	return nil
+}
+
+// isURL reports whether a store is named by a URL, not by a file.
+func isURL(store string) bool { return strings.Contains(store, "://") }
+
+// shown is a store as it may be shown.
+func shown(store string) string {
+	if isURL(store) {
+		return redact(store)
+	}
+	return store
+}
+
+// copied says what is in a copy. All of a file is checked once more, with all by which things are
+// found.
+func (c *storageCLI) copied(ctx context.Context, to storage.Store) (soundStore, error) {
+	if db, ok := to.(*bolt.DB); ok {
+		if err := db.Check(ctx); err != nil {
+			return soundStore{}, err
+		}
+	}
+	return look(ctx, to, shown(c.to))
 }
 
 // openFrom opens the store that is copied.
 func (c *storageCLI) openFrom(ctx context.Context) (storage.Copyable, error) {
+	if isURL(c.from) {
+		return postgres.Open(ctx, c.from, postgres.Options{})
+	}
 	db, err := bolt.OpenReadOnly(ctx, c.from)
 	if errors.Is(err, bolt.ErrLocked) {
 		err = fmt.Errorf("%w: stop that one first, as what it stores meanwhile would be missing in the copy", err)
@@ -87,17 +119,17 @@ func (c *storageCLI) openFrom(ctx context.Context) (storage.Copyable, error) {
 	return db, nil
 }
 
-// openTo opens the store that is copied to, and makes it if nothing is there.
+// openTo opens the store that is copied to, and makes it if nothing is there: a file, or the
+// tables of a database.
 func (c *storageCLI) openTo(ctx context.Context) (storage.Copyable, error) {
+	if isURL(c.to) {
+		return postgres.Open(ctx, c.to, postgres.Options{Migrate: true, Unfinished: true})
+	}
 	if err := os.MkdirAll(filepath.Dir(c.to), 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the store: %w", err)
 	}
-	db, err := bolt.Open(ctx, c.to, bolt.Options{Unfinished: true, SlowAfter: copyPatience, Fatal: func(err error) {
+	return bolt.Open(ctx, c.to, bolt.Options{Unfinished: true, SlowAfter: copyPatience, Fatal: func(err error) {
 		fmt.Fprintf(c.env.Stderr, "sitrep: %v: run it again, which goes on\n", err)
 		c.env.Die()
 	}})
-	if err != nil {
-		return nil, err
-	}
-	return db, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,8 +16,11 @@ import (
 
 	"sitrep/app"
 	"sitrep/app/apptest"
+	"sitrep/audit"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
+	"sitrep/storage/postgres"
+	"sitrep/storage/postgres/postgrestest"
 )
 
 // halfCopied begins a copy, and ends after some pages.
@@ -26,7 +30,7 @@ func halfCopied(t *testing.T, from, to string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := bolt.Open(t.Context(), to, bolt.Options{Unfinished: true})
+	b, err := (&storageCLI{to: to}).openTo(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,6 +120,75 @@ func TestAStoreIsCopied(t *testing.T) {
 	a.says(0, "written", "export", "--storage", copied, "--output", after, "--checkpoint", file("checkpoint"))
 	a.says(0, "complete, unchanged", "verify", after, "--key", key, "--checkpoint", file("checkpoint"))
 	k.says(1, "name a store that is empty", "copy", store, copied)
+}
+
+func TestAStoreIsCopiedToPostgreSQLAndBack(t *testing.T) {
+	t.Parallel()
+	database, err := url.Parse(postgrestest.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const secret = "not-to-be-shown"
+	database.User = url.UserPassword(database.User.Username(), secret)
+	at, shownAs := database.String(), database.Redacted()
+
+	s := newRunning(t, apptest.Organisation+apptest.Access, nil)
+	s.Start()
+	s.Alert("firing", "send", "a")
+	s.Alert("firing", "delay", "b")
+	k, a, id, key := s.keeper(), s.auditor(), s.Key().ID(), s.Key().Public()
+	file := func(name string) string { return filepath.Join(s.Dir, name) }
+	store, before, back := file("data/sitrep.db"), file("before.zip"), file("back.db")
+	a.says(0, "written", "export", "--output", before)
+	s.Write("checkpoint", string(unpacked(t, before, "checkpoint")))
+	s.Stop()
+
+	halfCopied(t, store, at)
+	if db, err := postgres.Open(t.Context(), at, postgres.Options{}); !errors.Is(err, storage.ErrUnfinished) || !strings.Contains(err.Error(), "run sitrep storage copy") {
+		t.Fatalf("opened a copy that is not whole: %v, %v", db, err)
+	}
+	out := k.says(0, "had been copied before", "copy", store, at)
+	for _, want := range []string{shownAs, "incidents up to INC-2", "the key that belongs to it was not copied: " + id, "at the place that evidence.key_file says"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in %s", want, out)
+		}
+	}
+	out += k.says(1, "name a store that is empty, or not there", "copy", store, at)
+	db, err := postgres.Open(t.Context(), at, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	seen := func(ago time.Duration) {
+		t.Helper()
+		now, err := db.Clock(t.Context())
+		if err == nil {
+			err = db.Write(t.Context(), func(tx storage.Tx) error {
+				return tx.PutAlive(t.Context(), storage.Replica{Owner: "x", Instance: "replica-1:9098", SeenAt: now.Add(-ago).Truncate(time.Microsecond)})
+			})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen(0)
+	out += k.says(1, "a sitrep, replica-1:9098, had it open at ", "copy", at, back)
+	seen(3 * time.Minute)
+	out += k.says(0, "compared", "copy", at, back)
+	if strings.Contains(out, secret) {
+		t.Errorf("the password is in %s", out)
+	}
+	a.says(0, "complete, unchanged", "verify", "--storage", back, "--key", key, "--checkpoint", file("checkpoint"))
+	after := file("after.zip")
+	a.says(0, "written", "export", "--storage", back, "--output", after, "--checkpoint", file("checkpoint"))
+	a.says(0, "complete, unchanged", "verify", after, "--key", key, "--checkpoint", file("checkpoint"))
+	a.says(0, "complete, unchanged", "verify", before, "--key", key)
+
+	// All that stands in the database verifies too.
+	v, err := audit.Verify(t.Context(), db, audit.VerifyOptions{Keys: []string{key}})
+	if err != nil || !v.OK() {
+		t.Errorf("the ledger in the database: %+v, %v", v.Findings, err)
+	}
 }
 
 func TestProgressIsALineEachTenSecondsOrABar(t *testing.T) {

@@ -85,7 +85,12 @@ func inspect(ctx context.Context, path string) (s soundStore, err error) {
 	if err := db.Check(ctx); err != nil {
 		return s, err
 	}
-	err = db.Read(ctx, func(r storage.Snapshot) (err error) {
+	return look(ctx, db, path)
+}
+
+// look says what is in a store that is open.
+func look(ctx context.Context, store storage.Store, path string) (s soundStore, err error) {
+	err = store.Read(ctx, func(r storage.Snapshot) (err error) {
 		page, _, err := r.Incidents(ctx, storage.IncidentQuery{Limit: 1})
 		if err != nil {
 			return err

@@ -9,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"sitrep/storage"
 	"sitrep/storage/bolt"
+	"sitrep/storage/postgres"
 )
 
 // An engine is a store, with what not every store has: what is nil, this one has not.
@@ -29,9 +31,16 @@ type engine struct {
 	free func() (int64, error)
 }
 
-// openEngine opens the store, in a folder that is made if it is not there. Observe is told of
+// openEngine opens the store: in a database, or in a folder that is made if it is not there. Observe is told of
 // each commit.
 func openEngine(ctx context.Context, o *Options, observe *metrics, log *slog.Logger) (*engine, error) {
+	if postgres.IsURL(o.Storage) {
+		db, err := postgres.Open(ctx, o.Storage, postgres.Options{Log: log, Migrate: true, Observe: func(took time.Duration) { observe.commit(1, took) }})
+		if err != nil {
+			return nil, err
+		}
+		return &engine{Store: db}, nil
+	}
 	folder := filepath.Dir(o.Storage)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the store: %w", err)

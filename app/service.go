@@ -28,12 +28,13 @@ import (
 	"sitrep/receiver"
 	"sitrep/router"
 	"sitrep/storage"
+	"sitrep/storage/postgres"
 )
 
 // Options say what a service is made of.
 type Options struct {
 	Config  string // the file of the configuration
-	Storage string // the file of the store, made at the first start
+	Storage string // the file of the store, made at the first start, or the URL of a PostgreSQL database
 	// ExternalURL is where links in messages lead, without a slash at the end. For
 	// [Serve], empty is the address at which it listens.
 	ExternalURL string
@@ -103,7 +104,7 @@ func newService(ctx context.Context, o Options, log *slog.Logger, open func(cont
 	if err != nil {
 		return nil, err
 	}
-	if !o.NewStore {
+	if !o.NewStore && !postgres.IsURL(o.Storage) {
 		if err := lostStore(o.Storage, keyPath(first, o.Storage)); err != nil {
 			return nil, err
 		}

@@ -20,6 +20,7 @@ import (
 	"sitrep/ledger"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
+	"sitrep/storage/postgres"
 	"sitrep/wording"
 )
 
@@ -46,7 +47,7 @@ func declareAudit(parser *kingpin.Application, env Environment, commands map[str
 	of := parser.Command("audit", "Hand out evidence, verify it, and report how promises were kept.")
 	c.connection.declare(of)
 	of.GetFlag("timeout").Default("10m") // evidence on a year takes longer than a command
-	of.Flag("storage", "The file of a store that no sitrep has open, or a backup; else a running sitrep is asked.").PlaceHolder("FILE").StringVar(&c.storage)
+	of.Flag("storage", "The file of a store that no sitrep has open, a backup, or the URL of a PostgreSQL database, of which to select is enough; else a running sitrep is asked.").PlaceHolder("FILE").StringVar(&c.storage)
 
 	export := of.Command("export", "Write the evidence on incidents as one zip.")
 	export.Flag("output", "The file to write; - is standard output.").Default("evidence.zip").StringVar(&c.output)
@@ -109,16 +110,25 @@ func (c *auditCLI) download(ctx context.Context, path string, parameters map[str
 }
 
 // open opens the store that --storage names, to read.
-func (c *auditCLI) open(ctx context.Context) (*bolt.DB, error) {
+func (c *auditCLI) open(ctx context.Context) (storage.Store, error) {
+	if postgres.IsURL(c.storage) {
+		return postgres.Open(ctx, c.storage, postgres.Options{ReadOnly: true})
+	}
 	db, err := bolt.OpenReadOnly(ctx, c.storage)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, storage.ErrDamaged) && !errors.Is(err, storage.ErrNewer) {
 		return nil, fmt.Errorf("%w; if a sitrep runs on it, ask that one with --url", err)
 	}
-	return db, err
+	if err != nil {
+		return nil, err
+	}
+	return db, nil
 }
 
 // key returns the key beside the store, nil if there is none.
 func (c *auditCLI) key() (*ledger.Key, error) {
+	if postgres.IsURL(c.storage) {
+		return nil, nil
+	}
 	k, err := ledger.LoadKey(app.KeyBeside(c.storage))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -128,7 +138,7 @@ func (c *auditCLI) key() (*ledger.Key, error) {
 
 // zoneOf is the time zone of the configuration that was last in force, as days begin
 // there where a running sitrep is asked.
-func zoneOf(ctx context.Context, db *bolt.DB) (loc *time.Location, err error) {
+func zoneOf(ctx context.Context, db storage.Store) (loc *time.Location, err error) {
 	loc = time.UTC
 	err = db.Read(ctx, func(r storage.Snapshot) error {
 		loadings, err := storage.Loadings(ctx, r)
@@ -334,6 +344,9 @@ func (c *auditCLI) printKey(ctx context.Context) error {
 	key, err := c.key()
 	if err != nil {
 		return err
+	}
+	if key == nil && postgres.IsURL(c.storage) {
+		return &usageError{"no key is kept beside a database: ask a running sitrep with --url"}
 	}
 	if key == nil {
 		return fmt.Errorf("there is no key file %q; a configuration with evidence.key_file has it elsewhere", app.KeyBeside(c.storage))

@@ -28,7 +28,12 @@ func (c *storageCLI) declareCopy(of *kingpin.CmdClause, commands map[string]comm
 }
 
 func (c *storageCLI) runCopy(ctx context.Context) error {
-	if c.from == c.to || !isURL(c.from) && !isURL(c.to) && same(c.from, c.to) {
+	for _, store := range []string{c.from, c.to} {
+		if strings.Contains(store, "://") && !postgres.IsURL(store) {
+			return &usageError{fmt.Sprintf("%s: name a file, or the URL of a PostgreSQL database, which begins with postgres://", redact(store))}
+		}
+	}
+	if c.from == c.to || !postgres.IsURL(c.from) && !postgres.IsURL(c.to) && same(c.from, c.to) {
 		return &usageError{"both are the same store: name another to copy to"}
 	}
 	from, err := c.openFrom(ctx)
@@ -71,19 +76,16 @@ func (c *storageCLI) runCopy(ctx context.Context) error {
 		return nil
 	}
 	where := "at the place that evidence.key_file says"
-	if !isURL(c.to) {
+	if !postgres.IsURL(c.to) {
 		where = "at " + app.KeyBeside(c.to) + ", or where evidence.key_file says"
 	}
 	c.say("the key that belongs to it was not copied: %s; put a copy of its file %s, before sitrep starts on it", s.key(), where)
 	return nil
 }
 
-// isURL reports whether a store is named by a URL, not by a file.
-func isURL(store string) bool { return strings.Contains(store, "://") }
-
 // shown is a store as it may be shown.
 func shown(store string) string {
-	if isURL(store) {
+	if postgres.IsURL(store) {
 		return redact(store)
 	}
 	return store
@@ -102,7 +104,7 @@ func (c *storageCLI) copied(ctx context.Context, to storage.Store) (soundStore, 
 
 // openFrom opens the store that is copied.
 func (c *storageCLI) openFrom(ctx context.Context) (storage.Copyable, error) {
-	if isURL(c.from) {
+	if postgres.IsURL(c.from) {
 		return postgres.Open(ctx, c.from, postgres.Options{})
 	}
 	db, err := bolt.OpenReadOnly(ctx, c.from)
@@ -122,7 +124,7 @@ func (c *storageCLI) openFrom(ctx context.Context) (storage.Copyable, error) {
 // openTo opens the store that is copied to, and makes it if nothing is there: a file, or the
 // tables of a database.
 func (c *storageCLI) openTo(ctx context.Context) (storage.Copyable, error) {
-	if isURL(c.to) {
+	if postgres.IsURL(c.to) {
 		return postgres.Open(ctx, c.to, postgres.Options{Migrate: true, Unfinished: true})
 	}
 	if err := os.MkdirAll(filepath.Dir(c.to), 0o700); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/common/promslog"
 
 	"sitrep/app"
+	"sitrep/storage/postgres"
 )
 
 // serveFlags are the flags of serve.
@@ -26,7 +27,7 @@ func declareServe(parser *kingpin.Application, env Environment, commands map[str
 	f := &serveFlags{options: app.Options{Die: env.Die}}
 	cmd := parser.Command("serve", "Run the service.")
 	cmd.Flag("config.file", "The configuration.").Default("sitrep.yml").StringVar(&f.options.Config)
-	cmd.Flag("storage", "The file in which everything is kept; made at the first start.").Default("data/sitrep.db").StringVar(&f.options.Storage)
+	cmd.Flag("storage", "The file in which everything is kept, made at the first start; or the URL of a PostgreSQL database that several sitreps may share, with the password in PGPASSWORD or a passfile.").Default("data/sitrep.db").StringVar(&f.options.Storage)
 	cmd.Flag("storage.new", "Make an empty store though the key of one that was there is beside it.").BoolVar(&f.options.NewStore)
 	cmd.Flag("ledger.new-key", "Go on with another key than the one that signed the ledger last; evidence shows it, and auditors need both public keys.").BoolVar(&f.options.NewKey)
 	cmd.Flag("web.listen-address", "Where to listen for alerts, the API and the pages.").Default("127.0.0.1:9098").StringVar(&f.socket.Address)
@@ -51,8 +52,8 @@ func serve(ctx context.Context, env Environment, f *serveFlags) error {
 	if err != nil {
 		return err
 	}
-	if strings.Contains(f.options.Storage, "://") {
-		return &usageError{fmt.Sprintf("--storage=%s: this version keeps everything in one file; name a file", redact(f.options.Storage))}
+	if strings.Contains(f.options.Storage, "://") && !postgres.IsURL(f.options.Storage) {
+		return &usageError{fmt.Sprintf("--storage=%s: name a file, or the URL of a PostgreSQL database, which begins with postgres://", redact(f.options.Storage))}
 	}
 	if f.options.ExternalURL, err = externalURL(f.external); err != nil {
 		return err

@@ -18,6 +18,7 @@ import (
 	"sitrep/ledger"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
+	"sitrep/storage/postgres"
 	"sitrep/wording"
 )
 
@@ -64,7 +65,34 @@ func declareStorage(parser *kingpin.Application, env Environment, commands map[s
 	compact.Flag("rebuild", "Make anew what finds breaches by their fingerprints, where check says that breach_recent or breach_runs is damaged.").BoolVar(&c.rebuild)
 	commands[compact.FullCommand()] = c.runCompact
 
+	migrate := of.Command("migrate", "Bring the schema of a PostgreSQL database up to date, as a user who may do that, where the one that sitrep runs as may not.")
+	migrate.Arg("url", "The URL of the database.").Required().StringVar(&c.storage)
+	commands[migrate.FullCommand()] = c.runMigrate
+
 	c.declareCopy(of, commands)
+}
+
+// runMigrate brings the schema of a database up to date.
+func (c *storageCLI) runMigrate(ctx context.Context) error {
+	if !postgres.IsURL(c.storage) {
+		return &usageError{"this is not the URL of a PostgreSQL database, which begins with postgres://; a file is brought up to date when sitrep opens it"}
+	}
+	version, err := postgres.Migrate(ctx, c.storage)
+	if err != nil {
+		return err
+	}
+	c.say("the schema is of version %d", version)
+	return nil
+}
+
+// inFile refuses the URL of a database, for commands that work on the file of a store.
+func inFile(paths ...string) error {
+	for _, path := range paths {
+		if postgres.IsURL(path) {
+			return &usageError{fmt.Sprintf("%s is in a database: what this does for the file of a store is done for a database by the tools that come with it, such as pg_dump, pg_restore and pg_amcheck", postgres.Name(path))}
+		}
+	}
+	return nil
 }
 
 // A soundStore is what is said of the file of a store that was found to be sound.
@@ -141,6 +169,9 @@ func (c *storageCLI) say(format string, args ...any) {
 }
 
 func (c *storageCLI) runBackup(ctx context.Context) error {
+	if err := inFile(c.storage, c.output); err != nil {
+		return err
+	}
 	if c.storage != "" && c.connection.url != "" {
 		return &usageError{"--storage reads a file and --url asks a running sitrep: use one of them"}
 	}
@@ -208,6 +239,9 @@ func copyOf(ctx context.Context, db *bolt.DB, w io.Writer) error {
 }
 
 func (c *storageCLI) runRestore(ctx context.Context) error {
+	if err := inFile(c.storage, c.backup); err != nil {
+		return err
+	}
 	if same(c.backup, c.storage) {
 		return &usageError{"the backup is the store itself: name another file"}
 	}
@@ -294,6 +328,9 @@ func (c *storageCLI) keyOf(s soundStore) (bool, string) {
 }
 
 func (c *storageCLI) runCheck(ctx context.Context) error {
+	if err := inFile(c.storage); err != nil {
+		return err
+	}
 	s, err := inspect(ctx, c.storage)
 	if err != nil {
 		return err
@@ -312,6 +349,9 @@ func (c *storageCLI) runCheck(ctx context.Context) error {
 const compactTellEach = 5 * time.Second
 
 func (c *storageCLI) runCompact(ctx context.Context) error {
+	if err := inFile(c.storage); err != nil {
+		return err
+	}
 	told := now()
 	done, err := bolt.Compact(ctx, c.storage, bolt.CompactOptions{Rebuild: c.rebuild, Progress: func(comparing bool, done, total int64) {
 		if now().Sub(told) < compactTellEach {

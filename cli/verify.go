@@ -212,7 +212,7 @@ func (c *auditCLI) judge(v *audit.Verification) error {
 	case c.noKey:
 		c.say("consistent in itself; nobody's signature was checked, so anybody can have made it")
 	case len(c.keys) == 0:
-		if key, err := ledger.LoadKey(app.KeyBeside(c.storage)); c.storage != "" && err == nil {
+		if key, err := c.key(); c.storage != "" && err == nil && key != nil {
 			c.say("note: --key %s would be the key beside the store, %s: who can change the store can have that too", app.KeyBeside(c.storage), key.ID())
 		}
 		c.say("NOT verified: it is consistent in itself, but nobody's signature was checked, so anybody can have made it; give the public key that you have from elsewhere with --key, or say --no-key")

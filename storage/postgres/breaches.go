@@ -40,6 +40,7 @@ func (r *reader) LatestBreaches(ctx context.Context, fingerprints []string) (map
 	if len(all) == 0 {
 		return found, nil
 	}
+	r.queueUnmapped(selectUnmapped, all, of) // asked for next, by whoever looks what is known of alerts
 	return found, r.each(ctx, func(rows pgx.Rows) error {
 		fp, held, err := scanBreach(rows)
 		if err != nil {
@@ -241,53 +242,44 @@ func (t *tx) PutBreaches(ctx context.Context, all []*incident.Breach) error {
 // selectUnmapped is the question for the alerts of fingerprints that no SLO claims.
 const selectUnmapped = "select fingerprint, body from unmapped where fingerprint = any($1)"
 
-func (r *reader) Unmapped(ctx context.Context, fingerprints []string) (map[string]*incident.UnmappedAlert, error) {
-	all, of := names(fingerprints)
-	found := map[string]*incident.UnmappedAlert{}
-	if len(all) == 0 {
-		return found, nil
-	}
-	return found, r.each(ctx, func(rows pgx.Rows) error {
-		var fp string
-		var body []byte
-		if err := rows.Scan(&fp, &body); err != nil {
-			return err
-		}
-		a := new(incident.UnmappedAlert)
-		found[of[fp]] = a
-		return decode("unmapped alert", body, a)
-	}, selectUnmapped, all)
-}
+const lockUnmapped = selectUnmapped + " order by fingerprint for update"
 
-// queueUnmapped asks for the alerts of fingerprints that no SLO claims, by their sorted names,
-// and locks them.
-func (t *tx) queueUnmapped(sorted []string, of map[string]string) {
-	t.ask(func(rows pgx.Rows) error {
+// queueUnmapped asks for the alerts of fingerprints that no SLO claims, by their names.
+func (r *reader) queueUnmapped(sql string, all []string, of map[string]string) {
+	r.ask(func(rows pgx.Rows) error {
 		for _, fp := range of {
-			t.unmapped[fp] = nil
+			r.unmapped[fp] = nil
 		}
 		return eachRow(func(rows pgx.Rows) error {
 			var fp string
 			var body []byte
 			err := rows.Scan(&fp, &body)
-			t.unmapped[of[fp]] = body
+			r.unmapped[of[fp]] = body
 			return err
 		})(rows)
-	}, selectUnmapped+" order by fingerprint for update", sorted)
+	}, sql, all)
+}
+
+func (r *reader) Unmapped(ctx context.Context, fingerprints []string) (map[string]*incident.UnmappedAlert, error) {
+	return r.loadUnmapped(ctx, selectUnmapped, fingerprints)
 }
 
 func (t *tx) Unmapped(ctx context.Context, fingerprints []string) (map[string]*incident.UnmappedAlert, error) {
-	if asked := missing(fingerprints, t.unmapped); len(asked) > 0 {
-		sorted, of := names(asked)
-		slices.Sort(sorted)
-		t.queueUnmapped(sorted, of)
-		if err := t.send(ctx); err != nil {
+	return t.loadUnmapped(ctx, lockUnmapped, fingerprints)
+}
+
+func (r *reader) loadUnmapped(ctx context.Context, sql string, fingerprints []string) (map[string]*incident.UnmappedAlert, error) {
+	if asked := missing(fingerprints, r.unmapped); len(asked) > 0 {
+		all, of := names(asked)
+		slices.Sort(all)
+		r.queueUnmapped(sql, all, of)
+		if err := r.send(ctx); err != nil {
 			return nil, err
 		}
 	}
 	found := map[string]*incident.UnmappedAlert{}
 	for _, fp := range fingerprints {
-		if body := t.unmapped[fp]; body != nil {
+		if body := r.unmapped[fp]; body != nil {
 			a := new(incident.UnmappedAlert)
 			if err := decode("unmapped alert", body, a); err != nil {
 				return nil, err

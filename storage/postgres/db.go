@@ -32,6 +32,15 @@ const (
 	sizeEvery = time.Minute
 )
 
+// Name names the database of a URL for people: its host and its name, without who asks.
+func Name(url string) string {
+	config, err := parse(url)
+	if err != nil {
+		return "a PostgreSQL database"
+	}
+	return pathOf(config)
+}
+
 // Options are how a store is opened.
 type Options struct {
 	// Log is told what people may want to know; nil if nobody is.
@@ -44,6 +53,13 @@ type Options struct {
 	ReadOnly bool
 	// Unfinished opens a store to copy to it: one that is a copy and not whole yet, too.
 	Unfinished bool
+	// Observe is told of each commit of a write, and how long it took; nil if nobody is.
+	Observe func(took time.Duration)
+}
+
+// IsURL reports whether what names a store is the URL of a PostgreSQL database.
+func IsURL(s string) bool {
+	return strings.HasPrefix(s, "postgres://") || strings.HasPrefix(s, "postgresql://")
 }
 
 // DB is a store in a PostgreSQL database.
@@ -53,6 +69,7 @@ type DB struct {
 	path   string
 	stored int  // version of the schema
 	writes bool // not if it was opened to read
+	told   func(took time.Duration)
 
 	trips  atomic.Int64 // round trips to the server
 	closed atomic.Bool
@@ -75,7 +92,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{log: o.Log, path: pathOf(config), writes: !o.ReadOnly, wake: make(chan struct{}, 1), commits: map[*time.Time]struct{}{}}
+	db := &DB{log: o.Log, path: pathOf(config), writes: !o.ReadOnly, told: o.Observe, wake: make(chan struct{}, 1), commits: map[*time.Time]struct{}{}}
 	if db.log == nil {
 		db.log = slog.New(slog.DiscardHandler)
 	}
@@ -265,6 +282,9 @@ func (db *DB) committing() (done func()) {
 	defer db.mu.Unlock()
 	db.commits[&began] = struct{}{}
 	return func() {
+		if db.told != nil {
+			db.told(time.Since(began))
+		}
 		db.mu.Lock()
 		defer db.mu.Unlock()
 		delete(db.commits, &began)

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"sitrep/incident"
+	"sitrep/ledger"
 	"sitrep/storage"
 )
 
@@ -27,13 +28,18 @@ func (t *tx) Lock(ctx context.Context, n storage.Needs) error {
 				) n (number) where number <> 0
 				union select m.merged_into from reached r, lateral (
 					select merged_into from incidents where number = r.number limit 1) m where m.merged_into <> 0
+			), said as materialized (
+				select set_config('sitrep.reached', array(select number from reached)::text, true)::bigint[] as numbers
 			)
-			select `+incidentColumns+` from incidents where number = any(array(select number from reached)) order by number for update`,
+			select `+incidentColumns+` from incidents where number = any((select numbers from said)::bigint[]) order by number for update`,
 			n.Incidents, all, fingerprints)
+		// What belongs to them is read by statements of their own, once they are locked.
+		t.ask(t.holdAgendas, `select i.number, a.body, coalesce((select max(b) from records where kind = $1 and a = i.number), 0)
+			from unnest(current_setting('sitrep.reached')::bigint[]) i (number) left join agendas a on a.number = i.number`, int16(ledger.Event))
 	}
 	if len(fingerprints) > 0 {
 		t.queueBreaches(fingerprints, of)
-		t.queueUnmapped(fingerprints, of)
+		t.queueUnmapped(lockUnmapped, fingerprints, of)
 	}
 	t.lockPulses(n.Pulses)
 	t.queueGeneration()
@@ -127,4 +133,22 @@ func (t *tx) IncidentsByNumber(ctx context.Context, numbers []int64) (map[int64]
 		all[number] = in
 	}
 	return all, nil
+}
+
+// holdAgendas reads agendas of incidents, and the sequences of their latest events. Of one that
+// is not locked it holds nothing.
+func (t *tx) holdAgendas(rows pgx.Rows) error {
+	return eachRow(func(rows pgx.Rows) error {
+		var number, last int64
+		var body []byte
+		err := rows.Scan(&number, &body, &last)
+		if t.incidents[number] == nil {
+			return err
+		}
+		t.agendas[number] = body
+		if _, known := t.sequences[number]; !known {
+			t.sequences[number] = last
+		}
+		return err
+	})(rows)
 }

@@ -216,36 +216,35 @@ func (db *DB) sequence(ctx context.Context) {
 		if err != nil && ctx.Err() == nil && !errors.Is(err, storage.ErrUnavailable) {
 			db.log.Error("the log cannot be continued", "error", err)
 		}
-		switch {
-		case more:
-			pause.Reset(0)
-		case err != nil:
-			pause.Reset(sequenceIdle)
-		default:
-			pause.Reset(sequenceIdle)
-			select { // what was woken for meanwhile is done with the next
-			case <-ctx.Done():
-				return
-			case <-time.After(sequenceEvery):
-			}
+		next := sequenceIdle
+		if more && err == nil {
+			next = sequenceEvery
+		}
+		pause.Reset(next)
+		select { // what it is woken for meanwhile is done with the next
+		case <-ctx.Done():
+			return
+		case <-time.After(sequenceEvery):
 		}
 	}
 }
 
 // place gives the leaves that have none their places, up to a limit, and reports whether there
-// may be more.
+// are or may be more.
 func (db *DB) place(ctx context.Context) (more bool, err error) {
+	// Mostly there are none, and a look needs no transaction.
+	if err := db.pool.QueryRow(ctx, "select exists (select from chunks where first is null)").Scan(&more); err != nil || !more {
+		return false, db.explain(ctx, err)
+	}
 	s := &session{db: db, ctx: ctx, opening: []statement{{sql: begin}, {sql: limits}}}
 	defer s.end()
 	var size int64
-	// Before the row is asked for, as one who waits for a place needs no lock, and mostly nobody does.
-	waiting, err := s.one(ctx, []any{&size}, "select size from ledger where exists (select from chunks where first is null) for update skip locked")
-	if err != nil || !waiting {
-		return false, err
+	if free, err := s.one(ctx, []any{&size}, "select size from ledger for update skip locked"); err != nil || !free {
+		return true, err
 	}
 	var ids, firsts []int64
 	var stored, hashes [][]byte
-	// A row that is skipped may have been placed since the statement above began: first is looked at anew.
+	// In a statement of its own: what another placed until it gave the row back is seen.
 	if err := s.each(ctx, func(rows pgx.Rows) error {
 		var id int64
 		var h []byte
@@ -254,6 +253,9 @@ func (db *DB) place(ctx context.Context) (more bool, err error) {
 		return err
 	}, "select id, hashes from chunks where first is null order by id limit $1", sequenceChunks); err != nil {
 		return false, err
+	}
+	if len(ids) == 0 {
+		return false, nil
 	}
 	tree, err := ledger.LoadTree(size, storage.Hashes(ctx, newReader(s)))
 	if err != nil {

@@ -236,19 +236,19 @@ func (s *session) commit() error {
 	}})
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), endPatience)
 	defer cancel()
+	s.began = true
 	done := s.db.committing()
 	answered, err := s.pipeline(ctx, queue)
 	done()
-	s.began = err == nil || !s.conn.Conn().IsClosed()
+	if committed == "COMMIT" { // it is, also if the connection was lost after that
+		s.began = false
+		s.db.well()
+		return nil
+	}
 	if err != nil {
 		return s.fail(s.db.explainCommit(ctx, err, answered == len(queue)-1))
 	}
-	s.began = false
-	if committed != "COMMIT" {
-		return s.fail(fmt.Errorf("commit: the server answered %q", committed))
-	}
-	s.db.well()
-	return nil
+	return s.fail(fmt.Errorf("commit: the server answered %q", committed))
 }
 
 // end gives the connection back, after a rollback if the transaction is open.

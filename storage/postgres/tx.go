@@ -10,6 +10,9 @@ import (
 // A reader reads in one transaction.
 type reader struct {
 	*session
+	// unmapped are the bodies of alerts that no SLO claims, by fingerprint, as they were read, and
+	// in a write locked; nil if there is none.
+	unmapped map[string][]byte
 }
 
 var (
@@ -17,7 +20,7 @@ var (
 	_ storage.Tx       = (*tx)(nil)
 )
 
-func newReader(s *session) *reader { return &reader{session: s} }
+func newReader(s *session) *reader { return &reader{session: s, unmapped: map[string][]byte{}} }
 
 // A tx reads and writes in one transaction. What it has locked it remembers as it is now, so
 // that it asks for it once: nobody else changes it meanwhile.
@@ -30,7 +33,6 @@ type tx struct {
 	agendas    map[int64][]byte       // bodies; nil if there is none
 	sequences  map[int64]int64        // of the latest events
 	breaches   map[string]*heldBreach // the latest, by fingerprint; nil if there is none
-	unmapped   map[string][]byte      // bodies, by fingerprint; nil if there is none
 	generation *storage.Generation    // in force; nil while it was not asked for
 	// The numbers that NextNumber gave, 0 if it gave none.
 	firstGiven, given int64
@@ -65,9 +67,9 @@ func newTx(s *session, alone bool) *tx {
 	}
 	s.opening = append(s.opening, statement{sql: lock, args: []any{int64(generationLock)}})
 	return &tx{
-		reader: reader{session: s}, alone: alone,
+		reader: reader{session: s, unmapped: map[string][]byte{}}, alone: alone,
 		keys: map[string]int64{}, incidents: map[int64]*heldIncident{}, agendas: map[int64][]byte{}, sequences: map[int64]int64{},
-		breaches: map[string]*heldBreach{}, unmapped: map[string][]byte{},
+		breaches: map[string]*heldBreach{},
 	}
 }
 

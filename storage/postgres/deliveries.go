@@ -265,8 +265,7 @@ func (r *reader) Deliveries(ctx context.Context, q storage.DeliveryQuery) (page 
 // A storedDelivery is what has to be known of a delivery that is stored anew.
 type storedDelivery struct {
 	arrival   int64
-	found     bool
-	state     int16
+	state     int16 // 0 of a new one
 	recipient string
 	records   int64
 	message   []byte // read only if an outcome comes
@@ -274,17 +273,11 @@ type storedDelivery struct {
 }
 
 func (t *tx) storedDelivery(ctx context.Context, d *incident.Delivery) (old storedDelivery, err error) {
-	t.ask(eachRow(func(rows pgx.Rows) error {
-		old.found = true
-		return rows.Scan(&old.arrival, &old.state, &old.recipient, &old.records, &old.message)
-	}), `select arrival, state, recipient, (select coalesce(max(b), 0) from records where kind = $3 and a = d.arrival),
-			case when $2 then (select body from messages m where m.arrival = d.arrival) end
-		from deliveries d where id = $1 for update`, name(d.ID), d.State != incident.DeliveryPending, int16(ledger.Delivery))
 	if d.State == incident.DeliveryDelivered {
 		t.ask(eachRow(old.handedOver.scan), `select sent, openings from claims where recipient = $1 for update`, text(d.Recipient))
 	}
-	err = t.each(ctx, func(rows pgx.Rows) error { return rows.Scan(&old.arrival) },
-		`select nextval('delivery_arrivals') where not exists (select from deliveries where id = $1)`, name(d.ID))
+	_, err = t.one(ctx, []any{&old.arrival, &old.state, &old.recipient, &old.records, &old.message},
+		`select * from stored_delivery($1, $2)`, name(d.ID), d.State != incident.DeliveryPending)
 	for i := range t.records {
 		if r := &t.records[i]; r.kind == ledger.Delivery && r.a == old.arrival {
 			old.records = max(old.records, r.b)
@@ -302,15 +295,10 @@ func (t *tx) PutDelivery(ctx context.Context, d *incident.Delivery, message []by
 	if err != nil {
 		return err
 	}
-	if err := t.writeDelivery(old.arrival, d, state); err != nil {
+	if err := t.writeDelivery(old.arrival, d, message); err != nil {
 		return err
 	}
-	if err := t.putCovers(old.arrival, d, old.found); err != nil {
-		return err
-	}
-	if message != nil {
-		t.exec(`insert into messages (arrival, body) values ($1, $2) on conflict (arrival) do update set body = excluded.body`, old.arrival, message)
-	} else {
+	if message == nil {
 		message = old.message
 	}
 	if d.State != incident.DeliveryPending && state != old.state {
@@ -328,18 +316,22 @@ func (t *tx) PutDelivery(ctx context.Context, d *incident.Delivery, message []by
 			}
 		}
 	}
-	if old.found {
+	if old.state != 0 {
 		t.moved(old.recipient)
 	}
 	t.moved(d.Recipient)
 	return nil
 }
 
-// writeDelivery stores a delivery without its covers.
-func (t *tx) writeDelivery(arrival int64, d *incident.Delivery, state int16) error {
+// writeDelivery stores a delivery, and its message if not nil.
+func (t *tx) writeDelivery(arrival int64, d *incident.Delivery, message []byte) error {
 	head := *d
 	head.Covers = nil
 	body, err := encode("delivery", &head)
+	if err != nil {
+		return err
+	}
+	places, incidents, covers, err := coverRows(d)
 	if err != nil {
 		return err
 	}
@@ -348,46 +340,28 @@ func (t *tx) writeDelivery(arrival int64, d *incident.Delivery, state int16) err
 		key := name(d.Pulse())
 		pulse = &key
 	}
-	t.exec(`insert into deliveries (arrival, id, state, recipient, pulse, due_at, created_at, retry_at, refused_at, audience, address, kind, channel, body)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-		on conflict (arrival) do update set state = excluded.state, recipient = excluded.recipient, pulse = excluded.pulse,
-			due_at = excluded.due_at, created_at = excluded.created_at, retry_at = excluded.retry_at, refused_at = excluded.refused_at,
-			audience = excluded.audience, address = excluded.address, kind = excluded.kind, channel = excluded.channel, body = excluded.body`,
-		arrival, name(d.ID), state, text(d.Recipient), pulse, d.DueAt, d.CreatedAt, moment(d.RetryAt), moment(d.RefusedAt),
-		name(d.Group), name(d.Address), name(string(d.Kind)), name(string(d.Channel)), body)
+	t.exec(`select put_delivery($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+		arrival, name(d.ID), deliveryStates[d.State], text(d.Recipient), pulse, d.DueAt, d.CreatedAt, moment(d.RetryAt),
+		moment(d.RefusedAt), name(d.Group), name(d.Address), name(string(d.Kind)), name(string(d.Channel)), body,
+		places, incidents, covers, message)
 	return nil
 }
 
-// putCovers stores what a delivery covers. What is there already as it is stays untouched.
-func (t *tx) putCovers(arrival int64, d *incident.Delivery, before bool) error {
-	places, incidents, bodies := make([]int32, len(d.Covers)), make([]*int64, len(d.Covers)), make([][]byte, len(d.Covers))
+// coverRows returns what is stored of a delivery's covers.
+func coverRows(d *incident.Delivery) (places []int32, incidents []*int64, bodies [][]byte, err error) {
+	places, incidents, bodies = make([]int32, len(d.Covers)), make([]*int64, len(d.Covers)), make([][]byte, len(d.Covers))
 	seen := make(map[int64]bool, len(d.Covers))
 	for i := range d.Covers {
-		c := &d.Covers[i]
-		body, err := encode("cover of a delivery", c)
-		if err != nil {
-			return err
+		if bodies[i], err = encode("cover of a delivery", &d.Covers[i]); err != nil {
+			return nil, nil, nil, err
 		}
-		places[i], bodies[i] = int32(i), body
-		if !d.Watchdog() && !seen[c.Incident] {
-			number := c.Incident
+		number := d.Covers[i].Incident
+		if places[i] = int32(i); !d.Watchdog() && !seen[number] {
 			seen[number], incidents[i] = true, &number
 		}
 	}
-	if !d.Watchdog() && !seen[d.Incident] {
-		number := d.Incident
+	if number := d.Incident; !d.Watchdog() && !seen[number] {
 		places, incidents, bodies = append(places, -1), append(incidents, &number), append(bodies, nil)
 	}
-	if before {
-		t.exec(`delete from delivery_incidents where arrival = $1 and place <> all ($2)`, arrival, places)
-	}
-	if len(places) == 0 {
-		return nil
-	}
-	t.exec(`insert into delivery_incidents as x (arrival, place, incident, body)
-		select $1, p.place, p.incident, p.body from unnest($2::int[], $3::bigint[], $4::bytea[]) p(place, incident, body)
-		on conflict (arrival, place) do update set incident = excluded.incident, body = excluded.body
-			where x.incident is distinct from excluded.incident or x.body is distinct from excluded.body`,
-		arrival, places, incidents, bodies)
-	return nil
+	return places, incidents, bodies, nil
 }

@@ -113,7 +113,7 @@ func (t *tx) Records(ctx context.Context, q storage.RecordQuery) ([]storage.Reco
 }
 
 func (r *reader) LogHead(ctx context.Context) (head storage.LogHead, err error) {
-	_, err = r.one(ctx, []any{&head.Size, &head.Signed}, "select size, (select signed from checkpoints order by size desc limit 1) from ledger")
+	_, err = r.one(ctx, []any{&head.Size, &head.Signed}, "select size, (select signed from checkpoints order by size desc, n desc limit 1) from ledger")
 	return head, err
 }
 
@@ -184,12 +184,12 @@ func (r *reader) Checkpoints(ctx context.Context, after int64, limit int) (list 
 		err := rows.Scan(&signed)
 		list = append(list, signed)
 		return err
-	}, "select signed from checkpoints where size > $1 order by size limit $2", after, limit)
+	}, "select distinct on (size) signed from checkpoints where size > $1 order by size, n desc limit $2", after, limit)
 	return list, err
 }
 
 func (t *tx) PutCheckpoint(_ context.Context, size int64, signed []byte) error {
-	t.exec("insert into checkpoints (size, signed) values ($1, $2) on conflict (size) do update set signed = excluded.signed", size, signed)
+	t.exec("insert into checkpoints (size, n, signed) select $1, count(*), $2 from checkpoints where size = $1", size, signed)
 	return nil
 }
 

@@ -222,20 +222,6 @@ func put[K comparable, V any](m *map[K]V, key K, value V) {
 	(*m)[key] = value
 }
 
-// takeLeases locks the claims of recipients that can be leased, but for those that are locked.
-// One that was taken or given back since the statement began is left out: what it sees of the
-// queue is from before.
-const takeLeases = `with free as materialized (
-		select recipient, attempt, owner from claims where recipient = any ($1) and (until is null or until <= $2)
-		order by recipient for update skip locked
-	)
-	update claims c set attempt = c.attempt + 1, owner = $4, until = $3
-	from free
-	join claims seen on seen.recipient = free.recipient and seen.attempt = free.attempt and seen.owner is not distinct from free.owner
-	join queue q on q.recipient = free.recipient and q.next_at <= $2
-	where c.recipient = free.recipient
-	returning c.recipient, c.attempt, c.failures, c.failing_since, c.last_error, c.sent, c.openings`
-
 func (t *tx) TakeLeases(ctx context.Context, now time.Time, owner string, term time.Duration, recipients []string) ([]storage.Lease, error) {
 	t.moveAll()
 	ids, of := texts(recipients)
@@ -262,7 +248,7 @@ func (t *tx) TakeLeases(ctx context.Context, now time.Time, owner string, term t
 			return nil
 		}
 		return decode("openings", openings, &l.Openings)
-	}), takeLeases, ids, now, now.Add(term), text(owner))
+	}), `select * from take_leases($1, $2, $3, $4)`, ids, now, now.Add(term), text(owner))
 	if err := t.askDue(ctx, leases, now, ids); err != nil {
 		return nil, err
 	}
@@ -275,60 +261,50 @@ func (t *tx) TakeLeases(ctx context.Context, now time.Time, owner string, term t
 	return all, nil
 }
 
+// What due_to returns.
+const (
+	dueSubscription = iota + 1
+	dueNotice
+	_ // a pending delivery, by its arrival
+)
+
 // askDue adds to leases what is due. It is asked with what takes them, so of all that were to
 // be taken.
 func (t *tx) askDue(ctx context.Context, leases map[string]*storage.Lease, now time.Time, ids []string) error {
-	t.ask(eachRow(func(rows pgx.Rows) error {
+	var pending []int64
+	var to []*storage.Lease
+	err := t.each(ctx, func(rows pgx.Rows) error {
+		var what int16
 		var id string
+		var arrival *int64
 		var body []byte
-		if err := rows.Scan(&id, &body); err != nil || leases[id] == nil {
+		if err := rows.Scan(&what, &id, &arrival, &body); err != nil || leases[id] == nil {
 			return err
 		}
-		var sub incident.Subscription
-		err := decode("subscription", body, &sub)
-		leases[id].Subscriptions = append(leases[id].Subscriptions, sub)
-		return err
-	}), `select q.recipient, s.body from unnest($2::text[]) q(recipient)
-		cross join lateral (
-			select s.due_at, s.incident, s.body from subscriptions s
-			where s.recipient = q.recipient and s.due_at <= $1 and s.incident <> all (`+heldIncidents+`)
-			order by s.urgency, s.due_at, s.incident limit $3
-		) s order by q.recipient, s.due_at, s.incident`, now, ids, leaseItems)
-	t.ask(eachRow(func(rows pgx.Rows) error {
-		var id string
-		var body []byte
-		if err := rows.Scan(&id, &body); err != nil || leases[id] == nil {
+		l := leases[id]
+		switch what {
+		case dueSubscription:
+			var s incident.Subscription
+			err := decode("subscription", body, &s)
+			l.Subscriptions = append(l.Subscriptions, s)
+			return err
+		case dueNotice:
+			var n incident.Notice
+			err := decode("notice", body, &n)
+			l.Notices = append(l.Notices, n)
 			return err
 		}
-		var n incident.Notice
-		err := decode("notice", body, &n)
-		leases[id].Notices = append(leases[id].Notices, n)
-		return err
-	}), `select q.recipient, n.body from unnest($2::text[]) q(recipient)
-		cross join lateral (
-			select n.due_at, n.pulse, n.body from notices n
-			where n.recipient = q.recipient and n.due_at <= $1 and n.pulse <> all (`+heldPulses+`)
-			order by n.due_at, n.pulse limit $3
-		) n order by q.recipient, n.due_at, n.pulse`, now, ids, leaseItems)
-	const where = ` where d.recipient = any ($1) and d.state = 1 and (d.retry_at is null or d.retry_at <= $2)`
-	deliveries, of := deliverySet{}, map[string][]int64{}
-	t.ask(eachRow(func(rows pgx.Rows) error {
-		var id string
-		arrival, err := deliveries.scan(rows, &id)
-		of[id] = append(of[id], arrival)
-		return err
-	}), `select d.arrival, d.body, d.recipient from deliveries d`+where+` order by d.recipient, d.created_at, d.arrival`, ids, now)
-	err := t.each(ctx, deliveries.scanCover, `select x.arrival, x.body from deliveries d join delivery_incidents x using (arrival)`+where+
-		` and x.body is not null order by x.arrival, x.place`, ids, now)
+		pending, to = append(pending, *arrival), append(to, l)
+		return nil
+	}, `select * from due_to($1, $2, $3)`, ids, now, leaseItems)
 	if err != nil {
 		return err
 	}
-	for id, l := range leases {
-		if l.Pending, err = deliveries.list(of[id]); err != nil {
-			return err
-		}
+	deliveries, err := t.deliveriesAt(ctx, pending, wholeCovers)
+	for i := range deliveries {
+		to[i].Pending = append(to[i].Pending, deliveries[i])
 	}
-	return nil
+	return err
 }
 
 func (t *tx) lost(c *storage.Lease) error {

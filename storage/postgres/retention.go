@@ -194,10 +194,7 @@ func (t *tx) ForgetDeliveries(ctx context.Context, all []incident.Delivery) erro
 		if err := storage.ForgetDelivery(&d, l.Record); err != nil {
 			return err
 		}
-		if err := t.writeDelivery(l.arrival, &d, deliveryStates[d.State]); err != nil {
-			return err
-		}
-		if err := t.putCovers(l.arrival, &d, true); err != nil {
+		if err := t.writeDelivery(l.arrival, &d, nil); err != nil {
 			return err
 		}
 	}

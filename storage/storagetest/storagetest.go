@@ -68,6 +68,7 @@ func Run(t *testing.T, e Engine) {
 		{"replicas", replicaRules},
 		{"log-ins", loginRules},
 		{"two writers", writerRules},
+		{"a queue of two writers", queueWriterRules},
 		{"pruning", pruneRules},
 		{"forgetting", forgetRules},
 		{"copies", copyRules},

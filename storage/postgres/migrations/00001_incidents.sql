@@ -122,9 +122,12 @@ create table ledger (
 ) with (fillfactor = 10, autovacuum_vacuum_cost_delay = 0);
 insert into ledger (size) values (0);
 
+-- Signed heads of the log, to which is only added: of two of one size the later counts.
 create table checkpoints (
-  size bigint primary key,
-  signed bytea not null
+  size bigint not null,
+  n bigint not null,
+  signed bytea not null,
+  primary key (size, n)
 );
 
 create table configs (

@@ -137,10 +137,11 @@ create table expired (
 
 -- Moves recipients, who are in order, to their places in the queue: what became of their leases (0
 -- nothing, 1 held until then, 2 released), and the most urgent that became due. Each statement
--- sees what was committed before it: whoever has a row locked sees all that is due.
+-- sees what was committed before it: whoever has a row locked sees all that is due. This and what
+-- follows are functions as a plan is kept of them, and to make one costs more than to follow it.
 -- +goose StatementBegin
 create function move_in_queue(ids text[], leases smallint[], holds timestamptz[], retries timestamptz[], releases timestamptz[], gives_way smallint[], hurries smallint[])
-returns void language plpgsql as $$
+returns void language plpgsql set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
     -- Locks, and makes those that are missing.
@@ -177,8 +178,101 @@ begin
 end $$;
 -- +goose StatementEnd
 
+-- Leases recipients who can be leased. It locks their claims, but for those that are locked. One that
+-- was taken or given back since it began is left out: what it sees of the queue is from before.
+-- +goose StatementBegin
+create function take_leases(ids text[], at timestamptz, holds timestamptz, who text)
+returns table (recipient text, attempt bigint, failures integer, failing_since timestamptz, last_error bytea, sent timestamptz[], openings bytea)
+language plpgsql set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+begin
+    return query with free as materialized (
+        select recipient, attempt, owner from claims where recipient = any (ids) and (until is null or until <= at)
+            order by recipient for update skip locked
+    )
+    update claims c set attempt = c.attempt + 1, owner = who, until = holds
+        from free
+        join claims seen on seen.recipient = free.recipient and seen.attempt = free.attempt and seen.owner is not distinct from free.owner
+        join queue q on q.recipient = free.recipient and q.next_at <= at
+        where c.recipient = free.recipient
+        returning c.recipient, c.attempt, c.failures, c.failing_since, c.last_error, c.sent, c.openings;
+end $$;
+-- +goose StatementEnd
+
+-- What is due to recipients and not held back: up to so many subscriptions (1), the most urgent, and
+-- so many notices (2) of each, the longest first, and all pending deliveries (3).
+-- +goose StatementBegin
+create function due_to(ids text[], at timestamptz, most integer)
+returns table (what smallint, recipient text, arrival bigint, body bytea)
+language plpgsql set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+begin
+    return query select 1::smallint, q.recipient, null::bigint, s.body from unnest(ids) q(recipient)
+        cross join lateral (
+            select s.due_at, s.incident, s.body from subscriptions s
+            where s.recipient = q.recipient and s.due_at <= at
+                and s.incident <> all (array(select x.incident from deliveries d join delivery_incidents x using (arrival)
+                    where d.recipient = q.recipient and d.state = 1 and d.retry_at > at and x.incident is not null))
+            order by s.urgency, s.due_at, s.incident limit most
+        ) s order by q.recipient, s.due_at, s.incident;
+    return query select 2::smallint, q.recipient, null::bigint, n.body from unnest(ids) q(recipient)
+        cross join lateral (
+            select n.due_at, n.pulse, n.body from notices n
+            where n.recipient = q.recipient and n.due_at <= at
+                and n.pulse <> all (array(select d.pulse from deliveries d
+                    where d.recipient = q.recipient and d.state = 1 and d.retry_at > at and d.pulse is not null))
+            order by n.due_at, n.pulse limit most
+        ) n order by q.recipient, n.due_at, n.pulse;
+    return query select 3::smallint, d.recipient, d.arrival, null::bytea from deliveries d
+        where d.recipient = any (ids) and d.state = 1 and (d.retry_at is null or d.retry_at <= at)
+        order by d.recipient, d.created_at, d.arrival;
+end $$;
+-- +goose StatementEnd
+
+-- What has to be known of a delivery that is stored anew, with its outcome also how many records it
+-- has and its message. Of a new one that is the arrival that it gets.
+-- +goose StatementBegin
+create function stored_delivery(of text, outcome boolean)
+returns table (arrival bigint, state smallint, recipient text, records bigint, message bytea)
+language plpgsql set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+begin
+    return query select d.arrival, d.state, d.recipient,
+        case when outcome then (select coalesce(max(b), 0) from records r where r.kind = 3 and r.a = d.arrival) else 0 end,
+        case when outcome then (select m.body from messages m where m.arrival = d.arrival) end
+        from deliveries d where d.id = of for update;
+    if not found then
+        return query select nextval('delivery_arrivals'), 0::smallint, ''::text, 0::bigint, null::bytea;
+    end if;
+end $$;
+-- +goose StatementEnd
+
+-- Stores a delivery with its covers and, if there is one, its message. Covers that are there as they
+-- are stay untouched.
+-- +goose StatementBegin
+create function put_delivery(arrival_ bigint, id_ text, state_ smallint, recipient_ text, pulse_ text, due timestamptz, created timestamptz, retry timestamptz, refused timestamptz,
+    audience_ text, address_ text, kind_ text, channel_ text, head bytea, places integer[], incidents bigint[], covers bytea[], message bytea)
+returns void language plpgsql set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+begin
+    insert into deliveries (arrival, id, state, recipient, pulse, due_at, created_at, retry_at, refused_at, audience, address, kind, channel, body)
+        values (arrival_, id_, state_, recipient_, pulse_, due, created, retry, refused, audience_, address_, kind_, channel_, head)
+        on conflict (arrival) do update set state = excluded.state, recipient = excluded.recipient, pulse = excluded.pulse,
+            due_at = excluded.due_at, created_at = excluded.created_at, retry_at = excluded.retry_at, refused_at = excluded.refused_at,
+            audience = excluded.audience, address = excluded.address, kind = excluded.kind, channel = excluded.channel, body = excluded.body;
+    delete from delivery_incidents x where x.arrival = arrival_ and x.place <> all (places);
+    insert into delivery_incidents as x (arrival, place, incident, body)
+        select arrival_, p.place, p.incident, p.body from unnest(places, incidents, covers) p(place, incident, body)
+        on conflict (arrival, place) do update set incident = excluded.incident, body = excluded.body
+            where x.incident is distinct from excluded.incident or x.body is distinct from excluded.body;
+    if message is not null then
+        insert into messages (arrival, body) values (arrival_, message) on conflict (arrival) do update set body = excluded.body;
+    end if;
+end $$;
+-- +goose StatementEnd
+
 -- +goose Down
 
-drop function move_in_queue;
+drop function put_delivery, stored_delivery, move_in_queue, take_leases, due_to;
 drop sequence delivery_arrivals;
 drop table subscriptions, queue, claims, deliveries, delivery_incidents, messages, pulses, notices, refusals, ambiguities, outages, answers, marks, jobs, expired;

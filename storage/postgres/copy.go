@@ -204,7 +204,7 @@ func (r *reader) dumpByNumber(ctx context.Context, d *dump, kind storage.ItemKin
 	sql := map[storage.ItemKind]string{
 		storage.ItemIncidents:   "select number, body from incidents where number > $1 order by number limit $2",
 		storage.ItemAgendas:     "select number, body from agendas where number > $1 order by number limit $2",
-		storage.ItemCheckpoints: "select size, signed from checkpoints where size > $1 order by size limit $2",
+		storage.ItemCheckpoints: "select distinct on (size) size, signed from checkpoints where size > $1 order by size, n desc limit $2",
 	}[kind]
 	return r.each(ctx, func(rows pgx.Rows) error {
 		var number int64
@@ -722,18 +722,11 @@ func (t *tx) loadDeliveries(page []storage.Item) error {
 	last := int64(0)
 	for _, item := range page {
 		x := item.(*storage.DeliveryItem)
-		state, ok := deliveryStates[x.Delivery.State]
-		if !ok {
+		if deliveryStates[x.Delivery.State] == 0 {
 			return fmt.Errorf("load delivery %q: state %q", x.Delivery.ID, x.Delivery.State)
 		}
-		if err := t.writeDelivery(x.Arrival, &x.Delivery, state); err != nil {
+		if err := t.writeDelivery(x.Arrival, &x.Delivery, x.Message); err != nil {
 			return err
-		}
-		if err := t.putCovers(x.Arrival, &x.Delivery, false); err != nil {
-			return err
-		}
-		if x.Message != nil {
-			t.exec("insert into messages (arrival, body) values ($1, $2)", x.Arrival, x.Message)
 		}
 		last = max(last, x.Arrival)
 	}

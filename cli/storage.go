@@ -33,6 +33,7 @@ type storageCLI struct {
 	replace    bool
 	newKey     bool
 	rebuild    bool
+	from, to   string
 }
 
 func declareStorage(parser *kingpin.Application, env Environment, commands map[string]command) {
@@ -67,6 +68,8 @@ func declareStorage(parser *kingpin.Application, env Environment, commands map[s
 	migrate := of.Command("migrate", "Bring the schema of a PostgreSQL database up to date, as a user who may do that, where the one that sitrep runs as may not.")
 	migrate.Arg("url", "The URL of the database.").Required().StringVar(&c.storage)
 	commands[migrate.FullCommand()] = c.runMigrate
+
+	c.declareCopy(of, commands)
 }
 
 // runMigrate brings the schema of a database up to date.
@@ -110,7 +113,12 @@ func inspect(ctx context.Context, path string) (s soundStore, err error) {
 	if err := db.Check(ctx); err != nil {
 		return s, err
 	}
-	err = db.Read(ctx, func(r storage.Snapshot) (err error) {
+	return look(ctx, db, path)
+}
+
+// look says what is in a store that is open.
+func look(ctx context.Context, store storage.Store, path string) (s soundStore, err error) {
+	err = store.Read(ctx, func(r storage.Snapshot) (err error) {
 		page, _, err := r.Incidents(ctx, storage.IncidentQuery{Limit: 1})
 		if err != nil {
 			return err

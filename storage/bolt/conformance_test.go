@@ -10,7 +10,10 @@ import (
 )
 
 func TestStore(t *testing.T) {
-	storagetest.Run(t, storagetest.Engine{Open: func(t *testing.T) storage.Store { return open(t, bolt.Options{}) }})
+	storagetest.Run(t, storagetest.Engine{
+		Open:   func(t *testing.T) storage.Store { return open(t, bolt.Options{}) },
+		Copied: func(t *testing.T, s, copied storage.Store) { bolt.SameBuckets(t, s.(*bolt.DB), copied.(*bolt.DB)) },
+	})
 }
 
 // open returns a new store, which is closed when the test ends.

@@ -53,6 +53,9 @@ type Options struct {
 	// Upgrading is told while a store of an earlier build is brought up, how much of it is
 	// done; nil is fine.
 	Upgrading func(done, total int)
+	// Unfinished opens a store to copy to it: one that is a copy and not whole yet, too. What is
+	// there is not brought up, and no lease is ended.
+	Unfinished bool
 	// SlowAfter is how long a commit may be under way until writes fail; 8 s if zero.
 	SlowAfter time.Duration
 }

@@ -375,6 +375,11 @@ func (t *tx) PutDelivery(ctx context.Context, d *incident.Delivery, message []by
 		return err
 	}
 	if d.State != incident.DeliveryPending && d.State != old.State {
+		if len(d.Incidents()) == 0 {
+			if err := t.expire(d.FinishedAt, arrival, storage.ExpiryWatchdogMessage, storage.ExpiryWatchdogPeople); err != nil {
+				return err
+			}
+		}
 		if err := t.recordDelivery(ctx, arrival, d); err != nil {
 			return err
 		}
@@ -410,11 +415,6 @@ func (t *tx) indexDelivery(arrival int64, old, d *incident.Delivery, state byte,
 	}
 	if old.State == incident.DeliveryPending {
 		if err := t.delete(bDeliveriesPending, key(nil).text(old.Recipient).time(old.CreatedAt).int(arrival)); err != nil {
-			return err
-		}
-	}
-	if d.State != old.State && d.State != incident.DeliveryPending && len(d.Incidents()) == 0 {
-		if err := t.expire(d.FinishedAt, arrival, storage.ExpiryWatchdogMessage, storage.ExpiryWatchdogPeople); err != nil {
 			return err
 		}
 	}

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -264,4 +266,47 @@ func MakeVersion5(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	SetVersion(t, path, 5)
+}
+
+// SameBuckets makes sure that a copy has the same in all buckets as the store, but for jobs, how
+// the runs came to be, and the counts of journals. Breaches are compared by their keys, as their
+// labels are in no order.
+func SameBuckets(t *testing.T, s, copied *DB) {
+	t.Helper()
+	all := func(db *DB, id bucketID) (list []string) {
+		err := db.view(func(r *reader) error {
+			list = append(list, strconv.FormatUint(r.bucket(id).Sequence(), 10))
+			if id == bRefusals || id == bAmbiguities {
+				list = nil
+			}
+			return r.ascend(id, nil, nil, func(k, v []byte) (bool, error) {
+				switch {
+				case id == bMeta && (bytes.HasPrefix(k, []byte(jobPrefix)) || bytes.HasPrefix(k, []byte(replicaPrefix)) || bytes.HasPrefix(k, []byte(loginPrefix))):
+				case id == bRefusals || id == bAmbiguities:
+					list = append(list, string(v))
+				case id == bBreaches:
+					list = append(list, fmt.Sprintf("%x", k))
+				default:
+					list = append(list, fmt.Sprintf("%x = %s", k, v))
+				}
+				return true, nil
+			})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	for id := range bucketCount {
+		if !id.in(formVersion) || id == bBreachRecent || id == bBreachRuns {
+			continue
+		}
+		a, b := all(s, id), all(copied, id)
+		for i := range max(len(a), len(b)) {
+			if i >= len(a) || i >= len(b) || a[i] != b[i] {
+				t.Errorf("%s: the copy has %d, want %d; from\n%.400q\nwant\n%.400q", bucketNames[id], len(b), len(a), b[min(i, len(b)):], a[min(i, len(a)):])
+				break
+			}
+		}
+	}
 }

@@ -134,30 +134,31 @@ func (t *tx) PutIncidents(_ context.Context, all []*incident.Incident) error {
 }
 
 func (t *tx) putIncident(in *incident.Incident) error {
+	was, err := t.keepIncident(in)
+	if err != nil || in.State != incident.StateClosed || was == in.State {
+		return err
+	}
+	return t.expireIncident(in)
+}
+
+// keepIncident stores an incident and what it is found by, and returns its state before: "" if it
+// is new.
+func (t *tx) keepIncident(in *incident.Incident) (was incident.State, err error) {
 	if stateBytes[in.State] == 0 || in.Number < 1 {
-		return fmt.Errorf("put incident %d: state %q", in.Number, in.State)
+		return "", fmt.Errorf("put incident %d: state %q", in.Number, in.State)
 	}
 	if err := t.putJSON(bIncidents, key(nil).int(in.Number), in); err != nil {
-		return err
+		return "", err
 	}
 	t.incidents[in.Number] = *in
-	was, err := t.listIncident(in)
-	if err != nil {
-		return err
-	}
-	if in.State == incident.StateClosed && was != in.State {
-		if err := t.expireIncident(in); err != nil {
-			return err
-		}
-	}
-	if in.Drill || was != "" {
-		return nil
+	if was, err = t.listIncident(in); err != nil || in.Drill || was != "" {
+		return was, err
 	}
 	latest, err := t.latestOf(in.Key)
 	if err != nil || latest >= in.Number {
-		return err
+		return was, err
 	}
-	return t.put(bIncidentKeys, key(nil).text(in.Key), key(nil).int(in.Number))
+	return was, t.put(bIncidentKeys, key(nil).text(in.Key), key(nil).int(in.Number))
 }
 
 // expireIncident notes that an incident is over.

@@ -82,6 +82,12 @@ func (t *tx) PutAnswer(_ context.Context, a storage.Answer) error {
 	if _, err := t.sweepAnswers(a.At.Add(-answerKept), answerSweep); err != nil {
 		return err
 	}
+	return t.keepAnswer(&a)
+}
+
+// keepAnswer stores an answer to a key that has none.
+func (t *tx) keepAnswer(a *storage.Answer) error {
+	k := key(nil).text(a.Key)
 	if err := t.putJSON(bAnswers, k, a); err != nil {
 		return err
 	}

@@ -120,21 +120,46 @@ func syncDir(dir string) error {
 // form that we know. One that may be written to is brought up to the latest.
 func open(ctx context.Context, path string, readOnly bool, o Options) (*DB, error) {
 	db, err := openAsItIs(path, &bbolt.Options{ReadOnly: readOnly, NoStatistics: true})
-	if err != nil || readOnly {
-		return db, err
+	if err != nil {
+		return nil, err
 	}
 	db.use(o)
-	if db.version < formVersion {
-		err = db.upgrade(ctx)
-	}
-	if err == nil {
-		err = db.free()
-	}
-	if err != nil {
+	if err := db.prepare(ctx, o); err != nil {
 		_ = db.bolt.Close()
 		return nil, err
 	}
 	return db, nil
+}
+
+// prepare makes a store that was opened fit for use. One that is opened for a copy stays as it is,
+// as it may turn out to be another's.
+func (db *DB) prepare(ctx context.Context, o Options) error {
+	if o.Unfinished {
+		if db.version < formVersion {
+			return fmt.Errorf("it is a store of an earlier build: name one that is empty, or not there: %w", storage.ErrOccupied)
+		}
+		return nil
+	}
+	if err := db.whole(ctx); err != nil || db.readOnly {
+		return err
+	}
+	if db.version < formVersion {
+		if err := db.upgrade(ctx); err != nil {
+			return err
+		}
+	}
+	return db.free()
+}
+
+// whole returns an error if the store is a copy that is not whole yet.
+func (db *DB) whole(ctx context.Context) error {
+	return db.view(func(r *reader) error {
+		s, err := r.Unfinished(ctx)
+		if s != nil {
+			err = s.Error(db.path)
+		}
+		return err
+	})
 }
 
 // openAsItIs opens a file that is there and is a whole store of a form that we know. Unless

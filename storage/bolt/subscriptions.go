@@ -117,32 +117,13 @@ func (t *tx) PutSubscriptions(_ context.Context, put, gone []incident.Subscripti
 	var moved []*incident.Subscription // those whose due times changed
 	for i := range put {
 		s := &put[i]
-		k := key(nil).int(s.Incident).rest(s.Recipient)
-		var old incident.Subscription
-		if _, err := t.getJSON(bSubscriptions, k, &old); err != nil {
+		changed, err := t.keepSubscription(s)
+		if err != nil {
 			return err
 		}
-		if err := t.putJSON(bSubscriptions, k, s); err != nil {
-			return err
+		if changed {
+			moved = append(moved, s)
 		}
-		if old.DueAt.Equal(s.DueAt) && old.Urgency == s.Urgency {
-			continue
-		}
-		due := func(at time.Time) key { return key(nil).time(at).int(s.Incident).rest(s.Recipient) }
-		if err := t.move(bDue, old.DueAt, s.DueAt, due, nil); err != nil {
-			return err
-		}
-		if !old.DueAt.IsZero() {
-			if err := t.delete(bUrgent, urgentKey(&old)); err != nil {
-				return err
-			}
-		}
-		if !s.DueAt.IsZero() {
-			if err := t.put(bUrgent, urgentKey(s), nil); err != nil {
-				return err
-			}
-		}
-		moved = append(moved, s)
 	}
 	for _, s := range moved {
 		err := t.changeRecipient(s.Recipient, func(p *recipient) {
@@ -160,4 +141,33 @@ func (t *tx) PutSubscriptions(_ context.Context, put, gone []incident.Subscripti
 // urgentKey is where what is due to a reader stands by its urgency.
 func urgentKey(s *incident.Subscription) key {
 	return key(nil).text(s.Recipient).byte(byte(s.Urgency)).time(s.DueAt).int(s.Incident)
+}
+
+// keepSubscription stores a subscription and what it is found by, and reports whether its place
+// in the queue changed, which is not.
+func (t *tx) keepSubscription(s *incident.Subscription) (moved bool, err error) {
+	k := key(nil).int(s.Incident).rest(s.Recipient)
+	var old incident.Subscription
+	if _, err := t.getJSON(bSubscriptions, k, &old); err != nil {
+		return false, err
+	}
+	if err := t.putJSON(bSubscriptions, k, s); err != nil {
+		return false, err
+	}
+	if old.DueAt.Equal(s.DueAt) && old.Urgency == s.Urgency {
+		return false, nil
+	}
+	due := func(at time.Time) key { return key(nil).time(at).int(s.Incident).rest(s.Recipient) }
+	if err := t.move(bDue, old.DueAt, s.DueAt, due, nil); err != nil {
+		return false, err
+	}
+	if !old.DueAt.IsZero() {
+		if err := t.delete(bUrgent, urgentKey(&old)); err != nil {
+			return false, err
+		}
+	}
+	if s.DueAt.IsZero() {
+		return true, nil
+	}
+	return true, t.put(bUrgent, urgentKey(s), nil)
 }

@@ -122,11 +122,17 @@ func (t *tx) upgradeLists(ctx context.Context, above int64) (last int64, more bo
 // upgradeTexts keeps what people wrote in the events of an incident for the search.
 func (t *tx) upgradeTexts(number int64) error {
 	return t.ascend(bEvents, key(nil).int(number), nil, func(k, v []byte) (bool, error) {
-		if !bytes.Contains(v, []byte(`"reason":`)) && !bytes.Contains(v, []byte(`"message":`)) && !bytes.Contains(v, []byte(`"escalated_to":`)) {
+		if !mayHaveText(v) {
 			return true, nil
 		}
 		return true, t.keepText(k, v)
 	})
+}
+
+// mayHaveText reports whether people may have written something in an event, of its leaf or its
+// record.
+func mayHaveText(b []byte) bool {
+	return bytes.Contains(b, []byte(`"reason":`)) || bytes.Contains(b, []byte(`"message":`)) || bytes.Contains(b, []byte(`"escalated_to":`))
 }
 
 // upgradeDeliveryIndex lets deliveries above an arrival be found by address, group and due time,

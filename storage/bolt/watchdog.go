@@ -121,13 +121,18 @@ func (t *tx) moveNotice(n *incident.Notice, from, to time.Time) error {
 	if from.Equal(to) {
 		return nil
 	}
+	if err := t.indexNotice(n, from, to); err != nil {
+		return err
+	}
+	return t.changeRecipient(n.Recipient, func(*recipient) {})
+}
+
+// indexNotice keeps when a notice is due.
+func (t *tx) indexNotice(n *incident.Notice, from, to time.Time) error {
 	due := func(at time.Time) key { return append(key(nil).time(at), noticeKey(n)...) }
 	if err := t.move(bNoticesDue, from, to, due, nil); err != nil {
 		return err
 	}
 	recipientDue := func(at time.Time) key { return key(nil).text(n.Recipient).time(at).rest(n.Pulse) }
-	if err := t.move(bRecipientNotices, from, to, recipientDue, nil); err != nil {
-		return err
-	}
-	return t.changeRecipient(n.Recipient, func(*recipient) {})
+	return t.move(bRecipientNotices, from, to, recipientDue, nil)
 }

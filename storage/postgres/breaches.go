@@ -152,14 +152,20 @@ type breachRows struct {
 	at                 map[string]int // by fingerprint
 }
 
-func (r *breachRows) put(b *incident.Breach, body []byte) {
-	quiet := (*time.Time)(nil)
-	if b.Incident != 0 && (b.State == incident.BreachFiring || b.State == incident.BreachUnknown) {
-		if quiet = moment(b.QuietSince()); quiet == nil {
-			quiet = new(time.Unix(0, 0)) // since ever
-		}
+// quietSince is since when nothing was heard of a breach of an incident, as it is stored; nil of
+// one that does not fire and is not unknown.
+func quietSince(b *incident.Breach) *time.Time {
+	if b.Incident == 0 || b.State != incident.BreachFiring && b.State != incident.BreachUnknown {
+		return nil
 	}
-	fp := name(b.Fingerprint)
+	if at := moment(b.QuietSince()); at != nil {
+		return at
+	}
+	return new(time.Unix(0, 0)) // since ever
+}
+
+func (r *breachRows) put(b *incident.Breach, body []byte) {
+	quiet, fp := quietSince(b), name(b.Fingerprint)
 	i, again := r.at[fp]
 	if !again {
 		if r.at == nil {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
 	"sitrep/storage"
+	"sitrep/storage/bolt"
 	"sitrep/storage/postgres"
 	"sitrep/storage/postgres/postgrestest"
 	"sitrep/storage/storagetest"
@@ -21,6 +23,14 @@ var urls sync.Map
 func TestStore(t *testing.T) {
 	storagetest.Run(t, storagetest.Engine{
 		Open: func(t *testing.T) storage.Store { return open(t, newStore(t)) },
+		Foreign: func(t *testing.T) storage.Store {
+			db, err := bolt.Open(t.Context(), filepath.Join(t.TempDir(), "sitrep.db"), bolt.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = db.Close() })
+			return db
+		},
 		Again: func(t *testing.T, s storage.Store) storage.Store {
 			url, _ := urls.Load(s)
 			return open(t, url.(string))

@@ -51,6 +51,8 @@ type Options struct {
 	// ReadOnly is for a user who may only select. It waits for nobody, and gives no leaf its
 	// place in the log.
 	ReadOnly bool
+	// Unfinished opens a store to copy to it: one that is a copy and not whole yet, too.
+	Unfinished bool
 	// Observe is told of each commit of a write, and how long it took; nil if nobody is.
 	Observe func(took time.Duration)
 }
@@ -108,6 +110,12 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if db.stored, err = db.prepare(ctx, config.ConnConfig, o); err != nil {
 		db.pool.Close()
 		return nil, fmt.Errorf("open %s: %w", db.path, err)
+	}
+	if !o.Unfinished {
+		if err := db.whole(ctx); err != nil {
+			db.pool.Close()
+			return nil, fmt.Errorf("open %s: %w", db.path, err)
+		}
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	db.stop = stop

@@ -236,6 +236,13 @@ func (t *tx) PutIncidents(ctx context.Context, all []*incident.Incident) error {
 		t.incidents[in.Number], put[in.Number] = &heldIncident{is, body}, in
 	}
 	t.queueIncidents(put)
+	t.noteNumbers(highest, latest)
+	t.countIncidents(counts)
+	return nil
+}
+
+// noteNumbers queues the highest number of an incident, and the latest of keys, by their names.
+func (t *tx) noteNumbers(highest int64, latest map[string]int64) {
 	if highest > 0 {
 		t.exec("update numbers set last = $1 where last < $1", highest)
 	}
@@ -247,8 +254,6 @@ func (t *tx) PutIncidents(ctx context.Context, all []*incident.Incident) error {
 		}
 		t.exec("insert into keys (key, latest) select unnest($1::text[]), unnest($2::bigint[]) on conflict (key) do update set latest = greatest(keys.latest, excluded.latest)", keys, numbers)
 	}
-	t.countIncidents(counts)
-	return nil
 }
 
 // queueIncidents queues what was put of incidents.

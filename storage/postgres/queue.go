@@ -38,6 +38,7 @@ type move struct {
 	retryAt, released time.Time
 	yields            incident.Urgency
 	hurry             int // the most urgent that became due since, notHurried if nothing did
+	had               []int64 // the incidents that who releases the lease had
 }
 
 const notHurried = 1 + int(incident.LeastUrgent)
@@ -81,14 +82,15 @@ func (t *tx) moveAll() {
 	ids := slices.Sorted(maps.Keys(t.moves))
 	n := len(ids)
 	leases, until, retry, released := make([]int16, n), make([]*time.Time, n), make([]*time.Time, n), make([]*time.Time, n)
-	yields, hurry := make([]int16, n), make([]int16, n)
+	yields, hurry, had := make([]int16, n), make([]int16, n), []int64{}
 	for i, id := range ids {
 		m := t.moves[id]
 		leases[i], until[i], retry[i], released[i] = int16(m.lease), moment(m.until), moment(m.retryAt), moment(m.released)
 		yields[i], hurry[i] = int16(m.yields), int16(m.hurry)
+		had = append(had, m.had...)
 	}
 	t.moves = nil
-	t.exec(`select move_in_queue($1, $2, $3, $4, $5, $6, $7)`, ids, leases, until, retry, released, yields, hurry)
+	t.exec(`select move_in_queue($1, $2, $3, $4, $5, $6, $7, $8)`, ids, leases, until, retry, released, yields, hurry, had)
 }
 
 func (r *reader) NextDue(ctx context.Context, after time.Time) (time.Time, error) {
@@ -348,7 +350,11 @@ func (t *tx) ReleaseLease(ctx context.Context, c *storage.Lease, now, retryAt ti
 	if !held {
 		return t.lost(c)
 	}
-	*t.moved(c.Recipient) = move{lease: leaseReleased, retryAt: retryAt, released: now, yields: yields, hurry: notHurried}
+	had := make([]int64, len(c.Subscriptions))
+	for i := range c.Subscriptions {
+		had[i] = c.Subscriptions[i].Incident
+	}
+	*t.moved(c.Recipient) = move{lease: leaseReleased, retryAt: retryAt, released: now, yields: yields, hurry: notHurried, had: had}
 	return nil
 }
 

@@ -15,8 +15,13 @@ import (
 // awaitLog waits until the log has a size: engines may place leaves within a second.
 func (f *fixture) awaitLog(size int64) {
 	f.Helper()
+	f.awaitLogOf(f.other, size)
+}
+
+func (f *fixture) awaitLogOf(s storage.Store, size int64) {
+	f.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		have := f.logHead().Size
+		have := f.logHeadOf(s).Size
 		if have == size {
 			return
 		}
@@ -28,10 +33,18 @@ func (f *fixture) awaitLog(size int64) {
 
 func (f *fixture) logHead() (head storage.LogHead) {
 	f.Helper()
-	f.read(func(r storage.Snapshot) (err error) {
+	return f.logHeadOf(f.other)
+}
+
+func (f *fixture) logHeadOf(s storage.Store) (head storage.LogHead) {
+	f.Helper()
+	err := s.Read(f.Context(), func(r storage.Snapshot) (err error) {
 		head, err = r.LogHead(f.Context())
 		return err
 	})
+	if err != nil {
+		f.Fatalf("read: %v", err)
+	}
 	return head
 }
 

@@ -269,5 +269,33 @@ func checkModel(t *testing.T, e Engine) {
 				}
 			},
 		})
+		if _, ok := store.(storage.Copyable); ok && rapid.Bool().Draw(rt, "copy") {
+			copied := e.Open(t)
+			defer copied.Close()
+			checkCopy(rt, store.(storage.Copyable), copied.(storage.Copyable))
+		}
 	})
+}
+
+// checkCopy makes sure that a copy has the same in its queue, once no lease holds.
+func checkCopy(rt *rapid.T, from, to storage.Copyable) {
+	if _, err := storage.Copy(rt.Context(), from, to, storage.CopyOptions{}); err != nil {
+		rt.Fatal(err)
+	}
+	now := time.Now().Add(100 * time.Hour)
+	queue := func(s storage.Store) (b []storage.Lease) {
+		err := s.Write(rt.Context(), func(tx storage.Tx) (err error) {
+			b, err = claimDue(rt.Context(), tx, now, "z", long, 100)
+			return err
+		})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		// Who was held comes later, and is held no more in a copy.
+		slices.SortFunc(b, func(a, b storage.Lease) int { return cmp.Compare(a.Recipient, b.Recipient) })
+		return b
+	}
+	if got, want := fmt.Sprintf("%+v", queue(to)), fmt.Sprintf("%+v", queue(from)); got != want {
+		rt.Fatalf("leased of the copy\n%s\nand of the store\n%s", got, want)
+	}
 }

@@ -27,6 +27,12 @@ type Engine struct {
 	// time; it is closed when the test ends. Nil if an engine lets only one process have a
 	// store: then what two of them do is done by one.
 	Again func(t *testing.T, s storage.Store) storage.Store
+	// Copied looks at more of a store that nobody holds a lease of, and of a copy of it, than is
+	// seen from outside: all by which things are found. Nil if there is nothing to look at.
+	Copied func(t *testing.T, s, copied storage.Store)
+	// Foreign returns an empty store of another engine, which is closed when the test ends. Nil if
+	// that engine's tests try copies from one to the other.
+	Foreign func(t *testing.T) storage.Store
 }
 
 // both opens an empty store, twice if it can be.
@@ -65,6 +71,7 @@ func Run(t *testing.T, e Engine) {
 		{"a queue of two writers", queueWriterRules},
 		{"pruning", pruneRules},
 		{"forgetting", forgetRules},
+		{"copies", copyRules},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, r := range group.rules {
@@ -87,13 +94,26 @@ type fixture struct {
 	store storage.Store
 	// other is the same store, opened again where the engine can.
 	other storage.Store
+	// fresh opens another store, which is empty.
+	fresh func() storage.Store
+	// copied is that of the engine.
+	copied func(t *testing.T, s, copied storage.Store)
+	// foreign opens an empty store of another engine; nil if there is none.
+	foreign func() storage.Store
 	// now is whole microseconds, UTC, and not after the time of any clock.
 	now time.Time
 }
 
 func newFixture(t *testing.T, e Engine) *fixture {
 	store, other := e.both(t)
-	return &fixture{t, store, other, time.Now().UTC().Truncate(time.Microsecond)}
+	f := &fixture{
+		T: t, store: store, other: other, fresh: func() storage.Store { return e.Open(t) }, copied: e.Copied,
+		now: time.Now().UTC().Truncate(time.Microsecond),
+	}
+	if e.Foreign != nil {
+		f.foreign = func() storage.Store { return e.Foreign(t) }
+	}
+	return f
 }
 
 // each runs fn for each number below n at the same time, half of them with each of the two.

@@ -138,13 +138,16 @@ create table expired (
 );
 
 -- Moves recipients, who are in order, to their places in the queue: what became of their leases (0
--- nothing, 1 held until then, 2 released), and the most urgent that became due. Each statement
+-- nothing, 1 held until then, 2 released), and the most urgent that became due. A wait does not begin
+-- while something more urgent is due that whoever releases did not have. Each statement
 -- sees what was committed before it: whoever has a row locked sees all that is due. This and what
 -- follows are functions as a plan is kept of them, and to make one costs more than to follow it.
 -- +goose StatementBegin
-create function move_in_queue(ids text[], leases smallint[], holds timestamptz[], retries timestamptz[], releases timestamptz[], gives_way smallint[], hurries smallint[])
+create function move_in_queue(ids text[], leases smallint[], holds timestamptz[], retries timestamptz[], releases timestamptz[], gives_way smallint[], hurries smallint[], had bigint[])
 returns void language plpgsql set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
+declare
+    came text[];
 begin
     -- Locks, and makes those that are missing.
     insert into queue (recipient) select r from unnest(ids) r order by r collate "C"
@@ -152,14 +155,18 @@ begin
     -- No insert with a conflict: it would wait for who extends a lease and then wants the queue.
     insert into claims (recipient) select r from unnest(ids) r
         where not exists (select from claims c where c.recipient = r) order by r collate "C";
+    came := array(select m.recipient from unnest(ids, leases, retries, releases, gives_way) m(recipient, lease, retry, released, yields)
+        where m.lease = 2 and m.yields > 0 and m.retry is not null
+            and exists (select from subscriptions s where s.recipient = m.recipient and s.due_at <= m.released
+                and s.urgency < m.yields and s.incident <> all (had)));
     update queue q set
         until = case when m.lease = 0 then q.until else m.until end,
         released_at = case when m.lease = 2 then m.released else q.released_at end,
         retry_at = case
-            when m.hurry < case when m.lease = 2 then m.yields else q.yields end then null
+            when m.hurry < case when m.lease = 2 then m.yields else q.yields end or m.recipient = any (came) then null
             when m.lease = 2 then m.retry else q.retry_at end,
         yields = case
-            when m.hurry < case when m.lease = 2 then m.yields else q.yields end then 0
+            when m.hurry < case when m.lease = 2 then m.yields else q.yields end or m.recipient = any (came) then 0
             when m.lease = 2 then m.yields else q.yields end,
         due_at = least(
             (select c.settles_since from claims c where c.recipient = q.recipient),

@@ -265,7 +265,7 @@ func sideOfSLO(s *SLO) Side { return Side{s.Place, "the SLO " + quote(s.ID)} }
 
 // unclaimed reports an alert that should be an SLO's.
 func (c *checking) unclaimed(r *Rule) {
-	label, looks := looksLikeSLO(r, c.promise.IDLabels)
+	label, looks := LooksLikeSLO(r, c.promise.IDLabels)
 	if !looks {
 		c.other(r)
 		return
@@ -473,7 +473,7 @@ func (c *checking) lost(r *Rule, s *SLO, j *journey, severity Severity) {
 // leading returns the first of the routes that may bring the alerts to sitrep.
 func (c *checking) leading(routes []*Route, l Labels) *Route {
 	for _, r := range routes {
-		if l.holds(r.Matchers) == Never {
+		if l.Holds(r.Matchers) == Never {
 			continue
 		}
 		if c.am.sitrep(r) {
@@ -680,7 +680,7 @@ func (c *checking) inhibited() {
 	sources := make([][]*Rule, len(c.am.Inhibits))
 	for i := range c.am.Inhibits {
 		for _, r := range c.rules.Alerts {
-			if in := &c.am.Inhibits[i]; r.Labels.holds(in.Source) != Never && r.Labels.evident(in.Source) {
+			if in := &c.am.Inhibits[i]; r.Labels.Holds(in.Source) != Never && r.Labels.evident(in.Source) {
 				sources[i] = append(sources[i], r)
 			}
 		}
@@ -698,7 +698,7 @@ func (c *checking) inhibited() {
 
 // inhibit reports if an inhibit rule can mute the alert of an SLO, by another than its own.
 func (c *checking) inhibit(r *Rule, slo int, in *Inhibit, sources []*Rule) {
-	target := r.Labels.holds(in.Target)
+	target := r.Labels.Holds(in.Target)
 	if target == Never || !r.Labels.evident(in.Target) && len(in.Target) > 0 {
 		return
 	}
@@ -709,7 +709,7 @@ func (c *checking) inhibit(r *Rule, slo int, in *Inhibit, sources []*Rule) {
 			continue
 		}
 		// What is source and target alike mutes none that is both, too.
-		if r.Labels.holds(in.Source) == Always && by.Labels.holds(in.Target) == Always {
+		if r.Labels.Holds(in.Source) == Always && by.Labels.Holds(in.Target) == Always {
 			continue
 		}
 		f := Finding{

@@ -160,8 +160,8 @@ var (
 	burnExpr = regexp.MustCompile(`(?i)burn_?rate|error_?budget|\bslo:|:slo\b|slo:sli_error`)
 )
 
-// looksLikeSLO reports whether a rule seems to be about an SLO, and by what.
-func looksLikeSLO(r *Rule, idLabels []string) (label string, yes bool) {
+// LooksLikeSLO reports whether a rule seems to be about an SLO, and by what.
+func LooksLikeSLO(r *Rule, idLabels []string) (label string, yes bool) {
 	for _, name := range idLabels {
 		if _, ok := r.Static[name]; ok {
 			return name, true

@@ -202,8 +202,8 @@ func (l Labels) matched(m Labels, by matching) Labels {
 	return out
 }
 
-// holds says whether all matchers hold.
-func (l Labels) holds(ms labels.Matchers) Verdict {
+// Holds says whether all matchers hold.
+func (l Labels) Holds(ms labels.Matchers) Verdict {
 	all := Always
 	for _, m := range ms {
 		all = min(all, l.Get(m.Name).matches(m))
@@ -255,7 +255,7 @@ func (l Labels) passes(tests []test) Verdict {
 func (l Labels) all(list []Condition) Verdict {
 	v := Always
 	for _, c := range list {
-		v = min(v, l.holds(c.Matchers))
+		v = min(v, l.Holds(c.Matchers))
 	}
 	return v
 }
@@ -264,7 +264,7 @@ func (l Labels) all(list []Condition) Verdict {
 func (l Labels) any(list []Condition) (Verdict, *Condition) {
 	v, by := Never, (*Condition)(nil)
 	for i := range list {
-		if w := l.holds(list[i].Matchers); w > v {
+		if w := l.Holds(list[i].Matchers); w > v {
 			v, by = w, &list[i]
 		}
 	}

@@ -119,7 +119,7 @@ func (x *claims) of(l Labels) (found []claim, missed []miss) {
 		if slices.ContainsFunc(found, func(c claim) bool { return c.slo == i }) {
 			continue
 		}
-		if verdict := l.all(s.Match); verdict != Never && slices.ContainsFunc(s.Match, func(c Condition) bool { return l.evident(c.Matchers) }) {
+		if verdict := l.all(s.Match); verdict == Always || verdict == Maybe && evidentIn(l, s.Match) {
 			found = append(found, claim{i, verdict, ""})
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	promlabels "github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -100,7 +101,7 @@ func (f *inference) selector(e *parser.VectorSelector) Labels {
 	name := e.Name
 	for _, m := range e.LabelMatchers {
 		switch {
-		case m.Name == promlabels.MetricName:
+		case m.Name == model.MetricNameLabel:
 			if m.Type == promlabels.MatchEqual {
 				name = m.Value
 			}
@@ -223,7 +224,7 @@ func (f *inference) absent(e parser.Expr) Labels {
 		case *parser.VectorSelector:
 			l := Labels{Named: map[string]Value{}}
 			for _, m := range in.LabelMatchers {
-				if m.Name == promlabels.MetricName {
+				if m.Name == model.MetricNameLabel {
 					continue
 				}
 				if _, twice := l.Named[m.Name]; m.Type == promlabels.MatchEqual && !twice {

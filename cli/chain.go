@@ -13,6 +13,7 @@ import (
 
 	"sitrep/chain"
 	"sitrep/config"
+	"sitrep/config/importer"
 	"sitrep/incident"
 	"sitrep/internal/yamlfile"
 )
@@ -34,7 +35,15 @@ func (f *chainFlags) follow(p *chain.Promise) (*chain.Report, error) {
 	if len(f.rules) == 0 {
 		return nil, &usageError{"--alertmanager.config needs the rules whose alerts are followed; name them with --rules"}
 	}
-	err := eachFile(f.rules, "--rules", func(name string, text []byte) { rules.Parse(name, text) })
+	err := eachFile(f.rules, "--rules", func(name string, text []byte) {
+		specs, ok := importer.AlertsOf(name, text)
+		if !ok {
+			rules.Parse(name, text)
+		}
+		for _, r := range specs {
+			rules.Add(r)
+		}
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -67,6 +68,14 @@ func TestAWholeChainIsFoundWhole(t *testing.T) {
 	out, code := checkChain(t)
 	if want := "sitrep.yml: 2 priorities, 3 groups, 1 team, 2 SLOs\n2 of 2 SLOs: alerts claim it and surely come to sitrep. 5 alerting rules: 1 ignored, 1 no SLO's\n"; code != ExitDone || out != want {
 		t.Errorf("exit %d:\n%s\nwant:\n%s", code, out, want)
+	}
+}
+
+// TestTheSampleIsAWholeChain: what people start from in contrib, with the rules that Sloth makes.
+func TestTheSampleIsAWholeChain(t *testing.T) {
+	out, code := runIn(t, "check", "../contrib/sitrep.yml", "--rules", "../config/importer/testdata/notifications.rules.yml", "--alertmanager.config", "../contrib/alertmanager.yml")
+	if code != ExitDone || !strings.Contains(out, "\n5 of 5 SLOs: alerts claim it and surely come to sitrep. 10 alerting rules: 5 ignored, 0 no SLO's\n") {
+		t.Errorf("exit %d: %s", code, out)
 	}
 }
 
@@ -218,6 +227,47 @@ func TestWaysToBreakAChain(t *testing.T) {
 	}
 }
 
+// TestSpecsStandForTheRulesThatAreMadeOfThem, where those are not there yet.
+func TestSpecsStandForTheRulesThatAreMadeOfThem(t *testing.T) {
+	const sloth = `version: prometheus/v1
+service: checkout
+labels: {team: shop}
+slos:
+  - name: availability
+    alerting:
+      name: CheckoutErrors
+      labels: {severity: critical}
+      ticket_alert: {labels: {severity: warning}}
+`
+	const pyrra = `apiVersion: pyrra.dev/v1alpha1
+kind: ServiceLevelObjective
+metadata: {name: checkout-availability}
+spec: {alerting: {name: CheckoutErrors}, indicator: {ratio: {}}}
+`
+	for name, text := range map[string]string{"Sloth": sloth, "Pyrra": pyrra} {
+		t.Run(name, func(t *testing.T) {
+			chainFiles(t)
+			if err := os.WriteFile("rules/checkout.yml", []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if out, code := checkChain(t); code != ExitDone || !strings.Contains(out, "2 of 2 SLOs: alerts claim it and surely come to sitrep. 5 alerting rules") {
+				t.Errorf("exit %d: %s", code, out)
+			}
+			swap(t, "slos/shop.yml", "checkout-availability", "basket-availability")
+			if out, code := checkChain(t); code != ExitFailed || !strings.Contains(out, `"checkout-availability", and no SLO has that id`) {
+				t.Errorf("exit %d: %s", code, out)
+			}
+		})
+	}
+	chainFiles(t)
+	if err := os.WriteFile("rules/checkout.yml", []byte("apiVersion: openslo/v1\nkind: SLO\nmetadata: {name: a}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := checkChain(t); code != ExitFailed || !strings.Contains(out, "the rules that are made of it are another file") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+}
+
 func TestAChainInTheFormatsOfMachines(t *testing.T) {
 	chainFiles(t)
 	swap(t, "alertmanager.yml", "send_resolved: true", "send_resolved: false")
@@ -229,7 +279,7 @@ func TestAChainInTheFormatsOfMachines(t *testing.T) {
 	}
 	out, code = checkChain(t, "-o", "junit")
 	var suite junitSuite
-	if err := xml.NewDecoder(strings.NewReader(out)).Decode(&suite); err != nil && err != io.EOF {
+	if err := xml.NewDecoder(strings.NewReader(out)).Decode(&suite); err != nil && !errors.Is(err, io.EOF) {
 		t.Fatal(err, out)
 	}
 	if code != ExitFailed || suite.Failures != 3 || suite.Tests != len(suite.Cases) || suite.Cases[0].Name != "checkout-availibility" || len(suite.Cases[0].Failures) != 1 || len(suite.Cases[1].Failures) != 0 {

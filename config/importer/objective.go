@@ -45,6 +45,8 @@ type Source struct {
 	objectives []*Objective
 	byID       map[string]*Objective
 	rules      chain.Rules
+	specs      bool // the rules that tools make of specs are asked for
+	made       []*chain.Rule
 }
 
 // Parse takes in a file, whatever of these it is.
@@ -54,21 +56,11 @@ func (s *Source) Parse(file string, text []byte) {
 		s.rules.Parse(file, text) // says what is wrong
 		return
 	}
-	known, rules := len(docs) == 0, false
+	known, rules := false, false
 	for _, doc := range docs {
-		version, kind := yamlfile.Text(doc, "apiVersion"), yamlfile.Text(doc, "kind")
 		switch {
-		case yamlfile.Text(doc, "version") == "prometheus/v1":
-			s.sloth(file, doc)
-		case kind == "PrometheusServiceLevel":
-			s.sloth(file, yamlfile.Get(doc, "spec"))
-		case strings.HasPrefix(version, "pyrra.dev/") && kind == "ServiceLevelObjective":
-			s.pyrra(file, doc)
-		case strings.HasPrefix(version, "openslo/") && kind == "SLO":
-			s.openSLO(file, doc)
-		case strings.HasPrefix(version, "openslo/"):
-			// A service, an alert policy and the like belong to an SLO, and are none.
-		case yamlfile.Get(doc, "groups") != nil || kind == "PrometheusRule":
+		case s.spec(file, doc):
+		case yamlfile.Get(doc, "groups") != nil || yamlfile.Text(doc, "kind") == "PrometheusRule":
 			rules = true
 		default:
 			continue
@@ -78,12 +70,32 @@ func (s *Source) Parse(file string, text []byte) {
 	if rules {
 		s.rules.Parse(file, text)
 	}
-	if !known || len(docs) == 0 {
+	if !known {
 		s.Findings = append(s.Findings, chain.Finding{
 			Kind: chain.KindUnreadable, Severity: chain.Error, Place: chain.Place{File: file},
 			Text: "this is neither a spec of Sloth, Pyrra or OpenSLO nor a file of rules", Fix: "name such files",
 		})
 	}
+}
+
+// spec takes in a document if it is one of Sloth, Pyrra or OpenSLO.
+func (s *Source) spec(file string, doc *yaml.Node) bool {
+	version, kind := yamlfile.Text(doc, "apiVersion"), yamlfile.Text(doc, "kind")
+	switch {
+	case yamlfile.Text(doc, "version") == "prometheus/v1":
+		s.sloth(file, doc)
+	case kind == "PrometheusServiceLevel":
+		s.sloth(file, yamlfile.Get(doc, "spec"))
+	case strings.HasPrefix(version, "pyrra.dev/") && kind == "ServiceLevelObjective":
+		s.pyrra(file, doc)
+	case strings.HasPrefix(version, "openslo/") && kind == "SLO":
+		s.openSLO(file, doc)
+	case strings.HasPrefix(version, "openslo/"):
+		// A service, an alert policy and the like belong to an SLO, and are none.
+	default:
+		return false
+	}
+	return true
 }
 
 // Objectives returns what all files say, each id once, in the order in which they were read.
@@ -213,7 +225,7 @@ func kebab(name string) string {
 	return strings.Trim(strings.ToLower(name), "-")
 }
 
-func at(file string, n *yaml.Node) chain.Place {
+func place(file string, n *yaml.Node) chain.Place {
 	return chain.Place{File: file, Line: n.Line, Column: n.Column}
 }
 
@@ -226,17 +238,22 @@ func (s *Source) sloth(file string, doc *yaml.Node) {
 		alerting := yamlfile.Get(n, "alerting")
 		annotations, page, ticket := yamlfile.Texts(alerting, "annotations"), yamlfile.Texts(alerting, "page_alert", "annotations"), yamlfile.Texts(alerting, "ticket_alert", "annotations")
 		if alerting == nil || off(alerting, "page_alert", "disable") && off(alerting, "ticket_alert", "disable") {
-			s.leaveOut(at(file, n), name, "its alerts are switched off")
+			s.leaveOut(place(file, n), name, "its alerts are switched off")
 			continue
 		}
 		o := &Objective{
-			ID: service + "-" + name, Service: service, From: at(file, n),
+			ID: service + "-" + name, Service: service, From: place(file, n),
 			UseCase: cmp.Or(first(annotations, "summary", "title"), first(page, "summary", "title"), first(annotations, "description", "message"), yamlfile.Text(n, "description")),
 			SLI:     kindOf(set["sli"], set["category"], set["type"], name),
 			Team:    cmp.Or(set["team"], set["owner"], shared["team"], shared["owner"]),
 			Runbook: runbook(annotations, page, ticket),
 		}
-		o.alerts = chain.Exactly(map[string]string{"sloth_id": o.ID, "sloth_service": service, "sloth_slo": name, "alertname": yamlfile.Text(alerting, "name")})
+		labels := maps.Clone(shared)
+		maps.Copy(labels, set)
+		maps.Copy(labels, map[string]string{"sloth_id": o.ID, "sloth_service": service, "sloth_slo": name})
+		s.slothAlerts(file, alerting, o, labels)
+		labels["alertname"] = yamlfile.Text(alerting, "name")
+		o.alerts = chain.Exactly(labels)
 		s.add(o)
 	}
 }
@@ -255,7 +272,7 @@ func (s *Source) pyrra(file string, doc *yaml.Node) {
 	name := yamlfile.Text(doc, "metadata", "name")
 	spec := yamlfile.Get(doc, "spec")
 	if off(spec, "alerting", "disabled") || yamlfile.Text(spec, "alerting", "burnrates") == "false" {
-		s.leaveOut(at(file, doc), name, "its alerts are switched off")
+		s.leaveOut(place(file, doc), name, "its alerts are switched off")
 		return
 	}
 	set := map[string]string{}
@@ -271,10 +288,16 @@ func (s *Source) pyrra(file string, doc *yaml.Node) {
 	}
 	annotations := yamlfile.Texts(doc, "metadata", "annotations")
 	o := &Objective{
-		ID: name, Service: set["service"], From: at(file, doc), SLI: kind, Team: cmp.Or(set["team"], set["owner"]), Runbook: runbook(annotations),
+		ID: name, Service: set["service"], From: place(file, doc), SLI: kind, Team: cmp.Or(set["team"], set["owner"]), Runbook: runbook(annotations),
 		UseCase: cmp.Or(first(annotations, "pyrra.dev/summary", "summary"), yamlfile.Text(spec, "description")),
 	}
+	set["slo"] = name
 	o.alerts = chain.Exactly(map[string]string{"slo": name, "alertname": cmp.Or(yamlfile.Text(spec, "alerting", "name"), "ErrorBudgetBurn")})
+	name = cmp.Or(yamlfile.Text(spec, "alerting", "name"), "ErrorBudgetBurn")
+	for _, severity := range []string{"critical", "warning"} {
+		set["severity"] = severity
+		s.make(o.From, name, set, annotations, true)
+	}
 	s.add(o)
 }
 
@@ -284,7 +307,7 @@ func (s *Source) openSLO(file string, doc *yaml.Node) {
 	name, spec := yamlfile.Text(doc, "metadata", "name"), yamlfile.Get(doc, "spec")
 	set, annotations := yamlfile.Texts(doc, "metadata", "labels"), yamlfile.Texts(doc, "metadata", "annotations")
 	o := Objective{
-		Service: yamlfile.Text(spec, "service"), From: at(file, doc), Runbook: runbook(annotations), Team: cmp.Or(set["team"], set["owner"]),
+		Service: yamlfile.Text(spec, "service"), From: place(file, doc), Runbook: runbook(annotations), Team: cmp.Or(set["team"], set["owner"]),
 		UseCase: cmp.Or(readable(yamlfile.Text(doc, "metadata", "displayName")), yamlfile.Text(spec, "description")),
 		SLI:     kindOf(name, yamlfile.Text(doc, "metadata", "displayName")),
 	}
@@ -298,6 +321,7 @@ func (s *Source) openSLO(file string, doc *yaml.Node) {
 	for i := range yamlfile.List(spec, "objectives") {
 		one := o
 		one.ID = fmt.Sprintf("%s-%s-%d", o.Service, name, i)
+		one.Note = "Sloth records this one and makes no alerts of it: write a rule, whose alerts have sloth_id."
 		one.alerts = chain.Exactly(map[string]string{"sloth_id": one.ID})
 		s.add(&one)
 	}

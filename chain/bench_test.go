@@ -67,6 +67,31 @@ func TestManyRulesAndRoutes(t *testing.T) {
 	}
 }
 
+// TestAsManyThatGetLost: no finding costs more than following does.
+func TestAsManyThatGetLost(t *testing.T) {
+	p, files, am := large(1000, 100)
+	am = bytes.ReplaceAll(am, []byte("'sloth_id=~\".+\"'"), []byte("'slo=~\".+\"'"))
+	if r := checkLarge(p, files, am); r.Errors() != 1000 {
+		t.Errorf("%d errors", r.Errors())
+	}
+}
+
+// BenchmarkCheckLost is BenchmarkCheck where each alert gets lost, or may: of half of them the team, for
+// which the routes before sitrep's ask, cannot be known.
+func BenchmarkCheckLost(b *testing.B) {
+	p, files, am := large(10_000, 1_000)
+	am = bytes.ReplaceAll(am, []byte("    continue: true\n"), nil)
+	for i := range files {
+		if i%2 == 0 {
+			files[i] = bytes.ReplaceAll(files[i], []byte("team: team-"), []byte("other: team-"))
+			files[i] = bytes.ReplaceAll(files[i], []byte("record: slo:"), []byte("record: elsewhere:"))
+		}
+	}
+	for b.Loop() {
+		checkLarge(p, files, am)
+	}
+}
+
 // BenchmarkCheck reads and follows 10,000 rules of as many SLOs through 1,000 routes, each with one below it.
 func BenchmarkCheck(b *testing.B) {
 	p, files, am := large(10_000, 1_000)

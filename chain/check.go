@@ -430,8 +430,11 @@ func (c *checking) route(r *Rule, s *SLO) (Verdict, *Route) {
 func (c *checking) lost(r *Rule, s *SLO, j *journey, severity Severity) {
 	f := Finding{Kind: KindElsewhere, Severity: severity, SLO: s.ID, Sides: []Side{side(r), sideOfSLO(s)}}
 	for _, t := range j.takers {
-		next := c.leading(t.parent.Routes[t.after:], r.Labels)
-		if c.am.sitrep(t.route) || next == nil || severity == Error && !t.sure {
+		if t.after >= t.parent.reach || c.am.sitrep(t.route) || severity == Error && !t.sure {
+			continue
+		}
+		next := c.leading(t.parent.Routes[t.after:t.parent.reach], r.Labels)
+		if next == nil {
 			continue
 		}
 		f.Kind, f.Place = KindSwallowed, t.route.Place
@@ -454,7 +457,7 @@ func (c *checking) lost(r *Rule, s *SLO, j *journey, severity Severity) {
 	}
 	f.Place = route.Place
 	f.Text = fmt.Sprintf("the alert %s of SLO %s ends here, at receiver %s, and does not come to sitrep", quote(r.Name), quote(s.ID), quote(route.Receiver))
-	f.Fix = "add a route to sitrep that matches it"
+	f.Fix = "add a route to sitrep that matches it, or add the alert to ignore if it is to be no incident"
 	if severity == Note {
 		f.SLO = ""
 		f.Text = fmt.Sprintf("whether alerts of SLOs, such as %s, end here at receiver %s cannot be known: the route to sitrep asks for a label that their rules leave open", quote(r.Name), quote(route.Receiver))
@@ -473,7 +476,7 @@ func (c *checking) lost(r *Rule, s *SLO, j *journey, severity Severity) {
 // leading returns the first of the routes that may bring the alerts to sitrep.
 func (c *checking) leading(routes []*Route, l Labels) *Route {
 	for _, r := range routes {
-		if l.Holds(r.Matchers) == Never {
+		if !r.leads || l.passes(r.tests) == Never {
 			continue
 		}
 		if c.am.sitrep(r) {
@@ -510,6 +513,9 @@ func (c *checking) toSitrep(l Labels) *Route {
 
 // sitrepRoutes returns all routes to sitrep.
 func (a *Alertmanager) sitrepRoutes(r *Route) []*Route {
+	if !r.leads {
+		return nil
+	}
 	var out []*Route
 	if a.sitrep(r) {
 		out = append(out, r)

@@ -76,6 +76,7 @@ func TestWhatLabelsAnExpressionGives(t *testing.T) {
 		{`sum(x) > 1`, `{slo: a, empty: ""}`, `slo=a`},
 		{`sum by (job) (x{job="a"}) > 1`, `{service: "{{ $labels.job }}", other: "x-{{ $value }}"}`, `job=a other=? service=a`},
 		{`sum(x) > 1`, `{service: "{{ $labels.job }}"}`, ``},
+		{`sum by (job) (x{job="a"}) > 1`, `{service: "{{ .Labels.job }}"}`, `job=a service=a`},
 	} {
 		labels := c.labels
 		if labels == "" {
@@ -92,6 +93,22 @@ func TestWhatLabelsAnExpressionGives(t *testing.T) {
 		if got := shown(r.Alerts[0].Labels); got != c.want {
 			t.Errorf("%s %s:\n got %s\nwant %s", c.expr, c.labels, got, c.want)
 		}
+	}
+}
+
+// TestRulesOfARunningPrometheus come without files, and mean the same.
+func TestRulesOfARunningPrometheus(t *testing.T) {
+	r := &chain.Rules{}
+	r.Record("slo:errors:ratio5m", `sum by (job) (rate(x{job="api"}[5m]))`, map[string]string{"slo": "api-errors"})
+	at := chain.Place{File: "http://prometheus.example:9090"}
+	r.Add(&chain.Rule{Place: at, ExprPlace: at, Name: "A", Expr: "slo:errors:ratio5m > 1", Static: map[string]chain.Static{"severity": {Value: "page", Place: at}}})
+	r.Add(&chain.Rule{Place: at, Name: "B", Expr: "(("})
+	r.Infer(nil)
+	if got, want := shown(r.Alerts[0].Labels), "job=api severity=page slo=api-errors"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if len(r.Findings) != 1 || r.Findings[0].Place != at {
+		t.Errorf("%v", r.Findings)
 	}
 }
 

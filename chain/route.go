@@ -49,6 +49,8 @@ type Route struct {
 	tests     []test // the matchers
 	intervals Place  // of the time intervals
 	timing    Place  // of repeat_interval or group_interval, or the route
+	leads     bool   // it, or one below it, goes to sitrep
+	reach     int    // how many of those below it there are up to the last that leads
 }
 
 // A Receiver is where notifications go.
@@ -105,7 +107,7 @@ func ParseAlertmanager(file string, text []byte, receiver string) *Alertmanager 
 			Equal:  texts(yamlfile.Get(n, "equal")),
 		})
 	}
-	a.Root = a.route(yamlfile.Get(doc, "route"), &Route{GroupWait: 30 * time.Second, GroupInterval: 5 * time.Minute, RepeatInterval: 4 * time.Hour}, 0)
+	a.Root = a.route(yamlfile.Get(doc, "route"), &Route{GroupWait: 30 * time.Second, GroupInterval: 5 * time.Minute, RepeatInterval: 4 * time.Hour})
 	return a
 }
 
@@ -114,7 +116,7 @@ func (a *Alertmanager) fail(p Place, text, fix string) {
 }
 
 // route reads a route and those below it.
-func (a *Alertmanager) route(n *yaml.Node, parent *Route, depth int) *Route {
+func (a *Alertmanager) route(n *yaml.Node, parent *Route) *Route {
 	if a.routes++; a.routes == maxRoutes {
 		a.fail(place(a.File, n), fmt.Sprintf("there are more than %d routes, and the rest is not looked at", maxRoutes), "")
 	}
@@ -161,7 +163,13 @@ func (a *Alertmanager) route(n *yaml.Node, parent *Route, depth int) *Route {
 	}
 	if a.routes < maxRoutes {
 		for _, c := range yamlfile.List(n, "routes") {
-			r.Routes = append(r.Routes, a.route(c, r, depth+1))
+			r.Routes = append(r.Routes, a.route(c, r))
+		}
+	}
+	r.leads = a.sitrep(r)
+	for i, below := range r.Routes {
+		if below.leads {
+			r.leads, r.reach = true, i+1
 		}
 	}
 	return r

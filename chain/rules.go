@@ -250,7 +250,7 @@ func (r *Rules) metrics(inf *inference) map[string]*metric {
 }
 
 // sameLabel is a template that repeats a label of the expression.
-var sameLabel = regexp.MustCompile(`^\{\{-?\s*\$labels\.([a-zA-Z_][a-zA-Z0-9_]*)\s*-?\}\}$`)
+var sameLabel = regexp.MustCompile(`^\{\{-?\s*(?:\$labels|\.Labels)\.([a-zA-Z_][a-zA-Z0-9_]*)\s*-?\}\}$`)
 
 // alert returns what is known of the labels of a rule's alerts.
 func (f *inference) alert(rule *Rule, external map[string]string) Labels {

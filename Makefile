@@ -1,6 +1,6 @@
 # Short names for plain go commands. ./test.sh runs every check and test.
 
-.PHONY: build test lint e2e
+.PHONY: build test lint e2e amtool
 
 build:
 	CGO_ENABLED=0 go build -trimpath -o sitrep ./cmd/sitrep
@@ -14,3 +14,6 @@ lint:
 e2e:
 	cd e2e/alertmanager && go build -o ../../.cache/alertmanager github.com/prometheus/alertmanager/cmd/alertmanager
 	go test -race -count=1 ./e2e/...
+
+amtool:
+	cd e2e/alertmanager && go build -o ../../.cache/amtool github.com/prometheus/alertmanager/cmd/amtool

@@ -88,9 +88,10 @@ if [ "$status" != 0 ]; then
   fi
 fi
 
-step build what the end-to-end tests run
+step build what the end-to-end tests run, and amtool
 mkdir -p .cache
 (cd e2e/alertmanager && go build -o ../../.cache/alertmanager github.com/prometheus/alertmanager/cmd/alertmanager)
+(cd e2e/alertmanager && go build -o ../../.cache/amtool github.com/prometheus/alertmanager/cmd/amtool)
 
 # The end-to-end tests come last and alone: they run many programs, and have times to keep.
 step go test

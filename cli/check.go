@@ -8,29 +8,70 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
+	"sitrep/chain"
 	"sitrep/config"
 	"sitrep/wording"
 )
 
-func declareCheck(parser *kingpin.Application, env Environment, commands map[string]command) {
-	cmd := parser.Command("check", "Check a configuration, and print everything that is wrong with it.")
-	file := cmd.Arg("file", "The configuration.").Default("sitrep.yml").String()
-	commands[cmd.FullCommand()] = func(context.Context) error { return check(env, *file) }
+// checkFlags are the flags of check.
+type checkFlags struct {
+	file, output string
+	chain        chainFlags
 }
 
-// check prints all problems of the configuration in the file.
-func check(env Environment, file string) error {
-	c, err := loadConfig(env.Stdout, file)
+func declareCheck(parser *kingpin.Application, env Environment, commands map[string]command) {
+	f := &checkFlags{chain: chainFlags{external: map[string]string{}}}
+	cmd := parser.Command("check", "Check a configuration, and print everything that is wrong with it. With rules and Alertmanager's configuration: follow each alert to who is told.")
+	cmd.Arg("file", "The configuration.").Default("sitrep.yml").StringVar(&f.file)
+	cmd.Flag("rules", "Files with rules of Prometheus, as 'rules/*.yml'; may be repeated.").StringsVar(&f.chain.rules)
+	cmd.Flag("alertmanager.config", "The configuration of Alertmanager; repeated, an alert must come through each.").StringsVar(&f.chain.alertmanagers)
+	cmd.Flag("receiver", "The name of the receiver that is sitrep's, if the path of its webhook does not end in /alertmanager.").StringVar(&f.chain.receiver)
+	cmd.Flag("external-label", "A label that Prometheus adds to all alerts (external_labels), as cluster=eu; may be repeated.").StringMapVar(&f.chain.external)
+	cmd.Flag("output", "text, json, junit or github (annotations).").Short('o').Default("text").EnumVar(&f.output, "text", "json", "junit", "github")
+	commands[cmd.FullCommand()] = func(context.Context) error { return check(env, f) }
+}
+
+// check prints all problems of the configuration in the file, and of the chains that lead to it.
+func check(env Environment, f *checkFlags) error {
+	c, at, err := config.LoadWithPositions(f.file)
+	if found := problems(err); found != nil {
+		if f.output == "text" {
+			printProblems(env.Stdout, found)
+			return errFound
+		}
+		report := &chain.Report{}
+		for _, p := range found {
+			report.Findings = append(report.Findings, findingOf(p))
+		}
+		return printReport(env.Stdout, report, f.output)
+	}
 	if err != nil {
 		return err
+	}
+	report := &chain.Report{}
+	if f.chain.followed() {
+		if report, err = f.chain.follow(promiseOf(c, at)); err != nil {
+			return err
+		}
+	}
+	if f.output != "text" {
+		var warnings []chain.Finding
+		for _, p := range c.Warnings {
+			warnings = append(warnings, findingOf(p))
+		}
+		report.Findings = append(warnings, report.Findings...)
+		return printReport(env.Stdout, report, f.output)
 	}
 	for _, p := range c.Warnings {
 		fmt.Fprintln(env.Stdout, p)
 	}
 	policy := c.Policy()
-	fmt.Fprintf(env.Stdout, "%s: %s, %s, %s, %s\n", file, priorities(len(policy.Priorities)),
+	fmt.Fprintf(env.Stdout, "%s: %s, %s, %s, %s\n", f.file, priorities(len(policy.Priorities)),
 		wording.Count(len(policy.Groups), "group"), wording.Count(len(policy.Teams), "team"), wording.Count(len(policy.SLOs), "SLO"))
-	return nil
+	if !f.chain.followed() {
+		return nil
+	}
+	return printReport(env.Stdout, report, f.output)
 }
 
 func priorities(n int) string {
@@ -44,13 +85,26 @@ func priorities(n int) string {
 // wrong with it.
 func loadConfig(out io.Writer, file string) (*config.Config, error) {
 	c, err := config.Load(file)
-	var problems *config.Problems
-	if errors.As(err, &problems) {
-		for _, p := range problems.List {
-			fmt.Fprintln(out, p)
-		}
-		fmt.Fprintf(out, "sitrep: %s\n", wording.Count(problems.Errors(), "problem"))
+	if found := problems(err); found != nil {
+		printProblems(out, found)
 		return nil, errFound
 	}
 	return c, err
+}
+
+// problems returns what is wrong with a configuration by the error of loading it, nil if the error
+// is another.
+func problems(err error) []config.Problem {
+	var list *config.Problems
+	if errors.As(err, &list) {
+		return list.List
+	}
+	return nil
+}
+
+func printProblems(out io.Writer, list []config.Problem) {
+	for _, p := range list {
+		fmt.Fprintln(out, p)
+	}
+	fmt.Fprintf(out, "sitrep: %s\n", wording.Count((&config.Problems{List: list}).Errors(), "problem"))
 }

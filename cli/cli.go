@@ -88,7 +88,7 @@ func run(ctx context.Context, args []string, env Environment) error {
 
 	commands := map[string]command{}
 	for _, declare := range []func(*kingpin.Application, Environment, map[string]command){
-		declareServe, declareCheck, declareSimulate, declareDemo, declareHealthy, declareIncident, declareAudit, declareStorage, declareWiki, declareMail,
+		declareServe, declareCheck, declareImport, declareSimulate, declareDemo, declareHealthy, declareIncident, declareAudit, declareStorage, declareWiki, declareMail,
 	} {
 		declare(parser, env, commands)
 	}

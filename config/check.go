@@ -92,6 +92,8 @@ func (k *checker) known(s *source, path string, names []string, what string, kno
 	for i, n := range names {
 		switch {
 		case n == "":
+		case n == Unchosen && !slices.Contains(known, n):
+			s.errorf(elem(path, i), "%s is chosen yet; %s", strings.Replace(what, "unknown", "no", 1), suggest("", real(known)))
 		case !slices.Contains(known, n):
 			s.errorf(elem(path, i), "%s %q; %s", what, shorten(n), suggest(n, real(known)))
 		case slices.Contains(names[:i], n):

@@ -42,7 +42,9 @@ func (k *checker) checkSLO(s *source, path string, o *SLO, ids map[string]string
 	}
 	if o.Priority != "" && k.complete {
 		i := slices.Index(k.priorities, o.Priority)
-		if i < 0 {
+		if i < 0 && o.Priority == Unchosen {
+			s.errorf(join(path, "priority"), "no priority is chosen yet for %q; %s", shorten(o.UseCase), k.choices())
+		} else if i < 0 {
 			s.errorf(join(path, "priority"), "unknown priority %q; %s", shorten(o.Priority), suggest(o.Priority, real(k.priorities)))
 		} else {
 			k.checkInformed(s, path, o, k.Priorities[i])
@@ -89,4 +91,20 @@ func (k *checker) checkInformed(s *source, path string, o *SLO, p Priority) {
 func (k *checker) onCall(s *source) bool {
 	team := k.Teams[slices.Index(k.teams, s)].Team
 	return slices.ContainsFunc(k.Teams, func(t TeamFile) bool { return t.Team == team && !t.OnCall.none() })
+}
+
+// choices names the priorities, with what they stand for.
+func (k *checker) choices() string {
+	var words []string
+	for _, p := range k.Priorities {
+		word := p.Name
+		if p.Summary != "" {
+			word += " (" + shorten(p.Summary) + ")"
+		}
+		words = append(words, word)
+	}
+	if len(words) == 0 {
+		return "write one of priorities"
+	}
+	return "write " + enumerate(words)
 }

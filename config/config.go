@@ -1,7 +1,6 @@
 package config
 
 import (
-	"context"
 	"reflect"
 	"time"
 )
@@ -70,23 +69,26 @@ type Retention struct {
 // secrets that any of them names. If anything is wrong with them the error is a
 // *[Problems] that lists everything, warnings too; otherwise the warnings are in
 // the config. A file that does not let itself be read within seconds is a problem, too.
-func Load(path string) (*Config, error) { return load(newDisk().visit(context.Background()), path) }
+func Load(path string) (*Config, error) {
+	c, _, err := LoadWithPositions(path)
+	return c, err
+}
 
-func load(v *visit, path string) (*Config, error) {
+func load(v *visit, path string) (*Config, *Positions, error) {
 	l := &loading{visit: v}
 	c := &Config{}
 	setDefaults(c)
 	main := l.open(path)
 	if main == nil || !main.decode(main.root, reflect.ValueOf(c).Elem(), "") {
-		return nil, l.result()
+		return nil, nil, l.result()
 	}
 	teams := l.openTeams(main, c)
 	l.resolve(main, teams, c)
 	l.check(main, teams, c)
 	if l.failed() {
-		return nil, l.result()
+		return nil, nil, l.result()
 	}
 	c.Warnings = l.sorted()
 	c.build()
-	return c, nil
+	return c, &Positions{main, teams}, nil
 }

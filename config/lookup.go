@@ -226,7 +226,7 @@ func label(name string) string {
 // newIndex builds the index of a config that is complete.
 func newIndex(c *Config) *index {
 	x := &index{
-		labels:  slices.Concat(idLabels[:], c.SLOLabels),
+		labels:  c.IDLabels(),
 		byID:    map[string]int{},
 		byEqual: map[pair][]int{},
 		ignore:  c.Ignore,

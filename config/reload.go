@@ -110,7 +110,7 @@ func (r *Reloader) reload(ctx context.Context, anyway bool) error {
 
 // prepare loads a config and has it validated.
 func (r *Reloader) prepare(ctx context.Context, anyway bool) (*Config, error) {
-	c, err := load(r.disk.visit(ctx), r.path)
+	c, _, err := load(r.disk.visit(ctx), r.path)
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("reload config %q: %w", r.path, ctx.Err())
 	}

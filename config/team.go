@@ -1,5 +1,8 @@
 package config
 
+// Unchosen stands in a team's file where sitrep import leaves a priority, or groups, to choose.
+const Unchosen = "choose"
+
 // A TeamFile is what a team keeps: its SLOs, and who is on call for them.
 type TeamFile struct {
 	Team         string     `yaml:"team,required" doc:"The team's name." eg:"notifications"`

@@ -37,7 +37,7 @@ type move struct {
 	until             time.Time
 	retryAt, released time.Time
 	yields            incident.Urgency
-	hurry             int // the most urgent that became due since, notHurried if nothing did
+	hurry             int     // the most urgent that became due since, notHurried if nothing did
 	had               []int64 // the incidents that who releases the lease had
 }
 

@@ -1,0 +1,152 @@
+// Package chain follows a promise before anything fires: from a rule over the labels that
+// its alerts can have and Alertmanager's routes to sitrep, the SLO that claims them and those
+// who are told. [Check] is a pure function of parsed files; what it finds has its place on
+// each side.
+//
+// Labels that nobody can know from the files are no mistake: each step says never, maybe or
+// always ([Verdict]), and only what is never or always is an error.
+package chain
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/prometheus/alertmanager/pkg/labels"
+)
+
+// A Place is where something stands.
+type Place struct {
+	File         string
+	Line, Column int // from 1; both 0: the file as a whole
+}
+
+// String returns file:line:column.
+func (p Place) String() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+}
+
+func (p Place) compare(q Place) int {
+	return cmp.Or(strings.Compare(p.File, q.File), cmp.Compare(p.Line, q.Line), cmp.Compare(p.Column, q.Column))
+}
+
+// A Promise is what sitrep's configuration says, as far as the chain needs it.
+type Promise struct {
+	// IDLabels are the labels whose value is the id of an SLO, in the order in which they are tried.
+	IDLabels []string
+	SLOs     []SLO // in file order
+	Ignore   []Condition
+	Watchdog *Watchdog // nil: none is configured
+	// Unmapped is set if an alert that no SLO claims is an incident all the same.
+	Unmapped bool
+	// UnknownAfter is how long nothing may be heard of a breach, ResolveAfter when an incident resolves.
+	UnknownAfter, ResolveAfter time.Duration
+	// Asks is set if Alertmanagers are asked about what stays quiet.
+	Asks bool
+}
+
+// A Condition is matchers that must all match, and where they stand.
+type Condition struct {
+	Place    Place
+	Matchers labels.Matchers
+}
+
+// An SLO is one of the configuration.
+type SLO struct {
+	Place              Place
+	ID, Team, Priority string
+	Match              []Condition // all of them
+	Ignore             []Condition // any of them
+	// Audiences are who hears of it at its priority.
+	Audiences []Audience
+}
+
+// An Audience is the groups that are to hear of an SLO.
+type Audience struct {
+	Name   string
+	Groups []Group
+}
+
+// A Group is one of an audience.
+type Group struct {
+	Place      Place
+	Name       string
+	Recipients int
+	// Hears is set if it hears of the SLO's priority.
+	Hears bool
+}
+
+// A Watchdog is the alert that always fires.
+type Watchdog struct {
+	Place  Place
+	Match  []Condition // all of them
+	Within time.Duration
+}
+
+// A Severity says what a finding means.
+type Severity string
+
+// The severities.
+const (
+	Error   Severity = "error"   // a promise is broken, or will be
+	Warning Severity = "warning" // it can be broken
+	Note    Severity = "note"    // it cannot be known from the files
+)
+
+// A Kind is what a finding is about.
+type Kind string
+
+// The kinds of findings.
+const (
+	KindUnreadable   Kind = "unreadable"            // what should be followed cannot be read
+	KindUnclaimed    Kind = "alert_unclaimed"       // an alert that no SLO claims
+	KindClaimedTwice Kind = "alert_claimed_twice"   // by two SLOs
+	KindUnfed        Kind = "slo_unfed"             // no rule raises an alert for an SLO
+	KindMismatch     Kind = "match_impossible"      // a matcher wants what the rule's alerts cannot have
+	KindElsewhere    Kind = "route_elsewhere"       // no route to sitrep matches
+	KindSwallowed    Kind = "route_swallows"        // a route takes the alert before the one to sitrep
+	KindReceiver     Kind = "receiver_not_sitrep"   // no webhook to sitrep
+	KindResolved     Kind = "send_resolved_off"     // sitrep is never told of an end
+	KindRepeat       Kind = "repeat_interval_long"  // breaches turn unknown while they fire
+	KindInterval     Kind = "group_interval_long"   // the end is heard late
+	KindTruncated    Kind = "max_alerts_cuts"       // alerts are left out of a post
+	KindRedirect     Kind = "redirects_followed"    // a redirected post loses its alerts
+	KindInhibited    Kind = "alert_inhibited"       // another alert can mute it
+	KindMuted        Kind = "route_muted"           // it is not sent at some times
+	KindNoWatchdog   Kind = "watchdog_missing"      // no rule raises it
+	KindWatchdog     Kind = "watchdog_unrouted"     // it does not reach sitrep in time
+	KindUntold       Kind = "group_without_readers" // nobody would be told
+)
+
+// A Finding is one thing that breaks a chain, or can.
+type Finding struct {
+	Kind     Kind
+	Severity Severity
+	// Place is where it can be mended, or the nearest to it.
+	Place Place
+	// Text says what is wrong, and Fix what would be right.
+	Text, Fix string
+	// Sides are the other ends of the chain.
+	Sides []Side
+	// SLO is the one whose promise it is about; empty if it is about several or none.
+	SLO string
+}
+
+// A Side is another place that a finding speaks of.
+type Side struct {
+	Place Place
+	Text  string
+}
+
+// String returns the finding on one line, without its sides.
+func (f *Finding) String() string {
+	text := fmt.Sprintf("%s: %s: %s", f.Place, f.Severity, f.Text)
+	if f.Fix != "" {
+		text += "; " + f.Fix
+	}
+	return text
+}

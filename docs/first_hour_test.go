@@ -1,0 +1,99 @@
+package docs_test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A step is a block of a page that a shell runs.
+type step struct {
+	command string
+	prints  string
+	checked bool // what it prints is on the page
+}
+
+// steps returns the blocks of a page for the shell: those of sh as a whole, and of console each
+// command with what it prints.
+func steps(page string) []step {
+	var out []step
+	for _, m := range regexp.MustCompile("(?s)```(sh|console)\n(.*?)```").FindAllStringSubmatch(page, -1) {
+		if m[1] == "sh" {
+			out = append(out, step{command: m[2]})
+			continue
+		}
+		for _, part := range strings.Split("\n"+m[2], "\n$ ")[1:] {
+			command, prints, _ := strings.Cut(part, "\n")
+			out = append(out, step{command + "\n", strings.TrimRight(prints, "\n"), true})
+		}
+	}
+	return out
+}
+
+// TestTheFirstHourIsAsThePageSays runs the commands of first-hour.md in one shell.
+func TestTheFirstHourIsAsThePageSays(t *testing.T) {
+	for _, tool := range []string{"bash", "curl", "sed", "grep"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skip(err)
+		}
+	}
+	dir := t.TempDir()
+	program := filepath.Join(dir, "bin", "sitrep")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/sitrep").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if err := os.CopyFS(filepath.Join(dir, "contrib"), os.DirFS("../contrib")); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+
+	all := steps(strings.ReplaceAll(read(t, "first-hour.md"), "127.0.0.1:9098", address))
+	if len(all) < 12 {
+		t.Fatalf("%d steps", len(all))
+	}
+	// Each command that shows what it prints does so into a file of its own. Mails come a moment
+	// later than the answer: what is not as it should be yet is looked at again for a while.
+	var script strings.Builder
+	script.WriteString("trap 'kill $(jobs -p) 2>/dev/null' EXIT\n")
+	for i, s := range all {
+		if !s.checked {
+			fmt.Fprintf(&script, "%s", s.command)
+			continue
+		}
+		want, got := fmt.Sprintf("%s/want-%d", dir, i), fmt.Sprintf("%s/got-%d", dir, i)
+		if err := os.WriteFile(want, []byte(s.prints+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&script, "run() { %s}\nrun > %s 2>&1\n", s.command, got)
+		if strings.HasPrefix(s.command, "grep") {
+			fmt.Fprintf(&script, "for n in $(seq 100); do cmp -s %s %s && break; sleep 0.2; run > %s 2>&1; done\n", want, got, got)
+		}
+	}
+	shell := exec.CommandContext(t.Context(), "bash", "-c", script.String())
+	shell.Dir = dir
+	shell.Env = append(os.Environ(), "PATH="+filepath.Dir(program)+":"+os.Getenv("PATH"), "no_proxy=127.0.0.1", "LC_ALL=C")
+	shell.WaitDelay = 10 * time.Second
+	if out, err := shell.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("%v: %s", err, out)
+	}
+	for i, s := range all {
+		if !s.checked {
+			continue
+		}
+		got, err := os.ReadFile(fmt.Sprintf("%s/got-%d", dir, i))
+		if err != nil || strings.TrimRight(string(got), "\n") != s.prints {
+			t.Fatalf("%s prints:\n%s\nand the page says:\n%s\n%v", s.command, got, s.prints, err)
+		}
+	}
+}

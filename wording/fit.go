@@ -2,14 +2,27 @@ package wording
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"unicode/utf8"
 )
 
-// A report is bounded, as mail programs cut what is long: Gmail after 102 kB of HTML. Text
-// counts as HTML has it, with escapes, and with what HTML puts around it.
+// A Room is how much a report may be. Text counts as HTML has it, with escapes, and with what
+// HTML puts around it; other channels find out what is too much by trying.
+type Room struct {
+	// Weight is how many bytes its texts may be.
+	Weight int
+	// Named is how many incidents of a digest are named at most; those beyond are counted.
+	Named int
+}
+
+// inMail is the room of a mail, as mail programs cut what is long: Gmail after 102 kB of HTML.
+var inMail = Room{Weight: 64_000, Named: DigestNamed}
+
+// Less returns a room that is smaller by a quarter.
+func (r Room) Less() Room { return Room{Weight: r.Weight * 3 / 4, Named: r.Named * 3 / 4} }
+
 const (
-	reportWeight = 64_000
 	// What HTML puts around an entry or a fact, a paragraph, and an incident of a digest.
 	aroundLine      = 250
 	aroundParagraph = 50
@@ -20,9 +33,9 @@ const (
 
 // fit leaves out of the report what is too much for one message: of a digest the last lines
 // of what has the most, else the last entries of the longest sections. It says so there.
-func (r *Report) fit() {
-	r.Lead = fitLines(r.Lead, reportWeight/5)
-	left := reportWeight - weight(r.Lead...)
+func (r *Report) fit(most int) {
+	r.fitLead(most / 5)
+	left := most - weight(r.Lead...)
 	for _, f := range r.Facts {
 		left -= weight(f.Name, f.Value) + aroundLine
 	}
@@ -34,6 +47,15 @@ func (r *Report) fit() {
 		}
 	}
 	r.fitSections(left)
+}
+
+// fitLead leaves out the last sentences of the lead, and says so.
+func (r *Report) fitLead(most int) {
+	lead := fitLines(r.Lead, most)
+	if !slices.Equal(lead, r.Lead) {
+		lead = append(lead, "There is more to this, on the incident's page.")
+	}
+	r.Lead = lead
 }
 
 // share is how much each brief may weigh so that together they weigh no more than most:
@@ -50,7 +72,7 @@ func (r *Report) share(most int) int {
 		}
 		most -= w
 	}
-	return reportWeight
+	return math.MaxInt
 }
 
 func (b *Brief) weight() int {
@@ -88,9 +110,13 @@ func (r *Report) fitSections(most int) {
 		r.Sections[i].Lines, weights[i], total = lines[:len(lines)-1:len(lines)-1], weights[i]-last, total-last
 		left[i]++
 	}
+	page := "the incident's page"
+	if r.ID == "" {
+		page = "the page of all incidents"
+	}
 	for i, n := range left {
 		if n > 0 {
-			r.Sections[i].Lines = append(r.Sections[i].Lines, Entry{Text: fmt.Sprintf("%d more, on the incident's page.", n)})
+			r.Sections[i].Lines = append(r.Sections[i].Lines, Entry{Text: fmt.Sprintf("%d more, on %s.", n, page)})
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"sitrep/incident"
 )
 
-// DigestNamed is how many incidents of a digest are named; those beyond are counted.
+// DigestNamed is how many incidents of a digest a mail names; those beyond are counted.
 const DigestNamed = 50
 
 // reminderTitle is what a reminder is about, in its subject.
@@ -190,9 +190,9 @@ func word(s string) string {
 	return s
 }
 
-// digestReport tells about many incidents, the highest priority first: of each a brief, and
-// of those beyond DigestNamed how many there are.
-func digestReport(m *incident.Message, clock Clock) *Report {
+// digestReport tells about many incidents, the highest priority first: of those that are named a
+// brief, and of those beyond how many there are.
+func digestReport(m *incident.Message, clock Clock, named int) *Report {
 	first := m.First()
 	n := len(m.Items)
 	r := &Report{
@@ -216,7 +216,7 @@ func digestReport(m *incident.Message, clock Clock) *Report {
 	if late := earliestLate(m); !late.IsZero() {
 		r.Lead = append(r.Lead, fmt.Sprintf("It should have come by %s, and could not be handed over until now.", clock.Time(late)))
 	}
-	for i := range m.Items[:min(n, DigestNamed)] {
+	for i := range m.Items[:min(n, named)] {
 		it := m.Items[i]
 		it.LateSince = time.Time{} // said above
 		in := &it.Incident
@@ -238,9 +238,9 @@ func digestReport(m *incident.Message, clock Clock) *Report {
 			Lines: briefLines(m, &it, clock), URL: Link(url),
 		})
 	}
-	if n > DigestNamed {
-		rest := Section{Heading: fmt.Sprintf("And %d more", n-DigestNamed)}
-		for _, f := range counts(m.Items[DigestNamed:]) {
+	if n > named {
+		rest := Section{Heading: fmt.Sprintf("And %d more", n-named)}
+		for _, f := range counts(m.Items[named:]) {
 			rest.Lines = append(rest.Lines, Entry{Text: f.Line()})
 		}
 		r.Sections = append(r.Sections, rest)
@@ -354,7 +354,7 @@ func watchdogReport(m *incident.Message, clock Clock) *Report {
 		r.Sections = []Section{{"What to do", []Entry{{Text: "See whether Prometheus and Alertmanager run, and whether Alertmanager reaches sitrep."}}}}
 		r.Preview = "The watchdog alert was last heard: " + heard + "."
 	} else {
-		r.Status, r.Tone = "Watchdog · Back", "over"
+		r.Status, r.Tone = "Watchdog · Back", toneOver
 		r.Lead = []string{"The alert that always fires was heard again. Alerts that end are believed again."}
 		if !w.HeardAt.IsZero() {
 			r.Facts = []Fact{{"Last heard", clock.Full(w.HeardAt), true}}

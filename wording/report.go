@@ -94,20 +94,23 @@ func (e Entry) QuoteLines() []string { return strings.Split(e.Quote, "\n") }
 
 // Compose puts into words what a message says. The message has at least one item,
 // or is the watchdog's. What would make it too long for a mail is left out.
-func Compose(m *incident.Message) *Report {
-	r := compose(m)
-	r.fit()
+func Compose(m *incident.Message) *Report { return ComposeIn(m, inMail) }
+
+// ComposeIn is [Compose] for a channel that has another room.
+func ComposeIn(m *incident.Message, room Room) *Report {
+	r := compose(m, room.Named)
+	r.fit(room.Weight)
 	return r
 }
 
-func compose(m *incident.Message) *Report {
+func compose(m *incident.Message, named int) *Report {
 	m = m.ForReader()
 	clock := Clock{m.At, m.Location}
 	switch m.Kind {
 	case incident.KindWatchdog:
 		return watchdogReport(m, clock)
 	case incident.KindDigest:
-		return digestReport(m, clock)
+		return digestReport(m, clock, named)
 	}
 	it := *m.First()
 	it.Kind = m.Kind

@@ -215,8 +215,8 @@ func status(it *incident.Item) string {
 // Rank is the class of the colour of a priority.
 func Rank(n int) string { return fmt.Sprintf("rank%d", min(max(n, 0), 4)) }
 
-// toneOver is the tone of what is over.
-const toneOver = "over"
+// ToneOver is the tone of what is over; the others are quiet, and that of a rank.
+const ToneOver = "over"
 
 // tone is the class of the colour of the status line.
 func tone(it *incident.Item) string {
@@ -224,7 +224,7 @@ func tone(it *incident.Item) string {
 	case it.Kind == incident.KindLeft:
 		return "quiet"
 	case it.Incident.State != incident.StateOpen && it.Kind != incident.KindReminder:
-		return toneOver
+		return ToneOver
 	}
 	return Rank(it.Incident.Priority.Rank)
 }
@@ -240,7 +240,7 @@ func Colour(tone string) string {
 		return "#f2b824"
 	case Rank(3):
 		return "#a9cdf5"
-	case toneOver:
+	case ToneOver:
 		return "#1a7f37"
 	}
 	return "#57606a"
@@ -257,7 +257,7 @@ func Sign(tone string) string {
 		return "🟡"
 	case Rank(3):
 		return "🔵"
-	case toneOver:
+	case ToneOver:
 		return "🟢"
 	}
 	return "⚪"

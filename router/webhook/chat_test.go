@@ -170,15 +170,16 @@ var (
 	slackAngle = regexp.MustCompile(`<([^>]*)>`)
 	entity     = regexp.MustCompile(`&(amp|lt|gt);`)
 	slackQuote = regexp.MustCompile(`(?m)^> ?`)
+	// slackBold and slackCode are lines of ours, and formatted is what else could be more than words.
+	slackBold = regexp.MustCompile(`^(?:\pS )?\*(.*)\*$`)
+	slackCode = regexp.MustCompile("^`(.*)`$")
+	formatted = regexp.MustCompile("(^|[^\\pL\\pN])[*_~`]|[*_~`]([^\\pL\\pN]|$)")
 	// mention is what a chat could take for one.
 	mention = regexp.MustCompile(`(^|[^\pL\pN])@`)
 )
 
 // slack reads a text; what stands in angle brackets is a link in mrkdwn, and nothing else.
 func (out *reading) slack(text string, mrkdwn bool) (string, error) {
-	if mention.MatchString(text) {
-		return "", fmt.Errorf("a mention in %q", text)
-	}
 	if mrkdwn {
 		text = slackQuote.ReplaceAllString(text, "")
 		var wrong error
@@ -194,8 +195,21 @@ func (out *reading) slack(text string, mrkdwn bool) (string, error) {
 			return "", wrong
 		}
 	}
+	if mention.MatchString(text) {
+		return "", fmt.Errorf("a mention in %q", text)
+	}
 	if strings.ContainsAny(text, "<>") || strings.Contains(entity.ReplaceAllString(text, ""), "&") {
 		return "", fmt.Errorf("%q is not escaped", text)
+	}
+	if mrkdwn {
+		for line := range strings.SplitSeq(text, "\n") {
+			for _, ours := range []*regexp.Regexp{slackBold, slackCode} {
+				line = ours.ReplaceAllString(line, "$1")
+			}
+			if formatted.MatchString(line) {
+				return "", fmt.Errorf("%q is more than words", line)
+			}
+		}
 	}
 	return html.UnescapeString(text), nil
 }

@@ -85,7 +85,7 @@ func slackEscape(s string) string {
 
 // slackLink returns a text that leads to a URL; false if that is too long.
 func slackLink(text, url string) (string, bool) {
-	link := "<" + slackEntities.Replace(strings.ReplaceAll(url, "|", "%7C")) + "|" + slackEscape(text) + ">"
+	link := "<" + slackEntities.Replace(strings.ReplaceAll(url, "|", "%7C")) + "|" + slackEscape(strings.ReplaceAll(text, "|", "｜")) + ">"
 	return link, units(link) <= slackText-slackPrefix
 }
 

@@ -237,8 +237,11 @@ func readTeams(body []byte) (*reading, error) {
 	}
 	// Teams keeps the card as a string, in which quotes are escaped.
 	asString, err := json.Marshal(string(body))
-	if err != nil || len(asString) > 28_000 {
-		return nil, fmt.Errorf("%d bytes as it is kept (%v)", len(asString), err)
+	if err != nil {
+		return nil, err
+	}
+	if len(asString) > 28_000 {
+		return nil, fmt.Errorf("%d bytes as it is kept", len(asString))
 	}
 	var card struct {
 		Schema       string `json:"$schema"`

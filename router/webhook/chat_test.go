@@ -353,7 +353,7 @@ var (
 	markdownCode = regexp.MustCompile("(?m)^  `([^`\n]*)`$")
 	colour       = regexp.MustCompile(`^#[0-9a-f]{6}$`)
 	// marked is what begins or ends something in Markdown, or is read by Slack's rules.
-	marked = regexp.MustCompile("[<>`*_\\[\\]~|#!]")
+	marked = regexp.MustCompile("[<>`*_\\[\\]~|#]")
 	// block is what begins a block, in front of words.
 	block = regexp.MustCompile(`^ *(?:[-+=]|[0-9]+[.)]| {4})`)
 )

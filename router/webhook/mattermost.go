@@ -41,7 +41,7 @@ type mattermostAttachment struct {
 
 var mattermostMarks = strings.NewReplacer(
 	"&", "&amp;", "<", "&lt;", ">", "&gt;",
-	"\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]", "~", "\\~", "|", "\\|", "#", "\\#", "!", "\\!",
+	"\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]", "~", "\\~", "|", "\\|", "#", "\\#",
 )
 
 // mattermostEscape returns a line that stands for itself in Markdown. What Mattermost, like

@@ -61,7 +61,7 @@ func (f *inForce) makeHooks(hooks map[string]config.Webhook) error {
 		if err != nil {
 			return fmt.Errorf("webhook %s: %w", webhook.Place(string(h.URL)), err)
 		}
-		endpoints[id] = webhook.Endpoint{URL: string(h.URL), Secret: string(h.Secret), Client: client}
+		endpoints[id] = webhook.Endpoint{URL: string(h.URL), Secret: string(h.Secret), Format: webhook.Format(h.Format), Client: client}
 	}
 	f.hooks = webhook.New(webhook.Options{UserAgent: "sitrep", Endpoints: func(id string) (webhook.Endpoint, bool) {
 		to, ok := endpoints[id]

@@ -11,6 +11,7 @@ import (
 
 	"sitrep/config"
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/router"
 	"sitrep/router/webhook"
 )
@@ -144,6 +145,43 @@ func TestWebhooksArePostedToAsConfigured(t *testing.T) {
 	for _, place := range []string{"/there", "/guarded/classified"} {
 		if asked[place] != nil {
 			t.Errorf("%s was asked", place)
+		}
+	}
+}
+
+// TestEachWebhookGetsItsFormat: what the configuration says is what a webhook is told in.
+func TestEachWebhookGetsItsFormat(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "sitrep.yml")
+	text := "priorities: [{name: P1}]\ngroups:\n  - name: sre\n    webhooks:\n" +
+		"      - {url: 'http://127.0.0.1/json'}\n" +
+		"      - {url: 'http://127.0.0.1/slack', format: slack}\n" +
+		"      - {url: 'http://127.0.0.1/teams', format: teams}\n" +
+		"      - {url: 'http://127.0.0.1/mattermost', format: mattermost}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := newInForce(c, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.close()
+	hooks, _ := f.sender(incident.ChannelWebhook)
+	for id, hook := range c.Webhooks() {
+		m := incidenttest.Message(incident.KindUpdate)
+		m.Recipient = incident.Recipient{ID: id, Channel: incident.ChannelWebhook}
+		body, err := hooks.Render(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mark := map[string]string{"json": `"type":"incident.update"`, "slack": `"blocks":`, "teams": `"AdaptiveCard"`, "mattermost": `"fallback":`}
+		for path, want := range mark {
+			if is := strings.HasSuffix(string(hook.URL), path); is != strings.Contains(string(body), want) {
+				t.Errorf("%s is told %.300s", hook.URL, body)
+			}
 		}
 	}
 }

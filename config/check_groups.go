@@ -105,8 +105,8 @@ func (s *source) checkAddresses(path string, r Recipients) {
 	}
 }
 
-// checkSigning reports a URL that is to be signed with two different keys, or spoken to
-// in two ways: it is one recipient, and would get messages that it cannot verify, or by
+// checkSigning reports a URL that is to be signed with two different keys, told in two
+// formats, or spoken to in two ways: it is one recipient, and would get messages that it cannot verify, or by
 // a way that only one of them chose.
 func (k *checker) checkSigning() {
 	first := map[Secret]Webhook{}
@@ -122,6 +122,9 @@ func (k *checker) checkSigning() {
 			}
 			if before.Secret != w.Secret {
 				s.errorf(elem(path, i), "the same URL stands elsewhere with another signing key, or with none; give it the same secret_file")
+			}
+			if before.Format != w.Format {
+				s.errorf(elem(path, i), "the same URL stands elsewhere with another format, or with none; give it the same")
 			}
 			if !before.HTTPConfig.same(w.HTTPConfig) {
 				s.errorf(elem(path, i), "the same URL stands elsewhere with another http_config, or with none; give it the same")

@@ -192,7 +192,7 @@ func TestSampleCommentsAreTrue(t *testing.T) {
 			t.Error(line)
 		}
 	}
-	if strings.Count(got, "no such file") != 6 {
+	if strings.Count(got, "no such file") != 7 {
 		t.Errorf("the comments were not read:\n%s", got)
 	}
 }
@@ -233,6 +233,32 @@ func TestMailPageIsTrue(t *testing.T) {
 		path := write(t, map[string]string{
 			"sitrep.yml": "priorities: [{name: P1}]\n" + piece, "secrets/smtp": "s", "secrets/exchange": "s", "secrets/gmail.pem": rsaKey(),
 		})
+		if got := report(filepath.Dir(path)); got != "" {
+			t.Errorf("piece %d: %s", i, got)
+		}
+	}
+}
+
+// TestChatPageIsTrue loads each piece of configuration of the page about chats.
+func TestChatPageIsTrue(t *testing.T) {
+	page, err := os.ReadFile("../docs/chat.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pieces := strings.Split(string(page), "```yaml\n")[1:]
+	if len(pieces) != 3 {
+		t.Fatalf("%d pieces of configuration, want 3", len(pieces))
+	}
+	for i, format := range []config.Format{config.FormatSlack, config.FormatTeams, config.FormatMattermost} {
+		piece, _, _ := strings.Cut(pieces[i], "```")
+		path := write(t, map[string]string{
+			"sitrep.yml": "priorities: [{name: P1}]\n" + piece, "secrets/" + string(format) + "-url": "https://chat.example.org/hooks/x",
+		})
+		for _, hook := range load(t, path).Webhooks() {
+			if hook.Format != format {
+				t.Errorf("piece %d has the format %q, want %q", i, hook.Format, format)
+			}
+		}
 		if got := report(filepath.Dir(path)); got != "" {
 			t.Errorf("piece %d: %s", i, got)
 		}

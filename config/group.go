@@ -33,17 +33,60 @@ type Address struct {
 	Address string
 }
 
-// A Webhook is a URL that is told by POST, and the key that signs what it is told.
+// A Webhook is a URL that is told by POST, in which form, and the key that signs what it is told.
 type Webhook struct {
 	URL        Secret `yaml:"url" show:"origin" doc:"Where to post; http or https. Exactly one of url and url_file."`
 	URLFile    string `yaml:"url_file" doc:"A file that holds the URL, where the URL is a secret." eg:"secrets/support-hook-url"`
-	SecretFile string `yaml:"secret_file" doc:"A file that holds the key that signs each request." eg:"secrets/support-hook-key"`
+	Format     Format `yaml:"format" doc:"What is posted: json (default, signed), or a message for people in a channel of slack, teams (a workflow) or mattermost." eg:"teams"`
+	SecretFile string `yaml:"secret_file" doc:"A file that holds the key that signs each request; of the format json alone." eg:"secrets/support-hook-key"`
 	// HTTPConfig has FollowRedirects false, whatever is the default elsewhere.
 	HTTPConfig *HTTPClient `yaml:"http_config" doc:"How it is spoken to, as everywhere in Prometheus: headers, credentials, TLS, proxy. Its redirects are not followed. What a team's file names must lie in the folder of that file."`
 
 	// Secret is the signing key as it stands in SecretFile, without white space
 	// around it; empty if requests are not signed.
 	Secret Secret `yaml:"-"`
+}
+
+// A Format is the form of what is posted to a webhook.
+type Format string
+
+// The formats of webhooks.
+const (
+	FormatJSON       Format = "json"
+	FormatSlack      Format = "slack"
+	FormatTeams      Format = "teams"
+	FormatMattermost Format = "mattermost"
+)
+
+// chatName names the chat whose channels a format is for, for people; empty of JSON.
+func (f Format) chatName() string {
+	switch f {
+	case FormatSlack:
+		return "Slack"
+	case FormatTeams:
+		return "Teams"
+	case FormatMattermost:
+		return "Mattermost"
+	}
+	return ""
+}
+
+// formatOf returns the format that the host of a URL takes, as far as that is known.
+func formatOf(raw string) (f Format, known bool) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "", false
+	}
+	host := "." + strings.ToLower(u.Hostname())
+	for suffix, f := range map[string]Format{
+		".hooks.slack.com": FormatSlack, ".hooks.slack-gov.com": FormatSlack,
+		".logic.azure.com": FormatTeams, ".api.powerplatform.com": FormatTeams, ".webhook.office.com": FormatTeams,
+	} {
+		if strings.HasSuffix(host, suffix) {
+			return f, true
+		}
+	}
+	return "", false
 }
 
 // Quiet is a stretch of time in which nothing is sent to a group: Alertmanager's

@@ -97,6 +97,7 @@ var leaves = map[reflect.Type]leaf{
 		schema: map[string]any{"type": "string", "pattern": "^\\s*-----BEGIN "},
 	},
 	reflect.TypeFor[Role]():               oneOf("role", roles[:]...),
+	reflect.TypeFor[Format]():             oneOf("format", string(FormatJSON), string(FormatSlack), string(FormatTeams), string(FormatMattermost)),
 	reflect.TypeFor[TLSMode]():            oneOf("mode", string(StartTLS), string(ImplicitTLS), string(NoTLS)),
 	reflect.TypeFor[TLSVersion]():         oneOf("version of TLS", "TLS10", "TLS11", "TLS12", "TLS13"),
 	reflect.TypeFor[GrantType]():          oneOf("grant type", string(ClientCredentials), string(JWTBearer)),

@@ -117,14 +117,33 @@ func (s *source) webhooks(path string, hooks []Webhook) {
 				s.errorf(where, "%v", err)
 				w.URL = ""
 			}
+			s.format(path, where, w)
 		}
 		s.poster(join(path, "http_config"), w.HTTPConfig)
 		w.Secret = Secret(s.secret(join(path, "secret_file"), w.SecretFile, oneLine))
+		if chat := w.Format.chatName(); chat != "" && s.has(join(path, "secret_file")) {
+			s.warnf(join(path, "secret_file"), "%s does not look at signatures, and trusts who has the URL; remove it", chat)
+		}
 		if text, ok := strings.CutPrefix(string(w.Secret), "whsec_"); ok {
 			if _, err := base64.StdEncoding.DecodeString(text); err != nil {
 				s.errorf(join(path, "secret_file"), "what follows whsec_ in the file is not base64; make a key with: echo whsec_$(openssl rand -base64 32)")
 			}
 		}
+	}
+}
+
+// format warns where a webhook's URL is one of a chat that reads another format.
+func (s *source) format(path, where string, w *Webhook) {
+	at := join(path, "format")
+	if s.broken(at) {
+		return
+	}
+	switch want, known := formatOf(string(w.URL)); {
+	case !known || want == w.Format:
+	case s.has(at):
+		s.warnf(at, "the URL is one of %s, which does not take this format; write format: %s", want.chatName(), want)
+	default:
+		s.warnf(where, "it is a URL of %s, which does not take sitrep's JSON; add format: %s", want.chatName(), want)
 	}
 }
 

@@ -256,7 +256,11 @@ func TestOnlyWhoRunsItKnowsTheConfiguration(t *testing.T) {
 func TestLinksInTheDocumentationLead(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
 	files := append(decisions(t), "../README.md", "../CONTRIBUTING.md", "../CHANGELOG.md", "../SECURITY.md", "../RELEASE.md", "decisions/README.md")
-	for _, file := range append(files, "architecture.md", "command-line.md", "evidence.md", "first-hour.md", "mail.md", "operations.md", "reliability.md", "security.md") {
+	pages, err := filepath.Glob("*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(files, pages...) {
 		for _, m := range link.FindAllStringSubmatch(read(t, file), -1) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(file), m[1])); err != nil {
 				t.Errorf("%s: %v", file, err)

@@ -2,14 +2,43 @@ package wording
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"unicode/utf8"
 )
 
-// A report is bounded, as mail programs cut what is long: Gmail after 102 kB of HTML. Text
-// counts as HTML has it, with escapes, and with what HTML puts around it.
+// A Room is how much a report may be. Text counts as HTML has it, with escapes, and with what
+// HTML puts around it; other channels find out what is too much by trying.
+type Room struct {
+	// Weight is how many bytes its texts may be.
+	Weight int
+	// Named is how many incidents of a digest are named, at most DigestNamed; those beyond are
+	// counted.
+	Named int
+}
+
+// inMail is the room of a mail, as mail programs cut what is long: Gmail after 102 kB of HTML.
+var inMail = Room{Weight: 64_000, Named: DigestNamed}
+
+// Less returns a room that is smaller by a quarter.
+func (r Room) Less() Room { return Room{Weight: r.Weight * 3 / 4, Named: r.Named * 3 / 4} }
+
+// Within returns as much of the report as there is room for, and says what is left out.
+func (r *Report) Within(room Room) *Report {
+	out := *r
+	out.Briefs, out.Sections = slices.Clone(r.Briefs), slices.Clone(r.Sections)
+	if beyond := len(r.items) - room.Named; beyond > 0 {
+		rest := Section{Heading: fmt.Sprintf("And %d more", beyond)}
+		for _, f := range counts(r.items[room.Named:]) {
+			rest.Lines = append(rest.Lines, Entry{Text: f.Line()})
+		}
+		out.Briefs, out.Sections = out.Briefs[:room.Named], slices.Insert(out.Sections, 0, rest)
+	}
+	out.fit(room.Weight)
+	return &out
+}
+
 const (
-	reportWeight = 64_000
 	// What HTML puts around an entry or a fact, a paragraph, and an incident of a digest.
 	aroundLine      = 250
 	aroundParagraph = 50
@@ -20,9 +49,10 @@ const (
 
 // fit leaves out of the report what is too much for one message: of a digest the last lines
 // of what has the most, else the last entries of the longest sections. It says so there.
-func (r *Report) fit() {
-	r.Lead = fitLines(r.Lead, reportWeight/5)
-	left := reportWeight - weight(r.Lead...)
+func (r *Report) fit(most int) {
+	r.fitLead(most / 5)
+	r.fitFacts(most / 3)
+	left := most - weight(r.Lead...)
 	for _, f := range r.Facts {
 		left -= weight(f.Name, f.Value) + aroundLine
 	}
@@ -34,6 +64,31 @@ func (r *Report) fit() {
 		}
 	}
 	r.fitSections(left)
+}
+
+// fitLead leaves out the last sentences of the lead, and says so.
+func (r *Report) fitLead(most int) {
+	lead := fitLines(r.Lead, most)
+	if !slices.Equal(lead, r.Lead) {
+		lead = append(lead, "There is more to this, on the incident's page.")
+	}
+	r.Lead = lead
+}
+
+// fitFacts cuts what is long among the facts, if together they are too much.
+func (r *Report) fitFacts(most int) {
+	all := 0
+	for _, f := range r.Facts {
+		all += weight(f.Value)
+	}
+	if all <= most {
+		return
+	}
+	r.Facts = slices.Clone(r.Facts)
+	for i := range r.Facts {
+		f := &r.Facts[i]
+		f.Value = fitText(f.Value, most/len(r.Facts))
+	}
 }
 
 // share is how much each brief may weigh so that together they weigh no more than most:
@@ -50,7 +105,7 @@ func (r *Report) share(most int) int {
 		}
 		most -= w
 	}
-	return reportWeight
+	return math.MaxInt
 }
 
 func (b *Brief) weight() int {
@@ -70,27 +125,35 @@ func (b *Brief) fit(share int) {
 	b.Lines = fitLines(b.Lines, share-weight(b.Title))
 }
 
-// fitSections leaves out the last entries of the heaviest sections, one after the other.
+// fitSections leaves out the last entries of the heaviest sections, one after the other, and none
+// that say where all of it is.
 func (r *Report) fitSections(most int) {
 	weights := make([]int, len(r.Sections))
 	total := 0
 	for i := range r.Sections {
+		weight := 0
 		for _, e := range r.Sections[i].Lines {
-			weights[i] += e.weight()
+			weight += e.weight()
 		}
-		total += weights[i]
+		if total += weight; !r.Sections[i].stays {
+			weights[i] = weight
+		}
 	}
 	left := make([]int, len(r.Sections)) // out
-	for total > max(most, 0) {
+	for total > most && slices.ContainsFunc(weights, func(w int) bool { return w > 0 }) {
 		i := slices.Index(weights, slices.Max(weights))
 		lines := r.Sections[i].Lines
 		last := lines[len(lines)-1].weight()
 		r.Sections[i].Lines, weights[i], total = lines[:len(lines)-1:len(lines)-1], weights[i]-last, total-last
 		left[i]++
 	}
+	page := "the incident's page"
+	if r.ID == "" {
+		page = "the page of all incidents"
+	}
 	for i, n := range left {
 		if n > 0 {
-			r.Sections[i].Lines = append(r.Sections[i].Lines, Entry{Text: fmt.Sprintf("%d more, on the incident's page.", n)})
+			r.Sections[i].Lines = append(r.Sections[i].Lines, Entry{Text: fmt.Sprintf("%d more, on %s.", n, page)})
 		}
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"sitrep/incident"
 )
 
-// DigestNamed is how many incidents of a digest are named; those beyond are counted.
+// DigestNamed is how many incidents of a digest a mail names; those beyond are counted.
 const DigestNamed = 50
 
 // reminderTitle is what a reminder is about, in its subject.
@@ -169,7 +169,7 @@ func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 	switch {
 	case in.State == incident.StateOpen:
 		news = strings.TrimSpace(NoNews(it, clock) + " " + news)
-		r.Sections = append(r.Sections, Section{"What readers know", []Entry{{Text: news}}})
+		r.Sections = append(r.Sections, Section{Heading: "What readers know", Lines: []Entry{{Text: news}}})
 	case news != "":
 		r.Facts = append(r.Facts, Fact{"Now", news, false})
 	}
@@ -190,8 +190,8 @@ func word(s string) string {
 	return s
 }
 
-// digestReport tells about many incidents, the highest priority first: of each a brief, and
-// of those beyond DigestNamed how many there are.
+// digestReport tells about many incidents, the highest priority first, and has a brief of as many
+// as can be named.
 func digestReport(m *incident.Message, clock Clock) *Report {
 	first := m.First()
 	n := len(m.Items)
@@ -203,6 +203,7 @@ func digestReport(m *incident.Message, clock Clock) *Report {
 		Lead:    []string{"More messages were due within a minute than go out one by one: this one stands for the rest, the highest priority first."},
 		Facts:   counts(m.Items),
 		Preview: "The highest: " + Headline(&first.Incident),
+		items:   m.Items,
 	}
 	open := func(it incident.Item) bool { return it.Incident.State == incident.StateOpen }
 	goesOn := func(it incident.Item) bool {
@@ -238,13 +239,6 @@ func digestReport(m *incident.Message, clock Clock) *Report {
 			Lines: briefLines(m, &it, clock), URL: Link(url),
 		})
 	}
-	if n > DigestNamed {
-		rest := Section{Heading: fmt.Sprintf("And %d more", n-DigestNamed)}
-		for _, f := range counts(m.Items[DigestNamed:]) {
-			rest.Lines = append(rest.Lines, Entry{Text: f.Line()})
-		}
-		r.Sections = append(r.Sections, rest)
-	}
 	r.linkAll(m)
 	r.Footer = footer(m, clock)
 	return r
@@ -275,7 +269,7 @@ func counts(items []incident.Item) []Fact {
 // linkAll leads to the page of all incidents.
 func (r *Report) linkAll(m *incident.Message) {
 	if url := Link(m.BaseURL + "/"); url != "" {
-		r.Sections = append(r.Sections, Section{"Where to look", []Entry{{Text: "All incidents", URL: url}}})
+		r.Sections = append(r.Sections, Section{Heading: "Where to look", Lines: []Entry{{Text: "All incidents", URL: url}}, stays: true})
 	}
 }
 
@@ -351,10 +345,10 @@ func watchdogReport(m *incident.Message, clock Clock) *Report {
 		if w.Within > 0 {
 			r.Facts = append(r.Facts, Fact{"Expected", "every " + Duration(w.Within), false})
 		}
-		r.Sections = []Section{{"What to do", []Entry{{Text: "See whether Prometheus and Alertmanager run, and whether Alertmanager reaches sitrep."}}}}
+		r.Sections = []Section{{Heading: "What to do", Lines: []Entry{{Text: "See whether Prometheus and Alertmanager run, and whether Alertmanager reaches sitrep."}}}}
 		r.Preview = "The watchdog alert was last heard: " + heard + "."
 	} else {
-		r.Status, r.Tone = "Watchdog · Back", "over"
+		r.Status, r.Tone = "Watchdog · Back", ToneOver
 		r.Lead = []string{"The alert that always fires was heard again. Alerts that end are believed again."}
 		if !w.HeardAt.IsZero() {
 			r.Facts = []Fact{{"Last heard", clock.Full(w.HeardAt), true}}

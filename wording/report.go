@@ -31,6 +31,8 @@ type Report struct {
 	Footer []string
 	// Preview is what a list of mails shows beside the subject.
 	Preview string
+
+	items []incident.Item // of a digest
 }
 
 // A Fact is one line that is looked for by its name.
@@ -43,6 +45,8 @@ type Fact struct {
 type Section struct {
 	Heading string
 	Lines   []Entry
+
+	stays bool // whatever is left out elsewhere
 }
 
 // An Entry is one thing that a section says. Any of its fields may be empty.
@@ -94,13 +98,11 @@ func (e Entry) QuoteLines() []string { return strings.Split(e.Quote, "\n") }
 
 // Compose puts into words what a message says. The message has at least one item,
 // or is the watchdog's. What would make it too long for a mail is left out.
-func Compose(m *incident.Message) *Report {
-	r := compose(m)
-	r.fit()
-	return r
-}
+func Compose(m *incident.Message) *Report { return ComposeWhole(m).Within(inMail) }
 
-func compose(m *incident.Message) *Report {
+// ComposeWhole is [Compose] for a channel with a room of its own, which takes what is
+// [Report.Within] that.
+func ComposeWhole(m *incident.Message) *Report {
 	m = m.ForReader()
 	clock := Clock{m.At, m.Location}
 	switch m.Kind {
@@ -146,7 +148,7 @@ func incidentReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 	}
 	add(todoSection(m, it))
 	add(alertSection(m, it, clock))
-	happened := Section{"What is new", news.lines}
+	happened := Section{Heading: "What is new", Lines: news.lines}
 	if it.First {
 		happened.Heading = "What happened so far"
 	}

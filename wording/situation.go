@@ -215,13 +215,50 @@ func status(it *incident.Item) string {
 // Rank is the class of the colour of a priority.
 func Rank(n int) string { return fmt.Sprintf("rank%d", min(max(n, 0), 4)) }
 
+// ToneOver is the tone of what is over; the others are quiet, and that of a rank.
+const ToneOver = "over"
+
 // tone is the class of the colour of the status line.
 func tone(it *incident.Item) string {
 	switch {
 	case it.Kind == incident.KindLeft:
 		return "quiet"
 	case it.Incident.State != incident.StateOpen && it.Kind != incident.KindReminder:
-		return "over"
+		return ToneOver
 	}
 	return Rank(it.Incident.Priority.Rank)
+}
+
+// Colour is the colour behind a status, by its tone, as #rrggbb.
+func Colour(tone string) string {
+	switch tone {
+	case Rank(0):
+		return "#b3261e"
+	case Rank(1):
+		return "#a84300"
+	case Rank(2):
+		return "#f2b824"
+	case Rank(3):
+		return "#a9cdf5"
+	case ToneOver:
+		return "#1a7f37"
+	}
+	return "#57606a"
+}
+
+// Sign is the emoji that stands before a status, by its tone: the circle of its colour.
+func Sign(tone string) string {
+	switch tone {
+	case Rank(0):
+		return "🔴"
+	case Rank(1):
+		return "🟠"
+	case Rank(2):
+		return "🟡"
+	case Rank(3):
+		return "🔵"
+	case ToneOver:
+		return "🟢"
+	}
+	return "⚪"
 }

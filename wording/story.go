@@ -396,7 +396,7 @@ func actionSection(it *incident.Item, clock Clock) Section {
 // linkSection says where to look.
 func linkSection(m *incident.Message, it *incident.Item) Section {
 	in := &it.Incident
-	section := Section{Heading: "Where to look"}
+	section := Section{Heading: "Where to look", stays: true}
 	add := func(text, url string) {
 		if url = Link(url); url != "" {
 			section.Lines = append(section.Lines, Entry{Text: text, URL: url})

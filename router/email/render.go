@@ -26,26 +26,9 @@ var templates embed.FS
 
 // htmlTemplate has the styles that matter in the elements, too: a mail that is forwarded
 // loses its style sheet.
-var htmlTemplate = template.Must(template.New("").Funcs(template.FuncMap{"band": band, "ink": ink}).ParseFS(templates, "templates/*.html.tmpl"))
+var htmlTemplate = template.Must(template.New("").Funcs(template.FuncMap{"band": wording.Colour, "ink": ink}).ParseFS(templates, "templates/*.html.tmpl"))
 
-// band is the colour behind a status, by its tone.
-func band(tone string) string {
-	switch tone {
-	case wording.Rank(0):
-		return "#b3261e"
-	case wording.Rank(1):
-		return "#a84300"
-	case wording.Rank(2):
-		return "#f2b824"
-	case wording.Rank(3):
-		return "#a9cdf5"
-	case "over":
-		return "#1a7f37"
-	}
-	return "#57606a"
-}
-
-// ink is the colour of what stands on a band.
+// ink is the colour of what stands on a band of a tone's colour.
 func ink(tone string) string {
 	if tone == wording.Rank(2) || tone == wording.Rank(3) {
 		return "#1b1f24"

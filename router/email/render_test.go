@@ -18,12 +18,18 @@ import (
 	"unicode"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 )
 
 var (
 	update = flag.Bool("update", false, "write the golden files anew")
 	pages  = flag.String("pages", "", "a directory to write the HTML and the text of the golden mails to, for looking at them")
 )
+
+var letterhead = Letterhead{
+	From:    mail.Address{Name: "Incident updates", Address: "incidents@example.org"},
+	ReplyTo: mail.Address{Address: "sre@example.org"},
+}
 
 // parts returns the headers, the text and the HTML of a mail, decoded.
 func parts(t *testing.T, raw []byte) (h mail.Header, text, page string) {
@@ -62,7 +68,7 @@ func parts(t *testing.T, raw []byte) (h mail.Header, text, page string) {
 }
 
 func TestRenderGolden(t *testing.T) {
-	for name, m := range goldens(t) {
+	for name, m := range incidenttest.Messages() {
 		t.Run(name, func(t *testing.T) {
 			got, err := letterhead.Render(m)
 			if err != nil {
@@ -114,7 +120,7 @@ func bare(s string) string {
 }
 
 func TestTextAndHTMLSayTheSame(t *testing.T) {
-	for name, m := range goldens(t) {
+	for name, m := range incidenttest.Messages() {
 		t.Run(name, func(t *testing.T) {
 			raw, err := letterhead.Render(m)
 			if err != nil {
@@ -142,7 +148,7 @@ func TestTextAndHTMLSayTheSame(t *testing.T) {
 }
 
 func TestNothingForeignInHTML(t *testing.T) {
-	for name, m := range goldens(t) {
+	for name, m := range incidenttest.Messages() {
 		raw, err := letterhead.Render(m)
 		if err != nil {
 			t.Fatal(err)
@@ -170,7 +176,7 @@ func TestNothingForeignInHTML(t *testing.T) {
 }
 
 func TestToAudiencesItIsTheAlert(t *testing.T) {
-	for name, m := range goldens(t) {
+	for name, m := range incidenttest.Messages() {
 		raw, err := letterhead.Render(m)
 		if err != nil {
 			t.Fatal(err)
@@ -189,7 +195,7 @@ func TestToAudiencesItIsTheAlert(t *testing.T) {
 }
 
 func TestNoSentenceTwice(t *testing.T) {
-	for name, m := range goldens(t) {
+	for name, m := range incidenttest.Messages() {
 		if strings.HasPrefix(name, "digest") || name == "hostile" || name == "long" {
 			continue // the same may hold of several incidents, or strangers repeat themselves
 		}
@@ -212,7 +218,7 @@ func TestNoSentenceTwice(t *testing.T) {
 }
 
 func TestHeaders(t *testing.T) {
-	ms := goldens(t)
+	ms := incidenttest.Messages()
 	decode := func(s string) string {
 		s, err := new(mime.WordDecoder).DecodeHeader(s)
 		if err != nil {
@@ -266,12 +272,12 @@ func TestHeaders(t *testing.T) {
 }
 
 func TestManyIncidentsAreNamedAndTheRestCounted(t *testing.T) {
-	m := goldens(t)["digest"]
+	m := incidenttest.Messages()["digest"]
 	for len(m.Items) < 1000 {
 		it := m.Items[0]
 		it.Incident.Number = 1000 + int64(len(m.Items))
 		if len(m.Items) >= 900 {
-			it.Incident.Priority, it.Incident.State = p2, incident.StateResolved
+			it.Incident.Priority, it.Incident.State = incidenttest.P2, incident.StateResolved
 		}
 		m.Items = append(m.Items, it)
 	}
@@ -310,50 +316,10 @@ func TestNoMailIsCut(t *testing.T) {
 	for _, words := range []string{
 		"The quick brown fox jumps over the lazy dog. ", "\"", "🚒",
 	} {
-		long := strings.Repeat(words, 8192/len(words))
-		link := "https://example.org/" + strings.Repeat("&ü", 600)
-		worst := func(it *incident.Item) {
-			in := &it.Incident
-			in.UseCase, in.Affects, in.Service, in.EscalatedTo, in.AcknowledgedBy, in.Team = long, long, long, long, long, long
-			in.Labels = map[string]string{"region": long, "cluster": long, long: long}
-			in.Priority.Name, in.Priority.Summary = long, long
-			in.Actions = nil
-			for range 20 {
-				in.Actions = append(in.Actions, incident.Action{Name: long, State: incident.ActionWaived, Link: link, Reason: long})
-				it.Changes = append(it.Changes, event("13:58", incident.EventUpdateWritten, incident.Actor(long), "", incident.Data{Message: long}),
-					event("13:59", incident.EventPriorityChanged, incident.Actor(long), long, incident.Data{From: long, To: long}),
-					event("13:59", incident.EventActionChanged, incident.Actor(long), long, incident.Data{Action: long, Link: link, To: "done"}))
-				it.Reasons = append(it.Reasons, incident.Owed{Reason: incident.DueUndelivered, Address: long}, incident.Owed{Reason: incident.DueActionOverdue, Action: long})
-				it.Plan = append(it.Plan, incident.PlannedReader{Recipient: incident.Recipient{Name: long, Address: long}, Group: long, At: at("12:09")})
-				it.Silent = append(it.Silent, incident.Pulse{Name: long, AwaySince: at("12:01")})
-			}
-			it.NewWord, it.Word = true, &incident.Word{Text: long, By: long, At: at("13:59")}
-			it.Runbook, it.LateSince, in.Previous = link, at("13:31"), 7
-			var alerts []incident.ListedAlert
-			for range incident.AlertsListed {
-				alerts = append(alerts, incident.ListedAlert{Name: long, Summary: long, URL: link, Labels: map[string]string{"a": long, "b": long, "c": long, long: long}})
-			}
-			it.Alerts = firing(100, alerts...)
-		}
 		for _, kind := range []incident.Kind{
 			incident.KindOpened, incident.KindUpdate, incident.KindPriority, incident.KindLeft, incident.KindResolved, incident.KindReopened, incident.KindReminder, incident.KindDigest,
 		} {
-			m := message(t, kind)
-			m.Group, m.Recipient.Name = long, long
-			m.Audiences = append(m.Audiences, incident.AudienceOnCall)
-			if kind == incident.KindDigest {
-				m.BaseURL += "/" + strings.Repeat("a-path", 20)
-				for i := range 2000 {
-					it := m.Items[0]
-					it.Kind = []incident.Kind{incident.KindUpdate, incident.KindReminder, incident.KindLeft}[i%3]
-					it.Incident.Number = int64(1_000_000 + i)
-					it.Incident.Priority.Rank = i / 400
-					m.Items = append(m.Items, it)
-				}
-			}
-			for i := range m.Items[:min(len(m.Items), 50)] {
-				worst(&m.Items[i])
-			}
+			m := incidenttest.Longest(kind, words)
 			raw, err := letterhead.Render(m)
 			if err != nil {
 				t.Fatal(err)
@@ -379,7 +345,7 @@ func TestRenderRefuses(t *testing.T) {
 		"no ID":                         func(m *incident.Message, _ *Letterhead) { m.ID = "" },
 		"no incident":                   func(m *incident.Message, _ *Letterhead) { m.Items = nil },
 	} {
-		m, l := message(t, incident.KindUpdate), letterhead
+		m, l := incidenttest.Message(incident.KindUpdate), letterhead
 		change(m, &l)
 		if raw, err := l.Render(m); err == nil {
 			t.Errorf("%s: no error:\n%s", name, raw)
@@ -387,7 +353,7 @@ func TestRenderRefuses(t *testing.T) {
 	}
 	l := letterhead
 	l.From.Name, l.ReplyTo.Name = "Eve\r\nBcc: b@example.org", "Eve\nBcc: b@example.org"
-	raw, err := l.Render(message(t, incident.KindUpdate))
+	raw, err := l.Render(incidenttest.Message(incident.KindUpdate))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -397,11 +363,12 @@ func TestRenderRefuses(t *testing.T) {
 }
 
 func FuzzRender(f *testing.F) {
-	f.Add(hostile, "P1", "cto@example.org")
+	f.Add(incidenttest.Hostile, "P1", "cto@example.org")
 	f.Add(strings.Repeat("=?", 100), "=?UTF-8?q?x?=", "a@b")
 	f.Add("\n.\n", "", "\"a b\"@example.org")
 	f.Fuzz(func(t *testing.T, words, priority, address string) {
-		m := strangers(t, words, priority, address)
+		m := incidenttest.Strangers(words, priority)
+		m.Recipient.Address = address
 		raw, err := letterhead.Render(m)
 		if err != nil {
 			if strings.Contains(err.Error(), "address") {
@@ -421,20 +388,6 @@ func FuzzRender(f *testing.F) {
 	})
 }
 
-// strangers is a message with those words wherever strangers' words can stand.
-func strangers(t *testing.T, words, priority, address string) *incident.Message {
-	m := message(t, incident.KindUpdate)
-	m.Recipient.Name, m.Recipient.Address = words, address
-	it := &m.Items[0]
-	it.Incident.UseCase, it.Incident.Service, it.Incident.Priority.Name = words, words, priority
-	m.Audiences = append(m.Audiences, incident.AudienceOnCall)
-	it.Runbook = words
-	it.Alerts = firing(2, incident.ListedAlert{Name: words, Summary: words, URL: words, Labels: map[string]string{words: words}})
-	it.NewWord, it.Word = true, &incident.Word{Text: words, By: words, At: at("13:00")}
-	it.Changes = []incident.Event{event("13:00", incident.EventPhaseChanged, incident.Actor(words), words, incident.Data{To: words})}
-	return m
-}
-
 func TestHeadersForReadersPrograms(t *testing.T) {
 	for _, tc := range []struct {
 		name, list string
@@ -443,12 +396,12 @@ func TestHeadersForReadersPrograms(t *testing.T) {
 		wantList   string
 		importance string
 	}{
-		{"the first priority", "incidents.example.org", p1, incident.KindOpened, "<incidents.example.org>", "high"},
-		{"another priority", "incidents.example.org", p2, incident.KindOpened, "<incidents.example.org>", ""},
-		{"the watchdog, and no list", "", p1, incident.KindWatchdog, "", ""},
+		{"the first priority", "incidents.example.org", incidenttest.P1, incident.KindOpened, "<incidents.example.org>", "high"},
+		{"another priority", "incidents.example.org", incidenttest.P2, incident.KindOpened, "<incidents.example.org>", ""},
+		{"the watchdog, and no list", "", incidenttest.P1, incident.KindWatchdog, "", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			m := message(t, tc.kind)
+			m := incidenttest.Message(tc.kind)
 			if tc.kind == incident.KindWatchdog {
 				m.Items = nil
 			} else {

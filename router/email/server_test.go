@@ -17,6 +17,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/router"
 	"sitrep/router/email/mailtest"
 )
@@ -246,7 +247,7 @@ func client(t *testing.T, addr string, change func(*Config)) *SMTP {
 // envelope is a mail to that address.
 func envelope(t *testing.T, to string) router.Envelope {
 	t.Helper()
-	m := message(t, incident.KindUpdate)
+	m := incidenttest.Message(incident.KindUpdate)
 	m.Recipient.Address = to
 	body, err := letterhead.Render(m)
 	if err != nil {

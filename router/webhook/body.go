@@ -1,10 +1,7 @@
 package webhook
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"sitrep/incident"
@@ -96,28 +93,27 @@ type watchdog struct {
 	Within  string            `json:"within"`
 }
 
-// render returns the bytes of a message.
+// render returns the bytes of a message in the format JSON.
 func render(m *incident.Message) ([]byte, error) {
-	var about data
-	var err error
+	if err := tellable(m); err != nil {
+		return nil, err
+	}
+	about, err := facts(m)
+	if err != nil {
+		return nil, err
+	}
+	return encode(body{Type: "incident." + string(m.Kind), Timestamp: m.At.UTC(), Data: about})
+}
+
+// tellable returns an error if a message is about nothing.
+func tellable(m *incident.Message) error {
 	switch {
 	case m.Kind == incident.KindWatchdog && m.Watchdog == nil:
-		err = errors.New("no news of the watchdog")
+		return errors.New("no news of the watchdog")
 	case m.Kind != incident.KindWatchdog && len(m.Items) == 0:
-		err = errors.New("no incident")
-	default:
-		about, err = facts(m)
+		return errors.New("no incident")
 	}
-	if err != nil {
-		return nil, fmt.Errorf("render webhook %q of kind %s: %w", m.ID, m.Kind, err)
-	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(body{Type: "incident." + string(m.Kind), Timestamp: m.At.UTC(), Data: about}); err != nil {
-		return nil, fmt.Errorf("render webhook %q of kind %s: %w", m.ID, m.Kind, err)
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	return nil
 }
 
 // facts returns what m says, which has an incident or news of the watchdog.

@@ -24,9 +24,17 @@ func FuzzReply(f *testing.F) {
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffff\r\n", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "HTTP/1.1 410 Gone\r\nX: " + strings.Repeat("a", 9000) + "\r\n\r\n",
 		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", "HTTP/1.1 200 OK\r\nA\x00: b\r\n\r\n", "SSH-2.0-\u202e\r\n", strings.Repeat("\xee", 9000),
 	} {
-		f.Add([]byte(s))
+		f.Add([]byte(s), "")
 	}
-	f.Fuzz(func(t *testing.T, reply []byte) {
+	for _, s := range []string{
+		"ok", "invalid_payload", `{"id":"web.incoming_webhook.invalid.app_error"}`, `{"error":{"code":"WorkflowNotFound"}}`, `{"id":"` + secretPath + `"}`, secretPath, "\x1b[2J", "[" + strings.Repeat("[", 9000), "\"\xff",
+	} {
+		for _, format := range []string{"slack", "teams", "mattermost"} {
+			f.Add([]byte("HTTP/1.1 200 OK\r\n\r\n"+s), format)
+			f.Add([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"+s), format)
+		}
+	}
+	f.Fuzz(func(t *testing.T, reply []byte, format string) {
 		client := &http.Client{Transport: &http.Transport{
 			DisableKeepAlives: true,
 			DialContext: func(context.Context, string, string) (net.Conn, error) {
@@ -44,7 +52,7 @@ func FuzzReply(f *testing.F) {
 		}}
 		s := webhook.New(webhook.Options{
 			Endpoints: func(string) (webhook.Endpoint, bool) {
-				return webhook.Endpoint{URL: "http://hooks.example.org" + secretPath, Client: client}, true
+				return webhook.Endpoint{URL: "http://hooks.example.org" + secretPath, Format: webhook.Format(format), Client: client}, true
 			},
 			Timeout: 10 * time.Second,
 			Now:     time.Now,

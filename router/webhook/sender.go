@@ -29,6 +29,8 @@ type Endpoint struct {
 	// Secret signs each request: base64, with or without whsec_ before it; anything
 	// else counts as the bytes that it is. Empty: nothing is signed.
 	Secret string
+	// Format is what is posted and what the answer means; empty: JSON.
+	Format Format
 	// Client speaks to this endpoint alone. Its redirects are never followed. Required.
 	Client *http.Client
 }
@@ -36,7 +38,8 @@ type Endpoint struct {
 // Options are what a Sender needs.
 type Options struct {
 	// Endpoints returns the endpoint of a recipient's ID, and false if it has none any
-	// more. Required; called at each attempt, so that a reload takes effect at once.
+	// more. Called for each message and attempt, so that a reload takes effect at once. Nil:
+	// there are none.
 	Endpoints func(recipientID string) (Endpoint, bool)
 	Timeout   time.Duration    // zero: DefaultTimeout
 	Now       func() time.Time // nil: time.Now
@@ -56,6 +59,9 @@ var _ router.Sender = (*Sender)(nil)
 // New returns a Sender.
 func New(o Options) *Sender {
 	s := &Sender{endpoints: o.Endpoints, now: o.Now, timeout: o.Timeout, userAgent: o.UserAgent}
+	if s.endpoints == nil {
+		s.endpoints = func(string) (Endpoint, bool) { return Endpoint{}, false }
+	}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -68,10 +74,23 @@ func New(o Options) *Sender {
 	return s
 }
 
-// Render returns the JSON that is posted.
-func (s *Sender) Render(m *incident.Message) ([]byte, error) { return render(m) }
+// Render returns the JSON that is posted, in the format of the recipient.
+func (s *Sender) Render(m *incident.Message) ([]byte, error) {
+	to, _ := s.endpoints(m.Recipient.ID)
+	render := render
+	if c := chats[to.Format]; c != nil {
+		render = c.render
+	}
+	body, err := render(m)
+	if err != nil {
+		return nil, fmt.Errorf("render webhook %q of kind %s: %w", m.ID, m.Kind, err)
+	}
+	return body, nil
+}
 
-// Send posts the envelope's body once. A nil error is an answer of 2xx. A 4xx other
+// Send posts the envelope's body once. A nil error is an answer of 2xx; of a chat it has to be
+// what that answers to what it took, and else is router.ErrSetup, as are its answers that speak
+// of a channel or the URL. A 4xx other
 // than 401, 403, 404, 407, 408, 421, 425 and 429, and a recipient without an endpoint, are
 // router.ErrPermanent; no answer after the request may have gone out is
 // router.ErrUnknown, and so are 502 and 504, by which a proxy says the same. No connection,
@@ -111,9 +130,14 @@ func (s *Sender) Send(ctx context.Context, e router.Envelope, leased func(contex
 		// Of a proxy that refuses CONNECT the error is its words alone.
 		return fmt.Errorf("post to webhook %q: no connection: %w: %w", place, err, router.ErrReader)
 	}
-	// The status is the whole answer; its body is a stranger's and is not read.
+	if c := chats[to.Format]; c != nil {
+		err = c.verdict(resp)
+	} else {
+		// The status is the whole answer; its body is a stranger's and is not read.
+		err = verdict(resp.StatusCode)
+	}
 	resp.Body.Close()
-	if err := verdict(resp.StatusCode); err != nil {
+	if err != nil {
 		err = fmt.Errorf("post to webhook %q: %w", place, err)
 		if wait := retryAfter(resp.Header.Get("Retry-After"), s.now()); wait > 0 {
 			err = &router.Later{Wait: wait, Err: err}

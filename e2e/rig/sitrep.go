@@ -36,6 +36,8 @@ type Sitrep struct {
 	Address string
 	// LogLevel is that of its log; empty: debug.
 	LogLevel string
+	// Storage is where it keeps everything; empty: a file in its folder.
+	Storage string
 
 	p *process
 }
@@ -74,7 +76,7 @@ func (s *Sitrep) Log() string { return tail(filepath.Join(s.Dir, "sitrep.log")) 
 // Start starts it, and waits until it is ready.
 func (s *Sitrep) Start() error {
 	args := []string{
-		"serve", "--config.file=sitrep.yml", "--storage=data/sitrep.db", "--web.listen-address=" + s.Address, "--log.level=" + cmp.Or(s.LogLevel, "debug"),
+		"serve", "--config.file=sitrep.yml", "--storage=" + cmp.Or(s.Storage, "data/sitrep.db"), "--web.listen-address=" + s.Address, "--log.level=" + cmp.Or(s.LogLevel, "debug"),
 	}
 	p, err := start(filepath.Join(s.Dir, "sitrep.log"), s.Dir, s.Program, args...)
 	if err != nil {
@@ -102,6 +104,12 @@ func (s *Sitrep) Start() error {
 
 // Kill ends it as a power cut would.
 func (s *Sitrep) Kill() { s.p.kill() }
+
+// Pause stops it where it is, and Resume lets it go on.
+func (s *Sitrep) Pause() { s.p.signal(syscall.SIGSTOP) }
+
+// Resume lets it go on after Pause.
+func (s *Sitrep) Resume() { s.p.signal(syscall.SIGCONT) }
 
 // Stop asks it to end, and returns an error if it did not do so well.
 func (s *Sitrep) Stop() error { return s.p.stop() }

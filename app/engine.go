@@ -39,7 +39,7 @@ func openEngine(ctx context.Context, o *Options, observe *metrics, log *slog.Log
 		if err != nil {
 			return nil, err
 		}
-		return &engine{Store: db, probe: db.Probe}, nil
+		return &engine{Store: db, present: db.Present, probe: db.Probe}, nil
 	}
 	folder := filepath.Dir(o.Storage)
 	if err := os.MkdirAll(folder, 0o700); err != nil {

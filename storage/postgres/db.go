@@ -335,6 +335,17 @@ func (db *DB) well(stored bool) {
 	}
 }
 
+// Present returns an error while what is read may not last: the latest writes could not be stored,
+// or not on as many machines as they are to be.
+func (db *DB) Present() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.unwritten {
+		return db.trouble
+	}
+	return nil
+}
+
 // probeBytes is how much is stored to find out whether there is room again.
 const probeBytes = 64 << 10
 

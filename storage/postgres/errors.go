@@ -99,33 +99,34 @@ func (db *DB) explain(ctx context.Context, err error) error {
 		return db.explainServer(server)
 	}
 	if lostConnection(err) {
-		return db.lost(unavailable(err))
+		return db.lost(unavailable(err), false)
 	}
 	return err
 }
 
 // explainCommit says what a failure means of a pipeline that ends with the commit. At the
-// commit is set if all before it was answered.
+// commit is set if all before it was answered. A commit that was not answered may be there for
+// who reads and wait for a standby still, so only another commit shows that it lasts.
 func (db *DB) explainCommit(err error, atCommit bool) error {
 	var server *pgconn.PgError
 	switch {
 	case errors.As(err, &server):
 		if fatal := server.SeverityUnlocalized; atCommit && (fatal == "FATAL" || fatal == "PANIC") {
-			return db.lost(unknown(err))
+			return db.lost(unknown(err), true)
 		}
 		return db.explainServer(server)
 	case pgconn.SafeToRetry(err):
-		return db.lost(unavailable(err))
+		return db.lost(unavailable(err), false)
 	case lostConnection(err):
-		return db.lost(unknown(err))
+		return db.lost(unknown(err), true)
 	}
 	return err
 }
 
 // lost notes that a connection was lost, and that the others of the pool are too, as a rule.
-func (db *DB) lost(err error) error {
+func (db *DB) lost(err error, unwritten bool) error {
 	db.pool.Reset()
-	return db.ill(err, false)
+	return db.ill(err, unwritten)
 }
 
 func unknown(err error) error {

@@ -35,14 +35,18 @@ type fleet struct {
 	database string // straight to the database
 }
 
-// newFleet starts n sitreps on a database of their own.
-func newFleet(t *testing.T, s settings, n int, files map[string]string) *fleet {
+// newFleet starts n sitreps on a database of their own: through a pooler of connections if pooled.
+func newFleet(t *testing.T, s settings, n int, pooled bool, files map[string]string) *fleet {
 	t.Helper()
 	built, err := programs()
 	check(t, err)
 	f := &fleet{world: &world{t: t}}
 	f.cluster = postgrestest.Start(t)
 	f.database = f.cluster.Database(t)
+	through := f.cluster.Address()
+	if pooled {
+		through = f.cluster.Bouncer(t)(through)
+	}
 	f.mail, err = rig.NewMailServer()
 	check(t, err)
 	t.Cleanup(f.mail.Off)
@@ -56,7 +60,7 @@ func newFleet(t *testing.T, s settings, n int, files map[string]string) *fleet {
 	s.more += fmt.Sprintf("\nevidence: {key_file: %s}\n", key)
 	var addresses []string
 	for range n {
-		wire, err := rig.NewProxy(f.cluster.Address())
+		wire, err := rig.NewProxy(through)
 		check(t, err)
 		t.Cleanup(wire.Close)
 		one, err := rig.NewSitrep(built.sitrep, t.TempDir(), f.config(s))
@@ -122,7 +126,7 @@ func TestReplicasUnderFaults(t *testing.T) {
 		files[fmt.Sprintf("slos/team-%d.yml", round)] = b.String()
 		readers[fmt.Sprintf("team-%d@example.org", round)] = perRound
 	}
-	f := newFleet(t, settings{resolveAfter: "1h"}, 3, files)
+	f := newFleet(t, settings{resolveAfter: "1h"}, 3, false, files)
 	// Slow enough that faults fall between the mail that was taken and its record.
 	f.mail.Delay(30 * time.Millisecond)
 	senders := []*rig.Alertmanager{f.start(sender{repeat: "5s", to: f.balancer.URL()}), f.start(sender{repeat: "5s", to: f.balancer.URL()})}
@@ -250,7 +254,7 @@ func (f *fleet) verify() {
 // send it is gone, and one that was stopped for longer than that and woken sends nothing.
 func TestAReplicaTakesOver(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, settings{resolveAfter: "1h"}, 2, map[string]string{"slos/notifications.yml": slos})
+	f := newFleet(t, settings{resolveAfter: "1h"}, 2, false, map[string]string{"slos/notifications.yml": slos})
 	// The mail server keeps whoever sends waiting, so that it is stopped in the middle.
 	f.mail.Delay(5 * time.Second)
 	f.post(firing("register", "f1", time.Now().Add(-time.Second)))
@@ -279,6 +283,38 @@ func TestAReplicaTakesOver(t *testing.T) {
 		}
 	}
 	f.verify()
+}
+
+// TestReplicasThroughAPooler: two sitreps share a database through a pgbouncer in transaction mode.
+// Both take alerts and send, and each reader is told of what opens and ends once.
+func TestReplicasThroughAPooler(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, settings{resolveAfter: "1s"}, 2, true, map[string]string{"slos/notifications.yml": slos})
+	am := f.start(sender{repeat: "5s", to: f.balancer.URL()})
+	began := time.Now()
+	firing := []rig.Alert{alert("register", "page", began), alert("send", "page", began), alert("cut-1", "page", began)}
+	check(t, am.Post(firing...))
+	f.eventuallyTold(map[string]int{chief: 2, support: 3, onCall: 3})
+	check(t, f.replicas[1].Post("/api/v1/incidents/INC-1/updates", map[string]string{"message": "We look into it."}, nil))
+	check(t, am.Post(ended(firing...)...))
+	want := []string{"opened INC-1", "opened INC-2", "opened INC-3", "resolved INC-1", "resolved INC-2", "resolved INC-3", "update INC-1"}
+	rig.Poll(patience, func() bool { return len(f.kinds(support)) >= len(want) })
+	if got := slices.Sorted(slices.Values(f.kinds(support))); !slices.Equal(got, want) {
+		t.Errorf("support was told %v, want %v", got, want)
+	}
+	f.deliveries()
+	f.verify()
+	if n := f.deadlocks(); n != 0 {
+		t.Errorf("%d transactions waited for each other", n)
+	}
+}
+
+// kinds are the kinds of the mails to somebody, with their incidents.
+func (f *fleet) kinds(to string) (all []string) {
+	for _, m := range f.mail.To(to) {
+		all = append(all, m.Kind()+" "+m.Incident())
+	}
+	return all
 }
 
 // sending waits until a replica sends, and returns which.

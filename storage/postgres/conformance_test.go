@@ -105,3 +105,16 @@ func open(t testing.TB, url string) *postgres.DB {
 	})
 	return db
 }
+
+// The contract holds also through a pooler that gives each transaction any connection.
+func TestStoreThroughABouncer(t *testing.T) {
+	through := postgrestest.Bouncer(t)
+	storagetest.Run(t, storagetest.Engine{
+		Open: func(t *testing.T) storage.Store { return open(t, through(newStore(t))) },
+		Again: func(t *testing.T, s storage.Store) storage.Store {
+			url, _ := urls.Load(s)
+			return open(t, url.(string))
+		},
+		Groups: []string{"transactions", "breaches", "subscriptions", "claims", "deliveries", "log", "configurations", "jobs", "replicas", "two writers", "a queue of two writers"},
+	})
+}

@@ -296,6 +296,9 @@ func TestAChainInTheFormatsOfMachines(t *testing.T) {
 
 func TestCheckSaysWhatItNeeds(t *testing.T) {
 	chainFiles(t)
+	if err := os.WriteFile("root.yml", []byte("route: {receiver: a, match: {slo: z}}\nreceivers: [{name: a, webhook_configs: [{url: http://s/alertmanager}]}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		args string
 		code int
@@ -305,6 +308,7 @@ func TestCheckSaysWhatItNeeds(t *testing.T) {
 		{"check sitrep.yml --rules none/*.yml", ExitFailed, `no file matches --rules="none/*.yml"`},
 		{"check sitrep.yml --rules alertmanager.yml", ExitFailed, "there are no groups of rules in this file"},
 		{"check sitrep.yml --rules rules/*.yml --alertmanager.config rules/search.yml", ExitFailed, "there is no route in this file"},
+		{"check sitrep.yml --rules rules/*.yml --alertmanager.config root.yml", ExitFailed, "the root of the routes has matchers"},
 		{"check sitrep.yml --rules rules", ExitFailed, "it is no regular file"},
 		{"check sitrep.yml --rules rules/*.yml --alertmanager.config alertmanager.yml --receiver pager", ExitFailed, `receiver "pager" has no webhook to sitrep`},
 		{"check sitrep.yml --rules rules/*.yml", ExitDone, "5 alerting rules"},

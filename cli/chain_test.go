@@ -79,6 +79,26 @@ func TestTheSampleIsAWholeChain(t *testing.T) {
 	}
 }
 
+// TestAnAlertMustComeThroughEachAlertmanager, if there are several.
+func TestAnAlertMustComeThroughEachAlertmanager(t *testing.T) {
+	chainFiles(t)
+	raw, err := os.ReadFile("alertmanager.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := strings.Replace(string(raw), "CheckoutErrors|SearchSlow", "CheckoutErrors", 1)
+	if err := os.WriteFile("second.yml", []byte(second), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, code := checkChain(t, "--alertmanager.config", "second.yml")
+	if code != ExitFailed || !strings.Contains(out, `second.yml:2:3: error: the alert "SearchSlow"`) || !strings.Contains(out, "1 of 2 SLOs") || strings.Contains(out, "alertmanager.yml") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	if out, code := checkChain(t, "--alertmanager.config", "alertmanager.yml"); code != ExitDone || !strings.Contains(out, "2 of 2 SLOs") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+}
+
 // A spot is where a text stands in a file.
 type spot struct{ file, text string }
 

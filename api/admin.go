@@ -100,7 +100,7 @@ func (a *Admin) ready(w http.ResponseWriter, r *http.Request) error {
 	select {
 	case <-p.done:
 		if errors.Is(p.err, storage.ErrUnavailable) {
-			return httperr.Wrap(http.StatusServiceUnavailable, "nothing can be stored: the disk is full, or the file of the store is gone; the log says which", p.err)
+			return httperr.Wrap(http.StatusServiceUnavailable, "nothing can be stored: the disk is full, the file of the store is gone, or its database does not answer; the log says which", p.err)
 		}
 		if p.err != nil {
 			return httperr.Wrap(http.StatusServiceUnavailable, "the store does not work; the log says why", p.err)

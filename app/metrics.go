@@ -42,7 +42,7 @@ func newMetrics(s *Service) *metrics {
 		overdueFor: desc("sitrep_updates_overdue_seconds", "How long the first of the messages that wait beyond their promise has waited beyond it; 0 if none does."),
 		away:       desc("sitrep_watchdog_away", "How many pulses of the watchdog are away; 0 without a watchdog."),
 		bytes:      desc("sitrep_storage_size_bytes", "Size of the store on disk."),
-		writable:   desc("sitrep_storage_writable", "Whether something can be stored, as far as is known: 0 while the disk is full or the file of the store is gone."),
+		writable:   desc("sitrep_storage_writable", "Whether something can be stored, as far as is known: 0 while the disk is full, the file of the store is gone, or its database does not answer."),
 		free:       desc("sitrep_storage_free_bytes", "Free space of the disk that the store is on."),
 		reloadOK:   desc("sitrep_config_last_reload_successful", "Whether the last attempt to load the configuration succeeded."),
 		reloadAt:   desc("sitrep_config_last_reload_success_timestamp_seconds", "When the configuration in force was loaded."),

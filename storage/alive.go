@@ -14,7 +14,9 @@ const lastLeaves = 32
 
 // LastAlive returns when the service was last known to run: what it noted each minute
 // or, if that is later, what it recorded since; zero if never. What came from started on
-// is no sign of a life before that and does not count, unless started is zero.
+// is no sign of a life before that and does not count, unless started is zero. What several
+// processes recorded is dated by clocks of their own: where they share a store, what was noted
+// by its clock tells alone, see [ReplicaReader].
 func LastAlive(ctx context.Context, r Snapshot, started time.Time) (time.Time, error) {
 	alive, err := r.Alive(ctx)
 	if err != nil {

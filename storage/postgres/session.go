@@ -44,19 +44,13 @@ type statement struct {
 	args []any
 	// rows reads what the statement returns; nil if that is not looked at.
 	rows func(pgx.Rows) error
-	// done is told of how many rows the statement was; nil if nobody asks.
-	done func(pgconn.CommandTag) error
+	// done is told what the server says that was done; nil if nobody asks.
+	done func(pgconn.CommandTag)
 }
 
 // exec queues a statement.
 func (s *session) exec(sql string, args ...any) {
 	s.queue = append(s.queue, statement{sql: sql, args: args})
-}
-
-// execThen queues a statement, and has done told of how many rows it was when it is sent. The
-// error of done makes the transaction void.
-func (s *session) execThen(done func(pgconn.CommandTag) error, sql string, args ...any) {
-	s.queue = append(s.queue, statement{sql: sql, args: args, done: done})
 }
 
 // ask queues a question whose answer is read by rows when it is sent.
@@ -185,9 +179,9 @@ func (q *statement) answer(results pgx.BatchResults) (said, err error) {
 	if q.rows == nil {
 		tag, err := results.Exec()
 		if err == nil && q.done != nil {
-			said = q.done(tag)
+			q.done(tag)
 		}
-		return said, err
+		return nil, err
 	}
 	rows, err := results.Query()
 	if err != nil {
@@ -230,10 +224,7 @@ func (s *session) commit() error {
 		return s.fail(s.db.explain(s.ctx, err))
 	}
 	committed := ""
-	queue = append(queue, statement{sql: commit, done: func(tag pgconn.CommandTag) error {
-		committed = tag.String()
-		return nil
-	}})
+	queue = append(queue, statement{sql: commit, done: func(tag pgconn.CommandTag) { committed = tag.String() }})
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), endPatience)
 	defer cancel()
 	s.began = true

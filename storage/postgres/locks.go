@@ -35,7 +35,7 @@ func (t *tx) Lock(ctx context.Context, n storage.Needs) error {
 			n.Incidents, all, fingerprints)
 		// What belongs to them is read by statements of their own, once they are locked.
 		t.ask(t.holdAgendas, `select i.number, a.body, coalesce((select max(b) from records where kind = $1 and a = i.number), 0)
-			from unnest(current_setting('sitrep.reached')::bigint[]) i (number) left join agendas a on a.number = i.number`, int16(ledger.Event))
+			from unnest(nullif(current_setting('sitrep.reached', true), '')::bigint[]) i (number) left join agendas a on a.number = i.number`, int16(ledger.Event))
 	}
 	if len(fingerprints) > 0 {
 		t.queueBreaches(fingerprints, of)

@@ -12,8 +12,9 @@ import (
 )
 
 // The limits of a transaction, which the server keeps: how long one waits for a lock, how long
-// a statement takes, and how long the transaction stays open when nobody asks it anything.
-const limits = `select set_config('lock_timeout', '4s', true), set_config('statement_timeout', '6s', true), set_config('idle_in_transaction_session_timeout', '15s', true)`
+// a statement takes, and how long the transaction stays open when nobody asks it anything. No
+// statement is worth being compiled.
+const limits = `select set_config('lock_timeout', '4s', true), set_config('statement_timeout', '6s', true), set_config('idle_in_transaction_session_timeout', '15s', true), set_config('jit', 'off', true)`
 
 const (
 	// endPatience is how long the reply to the end of a transaction is waited for, whoever has
@@ -146,7 +147,7 @@ func (s *session) connect(ctx context.Context) (err error) {
 	}
 	waits, cancel := context.WithTimeoutCause(ctx, connectPatience, errBusy)
 	defer cancel()
-	if s.conn, err = s.db.pool.Acquire(waits); err != nil && ctx.Err() == nil {
+	if s.conn, err = s.db.acquire(waits); err != nil && ctx.Err() == nil {
 		if waits.Err() != nil {
 			err = context.Cause(waits)
 		}

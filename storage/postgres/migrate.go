@@ -55,7 +55,7 @@ func Migrate(ctx context.Context, url string) (version int, err error) {
 func (db *DB) prepare(ctx context.Context, config *pgx.ConnConfig, o Options) (version int, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, migrationPatience, errWaited)
 	defer cancel()
-	conn, err := db.pool.Acquire(ctx)
+	conn, err := db.acquire(ctx)
 	if err != nil {
 		return 0, unavailable(err)
 	}

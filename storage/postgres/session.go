@@ -176,7 +176,7 @@ func (s *session) connect(ctx context.Context) (err error) {
 	defer cancel()
 	var refused error
 	for {
-		if s.conn, err = s.db.pool.Acquire(waits); err == nil || ctx.Err() != nil {
+		if s.conn, err = s.db.acquire(waits); err == nil || ctx.Err() != nil {
 			return err
 		}
 		stat := s.db.pool.Stat()

@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-jsonnet/formatter"
 )
 
-var update = flag.Bool("update", false, "write contrib/rules/sitrep.yml and contrib/dashboard.json")
+var update = flag.Bool("update", false, "write the files that are made from the mixin")
 
 // evaluated returns the text that a jsonnet expression gives, with the files of this folder to import.
 func evaluated(t *testing.T, expr string) string {
@@ -27,8 +27,9 @@ func evaluated(t *testing.T, expr string) string {
 // TestFilesAreMadeFromTheMixin keeps what people load without jsonnet at what the mixin says.
 func TestFilesAreMadeFromTheMixin(t *testing.T) {
 	for file, from := range map[string]string{
-		"../rules/sitrep.yml": "rules.jsonnet",
-		"../dashboard.json":   "dashboard.jsonnet",
+		"../rules/sitrep.yml":               "rules.jsonnet",
+		"../kubernetes/prometheusrule.yaml": "prometheusrule.jsonnet",
+		"../dashboard.json":                 "dashboard.jsonnet",
 	} {
 		made := evaluated(t, "import '"+from+"'")
 		if *update {

@@ -108,6 +108,10 @@ func ParseAlertmanager(file string, text []byte, receiver string) *Alertmanager 
 		})
 	}
 	a.Root = a.route(yamlfile.Get(doc, "route"), &Route{GroupWait: 30 * time.Second, GroupInterval: 5 * time.Minute, RepeatInterval: 4 * time.Hour})
+	if len(a.Root.Matchers) > 0 {
+		a.fail(a.Root.Place, "the root of the routes has matchers, which Alertmanager refuses", "move them to a route below it")
+		a.Root.Matchers, a.Root.tests = nil, nil
+	}
 	return a
 }
 

@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"time"
@@ -128,7 +129,10 @@ func areOf(n int) string {
 func unanswered(s *source) chain.Finding {
 	f := chain.Finding{
 		Kind: chain.KindUnanswered, Severity: chain.Error, Place: chain.Place{File: s.Name()},
-		Text: fmt.Sprintf("this %s does not answer: %v", s.program, s.err), Fix: "look whether it runs, and whether sitrep reaches it by this URL",
+		Text: fmt.Sprintf("this %s does not answer: %v", s.program, s.err),
+	}
+	if refused := (*statusError)(nil); !errors.As(s.err, &refused) {
+		f.Fix = "look whether it runs, and whether sitrep reaches it by this URL"
 	}
 	if s.known() {
 		f.Text += fmt.Sprintf("; what it said at %s still counts", s.answeredAt.UTC().Format(time.DateTime)+" UTC")

@@ -51,7 +51,7 @@ func newMetrics(s *Service) *metrics {
 		behind:        desc("sitrep_config_behind", "Whether another configuration than that of this process is in force."),
 		configHash:    desc("sitrep_config_info", "The configuration in force.", "hash"),
 		chains:        desc("sitrep_chains", "SLOs by how it is with their chain from the rule to the recipients, as last looked at.", "state"),
-		chainBroken:   desc("sitrep_chain_broken", "SLOs whose chain is broken, up to 100.", "slo"),
+		chainBroken:   desc("sitrep_chain_broken", "SLOs whose chain is broken, up to 100.", "chain"),
 		chainFindings: desc("sitrep_chain_findings", "Errors and warnings along the chains, by what they are about.", "kind"),
 		chainsAt:      desc("sitrep_chains_checked_timestamp_seconds", "When the chains were last looked at; 0: not yet."),
 		buildInfo:     desc("sitrep_build_info", "What runs.", "version", "revision", "goversion"),
@@ -159,6 +159,7 @@ func (m *metrics) collectChains(gauge func(d *prometheus.Desc, v float64, labels
 		gauge(m.chainFindings, float64(r.Findings[kind]), string(kind))
 	}
 	named := 0
+	// The label is not slo: an alert with that would be taken for one of that SLO.
 	r.Broken(m.s.policy(), func(slo string) {
 		if named++; named <= maxBrokenNamed {
 			gauge(m.chainBroken, 1, slo)

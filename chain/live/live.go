@@ -60,13 +60,20 @@ type Watcher struct {
 	asking        sync.Mutex
 }
 
-// New returns a Watcher of those endpoints.
+// grafanaPath is how the path of Grafana's own Alertmanager ends. Its alerts come from rules of its
+// own, which no Prometheus knows.
+const grafanaPath = "/api/alertmanager/grafana"
+
+// New returns a Watcher of those endpoints, without Grafana's own Alertmanager.
 func New(prometheis, alertmanagers []Endpoint, files Files, nearest chain.Nearest) *Watcher {
 	w := &Watcher{files: files, nearest: nearest}
 	for _, e := range prometheis {
 		w.prometheis = append(w.prometheis, &prometheus{source: source{Endpoint: withClient(e), program: "Prometheus"}})
 	}
 	for _, e := range alertmanagers {
+		if strings.HasSuffix(e.Name(), grafanaPath) {
+			continue
+		}
 		w.alertmanagers = append(w.alertmanagers, &alertmanager{source: source{Endpoint: withClient(e), program: "Alertmanager"}})
 	}
 	return w

@@ -63,6 +63,8 @@ type CanaryRun struct {
 	Waiting    []string `json:"waiting,omitempty"`
 	// Took is from the post to the hand-over, of the last run that arrived.
 	Took time.Duration `json:"took,omitempty"`
+	// InARow is how many failed one after the other, up to this one.
+	InARow int `json:"in_a_row,omitempty"`
 	// Arrived and Failed count the runs by how they ended.
 	Arrived int64 `json:"arrived"`
 	Failed  int64 `json:"failed"`
@@ -70,6 +72,15 @@ type CanaryRun struct {
 
 // Over reports whether the run has ended, well or not.
 func (r *CanaryRun) Over() bool { return !r.ArrivedAt.IsZero() || !r.FailedAt.IsZero() }
+
+// Canary returns the pulse of the canary; false if there is no canary, or it has not flown yet.
+func (ps Pulses) Canary(p *Policy) (Pulse, bool) {
+	i := slices.IndexFunc(ps, func(q Pulse) bool { return q.Name == CanaryPulse && q.Run != nil })
+	if i < 0 || p.Canary.Every == 0 {
+		return Pulse{}, false
+	}
+	return ps[i], true
+}
 
 // CanaryReaders returns who get the canary's mail, or hear that it failed.
 func CanaryReaders(p *Policy) []Reader { return readersIn(p, p.Canary.Groups) }
@@ -140,7 +151,7 @@ func (p Pulse) PassCanary(policy *Policy, id string, since, at time.Time) Canary
 		}
 		run := CanaryRun{ID: id, PostedAt: at, PostAt: at.Add(canaryAgain), Recipients: recipients, Waiting: recipients}
 		if p.Run != nil {
-			run.Took, run.Arrived, run.Failed = p.Run.Took, p.Run.Arrived, p.Run.Failed
+			run.Took, run.InARow, run.Arrived, run.Failed = p.Run.Took, p.Run.InARow, p.Run.Arrived, p.Run.Failed
 		}
 		step.Pulse.Run, step.Changed, step.Began, step.Post = &run, true, true, true
 		return step
@@ -148,7 +159,7 @@ func (p Pulse) PassCanary(policy *Policy, id string, since, at time.Time) Canary
 	run := *p.Run
 	switch {
 	case at.Sub(latest(run.PostedAt, since)) > c.Within:
-		run.FailedAt, run.Failed = at, run.Failed+1
+		run.FailedAt, run.Failed, run.InARow = at, run.Failed+1, run.InARow+1
 		switch {
 		case !run.HeardAt.IsZero():
 			run.Stage = CanaryMail
@@ -220,7 +231,7 @@ func (p Pulse) MailedCanary(d *Delivery, c *Cover, at time.Time) (_ Pulse, why R
 	if len(run.Waiting) > 0 {
 		return p, "", true
 	}
-	run.ArrivedAt, run.Took, run.Arrived, run.Error = at, at.Sub(run.PostedAt), run.Arrived+1, ""
+	run.ArrivedAt, run.Took, run.Arrived, run.InARow, run.Error = at, at.Sub(run.PostedAt), run.Arrived+1, 0, ""
 	p.HeardAt = at
 	if !p.AwaySince.IsZero() {
 		p.AwaySince, p.BackAt = time.Time{}, at
@@ -241,6 +252,7 @@ type CanaryNews struct {
 	// FailingSince is when the first of the runs was posted that failed one after the other, up
 	// to this one; zero if the one before arrived.
 	FailingSince time.Time `json:"failing_since,omitzero"`
+	InARow       int       `json:"in_a_row,omitempty"` // how many those are
 	// LastArrivedAt is when a run arrived before this; zero if none did.
 	LastArrivedAt time.Time `json:"last_arrived_at,omitzero"`
 	// Within is how long it may take, and Error what was said when it failed, as it is not
@@ -257,7 +269,7 @@ func (p Pulse) canaryNews(policy *Policy) *CanaryNews {
 	r := p.Run
 	n := &CanaryNews{
 		Run: r.ID, PostedAt: r.PostedAt, HeardAt: r.HeardAt, ArrivedAt: r.ArrivedAt, FailedAt: r.FailedAt, Stage: r.Stage,
-		FailingSince: p.AwaySince, Within: policy.Canary.Within, Error: r.Error,
+		FailingSince: p.AwaySince, InARow: r.InARow, Within: policy.Canary.Within, Error: r.Error,
 	}
 	if !p.HeardAt.Equal(r.ArrivedAt) {
 		n.LastArrivedAt = p.HeardAt

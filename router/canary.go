@@ -116,5 +116,13 @@ func recordCanary(ch *storage.Change, del *incident.Delivery, cover *incident.Co
 	if !changed {
 		return nil
 	}
+	if !pulse.Run.ArrivedAt.IsZero() {
+		// The record of the last mail says when the run arrived.
+		news := *cover.Canary
+		news.ArrivedAt = pulse.Run.ArrivedAt
+		for i := range del.Covers {
+			del.Covers[i].Canary = &news
+		}
+	}
 	return ch.PutPulse(pulse, why)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"sitrep/audit"
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
 	"sitrep/router"
@@ -24,6 +25,16 @@ func flying(hook bool) *incident.Policy {
 	p.Canary = incident.Canary{Every: 24 * time.Hour, Within: 10 * time.Minute, Groups: []string{"support"}}
 	p.Index()
 	return p
+}
+
+// report says how the canary fared until now.
+func report(t *testing.T, w *routertest.World) audit.CanaryFigures {
+	t.Helper()
+	rep, err := audit.MakeReport(t.Context(), w.Store(), audit.ReportOptions{From: incidenttest.Noon, To: w.Now(), Now: w.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rep.Canary
 }
 
 // backAfter lets alerts of the canary come back after some time, once for each run.
@@ -57,6 +68,9 @@ func TestTheCanaryArrivesEachDay(t *testing.T) {
 				t.Errorf("pulse %+v, run %+v", p, p.Run)
 			}
 			w.Pass(24*time.Hour - time.Minute)
+		}
+		if rep := report(t, w); rep.Arrived != 3 || rep.Failed != 0 || len(rep.Failures) != 0 || rep.Took.Count != 3 || rep.Took.Max < 32 || rep.Took.Max > 34 || !rep.LastArrivedAt.Equal(w.CanaryPulse().HeardAt) {
+			t.Errorf("report %+v", rep)
 		}
 		if deliveries := w.Deliveries(); len(deliveries) != 3 || deliveries[0].Incident != 0 || deliveries[0].Kind != incident.KindCanary {
 			t.Errorf("deliveries %+v", deliveries)
@@ -138,6 +152,10 @@ func TestACanaryThatDoesNotComeBackIsKnown(t *testing.T) {
 				}
 				w.Pass(25 * time.Hour)
 				w.Expect("support canary")
+				rep := report(t, w)
+				if f := rep.Failures; rep.Arrived != 2 || rep.Failed < 5 || len(f) != 1 || !f[0].Since.Equal(since) || f[0].Until.IsZero() || f[0].Runs != rep.Failed || f[0].Stage != c.stage {
+					t.Errorf("report %+v", rep)
+				}
 			})
 		})
 	}

@@ -17,6 +17,19 @@ func CanaryFailed(stage incident.CanaryStage) string {
 	return "Alertmanager took its alert, which did not come back to sitrep in time."
 }
 
+// CanaryMissing says in some words what was missing of a run that failed.
+func CanaryMissing(stage incident.CanaryStage) string {
+	switch stage {
+	case incident.CanaryPost:
+		return "an Alertmanager that takes alerts"
+	case incident.CanaryRoute:
+		return "the way from Alertmanager to sitrep"
+	case incident.CanaryMail:
+		return "the hand-over of its mail"
+	}
+	return "not recorded"
+}
+
 // canaryHelp says what to do about a run that failed.
 func canaryHelp(stage incident.CanaryStage) string {
 	switch stage {

@@ -130,6 +130,11 @@
           'for': '5m',
           summary: 'What is due cannot be worked on; the log says why',
         }),
+        alert('SitrepCanaryFailing', 'page', {
+          expr: 'max without (instance, pod) (sitrep_canary_failing) == 1',
+          summary: "sitrep's own alert does not come back to it, or its mail is not handed over",
+          description: 'Alerts may be lost, or nobody be told of them. The page Status says how far it came. This alert may be lost, too, so the groups in canary.to are told besides.',
+        }),
         alert('SitrepLedgerNotSigned', 'ticket', {
           expr: 'sum without (instance, pod) (increase(sitrep_ledger_failures_total{step="sign"}[10m])) > 3',
           summary: 'The ledger is not signed, so its latest entries cannot be proven yet; the log says why',

@@ -42,7 +42,7 @@ func (f *chainFlags) follow(ctx context.Context, c *config.Config, p *chain.Prom
 		return nil, err
 	}
 	if len(f.rules)+len(prometheis) == 0 {
-		return nil, &usageError{"Alertmanager alone is not enough: name the rules whose alerts are followed with --rules or --prometheus"}
+		return nil, &usageError{"Alertmanager's configuration needs the rules whose alerts are followed; name them with --rules, or who evaluates them with --prometheus"}
 	}
 	return live.New(prometheis, alertmanagers, files, config.Nearest).Look(ctx, p, time.Now().UTC()).Report, nil
 }

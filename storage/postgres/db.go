@@ -15,7 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sitrep/storage"
@@ -77,6 +76,7 @@ type DB struct {
 	metrics *Metrics
 
 	trips  atomic.Int64 // round trips to the server
+	pooled atomic.Bool  // a pooler of connections is in between
 	closed atomic.Bool
 	stop   context.CancelFunc
 	wait   sync.WaitGroup
@@ -112,6 +112,9 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 		}
 		return &counted{Conn: conn, trips: &db.trips}, nil
 	}
+	if !strings.Contains(url, "default_query_exec_mode") {
+		db.suitPooler(config)
+	}
 	if db.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, fmt.Errorf("open %s: %w", db.path, plainly(err))
 	}
@@ -142,10 +145,6 @@ func parse(url string) (*pgxpool.Config, error) {
 	}
 	if !strings.Contains(url, "pool_max_conns") {
 		config.MaxConns = connections
-	}
-	if !strings.Contains(url, "default_query_exec_mode") {
-		// It needs nothing of a session, and so works behind a pooler of connections too.
-		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
 	if config.ConnConfig.ConnectTimeout == 0 {
 		config.ConnConfig.ConnectTimeout = connectPatience

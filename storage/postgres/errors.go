@@ -137,7 +137,8 @@ func unknown(err error) error {
 func (db *DB) explainServer(e *pgconn.PgError) error {
 	err := fmt.Errorf("the database says: %s (SQLSTATE %s)", e.Message, e.Code)
 	switch e.Code {
-	case "40001", "40P01", "23505": // serialization_failure, deadlock_detected, unique_violation
+	case "40001", "40P01", "23505", "26000":
+		// serialization_failure, deadlock_detected, unique_violation, invalid_sql_statement_name
 		return &again{err}
 	case "25006": // read_only_sql_transaction
 		// Of several hosts another takes writes now, or this one will.
@@ -154,6 +155,9 @@ func (db *DB) explainServer(e *pgconn.PgError) error {
 		return fmt.Errorf("%w: %w", storage.ErrUnavailable, err)
 	case "XX001", "XX002": // data_corrupted, index_corrupted
 		return fmt.Errorf("%w: %w", storage.ErrDamaged, err)
+	}
+	if e.Routine == "RevalidateCachedQuery" { // a plan is kept of what was changed since
+		return &again{err}
 	}
 	switch e.Code[:min(2, len(e.Code))] {
 	case "08", "28": // connection, authorization

@@ -112,6 +112,35 @@ func (t *tx) Records(ctx context.Context, q storage.RecordQuery) ([]storage.Reco
 	return t.reader.Records(ctx, q)
 }
 
+func (r *reader) RecordsSince(ctx context.Context, after map[int64]int64, limit int) (map[int64][]storage.Record, error) {
+	if err := checkLimit(limit); err != nil {
+		return nil, err
+	}
+	all := make(map[int64][]storage.Record, len(after))
+	if len(after) == 0 {
+		return all, nil
+	}
+	numbers, sequences := make([]int64, 0, len(after)), make([]int64, 0, len(after))
+	for number, sequence := range after {
+		numbers, sequences = append(numbers, number), append(sequences, max(sequence, 0))
+	}
+	return all, r.each(ctx, func(rows pgx.Rows) error {
+		var number int64
+		record, err := scanRecord(rows, &number)
+		all[number] = append(all[number], record)
+		return err
+	}, `select c.first + r.pos, r.leaf, r.salt, r.personal, q.number from unnest($2::bigint[], $3::bigint[]) q (number, after),
+			lateral (select * from records where kind = $1 and a = q.number and b > q.after order by b limit $4) r
+			left join chunks c on c.id = r.chunk
+		order by q.number, r.b`, int16(ledger.Event), numbers, sequences, limit)
+}
+
+// RecordsSince sees what the transaction put.
+func (t *tx) RecordsSince(ctx context.Context, after map[int64]int64, limit int) (map[int64][]storage.Record, error) {
+	t.putRecords()
+	return t.reader.RecordsSince(ctx, after, limit)
+}
+
 func (r *reader) LogHead(ctx context.Context) (head storage.LogHead, err error) {
 	_, err = r.one(ctx, []any{&head.Size, &head.Signed}, "select size, (select signed from checkpoints order by size desc, n desc limit 1) from ledger")
 	return head, err

@@ -76,19 +76,13 @@ type statement struct {
 	args []any
 	// rows reads what the statement returns; nil if that is not looked at.
 	rows func(pgx.Rows) error
-	// done is told of how many rows the statement was; nil if nobody asks.
-	done func(pgconn.CommandTag) error
+	// done is told what the server says that was done; nil if nobody asks.
+	done func(pgconn.CommandTag)
 }
 
 // exec queues a statement.
 func (s *session) exec(sql string, args ...any) {
 	s.queue = append(s.queue, statement{sql: sql, args: args})
-}
-
-// execThen queues a statement, and has done told of how many rows it was when it is sent. The
-// error of done makes the transaction void.
-func (s *session) execThen(done func(pgconn.CommandTag) error, sql string, args ...any) {
-	s.queue = append(s.queue, statement{sql: sql, args: args, done: done})
 }
 
 // ask queues a question whose answer is read by rows when it is sent.
@@ -182,7 +176,7 @@ func (s *session) connect(ctx context.Context) (err error) {
 	defer cancel()
 	var refused error
 	for {
-		if s.conn, err = s.db.pool.Acquire(waits); err == nil || ctx.Err() != nil {
+		if s.conn, err = s.db.acquire(waits); err == nil || ctx.Err() != nil {
 			return err
 		}
 		stat := s.db.pool.Stat()
@@ -246,9 +240,9 @@ func (q *statement) answer(results pgx.BatchResults) (said, err error) {
 	if q.rows == nil {
 		tag, err := results.Exec()
 		if err == nil && q.done != nil {
-			said = q.done(tag)
+			q.done(tag)
 		}
-		return said, err
+		return nil, err
 	}
 	rows, err := results.Query()
 	if err != nil {
@@ -291,10 +285,7 @@ func (s *session) commit() error {
 		return s.fail(s.db.explain(s.ctx, err))
 	}
 	committed := ""
-	queue = append(queue, statement{sql: commit, done: func(tag pgconn.CommandTag) error {
-		committed = tag.String()
-		return nil
-	}})
+	queue = append(queue, statement{sql: commit, done: func(tag pgconn.CommandTag) { committed = tag.String() }})
 	s.began = true
 	done := s.db.committing()
 	answered, err := s.pipeline(context.WithoutCancel(s.ctx), queue)

@@ -69,16 +69,25 @@ func one(t testing.TB) *Cluster {
 // Start returns a cluster of its own, for tests that stop it. It is gone when the test ends.
 func Start(t testing.TB) *Cluster {
 	t.Helper()
-	c, err := start()
+	c, err := Run()
 	if err != nil {
 		missing(t, err)
 	}
-	t.Cleanup(func() {
-		_ = c.keeper.Close()
-		<-c.done
-	})
+	t.Cleanup(c.End)
 	return c
 }
+
+// Run is Start for what is no test. End it, or it ends with the process.
+func Run() (*Cluster, error) { return start() }
+
+// End stops a cluster of Run for good, and removes it.
+func (c *Cluster) End() {
+	_ = c.keeper.Close()
+	<-c.done
+}
+
+// PID returns the id of the server's first process, whose children all others are.
+func (c *Cluster) PID() int { return c.server.Process.Pid }
 
 func missing(t testing.TB, err error) {
 	t.Helper()
@@ -270,11 +279,20 @@ func (c *Cluster) Database(t testing.TB) string {
 
 func (c *Cluster) create(t testing.TB) string {
 	t.Helper()
+	url, err := c.Create()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return url
+}
+
+// Create returns the URL of a new, empty database.
+func (c *Cluster) Create() (url string, err error) {
 	name := "test" + strconv.FormatInt(count.Add(1), 10)
 	if err := c.exec("create database " + name + " template template0 encoding 'UTF8'"); err != nil {
-		t.Fatalf("create a database: %v", err)
+		return "", fmt.Errorf("create a database: %w", err)
 	}
-	return c.URL(name)
+	return c.URL(name), nil
 }
 
 // exec runs a statement as the owner of all.

@@ -49,8 +49,7 @@ func newStore(t testing.TB) string {
 	select {
 	case url = <-free:
 	default:
-		// What is durable is for others to test; without waiting for the disk this is faster.
-		url = postgrestest.New(t) + "&synchronous_commit=off"
+		url = postgrestest.New(t)
 		if _, err := postgres.Migrate(t.Context(), url); err != nil {
 			t.Fatal(err)
 		}

@@ -54,6 +54,9 @@ type Options struct {
 	Unfinished bool
 	// Observe is told of each commit of a write, and how long it took; nil if nobody is.
 	Observe func(took time.Duration)
+	// Trace is told of each round trip to the server of what statements it is; nil if nobody is.
+	// Several goroutines call it.
+	Trace func(statements []string)
 }
 
 // IsURL reports whether what names a store is the URL of a PostgreSQL database.
@@ -70,7 +73,6 @@ type DB struct {
 	writes bool // not if it was opened to read
 	told   func(took time.Duration)
 
-	trips  atomic.Int64 // round trips to the server
 	pooled atomic.Bool  // a pooler of connections is in between
 	closed atomic.Bool
 	stop   context.CancelFunc
@@ -96,13 +98,8 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if db.log == nil {
 		db.log = slog.New(slog.DiscardHandler)
 	}
-	dial := config.ConnConfig.DialFunc
-	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dial(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		return &counted{Conn: conn, trips: &db.trips}, nil
+	if o.Trace != nil {
+		config.ConnConfig.Tracer = &tracer{o.Trace}
 	}
 	if !strings.Contains(url, "default_query_exec_mode") {
 		db.suitPooler(config)
@@ -150,26 +147,6 @@ func pathOf(c *pgxpool.Config) string {
 		host = net.JoinHostPort(host, fmt.Sprint(c.ConnConfig.Port))
 	}
 	return host + "/" + c.ConnConfig.Database
-}
-
-// counted counts the round trips of a connection: how often something was read after something
-// was written.
-type counted struct {
-	net.Conn
-	trips *atomic.Int64
-	wrote atomic.Bool
-}
-
-func (c *counted) Write(b []byte) (int, error) {
-	c.wrote.Store(true)
-	return c.Conn.Write(b)
-}
-
-func (c *counted) Read(b []byte) (int, error) {
-	if c.wrote.Swap(false) {
-		c.trips.Add(1)
-	}
-	return c.Conn.Read(b)
 }
 
 // Read implements storage.Store.

@@ -145,14 +145,7 @@ func (s *session) connect(ctx context.Context) (err error) {
 	if s.conn != nil {
 		return nil
 	}
-	waits, cancel := context.WithTimeoutCause(ctx, connectPatience, errBusy)
-	defer cancel()
-	if s.conn, err = s.db.acquire(waits); err != nil && ctx.Err() == nil {
-		if waits.Err() != nil {
-			err = context.Cause(waits)
-		}
-		return unavailable(err)
-	}
+	s.conn, err = s.db.take(ctx)
 	return err
 }
 

@@ -73,7 +73,7 @@ type DB struct {
 	writes bool // not if it was opened to read
 	told   func(took time.Duration)
 
-	pooled atomic.Bool  // a pooler of connections is in between
+	pooled atomic.Bool // a pooler of connections is in between
 	closed atomic.Bool
 	stop   context.CancelFunc
 	wait   sync.WaitGroup

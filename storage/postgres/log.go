@@ -242,7 +242,8 @@ func (db *DB) sequence(ctx context.Context) {
 		case <-db.wake:
 		}
 		more, err := db.place(ctx)
-		if err != nil && ctx.Err() == nil && !errors.Is(err, storage.ErrUnavailable) {
+		var met *again
+		if err != nil && ctx.Err() == nil && !errors.Is(err, storage.ErrUnavailable) && !errors.Is(err, storage.ErrUnknown) && !errors.As(err, &met) {
 			db.log.Error("the log cannot be continued", "error", err)
 		}
 		next := sequenceIdle
@@ -262,10 +263,10 @@ func (db *DB) sequence(ctx context.Context) {
 // are or may be more.
 func (db *DB) place(ctx context.Context) (more bool, err error) {
 	// Mostly there are none, and a look needs no transaction.
-	if err := db.pool.QueryRow(ctx, "select exists (select from chunks where first is null)").Scan(&more); err != nil || !more {
-		return false, db.explain(ctx, err)
+	if err := db.look(ctx, classSequence, &more, "select exists (select from chunks where first is null)"); err != nil || !more {
+		return false, err
 	}
-	s := &session{db: db, ctx: ctx, opening: []statement{{sql: begin}, {sql: limits}}}
+	s := db.newWrite(ctx, classSequence)
 	defer s.end()
 	var size int64
 	if free, err := s.one(ctx, []any{&size}, "select size from ledger for update skip locked"); err != nil || !free {

@@ -64,7 +64,7 @@ func (db *DB) prepare(ctx context.Context, config *pgx.ConnConfig, o Options) (v
 	for tried := false; ; {
 		version, oldest, err := readVersion(ctx, conn.Conn())
 		switch {
-		case err != nil && context.Cause(ctx) != errWaited:
+		case err != nil && !errors.Is(context.Cause(ctx), errWaited):
 			return 0, db.explain(ctx, err)
 		case err == nil && oldest > latest:
 			return version, fmt.Errorf("its schema is of version %d and this sitrep knows %d: %w", version, latest, storage.ErrNewer)

@@ -54,17 +54,3 @@ func (db *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	}
 	return conn, err
 }
-
-// take is acquire with an end to the patience.
-func (db *DB) take(ctx context.Context) (*pgxpool.Conn, error) {
-	waits, cancel := context.WithTimeoutCause(ctx, connectPatience, errBusy)
-	defer cancel()
-	conn, err := db.acquire(waits)
-	if err != nil && ctx.Err() == nil {
-		if waits.Err() != nil {
-			err = context.Cause(waits)
-		}
-		return nil, unavailable(err)
-	}
-	return conn, err
-}

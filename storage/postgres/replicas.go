@@ -19,8 +19,6 @@ const (
 	longOwner = 200
 	// loginSweep is how many failures that no longer count are forgotten with those that are counted.
 	loginSweep = 16
-	// glancePatience is how long a glance takes at most.
-	glancePatience = 6 * time.Second
 )
 
 // Clock implements storage.Store.
@@ -28,10 +26,8 @@ func (db *DB) Clock(ctx context.Context) (at time.Time, err error) {
 	if err := db.ready(ctx); err != nil {
 		return at, err
 	}
-	if err := db.pool.QueryRow(ctx, "select clock_timestamp()").Scan(&at); err != nil {
-		return at, db.explain(ctx, err)
-	}
-	return at.UTC(), nil
+	err = db.look(ctx, classClock, &at, "select clock_timestamp()")
+	return at.UTC(), err
 }
 
 // glance is one statement, which needs no transaction.
@@ -47,19 +43,19 @@ func (db *DB) Glance(ctx context.Context) (g storage.Glance, err error) {
 	if err := db.ready(ctx); err != nil {
 		return g, err
 	}
-	limited, cancel := context.WithTimeout(ctx, glancePatience)
-	defer cancel()
-	conn, err := db.take(limited)
+	conn, err := db.take(ctx)
 	if err != nil {
 		return g, db.explain(ctx, err)
 	}
 	defer conn.Release()
+	limited, cancel := context.WithTimeoutCause(ctx, answerPatience, errSilent)
+	defer cancel()
 	var at, next, silent, toAsk *time.Time
 	var pulses [][]byte
 	if err := conn.QueryRow(limited, glance).Scan(&g.Generation.Number, &at, &g.Generation.Hash, &pulses, &next, &silent, &toAsk); err != nil {
 		return g, db.explain(ctx, err)
 	}
-	db.well()
+	db.well(false)
 	g.Generation.At, g.NextDue, g.Silent, g.ToAsk = timeOf(at), timeOf(next), timeOf(silent), timeOf(toAsk)
 	g.Pulses, err = decodePulses(pulses)
 	return g, err

@@ -351,3 +351,56 @@ func (c *Cluster) Start(t testing.TB) {
 		}
 	}
 }
+
+// Pause stops all processes of the server where they are, as a machine that hangs does: it takes
+// connections, and answers nothing.
+func (c *Cluster) Pause(t testing.TB) { c.signal(t, syscall.SIGSTOP) }
+
+// Resume lets the server go on after Pause.
+func (c *Cluster) Resume(t testing.TB) { c.signal(t, syscall.SIGCONT) }
+
+// signal signals the server and all that it started.
+func (c *Cluster) signal(t testing.TB, signal syscall.Signal) {
+	t.Helper()
+	server := c.server.Process.Pid
+	all := []int{server} // first, so that it starts no more
+	if err := syscall.Kill(server, signal); err != nil {
+		t.Fatalf("signal the server: %v", err)
+	}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well-formed
+	for _, path := range stats {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		// After the name, which may have any bytes in it, stand the state and the parent.
+		fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+		if len(fields) < 2 || fields[1] != strconv.Itoa(server) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err == nil && !errors.Is(syscall.Kill(pid, signal), syscall.ESRCH) {
+			all = append(all, pid)
+		}
+	}
+	if len(all) == 1 {
+		t.Fatal("the server has no processes that could be signalled")
+	}
+}
+
+// Do carries out statements in a database, as the owner of all.
+func (c *Cluster) Do(t testing.TB, database string, statements ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, c.URL(database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	for _, sql := range statements {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+}

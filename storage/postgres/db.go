@@ -24,6 +24,8 @@ const (
 	// connections is how many a process has at most, unless the URL says otherwise by
 	// pool_max_conns.
 	connections = 16
+	// longReads is how many of those may be used by reads that are long, see storage.Long.
+	longReads = 2
 	// slowAfter is how long a commit may take until people are told.
 	slowAfter = 8 * time.Second
 	// attempts is how often a write is run that meets another.
@@ -79,6 +81,7 @@ type DB struct {
 	metrics *Metrics
 
 	pooled atomic.Bool // a pooler of connections is in between
+	long   chan struct{} // holds a token for each long read
 	closed atomic.Bool
 	stop   context.CancelFunc
 	wait   sync.WaitGroup
@@ -102,7 +105,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{log: o.Log, path: pathOf(config), writes: !o.ReadOnly, told: o.Observe, metrics: o.Metrics, wake: make(chan struct{}, 1), commits: map[*time.Time]struct{}{}}
+	db := &DB{log: o.Log, path: pathOf(config), writes: !o.ReadOnly, told: o.Observe, metrics: o.Metrics, wake: make(chan struct{}, 1), long: make(chan struct{}, longReads), commits: map[*time.Time]struct{}{}}
 	if db.log == nil {
 		db.log = slog.New(slog.DiscardHandler)
 	}
@@ -170,6 +173,14 @@ func pathOf(c *pgxpool.Config) string {
 func (db *DB) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
 	if err := db.ready(ctx); err != nil {
 		return err
+	}
+	if storage.IsLong(ctx) {
+		select {
+		case db.long <- struct{}{}:
+			defer func() { <-db.long }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	s := db.newRead(ctx)
 	defer s.end()

@@ -80,7 +80,7 @@ type DB struct {
 
 	metrics *Metrics
 
-	pooled atomic.Bool // a pooler of connections is in between
+	pooled atomic.Bool   // a pooler of connections is in between
 	long   chan struct{} // holds a token for each long read
 	closed atomic.Bool
 	stop   context.CancelFunc

@@ -63,7 +63,7 @@ const maxWhole = 25
 func Export(ctx context.Context, s storage.Store, w io.Writer, o ExportOptions) (ExportSummary, error) {
 	var sum ExportSummary
 	began := false
-	err := s.Read(ctx, func(r storage.Snapshot) error {
+	err := s.Read(storage.Long(ctx), func(r storage.Snapshot) error {
 		if began {
 			return errors.New("the snapshot was lost on the way; try again")
 		}

@@ -216,7 +216,7 @@ type CannotKnow struct {
 func MakeReport(ctx context.Context, s storage.Store, o ReportOptions) (*Report, error) {
 	var rep *Report
 	var wrong error
-	err := s.Read(ctx, func(r storage.Snapshot) error {
+	err := s.Read(storage.Long(ctx), func(r storage.Snapshot) error {
 		m := newMeasuring(r, o)
 		if err := m.firstRecord(ctx); err != nil {
 			return err

@@ -19,12 +19,14 @@ type inForce struct {
 	since     time.Time // the process has had this configuration
 	mail      *Mail     // nil: none configured
 	hooks     router.Sender
-	asker     router.Asker // nil: none configured
+	asker     router.Asker  // nil: none configured
+	poster    router.Poster // nil: no canary
 	retention router.Retention
+	chains    *chains
 }
 
 // newInForce makes the parts that the configuration asks for. Nothing connects yet.
-func newInForce(c *config.Config, external string) (*inForce, error) {
+func newInForce(c *config.Config, external string, l *lookout) (*inForce, error) {
 	policy := *c.Policy()
 	policy.ExternalURL = external
 	f := &inForce{config: c, policy: &policy}
@@ -38,6 +40,10 @@ func newInForce(c *config.Config, external string) (*inForce, error) {
 	if err := f.makeHooks(c.Webhooks()); err != nil {
 		return nil, err
 	}
+	var err error
+	if f.chains, err = l.watch(c); err != nil {
+		return nil, err
+	}
 	if len(c.Alertmanagers) > 0 {
 		var endpoints []alertmanagers.Endpoint
 		for i := range c.Alertmanagers {
@@ -49,6 +55,17 @@ func newInForce(c *config.Config, external string) (*inForce, error) {
 			endpoints = append(endpoints, alertmanagers.Endpoint{URL: string(am.URL), Client: client})
 		}
 		f.asker = alertmanagers.New(endpoints)
+	}
+	if c.Canary != nil {
+		var to []alertmanagers.Endpoint
+		for _, am := range c.Posted() {
+			client, err := am.HTTPConfig.New()
+			if err != nil {
+				return nil, fmt.Errorf("alertmanagers: %w", err)
+			}
+			to = append(to, alertmanagers.Endpoint{URL: string(am.URL), Client: client})
+		}
+		f.poster = alertmanagers.NewPoster(to, c.Canary.Labels, external)
 	}
 	return f, nil
 }

@@ -82,9 +82,10 @@ func (f *fixture) populate(text string) []string {
 		f.t.Fatal(err)
 	}
 	f.service.Ledger = ledger.Status{PublicKey: key.Public(), Witness: "audit@example.org " + text, Every: 24 * time.Hour, WitnessedAt: start, WitnessError: "550 no such user " + text}
+	f.follow(text)
 	paths := []string{
 		"/", "/?state=resolved", "/?state=open&sort=team&choose=all", "/several?do=updates&incident=INC-2&incident=INC-4", "/several?do=merge&incident=INC-2&incident=INC-4", "/?q=register&team=notifications&priority=P1", page(n, ""), page(old, ""), page(n, "?done=updates"), page(n, "/steps"),
-		"/priorities", "/priorities/versions/2", "/priorities/versions/1", "/slos", "/slos?q=search", "/deliveries", "/deliveries?state=failed", "/deliveries?group=leadership&from=2026-03-01&kind=x", "/deliveries/watchdog", "/groups", "/groups?name=leadership", "/groups?team=notifications", "/reports", "/status",
+		"/priorities", "/priorities/versions/2", "/priorities/versions/1", "/slos", "/slos?q=search", "/coverage", "/coverage?state=broken&team=notifications", "/deliveries", "/deliveries?state=failed", "/deliveries?group=leadership&from=2026-03-01&kind=x", "/deliveries/watchdog", "/groups", "/groups?name=leadership", "/groups?team=notifications", "/reports", "/status",
 		page(n, "/messages/failed"), "/declare", "/declare?slo=search-latency", "/mail/test", "/zone?back=slos",
 	}
 	for _, id := range ids {
@@ -564,6 +565,31 @@ func TestTheOverviewSaysThatAlertsHaveStopped(t *testing.T) {
 			t.Errorf("%s has no %q: %s", path, want, a.text())
 		}
 	}
+}
+
+func TestThePagesSayThatTheCanaryDoesNotArrive(t *testing.T) {
+	f := newFixture(t)
+	put := func(p incident.Pulse) {
+		p.Name = incident.CanaryPulse
+		f.write(func(tx storage.Tx) error { return tx.PutPulses(t.Context(), []incident.Pulse{p}, nil) })
+	}
+	expect := func(path, want string, is bool) {
+		t.Helper()
+		if a := f.get("viewer", path); strings.Contains(a.text(), want) != is {
+			t.Errorf("%s has %q: %v, want %v: %s", path, want, !is, is, a.text())
+		}
+	}
+	expect("/status", "Canary none is configured", true)
+	f.policy.Canary = incident.Canary{Every: 24 * time.Hour, Within: 10 * time.Minute}
+	put(incident.Pulse{HeardAt: start, Run: &incident.CanaryRun{PostedAt: start, ArrivedAt: start, Took: 40 * time.Second}})
+	expect("/", "canary", false)
+	expect("/status", "Canary last arrived 10:00 , 40 seconds after it was posted, expected every 1 day; next Tue 3 Mar, 10:00", true)
+	put(incident.Pulse{AwaySince: start, Run: &incident.CanaryRun{PostedAt: start, FailedAt: start.Add(time.Minute), Stage: incident.CanaryMail, Error: "535 no such user ada@example.org"}})
+	for _, path := range []string{"/", "/status"} {
+		expect(path, "The canary has not arrived since 10:00 : Its alert came back, and its mail was not handed over in time.", true)
+	}
+	expect("/status", "535 no such user", true)
+	expect("/status", "ada@example.org", false)
 }
 
 func TestThePagesNameTheClusterWhoseAlertsHaveStopped(t *testing.T) {

@@ -98,6 +98,17 @@
           summary: 'A replica has another configuration than the one in force, and is not ready',
           description: 'It takes alerts and sends what is due, but who is told is left to the others. Give it the same files and reload it, or stop it.',
         }),
+        alert('SitrepChainBroken', 'ticket', {
+          expr: 'max without (instance, pod) (sitrep_chain_broken) == 1',
+          'for': '15m',
+          summary: 'An alert of {{ $labels.chain }} would not reach those who are to be told',
+          description: 'The page Coverage says which link is broken, between the rule and the mailbox, where, and what would mend it. `sitrep check --live` says the same.',
+        }),
+        alert('SitrepChainsUnanswered', 'ticket', {
+          expr: 'sum by (program) (increase(sitrep_chains_unanswered_total[30m])) > 3',
+          summary: 'A {{ $labels.program }} does not answer sitrep, so it is not known whether chains are whole',
+          description: 'The page Coverage says which, and why. Incidents and messages go on.',
+        }),
         alert('SitrepDiskFilling', 'ticket', {
           expr: 'sitrep_storage_free_bytes < 1e9 or predict_linear(sitrep_storage_free_bytes[6h], 24 * 3600) < 0',
           'for': '15m',
@@ -118,6 +129,11 @@
           expr: 'min without (instance, pod) (rate(sitrep_scheduler_errors_total[5m])) > 0',
           'for': '5m',
           summary: 'What is due cannot be worked on; the log says why',
+        }),
+        alert('SitrepCanaryFailing', 'page', {
+          expr: 'max without (instance, pod) (sitrep_canary_failing) == 1',
+          summary: "sitrep's own alert does not come back to it, or its mail is not handed over",
+          description: 'Alerts may be lost, or nobody be told of them. The page Status says how far it came. This alert may be lost, too, so the groups in canary.to are told besides.',
         }),
         alert('SitrepLedgerNotSigned', 'ticket', {
           expr: 'sum without (instance, pod) (increase(sitrep_ledger_failures_total{step="sign"}[10m])) > 3',

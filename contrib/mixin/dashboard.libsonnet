@@ -150,6 +150,11 @@
           query('max without (instance, pod) (sitrep_storage_size_bytes{instance=~"$instance"})', 'size'),
           query('sitrep_storage_free_bytes{instance=~"$instance"}', 'free on its disk'),
         ]),
+        panel('timeseries', 'Chains', 'short', { x: 0, y: 37, w: 12, h: 8 }, [
+          query('max without (instance, pod) (sitrep_chains{instance=~"$instance"})', '{{state}}'),
+        ], {
+          description: 'Whether the promise of each SLO reaches from its rule to the mailbox; the page Coverage says what breaks one.',
+        }),
       ]),
     },
   },

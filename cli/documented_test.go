@@ -93,13 +93,12 @@ func undeclared(line string, model *kingpin.ApplicationModel) (wrong []string) {
 		line = name
 	}
 	groups := []*kingpin.FlagGroupModel{model.FlagGroupModel}
-	at := []*kingpin.CmdModel{}
 	next := model.Commands
 	for _, word := range strings.Fields(line) {
 		if len(next) == 0 || strings.HasPrefix(word, "-") || strings.HasPrefix(word, "[") {
 			break
 		}
-		at = nil
+		var at []*kingpin.CmdModel
 		for name := range strings.SplitSeq(strings.TrimSuffix(word, ","), "|") {
 			known := false
 			for _, c := range next {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"sitrep/contrib"
+	"sitrep/storage/postgres"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -30,9 +31,12 @@ func TestContribNamesRealMetrics(t *testing.T) {
 	}
 	defer s.Close()
 	known := map[string]bool{}
+	database := prometheus.NewRegistry() // of a store in a database
+	postgres.NewMetrics(database)
 	descs := make(chan *prometheus.Desc)
 	go func() {
 		s.registry.Describe(descs)
+		database.Describe(descs)
 		close(descs)
 	}()
 	for d := range descs {

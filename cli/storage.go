@@ -124,17 +124,24 @@ type soundStore struct {
 	at     ledger.Checkpoint
 }
 
-// inspect reads all of a store. The error says what is wrong with it.
-func inspect(ctx context.Context, path string) (s soundStore, err error) {
+// inspect reads all of a store, and says how far it is. The error says what is wrong with it.
+func inspect(ctx context.Context, path string, env Environment) (s soundStore, err error) {
 	db, err := openStopped(ctx, path)
 	if err != nil {
 		return s, err
 	}
 	defer db.Close()
-	if err := db.Check(ctx); err != nil {
+	if err := checkStore(ctx, db, env); err != nil {
 		return s, err
 	}
 	return look(ctx, db, path)
+}
+
+// checkStore reads all of a store that is open, and says how far it is.
+func checkStore(ctx context.Context, db *bolt.DB, env Environment) error {
+	p := newProgress(env)
+	defer p.end()
+	return db.CheckTelling(ctx, func(done, total int64) { p.tell("checked", audit.Bytes, done, total) })
 }
 
 // look says what is in a store that is open.
@@ -208,7 +215,7 @@ func (c *storageCLI) runBackup(ctx context.Context) error {
 	}
 	var s soundStore
 	err := placeFile(c.output, true, func(w io.Writer) error { return c.copyStore(ctx, w) }, func(made string) (err error) {
-		s, err = inspect(ctx, made)
+		s, err = inspect(ctx, made, c.env)
 		return err
 	})
 	if err != nil {
@@ -288,7 +295,7 @@ func (c *storageCLI) runRestore(ctx context.Context) error {
 		defer p.end()
 		return copyOf(ctx, db, w, p)
 	}, func(made string) (err error) {
-		if s, err = inspect(ctx, made); err != nil {
+		if s, err = inspect(ctx, made, c.env); err != nil {
 			return err
 		}
 		if fits, why := c.keyOf(s); !fits && !c.newKey {
@@ -360,7 +367,7 @@ func (c *storageCLI) runCheck(ctx context.Context) error {
 	if err := inFile(c.storage); err != nil {
 		return err
 	}
-	s, err := inspect(ctx, c.storage)
+	s, err := inspect(ctx, c.storage, c.env)
 	if err != nil {
 		return err
 	}

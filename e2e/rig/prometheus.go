@@ -48,7 +48,7 @@ func (p *Prometheus) Log() string { return tail(filepath.Join(p.Dir, "prometheus
 // Start starts it, and waits until it is ready.
 func (p *Prometheus) Start() error {
 	ran, err := start(filepath.Join(p.Dir, "prometheus.log"), p.Dir, p.Program,
-		"--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address="+p.Address)
+		"--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address="+p.Address, "--rules.alert.resend-delay=1s")
 	if err != nil {
 		return err
 	}

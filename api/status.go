@@ -37,6 +37,8 @@ type Status struct {
 		Bytes     int64      `json:"bytes"`
 		SlowSince *time.Time `json:"slow_since"` // a commit has been under way since then
 		Error     string     `json:"error"`      // why nothing can be stored now; empty if it can
+		// SynchronousCommit is that of the database; empty of a file. Off is raised to on in each write.
+		SynchronousCommit string `json:"synchronous_commit"`
 	} `json:"storage"`
 	Ledger struct {
 		Size       int64 `json:"size"` // leaves
@@ -69,6 +71,7 @@ type Status struct {
 		Expected bool    `json:"expected"`
 		Pulses   []Pulse `json:"pulses"` // one, or those heard of each value of the labels in by
 	} `json:"watchdog"`
+	Canary      Canary              `json:"canary"`
 	Replicas    []Replica           `json:"replicas"`    // processes that have the store, or had it in the last day
 	Outages     []storage.Outage    `json:"outages"`     // the latest first
 	Refusals    []storage.Refusal   `json:"refusals"`    // posts of alerts that were refused
@@ -101,6 +104,38 @@ type Pulse struct {
 	Labels    map[string]string `json:"labels"` // those in by
 	HeardAt   *time.Time        `json:"heard_at"`
 	AwaySince *time.Time        `json:"away_since"`
+}
+
+// A Canary says how the canary fares.
+type Canary struct {
+	Expected     bool                 `json:"expected"`
+	PostedAt     *time.Time           `json:"posted_at"`     // the latest run
+	ArrivedAt    *time.Time           `json:"arrived_at"`    // when a run last arrived
+	TookSeconds  *float64             `json:"took_seconds"`  // from the post to the hand-over, of that run
+	FailingSince *time.Time           `json:"failing_since"` // when the first of the runs was posted that failed since
+	Stage        incident.CanaryStage `json:"stage"`         // of the latest run, if it failed; else ""
+	LastError    string               `json:"last_error"`    // without addresses; empty: none is known
+	Arrived      int64                `json:"arrived"`       // runs
+	Failed       int64                `json:"failed"`        // runs
+}
+
+func canaryForm(policy *incident.Policy, pulses incident.Pulses, hide bool) Canary {
+	c := Canary{Expected: policy.Canary.Every > 0}
+	p, ok := pulses.Canary(policy)
+	if !ok {
+		return c
+	}
+	r := p.Run
+	c.PostedAt, c.ArrivedAt, c.FailingSince, c.Stage = when(r.PostedAt), when(p.HeardAt), when(p.AwaySince), r.Stage
+	if !p.HeardAt.IsZero() {
+		took := r.Took.Seconds()
+		c.TookSeconds = &took
+	}
+	if !hide {
+		c.LastError = storage.WithoutAddresses(r.Error)
+	}
+	c.Arrived, c.Failed = r.Arrived, r.Failed
+	return c
 }
 
 // A Replica is a process that has the store, as it said of itself within the last minute, or
@@ -152,6 +187,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.Versions.Storage = info.Version
 	s.Storage.Engine, s.Storage.Path, s.Storage.Bytes, s.Storage.SlowSince = info.Engine, info.Path, info.Bytes, when(info.Slow)
+	s.Storage.SynchronousCommit = info.SynchronousCommit
 	if info.Trouble != nil {
 		s.Storage.Error = info.Trouble.Error()
 	}
@@ -185,6 +221,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 		}
 		return Pulse{p.Name, labels, when(p.HeardAt), when(p.AwaySince)}
 	})
+	s.Canary = canaryForm(policy, f.Pulses, stranger(r))
 	s.Replicas = forms(f.Replicas, func(r *storage.Replica) Replica { return replicaForm(r, service.Owner) })
 	s.Outages, s.Refusals, s.Ambiguities = notNil(f.Outages), notNil(f.Refusals), notNil(s.Ambiguities)
 	return answer(w, http.StatusOK, s)

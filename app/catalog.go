@@ -18,5 +18,5 @@ var _ intake.Catalog = Catalog{}
 // Lookup implements [intake.Catalog].
 func (c Catalog) Lookup(labels map[string]string) intake.Match {
 	m := c.Config.Lookup(labels)
-	return intake.Match{SLO: m.SLO, Ambiguous: m.Ambiguous, Ignored: m.Ignored, Watchdog: m.Watchdog}
+	return intake.Match{SLO: m.SLO, Ambiguous: m.Ambiguous, Ignored: m.Ignored, Watchdog: m.Watchdog, Canary: m.Canary}
 }

@@ -19,7 +19,8 @@ type inForce struct {
 	since     time.Time // the process has had this configuration
 	mail      *Mail     // nil: none configured
 	hooks     router.Sender
-	asker     router.Asker // nil: none configured
+	asker     router.Asker  // nil: none configured
+	poster    router.Poster // nil: no canary
 	retention router.Retention
 	chains    *chains
 }
@@ -54,6 +55,17 @@ func newInForce(c *config.Config, external string, l *lookout) (*inForce, error)
 			endpoints = append(endpoints, alertmanagers.Endpoint{URL: string(am.URL), Client: client})
 		}
 		f.asker = alertmanagers.New(endpoints)
+	}
+	if c.Canary != nil {
+		var to []alertmanagers.Endpoint
+		for _, am := range c.Posted() {
+			client, err := am.HTTPConfig.New()
+			if err != nil {
+				return nil, fmt.Errorf("alertmanagers: %w", err)
+			}
+			to = append(to, alertmanagers.Endpoint{URL: string(am.URL), Client: client})
+		}
+		f.poster = alertmanagers.NewPoster(to, c.Canary.Labels, external)
 	}
 	return f, nil
 }

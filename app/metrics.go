@@ -20,7 +20,7 @@ type metrics struct {
 	commitSeconds  prometheus.Histogram
 	commitGathered prometheus.Histogram
 
-	open, due, oldest, overdue, overdueFor, away, bytes, free, writable, reloadOK, reloadAt, behind, configHash, buildInfo, chains, chainBroken, chainFindings, chainsAt *prometheus.Desc
+	open, due, oldest, overdue, overdueFor, away, canaryAt, canaryTook, canaryFailing, canaryRuns, bytes, free, writable, reloadOK, reloadAt, behind, configHash, buildInfo, chains, chainBroken, chainFindings, chainsAt *prometheus.Desc
 }
 
 func newMetrics(s *Service) *metrics {
@@ -43,6 +43,10 @@ func newMetrics(s *Service) *metrics {
 		overdue:       desc("sitrep_updates_overdue", "Messages that wait beyond their promise, up to 10,000."),
 		overdueFor:    desc("sitrep_updates_overdue_seconds", "How long the first of the messages that wait beyond their promise has waited beyond it; 0 if none does."),
 		away:          desc("sitrep_watchdog_away", "How many pulses of the watchdog are away; 0 without a watchdog."),
+		canaryAt:      desc("sitrep_canary_last_success_timestamp_seconds", "When the canary last arrived; 0 if it never did, or there is none."),
+		canaryTook:    desc("sitrep_canary_duration_seconds", "How long the canary took that arrived last, from the post to Alertmanager to the hand-over of its mail; 0 if none did."),
+		canaryFailing: desc("sitrep_canary_failing", "Whether the latest run of the canary that is over did not arrive; 0 without a canary."),
+		canaryRuns:    desc("sitrep_canary_runs_total", "Runs of the canary that are over, since it was configured.", "outcome"),
 		bytes:         desc("sitrep_storage_size_bytes", "Size of the store on disk."),
 		writable:      desc("sitrep_storage_writable", "Whether something can be stored, as far as is known: 0 while the disk is full, the file of the store is gone, or its database does not answer."),
 		free:          desc("sitrep_storage_free_bytes", "Free space of the disk that the store is on."),
@@ -68,7 +72,7 @@ func (m *metrics) commit(gathered int, took time.Duration) {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.open, m.due, m.oldest, m.overdue, m.overdueFor, m.away, m.bytes, m.free, m.writable, m.reloadOK, m.reloadAt, m.behind, m.configHash, m.buildInfo, m.chains, m.chainBroken, m.chainFindings, m.chainsAt} {
+	for _, d := range []*prometheus.Desc{m.open, m.due, m.oldest, m.overdue, m.overdueFor, m.away, m.canaryAt, m.canaryTook, m.canaryFailing, m.canaryRuns, m.bytes, m.free, m.writable, m.reloadOK, m.reloadAt, m.behind, m.configHash, m.buildInfo, m.chains, m.chainBroken, m.chainFindings, m.chainsAt} {
 		ch <- d
 	}
 }
@@ -104,6 +108,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	var oldest, first time.Time
 	at := now()
 	away, isBehind := 0, false
+	var canary incident.Pulse
 	err := m.s.store.Read(ctx, func(r storage.Snapshot) (err error) {
 		if open, err = storage.OpenIncidents(ctx, r); err != nil {
 			return err
@@ -119,6 +124,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		}
 		pulses, err := r.Pulses(ctx)
 		away = len(pulses.Away(m.s.policy(), nil))
+		canary, _ = pulses.Canary(m.s.policy())
 		return err
 	})
 	if err != nil {
@@ -146,6 +152,16 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(m.overdueFor, waited)
 	gauge(m.away, float64(away))
+	run := canary.Run
+	if run == nil {
+		run = &incident.CanaryRun{}
+	}
+	gauge(m.canaryAt, float64(max(canary.HeardAt.UnixMilli(), 0))/1000)
+	gauge(m.canaryTook, run.Took.Seconds())
+	gauge(m.canaryFailing, is[!canary.AwaySince.IsZero()])
+	for outcome, n := range map[string]int64{"arrived": run.Arrived, "failed": run.Failed} {
+		ch <- prometheus.MustNewConstMetric(m.canaryRuns, prometheus.CounterValue, float64(n), outcome)
+	}
 }
 
 // collectChains says how it is with the chains.

@@ -173,6 +173,7 @@ func newService(ctx context.Context, o Options, log *slog.Logger, open func(cont
 		Repo: s.repo, Log: log, Metrics: routing, Started: now(), Steady: steadyClock(), Self: s.self,
 		Intake:    s.intake,
 		Asker:     func() router.Asker { return s.inForce.Load().asker },
+		Poster:    func() router.Poster { return s.inForce.Load().poster },
 		Retention: func() router.Retention { return s.inForce.Load().retention },
 		Dispatcher: &router.Dispatcher{
 			Repo: s.repo, Owner: owner, Log: log, Metrics: routing,

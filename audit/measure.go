@@ -19,6 +19,7 @@ type measuring struct {
 	now       time.Time // by which is judged what is not over
 	rep       *Report
 	returning map[string]*Returning
+	drilled   map[[2]string]Drilled // by team, and SLO or use case
 	// unsure are the deliveries of unknown outcome, as a digest is seen with each of its
 	// incidents.
 	unsure map[string]bool
@@ -33,7 +34,7 @@ func newMeasuring(r storage.Snapshot, o ReportOptions) *measuring {
 		ByPriority: map[string]*Figures{}, ByTeam: map[string]*Figures{}, ByMonth: map[string]*Figures{},
 		Levels: map[string]*Spread{}, cells: map[cell]*Figures{},
 		// Lists are never null in JSON.
-		Late: []Lateness{}, Changes: []PriorityChange{}, Actions: []OpenAction{}, Returning: []Returning{},
+		Late: []Lateness{}, Changes: []PriorityChange{}, Actions: []OpenAction{}, Returning: []Returning{}, Drilled: []Drilled{}, Canary: CanaryFigures{Failures: []CanaryFailure{}},
 		Unmapped: Unmapped{Incidents: []string{}}, CannotKnow: CannotKnow{Outages: []storage.Outage{}, ClockSets: []storage.Outage{}},
 	}
 	if rep.location == nil {
@@ -43,7 +44,7 @@ func newMeasuring(r storage.Snapshot, o ReportOptions) *measuring {
 	if o.To.IsZero() && !o.AsOf.IsZero() {
 		rep.To = o.AsOf.Add(time.Microsecond) // what was written last is part of it
 	}
-	return &measuring{r: r, now: cmp.Or(o.AsOf, o.Now), rep: rep, returning: map[string]*Returning{}, unsure: map[string]bool{}}
+	return &measuring{r: r, now: cmp.Or(o.AsOf, o.Now), rep: rep, returning: map[string]*Returning{}, drilled: map[[2]string]Drilled{}, unsure: map[string]bool{}}
 }
 
 // span says what is wrong with the time span, and sets where it begins.
@@ -88,6 +89,12 @@ func (m *measuring) measure(ctx context.Context) error {
 	if err := m.unmapped(ctx); err != nil {
 		return err
 	}
+	for _, d := range m.drilled {
+		m.rep.Drilled = append(m.rep.Drilled, d)
+	}
+	if err := m.canary(ctx); err != nil {
+		return err
+	}
 	if err := m.cannotKnow(ctx); err != nil {
 		return err
 	}
@@ -124,6 +131,7 @@ func (m *measuring) incident(ctx context.Context, in *incident.Incident) error {
 	if !in.OpenedAt.Before(m.rep.To) {
 		return nil
 	}
+	m.drill(in)
 	events, err := eventsOf(ctx, m.r, in.Number)
 	if err != nil {
 		return err

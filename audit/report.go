@@ -66,8 +66,11 @@ type Report struct {
 	Returning []Returning `json:"returning"`
 	Unmapped  Unmapped    `json:"unmapped"`
 	// Drills are what was left out.
-	Drills     Figures    `json:"drills"`
-	CannotKnow CannotKnow `json:"cannot_know"`
+	Drills Figures `json:"drills"`
+	// Drilled are the latest drills until then of each team, and of each SLO or use case of it.
+	Drilled    []Drilled     `json:"drilled"`
+	Canary     CanaryFigures `json:"canary"`
+	CannotKnow CannotKnow    `json:"cannot_know"`
 
 	location *time.Location
 	url      string
@@ -252,6 +255,8 @@ func (rep *Report) finish() {
 	for _, s := range rep.Levels {
 		s.finish()
 	}
+	rep.Canary.Took.finish()
+	slices.SortFunc(rep.Drilled, compareDrilled)
 	slices.SortStableFunc(rep.opened, func(a, b openedIncident) int {
 		return cmp.Or(cmp.Compare(a.Highest.Rank, b.Highest.Rank), cmp.Compare(a.Highest.Name, b.Highest.Name), compareIDs(a.ID, b.ID))
 	})

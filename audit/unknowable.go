@@ -113,7 +113,7 @@ func (m *measuring) cannotKnow(ctx context.Context) error {
 		note("What was in %s of alerts that sitrep refused. Of older ones the count is not kept.", plural(k.RefusedPosts, "post", "posts"))
 	}
 	note("Which alerts had no SLO in the past: they are listed while they fire, and leave nothing behind where they open no incident.")
-	note("Messages about the watchdog. They belong to no incident and are not counted.")
+	note("Messages about the watchdog and the canary. They belong to no incident, and are not among the messages that are counted.")
 	note("Whether the records themselves are whole. For that there is \"sitrep audit verify\".")
 	return nil
 }

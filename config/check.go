@@ -38,6 +38,7 @@ func (l *loading) check(main *source, teams []*source, c *Config) {
 	k.checkAlerts()
 	k.checkAlertmanagers()
 	k.checkPrometheus()
+	k.checkCanary()
 	k.checkEvidence()
 	k.checkAccess()
 }

@@ -114,10 +114,9 @@ func isLabelName(name string) bool {
 // several tenants, so it is only the same if how it is spoken to is, too; those with
 // certificates count as different.
 func (k *checker) checkAlertmanagers() {
-	plain := func(u URL) string { return strings.TrimRight(string(u), "/") }
 	for i, a := range k.Alertmanagers {
 		j := slices.IndexFunc(k.Alertmanagers[:i], func(b Alertmanager) bool {
-			return a.URL != "" && plain(a.URL) == plain(b.URL) && reflect.DeepEqual(a.HTTPConfig, b.HTTPConfig)
+			return a.URL != "" && a.plain() == b.plain() && reflect.DeepEqual(a.HTTPConfig, b.HTTPConfig)
 		})
 		if j >= 0 {
 			k.main.errorf(join(elem("alertmanagers", i), "url"), "it is the URL of %s already; remove one", elem("alertmanagers", j))

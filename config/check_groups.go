@@ -49,7 +49,7 @@ func (k *checker) checkHears(path string, g *Group) {
 }
 
 // checkQuiet reports quiet times that together leave no minute to tell a group of a
-// priority, or of the watchdog.
+// priority, of the watchdog or of the canary.
 func (k *checker) checkQuiet(path string, g *Group) {
 	s, at := k.main, join(path, "quiet")
 	if len(g.Quiet) == 0 || !k.complete || s.brokenWithin(at) || s.broken(join(path, "timezone")) {
@@ -76,6 +76,11 @@ func (k *checker) checkQuiet(path string, g *Group) {
 	if w := k.Watchdog; w != nil && slices.Contains(w.Groups, g.Name) {
 		if _, silent := group.NeverTold(""); silent {
 			never = append(never, "the watchdog")
+		}
+	}
+	if w := k.Canary; w != nil && slices.Contains(w.To, g.Name) {
+		if _, silent := group.NeverTold(""); silent {
+			never = append(never, "the canary")
 		}
 	}
 	if len(never) > 0 {

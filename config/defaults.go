@@ -28,6 +28,8 @@ func setDefaults(part any) {
 		p.TLS, p.Connections = StartTLS, 8
 	case *Watchdog:
 		p.Within = 15 * time.Minute
+	case *Canary:
+		p.Every, p.Within = day, 10*time.Minute
 	case *Webhook:
 		p.Format = FormatJSON
 	case *Witness:

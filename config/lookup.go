@@ -30,6 +30,8 @@ type Match struct {
 	// Watchdog is set if the alert is the one that always fires; nothing else is set
 	// then.
 	Watchdog bool
+	// Canary is set if the alert is one that a sitrep posted; Ignored is set then, and nothing else.
+	Canary bool
 }
 
 // An index finds the SLO of an alert without looking at all of them.
@@ -82,11 +84,15 @@ func (c *Config) Nearest(set map[string]string) (label, id string) {
 }
 
 // LooksAt reports whether what becomes of an alert can depend on its label of that
-// name: the id labels, alertname, and those of match, ignore, watchdog and incident_per.
+// name: the id labels, alertname, the canary's, and those of match, ignore, watchdog and
+// incident_per.
 func (c *Config) LooksAt(label string) bool { return c.index.looksAt[label] }
 
 // find is Lookup, and counts the SLOs whose matchers it looked at.
 func (x *index) find(set map[string]string) (m Match, examined int) {
+	if set[incident.CanaryLabel] != "" {
+		return Match{Canary: true, Ignored: true}, 0
+	}
 	if len(x.watchdog) > 0 && x.watchdog.hold(set) {
 		return Match{Watchdog: true}, 0
 	}
@@ -267,7 +273,7 @@ func newIndex(c *Config) *index {
 
 // labelNames returns the names of all labels that the index looks at.
 func (x *index) labelNames() map[string]bool {
-	names := map[string]bool{"alertname": true}
+	names := map[string]bool{"alertname": true, incident.CanaryLabel: true}
 	add := func(list ...Matchers) {
 		for _, ms := range list {
 			for _, m := range ms {

@@ -77,6 +77,9 @@ func (c *Config) makePolicy() *incident.Policy {
 	if w := c.Watchdog; w != nil {
 		p.Watchdog = incident.Watchdog{Within: w.Within, By: slices.Sorted(slices.Values(w.By)), Groups: w.Groups}
 	}
+	if w := c.Canary; w != nil {
+		p.Canary = incident.Canary{Every: w.Every, Within: w.Within, Groups: w.To}
+	}
 	p.Index()
 	return p
 }

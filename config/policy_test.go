@@ -86,6 +86,7 @@ incidents: {resolve_after: 5m, reopen_within: 30m, unknown_after: 4h, remind_bef
 ignore: ['severity="ticket"']
 unmapped: {priority: P2, groups: [customer-support]}
 watchdog: {match: ['alertname="Watchdog"'], within: 10m, groups: [leadership]}
+canary: {every: 12h, within: 5m, alertmanager: 'http://alertmanager.example:9093/', labels: {severity: page}, to: [leadership]}
 alertmanagers:
   - {url: 'http://alertmanager.example:9093', http_config: {basic_auth: {username: sitrep, password: classified}, proxy_url: 'http://me:classified@proxy.example:3128', no_proxy: 'localhost,10.0.0.0/8', proxy_connect_header: {X-Pass: [classified]}}}
   - {url: 'https://alertmanager.example:9094/am', http_config: {authorization: {credentials_file: secrets/am}, follow_redirects: false, enable_http2: false, proxy_from_environment: true}}
@@ -224,6 +225,12 @@ func TestPolicy(t *testing.T) {
 	}
 	if p.Watchdog.Within != 10*time.Minute || !slices.Equal(p.Watchdog.Groups, []string{"leadership"}) {
 		t.Errorf("watchdog is %+v", p.Watchdog)
+	}
+	if w := p.Canary; w.Every != 12*time.Hour || w.Within != 5*time.Minute || !slices.Equal(w.Groups, []string{"leadership"}) {
+		t.Errorf("canary is %+v", w)
+	}
+	if to := c.Posted(); len(to) != 1 || to[0].HTTPConfig == nil {
+		t.Errorf("the canary is posted to %+v", to)
 	}
 
 	if string(c.Mail.Password) != "classified-smtp" || c.Mail.TLSConfig.Client().ServerName != "mail.example.org" {

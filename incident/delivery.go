@@ -20,11 +20,16 @@ const (
 	KindUpdate   Kind = "update"
 	KindReminder Kind = "reminder" // to on_call alone
 	KindWatchdog Kind = "watchdog" // about no incident
+	KindCanary   Kind = "canary"   // about no incident
 	KindDigest   Kind = "digest"   // about several
 )
 
 // kindOrder is the order in which the kinds go first.
-var kindOrder = []Kind{KindLeft, KindResolved, KindOpened, KindReopened, KindPriority, KindUpdate, KindReminder, KindWatchdog}
+var kindOrder = []Kind{KindLeft, KindResolved, KindOpened, KindReopened, KindPriority, KindUpdate, KindReminder, KindWatchdog, KindCanary}
+
+// OfPulse reports whether messages of the kind are about a pulse of the watchdog or the canary,
+// and so about no incident.
+func (k Kind) OfPulse() bool { return k == KindWatchdog || k == KindCanary }
 
 // Kinds returns all kinds.
 func Kinds() []Kind { return append(slices.Clone(kindOrder), KindDigest) }
@@ -90,12 +95,13 @@ type Delivery struct {
 	Covers []Cover `json:"covers"`
 }
 
-// Watchdog reports whether it is about the watchdog, and so about no incident.
-func (d *Delivery) Watchdog() bool { return d.Kind == KindWatchdog }
+// OfPulse reports whether it is about a pulse of the watchdog or the canary, and so about no
+// incident.
+func (d *Delivery) OfPulse() bool { return d.Kind.OfPulse() }
 
 // Incidents returns the numbers of those that it is about, each once.
 func (d *Delivery) Incidents() []int64 {
-	if d.ID == "" || d.Watchdog() {
+	if d.ID == "" || d.OfPulse() {
 		return nil
 	}
 	numbers := append(make([]int64, 0, 1+len(d.Covers)), d.Incident)
@@ -144,10 +150,13 @@ type Cover struct {
 	// Promised is the promise that this message had to keep.
 	Promised time.Time `json:"promised,omitzero"`
 	Deferred bool      `json:"held,omitempty"`
+	// Canary is what it tells of the canary.
+	Canary *CanaryNews `json:"canary,omitempty"`
 }
 
-// Watchdog reports whether it is about the watchdog, and so about no incident.
-func (c *Cover) Watchdog() bool { return c.Kind == KindWatchdog }
+// OfPulse reports whether it is about a pulse of the watchdog or the canary, and so about no
+// incident.
+func (c *Cover) OfPulse() bool { return c.Kind.OfPulse() }
 
 // Again reports whether it tells what a message told that was refused for good.
 func (c *Cover) Again() bool {

@@ -22,6 +22,7 @@ type Message struct {
 	// priority first), none of a watchdog's.
 	Items    []Item
 	Watchdog *WatchdogNews // of KindWatchdog
+	Canary   *CanaryNews   // of KindCanary
 	// BaseURL is where links lead, without a slash at the end.
 	BaseURL string
 }

@@ -23,7 +23,7 @@ func (w *ward) news(why incident.Reason) {
 	if w.n != (incident.Notice{}) {
 		before = append(before, w.n)
 	}
-	for _, n := range incident.NoticesOf(before, w.p, "eu", why, w.now) {
+	for _, n := range incident.NoticesOf(before, w.p, incident.Pulse{Name: "eu"}, why, w.now) {
 		if n.Recipient == "email:support@example.org" {
 			w.n = n
 		}

@@ -30,7 +30,10 @@ const (
 	DueMoved         Reason = "moved"            // the promised update comes later, as a quiet time is new
 	DueWatchdogAway  Reason = "watchdog_away"
 	DueWatchdogBack  Reason = "watchdog_back"
-	DueHeard         Reason = "heard" // a breach was heard while all were unknown
+	DueCanary        Reason = "canary"        // the canary's alert came back, and its mail is the rest
+	DueCanaryFailed  Reason = "canary_failed" // a run did not arrive in time
+	DueCanaryBack    Reason = "canary_back"   // a run arrived, after some that failed
+	DueHeard         Reason = "heard"         // a breach was heard while all were unknown
 )
 
 // Owed is one thing that a reader is to be told.

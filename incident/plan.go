@@ -86,7 +86,7 @@ func (s *Subscription) nextBy() time.Time {
 func (s *Subscription) kind(owed []Owed, scheduled bool) Kind {
 	for _, k := range kindOrder {
 		if slices.ContainsFunc(owed, func(o Owed) bool { return o.Kind == k }) || scheduled && k == KindUpdate {
-			if !s.Told && k != KindLeft && k != KindResolved && k != KindReminder && k != KindWatchdog {
+			if !s.Told && k != KindLeft && k != KindResolved && k != KindReminder && !k.OfPulse() {
 				return KindOpened
 			}
 			return k

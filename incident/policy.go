@@ -147,6 +147,7 @@ type Policy struct {
 	DigestAbove int
 
 	Watchdog Watchdog
+	Canary   Canary
 	// Asks is set if there are Alertmanagers to ask whether a breach still fires.
 	Asks bool
 	// ExternalURL is where links in messages lead, without a slash at the end.

@@ -37,6 +37,9 @@ type Pulse struct {
 	// Untold is the last of them, if it was noted under a configuration that is not the one in
 	// force: who is told of it is still to be said. Else it is empty.
 	Untold Reason `json:"untold,omitempty"`
+	// Run is set of the pulse of the canary alone, which is none of the watchdog's: it was heard
+	// when a run arrived, and is away while runs fail.
+	Run *CanaryRun `json:"canary,omitempty"`
 }
 
 // Pulse returns the pulse of an alert with those labels, as it is before it was heard. A
@@ -93,6 +96,9 @@ func (p Pulse) away(since time.Time) Pulse {
 // Over reports whether nothing more is to be known of it: it is none of those that the
 // policy has, or has a name and has been away for [GoneAfter], as that of a cluster that is gone.
 func (p Pulse) Over(policy *Policy, at time.Time) bool {
+	if p.Name == CanaryPulse {
+		return policy.Canary.Every == 0
+	}
 	if !p.of(policy) {
 		return true
 	}
@@ -102,7 +108,7 @@ func (p Pulse) Over(policy *Policy, at time.Time) bool {
 // of reports whether the policy has such a pulse.
 func (p Pulse) of(policy *Policy) bool {
 	w := &policy.Watchdog
-	return w.Within != 0 && len(p.Labels) == len(w.By) && !slices.ContainsFunc(w.By, func(name string) bool {
+	return w.Within != 0 && p.Name != CanaryPulse && len(p.Labels) == len(w.By) && !slices.ContainsFunc(w.By, func(name string) bool {
 		_, ok := p.Labels[name]
 		return !ok
 	})

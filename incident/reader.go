@@ -58,10 +58,21 @@ func Unheard(in *Incident, p *Policy) []Group {
 }
 
 // WatchdogReaders returns who is told when the watchdog goes away and comes back.
-func WatchdogReaders(p *Policy) []Reader {
+func WatchdogReaders(p *Policy) []Reader { return readersIn(p, p.Watchdog.Groups) }
+
+// pulseReaders returns who is told of the pulse of that name.
+func pulseReaders(p *Policy, pulse string) []Reader {
+	if pulse == CanaryPulse {
+		return CanaryReaders(p)
+	}
+	return WatchdogReaders(p)
+}
+
+// readersIn returns who is in groups of those names.
+func readersIn(p *Policy, groups []string) []Reader {
 	c := collector{byID: map[string]int{}}
 	for i := range p.Groups {
-		if g := &p.Groups[i]; slices.Contains(p.Watchdog.Groups, g.Name) {
+		if g := &p.Groups[i]; slices.Contains(groups, g.Name) {
 			c.add(g, AudienceOnCall, false)
 		}
 	}

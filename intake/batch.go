@@ -38,6 +38,9 @@ func (t *batch) prepare(alerts []incident.Alert, news []int) error {
 		if claim.Watchdog {
 			pulses = append(pulses, t.Policy.Watchdog.Pulse(a.Labels).Name)
 		}
+		if claim.Canary {
+			pulses = append(pulses, incident.CanaryPulse)
+		}
 	}
 	return t.Prepare(storage.Needs{Keys: keys, Fingerprints: fingerprints, Pulses: pulses})
 }
@@ -192,6 +195,9 @@ func (t *batch) join(b *incident.Breach, h heard, slo *incident.SLO) (Result, er
 		claim = t.match(b, h)
 	}
 	switch {
+	case claim.Canary:
+		a := alertOf(b, h)
+		return Result{Result: OutcomeIgnored}, t.canaryBack(&a)
 	case claim.Ignored:
 		return Result{Result: OutcomeIgnored}, nil
 	case claim.Watchdog:

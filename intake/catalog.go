@@ -14,6 +14,9 @@ type Match struct {
 	Ignored bool
 	// Watchdog is set for the alert that always fires.
 	Watchdog bool
+	// Canary is set for the alert that sitrep itself posts, to see whether it comes back. It is
+	// ignored, too.
+	Canary bool
 }
 
 // A Catalog knows the SLOs.

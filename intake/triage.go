@@ -65,6 +65,8 @@ func (t *triage) sort(a *incident.Alert) (Result, bool, error) {
 	}
 	claim := t.catalog.Lookup(a.Labels)
 	switch {
+	case claim.Canary:
+		return t.canary(a)
 	case claim.Ignored:
 		return Result{Result: OutcomeIgnored}, true, nil
 	case claim.Watchdog:

@@ -87,7 +87,7 @@ func (d *Dispatcher) send(ctx context.Context, c *turn, retries map[subject]inci
 func (c *turn) urgency(del *incident.Delivery) incident.Urgency {
 	covers := make(map[int64]bool, len(del.Covers))
 	for i := range del.Covers {
-		if del.Covers[i].Watchdog() {
+		if del.Covers[i].OfPulse() {
 			return incident.MostUrgent
 		}
 		covers[del.Covers[i].Incident] = true
@@ -157,7 +157,7 @@ func (d *Dispatcher) isNews(ctx context.Context, r storage.Snapshot, del *incide
 		if !cover.NextBy.IsZero() && !cover.NextBy.After(at) {
 			return false, nil // it promises what is over
 		}
-		if cover.Watchdog() {
+		if cover.OfPulse() {
 			n, err := noticeOf(ctx, r, cover.Pulse, del.Recipient)
 			if err != nil {
 				return false, err
@@ -199,7 +199,7 @@ func (d *Dispatcher) attempt(ctx context.Context, c *turn, sender Sender, del *i
 // covered are the incidents that are told of.
 func covered(covers []incident.Cover) (numbers []int64) {
 	for i := range covers {
-		if c := &covers[i]; !c.Watchdog() {
+		if c := &covers[i]; !c.OfPulse() {
 			numbers = append(numbers, c.Incident)
 		}
 	}

@@ -568,7 +568,7 @@ func (c *turn) triedBefore() (before, fresh load) {
 	}
 	for _, n := range c.Notices {
 		into := &fresh
-		if tried[subject{watchdog: true, pulse: n.Pulse}] {
+		if tried[subject{ofPulse: true, pulse: n.Pulse}] {
 			into = &before
 		}
 		into.notices = append(into.notices, n)
@@ -579,11 +579,11 @@ func (c *turn) triedBefore() (before, fresh load) {
 // tellAll sends a load.
 func (d *Dispatcher) tellAll(ctx context.Context, c *turn, l load) (time.Time, error) {
 	for _, n := range l.notices {
-		if c.refused[subject{watchdog: true, pulse: n.Pulse}] {
+		if c.refused[subject{ofPulse: true, pulse: n.Pulse}] {
 			continue
 		}
 		err := d.send(ctx, c, l.retries, func(r storage.Snapshot, at time.Time) (*draft, error) {
-			return d.watchdogDraft(ctx, r, n.Pulse, c.Recipient, at)
+			return d.pulseDraft(ctx, r, n.Pulse, c.Recipient, at)
 		})
 		if err != nil {
 			return time.Time{}, err

@@ -51,7 +51,9 @@ type Scheduler struct {
 	Dispatcher *Dispatcher
 	Intake     Intake
 	// Asker asks the Alertmanagers; nil while none are configured.
-	Asker     func() Asker
+	Asker func() Asker
+	// Poster posts the canary's alert; nil, or a nil one, while there is no canary.
+	Poster    func() Poster
 	Retention func() Retention
 	// PollEvery is how long it sleeps at most: another replica may have stored something
 	// that is due. Zero: 1 s.
@@ -79,8 +81,9 @@ type Scheduler struct {
 	prunedAt    time.Time
 	forgotAt    time.Time
 	askedAt     time.Time
-	asking      sync.WaitGroup
-	askTook     atomic.Int64 // how long the last question took, in nanoseconds
+	asking      sync.WaitGroup // and posting the canary
+	askTook     atomic.Int64   // how long the last question took, in nanoseconds
+	posting     atomic.Bool
 	// toConfirm are the numbers of incidents that wait for an answer, and since when.
 	toConfirm     map[int64]time.Time
 	isAsking      chan struct{} // holds a token while the Alertmanagers are asked
@@ -174,6 +177,7 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 		{"bring incidents in line with the configuration", s.resync, true},
 		{"look what is due", s.look, false},
 		{"check the watchdog", s.watchdog, true},
+		{"let the canary fly", s.canary, true},
 		{"doubt what ended", s.doubt, true},
 		{"look at incidents", s.agendas, true},
 		{"ask about quiet breaches", s.ask, true},

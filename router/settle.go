@@ -94,7 +94,7 @@ func (d *Dispatcher) settlePart(ch *storage.Change, c *turn, before why, del *in
 // recordOutcome notes in an incident what became of a message about it, and in the delivery
 // why it was late.
 func recordOutcome(ch *storage.Change, before why, outages outages, del *incident.Delivery, cover incident.Cover, at time.Time) error {
-	if cover.Watchdog() {
+	if cover.OfPulse() {
 		return recordNotice(ch, before, outages, del, &cover, at)
 	}
 	if del.State == incident.DeliveryPending {

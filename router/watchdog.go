@@ -11,27 +11,30 @@ import (
 )
 
 // A subject is what a delivery is about: an incident, of a digest that of the highest
-// priority, or a pulse of the watchdog.
+// priority, or a pulse of the watchdog or the canary.
 type subject struct {
 	incident int64
-	watchdog bool
+	ofPulse  bool
 	pulse    string
 }
 
 func subjectOf(d *incident.Delivery) subject {
-	if d.Watchdog() {
-		return subject{watchdog: true, pulse: d.Pulse()}
+	if d.OfPulse() {
+		return subject{ofPulse: true, pulse: d.Pulse()}
 	}
 	return subject{incident: d.Incident}
 }
 
 func subjectOfCover(c *incident.Cover) subject {
-	return subject{incident: c.Incident, watchdog: c.Watchdog(), pulse: c.Pulse}
+	return subject{incident: c.Incident, ofPulse: c.OfPulse(), pulse: c.Pulse}
 }
 
 // id names it in an id and in logs.
 func (s subject) id() string {
-	if s.watchdog {
+	switch {
+	case s.ofPulse && s.pulse == incident.CanaryPulse:
+		return "canary"
+	case s.ofPulse:
 		return "watchdog"
 	}
 	return incident.ID(s.incident)
@@ -52,7 +55,7 @@ func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
 		}
 	}
 	for _, p := range s.view.pulses {
-		if p.Over(policy, at) {
+		if p.Name != incident.CanaryPulse && p.Over(policy, at) {
 			over = append(over, p)
 		}
 	}
@@ -99,8 +102,8 @@ func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
 	return nil
 }
 
-// watchdogDraft plans the message about a pulse of the watchdog.
-func (d *Dispatcher) watchdogDraft(ctx context.Context, r storage.Snapshot, pulse, recipient string, at time.Time) (*draft, error) {
+// pulseDraft plans the message about a pulse of the watchdog or the canary.
+func (d *Dispatcher) pulseDraft(ctx context.Context, r storage.Snapshot, pulse, recipient string, at time.Time) (*draft, error) {
 	policy := d.Repo.Policy()
 	dr := &draft{}
 	p, err := storage.PulseOf(ctx, r, pulse)
@@ -128,12 +131,14 @@ func (d *Dispatcher) watchdogDraft(ctx context.Context, r storage.Snapshot, puls
 	}
 	dr.notice = &n
 	m := &dr.message
-	m.Kind, m.At, m.BaseURL = incident.KindWatchdog, at, policy.ExternalURL
+	m.Kind, m.At, m.BaseURL = planned.Cover.Kind, at, policy.ExternalURL
 	m.Recipient, m.Location = planned.Reader.Recipient, planned.Reader.Location
 	m.Audiences, m.Group = planned.Reader.Audiences, planned.Reader.Groups[0]
-	m.Watchdog = &incident.WatchdogNews{Pulse: p.Name, Labels: p.Labels, Away: !p.AwaySince.IsZero(), HeardAt: p.HeardAt, Within: policy.Watchdog.Within}
-	if m.Watchdog.Away {
-		m.Watchdog.HeardAt = p.AwaySince
+	if m.Canary = planned.Cover.Canary; m.Kind == incident.KindWatchdog {
+		m.Watchdog = &incident.WatchdogNews{Pulse: p.Name, Labels: p.Labels, Away: !p.AwaySince.IsZero(), HeardAt: p.HeardAt, Within: policy.Watchdog.Within}
+		if m.Watchdog.Away {
+			m.Watchdog.HeardAt = p.AwaySince
+		}
 	}
 	del := &dr.delivery
 	del.Sequence, del.DueAt, del.Promised = p.Sequence, planned.Cover.DueAt, planned.Cover.Promised
@@ -151,9 +156,9 @@ func noticeOf(ctx context.Context, r storage.Snapshot, pulse, recipient string) 
 	return incident.Notice{Pulse: pulse, Recipient: recipient}, err
 }
 
-// beginNotice notes that a message about the watchdog is under way.
+// beginNotice notes that a message about a pulse is under way.
 func beginNotice(ctx context.Context, tx storage.Tx, d *incident.Delivery) error {
-	if !d.Watchdog() {
+	if !d.OfPulse() {
 		return nil
 	}
 	n, err := noticeOf(ctx, tx, d.Pulse(), d.Recipient)
@@ -164,8 +169,8 @@ func beginNotice(ctx context.Context, tx storage.Tx, d *incident.Delivery) error
 	return tx.PutNotices(ctx, []incident.Notice{n}, nil)
 }
 
-// settleNotice notes what became of a message about the watchdog. Of a pulse that was
-// given up meanwhile nothing is noted.
+// recordNotice notes what became of a message about a pulse. Of one that was given up
+// meanwhile nothing is noted.
 func recordNotice(ch *storage.Change, before why, outages outages, del *incident.Delivery, cover *incident.Cover, at time.Time) (err error) {
 	if del.State == incident.DeliveryDelivered {
 		if del.Cause, err = cause(before, outages, nil, *cover, at); err != nil {
@@ -181,10 +186,13 @@ func recordNotice(ch *storage.Change, before why, outages outages, del *incident
 		return nil
 	}
 	notices[i].ApplyOutcome(del, cover, at)
-	return ch.Tx.PutNotices(ch.Context(), notices[i:i+1], nil)
+	if err := ch.Tx.PutNotices(ch.Context(), notices[i:i+1], nil); err != nil || cover.Pulse != incident.CanaryPulse {
+		return err
+	}
+	return recordCanary(ch, del, cover, at)
 }
 
-// settleIdlePulses notes that somebody is not told of the watchdog any more.
+// skipIdlePulses notes that somebody is not told of pulses any more.
 func (d *Dispatcher) skipIdlePulses(ctx context.Context, recipient string, pulses []string) error {
 	if len(pulses) == 0 {
 		return nil

@@ -102,7 +102,7 @@ func TestEachClusterHasAPulse(t *testing.T) {
 			t.Errorf("told of %v as %s and %s", got, mails[0].ID, mails[1].ID)
 		}
 		for _, d := range w.Deliveries() {
-			if d.Incident != 0 || !d.Watchdog() || d.State != incident.DeliveryDelivered || !strings.HasPrefix(d.ID, "watchdog.") {
+			if d.Incident != 0 || !d.OfPulse() || d.State != incident.DeliveryDelivered || !strings.HasPrefix(d.ID, "watchdog.") {
 				t.Errorf("delivery %+v", d)
 			}
 		}

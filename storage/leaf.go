@@ -198,7 +198,7 @@ func EncodeDelivery(d incident.Delivery, message []byte) (Record, error) {
 		Group: d.Group, Channel: d.Channel, Drill: d.Drill, DueAt: d.DueAt, Promised: d.Promised, Held: d.Deferred,
 		CreatedAt: d.CreatedAt, SentAt: d.SentAt, Attempts: d.Attempts, State: d.State, Why: d.Why, Cause: d.Cause, SettledAt: d.FinishedAt,
 	}
-	if !d.Watchdog() {
+	if !d.OfPulse() {
 		l.Incident = incident.ID(d.Incident)
 	}
 	l.Recipient = r.hide("recipient", d.Recipient)

@@ -59,8 +59,15 @@ func (c *Change) Pulse(labels map[string]string) (incident.Pulse, error) {
 	return p, err
 }
 
-// PutPulse stores a pulse. With a reason, that it went away or is back, that is owed to
-// the watchdog's groups. Who they are is said by the configuration in force: a process that has
+// CanaryPulse returns the pulse of the canary, to be changed, a new one if there is none.
+func (c *Change) CanaryPulse() (incident.Pulse, error) {
+	p, err := PulseOf(c.Context(), c.Tx, incident.CanaryPulse)
+	p.Labels = map[string]string{incident.CanaryLabel: ""} // no watchdog has it as its own
+	return p, err
+}
+
+// PutPulse stores a pulse. With a reason, such as that it went away or is back, that is owed to
+// its readers. Who they are is said by the configuration in force: a process that has
 // another one leaves it to those who have that.
 func (c *Change) PutPulse(p incident.Pulse, why incident.Reason) error {
 	c.pulses = nil
@@ -81,10 +88,10 @@ func (c *Change) PutPulse(p incident.Pulse, why incident.Reason) error {
 		return err
 	}
 	c.wake = true
-	return c.Tx.PutNotices(c.Context(), incident.NoticesOf(notices, c.Policy, p.Name, why, c.At), nil)
+	return c.Tx.PutNotices(c.Context(), incident.NoticesOf(notices, c.Policy, p, why, c.At), nil)
 }
 
-// ReconcileNotices drops what those are owed about a pulse who are in none of the watchdog's
+// ReconcileNotices drops what those are owed about a pulse who are in none of its
 // groups any more, unless another configuration than that of the process is in force.
 func (c *Change) ReconcileNotices(pulse string) error {
 	in, err := c.inForce()
@@ -95,7 +102,7 @@ func (c *Change) ReconcileNotices(pulse string) error {
 	if err != nil {
 		return err
 	}
-	left := incident.NoticesLeft(notices, c.Policy)
+	left := incident.NoticesLeft(notices, c.Policy, pulse)
 	if len(left) == 0 {
 		return nil
 	}

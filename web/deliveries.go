@@ -228,14 +228,14 @@ func (l *layout) deliveryRow(d *incident.Delivery, of int64) deliveryRow {
 	if of == 0 {
 		of = d.Incident
 	}
-	if !d.Watchdog() {
+	if !d.OfPulse() {
 		line.Link = "incidents/" + incident.ID(of) + "/messages/" + d.ID
 	}
 	for _, c := range d.Covers {
 		if c.Incident == of {
 			line.Recipient = c.ReaderName(d.Address)
 		}
-		if !c.Watchdog() {
+		if !c.OfPulse() {
 			line.Incidents = append(line.Incidents, incident.ID(c.Incident))
 		}
 	}

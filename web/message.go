@@ -42,7 +42,7 @@ func (h *Handler) message(w http.ResponseWriter, r *http.Request) error {
 	}
 	p.Refresh = d.State == incident.DeliveryPending
 	p.Delivery = p.deliveryRow(&d, of)
-	p.GroupOf = p.groupLink(d.Group, d.Audience == incident.AudienceOnCall && !d.Watchdog())
+	p.GroupOf = p.groupLink(d.Group, d.Audience == incident.AudienceOnCall && !d.OfPulse())
 	p.Title = "Message to " + p.Delivery.Recipient
 	switch {
 	case body == nil:

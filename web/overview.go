@@ -24,6 +24,7 @@ type overviewPage struct {
 	layout
 	Filter filter
 	Silent []pulseInfo // the pulses of the watchdog that are away
+	Canary canaryInfo
 	Counts []stateCount
 	// Lists are that of what is open and those below it, or the one that was asked for.
 	Lists []incidentList
@@ -113,7 +114,7 @@ func (h *Handler) overview(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		p.Silent = p.pulses(pulses.Away(p.policy, nil))
+		p.Silent, p.Canary = p.pulses(pulses.Away(p.policy, nil)), p.canary(pulses)
 		counts, err := tx.CountIncidents(r.Context())
 		if err != nil {
 			return err

@@ -567,6 +567,31 @@ func TestTheOverviewSaysThatAlertsHaveStopped(t *testing.T) {
 	}
 }
 
+func TestThePagesSayThatTheCanaryDoesNotArrive(t *testing.T) {
+	f := newFixture(t)
+	put := func(p incident.Pulse) {
+		p.Name = incident.CanaryPulse
+		f.write(func(tx storage.Tx) error { return tx.PutPulses(t.Context(), []incident.Pulse{p}, nil) })
+	}
+	expect := func(path, want string, is bool) {
+		t.Helper()
+		if a := f.get("viewer", path); strings.Contains(a.text(), want) != is {
+			t.Errorf("%s has %q: %v, want %v: %s", path, want, !is, is, a.text())
+		}
+	}
+	expect("/status", "Canary none is configured", true)
+	f.policy.Canary = incident.Canary{Every: 24 * time.Hour, Within: 10 * time.Minute}
+	put(incident.Pulse{HeardAt: start, Run: &incident.CanaryRun{PostedAt: start, ArrivedAt: start, Took: 40 * time.Second}})
+	expect("/", "canary", false)
+	expect("/status", "Canary last arrived 10:00 , 40 seconds after it was posted, expected every 1 day; next Tue 3 Mar, 10:00", true)
+	put(incident.Pulse{AwaySince: start, Run: &incident.CanaryRun{PostedAt: start, FailedAt: start.Add(time.Minute), Stage: incident.CanaryMail, Error: "535 no such user ada@example.org"}})
+	for _, path := range []string{"/", "/status"} {
+		expect(path, "The canary has not arrived since 10:00 : Its alert came back, and its mail was not handed over in time.", true)
+	}
+	expect("/status", "535 no such user", true)
+	expect("/status", "ada@example.org", false)
+}
+
 func TestThePagesNameTheClusterWhoseAlertsHaveStopped(t *testing.T) {
 	f := newFixture(t)
 	f.policy.Watchdog = incident.Watchdog{Within: 15 * time.Minute, By: []string{"cluster"}}

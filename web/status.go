@@ -40,6 +40,7 @@ type statusPage struct {
 		Pulses   []pulseInfo
 		Away     []pulseInfo // those of them
 	}
+	Canary   canaryInfo
 	Ledger   ledgerInfo
 	Replicas []replicaInfo
 	Refusals []refusalInfo
@@ -62,6 +63,38 @@ func (l *layout) pulses(all incident.Pulses) (list []pulseInfo) {
 		list = append(list, pulseInfo{wording.Pulse(p.Labels), l.at(p.HeardAt), l.at(p.AwaySince)})
 	}
 	return list
+}
+
+// A canaryInfo is how the canary fares.
+type canaryInfo struct {
+	Every                            time.Duration // zero: there is none
+	Within                           time.Duration
+	Arrived, Failing, Posted, Failed *moment // failed is the latest run that is over
+	Took, Stage, Error               string
+	Next                             *moment // a run begins; nil while one is under way
+}
+
+// canary describes the canary.
+func (l *layout) canary(pulses incident.Pulses) canaryInfo {
+	c := canaryInfo{Every: l.policy.Canary.Every, Within: l.policy.Canary.Within}
+	p, ok := pulses.Canary(l.policy)
+	if !ok {
+		return c
+	}
+	c.Arrived, c.Failing, c.Posted, c.Failed = l.at(p.HeardAt), l.at(p.AwaySince), l.at(p.Run.PostedAt), l.at(p.Run.FailedAt)
+	if p.Run.Took > 0 {
+		c.Took = wording.Duration(p.Run.Took)
+	}
+	if !p.Run.FailedAt.IsZero() {
+		c.Stage = wording.CanaryFailed(p.Run.Stage)
+	}
+	if !l.Stranger {
+		c.Error = wording.Line(storage.WithoutAddresses(p.Run.Error), 300)
+	}
+	if p.Run.Over() {
+		c.Next = l.at(p.NextCanary(l.policy, l.clock.Now))
+	}
+	return c
 }
 
 type ledgerInfo struct {
@@ -196,6 +229,7 @@ func (p *statusPage) read(ctx context.Context, tx storage.Snapshot) error {
 		p.Open = append(p.Open, openCount{q.Name, wording.Rank(q.Rank), f.Open[q.Name]})
 	}
 	p.Watchdog.Pulses, p.Watchdog.Away = p.pulses(f.Pulses.In(p.policy)), p.pulses(f.Pulses.Away(p.policy, nil))
+	p.Canary = p.canary(f.Pulses)
 	for i := range f.Replicas {
 		p.Replicas = append(p.Replicas, p.replica(&f.Replicas[i]))
 	}

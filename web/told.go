@@ -134,7 +134,7 @@ func (l *layout) tell(rows []toldRow, d *incident.Delivery, of int64) []toldRow 
 	if of != 0 {
 		about = incident.ID(of) // of digests, however many more they are about
 	}
-	if d.Watchdog() {
+	if d.OfPulse() {
 		about = d.Pulse()
 	}
 	line := l.deliveryRow(d, of)
@@ -145,7 +145,7 @@ func (l *layout) tell(rows []toldRow, d *incident.Delivery, of int64) []toldRow 
 	if at < 0 {
 		at = len(rows)
 		row := toldRow{
-			Kind: line.Kind, Drill: d.Drill, Audience: line.Audience, Group: l.groupLink(d.Group, d.Audience == incident.AudienceOnCall && !d.Watchdog()),
+			Kind: line.Kind, Drill: d.Drill, Audience: line.Audience, Group: l.groupLink(d.Group, d.Audience == incident.AudienceOnCall && !d.OfPulse()),
 			of: about, due: d.DueAt, who: map[string]bool{},
 		}
 		if of == 0 && len(line.Incidents) >= storage.BriefCovers {

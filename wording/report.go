@@ -97,7 +97,7 @@ func (f Fact) Line() string {
 func (e Entry) QuoteLines() []string { return strings.Split(e.Quote, "\n") }
 
 // Compose puts into words what a message says. The message has at least one item,
-// or is the watchdog's. What would make it too long for a mail is left out.
+// or is the watchdog's or the canary's. What would make it too long for a mail is left out.
 func Compose(m *incident.Message) *Report { return ComposeWhole(m).Within(inMail) }
 
 // ComposeWhole is [Compose] for a channel with a room of its own, which takes what is
@@ -108,6 +108,8 @@ func ComposeWhole(m *incident.Message) *Report {
 	switch m.Kind {
 	case incident.KindWatchdog:
 		return watchdogReport(m, clock)
+	case incident.KindCanary:
+		return canaryReport(m, clock)
 	case incident.KindDigest:
 		return digestReport(m, clock)
 	}
@@ -233,6 +235,8 @@ func footer(m *incident.Message, clock Clock) []string {
 	switch {
 	case m.Kind == incident.KindWatchdog:
 		why = fmt.Sprintf("You get this because the group %s is told about the watchdog.", group)
+	case m.Kind == incident.KindCanary:
+		why = fmt.Sprintf("You get this because the group %s gets the canary: an alert of sitrep's own that shows whether alerts arrive and mails go out.", group)
 	case onCall(m):
 		why = fmt.Sprintf("You get this because you are on call for the team %s.", group)
 	default:

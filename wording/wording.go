@@ -65,11 +65,17 @@ func values(labels map[string]string) string {
 
 // Subject is the subject line of a message. That of an incident's messages stays
 // the same for its life but for the priority, so that mail programs show them as one
-// thread; reminders, digests and the watchdog have their own.
+// thread; reminders, digests, the watchdog and the canary have their own.
 func Subject(m *incident.Message) string {
 	clock := Clock{m.At, m.Location}
-	if m.Kind == incident.KindWatchdog {
+	switch m.Kind {
+	case incident.KindWatchdog:
 		return "[watchdog] " + watchdogTitle(m.Watchdog)
+	case incident.KindCanary:
+		if m.Canary == nil {
+			return "[canary]"
+		}
+		return "[canary] " + canaryTitle(m.Canary)
 	}
 	it := m.First()
 	in := &it.Incident

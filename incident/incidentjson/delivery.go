@@ -38,7 +38,7 @@ type Delivery struct {
 func FromDelivery(d *incident.Delivery) Delivery {
 	numbers := make([]int64, 0, len(d.Covers))
 	for _, c := range d.Covers {
-		if !c.Watchdog() {
+		if !c.OfPulse() {
 			numbers = append(numbers, c.Incident)
 		}
 	}

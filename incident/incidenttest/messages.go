@@ -419,6 +419,24 @@ func Messages() map[string]*incident.Message {
 		m.Items, m.Group, m.Audiences = nil, "sre", nil
 		m.Watchdog = &incident.WatchdogNews{HeardAt: At("13:58"), Within: 15 * time.Minute}
 	})
+	canary := func(name string, n incident.CanaryNews) {
+		add(name, incident.KindCanary, func(m *incident.Message, it *incident.Item) {
+			m.Items, m.Group, m.Audiences = nil, "sre", []incident.Audience{incident.AudienceOnCall}
+			n.Run, n.Within = "RUN", 10*time.Minute
+			m.Canary = &n
+		})
+	}
+	canary("canary-arrived", incident.CanaryNews{PostedAt: At("13:59"), HeardAt: At("14:00")})
+	canary("canary-arrived-again", incident.CanaryNews{PostedAt: At("13:59"), HeardAt: At("14:00"), FailingSince: At("09:00")})
+	canary("canary-back", incident.CanaryNews{PostedAt: At("13:58"), HeardAt: At("13:59"), ArrivedAt: At("14:00")})
+	canary("canary-no-alertmanager", incident.CanaryNews{
+		PostedAt: At("13:50"), FailedAt: At("14:00"), Stage: incident.CanaryPost, FailingSince: At("13:50"), LastArrivedAt: At("10:00"),
+		Error: `post the canary to Alertmanager "http://alertmanager.example:9093": connection refused`,
+	})
+	canary("canary-no-route", incident.CanaryNews{PostedAt: At("13:50"), FailedAt: At("14:00"), Stage: incident.CanaryRoute, FailingSince: At("12:50")})
+	canary("canary-no-mail", incident.CanaryNews{
+		PostedAt: At("13:50"), HeardAt: At("13:51"), FailedAt: At("14:00"), Stage: incident.CanaryMail, FailingSince: At("13:50"), Error: "log in: 535 5.7.8 no such user",
+	})
 	return ms
 }
 
@@ -440,6 +458,9 @@ func Longest(kind incident.Kind, words string) *incident.Message {
 			it.Incident.Priority.Rank = i / 400
 			m.Items = append(m.Items, it)
 		}
+	case incident.KindCanary:
+		m.Items = nil
+		m.Canary = &incident.CanaryNews{PostedAt: At("13:50"), FailedAt: At("14:00"), Stage: incident.CanaryPost, FailingSince: At("12:50"), LastArrivedAt: At("11:00"), Within: 10 * time.Minute, Error: long}
 	case incident.KindWatchdog:
 		m.Items = nil
 		m.Watchdog = &incident.WatchdogNews{Pulse: long, Labels: map[string]string{"cluster": long, long: long}, Away: true, HeardAt: At("13:40"), Within: 15 * time.Minute}

@@ -1,4 +1,5 @@
-// Package alertmanagers asks Alertmanagers which alerts they know to be firing.
+// Package alertmanagers asks Alertmanagers which alerts they know to be firing, and posts the
+// canary to them.
 //
 // Alertmanager's webhook is silent about an alert that is silenced, whose route is
 // gone, or whose resolution was lost. Its API is not: what fires is listed there,
@@ -16,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -140,18 +142,27 @@ func ask(ctx context.Context, e Endpoint) (*report, error) {
 
 // get asks for one path of an Alertmanager.
 func get(ctx context.Context, e Endpoint, path string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL, nil)
+	req, err := request(ctx, e, http.MethodGet, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := e.Client.Do(req)
+	if err != nil {
+		return nil, bare(err)
+	}
+	return resp, nil
+}
+
+// request makes a request for one path of an Alertmanager.
+func request(ctx context.Context, e Endpoint, method, path string, body io.Reader) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, method, e.URL, body)
 	if err != nil || req.URL.Host == "" {
 		return nil, errors.New("its URL is not an http or https URL")
 	}
 	req.URL.Path = strings.TrimRight(req.URL.Path, "/") + path
 	req.URL.RawPath = ""
 	req.Header.Set("Accept", "application/json")
-	resp, err := e.Client.Do(req)
-	if err != nil {
-		return nil, bare(err)
-	}
-	return resp, nil
+	return req, nil
 }
 
 // clock returns what the Alertmanager's own clock said when it answered, as its

@@ -56,7 +56,7 @@ var headerOrder = []string{
 // Render returns a message as a complete mail with CR LF at the end of each line,
 // its text and its HTML saying the same. The same message gives the same bytes.
 func (l Letterhead) Render(m *incident.Message) ([]byte, error) {
-	if m.Kind != incident.KindWatchdog && len(m.Items) == 0 {
+	if !m.Kind.OfPulse() && len(m.Items) == 0 {
 		return nil, fmt.Errorf("render mail %q: a message of kind %q about no incident", m.ID, m.Kind)
 	}
 	body, err := l.render(m)
@@ -251,6 +251,8 @@ func thread(m *incident.Message, host string) string {
 			pulse = "." + hex.EncodeToString(sum[:6])
 		}
 		return "<watchdog" + pulse + ".sitrep@" + host + ">"
+	case m.Kind == incident.KindCanary:
+		return "<canary.sitrep@" + host + ">"
 	case m.Kind == incident.KindDigest:
 		return ""
 	}

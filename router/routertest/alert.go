@@ -54,10 +54,13 @@ func (w *World) Resolve(alerts ...incident.Alert) []intake.Result {
 	return w.Post(ended...)
 }
 
-// A catalog finds the SLOs of a policy, and the watchdog.
+// A catalog finds the SLOs of a policy, the watchdog and the canary.
 type catalog struct{ p *incident.Policy }
 
 func (c catalog) Lookup(labels map[string]string) intake.Match {
+	if labels[incident.CanaryLabel] != "" {
+		return intake.Match{Canary: true, Ignored: true}
+	}
 	return intake.Match{SLO: incidenttest.Find(c.p, labels), Watchdog: labels["alertname"] == "Watchdog"}
 }
 

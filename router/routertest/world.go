@@ -54,11 +54,12 @@ func File(path string) func(context.Context) (storage.Store, error) {
 // the test, unless they say otherwise, and let the test fail where they cannot do
 // what they say.
 type World struct {
-	t      testing.TB
-	o      Options
-	policy atomic.Pointer[incident.Policy]
-	mail   *mailboxes
-	ams    alertmanagers
+	t        testing.TB
+	o        Options
+	policy   atomic.Pointer[incident.Policy]
+	mail     *mailboxes
+	ams      alertmanagers
+	canaries canaries
 
 	mu      sync.Mutex
 	sender  router.Sender
@@ -250,6 +251,7 @@ func (w *World) StartReplica(p Process) *Replica {
 	r.scheduler = &router.Scheduler{
 		Repo: repo, Log: log, Metrics: metrics, PollEvery: w.o.Poll, Intake: w.intake,
 		Asker:     w.asker,
+		Poster:    func() router.Poster { return &w.canaries },
 		Retention: func() router.Retention { return w.o.Retention },
 		Dispatcher: &router.Dispatcher{
 			Repo: repo, Owner: p.Owner, Log: log, Metrics: metrics,

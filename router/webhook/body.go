@@ -18,7 +18,7 @@ type body struct {
 }
 
 // data are the facts of a message: of one incident, of the incidents of a digest,
-// or of the watchdog.
+// of the watchdog, or of the canary.
 type data struct {
 	// Incident, or each of Incidents, is an incidentjson.Incident of one that the reader
 	// reads of on call, else a forAudiences.
@@ -28,6 +28,7 @@ type data struct {
 	Counts       []count              `json:"counts,omitempty"`    // of a digest, of all those
 	URL          string               `json:"url,omitempty"`       // of a digest, where all incidents are
 	Watchdog     *watchdog            `json:"watchdog,omitempty"`
+	Canary       *canary              `json:"canary,omitempty"`
 	Audience     incident.Audience    `json:"audience"`
 	Group        string               `json:"group"`
 	Sequence     *int64               `json:"sequence,omitempty"` // of a digest, each incident has its own
@@ -93,6 +94,17 @@ type watchdog struct {
 	Within  string            `json:"within"`
 }
 
+// A canary says how a run of the canary went.
+type canary struct {
+	PostedAt     *time.Time           `json:"posted_at"`
+	HeardAt      *time.Time           `json:"heard_at"`      // null: the alert did not come back
+	ArrivedAt    *time.Time           `json:"arrived_at"`    // null: no mail was handed over yet
+	FailedAt     *time.Time           `json:"failed_at"`     // null: it did not fail
+	Stage        incident.CanaryStage `json:"stage"`         // of one that failed: post, route or mail; else ""
+	FailingSince *time.Time           `json:"failing_since"` // when the first of the runs was posted that failed in a row
+	Within       string               `json:"within"`
+}
+
 // render returns the bytes of a message in the format JSON.
 func render(m *incident.Message) ([]byte, error) {
 	if err := tellable(m); err != nil {
@@ -110,7 +122,9 @@ func tellable(m *incident.Message) error {
 	switch {
 	case m.Kind == incident.KindWatchdog && m.Watchdog == nil:
 		return errors.New("no news of the watchdog")
-	case m.Kind != incident.KindWatchdog && len(m.Items) == 0:
+	case m.Kind == incident.KindCanary && m.Canary == nil:
+		return errors.New("no news of the canary")
+	case !m.Kind.OfPulse() && len(m.Items) == 0:
 		return errors.New("no incident")
 	}
 	return nil
@@ -129,6 +143,10 @@ func facts(m *incident.Message) (data, error) {
 	}
 	if w := m.Watchdog; m.Kind == incident.KindWatchdog {
 		d.Watchdog = &watchdog{Pulse: w.Pulse, Labels: w.Labels, Away: w.Away, HeardAt: when(w.HeardAt), Within: incidentjson.Duration(w.Within)}
+		return d, nil
+	}
+	if c := m.Canary; m.Kind == incident.KindCanary {
+		d.Canary = &canary{when(c.PostedAt), when(c.HeardAt), when(c.ArrivedAt), when(c.FailedAt), c.Stage, when(c.FailingSince), incidentjson.Duration(c.Within)}
 		return d, nil
 	}
 	var next time.Time

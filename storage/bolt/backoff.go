@@ -23,7 +23,7 @@ func encodeBackoff(d *incident.Delivery) []byte {
 		return nil
 	}
 	v := key(nil).time(d.RetryAt)
-	if d.Watchdog() {
+	if d.OfPulse() {
 		return v.byte(backoffPulse).rest(d.Pulse())
 	}
 	v = v.byte(backoffIncidents)

@@ -64,7 +64,7 @@ func (t *tx) oldNotice(sub *incident.Subscription) (incident.Notice, error) {
 	prefix := key(nil).text(sub.Recipient)
 	err := t.ascend(bDeliveriesPending, prefix, nil, func(k, _ []byte) (bool, error) {
 		d, err := t.deliveryAt(intAt(k, len(prefix)+8))
-		n.Unsure = n.Unsure || d.Watchdog() && !d.Replan
+		n.Unsure = n.Unsure || d.OfPulse() && !d.Replan
 		return true, err
 	})
 	n.Drop()

@@ -336,7 +336,7 @@ func (t *tx) writeDelivery(arrival int64, d *incident.Delivery, message []byte) 
 		return err
 	}
 	var pulse *string
-	if d.Watchdog() {
+	if d.OfPulse() {
 		key := name(d.Pulse())
 		pulse = &key
 	}
@@ -356,11 +356,11 @@ func coverRows(d *incident.Delivery) (places []int32, incidents []*int64, bodies
 			return nil, nil, nil, err
 		}
 		number := d.Covers[i].Incident
-		if places[i] = int32(i); !d.Watchdog() && !seen[number] {
+		if places[i] = int32(i); !d.OfPulse() && !seen[number] {
 			seen[number], incidents[i] = true, &number
 		}
 	}
-	if number := d.Incident; !d.Watchdog() && !seen[number] {
+	if number := d.Incident; !d.OfPulse() && !seen[number] {
 		places, incidents, bodies = append(places, -1), append(incidents, &number), append(bodies, nil)
 	}
 	return places, incidents, bodies, nil

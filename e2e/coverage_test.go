@@ -163,7 +163,7 @@ groups:
 	w.eventually("the metrics say so", func() bool { return w.metric(`sitrep_chain_broken{chain="register"}`) == 1 })
 	am.Kill()
 	p.Kill()
-	until("who does not answer is said", func(register, _ *chainView) bool {
-		return len(page.Sources) == 2 && page.Sources[0].Error != "" && page.Sources[1].Error != "" && register.State == "unknown"
+	until("who does not answer is said, and what it said counts on", func(register, _ *chainView) bool {
+		return len(page.Sources) == 2 && page.Sources[0].Error != "" && page.Sources[1].Error != "" && register.State == "broken"
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -136,8 +137,12 @@ func (s *Service) lookAtChains(ctx context.Context, log *slog.Logger) {
 	report := coverage.New(r, len(c.prometheis) > 0, len(c.alertmanagers) > 0)
 	s.lookout.report.Store(report)
 	for _, from := range report.Sources {
-		if from.Error != "" {
-			s.lookout.failed.WithLabelValues(from.Program).Inc()
+		if from.Error == "" {
+			continue
+		}
+		s.lookout.failed.WithLabelValues(from.Program).Inc()
+		if !slices.ContainsFunc(before.Sources, func(b live.Source) bool { return b.Name == from.Name && b.Error == from.Error }) {
+			log.Warn("chains are not known in full, and are looked at again within minutes", slog.String("program", from.Program), slog.String("url", from.Name), slog.String("err", from.Error))
 		}
 	}
 	if broken, was := report.Counts[live.Broken], before.Counts[live.Broken]; broken != was {

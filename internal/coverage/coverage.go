@@ -48,6 +48,25 @@ func New(r *live.Result, asksPrometheus, asksAlertmanager bool) *Report {
 	return out
 }
 
+// SourcesFor returns who was asked. Strangers are not told what a network says.
+func (r *Report) SourcesFor(stranger bool) []live.Source {
+	out := slices.Clone(r.Sources)
+	for i := range out {
+		if stranger && out[i].Error != "" {
+			out[i].Error = "the log says why"
+		}
+	}
+	return out
+}
+
+// GeneralFor returns the findings that are about no SLO alone, to strangers without what a network says.
+func (r *Report) GeneralFor(stranger bool) []chain.Finding {
+	if !stranger {
+		return r.General
+	}
+	return slices.DeleteFunc(slices.Clone(r.General), func(f chain.Finding) bool { return f.Kind == chain.KindUnanswered })
+}
+
 // State returns that of the chain of an SLO as it was found; one that was not looked at is unknown.
 func (r *Report) State(slo string) live.State {
 	if c := r.bySLO[slo]; c != nil {

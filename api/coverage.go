@@ -126,8 +126,9 @@ func besideChains(r *coverage.Report, stranger bool) any {
 	for _, s := range live.States() {
 		states[string(s)] = r.Counts[s]
 	}
-	for _, s := range r.SourcesFor(stranger) {
-		sources = append(sources, ChainSource{s.Program, s.Name, when(s.AnsweredAt), s.Error})
+	for i := range r.Sources {
+		s := &r.Sources[i]
+		sources = append(sources, ChainSource{s.Program, s.Name, when(s.AnsweredAt), coverage.WhyUnanswered(s, stranger)})
 	}
 	return map[string]any{"checked_at": when(r.At), "states": states, "sources": sources, "findings": findingForms(r.GeneralFor(stranger))}
 }

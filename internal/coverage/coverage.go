@@ -48,15 +48,13 @@ func New(r *live.Result, asksPrometheus, asksAlertmanager bool) *Report {
 	return out
 }
 
-// SourcesFor returns who was asked. Strangers are not told what a network says.
-func (r *Report) SourcesFor(stranger bool) []live.Source {
-	out := slices.Clone(r.Sources)
-	for i := range out {
-		if stranger && out[i].Error != "" {
-			out[i].Error = "the log says why"
-		}
+// WhyUnanswered says why somebody did not answer; empty if it did. Strangers are not told what a
+// network says.
+func WhyUnanswered(s *live.Source, stranger bool) string {
+	if stranger && s.Error != "" {
+		return "the log says why"
 	}
-	return out
+	return s.Error
 }
 
 // GeneralFor returns the findings that are about no SLO alone, to strangers without what a network says.

@@ -41,6 +41,7 @@ type Promise struct {
 	SLOs     []SLO // in file order
 	Ignore   []Condition
 	Watchdog *Watchdog // nil: none is configured
+	Canary   *Canary   // nil: none is configured
 	// Unmapped is set if an alert that no SLO claims is an incident all the same.
 	Unmapped bool
 	// UnknownAfter is how long nothing may be heard of a breach, ResolveAfter when an incident resolves.
@@ -87,6 +88,13 @@ type Watchdog struct {
 	Within time.Duration
 }
 
+// A Canary is the alert that sitrep itself posts.
+type Canary struct {
+	Place  Place
+	Labels Labels
+	Within time.Duration
+}
+
 // A Severity says what a finding means.
 type Severity string
 
@@ -119,6 +127,7 @@ const (
 	KindMuted        Kind = "route_muted"           // it is not sent at some times
 	KindNoWatchdog   Kind = "watchdog_missing"      // no rule raises it
 	KindWatchdog     Kind = "watchdog_unrouted"     // it does not reach sitrep in time
+	KindCanary       Kind = "canary_unrouted"       // it does not come back to sitrep in time
 	KindUntold       Kind = "group_without_readers" // nobody would be told
 )
 

@@ -1,6 +1,8 @@
 # docker build --build-arg VERSION=1.0.0 -t sitrep .
 # docker run -p 9098:9098 -v ./config:/etc/sitrep:ro -v sitrep:/data sitrep
 #
+# With --storage=postgres://… it keeps nothing in /data, and needs no volume: contrib/compose.yml.
+#
 # In a container it can be reached from outside, so the configuration needs access.
 
 FROM golang:1.26 AS build

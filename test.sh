@@ -60,6 +60,8 @@ installed chromium chromium # the pages are tested in a browser
 installed python3 python3 # verifies an export as its own instructions say
 # The other store; no server is started but those of tests.
 command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages postgresql
+installed zsh zsh        # completes commands, as bash does
+installed prometheus prometheus # a chain that runs is followed; promtool tests the alert rules
 installed strace strace  # records what the store writes and syncs, for a test that cuts the power
 [ -x /usr/lib/postfix/sbin/master ] || packages postfix # a mail server as people run them
 exim # and another
@@ -87,6 +89,12 @@ if [ "$status" != 0 ]; then
     exit "$status"
   fi
 fi
+
+step tests of contrib that have modules of their own
+# They read files of other modules, which the cache does not look at.
+for module in contrib/mixin contrib/test; do
+  (cd "$module" && go mod tidy -diff && go test -count=1 ./...)
+done
 
 step build what the end-to-end tests run, and amtool
 mkdir -p .cache

@@ -61,6 +61,7 @@ type (
 
 func (h *Handler) catalog() []Route {
 	return []Route{
+		h.coverageRoute(),
 		{
 			Method: http.MethodGet, Path: "/api/v1/priorities", Role: access.Viewer,
 			Summary: "The priorities, the highest first.", Answer: Priorities{}, Handler: h.listPriorities,

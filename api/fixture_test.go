@@ -21,6 +21,7 @@ import (
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
 	"sitrep/internal/access"
+	"sitrep/internal/coverage"
 	"sitrep/internal/status"
 	"sitrep/ledger"
 	"sitrep/storage"
@@ -39,6 +40,8 @@ type fixture struct {
 	http   http.Handler
 	woken  atomic.Int64
 	key    *ledger.Key
+	// coverage is what was found along the chains.
+	coverage *coverage.Report
 	// undocumented is set by tests whose requests the document is not about.
 	undocumented bool
 }
@@ -54,7 +57,7 @@ func newFixture(t testing.TB) *fixture {
 			t.Error(err)
 		}
 	})
-	f := &fixture{t: t, store: db, policy: policy(), clock: incidenttest.NewClock(start)}
+	f := &fixture{t: t, store: db, policy: policy(), clock: incidenttest.NewClock(start), coverage: &coverage.Report{}}
 	if f.key, err = ledger.GenerateKey("sitrep.example.org/ledger"); err != nil {
 		t.Fatal(err)
 	}
@@ -67,6 +70,7 @@ func newFixture(t testing.TB) *fixture {
 		MailTest: func(_ context.Context, to string, preview bool) (status.MailTest, error) {
 			return status.MailTest{To: to, Preview: preview, Sent: !preview, Steps: []status.MailStep{}}, nil
 		},
+		Coverage: func() *coverage.Report { return f.coverage },
 		Nearest: func(labels map[string]string) (string, string) {
 			if labels["sitrep_slo"] == "serch" {
 				return "sitrep_slo", "search"

@@ -18,6 +18,7 @@ import (
 	"sitrep/incident"
 	"sitrep/internal/access"
 	"sitrep/internal/command"
+	"sitrep/internal/coverage"
 	"sitrep/internal/httperr"
 	"sitrep/internal/status"
 	"sitrep/storage"
@@ -40,6 +41,8 @@ type Options struct {
 	Nearest func(labels map[string]string) (label, id string)
 	// MailTest sends a test mail to an address, or says what would be sent.
 	MailTest func(ctx context.Context, to string, preview bool) (status.MailTest, error)
+	// Coverage returns what was found when the chains of alerts were last looked at.
+	Coverage func() *coverage.Report
 	// Teller makes the messages that a preview shows; nil: it shows none.
 	Teller command.Teller
 	// Beside are routes that others serve, and that the description of the API names

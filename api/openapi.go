@@ -214,7 +214,7 @@ func tag(path string) string {
 		return "incidents"
 	case strings.HasPrefix(rest, "audit"):
 		return "audit"
-	case rest == "priorities", rest == "slos", rest == "unmapped":
+	case rest == "priorities", rest == "slos", rest == "unmapped", rest == "coverage":
 		return "configuration"
 	}
 	return "service"

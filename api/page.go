@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"strings"
 
 	"sitrep/storage"
 )
@@ -142,6 +143,21 @@ func (h *Handler) answerPage(
 	w http.ResponseWriter, r *http.Request, name string, empty func() error,
 	read func(tx storage.Snapshot, s *sheet, cursor string) (next string, err error),
 ) error {
+	return h.answerPageThen(w, r, name, "{}", empty, read)
+}
+
+// answerPageWith is answerPage of a list beside which other fields stand, those of a JSON object.
+func (h *Handler) answerPageWith(
+	w http.ResponseWriter, r *http.Request, name, beside string,
+	read func(tx storage.Snapshot, s *sheet, cursor string) (next string, err error),
+) error {
+	return h.answerPageThen(w, r, name, beside, nil, read)
+}
+
+func (h *Handler) answerPageThen(
+	w http.ResponseWriter, r *http.Request, name, beside string, empty func() error,
+	read func(tx storage.Snapshot, s *sheet, cursor string) (next string, err error),
+) error {
 	limit, cursor, err := pageOf(r)
 	if err != nil {
 		return err
@@ -173,7 +189,10 @@ func (h *Handler) answerPage(
 	if err != nil {
 		return fmt.Errorf("encode the answer: %w", err)
 	}
-	return s.end("],\"next\":" + string(end) + "}\n")
+	if beside = strings.TrimPrefix(beside, "{"); beside != "}" {
+		beside = "," + beside
+	}
+	return s.end("],\"next\":" + string(end) + beside + "\n")
 }
 
 // answerAll answers with all items, which are called name. They are encoded as they are

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"sitrep/chain"
+	"sitrep/chain/live"
 	"sitrep/incident"
 	"sitrep/wording"
 )
@@ -21,6 +23,10 @@ var enums = map[reflect.Type][]string{
 	reflect.TypeFor[incident.Channel]():       texts(incident.ChannelEmail, incident.ChannelWebhook),
 	reflect.TypeFor[incident.Kind]():          texts(incident.Kinds()...),
 	reflect.TypeFor[incident.EventType]():     texts(incident.EventTypes()...),
+	reflect.TypeFor[chain.Stage]():            texts(chain.Stages()...),
+	reflect.TypeFor[chain.Severity]():         texts(chain.Error, chain.Warning, chain.Note),
+	reflect.TypeFor[chain.Kind]():             texts(chain.Kinds()...),
+	reflect.TypeFor[live.State]():             texts(live.States()...),
 	reflect.TypeFor[incident.CauseKind]():     texts(incident.CauseNoneFound, incident.CauseDown, incident.CauseClock, incident.CauseSaid),
 }
 
@@ -78,6 +84,20 @@ var about = map[string]string{
 	"Priority.update_every":      "The cadence, written as in the configuration, such as 2h.",
 	"Priority.inform_after":      "How long an incident lasts before its audiences hear of it; empty is at once.",
 	"ActionRule.within":          "After resolving, such as 5d; empty is without limit.",
+	"CoveragePage.checked_at":    "When they were last looked at; null if they were not yet.",
+	"CoveragePage.states":        "How many chains are in each state, as they were found then.",
+	"CoveragePage.sources":       "Who was asked.",
+	"CoveragePage.findings":      "What is about no SLO alone.",
+	"ChainSource.answered_at":    "Null if nothing that it said counts.",
+	"ChainSource.error":          "Why it did not answer when it was last asked; empty if it did.",
+	"Chain.state":                "That of its worst link.",
+	"Chain.links":                "In the order of the way.",
+	"Chain.alerts":               "The names of the rules that feed it.",
+	"Chain.recipients":           "How many would be told.",
+	"Chain.last_incident":        "The latest that an alert of it opened or fired in; null if there is none.",
+	"Chain.last_claimed_at":      "When that opened.",
+	"Chain.last_told_at":         "When one of the recipients was last handed a message, of whatever incident.",
+	"ChainFinding.place":         "Where it can be mended.",
 	"UnmappedAlert.incident":     "Null where unmapped alerts open none.",
 	"PreviewReader.recipient":    "The email address; of a webhook, only scheme and host.",
 	"Preview.later":              "What those read of it with their next message, if they get one, who get none by it.",

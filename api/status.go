@@ -37,6 +37,8 @@ type Status struct {
 		Bytes     int64      `json:"bytes"`
 		SlowSince *time.Time `json:"slow_since"` // a commit has been under way since then
 		Error     string     `json:"error"`      // why nothing can be stored now; empty if it can
+		// SynchronousCommit is that of the database; empty of a file. Off is raised to on in each write.
+		SynchronousCommit string `json:"synchronous_commit"`
 	} `json:"storage"`
 	Ledger struct {
 		Size       int64 `json:"size"` // leaves
@@ -185,6 +187,7 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.Versions.Storage = info.Version
 	s.Storage.Engine, s.Storage.Path, s.Storage.Bytes, s.Storage.SlowSince = info.Engine, info.Path, info.Bytes, when(info.Slow)
+	s.Storage.SynchronousCommit = info.SynchronousCommit
 	if info.Trouble != nil {
 		s.Storage.Error = info.Trouble.Error()
 	}

@@ -263,7 +263,7 @@ func TestProcessesThatShareAStoreHaveOneKey(t *testing.T) {
 		t.Errorf("where the configuration names none: %v", err)
 	}
 	f.named = true
-	if _, err := f.load(log); err == nil || !strings.Contains(err.Error(), "--ledger.new-key") {
+	if _, err := f.load(log); err == nil || !strings.Contains(err.Error(), "sitrep storage new-key") {
 		t.Errorf("where there is none: %v", err)
 	}
 	if _, err := os.Stat(file); err == nil {

@@ -35,11 +35,11 @@ type engine struct {
 // each commit.
 func openEngine(ctx context.Context, o *Options, observe *metrics, log *slog.Logger) (*engine, error) {
 	if postgres.IsURL(o.Storage) {
-		db, err := postgres.Open(ctx, o.Storage, postgres.Options{Log: log, Migrate: true, Observe: func(took time.Duration) { observe.commit(1, took) }})
+		db, err := postgres.Open(ctx, o.Storage, postgres.Options{Log: log, Migrate: true, Metrics: postgres.NewMetrics(observe.s.registry), Observe: func(took time.Duration) { observe.commit(1, took) }})
 		if err != nil {
 			return nil, err
 		}
-		return &engine{Store: db}, nil
+		return &engine{Store: db, present: db.Present, probe: db.Probe}, nil
 	}
 	folder := filepath.Dir(o.Storage)
 	if err := os.MkdirAll(folder, 0o700); err != nil {

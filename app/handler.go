@@ -47,9 +47,9 @@ func (s *Service) router() (*mux.Router, error) {
 	}
 	people := api.New(api.Options{
 		Repo: s.repo, Now: now, Service: s.describe, Logger: s.log,
-		Beside: admin.Routes(), Export: s.notary.export, Teller: s.scheduler.Dispatcher, MailTest: s.testMail, Nearest: s.nearest,
+		Beside: admin.Routes(), Export: s.notary.export, Teller: s.scheduler.Dispatcher, MailTest: s.testMail, Nearest: s.nearest, Coverage: s.coverage,
 	})
-	pages, err := web.New(web.Options{Repo: s.repo, Now: now, Service: s.describe, Logger: s.log, Teller: s.scheduler.Dispatcher, MailTest: s.testMail, Nearest: s.nearest})
+	pages, err := web.New(web.Options{Repo: s.repo, Now: now, Service: s.describe, Logger: s.log, Teller: s.scheduler.Dispatcher, MailTest: s.testMail, Nearest: s.nearest, Coverage: s.coverage})
 	if err != nil {
 		return nil, fmt.Errorf("pages: %w", err)
 	}

@@ -22,10 +22,11 @@ type inForce struct {
 	asker     router.Asker  // nil: none configured
 	poster    router.Poster // nil: no canary
 	retention router.Retention
+	chains    *chains
 }
 
 // newInForce makes the parts that the configuration asks for. Nothing connects yet.
-func newInForce(c *config.Config, external string) (*inForce, error) {
+func newInForce(c *config.Config, external string, l *lookout) (*inForce, error) {
 	policy := *c.Policy()
 	policy.ExternalURL = external
 	f := &inForce{config: c, policy: &policy}
@@ -37,6 +38,10 @@ func newInForce(c *config.Config, external string) (*inForce, error) {
 		}
 	}
 	if err := f.makeHooks(c.Webhooks()); err != nil {
+		return nil, err
+	}
+	var err error
+	if f.chains, err = l.watch(c); err != nil {
 		return nil, err
 	}
 	if len(c.Alertmanagers) > 0 {

@@ -75,16 +75,10 @@ func (f *keyFile) load(log *slog.Logger) (*ledger.Key, error) {
 		return nil, f.other(key)
 	}
 	if !there && f.shared && !f.mayBeNew {
-		return nil, fmt.Errorf("there is no key in %q: give this process the file of the others or, as the first of all, start it with --ledger.new-key once, which makes one, and copy that to the others", f.path)
+		return nil, fmt.Errorf("there is no key in %q: give this process the file of the others or, as the first of all, make one with sitrep storage new-key %s and give it to all of them", f.path, f.path)
 	}
 	if !there {
-		if key, err = ledger.GenerateKey(ledgerName(f.external)); err != nil {
-			return nil, err
-		}
-		if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
-			return nil, fmt.Errorf("make the folder of the key: %w", err)
-		}
-		if err := key.Save(f.path); err != nil {
+		if key, err = MakeKey(f.path, f.external); err != nil {
 			return nil, err
 		}
 		log.Info("a key for the ledger was made; keep a copy of it, and give auditors the public key", slog.String("file", f.path), slog.String("public_key", key.Public()))
@@ -94,6 +88,19 @@ func (f *keyFile) load(log *slog.Logger) (*ledger.Key, error) {
 			slog.String("before", Signer(f.latest)), slog.String("public_key", key.Public()))
 	}
 	return key, nil
+}
+
+// MakeKey makes a key for the ledger of a service, whose URL names it, in a file for its owner alone to
+// read. It is an error if the file is there.
+func MakeKey(path, external string) (*ledger.Key, error) {
+	key, err := ledger.GenerateKey(ledgerName(external))
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of the key: %w", err)
+	}
+	return key, key.Save(path)
 }
 
 // other says that the key of the file, nil if there is none, is not that of the store, and

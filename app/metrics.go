@@ -6,6 +6,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"sitrep/chain"
+	"sitrep/chain/live"
 	"sitrep/incident"
 	"sitrep/storage"
 )
@@ -18,7 +20,7 @@ type metrics struct {
 	commitSeconds  prometheus.Histogram
 	commitGathered prometheus.Histogram
 
-	open, due, oldest, overdue, overdueFor, away, canaryAt, canaryTook, canaryFailing, canaryRuns, bytes, free, writable, reloadOK, reloadAt, behind, configHash, buildInfo *prometheus.Desc
+	open, due, oldest, overdue, overdueFor, away, canaryAt, canaryTook, canaryFailing, canaryRuns, bytes, free, writable, reloadOK, reloadAt, behind, configHash, buildInfo, chains, chainBroken, chainFindings, chainsAt *prometheus.Desc
 }
 
 func newMetrics(s *Service) *metrics {
@@ -52,6 +54,10 @@ func newMetrics(s *Service) *metrics {
 		reloadAt:      desc("sitrep_config_last_reload_success_timestamp_seconds", "When the configuration in force was loaded."),
 		behind:        desc("sitrep_config_behind", "Whether another configuration than that of this process is in force."),
 		configHash:    desc("sitrep_config_info", "The configuration in force.", "hash"),
+		chains:        desc("sitrep_chains", "SLOs by how it is with their chain from the rule to the recipients, as last looked at.", "state"),
+		chainBroken:   desc("sitrep_chain_broken", "SLOs whose chain is broken, up to 100.", "chain"),
+		chainFindings: desc("sitrep_chain_findings", "Errors and warnings along the chains, by what they are about.", "kind"),
+		chainsAt:      desc("sitrep_chains_checked_timestamp_seconds", "When the chains were last looked at; 0: not yet."),
 		buildInfo:     desc("sitrep_build_info", "What runs.", "version", "revision", "goversion"),
 	}
 	s.registry.MustRegister(m.commitSeconds, m.commitGathered, m)
@@ -66,7 +72,7 @@ func (m *metrics) commit(gathered int, took time.Duration) {
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.open, m.due, m.oldest, m.overdue, m.overdueFor, m.away, m.canaryAt, m.canaryTook, m.canaryFailing, m.canaryRuns, m.bytes, m.free, m.writable, m.reloadOK, m.reloadAt, m.behind, m.configHash, m.buildInfo} {
+	for _, d := range []*prometheus.Desc{m.open, m.due, m.oldest, m.overdue, m.overdueFor, m.away, m.canaryAt, m.canaryTook, m.canaryFailing, m.canaryRuns, m.bytes, m.free, m.writable, m.reloadOK, m.reloadAt, m.behind, m.configHash, m.buildInfo, m.chains, m.chainBroken, m.chainFindings, m.chainsAt} {
 		ch <- d
 	}
 }
@@ -85,6 +91,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	if state.Hash != "" {
 		gauge(m.configHash, 1, state.Hash)
 	}
+	m.collectChains(gauge)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if info, err := m.s.store.Info(ctx); err == nil {
@@ -155,4 +162,23 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for outcome, n := range map[string]int64{"arrived": run.Arrived, "failed": run.Failed} {
 		ch <- prometheus.MustNewConstMetric(m.canaryRuns, prometheus.CounterValue, float64(n), outcome)
 	}
+}
+
+// collectChains says how it is with the chains.
+func (m *metrics) collectChains(gauge func(d *prometheus.Desc, v float64, labels ...string)) {
+	r := m.s.coverage()
+	gauge(m.chainsAt, float64(max(r.At.UnixMilli(), 0))/1000)
+	for _, state := range live.States() {
+		gauge(m.chains, float64(r.Counts[state]), string(state))
+	}
+	for _, kind := range chain.Kinds() {
+		gauge(m.chainFindings, float64(r.Findings[kind]), string(kind))
+	}
+	named := 0
+	// The label is not slo: an alert with that would be taken for one of that SLO.
+	r.Broken(m.s.policy(), func(slo string) {
+		if named++; named <= maxBrokenNamed {
+			gauge(m.chainBroken, 1, slo)
+		}
+	})
 }

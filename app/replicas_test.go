@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"go.yaml.in/yaml/v3"
+
+	"sitrep/storage/postgres"
 )
 
 // kinds are what the documentation says that metrics are of, by name.
@@ -93,9 +95,12 @@ func TestMetricsAreOfWhatTheDocumentationSays(t *testing.T) {
 				t.Errorf("%s of what one process did is the same for both:\n%s", name, said[0][name])
 			}
 		}
+		database := prometheus.NewRegistry() // of a store in a database
+		postgres.NewMetrics(database)
 		descs := make(chan *prometheus.Desc)
 		go func() {
 			first.registry.Describe(descs)
+			database.Describe(descs)
 			close(descs)
 		}()
 		for d := range descs {

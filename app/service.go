@@ -68,6 +68,7 @@ type Service struct {
 	events    *eventMetrics
 	scheduler *router.Scheduler
 	notary    *notary
+	lookout   *lookout
 	startedAt time.Time
 	actor     atomic.Value // incident.Actor: who reloads
 	anew      bool         // the next configuration is a loading also if it is in force: a new key needs something to sign
@@ -96,6 +97,8 @@ func newService(ctx context.Context, o Options, log *slog.Logger, open func(cont
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.reloader = config.NewReloader(o.Config, now)
+	s.lookout = newLookout(s.registry)
+	s.reloader.Locate(s.lookout.locate)
 	s.reloader.Validate(s.prepare)
 	s.reloader.Subscribe(s.take)
 
@@ -197,6 +200,7 @@ func (s *Service) Start() {
 	})
 	s.background.Go(s.remap)
 	s.background.Go(func() { s.watchStore(s.ctx) })
+	s.background.Go(func() { s.watchChains(s.ctx) })
 	s.background.Go(func() { s.notary.run(s.ctx) })
 	if s.store.verify != nil {
 		s.background.Go(func() { s.notary.check(s.ctx, s.store.verify) })

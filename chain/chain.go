@@ -10,6 +10,7 @@ package chain
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -129,7 +130,56 @@ const (
 	KindWatchdog     Kind = "watchdog_unrouted"     // it does not reach sitrep in time
 	KindCanary       Kind = "canary_unrouted"       // it does not come back to sitrep in time
 	KindUntold       Kind = "group_without_readers" // nobody would be told
+
+	// Of what runs alone:
+	KindUnanswered  Kind = "not_answered"       // a Prometheus or an Alertmanager did not answer
+	KindFailing     Kind = "rule_failing"       // its evaluation fails
+	KindStale       Kind = "rule_stale"         // it is not evaluated any more
+	KindNoSeries    Kind = "series_missing"     // nothing is there that it looks at
+	KindTargets     Kind = "targets_down"       // what it looks at comes from targets that are all down
+	KindUnsent      Kind = "alerts_not_sent"    // Prometheus sends none to Alertmanager
+	KindRelabelled  Kind = "alerts_relabelled"  // Prometheus changes their labels on the way
+	KindSilenced    Kind = "alert_silenced"     // a silence mutes it
+	KindMember      Kind = "member_not_asked"   // of a cluster of Alertmanagers
+	KindUndelivered Kind = "recipients_failing" // messages to those who are to hear of it are not handed over
 )
+
+// A Stage is a part of a chain.
+type Stage string
+
+// The stages, in the order of the way.
+const (
+	StageRule    Stage = "rule"    // a rule raises alerts that the SLO claims
+	StageSending Stage = "sending" // Prometheus sends them to Alertmanager
+	StageRoute   Stage = "route"   // Alertmanager's routes bring them to sitrep
+	StageReaders Stage = "readers" // somebody would be told
+)
+
+// Stages returns all of them, in the order of the way.
+func Stages() []Stage { return []Stage{StageRule, StageSending, StageRoute, StageReaders} }
+
+// Stage returns the part of the chain that a kind of finding is about.
+func (k Kind) Stage() Stage {
+	switch k {
+	case KindUnsent, KindRelabelled:
+		return StageSending
+	case KindElsewhere, KindSwallowed, KindReceiver, KindResolved, KindRepeat, KindInterval, KindTruncated, KindRedirect,
+		KindInhibited, KindMuted, KindWatchdog, KindSilenced, KindMember:
+		return StageRoute
+	case KindUntold, KindUndelivered:
+		return StageReaders
+	}
+	return StageRule
+}
+
+// Kinds returns all kinds of findings.
+func Kinds() []Kind {
+	return []Kind{
+		KindUnreadable, KindUnclaimed, KindClaimedTwice, KindUnfed, KindMismatch, KindElsewhere, KindSwallowed, KindReceiver, KindResolved,
+		KindRepeat, KindInterval, KindTruncated, KindRedirect, KindInhibited, KindMuted, KindNoWatchdog, KindWatchdog, KindUntold,
+		KindUnanswered, KindFailing, KindStale, KindNoSeries, KindTargets, KindUnsent, KindRelabelled, KindSilenced, KindMember, KindUndelivered,
+	}
+}
 
 // A Finding is one thing that breaks a chain, or can.
 type Finding struct {
@@ -143,7 +193,12 @@ type Finding struct {
 	Sides []Side
 	// SLO is the one whose promise it is about; empty if it is about several or none.
 	SLO string
+	// SLOs are those that it is about, where one place decides for several.
+	SLOs []string
 }
+
+// About reports whether the finding is about an SLO.
+func (f *Finding) About(id string) bool { return f.SLO == id || slices.Contains(f.SLOs, id) }
 
 // A Side is another place that a finding speaks of.
 type Side struct {

@@ -113,6 +113,7 @@ func Check(p *Promise, rules *Rules, am *Alertmanager, nearest Nearest) *Report 
 	}
 	if am != nil {
 		c.inhibited()
+		c.silenced()
 	}
 	c.unfed()
 	c.watchdogs()
@@ -133,6 +134,11 @@ func (c *checking) add(f Finding) {
 	key := groupKey{f.Kind, f.Place, f.SLO, f.Severity}
 	if i, ok := c.grouped[key]; ok {
 		g := &c.report.Findings[i]
+		for _, id := range f.SLOs {
+			if n := len(g.SLOs); n == 0 || g.SLOs[n-1] != id {
+				g.SLOs = append(g.SLOs, id)
+			}
+		}
 		for _, s := range f.Sides {
 			if len(g.Sides) < maxSides && !slices.Contains(g.Sides, s) {
 				g.Sides = append(g.Sides, s)
@@ -375,7 +381,7 @@ func (c *checking) receivers() {
 			}
 		}
 		if r.Hidden {
-			f.Sides = append(f.Sides, Side{r.Place, "the receiver " + quote(r.Name) + ", whose url stands in a file"})
+			f.Sides = append(f.Sides, Side{r.Place, "the receiver " + quote(r.Name) + ", whose url is not to be seen"})
 		}
 	}
 	c.add(f)
@@ -532,11 +538,11 @@ func (c *checking) arrives(r *Rule, s *SLO, hits []hit) {
 	route := slices.MinFunc(hits, func(a, b hit) int {
 		return cmp.Compare(a.route.RepeatInterval+a.route.GroupInterval, b.route.RepeatInterval+b.route.GroupInterval)
 	}).route
-	sides := []Side{side(r), sideOfSLO(s)}
+	sides, about := []Side{side(r), sideOfSLO(s)}, []string{s.ID}
 	p := c.promise
 	if long := route.RepeatInterval + route.GroupInterval; !p.Asks && long > p.UnknownAfter {
 		c.add(Finding{
-			Kind: KindRepeat, Severity: Error, Place: route.timing, Sides: sides,
+			Kind: KindRepeat, Severity: Error, Place: route.timing, Sides: sides, SLOs: about,
 			Text: fmt.Sprintf("an alert that goes on firing is repeated after up to %s (repeat_interval %s, looked at each group_interval %s), and sitrep takes it for unknown after %s",
 				duration(long), duration(route.RepeatInterval), duration(route.GroupInterval), duration(p.UnknownAfter)),
 			Fix: "write a shorter repeat_interval, a longer incidents.unknown_after, or name the alertmanagers to ask",
@@ -544,7 +550,7 @@ func (c *checking) arrives(r *Rule, s *SLO, hits []hit) {
 	}
 	if route.GroupInterval > p.ResolveAfter {
 		c.add(Finding{
-			Kind: KindInterval, Severity: Warning, Place: route.Place, Sides: sides,
+			Kind: KindInterval, Severity: Warning, Place: route.Place, Sides: sides, SLOs: about,
 			Text: fmt.Sprintf("the end of an alert, and a second one of its group, are heard up to %s late (group_interval), which is longer than resolve_after, %s", duration(route.GroupInterval), duration(p.ResolveAfter)),
 			Fix:  "write a shorter group_interval on the route to sitrep, such as 1m",
 		})
@@ -555,36 +561,36 @@ func (c *checking) arrives(r *Rule, s *SLO, hits []hit) {
 			said = "it is active only in " + conjunction(route.Active)
 		}
 		c.add(Finding{
-			Kind: KindMuted, Severity: Error, Place: route.intervals, Sides: sides,
+			Kind: KindMuted, Severity: Error, Place: route.intervals, Sides: sides, SLOs: about,
 			Text: fmt.Sprintf("alerts of SLOs, such as %s, do not always come to sitrep by this route: %s", quote(r.Name), said),
 			Fix:  "let sitrep hear them always; when who is told is said by quiet of its groups",
 		})
 	}
 	for _, h := range hits {
-		c.webhooks(c.am.Receivers[h.route.Receiver], sides)
+		c.webhooks(c.am.Receivers[h.route.Receiver], sides, about)
 	}
 }
 
 // webhooks looks at what a receiver sends to sitrep.
-func (c *checking) webhooks(r *Receiver, sides []Side) {
+func (c *checking) webhooks(r *Receiver, sides []Side, about []string) {
 	for _, w := range r.Webhooks {
 		if !w.SendResolved {
 			c.add(Finding{
-				Kind: KindResolved, Severity: Error, Place: w.ResolvedPlace, Sides: sides,
+				Kind: KindResolved, Severity: Error, Place: w.ResolvedPlace, Sides: sides, SLOs: about,
 				Text: "sitrep is never told that an alert ended (send_resolved: false), so its incidents do not end",
 				Fix:  "write send_resolved: true, or remove the line",
 			})
 		}
 		if w.MaxAlerts > 0 {
 			c.add(Finding{
-				Kind: KindTruncated, Severity: Error, Place: w.MaxAlertsPlace, Sides: sides,
+				Kind: KindTruncated, Severity: Error, Place: w.MaxAlertsPlace, Sides: sides, SLOs: about,
 				Text: fmt.Sprintf("of a group of more than %d alerts the rest is left out, and sitrep never hears of it (max_alerts)", w.MaxAlerts),
 				Fix:  "write max_alerts: 0, or remove the line",
 			})
 		}
 		if w.FollowRedirects {
 			c.add(Finding{
-				Kind: KindRedirect, Severity: Warning, Place: w.Place, Sides: sides,
+				Kind: KindRedirect, Severity: Warning, Place: w.Place, Sides: sides, SLOs: about,
 				Text: "a redirect on the way to sitrep is followed, and loses the alerts",
 				Fix:  "write http_config: {follow_redirects: false}, so that it is an error that Alertmanager tries again",
 			})
@@ -835,7 +841,7 @@ func (c *checking) readers() {
 				heard = heard || g.Recipients > 0 && g.Hears
 				if g.Recipients == 0 {
 					c.add(Finding{
-						Kind: KindUntold, Severity: Error, Place: g.Place, Sides: []Side{sideOfSLO(s)},
+						Kind: KindUntold, Severity: Error, Place: g.Place, Sides: []Side{sideOfSLO(s)}, SLOs: []string{s.ID},
 						Text: fmt.Sprintf("the group %s is to hear of incidents as %s, and has neither addresses nor webhooks", quote(g.Name), a.Name),
 						Fix:  "add email or webhooks to it",
 					})

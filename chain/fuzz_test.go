@@ -16,6 +16,7 @@ func FuzzCheck(f *testing.F) {
 	}
 	f.Add(recorded, string(routes))
 	f.Add("groups: [{rules: [{alert: A, expr: 'a and on () b or absent(c)', labels: {slo: x}}]}]", "route: {receiver: a, routes: [{matchers: ['a=~\"\"'], mute_time_intervals: [x]}]}\nreceivers: [{name: a, webhook_configs: [{url: /alertmanager}]}]\ninhibit_rules: [{}]")
+	f.Add(recorded+"      - {alert: A, expr: up, labels: {slo: x}}\n", "route: {receiver: a, match: {slo: z}}")
 	f.Fuzz(func(t *testing.T, rules, alertmanager string) {
 		r := &chain.Rules{}
 		r.Parse("rules.yml", []byte(rules))

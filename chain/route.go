@@ -25,6 +25,7 @@ type Alertmanager struct {
 	Root      *Route // nil if it could not be read
 	Receivers map[string]*Receiver
 	Inhibits  []Inhibit
+	Silences  []Silence // those in force, of one that runs
 	// Findings are what could not be read.
 	Findings []Finding
 
@@ -60,7 +61,8 @@ type Receiver struct {
 	Webhooks []Webhook // sitrep's
 	// Others are the URLs of other webhooks, with where they stand.
 	Others []Side
-	// Hidden is set if a webhook's URL stands in a file of its own.
+	// Hidden is set if a webhook's URL is not to be seen: it stands in a file of its own, or
+	// an Alertmanager that runs does not tell it.
 	Hidden bool
 }
 
@@ -81,8 +83,16 @@ type Inhibit struct {
 	Equal          []string
 }
 
-// ParseAlertmanager reads a configuration of Alertmanager. A receiver is sitrep's if the path
-// of one of its webhooks ends in /alertmanager, or if it has the name that is given.
+// A Silence mutes the alerts that its matchers find.
+type Silence struct {
+	Place    Place
+	Matchers labels.Matchers
+	Until    time.Time
+}
+
+// ParseAlertmanager reads a configuration of Alertmanager, from a file or as one that runs tells
+// it. A receiver is sitrep's if it has the name that is given; without one, if the path of one of
+// its webhooks ends in /alertmanager or, where that is hidden, if sitrep is part of its name.
 func ParseAlertmanager(file string, text []byte, receiver string) *Alertmanager {
 	a := &Alertmanager{File: file, Receivers: map[string]*Receiver{}, named: receiver}
 	docs, err := yamlfile.Read(text)
@@ -108,6 +118,10 @@ func ParseAlertmanager(file string, text []byte, receiver string) *Alertmanager 
 		})
 	}
 	a.Root = a.route(yamlfile.Get(doc, "route"), &Route{GroupWait: 30 * time.Second, GroupInterval: 5 * time.Minute, RepeatInterval: 4 * time.Hour})
+	if len(a.Root.Matchers) > 0 {
+		a.fail(a.Root.Place, "the root of the routes has matchers, which Alertmanager refuses", "move them to a route below it")
+		a.Root.Matchers, a.Root.tests = nil, nil
+	}
 	return a
 }
 
@@ -227,6 +241,9 @@ func texts(n *yaml.Node) []string {
 	return out
 }
 
+// hiddenURL is what Alertmanager tells in place of a secret.
+const hiddenURL = "<secret>"
+
 // receiver reads a receiver.
 func (a *Alertmanager) receiver(n *yaml.Node, redirects bool) {
 	name := yamlfile.Text(n, "name")
@@ -238,6 +255,9 @@ func (a *Alertmanager) receiver(n *yaml.Node, redirects bool) {
 	for _, w := range yamlfile.List(n, "webhook_configs") {
 		at, address := place(a.File, w), yamlfile.Get(w, "url")
 		path := ""
+		if address != nil && address.Value == hiddenURL {
+			address = nil
+		}
 		if address != nil {
 			at = place(a.File, address)
 			if u, err := url.Parse(address.Value); err == nil {
@@ -246,6 +266,7 @@ func (a *Alertmanager) receiver(n *yaml.Node, redirects bool) {
 		}
 		switch {
 		case name == a.named && a.named != "", a.named == "" && strings.HasSuffix(path, "/alertmanager"):
+		case a.named == "" && address == nil && strings.Contains(strings.ToLower(name), "sitrep"):
 		case address == nil:
 			r.Hidden = true
 			continue

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"sitrep/app"
 	"sitrep/chain"
 	"sitrep/config"
 )
@@ -78,7 +79,7 @@ watchdog: {match: ['alertname="y"', 'env="y"'], groups: [all]}
 		rules.Add(rule)
 		rules.Infer(nil)
 		var got []string
-		for _, s := range chain.Check(promiseOf(c, at), rules, nil, nil).SLOs {
+		for _, s := range chain.Check(app.Promise(c, at), rules, nil, nil).SLOs {
 			if len(s.Links) > 0 {
 				got = append(got, fmt.Sprint(s.SLO.ID, " ", s.Links[0].Claimed))
 			}

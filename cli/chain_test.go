@@ -79,6 +79,26 @@ func TestTheSampleIsAWholeChain(t *testing.T) {
 	}
 }
 
+// TestAnAlertMustComeThroughEachAlertmanager, if there are several.
+func TestAnAlertMustComeThroughEachAlertmanager(t *testing.T) {
+	chainFiles(t)
+	raw, err := os.ReadFile("alertmanager.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := strings.Replace(string(raw), "CheckoutErrors|SearchSlow", "CheckoutErrors", 1)
+	if err := os.WriteFile("second.yml", []byte(second), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, code := checkChain(t, "--alertmanager.config", "second.yml")
+	if code != ExitFailed || !strings.Contains(out, `second.yml:2:3: error: the alert "SearchSlow"`) || !strings.Contains(out, "1 of 2 SLOs") || strings.Contains(out, "alertmanager.yml") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	if out, code := checkChain(t, "--alertmanager.config", "alertmanager.yml"); code != ExitDone || !strings.Contains(out, "2 of 2 SLOs") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+}
+
 // A spot is where a text stands in a file.
 type spot struct{ file, text string }
 
@@ -318,6 +338,9 @@ func TestAChainInTheFormatsOfMachines(t *testing.T) {
 
 func TestCheckSaysWhatItNeeds(t *testing.T) {
 	chainFiles(t)
+	if err := os.WriteFile("root.yml", []byte("route: {receiver: a, match: {slo: z}}\nreceivers: [{name: a, webhook_configs: [{url: http://s/alertmanager}]}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		args string
 		code int
@@ -327,6 +350,7 @@ func TestCheckSaysWhatItNeeds(t *testing.T) {
 		{"check sitrep.yml --rules none/*.yml", ExitFailed, `no file matches --rules="none/*.yml"`},
 		{"check sitrep.yml --rules alertmanager.yml", ExitFailed, "there are no groups of rules in this file"},
 		{"check sitrep.yml --rules rules/*.yml --alertmanager.config rules/search.yml", ExitFailed, "there is no route in this file"},
+		{"check sitrep.yml --rules rules/*.yml --alertmanager.config root.yml", ExitFailed, "the root of the routes has matchers"},
 		{"check sitrep.yml --rules rules", ExitFailed, "it is no regular file"},
 		{"check sitrep.yml --rules rules/*.yml --alertmanager.config alertmanager.yml --receiver pager", ExitFailed, `receiver "pager" has no webhook to sitrep`},
 		{"check sitrep.yml --rules rules/*.yml", ExitDone, "5 alerting rules"},

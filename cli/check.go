@@ -8,6 +8,7 @@ import (
 
 	"github.com/alecthomas/kingpin/v2"
 
+	"sitrep/app"
 	"sitrep/chain"
 	"sitrep/config"
 	"sitrep/wording"
@@ -21,18 +22,19 @@ type checkFlags struct {
 
 func declareCheck(parser *kingpin.Application, env Environment, commands map[string]command) {
 	f := &checkFlags{chain: chainFlags{external: map[string]string{}}}
-	cmd := parser.Command("check", "Check a configuration, and print everything that is wrong with it. With rules and Alertmanager's configuration: follow each alert to who is told.")
+	cmd := parser.Command("check", "Check a configuration, and print everything that is wrong with it. With rules and Alertmanager's configuration, from files or from what runs: follow each alert to who is told.")
 	cmd.Arg("file", "The configuration.").Default("sitrep.yml").StringVar(&f.file)
 	cmd.Flag("rules", "Files with rules of Prometheus, as 'rules/*.yml'; may be repeated.").StringsVar(&f.chain.rules)
 	cmd.Flag("alertmanager.config", "The configuration of Alertmanager; repeated, an alert must come through each.").StringsVar(&f.chain.alertmanagers)
 	cmd.Flag("receiver", "The name of the receiver that is sitrep's, if the path of its webhook does not end in /alertmanager.").StringVar(&f.chain.receiver)
 	cmd.Flag("external-label", "A label that Prometheus adds to all alerts (external_labels), as cluster=eu; may be repeated.").StringMapVar(&f.chain.external)
+	f.chain.live.declare(cmd)
 	cmd.Flag("output", "text, json, junit or github (annotations).").Short('o').Default("text").EnumVar(&f.output, "text", "json", "junit", "github")
-	commands[cmd.FullCommand()] = func(context.Context) error { return check(env, f) }
+	commands[cmd.FullCommand()] = func(ctx context.Context) error { return check(ctx, env, f) }
 }
 
 // check prints all problems of the configuration in the file, and of the chains that lead to it.
-func check(env Environment, f *checkFlags) error {
+func check(ctx context.Context, env Environment, f *checkFlags) error {
 	c, at, err := config.LoadWithPositions(f.file)
 	if found := problems(err); found != nil {
 		if f.output == "text" {
@@ -50,7 +52,7 @@ func check(env Environment, f *checkFlags) error {
 	}
 	report := &chain.Report{}
 	if f.chain.followed() {
-		if report, err = f.chain.follow(promiseOf(c, at)); err != nil {
+		if report, err = f.chain.follow(ctx, c, app.Promise(c, at)); err != nil {
 			return err
 		}
 	}

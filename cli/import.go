@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/alecthomas/kingpin/v2"
 
@@ -168,7 +167,7 @@ func printDiff(out io.Writer, c importer.Change) {
 	show := func(mark string, lines []string) {
 		for _, l := range lines {
 			text := strings.TrimRight(l, "\r\n")
-			fmt.Fprintln(out, mark+visibleLine(text))
+			fmt.Fprintln(wording.Shown(out), mark+text)
 			if !strings.HasSuffix(l, "\n") {
 				fmt.Fprintln(out, `\ No newline at end of file`)
 			}
@@ -186,15 +185,4 @@ func splitLines(text []byte) []string {
 		lines = lines[:len(lines)-1]
 	}
 	return lines
-}
-
-// visibleLine returns a line of a file as it can be printed: characters that move the cursor or
-// hide text show as a question mark.
-func visibleLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029') {
-			return '?'
-		}
-		return r
-	}, strings.ToValidUTF8(text, "?"))
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
@@ -150,9 +151,15 @@ func printJSON(out io.Writer, r *chain.Report) error {
 		}
 		doc.SLOs = append(doc.SLOs, j)
 	}
-	enc := json.NewEncoder(out)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetIndent("", "  ")
-	return enc.Encode(doc)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(doc); err != nil {
+		return err
+	}
+	_, err := out.Write(wording.EscapeJSON(b.Bytes()))
+	return err
 }
 
 // What JUnit's reports are made of.
@@ -203,15 +210,11 @@ func printJUnit(out io.Writer, r *chain.Report) error {
 		suite.Cases[n].Out += block(f) + "\n"
 	}
 	suite.Tests = len(suite.Cases)
-	if _, err := io.WriteString(out, xml.Header); err != nil {
+	b, err := xml.MarshalIndent(suite, "", "  ")
+	if err != nil {
 		return err
 	}
-	enc := xml.NewEncoder(out)
-	enc.Indent("", "  ")
-	if err := enc.Encode(suite); err != nil {
-		return err
-	}
-	_, err := io.WriteString(out, "\n")
+	_, err = wording.Shown(out).Write([]byte(xml.Header + string(b) + "\n"))
 	return err
 }
 

@@ -34,6 +34,7 @@ type storageCLI struct {
 	newKey     bool
 	rebuild    bool
 	from, to   string
+	external   string
 }
 
 func declareStorage(parser *kingpin.Application, env Environment, commands map[string]command) {
@@ -69,7 +70,26 @@ func declareStorage(parser *kingpin.Application, env Environment, commands map[s
 	migrate.Arg("url", "The URL of the database.").Required().StringVar(&c.storage)
 	commands[migrate.FullCommand()] = c.runMigrate
 
+	newKey := of.Command("new-key", "Make a key for the ledger, for processes that share a database: each needs the file, with the same bytes, where evidence.key_file says. A sitrep with a file of its own makes one by itself.")
+	newKey.Arg("file", "The file to write; none may be there.").Required().StringVar(&c.keyFile)
+	newKey.Flag("web.external-url", "Where links in messages lead, as for serve: its host is in the name of the key.").PlaceHolder("URL").StringVar(&c.external)
+	commands[newKey.FullCommand()] = c.runNewKey
+
 	c.declareCopy(of, commands)
+}
+
+// runNewKey makes a key, and prints the public one.
+func (c *storageCLI) runNewKey(context.Context) error {
+	external, err := externalURL(c.external)
+	if err != nil {
+		return err
+	}
+	key, err := app.MakeKey(c.keyFile, external)
+	if err != nil {
+		return err
+	}
+	c.say("%s written; keep a copy of it, and give auditors the public key: %s", c.keyFile, key.Public())
+	return nil
 }
 
 // runMigrate brings the schema of a database up to date.

@@ -37,6 +37,7 @@ func (l *loading) check(main *source, teams []*source, c *Config) {
 	k.checkOverlap()
 	k.checkAlerts()
 	k.checkAlertmanagers()
+	k.checkPrometheus()
 	k.checkCanary()
 	k.checkEvidence()
 	k.checkAccess()

@@ -124,6 +124,18 @@ func (k *checker) checkAlertmanagers() {
 	}
 }
 
+// checkPrometheus reports those that would be asked twice.
+func (k *checker) checkPrometheus() {
+	for i, p := range k.Prometheus {
+		j := slices.IndexFunc(k.Prometheus[:i], func(q Prometheus) bool {
+			return p.URL != "" && strings.TrimRight(string(p.URL), "/") == strings.TrimRight(string(q.URL), "/") && reflect.DeepEqual(p.HTTPConfig, q.HTTPConfig)
+		})
+		if j >= 0 {
+			k.main.errorf(join(elem("prometheus", i), "url"), "it is the URL of %s already; remove one", elem("prometheus", j))
+		}
+	}
+}
+
 func (k *checker) checkEvidence() {
 	w, s := k.Evidence.Witness, k.main
 	if key := k.Evidence.Key; key != "" {

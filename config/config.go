@@ -20,6 +20,7 @@ type Config struct {
 	Unmapped      *Unmapped      `yaml:"unmapped" doc:"What becomes of firing alerts that no SLO claims, beyond being recorded, counted and shown."`
 	Watchdog      *Watchdog      `yaml:"watchdog" doc:"An alert that always fires. While it does not, nothing that ends is believed."`
 	Alertmanagers []Alertmanager `yaml:"alertmanagers" doc:"Every Alertmanager that sends, Grafana's own too. Asked whether a breach is still firing when it stays quiet for too long."`
+	Prometheus    []Prometheus   `yaml:"prometheus" doc:"Each Prometheus that evaluates rules of SLOs. Asked every few minutes for the page Coverage, with the Alertmanagers."`
 	Canary        *Canary        `yaml:"canary" doc:"An alert of sitrep's own, posted now and then: it is to come back by Alertmanager's route and to end as a mail, else somebody is told."`
 	Retention     Retention      `yaml:"retention" doc:"How long the particulars of closed incidents are kept. Events and the ledger stay."`
 	Evidence      Evidence       `yaml:"evidence" doc:"How the ledger is signed, and who else is told its heads."`

@@ -22,6 +22,7 @@ type Reloader struct {
 	reloading sync.Mutex // held for the length of a reload, so that they come one by one
 
 	mu          sync.Mutex // guards what follows
+	locate      func(*Config, *Positions)
 	validators  []func(context.Context, *Config) error
 	subscribers []func(*Config)
 	state       ReloadState
@@ -63,6 +64,14 @@ func (r *Reloader) Validate(f func(context.Context, *Config) error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.validators = append(r.validators, f)
+}
+
+// Locate sets what is told where all that a config says stands in its files, before that config is
+// validated. The positions hold the files in full, so they are not to be kept.
+func (r *Reloader) Locate(f func(*Config, *Positions)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.locate = f
 }
 
 // Subscribe adds something that is called with each config that comes into force,
@@ -110,7 +119,7 @@ func (r *Reloader) reload(ctx context.Context, anyway bool) error {
 
 // prepare loads a config and has it validated.
 func (r *Reloader) prepare(ctx context.Context, anyway bool) (*Config, error) {
-	c, _, err := load(r.disk.visit(ctx), r.path)
+	c, positions, err := load(r.disk.visit(ctx), r.path)
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("reload config %q: %w", r.path, ctx.Err())
 	}
@@ -123,8 +132,11 @@ func (r *Reloader) prepare(ctx context.Context, anyway bool) (*Config, error) {
 		}
 	}
 	r.mu.Lock()
-	validators := r.validators
+	validators, locate := r.validators, r.locate
 	r.mu.Unlock()
+	if locate != nil {
+		locate(c, positions)
+	}
 	for _, f := range validators {
 		if err := f(ctx, c); err != nil {
 			return nil, fmt.Errorf("take over config %q: %w", r.path, err)

@@ -67,6 +67,9 @@ func (l *loading) resolve(main *source, teams []*source, c *Config) {
 	for i := range c.Alertmanagers {
 		main.httpClient(join(elem("alertmanagers", i), "http_config"), c.Alertmanagers[i].HTTPConfig)
 	}
+	for i := range c.Prometheus {
+		main.httpClient(join(elem("prometheus", i), "http_config"), c.Prometheus[i].HTTPConfig)
+	}
 	if a := c.Access; a != nil {
 		for i := range a.Tokens {
 			t := &a.Tokens[i]

@@ -40,6 +40,9 @@ func steps(page string) []step {
 func TestTheFirstHourIsAsThePageSays(t *testing.T) {
 	for _, tool := range []string{"bash", "curl", "sed", "grep"} {
 		if _, err := exec.LookPath(tool); err != nil {
+			if os.Getenv("CI") != "" {
+				t.Fatal(err)
+			}
 			t.Skip(err)
 		}
 	}

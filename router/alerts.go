@@ -12,31 +12,50 @@ import (
 // grow with the breaches of an incident.
 const (
 	breachesRead = 800 // breaches, the first to arrive first
+	breachPage   = 200 // of them at once
 	breachEvents = 400 // events, the latest
 	breachLooks  = 100 // breaches that those events name
 	// alertsOfDigest is of how many incidents a digest names them.
 	alertsOfDigest = 50
 )
 
-// alerts returns the alerts to name in a message about the item's incident, nil if none
-// are: nothing fires, or it is told that something is over.
-func alerts(ctx context.Context, r storage.Snapshot, it *incident.Item) (*incident.AlertList, error) {
+// namesAlerts reports whether a message about the item's incident names its alerts: not where
+// it tells that something is over.
+func namesAlerts(it *incident.Item) bool {
 	switch it.Kind {
 	case incident.KindOpened, incident.KindReopened, incident.KindPriority, incident.KindUpdate, incident.KindReminder:
-	default:
-		return nil, nil
+		return true
 	}
-	live, err := liveBreaches(ctx, r, &it.Incident)
+	return false
+}
+
+// addAlerts adds to items the alerts that a message names of their incidents, if any fire.
+func addAlerts(ctx context.Context, r storage.Snapshot, items []*incident.Item) error {
+	var numbers []int64
+	for _, it := range items {
+		numbers = append(append(numbers, it.Incident.Number), it.Incident.MergedFrom...)
+	}
+	if len(numbers) == 0 {
+		return nil
+	}
+	first, err := r.FirstBreaches(ctx, numbers, breachPage)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return incident.NewAlertList(&it.Incident, live), nil
+	for _, it := range items {
+		live, err := liveBreaches(ctx, r, &it.Incident, first)
+		if err != nil {
+			return err
+		}
+		it.Alerts = incident.NewAlertList(&it.Incident, live)
+	}
+	return nil
 }
 
 // liveBreaches returns the breaches of an incident, and of those merged into it, that
 // fire or are unknown: all of them where there are few, else those that arrived first
-// and those of which the log says last that they began.
-func liveBreaches(ctx context.Context, r storage.Snapshot, in *incident.Incident) ([]incident.Breach, error) {
+// and those of which the log says last that they began. The first pages were read.
+func liveBreaches(ctx context.Context, r storage.Snapshot, in *incident.Incident, first map[int64]storage.BreachPage) ([]incident.Breach, error) {
 	var live []incident.Breach
 	numbers := append([]int64{in.Number}, in.MergedFrom...)
 	seen := map[string]bool{}
@@ -51,18 +70,17 @@ func liveBreaches(ctx context.Context, r storage.Snapshot, in *incident.Incident
 	}
 	left := breachesRead
 	for _, number := range numbers {
-		cursor := ""
-		for missing > 0 && left > 0 {
-			page, next, err := r.Breaches(ctx, number, min(left, 200), cursor)
-			if err != nil {
-				return nil, err
+		for page := first[number]; missing > 0 && left > 0; {
+			some := page.Breaches[:min(left, len(page.Breaches))]
+			for i := range some {
+				add(&some[i])
 			}
-			for i := range page {
-				add(&page[i])
-			}
-			left -= len(page)
-			if cursor = next; cursor == "" {
+			if left -= len(some); page.Next == "" || missing <= 0 || left == 0 {
 				break
+			}
+			var err error
+			if page.Breaches, page.Next, err = r.Breaches(ctx, number, min(left, breachPage), page.Next); err != nil {
+				return nil, err
 			}
 		}
 	}

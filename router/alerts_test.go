@@ -135,6 +135,14 @@ func (r *countingReader) Breaches(ctx context.Context, number int64, limit int, 
 	return page, next, err
 }
 
+func (r *countingReader) FirstBreaches(ctx context.Context, numbers []int64, limit int) (map[int64]storage.BreachPage, error) {
+	pages, err := r.Snapshot.FirstBreaches(ctx, numbers, limit)
+	for _, p := range pages {
+		r.c.rows.Add(int64(len(p.Breaches)))
+	}
+	return pages, err
+}
+
 func (r *countingReader) LatestBreaches(ctx context.Context, fingerprints []string) (map[string]*incident.Breach, error) {
 	r.c.looks.Add(int64(len(fingerprints)))
 	return r.Snapshot.LatestBreaches(ctx, fingerprints)

@@ -83,14 +83,20 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, reci
 	if err := withOthers(ctx, r, named, situations, recipient); err != nil {
 		return nil, err
 	}
+	untold := map[int64]int64{}
+	for i := range named {
+		if s := situations[named[i].planned.Cover.Incident]; s.Incident.Sequence > s.Subscription(recipient).ToldSequence {
+			untold[s.Incident.Number] = newsAfter(s, s.Subscription(recipient))
+		}
+	}
+	news, err := storage.EventsSince(ctx, r, untold, tellEvents)
+	if err != nil {
+		return nil, err
+	}
 	for i := range named {
 		t := &named[i]
 		s := situations[t.planned.Cover.Incident]
-		events, err := news(ctx, r, s, s.Subscription(recipient), nil)
-		if err != nil {
-			return nil, err
-		}
-		t.item = s.Item(&t.planned, events, policy, pulses)
+		t.item = s.Item(&t.planned, news[s.Incident.Number], policy, pulses)
 	}
 	first := all[0]
 	if dr.message, err = messageOf(ctx, r, all, policy, at); err != nil {
@@ -138,17 +144,9 @@ type told struct {
 	item    incident.Item
 }
 
-// news returns the events that a reader was not told yet, as far as a message tells them:
-// those that are stored, and recent ones that are not.
-func news(ctx context.Context, r storage.Snapshot, s *incident.Situation, sub *incident.Subscription, recent []incident.Event) ([]incident.Event, error) {
-	var events []incident.Event
-	if stored := s.Incident.Sequence - int64(len(recent)); stored > sub.ToldSequence {
-		var err error
-		if events, err = storage.EventsOf(ctx, r, s.Incident.Number, max(sub.ToldSequence, s.Incident.Sequence-tellEvents), tellEvents); err != nil {
-			return nil, err
-		}
-	}
-	return append(events, recent...), nil
+// newsAfter returns after which event of an incident those come that a message tells a reader.
+func newsAfter(s *incident.Situation, sub *incident.Subscription) int64 {
+	return max(sub.ToldSequence, s.Incident.Sequence-tellEvents)
 }
 
 // messageOf returns the message that tells a reader of all that, the highest first; it has
@@ -163,15 +161,17 @@ func messageOf(ctx context.Context, r storage.Snapshot, all []told, policy *inci
 	if len(all) > 1 {
 		m.Kind = incident.KindDigest
 	}
-	for i := range all {
-		t := &all[i]
-		if i < alertsOfDigest && slices.Contains(t.planned.Reader.Audiences, incident.AudienceOnCall) {
-			var err error
-			if t.item.Alerts, err = alerts(ctx, r, &t.item); err != nil {
-				return m, err
-			}
+	var withAlerts []*incident.Item
+	for i := range all[:min(len(all), alertsOfDigest)] {
+		if t := &all[i]; namesAlerts(&t.item) && slices.Contains(t.planned.Reader.Audiences, incident.AudienceOnCall) {
+			withAlerts = append(withAlerts, &t.item)
 		}
-		m.Items = append(m.Items, t.item)
+	}
+	if err := addAlerts(ctx, r, withAlerts); err != nil {
+		return m, err
+	}
+	for i := range all {
+		m.Items = append(m.Items, all[i].item)
 	}
 	return m, nil
 }
@@ -190,10 +190,14 @@ func (d *Dispatcher) Foretell(ctx context.Context, r storage.Snapshot, s *incide
 	if err != nil {
 		return incident.Message{}, false, err
 	}
-	events, err := news(ctx, r, s, s.Subscription(recipient), recent)
-	if err != nil {
-		return incident.Message{}, false, err
+	sub := s.Subscription(recipient)
+	var events []incident.Event
+	if stored := s.Incident.Sequence - int64(len(recent)); stored > sub.ToldSequence {
+		if events, err = storage.EventsOf(ctx, r, s.Incident.Number, newsAfter(s, sub), tellEvents); err != nil {
+			return incident.Message{}, false, err
+		}
 	}
+	events = append(events, recent...)
 	m, err := messageOf(ctx, r, []told{{planned, s.Item(&planned, events, policy, pulses)}}, policy, at)
 	m.ID = "preview"
 	return m, err == nil, err

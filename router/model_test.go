@@ -69,8 +69,15 @@ func modelPolicy(asks bool) *incident.Policy {
 
 // check runs a schedule and returns the promise that was broken, empty if none.
 func (plan schedule) check(t *testing.T) (broken string) {
+	t.Helper()
+	return plan.checkIn(t, routertest.Options{Poll: 20 * time.Second})
+}
+
+// checkIn is check in a world of those options, with further processes beside the first.
+func (plan schedule) checkIn(t *testing.T, o routertest.Options, others ...string) (broken string) {
+	o.Policy, o.Begin = modelPolicy(plan.Asks), noon.Add(777*time.Millisecond)
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, routertest.Options{Policy: modelPolicy(plan.Asks), Poll: 20 * time.Second, Begin: noon.Add(777 * time.Millisecond)})
+		w := newWorld(t, o)
 		s := newSenders(w, plan)
 		w.Alertmanagers(s)
 		var mu sync.Mutex
@@ -102,6 +109,9 @@ func (plan schedule) check(t *testing.T) (broken string) {
 			return nil
 		})
 		w.Start()
+		for _, owner := range others {
+			w.StartReplica(routertest.Process{Owner: owner})
+		}
 		end := plan.lasts() + plan.agrees()
 		s.run(end)
 		s.sends.Wait()
@@ -218,13 +228,27 @@ func drawSchedule(rt *rapid.T) schedule {
 // In between nobody is told that it is over while an Alertmanager that can be asked lists
 // it, and once they are quiet sitrep agrees with them.
 func TestSitrepAgreesWithItsSenders(t *testing.T) {
+	checkSchedules(t, "15", func(plan schedule) string { return plan.check(t) }) // the race detector makes each ten times as slow; soak with -rapid.checks=5000
+}
+
+// TestTwoReplicasAgreeWithTheirSenders is the same with two processes on one PostgreSQL, which are
+// posted to at once by all Alertmanagers. A schedule is some thousand transactions; soak with
+// -rapid.checks=500.
+func TestTwoReplicasAgreeWithTheirSenders(t *testing.T) {
+	checkSchedules(t, "2", func(plan schedule) string {
+		return plan.checkIn(t, routertest.Options{Open: onDatabase(t), Poll: 2 * time.Minute, Later: true}, "b")
+	})
+}
+
+func checkSchedules(t *testing.T, times string, check func(schedule) string) {
+	t.Helper()
 	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
-		_ = f.Value.Set("15") // the race detector makes each ten times as slow; soak with -rapid.checks=5000
+		_ = f.Value.Set(times)
 		defer func() { _ = f.Value.Set(f.DefValue) }()
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		plan := drawSchedule(rt)
-		if broken := plan.check(t); broken != "" {
+		if broken := check(plan); broken != "" {
 			rt.Fatalf("%s\n%s", broken, strings.ReplaceAll(plan.String(), "\n", "\n\t"))
 		}
 	})

@@ -68,7 +68,7 @@ func TestAReplicaWhoseClockIsWrongClaimsNothing(t *testing.T) {
 	for name, ahead := range map[string]time.Duration{"ahead": 20 * time.Second, "behind": -20 * time.Second, "a little": 2100 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, routertest.Options{Policy: policy(), Retention: router.Retention{Breaches: 24 * time.Hour}})
+				w := newWorld(t, routertest.Options{Later: true, Policy: policy(), Retention: router.Retention{Breaches: 24 * time.Hour}})
 				c := newClocked(w)
 				c.isAhead(ahead)
 				a := w.StartReplica(routertest.Process{Store: c})
@@ -106,7 +106,7 @@ func TestAReplicaWhoseClockIsWrongClaimsNothing(t *testing.T) {
 // Half of what a question takes is taken off, and who cannot tell goes on.
 func TestAnAnswerThatTakesLongSaysLittleOfTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, routertest.Options{Policy: policy()})
+		w := newWorld(t, routertest.Options{Later: true, Policy: policy()})
 		c := newClocked(w)
 		c.takes.Store(int64(8 * time.Second / 2))
 		c.isAhead(3 * time.Second)
@@ -127,7 +127,7 @@ func TestAnAnswerThatTakesLongSaysLittleOfTheClock(t *testing.T) {
 
 func TestAnOutageIsWhenNoReplicaRan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, routertest.Options{Policy: policy()})
+		w := newWorld(t, routertest.Options{Later: true, Policy: policy()})
 		start := func(owner string) *routertest.Replica {
 			return w.StartReplica(routertest.Process{Owner: owner, Store: newClocked(w)})
 		}
@@ -167,7 +167,7 @@ func TestAnOutageIsWhenNoReplicaRan(t *testing.T) {
 // once.
 func TestAClockThatIsSetIsRecordedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, routertest.Options{Policy: policy()})
+		w := newWorld(t, routertest.Options{Later: true, Policy: policy()})
 		a, b := newClocked(w), newClocked(w)
 		w.StartReplica(routertest.Process{Owner: "a", Store: a})
 		w.Pass(20 * time.Second)

@@ -15,6 +15,9 @@ type BreachReader interface {
 	LatestBreaches(ctx context.Context, fingerprints []string) (map[string]*incident.Breach, error)
 	// Breaches returns a page of an incident's breaches, in order of arrival.
 	Breaches(ctx context.Context, number int64, limit int, cursor string) (page []incident.Breach, next string, err error)
+	// FirstBreaches returns the first page, of up to limit, of the breaches of each incident; one
+	// that has none is left out. Where it goes on is as Breaches says.
+	FirstBreaches(ctx context.Context, numbers []int64, limit int) (map[int64]BreachPage, error)
 	// DueBreaches returns up to limit breaches whose time of that kind is not after until, the
 	// longest first.
 	DueBreaches(ctx context.Context, by BreachTime, until time.Time, limit int) ([]incident.Breach, error)
@@ -35,6 +38,12 @@ type BreachWriter interface {
 	PutBreaches(ctx context.Context, all []*incident.Breach) error
 	// PutUnmapped stores alerts, and deletes those of the fingerprints that are gone.
 	PutUnmapped(ctx context.Context, put []*incident.UnmappedAlert, gone []string) error
+}
+
+// A BreachPage is a page of an incident's breaches.
+type BreachPage struct {
+	Breaches []incident.Breach
+	Next     string // empty if there are no more
 }
 
 // A BreachTime is a time by which breaches are found.

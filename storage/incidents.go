@@ -73,6 +73,22 @@ func EventsOf(ctx context.Context, r LogReader, number, after int64, limit int) 
 	return decodeAll(records, DecodeEvent)
 }
 
+// EventsSince returns of each incident the first limit events with a sequence above the one that
+// stands there; an incident that has none is left out.
+func EventsSince(ctx context.Context, r LogReader, after map[int64]int64, limit int) (map[int64][]incident.Event, error) {
+	records, err := r.RecordsSince(ctx, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[int64][]incident.Event, len(records))
+	for number, some := range records {
+		if all[number], err = decodeAll(some, DecodeEvent); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
 // EventRecords is EventsOf as stored: the leaves, and what stands beside them.
 func EventRecords(ctx context.Context, r LogReader, number, after int64, limit int) ([]Record, error) {
 	if limit <= 0 {

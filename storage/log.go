@@ -10,6 +10,9 @@ import (
 type LogReader interface {
 	// Records returns the records of one thing, in the order in which they were made.
 	Records(ctx context.Context, q RecordQuery) ([]Record, error)
+	// RecordsSince returns of each incident the records of its events with a sequence above the one
+	// that stands there, the first limit (1 or more) of each; an incident that has none is left out.
+	RecordsSince(ctx context.Context, after map[int64]int64, limit int) (map[int64][]Record, error)
 	// LogHead returns how far the log reaches. A record of the last second may have no index
 	// yet.
 	LogHead(ctx context.Context) (LogHead, error)

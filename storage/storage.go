@@ -60,6 +60,10 @@ type Info struct {
 	Version int    // of the stored form
 	Path    string // or host and database
 	Bytes   int64  // size on disk; 0 if unknown
+	// SynchronousCommit is how durable commits are as the server of a database is set for sitrep's
+	// role: its setting of that name. Off is raised to on in each write. Empty if there is no such
+	// setting, or it is not known.
+	SynchronousCommit string
 	// Shared is set if other processes may have the store open at the same time.
 	Shared bool
 	// Slow is set since when a commit has been under way for too long; zero if none.

@@ -21,6 +21,7 @@ import (
 	"sitrep/incident/incidenttest"
 	"sitrep/internal/access"
 	"sitrep/internal/command"
+	"sitrep/internal/coverage"
 	"sitrep/internal/status"
 	"sitrep/router"
 	"sitrep/router/email"
@@ -44,6 +45,8 @@ type fixture struct {
 	woken   atomic.Int64
 	// mailTest is what a test mail does; nil: it is taken.
 	mailTest func(to string, preview bool) (status.MailTest, error)
+	// coverage is what was found along the chains.
+	coverage *coverage.Report
 }
 
 func newFixture(t testing.TB) *fixture {
@@ -57,7 +60,7 @@ func newFixture(t testing.TB) *fixture {
 			t.Error(err)
 		}
 	})
-	f := &fixture{t: t, store: db, clock: incidenttest.NewClock(start), policy: policy(), service: status.Service{Version: "1.2.3", Go: "go1.26", StartedAt: start, Config: status.ConfigState{LoadedAt: start}}}
+	f := &fixture{t: t, coverage: &coverage.Report{}, store: db, clock: incidenttest.NewClock(start), policy: policy(), service: status.Service{Version: "1.2.3", Go: "go1.26", StartedAt: start, Config: status.ConfigState{LoadedAt: start}}}
 	f.use(db)
 	return f
 }
@@ -79,8 +82,9 @@ func (f *fixture) use(store storage.Store) {
 			}
 			return mails, true
 		}},
-		Service: func() status.Service { return f.service },
-		Logger:  slog.New(slog.DiscardHandler),
+		Service:  func() status.Service { return f.service },
+		Logger:   slog.New(slog.DiscardHandler),
+		Coverage: func() *coverage.Report { return f.coverage },
 		Nearest: func(labels map[string]string) (string, string) {
 			if labels["sitrep_slo"] == "serch-latency" {
 				return "sitrep_slo", "search-latency"

@@ -10,6 +10,7 @@ import (
 
 	"sitrep/internal/access"
 	"sitrep/internal/command"
+	"sitrep/internal/coverage"
 	"sitrep/internal/httperr"
 	"sitrep/internal/status"
 	"sitrep/storage"
@@ -29,6 +30,8 @@ type Options struct {
 	Nearest func(labels map[string]string) (label, id string)
 	// MailTest sends a test mail to an address, or says what would be sent.
 	MailTest func(ctx context.Context, to string, preview bool) (status.MailTest, error)
+	// Coverage returns what was found when the chains of alerts were last looked at.
+	Coverage func() *coverage.Report
 	// Teller makes the messages that a preview shows; nil: it shows to whom they go.
 	Teller command.Teller
 	// Links are shown in the navigation after the pages of this package.
@@ -88,6 +91,7 @@ func (h *Handler) Routes() []Route {
 		get("/priorities", "What the priorities mean.", h.priorities),
 		get("/priorities/versions/{version}", "What a configuration said that was in force.", h.version),
 		get("/slos", "The SLOs by team, and the alerts that none or several claim.", h.slos),
+		get("/coverage", "Whether the promise of each SLO reaches from its rule to the mailbox.", h.coverage),
 		get("/deliveries", "All messages, those that failed or wait first.", h.deliveries),
 		get("/reports", "Asks for a report or an export.", h.reports),
 		get("/zone", "Asks in which time zone times are to be shown.", h.zoneForm),

@@ -105,6 +105,7 @@ func (h *Handler) layout(r *http.Request, title string) layout {
 		{"Incidents", ""},
 		{"Priorities", "priorities"},
 		{"SLOs", "slos"},
+		{"Coverage", "coverage"},
 		{"Deliveries", "deliveries"},
 		{"Reports", "reports"},
 		{"Status", "status"},

@@ -82,9 +82,10 @@ func (f *fixture) populate(text string) []string {
 		f.t.Fatal(err)
 	}
 	f.service.Ledger = ledger.Status{PublicKey: key.Public(), Witness: "audit@example.org " + text, Every: 24 * time.Hour, WitnessedAt: start, WitnessError: "550 no such user " + text}
+	f.follow(text)
 	paths := []string{
 		"/", "/?state=resolved", "/?state=open&sort=team&choose=all", "/several?do=updates&incident=INC-2&incident=INC-4", "/several?do=merge&incident=INC-2&incident=INC-4", "/?q=register&team=notifications&priority=P1", page(n, ""), page(old, ""), page(n, "?done=updates"), page(n, "/steps"),
-		"/priorities", "/priorities/versions/2", "/priorities/versions/1", "/slos", "/slos?q=search", "/deliveries", "/deliveries?state=failed", "/deliveries?group=leadership&from=2026-03-01&kind=x", "/deliveries/watchdog", "/groups", "/groups?name=leadership", "/groups?team=notifications", "/reports", "/status",
+		"/priorities", "/priorities/versions/2", "/priorities/versions/1", "/slos", "/slos?q=search", "/coverage", "/coverage?state=broken&team=notifications", "/deliveries", "/deliveries?state=failed", "/deliveries?group=leadership&from=2026-03-01&kind=x", "/deliveries/watchdog", "/groups", "/groups?name=leadership", "/groups?team=notifications", "/reports", "/status",
 		page(n, "/messages/failed"), "/declare", "/declare?slo=search-latency", "/mail/test", "/zone?back=slos",
 	}
 	for _, id := range ids {

@@ -20,11 +20,17 @@ type result struct {
 	p50, p99      time.Duration
 	memory        int64         // bytes; 0: not known
 	used          time.Duration // of processors by the server; 0: not known
+	served        time.Duration // of processors by its database; 0: it has none
 	err           error         // the first
 }
 
 // rate returns alerts a second.
 func (r result) rate() float64 { return float64(r.alerts) / r.took.Seconds() }
+
+// each returns how much of a time is one alert's.
+func (r result) each(all time.Duration) string {
+	return (all / time.Duration(max(r.alerts, 1))).Round(100 * time.Nanosecond).String()
+}
 
 func (r result) print(out io.Writer, name string) {
 	mem := "-"
@@ -33,7 +39,10 @@ func (r result) print(out io.Writer, name string) {
 	}
 	each := "-"
 	if r.used > 0 && r.alerts > 0 {
-		each = (r.used / time.Duration(r.alerts)).Round(100 * time.Nanosecond).String()
+		each = r.each(r.used)
+		if r.served > 0 {
+			each += " + " + r.each(r.served)
+		}
 	}
 	fmt.Fprintf(out, "%-14s %12.0f %10s %10s %10s %10s\n", name, r.rate(), r.p50.Round(10*time.Microsecond), r.p99.Round(10*time.Microsecond), mem, each)
 	if r.err != nil {
@@ -83,10 +92,11 @@ func drive(o options, client func(n int) (work func() error, end func())) result
 	return r
 }
 
-// poster returns clients that post bodies to a URL, each over its own connection. An
+// poster returns clients that post bodies to the URL of each, over its own connection. An
 // answer other than 2xx is an error, but for 503, which is tried again at once.
-func poster(o options, url string, f form, token string) func(int) (func() error, func()) {
-	return func(int) (func() error, func()) {
+func poster(o options, url func(int) string, f form, token string) func(int) (func() error, func()) {
+	return func(n int) (func() error, func()) {
+		url := url(n)
 		transport := &http.Transport{MaxConnsPerHost: 1}
 		client := &http.Client{Transport: transport, Timeout: 30 * time.Second}
 		b := newBody(o, f)
@@ -123,29 +133,56 @@ func poster(o options, url string, f form, token string) func(int) (func() error
 	}
 }
 
-// driveServer is drive where the work is that of a server, and notes what its process needs.
-func driveServer(o options, pid int, client func(n int) (work func() error, end func())) result {
-	before := used(pid)
+// one is a URL for all clients.
+func one(url string) func(int) string { return func(int) string { return url } }
+
+// driveServer is drive where the work is that of servers, and notes what their processes need.
+func driveServer(o options, pids []int, client func(n int) (work func() error, end func())) result {
+	all := func() (sum time.Duration) {
+		for _, pid := range pids {
+			sum += used(pid)
+		}
+		return sum
+	}
+	before := all()
 	r := drive(o, client)
-	r.memory, r.used = memory(pid), used(pid)-before
+	r.used = all() - before
+	for _, pid := range pids {
+		r.memory += memory(pid)
+	}
 	return r
 }
 
 // used returns the time of processors that a process has used, 0 if it cannot be told.
-func used(pid int) (all time.Duration) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return 0
-	}
-	// After the name, in parentheses, the 12th and 13th are hundredths of a second.
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	for _, i := range []int{11, 12} {
+func used(pid int) time.Duration { return usedFields(pid, 11, 12) }
+
+// usedFields returns the sum of times that the kernel has of a process, 0 if it cannot be told.
+func usedFields(pid int, which ...int) (all time.Duration) {
+	fields := stat(pid)
+	for _, i := range which {
 		if i < len(fields) {
 			n, _ := strconv.ParseInt(fields[i], 10, 64)
-			all += time.Duration(n) * 10 * time.Millisecond
+			all += time.Duration(n) * 10 * time.Millisecond // they are hundredths of a second
 		}
 	}
 	return all
+}
+
+// parent returns the id of the process that started another, 0 if it cannot be told.
+func parent(pid int) (of int) {
+	if fields := stat(pid); len(fields) > 1 {
+		of, _ = strconv.Atoi(fields[1])
+	}
+	return of
+}
+
+// stat returns what the kernel has of a process after its name, which is in parentheses.
+func stat(pid int) []string {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 }
 
 // memory returns the resident memory of a process in bytes, 0 if it cannot be told.

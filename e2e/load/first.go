@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -85,39 +84,25 @@ func (p programs) first(n int, out io.Writer) error {
 }
 
 func (p programs) sitrepFirst(n int, h *heard) ([]time.Duration, error) {
-	home, err := os.MkdirTemp(p.dir, "first")
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(filepath.Join(home, "slos"), 0o700); err != nil {
-		return nil, err
-	}
 	var groups, slos strings.Builder
 	slos.WriteString("team: first\nslos:\n")
 	for i := range n + 100 {
 		fmt.Fprintf(&groups, "  - {name: own-%03d, webhooks: [{url: '%s/%03d'}]}\n", i, h.url, i)
 		fmt.Fprintf(&slos, "  - {id: own-%03d, use_case: Own, sli: availability, priority: P1, stakeholders: [own-%03d]}\n", i, i)
 	}
-	s, err := rig.NewSitrep(p.sitrep, home, fmt.Sprintf(`
+	f, err := p.start(fmt.Sprintf(`
 priorities:
   - {name: P1, summary: Severe, criteria: [A core use case is broken], inform: [stakeholders], update_every: 2h}
 groups:
 %sslo_files: [slos/*.yml]
-%s`, &groups, rig.Access))
+`, &groups), map[string]string{"slos/first.yml": slos.String()}, "error")
 	if err != nil {
 		return nil, err
 	}
-	s.LogLevel = "error"
-	if err := s.Write("slos/first.yml", slos.String()); err != nil {
-		return nil, err
-	}
-	if err := s.Start(); err != nil {
-		return nil, err
-	}
-	defer s.Kill()
-	all, err := h.probe(n, func(i int) error { return fire(s, fmt.Sprintf("own-%03d", i), 1) })
+	defer f.kill()
+	all, err := h.probe(n, func(i int) error { return fire(f[0], fmt.Sprintf("own-%03d", i), 1) })
 	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, s.Log())
+		return nil, fmt.Errorf("%w\n%s", err, f.log())
 	}
 	return all, nil
 }

@@ -5,6 +5,7 @@
 //   - bare http: a server that decodes and answers, no more
 //   - alertmanager: Alertmanager's own API v2, if it can be built
 //   - sitrep: the whole program, each alert a new breach, answered after the commit
+//   - with -storage postgres: the same on a PostgreSQL of its own, and as several replicas
 //
 // Run it in the module as "go run ./e2e/load". All traffic is to 127.0.0.1, and it
 // stops by itself.
@@ -21,47 +22,58 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
 
 	"sitrep/e2e/rig"
+	"sitrep/storage/postgres/postgrestest"
 )
 
 func main() {
 	var o options
 	var bare, page string
 	var readers, incidents, first int
+	var storage string
 	flag.IntVar(&o.clients, "clients", 16, "clients that post at once")
 	flag.IntVar(&o.alerts, "alerts", 100, "alerts in a post")
 	flag.IntVar(&o.bytes, "bytes", 1024, "bytes of an alert")
 	flag.IntVar(&o.slos, "slos", 5, "SLOs that the alerts of a post are spread over")
 	flag.DurationVar(&o.duration, "duration", 5*time.Second, "how long each measurement takes")
 	flag.IntVar(&o.rounds, "rounds", 1, "how often all is measured")
+	flag.StringVar(&storage, "storage", "bbolt", "bbolt, or postgres: measure on a PostgreSQL that is started for it, too, or instead of bbolt with -fan-out, -storm and -first")
+	flag.IntVar(&o.replicas, "replicas", 1, "how many sitreps have the database together")
 	flag.StringVar(&page, "page", "", "measure posts of several sizes, and write the figures into this file, as docs/performance.md has them")
 	flag.IntVar(&readers, "fan-out", 0, "measure instead how fast one incident is told to so many readers, beside raw SMTP")
 	flag.IntVar(&incidents, "storm", 0, "measure instead how fast so many incidents at once are told, and a fresh one of the first priority meanwhile")
 	flag.IntVar(&first, "first", 0, "measure instead how long it takes from a post to the first webhook, so many times")
 	flag.StringVar(&bare, "bare", "", "be the bare server, on this address")
 	flag.Parse()
+	switch storage {
+	case "bbolt":
+	case "postgres":
+		o.postgres = true
+	default:
+		fmt.Fprintf(os.Stderr, "load: there is no storage %q; it is bbolt or postgres\n", storage)
+		os.Exit(2)
+	}
 	run := func() error { return measure(context.Background(), o, os.Stdout) }
 	if page != "" {
 		run = func() error { return writePage(context.Background(), o, page, os.Stdout) }
 	}
 	if readers > 0 {
 		run = func() error {
-			return alone(context.Background(), func(p programs) error { return p.fanOut(readers, os.Stdout) })
+			return alone(context.Background(), o, func(p programs) error { return p.fanOut(readers, os.Stdout) })
 		}
 	}
 	if incidents > 0 {
 		run = func() error {
-			return alone(context.Background(), func(p programs) error { return p.storm(incidents, os.Stdout) })
+			return alone(context.Background(), o, func(p programs) error { return p.storm(incidents, os.Stdout) })
 		}
 	}
 	if first > 0 {
 		run = func() error {
-			return alone(context.Background(), func(p programs) error { return p.first(first, os.Stdout) })
+			return alone(context.Background(), o, func(p programs) error { return p.first(first, os.Stdout) })
 		}
 	}
 	if bare != "" {
@@ -75,14 +87,29 @@ func main() {
 
 // options are what is measured, and how.
 type options struct {
-	clients, alerts, bytes, slos, rounds int
-	duration                             time.Duration
+	clients, alerts, bytes, slos, rounds, replicas int
+	duration                                       time.Duration
+	postgres                                       bool
 }
 
 // programs are what is measured, built once.
 type programs struct {
 	dir, sitrep  string
 	alertmanager string // empty if it cannot be built
+	// cluster is where sitreps keep what they have, as many as there are replicas in one database;
+	// nil: each in a file.
+	cluster  *postgrestest.Cluster
+	replicas int
+}
+
+// onDatabase returns the programs with a PostgreSQL for them.
+func (p programs) onDatabase(replicas int) (programs, error) {
+	var err error
+	if p.cluster, err = postgrestest.Run(); err != nil {
+		return p, err
+	}
+	p.replicas = replicas
+	return p, nil
 }
 
 func build(ctx context.Context, out io.Writer) (p programs, remove func(), err error) {
@@ -101,18 +128,25 @@ func build(ctx context.Context, out io.Writer) (p programs, remove func(), err e
 }
 
 // alone measures one thing.
-func alone(ctx context.Context, fn func(programs) error) error {
+func alone(ctx context.Context, o options, fn func(programs) error) error {
 	p, remove, err := build(ctx, io.Discard)
 	if err != nil {
 		return err
 	}
 	defer remove()
+	if o.postgres {
+		if p, err = p.onDatabase(o.replicas); err != nil {
+			return err
+		}
+		defer p.cluster.End()
+	}
 	return fn(p)
 }
 
 // A round is what all reached one after the other.
 type round struct {
 	decode, bare, alertmanager, sitrep result
+	postgres, fleet                    result // one on PostgreSQL, and all replicas
 }
 
 // run measures all, and prints each as it is done.
@@ -130,11 +164,7 @@ func (p programs) run(o options, out io.Writer) (r round, err error) {
 		}
 		r.alertmanager.print(out, "alertmanager")
 	}
-	home, err := os.MkdirTemp(p.dir, "round")
-	if err != nil {
-		return r, err
-	}
-	if r.sitrep, err = whole(o, p.sitrep, home); err != nil {
+	if r.sitrep, err = p.whole(o); err != nil {
 		return r, err
 	}
 	r.sitrep.print(out, "sitrep")
@@ -143,7 +173,43 @@ func (p programs) run(o options, out io.Writer) (r round, err error) {
 		fmt.Fprintf(out, ", %.2f of alertmanager", r.sitrep.rate()/r.alertmanager.rate())
 	}
 	fmt.Fprintln(out)
-	return r, nil
+	if o.postgres {
+		err = p.runOnPostgres(o, &r, out)
+	}
+	return r, err
+}
+
+// runOnPostgres goes on with what sitrep reaches on PostgreSQL.
+func (p programs) runOnPostgres(o options, r *round, out io.Writer) error {
+	measure := func(replicas int, name string, into *result) error {
+		p, err := p.onDatabase(replicas) // each a server of its own, which the one before left nothing to do
+		if err != nil {
+			return err
+		}
+		defer p.cluster.End()
+		if *into, err = p.whole(o); err != nil {
+			return err
+		}
+		into.print(out, name)
+		return nil
+	}
+	if err := measure(1, "on postgres", &r.postgres); err != nil {
+		return err
+	}
+	if o.replicas > 1 {
+		if err := measure(o.replicas, fmt.Sprintf("%d replicas", o.replicas), &r.fleet); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(out, "on PostgreSQL it reaches %.2f of bbolt", r.postgres.rate()/r.sitrep.rate())
+	if r.alertmanager.posts > 0 {
+		fmt.Fprintf(out, ", %.2f of alertmanager", r.postgres.rate()/r.alertmanager.rate())
+	}
+	if o.replicas > 1 {
+		fmt.Fprintf(out, "; %d replicas %.2f of one", o.replicas, r.fleet.rate()/r.postgres.rate())
+	}
+	fmt.Fprintln(out)
+	return nil
 }
 
 // measure prints a table of all measurements, once a round.
@@ -203,7 +269,7 @@ func bareHTTP(o options) (result, error) {
 	}) {
 		return result{}, errors.New("the bare server does not answer")
 	}
-	return driveServer(o, cmd.Process.Pid, poster(o, "http://"+addr+"/", webhookForm, "")), nil
+	return driveServer(o, []int{cmd.Process.Pid}, poster(o, one("http://"+addr+"/"), webhookForm, "")), nil
 }
 
 // serveBare is the bare server.
@@ -237,41 +303,33 @@ func alertmanagerAPI(o options, program, dir string) (result, error) {
 		return result{}, err
 	}
 	defer am.Kill()
-	return driveServer(o, am.PID(), poster(o, am.URL()+"/api/v2/alerts", apiForm, "")), nil
+	return driveServer(o, []int{am.PID()}, poster(o, one(am.URL()+"/api/v2/alerts"), apiForm, "")), nil
 }
 
-// whole posts to sitrep as Alertmanager would.
-func whole(o options, program, dir string) (result, error) {
-	if err := os.MkdirAll(filepath.Join(dir, "slos"), 0o700); err != nil {
-		return result{}, err
+// whole posts to sitreps as Alertmanager would.
+func (p programs) whole(o options) (result, error) {
+	var slos strings.Builder
+	slos.WriteString("team: load\non_call: {email: [oncall@example.org]}\nstakeholders: [leadership]\nslos:\n")
+	for i := range o.slos {
+		fmt.Fprintf(&slos, "  - {id: %s, use_case: Use case %d is broken, sli: availability, priority: P1}\n", sloID(i), i)
 	}
-	s, err := rig.NewSitrep(program, dir, `
+	f, err := p.start(`
 mail: {directory: outbox, from: incidents@example.org}
 priorities:
   - {name: P1, summary: Severe, criteria: [A core use case is broken], inform: [management, stakeholders], update_every: 2h}
 management: [leadership]
 groups: [{name: leadership, email: [cto@example.org]}]
 slo_files: [slos/*.yml]
-`+rig.Access)
+`, map[string]string{"slos/load.yml": slos.String()}, "warn")
 	if err != nil {
 		return result{}, err
 	}
-	s.LogLevel = "warn"
-	var slos strings.Builder
-	slos.WriteString("team: load\non_call: {email: [oncall@example.org]}\nstakeholders: [leadership]\nslos:\n")
-	for i := range o.slos {
-		fmt.Fprintf(&slos, "  - {id: %s, use_case: Use case %d is broken, sli: availability, priority: P1}\n", sloID(i), i)
-	}
-	if err := s.Write("slos/load.yml", slos.String()); err != nil {
-		return result{}, err
-	}
-	if err := s.Start(); err != nil {
-		return result{}, err
-	}
-	defer s.Kill()
-	r := driveServer(o, s.PID(), poster(o, s.URL()+"/alertmanager", webhookForm, rig.ReceiverToken))
+	defer f.kill()
+	before := p.usedByDatabase()
+	r := driveServer(o, f.pids(), poster(o, f.url, webhookForm, rig.ReceiverToken))
+	r.served = p.usedByDatabase() - before
 	if r.err != nil {
-		return r, fmt.Errorf("%w\n%s", r.err, s.Log())
+		return r, fmt.Errorf("%w\n%s", r.err, f.log())
 	}
 	return r, nil
 }

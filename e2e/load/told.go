@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -17,14 +15,7 @@ import (
 // readers are the many, "storm", of which each value of instance is an incident with two
 // readers, "both", with one of those, and "own-000" and so on, each with a reader of its own: of
 // one reader five a minute are told by themselves.
-func (p programs) mailing(readers int, s *sink) (*rig.Sitrep, error) {
-	home, err := os.MkdirTemp(p.dir, "told")
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(filepath.Join(home, "slos"), 0o700); err != nil {
-		return nil, err
-	}
+func (p programs) mailing(readers int, s *sink) (fleet, error) {
 	var groups, slos strings.Builder
 	for i := range probes {
 		fmt.Fprintf(&groups, "  - {name: own-%03d, email: [own-%03d@example.org]}\n", i, i)
@@ -34,7 +25,7 @@ func (p programs) mailing(readers int, s *sink) (*rig.Sitrep, error) {
 	for i := range readers {
 		many = append(many, fmt.Sprintf("reader-%05d@example.org", i))
 	}
-	sitrep, err := rig.NewSitrep(p.sitrep, home, fmt.Sprintf(`
+	return p.start(fmt.Sprintf(`
 mail: {smarthost: '%s', from: incidents@example.org, tls: none, connections: 16}
 priorities:
   - {name: P1, summary: Severe, criteria: [A core use case is broken], inform: [stakeholders], update_every: 2h}
@@ -43,28 +34,20 @@ groups:
   - {name: many, email: [%s]}
   - {name: storm, email: [storm@example.org]}
 %sslo_files: [slos/*.yml]
-%s`, s.address(), strings.Join(many, ", "), &groups, rig.Access))
-	if err != nil {
-		return nil, err
-	}
-	sitrep.LogLevel = "error"
-	if err := sitrep.Write("slos/load.yml", `
+`, s.address(), strings.Join(many, ", "), &groups), map[string]string{
+		"slos/load.yml": `
 team: load
 on_call: {email: [oncall@example.org]}
 slos:
   - {id: wide, use_case: Many read along, sli: availability, priority: P1, stakeholders: [many]}
   - {id: storm, use_case: All is broken, sli: availability, priority: P2, stakeholders: [storm], incident_per: [instance]}
-`); err != nil {
-		return nil, err
-	}
-	if err := sitrep.Write("slos/first.yml", `
+`,
+		"slos/first.yml": `
 team: first
 slos:
   - {id: both, use_case: In the storm, sli: availability, priority: P1, stakeholders: [storm], incident_per: [instance]}
-`+slos.String()); err != nil {
-		return nil, err
-	}
-	return sitrep, sitrep.Start()
+` + slos.String(),
+	}, "error")
 }
 
 // fire posts alerts of an SLO, each with an instance of its own.
@@ -100,18 +83,19 @@ func (p programs) fanOut(readers int, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	sitrep, err := p.mailing(readers, s)
+	all, err := p.mailing(readers, s)
 	if err != nil {
 		return err
 	}
-	defer sitrep.Kill()
+	defer all.kill()
+	sitrep := all[0]
 	s.count.Store(0)
 	began := time.Now()
 	if err := fire(sitrep, "wide", 1); err != nil {
 		return err
 	}
 	if !rig.Poll(5*time.Minute, func() bool { return s.count.Load() >= int64(readers) }) {
-		return fmt.Errorf("only %d of %d were told\n%s", s.count.Load(), readers, sitrep.Log())
+		return fmt.Errorf("only %d of %d were told\n%s", s.count.Load(), readers, all.log())
 	}
 	rate := float64(readers) / time.Since(began).Seconds()
 	fmt.Fprintf(out, "one incident, %d readers: %.0f mails/s; raw SMTP on 16 kept connections %.0f, dialled each %.0f\n", readers, rate, kept, dialled)
@@ -128,11 +112,12 @@ func (p programs) storm(incidents int, out io.Writer) error {
 	}
 	defer s.listener.Close()
 	own, both := s.watch("own"), s.watch("storm@example.org")
-	sitrep, err := p.mailing(1, s)
+	fleet, err := p.mailing(1, s)
 	if err != nil {
 		return err
 	}
-	defer sitrep.Kill()
+	defer fleet.kill()
+	sitrep := fleet[0]
 
 	next := 0 // of those with a reader of its own
 	probeOwn := func(all *[]time.Duration) error {
@@ -199,7 +184,7 @@ func (p programs) storm(incidents int, out io.Writer) error {
 		case <-time.After(300 * time.Millisecond):
 		}
 		if time.Since(began) > 10*time.Minute {
-			return fmt.Errorf("not all are told after 10 minutes\n%s", sitrep.Log())
+			return fmt.Errorf("not all are told after 10 minutes\n%s", fleet.log())
 		}
 	}
 	fmt.Fprintf(out, "%d incidents, two readers each: taken in %s, all told after %s\n", incidents, took.Round(time.Second), time.Since(began).Round(time.Second))

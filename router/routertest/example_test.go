@@ -11,7 +11,7 @@ import (
 	"sitrep/router/routertest"
 )
 
-// Management's mailbox is refused for a while, and sitrep is stopped for lunch. A test hands in
+// Management's mailbox is refused for a while, and sitrep is stopped for lunch, once all were told. A test hands in
 // its own T, calls Expect, and prints nothing.
 func Example() {
 	routertest.Run(new(testing.T), routertest.Options{}, func(_ *testing.T, w *routertest.World) {
@@ -43,9 +43,9 @@ func Example() {
 	// 12:00 oncall opened
 	// 12:00 support opened
 	// 12:10 cto opened
-	// 13:20 cto left
-	// 13:20 oncall priority
-	// 13:20 support priority
+	// 12:20 cto left
+	// 12:20 oncall priority
+	// 12:20 support priority
 	// 13:31 oncall resolved
 	// 13:31 support resolved
 }

@@ -71,6 +71,20 @@ func (r *reader) Breaches(_ context.Context, number int64, limit int, cursor str
 	return page, next, err
 }
 
+func (r *reader) FirstBreaches(ctx context.Context, numbers []int64, limit int) (map[int64]storage.BreachPage, error) {
+	all := make(map[int64]storage.BreachPage, len(numbers))
+	for _, number := range numbers {
+		page, next, err := r.Breaches(ctx, number, limit, "")
+		if err != nil {
+			return nil, err
+		}
+		if len(page) > 0 {
+			all[number] = storage.BreachPage{Breaches: page, Next: next}
+		}
+	}
+	return all, nil
+}
+
 func (r *reader) DueBreaches(_ context.Context, by storage.BreachTime, until time.Time, limit int) ([]incident.Breach, error) {
 	id := bBreachesSilent
 	if by == storage.BreachesToAsk {

@@ -42,6 +42,23 @@ func (r *reader) Records(_ context.Context, q storage.RecordQuery) (records []st
 	return records, err
 }
 
+func (r *reader) RecordsSince(ctx context.Context, after map[int64]int64, limit int) (map[int64][]storage.Record, error) {
+	if err := checkLimit(limit); err != nil {
+		return nil, err
+	}
+	all := make(map[int64][]storage.Record, len(after))
+	for number, sequence := range after {
+		some, err := r.Records(ctx, storage.RecordQuery{Kind: ledger.Event, Incident: number, After: sequence, Limit: limit})
+		if err != nil {
+			return nil, err
+		}
+		if len(some) > 0 {
+			all[number] = some
+		}
+	}
+	return all, nil
+}
+
 func (r *reader) LogHead(context.Context) (head storage.LogHead, err error) {
 	if head.Size, err = r.logSize(); err != nil {
 		return head, err

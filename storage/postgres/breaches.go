@@ -126,6 +126,38 @@ func (r *reader) Breaches(ctx context.Context, number int64, limit int, cursor s
 	return page, next, err
 }
 
+func (r *reader) FirstBreaches(ctx context.Context, numbers []int64, limit int) (map[int64]storage.BreachPage, error) {
+	if err := checkLimit(limit); err != nil {
+		return nil, err
+	}
+	all := make(map[int64]storage.BreachPage, len(numbers))
+	if len(numbers) == 0 {
+		return all, nil
+	}
+	asked := slices.Clone(numbers)
+	slices.Sort(asked)
+	last := map[int64]int64{}
+	return all, r.each(ctx, func(rows pgx.Rows) error {
+		var number, arrival int64
+		var body []byte
+		if err := rows.Scan(&number, &arrival, &body); err != nil {
+			return err
+		}
+		p := all[number]
+		if len(p.Breaches) == limit {
+			p.Next = strconv.FormatInt(last[number], 10)
+			all[number] = p
+			return nil
+		}
+		b, err := decodeBreach(body)
+		p.Breaches, last[number] = append(p.Breaches, *b), arrival
+		all[number] = p
+		return err
+	}, `select q.number, b.arrival, b.body from unnest($1::bigint[]) q (number),
+			lateral (select arrival, body from breaches where incident = q.number order by arrival limit $2) b
+		order by q.number, b.arrival`, slices.Compact(asked), limit+1)
+}
+
 func (r *reader) DueBreaches(ctx context.Context, by storage.BreachTime, until time.Time, limit int) (list []incident.Breach, err error) {
 	at := "quiet_since"
 	if by == storage.BreachesToAsk {

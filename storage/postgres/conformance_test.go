@@ -49,7 +49,8 @@ func newStore(t testing.TB) string {
 	select {
 	case url = <-free:
 	default:
-		url = postgrestest.New(t)
+		// What is durable is for others to test; without waiting for the disk this is faster.
+		url = postgrestest.New(t) + "&synchronous_commit=off"
 		if _, err := postgres.Migrate(t.Context(), url); err != nil {
 			t.Fatal(err)
 		}

@@ -41,7 +41,7 @@ func (db *DB) Load(ctx context.Context, fn func(storage.Loader) error) error {
 func (db *DB) placeAll(ctx context.Context) error {
 	for {
 		waits := false
-		s := &session{db: db, ctx: ctx, opening: []statement{{sql: beginRead}, {sql: limits}}}
+		s := db.newRead(ctx)
 		_, err := s.one(ctx, []any{&waits}, "select exists (select from chunks where first is null)")
 		s.end()
 		if err != nil || !waits {

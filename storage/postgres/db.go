@@ -4,6 +4,7 @@ package postgres
 
 import (
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,7 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sitrep/storage"
@@ -55,6 +55,8 @@ type Options struct {
 	Unfinished bool
 	// Observe is told of each commit of a write, and how long it took; nil if nobody is.
 	Observe func(took time.Duration)
+	// Metrics are told of the rest; nil if nobody is.
+	Metrics *Metrics
 }
 
 // IsURL reports whether what names a store is the URL of a PostgreSQL database.
@@ -71,7 +73,10 @@ type DB struct {
 	writes bool // not if it was opened to read
 	told   func(took time.Duration)
 
+	metrics *Metrics
+
 	trips  atomic.Int64 // round trips to the server
+	pooled atomic.Bool  // a pooler of connections is in between
 	closed atomic.Bool
 	stop   context.CancelFunc
 	wait   sync.WaitGroup
@@ -79,9 +84,12 @@ type DB struct {
 
 	mu      sync.Mutex
 	trouble error
-	commits map[*time.Time]struct{} // when those began that are under way
-	size    int64
-	sizedAt time.Time
+	// unwritten is set if only what is written finds out whether the trouble is over.
+	unwritten bool
+	commits   map[*time.Time]struct{} // when those began that are under way
+	size      int64
+	durable   string // the synchronous_commit that the server gives
+	sizedAt   time.Time
 }
 
 // Open opens the store in the database of a URL, or of the settings of libpq. The error is
@@ -92,17 +100,20 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{log: o.Log, path: pathOf(config), writes: !o.ReadOnly, told: o.Observe, wake: make(chan struct{}, 1), commits: map[*time.Time]struct{}{}}
+	db := &DB{log: o.Log, path: pathOf(config), writes: !o.ReadOnly, told: o.Observe, metrics: o.Metrics, wake: make(chan struct{}, 1), commits: map[*time.Time]struct{}{}}
 	if db.log == nil {
 		db.log = slog.New(slog.DiscardHandler)
 	}
-	dial := config.ConnConfig.DialFunc
+	dialer := newDialer(config.ConnConfig.ConnectTimeout)
 	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dial(ctx, network, address)
+		conn, err := dialer.DialContext(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
 		return &counted{Conn: conn, trips: &db.trips}, nil
+	}
+	if !strings.Contains(url, "default_query_exec_mode") {
+		db.suitPooler(config)
 	}
 	if db.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, fmt.Errorf("open %s: %w", db.path, plainly(err))
@@ -117,6 +128,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 			return nil, fmt.Errorf("open %s: %w", db.path, err)
 		}
 	}
+	db.metrics.watch(db.pool)
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	db.stop = stop
 	if db.writes {
@@ -134,10 +146,13 @@ func parse(url string) (*pgxpool.Config, error) {
 	if !strings.Contains(url, "pool_max_conns") {
 		config.MaxConns = connections
 	}
-	if !strings.Contains(url, "default_query_exec_mode") {
-		// It needs nothing of a session, and so works behind a pooler of connections too.
-		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = connectPatience
 	}
+	if config.PingTimeout == 0 {
+		config.PingTimeout = connectPatience
+	}
+	config.ConnConfig.OnNotice = noteWarning
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "sitrep"
 	}
@@ -178,7 +193,7 @@ func (db *DB) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
 	if err := db.ready(ctx); err != nil {
 		return err
 	}
-	s := &session{db: db, ctx: ctx, opening: []statement{{sql: beginRead}, {sql: limits}}}
+	s := db.newRead(ctx)
 	defer s.end()
 	err := fn(newReader(s))
 	if s.err != nil {
@@ -218,7 +233,7 @@ func (db *DB) Write(ctx context.Context, fn func(storage.Tx) error) error {
 
 // write runs a write once: alone, if it is to change the generation.
 func (db *DB) write(ctx context.Context, alone bool, fn func(storage.Tx) error) error {
-	s := &session{db: db, ctx: ctx, opening: []statement{{sql: begin}, {sql: limits}}}
+	s := db.newWrite(ctx, classWrite)
 	defer s.end()
 	t := newTx(s, alone)
 	err := fn(t)
@@ -256,17 +271,18 @@ func (db *DB) Info(ctx context.Context) (storage.Info, error) {
 	db.mu.Unlock()
 	if stale {
 		var size int64
-		s := &session{db: db, ctx: ctx, opening: []statement{{sql: beginRead}, {sql: limits}}}
-		if _, err := s.one(ctx, []any{&size}, "select pg_database_size(current_database())"); err == nil {
+		var durable string
+		s := db.newRead(ctx)
+		if _, err := s.one(ctx, []any{&size, &durable}, "select pg_database_size(current_database()), current_setting('synchronous_commit')"); err == nil {
 			db.mu.Lock()
-			db.size, db.sizedAt = size, time.Now()
+			db.size, db.durable, db.sizedAt = size, durable, time.Now()
 			db.mu.Unlock()
 		}
 		s.end()
 	}
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	info.Bytes, info.Trouble = db.size, db.trouble
+	info.Bytes, info.Trouble, info.SynchronousCommit = db.size, db.trouble, db.durable
 	for began := range db.commits {
 		if time.Since(*began) > slowAfter && (info.Slow.IsZero() || began.Before(info.Slow)) {
 			info.Slow = *began
@@ -291,8 +307,9 @@ func (db *DB) committing() (done func()) {
 	}
 }
 
-// ill notes why nothing can be stored now, and returns it.
-func (db *DB) ill(err error) error {
+// ill notes why nothing can be stored now, and returns it. Unwritten is set if what is only read
+// says nothing of whether that is over.
+func (db *DB) ill(err error, unwritten bool) error {
 	trouble := err
 	if !errors.Is(trouble, storage.ErrUnavailable) {
 		trouble = fmt.Errorf("%w: %w", storage.ErrUnavailable, err)
@@ -303,17 +320,57 @@ func (db *DB) ill(err error) error {
 		db.log.Error("the database does not work", "error", err)
 	}
 	db.trouble = trouble
+	db.unwritten = db.writes && (db.unwritten || unwritten)
 	return err
 }
 
-// well notes that the database answers.
-func (db *DB) well() {
+// well notes that the database answers, and whether it has stored something.
+func (db *DB) well(stored bool) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if db.trouble != nil {
+	if db.trouble != nil && (stored || !db.unwritten) {
 		db.log.Info("the database works again")
-		db.trouble = nil
+		db.trouble, db.unwritten = nil, false
 	}
+}
+
+// Present returns an error while what is read may not last: the latest writes could not be stored,
+// or not on as many machines as they are to be.
+func (db *DB) Present() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if db.unwritten {
+		return db.trouble
+	}
+	return nil
+}
+
+// probeBytes is how much is stored to find out whether there is room again.
+const probeBytes = 64 << 10
+
+// Probe finds out whether things can be stored again once they could not be, by storing something
+// that is gone with the same transaction. It does nothing while they can. The error is why they
+// cannot.
+func (db *DB) Probe(ctx context.Context) error {
+	db.mu.Lock()
+	fine := db.trouble == nil
+	db.mu.Unlock()
+	if fine {
+		return nil
+	}
+	if err := db.ready(ctx); err != nil {
+		return err
+	}
+	body := make([]byte, probeBytes)
+	for i := range body { // what can be compressed needs no room
+		body[i] = byte(rand.Uint32())
+	}
+	s := db.newWrite(ctx, classProbe)
+	defer s.end()
+	key := "probe " + crand.Text()
+	s.exec("insert into answers (key, body) values ($1, $2)", key, body)
+	s.exec("delete from answers where key = $1", key)
+	return s.commit()
 }
 
 // Close implements storage.Store.

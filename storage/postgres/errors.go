@@ -16,13 +16,30 @@ import (
 	"sitrep/storage"
 )
 
-// connectPatience is how long a connection is waited for.
-const connectPatience = 5 * time.Second
+const (
+	// connectPatience is how long a host of the database is waited for, unless the URL says otherwise
+	// by connect_timeout, and acquirePatience how long a connection is, whoever gives it back or
+	// makes it.
+	connectPatience = 3 * time.Second
+	acquirePatience = 5 * time.Second
+	// againAfter is when one is asked for again that the server refused, as it has too many.
+	againAfter = 50 * time.Millisecond
+)
 
 var (
-	errBusy   = errors.New("no connection became free in time")
-	errClosed = fmt.Errorf("the store is closed: %w", storage.ErrUnavailable)
+	// errBusy says nothing of the database.
+	errBusy      = fmt.Errorf("%w: no connection became free within %s", storage.ErrUnavailable, acquirePatience)
+	errUnreached = fmt.Errorf("the database cannot be reached within %s", acquirePatience)
+	errSilent    = fmt.Errorf("the database did not answer within %s", answerPatience)
+	errClosed    = fmt.Errorf("the store is closed: %w", storage.ErrUnavailable)
 )
+
+// tooMany reports whether a connection was refused as the server has too many, or too many of the
+// role or the database.
+func tooMany(err error) bool {
+	var server *pgconn.PgError
+	return errors.As(err, &server) && server.Code == "53300"
+}
 
 // again is the error of a transaction that is to be run again: it met another that did the
 // same at the same time.
@@ -74,33 +91,42 @@ func (db *DB) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if errors.Is(err, errBusy) {
+		return err
+	}
 	var server *pgconn.PgError
 	if errors.As(err, &server) {
 		return db.explainServer(server)
 	}
 	if lostConnection(err) {
-		db.pool.Reset() // its other connections are lost too, as a rule
-		return db.ill(unavailable(err))
+		return db.lost(unavailable(err), false)
 	}
 	return err
 }
 
 // explainCommit says what a failure means of a pipeline that ends with the commit. At the
-// commit is set if all before it was answered.
-func (db *DB) explainCommit(ctx context.Context, err error, atCommit bool) error {
+// commit is set if all before it was answered. A commit that was not answered may be there for
+// who reads and wait for a standby still, so only another commit shows that it lasts.
+func (db *DB) explainCommit(err error, atCommit bool) error {
 	var server *pgconn.PgError
 	switch {
 	case errors.As(err, &server):
 		if fatal := server.SeverityUnlocalized; atCommit && (fatal == "FATAL" || fatal == "PANIC") {
-			return db.ill(unknown(err))
+			return db.lost(unknown(err), true)
 		}
 		return db.explainServer(server)
 	case pgconn.SafeToRetry(err):
-		return db.ill(unavailable(err))
-	case ctx.Err() != nil, lostConnection(err):
-		return db.ill(unknown(err))
+		return db.lost(unavailable(err), false)
+	case lostConnection(err):
+		return db.lost(unknown(err), true)
 	}
 	return err
+}
+
+// lost notes that a connection was lost, and that the others of the pool are too, as a rule.
+func (db *DB) lost(err error, unwritten bool) error {
+	db.pool.Reset()
+	return db.ill(err, unwritten)
 }
 
 func unknown(err error) error {
@@ -111,28 +137,40 @@ func unknown(err error) error {
 func (db *DB) explainServer(e *pgconn.PgError) error {
 	err := fmt.Errorf("the database says: %s (SQLSTATE %s)", e.Message, e.Code)
 	switch e.Code {
-	case "40001", "40P01", "23505": // serialization_failure, deadlock_detected, unique_violation
+	case "40001", "40P01", "23505", "26000":
+		// serialization_failure, deadlock_detected, unique_violation, invalid_sql_statement_name
 		return &again{err}
-	case "25006", "57P01", "57P02", "57P03", "57P05", "25P03", "42501", "3D000":
-		// read_only_sql_transaction, admin_shutdown, crash_shutdown, cannot_connect_now,
-		// idle_session_timeout, idle_in_transaction_session_timeout, insufficient_privilege,
-		// invalid_catalog_name
-		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err))
-	case "55P03", "57014": // lock_not_available, query_canceled
+	case "25006": // read_only_sql_transaction
+		// Of several hosts another takes writes now, or this one will.
+		db.pool.Reset()
+		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err), true)
+	case "57P01", "57P02", "57P03", "3D000":
+		// admin_shutdown, crash_shutdown, cannot_connect_now, invalid_catalog_name
+		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err), false)
+	case "42501": // insufficient_privilege
+		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err), true)
+	case "55P03", "57014", "57P05", "25P03":
+		// lock_not_available, query_canceled, idle_session_timeout,
+		// idle_in_transaction_session_timeout
 		return fmt.Errorf("%w: %w", storage.ErrUnavailable, err)
 	case "XX001", "XX002": // data_corrupted, index_corrupted
 		return fmt.Errorf("%w: %w", storage.ErrDamaged, err)
 	}
+	if e.Routine == "RevalidateCachedQuery" { // a plan is kept of what was changed since
+		return &again{err}
+	}
 	switch e.Code[:min(2, len(e.Code))] {
-	case "08", "28", "53", "58": // connection, authorization, resources, system
-		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err))
+	case "08", "28": // connection, authorization
+		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err), false)
+	case "53", "58": // resources, system
+		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err), e.Code != "53300")
 	}
 	return err
 }
 
 // lostConnection reports whether an error is one of the connection, not of what was asked.
 func lostConnection(err error) bool {
-	if errors.Is(err, storage.ErrUnavailable) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+	if errors.Is(err, errSilent) || errors.Is(err, errUnreached) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err) {
 		return true
 	}

@@ -1,5 +1,7 @@
 package postgres
 
+import "context"
+
 // Connections is how many a process has at most.
 const Connections = connections
 
@@ -10,4 +12,15 @@ func (db *DB) Trips() int64 { return db.trips.Load() }
 func Still(db *DB) {
 	db.stop()
 	db.wait.Wait()
+}
+
+// KeepsPlans reports whether the server has statements of a connection prepared.
+func KeepsPlans(ctx context.Context, db *DB) (kept bool, err error) {
+	conn, err := db.acquire(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Release()
+	err = conn.QueryRow(ctx, "select exists (select from pg_prepared_statements where not from_sql and statement not like '%pg_prepared_statements%')").Scan(&kept)
+	return kept, err
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -11,6 +12,10 @@ import (
 	"sitrep/storage"
 )
 
+// selectReachedAgendas has no parameter, so that its plan is kept.
+var selectReachedAgendas = fmt.Sprintf(`select i.number, a.body, coalesce((select max(b) from records where kind = %d and a = i.number), 0)
+	from unnest(current_setting('sitrep.reached')::bigint[]) i (number) left join agendas a on a.number = i.number`, ledger.Event)
+
 // Lock implements storage.Locker, in one round trip as a rule: what is locked is read, too.
 func (t *tx) Lock(ctx context.Context, n storage.Needs) error {
 	keys := missing(n.Keys, t.keys)
@@ -19,7 +24,7 @@ func (t *tx) Lock(ctx context.Context, n storage.Needs) error {
 	slices.Sort(fingerprints)
 	if len(n.Keys)+len(n.Fingerprints)+len(n.Incidents) > 0 {
 		all, _ := names(n.Keys)
-		t.ask(eachRow(t.holdIncident), `with recursive reached (number) as (
+		t.exec(`with recursive reached (number) as (
 				select number from (
 					select unnest($1::bigint[])
 					union all select latest from keys where key = any($2)
@@ -28,14 +33,11 @@ func (t *tx) Lock(ctx context.Context, n storage.Needs) error {
 				) n (number) where number <> 0
 				union select m.merged_into from reached r, lateral (
 					select merged_into from incidents where number = r.number limit 1) m where m.merged_into <> 0
-			), said as materialized (
-				select set_config('sitrep.reached', array(select number from reached)::text, true)::bigint[] as numbers
-			)
-			select `+incidentColumns+` from incidents where number = any((select numbers from said)::bigint[]) order by number for update`,
+			) select set_config('sitrep.reached', array(select number from reached)::text, true)`,
 			n.Incidents, all, fingerprints)
+		t.ask(eachRow(t.holdIncident), `select `+incidentColumns+` from incidents where number = any(current_setting('sitrep.reached')::bigint[]) order by number for update`)
 		// What belongs to them is read by statements of their own, once they are locked.
-		t.ask(t.holdAgendas, `select i.number, a.body, coalesce((select max(b) from records where kind = $1 and a = i.number), 0)
-			from unnest(current_setting('sitrep.reached')::bigint[]) i (number) left join agendas a on a.number = i.number`, int16(ledger.Event))
+		t.ask(t.holdAgendas, selectReachedAgendas)
 	}
 	if len(fingerprints) > 0 {
 		t.queueBreaches(fingerprints, of)

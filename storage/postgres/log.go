@@ -112,6 +112,35 @@ func (t *tx) Records(ctx context.Context, q storage.RecordQuery) ([]storage.Reco
 	return t.reader.Records(ctx, q)
 }
 
+func (r *reader) RecordsSince(ctx context.Context, after map[int64]int64, limit int) (map[int64][]storage.Record, error) {
+	if err := checkLimit(limit); err != nil {
+		return nil, err
+	}
+	all := make(map[int64][]storage.Record, len(after))
+	if len(after) == 0 {
+		return all, nil
+	}
+	numbers, sequences := make([]int64, 0, len(after)), make([]int64, 0, len(after))
+	for number, sequence := range after {
+		numbers, sequences = append(numbers, number), append(sequences, max(sequence, 0))
+	}
+	return all, r.each(ctx, func(rows pgx.Rows) error {
+		var number int64
+		record, err := scanRecord(rows, &number)
+		all[number] = append(all[number], record)
+		return err
+	}, `select c.first + r.pos, r.leaf, r.salt, r.personal, q.number from unnest($2::bigint[], $3::bigint[]) q (number, after),
+			lateral (select * from records where kind = $1 and a = q.number and b > q.after order by b limit $4) r
+			left join chunks c on c.id = r.chunk
+		order by q.number, r.b`, int16(ledger.Event), numbers, sequences, limit)
+}
+
+// RecordsSince sees what the transaction put.
+func (t *tx) RecordsSince(ctx context.Context, after map[int64]int64, limit int) (map[int64][]storage.Record, error) {
+	t.putRecords()
+	return t.reader.RecordsSince(ctx, after, limit)
+}
+
 func (r *reader) LogHead(ctx context.Context) (head storage.LogHead, err error) {
 	_, err = r.one(ctx, []any{&head.Size, &head.Signed}, "select size, (select signed from checkpoints order by size desc, n desc limit 1) from ledger")
 	return head, err
@@ -213,7 +242,8 @@ func (db *DB) sequence(ctx context.Context) {
 		case <-db.wake:
 		}
 		more, err := db.place(ctx)
-		if err != nil && ctx.Err() == nil && !errors.Is(err, storage.ErrUnavailable) {
+		var met *again
+		if err != nil && ctx.Err() == nil && !errors.Is(err, storage.ErrUnavailable) && !errors.Is(err, storage.ErrUnknown) && !errors.As(err, &met) {
 			db.log.Error("the log cannot be continued", "error", err)
 		}
 		next := sequenceIdle
@@ -233,10 +263,10 @@ func (db *DB) sequence(ctx context.Context) {
 // are or may be more.
 func (db *DB) place(ctx context.Context) (more bool, err error) {
 	// Mostly there are none, and a look needs no transaction.
-	if err := db.pool.QueryRow(ctx, "select exists (select from chunks where first is null)").Scan(&more); err != nil || !more {
-		return false, db.explain(ctx, err)
+	if err := db.look(ctx, classSequence, &more, "select exists (select from chunks where first is null)"); err != nil || !more {
+		return false, err
 	}
-	s := &session{db: db, ctx: ctx, opening: []statement{{sql: begin}, {sql: limits}}}
+	s := db.newWrite(ctx, classSequence)
 	defer s.end()
 	var size int64
 	if free, err := s.one(ctx, []any{&size}, "select size from ledger for update skip locked"); err != nil || !free {

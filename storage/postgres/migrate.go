@@ -55,7 +55,7 @@ func Migrate(ctx context.Context, url string) (version int, err error) {
 func (db *DB) prepare(ctx context.Context, config *pgx.ConnConfig, o Options) (version int, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, migrationPatience, errWaited)
 	defer cancel()
-	conn, err := db.pool.Acquire(ctx)
+	conn, err := db.acquire(ctx)
 	if err != nil {
 		return 0, unavailable(err)
 	}
@@ -64,7 +64,7 @@ func (db *DB) prepare(ctx context.Context, config *pgx.ConnConfig, o Options) (v
 	for tried := false; ; {
 		version, oldest, err := readVersion(ctx, conn.Conn())
 		switch {
-		case err != nil && context.Cause(ctx) != errWaited:
+		case err != nil && !errors.Is(context.Cause(ctx), errWaited):
 			return 0, db.explain(ctx, err)
 		case err == nil && oldest > latest:
 			return version, fmt.Errorf("its schema is of version %d and this sitrep knows %d: %w", version, latest, storage.ErrNewer)

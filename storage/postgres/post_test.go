@@ -327,3 +327,18 @@ func TestHotTablesAreNotScanned(t *testing.T) {
 		}
 	}
 }
+
+// The first alert of all, when the server knows that there is nothing.
+func TestTheFirstAlert(t *testing.T) {
+	url := newStore(t)
+	run(t, url, "vacuum analyze")
+	db := open(t, url)
+	in := taker(t, db)
+	for i := range 2 { // in a session that is new, and in one that is not
+		slo := in.Repo.Policy().SLOs[i].ID
+		results, err := in.Take(t.Context(), intake.Post{Alerts: alerts(slo, slo, 1, now().Add(-time.Hour), false), At: now()})
+		if err != nil || len(results) != 1 || results[0].Incident != int64(i+1) {
+			t.Errorf("%+v, %v", results, err)
+		}
+	}
+}

@@ -231,6 +231,7 @@ func (t *tx) TakeLeases(ctx context.Context, now time.Time, owner string, term t
 	if len(ids) == 0 {
 		return nil, nil
 	}
+	t.class = classClaim
 	leases := make(map[string]*storage.Lease, len(ids))
 	t.ask(eachRow(func(rows pgx.Rows) error {
 		var id string

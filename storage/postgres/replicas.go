@@ -26,10 +26,8 @@ func (db *DB) Clock(ctx context.Context) (at time.Time, err error) {
 	if err := db.ready(ctx); err != nil {
 		return at, err
 	}
-	if err := db.pool.QueryRow(ctx, "select clock_timestamp()").Scan(&at); err != nil {
-		return at, db.explain(ctx, err)
-	}
-	return at.UTC(), nil
+	err = db.look(ctx, classClock, &at, "select clock_timestamp()")
+	return at.UTC(), err
 }
 
 func (r *reader) Alive(ctx context.Context) (time.Time, error) {

@@ -9,20 +9,32 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"sitrep/storage"
 )
 
-// The limits of a transaction, which the server keeps: how long one waits for a lock, how long
-// a statement takes, and how long the transaction stays open when nobody asks it anything.
-const limits = `select set_config('lock_timeout', '4s', true), set_config('statement_timeout', '6s', true), set_config('idle_in_transaction_session_timeout', '15s', true)`
+const (
+	// limits are those of a transaction, which the server keeps: how long one waits for a lock, how
+	// long a statement takes, and how long the transaction stays open when nobody asks it anything.
+	// To compile a statement costs more than it saves.
+	limits = `select set_config('lock_timeout', '4s', true), set_config('statement_timeout', '6s', true),
+		set_config('idle_in_transaction_session_timeout', '15s', true), set_config('jit', 'off', true)`
+	// writeLimits are those of a write, which is durable once it is committed: whatever else the
+	// server or the role is set to is kept, as it says how many machines have it then.
+	writeLimits = limits + `, set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on' else current_setting('synchronous_commit') end, true)`
+)
 
 const (
-	// endPatience is how long the reply to the end of a transaction is waited for, whoever has
-	// left meanwhile.
-	endPatience = 8 * time.Second
-	begin       = "begin isolation level read committed"
-	beginRead   = "begin isolation level repeatable read, read only"
-	commit      = "commit"
-	rollback    = "rollback"
+	// answerPatience is how long the answers to a pipeline are waited for, whoever has left
+	// meanwhile: a little longer than the server takes for one that it gives up.
+	answerPatience = 8 * time.Second
+	// rollbackPatience is the same for a rollback.
+	rollbackPatience = 2 * time.Second
+
+	begin     = "begin isolation level read committed"
+	beginRead = "begin isolation level repeatable read, read only"
+	commit    = "commit"
+	rollback  = "rollback"
 )
 
 // A session is one transaction on a connection of its own. What is to be written is queued,
@@ -31,11 +43,31 @@ const (
 type session struct {
 	db      *DB
 	ctx     context.Context // of who asked for the transaction
-	opening []statement     // what begins it, sent with the first pipeline
+	class   class
+	started time.Time
+	opening []statement // what begins it, sent with the first pipeline
 	queue   []statement
 	conn    *pgxpool.Conn // nil until the first pipeline
 	began   bool
 	err     error // that made the transaction void
+}
+
+// newRead returns a session that reads in one snapshot.
+func (db *DB) newRead(ctx context.Context) *session {
+	return &session{db: db, ctx: ctx, class: classRead, started: time.Now(), opening: []statement{{sql: beginRead}, {sql: limits}}}
+}
+
+// newWrite returns a session that writes.
+func (db *DB) newWrite(ctx context.Context, c class) *session {
+	return &session{db: db, ctx: ctx, class: c, started: time.Now(), opening: []statement{{sql: begin}, {sql: writeLimits}}}
+}
+
+// look asks one question, whose answer is one row, outside of a transaction.
+func (db *DB) look(ctx context.Context, c class, into any, sql string) error {
+	s := &session{db: db, ctx: ctx, class: c, started: time.Now()}
+	defer s.end()
+	_, err := s.one(ctx, []any{into}, sql)
+	return err
 }
 
 // A statement is one of a pipeline.
@@ -44,19 +76,13 @@ type statement struct {
 	args []any
 	// rows reads what the statement returns; nil if that is not looked at.
 	rows func(pgx.Rows) error
-	// done is told of how many rows the statement was; nil if nobody asks.
-	done func(pgconn.CommandTag) error
+	// done is told what the server says that was done; nil if nobody asks.
+	done func(pgconn.CommandTag)
 }
 
 // exec queues a statement.
 func (s *session) exec(sql string, args ...any) {
 	s.queue = append(s.queue, statement{sql: sql, args: args})
-}
-
-// execThen queues a statement, and has done told of how many rows it was when it is sent. The
-// error of done makes the transaction void.
-func (s *session) execThen(done func(pgconn.CommandTag) error, sql string, args ...any) {
-	s.queue = append(s.queue, statement{sql: sql, args: args, done: done})
 }
 
 // ask queues a question whose answer is read by rows when it is sent.
@@ -127,7 +153,7 @@ func (s *session) send(ctx context.Context) error {
 	if err != nil {
 		return s.fail(s.db.explain(ctx, err))
 	}
-	s.db.well()
+	s.db.well(false)
 	return nil
 }
 
@@ -140,23 +166,51 @@ type misread struct {
 func (m *misread) Error() string { return m.err.Error() }
 func (m *misread) Unwrap() error { return m.err }
 
+// connect takes a connection of the pool. Where the server takes no more of them, it waits for one
+// that is given back.
 func (s *session) connect(ctx context.Context) (err error) {
 	if s.conn != nil {
 		return nil
 	}
-	waits, cancel := context.WithTimeoutCause(ctx, connectPatience, errBusy)
+	waits, cancel := context.WithTimeout(ctx, acquirePatience)
 	defer cancel()
-	if s.conn, err = s.db.pool.Acquire(waits); err != nil && ctx.Err() == nil {
-		if waits.Err() != nil {
-			err = context.Cause(waits)
+	var refused error
+	for {
+		if s.conn, err = s.db.acquire(waits); err == nil || ctx.Err() != nil {
+			return err
 		}
-		return unavailable(err)
+		stat := s.db.pool.Stat()
+		switch {
+		case waits.Err() != nil && refused != nil:
+			return refused
+		case waits.Err() != nil && stat.AcquiredConns() >= stat.MaxConns():
+			return errBusy
+		case waits.Err() != nil:
+			return errUnreached
+		case !tooMany(err) || stat.AcquiredConns() == 0:
+			return err
+		}
+		refused = err
+		select {
+		case <-waits.Done():
+		case <-time.After(againAfter):
+		}
 	}
-	return err
 }
 
-// pipeline sends statements and reads their answers. It returns of how many it has them.
+// pipeline sends statements and reads their answers, for as long as ctx and answerPatience allow.
+// It returns of how many it has them.
 func (s *session) pipeline(ctx context.Context, queue []statement) (answered int, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerPatience, errSilent)
+	defer cancel()
+	answered, err = s.exchange(ctx, queue)
+	if err != nil && s.conn.Conn().IsClosed() && errors.Is(context.Cause(ctx), errSilent) {
+		err = errSilent
+	}
+	return answered, err
+}
+
+func (s *session) exchange(ctx context.Context, queue []statement) (answered int, err error) {
 	batch := &pgx.Batch{}
 	for _, q := range queue {
 		batch.Queue(q.sql, q.args...)
@@ -164,6 +218,7 @@ func (s *session) pipeline(ctx context.Context, queue []statement) (answered int
 	results := s.conn.SendBatch(ctx, batch)
 	var first *misread
 	for ; answered < len(queue); answered++ {
+		takeWarning(s.conn.Conn().PgConn()) // of what was answered before
 		said, err := queue[answered].answer(results)
 		if err != nil {
 			_ = results.Close()
@@ -185,9 +240,9 @@ func (q *statement) answer(results pgx.BatchResults) (said, err error) {
 	if q.rows == nil {
 		tag, err := results.Exec()
 		if err == nil && q.done != nil {
-			said = q.done(tag)
+			q.done(tag)
 		}
-		return said, err
+		return nil, err
 	}
 	rows, err := results.Query()
 	if err != nil {
@@ -230,40 +285,63 @@ func (s *session) commit() error {
 		return s.fail(s.db.explain(s.ctx, err))
 	}
 	committed := ""
-	queue = append(queue, statement{sql: commit, done: func(tag pgconn.CommandTag) error {
-		committed = tag.String()
-		return nil
-	}})
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), endPatience)
-	defer cancel()
+	queue = append(queue, statement{sql: commit, done: func(tag pgconn.CommandTag) { committed = tag.String() }})
 	s.began = true
 	done := s.db.committing()
-	answered, err := s.pipeline(ctx, queue)
+	answered, err := s.pipeline(context.WithoutCancel(s.ctx), queue)
+	warning := takeWarning(s.conn.Conn().PgConn())
 	done()
 	if committed == "COMMIT" { // it is, also if the connection was lost after that
-		s.began = false
-		s.db.well()
+		if warning != "" {
+			return s.fail(s.db.ill(fmt.Errorf("%w: the server committed, and says: %s", storage.ErrUnknown, warning), true))
+		}
+		s.db.well(true)
 		return nil
 	}
 	if err != nil {
-		return s.fail(s.db.explainCommit(ctx, err, answered == len(queue)-1))
+		return s.fail(s.db.explainCommit(err, answered == len(queue)-1))
 	}
 	return s.fail(fmt.Errorf("commit: the server answered %q", committed))
 }
 
 // end gives the connection back, after a rollback if the transaction is open.
 func (s *session) end() {
+	s.db.metrics.observe(s)
 	if s.conn == nil {
 		return
 	}
 	conn := s.conn
 	s.conn = nil
-	if s.began && !conn.Conn().IsClosed() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), endPatience)
+	if !conn.Conn().IsClosed() && conn.Conn().PgConn().TxStatus() != 'I' {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), rollbackPatience)
 		defer cancel()
 		if _, err := conn.Exec(ctx, rollback); err != nil {
 			_ = conn.Conn().Close(ctx)
 		}
 	}
+	if conn.Conn().IsClosed() {
+		// What is left to do with it may take long, and needs no place in the pool.
+		conn.Hijack()
+		return
+	}
 	conn.Release()
+}
+
+// warningKey is where the last warning of the server is kept with a connection.
+const warningKey = "sitrep warning"
+
+// noteWarning keeps a warning of the server: a commit that was to wait for a standby and did not
+// is told in no other way.
+func noteWarning(c *pgconn.PgConn, n *pgconn.Notice) {
+	if n.SeverityUnlocalized == "WARNING" {
+		c.CustomData()[warningKey] = n.Message
+	}
+}
+
+// takeWarning returns the last warning of the server since it was called last; empty if there was
+// none.
+func takeWarning(c *pgconn.PgConn) string {
+	message, _ := c.CustomData()[warningKey].(string)
+	delete(c.CustomData(), warningKey)
+	return message
 }

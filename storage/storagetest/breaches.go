@@ -88,6 +88,23 @@ var breachRules = []rule{
 		f.equal("pages", f.breachPages(1, 3), [][]string{want[:3], want[3:6], want[6:]})
 		f.equal("one page", f.breachPages(1, 7), [][]string{want})
 		f.equal("none", f.breachPages(3, 7), [][]string{nil})
+		f.breaches(f.newBreach("of another", 5))
+		f.read(func(r storage.Snapshot) error {
+			first, err := r.FirstBreaches(f.Context(), []int64{5, 1, 3, 1}, 3)
+			if err != nil {
+				return err
+			}
+			f.equal("how many have any", len(first), 2)
+			f.equal("first of one", fingerprints(first[1].Breaches), want[:3])
+			f.equal("first of another", fingerprints(first[5].Breaches), []string{"of another"})
+			f.equal("no more of another", first[5].Next, "")
+			page, _, err := r.Breaches(f.Context(), 1, 3, first[1].Next)
+			f.equal("where it goes on", fingerprints(page), want[3:6])
+			if _, err := r.FirstBreaches(f.Context(), []int64{1}, 0); !errors.Is(err, incident.ErrInvalid) {
+				f.Errorf("a limit of 0: %v", err)
+			}
+			return err
+		})
 	}},
 	{"a breach that moves to another incident comes last there", func(f *fixture) {
 		f.breaches(f.newBreach("a", 1), f.newBreach("b", 1), f.newBreach("c", 2))

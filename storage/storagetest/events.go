@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"bytes"
+	"errors"
 	"regexp"
 	"slices"
 	"time"
@@ -56,6 +57,37 @@ var eventRules = []rule{
 			got, err = storage.EventsOf(f.Context(), r, 3, 0, 3)
 			f.equal("of none", len(got), 0)
 			return err
+		})
+	}},
+	{"events of several incidents are read in one set, each from a sequence on", func(f *fixture) {
+		f.write(func(tx storage.Tx) error {
+			return tx.AppendEvents(f.Context(), slices.Concat(f.newEvents(1, 12), f.newEvents(2, 3), f.newEvents(3, 2), f.newEvents(4, 1)))
+		})
+		want := map[int64][]incident.Event{1: f.newEvents(1, 12)[4:9], 2: f.newEvents(2, 3), 4: f.newEvents(4, 1)}
+		after := map[int64]int64{1: 4, 2: 0, 3: 2, 4: -1, 5: 0}
+		f.read(func(r storage.Snapshot) error {
+			got, err := storage.EventsSince(f.Context(), r, after, 5)
+			if err != nil {
+				return err
+			}
+			f.equal("events", got, want)
+			got, err = storage.EventsSince(f.Context(), r, nil, 5)
+			f.equal("of none", len(got), 0)
+			return err
+		})
+		f.write(func(tx storage.Tx) error {
+			if err := tx.AppendEvents(f.Context(), f.newEvents(3, 3)[2:]); err != nil {
+				return err
+			}
+			got, err := storage.EventsSince(f.Context(), tx, map[int64]int64{3: 2}, 5)
+			f.equal("events that the write appended", got, map[int64][]incident.Event{3: f.newEvents(3, 3)[2:]})
+			return err
+		})
+		f.read(func(r storage.Snapshot) error {
+			if _, err := r.RecordsSince(f.Context(), after, 0); !errors.Is(err, incident.ErrInvalid) {
+				f.Errorf("a limit of 0: %v", err)
+			}
+			return nil
 		})
 	}},
 	{"a write reads the events that it appended", func(f *fixture) {

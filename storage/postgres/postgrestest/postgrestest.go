@@ -69,16 +69,25 @@ func one(t testing.TB) *Cluster {
 // Start returns a cluster of its own, for tests that stop it. It is gone when the test ends.
 func Start(t testing.TB) *Cluster {
 	t.Helper()
-	c, err := start()
+	c, err := Run()
 	if err != nil {
 		missing(t, err)
 	}
-	t.Cleanup(func() {
-		_ = c.keeper.Close()
-		<-c.done
-	})
+	t.Cleanup(c.End)
 	return c
 }
+
+// Run is Start for what is no test. End it, or it ends with the process.
+func Run() (*Cluster, error) { return start() }
+
+// End stops a cluster of Run for good, and removes it.
+func (c *Cluster) End() {
+	_ = c.keeper.Close()
+	<-c.done
+}
+
+// PID returns the id of the server's first process, whose children all others are.
+func (c *Cluster) PID() int { return c.server.Process.Pid }
 
 func missing(t testing.TB, err error) {
 	t.Helper()
@@ -270,11 +279,20 @@ func (c *Cluster) Database(t testing.TB) string {
 
 func (c *Cluster) create(t testing.TB) string {
 	t.Helper()
+	url, err := c.Create()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return url
+}
+
+// Create returns the URL of a new, empty database.
+func (c *Cluster) Create() (url string, err error) {
 	name := "test" + strconv.FormatInt(count.Add(1), 10)
 	if err := c.exec("create database " + name + " template template0 encoding 'UTF8'"); err != nil {
-		t.Fatalf("create a database: %v", err)
+		return "", fmt.Errorf("create a database: %w", err)
 	}
-	return c.URL(name)
+	return c.URL(name), nil
 }
 
 // exec runs a statement as the owner of all.
@@ -330,6 +348,59 @@ func (c *Cluster) Start(t testing.TB) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("start the server: %v", err)
+		}
+	}
+}
+
+// Pause stops all processes of the server where they are, as a machine that hangs does: it takes
+// connections, and answers nothing.
+func (c *Cluster) Pause(t testing.TB) { c.signal(t, syscall.SIGSTOP) }
+
+// Resume lets the server go on after Pause.
+func (c *Cluster) Resume(t testing.TB) { c.signal(t, syscall.SIGCONT) }
+
+// signal signals the server and all that it started.
+func (c *Cluster) signal(t testing.TB, signal syscall.Signal) {
+	t.Helper()
+	server := c.server.Process.Pid
+	all := []int{server} // first, so that it starts no more
+	if err := syscall.Kill(server, signal); err != nil {
+		t.Fatalf("signal the server: %v", err)
+	}
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well-formed
+	for _, path := range stats {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		// After the name, which may have any bytes in it, stand the state and the parent.
+		fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+		if len(fields) < 2 || fields[1] != strconv.Itoa(server) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err == nil && !errors.Is(syscall.Kill(pid, signal), syscall.ESRCH) {
+			all = append(all, pid)
+		}
+	}
+	if len(all) == 1 {
+		t.Fatal("the server has no processes that could be signalled")
+	}
+}
+
+// Do carries out statements in a database, as the owner of all.
+func (c *Cluster) Do(t testing.TB, database string, statements ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, c.URL(database))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	for _, sql := range statements {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
 		}
 	}
 }

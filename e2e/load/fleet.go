@@ -1,0 +1,101 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"sitrep/e2e/rig"
+	"sitrep/ledger"
+)
+
+// A fleet are the sitreps that are measured together: one with a file of its own, or as many as
+// are wanted on one database.
+type fleet []*rig.Sitrep
+
+// start starts a fleet. The config gets the access of the rig.
+func (p programs) start(config string, files map[string]string, level string) (f fleet, err error) {
+	home, err := os.MkdirTemp(p.dir, "sitrep")
+	if err != nil {
+		return nil, err
+	}
+	storage, n := "", 1
+	if p.cluster != nil {
+		if storage, err = p.cluster.Create(); err != nil {
+			return nil, err
+		}
+		path := filepath.Join(home, "ledger.key")
+		key, err := ledger.GenerateKey("load.example")
+		if err == nil {
+			err = key.Save(path)
+		}
+		if err != nil {
+			return nil, err
+		}
+		config += fmt.Sprintf("evidence: {key_file: '%s'}\n", path)
+		n = p.replicas
+	}
+	for i := range n {
+		s, err := rig.NewSitrep(p.sitrep, filepath.Join(home, strconv.Itoa(i)), config+rig.Access)
+		if err == nil {
+			s.Storage, s.LogLevel = storage, level
+			for name, text := range files {
+				err = errors.Join(err, s.Write(name, text))
+			}
+		}
+		if err == nil {
+			err = s.Start()
+		}
+		if err != nil {
+			f.kill()
+			return nil, err
+		}
+		f = append(f, s)
+	}
+	return f, nil
+}
+
+func (f fleet) kill() {
+	for _, s := range f {
+		s.Kill()
+	}
+}
+
+// url is where the client with that number posts to.
+func (f fleet) url(n int) string { return f[n%len(f)].URL() + "/alertmanager" }
+
+func (f fleet) pids() (all []int) {
+	for _, s := range f {
+		all = append(all, s.PID())
+	}
+	return all
+}
+
+// log is what they logged at last.
+func (f fleet) log() string {
+	var b strings.Builder
+	for _, s := range f {
+		b.WriteString(s.Log())
+	}
+	return b.String()
+}
+
+// usedByDatabase returns the time of processors that the database has used; 0 if there is none.
+func (p programs) usedByDatabase() (all time.Duration) {
+	if p.cluster == nil {
+		return 0
+	}
+	first := p.cluster.PID()
+	all = usedFields(first, 11, 12, 13, 14) // with those of its children that have ended
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && parent(pid) == first {
+			all += used(pid)
+		}
+	}
+	return all
+}

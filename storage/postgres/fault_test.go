@@ -1,0 +1,425 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"sitrep/incident"
+	"sitrep/intake"
+	"sitrep/ledger"
+	"sitrep/storage"
+	"sitrep/storage/postgres"
+	"sitrep/storage/postgres/postgrestest"
+)
+
+// patience is how long something may take that takes a moment on a machine with nothing else to do.
+const patience = time.Minute
+
+// A load is alerts that are posted all the time, each again and again until it is taken, as
+// Alertmanager does.
+type load struct {
+	t       *testing.T
+	store   *postgres.DB
+	url     string
+	stop    context.CancelFunc
+	posting sync.WaitGroup
+	refused atomic.Int64 // posts
+	unknown atomic.Int64 // of them, posts of which nobody knows
+	ill     atomic.Bool  // the store said so since it was reset
+	sick    atomic.Int64 // how often a healthy store became ill
+
+	mu    sync.Mutex
+	taken map[string]bool // fingerprints
+}
+
+// newLoad starts to post.
+func newLoad(t *testing.T, url string) *load {
+	ctx, stop := context.WithCancel(t.Context())
+	l := &load{t: t, store: open(t, url), url: url, stop: stop, taken: map[string]bool{}}
+	in := taker(t, l.store)
+	slos := in.Repo.Policy().SLOs
+	began := now().Add(-time.Hour)
+	for w := range 6 {
+		l.posting.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				all := alerts(slos[(w+i)%len(slos)].ID, fmt.Sprint(w, "-", i), 2, began, false)
+				_, err := in.Take(ctx, intake.Post{Alerts: all, At: now()})
+				for err != nil && ctx.Err() == nil {
+					if !errors.Is(err, storage.ErrUnavailable) && !errors.Is(err, storage.ErrUnknown) {
+						t.Errorf("take: %v", err)
+						return
+					}
+					l.refused.Add(1)
+					if errors.Is(err, storage.ErrUnknown) {
+						l.unknown.Add(1)
+					}
+					wait(ctx, 20*time.Millisecond)
+					_, err = in.Take(ctx, intake.Post{Alerts: all, At: now()})
+				}
+				if err == nil {
+					l.mu.Lock()
+					for _, a := range all {
+						l.taken[a.Fingerprint] = true
+					}
+					l.mu.Unlock()
+				}
+				wait(ctx, 10*time.Millisecond)
+			}
+		})
+	}
+	l.posting.Go(func() { // as the service does
+		for ; ctx.Err() == nil; wait(ctx, 50*time.Millisecond) {
+			_ = l.store.Probe(ctx)
+		}
+	})
+	l.posting.Go(func() {
+		for was := false; ctx.Err() == nil; wait(ctx, 20*time.Millisecond) {
+			info, err := l.store.Info(ctx)
+			if is := err == nil && info.Trouble != nil; is {
+				l.ill.Store(true)
+				if !was {
+					l.sick.Add(1)
+				}
+				was = true
+			} else {
+				was = false
+			}
+		}
+	})
+	t.Cleanup(func() {
+		stop()
+		l.posting.Wait()
+	})
+	return l
+}
+
+// wait waits for a while, or until ctx is done.
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+func (l *load) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.taken)
+}
+
+// eventually waits until done returns true.
+func (l *load) eventually(what string, done func() bool) {
+	l.t.Helper()
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			info, err := l.store.Info(l.t.Context())
+			l.t.Fatalf("not within %s: %s; %+v, %v", patience, what, info, err)
+		}
+	}
+}
+
+// goesOn waits until more alerts are taken, and the store says that it works.
+func (l *load) goesOn() {
+	l.t.Helper()
+	l.eventually("it goes on", func() bool {
+		info, err := l.store.Info(l.t.Context())
+		return err == nil && info.Trouble == nil && l.store.Present() == nil
+	})
+	before := l.count()
+	l.eventually("alerts are taken", func() bool { return l.count() >= before+20 })
+}
+
+// refusedAndIll waits until posts are refused and the store says that it does not work.
+func (l *load) refusedAndIll() {
+	l.t.Helper()
+	refused := l.refused.Load()
+	l.eventually("posts are refused, and the store says why", func() bool { return l.refused.Load() > refused && l.ill.Load() })
+}
+
+// Whatever befalls the database while alerts are posted: they are refused, the store says why, and
+// once it is over all goes on by itself; what was taken is there, once, and in the log.
+func TestTheDatabaseUnderFaults(t *testing.T) {
+	t.Parallel()
+	cluster := postgrestest.Start(t)
+	place := "pg_default"
+	disk, err := cluster.Disk(t, 256<<20)
+	if err == nil {
+		place = "small"
+		cluster.Do(t, "postgres", "create tablespace small location '"+disk+"'")
+	} else if os.Getenv("CI") == "true" {
+		t.Fatalf("a small disk: %v", err)
+	}
+	// What is acknowledged lasts, whatever somebody thought to win by this.
+	cluster.Do(t, "postgres", "create role sitrep login", "alter role sitrep set synchronous_commit = off", "alter system set wal_writer_delay = '10s'", "select pg_reload_conf()",
+		"create database sitrep owner sitrep tablespace "+place)
+	url := strings.Replace(cluster.URL("sitrep"), "postgres@", "sitrep@", 1)
+	if _, err := postgres.Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	l := newLoad(t, url)
+	set := func(settings ...string) {
+		t.Helper()
+		cluster.Do(t, "postgres", append(settings, "select pg_reload_conf()")...)
+	}
+	const terminate = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'sitrep' and random() < %g"
+
+	for _, fault := range []struct {
+		name string
+		do   func(t *testing.T)
+	}{
+		{"connections are ended at random", func(*testing.T) {
+			for range 20 {
+				cluster.Do(t, "postgres", fmt.Sprintf(terminate, 0.5))
+				time.Sleep(rand.N(100 * time.Millisecond))
+			}
+		}},
+		{"the server is restarted", func(*testing.T) {
+			cluster.Stop(t, false)
+			l.refusedAndIll()
+			cluster.Start(t)
+		}},
+		{"the server is restarted without telling anybody", func(*testing.T) {
+			cluster.Stop(t, true)
+			l.refusedAndIll()
+			cluster.Start(t)
+		}},
+		{"the database is read only", func(*testing.T) {
+			set("alter system set default_transaction_read_only = on")
+			l.refusedAndIll()
+			sick := l.sick.Load()
+			time.Sleep(time.Second) // what is read all the while does not make it well
+			if n := l.sick.Load() - sick; n != 0 {
+				t.Errorf("it said %d times that it works again", n)
+			}
+			if err := l.store.Present(); !errors.Is(err, storage.ErrUnavailable) {
+				t.Errorf("what is no news is taken: %v", err)
+			}
+			set("alter system reset default_transaction_read_only")
+		}},
+		{"the server takes two connections", func(*testing.T) {
+			cluster.Do(t, "postgres", "alter role sitrep connection limit 2", fmt.Sprintf(terminate, 2.0))
+			l.goesOn()
+		}},
+		{"the server takes no connections", func(*testing.T) {
+			cluster.Do(t, "postgres", "alter role sitrep connection limit 0", fmt.Sprintf(terminate, 2.0))
+			l.refusedAndIll()
+			cluster.Do(t, "postgres", "alter role sitrep connection limit -1")
+		}},
+		{"a stranger holds locks", func(t *testing.T) {
+			conn, err := pgx.Connect(t.Context(), cluster.URL("sitrep"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close(context.WithoutCancel(t.Context()))
+			tx, err := conn.Begin(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := tx.Exec(t.Context(), "select from keys for update"); err != nil {
+				t.Fatal(err)
+			}
+			refused := l.refused.Load()
+			l.eventually("posts are refused", func() bool { return l.refused.Load() > refused })
+			if err := tx.Rollback(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"the disk is full", func(t *testing.T) {
+			if place != "small" {
+				t.Skip("a small disk needs root")
+			}
+			ballast := filepath.Join(disk, "ballast")
+			f, err := os.Create(ballast)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			for piece := 1 << 20; piece > 0; {
+				if _, err := f.Write(make([]byte, piece)); err != nil {
+					piece /= 2
+				}
+			}
+			l.refusedAndIll()
+			if err := os.Remove(ballast); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"no standby confirms", func(*testing.T) {
+			set("alter system set synchronous_standby_names = 'nobody'")
+			l.eventually("posts are refused, and the store says why", func() bool {
+				// One that waits is told to go on without: it says that it is committed then.
+				cluster.Do(t, "postgres", "select pg_cancel_backend(pid) from pg_stat_activity where usename = 'sitrep' and wait_event = 'SyncRep'")
+				return l.unknown.Load() > 0 && l.ill.Load()
+			})
+			if err := l.store.Present(); !errors.Is(err, storage.ErrUnavailable) {
+				t.Errorf("what is no news is taken: %v", err)
+			}
+			set("alter system reset synchronous_standby_names")
+		}},
+		{"no standby answers", func(*testing.T) {
+			set("alter system set synchronous_standby_names = 'nobody'")
+			l.eventually("posts are refused, and the store says why", func() bool { return l.unknown.Load() > 0 && l.ill.Load() })
+			if err := l.store.Present(); !errors.Is(err, storage.ErrUnavailable) {
+				t.Errorf("what is no news is taken: %v", err)
+			}
+			set("alter system reset synchronous_standby_names")
+		}},
+		{"the server stands still", func(*testing.T) {
+			cluster.Pause(t)
+			l.refusedAndIll()
+			cluster.Resume(t)
+		}},
+		{"the server is killed", func(*testing.T) {
+			cluster.Kill(t)
+			l.refusedAndIll()
+			cluster.Start(t)
+		}},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			l.t = t
+			l.goesOn()
+			l.ill.Store(false)
+			l.unknown.Store(0)
+			began, before, refused := time.Now(), l.count(), l.refused.Load()
+			fault.do(t)
+			l.goesOn()
+			t.Logf("%s: %d alerts taken, %d posts refused", time.Since(began).Round(time.Millisecond), l.count()-before, l.refused.Load()-refused)
+		})
+	}
+	l.t = t
+	l.stop()
+	l.posting.Wait()
+	l.check()
+	if info, err := l.store.Info(t.Context()); err != nil || info.SynchronousCommit != "off" {
+		t.Errorf("what the server is set to: %+v, %v", info, err)
+	}
+	if n := count(t, cluster.URL("sitrep"), "select deadlocks from pg_stat_database where datname = current_database()"); n != 0 {
+		t.Errorf("%d deadlocks", n)
+	}
+}
+
+// check looks for all that was taken, and whether the log has all that there is.
+func (l *load) check() {
+	t := l.t
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), l.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	rows, err := conn.Query(t.Context(), "select fingerprint, count(*) from breaches group by fingerprint")
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]int64{}
+	for rows.Next() {
+		var fp string
+		var n int64
+		if err := rows.Scan(&fp, &n); err != nil {
+			t.Fatal(err)
+		}
+		there[fp] = n
+	}
+	if rows.Err() != nil {
+		t.Fatal(rows.Err())
+	}
+	missing := 0
+	for fp := range l.taken {
+		if there[fp] == 0 {
+			missing++
+		}
+	}
+	for fp, n := range there {
+		if n > 1 {
+			t.Errorf("%s is there %d times", fp, n)
+		}
+	}
+	if missing > 0 || len(l.taken) == 0 {
+		t.Errorf("%d of %d alerts that were taken are gone", missing, len(l.taken))
+	}
+	l.eventually("the log has all", func() bool { return count(t, l.url, "select count(*) from chunks where first is null") == 0 })
+	checkFold(t, l.store)
+}
+
+// checkFold looks whether each incident is what its events say, and whether the leaves of the log
+// make the tree of which it has the hashes.
+func checkFold(t *testing.T, s storage.Store) {
+	t.Helper()
+	err := s.Read(t.Context(), func(r storage.Snapshot) error {
+		ctx := t.Context()
+		all, _, err := r.Incidents(ctx, storage.IncidentQuery{Limit: 1000})
+		if err != nil {
+			return err
+		}
+		if len(all) == 0 {
+			t.Error("there are no incidents")
+		}
+		for i := range all {
+			events, err := storage.EventsOf(ctx, r, all[i].Number, 0, math.MaxInt32)
+			if err != nil {
+				return err
+			}
+			for j := range events {
+				if events[j].Sequence != int64(j+1) {
+					t.Fatalf("%s: event %d has the number %d", all[i].ID(), j+1, events[j].Sequence)
+				}
+				if j > 0 && events[j].Time.Before(events[j-1].Time) {
+					t.Errorf("%s: event %d is from before the one before it", all[i].ID(), j+1)
+				}
+			}
+			var folded incident.Incident
+			for j := range events {
+				if err := folded.Apply(events[j]); err != nil {
+					return err
+				}
+			}
+			if folded.Sequence != all[i].Sequence || folded.State != all[i].State || folded.Breaches != all[i].Breaches {
+				t.Errorf("%s is not what its events say:\n%+v\n%+v", all[i].ID(), all[i], folded)
+			}
+		}
+		return checkLog(t, ctx, r)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func checkLog(t *testing.T, ctx context.Context, r storage.Snapshot) error {
+	head, err := r.LogHead(ctx)
+	if err != nil {
+		return err
+	}
+	stored, err := ledger.LoadTree(head.Size, storage.Hashes(ctx, r))
+	if err != nil {
+		return err
+	}
+	var made ledger.Tree
+	for made.Size() < head.Size {
+		leaves, err := r.Leaves(ctx, made.Size(), 1000)
+		if err != nil {
+			return err
+		}
+		if len(leaves) == 0 {
+			t.Fatalf("the log has %d leaves, not %d", made.Size(), head.Size)
+		}
+		for _, l := range leaves {
+			made.AppendHash(ledger.Leaf{Kind: l.Kind, Bytes: l.Record.Leaf}.Hash())
+		}
+	}
+	if made.Root() != stored.Root() {
+		t.Error("the leaves of the log are not those of its tree")
+	}
+	return nil
+}

@@ -164,7 +164,7 @@ func (k Kind) Stage() Stage {
 	case KindUnsent, KindRelabelled:
 		return StageSending
 	case KindElsewhere, KindSwallowed, KindReceiver, KindResolved, KindRepeat, KindInterval, KindTruncated, KindRedirect,
-		KindInhibited, KindMuted, KindWatchdog, KindSilenced, KindMember:
+		KindInhibited, KindMuted, KindWatchdog, KindCanary, KindSilenced, KindMember:
 		return StageRoute
 	case KindUntold, KindUndelivered:
 		return StageReaders
@@ -176,7 +176,7 @@ func (k Kind) Stage() Stage {
 func Kinds() []Kind {
 	return []Kind{
 		KindUnreadable, KindUnclaimed, KindClaimedTwice, KindUnfed, KindMismatch, KindElsewhere, KindSwallowed, KindReceiver, KindResolved,
-		KindRepeat, KindInterval, KindTruncated, KindRedirect, KindInhibited, KindMuted, KindNoWatchdog, KindWatchdog, KindUntold,
+		KindRepeat, KindInterval, KindTruncated, KindRedirect, KindInhibited, KindMuted, KindNoWatchdog, KindWatchdog, KindCanary, KindUntold,
 		KindUnanswered, KindFailing, KindStale, KindNoSeries, KindTargets, KindUnsent, KindRelabelled, KindSilenced, KindMember, KindUndelivered,
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"sitrep/contrib"
+	"sitrep/incident"
 	"sitrep/storage/postgres"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,8 +31,8 @@ func TestContribNamesRealMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	known := map[string]bool{}
-	database := prometheus.NewRegistry() // of a store in a database
+	known := map[string]bool{incident.CanaryLabel: true} // a label, by which a route finds it
+	database := prometheus.NewRegistry()                 // of a store in a database
 	postgres.NewMetrics(database)
 	descs := make(chan *prometheus.Desc)
 	go func() {

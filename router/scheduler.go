@@ -80,6 +80,7 @@ type Scheduler struct {
 	clockSets   []storage.Outage     // that are not stored yet
 	prunedAt    time.Time
 	forgotAt    time.Time
+	drilledAt   time.Time
 	askedAt     time.Time
 	asking      sync.WaitGroup // and posting the canary
 	askTook     atomic.Int64   // how long the last question took, in nanoseconds
@@ -178,6 +179,7 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 		{"look what is due", s.look, false},
 		{"check the watchdog", s.watchdog, true},
 		{"let the canary fly", s.canary, true},
+		{"declare drills", s.drills, true},
 		{"doubt what ended", s.doubt, true},
 		{"look at incidents", s.agendas, true},
 		{"ask about quiet breaches", s.ask, true},

@@ -49,8 +49,7 @@ func newStore(t testing.TB) string {
 	select {
 	case url = <-free:
 	default:
-		// What is durable is for others to test; without waiting for the disk this is faster.
-		url = postgrestest.New(t) + "&synchronous_commit=off"
+		url = postgrestest.New(t)
 		if _, err := postgres.Migrate(t.Context(), url); err != nil {
 			t.Fatal(err)
 		}
@@ -112,4 +111,17 @@ func openWith(t testing.TB, url string, o postgres.Options) *postgres.DB {
 		}
 	})
 	return db
+}
+
+// The contract holds also through a pooler that gives each transaction any connection.
+func TestStoreThroughABouncer(t *testing.T) {
+	through := postgrestest.Bouncer(t)
+	storagetest.Run(t, storagetest.Engine{
+		Open: func(t *testing.T) storage.Store { return open(t, through(newStore(t))) },
+		Again: func(t *testing.T, s storage.Store) storage.Store {
+			url, _ := urls.Load(s)
+			return open(t, url.(string))
+		},
+		Groups: []string{"transactions", "breaches", "subscriptions", "claims", "deliveries", "log", "configurations", "jobs", "replicas", "two writers", "a queue of two writers"},
+	})
 }

@@ -256,7 +256,10 @@ func (db *DB) ready(ctx context.Context) error {
 func (db *DB) Info(ctx context.Context) (storage.Info, error) {
 	info := storage.Info{Engine: "postgres", Version: db.stored, Path: db.path, Shared: true}
 	db.mu.Lock()
-	stale := time.Since(db.sizedAt) > sizeEvery
+	stale := time.Since(db.sizedAt) > sizeEvery && db.trouble == nil
+	if stale {
+		db.sizedAt = time.Now() // once, whatever comes of it
+	}
 	db.mu.Unlock()
 	if stale {
 		var size int64
@@ -264,7 +267,7 @@ func (db *DB) Info(ctx context.Context) (storage.Info, error) {
 		s := db.newRead(ctx)
 		if _, err := s.one(ctx, []any{&size, &durable}, "select pg_database_size(current_database()), current_setting('synchronous_commit')"); err == nil {
 			db.mu.Lock()
-			db.size, db.durable, db.sizedAt = size, durable, time.Now()
+			db.size, db.durable = size, durable
 			db.mu.Unlock()
 		}
 		s.end()

@@ -67,7 +67,7 @@ func (p *prometheus) judge(l *looking) {
 	if !missing(p.sending) {
 		note(chain.KindUnanswered, "where it sends alerts is not known", p.sending)
 	}
-	note(chain.KindUnanswered, "whether the series are there that rules look at is not known", p.series)
+	note(chain.KindUnanswered, "whether all series are there that rules look at is not known", p.series)
 	for i := range p.relabels {
 		if !p.relabels[i].followed() {
 			l.add(chain.Finding{

@@ -253,6 +253,24 @@ func TestWaysToBreakAChainThatRuns(t *testing.T) {
 			chain.KindRelabelled, `drop the alert "SearchSlow"`, "whole whole whole whole", "whole broken whole whole",
 		},
 		{
+			"Prometheus keeps others alone", func(w *world) {
+				w.config += "alerting:\n  alertmanagers:\n  - alert_relabel_configs:\n    - {source_labels: [alertname, team], separator: '/', regex: 'SearchSlow/.*', action: keep}\n"
+			},
+			chain.KindRelabelled, `drop the alert "CheckoutErrors"`, "whole broken whole whole", "whole whole whole whole",
+		},
+		{
+			"Prometheus takes a label away that the SLO wants", func(w *world) {
+				w.config += "alerting:\n  alert_relabel_configs:\n  - {regex: cluster, action: labeldrop}\n"
+			},
+			chain.KindMismatch, `wants cluster="eu", and the alert "SearchSlow" has no label cluster`, "whole whole whole whole", "broken unknown unknown whole",
+		},
+		{
+			"Prometheus does more to labels than is followed", func(w *world) {
+				w.config += "alerting:\n  alert_relabel_configs:\n  - {target_label: zone, replacement: a}\n"
+			},
+			chain.KindRelabelled, "action replace), and that is not followed", "whole whole whole whole", "whole whole whole whole",
+		},
+		{
 			"a route takes it first", func(w *world) {
 				w.am = strings.Replace(w.am, "  routes:\n", "  routes:\n  - {receiver: pager, matchers: ['team=\"shop\"']}\n", 1)
 			},

@@ -131,6 +131,7 @@ const (
 	KindUnsent      Kind = "alerts_not_sent"    // Prometheus sends none to Alertmanager
 	KindRelabelled  Kind = "alerts_relabelled"  // Prometheus changes their labels on the way
 	KindSilenced    Kind = "alert_silenced"     // a silence mutes it
+	KindHooks       Kind = "webhooks_failing"   // Alertmanager cannot hand over webhooks
 	KindMember      Kind = "member_not_asked"   // of a cluster of Alertmanagers
 	KindUndelivered Kind = "recipients_failing" // messages to those who are to hear of it are not handed over
 )
@@ -155,7 +156,7 @@ func (k Kind) Stage() Stage {
 	case KindUnsent, KindRelabelled:
 		return StageSending
 	case KindElsewhere, KindSwallowed, KindReceiver, KindResolved, KindRepeat, KindInterval, KindTruncated, KindRedirect,
-		KindInhibited, KindMuted, KindWatchdog, KindSilenced, KindMember:
+		KindInhibited, KindMuted, KindWatchdog, KindSilenced, KindHooks, KindMember:
 		return StageRoute
 	case KindUntold, KindUndelivered:
 		return StageReaders
@@ -168,7 +169,7 @@ func Kinds() []Kind {
 	return []Kind{
 		KindUnreadable, KindUnclaimed, KindClaimedTwice, KindUnfed, KindMismatch, KindElsewhere, KindSwallowed, KindReceiver, KindResolved,
 		KindRepeat, KindInterval, KindTruncated, KindRedirect, KindInhibited, KindMuted, KindNoWatchdog, KindWatchdog, KindUntold,
-		KindUnanswered, KindFailing, KindStale, KindNoSeries, KindTargets, KindUnsent, KindRelabelled, KindSilenced, KindMember, KindUndelivered,
+		KindUnanswered, KindFailing, KindStale, KindNoSeries, KindTargets, KindUnsent, KindRelabelled, KindSilenced, KindHooks, KindMember, KindUndelivered,
 	}
 }
 

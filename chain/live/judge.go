@@ -76,6 +76,13 @@ func (p *prometheus) judge(l *looking) {
 			}, "")
 		}
 	}
+	for _, instance := range keys(p.hooks) {
+		l.add(chain.Finding{
+			Kind: chain.KindHooks, Severity: chain.Warning, Place: chain.Place{File: short(instance)},
+			Text: fmt.Sprintf("this Alertmanager failed to hand over webhooks about %.0f times in the last half hour, perhaps those to sitrep", p.hooks[instance]),
+			Fix:  "its log says which and why; look whether it reaches sitrep, and at its token",
+		}, "")
+	}
 	l.watchdogs(p)
 }
 

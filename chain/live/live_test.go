@@ -30,6 +30,7 @@ type world struct {
 	up                       map[string]string // by job
 	am                       string            // the configuration of Alertmanager
 	silences                 []map[string]any
+	failing                  map[string]string // of what Prometheus and Alertmanager count, the label and its value
 	members                  int
 	down                     map[string]bool // paths that are answered 503
 	now                      time.Time
@@ -133,6 +134,10 @@ func (w *world) query(q string) []map[string]any {
 		for job, up := range w.up {
 			sample("job", job, up)
 		}
+	case strings.HasPrefix(q, "sum by (alertmanager)") && w.failing["alertmanager"] != "":
+		sample("alertmanager", w.failing["alertmanager"], "7.2")
+	case strings.HasPrefix(q, "sum by (instance)") && w.failing["instance"] != "":
+		sample("instance", w.failing["instance"], "7.2")
 	case strings.Contains(q, "label_replace"):
 		for part := range strings.SplitSeq(q, " or ") {
 			selector, rest, _ := strings.Cut(strings.TrimPrefix(part, "label_replace(count("), `), "n", "`)
@@ -245,6 +250,14 @@ func TestWaysToBreakAChainThatRuns(t *testing.T) {
 		{
 			"Prometheus sends to another", func(w *world) { w.sends = []string{"http://192.0.2.7:9093/api/v2/alerts"} },
 			chain.KindUnsent, "it sends alerts to 192.0.2.7:9093", "whole doubtful whole whole", "whole doubtful whole whole",
+		},
+		{
+			"Prometheus cannot send", func(w *world) { w.failing = map[string]string{"alertmanager": "http://192.0.2.7:9093/api/v2/alerts"} },
+			chain.KindUnsent, "in the last 10 minutes alerts could not be sent to 192.0.2.7:9093", "whole doubtful whole whole", "whole doubtful whole whole",
+		},
+		{
+			"Alertmanager cannot hand over", func(w *world) { w.failing = map[string]string{"instance": "alertmanager:9093"} },
+			chain.KindHooks, "failed to hand over webhooks about 7 times", "whole whole whole whole", "whole whole whole whole",
 		},
 		{
 			"Prometheus drops it on the way", func(w *world) {

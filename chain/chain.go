@@ -140,6 +140,7 @@ const (
 	KindUnsent      Kind = "alerts_not_sent"    // Prometheus sends none to Alertmanager
 	KindRelabelled  Kind = "alerts_relabelled"  // Prometheus changes their labels on the way
 	KindSilenced    Kind = "alert_silenced"     // a silence mutes it
+	KindHooks       Kind = "webhooks_failing"   // Alertmanager cannot hand over webhooks
 	KindMember      Kind = "member_not_asked"   // of a cluster of Alertmanagers
 	KindUndelivered Kind = "recipients_failing" // messages to those who are to hear of it are not handed over
 )
@@ -164,7 +165,7 @@ func (k Kind) Stage() Stage {
 	case KindUnsent, KindRelabelled:
 		return StageSending
 	case KindElsewhere, KindSwallowed, KindReceiver, KindResolved, KindRepeat, KindInterval, KindTruncated, KindRedirect,
-		KindInhibited, KindMuted, KindWatchdog, KindCanary, KindSilenced, KindMember:
+		KindInhibited, KindMuted, KindWatchdog, KindCanary, KindSilenced, KindHooks, KindMember:
 		return StageRoute
 	case KindUntold, KindUndelivered:
 		return StageReaders
@@ -177,7 +178,7 @@ func Kinds() []Kind {
 	return []Kind{
 		KindUnreadable, KindUnclaimed, KindClaimedTwice, KindUnfed, KindMismatch, KindElsewhere, KindSwallowed, KindReceiver, KindResolved,
 		KindRepeat, KindInterval, KindTruncated, KindRedirect, KindInhibited, KindMuted, KindNoWatchdog, KindWatchdog, KindCanary, KindUntold,
-		KindUnanswered, KindFailing, KindStale, KindNoSeries, KindTargets, KindUnsent, KindRelabelled, KindSilenced, KindMember, KindUndelivered,
+		KindUnanswered, KindFailing, KindStale, KindNoSeries, KindTargets, KindUnsent, KindRelabelled, KindSilenced, KindHooks, KindMember, KindUndelivered,
 	}
 }
 

@@ -67,7 +67,7 @@ func (p *prometheus) judge(l *looking) {
 	if !missing(p.sending) {
 		note(chain.KindUnanswered, "where it sends alerts is not known", p.sending)
 	}
-	note(chain.KindUnanswered, "whether the series are there that rules look at is not known", p.series)
+	note(chain.KindUnanswered, "whether all series are there that rules look at is not known", p.series)
 	for i := range p.relabels {
 		if !p.relabels[i].followed() {
 			l.add(chain.Finding{
@@ -75,6 +75,13 @@ func (p *prometheus) judge(l *looking) {
 				Text: fmt.Sprintf("it changes the labels of alerts before it sends them (alert_relabel_configs, action %s), and that is not followed", short(p.relabels[i].action)),
 			}, "")
 		}
+	}
+	for _, instance := range keys(p.hooks) {
+		l.add(chain.Finding{
+			Kind: chain.KindHooks, Severity: chain.Warning, Place: chain.Place{File: short(instance)},
+			Text: fmt.Sprintf("this Alertmanager failed to hand over webhooks about %.0f times in the last half hour, perhaps those to sitrep", p.hooks[instance]),
+			Fix:  "its log says which and why; look whether it reaches sitrep, and at its token",
+		}, "")
 	}
 	l.watchdogs(p)
 }

@@ -30,6 +30,7 @@ type world struct {
 	up                       map[string]string // by job
 	am                       string            // the configuration of Alertmanager
 	silences                 []map[string]any
+	failing                  map[string]string // of what Prometheus and Alertmanager count, the label and its value
 	members                  int
 	down                     map[string]bool // paths that are answered 503
 	now                      time.Time
@@ -133,6 +134,10 @@ func (w *world) query(q string) []map[string]any {
 		for job, up := range w.up {
 			sample("job", job, up)
 		}
+	case strings.HasPrefix(q, "sum by (alertmanager)") && w.failing["alertmanager"] != "":
+		sample("alertmanager", w.failing["alertmanager"], "7.2")
+	case strings.HasPrefix(q, "sum by (instance)") && w.failing["instance"] != "":
+		sample("instance", w.failing["instance"], "7.2")
 	case strings.Contains(q, "label_replace"):
 		for part := range strings.SplitSeq(q, " or ") {
 			selector, rest, _ := strings.Cut(strings.TrimPrefix(part, "label_replace(count("), `), "n", "`)
@@ -247,10 +252,36 @@ func TestWaysToBreakAChainThatRuns(t *testing.T) {
 			chain.KindUnsent, "it sends alerts to 192.0.2.7:9093", "whole doubtful whole whole", "whole doubtful whole whole",
 		},
 		{
+			"Prometheus cannot send", func(w *world) { w.failing = map[string]string{"alertmanager": "http://192.0.2.7:9093/api/v2/alerts"} },
+			chain.KindUnsent, "in the last 10 minutes alerts could not be sent to 192.0.2.7:9093", "whole doubtful whole whole", "whole doubtful whole whole",
+		},
+		{
+			"Alertmanager cannot hand over", func(w *world) { w.failing = map[string]string{"instance": "alertmanager:9093"} },
+			chain.KindHooks, "failed to hand over webhooks about 7 times", "whole whole whole whole", "whole whole whole whole",
+		},
+		{
 			"Prometheus drops it on the way", func(w *world) {
 				w.config += "alerting:\n  alert_relabel_configs:\n  - {source_labels: [team], regex: shop, action: drop}\n"
 			},
 			chain.KindRelabelled, `drop the alert "SearchSlow"`, "whole whole whole whole", "whole broken whole whole",
+		},
+		{
+			"Prometheus keeps others alone", func(w *world) {
+				w.config += "alerting:\n  alertmanagers:\n  - alert_relabel_configs:\n    - {source_labels: [alertname, team], separator: '/', regex: 'SearchSlow/.*', action: keep}\n"
+			},
+			chain.KindRelabelled, `drop the alert "CheckoutErrors"`, "whole broken whole whole", "whole whole whole whole",
+		},
+		{
+			"Prometheus takes a label away that the SLO wants", func(w *world) {
+				w.config += "alerting:\n  alert_relabel_configs:\n  - {regex: cluster, action: labeldrop}\n"
+			},
+			chain.KindMismatch, `wants cluster="eu", and the alert "SearchSlow" has no label cluster`, "whole whole whole whole", "broken unknown unknown whole",
+		},
+		{
+			"Prometheus does more to labels than is followed", func(w *world) {
+				w.config += "alerting:\n  alert_relabel_configs:\n  - {target_label: zone, replacement: a}\n"
+			},
+			chain.KindRelabelled, "action replace), and that is not followed", "whole whole whole whole", "whole whole whole whole",
 		},
 		{
 			"a route takes it first", func(w *world) {

@@ -35,6 +35,7 @@ type prometheus struct {
 	sending error              // why that is not known
 	jobs    map[string]bool    // whether any target of each is up; nil: not known
 	failed  map[string]float64 // how much could not be sent lately, by the URL
+	hooks   map[string]float64 // webhooks that Alertmanagers could not hand over lately, by instance
 	series  error              // why it is not known whether series are there
 }
 
@@ -75,19 +76,16 @@ func (p *prometheus) ask(ctx context.Context) error {
 	p.clock = clock
 	p.external, p.relabels, p.settings = p.askSettings(ctx)
 	p.sends, p.dropped, p.sending = p.askSending(ctx)
-	p.jobs, p.failed = nil, nil
+	p.jobs = nil
 	if up, err := p.instant(ctx, "max by (job) (up)"); err == nil {
 		p.jobs = map[string]bool{}
 		for _, s := range up {
 			p.jobs[s.labels["job"]] = s.value > 0
 		}
 	}
-	if failed, err := p.instant(ctx, "sum by (alertmanager) (increase(prometheus_notifications_errors_total[10m])) > 0"); err == nil {
-		p.failed = map[string]float64{}
-		for _, s := range failed {
-			p.failed[s.labels["alertmanager"]] = s.value
-		}
-	}
+	// What Prometheus and Alertmanager say of themselves, where they are scraped.
+	p.failed = p.counted(ctx, "alertmanager", "sum by (alertmanager) (increase(prometheus_notifications_errors_total[10m])) > 0")
+	p.hooks = p.counted(ctx, "instance", `sum by (instance) (increase(alertmanager_notifications_failed_total{integration="webhook"}[30m])) > 0`)
 	p.take(&answer)
 	return nil
 }
@@ -150,6 +148,19 @@ func (p *prometheus) askSending(ctx context.Context) (sends []string, dropped in
 		sends = append(sends, t.URL)
 	}
 	return sends, len(answer.Data.Dropped), nil
+}
+
+// counted returns the values of a query by a label, nil if they are not known.
+func (p *prometheus) counted(ctx context.Context, by, query string) map[string]float64 {
+	samples, err := p.instant(ctx, query)
+	if err != nil {
+		return nil
+	}
+	out := map[string]float64{}
+	for _, s := range samples {
+		out[s.labels[by]] = s.value
+	}
+	return out
 }
 
 // A sample is one of the answer to a query.

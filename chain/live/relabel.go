@@ -14,7 +14,7 @@ type relabel struct {
 	action    string
 	sources   []string
 	separator string
-	regex     *regexp.Regexp // nil: it cannot be read
+	regex     *regexp.Regexp // nil: it is not followed
 }
 
 // askSettings asks for the configuration in force: the labels that it adds to alerts, and what it
@@ -34,10 +34,12 @@ func (p *prometheus) askSettings(ctx context.Context) (external map[string]strin
 	}
 	external = yamlfile.Texts(docs[0], "global", "external_labels")
 	nodes := yamlfile.List(docs[0], "alerting", "alert_relabel_configs")
-	for _, am := range yamlfile.List(docs[0], "alerting", "alertmanagers") {
+	shared := len(nodes)
+	ams := yamlfile.List(docs[0], "alerting", "alertmanagers")
+	for _, am := range ams {
 		nodes = append(nodes, yamlfile.List(am, "alert_relabel_configs")...)
 	}
-	for _, n := range nodes {
+	for i, n := range nodes {
 		r := relabel{action: strings.ToLower(yamlfile.Text(n, "action")), separator: ";"}
 		if r.action == "" {
 			r.action = "replace"
@@ -52,7 +54,10 @@ func (p *prometheus) askSettings(ctx context.Context) (external map[string]strin
 		if s := yamlfile.Get(n, "regex"); s != nil {
 			text = s.Value
 		}
-		r.regex, _ = regexp.Compile("^(?s:" + text + ")$")
+		// What one of several Alertmanagers does not get, another may.
+		if i < shared || len(ams) == 1 {
+			r.regex, _ = regexp.Compile("^(?s:" + text + ")$")
+		}
 		relabels = append(relabels, r)
 	}
 	return external, relabels, nil

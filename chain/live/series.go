@@ -29,7 +29,9 @@ func (l *looking) series(ctx context.Context, p *prometheus) {
 	byText := map[string]chain.Selector{}
 	l.each(p, func(_ *chain.SLO, s sighting) {
 		for _, sel := range s.chain.Selectors() {
-			if len(byText) < maxSelectors && len(sel.Text) < maxQuery {
+			if len(byText) == maxSelectors {
+				p.series = fmt.Errorf("there are more than %d selectors, and the others are not looked at", maxSelectors)
+			} else if len(sel.Text) < maxQuery {
 				byText[sel.Text] = sel
 			}
 		}

@@ -76,12 +76,14 @@ func TestReadersAreThoseWhoAreReached(t *testing.T) {
 			"a group that does not hear of the priority",
 			map[string]storage.RecipientState{support: sent(at)},
 			func(p *incident.Policy) { p.Groups[0].Priorities = []string{"P2"} },
-			whole(), live.Whole, "", 1, time.Time{},
+			whole(), live.Whole, "", 1,
+			time.Time{},
 		},
 		{
 			"nobody at all", nil,
 			func(p *incident.Policy) { p.Groups[0].Recipients, p.Teams[0].OnCall = nil, nil },
-			whole(), live.Broken, "nobody would be told", 0, time.Time{},
+			whole(), live.Broken, "nobody would be told", 0,
+			time.Time{},
 		},
 		{"the chains were not looked at yet", nil, nil, &coverage.Report{}, live.Unknown, "", 2, time.Time{}},
 	} {

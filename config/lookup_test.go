@@ -84,6 +84,8 @@ func TestLookup(t *testing.T) {
 		{"another SLO's ignore does not count", c, "sloth_id=plain canary=true", "plain"},
 		{"the watchdog", c, "alertname=Watchdog cluster=main", "watchdog"},
 		{"the watchdog of another cluster", c, "alertname=Watchdog cluster=other", "nobody"},
+		{"the canary, whatever else it is", c, "sitrep_canary=x sloth_id=plain alertname=Watchdog cluster=main", "canary"},
+		{"no canary without an id", c, "sitrep_canary= sloth_id=plain", "plain"},
 		{"unmapped with a priority", unmapped, "alertname=Else", "stand-in P2 as unmapped/Else"},
 		{"unmapped without a name", unmapped, "x=y", "stand-in P2 as unmapped/"},
 		{"mapped all the same", unmapped, "sloth_id=plain", "plain"},
@@ -111,6 +113,8 @@ func parse(text string) map[string]string {
 func tell(m config.Match) string {
 	var out []string
 	switch {
+	case m.Canary && m.Ignored:
+		return "canary"
 	case m.Watchdog:
 		out = append(out, "watchdog")
 	case m.SLO == nil && !m.Ignored:

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"sitrep/audit"
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
 	"sitrep/internal/command"
@@ -54,6 +55,10 @@ func TestADrillBeginsByTheClock(t *testing.T) {
 		w.Pass(3 * 24 * time.Hour)
 		if n := opened(w); n != 3 {
 			t.Errorf("%d drills after a week", n)
+		}
+		rep, err := audit.MakeReport(t.Context(), w.Store(), audit.ReportOptions{From: monday, To: w.Now(), Now: w.Now()})
+		if err != nil || len(rep.Drilled) != 1 || rep.Drilled[0].Incident != "INC-3" || rep.Drilled[0].Team != "notifications" {
+			t.Errorf("report %+v, %v", rep.Drilled, err)
 		}
 	})
 }

@@ -48,6 +48,7 @@ type Alert struct {
 	Ambiguous   []string          `json:"ambiguous,omitempty"`
 	IgnoredBy   string            `json:"ignored_by,omitempty"`
 	Watchdog    bool              `json:"watchdog,omitempty"`
+	Canary      bool              `json:"canary,omitempty"`
 	Incident    int64             `json:"incident,omitempty"` // its number in the simulation
 	Reason      string            `json:"reason,omitempty"`   // why it is invalid
 	// DidYouMean is the id of the SLO that was probably meant by the label NearLabel of an alert
@@ -160,7 +161,7 @@ func (a *answeredAlert) explain(from *incident.Alert, at time.Time, c *config.Co
 		a.Alert.Incident = n
 	}
 	m := c.Lookup(from.Labels)
-	a.Label, a.Ambiguous, a.Watchdog = m.Label, m.Ambiguous, m.Watchdog
+	a.Label, a.Ambiguous, a.Watchdog, a.Canary = m.Label, m.Ambiguous, m.Watchdog, m.Canary
 	if m.SLO != nil {
 		a.SLO = m.SLO.ID
 	}

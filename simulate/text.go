@@ -56,6 +56,8 @@ func (a *Alert) verdict() string {
 		return "invalid: " + a.Reason
 	case intake.OutcomeIgnored:
 		switch {
+		case a.Canary:
+			return "the canary of a sitrep: it shows whether alerts arrive, and opens nothing"
 		case a.Watchdog:
 			return "the watchdog: it is only listened for"
 		case a.SLO != "":

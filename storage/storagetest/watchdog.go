@@ -45,7 +45,7 @@ var watchdogRules = []rule{
 		}
 		pulse(incident.Pulse{})
 		pulse(incident.Pulse{Name: "eu"})
-		none := incident.Pulse{HeardAt: f.now, AwaySince: f.ago(1), Sequence: 3}
+		none := incident.Pulse{HeardAt: f.now, AwaySince: f.ago(1), Sequence: 3, Run: &incident.CanaryRun{ID: "x", PostedAt: f.now, Recipients: []string{"a"}, Took: time.Second, Failed: 2}}
 		eu := incident.Pulse{Name: "eu", Labels: map[string]string{"cluster": "eu"}, HeardAt: f.now, HeardBy: map[string]time.Time{"a": f.now}}
 		f.write(func(tx storage.Tx) error { return tx.PutPulses(f.Context(), []incident.Pulse{none}, nil) })
 		f.write(func(tx storage.Tx) error { return tx.PutPulses(f.Context(), []incident.Pulse{eu}, nil) })

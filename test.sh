@@ -64,6 +64,7 @@ installed pgbouncer pgbouncer # a pooler of connections to it
 installed ip iproute2    # a network that loses what is sent
 installed zsh zsh        # completes commands, as bash does
 installed prometheus prometheus # a chain that runs is followed; promtool tests the alert rules
+[ -x /usr/sbin/haproxy ] || packages haproxy # checks the load balancer of contrib
 installed strace strace  # records what the store writes and syncs, for a test that cuts the power
 [ -x /usr/lib/postfix/sbin/master ] || packages postfix # a mail server as people run them
 exim # and another

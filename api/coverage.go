@@ -91,7 +91,7 @@ func (h *Handler) listCoverage(w http.ResponseWriter, r *http.Request) error {
 			asked = append(asked, s)
 		}
 	}
-	beside, err := json.Marshal(besideChains(report))
+	beside, err := json.Marshal(besideChains(report, stranger(r)))
 	if err != nil {
 		return fmt.Errorf("encode the answer: %w", err)
 	}
@@ -121,15 +121,16 @@ func (h *Handler) listCoverage(w http.ResponseWriter, r *http.Request) error {
 }
 
 // besideChains is what stands beside the chains of a page.
-func besideChains(r *coverage.Report) any {
+func besideChains(r *coverage.Report, stranger bool) any {
 	states, sources := map[string]int{}, []ChainSource{}
 	for _, s := range live.States() {
 		states[string(s)] = r.Counts[s]
 	}
-	for _, s := range r.Sources {
-		sources = append(sources, ChainSource{s.Program, s.Name, when(s.AnsweredAt), s.Error})
+	for i := range r.Sources {
+		s := &r.Sources[i]
+		sources = append(sources, ChainSource{s.Program, s.Name, when(s.AnsweredAt), coverage.WhyUnanswered(s, stranger)})
 	}
-	return map[string]any{"checked_at": when(r.At), "states": states, "sources": sources, "findings": findingForms(r.General)}
+	return map[string]any{"checked_at": when(r.At), "states": states, "sources": sources, "findings": findingForms(r.GeneralFor(stranger))}
 }
 
 func chainForm(row *coverage.Row) Chain {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"reflect"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -57,7 +59,7 @@ func (l *lookout) locate(c *config.Config, at *config.Positions) {
 
 // watch makes what follows the chains of a configuration that comes into force.
 func (l *lookout) watch(c *config.Config) (*chains, error) {
-	out := &chains{}
+	out := &chains{prometheis: c.Prometheus, alertmanagers: c.Alertmanagers}
 	if l.located.config == c {
 		out.promise = l.located.promise
 	}
@@ -78,16 +80,24 @@ func (l *lookout) watch(c *config.Config) (*chains, error) {
 		}
 		ams = append(ams, live.Endpoint{URL: string(am.URL), Client: client, Receiver: am.Receiver})
 	}
-	out.prometheus, out.alertmanager = len(prometheis) > 0, len(ams) > 0
 	out.watcher = live.New(prometheis, ams, live.Files{}, config.Nearest)
 	return out, nil
 }
 
 // chains are those of a configuration in force.
 type chains struct {
-	promise                  *chain.Promise
-	watcher                  *live.Watcher
-	prometheus, alertmanager bool // whether any is asked
+	promise *chain.Promise
+	watcher *live.Watcher
+	// Who is asked, and how.
+	prometheis    []config.Prometheus
+	alertmanagers []config.Alertmanager
+}
+
+// follow lets what was answered before count on where the same are asked in the same way.
+func (c *chains) follow(before *inForce) {
+	if before != nil && reflect.DeepEqual(before.chains.prometheis, c.prometheis) && reflect.DeepEqual(before.chains.alertmanagers, c.alertmanagers) {
+		c.watcher = before.chains.watcher
+	}
 }
 
 // wake says that another configuration is in force.
@@ -124,11 +134,15 @@ func (s *Service) lookAtChains(ctx context.Context, log *slog.Logger) {
 	if ctx.Err() != nil {
 		return
 	}
-	report := coverage.New(r, c.prometheus, c.alertmanager)
+	report := coverage.New(r, len(c.prometheis) > 0, len(c.alertmanagers) > 0)
 	s.lookout.report.Store(report)
 	for _, from := range report.Sources {
-		if from.Error != "" {
-			s.lookout.failed.WithLabelValues(from.Program).Inc()
+		if from.Error == "" {
+			continue
+		}
+		s.lookout.failed.WithLabelValues(from.Program).Inc()
+		if !slices.ContainsFunc(before.Sources, func(b live.Source) bool { return b.Name == from.Name && b.Error == from.Error }) {
+			log.Warn("chains are not known in full, and are looked at again within minutes", slog.String("program", from.Program), slog.String("url", from.Name), slog.String("err", from.Error))
 		}
 	}
 	if broken, was := report.Counts[live.Broken], before.Counts[live.Broken]; broken != was {

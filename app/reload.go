@@ -83,6 +83,7 @@ func (s *Service) take(c *config.Config) {
 	if had := s.inForce.Load(); had != nil && had.policy.Hash == f.policy.Hash {
 		f.since = had.since
 	}
+	f.chains.follow(s.inForce.Load())
 	before := s.inForce.Swap(f)
 	if before != nil {
 		before.close()

@@ -3,6 +3,7 @@ package chain
 import (
 	"slices"
 
+	"github.com/prometheus/common/model"
 	promlabels "github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -49,7 +50,7 @@ func selectorOf(e *parser.VectorSelector) Selector {
 			continue
 		}
 		switch m.Name {
-		case promlabels.MetricName:
+		case model.MetricNameLabel:
 			s.Name = m.Value
 		case "job":
 			s.Job = m.Value

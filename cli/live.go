@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,7 +40,13 @@ func (f *liveFlags) asked() bool {
 	return f.configured || len(f.prometheis)+len(f.alertmanagers) > 0
 }
 
-// endpoints returns those who are asked.
+// A configured is who the configuration names to be asked.
+type configured struct {
+	url, receiver string
+	http          *config.HTTPClient
+}
+
+// endpoints returns those who are asked. Their receiver, if it is named, is sitrep's.
 func (f *liveFlags) endpoints(c *config.Config, receiver string) (prometheis, alertmanagers []live.Endpoint, err error) {
 	if !f.asked() {
 		return nil, nil, nil
@@ -46,90 +54,59 @@ func (f *liveFlags) endpoints(c *config.Config, receiver string) (prometheis, al
 	if f.configured && len(c.Prometheus)+len(c.Alertmanagers) == 0 {
 		return nil, nil, &usageError{"--live: the configuration names nobody to ask; add prometheus and alertmanagers to it, or use --prometheus and --alertmanager"}
 	}
-	plain, err := f.client()
-	if err != nil {
+	var known []configured
+	for _, p := range c.Prometheus {
+		known = append(known, configured{url: string(p.URL), http: p.HTTPConfig})
+	}
+	if prometheis, err = f.asking("--prometheus", f.prometheis, known); err != nil {
 		return nil, nil, err
 	}
-	add := func(list *[]live.Endpoint, at string, h *config.HTTPClient, known bool, receiver string) error {
-		e := live.Endpoint{URL: at, Client: plain, Receiver: receiver}
-		if known {
-			if e.Client, err = h.New(); err != nil {
-				return fmt.Errorf("%s: %w", e.Name(), err)
-			}
-			e.Client.Timeout = f.timeout
-		}
-		*list = append(*list, e)
-		return nil
-	}
-	var urls []string
-	for _, p := range c.Prometheus {
-		urls = append(urls, string(p.URL))
-	}
-	for _, at := range f.asking(f.prometheis, urls) {
-		if err := checkAsked("--prometheus", at); err != nil {
-			return nil, nil, err
-		}
-		i := indexOfURL(urls, at)
-		var h *config.HTTPClient
-		if i >= 0 {
-			h = c.Prometheus[i].HTTPConfig
-		}
-		if err := add(&prometheis, at, h, i >= 0 && !f.credentials(), ""); err != nil {
-			return nil, nil, err
-		}
-	}
-	urls = nil
+	known = nil
 	for _, a := range c.Alertmanagers {
-		urls = append(urls, string(a.URL))
+		known = append(known, configured{string(a.URL), cmp.Or(receiver, a.Receiver), a.HTTPConfig})
 	}
-	for _, at := range f.asking(f.alertmanagers, urls) {
-		if err := checkAsked("--alertmanager", at); err != nil {
-			return nil, nil, err
-		}
-		i, name := indexOfURL(urls, at), receiver
-		var h *config.HTTPClient
-		if i >= 0 {
-			h = c.Alertmanagers[i].HTTPConfig
-			if name == "" {
-				name = c.Alertmanagers[i].Receiver
-			}
-		}
-		if err := add(&alertmanagers, at, h, i >= 0 && !f.credentials(), name); err != nil {
-			return nil, nil, err
-		}
+	if alertmanagers, err = f.asking("--alertmanager", f.alertmanagers, known); err != nil {
+		return nil, nil, err
+	}
+	for i := range alertmanagers {
+		alertmanagers[i].Receiver = cmp.Or(alertmanagers[i].Receiver, receiver)
 	}
 	return prometheis, alertmanagers, nil
 }
 
-// asking returns the URLs of flags and, if they are asked, those of the configuration.
-func (f *liveFlags) asking(flags, configured []string) []string {
-	out := append([]string{}, flags...)
-	if f.configured {
-		for _, u := range configured {
-			if indexOfURL(flags, u) < 0 {
-				out = append(out, u)
+// asking returns those whom a flag names and, with --live, those of the configuration. Where both
+// name a URL, it is spoken to as the configuration says, unless flags say who asks.
+func (f *liveFlags) asking(flag string, named []string, known []configured) ([]live.Endpoint, error) {
+	plain, err := f.client()
+	if err != nil {
+		return nil, err
+	}
+	var out []live.Endpoint
+	for _, at := range named {
+		if u, err := url.Parse(at); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return nil, &usageError{fmt.Sprintf("%s: %q is no http or https URL; write it as http://localhost:9090", flag, redact(at))}
+		}
+		if !slices.ContainsFunc(known, func(k configured) bool { return sameURL(k.url, at) }) {
+			out = append(out, live.Endpoint{URL: at, Client: plain})
+		}
+	}
+	for _, k := range known {
+		if !f.configured && !slices.ContainsFunc(named, func(at string) bool { return sameURL(k.url, at) }) {
+			continue
+		}
+		e := live.Endpoint{URL: k.url, Client: plain, Receiver: k.receiver}
+		if !f.credentials() {
+			if e.Client, err = k.http.New(); err != nil {
+				return nil, fmt.Errorf("%s: %w", e.Name(), err)
 			}
+			e.Client.Timeout = f.timeout
 		}
+		out = append(out, e)
 	}
-	return out
+	return out, nil
 }
 
-func indexOfURL(list []string, at string) int {
-	for i, u := range list {
-		if strings.TrimRight(u, "/") == strings.TrimRight(at, "/") {
-			return i
-		}
-	}
-	return -1
-}
-
-func checkAsked(flag, at string) error {
-	u, err := url.Parse(at)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return &usageError{fmt.Sprintf("%s: %q is no http or https URL; write it as http://localhost:9090", flag, redact(at))}
-	}
-	return nil
-}
+func sameURL(a, b string) bool { return strings.TrimRight(a, "/") == strings.TrimRight(b, "/") }
 
 // credentials reports whether the flags say who asks.
 func (f *liveFlags) credentials() bool { return f.tokenFile != "" || f.user != "" }

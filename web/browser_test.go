@@ -47,6 +47,7 @@ func TestInABrowser(t *testing.T) {
 		{"the keyboard reaches the content first", theKeyboardReachesTheContentFirst},
 		{"a page stays fresh and leaves people alone", aPageStaysFreshAndLeavesPeopleAlone},
 		{"pages work without a script", pagesWorkWithoutAScript},
+		{"a broken chain is found without a script, on a phone", coverageWithoutAScript},
 		{"times are in the browser's zone by one tap, and in any by a form without a script", timesInABrowser},
 		{"several incidents are written to without a script, on a phone", severalWithoutAScript},
 		{"a responder takes an incident from the first look to its closing", aResponderClosesAnIncident},
@@ -346,6 +347,21 @@ func pagesWorkWithoutAScript(t *testing.T, b *browser) {
 	}
 	if in := f.incident(n); in.Words[incident.AudienceManagement].By != "local" || in.Words[incident.AudienceStakeholders].Text != "It is being repaired" {
 		t.Errorf("written: %+v", in.Words)
+	}
+}
+
+func coverageWithoutAScript(t *testing.T, b *browser) {
+	f := newFixture(t)
+	f.follow("")
+	srv := f.serveLocal(t)
+	b.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": true}, nil)
+	b.view(390, 844, "dark")
+	b.open(srv.URL + "/slos")
+	b.arrive(func() { b.eval(`document.querySelector(".sum a[href$=coverage]").click()`, nil) })
+	b.eval(`document.querySelector("#f-state").value = "broken"; 0`, nil)
+	b.arrive(func() { b.eval(`document.querySelector(".filter button").click()`, nil) })
+	if got := b.text(`document.querySelector("main").innerText.replace(/\s+/g, " ")`); !strings.Contains(got, "1 found") || !strings.Contains(got, "notifications-delay-latency broken") || !strings.Contains(got, "Route to sitrep broken") || !strings.Contains(got, "add continue: true to it") {
+		t.Errorf("on a phone: %s", got)
 	}
 }
 

@@ -96,11 +96,13 @@ func (h *Handler) coverage(w http.ResponseWriter, r *http.Request) error {
 	for _, s := range live.States() {
 		p.States = append(p.States, stateChoice{string(s), linkOf("", s).Text, report.Counts[s], string(s) == p.State})
 	}
-	for _, s := range report.Sources {
-		p.Sources = append(p.Sources, sourceInfo{s.Program, wording.Line(s.Name, 200), wording.Line(s.Error, 500), p.at(s.AnsweredAt)})
+	for i := range report.Sources {
+		s := &report.Sources[i]
+		p.Sources = append(p.Sources, sourceInfo{s.Program, wording.Line(s.Name, 200), wording.Line(coverage.WhyUnanswered(s, p.Stranger), 500), p.at(s.AnsweredAt)})
 	}
-	for i := range report.General {
-		if f := &report.General[i]; f.Kind != chain.KindUnanswered || f.Severity != chain.Error { // those stand with their source
+	general := report.GeneralFor(p.Stranger)
+	for i := range general {
+		if f := &general[i]; f.Kind != chain.KindUnanswered || f.Severity != chain.Error { // those stand with their source
 			if len(p.General) == findingsOfGeneral {
 				p.GeneralMore++
 				continue

@@ -8,6 +8,7 @@ import (
 
 	"sitrep/chain"
 	"sitrep/chain/live"
+	"sitrep/internal/access"
 	"sitrep/internal/coverage"
 )
 
@@ -114,5 +115,16 @@ func TestCoverageIsNotForEverybody(t *testing.T) {
 	f.follow("mail ada@example.org")
 	if a := f.send("receiver", "GET", "/coverage", nil); a.Code != http.StatusForbidden {
 		t.Errorf("%d: %s", a.Code, a.text())
+	}
+	if a := f.get("viewer", "/coverage"); !strings.Contains(a.text(), "ada@example.org") {
+		t.Errorf("a viewer does not see what was found: %s", a.text())
+	}
+	f.http = f.router(func(_ access.Role, next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(w, r.WithContext(access.With(r.Context(), access.Identity{Kind: access.KindAnonymous, Role: access.Viewer})))
+		})
+	})
+	if a := f.get("", "/coverage"); strings.Contains(a.Body.String(), "@example.org") || strings.Contains(a.text(), "connection refused") || !strings.Contains(a.text(), "notifications-delay-latency broken") {
+		t.Errorf("a stranger sees %s", a.text())
 	}
 }

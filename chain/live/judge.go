@@ -265,9 +265,26 @@ func (l *looking) soften() {
 	}
 	for i := range l.found {
 		f := &l.found[i]
-		if f.Severity == chain.Error && len(f.SLOs) > 0 && !slices.ContainsFunc(f.SLOs, func(id string) bool { return fails[id] }) {
-			f.Severity = chain.Warning
-			f.Text += "; all goes well with it at another Prometheus"
+		if f.Severity != chain.Error || len(f.SLOs) == 0 {
+			continue
+		}
+		softer := *f
+		softer.Severity, softer.SLOs = chain.Warning, nil
+		softer.Text += "; all goes well with it at another Prometheus"
+		var failing []string
+		for _, id := range f.SLOs {
+			if fails[id] {
+				failing = append(failing, id)
+			} else {
+				softer.SLOs = append(softer.SLOs, id)
+			}
+		}
+		switch {
+		case len(failing) == 0:
+			*f = softer
+		case len(softer.SLOs) > 0:
+			f.SLOs = failing
+			l.found = append(l.found, softer)
 		}
 	}
 }

@@ -19,7 +19,7 @@ import (
 // A world is a Prometheus and an Alertmanager that answer as they are told, and the promise that
 // is kept by them. What newWorld makes is whole.
 type world struct {
-	t  *testing.T
+	t  testing.TB
 	mu sync.Mutex
 
 	prometheus, alertmanager *httptest.Server
@@ -62,7 +62,7 @@ func (w *world) rule(name, expr string, set map[string]string) map[string]any {
 	}
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, now: time.Now().UTC(), config: "global:\n  external_labels: {cluster: eu}\n", am: amConfig, members: 1, down: map[string]bool{}, series: map[string]bool{}, up: map[string]string{"shop": "1"}}
 	w.groups = []map[string]any{{"name": "shop", "file": "rules/shop.yml", "interval": 60, "rules": []any{

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -174,3 +175,12 @@ func (a *Alertmanager) do(method, path string, body, v any) error {
 
 // PID returns the id of its process.
 func (a *Alertmanager) PID() int { return a.p.cmd.Process.Pid }
+
+// Reload gives it another config.
+func (a *Alertmanager) Reload(config string) error {
+	if err := os.WriteFile(filepath.Join(a.Dir, "alertmanager.yml"), []byte(config), 0o600); err != nil {
+		return err
+	}
+	a.p.signal(syscall.SIGHUP)
+	return nil
+}

@@ -48,6 +48,23 @@ func New(r *live.Result, asksPrometheus, asksAlertmanager bool) *Report {
 	return out
 }
 
+// WhyUnanswered says why somebody did not answer; empty if it did. Strangers are not told what a
+// network says.
+func WhyUnanswered(s *live.Source, stranger bool) string {
+	if stranger && s.Error != "" {
+		return "the log says why"
+	}
+	return s.Error
+}
+
+// GeneralFor returns the findings that are about no SLO alone, to strangers without what a network says.
+func (r *Report) GeneralFor(stranger bool) []chain.Finding {
+	if !stranger {
+		return r.General
+	}
+	return slices.DeleteFunc(slices.Clone(r.General), func(f chain.Finding) bool { return f.Kind == chain.KindUnanswered })
+}
+
 // State returns that of the chain of an SLO as it was found; one that was not looked at is unknown.
 func (r *Report) State(slo string) live.State {
 	if c := r.bySLO[slo]; c != nil {

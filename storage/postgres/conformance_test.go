@@ -93,7 +93,14 @@ func run(t testing.TB, url string, statements ...string) {
 // open opens a store, which is closed when the test ends.
 func open(t testing.TB, url string) *postgres.DB {
 	t.Helper()
-	db, err := postgres.Open(t.Context(), url, postgres.Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	return openWith(t, url, postgres.Options{})
+}
+
+// openWith is open with options, but for the log.
+func openWith(t testing.TB, url string, o postgres.Options) *postgres.DB {
+	t.Helper()
+	o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	db, err := postgres.Open(t.Context(), url, o)
 	if err != nil {
 		t.Fatal(err)
 	}

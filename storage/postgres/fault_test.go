@@ -25,6 +25,9 @@ import (
 // patience is how long something may take that takes a moment on a machine with nothing else to do.
 const patience = time.Minute
 
+// posters is how many post at once.
+const posters = 6
+
 // A load is alerts that are posted all the time, each again and again until it is taken, as
 // Alertmanager does.
 type load struct {
@@ -33,10 +36,11 @@ type load struct {
 	url     string
 	stop    context.CancelFunc
 	posting sync.WaitGroup
-	refused atomic.Int64 // posts
-	unknown atomic.Int64 // of them, posts of which nobody knows
-	ill     atomic.Bool  // the store said so since it was reset
-	sick    atomic.Int64 // how often a healthy store became ill
+	refused atomic.Int64          // posts
+	of      [posters]atomic.Int64 // and by who posted
+	unknown atomic.Int64          // of them, posts of which nobody knows
+	ill     atomic.Bool           // the store said so since it was reset
+	sick    atomic.Int64          // how often a healthy store became ill
 
 	mu    sync.Mutex
 	taken map[string]bool // fingerprints
@@ -49,7 +53,7 @@ func newLoad(t *testing.T, url string) *load {
 	in := taker(t, l.store)
 	slos := in.Repo.Policy().SLOs
 	began := now().Add(-time.Hour)
-	for w := range 6 {
+	for w := range posters {
 		l.posting.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
 				all := alerts(slos[(w+i)%len(slos)].ID, fmt.Sprint(w, "-", i), 2, began, false)
@@ -60,6 +64,7 @@ func newLoad(t *testing.T, url string) *load {
 						return
 					}
 					l.refused.Add(1)
+					l.of[w].Add(1)
 					if errors.Is(err, storage.ErrUnknown) {
 						l.unknown.Add(1)
 					}
@@ -277,6 +282,18 @@ func TestTheDatabaseUnderFaults(t *testing.T) {
 		{"the server stands still", func(*testing.T) {
 			cluster.Pause(t)
 			l.refusedAndIll()
+			var before [posters]int64
+			for w := range before {
+				before[w] = l.of[w].Load()
+			}
+			l.eventually("nobody waits any longer", func() bool {
+				for w := range before {
+					if l.of[w].Load() == before[w] {
+						return false
+					}
+				}
+				return true
+			})
 			cluster.Resume(t)
 		}},
 		{"the server is killed", func(*testing.T) {

@@ -60,8 +60,11 @@ installed chromium chromium # the pages are tested in a browser
 installed python3 python3 # verifies an export as its own instructions say
 # The other store; no server is started but those of tests.
 command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages postgresql
+installed pgbouncer pgbouncer # a pooler of connections to it
+installed ip iproute2    # a network that loses what is sent
 installed zsh zsh        # completes commands, as bash does
 installed prometheus prometheus # a chain that runs is followed; promtool tests the alert rules
+[ -x /usr/sbin/haproxy ] || packages haproxy # checks the load balancer of contrib
 installed strace strace  # records what the store writes and syncs, for a test that cuts the power
 [ -x /usr/lib/postfix/sbin/master ] || packages postfix # a mail server as people run them
 exim # and another

@@ -90,6 +90,8 @@ func TestTwoProcessesOnOneDatabase(t *testing.T) {
 			t.Errorf("two alerts of one SLO opened two incidents: %d", w.Code)
 		}
 	}
+	first.expect("GET", "/api/v1/status", "", 200, `"synchronous_commit":"on"`)
+	first.expect("GET", "/metrics", "", 200, `sitrep_storage_connections{state="idle"}`, "sitrep_storage_connections_limit 16\n")
 	for _, path := range []string{"/", "/api/v1/status", "/metrics", "/status", "/-/ready"} {
 		for _, r := range both {
 			if strings.Contains(r.ask("GET", path, "").Body.String(), password) {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/prometheus/alertmanager/pkg/labels"
@@ -20,6 +21,11 @@ func Promise(c *config.Config, at *config.Positions) *chain.Promise {
 	}
 	if w := c.Watchdog; w != nil {
 		p.Watchdog = &chain.Watchdog{Place: placed(at.Main("watchdog")), Match: conditions(w.Match, "watchdog.match", at.Main), Within: w.Within}
+	}
+	if w := c.Canary; w != nil {
+		labels := map[string]string{"alertname": incident.CanaryAlert, incident.CanaryLabel: "RUN"}
+		maps.Copy(labels, w.Labels)
+		p.Canary = &chain.Canary{Place: placed(at.Main("canary")), Labels: chain.Exactly(labels), Within: w.Within}
 	}
 	groups := map[string]chain.Group{}
 	for i := range policy.Groups {

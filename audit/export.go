@@ -33,6 +33,8 @@ type ExportOptions struct {
 	// Pseudonyms says that names and addresses are replaced. Messages are left out then, as
 	// they are full of them; their hashes are there. Of configurations the public form is.
 	Pseudonyms bool
+	// Progress is told how far it is; nil is fine.
+	Progress Progress
 }
 
 // An ExportSummary says what was handed on.
@@ -63,7 +65,7 @@ const maxWhole = 25
 func Export(ctx context.Context, s storage.Store, w io.Writer, o ExportOptions) (ExportSummary, error) {
 	var sum ExportSummary
 	began := false
-	err := s.Read(ctx, func(r storage.Snapshot) error {
+	err := s.Read(storage.Long(ctx), func(r storage.Snapshot) error {
 		if began {
 			return errors.New("the snapshot was lost on the way; try again")
 		}
@@ -223,7 +225,8 @@ func (x *exporter) writeEvents(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, number := range x.numbers {
+	for i, number := range x.numbers {
+		x.o.Progress.tell("incidents, their events", int64(i), int64(len(x.numbers)))
 		err := x.eachEvent(ctx, number, func(r storage.Record, e incident.Event) error {
 			x.sum.Events++
 			if e.Config != "" {
@@ -249,7 +252,8 @@ func (x *exporter) writeDeliveries(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, number := range x.numbers {
+	for i, number := range x.numbers {
+		x.o.Progress.tell("incidents, their deliveries", int64(i), int64(len(x.numbers)))
 		deliveries, err := deliveriesOf(ctx, x.r, number)
 		if err != nil {
 			return err
@@ -366,7 +370,8 @@ func (x *exporter) stillCited(earlier []storage.Record) bool {
 
 func (x *exporter) writeMessages(ctx context.Context) error {
 	kept := x.messages[:0]
-	for _, m := range x.messages {
+	for i, m := range x.messages {
+		x.o.Progress.tell("messages", int64(i), int64(len(x.messages)))
 		body, err := x.r.Message(ctx, m.id)
 		if errors.Is(err, incident.ErrNotFound) {
 			continue // its time is over; the hash stays

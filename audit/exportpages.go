@@ -87,7 +87,8 @@ func (x *exporter) writePages(ctx context.Context) error {
 		files[m.id] = m.name
 	}
 	whole := len(x.numbers) <= maxWhole
-	for _, number := range x.numbers {
+	for i, number := range x.numbers {
+		x.o.Progress.tell("incidents, their pages", int64(i), int64(len(x.numbers)))
 		if err := ctx.Err(); err != nil {
 			return err
 		}

@@ -79,6 +79,8 @@ type exportVerifier struct {
 	bare       bool                       // the line that is read is one of those
 	closed     map[int64]bool             // by number, of each incident
 	withheld   bool                       // names and addresses are pseudonyms
+	read       int64                      // bytes
+	toRead     int64                      // about how many bytes in all
 }
 
 func (v *exportVerifier) find(file, place, format string, args ...any) error {
@@ -113,6 +115,10 @@ func (v *exportVerifier) verify(r io.ReaderAt, size int64) error {
 				plural(len(z.File), "file", "files"), most)
 		}
 		left -= f.UncompressedSize64
+		v.toRead += int64(f.UncompressedSize64)
+		if !strings.HasSuffix(f.Name, ".html") { // what is no page is read for what is in it, too
+			v.toRead += int64(f.UncompressedSize64)
+		}
 	}
 	for _, f := range z.File {
 		v.files[f.Name] = f
@@ -141,7 +147,7 @@ func (v *exportVerifier) open(name string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, v.find(name, name, "it cannot be read: %v", err)
 	}
-	return rc, nil
+	return &toldReader{rc, v.o.Progress, &v.read, v.toRead}, nil
 }
 
 // whole reads a small file; nil if that is a finding.

@@ -18,6 +18,7 @@ type measuring struct {
 	r         storage.Snapshot
 	now       time.Time // by which is judged what is not over
 	rep       *Report
+	progress  Progress
 	returning map[string]*Returning
 	drilled   map[[2]string]Drilled // by team, and SLO or use case
 	// unsure are the deliveries of unknown outcome, as a digest is seen with each of its
@@ -72,10 +73,13 @@ func (m *measuring) span(o ReportOptions) error {
 }
 
 func (m *measuring) measure(ctx context.Context) error {
+	latest := int64(0) // its number: there is no gap
 	err := eachIncident(ctx, m.r, func(in *incident.Incident) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		latest = max(latest, in.Number)
+		m.progress.tell("incidents", latest-in.Number, latest)
 		return m.incident(ctx, in)
 	})
 	if err != nil {

@@ -30,6 +30,8 @@ type ReportOptions struct {
 	// URL is where sitrep's pages are, without a slash at its end: the page of the report leads
 	// there. Empty: it leads nowhere.
 	URL string
+	// Progress is told how far it is; nil is fine.
+	Progress Progress
 }
 
 // A Report says how a time span compares with the promises that were made in it.
@@ -216,8 +218,9 @@ type CannotKnow struct {
 func MakeReport(ctx context.Context, s storage.Store, o ReportOptions) (*Report, error) {
 	var rep *Report
 	var wrong error
-	err := s.Read(ctx, func(r storage.Snapshot) error {
+	err := s.Read(storage.Long(ctx), func(r storage.Snapshot) error {
 		m := newMeasuring(r, o)
+		m.progress = o.Progress
 		if err := m.firstRecord(ctx); err != nil {
 			return err
 		}

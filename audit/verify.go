@@ -29,6 +29,8 @@ type VerifyOptions struct {
 	Checkpoints [][]byte
 	// Limit is after how many findings it stops; 100 if zero.
 	Limit int
+	// Progress is told how far it is; nil is fine.
+	Progress Progress
 }
 
 func (o *VerifyOptions) limit() int {
@@ -118,7 +120,7 @@ var errEnough = errors.New("enough was found")
 // A store that is in use can be verified too: what comes after the start is left out.
 // The error is for what kept it from looking, never for what it found.
 func Verify(ctx context.Context, s storage.Store, o VerifyOptions) (Verification, error) {
-	v := &verifier{store: s, limit: o.limit(), configs: map[string]string{}, covered: map[int64]int{}}
+	v := &verifier{store: s, limit: o.limit(), progress: o.Progress, configs: map[string]string{}, covered: map[int64]int{}}
 	if err := v.verify(ctx, o); err != nil && !errors.Is(err, errEnough) {
 		return v.out, fmt.Errorf("verify the store: %w", err)
 	}
@@ -126,9 +128,10 @@ func Verify(ctx context.Context, s storage.Store, o VerifyOptions) (Verification
 }
 
 type verifier struct {
-	store storage.Store
-	limit int
-	out   Verification
+	store    storage.Store
+	limit    int
+	progress Progress
+	out      Verification
 
 	// size is how many leaves there were at the start, and most how many a known key
 	// signed at once; -1 if none did.
@@ -338,6 +341,7 @@ func (v *verifier) leaves(ctx context.Context) iter.Seq2[ledger.Leaf, error] {
 				return
 			}
 			from += int64(len(page))
+			v.progress.tell("leaves", from, v.size)
 		}
 	}
 }

@@ -27,12 +27,15 @@ const (
 // verifyIncidents checks the events of each incident, and its state.
 func (v *verifier) verifyIncidents(ctx context.Context) error {
 	q := storage.IncidentQuery{Limit: incidentsPage}
+	latest := int64(0) // its number: there is no gap
 	return v.damage("incidents", v.pages(ctx, func(r storage.Snapshot) (string, error) {
 		page, next, err := r.Incidents(ctx, q)
 		if err != nil {
 			return "", err
 		}
 		for i := range page {
+			latest = max(latest, page[i].Number)
+			v.progress.tell("incidents", latest-page[i].Number, latest)
 			if err := v.damage(page[i].ID(), v.incident(ctx, r, &page[i])); err != nil {
 				return "", err
 			}
@@ -171,6 +174,7 @@ func (v *verifier) verifyDeliveries(ctx context.Context) error {
 			return "", err
 		}
 		for i := range page {
+			v.progress.tell("deliveries", int64(v.out.Deliveries), v.logged[ledger.Delivery])
 			if err := v.damage(fmt.Sprintf("delivery %q", page[i].ID), v.delivery(ctx, r, &page[i])); err != nil {
 				return "", err
 			}

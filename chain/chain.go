@@ -42,6 +42,7 @@ type Promise struct {
 	SLOs     []SLO // in file order
 	Ignore   []Condition
 	Watchdog *Watchdog // nil: none is configured
+	Canary   *Canary   // nil: none is configured
 	// Unmapped is set if an alert that no SLO claims is an incident all the same.
 	Unmapped bool
 	// UnknownAfter is how long nothing may be heard of a breach, ResolveAfter when an incident resolves.
@@ -88,6 +89,13 @@ type Watchdog struct {
 	Within time.Duration
 }
 
+// A Canary is the alert that sitrep itself posts.
+type Canary struct {
+	Place  Place
+	Labels Labels
+	Within time.Duration
+}
+
 // A Severity says what a finding means.
 type Severity string
 
@@ -120,6 +128,7 @@ const (
 	KindMuted        Kind = "route_muted"           // it is not sent at some times
 	KindNoWatchdog   Kind = "watchdog_missing"      // no rule raises it
 	KindWatchdog     Kind = "watchdog_unrouted"     // it does not reach sitrep in time
+	KindCanary       Kind = "canary_unrouted"       // it does not come back to sitrep in time
 	KindUntold       Kind = "group_without_readers" // nobody would be told
 
 	// Of what runs alone:
@@ -156,7 +165,7 @@ func (k Kind) Stage() Stage {
 	case KindUnsent, KindRelabelled:
 		return StageSending
 	case KindElsewhere, KindSwallowed, KindReceiver, KindResolved, KindRepeat, KindInterval, KindTruncated, KindRedirect,
-		KindInhibited, KindMuted, KindWatchdog, KindSilenced, KindHooks, KindMember:
+		KindInhibited, KindMuted, KindWatchdog, KindCanary, KindSilenced, KindHooks, KindMember:
 		return StageRoute
 	case KindUntold, KindUndelivered:
 		return StageReaders
@@ -168,7 +177,7 @@ func (k Kind) Stage() Stage {
 func Kinds() []Kind {
 	return []Kind{
 		KindUnreadable, KindUnclaimed, KindClaimedTwice, KindUnfed, KindMismatch, KindElsewhere, KindSwallowed, KindReceiver, KindResolved,
-		KindRepeat, KindInterval, KindTruncated, KindRedirect, KindInhibited, KindMuted, KindNoWatchdog, KindWatchdog, KindUntold,
+		KindRepeat, KindInterval, KindTruncated, KindRedirect, KindInhibited, KindMuted, KindNoWatchdog, KindWatchdog, KindCanary, KindUntold,
 		KindUnanswered, KindFailing, KindStale, KindNoSeries, KindTargets, KindUnsent, KindRelabelled, KindSilenced, KindHooks, KindMember, KindUndelivered,
 	}
 }

@@ -117,6 +117,7 @@ func Check(p *Promise, rules *Rules, am *Alertmanager, nearest Nearest) *Report 
 	}
 	c.unfed()
 	c.watchdogs()
+	c.canary()
 	c.readers()
 	slices.SortStableFunc(c.report.Findings, func(a, b Finding) int {
 		return cmp.Or(a.Place.compare(b.Place), strings.Compare(string(a.Kind), string(b.Kind)), strings.Compare(a.SLO, b.SLO))
@@ -794,6 +795,39 @@ func (c *checking) watchdogs() {
 				Fix: "give it a route of its own with repeat_interval: 5m and group_interval: 5m",
 			})
 		}
+	}
+}
+
+// canary follows the alert that sitrep itself posts.
+func (c *checking) canary() {
+	w := c.promise.Canary
+	if w == nil || c.am == nil || c.am.Root == nil || !c.anySitrep() {
+		return
+	}
+	j := c.am.travel(w.Labels)
+	var mine []*Route
+	for _, h := range j.hits {
+		if c.am.sitrep(h.route) {
+			mine = append(mine, h.route)
+		}
+	}
+	sides := []Side{{w.Place, "the canary"}}
+	if len(mine) == 0 {
+		at := j.hits[0].route
+		c.add(Finding{
+			Kind: KindCanary, Severity: Error, Place: at.Place, Sides: sides,
+			Text: fmt.Sprintf("the canary goes to receiver %s, and does not come back to sitrep", quote(at.Receiver)),
+			Fix:  "add a route to sitrep with matchers: ['sitrep_canary=~\".+\"'] before this one, or give the canary labels that one has",
+		})
+		return
+	}
+	quickest := slices.MinFunc(mine, func(a, b *Route) int { return cmp.Compare(a.GroupWait, b.GroupWait) })
+	if quickest.GroupWait >= w.Within {
+		c.add(Finding{
+			Kind: KindCanary, Severity: Error, Place: quickest.timing, Sides: sides,
+			Text: fmt.Sprintf("the canary comes back after group_wait, %s, and is missed after %s", duration(quickest.GroupWait), duration(w.Within)),
+			Fix:  "give it a route of its own with group_by: [sitrep_canary] and group_wait: 10s",
+		})
 	}
 }
 

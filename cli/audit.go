@@ -94,6 +94,13 @@ func (c *auditCLI) source() error {
 	return nil
 }
 
+// progress says how far something is, but beside a report that a program reads.
+func (c *auditCLI) progress() *progress {
+	p := newProgress(c.env)
+	p.none = c.format == "json"
+	return p
+}
+
 // download asks a running sitrep, with those parameters that are not empty.
 func (c *auditCLI) download(ctx context.Context, path string, parameters map[string]string, media string, w io.Writer) error {
 	speaks, err := c.connection.client(c.env)
@@ -106,7 +113,9 @@ func (c *auditCLI) download(ctx context.Context, path string, parameters map[str
 			q.Set(name, value)
 		}
 	}
-	return speaks.Download(ctx, path, q, media, w)
+	to, end := c.progress().answer(w)
+	defer end()
+	return speaks.Download(ctx, path, q, media, to)
 }
 
 // open opens the store that --storage names, to read.
@@ -263,9 +272,11 @@ func (c *auditCLI) exportStore(ctx context.Context, s audit.Selection, kept [][]
 		return "", err
 	}
 	v, _, _ := app.Build()
+	p := c.progress()
 	sum, err := audit.Export(ctx, db, w, audit.ExportOptions{
-		Selection: s, Now: now(), Location: loc, Key: key, Version: v, Pseudonyms: c.pseudonyms, Earlier: kept,
+		Selection: s, Now: now(), Location: loc, Key: key, Version: v, Pseudonyms: c.pseudonyms, Earlier: kept, Progress: p.of("exported"),
 	})
+	p.end()
 	if errors.Is(err, audit.ErrNothing) {
 		return "", errors.New(api.NothingFound(s))
 	}
@@ -324,7 +335,9 @@ func (c *auditCLI) reportStore(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	v, _, _ := app.Build()
-	rep, err := audit.MakeReport(ctx, db, audit.ReportOptions{From: from, To: to, Now: now(), AsOf: asOf, Location: loc, Version: v})
+	p := c.progress()
+	rep, err := audit.MakeReport(ctx, db, audit.ReportOptions{From: from, To: to, Now: now(), AsOf: asOf, Location: loc, Version: v, Progress: p.of("read")})
+	p.end()
 	if errors.Is(err, incident.ErrInvalid) && !errors.Is(err, storage.ErrDamaged) {
 		return &usageError{"--" + err.Error()}
 	}

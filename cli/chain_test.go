@@ -190,6 +190,10 @@ func TestWaysToBreakAChain(t *testing.T) {
 			severity: "error", kind: "watchdog_unrouted", at: spot{"alertmanager.yml", "4h\n    - matchers: ['"}, says: `up to 4h5m .* misses it after 15m`,
 		},
 		{
+			name: "the canary goes elsewhere", file: "sitrep.yml", old: "watchdog:", text: "alertmanagers: [{url: 'http://am.example.org'}]\ncanary: {to: [support]}\nwatchdog:",
+			severity: "error", kind: "canary_unrouted", at: spot{"alertmanager.yml", "receiver: pager"}, side: spot{"sitrep.yml", "{to: [support]}"}, says: `the canary goes to receiver "pager"`,
+		},
+		{
 			name: "two SLOs claim one alert", file: "slos/shop.yml", old: "  - id: search-latency", text: "  - {id: any-latency, use_case: All is slow, priority: P2, match: ['alertname=\"SearchSlow\"']}\n  - id: search-latency",
 			severity: "error", kind: "alert_claimed_twice", at: spot{"slos/shop.yml", "search-latency"}, side: spot{"slos/shop.yml", "any-latency"}, says: `SLO "search-latency" claims the alert "SearchSlow", and SLO "any-latency" gets it`,
 		},
@@ -242,6 +246,24 @@ func TestWaysToBreakAChain(t *testing.T) {
 			}
 			if len(report.Findings) > 2 {
 				t.Errorf("one break, and much is found:\n%s", text)
+			}
+		})
+	}
+}
+
+func TestTheCanaryIsFollowedToSitrep(t *testing.T) {
+	for _, c := range []struct{ name, labels, route, says string }{
+		{"a route of its own", "", "    - matchers: ['sitrep_canary=~\".+\"']\n      receiver: sitrep\n", ""},
+		{"the route of the SLOs", ", labels: {team: canaries}", "    - matchers: [team=\"canaries\"]\n      receiver: sitrep\n      continue: true\n", ""},
+		{"another's route", ", labels: {kind: cluster}", "", `the canary goes to receiver "pager"`},
+		{"a route that waits for long", "", "    - matchers: ['sitrep_canary=~\".+\"']\n      receiver: sitrep\n      group_wait: 15m\n", "the canary comes back after group_wait, 15m, and is missed after 10m"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			chainFiles(t)
+			swap(t, "sitrep.yml", "watchdog:", "alertmanagers: [{url: 'http://am.example.org'}]\ncanary: {to: [support]"+c.labels+"}\nwatchdog:")
+			swap(t, "alertmanager.yml", "  routes:\n", "  routes:\n"+c.route)
+			if out, code := checkChain(t); (code == ExitDone) != (c.says == "") || !strings.Contains(out, c.says) {
+				t.Errorf("exit %d: %s", code, out)
 			}
 		})
 	}

@@ -86,12 +86,7 @@ func run(ctx context.Context, args []string, env Environment) error {
 	parser.Version(version.Print("sitrep"))
 	parser.HelpFlag.Short('h')
 
-	commands := map[string]command{}
-	for _, declare := range []func(*kingpin.Application, Environment, map[string]command){
-		declareServe, declareCheck, declareImport, declareSimulate, declareDemo, declareHealthy, declareIncident, declareAudit, declareStorage, declareWiki, declareMail,
-	} {
-		declare(parser, env, commands)
-	}
+	commands := declareAll(parser, env)
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
@@ -104,6 +99,17 @@ func run(ctx context.Context, args []string, env Environment) error {
 		return &usageError{usage(err, args, parser.Model())}
 	}
 	return commands[name](ctx)
+}
+
+// declareAll declares the commands and their flags, and returns them by their names.
+func declareAll(parser *kingpin.Application, env Environment) map[string]command {
+	commands := map[string]command{}
+	for _, declare := range []func(*kingpin.Application, Environment, map[string]command){
+		declareServe, declareCheck, declareImport, declareSimulate, declareDemo, declareHealthy, declareIncident, declareAudit, declareStorage, declareWiki, declareMail,
+	} {
+		declare(parser, env, commands)
+	}
+	return commands
 }
 
 // usage says what is wrong with the command line, and where help is.

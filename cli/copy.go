@@ -95,7 +95,7 @@ func shown(store string) string {
 // found.
 func (c *storageCLI) copied(ctx context.Context, to storage.Store) (soundStore, error) {
 	if db, ok := to.(*bolt.DB); ok {
-		if err := db.Check(ctx); err != nil {
+		if err := checkStore(ctx, db, c.env); err != nil {
 			return soundStore{}, err
 		}
 	}

@@ -187,6 +187,37 @@ func TestAStoreIsCopiedToPostgreSQLAndBack(t *testing.T) {
 	k.says(2, "name a file, or the URL of a PostgreSQL database", "copy", store, "mysql://"+database.Host)
 }
 
+// What a sitrep is asked for is waited for, and then counted.
+func TestAnAnswerIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said, got bytes.Buffer
+		to, end := newProgress(Environment{Stdout: &said, Stderr: &said}).answer(&got)
+		time.Sleep(25 * time.Second)
+		to.Expect(3 << 20)
+		for range 3 {
+			_, _ = to.Write(make([]byte, 1<<20))
+			time.Sleep(8 * time.Second)
+		}
+		end()
+		time.Sleep(time.Minute)
+		want := "waiting for the answer: 10s\nwaiting for the answer: 20s\nreceived: 2.0 MiB of about 3.0 MiB\n"
+		if said.String() != want || got.Len() != 3<<20 {
+			t.Errorf("said %q, want %q; got %d bytes", said.String(), want, got.Len())
+		}
+
+		// Nothing is said beside what a program reads, and nothing goes on after an error.
+		said.Reset()
+		p := newProgress(Environment{Stdout: &said, Stderr: &said})
+		p.none = true
+		_, end = p.answer(&got)
+		time.Sleep(time.Minute)
+		end()
+		if said.Len() > 0 {
+			t.Errorf("said %q", said.String())
+		}
+	})
+}
+
 func TestProgressIsALineEachTenSecondsOrABar(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer

@@ -14,6 +14,7 @@ import (
 
 	"sitrep/api"
 	"sitrep/app"
+	"sitrep/audit"
 	"sitrep/incident"
 	"sitrep/ledger"
 	"sitrep/storage"
@@ -123,17 +124,24 @@ type soundStore struct {
 	at     ledger.Checkpoint
 }
 
-// inspect reads all of a store. The error says what is wrong with it.
-func inspect(ctx context.Context, path string) (s soundStore, err error) {
+// inspect reads all of a store, and says how far it is. The error says what is wrong with it.
+func inspect(ctx context.Context, path string, env Environment) (s soundStore, err error) {
 	db, err := openStopped(ctx, path)
 	if err != nil {
 		return s, err
 	}
 	defer db.Close()
-	if err := db.Check(ctx); err != nil {
+	if err := checkStore(ctx, db, env); err != nil {
 		return s, err
 	}
 	return look(ctx, db, path)
+}
+
+// checkStore reads all of a store that is open, and says how far it is.
+func checkStore(ctx context.Context, db *bolt.DB, env Environment) error {
+	p := newProgress(env)
+	defer p.end()
+	return db.CheckTelling(ctx, func(done, total int64) { p.tell("checked", audit.Bytes, done, total) })
 }
 
 // look says what is in a store that is open.
@@ -207,7 +215,7 @@ func (c *storageCLI) runBackup(ctx context.Context) error {
 	}
 	var s soundStore
 	err := placeFile(c.output, true, func(w io.Writer) error { return c.copyStore(ctx, w) }, func(made string) (err error) {
-		s, err = inspect(ctx, made)
+		s, err = inspect(ctx, made, c.env)
 		return err
 	})
 	if err != nil {
@@ -240,22 +248,26 @@ func (c *storageCLI) spare(ctx context.Context) error {
 
 // copyStore writes a copy of the store that is meant.
 func (c *storageCLI) copyStore(ctx context.Context, w io.Writer) error {
+	p := newProgress(c.env)
 	if c.storage == "" {
 		speaks, err := c.connection.client(c.env)
 		if err != nil {
 			return err
 		}
-		return speaks.Download(ctx, "/backup", nil, api.BackupMedia, w)
+		to, end := p.answer(w)
+		defer end()
+		return speaks.Download(ctx, "/backup", nil, api.BackupMedia, to)
 	}
 	db, err := openStopped(ctx, c.storage)
 	if err != nil {
 		return err
 	}
-	return errors.Join(copyOf(ctx, db, w), db.Close())
+	defer p.end()
+	return errors.Join(copyOf(ctx, db, w, p), db.Close())
 }
 
-func copyOf(ctx context.Context, db *bolt.DB, w io.Writer) error {
-	return db.Backup(ctx, func(storage.Snapshot, int64) (io.Writer, error) { return w, nil })
+func copyOf(ctx context.Context, db *bolt.DB, w io.Writer, p *progress) error {
+	return db.Backup(ctx, func(_ storage.Snapshot, size int64) (io.Writer, error) { return p.writer(w, "copied", size), nil })
 }
 
 func (c *storageCLI) runRestore(ctx context.Context) error {
@@ -278,8 +290,12 @@ func (c *storageCLI) runRestore(ctx context.Context) error {
 	}
 	var s soundStore
 	aside := ""
-	err = placeFile(c.storage, false, func(w io.Writer) error { return copyOf(ctx, db, w) }, func(made string) (err error) {
-		if s, err = inspect(ctx, made); err != nil {
+	p := newProgress(c.env)
+	err = placeFile(c.storage, false, func(w io.Writer) error {
+		defer p.end()
+		return copyOf(ctx, db, w, p)
+	}, func(made string) (err error) {
+		if s, err = inspect(ctx, made, c.env); err != nil {
 			return err
 		}
 		if fits, why := c.keyOf(s); !fits && !c.newKey {
@@ -351,7 +367,7 @@ func (c *storageCLI) runCheck(ctx context.Context) error {
 	if err := inFile(c.storage); err != nil {
 		return err
 	}
-	s, err := inspect(ctx, c.storage)
+	s, err := inspect(ctx, c.storage, c.env)
 	if err != nil {
 		return err
 	}
@@ -365,25 +381,19 @@ func (c *storageCLI) runCheck(ctx context.Context) error {
 	return nil
 }
 
-// compactTellEach is how often it is said how far compacting has come.
-const compactTellEach = 5 * time.Second
-
 func (c *storageCLI) runCompact(ctx context.Context) error {
 	if err := inFile(c.storage); err != nil {
 		return err
 	}
-	told := now()
+	p := newProgress(c.env)
 	done, err := bolt.Compact(ctx, c.storage, bolt.CompactOptions{Rebuild: c.rebuild, Progress: func(comparing bool, done, total int64) {
-		if now().Sub(told) < compactTellEach {
-			return
-		}
-		told = now()
 		what := "copied"
 		if comparing {
 			what = "compared with the copy"
 		}
-		fmt.Fprintf(c.env.Stderr, "%s: %s of about %s\n", what, mebibytes(done), mebibytes(total))
+		p.tell(what, audit.Bytes, done, total)
 	}})
+	p.end()
 	if errors.Is(err, bolt.ErrLocked) {
 		return fmt.Errorf("%w; if a sitrep runs on it, stop that one first", err)
 	}

@@ -137,7 +137,10 @@ func (c *auditCLI) verifyFile(ctx context.Context, file string, o audit.VerifyOp
 	if err != nil {
 		return fmt.Errorf("read export: %w", err)
 	}
+	p := c.progress()
+	o.Progress = p.of("verified")
 	v, err := audit.VerifyExport(ctx, f, info.Size(), o)
+	p.end()
 	if err != nil {
 		return err
 	}
@@ -156,7 +159,10 @@ func (c *auditCLI) verifyStore(ctx context.Context, o audit.VerifyOptions) error
 		return err
 	}
 	defer db.Close()
+	p := c.progress()
+	o.Progress = p.of("verified")
 	v, err := audit.Verify(ctx, db, o)
+	p.end()
 	if err != nil {
 		return err
 	}

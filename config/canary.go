@@ -12,16 +12,18 @@ import (
 
 // The bounds of how often the canary flies, and how long it may take.
 const (
-	canaryAtLeast  = 10 * time.Minute
+	canaryAtLeast  = time.Minute
 	canaryAtMost   = 31 * day
-	canaryShortest = 2 * time.Minute
+	canaryShortest = 10 * time.Second
+	// canaryHasty is a time in which Alertmanager may not come to post at all.
+	canaryHasty = 2 * time.Minute
 )
 
 // A Canary is an alert of sitrep's own that is posted now and then, to see whether it comes
 // back and ends as a mail.
 type Canary struct {
-	Every        time.Duration     `yaml:"every" doc:"How often it is posted: 10m to 31d." eg:"1d"`
-	Within       time.Duration     `yaml:"within" doc:"How long it may take from the post to the hand-over of its mail: 2m at least, and at most half of every."`
+	Every        time.Duration     `yaml:"every" doc:"How often it is posted: 1m to 31d. Each time is a mail." eg:"1d"`
+	Within       time.Duration     `yaml:"within" doc:"How long it may take from the post to the hand-over of its mail: 10s at least, and at most half of every. Alertmanager itself waits for group_wait, which is 30s where nothing else is said."`
 	Alertmanager URL               `yaml:"alertmanager" doc:"The URL of the one of alertmanagers to which it is posted; else it goes to all of them but Grafana's, as Prometheus posts to all members of a cluster." eg:"http://alertmanager.example:9093"`
 	Labels       map[string]string `yaml:"labels" doc:"Labels that its alert has beside alertname and sitrep_canary, so that it takes the same route as your alerts." eg:"{sloth_severity: page}"`
 	To           []string          `yaml:"to,required" doc:"The names of the groups that get its mail, and are told when it does not arrive." eg:"[sre]"`
@@ -64,9 +66,12 @@ func (k *checker) checkCanary() {
 	case fine && c.Every > canaryAtMost:
 		s.errorf(every, "%s is too rare: what is dead would not be known for so long; write 1d", model.Duration(c.Every))
 	case fine && c.Within < canaryShortest:
-		s.errorf(within, "%s is too short, as Alertmanager waits for group_wait before it posts; write %s or more", model.Duration(c.Within), model.Duration(canaryShortest))
+		s.errorf(within, "%s is too short; write %s or more", model.Duration(c.Within), model.Duration(canaryHasty))
 	case fine && c.Within > c.Every/2:
 		s.errorf(within, "%s is more than half of every, %s, so one would hardly be over when the next begins; write %s or less", model.Duration(c.Within), model.Duration(c.Every), model.Duration(c.Every/2))
+	}
+	if fine && c.Within >= canaryShortest && c.Within < canaryHasty {
+		s.warnf(within, "%s may be too short: Alertmanager waits for group_wait, 30s where nothing else is said, and a mail server may let a mail wait; write %s or more", model.Duration(c.Within), model.Duration(canaryHasty))
 	}
 	k.knownGroups(s, "canary.to", c.To)
 	if k.unreached(c.To) && !s.broken("canary.to") && s.has("canary.to") {

@@ -3,6 +3,8 @@ package config
 import (
 	"slices"
 
+	"github.com/prometheus/common/model"
+
 	"sitrep/incident"
 )
 
@@ -21,9 +23,41 @@ func (k *checker) checkTeams() {
 		}
 		s.checkAddresses("on_call", t.OnCall)
 		k.knownGroups(s, "stakeholders", t.Stakeholders)
+		k.checkDrill(s, &t)
 		for n := range t.SLOs {
 			k.checkSLO(s, elem("slos", n), &t.SLOs[n], ids)
 		}
+	}
+}
+
+// The bounds of how often a team has a drill.
+const drillAtMost = 731 * day
+
+// checkDrill checks the drill that a team has by the clock.
+func (k *checker) checkDrill(s *source, t *TeamFile) {
+	d := t.Drill
+	if d == nil {
+		return
+	}
+	switch every := "drill.every"; {
+	case s.broken(every) || !s.has(every):
+	case d.Every < day:
+		s.errorf(every, "%s is too often; write 1d or more, such as 90d", model.Duration(d.Every))
+	case d.Every > drillAtMost:
+		s.errorf(every, "%s is too rare; write %s or less, such as 90d", model.Duration(d.Every), model.Duration(drillAtMost))
+	}
+	if i := slices.IndexFunc(t.SLOs, func(o SLO) bool { return o.ID == d.SLO }); d.SLO != "" && i < 0 {
+		var ids []string
+		for _, o := range t.SLOs {
+			ids = append(ids, o.ID)
+		}
+		s.errorf("drill.slo", "no SLO of this file has the id %q; %s", shorten(d.SLO), suggest(d.SLO, ids))
+	}
+	if d.Priority != "" && k.complete && !slices.Contains(k.priorities, d.Priority) {
+		s.errorf("drill.priority", "unknown priority %q; %s", shorten(d.Priority), suggest(d.Priority, real(k.priorities)))
+	}
+	if t.OnCall.none() && !s.brokenWithin("on_call") {
+		s.errorf("drill", "nobody is on call, so nobody has a drill; add on_call")
 	}
 }
 

@@ -70,6 +70,9 @@ func (c *Config) makePolicy() *incident.Policy {
 	}
 	for _, t := range c.Teams {
 		p.Teams = addTeam(p.Teams, t)
+		if d := t.Drill; d != nil {
+			p.Drills = append(p.Drills, incident.Drill{Team: t.Team, SLO: d.SLO, Priority: d.Priority, Every: d.Every})
+		}
 	}
 	for _, e := range c.index.entries {
 		p.SLOs = append(p.SLOs, e.slo)

@@ -125,6 +125,7 @@ access:
 team: shop
 on_call: {email: [Oncall <oncall@example.org>], webhooks: [{url_file: ../secrets/hook-url, secret_file: ../secrets/hook-key}]}
 stakeholders: [customer-support]
+drill: {every: 90d, slo: a}
 slos:
   - {id: a, use_case: Customers cannot pay, sli: availability, service: pay, affects: Everybody who buys, priority: P1, runbook: 'https://wiki.example.org/pay'}
   - {id: b, use_case: Paying is slow, priority: P2, stakeholders: [leadership], match: ['alertname="Slow"', 'env=~"prod.*"'], incident_per: [region], ignore: ['canary="true"']}
@@ -225,6 +226,9 @@ func TestPolicy(t *testing.T) {
 	}
 	if p.Watchdog.Within != 10*time.Minute || !slices.Equal(p.Watchdog.Groups, []string{"leadership"}) {
 		t.Errorf("watchdog is %+v", p.Watchdog)
+	}
+	if len(p.Drills) != 1 || p.Drills[0] != (incident.Drill{Team: "shop", SLO: "a", Every: 90 * 24 * time.Hour}) {
+		t.Errorf("drills are %+v", p.Drills)
 	}
 	if w := p.Canary; w.Every != 12*time.Hour || w.Within != 5*time.Minute || !slices.Equal(w.Groups, []string{"leadership"}) {
 		t.Errorf("canary is %+v", w)

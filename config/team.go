@@ -1,5 +1,7 @@
 package config
 
+import "time"
+
 // Unchosen stands in a team's file where sitrep import leaves a priority, or groups, to choose.
 const Unchosen = "choose"
 
@@ -8,7 +10,15 @@ type TeamFile struct {
 	Team         string     `yaml:"team,required" doc:"The team's name." eg:"notifications"`
 	OnCall       Recipients `yaml:"on_call" doc:"Who hears of every incident of the SLOs in this file." eg:"{email: [notifications-oncall@example.org]}"`
 	Stakeholders []string   `yaml:"stakeholders" doc:"The names of the groups that are the stakeholders of SLOs that name none."`
+	Drill        *Drill     `yaml:"drill" doc:"A drill that begins by the clock again and again, on weekdays from 9 to 15 o'clock in the time zone above all."`
 	SLOs         []SLO      `yaml:"slos" doc:"The team's SLOs."`
+}
+
+// A Drill is one that the team has again and again. It says in each message that it is one.
+type Drill struct {
+	Every    time.Duration `yaml:"every,required" doc:"How long after the latest drill, whoever declared that, the next begins: 1d to 731d." eg:"90d"`
+	SLO      string        `yaml:"slo" doc:"The id of an SLO of this file that it is about: who is told of that is told of the drill, too. Without it those on call are, and who else the priority always informs." eg:"checkout-availability"`
+	Priority string        `yaml:"priority" doc:"The name of its priority; else the SLO's or, without one, the lowest." eg:"P3"`
 }
 
 // An SLO is a team's objective, mapped to exactly one priority.

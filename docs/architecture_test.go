@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 // A source is a package of this module, without its tests.
@@ -253,20 +254,95 @@ func TestOnlyWhoRunsItKnowsTheConfiguration(t *testing.T) {
 	}
 }
 
+// TestLinksInTheDocumentationLead: to a file that is there, and to a heading that it has.
 func TestLinksInTheDocumentationLead(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
-	files := append(decisions(t), "../README.md", "../CONTRIBUTING.md", "../CHANGELOG.md", "../SECURITY.md", "../RELEASE.md", "decisions/README.md")
-	pages, err := filepath.Glob("*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range append(files, pages...) {
-		for _, m := range link.FindAllStringSubmatch(read(t, file), -1) {
-			if _, err := os.Stat(filepath.Join(filepath.Dir(file), m[1])); err != nil {
+	link := regexp.MustCompile(`\]\(([^):]+)\)`)
+	count := 0
+	for _, file := range pages(t) {
+		for _, m := range link.FindAllStringSubmatch(prose(read(t, file)), -1) {
+			count++
+			name, heading, _ := strings.Cut(m[1], "#")
+			to := filepath.Join(filepath.Dir(file), name)
+			if name == "" {
+				to = file
+			}
+			if _, err := os.Stat(to); err != nil {
 				t.Errorf("%s: %v", file, err)
+			} else if heading != "" && !slices.Contains(headings(read(t, to)), heading) {
+				t.Errorf("%s: %s has no heading %q", file, to, heading)
 			}
 		}
 	}
+	if count < 100 {
+		t.Errorf("only %d links", count)
+	}
+}
+
+// TestEachPageIsInTheIndex: who looks for something begins there.
+func TestEachPageIsInTheIndex(t *testing.T) {
+	index := read(t, "README.md")
+	for _, file := range pages(t) {
+		if filepath.Dir(file) == "." && file != "README.md" && !strings.Contains(index, "("+file) {
+			t.Errorf("README.md does not lead to %s", file)
+		}
+	}
+	for _, dir := range []string{"decisions/README.md", "openapi.json"} {
+		if !strings.Contains(index, "("+dir+")") {
+			t.Errorf("README.md does not lead to %s", dir)
+		}
+	}
+}
+
+// pages returns all pages of the repository.
+func pages(t *testing.T) (files []string) {
+	t.Helper()
+	err := filepath.WalkDir("..", func(file string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && file != ".." && (strings.HasPrefix(d.Name(), ".") && d.Name() != ".github" || d.Name() == "testdata"):
+			return filepath.SkipDir
+		case strings.HasSuffix(file, ".md"):
+			if here, ok := strings.CutPrefix(filepath.ToSlash(file), "../docs/"); ok {
+				file = here
+			}
+			files = append(files, file)
+		}
+		return nil
+	})
+	if err != nil || len(files) < 20 {
+		t.Fatal(files, err)
+	}
+	return files
+}
+
+// prose is a page without its code.
+func prose(text string) string {
+	return regexp.MustCompile("(?ms)^```.*?^```|^    [^\n]*$|`[^`\n]+`").ReplaceAllString(text, "`")
+}
+
+// headings returns what links to the headings of a page name, as GitHub makes it.
+func headings(text string) (names []string) {
+	for line := range strings.Lines(regexp.MustCompile("(?ms)^```.*?^```").ReplaceAllString(text, "")) {
+		marks, title, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if !ok || strings.Trim(marks, "#") != "" {
+			continue
+		}
+		name := strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case r == '-', r == '_', unicode.IsLetter(r), unicode.IsDigit(r):
+				return unicode.ToLower(r)
+			}
+			return -1
+		}, title)
+		if slices.Contains(names, name) {
+			name += "-" + strconv.Itoa(len(names)) // told apart by a number; nobody links to one
+		}
+		names = append(names, name)
+	}
+	return names
 }
 
 func read(t *testing.T, file string) string {

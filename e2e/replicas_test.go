@@ -21,7 +21,9 @@ import (
 
 	"sitrep/e2e/rig"
 	"sitrep/ledger"
+	"sitrep/storage/postgres"
 	"sitrep/storage/postgres/postgrestest"
+	"sitrep/storage/storagetest"
 )
 
 // A fleet is several sitreps on one database, behind a load balancer, and all that they talk to.
@@ -30,19 +32,24 @@ type fleet struct {
 	*world   // its sitrep is the first of the replicas
 	replicas []*rig.Sitrep
 	wires    []*rig.Proxy // to the database, of each replica
+	cable    *rig.Network // of the wire of the first replica; nil if it takes root to have one
 	balancer *rig.Proxy
 	cluster  *postgrestest.Cluster
 	database string // straight to the database
 }
 
-// newFleet starts n sitreps on a database of their own.
-func newFleet(t *testing.T, s settings, n int, files map[string]string) *fleet {
+// newFleet starts n sitreps on a database of their own: through a pooler of connections if pooled.
+func newFleet(t *testing.T, s settings, n int, pooled bool, files map[string]string) *fleet {
 	t.Helper()
 	built, err := programs()
 	check(t, err)
 	f := &fleet{world: &world{t: t}}
 	f.cluster = postgrestest.Start(t)
 	f.database = f.cluster.Database(t)
+	through := f.cluster.Address()
+	if pooled {
+		through = f.cluster.Bouncer(t)(through)
+	}
 	f.mail, err = rig.NewMailServer()
 	check(t, err)
 	t.Cleanup(f.mail.Off)
@@ -56,7 +63,7 @@ func newFleet(t *testing.T, s settings, n int, files map[string]string) *fleet {
 	s.more += fmt.Sprintf("\nevidence: {key_file: %s}\n", key)
 	var addresses []string
 	for range n {
-		wire, err := rig.NewProxy(f.cluster.Address())
+		wire, err := f.wire(through)
 		check(t, err)
 		t.Cleanup(wire.Close)
 		one, err := rig.NewSitrep(built.sitrep, t.TempDir(), f.config(s))
@@ -89,11 +96,29 @@ func newFleet(t *testing.T, s settings, n int, files map[string]string) *fleet {
 	return f
 }
 
+// wire returns a proxy to the database, the first on a cable of its own.
+func (f *fleet) wire(to string) (*rig.Proxy, error) {
+	if len(f.wires) > 0 {
+		return rig.NewProxy(to)
+	}
+	cable, err := rig.NewNetwork()
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			return nil, err
+		}
+		f.t.Logf("no network of its own, so that a wire hangs has to do: %v", err)
+		return rig.NewProxy(to)
+	}
+	f.cable = cable
+	f.t.Cleanup(func() { check(f.t, cable.Remove()) })
+	return cable.Proxy(to)
+}
+
 // rounds is how many faults TestReplicasUnderFaults goes through.
 func rounds(t *testing.T) int {
 	text := os.Getenv("SITREP_ROUNDS")
 	if text == "" {
-		return 5
+		return 7
 	}
 	n, err := strconv.Atoi(text)
 	check(t, err)
@@ -122,7 +147,7 @@ func TestReplicasUnderFaults(t *testing.T) {
 		files[fmt.Sprintf("slos/team-%d.yml", round)] = b.String()
 		readers[fmt.Sprintf("team-%d@example.org", round)] = perRound
 	}
-	f := newFleet(t, settings{resolveAfter: "1h"}, 3, files)
+	f := newFleet(t, settings{resolveAfter: "1h"}, 3, false, files)
 	// Slow enough that faults fall between the mail that was taken and its record.
 	f.mail.Delay(30 * time.Millisecond)
 	senders := []*rig.Alertmanager{f.start(sender{repeat: "5s", to: f.balancer.URL()}), f.start(sender{repeat: "5s", to: f.balancer.URL()})}
@@ -138,6 +163,13 @@ func TestReplicasUnderFaults(t *testing.T) {
 		{"cut the wire", func(i int) { f.wires[i].Cut(); pause(3000); f.wires[i].Heal() }},
 		{"kill the database", func(int) { f.cluster.Kill(t); f.cluster.Start(t) }},
 		{"let the wire hang", func(i int) { f.wires[i].Hang(); pause(10_000); f.wires[i].Heal() }},
+		{"lose all that the first replica and the database send each other", func(int) {
+			if f.cable != nil {
+				check(t, f.cable.Down())
+				<-time.After(12 * time.Second) // longer than anybody waits for what was sent
+				check(t, f.cable.Up())
+			}
+		}},
 		{"stop a replica where it is", func(i int) { f.replicas[i].Pause(); <-time.After(35 * time.Second); f.replicas[i].Resume() }},
 	}
 	begun := map[string]time.Time{}
@@ -174,8 +206,13 @@ func TestReplicasUnderFaults(t *testing.T) {
 			t.Errorf("%s fired, and there is %+v", id, in)
 		}
 	}
-	repeats := 0
+	slo := map[string]string{} // by the name of the incident
+	for id, in := range got {
+		slo[in.ID] = id
+	}
+	all := 0
 	for to := range readers {
+		repeats := 0
 		first := map[string]rig.Mail{}
 		for _, m := range f.mail.To(to) {
 			if m.Kind() != "opened" {
@@ -184,6 +221,9 @@ func TestReplicasUnderFaults(t *testing.T) {
 			before, again := first[m.Incident()]
 			if !again {
 				first[m.Incident()] = m
+				if late := m.At.Sub(begun[slo[m.Incident()]]); late > promise {
+					t.Errorf("%s was told of %s after %s", to, m.Incident(), late)
+				}
 				continue
 			}
 			repeats++
@@ -191,14 +231,16 @@ func TestReplicasUnderFaults(t *testing.T) {
 				t.Errorf("%s got two different mails about %s:\n%s\n%s", to, m.Incident(), before.Raw, m.Raw)
 			}
 		}
+		all += repeats
+		// A replica has at most one message under way for a reader.
+		if repeats > n {
+			t.Errorf("%s got %d mails twice by %d faults", to, repeats, n)
+		}
 	}
-	// A replica has at most one message under way for a reader.
-	if repeats > n*len(readers) {
-		t.Errorf("%d mails twice by %d faults", repeats, n)
-	}
-	t.Logf("%d mails, %d of them a second time", len(f.mail.Mails()), repeats)
+	t.Logf("%d mails, %d of them a second time", len(f.mail.Mails()), all)
 	f.deliveries()
 	f.verify()
+	f.history()
 	if n := f.deadlocks(); n != 0 {
 		t.Errorf("%d transactions waited for each other", n)
 	}
@@ -246,11 +288,20 @@ func (f *fleet) verify() {
 	}
 }
 
+// history looks whether all incidents are what their events say.
+func (f *fleet) history() {
+	f.t.Helper()
+	db, err := postgres.Open(f.t.Context(), f.database, postgres.Options{ReadOnly: true})
+	check(f.t, err)
+	defer db.Close()
+	storagetest.CheckHistory(f.t, db)
+}
+
 // TestAReplicaTakesOver: what is due leaves within the lease when the replica that was about to
 // send it is gone, and one that was stopped for longer than that and woken sends nothing.
 func TestAReplicaTakesOver(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, settings{resolveAfter: "1h"}, 2, map[string]string{"slos/notifications.yml": slos})
+	f := newFleet(t, settings{resolveAfter: "1h"}, 2, false, map[string]string{"slos/notifications.yml": slos})
 	// The mail server keeps whoever sends waiting, so that it is stopped in the middle.
 	f.mail.Delay(5 * time.Second)
 	f.post(firing("register", "f1", time.Now().Add(-time.Second)))
@@ -279,6 +330,38 @@ func TestAReplicaTakesOver(t *testing.T) {
 		}
 	}
 	f.verify()
+}
+
+// TestReplicasThroughAPooler: two sitreps share a database through a pgbouncer in transaction mode.
+// Both take alerts and send, and each reader is told of what opens and ends once.
+func TestReplicasThroughAPooler(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, settings{resolveAfter: "1s"}, 2, true, map[string]string{"slos/notifications.yml": slos})
+	am := f.start(sender{repeat: "5s", to: f.balancer.URL()})
+	began := time.Now()
+	firing := []rig.Alert{alert("register", "page", began), alert("send", "page", began), alert("cut-1", "page", began)}
+	check(t, am.Post(firing...))
+	f.eventuallyTold(map[string]int{chief: 2, support: 3, onCall: 3})
+	check(t, f.replicas[1].Post("/api/v1/incidents/INC-1/updates", map[string]string{"message": "We look into it."}, nil))
+	check(t, am.Post(ended(firing...)...))
+	want := []string{"opened INC-1", "opened INC-2", "opened INC-3", "resolved INC-1", "resolved INC-2", "resolved INC-3", "update INC-1"}
+	rig.Poll(patience, func() bool { return len(f.kinds(support)) >= len(want) })
+	if got := slices.Sorted(slices.Values(f.kinds(support))); !slices.Equal(got, want) {
+		t.Errorf("support was told %v, want %v", got, want)
+	}
+	f.deliveries()
+	f.verify()
+	if n := f.deadlocks(); n != 0 {
+		t.Errorf("%d transactions waited for each other", n)
+	}
+}
+
+// kinds are the kinds of the mails to somebody, with their incidents.
+func (f *fleet) kinds(to string) (all []string) {
+	for _, m := range f.mail.To(to) {
+		all = append(all, m.Kind()+" "+m.Incident())
+	}
+	return all
 }
 
 // sending waits until a replica sends, and returns which.

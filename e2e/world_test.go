@@ -171,6 +171,7 @@ type sender struct {
 	to      string            // the URL that it notifies; default the world's sitrep
 	name    string            // in a cluster; default: it is in none
 	peer    *rig.Alertmanager // another member, that runs already
+	lost    string            // a matcher of alerts of which nobody is notified
 }
 
 // startAlertmanager starts an Alertmanager that notifies the world's sitrep of alerts
@@ -198,6 +199,8 @@ route:
       receiver: cut
     - matchers: [alertname="Outage"]
       receiver: nobody
+    - matchers: ['%[4]s']
+      receiver: nobody
 inhibit_rules:
   - source_matchers: [alertname="Outage"]
     target_matchers: [alertname!="Outage"]
@@ -208,7 +211,7 @@ receivers:
     webhook_configs: [{url: '%[2]s/alertmanager', http_config: {authorization: {credentials: %[3]s}}}]
   - name: cut
     webhook_configs: [{url: '%[2]s/alertmanager', max_alerts: 2, http_config: {authorization: {credentials: %[3]s}}}]
-`, s.repeat, cmp.Or(s.to, w.URL()), rig.ReceiverToken))
+`, s.repeat, cmp.Or(s.to, w.URL()), rig.ReceiverToken, cmp.Or(s.lost, `lost="yes"`)))
 	check(w.t, err)
 	am.Address = cmp.Or(s.address, am.Address)
 	if s.name != "" {

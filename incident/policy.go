@@ -148,6 +148,7 @@ type Policy struct {
 
 	Watchdog Watchdog
 	Canary   Canary
+	Drills   []Drill // in file order
 	// Asks is set if there are Alertmanagers to ask whether a breach still fires.
 	Asks bool
 	// ExternalURL is where links in messages lead, without a slash at the end.

@@ -52,6 +52,9 @@ func (s *Scheduler) ask(ctx context.Context, at time.Time) error {
 	if err := s.dropConfirmed(ctx); err != nil {
 		return err
 	}
+	if len(s.toConfirm) == 0 && !reached(s.view.toAsk, at) && !reached(s.view.silent, at.Add(-s.Repo.Policy().UnknownAfter)) {
+		return nil
+	}
 	waiting, err := s.Intake.Waiting(ctx, at, 1)
 	if err != nil || len(waiting) == 0 && len(s.toConfirm) == 0 {
 		return err
@@ -109,6 +112,9 @@ func (s *Scheduler) dropConfirmed(ctx context.Context) error {
 }
 
 // askAbout asks, and lets the breaches that wait and the incidents of those numbers have
+// reached reports whether a time that is not zero has come.
+func reached(t, at time.Time) bool { return !t.IsZero() && !t.After(at) }
+
 // the answer.
 func (s *Scheduler) askAbout(ctx context.Context, numbers []int64) error {
 	var answer incident.Answer = incident.Silent

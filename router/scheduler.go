@@ -80,6 +80,7 @@ type Scheduler struct {
 	clockSets   []storage.Outage     // that are not stored yet
 	prunedAt    time.Time
 	forgotAt    time.Time
+	drilledAt   time.Time
 	askedAt     time.Time
 	asking      sync.WaitGroup // and posting the canary
 	askTook     atomic.Int64   // how long the last question took, in nanoseconds
@@ -178,6 +179,7 @@ func (s *Scheduler) round(ctx context.Context, at time.Time) time.Duration {
 		{"look what is due", s.look, false},
 		{"check the watchdog", s.watchdog, true},
 		{"let the canary fly", s.canary, true},
+		{"declare drills", s.drills, true},
 		{"doubt what ended", s.doubt, true},
 		{"look at incidents", s.agendas, true},
 		{"ask about quiet breaches", s.ask, true},
@@ -219,23 +221,25 @@ type view struct {
 	agendas []int64
 	line    line          // of those who wait
 	next    time.Time     // when more is due
+	silent  time.Time     // since when the breach is quiet that is so for longest; zero if none is
+	toAsk   time.Time     // when the first breach is to be asked about; zero if none is
 	took    time.Duration // to read it
 }
 
-// look reads what a round has to know, in one snapshot, and little where nothing is due.
+// look reads what a round has to know, and little where nothing is due.
 func (s *Scheduler) look(ctx context.Context, at time.Time) error {
+	began := time.Now()
+	s.view = view{at: at}
+	g, err := s.Repo.Store.Glance(ctx)
+	if err != nil {
+		return err
+	}
+	s.outdated, s.view.pulses, s.view.next = s.Repo.IsBehind(g.Generation), g.Pulses, g.NextDue
+	s.view.silent, s.view.toAsk = g.Silent, g.ToAsk
+	if g.NextDue.IsZero() || g.NextDue.After(at) {
+		return nil
+	}
 	return s.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
-		began := time.Now()
-		s.view = view{at: at}
-		if s.outdated, err = s.Repo.Behind(ctx, r); err != nil {
-			return err
-		}
-		if s.view.pulses, err = r.Pulses(ctx); err != nil {
-			return err
-		}
-		if s.view.next, err = r.NextDue(ctx, time.Time{}); err != nil || s.view.next.IsZero() || s.view.next.After(at) {
-			return err
-		}
 		if s.view.agendas, err = r.DueAgendas(ctx, at, batch); err != nil {
 			return err
 		}
@@ -398,8 +402,8 @@ func (s *Scheduler) noteJob(at time.Time, j *storage.Job, taken bool) {
 }
 
 // resync brings the readers of all incidents that are not closed in line with a configuration
-// that came into force, each in a transaction of its own. One replica does it for all that
-// have the configuration.
+// that came into force, some in each transaction. One replica does it for all that have the
+// configuration.
 func (s *Scheduler) resync(ctx context.Context, at time.Time) error {
 	policy := s.Repo.Policy()
 	const name = "resync"
@@ -437,11 +441,23 @@ func (s *Scheduler) resync(ctx context.Context, at time.Time) error {
 
 func (s *Scheduler) resyncEach(ctx context.Context) error {
 	for _, state := range []incident.State{incident.StateOpen, incident.StateResolved} {
-		err := s.each(ctx, state, func(in *incident.Incident) error {
-			return s.Repo.Change(ctx, now(), func(c *storage.Change) error {
-				_, err := c.Situation(in.Number)
-				return err
-			})
+		err := s.pages(ctx, state, func(page []incident.Incident) error {
+			for part := range slices.Chunk(page, settlePiece) {
+				numbers := make([]int64, len(part))
+				for i := range part {
+					numbers[i] = part[i].Number
+				}
+				err := s.Repo.Change(ctx, now(), func(c *storage.Change) error {
+					if err := c.Prepare(storage.Needs{Incidents: numbers}); err != nil {
+						return err
+					}
+					return c.LoadReaders(numbers)
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 		if err != nil {
 			return err
@@ -465,6 +481,18 @@ func (s *Scheduler) resyncNotices(ctx context.Context) error {
 
 // each calls fn for each incident in that state.
 func (s *Scheduler) each(ctx context.Context, state incident.State, fn func(*incident.Incident) error) error {
+	return s.pages(ctx, state, func(page []incident.Incident) error {
+		for i := range page {
+			if err := fn(&page[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// pages calls fn for each page of the incidents in that state.
+func (s *Scheduler) pages(ctx context.Context, state incident.State, fn func(page []incident.Incident) error) error {
 	for cursor := ""; ; {
 		var page []incident.Incident
 		err := s.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
@@ -474,10 +502,8 @@ func (s *Scheduler) each(ctx context.Context, state incident.State, fn func(*inc
 		if err != nil {
 			return err
 		}
-		for i := range page {
-			if err := fn(&page[i]); err != nil {
-				return err
-			}
+		if err := fn(page); err != nil {
+			return err
 		}
 		if cursor == "" {
 			return nil

@@ -92,7 +92,12 @@ func (repo *Repository) BehindSince(ctx context.Context, r ConfigReader, had tim
 
 func (repo *Repository) generation(ctx context.Context, r ConfigReader) (g Generation, behind bool, err error) {
 	g, err = r.Generation(ctx)
-	return g, g.Hash != "" && g.Hash != repo.Policy().Hash, err
+	return g, repo.IsBehind(g), err
+}
+
+// IsBehind is Behind where the configuration in force is known.
+func (repo *Repository) IsBehind(g Generation) bool {
+	return g.Hash != "" && g.Hash != repo.Policy().Hash
 }
 
 // KeepUp says that a process lives that has the configuration in force or, if this one is

@@ -45,6 +45,9 @@ type Store interface {
 	// Write says that the outcome is unknown. It may run fn more than once, so
 	// fn only decides. If ctx is done before the commit begins, nothing is written.
 	Write(ctx context.Context, fn func(Tx) error) error
+	// Glance returns what a process looks for all the time, at as little cost as the engine can: a
+	// Read is for what is due then.
+	Glance(ctx context.Context) (Glance, error)
 	// Clock says what time it is for all processes that have the store: by that clock an engine
 	// compares leases and due times, whatever the clock of a process says. What is asked is
 	// answered at once or not at all, as how long it took is how wrong the answer may be.
@@ -52,6 +55,43 @@ type Store interface {
 	// Info says what the engine is and how it fares.
 	Info(ctx context.Context) (Info, error)
 	Close() error
+}
+
+// A Glance is what a process has to know even where nothing is due.
+type Glance struct {
+	Generation Generation
+	Pulses     incident.Pulses // of the watchdog, all
+	NextDue    time.Time       // the earliest of all, see [QueueReader]; zero if there is none
+	// Silent and ToAsk are the earliest times of breaches, see [BreachTime]; zero if there is none.
+	Silent, ToAsk time.Time
+}
+
+// GlanceOf is a Glance at a snapshot.
+func GlanceOf(ctx context.Context, r Snapshot) (g Glance, err error) {
+	if g.Generation, err = r.Generation(ctx); err != nil {
+		return g, err
+	}
+	if g.Pulses, err = r.Pulses(ctx); err != nil {
+		return g, err
+	}
+	if g.NextDue, err = r.NextDue(ctx, time.Time{}); err != nil {
+		return g, err
+	}
+	ever := time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+	silent, err := r.DueBreaches(ctx, BreachesSilent, ever, 1)
+	if err != nil {
+		return g, err
+	}
+	for i := range silent {
+		if g.Silent = silent[i].QuietSince(); g.Silent.IsZero() {
+			g.Silent = time.Unix(0, 0).UTC() // since ever
+		}
+	}
+	asked, err := r.DueBreaches(ctx, BreachesToAsk, ever, 1)
+	for i := range asked {
+		g.ToAsk = asked[i].AskAt
+	}
+	return g, err
 }
 
 // Info is for people and metrics.

@@ -105,7 +105,7 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values) (json.R
 
 // Download writes the answer of a path below the API's to w as it is. An answer of
 // another type than the media type, such as a proxy's page to log in, is an error. It is
-// tried once; after an error, w may have a part of the answer.
+// tried once; after an error, w may have a part of the answer. An [Expecter] is told its size.
 func (c *Client) Download(ctx context.Context, path string, query url.Values, media string, w io.Writer) error {
 	u := *c.base
 	u.Path = c.base.Path + "/api/v1" + path
@@ -130,11 +130,17 @@ func (c *Client) Download(ctx context.Context, path string, query url.Values, me
 		}
 		return err
 	}
+	if to, ok := w.(Expecter); ok && resp.ContentLength > 0 {
+		to.Expect(resp.ContentLength)
+	}
 	if _, err := io.Copy(w, resp.Body); err != nil {
 		return c.failed(err)
 	}
 	return nil
 }
+
+// An Expecter is told how many bytes it will get, where that is known, before the first of them.
+type Expecter interface{ Expect(size int64) }
 
 // request is one thing that is asked for, as often as it takes.
 type request struct {

@@ -125,6 +125,12 @@
           summary: 'One of several processes cannot store anything ({{ $labels.instance }}), and the others can',
           description: 'It answers alerts with 503, and Alertmanager sends them again. Its log says why; look at its way to the store.',
         }),
+        alert('SitrepConnectionsShort', 'ticket', {
+          expr: 'rate(sitrep_storage_connection_wait_seconds_total[10m]) > 1',
+          'for': '15m',
+          summary: 'Transactions of {{ $labels.instance }} wait for a connection to the database',
+          description: 'On average more than one waits. Posts of alerts are answered late, and messages can be.',
+        }),
         alert('SitrepSchedulerFailing', 'page', {
           expr: 'min without (instance, pod) (rate(sitrep_scheduler_errors_total[5m])) > 0',
           'for': '5m',

@@ -155,6 +155,14 @@
         ], {
           description: 'Whether the promise of each SLO reaches from its rule to the mailbox; the page Coverage says what breaks one.',
         }),
+        panel('timeseries', 'Transactions of the database', 's', { x: 12, y: 37, w: 6, h: 8 }, [
+          query('histogram_quantile(0.99, max by (le, class) (rate(sitrep_storage_transaction_duration_seconds_bucket{instance=~"$instance"}[$__rate_interval])))', '{{class}}, 99 % within'),
+        ], {
+          description: 'With the wait for a connection.',
+        }),
+        panel('timeseries', 'Connections to the database', 'short', { x: 18, y: 37, w: 6, h: 8 }, [
+          query('sitrep_storage_connections{instance=~"$instance"}', '{{instance}} {{state}}'),
+        ]),
       ]),
     },
   },

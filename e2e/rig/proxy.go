@@ -28,9 +28,13 @@ func NewProxy(targets ...string) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newProxy(l, targets), nil
+}
+
+func newProxy(l net.Listener, targets []string) *Proxy {
 	p := &Proxy{Address: l.Addr().String(), listener: l, targets: targets, open: map[net.Conn]bool{}}
 	go p.accept()
-	return p, nil
+	return p
 }
 
 // Close stops it and cuts all connections.

@@ -19,6 +19,13 @@ const checkPiece = 5000
 // storage.ErrDamaged for the first thing that is wrong, or that of ctx. It may run
 // while the store is in use.
 func (db *DB) Check(ctx context.Context) error {
+	return db.CheckTelling(ctx, func(int64, int64) {})
+}
+
+// CheckTelling is [DB.Check], and tells after each piece how many bytes of the store were read, of how many
+// about.
+func (db *DB) CheckTelling(ctx context.Context, tell func(done, total int64)) error {
+	var done, total int64
 	for id := range bucketCount {
 		var last []byte
 		for more := true; more; {
@@ -29,19 +36,26 @@ func (db *DB) Check(ctx context.Context) error {
 				return err
 			}
 			err := db.view(func(r *reader) (err error) {
-				last, more, err = r.check(id, last)
+				if total == 0 {
+					total = r.tx.Size() - int64(db.bolt.Stats().FreePageN)*int64(db.bolt.Info().PageSize)
+				}
+				var n int64
+				last, n, more, err = r.check(id, last)
+				done += n
 				return err
 			})
 			if err != nil {
 				return fmt.Errorf("check store %q: %w", db.path, err)
 			}
+			tell(done, total)
 		}
 	}
 	return nil
 }
 
-// check looks at a piece of a bucket from a key on. It returns the key to go on from.
-func (r *reader) check(id bucketID, from []byte) (last []byte, more bool, err error) {
+// check looks at a piece of a bucket from a key on. It returns the key to go on from, and how many bytes the
+// piece has.
+func (r *reader) check(id bucketID, from []byte) (last []byte, bytesRead int64, more bool, err error) {
 	b := r.bucket(id)
 	n := 0
 	var before []byte
@@ -54,12 +68,13 @@ func (r *reader) check(id bucketID, from []byte) (last []byte, more bool, err er
 			return false, wrong(id, k, "it stands in the wrong order")
 		}
 		before = k
+		bytesRead += int64(len(k) + len(v))
 		if found := b.Get(k); found == nil || !bytes.Equal(found[sumSize:], v) {
 			return false, wrong(id, k, "it is not found by its key")
 		}
 		return true, r.checkValue(id, k, v)
 	})
-	return last, more, err
+	return last, bytesRead, more, err
 }
 
 func wrong(id bucketID, k []byte, how string) error {

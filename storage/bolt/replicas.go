@@ -18,6 +18,15 @@ const replicaPrefix = "replica:"
 var aliveKey = []byte("alive")
 
 // Clock is that of this process: no other has the store.
+// Glance implements storage.Store.
+func (db *DB) Glance(ctx context.Context) (g storage.Glance, err error) {
+	err = db.Read(ctx, func(r storage.Snapshot) error {
+		g, err = storage.GlanceOf(ctx, r)
+		return err
+	})
+	return g, err
+}
+
 func (db *DB) Clock(context.Context) (time.Time, error) {
 	return time.Now().UTC().Truncate(time.Microsecond), db.failure()
 }

@@ -49,8 +49,7 @@ func newStore(t testing.TB) string {
 	select {
 	case url = <-free:
 	default:
-		// What is durable is for others to test; without waiting for the disk this is faster.
-		url = postgrestest.New(t) + "&synchronous_commit=off"
+		url = postgrestest.New(t)
 		if _, err := postgres.Migrate(t.Context(), url); err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +93,14 @@ func run(t testing.TB, url string, statements ...string) {
 // open opens a store, which is closed when the test ends.
 func open(t testing.TB, url string) *postgres.DB {
 	t.Helper()
-	db, err := postgres.Open(t.Context(), url, postgres.Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	return openWith(t, url, postgres.Options{})
+}
+
+// openWith is open with options, but for the log.
+func openWith(t testing.TB, url string, o postgres.Options) *postgres.DB {
+	t.Helper()
+	o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	db, err := postgres.Open(t.Context(), url, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,4 +111,17 @@ func open(t testing.TB, url string) *postgres.DB {
 		}
 	})
 	return db
+}
+
+// The contract holds also through a pooler that gives each transaction any connection.
+func TestStoreThroughABouncer(t *testing.T) {
+	through := postgrestest.Bouncer(t)
+	storagetest.Run(t, storagetest.Engine{
+		Open: func(t *testing.T) storage.Store { return open(t, through(newStore(t))) },
+		Again: func(t *testing.T, s storage.Store) storage.Store {
+			url, _ := urls.Load(s)
+			return open(t, url.(string))
+		},
+		Groups: []string{"transactions", "breaches", "subscriptions", "claims", "deliveries", "log", "configurations", "jobs", "replicas", "two writers", "a queue of two writers"},
+	})
 }

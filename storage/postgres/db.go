@@ -24,6 +24,8 @@ const (
 	// connections is how many a process has at most, unless the URL says otherwise by
 	// pool_max_conns.
 	connections = 16
+	// longReads is how many of those may be used by reads that are long, see storage.Long.
+	longReads = 2
 	// slowAfter is how long a commit may take until people are told.
 	slowAfter = 8 * time.Second
 	// attempts is how often a write is run that meets another.
@@ -55,6 +57,9 @@ type Options struct {
 	Unfinished bool
 	// Observe is told of each commit of a write, and how long it took; nil if nobody is.
 	Observe func(took time.Duration)
+	// Trace is told of each round trip to the server of what statements it is; nil if nobody is.
+	// Several goroutines call it.
+	Trace func(statements []string)
 	// Metrics are told of the rest; nil if nobody is.
 	Metrics *Metrics
 }
@@ -75,8 +80,8 @@ type DB struct {
 
 	metrics *Metrics
 
-	trips  atomic.Int64 // round trips to the server
-	pooled atomic.Bool  // a pooler of connections is in between
+	pooled atomic.Bool   // a pooler of connections is in between
+	long   chan struct{} // holds a token for each long read
 	closed atomic.Bool
 	stop   context.CancelFunc
 	wait   sync.WaitGroup
@@ -100,17 +105,13 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{log: o.Log, path: pathOf(config), writes: !o.ReadOnly, told: o.Observe, metrics: o.Metrics, wake: make(chan struct{}, 1), commits: map[*time.Time]struct{}{}}
+	db := &DB{log: o.Log, path: pathOf(config), writes: !o.ReadOnly, told: o.Observe, metrics: o.Metrics, wake: make(chan struct{}, 1), long: make(chan struct{}, longReads), commits: map[*time.Time]struct{}{}}
 	if db.log == nil {
 		db.log = slog.New(slog.DiscardHandler)
 	}
-	dialer := newDialer(config.ConnConfig.ConnectTimeout)
-	config.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dialer.DialContext(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		return &counted{Conn: conn, trips: &db.trips}, nil
+	config.ConnConfig.DialFunc = newDialer(config.ConnConfig.ConnectTimeout).DialContext
+	if o.Trace != nil {
+		config.ConnConfig.Tracer = &tracer{o.Trace}
 	}
 	if !strings.Contains(url, "default_query_exec_mode") {
 		db.suitPooler(config)
@@ -168,30 +169,18 @@ func pathOf(c *pgxpool.Config) string {
 	return host + "/" + c.ConnConfig.Database
 }
 
-// counted counts the round trips of a connection: how often something was read after something
-// was written.
-type counted struct {
-	net.Conn
-	trips *atomic.Int64
-	wrote atomic.Bool
-}
-
-func (c *counted) Write(b []byte) (int, error) {
-	c.wrote.Store(true)
-	return c.Conn.Write(b)
-}
-
-func (c *counted) Read(b []byte) (int, error) {
-	if c.wrote.Swap(false) {
-		c.trips.Add(1)
-	}
-	return c.Conn.Read(b)
-}
-
 // Read implements storage.Store.
 func (db *DB) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
 	if err := db.ready(ctx); err != nil {
 		return err
+	}
+	if storage.IsLong(ctx) {
+		select {
+		case db.long <- struct{}{}:
+			defer func() { <-db.long }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	s := db.newRead(ctx)
 	defer s.end()
@@ -267,7 +256,10 @@ func (db *DB) ready(ctx context.Context) error {
 func (db *DB) Info(ctx context.Context) (storage.Info, error) {
 	info := storage.Info{Engine: "postgres", Version: db.stored, Path: db.path, Shared: true}
 	db.mu.Lock()
-	stale := time.Since(db.sizedAt) > sizeEvery
+	stale := time.Since(db.sizedAt) > sizeEvery && db.trouble == nil
+	if stale {
+		db.sizedAt = time.Now() // once, whatever comes of it
+	}
 	db.mu.Unlock()
 	if stale {
 		var size int64
@@ -275,7 +267,7 @@ func (db *DB) Info(ctx context.Context) (storage.Info, error) {
 		s := db.newRead(ctx)
 		if _, err := s.one(ctx, []any{&size, &durable}, "select pg_database_size(current_database()), current_setting('synchronous_commit')"); err == nil {
 			db.mu.Lock()
-			db.size, db.durable, db.sizedAt = size, durable, time.Now()
+			db.size, db.durable = size, durable
 			db.mu.Unlock()
 		}
 		s.end()

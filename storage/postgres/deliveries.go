@@ -105,12 +105,13 @@ func (r *reader) deliveriesAt(ctx context.Context, arrivals []int64, covers int6
 
 // A deliveryWalk is what is walked for a page of deliveries, and what those on it have to be.
 type deliveryWalk struct {
-	args  []any
-	from  string
-	where []string
-	by    string   // the arrival
-	due   bool     // the order is that of DueAt, then of arrival
-	fits  []string // what not all that are walked are
+	args   []any
+	from   string
+	where  []string
+	by     string   // the arrival
+	before string   // by what they are in order before that, if anything
+	due    bool     // that is DueAt
+	fits   []string // what not all that are walked are
 }
 
 // arg returns how a value stands in the question.
@@ -122,6 +123,9 @@ func (w *deliveryWalk) arg(v any) string {
 // walkOf returns where to look for deliveries.
 func walkOf(q *storage.DeliveryQuery) *deliveryWalk {
 	w := &deliveryWalk{from: "deliveries d", by: "d.arrival", due: q.ByDue()}
+	if w.due {
+		w.before = "d.due_at"
+	}
 	is := func(list *[]string, column, is string, v any) { *list = append(*list, column+" "+is+" "+w.arg(v)) }
 	state, address, group, bounds := &w.fits, &w.fits, &w.fits, &w.fits
 	switch {
@@ -143,8 +147,14 @@ func walkOf(q *storage.DeliveryQuery) *deliveryWalk {
 	default:
 		state = &w.where
 	}
-	if q.State != "" {
-		is(state, "d.state", "=", deliveryStates[q.State])
+	switch s := deliveryStates[q.State]; {
+	case q.State == "":
+	case state == &w.where: // a stretch of an index, and asked for as one, so that no other seems better
+		is(state, "d.state", ">=", s)
+		is(state, "d.state", "<=", s)
+		w.before = "d.state"
+	default:
+		is(state, "d.state", "=", s)
 	}
 	if q.Address != "" {
 		is(address, "d.address", "=", name(q.Address))
@@ -165,7 +175,7 @@ func walkOf(q *storage.DeliveryQuery) *deliveryWalk {
 		is(&w.fits, "d.channel", "=", name(string(q.Channel)))
 	}
 	if q.Message {
-		w.fits = append(w.fits, "exists (select from messages m where m.arrival = d.arrival)")
+		w.fits = append(w.fits, "coalesce((select true from messages m where m.arrival = d.arrival), false)") // looked up one by one
 	}
 	return w
 }
@@ -210,8 +220,8 @@ func (w *deliveryWalk) question(limit int, oldestFirst bool) string {
 		direction = ""
 	}
 	order := w.by + direction
-	if w.due {
-		order = "d.due_at" + direction + ", " + order
+	if w.before != "" {
+		order = w.before + direction + ", " + order
 	}
 	return "select " + w.by + ", d.due_at, " + fits + " from " + w.from + where + " order by " + order + " limit " + w.arg(limit)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -16,12 +15,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"sitrep/incident"
 	"sitrep/intake"
-	"sitrep/ledger"
 	"sitrep/storage"
 	"sitrep/storage/postgres"
 	"sitrep/storage/postgres/postgrestest"
+	"sitrep/storage/storagetest"
 )
 
 // patience is how long something may take that takes a moment on a machine with nothing else to do.
@@ -350,76 +348,63 @@ func (l *load) check() {
 		t.Errorf("%d of %d alerts that were taken are gone", missing, len(l.taken))
 	}
 	l.eventually("the log has all", func() bool { return count(t, l.url, "select count(*) from chunks where first is null") == 0 })
-	checkFold(t, l.store)
+	storagetest.CheckHistory(t, l.store)
 }
 
-// checkFold looks whether each incident is what its events say, and whether the leaves of the log
-// make the tree of which it has the hashes.
-func checkFold(t *testing.T, s storage.Store) {
-	t.Helper()
-	err := s.Read(t.Context(), func(r storage.Snapshot) error {
-		ctx := t.Context()
-		all, _, err := r.Incidents(ctx, storage.IncidentQuery{Limit: 1000})
-		if err != nil {
-			return err
+// Of two hosts the one that takes writes is found, also when the one before is there still and can
+// be read.
+func TestAFailover(t *testing.T) {
+	t.Parallel()
+	before, after := postgrestest.Start(t), postgrestest.Start(t)
+	for _, c := range []*postgrestest.Cluster{before, after} {
+		c.Do(t, "postgres", "create database sitrep")
+		if _, err := postgres.Migrate(t.Context(), c.URL("sitrep")); err != nil {
+			t.Fatal(err)
 		}
-		if len(all) == 0 {
-			t.Error("there are no incidents")
-		}
-		for i := range all {
-			events, err := storage.EventsOf(ctx, r, all[i].Number, 0, math.MaxInt32)
-			if err != nil {
-				return err
-			}
-			for j := range events {
-				if events[j].Sequence != int64(j+1) {
-					t.Fatalf("%s: event %d has the number %d", all[i].ID(), j+1, events[j].Sequence)
-				}
-				if j > 0 && events[j].Time.Before(events[j-1].Time) {
-					t.Errorf("%s: event %d is from before the one before it", all[i].ID(), j+1)
-				}
-			}
-			var folded incident.Incident
-			for j := range events {
-				if err := folded.Apply(events[j]); err != nil {
-					return err
-				}
-			}
-			if folded.Sequence != all[i].Sequence || folded.State != all[i].State || folded.Breaches != all[i].Breaches {
-				t.Errorf("%s is not what its events say:\n%+v\n%+v", all[i].ID(), all[i], folded)
-			}
-		}
-		return checkLog(t, ctx, r)
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
+	after.Do(t, "postgres", "alter system set default_transaction_read_only = on", "select pg_reload_conf()")
+	url := strings.Replace(before.URL("sitrep"), before.Address(), before.Address()+","+after.Address(), 1) + "&target_session_attrs=read-write"
+	l := newLoad(t, url)
+	l.goesOn()
+	before.Do(t, "postgres", "alter system set default_transaction_read_only = on", "select pg_reload_conf()")
+	l.refusedAndIll()
+	after.Do(t, "postgres", "alter system reset default_transaction_read_only", "select pg_reload_conf()")
+	l.goesOn()
+	l.stop()
+	l.posting.Wait()
+	l.eventually("alerts are where they can be written", func() bool { return count(t, after.URL("sitrep"), "select count(*) from breaches") > 0 })
 }
 
-func checkLog(t *testing.T, ctx context.Context, r storage.Snapshot) error {
-	head, err := r.LogHead(ctx)
-	if err != nil {
-		return err
+// Processes whose clocks differ by 40 s take what comes to the same SLO by turns: no event is from
+// before the one that it follows on, and each alert is there once.
+func TestProcessesWhoseClocksDiffer(t *testing.T) {
+	url := newStore(t)
+	type process struct {
+		*intake.Intake
+		ahead time.Duration
 	}
-	stored, err := ledger.LoadTree(head.Size, storage.Hashes(ctx, r))
-	if err != nil {
-		return err
+	var all []process
+	for _, ahead := range []time.Duration{0, 20 * time.Second, -20 * time.Second} {
+		all = append(all, process{taker(t, open(t, url)), ahead})
 	}
-	var made ledger.Tree
-	for made.Size() < head.Size {
-		leaves, err := r.Leaves(ctx, made.Size(), 1000)
-		if err != nil {
-			return err
-		}
-		if len(leaves) == 0 {
-			t.Fatalf("the log has %d leaves, not %d", made.Size(), head.Size)
-		}
-		for _, l := range leaves {
-			made.AppendHash(ledger.Leaf{Kind: l.Kind, Bytes: l.Record.Leaf}.Hash())
-		}
+	slo := all[0].Repo.Policy().SLOs[0].ID
+	began := now().Add(-time.Hour)
+	var posting sync.WaitGroup
+	for w, p := range all {
+		posting.Go(func() {
+			for i := range 20 {
+				for _, resolved := range []bool{false, true} {
+					post := intake.Post{Alerts: alerts(slo, fmt.Sprint(i), 2, began.Add(time.Duration(i)*time.Second), resolved), At: now().Add(p.ahead)}
+					if _, err := p.Take(t.Context(), post); err != nil {
+						t.Errorf("process %d: %v", w, err)
+					}
+				}
+			}
+		})
 	}
-	if made.Root() != stored.Root() {
-		t.Error("the leaves of the log are not those of its tree")
+	posting.Wait()
+	storagetest.CheckHistory(t, open(t, url))
+	if n := count(t, url, "select count(*) - count(distinct fingerprint) from breaches"); n != 0 {
+		t.Errorf("%d alerts are there twice", n)
 	}
-	return nil
 }

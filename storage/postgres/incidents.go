@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -124,46 +125,56 @@ func (r *reader) Incidents(ctx context.Context, q storage.IncidentQuery) (page [
 }
 
 // listIncidents returns the question for a page of incidents, and one more. With a filter it is
-// asked of each state and priority that there is, so that each answer is read off an index.
+// asked of each state and priority that there is: each answer is a stretch of an index, and is
+// asked for as one, so that no other index seems better where few fit.
 func listIncidents(q *storage.IncidentQuery, from int64) (sql string, args []any) {
 	arg := func(v any) string {
 		args = append(args, v)
 		return "$" + strconv.Itoa(len(args))
 	}
-	order, where := "desc", []string{"true"}
+	order, above, below := "desc", int64(0), int64(math.MaxInt64)
 	switch {
 	case q.OldestFirst:
-		order = "asc"
-		where = append(where, "i.number > "+arg(from))
+		order, above = "asc", from
 	case from > 0:
-		where = append(where, "i.number < "+arg(from))
+		below = from
 	}
-	ofTeam := q.Team != "" || q.NoTeam
-	kinds := []string{"true"}
+	var kinds, where []string
 	if q.State != "" {
 		kinds = append(kinds, "state = "+arg(stateNumber(q.State)))
 	}
 	if q.Priority != "" {
 		kinds = append(kinds, "priority = "+arg(text(q.Priority)))
 	}
-	if ofTeam {
-		of := arg(text(q.Team))
-		kinds, where = append(kinds, "team = "+of), append(where, "i.team = "+of)
-	}
-	if q.SLO != "" {
-		where = append(where, "i.slo = "+arg(text(q.SLO))+" and i.slo <> ''")
+	columns, values := "i.state, i.priority", "k.state, k.priority"
+	switch {
+	case q.SLO != "":
+		columns, values = "i.slo, "+columns, arg(text(q.SLO))+", "+values
+		where = append(where, "i.slo <> ''")
+		if q.Team != "" || q.NoTeam {
+			where = append(where, "i.team = "+arg(text(q.Team)))
+		}
+	case q.Team != "" || q.NoTeam:
+		team := arg(text(q.Team))
+		kinds, columns, values = append(kinds, "team = "+team), "i.team, "+columns, team+", "+values
+	case len(kinds) == 0:
+		columns, values = "", ""
 	}
 	for _, word := range storage.SearchWords(q.Text) {
 		w := arg(text(word))
 		where = append(where, "(position("+w+" in i.text) > 0 or exists (select from event_texts e where e.incident = i.number and position("+w+" in e.text) > 0))")
 	}
 	limit := arg(q.Limit + 1)
-	if len(kinds) == 1 && q.SLO == "" {
+	if columns == "" {
+		where = append(where, "i.number > "+arg(above), "i.number < "+arg(below))
 		return fmt.Sprintf("select i.number, i.body from incidents i where %s order by i.number %s limit %s", strings.Join(where, " and "), order, limit), args
 	}
+	columns, values = columns+", i.number", values+", "
+	where = append(where, fmt.Sprintf("(%s) > (%s%s)", columns, values, arg(above)), fmt.Sprintf("(%s) < (%s%s)", columns, values, arg(below)))
+	each := strings.ReplaceAll(columns, ",", " "+order+",") + " " + order
 	return fmt.Sprintf(`select i.number, i.body from (select distinct state, priority from incident_counts where %s) k, lateral (
-			select i.number, i.body from incidents i where i.state = k.state and i.priority = k.priority and %s order by i.number %s limit %s) i
-		order by i.number %s limit %s`, strings.Join(kinds, " and "), strings.Join(where, " and "), order, limit, order, limit), args
+			select i.number, i.body from incidents i where %s order by %s limit %s) i
+		order by i.number %s limit %s`, strings.Join(append(kinds, "true"), " and "), strings.Join(where, " and "), each, limit, order, limit), args
 }
 
 func (r *reader) CountIncidents(ctx context.Context) (all []storage.IncidentCount, err error) {

@@ -80,6 +80,9 @@ func scanRecord(rows pgx.Rows, others ...any) (r storage.Record, err error) {
 	return r, err
 }
 
+// recordIndex is the index in the log of a record r: no join, so that each is looked up.
+const recordIndex = "(select first from chunks where id = r.chunk) + r.pos"
+
 func (r *reader) Records(ctx context.Context, q storage.RecordQuery) (records []storage.Record, err error) {
 	limit := int64(math.MaxInt64)
 	if q.Limit > 0 {
@@ -101,7 +104,7 @@ func (r *reader) Records(ctx context.Context, q storage.RecordQuery) (records []
 		record, err := scanRecord(rows)
 		records = append(records, record)
 		return err
-	}, `select c.first + r.pos, r.leaf, r.salt, r.personal from records r left join chunks c on c.id = r.chunk
+	}, `select `+recordIndex+`, r.leaf, r.salt, r.personal from records r
 		where r.kind = $1 and r.a = $2 and r.b > $3 order by r.b limit $4`, int16(q.Kind), a, after, limit)
 	return records, err
 }
@@ -129,9 +132,8 @@ func (r *reader) RecordsSince(ctx context.Context, after map[int64]int64, limit 
 		record, err := scanRecord(rows, &number)
 		all[number] = append(all[number], record)
 		return err
-	}, `select c.first + r.pos, r.leaf, r.salt, r.personal, q.number from unnest($2::bigint[], $3::bigint[]) q (number, after),
+	}, `select `+recordIndex+`, r.leaf, r.salt, r.personal, q.number from unnest($2::bigint[], $3::bigint[]) q (number, after),
 			lateral (select * from records where kind = $1 and a = q.number and b > q.after order by b limit $4) r
-			left join chunks c on c.id = r.chunk
 		order by q.number, r.b`, int16(ledger.Event), numbers, sequences, limit)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,22 +62,21 @@ func alerts(slo, name string, n int, began time.Time, resolved bool) []incident.
 // it, and to end what it began.
 func TestAPostTakesFewRoundTrips(t *testing.T) {
 	const most = 6
-	db := open(t, newStore(t))
+	var trips atomic.Int64
+	db := openWith(t, newStore(t), postgres.Options{Trace: func([]string) { trips.Add(1) }})
 	in := taker(t, db)
 	slo := in.Repo.Policy().SLOs[0].ID
 	began := now().Add(-time.Hour)
 	post := func(name string, n int, resolved bool) int64 {
 		t.Helper()
-		before := db.Trips()
+		before := trips.Load()
 		if _, err := in.Take(t.Context(), intake.Post{Alerts: alerts(slo, name, n, began, resolved), At: now()}); err != nil {
 			t.Fatal(err)
 		}
-		return db.Trips() - before
+		return trips.Load() - before
 	}
-	postgres.Still(db)                   // what it does beside is not counted
-	for range 2 * postgres.Connections { // each statement is described once on each connection
-		post("first", 1, false)
-	}
+	postgres.Still(db) // what it does beside is not counted
+	post("first", 1, false)
 	for _, name := range []string{"warm", "warm again"} {
 		post(name, 2, false)
 		post(name, 2, true)
@@ -242,103 +242,7 @@ func TestAServerThatGoesAway(t *testing.T) {
 	}
 }
 
-// What is asked often is found by an index, however much there is.
-func TestHotTablesAreNotScanned(t *testing.T) {
-	url := newStore(t)
-	db := open(t, url)
-	const rows = "20000"
-	run(t, url,
-		"insert into incidents (number, state, priority, team, slo, drill, merged_into, text, body) select n, 3, 'P1', 'blue', 'old', false, 0, '', convert_to('{\"number\":' || n || ',\"state\":\"closed\",\"key\":\"old\",\"priority\":{\"name\":\"P1\"}}', 'UTF8') from generate_series(1, "+rows+") n",
-		"insert into incident_counts (state, priority, team, drill, n) values (3, 'P1', 'blue', false, "+rows+")",
-		"update numbers set last = "+rows,
-		"insert into keys (key, latest) select 'old' || n, n from generate_series(1, "+rows+") n",
-		"insert into agendas (number, body) select n, '{}' from generate_series(1, "+rows+") n",
-		"insert into breaches (fingerprint, ordinal, incident, body) select 'old' || n, 0, n, '{}' from generate_series(1, 5 * "+rows+") n", // of few a scan is cheaper
-		"insert into records (kind, a, b, chunk, pos, leaf) select 1, n, 1, -n, 0, '{}' from generate_series(1, "+rows+") n",
-		"insert into subscriptions (incident, recipient, urgency, body) select n, 'r' || n, 9, '{}' from generate_series(1, "+rows+") n",
-		"insert into queue (recipient) select 'r' || n from generate_series(1, "+rows+") n",
-		"insert into claims (recipient) select 'r' || n from generate_series(1, "+rows+") n",
-	)
-	run(t, url, "analyze")
-	in := taker(t, db)
-	slo := in.Repo.Policy().SLOs[0].ID
-	began := now().Add(-time.Hour)
-	scans := func() map[string]int64 {
-		conn, err := pgx.Connect(t.Context(), url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close(t.Context())
-		all := map[string]int64{}
-		for _, table := range []string{"incidents", "keys", "agendas", "breaches", "records", "subscriptions", "queue", "claims"} {
-			var n int64
-			if err := conn.QueryRow(t.Context(), "select seq_scan from pg_stat_user_tables where schemaname = 'public' and relname = $1", table).Scan(&n); err != nil {
-				t.Fatal(err)
-			}
-			all[table] = n
-		}
-		return all
-	}
-	before := scans()
-	for _, resolved := range []bool{false, true} {
-		for _, n := range []int{1, 100} {
-			if _, err := in.Take(t.Context(), intake.Post{Alerts: alerts(slo, "hot", n, began, resolved), At: now()}); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	err := db.Read(t.Context(), func(r storage.Snapshot) error {
-		for _, q := range []storage.IncidentQuery{{Limit: 20}, {State: incident.StateOpen, Limit: 20}, {Team: "blue", Limit: 20}, {SLO: slo, Limit: 20}, {Priority: "P1", OldestFirst: true, Limit: 20}} {
-			if _, _, err := r.Incidents(t.Context(), q); err != nil {
-				return err
-			}
-		}
-		_, err := r.Waiting(t.Context(), now(), 64)
-		if err == nil {
-			_, err = r.DueAgendas(t.Context(), now(), 100)
-		}
-		if err == nil {
-			_, _, err = r.Backlog(t.Context(), now())
-		}
-		if err == nil {
-			_, err = r.NextDue(t.Context(), now())
-		}
-		if err == nil {
-			_, err = r.DueBreaches(t.Context(), storage.BreachesSilent, now(), 100)
-		}
-		if err == nil {
-			_, err = storage.EventsOf(t.Context(), r, 1, 0, 10)
-		}
-		return err
-	})
-	// An event of the filling says nothing; whatever else fails is wrong.
-	if err != nil && !errors.Is(err, storage.ErrNewer) {
-		t.Fatal(err)
-	}
-	if err := db.Close(); err != nil { // what its sessions counted is told when they end
-		t.Fatal(err)
-	}
-	for deadline := time.Now().Add(10 * time.Second); count(t, url, "select count(*) from pg_stat_activity where datname = current_database()") > 1 && time.Now().Before(deadline); {
-		time.Sleep(20 * time.Millisecond)
-	}
-	for table, n := range scans() {
-		if n != before[table] {
-			t.Errorf("%s was scanned %d times", table, n-before[table])
-		}
-	}
-}
-
-// The first alert of all, when the server knows that there is nothing.
-func TestTheFirstAlert(t *testing.T) {
-	url := newStore(t)
-	run(t, url, "vacuum analyze")
-	db := open(t, url)
-	in := taker(t, db)
-	for i := range 2 { // in a session that is new, and in one that is not
-		slo := in.Repo.Policy().SLOs[i].ID
-		results, err := in.Take(t.Context(), intake.Post{Alerts: alerts(slo, slo, 1, now().Add(-time.Hour), false), At: now()})
-		if err != nil || len(results) != 1 || results[0].Incident != int64(i+1) {
-			t.Errorf("%+v, %v", results, err)
-		}
-	}
+// postOf is a post of alerts of an SLO that begin or, once they have, end.
+func postOf(slo, name string, n int, resolved bool) intake.Post {
+	return intake.Post{Alerts: alerts(slo, name, n, time.Date(2026, 6, 16, 9, 0, 0, 0, time.UTC), resolved), At: now()}
 }

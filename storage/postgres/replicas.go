@@ -30,6 +30,37 @@ func (db *DB) Clock(ctx context.Context) (at time.Time, err error) {
 	return at.UTC(), err
 }
 
+// glance is one statement, which needs no transaction.
+const glance = `select coalesce(g.number, 0), g.at, coalesce(g.hash, ''), array(select body from pulses where body is not null), least(
+		(select next_at from agendas where next_at is not null order by next_at limit 1),
+		(select next_at from queue where next_at is not null order by next_at limit 1)),
+		(select quiet_since from breaches where quiet_since is not null order by quiet_since limit 1),
+		(select ask_at from breaches where ask_at is not null order by ask_at limit 1)
+	from (select) one left join lateral (` + selectGeneration + `) g on true`
+
+// Glance implements storage.Store.
+func (db *DB) Glance(ctx context.Context) (g storage.Glance, err error) {
+	if err := db.ready(ctx); err != nil {
+		return g, err
+	}
+	conn, err := db.take(ctx)
+	if err != nil {
+		return g, db.explain(ctx, err)
+	}
+	defer conn.Release()
+	limited, cancel := context.WithTimeoutCause(ctx, answerPatience, errSilent)
+	defer cancel()
+	var at, next, silent, toAsk *time.Time
+	var pulses [][]byte
+	if err := conn.QueryRow(limited, glance).Scan(&g.Generation.Number, &at, &g.Generation.Hash, &pulses, &next, &silent, &toAsk); err != nil {
+		return g, db.explain(ctx, err)
+	}
+	db.well(false)
+	g.Generation.At, g.NextDue, g.Silent, g.ToAsk = timeOf(at), timeOf(next), timeOf(silent), timeOf(toAsk)
+	g.Pulses, err = decodePulses(pulses)
+	return g, err
+}
+
 func (r *reader) Alive(ctx context.Context) (time.Time, error) {
 	var at *time.Time
 	_, err := r.one(ctx, []any{&at}, "select at from marks where name = $1", markAlive)

@@ -166,29 +166,34 @@ type misread struct {
 func (m *misread) Error() string { return m.err.Error() }
 func (m *misread) Unwrap() error { return m.err }
 
-// connect takes a connection of the pool. Where the server takes no more of them, it waits for one
-// that is given back.
 func (s *session) connect(ctx context.Context) (err error) {
 	if s.conn != nil {
 		return nil
 	}
+	s.conn, err = s.db.take(ctx)
+	return err
+}
+
+// take takes a connection of the pool. Where the server takes no more of them, it waits for one
+// that is given back.
+func (db *DB) take(ctx context.Context) (conn *pgxpool.Conn, err error) {
 	waits, cancel := context.WithTimeout(ctx, acquirePatience)
 	defer cancel()
 	var refused error
 	for {
-		if s.conn, err = s.db.acquire(waits); err == nil || ctx.Err() != nil {
-			return err
+		if conn, err = db.acquire(waits); err == nil || ctx.Err() != nil {
+			return conn, err
 		}
-		stat := s.db.pool.Stat()
+		stat := db.pool.Stat()
 		switch {
 		case waits.Err() != nil && refused != nil:
-			return refused
+			return nil, refused
 		case waits.Err() != nil && stat.AcquiredConns() >= stat.MaxConns():
-			return errBusy
+			return nil, errBusy
 		case waits.Err() != nil:
-			return errUnreached
+			return nil, errUnreached
 		case !tooMany(err) || stat.AcquiredConns() == 0:
-			return err
+			return conn, err
 		}
 		refused = err
 		select {

@@ -17,18 +17,30 @@ func (r *reader) Pulses(ctx context.Context, of ...string) (all incident.Pulses,
 		keys, _ := names(of)
 		where, args = where+" and key = any ($1)", append(args, keys)
 	}
+	var bodies [][]byte
 	err = r.each(ctx, func(rows pgx.Rows) error {
 		var body []byte
-		if err := rows.Scan(&body); err != nil {
-			return err
-		}
-		var p incident.Pulse
-		err := decode("pulse", body, &p)
-		all = append(all, p)
+		err := rows.Scan(&body)
+		bodies = append(bodies, body)
 		return err
 	}, `select body from pulses where `+where, args...)
+	if err != nil {
+		return nil, err
+	}
+	return decodePulses(bodies)
+}
+
+// decodePulses returns pulses in the order of their names.
+func decodePulses(bodies [][]byte) (all incident.Pulses, err error) {
+	for _, body := range bodies {
+		var p incident.Pulse
+		if err := decode("pulse", body, &p); err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
 	slices.SortFunc(all, func(a, b incident.Pulse) int { return cmp.Compare(a.Name, b.Name) })
-	return all, err
+	return all, nil
 }
 
 func (t *tx) Pulses(ctx context.Context, of ...string) (incident.Pulses, error) {

@@ -106,6 +106,40 @@ var breachRules = []rule{
 			return err
 		})
 	}},
+	{"a glance sees what a snapshot does", func(f *fixture) {
+		glance := func() storage.Glance {
+			got, err := f.store.Glance(f.Context())
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.read(func(r storage.Snapshot) error {
+				want, err := storage.GlanceOf(f.Context(), r)
+				f.equal("glance", got, want)
+				return err
+			})
+			return got
+		}
+		f.equal("of nothing", glance(), storage.Glance{})
+		a, b, ended := f.newBreach("a", 1), f.newBreach("b", 1), f.newBreach("c", 1)
+		a.HeardAt, b.HeardAt, ended.HeardAt = f.ago(2), f.ago(5), f.ago(9)
+		a.AskAt, ended.AskAt, ended.State = f.now, f.now.Add(time.Hour), incident.BreachEnded
+		f.breaches(ended)
+		if g := glance(); !g.Silent.IsZero() || !g.ToAsk.Equal(ended.AskAt) {
+			f.Errorf("of one that ended: %+v", g)
+		}
+		f.breaches(a, b)
+		f.subscribe(f.owes(1, "x", f.ago(3)), f.owes(2, "y", f.ago(4)))
+		f.write(func(tx storage.Tx) error {
+			err := tx.PutConfig(f.Context(), storage.Loading{Hash: "one", At: f.now, Actor: incident.ActorStart})
+			if err != nil {
+				return err
+			}
+			return tx.PutPulses(f.Context(), []incident.Pulse{{Name: "two", HeardAt: f.now}, {Name: "one", HeardAt: f.ago(1)}}, nil)
+		})
+		g := glance()
+		f.equal("times", []time.Time{g.Silent, g.ToAsk, g.NextDue}, []time.Time{b.QuietSince(), a.AskAt, f.ago(4)})
+		f.equal("generation and pulses", []any{g.Generation.Number, g.Generation.Hash, len(g.Pulses)}, []any{int64(1), "one", 2})
+	}},
 	{"a breach that moves to another incident comes last there", func(f *fixture) {
 		f.breaches(f.newBreach("a", 1), f.newBreach("b", 1), f.newBreach("c", 2))
 		f.breaches(f.newBreach("a", 2))

@@ -1,5 +1,5 @@
-// Package postgrestest runs a real PostgreSQL for tests: in a folder of its own, with fsync, and
-// gone once the test binary ends.
+// Package postgrestest runs a real PostgreSQL for tests: in a folder of its own, and gone once the
+// test binary ends.
 package postgrestest
 
 import (
@@ -39,7 +39,8 @@ type Cluster struct {
 }
 
 var (
-	shared = sync.OnceValues(start)
+	// The shared one does not wait for the disk: what it stored is lost with the machine alone.
+	shared = sync.OnceValues(func() (*Cluster, error) { return start("off") })
 	count  atomic.Int64
 )
 
@@ -66,7 +67,8 @@ func one(t testing.TB) *Cluster {
 	return c
 }
 
-// Start returns a cluster of its own, for tests that stop it. It is gone when the test ends.
+// Start returns a cluster of its own, with fsync, for tests that stop it. It is gone when the test
+// ends.
 func Start(t testing.TB) *Cluster {
 	t.Helper()
 	c, err := Run()
@@ -78,7 +80,7 @@ func Start(t testing.TB) *Cluster {
 }
 
 // Run is Start for what is no test. End it, or it ends with the process.
-func Run() (*Cluster, error) { return start() }
+func Run() (*Cluster, error) { return start("on") }
 
 // End stops a cluster of Run for good, and removes it.
 func (c *Cluster) End() {
@@ -132,7 +134,7 @@ func unprivileged() (*syscall.SysProcAttr, error) {
 	return nil, errors.New("there is no user postgres or nobody that it could run as")
 }
 
-func start() (*Cluster, error) {
+func start(fsync string) (*Cluster, error) {
 	initdb, err := program("initdb")
 	if err != nil {
 		return nil, err
@@ -162,7 +164,7 @@ func start() (*Cluster, error) {
 	if c.port, err = freePort(); err != nil {
 		return nil, err
 	}
-	settings := fmt.Sprintf("listen_addresses = '127.0.0.1'\nport = %d\nunix_socket_directories = '%s'\nmax_connections = 200\nfsync = on\nmax_prepared_transactions = 0\n", c.port, dir)
+	settings := fmt.Sprintf("listen_addresses = '127.0.0.1'\nport = %d\nunix_socket_directories = '%s'\nmax_connections = 200\nfsync = %s\nmax_prepared_transactions = 0\n", c.port, dir, fsync)
 	f, err := os.OpenFile(filepath.Join(c.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return nil, err

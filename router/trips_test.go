@@ -1,0 +1,145 @@
+package router_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/internal/command"
+	"sitrep/router/routertest"
+	"sitrep/storage"
+	"sitrep/storage/postgres"
+	"sitrep/storage/postgres/postgrestest"
+)
+
+// A wire counts what goes to a database.
+type wire struct {
+	mu         sync.Mutex
+	trips      int
+	statements map[string]int
+}
+
+func (w *wire) trace(statements []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.trips++
+	for _, sql := range statements {
+		w.statements[sql]++
+	}
+}
+
+// reset begins to count anew, and returns how much there was.
+func (w *wire) reset() (trips int, statements map[string]int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	trips, statements = w.trips, w.statements
+	w.trips, w.statements = 0, map[string]int{}
+	return trips, statements
+}
+
+// wired returns what opens a new database, and counts what goes there.
+func wired(t *testing.T) (*wire, func(context.Context) (storage.Store, error)) {
+	t.Helper()
+	url := postgrestest.Database(t)
+	if _, err := postgres.Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{statements: map[string]int{}}
+	return w, func(ctx context.Context) (storage.Store, error) {
+		db, err := postgres.Open(ctx, url, postgres.Options{Trace: w.trace})
+		return bubbled{db}, err
+	}
+}
+
+// frequent lists statements, the most frequent first.
+func frequent(statements map[string]int) string {
+	var b strings.Builder
+	for _, sql := range slices.SortedFunc(maps.Keys(statements), func(a, b string) int { return statements[b] - statements[a] }) {
+		fmt.Fprintf(&b, "\n%5d %.100s", statements[sql], strings.Join(strings.Fields(sql), " "))
+	}
+	return b.String()
+}
+
+// A replica that has nothing to do asks little: once a second whether that is still so.
+func TestAnIdleReplicaAsksADatabaseLittle(t *testing.T) {
+	wire, open := wired(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, routertest.Options{Open: open})
+		w.Start()
+		w.Fire("p1", "a")
+		w.Pass(2 * time.Minute)
+		wire.reset()
+		const minutes = 5
+		w.Pass(minutes * time.Minute)
+		_, statements := wire.reset()
+		n := 0
+		for _, k := range statements {
+			n += k
+		}
+		if n > 2*60*minutes || n < 60*minutes {
+			t.Errorf("%d statements in %d minutes, a second 1 to 2 are asked:%s", n, minutes, frequent(statements))
+		}
+	})
+}
+
+// A message that is all that is due takes few round trips from what makes it due to its record.
+func TestAMessageTakesFewRoundTrips(t *testing.T) {
+	const most = 36 // with what gives its leaves their places in the log
+	wire, open := wired(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, routertest.Options{Policy: ctoAlone(), Open: open, Poll: time.Hour})
+		w.Start()
+		w.Fire("p1", "a")
+		w.Pass(time.Minute)
+		w.Expect("cto opened")
+		wire.reset()
+		w.Do(1, command.Update{Message: "we look"})
+		w.Pass(time.Second)
+		w.Expect("cto update")
+		if trips, statements := wire.reset(); trips > most {
+			t.Errorf("%d round trips, at most %d are needed:%s", trips, most, frequent(statements))
+		} else {
+			t.Logf("%d round trips", trips)
+		}
+	})
+}
+
+// A digest of many takes as many round trips as one of a few.
+func TestADigestTakesFewRoundTrips(t *testing.T) {
+	wire, open := wired(t)
+	digest := func(n int) (trips int, statements map[string]int) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, routertest.Options{Open: open, Poll: time.Hour})
+			alerts := w.many("storm", n)
+			w.Start()
+			w.Pass(time.Minute)
+			wire.reset()
+			w.Post(alerts...)
+			w.Pass(2 * time.Minute)
+			trips, statements = wire.reset()
+			told := 0
+			for _, m := range w.Mails() {
+				if m.Kind == incident.KindDigest {
+					told = max(told, len(m.Items))
+				}
+			}
+			if told < n*3/4 {
+				t.Errorf("a digest of %d, of %d", told, n)
+			}
+			w.Stop()
+		})
+		return trips, statements
+	}
+	few, _ := digest(20)
+	many, statements := digest(100)
+	if many > few+few/5 {
+		t.Errorf("of 20 %d round trips, of 100 %d:%s", few, many, frequent(statements))
+	}
+}

@@ -1,0 +1,162 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"sitrep/incident"
+	"sitrep/storage"
+	"sitrep/storage/postgres"
+	"sitrep/storage/postgres/postgrestest"
+)
+
+var soakFor = flag.Duration("soak", 0, "how long TestDeadRowsAreBounded takes, 6m or more to tell something; 0: it is skipped")
+
+// soakRate is how many deliveries a second are made while it soaks.
+const soakRate = 500
+
+// Deliveries go on for long, while exports hold what they read: the tables that each of them
+// changes do not grow with how many there were.
+func TestDeadRowsAreBounded(t *testing.T) {
+	if *soakFor == 0 {
+		t.Skip("-soak says for how long")
+	}
+	cluster := postgrestest.Start(t)
+	database := cluster.Database(t)
+	if _, err := postgres.Migrate(t.Context(), database); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, database, planRows)
+	db := open(t, database)
+	ctx, cancel := context.WithTimeout(t.Context(), *soakFor)
+	defer cancel()
+	at := time.Date(2027, 1, 4, 0, 0, 0, 0, time.UTC) // all is due
+	var made atomic.Int64
+	var wg sync.WaitGroup
+	recipients := make(chan string)
+	wg.Go(func() {
+		defer close(recipients)
+		pace := time.NewTicker(time.Second / soakRate)
+		defer pace.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-ctx.Done():
+				return
+			case <-pace.C:
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case recipients <- fmt.Sprintf("mail:user%d@example.org", i%(planRows/4)):
+			}
+		}
+	})
+	for hand := range 16 {
+		wg.Go(func() {
+			for to := range recipients {
+				if err := deliver(ctx, db, at, fmt.Sprint("hand", hand), to, made.Add(1)); err != nil && ctx.Err() == nil && !errors.Is(err, storage.ErrLost) {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Go(func() { // an export after the other, of ten seconds
+		for ctx.Err() == nil {
+			_ = db.Read(storage.Long(ctx), func(r storage.Snapshot) error {
+				for began := time.Now(); time.Since(began) < 10*time.Second && ctx.Err() == nil; {
+					if _, err := r.Leaves(ctx, 5000, 1000); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+	})
+	tables := []string{"queue", "claims", "subscriptions"}
+	half, dead := map[string]int64{}, map[string]int64{}
+	began := time.Now()
+	for look := time.NewTicker(5 * time.Second); ctx.Err() == nil; {
+		select {
+		case <-ctx.Done():
+		case <-look.C:
+		}
+		for _, table := range tables {
+			bytes, n := grown(t, database, table)
+			dead[table] = max(dead[table], n)
+			if time.Since(began) <= *soakFor/2 {
+				half[table] = bytes
+			}
+		}
+	}
+	wg.Wait()
+	t.Logf("%.0f deliveries a second", float64(made.Load())/time.Since(began).Seconds())
+	for _, table := range tables {
+		bytes, _ := grown(t, database, table)
+		t.Logf("%s: %d kB at half time, %d kB at the end, at most %d dead rows", table, half[table]>>10, bytes>>10, dead[table])
+		if bytes > half[table]+half[table]/2 {
+			t.Errorf("%s grows: %d kB at half time, %d kB at the end", table, half[table]>>10, bytes>>10)
+		}
+	}
+}
+
+// grown returns how large a table is, with its indexes, and how many dead rows are known of.
+func grown(t *testing.T, database, table string) (bytes, dead int64) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	conn, err := pgx.Connect(ctx, database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	if err := conn.QueryRow(ctx, "select pg_total_relation_size($1::text::regclass), n_dead_tup from pg_stat_user_tables where schemaname = 'public' and relname = $1", table).Scan(&bytes, &dead); err != nil {
+		t.Fatal(err)
+	}
+	return bytes, dead
+}
+
+// deliver takes the lease of a recipient, records a message, that it was handed over, and what is
+// due next, as a service does. Whoever is not to be had is left out.
+func deliver(ctx context.Context, db storage.Store, at time.Time, owner, to string, n int64) error {
+	var l *storage.Lease
+	d := incident.Delivery{ID: fmt.Sprint("soak", n), Kind: incident.KindUpdate, Recipient: to, State: incident.DeliveryPending, CreatedAt: at, DueAt: at}
+	err := db.Write(ctx, func(tx storage.Tx) error {
+		l = nil
+		leases, err := tx.TakeLeases(ctx, at, owner, time.Hour, []string{to})
+		if err != nil || len(leases) == 0 || len(leases[0].Subscriptions) == 0 {
+			return err
+		}
+		l = &leases[0]
+		s := &l.Subscriptions[0]
+		d.Incident, d.Covers = s.Incident, []incident.Cover{{Incident: s.Incident, DueAt: s.DueAt}}
+		return tx.PutDelivery(ctx, &d, make([]byte, 5000))
+	})
+	if err != nil || l == nil {
+		return err
+	}
+	return db.Write(ctx, func(tx storage.Tx) error {
+		c := *l
+		if err := tx.ExtendLease(ctx, &c, at, at.Add(time.Hour)); err != nil {
+			return err
+		}
+		s := c.Subscriptions[0]
+		s.DueAt = s.DueAt.Add(time.Microsecond) // due again the next time round
+		if err := tx.PutSubscriptions(ctx, []incident.Subscription{s}, nil); err != nil {
+			return err
+		}
+		done := d
+		done.State, done.SentAt, done.FinishedAt = incident.DeliveryDelivered, at, at
+		if err := tx.PutDelivery(ctx, &done, nil); err != nil {
+			return err
+		}
+		return tx.ReleaseLease(ctx, &c, at, time.Time{}, "", 0)
+	})
+}

@@ -17,7 +17,6 @@ const replicaPrefix = "replica:"
 
 var aliveKey = []byte("alive")
 
-// Clock is that of this process: no other has the store.
 // Glance implements storage.Store.
 func (db *DB) Glance(ctx context.Context) (g storage.Glance, err error) {
 	err = db.Read(ctx, func(r storage.Snapshot) error {
@@ -27,6 +26,7 @@ func (db *DB) Glance(ctx context.Context) (g storage.Glance, err error) {
 	return g, err
 }
 
+// Clock is that of this process: no other has the store.
 func (db *DB) Clock(context.Context) (time.Time, error) {
 	return time.Now().UTC().Truncate(time.Microsecond), db.failure()
 }

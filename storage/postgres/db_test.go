@@ -45,7 +45,9 @@ func TestVersionsOfTheSchema(t *testing.T) {
 	run(t, url, "insert into schema_versions (version_id, is_applied) values (1000, true)", "alter table incidents add column later text")
 	again := open(t, url)
 	for _, db := range []*postgres.DB{running, again} {
-		if err := db.Write(t.Context(), func(tx storage.Tx) error { return tx.PutAlive(t.Context(), storage.Replica{Owner: "a", SeenAt: time.Now()}) }); err != nil {
+		if err := db.Write(t.Context(), func(tx storage.Tx) error {
+			return tx.PutAlive(t.Context(), storage.Replica{Owner: "a", SeenAt: time.Now()})
+		}); err != nil {
 			t.Errorf("on a newer schema: %v", err)
 		}
 	}

@@ -109,7 +109,7 @@ step go test
 # The race detector makes tests six times as slow. It looks at what many goroutines work on, but
 # for the longest tests there; what reads in one, and what a browser sees, is run without it.
 plain='^sitrep/(audit|config|demo|docs|simulate|web)$'
-long='^(TestSchedulesThatWentWrong|TestSitrepAgreesWithItsSenders|TestTenDaysOfUpdatesDoNotDrift|TestOneReplicaDoesWhatOneHasToDo|TestEveryRoleOnEveryRoute|TestHostileTextsThroughEveryOutput)$'
+long='^(TestADrillBeginsByTheClock|TestADrillThatAPersonDeclaredCounts|TestTwoReplicasAgreeWithTheirSenders|TestSchedulesThatWentWrong|TestSitrepAgreesWithItsSenders|TestTenDaysOfUpdatesDoNotDrift|TestOneReplicaDoesWhatOneHasToDo|TestEveryRoleOnEveryRoute|TestHostileTextsThroughEveryOutput)$'
 # Those that take longest come first, so that nobody waits for them in the end.
 mapfile -t packages < <(go list ./... | grep -v -E -e '^sitrep/e2e' -e "$plain" -e '^sitrep/(router|app|storage/bolt)$')
 go test -race -skip "$long" ./router ./app ./storage/bolt "${packages[@]}"

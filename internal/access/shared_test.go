@@ -183,6 +183,7 @@ func TestGuessesDoNotKeepTheStoreBusy(t *testing.T) {
 			time.Sleep(500 * time.Microsecond)
 		}
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if most := int(time.Since(began)/(100*time.Millisecond)) + 2; c.writes > most {
 			t.Errorf("%d writes, want at most %d", c.writes, most)
 		}
@@ -196,6 +197,7 @@ func TestGuessesDoNotKeepTheStoreBusy(t *testing.T) {
 		for i := range 1000 {
 			basic(g, stranger, "ada", fmt.Sprint("guess ", i))
 		}
+		synctest.Wait()
 		if more := c.reads - reads; more > 10 {
 			t.Errorf("%d reads", more)
 		}

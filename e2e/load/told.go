@@ -99,7 +99,7 @@ func (p programs) fanOut(readers int, out io.Writer) error {
 	}
 	rate := float64(readers) / time.Since(began).Seconds()
 	fmt.Fprintf(out, "one incident, %d readers: %.0f mails/s; raw SMTP on 16 kept connections %.0f, dialled each %.0f\n", readers, rate, kept, dialled)
-	fmt.Fprintf(out, "sitrep reaches %.2f of kept, %.2f of dialled\n", rate/kept, rate/dialled)
+	fmt.Fprintf(out, "that is %.2f of kept, %.2f of dialled\n", rate/kept, rate/dialled)
 	return nil
 }
 

@@ -7,6 +7,7 @@
 package wiki
 
 import (
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -97,19 +98,50 @@ type SLO struct {
 }
 
 // From returns the page of a configuration.
-func From(p *incident.Policy) Page {
+func From(p *incident.Policy) Page { return from(p, all(p.SLOs)) }
+
+// all yields SLOs where they are.
+func all(slos []incident.SLO) iter.Seq[*incident.SLO] {
+	return func(yield func(*incident.SLO) bool) {
+		for i := range slos {
+			if !yield(&slos[i]) {
+				return
+			}
+		}
+	}
+}
+
+// from goes through the SLOs once, however many teams and groups there are.
+func from(p *incident.Policy, slos iter.Seq[*incident.SLO]) Page {
 	page := Page{Version: p.Hash[:min(12, len(p.Hash))]}
+	ofPriority, ofGroup, ofTeam := map[string]int{}, map[string]int{}, map[string][]*incident.SLO{}
+	for s := range slos {
+		ofPriority[s.Priority]++
+		ofTeam[s.Team] = append(ofTeam[s.Team], s)
+		for i, name := range s.Stakeholders {
+			if !slices.Contains(s.Stakeholders[:i], name) {
+				ofGroup[name]++
+			}
+		}
+	}
 	for i := range p.Priorities {
-		page.Priorities = append(page.Priorities, priority(&p.Priorities[i], p))
+		q := priority(&p.Priorities[i], p)
+		q.SLOs = ofPriority[p.Priorities[i].Name]
+		page.Priorities = append(page.Priorities, q)
 	}
 	for i := range p.Groups {
-		if g := GroupOf(&p.Groups[i], p); g.Management || g.SLOs > 0 {
+		g := GroupOf(&p.Groups[i], p)
+		if g.SLOs = ofGroup[p.Groups[i].Name]; g.Management || g.SLOs > 0 {
 			page.Groups = append(page.Groups, g)
 		}
 	}
-	for _, t := range p.Teams {
-		if slos := slosOf(t.Name, p); len(slos) > 0 {
-			page.Teams = append(page.Teams, Team{Name: line(t.Name), SLOs: slos})
+	rank := map[string]int{}
+	for _, q := range p.Priorities {
+		rank[q.Name] = q.Rank
+	}
+	for i := range p.Teams {
+		if slos := ofTeam[p.Teams[i].Name]; len(slos) > 0 {
+			page.Teams = append(page.Teams, Team{Name: line(p.Teams[i].Name), SLOs: shown(slos, rank, p)})
 		}
 	}
 	return page
@@ -132,24 +164,14 @@ func priority(q *incident.Priority, p *incident.Policy) Priority {
 	if len(out.Audiences) > 0 {
 		out.UpdateEvery = duration(q.UpdateEvery)
 	}
-	for _, s := range p.SLOs {
-		if s.Priority == q.Name {
-			out.SLOs++
-		}
-	}
 	return out
 }
 
-// GroupOf returns what a page shows of a group.
+// GroupOf returns what a page shows of a group, but for how many SLOs' stakeholder it is.
 func GroupOf(g *incident.Group, p *incident.Policy) Group {
 	out := Group{Name: line(g.Name), Management: slices.Contains(p.Management, g.Name), Hears: lines(g.Priorities), Timezone: g.Location.String()}
 	for _, r := range g.Recipients {
 		out.Recipients = append(out.Recipients, line(r.Address))
-	}
-	for _, s := range p.SLOs {
-		if slices.Contains(s.Stakeholders, g.Name) {
-			out.SLOs++
-		}
 	}
 	for _, q := range g.Quiet {
 		out.Quiet = append(out.Quiet, quiet(q))
@@ -179,23 +201,15 @@ func Stakeholders(s *incident.SLO, p *incident.Policy) []string {
 	return names
 }
 
-func slosOf(team string, p *incident.Policy) []SLO {
-	rank := map[string]int{}
-	for _, q := range p.Priorities {
-		rank[q.Name] = q.Rank
-	}
-	var found []SLO
-	for _, s := range p.SLOs {
-		if s.Team == team {
-			found = append(found, SLO{
-				ID: line(s.ID), UseCase: line(s.UseCase), Affects: line(s.Affects), SLI: line(s.SLI), Service: line(s.Service), Priority: s.Priority,
-				Runbook: wording.Link(s.Runbook), Stakeholders: Stakeholders(&s, p),
-			})
-		}
-	}
-	slices.SortStableFunc(found, func(a, b SLO) int { return rank[a.Priority] - rank[b.Priority] })
-	for i := range found {
-		found[i].Priority = line(found[i].Priority)
+// shown are a team's SLOs as a page has them.
+func shown(slos []*incident.SLO, rank map[string]int, p *incident.Policy) []SLO {
+	slices.SortStableFunc(slos, func(a, b *incident.SLO) int { return rank[a.Priority] - rank[b.Priority] })
+	found := make([]SLO, 0, len(slos))
+	for _, s := range slos {
+		found = append(found, SLO{
+			ID: line(s.ID), UseCase: line(s.UseCase), Affects: line(s.Affects), SLI: line(s.SLI), Service: line(s.Service), Priority: line(s.Priority),
+			Runbook: wording.Link(s.Runbook), Stakeholders: Stakeholders(s, p),
+		})
 	}
 	return found
 }

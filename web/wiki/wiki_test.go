@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -153,5 +154,31 @@ func TestNoTextBecomesMarkup(t *testing.T) {
 		if n != columns {
 			t.Errorf("%d cells in a table of %d: %s", n, columns, line)
 		}
+	}
+}
+
+// 10,000 teams with ten SLOs each are gone through once: the page took minutes where each team and
+// each group looked through all of them.
+func TestSLOsAreGoneThroughOnce(t *testing.T) {
+	p := policy(t)
+	want := wiki.From(p)
+	slos, rest := wiki.All(p.SLOs), *p
+	rest.SLOs = nil // there is no other way to them
+	looked := 0
+	got := wiki.FromEach(&rest, func(yield func(*incident.SLO) bool) {
+		for s := range slos {
+			if looked++; !yield(s) {
+				return
+			}
+		}
+	})
+	if looked != len(p.SLOs) {
+		t.Errorf("of %d SLOs, %d were looked at", len(p.SLOs), looked)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if n := want.Groups[1].SLOs; n != 2 {
+		t.Errorf("%s is the stakeholder of %d SLOs, want 2", want.Groups[1].Name, n)
 	}
 }

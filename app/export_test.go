@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/gorilla/mux"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"sitrep/incident"
 	"sitrep/storage"
@@ -42,3 +43,6 @@ func (s *Service) ReloadBy(ctx context.Context, actor incident.Actor) error {
 }
 
 func (s *Service) ReloadOn(ctx context.Context, signals <-chan os.Signal) { s.reloadOn(ctx, signals) }
+
+// RegistryOf returns the registry of a service's metrics.
+func RegistryOf(s *Service) *prometheus.Registry { return s.registry }

@@ -22,8 +22,8 @@ const (
 // A Canary is an alert of sitrep's own that is posted now and then, to see whether it comes
 // back and ends as a mail.
 type Canary struct {
-	Every        time.Duration     `yaml:"every" doc:"How often it is posted: 1m to 31d. Each time is a mail." eg:"1d"`
-	Within       time.Duration     `yaml:"within" doc:"How long it may take from the post to the hand-over of its mail: 10s at least, and at most half of every. Alertmanager itself waits for group_wait, which is 30s where nothing else is said."`
+	Every        time.Duration     `yaml:"every" bounds:"1m to 31d" doc:"How often it is posted. Each time is a mail." eg:"1d"`
+	Within       time.Duration     `yaml:"within" bounds:"10s or more" doc:"How long it may take from the post to the hand-over of its mail, at most half of every. Alertmanager itself waits for group_wait, which is 30s where nothing else is said."`
 	Alertmanager URL               `yaml:"alertmanager" doc:"The URL of the one of alertmanagers to which it is posted; else it goes to all of them but Grafana's, as Prometheus posts to all members of a cluster." eg:"http://alertmanager.example:9093"`
 	Labels       map[string]string `yaml:"labels" doc:"Labels that its alert has beside alertname and sitrep_canary, so that it takes the same route as your alerts." eg:"{sloth_severity: page}"`
 	To           []string          `yaml:"to,required" doc:"The names of the groups that get its mail, and are told when it does not arrive." eg:"[sre]"`

@@ -10,7 +10,7 @@ import (
 type Config struct {
 	Timezone      *time.Location `yaml:"timezone" doc:"The time zone of times in messages, by its name in the IANA database. Groups may have their own." eg:"Europe/Berlin"`
 	Mail          *Mail          `yaml:"mail" doc:"How mail is sent. Needed where somebody is informed by email."`
-	Priorities    []Priority     `yaml:"priorities,required" doc:"The organisation's priorities, the highest first; at most five." eg:"[{name: P1, inform: [stakeholders], update_every: 2h}]"`
+	Priorities    []Priority     `yaml:"priorities,required" bounds:"1 to 5" doc:"The organisation's priorities, the highest first." eg:"[{name: P1, inform: [stakeholders], update_every: 2h}]"`
 	Management    []string       `yaml:"management" doc:"The names of the groups behind the audience management."`
 	Groups        []Group        `yaml:"groups" doc:"Named lists of recipients."`
 	SLOFiles      []string       `yaml:"slo_files" doc:"Patterns of the teams' files, relative to this one."`
@@ -38,11 +38,11 @@ type Config struct {
 // Incidents says when incidents resolve and open again, and how messages are
 // paced.
 type Incidents struct {
-	ResolveAfter time.Duration `yaml:"resolve_after" doc:"All breaches ended for this long: the incident resolves."`
+	ResolveAfter time.Duration `yaml:"resolve_after" bounds:"more than 0s" doc:"All breaches ended for this long: the incident resolves."`
 	ReopenWithin time.Duration `yaml:"reopen_within" doc:"A breach this soon after: the same incident opens again. 0s: never."`
-	UnknownAfter time.Duration `yaml:"unknown_after" doc:"No word of a breach for this long: it is unknown. More than Alertmanager's repeat_interval, unless alertmanagers are asked."`
+	UnknownAfter time.Duration `yaml:"unknown_after" bounds:"more than 0s" doc:"No word of a breach for this long: it is unknown. More than Alertmanager's repeat_interval, unless alertmanagers are asked."`
 	RemindBefore time.Duration `yaml:"remind_before" doc:"The team is reminded this long before a scheduled update. 0s: never."`
-	DigestAbove  int           `yaml:"digest_above" doc:"Messages to one recipient in one minute; what is beyond goes out as one digest."`
+	DigestAbove  int           `yaml:"digest_above" bounds:"1 or more" doc:"Messages to one recipient in one minute; what is beyond goes out as one digest."`
 }
 
 // Unmapped says what becomes of firing alerts that no SLO claims.
@@ -55,16 +55,16 @@ type Unmapped struct {
 type Watchdog struct {
 	Match  []Matchers    `yaml:"match,required" doc:"Alertmanager matchers; all must match." eg:"['alertname=\"Watchdog\"']"`
 	By     []string      `yaml:"by" doc:"Labels; each of their values, as it is heard, is a pulse of its own, and a breach that has all of them is doubted by its own pulse alone. One that is away for 7 days is given up." eg:"[cluster]"`
-	Within time.Duration `yaml:"within" doc:"It is heard at least this often."`
+	Within time.Duration `yaml:"within" bounds:"more than 0s" doc:"It is heard at least this often."`
 	Groups []string      `yaml:"groups" doc:"The names of the groups that are told when it goes away and when it is back."`
 }
 
 // Retention says how long the particulars of closed incidents are kept. Each is
 // longer than zero, and Messages is at most Personal.
 type Retention struct {
-	Breaches time.Duration `yaml:"breaches" doc:"How long breaches are kept after their incident closed."`
-	Messages time.Duration `yaml:"messages" doc:"How long messages as sent are kept after their incident closed. Not longer than personal, as each holds its recipient's address."`
-	Personal time.Duration `yaml:"personal" doc:"How long names of people and addresses are kept after their incident closed; those in a configuration, after another came into force. What happened stays, and so does its proof."`
+	Breaches time.Duration `yaml:"breaches" bounds:"more than 0s" doc:"How long breaches are kept after their incident closed."`
+	Messages time.Duration `yaml:"messages" bounds:"more than 0s" doc:"How long messages as sent are kept after their incident closed. Not longer than personal, as each holds its recipient's address."`
+	Personal time.Duration `yaml:"personal" bounds:"more than 0s" doc:"How long names of people and addresses are kept after their incident closed; those in a configuration, after another came into force. What happened stays, and so does its proof."`
 }
 
 // Load reads the config file at path, the teams' files that it names, and the

@@ -17,7 +17,7 @@ type Evidence struct {
 type Witness struct {
 	Email Address       `yaml:"email" doc:"An email address. Exactly one of email and url."`
 	URL   Secret        `yaml:"url" show:"origin" doc:"An http or https URL that is told by POST. Exactly one of email and url."`
-	Every time.Duration `yaml:"every" doc:"How often."`
+	Every time.Duration `yaml:"every" bounds:"more than 0s" doc:"How often."`
 	// HTTPConfig has FollowRedirects false, whatever is the default elsewhere.
 	HTTPConfig *HTTPClient `yaml:"http_config" doc:"How the URL is spoken to, as everywhere in Prometheus: headers, credentials, TLS, proxy. Its redirects are not followed."`
 }

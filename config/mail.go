@@ -19,9 +19,9 @@ type Mail struct {
 	OAuth2       *OAuth2        `yaml:"oauth2" doc:"Where to get a token to log in with (XOAUTH2), as Exchange Online and Gmail want it. At most one of password_file and oauth2."`
 	TLS          TLSMode        `yaml:"tls" doc:"starttls, which is then required; implicit, from the first byte; or none."`
 	TLSConfig    *TLSConfig     `yaml:"tls_config" doc:"How the server is verified, as everywhere in Prometheus."`
-	Connections  int            `yaml:"connections" doc:"How many connections to the server may be open at once."`
+	Connections  int            `yaml:"connections" bounds:"1 to 200" doc:"How many connections to the server may be open at once."`
 	Rate         Rate           `yaml:"rate" doc:"At most so many mails: what the server allows in a second, a minute or an hour. Without it as many as the server takes." eg:"30/m"`
-	Timeout      *time.Duration `yaml:"timeout" doc:"How long one step of a conversation with the server may take. Without it what servers need: a minute until it is ready, 5m for MAIL and RCPT, 3m for DATA, 10m after the mail."`
+	Timeout      *time.Duration `yaml:"timeout" bounds:"more than 0s" doc:"How long one step of a conversation with the server may take. Without it what servers need: a minute until it is ready, 5m for MAIL and RCPT, 3m for DATA, 10m after the mail."`
 	EnvelopeFrom Address        `yaml:"envelope_from" doc:"Where the mail servers on the way send what they cannot deliver; else to the sender." eg:"bounces@example.org"`
 	HelloName    string         `yaml:"hello_name" doc:"How sitrep introduces itself to the server (EHLO); else by the name of its host." eg:"mail.example.org"`
 	ListID       string         `yaml:"list_id" doc:"The List-Id of all mails, by which readers can sort them." eg:"incidents.example.org"`

@@ -17,10 +17,10 @@ const (
 type Priority struct {
 	Name        string              `yaml:"name,required" doc:"Its name, as it stands in subjects." eg:"P1"`
 	Summary     string              `yaml:"summary" doc:"What it means, in one line."`
-	Criteria    []string            `yaml:"criteria" doc:"What makes an incident one of this priority; at most five."`
+	Criteria    []string            `yaml:"criteria" bounds:"at most 5" doc:"What makes an incident one of this priority."`
 	Actions     []ActionRule        `yaml:"actions" doc:"Duties that it brings, each done or waived with a reason before closing."`
 	Inform      []incident.Audience `yaml:"inform" doc:"The audiences that are informed."`
-	UpdateEvery time.Duration       `yaml:"update_every" doc:"How often they are informed. Required where an audience is." eg:"2h"`
+	UpdateEvery time.Duration       `yaml:"update_every" bounds:"more than 0s" doc:"How often they are informed. Required where an audience is." eg:"2h"`
 	InformAfter time.Duration       `yaml:"inform_after" doc:"An incident shorter than this never reaches the audiences."`
 }
 

@@ -16,7 +16,7 @@ type TeamFile struct {
 
 // A Drill is one that the team has again and again. It says in each message that it is one.
 type Drill struct {
-	Every    time.Duration `yaml:"every,required" doc:"How long after the latest drill, whoever declared that, the next begins: 1d to 731d." eg:"90d"`
+	Every    time.Duration `yaml:"every,required" bounds:"1d to 731d" doc:"How long after the latest drill, whoever declared that, the next begins." eg:"90d"`
 	SLO      string        `yaml:"slo" doc:"The id of an SLO of this file that it is about: who is told of that is told of the drill, too. Without it those on call are, and who else the priority always informs." eg:"checkout-availability"`
 	Priority string        `yaml:"priority" doc:"The name of its priority; else the SLO's or, without one, the lowest." eg:"P3"`
 }

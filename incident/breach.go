@@ -7,8 +7,8 @@ type BreachState string
 
 // The states of a breach. No code but this package's gives a breach one.
 const (
-	BreachFiring  BreachState = "firing"
-	BreachEnded   BreachState = "ended"
+	BreachFiring  BreachState = "firing"  // its alert fires, as far as is known
+	BreachEnded   BreachState = "ended"   // its alert ended
 	BreachUnknown BreachState = "unknown" // nothing was heard of it for too long, or its end is not believed
 )
 

@@ -12,16 +12,16 @@ type Kind string
 // The kinds of messages. Of several owed at once, the message has the kind that
 // stands first here.
 const (
-	KindLeft     Kind = "left"
-	KindResolved Kind = "resolved"
-	KindOpened   Kind = "opened"
-	KindReopened Kind = "reopened"
-	KindPriority Kind = "priority"
-	KindUpdate   Kind = "update"
-	KindReminder Kind = "reminder" // to on_call alone
-	KindWatchdog Kind = "watchdog" // about no incident
-	KindCanary   Kind = "canary"   // about no incident
-	KindDigest   Kind = "digest"   // about several
+	KindLeft     Kind = "left"     // the reader is told no more, as the priority was lowered or the incident merged
+	KindResolved Kind = "resolved" // it is over
+	KindOpened   Kind = "opened"   // the reader hears of the incident for the first time
+	KindReopened Kind = "reopened" // it is back
+	KindPriority Kind = "priority" // its priority was raised or lowered
+	KindUpdate   Kind = "update"   // a scheduled update, or one that a person wrote
+	KindReminder Kind = "reminder" // to on_call alone: something is left to do
+	KindWatchdog Kind = "watchdog" // a pulse of the watchdog went away or is back; about no incident
+	KindCanary   Kind = "canary"   // a run of the canary arrived, failed, or arrives again; about no incident
+	KindDigest   Kind = "digest"   // about several incidents, beyond digest_above in a minute
 )
 
 // kindOrder is the order in which the kinds go first.

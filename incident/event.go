@@ -7,22 +7,22 @@ type EventType string
 
 // The types of events. No other way leads to a change of an incident.
 const (
-	EventOpened          EventType = "opened"
-	EventBreachStarted   EventType = "breach_started"
-	EventBreachEnded     EventType = "breach_ended"
-	EventBreachUnknown   EventType = "breach_unknown"
-	EventAcknowledged    EventType = "acknowledged"
-	EventPriorityChanged EventType = "priority_changed"
-	EventPhaseChanged    EventType = "phase_changed"
-	EventNoteWritten     EventType = "note_written"
-	EventUpdateWritten   EventType = "update_written"
-	EventUpdateMissed    EventType = "update_missed"
-	EventActionChanged   EventType = "action_changed"
-	EventAudienceChanged EventType = "audience_changed"
-	EventResolved        EventType = "resolved"
-	EventReopened        EventType = "reopened"
-	EventMerged          EventType = "merged"
-	EventClosed          EventType = "closed"
+	EventOpened          EventType = "opened"           // an incident opened, by an alert or by a person who declared it
+	EventBreachStarted   EventType = "breach_started"   // an alert of its SLO began to fire, or fires again
+	EventBreachEnded     EventType = "breach_ended"     // one of them ended
+	EventBreachUnknown   EventType = "breach_unknown"   // nobody knows whether one of them still fires
+	EventAcknowledged    EventType = "acknowledged"     // a person is on it, or gave it back
+	EventPriorityChanged EventType = "priority_changed" // its priority was raised or lowered
+	EventPhaseChanged    EventType = "phase_changed"    // the response went to another phase
+	EventNoteWritten     EventType = "note_written"     // a note was written, which stays inside
+	EventUpdateWritten   EventType = "update_written"   // a person wrote to audiences
+	EventUpdateMissed    EventType = "update_missed"    // scheduled updates could not be handed over in time
+	EventActionChanged   EventType = "action_changed"   // an action was done, waived, or is due again
+	EventAudienceChanged EventType = "audience_changed" // it has other stakeholders
+	EventResolved        EventType = "resolved"         // it is over, for all that is known
+	EventReopened        EventType = "reopened"         // it is back
+	EventMerged          EventType = "merged"           // it was merged into another, or another into it
+	EventClosed          EventType = "closed"           // it is done; final
 )
 
 // EventTypes returns all types, in the order above.

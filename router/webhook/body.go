@@ -12,33 +12,34 @@ import (
 
 // A body is what is posted.
 type body struct {
-	Type      string    `json:"type"` // incident. and the kind of the message
-	Timestamp time.Time `json:"timestamp"`
-	Data      data      `json:"data"`
+	Type      string    `json:"type"`      // incident. and the kind of the message
+	Timestamp time.Time `json:"timestamp"` // when the message was made; of a repetition, too
+	Data      data      `json:"data"`      // the facts
 }
 
 // data are the facts of a message: of one incident, of the incidents of a digest,
 // of the watchdog, or of the canary.
 type data struct {
-	// Incident, or each of Incidents, is an incidentjson.Incident of one that the reader
-	// reads of on call, else a forAudiences.
+	// The incident as it is now: an incidentjson.Incident where the reader reads of it on call, else a
+	// forAudiences.
 	Incident     any                  `json:"incident,omitempty"`
-	Incidents    []any                `json:"incidents,omitempty"` // of a digest the first mostIncidents
+	Incidents    []any                `json:"incidents,omitempty"` // of a digest the first 100, the highest priority first
 	Total        int                  `json:"total,omitempty"`     // of a digest, how many incidents it is about
-	Counts       []count              `json:"counts,omitempty"`    // of a digest, of all those
+	Counts       []count              `json:"counts,omitempty"`    // of a digest, how many of each priority are open, resolved, closed, merged and drills
 	URL          string               `json:"url,omitempty"`       // of a digest, where all incidents are
-	Watchdog     *watchdog            `json:"watchdog,omitempty"`
-	Canary       *canary              `json:"canary,omitempty"`
-	Audience     incident.Audience    `json:"audience"`
-	Group        string               `json:"group"`
-	Sequence     *int64               `json:"sequence,omitempty"` // of a digest, each incident has its own
-	Changes      []incidentjson.Event `json:"changes"`
-	Message      string               `json:"message"`
-	NextUpdateAt *time.Time           `json:"next_update_at"`
-	// Alerts and Runbook are there if the reader is on call, also in an audience, and the
+	Watchdog     *watchdog            `json:"watchdog,omitempty"`  // of one about the watchdog: which pulse went away or is back
+	Canary       *canary              `json:"canary,omitempty"`    // of one about the canary: how its run went
+	Audience     incident.Audience    `json:"audience"`            // by which the reader reads
+	Group        string               `json:"group"`               // by which the reader reads; of those on call the team
+	Sequence     *int64               `json:"sequence,omitempty"`  // of the incident's latest event; what has a lower one is older. Of a digest, each incident has its own
+	Changes      []incidentjson.Event `json:"changes"`             // the events since the reader's last message that it may see, oldest first
+	Message      string               `json:"message"`             // the same in plain text, as a mail has it
+	NextUpdateAt *time.Time           `json:"next_update_at"`      // by when the reader hears again, if nothing happens before; null: no more is promised
+	// The alerts that fire or are unknown, the five that began last. Only if the reader is on call and the
 	// message is about one incident.
-	Alerts  []alert `json:"alerts,omitzero"`
-	Runbook *string `json:"runbook,omitempty"` // an http or https URL, or ""
+	Alerts []alert `json:"alerts,omitzero"`
+	// Where it says what to do: an http or https URL, or "". Where alerts is.
+	Runbook *string `json:"runbook,omitempty"`
 }
 
 // mostIncidents is how many incidents the body of a digest has; those beyond are counted.

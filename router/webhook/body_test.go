@@ -98,7 +98,36 @@ func TestBody(t *testing.T) {
 	bare.Audiences = []incident.Audience{incident.AudienceOnCall}
 	cluster := message(incident.KindWatchdog)
 	cluster.Watchdog = &incident.WatchdogNews{Pulse: `cluster="eu"`, Labels: map[string]string{"cluster": "eu"}, HeardAt: at(14, 58), Within: 15 * time.Minute}
+	over := register()
+	over.State, over.Phase, over.Breaches = incident.StateResolved, incident.PhaseClosure, incident.Counts{Total: 5}
+	over.EndedAt, over.ResolvedAt, over.Sequence = at(14, 50), at(15, 0), 9
+	over.Actions = []incident.Action{{Name: "hotfix", State: incident.ActionDone}, {Name: "postmortem", State: incident.ActionDue, DueAt: at(15, 0).AddDate(0, 0, 5)}}
+	resolved := incident.Event{
+		Incident: 42, Sequence: 9, Time: at(15, 0), Type: incident.EventResolved, Actor: incident.ActorScheduler, Config: "c0ffee",
+		Data: incident.Data{Actions: over.Actions},
+	}
+	end := item(incident.KindResolved, over, resolved)
+	end.NextBy = time.Time{}
+	lowered := register()
+	lowered.Priority = incident.Priority{Name: "P3", Rank: 2, Inform: []incident.Audience{incident.AudienceManagement}, UpdateEvery: 8 * time.Hour}
+	leaving := item(incident.KindLeft, lowered, incident.Event{
+		Incident: 42, Sequence: 7, Time: at(15, 0), Type: incident.EventPriorityChanged, Actor: "ada", Reason: "only one region", Config: "c0ffee",
+		Data: incident.Data{From: "P1", To: "P3", Actions: register().Actions},
+	})
+	leaving.NextBy = time.Time{}
+	canary := message(incident.KindCanary)
+	canary.Audiences, canary.Group = []incident.Audience{}, "sre"
+	canary.Canary = &incident.CanaryNews{Run: "r1", PostedAt: at(14, 50), FailedAt: at(15, 0), Stage: incident.CanaryRoute, FailingSince: at(14, 50), InARow: 1, Within: 10 * time.Minute}
 	tests := map[string]*incident.Message{
+		"opened":   message(incident.KindOpened, item(incident.KindOpened, register())),
+		"update":   message(incident.KindUpdate, item(incident.KindUpdate, register())),
+		"resolved": message(incident.KindResolved, end),
+		"reopened": message(incident.KindReopened, item(incident.KindReopened, register(), incident.Event{
+			Incident: 42, Sequence: 7, Time: at(15, 0), Type: incident.EventReopened, Actor: incident.ActorAlertmanager, Config: "c0ffee",
+			Data: incident.Data{Why: incident.WhyBreachStarted, ResolveAfter: 10 * time.Minute},
+		})),
+		"left":                   message(incident.KindLeft, leaving),
+		"canary":                 canary,
 		"on-call":                onCall,
 		"on-call-without-alerts": bare,
 		"priority":               message(incident.KindPriority, item(incident.KindPriority, register(), changed)),

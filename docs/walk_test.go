@@ -36,8 +36,15 @@ func steps(page string) []step {
 	return out
 }
 
-// TestTheFirstHourIsAsThePageSays runs the commands of first-hour.md in one shell.
-func TestTheFirstHourIsAsThePageSays(t *testing.T) {
+// walked are the pages of which a test runs each command, and how many there are at least.
+var walked = map[string]int{
+	"first-hour.md":           12,
+	"tutorials/from-sloth.md": 9,
+	"tutorials/from-pyrra.md": 9,
+}
+
+// TestPagesAreAsTheySay runs the commands of each page in one shell, as somebody new would.
+func TestPagesAreAsTheySay(t *testing.T) {
 	for _, tool := range []string{"bash", "curl", "sed", "grep"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			if os.Getenv("CI") != "" {
@@ -46,27 +53,51 @@ func TestTheFirstHourIsAsThePageSays(t *testing.T) {
 			t.Skip(err)
 		}
 	}
-	dir := t.TempDir()
-	program := filepath.Join(dir, "bin", "sitrep")
+	program := built(t)
+	for page, least := range walked {
+		t.Run(page, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			if err := os.CopyFS(filepath.Join(dir, "contrib"), os.DirFS("../contrib")); err != nil {
+				t.Fatal(err)
+			}
+			walk(t, dir, program, strings.ReplaceAll(read(t, page), "127.0.0.1:9098", free(t)), least)
+		})
+	}
+}
+
+// built returns the path of the program.
+func built(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "sitrep")
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "../cmd/sitrep").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	if err := os.CopyFS(filepath.Join(dir, "contrib"), os.DirFS("../contrib")); err != nil {
-		t.Fatal(err)
-	}
+	return program
+}
+
+// free returns an address of this machine at which nobody listens.
+func free(t *testing.T) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	l.Close()
+	defer l.Close()
+	return l.Addr().String()
+}
 
-	all := steps(strings.ReplaceAll(read(t, "first-hour.md"), "127.0.0.1:9098", address))
-	if len(all) < 12 {
+// walk runs the commands of a page in one shell that begins in a folder, and compares what they
+// print with what the page says.
+func walk(t *testing.T, dir, program, page string, least int) {
+	t.Helper()
+	all := steps(page)
+	if len(all) < least {
 		t.Fatalf("%d steps", len(all))
 	}
 	// Each command that shows what it prints does so into a file of its own. Mails come a moment
 	// later than the answer: what is not as it should be yet is looked at again for a while.
+	notes := t.TempDir()
 	var script strings.Builder
 	script.WriteString("trap 'kill $(jobs -p) 2>/dev/null' EXIT\n")
 	for i, s := range all {
@@ -74,7 +105,7 @@ func TestTheFirstHourIsAsThePageSays(t *testing.T) {
 			fmt.Fprintf(&script, "%s", s.command)
 			continue
 		}
-		want, got := fmt.Sprintf("%s/want-%d", dir, i), fmt.Sprintf("%s/got-%d", dir, i)
+		want, got := fmt.Sprintf("%s/want-%d", notes, i), fmt.Sprintf("%s/got-%d", notes, i)
 		if err := os.WriteFile(want, []byte(s.prints+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -94,9 +125,9 @@ func TestTheFirstHourIsAsThePageSays(t *testing.T) {
 		if !s.checked {
 			continue
 		}
-		got, err := os.ReadFile(fmt.Sprintf("%s/got-%d", dir, i))
+		got, err := os.ReadFile(fmt.Sprintf("%s/got-%d", notes, i))
 		if err != nil || strings.TrimRight(string(got), "\n") != s.prints {
-			t.Fatalf("%s prints:\n%s\nand the page says:\n%s\n%v", s.command, got, s.prints, err)
+			t.Errorf("%s prints:\n%s\nand the page says:\n%s\n%v", s.command, got, s.prints, err)
 		}
 	}
 }

@@ -112,7 +112,7 @@ var about = map[string]string{
 	"Canary.arrived_at":          "When a run last arrived; null if none did.",
 	"Canary.took_seconds":        "From the post to the hand-over, of that run.",
 	"Canary.failing_since":       "When the first of the runs was posted that failed since; null if the latest did not.",
-	"Canary.stage":               "How far the latest run came, if it failed: post, route or mail.",
+	"Canary.stage":               "How far the latest run came, if it failed: prometheus, post, route or mail.",
 	"Pulse.heard_at":             "Null if it was never heard.",
 	"Report.by_month":            "Such as 2026-11.",
 	"Report.as_of":               "Of a store that does not run, when it was last written: nothing later is known.",

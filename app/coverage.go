@@ -63,14 +63,13 @@ func (l *lookout) watch(c *config.Config) (*chains, error) {
 	if l.located.config == c {
 		out.promise = l.located.promise
 	}
-	var prometheis, ams []live.Endpoint
 	for i := range c.Prometheus {
 		p := &c.Prometheus[i]
 		client, err := p.HTTPConfig.New()
 		if err != nil {
 			return nil, fmt.Errorf("prometheus[%d]: %w", i, err)
 		}
-		prometheis = append(prometheis, live.Endpoint{URL: string(p.URL), Client: client})
+		out.askPrometheis = append(out.askPrometheis, live.Endpoint{URL: string(p.URL), Client: client})
 	}
 	for i := range c.Alertmanagers {
 		am := &c.Alertmanagers[i]
@@ -78,9 +77,9 @@ func (l *lookout) watch(c *config.Config) (*chains, error) {
 		if err != nil {
 			return nil, fmt.Errorf("alertmanagers[%d]: %w", i, err)
 		}
-		ams = append(ams, live.Endpoint{URL: string(am.URL), Client: client, Receiver: am.Receiver})
+		out.askAlertmanagers = append(out.askAlertmanagers, live.Endpoint{URL: string(am.URL), Client: client, Receiver: am.Receiver})
 	}
-	out.watcher = live.New(prometheis, ams, live.Files{}, config.Nearest)
+	out.watcher = live.New(out.askPrometheis, out.askAlertmanagers, live.Files{}, config.Nearest)
 	return out, nil
 }
 
@@ -91,6 +90,8 @@ type chains struct {
 	// Who is asked, and how.
 	prometheis    []config.Prometheus
 	alertmanagers []config.Alertmanager
+
+	askPrometheis, askAlertmanagers []live.Endpoint
 }
 
 // follow lets what was answered before count on where the same are asked in the same way.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"sitrep/chain/live"
 	"sitrep/config"
 	"sitrep/incident"
 	"sitrep/router"
@@ -21,6 +22,7 @@ type inForce struct {
 	hooks     router.Sender
 	asker     router.Asker  // nil: none configured
 	poster    router.Poster // nil: no canary
+	prober    router.Prober // nil: no Prometheus is asked for one
 	retention router.Retention
 	chains    *chains
 }
@@ -66,6 +68,10 @@ func newInForce(c *config.Config, external string, l *lookout) (*inForce, error)
 			to = append(to, alertmanagers.Endpoint{URL: string(am.URL), Client: client})
 		}
 		f.poster = alertmanagers.NewPoster(to, c.Canary.Labels, external)
+		if policy.Canary.Prometheus {
+			// A run is over after within: what is wrong is to be known before.
+			f.prober = live.NewProbe(f.chains.askPrometheis, f.chains.askAlertmanagers, policy.Canary.Within/2)
+		}
 	}
 	return f, nil
 }

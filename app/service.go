@@ -174,6 +174,7 @@ func newService(ctx context.Context, o Options, log *slog.Logger, open func(cont
 		Intake:    s.intake,
 		Asker:     func() router.Asker { return s.inForce.Load().asker },
 		Poster:    func() router.Poster { return s.inForce.Load().poster },
+		Prober:    func() router.Prober { return s.inForce.Load().prober },
 		Retention: func() router.Retention { return s.inForce.Load().retention },
 		Dispatcher: &router.Dispatcher{
 			Repo: s.repo, Owner: owner, Log: log, Metrics: routing,

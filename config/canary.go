@@ -26,7 +26,9 @@ type Canary struct {
 	Within       time.Duration     `yaml:"within" bounds:"10s or more" doc:"How long it may take from the post to the hand-over of its mail, at most half of every. Alertmanager itself waits for group_wait, which is 30s where nothing else is said."`
 	Alertmanager URL               `yaml:"alertmanager" doc:"The URL of the one of alertmanagers to which it is posted; else it goes to all of them but Grafana's, as Prometheus posts to all members of a cluster." eg:"http://alertmanager.example:9093"`
 	Labels       map[string]string `yaml:"labels" doc:"Labels that its alert has beside alertname and sitrep_canary, so that it takes the same route as your alerts." eg:"{sloth_severity: page}"`
-	To           []string          `yaml:"to,required" doc:"The names of the groups that get its mail, and are told when it does not arrive." eg:"[sre]"`
+	// SkipPrometheus is false where nothing is said: to ask is what finds a dead one.
+	SkipPrometheus bool     `yaml:"skip_prometheus" doc:"Leave out of it how the Prometheis under prometheus fare. Else a run arrives only if each of them answers, evaluates rules, and sends alerts to one of alertmanagers."`
+	To             []string `yaml:"to,required" doc:"The names of the groups that get its mail, and are told when it does not arrive." eg:"[sre]"`
 }
 
 // Posted returns those of the Alertmanagers to which the canary is posted.

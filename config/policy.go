@@ -81,7 +81,7 @@ func (c *Config) makePolicy() *incident.Policy {
 		p.Watchdog = incident.Watchdog{Within: w.Within, By: slices.Sorted(slices.Values(w.By)), Groups: w.Groups}
 	}
 	if w := c.Canary; w != nil {
-		p.Canary = incident.Canary{Every: w.Every, Within: w.Within, Groups: w.To}
+		p.Canary = incident.Canary{Every: w.Every, Within: w.Within, Groups: w.To, Prometheus: len(c.Prometheus) > 0 && !w.SkipPrometheus}
 	}
 	p.Index()
 	return p

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -119,6 +120,72 @@ func TestTheCanaryFindsARouteThatIsGone(t *testing.T) {
 	if log := am.Log(); !strings.Contains(log, "SitrepCanary") {
 		t.Errorf("Alertmanager had no canary: %s", log)
 	}
+}
+
+// TestTheCanaryFindsWhatIsWrongWithPrometheus: of several real ones, each wrong in its own way, all
+// are named, and once they are sound it arrives.
+func TestTheCanaryFindsWhatIsWrongWithPrometheus(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, settings{})
+	am := w.start(sender{repeat: "1h"})
+	// run starts a Prometheus with rules, or none, that sends to an Alertmanager.
+	run := func(rules, to string) *rig.Prometheus {
+		t.Helper()
+		p, err := rig.NewPrometheus(t.TempDir(), "global: {evaluation_interval: 1s}\nrule_files: [rules.yml]\nalerting: {alertmanagers: [{static_configs: [{targets: ["+to+"]}]}]}\n")
+		if err != nil {
+			if os.Getenv("CI") == "" {
+				t.Skip(err)
+			}
+			t.Fatal(err)
+		}
+		check(t, p.Write("rules.yml", rules))
+		check(t, p.Start())
+		t.Cleanup(p.Kill)
+		return p
+	}
+	const rules = "groups: [{name: g, rules: [{alert: Quiet, expr: vector(0) > 1}]}]\n"
+	sound, dead, stalled := run(rules, am.Address), run(rules, am.Address), run(rules, am.Address)
+	bare, alone, astray := run("groups: []\n", am.Address), run(rules, ""), run(rules, free(t, 1)[0])
+	dead.Kill()
+	stalled.Stall()
+	asked := func(all ...*rig.Prometheus) string {
+		text := "prometheus:\n"
+		for _, p := range all {
+			text += "  - url: " + p.URL() + "\n"
+		}
+		return text
+	}
+	check(t, w.Write("sitrep.yml", w.config(settings{more: flies(am.Address) + asked(sound, dead, stalled, bare, alone, astray)})))
+	w.Reload()
+	said := w.failed("prometheus").LastError
+	for _, c := range []struct {
+		p    *rig.Prometheus
+		says string
+	}{
+		{dead, "connection refused"},
+		{stalled, "no answer in time"},
+		{bare, "it has no alerting rules"},
+		{alone, "it sends alerts to no Alertmanager"},
+		{astray, "which by these names is none of alertmanagers"},
+	} {
+		_, after, found := strings.Cut(said, c.p.Address)
+		if after, _, _ = strings.Cut(after, "Prometheus"); !found || !strings.Contains(after, c.says) {
+			t.Errorf("%s: not %q in %s", c.p.Address, c.says, said)
+		}
+	}
+	if strings.Contains(said, sound.Address) {
+		t.Errorf("said %s", said)
+	}
+	w.eventually("a mail says so", func() bool { return len(w.flown()) == 1 })
+	check(t, dead.Start())
+	check(t, bare.Write("rules.yml", rules))
+	bare.Reload()
+	check(t, w.Write("sitrep.yml", w.config(settings{more: flies(am.Address) + asked(sound, dead, bare)})))
+	w.Reload()
+	if !rig.Poll(2*time.Minute, func() bool { return w.canary().FailingSince == nil }) {
+		t.Fatalf("it does not arrive: %+v", w.canary())
+	}
+	w.eventually("a mail says so", func() bool { return slices.Contains(w.flown(), "[canary] The canary arrives again") })
 }
 
 // TestTheCanaryFindsARefusedLogIn: it comes back, and its mail stays where it is.

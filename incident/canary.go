@@ -2,6 +2,7 @@ package incident
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -30,6 +31,9 @@ type Canary struct {
 	Every  time.Duration // zero: no canary configured
 	Within time.Duration // from the post to the mail's hand-over
 	Groups []string      // who get the mail, and are told if it fails
+	// Prometheus is whether a run finds out as well how each Prometheus fares, where the alert is
+	// no proof of it.
+	Prometheus bool
 }
 
 // A CanaryStage is how far a run came that failed.
@@ -37,6 +41,8 @@ type CanaryStage string
 
 // The stages, in the order in which a run comes to them.
 const (
+	CanaryPrometheus CanaryStage = "prometheus" // one evaluates no rules, or has nowhere to send alerts
+
 	CanaryPost  CanaryStage = "post"  // no Alertmanager took the alert
 	CanaryRoute CanaryStage = "route" // it did not come back
 	CanaryMail  CanaryStage = "mail"  // the mail was not handed over
@@ -46,14 +52,21 @@ const (
 type CanaryRun struct {
 	ID       string    `json:"id"`
 	PostedAt time.Time `json:"posted_at"` // first
-	// PostAt is when it is posted again, unless it is back by then.
+	// PostAt is when it is posted again, unless it is back by then, and Prometheus asked again,
+	// unless it was found sound.
 	PostAt    time.Time   `json:"post_at,omitzero"`
 	HeardAt   time.Time   `json:"heard_at,omitzero"`   // when the alert came back; of one that failed, too late
 	ArrivedAt time.Time   `json:"arrived_at,omitzero"` // when the last of its mails was handed over
 	FailedAt  time.Time   `json:"failed_at,omitzero"`
 	Stage     CanaryStage `json:"stage,omitempty"` // of one that failed
-	// Error is what was said last when it could not be posted, or its mail not be handed over.
+	// Error is what was said last when it could not be posted, or its mail not be handed over; of
+	// one that failed for Prometheus what was wrong there, before that.
 	Error string `json:"error,omitempty"`
+	// AsksPrometheus is set if the run arrives only once each Prometheus was found sound, at
+	// PrometheusAt; PrometheusError is what was wrong the last time one was asked before.
+	AsksPrometheus  bool      `json:"asks_prometheus,omitempty"`
+	PrometheusAt    time.Time `json:"prometheus_at,omitzero"`
+	PrometheusError string    `json:"prometheus_error,omitempty"`
 	// Recipients are those whose mail is to be handed over, and Waiting those of them to whom
 	// it was not.
 	Recipients []string `json:"recipients,omitempty"`
@@ -69,6 +82,9 @@ type CanaryRun struct {
 
 // Over reports whether the run has ended, well or not.
 func (r *CanaryRun) Over() bool { return !r.ArrivedAt.IsZero() || !r.FailedAt.IsZero() }
+
+// unproven reports whether it is not known yet that each Prometheus is sound.
+func (r *CanaryRun) unproven() bool { return r.AsksPrometheus && r.PrometheusAt.IsZero() }
 
 // Canary returns the pulse of the canary; false if there is no canary, or it has not flown yet.
 func (ps Pulses) Canary(p *Policy) (Pulse, bool) {
@@ -124,8 +140,8 @@ type CanaryStep struct {
 	Changed bool
 	// Began is set if a run began, and Failed if it failed.
 	Began, Failed bool
-	// Post is set if its alert is to be posted.
-	Post bool
+	// Post is set if its alert is to be posted, and Ask if each Prometheus is to be asked.
+	Post, Ask bool
 	// Why is what its readers are owed; empty: nothing new.
 	Why Reason
 }
@@ -146,11 +162,11 @@ func (p Pulse) PassCanary(policy *Policy, id string, since, at time.Time) Canary
 		if len(recipients) == 0 {
 			return step
 		}
-		run := CanaryRun{ID: id, PostedAt: at, PostAt: at.Add(canaryAgain), Recipients: recipients, Waiting: recipients}
+		run := CanaryRun{ID: id, PostedAt: at, PostAt: at.Add(canaryAgain), Recipients: recipients, Waiting: recipients, AsksPrometheus: c.Prometheus}
 		if p.Run != nil {
 			run.Took, run.InARow, run.Arrived, run.Failed = p.Run.Took, p.Run.InARow, p.Run.Arrived, p.Run.Failed
 		}
-		step.Pulse.Run, step.Changed, step.Began, step.Post = &run, true, true, true
+		step.Pulse.Run, step.Changed, step.Began, step.Post, step.Ask = &run, true, true, true, c.Prometheus
 		return step
 	}
 	run := *p.Run
@@ -158,6 +174,9 @@ func (p Pulse) PassCanary(policy *Policy, id string, since, at time.Time) Canary
 	case at.Sub(latest(run.PostedAt, since)) > c.Within:
 		run.FailedAt, run.Failed, run.InARow = at, run.Failed+1, run.InARow+1
 		switch {
+		case run.unproven():
+			run.Stage = CanaryPrometheus
+			run.Error = strings.Trim(run.PrometheusError+"; "+run.Error, "; ")
 		case !run.HeardAt.IsZero():
 			run.Stage = CanaryMail
 		case run.Error != "":
@@ -170,8 +189,8 @@ func (p Pulse) PassCanary(policy *Policy, id string, since, at time.Time) Canary
 			step.Pulse.Sequence++
 		}
 		step.Failed, step.Why = true, DueCanaryFailed
-	case run.HeardAt.IsZero() && !at.Before(run.PostAt):
-		run.PostAt, step.Post = at.Add(canaryAgain), true
+	case (run.HeardAt.IsZero() || run.unproven()) && !at.Before(run.PostAt):
+		run.PostAt, step.Post, step.Ask = at.Add(canaryAgain), run.HeardAt.IsZero(), run.unproven()
 	default:
 		return step
 	}
@@ -196,8 +215,26 @@ func (p Pulse) AwaitsCanary(id string) bool {
 	return p.Run != nil && p.Run.ID == id && p.Run.HeardAt.IsZero()
 }
 
+// ProvedCanary returns the pulse once each Prometheus was asked for a run, and what the readers are
+// owed by that. An empty failure is that all are sound.
+func (p Pulse) ProvedCanary(id, failure string, at time.Time) (_ Pulse, why Reason, changed bool) {
+	if p.Run == nil || p.Run.ID != id || p.Run.Over() || !p.Run.unproven() || failure != "" && p.Run.PrometheusError == failure {
+		return p, "", false
+	}
+	run := *p.Run
+	p.Run = &run
+	if run.PrometheusError = failure; failure != "" {
+		return p, "", true
+	}
+	if run.PrometheusAt = at; !run.HeardAt.IsZero() {
+		why = DueCanary
+	}
+	return p, why, true
+}
+
 // HearCanary returns the pulse once the alert of a run came back, and what the readers are
-// owed by that. One that is too late is noted alone.
+// owed by that: nothing yet while Prometheus is not found sound. One that is too late is noted
+// alone.
 func (p Pulse) HearCanary(id string, at time.Time) (Pulse, Reason) {
 	if !p.AwaitsCanary(id) {
 		return p, ""
@@ -209,6 +246,9 @@ func (p Pulse) HearCanary(id string, at time.Time) (Pulse, Reason) {
 		return p, ""
 	}
 	run.Error = ""
+	if run.unproven() {
+		return p, ""
+	}
 	return p, DueCanary
 }
 
@@ -246,6 +286,9 @@ type CanaryNews struct {
 	ArrivedAt time.Time   `json:"arrived_at,omitzero"`
 	FailedAt  time.Time   `json:"failed_at,omitzero"`
 	Stage     CanaryStage `json:"stage,omitempty"`
+	// PrometheusAt is when each Prometheus was found sound; zero if that is not known, or none was
+	// asked.
+	PrometheusAt time.Time `json:"prometheus_at,omitzero"`
 	// FailingSince is when the first of the runs was posted that failed one after the other, up
 	// to this one; zero if the one before arrived.
 	FailingSince time.Time `json:"failing_since,omitzero"`
@@ -265,7 +308,7 @@ func (p Pulse) canaryNews(policy *Policy) *CanaryNews {
 	}
 	r := p.Run
 	n := &CanaryNews{
-		Run: r.ID, PostedAt: r.PostedAt, HeardAt: r.HeardAt, ArrivedAt: r.ArrivedAt, FailedAt: r.FailedAt, Stage: r.Stage,
+		Run: r.ID, PostedAt: r.PostedAt, HeardAt: r.HeardAt, ArrivedAt: r.ArrivedAt, FailedAt: r.FailedAt, Stage: r.Stage, PrometheusAt: r.PrometheusAt,
 		FailingSince: p.AwaySince, InARow: r.InARow, Within: policy.Canary.Within, Error: r.Error,
 	}
 	if !p.HeardAt.Equal(r.ArrivedAt) {

@@ -27,9 +27,9 @@ func (t *batch) canaryBack(a *incident.Alert) error {
 		return err
 	}
 	pulse, why := pulse.HearCanary(id, t.At)
-	took := t.At.Sub(pulse.Run.PostedAt)
+	took, late := t.At.Sub(pulse.Run.PostedAt), pulse.Run.Over()
 	*t.logs = append(*t.logs, func() {
-		t.log.Info("the canary is back", slog.String("component", "intake"), slog.Duration("duration", took), slog.Bool("late", why == ""))
+		t.log.Info("the canary is back", slog.String("component", "intake"), slog.Duration("duration", took), slog.Bool("late", late))
 	})
 	return t.PutPulse(pulse, why)
 }

@@ -19,11 +19,19 @@ type Poster interface {
 	Post(ctx context.Context, run string, began, until time.Time) (taken int, err error)
 }
 
-// longFailure is how many bytes are kept of why a canary could not be posted.
+// A Prober finds out how each Prometheus fares that evaluates rules of SLOs.
+type Prober interface {
+	// Probe returns an error that says of each what is wrong there; nil if all evaluate rules, and
+	// send alerts to an Alertmanager that is configured.
+	Probe(ctx context.Context) error
+}
+
+// longFailure is how many bytes are kept of why a canary could not be posted, and of what is wrong
+// with Prometheus.
 const longFailure = 1000
 
-// canary begins a run once it is due, posts its alert until that is back, and tells the canary's
-// readers when a run did not arrive in time. What the canary is, is said by the configuration in
+// canary begins a run once it is due, posts its alert until that is back, has Prometheus asked until
+// it is sound, and tells the canary's readers when a run did not arrive in time. What the canary is, is said by the configuration in
 // force.
 func (s *Scheduler) canary(ctx context.Context, at time.Time) error {
 	if s.outdated {
@@ -61,6 +69,9 @@ func (s *Scheduler) canary(ctx context.Context, at time.Time) error {
 	if step.Post {
 		s.post(ctx, step.Pulse.Run, policy.Canary.Within)
 	}
+	if step.Ask {
+		s.prove(ctx, step.Pulse.Run.ID)
+	}
 	return nil
 }
 
@@ -76,34 +87,73 @@ func (s *Scheduler) post(ctx context.Context, run *incident.CanaryRun, within ti
 	}
 	s.asking.Go(func() {
 		defer s.posting.Store(false)
-		log := s.Log.With(slog.String("component", "scheduler"))
 		taken, err := poster.Post(ctx, run.ID, run.PostedAt, now().Add(within))
 		if ctx.Err() != nil {
 			return
 		}
 		failure := ""
 		if err != nil {
-			log.Warn("an Alertmanager did not take the canary", slog.Any("err", err))
+			s.Log.Warn("an Alertmanager did not take the canary", slog.String("component", "scheduler"), slog.Any("err", err))
 			if taken == 0 {
-				failure = strings.ToValidUTF8(err.Error()[:min(len(err.Error()), longFailure)], "")
+				failure = kept(err)
 			}
 		}
-		err = s.Repo.Change(ctx, now(), func(c *storage.Change) error {
-			pulse, err := c.CanaryPulse()
-			if err != nil {
-				return err
-			}
-			pulse, news := pulse.PostedCanary(run.ID, failure)
-			if !news {
-				return nil
-			}
-			return c.PutPulse(pulse, "")
+		s.noteCanary(ctx, func(p incident.Pulse, _ time.Time) (incident.Pulse, incident.Reason, bool) {
+			p, news := p.PostedCanary(run.ID, failure)
+			return p, "", news
 		})
-		if err != nil && ctx.Err() == nil {
-			log.Warn("noting how the canary was posted failed", slog.Any("err", err))
-			s.Metrics.SchedulerErrors.Inc()
-		}
 	})
+}
+
+// prove has each Prometheus asked in the background, for a run. While nobody is configured to be
+// asked any more, nothing is wrong with them.
+func (s *Scheduler) prove(ctx context.Context, run string) {
+	if !s.proving.CompareAndSwap(false, true) {
+		return
+	}
+	s.asking.Go(func() {
+		defer s.proving.Store(false)
+		failure := ""
+		if s.Prober != nil {
+			if prober := s.Prober(); prober != nil {
+				if err := prober.Probe(ctx); err != nil {
+					s.Log.Warn("the canary found a Prometheus that is not sound", slog.String("component", "scheduler"), slog.Any("err", err))
+					failure = kept(err)
+				}
+			}
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		s.noteCanary(ctx, func(p incident.Pulse, at time.Time) (incident.Pulse, incident.Reason, bool) {
+			return p.ProvedCanary(run, failure, at)
+		})
+	})
+}
+
+// kept returns what is kept of an error.
+func kept(err error) string {
+	return strings.ToValidUTF8(err.Error()[:min(len(err.Error()), longFailure)], "")
+}
+
+// noteCanary stores what was found out about a run, if that is news.
+func (s *Scheduler) noteCanary(ctx context.Context, news func(incident.Pulse, time.Time) (incident.Pulse, incident.Reason, bool)) {
+	at := now()
+	err := s.Repo.Change(ctx, at, func(c *storage.Change) error {
+		pulse, err := c.CanaryPulse()
+		if err != nil {
+			return err
+		}
+		pulse, why, changed := news(pulse, at)
+		if !changed {
+			return nil
+		}
+		return c.PutPulse(pulse, why)
+	})
+	if err != nil && ctx.Err() == nil {
+		s.Log.Warn("noting how the canary fares failed", slog.String("component", "scheduler"), slog.Any("err", err))
+		s.Metrics.SchedulerErrors.Inc()
+	}
 }
 
 // recordCanary notes what became of a mail of the canary.

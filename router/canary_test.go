@@ -197,6 +197,97 @@ func TestACanaryWhoseMailIsRefusedIsKnown(t *testing.T) {
 	})
 }
 
+// asking is the policy of flying, and each run finds out how Prometheus fares.
+func asking() *incident.Policy {
+	p := flying(true)
+	p.Canary.Prometheus = true
+	return p
+}
+
+func TestACanaryWaitsForPrometheus(t *testing.T) {
+	fly(t, routertest.Options{Poll: 15 * time.Second, Policy: asking()}, func(w *routertest.World) func(string) error {
+		w.OnPrometheus(func() error { return errors.New("it starts") })
+		return backAfter(20 * time.Second)(w)
+	}, func(t *testing.T, w *routertest.World) {
+		w.Pass(3 * time.Minute)
+		w.Expect() // it is back, and its mail waits
+		if p := w.CanaryPulse(); p.Run.HeardAt.IsZero() || p.Run.Over() || p.Run.PrometheusError != "it starts" {
+			t.Errorf("run %+v", p.Run)
+		}
+		if runs, n := w.Canaries(), w.Probed(); len(runs) != 1 || n < 3 || n > 4 {
+			t.Errorf("posted %d times, and asked Prometheus %d times in 3 minutes", len(runs), n)
+		}
+		w.OnPrometheus(nil)
+		w.Pass(2 * time.Minute)
+		mails := w.Expect("support canary")
+		if c := mails[0].Canary; c.PrometheusAt.IsZero() || c.HeardAt.IsZero() || !c.FailedAt.IsZero() {
+			t.Errorf("told %+v", c)
+		}
+		if p := w.CanaryPulse(); p.Run.Arrived != 1 || p.Run.Failed != 0 || p.Run.PrometheusError != "" {
+			t.Errorf("run %+v", p.Run)
+		}
+		w.Probed()
+		w.Pass(20 * time.Hour)
+		w.Expect()
+		if n := w.Probed(); n != 0 {
+			t.Errorf("asked Prometheus %d times between two runs", n)
+		}
+	})
+}
+
+func TestADeadPrometheusIsKnown(t *testing.T) {
+	dead := func() error { return errors.New(`Prometheus "http://p.example": connection refused`) }
+	down := errors.New("no Alertmanager")
+	for _, c := range []struct {
+		name   string
+		sound  func() error
+		post   func(w *routertest.World) func(string) error
+		failed string // what is said
+	}{
+		{"dead", dead, backAfter(20 * time.Second), `Prometheus "http://p.example": connection refused`},
+		{"no answer until it is over", func() error { time.Sleep(time.Hour); return nil }, backAfter(20 * time.Second), ""},
+		{"and no Alertmanager either", dead, func(*routertest.World) func(string) error { return func(string) error { return down } }, `Prometheus "http://p.example": connection refused; no Alertmanager`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fly(t, routertest.Options{Poll: 15 * time.Second, Policy: asking()}, func(w *routertest.World) func(string) error {
+				w.OnPrometheus(c.sound)
+				return c.post(w)
+			}, func(t *testing.T, w *routertest.World) {
+				w.Pass(9 * time.Minute)
+				w.Expect()
+				w.Pass(2 * time.Minute)
+				for _, m := range w.Expect("support canary", "https://hooks.example canary") {
+					if m.Canary.Stage != incident.CanaryPrometheus || m.Canary.FailedAt.IsZero() || !m.Canary.PrometheusAt.IsZero() {
+						t.Errorf("told %+v", m.Canary)
+					}
+				}
+				p := w.CanaryPulse()
+				if p.AwaySince.IsZero() || p.Run.Failed != 1 || p.Run.Error != c.failed {
+					t.Errorf("pulse %+v, run %+v", p, p.Run)
+				}
+				since := p.AwaySince
+				w.OnPrometheus(nil)
+				w.OnCanary(backAfter(time.Second)(w))
+				w.Pass(3 * time.Hour)
+				w.Expect("support canary", "https://hooks.example canary")
+				if p := w.CanaryPulse(); !p.AwaySince.IsZero() {
+					t.Errorf("pulse %+v", p)
+				}
+				if f := report(t, w).Failures; len(f) != 1 || !f[0].Since.Equal(since) || f[0].Until.IsZero() || f[0].Stage != incident.CanaryPrometheus {
+					t.Errorf("report %+v", f)
+				}
+			})
+		})
+	}
+}
+
+func TestACanaryOutlivesThePrometheusThatItAsked(t *testing.T) {
+	fly(t, routertest.Options{Poll: 15 * time.Second, Policy: asking(), Unasked: true}, backAfter(20*time.Second), func(t *testing.T, w *routertest.World) {
+		w.Pass(time.Minute)
+		w.Expect("support canary")
+	})
+}
+
 func TestOneOfManyProcessesLetsTheCanaryFly(t *testing.T) {
 	fly(t, routertest.Options{Poll: 15 * time.Second, Policy: flying(false), Later: true}, backAfter(30*time.Second), func(t *testing.T, w *routertest.World) {
 		for _, owner := range []string{"b", "c"} {

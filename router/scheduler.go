@@ -53,7 +53,10 @@ type Scheduler struct {
 	// Asker asks the Alertmanagers; nil while none are configured.
 	Asker func() Asker
 	// Poster posts the canary's alert; nil, or a nil one, while there is no canary.
-	Poster    func() Poster
+	Poster func() Poster
+	// Prober finds out for the canary how Prometheus fares; nil, or a nil one, while none is to be
+	// asked.
+	Prober    func() Prober
 	Retention func() Retention
 	// PollEvery is how long it sleeps at most: another replica may have stored something
 	// that is due. Zero: 1 s.
@@ -82,9 +85,10 @@ type Scheduler struct {
 	forgotAt    time.Time
 	drilledAt   time.Time
 	askedAt     time.Time
-	asking      sync.WaitGroup // and posting the canary
+	asking      sync.WaitGroup // and posting the canary, and proving Prometheus
 	askTook     atomic.Int64   // how long the last question took, in nanoseconds
 	posting     atomic.Bool
+	proving     atomic.Bool
 	// toConfirm are the numbers of incidents that wait for an answer, and since when.
 	toConfirm     map[int64]time.Time
 	isAsking      chan struct{} // holds a token while the Alertmanagers are asked

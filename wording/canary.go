@@ -9,6 +9,8 @@ import (
 // CanaryFailed says in one sentence how far a run of the canary came that failed.
 func CanaryFailed(stage incident.CanaryStage) string {
 	switch stage {
+	case incident.CanaryPrometheus:
+		return "A Prometheus does not answer, evaluates no rules, or sends alerts to none of these Alertmanagers."
 	case incident.CanaryPost:
 		return "No Alertmanager took its alert."
 	case incident.CanaryMail:
@@ -20,6 +22,8 @@ func CanaryFailed(stage incident.CanaryStage) string {
 // CanaryMissing says in some words what was missing of a run that failed.
 func CanaryMissing(stage incident.CanaryStage) string {
 	switch stage {
+	case incident.CanaryPrometheus:
+		return "a Prometheus that evaluates rules and sends alerts"
 	case incident.CanaryPost:
 		return "an Alertmanager that takes alerts"
 	case incident.CanaryRoute:
@@ -33,6 +37,8 @@ func CanaryMissing(stage incident.CanaryStage) string {
 // canaryHelp says what to do about a run that failed.
 func canaryHelp(stage incident.CanaryStage) string {
 	switch stage {
+	case incident.CanaryPrometheus:
+		return "See whether Prometheus runs, evaluates its rules (its page Rules) and sends alerts to Alertmanager (its page Status), and whether sitrep reaches it. The page Coverage says which SLOs go by it."
 	case incident.CanaryPost:
 		return "See whether Alertmanager runs and sitrep reaches it: the URL and http_config in alertmanagers."
 	case incident.CanaryMail:
@@ -63,6 +69,9 @@ func canaryReport(m *incident.Message, clock Clock) *Report {
 	r.Facts = []Fact{{"Posted", clock.Full(n.PostedAt), true}}
 	if !n.HeardAt.IsZero() {
 		r.Facts = append(r.Facts, Fact{"Back", fmt.Sprintf("%s, after %s", clock.Full(n.HeardAt), Duration(n.HeardAt.Sub(n.PostedAt))), true})
+	}
+	if !n.PrometheusAt.IsZero() {
+		r.Facts = append(r.Facts, Fact{"Prometheus", "found sound " + clock.Full(n.PrometheusAt), true})
 	}
 	if n.FailedAt.IsZero() {
 		r.Status, r.Tone = "Canary · Arrived", ToneOver

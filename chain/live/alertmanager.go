@@ -25,6 +25,23 @@ type alertmanager struct {
 func (a *alertmanager) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
+	original, err := a.askStatus(ctx)
+	if err != nil {
+		return err
+	}
+	a.config = chain.ParseAlertmanager(a.Name()+"/#/status", []byte(original), a.Receiver)
+	var silences []silence
+	_, a.partial = a.get(ctx, asked{path: "/api/v2/silences", most: maxListAnswer, into: &silences})
+	for i := range silences {
+		if s := silences[i].chain(a.Name()); s != nil {
+			a.config.Silences = append(a.config.Silences, *s)
+		}
+	}
+	return nil
+}
+
+// askStatus asks for its cluster, and returns the configuration in force.
+func (a *alertmanager) askStatus(ctx context.Context) (original string, err error) {
 	var status struct {
 		Config struct {
 			Original string `json:"original"`
@@ -37,22 +54,14 @@ func (a *alertmanager) ask(ctx context.Context) error {
 		} `json:"cluster"`
 	}
 	if _, err := a.get(ctx, asked{path: "/api/v2/status", most: maxConfigAnswer, into: &status}); err != nil {
-		return err
+		return "", err
 	}
-	a.config = chain.ParseAlertmanager(a.Name()+"/#/status", []byte(status.Config.Original), a.Receiver)
 	a.settled = status.Cluster.Status != "settling"
 	a.members = nil
 	for _, p := range status.Cluster.Peers {
 		a.members = append(a.members, p.Address)
 	}
-	var silences []silence
-	_, a.partial = a.get(ctx, asked{path: "/api/v2/silences", most: maxListAnswer, into: &silences})
-	for i := range silences {
-		if s := silences[i].chain(a.Name()); s != nil {
-			a.config.Silences = append(a.config.Silences, *s)
-		}
-	}
-	return nil
+	return status.Config.Original, nil
 }
 
 // A silence as the API tells it.

@@ -87,7 +87,7 @@ func refusal(resp *http.Response, path string, body []byte) error {
 // bare returns an error without the URL that net/http puts before it.
 func bare(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("no answer within %s", askWithin)
+		return errors.New("no answer in time")
 	}
 	var u *url.Error
 	if errors.As(err, &u) {

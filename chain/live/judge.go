@@ -36,7 +36,7 @@ func (l *looking) judge(ctx context.Context) {
 	}
 	reached := map[*prometheus]bool{}
 	for _, p := range l.prometheis {
-		reached[p] = len(l.alertmanagers) == 0 || p.sending != nil || l.reached(ctx, p)
+		reached[p] = len(l.alertmanagers) == 0 || p.sending != nil || sendsToOne(ctx, p.sends, l.alertmanagers)
 	}
 	l.each(nil, func(slo *chain.SLO, s sighting) {
 		for _, f := range unhealthy(s) {
@@ -120,7 +120,7 @@ func unhealthy(s sighting) []chain.Finding {
 			Kind: chain.KindFailing, Severity: chain.Error, Place: at,
 			Text: fmt.Sprintf("the evaluation of the alert %q fails: %s", short(r.Name), short(r.LastError)), Fix: "mend its expression, so that it can fire again",
 		})
-	case p.stale(r):
+	case r.stale(p.clock):
 		out = append(out, chain.Finding{
 			Kind: chain.KindStale, Severity: chain.Error, Place: at,
 			Text: fmt.Sprintf("the alert %q was last evaluated at %s UTC, and should be every %s", short(r.Name), r.LastEvaluation.UTC().Format(time.DateTime), r.interval),
@@ -194,13 +194,13 @@ func hosts(urls []string) []string {
 	return out
 }
 
-// reached reports whether a Prometheus sends to one of the Alertmanagers that are asked: by the
-// same name, the same address, or as a member of its cluster.
-func (l *looking) reached(ctx context.Context, p *prometheus) bool {
+// sendsToOne reports whether one of the URLs to which a Prometheus sends is that of one of the
+// Alertmanagers that are asked: by the same name, the same address, or as a member of its cluster.
+func sendsToOne(ctx context.Context, sends []string, alertmanagers []*alertmanager) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	asked := map[string]bool{} // host and port, or the host of a member
-	for _, a := range l.alertmanagers {
+	for _, a := range alertmanagers {
 		u, err := url.Parse(a.URL)
 		if err != nil {
 			continue
@@ -215,7 +215,7 @@ func (l *looking) reached(ctx context.Context, p *prometheus) bool {
 			}
 		}
 	}
-	for _, raw := range p.sends {
+	for _, raw := range sends {
 		u, err := url.Parse(raw)
 		if err != nil {
 			continue

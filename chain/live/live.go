@@ -70,13 +70,18 @@ func New(prometheis, alertmanagers []Endpoint, files Files, nearest chain.Neares
 	for _, e := range prometheis {
 		w.prometheis = append(w.prometheis, &prometheus{source: source{Endpoint: withClient(e), program: "Prometheus"}})
 	}
-	for _, e := range alertmanagers {
-		if strings.HasSuffix(e.Name(), grafanaPath) {
-			continue
-		}
-		w.alertmanagers = append(w.alertmanagers, &alertmanager{source: source{Endpoint: withClient(e), program: "Alertmanager"}})
-	}
+	w.alertmanagers = thatAreFollowed(alertmanagers)
 	return w
+}
+
+// thatAreFollowed leaves out Grafana's own.
+func thatAreFollowed(endpoints []Endpoint) (out []*alertmanager) {
+	for _, e := range endpoints {
+		if !strings.HasSuffix(e.Name(), grafanaPath) {
+			out = append(out, &alertmanager{source: source{Endpoint: withClient(e), program: "Alertmanager"}})
+		}
+	}
+	return out
 }
 
 func withClient(e Endpoint) Endpoint {

@@ -33,6 +33,8 @@ type world struct {
 	failing                  map[string]string // of what Prometheus and Alertmanager count, the label and its value
 	members                  int
 	down                     map[string]bool // paths that are answered 503
+	gone                     string          // a path that there is not
+	stalled                  chan struct{}   // Prometheus answers once it is closed; nil: at once
 	now                      time.Time
 
 	promise chain.Promise
@@ -101,6 +103,13 @@ func (w *world) answer(to http.ResponseWriter, path string, v any) {
 }
 
 func (w *world) answerPrometheus(to http.ResponseWriter, r *http.Request) {
+	if w.stalled != nil {
+		<-w.stalled
+	}
+	if r.URL.Path == w.gone {
+		http.NotFound(to, r)
+		return
+	}
 	data := func(v any) { w.answer(to, r.URL.Path, map[string]any{"status": "success", "data": v}) }
 	switch r.URL.Path {
 	case "/api/v1/rules":
@@ -121,6 +130,12 @@ func (w *world) answerPrometheus(to http.ResponseWriter, r *http.Request) {
 	default:
 		http.NotFound(to, r)
 	}
+}
+
+// stall lets Prometheus answer nothing until the test is over.
+func (w *world) stall() {
+	w.stalled = make(chan struct{})
+	w.t.Cleanup(func() { close(w.stalled) })
 }
 
 // query answers what live asks for.

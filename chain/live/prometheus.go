@@ -68,8 +68,7 @@ type rulesAnswer struct {
 func (p *prometheus) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
-	var answer rulesAnswer
-	clock, err := p.get(ctx, asked{path: "/api/v1/rules", query: url.Values{"exclude_alerts": {"true"}}, most: maxRulesAnswer, into: &answer})
+	answer, clock, err := p.askRules(ctx)
 	if err != nil {
 		return err
 	}
@@ -86,8 +85,15 @@ func (p *prometheus) ask(ctx context.Context) error {
 	// What Prometheus and Alertmanager say of themselves, where they are scraped.
 	p.failed = p.counted(ctx, "alertmanager", "sum by (alertmanager) (increase(prometheus_notifications_errors_total[10m])) > 0")
 	p.hooks = p.counted(ctx, "instance", `sum by (instance) (increase(alertmanager_notifications_failed_total{integration="webhook"}[30m])) > 0`)
-	p.take(&answer)
+	p.take(answer)
 	return nil
+}
+
+// askRules asks for the rules, and returns what time it was there as well.
+func (p *prometheus) askRules(ctx context.Context) (*rulesAnswer, time.Time, error) {
+	answer := &rulesAnswer{}
+	clock, err := p.get(ctx, asked{path: "/api/v1/rules", query: url.Values{"exclude_alerts": {"true"}}, most: maxRulesAnswer, into: answer})
+	return answer, clock, err
 }
 
 // take makes rules of the package chain of an answer.
@@ -200,9 +206,12 @@ func (p *prometheus) instant(ctx context.Context, query string) ([]sample, error
 	return out, nil
 }
 
-// stale reports whether a rule should have been evaluated since.
-func (p *prometheus) stale(r *rule) bool {
-	return !r.LastEvaluation.IsZero() && r.LastEvaluation.Year() > 1 && p.clock.Sub(r.LastEvaluation) > 3*max(r.interval, time.Minute)
+// evaluated reports whether a rule ever was.
+func (r *rule) evaluated() bool { return r.LastEvaluation.Year() > 1 }
+
+// stale reports whether a rule should have been evaluated since, by the clock of who does.
+func (r *rule) stale(clock time.Time) bool {
+	return r.evaluated() && clock.Sub(r.LastEvaluation) > 3*max(r.interval, time.Minute)
 }
 
 // sameRule is equal for rules that say the same, wherever they are evaluated.

@@ -74,5 +74,8 @@ func (p *Prometheus) Start() error {
 // Reload lets it read its config again.
 func (p *Prometheus) Reload() { p.p.signal(syscall.SIGHUP) }
 
+// Stall stops it where it is, as one that answers nothing; Kill ends it still.
+func (p *Prometheus) Stall() { p.p.signal(syscall.SIGSTOP) }
+
 // Kill ends it at once.
 func (p *Prometheus) Kill() { p.p.kill() }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/router"
 	"sitrep/storage"
 )
 
@@ -14,6 +15,8 @@ type canaries struct {
 	mu     sync.Mutex
 	posted []string
 	behave func(run string) error
+	probed int
+	sound  func() error
 }
 
 // Post implements [router.Poster].
@@ -28,6 +31,42 @@ func (c *canaries) Post(_ context.Context, run string, _, _ time.Time) (int, err
 		}
 	}
 	return 1, nil
+}
+
+// Probe implements [router.Prober].
+func (c *canaries) Probe(context.Context) error {
+	c.mu.Lock()
+	c.probed++
+	sound := c.sound
+	c.mu.Unlock()
+	if sound != nil {
+		return sound()
+	}
+	return nil
+}
+
+func (w *World) prober() router.Prober {
+	if w.o.Unasked {
+		return nil
+	}
+	return &w.canaries
+}
+
+// OnPrometheus says what is found wrong when Prometheus is asked; nil is that nothing ever is. It may
+// sleep, and is called by several goroutines at once.
+func (w *World) OnPrometheus(sound func() error) {
+	w.canaries.mu.Lock()
+	defer w.canaries.mu.Unlock()
+	w.canaries.sound = sound
+}
+
+// Probed returns how often Prometheus was asked since it was called last.
+func (w *World) Probed() int {
+	w.canaries.mu.Lock()
+	defer w.canaries.mu.Unlock()
+	n := w.canaries.probed
+	w.canaries.probed = 0
+	return n
 }
 
 // OnCanary says what becomes of each alert of the canary that is posted; nil is that it is taken,

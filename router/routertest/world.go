@@ -43,6 +43,8 @@ type Options struct {
 	// Later lets those who are to be told be found by the scheduler alone, as where many processes
 	// have the store.
 	Later bool
+	// Unasked is that no Prometheus is configured to be asked, whatever the policy says of it.
+	Unasked bool
 }
 
 // File opens a file of bbolt.
@@ -252,6 +254,7 @@ func (w *World) StartReplica(p Process) *Replica {
 		Repo: repo, Log: log, Metrics: metrics, PollEvery: w.o.Poll, Intake: w.intake,
 		Asker:     w.asker,
 		Poster:    func() router.Poster { return &w.canaries },
+		Prober:    w.prober,
 		Retention: func() router.Retention { return w.o.Retention },
 		Dispatcher: &router.Dispatcher{
 			Repo: repo, Owner: p.Owner, Log: log, Metrics: metrics,

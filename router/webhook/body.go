@@ -101,7 +101,7 @@ type canary struct {
 	HeardAt      *time.Time           `json:"heard_at"`      // null: the alert did not come back
 	ArrivedAt    *time.Time           `json:"arrived_at"`    // null: no mail was handed over yet
 	FailedAt     *time.Time           `json:"failed_at"`     // null: it did not fail
-	Stage        incident.CanaryStage `json:"stage"`         // of one that failed: post, route or mail; else ""
+	Stage        incident.CanaryStage `json:"stage"`         // of one that failed: prometheus, post, route or mail; else ""
 	FailingSince *time.Time           `json:"failing_since"` // when the first of the runs was posted that failed in a row
 	Within       string               `json:"within"`
 }

@@ -62,7 +62,7 @@ func (d *Dispatcher) send(ctx context.Context, c *turn, retries map[subject]inci
 			if fresh, err = dr.unchanged(ctx, tx, plans == plansPerMessage); err != nil || !fresh {
 				return err
 			}
-			if err := tx.ExtendLease(ctx, c.Lease, at, at.Add(lease)); err != nil {
+			if err := tx.ExtendLease(ctx, c.Lease, at, lease); err != nil {
 				return err
 			}
 			if err := beginNotice(ctx, tx, &dr.delivery); err != nil {
@@ -129,7 +129,7 @@ func (d *Dispatcher) again(ctx context.Context, c *turn, del *incident.Delivery)
 	del.Attempts++
 	del.RetryAt, del.RefusedAt, del.Doubtful = time.Time{}, time.Time{}, false
 	err = d.Repo.Store.Write(ctx, func(tx storage.Tx) error {
-		if err := tx.ExtendLease(ctx, c.Lease, at, at.Add(lease)); err != nil {
+		if err := tx.ExtendLease(ctx, c.Lease, at, lease); err != nil {
 			return err
 		}
 		return tx.PutDelivery(ctx, del, nil)
@@ -251,7 +251,7 @@ func (d *Dispatcher) outcome(ctx context.Context, c *turn, del *incident.Deliver
 		}
 	}
 	err := d.Repo.Change(ctx, at, func(ch *storage.Change) error {
-		if err := ch.Tx.ExtendLease(ctx, c.Lease, at, at.Add(lease)); err != nil {
+		if err := ch.Tx.ExtendLease(ctx, c.Lease, at, lease); err != nil {
 			return err
 		}
 		done.Cause = known
@@ -331,7 +331,7 @@ func (d *Dispatcher) withdraw(ctx context.Context, c *turn, del *incident.Delive
 	del.State, del.FinishedAt, del.Error, del.Why, del.Replan = incident.DeliverySuperseded, at, "", why, false
 	del.RetryAt, del.RefusedAt, del.Doubtful = time.Time{}, time.Time{}, false
 	return d.Repo.Change(ctx, at, func(ch *storage.Change) error {
-		if err := ch.Tx.ExtendLease(ctx, c.Lease, at, at.Add(lease)); err != nil {
+		if err := ch.Tx.ExtendLease(ctx, c.Lease, at, lease); err != nil {
 			return err
 		}
 		return ch.Tx.PutDelivery(ctx, del, nil)

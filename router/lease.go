@@ -57,7 +57,7 @@ func (g *keeper) extend(ctx context.Context) error {
 	at, held, asked := now(), *g.claim, time.Now()
 	err := g.d.Repo.Store.Write(ctx, func(tx storage.Tx) error {
 		held = *g.claim
-		return tx.ExtendLease(ctx, &held, at, at.Add(lease))
+		return tx.ExtendLease(ctx, &held, at, lease)
 	})
 	if err == nil {
 		*g.claim, g.left, g.since = held, lease, asked

@@ -32,7 +32,7 @@ func (d *Dispatcher) settle(ctx context.Context, c *turn, del *incident.Delivery
 	for ; from < len(del.Covers); from += settlePiece {
 		at := now()
 		err := d.Repo.Change(ctx, at, func(ch *storage.Change) error {
-			if err := ch.Tx.ExtendLease(ctx, c.Lease, at, at.Add(lease)); err != nil {
+			if err := ch.Tx.ExtendLease(ctx, c.Lease, at, lease); err != nil {
 				return err
 			}
 			return d.settlePart(ch, c, reasons, del, from, del.FinishedAt)

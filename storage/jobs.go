@@ -21,11 +21,12 @@ type Job struct {
 
 // A JobWriter gives out the jobs.
 type JobWriter interface {
-	// TakeJob gives the owner a job until now + Lease, and reports whether it did: not while
-	// another has it, and not before Every has passed since it was done for the same. An owner
-	// who has it gets it for as long anew. What was done after now was done before the clock
-	// was set back, and counts for nothing. The job is locked until the end of the transaction
-	// that takes it: of two who ask at once one gets it.
+	// TakeJob gives the owner a job for as long as its Lease, by the clock of the store as with
+	// TakeLeases, and reports whether it did: not while another has it, and not before Every has
+	// passed since it was done for the same. An owner who has it gets it for as long anew. What
+	// was done after now, by more than the clocks of two processes may differ that claim
+	// anything, was done before the clock was set back, and counts for nothing. The job is locked
+	// until the end of the transaction that takes it: of two who ask at once one gets it.
 	//
 	// An engine that only one process has open at a time may forget, when it is opened, all
 	// jobs of those who had it before.

@@ -30,7 +30,7 @@ func (preview) PutSubscriptions(context.Context, []incident.Subscription, []inci
 
 func (preview) PutDelivery(context.Context, *incident.Delivery, []byte) error { return nil }
 
-func (preview) ExtendLease(context.Context, *Lease, time.Time, time.Time) error { return nil }
+func (preview) ExtendLease(context.Context, *Lease, time.Time, time.Duration) error { return nil }
 
 func (preview) ReleaseLease(context.Context, *Lease, time.Time, time.Time, string, incident.Urgency) error {
 	return nil

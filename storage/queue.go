@@ -34,12 +34,16 @@ type QueueReader interface {
 // A QueueWriter gives out the right to send to recipients, and takes it back.
 type QueueWriter interface {
 	// TakeLeases takes those of the recipients who can be leased at now, see Waiting, in the
-	// order given. A lease holds until now + term. Those whom another writer is about to lease
-	// are left out, and not waited for.
+	// order given. Those whom another writer is about to lease are left out, and not waited for.
+	//
+	// A lease holds for a term from when the store gave or extended it, by the clock of the
+	// store: where many processes have that, what the clock of one says changes nothing about
+	// it, and only the clock of the store makes a lease free for another. A process that is the
+	// only one says what time it is by now.
 	TakeLeases(ctx context.Context, now time.Time, owner string, term time.Duration, recipients []string) ([]Lease, error)
-	// ExtendLease checks that the lease still holds, and extends it to until. The error is
-	// ErrLost. The lease is locked until the end of the transaction, which begins with that.
-	ExtendLease(ctx context.Context, c *Lease, now, until time.Time) error
+	// ExtendLease checks that the lease still holds, and lets it hold for a term anew. The error
+	// is ErrLost. The lease is locked until the end of the transaction, which begins with that.
+	ExtendLease(ctx context.Context, c *Lease, now time.Time, term time.Duration) error
 	// ReleaseLease gives a lease back. Nothing is leased for its recipient before retryAt,
 	// if that is not zero; why then says what failed, or is empty if nothing did. If yields is
 	// not zero, a subscription that becomes due meanwhile and is more urgent than that ends the
@@ -98,7 +102,9 @@ type Lease struct {
 	Owner     string
 	// Attempt counts the leases of the recipient: of two the higher holds.
 	Attempt int64
-	Until   time.Time
+	// Until is now + term as they were given when the lease was taken or extended, by the clock
+	// of who asked. The store gave it after that: so much time has not passed before it is over.
+	Until time.Time
 	// Subscriptions are those that are due and not held back, the longest first, up to 1,000: if
 	// there are more, the most urgent of them.
 	Subscriptions []incident.Subscription

@@ -502,7 +502,7 @@ func TestClaimsEndWithTheirProcess(t *testing.T) {
 	if second.Attempt != first.Attempt+1 {
 		t.Errorf("the claims are %+v and %+v", first, second)
 	}
-	err := db.Write(t.Context(), func(tx storage.Tx) error { return tx.ExtendLease(t.Context(), &first, now, now.Add(time.Hour)) })
+	err := db.Write(t.Context(), func(tx storage.Tx) error { return tx.ExtendLease(t.Context(), &first, now, time.Hour) })
 	if !errors.Is(err, storage.ErrLost) {
 		t.Errorf("the first holds: %v", err)
 	}
@@ -535,11 +535,11 @@ func TestLeasesEndAtTheTimeGiven(t *testing.T) {
 	if n := len(claim(last)); n != 0 {
 		t.Errorf("%d claims before the lease ends", n)
 	}
-	if err := write(func(tx storage.Tx) error { return tx.ExtendLease(t.Context(), &first[0], last, noon.Add(time.Minute)) }); err != nil {
+	if err := write(func(tx storage.Tx) error { return tx.ExtendLease(t.Context(), &first[0], last, time.Microsecond) }); err != nil {
 		t.Errorf("hold at the end: %v", err)
 	}
 	if err := write(func(tx storage.Tx) error {
-		return tx.ExtendLease(t.Context(), &first[0], noon.Add(time.Minute), noon.Add(time.Hour))
+		return tx.ExtendLease(t.Context(), &first[0], noon.Add(time.Minute), time.Hour)
 	}); !errors.Is(err, storage.ErrLost) {
 		t.Errorf("hold after the end: %v", err)
 	}

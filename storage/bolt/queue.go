@@ -328,12 +328,12 @@ func (t *tx) owned(c *storage.Lease, now time.Time) error {
 	return nil
 }
 
-func (t *tx) ExtendLease(_ context.Context, c *storage.Lease, now, until time.Time) error {
+func (t *tx) ExtendLease(_ context.Context, c *storage.Lease, now time.Time, term time.Duration) error {
 	if err := t.owned(c, now); err != nil {
 		return err
 	}
-	c.Until = until
-	return t.changeRecipient(c.Recipient, func(p *recipient) { p.Until = until })
+	c.Until = now.Add(term)
+	return t.changeRecipient(c.Recipient, func(p *recipient) { p.Until = c.Until })
 }
 
 func (t *tx) ReleaseLease(_ context.Context, c *storage.Lease, now, retryAt time.Time, why string, yields incident.Urgency) error {

@@ -21,10 +21,10 @@ func (t *tx) TakeJob(ctx context.Context, j storage.Job, now time.Time) (taken b
 		return false, err
 	}
 	t.exec(`insert into jobs (name) values ($1) on conflict (name) do update set name = excluded.name where false`, name(j.Name))
-	return t.one(ctx, []any{&taken}, `update jobs set owner = $2, until = $3
-		where name = $1 and not (owner is not null and owner <> $2 and until > $4)
-			and not (done_at is not null and done_for = $5 and done_at <= $4 and done_at > $6)
-		returning true`, name(j.Name), name(j.Owner), now.Add(j.Lease), now, []byte(j.For), now.Add(-j.Every))
+	return t.one(ctx, []any{&taken}, `update jobs set owner = $2, until = clock_timestamp() + $3::interval
+		where name = $1 and not (owner is not null and owner <> $2 and until > clock_timestamp())
+			and not (done_at is not null and done_for = $4 and done_at <= $5 and done_at > $6)
+		returning true`, name(j.Name), name(j.Owner), j.Lease, []byte(j.For), now.Add(2*storage.MostSkew), now.Add(-j.Every))
 }
 
 func (t *tx) EndJob(ctx context.Context, j storage.Job, done time.Time) error {

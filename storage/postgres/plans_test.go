@@ -70,7 +70,7 @@ func fill(t *testing.T, database string, events int) {
 			convert_to('{"fingerprint":"old' || n || '","state":"ended"}', 'UTF8') from generate_series(1, $breaches) n`,
 		"insert into unmapped (fingerprint, body) select 'none' || n, '{}' from generate_series(1, $unmapped) n",
 		"insert into records (kind, a, b, chunk, pos, leaf) select 1, i / 40 + 1, i % 40 + 1, i / 10, i % 10, '{}' from generate_series(0, $events - 1) i",
-		"insert into chunks (id, n, first, stored) select i, 10, i * 10, decode(repeat('00', 640), 'hex') from generate_series(0, $tenth - 1) i",
+		"insert into chunks (id, n, first, stored) select i, 10, i * 10, decode(repeat('00', 1472), 'hex') from generate_series(0, $tenth - 1) i",
 		"select setval('chunk_ids', $tenth)",
 		"update ledger set size = $tenth * 10",
 		`insert into subscriptions (incident, recipient, due_at, urgency, body)

@@ -235,10 +235,11 @@ func (t *tx) TakeLeases(ctx context.Context, now time.Time, owner string, term t
 	leases := make(map[string]*storage.Lease, len(ids))
 	t.ask(eachRow(func(rows pgx.Rows) error {
 		var id string
+		var until time.Time // by the clock of the database
 		var since *time.Time
 		var said, openings, settling []byte
 		l := &storage.Lease{Owner: owner, Until: now.Add(term)}
-		if err := rows.Scan(&id, &l.Attempt, &l.Failures, &since, &said, &l.Sent, &openings, &settling); err != nil {
+		if err := rows.Scan(&id, &l.Attempt, &until, &l.Failures, &since, &said, &l.Sent, &openings, &settling); err != nil {
 			return err
 		}
 		l.Recipient, l.FailingSince, l.LastError = of[id], timeOf(since), string(said)
@@ -247,7 +248,7 @@ func (t *tx) TakeLeases(ctx context.Context, now time.Time, owner string, term t
 		}
 		leases[id] = l
 		m := t.moved(id)
-		m.lease, m.until = leaseExtended, l.Until
+		m.lease, m.until = leaseExtended, until
 		if settling != nil {
 			if err := decode("settling", settling, &l.Settling); err != nil {
 				return err
@@ -257,7 +258,7 @@ func (t *tx) TakeLeases(ctx context.Context, now time.Time, owner string, term t
 			return nil
 		}
 		return decode("openings", openings, &l.Openings)
-	}), `select * from take_leases($1, $2, $3, $4)`, ids, now, now.Add(term), text(owner))
+	}), `select * from take_leases_for($1, $2, $3, $4)`, ids, now, term, text(owner))
 	if err := t.askDue(ctx, leases, now, ids); err != nil {
 		return nil, err
 	}
@@ -321,26 +322,26 @@ func (t *tx) lost(c *storage.Lease) error {
 }
 
 // holds is which claim it is that a lease is, if it still holds.
-const holds = ` where recipient = $1 and attempt = $2 and owner = $3 and until > $4 returning attempt`
+const holds = ` where recipient = $1 and attempt = $2 and owner = $3 and until > clock_timestamp() returning until`
 
-func (t *tx) ExtendLease(ctx context.Context, c *storage.Lease, now, until time.Time) error {
-	var attempt int64
-	held, err := t.one(ctx, []any{&attempt}, `update claims set until = $5`+holds, text(c.Recipient), c.Attempt, text(c.Owner), now, until)
+func (t *tx) ExtendLease(ctx context.Context, c *storage.Lease, now time.Time, term time.Duration) error {
+	var until time.Time // by the clock of the database
+	held, err := t.one(ctx, []any{&until}, `update claims set until = clock_timestamp() + $4::interval`+holds, text(c.Recipient), c.Attempt, text(c.Owner), term)
 	if err != nil {
 		return err
 	}
 	if !held {
 		return t.lost(c)
 	}
-	c.Until = until
+	c.Until = now.Add(term)
 	m := t.moved(c.Recipient)
 	m.lease, m.until = leaseExtended, until
 	return nil
 }
 
 func (t *tx) ReleaseLease(ctx context.Context, c *storage.Lease, now, retryAt time.Time, why string, yields incident.Urgency) error {
-	var attempt int64
-	held, err := t.one(ctx, []any{&attempt}, `update claims set owner = null, until = null,
+	var until *time.Time
+	held, err := t.one(ctx, []any{&until}, `update claims set owner = null, until = null,
 		failures = failures + case when $5 then 1 else 0 end,
 		failing_since = case when $5 then coalesce(failing_since, $4) else failing_since end,
 		last_error = case when $5 then $6 else last_error end`+holds,
@@ -359,7 +360,7 @@ func (t *tx) ReleaseLease(ctx context.Context, c *storage.Lease, now, retryAt ti
 	return nil
 }
 
-func (t *tx) Settle(ctx context.Context, c *storage.Lease, now time.Time, s *storage.Settling) error {
+func (t *tx) Settle(ctx context.Context, c *storage.Lease, _ time.Time, s *storage.Settling) error {
 	var left []byte
 	var since *time.Time
 	if s != nil {
@@ -369,9 +370,9 @@ func (t *tx) Settle(ctx context.Context, c *storage.Lease, now time.Time, s *sto
 		}
 		since = &s.Since
 	}
-	var attempt int64
-	held, err := t.one(ctx, []any{&attempt}, `update claims set settling = $5, settles_since = $6`+holds,
-		text(c.Recipient), c.Attempt, text(c.Owner), now, left, since)
+	var until time.Time
+	held, err := t.one(ctx, []any{&until}, `update claims set settling = $4, settles_since = $5`+holds,
+		text(c.Recipient), c.Attempt, text(c.Owner), left, since)
 	if err != nil {
 		return err
 	}

@@ -144,7 +144,7 @@ func deliver(ctx context.Context, db storage.Store, at time.Time, owner, to stri
 	}
 	return db.Write(ctx, func(tx storage.Tx) error {
 		c := *l
-		if err := tx.ExtendLease(ctx, &c, at, at.Add(time.Hour)); err != nil {
+		if err := tx.ExtendLease(ctx, &c, at, time.Hour); err != nil {
 			return err
 		}
 		s := c.Subscriptions[0]

@@ -215,7 +215,7 @@ func (f *fixture) fill(key *ledger.Key) {
 		}
 		return err
 	})
-	f.equal("now", f.now.Sub(g) < time.Second, true)
+	f.equal("now", f.now.Sub(g) < time.Minute, true)
 	f.awaitLog(f.size())
 	f.sign(f.store, key)
 }

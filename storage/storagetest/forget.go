@@ -309,7 +309,7 @@ var forgetRules = []rule{
 		f.forget(f.now.Add(-50 * time.Hour))
 		f.equal("attempts of one who was forgotten", f.attempt("ada@example.org"), int64(1))
 		f.equal("people", f.people(1), []string{"readers"})
-		if err := f.hold(&claim, f.now.Add(time.Hour)); err != nil {
+		if err := f.hold(&claim, time.Hour); err != nil {
 			f.Errorf("the claim is lost: %v", err)
 		}
 		if err := f.release(&claim, time.Time{}, ""); err != nil {

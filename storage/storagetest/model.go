@@ -222,7 +222,7 @@ func checkModel(t *testing.T, e Engine) {
 				for _, c := range got {
 					r := m.reader(c.Recipient)
 					r.attempt++
-					r.owner, r.until = owner, now.Add(lease)
+					r.owner, r.until = owner, c.Until
 					if c.Attempt != r.attempt || c.Failures != r.failures {
 						rt.Fatalf("claim %+v, want attempt %d and %d failures", c, r.attempt, r.failures)
 					}
@@ -235,7 +235,11 @@ func checkModel(t *testing.T, e Engine) {
 					}
 				}
 				claims = append(claims, got...)
-				now = now.Add(10 * time.Microsecond)
+				at, err := store.Clock(rt.Context())
+				if err != nil {
+					rt.Fatal(err)
+				}
+				now = later(now, at).Add(10 * time.Microsecond) // what was short is over, by the clock of the store too
 			},
 			"hold or release": func(rt *rapid.T) {
 				if len(claims) == 0 {
@@ -249,7 +253,7 @@ func checkModel(t *testing.T, e Engine) {
 				why := rapid.SampledFrom([]string{"", "refused"}).Draw(rt, "why")
 				err := write(func(tx storage.Tx) error {
 					if hold {
-						return tx.ExtendLease(rt.Context(), &c, now, now.Add(long))
+						return tx.ExtendLease(rt.Context(), &c, now, long)
 					}
 					return tx.ReleaseLease(rt.Context(), &c, now, retryAt, why, 0)
 				})
@@ -273,6 +277,9 @@ func checkModel(t *testing.T, e Engine) {
 		if _, ok := store.(storage.Copyable); ok && rapid.IntRange(0, 9).Draw(rt, "copy") == 7 {
 			copied := e.Open(t)
 			defer copied.Close()
+			for _, c := range claims { // a copy holds none
+				_ = write(func(tx storage.Tx) error { return tx.ExtendLease(rt.Context(), &c, now, 0) })
+			}
 			checkCopy(rt, store.(storage.Copyable), copied.(storage.Copyable))
 		}
 	})

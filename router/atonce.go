@@ -2,6 +2,8 @@ package router
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"sitrep/incident"
@@ -20,68 +22,77 @@ func (d *Dispatcher) Claim(ctx context.Context, tx storage.Tx, due []incident.Su
 	if len(due) > claimAtOnce {
 		return nil, nil
 	}
-	var taken []func(kept bool)
-	end = func(kept bool) {
-		for _, end := range taken {
-			end(kept)
+	at := now()
+	var parties parties
+	for i := range due {
+		if srv := d.reserve(due[i].Recipient); srv != nil {
+			parties.add(storage.Waiting{Recipient: due[i].Recipient, Incident: due[i].Incident}, srv)
 		}
 	}
-	for i := range due {
-		one, err := d.claimOne(ctx, tx, due[i].Recipient, due[i].Incident)
+	var all []leased
+	for _, p := range parties {
+		taken, err := d.takeNow(ctx, tx, p, at)
 		if err != nil {
-			end(false)
+			d.giveUp(parties, nil)
 			return nil, err
 		}
-		if one != nil {
-			taken = append(taken, one)
-		}
+		all = append(all, taken...)
 	}
-	if len(taken) == 0 {
+	d.giveUp(parties, all)
+	if len(all) == 0 {
 		return nil, nil
 	}
-	return end, nil
+	return func(kept bool) {
+		for _, one := range all {
+			if !kept {
+				d.release(one.Recipient, one.server)
+				continue
+			}
+			d.begun(one.Recipient)
+			go func() {
+				defer d.serving.Done()
+				d.carryOut(one.turn, one.draft)
+				one.server.take(-1)
+				d.free()
+			}()
+		}
+	}, nil
 }
 
-// claimOne leases one recipient, of whom nobody else is about to.
-func (d *Dispatcher) claimOne(ctx context.Context, tx storage.Tx, recipient string, number int64) (end func(kept bool), err error) {
-	srv := d.reserve(recipient)
-	if srv == nil {
-		return nil, nil
+// takeNow leases recipients of whom nobody else is about to, and records what is attempted.
+func (d *Dispatcher) takeNow(ctx context.Context, tx storage.Tx, p *party, at time.Time) ([]leased, error) {
+	number := p.some[0].Incident
+	taken, alone, err := d.take(ctx, tx, p, number, at)
+	if err != nil || len(alone) == 0 {
+		return taken, err
 	}
-	giveUp := func() {
-		d.begun(recipient)
-		srv.take(-1)
-		d.serving.Done()
+	drafts, err := d.drafts(ctx, tx, alone, number, at)
+	if err != nil {
+		return taken, nil // what is wrong is said to who plans under the lease
 	}
-	at := now()
-	leases, err := tx.TakeLeases(ctx, at, d.Owner, lease, []string{recipient})
-	if err != nil || len(leases) == 0 {
-		giveUp()
-		return nil, err
+	return taken, record(ctx, tx, taken, slices.Collect(maps.Values(drafts)))
+}
+
+// giveUp releases all who were reserved but those who were leased.
+func (d *Dispatcher) giveUp(all parties, leased []leased) {
+	kept := map[string]bool{}
+	for _, one := range leased {
+		kept[one.Recipient] = true
 	}
-	c := newTurn(&leases[0], srv)
-	var dr *draft
-	if c.isAll(number, d.Repo.Policy(), at) {
-		if dr = d.draftOnly(ctx, tx, recipient, number, at); dr != nil {
-			if err := tx.PutDelivery(ctx, &dr.delivery, dr.body); err != nil {
-				giveUp()
-				return nil, err
+	for _, p := range all {
+		for _, id := range p.recipients() {
+			if !kept[id] {
+				d.release(id, p.server)
 			}
 		}
 	}
-	return func(kept bool) {
-		if !kept {
-			giveUp()
-			return
-		}
-		d.begun(recipient)
-		go func() {
-			defer d.serving.Done()
-			d.carryOut(c, dr)
-			srv.take(-1)
-			d.free()
-		}()
-	}, nil
+}
+
+// release gives back what was reserved for a recipient.
+func (d *Dispatcher) release(recipient string, srv *server) {
+	d.begun(recipient)
+	srv.take(-1)
+	d.serving.Done()
 }
 
 // reserve takes a hand for a recipient who is about to be leased; nil if none is free, or nobody

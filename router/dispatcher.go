@@ -205,6 +205,7 @@ func (d *Dispatcher) claim(l *line) (more bool, next time.Time) {
 	hands, next := l.hands(time.Now())
 	more = len(waiting) == waitingLimit
 	taken := 0
+	var parties parties
 	rest := waiting[:0]
 	for i, w := range waiting {
 		if taken == claimLimit || len(hands) == 0 {
@@ -223,16 +224,48 @@ func (d *Dispatcher) claim(l *line) (more bool, next time.Time) {
 		taken++
 		srv.take(1)
 		d.begin(w.Recipient)
-		d.serving.Go(func() {
-			served := d.serve(w, srv)
-			srv.take(-1)
-			if served { // else it is tried again in the next round that time or news brings
-				d.free()
-			}
-		})
+		parties.add(w, srv)
+	}
+	for _, p := range parties {
+		d.serving.Go(func() { d.serve(p) })
 	}
 	l.waiting = rest
 	return more && taken > 0, next
+}
+
+// A party are those to whom the same incident is due, and nothing else: they are told of it
+// together. Of the others each is one.
+type party struct {
+	server *server
+	some   []storage.Waiting
+}
+
+func (p *party) recipients() []string {
+	ids := make([]string, len(p.some))
+	for i := range p.some {
+		ids[i] = p.some[i].Recipient
+	}
+	return ids
+}
+
+type parties []*party
+
+// partySize is how many are told together: others who write wait for their transaction.
+const partySize = 32
+
+func (all *parties) add(w storage.Waiting, srv *server) {
+	if w.Incident != 0 {
+		for _, p := range slices.Backward(*all) {
+			if p.server == srv && p.some[0].Incident == w.Incident {
+				if len(p.some) < partySize {
+					p.some = append(p.some, w)
+					return
+				}
+				break
+			}
+		}
+	}
+	*all = append(*all, &party{srv, []storage.Waiting{w}})
 }
 
 // hands returns how many hands the servers have free, of those that have any, and when one that is
@@ -291,59 +324,78 @@ type turn struct {
 	last, released bool
 }
 
-// lease takes the lease of a recipient, nil if that cannot be had. If one message is all that is
-// due, it is planned before and recorded with the lease; else the draft is nil.
-func (d *Dispatcher) lease(ctx context.Context, w storage.Waiting, srv *server) (c *turn, dr *draft, err error) {
-	at := now()
-	if w.Incident != 0 {
-		dr = d.only(ctx, w, at)
+// A leased is a recipient whose lease was taken. If one message is all that is due, the draft was
+// planned before and is recorded; else it is nil.
+type leased struct {
+	*turn
+	draft *draft
+}
+
+// lease takes the leases of a party, of all of them or of none; those whose lease cannot be had
+// are left out. What they are told is planned for all as of one time, and recorded in one transaction.
+func (d *Dispatcher) lease(ctx context.Context, p *party) (taken []leased, err error) {
+	at, number := now(), p.some[0].Incident
+	var drafts map[string]*draft
+	if number != 0 {
+		err := d.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
+			drafts, err = d.drafts(ctx, r, p.recipients(), number, at)
+			return err
+		})
+		if err != nil {
+			drafts = nil // what is wrong is said to who plans under the lease
+		}
 	}
-	fresh := false
 	err = d.Repo.Store.Write(ctx, func(tx storage.Tx) error {
-		c, fresh = nil, false
-		leases, err := tx.TakeLeases(ctx, at, d.Owner, lease, []string{w.Recipient})
-		if err != nil || len(leases) == 0 {
+		var alone []string
+		var err error
+		if taken, alone, err = d.take(ctx, tx, p, number, at); err != nil {
 			return err
 		}
-		c = newTurn(&leases[0], srv)
-		if dr == nil || !c.isAll(w.Incident, d.Repo.Policy(), at) {
+		var planned []*draft
+		for _, id := range alone {
+			if dr := drafts[id]; dr != nil {
+				planned = append(planned, dr)
+			}
+		}
+		if len(planned) == 0 {
 			return nil
 		}
-		if fresh, err = dr.unchanged(ctx, tx, false); err != nil || !fresh {
+		fresh, err := allUnchanged(ctx, tx, false, planned...)
+		if err != nil {
 			return err
 		}
-		return tx.PutDelivery(ctx, &dr.delivery, dr.body)
+		return record(ctx, tx, taken, fresh)
 	})
-	if err != nil || c == nil || !fresh {
-		return c, nil, err
-	}
-	return c, dr, nil
+	return taken, err
 }
 
-// only plans the one message that is due to a recipient, nil if it is to be planned under the
-// lease: what is wrong is said there.
-func (d *Dispatcher) only(ctx context.Context, w storage.Waiting, at time.Time) (dr *draft) {
-	err := d.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
-		dr = d.draftOnly(ctx, r, w.Recipient, w.Incident, at)
-		return nil
-	})
-	if err != nil {
-		return nil
+// take takes the leases of a party in a transaction, and returns those to whom a message about one
+// incident is all that is due, too.
+func (d *Dispatcher) take(ctx context.Context, tx storage.Tx, p *party, number int64, at time.Time) (taken []leased, alone []string, err error) {
+	leases, err := tx.TakeLeases(ctx, at, d.Owner, lease, p.recipients())
+	for i := range leases {
+		c := newTurn(&leases[i], p.server)
+		taken = append(taken, leased{turn: c})
+		if number != 0 && c.isAll(number, d.Repo.Policy(), at) {
+			alone = append(alone, c.Recipient)
+		}
 	}
-	return dr
+	return taken, alone, err
 }
 
-// draftOnly plans and renders a message about one incident, nil if that is not to be had.
-func (d *Dispatcher) draftOnly(ctx context.Context, r storage.Snapshot, recipient string, number int64, at time.Time) *draft {
-	dr, err := d.incidentDraft(ctx, r, recipient, []int64{number}, at)
-	if err != nil || len(dr.delivery.Covers) != 1 {
-		return nil
+// record records the attempts at drafts under the leases of their recipients.
+func record(ctx context.Context, tx storage.Tx, taken []leased, drafts []*draft) error {
+	for i := range taken {
+		k := slices.IndexFunc(drafts, func(dr *draft) bool { return dr.delivery.Recipient == taken[i].Recipient })
+		if k < 0 {
+			continue
+		}
+		taken[i].draft = drafts[k]
+		if err := tx.PutDelivery(ctx, &drafts[k].delivery, drafts[k].body); err != nil {
+			return err
+		}
 	}
-	if d.render(dr) != nil {
-		return nil
-	}
-	dr.delivery.Attempts = 1
-	return dr
+	return nil
 }
 
 // isAll reports whether a message about one incident is all that is due under the lease, and may
@@ -404,21 +456,28 @@ func (c *turn) alone(p *incident.Policy, at time.Time) int {
 	return max(p.DigestAbove-recent, 0)
 }
 
-// serve leases one recipient, tells it all that is due, and gives the lease back. One message,
+// serve leases a party, tells each all that is due, and gives the lease back. One message,
 // as mostly, is two transactions: it is recorded with the lease, and its outcome with the end of
-// that. It reports whether it had the lease.
-func (d *Dispatcher) serve(w storage.Waiting, srv *server) (served bool) {
-	c, dr, err := d.lease(d.ctx, w, srv)
-	d.begun(w.Recipient)
+// that.
+func (d *Dispatcher) serve(p *party) {
+	taken, err := d.lease(d.ctx, p)
+	for _, id := range p.recipients() {
+		d.begun(id)
+	}
 	if err != nil {
+		taken = nil
 		d.Log.Warn("recipient not leased, it is tried again", slog.String("component", "dispatcher"), slog.Any("err", err))
-		return false
 	}
-	if c == nil {
-		return false // another has it, or nothing is due
+	// Whoever is left out is leased by another, or nothing is due; that is tried again in the next
+	// round that time or news brings.
+	p.server.take(len(taken) - len(p.some))
+	for _, one := range taken {
+		d.serving.Go(func() {
+			d.carryOut(one.turn, one.draft)
+			p.server.take(-1)
+			d.free()
+		})
 	}
-	d.carryOut(c, dr)
-	return true
 }
 
 // carryOut tells a recipient who is leased all that is due, the draft first if that is recorded,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -40,11 +41,37 @@ type seen struct {
 	due      time.Time
 }
 
+// A ground is what messages are planned on at one time, whoever reads them: it is read once.
+type ground struct {
+	pulses incident.Pulses
+	behind bool
+	after  map[int64]int64 // of what events were read last, see eventsSince
+	events map[int64][]incident.Event
+}
+
+func (d *Dispatcher) ground(ctx context.Context, r storage.Snapshot) (g *ground, err error) {
+	g = &ground{}
+	if g.pulses, err = r.Pulses(ctx); err != nil {
+		return nil, err
+	}
+	g.behind, err = d.Repo.Behind(ctx, r)
+	return g, err
+}
+
+// eventsSince returns events as storage.EventsSince does. Those who are told of one incident
+// mostly had the same before.
+func (g *ground) eventsSince(ctx context.Context, r storage.Snapshot, after map[int64]int64) (_ map[int64][]incident.Event, err error) {
+	if g.events == nil || !maps.Equal(g.after, after) {
+		g.after = after
+		g.events, err = storage.EventsSince(ctx, r, after, tellEvents)
+	}
+	return g.events, err
+}
+
 // incidentDraft plans the message about the incidents; its delivery is empty if
 // there is nothing to tell.
 func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, recipient string, numbers []int64, at time.Time) (*draft, error) {
-	policy := d.Repo.Policy()
-	pulses, err := r.Pulses(ctx)
+	g, err := d.ground(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -52,17 +79,45 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, reci
 	if err != nil {
 		return nil, err
 	}
-	behind, err := d.Repo.Behind(ctx, r)
+	return d.draftOn(ctx, r, g, situations, recipient, numbers, at)
+}
+
+// drafts plans and renders messages about one incident, by recipient, all as of one time. Those
+// of whom that is not to be had are left out: what is wrong is said to who plans for them alone.
+func (d *Dispatcher) drafts(ctx context.Context, r storage.Snapshot, recipients []string, number int64, at time.Time) (map[string]*draft, error) {
+	g, err := d.ground(ctx, r)
 	if err != nil {
 		return nil, err
 	}
+	situations, err := storage.Situations(ctx, r, []int64{number}, recipients...)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]*draft, len(recipients))
+	subs := situations[number].Subscriptions
+	for i := range subs {
+		own, id := *situations[number], subs[i].Recipient
+		own.Subscriptions = subs[i : i+1 : i+1]
+		dr, err := d.draftOn(ctx, r, g, map[int64]*incident.Situation{number: &own}, id, []int64{number}, at)
+		if err != nil || len(dr.delivery.Covers) != 1 || d.render(dr) != nil {
+			continue
+		}
+		dr.delivery.Attempts = 1
+		all[id] = dr
+	}
+	return all, nil
+}
+
+// draftOn is incidentDraft of situations that were read.
+func (d *Dispatcher) draftOn(ctx context.Context, r storage.Snapshot, g *ground, situations map[int64]*incident.Situation, recipient string, numbers []int64, at time.Time) (*draft, error) {
+	policy := d.Repo.Policy()
 	dr := &draft{}
 	var all []told
 	for _, number := range numbers {
 		s := situations[number]
 		planned, ok := s.Plan(recipient, policy, at)
 		if !ok {
-			if behind {
+			if g.behind {
 				dr.left = true
 			} else {
 				dr.idle = append(dr.idle, number)
@@ -70,7 +125,7 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, reci
 			continue
 		}
 		sub := s.Subscription(recipient)
-		all = append(all, told{planned, s.Item(&planned, nil, policy, pulses)})
+		all = append(all, told{planned, s.Item(&planned, nil, policy, g.pulses)})
 		dr.seen = append(dr.seen, seen{number, s.Incident.Sequence, slices.Clone(sub.Owed), sub.DueAt})
 	}
 	if len(all) == 0 {
@@ -89,14 +144,14 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, reci
 			untold[s.Incident.Number] = newsAfter(s, s.Subscription(recipient))
 		}
 	}
-	news, err := storage.EventsSince(ctx, r, untold, tellEvents)
+	news, err := g.eventsSince(ctx, r, untold)
 	if err != nil {
 		return nil, err
 	}
 	for i := range named {
 		t := &named[i]
 		s := situations[t.planned.Cover.Incident]
-		t.item = s.Item(&t.planned, news[s.Incident.Number], policy, pulses)
+		t.item = s.Item(&t.planned, news[s.Incident.Number], policy, g.pulses)
 	}
 	first := all[0]
 	if dr.message, err = messageOf(ctx, r, all, policy, at); err != nil {
@@ -254,32 +309,42 @@ func (dr *draft) unchanged(ctx context.Context, r storage.Snapshot, owedAlone bo
 	if len(dr.seen) > settlePiece {
 		return true, nil
 	}
-	numbers := make([]int64, len(dr.seen))
-	for i, s := range dr.seen {
-		numbers[i] = s.incident
-	}
-	subs, err := r.Subscriptions(ctx, numbers, dr.delivery.Recipient)
-	if err != nil {
-		return false, err
-	}
-	for _, s := range dr.seen {
-		if sub := subs[s.incident]; len(sub) == 0 || !slices.Equal(sub[0].Owed, s.owed) || !sub[0].DueAt.Equal(s.due) {
-			return false, nil
+	fresh, err := allUnchanged(ctx, r, owedAlone, dr)
+	return len(fresh) == 1, err
+}
+
+// allUnchanged returns those of the drafts, which are about incidents, that are unchanged.
+func allUnchanged(ctx context.Context, r storage.Snapshot, owedAlone bool, drafts ...*draft) (fresh []*draft, err error) {
+	var numbers []int64
+	var recipients []string
+	for _, dr := range drafts {
+		recipients = append(recipients, dr.delivery.Recipient)
+		for _, s := range dr.seen {
+			numbers = append(numbers, s.incident)
 		}
 	}
-	if owedAlone {
-		return true, nil
-	}
-	incidents, err := r.IncidentsByNumber(ctx, numbers)
+	slices.Sort(numbers)
+	numbers = slices.Compact(numbers)
+	subs, err := r.Subscriptions(ctx, numbers, recipients...)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	for _, s := range dr.seen {
-		if in := incidents[s.incident]; in == nil || in.Sequence != s.sequence {
-			return false, nil
+	var incidents map[int64]*incident.Incident
+	if !owedAlone {
+		if incidents, err = r.IncidentsByNumber(ctx, numbers); err != nil {
+			return nil, err
 		}
 	}
-	return true, nil
+	for _, dr := range drafts {
+		if !slices.ContainsFunc(dr.seen, func(s seen) bool {
+			is := incident.Situation{Subscriptions: subs[s.incident]}
+			sub, in := is.Subscription(dr.delivery.Recipient), incidents[s.incident]
+			return sub == nil || !slices.Equal(sub.Owed, s.owed) || !sub.DueAt.Equal(s.due) || !owedAlone && (in == nil || in.Sequence != s.sequence)
+		}) {
+			fresh = append(fresh, dr)
+		}
+	}
+	return fresh, nil
 }
 
 // newID returns an id for a delivery: unique, telling in a log, and safe on the left

@@ -75,6 +75,22 @@ func (f fleet) pids() (all []int) {
 	return all
 }
 
+// used returns the time of processors that they have used, and written how many bytes they caused
+// to be written to disks; 0 if it cannot be told.
+func (f fleet) used() (all time.Duration) {
+	for _, pid := range f.pids() {
+		all += used(pid)
+	}
+	return all
+}
+
+func (f fleet) written() (all int64) {
+	for _, pid := range f.pids() {
+		all += written(pid)
+	}
+	return all
+}
+
 // log is what they logged at last.
 func (f fleet) log() string {
 	var b strings.Builder

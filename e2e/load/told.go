@@ -90,6 +90,7 @@ func (p programs) fanOut(readers int, out io.Writer) error {
 	defer all.kill()
 	sitrep := all[0]
 	s.count.Store(0)
+	usedBefore, wroteBefore := all.used(), all.written()
 	began := time.Now()
 	if err := fire(sitrep, "wide", 1); err != nil {
 		return err
@@ -100,6 +101,8 @@ func (p programs) fanOut(readers int, out io.Writer) error {
 	rate := float64(readers) / time.Since(began).Seconds()
 	fmt.Fprintf(out, "one incident, %d readers: %.0f mails/s; raw SMTP on 16 kept connections %.0f, dialled each %.0f\n", readers, rate, kept, dialled)
 	fmt.Fprintf(out, "that is %.2f of kept, %.2f of dialled\n", rate/kept, rate/dialled)
+	fmt.Fprintf(out, "each mail took %s of a processor, and %.1f KiB written to the disk\n",
+		((all.used() - usedBefore) / time.Duration(readers)).Round(time.Microsecond), float64(all.written()-wroteBefore)/float64(readers)/1024)
 	return nil
 }
 

@@ -47,7 +47,7 @@ type Letterhead struct {
 }
 
 // headerOrder is the order in which headers stand in a mail. No mail has others.
-var headerOrder = []string{
+var headerOrder = [...]string{
 	"Date", "From", "To", "Reply-To", "Subject", "Message-ID", "In-Reply-To", "References", "List-Id", "Importance",
 	"Auto-Submitted", "X-Auto-Response-Suppress", "X-Sitrep-Incident", "X-Sitrep-Kind", "X-Sitrep-Priority", "X-Sitrep-Sequence",
 	"MIME-Version", "Content-Type", "Content-Transfer-Encoding",
@@ -55,36 +55,35 @@ var headerOrder = []string{
 
 // Render returns a message as a complete mail with CR LF at the end of each line,
 // its text and its HTML saying the same. The same message gives the same bytes.
-func (l Letterhead) Render(m *incident.Message) ([]byte, error) {
+func (l Letterhead) Render(m *incident.Message) ([]byte, error) { return l.renderWith(nil, m) }
+
+// renderWith is Render with the contents that were made before; nil if they are not kept.
+func (l Letterhead) renderWith(kept *contents, m *incident.Message) ([]byte, error) {
 	if !m.Kind.OfPulse() && len(m.Items) == 0 {
 		return nil, fmt.Errorf("render mail %q: a message of kind %q about no incident", m.ID, m.Kind)
 	}
-	body, err := l.render(m)
+	body, err := l.render(kept, m)
 	if err != nil {
 		return nil, fmt.Errorf("render mail %q: %w", m.ID, err)
 	}
 	return body, nil
 }
 
-func (l Letterhead) render(m *incident.Message) ([]byte, error) {
-	report := wording.Compose(m)
-	text, err := report.Text()
+func (l Letterhead) render(kept *contents, m *incident.Message) ([]byte, error) {
+	said, err := kept.of(m)
 	if err != nil {
-		return nil, err
-	}
-	var page bytes.Buffer
-	if err := htmlTemplate.ExecuteTemplate(&page, "report.html.tmpl", report); err != nil {
 		return nil, err
 	}
 	headers, err := l.headers(m)
 	if err != nil {
 		return nil, err
 	}
+	mark := boundary(m.ID, said.text, said.page)
 	mm := newMail(headers, m.At.In(m.Location))
-	mm.SetBoundary(boundary(m.ID, text, page.String()))
-	mm.SetBody("text/plain", text)
-	mm.AddAlternative("text/html", page.String())
-	return written(mm)
+	mm.SetBoundary(mark)
+	mm.SetBody("text/plain", "")
+	mm.AddAlternative("text/html", "")
+	return written(mm, said.body(mark))
 }
 
 // newMail returns a mail with those headers. Go-mail does not escape what address
@@ -102,17 +101,24 @@ func newMail(headers []header, date time.Time) *mail.Message {
 	return mm
 }
 
-// written returns the mail's bytes, checked.
-func written(mm *mail.Message) ([]byte, error) {
+// written returns the mail's bytes, checked, with a body in the place of its own if that is not nil.
+func written(mm *mail.Message, body []byte) ([]byte, error) {
 	var out bytes.Buffer
 	if _, err := mm.WriteTo(&out); err != nil {
 		return nil, err
 	}
-	ordered, err := order(out.Bytes())
+	head, own, ok := bytes.Cut(out.Bytes(), []byte("\r\n\r\n"))
+	if !ok {
+		return nil, errors.New("no end of the headers")
+	}
+	if body == nil {
+		body = own
+	}
+	whole, err := ordered(head, body)
 	if err != nil {
 		return nil, err
 	}
-	return ordered, check(ordered)
+	return whole, check(whole)
 }
 
 // RenderNote returns a mail in plain text that is no message about an incident, such
@@ -125,7 +131,7 @@ func (l Letterhead) RenderNote(id string, to netmail.Address, subject, text stri
 	}
 	mm := newMail(append(hs, header{name: "Auto-Submitted", value: "auto-generated"}), at)
 	mm.SetBody("text/plain", strings.TrimSuffix(text, "\n")+"\n")
-	return written(mm)
+	return written(mm, nil)
 }
 
 // A header is a field of a mail: an address with a display name, or a value.
@@ -267,34 +273,30 @@ func boundary(id, text, page string) string {
 	return "sitrep-" + hex.EncodeToString(sum[:16])
 }
 
-// order brings the headers, which go-mail writes in any order, into ours.
-func order(raw []byte) ([]byte, error) {
-	head, body, ok := bytes.Cut(raw, []byte("\r\n\r\n"))
-	if !ok {
-		return nil, errors.New("no end of the headers")
-	}
-	fields := map[string]string{}
-	name := ""
-	for line := range strings.SplitSeq(string(head), "\r\n") {
-		if strings.HasPrefix(line, " ") && name != "" {
-			fields[name] += "\r\n" + line
+// ordered returns a mail whose headers, which go-mail writes in any order, stand in ours.
+func ordered(head, body []byte) ([]byte, error) {
+	var fields [len(headerOrder)][]byte
+	at := -1 // of the field before
+	for rest := head; len(rest) > 0; {
+		line, after, _ := bytes.Cut(rest, []byte("\r\n"))
+		if at >= 0 && bytes.HasPrefix(line, []byte(" ")) {
+			fields[at] = fields[at][:len(fields[at])+len("\r\n")+len(line)] // they stand one after the other
+			rest = after
 			continue
 		}
-		name, _, _ = strings.Cut(line, ":")
-		if !slices.Contains(headerOrder, name) || fields[name] != "" {
+		name, _, _ := bytes.Cut(line, []byte(":"))
+		if at = slices.Index(headerOrder[:], string(name)); at < 0 || fields[at] != nil {
 			return nil, fmt.Errorf("unexpected header %q", name)
 		}
-		fields[name] = line
+		fields[at], rest = line, after
 	}
-	var out bytes.Buffer
-	for _, name := range headerOrder {
-		if field := fields[name]; field != "" {
-			out.WriteString(field + "\r\n")
+	out := make([]byte, 0, len(head)+len(body)+2*len("\r\n"))
+	for _, field := range fields {
+		if field != nil {
+			out = append(append(out, field...), "\r\n"...)
 		}
 	}
-	out.WriteString("\r\n")
-	out.Write(body)
-	return out.Bytes(), nil
+	return append(append(out, "\r\n"...), body...), nil
 }
 
 // check makes sure that a mail is one: every line ends with CR LF and is short
@@ -303,17 +305,27 @@ func check(raw []byte) error {
 	if !bytes.HasSuffix(raw, []byte("\r\n")) {
 		return errors.New("the last line does not end")
 	}
-	head := true
-	for line := range bytes.SplitSeq(bytes.TrimSuffix(raw, []byte("\r\n")), []byte("\r\n")) {
-		switch {
-		case len(line) > 998:
-			return errors.New("a line is longer than 998 bytes")
-		case bytes.ContainsAny(line, "\r\n\x00"):
+	head, most := true, byte(0xff) // addresses may be more than ASCII
+	for rest := raw; len(rest) > 0; {
+		end := bytes.IndexByte(rest, '\n') - len("\r")
+		if end < 0 || rest[end] != '\r' {
 			return errors.New("a stray control character")
-		case !head && !ascii(string(line)):
-			return errors.New("a body that is not ASCII")
 		}
-		head = head && len(line) > 0
+		if end > 998 {
+			return errors.New("a line is longer than 998 bytes")
+		}
+		for _, c := range rest[:end] {
+			switch {
+			case c == '\r', c == 0:
+				return errors.New("a stray control character")
+			case c > most:
+				return errors.New("a body that is not ASCII")
+			}
+		}
+		if head && end == 0 {
+			head, most = false, 0x7f
+		}
+		rest = rest[end+len("\r\n"):]
 	}
 	mm, err := netmail.ReadMessage(bytes.NewReader(raw))
 	if err != nil {

@@ -87,12 +87,13 @@ type Config struct {
 // SMTP hands mails to a mail server, one recipient in each transaction. It keeps
 // connections for the next mail, and may be used by many goroutines.
 type SMTP struct {
-	config Config
-	host   string
-	from   string
-	utf8   bool // from needs SMTPUTF8
-	pool   *pool
-	logIn  logIn
+	config   Config
+	host     string
+	from     string
+	utf8     bool // from needs SMTPUTF8
+	pool     *pool
+	logIn    logIn
+	contents contents
 	// dial connects to the server; a test may have its own.
 	dial func(context.Context) (net.Conn, error)
 }
@@ -145,7 +146,9 @@ func validHello(name string) bool {
 }
 
 // Render returns a message as a mail.
-func (s *SMTP) Render(m *incident.Message) ([]byte, error) { return s.config.Letterhead.Render(m) }
+func (s *SMTP) Render(m *incident.Message) ([]byte, error) {
+	return s.config.renderWith(&s.contents, m)
+}
 
 // Close closes the connections that are kept for the next mail.
 func (s *SMTP) Close() error {

@@ -4,13 +4,10 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"sitrep/internal/markup"
 	"sitrep/router"
 	"sitrep/wording"
 )
-
-// mattermostText is how many characters of a text Mattermost takes; what is longer it breaks into
-// several messages, anywhere.
-const mattermostText = 16_383
 
 var mattermost = chat{
 	name:   "Mattermost",
@@ -39,34 +36,11 @@ type mattermostAttachment struct {
 	Text     string `json:"text"`
 }
 
-var mattermostMarks = strings.NewReplacer(
-	"&", "&amp;", "<", "&lt;", ">", "&gt;",
-	"\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "[", "\\[", "]", "\\]", "~", "\\~", "|", "\\|", "#", "\\#",
-)
-
-// mattermostEscape returns a line that stands for itself in Markdown. What Mattermost, like
-// Slack, makes mentions and links of in angle brackets has none.
-func mattermostEscape(s string) string {
-	s = mattermostMarks.Replace(wide(strings.TrimLeft(s, " "), "@"))
-	// What begins a list or underlines a heading.
-	switch digits := len(s) - len(strings.TrimLeft(s, "0123456789")); {
-	case strings.HasPrefix(s, "-"), strings.HasPrefix(s, "+"):
-		s = "\\" + s
-	case strings.HasPrefix(s, "="):
-		s = wide(s[:1], "=") + s[1:]
-	case digits > 0 && digits < len(s) && strings.ContainsRune(".)", rune(s[digits])):
-		s = s[:digits] + "\\" + s[digits:]
-	}
-	return s
-}
-
-var mattermostURL = strings.NewReplacer("(", "%28", ")", "%29", "[", "%5B", "]", "%5D", "|", "%7C", "*", "%2A", "@", "%40")
-
 func mattermostLink(text, url string) string {
-	return "[" + mattermostEscape(text) + "](" + mattermostURL.Replace(url) + ")"
+	return "[" + markup.EscapeMattermost(text) + "](" + markup.EscapeMattermostURL(url) + ")"
 }
 
-func mattermostBold(s string) string { return "**" + mattermostEscape(s) + "**" }
+func mattermostBold(s string) string { return "**" + markup.EscapeMattermost(s) + "**" }
 
 // A mattermostPage is Markdown, line by line.
 type mattermostPage struct{ strings.Builder }
@@ -88,14 +62,14 @@ func mattermostPost(r *wording.Report, subject string) (any, func([]byte) bool) 
 	}
 	top.paragraph(mattermostBold(headline(r)), mattermostBold(r.Title))
 	if r.Subtitle != "" {
-		top.line(mattermostEscape(r.Subtitle))
+		top.line(markup.EscapeMattermost(r.Subtitle))
 	}
 	for _, s := range r.Lead {
-		top.paragraph(mattermostEscape(s))
+		top.paragraph(markup.EscapeMattermost(s))
 	}
-	a := mattermostAttachment{Fallback: wide(summary(r, subject), "@<"), Color: wording.Colour(r.Tone)}
+	a := mattermostAttachment{Fallback: markup.Wide(summary(r, subject), "@<"), Color: wording.Colour(r.Tone)}
 	for i, f := range r.Facts {
-		value := mattermostEscape(f.Value)
+		value := markup.EscapeMattermost(f.Value)
 		if f.Strong {
 			value = mattermostBold(f.Value)
 		}
@@ -116,7 +90,7 @@ func mattermostPost(r *wording.Report, subject string) (any, func([]byte) bool) 
 		}
 	}
 	for i, s := range r.Footer {
-		if s = mattermostEscape(s); i == 0 {
+		if s = markup.EscapeMattermost(s); i == 0 {
 			rest.paragraph(s)
 		} else {
 			rest.line(s)
@@ -125,27 +99,27 @@ func mattermostPost(r *wording.Report, subject string) (any, func([]byte) bool) 
 	a.Text = rest.String()
 	post := &mattermostMessage{Text: top.String(), Attachments: []mattermostAttachment{a}}
 	return post, func([]byte) bool {
-		return utf8.RuneCountInString(post.Text) <= mattermostText && utf8.RuneCountInString(a.Text) <= mattermostText
+		return utf8.RuneCountInString(post.Text) <= markup.MattermostText && utf8.RuneCountInString(a.Text) <= markup.MattermostText
 	}
 }
 
 func (p *mattermostPage) brief(b *wording.Brief) {
-	id := mattermostEscape(b.ID)
+	id := markup.EscapeMattermost(b.ID)
 	if b.URL != "" {
 		id = mattermostLink(b.ID, b.URL)
 	}
-	p.paragraph(wording.Sign(b.Tone)+" "+mattermostBold(b.Status), id+" "+mattermostEscape(b.Title))
+	p.paragraph(wording.Sign(b.Tone)+" "+mattermostBold(b.Status), id+" "+markup.EscapeMattermost(b.Title))
 	for _, s := range b.Lines {
-		p.line(mattermostEscape(s))
+		p.line(markup.EscapeMattermost(s))
 	}
 }
 
 func (p *mattermostPage) entry(e *wording.Entry) {
 	const inList = "  "
-	text := mattermostEscape(timed(e.When, e.Text))
+	text := markup.EscapeMattermost(timed(e.When, e.Text))
 	switch {
 	case e.URL != "" && e.When != "":
-		text = mattermostEscape(e.When) + ": " + mattermostLink(e.Text, e.URL)
+		text = markup.EscapeMattermost(e.When) + ": " + mattermostLink(e.Text, e.URL)
 	case e.URL != "" && e.Text != "":
 		text = mattermostLink(e.Text, e.URL)
 	case e.URL != "":
@@ -156,13 +130,13 @@ func (p *mattermostPage) entry(e *wording.Entry) {
 	}
 	if e.Quote != "" {
 		for _, s := range e.QuoteLines() {
-			p.line(inList + "> " + mattermostEscape(s))
+			p.line(inList + "> " + markup.EscapeMattermost(s))
 		}
 		p.line("")
 	}
 	for _, s := range []string{e.Says, e.Small} {
 		if s != "" {
-			p.line(inList + mattermostEscape(s))
+			p.line(inList + markup.EscapeMattermost(s))
 		}
 	}
 	if e.Command != "" {
@@ -172,5 +146,5 @@ func (p *mattermostPage) entry(e *wording.Entry) {
 
 // mattermostCode returns a line of code, in which all but backticks stand for themselves.
 func mattermostCode(s string) string {
-	return "`" + strings.ReplaceAll(wide(s, "@<"), "`", "'") + "`"
+	return "`" + strings.ReplaceAll(markup.Wide(s, "@<"), "`", "'") + "`"
 }

@@ -4,18 +4,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"sitrep/internal/markup"
 	"sitrep/router"
 	"sitrep/wording"
-)
-
-// What Slack takes of a message.
-const (
-	slackBlocks = 50
-	slackHeader = 150   // characters
-	slackText   = 3000  // characters of a text
-	slackField  = 2000  // characters of a field
-	slackFields = 10    // in a section
-	slackWhole  = 12000 // characters of all blocks with what is around them; a little more is refused
 )
 
 var slack = chat{
@@ -72,21 +63,10 @@ func slackMrkdwn(text string) *slackObject {
 	return &slackObject{Type: "mrkdwn", Text: text, Verbatim: &verbatim}
 }
 
-var slackEntities = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
-
-// slackEscape returns a text that stands for itself wherever Slack reads text. Mrkdwn has no way
-// to escape what makes text bold, cursive, struck out or code.
-func slackEscape(s string) string {
-	if rest, quotes := strings.CutPrefix(s, ">"); quotes {
-		s = "＞" + rest
-	}
-	return slackEntities.Replace(wide(s, "@*_~`"))
-}
-
 // slackLink returns a text that leads to a URL; false if that is too long.
 func slackLink(text, url string) (string, bool) {
-	link := "<" + slackEntities.Replace(strings.ReplaceAll(url, "|", "%7C")) + "|" + slackEscape(strings.ReplaceAll(text, "|", "｜")) + ">"
-	return link, units(link) <= slackText-slackPrefix
+	link := "<" + markup.EscapeSlackURL(url) + "|" + markup.EscapeSlack(strings.ReplaceAll(text, "|", "｜")) + ">"
+	return link, markup.Units(link) <= markup.SlackText-slackPrefix
 }
 
 // slackPrefix is how much stands before a text at most, and around it.
@@ -102,9 +82,9 @@ type slackPage struct {
 // split.
 func (p *slackPage) line(before, text, around string) {
 	for {
-		piece, rest := slackSplit(text, slackText-slackPrefix)
+		piece, rest := slackSplit(text, markup.SlackText-slackPrefix)
 		whole := before + around + piece + around
-		if units(p.text.String())+1+units(whole) > slackText {
+		if markup.Units(p.text.String())+1+markup.Units(whole) > markup.SlackText {
 			p.end()
 		}
 		if p.text.Len() > 0 {
@@ -120,12 +100,12 @@ func (p *slackPage) line(before, text, around string) {
 // slackSplit cuts an escaped text after most characters, at a space if one is near, and never in
 // what stands for a character.
 func slackSplit(text string, most int) (piece, rest string) {
-	if units(text) <= most {
+	if markup.Units(text) <= most {
 		return text, ""
 	}
 	end, n := 0, 0
 	for i, r := range text {
-		if n += units(string(r)); n > most {
+		if n += markup.Units(string(r)); n > most {
 			break
 		}
 		end = i + utf8.RuneLen(r)
@@ -150,27 +130,27 @@ func (p *slackPage) end() {
 func slackPost(r *wording.Report, subject string) (any, func([]byte) bool) {
 	p := &slackPage{}
 	if r.Notice != "" {
-		p.line("", slackEscape(r.Notice), "*")
+		p.line("", markup.EscapeSlack(r.Notice), "*")
 		p.end()
 	}
-	p.blocks = append(p.blocks, slackBlock{Type: "header", Text: slackPlain(slackCut(slackEscape(headline(r)), slackHeader))})
-	p.line("", slackEscape(r.Title), "*")
+	p.blocks = append(p.blocks, slackBlock{Type: "header", Text: slackPlain(slackCut(markup.EscapeSlack(headline(r)), markup.SlackHeader))})
+	p.line("", markup.EscapeSlack(r.Title), "*")
 	if r.Subtitle != "" {
-		p.line("", slackEscape(r.Subtitle), "")
+		p.line("", markup.EscapeSlack(r.Subtitle), "")
 	}
 	p.end()
 	for _, s := range r.Lead {
-		p.line("", slackEscape(s), "")
+		p.line("", markup.EscapeSlack(s), "")
 	}
 	p.end()
-	for i := 0; i < len(r.Facts); i += slackFields {
-		p.blocks = append(p.blocks, slackBlock{Type: "section", Fields: slackFacts(r.Facts[i:min(i+slackFields, len(r.Facts))])})
+	for i := 0; i < len(r.Facts); i += markup.SlackFields {
+		p.blocks = append(p.blocks, slackBlock{Type: "section", Fields: slackFacts(r.Facts[i:min(i+markup.SlackFields, len(r.Facts))])})
 	}
 	for i := range r.Briefs {
 		p.brief(&r.Briefs[i])
 	}
 	for i := range r.Sections {
-		p.line("", slackEscape(r.Sections[i].Heading), "*")
+		p.line("", markup.EscapeSlack(r.Sections[i].Heading), "*")
 		for j := range r.Sections[i].Lines {
 			p.entry(&r.Sections[i].Lines[j])
 		}
@@ -178,13 +158,13 @@ func slackPost(r *wording.Report, subject string) (any, func([]byte) bool) {
 	}
 	foot := slackBlock{Type: "context"}
 	for _, s := range r.Footer {
-		foot.Elements = append(foot.Elements, *slackPlain(slackCut(slackEscape(s), slackField)))
+		foot.Elements = append(foot.Elements, *slackPlain(slackCut(markup.EscapeSlack(s), markup.SlackField)))
 	}
 	if len(foot.Elements) > 0 {
 		p.blocks = append(p.blocks, foot)
 	}
-	return &slackMessage{Text: slackEscape(summary(r, subject)), Blocks: p.blocks}, func(body []byte) bool {
-		return len(p.blocks) <= slackBlocks && units(string(body)) <= slackWhole
+	return &slackMessage{Text: markup.EscapeSlack(summary(r, subject)), Blocks: p.blocks}, func(body []byte) bool {
+		return len(p.blocks) <= markup.SlackBlocks && markup.Units(string(body)) <= markup.SlackWhole
 	}
 }
 
@@ -200,29 +180,29 @@ func slackCut(text string, most int) string {
 func slackFacts(facts []wording.Fact) []slackObject {
 	var fields []slackObject
 	for _, f := range facts {
-		value := slackCut(slackEscape(f.Value), slackField-slackPrefix)
+		value := slackCut(markup.EscapeSlack(f.Value), markup.SlackField-slackPrefix)
 		if f.Strong {
 			value = "*" + value + "*"
 		}
-		fields = append(fields, *slackMrkdwn("*" + slackCut(slackEscape(f.Name), slackPrefix-10) + "*\n" + value))
+		fields = append(fields, *slackMrkdwn("*" + slackCut(markup.EscapeSlack(f.Name), slackPrefix-10) + "*\n" + value))
 	}
 	return fields
 }
 
 func (p *slackPage) brief(b *wording.Brief) {
-	p.line(wording.Sign(b.Tone)+" ", slackEscape(b.Status), "*")
+	p.line(wording.Sign(b.Tone)+" ", markup.EscapeSlack(b.Status), "*")
 	id, ok := slackLink(b.ID, b.URL)
 	if !ok || b.URL == "" {
-		id = slackEscape(b.ID)
+		id = markup.EscapeSlack(b.ID)
 	}
-	if title := slackEscape(b.Title); units(id)+units(title) < slackText-slackPrefix {
+	if title := markup.EscapeSlack(b.Title); markup.Units(id)+markup.Units(title) < markup.SlackText-slackPrefix {
 		p.line("", id+" "+title, "")
 	} else {
 		p.line("", id, "")
 		p.line("", title, "")
 	}
 	for _, s := range b.Lines {
-		p.line("", slackEscape(s), "")
+		p.line("", markup.EscapeSlack(s), "")
 	}
 	p.end()
 }
@@ -236,29 +216,29 @@ func (p *slackPage) entry(e *wording.Entry) {
 			shown = e.URL
 		}
 		if link, ok = slackLink(shown, e.URL); ok && e.When != "" {
-			link = slackEscape(e.When) + ": " + link
+			link = markup.EscapeSlack(e.When) + ": " + link
 		}
 	}
 	switch {
-	case ok && units(link) <= slackText-slackPrefix:
+	case ok && markup.Units(link) <= markup.SlackText-slackPrefix:
 		p.line("• ", link, "")
 	case text != "":
-		p.line("• ", slackEscape(text), "")
+		p.line("• ", markup.EscapeSlack(text), "")
 	}
 	if e.Quote != "" {
 		for _, s := range e.QuoteLines() {
-			p.line("> ", slackEscape(s), "")
+			p.line("> ", markup.EscapeSlack(s), "")
 		}
 	}
 	for _, s := range []string{e.Says, e.Small} {
 		if s != "" {
-			p.line("", slackEscape(s), "")
+			p.line("", markup.EscapeSlack(s), "")
 		}
 	}
 	if e.Command != "" {
-		p.line("", slackEscape(e.Command), "`")
+		p.line("", markup.EscapeSlack(e.Command), "`")
 	}
 	if e.URL != "" && !ok {
-		p.line("", slackEscape(linkLong), "")
+		p.line("", markup.EscapeSlack(linkLong), "")
 	}
 }

@@ -2,16 +2,11 @@ package webhook
 
 import (
 	"net/http"
-	"strings"
-	"unicode/utf8"
 
+	"sitrep/internal/markup"
 	"sitrep/router"
 	"sitrep/wording"
 )
-
-// teamsSize is how many bytes a message may be as Teams keeps it: with the card as a string in
-// JSON. It takes 28 KB, and adds some of its own.
-const teamsSize = 26_000
 
 var teams = chat{
 	name:   "Teams",
@@ -161,7 +156,7 @@ func teamsPost(r *wording.Report, subject string) (any, func([]byte) bool) {
 		MSTeams: teamsWidth{"Full"}, Fallback: summary(r, subject), Body: body,
 	}
 	post := &teamsMessage{Type: "message", Attachments: []teamsAttachment{{ContentType: "application/vnd.microsoft.card.adaptive", Content: card}}}
-	return post, func(body []byte) bool { return kept(body) <= teamsSize }
+	return post, func(body []byte) bool { return markup.TeamsKept(body) <= markup.TeamsSize }
 }
 
 func teamsBrief(b *wording.Brief) []teamsElement {
@@ -213,22 +208,4 @@ func teamsEntry(e *wording.Entry) []teamsElement {
 		add("none", teamsRun{Type: "TextRun", Text: e.Command, FontType: "monospace"})
 	}
 	return out
-}
-
-// kept is how many bytes JSON is at most as a string in JSON, however much is escaped there.
-func kept(body []byte) int {
-	n := 0
-	for len(body) > 0 {
-		r, size := utf8.DecodeRune(body)
-		body = body[size:]
-		switch {
-		case r == '"' || r == '\\':
-			n += 2
-		case r < utf8.RuneSelf && !strings.ContainsRune("&<>'+", r):
-			n++
-		default:
-			n += 6 * units(string(r)) // \u0026
-		}
-	}
-	return n
 }

@@ -64,6 +64,7 @@ installed pgbouncer pgbouncer # a pooler of connections to it
 installed ip iproute2    # a network that loses what is sent
 installed zsh zsh        # completes commands, as bash does
 installed prometheus prometheus # a chain that runs is followed; promtool tests the alert rules
+[ -x /usr/sbin/nginx ] || packages nginx # the proxy of a tutorial
 [ -x /usr/sbin/haproxy ] || packages haproxy # checks the load balancer of contrib
 installed strace strace  # records what the store writes and syncs, for a test that cuts the power
 [ -x /usr/lib/postfix/sbin/master ] || packages postfix # a mail server as people run them
@@ -99,10 +100,11 @@ for module in contrib/mixin contrib/test; do
   (cd "$module" && go mod tidy -diff && go test -count=1 ./...)
 done
 
-step build what the end-to-end tests run, and amtool
+step build what tests run: Alertmanager, amtool and oauth2-proxy
 mkdir -p .cache
 (cd e2e/alertmanager && go build -o ../../.cache/alertmanager github.com/prometheus/alertmanager/cmd/alertmanager)
 (cd e2e/alertmanager && go build -o ../../.cache/amtool github.com/prometheus/alertmanager/cmd/amtool)
+(cd e2e/oauth2-proxy && go build -o ../../.cache/oauth2-proxy github.com/oauth2-proxy/oauth2-proxy/v7)
 
 # The end-to-end tests come last and alone: they run many programs, and have times to keep.
 step go test

@@ -149,6 +149,31 @@ func TestWhatIsWrittenLoadsOncePrioritiesAreChosen(t *testing.T) {
 }
 
 // TestASecondImportAddsWhatIsNew, whatever people made of the file meanwhile.
+// TestAListOfKubernetesIsRead: as kubectl get -o yaml prints objectives, and rules.
+func TestAListOfKubernetesIsRead(t *testing.T) {
+	list := func(names ...string) []byte {
+		var b strings.Builder
+		b.WriteString("apiVersion: v1\nkind: List\nitems:\n")
+		for _, name := range names {
+			text, err := os.ReadFile(filepath.Join("testdata", name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.WriteString("- " + strings.ReplaceAll(strings.TrimSpace(string(text)), "\n", "\n  ") + "\n")
+		}
+		return []byte(b.String())
+	}
+	names := []string{"notifications-delivery-latency.yaml", "notifications-register-availability.yaml"}
+	src := &importer.Source{IDLabels: idLabels}
+	src.Parse("all.yaml", list(names...))
+	if got, want := shown(src.Objectives()), shown(read(t, names...)); got != want || want == "" {
+		t.Errorf("a list has\n%s\nand its files\n%s", got, want)
+	}
+	for _, f := range src.Findings {
+		t.Error(f.String())
+	}
+}
+
 func TestASecondImportAddsWhatIsNew(t *testing.T) {
 	list := read(t, "notifications.sloth.yml")
 	for name, text := range map[string]string{

@@ -10,6 +10,7 @@ import (
 	"io"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -36,8 +37,8 @@ func (e *Error) Error() string {
 
 var syntaxError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
 
-// Read returns what stands in the documents of a text, without those that are empty. Aliases
-// and merged mappings are written out. The error is an [*Error].
+// Read returns what stands in the documents of a text, without those that are empty; of a list
+// as Kubernetes prints it, what is listed. Aliases and merged mappings are written out. The error is an [*Error].
 func Read(text []byte) ([]*yaml.Node, error) {
 	if len(text) > MaxSize {
 		return nil, &Error{Text: fmt.Sprintf("the file is larger than %d MiB; split it", MaxSize>>20)}
@@ -66,7 +67,12 @@ func Read(text []byte) ([]*yaml.Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		if root.ShortTag() != "!!null" {
+		items := Get(root, "items")
+		switch {
+		case root.ShortTag() == "!!null":
+		case strings.HasSuffix(Text(root, "kind"), "List") && items != nil && items.Kind == yaml.SequenceNode:
+			out = append(out, items.Content...)
+		default:
 			out = append(out, root)
 		}
 	}

@@ -43,3 +43,26 @@ func TestWhatIsTooMuchIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestAListOfKubernetesIsWhatItLists(t *testing.T) {
+	for text, want := range map[string]string{
+		"apiVersion: v1\nkind: List\nitems:\n- kind: A\n- kind: B\n---\nkind: C\n": "A B C",
+		"kind: ServiceLevelObjectiveList\nitems: [{kind: A}]\n":                    "A",
+		"kind: List\nitems: []\n":                     "",
+		"kind: List\nitems: x\n":                      "List",
+		"kind: Shopping\nitems: [{kind: A}]\n":        "Shopping",
+		"kind: List\nitems: [scalar, {kind: A}, ~]\n": " A ",
+	} {
+		docs, err := yamlfile.Read([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		kinds := make([]string, len(docs))
+		for i, d := range docs {
+			kinds[i] = yamlfile.Text(d, "kind")
+		}
+		if got := strings.Join(kinds, " "); got != want {
+			t.Errorf("%q has %q, want %q", text, got, want)
+		}
+	}
+}

@@ -324,8 +324,13 @@ func (s *session) end() {
 			_ = conn.Conn().Close(ctx)
 		}
 	}
+	giveBack(conn)
+}
+
+// giveBack gives a connection back to the pool, or lets it go if it was lost: what is left to do with
+// one that was may take long, and needs no place in the pool.
+func giveBack(conn *pgxpool.Conn) {
 	if conn.Conn().IsClosed() {
-		// What is left to do with it may take long, and needs no place in the pool.
 		conn.Hijack()
 		return
 	}

@@ -390,6 +390,36 @@ func (c *Cluster) Start(t testing.TB) {
 	}
 }
 
+// Revive makes sure that the server runs, which may end by itself once its disk is full.
+func (c *Cluster) Revive(t testing.TB) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); c.exec("select 1") != nil; time.Sleep(20 * time.Millisecond) {
+		select {
+		case <-c.done:
+			c.Start(t)
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the server does not answer:\n%s", c.Log())
+		}
+	}
+}
+
+// MoveWAL moves the log of writes (pg_wal) to a folder, such as one of Disk, and starts the server
+// again.
+func (c *Cluster) MoveWAL(t testing.TB, dir string) {
+	t.Helper()
+	c.Stop(t, false)
+	wal := filepath.Join(c.data(), "pg_wal")
+	if out, err := exec.Command("cp", "-a", wal+"/.", dir).CombinedOutput(); err != nil {
+		t.Fatalf("move the log of writes: %v\n%s", err, out)
+	}
+	if err := errors.Join(os.RemoveAll(wal), os.Symlink(dir, wal)); err != nil {
+		t.Fatal(err)
+	}
+	c.Start(t)
+}
+
 // Pause stops all processes of the server where they are, as a machine that hangs does: it takes
 // connections, and answers nothing.
 func (c *Cluster) Pause(t testing.TB) { c.signal(t, syscall.SIGSTOP) }

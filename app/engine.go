@@ -19,8 +19,6 @@ import (
 // An engine is a store, with what not every store has: what is nil, this one has not.
 type engine struct {
 	storage.Store
-	// present returns an error while what is stored would not last.
-	present func() error
 	// probe finds out whether things can be stored again once they could not be.
 	probe func(context.Context) error
 	// verify looks at all checksums.
@@ -39,7 +37,7 @@ func openEngine(ctx context.Context, o *Options, observe *metrics, log *slog.Log
 		if err != nil {
 			return nil, err
 		}
-		return &engine{Store: db, present: db.Present, probe: db.Probe}, nil
+		return &engine{Store: db, probe: db.Probe}, nil
 	}
 	folder := filepath.Dir(o.Storage)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -55,7 +53,7 @@ func openEngine(ctx context.Context, o *Options, observe *metrics, log *slog.Log
 		return nil, err
 	}
 	return &engine{
-		Store: db, present: db.Present, probe: db.Probe, verify: db.Check, backup: db.Backup,
+		Store: db, probe: db.Probe, verify: db.Check, backup: db.Backup,
 		free: func() (int64, error) { return bolt.Free(o.Storage) },
 	}, nil
 }

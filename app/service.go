@@ -159,7 +159,7 @@ func newService(ctx context.Context, o Options, log *slog.Logger, open func(cont
 	}
 	s.intake = &intake.Intake{Repo: s.repo, Catalog: func() intake.Catalog { return Catalog{s.inForce.Load().config} }, Log: log}
 	s.receiver = receiver.New(receiver.Options{
-		Intake: s.intake, Refused: s.refused, Stored: s.store.present, Logger: log, Registerer: s.registry,
+		Intake: s.intake, Refused: s.refused, Logger: log, Registerer: s.registry,
 		Keep: func(label string) bool { return s.inForce.Load().config.LooksAt(label) },
 		Client: func(r *http.Request) string {
 			if id := access.From(r.Context()); id.Name != "" {

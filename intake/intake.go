@@ -89,8 +89,12 @@ func (i *Intake) Take(ctx context.Context, p Post) ([]Result, error) {
 		}
 		return nil
 	})
-	if err != nil || len(news) == 0 {
+	if err != nil {
 		return results, err
+	}
+	if len(news) == 0 {
+		// That all is there already is acknowledged once it lasts, as what is stored is.
+		return results, i.Repo.Store.Present(ctx)
 	}
 	err = i.change(ctx, at, func(t *batch) error {
 		if err := t.prepare(p.Alerts, news); err != nil {

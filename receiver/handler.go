@@ -50,9 +50,6 @@ type Options struct {
 	// for up to 5 s, and rarely enough that a flood of refusals does no harm. May be
 	// nil.
 	Refused func(ctx context.Context, r storage.Refusal)
-	// Stored is asked before a post is answered 200, and says why what is stored would not
-	// last; nil if it does. May be nil.
-	Stored func() error
 	// Keep reports whether the SLO of an alert may be found by a label of that name. Such
 	// labels are kept where others are beyond bounds, and cut. It is called at any time,
 	// by many at once. If nil, none is kept.
@@ -77,7 +74,6 @@ type Options struct {
 type Handler struct {
 	intake   Intake
 	refused  func(context.Context, storage.Refusal)
-	stored   func() error
 	client   func(*http.Request) string
 	log      *slog.Logger
 	metrics  *metrics
@@ -101,7 +97,6 @@ func New(o Options) *Handler {
 	h := &Handler{
 		intake:     o.Intake,
 		refused:    o.Refused,
-		stored:     o.Stored,
 		client:     o.Client,
 		log:        o.Logger,
 		metrics:    newMetrics(o.Registerer),
@@ -147,10 +142,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.metrics.duration.Observe(time.Since(arrived).Seconds())
 	}()
 	p, results, err := h.serve(w, r, arrived)
-	if err == nil && h.stored != nil {
-		// What is no news is answered without a write, and so without its check.
-		err = h.stored()
-	}
 	if err != nil {
 		code = h.fail(w, r, err)
 		return

@@ -52,6 +52,11 @@ type Store interface {
 	// compares leases and due times, whatever the clock of a process says. What is asked is
 	// answered at once or not at all, as how long it took is how wrong the answer may be.
 	Clock(ctx context.Context) (time.Time, error)
+	// Present returns once all that was read before it was called lasts as what Write stored does:
+	// where a store is kept on several machines a reader may see what only one has yet. Who
+	// acknowledges something because it is there already, and so writes nothing, asks for it. The
+	// error is ErrUnavailable or ErrUnknown if it may not last.
+	Present(ctx context.Context) error
 	// Info says what the engine is and how it fares.
 	Info(ctx context.Context) (Info, error)
 	Close() error

@@ -208,16 +208,18 @@ func (db *DB) Info(context.Context) (storage.Info, error) {
 	}
 	file, err := db.there()
 	if err != nil {
-		info.Trouble = db.Present()
+		info.Trouble = db.present()
 		return info, db.view(func(r *reader) error { info.Bytes = r.tx.Size(); return nil })
 	}
 	info.Bytes = file.Size()
 	return info, nil
 }
 
-// Present returns an error, storage.ErrUnavailable, while the file that is open is not the
+// Present implements storage.Store. It returns an error while the file that is open is not the
 // one at its path: it was deleted or replaced, and nothing that is stored would last.
-func (db *DB) Present() error {
+func (db *DB) Present(context.Context) error { return db.present() }
+
+func (db *DB) present() error {
 	if _, err := db.there(); err != nil {
 		return fmt.Errorf("%w: %w", err, storage.ErrUnavailable)
 	}

@@ -19,7 +19,7 @@ import (
 // for it, or that the disk does not take it, is no error: all that was stored is there, and
 // the next start finds the pages. The error is a panic of bbolt, which cannot be closed then.
 func (db *DB) saveFreeList() (err error) {
-	if db.readOnly || db.failure() != nil || db.Present() != nil {
+	if db.readOnly || db.failure() != nil || db.present() != nil {
 		return nil
 	}
 	db.bolt.NoFreelistSync = false

@@ -83,9 +83,12 @@ type DB struct {
 	pooled atomic.Bool   // a pooler of connections is in between
 	long   chan struct{} // holds a token for each long read
 	closed atomic.Bool
-	stop   context.CancelFunc
-	wait   sync.WaitGroup
-	wake   chan struct{} // there are leaves without a place in the log
+	// standbys is set if a commit waits for another machine, as the latest read found.
+	standbys atomic.Bool
+	last     confirmations
+	stop     context.CancelFunc
+	wait     sync.WaitGroup
+	wake     chan struct{} // there are leaves without a place in the log
 
 	mu      sync.Mutex
 	trouble error
@@ -324,17 +327,6 @@ func (db *DB) well(stored bool) {
 		db.log.Info("the database works again")
 		db.trouble, db.unwritten = nil, false
 	}
-}
-
-// Present returns an error while what is read may not last: the latest writes could not be stored,
-// or not on as many machines as they are to be.
-func (db *DB) Present() error {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	if db.unwritten {
-		return db.trouble
-	}
-	return nil
 }
 
 // probeBytes is how much is stored to find out whether there is room again.

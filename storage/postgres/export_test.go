@@ -8,6 +8,9 @@ func Still(db *DB) {
 	db.wait.Wait()
 }
 
+// Places returns how many places of its pool are taken by connections, also by those that are let go.
+func Places(db *DB) int { return int(db.pool.Stat().TotalConns()) }
+
 // KeepsPlans reports whether the server has statements of a connection prepared.
 func KeepsPlans(ctx context.Context, db *DB) (kept bool, err error) {
 	conn, err := db.acquire(ctx)

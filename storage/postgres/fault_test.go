@@ -138,7 +138,7 @@ func (l *load) goesOn() {
 	l.t.Helper()
 	l.eventually("it goes on", func() bool {
 		info, err := l.store.Info(l.t.Context())
-		return err == nil && info.Trouble == nil && l.store.Present() == nil
+		return err == nil && info.Trouble == nil && l.store.Present(l.t.Context()) == nil
 	})
 	before := l.count()
 	l.eventually("alerts are taken", func() bool { return l.count() >= before+20 })
@@ -212,7 +212,7 @@ func TestTheDatabaseUnderFaults(t *testing.T) {
 			if !quiet {
 				t.Error("it says again and again that it works again")
 			}
-			if err := l.store.Present(); !errors.Is(err, storage.ErrUnavailable) {
+			if err := l.store.Present(l.t.Context()); !errors.Is(err, storage.ErrUnavailable) {
 				t.Errorf("what is no news is taken: %v", err)
 			}
 			set("alter system reset default_transaction_read_only")
@@ -272,7 +272,7 @@ func TestTheDatabaseUnderFaults(t *testing.T) {
 				cluster.Do(t, "postgres", "select pg_cancel_backend(pid) from pg_stat_activity where usename = 'sitrep' and wait_event = 'SyncRep'")
 				return l.unknown.Load() > 0 && l.ill.Load()
 			})
-			if err := l.store.Present(); !errors.Is(err, storage.ErrUnavailable) {
+			if err := l.store.Present(l.t.Context()); !errors.Is(err, storage.ErrUnavailable) {
 				t.Errorf("what is no news is taken: %v", err)
 			}
 			set("alter system reset synchronous_standby_names")
@@ -280,7 +280,7 @@ func TestTheDatabaseUnderFaults(t *testing.T) {
 		{"no standby answers", func(*testing.T) {
 			set("alter system set synchronous_standby_names = 'nobody'")
 			l.eventually("posts are refused, and the store says why", func() bool { return l.unknown.Load() > 0 && l.ill.Load() })
-			if err := l.store.Present(); !errors.Is(err, storage.ErrUnavailable) {
+			if err := l.store.Present(l.t.Context()); !errors.Is(err, storage.ErrUnavailable) {
 				t.Errorf("what is no news is taken: %v", err)
 			}
 			set("alter system reset synchronous_standby_names")

@@ -22,10 +22,11 @@ const (
 	classSequence class = "sequence" // gives leaves their places
 	classClock    class = "clock"
 	classProbe    class = "probe"
+	classConfirm  class = "confirm"
 )
 
 var (
-	classes = []class{classRead, classWrite, classClaim, classSequence, classClock, classProbe}
+	classes = []class{classRead, classWrite, classClaim, classSequence, classClock, classProbe, classConfirm}
 	reasons = []string{"unavailable", "unknown", "conflict", "left", "other"}
 )
 

@@ -59,7 +59,7 @@ func (db *DB) prepare(ctx context.Context, config *pgx.ConnConfig, o Options) (v
 	if err != nil {
 		return 0, unavailable(err)
 	}
-	defer conn.Release()
+	defer giveBack(conn)
 	latest := latestVersion()
 	for tried := false; ; {
 		version, oldest, err := readVersion(ctx, conn.Conn())

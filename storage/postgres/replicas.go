@@ -47,7 +47,7 @@ func (db *DB) Glance(ctx context.Context) (g storage.Glance, err error) {
 	if err != nil {
 		return g, db.explain(ctx, err)
 	}
-	defer conn.Release()
+	defer giveBack(conn)
 	limited, cancel := context.WithTimeoutCause(ctx, answerPatience, errSilent)
 	defer cancel()
 	var at, next, silent, toAsk *time.Time

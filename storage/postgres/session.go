@@ -19,6 +19,9 @@ const (
 	// To compile a statement costs more than it saves.
 	limits = `select set_config('lock_timeout', '4s', true), set_config('statement_timeout', '6s', true),
 		set_config('idle_in_transaction_session_timeout', '15s', true), set_config('jit', 'off', true)`
+	// readLimits are those of a read, which finds out whether the commits of others wait for another
+	// machine: off is raised to on in a write.
+	readLimits = limits + `, current_setting('synchronous_standby_names') <> '' and current_setting('synchronous_commit') <> 'local'`
 	// writeLimits are those of a write, which is durable once it is committed: whatever else the
 	// server or the role is set to is kept, as it says how many machines have it then.
 	writeLimits = limits + `, set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on' else current_setting('synchronous_commit') end, true)`
@@ -54,7 +57,7 @@ type session struct {
 
 // newRead returns a session that reads in one snapshot.
 func (db *DB) newRead(ctx context.Context) *session {
-	return &session{db: db, ctx: ctx, class: classRead, started: time.Now(), opening: []statement{{sql: beginRead}, {sql: limits}}}
+	return &session{db: db, ctx: ctx, class: classRead, started: time.Now(), opening: []statement{{sql: beginRead}, {sql: readLimits, rows: db.noteStandbys}}}
 }
 
 // newWrite returns a session that writes.
@@ -324,8 +327,13 @@ func (s *session) end() {
 			_ = conn.Conn().Close(ctx)
 		}
 	}
+	giveBack(conn)
+}
+
+// giveBack gives a connection back to the pool, or lets it go if it was lost: what is left to do with
+// one that was may take long, and needs no place in the pool.
+func giveBack(conn *pgxpool.Conn) {
 	if conn.Conn().IsClosed() {
-		// What is left to do with it may take long, and needs no place in the pool.
 		conn.Hijack()
 		return
 	}

@@ -135,7 +135,41 @@ func unprivileged() (*syscall.SysProcAttr, error) {
 }
 
 func start(fsync string) (*Cluster, error) {
-	initdb, err := program("initdb")
+	c, err := prepare("initdb", func(c *Cluster) []string {
+		return []string{"-D", c.data(), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-instructions"}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, c.set(fmt.Sprintf("listen_addresses = '127.0.0.1'\nport = %d\nunix_socket_directories = '%s'\nmax_connections = 200\nfsync = %s\nmax_prepared_transactions = 0\n", c.port, c.dir, fsync))
+}
+
+// Standby returns a replica of the cluster, which tells it by that name what it has. It is gone when
+// the test ends.
+func (c *Cluster) Standby(t testing.TB, name string) *Cluster {
+	t.Helper()
+	s, err := prepare("pg_basebackup", func(s *Cluster) []string {
+		return []string{"-D", s.data(), "--write-recovery-conf", "--checkpoint=fast", "-d", fmt.Sprintf("host=127.0.0.1 port=%d user=postgres application_name=%s", c.port, name)}
+	})
+	if err != nil {
+		missing(t, err)
+	}
+	t.Cleanup(s.End)
+	if err := s.set(fmt.Sprintf("port = %d\nunix_socket_directories = '%s'\n", s.port, s.dir)); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Promote makes the server of Standby one that takes writes.
+func (c *Cluster) Promote(t testing.TB) {
+	t.Helper()
+	c.Do(t, "postgres", "select pg_promote()")
+}
+
+// prepare makes the folder of a cluster, and lets a program fill it.
+func prepare(name string, args func(*Cluster) []string) (*Cluster, error) {
+	path, err := program(name)
 	if err != nil {
 		return nil, err
 	}
@@ -156,24 +190,26 @@ func start(fsync string) (*Cluster, error) {
 			return nil, err
 		}
 	}
-	cmd := exec.Command(initdb, "-D", c.data(), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-instructions")
+	cmd := exec.Command(path, args(c)...)
 	cmd.SysProcAttr, cmd.Dir = as, dir
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
+		return nil, fmt.Errorf("%s: %w\n%s", name, err, out)
 	}
-	if c.port, err = freePort(); err != nil {
-		return nil, err
-	}
-	settings := fmt.Sprintf("listen_addresses = '127.0.0.1'\nport = %d\nunix_socket_directories = '%s'\nmax_connections = 200\nfsync = %s\nmax_prepared_transactions = 0\n", c.port, dir, fsync)
+	c.port, err = freePort()
+	return c, err
+}
+
+// set adds settings of the server, and starts it.
+func (c *Cluster) set(settings string) error {
 	f, err := os.OpenFile(filepath.Join(c.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	_, err = f.WriteString(settings)
 	if err := errors.Join(err, f.Close()); err != nil {
-		return nil, err
+		return err
 	}
-	return c, c.run()
+	return c.run()
 }
 
 func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
@@ -352,6 +388,36 @@ func (c *Cluster) Start(t testing.TB) {
 			t.Fatalf("start the server: %v", err)
 		}
 	}
+}
+
+// Revive makes sure that the server runs, which may end by itself once its disk is full.
+func (c *Cluster) Revive(t testing.TB) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); c.exec("select 1") != nil; time.Sleep(20 * time.Millisecond) {
+		select {
+		case <-c.done:
+			c.Start(t)
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the server does not answer:\n%s", c.Log())
+		}
+	}
+}
+
+// MoveWAL moves the log of writes (pg_wal) to a folder, such as one of Disk, and starts the server
+// again.
+func (c *Cluster) MoveWAL(t testing.TB, dir string) {
+	t.Helper()
+	c.Stop(t, false)
+	wal := filepath.Join(c.data(), "pg_wal")
+	if out, err := exec.Command("cp", "-a", wal+"/.", dir).CombinedOutput(); err != nil {
+		t.Fatalf("move the log of writes: %v\n%s", err, out)
+	}
+	if err := errors.Join(os.RemoveAll(wal), os.Symlink(dir, wal)); err != nil {
+		t.Fatal(err)
+	}
+	c.Start(t)
 }
 
 // Pause stops all processes of the server where they are, as a machine that hangs does: it takes

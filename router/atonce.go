@@ -19,6 +19,7 @@ const claimAtOnce = 4
 // Once that is durable they are served. Those who cannot be served now are left out, and found
 // by the scheduler.
 func (d *Dispatcher) Claim(ctx context.Context, tx storage.Tx, due []incident.Subscription) (end func(kept bool), err error) {
+	d.hurry(due)
 	if len(due) > claimAtOnce {
 		return nil, nil
 	}

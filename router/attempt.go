@@ -22,7 +22,7 @@ const plansPerMessage = 5
 // errBusy is a message whose incident changed each time it was planned.
 var errBusy = errors.New("the incident changes faster than it can be told")
 
-func randomText() string { return rand.Text()[:16] }
+func randomText() string { return rand.Text()[:12] }
 
 // send plans a message, records the attempt, makes it, and records the outcome. An error
 // ends the turn of the recipient.

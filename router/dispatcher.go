@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sitrep/incident"
@@ -69,6 +70,7 @@ type Dispatcher struct {
 	mu        sync.Mutex
 	stopping  bool               // nobody is leased any more in what others write, see Claim
 	beginning map[string]bool    // recipients who are about to be leased
+	turns     map[string]*turn   // by recipient, of those who are told more than one message
 	servers   map[string]*server // by channel and name
 	routed    *incident.Policy   // that routes was made of
 	routes    map[string]*server // by recipient
@@ -322,6 +324,9 @@ type turn struct {
 	// last is set if the lease ends with the message under way once that was told, and
 	// released once it has.
 	last, released bool
+	// hurried is set if an opening of the first priority became due to the recipient since, that
+	// this process knows of.
+	hurried atomic.Bool
 }
 
 // A leased is a recipient whose lease was taken. If one message is all that is due, the draft was
@@ -491,7 +496,9 @@ func (d *Dispatcher) carryOut(c *turn, dr *draft) {
 		c.last = true
 		err = d.attempt(ctx, c, dr.sender, &dr.delivery, dr.message.Recipient, dr.body, false)
 	} else {
+		end := d.keepTurn(c)
 		retryAt, err = d.tell(ctx, c)
+		end()
 	}
 	if c.released {
 		return
@@ -525,6 +532,23 @@ func (d *Dispatcher) carryOut(c *turn, dr *draft) {
 	err = d.Repo.Store.Write(ctx, func(tx storage.Tx) error { return tx.ReleaseLease(ctx, c.Lease, now(), retryAt, why, yields) })
 	if err != nil && !errors.Is(err, storage.ErrLost) {
 		log.Warn("claim not given back, it ends by itself", slog.Any("err", err))
+	}
+}
+
+// keepTurn lets others hurry a turn, until end is called.
+func (d *Dispatcher) keepTurn(c *turn) (end func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.turns == nil {
+		d.turns = map[string]*turn{}
+	}
+	d.turns[c.Recipient] = c
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.turns[c.Recipient] == c {
+			delete(d.turns, c.Recipient)
+		}
 	}
 }
 

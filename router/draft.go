@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"sitrep/incident"
@@ -347,8 +348,9 @@ func allUnchanged(ctx context.Context, r storage.Snapshot, owedAlone bool, draft
 	return fresh, nil
 }
 
-// newID returns an id for a delivery: unique, telling in a log, and safe on the left
-// side of a Message-ID.
+// newID returns an id for a delivery: unique, telling in a log, and safe on the left side of a
+// Message-ID. Those that are made later come later in order, so that a store finds those of one
+// fan-out side by side.
 func newID(d *incident.Delivery) string {
-	return subjectOf(d).id() + "." + randomText()
+	return subjectOf(d).id() + "." + strconv.FormatInt(d.CreatedAt.UnixMilli(), 32) + randomText()
 }

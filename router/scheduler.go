@@ -151,6 +151,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	defer s.asking.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var gathered <-chan time.Time // while hands that become free are gathered
 	for {
 		select {
 		case <-ctx.Done():
@@ -158,6 +159,15 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		case <-timer.C:
 		case <-s.waker():
 		case <-free:
+			if gathered == nil && len(s.view.line.waiting) > 0 {
+				gathered = time.After(gatherHands)
+				continue
+			}
+			if gathered != nil || !s.goOn(now()) {
+				continue
+			}
+		case <-gathered:
+			gathered = nil
 			if !s.goOn(now()) {
 				continue
 			}
@@ -632,6 +642,10 @@ const (
 	longestView = time.Second
 	lookingPart = 50
 )
+
+// gatherHands is for how long hands that become free are gathered while some wait for one: those
+// whose outcomes were stored together become free together, and can tell one incident together.
+const gatherHands = 2 * time.Millisecond
 
 // goOn gives hands that became free what the last round saw waiting, and reports whether a
 // round is needed for that: once it is all given, or a while has passed. Whatever is committed

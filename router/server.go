@@ -15,6 +15,10 @@ const (
 	// refusesAfter is for how long a server has to refuse all alike until that is said to be
 	// the set-up.
 	refusesAfter = 20 * time.Second
+	// quick is how soon a mail server takes what it is given to be given more at once, up to
+	// mostHands times as much; once something takes as long as sluggish, that is over.
+	quick, sluggish = 250 * time.Millisecond, time.Second
+	mostHands       = 4
 )
 
 // A server is what the recipients of one mail server, or of the webhooks of one host, have
@@ -26,6 +30,7 @@ type server struct {
 
 	mu    sync.Mutex
 	busy  int // hands in use
+	own   int // hands there are, and for one that is quick more of them
 	hands int // there are, as long as it fares well
 	width int // of them that may be used at once
 
@@ -47,7 +52,7 @@ type server struct {
 }
 
 func newServer(channel incident.Channel, name string, hands int) *server {
-	return &server{channel: channel, name: name, hands: hands, width: hands, taken: map[string]time.Time{}, refused: map[string]struct{}{}, found: map[string]struct{}{}}
+	return &server{channel: channel, name: name, own: hands, hands: hands, width: hands, taken: map[string]time.Time{}, refused: map[string]struct{}{}, found: map[string]struct{}{}}
 }
 
 // free returns how many more hands may be used now, and when that may be more without
@@ -123,6 +128,7 @@ func (s *server) note(recipient string, began time.Time, err error) {
 		return
 	}
 	// It was reached.
+	s.fit(at.Sub(began))
 	if s.failures > 0 && !began.Before(s.failingAt) {
 		s.failures, s.retryAt = 0, time.Time{}
 		clear(s.found)
@@ -138,6 +144,20 @@ func (s *server) note(recipient string, began time.Time, err error) {
 			s.refusedAt = at
 		}
 		s.refused[recipient], s.refusal, s.foundAt = struct{}{}, err.Error(), at
+	}
+}
+
+// fit fits the hands to how long an attempt took, with the wait for one of the connections that
+// the sender bounds. What waits there is planned and grows stale, so there are few where that takes
+// long; where it does not, hands are waiting for commits, of which each holds what many hands have.
+func (s *server) fit(took time.Duration) {
+	switch {
+	case s.channel != incident.ChannelEmail: // hands are all that bounds the connections
+	case took >= sluggish:
+		s.hands = s.own
+		s.width = min(s.width, s.hands)
+	case took <= quick:
+		s.hands = min(s.hands+1, mostHands*s.own)
 	}
 }
 

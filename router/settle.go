@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -23,7 +24,7 @@ type why struct{ message, reader, server string }
 
 // settle notes in the incidents that a delivery covers what became of it, from one of them on,
 // piece by piece. How far it got stands in the store: whoever has the lease of the recipient next
-// goes on from there, before anything else is sent to it.
+// goes on from there, before anything else is sent to it but what hurries.
 func (d *Dispatcher) settle(ctx context.Context, c *turn, del *incident.Delivery, from int) error {
 	reasons := why{}
 	if del.Cause.Kind == incident.CauseSaid {
@@ -40,8 +41,70 @@ func (d *Dispatcher) settle(ctx context.Context, c *turn, del *incident.Delivery
 		if err != nil {
 			return err
 		}
+		if next := from + settlePiece; next < len(del.Covers) && c.hurried.Swap(false) {
+			if err := d.tellBetween(ctx, c, del.Covers[next:]); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// tellBetween tells, between two pieces of a settling, of what hurries: openings of the first
+// priority that may go by themselves. The lease is taken anew for that, as it tells what is due. What
+// the digest covers and is not settled is owed still, and was told.
+func (d *Dispatcher) tellBetween(ctx context.Context, c *turn, unsettled []incident.Cover) error {
+	at := now()
+	var leases []storage.Lease
+	err := d.Repo.Store.Write(ctx, func(tx storage.Tx) (err error) {
+		if err := tx.ReleaseLease(ctx, c.Lease, at, time.Time{}, "", 0); err != nil {
+			return err
+		}
+		leases, err = tx.TakeLeases(ctx, at, d.Owner, lease, []string{c.Recipient})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if len(leases) == 0 {
+		return fmt.Errorf("go on with %q: %w", c.Recipient, storage.ErrLost)
+	}
+	l := &leases[0]
+	c.Attempt, c.Until, c.sent, c.openings = l.Attempt, l.Until, l.Sent, l.Openings
+	told := map[int64]bool{}
+	for _, number := range covered(unsettled) {
+		told[number] = true
+	}
+	policy := d.Repo.Policy()
+	left := c.aloneFirst(policy, at)
+	for i := range l.Subscriptions {
+		sub := &l.Subscriptions[i]
+		if left == 0 || told[sub.Incident] || c.refused[subject{incident: sub.Incident}] || !opensFirst(sub, policy) {
+			continue
+		}
+		left--
+		c.Subscriptions = append(c.Subscriptions, *sub)
+		err := d.send(ctx, c, nil, func(r storage.Snapshot, at time.Time) (*draft, error) {
+			return d.incidentDraft(ctx, r, c.Recipient, []int64{sub.Incident}, at)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hurry notes of recipients whom this process tells a digest that an opening of the first priority
+// became due to them meanwhile.
+func (d *Dispatcher) hurry(due []incident.Subscription) {
+	policy := d.Repo.Policy()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range due {
+		if c := d.turns[due[i].Recipient]; c != nil && opensFirst(&due[i], policy) {
+			c.hurried.Store(true)
+		}
+	}
 }
 
 // finishSettling goes on with what was not settled when an earlier lease ended.

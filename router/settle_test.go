@@ -167,6 +167,91 @@ func (s *pieces) Write(ctx context.Context, fn func(storage.Tx) error) error {
 	return err
 }
 
+// An opening of the first priority that comes while a digest is settled does not wait for all of
+// that: it is told between two pieces, and what the digest told is not told again.
+func TestAnOpeningIsToldBetweenThePiecesOfASettling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, routertest.Options{Policy: ctoAlone()})
+		var storm []incident.Alert // of the second priority
+		for i, a := range w.many("storm", 1500) {
+			if i%3 == 2 {
+				storm = append(storm, a)
+			}
+		}
+		w.Post(storm...)
+		store := &interrupted{Store: w.Store()}
+		store.between = func() { w.Fire("p1", "urgent") }
+		w.StartReplica(routertest.Process{Store: store})
+		w.Pass(3 * time.Minute)
+		if store.unsettled != 295 { // it came with the first piece, and went after the next
+			t.Errorf("%d were not settled when the opening was handed over", store.unsettled)
+		}
+		if got := fmt.Sprint(about(w.Mails(), "cto")); got != "6 1 501" {
+			t.Errorf("messages, digests and incidents: %s", got)
+		}
+		for _, s := range situations(w) {
+			for _, sub := range s.Subscriptions {
+				if !sub.Told || len(sub.Owed) > 0 {
+					t.Fatalf("%s: %+v", s.Incident.ID(), sub)
+				}
+			}
+		}
+		for _, d := range w.Deliveries() {
+			if d.State != incident.DeliveryDelivered || d.Attempts != 1 {
+				t.Errorf("%s is %s after %d attempts", d.ID, d.State, d.Attempts)
+			}
+		}
+	})
+}
+
+// An interrupted store calls between once a first piece was settled.
+type interrupted struct {
+	storage.Store
+	mu        sync.Mutex
+	between   func()
+	settled   int
+	unsettled int // when the message after the digest was recorded as delivered
+	digest    int // how many it covers
+}
+
+type interrupting struct {
+	settling
+	delivered *incident.Delivery
+}
+
+func (t *interrupting) PutDelivery(ctx context.Context, d *incident.Delivery, body []byte) error {
+	if d.State == incident.DeliveryDelivered {
+		t.delivered = d
+	}
+	return t.settling.PutDelivery(ctx, d, body)
+}
+
+func (s *interrupted) Write(ctx context.Context, fn func(storage.Tx) error) error {
+	var seen interrupting
+	err := s.Store.Write(ctx, func(tx storage.Tx) error {
+		seen = interrupting{settling: settling{Tx: tx}}
+		return fn(&seen)
+	})
+	s.mu.Lock()
+	if d := seen.delivered; d != nil && len(d.Covers) > 1 {
+		s.digest = len(d.Covers)
+	} else if d != nil && s.settled > 0 {
+		s.unsettled = s.digest - s.settled
+	}
+	var between func()
+	if seen.last != nil {
+		if s.settled == 0 {
+			between = s.between
+		}
+		s.settled = seen.last.Next
+	}
+	s.mu.Unlock()
+	if between != nil {
+		between()
+	}
+	return err
+}
+
 // A digest of many of unknown outcome is repeated as it was, and settled then.
 func TestADigestOfManyOfUnknownOutcomeIsRepeated(t *testing.T) {
 	bubble(t, ctoAlone(), func(t *testing.T, w *world) {

@@ -47,7 +47,7 @@ type Link struct {
 // A Handler answers the requests for pages.
 type Handler struct {
 	Options
-	pages  map[string]page
+	pages  map[string]func() (page, error)
 	assets map[string]asset
 	making chan struct{} // has one for each page that is being made
 }
@@ -60,7 +60,7 @@ func New(o Options) (*Handler, error) {
 	if h.assets, err = loadAssets(); err != nil {
 		return nil, err
 	}
-	if h.pages, err = loadPages(h.assets); err != nil {
+	if h.pages, err = lazyPages(h.assets); err != nil {
 		return nil, err
 	}
 	return h, nil

@@ -11,6 +11,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"sitrep/incident"
@@ -26,32 +27,41 @@ var templateFiles embed.FS
 // A page is a template with all that it is made of.
 type page = *template.Template
 
-// loadPages parses each page together with what all pages share.
-func loadPages(assets map[string]asset) (map[string]page, error) {
-	shared, err := template.New("").Funcs(template.FuncMap{
-		"asset":    func(name string) string { return "assets/" + name + "?v=" + assets[name].version },
-		"phase":    wording.PhaseName,
-		"audience": wording.AudienceName,
-		"duration": wording.Duration,
-		"list":     wording.List,
-	}).ParseFS(templateFiles, "templates/shared/*.html")
-	if err != nil {
-		return nil, fmt.Errorf("parse the shared templates: %w", err)
-	}
+// lazyPages returns the pages by name. Each is parsed, together with what all pages share, when it is
+// first asked for: all of them are half of what a start would take.
+func lazyPages(assets map[string]asset) (map[string]func() (page, error), error) {
+	shared := sync.OnceValues(func() (page, error) {
+		t, err := template.New("").Funcs(template.FuncMap{
+			"asset":    func(name string) string { return "assets/" + name + "?v=" + assets[name].version },
+			"phase":    wording.PhaseName,
+			"audience": wording.AudienceName,
+			"duration": wording.Duration,
+			"list":     wording.List,
+		}).ParseFS(templateFiles, "templates/shared/*.html")
+		if err != nil {
+			return nil, fmt.Errorf("parse the shared templates: %w", err)
+		}
+		return t, nil
+	})
 	files, err := fs.Glob(templateFiles, "templates/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("list the templates: %w", err)
 	}
-	pages := map[string]page{}
+	pages := map[string]func() (page, error){}
 	for _, file := range files {
-		t, err := shared.Clone()
-		if err == nil {
-			t, err = t.ParseFS(templateFiles, file)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("parse template %q: %w", file, err)
-		}
-		pages[strings.TrimSuffix(path.Base(file), ".html")] = t
+		pages[strings.TrimSuffix(path.Base(file), ".html")] = sync.OnceValues(func() (page, error) {
+			t, err := shared()
+			if err != nil {
+				return nil, err
+			}
+			if t, err = t.Clone(); err == nil {
+				t, err = t.ParseFS(templateFiles, file)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("parse template %q: %w", file, err)
+			}
+			return t, nil
+		})
 	}
 	return pages, nil
 }
@@ -186,9 +196,13 @@ func answer(w http.ResponseWriter, code int, kind string, body []byte) {
 
 func (h *Handler) execute(name string, data any) ([]byte, error) {
 	var b bytes.Buffer
-	t, ok := h.pages[name]
+	parsed, ok := h.pages[name]
 	if !ok {
 		return nil, fmt.Errorf("there is no template %q", name)
+	}
+	t, err := parsed()
+	if err != nil {
+		return nil, err
 	}
 	if err := t.ExecuteTemplate(wording.Shown(&b), "layout", data); err != nil {
 		return nil, fmt.Errorf("write page %q: %w", name, err)

@@ -441,6 +441,9 @@ func describe(err error) error {
 // stuffed returns a mail, whose lines end with CR LF, with the dots at the
 // beginning of lines doubled.
 func stuffed(body []byte) []byte {
+	if !bytes.HasPrefix(body, []byte(".")) && !bytes.Contains(body, []byte("\r\n.")) {
+		return body
+	}
 	if bytes.HasPrefix(body, []byte(".")) {
 		body = append([]byte("."), body...)
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// decodedSlots is how many incidents, and how many recipients, are kept decoded at most.
+	// decodedSlots is how many incidents, recipients and so on are kept decoded at most.
 	decodedSlots = 4096
 	// decodedBytes is how long what is stored of one may be that is kept: few are longer than 2 KiB.
 	decodedBytes = 8 << 10
@@ -18,10 +18,12 @@ const (
 
 // decoded are things as they were decoded last, by what was stored of them. An incident is told to
 // many readers, a digest is planned, recorded and settled on the same, and each message changes its
-// recipient several times: decoding is most of what reading one costs.
+// recipient several times and looks at its subscription more often: decoding is most of what reading one costs.
 type decoded struct {
-	incidents  slots[incident.Incident]
-	recipients slots[recipient]
+	incidents     slots[incident.Incident]
+	recipients    slots[recipient]
+	subscriptions slots[incident.Subscription]
+	deliveries    slots[incident.Delivery] // that are pending: an outcome follows
 }
 
 // slots keep the value of what is stored, up to one for each slot.
@@ -86,6 +88,51 @@ func (d *decoded) keepRecipient(k, stored []byte, p recipient) {
 	if d != nil {
 		d.recipients.keep(maphash.Bytes(seed, k), stored, p.clone())
 	}
+}
+
+// subscription decodes a subscription, or finds it.
+func (d *decoded) subscription(k, stored []byte, s *incident.Subscription) error {
+	if d == nil {
+		return decode(bSubscriptions, k, stored, s)
+	}
+	slot := maphash.Bytes(seed, k)
+	if found, ok := d.subscriptions.find(slot, stored); ok {
+		*s = cloneSubscription(found)
+		return nil
+	}
+	err := decode(bSubscriptions, k, stored, s)
+	if err == nil {
+		d.subscriptions.keep(slot, stored, cloneSubscription(*s))
+	}
+	return err
+}
+
+// keepDelivery keeps a delivery without its covers that is going to be stored so, as long as an
+// outcome follows.
+func (d *decoded) keepDelivery(arrival int64, stored []byte, del incident.Delivery) {
+	if d == nil {
+		return
+	}
+	if del.State != incident.DeliveryPending {
+		d.deliveries[uint64(arrival)%decodedSlots].Store(nil)
+		return
+	}
+	del.Covers = nil
+	d.deliveries.keep(uint64(arrival), stored, del)
+}
+
+// delivery finds a delivery without its covers.
+func (d *decoded) delivery(arrival int64, stored []byte) (del incident.Delivery, found bool) {
+	if d == nil {
+		return del, false
+	}
+	return d.deliveries.find(uint64(arrival), stored)
+}
+
+// cloneSubscription returns a copy that changes by itself.
+func cloneSubscription(s incident.Subscription) incident.Subscription {
+	s.Owed, s.Audiences, s.Groups = slices.Clone(s.Owed), slices.Clone(s.Audiences), slices.Clone(s.Groups)
+	return s
 }
 
 // clone returns a copy that changes by itself.

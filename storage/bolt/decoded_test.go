@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"sitrep/incident"
@@ -100,5 +101,40 @@ func TestAFunctionOfAGroupReadsWhatThoseBeforeItStored(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// A subscription that was decoded before is a copy of its own to each who reads it.
+func TestWhatIsKeptOfASubscriptionIsNotChangedByWhoReadsIt(t *testing.T) {
+	db, err := Open(t.Context(), filepath.Join(t.TempDir(), "sitrep.db"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	ctx := t.Context()
+	put := incident.Subscription{
+		Incident: 1, Recipient: "email:a@example.org", Reader: 1, Audiences: []incident.Audience{incident.AudienceManagement}, Groups: []string{"board"},
+		Owed: []incident.Owed{{Kind: incident.KindOpened, Reason: incident.DueOpened}},
+	}
+	if err := db.Write(ctx, func(tx storage.Tx) error { return tx.PutSubscriptions(ctx, []incident.Subscription{put}, nil) }); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		err := db.Read(ctx, func(r storage.Snapshot) error {
+			all, err := r.Subscriptions(ctx, []int64{1}, put.Recipient)
+			if err != nil {
+				return err
+			}
+			if got := all[1]; len(got) != 1 || !reflect.DeepEqual(got[0], put) {
+				t.Errorf("read %+v, stored %+v", got, put)
+				return nil
+			}
+			s := &all[1][0]
+			s.Owed[0].Kind, s.Audiences[0], s.Groups[0] = incident.KindLeft, incident.AudienceOnCall, "x"
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }

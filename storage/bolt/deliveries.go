@@ -285,6 +285,9 @@ func (r *reader) headOf(arrival int64) (d incident.Delivery, covers []byte, err 
 		// It has null there.
 		return d, nil, r.needJSON(bDeliveries, k, &d)
 	}
+	if d, found := r.decoded.delivery(arrival, stored); found {
+		return d, covers, nil
+	}
 	return d, covers, decode(bDeliveries, k, append(bytes.Clone(head), '}'), &d)
 }
 
@@ -359,6 +362,7 @@ func (t *tx) PutDelivery(ctx context.Context, d *incident.Delivery, message []by
 	if err := t.put(bDeliveries, key(nil).int(arrival), stored); err != nil {
 		return err
 	}
+	t.decoded.keepDelivery(arrival, stored, *d)
 	if message != nil {
 		if err := t.put(bMessages, key(nil).int(arrival), message); err != nil {
 			return err

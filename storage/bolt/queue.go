@@ -249,7 +249,12 @@ func (t *tx) claim(id string, now time.Time, owner string, until time.Time) (sto
 	}
 	for _, number := range numbers {
 		var s incident.Subscription
-		if err := t.needJSON(bSubscriptions, key(nil).int(number).rest(id), &s); err != nil {
+		k := key(nil).int(number).rest(id)
+		found, err := t.subscription(k, &s)
+		if err == nil && !found {
+			err = wrong(bSubscriptions, k, "missing")
+		}
+		if err != nil {
 			return c, err
 		}
 		c.Subscriptions = append(c.Subscriptions, s)

@@ -39,7 +39,7 @@ func (r *reader) subscriptionsTo(number int64, recipients []string) (subs []inci
 			continue
 		}
 		var s incident.Subscription
-		found, err := r.getJSON(bSubscriptions, key(nil).int(number).rest(id), &s)
+		found, err := r.subscription(key(nil).int(number).rest(id), &s)
 		if err != nil {
 			return nil, err
 		}
@@ -48,6 +48,15 @@ func (r *reader) subscriptionsTo(number int64, recipients []string) (subs []inci
 		}
 	}
 	return subs, nil
+}
+
+// subscription reads the subscription of a key into s and reports whether there is one.
+func (r *reader) subscription(k key, s *incident.Subscription) (bool, error) {
+	stored, err := r.get(bSubscriptions, k)
+	if stored == nil || err != nil {
+		return false, err
+	}
+	return true, r.decoded.subscription(k, stored, s)
 }
 
 func (r *reader) subscriptions(number int64) ([]incident.Subscription, error) {
@@ -148,7 +157,7 @@ func urgentKey(s *incident.Subscription) key {
 func (t *tx) keepSubscription(s *incident.Subscription) (moved bool, err error) {
 	k := key(nil).int(s.Incident).rest(s.Recipient)
 	var old incident.Subscription
-	if _, err := t.getJSON(bSubscriptions, k, &old); err != nil {
+	if _, err := t.subscription(k, &old); err != nil {
 		return false, err
 	}
 	if err := t.putJSON(bSubscriptions, k, s); err != nil {

@@ -142,6 +142,7 @@ const (
 	KindSilenced    Kind = "alert_silenced"     // a silence mutes it
 	KindHooks       Kind = "webhooks_failing"   // Alertmanager cannot hand over webhooks
 	KindMember      Kind = "member_not_asked"   // of a cluster of Alertmanagers
+	KindGrafana     Kind = "grafana_unfollowed" // Grafana's own Alertmanager, with rules of its own
 	KindUndelivered Kind = "recipients_failing" // messages to those who are to hear of it are not handed over
 )
 
@@ -178,7 +179,7 @@ func Kinds() []Kind {
 	return []Kind{
 		KindUnreadable, KindUnclaimed, KindClaimedTwice, KindUnfed, KindMismatch, KindElsewhere, KindSwallowed, KindReceiver, KindResolved,
 		KindRepeat, KindInterval, KindTruncated, KindRedirect, KindInhibited, KindMuted, KindNoWatchdog, KindWatchdog, KindCanary, KindUntold,
-		KindUnanswered, KindFailing, KindStale, KindNoSeries, KindTargets, KindUnsent, KindRelabelled, KindSilenced, KindHooks, KindMember, KindUndelivered,
+		KindUnanswered, KindFailing, KindStale, KindNoSeries, KindTargets, KindUnsent, KindRelabelled, KindSilenced, KindHooks, KindMember, KindGrafana, KindUndelivered,
 	}
 }
 

@@ -81,11 +81,12 @@ func (r *Rules) Parse(file string, text []byte) {
 		}
 	}
 	if !found {
-		text := "there are no groups of rules in this file"
+		text, fix := "there are no groups of rules in this file", "name the files that Prometheus reads (rule_files)"
 		if len(docs) > 0 && isSpec(docs[0]) {
-			text = "this describes objectives, and the rules that are made of it are another file"
+			text = "this describes objectives in a version or of a kind that is not known, and the rules that are made of it are another file"
+			fix = "name what is made of it: by Sloth with sloth generate, by Pyrra with pyrra generate"
 		}
-		r.Findings = append(r.Findings, Finding{Kind: KindUnreadable, Severity: Error, Place: Place{File: file}, Text: text, Fix: "name the files that Prometheus reads (rule_files)"})
+		r.Findings = append(r.Findings, Finding{Kind: KindUnreadable, Severity: Error, Place: Place{File: file}, Text: text, Fix: fix})
 	}
 }
 

@@ -52,13 +52,14 @@ func (f *chainFlags) read() (files live.Files, err error) {
 	if len(f.rules) > 0 {
 		files.Rules = &chain.Rules{}
 		err = eachFile(f.rules, "--rules", func(name string, text []byte) {
-			specs, ok := importer.AlertsOf(name, text)
-			if !ok {
+			made, findings, specs := importer.AlertsOf(name, text)
+			if !specs {
 				files.Rules.Parse(name, text)
 			}
-			for _, r := range specs {
+			for _, r := range made {
 				files.Rules.Add(r)
 			}
+			files.Rules.Findings = append(files.Rules.Findings, findings...)
 		})
 		if err != nil {
 			return files, err
@@ -115,9 +116,12 @@ func readBounded(name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(file, yamlfile.MaxSize+1))
 }
 
+// kindConfiguration is what findings of sitrep's own configuration are.
+const kindConfiguration chain.Kind = "configuration"
+
 // findingOf returns a problem of the configuration as a finding.
 func findingOf(p config.Problem) chain.Finding {
-	f := chain.Finding{Kind: "configuration", Severity: chain.Error, Place: chain.Place{File: p.File, Line: p.Line, Column: p.Column}, Text: p.Text}
+	f := chain.Finding{Kind: kindConfiguration, Severity: chain.Error, Place: chain.Place{File: p.File, Line: p.Line, Column: p.Column}, Text: p.Text}
 	if p.Warning {
 		f.Severity = chain.Warning
 	}

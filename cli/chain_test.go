@@ -226,8 +226,11 @@ func TestWaysToBreakAChain(t *testing.T) {
 			if err := json.Unmarshal([]byte(out), &report); err != nil {
 				t.Fatal(err, out)
 			}
-			if want := map[string]int{"error": ExitFailed, "warning": ExitDone}[c.severity]; code != want {
-				t.Errorf("exit %d, want %d", code, want)
+			if code != ExitFailed {
+				t.Errorf("exit %d", code)
+			}
+			if _, code := checkChain(t, append(c.args, "--fail-on", "error")...); (code == ExitFailed) != (c.severity == "error") {
+				t.Errorf("--fail-on error: exit %d", code)
 			}
 			place := func(p placeJSON) string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column) }
 			found, says := false, regexp.MustCompile(c.says)
@@ -301,12 +304,75 @@ spec: {alerting: {name: CheckoutErrors}, indicator: {ratio: {}}}
 			}
 		})
 	}
-	chainFiles(t)
-	if err := os.WriteFile("rules/checkout.yml", []byte("apiVersion: openslo/v1\nkind: SLO\nmetadata: {name: a}\n"), 0o600); err != nil {
-		t.Fatal(err)
+	t.Run("specs and rules in one file", func(t *testing.T) {
+		chainFiles(t)
+		rules, err := os.ReadFile("rules/checkout.yml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := strings.Replace(sloth, "availability", "speed", 1)
+		if err := os.WriteFile("rules/checkout.yml", []byte(string(rules)+"\n---\n"+other), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, code := checkChain(t); code != ExitFailed || !strings.Contains(out, "2 of 2 SLOs") || !strings.Contains(out, `"checkout-speed", and no SLO has that id`) {
+			t.Errorf("exit %d: %s", code, out)
+		}
+	})
+}
+
+// TestSpecsThatSayNoAlerts are told from what is no spec at all, and the way out stands beside it.
+func TestSpecsThatSayNoAlerts(t *testing.T) {
+	for _, c := range []struct{ name, text, at, severity, says string }{
+		{
+			"OpenSLO", "# ours\napiVersion: openslo/v1\nkind: SLO\nmetadata: {name: checkout-availability}\n", "rules/spec.yml:2:1", "error",
+			`OpenSLO does not say what alerts the SLO "checkout-availability" has, so none can be followed from it; name the rules that are made of it, whose alerts have the label sitrep_slo (or sloth_id, or slo) with this id; sitrep import rules/spec.yml writes the SLO itself`,
+		},
+		{
+			"OpenSLO that Sloth reads", "apiVersion: openslo/v1alpha\nkind: SLO\nmetadata: {name: availability}\nspec: {service: checkout, objectives: [{target: 0.9}]}\n", "rules/spec.yml:1:1", "error",
+			`(sloth generate -i rules/spec.yml), and those whose alerts have sloth_id "checkout-availability-0", as Sloth makes no alerts of it`,
+		},
+		{
+			"a policy of OpenSLO", "apiVersion: openslo/v1\nkind: AlertPolicy\nmetadata: {name: fast}\n", "rules/spec.yml:1:1", "note",
+			"this AlertPolicy of OpenSLO says when to alert, and not with what labels, so no alert can be followed from it; name the rules that are made of it",
+		},
+		{
+			"Sloth, all switched off", "version: prometheus/v1\nservice: a\nslos: [{name: b}]\n", "rules/spec.yml:3:8", "note",
+			`"b" is left out: its alerts are switched off`,
+		},
+		{
+			"Sloth of another version", "version: prometheus/v1000\n", "rules/spec.yml", "error",
+			"this describes objectives in a version or of a kind that is not known, and the rules that are made of it are another file; name what is made of it: by Sloth with sloth generate, by Pyrra with pyrra generate",
+		},
+		{"no spec", "a: b\n", "rules/spec.yml", "error", "there are no groups of rules in this file; name the files that Prometheus reads (rule_files)"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			chainFiles(t)
+			if err := os.WriteFile("rules/spec.yml", []byte(c.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			out, code := checkChain(t)
+			if want := map[string]int{"error": ExitFailed, "note": ExitDone}[c.severity]; code != want || !strings.Contains(out, c.at+": "+c.severity+": ") || !strings.Contains(out, c.says) || !strings.Contains(out, "2 of 2 SLOs") {
+				t.Errorf("exit %d: %s", code, out)
+			}
+		})
 	}
-	if out, code := checkChain(t); code != ExitFailed || !strings.Contains(out, "the rules that are made of it are another file") {
-		t.Errorf("exit %d: %s", code, out)
+}
+
+// TestWarningsOfTheConfigurationFailNoCheck, as serve starts with them: those along the chain do.
+func TestWarningsOfTheConfigurationFailNoCheck(t *testing.T) {
+	chainFiles(t)
+	swap(t, "sitrep.yml", "groups:\n", "groups:\n  - name: nobody\n")
+	for _, format := range []string{"text", "json", "junit", "github"} {
+		if out, code := checkChain(t, "-o", format); code != ExitDone || !strings.Contains(out, "it informs nobody") || strings.Contains(out, "<failure") {
+			t.Errorf("%s: exit %d: %s", format, code, out)
+		}
+	}
+	swap(t, "alertmanager.yml", "group_interval: 1m", "group_interval: 30m")
+	for fails, code := range map[string]int{"warning": ExitFailed, "error": ExitDone} {
+		out, got := checkChain(t, "-o", "junit", "--fail-on", fails)
+		if got != code || strings.Contains(out, "<failure") != (code == ExitFailed) {
+			t.Errorf("--fail-on %s: exit %d: %s", fails, got, out)
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 // checkFlags are the flags of check.
 type checkFlags struct {
 	file, output string
+	failOn       string // warning or error: from which severity on a finding of a chain is exit 1
 	chain        chainFlags
 }
 
@@ -29,6 +30,7 @@ func declareCheck(parser *kingpin.Application, env Environment, commands map[str
 	cmd.Flag("receiver", "The name of the receiver that is sitrep's, if the path of its webhook does not end in /alertmanager.").StringVar(&f.chain.receiver)
 	cmd.Flag("external-label", "A label that Prometheus adds to all alerts (external_labels), as cluster=eu; may be repeated.").StringMapVar(&f.chain.external)
 	f.chain.live.declare(cmd)
+	cmd.Flag("fail-on", "What is found along the chains that makes exit 1: a warning or an error, or an error alone. Of the configuration itself errors alone do, as serve starts with warnings.").Default("warning").EnumVar(&f.failOn, "warning", "error")
 	cmd.Flag("output", "text, json, junit or github (annotations).").Short('o').Default("text").EnumVar(&f.output, "text", "json", "junit", "github")
 	commands[cmd.FullCommand()] = func(ctx context.Context) error { return check(ctx, env, f) }
 }
@@ -45,7 +47,7 @@ func check(ctx context.Context, env Environment, f *checkFlags) error {
 		for _, p := range found {
 			report.Findings = append(report.Findings, findingOf(p))
 		}
-		return printReport(env.Stdout, report, f.output)
+		return f.print(env.Stdout, report)
 	}
 	if err != nil {
 		return err
@@ -62,7 +64,7 @@ func check(ctx context.Context, env Environment, f *checkFlags) error {
 			warnings = append(warnings, findingOf(p))
 		}
 		report.Findings = append(warnings, report.Findings...)
-		return printReport(env.Stdout, report, f.output)
+		return f.print(env.Stdout, report)
 	}
 	for _, p := range c.Warnings {
 		fmt.Fprintln(env.Stdout, p)
@@ -73,7 +75,25 @@ func check(ctx context.Context, env Environment, f *checkFlags) error {
 	if !f.chain.followed() {
 		return nil
 	}
-	return printReport(env.Stdout, report, f.output)
+	return f.print(env.Stdout, report)
+}
+
+// fails reports whether something that was found is exit 1.
+func (f *checkFlags) fails(found *chain.Finding) bool {
+	return found.Severity == chain.Error || found.Severity == chain.Warning && f.failOn == "warning" && found.Kind != kindConfiguration
+}
+
+// print prints what was found, and returns [errFound] if any of it fails.
+func (f *checkFlags) print(out io.Writer, r *chain.Report) error {
+	if err := printReport(out, r, f.output, f.fails); err != nil {
+		return err
+	}
+	for i := range r.Findings {
+		if f.fails(&r.Findings[i]) {
+			return errFound
+		}
+	}
+	return nil
 }
 
 func priorities(n int) string {

@@ -69,6 +69,9 @@ func (f *liveFlags) endpoints(c *config.Config, receiver string) (prometheis, al
 		return nil, nil, err
 	}
 	for i := range alertmanagers {
+		if e := &alertmanagers[i]; e.Grafana() && slices.ContainsFunc(f.alertmanagers, func(at string) bool { return sameURL(at, e.URL) }) {
+			return nil, nil, &usageError{fmt.Sprintf("--alertmanager: %q is Grafana's own Alertmanager, which is not followed: its alerts come from rules that no Prometheus knows, and go by notification policies; name one that Prometheus sends to", redact(e.URL))}
+		}
 		alertmanagers[i].Receiver = cmp.Or(alertmanagers[i].Receiver, receiver)
 	}
 	return prometheis, alertmanagers, nil

@@ -100,6 +100,7 @@ func TestCheckFollowsWhatRuns(t *testing.T) {
 	check(ExitFailed, "answered 401 Unauthorized to /api/v1/rules; give it credentials")
 	check(ExitDone, whole, "--token-file", "token")
 	check(ExitUsage, "use one of them", "--token-file", "token", "--user", "ada")
+	check(ExitUsage, `"http://g.example/api/alertmanager/grafana/" is Grafana's own Alertmanager, which is not followed`, "--alertmanager", "http://g.example/api/alertmanager/grafana/")
 	check(ExitUsage, `--prometheus: "localhost:9090" is no http or https URL`, "--prometheus", "localhost:9090")
 
 	// What the configuration says of a URL holds here, too; --live asks all that it names.

@@ -12,23 +12,20 @@ import (
 	"sitrep/wording"
 )
 
-// printReport prints what was found along the chains. Errors among it are found.
-func printReport(out io.Writer, r *chain.Report, format string) error {
-	var err error
+// printReport prints what was found along the chains. Fails says what of it is a failure, where a
+// format has those.
+func printReport(out io.Writer, r *chain.Report, format string, fails func(*chain.Finding) bool) error {
 	switch format {
 	case "json":
-		err = printJSON(out, r)
+		return printJSON(out, r)
 	case "junit":
-		err = printJUnit(out, r)
+		return printJUnit(out, r, fails)
 	case "github":
 		printAnnotations(out, r)
 	default:
 		printText(out, r)
 	}
-	if err == nil && r.Errors() > 0 {
-		return errFound
-	}
-	return err
+	return nil
 }
 
 // longestFinding is how many characters of one are printed.
@@ -187,7 +184,7 @@ type (
 )
 
 // printJUnit prints a test case for each SLO, and one for each finding that is no SLO's.
-func printJUnit(out io.Writer, r *chain.Report) error {
+func printJUnit(out io.Writer, r *chain.Report, fails func(*chain.Finding) bool) error {
 	suite := junitSuite{Name: "sitrep check"}
 	of := map[string]int{}
 	for i := range r.SLOs {
@@ -202,7 +199,7 @@ func printJUnit(out io.Writer, r *chain.Report) error {
 			n = len(suite.Cases)
 			suite.Cases = append(suite.Cases, junitCase{Class: string(f.Kind), Name: oneLine(f.Place.String()), File: f.Place.File, Line: f.Place.Line})
 		}
-		if f.Severity == chain.Error {
+		if fails(f) {
 			suite.Failures++
 			suite.Cases[n].Failures = append(suite.Cases[n].Failures, junitFailure{string(f.Kind), oneLine(f.Text), block(f)})
 			continue

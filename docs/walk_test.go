@@ -43,7 +43,9 @@ var walked = map[string]int{
 	"tutorials/from-pyrra.md": 9,
 }
 
-// TestPagesAreAsTheySay runs the commands of each page in one shell, as somebody new would.
+// TestPagesAreAsTheySay runs the commands of each page in one shell, as somebody new would, and
+// says how long they took (-v). How long that may be is not its business: it depends on what else the
+// machine does.
 func TestPagesAreAsTheySay(t *testing.T) {
 	for _, tool := range []string{"bash", "curl", "sed", "grep"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -118,9 +120,12 @@ func walk(t *testing.T, dir, program, page string, least int) {
 	shell.Dir = dir
 	shell.Env = append(os.Environ(), "PATH="+filepath.Dir(program)+":"+os.Getenv("PATH"), "no_proxy=127.0.0.1", "LC_ALL=C")
 	shell.WaitDelay = 10 * time.Second
+	began := time.Now()
 	if out, err := shell.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("%v: %s", err, out)
 	}
+	p := shell.ProcessState
+	t.Logf("the %d blocks of commands took %s in all, with %s of CPU beside that of the service", len(all), time.Since(began).Round(10*time.Millisecond), (p.UserTime() + p.SystemTime()).Round(10*time.Millisecond))
 	for i, s := range all {
 		if !s.checked {
 			continue

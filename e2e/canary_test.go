@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"sitrep/chain/live"
 	"sitrep/e2e/rig"
 )
 
@@ -146,6 +147,15 @@ func TestTheCanaryFindsWhatIsWrongWithPrometheus(t *testing.T) {
 	const rules = "groups: [{name: g, rules: [{alert: Quiet, expr: vector(0) > 1}]}]\n"
 	sound, dead, stalled := run(rules, am.Address), run(rules, am.Address), run(rules, am.Address)
 	bare, alone, astray := run("groups: []\n", am.Address), run(rules, ""), run(rules, free(t, 1)[0])
+	// After a start it takes some seconds until rules are evaluated and Alertmanagers found.
+	settled := func(all ...*rig.Prometheus) {
+		t.Helper()
+		for _, p := range all {
+			probe := live.NewProbe([]live.Endpoint{{URL: p.URL()}}, nil, patience)
+			w.eventually("Prometheus is sound", func() bool { return probe.Probe(t.Context()) == nil })
+		}
+	}
+	settled(sound, dead, stalled, astray)
 	dead.Kill()
 	stalled.Stall()
 	asked := func(all ...*rig.Prometheus) string {
@@ -177,9 +187,13 @@ func TestTheCanaryFindsWhatIsWrongWithPrometheus(t *testing.T) {
 		t.Errorf("said %s", said)
 	}
 	w.eventually("a mail says so", func() bool { return len(w.flown()) == 1 })
+	if page, err := w.Text("/status"); err != nil || !strings.Contains(page, "A Prometheus does not answer, evaluates no rules") {
+		t.Errorf("the page says %s, %v", page, err)
+	}
 	check(t, dead.Start())
 	check(t, bare.Write("rules.yml", rules))
 	bare.Reload()
+	settled(dead, bare)
 	check(t, w.Write("sitrep.yml", w.config(settings{more: flies(am.Address) + asked(sound, dead, bare)})))
 	w.Reload()
 	if !rig.Poll(2*time.Minute, func() bool { return w.canary().FailingSince == nil }) {

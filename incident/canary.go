@@ -2,7 +2,6 @@ package incident
 
 import (
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -176,7 +175,11 @@ func (p Pulse) PassCanary(policy *Policy, id string, since, at time.Time) Canary
 		switch {
 		case run.unproven():
 			run.Stage = CanaryPrometheus
-			run.Error = strings.Trim(run.PrometheusError+"; "+run.Error, "; ")
+			if said := run.PrometheusError; run.Error == "" {
+				run.Error = said
+			} else if said != "" {
+				run.Error = said + "\n" + run.Error
+			}
 		case !run.HeardAt.IsZero():
 			run.Stage = CanaryMail
 		case run.Error != "":

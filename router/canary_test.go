@@ -246,7 +246,7 @@ func TestADeadPrometheusIsKnown(t *testing.T) {
 	}{
 		{"dead", dead, backAfter(20 * time.Second), `Prometheus "http://p.example": connection refused`},
 		{"no answer until it is over", func() error { time.Sleep(time.Hour); return nil }, backAfter(20 * time.Second), ""},
-		{"and no Alertmanager either", dead, func(*routertest.World) func(string) error { return func(string) error { return down } }, `Prometheus "http://p.example": connection refused; no Alertmanager`},
+		{"and no Alertmanager either", dead, func(*routertest.World) func(string) error { return func(string) error { return down } }, `Prometheus "http://p.example": connection refused` + "\nno Alertmanager"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			fly(t, routertest.Options{Poll: 15 * time.Second, Policy: asking()}, func(w *routertest.World) func(string) error {

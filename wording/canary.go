@@ -10,7 +10,7 @@ import (
 func CanaryFailed(stage incident.CanaryStage) string {
 	switch stage {
 	case incident.CanaryPrometheus:
-		return "A Prometheus does not answer, evaluates no rules, or sends alerts to none of these Alertmanagers."
+		return "A Prometheus does not answer, evaluates no rules, or sends alerts to none of the Alertmanagers that are configured."
 	case incident.CanaryPost:
 		return "No Alertmanager took its alert."
 	case incident.CanaryMail:

@@ -34,6 +34,12 @@ func (l *looking) judge(ctx context.Context) {
 	for _, a := range l.alertmanagers {
 		a.judge(l)
 	}
+	for _, name := range l.grafana {
+		l.add(chain.Finding{
+			Kind: chain.KindGrafana, Severity: chain.Note, Place: chain.Place{File: name},
+			Text: "Grafana's own Alertmanager is not followed: its alerts come from rules that no Prometheus knows, and go by notification policies",
+		}, "")
+	}
 	reached := map[*prometheus]bool{}
 	for _, p := range l.prometheis {
 		reached[p] = len(l.alertmanagers) == 0 || p.sending != nil || sendsToOne(ctx, p.sends, l.alertmanagers)

@@ -55,6 +55,7 @@ type Files struct {
 type Watcher struct {
 	prometheis    []*prometheus
 	alertmanagers []*alertmanager
+	grafana       []string // names of those that are Grafana's own
 	files         Files
 	nearest       chain.Nearest
 	asking        sync.Mutex
@@ -64,20 +65,28 @@ type Watcher struct {
 // own, which no Prometheus knows.
 const grafanaPath = "/api/alertmanager/grafana"
 
-// New returns a Watcher of those endpoints, without Grafana's own Alertmanager.
+// Grafana reports whether an endpoint is Grafana's own Alertmanager, which is not followed.
+func (e *Endpoint) Grafana() bool { return strings.HasSuffix(e.Name(), grafanaPath) }
+
+// New returns a Watcher of those endpoints. Grafana's own Alertmanager is said not to be followed.
 func New(prometheis, alertmanagers []Endpoint, files Files, nearest chain.Nearest) *Watcher {
 	w := &Watcher{files: files, nearest: nearest}
 	for _, e := range prometheis {
 		w.prometheis = append(w.prometheis, &prometheus{source: source{Endpoint: withClient(e), program: "Prometheus"}})
 	}
 	w.alertmanagers = thatAreFollowed(alertmanagers)
+	for _, e := range alertmanagers {
+		if e.Grafana() {
+			w.grafana = append(w.grafana, e.Name())
+		}
+	}
 	return w
 }
 
 // thatAreFollowed leaves out Grafana's own.
 func thatAreFollowed(endpoints []Endpoint) (out []*alertmanager) {
 	for _, e := range endpoints {
-		if !strings.HasSuffix(e.Name(), grafanaPath) {
+		if !e.Grafana() {
 			out = append(out, &alertmanager{source: source{Endpoint: withClient(e), program: "Alertmanager"}})
 		}
 	}
@@ -251,11 +260,20 @@ func (l *looking) follow() {
 	for i := range l.report.SLOs {
 		fed[l.report.SLOs[i].SLO.ID] = len(l.report.SLOs[i].Links) > 0
 	}
-	if l.blind || l.noRules() {
+	missing := func(f chain.Finding) bool {
+		return f.Kind == chain.KindUnfed || f.Kind == chain.KindNoWatchdog || f.Kind == chain.KindMismatch && !fed[f.SLO]
+	}
+	switch {
+	case l.blind || l.noRules():
 		// What is missing may be where nobody answered.
-		l.report.Findings = slices.DeleteFunc(l.report.Findings, func(f chain.Finding) bool {
-			return f.Kind == chain.KindUnfed || f.Kind == chain.KindNoWatchdog || f.Kind == chain.KindMismatch && !fed[f.SLO]
-		})
+		l.report.Findings = slices.DeleteFunc(l.report.Findings, missing)
+	case len(l.grafana) > 0:
+		for i := range l.report.Findings {
+			if f := &l.report.Findings[i]; missing(*f) {
+				f.Severity = chain.Note
+				f.Text += "; if it is one of Grafana's own rules, that is not followed"
+			}
+		}
 	}
 }
 

@@ -212,6 +212,26 @@ func TestWholeChainsAreFoundWhole(t *testing.T) {
 	}
 }
 
+// TestGrafanasOwnAlertmanagerIsSaidNotToBeFollowed: what no rule of a Prometheus raises may be
+// Grafana's, so that is not known, and no chain is broken by it.
+func TestGrafanasOwnAlertmanagerIsSaidNotToBeFollowed(t *testing.T) {
+	w := newWorld(t)
+	w.groups[0]["rules"] = w.rules()[1:]
+	const grafana = "https://grafana.example/api/alertmanager/grafana"
+	r := live.New([]live.Endpoint{{URL: w.prometheus.URL}}, []live.Endpoint{{URL: w.alertmanager.URL}, {URL: grafana}}, live.Files{}, nil).Look(t.Context(), &w.promise, w.now)
+	if got := links(&r.Chains[0]); got != "unknown unknown unknown whole" || links(&r.Chains[1]) != "whole whole whole whole" {
+		t.Errorf("%s, %s", got, links(&r.Chains[1]))
+	}
+	unfed, said := false, false
+	for _, f := range r.Report.Findings {
+		unfed = unfed || f.Kind == chain.KindUnfed && f.Severity == chain.Note && f.SLO == "checkout" && strings.HasSuffix(f.Text, "; if it is one of Grafana's own rules, that is not followed")
+		said = said || f.Kind == chain.KindGrafana && f.Severity == chain.Note && f.Place.File == grafana
+	}
+	if !unfed || !said || r.Report.Errors()+r.Report.Warnings() > 0 || len(r.Sources) != 2 {
+		t.Errorf("%+v", r.Report.Findings)
+	}
+}
+
 // TestWaysToBreakAChainThatRuns breaks the chains in one place each.
 func TestWaysToBreakAChainThatRuns(t *testing.T) {
 	for _, tt := range []struct {

@@ -92,6 +92,12 @@ func (s *Source) spec(file string, doc *yaml.Node) bool {
 		s.openSLO(file, doc)
 	case strings.HasPrefix(version, "openslo/"):
 		// A service, an alert policy and the like belong to an SLO, and are none.
+		if strings.HasPrefix(kind, "Alert") && s.specs {
+			s.Findings = append(s.Findings, chain.Finding{
+				Kind: chain.KindUnreadable, Severity: chain.Note, Place: place(file, doc),
+				Text: fmt.Sprintf("this %s of OpenSLO says when to alert, and not with what labels, so no alert can be followed from it", clean(kind)), Fix: "name the rules that are made of it",
+			})
+		}
 	default:
 		return false
 	}
@@ -263,7 +269,7 @@ func off(n *yaml.Node, path ...string) bool { return yamlfile.Text(n, path...) =
 // leaveOut says that an SLO is not imported.
 func (s *Source) leaveOut(p chain.Place, name, why string) {
 	s.Findings = append(s.Findings, chain.Finding{
-		Kind: "left_out", Severity: chain.Note, Place: p, Text: fmt.Sprintf("%q is left out: %s", clean(name), why),
+		Kind: chain.KindUnreadable, Severity: chain.Note, Place: p, Text: fmt.Sprintf("%q is left out: %s", clean(name), why),
 	})
 }
 
@@ -315,6 +321,7 @@ func (s *Source) openSLO(file string, doc *yaml.Node) {
 		o.ID = name
 		o.Note = "Its alerts need the label sitrep_slo with this id, if they do not have it in sloth_id or slo."
 		o.alerts = chain.Exactly(map[string]string{"sitrep_slo": name})
+		s.unmade(&o, file, false)
 		s.add(&o)
 		return
 	}
@@ -323,6 +330,7 @@ func (s *Source) openSLO(file string, doc *yaml.Node) {
 		one.ID = fmt.Sprintf("%s-%s-%d", o.Service, name, i)
 		one.Note = "Sloth records this one and makes no alerts of it: write a rule, whose alerts have sloth_id."
 		one.alerts = chain.Exactly(map[string]string{"sloth_id": one.ID})
+		s.unmade(&one, file, true)
 		s.add(&one)
 	}
 }

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 
 	"go.yaml.in/yaml/v3"
@@ -11,18 +12,39 @@ import (
 )
 
 // AlertsOf returns the alerts that Sloth or Pyrra will make of their specs, as far as their labels
-// go, and whether the text is one. Where the spec does not say all labels there may be others. Of OpenSLO
-// nobody can say: it leaves that to who makes the rules.
-func AlertsOf(file string, text []byte) ([]*chain.Rule, bool) {
+// go. Where the spec does not say all labels there may be others. Of OpenSLO nobody can say: it leaves
+// that to who makes the rules, and a finding says what to name in its stead. Specs is whether the text
+// is specs and nothing else.
+func AlertsOf(file string, text []byte) (made []*chain.Rule, findings []chain.Finding, specs bool) {
 	docs, err := yamlfile.Read(text)
 	if err != nil {
-		return nil, false
+		return nil, nil, false
 	}
 	src := &Source{specs: true}
+	specs = len(docs) > 0
 	for _, doc := range docs {
-		src.spec(file, doc)
+		if !src.spec(file, doc) {
+			specs = false
+		}
 	}
-	return src.made, len(src.made)+len(src.Findings) > 0
+	return src.made, src.Findings, specs
+}
+
+// unmade notes that nobody can say what alerts will be made of an SLO of OpenSLO. Sloth is whether
+// that is one of which Sloth makes rules.
+func (s *Source) unmade(o *Objective, file string, sloth bool) {
+	if !s.specs {
+		return
+	}
+	f := chain.Finding{
+		Kind: chain.KindUnreadable, Severity: chain.Error, Place: o.From,
+		Text: fmt.Sprintf("OpenSLO does not say what alerts the SLO %q has, so none can be followed from it", clean(o.ID)),
+		Fix:  fmt.Sprintf("name the rules that are made of it, whose alerts have the label sitrep_slo (or sloth_id, or slo) with this id; sitrep import %s writes the SLO itself", clean(file)),
+	}
+	if sloth {
+		f.Fix = fmt.Sprintf("name the rules that are made of it (sloth generate -i %s), and those whose alerts have sloth_id %q, as Sloth makes no alerts of it; sitrep import %[1]s writes the SLO itself", clean(file), clean(o.ID))
+	}
+	s.Findings = append(s.Findings, f)
 }
 
 // make notes an alert that a tool makes, if specs are asked for that.

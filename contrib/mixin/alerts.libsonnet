@@ -138,7 +138,7 @@
         }),
         alert('SitrepCanaryFailing', 'page', {
           expr: 'max without (instance, pod) (sitrep_canary_failing) == 1',
-          summary: "sitrep's own alert does not come back to it, or its mail is not handed over",
+          summary: "sitrep's own alert does not come back to it, its mail is not handed over, or a Prometheus is not sound",
           description: 'Alerts may be lost, or nobody be told of them. The page Status says how far it came. This alert may be lost, too, so the groups in canary.to are told besides.',
         }),
         alert('SitrepLedgerNotSigned', 'ticket', {

@@ -197,7 +197,9 @@ func newWorkload(b *testing.B, p *incident.Policy, to router.Sender) *workload {
 // byID are SLOs by what the label slo of their alerts says.
 type byID map[string]*incident.SLO
 
-func (c byID) Lookup(labels map[string]string) intake.Match { return intake.Match{SLO: c[labels["slo"]]} }
+func (c byID) Lookup(labels map[string]string) intake.Match {
+	return intake.Match{SLO: c[labels["slo"]]}
+}
 
 // measure runs what is to be measured b.N times, and reports what each of its things, of which
 // it has so many, cost.

@@ -8,12 +8,20 @@ type Needs struct {
 	Fingerprints []string // of alerts
 	Incidents    []int64
 	Pulses       []string // of the watchdog, by name
+	Leases       []string // recipients whose leases are extended or given back
+	Readers      []Reader // of the incidents that are named, whose subscriptions are read
+}
+
+// A Reader is one of an incident, by recipient.
+type Reader struct {
+	Incident  int64
+	Recipient string
 }
 
 // A Locker locks what a write needs, so that it waits for others once, before it reads.
 type Locker interface {
-	// Lock locks until the end of the transaction, in this order: the keys, by their names;
-	// then, by their numbers, the incidents that are named, the latest ones of the keys, those
+	// Lock locks until the end of the transaction, in this order: the leases, by their
+	// recipients; the keys, by their names; then, by their numbers, the incidents that are named, the latest ones of the keys, those
 	// to which the latest breaches of the fingerprints belong, and what any of them was merged
 	// into; then the pulses, by their names. Incidents that are not there are left out; a key
 	// without one, and a pulse that is not there, are locked too. What the function reads of

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"sitrep/storage/postgres/postgrestest"
 )
 
 // A result is what a measurement found.
@@ -140,7 +142,7 @@ func one(url string) func(int) string { return func(int) string { return url } }
 func driveServer(o options, pids []int, client func(n int) (work func() error, end func())) result {
 	all := func() (sum time.Duration) {
 		for _, pid := range pids {
-			sum += used(pid)
+			sum += postgrestest.UsedBy(pid)
 		}
 		return sum
 	}
@@ -151,38 +153,6 @@ func driveServer(o options, pids []int, client func(n int) (work func() error, e
 		r.memory += memory(pid)
 	}
 	return r
-}
-
-// used returns the time of processors that a process has used, 0 if it cannot be told.
-func used(pid int) time.Duration { return usedFields(pid, 11, 12) }
-
-// usedFields returns the sum of times that the kernel has of a process, 0 if it cannot be told.
-func usedFields(pid int, which ...int) (all time.Duration) {
-	fields := stat(pid)
-	for _, i := range which {
-		if i < len(fields) {
-			n, _ := strconv.ParseInt(fields[i], 10, 64)
-			all += time.Duration(n) * 10 * time.Millisecond // they are hundredths of a second
-		}
-	}
-	return all
-}
-
-// parent returns the id of the process that started another, 0 if it cannot be told.
-func parent(pid int) (of int) {
-	if fields := stat(pid); len(fields) > 1 {
-		of, _ = strconv.Atoi(fields[1])
-	}
-	return of
-}
-
-// stat returns what the kernel has of a process after its name, which is in parentheses.
-func stat(pid int) []string {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return nil
-	}
-	return strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 }
 
 // memory returns the resident memory of a process in bytes, 0 if it cannot be told.

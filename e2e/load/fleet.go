@@ -101,17 +101,9 @@ func (f fleet) log() string {
 }
 
 // usedByDatabase returns the time of processors that the database has used; 0 if there is none.
-func (p programs) usedByDatabase() (all time.Duration) {
+func (p programs) usedByDatabase() time.Duration {
 	if p.cluster == nil {
 		return 0
 	}
-	first := p.cluster.PID()
-	all = usedFields(first, 11, 12, 13, 14) // with those of its children that have ended
-	entries, _ := os.ReadDir("/proc")
-	for _, e := range entries {
-		if pid, err := strconv.Atoi(e.Name()); err == nil && parent(pid) == first {
-			all += used(pid)
-		}
-	}
-	return all
+	return p.cluster.Used()
 }

@@ -732,16 +732,21 @@ func (t *tx) loadRecipients(page []storage.Item) error {
 
 func (t *tx) loadDeliveries(page []storage.Item) error {
 	last := int64(0)
+	var rows deliveryRows
 	for _, item := range page {
 		x := item.(*storage.DeliveryItem)
 		if deliveryStates[x.Delivery.State] == 0 {
 			return fmt.Errorf("load delivery %q: state %q", x.Delivery.ID, x.Delivery.State)
 		}
-		if err := t.writeDelivery(x.Arrival, &x.Delivery, x.Message); err != nil {
+		if err := rows.put(&storedDelivery{arrival: x.Arrival}, &x.Delivery); err != nil {
 			return err
+		}
+		if x.Message != nil {
+			rows.message(x.Arrival, x.Message)
 		}
 		last = max(last, x.Arrival)
 	}
+	t.queueDeliveries(&rows)
 	t.exec("select setval('delivery_arrivals', greatest((select last_value from delivery_arrivals), $1))", last)
 	return nil
 }

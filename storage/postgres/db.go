@@ -78,7 +78,8 @@ type DB struct {
 	writes bool // not if it was opened to read
 	told   func(took time.Duration)
 
-	metrics *Metrics
+	metrics  *Metrics
+	gatherer gatherer
 
 	pooled atomic.Bool   // a pooler of connections is in between
 	long   chan struct{} // holds a token for each long read
@@ -109,6 +110,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{log: o.Log, path: pathOf(config), writes: !o.ReadOnly, told: o.Observe, metrics: o.Metrics, wake: make(chan struct{}, 1), long: make(chan struct{}, longReads), commits: map[*time.Time]struct{}{}}
+	db.gatherer.db = db
 	if db.log == nil {
 		db.log = slog.New(slog.DiscardHandler)
 	}
@@ -196,6 +198,14 @@ func (db *DB) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
 
 // Write implements storage.Store.
 func (db *DB) Write(ctx context.Context, fn func(storage.Tx) error) error {
+	if !storage.IsTogether(ctx) {
+		return db.writeAlone(ctx, fn)
+	}
+	return db.gatherer.write(ctx, fn)
+}
+
+// writeAlone runs a write in a transaction of its own, again as long as it meets others.
+func (db *DB) writeAlone(ctx context.Context, fn func(storage.Tx) error) error {
 	alone := false
 	for attempt := 1; ; attempt++ {
 		if err := db.ready(ctx); err != nil {
@@ -235,7 +245,9 @@ func (db *DB) write(ctx context.Context, alone bool, fn func(storage.Tx) error) 
 	if err != nil {
 		return err
 	}
-	t.finish()
+	if err := t.finish(); err != nil {
+		return err
+	}
 	if err := s.commit(); err != nil {
 		return err
 	}

@@ -272,56 +272,129 @@ func (r *reader) Deliveries(ctx context.Context, q storage.DeliveryQuery) (page 
 	return page, next, err
 }
 
+// A deliveryPut is a delivery that is to be stored, and its message if not nil.
+type deliveryPut struct {
+	incident.Delivery
+	message []byte
+}
+
 // A storedDelivery is what has to be known of a delivery that is stored anew.
 type storedDelivery struct {
 	arrival   int64
 	state     int16 // 0 of a new one
 	recipient string
+	highest   int32 // place of a cover
+	apart     bool  // one is about an incident that no cover is about
 	records   int64
 	message   []byte // read only if an outcome comes
-	handedOver
 }
 
-func (t *tx) storedDelivery(ctx context.Context, d *incident.Delivery) (old storedDelivery, err error) {
-	if d.State == incident.DeliveryDelivered {
-		t.ask(eachRow(old.handedOver.scan), `select sent, openings from claims where recipient = $1 for update`, text(d.Recipient))
-	}
-	_, err = t.one(ctx, []any{&old.arrival, &old.state, &old.recipient, &old.records, &old.message},
-		`select * from stored_delivery($1, $2)`, name(d.ID), d.State != incident.DeliveryPending)
-	for i := range t.records {
-		if r := &t.records[i]; r.kind == ledger.Delivery && r.a == old.arrival {
-			old.records = max(old.records, r.b)
-		}
-	}
-	return old, err
-}
-
-func (t *tx) PutDelivery(ctx context.Context, d *incident.Delivery, message []byte) error {
-	state, ok := deliveryStates[d.State]
-	if !ok {
+// PutDelivery is stored with all others of the transaction, once something is asked of the database
+// or the transaction ends.
+func (t *tx) PutDelivery(_ context.Context, d *incident.Delivery, message []byte) error {
+	if _, ok := deliveryStates[d.State]; !ok {
 		return fmt.Errorf("put delivery %q: state %q", d.ID, d.State)
 	}
-	old, err := t.storedDelivery(ctx, d)
+	t.puts = append(t.puts, deliveryPut{*d, message})
+	t.writes++
+	return nil
+}
+
+// storedDeliveries asks for what has to be known of deliveries that are put, by their names, and
+// locks the leases of those to whom messages were handed over.
+func (t *tx) storedDeliveries(ctx context.Context, puts []deliveryPut) (map[string]*storedDelivery, error) {
+	stored := make(map[string]*storedDelivery, len(puts))
+	var ids, recipients []string
+	var outcomes []bool
+	at := make(map[string]int, len(puts))
+	for i := range puts {
+		d := &puts[i]
+		id := name(d.ID)
+		if _, twice := at[id]; !twice {
+			at[id] = len(ids)
+			ids, outcomes = append(ids, id), append(outcomes, false)
+		}
+		outcomes[at[id]] = outcomes[at[id]] || d.State != incident.DeliveryPending
+		if d.State == incident.DeliveryDelivered {
+			recipients = append(recipients, text(d.Recipient))
+		}
+	}
+	t.queueClaims(recipients)
+	return stored, t.each(ctx, func(rows pgx.Rows) error {
+		var id string
+		var highest *int32
+		old := new(storedDelivery)
+		err := rows.Scan(&id, &old.arrival, &old.state, &old.recipient, &highest, &old.apart, &old.records, &old.message)
+		if highest != nil {
+			old.highest = *highest
+		}
+		stored[id] = old
+		return err
+	}, `select * from stored_deliveries($1, $2)`, ids, outcomes)
+}
+
+// putDeliveries queues the deliveries that were put, and what follows from them.
+func (t *tx) putDeliveries(ctx context.Context) error {
+	puts := t.puts
+	if t.puts = nil; len(puts) == 0 {
+		return nil
+	}
+	stored, err := t.storedDeliveries(ctx, puts)
 	if err != nil {
 		return err
 	}
-	if err := t.writeDelivery(old.arrival, d, message); err != nil {
-		return err
+	for i := range t.records {
+		if r := &t.records[i]; r.kind == ledger.Delivery {
+			for _, old := range stored {
+				if old.arrival == r.a {
+					old.records = max(old.records, r.b)
+				}
+			}
+		}
 	}
-	if message == nil {
-		message = old.message
+	var rows deliveryRows
+	last := make(map[string]int, len(puts))
+	for i := range puts {
+		last[name(puts[i].ID)] = i
 	}
+	for i := range puts {
+		d, id := &puts[i], name(puts[i].ID)
+		old := stored[id]
+		if old == nil {
+			return fmt.Errorf("put delivery %q: it is not known whether it is there: %w", d.ID, storage.ErrDamaged)
+		}
+		if d.message != nil {
+			old.message = d.message
+			rows.message(old.arrival, d.message)
+		}
+		if last[id] == i {
+			if err := rows.put(old, &d.Delivery); err != nil {
+				return err
+			}
+		}
+		if err := t.follow(old, &d.Delivery); err != nil {
+			return err
+		}
+	}
+	t.queueDeliveries(&rows)
+	return nil
+}
+
+// follow notes what follows from a delivery that is put.
+func (t *tx) follow(old *storedDelivery, d *incident.Delivery) error {
+	state := deliveryStates[d.State]
 	if d.State != incident.DeliveryPending && state != old.state {
-		record, err := storage.EncodeDelivery(*d, message)
+		record, err := storage.EncodeDelivery(*d, old.message)
 		if err != nil {
 			return err
 		}
-		t.putRecord(ledger.Delivery, old.arrival, old.records+1, record)
+		old.records++
+		t.putRecord(ledger.Delivery, old.arrival, old.records, record)
 		if len(d.Incidents()) == 0 {
 			t.expire(d.FinishedAt, old.arrival, storage.ExpiryWatchdogMessage, storage.ExpiryWatchdogPeople)
 		}
 		if d.State == incident.DeliveryDelivered {
-			if err := t.handOver(&old.handedOver, d); err != nil {
+			if err := t.claim(text(d.Recipient)).handOver(d); err != nil {
 				return err
 			}
 		}
@@ -330,11 +403,31 @@ func (t *tx) PutDelivery(ctx context.Context, d *incident.Delivery, message []by
 		t.moved(old.recipient)
 	}
 	t.moved(d.Recipient)
+	old.state, old.recipient = state, text(d.Recipient)
 	return nil
 }
 
-// writeDelivery stores a delivery, and its message if not nil.
-func (t *tx) writeDelivery(arrival int64, d *incident.Delivery, message []byte) error {
+// deliveryRows are deliveries as the columns of a statement.
+type deliveryRows struct {
+	arrivals                              []int64
+	ids, recipients                       []string
+	states                                []int16
+	pulses                                []*string
+	due, created                          []time.Time
+	retry, refused                        []*time.Time
+	audiences, addresses, kinds, channels []string
+	heads                                 [][]byte
+	fewer, covering                       []int64
+	places                                []int32
+	incidents                             []*int64
+	covers                                [][]byte
+	made                                  []int64
+	messages                              [][]byte
+	madeAt                                map[int64]int
+}
+
+// put adds a delivery, each once.
+func (r *deliveryRows) put(old *storedDelivery, d *incident.Delivery) error {
 	head := *d
 	head.Covers = nil
 	body, err := encode("delivery", &head)
@@ -350,11 +443,37 @@ func (t *tx) writeDelivery(arrival int64, d *incident.Delivery, message []byte) 
 		key := name(d.Pulse())
 		pulse = &key
 	}
-	t.exec(`select put_delivery($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
-		arrival, name(d.ID), deliveryStates[d.State], text(d.Recipient), pulse, d.DueAt, d.CreatedAt, moment(d.RetryAt),
-		moment(d.RefusedAt), name(d.Group), name(d.Address), name(string(d.Kind)), name(string(d.Channel)), body,
-		places, incidents, covers, message)
+	r.arrivals, r.ids, r.states, r.recipients = append(r.arrivals, old.arrival), append(r.ids, name(d.ID)), append(r.states, deliveryStates[d.State]), append(r.recipients, text(d.Recipient))
+	r.pulses, r.due, r.created = append(r.pulses, pulse), append(r.due, d.DueAt), append(r.created, d.CreatedAt)
+	r.retry, r.refused = append(r.retry, moment(d.RetryAt)), append(r.refused, moment(d.RefusedAt))
+	r.audiences, r.addresses = append(r.audiences, name(d.Group)), append(r.addresses, name(d.Address))
+	r.kinds, r.channels, r.heads = append(r.kinds, name(string(d.Kind))), append(r.channels, name(string(d.Channel))), append(r.heads, body)
+	if apart := len(places) > len(d.Covers); old.state != 0 && (int(old.highest) >= len(d.Covers) || old.apart && !apart) {
+		r.fewer = append(r.fewer, old.arrival)
+	}
+	for range places {
+		r.covering = append(r.covering, old.arrival)
+	}
+	r.places, r.incidents, r.covers = append(r.places, places...), append(r.incidents, incidents...), append(r.covers, covers...)
 	return nil
+}
+
+// message adds the message of a delivery; of two the latter counts.
+func (r *deliveryRows) message(arrival int64, body []byte) {
+	if at, again := r.madeAt[arrival]; again {
+		r.messages[at] = body
+		return
+	}
+	put(&r.madeAt, arrival, len(r.made))
+	r.made, r.messages = append(r.made, arrival), append(r.messages, body)
+}
+
+func (t *tx) queueDeliveries(r *deliveryRows) {
+	if len(r.arrivals) > 0 {
+		t.exec(`select put_deliveries($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`,
+			r.arrivals, r.ids, r.states, r.recipients, r.pulses, r.due, r.created, r.retry, r.refused, r.audiences, r.addresses, r.kinds, r.channels, r.heads,
+			r.fewer, r.covering, r.places, r.incidents, r.covers, r.made, r.messages)
+	}
 }
 
 // coverRows returns what is stored of a delivery's covers.

@@ -31,7 +31,9 @@ var (
 	errBusy      = fmt.Errorf("%w: no connection became free within %s", storage.ErrUnavailable, acquirePatience)
 	errUnreached = fmt.Errorf("the database cannot be reached within %s", acquirePatience)
 	errSilent    = fmt.Errorf("the database did not answer within %s", answerPatience)
-	errClosed    = fmt.Errorf("the store is closed: %w", storage.ErrUnavailable)
+	// errTooLong is that of a transaction that the server ended, as it took too long.
+	errTooLong = fmt.Errorf("%w", storage.ErrUnavailable)
+	errClosed  = fmt.Errorf("the store is closed: %w", storage.ErrUnavailable)
 )
 
 // tooMany reports whether a connection was refused as the server has too many, or too many of the
@@ -152,7 +154,7 @@ func (db *DB) explainServer(e *pgconn.PgError) error {
 	case "55P03", "57014", "57P05", "25P03":
 		// lock_not_available, query_canceled, idle_session_timeout,
 		// idle_in_transaction_session_timeout
-		return fmt.Errorf("%w: %w", storage.ErrUnavailable, err)
+		return fmt.Errorf("%w: %w", errTooLong, err)
 	case "XX001", "XX002": // data_corrupted, index_corrupted
 		return fmt.Errorf("%w: %w", storage.ErrDamaged, err)
 	}

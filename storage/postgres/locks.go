@@ -18,6 +18,15 @@ var selectReachedAgendas = fmt.Sprintf(`select i.number, a.body, coalesce((selec
 
 // Lock implements storage.Locker, in one round trip as a rule: what is locked is read, too.
 func (t *tx) Lock(ctx context.Context, n storage.Needs) error {
+	if locked, err := t.together.lock(n); locked || err != nil {
+		return err
+	}
+	return t.lock(ctx, n)
+}
+
+func (t *tx) lock(ctx context.Context, n storage.Needs) error {
+	leases, _ := texts(n.Leases)
+	t.queueClaims(leases)
 	keys := missing(n.Keys, t.keys)
 	t.queueKeys(keys)
 	fingerprints, of := names(n.Fingerprints)
@@ -39,6 +48,7 @@ func (t *tx) Lock(ctx context.Context, n storage.Needs) error {
 		// What belongs to them is read by statements of their own, once they are locked.
 		t.ask(t.holdAgendas, selectReachedAgendas)
 	}
+	t.queueSubscriptions(n.Readers)
 	if len(fingerprints) > 0 {
 		t.queueBreaches(fingerprints, of)
 		t.queueUnmapped(lockUnmapped, fingerprints, of)

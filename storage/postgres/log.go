@@ -34,6 +34,7 @@ type record struct {
 
 // putRecord makes a record part of what is written at the end, and its leaf of the log.
 func (t *tx) putRecord(kind ledger.Kind, a, b int64, r storage.Record) {
+	t.writes++
 	t.records, t.leaves = append(t.records, record{kind, a, b, r}), true
 }
 

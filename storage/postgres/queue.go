@@ -69,6 +69,7 @@ func (t *tx) moved(recipient string) *move {
 		}
 		t.moves[recipient] = &move{hurry: notHurried}
 	}
+	t.writes++
 	return t.moves[recipient]
 }
 
@@ -102,7 +103,9 @@ func (r *reader) NextDue(ctx context.Context, after time.Time) (time.Time, error
 }
 
 func (t *tx) NextDue(ctx context.Context, after time.Time) (time.Time, error) {
-	t.moveAll()
+	if err := t.settleQueue(ctx); err != nil {
+		return time.Time{}, err
+	}
 	return t.reader.NextDue(ctx, after)
 }
 
@@ -145,7 +148,9 @@ const waitingFor = `select u.urgency, u.incident
 	) u order by q.place`
 
 func (t *tx) Waiting(ctx context.Context, now time.Time, limit int) ([]storage.Waiting, error) {
-	t.moveAll()
+	if err := t.settleQueue(ctx); err != nil {
+		return nil, err
+	}
 	return t.reader.Waiting(ctx, now, limit)
 }
 
@@ -178,7 +183,9 @@ func (r *reader) Backoffs(ctx context.Context, recipients []string, now time.Tim
 }
 
 func (t *tx) Backoffs(ctx context.Context, recipients []string, now time.Time) (map[string]storage.Backoff, error) {
-	t.moveAll()
+	if err := t.settleQueue(ctx); err != nil {
+		return nil, err
+	}
 	return t.reader.Backoffs(ctx, recipients, now)
 }
 
@@ -200,7 +207,9 @@ func (r *reader) RecipientStates(ctx context.Context, recipients []string) (map[
 }
 
 func (t *tx) RecipientStates(ctx context.Context, recipients []string) (map[string]storage.RecipientState, error) {
-	t.moveAll()
+	if err := t.settleQueue(ctx); err != nil {
+		return nil, err
+	}
 	return t.reader.RecipientStates(ctx, recipients)
 }
 
@@ -226,25 +235,62 @@ func put[K comparable, V any](m *map[K]V, key K, value V) {
 }
 
 func (t *tx) TakeLeases(ctx context.Context, now time.Time, owner string, term time.Duration, recipients []string) ([]storage.Lease, error) {
-	t.moveAll()
-	ids, of := texts(recipients)
-	if len(ids) == 0 {
+	if len(recipients) == 0 {
 		return nil, nil
 	}
+	taken, err := t.together.takeLeases(take{now, owner, term, recipients})
+	if err != nil {
+		return nil, err
+	}
+	if taken == nil {
+		if taken, err = t.takeLeases(ctx, &take{now, owner, term, recipients}); err != nil {
+			return nil, err
+		}
+	}
+	var all []storage.Lease
+	seen := make(map[string]bool, len(recipients))
+	for _, recipient := range recipients {
+		id := text(recipient)
+		if l := taken[id]; l != nil && !seen[id] {
+			seen[id] = true
+			l.Recipient = recipient
+			all = append(all, *l)
+		}
+	}
+	return all, nil
+}
+
+// A take is what leases are asked for.
+type take struct {
+	now        time.Time
+	owner      string
+	term       time.Duration
+	recipients []string
+}
+
+// takeLeases takes leases, and returns them by recipient.
+func (t *tx) takeLeases(ctx context.Context, n *take) (map[string]*storage.Lease, error) {
+	if err := t.settleQueue(ctx); err != nil {
+		return nil, err
+	}
+	ids, _ := texts(n.recipients)
 	t.class = classClaim
 	leases := make(map[string]*storage.Lease, len(ids))
 	t.ask(eachRow(func(rows pgx.Rows) error {
 		var id string
 		var until time.Time // by the clock of the database
-		var since *time.Time
-		var said, openings, settling []byte
-		l := &storage.Lease{Owner: owner, Until: now.Add(term)}
-		if err := rows.Scan(&id, &l.Attempt, &until, &l.Failures, &since, &said, &l.Sent, &openings, &settling); err != nil {
+		var settling []byte
+		held := &heldClaim{there: true, owner: n.owner}
+		if err := rows.Scan(&id, &held.attempt, &until, &held.failures, &held.failingSince, &held.lastError, &held.sent, &held.openings, &settling); err != nil {
 			return err
 		}
-		l.Recipient, l.FailingSince, l.LastError = of[id], timeOf(since), string(said)
-		for i := range l.Sent {
-			l.Sent[i] = l.Sent[i].UTC()
+		held.until, held.clock = until, until.Add(-n.term)
+		t.claims[id] = held
+		l := &storage.Lease{
+			Recipient: id, Owner: n.owner, Attempt: held.attempt, Until: n.now.Add(n.term), Failures: held.failures, FailingSince: timeOf(held.failingSince), LastError: string(held.lastError),
+		}
+		for _, at := range held.sent {
+			l.Sent = append(l.Sent, at.UTC())
 		}
 		leases[id] = l
 		m := t.moved(id)
@@ -254,21 +300,12 @@ func (t *tx) TakeLeases(ctx context.Context, now time.Time, owner string, term t
 				return err
 			}
 		}
-		if openings == nil {
+		if held.openings == nil {
 			return nil
 		}
-		return decode("openings", openings, &l.Openings)
-	}), `select * from take_leases_for($1, $2, $3, $4)`, ids, now, term, text(owner))
-	if err := t.askDue(ctx, leases, now, ids); err != nil {
-		return nil, err
-	}
-	var all []storage.Lease
-	for _, id := range ids {
-		if l := leases[id]; l != nil {
-			all = append(all, *l)
-		}
-	}
-	return all, nil
+		return decode("openings", held.openings, &l.Openings)
+	}), `select * from take_leases_for($1, $2, $3, $4)`, ids, n.now, n.term, text(n.owner))
+	return leases, t.askDue(ctx, leases, n.now, ids)
 }
 
 // What due_to returns.
@@ -297,6 +334,7 @@ func (t *tx) askDue(ctx context.Context, leases map[string]*storage.Lease, now t
 			var s incident.Subscription
 			err := decode("subscription", body, &s)
 			l.Subscriptions = append(l.Subscriptions, s)
+			t.subscriptions[dueKey{s.Incident, id}] = body
 			return err
 		case dueNotice:
 			var n incident.Notice
@@ -321,36 +359,44 @@ func (t *tx) lost(c *storage.Lease) error {
 	return fmt.Errorf("claim %d of %q for %q: %w", c.Attempt, c.Recipient, c.Owner, storage.ErrLost)
 }
 
-// holds is which claim it is that a lease is, if it still holds.
-const holds = ` where recipient = $1 and attempt = $2 and owner = $3 and until > clock_timestamp() returning until`
+// holder returns the claim of a lease, locked, if that holds; else the error is storage.ErrLost.
+func (t *tx) holder(ctx context.Context, c *storage.Lease) (*heldClaim, error) {
+	id := text(c.Recipient)
+	if t.queueClaims([]string{id}) {
+		if err := t.send(ctx); err != nil {
+			return nil, err
+		}
+	}
+	held := t.claims[id]
+	if !held.there || held.attempt != c.Attempt || held.owner != text(c.Owner) || !held.until.After(held.clock) {
+		return nil, t.lost(c)
+	}
+	return held, nil
+}
 
 func (t *tx) ExtendLease(ctx context.Context, c *storage.Lease, now time.Time, term time.Duration) error {
-	var until time.Time // by the clock of the database
-	held, err := t.one(ctx, []any{&until}, `update claims set until = clock_timestamp() + $4::interval`+holds, text(c.Recipient), c.Attempt, text(c.Owner), term)
+	held, err := t.holder(ctx, c)
 	if err != nil {
 		return err
 	}
-	if !held {
-		return t.lost(c)
-	}
 	c.Until = now.Add(term)
+	held.until, held.changed = held.clock.Add(term), true
 	m := t.moved(c.Recipient)
-	m.lease, m.until = leaseExtended, until
+	m.lease, m.until = leaseExtended, held.until
 	return nil
 }
 
 func (t *tx) ReleaseLease(ctx context.Context, c *storage.Lease, now, retryAt time.Time, why string, yields incident.Urgency) error {
-	var until *time.Time
-	held, err := t.one(ctx, []any{&until}, `update claims set owner = null, until = null,
-		failures = failures + case when $5 then 1 else 0 end,
-		failing_since = case when $5 then coalesce(failing_since, $4) else failing_since end,
-		last_error = case when $5 then $6 else last_error end`+holds,
-		text(c.Recipient), c.Attempt, text(c.Owner), now, why != "", []byte(why))
+	held, err := t.holder(ctx, c)
 	if err != nil {
 		return err
 	}
-	if !held {
-		return t.lost(c)
+	held.owner, held.until, held.changed = "", time.Time{}, true
+	if why != "" {
+		held.failures, held.lastError = held.failures+1, []byte(why)
+		if held.failingSince == nil {
+			held.failingSince = moment(now)
+		}
 	}
 	had := make([]int64, len(c.Subscriptions))
 	for i := range c.Subscriptions {
@@ -370,21 +416,18 @@ func (t *tx) Settle(ctx context.Context, c *storage.Lease, _ time.Time, s *stora
 		}
 		since = &s.Since
 	}
-	var until time.Time
-	held, err := t.one(ctx, []any{&until}, `update claims set settling = $4, settles_since = $5`+holds,
-		text(c.Recipient), c.Attempt, text(c.Owner), left, since)
-	if err != nil {
+	if _, err := t.holder(ctx, c); err != nil {
 		return err
 	}
-	if !held {
-		return t.lost(c)
-	}
+	t.exec(`update claims set settling = $2, settles_since = $3 where recipient = $1`, text(c.Recipient), left, since)
 	t.moved(c.Recipient) // something may be due, or nothing any more
 	return nil
 }
 
 func (t *tx) EndWaits(ctx context.Context, now time.Time) (int, error) {
-	t.moveAll()
+	if err := t.settleQueue(ctx); err != nil {
+		return 0, err
+	}
 	var n int
 	if _, err := t.one(ctx, []any{&n}, `with waits as materialized (
 			select recipient from queue where released_at > $1 and retry_at > $1 order by recipient for update
@@ -416,22 +459,51 @@ func (t *tx) EndWaits(ctx context.Context, now time.Time) (int, error) {
 	return n + len(waiting), nil
 }
 
-// A handedOver is what is kept of the messages that a recipient got.
-type handedOver struct {
-	sent     []time.Time
-	openings []storage.Opening
+// A heldClaim is a row of the leases that the transaction has locked, as it is now.
+type heldClaim struct {
+	there        bool
+	changed      bool // and is to be stored
+	attempt      int64
+	owner        string    // empty if nobody has the lease
+	until, clock time.Time // when the lease ends, and when it was looked at, by the clock of the database
+	failures     int
+	failingSince *time.Time
+	lastError    []byte
+	sent         []time.Time // when the latest messages were handed over
+	openings     []byte      // those of them that were openings
 }
 
-func (h *handedOver) scan(rows pgx.Rows) error {
-	var openings []byte
-	if err := rows.Scan(&h.sent, &openings); err != nil || openings == nil {
-		return err
+// queueClaims asks for leases that are not locked yet, by recipients as they are stored, and locks
+// them. It reports whether there are any.
+func (t *tx) queueClaims(recipients []string) bool {
+	asked := missing(recipients, t.claims)
+	if len(asked) == 0 {
+		return false
 	}
-	return decode("openings", openings, &h.openings)
+	slices.Sort(asked)
+	t.ask(func(rows pgx.Rows) error {
+		for _, id := range asked {
+			t.claims[id] = new(heldClaim)
+		}
+		return eachRow(func(rows pgx.Rows) error {
+			var id string
+			var owner *string
+			var until *time.Time
+			held := &heldClaim{there: true}
+			err := rows.Scan(&id, &held.attempt, &owner, &until, &held.clock, &held.failures, &held.failingSince, &held.lastError, &held.sent, &held.openings)
+			if held.until = timeOf(until); owner != nil {
+				held.owner = *owner
+			}
+			t.claims[id] = held
+			return err
+		})(rows)
+	}, `select recipient, attempt, owner, until, clock_timestamp(), failures, failing_since, last_error, sent, openings from claims
+		where recipient = any ($1) order by recipient for update`, asked)
+	return true
 }
 
-// add notes that a message was handed over.
-func (h *handedOver) add(d *incident.Delivery) {
+// handOver notes that a message was handed over.
+func (h *heldClaim) handOver(d *incident.Delivery) error {
 	h.sent = append(h.sent, d.SentAt)
 	slices.SortFunc(h.sent, time.Time.Compare)
 	old := h.sent[len(h.sent)-1].Add(-sentFor)
@@ -440,25 +512,79 @@ func (h *handedOver) add(d *incident.Delivery) {
 		first++
 	}
 	h.sent = h.sent[first:]
-	h.openings = slices.DeleteFunc(h.openings, func(o storage.Opening) bool { return o.At.Before(old) })
-	if d.Kind == incident.KindOpened && len(d.Covers) == 1 {
-		h.openings = append(h.openings, storage.Opening{At: d.SentAt, Priority: d.Covers[0].Priority})
-		h.openings = h.openings[max(0, len(h.openings)-sentKept):]
-	}
-}
-
-// handOver notes that a message was handed over to a recipient, of whom that is known.
-func (t *tx) handOver(h *handedOver, d *incident.Delivery) error {
-	h.add(d)
-	var openings []byte
-	if len(h.openings) > 0 {
-		var err error
-		if openings, err = json.Marshal(h.openings); err != nil {
+	var openings []storage.Opening
+	if h.openings != nil {
+		if err := decode("openings", h.openings, &openings); err != nil {
 			return err
 		}
 	}
-	t.exec(`insert into claims as c (recipient, sent, openings) values ($1, $2, $3)
-		on conflict (recipient) do update set failures = 0, failing_since = null, last_error = null, sent = excluded.sent, openings = excluded.openings`,
-		text(d.Recipient), h.sent, openings)
+	openings = slices.DeleteFunc(openings, func(o storage.Opening) bool { return o.At.Before(old) })
+	if d.Kind == incident.KindOpened && len(d.Covers) == 1 {
+		openings = append(openings, storage.Opening{At: d.SentAt, Priority: d.Covers[0].Priority})
+		openings = openings[max(0, len(openings)-sentKept):]
+	}
+	h.failures, h.failingSince, h.lastError, h.openings, h.changed = 0, nil, nil, nil, true
+	if len(openings) == 0 {
+		return nil
+	}
+	var err error
+	h.openings, err = json.Marshal(openings)
+	return err
+}
+
+// putClaims queues the leases that changed.
+func (t *tx) putClaims() {
+	var ids, owners, sent []string
+	var until, since []*time.Time
+	var failures []int32
+	var said, openings [][]byte
+	for _, id := range slices.Sorted(maps.Keys(t.claims)) {
+		h := t.claims[id]
+		if !h.changed {
+			continue
+		}
+		h.changed, h.there = false, true
+		ids, owners, until = append(ids, id), append(owners, h.owner), append(until, moment(h.until))
+		failures, since, said = append(failures, int32(h.failures)), append(since, h.failingSince), append(said, h.lastError)
+		sent, openings = append(sent, timesArray(h.sent)), append(openings, h.openings)
+	}
+	if len(ids) == 0 {
+		return
+	}
+	t.exec(`insert into claims as c (recipient, owner, until, failures, failing_since, last_error, sent, openings)
+		select u.recipient, nullif(u.owner, ''), u.until, u.failures, u.failing_since, u.last_error, nullif(u.sent, '{}')::timestamptz[], u.openings
+		from unnest($1::text[], $2::text[], $3::timestamptz[], $4::int[], $5::timestamptz[], $6::bytea[], $7::text[], $8::bytea[])
+			u (recipient, owner, until, failures, failing_since, last_error, sent, openings)
+		on conflict (recipient) do update set owner = excluded.owner, until = excluded.until, failures = excluded.failures, failing_since = excluded.failing_since,
+			last_error = excluded.last_error, sent = excluded.sent, openings = excluded.openings`, ids, owners, until, failures, since, said, sent, openings)
+}
+
+// timesArray returns times as PostgreSQL reads an array of them.
+func timesArray(all []time.Time) string {
+	b := []byte{'{'}
+	for i, at := range all {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = at.UTC().AppendFormat(append(b, '"'), time.RFC3339Nano)
+		b = append(b, '"')
+	}
+	return string(append(b, '}'))
+}
+
+// claim returns the claim of a recipient, which is locked.
+func (t *tx) claim(id string) *heldClaim {
+	if t.claims[id] == nil {
+		t.claims[id] = new(heldClaim)
+	}
+	return t.claims[id]
+}
+
+// settleQueue stores what was put and moves recipients to their places, before the queue is asked.
+func (t *tx) settleQueue(ctx context.Context) error {
+	if err := t.flush(ctx); err != nil {
+		return err
+	}
+	t.moveAll()
 	return nil
 }

@@ -186,6 +186,7 @@ func (t *tx) ForgetDeliveries(ctx context.Context, all []incident.Delivery) erro
 	if err != nil {
 		return err
 	}
+	var rows deliveryRows
 	for i, d := range all {
 		l, found := records[ids[i]]
 		if !found {
@@ -194,10 +195,11 @@ func (t *tx) ForgetDeliveries(ctx context.Context, all []incident.Delivery) erro
 		if err := storage.ForgetDelivery(&d, l.Record); err != nil {
 			return err
 		}
-		if err := t.writeDelivery(l.arrival, &d, nil); err != nil {
+		if err := rows.put(&storedDelivery{arrival: l.arrival}, &d); err != nil {
 			return err
 		}
 	}
+	t.queueDeliveries(&rows)
 	t.exec(`delete from messages m using deliveries d where d.arrival = m.arrival and d.id = any ($1)`, ids)
 	return nil
 }
@@ -208,7 +210,9 @@ func (t *tx) DeleteRecipients(ctx context.Context, recipients []string, before t
 	if len(ids) == 0 {
 		return claimed, nil
 	}
-	t.moveAll()
+	if err := t.settleQueue(ctx); err != nil {
+		return nil, err
+	}
 	var gone []string
 	err := t.each(ctx, func(rows pgx.Rows) error {
 		var id string
@@ -237,6 +241,9 @@ func (t *tx) DeleteRecipients(ctx context.Context, recipients []string, before t
 	}
 	t.exec(`delete from queue where recipient = any ($1)`, gone)
 	t.exec(`delete from claims where recipient = any ($1)`, gone)
+	for _, id := range gone {
+		delete(t.claims, id)
+	}
 	return claimed, nil
 }
 

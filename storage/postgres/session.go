@@ -53,6 +53,13 @@ type session struct {
 	conn    *pgxpool.Conn // nil until the first pipeline
 	began   bool
 	err     error // that made the transaction void
+	// before is called before anything is sent, and queues what has to be there then; nil if
+	// nothing has.
+	before func(context.Context) error
+	// shared is set if several writes have the transaction: who of them leaves does not end it.
+	shared bool
+	gate   func() error // says why nothing may be sent now; nil if all may
+	writes int          // counts what was written, so that it shows whether anything was
 }
 
 // newRead returns a session that reads in one snapshot.
@@ -86,6 +93,7 @@ type statement struct {
 // exec queues a statement.
 func (s *session) exec(sql string, args ...any) {
 	s.queue = append(s.queue, statement{sql: sql, args: args})
+	s.writes++
 }
 
 // ask queues a question whose answer is read by rows when it is sent.
@@ -132,6 +140,23 @@ func (s *session) one(ctx context.Context, into []any, sql string, args ...any) 
 func (s *session) send(ctx context.Context) error {
 	if s.err != nil {
 		return s.err
+	}
+	if s.gate != nil {
+		if err := s.gate(); err != nil {
+			s.queue = nil
+			return err
+		}
+	}
+	if s.shared {
+		ctx = s.ctx
+	}
+	if s.before != nil { // what was put comes before what is asked
+		asked := s.queue
+		s.queue = nil
+		err := s.before(ctx)
+		if s.queue = append(s.queue, asked...); err != nil {
+			return s.fail(err)
+		}
 	}
 	if len(s.queue) == 0 {
 		return nil

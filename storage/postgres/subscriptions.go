@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,9 +44,13 @@ func (r *reader) Subscriptions(ctx context.Context, numbers []int64, recipients 
 }
 
 // Subscriptions keeps what a write read, so that it moves only those in the queue to whom
-// something else is due than before.
+// something else is due than before. Of readers that were locked with their incidents it asks
+// nothing.
 func (t *tx) Subscriptions(ctx context.Context, numbers []int64, recipients ...string) (map[int64][]incident.Subscription, error) {
-	all, err := t.reader.Subscriptions(ctx, numbers, recipients...)
+	all, err := t.heldSubscriptions(numbers, recipients)
+	if all == nil && err == nil {
+		all, err = t.reader.Subscriptions(ctx, numbers, recipients...)
+	}
 	for _, number := range numbers {
 		if len(recipients) == 0 {
 			put(&t.knownReaders, number, true)
@@ -55,6 +60,65 @@ func (t *tx) Subscriptions(ctx context.Context, numbers []int64, recipients ...s
 		}
 	}
 	return all, err
+}
+
+// heldSubscriptions returns subscriptions of which all are known; nil if not all are.
+func (t *tx) heldSubscriptions(numbers []int64, recipients []string) (map[int64][]incident.Subscription, error) {
+	if len(recipients) == 0 {
+		return nil, nil
+	}
+	ids, _ := texts(recipients)
+	slices.Sort(ids)
+	for _, number := range numbers {
+		for _, id := range ids {
+			if _, known := t.subscriptions[dueKey{number, id}]; !known {
+				return nil, nil
+			}
+		}
+	}
+	all := make(map[int64][]incident.Subscription, len(numbers))
+	for _, number := range numbers {
+		if all[number] != nil {
+			continue
+		}
+		for _, id := range ids {
+			body := t.subscriptions[dueKey{number, id}]
+			if body == nil {
+				continue
+			}
+			var sub incident.Subscription
+			if err := decode("subscription", body, &sub); err != nil {
+				return nil, err
+			}
+			all[number] = append(all[number], sub)
+		}
+	}
+	return all, nil
+}
+
+// queueSubscriptions asks for the subscriptions of readers of incidents, which are locked.
+func (t *tx) queueSubscriptions(readers []storage.Reader) {
+	if len(readers) == 0 {
+		return
+	}
+	numbers, ids := make([]int64, len(readers)), make([]string, len(readers))
+	for i, r := range readers {
+		numbers[i], ids[i] = r.Incident, text(r.Recipient)
+	}
+	t.ask(func(rows pgx.Rows) error {
+		for i, number := range numbers {
+			t.subscriptions[dueKey{number, ids[i]}] = nil
+		}
+		return eachRow(func(rows pgx.Rows) error {
+			var number int64
+			var id string
+			var body []byte
+			err := rows.Scan(&number, &id, &body)
+			t.subscriptions[dueKey{number, id}] = body
+			return err
+		})(rows)
+	}, `select u.incident, u.recipient, s.body from unnest($1::bigint[], $2::text[]) u (incident, recipient), lateral (
+		select body from subscriptions where incident = u.incident and recipient = u.recipient limit 1) s`, numbers, ids)
 }
 
 // A dueKey is who is owed something about what.
@@ -138,17 +202,21 @@ func parseDueCursor(cursor string) (d storage.DueReader, err error) {
 	return d, nil
 }
 
-func (t *tx) PutSubscriptions(_ context.Context, all, gone []incident.Subscription) error {
+func (t *tx) PutSubscriptions(ctx context.Context, all, gone []incident.Subscription) error {
 	for i := range gone {
 		if s := &gone[i]; !s.DueAt.IsZero() {
 			return fmt.Errorf("delete a reader of %s: something is due to it", incident.ID(s.Incident))
 		}
 	}
 	if len(gone) > 0 {
+		if err := t.flush(ctx); err != nil {
+			return err
+		}
 		numbers, ids := make([]int64, len(gone)), make([]string, len(gone))
 		for i := range gone {
 			numbers[i], ids[i] = gone[i].Incident, text(gone[i].Recipient)
 			delete(t.knownDue, dueKey{gone[i].Incident, gone[i].Recipient})
+			t.subscriptions[dueKey{numbers[i], ids[i]}] = nil
 		}
 		t.exec(`delete from subscriptions s using unnest($1::bigint[], $2::text[]) g(incident, recipient)
 			where s.incident = g.incident and s.recipient = g.recipient`, numbers, ids)
@@ -156,28 +224,18 @@ func (t *tx) PutSubscriptions(_ context.Context, all, gone []incident.Subscripti
 	return t.putSubscriptions(all)
 }
 
+// putSubscriptions notes subscriptions that are stored with all others of the transaction.
 func (t *tx) putSubscriptions(all []incident.Subscription) error {
-	if len(all) == 0 {
-		return nil
-	}
-	subs := make([]*incident.Subscription, len(all))
-	for i := range all {
-		subs[len(all)-1-i] = &all[i] // of two of one reader the latter
-	}
-	slices.SortStableFunc(subs, func(a, b *incident.Subscription) int {
-		return cmp.Or(cmp.Compare(a.Incident, b.Incident), cmp.Compare(a.Recipient, b.Recipient))
-	})
-	subs = slices.CompactFunc(subs, func(a, b *incident.Subscription) bool {
-		return a.Incident == b.Incident && a.Recipient == b.Recipient
-	})
-	n := len(subs)
-	numbers, ids, due, urgency, bodies := make([]int64, n), make([]string, n), make([]*time.Time, n), make([]int16, n), make([][]byte, n)
-	for i, s := range subs {
+	for i := range all { // of two of one reader the latter counts
+		s := &all[i]
 		body, err := encode("subscription", s)
 		if err != nil {
 			return err
 		}
-		numbers[i], ids[i], due[i], urgency[i], bodies[i] = s.Incident, text(s.Recipient), moment(s.DueAt), int16(s.Urgency), body
+		key := dueKey{s.Incident, text(s.Recipient)}
+		t.subscriptions[key] = body
+		put(&t.putSubs, key, putSub{moment(s.DueAt), int16(s.Urgency), body})
+		t.writes++
 		if t.sameDue(s) {
 			continue
 		}
@@ -186,9 +244,33 @@ func (t *tx) putSubscriptions(all []incident.Subscription) error {
 			m.hurry = min(m.hurry, int(s.Urgency))
 		}
 	}
+	return nil
+}
+
+// A putSub is a subscription that is to be stored.
+type putSub struct {
+	due     *time.Time
+	urgency int16
+	body    []byte
+}
+
+// flushSubscriptions queues the subscriptions that were put.
+func (t *tx) flushSubscriptions() {
+	n := len(t.putSubs)
+	if n == 0 {
+		return
+	}
+	keys := slices.SortedFunc(maps.Keys(t.putSubs), func(a, b dueKey) int {
+		return cmp.Or(cmp.Compare(a.incident, b.incident), cmp.Compare(a.recipient, b.recipient))
+	})
+	numbers, ids, due, urgency, bodies := make([]int64, n), make([]string, n), make([]*time.Time, n), make([]int16, n), make([][]byte, n)
+	for i, key := range keys {
+		s := t.putSubs[key]
+		numbers[i], ids[i], due[i], urgency[i], bodies[i] = key.incident, key.recipient, s.due, s.urgency, s.body
+	}
+	t.putSubs = nil
 	t.exec(`insert into subscriptions as s (incident, recipient, due_at, urgency, body)
 		select * from unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::smallint[], $5::bytea[])
 		on conflict (incident, recipient) do update set due_at = excluded.due_at, urgency = excluded.urgency, body = excluded.body`,
 		numbers, ids, due, urgency, bodies)
-	return nil
 }

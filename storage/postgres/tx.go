@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 
 	"sitrep/incident"
@@ -37,9 +38,18 @@ type tx struct {
 	// The numbers that NextNumber gave, 0 if it gave none.
 	firstGiven, given int64
 
+	claims map[string]*heldClaim // by recipients as they are stored
+	// subscriptions are bodies of those that are known, by incident and recipient as it is stored;
+	// nil of who is no reader.
+	subscriptions map[dueKey][]byte
+
 	places
-	records []record // not queued yet
-	leaves  bool     // there are, or were, some
+	together *together // that the transaction is shared by; nil if it is not
+	puts     []deliveryPut
+	putSubs  map[dueKey]putSub
+	flushing bool
+	records  []record // not queued yet
+	leaves   bool     // there are, or were, some
 }
 
 // A heldIncident is one as the transaction knows it.
@@ -66,11 +76,13 @@ func newTx(s *session, alone bool) *tx {
 		lock = "select pg_advisory_xact_lock($1)"
 	}
 	s.opening = append(s.opening, statement{sql: lock, args: []any{int64(generationLock)}})
-	return &tx{
+	t := &tx{
 		reader: reader{session: s, unmapped: map[string][]byte{}}, alone: alone,
 		keys: map[string]int64{}, incidents: map[int64]*heldIncident{}, agendas: map[int64][]byte{}, sequences: map[int64]int64{},
-		breaches: map[string]*heldBreach{},
+		breaches: map[string]*heldBreach{}, claims: map[string]*heldClaim{}, subscriptions: map[dueKey][]byte{},
 	}
+	s.before = t.flush
+	return t
 }
 
 // missing returns those of the names, each once, that are not among those known.
@@ -86,10 +98,32 @@ func missing[K comparable, V any](asked []K, known map[K]V) []K {
 	return all
 }
 
+// flush queues what was put, so that what is asked after it sees that.
+func (t *tx) flush(ctx context.Context) error {
+	if t.flushing {
+		return nil
+	}
+	t.flushing = true
+	defer func() { t.flushing = false }()
+	if len(t.puts) > 0 {
+		if err := t.putDeliveries(ctx); err != nil {
+			return err
+		}
+		t.putRecords()
+	}
+	t.putClaims()
+	t.flushSubscriptions()
+	return nil
+}
+
 // finish queues what is written at the end.
-func (t *tx) finish() {
+func (t *tx) finish() error {
+	if err := t.flush(t.ctx); err != nil {
+		return err
+	}
 	t.putRecords()
 	t.moveAll()
+	return nil
 }
 
 // decodeIncident returns a stored incident.

@@ -239,50 +239,56 @@ begin
 end $$;
 -- +goose StatementEnd
 
--- What has to be known of a delivery that is stored anew, with its outcome also how many records it
--- has and its message. Of a new one that is the arrival that it gets.
+-- What has to be known of deliveries that are stored anew, with an outcome also how many records each
+-- has and its message. Of new ones that is the arrival that they get, in that order.
 -- +goose StatementBegin
-create function stored_delivery(of text, outcome boolean)
-returns table (arrival bigint, state smallint, recipient text, records bigint, message bytea)
+create function stored_deliveries(ids text[], outcomes boolean[])
+returns table (id text, arrival bigint, state smallint, recipient text, highest integer, apart boolean, records bigint, message bytea)
 language plpgsql set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
-    return query select d.arrival, d.state, d.recipient,
-        case when outcome then (select coalesce(max(b), 0) from records r where r.kind = 3 and r.a = d.arrival) else 0 end,
-        case when outcome then (select m.body from messages m where m.arrival = d.arrival) end
-        from deliveries d where d.id = of for update;
-    if not found then
-        return query select nextval('delivery_arrivals'), 0::smallint, ''::text, 0::bigint, null::bytea;
-    end if;
+    return query select d.id, d.arrival, d.state, d.recipient,
+        (select max(x.place) from delivery_incidents x where x.arrival = d.arrival),
+        exists (select from delivery_incidents x where x.arrival = d.arrival and x.place = -1),
+        case when u.outcome then (select coalesce(max(r.b), 0) from records r where r.kind = 3 and r.a = d.arrival) else 0 end,
+        case when u.outcome then (select m.body from messages m where m.arrival = d.arrival) end
+        from (select u.id, u.outcome from unnest(ids, outcomes) u(id, outcome) order by u.id collate "C") u
+        cross join lateral (select d.id, d.arrival, d.state, d.recipient from deliveries d where d.id = u.id limit 1 for update) d;
+    return query select u.id, nextval('delivery_arrivals'), 0::smallint, ''::text, -1, false, 0::bigint, null::bytea
+        from (select u.id from unnest(ids) with ordinality u(id, place)
+            where not exists (select from deliveries d where d.id = u.id) order by u.place) u;
 end $$;
 -- +goose StatementEnd
 
--- Stores a delivery with its covers and, if there is one, its message. Covers that are there as they
--- are stay untouched.
+-- Stores deliveries, each once, with their covers and messages. Covers that are there as they are stay
+-- untouched; of those named as having fewer, those that are no longer there go.
 -- +goose StatementBegin
-create function put_delivery(arrival_ bigint, id_ text, state_ smallint, recipient_ text, pulse_ text, due timestamptz, created timestamptz, retry timestamptz, refused timestamptz,
-    audience_ text, address_ text, kind_ text, channel_ text, head bytea, places integer[], incidents bigint[], covers bytea[], message bytea)
+create function put_deliveries(arrivals bigint[], ids text[], states smallint[], recipients text[], pulses text[], dues timestamptz[], created timestamptz[], retries timestamptz[], refused timestamptz[],
+    audiences text[], addresses text[], kinds text[], channels text[], heads bytea[], fewer bigint[], covering bigint[], places integer[], incidents bigint[], covers bytea[], made bigint[], messages bytea[])
 returns void language plpgsql set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
     insert into deliveries (arrival, id, state, recipient, pulse, due_at, created_at, retry_at, refused_at, audience, address, kind, channel, body)
-        values (arrival_, id_, state_, recipient_, pulse_, due, created, retry, refused, audience_, address_, kind_, channel_, head)
+        select * from unnest(arrivals, ids, states, recipients, pulses, dues, created, retries, refused, audiences, addresses, kinds, channels, heads)
         on conflict (arrival) do update set state = excluded.state, recipient = excluded.recipient, pulse = excluded.pulse,
             due_at = excluded.due_at, created_at = excluded.created_at, retry_at = excluded.retry_at, refused_at = excluded.refused_at,
             audience = excluded.audience, address = excluded.address, kind = excluded.kind, channel = excluded.channel, body = excluded.body;
-    delete from delivery_incidents x where x.arrival = arrival_ and x.place <> all (places);
+    if cardinality(fewer) > 0 then
+        delete from delivery_incidents x where x.arrival = any (fewer)
+            and not exists (select from unnest(covering, places) p(arrival, place) where p.arrival = x.arrival and p.place = x.place);
+    end if;
     insert into delivery_incidents as x (arrival, place, incident, body)
-        select arrival_, p.place, p.incident, p.body from unnest(places, incidents, covers) p(place, incident, body)
+        select * from unnest(covering, places, incidents, covers)
         on conflict (arrival, place) do update set incident = excluded.incident, body = excluded.body
             where x.incident is distinct from excluded.incident or x.body is distinct from excluded.body;
-    if message is not null then
-        insert into messages (arrival, body) values (arrival_, message) on conflict (arrival) do update set body = excluded.body;
+    if cardinality(made) > 0 then
+        insert into messages (arrival, body) select * from unnest(made, messages) on conflict (arrival) do update set body = excluded.body;
     end if;
 end $$;
 -- +goose StatementEnd
 
 -- +goose Down
 
-drop function put_delivery, stored_delivery, move_in_queue, take_leases, due_to;
+drop function put_deliveries, stored_deliveries, move_in_queue, take_leases, due_to;
 drop sequence delivery_arrivals;
 drop table subscriptions, queue, claims, deliveries, delivery_incidents, messages, pulses, notices, refusals, ambiguities, outages, answers, marks, jobs, expired;

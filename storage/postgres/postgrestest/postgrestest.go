@@ -435,19 +435,11 @@ func (c *Cluster) signal(t testing.TB, signal syscall.Signal) {
 	if err := syscall.Kill(server, signal); err != nil {
 		t.Fatalf("signal the server: %v", err)
 	}
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well-formed
-	for _, path := range stats {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has ended
-		}
-		// After the name, which may have any bytes in it, stand the state and the parent.
-		fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-		if len(fields) < 2 || fields[1] != strconv.Itoa(server) {
+	for _, pid := range processes() {
+		if fields := statOf(pid); len(fields) < 2 || fields[1] != strconv.Itoa(server) {
 			continue
 		}
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		if err == nil && !errors.Is(syscall.Kill(pid, signal), syscall.ESRCH) {
+		if !errors.Is(syscall.Kill(pid, signal), syscall.ESRCH) {
 			all = append(all, pid)
 		}
 	}

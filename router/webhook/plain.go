@@ -37,9 +37,6 @@ func summary(r *wording.Report, subject string) string {
 	return strings.TrimSuffix(wording.Sign(r.Tone)+" "+subject+": "+r.Preview, ": ")
 }
 
-// linkLong is said where a link is longer than a channel takes.
-const linkLong = "Its link is too long for a message here."
-
 // wide returns s with those of the characters of marks in their wide form that do not stand
 // between letters or digits: there they begin or end something, a mention or bold text.
 // They look alike, and mean nothing.

@@ -407,7 +407,7 @@ func (l *Language) breaches(it *incident.Item) string {
 			parts = append(parts, l.count(next, n))
 		}
 	}
-	add(n.Started, "tally.started", "tally.also_started")
+	add(n.Started, "tally.started", "")
 	add(n.Ended, "tally.ended", "tally.also_ended")
 	add(n.Unknown, "tally.unknown", "tally.also_unknown")
 	switch {

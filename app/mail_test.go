@@ -22,6 +22,7 @@ import (
 	"sitrep/config"
 	"sitrep/incident"
 	"sitrep/router"
+	"sitrep/router/email"
 	"sitrep/router/email/mailtest"
 )
 
@@ -119,7 +120,7 @@ func TestMailServersAreSpokenToAsConfigured(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer sends.Close()
-			body, err := sends.Letterhead.RenderNote("a", netmail.Address{Address: "cto@example.org"}, "a note", "text", now())
+			body, err := sends.Letterhead.RenderNote(email.Note{ID: "a", To: netmail.Address{Address: "cto@example.org"}, Subject: "a note", Text: "text", Language: "en", At: now()})
 			if err != nil {
 				t.Fatal(err)
 			}

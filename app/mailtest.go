@@ -14,6 +14,7 @@ import (
 	"sitrep/internal/status"
 	"sitrep/router"
 	"sitrep/router/email"
+	"sitrep/wording"
 )
 
 // mailTestWithin is how long a test mail may take that somebody waits for on a page.
@@ -29,10 +30,11 @@ func ParseTestAddress(to string) (netmail.Address, error) {
 	return *a, nil
 }
 
-// TestMail sends one mail by a configuration, on a connection of its own, and returns what
-// became of it. Each step is also told to trace, if that is not nil. With preview nothing
+// TestMail sends one mail by a configuration that has a mail section, on a connection of its
+// own, in the language of whom it goes to, and returns what became of it. Each step is also told to trace, if that is not nil. With preview nothing
 // connects and nothing is sent. The error is that of a wrong configuration.
-func TestMail(ctx context.Context, m *config.Mail, to netmail.Address, preview bool, trace func(status.MailStep)) (status.MailTest, error) {
+func TestMail(ctx context.Context, c *config.Config, to netmail.Address, preview bool, trace func(status.MailStep)) (status.MailTest, error) {
+	m := c.Mail
 	t := status.MailTest{To: to.Address, Preview: preview, Where: string(m.Smarthost), Steps: []status.MailStep{}}
 	if m.Outbox != "" {
 		t.Where = m.Outbox
@@ -48,8 +50,10 @@ func TestMail(ctx context.Context, m *config.Mail, to netmail.Address, preview b
 		return t, fmt.Errorf("mail: %w", err)
 	}
 	defer sends.Close()
-	id := "test." + strings.ToLower(rand.Text()[:16])
-	body, err := sends.Letterhead.RenderNote(id, to, "sitrep: a test", "This mail shows that sitrep's mails arrive. Nothing is wrong, and nobody has to do anything.", now())
+	id, language := "test."+strings.ToLower(rand.Text()[:16]), wording.In(c.LanguageOf(to.Address))
+	note := email.Note{ID: id, To: to, Language: language.Tag(), At: now()}
+	note.Subject, note.Text = language.TestMail()
+	body, err := sends.Letterhead.RenderNote(note)
 	if err != nil {
 		return t, err
 	}
@@ -71,8 +75,8 @@ func (s *Service) testMail(ctx context.Context, to string, preview bool) (status
 	if err != nil {
 		return status.MailTest{}, err
 	}
-	m := s.reloader.Current().Mail
-	if m == nil {
+	c := s.reloader.Current()
+	if c.Mail == nil {
 		return status.MailTest{}, &incident.Problem{Kind: incident.ErrConflict, Text: "the configuration has no mail section; add mail with from and smarthost"}
 	}
 	if !preview {
@@ -84,5 +88,5 @@ func (s *Service) testMail(ctx context.Context, to string, preview bool) (status
 		ctx, cancel = context.WithTimeout(ctx, mailTestWithin)
 		defer cancel()
 	}
-	return TestMail(ctx, m, address, preview, nil)
+	return TestMail(ctx, c, address, preview, nil)
 }

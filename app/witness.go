@@ -15,6 +15,7 @@ import (
 	"sitrep/config"
 	"sitrep/incident"
 	"sitrep/router"
+	"sitrep/router/email"
 	"sitrep/router/webhook"
 )
 
@@ -43,7 +44,10 @@ func (f *inForce) mailCheckpoint(ctx context.Context, to config.Address, signed 
 		"    sitrep audit verify --key=KEY --checkpoint=FILE\n\n"+
 		"where FILE is this mail, or holds the lines below. They are signed by the KEY\n%s\n\n%s",
 		at.Format(time.RFC3339), public, signed)
-	body, err := f.mail.Letterhead.RenderNote(id, netmail.Address{Name: to.Name, Address: to.Address}, "sitrep ledger checkpoint of "+at.Format(time.DateOnly), text, at)
+	body, err := f.mail.Letterhead.RenderNote(email.Note{
+		ID: id, To: netmail.Address{Name: to.Name, Address: to.Address}, Language: "en",
+		Subject: "sitrep ledger checkpoint of " + at.Format(time.DateOnly), Text: text, At: at,
+	})
 	if err != nil {
 		return err
 	}

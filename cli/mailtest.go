@@ -40,7 +40,7 @@ func mailTest(ctx context.Context, env Environment, file, to string) error {
 	case c.Mail == nil:
 		return fmt.Errorf("%s has no mail section; add mail with from and smarthost", file)
 	}
-	t, err := app.TestMail(ctx, c.Mail, rcpt, false, func(s status.MailStep) {
+	t, err := app.TestMail(ctx, c, rcpt, false, func(s status.MailStep) {
 		switch s.By {
 		case "":
 			fmt.Fprintf(env.Stdout, "   %s\n", s.Text)

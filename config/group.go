@@ -16,10 +16,14 @@ import (
 type Group struct {
 	Name       string         `yaml:"name,required" doc:"Its name." eg:"customer-support"`
 	Timezone   *time.Location `yaml:"timezone" doc:"The time zone of times in its messages; else the config's." eg:"America/New_York"`
+	Language   Language       `yaml:"language" doc:"The language of its mails and chat messages, by its tag; else en." eg:"de"`
 	Recipients `yaml:",inline"`
 	Priorities []string `yaml:"priorities" doc:"The names of the priorities that it hears of; else it hears of all. The watchdog has none, and its groups are told of it all the same." eg:"[P1, P2]"`
 	Quiet      []Quiet  `yaml:"quiet" doc:"When nothing is sent to it, but for the priorities in unless."`
 }
+
+// A Language is the tag of one of the languages in which messages can be written, such as "de".
+type Language string
 
 // Recipients are those who are told: addresses and webhooks.
 type Recipients struct {

@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"sitrep/incident"
+	"sitrep/wording"
 )
 
 // A leaf is a type that is written as one text.
@@ -102,6 +103,11 @@ var leaves = map[reflect.Type]leaf{
 	reflect.TypeFor[TLSVersion]():         oneOf("version of TLS", "TLS10", "TLS11", "TLS12", "TLS13"),
 	reflect.TypeFor[GrantType]():          oneOf("grant type", string(ClientCredentials), string(JWTBearer)),
 	reflect.TypeFor[SignatureAlgorithm](): oneOf("signature algorithm", "RS256", "RS384", "RS512"),
+	reflect.TypeFor[Language](): {
+		parse:  func(t string) (any, error) { return parseLanguage(t) },
+		format: stringOf,
+		schema: oneOf("", wording.Languages()...).schema,
+	},
 	reflect.TypeFor[incident.Audience](): {
 		parse:  func(t string) (any, error) { return parseAudience(t) },
 		format: stringOf,
@@ -214,6 +220,24 @@ func parseLocation(text string) (*time.Location, error) {
 		}
 	}
 	return nil, fmt.Errorf("no time zone %q; write its name in the IANA database, such as Europe/Berlin or UTC", shorten(text))
+}
+
+// parseLanguage accepts the tag of a language that messages can be written in.
+func parseLanguage(text string) (Language, error) {
+	known := wording.Languages()
+	if slices.Contains(known, text) {
+		return Language(text), nil
+	}
+	names := make([]string, len(known))
+	base, _, _ := strings.Cut(strings.ReplaceAll(text, "_", "-"), "-") // of de-AT
+	for i, tag := range known {
+		name := wording.In(tag).Name()
+		if strings.EqualFold(text, name) || strings.EqualFold(base, tag) {
+			return "", fmt.Errorf("no language %q; did you mean %q?", shorten(text), tag)
+		}
+		names[i] = fmt.Sprintf("%s (%s)", tag, name)
+	}
+	return "", fmt.Errorf("no language %q; use %s", shorten(text), enumerate(names))
 }
 
 // address is what an SMTP envelope can carry without quoting or SMTPUTF8.

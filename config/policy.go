@@ -109,7 +109,7 @@ func (p *Priority) plain(rank int) incident.Priority {
 
 // plain returns the group in the domain's terms.
 func (g *Group) plain(c *Config) incident.Group {
-	out := incident.Group{Name: g.Name, Recipients: g.list(), Priorities: g.Priorities, Location: cmp.Or(g.Timezone, c.Timezone)}
+	out := incident.Group{Name: g.Name, Recipients: g.list(), Priorities: g.Priorities, Location: cmp.Or(g.Timezone, c.Timezone), Language: string(g.Language)}
 	for _, q := range g.Quiet {
 		out.Quiet = append(out.Quiet, incident.Quiet{
 			Times:  []timeinterval.TimeInterval{q.interval()},
@@ -117,6 +117,18 @@ func (g *Group) plain(c *Config) incident.Group {
 		})
 	}
 	return out
+}
+
+// LanguageOf returns the tag of the language in which an address is told, that of the first of
+// its groups in file order; empty is English.
+func (c *Config) LanguageOf(address string) string {
+	id := Address{Address: address}.recipient().ID
+	for i := range c.Groups {
+		if slices.ContainsFunc(c.Groups[i].Email, func(a Address) bool { return a.recipient().ID == id }) {
+			return string(c.Groups[i].Language)
+		}
+	}
+	return ""
 }
 
 // addTeam adds a team, or to the one of the same name those who are on call.

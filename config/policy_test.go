@@ -66,6 +66,7 @@ groups:
     email: [CTO@example.org, Head of Product <product@example.org>]
   - name: customer-support
     timezone: America/New_York
+    language: de
     priorities: [P1, P2]
     email: [support@example.org, cto@example.org]
     webhooks:
@@ -170,6 +171,9 @@ func TestPolicy(t *testing.T) {
 	support, _ := p.Group("customer-support")
 	if got := leadership.Location.String(); got != "Europe/Berlin" {
 		t.Errorf("leadership's location is %s, not the config's", got)
+	}
+	if support.Language != "de" || c.LanguageOf("Support@example.org") != "de" || c.LanguageOf("product@example.org") != "" {
+		t.Errorf("support is told in %q", support.Language)
 	}
 	if got := support.Location.String(); got != "America/New_York" {
 		t.Errorf("customer-support's location is %s", got)
@@ -330,7 +334,7 @@ func TestPublicFormNamesNobody(t *testing.T) {
 		}
 	}
 	// The same address, written in two ways.
-	if !strings.Contains(got, `{"email":["address 2","address 5"],"name":"leadership"},{"email":["address 7","address 2"],"name":"customer-support"`) {
+	if !strings.Contains(got, `{"email":["address 2","address 5"],"name":"leadership"},{"email":["address 7","address 2"],"language":"de","name":"customer-support"`) {
 		t.Errorf("recipients are not told apart: %s", got)
 	}
 	sum := sha256.Sum256(c.Public())

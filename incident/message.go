@@ -18,6 +18,8 @@ type Message struct {
 	Audiences []Audience
 	Group     string         // the first in file order; of on_call's, the team
 	Location  *time.Location // the reader's; never nil
+	// Language is the tag of the reader's language, such as "de"; empty is English.
+	Language string
 	// Items is what it is about: one of most messages, several of a digest (the highest
 	// priority first), none of a watchdog's.
 	Items    []Item

@@ -96,6 +96,7 @@ type Group struct {
 	// Priorities are the names of those that it hears of; none: of all.
 	Priorities []string
 	Location   *time.Location // never nil
+	Language   string         // of its messages, as its tag: "de"; empty is English
 	Quiet      []Quiet
 }
 

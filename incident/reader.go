@@ -12,6 +12,7 @@ type Reader struct {
 	Audiences []Audience // in the order of the constants
 	Groups    []string   // names in file order; on_call's is the team
 	Location  *time.Location
+	Language  string   // that of the first of the groups, as its tag; empty is English
 	groups    []*Group // those with quiet times; the team's has none
 }
 
@@ -106,7 +107,7 @@ func (c *collector) add(g *Group, a Audience, team bool) {
 		if !ok {
 			i = len(c.readers)
 			c.byID[rcpt.ID] = i
-			c.readers = append(c.readers, Reader{Recipient: rcpt, Location: g.Location})
+			c.readers = append(c.readers, Reader{Recipient: rcpt, Location: g.Location, Language: g.Language})
 		}
 		r := &c.readers[i]
 		if !slices.Contains(r.Audiences, a) {
@@ -180,7 +181,7 @@ func (p *Policy) reader(s *Subscription) (Reader, bool) {
 			continue
 		}
 		if len(r.groups) == 0 {
-			r.Recipient, r.Location = rcpt, g.Location
+			r.Recipient, r.Location, r.Language = rcpt, g.Location, g.Language
 		}
 		r.groups = append(r.groups, g)
 	}

@@ -211,7 +211,7 @@ func messageOf(ctx context.Context, r storage.Snapshot, all []told, policy *inci
 	first := all[0].planned
 	m := incident.Message{
 		Kind: first.Cover.Kind, At: at, BaseURL: policy.ExternalURL,
-		Recipient: first.Reader.Recipient, Location: first.Reader.Location,
+		Recipient: first.Reader.Recipient, Location: first.Reader.Location, Language: first.Reader.Language,
 		Audiences: first.Reader.Audiences, Group: first.Reader.Groups[0],
 	}
 	if len(all) > 1 {

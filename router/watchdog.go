@@ -132,7 +132,7 @@ func (d *Dispatcher) pulseDraft(ctx context.Context, r storage.Snapshot, pulse, 
 	dr.notice = &n
 	m := &dr.message
 	m.Kind, m.At, m.BaseURL = planned.Cover.Kind, at, policy.ExternalURL
-	m.Recipient, m.Location = planned.Reader.Recipient, planned.Reader.Location
+	m.Recipient, m.Location, m.Language = planned.Reader.Recipient, planned.Reader.Location, planned.Reader.Language
 	m.Audiences, m.Group = planned.Reader.Audiences, planned.Reader.Groups[0]
 	if m.Canary = planned.Cover.Canary; m.Kind == incident.KindWatchdog {
 		m.Watchdog = &incident.WatchdogNews{Pulse: p.Name, Labels: p.Labels, Away: !p.AwaySince.IsZero(), HeardAt: p.HeardAt, Within: policy.Watchdog.Within}

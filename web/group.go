@@ -73,6 +73,7 @@ type groupPage struct {
 	By          []string // the priorities of which management hears, if it is behind that
 	Hears       []string // the priorities that it is told of; none: of all
 	Timezone    string
+	Language    string // of its messages, in English
 	Quiet       []string
 	SLOs        []sloInfo
 	SLOCount    int
@@ -170,6 +171,7 @@ func (p *groupPage) list() {
 func (p *groupPage) describe(g *incident.Group) {
 	of := wiki.GroupOf(g, p.policy)
 	p.MemberCount, p.Timezone, p.Quiet, p.Hears = len(g.Recipients), of.Timezone, of.Quiet, of.Hears
+	p.Language = wording.In(g.Language).Name()
 	if !p.Stranger {
 		p.Members = of.Recipients[:min(len(of.Recipients), membersShown)]
 	}

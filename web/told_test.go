@@ -312,12 +312,12 @@ func TestTheMessageOfAGroupGoesOnOnTheNextPage(t *testing.T) {
 
 func TestThePageOfAGroup(t *testing.T) {
 	f := newFixture(t)
-	f.policy.Groups[1].Priorities = []string{"P1", "P2"}
+	f.policy.Groups[1].Priorities, f.policy.Groups[1].Language = []string{"P1", "P2"}, "de"
 	n := f.breach("notifications-register-availability", "a", nil)
 	f.deliver(n, eml)
 	a := f.get("viewer", "/groups?name=customer-support")
 	for _, want := range []string{
-		"customer-support", "It is a group", "as stakeholders, those of 4 SLOs; of P1 and P2 only", "it has no quiet times", "Times in Europe/",
+		"customer-support", "It is a group", "as stakeholders, those of 4 SLOs; of P1 and P2 only", "it has no quiet times", "Times in Europe/", "Messages in German",
 		"Who is in it support@example.org https://chat.example.org", "What it will be told If nothing happens before. INC-1 Application cannot register with notification services update to 2 due 12:00",
 		"What it was told opening INC-1 stakeholders, customer-support 2 handed over", "P3 Search is slow",
 	} {

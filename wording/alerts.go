@@ -1,9 +1,9 @@
 package wording
 
 import (
-	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"sitrep/incident"
@@ -13,8 +13,11 @@ import (
 const summaryLimit = 240
 
 // Alerts returns the alerts that a message names of an item, their texts as they are
-// shown: clean, in one line each, and cut; none if it names none.
-func Alerts(it *incident.Item) []incident.ListedAlert {
+// shown: clean, in one line each, and cut; none if it names none. One without a name has an
+// English one.
+func Alerts(it *incident.Item) []incident.ListedAlert { return In(english).alerts(it) }
+
+func (l *Language) alerts(it *incident.Item) []incident.ListedAlert {
 	if it.Alerts == nil {
 		return nil
 	}
@@ -23,7 +26,7 @@ func Alerts(it *incident.Item) []incident.ListedAlert {
 		a := &shown[i]
 		a.Name, a.Summary, a.URL = Line(a.Name, nameLimit), Line(a.Summary, summaryLimit), Link(a.URL)
 		if a.Name == "" {
-			a.Name = "an alert without a name"
+			a.Name = l.say("alert.nameless")
 		}
 		labels := make(map[string]string, len(a.Labels))
 		for _, name := range slices.Sorted(maps.Keys(a.Labels)) {
@@ -36,28 +39,26 @@ func Alerts(it *incident.Item) []incident.ListedAlert {
 
 // alertSection names the alerts, for those who look into them.
 func alertSection(m *incident.Message, it *incident.Item, clock Clock) Section {
-	shown := Alerts(it)
+	l := clock.Language
+	shown := l.alerts(it)
 	if len(shown) == 0 {
 		return Section{}
 	}
-	section := Section{Heading: "The alert"}
+	section := Section{Heading: l.say("heading.alert")}
 	if it.Alerts.Total > 1 {
-		section.Heading = "The alerts"
+		section.Heading = l.say("heading.alerts")
 	}
 	more := it.Alerts.Total - len(shown)
 	if more > 0 {
-		section.Heading = fmt.Sprintf("The latest %d of %d alerts", len(shown), it.Alerts.Total)
-		if len(shown) == 1 {
-			section.Heading = fmt.Sprintf("The latest of %d alerts", it.Alerts.Total)
-		}
+		section.Heading = l.count("heading.latest_alerts", len(shown), "total", strconv.Itoa(it.Alerts.Total))
 	}
 	for i := range shown {
 		a := &shown[i]
-		small := "Since " + clock.Full(a.StartsAt)
+		small := l.say("alert.since", "time", clock.Full(a.StartsAt))
 		if a.State == incident.BreachUnknown {
-			small += "; unknown whether it still fires"
+			small = l.say("alert.unknown", "said", small)
 			if !a.HeardAt.IsZero() {
-				small += ", last heard " + clock.Time(a.HeardAt)
+				small = l.say("breaches.heard", "said", small, "time", clock.Time(a.HeardAt))
 			}
 		}
 		var labels []string
@@ -70,15 +71,15 @@ func alertSection(m *incident.Message, it *incident.Item, clock Clock) Section {
 		section.Lines = append(section.Lines, Entry{Text: a.Name, Says: a.Summary, Small: small, URL: a.URL})
 	}
 	if more > 0 {
-		section.Lines = append(section.Lines, Entry{Text: fmt.Sprintf("And %d more, on the incident's page", more), URL: Link(page(m, it.Incident.Number) + "#breaches")})
+		section.Lines = append(section.Lines, Entry{Text: l.count("alerts.more", more), URL: Link(page(m, it.Incident.Number) + "#breaches")})
 	}
 	return section
 }
 
 // alertNames names the alerts in one line, for a digest; "" if there are none.
-func alertNames(it *incident.Item) string {
+func (l *Language) alertNames(it *incident.Item) string {
 	var names []string
-	for _, a := range Alerts(it) {
+	for _, a := range l.alerts(it) {
 		if !slices.Contains(names, a.Name) {
 			names = append(names, a.Name)
 		}
@@ -87,21 +88,21 @@ func alertNames(it *incident.Item) string {
 	case len(names) == 0:
 		return ""
 	case it.Alerts.Total == 1:
-		return "Alert: " + names[0] + "."
+		return l.say("alerts.one", "name", names[0])
 	case it.Alerts.Total > len(names):
-		return fmt.Sprintf("Alerts: %s (%d in all).", strings.Join(names, ", "), it.Alerts.Total)
+		return l.count("alerts.of", it.Alerts.Total, "names", strings.Join(names, l.say("list.comma")))
 	}
-	return "Alerts: " + List(names) + "."
+	return l.say("alerts.all", "names", l.list(names))
 }
 
 // ackEntry asks the people on call to say that they are on it, and leads to the button;
 // ok is false if that is said, or nothing is to be done.
-func ackEntry(m *incident.Message, it *incident.Item) (e Entry, ok bool) {
+func (l *Language) ackEntry(m *incident.Message, it *incident.Item) (e Entry, ok bool) {
 	in := &it.Incident
 	if !m.ToOnCall() || in.State != incident.StateOpen || in.OnIt() || it.Kind == incident.KindLeft {
 		return Entry{}, false
 	}
-	return Entry{Text: "Say that you are on it", Command: "sitrep incident ack " + in.ID(), URL: Link(page(m, in.Number) + ackAnchor), Button: true}, true
+	return Entry{Text: l.say("alert.ack"), Command: "sitrep incident ack " + in.ID(), URL: Link(page(m, in.Number) + ackAnchor), Button: true}, true
 }
 
 // ackAnchor is where the button "I am on it" is on an incident's page.

@@ -1,25 +1,23 @@
 package wording
 
-import (
-	"fmt"
+import "sitrep/incident"
 
-	"sitrep/incident"
-)
+// CanaryFailed says in one English sentence how far a run of the canary came that failed.
+func CanaryFailed(stage incident.CanaryStage) string { return In(english).canaryFailed(stage) }
 
-// CanaryFailed says in one sentence how far a run of the canary came that failed.
-func CanaryFailed(stage incident.CanaryStage) string {
+func (l *Language) canaryFailed(stage incident.CanaryStage) string {
 	switch stage {
 	case incident.CanaryPrometheus:
-		return "A Prometheus does not answer, evaluates no rules, or sends alerts to none of the Alertmanagers that are configured."
+		return l.say("canary.failed_prometheus")
 	case incident.CanaryPost:
-		return "No Alertmanager took its alert."
+		return l.say("canary.failed_post")
 	case incident.CanaryMail:
-		return "Its alert came back, and its mail was not handed over in time."
+		return l.say("canary.failed_mail")
 	}
-	return "Alertmanager took its alert, which did not come back to sitrep in time."
+	return l.say("canary.failed_route")
 }
 
-// CanaryMissing says in some words what was missing of a run that failed.
+// CanaryMissing says in some English words what was missing of a run that failed.
 func CanaryMissing(stage incident.CanaryStage) string {
 	switch stage {
 	case incident.CanaryPrometheus:
@@ -35,75 +33,76 @@ func CanaryMissing(stage incident.CanaryStage) string {
 }
 
 // canaryHelp says what to do about a run that failed.
-func canaryHelp(stage incident.CanaryStage) string {
+func (l *Language) canaryHelp(stage incident.CanaryStage) string {
 	switch stage {
 	case incident.CanaryPrometheus:
-		return "See whether Prometheus runs, evaluates its rules (its page Rules) and sends alerts to Alertmanager (its page Status), and whether sitrep reaches it. The page Coverage says which SLOs go by it."
+		return l.say("canary.help_prometheus")
 	case incident.CanaryPost:
-		return "See whether Alertmanager runs and sitrep reaches it: the URL and http_config in alertmanagers."
+		return l.say("canary.help_post")
 	case incident.CanaryMail:
-		return "See on the status page why mail does not go out, and send a test mail: sitrep mail test."
+		return l.say("canary.help_mail")
 	}
-	return "See whether Alertmanager's route still brings alerts to sitrep, its webhook has the right URL and token, and nothing mutes it."
+	return l.say("canary.help_route")
 }
 
 // canaryTitle is the title of a message about the canary.
-func canaryTitle(n *incident.CanaryNews) string {
+func (l *Language) canaryTitle(n *incident.CanaryNews) string {
 	switch {
 	case !n.FailedAt.IsZero():
-		return "The canary did not arrive: alerts or mails may be lost"
+		return l.say("canary.title_failed")
 	case !n.FailingSince.IsZero() || !n.ArrivedAt.IsZero():
-		return "The canary arrives again"
+		return l.say("canary.title_again")
 	}
-	return "The canary arrived"
+	return l.say("canary.title_arrived")
 }
 
 // canaryReport says how a run of the canary went.
 func canaryReport(m *incident.Message, clock Clock) *Report {
-	r := &Report{Footer: footer(m, clock)}
+	l := clock.Language
+	r := &Report{Footer: footer(m, clock), language: l}
 	n := m.Canary
 	if n == nil {
 		n = &incident.CanaryNews{}
 	}
-	r.Title = canaryTitle(n)
-	r.Facts = []Fact{{"Posted", clock.Full(n.PostedAt), true}}
+	r.Title = l.canaryTitle(n)
+	add := func(key, value string, strong bool) {
+		r.Facts = append(r.Facts, Fact{Name: l.say(key), Value: value, Strong: strong})
+	}
+	add("fact.posted", clock.Full(n.PostedAt), true)
 	if !n.HeardAt.IsZero() {
-		r.Facts = append(r.Facts, Fact{"Back", fmt.Sprintf("%s, after %s", clock.Full(n.HeardAt), Duration(n.HeardAt.Sub(n.PostedAt))), true})
+		add("fact.back", l.say("canary.back", "time", clock.Full(n.HeardAt), "duration", l.duration(n.HeardAt.Sub(n.PostedAt))), true)
 	}
 	if !n.PrometheusAt.IsZero() {
-		r.Facts = append(r.Facts, Fact{"Prometheus", "found sound " + clock.Full(n.PrometheusAt), true})
+		add("fact.prometheus", l.say("canary.sound", "time", clock.Full(n.PrometheusAt)), true)
 	}
 	if n.FailedAt.IsZero() {
-		r.Status, r.Tone = "Canary · Arrived", ToneOver
-		r.Lead = []string{"Nothing is broken. sitrep posted an alert of its own to Alertmanager, it came back, and this message is the end of that way."}
+		r.Status, r.Tone = l.say("canary.status_arrived"), ToneOver
+		r.Lead = []string{l.say("canary.arrived")}
 		if !n.FailingSince.IsZero() {
-			r.Lead = append(r.Lead, "Runs had failed since "+clock.Full(n.FailingSince)+".")
+			r.Lead = append(r.Lead, l.say("canary.had_failed", "time", clock.Full(n.FailingSince)))
 		}
-		r.Preview = "Nothing is broken: alerts reach sitrep, and mails go out."
+		r.Preview = l.say("canary.preview")
 		r.linkAll(m)
 		return r
 	}
-	r.Status, r.Tone = "Canary · Not arrived", "rank0"
-	r.Lead = []string{
-		"sitrep posts an alert of its own, to see whether it comes back and ends as a mail. " + CanaryFailed(n.Stage),
-		"Until it arrives, new trouble may go unseen, or nobody may be told of it.",
-	}
+	r.Status, r.Tone = l.say("canary.status_failed"), "rank0"
+	r.Lead = []string{l.say("canary.what", "failed", l.canaryFailed(n.Stage)), l.say("canary.unseen")}
 	if n.Within > 0 {
-		r.Facts = append(r.Facts, Fact{"Expected", "within " + Duration(n.Within), false})
+		add("fact.expected", l.say("canary.within", "duration", l.duration(n.Within)), false)
 	}
 	if said := Line(n.Error, 300); said != "" {
-		r.Facts = append(r.Facts, Fact{"Last error", said, false})
+		add("fact.last_error", said, false)
 	}
 	if !n.FailingSince.IsZero() && n.FailingSince.Before(n.PostedAt) {
-		r.Facts = append(r.Facts, Fact{"Failing since", clock.Full(n.FailingSince), true})
+		add("fact.failing_since", clock.Full(n.FailingSince), true)
 	}
-	arrived := "never"
+	arrived := l.say("never")
 	if !n.LastArrivedAt.IsZero() {
 		arrived = clock.Full(n.LastArrivedAt)
 	}
-	r.Facts = append(r.Facts, Fact{"Last arrived", arrived, true})
-	r.Sections = []Section{{Heading: "What to do", Lines: []Entry{{Text: canaryHelp(n.Stage)}}}}
-	r.Preview = CanaryFailed(n.Stage)
+	add("fact.last_arrived", arrived, true)
+	r.Sections = []Section{{Heading: l.say("heading.todo"), Lines: []Entry{{Text: l.canaryHelp(n.Stage)}}}}
+	r.Preview = l.canaryFailed(n.Stage)
 	r.linkAll(m)
 	return r
 }

@@ -1,7 +1,6 @@
 package wording
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -35,6 +34,9 @@ type Describer struct {
 	Apart bool
 	// Time writes the times in it; nil is UTC as in RFC 3339.
 	Time func(time.Time) string
+	// Language is that of what messages say of events; nil is English. What is for the record
+	// alone, and what happened to a single breach, is English.
+	Language *Language
 }
 
 // Event returns the sentences. Others' text in them is cleaned as by [Line], and still
@@ -49,102 +51,124 @@ func (d Describer) event(e *incident.Event, in *incident.Incident) string {
 		apart.Reason = ""
 		e = &apart
 	}
-	who := d.person(e.Actor)
-	data := &e.Data
+	data, l := &e.Data, d.Language
 	switch e.Type {
 	case incident.EventOpened:
-		return d.opened(e, who)
+		return d.opened(e)
 	case incident.EventBreachStarted, incident.EventBreachEnded, incident.EventBreachUnknown:
 		return d.breach(e)
 	case incident.EventAcknowledged:
 		switch {
 		case data.Released:
-			return d.by(who, "gave the incident back, so nobody is on it", "The incident was given back, so nobody is on it") + "."
+			return l.sentence(d.act(e, "event.given_back"))
 		case data.TakenOver:
-			return d.by(who, "took the incident over", "The incident was taken over") + "."
+			return l.sentence(d.act(e, "event.taken_over"))
 		}
-		return d.by(who, "acknowledged the incident", "The incident was acknowledged") + d.because(e.Reason)
+		return d.because(d.act(e, "event.acknowledged"), e.Reason)
 	case incident.EventPriorityChanged:
-		from, to := d.line(data.From, 20), d.line(data.To, 20)
-		verb := priorityVerb(data.From, data.To, in)
+		key := "event." + priorityVerb(data.From, data.To, in)
 		switch {
 		case data.Raised:
-			verb = "raised"
+			key = "event.raised"
 		case data.Definition != nil:
-			verb = "lowered"
+			key = "event.lowered"
 		}
-		return d.by(who, fmt.Sprintf("%s the priority from %s to %s", verb, from, to),
-			fmt.Sprintf("The priority was %s from %s to %s", verb, from, to)) + d.explained(e)
+		return d.explained(d.act(e, key, "from", d.line(data.From, 20), "to", d.line(data.To, 20)), e)
 	case incident.EventPhaseChanged:
 		if to := d.line(data.EscalatedTo, nameLimit); to != "" {
-			return d.by(who, "escalated the incident to "+to, "The incident was escalated to "+to) + d.because(e.Reason)
+			return d.because(d.act(e, "event.escalated", "to", to), e.Reason)
 		}
-		phase := PhaseName(incident.Phase(data.To))
-		return d.by(who, "set the phase to "+phase, "The phase is now "+phase) + d.because(e.Reason)
+		return d.because(d.act(e, "event.phase", "phase", l.phase(incident.Phase(data.To))), e.Reason)
 	case incident.EventNoteWritten:
 		if d.Apart {
-			return d.by(who, "wrote a note", "A note was written") + "."
+			return d.by(e.Actor, "wrote a note", "A note was written") + "."
 		}
-		return d.by(who, "noted", "A note") + d.because(e.Reason)
+		return d.because(d.act(e, "event.noted"), e.Reason)
 	case incident.EventUpdateWritten:
-		return d.written(data, who)
+		return d.written(e)
 	case incident.EventUpdateMissed:
 		return d.missed(data)
 	case incident.EventActionChanged:
-		return d.action(e, who)
+		return d.action(e)
 	case incident.EventAudienceChanged:
 		groups := d.cleaned(data.Stakeholders)
 		if len(groups) == 0 {
-			return d.by(who, "removed all groups of stakeholders", "No group of stakeholders is informed any more") + d.because(e.Reason)
+			return d.because(d.act(e, "event.no_groups"), e.Reason)
 		}
-		return d.by(who, "set the groups of stakeholders to "+List(groups), "The groups of stakeholders are now "+List(groups)) + d.because(e.Reason)
+		return d.because(d.act(e, "event.groups", "groups", l.list(groups)), e.Reason)
 	case incident.EventResolved:
-		over := d.by(who, "resolved the incident", "All alerts have ended: the incident is resolved") + d.because(e.Reason)
-		if why := whyOf(data); why != "" {
-			over += " " + capital(why) + "."
+		over := d.because(d.act(e, "event.resolved"), e.Reason)
+		if why := l.why(data); why != "" {
+			over += " " + l.sentence(capital(why))
 		}
 		if message := d.line(data.Message, reasonLimit); message != "" && !d.Apart {
-			over += " To " + AudienceNames(data.Audiences) + ": " + quote(message)
+			over += " " + l.say("event.said", "audiences", l.audiences(data.Audiences), "words", l.quote(message))
 		}
 		return over
 	case incident.EventReopened:
 		// Why sitrep did it by itself, the sentence says.
-		reopened := d.by(who, "reopened the incident", "An alert fires: the incident is open again")
-		if who == "" {
-			return reopened + "."
+		if d.person(e.Actor) == "" {
+			return l.sentence(d.act(e, "event.reopened"))
 		}
-		return reopened + d.because(e.Reason)
+		return d.because(d.act(e, "event.reopened"), e.Reason)
 	case incident.EventMerged:
 		if data.Into > 0 {
-			into := incident.ID(data.Into)
-			return d.by(who, "merged the incident into "+into, "The incident was merged into "+into) + d.because(e.Reason)
+			return d.because(d.act(e, "event.merged", "incident", incident.ID(data.Into)), e.Reason)
 		}
-		from := d.line(data.From, nameLimit)
-		return d.by(who, "merged "+from+" into this incident", from+" was merged into this incident") + d.because(e.Reason)
+		return d.because(d.act(e, "event.merged_from", "incident", d.line(data.From, nameLimit)), e.Reason)
 	case incident.EventClosed:
-		return d.by(who, "closed the incident", "The incident is closed") + d.explained(e)
+		return d.explained(d.act(e, "event.closed"), e)
 	}
 	return stop(capital(strings.ReplaceAll(Line(string(e.Type), nameLimit), "_", " ")))
 }
 
-func (d Describer) opened(e *incident.Event, who string) string {
+// act says what somebody did, or what happened if no person did.
+func (d Describer) act(e *incident.Event, key string, pairs ...string) string {
+	who := d.person(e.Actor)
+	if who != "" && d.Nameless {
+		return capital(strings.TrimSpace(d.Language.say(key+".by", pairs...)))
+	}
+	return d.Language.by(key, who, pairs...)
+}
+
+// by is the text for what who did, or that for what happened if no person did.
+func (l *Language) by(key, who string, pairs ...string) string {
+	if who == "" {
+		return l.say(key+".done", pairs...)
+	}
+	return l.say(key+".by", append(pairs, "who", who)...)
+}
+
+func (d Describer) opened(e *incident.Event) string {
+	declared := e.Data.Opening != nil && e.Data.Opening.Declared
+	if d.Depth == ForRecord {
+		return d.openedAs(e, declared)
+	}
+	if declared {
+		return d.because(d.act(e, "event.declared"), e.Reason)
+	}
+	return d.because(d.Language.say("event.declared.done"), e.Reason)
+}
+
+// openedAs says for the record what was opened, and as what.
+func (d Describer) openedAs(e *incident.Event, declared bool) string {
 	what, as := "the incident", ""
-	o := e.Data.Opening
-	if o != nil && d.Depth == ForRecord {
+	if o := e.Data.Opening; o != nil {
 		if o.Drill {
 			what = "the drill"
 		}
 		if useCase := d.useCase(o); useCase != "" {
-			what += " " + quote(useCase)
+			what += " " + d.Language.quote(useCase)
 		}
 		if priority := d.line(o.Priority.Name, 20); priority != "" {
 			as = " as " + priority
 		}
 	}
-	if o == nil || !o.Declared {
-		who = ""
+	opened := capital(what) + " opened" + as
+	if declared {
+		opened = d.by(e.Actor, "declared "+what+as, opened)
 	}
-	return d.by(who, "declared "+what+as, capital(what)+" opened"+as) + d.because(e.Reason)
+	return d.because(opened, e.Reason)
 }
 
 // useCase is what an incident is about, and which of its SLO's it is.
@@ -170,7 +194,7 @@ func (d Describer) breach(e *incident.Event) string {
 	priority := d.beside("SLO priority ", data.Priority)
 	why := ""
 	if d.Depth == ForRecord {
-		why = whyOf(data)
+		why = d.Language.why(data)
 	}
 	switch {
 	case e.Type == incident.EventBreachStarted && from == incident.BreachFiring:
@@ -191,21 +215,24 @@ func (d Describer) breach(e *incident.Event) string {
 		lost += "; it was last heard " + d.at(data.HeardAt)
 	}
 	if lost += brackets(alert); d.Depth == ForRecord {
-		return lost + d.explained(e)
+		return d.explained(lost, e)
 	}
 	return lost + "."
 }
 
-// written says that somebody wrote something, and to whom.
-func (d Describer) written(data *incident.Data, who string) string {
-	to := ""
-	if len(data.Audiences) > 0 && d.Depth == ForRecord {
-		to = " to " + AudienceNames(data.Audiences)
+// written says that somebody wrote something, and for the record to whom.
+func (d Describer) written(e *incident.Event) string {
+	if d.Depth < ForRecord {
+		return d.because(d.act(e, "event.wrote"), e.Data.Message)
 	}
-	wrote := d.by(who, "wrote"+to, "The team wrote"+to)
+	to := ""
+	if len(e.Data.Audiences) > 0 {
+		to = " to " + d.Language.audiences(e.Data.Audiences)
+	}
+	wrote := d.by(e.Actor, "wrote"+to, "The team wrote"+to)
 	switch {
 	case !d.Apart:
-		return wrote + d.because(data.Message)
+		return d.because(wrote, e.Data.Message)
 	case to == "":
 		return wrote + " an update."
 	}
@@ -214,40 +241,47 @@ func (d Describer) written(data *incident.Data, who string) string {
 
 // missed says which scheduled updates did not go out.
 func (d Describer) missed(data *incident.Data) string {
-	to, cause := "", ""
+	to, cause, l := "", "", d.Language
 	if d.Depth >= ForTeam {
-		cause = d.line(Cause(data.Cause, d.at), reasonLimit)
+		cause = d.line(d.cause(data.Cause), reasonLimit)
 		if data.Audience != "" {
-			to = " to " + AudienceName(data.Audience)
+			to = l.audience(data.Audience)
 		}
 	}
-	if d.Depth == ForRecord {
-		if to != "" {
-			to = " to at least one reader of" + strings.TrimPrefix(to, " to")
-		}
+	if d.Depth == ForRecord && to != "" {
+		to = "at least one reader of " + to
 	}
-	s := fmt.Sprintf("The update%s that was due at %s did not go out in time", to, d.at(data.DueAt))
-	if data.Missed > 1 {
-		s = fmt.Sprintf("%d updates%s did not go out in time, the first due at %s", data.Missed, to, d.at(data.DueAt))
+	due, n := d.at(data.DueAt), int(data.Missed)
+	var s string
+	switch {
+	case n > 1 && to != "":
+		s = l.count("missed.updates_to", n, "audience", to, "time", due)
+	case n > 1:
+		s = l.count("missed.updates", n, "time", due)
+	case to != "":
+		s = l.say("missed.one_to", "audience", to, "time", due)
+	default:
+		s = l.say("missed.one", "time", due)
 	}
 	switch {
 	case data.Cause.Kind == incident.CauseNoneFound && d.Depth >= ForTeam, cause == "" && d.Depth == ForRecord:
-		return s + ", for no known cause."
+		return l.say("missed.no_cause", "said", s)
 	case cause == "":
-		return s + "."
+		return l.sentence(s)
 	}
-	return stop(s + ": " + cause)
+	return stop(l.say("sentence.because", "said", s, "reason", cause))
 }
 
-func (d Describer) action(e *incident.Event, who string) string {
+func (d Describer) action(e *incident.Event) string {
 	name := d.line(e.Data.Action, nameLimit) + brackets(d.beside("", e.Data.Link))
+	key := "event.action_due"
 	switch incident.ActionState(e.Data.To) {
 	case incident.ActionDone:
-		return d.by(who, "completed the action "+name, "The action "+name+" is done") + d.because(e.Reason)
+		key = "event.action_done"
 	case incident.ActionWaived:
-		return d.by(who, "waived the action "+name, "The action "+name+" is waived") + d.because(e.Reason)
+		key = "event.action_waived"
 	}
-	return d.by(who, "set the action "+name+" to due", "The action "+name+" is due") + d.because(e.Reason)
+	return d.because(d.act(e, key, "action", name), e.Reason)
 }
 
 // priorityVerb says in which direction a priority went, if the incident's highest
@@ -264,51 +298,47 @@ func priorityVerb(from, to string, in *incident.Incident) string {
 }
 
 // person returns the name of a person, or "" of anything else.
-func person(a incident.Actor) string { return Describer{}.person(a) }
-
 func (d Describer) person(a incident.Actor) string {
 	switch {
 	case !a.Person():
 		return ""
 	case a == incident.Forgotten:
-		return "Someone"
+		return d.Language.say("someone")
 	}
 	return d.line(string(a), nameLimit)
 }
 
-func (d Describer) by(who, did, happened string) string {
-	if who != "" && d.Nameless {
-		return capital(did)
-	}
-	return by(who, did, happened)
-}
-
-// by says who did something, or what happened if no person did.
-func by(who, did, happened string) string {
-	if who == "" {
+// by says for the record who did something, unless that stands beside it, or what happened if
+// no person did.
+func (d Describer) by(a incident.Actor, did, happened string) string {
+	switch who := d.person(a); {
+	case who == "":
 		return happened
+	case d.Nameless:
+		return capital(did)
+	default:
+		return who + " " + did
 	}
-	return who + " " + did
 }
 
 // because ends a sentence with a person's words, if there are any.
-func (d Describer) because(reason string) string {
+func (d Describer) because(said, reason string) string {
 	if s := d.line(reason, reasonLimit); s != "" {
-		return ": " + quote(s)
+		return d.Language.say("sentence.because", "said", said, "reason", d.Language.quote(s))
 	}
-	return "."
+	return d.Language.sentence(said)
 }
 
 // explained ends a sentence with the reason of an event: a person's in quotation marks.
-func (d Describer) explained(e *incident.Event) string {
-	why := whyOf(&e.Data)
+func (d Describer) explained(said string, e *incident.Event) string {
+	why := d.Language.why(&e.Data)
 	if why == "" && !e.Actor.Person() {
 		why = e.Reason // of an earlier build
 	}
 	if why = d.line(why, reasonLimit); why != "" {
-		return stop(": " + why)
+		return stop(d.Language.say("sentence.because", "said", said, "reason", why))
 	}
-	return d.because(e.Reason)
+	return d.because(said, e.Reason)
 }
 
 func (d Describer) cleaned(names []string) []string {
@@ -355,7 +385,7 @@ func brackets(details ...string) string {
 
 // breaches sums up what happened to breaches since the reader's last message, as
 // far as the state of the incident does not say it anyway.
-func breaches(it *incident.Item) string {
+func (l *Language) breaches(it *incident.Item) string {
 	in, n := &it.Incident, it.Breaches
 	switch {
 	case it.First && it.Kind == incident.KindOpened, it.Kind == incident.KindReopened:
@@ -368,25 +398,25 @@ func breaches(it *incident.Item) string {
 		n.Unknown = 0
 	}
 	var parts []string
-	add := func(n int, what string) {
+	add := func(n int, first, next string) {
 		switch {
 		case n == 0:
 		case len(parts) == 0:
-			parts = append(parts, Count(n, "alert")+" "+what)
+			parts = append(parts, l.count(first, n))
 		default:
-			parts = append(parts, fmt.Sprintf("%d %s", n, what))
+			parts = append(parts, l.count(next, n))
 		}
 	}
-	add(n.Started, "started")
-	add(n.Ended, "ended")
-	add(n.Unknown, "became unknown")
-	if len(parts) == 0 {
+	add(n.Started, "tally.started", "")
+	add(n.Ended, "tally.ended", "tally.also_ended")
+	add(n.Unknown, "tally.unknown", "tally.also_unknown")
+	switch {
+	case len(parts) == 0:
 		return ""
+	case it.First:
+		return l.sentence(l.list(parts))
 	}
-	if it.First {
-		return List(parts) + "."
-	}
-	return "Since the last message " + List(parts) + "."
+	return l.say("tally.since", "said", l.list(parts))
 }
 
 func ofBreach(t incident.EventType) bool {

@@ -86,11 +86,6 @@ func Link(s string) string {
 	return s
 }
 
-// quote puts a person's words into quotation marks.
-func quote(s string) string {
-	return "“" + strings.NewReplacer("“", "‘", "”", "’").Replace(s) + "”"
-}
-
 // capital returns s with its first letter in upper case.
 func capital(s string) string {
 	r, n := utf8.DecodeRuneInString(s)
@@ -108,14 +103,8 @@ func stop(s string) string {
 	return s + "."
 }
 
-// List joins items as people do: "a, b and c".
-func List(items []string) string {
-	if len(items) < 2 {
-		return strings.Join(items, "")
-	}
-	last := len(items) - 1
-	return strings.Join(items[:last], ", ") + " and " + items[last]
-}
+// List joins items as people do in English: "a, b and c".
+func List(items []string) string { return In(english).list(items) }
 
 // Shown returns a writer that passes on to w what can be shown: of control characters but
 // line breaks and tabs, and of separators of lines, a space, of carriage returns and

@@ -4,13 +4,19 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"sitrep/incident"
 )
 
-// A Clock writes times as a reader sees them who reads at Now in Location.
+// A Clock writes times as a reader sees them who reads at Now in Location, and Language.
 type Clock struct {
 	Now      time.Time
 	Location *time.Location
+	Language *Language // nil: English
 }
+
+// clockOf is the clock of the reader of a message.
+func clockOf(m *incident.Message) Clock { return Clock{m.At, m.Location, In(m.Language)} }
 
 // Time returns t as "15:58", with the day if it is not today and the zone if it is
 // not that of Now, as around a change of the clocks.
@@ -28,20 +34,23 @@ func (c Clock) Full(t time.Time) string {
 }
 
 func (c Clock) hands(t time.Time) string {
-	t, now := t.In(c.Location), c.Now.In(c.Location)
+	t, now, l := t.In(c.Location), c.Now.In(c.Location), c.Language.orEnglish()
 	switch {
 	case t.Year() != now.Year():
-		return t.Format("Mon 2 Jan 2006, 15:04")
+		return l.date(t, l.year)
 	case t.YearDay() != now.YearDay():
-		return t.Format("Mon 2 Jan, 15:04")
+		return l.date(t, l.day)
 	}
-	return t.Format("15:04")
+	return l.date(t, l.hours)
 }
 
 func (c Clock) zone(t time.Time) string {
 	name, offset := t.In(c.Location).Zone()
 	if name == "" || strings.ContainsAny(name, "+-") {
 		return utc(offset)
+	}
+	if own, ok := c.Language.orEnglish().zones[name]; ok {
+		return own
 	}
 	return Line(name, 10)
 }
@@ -59,7 +68,7 @@ func (c Clock) Zones(times ...time.Time) string {
 		}
 		seen[zone] = true
 		if zone != utc(offset) {
-			zone += " is " + utc(offset)
+			zone = c.Language.say("zone.is", "zone", zone, "offset", utc(offset))
 		}
 		parts = append(parts, zone)
 	}
@@ -88,28 +97,45 @@ func utc(offset int) string {
 
 // Duration returns d in words with its two largest units, such as "2 hours 5
 // minutes", rounded down. Seconds are named only below a minute.
-func Duration(d time.Duration) string {
+func Duration(d time.Duration) string { return In(english).duration(d) }
+
+func (l *Language) duration(d time.Duration) string {
 	switch {
 	case d < time.Second:
-		return "less than a second"
+		return l.say("duration.none")
 	case d < time.Minute:
-		return Count(int(d/time.Second), "second")
+		return l.count("duration.second", int(d/time.Second))
 	case d < time.Hour:
-		return Count(int(d/time.Minute), "minute")
+		return l.count("duration.minute", int(d/time.Minute))
 	case d < 24*time.Hour:
-		return units(int(d/time.Hour), "hour", int(d%time.Hour/time.Minute), "minute")
+		return l.units("duration.hour", int(d/time.Hour), "duration.minute", int(d%time.Hour/time.Minute))
 	}
-	return units(int(d/(24*time.Hour)), "day", int(d%(24*time.Hour)/time.Hour), "hour")
+	return l.units("duration.day", int(d/(24*time.Hour)), "duration.hour", int(d%(24*time.Hour)/time.Hour))
 }
 
-func units(n int, unit string, m int, smaller string) string {
+func (l *Language) units(unit string, n int, smaller string, m int) string {
 	if m == 0 {
-		return Count(n, unit)
+		return l.count(unit, n)
 	}
-	return Count(n, unit) + " " + Count(m, smaller)
+	return l.say("duration.and", "larger", l.count(unit, n), "smaller", l.count(smaller, m))
 }
 
-// Count returns n and the noun, with an s unless n is 1.
+// every says that something happens again and again after d, such as "every 2 hours".
+func (l *Language) every(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d >= day && d%day < time.Hour:
+		return l.count("every.day", int(d/day))
+	case d >= time.Hour && d < day && d%time.Hour < time.Minute:
+		return l.count("every.hour", int(d/time.Hour))
+	case d >= time.Minute && d < time.Hour:
+		return l.count("every.minute", int(d/time.Minute))
+	}
+	return l.say("every.other", "duration", l.duration(d))
+}
+
+// Count returns n and the noun, with an s unless n is 1: for what is no message, which is
+// English.
 func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

@@ -1,7 +1,6 @@
 package wording
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"unicode/utf8"
@@ -28,8 +27,8 @@ func (r *Report) Within(room Room) *Report {
 	out := *r
 	out.Briefs, out.Sections = slices.Clone(r.Briefs), slices.Clone(r.Sections)
 	if beyond := len(r.items) - room.Named; beyond > 0 {
-		rest := Section{Heading: fmt.Sprintf("And %d more", beyond)}
-		for _, f := range counts(r.items[room.Named:]) {
+		rest := Section{Heading: r.language.count("digest.more", beyond)}
+		for _, f := range r.language.counts(r.items[room.Named:]) {
 			rest.Lines = append(rest.Lines, Entry{Text: f.Line()})
 		}
 		out.Briefs, out.Sections = out.Briefs[:room.Named], slices.Insert(out.Sections, 0, rest)
@@ -70,7 +69,7 @@ func (r *Report) fit(most int) {
 func (r *Report) fitLead(most int) {
 	lead := fitLines(r.Lead, most)
 	if !slices.Equal(lead, r.Lead) {
-		lead = append(lead, "There is more to this, on the incident's page.")
+		lead = append(lead, r.language.say("cut.lead"))
 	}
 	r.Lead = lead
 }
@@ -147,13 +146,13 @@ func (r *Report) fitSections(most int) {
 		r.Sections[i].Lines, weights[i], total = lines[:len(lines)-1:len(lines)-1], weights[i]-last, total-last
 		left[i]++
 	}
-	page := "the incident's page"
+	more := "cut.entries"
 	if r.ID == "" {
-		page = "the page of all incidents"
+		more = "cut.entries_of_all"
 	}
 	for i, n := range left {
 		if n > 0 {
-			r.Sections[i].Lines = append(r.Sections[i].Lines, Entry{Text: fmt.Sprintf("%d more, on %s.", n, page)})
+			r.Sections[i].Lines = append(r.Sections[i].Lines, Entry{Text: r.language.count(more, n)})
 		}
 	}
 }

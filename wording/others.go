@@ -14,28 +14,28 @@ const DigestNamed = 50
 
 // reminderTitle is what a reminder is about, in its subject.
 func reminderTitle(it *incident.Item, clock Clock) string {
-	o := firstReminder(it)
+	o, l := firstReminder(it), clock.Language
 	if o == nil {
-		return "the team is asked"
+		return l.say("reminder.asked")
 	}
 	switch o.Reason {
 	case incident.DueUnfed:
 		if due, ok := dueTime(o, it); ok {
-			return "update due by " + clock.Time(due)
+			return l.say("reminder.due_by", "time", clock.Time(due))
 		}
-		return "update due"
+		return l.say("reminder.due")
 	case incident.DueActionOverdue:
-		return "action " + Line(o.Action, nameLimit) + " is overdue"
+		return l.say("reminder.overdue", "action", Line(o.Action, nameLimit))
 	case incident.DueAllUnknown:
-		return "nobody knows whether it goes on"
+		return l.say("reminder.unknown")
 	case incident.DueStillFiring:
-		return "is resolved, but still fires"
+		return l.say("reminder.still_firing")
 	case incident.DueMailRefused:
-		return "the mail server cannot be used"
+		return l.say("reminder.mail_refused")
 	case incident.DueUndeliverable, incident.DueUndelivered:
-		return "a message could not be delivered"
+		return l.say("reminder.undelivered")
 	}
-	return "the team is asked"
+	return l.say("reminder.asked")
 }
 
 // firstReminder is the reason that a reminder names first.
@@ -63,44 +63,45 @@ func dueTime(o *incident.Owed, it *incident.Item) (time.Time, bool) {
 
 // undelivered names all whom a message did not reach, the opening or another as the reason
 // says.
-func undelivered(it *incident.Item, reason incident.Reason) string {
+func (l *Language) undelivered(it *incident.Item, reason incident.Reason) string {
 	var who []string
 	for i := range it.Reasons {
 		if o := &it.Reasons[i]; o.Reason == reason && !slices.Contains(who, Line(o.Address, nameLimit)) {
 			who = append(who, Line(o.Address, nameLimit))
 		}
 	}
-	message := "A message"
 	if reason == incident.DueUndeliverable {
-		message = "The opening message"
+		return l.say("undelivered.opening", "who", l.list(who))
 	}
-	return fmt.Sprintf("%s to %s was refused for good: please tell them in another way.", message, List(who))
+	return l.say("undelivered.message", "who", l.list(who))
 }
 
 // overdue says since when an action is overdue.
 func overdue(in *incident.Incident, name string, clock Clock) string {
 	for i := range in.Actions {
 		if a := &in.Actions[i]; a.Name == name && !a.DueAt.IsZero() {
-			return fmt.Sprintf("The action %s is overdue since %s.", Line(name, nameLimit), clock.Full(a.DueAt))
+			return clock.Language.say("overdue.since", "action", Line(name, nameLimit), "time", clock.Full(a.DueAt))
 		}
 	}
-	return fmt.Sprintf("The action %s is overdue.", Line(name, nameLimit))
+	return clock.Language.say("overdue.now", "action", Line(name, nameLimit))
 }
 
 // reminderReport asks the people on call for what is missing: for each reason one
 // sentence, one command and one link that end it.
 func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report {
-	in := &it.Incident
+	in, l := &it.Incident, clock.Language
 	r := &Report{
-		Notice: notice(in.Drill),
+		Notice: l.notice(in.Drill),
 		ID:     in.ID(),
-		Status: status(it),
+		Status: l.status(it),
 		Tone:   tone(it),
 		Title:  Headline(in),
+
+		language: l,
 	}
 	id := in.ID()
-	update := Entry{Text: "Write it with this command, or on the page:", Command: fmt.Sprintf("sitrep incident update %s \"…\"", id), URL: Link(page(m, in.Number) + "#update")}
-	done := Section{Heading: "What to do"}
+	update := Entry{Text: l.say("todo.write"), Command: fmt.Sprintf("sitrep incident update %s \"…\"", id), URL: Link(page(m, in.Number) + "#update")}
+	done := Section{Heading: l.say("heading.todo")}
 	seen := map[string]bool{}
 	for i := range it.Reasons {
 		o := &it.Reasons[i]
@@ -108,33 +109,23 @@ func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 		text := ""
 		switch o.Reason {
 		case incident.DueUnfed:
-			text = "An update"
-			if len(it.Audiences) > 0 {
-				text += " to " + AudienceNames(it.Audiences)
-			}
-			if due, ok := dueTime(o, it); ok {
-				text += " is due by " + clock.Full(due)
-			} else {
-				text += " is due"
-			}
-			text += ", and nobody has written it yet. Without your words it says that there is no news from the team."
-			e = update
+			text, e = l.unfed(o, it, clock), update
 		case incident.DueAllUnknown:
-			text = "Nobody knows whether this goes on. Please look, and say what you see."
-			e.Text, e.Command = "If it is over, resolve it:", fmt.Sprintf("sitrep incident resolve %s", id)
+			text = l.say("ask.unknown")
+			e.Text, e.Command = l.say("todo.resolve"), fmt.Sprintf("sitrep incident resolve %s", id)
 		case incident.DueStillFiring:
-			text = "It was resolved by hand, and alerts still fire."
-			e.Text, e.Command = "If it is not over, reopen it:", fmt.Sprintf("sitrep incident reopen %s --reason \"…\"", id)
+			text = l.say("ask.still_firing")
+			e.Text, e.Command = l.say("todo.reopen"), fmt.Sprintf("sitrep incident reopen %s --reason \"…\"", id)
 		case incident.DueActionOverdue:
 			name := Line(o.Action, nameLimit)
 			text = overdue(in, o.Action, clock)
-			e.Text, e.Command = "When it is done:", fmt.Sprintf("sitrep incident action %s %s done", id, word(name))
+			e.Text, e.Command = l.say("todo.action"), fmt.Sprintf("sitrep incident action %s %s done", id, word(name))
 		case incident.DueUndeliverable, incident.DueUndelivered:
-			text = undelivered(it, o.Reason)
-			e.Text = "Who was told what:"
+			text = l.undelivered(it, o.Reason)
+			e.Text = l.say("todo.told")
 		case incident.DueMailRefused:
-			text = "The mail server cannot be used, or refuses all messages, since " + clock.Full(o.At) + ": mailboxes are not told. Please tell readers in another way, and look at what it answers."
-			e.Text, e.URL = "What it answers:", Link(m.BaseURL+"/status")
+			text = l.say("ask.mail_refused", "time", clock.Full(o.At))
+			e.Text, e.URL = l.say("todo.answers"), Link(m.BaseURL+"/status")
 		default:
 			continue
 		}
@@ -147,18 +138,18 @@ func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 		}
 	}
 	if s := Affected(in); s != "" {
-		r.Facts = append(r.Facts, Fact{"Affected", s, false})
+		r.Facts = append(r.Facts, Fact{Name: l.say("fact.affected"), Value: s})
 	}
-	r.Facts = append(r.Facts, Fact{Span(in), Since(in, clock), false}, Fact{"State", State(in), false})
+	r.Facts = append(r.Facts, l.spanFact(in, clock), Fact{Name: l.say("fact.state"), Value: l.state(in)})
 	if in.State == incident.StateOpen {
-		r.Facts = append(r.Facts, Fact{"On it", OnIt(in, clock), false})
+		r.Facts = append(r.Facts, Fact{Name: l.say("fact.on_it"), Value: OnIt(in, clock)})
 	}
 	if looksInto(m, it) || it.Alerts != nil {
-		if e, ok := ackEntry(m, it); ok {
+		if e, ok := l.ackEntry(m, it); ok {
 			done.Lines = append(done.Lines, e)
 		}
 		if url := Link(it.Runbook); url != "" {
-			done.Lines = append(done.Lines, Entry{Text: "Runbook", URL: url})
+			done.Lines = append(done.Lines, Entry{Text: l.say("runbook"), URL: url})
 		}
 	}
 	r.Sections = []Section{done}
@@ -169,15 +160,33 @@ func reminderReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 	switch {
 	case in.State == incident.StateOpen:
 		news = strings.TrimSpace(NoNews(it, clock) + " " + news)
-		r.Sections = append(r.Sections, Section{Heading: "What readers know", Lines: []Entry{{Text: news}}})
+		r.Sections = append(r.Sections, Section{Heading: l.say("heading.known"), Lines: []Entry{{Text: news}}})
 	case news != "":
-		r.Facts = append(r.Facts, Fact{"Now", news, false})
+		r.Facts = append(r.Facts, Fact{Name: l.say("fact.now"), Value: news})
 	}
 	r.Footer = footer(m, clock)
 	if len(r.Lead) > 0 {
 		r.Preview = Line(r.Lead[0], 140)
 	}
 	return r
+}
+
+// unfed says that an update is due and nobody has written it.
+func (l *Language) unfed(o *incident.Owed, it *incident.Item, clock Clock) string {
+	due, ok := dueTime(o, it)
+	audiences := l.audiences(it.Audiences)
+	var is string
+	switch {
+	case ok && audiences != "":
+		is = l.say("unfed.to_by", "audiences", audiences, "time", clock.Full(due))
+	case ok:
+		is = l.say("unfed.by", "time", clock.Full(due))
+	case audiences != "":
+		is = l.say("unfed.to", "audiences", audiences)
+	default:
+		is = l.say("unfed.now")
+	}
+	return l.say("ask.unfed", "said", is)
 }
 
 // word quotes a name for a shell, if it must be.
@@ -193,17 +202,19 @@ func word(s string) string {
 // digestReport tells about many incidents, the highest priority first, and has a brief of as many
 // as can be named.
 func digestReport(m *incident.Message, clock Clock) *Report {
-	first := m.First()
+	first, l := m.First(), clock.Language
 	n := len(m.Items)
 	r := &Report{
-		Notice:  notice(allDrills(m)),
-		Status:  priorityName(&first.Incident) + " · " + Count(n, "incident"),
+		Notice:  l.notice(allDrills(m)),
+		Status:  statusLine(priorityName(&first.Incident), l.count("incidents", n)),
 		Tone:    "quiet", // once all is over
-		Title:   "Where " + Count(n, "incident") + " stand",
-		Lead:    []string{"More messages were due within a minute than go out one by one: this one stands for the rest, the highest priority first."},
-		Facts:   counts(m.Items),
-		Preview: "The highest: " + Headline(&first.Incident),
-		items:   m.Items,
+		Title:   l.count("digest.title", n),
+		Lead:    []string{l.say("digest.why")},
+		Facts:   l.counts(m.Items),
+		Preview: l.say("digest.preview", "headline", Headline(&first.Incident)),
+
+		language: l,
+		items:    m.Items,
 	}
 	open := func(it incident.Item) bool { return it.Incident.State == incident.StateOpen }
 	goesOn := func(it incident.Item) bool {
@@ -212,22 +223,20 @@ func digestReport(m *incident.Message, clock Clock) *Report {
 	if i := slices.IndexFunc(m.Items, goesOn); i >= 0 {
 		r.Tone = Rank(m.Items[i].Incident.Priority.Rank)
 	} else if !slices.ContainsFunc(m.Items, open) {
-		r.Status += ", all over"
+		r.Status = l.say("digest.over", "status", r.Status)
 	}
 	if late := earliestLate(m); !late.IsZero() {
-		r.Lead = append(r.Lead, fmt.Sprintf("It should have come by %s, and could not be handed over until now.", clock.Time(late)))
+		r.Lead = append(r.Lead, l.say("digest.late", "time", clock.Time(late)))
 	}
 	for i := range m.Items[:min(n, DigestNamed)] {
 		it := m.Items[i]
 		it.LateSince = time.Time{} // said above
 		in := &it.Incident
-		state := status(&it)
-		if plain(&it) {
-			state = strings.Replace(state, "· Open", "· New", 1)
+		is := statusOf(&it)
+		if is == "open" && plain(&it) {
+			is = "new"
 		}
-		if in.Drill {
-			state = "DRILL " + state
-		}
+		state := l.drillTag(in.Drill, statusLine(priorityName(in), l.say("status."+is)))
 		url := page(m, in.Number)
 		if o := firstReminder(&it); it.Kind == incident.KindReminder && o != nil && o.Reason == incident.DueUnfed {
 			url += "#update"
@@ -245,23 +254,21 @@ func digestReport(m *incident.Message, clock Clock) *Report {
 }
 
 // counts says how many incidents of each priority are open, resolved and so on.
-func counts(items []incident.Item) []Fact {
+func (l *Language) counts(items []incident.Item) []Fact {
 	var facts []Fact
 	for _, c := range incident.CountItems(items) {
 		var parts []string
-		add := func(n int, what string) {
+		add := func(n int, key string) {
 			if n > 0 {
-				parts = append(parts, fmt.Sprintf("%d %s", n, what))
+				parts = append(parts, l.count(key, n))
 			}
 		}
-		add(c.Open, "open")
-		add(c.Resolved, "resolved")
-		add(c.Closed, "closed")
-		add(c.Merged, "merged")
-		if c.Drills > 0 {
-			parts = append(parts, Count(c.Drills, "drill"))
-		}
-		facts = append(facts, Fact{Name: Line(c.Priority, 20), Value: strings.Join(parts, ", ")})
+		add(c.Open, "count.open")
+		add(c.Resolved, "count.resolved")
+		add(c.Closed, "count.closed")
+		add(c.Merged, "count.merged")
+		add(c.Drills, "count.drills")
+		facts = append(facts, Fact{Name: Line(c.Priority, 20), Value: strings.Join(parts, l.say("list.comma"))})
 	}
 	return facts
 }
@@ -269,7 +276,8 @@ func counts(items []incident.Item) []Fact {
 // linkAll leads to the page of all incidents.
 func (r *Report) linkAll(m *incident.Message) {
 	if url := Link(m.BaseURL + "/"); url != "" {
-		r.Sections = append(r.Sections, Section{Heading: "Where to look", Lines: []Entry{{Text: "All incidents", URL: url}}, stays: true})
+		l := r.language
+		r.Sections = append(r.Sections, Section{Heading: l.say("heading.look"), Lines: []Entry{{Text: l.say("look.all"), URL: url}}, stays: true})
 	}
 }
 
@@ -286,18 +294,20 @@ func earliestLate(m *incident.Message) (late time.Time) {
 
 // briefLines say how an incident of a digest stands, and the most important news.
 func briefLines(m *incident.Message, it *incident.Item, clock Clock) []string {
-	in := &it.Incident
-	state := State(in)
+	in, l := &it.Incident, clock.Language
+	state := l.state(in)
 	if in.State == incident.StateOpen && !in.OnIt() {
 		state += "; " + OnIt(in, clock)
 	}
-	lines := []string{Span(in) + " " + Since(in, clock) + ". " + state + "."}
-	if !it.NextBy.IsZero() {
-		lines = append(lines, "Next update "+NextUpdate(it, clock)+".")
-	} else if in.State == incident.StateOpen && !onCall(m) && it.Kind != incident.KindLeft {
-		lines = append(lines, "Next update: "+NextUpdate(it, clock)+".")
+	lines := []string{l.sentence(l.span(in)+" "+Since(in, clock)) + " " + l.sentence(state)}
+	switch {
+	case it.Kind == incident.KindLeft:
+	case !it.NextBy.IsZero():
+		lines = append(lines, l.say("next.update_by", "time", clock.Full(it.NextBy)))
+	case in.State == incident.StateOpen && !onCall(m):
+		lines = append(lines, l.say("next.update", "next", NextUpdate(it, clock)))
 	}
-	if s := alertNames(it); s != "" {
+	if s := l.alertNames(it); s != "" {
 		lines = append(lines, s)
 	}
 	news := newStory(m, it, clock)
@@ -305,15 +315,15 @@ func briefLines(m *incident.Message, it *incident.Item, clock Clock) []string {
 		lines = append(lines, Line(s, 240))
 	}
 	if it.NewWord && it.Word != nil {
-		lines = append(lines, fmt.Sprintf("%s at %s: %s", by(Line(it.Word.By, nameLimit), "wrote", "The team wrote"),
-			clock.Time(it.Word.At), quote(Line(it.Word.Text, 240))))
+		lines = append(lines, l.by("brief.wrote", Line(it.Word.By, nameLimit),
+			"time", clock.Time(it.Word.At), "words", l.quote(Line(it.Word.Text, 240))))
 	} else if it.Kind == incident.KindUpdate && !spoke(it) && !onCall(m) {
 		lines = append(lines, strings.TrimSpace(NoNews(it, clock)+" "+Breaches(it, clock)))
 	}
 	if o := firstReminder(it); it.Kind == incident.KindReminder && o != nil && o.Reason != incident.DueUndeliverable && o.Reason != incident.DueUndelivered {
-		line := capital(reminderTitle(it, clock)) + "."
+		line := l.sentence(capital(reminderTitle(it, clock)))
 		if o.Reason == incident.DueUnfed {
-			line += fmt.Sprintf(" Write it on the page, or with: sitrep incident update %s \"…\"", in.ID())
+			line += " " + l.say("brief.write", "command", fmt.Sprintf("sitrep incident update %s \"…\"", in.ID()))
 		}
 		lines = append(lines, line)
 	}
@@ -322,38 +332,36 @@ func briefLines(m *incident.Message, it *incident.Item, clock Clock) []string {
 
 // watchdogReport says that the alert that always fires went away, or is back.
 func watchdogReport(m *incident.Message, clock Clock) *Report {
-	r := &Report{Footer: footer(m, clock)}
+	l := clock.Language
+	r := &Report{Footer: footer(m, clock), language: l}
 	w := m.Watchdog
 	if w == nil {
 		w = &incident.WatchdogNews{}
 	}
-	r.Title = watchdogTitle(w)
+	r.Title = l.watchdogTitle(w)
 	if w.Away {
-		r.Status, r.Tone = "Watchdog · Away", "rank0"
-		r.Lead = []string{"Until they are back, new trouble may go unseen, and alerts that end are not believed: they count as unknown."}
+		r.Status, r.Tone = l.say("watchdog.status_away"), "rank0"
+		r.Lead = []string{l.say("watchdog.away")}
 		if w.Pulse != "" {
-			r.Lead = []string{
-				"Until they are back, new trouble there may go unseen, and its alerts that end are not believed: they count as unknown.",
-				"Once that has lasted " + Duration(incident.GoneAfter) + ", it counts as gone for good.",
-			}
+			r.Lead = []string{l.say("watchdog.away_there"), l.say("watchdog.gone", "duration", l.duration(incident.GoneAfter))}
 		}
-		heard := "never"
+		heard := l.say("never")
 		if !w.HeardAt.IsZero() {
 			heard = clock.Full(w.HeardAt)
 		}
-		r.Facts = []Fact{{"Last heard", heard, true}}
+		r.Facts = []Fact{{Name: l.say("fact.last_heard"), Value: heard, Strong: true}}
 		if w.Within > 0 {
-			r.Facts = append(r.Facts, Fact{"Expected", "every " + Duration(w.Within), false})
+			r.Facts = append(r.Facts, Fact{Name: l.say("fact.expected"), Value: l.every(w.Within)})
 		}
-		r.Sections = []Section{{Heading: "What to do", Lines: []Entry{{Text: "See whether Prometheus and Alertmanager run, and whether Alertmanager reaches sitrep."}}}}
-		r.Preview = "The watchdog alert was last heard: " + heard + "."
+		r.Sections = []Section{{Heading: l.say("heading.todo"), Lines: []Entry{{Text: l.say("watchdog.help")}}}}
+		r.Preview = l.say("watchdog.preview_away", "time", heard)
 	} else {
-		r.Status, r.Tone = "Watchdog · Back", ToneOver
-		r.Lead = []string{"The alert that always fires was heard again. Alerts that end are believed again."}
+		r.Status, r.Tone = l.say("watchdog.status_back"), ToneOver
+		r.Lead = []string{l.say("watchdog.back")}
 		if !w.HeardAt.IsZero() {
-			r.Facts = []Fact{{"Last heard", clock.Full(w.HeardAt), true}}
+			r.Facts = []Fact{{Name: l.say("fact.last_heard"), Value: clock.Full(w.HeardAt), Strong: true}}
 		}
-		r.Preview = "The watchdog alert is back."
+		r.Preview = l.say("watchdog.preview_back")
 	}
 	r.linkAll(m)
 	return r

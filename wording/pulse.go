@@ -15,14 +15,16 @@ const (
 	pulsesLimit = 3
 )
 
-// Pulse says in words which pulse of the watchdog has those labels, such as "cluster eu";
-// empty without labels.
-func Pulse(labels map[string]string) string {
+// Pulse says in English words which pulse of the watchdog has those labels, such as "cluster
+// eu"; empty without labels.
+func Pulse(labels map[string]string) string { return In(english).pulse(labels) }
+
+func (l *Language) pulse(labels map[string]string) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
 		value := Line(labels[name], valueLimit)
 		if value == "" {
-			parts = append(parts, "no "+Line(name, nameLimit))
+			parts = append(parts, l.say("pulse.without", "label", Line(name, nameLimit)))
 			continue
 		}
 		parts = append(parts, Line(name, nameLimit)+" "+value)
@@ -36,31 +38,28 @@ func Silent(away incident.Pulses, clock Clock) string {
 	if len(away) == 0 {
 		return ""
 	}
+	l := clock.Language
 	if len(away) == 1 && away[0].Name == "" {
-		return "Silent since " + clock.Time(away[0].AwaySince) + ". Until it is back, alerts that end are not believed."
+		return l.say("silent.all", "time", clock.Time(away[0].AwaySince))
 	}
 	var parts []string
 	for _, p := range away[:min(len(away), pulsesLimit)] {
-		parts = append(parts, Pulse(p.Labels)+" since "+clock.Time(p.AwaySince))
+		parts = append(parts, l.say("silent.since", "pulse", l.pulse(p.Labels), "time", clock.Time(p.AwaySince)))
 	}
 	if more := len(away) - len(parts); more > 0 {
-		parts = append(parts, Count(more, "other"))
+		parts = append(parts, l.count("silent.more", more))
 	}
-	until := "Until it is back, its"
-	if len(away) > 1 {
-		until = "Until they are back, their"
-	}
-	return "Silent: " + strings.Join(parts, "; ") + ". " + until + " alerts that end are not believed."
+	return l.count("silent.some", len(away), "pulses", strings.Join(parts, "; "))
 }
 
 // watchdogTitle is the title of a message about the watchdog.
-func watchdogTitle(w *incident.WatchdogNews) string {
-	title := "Alerts arrive again"
+func (l *Language) watchdogTitle(w *incident.WatchdogNews) string {
+	title := l.say("watchdog.arrive")
 	if w != nil && w.Away {
-		title = "Alerts have stopped arriving"
+		title = l.say("watchdog.stopped")
 	}
 	if w == nil || w.Pulse == "" {
 		return title
 	}
-	return title + " (" + Pulse(w.Labels) + ")"
+	return title + " (" + l.pulse(w.Labels) + ")"
 }

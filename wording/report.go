@@ -32,13 +32,16 @@ type Report struct {
 	// Preview is what a list of mails shows beside the subject.
 	Preview string
 
-	items []incident.Item // of a digest
+	language *Language
+	items    []incident.Item // of a digest
 }
 
 // A Fact is one line that is looked for by its name.
 type Fact struct {
 	Name, Value string
 	Strong      bool
+
+	joined bool // the value goes on where the name ends
 }
 
 // A Section is what belongs together, under a heading.
@@ -84,10 +87,16 @@ func (r *Report) Text() (string, error) {
 	return b.String(), nil
 }
 
+// Language is the tag of the language that it is in, such as "de".
+func (r *Report) Language() string { return r.language.Tag() }
+
+// LinkTooLong is what is said in place of a link that is longer than a channel takes.
+func (r *Report) LinkTooLong() string { return r.language.say("cut.link") }
+
 // Line returns the fact as one line, such as "State: open" or "Next update by 16:03
 // CEST".
 func (f Fact) Line() string {
-	if f.Name == "Since" || strings.HasPrefix(f.Value, "by ") {
+	if f.joined {
 		return f.Name + " " + f.Value
 	}
 	return f.Name + ": " + f.Value
@@ -104,7 +113,7 @@ func Compose(m *incident.Message) *Report { return ComposeWhole(m).Within(inMail
 // [Report.Within] that.
 func ComposeWhole(m *incident.Message) *Report {
 	m = m.ForReader()
-	clock := Clock{m.At, m.Location}
+	clock := clockOf(m)
 	switch m.Kind {
 	case incident.KindWatchdog:
 		return watchdogReport(m, clock)
@@ -124,21 +133,23 @@ func ComposeWhole(m *incident.Message) *Report {
 // incidentReport is the report of one incident: opened, update, priority, left,
 // resolved or reopened.
 func incidentReport(m *incident.Message, it *incident.Item, clock Clock) *Report {
-	in := &it.Incident
+	in, l := &it.Incident, clock.Language
 	news := newStory(m, it, clock)
 	team := teamSection(m, it, news, clock)
 	r := &Report{
-		Notice:   notice(in.Drill),
+		Notice:   l.notice(in.Drill),
 		ID:       in.ID(),
-		Status:   status(it),
+		Status:   l.status(it),
 		Tone:     tone(it),
 		Title:    Headline(in),
 		Subtitle: subtitle(in),
 		Lead:     lead(m, it, news, clock),
 		Facts:    facts(m, it, news, clock),
+
+		language: l,
 	}
 	if known := knownPriority(it); it.Kind == incident.KindPriority && known != "" && known != in.Priority.Name {
-		r.Status = strings.Replace(r.Status, " · ", ", was "+Line(known, 20)+" · ", 1)
+		r.Status = statusLine(l.say("status.was", "priority", priorityName(in), "before", Line(known, 20)), l.say("status."+statusOf(it)))
 	}
 	add := func(s Section) {
 		if len(s.Lines) > 0 {
@@ -148,11 +159,11 @@ func incidentReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 	if it.NewWord {
 		add(team)
 	}
-	add(todoSection(m, it))
+	add(l.todoSection(m, it))
 	add(alertSection(m, it, clock))
-	happened := Section{Heading: "What is new", Lines: news.lines}
+	happened := Section{Heading: l.say("heading.new"), Lines: news.lines}
 	if it.First {
-		happened.Heading = "What happened so far"
+		happened.Heading = l.say("heading.so_far")
 	}
 	add(happened)
 	if !it.NewWord {
@@ -160,15 +171,15 @@ func incidentReport(m *incident.Message, it *incident.Item, clock Clock) *Report
 	}
 	add(planSection(it, clock))
 	add(actionSection(it, clock))
-	add(linkSection(m, it))
+	add(l.linkSection(m, it))
 	r.Footer = footer(m, clock)
 	r.Preview = preview(it, r.Lead, clock)
 	return r
 }
 
-func notice(drill bool) string {
+func (l *Language) notice(drill bool) string {
 	if drill {
-		return "This is a DRILL. Nothing is really broken."
+		return l.say("drill.notice")
 	}
 	return ""
 }
@@ -185,82 +196,93 @@ func onCall(m *incident.Message) bool {
 
 // facts are what a reader looks for first.
 func facts(m *incident.Message, it *incident.Item, news *story, clock Clock) []Fact {
-	in := &it.Incident
+	in, l := &it.Incident, clock.Language
 	var list []Fact
-	add := func(name, value string, strong bool) {
+	add := func(key, value string) {
 		if value != "" {
-			list = append(list, Fact{name, value, strong})
+			list = append(list, Fact{Name: l.say(key), Value: value})
 		}
 	}
-	add("Affected", Affected(in), false)
-	add(Span(in), Since(in, clock), false)
-	add("State", State(in), false)
+	add("fact.affected", Affected(in))
+	list = append(list, l.spanFact(in, clock))
+	add("fact.state", l.state(in))
 	if !onCall(m) || !it.NextBy.IsZero() {
-		add("Next update", NextUpdate(it, clock), !it.NextBy.IsZero())
+		list = append(list, Fact{
+			Name: l.say("fact.next"), Value: NextUpdate(it, clock), Strong: !it.NextBy.IsZero(),
+			joined: !it.NextBy.IsZero() && it.Kind != incident.KindLeft,
+		})
 	}
 	if goesOn := in.State == incident.StateOpen || in.Breaches.Firing+in.Breaches.Unknown > 0; goesOn && in.MergedInto == 0 && !news.noNews {
-		add("Now", Breaches(it, clock), false)
+		add("fact.now", Breaches(it, clock))
 	}
-	add("Monitoring", Silent(it.Silent, clock), false)
+	add("fact.monitoring", Silent(it.Silent, clock))
 	if in.State == incident.StateOpen {
-		add("On it", OnIt(in, clock), false)
+		add("fact.on_it", OnIt(in, clock))
 	}
 	return list
+}
+
+// spanFact says since when it lasts, or how long it did.
+func (l *Language) spanFact(in *incident.Incident, clock Clock) Fact {
+	return Fact{Name: l.span(in), Value: Since(in, clock), joined: !lasted(in)}
 }
 
 // preview is what stands beside the subject in a list of mails.
 func preview(it *incident.Item, lead []string, clock Clock) string {
 	var parts []string
+	l := clock.Language
 	switch {
 	case it.NewWord && it.Word != nil:
-		parts = append(parts, quote(Line(it.Word.Text, 90)))
+		parts = append(parts, l.quote(Line(it.Word.Text, 90)))
 	case len(lead) > 0:
 		parts = append(parts, Line(lead[0], 110))
 	default:
-		parts = append(parts, status(it)+" since "+clock.Full(Began(&it.Incident))+".")
-		if shown := Alerts(it); len(shown) > 0 {
+		parts = append(parts, l.say("preview.since", "status", l.status(it), "time", clock.Full(Began(&it.Incident))))
+		if shown := l.alerts(it); len(shown) > 0 {
 			parts = append(parts, stop(Line(strings.TrimSuffix(shown[0].Name+": "+shown[0].Summary, ": "), 110)))
 		}
 	}
 	if it.Kind != incident.KindLeft && !it.NextBy.IsZero() {
-		parts = append(parts, "Next update "+NextUpdate(it, clock)+".")
+		parts = append(parts, l.say("next.update_by", "time", clock.Full(it.NextBy)))
 	}
 	return strings.Join(parts, " ")
 }
 
 // footer says why the reader gets this, and what the times are.
 func footer(m *incident.Message, clock Clock) []string {
-	group := Line(m.Group, nameLimit)
+	group, l := Line(m.Group, nameLimit), clock.Language
 	var why string
 	switch {
 	case m.Kind == incident.KindWatchdog:
-		why = fmt.Sprintf("You get this because the group %s is told about the watchdog.", group)
+		why = l.say("footer.watchdog", "group", group)
 	case m.Kind == incident.KindCanary:
-		why = fmt.Sprintf("You get this because the group %s gets the canary: an alert of sitrep's own that shows whether alerts arrive and mails go out.", group)
+		why = l.say("footer.canary", "group", group)
 	case onCall(m):
-		why = fmt.Sprintf("You get this because you are on call for the team %s.", group)
+		why = l.say("footer.on_call", "team", group)
+	case m.Kind == incident.KindLeft:
+		why = l.say("footer.left", "audiences", l.audiences(m.Audiences), "group", group)
+	case len(m.Items) != 1 || len(m.First().Audiences) == 0:
+		why = l.say("footer.audience", "audiences", l.audiences(m.Audiences), "group", group)
 	default:
-		why = fmt.Sprintf("You get this as %s (%s).", AudienceNames(m.Audiences), group)
-		if m.Kind == incident.KindLeft {
-			why = fmt.Sprintf("You got these messages as %s (%s).", AudienceNames(m.Audiences), group)
+		it := m.First()
+		pairs := []string{
+			"audiences", l.audiences(m.Audiences), "group", group,
+			"priority", priorityName(&it.Incident), "informed", l.audiences(it.Audiences),
 		}
-		if it := m.First(); len(m.Items) == 1 && m.Kind != incident.KindLeft && len(it.Audiences) > 0 {
-			why = fmt.Sprintf("You get this as %s (%s): %s informs %s", AudienceNames(m.Audiences), group,
-				priorityName(&it.Incident), AudienceNames(it.Audiences))
-			if every := it.Incident.Priority.UpdateEvery; every > 0 && it.Incident.State == incident.StateOpen {
-				why += ", at least every " + Duration(every)
-			}
-			why += "."
+		if every := it.Incident.Priority.UpdateEvery; every > 0 && it.Incident.State == incident.StateOpen {
+			why = l.say("footer.informs_every", append(pairs, "every", l.every(every))...)
+		} else {
+			why = l.say("footer.informs", pairs...)
 		}
 	}
 	lines := []string{why}
 	if len(m.Items) == 1 && m.First().Incident.Unmapped {
-		lines = append(lines, "No SLO claims the alert behind this incident, so it has the priority of unmapped alerts.")
+		lines = append(lines, l.say("footer.unmapped"))
 	}
 	times := []time.Time{}
 	for i := range m.Items {
 		it := &m.Items[i]
 		times = append(times, Began(&it.Incident), it.NextBy)
 	}
-	return append(lines, "Times are "+clock.Zones(times...)+".")
+	return append(lines, l.say("footer.times", "zones", clock.Zones(times...)))
 }

@@ -14,26 +14,33 @@ import (
 // Since says since when the trouble lasts, and how long that is; of what is over,
 // from when to when.
 func Since(in *incident.Incident, clock Clock) string {
-	start := Began(in)
-	if Span(in) == "Lasted" {
+	start, l := Began(in), clock.Language
+	if lasted(in) {
 		end := Over(in)
-		return fmt.Sprintf("%s to %s (%s)", clock.Time(start), clock.Full(end), Duration(end.Sub(start)))
+		return l.say("since.to", "start", clock.Time(start), "end", clock.Full(end), "duration", l.duration(end.Sub(start)))
 	}
 	if !in.ReopenedAt.IsZero() {
-		return fmt.Sprintf("%s; first at %s", clock.Full(in.ReopenedAt), clock.Time(start))
+		return l.say("since.again", "reopened", clock.Full(in.ReopenedAt), "start", clock.Time(start))
 	}
 	if lasts := clock.Now.Sub(start); lasts >= time.Minute {
-		return fmt.Sprintf("%s (for %s)", clock.Full(start), Duration(lasts))
+		return l.say("since.for", "start", clock.Full(start), "duration", l.duration(lasts))
 	}
 	return clock.Full(start)
 }
 
-// Span is the word for what Since says.
-func Span(in *incident.Incident) string {
-	if in.State == incident.StateOpen || in.MergedInto > 0 {
-		return "Since"
+// Span is the English word for what Since says.
+func Span(in *incident.Incident) string { return In(english).span(in) }
+
+func (l *Language) span(in *incident.Incident) string {
+	if lasted(in) {
+		return l.say("fact.lasted")
 	}
-	return "Lasted"
+	return l.say("fact.since")
+}
+
+// lasted reports whether the trouble is over.
+func lasted(in *incident.Incident) bool {
+	return in.State != incident.StateOpen && in.MergedInto == 0
 }
 
 // Began is when the trouble began, as far as it is known.
@@ -42,138 +49,153 @@ func Began(in *incident.Incident) time.Time { return cmp.Or(in.StartedAt, in.Ope
 // Over is when the trouble was over, as far as it is known.
 func Over(in *incident.Incident) time.Time { return cmp.Or(in.EndedAt, in.ResolvedAt, in.ClosedAt) }
 
-// State says where the incident stands: state and phase.
-func State(in *incident.Incident) string {
+// State says in English where the incident stands: state and phase.
+func State(in *incident.Incident) string { return In(english).state(in) }
+
+func (l *Language) state(in *incident.Incident) string {
+	phase := l.phase(in.Phase)
 	switch {
 	case in.MergedInto > 0:
-		return "Merged into " + incident.ID(in.MergedInto)
+		return l.say("state.merged", "incident", incident.ID(in.MergedInto))
 	case in.State == incident.StateClosed:
-		return "Closed"
+		return l.say("state.closed")
 	case in.State == incident.StateResolved:
-		return "Resolved, phase: " + PhaseName(in.Phase)
+		return l.say("state.resolved", "phase", phase)
 	}
-	s := "Open, phase: " + PhaseName(in.Phase)
 	switch to := Line(in.EscalatedTo, nameLimit); {
 	case to == "":
+		return l.say("state.open", "phase", phase)
 	case in.Phase == incident.PhaseEscalation:
-		s += " to " + to
+		return l.say("state.escalation", "phase", phase, "to", to)
 	default:
-		s += ", escalated to " + to
+		return l.say("state.escalated", "phase", phase, "to", to)
 	}
-	return s
 }
 
 // OnIt says who is on it, or that nobody is. Audiences are told no name: see
 // [incident.Incident.ForAudiences].
 func OnIt(in *incident.Incident, clock Clock) string {
-	who := Line(in.AcknowledgedBy, nameLimit)
+	who, l := Line(in.AcknowledgedBy, nameLimit), clock.Language
 	since := clock.Time(cmp.Or(in.OnItAt, in.AcknowledgedAt))
 	switch {
 	case in.AcknowledgedAt.IsZero():
-		return "nobody has acknowledged it yet"
+		return l.say("on_it.nobody")
 	case !in.OnIt():
-		return "nobody, since it was given back at " + clock.Time(in.ReleasedAt)
+		return l.say("on_it.given_back", "time", clock.Time(in.ReleasedAt))
 	case who == "":
-		return "the team, since " + since
+		return l.say("on_it.team", "time", since)
 	case !in.TakenOverAt.IsZero():
-		return who + ", who took it over at " + clock.Time(in.TakenOverAt)
+		return l.say("on_it.taken_over", "who", who, "time", clock.Time(in.TakenOverAt))
 	}
-	return who + ", since " + since
+	return l.say("on_it.who", "who", who, "time", since)
 }
 
 // NextUpdate says by when the reader of an item is told again, as what follows
 // the words "next update": "by 16:03 CEST", or that none is scheduled and why.
 func NextUpdate(it *incident.Item, clock Clock) string {
+	l := clock.Language
 	switch {
 	case it.Kind == incident.KindLeft:
-		return "none, this is the last message to you about " + it.Incident.ID()
+		return l.say("next.last", "incident", it.Incident.ID())
 	case !it.NextBy.IsZero():
-		return "by " + clock.Full(it.NextBy)
-	case it.Incident.State != incident.StateOpen:
-		return "none is scheduled, as the incident is " + string(it.Incident.State)
+		return l.say("next.by", "time", clock.Full(it.NextBy))
+	case it.Incident.State == incident.StateResolved:
+		return l.say("next.resolved")
+	case it.Incident.State == incident.StateClosed:
+		return l.say("next.closed")
 	case it.Paused:
-		return "none is scheduled while nobody knows whether the trouble goes on"
+		return l.say("next.paused")
 	}
-	return "none is scheduled"
+	return l.say("next.none")
 }
 
 // Breaches says how many breaches fire and when that was last heard, or since when
 // nobody knows. Of no breaches it says "". To readers they are alerts: a breach would
 // be one of security.
 func Breaches(it *incident.Item, clock Clock) string {
-	in := &it.Incident
+	in, l := &it.Incident, clock.Language
 	n := in.Breaches
+	heard := func(s string) string {
+		if it.LastHeardAt.IsZero() {
+			return s
+		}
+		return l.say("breaches.heard", "said", s, "time", clock.Time(it.LastHeardAt))
+	}
+	s := ""
 	switch {
 	case n.Total == 0:
 		return ""
 	case n.Firing > 0:
-		still := "still firing"
 		if plain(it) || it.Kind == incident.KindReopened {
-			still = "firing"
+			s = l.count("breaches.firing", n.Firing)
+		} else {
+			s = l.count("breaches.still_firing", n.Firing)
 		}
-		s := fmt.Sprintf("%s %s", Count(n.Firing, "alert"), still)
-		if !it.LastHeardAt.IsZero() {
-			s += ", last heard " + clock.Time(it.LastHeardAt)
+		if s = heard(s); n.Unknown > 0 {
+			s = l.count("breaches.more_unknown", n.Unknown, "said", s)
 		}
-		if n.Unknown > 0 {
-			s += fmt.Sprintf("; of %d more nobody knows", n.Unknown)
-		}
-		return s + "."
+	case n.Unknown > 0 && in.UnknownSince.IsZero():
+		s = heard(l.count("breaches.unknown", n.Unknown))
 	case n.Unknown > 0:
-		since := ""
-		if !in.UnknownSince.IsZero() {
-			since = " since " + clock.Time(in.UnknownSince)
-		}
-		s := fmt.Sprintf("Unknown%s: nobody can tell whether %s still fire", since, Count(n.Unknown, "alert"))
-		if n.Unknown == 1 {
-			s = fmt.Sprintf("Unknown%s: nobody can tell whether the alert still fires", since)
-		}
-		if !it.LastHeardAt.IsZero() {
-			s += ", last heard " + clock.Time(it.LastHeardAt)
-		}
-		return s + "."
+		s = heard(l.count("breaches.unknown_since", n.Unknown, "time", clock.Time(in.UnknownSince)))
+	default:
+		s = l.ended(in, clock)
 	}
-	s, at := "The alert has ended", ", at "
-	if n.Total > 1 {
-		s, at = fmt.Sprintf("All %d alerts have ended", n.Total), ", the last at "
-		if n.Total == 2 {
-			s = "Both alerts have ended"
-		}
-	}
-	if in.State == incident.StateOpen && !in.EndedAt.IsZero() {
-		s += at + clock.Time(in.EndedAt)
-		if in.ResolveAfter > 0 && !in.Declared {
-			s += fmt.Sprintf("; the incident resolves when that holds for %s", Duration(in.ResolveAfter))
-		}
-	}
-	return s + "."
+	return l.sentence(s)
 }
+
+// ended says that all alerts of an incident have ended, and of one that is open, when.
+func (l *Language) ended(in *incident.Incident, clock Clock) string {
+	s := l.count("breaches.ended", in.Breaches.Total)
+	if in.Breaches.Total == 2 {
+		s = l.say("breaches.both_ended")
+	}
+	if in.State != incident.StateOpen || in.EndedAt.IsZero() {
+		return s
+	}
+	if in.Breaches.Total > 1 {
+		s = l.say("breaches.last_at", "said", s, "time", clock.Time(in.EndedAt))
+	} else {
+		s = l.say("breaches.at", "said", s, "time", clock.Time(in.EndedAt))
+	}
+	if in.ResolveAfter > 0 && !in.Declared {
+		s = l.say("breaches.resolves", "said", s, "duration", l.duration(in.ResolveAfter))
+	}
+	return s
+}
+
+// sentence ends a sentence.
+func (l *Language) sentence(s string) string { return l.say("sentence.end", "said", s) }
 
 // NoNews says since when the team has written nothing to this reader.
 func NoNews(it *incident.Item, clock Clock) string {
 	if it.Word != nil {
-		return fmt.Sprintf("No news from the team since %s.", clock.Time(it.Word.At))
+		return clock.Language.say("no_news.since", "time", clock.Time(it.Word.At))
 	}
-	return fmt.Sprintf("No news from the team since %s, when the incident opened.", clock.Time(it.Incident.OpenedAt))
+	return clock.Language.say("no_news.opened", "time", clock.Time(it.Incident.OpenedAt))
 }
 
 // Action says how an action stands.
 func Action(a *incident.Action, clock Clock) string {
-	name := Line(a.Name, nameLimit)
-	reason := Line(a.Reason, reasonLimit)
+	name, l := Line(a.Name, nameLimit), clock.Language
 	switch {
-	case a.State != incident.ActionDue && reason != "":
-		return fmt.Sprintf("%s: %s, %s", name, a.State, quote(reason))
 	case a.State != incident.ActionDue:
-		return fmt.Sprintf("%s: %s", name, a.State)
+		s := l.say("action.done", "action", name)
+		if a.State == incident.ActionWaived {
+			s = l.say("action.waived", "action", name)
+		}
+		if reason := Line(a.Reason, reasonLimit); reason != "" {
+			s = l.say("action.because", "said", s, "reason", l.quote(reason))
+		}
+		return s
 	case a.DueAt.IsZero() && a.Within > 0:
-		return fmt.Sprintf("%s: due within %s after resolving", name, Duration(a.Within))
+		return l.say("action.due_within", "action", name, "duration", l.duration(a.Within))
 	case a.DueAt.IsZero():
-		return name + ": due"
+		return l.say("action.due", "action", name)
 	case a.DueAt.Before(clock.Now):
-		return fmt.Sprintf("%s: overdue since %s", name, clock.Full(a.DueAt))
+		return l.say("action.overdue", "action", name, "time", clock.Full(a.DueAt))
 	}
-	return fmt.Sprintf("%s: due by %s", name, clock.Full(a.DueAt))
+	return l.say("action.due_by", "action", name, "time", clock.Full(a.DueAt))
 }
 
 // Affected says who is affected, else the service that is, and where, as far as the SLO
@@ -190,26 +212,32 @@ func Affected(in *incident.Incident) string {
 }
 
 // status is the line on top: priority and state in a word or two.
-func status(it *incident.Item) string {
+func (l *Language) status(it *incident.Item) string {
+	return statusLine(priorityName(&it.Incident), l.say("status."+statusOf(it)))
+}
+
+func statusLine(priority, state string) string { return strings.TrimSpace(priority + " · " + state) }
+
+// statusOf is the word for the state of an item.
+func statusOf(it *incident.Item) string {
 	in := &it.Incident
-	state := "Open"
 	switch {
 	case it.Kind == incident.KindReminder:
-		state = "Reminder"
+		return "reminder"
 	case it.Kind == incident.KindLeft && in.MergedInto > 0:
-		state = "Merged"
+		return "merged"
 	case it.Kind == incident.KindLeft:
-		state = "Last message to you"
+		return "last"
 	case in.State == incident.StateResolved:
-		state = "Resolved"
+		return "resolved"
 	case in.State == incident.StateClosed:
-		state = "Closed"
+		return "closed"
 	case it.Kind == incident.KindReopened:
-		state = "Open again"
+		return "again"
 	case in.Breaches.Firing == 0 && in.Breaches.Unknown > 0:
-		state = "Open, unknown whether it goes on"
+		return "unknown"
 	}
-	return strings.TrimSpace(priorityName(in) + " · " + state)
+	return "open"
 }
 
 // Rank is the class of the colour of a priority.

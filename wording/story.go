@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"sitrep/incident"
 )
@@ -114,7 +116,7 @@ func causes(e *incident.Event, it *incident.Item) bool {
 
 // describer puts events into words for the readers of a message.
 func describer(m *incident.Message, clock Clock) Describer {
-	d := Describer{Depth: ForReaders, Time: clock.Time}
+	d := Describer{Depth: ForReaders, Time: clock.Time, Language: clock.Language}
 	if onCall(m) {
 		d.Depth = ForTeam
 	}
@@ -131,9 +133,9 @@ func entries(events []incident.Event, it *incident.Item, d Describer, clock Cloc
 	}
 	slices.Reverse(out)
 	if more > 0 {
-		out = append(out, Entry{Text: fmt.Sprintf("Before that: %s more, on the incident's page.", Count(more, "change"))})
+		out = append(out, Entry{Text: clock.Language.count("changes.more", more)})
 	}
-	if text := breaches(it); text != "" {
+	if text := clock.Language.breaches(it); text != "" {
 		out = append(out, Entry{Text: text})
 	}
 	return out
@@ -141,7 +143,7 @@ func entries(events []incident.Event, it *incident.Item, d Describer, clock Cloc
 
 // lead says why the message comes now.
 func lead(m *incident.Message, it *incident.Item, s *story, clock Clock) []string {
-	in := &it.Incident
+	in, l := &it.Incident, clock.Language
 	var out []string
 	cause := ""
 	if s.cause != nil {
@@ -149,28 +151,28 @@ func lead(m *incident.Message, it *incident.Item, s *story, clock Clock) []strin
 	}
 	switch it.Kind {
 	case incident.KindLeft:
-		out = append(out, farewell(m, it, cause)...)
+		out = append(out, l.farewell(m, it, cause)...)
 	case incident.KindResolved:
 		if s.cause != nil && s.cause.Actor.Person() {
 			out = append(out, cause)
 		} else {
-			over := "It is over."
+			over := l.say("over.now")
 			if in.Breaches.Total > 0 {
-				over = "It is over: " + lower(Breaches(it, clock))
+				over = l.say("over.alerts", "said", l.afterColon(Breaches(it, clock)))
 			}
 			out = append(out, over)
 			if s.cause != nil && s.cause.Data.Why != "" {
-				out = append(out, capital(whyOf(&s.cause.Data))+".")
+				out = append(out, l.sentence(capital(l.why(&s.cause.Data))))
 			}
 		}
 		if in.Breaches.Firing > 0 && m.ToOnCall() {
-			out = append(out, "It stays resolved while the same alerts go on firing, and does not close until they have ended.")
+			out = append(out, l.say("over.firing"))
 		}
 	case incident.KindOpened:
 		if joins(it) {
-			joined := "Others know of this already; you are told from now on."
+			joined := l.say("lead.joins")
 			if it.Again {
-				joined = "You are told of this again from now on."
+				joined = l.say("lead.again")
 			}
 			cause = strings.TrimSpace(joined + " " + cause)
 		}
@@ -178,29 +180,29 @@ func lead(m *incident.Message, it *incident.Item, s *story, clock Clock) []strin
 			out = append(out, cause)
 		}
 		if in.Previous > 0 {
-			out = append(out, fmt.Sprintf("It happened before, as %s.", incident.ID(in.Previous)))
+			out = append(out, l.say("lead.before", "incident", incident.ID(in.Previous)))
 		}
 	default:
 		if known := knownPriority(it); it.Kind == incident.KindPriority && known == in.Priority.Name {
-			out = append(out, fmt.Sprintf("The priority went to and fro since the last message, and is %s as before.", priorityName(in)))
+			out = append(out, l.say("lead.to_and_fro", "priority", priorityName(in)))
 		}
 		if cause != "" {
 			out = append(out, cause)
 		}
 	}
 	if it.Paused && in.State == incident.StateOpen {
-		out = append(out, "For a day nobody has known whether the trouble goes on, so scheduled updates pause after this one. The team has been asked to find out.")
+		out = append(out, l.say("lead.paused"))
 	}
 	if has(it, incident.DueMoved) {
-		out = append(out, "The next scheduled update comes later than was said before, as it would fall into your quiet time.")
+		out = append(out, l.say("lead.moved"))
 	}
 	for _, reason := range []incident.Reason{incident.DueUndeliverable, incident.DueUndelivered} {
 		if has(it, reason) {
-			out = append(out, undelivered(it, reason))
+			out = append(out, l.undelivered(it, reason))
 		}
 	}
 	if !it.LateSince.IsZero() {
-		out = append(out, fmt.Sprintf("This message should have come by %s, and could not be handed over until now.", clock.Time(it.LateSince)))
+		out = append(out, l.say("lead.late", "time", clock.Time(it.LateSince)))
 	}
 	return out
 }
@@ -216,25 +218,28 @@ func knownPriority(it *incident.Item) string {
 }
 
 // farewell says that a reader is told no more, and why.
-func farewell(m *incident.Message, it *incident.Item, cause string) []string {
+func (l *Language) farewell(m *incident.Message, it *incident.Item, cause string) []string {
 	in := &it.Incident
 	out := []string{}
 	if cause != "" {
 		out = append(out, cause)
 	}
+	why := ""
 	switch {
 	case in.MergedInto > 0:
-		return append(out, fmt.Sprintf("It is the same trouble, and goes on as %s. All further messages name %[1]s.", incident.ID(in.MergedInto)))
+		why = l.say("left.merged", "incident", incident.ID(in.MergedInto))
 	case len(it.Audiences) == 0:
-		out = append(out, fmt.Sprintf("%s informs no audience, so you get no more messages about it.", priorityName(in)))
+		why = l.say("left.informs_nobody", "priority", priorityName(in))
+	case !informed(m.Audiences, it.Audiences) && len(it.Audiences) == 1:
+		why = l.say("left.informs_only", "priority", priorityName(in), "audience", l.audience(it.Audiences[0]))
 	case !informed(m.Audiences, it.Audiences):
-		out = append(out, fmt.Sprintf("%s informs %s, so you get no more messages about it.", priorityName(in), only(it.Audiences)))
+		why = l.say("left.informs", "priority", priorityName(in), "audiences", l.audiences(it.Audiences))
 	case len(it.Hears) > 0 && !slices.Contains(it.Hears, in.Priority.Name):
-		out = append(out, fmt.Sprintf("You hear of %s only, so you get no more messages about it.", List(cleanNames(it.Hears))))
+		why = l.say("left.hears", "priorities", l.list(cleanNames(it.Hears)))
 	default:
-		out = append(out, "You are no longer among those who are informed, so you get no more messages about it.")
+		why = l.say("left.informed")
 	}
-	return out
+	return append(out, why)
 }
 
 func cleanNames(priorities []string) []string {
@@ -245,25 +250,19 @@ func cleanNames(priorities []string) []string {
 	return out
 }
 
-func only(audiences []incident.Audience) string {
-	if len(audiences) == 1 {
-		return "only " + AudienceName(audiences[0])
-	}
-	return AudienceNames(audiences)
-}
-
 func informed(mine, all []incident.Audience) bool {
 	return slices.ContainsFunc(mine, func(a incident.Audience) bool { return slices.Contains(all, a) })
 }
 
 // teamSection is what the team says, or honestly that it says nothing.
 func teamSection(m *incident.Message, it *incident.Item, s *story, clock Clock) Section {
-	section := Section{Heading: "What the team says"}
+	l := clock.Language
+	section := Section{Heading: l.say("heading.says")}
 	word := it.Word
 	if word != nil && it.NewWord {
-		section.Lines = append(section.Lines, words(word.Text, word.By, clock.Time(word.At)))
+		section.Lines = append(section.Lines, l.words(word.Text, word.By, clock.Time(word.At)))
 		for _, e := range slices.Backward(s.words) {
-			section.Lines = append(section.Lines, words(e.Data.Message, person(e.Actor), clock.Time(e.Time)))
+			section.Lines = append(section.Lines, l.words(e.Data.Message, describer(m, clock).person(e.Actor), clock.Time(e.Time)))
 		}
 		return section
 	}
@@ -271,19 +270,19 @@ func teamSection(m *incident.Message, it *incident.Item, s *story, clock Clock) 
 	if onCall(m) || in.State != incident.StateOpen || it.Kind == incident.KindLeft {
 		return section
 	}
-	at := ""
+	var last string
 	if it.Kind != incident.KindUpdate || spoke(it) {
 		// Something is news: that they wrote nothing is not.
 		if word != nil {
-			at = ", at " + clock.Time(word.At)
+			last = l.say("says.last_at", "time", clock.Time(word.At))
 		}
 	} else {
-		s.noNews = true
+		s.noNews, last = true, l.say("says.last")
 		section.Lines = append(section.Lines, Entry{Text: strings.TrimSpace(NoNews(it, clock) + " " + Breaches(it, clock))})
 	}
 	if word != nil {
 		text, _ := Block(word.Text, reasonLimit)
-		section.Lines = append(section.Lines, Entry{Text: "What they last said" + at + ":", Quote: text})
+		section.Lines = append(section.Lines, Entry{Text: last, Quote: text})
 	}
 	return section
 }
@@ -296,14 +295,11 @@ func spoke(it *incident.Item) bool {
 }
 
 // words are what a person wrote, and when.
-func words(text, by, when string) Entry {
-	if by = Line(by, nameLimit); by == "" {
-		by = "The team"
-	}
-	e := Entry{Text: by + " at " + when + ":"}
+func (l *Language) words(text, by, when string) Entry {
+	e := Entry{Text: l.by("says.wrote", Line(by, nameLimit), "time", when)}
 	var cut bool
 	if e.Quote, cut = Block(text, wordsLimit); cut {
-		e.Quote += "\n(shortened; all of it is on the incident's page)"
+		e.Quote += "\n" + l.say("says.shortened")
 	}
 	return e
 }
@@ -326,20 +322,21 @@ func planSection(it *incident.Item, clock Clock) Section {
 		}
 		names[k] = append(names[k], recipientName(p.Recipient))
 	}
-	section := Section{Heading: "Who will be told, unless the priority is lowered"}
+	l := clock.Language
+	section := Section{Heading: l.say("heading.plan")}
 	for _, k := range keys {
 		who := names[k]
 		if more := len(who) - 4; more > 0 {
-			who = append(who[:4:4], fmt.Sprintf("%d more", more))
+			who = append(who[:4:4], l.count("plan.more", more))
 		}
 		section.Lines = append(section.Lines, Entry{
-			When: "At " + k.at,
-			Text: fmt.Sprintf("%s (%s): %s", AudienceName(k.audience), Line(k.group, nameLimit), List(who)),
+			When: l.say("plan.at", "time", k.at),
+			Text: fmt.Sprintf("%s (%s): %s", l.audience(k.audience), Line(k.group, nameLimit), l.list(who)),
 		})
 	}
 	if len(section.Lines) > 0 {
 		section.Lines = append(section.Lines, Entry{
-			Text:    "To lower it:",
+			Text:    l.say("plan.lower"),
 			Command: fmt.Sprintf("sitrep incident priority %s PRIORITY --reason \"…\"", it.Incident.ID()),
 		})
 	}
@@ -351,16 +348,16 @@ func recipientName(r incident.Recipient) string {
 }
 
 // todoSection says what the people on call are to do first.
-func todoSection(m *incident.Message, it *incident.Item) Section {
-	section := Section{Heading: "What to do"}
+func (l *Language) todoSection(m *incident.Message, it *incident.Item) Section {
+	section := Section{Heading: l.say("heading.todo")}
 	if !looksInto(m, it) {
 		return section
 	}
-	if e, ok := ackEntry(m, it); ok {
+	if e, ok := l.ackEntry(m, it); ok {
 		section.Lines = append(section.Lines, e)
 	}
 	if url := Link(it.Runbook); url != "" {
-		section.Lines = append(section.Lines, Entry{Text: "Runbook", URL: url})
+		section.Lines = append(section.Lines, Entry{Text: l.say("runbook"), URL: url})
 	}
 	return section
 }
@@ -375,9 +372,10 @@ func actionSection(it *incident.Item, clock Clock) Section {
 	if it.Kind == incident.KindLeft {
 		return Section{}
 	}
-	section := Section{Heading: "Actions"}
+	l := clock.Language
+	section := Section{Heading: l.say("heading.actions")}
 	if in.State == incident.StateResolved {
-		section.Heading = "What follows"
+		section.Heading = l.say("heading.follows")
 	}
 	for i := range in.Actions {
 		a := &in.Actions[i]
@@ -388,29 +386,29 @@ func actionSection(it *incident.Item, clock Clock) Section {
 		section.Lines = append(section.Lines, e)
 	}
 	if in.State == incident.StateResolved && len(in.Actions) == 0 {
-		section.Lines = append(section.Lines, Entry{Text: "No action is due."})
+		section.Lines = append(section.Lines, Entry{Text: l.say("actions.none")})
 	}
 	return section
 }
 
 // linkSection says where to look.
-func linkSection(m *incident.Message, it *incident.Item) Section {
+func (l *Language) linkSection(m *incident.Message, it *incident.Item) Section {
 	in := &it.Incident
-	section := Section{Heading: "Where to look", stays: true}
+	section := Section{Heading: l.say("heading.look"), stays: true}
 	add := func(text, url string) {
 		if url = Link(url); url != "" {
 			section.Lines = append(section.Lines, Entry{Text: text, URL: url})
 		}
 	}
 	if in.MergedInto > 0 {
-		add(incident.ID(in.MergedInto)+", where it goes on", page(m, in.MergedInto))
+		add(l.say("look.goes_on", "incident", incident.ID(in.MergedInto)), page(m, in.MergedInto))
 	}
-	add(in.ID()+" from its beginning", page(m, in.Number))
+	add(l.say("look.incident", "incident", in.ID()), page(m, in.Number))
 	if m.ToOnCall() && !looksInto(m, it) {
-		add("Runbook", it.Runbook)
+		add(l.say("runbook"), it.Runbook)
 	}
 	if in.Previous > 0 {
-		add(incident.ID(in.Previous)+", the time before", page(m, in.Previous))
+		add(l.say("look.before", "incident", incident.ID(in.Previous)), page(m, in.Previous))
 	}
 	return section
 }
@@ -422,8 +420,9 @@ func page(m *incident.Message, number int64) string {
 
 // lower returns s with its first letter in lower case.
 func lower(s string) string {
-	if s == "" {
-		return ""
+	r, n := utf8.DecodeRuneInString(s)
+	if n == 0 {
+		return s
 	}
-	return strings.ToLower(s[:1]) + s[1:]
+	return string(unicode.ToLower(r)) + s[n:]
 }

@@ -2,6 +2,9 @@
 // is about. Every channel uses it, so that the same facts stand in the same words
 // everywhere.
 //
+// Messages are in the language of their reader ([incident.Message.Language]), each of which is
+// a file in the folder languages: see [Language]. Pages, records and all else are English.
+//
 // [Compose] turns a message into a [Report], which the channels lay out; [Text]
 // is its plain form. Words of people and labels of alerts are strangers' text:
 // all of it is cleaned here, and is still to be escaped by who shows it. Nothing
@@ -67,31 +70,33 @@ func values(labels map[string]string) string {
 // the same for its life but for the priority, so that mail programs show them as one
 // thread; reminders, digests, the watchdog and the canary have their own.
 func Subject(m *incident.Message) string {
-	clock := Clock{m.At, m.Location}
+	clock := clockOf(m)
+	l := clock.Language
 	switch m.Kind {
 	case incident.KindWatchdog:
-		return "[watchdog] " + watchdogTitle(m.Watchdog)
+		return l.say("subject.watchdog", "title", l.watchdogTitle(m.Watchdog))
 	case incident.KindCanary:
-		if m.Canary == nil {
-			return "[canary]"
+		title := ""
+		if m.Canary != nil {
+			title = l.canaryTitle(m.Canary)
 		}
-		return "[canary] " + canaryTitle(m.Canary)
+		return strings.TrimSpace(l.say("subject.canary", "title", title))
 	}
 	it := m.First()
 	in := &it.Incident
 	tag := priorityName(in)
 	switch m.Kind {
 	case incident.KindDigest:
-		return fmt.Sprintf("[%s] %s", drillTag(allDrills(m), tag), Count(len(m.Items), "incident"))
+		return fmt.Sprintf("[%s] %s", l.drillTag(allDrills(m), tag), l.count("incidents", len(m.Items)))
 	case incident.KindReminder:
-		return fmt.Sprintf("[%s] %s %s", drillTag(in.Drill, "reminder"), in.ID(), reminderTitle(it, clock))
+		return fmt.Sprintf("[%s] %s %s", l.drillTag(in.Drill, l.say("subject.reminder")), in.ID(), reminderTitle(it, clock))
 	}
-	return fmt.Sprintf("[%s] %s %s", drillTag(in.Drill, tag), in.ID(), Headline(in))
+	return fmt.Sprintf("[%s] %s %s", l.drillTag(in.Drill, tag), in.ID(), Headline(in))
 }
 
-func drillTag(drill bool, tag string) string {
+func (l *Language) drillTag(drill bool, tag string) string {
 	if drill {
-		return strings.TrimSpace("DRILL " + tag)
+		return strings.TrimSpace(l.say("drill.tag", "tag", tag))
 	}
 	return tag
 }
@@ -106,24 +111,33 @@ func priorityName(in *incident.Incident) string { return Line(in.Priority.Name, 
 // webhook's message says.
 func Text(m *incident.Message) (string, error) { return Compose(m).Text() }
 
-// AudienceName says who an audience is.
-func AudienceName(a incident.Audience) string {
-	if a == incident.AudienceOnCall {
-		return "the people on call"
+// AudienceName says in English who an audience is.
+func AudienceName(a incident.Audience) string { return In(english).audience(a) }
+
+// AudienceNames says in English who several audiences are.
+func AudienceNames(audiences []incident.Audience) string { return In(english).audiences(audiences) }
+
+// PhaseName says in English in which step of the response an incident is.
+func PhaseName(p incident.Phase) string { return In(english).phase(p) }
+
+func (l *Language) audience(a incident.Audience) string {
+	if key := "audience." + string(a); l.has(key) {
+		return l.say(key)
 	}
 	return Line(string(a), nameLimit)
 }
 
-// AudienceNames says who several audiences are.
-func AudienceNames(audiences []incident.Audience) string {
+func (l *Language) audiences(audiences []incident.Audience) string {
 	names := make([]string, len(audiences))
 	for i, a := range audiences {
-		names[i] = AudienceName(a)
+		names[i] = l.audience(a)
 	}
-	return List(names)
+	return l.list(names)
 }
 
-// PhaseName says in which step of the response an incident is.
-func PhaseName(p incident.Phase) string {
+func (l *Language) phase(p incident.Phase) string {
+	if key := "phase." + string(p); l.has(key) {
+		return l.say(key)
+	}
 	return strings.ReplaceAll(Line(string(p), nameLimit), "-", " ")
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sitrep/e2e/rig"
+	"sitrep/storage/postgres/postgrestest"
 	"sitrep/ledger"
 )
 
@@ -79,7 +80,7 @@ func (f fleet) pids() (all []int) {
 // to be written to disks; 0 if it cannot be told.
 func (f fleet) used() (all time.Duration) {
 	for _, pid := range f.pids() {
-		all += used(pid)
+		all += postgrestest.UsedBy(pid)
 	}
 	return all
 }

@@ -14,6 +14,7 @@ import (
 // A content is what a mail says below its headers, the same for all who are told the same.
 type content struct {
 	text, page string
+	language   string // the tag of what they are in
 	// between is the body cut at its boundaries, each part with headers of its own.
 	between [][]byte
 }
@@ -25,6 +26,7 @@ func (c *content) body(boundary string) []byte { return bytes.Join(c.between, []
 // for any.
 func contentOf(m *incident.Message) (c content, err error) {
 	report := wording.Compose(m)
+	c.language = report.Language()
 	if c.text, err = report.Text(); err != nil {
 		return c, err
 	}

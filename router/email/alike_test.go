@@ -93,8 +93,8 @@ func TestOnlyWhoIsToldTheSameSharesAContent(t *testing.T) {
 	}
 }
 
-// BenchmarkRender renders one message to many readers.
-func BenchmarkRender(b *testing.B) {
+// BenchmarkRenderToMany renders one message to many readers.
+func BenchmarkRenderToMany(b *testing.B) {
 	s, err := NewSMTP(Config{Smarthost: "mail.example.org:25", Letterhead: letterhead})
 	if err != nil {
 		b.Fatal(err)

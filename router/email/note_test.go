@@ -16,7 +16,10 @@ func TestRenderNote(t *testing.T) {
 	l := Letterhead{From: mail.Address{Name: "Incident updates", Address: "incidents@example.org"}}
 	text := "Keep this.\n\nsitrep.example.org/ledger\n7\nAAA+/=\n\n— sitrep.example.org/ledger " + strings.Repeat("c2lnbmF0dXJl", 12) + "=\n"
 	for _, in := range []string{text, strings.TrimSuffix(text, "\n")} {
-		raw, err := l.RenderNote("checkpoint.abc", mail.Address{Address: "audit@example.org"}, "sitrep ledger checkpoint\r\nBcc: eve@example.org", in, time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC))
+		raw, err := l.RenderNote(Note{
+			ID: "checkpoint.abc", To: mail.Address{Address: "audit@example.org"}, Language: "en",
+			Subject: "sitrep ledger checkpoint\r\nBcc: eve@example.org", Text: in, At: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,7 +37,7 @@ func TestRenderNote(t *testing.T) {
 			t.Errorf("decoded to %q, %v", got, err)
 		}
 	}
-	if _, err := l.RenderNote("checkpoint.abc", mail.Address{Address: "nobody"}, "s", text, time.Now()); err == nil {
+	if _, err := l.RenderNote(Note{ID: "checkpoint.abc", To: mail.Address{Address: "nobody"}, Subject: "s", Text: text, At: time.Now()}); err == nil {
 		t.Error("an address that is none was taken")
 	}
 }

@@ -50,7 +50,7 @@ type Letterhead struct {
 var headerOrder = [...]string{
 	"Date", "From", "To", "Reply-To", "Subject", "Message-ID", "In-Reply-To", "References", "List-Id", "Importance",
 	"Auto-Submitted", "X-Auto-Response-Suppress", "X-Sitrep-Incident", "X-Sitrep-Kind", "X-Sitrep-Priority", "X-Sitrep-Sequence",
-	"MIME-Version", "Content-Type", "Content-Transfer-Encoding",
+	"Content-Language", "MIME-Version", "Content-Type", "Content-Transfer-Encoding",
 }
 
 // Render returns a message as a complete mail with CR LF at the end of each line,
@@ -74,7 +74,7 @@ func (l Letterhead) render(kept *contents, m *incident.Message) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	headers, err := l.headers(m)
+	headers, err := l.headers(m, said.language)
 	if err != nil {
 		return nil, err
 	}
@@ -121,16 +121,25 @@ func written(mm *mail.Message, body []byte) ([]byte, error) {
 	return whole, check(whole)
 }
 
-// RenderNote returns a mail in plain text that is no message about an incident, such
-// as one to a machine. The id is the left side of its Message-ID. What the mail decodes
-// to is the text, with a line feed at its end.
-func (l Letterhead) RenderNote(id string, to netmail.Address, subject, text string, at time.Time) ([]byte, error) {
-	hs, _, err := l.address(id, to, subject)
+// A Note is a mail in plain text that is no message about an incident, such as one to a
+// machine.
+type Note struct {
+	ID            string // the left side of its Message-ID
+	To            netmail.Address
+	Subject, Text string
+	Language      string // the tag of what it is in
+	At            time.Time
+}
+
+// RenderNote returns a note as a mail. What that decodes to is the text, with a line feed at
+// its end.
+func (l Letterhead) RenderNote(n Note) ([]byte, error) {
+	hs, _, err := l.address(n.ID, n.To, n.Subject)
 	if err != nil {
 		return nil, err
 	}
-	mm := newMail(append(hs, header{name: "Auto-Submitted", value: "auto-generated"}), at)
-	mm.SetBody("text/plain", strings.TrimSuffix(text, "\n")+"\n")
+	mm := newMail(append(hs, header{name: "Auto-Submitted", value: "auto-generated"}, header{name: "Content-Language", value: n.Language}), n.At)
+	mm.SetBody("text/plain", strings.TrimSuffix(n.Text, "\n")+"\n")
 	return written(mm, nil)
 }
 
@@ -163,7 +172,7 @@ func (l Letterhead) address(id string, to netmail.Address, subject string) (hs [
 }
 
 // headers are all headers but for those that go-mail makes.
-func (l Letterhead) headers(m *incident.Message) ([]header, error) {
+func (l Letterhead) headers(m *incident.Message, language string) ([]header, error) {
 	hs, host, err := l.address(m.ID, netmail.Address{Name: m.Recipient.Name, Address: m.Recipient.Address}, wording.Subject(m))
 	if err != nil {
 		return nil, err
@@ -186,6 +195,7 @@ func (l Letterhead) headers(m *incident.Message) ([]header, error) {
 	if len(m.Items) > 0 && m.First().Incident.Priority.Rank == 0 {
 		add("Importance", "high")
 	}
+	add("Content-Language", language)
 	add("Auto-Submitted", "auto-generated")
 	add("X-Auto-Response-Suppress", "OOF, AutoReply")
 	add("X-Sitrep-Kind", string(m.Kind))

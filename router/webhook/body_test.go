@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/incident/incidenttest"
 	"sitrep/router/webhook"
 	"sitrep/wording"
 )
@@ -278,6 +279,27 @@ func TestRenderRefusesAMessageAboutNothing(t *testing.T) {
 	for _, kind := range []incident.Kind{incident.KindUpdate, incident.KindDigest, incident.KindWatchdog} {
 		if b, err := s.Render(message(kind)); err == nil {
 			t.Errorf("%s: got %s, want an error", kind, b)
+		}
+	}
+}
+
+// TestTheFactsAreTheSameInEachLanguage: in the format JSON, the message alone is in the language
+// of the reader.
+func TestTheFactsAreTheSameInEachLanguage(t *testing.T) {
+	s := webhook.New(webhook.Options{})
+	for name, m := range incidenttest.Messages() {
+		facts := map[string]string{}
+		for _, tag := range wording.Languages() {
+			m.Language = tag
+			text := unescaped(must(json.Marshal(must(wording.Text(m)))))
+			body := must(s.Render(m))
+			if bytes.Count(body, text) != 1 {
+				t.Errorf("%s in %s does not say the message once", name, tag)
+			}
+			facts[tag] = string(bytes.Replace(body, text, nil, 1))
+		}
+		if facts["de"] != facts["en"] {
+			t.Errorf("%s has other facts in German:\n%s\n%s", name, facts["de"], facts["en"])
 		}
 	}
 }

@@ -432,8 +432,10 @@ var shown = []string{
 // TestChatBodies keeps what channels get.
 func TestChatBodies(t *testing.T) {
 	all := incidenttest.Messages()
+	german := incidenttest.Messages()["opened-on-call"]
+	german.Language, all["opened-on-call-in-german"] = "de", german
 	kinds := map[incident.Kind]bool{}
-	for _, name := range shown {
+	for _, name := range append(shown, "opened-on-call-in-german") {
 		kinds[all[name].Kind] = true
 		for f := range chats {
 			t.Run(string(f)+"/"+name, func(t *testing.T) {
@@ -487,12 +489,19 @@ func bare(s string) string {
 	}, narrow.Replace(s))
 }
 
-// TestChatsSayWhatMailsSay: the same facts, in the same words and the same order.
+// TestChatsSayWhatMailsSay: the same facts, in the same words and the same order, and no others,
+// in each language.
 func TestChatsSayWhatMailsSay(t *testing.T) {
-	for name, m := range incidenttest.Messages() {
-		if name == "digest-of-many" || name == "long" {
-			continue // too long for some of them
+	all := map[string]*incident.Message{}
+	for _, tag := range wording.Languages() {
+		for name, m := range incidenttest.Messages() {
+			if name == "digest-of-many" || name == "long" {
+				continue // too long for some of them
+			}
+			m.Language, all[tag+"/"+name] = tag, m
 		}
+	}
+	for name, m := range all {
 		report := wording.Compose(m)
 		text := must(report.Text())
 		for f, read := range chats {
@@ -517,6 +526,12 @@ func TestChatsSayWhatMailsSay(t *testing.T) {
 					t.Errorf("%s of %s lacks %q:\n%s", f, name, line, strings.Join(r.texts, "\n"))
 				}
 			}
+			mail := bare(text + wording.Subject(m) + report.Preview)
+			for _, word := range regexp.MustCompile(`\pL{2,}`).FindAllString(narrow.Replace(strings.Join(r.texts, " ")), -1) {
+				if !strings.Contains(mail, word) {
+					t.Errorf("%s of %s says %q, which a mail does not", f, name, word)
+				}
+			}
 			for _, l := range r.links {
 				if !strings.Contains(text, l) {
 					t.Errorf("%s of %s has a link to %s, which a mail has not", f, name, l)
@@ -537,8 +552,10 @@ func TestChatsTakeTheLongest(t *testing.T) {
 		"&": allKinds, "The quick brown fox jumps over the lazy dog. ": some, "\"": some, "🚒": some, "\\": some, "@all ": some, "<!channel> ": some, "[x](y) ": some, "<https://x.example|y> ": some,
 		incidenttest.Hostile + " ": some,
 	} {
-		for _, kind := range kinds {
+		for i := range len(kinds) * len(wording.Languages()) {
+			kind := kinds[i%len(kinds)]
 			m := incidenttest.Longest(kind, words)
+			m.Language = wording.Languages()[i/len(kinds)]
 			for f, read := range chats {
 				r, err := read(post(t, f, m))
 				if err != nil {
@@ -549,7 +566,7 @@ func TestChatsTakeTheLongest(t *testing.T) {
 				if !slices.ContainsFunc(r.links, func(l string) bool { return strings.HasPrefix(l, m.BaseURL) }) {
 					t.Errorf("%s of kind %s of %q leads nowhere: %q\n%s", f, kind, words, r.links, all)
 				}
-				switch left := regexp.MustCompile(`[0-9]+ more`); {
+				switch left := regexp.MustCompile(`[0-9]+ (more|weiter)`); {
 				case kind == incident.KindWatchdog:
 				case !left.MatchString(all):
 					t.Errorf("%s of kind %s of %q does not say what is left out:\n%s", f, kind, words, all)
@@ -560,7 +577,11 @@ func TestChatsTakeTheLongest(t *testing.T) {
 							named++
 						}
 					}
-					if want := fmt.Sprintf("And %d more", len(m.Items)-named); named < 5 || !strings.Contains(all, want) {
+					want := fmt.Sprintf("And %d more", len(m.Items)-named)
+					if m.Language == "de" {
+						want = fmt.Sprintf("Und %d weitere", len(m.Items)-named)
+					}
+					if named < 5 || !strings.Contains(all, want) {
 						t.Errorf("%s of %q names %d of %d incidents, and does not say %q:\n%s", f, words, named, len(m.Items), want, all)
 					}
 				}

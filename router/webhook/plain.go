@@ -34,6 +34,3 @@ func timed(when, text string) string {
 func summary(r *wording.Report, subject string) string {
 	return strings.TrimSuffix(wording.Sign(r.Tone)+" "+subject+": "+r.Preview, ": ")
 }
-
-// linkLong is said where a link is longer than a channel takes.
-const linkLong = "Its link is too long for a message here."

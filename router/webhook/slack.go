@@ -74,8 +74,9 @@ const slackPrefix = 200
 
 // A slackPage lays out blocks from the top.
 type slackPage struct {
-	blocks []slackBlock
-	text   strings.Builder // of the section that is under way
+	tooLong string // said of a link that is
+	blocks  []slackBlock
+	text    strings.Builder // of the section that is under way
 }
 
 // line adds a line that is escaped, with what stands before it and around it; a long one is
@@ -128,7 +129,7 @@ func (p *slackPage) end() {
 }
 
 func slackPost(r *wording.Report, subject string) (any, func([]byte) bool) {
-	p := &slackPage{}
+	p := &slackPage{tooLong: r.LinkTooLong()}
 	if r.Notice != "" {
 		p.line("", markup.EscapeSlack(r.Notice), "*")
 		p.end()
@@ -239,6 +240,6 @@ func (p *slackPage) entry(e *wording.Entry) {
 		p.line("", markup.EscapeSlack(e.Command), "`")
 	}
 	if e.URL != "" && !ok {
-		p.line("", markup.EscapeSlack(linkLong), "")
+		p.line("", markup.EscapeSlack(p.tooLong), "")
 	}
 }

@@ -37,7 +37,7 @@ func TestMail(ctx context.Context, m *config.Mail, to netmail.Address, preview b
 	if m.Outbox != "" {
 		t.Where = m.Outbox
 	}
-	sends, err := NewMail(m, func(s email.Said) {
+	sends, err := NewMail(m, nil, func(s email.Said) {
 		step := status.MailStep{By: s.By, Text: s.Text}
 		t.Steps = append(t.Steps, step)
 		if trace != nil {

@@ -42,7 +42,7 @@ func (e *longError) Error() string { return e.text }
 // Mail returns what the templates make of a message. The error is a *Failure. The same message
 // gives the same mail.
 func (s *Set) Mail(m *incident.Message) (Mail, error) {
-	made, err := s.make([]string{MailSubject, MailText, MailHTML}, m)
+	made, err := s.make([]string{MailSubject, MailText, MailHTML}, &telling{m: m})
 	return Mail{Subject: made[MailSubject], Text: made[MailText], HTML: made[MailHTML]}, err
 }
 
@@ -52,25 +52,57 @@ func (s *Set) Chat(format string, m *incident.Message) ([]byte, error) {
 	if _, ok := markup.Of(format); !ok || !s.Defines(format) {
 		return nil, nil
 	}
-	made, err := s.make([]string{format}, m)
+	made, err := s.make([]string{format}, &telling{m: m})
 	if err != nil {
 		return nil, err
 	}
 	return []byte(made[format]), nil
 }
 
+// A telling is a message as templates are given it: whole, or less of it.
+type telling struct {
+	m     *incident.Message
+	whole *wording.Report
+	given []*Message // in ever smaller rooms, as far as they were asked for
+}
+
+// in returns the message in the n-th room; nil if there is none that is so small.
+func (t *telling) in(n int) (*Message, error) {
+	room := room
+	for range n {
+		room = room.Less()
+	}
+	if room.Weight < leastWeight {
+		return nil, nil
+	}
+	if t.whole == nil {
+		t.whole = wording.ComposeWhole(t.m)
+	}
+	for n >= len(t.given) {
+		given, err := newMessage(t.m, t.whole.Within(room), room.Named)
+		if err != nil {
+			return nil, err
+		}
+		t.given = append(t.given, given)
+	}
+	return t.given[n], nil
+}
+
 // make returns what those of the templates that there are make of a message, and of less of it while
 // that is too long.
-func (s *Set) make(parts []string, m *incident.Message) (map[string]string, error) {
+func (s *Set) make(parts []string, t *telling) (map[string]string, error) {
 	parts = slices.DeleteFunc(slices.Clone(parts), func(name string) bool { return !s.Defines(name) })
 	if len(parts) == 0 {
 		return nil, nil
 	}
-	whole := wording.ComposeWhole(m)
-	for room := room; ; room = room.Less() {
-		given, err := newMessage(m, whole.Within(room), room.Named)
+	var long error
+	for n := 0; ; n++ {
+		given, err := t.in(n)
 		if err != nil {
 			return nil, err
+		}
+		if given == nil {
+			return nil, long
 		}
 		made := map[string]string{}
 		for _, name := range parts {
@@ -78,10 +110,10 @@ func (s *Set) make(parts []string, m *incident.Message) (map[string]string, erro
 				break
 			}
 		}
-		switch {
-		case err == nil:
+		if err == nil {
 			return made, nil
-		case !tooLong(err) || room.Less().Weight < leastWeight:
+		}
+		if long = err; !tooLong(err) {
 			return nil, err
 		}
 	}

@@ -23,7 +23,7 @@ func Kinds() []incident.Kind { return slices.Clone(kinds) }
 
 // Audiences returns who may be told by messages of a kind.
 func Audiences(kind incident.Kind) []incident.Audience {
-	if kind == incident.KindReminder {
+	if kind == incident.KindReminder || kind.OfPulse() {
 		return []incident.Audience{incident.AudienceOnCall}
 	}
 	return []incident.Audience{incident.AudienceManagement, incident.AudienceStakeholders, incident.AudienceOnCall}
@@ -112,7 +112,7 @@ func Message(kind incident.Kind, shape Shape, a About) *incident.Message {
 	}
 	switch kind {
 	case incident.KindWatchdog:
-		m.Audiences, m.Watchdog = nil, watchdog(shape, a.At)
+		m.Watchdog = watchdog(shape, a.At)
 		return m
 	case incident.KindCanary:
 		m.Canary = canary(shape, a.At)

@@ -18,15 +18,16 @@ import (
 	"github.com/go-mail/mail/v2"
 
 	"sitrep/incident"
+	"sitrep/templates"
 	"sitrep/wording"
 )
 
 //go:embed templates/*.tmpl
-var templates embed.FS
+var builtIn embed.FS
 
 // htmlTemplate has the styles that matter in the elements, too: a mail that is forwarded
 // loses its style sheet.
-var htmlTemplate = template.Must(template.New("").Funcs(template.FuncMap{"band": wording.Colour, "ink": ink}).ParseFS(templates, "templates/*.html.tmpl"))
+var htmlTemplate = template.Must(template.New("").Funcs(template.FuncMap{"band": wording.Colour, "ink": ink}).ParseFS(builtIn, "templates/*.html.tmpl"))
 
 // ink is the colour of what stands on a band of a tone's colour.
 func ink(tone string) string {
@@ -44,6 +45,8 @@ type Letterhead struct {
 	// ListID is the List-Id of messages, by which readers can sort them, without angle
 	// brackets; none if empty.
 	ListID string
+	// Templates give mails words and looks of their own; nil: they have sitrep's.
+	Templates *templates.Set
 }
 
 // headerOrder is the order in which headers stand in a mail. No mail has others.
@@ -54,7 +57,8 @@ var headerOrder = []string{
 }
 
 // Render returns a message as a complete mail with CR LF at the end of each line,
-// its text and its HTML saying the same. The same message gives the same bytes.
+// its text and its HTML saying the same. Where a template of one's own fails, all of it is in
+// sitrep's words. The same message gives the same bytes.
 func (l Letterhead) Render(m *incident.Message) ([]byte, error) {
 	if !m.Kind.OfPulse() && len(m.Items) == 0 {
 		return nil, fmt.Errorf("render mail %q: a message of kind %q about no incident", m.ID, m.Kind)
@@ -67,24 +71,47 @@ func (l Letterhead) Render(m *incident.Message) ([]byte, error) {
 }
 
 func (l Letterhead) render(m *incident.Message) ([]byte, error) {
-	report := wording.Compose(m)
-	text, err := report.Text()
+	says, err := l.words(m)
 	if err != nil {
 		return nil, err
 	}
-	var page bytes.Buffer
-	if err := htmlTemplate.ExecuteTemplate(&page, "report.html.tmpl", report); err != nil {
-		return nil, err
-	}
-	headers, err := l.headers(m)
+	headers, err := l.headers(m, says.Subject)
 	if err != nil {
 		return nil, err
 	}
 	mm := newMail(headers, m.At.In(m.Location))
-	mm.SetBoundary(boundary(m.ID, text, page.String()))
-	mm.SetBody("text/plain", text)
-	mm.AddAlternative("text/html", page.String())
+	mm.SetBoundary(boundary(m.ID, says.Text, says.HTML))
+	mm.SetBody("text/plain", says.Text)
+	mm.AddAlternative("text/html", says.HTML)
 	return written(mm)
+}
+
+// words returns what a mail says: by templates of one's own, and else in sitrep's words.
+func (l Letterhead) words(m *incident.Message) (templates.Mail, error) {
+	says, err := l.Templates.Mail(m)
+	if err != nil {
+		l.Templates.Fail(err)
+	}
+	if says.Subject == "" {
+		says.Subject = wording.Subject(m)
+	}
+	if says.Text != "" && says.HTML != "" {
+		return says, nil
+	}
+	report := wording.Compose(m)
+	if says.Text == "" {
+		if says.Text, err = report.Text(); err != nil {
+			return says, err
+		}
+	}
+	if says.HTML == "" {
+		var page bytes.Buffer
+		if err := htmlTemplate.ExecuteTemplate(&page, "report.html.tmpl", report); err != nil {
+			return says, err
+		}
+		says.HTML = page.String()
+	}
+	return says, nil
 }
 
 // newMail returns a mail with those headers. Go-mail does not escape what address
@@ -157,8 +184,8 @@ func (l Letterhead) address(id string, to netmail.Address, subject string) (hs [
 }
 
 // headers are all headers but for those that go-mail makes.
-func (l Letterhead) headers(m *incident.Message) ([]header, error) {
-	hs, host, err := l.address(m.ID, netmail.Address{Name: m.Recipient.Name, Address: m.Recipient.Address}, wording.Subject(m))
+func (l Letterhead) headers(m *incident.Message, subject string) ([]header, error) {
+	hs, host, err := l.address(m.ID, netmail.Address{Name: m.Recipient.Name, Address: m.Recipient.Address}, subject)
 	if err != nil {
 		return nil, err
 	}

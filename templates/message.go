@@ -259,17 +259,12 @@ const (
 	nameLimit = 80
 )
 
-// newMessage returns what templates are given of a message that says what the report does, with the
-// facts of so many incidents at most.
-func newMessage(m *incident.Message, r *wording.Report, most int) (*Message, error) {
+// newFacts returns what templates are given of a message, but for its words and its text.
+func newFacts(m *incident.Message, r *wording.Report) *Message {
 	m = m.ForReader()
-	text, err := r.Text()
-	if err != nil {
-		return nil, err
-	}
 	f := former{m, wording.Clock{Now: m.At, Location: m.Location}}
 	out := &Message{
-		Words: Words(*r), Subject: wording.Subject(m), Text: text, Colour: wording.Colour(r.Tone), Sign: wording.Sign(r.Tone),
+		Subject: wording.Subject(m), Colour: wording.Colour(r.Tone), Sign: wording.Sign(r.Tone),
 		Kind: string(m.Kind), At: f.time(m.At), Group: wording.Line(m.Group, nameLimit), OnCall: m.ToOnCall(), Zone: m.Location.String(), Language: language,
 		Drill: r.Notice != "", Page: wording.Link(m.BaseURL + "/"), Total: len(m.Items),
 	}
@@ -279,7 +274,7 @@ func newMessage(m *incident.Message, r *wording.Report, most int) (*Message, err
 	if len(out.Audiences) > 0 {
 		out.Audience = out.Audiences[0]
 	}
-	for i := range m.Items[:min(len(m.Items), most)] {
+	for i := range m.Items[:min(len(m.Items), room.Named)] {
 		out.Incidents = append(out.Incidents, f.incident(&m.Items[i]))
 	}
 	if len(out.Incidents) > 0 {
@@ -297,7 +292,7 @@ func newMessage(m *incident.Message, r *wording.Report, most int) (*Message, err
 			FailingSince: f.time(c.FailingSince), Stage: string(c.Stage), Error: wording.Line(c.Error, lineLimit), Within: wording.Duration(c.Within),
 		}
 	}
-	return out, nil
+	return out
 }
 
 // A former makes facts of a message.

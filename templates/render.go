@@ -63,73 +63,75 @@ func (s *Set) Chat(format string, m *incident.Message) ([]byte, error) {
 type telling struct {
 	m     *incident.Message
 	whole *wording.Report
-	given []*Message // in ever smaller rooms, as far as they were asked for
+	facts map[string]*Message // without words, by the chat in whose form they are; "" of a mail
 }
 
-// in returns the message in the n-th room; nil if there is none that is so small.
-func (t *telling) in(n int) (*Message, error) {
-	room := room
-	for range n {
-		room = room.Less()
-	}
-	if room.Weight < leastWeight {
-		return nil, nil
+// in returns the message as the template of that name is given it, in a room.
+func (t *telling) in(room wording.Room, name string) (*Message, error) {
+	language, ofChat := markup.Of(name)
+	if !ofChat {
+		name = ""
 	}
 	if t.whole == nil {
-		t.whole = wording.ComposeWhole(t.m)
+		t.whole, t.facts = wording.ComposeWhole(t.m), map[string]*Message{}
 	}
-	for n >= len(t.given) {
-		given, err := newMessage(t.m, t.whole.Within(room), room.Named)
-		if err != nil {
-			return nil, err
+	facts := t.facts[name]
+	if facts == nil {
+		facts = newFacts(t.m, t.whole)
+		if ofChat {
+			facts = escaped(facts, &language)
 		}
-		t.given = append(t.given, given)
+		t.facts[name] = facts
 	}
-	return t.given[n], nil
+	report := t.whole.Within(room)
+	text, err := report.Text()
+	if err != nil {
+		return nil, err
+	}
+	given := &Message{Words: Words(*report), Text: text}
+	if ofChat {
+		given = escaped(given, &language)
+	}
+	words, text := given.Words, given.Text
+	*given = *facts
+	given.Words, given.Text = words, text
+	given.Incidents = facts.Incidents[:min(len(facts.Incidents), room.Named)]
+	return given, nil
 }
 
 // make returns what those of the templates that there are make of a message, and of less of it while
 // that is too long.
 func (s *Set) make(parts []string, t *telling) (map[string]string, error) {
-	parts = slices.DeleteFunc(slices.Clone(parts), func(name string) bool { return !s.Defines(name) })
-	if len(parts) == 0 {
-		return nil, nil
-	}
-	var long error
-	for n := 0; ; n++ {
-		given, err := t.in(n)
-		if err != nil {
-			return nil, err
+	made := map[string]string{}
+	for _, name := range parts {
+		if !s.Defines(name) {
+			continue
 		}
-		if given == nil {
-			return nil, long
-		}
-		made := map[string]string{}
-		for _, name := range parts {
-			if made[name], err = s.part(name, given); err != nil {
+		var long error
+		for room := room; ; room = room.Less().Less() {
+			given, err := t.in(room, name)
+			if err == nil {
+				made[name], err = s.part(name, given)
+			}
+			if err == nil {
 				break
 			}
-		}
-		if err == nil {
-			return made, nil
-		}
-		if long = err; !tooLong(err) {
-			return nil, err
+			if !tooLong(err) || room.Weight < leastWeight || long != nil && long.Error() == err.Error() && !errors.As(err, new(errOutput)) {
+				return nil, err // saying less makes it no shorter
+			}
+			long = err
 		}
 	}
+	return made, nil
 }
 
 // part returns what one template makes of a message, as it goes out. The error is a *Failure.
 func (s *Set) part(name string, m *Message) (string, error) {
-	language, ofChat := markup.Of(name)
-	if ofChat {
-		m = escaped(m, &language)
-	}
 	text, err := s.execute(name, m)
 	if err != nil {
 		return "", err
 	}
-	if ofChat {
+	if language, ofChat := markup.Of(name); ofChat {
 		text, err = posted(text, &language)
 	} else {
 		text, err = mailed(name, text)

@@ -17,6 +17,9 @@ func (s *Service) describe() status.Service {
 		out.Config.Warnings = append(out.Config.Warnings, w.String())
 		out.Config.WarningPlaces = append(out.Config.WarningPlaces, w.Place())
 	}
+	broken := s.inForce.Load().broken
+	out.Config.Warnings = append(out.Config.Warnings, broken.warnings(true)...)
+	out.Config.WarningPlaces = append(out.Config.WarningPlaces, broken.warnings(false)...)
 	out.Config.BehindSince = s.behindSince()
 	if info, err := s.store.Info(s.ctx); err == nil && info.Trouble != nil {
 		out.StorageError = info.Trouble.Error()

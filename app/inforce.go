@@ -10,6 +10,7 @@ import (
 	"sitrep/router"
 	"sitrep/router/alertmanagers"
 	"sitrep/router/webhook"
+	"sitrep/templates"
 )
 
 // inForce is what follows from one version of the configuration. It is replaced as
@@ -25,24 +26,28 @@ type inForce struct {
 	prober    router.Prober // nil: no Prometheus is asked for one
 	retention router.Retention
 	chains    *chains
+	broken    *brokenTemplates
 }
 
-// newInForce makes the parts that the configuration asks for. Nothing connects yet.
-func newInForce(c *config.Config, external string, l *lookout) (*inForce, error) {
+// newInForce makes the parts that the configuration asks for. Nothing connects yet. What
+// templates fail for is told to broken, if that is not nil.
+func newInForce(c *config.Config, external string, l *lookout, broken *brokenTemplates) (*inForce, error) {
 	policy := *c.Policy()
 	policy.ExternalURL = external
-	f := &inForce{config: c, policy: &policy}
+	f := &inForce{config: c, policy: &policy, broken: broken}
 	f.retention = router.Retention{Breaches: c.Retention.Breaches, Messages: c.Retention.Messages, Personal: c.Retention.Personal}
+	own, err := ownTemplates(c, broken)
+	if err != nil {
+		return nil, err
+	}
 	if c.Mail != nil {
-		var err error
-		if f.mail, err = NewMail(c.Mail, nil); err != nil {
+		if f.mail, err = NewMail(c.Mail, own, nil); err != nil {
 			return nil, fmt.Errorf("mail: %w", err)
 		}
 	}
-	if err := f.makeHooks(c.Webhooks()); err != nil {
+	if f.hooks, err = newHooks(c.Webhooks(), own); err != nil {
 		return nil, err
 	}
-	var err error
 	if f.chains, err = l.watch(c); err != nil {
 		return nil, err
 	}
@@ -76,21 +81,21 @@ func newInForce(c *config.Config, external string, l *lookout) (*inForce, error)
 	return f, nil
 }
 
-// makeHooks makes what posts to webhooks, with a client of its own for each of them.
-func (f *inForce) makeHooks(hooks map[string]config.Webhook) error {
+// newHooks makes what posts to webhooks, with a client of its own for each of them, and templates of
+// one's own if own is not nil.
+func newHooks(hooks map[string]config.Webhook, own *templates.Set) (*webhook.Sender, error) {
 	endpoints := make(map[string]webhook.Endpoint, len(hooks))
 	for id, h := range hooks {
 		client, err := h.HTTPConfig.NewPoster()
 		if err != nil {
-			return fmt.Errorf("webhook %s: %w", webhook.Place(string(h.URL)), err)
+			return nil, fmt.Errorf("webhook %s: %w", webhook.Place(string(h.URL)), err)
 		}
 		endpoints[id] = webhook.Endpoint{URL: string(h.URL), Secret: string(h.Secret), Format: webhook.Format(h.Format), Client: client}
 	}
-	f.hooks = webhook.New(webhook.Options{UserAgent: "sitrep", Endpoints: func(id string) (webhook.Endpoint, bool) {
+	return webhook.New(webhook.Options{UserAgent: "sitrep", Templates: own, Endpoints: func(id string) (webhook.Endpoint, bool) {
 		to, ok := endpoints[id]
 		return to, ok
-	}})
-	return nil
+	}}), nil
 }
 
 // sender returns what carries messages on the channel.

@@ -46,7 +46,7 @@ func TestAlertmanagersAreAskedAsConfigured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := newInForce(c, "", &lookout{})
+	f, err := newInForce(c, "", &lookout{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestWebhooksArePostedToAsConfigured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := newInForce(c, "", &lookout{})
+	f, err := newInForce(c, "", &lookout{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +164,7 @@ func TestEachWebhookGetsItsFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := newInForce(c, "", &lookout{})
+	f, err := newInForce(c, "", &lookout{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"sitrep/config"
 	"sitrep/router"
 	"sitrep/router/email"
+	"sitrep/templates"
 )
 
 // A Mail is what sends mails as the configuration says, with the letterhead that they
@@ -17,14 +18,21 @@ type Mail struct {
 	close      func() error
 }
 
-// NewMail makes what sends mails. Nothing connects yet. What is said to a mail server is
-// told to trace, if that is not nil. The error is that of a wrong configuration.
-func NewMail(m *config.Mail, trace func(email.Said)) (*Mail, error) {
-	head := email.Letterhead{
-		From:    netmail.Address{Name: m.From.Name, Address: m.From.Address},
-		ReplyTo: netmail.Address{Name: m.ReplyTo.Name, Address: m.ReplyTo.Address},
-		ListID:  m.ListID,
+// letterhead returns what all mails have in common, with templates of one's own if own is not nil.
+func letterhead(m *config.Mail, own *templates.Set) email.Letterhead {
+	return email.Letterhead{
+		From:      netmail.Address{Name: m.From.Name, Address: m.From.Address},
+		ReplyTo:   netmail.Address{Name: m.ReplyTo.Name, Address: m.ReplyTo.Address},
+		ListID:    m.ListID,
+		Templates: own,
 	}
+}
+
+// NewMail makes what sends mails, with templates of one's own if own is not nil. Nothing
+// connects yet. What is said to a mail server is told to trace, if that is not nil. The error is
+// that of a wrong configuration.
+func NewMail(m *config.Mail, own *templates.Set, trace func(email.Said)) (*Mail, error) {
+	head := letterhead(m, own)
 	if m.Outbox != "" {
 		d, err := email.NewDirectory(m.Outbox, head)
 		if err != nil {

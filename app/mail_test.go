@@ -115,7 +115,7 @@ func TestMailServersAreSpokenToAsConfigured(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			sends, err := NewMail(c.Mail, nil)
+			sends, err := NewMail(c.Mail, nil, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -39,7 +39,7 @@ func TestMail(ctx context.Context, c *config.Config, to netmail.Address, preview
 	if m.Outbox != "" {
 		t.Where = m.Outbox
 	}
-	sends, err := NewMail(m, func(s email.Said) {
+	sends, err := NewMail(m, nil, func(s email.Said) {
 		step := status.MailStep{By: s.By, Text: s.Text}
 		t.Steps = append(t.Steps, step)
 		if trace != nil {

@@ -48,7 +48,7 @@ func (s *Service) prepare(ctx context.Context, c *config.Config) error {
 	if err := access.Check(s.options.accessRules(c)); err != nil {
 		return fmt.Errorf("access: %w", err)
 	}
-	f, err := newInForce(c, s.options.ExternalURL, s.lookout)
+	f, err := newInForce(c, s.options.ExternalURL, s.lookout, nil)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (s *Service) prepare(ctx context.Context, c *config.Config) error {
 
 // take puts a configuration into force.
 func (s *Service) take(c *config.Config) {
-	f, err := newInForce(c, s.options.ExternalURL, s.lookout)
+	f, err := newInForce(c, s.options.ExternalURL, s.lookout, newBrokenTemplates(s.templates, s.log))
 	if err != nil {
 		// Prepare has made the same a moment ago.
 		s.log.Error("configuration not loaded", slog.Any("err", err))

@@ -66,6 +66,7 @@ type Service struct {
 	intake    *intake.Intake
 	receiver  *receiver.Handler
 	events    *eventMetrics
+	templates *prometheus.CounterVec // messages that a template of one's own failed for
 	scheduler *router.Scheduler
 	notary    *notary
 	lookout   *lookout
@@ -118,6 +119,7 @@ func newService(ctx context.Context, o Options, log *slog.Logger, open func(cont
 		return nil, err
 	}
 	s.events = newEventMetrics(s.registry)
+	s.templates = newTemplateFailures(s.registry)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.store.Close())

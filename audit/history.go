@@ -202,6 +202,8 @@ func flatten(out map[thing]string, of, field string, value any) {
 		out[thing{of, field}] = text(v)
 		if last := field[strings.LastIndex(field, ".")+1:]; last == "email" || last == "webhooks" {
 			out[thing{of, field}] = plural(len(v), "recipient", "recipients") + secret + text(v)
+		} else if field == "template_files" {
+			out[thing{of, field}] = plural(len(v), "file", "files") + secret + text(v)
 		}
 	default:
 		out[thing{of, field}] = text(v)

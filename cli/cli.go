@@ -105,7 +105,7 @@ func run(ctx context.Context, args []string, env Environment) error {
 func declareAll(parser *kingpin.Application, env Environment) map[string]command {
 	commands := map[string]command{}
 	for _, declare := range []func(*kingpin.Application, Environment, map[string]command){
-		declareServe, declareCheck, declareImport, declareSimulate, declareDemo, declareHealthy, declareIncident, declareAudit, declareStorage, declareWiki, declareMail,
+		declareServe, declareCheck, declareImport, declareSimulate, declarePreview, declareDemo, declareHealthy, declareIncident, declareAudit, declareStorage, declareWiki, declareMail,
 	} {
 		declare(parser, env, commands)
 	}

@@ -65,6 +65,14 @@ func writeForm(c *Config, conceal func(kind, value string) string) []byte {
 		teams[i] = w.show(reflect.ValueOf(&c.Teams[i]).Elem(), "")
 	}
 	form["teams"] = teams
+	if len(c.TemplateFiles) > 0 {
+		texts := make([]string, len(c.TemplateFiles))
+		for i, f := range c.TemplateFiles {
+			texts[i] = f.Text
+		}
+		slices.Sort(texts) // each is of use by what it defines, whatever it is called
+		form["template_files"] = texts
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)

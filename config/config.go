@@ -3,6 +3,8 @@ package config
 import (
 	"reflect"
 	"time"
+
+	"sitrep/templates"
 )
 
 // A Config is one version of the configuration, read and checked as a whole. It
@@ -22,12 +24,16 @@ type Config struct {
 	Alertmanagers []Alertmanager `yaml:"alertmanagers" doc:"Every Alertmanager that sends, Grafana's own too. Asked whether a breach is still firing when it stays quiet for too long."`
 	Prometheus    []Prometheus   `yaml:"prometheus" doc:"Each Prometheus that evaluates rules of SLOs. Asked every few minutes for the page Coverage, with the Alertmanagers."`
 	Canary        *Canary        `yaml:"canary" doc:"An alert of sitrep's own, posted now and then: it is to come back by Alertmanager's route and to end as a mail, else somebody is told."`
+	Templates     []string       `yaml:"templates" doc:"Patterns of the files that give mails and chat messages words and looks of one's own, relative to this one: docs/templates.md." eg:"[templates/*.tmpl]"`
 	Retention     Retention      `yaml:"retention" doc:"How long the particulars of closed incidents are kept. Events and the ledger stay."`
 	Evidence      Evidence       `yaml:"evidence" doc:"How the ledger is signed, and who else is told its heads."`
 	Access        *Access        `yaml:"access" doc:"Who may do what. Without it only this machine may connect."`
 
 	// Teams are the teams' files, in file order.
 	Teams []TeamFile `yaml:"-"`
+	// TemplateFiles are the files that Templates name, sorted by name. They have passed
+	// templates.(*Set).Check.
+	TemplateFiles []templates.File `yaml:"-"`
 	// Warnings are the problems that do not keep this config from being used, in
 	// file order.
 	Warnings []Problem `yaml:"-"`
@@ -87,6 +93,7 @@ func load(v *visit, path string) (*Config, *Positions, error) {
 	teams := l.openTeams(main, c)
 	l.resolve(main, teams, c)
 	l.check(main, teams, c)
+	l.openTemplates(main, c)
 	if l.failed() {
 		return nil, nil, l.result()
 	}

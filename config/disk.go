@@ -236,13 +236,13 @@ type pattern struct {
 	steps  []string
 }
 
-// parsePattern reads a pattern of file names.
-func parsePattern(text string) (pattern, error) {
+// parsePattern reads a pattern of file names; one that is right is the example.
+func parsePattern(text, example string) (pattern, error) {
 	if _, err := filepath.Match(text, ""); err != nil {
-		return pattern{}, fmt.Errorf("%q is not a pattern of file names (%w); write it as slos/*.yml", shorten(text), err)
+		return pattern{}, fmt.Errorf("%q is not a pattern of file names (%w); write it as %s", shorten(text), err, example)
 	}
 	if len(text) > maxPattern || strings.Count(text, "*")+strings.Count(text, "?")+strings.Count(text, "[") > maxStars {
-		return pattern{}, fmt.Errorf("%q is longer than %d bytes or has more than %d wildcards; write it as slos/*.yml", shorten(text), maxPattern, maxStars)
+		return pattern{}, fmt.Errorf("%q is longer than %d bytes or has more than %d wildcards; write it as %s", shorten(text), maxPattern, maxStars, example)
 	}
 	steps := strings.Split(filepath.Clean(text), string(filepath.Separator))
 	n := slices.IndexFunc(steps, wild)

@@ -110,6 +110,7 @@ alertmanagers:
         tls_config: {server_name: login.example}
         proxy_url: socks5://me:classified@proxy.example:1080
   - {url: 'https://alertmanager.example:9095', http_config: {basic_auth: {username_file: secrets/name, password_file: secrets/am}, tls_config: {min_version: TLS12}}}
+templates: [templates/*.tmpl]
 retention: {breaches: 90d, messages: 30d}
 evidence: {key_file: secrets/ledger, witness: {url: 'https://witness.example/classified', every: 1h, http_config: {basic_auth: {username: sitrep, password: classified}}}}
 access:
@@ -131,6 +132,8 @@ slos:
   - {id: a, use_case: Customers cannot pay, sli: availability, service: pay, affects: Everybody who buys, priority: P1, runbook: 'https://wiki.example.org/pay'}
   - {id: b, use_case: Paying is slow, priority: P2, stakeholders: [leadership], match: ['alertname="Slow"', 'env=~"prod.*"'], incident_per: [region], ignore: ['canary="true"']}
 `,
+	"templates/b.tmpl": "{{define \"mail.subject\"}}{{.Title}}{{end}}\n",
+	"templates/a.tmpl": "{{define \"mail.text\"}}{{.Text}}{{end}}\n",
 	"secrets/smtp":     "classified-smtp\n",
 	"secrets/hook-url": "https://hooks.example.org/classified\n",
 	"secrets/hook-key": "whsec_Y2xhc3NpZmllZA==\n",

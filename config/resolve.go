@@ -16,24 +16,7 @@ func (l *loading) openTeams(main *source, c *Config) []*source {
 	seen := map[string]bool{}
 	for i, text := range c.SLOFiles {
 		path := elem("slo_files", i)
-		if text == "" {
-			continue
-		}
-		p, err := parsePattern(text)
-		if err != nil {
-			main.errorf(path, "%v", err)
-			continue
-		}
-		p.folder = main.abs(p.folder)
-		files, err := l.visit.files(p)
-		switch {
-		case err != nil:
-			main.errorf(path, "%s", advise(err, "look at the path, which is relative to this file"))
-		case len(files) == 0 && wild(text):
-			main.errorf(path, "no file matches %q; look at the path, which is relative to this file, or remove it", text)
-		case len(files) == 0:
-			main.errorf(path, "there is no file %q; look at the path, which is relative to this file", main.abs(text))
-		}
+		files := l.filesOf(main, path, text, "slos/*.yml")
 		for _, f := range files {
 			if f.err == nil && os.SameFile(f.info, main.info) {
 				main.errorf(path, "%q matches this file itself; keep the teams' files in a folder of their own", text)
@@ -53,6 +36,30 @@ func (l *loading) openTeams(main *source, c *Config) []*source {
 		}
 	}
 	return sources
+}
+
+// filesOf returns the files that a pattern in the main file names, sorted by name; a pattern that is right is the example. If there are none,
+// that is a problem.
+func (l *loading) filesOf(main *source, path, text, example string) []content {
+	if text == "" {
+		return nil
+	}
+	p, err := parsePattern(text, example)
+	if err != nil {
+		main.errorf(path, "%v", err)
+		return nil
+	}
+	p.folder = main.abs(p.folder)
+	files, err := l.visit.files(p)
+	switch {
+	case err != nil:
+		main.errorf(path, "%s", advise(err, "look at the path, which is relative to this file"))
+	case len(files) == 0 && wild(text):
+		main.errorf(path, "no file matches %q; look at the path, which is relative to this file, or remove it", text)
+	case len(files) == 0:
+		main.errorf(path, "there is no file %q; look at the path, which is relative to this file", main.abs(text))
+	}
+	return files
 }
 
 // resolve fills in what the files leave to others: what stands in secret files,

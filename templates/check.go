@@ -3,6 +3,7 @@ package templates
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"sitrep/incident"
 	"sitrep/incident/sample"
@@ -12,46 +13,35 @@ import (
 // wrong with them: of each template the first thing, as the rest often follows from it. The
 // priorities are those of the configuration, the highest first; they may be none.
 func (s *Set) Check(priorities []incident.Priority) []Problem {
+	sound := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !s.Defines(name) })
 	var problems []Problem
-	for _, name := range names {
-		if !s.Defines(name) {
-			continue
-		}
-		if p := s.try(name, priorities); p != nil {
-			problems = append(problems, *p)
-		}
-	}
-	return problems
-}
-
-// try makes messages by one template, until one cannot be made; nil if all can.
-func (s *Set) try(name string, priorities []incident.Priority) *Problem {
-	fails := func(kind incident.Kind, shape sample.Shape, about sample.About) *Problem {
+	try := func(kind incident.Kind, shape sample.Shape, about sample.About) {
 		about.Priorities = priorities
-		_, err := s.make([]string{name}, sample.Message(kind, shape, about))
-		var f *Failure
-		switch {
-		case err == nil:
-			return nil
-		case errors.As(err, &f):
-			f.Problem.Text = fmt.Sprintf("%s: %s (in a message of kind %s, to %s)", name, f.Problem.Text, kind, about.Audience)
-			return &f.Problem
-		}
-		return &Problem{Text: err.Error()}
+		t := &telling{m: sample.Message(kind, shape, about)}
+		sound = slices.DeleteFunc(sound, func(name string) bool {
+			_, err := s.make([]string{name}, t)
+			if err == nil {
+				return false
+			}
+			p := Problem{Text: err.Error()}
+			var f *Failure
+			if errors.As(err, &f) {
+				p = f.Problem
+				p.Text = fmt.Sprintf("%s: %s (a message of kind %s to %s)", name, p.Text, kind, about.Audience)
+			}
+			problems = append(problems, p)
+			return true
+		})
 	}
 	for _, shape := range sample.Shapes() {
 		for _, kind := range sample.Kinds() {
 			for _, audience := range sample.Audiences(kind) {
-				if p := fails(kind, shape, sample.About{Audience: audience}); p != nil {
-					return p
-				}
+				try(kind, shape, sample.About{Audience: audience})
 			}
 		}
 	}
 	for i := range priorities {
-		if p := fails(incident.KindOpened, sample.Usual, sample.About{Audience: incident.AudienceStakeholders, Priority: i, Drill: true}); p != nil {
-			return p
-		}
+		try(incident.KindOpened, sample.Usual, sample.About{Audience: incident.AudienceStakeholders, Priority: i, Drill: true})
 	}
-	return nil
+	return problems
 }

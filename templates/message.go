@@ -11,8 +11,8 @@ import (
 )
 
 // A Message is what templates are given: all that the message's readers are told, and nothing
-// else. Of what stays inside it has as much as they may know, see [incident.Texts], and of
-// addresses none: it is the same for all readers of a group who read by the same audience.
+// else. Of what stays inside it has as much as they may know, and of addresses none: it is the
+// same for all readers of a group who read by the same audience.
 //
 // First come the words that sitrep has for it, from the top, in the reader's language: a
 // template that lays out those says all that the built-in message does. What follows are the
@@ -22,43 +22,29 @@ import (
 // control characters. In a chat's template they are escaped for that chat already.
 type Message struct {
 	Words
-	// Subject is the built-in subject, and Text the whole built-in message in plain text.
-	Subject, Text string
-	// Colour is that of the tone, as #rrggbb, and Sign its emoji.
-	Colour, Sign string
+	Subject string // the built-in subject
+	Text    string // the whole built-in message in plain text
+	Colour  string // of the tone, as #rrggbb
+	Sign    string // the emoji of the tone
 
-	// Kind is opened, update, priority, left, resolved, reopened, reminder, digest, watchdog or
-	// canary.
-	Kind string
-	// At is when the message was made.
-	At *Time
-	// Audience is by which the reader reads: management, stakeholders or on_call; empty of the
-	// watchdog's. Audiences are all of them, where there are several.
-	Audience  string
-	Audiences []string
-	// Group is the name of the reader's group; of on_call, the team.
-	Group string
-	// OnCall is whether the reader is on call, and told what helps there.
-	OnCall bool
-	// Zone is the name of the time zone in which times are written, and Language the tag of the language
-	// of the words, such as en.
-	Zone, Language string
-	// Drill is whether nothing is really broken.
-	Drill bool
-	// Page is the URL of the page of all incidents.
-	Page string
+	Kind string // opened, update, priority, left, resolved, reopened, reminder, digest, watchdog or canary
+	At   *Time  // when the message was made
 
-	// Incident is what the message is about, of a digest the highest; nothing of a message about
-	// the watchdog or the canary.
-	Incident *Incident
-	// Incidents are those of a digest, the highest priority first, up to 50; else the one.
-	Incidents []*Incident
-	// Total is how many incidents the message is about, and Counts how many there are of each priority.
-	Total  int
-	Counts []Count
-	// Watchdog is there in a message about the watchdog, and Canary in one about the canary.
-	Watchdog *Watchdog
-	Canary   *Canary
+	Audience  string   // by which the reader reads: management, stakeholders or on_call
+	Audiences []string // all of them, where there are several
+	Group     string   // the name of the reader's group; of on_call, the team
+	OnCall    bool     // the reader is on call, and told what helps there
+	Zone      string   // the name of the time zone in which times are written
+	Language  string   // the tag of the language of the words, such as en
+	Drill     bool     // nothing is really broken
+	Page      string   // the URL of the page of all incidents
+
+	Incident  *Incident   // what the message is about, of a digest the highest; none of a message about the watchdog or the canary
+	Incidents []*Incident // those of a digest, the highest priority first, up to 50; else the one
+	Total     int         // how many incidents the message is about
+	Counts    []Count     // how many incidents there are of each priority
+	Watchdog  *Watchdog   // of a message about the watchdog
+	Canary    *Canary     // of a message about the canary
 }
 
 // Words are what the message says, from the top.
@@ -66,99 +52,94 @@ type Words wording.Report
 
 // An Incident is one that a message is about, as its reader may know it.
 type Incident struct {
-	// ID is its name, such as INC-42, and URL that of its page.
-	ID, URL string
-	// Kind is what a message about it alone would be, in a digest; else the message's kind.
-	Kind string
-	// UseCase is what is broken, without the labels that tell it from others of its SLO; Title has
-	// those too. Affected is who is affected.
-	UseCase, Title, Affected string
-	// Service, SLI, SLO and Team are as in the SLO's file; each may be empty.
-	Service, SLI, SLO, Team string
-	// Labels are those of incident_per, with their values.
-	Labels   map[string]string
-	Priority Priority
-	// State is open, resolved or closed; Phase initial-diagnosis, escalation, investigation, recovery
-	// or closure.
-	State, Phase string
-	// Drill is whether nothing is really broken; Declared whether a person opened it; Unmapped
-	// whether no SLO claims its alert.
-	Drill, Declared, Unmapped bool
-	// StartedAt and EndedAt are when the trouble began and ended; OpenedAt, ReopenedAt, ResolvedAt and
-	// ClosedAt when sitrep knew.
-	StartedAt, EndedAt, OpenedAt, ReopenedAt, ResolvedAt, ClosedAt *Time
-	// OnIt is whether somebody is on it, AcknowledgedAt since when somebody first was.
-	OnIt           bool
-	AcknowledgedAt *Time
-	// AcknowledgedBy is who is on it, and EscalatedTo to whom it was escalated; for on_call alone.
-	AcknowledgedBy, EscalatedTo string
-	// MergedInto is the incident that goes on instead, and Previous the earlier one of the same SLO;
-	// each may be empty.
-	MergedInto, Previous string
-	// Breaches are how many alerts fire, and how many there were; News what happened to them since
-	// the reader's last message.
-	Breaches Breaches
-	News     News
-	// First is whether the reader hears of it for the first time, or first since leaving; Again
-	// whether the reader was told before, and left.
-	First, Again bool
-	// Changes are what else happened since the reader's last message, the oldest first.
-	Changes []Change
-	// Word is the latest that the team wrote to the reader, New whether the reader has it not yet.
-	Word *Word
-	// NextBy is the latest time of the next message, if nothing happens before; nothing if none is
-	// owed. NextUpdate says that in words: by 16:03 CEST, or that none is scheduled, and why.
-	NextBy     *Time
-	NextUpdate string
-	// LateSince is when this message should have come, if it could not be handed over until now.
-	LateSince *Time
-	// Actions are the duties that the priority brought.
-	Actions []Action
-	// Alerts are, for on_call, up to five that fire or are unknown, and Runbook the URL of what to do.
-	Alerts  []Alert
-	Runbook string
+	ID   string // its name, such as INC-42
+	URL  string // of its page
+	Kind string // what a message about it alone would be, in a digest; else the message's kind
+
+	UseCase  string            // what is broken, without the labels that tell it from others of its SLO
+	Title    string            // what is broken, with those labels
+	Affected string            // who is affected
+	Service  string            // as in the SLO's file; it may be empty
+	SLI      string            // as in the SLO's file; it may be empty
+	SLO      string            // its id; empty if no SLO claims the alert, or a person declared it without
+	Team     string            // the name of the team whose SLO it is
+	Labels   map[string]string // those of incident_per, with their values
+	Priority Priority          // that it has now
+
+	State    string // open, resolved or closed
+	Phase    string // initial-diagnosis, escalation, investigation, recovery or closure
+	Drill    bool   // nothing is really broken
+	Declared bool   // a person opened it
+	Unmapped bool   // no SLO claims its alert
+
+	StartedAt  *Time // when the trouble began, as far as alerts say
+	EndedAt    *Time // when the trouble ended; none while an alert fires
+	OpenedAt   *Time // when sitrep opened it
+	ReopenedAt *Time // when it opened again for the last time
+	ResolvedAt *Time // when it resolved
+	ClosedAt   *Time // when it was closed
+
+	OnIt           bool   // somebody is on it
+	AcknowledgedAt *Time  // when somebody was on it for the first time
+	AcknowledgedBy string // who is on it; for on_call alone
+	EscalatedTo    string // to whom it was escalated; for on_call alone
+	MergedInto     string // the incident that goes on instead, such as INC-41
+	Previous       string // the earlier incident of the same SLO, such as INC-7
+
+	Breaches Breaches // how many alerts fire, and how many there were
+	News     News     // what happened to alerts since the reader's last message
+	First    bool     // the reader hears of it for the first time, or first since leaving
+	Again    bool     // the reader was told before, and left
+	Changes  []Change // what else happened since the reader's last message, the oldest first, up to 20
+	Word     *Word    // the latest that the team wrote to the reader
+
+	NextBy     *Time  // the latest time of the next message, if nothing happens before; none if none is owed
+	NextUpdate string // that in words: "by 16:03 CEST", or that none is scheduled, and why
+	LateSince  *Time  // when this message should have come, if it could not be handed over until now
+
+	Actions []Action // the duties that the priority brought
+	Alerts  []Alert  // up to five that fire or are unknown; for on_call alone
+	Runbook string   // the URL of what to do; for on_call alone
 }
 
 // A Priority is that of an incident.
 type Priority struct {
-	Name, Summary string
-	// Rank is 0 for the highest, 1 for the next.
-	Rank     int
-	Criteria []string
-	// Inform are the audiences that are informed.
-	Inform []string
-	// UpdateEvery is how often, in words: 2 hours; empty: never.
-	UpdateEvery string
+	Name        string   // such as P1
+	Summary     string   // in plain words; it may be empty
+	Rank        int      // 0 for the highest, 1 for the next
+	Criteria    []string // by which it is chosen
+	Inform      []string // the audiences that are informed
+	UpdateEvery string   // how often, in words: "2 hours"; empty: never
 }
 
 // Breaches are numbers of alerts.
 type Breaches struct {
-	Firing, Unknown, Total int
-	// LastHeardAt is when one was last heard to fire.
-	LastHeardAt *Time
+	Firing      int   // that fire
+	Unknown     int   // of which nobody knows whether they fire
+	Total       int   // that there were
+	LastHeardAt *Time // when one was last heard to fire
 }
 
-// News is how many alerts started, ended and became unknown.
+// News is what happened to alerts.
 type News struct {
-	Started, Ended, Unknown int
+	Started int // how many started
+	Ended   int // how many ended
+	Unknown int // of how many it became unknown whether they fire
 }
 
 // A Change is one thing that happened.
 type Change struct {
-	At *Time
-	// Kind is the type of the event, as in the API, such as priority_changed.
-	Kind string
-	// Says is a sentence that tells it, with the words of people that the reader may know.
-	Says string
+	At   *Time  // when
+	Kind string // the type of the event, as in the API, such as priority_changed
+	Says string // a sentence that tells it, with the words of people that the reader may know
 }
 
 // A Word is what the team wrote.
 type Word struct {
-	// Quote may have several lines.
-	Quote string
-	At    *Time
-	By    string
-	New   bool
+	Quote string // its words, in one or several lines
+	At    *Time  // when
+	By    string // who
+	New   bool   // the reader has not had it yet
 }
 
 // Lines returns what the team wrote line by line.
@@ -166,57 +147,52 @@ func (w *Word) Lines() []string { return strings.Split(w.Quote, "\n") }
 
 // An Action is a duty.
 type Action struct {
-	Name string
-	// State is due, done or waived.
-	State string
-	// DueAt is by when it is to be done; nothing if there is no limit, or it does not count yet.
-	DueAt *Time
-	// Link leads to what was done.
-	Link string
-	// Reason is why it was waived; for on_call alone.
-	Reason string
+	Name   string // such as postmortem
+	State  string // due, done or waived
+	DueAt  *Time  // by when; none if there is no limit, or it does not count yet
+	Link   string // the URL of what was done
+	Reason string // why it was waived; for on_call alone
 }
 
 // An Alert is one that fires or is unknown. Its texts are strangers'.
 type Alert struct {
-	Name, Summary string
-	// URL is where it comes from; it may be empty.
-	URL string
-	// State is firing or unknown.
-	State string
-	// Labels are up to four, that tell it from the others.
-	Labels            map[string]string
-	StartsAt, HeardAt *Time
+	Name     string            // its label alertname
+	Summary  string            // its annotation summary, else description
+	URL      string            // where it comes from; it may be empty
+	State    string            // firing or unknown
+	Labels   map[string]string // up to four, that tell it from the others
+	StartsAt *Time             // when it began
+	HeardAt  *Time             // when it was last heard to fire
 }
 
 // A Count is how many incidents of a priority a digest is about, by their state.
 type Count struct {
-	Priority                               string
-	Open, Resolved, Closed, Merged, Drills int
+	Priority string // its name
+	Open     int    // that are open
+	Resolved int    // that are resolved
+	Closed   int    // that are closed
+	Merged   int    // that were merged into others
+	Drills   int    // that are drills, in whatever state
 }
 
 // A Watchdog says whether the alert that always fires is there.
 type Watchdog struct {
-	// Pulse tells several apart, such as cluster eu; empty if there is one.
-	Pulse string
-	Away  bool
-	// HeardAt is when it was last heard; nothing if never.
-	HeardAt *Time
-	// Within is how often it is to be heard, in words.
-	Within string
+	Pulse   string // which of several, such as cluster eu; empty if there is one
+	Away    bool   // it is not there
+	HeardAt *Time  // when it was last heard; none if never
+	Within  string // how often it is to be heard, in words
 }
 
 // A Canary says how a run of the canary went.
 type Canary struct {
-	// Failed is whether it did not arrive in time.
-	Failed bool
-	// PostedAt is when its alert was posted, HeardAt when that came back, ArrivedAt when its mail
-	// was handed over, and FailingSince when the first was posted of those that failed in a row.
-	PostedAt, HeardAt, ArrivedAt, FailingSince *Time
-	// Stage is how far one came that failed: post, route or mail; Error what was said there.
-	Stage, Error string
-	// Within is how long it may take, in words.
-	Within string
+	Failed       bool   // it did not arrive in time
+	PostedAt     *Time  // when its alert was posted
+	HeardAt      *Time  // when its alert came back
+	ArrivedAt    *Time  // when its mail was handed over
+	FailingSince *Time  // when the first was posted of those that failed in a row
+	Stage        string // how far one came that failed: post, route or mail
+	Error        string // what was said there
+	Within       string // how long it may take, in words
 }
 
 // A Time is a time in the zone of the reader. By itself it is written as in all messages:
@@ -251,26 +227,19 @@ const (
 	// changesLimit is how many changes of an incident templates have.
 	changesLimit = 20
 
-	// language is that of all words of package wording.
-	language = "en"
-
 	lineLimit = 400
 	wordLimit = 2500
 	nameLimit = 80
 )
 
-// newMessage returns what templates are given of a message that says what the report does, with the
-// facts of so many incidents at most.
-func newMessage(m *incident.Message, r *wording.Report, most int) (*Message, error) {
+// newFacts returns what templates are given of a message, but for its words and its text.
+func newFacts(m *incident.Message, r *wording.Report) *Message {
 	m = m.ForReader()
-	text, err := r.Text()
-	if err != nil {
-		return nil, err
-	}
-	f := former{m, wording.Clock{Now: m.At, Location: m.Location}}
+	language := wording.In(m.Language)
+	f := former{m, wording.Clock{Now: m.At, Location: m.Location, Language: language}}
 	out := &Message{
-		Words: Words(*r), Subject: wording.Subject(m), Text: text, Colour: wording.Colour(r.Tone), Sign: wording.Sign(r.Tone),
-		Kind: string(m.Kind), At: f.time(m.At), Group: wording.Line(m.Group, nameLimit), OnCall: m.ToOnCall(), Zone: m.Location.String(), Language: language,
+		Subject: wording.Subject(m), Colour: wording.Colour(r.Tone), Sign: wording.Sign(r.Tone),
+		Kind: string(m.Kind), At: f.time(m.At), Group: wording.Line(m.Group, nameLimit), OnCall: m.ToOnCall(), Zone: m.Location.String(), Language: language.Tag(),
 		Drill: r.Notice != "", Page: wording.Link(m.BaseURL + "/"), Total: len(m.Items),
 	}
 	for _, a := range m.Audiences {
@@ -279,7 +248,7 @@ func newMessage(m *incident.Message, r *wording.Report, most int) (*Message, err
 	if len(out.Audiences) > 0 {
 		out.Audience = out.Audiences[0]
 	}
-	for i := range m.Items[:min(len(m.Items), most)] {
+	for i := range m.Items[:min(len(m.Items), room.Named)] {
 		out.Incidents = append(out.Incidents, f.incident(&m.Items[i]))
 	}
 	if len(out.Incidents) > 0 {
@@ -289,15 +258,15 @@ func newMessage(m *incident.Message, r *wording.Report, most int) (*Message, err
 		out.Counts = append(out.Counts, Count{wording.Line(c.Priority, nameLimit), c.Open, c.Resolved, c.Closed, c.Merged, c.Drills})
 	}
 	if w := m.Watchdog; w != nil {
-		out.Watchdog = &Watchdog{Pulse: wording.Pulse(w.Labels), Away: w.Away, HeardAt: f.time(w.HeardAt), Within: wording.Duration(w.Within)}
+		out.Watchdog = &Watchdog{Pulse: f.clock.Language.Pulse(w.Labels), Away: w.Away, HeardAt: f.time(w.HeardAt), Within: f.clock.Language.Duration(w.Within)}
 	}
 	if c := m.Canary; c != nil {
 		out.Canary = &Canary{
 			Failed: !c.FailedAt.IsZero(), PostedAt: f.time(c.PostedAt), HeardAt: f.time(c.HeardAt), ArrivedAt: f.time(c.ArrivedAt),
-			FailingSince: f.time(c.FailingSince), Stage: string(c.Stage), Error: wording.Line(c.Error, lineLimit), Within: wording.Duration(c.Within),
+			FailingSince: f.time(c.FailingSince), Stage: string(c.Stage), Error: wording.Line(c.Error, lineLimit), Within: f.clock.Language.Duration(c.Within),
 		}
 	}
-	return out, nil
+	return out
 }
 
 // A former makes facts of a message.
@@ -337,7 +306,7 @@ func (f former) incident(it *incident.Item) *Incident {
 	if in.Previous > 0 {
 		out.Previous = incident.ID(in.Previous)
 	}
-	how := wording.Describer{Time: f.clock.Time}
+	how := wording.Describer{Time: f.clock.Time, Language: f.clock.Language}
 	if it.OnCall {
 		how.Depth = wording.ForTeam
 	}
@@ -366,7 +335,7 @@ func (f former) onCall(out *Incident, it *incident.Item) {
 	for i := range out.Actions {
 		out.Actions[i].Reason = wording.Line(in.Actions[i].Reason, lineLimit)
 	}
-	for _, a := range wording.Alerts(it) {
+	for _, a := range f.clock.Language.Alerts(it) {
 		out.Alerts = append(out.Alerts, Alert{a.Name, a.Summary, a.URL, string(a.State), a.Labels, f.time(a.StartsAt), f.time(a.HeardAt)})
 	}
 }
@@ -381,7 +350,7 @@ func (f former) priority(it *incident.Item) Priority {
 		out.Inform = append(out.Inform, string(a))
 	}
 	if p.UpdateEvery > 0 {
-		out.UpdateEvery = wording.Duration(p.UpdateEvery)
+		out.UpdateEvery = f.clock.Language.Duration(p.UpdateEvery)
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package templates
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -22,8 +23,23 @@ var (
 	executing = regexp.MustCompile(`(?s)^executing "[^"]*" at (<.*?>): (.*)$`)
 	calling   = regexp.MustCompile(`(?s)^error calling \w+: (.*)$`)
 	noField   = regexp.MustCompile(`^can't evaluate field (\w+) in type (\S+)$`)
+	noFunc    = regexp.MustCompile(`^function "(\w+)" not defined$`)
+	contexts  = regexp.MustCompile(`(?s):? \{state.*$`)
 	nilField  = regexp.MustCompile(`^nil pointer evaluating \*templates\.(\w+)\.(\w+)$`)
 )
+
+// parsing is a problem of a file that cannot be read as templates.
+func (p *parser) parsing(at place, what string) {
+	const what0 = "this is no template: "
+	switch name := noFunc.FindStringSubmatch(what); {
+	case name != nil:
+		p.unknown(at.file, at, name[1], slices.Sorted(maps.Keys(public)), "there is no function %s", name[1])
+	case strings.HasSuffix(what, "unexpected EOF"):
+		p.problem(at.file, at, what0+"it ends before {{end}}; each define, if, range and with needs one")
+	default:
+		p.problem(at.file, at, what0+"%s; look at what stands between {{ and }} here", what)
+	}
+}
 
 // positionOf is where a node of a template stands.
 func positionOf(t *parse.Tree, n parse.Node) place {
@@ -91,12 +107,15 @@ func (s *Set) failure(name string, err error) *Failure {
 	if m := calling.FindStringSubmatch(what); m != nil {
 		what = m[1]
 	}
+	if htmlOnly := contexts.FindString(what); htmlOnly != "" && name == MailHTML {
+		what = strings.TrimSuffix(what, htmlOnly) + " of HTML; close in each branch what it opens, and at the end all tags and quotation marks"
+	}
 	switch field, null := noField.FindStringSubmatch(what), nilField.FindStringSubmatch(what); {
 	case field != nil:
 		q.Text = fmt.Sprintf("there is no field %s in a %s", field[1], strings.TrimPrefix(strings.TrimPrefix(field[2], "*"), "templates."))
 		q.Unknown, q.Known = field[1], fieldsOf(field[2])
 	case null != nil:
-		q.Text = fmt.Sprintf("%s asks for %s of a %s, and not each message has one; put it between {{with …}} and {{end}}", at, null[2], null[1])
+		q.Text = fmt.Sprintf("%s: not each message has this %s; put it between {{with …}} and {{end}}", at, null[1])
 	case at != "":
 		q.Text = at + ": " + what
 	default:

@@ -42,7 +42,7 @@ func (e *longError) Error() string { return e.text }
 // Mail returns what the templates make of a message. The error is a *Failure. The same message
 // gives the same mail.
 func (s *Set) Mail(m *incident.Message) (Mail, error) {
-	made, err := s.make([]string{MailSubject, MailText, MailHTML}, m)
+	made, err := s.make([]string{MailSubject, MailText, MailHTML}, &telling{m: m})
 	return Mail{Subject: made[MailSubject], Text: made[MailText], HTML: made[MailHTML]}, err
 }
 
@@ -52,52 +52,86 @@ func (s *Set) Chat(format string, m *incident.Message) ([]byte, error) {
 	if _, ok := markup.Of(format); !ok || !s.Defines(format) {
 		return nil, nil
 	}
-	made, err := s.make([]string{format}, m)
+	made, err := s.make([]string{format}, &telling{m: m})
 	if err != nil {
 		return nil, err
 	}
 	return []byte(made[format]), nil
 }
 
+// A telling is a message as templates are given it: whole, or less of it.
+type telling struct {
+	m     *incident.Message
+	whole *wording.Report
+	facts map[string]*Message // without words, by the chat in whose form they are; "" of a mail
+}
+
+// in returns the message as the template of that name is given it, in a room.
+func (t *telling) in(room wording.Room, name string) (*Message, error) {
+	language, ofChat := markup.Of(name)
+	if !ofChat {
+		name = ""
+	}
+	if t.whole == nil {
+		t.whole, t.facts = wording.ComposeWhole(t.m), map[string]*Message{}
+	}
+	facts := t.facts[name]
+	if facts == nil {
+		facts = newFacts(t.m, t.whole)
+		if ofChat {
+			facts = escaped(facts, &language)
+		}
+		t.facts[name] = facts
+	}
+	report := t.whole.Within(room)
+	text, err := report.Text()
+	if err != nil {
+		return nil, err
+	}
+	given := &Message{Words: Words(*report), Text: text}
+	if ofChat {
+		given = escaped(given, &language)
+	}
+	words, text := given.Words, given.Text
+	*given = *facts
+	given.Words, given.Text = words, text
+	given.Incidents = facts.Incidents[:min(len(facts.Incidents), room.Named)]
+	return given, nil
+}
+
 // make returns what those of the templates that there are make of a message, and of less of it while
 // that is too long.
-func (s *Set) make(parts []string, m *incident.Message) (map[string]string, error) {
-	parts = slices.DeleteFunc(slices.Clone(parts), func(name string) bool { return !s.Defines(name) })
-	if len(parts) == 0 {
-		return nil, nil
-	}
-	whole := wording.ComposeWhole(m)
-	for room := room; ; room = room.Less() {
-		given, err := newMessage(m, whole.Within(room), room.Named)
-		if err != nil {
-			return nil, err
+func (s *Set) make(parts []string, t *telling) (map[string]string, error) {
+	made := map[string]string{}
+	for _, name := range parts {
+		if !s.Defines(name) {
+			continue
 		}
-		made := map[string]string{}
-		for _, name := range parts {
-			if made[name], err = s.part(name, given); err != nil {
+		var long error
+		for room := room; ; room = room.Less().Less() {
+			given, err := t.in(room, name)
+			if err == nil {
+				made[name], err = s.part(name, given)
+			}
+			if err == nil {
 				break
 			}
-		}
-		switch {
-		case err == nil:
-			return made, nil
-		case !tooLong(err) || room.Less().Weight < leastWeight:
-			return nil, err
+			if !tooLong(err) || room.Weight < leastWeight || long != nil && long.Error() == err.Error() && !errors.As(err, new(errOutput)) {
+				return nil, err // saying less makes it no shorter
+			}
+			long = err
 		}
 	}
+	return made, nil
 }
 
 // part returns what one template makes of a message, as it goes out. The error is a *Failure.
 func (s *Set) part(name string, m *Message) (string, error) {
-	language, ofChat := markup.Of(name)
-	if ofChat {
-		m = escaped(m, &language)
-	}
 	text, err := s.execute(name, m)
 	if err != nil {
 		return "", err
 	}
-	if ofChat {
+	if language, ofChat := markup.Of(name); ofChat {
 		text, err = posted(text, &language)
 	} else {
 		text, err = mailed(name, text)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	htmltemplate "html/template"
+	"maps"
 	"reflect"
 	"regexp"
 	"strings"
@@ -153,16 +154,18 @@ func bounded(s string) (string, error) {
 	return s, nil
 }
 
-// stubs are the names of all functions.
-var stubs = func() map[string]any {
-	all := map[string]any{}
+// public are the functions that people can use, and stubs all.
+var public, stubs = func() (public, all map[string]any) {
+	all = map[string]any{}
 	for name := range (&run{}).funcs() {
 		all[name] = fmt.Sprint
 	}
 	for _, name := range []string{"and", "call", "eq", "ge", "gt", "index", "le", "len", "lt", "ne", "not", "or", "slice"} {
 		all[name] = fmt.Sprint
 	}
-	return all
+	public = maps.Clone(all)
+	delete(public, stepFunc)
+	return public, all
 }()
 
 // Functions returns the names of the functions that templates have beyond those of text/template,

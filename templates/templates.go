@@ -152,7 +152,7 @@ func (p *parser) file(i int) {
 		if at.file < 0 {
 			at.file = i
 		}
-		p.problem(at.file, at, "this is no template: %s", what)
+		p.parsing(at, what)
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(trees)) {

@@ -12,12 +12,13 @@ import (
 // summaryLimit is how many characters of an alert's summary a message carries.
 const summaryLimit = 240
 
-// Alerts returns the alerts that a message names of an item, their texts as they are
-// shown: clean, in one line each, and cut; none if it names none. One without a name has an
-// English one.
-func Alerts(it *incident.Item) []incident.ListedAlert { return In(english).alerts(it) }
+// Alerts is [Language.Alerts] in English.
+func Alerts(it *incident.Item) []incident.ListedAlert { return In(english).Alerts(it) }
 
-func (l *Language) alerts(it *incident.Item) []incident.ListedAlert {
+// Alerts returns the alerts that a message names of an item, their texts as they are
+// shown: clean, in one line each, and cut; none if it names none. One without a name has one
+// that says so.
+func (l *Language) Alerts(it *incident.Item) []incident.ListedAlert {
 	if it.Alerts == nil {
 		return nil
 	}
@@ -40,7 +41,7 @@ func (l *Language) alerts(it *incident.Item) []incident.ListedAlert {
 // alertSection names the alerts, for those who look into them.
 func alertSection(m *incident.Message, it *incident.Item, clock Clock) Section {
 	l := clock.Language
-	shown := l.alerts(it)
+	shown := l.Alerts(it)
 	if len(shown) == 0 {
 		return Section{}
 	}
@@ -79,7 +80,7 @@ func alertSection(m *incident.Message, it *incident.Item, clock Clock) Section {
 // alertNames names the alerts in one line, for a digest; "" if there are none.
 func (l *Language) alertNames(it *incident.Item) string {
 	var names []string
-	for _, a := range l.alerts(it) {
+	for _, a := range l.Alerts(it) {
 		if !slices.Contains(names, a.Name) {
 			names = append(names, a.Name)
 		}

@@ -70,7 +70,7 @@ func canaryReport(m *incident.Message, clock Clock) *Report {
 	}
 	add("fact.posted", clock.Full(n.PostedAt), true)
 	if !n.HeardAt.IsZero() {
-		add("fact.back", l.say("canary.back", "time", clock.Full(n.HeardAt), "duration", l.duration(n.HeardAt.Sub(n.PostedAt))), true)
+		add("fact.back", l.say("canary.back", "time", clock.Full(n.HeardAt), "duration", l.Duration(n.HeardAt.Sub(n.PostedAt))), true)
 	}
 	if !n.PrometheusAt.IsZero() {
 		add("fact.prometheus", l.say("canary.sound", "time", clock.Full(n.PrometheusAt)), true)
@@ -88,7 +88,7 @@ func canaryReport(m *incident.Message, clock Clock) *Report {
 	r.Status, r.Tone = l.say("canary.status_failed"), "rank0"
 	r.Lead = []string{l.say("canary.what", "failed", l.canaryFailed(n.Stage)), l.say("canary.unseen")}
 	if n.Within > 0 {
-		add("fact.expected", l.say("canary.within", "duration", l.duration(n.Within)), false)
+		add("fact.expected", l.say("canary.within", "duration", l.Duration(n.Within)), false)
 	}
 	if said := Line(n.Error, 300); said != "" {
 		add("fact.last_error", said, false)

@@ -371,7 +371,7 @@ func TestNoTextBypassesTheCatalog(t *testing.T) {
 	subject, test := l.TestMail()
 	look("test mail", subject+test+Compose(long).LinkTooLong(), nil)
 	for _, d := range []time.Duration{0, time.Second, 2 * time.Minute, 3 * time.Hour, 50 * time.Hour} {
-		look("duration", l.duration(d)+l.every(d), nil)
+		look("duration", l.Duration(d)+l.every(d), nil)
 	}
 	for key := range In(english).texts {
 		if !shown[key] && !notTold[key] {
@@ -429,11 +429,11 @@ func TestDatesAndPlurals(t *testing.T) {
 		clock.Full(now.AddDate(0, 3, 4)):      "Fr. 05.03.2027, 16:05 MEZ",
 		clock.Time(now.AddDate(0, -5, 0)):     "Mo. 29.06.2026, 17:05 MESZ",
 		clock.Zones(now.AddDate(0, -5, 0)):    "Europe/Berlin (MEZ ist UTC+1, MESZ ist UTC+2)",
-		de.duration(time.Hour):                "1 Stunde",
-		de.duration(2 * time.Hour):            "2 Stunden",
-		de.duration(25 * time.Hour):           "1 Tag 1 Stunde",
-		de.duration(2 * time.Minute):          "2 Minuten",
-		de.duration(time.Second):              "1 Sekunde",
+		de.Duration(time.Hour):                "1 Stunde",
+		de.Duration(2 * time.Hour):            "2 Stunden",
+		de.Duration(25 * time.Hour):           "1 Tag 1 Stunde",
+		de.Duration(2 * time.Minute):          "2 Minuten",
+		de.Duration(time.Second):              "1 Sekunde",
 		de.every(time.Hour):                   "jede Stunde",
 		de.every(2 * time.Hour):               "alle 2 Stunden",
 		de.every(90 * time.Minute):            "alle 1 Stunde 30 Minuten",
@@ -442,7 +442,7 @@ func TestDatesAndPlurals(t *testing.T) {
 		de.quote("er sagte „so“"):             "„er sagte ‚so‘“",
 		de.count("incidents", 1):              "1 Störung",
 		de.count("incidents", 0):              "0 Störungen",
-		In("").duration(26 * time.Hour):       "1 day 2 hours",
+		In("").Duration(26 * time.Hour):       "1 day 2 hours",
 		In("no-such-language").say("never"):   "never",
 		(&Language{tag: de.tag}).say("never"): "never", // a text that is missing is English
 	} {

@@ -95,11 +95,12 @@ func utc(offset int) string {
 	return fmt.Sprintf("UTC%c%d:%02d", sign, hours, minutes)
 }
 
+// Duration returns d in English words, as [Language.Duration] does.
+func Duration(d time.Duration) string { return In(english).Duration(d) }
+
 // Duration returns d in words with its two largest units, such as "2 hours 5
 // minutes", rounded down. Seconds are named only below a minute.
-func Duration(d time.Duration) string { return In(english).duration(d) }
-
-func (l *Language) duration(d time.Duration) string {
+func (l *Language) Duration(d time.Duration) string {
 	switch {
 	case d < time.Second:
 		return l.say("duration.none")
@@ -131,7 +132,7 @@ func (l *Language) every(d time.Duration) string {
 	case d >= time.Minute && d < time.Hour:
 		return l.count("every.minute", int(d/time.Minute))
 	}
-	return l.say("every.other", "duration", l.duration(d))
+	return l.say("every.other", "duration", l.Duration(d))
 }
 
 // Count returns n and the noun, with an s unless n is 1: for what is no message, which is

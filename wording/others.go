@@ -343,7 +343,7 @@ func watchdogReport(m *incident.Message, clock Clock) *Report {
 		r.Status, r.Tone = l.say("watchdog.status_away"), "rank0"
 		r.Lead = []string{l.say("watchdog.away")}
 		if w.Pulse != "" {
-			r.Lead = []string{l.say("watchdog.away_there"), l.say("watchdog.gone", "duration", l.duration(incident.GoneAfter))}
+			r.Lead = []string{l.say("watchdog.away_there"), l.say("watchdog.gone", "duration", l.Duration(incident.GoneAfter))}
 		}
 		heard := l.say("never")
 		if !w.HeardAt.IsZero() {

@@ -15,11 +15,12 @@ const (
 	pulsesLimit = 3
 )
 
-// Pulse says in English words which pulse of the watchdog has those labels, such as "cluster
-// eu"; empty without labels.
-func Pulse(labels map[string]string) string { return In(english).pulse(labels) }
+// Pulse is [Language.Pulse] in English.
+func Pulse(labels map[string]string) string { return In(english).Pulse(labels) }
 
-func (l *Language) pulse(labels map[string]string) string {
+// Pulse says in words which pulse of the watchdog has those labels, such as "cluster eu"; empty
+// without labels.
+func (l *Language) Pulse(labels map[string]string) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
 		value := Line(labels[name], valueLimit)
@@ -44,7 +45,7 @@ func Silent(away incident.Pulses, clock Clock) string {
 	}
 	var parts []string
 	for _, p := range away[:min(len(away), pulsesLimit)] {
-		parts = append(parts, l.say("silent.since", "pulse", l.pulse(p.Labels), "time", clock.Time(p.AwaySince)))
+		parts = append(parts, l.say("silent.since", "pulse", l.Pulse(p.Labels), "time", clock.Time(p.AwaySince)))
 	}
 	if more := len(away) - len(parts); more > 0 {
 		parts = append(parts, l.count("silent.more", more))
@@ -61,5 +62,5 @@ func (l *Language) watchdogTitle(w *incident.WatchdogNews) string {
 	if w == nil || w.Pulse == "" {
 		return title
 	}
-	return title + " (" + l.pulse(w.Labels) + ")"
+	return title + " (" + l.Pulse(w.Labels) + ")"
 }

@@ -24,11 +24,11 @@ type Report struct {
 	Subtitle     string // who is affected
 	// Lead are the sentences that say why this message comes now.
 	Lead     []string
-	Facts    []Fact
-	Sections []Section
+	Facts    []Fact    // what a reader looks for first
+	Sections []Section // what else there is, by what it is about
 	// Briefs are the incidents of a digest.
 	Briefs []Brief
-	Footer []string
+	Footer []string // why the reader gets it, and which zone times are in
 	// Preview is what a list of mails shows beside the subject.
 	Preview string
 
@@ -238,7 +238,7 @@ func preview(it *incident.Item, lead []string, clock Clock) string {
 		parts = append(parts, Line(lead[0], 110))
 	default:
 		parts = append(parts, l.say("preview.since", "status", l.status(it), "time", clock.Full(Began(&it.Incident))))
-		if shown := l.alerts(it); len(shown) > 0 {
+		if shown := l.Alerts(it); len(shown) > 0 {
 			parts = append(parts, stop(Line(strings.TrimSuffix(shown[0].Name+": "+shown[0].Summary, ": "), 110)))
 		}
 	}

@@ -17,13 +17,13 @@ func Since(in *incident.Incident, clock Clock) string {
 	start, l := Began(in), clock.Language
 	if lasted(in) {
 		end := Over(in)
-		return l.say("since.to", "start", clock.Time(start), "end", clock.Full(end), "duration", l.duration(end.Sub(start)))
+		return l.say("since.to", "start", clock.Time(start), "end", clock.Full(end), "duration", l.Duration(end.Sub(start)))
 	}
 	if !in.ReopenedAt.IsZero() {
 		return l.say("since.again", "reopened", clock.Full(in.ReopenedAt), "start", clock.Time(start))
 	}
 	if lasts := clock.Now.Sub(start); lasts >= time.Minute {
-		return l.say("since.for", "start", clock.Full(start), "duration", l.duration(lasts))
+		return l.say("since.for", "start", clock.Full(start), "duration", l.Duration(lasts))
 	}
 	return clock.Full(start)
 }
@@ -159,7 +159,7 @@ func (l *Language) ended(in *incident.Incident, clock Clock) string {
 		s = l.say("breaches.at", "said", s, "time", clock.Time(in.EndedAt))
 	}
 	if in.ResolveAfter > 0 && !in.Declared {
-		s = l.say("breaches.resolves", "said", s, "duration", l.duration(in.ResolveAfter))
+		s = l.say("breaches.resolves", "said", s, "duration", l.Duration(in.ResolveAfter))
 	}
 	return s
 }
@@ -189,7 +189,7 @@ func Action(a *incident.Action, clock Clock) string {
 		}
 		return s
 	case a.DueAt.IsZero() && a.Within > 0:
-		return l.say("action.due_within", "action", name, "duration", l.duration(a.Within))
+		return l.say("action.due_within", "action", name, "duration", l.Duration(a.Within))
 	case a.DueAt.IsZero():
 		return l.say("action.due", "action", name)
 	case a.DueAt.Before(clock.Now):

@@ -98,6 +98,11 @@
           summary: 'A replica has another configuration than the one in force, and is not ready',
           description: 'It takes alerts and sends what is due, but who is told is left to the others. Give it the same files and reload it, or stop it.',
         }),
+        alert('SitrepTemplateFailed', 'ticket', {
+          expr: 'sum without (instance, pod) (increase(sitrep_template_failures_total[1h])) > 0',
+          summary: "The template {{ $labels.template }} fails, and messages have sitrep's own words",
+          description: 'They go out in time. The page Status and the log say where it fails; `sitrep preview` shows what a correction makes.',
+        }),
         alert('SitrepChainBroken', 'ticket', {
           expr: 'max without (instance, pod) (sitrep_chain_broken) == 1',
           'for': '15m',

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"sitrep/e2e/rig"
-	"sitrep/storage/postgres/postgrestest"
 	"sitrep/ledger"
+	"sitrep/storage/postgres/postgrestest"
 )
 
 // A fleet are the sitreps that are measured together: one with a file of its own, or as many as

@@ -23,7 +23,7 @@ func Kinds() []incident.Kind { return slices.Clone(kinds) }
 
 // Audiences returns who may be told by messages of a kind.
 func Audiences(kind incident.Kind) []incident.Audience {
-	if kind == incident.KindReminder {
+	if kind == incident.KindReminder || kind.OfPulse() {
 		return []incident.Audience{incident.AudienceOnCall}
 	}
 	return []incident.Audience{incident.AudienceManagement, incident.AudienceStakeholders, incident.AudienceOnCall}
@@ -54,6 +54,7 @@ type About struct {
 	Audience incident.Audience
 	Group    string // empty: that of an example
 	Location *time.Location
+	Language string    // the tag of the reader's language; empty is English
 	At       time.Time // when it was made; zero: a day of the example
 	BaseURL  string
 	Drill    bool
@@ -106,13 +107,13 @@ func (a *About) fill() {
 func Message(kind incident.Kind, shape Shape, a About) *incident.Message {
 	a.fill()
 	m := &incident.Message{
-		ID: "sample", Kind: kind, At: a.At, BaseURL: a.BaseURL, Location: a.Location,
+		ID: "sample", Kind: kind, At: a.At, BaseURL: a.BaseURL, Location: a.Location, Language: a.Language,
 		Recipient: incident.Recipient{ID: "email:reader@example.org", Channel: incident.ChannelEmail, Address: "reader@example.org"},
 		Audiences: []incident.Audience{a.Audience}, Group: a.Group,
 	}
 	switch kind {
 	case incident.KindWatchdog:
-		m.Audiences, m.Watchdog = nil, watchdog(shape, a.At)
+		m.Watchdog = watchdog(shape, a.At)
 		return m
 	case incident.KindCanary:
 		m.Canary = canary(shape, a.At)

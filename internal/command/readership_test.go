@@ -29,6 +29,7 @@ import (
 	"sitrep/router/webhook"
 	"sitrep/storage"
 	"sitrep/storage/bolt"
+	"sitrep/templates"
 	"sitrep/web"
 	"sitrep/wording"
 )
@@ -84,6 +85,7 @@ type canaryWorld struct {
 	repo  *storage.Repository
 	mail  *email.Directory
 	hooks *webhook.Sender
+	own   *templates.Set
 	desk  *router.Dispatcher
 	now   time.Time
 	told  told
@@ -114,6 +116,13 @@ func newCanaryWorld(t *testing.T) *canaryWorld {
 	if w.mail, err = email.NewDirectory(t.TempDir(), email.Letterhead{From: mail.Address{Address: "incidents@example.org"}}); err != nil {
 		t.Fatal(err)
 	}
+	// Templates that say all that they are given.
+	set, problems := templates.Parse([]templates.File{{Name: "all.tmpl", Text: `{{define "mail.subject"}}{{.Subject}}{{end}}
+{{define "mail.text"}}{{toJson .}}{{end}}{{define "mail.html"}}<pre>{{toJson .}}</pre>{{end}}{{define "mattermost"}}{"text": {{toJson (toJson .)}}}{{end}}`}})
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	w.own = set
 	w.desk = &router.Dispatcher{Repo: w.repo, Sender: func(incident.Channel) (router.Sender, bool) { return w.mail, true }}
 	for _, a := range []incident.Audience{incident.AudienceOnCall, incident.AudienceManagement, incident.AudienceStakeholders} {
 		w.told[a] = &strings.Builder{}
@@ -168,7 +177,8 @@ func (w *canaryWorld) tell(number int64) {
 	}
 }
 
-// read keeps what a message says as a mail, as JSON, in plain words, and in a digest.
+// read keeps what a message says as a mail, as JSON, in plain words, by templates that say all that
+// they can, and in a digest.
 func (w *canaryWorld) read(m *incident.Message) {
 	w.Helper()
 	digest := *m
@@ -188,7 +198,15 @@ func (w *canaryWorld) read(m *incident.Message) {
 		if err != nil {
 			w.Fatal(err)
 		}
-		fmt.Fprintln(into, mail.Get("Subject"), mail.Text, mail.HTML, string(posted), words)
+		own, err := w.own.Mail(m)
+		if err != nil {
+			w.Fatal(err)
+		}
+		chat, err := w.own.Chat("mattermost", m)
+		if err != nil {
+			w.Fatal(err)
+		}
+		fmt.Fprintln(into, mail.Get("Subject"), mail.Text, mail.HTML, string(posted), words, own.Text, own.HTML, string(chat))
 	}
 }
 

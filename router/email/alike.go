@@ -8,13 +8,16 @@ import (
 	"time"
 
 	"sitrep/incident"
+	"sitrep/templates"
 	"sitrep/wording"
 )
 
-// A content is what a mail says below its headers, the same for all who are told the same.
+// A content is what a mail says, the same for all who are told the same.
 type content struct {
-	text, page string
-	language   string // the tag of what they are in
+	templates.Mail
+	language string // the tag of what it is in
+	// failed is why a template of one's own could not say it; nil if none failed.
+	failed error
 	// between is the body cut at its boundaries, each part with headers of its own.
 	between [][]byte
 }
@@ -22,20 +25,28 @@ type content struct {
 // body returns the body of a mail with that boundary.
 func (c *content) body(boundary string) []byte { return bytes.Join(c.between, []byte("--"+boundary)) }
 
-// contentOf puts a message into words. What it is given has no ID and no recipient, so it holds
-// for any.
-func contentOf(m *incident.Message) (c content, err error) {
+// contentOf puts a message into words: by templates of one's own, and else in sitrep's words. What
+// it is given has no ID and no recipient, so it holds for any.
+func contentOf(m *incident.Message, own *templates.Set) (c content, err error) {
+	c.Mail, c.failed = own.Mail(m)
 	report := wording.Compose(m)
 	c.language = report.Language()
-	if c.text, err = report.Text(); err != nil {
-		return c, err
+	if c.Subject == "" {
+		c.Subject = wording.Subject(m)
 	}
-	var page bytes.Buffer
-	if err := htmlTemplate.ExecuteTemplate(&page, "report.html.tmpl", report); err != nil {
-		return c, err
+	if c.Text == "" {
+		if c.Text, err = report.Text(); err != nil {
+			return c, err
+		}
 	}
-	c.page = page.String()
-	c.between, err = cut(c.text, c.page)
+	if c.HTML == "" {
+		var page bytes.Buffer
+		if err := htmlTemplate.ExecuteTemplate(&page, "report.html.tmpl", report); err != nil {
+			return c, err
+		}
+		c.HTML = page.String()
+	}
+	c.between, err = cut(c.Text, c.HTML)
 	return c, err
 }
 
@@ -74,16 +85,16 @@ type contents struct {
 }
 
 // of returns the content of a message. A nil c keeps none.
-func (c *contents) of(m *incident.Message) (content, error) {
+func (c *contents) of(m *incident.Message, own *templates.Set) (content, error) {
 	anyone := *m
 	anyone.ID, anyone.Recipient = "", incident.Recipient{}
 	if c == nil || len(m.Items) != 1 { // a digest is one reader's, and large
-		return contentOf(&anyone)
+		return contentOf(&anyone, own)
 	}
 	if found, ok := c.find(&anyone); ok {
 		return found, nil
 	}
-	made, err := contentOf(&anyone)
+	made, err := contentOf(&anyone, own)
 	if err != nil {
 		return made, err
 	}

@@ -48,12 +48,12 @@ func TestOnlyWhoIsToldTheSameSharesAContent(t *testing.T) {
 	}
 	var c contents
 	m := *incidenttest.Messages()["opened"]
-	first, err := c.of(&m)
+	first, err := c.of(&m, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	shared := func(m incident.Message) bool {
-		got, err := c.of(&m)
+		got, err := c.of(&m, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

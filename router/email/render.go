@@ -18,15 +18,16 @@ import (
 	"github.com/go-mail/mail/v2"
 
 	"sitrep/incident"
+	"sitrep/templates"
 	"sitrep/wording"
 )
 
 //go:embed templates/*.tmpl
-var templates embed.FS
+var builtIn embed.FS
 
 // htmlTemplate has the styles that matter in the elements, too: a mail that is forwarded
 // loses its style sheet.
-var htmlTemplate = template.Must(template.New("").Funcs(template.FuncMap{"band": wording.Colour, "ink": ink}).ParseFS(templates, "templates/*.html.tmpl"))
+var htmlTemplate = template.Must(template.New("").Funcs(template.FuncMap{"band": wording.Colour, "ink": ink}).ParseFS(builtIn, "templates/*.html.tmpl"))
 
 // ink is the colour of what stands on a band of a tone's colour.
 func ink(tone string) string {
@@ -44,6 +45,8 @@ type Letterhead struct {
 	// ListID is the List-Id of messages, by which readers can sort them, without angle
 	// brackets; none if empty.
 	ListID string
+	// Templates give mails words and looks of their own; nil: they have sitrep's.
+	Templates *templates.Set
 }
 
 // headerOrder is the order in which headers stand in a mail. No mail has others.
@@ -54,7 +57,8 @@ var headerOrder = [...]string{
 }
 
 // Render returns a message as a complete mail with CR LF at the end of each line,
-// its text and its HTML saying the same. The same message gives the same bytes.
+// its text and its HTML saying the same. Where a template of one's own fails, all of it is in
+// sitrep's words. The same message gives the same bytes.
 func (l Letterhead) Render(m *incident.Message) ([]byte, error) { return l.renderWith(nil, m) }
 
 // renderWith is Render with the contents that were made before; nil if they are not kept.
@@ -70,15 +74,18 @@ func (l Letterhead) renderWith(kept *contents, m *incident.Message) ([]byte, err
 }
 
 func (l Letterhead) render(kept *contents, m *incident.Message) ([]byte, error) {
-	said, err := kept.of(m)
+	said, err := kept.of(m, l.Templates)
 	if err != nil {
 		return nil, err
 	}
-	headers, err := l.headers(m, said.language)
+	if said.failed != nil {
+		l.Templates.Fail(said.failed)
+	}
+	headers, err := l.headers(m, said.Subject, said.language)
 	if err != nil {
 		return nil, err
 	}
-	mark := boundary(m.ID, said.text, said.page)
+	mark := boundary(m.ID, said.Text, said.HTML)
 	mm := newMail(headers, m.At.In(m.Location))
 	mm.SetBoundary(mark)
 	mm.SetBody("text/plain", "")
@@ -172,8 +179,8 @@ func (l Letterhead) address(id string, to netmail.Address, subject string) (hs [
 }
 
 // headers are all headers but for those that go-mail makes.
-func (l Letterhead) headers(m *incident.Message, language string) ([]header, error) {
-	hs, host, err := l.address(m.ID, netmail.Address{Name: m.Recipient.Name, Address: m.Recipient.Address}, wording.Subject(m))
+func (l Letterhead) headers(m *incident.Message, subject, language string) ([]header, error) {
+	hs, host, err := l.address(m.ID, netmail.Address{Name: m.Recipient.Name, Address: m.Recipient.Address}, subject)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"sitrep/incident"
+	"sitrep/templates"
 	"sitrep/wording"
 )
 
@@ -44,11 +45,17 @@ var chats = map[Format]*chat{Slack: &slack, Teams: &teams, Mattermost: &mattermo
 // leastWeight is where a report is given up that does not fit.
 const leastWeight = 100
 
-// render returns the bytes of a message: all that a mail says, in the same words, and less of it
-// where that is too much.
-func (c *chat) render(m *incident.Message) ([]byte, error) {
+// render returns the bytes of a message: what a template of one's own makes of it, else all that a
+// mail says, in the same words, and less of it where that is too much.
+func (c *chat) render(m *incident.Message, own *templates.Set, format Format) ([]byte, error) {
 	if err := tellable(m); err != nil {
 		return nil, err
+	}
+	switch body, err := own.Chat(string(format), m); {
+	case err != nil:
+		own.Fail(err)
+	case body != nil:
+		return body, nil
 	}
 	whole, subject := wording.ComposeWhole(m), wording.Subject(m)
 	for room := c.room; room.Weight >= leastWeight; room = room.Less() {

@@ -16,6 +16,7 @@ import (
 
 	"sitrep/incident"
 	"sitrep/router"
+	"sitrep/templates"
 	"sitrep/wording"
 )
 
@@ -41,6 +42,8 @@ type Options struct {
 	// more. Called for each message and attempt, so that a reload takes effect at once. Nil:
 	// there are none.
 	Endpoints func(recipientID string) (Endpoint, bool)
+	// Templates give messages of chats words and looks of their own; nil: they have sitrep's.
+	Templates *templates.Set
 	Timeout   time.Duration    // zero: DefaultTimeout
 	Now       func() time.Time // nil: time.Now
 	UserAgent string           // empty: sitrep
@@ -49,6 +52,7 @@ type Options struct {
 // A Sender posts messages to webhooks.
 type Sender struct {
 	endpoints func(string) (Endpoint, bool)
+	templates *templates.Set
 	now       func() time.Time
 	timeout   time.Duration
 	userAgent string
@@ -58,7 +62,7 @@ var _ router.Sender = (*Sender)(nil)
 
 // New returns a Sender.
 func New(o Options) *Sender {
-	s := &Sender{endpoints: o.Endpoints, now: o.Now, timeout: o.Timeout, userAgent: o.UserAgent}
+	s := &Sender{endpoints: o.Endpoints, templates: o.Templates, now: o.Now, timeout: o.Timeout, userAgent: o.UserAgent}
 	if s.endpoints == nil {
 		s.endpoints = func(string) (Endpoint, bool) { return Endpoint{}, false }
 	}
@@ -74,12 +78,13 @@ func New(o Options) *Sender {
 	return s
 }
 
-// Render returns the JSON that is posted, in the format of the recipient.
+// Render returns the JSON that is posted, in the format of the recipient. Where a template of one's
+// own fails, it is in sitrep's words.
 func (s *Sender) Render(m *incident.Message) ([]byte, error) {
 	to, _ := s.endpoints(m.Recipient.ID)
 	render := render
 	if c := chats[to.Format]; c != nil {
-		render = c.render
+		render = func(m *incident.Message) ([]byte, error) { return c.render(m, s.templates, to.Format) }
 	}
 	body, err := render(m)
 	if err != nil {

@@ -1,0 +1,57 @@
+package email
+
+import (
+	"bytes"
+	"mime"
+	"strings"
+	"testing"
+
+	"sitrep/incident"
+	"sitrep/incident/incidenttest"
+	"sitrep/templates"
+)
+
+// A mail has the parts that templates make, and those of sitrep for the others; where one fails, all of
+// it is sitrep's, byte by byte.
+func TestMailsHaveTemplatesOfOnesOwn(t *testing.T) {
+	for _, tt := range []struct {
+		name, text          string
+		subject, body, page string // what each begins with
+		failed              bool
+	}{
+		{"the subject", `{{define "mail.subject"}}Ärger: {{.Title}}{{end}}`, "Ärger: Application", "Application cannot", "<!DOCTYPE", false},
+		{"the text", `{{define "mail.text"}}Good day{{end}}`, "[P1] INC-42", "Good day\n", "<!DOCTYPE", false},
+		{"the HTML", `{{define "mail.html"}}<p>Good day</p>{{end}}`, "[P1] INC-42", "Application cannot", "<p>Good day</p>\n", false},
+		{"a header more", `{{define "mail.subject"}}x` + "\r\nBcc: all@example.org" + `{{end}}{{define "mail.text"}}Good day{{end}}`, "", "", "", true},
+		{"nothing", `{{define "mail.text"}} {{end}}`, "", "", "", true},
+		{"HTML that is none", `{{define "mail.html"}}<a href="{{.Title}}{{end}}`, "", "", "", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			own, problems := templates.Parse([]templates.File{{Name: "own.tmpl", Text: tt.text}})
+			if problems != nil {
+				t.Fatal(problems)
+			}
+			failures := 0
+			own.Failed = func(*templates.Failure) { failures++ }
+			l := letterhead
+			l.Templates = own
+			m := incidenttest.Message(incident.KindUpdate)
+			raw, err := l.Render(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.failed {
+				built, err := letterhead.Render(m)
+				if err != nil || !bytes.Equal(raw, built) || failures != 1 {
+					t.Errorf("%d failures, and the mail is not sitrep's own:\n%s", failures, raw)
+				}
+				return
+			}
+			h, text, page := parts(t, raw)
+			subject, err := new(mime.WordDecoder).DecodeHeader(h.Get("Subject"))
+			if err != nil || !strings.HasPrefix(subject, tt.subject) || !strings.HasPrefix(strings.ReplaceAll(text, "\r\n", "\n"), tt.body) || !strings.HasPrefix(strings.ReplaceAll(page, "\r\n", "\n"), tt.page) || failures > 0 {
+				t.Errorf("%d failures: %q\n%s\n%s", failures, subject, text, page)
+			}
+		})
+	}
+}

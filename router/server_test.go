@@ -39,5 +39,14 @@ func TestAQuickMailServerIsGivenMore(t *testing.T) {
 		if n := free(mail); n != 8 {
 			t.Errorf("after a slow attempt it has %d", n)
 		}
+		for range 100 {
+			attempt(mail, quick, nil)
+		}
+		attempt(mail, 0, ErrServer)
+		time.Sleep(time.Hour)
+		attempt(mail, 0, nil)
+		if n := free(mail); n > 9 {
+			t.Errorf("back after it could not be used, it has %d", n)
+		}
 	})
 }

@@ -3,6 +3,7 @@ package router_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -85,6 +86,48 @@ func TestAMessageReadsItsReaderAlone(t *testing.T) {
 		}
 		if n := s.all.Load() - before; n > 10 { // time passes for the incident a few times
 			t.Errorf("all readers were read %d times for updates", n)
+		}
+	})
+}
+
+// Many readers of one incident are told of it together: their leases and messages are in few
+// transactions, as of few times, and what became of each is one.
+func TestReadersOfOneIncidentAreToldTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const readers = 500
+		p := ctoAlone()
+		p.Groups[0].Recipients = nil
+		for i := range readers {
+			p.Groups[0].Recipients = append(p.Groups[0].Recipients, incidenttest.Mail(fmt.Sprintf("reader-%03d", i)))
+		}
+		p.Index()
+		w := newWorld(t, routertest.Options{Policy: p})
+		s := &counted{Store: w.Store()}
+		w.StartReplica(routertest.Process{Store: s})
+		w.Pass(10 * time.Second)
+		before := s.writes.Load()
+		w.Fire("p1", "a")
+		w.Pass(10 * time.Second)
+		if n := len(w.Mails()); n != readers {
+			t.Fatalf("%d were told, want %d", n, readers)
+		}
+		if n := s.writes.Load() - before - readers; n > readers/10 {
+			t.Errorf("%d transactions beside those of the outcomes", n)
+		}
+		times, last := map[time.Time]bool{}, ""
+		all := w.Deliveries()
+		slices.SortFunc(all, func(a, b incident.Delivery) int { return a.CreatedAt.Compare(b.CreatedAt) })
+		for _, d := range all {
+			if d.State != incident.DeliveryDelivered || d.Attempts != 1 {
+				t.Errorf("%s is %s after %d attempts", d.ID, d.State, d.Attempts)
+			}
+			if !times[d.CreatedAt] && d.ID < last {
+				t.Errorf("%s comes before %s, which was made earlier", d.ID, last)
+			}
+			times[d.CreatedAt], last = true, d.ID
+		}
+		if len(times) > readers/10 {
+			t.Errorf("the messages are as of %d times", len(times))
 		}
 	})
 }

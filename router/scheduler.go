@@ -172,6 +172,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 				continue
 			}
 		}
+		gathered = nil // a round gives all that are free
 		timer.Reset(s.round(ctx, now()))
 	}
 }

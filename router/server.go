@@ -30,8 +30,8 @@ type server struct {
 
 	mu    sync.Mutex
 	busy  int // hands in use
-	own   int // hands there are, and for one that is quick more of them
-	hands int // there are, as long as it fares well
+	own   int // hands, as it is configured
+	hands int // there are, as long as it fares well: more of one that is quick
 	width int // of them that may be used at once
 
 	retryAt   time.Time // nothing is tried before
@@ -118,8 +118,8 @@ func (s *server) note(recipient string, began time.Time, err error) {
 		if wait == 0 {
 			wait = backoff(s.failures, longestSetupWait)
 		}
-		s.retryAt, s.slowed = at.Add(wait), rate
-		if s.width = max(s.width/2, 1); !rate {
+		s.retryAt, s.slowed, s.hands = at.Add(wait), rate, s.own
+		if s.width = max(min(s.width, s.hands)/2, 1); !rate {
 			s.width = 1 // that finds out when it is back
 		}
 		return

@@ -23,21 +23,28 @@ const english = "en"
 //go:embed languages/*.yaml
 var languageFiles embed.FS
 
-// allLanguages reads the files of languages, once.
-var allLanguages = sync.OnceValue(func() map[string]*Language {
-	all := map[string]*Language{}
+// languages read the file of a language, once, by its tag.
+var languages = func() map[string]func() *Language {
+	all := map[string]func() *Language{}
 	for _, tag := range Languages() {
-		src, err := languageFiles.ReadFile("languages/" + tag + ".yaml")
-		if err == nil {
-			all[tag], err = parseLanguage(tag, src)
-		}
-		if err != nil {
-			// They are part of the program, which was never tested then.
-			panic(fmt.Sprintf("language %q: %v", tag, err))
-		}
+		all[tag] = sync.OnceValue(func() *Language { return mustRead(tag) })
 	}
 	return all
-})
+}()
+
+// mustRead reads the file of a language. It is part of the program, so that one that cannot be read was
+// never tested.
+func mustRead(tag string) *Language {
+	src, err := languageFiles.ReadFile("languages/" + tag + ".yaml")
+	if err != nil {
+		panic(err)
+	}
+	l, err := parseLanguage(tag, src)
+	if err != nil {
+		panic(fmt.Sprintf("language %q: %v", tag, err))
+	}
+	return l
+}
 
 // Languages returns the tags of the languages in which messages can be written, such as "de",
 // in the order of the alphabet.
@@ -56,23 +63,24 @@ type Language struct {
 	tag    language.Tag
 	name   string
 	quotes [4]string
-	hours  []piece // of a time today
-	day    []piece // of one on another day of the year
-	year   []piece // of one in another year
+	inner  *strings.Replacer // makes of quotation marks those within others
+	hours  []piece           // of a time today
+	day    []piece           // of one on another day of the year
+	year   []piece           // of one in another year
 	// weekdays and months are their names in those; zones are the names of zones that it has its
 	// own for.
 	weekdays, months []string
 	zones            map[string]string
 	lowerAfterColon  bool
-	texts            map[string]text
+	texts            map[string]*text
 }
 
 // In returns the language with that tag; English if it is empty or there is none.
 func In(tag string) *Language {
-	if l, ok := allLanguages()[tag]; ok {
-		return l
+	if read := languages[tag]; read != nil {
+		return read()
 	}
-	return allLanguages()[english]
+	return languages[english]()
 }
 
 func (l *Language) orEnglish() *Language {
@@ -94,7 +102,7 @@ func (l *Language) TestMail() (subject, text string) {
 }
 
 // A text is a pattern for each plural that the language has; of most texts there is Other alone.
-type text map[plural.Form][]piece
+type text [plural.Many + 1][]piece
 
 // A piece of a pattern is a literal, or the name of what stands in its place.
 type piece struct{ literal, name string }
@@ -153,7 +161,8 @@ func parseLanguage(tag string, src []byte) (*Language, error) {
 	}
 	l := &Language{
 		tag: parsed, name: f.Name, quotes: f.Quotes, weekdays: f.Weekdays, months: f.Months, zones: f.Zones,
-		lowerAfterColon: f.LowerAfterColon, texts: make(map[string]text, len(f.Texts)),
+		lowerAfterColon: f.LowerAfterColon, texts: make(map[string]*text, len(f.Texts)),
+		inner: strings.NewReplacer(f.Quotes[0], f.Quotes[2], f.Quotes[1], f.Quotes[3]),
 	}
 	for _, p := range []struct {
 		of   string
@@ -164,7 +173,7 @@ func parseLanguage(tag string, src []byte) (*Language, error) {
 		}
 	}
 	for key, all := range f.Texts {
-		t := text{}
+		t := &text{}
 		for name, s := range all {
 			form, ok := pluralForms[name]
 			if !ok {
@@ -214,23 +223,28 @@ func (l *Language) say(key string, pairs ...string) string {
 // count is say for a text that depends on a number, which it names n.
 func (l *Language) count(key string, number int, pairs ...string) string {
 	l, t := l.orEnglish(), l.text(key)
-	p, ok := t[l.plural(number)]
-	if !ok {
+	p := t[l.plural(number)]
+	if p == nil {
 		p = t[plural.Other]
 	}
 	return fill(p, append(pairs, numberName, strconv.Itoa(number)))
 }
 
 // has reports whether there is a text with that key.
-func (l *Language) has(key string) bool { return l.text(key) != nil }
+func (l *Language) has(key string) bool { return l.text(key) != &noText }
 
-func (l *Language) text(key string) text {
+// noText is the text of a key that there is not.
+var noText text
+
+func (l *Language) text(key string) *text {
 	l = l.orEnglish()
-	t, ok := l.texts[key]
-	if !ok && l != In(english) {
-		t = In(english).texts[key]
+	if t := l.texts[key]; t != nil {
+		return t
 	}
-	return t
+	if t := In(english).texts[key]; t != nil {
+		return t
+	}
+	return &noText
 }
 
 // plural returns which plural a number takes.
@@ -242,20 +256,29 @@ func fill(pattern []piece, pairs []string) string {
 	if len(pattern) == 1 && pattern[0].name == "" {
 		return pattern[0].literal
 	}
+	size := 0
+	for i := range pattern {
+		size += len(pattern[i].literal) + len(filled(pattern[i].name, pairs))
+	}
 	var b strings.Builder
-	for _, p := range pattern {
-		b.WriteString(p.literal)
-		if p.name == "" {
-			continue
-		}
+	b.Grow(size)
+	for i := range pattern {
+		b.WriteString(pattern[i].literal)
+		b.WriteString(filled(pattern[i].name, pairs))
+	}
+	return b.String()
+}
+
+// filled returns what stands in the place of that name.
+func filled(name string, pairs []string) string {
+	if name != "" {
 		for i := 0; i < len(pairs); i += 2 {
-			if pairs[i] == p.name {
-				b.WriteString(pairs[i+1])
-				break
+			if pairs[i] == name {
+				return pairs[i+1]
 			}
 		}
 	}
-	return b.String()
+	return ""
 }
 
 // date writes a time by a pattern, whose literals are layouts of [time.Time.Format].
@@ -276,8 +299,8 @@ func (l *Language) date(t time.Time, pattern []piece) string {
 
 // quote puts a person's words into quotation marks.
 func (l *Language) quote(s string) string {
-	q := &l.orEnglish().quotes
-	return q[0] + strings.NewReplacer(q[0], q[2], q[1], q[3]).Replace(s) + q[1]
+	l = l.orEnglish()
+	return l.quotes[0] + l.inner.Replace(s) + l.quotes[1]
 }
 
 // list joins items as people do: "a, b and c".

@@ -148,7 +148,7 @@ func driveServer(o options, pids []int, client func(n int) (work func() error, e
 	r := drive(o, client)
 	r.used = all() - before
 	for _, pid := range pids {
-		r.memory += memory(pid)
+		r.memory += memory(pid, "VmRSS:")
 	}
 	return r
 }
@@ -185,14 +185,15 @@ func stat(pid int) []string {
 	return strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 }
 
-// memory returns the resident memory of a process in bytes, 0 if it cannot be told.
-func memory(pid int) int64 {
+// memory returns the memory of a process in bytes by the kernel's name for it, such as VmRSS:, what
+// is resident; 0 if it cannot be told.
+func memory(pid int, of string) int64 {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {
 		return 0
 	}
 	for line := range strings.Lines(string(b)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, of); ok {
 			n, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
 			return n << 10
 		}

@@ -38,6 +38,7 @@ func (s simulation) yearTeams(incidents int) int {
 type capacity struct {
 	simulation
 	configs  []configFigures // of a tenth, and all of it
+	shared   configFigures   // of all of it with a database, as far as that makes a difference
 	years    []yearFigures   // on a database: of a quarter, and all of it
 	files    []yearFigures   // the same, in files
 	throughs []through
@@ -62,34 +63,67 @@ type configFigures struct {
 // SLOs returns how many there are.
 func (o organisation) all() int { return o.teams * o.slos }
 
-// measureConfig measures what a configuration takes.
-func (p programs) measureConfig(ctx context.Context, o organisation) (f configFigures, err error) {
-	f.organisation = o
+// startConfig starts a sitrep with the configuration of an organisation.
+func (p programs) startConfig(url string, o organisation) (fleet, configFigures, error) {
+	f := configFigures{organisation: o}
 	files := o.files()
 	for _, text := range files {
 		f.bytes += int64(len(text))
 	}
 	began := time.Now()
-	all, err := p.startOn("", o.config("mail: {directory: outbox, from: incidents@example.org}\n"), files, "warn")
+	all, err := p.startOn(url, o.config("mail: {directory: outbox, from: incidents@example.org}\n"), files, "warn")
+	if err == nil {
+		f.ready = spent{wall: time.Since(began), cpu: used(all[0].PID())}
+	}
+	return all, f, err
+}
+
+// reloaded measures what it takes to load another configuration.
+func (m *meter) reloaded(o organisation) (spent, error) {
+	s := m.fleet[0]
+	if err := s.Write("slos/"+unitName(0)+".yml", strings.Replace(o.file(0), "Customers of", "All customers of", 1)); err != nil {
+		return spent{}, err
+	}
+	return m.of(func() error {
+		_, err := ask(s, http.MethodPost, "/-/reload")
+		return err
+	})
+}
+
+// measureSharedConfig measures what a configuration takes that is kept in a database.
+func (p programs) measureSharedConfig(ctx context.Context, o organisation) (f configFigures, err error) {
+	url, err := p.cluster.Create()
+	if err != nil {
+		return f, err
+	}
+	all, f, err := p.startConfig(url, o)
 	if err != nil {
 		return f, err
 	}
 	defer all.kill()
-	s := all[0]
-	f.ready = spent{wall: time.Since(began), cpu: used(s.PID())}
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return f, err
+	}
+	defer conn.Close(ctx)
+	if f.reload, err = (&meter{p: p, fleet: all, conn: conn}).reloaded(o); err != nil {
+		return f, err
+	}
+	return f, conn.QueryRow(ctx, "select sum(pg_column_size(body)) / 2 from configs").Scan(&f.kept)
+}
+
+// measureConfig measures what a configuration takes, with a file.
+func (p programs) measureConfig(ctx context.Context, o organisation) (configFigures, error) {
+	all, f, err := p.startConfig("", o)
+	if err != nil {
+		return f, err
+	}
+	defer all.kill()
+	s, m := all[0], &meter{p: p, fleet: all}
 	if f.check, f.checkMemory, err = p.command(ctx, "check", filepath.Join(s.Dir, "sitrep.yml")); err != nil {
 		return f, err
 	}
-	m := &meter{p: p, fleet: all}
-	changed := strings.Replace(o.file(0), "Customers of", "All customers of", 1)
-	if err := s.Write("slos/"+unitName(0)+".yml", changed); err != nil {
-		return f, err
-	}
-	reload := func() error {
-		_, err := ask(s, http.MethodPost, "/-/reload")
-		return err
-	}
-	if f.reload, err = m.of(reload); err != nil {
+	if f.reload, err = m.reloaded(o); err != nil {
 		return f, err
 	}
 	if f.looks, err = m.looksOf(3, []look{
@@ -128,8 +162,8 @@ func (p programs) measureConfig(ctx context.Context, o organisation) (f configFi
 	return f, err
 }
 
-// idleFor is how long an idle sitrep is looked at: a quarter of a minute, with one scrape.
-const idleFor = 15 * time.Second
+// idleFor is how long an idle sitrep is looked at: a third of a minute, with one scrape.
+const idleFor = 20 * time.Second
 
 // idle returns what is spent in a minute in which nothing happens but scrapes.
 func (m *meter) idle() (spent, error) {
@@ -175,10 +209,8 @@ type yearFigures struct {
 	bytes     int64         // of the store
 	// What is kept of one breach, incident and mail, of the incident without the others.
 	keptAlert, keptIncident, keptMail int64
-	keptConfig                        int64 // of a configuration, for each SLO
 	alert, repeat, incident, mail     spent
 	view                              spent
-	loading                           spent // for each SLO
 	idle                              spent
 	memory                            int64
 	looks                             []looked
@@ -251,10 +283,10 @@ func (p programs) onDatabaseYear(ctx context.Context, url string, o organisation
 	}
 	defer func() { all.kill() }()
 	m := &meter{p: p, fleet: all, conn: conn}
-	if err := f.readDatabase(ctx, url, conn, o); err != nil {
+	if err := f.readDatabase(ctx, url, conn); err != nil {
 		return err
 	}
-	if err := p.measureYear(m, o, s, f); err != nil {
+	if err := m.measureYear(s, f); err != nil {
 		return err
 	}
 	if err := conn.QueryRow(ctx, "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()").Scan(&f.connections); err != nil {
@@ -309,7 +341,7 @@ func (p programs) measurePruning(ctx context.Context, conn *pgx.Conn, url string
 }
 
 // readDatabase reads how large what is.
-func (f *yearFigures) readDatabase(ctx context.Context, url string, conn *pgx.Conn, o organisation) error {
+func (f *yearFigures) readDatabase(ctx context.Context, url string, conn *pgx.Conn) error {
 	rows, err := conn.Query(ctx, "select relname::text, pg_total_relation_size(oid) from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace")
 	if err != nil {
 		return err
@@ -327,7 +359,6 @@ func (f *yearFigures) readDatabase(ctx context.Context, url string, conn *pgx.Co
 	if err := f.count(ctx, url); err != nil {
 		return err
 	}
-	f.keptConfig = sizes["configs"] / int64(o.all())
 	f.split(sizes["breaches"], sizes["records"]+sizes["chunks"], sizes["deliveries"]+sizes["delivery_incidents"]+sizes["messages"], sizes["configs"])
 	return nil
 }
@@ -342,7 +373,7 @@ func (f *yearFigures) split(breaches, leaves, mails, configs int64) {
 }
 
 // copyYear copies a year to a file.
-func (p programs) copyYear(ctx context.Context, url string, o organisation, of yearFigures) (path string, f yearFigures, err error) {
+func (p programs) copyYear(ctx context.Context, url string, of yearFigures) (path string, f yearFigures, err error) {
 	path = filepath.Join(p.dir, fmt.Sprintf("year-%d.db", of.incidents))
 	if err := runSQL(ctx, url, "delete from replicas"); err != nil { // they are gone
 		return path, f, err
@@ -364,7 +395,6 @@ func (p programs) copyYear(ctx context.Context, url string, o organisation, of y
 		}
 		return all
 	}
-	f.keptConfig = sizes["configs"] / int64(o.all())
 	f.split(sum("breaches", "breach_recent", "breach_runs", "breaches_silent", "breaches_doubted"), sum("events", "delivery_records", "leaves"),
 		sum("deliveries", "delivery_ids", "delivery_incidents", "delivery_states", "delivery_index", "messages"), sizes["configs"])
 	f.verify, _, err = p.command(ctx, "audit", "verify", "--no-key", "--storage", path)
@@ -388,7 +418,7 @@ func (p programs) onFileYear(path string, o organisation, s *sink, f *yearFigure
 		return err
 	}
 	defer all.kill()
-	return p.measureYear(&meter{p: p, fleet: all}, o, s, f)
+	return (&meter{p: p, fleet: all}).measureYear(s, f)
 }
 
 const (
@@ -402,7 +432,7 @@ const (
 )
 
 // measureYear measures what things cost while a year is in the store.
-func (p programs) measureYear(m *meter, o organisation, s *sink, f *yearFigures) (err error) {
+func (m *meter) measureYear(s *sink, f *yearFigures) (err error) {
 	sitrep := m.fleet[0]
 	first := firstLived + lived
 	var teams []int
@@ -454,16 +484,6 @@ func (p programs) measureYear(m *meter, o organisation, s *sink, f *yearFigures)
 		return err
 	}
 	f.looks = append(f.looks, long...)
-	if err := sitrep.Write("slos/"+unitName(0)+".yml", strings.Replace(o.file(0), "Customers of", "All customers of", 1)); err != nil {
-		return err
-	}
-	if f.loading, err = m.of(func() error {
-		_, err := ask(sitrep, http.MethodPost, "/-/reload")
-		return err
-	}); err != nil {
-		return err
-	}
-	f.loading = f.loading.each(o.all())
 	f.idle, err = m.idle()
 	f.memory = memory(sitrep.PID(), "VmRSS:")
 	return err
@@ -573,6 +593,10 @@ func writeCapacity(ctx context.Context, sim simulation, path string, out io.Writ
 		return err
 	}
 	defer p.cluster.End()
+	say("a configuration of %d teams, with a database", sim.teams)
+	if c.shared, err = p.measureSharedConfig(ctx, organisation{sim.teams, slosOfTeam}); err != nil {
+		return err
+	}
 	s, err := newSink()
 	if err != nil {
 		return err
@@ -586,7 +610,7 @@ func writeCapacity(ctx context.Context, sim simulation, path string, out io.Writ
 			return err
 		}
 		say("a copy of it, in a file")
-		path, file, err := p.copyYear(ctx, url, o, f)
+		path, file, err := p.copyYear(ctx, url, f)
 		if err != nil {
 			return err
 		}

@@ -30,12 +30,12 @@ func mib(bytes int64) string { return digits3(float64(bytes) / (1 << 20)) }
 
 // costs returns what one of each kind costs, with a year in the store, as the page has it.
 func (c *capacity) costs() (costs, error) {
-	file, db := &c.files[len(c.files)-1], &c.years[len(c.years)-1]
+	file, db, whole := &c.files[len(c.files)-1], &c.years[len(c.years)-1], &c.configs[len(c.configs)-1]
 	day := func(minute time.Duration) time.Duration { return minute * 24 * 60 }
 	var all costs
 	for k, of := range map[kind][2]spent{
 		ofAlert: {file.alert, db.alert}, ofRepeat: {file.repeat, db.repeat}, ofIncident: {file.incident, db.incident}, ofMail: {file.mail, db.mail},
-		ofView: {file.view, db.view}, ofLoading: {file.loading, db.loading},
+		ofView: {file.view, db.view}, ofLoading: {whole.reload.each(whole.all()), c.shared.reload.each(whole.all())},
 		ofProcess: {{cpu: day(file.idle.cpu)}, {cpu: day(db.idle.cpu), served: day(db.idle.served), wal: db.idle.wal * 24 * 60}},
 	} {
 		all[k] = [columns]float64{
@@ -43,10 +43,11 @@ func (c *capacity) costs() (costs, error) {
 			databaseWAL: float64(of[1].wal) / 1024,
 		}
 	}
-	for k, of := range map[kind][2]int64{
-		ofAlert: {file.keptAlert, db.keptAlert}, ofIncident: {file.keptIncident, db.keptIncident}, ofMail: {file.keptMail, db.keptMail}, ofLoading: {file.keptConfig, db.keptConfig},
+	for k, of := range map[kind][2]float64{
+		ofAlert: {float64(file.keptAlert), float64(db.keptAlert)}, ofIncident: {float64(file.keptIncident), float64(db.keptIncident)},
+		ofMail: {float64(file.keptMail), float64(db.keptMail)}, ofLoading: {float64(whole.kept) / float64(whole.all()), float64(c.shared.kept) / float64(whole.all())},
 	} {
-		all[k][fileKept], all[k][databaseKept] = float64(of[0])/1024, float64(of[1])/1024
+		all[k][fileKept], all[k][databaseKept] = of[0]/1024, of[1]/1024
 	}
 	return all.read()
 }
@@ -82,28 +83,25 @@ func yearRows(all []*yearFigures) (rows []row) {
 	add("mails", func(f *yearFigures) string { return thousands(float64(f.mails)) })
 	add("size, MiB", func(f *yearFigures) string { return mib(f.bytes) })
 	add("size for each incident, KiB", func(f *yearFigures) string { return digits3(float64(f.bytes) / 1024 / float64(f.incidents)) })
-	add("an alert, CPU ms", func(f *yearFigures) string { return cpu(f.alert) })
-	add("an incident, CPU ms", func(f *yearFigures) string { return cpu(f.incident) })
-	add("a mail, CPU ms", func(f *yearFigures) string { return cpu(f.mail) })
+	add("an alert, ms", func(f *yearFigures) string { return cpu(f.alert) })
+	add("an incident, ms", func(f *yearFigures) string { return cpu(f.incident) })
+	add("a mail, ms", func(f *yearFigures) string { return cpu(f.mail) })
 	for i := range all[0].looks {
-		add(all[0].looks[i].name+", ms by the clock", func(f *yearFigures) string { return ms(f.looks[i].wall) })
+		add(all[0].looks[i].name+", ms", func(f *yearFigures) string { return cpu(f.looks[i].spent) + ", in " + ms(f.looks[i].wall) })
 	}
-	for i := range all[0].looks {
-		add(all[0].looks[i].name+", CPU ms", func(f *yearFigures) string { return cpu(f.looks[i].spent) })
-	}
-	add("`audit verify`, CPU s", func(f *yearFigures) string {
+	add("`audit verify`, s", func(f *yearFigures) string {
 		if f.verify.served == 0 {
-			return inSeconds(f.verify.cpu)
+			return inSeconds(f.verify.cpu) + ", in " + inSeconds(f.verify.wall)
 		}
-		return inSeconds(f.verify.cpu) + " + " + inSeconds(f.verify.served)
+		return inSeconds(f.verify.cpu) + " + " + inSeconds(f.verify.served) + ", in " + inSeconds(f.verify.wall)
 	})
-	add("deleting what is kept of an incident that is too old, CPU ms", func(f *yearFigures) string {
+	add("deleting breaches and mails of an incident that are too old, ms", func(f *yearFigures) string {
 		if f.pruned.cpu == 0 {
 			return "-"
 		}
 		return cpu(f.pruned)
 	})
-	add("idle, CPU ms a minute", func(f *yearFigures) string { return cpu(f.idle) })
+	add("idle, ms a minute", func(f *yearFigures) string { return cpu(f.idle) })
 	add("memory of sitrep, MiB", func(f *yearFigures) string { return mib(f.memory) })
 	add("connections", func(f *yearFigures) string {
 		if f.connections == 0 {
@@ -120,13 +118,28 @@ func (c *capacity) short(costs *costs, limits []limit) string {
 	one := first(limits, small, func(l *limit) bool { return l.file })
 	file := first(limits, large, func(l *limit) bool { return l.file })
 	shared := first(limits, large, func(l *limit) bool { return l.shared })
-	return fmt.Sprintf(`- **One process with a file** takes %s new alerts a second. The small organisation below needs %s minutes of CPU a day and %s GiB of disk a year; what it comes to first is %s, of which it uses %s %%.
-- **The large organisation with one file** would need %s minutes of CPU a day and %s GiB a year. It comes first to: %s (%s %%).
-- **Three processes and one database** carry the large organisation with %s minutes of CPU a day for all three, %s for the database, and %s GiB a year. First comes: %s (%s %%).
-- **Beyond**, organisations are parted: a sitrep for each part, each with its own configuration, store and receiver in Alertmanager.
-`, thousands(c.throughs[0].rate()), digits3(costs.sum(small, fileCPU)), digits3(costs.sum(small, fileKept)), one.name, percent(one.share(small)),
+	return fmt.Sprintf(`- **One process with a file** takes %s new alerts a second here. A small organisation of 20 teams takes %s minutes of CPU a day and %s GiB of disk a year. What it comes to first is %s: it uses %s %% of that.
+- **A large organisation with one file**, of 10,000 teams, takes %s minutes of CPU a day and %s GiB a year. First: %s, of which it uses %s %%.
+- **Three processes and one database** take %s minutes of CPU a day for it, all three together, the database %s more, and %s GiB a year. First: %s, of which it uses %s %%.
+- **Beyond that** part the organisation: a sitrep for each part, with its own configuration and store, and a receiver of Alertmanager for each.`,
+		thousands(c.throughs[0].rate()), digits3(costs.sum(small, fileCPU)), digits3(costs.sum(small, fileKept)), one.name, percent(one.share(small)),
 		digits3(costs.sum(large, fileCPU)), digits3(costs.sum(large, fileKept)), file.name, percent(file.share(large)),
 		digits3(costs.sum(large, replicaCPU)), digits3(costs.sum(large, databaseCPU)), digits3(costs.sum(large, databaseKept)), shared.name, percent(shared.share(large)))
+}
+
+// wholeTeams and partIncidents are the size of what is simulated unless it is said otherwise.
+const wholeTeams, partIncidents = 10_000, 3000
+
+// command is the one that makes the page.
+func (c *capacity) command() string {
+	command := "go run ./e2e/load -capacity -page docs/capacity.md"
+	if c.teams != wholeTeams {
+		command += fmt.Sprintf(" -teams %d", c.teams)
+	}
+	if c.incidents != partIncidents {
+		command += fmt.Sprintf(" -incidents %d", c.incidents)
+	}
+	return command
 }
 
 // write writes the page.
@@ -156,7 +169,7 @@ func (c *capacity) write(path string) error {
 	for i := range c.years {
 		years = append(years, &c.files[i], &c.years[i])
 		incidents := thousands(float64(c.years[i].incidents))
-		names = append(names, row{Name: incidents + " incidents, file"}, row{Name: incidents + ", database"})
+		names = append(names, row{Name: incidents + " incidents: file"}, row{Name: "database"})
 	}
 	type throughRow struct{ Name, Rate, CPU string }
 	var throughs []throughRow
@@ -170,16 +183,14 @@ func (c *capacity) write(path string) error {
 	part := float64(fullIncidents) / float64(db.incidents)
 	var b bytes.Buffer
 	if err := capacityPage.Execute(&b, map[string]any{
-		"Command": "go run ./e2e/load -capacity -page docs/capacity.md", "Processor": processor(), "CPUs": runtime.NumCPU(), "Go": runtime.Version(),
+		"Command": c.command(), "Processor": processor(), "CPUs": runtime.NumCPU(), "Go": runtime.Version(),
 		"Short": c.short(&costs, limits), "Costs": costs.table(), "Examples": costs.exampleTable(), "Growth": c.growth(),
 		"Gone":    percent((breachesEach*costs[ofAlert][databaseKept]+mailsEach()*costs[ofMail][databaseKept])/(breachesEach*costs[ofAlert][databaseKept]+mailsEach()*costs[ofMail][databaseKept]+costs[ofIncident][databaseKept])) + " %",
 		"Configs": configs, "ConfigLooks": looks, "MostSLOs": thousands(float64(whole.all())),
 		"MemoryRule": fmt.Sprintf("%s KiB for each SLO", digits3(float64(whole.most)/1024/float64(whole.all()))),
 		"Years":      names, "YearRows": yearRows(years), "Vacuums": db.vacuums, "Dead": db.dead,
 		"Each": alertsEach, "Throughs": throughs, "Limits": limitTable(limits),
-		"First":     c.said(limits),
-		"Teams":     thousands(float64(c.teams)),
-		"WholeFill": (time.Duration(float64(db.filled)*part) / time.Minute * time.Minute).String(), "WholeDisk": digits3(float64(db.bytes) * part / (1 << 30)),
+		"WholeFill": thousands((time.Duration(float64(db.filled) * part)).Minutes()), "WholeDisk": digits3(float64(db.bytes) * part / (1 << 30)),
 		"Simulated": c.simulated(),
 	}); err != nil {
 		return err
@@ -187,15 +198,11 @@ func (c *capacity) write(path string) error {
 	return os.WriteFile(path, b.Bytes(), 0o644)
 }
 
-// said says which limits come first, in order, to the large organisation.
-func (c *capacity) said(limits []limit) string { return "" }
-
 // simulated says what the organisation is.
 func (c *capacity) simulated() string {
 	year := &c.years[len(c.years)-1]
 	return fmt.Sprintf(`%s teams with %d SLOs each: of ten, one has P1, three P2, six P3. Each team has one address on call, fifty teams have two stakeholders in common, and two managers hear of P1. The
 whole has three incidents of an SLO a year, so %s. An incident has %d breaches, half of them from its beginning, seven commands of people (acknowledged, a phase, two updates, a note, resolved, closed),
 and %.1f mails in the mean. The figures of a year are of %s such incidents of %d teams, over %d days: ten are lived through by sitrep itself, with real posts and mails, and PostgreSQL makes the others of
-them in SQL, with numbers, teams, days and hashes of their own, so that `+"`sitrep audit verify`"+` finds nothing wrong. The file is a copy by `+"`sitrep storage copy`"+`, which compares both.
-`, thousands(float64(c.teams)), slosOfTeam, thousands(fullIncidents), breachesEach, mailsEach(), thousands(float64(year.incidents)), c.yearTeams(c.incidents), yearDays)
+them in SQL, with numbers, teams, days and hashes of their own, so that `+"`sitrep audit verify`"+` finds nothing wrong. The file is a copy by `+"`sitrep storage copy`"+`, which compares both.`, thousands(float64(c.teams)), slosOfTeam, thousands(fullIncidents), breachesEach, mailsEach(), thousands(float64(year.incidents)), c.yearTeams(c.incidents), yearDays)
 }

@@ -24,17 +24,16 @@ const (
 // A unit is what a column is in, and what its sum of a day is called.
 type unit struct {
 	title, sum string
-	digits     int     // after the point, of a cost
 	per        float64 // units of a cost in one of the sum
 }
 
 var units = [columns]unit{
-	fileCPU:      {"CPU, ms: file", "CPU of sitrep with a file, min a day", 2, 60_000},
-	replicaCPU:   {"sitrep + ", "CPU of sitrep with a database, min a day", 2, 60_000},
-	databaseCPU:  {"database", "CPU of the database, min a day", 2, 60_000},
-	databaseWAL:  {"WAL, KiB", "WAL, MiB a day", 1, 1 << 10},
-	fileKept:     {"kept, KiB: file", "kept in a file, GiB a year", 2, (1 << 20) / 365.},
-	databaseKept: {"database", "kept in a database, GiB a year", 2, (1 << 20) / 365.},
+	fileCPU:      {"file: CPU, ms", "with a file: CPU of sitrep, minutes a day", 60_000},
+	replicaCPU:   {"database: CPU of sitrep, ms", "with a database: CPU of all processes, minutes a day", 60_000},
+	databaseCPU:  {"CPU of the database, ms", "CPU of the database, minutes a day", 60_000},
+	databaseWAL:  {"WAL, KiB", "WAL, MiB a day", 1 << 10},
+	fileKept:     {"kept in a file, KiB", "kept in a file, GiB a year", (1 << 20) / 365.},
+	databaseKept: {"in a database, KiB", "kept in a database, GiB a year", (1 << 20) / 365.},
 }
 
 // A kind is something that costs.
@@ -53,7 +52,7 @@ const (
 )
 
 var kindNames = [kinds]string{
-	ofAlert:    "an alert that fires and ends",
+	ofAlert:    "an alert, from firing to its end",
 	ofRepeat:   "an alert posted again",
 	ofIncident: "an incident, with seven commands of people",
 	ofMail:     "a mail",
@@ -124,12 +123,16 @@ func (c *costs) sum(e *example, of column) float64 {
 	return sum / units[of].per
 }
 
-// written are costs as the page has them: what is computed of them comes from what is read.
+// written is a cost as the page has it.
 func (c *costs) written(k kind, of column) string {
-	return strconv.FormatFloat(c[k][of], 'f', units[of].digits, 64)
+	digits := 3
+	for f := c[k][of]; f >= 1 && digits > 0; f /= 10 {
+		digits--
+	}
+	return strconv.FormatFloat(c[k][of], 'f', digits, 64)
 }
 
-// read returns costs as they are written.
+// read returns costs as they are written: what is computed of them, whoever has the page computes, too.
 func (c *costs) read() (out costs, err error) {
 	for k := range kinds {
 		for of := range columns {

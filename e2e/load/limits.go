@@ -36,6 +36,7 @@ func (c *capacity) limits(costs *costs) []limit {
 	whole := &c.configs[len(c.configs)-1]
 	bytesEach := float64(whole.bytes) / float64(whole.all())
 	memoryEach := float64(whole.most) / float64(whole.all())
+	most := max(c.throughs[1].rate(), c.throughs[2].rate())
 	storm := func(rate float64) func(*example) float64 {
 		return func(e *example) float64 { return e.slos / 10 * e.alerts / 60 / rate }
 	}
@@ -53,12 +54,12 @@ func (c *capacity) limits(costs *costs) []limit {
 			"give it more; a reload needs most",
 		},
 		{
-			"a storm, one process with a file", thousands(c.throughs[0].rate()) + " alerts/s", storm(c.throughs[0].rate()), true, false,
-			"Alertmanager repeats what is answered 503, so it takes longer and nothing is lost; there is one writer, so a database is the way on",
+			"alerts of a storm, with a file", thousands(c.throughs[0].rate()) + " alerts/s here", storm(c.throughs[0].rate()), true, false,
+			"it takes that much longer than a minute until all are told, and nothing is lost, as Alertmanager repeats what it has no answer to. A file has one writer: a disk that syncs faster helps, and so do fewer and larger posts (`group_interval`)",
 		},
 		{
-			"a storm, processes with a database", thousands(c.throughs[len(c.throughs)-1].rate()) + " alerts/s", storm(c.throughs[len(c.throughs)-1].rate()), false, true,
-			"more CPU for the database, then for the processes",
+			"alerts of a storm, with a database", thousands(most) + " alerts/s here", storm(most), false, true,
+			"the same; more CPUs for the database, then for the processes",
 		},
 		{
 			"CPU of a process with a file", "one CPU, half of it busy", func(e *example) float64 { return costs.sum(e, fileCPU) / (24 * 60) * 2 }, true, false,

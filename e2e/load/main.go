@@ -50,8 +50,8 @@ func main() {
 	flag.IntVar(&incidents, "storm", 0, "measure instead how fast so many incidents at once are told, and a fresh one of the first priority meanwhile")
 	flag.IntVar(&first, "first", 0, "measure instead how long it takes from a post to the first webhook, so many times")
 	flag.BoolVar(&whole, "capacity", false, "measure instead what one of each thing costs in CPU, disk and database, on a simulated organisation, and write -page, as docs/capacity.md is")
-	flag.IntVar(&sim.teams, "teams", 10_000, "with -capacity: teams of the organisation, with ten SLOs each")
-	flag.IntVar(&sim.incidents, "incidents", 4000, "with -capacity: incidents of its year; 300000 are all")
+	flag.IntVar(&sim.teams, "teams", wholeTeams, "with -capacity: teams of the organisation, with ten SLOs each")
+	flag.IntVar(&sim.incidents, "incidents", partIncidents, "with -capacity: how many incidents of its year are made, for as many teams as have so many; 300000 are all")
 	flag.StringVar(&bare, "bare", "", "be the bare server, on this address")
 	flag.Parse()
 	switch storage {
@@ -68,7 +68,8 @@ func main() {
 	}
 	if whole {
 		if page == "" {
-			page = "capacity.md"
+			fmt.Fprintln(os.Stderr, "load: -capacity needs -page, such as docs/capacity.md: the file that it writes")
+			os.Exit(2)
 		}
 		run = func() error { return writeCapacity(context.Background(), sim, page, os.Stdout) }
 	}

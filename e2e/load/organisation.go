@@ -24,7 +24,7 @@ func organisationSLO(team, slo int) string {
 // teamsOfZone is how many teams have their stakeholders in common.
 const teamsOfZone = 50
 
-// crowd is how many read along with an SLO of a team of its own, which costs are told apart by.
+// crowd is how many read along with an SLO of a team of its own, by which it is told what a mail costs.
 const crowd = 200
 
 // priorityOf is that of a team's SLO.
@@ -62,7 +62,7 @@ groups:
 		zone := zoneName(team)
 		fmt.Fprintf(&b, "  - {name: %s, email: [%s-support@example.org, %s-product@example.org]}\n", zone, zone, zone)
 	}
-	b.WriteString("  - {name: quiet, email: [quiet@example.org]}\n  - {name: crowd, email: [crowd-000@example.org")
+	b.WriteString("  - {name: crowd, email: [crowd-000@example.org")
 	for i := 1; i < crowd; i++ {
 		fmt.Fprintf(&b, ", crowd-%03d@example.org", i)
 	}
@@ -88,15 +88,15 @@ func (o organisation) file(team int) string {
 	return b.String()
 }
 
-// files are those of all teams, and of one whose SLOs are for measuring: "quiet", of which the team
-// alone hears, and "crowded", with many readers.
+// measuredSLOs is how many SLOs there are besides, of a team of their own.
+const measuredSLOs = 1
+
+// files are those of all teams, and of one whose SLO is for measuring: "crowded", with many readers.
 func (o organisation) files() map[string]string {
 	all := map[string]string{"slos/measured.yml": `team: measured
 on_call: {email: [measured-oncall@example.org]}
 slos:
-  - {id: quiet, use_case: The team alone hears of it, sli: availability, priority: P3, stakeholders: [quiet], incident_per: [instance]}
   - {id: crowded, use_case: Many hear of it, sli: availability, priority: P3, stakeholders: [crowd], incident_per: [instance]}
-  - {id: long, use_case: It has many breaches, sli: availability, priority: P3, stakeholders: [quiet], incident_per: [cluster]}
 `}
 	for team := range o.teams {
 		all["slos/"+unitName(team)+".yml"] = o.file(team)

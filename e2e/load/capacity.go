@@ -127,8 +127,13 @@ func (p programs) measureConfig(ctx context.Context, o organisation) (configFigu
 		return f, err
 	}
 	if f.looks, err = m.looksOf(3, []look{
-		{"front page", "/"}, {"SLOs", "/slos"}, {"coverage", "/coverage"}, {"groups and teams", "/groups"}, {"priorities", "/priorities"},
-		{"status", "/status"}, {"the API's list of SLOs", "/api/v1/slos"},
+		{"front page", "/"},
+		{"SLOs", "/slos"},
+		{"coverage", "/coverage"},
+		{"groups and teams", "/groups"},
+		{"priorities", "/priorities"},
+		{"status", "/status"},
+		{"the API's list of SLOs", "/api/v1/slos"},
 	}); err != nil {
 		return f, err
 	}
@@ -462,8 +467,11 @@ func (m *meter) measureYear(s *sink, f *yearFigures) (err error) {
 	f.mail = f.mail.each(crowds * (crowd + 1))
 	f.incident = whole.minus(breachesEach, f.alert).minus(mailsEach(), f.mail)
 	views := []look{
-		{"front page", "/"}, {"list of a team", "/?team=" + unitName(1)}, {"an incident", fmt.Sprintf("/incidents/INC-%d", first)},
-		{"a search", "/?q=function+7"}, {"messages", "/deliveries"},
+		{"front page", "/"},
+		{"list of a team", "/?team=" + unitName(1)},
+		{"an incident", fmt.Sprintf("/incidents/INC-%d", first)},
+		{"a search", "/?q=function+7"},
+		{"messages", "/deliveries"},
 	}
 	if f.looks, err = m.looksOf(10, views); err != nil {
 		return err

@@ -190,7 +190,7 @@ func (c *capacity) write(path string) error {
 		"MemoryRule": fmt.Sprintf("%s KiB for each SLO", digits3(float64(whole.most)/1024/float64(whole.all()))),
 		"Years":      names, "YearRows": yearRows(years), "Vacuums": db.vacuums, "Dead": db.dead,
 		"Each": alertsEach, "Throughs": throughs, "Limits": limitTable(limits),
-		"WholeFill": thousands((time.Duration(float64(db.filled) * part)).Minutes()), "WholeDisk": digits3(float64(db.bytes) * part / (1 << 30)),
+		"WholeFill": thousands(time.Duration(float64(db.filled) * part).Minutes()), "WholeDisk": digits3(float64(db.bytes) * part / (1 << 30)),
 		"Simulated": c.simulated(),
 	}); err != nil {
 		return err

@@ -24,7 +24,9 @@ func TestConfigurationsAreKeptPacked(t *testing.T) {
 		{Hash: "long", Body: body.Bytes()}, {Hash: "short", Body: []byte(`{}`)}, {Hash: "empty", Body: []byte{}}, {Hash: "looks packed", Body: []byte("\x1f\x8bnot")},
 	}
 	db := openAt(t, path)
-	mustWrite(t, db, func(tx storage.Tx) error { return tx.PutConfig(t.Context(), storage.Loading{Hash: "long", At: noon}, forms...) })
+	mustWrite(t, db, func(tx storage.Tx) error {
+		return tx.PutConfig(t.Context(), storage.Loading{Hash: "long", At: noon}, forms...)
+	})
 	read := func(db *bolt.DB, hash string, want []byte) {
 		t.Helper()
 		mustRead(t, db, func(r storage.Snapshot) error {

@@ -172,7 +172,7 @@ const idleFor = 20 * time.Second
 
 // idle returns what is spent in a minute in which nothing happens but scrapes.
 func (m *meter) idle() (spent, error) {
-	time.Sleep(5 * time.Second) // what came before it has come to rest
+	time.Sleep(3 * time.Second) // what came before it has come to rest
 	s, err := m.of(func() error {
 		for _, s := range m.fleet {
 			if _, err := ask(s, http.MethodGet, "/metrics"); err != nil {
@@ -492,8 +492,8 @@ func (m *meter) measureYear(s *sink, f *yearFigures) (err error) {
 		return err
 	}
 	f.looks = append(f.looks, long...)
-	f.idle, err = m.idle()
 	f.memory = memory(sitrep.PID(), "VmRSS:")
+	f.idle, err = m.idle()
 	return err
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -83,6 +84,24 @@ func TestTheFirstLimitIsTheOneThatIsUsedMost(t *testing.T) {
 	}
 	if got := first(all, &examples[0], func(l *limit) bool { return l.shared }).name; got != "c" {
 		t.Errorf("with a database: %s, want c", got)
+	}
+}
+
+// The bounds on the page are those of the program, where they are not for others to see.
+func TestLimitsAreThoseOfTheProgram(t *testing.T) {
+	for _, says := range []struct{ file, line string }{
+		{"config/disk.go", fmt.Sprintf("maxTeams = %d << 20", filesMost>>20)},
+		{"config/disk.go", fmt.Sprintf("maxEntries = %d_000", foldersMost/1000)},
+		{"storage/postgres/db.go", fmt.Sprintf("connections = %d", connectionsEach)},
+		{"receiver/decode.go", "MaxBody = 32 << 20"},
+	} {
+		b, err := os.ReadFile(filepath.Join("..", "..", says.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(b), says.line) {
+			t.Errorf("%s does not say %q any more: say what it is now in limits.go and on the page", says.file, says.line)
+		}
 	}
 }
 

@@ -128,7 +128,7 @@ func (c *capacity) short(costs *costs, limits []limit) string {
 }
 
 // wholeTeams and partIncidents are the size of what is simulated unless it is said otherwise.
-const wholeTeams, partIncidents = 10_000, 3000
+const wholeTeams, partIncidents = 10_000, 2000
 
 // command is the one that makes the page.
 func (c *capacity) command() string {

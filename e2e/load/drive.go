@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -153,8 +154,22 @@ func driveServer(o options, pids []int, client func(n int) (work func() error, e
 	return r
 }
 
-// used returns the time of processors that a process has used, 0 if it cannot be told.
-func used(pid int) time.Duration { return usedFields(pid, 11, 12) }
+// used returns the time of processors that the threads of a process have used which it has, 0 if it
+// cannot be told. Go ends few, and PostgreSQL has one a process.
+func used(pid int) (all time.Duration) {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*/schedstat", pid)) // the pattern is well-formed
+	for _, path := range threads {
+		if b, err := os.ReadFile(path); err == nil { // else it has just ended
+			ns, _, _ := strings.Cut(string(b), " ")
+			n, _ := strconv.ParseInt(ns, 10, 64)
+			all += time.Duration(n)
+		}
+	}
+	if all == 0 { // a kernel that does not count so finely
+		all = usedFields(pid, 11, 12)
+	}
+	return all
+}
 
 // usedFields returns the sum of times that the kernel has of a process, 0 if it cannot be told.
 func usedFields(pid int, which ...int) (all time.Duration) {

@@ -43,7 +43,7 @@ func (c *capacity) limits(costs *costs) []limit {
 	return []limit{
 		{
 			"the teams' files", "32 MiB in all, 1 MiB each", func(e *example) float64 { return e.slos * bytesEach / filesMost }, true, true,
-			fmt.Sprintf("`check` and `serve` refuse more. Here an SLO has %.0f bytes; leave out what the default says, and comments, or give a part of the organisation a sitrep of its own", bytesEach),
+			fmt.Sprintf("`check` and `serve` refuse more. An SLO has %.0f bytes here, and of 100,000 each may have %d. Leave out comments and what is the default, or give a part of the organisation a sitrep of its own", bytesEach, filesMost/100_000),
 		},
 		{
 			"names in the folders of `slo_files`", "100,000", func(e *example) float64 { return e.slos / slosOfTeam / foldersMost }, true, true,

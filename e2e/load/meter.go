@@ -132,19 +132,21 @@ type looked struct {
 	bytes int64
 }
 
-// looksOf makes each request so many times after one that does not count, and returns what one takes:
-// in the middle, by the clock.
+// looksOf makes each request so many times, after one that does not count unless it is made once, and
+// returns what one takes: in the middle, by the clock.
 func (m *meter) looksOf(times int, looks []look) (all []looked, err error) {
 	for _, l := range looks {
 		one := looked{look: l}
-		if one.bytes, err = ask(m.fleet[0], http.MethodGet, l.path); err != nil {
-			return nil, err
+		if times > 1 {
+			if _, err := ask(m.fleet[0], http.MethodGet, l.path); err != nil {
+				return nil, err
+			}
 		}
 		var walls []time.Duration
 		one.spent, err = m.of(func() error {
 			for range times {
 				began := time.Now()
-				if _, err := ask(m.fleet[0], http.MethodGet, l.path); err != nil {
+				if one.bytes, err = ask(m.fleet[0], http.MethodGet, l.path); err != nil {
 					return err
 				}
 				walls = append(walls, time.Since(began))

@@ -51,7 +51,7 @@ func (h *Handler) priorities(w http.ResponseWriter, r *http.Request) error {
 		}
 		p.Priorities = append(p.Priorities, info)
 	}
-	p.Groups = wiki.From(p.policy).Groups
+	p.Groups = wiki.Groups(p.policy)
 	for i := range p.Groups {
 		if p.Stranger {
 			p.Groups[i].Recipients = nil

@@ -22,8 +22,16 @@ import (
 	"sitrep/wording"
 )
 
-// versionsShown is how many versions of the configuration a page shows.
-const versionsShown = 20
+const (
+	// versionsShown is how many versions of the configuration a page shows at most.
+	versionsShown = 20
+	// slosRead is how many SLOs the versions that a page shows may have together: each is read in
+	// full, and compared with the one before.
+	slosRead = 200_000
+)
+
+// shownVersions is how many versions a page shows where each has so many SLOs.
+func shownVersions(slos int) int { return min(max(slosRead/max(slos, 1), 1), versionsShown) }
 
 // A versionInfo is a version as a page shows it.
 type versionInfo struct {
@@ -91,7 +99,7 @@ func (p *prioritiesPage) readHistory(ctx context.Context, tx storage.Snapshot, q
 	if n, err := strconv.Atoi(q.Get("before")); err == nil && n > 0 && n < before {
 		before = n
 	}
-	from := max(before-versionsShown, 1)
+	from := max(before-shownVersions(len(p.policy.SLOs)), 1)
 	if p.Versions, err = p.versions(ctx, tx, all, from, before); err != nil {
 		return err
 	}

@@ -150,13 +150,14 @@ func driveServer(o options, pids []int, client func(n int) (work func() error, e
 	r := drive(o, client)
 	r.used = all() - before
 	for _, pid := range pids {
-		r.memory += memory(pid)
+		r.memory += memory(pid, "VmRSS:")
 	}
 	return r
 }
 
-// memory returns the resident memory of a process in bytes, 0 if it cannot be told.
-func memory(pid int) int64 { return field(pid, "status", "VmRSS:") << 10 } // it is in KiB
+// memory returns the memory of a process in bytes by the kernel's name for it, such as VmRSS:, what
+// is resident; 0 if it cannot be told.
+func memory(pid int, of string) int64 { return field(pid, "status", of) << 10 } // it is in KiB
 
 // written returns how many bytes a process has caused to be written to disks, 0 if it cannot be told.
 func written(pid int) int64 { return field(pid, "io", "write_bytes:") }

@@ -20,30 +20,35 @@ type fleet []*rig.Sitrep
 
 // start starts a fleet. The config gets the access of the rig.
 func (p programs) start(config string, files map[string]string, level string) (f fleet, err error) {
-	home, err := os.MkdirTemp(p.dir, "sitrep")
-	if err != nil {
-		return nil, err
-	}
-	storage, n := "", 1
+	storage := ""
 	if p.cluster != nil {
 		if storage, err = p.cluster.Create(); err != nil {
 			return nil, err
 		}
-		path := filepath.Join(home, "ledger.key")
-		key, err := ledger.GenerateKey("load.example")
-		if err == nil {
-			err = key.Save(path)
-		}
+	}
+	return p.startOn(storage, config, files, level)
+}
+
+// startOn is start with a store that is there: a database or a file; empty: a new file. All that
+// have one sign with one key.
+func (p programs) startOn(storage, config string, files map[string]string, level string) (f fleet, err error) {
+	home, err := os.MkdirTemp(p.dir, "sitrep")
+	if err != nil {
+		return nil, err
+	}
+	n := 1
+	if storage != "" {
+		path, err := p.key()
 		if err != nil {
 			return nil, err
 		}
 		config += fmt.Sprintf("evidence: {key_file: '%s'}\n", path)
-		n = p.replicas
+		n = max(p.replicas, 1)
 	}
 	for i := range n {
 		s, err := rig.NewSitrep(p.sitrep, filepath.Join(home, strconv.Itoa(i)), config+rig.Access)
 		if err == nil {
-			s.Storage, s.LogLevel = storage, level
+			s.Storage, s.LogLevel, s.Patience = storage, level, 3*time.Minute
 			for name, text := range files {
 				err = errors.Join(err, s.Write(name, text))
 			}
@@ -58,6 +63,19 @@ func (p programs) start(config string, files map[string]string, level string) (f
 		f = append(f, s)
 	}
 	return f, nil
+}
+
+// key returns the file of the key that all sign with.
+func (p programs) key() (string, error) {
+	path := filepath.Join(p.dir, "ledger.key")
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	key, err := ledger.GenerateKey("load.example")
+	if err == nil {
+		err = key.Save(path)
+	}
+	return path, err
 }
 
 func (f fleet) kill() {

@@ -34,6 +34,8 @@ func main() {
 	var o options
 	var bare, page string
 	var readers, incidents, first int
+	var whole bool
+	var sim simulation
 	var storage string
 	flag.IntVar(&o.clients, "clients", 16, "clients that post at once")
 	flag.IntVar(&o.alerts, "alerts", 100, "alerts in a post")
@@ -47,6 +49,9 @@ func main() {
 	flag.IntVar(&readers, "fan-out", 0, "measure instead how fast one incident is told to so many readers, beside raw SMTP")
 	flag.IntVar(&incidents, "storm", 0, "measure instead how fast so many incidents at once are told, and a fresh one of the first priority meanwhile")
 	flag.IntVar(&first, "first", 0, "measure instead how long it takes from a post to the first webhook, so many times")
+	flag.BoolVar(&whole, "capacity", false, "measure instead what one of each thing costs in CPU, disk and database, on a simulated organisation, and write -page, as docs/capacity.md is")
+	flag.IntVar(&sim.teams, "teams", wholeTeams, "with -capacity: teams of the organisation, with ten SLOs each")
+	flag.IntVar(&sim.incidents, "incidents", partIncidents, "with -capacity: how many incidents of its year are made, for as many teams as have so many; 300000 are all")
 	flag.StringVar(&bare, "bare", "", "be the bare server, on this address")
 	flag.Parse()
 	switch storage {
@@ -60,6 +65,13 @@ func main() {
 	run := func() error { return measure(context.Background(), o, os.Stdout) }
 	if page != "" {
 		run = func() error { return writePage(context.Background(), o, page, os.Stdout) }
+	}
+	if whole {
+		if page == "" {
+			fmt.Fprintln(os.Stderr, "load: -capacity needs -page, such as docs/capacity.md: the file that it writes")
+			os.Exit(2)
+		}
+		run = func() error { return writeCapacity(context.Background(), sim, page, os.Stdout) }
 	}
 	if readers > 0 {
 		run = func() error {

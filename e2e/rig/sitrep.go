@@ -38,6 +38,8 @@ type Sitrep struct {
 	LogLevel string
 	// Storage is where it keeps everything; empty: a file in its folder.
 	Storage string
+	// Patience is how long it may take to get ready; zero: 20 s.
+	Patience time.Duration
 
 	p *process
 }
@@ -84,7 +86,7 @@ func (s *Sitrep) Start() error {
 	}
 	s.p = p
 	client := http.Client{Timeout: time.Second}
-	ready := Poll(20*time.Second, func() bool {
+	ready := Poll(cmp.Or(s.Patience, 20*time.Second), func() bool {
 		if p.ended() {
 			return true
 		}

@@ -2,7 +2,9 @@ package bolt
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
+	"io"
 
 	"sitrep/ledger"
 	"sitrep/storage"
@@ -16,7 +18,48 @@ func (r *reader) Config(_ context.Context, hash string) (storage.Config, error) 
 	if body == nil {
 		return storage.Config{}, storage.NotFound("configuration", hash)
 	}
-	return storage.Config{Hash: hash, Body: bytes.Clone(body)}, nil
+	body, err = unpacked(key(nil).text(hash), body)
+	return storage.Config{Hash: hash, Body: body}, err
+}
+
+// packedMark is what a packed configuration begins with. JSON never does.
+const packedMark = "\x1f\x8b"
+
+// packed returns a configuration as it is kept: packed, if that makes it smaller. Those of large
+// organisations have tens of MiB that say much the same again and again, and each that was in force
+// is kept.
+func packed(body []byte) []byte {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write(body) // to memory
+	_ = w.Close()
+	if b.Len() < len(body) || bytes.HasPrefix(body, []byte(packedMark)) {
+		return b.Bytes()
+	}
+	return body
+}
+
+// mostUnpacked is how many bytes a configuration may have: far more than a sitrep loads.
+const mostUnpacked = 1 << 30
+
+// unpacked returns a copy of a configuration that is kept under a key, packed or, as builds before
+// version 8 kept it, as it is.
+func unpacked(k, kept []byte) ([]byte, error) {
+	if !bytes.HasPrefix(kept, []byte(packedMark)) {
+		return bytes.Clone(kept), nil
+	}
+	r, err := gzip.NewReader(bytes.NewReader(kept))
+	if err != nil {
+		return nil, wrong(bConfigs, k, err.Error())
+	}
+	body, err := io.ReadAll(io.LimitReader(r, mostUnpacked+1))
+	if err != nil {
+		return nil, wrong(bConfigs, k, err.Error())
+	}
+	if len(body) > mostUnpacked {
+		return nil, wrong(bConfigs, k, "it has more bytes than any configuration")
+	}
+	return body, nil
 }
 
 func (t *tx) PutConfig(ctx context.Context, l storage.Loading, forms ...storage.Config) error {
@@ -27,7 +70,7 @@ func (t *tx) PutConfig(ctx context.Context, l storage.Loading, forms ...storage.
 			return err
 		}
 		if body == nil {
-			if err := t.put(bConfigs, k, c.Body); err != nil {
+			if err := t.put(bConfigs, k, packed(c.Body)); err != nil {
 				return err
 			}
 		}

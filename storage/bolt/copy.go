@@ -141,7 +141,8 @@ func (r *reader) Dump(ctx context.Context, kind storage.ItemKind, cursor string)
 func (r *reader) item(kind storage.ItemKind, k, v []byte) (item storage.Item, elsewhere int, err error) {
 	switch kind {
 	case storage.ItemConfigs:
-		return &storage.ConfigItem{Config: storage.Config{Hash: string(k[2:]), Body: bytes.Clone(v)}}, 0, nil
+		body, err := unpacked(k, v)
+		return &storage.ConfigItem{Config: storage.Config{Hash: string(k[2:]), Body: body}}, len(body) - len(v), err
 	case storage.ItemIncidents:
 		in, err := decodeIncident(k, v)
 		return &storage.IncidentItem{Incident: in}, 0, err
@@ -262,7 +263,7 @@ func (t *tx) Load(ctx context.Context, page []storage.Item) error {
 func (t *tx) loadItem(ctx context.Context, item storage.Item) error {
 	switch x := item.(type) {
 	case *storage.ConfigItem:
-		return t.put(bConfigs, key(nil).text(x.Config.Hash), x.Config.Body)
+		return t.put(bConfigs, key(nil).text(x.Config.Hash), packed(x.Config.Body))
 	case *storage.IncidentItem:
 		_, err := t.keepIncident(&x.Incident)
 		return err

@@ -310,3 +310,32 @@ func SameBuckets(t *testing.T, s, copied *DB) {
 		}
 	}
 }
+
+// KeptConfig returns a configuration as it is kept, and KeepConfig keeps one as it is, as builds up to
+// version 7 did.
+func KeptConfig(t *testing.T, path, hash string) (kept []byte) {
+	t.Helper()
+	onConfig(t, path, func(x *tx) (err error) {
+		kept, err = x.get(bConfigs, key(nil).text(hash))
+		kept = bytes.Clone(kept)
+		return err
+	})
+	return kept
+}
+
+// KeepConfig is described with KeptConfig.
+func KeepConfig(t *testing.T, path, hash string, body []byte) {
+	t.Helper()
+	onConfig(t, path, func(x *tx) error { return x.put(bConfigs, key(nil).text(hash), body) })
+}
+
+func onConfig(t *testing.T, path string, do func(*tx) error) {
+	t.Helper()
+	b, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(b.Update(func(btx *bbolt.Tx) error { return do(newTx(btx)) }), b.Close()); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -29,8 +29,8 @@ const (
 	// watchdog has buckets of its own; since 4, incidents are found by team, SLO and text; since 5,
 	// where the latest breaches are stands in runs; since 6, deliveries are found by address, group
 	// and due time; since 7, what is due to a recipient is found by how urgent it is, and a digest
-	// may be partly settled.
-	formVersion = 7
+	// may be partly settled; since 8, configurations are packed.
+	formVersion = 8
 	// lockTimeout is how long Open waits for another process to close the file.
 	lockTimeout = 2 * time.Second
 	// mapAhead is how much more than the file is mapped, so that growing seldom has to

@@ -42,9 +42,12 @@ func (db *DB) upgrade(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := db.inPieces(ctx, from, (*tx).upgradeUrgent); err != nil {
-		return err
+	if from < 7 {
+		if err := db.inPieces(ctx, from, (*tx).upgradeUrgent); err != nil {
+			return err
+		}
 	}
+	// Configurations that are there stay as they are: both forms are read.
 	err := db.bolt.Update(func(btx *bbolt.Tx) error {
 		if err := dropBucket(btx, bucketNames[bRecipientDue]); err != nil {
 			return err

@@ -100,6 +100,35 @@ type SLO struct {
 // From returns the page of a configuration.
 func From(p *incident.Policy) Page { return from(p, all(p.SLOs)) }
 
+// Groups returns the groups of the page of a configuration.
+func Groups(p *incident.Policy) []Group {
+	ofGroup := map[string]int{}
+	for i := range p.SLOs {
+		countStakes(ofGroup, &p.SLOs[i])
+	}
+	return groups(p, ofGroup)
+}
+
+// countStakes counts an SLO for each group among its stakeholders.
+func countStakes(ofGroup map[string]int, s *incident.SLO) {
+	for i, name := range s.Stakeholders {
+		if !slices.Contains(s.Stakeholders[:i], name) {
+			ofGroup[name]++
+		}
+	}
+}
+
+// groups are those that somebody informs; ofGroup says of how many SLOs each is among the stakeholders.
+func groups(p *incident.Policy, ofGroup map[string]int) (all []Group) {
+	for i := range p.Groups {
+		g := GroupOf(&p.Groups[i], p)
+		if g.SLOs = ofGroup[p.Groups[i].Name]; g.Management || g.SLOs > 0 {
+			all = append(all, g)
+		}
+	}
+	return all
+}
+
 // all yields SLOs where they are.
 func all(slos []incident.SLO) iter.Seq[*incident.SLO] {
 	return func(yield func(*incident.SLO) bool) {
@@ -118,23 +147,14 @@ func from(p *incident.Policy, slos iter.Seq[*incident.SLO]) Page {
 	for s := range slos {
 		ofPriority[s.Priority]++
 		ofTeam[s.Team] = append(ofTeam[s.Team], s)
-		for i, name := range s.Stakeholders {
-			if !slices.Contains(s.Stakeholders[:i], name) {
-				ofGroup[name]++
-			}
-		}
+		countStakes(ofGroup, s)
 	}
 	for i := range p.Priorities {
 		q := priority(&p.Priorities[i], p)
 		q.SLOs = ofPriority[p.Priorities[i].Name]
 		page.Priorities = append(page.Priorities, q)
 	}
-	for i := range p.Groups {
-		g := GroupOf(&p.Groups[i], p)
-		if g.SLOs = ofGroup[p.Groups[i].Name]; g.Management || g.SLOs > 0 {
-			page.Groups = append(page.Groups, g)
-		}
-	}
+	page.Groups = groups(p, ofGroup)
 	rank := map[string]int{}
 	for _, q := range p.Priorities {
 		rank[q.Name] = q.Rank

@@ -178,6 +178,9 @@ func TestSLOsAreGoneThroughOnce(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
+	if groups := wiki.Groups(p); !reflect.DeepEqual(groups, want.Groups) {
+		t.Errorf("the groups by themselves are %+v, want %+v", groups, want.Groups)
+	}
 	if n := want.Groups[1].SLOs; n != 2 {
 		t.Errorf("%s is the stakeholder of %d SLOs, want 2", want.Groups[1].Name, n)
 	}

@@ -61,6 +61,7 @@ installed python3 python3 # verifies an export as its own instructions say
 # The other store; no server is started but those of tests.
 command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages postgresql
 installed pgbouncer pgbouncer # a pooler of connections to it
+installed openssl openssl  # makes tokens
 installed ip iproute2    # a network that loses what is sent
 installed zsh zsh        # completes commands, as bash does
 installed prometheus prometheus # a chain that runs is followed; promtool tests the alert rules
@@ -96,7 +97,7 @@ fi
 
 step tests of contrib that have modules of their own
 # They read files of other modules, which the cache does not look at.
-for module in contrib/mixin contrib/test; do
+for module in contrib/mixin contrib/test contrib/helm/test; do
   (cd "$module" && go mod tidy -diff && go test -count=1 ./...)
 done
 

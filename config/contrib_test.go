@@ -218,30 +218,6 @@ func uncomment(text string) string {
 	return strings.Join(out, "\n")
 }
 
-// TestMailPageIsTrue loads each piece of configuration of the page about mail.
-func TestMailPageIsTrue(t *testing.T) {
-	page, err := os.ReadFile("../docs/mail.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pieces := strings.Split(string(page), "```yaml\n")[1:]
-	if len(pieces) != 3 {
-		t.Fatalf("%d pieces of configuration, want 3", len(pieces))
-	}
-	for i, piece := range pieces {
-		piece, _, _ = strings.Cut(piece, "```")
-		if !strings.HasPrefix(piece, "mail:") {
-			piece = "mail:\n  from: incidents@example.org\n" + piece
-		}
-		path := write(t, map[string]string{
-			"sitrep.yml": "priorities: [{name: P1}]\n" + piece, "secrets/smtp": "s", "secrets/exchange": "s", "secrets/gmail.pem": rsaKey(),
-		})
-		if got := report(filepath.Dir(path)); got != "" {
-			t.Errorf("piece %d: %s", i, got)
-		}
-	}
-}
-
 // TestChatPageIsTrue loads each piece of configuration of the page about chats.
 func TestChatPageIsTrue(t *testing.T) {
 	page, err := os.ReadFile("../docs/chat.md")

@@ -29,6 +29,7 @@ func TestFilesAreMadeFromTheMixin(t *testing.T) {
 	for file, from := range map[string]string{
 		"../rules/sitrep.yml":               "rules.jsonnet",
 		"../kubernetes/prometheusrule.yaml": "prometheusrule.jsonnet",
+		"../helm/sitrep/files/rules.yml":    "rules.jsonnet",
 		"../dashboard.json":                 "dashboard.jsonnet",
 	} {
 		made := evaluated(t, "import '"+from+"'")

@@ -2,7 +2,10 @@ package email
 
 import (
 	"errors"
+	"os"
+	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	"sitrep/router"
@@ -65,6 +68,51 @@ func TestWhatARefusalSpeaksOf(t *testing.T) {
 			if errors.Is(err, kind) != errors.Is(tc.want, kind) {
 				t.Errorf("%s at %s: %v", tc.reply, tc.at, err)
 			}
+		}
+	}
+}
+
+// TestProvidersAnswersDoWhatThePageSays goes through the answers of docs/mail-providers.md.
+func TestProvidersAnswersDoWhatThePageSays(t *testing.T) {
+	page, err := os.ReadFile("../../docs/mail-providers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile("(?m)^\\| (log-in|MAIL|RCPT|dot) \\| `([0-9]{3}) (.*)` \\| (.*) \\|$").FindAllStringSubmatch(string(page), -1)
+	if len(rows) < 20 {
+		t.Errorf("%d answers", len(rows))
+	}
+	for _, row := range rows {
+		at, then := step(row[1]), row[4]
+		code, _ := strconv.Atoi(row[2])
+		e := refused(at, row[1], code, []string{row[3]})
+		var kind error
+		switch row[1] {
+		case "log-in":
+			kind = refused(stepAuth, row[1], code, []string{row[3]})
+		case "MAIL":
+			kind = ofMail(e)
+		default:
+			kind = ofMessage(e)
+		}
+		known := false
+		for says, is := range map[string]bool{
+			"waits as a whole":               at == step("log-in"),
+			"all go more slowly":             e.rate(),
+			"set up wrongly":                 errors.Is(kind, router.ErrSetup),
+			"refused for good":               errors.Is(kind, router.ErrPermanent),
+			"the server rests":               errors.Is(kind, router.ErrServer),
+			"that mail alone is tried again": e.kind == nil && !e.rate(),
+		} {
+			if strings.HasPrefix(then, says) {
+				known = true
+				if !is {
+					t.Errorf("%s: it is %v", row[0], kind)
+				}
+			}
+		}
+		if !known {
+			t.Errorf("%s: the page does not say what comes of it", row[0])
 		}
 	}
 }

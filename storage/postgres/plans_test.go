@@ -258,6 +258,7 @@ func lists(ctx context.Context, r storage.Snapshot, at time.Time, slo string) er
 // everyday, those in the functions of the database too, whether its plan is kept or made anew.
 func TestBigTablesAreNotScanned(t *testing.T) {
 	cluster, database := filled(t)
+	cluster.Do(t, "postgres", "alter system set log_line_prefix = '%v '", "select pg_reload_conf()")
 	for _, mode := range []string{"auto", "force_generic_plan"} {
 		everyday(t, open(t, explained(database, "plan_cache_mode="+mode)), mode)
 	}
@@ -279,6 +280,9 @@ func TestBigTablesAreNotScanned(t *testing.T) {
 		}
 		w.Pass(3 * time.Hour) // it closes, and what is kept of it is over
 	})
+	if f := os.Getenv("DUMPLOG"); f != "" {
+		_ = os.WriteFile(f, cluster.Log(), 0o644)
+	}
 	looked := 0
 	for _, plan := range plans(cluster.Log()) {
 		looked++

@@ -28,7 +28,7 @@ const (
 	longReads = 2
 	// longFor is how long one of those holds its snapshot at most. Nothing that is newer is cleaned
 	// up meanwhile, and who looks for what is due passes over all of that.
-	longFor = 10 * time.Minute
+	longFor = 5 * time.Minute
 	// slowAfter is how long a commit may take until people are told.
 	slowAfter = 8 * time.Second
 	// attempts is how often a write is run that meets another.

@@ -91,12 +91,15 @@ func TestDeadRowsAreBounded(t *testing.T) {
 	}
 	tables := []string{"queue", "claims", "subscriptions"}
 	half, dead := map[string]int64{}, map[string]int64{}
+	var pages, slowest float64 // of the question what is due first
 	began := time.Now()
 	for look := time.NewTicker(5 * time.Second); ctx.Err() == nil; {
 		select {
 		case <-ctx.Done():
 		case <-look.C:
 		}
+		n, took := first(t, database)
+		pages, slowest = max(pages, n), max(slowest, took)
 		for _, table := range tables {
 			bytes, n := grown(t, database, table)
 			dead[table] = max(dead[table], n)
@@ -110,7 +113,7 @@ func TestDeadRowsAreBounded(t *testing.T) {
 	// What an export holds back, and what comes until vacuum has been there, which looks each minute: each
 	// delivery leaves four dead rows of a table at most.
 	most := int64(4 * rate * (exports + 2*time.Minute).Seconds())
-	t.Logf("%.0f deliveries a second, exports of %s", rate, exports)
+	t.Logf("%.0f deliveries a second, exports of %s; who is first in the queue is found by %.0f pages at most, in %.1f ms", rate, exports, pages, slowest)
 	for _, table := range tables {
 		bytes, _ := grown(t, database, table)
 		t.Logf("%s: %d kB at half time, %d kB at the end, at most %d dead rows, %.1f a delivery that an export holds back", table, half[table]>>10, bytes>>10, dead[table], float64(dead[table])/rate/exports.Seconds())
@@ -136,6 +139,29 @@ func grown(t *testing.T, database, table string) (bytes, dead int64) {
 		t.Fatal(err)
 	}
 	return bytes, dead
+}
+
+// first returns how many pages are touched, and for how many milliseconds, to find who is first in the
+// queue.
+func first(t *testing.T, database string) (pages, took float64) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	conn, err := pgx.Connect(ctx, database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	var plans []struct {
+		Plan struct {
+			Hit  float64 `json:"Shared Hit Blocks"`
+			Read float64 `json:"Shared Read Blocks"`
+		}
+		Took float64 `json:"Execution Time"`
+	}
+	if err := conn.QueryRow(ctx, "explain (analyze, buffers, format json) select next_at from queue where next_at is not null order by next_at limit 1").Scan(&plans); err != nil || len(plans) != 1 {
+		t.Fatalf("%d plans, %v", len(plans), err)
+	}
+	return plans[0].Plan.Hit + plans[0].Plan.Read, plans[0].Took
 }
 
 // deliver takes the lease of a recipient, records a message, that it was handed over, and what is

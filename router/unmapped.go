@@ -74,11 +74,11 @@ func (s *Scheduler) forgetBefore(ctx context.Context, before time.Time) error {
 // forgetQuiet deletes alerts without an SLO, but for those that were heard since before, by
 // themselves or as the breaches that they are of an incident.
 func forgetQuiet(ctx context.Context, tx storage.Tx, fingerprints []string, before time.Time) error {
-	alerts, err := tx.Unmapped(ctx, fingerprints)
+	breaches, err := tx.LatestBreaches(ctx, fingerprints)
 	if err != nil {
 		return err
 	}
-	breaches, err := tx.LatestBreaches(ctx, fingerprints)
+	alerts, err := tx.Unmapped(ctx, fingerprints)
 	if err != nil {
 		return err
 	}

@@ -140,8 +140,9 @@ type Snapshot interface {
 // A Tx reads and writes. Changes of an incident go through [Change], not through here.
 //
 // A write of many processes takes its locks in one order: leases, keys, incidents, breaches,
-// answers, pulses, the queue, jobs, who is alive, the generation, and the next number last, as all who open
-// an incident wait for each other there; of each kind in the order of their names, in a set too.
+// alerts that no SLO claims, answers, pulses, the next number, at which all who open an incident
+// wait for each other, and deliveries; of each kind in the order of their names, in a set too. The
+// queue an engine locks at the end. Jobs, who is alive and log-ins are for writes of their own.
 // All are held until the transaction ends. A function asks in that order, and begins with what
 // it holds of a lease and with [Locker.Lock]. Where it cannot, as only a read shows what is
 // needed, two writers may come to wait for each other: the engine ends one of them, and runs

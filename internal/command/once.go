@@ -105,7 +105,10 @@ func (r *Request) Execute(ctx context.Context, repo *storage.Repository, at time
 		stored.Status, stored.Body = given.Status, given.Body
 		return c.Tx.PutAnswer(ctx, stored)
 	})
-	if err != nil && !errors.Is(err, errReplayed) {
+	if errors.Is(err, errReplayed) { // it is acknowledged once it lasts, as what is stored is
+		err = repo.Store.Present(ctx)
+	}
+	if err != nil {
 		return Result{}, err
 	}
 	return given, nil

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -34,7 +35,7 @@ const (
 )
 
 // rare is in what is asked once when the clock was set back.
-const rare = "released_at > $1 and retry_at > $1"
+var rare = []string{"where released_at > $1 and retry_at > $1", "retry_at > $1 and refused_at > $1"}
 
 // bigTables are those that grow with what happened, or with who reads along.
 var bigTables = []string{
@@ -92,6 +93,27 @@ func fill(t *testing.T, database string, events int) {
 	} {
 		run(t, database, n.Replace(sql))
 	}
+}
+
+// filled returns a store in which much happened before.
+func filled(t *testing.T) (cluster *postgrestest.Cluster, database string) {
+	t.Helper()
+	events := planRows
+	if s := os.Getenv("SITREP_ROWS"); s != "" {
+		var err error
+		if events, err = strconv.Atoi(s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cluster = postgrestest.Start(t)
+	database = cluster.Database(t)
+	if _, err := postgres.Migrate(t.Context(), database); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	fill(t, database, events)
+	t.Logf("filled with %d events in %s", events, time.Since(began).Round(time.Millisecond))
+	return cluster, database
 }
 
 // explained is the URL of a store of whose every statement, those in functions too, the server
@@ -236,27 +258,14 @@ func lists(ctx context.Context, r storage.Snapshot, at time.Time, slo string) er
 // What is asked often is found by an index, however much there is: every statement of the
 // everyday, those in the functions of the database too, whether its plan is kept or made anew.
 func TestBigTablesAreNotScanned(t *testing.T) {
-	events := planRows
-	if s := os.Getenv("SITREP_ROWS"); s != "" {
-		var err error
-		if events, err = strconv.Atoi(s); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cluster := postgrestest.Start(t)
-	database := cluster.Database(t)
-	if _, err := postgres.Migrate(t.Context(), database); err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	fill(t, database, events)
-	t.Logf("filled with %d events in %s", events, time.Since(began).Round(time.Millisecond))
+	cluster, database := filled(t)
+	cluster.Do(t, "postgres", "alter system set log_line_prefix = '%v '", "select pg_reload_conf()") // each line says of which transaction
 	for _, mode := range []string{"auto", "force_generic_plan"} {
 		everyday(t, open(t, explained(database, "plan_cache_mode="+mode)), mode)
 	}
 	synctest.Test(t, func(t *testing.T) {
 		p := incidenttest.Policy()
-		w := routertest.New(t, routertest.Options{Policy: p, Poll: time.Minute, Retention: router.Retention{Breaches: time.Hour, Messages: time.Hour, Personal: time.Hour}, Open: func(ctx context.Context) (storage.Store, error) {
+		w := routertest.New(t, routertest.Options{Policy: p, Later: true, Poll: time.Minute, Retention: router.Retention{Breaches: time.Hour, Messages: time.Hour, Personal: time.Hour}, Open: func(ctx context.Context) (storage.Store, error) {
 			db, err := postgres.Open(ctx, explained(database), postgres.Options{})
 			return bubbled{db}, err
 		}})
@@ -275,7 +284,8 @@ func TestBigTablesAreNotScanned(t *testing.T) {
 	looked := 0
 	for _, plan := range plans(cluster.Log()) {
 		looked++
-		if what := plan.wrong(); what != "" && !strings.Contains(string(plan), rare) {
+		isRare := slices.ContainsFunc(rare, func(of string) bool { return strings.Contains(string(plan), of) })
+		if what := plan.wrong(); what != "" && !isRare {
 			t.Errorf("%s:\n%s", what, plan)
 		}
 	}
@@ -283,6 +293,103 @@ func TestBigTablesAreNotScanned(t *testing.T) {
 		t.Errorf("%d statements were explained", looked)
 	}
 	t.Logf("%d statements were explained", looked)
+	checkLocks(t, cluster.Log())
+}
+
+// lockOrder is the order in which a write locks what others lock, too: see docs/high-availability.md.
+// What is not in it is found under the lock of something that is, or is locked by nobody else.
+var lockOrder = []string{"claims", "keys", "incidents", "breaches", "unmapped", "answers", "pulses", "numbers", "deliveries", "queue"}
+
+// checkLocks looks whether each transaction in the log of a server locked in that order.
+func checkLocks(t *testing.T, log []byte) {
+	t.Helper()
+	locked := map[string][]string{} // the tables of a transaction, in the order of the first lock
+	for _, p := range plans(log) {
+		who, text := p.of()
+		for _, m := range planLocks.FindAllStringSubmatch(text, -1) {
+			what, table := cmp.Or(m[1], m[3]), cmp.Or(m[2], m[4])
+			if what == "Insert" && (table == "claims" || table == "deliveries") {
+				continue // of rows that nobody knows of yet
+			}
+			if slices.Contains(lockOrder, table) && !slices.Contains(locked[who], table) {
+				locked[who] = append(locked[who], table)
+			}
+		}
+	}
+	place := func(a, b string) int { return slices.Index(lockOrder, a) - slices.Index(lockOrder, b) }
+	several := 0
+	for who, tables := range locked {
+		if len(tables) > 1 {
+			several++
+		}
+		if !slices.IsSortedFunc(tables, place) {
+			t.Errorf("transaction %s locks %v, want the order %v", who, tables, lockOrder)
+		}
+	}
+	if several < 50 {
+		t.Errorf("%d transactions locked more than one kind", several)
+	}
+}
+
+// claimed is how many recipients are leased at once, and claimRounds how often.
+const claimed, claimRounds = 64, 20
+
+// What a process does all the time costs as little however much is due, and however many are to be
+// told: the most pages that a statement may touch are given for each recipient.
+func TestAClaimTouchesFewPages(t *testing.T) {
+	cluster, database := filled(t)
+	db := open(t, explained(database, "auto_explain.log_buffers=on"))
+	at := time.Date(2027, 1, 4, 0, 0, 0, 0, time.UTC) // all is due
+	ctx := t.Context()
+	for range claimRounds {
+		if _, err := db.Glance(ctx); err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		must(t, db.Read(ctx, func(r storage.Snapshot) error {
+			waiting, err := r.Waiting(ctx, at, claimed)
+			for k := range waiting {
+				ids = append(ids, waiting[k].Recipient)
+			}
+			return err
+		}))
+		must(t, db.Write(ctx, func(tx storage.Tx) error {
+			leases, err := tx.TakeLeases(ctx, at, "me", 1000*time.Hour, ids) // not over at that time
+			if err == nil && len(leases) != claimed {
+				err = fmt.Errorf("%d leases", len(leases))
+			}
+			return err
+		}))
+	}
+	touched := map[string][]int{}
+	all := plans(cluster.Log())
+	for _, part := range []struct {
+		what, query string
+		most        int
+	}{
+		{"a glance", "select coalesce(g.number, 0), g.at", 60},
+		{"who waits", "select recipient, next_at from queue where next_at <= $1", 10 * claimed},
+		{"how urgent that is", "select u.urgency, u.incident", 40 * claimed},
+		{"the leases", "select * from take_leases_for", 50 * claimed},
+		{"what is due", "select * from due_to", 60 * claimed},
+		{"their places in the queue", "select move_in_queue", 80 * claimed},
+	} {
+		for _, p := range all {
+			if strings.Contains(string(p), "Query Text: "+part.query) {
+				touched[part.what] = append(touched[part.what], p.touched())
+			}
+		}
+		slices.Sort(touched[part.what])
+		pages := touched[part.what]
+		if len(pages) < claimRounds {
+			t.Errorf("%s: %d statements were explained", part.what, len(pages))
+			continue
+		}
+		t.Logf("%s: %d pages at the median, %d at most", part.what, pages[len(pages)/2], pages[len(pages)-1])
+		if pages[len(pages)/2] > part.most {
+			t.Errorf("%s touches %d pages, want at most %d", part.what, pages[len(pages)/2], part.most)
+		}
+	}
 }
 
 // A bubbled store has the clock of the bubble.
@@ -314,17 +421,44 @@ func plans(log []byte) (all []plan) {
 			all = append(all, plan(strings.Join(one, "")))
 		}
 		if one = nil; strings.Contains(line, "plan:") {
-			one = []string{}
+			one = []string{line}
 		}
+	}
+	if one != nil {
+		all = append(all, plan(strings.Join(one, "")))
 	}
 	return all
 }
 
 var (
+	// What stands above a scan locks the rows of its table.
+	planLocks   = regexp.MustCompile(`(?s)(LockRows).*?Scan(?: Backward)?(?: using \w+)? on (?:public\.)?(\w+)|(?:(Insert|Update|Delete) on (?:public\.)?(\w+))`)
 	planScan    = regexp.MustCompile(`Seq Scan on (?:public\.)?(\w+)`)
 	planRemoved = regexp.MustCompile(`Rows Removed by (?:Filter|Index Recheck): (\d+)`)
+	planPages   = regexp.MustCompile(`Buffers: shared((?: (?:hit|read|dirtied|written)=\d+)+)`)
+	planPage    = regexp.MustCompile(`(?:hit|read)=(\d+)`)
 	planActual  = regexp.MustCompile(`Scan.* on .*actual rows=(\d+) loops=(\d+)`)
 )
+
+// of returns the transaction in which it was, and what the server did.
+func (p plan) of() (transaction, text string) {
+	line, text, _ := strings.Cut(string(p), "\n")
+	transaction, _, _ = strings.Cut(line, " ")
+	return transaction, text
+}
+
+// touched returns how many pages a statement touched, with the functions that it calls.
+func (p plan) touched() (n int) {
+	first := planPages.FindStringSubmatch(string(p)) // of the topmost node, which counts those below too
+	if first == nil {
+		return 0
+	}
+	for _, m := range planPage.FindAllStringSubmatch(first[1], -1) {
+		pages, _ := strconv.Atoi(m[1])
+		n += pages
+	}
+	return n
+}
 
 // wrong says what is wrong with a plan, if anything is.
 func (p plan) wrong() string {

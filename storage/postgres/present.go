@@ -49,15 +49,15 @@ func (db *DB) Present(ctx context.Context) error {
 	}
 }
 
-// noteStandbys reads what the last column of readLimits says.
+// noteStandbys reads what stands first in the answer to limits.
 func (db *DB) noteStandbys(rows pgx.Rows) error {
-	var waits bool
 	for rows.Next() {
-		if err := rows.Scan(nil, nil, nil, nil, &waits); err != nil {
+		var waits bool
+		if err := rows.Scan(append([]any{&waits}, make([]any, len(rows.FieldDescriptions())-1)...)...); err != nil {
 			return err
 		}
+		db.standbys.Store(waits)
 	}
-	db.standbys.Store(waits)
 	return nil
 }
 

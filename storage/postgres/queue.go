@@ -424,20 +424,13 @@ func (t *tx) Settle(ctx context.Context, c *storage.Lease, _ time.Time, s *stora
 	return nil
 }
 
-func (t *tx) EndWaits(ctx context.Context, now time.Time) (int, error) {
+func (t *tx) EndWaits(ctx context.Context, now time.Time) (n int, err error) {
 	if err := t.settleQueue(ctx); err != nil {
 		return 0, err
 	}
-	var n int
-	if _, err := t.one(ctx, []any{&n}, `with waits as materialized (
-			select recipient from queue where released_at > $1 and retry_at > $1 order by recipient for update
-		), ended as (
-			update queue q set retry_at = null from waits where q.recipient = waits.recipient returning 1
-		) select count(*) from ended`, now); err != nil {
-		return 0, err
-	}
+	// Deliveries first, and then the queue in one go: also those who are to be moved because of them.
 	var arrivals []int64
-	err := t.each(ctx, func(rows pgx.Rows) error {
+	err = t.each(ctx, func(rows pgx.Rows) error {
 		var arrival int64
 		err := rows.Scan(&arrival)
 		arrivals = append(arrivals, arrival)
@@ -450,13 +443,21 @@ func (t *tx) EndWaits(ctx context.Context, now time.Time) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	to := make([]string, len(waiting))
 	for i := range waiting {
+		to[i] = text(waiting[i].Recipient)
 		waiting[i].RetryAt = time.Time{}
 		if err := t.PutDelivery(ctx, &waiting[i], nil); err != nil {
 			return 0, err
 		}
 	}
-	return n + len(waiting), nil
+	_, err = t.one(ctx, []any{&n}, `with locked as materialized (
+			select recipient, released_at > $1 and retry_at > $1 as waits from queue
+			where released_at > $1 and retry_at > $1 or recipient = any ($2) order by recipient for update
+		), ended as (
+			update queue q set retry_at = null from locked where q.recipient = locked.recipient and locked.waits returning 1
+		) select count(*) from ended`, now, to)
+	return n + len(waiting), err
 }
 
 // A heldClaim is a row of the leases that the transaction has locked, as it is now.

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"sitrep/incident"
 	"sitrep/storage"
 )
 
@@ -17,11 +18,10 @@ const (
 	// limits are those of a transaction, which the server keeps: how long one waits for a lock, how
 	// long a statement takes, and how long the transaction stays open when nobody asks it anything.
 	// To compile a statement costs more than it saves.
-	limits = `select set_config('lock_timeout', '4s', true), set_config('statement_timeout', '6s', true),
+	// What stands first says whether commits wait for another machine: off is raised to on in a write.
+	limits = `select current_setting('synchronous_standby_names') <> '' and current_setting('synchronous_commit') <> 'local',
+		set_config('lock_timeout', '4s', true), set_config('statement_timeout', '6s', true),
 		set_config('idle_in_transaction_session_timeout', '15s', true), set_config('jit', 'off', true)`
-	// readLimits are those of a read, which finds out whether the commits of others wait for another
-	// machine: off is raised to on in a write.
-	readLimits = limits + `, current_setting('synchronous_standby_names') <> '' and current_setting('synchronous_commit') <> 'local'`
 	// writeLimits are those of a write, which is durable once it is committed: whatever else the
 	// server or the role is set to is kept, as it says how many machines have it then.
 	writeLimits = limits + `, set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on' else current_setting('synchronous_commit') end, true)`
@@ -48,7 +48,8 @@ type session struct {
 	ctx     context.Context // of who asked for the transaction
 	class   class
 	started time.Time
-	opening []statement // what begins it, sent with the first pipeline
+	most    time.Duration // that it takes; zero: as long as it likes
+	opening []statement   // what begins it, sent with the first pipeline
 	queue   []statement
 	conn    *pgxpool.Conn // nil until the first pipeline
 	began   bool
@@ -64,12 +65,12 @@ type session struct {
 
 // newRead returns a session that reads in one snapshot.
 func (db *DB) newRead(ctx context.Context) *session {
-	return &session{db: db, ctx: ctx, class: classRead, started: time.Now(), opening: []statement{{sql: beginRead}, {sql: readLimits, rows: db.noteStandbys}}}
+	return &session{db: db, ctx: ctx, class: classRead, started: time.Now(), opening: []statement{{sql: beginRead}, {sql: limits, rows: db.noteStandbys}}}
 }
 
 // newWrite returns a session that writes.
 func (db *DB) newWrite(ctx context.Context, c class) *session {
-	return &session{db: db, ctx: ctx, class: c, started: time.Now(), opening: []statement{{sql: begin}, {sql: writeLimits}}}
+	return &session{db: db, ctx: ctx, class: c, started: time.Now(), opening: []statement{{sql: begin}, {sql: writeLimits, rows: db.noteStandbys}}}
 }
 
 // look asks one question, whose answer is one row, outside of a transaction.
@@ -163,6 +164,10 @@ func (s *session) send(ctx context.Context) error {
 	}
 	if err := ctx.Err(); err != nil {
 		return s.fail(err)
+	}
+	if s.most > 0 && time.Since(s.started) > s.most {
+		return s.fail(&incident.Problem{Kind: incident.ErrInvalid, Text: fmt.Sprintf(
+			"what is asked for takes longer than %s to read, and the database cannot clean up meanwhile: ask for less at a time, such as a shorter time span", s.most)})
 	}
 	queue := s.queue
 	s.queue = nil

@@ -13,6 +13,7 @@ import (
 
 	"sitrep/incident"
 	"sitrep/intake"
+	"sitrep/internal/command"
 	"sitrep/storage"
 	"sitrep/storage/postgres"
 	"sitrep/storage/postgres/postgrestest"
@@ -69,6 +70,18 @@ func TestNothingIsAcknowledgedThatNoStandbyHas(t *testing.T) {
 		t.Errorf("20 who ask wait for %d commits", n)
 	}
 
+	execute := func(process int, key string) (command.Result, error) {
+		r := command.Request{Incident: 1, Command: command.Update{Message: "we look: " + key}, Actor: "ada", Once: command.Once{Key: key}}
+		return r.Execute(t.Context(), processes[process].Repo, now(), func(*storage.Change, *incident.Situation) (command.Result, error) {
+			return command.Result{Status: 200}, nil
+		})
+	}
+	for process := range processes {
+		if r, err := execute(process, "once"); err != nil || r.Replayed != (process == 1) {
+			t.Errorf("process %d is given a command that the standby has: %+v, %v", process, r, err)
+		}
+	}
+
 	standby.Kill(t)
 	ctx, over := context.WithCancel(t.Context())
 	var cancelling sync.WaitGroup
@@ -84,6 +97,12 @@ func TestNothingIsAcknowledgedThatNoStandbyHas(t *testing.T) {
 	for process := range processes {
 		if err := take(process, lost); !errors.Is(err, storage.ErrUnknown) && !errors.Is(err, storage.ErrUnavailable) {
 			t.Errorf("process %d acknowledges what another stored, and no standby has: %v", process, err)
+		}
+	}
+	// So it is with a command that a person gives again, to another process.
+	for process := range processes {
+		if _, err := execute(process, "again"); !errors.Is(err, storage.ErrUnknown) && !errors.Is(err, storage.ErrUnavailable) {
+			t.Errorf("process %d acknowledges a command that another carried out, and no standby has: %v", process, err)
 		}
 	}
 	over()

@@ -2,8 +2,10 @@ package yamlfile_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"sitrep/internal/yamlfile"
 )
@@ -41,5 +43,19 @@ func TestWhatIsTooMuchIsRefused(t *testing.T) {
 		if _, err := yamlfile.Read([]byte(text)); !errors.As(err, &e) || e.Text == "" {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestMergesCostNoMoreThanWhatTheyAre: many of them into a large mapping take no minutes.
+func TestMergesCostNoMoreThanWhatTheyAre(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("<<: [" + strings.Repeat("{a: 1}, ", 10_000) + "]\n")
+	for i := range 40_000 {
+		fmt.Fprintf(&text, "k%d: 1\n", i)
+	}
+	began := time.Now()
+	docs, err := yamlfile.Read([]byte(text.String()))
+	if took := time.Since(began); err != nil || len(docs) != 1 || len(docs[0].Content) != 2*40_001 || took > time.Minute {
+		t.Errorf("%v, %d documents, %s", err, len(docs), took)
 	}
 }

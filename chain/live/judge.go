@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -84,7 +85,7 @@ func (p *prometheus) judge(l *looking) {
 	}
 	for _, instance := range keys(p.hooks) {
 		l.add(chain.Finding{
-			Kind: chain.KindHooks, Severity: chain.Warning, Place: chain.Place{File: short(instance)},
+			Kind: chain.KindHooks, Severity: chain.Warning, Place: chain.Place{File: cmp.Or(short(instance), p.Name())},
 			Text: fmt.Sprintf("this Alertmanager failed to hand over webhooks about %.0f times in the last half hour, perhaps those to sitrep", p.hooks[instance]),
 			Fix:  "its log says which and why; look whether it reaches sitrep, and at its token",
 		}, "")

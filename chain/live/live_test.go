@@ -76,19 +76,24 @@ func newWorld(t testing.TB) *world {
 	w.alertmanager = httptest.NewServer(http.HandlerFunc(w.answerAlertmanager))
 	t.Cleanup(w.prometheus.Close)
 	t.Cleanup(w.alertmanager.Close)
+	w.promise = newPromise()
+	return w
+}
+
+// newPromise returns two SLOs, one by a label and one by a matcher.
+func newPromise() chain.Promise {
 	match, err := labels.ParseMatchers(`{alertname="SearchSlow",cluster="eu"}`)
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	groups := []chain.Audience{{Name: "stakeholders", Groups: []chain.Group{{Name: "sales", Recipients: 1, Hears: true}}}}
-	w.promise = chain.Promise{
+	return chain.Promise{
 		IDLabels: []string{"sitrep_slo"}, UnknownAfter: 5 * time.Hour, ResolveAfter: 10 * time.Minute, Asks: true,
 		SLOs: []chain.SLO{
 			{Place: chain.Place{File: "slos.yml", Line: 3, Column: 5}, ID: "checkout", Priority: "P1", Audiences: groups},
-			{Place: chain.Place{File: "slos.yml", Line: 5, Column: 5}, ID: "search", Priority: "P2", Audiences: groups, Match: []chain.Condition{{Matchers: match}}},
+			{Place: chain.Place{File: "slos.yml", Line: 5, Column: 5}, ID: "search", Priority: "P2", Audiences: groups, Match: []chain.Condition{{Place: chain.Place{File: "slos.yml", Line: 6, Column: 5}, Matchers: match}}},
 		},
 	}
-	return w
 }
 
 func (w *world) answer(to http.ResponseWriter, path string, v any) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"sitrep/chain"
 	"sitrep/config"
 	"sitrep/config/importer"
 )
@@ -285,6 +286,16 @@ func FuzzImport(f *testing.F) {
 	}
 	f.Add("version: prometheus/v1\nservice: \"a: # b\"\nslos:\n- {name: \"x'\\n\\u202e\", alerting: {annotations: {summary: \"- \\\"'{}\"}}}\n")
 	f.Fuzz(func(t *testing.T, text string) {
+		made, findings, _ := importer.AlertsOf("x.yml", []byte(text))
+		rules := &chain.Rules{Findings: findings}
+		for _, r := range made {
+			rules.Add(r)
+		}
+		for rules.Infer(nil); len(rules.Findings) > 0; rules.Findings = rules.Findings[1:] {
+			if f := rules.Findings[0]; f.Text == "" || f.Kind == "" || f.Severity == "" {
+				t.Errorf("%+v", f)
+			}
+		}
 		src := &importer.Source{IDLabels: idLabels}
 		src.Parse("x.yml", []byte(text))
 		list := src.Objectives()

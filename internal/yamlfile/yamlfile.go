@@ -112,29 +112,29 @@ func (r *reader) expand(n *yaml.Node, depth int) (*yaml.Node, error) {
 		}
 		out.Content = append(out.Content, e)
 	}
-	for _, m := range merged {
-		r.merge(&out, m)
+	if len(merged) > 0 {
+		has := map[string]bool{}
+		for key := range Pairs(&out) {
+			has[key.Value] = true
+		}
+		for _, m := range merged {
+			merge(&out, m, has)
+		}
 	}
 	return &out, nil
 }
 
-// merge adds to a mapping what it lacks of another, or of each of a list.
-func (r *reader) merge(to, from *yaml.Node) {
+// merge adds to a mapping, which has those keys, what it lacks of another, or of each of a list.
+func merge(to, from *yaml.Node, has map[string]bool) {
 	if from.Kind == yaml.SequenceNode {
 		for _, f := range from.Content {
-			r.merge(to, f)
+			merge(to, f, has)
 		}
 		return
 	}
-	if from.Kind != yaml.MappingNode {
-		return
-	}
-	has := map[string]bool{}
-	for key := range Pairs(to) {
-		has[key.Value] = true
-	}
 	for key, value := range Pairs(from) {
 		if !has[key.Value] {
+			has[key.Value] = true
 			to.Content = append(to.Content, key, value)
 		}
 	}

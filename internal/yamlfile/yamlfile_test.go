@@ -2,6 +2,7 @@ package yamlfile_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -64,5 +65,19 @@ func TestAListOfKubernetesIsWhatItLists(t *testing.T) {
 		if got := strings.Join(kinds, " "); got != want {
 			t.Errorf("%q has %q, want %q", text, got, want)
 		}
+	}
+}
+
+// TestMergesCostNoMoreThanWhatTheyAre: each into a large mapping must not look at all of that, which
+// would take hours here.
+func TestMergesCostNoMoreThanWhatTheyAre(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("<<: [" + strings.Repeat("{a: 1}, ", 10_000) + "]\n")
+	for i := range 40_000 {
+		fmt.Fprintf(&text, "k%d: 1\n", i)
+	}
+	docs, err := yamlfile.Read([]byte(text.String()))
+	if err != nil || len(docs) != 1 || len(docs[0].Content) != 2*40_001 {
+		t.Errorf("%v, %d documents", err, len(docs))
 	}
 }

@@ -87,9 +87,10 @@ func TestEachReaderHasAnOffsetOfItsOwn(t *testing.T) {
 	})
 }
 
-// TestEachReaderIsToldInItsOwnZone: whatever the message is, its times are in the zone of
-// the group, and those of the team's in that of the configuration.
-func TestEachReaderIsToldInItsOwnZone(t *testing.T) {
+// TestEachReaderIsToldInItsOwnZoneAndLanguage: whatever the message is, its times are in the
+// zone of the group and it is in its language, and those of the team's are in the zone of the
+// configuration and in English.
+func TestEachReaderIsToldInItsOwnZoneAndLanguage(t *testing.T) {
 	zone := func(name string) *time.Location {
 		l, err := time.LoadLocation(name)
 		if err != nil {
@@ -100,11 +101,12 @@ func TestEachReaderIsToldInItsOwnZone(t *testing.T) {
 	p := withWatchdog()
 	p.DigestAbove = 1
 	want := map[string]string{"cto": "Asia/Tokyo", "support": "America/New_York", "oncall": "Europe/Berlin", "sre": "Asia/Kolkata"}
+	languages := map[string]string{"cto": "de", "sre": "de", "support": "en"}
 	for i := range p.Groups {
 		g := &p.Groups[i]
 		for to, name := range want {
 			if g.Recipients[0].ID == incidenttest.Mail(to).ID {
-				g.Location = zone(name)
+				g.Location, g.Language = zone(name), languages[to]
 			}
 		}
 	}
@@ -116,6 +118,9 @@ func TestEachReaderIsToldInItsOwnZone(t *testing.T) {
 				kinds[m.To+" "+string(m.Kind)] = true
 				if m.Location.String() != want[m.To] {
 					t.Errorf("%s %s: times in %v, want %s", m.To, m.Kind, m.Location, want[m.To])
+				}
+				if m.Language != languages[m.To] {
+					t.Errorf("%s %s: in %q, want %q", m.To, m.Kind, m.Language, languages[m.To])
 				}
 			}
 		}

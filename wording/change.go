@@ -222,11 +222,11 @@ func (d Describer) breach(e *incident.Event) string {
 
 // written says that somebody wrote something, and for the record to whom.
 func (d Describer) written(e *incident.Event) string {
-	if d.Depth < ForRecord {
+	if d.Depth < ForRecord && !d.Apart {
 		return d.because(d.act(e, "event.wrote"), e.Data.Message)
 	}
 	to := ""
-	if len(e.Data.Audiences) > 0 {
+	if len(e.Data.Audiences) > 0 && d.Depth == ForRecord {
 		to = " to " + d.Language.audiences(e.Data.Audiences)
 	}
 	wrote := d.by(e.Actor, "wrote"+to, "The team wrote"+to)

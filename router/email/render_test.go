@@ -347,7 +347,9 @@ func TestNoMailIsCut(t *testing.T) {
 		} {
 			for _, tag := range wording.Languages() {
 				m := incidenttest.Longest(kind, words)
-				m.Language = tag
+				if m.Language = tag; tag != "en" && words != "\"" {
+					continue // the words of people are the same in each
+				}
 				raw, err := letterhead.Render(m)
 				if err != nil {
 					t.Fatal(err)

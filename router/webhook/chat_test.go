@@ -555,7 +555,9 @@ func TestChatsTakeTheLongest(t *testing.T) {
 		for i := range len(kinds) * len(wording.Languages()) {
 			kind := kinds[i%len(kinds)]
 			m := incidenttest.Longest(kind, words)
-			m.Language = wording.Languages()[i/len(kinds)]
+			if m.Language = wording.Languages()[i/len(kinds)]; m.Language != "en" && words != "&" {
+				continue // the words of people are the same in each
+			}
 			for f, read := range chats {
 				r, err := read(post(t, f, m))
 				if err != nil {

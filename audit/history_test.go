@@ -22,10 +22,10 @@ func TestHistorySaysWhatChanged(t *testing.T) {
 				return tx.PutConfig(t.Context(), storage.Loading{Hash: hash, At: now(), Actor: by}, storage.Config{Hash: hash, Body: []byte(body)})
 			})
 		}
-		const one = `{"incidents":{"resolve_after":"10m"},"groups":[{"name":"board","email":["a@example.org"]}],
+		const one = `{"incidents":{"resolve_after":"10m"},"template_files":["{{define}}"],"groups":[{"name":"board","email":["a@example.org"]}],
 			"priorities":[{"name":"P1","update_every":"2h","criteria":["all"],"actions":[{"name":"hotfix"}]},{"name":"P2","update_every":"4h"}],
 			"teams":[{"team":"pay","on_call":{"email":["x@example.org"]},"slos":[{"id":"checkout","use_case":"Cannot pay","priority":"P1"},{"id":"old","priority":"P2"}]}]}`
-		const two = `{"incidents":{"resolve_after":"5m"},"groups":[{"name":"board","email":["b@example.org"]}],"timezone":"Europe/Berlin",
+		const two = `{"incidents":{"resolve_after":"5m"},"template_files":["{{defined}}"],"groups":[{"name":"board","email":["b@example.org"]}],"timezone":"Europe/Berlin",
 			"priorities":[{"name":"P1","update_every":"1h","criteria":["all","most"],"actions":[{"name":"hotfix"},{"name":"postmortem","within":"5d"}]},{"name":"P3","update_every":"8h"},{"name":"P2","update_every":"4h"}],
 			"teams":[{"team":"pay","on_call":{"email":["x@example.org","y@example.org"]},"slos":[{"id":"checkout","use_case":"Cannot pay","priority":"P2"}]},{"team":"ops"}]}`
 		put("one", one, "ada")
@@ -62,6 +62,7 @@ func TestHistorySaysWhatChanged(t *testing.T) {
 			"team pay: on_call.email from 1 recipient to 2 recipients",
 			"group board: email from 1 recipient to 1 recipient, not the same",
 			"settings: incidents.resolve_after from 10m to 5m",
+			"settings: template_files from 1 file to 1 file, not the same",
 			"settings: timezone is now Europe/Berlin",
 		}
 		if fmt.Sprint(strings.Join(got, "\n")) != strings.Join(want, "\n") {

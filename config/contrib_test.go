@@ -278,3 +278,33 @@ func TestThePrintedLineMakesAPassword(t *testing.T) {
 		t.Errorf("the password is %q", got)
 	}
 }
+
+// TestTheSampleOfTemplates has the sample use what its comment on templates names.
+func TestTheSampleOfTemplates(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, contrib.Sample); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(dir, "templates"), os.DirFS("../contrib/templates")); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "sitrep.yml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := bytes.Replace(text, []byte("\n# templates: ["), []byte("\ntemplates: ["), 1)
+	if bytes.Equal(changed, text) {
+		t.Fatal("the sample names no templates")
+	}
+	if err := os.WriteFile(file, changed, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.TemplateFiles) != 2 || !bytes.Contains(c.Public(), []byte("EXAMPLE CORP")) {
+		t.Errorf("%d files of templates", len(c.TemplateFiles))
+	}
+}

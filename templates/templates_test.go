@@ -138,6 +138,49 @@ func TestWhatAMessageHas(t *testing.T) {
 	}
 }
 
+// Whatever a message holds, templates are given of what stays inside as much as its readers may know.
+func TestTemplatesTellNothingThatStaysInside(t *testing.T) {
+	s := set(t, `{{define "mail.text"}}{{toJson .}}{{end}}`)
+	message := func(audience incident.Audience) *incident.Message {
+		m := incidenttest.Message(incident.KindUpdate)
+		m.Audiences = []incident.Audience{audience}
+		it := &m.Items[0]
+		it.OnCall = audience == incident.AudienceOnCall
+		in := &it.Incident
+		in.AcknowledgedBy, in.EscalatedTo, in.Phase = "inside-who", "inside-to", incident.PhaseEscalation
+		in.Actions = []incident.Action{{Name: "hotfix", State: incident.ActionWaived, Reason: "inside-reason", Link: "https://inside-link.example.org"}}
+		it.Runbook = "https://inside-runbook.example.org"
+		if it.OnCall { // nobody else is given them
+			it.Alerts = incidenttest.Listed(1, incident.ListedAlert{Name: "inside-alert"})
+		}
+		it.Changes = []incident.Event{
+			incidenttest.Event("12:05", incident.EventAcknowledged, "inside-who", "", incident.Data{}),
+			incidenttest.Event("12:06", incident.EventNoteWritten, "ada", "inside-note", incident.Data{}),
+			incidenttest.Event("12:07", incident.EventPhaseChanged, "ada", "inside-phase", incident.Data{From: "investigation", To: "escalation", EscalatedTo: "inside-to"}),
+			incidenttest.Event("12:08", incident.EventActionChanged, "ada", "inside-reason", incident.Data{Action: "hotfix", To: "waived", Link: "https://inside-link.example.org"}),
+		}
+		return m
+	}
+	for _, audience := range []incident.Audience{incident.AudienceManagement, incident.AudienceStakeholders} {
+		made, err := s.Mail(message(audience))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, leaked, found := strings.Cut(made.Text, "inside-"); found {
+			t.Errorf("%s are told inside-%.40s", audience, leaked)
+		}
+	}
+	made, err := s.Mail(message(incident.AudienceOnCall))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range []string{"who", "to", "reason", "link", "runbook", "alert", "note", "phase"} {
+		if !strings.Contains(made.Text, "inside-"+word) {
+			t.Errorf("those on call are not told inside-%s: %s", word, made.Text)
+		}
+	}
+}
+
 // Two readers of one group who read by the same audience are told the same, so that it can be made once.
 func TestAMessageIsTheSameForAllOfAGroup(t *testing.T) {
 	s := contrib(t)

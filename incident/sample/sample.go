@@ -192,7 +192,9 @@ func item(kind incident.Kind, shape Shape, a About) incident.Item {
 	case incident.KindLeft:
 		it.NextBy = time.Time{}
 		owe(incident.DueLeft)
-		happened(0, incident.EventPriorityChanged, "ada", "A workaround exists.", incident.Data{From: other.Name, To: p.Name, Raised: p.Rank < other.Rank, Definition: &p})
+		in.Priority, it.Audiences = other, other.Inform
+		happened(0, incident.EventPriorityChanged, "ada", "Fewer customers are hit than was thought.",
+			incident.Data{From: p.Name, To: other.Name, Raised: other.Rank < p.Rank, Definition: &other})
 	case incident.KindResolved:
 		over(incident.StateResolved)
 		owe(incident.DueResolved)

@@ -579,7 +579,7 @@ func writeCapacity(ctx context.Context, sim simulation, path string, out io.Writ
 	if sim.teams < 10*livedTeams || sim.incidents < 4*lived {
 		return errors.New("at least 40 teams and 40 incidents are needed")
 	}
-	p, remove, err := build(ctx, io.Discard)
+	p, remove, err := buildSitrep(ctx)
 	if err != nil {
 		return err
 	}

@@ -212,9 +212,10 @@ type yearFigures struct {
 	events    int64
 	mails     int64
 	filled    time.Duration // how long it took to make
-	bytes     int64         // of the store
+	bytes     int64         // of the store, in use
 	// What is kept of one breach, incident and mail, of the incident without the others.
 	keptAlert, keptIncident, keptMail int64
+	goes                              float64 // the share of the store that is deleted after a while
 	alert, repeat, incident, mail     spent
 	view                              spent
 	idle                              spent
@@ -365,16 +366,17 @@ func (f *yearFigures) readDatabase(ctx context.Context, url string, conn *pgx.Co
 	if err := f.count(ctx, url); err != nil {
 		return err
 	}
-	f.split(sizes["breaches"], sizes["records"]+sizes["chunks"], sizes["deliveries"]+sizes["delivery_incidents"]+sizes["messages"], sizes["configs"])
+	f.split(sizes["breaches"], sizes["records"]+sizes["chunks"], sizes["deliveries"]+sizes["delivery_incidents"]+sizes["messages"], sizes["configs"], sizes["messages"])
 	return nil
 }
 
 // split says of how many bytes each kind of thing is the cause. A breach has two events, a mail one
-// outcome.
-func (f *yearFigures) split(breaches, leaves, mails, configs int64) {
+// outcome. Breaches and messages are deleted after a while.
+func (f *yearFigures) split(breaches, leaves, mails, configs, messages int64) {
 	leaf := leaves / max(f.events+f.mails, 1)
 	f.keptAlert = breaches/max(f.breaches, 1) + 2*leaf
 	f.keptMail = mails/max(f.mails, 1) + leaf
+	f.goes = float64(breaches+messages) / float64(max(f.bytes-configs, 1))
 	f.keptIncident = (f.bytes - configs - f.breaches*f.keptAlert - f.mails*f.keptMail) / int64(f.incidents+lived)
 }
 
@@ -387,13 +389,16 @@ func (p programs) copyYear(ctx context.Context, url string, of yearFigures) (pat
 	if _, _, err := p.command(ctx, "storage", "copy", url, path); err != nil {
 		return path, f, err
 	}
-	f = yearFigures{incidents: of.incidents, bytes: sizeOf(path)}
+	f = yearFigures{incidents: of.incidents}
 	if err := f.count(ctx, url); err != nil {
 		return path, f, err
 	}
 	sizes, err := bucketSizes(path)
 	if err != nil {
 		return path, f, err
+	}
+	for _, size := range sizes {
+		f.bytes += size // a file is larger, as it grows by much at once
 	}
 	sum := func(names ...string) (all int64) {
 		for _, name := range names {
@@ -402,7 +407,7 @@ func (p programs) copyYear(ctx context.Context, url string, of yearFigures) (pat
 		return all
 	}
 	f.split(sum("breaches", "breach_recent", "breach_runs", "breaches_silent", "breaches_doubted"), sum("events", "delivery_records", "leaves"),
-		sum("deliveries", "delivery_ids", "delivery_incidents", "delivery_states", "delivery_index", "messages"), sizes["configs"])
+		sum("deliveries", "delivery_ids", "delivery_incidents", "delivery_states", "delivery_index", "messages"), sizes["configs"], sizes["messages"])
 	f.verify, _, err = p.command(ctx, "audit", "verify", "--no-key", "--storage", path)
 	return path, f, err
 }
@@ -580,7 +585,7 @@ func writeCapacity(ctx context.Context, sim simulation, path string, out io.Writ
 	if sim.teams < 10*livedTeams || sim.incidents < 4*lived {
 		return errors.New("at least 40 teams and 40 incidents are needed")
 	}
-	p, remove, err := build(ctx, io.Discard)
+	p, remove, err := buildSitrep(ctx)
 	if err != nil {
 		return err
 	}

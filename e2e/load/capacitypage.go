@@ -81,8 +81,8 @@ func yearRows(all []*yearFigures) (rows []row) {
 	add("breaches", func(f *yearFigures) string { return thousands(float64(f.breaches)) })
 	add("events", func(f *yearFigures) string { return thousands(float64(f.events)) })
 	add("mails", func(f *yearFigures) string { return thousands(float64(f.mails)) })
-	add("size, MiB", func(f *yearFigures) string { return mib(f.bytes) })
-	add("size for each incident, KiB", func(f *yearFigures) string { return digits3(float64(f.bytes) / 1024 / float64(f.incidents)) })
+	add("size in use, MiB", func(f *yearFigures) string { return mib(f.bytes) })
+	add("for each incident, KiB", func(f *yearFigures) string { return digits3(float64(f.bytes) / 1024 / float64(f.incidents)) })
 	add("an alert, ms", func(f *yearFigures) string { return cpu(f.alert) })
 	add("an incident, ms", func(f *yearFigures) string { return cpu(f.incident) })
 	add("a mail, ms", func(f *yearFigures) string { return cpu(f.mail) })
@@ -185,7 +185,7 @@ func (c *capacity) write(path string) error {
 	if err := capacityPage.Execute(&b, map[string]any{
 		"Command": c.command(), "Processor": processor(), "CPUs": runtime.NumCPU(), "Go": runtime.Version(),
 		"Short": c.short(&costs, limits), "Costs": costs.table(), "Examples": costs.exampleTable(), "Growth": c.growth(),
-		"Gone":    percent((breachesEach*costs[ofAlert][databaseKept]+mailsEach()*costs[ofMail][databaseKept])/(breachesEach*costs[ofAlert][databaseKept]+mailsEach()*costs[ofMail][databaseKept]+costs[ofIncident][databaseKept])) + " %",
+		"Gone":    percent(c.files[len(c.files)-1].goes) + " % of it in a file and " + percent(db.goes) + " % in a database",
 		"Configs": configs, "ConfigLooks": looks, "MostSLOs": thousands(float64(whole.all())),
 		"MemoryRule": fmt.Sprintf("%s KiB for each SLO", digits3(float64(whole.most)/1024/float64(whole.all()))),
 		"Years":      names, "YearRows": yearRows(years), "Vacuums": db.vacuums, "Dead": db.dead,

@@ -7,6 +7,9 @@
 //   - sitrep: the whole program, each alert a new breach, answered after the commit
 //   - with -storage postgres: the same on a PostgreSQL of its own, and as several replicas
 //
+// With -capacity it measures what one of each thing costs, on a simulated organisation and its
+// year, and what that comes to.
+//
 // Run it in the module as "go run ./e2e/load". All traffic is to 127.0.0.1, and it
 // stops by itself.
 package main
@@ -124,13 +127,20 @@ func (p programs) onDatabase(replicas int) (programs, error) {
 	return p, nil
 }
 
-func build(ctx context.Context, out io.Writer) (p programs, remove func(), err error) {
+// buildSitrep builds sitrep alone.
+func buildSitrep(ctx context.Context) (p programs, remove func(), err error) {
 	if p.dir, err = os.MkdirTemp("", "sitrep-load"); err != nil {
 		return p, nil, err
 	}
 	remove = func() { _ = os.RemoveAll(p.dir) }
 	if p.sitrep, err = rig.BuildSitrep(ctx, p.dir); err != nil {
 		remove()
+	}
+	return p, remove, err
+}
+
+func build(ctx context.Context, out io.Writer) (p programs, remove func(), err error) {
+	if p, remove, err = buildSitrep(ctx); err != nil {
 		return p, nil, err
 	}
 	if p.alertmanager, err = rig.BuildAlertmanager(ctx); err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -181,13 +180,4 @@ func (p programs) command(ctx context.Context, args ...string) (spent, int64, er
 		memory = u.Maxrss << 10
 	}
 	return s, memory, nil
-}
-
-// sizeOf returns the bytes of a file, 0 if it cannot be told.
-func sizeOf(path string) int64 {
-	info, err := os.Stat(path)
-	if err != nil {
-		return 0
-	}
-	return info.Size()
 }

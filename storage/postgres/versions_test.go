@@ -232,6 +232,7 @@ func noteVersion(t *testing.T, version int) {
 	v.Statements = sent.sorted()
 	b, err := json.MarshalIndent(v, "", "\t")
 	must(t, err)
+	must(t, os.MkdirAll("testdata", 0o755))
 	must(t, os.WriteFile(fmt.Sprintf("testdata/schema-%d.json", version), append(b, '\n'), 0o644))
 }
 

@@ -341,7 +341,15 @@ func TestAClaimTouchesFewPages(t *testing.T) {
 	db := open(t, explained(database, "auto_explain.log_buffers=on"))
 	at := time.Date(2027, 1, 4, 0, 0, 0, 0, time.UTC) // all is due
 	ctx := t.Context()
-	for range claimRounds {
+	in := taker(t, db)
+	for i := range claimRounds {
+		_, err := in.Take(ctx, postOf(in.Repo.Policy().SLOs[0].ID, fmt.Sprint("p", i), 10, false))
+		must(t, err)
+		for deadline := time.Now().Add(patience); count(t, database, "select count(*) from chunks where first is null") > 0; time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("leaves get no place in the log")
+			}
+		}
 		if _, err := db.Glance(ctx); err != nil {
 			t.Fatal(err)
 		}
@@ -367,12 +375,15 @@ func TestAClaimTouchesFewPages(t *testing.T) {
 		what, query string
 		most        int
 	}{
-		{"a glance", "select coalesce(g.number, 0), g.at", 60},
-		{"who waits", "select recipient, next_at from queue where next_at <= $1", 10 * claimed},
-		{"how urgent that is", "select u.urgency, u.incident", 40 * claimed},
-		{"the leases", "select * from take_leases_for", 50 * claimed},
-		{"what is due", "select * from due_to", 60 * claimed},
+		{"a glance", "select coalesce(g.number, 0), g.at", 4 * claimed},
+		{"who waits", "select recipient, next_at from queue where next_at <= $1", 4 * claimed},
+		{"how urgent that is", "select u.urgency, u.incident", 14 * claimed},
+		{"the leases", "select * from take_leases_for", 40 * claimed},
+		{"what is due", "select * from due_to", 20 * claimed},
 		{"their places in the queue", "select move_in_queue", 80 * claimed},
+		{"whether leaves have no place", "select exists (select from chunks where first is null)", 20},
+		{"leaves without a place", "select id, hashes from chunks", 20},
+		{"the places of leaves", "update chunks c set first", 100},
 	} {
 		for _, p := range all {
 			if strings.Contains(string(p), "Query Text: "+part.query) {
@@ -385,9 +396,10 @@ func TestAClaimTouchesFewPages(t *testing.T) {
 			t.Errorf("%s: %d statements were explained", part.what, len(pages))
 			continue
 		}
-		t.Logf("%s: %d pages at the median, %d at most", part.what, pages[len(pages)/2], pages[len(pages)-1])
-		if pages[len(pages)/2] > part.most {
-			t.Errorf("%s touches %d pages, want at most %d", part.what, pages[len(pages)/2], part.most)
+		most := pages[len(pages)*9/10] // a page that is full, or is cleaned up, costs more now and then
+		t.Logf("%s: %d pages, %d at most", part.what, most, pages[len(pages)-1])
+		if most > part.most {
+			t.Errorf("%s touches %d pages, want at most %d", part.what, most, part.most)
 		}
 	}
 }

@@ -466,6 +466,13 @@ func (c *turn) alone(p *incident.Policy, at time.Time) int {
 // that.
 func (d *Dispatcher) serve(p *party) {
 	taken, err := d.lease(d.ctx, p)
+	if err != nil && len(p.some) > 1 && !errors.Is(err, storage.ErrUnavailable) && d.ctx.Err() == nil {
+		// It may be about one of them: that must not keep the others.
+		for _, w := range p.some {
+			d.serving.Go(func() { d.serve(&party{p.server, []storage.Waiting{w}}) })
+		}
+		return
+	}
 	for _, id := range p.recipients() {
 		d.begun(id)
 	}

@@ -132,6 +132,43 @@ func TestReadersOfOneIncidentAreToldTogether(t *testing.T) {
 	})
 }
 
+// One of whom a record is damaged keeps nobody from being told who would be told with it.
+func TestWhoCannotBeLeasedKeepsNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := ctoAlone()
+		p.Groups[0].Recipients = incidenttest.Mails("ada", "ben", "cleo", "dora", "emil", "fred", "gina")
+		p.Index()
+		w := newWorld(t, routertest.Options{Policy: p})
+		w.StartReplica(routertest.Process{Store: &damagedStore{w.Store(), p.Groups[0].Recipients[3].ID}})
+		w.Pass(10 * time.Second)
+		w.Fire("p1", "a")
+		w.Pass(10 * time.Second)
+		w.Expect("ada opened", "ben opened", "cleo opened", "emil opened", "fred opened", "gina opened")
+	})
+}
+
+// A damaged store cannot read what is due to one recipient.
+type damagedStore struct {
+	storage.Store
+	recipient string
+}
+
+type damagedTx struct {
+	storage.Tx
+	recipient string
+}
+
+func (s *damagedStore) Write(ctx context.Context, fn func(storage.Tx) error) error {
+	return s.Store.Write(ctx, func(tx storage.Tx) error { return fn(damagedTx{tx, s.recipient}) })
+}
+
+func (t damagedTx) TakeLeases(ctx context.Context, now time.Time, owner string, term time.Duration, recipients []string) ([]storage.Lease, error) {
+	if slices.Contains(recipients, t.recipient) {
+		return nil, storage.ErrDamaged
+	}
+	return t.Tx.TakeLeases(ctx, now, owner, term, recipients)
+}
+
 // One message that is due is two transactions: it is recorded with the lease before it is sent,
 // and its outcome with the end of the lease.
 func TestAMessageIsTwoTransactions(t *testing.T) {

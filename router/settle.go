@@ -75,6 +75,11 @@ func (d *Dispatcher) tellBetween(ctx context.Context, c *turn, unsettled []incid
 	for _, number := range covered(unsettled) {
 		told[number] = true
 	}
+	for i := range l.Pending { // what was attempted before has its turn, and its id
+		for _, number := range covered(l.Pending[i].Covers) {
+			told[number] = true
+		}
+	}
 	policy := d.Repo.Policy()
 	left := c.aloneFirst(policy, at)
 	for i := range l.Subscriptions {

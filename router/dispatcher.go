@@ -299,6 +299,7 @@ func (d *Dispatcher) lease(ctx context.Context, w storage.Waiting, srv *server) 
 		dr = d.only(ctx, w, at)
 	}
 	fresh := false
+	ctx = storage.Together(ctx)
 	err = d.Repo.Store.Write(ctx, func(tx storage.Tx) error {
 		c, fresh = nil, false
 		leases, err := tx.TakeLeases(ctx, at, d.Owner, lease, []string{w.Recipient})

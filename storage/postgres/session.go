@@ -138,6 +138,9 @@ func (s *session) send(ctx context.Context) error {
 	if s.err != nil {
 		return s.err
 	}
+	if len(s.queue) == 0 {
+		return nil
+	}
 	if s.gate != nil {
 		if err := s.gate(); err != nil {
 			s.queue = nil
@@ -154,9 +157,6 @@ func (s *session) send(ctx context.Context) error {
 		if s.queue = append(s.queue, asked...); err != nil {
 			return s.fail(err)
 		}
-	}
-	if len(s.queue) == 0 {
-		return nil
 	}
 	if err := ctx.Err(); err != nil {
 		return s.fail(err)

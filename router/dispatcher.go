@@ -36,6 +36,8 @@ const (
 	// how many are claimed at once.
 	waitingLimit = 5000
 	claimLimit   = 256
+	// planAtOnce is to how many recipients messages are planned on one snapshot.
+	planAtOnce = 64
 	// tellEvents is how many of the latest events a message can tell.
 	tellEvents = 500
 )
@@ -69,6 +71,8 @@ type Dispatcher struct {
 	mu        sync.Mutex
 	stopping  bool               // nobody is leased any more in what others write, see Claim
 	beginning map[string]bool    // recipients who are about to be leased
+	toPlan    []claimed          // those of them whose message is to be planned
+	planning  bool               // that is under way
 	servers   map[string]*server // by channel and name
 	routed    *incident.Policy   // that routes was made of
 	routes    map[string]*server // by recipient
@@ -204,10 +208,10 @@ func (d *Dispatcher) claim(l *line) (more bool, next time.Time) {
 	}
 	hands, next := l.hands(time.Now())
 	more = len(waiting) == waitingLimit
-	taken := 0
+	var taken []claimed
 	rest := waiting[:0]
 	for i, w := range waiting {
-		if taken == claimLimit || len(hands) == 0 {
+		if len(taken) == claimLimit || len(hands) == 0 {
 			more = more || len(hands) > 0
 			rest = append(rest, waiting[i:]...)
 			break
@@ -220,19 +224,96 @@ func (d *Dispatcher) claim(l *line) (more bool, next time.Time) {
 		if hands[srv]--; hands[srv] == 0 {
 			delete(hands, srv)
 		}
-		taken++
 		srv.take(1)
 		d.begin(w.Recipient)
-		d.serving.Go(func() {
-			served := d.serve(w, srv)
-			srv.take(-1)
-			if served { // else it is tried again in the next round that time or news brings
-				d.free()
-			}
-		})
+		taken = append(taken, claimed{w, srv})
 	}
 	l.waiting = rest
-	return more && taken > 0, next
+	more = more && len(taken) > 0
+	for _, one := range taken {
+		if one.Incident == 0 {
+			d.serveOne(one, nil)
+		}
+	}
+	if taken = slices.DeleteFunc(taken, func(one claimed) bool { return one.Incident == 0 }); len(taken) > 0 {
+		d.mu.Lock()
+		d.toPlan = append(d.toPlan, taken...)
+		if !d.planning {
+			d.planning = true
+			d.serving.Go(d.planAll)
+		}
+		d.mu.Unlock()
+	}
+	return more, next
+}
+
+// A claimed is a recipient who is to be leased, with a hand of the server.
+type claimed struct {
+	storage.Waiting
+	server *server
+}
+
+// planAll plans the messages of all that wait for that, many on one snapshot where many do, and serves
+// each.
+func (d *Dispatcher) planAll() {
+	for {
+		d.mu.Lock()
+		n := min(len(d.toPlan), planAtOnce)
+		if d.planning = n > 0; !d.planning {
+			d.mu.Unlock()
+			return
+		}
+		part := slices.Clone(d.toPlan[:n])
+		d.toPlan = slices.Delete(d.toPlan, 0, n)
+		d.mu.Unlock()
+		drafts := d.plan(d.ctx, part)
+		for _, one := range part {
+			d.serveOne(one, drafts[one.Recipient])
+		}
+	}
+}
+
+// serveOne serves one recipient by itself.
+func (d *Dispatcher) serveOne(one claimed, planned *draft) {
+	d.serving.Go(func() {
+		served := d.serve(one.Waiting, one.server, planned)
+		one.server.take(-1)
+		if served { // else it is tried again in the next round that time or news brings
+			d.free()
+		}
+	})
+}
+
+// plan plans the one message that is due to each, and returns them by recipient. One is left out
+// that is to be planned under the lease: what is wrong is said there.
+func (d *Dispatcher) plan(ctx context.Context, all []claimed) map[string]*draft {
+	var numbers []int64
+	var recipients []string
+	for _, one := range all {
+		numbers, recipients = append(numbers, one.Incident), append(recipients, one.Recipient)
+	}
+	slices.Sort(numbers)
+	numbers = slices.Compact(numbers)
+	var drafts map[string]*draft
+	err := d.Repo.Store.Read(ctx, func(snapshot storage.Snapshot) error {
+		drafts = map[string]*draft{}
+		r := storage.Remember(snapshot)
+		if err := r.Load(ctx, numbers, recipients); err != nil {
+			return err
+		}
+		at := now()
+		for _, one := range all {
+			dr, err := d.incidentDraft(ctx, r, one.Recipient, []int64{one.Incident}, at)
+			if err == nil && len(dr.delivery.Covers) == 1 {
+				drafts[one.Recipient] = dr
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil
+	}
+	return drafts
 }
 
 // hands returns how many hands the servers have free, of those that have any, and when one that is
@@ -292,11 +373,11 @@ type turn struct {
 }
 
 // lease takes the lease of a recipient, nil if that cannot be had. If one message is all that is
-// due, it is planned before and recorded with the lease; else the draft is nil.
-func (d *Dispatcher) lease(ctx context.Context, w storage.Waiting, srv *server) (c *turn, dr *draft, err error) {
+// due, which was planned before, it is recorded with the lease; else the draft that is returned is nil.
+func (d *Dispatcher) lease(ctx context.Context, w storage.Waiting, srv *server, planned *draft) (c *turn, dr *draft, err error) {
 	at := now()
-	if w.Incident != 0 {
-		dr = d.only(ctx, w, at)
+	if planned != nil && d.renderFirst(planned) {
+		dr = planned
 	}
 	fresh := false
 	ctx = storage.Together(ctx)
@@ -321,30 +402,22 @@ func (d *Dispatcher) lease(ctx context.Context, w storage.Waiting, srv *server) 
 	return c, dr, nil
 }
 
-// only plans the one message that is due to a recipient, nil if it is to be planned under the
-// lease: what is wrong is said there.
-func (d *Dispatcher) only(ctx context.Context, w storage.Waiting, at time.Time) (dr *draft) {
-	err := d.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
-		dr = d.draftOnly(ctx, r, w.Recipient, w.Incident, at)
-		return nil
-	})
-	if err != nil {
-		return nil
-	}
-	return dr
-}
-
 // draftOnly plans and renders a message about one incident, nil if that is not to be had.
 func (d *Dispatcher) draftOnly(ctx context.Context, r storage.Snapshot, recipient string, number int64, at time.Time) *draft {
 	dr, err := d.incidentDraft(ctx, r, recipient, []int64{number}, at)
 	if err != nil || len(dr.delivery.Covers) != 1 {
 		return nil
 	}
-	if d.render(dr) != nil {
+	if !d.renderFirst(dr) {
 		return nil
 	}
-	dr.delivery.Attempts = 1
 	return dr
+}
+
+// renderFirst renders a draft for its first attempt, and reports whether it could be.
+func (d *Dispatcher) renderFirst(dr *draft) bool {
+	dr.delivery.Attempts = 1
+	return d.render(dr) == nil
 }
 
 // isAll reports whether a message about one incident is all that is due under the lease, and may
@@ -408,8 +481,8 @@ func (c *turn) alone(p *incident.Policy, at time.Time) int {
 // serve leases one recipient, tells it all that is due, and gives the lease back. One message,
 // as mostly, is two transactions: it is recorded with the lease, and its outcome with the end of
 // that. It reports whether it had the lease.
-func (d *Dispatcher) serve(w storage.Waiting, srv *server) (served bool) {
-	c, dr, err := d.lease(d.ctx, w, srv)
+func (d *Dispatcher) serve(w storage.Waiting, srv *server, planned *draft) (served bool) {
+	c, dr, err := d.lease(d.ctx, w, srv, planned)
 	d.begun(w.Recipient)
 	if err != nil {
 		d.Log.Warn("recipient not leased, it is tried again", slog.String("component", "dispatcher"), slog.Any("err", err))

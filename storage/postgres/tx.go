@@ -127,6 +127,20 @@ func (t *tx) flush(ctx context.Context) error {
 	return nil
 }
 
+// aheadFrom is from how many breaches on those that were put are sent while others are made.
+const aheadFrom = 50
+
+// sendAhead sends the most of what was put, if it is much, so that the server stores that while the next
+// write of a shared transaction is made.
+func (t *tx) sendAhead() {
+	if len(t.putBreaches.fingerprints) < aheadFrom {
+		return
+	}
+	t.queueBreachRows()
+	t.putRecords()
+	t.ahead()
+}
+
 // finish queues what is written at the end.
 func (t *tx) finish() error {
 	if err := t.flush(t.ctx); err != nil {

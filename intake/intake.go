@@ -118,7 +118,7 @@ func (i *Intake) Take(ctx context.Context, p Post) ([]Result, error) {
 // change runs fn in a transaction, and logs afterwards what it left to be logged.
 func (i *Intake) change(ctx context.Context, at time.Time, fn func(*batch) error) error {
 	var logs []func()
-	err := i.Repo.Change(ctx, at.UTC().Truncate(time.Microsecond), func(c *storage.Change) error {
+	err := i.Repo.Change(storage.Together(ctx), at.UTC().Truncate(time.Microsecond), func(c *storage.Change) error {
 		logs = logs[:0]
 		return fn(&batch{Change: c, catalog: i.Catalog(), log: i.Log, logs: &logs})
 	})

@@ -71,6 +71,7 @@ func (d *Dispatcher) takeNow(ctx context.Context, tx storage.Tx, p *party, at ti
 	if err != nil {
 		return taken, nil // what is wrong is said to who plans under the lease
 	}
+	d.renderAll(drafts)
 	return taken, record(ctx, tx, taken, slices.Collect(maps.Values(drafts)))
 }
 

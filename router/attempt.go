@@ -250,7 +250,18 @@ func (d *Dispatcher) outcome(ctx context.Context, c *turn, del *incident.Deliver
 			return fmt.Errorf("record outcome of %s: %w", del.ID, err)
 		}
 	}
+	needs := storage.Needs{Leases: []string{c.Recipient}}
+	if done.State != incident.DeliveryPending {
+		needs.Incidents = covered(done.Covers[:min(settlePiece, len(done.Covers))])
+		for _, number := range needs.Incidents {
+			needs.Readers = append(needs.Readers, storage.Reader{Incident: number, Recipient: done.Recipient})
+		}
+	}
+	ctx = storage.Together(ctx)
 	err := d.Repo.Change(ctx, at, func(ch *storage.Change) error {
+		if err := ch.Lock(needs); err != nil {
+			return err
+		}
 		if err := ch.Tx.ExtendLease(ctx, c.Lease, at, lease); err != nil {
 			return err
 		}

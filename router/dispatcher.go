@@ -37,6 +37,8 @@ const (
 	// how many are claimed at once.
 	waitingLimit = 5000
 	claimLimit   = 256
+	// planAtOnce is to how many recipients messages are planned on one snapshot.
+	planAtOnce = 64
 	// tellEvents is how many of the latest events a message can tell.
 	tellEvents = 500
 )
@@ -71,6 +73,8 @@ type Dispatcher struct {
 	stopping  bool               // nobody is leased any more in what others write, see Claim
 	beginning map[string]bool    // recipients who are about to be leased
 	turns     map[string]*turn   // by recipient, of those who are told more than one message
+	toPlan    parties            // whose messages are to be planned
+	planning  bool               // that is under way
 	servers   map[string]*server // by channel and name
 	routed    *incident.Policy   // that routes was made of
 	routes    map[string]*server // by recipient
@@ -228,11 +232,71 @@ func (d *Dispatcher) claim(l *line) (more bool, next time.Time) {
 		d.begin(w.Recipient)
 		parties.add(w, srv)
 	}
-	for _, p := range parties {
-		d.serving.Go(func() { d.serve(p) })
-	}
 	l.waiting = rest
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, p := range parties {
+		if p.some[0].Incident == 0 {
+			d.serving.Go(func() { d.serve(p) })
+			continue
+		}
+		d.toPlan = append(d.toPlan, p)
+		if !d.planning {
+			d.planning = true
+			d.serving.Go(d.planAll)
+		}
+	}
 	return more && taken > 0, next
+}
+
+// planAll plans the messages of all parties that wait for that, many on one snapshot where many do,
+// and serves each.
+func (d *Dispatcher) planAll() {
+	for {
+		d.mu.Lock()
+		n, recipients := 0, 0
+		for n < len(d.toPlan) && recipients < planAtOnce {
+			recipients += len(d.toPlan[n].some)
+			n++
+		}
+		part := slices.Clone(d.toPlan[:n])
+		d.toPlan = slices.Delete(d.toPlan, 0, n)
+		d.planning = n > 0
+		d.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		d.plan(d.ctx, part)
+		for _, p := range part {
+			d.serving.Go(func() { d.serve(p) })
+		}
+	}
+}
+
+// plan plans the one message that is due to each of the parties, as of one time. One is left out
+// that is to be planned under the lease: what is wrong is said there.
+func (d *Dispatcher) plan(ctx context.Context, all parties) {
+	var numbers []int64
+	var recipients []string
+	for _, p := range all {
+		numbers, recipients = append(numbers, p.some[0].Incident), append(recipients, p.recipients()...)
+	}
+	slices.Sort(numbers)
+	numbers = slices.Compact(numbers)
+	_ = d.Repo.Store.Read(ctx, func(snapshot storage.Snapshot) error {
+		r := storage.Remember(snapshot)
+		if err := r.Load(ctx, numbers, recipients); err != nil {
+			return err
+		}
+		at := now()
+		for _, p := range all {
+			var err error
+			if p.drafts, err = d.drafts(ctx, r, p.recipients(), p.some[0].Incident, at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // A party are those to whom the same incident is due, and nothing else: they are told of it
@@ -240,6 +304,8 @@ func (d *Dispatcher) claim(l *line) (more bool, next time.Time) {
 type party struct {
 	server *server
 	some   []storage.Waiting
+	// drafts are the messages that were planned, by recipient; none of who is planned for under the lease.
+	drafts map[string]*draft
 }
 
 func (p *party) recipients() []string {
@@ -267,7 +333,7 @@ func (all *parties) add(w storage.Waiting, srv *server) {
 			}
 		}
 	}
-	*all = append(*all, &party{srv, []storage.Waiting{w}})
+	*all = append(*all, &party{server: srv, some: []storage.Waiting{w}})
 }
 
 // hands returns how many hands the servers have free, of those that have any, and when one that is
@@ -337,19 +403,12 @@ type leased struct {
 }
 
 // lease takes the leases of a party, of all of them or of none; those whose lease cannot be had
-// are left out. What they are told is planned for all as of one time, and recorded in one transaction.
+// are left out. The messages that were planned for them are recorded in the same transaction, where
+// they are all that is due.
 func (d *Dispatcher) lease(ctx context.Context, p *party) (taken []leased, err error) {
 	at, number := now(), p.some[0].Incident
-	var drafts map[string]*draft
-	if number != 0 {
-		err := d.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
-			drafts, err = d.drafts(ctx, r, p.recipients(), number, at)
-			return err
-		})
-		if err != nil {
-			drafts = nil // what is wrong is said to who plans under the lease
-		}
-	}
+	d.renderAll(p.drafts)
+	ctx = storage.Together(ctx)
 	err = d.Repo.Store.Write(ctx, func(tx storage.Tx) error {
 		var alone []string
 		var err error
@@ -358,7 +417,7 @@ func (d *Dispatcher) lease(ctx context.Context, p *party) (taken []leased, err e
 		}
 		var planned []*draft
 		for _, id := range alone {
-			if dr := drafts[id]; dr != nil {
+			if dr := p.drafts[id]; dr != nil {
 				planned = append(planned, dr)
 			}
 		}
@@ -401,6 +460,15 @@ func record(ctx context.Context, tx storage.Tx, taken []leased, drafts []*draft)
 		}
 	}
 	return nil
+}
+
+// renderAll renders drafts for their first attempt. What cannot be rendered is left out: what is
+// wrong is said to who plans for one alone.
+func (d *Dispatcher) renderAll(drafts map[string]*draft) {
+	maps.DeleteFunc(drafts, func(_ string, dr *draft) bool {
+		dr.delivery.Attempts = 1
+		return d.render(dr) != nil
+	})
 }
 
 // isAll reports whether a message about one incident is all that is due under the lease, and may
@@ -469,7 +537,7 @@ func (d *Dispatcher) serve(p *party) {
 	if err != nil && len(p.some) > 1 && !errors.Is(err, storage.ErrUnavailable) && d.ctx.Err() == nil {
 		// It may be about one of them: that must not keep the others.
 		for _, w := range p.some {
-			d.serving.Go(func() { d.serve(&party{p.server, []storage.Waiting{w}}) })
+			d.serving.Go(func() { d.serve(&party{server: p.server, some: []storage.Waiting{w}}) })
 		}
 		return
 	}

@@ -83,7 +83,7 @@ func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, reci
 	return d.draftOn(ctx, r, g, situations, recipient, numbers, at)
 }
 
-// drafts plans and renders messages about one incident, by recipient, all as of one time. Those
+// drafts plans messages about one incident, by recipient, all as of one time. Those
 // of whom that is not to be had are left out: what is wrong is said to who plans for them alone.
 func (d *Dispatcher) drafts(ctx context.Context, r storage.Snapshot, recipients []string, number int64, at time.Time) (map[string]*draft, error) {
 	g, err := d.ground(ctx, r)
@@ -100,10 +100,9 @@ func (d *Dispatcher) drafts(ctx context.Context, r storage.Snapshot, recipients 
 		own, id := *situations[number], subs[i].Recipient
 		own.Subscriptions = subs[i : i+1 : i+1]
 		dr, err := d.draftOn(ctx, r, g, map[int64]*incident.Situation{number: &own}, id, []int64{number}, at)
-		if err != nil || len(dr.delivery.Covers) != 1 || d.render(dr) != nil {
+		if err != nil || len(dr.delivery.Covers) != 1 {
 			continue
 		}
-		dr.delivery.Attempts = 1
 		all[id] = dr
 	}
 	return all, nil

@@ -177,6 +177,7 @@ func (r *reader) DueBreaches(ctx context.Context, by storage.BreachTime, until t
 
 // breachRows are breaches as the columns of a statement.
 type breachRows struct {
+	sql                string
 	fingerprints       []string
 	ordinals, incident []int64
 	quiet, ask         []*time.Time
@@ -232,15 +233,6 @@ func (t *tx) PutBreaches(ctx context.Context, all []*incident.Breach) error {
 	if err := t.loadBreaches(ctx, fingerprints); err != nil {
 		return err
 	}
-	// Rows of one kind are put together; which come one after the other says the order.
-	var rows breachRows
-	sql := ""
-	flush := func() {
-		if len(rows.fingerprints) > 0 {
-			t.exec(sql, rows.args()...)
-		}
-		rows = breachRows{}
-	}
 	for _, b := range all {
 		held := t.breaches[b.Fingerprint]
 		if held != nil && held.ordinal > b.Ordinal {
@@ -256,19 +248,28 @@ func (t *tx) PutBreaches(ctx context.Context, all []*incident.Breach) error {
 		} else {
 			moves = held.incident != b.Incident
 		}
-		_, again := rows.at[name(b.Fingerprint)]
-		if how != sql || moves || again {
-			flush()
-			sql = how
+		_, again := t.putBreaches.at[name(b.Fingerprint)]
+		if how != t.putBreaches.sql || moves || again {
+			t.queueBreachRows()
+			t.putBreaches.sql = how
 		}
-		rows.put(b, body)
+		t.putBreaches.put(b, body)
+		t.writes++
 		if moves {
-			flush()
+			t.queueBreachRows()
 		}
 		t.breaches[b.Fingerprint] = &heldBreach{b.Ordinal, b.Incident, body}
 	}
-	flush()
 	return nil
+}
+
+// queueBreachRows queues the breaches that were put. Those of one kind are put together; which come one
+// after the other says the order.
+func (t *tx) queueBreachRows() {
+	if len(t.putBreaches.fingerprints) > 0 {
+		t.exec(t.putBreaches.sql, t.putBreaches.args()...)
+	}
+	t.putBreaches = breachRows{}
 }
 
 // selectUnmapped is the question for the alerts of fingerprints that no SLO claims.

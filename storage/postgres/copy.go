@@ -573,7 +573,6 @@ func (t *tx) loadItem(ctx context.Context, item storage.Item) error {
 }
 
 func (t *tx) loadIncidents(page []storage.Item) error {
-	put, counts, latest, highest := map[int64]*incident.Incident{}, map[kind]int64{}, map[string]int64{}, int64(0)
 	for _, item := range page {
 		in := &item.(*storage.IncidentItem).Incident
 		is := lineOf(in)
@@ -584,16 +583,8 @@ func (t *tx) loadIncidents(page []storage.Item) error {
 		if err != nil {
 			return err
 		}
-		counts[is.kind()]++
-		if !in.Drill {
-			latest[name(in.Key)] = max(latest[name(in.Key)], in.Number)
-		}
-		highest = max(highest, in.Number)
-		t.incidents[in.Number], put[in.Number] = &heldIncident{is, body}, in
+		t.putNew(in, &heldIncident{is, body})
 	}
-	t.queueIncidents(put)
-	t.noteNumbers(highest, latest)
-	t.countIncidents(counts)
 	return nil
 }
 

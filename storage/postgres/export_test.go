@@ -27,3 +27,13 @@ func KeepsPlans(ctx context.Context, db *DB) (kept bool, err error) {
 	err = conn.QueryRow(ctx, "select exists (select from pg_prepared_statements where not from_sql and statement not like '%pg_prepared_statements%')").Scan(&kept)
 	return kept, err
 }
+
+// Gatherers is how many transactions that several writes share are under way at most.
+const Gatherers = gatherers
+
+// Waits reports whether so many writes wait to share one.
+func Waits(db *DB, n int) bool {
+	db.gatherer.mu.Lock()
+	defer db.gatherer.mu.Unlock()
+	return len(db.gatherer.waiting) >= n
+}

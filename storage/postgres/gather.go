@@ -171,6 +171,7 @@ func (db *DB) tryGroup(group []*job) (rest []*job, again bool) {
 		case m.spoilt, m.err != nil && (leased || s.writes > before):
 			return group, false // what it wrote is not to be stored
 		}
+		t.sendAhead()
 	}
 	if slices.ContainsFunc(members, func(m *turn) bool { return m.job.ctx.Err() != nil }) {
 		return group, true

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -193,15 +192,15 @@ func (r *reader) CountIncidents(ctx context.Context) (all []storage.IncidentCoun
 	return all, err
 }
 
+// NextNumber locks the latest number, and asks for it once.
 func (t *tx) NextNumber(ctx context.Context) (int64, error) {
-	var last int64
-	if _, err := t.one(ctx, []any{&last}, "select last from numbers for update"); err != nil {
-		return 0, err
-	}
-	t.given = max(t.given, last) + 1
 	if t.firstGiven == 0 {
-		t.firstGiven = t.given
+		if _, err := t.one(ctx, []any{&t.last}, "select last from numbers for update"); err != nil {
+			return 0, err
+		}
+		t.firstGiven = t.last + 1
 	}
+	t.given = max(t.given, t.last) + 1
 	return t.given, nil
 }
 
@@ -211,65 +210,61 @@ func (t *tx) PutIncidents(ctx context.Context, all []*incident.Incident) error {
 		if stateNumber(in.State) == 0 || in.Number < 1 {
 			return fmt.Errorf("put incident %d: state %q", in.Number, in.State)
 		}
-		if in.Number < t.firstGiven || in.Number > t.given { // else it is new, or this transaction put it
+		if t.firstGiven == 0 || in.Number < t.firstGiven { // else it is new, or this transaction put it
 			unsure = append(unsure, in.Number)
 		}
 	}
 	if err := t.lockIncidents(ctx, unsure); err != nil {
 		return err
 	}
-	put := map[int64]*incident.Incident{}
-	counts := map[kind]int64{}
-	latest := map[string]int64{}
-	highest := int64(0)
 	for _, in := range all {
 		body, err := encode("incident "+in.ID(), in)
 		if err != nil {
 			return err
 		}
-		was, is := t.incidents[in.Number], lineOf(in)
+		was, is := t.incidents[in.Number], &heldIncident{lineOf(in), body}
 		if was == nil {
-			highest = max(highest, in.Number)
 			t.sequences[in.Number] = 0
-			if !in.Drill {
-				latest[name(in.Key)] = max(latest[name(in.Key)], in.Number)
-				if known, ok := t.keys[in.Key]; ok {
-					t.keys[in.Key] = max(known, in.Number)
-				}
+			t.putNew(in, is)
+			if known, ok := t.keys[in.Key]; ok && !in.Drill {
+				t.keys[in.Key] = max(known, in.Number)
 			}
 		} else {
-			counts[was.kind()]--
+			put(&t.counts, was.kind(), t.counts[was.kind()]-1)
+			t.putIncident(in, is)
 		}
-		counts[is.kind()]++
 		if is.state == stateNumber(incident.StateClosed) && (was == nil || was.state != is.state) {
 			t.expireIncident(in)
 		}
-		t.incidents[in.Number], put[in.Number] = &heldIncident{is, body}, in
 	}
-	t.queueIncidents(put)
-	t.noteNumbers(highest, latest)
-	t.countIncidents(counts)
 	return nil
 }
 
-// noteNumbers queues the highest number of an incident, and the latest of keys, by their names.
-func (t *tx) noteNumbers(highest int64, latest map[string]int64) {
-	if highest > 0 {
-		t.exec("update numbers set last = $1 where last < $1", highest)
+// putNew notes an incident that is stored for the first time.
+func (t *tx) putNew(in *incident.Incident, is *heldIncident) {
+	t.last, t.highest = max(t.last, in.Number), max(t.highest, in.Number)
+	if !in.Drill {
+		key := name(in.Key)
+		put(&t.putKeys, key, max(t.putKeys[key], in.Number))
 	}
-	if len(latest) > 0 {
-		keys := slices.Sorted(maps.Keys(latest))
-		var numbers []int64
-		for _, key := range keys {
-			numbers = append(numbers, latest[key])
-		}
-		t.exec("insert into keys (key, latest) select unnest($1::text[]), unnest($2::bigint[]) on conflict (key) do update set latest = greatest(keys.latest, excluded.latest)", keys, numbers)
-	}
+	t.putIncident(in, is)
 }
 
-// queueIncidents queues what was put of incidents.
-func (t *tx) queueIncidents(put map[int64]*incident.Incident) {
-	numbers := slices.Sorted(maps.Keys(put))
+// putIncident notes an incident that is stored with all others of the transaction.
+func (t *tx) putIncident(in *incident.Incident, is *heldIncident) {
+	put(&t.counts, is.kind(), t.counts[is.kind()]+1)
+	put(&t.putTexts, in.Number, text(string(storage.AppendIncidentText(nil, in))))
+	t.incidents[in.Number] = is
+	t.writes++
+}
+
+// queueIncidents queues the incidents that were put, and what follows from them: the highest
+// number, the latest of keys, and how many more or fewer there are of a kind.
+func (t *tx) queueIncidents() {
+	if len(t.putTexts) == 0 {
+		return
+	}
+	numbers := slices.Sorted(maps.Keys(t.putTexts))
 	var s []int16
 	var drills []bool
 	var priorities, teams, slos, texts []string
@@ -278,29 +273,49 @@ func (t *tx) queueIncidents(put map[int64]*incident.Incident) {
 	for _, n := range numbers {
 		held := t.incidents[n]
 		s, drills, priorities, teams = append(s, held.state), append(drills, held.drill), append(priorities, held.priority), append(teams, held.team)
-		slos, merged, bodies = append(slos, held.slo), append(merged, held.mergedInto), append(bodies, held.body)
-		texts = append(texts, text(string(storage.AppendIncidentText(nil, put[n]))))
+		slos, merged, bodies, texts = append(slos, held.slo), append(merged, held.mergedInto), append(bodies, held.body), append(texts, t.putTexts[n])
 	}
+	t.putTexts = nil
 	t.exec(`insert into incidents (number, state, drill, priority, team, slo, merged_into, text, body)
 		select * from unnest($1::bigint[], $2::smallint[], $3::boolean[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::text[], $9::bytea[])
 		on conflict (number) do update set state = excluded.state, drill = excluded.drill, priority = excluded.priority, team = excluded.team,
 			slo = excluded.slo, merged_into = excluded.merged_into, text = excluded.text, body = excluded.body`,
 		numbers, s, drills, priorities, teams, slos, merged, texts, bodies)
+	t.queueNumbers()
+	t.countIncidents()
+}
+
+// queueNumbers queues the highest number of an incident, and the latest of keys, by their names.
+func (t *tx) queueNumbers() {
+	if t.highest > 0 {
+		t.exec("update numbers set last = $1 where last < $1", t.highest)
+		t.highest = 0
+	}
+	if len(t.putKeys) > 0 {
+		keys := slices.Sorted(maps.Keys(t.putKeys))
+		var numbers []int64
+		for _, key := range keys {
+			numbers = append(numbers, t.putKeys[key])
+		}
+		t.putKeys = nil
+		t.exec("insert into keys (key, latest) select unnest($1::text[]), unnest($2::bigint[]) on conflict (key) do update set latest = greatest(keys.latest, excluded.latest)", keys, numbers)
+	}
 }
 
 // countIncidents queues by how many there are more or fewer of kinds of incidents.
-func (t *tx) countIncidents(counts map[kind]int64) {
-	maps.DeleteFunc(counts, func(_ kind, n int64) bool { return n == 0 })
-	if len(counts) == 0 {
+func (t *tx) countIncidents() {
+	maps.DeleteFunc(t.counts, func(_ kind, n int64) bool { return n == 0 })
+	if len(t.counts) == 0 {
 		return
 	}
 	var s []int16
 	var drills []bool
 	var priorities, teams []string
 	var by []int64
-	for k, n := range counts {
+	for k, n := range t.counts {
 		s, drills, priorities, teams, by = append(s, k.state), append(drills, k.drill), append(priorities, k.priority), append(teams, k.team), append(by, n)
 	}
+	t.counts = nil
 	t.exec("insert into incident_counts (state, drill, priority, team, n) select * from unnest($1::smallint[], $2::boolean[], $3::text[], $4::text[], $5::bigint[])",
 		s, drills, priorities, teams, by)
 }
@@ -435,27 +450,41 @@ func (r *reader) DueAgendas(ctx context.Context, now time.Time, limit int) (due 
 	return due, err
 }
 
+// PutAgendas is stored with all others of the transaction; of two of an incident the latter counts.
 func (t *tx) PutAgendas(_ context.Context, all []incident.Agenda) error {
-	last := map[int64]*incident.Agenda{}
 	for i := range all {
-		last[all[i].Incident] = &all[i]
-	}
-	numbers := slices.SortedFunc(maps.Keys(last), cmp.Compare[int64])
-	var next []*time.Time
-	var bodies [][]byte
-	for _, n := range numbers {
-		body, err := encode("agenda of "+incident.ID(n), last[n])
+		a := &all[i]
+		body, err := encode("agenda of "+incident.ID(a.Incident), a)
 		if err != nil {
 			return err
 		}
-		next, bodies = append(next, moment(last[n].NextAt)), append(bodies, body)
-		if t.incidents[n] != nil {
-			t.agendas[n] = body
+		put(&t.putAgendas, a.Incident, putAgenda{moment(a.NextAt), body})
+		t.writes++
+		if t.incidents[a.Incident] != nil {
+			t.agendas[a.Incident] = body
 		}
 	}
-	if len(numbers) > 0 {
-		t.exec(`insert into agendas (number, next_at, body) select * from unnest($1::bigint[], $2::timestamptz[], $3::bytea[])
-			on conflict (number) do update set next_at = excluded.next_at, body = excluded.body`, numbers, next, bodies)
-	}
 	return nil
+}
+
+// A putAgenda is an agenda that is to be stored.
+type putAgenda struct {
+	next *time.Time
+	body []byte
+}
+
+// queueAgendas queues the agendas that were put.
+func (t *tx) queueAgendas() {
+	if len(t.putAgendas) == 0 {
+		return
+	}
+	numbers := slices.Sorted(maps.Keys(t.putAgendas))
+	var next []*time.Time
+	var bodies [][]byte
+	for _, n := range numbers {
+		next, bodies = append(next, t.putAgendas[n].next), append(bodies, t.putAgendas[n].body)
+	}
+	t.putAgendas = nil
+	t.exec(`insert into agendas (number, next_at, body) select * from unnest($1::bigint[], $2::timestamptz[], $3::bytea[])
+		on conflict (number) do update set next_at = excluded.next_at, body = excluded.body`, numbers, next, bodies)
 }

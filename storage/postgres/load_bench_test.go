@@ -45,7 +45,7 @@ func BenchmarkPosts(b *testing.B) {
 				n := int(next.Add(1))
 				var all []incident.Alert
 				for i := range s.alerts {
-					slo := p.SLOs[(n*10+i%10)%len(p.SLOs)].ID
+					slo := p.SLOs[(n*7919+i%10)%len(p.SLOs)].ID
 					all = append(all, alertOf(slo, uint64(n*s.alerts+i)*0x9E3779B97F4A7C15))
 				}
 				_, err := w.intake.Take(b.Context(), intake.Post{Alerts: all, At: now()})

@@ -29,10 +29,17 @@ func (t *tx) lock(ctx context.Context, n storage.Needs) error {
 	t.queueClaims(leases)
 	keys := missing(n.Keys, t.keys)
 	t.queueKeys(keys)
-	fingerprints, of := names(n.Fingerprints)
+	fingerprints, of := names(missing(n.Fingerprints, t.breaches))
 	slices.Sort(fingerprints)
-	if len(n.Keys)+len(n.Fingerprints)+len(n.Incidents) > 0 {
-		all, _ := names(n.Keys)
+	incidents := missing(n.Incidents, t.incidents)
+	reached := slices.Clone(keys) // those that lead to incidents that may not be locked
+	for _, key := range n.Keys {
+		if number := t.keys[key]; number != 0 && t.incidents[number] == nil {
+			reached = append(reached, key)
+		}
+	}
+	if len(reached)+len(fingerprints)+len(incidents) > 0 {
+		all, _ := names(reached)
 		t.exec(`with recursive reached (number) as (
 				select number from (
 					select unnest($1::bigint[])
@@ -43,7 +50,7 @@ func (t *tx) lock(ctx context.Context, n storage.Needs) error {
 				union select m.merged_into from reached r, lateral (
 					select merged_into from incidents where number = r.number limit 1) m where m.merged_into <> 0
 			) select set_config('sitrep.reached', array(select number from reached)::text, true)`,
-			n.Incidents, all, fingerprints)
+			incidents, all, fingerprints)
 		t.ask(eachRow(t.holdIncident), `select `+incidentColumns+` from incidents where number = any(current_setting('sitrep.reached')::bigint[]) order by number for update`)
 		// What belongs to them is read by statements of their own, once they are locked.
 		t.ask(t.holdAgendas, selectReachedAgendas)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -59,6 +60,7 @@ type session struct {
 	before func(context.Context) error
 	// shared is set if several writes have the transaction: who of them leaves does not end it.
 	shared bool
+	under  chan error   // is sent what became of what was sent ahead; nil if nothing was
 	gate   func() error // says why nothing may be sent now; nil if all may
 	writes int          // counts what was written, so that it shows whether anything was
 }
@@ -142,6 +144,9 @@ func (s *session) send(ctx context.Context) error {
 	if s.err != nil {
 		return s.err
 	}
+	if len(s.queue) == 0 {
+		return nil
+	}
 	if s.gate != nil {
 		if err := s.gate(); err != nil {
 			s.queue = nil
@@ -159,9 +164,6 @@ func (s *session) send(ctx context.Context) error {
 			return s.fail(err)
 		}
 	}
-	if len(s.queue) == 0 {
-		return nil
-	}
 	if err := ctx.Err(); err != nil {
 		return s.fail(err)
 	}
@@ -173,6 +175,9 @@ func (s *session) send(ctx context.Context) error {
 	s.queue = nil
 	if !s.began {
 		queue = append(s.opening, queue...)
+	}
+	if err := s.catchUp(); err != nil {
+		return err
 	}
 	if err := s.connect(ctx); err != nil {
 		return s.fail(s.db.explain(ctx, err))
@@ -187,6 +192,32 @@ func (s *session) send(ctx context.Context) error {
 		return s.fail(s.db.explain(ctx, err))
 	}
 	s.db.well(false)
+	return nil
+}
+
+// ahead sends what is queued, if nothing of it is a question, and waits for no answer: that is for
+// whoever sends next.
+func (s *session) ahead() {
+	if s.err != nil || s.under != nil || !s.began || slices.ContainsFunc(s.queue, func(q statement) bool { return q.rows != nil }) {
+		return
+	}
+	queue, under := s.queue, make(chan error, 1)
+	s.queue, s.under = nil, under
+	go func() {
+		_, err := s.pipeline(s.ctx, queue)
+		under <- err
+	}()
+}
+
+// catchUp waits for what was sent ahead.
+func (s *session) catchUp() error {
+	if s.under == nil {
+		return nil
+	}
+	err := <-s.under
+	if s.under = nil; err != nil {
+		return s.fail(s.db.explain(s.ctx, err))
+	}
 	return nil
 }
 
@@ -314,6 +345,9 @@ func (s *session) commit() error {
 	if err := s.ctx.Err(); err != nil {
 		return s.fail(err)
 	}
+	if err := s.catchUp(); err != nil {
+		return err
+	}
 	queue := s.queue
 	s.queue = nil
 	if !s.began {
@@ -344,6 +378,7 @@ func (s *session) commit() error {
 
 // end gives the connection back, after a rollback if the transaction is open.
 func (s *session) end() {
+	_ = s.catchUp() // what it says is of a transaction that is given up
 	s.db.metrics.observe(s)
 	if s.conn == nil {
 		return

@@ -35,8 +35,9 @@ type tx struct {
 	sequences  map[int64]int64        // of the latest events
 	breaches   map[string]*heldBreach // the latest, by fingerprint; nil if there is none
 	generation *storage.Generation    // in force; nil while it was not asked for
-	// The numbers that NextNumber gave, 0 if it gave none.
-	firstGiven, given int64
+	// last is the latest number, as it is once firstGiven was given, the first of the transaction; given
+	// is the latest that NextNumber gave to the function that runs. Zero if it gave none.
+	last, firstGiven, given int64
 
 	claims map[string]*heldClaim // by recipients as they are stored
 	// subscriptions are bodies of those that are known, by incident and recipient as it is stored;
@@ -45,11 +46,18 @@ type tx struct {
 
 	places
 	together *together // that the transaction is shared by; nil if it is not
-	puts     []deliveryPut
-	putSubs  map[dueKey]putSub
-	flushing bool
-	records  []record // not queued yet
-	leaves   bool     // there are, or were, some
+	// What is to be stored, with all else that is.
+	puts        []deliveryPut
+	putSubs     map[dueKey]putSub
+	putBreaches breachRows
+	putTexts    map[int64]string // of incidents, by what they are searched; the rest is in incidents
+	putAgendas  map[int64]putAgenda
+	putKeys     map[string]int64 // their latest incidents, by name
+	counts      map[kind]int64
+	highest     int64 // number of an incident that is new; 0 if none is
+	flushing    bool
+	records     []record // not queued yet
+	leaves      bool     // there are, or were, some
 }
 
 // A heldIncident is one as the transaction knows it.
@@ -111,9 +119,26 @@ func (t *tx) flush(ctx context.Context) error {
 		}
 		t.putRecords()
 	}
+	t.queueBreachRows()
+	t.queueIncidents()
+	t.queueAgendas()
 	t.putClaims()
 	t.flushSubscriptions()
 	return nil
+}
+
+// aheadFrom is from how many breaches on those that were put are sent while others are made.
+const aheadFrom = 50
+
+// sendAhead sends the most of what was put, if it is much, so that the server stores that while the next
+// write of a shared transaction is made.
+func (t *tx) sendAhead() {
+	if len(t.putBreaches.fingerprints) < aheadFrom {
+		return
+	}
+	t.queueBreachRows()
+	t.putRecords()
+	t.ahead()
 }
 
 // finish queues what is written at the end.

@@ -15,7 +15,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
-	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -344,7 +343,7 @@ func TestBehindNginxIsAsThePageSays(t *testing.T) {
 	// What the page tells to try is what was tried.
 	for _, line := range []string{"302 to the log-in", "the same: nginx drops it", "401 of sitrep"} {
 		if !strings.Contains(page, line) {
-			t.Error(fmt.Sprintf("the page does not say %q", line))
+			t.Errorf("the page does not say %q", line)
 		}
 	}
 }

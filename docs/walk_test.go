@@ -100,6 +100,12 @@ func walk(t *testing.T, dir, program, page string, least int) {
 	if len(all) < least {
 		t.Fatalf("%d steps", len(all))
 	}
+	// A page begins in the folder of the sources, where the README has the program built.
+	folder, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(all[0].command, "mkdir "), "-p "), " ")
+	folder, _, _ = strings.Cut(folder, "/")
+	if _, err := os.Stat(filepath.Join("..", folder)); err == nil || folder == "sitrep" || !strings.HasPrefix(all[0].command, "mkdir ") {
+		t.Errorf("the page begins with %q, and a clone has that already", all[0].command)
+	}
 	// Each command that shows what it prints does so into a file of its own. Mails come a moment
 	// later than the answer: what is not as it should be yet is looked at again for a while.
 	notes := t.TempDir()

@@ -46,15 +46,15 @@ func TestWhatIsTooMuchIsRefused(t *testing.T) {
 }
 
 func TestAListOfKubernetesIsWhatItLists(t *testing.T) {
-	for text, want := range map[string]string{
-		"apiVersion: v1\nkind: List\nitems:\n- kind: A\n- kind: B\n---\nkind: C\n": "A B C",
-		"kind: ServiceLevelObjectiveList\nitems: [{kind: A}]\n":                    "A",
-		"kind: List\nitems: []\n":                     "",
-		"kind: List\nitems: x\n":                      "List",
-		"kind: Shopping\nitems: [{kind: A}]\n":        "Shopping",
-		"kind: List\nitems: [scalar, {kind: A}, ~]\n": " A ",
+	for _, tt := range []struct{ text, want string }{
+		{"apiVersion: v1\nkind: List\nitems:\n- kind: A\n- kind: B\n---\nkind: C\n", "A B C"},
+		{"kind: ServiceLevelObjectiveList\nitems: [{kind: A}]\n", "A"},
+		{"kind: List\nitems: []\n", ""},
+		{"kind: List\nitems: x\n", "List"},
+		{"kind: Shopping\nitems: [{kind: A}]\n", "Shopping"},
+		{"kind: List\nitems: [scalar, {kind: A}, ~]\n", " A "},
 	} {
-		docs, err := yamlfile.Read([]byte(text))
+		docs, err := yamlfile.Read([]byte(tt.text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -62,8 +62,8 @@ func TestAListOfKubernetesIsWhatItLists(t *testing.T) {
 		for i, d := range docs {
 			kinds[i] = yamlfile.Text(d, "kind")
 		}
-		if got := strings.Join(kinds, " "); got != want {
-			t.Errorf("%q has %q, want %q", text, got, want)
+		if got := strings.Join(kinds, " "); got != tt.want {
+			t.Errorf("%q has %q, want %q", tt.text, got, tt.want)
 		}
 	}
 }

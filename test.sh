@@ -110,14 +110,23 @@ mkdir -p .cache
 # The end-to-end tests come last and alone: they run many programs, and have times to keep.
 step go test
 # The race detector makes tests six times as slow. It looks at what many goroutines work on, but
-# for the longest tests there; what reads in one, and what a browser sees, is run without it.
+# for the longest tests there, and those whose size or time is the point; what reads in one, and what
+# a browser sees, is run without it.
 plain='^sitrep/(audit|config|demo|docs|simulate|web)$'
-long='^(TestADrillBeginsByTheClock|TestADrillThatAPersonDeclaredCounts|TestTwoReplicasAgreeWithTheirSenders|TestSchedulesThatWentWrong|TestSitrepAgreesWithItsSenders|TestTenDaysOfUpdatesDoNotDrift|TestOneReplicaDoesWhatOneHasToDo|TestEveryRoleOnEveryRoute|TestHostileTextsThroughEveryOutput)$'
+long=(
+  TestADrillBeginsByTheClock TestADrillThatAPersonDeclaredCounts TestTwoReplicasAgreeWithTheirSenders TestSchedulesThatWentWrong
+  TestSitrepAgreesWithItsSenders TestTenDaysOfUpdatesDoNotDrift TestOneReplicaDoesWhatOneHasToDo TestAnOutageIsWhenNoReplicaRan
+  TestWhatIsOldGoesPieceByPiece TestTheEndIsGivenUpAfterThreeRefusals TestOneOfManyProcessesLetsTheCanaryFly TestACanaryThatIsTakenOutIsForgotten
+  TestAClusterThatIsGoneIsGivenUp
+  TestEveryRoleOnEveryRoute TestHostileTextsThroughEveryOutput
+  TestWhatWasAnsweredIsThereAfterAPowerCut TestALargeOlderStoreIsBroughtUpInPieces TestWhatWasDeletedIsForgotten TestASmallCommitIsSmallAfterMuchWasDeleted
+)
+long="^($(IFS='|' && printf '%s' "${long[*]}"))\$"
 # Those that take longest come first, so that nobody waits for them in the end.
 mapfile -t packages < <(go list ./... | grep -v -E -e '^sitrep/e2e' -e "$plain" -e '^sitrep/(router|app|storage/bolt|storage/postgres)$')
 go test -race -skip "$long" ./router ./storage/postgres ./storage/bolt ./app "${packages[@]}"
 go test ./web ./audit ./config ./demo ./docs ./simulate
-go test -run "$long" ./router ./cli ./app
+go test -run "$long" ./router ./storage/bolt ./cli ./app
 
 step end-to-end tests
 go test -race -count=1 -timeout 10m ./e2e/...

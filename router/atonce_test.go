@@ -164,7 +164,7 @@ func TestItIsToldAlikeWhoeverFindsIt(t *testing.T) {
 	var all [2][]string
 	for i, later := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, routertest.Options{Policy: p, Later: later})
+			w := newWorld(t, routertest.Options{Policy: p, Later: later, Poll: 10 * time.Second})
 			w.Start()
 			w.Behave(func(m *routertest.Mail) error {
 				if m.To == "s2" && w.Now().Before(noon.Add(10*time.Minute)) {

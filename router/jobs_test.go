@@ -175,7 +175,7 @@ func TestARollOutTellsNobodyWhatIsNotSo(t *testing.T) {
 func TestTeamsHearOnceThatMailDoesNotGoOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := threeTeams()
-		w := newWorld(t, routertest.Options{Policy: p})
+		w := newWorld(t, routertest.Options{Policy: p, Poll: 5 * time.Second})
 		w.enter("a", p)
 		s := &shared{Store: w.Store()}
 		refuses := refuseMails(routertest.ErrDown)

@@ -66,7 +66,7 @@ func TestAMessageReadsItsReaderAlone(t *testing.T) {
 			names = append(names, fmt.Sprintf("reader-%03d", i))
 		}
 		p.Groups[1].Recipients = incidenttest.Mails(names...)
-		w := newWorld(t, routertest.Options{Policy: p})
+		w := newWorld(t, routertest.Options{Policy: p, Poll: time.Minute})
 		s := &counted{Store: w.Store()}
 		w.StartReplica(routertest.Process{Store: s})
 		w.Pass(time.Minute)

@@ -16,7 +16,7 @@ import (
 func TestWhatIsOldGoesPieceByPiece(t *testing.T) {
 	const day = 24 * time.Hour
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, routertest.Options{Policy: policy(), Poll: 10 * time.Minute, Retention: router.Retention{Breaches: 10 * day, Messages: 20 * day, Personal: 30 * day}})
+		w := newWorld(t, routertest.Options{Policy: policy(), Poll: time.Hour, Retention: router.Retention{Breaches: 10 * day, Messages: 20 * day, Personal: 30 * day}})
 		w.Start()
 		a := w.Fire("p3", "a")
 		w.Pass(time.Minute)

@@ -316,14 +316,16 @@ func (s *Scheduler) alive(ctx context.Context, at time.Time) error {
 		return nil
 	}
 	err = s.Repo.Store.Write(ctx, func(tx storage.Tx) error {
-		last, err := s.lastAlive(ctx, tx)
-		if err != nil {
-			return err
-		}
 		// What the clock would show if it had not been set, as last is from before.
 		unset := at
 		for _, o := range s.clockSets {
 			unset = unset.Add(o.From.Sub(o.To))
+		}
+		last, err := s.lastAlive(ctx, tx, func(noted time.Time) bool { return !first && unset.Sub(noted) <= outageAfter })
+		if err != nil {
+			return err
+		}
+		for _, o := range s.clockSets {
 			if err := s.putClockSet(ctx, tx, o); err != nil {
 				return err
 			}
@@ -346,11 +348,13 @@ func (s *Scheduler) alive(ctx context.Context, at time.Time) error {
 	return err
 }
 
-// lastAlive returns when the service was last known to run. What replicas recorded tells that
-// more closely only by clocks of their own.
-func (s *Scheduler) lastAlive(ctx context.Context, tx storage.Tx) (time.Time, error) {
-	if s.shared {
-		return tx.Alive(ctx)
+// lastAlive returns when the service was last known to run. What was recorded since it was last
+// noted tells that more closely, and is not read where what was noted is enough. What replicas
+// recorded tells it only by clocks of their own.
+func (s *Scheduler) lastAlive(ctx context.Context, tx storage.Tx, enough func(noted time.Time) bool) (time.Time, error) {
+	noted, err := tx.Alive(ctx)
+	if err != nil || s.shared || enough(noted) {
+		return noted, err
 	}
 	return storage.LastAlive(ctx, tx, s.Started)
 }

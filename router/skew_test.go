@@ -127,7 +127,7 @@ func TestAnAnswerThatTakesLongSaysLittleOfTheClock(t *testing.T) {
 
 func TestAnOutageIsWhenNoReplicaRan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, routertest.Options{Later: true, Policy: policy()})
+		w := newWorld(t, routertest.Options{Later: true, Policy: policy(), Poll: 30 * time.Second})
 		start := func(owner string) *routertest.Replica {
 			return w.StartReplica(routertest.Process{Owner: owner, Store: newClocked(w)})
 		}

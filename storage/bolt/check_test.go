@@ -8,7 +8,7 @@ import (
 
 // TestACheckTellsHowFarItIs: never back, never beyond, and most of the file in the end.
 func TestACheckTellsHowFarItIs(t *testing.T) {
-	db, err := bolt.OpenReadOnly(t.Context(), filled(t, 600))
+	db, err := bolt.OpenReadOnly(t.Context(), filled(t, 100))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -123,166 +123,179 @@ func later(a, b time.Time) time.Time {
 // checkModel does random things to a store and to a model and compares them.
 func checkModel(t *testing.T, e Engine) {
 	rapid.Check(t, func(rt *rapid.T) {
-		store, other := e.both(t)
-		defer store.Close()
-		defer other.Close()
-		base := time.Now().UTC().Truncate(time.Microsecond)
-		now := base
-		m := &model{map[string]incident.Subscription{}, map[string]incident.Notice{}, map[string]incident.Delivery{}, map[string]*modelReader{}}
-		var claims []storage.Lease
-		created := 0
-
-		who := rapid.SampledFrom([]string{"a", "ab", "b", "email:c@example.org"})
-		// Before the test, or not for a day; each time differs, so that the order is clear.
-		when := func(name string) time.Time {
-			created++
-			switch rapid.IntRange(0, 3).Draw(rt, name) {
-			case 0:
-				return time.Time{}
-			case 1:
-				return base.Add(24*time.Hour + time.Duration(created)*time.Second)
-			default:
-				return base.Add(-time.Duration(rapid.IntRange(1, 1000).Draw(rt, name+" ago"))*time.Minute - time.Duration(created)*time.Millisecond)
-			}
-		}
-		write := func(fn func(storage.Tx) error) error {
-			err := rapid.SampledFrom([]storage.Store{store, other}).Draw(rt, "by").Write(t.Context(), fn)
-			if err != nil && !errors.Is(err, storage.ErrLost) {
-				rt.Fatalf("write: %v", err)
-			}
-			return err
-		}
-		rt.Repeat(map[string]func(*rapid.T){
-			"subscribe": func(rt *rapid.T) {
-				var subs []incident.Subscription
-				for range rapid.IntRange(1, 3).Draw(rt, "subscriptions") {
-					s := incident.Subscription{
-						Incident: int64(rapid.IntRange(1, 4).Draw(rt, "incident")), Recipient: who.Draw(rt, "recipient"), DueAt: when("due"),
-					}
-					subs = append(subs, s)
-					m.subs[fmt.Sprint(s.Recipient, "/", s.Incident)] = s
-					m.reader(s.Recipient)
-				}
-				_ = write(func(tx storage.Tx) error { return tx.PutSubscriptions(rt.Context(), subs, nil) })
-			},
-			"notify": func(rt *rapid.T) {
-				n := incident.Notice{
-					Pulse: rapid.SampledFrom([]string{"", "e", "eu"}).Draw(rt, "pulse"), Recipient: who.Draw(rt, "recipient"), DueAt: when("due"),
-				}
-				m.notices[fmt.Sprint(n.Recipient, "/", n.Pulse)] = n
-				m.reader(n.Recipient)
-				_ = write(func(tx storage.Tx) error { return tx.PutNotices(rt.Context(), []incident.Notice{n}, nil) })
-			},
-			"give up a pulse": func(rt *rapid.T) {
-				pulse := rapid.SampledFrom([]string{"", "e", "eu"}).Draw(rt, "pulse")
-				maps.DeleteFunc(m.notices, func(_ string, n incident.Notice) bool { return n.Pulse == pulse })
-				_ = write(func(tx storage.Tx) error { return tx.PutPulses(rt.Context(), nil, []string{pulse}) })
-			},
-			"begin a delivery": func(rt *rapid.T) {
-				created++
-				d := incident.Delivery{
-					ID: fmt.Sprint("d", created), Incident: int64(rapid.IntRange(1, 4).Draw(rt, "incident")), Recipient: who.Draw(rt, "recipient"),
-					State: incident.DeliveryPending, CreatedAt: base.Add(-time.Hour + time.Duration(created)*time.Millisecond),
-					RetryAt: when("retry"),
-				}
-				m.deliveries[d.ID] = d
-				m.reader(d.Recipient)
-				_ = write(func(tx storage.Tx) error { return tx.PutDelivery(rt.Context(), &d, nil) })
-			},
-			"end a delivery": func(rt *rapid.T) {
-				id := who.Draw(rt, "recipient")
-				list := m.pending(id, now)
-				if len(list) == 0 {
-					rt.Skip()
-				}
-				d := list[0]
-				d.State = rapid.SampledFrom([]incident.DeliveryState{incident.DeliveryDelivered, incident.DeliveryFailed, incident.DeliverySuperseded}).Draw(rt, "state")
-				d.SentAt, d.RetryAt = now, time.Time{}
-				if d.State == incident.DeliveryDelivered {
-					m.reader(id).failures = 0
-				}
-				m.deliveries[d.ID] = d
-				_ = write(func(tx storage.Tx) error { return tx.PutDelivery(rt.Context(), &d, nil) })
-			},
-			"claim": func(rt *rapid.T) {
-				now = now.Add(10 * time.Microsecond)
-				limit := rapid.IntRange(1, 4).Draw(rt, "limit")
-				owner := rapid.SampledFrom([]string{"x", "y"}).Draw(rt, "owner")
-				lease := rapid.SampledFrom([]time.Duration{long, short}).Draw(rt, "lease")
-				want := m.waiting(now)
-				want = want[:min(limit, len(want))]
-				var got []storage.Lease
-				_ = write(func(tx storage.Tx) (err error) {
-					got, err = claimDue(rt.Context(), tx, now, owner, lease, limit)
-					return err
-				})
-				if ids := recipients(got); !slices.Equal(ids, want) {
-					rt.Fatalf("claimed %v, want %v", ids, want)
-				}
-				for _, c := range got {
-					r := m.reader(c.Recipient)
-					r.attempt++
-					r.owner, r.until = owner, c.Until
-					if c.Attempt != r.attempt || c.Failures != r.failures {
-						rt.Fatalf("claim %+v, want attempt %d and %d failures", c, r.attempt, r.failures)
-					}
-					f := &fixture{T: t}
-					f.equal("subscriptions", c.Subscriptions, m.due(c.Recipient, now))
-					f.equal("notices", c.Notices, m.news(c.Recipient, now))
-					f.equal("pending", c.Pending, m.pending(c.Recipient, now))
-					if t.Failed() {
-						rt.FailNow()
-					}
-				}
-				claims = append(claims, got...)
-				at, err := store.Clock(rt.Context())
-				if err != nil {
-					rt.Fatal(err)
-				}
-				now = later(now, at).Add(10 * time.Microsecond) // what was short is over, by the clock of the store too
-			},
-			"hold or release": func(rt *rapid.T) {
-				if len(claims) == 0 {
-					rt.Skip()
-				}
-				c := rapid.SampledFrom(claims).Draw(rt, "claim")
-				r := m.reader(c.Recipient)
-				holds := c.Attempt == r.attempt && c.Owner == r.owner && r.until.After(now)
-				hold := rapid.Bool().Draw(rt, "hold")
-				retryAt := when("retry")
-				why := rapid.SampledFrom([]string{"", "refused"}).Draw(rt, "why")
-				err := write(func(tx storage.Tx) error {
-					if hold {
-						return tx.ExtendLease(rt.Context(), &c, now, long)
-					}
-					return tx.ReleaseLease(rt.Context(), &c, now, retryAt, why, 0)
-				})
-				if holds == errors.Is(err, storage.ErrLost) {
-					rt.Fatalf("%v, but it holds: %v", err, holds)
-				}
-				if !holds {
-					return
-				}
-				if hold {
-					r.until = now.Add(long)
-					return
-				}
-				r.owner, r.until, r.retryAt = "", time.Time{}, retryAt
-				if why != "" {
-					r.failures++
-				}
-			},
+		// Each check is a test of its own, so that its store is given back before the next: an engine
+		// may use it again, which costs less than a new one. Rapid is to hear of a failure here.
+		var stopped any
+		t.Run("", func(t *testing.T) {
+			defer func() { stopped = recover() }()
+			checkModelOnce(t, rt, e)
 		})
-		// Of some, as another store is opened for it.
-		if _, ok := store.(storage.Copyable); ok && rapid.IntRange(0, 9).Draw(rt, "copy") == 7 {
-			copied := e.Open(t)
-			defer copied.Close()
-			for _, c := range claims { // a copy holds none
-				_ = write(func(tx storage.Tx) error { return tx.ExtendLease(rt.Context(), &c, now, 0) })
-			}
-			checkCopy(rt, store.(storage.Copyable), copied.(storage.Copyable))
+		if stopped != nil {
+			panic(stopped)
 		}
 	})
+}
+
+func checkModelOnce(t *testing.T, rt *rapid.T, e Engine) {
+	store, other := e.both(t)
+	defer store.Close()
+	defer other.Close()
+	base := time.Now().UTC().Truncate(time.Microsecond)
+	now := base
+	m := &model{map[string]incident.Subscription{}, map[string]incident.Notice{}, map[string]incident.Delivery{}, map[string]*modelReader{}}
+	var claims []storage.Lease
+	created := 0
+
+	who := rapid.SampledFrom([]string{"a", "ab", "b", "email:c@example.org"})
+	// Before the test, or not for a day; each time differs, so that the order is clear.
+	when := func(name string) time.Time {
+		created++
+		switch rapid.IntRange(0, 3).Draw(rt, name) {
+		case 0:
+			return time.Time{}
+		case 1:
+			return base.Add(24*time.Hour + time.Duration(created)*time.Second)
+		default:
+			return base.Add(-time.Duration(rapid.IntRange(1, 1000).Draw(rt, name+" ago"))*time.Minute - time.Duration(created)*time.Millisecond)
+		}
+	}
+	write := func(fn func(storage.Tx) error) error {
+		err := rapid.SampledFrom([]storage.Store{store, other}).Draw(rt, "by").Write(t.Context(), fn)
+		if err != nil && !errors.Is(err, storage.ErrLost) {
+			rt.Fatalf("write: %v", err)
+		}
+		return err
+	}
+	rt.Repeat(map[string]func(*rapid.T){
+		"subscribe": func(rt *rapid.T) {
+			var subs []incident.Subscription
+			for range rapid.IntRange(1, 3).Draw(rt, "subscriptions") {
+				s := incident.Subscription{
+					Incident: int64(rapid.IntRange(1, 4).Draw(rt, "incident")), Recipient: who.Draw(rt, "recipient"), DueAt: when("due"),
+				}
+				subs = append(subs, s)
+				m.subs[fmt.Sprint(s.Recipient, "/", s.Incident)] = s
+				m.reader(s.Recipient)
+			}
+			_ = write(func(tx storage.Tx) error { return tx.PutSubscriptions(rt.Context(), subs, nil) })
+		},
+		"notify": func(rt *rapid.T) {
+			n := incident.Notice{
+				Pulse: rapid.SampledFrom([]string{"", "e", "eu"}).Draw(rt, "pulse"), Recipient: who.Draw(rt, "recipient"), DueAt: when("due"),
+			}
+			m.notices[fmt.Sprint(n.Recipient, "/", n.Pulse)] = n
+			m.reader(n.Recipient)
+			_ = write(func(tx storage.Tx) error { return tx.PutNotices(rt.Context(), []incident.Notice{n}, nil) })
+		},
+		"give up a pulse": func(rt *rapid.T) {
+			pulse := rapid.SampledFrom([]string{"", "e", "eu"}).Draw(rt, "pulse")
+			maps.DeleteFunc(m.notices, func(_ string, n incident.Notice) bool { return n.Pulse == pulse })
+			_ = write(func(tx storage.Tx) error { return tx.PutPulses(rt.Context(), nil, []string{pulse}) })
+		},
+		"begin a delivery": func(rt *rapid.T) {
+			created++
+			d := incident.Delivery{
+				ID: fmt.Sprint("d", created), Incident: int64(rapid.IntRange(1, 4).Draw(rt, "incident")), Recipient: who.Draw(rt, "recipient"),
+				State: incident.DeliveryPending, CreatedAt: base.Add(-time.Hour + time.Duration(created)*time.Millisecond),
+				RetryAt: when("retry"),
+			}
+			m.deliveries[d.ID] = d
+			m.reader(d.Recipient)
+			_ = write(func(tx storage.Tx) error { return tx.PutDelivery(rt.Context(), &d, nil) })
+		},
+		"end a delivery": func(rt *rapid.T) {
+			id := who.Draw(rt, "recipient")
+			list := m.pending(id, now)
+			if len(list) == 0 {
+				rt.Skip()
+			}
+			d := list[0]
+			d.State = rapid.SampledFrom([]incident.DeliveryState{incident.DeliveryDelivered, incident.DeliveryFailed, incident.DeliverySuperseded}).Draw(rt, "state")
+			d.SentAt, d.RetryAt = now, time.Time{}
+			if d.State == incident.DeliveryDelivered {
+				m.reader(id).failures = 0
+			}
+			m.deliveries[d.ID] = d
+			_ = write(func(tx storage.Tx) error { return tx.PutDelivery(rt.Context(), &d, nil) })
+		},
+		"claim": func(rt *rapid.T) {
+			now = now.Add(10 * time.Microsecond)
+			limit := rapid.IntRange(1, 4).Draw(rt, "limit")
+			owner := rapid.SampledFrom([]string{"x", "y"}).Draw(rt, "owner")
+			lease := rapid.SampledFrom([]time.Duration{long, short}).Draw(rt, "lease")
+			want := m.waiting(now)
+			want = want[:min(limit, len(want))]
+			var got []storage.Lease
+			_ = write(func(tx storage.Tx) (err error) {
+				got, err = claimDue(rt.Context(), tx, now, owner, lease, limit)
+				return err
+			})
+			if ids := recipients(got); !slices.Equal(ids, want) {
+				rt.Fatalf("claimed %v, want %v", ids, want)
+			}
+			for _, c := range got {
+				r := m.reader(c.Recipient)
+				r.attempt++
+				r.owner, r.until = owner, c.Until
+				if c.Attempt != r.attempt || c.Failures != r.failures {
+					rt.Fatalf("claim %+v, want attempt %d and %d failures", c, r.attempt, r.failures)
+				}
+				f := &fixture{T: t}
+				f.equal("subscriptions", c.Subscriptions, m.due(c.Recipient, now))
+				f.equal("notices", c.Notices, m.news(c.Recipient, now))
+				f.equal("pending", c.Pending, m.pending(c.Recipient, now))
+				if t.Failed() {
+					rt.FailNow()
+				}
+			}
+			claims = append(claims, got...)
+			at, err := store.Clock(rt.Context())
+			if err != nil {
+				rt.Fatal(err)
+			}
+			now = later(now, at).Add(10 * time.Microsecond) // what was short is over, by the clock of the store too
+		},
+		"hold or release": func(rt *rapid.T) {
+			if len(claims) == 0 {
+				rt.Skip()
+			}
+			c := rapid.SampledFrom(claims).Draw(rt, "claim")
+			r := m.reader(c.Recipient)
+			holds := c.Attempt == r.attempt && c.Owner == r.owner && r.until.After(now)
+			hold := rapid.Bool().Draw(rt, "hold")
+			retryAt := when("retry")
+			why := rapid.SampledFrom([]string{"", "refused"}).Draw(rt, "why")
+			err := write(func(tx storage.Tx) error {
+				if hold {
+					return tx.ExtendLease(rt.Context(), &c, now, long)
+				}
+				return tx.ReleaseLease(rt.Context(), &c, now, retryAt, why, 0)
+			})
+			if holds == errors.Is(err, storage.ErrLost) {
+				rt.Fatalf("%v, but it holds: %v", err, holds)
+			}
+			if !holds {
+				return
+			}
+			if hold {
+				r.until = now.Add(long)
+				return
+			}
+			r.owner, r.until, r.retryAt = "", time.Time{}, retryAt
+			if why != "" {
+				r.failures++
+			}
+		},
+	})
+	// Of some, as another store is opened for it.
+	if _, ok := store.(storage.Copyable); ok && rapid.IntRange(0, 9).Draw(rt, "copy") == 7 {
+		copied := e.Open(t)
+		defer copied.Close()
+		for _, c := range claims { // a copy holds none
+			_ = write(func(tx storage.Tx) error { return tx.ExtendLease(rt.Context(), &c, now, 0) })
+		}
+		checkCopy(rt, store.(storage.Copyable), copied.(storage.Copyable))
+	}
 }
 
 // checkCopy makes sure that a copy has the same in its queue, once no lease holds.

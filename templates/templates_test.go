@@ -273,6 +273,8 @@ func TestFunctions(t *testing.T) {
 		{`reReplaceAll "cannot" "can" .Title`, "Application can notify its users"},
 		{`date "02.01.2006 15:04" .At`, "23.07.2026 15:59"},
 		{`date "15:04" .Incident.EndedAt`, ""},
+		{`.Incident.EndedAt`, ""},
+		{`toJson .Incident.EndedAt`, "null"},
 		{`.At`, "15:59 CEST"},
 		{`.At.Format "15:04:05"`, "15:59:00"},
 		{`.At.Unix`, "1784815140"},

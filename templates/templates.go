@@ -122,6 +122,7 @@ func Parse(files []File) (*Set, []Problem) {
 		return nil, p.problems
 	}
 	for _, t := range p.set.trees {
+		sift(t)
 		meter(t)
 	}
 	return p.set, nil

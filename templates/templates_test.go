@@ -303,6 +303,24 @@ func TestFunctions(t *testing.T) {
 	}
 }
 
+// What is no text is not written as Go shows it.
+func TestWholeThingsAreNotWritten(t *testing.T) {
+	m := incidenttest.Message(incident.KindUpdate)
+	for _, what := range []string{".", ".Incident", ".Incident.Priority", ".Lead", ".Incidents", ".Watchdog", `print .Facts`, `printf "%v" .Incident.Breaches`} {
+		for _, part := range []string{"mail.text", "mail.html"} {
+			s := set(t, `{{define "`+part+`"}}x {{`+what+`}}{{end}}`)
+			made, err := s.Mail(m)
+			if err == nil || !strings.Contains(err.Error(), "it prints a whole ") || !strings.HasPrefix(err.Error(), "own.tmpl:1:") {
+				t.Errorf("{{%s}} in %s is %q, %v", what, part, made.Text+made.HTML, err)
+			}
+		}
+	}
+	s := set(t, `{{define "mail.html"}}<p title="{{.Title | html}}">{{.Total}}{{.OnCall}}{{1.5}}{{.At}}{{html .Title}}<a href="?q={{.Title | urlquery}}">x</a>{{end}}`)
+	if made, err := s.Mail(m); err != nil || !strings.Contains(made.HTML, "1false1.515:59 CESTApplication") {
+		t.Errorf("%q %v", made.HTML, err)
+	}
+}
+
 // Nothing that a template can call reads a clock, a file, the environment or the network.
 func TestFunctionsReadNothing(t *testing.T) {
 	for _, name := range []string{"now", "since", "env", "readFile", "safeHtml", "safeUrl", "tz", "include", "_sitrep"} {

@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -179,4 +180,25 @@ func plainText(s string) string {
 	var pr comment.Printer
 	pr.TextWidth = -1
 	return string(pr.Text(doc))
+}
+
+var shownTemplates = regexp.MustCompile("(?ms)^```\n(\\{\\{define.*?)^```$")
+
+// TestThePageOfTemplatesIsTrue: what it shows as templates are some.
+func TestThePageOfTemplatesIsTrue(t *testing.T) {
+	found := 0
+	for _, m := range shownTemplates.FindAllStringSubmatch(read(t, "templates.md"), -1) {
+		piece := m[1]
+		found++
+		set, problems := templates.Parse([]templates.File{{Name: "templates.md", Text: piece}})
+		if problems == nil {
+			problems = set.Check(nil)
+		}
+		for _, p := range problems {
+			t.Errorf("%+v in\n%s", p, piece)
+		}
+	}
+	if found == 0 {
+		t.Error("it shows no template")
+	}
 }

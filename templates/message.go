@@ -202,8 +202,13 @@ type Time struct {
 	words string
 }
 
-// String returns it as it is written in all messages.
-func (t *Time) String() string { return t.words }
+// String returns it as it is written in all messages; of none it is empty.
+func (t *Time) String() string {
+	if t == nil {
+		return ""
+	}
+	return t.words
+}
 
 // mostLayout is how long the layout of a time may be.
 const mostLayout = 100

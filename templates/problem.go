@@ -104,6 +104,9 @@ func (s *Set) failure(name string, err error) *Failure {
 		q.Text = errSteps.Error()
 		return out
 	}
+	if strings.Contains(at, textFunc) {
+		at = ""
+	}
 	if m := calling.FindStringSubmatch(what); m != nil {
 		what = m[1]
 	}

@@ -110,10 +110,10 @@ func (s *Set) make(parts []string, t *telling) (map[string]string, error) {
 		var long error
 		for room := room; ; room = room.Less().Less() {
 			given, err := t.in(room, name)
-			if err == nil {
-				made[name], err = s.part(name, given)
+			if err != nil {
+				return nil, s.failure(name, err)
 			}
-			if err == nil {
+			if made[name], err = s.part(name, given); err == nil {
 				break
 			}
 			if !tooLong(err) || room.Weight < leastWeight || long != nil && long.Error() == err.Error() && !errors.As(err, new(errOutput)) {

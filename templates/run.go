@@ -106,7 +106,27 @@ func (w *limitedWriter) Write(b []byte) (int, error) {
 const (
 	stepFunc     = "_sitrep_step"
 	stepVariable = "$_sitrep_step"
+	textFunc     = "_sitrep_text"
 )
+
+// sift makes a template write only what is a text, a number or a time: anything else would be written
+// as Go shows it, with addresses of memory that differ each time.
+func sift(t *parse.Tree) {
+	walk(t.Root, func(n parse.Node) {
+		action, ok := n.(*parse.ActionNode)
+		if !ok || len(action.Pipe.Decl) > 0 {
+			return
+		}
+		cmds := action.Pipe.Cmds
+		last, ok := cmds[len(cmds)-1].Args[0].(*parse.IdentifierNode)
+		if ok && (last.Ident == "html" || last.Ident == "urlquery") {
+			return // they return texts, and html/template wants them to stand last
+		}
+		action.Pipe.Cmds = append(cmds, &parse.CommandNode{
+			NodeType: parse.NodeCommand, Pos: action.Pos, Args: []parse.Node{parse.NewIdentifier(textFunc).SetTree(t).SetPos(action.Pos)},
+		})
+	})
+}
 
 // meter makes a template count what it does: at its beginning, and each time that a range begins
 // anew. Nothing else takes a template longer than it is.
@@ -165,6 +185,7 @@ var public, stubs = func() (public, all map[string]any) {
 	}
 	public = maps.Clone(all)
 	delete(public, stepFunc)
+	delete(public, textFunc)
 	return public, all
 }()
 
@@ -188,6 +209,7 @@ func Functions() map[string]string {
 func (r *run) funcs() map[string]any {
 	return map[string]any{
 		stepFunc:   r.step,
+		textFunc:   written,
 		"print":    r.scalars(fmt.Sprint),
 		"println":  r.scalars(fmt.Sprintln),
 		"html":     r.scalars(template.HTMLEscaper),
@@ -275,6 +297,15 @@ func (r *run) scalars(f func(...any) string) func(...any) (string, error) {
 	}
 }
 
+// written returns what is written, if that is a text, a number or a time.
+func written(v any) (any, error) {
+	out, _, err := scalar([]any{v})
+	if err != nil {
+		return nil, err
+	}
+	return out[0], nil
+}
+
 // scalar returns arguments as they are printed, and how long they are together.
 func scalar(args []any) (out []any, n int, err error) {
 	for _, a := range args {
@@ -290,7 +321,7 @@ func scalar(args []any) (out []any, n int, err error) {
 		default:
 			switch reflect.TypeOf(a).Kind() {
 			case reflect.Struct, reflect.Map, reflect.Slice, reflect.Pointer, reflect.Array, reflect.Func, reflect.Chan, reflect.Interface:
-				return nil, 0, fmt.Errorf("it prints a %s, and only texts, numbers and times can be printed; name one of its fields, or use range or toJson", strings.TrimPrefix(fmt.Sprintf("%T", a), "*templates."))
+				return nil, 0, fmt.Errorf("it prints a whole %s; name one of its fields, or use range, join or toJson", nameOf(a))
 			}
 		}
 		if s, ok := a.(string); ok {
@@ -299,6 +330,21 @@ func scalar(args []any) (out []any, n int, err error) {
 		out = append(out, a)
 	}
 	return out, n + 20*len(args), nil
+}
+
+// nameOf names the type of what is no scalar, for people.
+func nameOf(v any) string {
+	t := reflect.TypeOf(v)
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.Slice, reflect.Array:
+		return "list"
+	case reflect.Map:
+		return "map"
+	}
+	return t.Name()
 }
 
 var wide = regexp.MustCompile(fmt.Sprintf(`%%[^a-zA-Z%%]*(\*|[0-9]{%d,})`, mostWidth+1))

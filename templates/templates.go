@@ -1,7 +1,9 @@
 // Package templates gives messages words and looks of one's own. A file of templates defines any
 // of mail.subject, mail.text, mail.html, slack, teams and mattermost, in the language of
 // text/template, over one [Message]; mail.html is escaped as html/template does it, and what the
-// chats read is JSON.
+// chats read is JSON. Functions that Alertmanager's templates have too are called the same and do the
+// same; its package is not used, as others of its functions read the clock or pass HTML on as it is,
+// and none is bounded.
 //
 // A template is trusted no further than with what it says: it is given what the readers of the
 // message may know, and functions that read no file, no environment, no clock and no network. What it
@@ -120,6 +122,7 @@ func Parse(files []File) (*Set, []Problem) {
 		return nil, p.problems
 	}
 	for _, t := range p.set.trees {
+		sift(t)
 		meter(t)
 	}
 	return p.set, nil

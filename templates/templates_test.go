@@ -273,6 +273,8 @@ func TestFunctions(t *testing.T) {
 		{`reReplaceAll "cannot" "can" .Title`, "Application can notify its users"},
 		{`date "02.01.2006 15:04" .At`, "23.07.2026 15:59"},
 		{`date "15:04" .Incident.EndedAt`, ""},
+		{`.Incident.EndedAt`, ""},
+		{`toJson .Incident.EndedAt`, "null"},
 		{`.At`, "15:59 CEST"},
 		{`.At.Format "15:04:05"`, "15:59:00"},
 		{`.At.Unix`, "1784815140"},
@@ -298,6 +300,24 @@ func TestFunctions(t *testing.T) {
 		if got := strings.TrimSuffix(strings.TrimPrefix(made.Text, "="), "\n"); err != nil || got != want {
 			t.Errorf("%s is %q (%v), want %q", call, got, err, want)
 		}
+	}
+}
+
+// What is no text is not written as Go shows it.
+func TestWholeThingsAreNotWritten(t *testing.T) {
+	m := incidenttest.Message(incident.KindUpdate)
+	for _, what := range []string{".", ".Incident", ".Incident.Priority", ".Lead", ".Incidents", ".Watchdog", `print .Facts`, `printf "%v" .Incident.Breaches`} {
+		for _, part := range []string{"mail.text", "mail.html"} {
+			s := set(t, `{{define "`+part+`"}}x {{`+what+`}}{{end}}`)
+			made, err := s.Mail(m)
+			if err == nil || !strings.Contains(err.Error(), "it prints a whole ") || !strings.HasPrefix(err.Error(), "own.tmpl:1:") {
+				t.Errorf("{{%s}} in %s is %q, %v", what, part, made.Text+made.HTML, err)
+			}
+		}
+	}
+	s := set(t, `{{define "mail.html"}}<p title="{{.Title | html}}">{{.Total}}{{.OnCall}}{{1.5}}{{.At}}{{html .Title}}<a href="?q={{.Title | urlquery}}">x</a>{{end}}`)
+	if made, err := s.Mail(m); err != nil || !strings.Contains(made.HTML, "1false1.515:59 CESTApplication") {
+		t.Errorf("%q %v", made.HTML, err)
 	}
 }
 

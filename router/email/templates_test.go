@@ -22,6 +22,7 @@ func TestMailsHaveTemplatesOfOnesOwn(t *testing.T) {
 		{"the subject", `{{define "mail.subject"}}Ärger: {{.Title}}{{end}}`, "Ärger: Application", "Application cannot", "<!DOCTYPE", false},
 		{"the text", `{{define "mail.text"}}Good day{{end}}`, "[P1] INC-42", "Good day\n", "<!DOCTYPE", false},
 		{"the HTML", `{{define "mail.html"}}<p>Good day</p>{{end}}`, "[P1] INC-42", "Application cannot", "<p>Good day</p>\n", false},
+		{"times", `{{define "mail.html"}}<p>{{.At}} {{with .Incident}}{{.EndedAt}}{{.StartedAt}}{{end}}</p>{{end}}`, "[P1] INC-42", "Application cannot", "<p>15:59 CEST 13:58 CEST</p>\n", false},
 		{"a header more", `{{define "mail.subject"}}x` + "\r\nBcc: all@example.org" + `{{end}}{{define "mail.text"}}Good day{{end}}`, "", "", "", true},
 		{"nothing", `{{define "mail.text"}} {{end}}`, "", "", "", true},
 		{"HTML that is none", `{{define "mail.html"}}<a href="{{.Title}}{{end}}`, "", "", "", true},

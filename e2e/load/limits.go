@@ -55,7 +55,7 @@ func (c *capacity) limits(costs *costs) []limit {
 		},
 		{
 			"alerts of a storm, with a file", thousands(c.throughs[0].rate()) + " alerts/s here", storm(c.throughs[0].rate()), true, false,
-			"it takes that much longer than a minute until all are told, and nothing is lost, as Alertmanager repeats what it has no answer to. A file has one writer: a disk that syncs faster helps, and so do fewer and larger posts (`group_interval`)",
+			"that much more than a minute passes until all are taken in, and nothing is lost, as Alertmanager repeats what it has no answer to. A file has one writer: a disk that syncs faster helps, and so do fewer and larger posts (`group_interval`)",
 		},
 		{
 			"alerts of a storm, with a database", thousands(most) + " alerts/s here", storm(most), false, true,

@@ -369,7 +369,7 @@ func TestAClaimTouchesFewPages(t *testing.T) {
 			return err
 		}))
 	}
-	touched := map[string][]int{}
+	touched, took := map[string][]int{}, map[string][]float64{}
 	all := plans(cluster.Log())
 	for _, part := range []struct {
 		what, query string
@@ -387,17 +387,18 @@ func TestAClaimTouchesFewPages(t *testing.T) {
 	} {
 		for _, p := range all {
 			if strings.Contains(string(p), "Query Text: "+part.query) {
-				touched[part.what] = append(touched[part.what], p.touched())
+				touched[part.what], took[part.what] = append(touched[part.what], p.touched()), append(took[part.what], p.took())
 			}
 		}
 		slices.Sort(touched[part.what])
+		slices.Sort(took[part.what])
 		pages := touched[part.what]
 		if len(pages) < claimRounds {
 			t.Errorf("%s: %d statements were explained", part.what, len(pages))
 			continue
 		}
 		most := pages[len(pages)*9/10] // a page that is full, or is cleaned up, costs more now and then
-		t.Logf("%s: %d pages, %d at most", part.what, most, pages[len(pages)-1])
+		t.Logf("%s: %d pages, %d at most; %.2f ms at the median", part.what, most, pages[len(pages)-1], took[part.what][len(pages)/2])
 		if most > part.most {
 			t.Errorf("%s touches %d pages, want at most %d", part.what, most, part.most)
 		}
@@ -447,6 +448,7 @@ var (
 	planLocks   = regexp.MustCompile(`(?s)(LockRows).*?Scan(?: Backward)?(?: using \w+)? on (?:public\.)?(\w+)|(?:(Insert|Update|Delete) on (?:public\.)?(\w+))`)
 	planScan    = regexp.MustCompile(`Seq Scan on (?:public\.)?(\w+)`)
 	planRemoved = regexp.MustCompile(`Rows Removed by (?:Filter|Index Recheck): (\d+)`)
+	planTook    = regexp.MustCompile(`duration: ([\d.]+) ms`)
 	planPages   = regexp.MustCompile(`Buffers: shared((?: (?:hit|read|dirtied|written)=\d+)+)`)
 	planPage    = regexp.MustCompile(`(?:hit|read)=(\d+)`)
 	planActual  = regexp.MustCompile(`Scan.* on .*actual rows=(\d+) loops=(\d+)`)
@@ -457,6 +459,16 @@ func (p plan) of() (transaction, text string) {
 	line, text, _ := strings.Cut(string(p), "\n")
 	transaction, _, _ = strings.Cut(line, " ")
 	return transaction, text
+}
+
+// took returns how many milliseconds a statement took.
+func (p plan) took() float64 {
+	m := planTook.FindStringSubmatch(string(p))
+	if m == nil {
+		return 0
+	}
+	took, _ := strconv.ParseFloat(m[1], 64)
+	return took
 }
 
 // touched returns how many pages a statement touched, with the functions that it calls.

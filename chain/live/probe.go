@@ -31,7 +31,7 @@ func (p *Probe) Probe(ctx context.Context) error {
 		all.Go(func() {
 			one := &prometheus{source: source{Endpoint: withClient(e), program: "Prometheus"}}
 			if err := p.sound(ctx, one); err != nil {
-				errs[i] = fmt.Errorf("Prometheus %q: %w", one.Name(), err)
+				errs[i] = fmt.Errorf("ask Prometheus %q: %w", one.Name(), err)
 			}
 		})
 	}

@@ -70,7 +70,7 @@ func TestAPrometheusIsProvedSound(t *testing.T) {
 			switch {
 			case c.says == "" && err != nil:
 				t.Error(err)
-			case c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says) || !strings.HasPrefix(err.Error(), `Prometheus "`+w.prometheus.URL+`": `)):
+			case c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says) || !strings.HasPrefix(err.Error(), `ask Prometheus "`+w.prometheus.URL+`": `)):
 				t.Errorf("%v, want %q", err, c.says)
 			}
 		})

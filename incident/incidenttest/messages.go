@@ -431,7 +431,7 @@ func Messages() map[string]*incident.Message {
 	canary("canary-back", incident.CanaryNews{PostedAt: At("13:58"), HeardAt: At("13:59"), PrometheusAt: At("13:58"), ArrivedAt: At("14:00")})
 	canary("canary-no-prometheus", incident.CanaryNews{
 		PostedAt: At("13:50"), HeardAt: At("13:51"), FailedAt: At("14:00"), Stage: incident.CanaryPrometheus, FailingSince: At("13:50"), LastArrivedAt: At("10:00"),
-		Error: `Prometheus "http://prometheus.example:9090": connection refused`,
+		Error: `ask Prometheus "http://prometheus.example:9090": connection refused`,
 	})
 	canary("canary-no-alertmanager", incident.CanaryNews{
 		PostedAt: At("13:50"), FailedAt: At("14:00"), Stage: incident.CanaryPost, FailingSince: At("13:50"), LastArrivedAt: At("10:00"),

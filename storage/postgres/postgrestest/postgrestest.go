@@ -141,7 +141,12 @@ func start(fsync string) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c, c.set(fmt.Sprintf("listen_addresses = '127.0.0.1'\nport = %d\nunix_socket_directories = '%s'\nmax_connections = 200\nfsync = %s\nmax_prepared_transactions = 0\n", c.port, c.dir, fsync))
+	settings := fmt.Sprintf("listen_addresses = '127.0.0.1'\nport = %d\nunix_socket_directories = '%s'\nmax_connections = 200\nfsync = %s\nmax_prepared_transactions = 0\n", c.port, c.dir, fsync)
+	if fsync == "off" {
+		// What outlives no crash needs no log to be restored from either.
+		settings += "full_page_writes = off\nwal_level = minimal\nmax_wal_senders = 0\nmax_wal_size = 4GB\nautovacuum = off\n"
+	}
+	return c, c.set(settings)
 }
 
 // Standby returns a replica of the cluster, which tells it by that name what it has. It is gone when

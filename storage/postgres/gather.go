@@ -12,7 +12,7 @@ import (
 const (
 	// gatherers is how many transactions that several writes share are under way at most: while one
 	// commits, the next is put together.
-	gatherers = 2
+	gatherers = 4
 	// gatherMost is how many writes share one at most.
 	gatherMost = 64
 )

@@ -61,6 +61,7 @@ func Run(t *testing.T, e Engine) {
 		{"agendas", agendaRules},
 		{"subscriptions", subscriptionRules},
 		{"claims", claimRules},
+		{"writes together", togetherRules},
 		{"watchdog", watchdogRules},
 		{"deliveries", deliveryRules},
 		{"log", logRules},

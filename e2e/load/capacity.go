@@ -127,7 +127,7 @@ func (p programs) measureConfig(ctx context.Context, o organisation) (configFigu
 	if f.reload, err = m.reloaded(o); err != nil {
 		return f, err
 	}
-	if f.looks, err = m.looksOf(3, []look{
+	if f.looks, err = m.looksOf(2, []look{
 		{"front page", "/"},
 		{"SLOs", "/slos"},
 		{"coverage", "/coverage"},
@@ -220,6 +220,7 @@ type yearFigures struct {
 	view                              spent
 	idle                              spent
 	memory                            int64
+	part                              bool // of the year: what does not depend on it is left out
 	looks                             []looked
 	verify                            spent
 	pruned                            spent // of one incident that got too old
@@ -499,7 +500,9 @@ func (m *meter) measureYear(s *sink, f *yearFigures) (err error) {
 	}
 	f.looks = append(f.looks, long...)
 	f.memory = memory(sitrep.PID(), "VmRSS:")
-	f.idle, err = m.idle()
+	if !f.part {
+		f.idle, err = m.idle()
+	}
 	return err
 }
 
@@ -628,6 +631,8 @@ func writeCapacity(ctx context.Context, sim simulation, path string, out io.Writ
 		if err != nil {
 			return err
 		}
+		f.part = incidents < sim.incidents
+		file.part = f.part
 		say("what it costs in the database")
 		if err := p.onDatabaseYear(ctx, url, o, s, &f); err != nil {
 			return err

@@ -101,7 +101,12 @@ func yearRows(all []*yearFigures) (rows []row) {
 		}
 		return cpu(f.pruned)
 	})
-	add("idle, ms a minute", func(f *yearFigures) string { return cpu(f.idle) })
+	add("idle, ms a minute", func(f *yearFigures) string {
+		if f.part {
+			return "-"
+		}
+		return cpu(f.idle)
+	})
 	add("memory of sitrep, MiB", func(f *yearFigures) string { return mib(f.memory) })
 	add("connections", func(f *yearFigures) string {
 		if f.connections == 0 {

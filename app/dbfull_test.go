@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"sitrep/storage"
 	"sitrep/storage/postgres/postgrestest"
 )
 
@@ -115,6 +116,15 @@ func TestTheDiskOfTheDatabaseIsFull(t *testing.T) {
 				}
 				return false
 			})
+			// What is small may find room still, and says nothing of what is not.
+			for i := range 20 {
+				_ = r.Service.store.Write(t.Context(), func(tx storage.Tx) error {
+					return tx.PutAlive(t.Context(), storage.Replica{Owner: fmt.Sprint("small ", i), SeenAt: time.Now()})
+				})
+			}
+			if w := r.ask("GET", "/-/ready", ""); w.Code != 503 {
+				t.Errorf("it is ready once something small found room: %d", w.Code)
+			}
 			if w := r.ask("GET", "/-/healthy", ""); w.Code != 200 {
 				t.Errorf("whoever restarts processes is told %d", w.Code)
 			}

@@ -242,6 +242,9 @@ func TestSamplesPassCheck(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		if err := os.CopyFS(filepath.Join(dir, "templates"), os.DirFS("../contrib/templates")); err != nil {
+			t.Fatal(err)
+		}
 		var said bytes.Buffer
 		code := cli.Run(t.Context(), []string{"check", filepath.Join(dir, "sitrep.yml")}, cli.Environment{Getenv: func(string) string { return "" }, Stdout: &said, Stderr: &said})
 		if code != cli.ExitDone || strings.Contains(said.String(), "warning") {

@@ -97,8 +97,9 @@ type DB struct {
 
 	mu      sync.Mutex
 	trouble error
-	// unwritten is set if only what is written finds out whether the trouble is over.
-	unwritten bool
+	// unwritten is set if only what is written finds out whether the trouble is over, and full if only
+	// Probe does: something small may find room where the next post finds none.
+	unwritten, full bool
 	commits   map[*time.Time]struct{} // when those began that are under way
 	size      int64
 	durable   string // the synchronous_commit that the server gives
@@ -338,14 +339,24 @@ func (db *DB) ill(err error, unwritten bool) error {
 	return err
 }
 
-// well notes that the database answers, and whether it has stored something.
-func (db *DB) well(stored bool) {
+// well notes that the database answers, and whether it has stored something, in a transaction of that
+// class.
+func (db *DB) well(c class, stored bool) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	if db.trouble != nil && (stored || !db.unwritten) {
+	if db.trouble != nil && (stored || !db.unwritten) && (c == classProbe || !db.full) {
 		db.log.Info("the database works again")
-		db.trouble, db.unwritten = nil, false
+		db.trouble, db.unwritten, db.full = nil, false, false
 	}
+}
+
+// noRoom notes that a disk of the database is full, and returns the error that says so.
+func (db *DB) noRoom(err error) error {
+	err = db.ill(err, true)
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.full = db.writes
+	return err
 }
 
 // probeBytes is how much is stored to find out whether there is room again.

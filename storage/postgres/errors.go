@@ -151,6 +151,8 @@ func (db *DB) explainServer(e *pgconn.PgError) error {
 		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err), false)
 	case "42501": // insufficient_privilege
 		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err), true)
+	case "53100": // disk_full
+		return db.noRoom(fmt.Errorf("%w: %w", storage.ErrUnavailable, err))
 	case "55P03", "57014", "57P05", "25P03":
 		// lock_not_available, query_canceled, idle_session_timeout,
 		// idle_in_transaction_session_timeout

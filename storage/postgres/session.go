@@ -191,7 +191,7 @@ func (s *session) send(ctx context.Context) error {
 	if err != nil {
 		return s.fail(s.db.explain(ctx, err))
 	}
-	s.db.well(false)
+	s.db.well(s.class, false)
 	return nil
 }
 
@@ -367,7 +367,7 @@ func (s *session) commit() error {
 		if warning != "" {
 			return s.fail(s.db.ill(fmt.Errorf("%w: the server committed, and says: %s", storage.ErrUnknown, warning), true))
 		}
-		s.db.well(true)
+		s.db.well(s.class, true)
 		return nil
 	}
 	if err != nil {

@@ -75,6 +75,7 @@ type Scheduler struct {
 	wakeOnce sync.Once
 	wake     chan struct{}
 
+	expected    expectation // of the watchdog
 	aliveAt     time.Time
 	aliveSteady time.Duration
 	own, common clock                // of this process, and of the store where others have it

@@ -40,6 +40,24 @@ func (s subject) id() string {
 	return incident.ID(s.incident)
 }
 
+// An expectation is since when this process knows that there is a watchdog. One that comes with a new
+// configuration is given its time, as one is at a start.
+type expectation struct {
+	there bool
+	by    []string
+	at    time.Time
+}
+
+func (e *expectation) since(w *incident.Watchdog, started, at time.Time) time.Time {
+	if e.at.IsZero() {
+		at = started
+	}
+	if there := w.Within > 0; e.at.IsZero() || there != e.there || !slices.Equal(w.By, e.by) {
+		*e = expectation{there, w.By, at}
+	}
+	return e.at
+}
+
 // watchdog notes which pulses went away, and tells the watchdog's groups; and it gives up
 // those of which nothing more is to be known. What the watchdog is, is said by the
 // configuration in force.
@@ -48,9 +66,10 @@ func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
 		return nil
 	}
 	policy := s.Repo.Policy()
+	since := s.expected.since(&policy.Watchdog, s.Started, at)
 	var gone, over []incident.Pulse
 	for _, p := range s.view.pulses.In(policy) {
-		if _, went := p.Check(policy, s.Started, at); went || p.Untold != "" {
+		if _, went := p.Check(policy, since, at); went || p.Untold != "" {
 			gone = append(gone, p)
 		}
 	}
@@ -68,7 +87,7 @@ func (s *Scheduler) watchdog(ctx context.Context, at time.Time) error {
 				return err
 			}
 			why := pulse.Untold
-			if pulse, went = pulse.Check(c.Policy, s.Started, at); went {
+			if pulse, went = pulse.Check(c.Policy, since, at); went {
 				why = incident.DueWatchdogAway
 			}
 			if why == "" {

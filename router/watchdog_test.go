@@ -259,6 +259,21 @@ func TestAnIncidentNamesTheClustersThatAreSilent(t *testing.T) {
 	})
 }
 
+func TestAWatchdogThatIsNewIsGivenItsTime(t *testing.T) {
+	without := withWatchdog()
+	without.Watchdog = incident.Watchdog{}
+	bubbleEvery(t, 10*time.Second, without, func(t *testing.T, w *world) {
+		w.Pass(time.Hour)
+		w.Reload(func(p *incident.Policy) { p.Watchdog = withWatchdog().Watchdog })
+		w.Pass(14 * time.Minute)
+		w.Expect()
+		w.Pass(2 * time.Minute)
+		if away := w.Expect("sre watchdog")[0].Watchdog; !away.Away {
+			t.Errorf("told %+v", away)
+		}
+	})
+}
+
 func TestTheWatchdogIsTakenOutOfTheConfiguration(t *testing.T) {
 	bubbleEvery(t, 10*time.Second, withClusters(), func(t *testing.T, w *world) {
 		w.beatIn(10*time.Minute, "eu", "us")

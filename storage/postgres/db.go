@@ -100,10 +100,10 @@ type DB struct {
 	// unwritten is set if only what is written finds out whether the trouble is over, and full if only
 	// Probe does: something small may find room where the next post finds none.
 	unwritten, full bool
-	commits   map[*time.Time]struct{} // when those began that are under way
-	size      int64
-	durable   string // the synchronous_commit that the server gives
-	sizedAt   time.Time
+	commits         map[*time.Time]struct{} // when those began that are under way
+	size            int64
+	durable         string // the synchronous_commit that the server gives
+	sizedAt         time.Time
 }
 
 // Open opens the store in the database of a URL, or of the settings of libpq. The error is

@@ -118,7 +118,8 @@ long=(
   TestSitrepAgreesWithItsSenders TestTenDaysOfUpdatesDoNotDrift TestOneReplicaDoesWhatOneHasToDo TestAnOutageIsWhenNoReplicaRan
   TestWhatIsOldGoesPieceByPiece TestTheEndIsGivenUpAfterThreeRefusals TestOneOfManyProcessesLetsTheCanaryFly TestACanaryThatIsTakenOutIsForgotten
   TestAClusterThatIsGoneIsGivenUp
-  TestEveryRoleOnEveryRoute TestHostileTextsThroughEveryOutput
+  TestEveryRoleOnEveryRoute TestHostileTextsThroughEveryOutput TestHostileTextsInTheFilesOfOthers
+  TestChatsTakeTheLongest TestNoMailIsCut TestLongMessagesFit TestTheSampleInContrib
   TestWhatWasAnsweredIsThereAfterAPowerCut TestALargeOlderStoreIsBroughtUpInPieces TestWhatWasDeletedIsForgotten TestASmallCommitIsSmallAfterMuchWasDeleted
 )
 long="^($(IFS='|' && printf '%s' "${long[*]}"))\$"
@@ -126,7 +127,8 @@ long="^($(IFS='|' && printf '%s' "${long[*]}"))\$"
 mapfile -t packages < <(go list ./... | grep -v -E -e '^sitrep/e2e' -e "$plain" -e '^sitrep/(router|app|storage/bolt|storage/postgres)$')
 go test -race -skip "$long" ./router ./storage/postgres ./storage/bolt ./app "${packages[@]}"
 go test ./web ./audit ./config ./demo ./docs ./simulate
-go test -run "$long" ./router ./storage/bolt ./cli ./app
+go test -run "$long" ./router ./router/email ./router/webhook ./templates ./storage/bolt ./cli ./app
 
 step end-to-end tests
-go test -race -count=1 -timeout 10m ./e2e/...
+# What runs there are programs, which are built without the race detector.
+go test -count=1 -timeout 10m ./e2e/...

@@ -95,6 +95,28 @@ func TestAStormIsFiveMessagesAndADigest(t *testing.T) {
 	})
 }
 
+// What is left of a storm that is over goes once it is sure that no more comes; a little waits longer.
+func TestTheRestOfAStormDoesNotWaitForMore(t *testing.T) {
+	for rest, within := range map[int]time.Duration{150: 12 * time.Second, 50: 42 * time.Second} {
+		t.Run(fmt.Sprint(rest), func(t *testing.T) {
+			bubble(t, policy(), func(t *testing.T, w *world) {
+				w.Post(w.many("first", 12)...)
+				w.Pass(2 * time.Second)
+				w.Mails()
+				w.Post(w.many("rest", rest)...)
+				w.Pass(within - 9*time.Second)
+				if _, _, n := about(w.Mails(), "oncall"); n >= rest {
+					t.Errorf("told of %d incidents at once", n)
+				}
+				w.Pass(9 * time.Second)
+				if _, d, n := about(w.Mails(), "oncall"); d != 1 || n < rest-5 {
+					t.Errorf("%d digests of %d incidents", d, n)
+				}
+			})
+		})
+	}
+}
+
 func TestAStormThatComesOneByOne(t *testing.T) {
 	bubble(t, policy(), func(t *testing.T, w *world) {
 		start := w.Now()

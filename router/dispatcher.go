@@ -30,8 +30,10 @@ const (
 	// there is no digest's worth of it yet. An opening stays within its promise.
 	digestWait = 40 * time.Second
 	// digestFull is how many incidents are a digest's worth, and digestLook how soon it is looked
-	// again whether there are as many.
+	// again whether there are as many. As many as digestMany are one once nothing came for so
+	// long: what is left of a storm waits for no more.
 	digestFull = 900
+	digestMany = 100
 	digestLook = 5 * time.Second
 	// waitingLimit is among how many recipients the most urgent are found, and claimLimit
 	// how many are claimed at once.
@@ -785,8 +787,10 @@ func (d *Dispatcher) tellIncidents(ctx context.Context, c *turn, l load) (time.T
 	if len(due) == 0 {
 		return time.Time{}, nil
 	}
-	earliest := slices.MinFunc(due, func(a, b incident.Subscription) int { return a.DueAt.Compare(b.DueAt) }).DueAt
-	if wait := earliest.Add(digestWait); (others == 0 || len(due) == 1) && len(due) < digestFull && wait.After(now()) {
+	byDue := func(a, b incident.Subscription) int { return a.DueAt.Compare(b.DueAt) }
+	earliest, latest := slices.MinFunc(due, byDue).DueAt, slices.MaxFunc(due, byDue).DueAt
+	enough := len(due) >= digestFull || len(due) >= digestMany && !latest.Add(digestLook).After(now())
+	if wait := earliest.Add(digestWait); (others == 0 || len(due) == 1) && !enough && wait.After(now()) {
 		if soon := now().Add(digestLook); soon.Before(wait) {
 			return soon, nil
 		}

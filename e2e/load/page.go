@@ -60,7 +60,7 @@ alert is a new breach of %d bytes, of one of %d SLOs.
 
 A mail server that takes all at once is the far end; one incident to many readers has raw SMTP beside it, and a storm of incidents,
 each with two readers, what a fresh one of the first priority takes alone. What is beyond five messages in a minute goes as digests, for
-which up to 40 seconds are waited.
+which up to 40 seconds are waited, or 5 where a hundred are due and no more come.
 
 `)
 	if err := p.toldPart(&b, out); err != nil {

@@ -15,6 +15,7 @@ import (
 	"go.etcd.io/bbolt"
 	"golang.org/x/sync/errgroup"
 
+	"sitrep/e2e/rig"
 	"sitrep/storage/postgres"
 	"sitrep/storage/postgres/postgrestest"
 )
@@ -171,9 +172,34 @@ func (p programs) measureConfig(ctx context.Context, o organisation) (configFigu
 // idleFor is how long an idle sitrep is looked at: a third of a minute, with one scrape.
 const idleFor = 20 * time.Second
 
+// rest waits until what came before has come to rest: of a database, its cleaning too.
+func (m *meter) rest() error {
+	time.Sleep(3 * time.Second)
+	if m.conn == nil {
+		return nil
+	}
+	for _, statement := range []string{"vacuum", "checkpoint"} {
+		if _, err := m.conn.Exec(context.Background(), statement); err != nil {
+			return fmt.Errorf("%s: %w", statement, err)
+		}
+	}
+	var err error
+	rested := rig.Poll(2*time.Minute, func() bool {
+		busy := 0
+		err = m.conn.QueryRow(context.Background(), "select count(*) from pg_stat_activity where backend_type = 'autovacuum worker'").Scan(&busy)
+		return err != nil || busy == 0
+	})
+	if err == nil && !rested {
+		err = errors.New("the database is cleaned still after 2 minutes")
+	}
+	return err
+}
+
 // idle returns what is spent in a minute in which nothing happens but scrapes.
 func (m *meter) idle() (spent, error) {
-	time.Sleep(3 * time.Second) // what came before it has come to rest
+	if err := m.rest(); err != nil {
+		return spent{}, err
+	}
 	s, err := m.of(func() error {
 		for _, s := range m.fleet {
 			if _, err := ask(s, http.MethodGet, "/metrics"); err != nil {

@@ -32,9 +32,10 @@ packages() {
   return "$status"
 }
 
-# installed NAME PACKAGE: installs a Debian package where a program is missing.
-installed() {
-  command -v "$1" >/dev/null || packages "$2"
+# needs PATTERN PACKAGE: notes a Debian package where no file of that pattern, or no program of that name, is there.
+missing=()
+needs() {
+  command -v "$1" >/dev/null || compgen -G "$1" >/dev/null || missing+=("$2")
 }
 
 # exim: unpacks Debian's Exim into .cache, as its package and that of Postfix exclude each
@@ -55,20 +56,20 @@ exim() {
     "${root[@]}" useradd --system --user-group --home-dir /nonexistent --shell /usr/sbin/nologin Debian-exim
 }
 
-installed gcc gcc        # the race detector needs cgo
-installed chromium chromium # the pages are tested in a browser
-installed python3 python3 # verifies an export as its own instructions say
-# The other store; no server is started but those of tests.
-command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages postgresql
-installed pgbouncer pgbouncer # a pooler of connections to it
-installed openssl openssl  # makes tokens
-installed ip iproute2    # a network that loses what is sent
-installed zsh zsh        # completes commands, as bash does
-installed prometheus prometheus # a chain that runs is followed; promtool tests the alert rules
-[ -x /usr/sbin/nginx ] || packages nginx # the proxy of a tutorial
-[ -x /usr/sbin/haproxy ] || packages haproxy # checks the load balancer of contrib
-installed strace strace  # records what the store writes and syncs, for a test that cuts the power
-[ -x /usr/lib/postfix/sbin/master ] || packages postfix # a mail server as people run them
+needs gcc gcc             # the race detector needs cgo
+needs chromium chromium   # the pages are tested in a browser
+needs python3 python3     # verifies an export as its own instructions say
+needs '/usr/lib/postgresql/*/bin/initdb' postgresql # the other store; no server is started but those of tests
+needs pgbouncer pgbouncer # a pooler of connections to it
+needs openssl openssl     # makes tokens
+needs ip iproute2         # a network that loses what is sent
+needs zsh zsh             # completes commands, as bash does
+needs prometheus prometheus # a chain that runs is followed; promtool tests the alert rules
+needs /usr/sbin/nginx nginx # the proxy of a tutorial
+needs /usr/sbin/haproxy haproxy # checks the load balancer of contrib
+needs strace strace       # records what the store writes and syncs, for a test that cuts the power
+needs /usr/lib/postfix/sbin/master postfix # a mail server as people run them
+[ "${#missing[@]}" = 0 ] || packages "${missing[@]}"
 exim # and another
 export CGO_ENABLED=1
 
@@ -76,11 +77,8 @@ step go mod
 go mod verify
 go mod tidy -diff
 
-step go vet
-go vet ./...
-
 step golangci-lint
-go run "$golangci" run # with staticcheck, and the formatters
+go run "$golangci" run # with go vet, staticcheck and the formatters
 
 step govulncheck
 # Exit 3 is a vulnerability found. That the database cannot be reached is no fault of sitrep.
@@ -110,24 +108,32 @@ mkdir -p .cache
 # The end-to-end tests come last and alone: they run many programs, and have times to keep.
 step go test
 # The race detector makes tests six times as slow. It looks at what many goroutines work on, but
-# for the longest tests there, and those whose size or time is the point; what reads in one, and what
-# a browser sees, is run without it.
-plain='^sitrep/(audit|config|demo|docs|simulate|web)$'
+# for the longest tests there, and those whose size or time is the point; what reads in one, what
+# commands print, and what a browser sees, is run without it.
+plain='^sitrep/(audit|cli|config|demo|docs|simulate|web)$'
 long=(
+  # app
+  TestSlowReadersHoldLittle TestEveryRoleOnEveryRoute
+  # router
   TestADrillBeginsByTheClock TestADrillThatAPersonDeclaredCounts TestTwoReplicasAgreeWithTheirSenders TestSchedulesThatWentWrong
   TestSitrepAgreesWithItsSenders TestTenDaysOfUpdatesDoNotDrift TestOneReplicaDoesWhatOneHasToDo TestAnOutageIsWhenNoReplicaRan
   TestWhatIsOldGoesPieceByPiece TestTheEndIsGivenUpAfterThreeRefusals TestOneOfManyProcessesLetsTheCanaryFly TestACanaryThatIsTakenOutIsForgotten
-  TestAClusterThatIsGoneIsGivenUp
-  TestEveryRoleOnEveryRoute TestHostileTextsThroughEveryOutput TestHostileTextsInTheFilesOfOthers
+  TestAClusterThatIsGoneIsGivenUp TestWhateverMessagesAreRefusedAllOthersArriveInTime TestAReloadReachesEveryIncident
+  TestWhileAllAreRefusedAlikeItIsTheSetUp TestTeamsHearOnceThatMailDoesNotGoOut TestTheNextUpdateIsTheRealNextTry TestAPriorityThatInformsNobody
+  TestWorstDayOfManyIncidents
+  # router/email, router/webhook, templates
   TestChatsTakeTheLongest TestNoMailIsCut TestLongMessagesFit TestTheSampleInContrib
+  # storage/bolt
   TestWhatWasAnsweredIsThereAfterAPowerCut TestALargeOlderStoreIsBroughtUpInPieces TestWhatWasDeletedIsForgotten TestASmallCommitIsSmallAfterMuchWasDeleted
+  # storage/postgres
+  TestBigTablesAreNotScanned TestAClaimTouchesFewPages
 )
 long="^($(IFS='|' && printf '%s' "${long[*]}"))\$"
 # Those that take longest come first, so that nobody waits for them in the end.
 mapfile -t packages < <(go list ./... | grep -v -E -e '^sitrep/e2e' -e "$plain" -e '^sitrep/(router|app|storage/bolt|storage/postgres)$')
 go test -race -skip "$long" ./router ./storage/postgres ./storage/bolt ./app "${packages[@]}"
-go test ./web ./audit ./config ./demo ./docs ./simulate
-go test -run "$long" ./router ./router/email ./router/webhook ./templates ./storage/bolt ./cli ./app
+go test ./cli ./web ./audit ./config ./demo ./docs ./simulate
+go test -run "$long" ./storage/postgres ./router ./router/email ./router/webhook ./templates ./storage/bolt ./app
 
 step end-to-end tests
 # What runs there are programs, which are built without the race detector.

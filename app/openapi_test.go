@@ -1,17 +1,14 @@
 package app_test
 
 import (
-	"flag"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"sitrep/app/apptest"
+	"sitrep/internal/golden"
 )
-
-var updateDocument = flag.Bool("update-openapi", false, "write docs/openapi.json anew")
 
 // TestTheDescriptionOfTheAPIIsInTheDocs: what is served is what the repository shows.
 func TestTheDescriptionOfTheAPIIsInTheDocs(t *testing.T) {
@@ -23,16 +20,5 @@ func TestTheDescriptionOfTheAPIIsInTheDocs(t *testing.T) {
 		t.Fatalf("answered %d %s", code, got)
 	}
 	file := filepath.Join("..", "docs", "openapi.json")
-	if *updateDocument {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s is not what is served; write it anew with go test ./app -run Description -update-openapi", file)
-	}
+	golden.Compare(t, file, []byte(got))
 }

@@ -2,10 +2,8 @@ package app_test
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,10 +13,9 @@ import (
 
 	"sitrep/app"
 	"sitrep/app/apptest"
+	"sitrep/internal/golden"
 	"sitrep/storage/postgres"
 )
-
-var updateReference = flag.Bool("update-reference", false, "write docs/reference/metrics.md anew")
 
 // A metric is one of a registry, with the values of its labels that are there from the start.
 type metric struct {
@@ -124,16 +121,5 @@ func TestReferenceOfMetricsIsTrue(t *testing.T) {
 		t.Errorf("only %d metrics", len(all))
 	}
 	const page = "../docs/reference/metrics.md"
-	if *updateReference {
-		if err := os.WriteFile(page, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, b.Bytes()) {
-		t.Errorf("%s is not what is registered; write it anew with go generate ./docs", page)
-	}
+	golden.Compare(t, page, b.Bytes())
 }

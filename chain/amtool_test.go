@@ -2,7 +2,6 @@ package chain_test
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -14,9 +13,8 @@ import (
 	"testing"
 
 	"sitrep/chain"
+	"sitrep/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write what is found, and what amtool answers, into testdata")
 
 // An answer is what amtool says of an alert: the receivers, in the order of the routes.
 type answer struct {
@@ -104,7 +102,7 @@ func TestAmtoolSaysTheSameToday(t *testing.T) {
 	a := routes(t)
 	var answers []answer
 	sets := alerts()
-	if !*update {
+	if !golden.Update() {
 		sets = sets[:60]
 	}
 	for _, set := range sets {
@@ -123,13 +121,11 @@ func TestAmtoolSaysTheSameToday(t *testing.T) {
 		}
 		answers = append(answers, w)
 	}
-	if *update {
+	if golden.Update() {
 		raw, err := json.MarshalIndent(answers, "", " ")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile("testdata/amtool.json", append(raw, '\n'), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		golden.Write(t, "testdata/amtool.json", append(raw, '\n'))
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"sitrep/app/apptest"
 	"sitrep/incident/incidentjson"
+	"sitrep/internal/golden"
 )
 
 var (
@@ -83,13 +84,7 @@ func TestIncidentScripts(t *testing.T) {
 					t.Fatalf("no such line: %s", line)
 				}
 			}
-			if *updateScripts {
-				if err := os.WriteFile(name, []byte(head+"-- script --\n"+got.String()), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			compare(t, got.String(), script)
+			golden.Compare(t, name, []byte(head+"-- script --\n"+got.String()))
 		})
 	}
 }

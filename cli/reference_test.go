@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"testing"
+
+	"sitrep/internal/golden"
 
 	"github.com/alecthomas/kingpin/v2"
 )
@@ -23,18 +24,7 @@ func TestReferenceOfFlagsIsTrue(t *testing.T) {
 		referenceOf(&b, "sitrep", c, nil)
 	}
 	const page = "../docs/reference/command-line.md"
-	if *updateScripts {
-		if err := os.WriteFile(page, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, b.Bytes()) {
-		t.Errorf("%s is not what the parser knows; write it anew with go generate ./docs", page)
-	}
+	golden.Compare(t, page, b.Bytes())
 }
 
 // referenceOf writes what a command takes, or those below it. The flags are those that all

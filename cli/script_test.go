@@ -3,15 +3,14 @@ package cli
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-var updateScripts = flag.Bool("update-scripts", false, "write what the scripts print into them")
+	"sitrep/internal/golden"
+)
 
 // TestScripts runs the scripts in testdata. A script is text for people, then files
 // that begin with "-- name --", and last "-- script --": lines "$ sitrep …", each
@@ -45,36 +44,8 @@ func TestScripts(t *testing.T) {
 					got.WriteString(runLine(t, strings.TrimSpace(command)))
 				}
 			}
-			if *updateScripts {
-				if err := os.WriteFile(path, []byte(head+"-- script --\n"+got.String()), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			compare(t, got.String(), script)
+			golden.Compare(t, path, []byte(head+"-- script --\n"+got.String()))
 		})
-	}
-}
-
-// compare says where a script first prints something else than it should.
-func compare(t *testing.T, got, want string) {
-	t.Helper()
-	command := ""
-	g, w := strings.SplitAfter(got, "\n"), strings.SplitAfter(want, "\n")
-	for i := range max(len(g), len(w)) {
-		var have, should string
-		if i < len(g) {
-			have = g[i]
-		}
-		if i < len(w) {
-			should = w[i]
-		}
-		if strings.HasPrefix(should, "$ ") {
-			command = should
-		}
-		if have != should {
-			t.Fatalf("line %d of the script, after %q:\n got %q\nwant %q", i+1, command, have, should)
-		}
 	}
 }
 

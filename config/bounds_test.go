@@ -1,11 +1,9 @@
 package config_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -16,24 +14,14 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"sitrep/config"
+	"sitrep/internal/golden"
 )
 
 // TestReferenceOfKeysIsTrue keeps the page of all keys at what the loader goes by.
 func TestReferenceOfKeysIsTrue(t *testing.T) {
 	const page = "../docs/reference/configuration.md"
 	want := config.Reference()
-	if *update {
-		if err := os.WriteFile(page, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s is not what the loader goes by; write it anew with go generate ./docs", page)
-	}
+	golden.Compare(t, page, want)
 }
 
 // TestBoundsAreThoseOfTheReference tries the values at each bound, and those just beyond.

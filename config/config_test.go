@@ -2,16 +2,14 @@ package config_test
 
 import (
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"sitrep/config"
+	"sitrep/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // TestMistakes loads each config in testdata/mistakes and compares what is
 // reported. A file there holds the input files, each after a line "-- name --" and
@@ -32,10 +30,8 @@ func TestMistakes(t *testing.T) {
 			dir := t.TempDir()
 			unpack(t, dir, input)
 			got := report(dir)
-			if *update {
-				if err := os.WriteFile(name, []byte(input+"-- problems --\n"+got), 0o644); err != nil {
-					t.Fatal(err)
-				}
+			if golden.Update() {
+				golden.Write(t, name, []byte(input+"-- problems --\n"+got))
 				return
 			}
 			if got != want {

@@ -14,6 +14,7 @@ import (
 
 	"sitrep/config"
 	"sitrep/contrib"
+	"sitrep/internal/golden"
 )
 
 const schemaFile = "../contrib/config.schema.json"
@@ -21,18 +22,7 @@ const schemaFile = "../contrib/config.schema.json"
 // TestSchemaIsTrue keeps the schema in contrib at what the loader accepts.
 func TestSchemaIsTrue(t *testing.T) {
 	want := config.JSONSchema()
-	if *update {
-		if err := os.WriteFile(schemaFile, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(schemaFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s is not what the loader accepts; write it anew with -update", schemaFile)
-	}
+	golden.Compare(t, schemaFile, want)
 }
 
 // TestSchemaKeysAreKnown writes a file with every key of the schema: the loader

@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 
 	"sitrep/config"
 	"sitrep/incident"
+	"sitrep/internal/golden"
 )
 
 type incidentSLO = incident.SLO
@@ -310,27 +310,10 @@ func TestTeamOfTwoFiles(t *testing.T) {
 	}
 }
 
-// golden compares a text with a file, and writes it anew if that is asked for.
-func golden(t *testing.T, file, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(file, []byte(got+"\n"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got+"\n" != string(want) {
-		t.Errorf("%s is\n%s\nwant\n%s", file, got, want)
-	}
-}
-
 func TestPublicFormNamesNobody(t *testing.T) {
 	c := load(t, write(t, full))
 	got := string(c.Public())
-	golden(t, "testdata/public.json", got)
+	golden.Compare(t, "testdata/public.json", []byte(got+"\n"))
 	for _, word := range []string{"@", "ada", "Head of Product", `"username":"sitrep"`, "<secret><"} {
 		if strings.Contains(got, word) {
 			t.Errorf("%q is in it", word)
@@ -356,7 +339,7 @@ func TestPublicFormNamesNobody(t *testing.T) {
 func TestCanonical(t *testing.T) {
 	c := load(t, write(t, full))
 	got := string(c.Canonical())
-	golden(t, "testdata/canonical.json", got)
+	golden.Compare(t, "testdata/canonical.json", []byte(got+"\n"))
 	for _, word := range []string{"classified", "Y2xhc3NpZmllZA", "$2a$"} {
 		if strings.Contains(got, word) {
 			t.Errorf("a secret is in it: %s", word)

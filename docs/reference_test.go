@@ -2,25 +2,23 @@ package docs_test
 
 import (
 	"cmp"
-	"flag"
 	"fmt"
 	"go/ast"
 	"go/doc"
-	"os"
 	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"sitrep/internal/golden"
 )
 
 //go:generate go test ../config -run Reference -update
-//go:generate go test ../cli -run Reference -update-scripts
-//go:generate go test ../app -run Reference -update-reference
+//go:generate go test ../cli -run Reference -update
+//go:generate go test ../app -run Reference -update
 //go:generate go test ../router/webhook -run Reference -update
-//go:generate go test . -run Reference -update-reference
-
-var updateReference = flag.Bool("update-reference", false, "write reference/events.md anew")
+//go:generate go test . -run Reference -update
 
 // A value is one value of a type that knows few, and what its comment says of it.
 type value struct{ name, text, meaning string }
@@ -150,13 +148,5 @@ Made from the program by ` + "`go generate ./docs`" + `; a test fails where they
 	table("States of an incident", "", valuesOf(t, p, "State"))
 	table("States of a breach", "", valuesOf(t, p, "BreachState"))
 
-	const page = "reference/events.md"
-	if *updateReference {
-		if err := os.WriteFile(page, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if read(t, page) != b.String() {
-		t.Errorf("%s is not what the code says; write it anew with go generate ./docs", page)
-	}
+	golden.Compare(t, "reference/events.md", []byte(b.String()))
 }

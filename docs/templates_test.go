@@ -1,23 +1,20 @@
 package docs_test
 
 import (
-	"flag"
 	"fmt"
 	"go/ast"
 	"go/doc/comment"
 	"go/parser"
 	"go/token"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"sitrep/internal/golden"
 	"sitrep/templates"
 )
-
-var updateTemplates = flag.Bool("update-templates", false, "write what templates are given into its page anew")
 
 // TestTemplatesAreDocumented: the page says of each field that a template is given what the code says,
 // and has each function.
@@ -28,18 +25,8 @@ func TestTemplatesAreDocumented(t *testing.T) {
 	if !ok {
 		t.Fatalf("%s has no line %q", file, begin)
 	}
-	got, tail, _ := strings.Cut(rest, end)
-	want := "\n" + fieldsOfTemplates(t) + "\n"
-	if got == want {
-		return
-	}
-	if *updateTemplates {
-		if err := os.WriteFile(file, []byte(head+begin+want+end+tail), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	t.Errorf("%s is not what the code says; write it anew with -update-templates", file)
+	_, tail, _ := strings.Cut(rest, end)
+	golden.Compare(t, file, []byte(head+begin+"\n"+fieldsOfTemplates(t)+"\n"+end+tail))
 }
 
 // fieldsOfTemplates writes all that templates are given as tables.

@@ -1,7 +1,6 @@
 package wording
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,9 +16,8 @@ import (
 
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
+	"sitrep/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // telling returns messages that say all that there is to say: those of all channels' tests but
 // the ones that are about size and strangers, and those that only the words differ in.
@@ -275,23 +273,12 @@ func whole(t *testing.T, m *incident.Message) string {
 func TestWordingGolden(t *testing.T) {
 	for _, tag := range Languages() {
 		dir := filepath.Join("testdata", tag)
-		if *update {
+		if golden.Update() {
 			os.RemoveAll(dir)
-			if err := os.MkdirAll(dir, 0o755); err != nil {
-				t.Fatal(err)
-			}
 		}
 		for name, m := range telling() {
 			m.Language = tag
-			got, file := whole(t, m), filepath.Join(dir, name+".txt")
-			if *update {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if want, err := os.ReadFile(file); err != nil || got != string(want) {
-				t.Errorf("%s differs (%v); write it anew with -update. It is now:\n%s", file, err, got)
-			}
+			golden.Compare(t, filepath.Join(dir, name+".txt"), []byte(whole(t, m)))
 		}
 	}
 }

@@ -19,13 +19,11 @@ import (
 
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
+	"sitrep/internal/golden"
 	"sitrep/wording"
 )
 
-var (
-	update = flag.Bool("update", false, "write the golden files anew")
-	pages  = flag.String("pages", "", "a directory to write the HTML and the text of the golden mails to, for looking at them")
-)
+var pages = flag.String("pages", "", "a directory to write the HTML and the text of the golden mails to, for looking at them")
 
 var letterhead = Letterhead{
 	From:    mail.Address{Name: "Incident updates", Address: "incidents@example.org"},
@@ -97,22 +95,7 @@ func TestRenderGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			file := filepath.Join("testdata", name+".eml")
-			if *update {
-				if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(file, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got, want) {
-				_, text, _ := parts(t, got)
-				t.Errorf("%s differs; the text is now:\n%s", file, text)
-			}
+			golden.Compare(t, file, got)
 			if again, err := letterhead.Render(m); err != nil || !bytes.Equal(got, again) {
 				t.Errorf("the same message gave other bytes, or an error: %v", err)
 			}

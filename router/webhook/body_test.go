@@ -3,8 +3,6 @@ package webhook_test
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,11 +10,10 @@ import (
 
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
+	"sitrep/internal/golden"
 	"sitrep/router/webhook"
 	"sitrep/wording"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 func at(hour, minute int) time.Time { return time.Date(2026, 11, 23, hour, minute, 0, 0, time.UTC) }
 
@@ -162,15 +159,7 @@ func TestBody(t *testing.T) {
 			}
 			pretty.WriteByte('\n')
 			path := filepath.Join("testdata", name+".json")
-			if *update {
-				if err := os.WriteFile(path, pretty.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want := must(os.ReadFile(path))
-			if !bytes.Equal(pretty.Bytes(), want) {
-				t.Errorf("got\n%s\nwant\n%s", pretty.Bytes(), want)
-			}
+			golden.Compare(t, path, pretty.Bytes())
 		})
 	}
 }

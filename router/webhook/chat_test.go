@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"html"
 	"net/url"
-	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -19,6 +18,7 @@ import (
 
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
+	"sitrep/internal/golden"
 	"sitrep/router/webhook"
 	"sitrep/wording"
 )
@@ -449,17 +449,7 @@ func TestChatBodies(t *testing.T) {
 				}
 				pretty.WriteByte('\n')
 				path := filepath.Join("testdata", string(f), name+".json")
-				if *update {
-					if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-						t.Fatal(err)
-					}
-					if err := os.WriteFile(path, pretty.Bytes(), 0o644); err != nil {
-						t.Fatal(err)
-					}
-				}
-				if want := must(os.ReadFile(path)); !bytes.Equal(pretty.Bytes(), want) {
-					t.Errorf("got\n%s\nwant\n%s", pretty.Bytes(), want)
-				}
+				golden.Compare(t, path, pretty.Bytes())
 			})
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"sitrep/incident"
+	"sitrep/internal/golden"
 )
 
 // A key is one of a body, and what its comment says of it.
@@ -51,14 +52,14 @@ func TestReferenceOfBodiesIsTrue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	type golden struct {
+	type example struct {
 		Type string
 		Data map[string]json.RawMessage
 	}
 	byKind := map[incident.Kind]string{} // the file
 	has := map[string]map[incident.Kind]bool{}
 	for _, file := range files {
-		var g golden
+		var g example
 		if err := json.Unmarshal(must(os.ReadFile(file)), &g); err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
@@ -123,13 +124,5 @@ func TestReferenceOfBodiesIsTrue(t *testing.T) {
 	if n := len(slices.Collect(maps.Keys(byKind))); n != len(incident.Kinds()) {
 		t.Errorf("golden files of %d kinds", n)
 	}
-	const page = "../../docs/reference/webhooks.md"
-	if *update {
-		if err := os.WriteFile(page, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := must(os.ReadFile(page)); !bytes.Equal(got, b.Bytes()) {
-		t.Errorf("%s is not what is posted; write it anew with go generate ./docs", page)
-	}
+	golden.Compare(t, "../../docs/reference/webhooks.md", b.Bytes())
 }

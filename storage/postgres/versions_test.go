@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -21,13 +20,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"sitrep/internal/golden"
 	"sitrep/storage"
 	"sitrep/storage/postgres"
 	"sitrep/storage/postgres/postgrestest"
 	"sitrep/storage/storagetest"
 )
-
-var update = flag.Bool("update", false, "note what this sitrep needs of the schema, for those to come")
 
 // A knownVersion is what a sitrep that people run needs of the schema, by the latest version that it
 // knows: in testdata/schema-VERSION.json. It is noted when a version of sitrep is made, and deleted
@@ -94,7 +92,7 @@ func TestASitrepFromBeforeRunsOnThisSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *update {
+	if golden.Update() {
 		noteVersion(t, latest)
 	}
 	conn, err := pgx.Connect(t.Context(), url)
@@ -235,8 +233,7 @@ func noteVersion(t *testing.T, version int) {
 	v.Statements = sent.sorted()
 	b, err := json.MarshalIndent(v, "", "\t")
 	must(t, err)
-	must(t, os.MkdirAll("testdata", 0o755))
-	must(t, os.WriteFile(fmt.Sprintf("testdata/schema-%d.json", version), append(b, '\n'), 0o644))
+	golden.Write(t, fmt.Sprintf("testdata/schema-%d.json", version), append(b, '\n'))
 }
 
 // What a migration may do, as processes of before go on and no table may be locked for long.

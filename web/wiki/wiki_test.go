@@ -2,8 +2,6 @@ package wiki_test
 
 import (
 	"bytes"
-	"flag"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -13,10 +11,9 @@ import (
 	"github.com/prometheus/alertmanager/timeinterval"
 
 	"sitrep/incident"
+	"sitrep/internal/golden"
 	"sitrep/web/wiki"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 func policy(t *testing.T) *incident.Policy {
 	t.Helper()
@@ -101,25 +98,8 @@ func TestPages(t *testing.T) {
 		if err := page.WriteHTML(&html, tt.o); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, tt.name+".md", md.Bytes())
-		golden(t, tt.name+".html", html.Bytes())
-	}
-}
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs; look at it with -update\n%s", file, got)
+		golden.Compare(t, filepath.Join("testdata", tt.name+".md"), md.Bytes())
+		golden.Compare(t, filepath.Join("testdata", tt.name+".html"), html.Bytes())
 	}
 }
 

@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -94,14 +93,84 @@ type form struct {
 }
 
 func (f *form) changesTo(next *form) ([]Change, error) {
+	before, now := unlike(string(f.Body), string(next.Body))
 	var both [2]map[thing]string
-	for i, c := range []*form{f, next} {
+	for i, body := range []string{before, now} {
 		var err error
-		if both[i], err = things(c.Body, f.whole && next.whole); err != nil {
-			return nil, fmt.Errorf("configuration %q: %w: %w", c.Hash, err, storage.ErrDamaged)
+		if both[i], err = things(body, f.whole && next.whole); err != nil {
+			return nil, fmt.Errorf("configuration %q: %w: %w", []*form{f, next}[i].Hash, err, storage.ErrDamaged)
 		}
 	}
 	return changes(both[0], both[1]), nil
+}
+
+// unlike returns two configurations without the teams and the groups that stand in both as they are.
+// Of a large organisation those are nearly all, and taking them apart would take seconds.
+func unlike(before, now string) (string, string) {
+	a, readable := split(before)
+	b, too := split(now)
+	if !readable || !too {
+		return before, now // what is wrong is said to who reads them
+	}
+	for _, name := range []string{`"teams":`, `"groups":`} {
+		named := func(member string) bool { return strings.HasPrefix(member, name) }
+		i, k := slices.IndexFunc(a, named), slices.IndexFunc(b, named)
+		if i < 0 || k < 0 {
+			continue
+		}
+		older, _ := split(a[i][len(name):])
+		newer, _ := split(b[k][len(name):])
+		a[i], b[k] = name+"["+strings.Join(less(older, newer), ",")+"]", name+"["+strings.Join(less(newer, older), ",")+"]"
+	}
+	return "{" + strings.Join(a, ",") + "}", "{" + strings.Join(b, ",") + "}"
+}
+
+// less returns those of some that are not among others.
+func less(some, others []string) (rest []string) {
+	known := make(map[string]bool, len(others))
+	for _, s := range others {
+		known[s] = true
+	}
+	for _, s := range some {
+		if !known[s] {
+			rest = append(rest, s)
+		}
+	}
+	return rest
+}
+
+// split returns the elements of a list, or the members of an object, as they stand in JSON; false if
+// it does not end where the text does.
+func split(text string) (parts []string, whole bool) {
+	depth, from, end := 0, 0, 0
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '"':
+			for i++; i < len(text) && text[i] != '"'; i++ {
+				if text[i] == '\\' {
+					i++
+				}
+			}
+		case '{', '[':
+			if depth++; depth == 1 {
+				from = i + 1
+			}
+		case ',', '}', ']':
+			if depth == 1 {
+				if part := strings.TrimSpace(text[from:i]); part != "" {
+					parts = append(parts, part)
+				}
+				from = i + 1
+			}
+			if text[i] == ',' {
+				continue
+			}
+			if depth--; depth == 0 {
+				end = i + 1
+			}
+		}
+	}
+	return parts, end > 0 && end == len(text)
 }
 
 // A thing is one value in a configuration: a field of something, or that something is
@@ -110,8 +179,8 @@ type thing struct{ of, field string }
 
 // things takes a configuration apart. If it is not to be whole, all names and addresses
 // in it are the same.
-func things(body []byte, whole bool) (map[thing]string, error) {
-	decoder := json.NewDecoder(bytes.NewReader(body))
+func things(body string, whole bool) (map[thing]string, error) {
+	decoder := json.NewDecoder(strings.NewReader(body))
 	decoder.UseNumber()
 	var form map[string]any
 	if err := decoder.Decode(&form); err != nil {

@@ -19,21 +19,26 @@ const (
 	alertsOfDigest = 50
 )
 
-// namesAlerts reports whether a message about the item's incident names its alerts: not where
-// it tells that something is over.
-func namesAlerts(it *incident.Item) bool {
-	switch it.Kind {
+// namesAlerts reports whether the alerts of the incident are named to who is told: to those on call,
+// and not where something is over.
+func (t *told) namesAlerts() bool {
+	switch t.item.Kind {
 	case incident.KindOpened, incident.KindReopened, incident.KindPriority, incident.KindUpdate, incident.KindReminder:
-		return true
+		return slices.Contains(t.planned.Reader.Audiences, incident.AudienceOnCall)
 	}
 	return false
 }
 
-// addAlerts adds to items the alerts that a message names of their incidents, if any fire.
+// addAlerts adds to items the alerts that a message names of their incidents, if any fire. Those of
+// an incident are read once, however many are told of it.
 func addAlerts(ctx context.Context, r storage.Snapshot, items []*incident.Item) error {
+	each := map[int64]*incident.Item{} // one of each incident
 	var numbers []int64
 	for _, it := range items {
-		numbers = append(append(numbers, it.Incident.Number), it.Incident.MergedFrom...)
+		if each[it.Incident.Number] == nil {
+			each[it.Incident.Number] = it
+			numbers = append(append(numbers, it.Incident.Number), it.Incident.MergedFrom...)
+		}
 	}
 	if len(numbers) == 0 {
 		return nil
@@ -42,12 +47,15 @@ func addAlerts(ctx context.Context, r storage.Snapshot, items []*incident.Item) 
 	if err != nil {
 		return err
 	}
-	for _, it := range items {
+	for _, it := range each {
 		live, err := liveBreaches(ctx, r, &it.Incident, first)
 		if err != nil {
 			return err
 		}
 		it.Alerts = incident.NewAlertList(&it.Incident, live)
+	}
+	for _, it := range items {
+		it.Alerts = each[it.Incident.Number].Alerts
 	}
 	return nil
 }

@@ -114,10 +114,10 @@ func TestADigestNamesAlertsToThoseOnCall(t *testing.T) {
 	})
 }
 
-// A counter counts what is read of breaches.
+// A counter counts what is read of breaches, and in how many sets they and the news are read.
 type counter struct {
 	storage.Store
-	rows, looks atomic.Int64
+	rows, looks, sets atomic.Int64
 }
 
 func (c *counter) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
@@ -137,10 +137,16 @@ func (r *countingReader) Breaches(ctx context.Context, number int64, limit int, 
 
 func (r *countingReader) FirstBreaches(ctx context.Context, numbers []int64, limit int) (map[int64]storage.BreachPage, error) {
 	pages, err := r.Snapshot.FirstBreaches(ctx, numbers, limit)
+	r.c.sets.Add(1)
 	for _, p := range pages {
 		r.c.rows.Add(int64(len(p.Breaches)))
 	}
 	return pages, err
+}
+
+func (r *countingReader) RecordsSince(ctx context.Context, after map[int64]int64, limit int) (map[int64][]storage.Record, error) {
+	r.c.sets.Add(1)
+	return r.Snapshot.RecordsSince(ctx, after, limit)
 }
 
 func (r *countingReader) LatestBreaches(ctx context.Context, fingerprints []string) (map[string]*incident.Breach, error) {
@@ -182,6 +188,37 @@ func TestNamingAlertsReadsLittleOfManyBreaches(t *testing.T) {
 		w.expectAlerts("oncall opened: Y X FIRST of 3")
 		if rows, looks := c.rows.Load(), c.looks.Load(); rows != 800 || looks > 100 {
 			t.Errorf("read %d breaches and looked up %d, of %d", rows, looks, w.Situation(1).Incident.Breaches.Total)
+		}
+	})
+}
+
+// What messages about many incidents need, each to a reader of its own, is read in one set for all.
+func TestMessagesAboutManyIncidentsAreReadInSets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := policy()
+		p.Management, p.Groups, p.Teams, p.SLOs = nil, nil, nil, nil
+		for i := range 40 {
+			name := fmt.Sprint("team-", i)
+			slo := incidenttest.SLO(name, "P1")
+			slo.Team, slo.Stakeholders = name, nil
+			p.Teams, p.SLOs = append(p.Teams, incidenttest.Team(name, name)), append(p.SLOs, slo)
+		}
+		p.Index()
+		w := newWorld(t, routertest.Options{Policy: p})
+		var alerts []incident.Alert
+		var want []string
+		for _, team := range p.Teams {
+			alerts = append(alerts, w.named(team.Name, team.Name))
+			want = append(want, fmt.Sprintf("%s opened: %s of 1", team.Name, strings.ToUpper(team.Name)))
+		}
+		w.Post(alerts...)
+		c := &counter{Store: w.Store()}
+		w.StartReplica(routertest.Process{Store: c})
+		w.Pass(time.Second)
+		w.Stop()
+		w.expectAlerts(want...)
+		if n := c.sets.Load(); n > 4 {
+			t.Errorf("breaches and news of %d incidents were read in %d sets", len(p.Teams), n)
 		}
 	})
 }

@@ -67,12 +67,12 @@ func (d *Dispatcher) takeNow(ctx context.Context, tx storage.Tx, p *party, at ti
 	if err != nil || len(alone) == 0 {
 		return taken, err
 	}
-	drafts, err := d.drafts(ctx, tx, alone, number, at)
-	if err != nil {
+	told := &party{some: slices.DeleteFunc(slices.Clone(p.some), func(w storage.Waiting) bool { return !slices.Contains(alone, w.Recipient) })}
+	if err := d.plan(ctx, tx, parties{told}, at); err != nil {
 		return taken, nil // what is wrong is said to who plans under the lease
 	}
-	d.renderAll(drafts)
-	return taken, record(ctx, tx, taken, slices.Collect(maps.Values(drafts)))
+	d.renderAll(told.drafts)
+	return taken, record(ctx, tx, taken, slices.Collect(maps.Values(told.drafts)))
 }
 
 // giveUp releases all who were reserved but those who were leased.

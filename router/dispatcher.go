@@ -268,37 +268,37 @@ func (d *Dispatcher) planAll() {
 		if n == 0 {
 			return
 		}
-		d.plan(d.ctx, part)
+		// Whose message is not planned is planned for under the lease: what is wrong is said there.
+		_ = d.Repo.Store.Read(d.ctx, func(r storage.Snapshot) error { return d.plan(d.ctx, r, part, now()) })
 		for _, p := range part {
 			d.serving.Go(func() { d.serve(p) })
 		}
 	}
 }
 
-// plan plans the one message that is due to each of the parties, as of one time. One is left out
-// that is to be planned under the lease: what is wrong is said there.
-func (d *Dispatcher) plan(ctx context.Context, all parties) {
-	var numbers []int64
-	var recipients []string
+// plan plans the one message that is due to each of the parties, as of one time. Where there is
+// nothing to tell, none is.
+func (d *Dispatcher) plan(ctx context.Context, r storage.Snapshot, all parties, at time.Time) error {
+	var matters []matter
 	for _, p := range all {
-		numbers, recipients = append(numbers, p.some[0].Incident), append(recipients, p.recipients()...)
-	}
-	slices.Sort(numbers)
-	numbers = slices.Compact(numbers)
-	_ = d.Repo.Store.Read(ctx, func(snapshot storage.Snapshot) error {
-		r := storage.Remember(snapshot)
-		if err := r.Load(ctx, numbers, recipients); err != nil {
-			return err
+		for _, w := range p.some {
+			matters = append(matters, matter{w.Recipient, []int64{w.Incident}})
 		}
-		at := now()
-		for _, p := range all {
-			var err error
-			if p.drafts, err = d.drafts(ctx, r, p.recipients(), p.some[0].Incident, at); err != nil {
-				return err
+	}
+	drafts, err := d.drafts(ctx, r, matters, at)
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
+		p.drafts = make(map[string]*draft, len(p.some))
+		for i, w := range p.some {
+			if len(drafts[i].delivery.Covers) > 0 {
+				p.drafts[w.Recipient] = drafts[i]
 			}
 		}
-		return nil
-	})
+		drafts = drafts[len(p.some):]
+	}
+	return nil
 }
 
 // A party are those to whom the same incident is due, and nothing else: they are told of it

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -42,80 +41,78 @@ type seen struct {
 	due      time.Time
 }
 
-// A ground is what messages are planned on at one time, whoever reads them: it is read once.
-type ground struct {
-	pulses incident.Pulses
-	behind bool
-	after  map[int64]int64 // of what events were read last, see eventsSince
-	events map[int64][]incident.Event
+// A matter is what one recipient is to be told of: an incident, or the many of a digest.
+type matter struct {
+	recipient string
+	numbers   []int64
 }
 
-func (d *Dispatcher) ground(ctx context.Context, r storage.Snapshot) (g *ground, err error) {
-	g = &ground{}
+// A ground is what messages are planned on at one time, whoever reads them.
+type ground struct {
+	policy     *incident.Policy
+	pulses     incident.Pulses
+	behind     bool
+	situations map[int64]*incident.Situation // with the recipients of the matters alone
+}
+
+func (d *Dispatcher) ground(ctx context.Context, r storage.Snapshot, matters []matter) (*ground, error) {
+	g := &ground{policy: d.Repo.Policy()}
+	var err error
 	if g.pulses, err = r.Pulses(ctx); err != nil {
 		return nil, err
 	}
-	g.behind, err = d.Repo.Behind(ctx, r)
-	return g, err
-}
-
-// eventsSince returns events as storage.EventsSince does. Those who are told of one incident
-// mostly had the same before.
-func (g *ground) eventsSince(ctx context.Context, r storage.Snapshot, after map[int64]int64) (_ map[int64][]incident.Event, err error) {
-	if g.events == nil || !maps.Equal(g.after, after) {
-		g.after = after
-		g.events, err = storage.EventsSince(ctx, r, after, tellEvents)
+	if g.behind, err = d.Repo.Behind(ctx, r); err != nil {
+		return nil, err
 	}
-	return g.events, err
+	var numbers []int64
+	var recipients []string
+	for _, m := range matters {
+		numbers, recipients = append(numbers, m.numbers...), append(recipients, m.recipient)
+	}
+	slices.Sort(numbers)
+	g.situations, err = storage.Situations(ctx, r, slices.Compact(numbers), recipients...)
+	return g, err
 }
 
 // incidentDraft plans the message about the incidents; its delivery is empty if
 // there is nothing to tell.
 func (d *Dispatcher) incidentDraft(ctx context.Context, r storage.Snapshot, recipient string, numbers []int64, at time.Time) (*draft, error) {
-	g, err := d.ground(ctx, r)
+	drafts, err := d.drafts(ctx, r, []matter{{recipient, numbers}}, at)
 	if err != nil {
 		return nil, err
 	}
-	situations, err := storage.Situations(ctx, r, numbers, recipient)
-	if err != nil {
-		return nil, err
-	}
-	return d.draftOn(ctx, r, g, situations, recipient, numbers, at)
+	return drafts[0], nil
 }
 
-// drafts plans messages about one incident, by recipient, all as of one time. Those
-// of whom that is not to be had are left out: what is wrong is said to who plans for them alone.
-func (d *Dispatcher) drafts(ctx context.Context, r storage.Snapshot, recipients []string, number int64, at time.Time) (map[string]*draft, error) {
-	g, err := d.ground(ctx, r)
+// drafts plans a message about each of the matters, all as of one time; a delivery is empty if there
+// is nothing to tell. Whatever they need is read for all of them in one set.
+func (d *Dispatcher) drafts(ctx context.Context, r storage.Snapshot, matters []matter, at time.Time) ([]*draft, error) {
+	g, err := d.ground(ctx, r, matters)
 	if err != nil {
 		return nil, err
 	}
-	situations, err := storage.Situations(ctx, r, []int64{number}, recipients...)
-	if err != nil {
+	drafts, all := make([]*draft, len(matters)), make([][]told, len(matters))
+	for i := range matters {
+		drafts[i], all[i] = g.plan(&matters[i], at)
+	}
+	if err := g.addNews(ctx, r, all); err != nil {
 		return nil, err
 	}
-	all := make(map[string]*draft, len(recipients))
-	subs := situations[number].Subscriptions
-	for i := range subs {
-		own, id := *situations[number], subs[i].Recipient
-		own.Subscriptions = subs[i : i+1 : i+1]
-		dr, err := d.draftOn(ctx, r, g, map[int64]*incident.Situation{number: &own}, id, []int64{number}, at)
-		if err != nil || len(dr.delivery.Covers) != 1 {
-			continue
+	for i, dr := range drafts {
+		if len(all[i]) > 0 {
+			dr.tell(all[i], g.policy, at)
 		}
-		all[id] = dr
 	}
-	return all, nil
+	return drafts, nil
 }
 
-// draftOn is incidentDraft of situations that were read.
-func (d *Dispatcher) draftOn(ctx context.Context, r storage.Snapshot, g *ground, situations map[int64]*incident.Situation, recipient string, numbers []int64, at time.Time) (*draft, error) {
-	policy := d.Repo.Policy()
+// plan returns what a recipient is to be told now, the highest first, without what happened.
+func (g *ground) plan(m *matter, at time.Time) (*draft, []told) {
 	dr := &draft{}
 	var all []told
-	for _, number := range numbers {
-		s := situations[number]
-		planned, ok := s.Plan(recipient, policy, at)
+	for _, number := range m.numbers {
+		s := g.situations[number]
+		planned, ok := s.Plan(m.recipient, g.policy, at)
 		if !ok {
 			if g.behind {
 				dr.left = true
@@ -124,73 +121,82 @@ func (d *Dispatcher) draftOn(ctx context.Context, r storage.Snapshot, g *ground,
 			}
 			continue
 		}
-		sub := s.Subscription(recipient)
-		all = append(all, told{planned, s.Item(&planned, nil, policy, g.pulses)})
+		sub := s.Subscription(m.recipient)
+		all = append(all, told{planned, s.Item(&planned, nil, g.policy, g.pulses)})
 		dr.seen = append(dr.seen, seen{number, s.Incident.Sequence, slices.Clone(sub.Owed), sub.DueAt})
-	}
-	if len(all) == 0 {
-		return dr, nil
 	}
 	slices.SortStableFunc(all, func(a, b told) int {
 		return cmp.Or(cmp.Compare(a.item.Incident.Priority.Rank, b.item.Incident.Priority.Rank), cmp.Compare(a.item.Incident.Number, b.item.Incident.Number))
 	})
-	named := all[:min(len(all), DigestNamed)]
-	if err := withOthers(ctx, r, named, situations, recipient); err != nil {
-		return nil, err
-	}
-	untold := map[int64]int64{}
-	for i := range named {
-		if s := situations[named[i].planned.Cover.Incident]; s.Incident.Sequence > s.Subscription(recipient).ToldSequence {
-			untold[s.Incident.Number] = newsAfter(s, s.Subscription(recipient))
+	return dr, all
+}
+
+// addNews adds to what is told what happened and, for those on call, which alerts fire and who else
+// will be told. A digest has that of its first alone.
+func (g *ground) addNews(ctx context.Context, r storage.Snapshot, all [][]told) error {
+	untold := map[int64]int64{} // after which event the news of an incident begin, of all who are told of it
+	var shared []int64          // incidents of which the other readers are told of, too
+	for _, some := range all {
+		for i := range some[:min(len(some), DigestNamed)] {
+			s, sub := g.of(&some[i])
+			number, after := s.Incident.Number, newsAfter(s, sub)
+			if known, ok := untold[number]; s.Incident.Sequence > after && (!ok || after < known) {
+				untold[number] = after
+			}
+			if s.Incident.State == incident.StateOpen && slices.Contains(sub.Audiences, incident.AudienceOnCall) {
+				shared = append(shared, number)
+			}
 		}
 	}
-	news, err := g.eventsSince(ctx, r, untold)
+	if len(shared) > 0 {
+		slices.Sort(shared)
+		subs, err := r.Subscriptions(ctx, slices.Compact(shared))
+		if err != nil {
+			return err
+		}
+		for number := range subs {
+			g.situations[number].Subscriptions = subs[number]
+		}
+	}
+	news, err := storage.EventsSince(ctx, r, untold, tellEvents)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for i := range named {
-		t := &named[i]
-		s := situations[t.planned.Cover.Incident]
-		t.item = s.Item(&t.planned, news[s.Incident.Number], policy, g.pulses)
+	var withAlerts []*incident.Item
+	for _, some := range all {
+		for i := range some[:min(len(some), DigestNamed)] {
+			t := &some[i]
+			s, sub := g.of(t)
+			events := news[s.Incident.Number]
+			first, _ := slices.BinarySearchFunc(events, newsAfter(s, sub)+1, func(e incident.Event, sequence int64) int { return cmp.Compare(e.Sequence, sequence) })
+			t.item = s.Item(&t.planned, events[first:], g.policy, g.pulses)
+			if i < alertsOfDigest && t.namesAlerts() {
+				withAlerts = append(withAlerts, &t.item)
+			}
+		}
 	}
-	first := all[0]
-	if dr.message, err = messageOf(ctx, r, all, policy, at); err != nil {
-		return nil, err
-	}
-	del := &dr.delivery
-	in := &first.item.Incident
+	return addAlerts(ctx, r, withAlerts)
+}
+
+// of returns the situation that something is told of, and the subscription of who is told.
+func (g *ground) of(t *told) (*incident.Situation, *incident.Subscription) {
+	s := g.situations[t.planned.Cover.Incident]
+	return s, s.Subscription(t.planned.Reader.Recipient.ID)
+}
+
+// tell makes the draft tell all that, the highest first.
+func (dr *draft) tell(all []told, policy *incident.Policy, at time.Time) {
+	dr.message = messageOf(all, policy, at)
+	del, in := &dr.delivery, &all[0].item.Incident
 	del.Incident, del.Sequence, del.Priority, del.Drill = in.Number, in.Sequence, in.Priority.Name, in.Drill
-	for _, t := range all {
-		c := t.planned.Cover
+	for i := range all {
+		c := all[i].planned.Cover
 		del.Covers = append(del.Covers, c)
 		if del.DueAt.IsZero() || c.DueAt.Before(del.DueAt) {
 			del.DueAt, del.Promised, del.Deferred = c.DueAt, c.Promised, c.Deferred
 		}
 	}
 	dr.fill(at)
-	return dr, nil
-}
-
-// withOthers loads the other readers of incidents of which the recipient is told, as one of the
-// team, who else will be told.
-func withOthers(ctx context.Context, r storage.Snapshot, named []told, situations map[int64]*incident.Situation, recipient string) error {
-	var numbers []int64
-	for i := range named {
-		number := named[i].planned.Cover.Incident
-		s := situations[number]
-		if sub := s.Subscription(recipient); sub != nil && s.Incident.State == incident.StateOpen && slices.Contains(sub.Audiences, incident.AudienceOnCall) {
-			numbers = append(numbers, number)
-		}
-	}
-	if len(numbers) == 0 {
-		return nil
-	}
-	slices.Sort(numbers)
-	subs, err := r.Subscriptions(ctx, numbers)
-	for _, number := range numbers {
-		situations[number].Subscriptions = subs[number]
-	}
-	return err
 }
 
 // A told is what a reader is told of one incident, and why.
@@ -206,7 +212,7 @@ func newsAfter(s *incident.Situation, sub *incident.Subscription) int64 {
 
 // messageOf returns the message that tells a reader of all that, the highest first; it has
 // no ID yet.
-func messageOf(ctx context.Context, r storage.Snapshot, all []told, policy *incident.Policy, at time.Time) (incident.Message, error) {
+func messageOf(all []told, policy *incident.Policy, at time.Time) incident.Message {
 	first := all[0].planned
 	m := incident.Message{
 		Kind: first.Cover.Kind, At: at, BaseURL: policy.ExternalURL,
@@ -216,19 +222,10 @@ func messageOf(ctx context.Context, r storage.Snapshot, all []told, policy *inci
 	if len(all) > 1 {
 		m.Kind = incident.KindDigest
 	}
-	var withAlerts []*incident.Item
-	for i := range all[:min(len(all), alertsOfDigest)] {
-		if t := &all[i]; namesAlerts(&t.item) && slices.Contains(t.planned.Reader.Audiences, incident.AudienceOnCall) {
-			withAlerts = append(withAlerts, &t.item)
-		}
-	}
-	if err := addAlerts(ctx, r, withAlerts); err != nil {
-		return m, err
-	}
 	for i := range all {
 		m.Items = append(m.Items, all[i].item)
 	}
-	return m, nil
+	return m
 }
 
 // Foretell returns the message that a recipient gets at a time about an incident that stands
@@ -253,9 +250,15 @@ func (d *Dispatcher) Foretell(ctx context.Context, r storage.Snapshot, s *incide
 		}
 	}
 	events = append(events, recent...)
-	m, err := messageOf(ctx, r, []told{{planned, s.Item(&planned, events, policy, pulses)}}, policy, at)
+	t := told{planned, s.Item(&planned, events, policy, pulses)}
+	if t.namesAlerts() {
+		if err := addAlerts(ctx, r, []*incident.Item{&t.item}); err != nil {
+			return incident.Message{}, false, err
+		}
+	}
+	m := messageOf([]told{t}, policy, at)
 	m.ID = "preview"
-	return m, err == nil, err
+	return m, true, nil
 }
 
 // render puts a draft into the form of its channel. The error is ErrPermanent if that cannot be.

@@ -25,29 +25,36 @@ type content struct {
 // body returns the body of a mail with that boundary.
 func (c *content) body(boundary string) []byte { return bytes.Join(c.between, []byte("--"+boundary)) }
 
-// contentOf puts a message into words: by templates of one's own, and else in sitrep's words. What
-// it is given has no ID and no recipient, so it holds for any.
+// contentOf puts a message into words: by templates of one's own, and in sitrep's words what those do
+// not say. What it is given has no ID and no recipient, so it holds for any.
 func contentOf(m *incident.Message, own *templates.Set) (c content, err error) {
+	c.language = wording.In(m.Language).Tag()
 	c.Mail, c.failed = own.Mail(m)
-	report := wording.Compose(m)
-	c.language = report.Language()
 	if c.Subject == "" {
 		c.Subject = wording.Subject(m)
 	}
+	if c.Text == "" || c.HTML == "" {
+		if err := c.fill(wording.Compose(m)); err != nil {
+			return c, err
+		}
+	}
+	c.between, err = cut(c.Text, c.HTML)
+	return c, err
+}
+
+// fill says in the words of a report what no template says.
+func (c *content) fill(report *wording.Report) (err error) {
 	if c.Text == "" {
 		if c.Text, err = report.Text(); err != nil {
-			return c, err
+			return err
 		}
 	}
 	if c.HTML == "" {
 		var page bytes.Buffer
-		if err := htmlTemplate.ExecuteTemplate(&page, "report.html.tmpl", report); err != nil {
-			return c, err
-		}
+		err = htmlTemplate.ExecuteTemplate(&page, "report.html.tmpl", report)
 		c.HTML = page.String()
 	}
-	c.between, err = cut(c.Text, c.HTML)
-	return c, err
+	return err
 }
 
 // cut returns the body of a mail that says that, cut at its boundaries.

@@ -9,6 +9,7 @@ import (
 	"sitrep/incident"
 	"sitrep/incident/incidenttest"
 	"sitrep/templates"
+	"sitrep/wording"
 )
 
 // A mail has the parts that templates make, and those of sitrep for the others; where one fails, all of
@@ -54,5 +55,42 @@ func TestMailsHaveTemplatesOfOnesOwn(t *testing.T) {
 				t.Errorf("%d failures: %q\n%s\n%s", failures, subject, text, page)
 			}
 		})
+	}
+}
+
+// Where templates say all of a mail, nothing is composed besides that is thrown away: it allocates what
+// its templates do.
+func TestWhatTemplatesSayIsNotComposedBesides(t *testing.T) {
+	own, problems := templates.Parse([]templates.File{{Name: "own.tmpl", Text: `{{define "mail.text"}}Good day{{end}}{{define "mail.html"}}<p>Good day</p>{{end}}`}})
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	m := incidenttest.Message(incident.KindUpdate)
+	count := func(work func() error) float64 {
+		return testing.AllocsPerRun(400, func() {
+			if err := work(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	needed := count(func() error {
+		said, err := own.Mail(m)
+		if err != nil {
+			return err
+		}
+		_ = wording.Subject(m)
+		_, err = cut(said.Text, said.HTML)
+		return err
+	})
+	composed := count(func() error {
+		_ = wording.Compose(m)
+		return nil
+	})
+	got := count(func() error {
+		_, err := contentOf(m, own)
+		return err
+	})
+	if t.Logf("%v allocations, %v of them needed; sitrep's own words take %v", got, needed, composed); got > needed+composed/2 {
+		t.Error("sitrep's own words are composed besides")
 	}
 }

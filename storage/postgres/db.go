@@ -97,14 +97,21 @@ type DB struct {
 
 	mu      sync.Mutex
 	trouble error
-	// unwritten is set if only what is written finds out whether the trouble is over, and full if only
-	// Probe does: something small may find room where the next post finds none.
-	unwritten, full bool
-	commits         map[*time.Time]struct{} // when those began that are under way
-	size            int64
-	durable         string // the synchronous_commit that the server gives
-	sizedAt         time.Time
+	until   proof                   // what it takes to show that the trouble is over
+	commits map[*time.Time]struct{} // when those began that are under way
+	size    int64
+	durable string // the synchronous_commit that the server gives
+	sizedAt time.Time
 }
+
+// A proof shows that a trouble is over. A greater one shows what a lesser one does, too.
+type proof int
+
+const (
+	byAnswer proof = iota // the database answers
+	byWrite               // it stored something
+	byProbe               // it stored what Probe does: something small may find room where the next post finds none
+)
 
 // Open opens the store in the database of a URL, or of the settings of libpq. The error is
 // storage.ErrNewer if a newer sitrep changed its schema so that this one cannot use it, and
@@ -322,9 +329,8 @@ func (db *DB) committing() (done func()) {
 	}
 }
 
-// ill notes why nothing can be stored now, and returns it. Unwritten is set if what is only read
-// says nothing of whether that is over.
-func (db *DB) ill(err error, unwritten bool) error {
+// ill notes why nothing can be stored now, until there is that proof that it can be, and returns it.
+func (db *DB) ill(err error, until proof) error {
 	trouble := err
 	if !errors.Is(trouble, storage.ErrUnavailable) {
 		trouble = fmt.Errorf("%w: %w", storage.ErrUnavailable, err)
@@ -335,28 +341,20 @@ func (db *DB) ill(err error, unwritten bool) error {
 		db.log.Error("the database does not work", "error", err)
 	}
 	db.trouble = trouble
-	db.unwritten = db.writes && (db.unwritten || unwritten)
-	return err
-}
-
-// well notes that the database answers, and whether it has stored something, in a transaction of that
-// class.
-func (db *DB) well(c class, stored bool) {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	if db.trouble != nil && (stored || !db.unwritten) && (c == classProbe || !db.full) {
-		db.log.Info("the database works again")
-		db.trouble, db.unwritten, db.full = nil, false, false
+	if db.writes {
+		db.until = max(db.until, until)
 	}
+	return err
 }
 
-// noRoom notes that a disk of the database is full, and returns the error that says so.
-func (db *DB) noRoom(err error) error {
-	err = db.ill(err, true)
+// well notes that the database works, as far as that proof goes.
+func (db *DB) well(by proof) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
-	db.full = db.writes
-	return err
+	if db.trouble != nil && by >= db.until {
+		db.log.Info("the database works again")
+		db.trouble, db.until = nil, byAnswer
+	}
 }
 
 // probeBytes is how much is stored to find out whether there is room again.
@@ -384,7 +382,11 @@ func (db *DB) Probe(ctx context.Context) error {
 	key := "probe " + crand.Text()
 	s.exec("insert into answers (key, body) values ($1, $2)", key, body)
 	s.exec("delete from answers where key = $1", key)
-	return s.commit()
+	if err := s.commit(); err != nil {
+		return err
+	}
+	db.well(byProbe)
+	return nil
 }
 
 // Close implements storage.Store.

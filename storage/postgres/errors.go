@@ -101,7 +101,7 @@ func (db *DB) explain(ctx context.Context, err error) error {
 		return db.explainServer(server)
 	}
 	if lostConnection(err) {
-		return db.lost(unavailable(err), false)
+		return db.lost(unavailable(err), byAnswer)
 	}
 	return err
 }
@@ -114,21 +114,21 @@ func (db *DB) explainCommit(err error, atCommit bool) error {
 	switch {
 	case errors.As(err, &server):
 		if fatal := server.SeverityUnlocalized; atCommit && (fatal == "FATAL" || fatal == "PANIC") {
-			return db.lost(unknown(err), true)
+			return db.lost(unknown(err), byWrite)
 		}
 		return db.explainServer(server)
 	case pgconn.SafeToRetry(err):
-		return db.lost(unavailable(err), false)
+		return db.lost(unavailable(err), byAnswer)
 	case lostConnection(err):
-		return db.lost(unknown(err), true)
+		return db.lost(unknown(err), byWrite)
 	}
 	return err
 }
 
 // lost notes that a connection was lost, and that the others of the pool are too, as a rule.
-func (db *DB) lost(err error, unwritten bool) error {
+func (db *DB) lost(err error, until proof) error {
 	db.pool.Reset()
-	return db.ill(err, unwritten)
+	return db.ill(err, until)
 }
 
 func unknown(err error) error {
@@ -145,14 +145,15 @@ func (db *DB) explainServer(e *pgconn.PgError) error {
 	case "25006": // read_only_sql_transaction
 		// Of several hosts another takes writes now, or this one will.
 		db.pool.Reset()
-		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err), true)
-	case "57P01", "57P02", "57P03", "3D000":
-		// admin_shutdown, crash_shutdown, cannot_connect_now, invalid_catalog_name
-		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err), false)
+		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err), byWrite)
+	case "57P01", "57P02", "57P03", "3D000", "53300":
+		// admin_shutdown, crash_shutdown, cannot_connect_now, invalid_catalog_name,
+		// too_many_connections
+		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err), byAnswer)
 	case "42501": // insufficient_privilege
-		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err), true)
+		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err), byWrite)
 	case "53100": // disk_full
-		return db.noRoom(fmt.Errorf("%w: %w", storage.ErrUnavailable, err))
+		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err), byProbe)
 	case "55P03", "57014", "57P05", "25P03":
 		// lock_not_available, query_canceled, idle_session_timeout,
 		// idle_in_transaction_session_timeout
@@ -165,9 +166,9 @@ func (db *DB) explainServer(e *pgconn.PgError) error {
 	}
 	switch e.Code[:min(2, len(e.Code))] {
 	case "08", "28": // connection, authorization
-		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err), false)
+		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err), byAnswer)
 	case "53", "58": // resources, system
-		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err), e.Code != "53300")
+		return db.ill(fmt.Errorf("%w: %w", storage.ErrUnavailable, err), byWrite)
 	}
 	return err
 }

@@ -32,9 +32,9 @@ type confirmation struct {
 // its own before it says that it has seen something.
 func (db *DB) Present(ctx context.Context) error {
 	db.mu.Lock()
-	unwritten, trouble := db.unwritten, db.trouble
+	until, trouble := db.until, db.trouble
 	db.mu.Unlock()
-	if unwritten { // the latest writes could not be stored, or not on as many machines as they are to be
+	if until >= byWrite { // the latest writes could not be stored, or not on as many machines as they are to be
 		return trouble
 	}
 	if err := db.ready(ctx); err != nil || !db.standbys.Load() {

@@ -55,7 +55,7 @@ func (db *DB) Glance(ctx context.Context) (g storage.Glance, err error) {
 	if err := conn.QueryRow(limited, glance).Scan(&g.Generation.Number, &at, &g.Generation.Hash, &pulses, &next, &silent, &toAsk); err != nil {
 		return g, db.explain(ctx, err)
 	}
-	db.well(classRead, false)
+	db.well(byAnswer)
 	g.Generation.At, g.NextDue, g.Silent, g.ToAsk = timeOf(at), timeOf(next), timeOf(silent), timeOf(toAsk)
 	g.Pulses, err = decodePulses(pulses)
 	return g, err

@@ -191,7 +191,7 @@ func (s *session) send(ctx context.Context) error {
 	if err != nil {
 		return s.fail(s.db.explain(ctx, err))
 	}
-	s.db.well(s.class, false)
+	s.db.well(byAnswer)
 	return nil
 }
 
@@ -365,9 +365,9 @@ func (s *session) commit() error {
 	done()
 	if committed == "COMMIT" { // it is, also if the connection was lost after that
 		if warning != "" {
-			return s.fail(s.db.ill(fmt.Errorf("%w: the server committed, and says: %s", storage.ErrUnknown, warning), true))
+			return s.fail(s.db.ill(fmt.Errorf("%w: the server committed, and says: %s", storage.ErrUnknown, warning), byWrite))
 		}
-		s.db.well(s.class, true)
+		s.db.well(byWrite)
 		return nil
 	}
 	if err != nil {

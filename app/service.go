@@ -104,7 +104,7 @@ func newService(ctx context.Context, o Options, log *slog.Logger, open func(cont
 	s.reloader.Subscribe(s.take)
 
 	// What is wrong with the configuration is said before the store is touched.
-	first, err := config.Load(o.Config)
+	first, err := s.reloader.Ahead(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -225,6 +225,9 @@ func (s *source) sequence(n *yaml.Node, v reflect.Value, path string) bool {
 	return true
 }
 
+// maxName is the most bytes of a name in a table. It stands in the path of each value below it.
+const maxName = 256
+
 // table fills a map from text to something.
 func (s *source) table(n *yaml.Node, v reflect.Value, path string) bool {
 	if n.Kind != yaml.MappingNode {
@@ -236,6 +239,10 @@ func (s *source) table(n *yaml.Node, v reflect.Value, path string) bool {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		if seen[key.Value] != key {
+			continue
+		}
+		if len(key.Value) > maxName {
+			s.add(at(key), path, false, fmt.Sprintf("the name %q is longer than %d bytes; write it shorter", shorten(key.Value), maxName))
 			continue
 		}
 		value := reflect.New(v.Type().Elem()).Elem()

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/alertmanager/timeinterval"
 
 	"sitrep/incident"
+	"sitrep/templates"
 )
 
 // built is what follows from a config once it is complete.
@@ -14,6 +15,7 @@ type built struct {
 	formSize int // bytes of the canonical form
 	policy   *incident.Policy
 	index    *index
+	own      *templates.Set // nil: none
 	webhooks map[string]Webhook
 }
 

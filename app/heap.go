@@ -9,7 +9,7 @@ const (
 	// gcAtLeast is GCPercent while a configuration is loaded, as two live then, and however much lives.
 	gcAtLeast = 100
 	// garbageAtMost is how much garbage may lie, unless that is less than gcAtLeast.
-	garbageAtMost = 128 << 20
+	garbageAtMost = 192 << 20
 )
 
 // collectSooner is called before a configuration is loaded. Its files are much that dies at once, and

@@ -23,7 +23,7 @@ func TestGarbageIsLittleWhereMuchLives(t *testing.T) {
 		live uint64
 		want int
 	}{
-		{300, 0, 300}, {300, 20 << 20, 300}, {300, 64 << 20, 200}, {300, 128 << 20, 100}, {300, 4 << 30, 100}, {50, 4 << 30, 50}, {50, 0, 50},
+		{300, 0, 300}, {300, 20 << 20, 300}, {300, 64 << 20, 300}, {300, 96 << 20, 200}, {300, 192 << 20, 100}, {300, 4 << 30, 100}, {50, 4 << 30, 50}, {50, 0, 50},
 	} {
 		if got := gcPercent(c.most, c.live); got != c.want {
 			t.Errorf("of %d MiB: %d %%, want %d %%", c.live>>20, got, c.want)

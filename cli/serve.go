@@ -39,8 +39,9 @@ func declareServe(parser *kingpin.Application, env Environment, commands map[str
 }
 
 // gcPercent is how much the heap grows until it is collected, unless GOGC says
-// otherwise or a large configuration lives on it. Else that is little, as all is in the
-// store, and posts make much that dies at once: of 100 an eighth of all work would be collecting.
+// otherwise. What lives is little, as all is in the store, and posts make much that
+// dies at once: of 100 an eighth of all work would be collecting. With a large
+// configuration, which lives, it is less.
 const gcPercent = 300
 
 // serve runs the service until ctx is done.

@@ -36,10 +36,11 @@ func newInForce(c *config.Config, external string, l *lookout, broken *brokenTem
 	policy.ExternalURL = external
 	f := &inForce{config: c, policy: &policy, broken: broken}
 	f.retention = router.Retention{Breaches: c.Retention.Breaches, Messages: c.Retention.Messages, Personal: c.Retention.Personal}
-	own, err := ownTemplates(c, broken)
-	if err != nil {
-		return nil, err
+	own := c.OwnTemplates()
+	if broken != nil {
+		own = own.Telling(broken.failed)
 	}
+	var err error
 	if c.Mail != nil {
 		if f.mail, err = NewMail(c.Mail, own, nil); err != nil {
 			return nil, fmt.Errorf("mail: %w", err)

@@ -32,15 +32,23 @@ func Promise(c *config.Config, at *config.Positions) *chain.Promise {
 		g := &policy.Groups[i]
 		groups[g.Name] = chain.Group{Place: placed(at.Main(fmt.Sprintf("groups[%d].name", i))), Name: g.Name, Recipients: len(g.Recipients)}
 	}
-	for i, t := range c.Teams {
+	told := map[string][]chain.Audience{} // by priority and stakeholders, as many SLOs have the same
+	p.SLOs = make([]chain.SLO, 0, len(policy.SLOs))
+	for i := range c.Teams {
+		t := &c.Teams[i]
 		where := func(path string) (string, int, int) { return at.Team(i, path) }
-		for j, o := range t.SLOs {
+		for j := range t.SLOs {
+			o := &t.SLOs[j]
 			path := fmt.Sprintf("slos[%d]", j)
+			who := fmt.Sprintf("%q", append([]string{o.Priority}, o.Stakeholders...))
+			if _, ok := told[who]; !ok {
+				told[who] = audiences(policy, o, groups)
+			}
 			p.SLOs = append(p.SLOs, chain.SLO{
 				Place: placed(where(path + ".id")), ID: o.ID, Team: t.Team, Priority: o.Priority,
 				Match:     conditions(o.Match, path+".match", where),
 				Ignore:    conditions(o.Ignore, path+".ignore", where),
-				Audiences: audiences(policy, &o, groups),
+				Audiences: told[who],
 			})
 		}
 	}

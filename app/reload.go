@@ -19,6 +19,8 @@ func (s *Service) policy() *incident.Policy { return s.inForce.Load().policy }
 // drops most of the SLOs is refused unless anyway is set.
 func (s *Service) reload(ctx context.Context, actor incident.Actor, anyway bool) error {
 	s.actor.Store(actor)
+	s.options.collectSooner()
+	defer s.options.settleGarbage()
 	reload := s.reloader.Reload
 	if anyway {
 		reload = s.reloader.ReloadAnyway

@@ -49,6 +49,9 @@ type Options struct {
 	NewStore bool
 	// NewKey allows to go on with a key that is not the last checkpoint's.
 	NewKey bool
+	// GCPercent is how much garbage may lie until it is collected, in percent of what lives, as long
+	// as that is little. Zero leaves it to the runtime.
+	GCPercent int
 	// Die ends the process at once. It is called when the store cannot say what is true.
 	Die func()
 }
@@ -104,7 +107,8 @@ func newService(ctx context.Context, o Options, log *slog.Logger, open func(cont
 	s.reloader.Subscribe(s.take)
 
 	// What is wrong with the configuration is said before the store is touched.
-	first, err := config.Load(o.Config)
+	o.collectSooner() // until the first is in force
+	first, err := s.reloader.Ahead(ctx)
 	if err != nil {
 		return nil, err
 	}

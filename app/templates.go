@@ -17,19 +17,6 @@ import (
 	"sitrep/wording"
 )
 
-// ownTemplates returns the templates of a configuration; nil if it has none. Messages that one fails
-// for are told to broken, if that is not nil.
-func ownTemplates(c *config.Config, broken *brokenTemplates) (*templates.Set, error) {
-	set, problems := templates.Parse(c.TemplateFiles)
-	if problems != nil {
-		return nil, fmt.Errorf("templates: %s", problems[0].Text) // config.Load has found none
-	}
-	if set != nil && broken != nil {
-		set.Failed = broken.failed
-	}
-	return set, nil
-}
-
 // newTemplateFailures makes the counter of messages that a template failed for.
 func newTemplateFailures(reg prometheus.Registerer) *prometheus.CounterVec {
 	all := promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
@@ -91,13 +78,7 @@ func (b *brokenTemplates) warnings(full bool) []string {
 // by what sends. The error is that of a channel that cannot be used, or of the message. What a
 // template fails for is told to failed; the message has sitrep's own words then.
 func Render(c *config.Config, m *incident.Message, failed func(*templates.Failure)) ([]byte, error) {
-	own, err := ownTemplates(c, nil)
-	if err != nil {
-		return nil, err
-	}
-	if own != nil {
-		own.Failed = failed
-	}
+	own := c.OwnTemplates().Telling(failed)
 	if m.Recipient.Channel == incident.ChannelEmail {
 		if c.Mail == nil {
 			return nil, fmt.Errorf("the configuration has no mail section; add mail with from, and with smarthost or directory")

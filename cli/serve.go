@@ -40,13 +40,15 @@ func declareServe(parser *kingpin.Application, env Environment, commands map[str
 
 // gcPercent is how much the heap grows until it is collected, unless GOGC says
 // otherwise. What lives is little, as all is in the store, and posts make much that
-// dies at once: of 100 an eighth of all work would be collecting.
+// dies at once: of 100 an eighth of all work would be collecting. With a large
+// configuration, which lives, it is less.
 const gcPercent = 300
 
 // serve runs the service until ctx is done.
 func serve(ctx context.Context, env Environment, f *serveFlags) error {
 	if env.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
+		f.options.GCPercent = gcPercent
 	}
 	log, err := newLogger(env, f.logLevel, f.logFormat)
 	if err != nil {

@@ -47,6 +47,7 @@ func TestRegexpBombs(t *testing.T) {
 		{"no regular expression", slos(1, same(`a=~"("`)), "is not a matcher"},
 		{"many values", slos(1, same(`a=~"`+strings.Join(words, "|")+`"`)), ""},
 		{"many SLOs", slos(2000, func(i int) string { return fmt.Sprintf(`a="%d",env=~"prod.*"`, i) }), ""},
+		{"a long name of many values", "team: shop\non_call: {webhooks: [{url: 'http://127.0.0.1/', http_config: {http_headers: {? " + strings.Repeat("x", 100_000) + " : {values: [" + strings.Repeat("a,", 10_000) + "]}}}}]}\nstakeholders: [support]\nslos: []\n", "is longer than 256 bytes"},
 		{"an equality that looks like one", slos(1, same(`a="(.{100}){101}"`)), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

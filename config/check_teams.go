@@ -10,7 +10,7 @@ import (
 
 // checkTeams checks the teams' files.
 func (k *checker) checkTeams() {
-	ids := map[string]string{}
+	ids := map[string]standing{}
 	first := map[string]int{}
 	for i, s := range k.teams {
 		t := k.Teams[i]
@@ -28,6 +28,16 @@ func (k *checker) checkTeams() {
 			k.checkSLO(s, elem("slos", n), &t.SLOs[n], ids)
 		}
 	}
+}
+
+// A standing is a place in a file.
+type standing struct {
+	in *source
+	at place
+}
+
+func (s standing) position() string {
+	return Problem{File: s.in.name, Line: int(s.at.line), Column: int(s.at.column)}.position()
 }
 
 // The bounds of how often a team has a drill.
@@ -62,13 +72,12 @@ func (k *checker) checkDrill(s *source, t *TeamFile) {
 }
 
 // checkSLO checks one SLO. The ids are those before it, with their places.
-func (k *checker) checkSLO(s *source, path string, o *SLO, ids map[string]string) {
+func (k *checker) checkSLO(s *source, path string, o *SLO, ids map[string]standing) {
 	if o.ID != "" {
 		if before, ok := ids[o.ID]; ok {
-			s.errorf(join(path, "id"), "%q is the id of another SLO already, at %s; choose another", shorten(o.ID), before)
+			s.errorf(join(path, "id"), "%q is the id of another SLO already, at %s; choose another", shorten(o.ID), before.position())
 		} else {
-			p := s.place(join(path, "id"))
-			ids[o.ID] = Problem{File: s.name, Line: p.line, Column: p.column}.position()
+			ids[o.ID] = standing{s, s.place(join(path, "id"))}
 		}
 	}
 	if s.has(join(path, "stakeholders")) {

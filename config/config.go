@@ -83,11 +83,11 @@ func Load(path string) (*Config, error) {
 }
 
 func load(v *visit, path string) (*Config, *Positions, error) {
-	l := &loading{visit: v}
+	l := &loading{visit: v, fields: fieldCache{}, paths: map[string]int32{}}
 	c := &Config{}
 	setDefaults(c)
-	main := l.open(path)
-	if main == nil || !main.decode(main.root, reflect.ValueOf(c).Elem(), "") {
+	main, root := l.open(path)
+	if main == nil || !main.decode(root, reflect.ValueOf(c).Elem(), "") {
 		return nil, nil, l.result()
 	}
 	teams := l.openTeams(main, c)

@@ -94,7 +94,7 @@ type shorthander interface{ shorthand() string }
 // decode fills v from n, notes where everything stands, and reports what does not
 // fit. It returns false if nothing of it could be used.
 func (s *source) decode(n *yaml.Node, v reflect.Value, path string) bool {
-	s.places[path] = at(n)
+	s.stands(path, at(n))
 	if n.Kind == yaml.AliasNode {
 		s.errorf(path, "aliases such as *%s are not supported; write the value out", n.Value)
 		return false
@@ -143,7 +143,7 @@ func (s *source) decode(n *yaml.Node, v reflect.Value, path string) bool {
 
 // mapping fills a struct.
 func (s *source) mapping(n *yaml.Node, v reflect.Value, path string) bool {
-	fields := s.fields.of(v.Type())
+	fields := s.l.fields.of(v.Type())
 	if short, ok := v.Interface().(shorthander); ok && n.Kind == yaml.ScalarNode {
 		if f, ok := find(fields, short.shorthand()); ok {
 			return s.decode(n, v.FieldByIndex(f.index), path)
@@ -225,6 +225,9 @@ func (s *source) sequence(n *yaml.Node, v reflect.Value, path string) bool {
 	return true
 }
 
+// maxName is the most bytes of a name in a table. It stands in the path of each value below it.
+const maxName = 256
+
 // table fills a map from text to something.
 func (s *source) table(n *yaml.Node, v reflect.Value, path string) bool {
 	if n.Kind != yaml.MappingNode {
@@ -236,6 +239,10 @@ func (s *source) table(n *yaml.Node, v reflect.Value, path string) bool {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		if seen[key.Value] != key {
+			continue
+		}
+		if len(key.Value) > maxName {
+			s.add(at(key), path, false, fmt.Sprintf("the name %q is longer than %d bytes; write it shorter", shorten(key.Value), maxName))
 			continue
 		}
 		value := reflect.New(v.Type().Elem()).Elem()

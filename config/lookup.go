@@ -50,7 +50,7 @@ type index struct {
 
 // An entry is an SLO as far as looking up needs it.
 type entry struct {
-	slo    incident.SLO
+	slo    *incident.SLO // the policy's
 	match  Matchers
 	ignore []Matchers
 	per    []string // the labels of incident_per, sorted
@@ -191,9 +191,9 @@ func (x *index) byMatch(set map[string]string) (found int, others []int, examine
 // in incident_per.
 func (e *entry) keyed(set map[string]string) *incident.SLO {
 	if len(e.per) == 0 {
-		return &e.slo
+		return e.slo
 	}
-	s := e.slo
+	s := *e.slo
 	s.Labels = make(map[string]string, len(e.per))
 	var b strings.Builder
 	b.WriteString(s.Key)
@@ -229,11 +229,14 @@ func label(name string) string {
 	return name
 }
 
-// newIndex builds the index of a config that is complete.
+// newIndex builds the index of a config that has its policy.
 func newIndex(c *Config) *index {
+	slos := c.policy.SLOs
 	x := &index{
 		labels:  c.IDLabels(),
-		byID:    map[string]int{},
+		entries: make([]entry, 0, len(slos)),
+		byID:    make(map[string]int, len(slos)),
+		ids:     make([]string, 0, len(slos)),
 		byEqual: map[pair][]int{},
 		ignore:  c.Ignore,
 	}
@@ -244,9 +247,10 @@ func newIndex(c *Config) *index {
 		x.unmapped = &incident.SLO{Priority: u.Priority, Stakeholders: u.Groups, Unmapped: true}
 	}
 	shared := map[pair]int{} // how many SLOs have that equality matcher
-	for _, t := range c.Teams {
-		for _, o := range t.SLOs {
-			e := entry{slo: o.plain(t.Team), match: flatten(o.Match), ignore: o.Ignore, per: slices.Sorted(slices.Values(o.IncidentPer))}
+	for i := range c.Teams {
+		for j := range c.Teams[i].SLOs {
+			o := &c.Teams[i].SLOs[j]
+			e := entry{slo: &slos[len(x.entries)], match: flatten(o.Match), ignore: o.Ignore, per: slices.Sorted(slices.Values(o.IncidentPer))}
 			x.byID[o.ID] = len(x.entries)
 			x.ids = append(x.ids, o.ID)
 			x.entries = append(x.entries, e)

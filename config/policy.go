@@ -7,23 +7,24 @@ import (
 	"github.com/prometheus/alertmanager/timeinterval"
 
 	"sitrep/incident"
+	"sitrep/templates"
 )
 
 // built is what follows from a config once it is complete.
 type built struct {
-	index     *index
-	canonical []byte
-	public    []byte
-	policy    *incident.Policy
-	webhooks  map[string]Webhook
+	formSize int // bytes of the canonical form
+	policy   *incident.Policy
+	index    *index
+	own      *templates.Set // nil: none
+	webhooks map[string]Webhook
 }
 
 func (c *Config) build() {
+	form := c.hash((*Config).writeCanonical)
+	c.formSize = form.size
+	c.policy = c.makePolicy(form.sum())
 	c.index = newIndex(c)
-	c.canonical = writeForm(c, nil)
-	c.public = withoutPeople(c)
 	c.webhooks = c.collectWebhooks()
-	c.policy = c.makePolicy()
 }
 
 // Policy returns what the rules need of the config. It is the same value each
@@ -50,9 +51,9 @@ func (c *Config) collectWebhooks() map[string]Webhook {
 	return hooks
 }
 
-func (c *Config) makePolicy() *incident.Policy {
+func (c *Config) makePolicy(hash string) *incident.Policy {
 	p := &incident.Policy{
-		Hash:         hashOf(c.canonical),
+		Hash:         hash,
 		Location:     c.Timezone,
 		Management:   c.Management,
 		ResolveAfter: c.Incidents.ResolveAfter,
@@ -68,14 +69,28 @@ func (c *Config) makePolicy() *incident.Policy {
 	for _, g := range c.Groups {
 		p.Groups = append(p.Groups, g.plain(c))
 	}
-	for _, t := range c.Teams {
-		p.Teams = addTeam(p.Teams, t)
+	slos := 0
+	teams := make(map[string]int, len(c.Teams)) // where each is
+	p.Teams = slices.Grow(p.Teams, len(c.Teams))
+	for i := range c.Teams {
+		t := &c.Teams[i]
+		slos += len(t.SLOs)
+		if at, ok := teams[t.Team]; ok {
+			addOnCall(&p.Teams[at], t)
+		} else {
+			teams[t.Team] = len(p.Teams)
+			p.Teams = append(p.Teams, incident.Team{Name: t.Team, OnCall: t.OnCall.list()})
+		}
 		if d := t.Drill; d != nil {
 			p.Drills = append(p.Drills, incident.Drill{Team: t.Team, SLO: d.SLO, Priority: d.Priority, Every: d.Every})
 		}
 	}
-	for _, e := range c.index.entries {
-		p.SLOs = append(p.SLOs, e.slo)
+	p.SLOs = slices.Grow(p.SLOs, slos)
+	for i := range c.Teams {
+		t := &c.Teams[i]
+		for j := range t.SLOs {
+			p.SLOs = append(p.SLOs, t.SLOs[j].plain(t.Team))
+		}
 	}
 	if w := c.Watchdog; w != nil {
 		p.Watchdog = incident.Watchdog{Within: w.Within, By: slices.Sorted(slices.Values(w.By)), Groups: w.Groups}
@@ -131,16 +146,11 @@ func (c *Config) LanguageOf(address string) string {
 	return ""
 }
 
-// addTeam adds a team, or to the one of the same name those who are on call.
-func addTeam(teams []incident.Team, t TeamFile) []incident.Team {
-	i := slices.IndexFunc(teams, func(u incident.Team) bool { return u.Name == t.Team })
-	if i < 0 {
-		return append(teams, incident.Team{Name: t.Team, OnCall: t.OnCall.list()})
-	}
+// addOnCall adds to a team those who are on call by another of its files.
+func addOnCall(team *incident.Team, t *TeamFile) {
 	for _, r := range t.OnCall.list() {
-		if !slices.ContainsFunc(teams[i].OnCall, func(s incident.Recipient) bool { return s.ID == r.ID }) {
-			teams[i].OnCall = append(teams[i].OnCall, r)
+		if !slices.ContainsFunc(team.OnCall, func(s incident.Recipient) bool { return s.ID == r.ID }) {
+			team.OnCall = append(team.OnCall, r)
 		}
 	}
-	return teams
 }

@@ -27,7 +27,7 @@ func (p *Positions) Team(i int, path string) (file string, line, column int) {
 
 func (s *source) whereIs(path string) (file string, line, column int) {
 	at := s.place(path)
-	return oneLineOf(s.name), at.line, at.column
+	return oneLineOf(s.name), int(at.line), int(at.column)
 }
 
 // IDLabels returns the labels whose value is the id of an SLO, in the order in which they

@@ -102,8 +102,10 @@ type loading struct {
 	visit    *visit
 	problems []Problem
 	files    int
-	secrets  []content // of the files that the main file names, by path
-	matching int       // what the matchers of all files cost so far
+	fields   fieldCache
+	paths    map[string]int32 // the number of each, see [source.stands]
+	secrets  []content        // of the files that the main file names, by path
+	matching int              // what the matchers of all files cost so far
 }
 
 func (l *loading) failed() bool { return slices.ContainsFunc(l.problems, Problem.isError) }

@@ -20,12 +20,19 @@ type Reloader struct {
 	current atomic.Pointer[Config]
 
 	reloading sync.Mutex // held for the length of a reload, so that they come one by one
+	ahead     *loaded    // what the next reload takes; nil: it reads the files
 
 	mu          sync.Mutex // guards what follows
 	locate      func(*Config, *Positions)
 	validators  []func(context.Context, *Config) error
 	subscribers []func(*Config)
 	state       ReloadState
+}
+
+// A loaded is a config and where it stands.
+type loaded struct {
+	config    *Config
+	positions *Positions
 }
 
 // A ReloadState is what became of the reloads so far.
@@ -44,6 +51,27 @@ type ReloadState struct {
 // until the first Reload. The clock is read by now.
 func NewReloader(path string, now func() time.Time) *Reloader {
 	return &Reloader{path: path, now: now, disk: newDisk()}
+}
+
+// Ahead reads the config that the next reload takes over, without reading it again. The error is
+// that of [Load].
+func (r *Reloader) Ahead(ctx context.Context) (*Config, error) {
+	r.reloading.Lock()
+	defer r.reloading.Unlock()
+	next, err := r.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.ahead = next
+	return next.config, nil
+}
+
+func (r *Reloader) read(ctx context.Context) (*loaded, error) {
+	c, positions, err := load(r.disk.visit(ctx), r.path)
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("reload config %q: %w", r.path, ctx.Err())
+	}
+	return &loaded{c, positions}, err
 }
 
 // Current returns the config in force; nil before the first reload that succeeds.
@@ -119,13 +147,15 @@ func (r *Reloader) reload(ctx context.Context, anyway bool) error {
 
 // prepare loads a config and has it validated.
 func (r *Reloader) prepare(ctx context.Context, anyway bool) (*Config, error) {
-	c, positions, err := load(r.disk.visit(ctx), r.path)
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("reload config %q: %w", r.path, ctx.Err())
+	next := r.ahead
+	r.ahead = nil
+	if next == nil {
+		var err error
+		if next, err = r.read(ctx); err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
+	c := next.config
 	if before := r.Current(); before != nil && !anyway {
 		if d := dropped(before, c); d != nil {
 			return nil, d
@@ -135,7 +165,8 @@ func (r *Reloader) prepare(ctx context.Context, anyway bool) (*Config, error) {
 	validators, locate := r.validators, r.locate
 	r.mu.Unlock()
 	if locate != nil {
-		locate(c, positions)
+		locate(c, next.positions)
+		next.positions = nil // which may be as large as the config
 	}
 	for _, f := range validators {
 		if err := f(ctx, c); err != nil {

@@ -149,3 +149,39 @@ func TestReloadConcurrently(t *testing.T) {
 		t.Error("the subscriber was not told last of what is in force")
 	}
 }
+
+// TestReloadTakesWhatWasReadAhead: a start reads the files once.
+func TestReloadTakesWhatWasReadAhead(t *testing.T) {
+	ctx := context.Background()
+	path := write(t, map[string]string{"sitrep.yml": simple("2h")})
+	r := config.NewReloader(path, ticking())
+	located := 0
+	r.Locate(func(c *config.Config, at *config.Positions) {
+		if _, line, _ := at.Main("groups[0].name"); line == 3 {
+			located++
+		}
+	})
+	first, err := r.Ahead(ctx)
+	if err != nil || r.Current() != nil {
+		t.Fatalf("read ahead: %v, in force is %v", err, r.Current())
+	}
+	if err := os.WriteFile(path, []byte(simple("3h")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Reload(ctx); err != nil || r.Current() != first || located != 1 {
+		t.Errorf("the first reload: %v, located %d times, in force is what was read ahead: %v", err, located, r.Current() == first)
+	}
+	if err := r.Reload(ctx); err != nil || r.Current().Hash() == first.Hash() || located != 2 {
+		t.Errorf("the second reload: %v, located %d times, in force is %s", err, located, r.Current().Hash())
+	}
+	if err := os.WriteFile(path, []byte("nonsense: 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var problems *config.Problems
+	if _, err := r.Ahead(ctx); !errors.As(err, &problems) {
+		t.Errorf("a mistake read ahead is %v", err)
+	}
+	if err := r.Reload(ctx); !errors.As(err, &problems) {
+		t.Errorf("a mistake after that is %v", err)
+	}
+}

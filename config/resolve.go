@@ -17,7 +17,8 @@ func (l *loading) openTeams(main *source, c *Config) []*source {
 	for i, text := range c.SLOFiles {
 		path := elem("slo_files", i)
 		files := l.filesOf(main, path, text, "slos/*.yml")
-		for _, f := range files {
+		for n, f := range files {
+			files[n].text = nil // which is not needed once it is parsed
 			if f.err == nil && os.SameFile(f.info, main.info) {
 				main.errorf(path, "%q matches this file itself; keep the teams' files in a folder of their own", text)
 				continue
@@ -26,10 +27,10 @@ func (l *loading) openTeams(main *source, c *Config) []*source {
 				continue
 			}
 			seen[f.name] = true
-			if s := l.parse(f); s != nil {
+			if s, root := l.parse(f); s != nil {
 				s.team = true
 				var t TeamFile
-				if s.decode(s.root, reflect.ValueOf(&t).Elem(), "") {
+				if s.decode(root, reflect.ValueOf(&t).Elem(), "") {
 					sources, c.Teams = append(sources, s), append(c.Teams, t)
 				}
 			}
@@ -96,15 +97,29 @@ func (l *loading) resolve(main *source, teams []*source, c *Config) {
 	c.Evidence.KeyPath = main.abs(c.Evidence.KeyFile)
 	c.Evidence.Key = Secret(main.secret("evidence.key_file", c.Evidence.KeyFile, optional))
 	// After all that the main file names, which is not theirs.
+	same := shared{}
 	for i, s := range teams {
 		t := &c.Teams[i]
 		s.webhooks("on_call.webhooks", t.OnCall.Webhooks)
 		for j := range t.SLOs {
-			if t.SLOs[j].Stakeholders == nil {
-				t.SLOs[j].Stakeholders = t.Stakeholders
+			o := &t.SLOs[j]
+			if o.Stakeholders == nil {
+				o.Stakeholders = t.Stakeholders
 			}
+			o.Affects, o.SLI, o.Service, o.Priority = same.one(o.Affects), same.one(o.SLI), same.one(o.Service), same.one(o.Priority)
 		}
 	}
+}
+
+// shared are texts of which there is one, however many SLOs have it.
+type shared map[string]string
+
+func (t shared) one(text string) string {
+	if had, ok := t[text]; ok {
+		return had
+	}
+	t[text] = text
+	return text
 }
 
 // webhooks reads the URLs and keys of webhooks, and checks them.

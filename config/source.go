@@ -26,22 +26,22 @@ type source struct {
 	info   os.FileInfo
 	team   bool   // a team's file
 	folder folder // of a team's file
-	root   *yaml.Node
-	places map[string]place
-	fields fieldCache
+	// places are where the values of the file stand, by the numbers of their paths.
+	places map[int32]place
 	// matching is what the matchers of the file cost so far.
 	matching int
 	l        *loading
 }
 
-// A place is a position in a file, counting from 1.
-type place struct{ line, column int }
+// A place is a position in a file, counting from 1. There is one for each value of all files, so it
+// is small.
+type place struct{ line, column int32 }
 
-func at(n *yaml.Node) place { return place{n.Line, n.Column} }
+func at(n *yaml.Node) place { return place{int32(n.Line), int32(n.Column)} }
 
 // open reads a file as one YAML document that is a mapping. If it is anything
 // else, that is a problem, and it returns nil.
-func (l *loading) open(name string) *source {
+func (l *loading) open(name string) (*source, *yaml.Node) {
 	c, err := l.visit.file(name, maxFile)
 	c.name, c.err = name, err
 	return l.parse(c)
@@ -50,38 +50,37 @@ func (l *loading) open(name string) *source {
 // parse reads what stands in a file as one YAML document that is a mapping. If it is
 // anything else, that is a problem, and it returns nil. What it says then shows
 // nothing of the text: it may be a secret that somebody took for a config file.
-func (l *loading) parse(c content) *source {
-	s := &source{name: c.name, order: l.files, info: c.info, folder: c.folder, places: map[string]place{}, fields: fieldCache{}, l: l}
+func (l *loading) parse(c content) (*source, *yaml.Node) {
+	s := &source{name: c.name, order: l.files, info: c.info, folder: c.folder, places: map[int32]place{}, l: l}
 	l.files++
 	if c.err != nil {
 		s.add(place{}, "", false, advise(c.err, "look at its name"))
-		return nil
+		return nil, nil
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(c.text))
 	var doc yaml.Node
 	switch err := dec.Decode(&doc); {
 	case errors.Is(err, io.EOF):
 		s.add(place{1, 1}, "", false, "the file is empty; start from the sample in contrib")
-		return nil
+		return nil, nil
 	case err != nil:
 		s.syntax(c.text, err)
-		return nil
+		return nil, nil
 	}
 	if root := doc.Content[0]; root.Kind != yaml.MappingNode {
 		s.add(at(root), "", false, "this is no list of keys and values; a file begins with one, as in the samples in contrib")
-		return nil
+		return nil, nil
 	}
 	var second yaml.Node
 	switch err := dec.Decode(&second); {
 	case errors.Is(err, io.EOF):
 	case err != nil:
 		s.syntax(c.text, err)
-		return nil
+		return nil, nil
 	default:
 		s.add(at(&second), "", false, "a second document starts here; only one is read, so put it all into the first, or into a file of its own")
 	}
-	s.root = doc.Content[0]
-	return s
+	return s, doc.Content[0]
 }
 
 var syntaxError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
@@ -91,7 +90,7 @@ func (s *source) syntax(text []byte, err error) {
 	p, message := place{1, 1}, err.Error()
 	if m := syntaxError.FindStringSubmatch(message); m != nil {
 		if n, err := strconv.Atoi(m[1]); err == nil {
-			p.line = n
+			p.line = int32(n)
 		}
 		message = m[2]
 	}
@@ -106,9 +105,9 @@ func (s *source) syntax(text []byte, err error) {
 
 // firstLineOf returns the line at which the parser first meets an error. It names
 // the line where the surrounding block begins, which may be far above.
-func firstLineOf(text []byte, want error) int {
+func firstLineOf(text []byte, want error) int32 {
 	lines := bytes.SplitAfter(text, []byte("\n"))
-	return 1 + sort.Search(len(lines)-1, func(n int) bool {
+	return 1 + int32(sort.Search(len(lines)-1, func(n int) bool {
 		dec := yaml.NewDecoder(bytes.NewReader(bytes.Join(lines[:n+1], nil)))
 		for {
 			var doc yaml.Node
@@ -116,13 +115,13 @@ func firstLineOf(text []byte, want error) int {
 				return err.Error() == want.Error()
 			}
 		}
-	})
+	}))
 }
 
 // add notes a problem.
 func (s *source) add(p place, path string, warning bool, text string) {
 	s.l.problems = append(s.l.problems, Problem{
-		File: s.name, Line: p.line, Column: p.column, Path: oneLineOf(path), Text: oneLineOf(text), Warning: warning, order: s.order,
+		File: s.name, Line: int(p.line), Column: int(p.column), Path: oneLineOf(path), Text: oneLineOf(text), Warning: warning, order: s.order,
 	})
 }
 
@@ -150,12 +149,13 @@ func (s *source) warnf(path, format string, args ...any) {
 
 func (s *source) place(path string) place {
 	for {
-		if p, ok := s.places[path]; ok {
-			return p
-		}
+		p, ok := s.placeOf(path)
 		cut := strings.LastIndexAny(path, ".[")
-		if cut < 0 {
-			return s.places[""]
+		switch {
+		case ok || path == "":
+			return p
+		case cut < 0:
+			cut = 0
 		}
 		path = path[:cut]
 	}
@@ -163,8 +163,27 @@ func (s *source) place(path string) place {
 
 // has reports whether the file itself says something at path.
 func (s *source) has(path string) bool {
-	_, ok := s.places[path]
+	_, ok := s.placeOf(path)
 	return ok
+}
+
+// placeOf returns where the value of path itself stands.
+func (s *source) placeOf(path string) (p place, ok bool) {
+	if n, known := s.l.paths[path]; known {
+		p, ok = s.places[n]
+	}
+	return p, ok
+}
+
+// stands notes where the value of path stands. The paths of most files are the same: each has a
+// number, and is kept once for all of them.
+func (s *source) stands(path string, p place) {
+	n, ok := s.l.paths[path]
+	if !ok {
+		n = int32(len(s.l.paths))
+		s.l.paths[path] = n
+	}
+	s.places[n] = p
 }
 
 // broken reports whether an error was found at the value of path itself, so that

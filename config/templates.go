@@ -9,6 +9,9 @@ import (
 	"sitrep/templates"
 )
 
+// OwnTemplates returns what is in the files of templates; nil if there are none.
+func (c *Config) OwnTemplates() *templates.Set { return c.own }
+
 // openTemplates reads the files of templates that the main file names, each once, and tries them with
 // samples of all messages.
 func (l *loading) openTemplates(main *source, c *Config) {
@@ -37,11 +40,12 @@ func (l *loading) openTemplates(main *source, c *Config) {
 			main.errorf(path, "the files of templates hold more than %d KiB together; let them be fewer", templates.MostBytes>>10)
 		}
 	}
-	if slices.ContainsFunc(l.problems[before:], Problem.isError) {
+	if len(c.TemplateFiles) == 0 || slices.ContainsFunc(l.problems[before:], Problem.isError) {
 		return
 	}
 	set, found := templates.Parse(c.TemplateFiles)
 	if found == nil {
+		c.own = set
 		var priorities []incident.Priority
 		for i := range c.Priorities {
 			priorities = append(priorities, c.Priorities[i].plain(i))

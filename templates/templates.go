@@ -95,6 +95,15 @@ func (s *Set) Defines(name string) bool {
 	return s != nil && s.trees[name] != nil
 }
 
+// Telling returns the same templates, with another who is told of failures; nil is nobody. A nil Set
+// stays nil.
+func (s *Set) Telling(failed func(*Failure)) *Set {
+	if s == nil {
+		return nil
+	}
+	return &Set{files: s.files, trees: s.trees, Failed: failed}
+}
+
 // Fail tells of a failure whoever wants to know.
 func (s *Set) Fail(err error) {
 	if f, ok := err.(*Failure); ok && s.Failed != nil { //nolint:errorlint // it comes from Mail or Chat, and is never wrapped

@@ -29,8 +29,10 @@ func Worst(a, b State) State {
 // A Chain is what was found of the chain of an SLO.
 type Chain struct {
 	SLO   *chain.SLO
-	State State  // the worst of its links
-	Links []Link // one for each stage, in the order of the way
+	State State // the worst of its links
+	// Links are one for each stage, in the order of the way. Chains of which nothing was found may
+	// have the same: it is not to be changed.
+	Links []Link
 	// Alerts are the names of the rules whose alerts it claims, each once.
 	Alerts []string
 }
@@ -57,25 +59,44 @@ func (l *looking) chains() []Chain {
 		}
 	}
 	out := make([]Chain, len(l.report.SLOs))
+	plain := map[string][]Link{}
 	for i := range l.report.SLOs {
 		c := &l.report.SLOs[i]
-		out[i] = Chain{SLO: c.SLO, State: Whole}
-		for _, stage := range chain.Stages() {
-			link := Link{Stage: stage, State: l.state(stage, c)}
-			for _, f := range about[c.SLO.ID] {
-				if f.Kind.Stage() == stage {
-					link.Findings = append(link.Findings, *f)
-					link.State = Worst(link.State, stateOf(f.Severity))
-				}
-			}
+		out[i] = Chain{SLO: c.SLO, State: Whole, Links: l.links(c, about[c.SLO.ID])}
+		states := ""
+		for _, link := range out[i].Links {
 			out[i].State = Worst(out[i].State, link.State)
-			out[i].Links = append(out[i].Links, link)
+			states += string(link.State) + " "
+		}
+		if about[c.SLO.ID] == nil {
+			// Most are alike, and there once.
+			if plain[states] == nil {
+				plain[states] = out[i].Links
+			}
+			out[i].Links = plain[states]
 		}
 		seen := map[string]bool{}
 		for _, link := range c.Links {
 			if !seen[link.Rule.Name] {
 				seen[link.Rule.Name] = true
 				out[i].Alerts = append(out[i].Alerts, link.Rule.Name)
+			}
+		}
+	}
+	return out
+}
+
+// links returns the stages of a chain, with what was found about its SLO.
+func (l *looking) links(c *chain.Coverage, found []*chain.Finding) []Link {
+	stages := chain.Stages()
+	out := make([]Link, len(stages))
+	for i, stage := range stages {
+		link := &out[i]
+		*link = Link{Stage: stage, State: l.state(stage, c)}
+		for _, f := range found {
+			if f.Kind.Stage() == stage {
+				link.Findings = append(link.Findings, *f)
+				link.State = Worst(link.State, stateOf(f.Severity))
 			}
 		}
 	}

@@ -69,7 +69,11 @@ func (t *tx) PutConfig(ctx context.Context, l storage.Loading, forms ...storage.
 		return err
 	}
 	for _, c := range forms {
-		t.exec("insert into configs (hash, body) values ($1, $2) on conflict do nothing", name(c.Hash), append([]byte{}, c.Body...))
+		body := c.Body
+		if body == nil {
+			body = []byte{} // and not null
+		}
+		t.exec("insert into configs (hash, body) values ($1, $2) on conflict do nothing", name(c.Hash), body)
 	}
 	record, err := storage.EncodeLoading(l)
 	if err != nil {

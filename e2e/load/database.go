@@ -107,7 +107,7 @@ func (p programs) databaseOpenings(_ context.Context, o options, s *sheet) ([]fi
 func (p programs) databaseFanOut(_ context.Context, o options, s *sheet) ([]figure, error) {
 	var f spread
 	err := p.onDatabaseOf(1, func(p programs) (err error) {
-		f, err = p.spread(o.sized(1500), s)
+		f, err = p.spread(o, s)
 		return err
 	})
 	return []figure{atLeast(fmt.Sprintf("mails of an incident to %s readers", thousands(float64(f.readers))), f.rate, 500, "/s")}, err
@@ -281,7 +281,7 @@ func claim(ctx context.Context, db *postgres.DB) error {
 
 // databaseIdle counts what idle replicas ask the server for.
 func (p programs) databaseIdle(ctx context.Context, o options, s *sheet) ([]figure, error) {
-	o.slos = 10
+	o.slos = 3 // so that nobody waits for a digest
 	each := 0.0
 	err := p.onDatabaseOf(o.replicas, func(p programs) error {
 		url, err := p.cluster.Create()
@@ -309,6 +309,7 @@ func (p programs) databaseIdle(ctx context.Context, o options, s *sheet) ([]figu
 			return err
 		}
 		time.Sleep(3 * time.Second) // it comes to rest
+		const idleFor = time.Minute // what is done each minute is in it
 		before := statements(p.cluster.Log())
 		time.Sleep(idleFor)
 		sent := statements(p.cluster.Log()) - before

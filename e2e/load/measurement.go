@@ -153,7 +153,10 @@ func measureFigures(ctx context.Context, o options, chosen []measurement, path s
 			fmt.Fprintln(out, err)
 			continue
 		}
-		fmt.Fprintf(out, "%s\nin %s\n", strings.TrimSpace(figureTable(figures)), time.Since(began).Round(time.Second))
+		if len(figures) > 0 {
+			fmt.Fprint(out, figureTable(figures))
+		}
+		fmt.Fprintf(out, "in %s\n", time.Since(began).Round(time.Second))
 		page.add(&m, figures, s)
 	}
 	if len(errs) > 0 || path == "" {

@@ -120,7 +120,7 @@ type spread struct {
 
 // fanOut measures how fast one incident is told to many readers.
 func (p programs) fanOut(_ context.Context, o options, s *sheet) ([]figure, error) {
-	f, err := p.spread(o.sized(1500), s)
+	f, err := p.spread(o, s)
 	return []figure{
 		atLeast(fmt.Sprintf("mails/s of an incident to %s readers ÷ raw SMTP on 16 kept connections", thousands(float64(f.readers))), f.rate/f.kept, 0.3, ""),
 		atLeast(fmt.Sprintf("mails/s of an incident to %s readers ÷ raw SMTP that dials for each mail", thousands(float64(f.readers))), f.rate/f.dialled, 0.6, ""),
@@ -128,7 +128,8 @@ func (p programs) fanOut(_ context.Context, o options, s *sheet) ([]figure, erro
 }
 
 // spread tells incidents to many readers, one after the other.
-func (p programs) spread(readers int, s *sheet) (f spread, err error) {
+func (p programs) spread(o options, s *sheet) (f spread, err error) {
+	readers := o.sized(1500)
 	to, err := newSink()
 	if err != nil {
 		return f, err
@@ -144,11 +145,11 @@ func (p programs) spread(readers int, s *sheet) (f spread, err error) {
 	var used time.Duration
 	var wrote int64
 	for range turns {
-		one, err := rawSMTP(to, 16, 15_000, true)
+		one, err := rawSMTP(to, 16, o.sized(15_000), true)
 		if err != nil {
 			return f, err
 		}
-		other, err := rawSMTP(to, 16, 5000, false)
+		other, err := rawSMTP(to, 16, o.sized(5000), false)
 		if err != nil {
 			return f, err
 		}

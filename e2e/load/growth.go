@@ -19,6 +19,10 @@ import (
 // are.
 const keptBreaches, keptSLOs = 1_000_000, 50
 
+// keptConfig is the configuration of those that have such a store later. Nobody waits for a digest, which
+// would come in the middle of something else.
+const keptConfig = intakeConfig + "incidents: {digest_above: 1000000}\n"
+
 // growth measures that an alert costs no more where much is kept.
 func (p programs) growth(_ context.Context, o options, s *sheet) (all []figure, err error) {
 	n := o.sized(keptBreaches)
@@ -29,7 +33,7 @@ func (p programs) growth(_ context.Context, o options, s *sheet) (all []figure, 
 	o.slos = keptSLOs
 	stores := make([]fleet, 2)
 	for i, path := range []string{"", path} {
-		if stores[i], err = p.startOn(path, intakeConfig, intakeFiles(o), "warn"); err != nil {
+		if stores[i], err = p.startOn(path, keptConfig, intakeFiles(o), "warn"); err != nil {
 			return nil, err
 		}
 		defer stores[i].kill()
@@ -65,7 +69,7 @@ func (p programs) kept(n int, s *sheet) (string, error) {
 		return path, err
 	}
 	began := time.Now()
-	f, err := p.startOn(path, intakeConfig+"incidents: {resolve_after: 1s, reopen_within: 1s}\n", intakeFiles(options{slos: keptSLOs}), "warn")
+	f, err := p.startOn(path, intakeConfig+"incidents: {resolve_after: 1s, reopen_within: 1s, digest_above: 1000000}\n", intakeFiles(options{slos: keptSLOs}), "warn")
 	if err != nil {
 		return "", err
 	}
@@ -87,7 +91,7 @@ func (p programs) kept(n int, s *sheet) (string, error) {
 	if err := untilNone(f[0], "open", "resolved"); err != nil {
 		return "", err
 	}
-	if err := untilTold(f[0]); err != nil {
+	if err := untilNothingIsDue(f[0], tellWithin); err != nil {
 		return "", err
 	}
 	s.say("%s breaches began and ended, and their incidents are closed, after %s", thousands(float64(n)), time.Since(began).Round(time.Second))

@@ -50,7 +50,7 @@ posted, and posted again as resolved.`,
 	},
 	{
 		name: "start", title: "The start", run: programs.starts,
-		about: `Of the store of many breaches after a clean stop, by turns with a program that does nothing but open the same file to read it.`,
+		about: `Of the store of many breaches, by turns with a program that does nothing but open the same file: after a clean stop to read it, and after a crash to write to it.`,
 	},
 	{
 		name: "deleted", title: "After much was deleted", run: programs.deleted,

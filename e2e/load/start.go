@@ -20,6 +20,14 @@ func (p programs) starts(ctx context.Context, o options, s *sheet) ([]figure, er
 	if err != nil {
 		return nil, err
 	}
+	open := func(args ...string) (time.Duration, error) {
+		began := time.Now()
+		out, err := exec.CommandContext(ctx, opener, append(args, path)...).CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("open %s: %w\n%s", path, err, out)
+		}
+		return time.Since(began), err
+	}
 	start := func(end func(*rig.Sitrep) error) (time.Duration, error) {
 		f, ready, err := p.startTimed(path)
 		if err != nil {
@@ -28,42 +36,51 @@ func (p programs) starts(ctx context.Context, o options, s *sheet) ([]figure, er
 		defer f.kill()
 		return ready, end(f[0])
 	}
-	clean := func() (time.Duration, error) { return start((*rig.Sitrep).Stop) }
-	if _, err := clean(); err != nil { // what others left of the store is cleared up, and all of it was read once
+	stop, crash := (*rig.Sitrep).Stop, func(s *rig.Sitrep) error {
+		s.Kill()
+		return nil
+	}
+	if _, err := start(stop); err != nil { // what others left of the store is cleared up, and all of it was read once
 		return nil, err
 	}
-	const turns = 7
-	var opens, readies []time.Duration
-	for range turns {
-		began := time.Now()
-		if out, err := exec.CommandContext(ctx, opener, path).CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("open %s: %w\n%s", path, err, out)
+	of := func(turns int, end func(*rig.Sitrep) error, args ...string) (opened, ready time.Duration, err error) {
+		var opens, readies []time.Duration
+		for range turns {
+			one, err := open(args...)
+			if err != nil {
+				return 0, 0, err
+			}
+			other, err := start(end)
+			if err != nil {
+				return 0, 0, err
+			}
+			opens, readies = append(opens, one), append(readies, other)
 		}
-		opens = append(opens, time.Since(began))
-		ready, err := clean()
-		if err != nil {
-			return nil, err
-		}
-		readies = append(readies, ready)
+		return quantile(opens, 50), quantile(readies, 50), nil
 	}
-	open, ready := quantile(opens, 50), quantile(readies, 50)
-	s.say("from the start of the program until it is ready, with %s breaches that ended: %s; a program that opens the file and ends: %s", thousands(float64(n)), fine(ready), fine(open))
-	if _, err := start(func(s *rig.Sitrep) error { s.Kill(); return nil }); err != nil {
-		return nil, err
-	}
-	crashed, err := clean()
+	many := thousands(float64(n)) + " breaches that ended"
+	opened, ready, err := of(7, stop)
 	if err != nil {
 		return nil, err
 	}
-	s.say("after a crash, when the free pages of the file have to be found: %s", fine(crashed))
+	s.say("from the start of the program until it is ready, with %s: %s; a program that opens the file to read it, and ends: %s", many, fine(ready), fine(opened))
+	if _, err := start(crash); err != nil {
+		return nil, err
+	}
+	openedCrashed, readyCrashed, err := of(3, crash, "-write")
+	if err != nil {
+		return nil, err
+	}
+	s.say("after a crash, when the free pages have to be found: %s; a program that opens the file to write to it, and ends: %s", fine(readyCrashed), fine(openedCrashed))
 	return []figure{
-		atMost(fmt.Sprintf("from the start until ready, with %s breaches that ended ÷ a program that opens the same file", thousands(float64(n))), ratio(ready, open), 2.5, ""),
+		atMost(fmt.Sprintf("from the start until ready, with %s ÷ a program that opens the same file", many), ratio(ready, opened), 2.5, ""),
+		atMost(fmt.Sprintf("from the start until ready after a crash, with %s ÷ a program that opens the same file", many), ratio(readyCrashed, openedCrashed), 2.5, ""),
 	}, nil
 }
 
 // startTimed starts a sitrep on a store, and returns how long it took until it was ready.
 func (p programs) startTimed(path string) (fleet, time.Duration, error) {
-	s, err := p.prepare(path, intakeConfig, intakeFiles(options{slos: keptSLOs}), "warn")
+	s, err := p.prepare(path, keptConfig, intakeFiles(options{slos: keptSLOs}), "warn")
 	if err != nil {
 		return nil, 0, err
 	}

@@ -1,8 +1,10 @@
-// Command opener opens a file of bbolt's to read it, reads what its buckets are called, and ends: the
-// least that a program can do which has a store.
+// Command opener opens a file of bbolt's as a store does, reads what its buckets are called, and ends:
+// the least that a program can do which has a store. With -write it opens it to write to it, for which
+// the free pages have to be known.
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 
@@ -10,14 +12,17 @@ import (
 )
 
 func main() {
-	if err := open(os.Args[1]); err != nil {
+	write := flag.Bool("write", false, "open it to write to it")
+	flag.Parse()
+	if err := open(flag.Arg(0), *write); err != nil {
 		fmt.Fprintln(os.Stderr, "opener:", err)
 		os.Exit(1)
 	}
 }
 
-func open(path string) error {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true})
+func open(path string, write bool) error {
+	// What sitrep left in the file stays as it is.
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: !write, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
 	if err != nil {
 		return err
 	}

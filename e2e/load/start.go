@@ -37,8 +37,9 @@ func (p programs) starts(ctx context.Context, o options, s *sheet) ([]figure, er
 		return ready, end(f[0])
 	}
 	stop, crash := (*rig.Sitrep).Stop, func(s *rig.Sitrep) error {
+		err := fire(s, sloID(0), 1) // with the first commit the list of free pages is gone
 		s.Kill()
-		return nil
+		return err
 	}
 	if _, err := start(stop); err != nil { // what others left of the store is cleared up, and all of it was read once
 		return nil, err

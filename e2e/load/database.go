@@ -20,21 +20,21 @@ var databaseShapes = []shape{
 		return append([]figure{
 			atLeast("durable alerts/s, 100 a post, 1,000 SLOs ÷ on a file", r.postgres.rate()/r.sitrep.rate(), 0.5, ""),
 			atLeast("durable alerts/s, 100 a post, 1,000 SLOs ÷ Alertmanager's API", r.postgres.rate()/r.alertmanager.rate(), 0.6, ""),
-		}, r.replicas("1,000 SLOs")...)
+		}, r.together("1,000 SLOs")...)
 	}},
 	{clients: 16, alerts: 100, slos: 1, figures: func(r *round) []figure {
-		return append([]figure{atLeast("durable alerts/s, 100 a post, one SLO ÷ on a file", r.postgres.rate()/r.sitrep.rate(), 0.5, "")}, r.replicas("one SLO")...)
+		return append([]figure{atLeast("durable alerts/s, 100 a post, one SLO ÷ on a file", r.postgres.rate()/r.sitrep.rate(), 0.5, "")}, r.together("one SLO")...)
 	}},
 	{clients: 64, alerts: 1, slos: 1000, figures: func(*round) []figure { return nil }},
 	{clients: 1, alerts: 1, slos: 1000, figures: func(*round) []figure { return nil }},
 }
 
-// replicas is the figure of several on one database, if there are several.
-func (r *round) replicas(of string) []figure {
+// together is the figure of several replicas on one database, if there are several.
+func (r *round) together(of string) []figure {
 	if r.fleet.posts == 0 {
 		return nil
 	}
-	return []figure{atLeast("several replicas ÷ one, 100 a post, "+of, r.fleet.rate()/r.postgres.rate(), 0.95, "")}
+	return []figure{atLeast(fmt.Sprintf("alerts/s of %d replicas ÷ one, 100 a post, %s", r.replicas, of), r.fleet.rate()/r.postgres.rate(), 0.95, "")}
 }
 
 // databaseIntake measures how many alerts a second are taken in on PostgreSQL.

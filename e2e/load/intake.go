@@ -21,7 +21,7 @@ import (
 type round struct {
 	decode, bare, alertmanager, sitrep result
 	postgres, fleet                    result // one on PostgreSQL, and all replicas
-	deadlocks                          int    // there
+	replicas, deadlocks                int    // there
 }
 
 // A shape is of the posts that a page has figures of.
@@ -145,6 +145,7 @@ func (p programs) runOnPostgres(o options, r *round, out io.Writer) error {
 		r.deadlocks += n
 		return err
 	}
+	r.replicas = o.replicas
 	if err := measure(1, "on postgres", &r.postgres); err != nil {
 		return err
 	}

@@ -43,7 +43,10 @@ func TestQuantiles(t *testing.T) {
 		all = append(all, time.Duration(i))
 	}
 	slices.Reverse(all)
-	if a, b, c := quantile(all, 50), quantile(all, 99), quantile(all, 100); a != 50 || b != 99 || c != 99 {
+	if one := quantile([]time.Duration{7}, 99); one != 7 || quantile(nil, 50) != 0 {
+		t.Errorf("of one %d, of none %d", one, quantile(nil, 50))
+	}
+	if a, b, c := quantile(all, 50), quantile(all, 99), quantile(all, 100); a != 49 || b != 98 || c != 99 {
 		t.Errorf("p50 %d p99 %d p100 %d", a, b, c)
 	}
 }

@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	// stormTeams is how many teams the incidents of a storm are of.
-	stormTeams = 20
+	// stormTeams is how many teams the incidents of a storm are of, and freshEach how many fresh ones a
+	// reader of each is told of by themselves in a minute.
+	stormTeams, freshEach = 4, 25
 	// probes is how many incidents with a reader of its own there can be, and probesAlone how many
 	// there are while there is nothing else to do.
 	probes, probesAlone = 1000, 100
@@ -73,14 +74,15 @@ func (p programs) storm(incidents int, s *sheet) (f fleet, all []figure, err err
 }
 
 // inStorm lets so many incidents open at once, of teams that have two readers each, and probes with
-// these meanwhile, as often as digest_above lets that go by itself.
+// these meanwhile, as often as digest_above lets that go by itself: it is higher than usual, and not so
+// high that what of the storm goes by itself would take long.
 func (p programs) inStorm(incidents int, s *sheet) ([]figure, error) {
 	to, err := newSink()
 	if err != nil {
 		return nil, err
 	}
 	defer to.listener.Close()
-	f, err := p.startMailing(mailing{apart: true}, to)
+	f, err := p.startMailing(mailing{apart: true, digestAbove: freshEach}, to)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +91,7 @@ func (p programs) inStorm(incidents int, s *sheet) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	fresh := &prober{told: to.watch("storm", "P1"), most: stormTeams * digestAbove, fire: func(n int) error {
+	fresh := &prober{told: to.watch("storm", "P1"), most: stormTeams * freshEach, fire: func(n int) error {
 		return fire(f[0], fmt.Sprintf("fresh-%02d", n%stormTeams), 1)
 	}}
 	if err := fresh.probeDuring(func() error {
@@ -219,7 +221,7 @@ func (p programs) looksAtMany(f fleet, incidents, breaches int, s *sheet) (all [
 	many := thousands(float64(incidents)) + " open incidents: "
 	looks, err := (&meter{p: p, fleet: f}).looksOf(15, []look{
 		{many + "those of a priority", "/?priority=P2"},
-		{many + "a search", "/?q=" + url.QueryEscape("team 7 is broken")},
+		{many + "a search", "/?q=" + url.QueryEscape("team 3 is broken")},
 		{many + "those of a team", "/?team=team-03"},
 		{many + "the messages", "/deliveries"},
 		{fmt.Sprintf("the page of an incident with %s breaches", thousands(float64(breaches))), "/incidents/" + big.Incidents[0].ID},

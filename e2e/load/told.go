@@ -213,13 +213,13 @@ func (p programs) readers(_ context.Context, o options, s *sheet) ([]figure, err
 // tellWithin is how long a message is waited for.
 const tellWithin = 90 * time.Second
 
-// quantile returns that of times, 100 the longest.
+// quantile returns that of times: so many of a hundred took no longer.
 func quantile(all []time.Duration, percent int) time.Duration {
 	if len(all) == 0 {
 		return 0
 	}
 	sorted := slices.Sorted(slices.Values(all))
-	return sorted[min(len(sorted)*percent/100, len(sorted)-1)]
+	return sorted[max((len(sorted)*percent+99)/100-1, 0)]
 }
 
 // middle returns the one in the middle.

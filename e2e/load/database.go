@@ -115,9 +115,14 @@ func (p programs) databaseFanOut(_ context.Context, o options, s *sheet) ([]figu
 
 // databaseStorm measures a storm on PostgreSQL, of which there are no goals.
 func (p programs) databaseStorm(_ context.Context, o options, s *sheet) ([]figure, error) {
+	to, err := newSink()
+	if err != nil {
+		return nil, err
+	}
+	defer to.listener.Close()
 	n := o.sized(10_000)
-	err := p.onDatabaseOf(1, func(p programs) error {
-		f, _, err := p.storm(n, s)
+	err = p.onDatabaseOf(1, func(p programs) error {
+		f, _, err := p.storm(n, to, s)
 		f.kill()
 		return err
 	})
@@ -125,7 +130,7 @@ func (p programs) databaseStorm(_ context.Context, o options, s *sheet) ([]figur
 		return nil, err
 	}
 	return nil, p.onDatabaseOf(1, func(p programs) error {
-		_, err := p.inStorm(n, s)
+		_, err := p.inStorm(n, to, s)
 		return err
 	})
 }

@@ -24,8 +24,13 @@ const (
 
 // storms measures a storm on a file, and what people who look wait for then.
 func (p programs) storms(_ context.Context, o options, s *sheet) ([]figure, error) {
+	to, err := newSink()
+	if err != nil {
+		return nil, err
+	}
+	defer to.listener.Close()
 	n := o.sized(100_000)
-	f, all, err := p.storm(n, s)
+	f, all, err := p.storm(n, to, s)
 	defer f.kill()
 	if err != nil {
 		return nil, err
@@ -35,18 +40,13 @@ func (p programs) storms(_ context.Context, o options, s *sheet) ([]figure, erro
 		return nil, err
 	}
 	f.kill()
-	fresh, err := p.inStorm(n/2, s)
+	fresh, err := p.inStorm(n/2, to, s)
 	return slices.Concat(all, fresh, looks), err
 }
 
 // storm lets so many incidents with the same two readers open at once, and probes with readers of their
 // own meanwhile. The fleet it is that has them then, which is to be killed.
-func (p programs) storm(incidents int, s *sheet) (f fleet, all []figure, err error) {
-	to, err := newSink()
-	if err != nil {
-		return nil, nil, err
-	}
-	defer to.listener.Close()
+func (p programs) storm(incidents int, to *sink, s *sheet) (f fleet, all []figure, err error) {
 	if f, err = p.startMailing(mailing{}, to); err != nil {
 		return nil, nil, err
 	}
@@ -76,12 +76,7 @@ func (p programs) storm(incidents int, s *sheet) (f fleet, all []figure, err err
 // inStorm lets so many incidents open at once, of teams that have two readers each, and probes with
 // these meanwhile, as often as digest_above lets that go by itself: it is higher than usual, and not so
 // high that what of the storm goes by itself would take long.
-func (p programs) inStorm(incidents int, s *sheet) ([]figure, error) {
-	to, err := newSink()
-	if err != nil {
-		return nil, err
-	}
-	defer to.listener.Close()
+func (p programs) inStorm(incidents int, to *sink, s *sheet) ([]figure, error) {
 	f, err := p.startMailing(mailing{apart: true, digestAbove: freshEach}, to)
 	if err != nil {
 		return nil, err
@@ -150,7 +145,7 @@ func untilNothingIsDue(s *rig.Sitrep, within time.Duration) error {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("not all are told after %s", within)
+			return fmt.Errorf("not all are told after %s: %d are due\n%s", within, st.Backlog.Due, s.Log())
 		}
 	}
 }

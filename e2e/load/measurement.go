@@ -71,8 +71,8 @@ posted, and posted again as resolved.`,
 	{
 		name: "storm", title: "A storm", run: programs.storms,
 		about: `Many incidents at once, each with two readers, who are told by digests: those wait until no more comes, up to 40 s, or 5 where a hundred are due. Fresh ones of the first
-priority are posted meanwhile: to readers of their own while a storm goes to the same two readers, and, in another storm, of four teams that have two readers each, to these, as often as
-` + "`digest_above`" + `, which is 25 there, lets that go by itself. No digest of the first storm waits for these, so that its end is its own. Then all of it is open while people look.`,
+priority are posted meanwhile: to readers of their own while a storm goes to the same two readers, and, in another storm, of ten teams that have two readers each, to these, as often as
+` + "`digest_above`" + `, which is 10 there, lets that go by itself. No digest of the first storm waits for these, so that its end is its own. Then all of it is open while people look.`,
 	},
 	{
 		name: "evidence", title: "Evidence", run: programs.evidence,

@@ -14,7 +14,7 @@ import (
 const (
 	// stormTeams is how many teams the incidents of a storm are of, and freshEach how many fresh ones a
 	// reader of each is told of by themselves in a minute.
-	stormTeams, freshEach = 4, 25
+	stormTeams, freshEach = 10, 10
 	// probes is how many incidents with a reader of its own there can be, and probesAlone how many
 	// there are while there is nothing else to do.
 	probes, probesAlone = 1000, 100

@@ -406,3 +406,14 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Where there are no templates, no sample is made to try them with: each start would wait for that.
+func TestWithoutTemplatesNothingIsTried(t *testing.T) {
+	set, problems := templates.Parse(nil)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if n := testing.AllocsPerRun(5, func() { set.Check(nil) }); n > 1000 {
+		t.Errorf("%.0f allocations to try no template", n)
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sitrep/storage/postgres/postgrestest"
@@ -52,9 +53,16 @@ func (r result) print(out io.Writer, name string) {
 	}
 }
 
-// drive lets each client do its work over and over for o.duration. client returns one
-// client's work, and what is to be done at its end.
+// drive lets each client do its work over and over for o.duration, or until it was done o.posts
+// times. client returns one client's work, and what is to be done at its end.
 func drive(o options, client func(n int) (work func() error, end func())) result {
+	var begun atomic.Int64
+	more := func(at, deadline time.Time) bool {
+		if o.posts > 0 {
+			return begun.Add(1) <= int64(o.posts)
+		}
+		return at.Before(deadline)
+	}
 	times := make([][]time.Duration, o.clients)
 	errs := make([]error, o.clients)
 	start := time.Now()
@@ -64,7 +72,7 @@ func drive(o options, client func(n int) (work func() error, end func())) result
 		wg.Go(func() {
 			work, end := client(n)
 			defer end()
-			for at := time.Now(); at.Before(deadline); {
+			for at := time.Now(); more(at, deadline); {
 				err := work()
 				now := time.Now()
 				if err != nil {

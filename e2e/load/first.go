@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -36,78 +37,86 @@ func newHeard() (*heard, func(), error) {
 	return h, func() { _ = s.Close() }, nil
 }
 
-// probe posts so many times, one after the other, and waits for the webhook that follows. The first
-// few do not count.
-func (h *heard) probe(n int, post func(i int) error) (all []time.Duration, err error) {
-	const warm = 10
-	for i := range n + warm {
-		began := time.Now()
-		if err := post(i); err != nil {
-			return nil, err
-		}
-		select {
-		case at := <-h.came:
-			if i >= warm {
-				all = append(all, at.Sub(began))
-			}
-		case <-time.After(tellWithin):
-			return nil, fmt.Errorf("nothing came within %s", tellWithin)
-		}
-		time.Sleep(20 * time.Millisecond) // it has come to rest
+// probe posts, and returns how long it takes until the webhook that follows.
+func (h *heard) probe(post func() error) (time.Duration, error) {
+	began := time.Now()
+	if err := post(); err != nil {
+		return 0, err
 	}
-	return all, nil
+	select {
+	case at := <-h.came:
+		time.Sleep(20 * time.Millisecond) // it comes to rest
+		return at.Sub(began), nil
+	case <-time.After(tellWithin):
+		return 0, fmt.Errorf("nothing came within %s", tellWithin)
+	}
 }
 
-// first prints how long it takes from the post of an alert that opens an incident to its first
-// webhook, beside Alertmanager, which keeps nothing.
-func (p programs) first(n int, out io.Writer) error {
+// first measures how long it takes from the post of an alert that opens an incident to its first
+// webhook, by turns with Alertmanager, which keeps nothing.
+func (p programs) first(_ context.Context, o options, s *sheet) ([]figure, error) {
+	if p.alertmanager == "" {
+		return nil, errWithoutAlertmanager
+	}
 	h, end, err := newHeard()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer end()
-	sitrep, err := p.sitrepFirst(n, h)
+	const warm = 10 // that do not count
+	n := o.sized(500)
+	f, err := p.startFirst(n+warm, h)
 	if err != nil {
-		return fmt.Errorf("sitrep: %w", err)
+		return nil, err
 	}
-	fmt.Fprintf(out, "from the post to the webhook: sitrep p50 %s p99 %s", fine(sitrep, 50), fine(sitrep, 99))
-	if p.alertmanager != "" {
-		am, err := p.alertmanagerFirst(n, h)
+	defer f.kill()
+	am, err := p.startAlertmanagerFirst(h)
+	if err != nil {
+		return nil, err
+	}
+	defer am.Kill()
+	var sitrep, alertmanager []time.Duration
+	for i := range n + warm {
+		one, err := h.probe(func() error {
+			return postTo(f.url(0), rig.ReceiverToken, alertsBody(fmt.Sprintf("own-%03d", i), identity.Add(1), 1, "firing"))
+		})
 		if err != nil {
-			return fmt.Errorf("alertmanager: %w", err)
+			return nil, fmt.Errorf("sitrep: %w\n%s", err, f.log())
 		}
-		fmt.Fprintf(out, "; alertmanager p50 %s p99 %s (%.1f and %.1f times that)", fine(am, 50), fine(am, 99),
-			ratio(quantile(sitrep, 50), quantile(am, 50)), ratio(quantile(sitrep, 99), quantile(am, 99)))
+		other, err := h.probe(func() error { return postTo(am.URL()+"/api/v2/alerts", "", alertmanagerBody(i)) })
+		if err != nil {
+			return nil, fmt.Errorf("alertmanager: %w\n%s", err, am.Log())
+		}
+		if i >= warm {
+			sitrep, alertmanager = append(sitrep, one), append(alertmanager, other)
+		}
 	}
-	fmt.Fprintln(out)
-	return nil
+	s.say("from the post to the webhook, %d times: sitrep p50 %s p99 %s; alertmanager p50 %s p99 %s", n,
+		fine(quantile(sitrep, 50)), fine(quantile(sitrep, 99)), fine(quantile(alertmanager, 50)), fine(quantile(alertmanager, 99)))
+	return []figure{
+		atMost("from a post to the webhook, p50 ÷ Alertmanager's", ratio(quantile(sitrep, 50), quantile(alertmanager, 50)), 2.2, ""),
+		atMost("from a post to the webhook, p99 ÷ Alertmanager's", ratio(quantile(sitrep, 99), quantile(alertmanager, 99)), 2.5, ""),
+	}, nil
 }
 
-func (p programs) sitrepFirst(n int, h *heard) ([]time.Duration, error) {
+// startFirst starts a sitrep with so many SLOs, each with a webhook of its own.
+func (p programs) startFirst(n int, h *heard) (fleet, error) {
 	var groups, slos strings.Builder
 	slos.WriteString("team: first\nslos:\n")
-	for i := range n + 100 {
+	for i := range n {
 		fmt.Fprintf(&groups, "  - {name: own-%03d, webhooks: [{url: '%s/%03d'}]}\n", i, h.url, i)
 		fmt.Fprintf(&slos, "  - {id: own-%03d, use_case: Own, sli: availability, priority: P1, stakeholders: [own-%03d]}\n", i, i)
 	}
-	f, err := p.start(fmt.Sprintf(`
+	return p.start(fmt.Sprintf(`
 priorities:
   - {name: P1, summary: Severe, criteria: [A core use case is broken], inform: [stakeholders], update_every: 2h}
 groups:
 %sslo_files: [slos/*.yml]
 `, &groups), map[string]string{"slos/first.yml": slos.String()}, "error")
-	if err != nil {
-		return nil, err
-	}
-	defer f.kill()
-	all, err := h.probe(n, func(i int) error { return fire(f[0], fmt.Sprintf("own-%03d", i), 1) })
-	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, f.log())
-	}
-	return all, nil
 }
 
-func (p programs) alertmanagerFirst(n int, h *heard) ([]time.Duration, error) {
+// startAlertmanagerFirst starts an Alertmanager that tells of each alert at once.
+func (p programs) startAlertmanagerFirst(h *heard) (*rig.Alertmanager, error) {
 	home, err := os.MkdirTemp(p.dir, "alertmanager")
 	if err != nil {
 		return nil, err
@@ -117,31 +126,38 @@ func (p programs) alertmanagerFirst(n int, h *heard) ([]time.Duration, error) {
 		return nil, err
 	}
 	am.LogLevel = "warn"
-	if err := am.Start(); err != nil {
-		return nil, err
-	}
-	defer am.Kill()
-	return h.probe(n, func(i int) error {
-		body, err := json.Marshal([]alert{{
-			Labels: map[string]string{"alertname": "Load", "instance": fmt.Sprint(i)}, StartsAt: time.Now().UTC(), EndsAt: time.Now().Add(time.Hour),
-		}})
-		if err != nil {
-			return err
-		}
-		resp, err := http.Post(am.URL()+"/api/v2/alerts", "application/json", bytes.NewReader(body))
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		_, err = io.Copy(io.Discard, resp.Body)
-		if err == nil && resp.StatusCode != http.StatusOK {
-			err = fmt.Errorf("answered %s", resp.Status)
-		}
-		return err
-	})
+	return am, am.Start()
 }
 
-// fine is quantile with more digits.
-func fine(all []time.Duration, percent int) time.Duration {
-	return quantile(all, percent).Round(10 * time.Microsecond)
+// alertmanagerBody is that of a post of an alert to its API, of a group of its own.
+func alertmanagerBody(i int) []byte {
+	body, err := json.Marshal([]alert{{
+		Labels: map[string]string{"alertname": "Load", "instance": fmt.Sprint(i)}, StartsAt: time.Now().UTC(), EndsAt: time.Now().Add(time.Hour),
+	}})
+	if err != nil {
+		panic(err)
+	}
+	return body
+}
+
+// postTo posts a body to a URL, over a connection that is kept.
+func postTo(url, token string, body []byte) error {
+	req, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("answered %s", resp.Status)
+	}
+	return err
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -32,27 +31,12 @@ func (p programs) start(config string, files map[string]string, level string) (f
 // startOn is start with a store that is there: a database or a file; empty: a new file. All that
 // have one sign with one key.
 func (p programs) startOn(storage, config string, files map[string]string, level string) (f fleet, err error) {
-	home, err := os.MkdirTemp(p.dir, "sitrep")
-	if err != nil {
-		return nil, err
-	}
 	n := 1
 	if storage != "" {
-		path, err := p.key()
-		if err != nil {
-			return nil, err
-		}
-		config += fmt.Sprintf("evidence: {key_file: '%s'}\n", path)
 		n = max(p.replicas, 1)
 	}
-	for i := range n {
-		s, err := rig.NewSitrep(p.sitrep, filepath.Join(home, strconv.Itoa(i)), config+rig.Access)
-		if err == nil {
-			s.Storage, s.LogLevel, s.Patience = storage, level, 3*time.Minute
-			for name, text := range files {
-				err = errors.Join(err, s.Write(name, text))
-			}
-		}
+	for range n {
+		s, err := p.prepare(storage, config, files, level)
 		if err == nil {
 			err = s.Start()
 		}
@@ -63,6 +47,30 @@ func (p programs) startOn(storage, config string, files map[string]string, level
 		f = append(f, s)
 	}
 	return f, nil
+}
+
+// prepare prepares a sitrep as startOn starts them.
+func (p programs) prepare(storage, config string, files map[string]string, level string) (*rig.Sitrep, error) {
+	home, err := os.MkdirTemp(p.dir, "sitrep")
+	if err != nil {
+		return nil, err
+	}
+	if storage != "" {
+		path, err := p.key()
+		if err != nil {
+			return nil, err
+		}
+		config += fmt.Sprintf("evidence: {key_file: '%s'}\n", path)
+	}
+	s, err := rig.NewSitrep(p.sitrep, home, config+rig.Access)
+	if err != nil {
+		return nil, err
+	}
+	s.Storage, s.LogLevel, s.Patience = storage, level, 3*time.Minute
+	for name, text := range files {
+		err = errors.Join(err, s.Write(name, text))
+	}
+	return s, err
 }
 
 // key returns the file of the key that all sign with.

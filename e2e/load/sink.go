@@ -19,7 +19,8 @@ type sink struct {
 	count    atomic.Int64
 
 	mu      sync.Mutex
-	watched map[string]chan time.Time // by address, up to its first dash if it has one
+	last    time.Time                 // when it took the latest
+	watched map[string]chan time.Time // by address, up to its first dash if it has one, and by priority
 }
 
 func newSink() (*sink, error) {
@@ -42,14 +43,21 @@ func newSink() (*sink, error) {
 
 func (s *sink) address() string { return s.listener.Addr().String() }
 
-// watch returns when mails come to an address, or to all that begin like that and have a dash
-// then; up to 1,000 that were not asked for.
-func (s *sink) watch(address string) <-chan time.Time {
+// watch returns when mails of a priority come to an address, or to all that begin like that and have
+// a dash then; up to 1,000 that were not asked for. A digest's priority is the highest in it.
+func (s *sink) watch(address, priority string) <-chan time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := make(chan time.Time, 1000)
-	s.watched[address] = c
+	s.watched[address+" "+priority] = c
 	return c
+}
+
+// latest returns when it took the latest mail.
+func (s *sink) latest() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
 }
 
 func (s *sink) serve(c net.Conn) {
@@ -72,12 +80,16 @@ func (s *sink) serve(c net.Conn) {
 			say("250 ok")
 		case "DATA":
 			say("354 go on")
+			priority := ""
 			for line != ".\r\n" {
 				if line, err = r.ReadString('\n'); err != nil {
 					return
 				}
+				if rest, ok := strings.CutPrefix(line, "X-Sitrep-Priority: "); ok {
+					priority = strings.TrimSpace(rest)
+				}
 			}
-			s.took(to)
+			s.took(to, priority)
 			say("250 ok")
 		case "QUIT":
 			say("221 bye")
@@ -88,16 +100,18 @@ func (s *sink) serve(c net.Conn) {
 	}
 }
 
-func (s *sink) took(to string) {
+func (s *sink) took(to, priority string) {
+	at := time.Now()
 	s.count.Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.last = at
 	if begin, _, ok := strings.Cut(to, "-"); ok {
 		to = begin
 	}
-	if c := s.watched[to]; c != nil {
+	if c := s.watched[to+" "+priority]; c != nil {
 		select {
-		case c <- time.Now():
+		case c <- at:
 		default:
 		}
 	}

@@ -1,9 +1,10 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -11,219 +12,231 @@ import (
 	"sitrep/e2e/rig"
 )
 
-// mailing starts sitrep with a mail server that takes all at once. The SLOs are "wide", whose
-// readers are the many, "storm", of which each value of instance is an incident with two
-// readers, "both", with one of those, and "own-000" and so on, each with a reader of its own: of
-// one reader five a minute are told by themselves.
-func (p programs) mailing(readers int, s *sink) (fleet, error) {
+// A mailing is a configuration of a sitrep whose mail server takes all at once. Of most SLOs each value
+// of instance is an incident: "wide", whose readers are the many, "ten", with ten readers, and
+// "storm-00" and so on, each of a team of its own, with two readers each. Of the first priority are
+// "fresh-00" and so on, with the second of those, and "own-0000" and so on, each with a reader of its own.
+// "big" has one incident, and no more.
+type mailing struct {
+	readers     int  // the many
+	digestAbove int  // zero: as it is unless a configuration says so
+	apart       bool // each team has two readers of its own, and not all the same two
+}
+
+// startMailing starts a sitrep that sends to a mail server.
+func (p programs) startMailing(m mailing, s *sink) (fleet, error) {
 	var groups, slos strings.Builder
+	files := map[string]string{}
+	for i := range stormTeams {
+		onCall, stakeholders := "oncall", "storm"
+		if m.apart {
+			onCall, stakeholders = fmt.Sprintf("oncall-%02d", i), fmt.Sprintf("storm-%02d", i)
+		}
+		if m.apart || i == 0 {
+			fmt.Fprintf(&groups, "  - {name: %s, email: [%s@example.org]}\n", stakeholders, stakeholders)
+		}
+		files[fmt.Sprintf("slos/storm-%02d.yml", i)] = fmt.Sprintf(`
+team: team-%02d
+on_call: {email: [%s@example.org]}
+slos:
+  - {id: storm-%02d, use_case: All of team %d is broken, sli: availability, priority: P2, stakeholders: [%s], incident_per: [instance]}
+`, i, onCall, i, i, stakeholders)
+		fmt.Fprintf(&slos, "  - {id: fresh-%02d, use_case: In the storm, sli: availability, priority: P1, stakeholders: [%s], incident_per: [instance]}\n", i, stakeholders)
+	}
 	for i := range probes {
-		fmt.Fprintf(&groups, "  - {name: own-%03d, email: [own-%03d@example.org]}\n", i, i)
-		fmt.Fprintf(&slos, "  - {id: own-%03d, use_case: Own, sli: availability, priority: P1, stakeholders: [own-%03d]}\n", i, i)
+		fmt.Fprintf(&groups, "  - {name: own-%04d, email: [own-%04d@example.org]}\n", i, i)
+		fmt.Fprintf(&slos, "  - {id: own-%04d, use_case: Own, sli: availability, priority: P1, stakeholders: [own-%04d]}\n", i, i)
 	}
-	var many []string
-	for i := range readers {
-		many = append(many, fmt.Sprintf("reader-%05d@example.org", i))
-	}
+	files["slos/load.yml"] = `
+team: load
+slos:
+  - {id: wide, use_case: Many read along, sli: availability, priority: P1, stakeholders: [many], incident_per: [instance]}
+  - {id: ten, use_case: Some read along, sli: availability, priority: P1, stakeholders: [ten], incident_per: [instance]}
+  - {id: big, use_case: Much of it is broken, sli: availability, priority: P2, stakeholders: [ten]}
+` + slos.String()
 	return p.start(fmt.Sprintf(`
 mail: {smarthost: '%s', from: incidents@example.org, tls: none, connections: 16}
 priorities:
   - {name: P1, summary: Severe, criteria: [A core use case is broken], inform: [stakeholders], update_every: 2h}
   - {name: P2, summary: Less, criteria: [Something else is], inform: [stakeholders], update_every: 4h}
+incidents: {digest_above: %d}
 groups:
   - {name: many, email: [%s]}
-  - {name: storm, email: [storm@example.org]}
+  - {name: ten, email: [%s]}
 %sslo_files: [slos/*.yml]
-`, s.address(), strings.Join(many, ", "), &groups), map[string]string{
-		"slos/load.yml": `
-team: load
-on_call: {email: [oncall@example.org]}
-slos:
-  - {id: wide, use_case: Many read along, sli: availability, priority: P1, stakeholders: [many]}
-  - {id: storm, use_case: All is broken, sli: availability, priority: P2, stakeholders: [storm], incident_per: [instance]}
-`,
-		"slos/first.yml": `
-team: first
-slos:
-  - {id: both, use_case: In the storm, sli: availability, priority: P1, stakeholders: [storm], incident_per: [instance]}
-` + slos.String(),
-	}, "error")
+`, s.address(), cmp.Or(m.digestAbove, digestAbove), addresses("reader", max(m.readers, 1)), addresses("tenth", 10), &groups), files, "error")
 }
 
-// fire posts alerts of an SLO, each with an instance of its own.
-func fire(s *rig.Sitrep, slo string, n int) error {
-	p := payload{Version: "4", GroupKey: `{}:{}`, Status: "firing", Receiver: "sitrep"}
-	for range n {
-		id := fmt.Sprintf("%016x", identity.Add(1)*0x9E3779B97F4A7C15)
-		p.Alerts = append(p.Alerts, alert{
-			Status: "firing", StartsAt: time.Now().UTC(), Fingerprint: id,
+// addresses are so many.
+func addresses(name string, n int) string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("%s-%05d@example.org", name, i)
+	}
+	return strings.Join(all, ", ")
+}
+
+// digestAbove is what it is unless a configuration says otherwise.
+const digestAbove = 5
+
+// alertsBody is a post of alerts of an SLO from one number on, each with an instance and a
+// fingerprint of its own, which follow from its number.
+func alertsBody(slo string, from uint64, n int, status string) []byte {
+	p := payload{Version: "4", GroupKey: `{}:{}`, Status: status, Receiver: "sitrep"}
+	for i := range uint64(n) {
+		id := fmt.Sprintf("%016x", (from+i)*0x9E3779B97F4A7C15)
+		a := alert{
+			Status: status, StartsAt: time.Now().UTC(), Fingerprint: id,
 			Labels: map[string]string{"alertname": "Load", "sitrep_slo": slo, "instance": id},
-		})
+		}
+		if status == "resolved" {
+			a.EndsAt = a.StartsAt
+		}
+		p.Alerts = append(p.Alerts, a)
 	}
 	body, err := json.Marshal(p)
 	if err != nil {
-		return err
+		panic(err)
 	}
-	_, err = s.Alerts(body)
+	return body
+}
+
+// postAlerts posts alerts of an SLO from one number on.
+func postAlerts(s *rig.Sitrep, slo string, from uint64, n int, status string) error {
+	_, err := s.Alerts(alertsBody(slo, from, n, status))
 	return err
 }
 
-// fanOut prints how fast one incident is told to many readers, beside raw SMTP.
-func (p programs) fanOut(readers int, out io.Writer) error {
-	s, err := newSink()
+// fire posts new alerts of an SLO, each with an instance of its own.
+func fire(s *rig.Sitrep, slo string, n int) error {
+	return postAlerts(s, slo, identity.Add(uint64(n))-uint64(n), n, "firing")
+}
+
+// A spread is how fast one incident is told to many readers, beside raw SMTP.
+type spread struct {
+	readers             int
+	rate, kept, dialled float64 // mails a second
+}
+
+// fanOut measures how fast one incident is told to many readers.
+func (p programs) fanOut(_ context.Context, o options, s *sheet) ([]figure, error) {
+	f, err := p.spread(o, s)
+	return []figure{
+		atLeast(fmt.Sprintf("mails/s of an incident to %s readers ÷ raw SMTP on 16 kept connections", thousands(float64(f.readers))), f.rate/f.kept, 0.3, ""),
+		atLeast(fmt.Sprintf("mails/s of an incident to %s readers ÷ raw SMTP that dials for each mail", thousands(float64(f.readers))), f.rate/f.dialled, 0.6, ""),
+	}, err
+}
+
+// spread tells incidents to many readers, one after the other.
+func (p programs) spread(o options, s *sheet) (f spread, err error) {
+	readers := o.sized(1500)
+	to, err := newSink()
 	if err != nil {
-		return err
+		return f, err
 	}
-	defer s.listener.Close()
-	kept, err := rawSMTP(s, 16, 20_000, true)
+	defer to.listener.Close()
+	all, err := p.startMailing(mailing{readers: readers}, to)
 	if err != nil {
-		return err
-	}
-	dialled, err := rawSMTP(s, 16, 5000, false)
-	if err != nil {
-		return err
-	}
-	all, err := p.mailing(readers, s)
-	if err != nil {
-		return err
+		return f, err
 	}
 	defer all.kill()
-	sitrep := all[0]
-	s.count.Store(0)
-	usedBefore, wroteBefore := all.used(), all.written()
-	began := time.Now()
-	if err := fire(sitrep, "wide", 1); err != nil {
-		return err
+	const turns = 3
+	var rates, kept, dialled []float64
+	var used time.Duration
+	var wrote int64
+	for range turns {
+		one, err := rawSMTP(to, 16, o.sized(15_000), true)
+		if err != nil {
+			return f, err
+		}
+		other, err := rawSMTP(to, 16, o.sized(5000), false)
+		if err != nil {
+			return f, err
+		}
+		usedBefore, wroteBefore := all.used(), all.written()
+		began := time.Now()
+		if err := to.after(readers, func() error { return fire(all[0], "wide", 1) }); err != nil {
+			return f, fmt.Errorf("%w\n%s", err, all.log())
+		}
+		rates, kept, dialled = append(rates, float64(readers)/to.latest().Sub(began).Seconds()), append(kept, one), append(dialled, other)
+		used, wrote = used+all.used()-usedBefore, wrote+all.written()-wroteBefore
 	}
-	if !rig.Poll(5*time.Minute, func() bool { return s.count.Load() >= int64(readers) }) {
-		return fmt.Errorf("only %d of %d were told\n%s", s.count.Load(), readers, all.log())
-	}
-	rate := float64(readers) / time.Since(began).Seconds()
-	fmt.Fprintf(out, "one incident, %d readers: %.0f mails/s; raw SMTP on 16 kept connections %.0f, dialled each %.0f\n", readers, rate, kept, dialled)
-	fmt.Fprintf(out, "that is %.2f of kept, %.2f of dialled\n", rate/kept, rate/dialled)
-	fmt.Fprintf(out, "each mail took %s of a processor, and %.1f KiB written to the disk\n",
-		((all.used() - usedBefore) / time.Duration(readers)).Round(time.Microsecond), float64(all.written()-wroteBefore)/float64(readers)/1024)
-	return nil
+	f = spread{readers, middle(rates), middle(kept), middle(dialled)}
+	s.say("one incident, %d readers: %.0f mails/s; raw SMTP on 16 kept connections %.0f, dialled each %.0f", readers, f.rate, f.kept, f.dialled)
+	s.say("each mail took %s of a processor, and %.1f KiB written to the disk", fine(used/time.Duration(turns*readers)), float64(wrote)/float64(turns*readers)/1024)
+	return f, nil
 }
 
-// storm prints how long it takes until all of many incidents are told to two readers, and how
-// long a fresh one of the first priority takes meanwhile.
-func (p programs) storm(incidents int, out io.Writer) error {
-	s, err := newSink()
+// readers measures that a mail costs no more where an incident has many readers.
+func (p programs) readers(_ context.Context, o options, s *sheet) ([]figure, error) {
+	to, err := newSink()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer s.listener.Close()
-	own, both := s.watch("own"), s.watch("storm@example.org")
-	fleet, err := p.mailing(1, s)
+	defer to.listener.Close()
+	many := max(10, o.sized(10_000))
+	f, err := p.startMailing(mailing{readers: many, digestAbove: 1_000_000}, to)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer fleet.kill()
-	sitrep := fleet[0]
-
-	next := 0 // of those with a reader of its own
-	probeOwn := func(all *[]time.Duration) error {
-		if next == probes {
-			return nil
+	defer f.kill()
+	// Of ten readers as many mails are sent as of the many, to which it takes many incidents.
+	tell := func(slo string, incidents, readers int) (time.Duration, error) {
+		before := f.used()
+		for range incidents {
+			if err := to.after(readers, func() error { return fire(f[0], slo, 1) }); err != nil {
+				return 0, fmt.Errorf("%w\n%s", err, f.log())
+			}
 		}
-		next++
-		return probed(sitrep, fmt.Sprintf("own-%03d", next-1), own, all)
+		return (f.used() - before) / time.Duration(incidents*readers), nil
 	}
-	var alone []time.Duration
-	for range 30 {
-		if err := probeOwn(&alone); err != nil {
-			return err
+	const turns = 3
+	var ofTen, ofMany []time.Duration
+	for range turns {
+		ten, err := tell("ten", max(1, many/40), 10)
+		if err != nil {
+			return nil, err
 		}
+		wide, err := tell("wide", 1, many)
+		if err != nil {
+			return nil, err
+		}
+		ofTen, ofMany = append(ofTen, ten), append(ofMany, wide)
 	}
-	began := time.Now()
-	posted := make(chan error, 1)
-	go func() {
-		for left := incidents; left > 0; left -= 100 {
-			if err := fire(sitrep, "storm", min(left, 100)); err != nil {
-				posted <- err
-				return
-			}
-		}
-		posted <- nil
-	}()
-	var meanwhile, inStorm []time.Duration
-	var took time.Duration
-	var lastBoth time.Time
-	for all := false; ; {
-		if err := probeOwn(&meanwhile); err != nil {
-			return err
-		}
-		if time.Since(lastBoth) > 15*time.Second {
-			lastBoth = time.Now()
-			for len(both) > 0 {
-				<-both
-			}
-			if err := probed(sitrep, "both", both, &inStorm); err != nil {
-				return err
-			}
-		}
-		if all {
-			if took == 0 {
-				took = time.Since(began)
-			}
-			var st struct {
-				Backlog struct {
-					Due int `json:"due"`
-				} `json:"backlog"`
-			}
-			if err := sitrep.Get("/api/v1/status", &st); err != nil {
-				return err
-			}
-			if st.Backlog.Due == 0 {
-				break
-			}
-		}
-		select {
-		case err := <-posted:
-			if all = true; err != nil {
-				return err
-			}
-		case <-time.After(300 * time.Millisecond):
-		}
-		if time.Since(began) > 10*time.Minute {
-			return fmt.Errorf("not all are told after 10 minutes\n%s", fleet.log())
-		}
-	}
-	fmt.Fprintf(out, "%d incidents, two readers each: taken in %s, all told after %s\n", incidents, took.Round(time.Second), time.Since(began).Round(time.Second))
-	fmt.Fprintf(out, "a fresh one of the first priority, from the post to the mail: alone p50 %s p99 %s; meanwhile p50 %s p99 %s (%.1f and %.1f times that); to a reader of the storm p50 %s, the longest %s\n",
-		quantile(alone, 50), quantile(alone, 99), quantile(meanwhile, 50), quantile(meanwhile, 99),
-		ratio(quantile(meanwhile, 50), quantile(alone, 50)), ratio(quantile(meanwhile, 99), quantile(alone, 99)), quantile(inStorm, 50), quantile(inStorm, 100))
-	return nil
+	few, all := quantile(ofTen, 50), quantile(ofMany, 50)
+	s.say("CPU of a mail: %s of an incident with 10 readers, %s of one with %s", fine(few), fine(all), thousands(float64(many)))
+	return []figure{
+		atMost(fmt.Sprintf("CPU of a mail at %s readers ÷ at 10", thousands(float64(many))), ratio(all, few), 1.5, ""),
+	}, nil
 }
 
-// probes is how many incidents with a reader of its own there can be.
-const probes = 500
-
-// tellWithin is how long a probe is waited for.
+// tellWithin is how long a message is waited for.
 const tellWithin = 90 * time.Second
 
-func probed(s *rig.Sitrep, slo string, told <-chan time.Time, all *[]time.Duration) error {
-	began := time.Now()
-	if err := fire(s, slo, 1); err != nil {
-		return err
-	}
-	select {
-	case at := <-told:
-		*all = append(*all, at.Sub(began))
-		return nil
-	case <-time.After(tellWithin):
-		return fmt.Errorf("an incident of %q was not told within %s\n%s", slo, tellWithin, s.Log())
-	}
-}
-
-// quantile returns that of times, 100 the longest.
+// quantile returns that of times: so many of a hundred took no longer.
 func quantile(all []time.Duration, percent int) time.Duration {
 	if len(all) == 0 {
 		return 0
 	}
 	sorted := slices.Sorted(slices.Values(all))
-	return sorted[min(len(sorted)*percent/100, len(sorted)-1)].Round(100 * time.Microsecond)
+	return sorted[max((len(sorted)*percent+99)/100-1, 0)]
 }
 
-func ratio(a, b time.Duration) float64 { return float64(a) / float64(max(b, 1)) }
+// middle returns the one in the middle.
+func middle(all []float64) float64 {
+	sorted := slices.Sorted(slices.Values(all))
+	return sorted[len(sorted)/2]
+}
+
+func ratio(a, b time.Duration) float64 { return float64(a) / float64(b) }
+
+// fine is a time as it is written: with about three digits.
+func fine(d time.Duration) time.Duration {
+	switch {
+	case d < time.Millisecond:
+		return d.Round(100 * time.Nanosecond)
+	case d < time.Second:
+		return d.Round(10 * time.Microsecond)
+	}
+	return d.Round(10 * time.Millisecond)
+}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -32,11 +33,16 @@ func Root() (string, error) {
 
 // BuildSitrep builds the program as dir/sitrep.
 func BuildSitrep(ctx context.Context, dir string) (string, error) {
+	return Build(ctx, dir, "./cmd/sitrep")
+}
+
+// Build builds a program of sitrep's module, such as ./cmd/sitrep, into dir.
+func Build(ctx context.Context, dir, pkg string) (string, error) {
 	root, err := Root()
 	if err != nil {
 		return "", err
 	}
-	return build(ctx, root, filepath.Join(dir, "sitrep"), "./cmd/sitrep")
+	return build(ctx, root, filepath.Join(dir, path.Base(pkg)), pkg)
 }
 
 // BuildAlertmanager builds the Alertmanager that e2e/alertmanager pins. It is kept in
@@ -86,10 +92,15 @@ func FreeAddress() (string, error) {
 
 // Poll calls done each few milliseconds until it returns true, and reports whether
 // it did so within the time.
-func Poll(within time.Duration, done func() bool) bool {
+func Poll(within time.Duration, done func() bool) bool { return poll(pollEvery, within, done) }
+
+// pollEvery is how often Poll calls done.
+const pollEvery = 10 * time.Millisecond
+
+func poll(every, within time.Duration, done func() bool) bool {
 	deadline := time.NewTimer(within)
 	defer deadline.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for !done() {
 		select {

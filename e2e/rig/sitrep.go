@@ -38,8 +38,9 @@ type Sitrep struct {
 	LogLevel string
 	// Storage is where it keeps everything; empty: a file in its folder.
 	Storage string
-	// Patience is how long it may take to get ready; zero: 20 s.
-	Patience time.Duration
+	// Patience is how long it may take to get ready; zero: 20 s. Look is how often it is looked
+	// whether it is; zero: each few milliseconds.
+	Patience, Look time.Duration
 
 	p *process
 }
@@ -86,7 +87,7 @@ func (s *Sitrep) Start() error {
 	}
 	s.p = p
 	client := http.Client{Timeout: time.Second}
-	ready := Poll(cmp.Or(s.Patience, 20*time.Second), func() bool {
+	ready := poll(cmp.Or(s.Look, pollEvery), cmp.Or(s.Patience, 20*time.Second), func() bool {
 		if p.ended() {
 			return true
 		}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"sitrep/incident"
+	"sitrep/storage"
+	"sitrep/storage/bolt"
+)
+
+// deleted measures that a small commit writes no more after much was deleted.
+func (p programs) deleted(ctx context.Context, o options, s *sheet) (all []figure, err error) {
+	db, err := bolt.Open(ctx, filepath.Join(p.dir, "deleted.db"), bolt.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	n := o.sized(300_000)
+	const number, each = 1, 2000
+	for from := 0; from < n; from += each {
+		some := make([]*incident.Breach, min(each, n-from))
+		for i := range some {
+			some[i] = &incident.Breach{Fingerprint: fmt.Sprintf("%016x", from+i), Incident: number, State: incident.BreachEnded, Priority: strings.Repeat("x", 300)}
+		}
+		if err := db.Write(ctx, func(tx storage.Tx) error { return tx.PutBreaches(ctx, some) }); err != nil {
+			return nil, err
+		}
+	}
+	before, err := writtenBySmall(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	for more := true; more; {
+		if err := db.Write(ctx, func(tx storage.Tx) error {
+			n, err := tx.DeleteBreaches(ctx, []int64{number}, time.Time{}, each)
+			more = n > 0
+			return err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	after, err := writtenBySmall(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	s.say("a small commit: %.1f KiB, after %s breaches were deleted %.1f KiB", before/1024, thousands(float64(n)), after/1024)
+	return []figure{atMost(fmt.Sprintf("bytes of a small commit after %s breaches were deleted ÷ before", thousands(float64(n))), after/before, 2, "")}, nil
+}
+
+// writtenBySmall returns how many bytes this process writes for a small commit, in the mean of some
+// after one that does not count.
+func writtenBySmall(ctx context.Context, db *bolt.DB) (float64, error) {
+	const times = 20
+	small := func() error {
+		return db.Write(ctx, func(tx storage.Tx) error {
+			return tx.PutAlive(ctx, storage.Replica{Owner: "load", SeenAt: time.Now().UTC()})
+		})
+	}
+	if err := small(); err != nil {
+		return 0, err
+	}
+	before := written(os.Getpid())
+	for range times {
+		if err := small(); err != nil {
+			return 0, err
+		}
+	}
+	return float64(written(os.Getpid())-before) / times, nil
+}

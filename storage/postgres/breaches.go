@@ -216,6 +216,9 @@ func (r *breachRows) args() []any {
 	return []any{r.fingerprints, r.ordinals, r.incident, r.quiet, r.ask, r.bodies}
 }
 
+// breachRoom is what room most breaches need.
+const breachRoom = 1536
+
 const (
 	breachColumns = "unnest($1::text[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::bytea[]) u (fingerprint, ordinal, incident, quiet_since, ask_at, body)"
 	insertBreach  = "insert into breaches (fingerprint, ordinal, incident, quiet_since, ask_at, body) select u.* from " + breachColumns
@@ -238,10 +241,7 @@ func (t *tx) PutBreaches(ctx context.Context, all []*incident.Breach) error {
 		if held != nil && held.ordinal > b.Ordinal {
 			return fmt.Errorf("put breach %d of %q: number %d began since", b.Ordinal, b.Fingerprint, held.ordinal)
 		}
-		body, err := encode("breach", b)
-		if err != nil {
-			return err
-		}
+		body := storage.AppendBreach(make([]byte, 0, breachRoom), b)
 		how, moves := updateBreach, false
 		if held == nil || held.ordinal < b.Ordinal {
 			how = insertBreach

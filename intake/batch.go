@@ -18,8 +18,9 @@ type batch struct {
 	matches map[*incident.Alert]Match
 }
 
-// prepare loads what those alerts of a post need that have news.
-func (t *batch) prepare(alerts []incident.Alert, news []int) error {
+// prepare loads what those alerts of a post need that have news, of which some may belong to
+// incidents.
+func (t *batch) prepare(alerts []incident.Alert, news []int, incidents []int64) error {
 	t.matches = make(map[*incident.Alert]Match, len(news))
 	keys := make([]string, 0, len(news))
 	var pulses []string
@@ -42,7 +43,7 @@ func (t *batch) prepare(alerts []incident.Alert, news []int) error {
 			pulses = append(pulses, incident.CanaryPulse)
 		}
 	}
-	return t.Prepare(storage.Needs{Keys: keys, Fingerprints: fingerprints, Pulses: pulses})
+	return t.Prepare(storage.Needs{Keys: keys, Fingerprints: fingerprints, Incidents: incidents, Pulses: pulses})
 }
 
 // match finds the SLO of an alert that fires.

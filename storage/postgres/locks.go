@@ -38,19 +38,24 @@ func (t *tx) lock(ctx context.Context, n storage.Needs) error {
 			reached = append(reached, key)
 		}
 	}
-	if len(reached)+len(fingerprints)+len(incidents) > 0 {
+	// Mostly the incidents to which alerts belong are those of their keys, or are named: that is
+	// found out once they are locked. Else their breaches tell, before that.
+	var through []string
+	if len(n.Keys)+len(n.Incidents) == 0 {
+		through = fingerprints
+	}
+	if len(reached)+len(through)+len(incidents) > 0 {
 		all, _ := names(reached)
-		t.exec(`with recursive reached (number) as (
-				select number from (
-					select unnest($1::bigint[])
-					union all select latest from keys where key = any($2)
-					union all select b.incident from unnest($3::text[]) f (fingerprint), lateral (
-						select incident from breaches where fingerprint = f.fingerprint and not old order by ordinal desc limit 1) b
-				) n (number) where number <> 0
-				union select m.merged_into from reached r, lateral (
-					select merged_into from incidents where number = r.number limit 1) m where m.merged_into <> 0
-			) select set_config('sitrep.reached', array(select number from reached)::text, true)`,
-			incidents, all, fingerprints)
+		t.exec(`with named (number) as materialized (
+				select unnest($1::bigint[])
+				union all select latest from keys where key = any($2)
+				union all select b.incident from unnest($3::text[]) f (fingerprint), lateral (
+					select incident from breaches where fingerprint = f.fingerprint and not old order by ordinal desc limit 1) b
+			), reached (number) as (
+				select number from named
+				union select m.merged_into from named n, lateral (select merged_into from incidents where number = n.number limit 1) m
+			) select set_config('sitrep.reached', array(select number from reached where number <> 0)::text, true)`,
+			incidents, all, through)
 		t.ask(eachRow(t.holdIncident), `select `+incidentColumns+` from incidents where number = any(current_setting('sitrep.reached')::bigint[]) order by number for update`)
 		// What belongs to them is read by statements of their own, once they are locked.
 		t.ask(t.holdAgendas, selectReachedAgendas)
@@ -65,7 +70,7 @@ func (t *tx) lock(ctx context.Context, n storage.Needs) error {
 	if err := t.send(ctx); err != nil {
 		return err
 	}
-	// What was moved or merged while this waited.
+	// What was moved or merged while this waited, or leads further.
 	for {
 		var more []int64
 		for _, held := range t.incidents {

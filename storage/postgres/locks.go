@@ -29,7 +29,8 @@ func (t *tx) lock(ctx context.Context, n storage.Needs) error {
 	t.queueClaims(leases)
 	keys := missing(n.Keys, t.keys)
 	t.queueKeys(keys)
-	fingerprints, of := names(missing(n.Fingerprints, t.breaches))
+	led, _ := names(missing(n.Fingerprints, t.breaches)) // those whose breaches may lead to incidents
+	fingerprints, of := names(missing(slices.Concat(n.Fingerprints, n.Fresh), t.breaches))
 	slices.Sort(fingerprints)
 	incidents := missing(n.Incidents, t.incidents)
 	reached := slices.Clone(keys) // those that lead to incidents that may not be locked
@@ -38,24 +39,19 @@ func (t *tx) lock(ctx context.Context, n storage.Needs) error {
 			reached = append(reached, key)
 		}
 	}
-	// Mostly the incidents to which alerts belong are those of their keys, or are named: that is
-	// found out once they are locked. Else their breaches tell, before that.
-	var through []string
-	if len(n.Keys)+len(n.Incidents) == 0 {
-		through = fingerprints
-	}
-	if len(reached)+len(through)+len(incidents) > 0 {
+	if len(reached)+len(led)+len(incidents) > 0 {
 		all, _ := names(reached)
-		t.exec(`with named (number) as materialized (
-				select unnest($1::bigint[])
-				union all select latest from keys where key = any($2)
-				union all select b.incident from unnest($3::text[]) f (fingerprint), lateral (
-					select incident from breaches where fingerprint = f.fingerprint and not old order by ordinal desc limit 1) b
-			), reached (number) as (
-				select number from named
-				union select m.merged_into from named n, lateral (select merged_into from incidents where number = n.number limit 1) m
-			) select set_config('sitrep.reached', array(select number from reached where number <> 0)::text, true)`,
-			incidents, all, through)
+		t.exec(`with recursive reached (number) as (
+				select number from (
+					select unnest($1::bigint[])
+					union all select latest from keys where key = any($2)
+					union all select b.incident from unnest($3::text[]) f (fingerprint), lateral (
+						select incident from breaches where fingerprint = f.fingerprint and not old order by ordinal desc limit 1) b
+				) n (number) where number <> 0
+				union select m.merged_into from reached r, lateral (
+					select merged_into from incidents where number = r.number limit 1) m where m.merged_into <> 0
+			) select set_config('sitrep.reached', array(select number from reached)::text, true)`,
+			incidents, all, led)
 		t.ask(eachRow(t.holdIncident), `select `+incidentColumns+` from incidents where number = any(current_setting('sitrep.reached')::bigint[]) order by number for update`)
 		// What belongs to them is read by statements of their own, once they are locked.
 		t.ask(t.holdAgendas, selectReachedAgendas)
@@ -70,13 +66,13 @@ func (t *tx) lock(ctx context.Context, n storage.Needs) error {
 	if err := t.send(ctx); err != nil {
 		return err
 	}
-	// What was moved or merged while this waited, or leads further.
+	// What was moved or merged while this waited.
 	for {
 		var more []int64
 		for _, held := range t.incidents {
 			more = append(more, held.mergedInto)
 		}
-		for _, fp := range n.Fingerprints {
+		for _, fp := range slices.Concat(n.Fingerprints, n.Fresh) {
 			if b := t.breaches[fp]; b != nil {
 				more = append(more, b.incident)
 			}

@@ -216,13 +216,17 @@ func (r *breachRows) args() []any {
 	return []any{r.fingerprints, r.ordinals, r.incident, r.quiet, r.ask, r.bodies}
 }
 
+// breachRoom is what room most breaches need.
+const breachRoom = 1536
+
 const (
-	breachColumns = "unnest($1::text[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::bytea[]) u (fingerprint, ordinal, incident, quiet_since, ask_at, body)"
-	insertBreach  = "insert into breaches (fingerprint, ordinal, incident, quiet_since, ask_at, body) select u.* from " + breachColumns
+	// What unnest returns in a list of columns is not kept aside first, as it is in a list of tables.
+	breachColumns = "select unnest($1::text[]) as fingerprint, unnest($2::bigint[]) as ordinal, unnest($3::bigint[]) as incident, unnest($4::timestamptz[]) as quiet_since, unnest($5::timestamptz[]) as ask_at, unnest($6::bytea[]) as body"
+	insertBreach  = "insert into breaches (fingerprint, ordinal, incident, quiet_since, ask_at, body) " + breachColumns
 	// One that moves to another incident comes last there.
 	updateBreach = `update breaches b set incident = u.incident, quiet_since = u.quiet_since, ask_at = u.ask_at, body = u.body,
 			arrival = case when b.incident = u.incident then b.arrival else nextval('breach_arrivals') end
-		from ` + breachColumns + ` where b.fingerprint = u.fingerprint and b.ordinal = u.ordinal and not b.old`
+		from (` + breachColumns + `) u where b.fingerprint = u.fingerprint and b.ordinal = u.ordinal and not b.old`
 )
 
 func (t *tx) PutBreaches(ctx context.Context, all []*incident.Breach) error {
@@ -238,10 +242,7 @@ func (t *tx) PutBreaches(ctx context.Context, all []*incident.Breach) error {
 		if held != nil && held.ordinal > b.Ordinal {
 			return fmt.Errorf("put breach %d of %q: number %d began since", b.Ordinal, b.Fingerprint, held.ordinal)
 		}
-		body, err := encode("breach", b)
-		if err != nil {
-			return err
-		}
+		body := storage.AppendBreach(make([]byte, 0, breachRoom), b)
 		how, moves := updateBreach, false
 		if held == nil || held.ordinal < b.Ordinal {
 			how = insertBreach

@@ -658,12 +658,8 @@ func (t *tx) loadBreachItems(page []storage.Item) error {
 	for i, item := range page {
 		x := item.(*storage.BreachItem)
 		b := &x.Breach
-		body, err := encode("breach", b)
-		if err != nil {
-			return err
-		}
 		fingerprints[i], ordinals[i], numbers[i], arrivals[i], old[i] = name(b.Fingerprint), b.Ordinal, b.Incident, x.Arrival, !x.Latest
-		quiet[i], ask[i], bodies[i] = quietSince(b), moment(b.AskAt), body
+		quiet[i], ask[i], bodies[i] = quietSince(b), moment(b.AskAt), storage.AppendBreach(nil, b)
 	}
 	t.exec(`insert into breaches (fingerprint, ordinal, incident, arrival, old, quiet_since, ask_at, body)
 		select * from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[], $6::timestamptz[], $7::timestamptz[], $8::bytea[])`,

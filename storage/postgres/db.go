@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sitrep/storage"
@@ -129,6 +130,10 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	config.ConnConfig.DialFunc = newDialer(config.ConnConfig.ConnectTimeout).DialContext
 	if o.Trace != nil {
 		config.ConnConfig.Tracer = &tracer{o.Trace}
+	}
+	config.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+		useArrays(conn.TypeMap())
+		return nil
 	}
 	if !strings.Contains(url, "default_query_exec_mode") {
 		db.suitPooler(config)

@@ -60,8 +60,7 @@ func (t *tx) putRecords() {
 	t.records = nil
 	t.exec(`with c as (insert into chunks (n, hashes) values ($1, $2) returning id)
 		insert into records (kind, a, b, chunk, pos, leaf, salt, personal)
-		select r.kind, r.a, r.b, c.id, r.pos, r.leaf, r.salt, r.personal
-		from c, unnest($3::smallint[], $4::bigint[], $5::bigint[], $6::int[], $7::bytea[], $8::bytea[], $9::bytea[]) r (kind, a, b, pos, leaf, salt, personal)`,
+		select unnest($3::smallint[]), unnest($4::bigint[]), unnest($5::bigint[]), c.id, unnest($6::int[]), unnest($7::bytea[]), unnest($8::bytea[]), unnest($9::bytea[]) from c`,
 		n, hashes, kinds, as, bs, pos, leaves, salts, personals)
 }
 

@@ -378,7 +378,7 @@ func TestAClaimTouchesFewPages(t *testing.T) {
 		{"a glance", "select coalesce(g.number, 0), g.at", 4 * claimed},
 		{"who waits", "select recipient, next_at from queue where next_at <= $1", 4 * claimed},
 		{"how urgent that is", "select u.urgency, u.incident", 14 * claimed},
-		{"the leases", "select * from take_leases_for", 40 * claimed},
+		{"the leases", "select * from take_leases", 40 * claimed},
 		{"what is due", "select * from due_to", 20 * claimed},
 		{"their places in the queue", "select move_in_queue", 80 * claimed},
 		{"whether leaves have no place", "select exists (select from chunks where first is null)", 20},

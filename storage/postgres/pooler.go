@@ -23,7 +23,11 @@ func (db *DB) suitPooler(config *pgxpool.Config) {
 		}
 		return nil
 	}
+	also := config.AfterConnect
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		if err := also(ctx, conn); err != nil {
+			return err
+		}
 		if conn.Config().DefaultQueryExecMode == pgx.QueryExecModeCacheDescribe {
 			return nil
 		}

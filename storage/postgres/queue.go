@@ -304,7 +304,7 @@ func (t *tx) takeLeases(ctx context.Context, n *take) (map[string]*storage.Lease
 			return nil
 		}
 		return decode("openings", held.openings, &l.Openings)
-	}), `select * from take_leases_for($1, $2, $3, $4)`, ids, n.now, n.term, text(n.owner))
+	}), `select * from take_leases($1, $2, $3, $4)`, ids, n.now, n.term, text(n.owner))
 	return leases, t.askDue(ctx, leases, n.now, ids)
 }
 

@@ -73,12 +73,12 @@ func (t *tx) DeleteBreaches(ctx context.Context, numbers []int64, heardBefore ti
 	if len(numbers) == 0 || limit <= 0 {
 		return 0, nil
 	}
-	var ids []int64
+	var of, arrivals []int64
 	heard := map[int64]bool{} // incidents in which one was reached that was heard of since
 	err := t.each(ctx, func(rows pgx.Rows) error {
-		var id, number int64
+		var number, arrival int64
 		var body []byte
-		if err := rows.Scan(&id, &number, &body); err != nil || heard[number] || len(ids) == limit {
+		if err := rows.Scan(&number, &arrival, &body); err != nil || heard[number] || len(of) == limit {
 			return err
 		}
 		if body != nil {
@@ -90,22 +90,23 @@ func (t *tx) DeleteBreaches(ctx context.Context, numbers []int64, heardBefore ti
 				return nil
 			}
 		}
-		ids = append(ids, id)
+		of, arrivals = append(of, number), append(arrivals, arrival)
 		return nil
-	}, `select b.id, n.number, case when $3 then b.body end
+	}, `select n.number, b.arrival, case when $3 then b.body end
 		from unnest($1::bigint[]) with ordinality n(number, place)
 		cross join lateral (select * from breaches where incident = n.number order by arrival limit $2 for update skip locked) b
 		order by n.place, b.arrival`, numbers, limit, !heardBefore.IsZero())
-	if err != nil || len(ids) == 0 {
+	if err != nil || len(of) == 0 {
 		return 0, err
 	}
 	clear(t.breaches)
 	// Where the latest goes, none before it comes in its place.
-	t.exec(`update breaches b set old = true from breaches g where g.id = any ($1) and not g.old
+	t.exec(`update breaches b set old = true from unnest($1::bigint[], $2::bigint[]) d (incident, arrival), breaches g
+		where g.incident = d.incident and g.arrival = d.arrival and not g.old
 		and b.fingerprint = g.fingerprint and b.ordinal < g.ordinal and not b.old
-		and not exists (select from breaches l where l.fingerprint = g.fingerprint and l.ordinal > g.ordinal and not l.old)`, ids)
-	t.exec(`delete from breaches where id = any ($1)`, ids)
-	return len(ids), nil
+		and not exists (select from breaches l where l.fingerprint = g.fingerprint and l.ordinal > g.ordinal and not l.old)`, of, arrivals)
+	t.exec(`delete from breaches b using unnest($1::bigint[], $2::bigint[]) d (incident, arrival) where b.incident = d.incident and b.arrival = d.arrival`, of, arrivals)
+	return len(of), nil
 }
 
 func (t *tx) DeleteMessages(ctx context.Context, deliveries []string) (n int, err error) {

@@ -66,18 +66,17 @@ create index agendas_due on agendas (next_at, number) where next_at is not null;
 
 create sequence breach_arrivals;
 create table breaches (
-  id bigint generated always as identity primary key,
-  fingerprint text collate "C" not null,
-  ordinal bigint not null,
   incident bigint not null, -- 0: none
   arrival bigint not null default nextval('breach_arrivals'), -- at the incident
+  ordinal bigint not null,
   quiet_since timestamptz, -- set while it fires or is unknown
   ask_at timestamptz,
   old boolean not null default false, -- a later one was deleted, so it is not found by its fingerprint any more
-  body bytea not null
-) with (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
+  fingerprint text collate "C" not null,
+  body bytea not null,
+  primary key (incident, arrival)
+) with (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 create unique index breaches_latest on breaches (fingerprint, ordinal) where not old;
-create index breaches_incident on breaches (incident, arrival);
 create index breaches_silent on breaches (quiet_since, incident, arrival) where quiet_since is not null;
 create index breaches_to_ask on breaches (ask_at, incident, arrival) where ask_at is not null;
 

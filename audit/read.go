@@ -253,9 +253,11 @@ func (p *past) deliveries(ctx context.Context, r storage.Snapshot, number int64)
 			return nil, err
 		}
 		if len(records) == 0 {
-			// Nobody says how often it had been tried.
-			d.State, d.Replan, d.SentAt, d.FinishedAt = incident.DeliveryPending, true, time.Time{}, time.Time{}
+			d.State, d.SentAt, d.FinishedAt = incident.DeliveryPending, time.Time{}, time.Time{}
 			d.Error, d.Why, d.Cause = "", "", incident.Cause{}
+			if d.CreatedAt.After(p.at) {
+				d.Attempts = 0
+			}
 		}
 	}
 	pending := func(d *incident.Delivery) int {

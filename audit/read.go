@@ -22,9 +22,9 @@ const (
 	heldFor   = 2 * time.Second
 
 	// What is read of one thing at a time.
-	incidentsPage  = 100
+	incidentsPage  = heldMost
+	deliveriesPage = heldMost
 	eventsPage     = 1000
-	deliveriesPage = 200
 )
 
 // lostFor is how long it is tried to read again what could not be read.

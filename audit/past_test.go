@@ -545,3 +545,74 @@ func TestNoSnapshotIsHeldForLong(t *testing.T) {
 		}
 	}
 }
+
+// A tardy store has records that have no place in the log until a time.
+type tardy struct {
+	storage.Store
+	size    int64 // of the log until then
+	waiting int64
+	until   time.Time // zero: nobody gives them one
+}
+
+type tardySnapshot struct {
+	storage.Snapshot
+	*tardy
+}
+
+func (d *tardy) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
+	if !d.until.IsZero() && !time.Now().Before(d.until) {
+		return d.Store.Read(ctx, fn)
+	}
+	return d.Store.Read(ctx, func(r storage.Snapshot) error { return fn(tardySnapshot{r, d}) })
+}
+
+func (d tardySnapshot) LogHead(ctx context.Context) (storage.LogHead, error) {
+	head, err := d.Snapshot.LogHead(ctx)
+	head.Size, head.Waiting = d.size, d.waiting
+	return head, err
+}
+
+func (d tardySnapshot) Records(ctx context.Context, q storage.RecordQuery) ([]storage.Record, error) {
+	records, err := d.Snapshot.Records(ctx, q)
+	for i := range records {
+		if records[i].Index >= d.size {
+			records[i].Index = -1
+		}
+	}
+	return records, err
+}
+
+func (d tardySnapshot) RecordsSince(ctx context.Context, after map[int64]int64, limit int) (map[int64][]storage.Record, error) {
+	all, err := d.Snapshot.RecordsSince(ctx, after, limit)
+	for _, records := range all {
+		for i := range records {
+			if records[i].Index >= d.size {
+				records[i].Index = -1
+			}
+		}
+	}
+	return all, err
+}
+
+// What has no place in the log yet is waited for; where nobody gives it one it is there all the same,
+// and the export says that it is not proven.
+func TestAnExportOfWhatHasNoPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSample(t, 2)
+		db := s.open(t)
+		_, whole := export(t, db, audit.ExportOptions{Now: pastNow, Key: s.key})
+		const waiting = 4 // the last two events of the last incident, and what became of its messages
+		for name, c := range map[string]struct {
+			until time.Time
+			waits int
+		}{
+			"placed soon": {time.Now().Add(time.Second), 0}, "never placed": {time.Time{}, waiting},
+		} {
+			b, sum := export(t, &tardy{db, whole.Size - waiting, waiting, c.until}, audit.ExportOptions{Now: pastNow, Key: s.key})
+			if sum.Waiting != c.waits || sum.Proven != whole.Proven-c.waits || sum.Events != whole.Events || sum.Deliveries != whole.Deliveries {
+				t.Errorf("%s: %+v, want what is in %+v", name, sum, whole)
+			}
+			s.sound(t, name, 0, b)
+		}
+	})
+}

@@ -79,8 +79,8 @@ func NothingFound(s audit.Selection) string {
 	return "nothing found: there are no " + s.String()
 }
 
-// send answers with what fn writes, once all of it is made: it is read from one snapshot,
-// which must not wait for a slow client.
+// send answers with what fn writes, once all of it is made: only then is it known that nothing
+// failed, and one is made at a time, which must not wait for a slow client.
 func (h *Handler) send(w http.ResponseWriter, r *http.Request, media string, head http.Header, fn func(io.Writer) error) error {
 	var made spool
 	defer made.close()

@@ -16,7 +16,7 @@ import (
 // configuration had it that was in force, else as the incident keeps it.
 func (m *measuring) cadence(ctx context.Context, config string, p incident.Priority) (time.Duration, error) {
 	if m.loadings == nil {
-		list, err := storage.Loadings(ctx, m.r)
+		list, err := m.loaded(ctx)
 		if err != nil {
 			return 0, err
 		}
@@ -29,7 +29,10 @@ func (m *measuring) cadence(ctx context.Context, config string, p incident.Prior
 	if !ok {
 		all = map[string]time.Duration{}
 		if l, ok := m.loadings[config]; ok {
-			c, _, err := storage.ConfigOf(ctx, m.r, l)
+			c, err := read(ctx, m.Store, func(r storage.Snapshot) (storage.Config, error) {
+				c, _, err := storage.ConfigOf(ctx, r, l)
+				return c, err
+			})
 			if err != nil {
 				return 0, err
 			}

@@ -54,7 +54,11 @@ func (m *measuring) canary(ctx context.Context) error {
 		failures[since] = f
 	}
 	for q := (storage.DeliveryQuery{Kind: incident.KindCanary, From: m.rep.From, To: m.rep.To, OldestFirst: true, Limit: 1000}); ; {
-		page, next, err := m.r.Deliveries(ctx, q)
+		var next string
+		page, err := read(ctx, m.Store, func(r storage.Snapshot) (page []incident.Delivery, err error) {
+			page, next, err = r.Deliveries(ctx, q)
+			return page, err
+		})
 		if err != nil {
 			return err
 		}
@@ -77,7 +81,9 @@ func (m *measuring) canary(ctx context.Context) error {
 			break
 		}
 	}
-	p, err := storage.PulseOf(ctx, m.r, incident.CanaryPulse)
+	p, err := read(ctx, m.Store, func(r storage.Snapshot) (incident.Pulse, error) {
+		return storage.PulseOf(ctx, r, incident.CanaryPulse)
+	})
 	if err != nil {
 		return err
 	}

@@ -61,38 +61,24 @@ const maxWhole = 25
 // server. The same store gives the same files in the same order. The error is
 // ErrNothing if the selection selects nothing; then nothing was written.
 //
-// The store is read in one snapshot, so w should not wait for a slow reader.
+// All of it is as it was when the export began, whatever happens until it ends: no snapshot
+// is held for long, and none while something is written to w.
 func Export(ctx context.Context, s storage.Store, w io.Writer, o ExportOptions) (ExportSummary, error) {
-	var sum ExportSummary
-	began := false
-	err := s.Read(storage.Long(ctx), func(r storage.Snapshot) error {
-		if began {
-			return errors.New("the snapshot was lost on the way; try again")
-		}
-		numbers, err := o.find(ctx, r)
-		if err != nil {
-			return err
-		}
-		began = true
-		if o.Location == nil {
-			o.Location = time.UTC
-		}
-		x := &exporter{r: r, o: o, numbers: numbers, archive: newArchive(w, o.Now), seen: map[string]bool{}, hashes: map[string]bool{}}
-		if o.Pseudonyms {
-			x.pseudonyms = &pseudonymiser{}
-		}
-		err = x.write(ctx)
-		sum = x.sum
-		return err
-	})
-	if err != nil {
+	if o.Location == nil {
+		o.Location = time.UTC
+	}
+	x := &exporter{o: o, archive: newArchive(w, o.Now), seen: map[string]bool{}, hashes: map[string]bool{}, forgotten: map[int64]bool{}}
+	if o.Pseudonyms {
+		x.pseudonyms = &pseudonymiser{}
+	}
+	if err := x.export(ctx, s); err != nil {
 		return ExportSummary{}, fmt.Errorf("export evidence: %w", err)
 	}
-	return sum, nil
+	return x.sum, nil
 }
 
 type exporter struct {
-	r          storage.Snapshot
+	past
 	o          ExportOptions
 	numbers    []int64
 	archive    *archive
@@ -103,12 +89,15 @@ type exporter struct {
 	proven     []ledger.Exported
 	seen       map[string]bool // deliveries
 	hashes     map[string]bool // of configurations that events cite
+	// forgotten are incidents of which names were. They are shown up to their end, even if that is newer
+	// than all else here: only of what is closed names may be forgotten.
+	forgotten map[int64]bool
 	// first and last bound the time of the events.
 	first, last time.Time
 	messages    []sentMessage
 	loadings    []loading
-	digests     []recordedDigest // the last ones
-	unread      error            // what of a timeline could not be read while its page was written
+	digests     []recordedDelivery // the last ones
+	unread      error              // what of a timeline could not be read while its page was written
 	buffer      []byte
 }
 
@@ -123,13 +112,21 @@ type loading struct {
 	record storage.Record
 }
 
-func (x *exporter) write(ctx context.Context) error {
-	if err := x.sign(ctx); err != nil {
+func (x *exporter) export(ctx context.Context, s storage.Store) (err error) {
+	var head storage.LogHead
+	if x.past, head, err = pastOf(ctx, s, x.o.Now); err != nil {
+		return err
+	}
+	if x.numbers, err = x.o.find(ctx, &x.past); err != nil {
+		return err
+	}
+	if err := x.sign(ctx, head); err != nil {
 		return err
 	}
 	x.sum.Incidents = len(x.numbers)
+	// Deliveries come before events, so that what was forgotten of an incident is known.
 	for _, step := range []func(context.Context) error{
-		x.writeEvents, x.writeDeliveries, x.writeConfigs, x.writeMessages, x.writeProofs, x.writePages, x.writeManifest,
+		x.writeDeliveries, x.writeEvents, x.writeConfigs, x.writeMessages, x.writeProofs, x.writePages, x.writeManifest,
 	} {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -142,13 +139,9 @@ func (x *exporter) write(ctx context.Context) error {
 }
 
 // sign decides on the checkpoint to which all proofs lead.
-func (x *exporter) sign(ctx context.Context) error {
-	head, err := x.r.LogHead(ctx)
-	if err != nil {
-		return err
-	}
+func (x *exporter) sign(ctx context.Context, head storage.LogHead) error {
 	if x.o.Key != nil {
-		root, err := ledger.RootAt(head.Size, storage.Hashes(ctx, x.r))
+		root, err := ledger.RootAt(head.Size, hashesOf(ctx, x.Store))
 		if err != nil {
 			return err
 		}
@@ -197,14 +190,27 @@ func (x *exporter) show(r storage.Record) storage.Record {
 	return r
 }
 
-// eachEvent calls fn for each event of an incident.
-func (x *exporter) eachEvent(ctx context.Context, number int64, fn func(storage.Record, incident.Event) error) error {
+// firstEvents reads the first events of an incident.
+func (x *exporter) firstEvents(ctx context.Context, r storage.Snapshot, number int64) (records []storage.Record, size int, err error) {
+	records, err = storage.EventRecords(ctx, r, number, 0, eventsPage)
+	return records, sizeOf(records), err
+}
+
+// sizeOf returns about how many bytes records are.
+func sizeOf(records []storage.Record) (n int) {
+	for i := range records {
+		n += len(records[i].Leaf)
+	}
+	return n
+}
+
+// eachEvent calls fn for each event of an incident. The first of them were read.
+func (x *exporter) eachEvent(ctx context.Context, number int64, records []storage.Record, fn func(storage.Record, incident.Event) error) error {
 	for after := int64(0); ; {
-		records, err := storage.EventRecords(ctx, x.r, number, after, eventsPage)
-		if err != nil {
-			return err
-		}
 		for i := range records {
+			if !x.has(&records[i]) && !x.forgotten[number] {
+				return nil
+			}
 			e, err := storage.DecodeEvent(x.show(records[i]))
 			if err != nil {
 				return err
@@ -217,6 +223,12 @@ func (x *exporter) eachEvent(ctx context.Context, number int64, fn func(storage.
 		if len(records) < eventsPage {
 			return nil
 		}
+		var err error
+		if records, err = read(ctx, x.Store, func(r storage.Snapshot) ([]storage.Record, error) {
+			return storage.EventRecords(ctx, r, number, after, eventsPage)
+		}); err != nil {
+			return err
+		}
 	}
 }
 
@@ -225,9 +237,15 @@ func (x *exporter) writeEvents(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for i, number := range x.numbers {
-		x.o.Progress.tell("incidents, their events", int64(i), int64(len(x.numbers)))
-		err := x.eachEvent(ctx, number, func(r storage.Record, e incident.Event) error {
+	done := x.counting("incidents, their events", len(x.numbers))
+	return each(ctx, x.Store, x.numbers, func(r storage.Snapshot, number int64) ([]storage.Record, int, error) {
+		return x.firstEvents(ctx, r, number)
+	}, func(number int64, first []storage.Record) error {
+		done()
+		return x.eachEvent(ctx, number, first, func(r storage.Record, e incident.Event) error {
+			if r.Forgotten() {
+				x.forgotten[number] = true
+			}
 			x.sum.Events++
 			if e.Config != "" {
 				x.hashes[e.Config] = true
@@ -240,44 +258,68 @@ func (x *exporter) writeEvents(ctx context.Context) error {
 			}
 			return x.line(w, ledger.Event, &r, fmt.Sprintf("%s/%d", incident.ID(number), e.Sequence))
 		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	})
 }
+
+// counting returns what is called for each of so many items.
+func (x *exporter) counting(kind string, total int) func() {
+	n := -1
+	return func() {
+		n++
+		x.o.Progress.tell(kind, int64(n), int64(total))
+	}
+}
+
+// deliveriesOf reads the deliveries that cover an incident, without those that were made since.
+func (x *exporter) deliveriesOf(ctx context.Context, r storage.Snapshot, number int64) (all []incident.Delivery, size int, err error) {
+	all, err = x.deliveries(ctx, r, number)
+	all = slices.DeleteFunc(all, func(d incident.Delivery) bool {
+		return d.State == incident.DeliveryPending && d.CreatedAt.After(x.at)
+	})
+	return all, len(all) * deliverySize, err
+}
+
+// deliverySize is about how many bytes a delivery is in brief.
+const deliverySize = 1 << 10
 
 func (x *exporter) writeDeliveries(ctx context.Context) error {
 	w, err := x.archive.file("deliveries.jsonl")
 	if err != nil {
 		return err
 	}
-	for i, number := range x.numbers {
-		x.o.Progress.tell("incidents, their deliveries", int64(i), int64(len(x.numbers)))
-		deliveries, err := deliveriesOf(ctx, x.r, number)
+	done := x.counting("incidents, their deliveries", len(x.numbers))
+	return each(ctx, x.Store, x.numbers, func(r storage.Snapshot, number int64) ([]incident.Delivery, int, error) {
+		return x.deliveriesOf(ctx, r, number)
+	}, func(_ int64, all []incident.Delivery) error {
+		done()
+		all = slices.DeleteFunc(all, func(d incident.Delivery) bool { return x.seen[d.ID] }) // a digest
+		return each(ctx, x.Store, all, func(r storage.Snapshot, d incident.Delivery) ([]storage.Record, int, error) {
+			records, err := x.outcomes(ctx, r, d.ID)
+			return records, sizeOf(records), err
+		}, func(d incident.Delivery, records []storage.Record) error { return x.writeDelivery(w, &d, records) })
+	})
+}
+
+func (x *exporter) writeDelivery(w io.Writer, d *incident.Delivery, records []storage.Record) error {
+	x.seen[d.ID] = true
+	for i := range records {
+		if err := x.line(w, ledger.Delivery, &records[i], d.ID); err != nil {
+			return err
+		}
+		if !records[i].Forgotten() {
+			continue
+		}
+		about, _, err := storage.DecodeDelivery(records[i])
 		if err != nil {
 			return err
 		}
-		for i := range deliveries {
-			d := &deliveries[i]
-			if x.seen[d.ID] {
-				continue // a digest
-			}
-			x.seen[d.ID] = true
-			records, err := storage.DeliveryRecords(ctx, x.r, d.ID)
-			if err != nil {
-				return err
-			}
-			for k := range records {
-				if err := x.line(w, ledger.Delivery, &records[k], d.ID); err != nil {
-					return err
-				}
-			}
-			x.sum.Deliveries++
-			if len(records) > 0 && x.pseudonyms == nil {
-				x.messages = append(x.messages, sentMessage{d.ID, messageName(d.ID, string(d.Channel))})
-			}
+		for _, number := range about.Incidents() {
+			x.forgotten[number] = true
 		}
+	}
+	x.sum.Deliveries++
+	if len(records) > 0 && x.pseudonyms == nil {
+		x.messages = append(x.messages, sentMessage{d.ID, messageName(d.ID, string(d.Channel))})
 	}
 	return nil
 }
@@ -289,11 +331,12 @@ func (x *exporter) writeConfigs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	records, err := storage.LoadingRecords(ctx, x.r) // the latest first
+	records, err := read(ctx, x.Store, func(r storage.Snapshot) ([]storage.Record, error) { return storage.LoadingRecords(ctx, r) })
 	if err != nil {
 		return err
 	}
-	for i := range records {
+	records = slices.DeleteFunc(records, func(r storage.Record) bool { return !x.has(&r) })
+	for i := range records { // the latest first
 		l, err := storage.DecodeLoading(records[i])
 		if err != nil {
 			return err
@@ -343,14 +386,15 @@ func (x *exporter) writeConfigs(ctx context.Context) error {
 // form returns the form of a configuration that is exported; an empty one if there is
 // none that may be.
 func (x *exporter) form(ctx context.Context, l storage.Loading) (storage.Config, error) {
-	switch {
-	case x.pseudonyms == nil:
-		c, _, err := storage.ConfigOf(ctx, x.r, l)
+	return read(ctx, x.Store, func(r storage.Snapshot) (c storage.Config, err error) {
+		switch {
+		case x.pseudonyms == nil:
+			c, _, err = storage.ConfigOf(ctx, r, l)
+		case l.Public != "":
+			c, err = r.Config(ctx, l.Public)
+		}
 		return c, err
-	case l.Public != "":
-		return x.r.Config(ctx, l.Public)
-	}
-	return storage.Config{}, nil
+	})
 }
 
 // stillCited reports whether an event cites a configuration that came into force
@@ -370,20 +414,24 @@ func (x *exporter) stillCited(earlier []storage.Record) bool {
 
 func (x *exporter) writeMessages(ctx context.Context) error {
 	kept := x.messages[:0]
-	for i, m := range x.messages {
-		x.o.Progress.tell("messages", int64(i), int64(len(x.messages)))
-		body, err := x.r.Message(ctx, m.id)
+	done := x.counting("messages", len(x.messages))
+	err := each(ctx, x.Store, x.messages, func(r storage.Snapshot, m sentMessage) ([]byte, int, error) {
+		body, err := r.Message(ctx, m.id)
 		if errors.Is(err, incident.ErrNotFound) {
-			continue // its time is over; the hash stays
+			return nil, 0, nil // its time is over; the hash stays
 		}
-		if err != nil {
-			return err
+		if err == nil && body == nil {
+			body = []byte{}
 		}
-		if err := x.archive.put(m.name, body); err != nil {
-			return err
+		return body, len(body), err
+	}, func(m sentMessage, body []byte) error {
+		done()
+		if body == nil {
+			return nil
 		}
 		kept = append(kept, m)
-	}
+		return x.archive.put(m.name, body)
+	})
 	x.messages, x.sum.Messages = kept, len(kept)
-	return nil
+	return err
 }

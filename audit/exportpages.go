@@ -5,9 +5,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"html/template"
 	"iter"
+	"slices"
 	"time"
 
 	"sitrep/incident"
@@ -69,8 +69,14 @@ type exportPage struct {
 	WaitingFor string
 }
 
+// A history is what an incident is told by: its first events as stored, and all deliveries.
+type history struct {
+	events     []storage.Record
+	deliveries []incident.Delivery
+}
+
 func (x *exporter) writePages(ctx context.Context) error {
-	t, err := pageTemplates(x.o.Location, "")
+	templates, err := pageTemplates(x.o.Location, "")
 	if err != nil {
 		return err
 	}
@@ -87,12 +93,17 @@ func (x *exporter) writePages(ctx context.Context) error {
 		files[m.id] = m.name
 	}
 	whole := len(x.numbers) <= maxWhole
-	for i, number := range x.numbers {
-		x.o.Progress.tell("incidents, their pages", int64(i), int64(len(x.numbers)))
-		if err := ctx.Err(); err != nil {
-			return err
+	done := x.counting("incidents, their pages", len(x.numbers))
+	err = each(ctx, x.Store, x.numbers, func(r storage.Snapshot, number int64) (history, int, error) {
+		events, size, err := x.firstEvents(ctx, r, number)
+		if err != nil {
+			return history{}, 0, err
 		}
-		p, err := x.page(ctx, number, files)
+		deliveries, more, err := x.deliveriesOf(ctx, r, number)
+		return history{events, deliveries}, size + more, err
+	}, func(number int64, h history) error {
+		done()
+		p, err := x.page(ctx, number, h, files)
 		if err != nil {
 			return err
 		}
@@ -103,13 +114,17 @@ func (x *exporter) writePages(ctx context.Context) error {
 		} else {
 			p.Href = "incidents/" + incident.ID(number) + ".html"
 			p.Root, p.Whole = "../", true
-			if err := x.writePage(t, p.Href, "incidentfile", p); err != nil {
+			if err := x.writePage(templates, p.Href, "incidentfile", p); err != nil {
 				return err
 			}
 		}
 		index.Rows = append(index.Rows, p.incidentRow)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	if err := x.writePage(t, "index.html", "export", index); err != nil {
+	if err := x.writePage(templates, "index.html", "export", index); err != nil {
 		return err
 	}
 	text, err := howToVerify(x, c)
@@ -133,13 +148,13 @@ func (x *exporter) writePage(t *template.Template, name, template string, data a
 
 // page puts together what the records say of an incident, so that it shows nothing
 // that is not proven, and no name that was replaced.
-func (x *exporter) page(ctx context.Context, number int64, files map[string]string) (*incidentPage, error) {
+func (x *exporter) page(ctx context.Context, number int64, h history, files map[string]string) (*incidentPage, error) {
 	p := &incidentPage{}
 	var in incident.Incident
 	steps := NewStepper(&in)
-	err := x.eachEvent(ctx, number, func(_ storage.Record, e incident.Event) error {
+	err := x.eachEvent(ctx, number, h.events, func(_ storage.Record, e incident.Event) error {
 		if err := apply(&in, e); err != nil {
-			return fmt.Errorf("%s/%d: %w: %w", incident.ID(number), e.Sequence, err, storage.ErrDamaged)
+			return impossible(e, err)
 		}
 		steps.Add([]incident.Event{e})
 		return nil
@@ -148,7 +163,7 @@ func (x *exporter) page(ctx context.Context, number int64, files map[string]stri
 		return nil, err
 	}
 	p.Timeline = func(yield func(timelineRow) bool) {
-		err := x.eachEvent(ctx, number, func(r storage.Record, e incident.Event) error {
+		err := x.eachEvent(ctx, number, h.events, func(r storage.Record, e incident.Event) error {
 			if !yield(timelineRow{Event: &e, Words: eventWords(&e, x.o.Location), Leaf: indexText(&r)}) {
 				return errEnough
 			}
@@ -159,77 +174,74 @@ func (x *exporter) page(ctx context.Context, number int64, files map[string]stri
 		}
 	}
 	p.In, p.Steps = &in, steps.Steps()
-	return p, x.messagesOf(ctx, p, number, files)
-}
-
-func (x *exporter) messagesOf(ctx context.Context, p *incidentPage, number int64, files map[string]string) error {
-	deliveries, err := deliveriesOf(ctx, x.r, number)
-	if err != nil {
-		return err
-	}
 	promises := Promises{}
-	for i := range deliveries {
-		d := &deliveries[i]
-		row := messageRow{File: files[d.ID]}
-		if row.Leaf, err = x.recorded(ctx, d); err != nil {
-			return err
-		}
-		c := coverOf(d, number)
-		if c == nil {
-			continue
-		}
-		d.Address = c.ReaderName(d.Address)
-		row.Delivery, row.Cover, row.Audience, row.Promised = d, c, audienceOf(d, c), promises.For(d, c)
-		promises.Note(d, c)
-		row.Outcome = Judge(d, c, row.Promised, x.o.Now)
-		row.Why = cmp.Or(inZone(d.Cause, x.o.Location), wording.Failure(d))
-		if row.Outcome == Late && row.Why == "" {
-			row.Why = string(NoneFound)
-		}
-		tally := &p.Tally
-		if row.Audience == incident.AudienceOnCall {
-			tally = &p.OnCall
-		}
-		tally.add(row.Outcome, 1, NoneFound)
-		p.Messages = append(p.Messages, row)
-	}
-	return nil
+	return p, each(ctx, x.Store, h.deliveries, func(r storage.Snapshot, d incident.Delivery) (recordedDelivery, int, error) {
+		return x.recorded(ctx, r, d)
+	}, func(_ incident.Delivery, d recordedDelivery) error {
+		x.keepDigest(d)
+		p.tell(&d, number, promises, files, x.o)
+		return nil
+	})
 }
 
-// recorded makes of a delivery what its record says of it, and returns which leaf that is.
-func (x *exporter) recorded(ctx context.Context, d *incident.Delivery) (leaf string, err error) {
+// tell adds a message to the page of an incident.
+func (p *incidentPage) tell(r *recordedDelivery, number int64, promises Promises, files map[string]string, o ExportOptions) {
+	d := &r.Delivery
+	c := coverOf(d, number)
+	if c == nil {
+		return
+	}
+	d.Address = c.ReaderName(d.Address)
+	row := messageRow{Delivery: d, Cover: c, Audience: audienceOf(d, c), Promised: promises.For(d, c), File: files[d.ID], Leaf: r.leaf}
+	promises.Note(d, c)
+	row.Outcome = Judge(d, c, row.Promised, o.Now)
+	row.Why = cmp.Or(inZone(d.Cause, o.Location), wording.Failure(d))
+	if row.Outcome == Late && row.Why == "" {
+		row.Why = string(NoneFound)
+	}
+	tally := &p.Tally
+	if row.Audience == incident.AudienceOnCall {
+		tally = &p.OnCall
+	}
+	tally.add(row.Outcome, 1, NoneFound)
+	p.Messages = append(p.Messages, row)
+}
+
+// recorded returns a delivery as its record has it.
+func (x *exporter) recorded(ctx context.Context, r storage.Snapshot, d incident.Delivery) (recordedDelivery, int, error) {
 	for i := range x.digests {
 		if x.digests[i].ID == d.ID {
-			*d = x.digests[i].Delivery
-			return x.digests[i].leaf, nil
+			return x.digests[i], 0, nil
 		}
 	}
-	leaf = "not yet"
-	records, err := storage.DeliveryRecords(ctx, x.r, d.ID)
+	records, err := x.outcomes(ctx, r, d.ID)
 	if err != nil {
-		return "", err
+		return recordedDelivery{}, 0, err
 	}
+	leaf := "not yet"
 	if n := len(records); n > 0 && d.State != incident.DeliveryPending {
 		leaf = indexText(&records[n-1])
-		if *d, _, err = storage.DecodeDelivery(x.show(records[n-1])); err != nil {
-			return "", err
-		}
+		d, _, err = storage.DecodeDelivery(x.show(records[n-1]))
 	} else if x.pseudonyms != nil {
 		d.Recipient, d.Address = x.pseudonyms.name("recipient", d.Address), x.pseudonyms.name("recipient", d.Address)
 		d.Error, d.Cause = "", incident.Cause{}
 	}
-	if len(d.Covers) > 1 {
-		x.digests = append(x.digests[max(0, len(x.digests)+1-digestsKept):], recordedDigest{*d, leaf})
+	return recordedDelivery{d, leaf}, sizeOf(records), err
+}
+
+// keepDigest remembers a digest for the pages of others that it covers.
+func (x *exporter) keepDigest(d recordedDelivery) {
+	if len(d.Covers) > 1 && !slices.ContainsFunc(x.digests, func(kept recordedDelivery) bool { return kept.ID == d.ID }) {
+		x.digests = append(x.digests[max(0, len(x.digests)+1-digestsKept):], d)
 	}
-	return leaf, nil
 }
 
 // digestsKept is how many digests are remembered, as each is part of the page of each
 // incident that it covers: those of neighbours are mostly the same.
 const digestsKept = 8
 
-// A recordedDigest is a digest as its record has it.
-type recordedDigest struct {
+// A recordedDelivery is a delivery as its record has it.
+type recordedDelivery struct {
 	incident.Delivery
 	leaf string
 }

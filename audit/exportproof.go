@@ -34,7 +34,7 @@ func (x *exporter) writeProofs(ctx context.Context) error {
 			}
 		}
 	})
-	if err := ledger.WriteProofs(w, x.sum.Size, leaves, storage.Hashes(ctx, x.r)); err != nil {
+	if err := ledger.WriteProofs(w, x.sum.Size, leaves, hashesOf(ctx, x.Store)); err != nil {
 		return err
 	}
 	return x.writeGrowth(ctx)
@@ -61,7 +61,7 @@ func (x *exporter) writeGrowth(ctx context.Context) error {
 		return err
 	}
 	for _, size := range sizes {
-		proof, err := ledger.ProveGrowth(x.sum.Size, size, storage.Hashes(ctx, x.r))
+		proof, err := ledger.ProveGrowth(x.sum.Size, size, hashesOf(ctx, x.Store))
 		if err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func (x *exporter) earlier(ctx context.Context) ([]int64, error) {
 	var day string
 	var last int64
 	for after := int64(-1); ; {
-		page, err := x.r.Checkpoints(ctx, after, 1000)
+		page, err := read(ctx, x.Store, func(r storage.Snapshot) ([][]byte, error) { return r.Checkpoints(ctx, after, 1000) })
 		if err != nil {
 			return nil, err
 		}

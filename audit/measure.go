@@ -15,7 +15,7 @@ import (
 
 // A measuring makes a report out of what is stored, one incident at a time.
 type measuring struct {
-	r         storage.Snapshot
+	past
 	now       time.Time // by which is judged what is not over
 	rep       *Report
 	progress  Progress
@@ -29,7 +29,7 @@ type measuring struct {
 	cadences map[string]map[string]time.Duration
 }
 
-func newMeasuring(r storage.Snapshot, o ReportOptions) *measuring {
+func newMeasuring(p past, o ReportOptions) *measuring {
 	rep := &Report{
 		From: o.From, To: cmp.Or(o.To, o.Now), MadeAt: o.Now, AsOf: o.AsOf, Version: o.Version, location: o.Location, url: o.URL,
 		ByPriority: map[string]*Figures{}, ByTeam: map[string]*Figures{}, ByMonth: map[string]*Figures{},
@@ -45,7 +45,7 @@ func newMeasuring(r storage.Snapshot, o ReportOptions) *measuring {
 	if o.To.IsZero() && !o.AsOf.IsZero() {
 		rep.To = o.AsOf.Add(time.Microsecond) // what was written last is part of it
 	}
-	return &measuring{r: r, now: cmp.Or(o.AsOf, o.Now), rep: rep, returning: map[string]*Returning{}, drilled: map[[2]string]Drilled{}, unsure: map[string]bool{}}
+	return &measuring{past: p, now: cmp.Or(o.AsOf, o.Now), rep: rep, returning: map[string]*Returning{}, drilled: map[[2]string]Drilled{}, unsure: map[string]bool{}}
 }
 
 // span says what is wrong with the time span, and sets where it begins.
@@ -74,13 +74,14 @@ func (m *measuring) span(o ReportOptions) error {
 
 func (m *measuring) measure(ctx context.Context) error {
 	latest := int64(0) // its number: there is no gap
-	err := eachIncident(ctx, m.r, func(in *incident.Incident) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		latest = max(latest, in.Number)
-		m.progress.tell("incidents", latest-in.Number, latest)
-		return m.incident(ctx, in)
+	err := m.eachIncident(ctx, func(some []incident.Incident) error {
+		return each(ctx, m.Store, some, func(r storage.Snapshot, in incident.Incident) (account, int, error) {
+			return m.read(ctx, r, &in)
+		}, func(in incident.Incident, a account) error {
+			latest = max(latest, in.Number)
+			m.progress.tell("incidents", latest-in.Number, latest)
+			return m.incident(ctx, &in, a)
+		})
 	})
 	if err != nil {
 		return err
@@ -130,28 +131,43 @@ func figures[K comparable](by map[K]*Figures, k K) *Figures {
 
 func (m *measuring) within(t time.Time) bool { return within(t, m.rep.From, m.rep.To) }
 
+// An account is what an incident is measured by, of one moment.
+type account struct {
+	events     []incident.Event
+	deliveries []incident.Delivery
+	subs       []incident.Subscription
+}
+
+// eventSize is about how many bytes an event is.
+const eventSize = 1 << 10
+
+// read reads what an incident is measured by; nothing if it is not.
+func (m *measuring) read(ctx context.Context, r storage.Snapshot, in *incident.Incident) (a account, size int, err error) {
+	if !in.OpenedAt.Before(m.rep.To) {
+		return a, 0, nil
+	}
+	if a.events, err = m.past.events(ctx, r, in.Number); err != nil {
+		return a, 0, err
+	}
+	if a.deliveries, err = m.past.deliveries(ctx, r, in.Number); err != nil {
+		return a, 0, err
+	}
+	a.subs, err = storage.SubscriptionsOf(ctx, r, in.Number)
+	return a, len(a.events)*eventSize + len(a.deliveries)*deliverySize, err
+}
+
 // incident counts and measures one incident.
-func (m *measuring) incident(ctx context.Context, in *incident.Incident) error {
+func (m *measuring) incident(ctx context.Context, in *incident.Incident, a account) error {
 	if !in.OpenedAt.Before(m.rep.To) {
 		return nil
 	}
 	m.drill(in)
-	events, err := eventsOf(ctx, m.r, in.Number)
-	if err != nil {
+	if err := m.events(ctx, in, a.events); err != nil {
 		return err
 	}
-	deliveries, err := deliveriesOf(ctx, m.r, in.Number)
-	if err != nil {
-		return err
-	}
-	if err := m.events(ctx, in, events); err != nil {
-		return err
-	}
-	if err := m.owed(ctx, in, deliveries, m.deliveries(in, events, deliveries)); err != nil {
-		return err
-	}
+	m.owed(in, a, m.deliveries(in, a.events, a.deliveries))
 	if m.within(in.OpenedAt) {
-		m.life(in, events)
+		m.life(in, a.events)
 	}
 	return nil
 }
@@ -242,7 +258,7 @@ func (m *measuring) events(ctx context.Context, in *incident.Incident, events []
 	for _, e := range events {
 		before := fold.Priority
 		if err := apply(&fold, e); err != nil {
-			return fmt.Errorf("%s/%d: %w: %w", in.ID(), e.Sequence, err, storage.ErrDamaged)
+			return impossible(e, err)
 		}
 		switch {
 		case e.Type == incident.EventOpened:
@@ -454,13 +470,9 @@ func (m *measuring) count(in *incident.Incident, l Lateness, opening bool) {
 
 // owed counts what readers are owed past its promise and nobody has tried to send. Those
 // who missed an opening are owed an update.
-func (m *measuring) owed(ctx context.Context, in *incident.Incident, deliveries []incident.Delivery, missed map[string]bool) error {
-	subs, err := storage.SubscriptionsOf(ctx, m.r, in.Number)
-	if err != nil {
-		return err
-	}
-	for i := range subs {
-		sub := &subs[i]
+func (m *measuring) owed(in *incident.Incident, a account, missed map[string]bool) {
+	for i := range a.subs {
+		sub := &a.subs[i]
 		promised := sub.DueAt.Add(incident.Promise)
 		if sub.DueAt.Equal(sub.CadenceAt) && !sub.NextBy.IsZero() {
 			promised = sub.NextBy
@@ -468,7 +480,7 @@ func (m *measuring) owed(ctx context.Context, in *incident.Incident, deliveries 
 		if sub.DueAt.IsZero() || !m.within(sub.DueAt) || !m.now.After(promised) || len(sub.Audiences) == 0 || len(sub.Groups) == 0 {
 			continue
 		}
-		tried := slices.ContainsFunc(deliveries, func(d incident.Delivery) bool {
+		tried := slices.ContainsFunc(a.deliveries, func(d incident.Delivery) bool {
 			return d.Recipient == sub.Recipient && d.State == incident.DeliveryPending
 		})
 		if tried {
@@ -479,11 +491,10 @@ func (m *measuring) owed(ctx context.Context, in *incident.Incident, deliveries 
 			kind = sub.Owed[0].Kind
 		}
 		m.count(in, Lateness{
-			Incident: in.ID(), Recipient: address(deliveries, sub.Recipient), Audience: sub.Audiences[0], Group: sub.Groups[0], Team: cmp.Or(in.Team, NoTeam), Priority: in.Priority.Name,
+			Incident: in.ID(), Recipient: address(a.deliveries, sub.Recipient), Audience: sub.Audiences[0], Group: sub.Groups[0], Team: cmp.Or(in.Team, NoTeam), Priority: in.Priority.Name,
 			Kind: kind, Outcome: Late, DueAt: sub.DueAt, Promised: promised, Why: Waiting, Cause: notYet,
 		}, !sub.Told && !missed[reader(sub.Reader, sub.Recipient)])
 	}
-	return nil
 }
 
 // address returns how a recipient is shown, as far as a delivery to it says so.

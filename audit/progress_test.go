@@ -33,7 +33,7 @@ func TestProgressComesToItsEnd(t *testing.T) {
 		key := []string{ev.key.Public()}
 		made, tell := follow(t, "export")
 		b, sum := export(t, w.Store(), audit.ExportOptions{Now: ev.at, Key: ev.key, Progress: tell})
-		if want := []string{"incidents, their events", "incidents, their deliveries", "messages", "incidents, their pages"}; !slices.Equal(made.kinds, want) {
+		if want := []string{"incidents, their deliveries", "incidents, their events", "messages", "incidents, their pages"}; !slices.Equal(made.kinds, want) {
 			t.Errorf("export tells of %q, want %q", made.kinds, want)
 		}
 		if n := int64(sum.Incidents); made.total["incidents, their pages"] != n || made.done["incidents, their pages"] != n-1 {

@@ -213,33 +213,26 @@ type CannotKnow struct {
 	Notes        []string `json:"notes"`
 }
 
-// MakeReport reads the store, in one snapshot, and makes the report. The error is
-// incident.ErrInvalid if nothing can be known of the time span.
+// MakeReport reads the store, and makes the report. Incidents are in it as they were when it began,
+// whatever happens until it ends: no snapshot is held for long. The error is incident.ErrInvalid if
+// nothing can be known of the time span.
 func MakeReport(ctx context.Context, s storage.Store, o ReportOptions) (*Report, error) {
-	var rep *Report
-	var wrong error
-	err := s.Read(storage.Long(ctx), func(r storage.Snapshot) error {
-		m := newMeasuring(r, o)
-		m.progress = o.Progress
-		if err := m.firstRecord(ctx); err != nil {
-			return err
-		}
-		if wrong = m.span(o); wrong != nil {
-			return nil
-		}
-		if err := m.measure(ctx); err != nil {
-			return err
-		}
-		rep = m.rep
-		return nil
-	})
-	if wrong != nil && err == nil {
-		return nil, wrong
-	}
+	p, _, err := pastOf(ctx, s, o.Now)
 	if err != nil {
 		return nil, fmt.Errorf("make the report: %w", err)
 	}
-	return rep, nil
+	m := newMeasuring(p, o)
+	m.progress = o.Progress
+	if err := m.firstRecord(ctx); err != nil {
+		return nil, fmt.Errorf("make the report: %w", err)
+	}
+	if err := m.span(o); err != nil {
+		return nil, err
+	}
+	if err := m.measure(ctx); err != nil {
+		return nil, fmt.Errorf("make the report: %w", err)
+	}
+	return m.rep, nil
 }
 
 // finish computes what needs all to be there, and puts everything into order.

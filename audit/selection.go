@@ -1,10 +1,10 @@
 package audit
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -64,43 +64,64 @@ func moment(t time.Time) string {
 
 // find returns the numbers of the incidents that are meant, in order. The error is
 // ErrNothing if there are none.
-func (s Selection) find(ctx context.Context, r storage.Snapshot) ([]int64, error) {
+func (s Selection) find(ctx context.Context, p *past) ([]int64, error) {
 	chosen := map[int64]bool{}
+	var related []int64 // what was merged with one of those
+	choose := func(some []incident.Incident) error {
+		for i := range some {
+			ok, err := s.selects(ctx, p, &some[i])
+			if err != nil {
+				return err
+			}
+			if ok {
+				chosen[some[i].Number] = true
+				related = append(related, mergedWith(&some[i])...)
+			}
+		}
+		return ctx.Err()
+	}
 	if s.Incident != 0 {
-		in, err := storage.IncidentOf(ctx, r, s.Incident)
-		if err != nil && !errors.Is(err, incident.ErrNotFound) {
+		some, err := p.incidentsOf(ctx, s.Incident)
+		if err == nil {
+			err = choose(some)
+		}
+		if err != nil {
 			return nil, err
 		}
-		if err == nil {
-			ok, err := s.selects(ctx, r, &in)
-			if err != nil {
-				return nil, err
-			}
-			chosen[in.Number] = ok
-		}
-	} else if err := eachIncident(ctx, r, func(in *incident.Incident) error {
-		ok, err := s.selects(ctx, r, in)
-		if ok {
-			chosen[in.Number] = true
-		}
-		return err
-	}); err != nil {
+	} else if err := p.eachIncident(ctx, choose); err != nil {
 		return nil, err
 	}
-	var numbers []int64
-	for n, ok := range chosen {
-		if ok {
-			numbers = append(numbers, n)
-		}
-	}
-	if len(numbers) == 0 {
+	if len(chosen) == 0 {
 		return nil, fmt.Errorf("%s: %w", s, ErrNothing)
 	}
-	return withMerged(ctx, r, numbers)
+	for len(related) > 0 {
+		n := related[0]
+		if related = related[1:]; chosen[n] {
+			continue
+		}
+		chosen[n] = true
+		some, err := p.incidentsOf(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		if len(some) == 0 {
+			return nil, storage.NotFound("incident", incident.ID(n))
+		}
+		related = append(related, mergedWith(&some[0])...)
+	}
+	return slices.Sorted(maps.Keys(chosen)), nil
+}
+
+// mergedWith returns what was merged into an incident, and what it was merged into.
+func mergedWith(in *incident.Incident) []int64 {
+	if in.MergedInto == 0 {
+		return in.MergedFrom
+	}
+	return append(slices.Clone(in.MergedFrom), in.MergedInto)
 }
 
 // selects reports whether the incident is meant by itself.
-func (s Selection) selects(ctx context.Context, r storage.Snapshot, in *incident.Incident) (bool, error) {
+func (s Selection) selects(ctx context.Context, p *past, in *incident.Incident) (bool, error) {
 	end := over(in)
 	switch {
 	case s.Team != "" && in.Team != s.Team,
@@ -110,39 +131,9 @@ func (s Selection) selects(ctx context.Context, r storage.Snapshot, in *incident
 	case s.Priority == "", in.Priority.Name == s.Priority, in.Highest.Name == s.Priority:
 		return true, nil
 	}
-	events, err := eventsOf(ctx, r, in.Number)
-	if err != nil {
-		return false, err
-	}
+	events, err := read(ctx, p.Store, func(r storage.Snapshot) ([]incident.Event, error) { return p.events(ctx, r, in.Number) })
 	return slices.ContainsFunc(events, func(e incident.Event) bool {
 		o, d := e.Data.Opening, e.Data.Definition
 		return o != nil && o.Priority.Name == s.Priority || d != nil && d.Name == s.Priority
-	}), nil
-}
-
-// withMerged adds what was merged into incidents, and what they were merged into.
-func withMerged(ctx context.Context, r storage.Snapshot, numbers []int64) ([]int64, error) {
-	known := map[int64]bool{}
-	for len(numbers) > 0 {
-		n := numbers[len(numbers)-1]
-		numbers = numbers[:len(numbers)-1]
-		if known[n] {
-			continue
-		}
-		known[n] = true
-		in, err := storage.IncidentOf(ctx, r, n)
-		if err != nil {
-			return nil, err
-		}
-		numbers = append(numbers, in.MergedFrom...)
-		if in.MergedInto != 0 {
-			numbers = append(numbers, in.MergedInto)
-		}
-	}
-	all := make([]int64, 0, len(known))
-	for n := range known {
-		all = append(all, n)
-	}
-	slices.SortFunc(all, cmp.Compare)
-	return all, nil
+	}), err
 }

@@ -15,7 +15,7 @@ const maxOutages = 10_000
 
 // firstRecord finds since when there are records.
 func (m *measuring) firstRecord(ctx context.Context) error {
-	configs, err := storage.Loadings(ctx, m.r)
+	configs, err := m.loaded(ctx)
 	if err != nil {
 		return err
 	}
@@ -23,7 +23,7 @@ func (m *measuring) firstRecord(ctx context.Context) error {
 	if len(configs) > 0 {
 		k.FirstRecordAt = configs[len(configs)-1].At
 	}
-	first, err := storage.EventsOf(ctx, m.r, 1, 0, 1)
+	first, err := read(ctx, m.Store, func(r storage.Snapshot) ([]incident.Event, error) { return storage.EventsOf(ctx, r, 1, 0, 1) })
 	if err != nil && !errors.Is(err, incident.ErrNotFound) {
 		return err
 	}
@@ -31,6 +31,11 @@ func (m *measuring) firstRecord(ctx context.Context) error {
 		k.FirstRecordAt = first[0].Time
 	}
 	return nil
+}
+
+// loaded returns all loadings of configurations, the latest first.
+func (m *measuring) loaded(ctx context.Context) ([]storage.Loading, error) {
+	return read(ctx, m.Store, func(r storage.Snapshot) ([]storage.Loading, error) { return storage.Loadings(ctx, r) })
 }
 
 // LastWritten returns when something was last written to a store as far as it tells; zero
@@ -46,7 +51,11 @@ func LastWritten(ctx context.Context, s storage.Store) (time.Time, error) {
 // unmapped counts the alerts that no SLO claims now.
 func (m *measuring) unmapped(ctx context.Context) error {
 	for cursor := ""; ; {
-		page, next, err := m.r.UnmappedAlerts(ctx, 1000, cursor)
+		var next string
+		page, err := read(ctx, m.Store, func(r storage.Snapshot) (page []incident.UnmappedAlert, err error) {
+			page, next, err = r.UnmappedAlerts(ctx, 1000, cursor)
+			return page, err
+		})
 		if err != nil {
 			return err
 		}
@@ -60,7 +69,7 @@ func (m *measuring) unmapped(ctx context.Context) error {
 // cannotKnow says where the report is blind.
 func (m *measuring) cannotKnow(ctx context.Context) error {
 	k := &m.rep.CannotKnow
-	outages, err := storage.Outages(ctx, m.r, maxOutages)
+	outages, err := read(ctx, m.Store, func(r storage.Snapshot) ([]storage.Outage, error) { return storage.Outages(ctx, r, maxOutages) })
 	if err != nil {
 		return err
 	}
@@ -77,7 +86,7 @@ func (m *measuring) cannotKnow(ctx context.Context) error {
 			down += o.To.Sub(o.From)
 		}
 	}
-	refusals, err := storage.Refusals(ctx, m.r)
+	refusals, err := read(ctx, m.Store, func(r storage.Snapshot) ([]storage.Refusal, error) { return storage.Refusals(ctx, r) })
 	if err != nil {
 		return err
 	}

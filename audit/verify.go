@@ -120,7 +120,7 @@ var errEnough = errors.New("enough was found")
 // A store that is in use can be verified too: what comes after the start is left out.
 // The error is for what kept it from looking, never for what it found.
 func Verify(ctx context.Context, s storage.Store, o VerifyOptions) (Verification, error) {
-	v := &verifier{store: s, limit: o.limit(), progress: o.Progress, configs: map[string]string{}, covered: map[int64]int{}}
+	v := &verifier{store: s, limit: o.limit(), progress: o.Progress, configs: map[string]string{}, covered: map[int64]int{}, pending: map[int64][]string{}}
 	if err := v.verify(ctx, o); err != nil && !errors.Is(err, errEnough) {
 		return v.out, fmt.Errorf("verify the store: %w", err)
 	}
@@ -131,17 +131,30 @@ type verifier struct {
 	store    storage.Store
 	limit    int
 	progress Progress
-	out      Verification
+	tally
 
 	// size is how many leaves there were at the start, and most how many a known key
 	// signed at once; -1 if none did.
 	size, most int64
-	// logged and seen count the leaves below size, and the records that they are of, by
-	// kind.
-	logged, seen [ledger.Delivery + 1]int64
-	configs      map[string]string // the hashes that the log names, and those of the public forms
-	latest       string            // of configs, the one in force
-	covered      map[int64]int     // how many deliveries are about an incident
+	logged     [ledger.Delivery + 1]int64 // how many leaves are below size, by kind
+	configs    map[string]string          // the hashes that the log names, and those of the public forms
+	latest     string                     // of configs, the one in force
+	covered    map[int64]int              // how many deliveries are about an incident
+	pending    map[int64][]string         // those of them that were pending
+}
+
+// A tally is what was counted and found.
+type tally struct {
+	out      Verification
+	seen     [ledger.Delivery + 1]int64 // records of the leaves below size, by kind
+	covering []covering                 // of one page
+}
+
+// A covering says which incidents a delivery is about.
+type covering struct {
+	id        string
+	pending   bool
+	incidents []int64
 }
 
 func (v *verifier) verify(ctx context.Context, o VerifyOptions) error {
@@ -212,16 +225,14 @@ func (v *verifier) begin(ctx context.Context, o VerifyOptions) ([]ledger.Checkpo
 	const page = 1000
 	after := int64(-1)
 	for first := true; ; first = false {
-		var list [][]byte
-		err := v.store.Read(ctx, func(r storage.Snapshot) (err error) {
+		list, err := read(ctx, v.store, func(r storage.Snapshot) ([][]byte, error) {
 			if first {
 				head, err := r.LogHead(ctx)
 				if v.size = head.Size; err != nil {
-					return err
+					return nil, err
 				}
 			}
-			list, err = r.Checkpoints(ctx, after, page)
-			return err
+			return r.Checkpoints(ctx, after, page)
 		})
 		if err != nil {
 			return checkpoints, v.damage("checkpoints", err)
@@ -290,10 +301,7 @@ func (v *verifier) findUnknownSigner(o VerifyOptions) error {
 
 // verifyLog checks the leaves, the hashes and the roots.
 func (v *verifier) verifyLog(ctx context.Context, checkpoints []ledger.Checkpoint) error {
-	hashes := tlog.HashReaderFunc(func(numbers []int64) ([]ledger.Hash, error) {
-		return read(ctx, v.store, func(r storage.Snapshot) ([]ledger.Hash, error) { return r.ReadHashes(ctx, numbers) })
-	})
-	verified, err := ledger.VerifyLog(ledger.Log{Size: v.size, Leaves: v.leaves(ctx), Hashes: hashes}, checkpoints)
+	verified, err := ledger.VerifyLog(ledger.Log{Size: v.size, Leaves: v.leaves(ctx), Hashes: hashesOf(ctx, v.store)}, checkpoints)
 	// What another key signed counts for nothing.
 	v.out.Leaves, v.out.Signed, v.out.Root = verified.Size, max(min(verified.Signed, v.most), 0), verified.Root.String()
 	var m *ledger.Mismatch
@@ -438,19 +446,19 @@ func (v *verifier) findOrphans(ctx context.Context) error {
 		return nil
 	}
 	for from := int64(0); from < v.size; {
-		err := v.store.Read(ctx, func(r storage.Snapshot) error {
+		n, err := count(ctx, v, func(r storage.Snapshot) (int, error) {
 			leaves, err := r.Leaves(ctx, from, int(min(leavesPage, v.size-from)))
 			for i := range leaves {
 				if err := orphan(ctx, r, leaves[i]); err != nil {
-					return errors.Join(v.find(fmt.Sprintf("leaf %d, %s", from+int64(i), describe(leaves[i])), "%v", err), errEnough)
+					return 0, errors.Join(v.find(fmt.Sprintf("leaf %d, %s", from+int64(i), describe(leaves[i])), "%v", err), errEnough)
 				}
 			}
-			from += max(int64(len(leaves)), 1)
-			return err
+			return len(leaves), err
 		})
 		if err != nil {
 			return err
 		}
+		from += max(int64(n), 1)
 	}
 	return v.find("log", "it has %d events, %d configurations and %d deliveries, and %d, %d and %d are stored",
 		v.logged[ledger.Event], v.logged[ledger.Config], v.logged[ledger.Delivery], v.seen[ledger.Event], v.seen[ledger.Config], v.seen[ledger.Delivery])

@@ -84,7 +84,7 @@ func newSample(t testing.TB, n int) sample {
 }
 
 // fill lets one incident happen, and two messages go out about it.
-func (s *sample) fill(t testing.TB, db *bolt.DB, p *incident.Policy, i int) {
+func (s *sample) fill(t testing.TB, db storage.Store, p *incident.Policy, i int) {
 	t.Helper()
 	repo := storage.Repository{Store: db, Policy: func() *incident.Policy { return p }}
 	slo := &incident.SLO{ID: fmt.Sprint("slo-", i), Key: fmt.Sprint("slo-", i), UseCase: "nobody is notified", Team: "blue", Priority: "P2", Stakeholders: []string{"support"}}
@@ -614,7 +614,7 @@ func TestVerifyOfAStoreInUse(t *testing.T) {
 }
 
 // newStorm returns a store with n incidents, each told to two recipients by digests.
-func newStorm(b *testing.B, n int) sample {
+func newStorm(b testing.TB, n int) sample {
 	b.Helper()
 	s := newSample(b, 0)
 	db, err := bolt.Open(b.Context(), s.path, bolt.Options{})

@@ -11,48 +11,86 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"sitrep/incident"
 	"sitrep/ledger"
 	"sitrep/storage"
 )
 
-// How much is read from one snapshot.
-const (
-	incidentsPage  = 100
-	eventsPage     = 1000
-	deliveriesPage = 200
-)
-
 // verifyIncidents checks the events of each incident, and its state.
 func (v *verifier) verifyIncidents(ctx context.Context) error {
-	q := storage.IncidentQuery{Limit: incidentsPage}
 	latest := int64(0) // its number: there is no gap
-	return v.damage("incidents", v.pages(ctx, func(r storage.Snapshot) (string, error) {
-		page, next, err := r.Incidents(ctx, q)
-		if err != nil {
-			return "", err
-		}
-		for i := range page {
-			latest = max(latest, page[i].Number)
-			v.progress.tell("incidents", latest-page[i].Number, latest)
-			if err := v.damage(page[i].ID(), v.incident(ctx, r, &page[i])); err != nil {
-				return "", err
+	for cursor := ""; ; {
+		var next string
+		page, err := read(ctx, v.store, func(r storage.Snapshot) (numbers []int64, err error) {
+			var page []incident.Incident
+			page, next, err = r.Incidents(ctx, storage.IncidentQuery{Limit: incidentsPage, Cursor: cursor})
+			for i := range page {
+				numbers = append(numbers, page[i].Number)
 			}
+			return numbers, err
+		})
+		if err != nil {
+			return v.damage("incidents", err)
 		}
-		q.Cursor = next
-		return next, nil
-	}))
-}
-
-// pages calls fn, with a snapshot of its own each time, until it returns that nothing is next.
-func (v *verifier) pages(ctx context.Context, fn func(storage.Snapshot) (next string, err error)) error {
-	for {
-		next, err := read(ctx, v.store, fn)
-		if err != nil || next == "" {
-			return err
+		for len(page) > 0 {
+			latest = max(latest, page[0])
+			v.progress.tell("incidents", latest-page[0], latest)
+			n, err := count(ctx, v, func(r storage.Snapshot) (int, error) { return v.incidents(ctx, r, page) })
+			if err != nil {
+				return v.damage("incidents", err)
+			}
+			page = page[n:]
+		}
+		if cursor = next; next == "" {
+			return nil
 		}
 	}
+}
+
+// count returns what fn returns, which counts and finds what it reads of one snapshot. What could not
+// be read to its end is read, and counted, again.
+func count[T any](ctx context.Context, v *verifier, fn func(storage.Snapshot) (T, error)) (T, error) {
+	before := v.tally
+	defer func() {
+		for _, c := range v.covering {
+			for _, number := range c.incidents {
+				v.covered[number]++
+				if c.pending {
+					v.pending[number] = append(v.pending[number], c.id)
+				}
+			}
+		}
+		v.covering = nil
+	}()
+	return read(ctx, v.store, func(r storage.Snapshot) (T, error) {
+		v.tally = before
+		return fn(r)
+	})
+}
+
+// incidents checks some, and returns how many: of which one snapshot is held long enough.
+func (v *verifier) incidents(ctx context.Context, r storage.Snapshot, numbers []int64) (int, error) {
+	began := time.Now()
+	all, err := r.IncidentsByNumber(ctx, numbers)
+	if err != nil {
+		return 0, err
+	}
+	for i, number := range numbers {
+		if i > 0 && time.Since(began) > heldFor {
+			return i, nil
+		}
+		if all[number] == nil {
+			err = v.find(incident.ID(number), "it is not found by its number")
+		} else {
+			err = v.damage(incident.ID(number), v.incident(ctx, r, all[number]))
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return len(numbers), nil
 }
 
 // incident checks one. Its events are found wanting once, at the first that is.
@@ -124,6 +162,11 @@ func apply(in *incident.Incident, e incident.Event) (err error) {
 	return in.Apply(e)
 }
 
+// impossible is the error of an event that cannot be applied.
+func impossible(e incident.Event, err error) error {
+	return fmt.Errorf("%s/%d: %w: %w", incident.ID(e.Incident), e.Sequence, err, storage.ErrDamaged)
+}
+
 // differences returns the names of the fields in which the state differs from what the
 // events make of it. That of a closed incident may have forgotten the people in them.
 func differences(fold, in *incident.Incident) ([]string, error) {
@@ -167,21 +210,24 @@ func differ(a, b any) ([]string, error) {
 
 // verifyDeliveries checks the records of each delivery, what it says and its message.
 func (v *verifier) verifyDeliveries(ctx context.Context) error {
-	q := storage.DeliveryQuery{Limit: deliveriesPage}
-	return v.damage("deliveries", v.pages(ctx, func(r storage.Snapshot) (string, error) {
-		page, next, err := r.Deliveries(ctx, q)
-		if err != nil {
-			return "", err
-		}
-		for i := range page {
-			v.progress.tell("deliveries", int64(v.out.Deliveries), v.logged[ledger.Delivery])
-			if err := v.damage(fmt.Sprintf("delivery %q", page[i].ID), v.delivery(ctx, r, &page[i])); err != nil {
-				return "", err
+	for q := (storage.DeliveryQuery{Limit: deliveriesPage}); ; {
+		v.progress.tell("deliveries", int64(v.out.Deliveries), v.logged[ledger.Delivery])
+		next, err := count(ctx, v, func(r storage.Snapshot) (string, error) {
+			page, next, err := r.Deliveries(ctx, q)
+			for i := range page {
+				if err := v.damage(fmt.Sprintf("delivery %q", page[i].ID), v.delivery(ctx, r, &page[i])); err != nil {
+					return "", err
+				}
 			}
+			return next, err
+		})
+		if err != nil {
+			return v.damage("deliveries", err)
 		}
-		q.Cursor = next
-		return next, nil
-	}))
+		if q.Cursor = next; next == "" {
+			return nil
+		}
+	}
 }
 
 func (v *verifier) delivery(ctx context.Context, r storage.Snapshot, d *incident.Delivery) error {
@@ -194,9 +240,7 @@ func (v *verifier) delivery(ctx context.Context, r storage.Snapshot, d *incident
 	if err != nil {
 		return err
 	}
-	for _, number := range d.Incidents() {
-		v.covered[number]++
-	}
+	v.covering = append(v.covering, covering{d.ID, d.State == incident.DeliveryPending, d.Incidents()})
 	records, err := storage.DeliveryRecords(ctx, r, d.ID)
 	if err != nil {
 		return err
@@ -270,17 +314,13 @@ func (v *verifier) messageGone(ctx context.Context, r storage.Snapshot, place st
 // closed reports whether all incidents that a delivery is about are closed. One that is
 // not there is found elsewhere.
 func closed(ctx context.Context, r storage.Snapshot, d *incident.Delivery) (bool, error) {
-	for _, number := range d.Incidents() {
-		in, err := storage.IncidentOf(ctx, r, number)
-		switch {
-		case errors.Is(err, incident.ErrNotFound):
-		case err != nil:
-			return false, err
-		case in.State != incident.StateClosed:
+	all, err := r.IncidentsByNumber(ctx, d.Incidents())
+	for _, in := range all {
+		if in.State != incident.StateClosed {
 			return false, nil
 		}
 	}
-	return true, nil
+	return err == nil, err
 }
 
 // deviations returns in what a delivery deviates from its record.
@@ -299,13 +339,13 @@ func deviations(recorded, d incident.Delivery) ([]string, error) {
 // came since they were counted do not matter.
 func (v *verifier) verifyIndex(ctx context.Context) error {
 	for some := range slices.Chunk(slices.Sorted(maps.Keys(v.covered)), incidentsPage) {
-		err := v.store.Read(ctx, func(r storage.Snapshot) error {
+		_, err := count(ctx, v, func(r storage.Snapshot) (bool, error) {
 			for _, number := range some {
 				if err := v.indexOf(ctx, r, number); err != nil {
-					return v.damage(incident.ID(number), err)
+					return false, v.damage(incident.ID(number), err)
 				}
 			}
-			return nil
+			return true, nil
 		})
 		if err != nil {
 			return err
@@ -316,7 +356,7 @@ func (v *verifier) verifyIndex(ctx context.Context) error {
 
 func (v *verifier) indexOf(ctx context.Context, r storage.Snapshot, number int64) error {
 	n := 0
-	for q := (storage.DeliveryQuery{Incident: number, Limit: deliveriesPage}); ; {
+	for q := (storage.DeliveryQuery{Incident: number, Brief: true, Limit: 1000}); ; {
 		page, next, err := r.Deliveries(ctx, q)
 		if err != nil {
 			return err
@@ -328,6 +368,19 @@ func (v *verifier) indexOf(ctx context.Context, r storage.Snapshot, number int64
 		}
 		if q.Cursor = next; next == "" {
 			break
+		}
+	}
+	for _, id := range v.pending[number] {
+		if n >= v.covered[number] {
+			break
+		}
+		// While it is tried it may be made anew, about less.
+		d, err := storage.DeliveryOf(ctx, r, id)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(d.Incidents(), number) {
+			n++
 		}
 	}
 	if n < v.covered[number] {
@@ -343,34 +396,47 @@ func (v *verifier) verifyConfigs(ctx context.Context) error {
 		return err
 	}
 	for _, hash := range slices.Sorted(maps.Keys(v.configs)) {
-		public := v.configs[hash]
-		place := fmt.Sprintf("config %q", hash)
-		whole, err := v.form(ctx, place, hash, "the one")
-		if err != nil {
-			return err
-		}
-		form := false
-		if public != "" {
-			if form, err = v.form(ctx, place, public, "the public form of the one"); err != nil {
-				return err
-			}
-		}
-		switch {
-		case !whole && (hash == v.latest || !form):
-			err = v.find(place, "it was in force, and is not there")
-		case public != "" && !form:
-			err = v.find(place, "its public form is not there")
-		}
-		if err != nil {
+		if _, err := count(ctx, v, func(r storage.Snapshot) (bool, error) { return true, v.config(ctx, r, hash) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// config checks the forms of a configuration.
+func (v *verifier) config(ctx context.Context, r storage.Snapshot, hash string) error {
+	public := v.configs[hash]
+	place := fmt.Sprintf("config %q", hash)
+	whole, err := v.form(ctx, r, place, hash, "the one")
+	if err != nil {
+		return err
+	}
+	form := false
+	if public != "" {
+		if form, err = v.form(ctx, r, place, public, "the public form of the one"); err != nil {
+			return err
+		}
+	}
+	inForce := hash == v.latest
+	if inForce && !whole { // unless another followed since, and only the public form is kept
+		latest, err := r.Generation(ctx)
+		if err != nil {
+			return v.damage(place, err)
+		}
+		inForce = latest.Hash == hash
+	}
+	switch {
+	case !whole && (inForce || !form):
+		return v.find(place, "it was in force, and is not there")
+	case public != "" && !form:
+		return v.find(place, "its public form is not there")
+	}
+	return nil
+}
+
 // form checks one form of a configuration, and reports whether it is there.
-func (v *verifier) form(ctx context.Context, place, hash, which string) (there bool, err error) {
-	c, err := read(ctx, v.store, func(r storage.Snapshot) (storage.Config, error) { return r.Config(ctx, hash) })
+func (v *verifier) form(ctx context.Context, r storage.Snapshot, place, hash, which string) (there bool, err error) {
+	c, err := r.Config(ctx, hash)
 	switch {
 	case errors.Is(err, incident.ErrNotFound):
 		return false, nil
@@ -386,21 +452,22 @@ func (v *verifier) form(ctx context.Context, place, hash, which string) (there b
 
 // verifyLoadings checks that the loadings are those of the log, each once and in order.
 func (v *verifier) verifyLoadings(ctx context.Context) error {
-	return v.store.Read(ctx, func(r storage.Snapshot) error {
+	_, err := count(ctx, v, func(r storage.Snapshot) (bool, error) {
 		records, err := storage.LoadingRecords(ctx, r) // the latest first
 		if err != nil {
-			return v.damage("configs", err)
+			return false, v.damage("configs", err)
 		}
 		place := func(i int) string { return describe(storage.Leaf{Kind: ledger.Config, Record: records[i]}) }
 		if err := v.inLog(ctx, r, ledger.Config, records, place); err != nil {
-			return err
+			return false, err
 		}
 		for i := range records[min(1, len(records)):] {
 			later, earlier := records[i].Index, records[i+1].Index
 			if later >= 0 && earlier >= later {
-				return v.find(place(i+1), "it stands before the one of leaf %d, and is that of leaf %d", later, earlier)
+				return false, v.find(place(i+1), "it stands before the one of leaf %d, and is that of leaf %d", later, earlier)
 			}
 		}
-		return nil
+		return true, nil
 	})
+	return err
 }

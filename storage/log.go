@@ -28,8 +28,9 @@ type LogReader interface {
 
 // A LogHead is how far the log reaches, and how far that is signed.
 type LogHead struct {
-	Size   int64  // how many leaves the log has
-	Signed []byte // the checkpoint with the largest size; nil if there is none
+	Size    int64  // how many leaves the log has
+	Waiting int64  // how many records have no index yet
+	Signed  []byte // the checkpoint with the largest size; nil if there is none
 }
 
 // A RecordQuery selects the records of one thing: of the events of an incident, of the outcomes

@@ -25,11 +25,6 @@ const (
 	// connections is how many a process has at most, unless the URL says otherwise by
 	// pool_max_conns.
 	connections = 16
-	// longReads is how many of those may be used by reads that are long, see storage.Long.
-	longReads = 2
-	// longFor is how long one of those holds its snapshot at most. Nothing that is newer is cleaned
-	// up meanwhile, and who looks for what is due passes over all of that.
-	longFor = 5 * time.Minute
 	// slowAfter is how long a commit may take until people are told.
 	slowAfter = 8 * time.Second
 	// attempts is how often a write is run that meets another.
@@ -85,9 +80,7 @@ type DB struct {
 	metrics  *Metrics
 	gatherer gatherer
 
-	pooled atomic.Bool   // a pooler of connections is in between
-	long   chan struct{} // holds a token for each long read
-	most   time.Duration // that a long read takes
+	pooled atomic.Bool // a pooler of connections is in between
 	closed atomic.Bool
 	// standbys is set if a commit waits for another machine, as the latest read found.
 	standbys atomic.Bool
@@ -122,7 +115,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{log: o.Log, path: pathOf(config), writes: !o.ReadOnly, told: o.Observe, metrics: o.Metrics, wake: make(chan struct{}, 1), long: make(chan struct{}, longReads), most: longFor, commits: map[*time.Time]struct{}{}}
+	db := &DB{log: o.Log, path: pathOf(config), writes: !o.ReadOnly, told: o.Observe, metrics: o.Metrics, wake: make(chan struct{}, 1), commits: map[*time.Time]struct{}{}}
 	db.gatherer.db = db
 	if db.log == nil {
 		db.log = slog.New(slog.DiscardHandler)
@@ -196,19 +189,8 @@ func (db *DB) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
 	if err := db.ready(ctx); err != nil {
 		return err
 	}
-	if storage.IsLong(ctx) {
-		select {
-		case db.long <- struct{}{}:
-			defer func() { <-db.long }()
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 	s := db.newRead(ctx)
 	defer s.end()
-	if storage.IsLong(ctx) {
-		s.most = db.most
-	}
 	err := fn(newReader(s))
 	if s.err != nil {
 		return s.err

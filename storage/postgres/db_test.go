@@ -3,14 +3,11 @@ package postgres_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"sitrep/incident"
 	"sitrep/storage"
 	"sitrep/storage/postgres"
 	"sitrep/storage/postgres/postgrestest"
@@ -118,33 +115,5 @@ func TestALostConnectionTakesNoPlace(t *testing.T) {
 				t.Errorf("%d connections are in the pool of %d before", n, before)
 			}
 		})
-	}
-}
-
-// A report or an export holds its snapshot for so long and no longer, and its connection neither.
-func TestALongReadEnds(t *testing.T) {
-	db := open(t, newStore(t))
-	const most = 300 * time.Millisecond
-	postgres.LongFor(db, most)
-	read := func(ctx context.Context, during time.Duration) (took time.Duration, err error) {
-		began := time.Now()
-		err = db.Read(ctx, func(r storage.Snapshot) error {
-			for time.Since(began) < during {
-				if _, err := r.LogHead(ctx); err != nil {
-					return fmt.Errorf("read the head: %w", err)
-				}
-			}
-			return nil
-		})
-		return time.Since(began), err
-	}
-	for range 3 { // more than may be under way at once
-		took, err := read(storage.Long(t.Context()), patience)
-		if !errors.Is(err, incident.ErrInvalid) || !strings.Contains(err.Error(), "ask for less at a time") || took < most {
-			t.Errorf("after %s: %v", took, err)
-		}
-	}
-	if _, err := read(t.Context(), 2*most); err != nil {
-		t.Errorf("one that is not long: %v", err)
 	}
 }

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"time"
 )
 
 // Still ends what the store does beside what it is asked for.
@@ -10,9 +9,6 @@ func Still(db *DB) {
 	db.stop()
 	db.wait.Wait()
 }
-
-// LongFor lets a long read take so long at most.
-func LongFor(db *DB, most time.Duration) { db.most = most }
 
 // Places returns how many places of its pool are taken by connections, also by those that are let go.
 func Places(db *DB) int { return int(db.pool.Stat().TotalConns()) }

@@ -144,7 +144,8 @@ func (t *tx) RecordsSince(ctx context.Context, after map[int64]int64, limit int)
 }
 
 func (r *reader) LogHead(ctx context.Context) (head storage.LogHead, err error) {
-	_, err = r.one(ctx, []any{&head.Size, &head.Signed}, "select size, (select signed from checkpoints order by size desc, n desc limit 1) from ledger")
+	_, err = r.one(ctx, []any{&head.Size, &head.Waiting, &head.Signed}, `select size, (select coalesce(sum(n), 0) from chunks where first is null),
+		(select signed from checkpoints order by size desc, n desc limit 1) from ledger`)
 	return head, err
 }
 

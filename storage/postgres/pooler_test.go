@@ -1,15 +1,11 @@
 package postgres_test
 
 import (
-	"context"
 	"encoding/binary"
-	"errors"
 	"io"
 	"net"
 	"net/url"
-	"sync"
 	"testing"
-	"time"
 
 	"sitrep/storage"
 	"sitrep/storage/postgres"
@@ -102,44 +98,4 @@ func tellOfAnother(client io.Writer, server io.Reader) error {
 			return err
 		}
 	}
-}
-
-// Long reads wait for each other, and leave connections for all else.
-func TestLongReadsWaitForEachOther(t *testing.T) {
-	db := open(t, newStore(t))
-	began, end := make(chan struct{}, 3), make(chan struct{})
-	var wg sync.WaitGroup
-	for range 3 {
-		wg.Go(func() {
-			err := db.Read(storage.Long(t.Context()), func(r storage.Snapshot) error {
-				_, err := r.Generation(t.Context())
-				began <- struct{}{}
-				<-end
-				return err
-			})
-			if err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	<-began
-	<-began
-	if err := db.Read(t.Context(), func(r storage.Snapshot) error {
-		_, err := r.Generation(t.Context())
-		return err
-	}); err != nil {
-		t.Error(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if err := db.Read(storage.Long(ctx), func(storage.Snapshot) error { return nil }); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a long read beside two others: %v", err)
-	}
-	select {
-	case <-began:
-		t.Error("three long reads at once")
-	default:
-	}
-	close(end)
-	wg.Wait()
 }

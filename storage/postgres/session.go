@@ -11,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"sitrep/incident"
 	"sitrep/storage"
 )
 
@@ -51,8 +50,7 @@ type session struct {
 	ctx     context.Context // of who asked for the transaction
 	class   class
 	started time.Time
-	most    time.Duration // that it takes; zero: as long as it likes
-	opening []statement   // what begins it, sent with the first pipeline
+	opening []statement // what begins it, sent with the first pipeline
 	queue   []statement
 	conn    *pgxpool.Conn // nil until the first pipeline
 	began   bool
@@ -168,10 +166,6 @@ func (s *session) send(ctx context.Context) error {
 	}
 	if err := ctx.Err(); err != nil {
 		return s.fail(err)
-	}
-	if s.most > 0 && time.Since(s.started) > s.most {
-		return s.fail(&incident.Problem{Kind: incident.ErrInvalid, Text: fmt.Sprintf(
-			"what is asked for takes longer than %s to read, and the database cannot clean up meanwhile: ask for less at a time, such as a shorter time span", s.most)})
 	}
 	queue := s.queue
 	s.queue = nil

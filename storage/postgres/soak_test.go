@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -12,7 +13,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"sitrep/audit"
 	"sitrep/incident"
+	"sitrep/ledger"
 	"sitrep/storage"
 	"sitrep/storage/postgres"
 	"sitrep/storage/postgres/postgrestest"
@@ -23,8 +26,11 @@ var soakFor = flag.Duration("soak", 0, "how long TestDeadRowsAreBounded takes, 6
 // soakRate is how many deliveries a second are made while it soaks.
 const soakRate = 500
 
-// Deliveries go on for long, while exports hold what they read: the tables that each of them
-// changes do not grow with how many there were.
+// soakIncidents is how many incidents the exports are of that are made while it soaks.
+const soakIncidents = 500
+
+// Deliveries go on for long, while exports of much are made one after the other: the tables that each
+// delivery changes do not grow with how many there were, and no transaction is open for long.
 func TestDeadRowsAreBounded(t *testing.T) {
 	if *soakFor == 0 {
 		t.Skip("-soak says for how long")
@@ -36,6 +42,11 @@ func TestDeadRowsAreBounded(t *testing.T) {
 	}
 	fill(t, database, planRows)
 	db := open(t, database)
+	happen(t, db)
+	key, err := ledger.GenerateKey("sitrep.example.org/ledger")
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), *soakFor)
 	defer cancel()
 	at := time.Date(2027, 1, 4, 0, 0, 0, 0, time.UTC) // all is due
@@ -79,29 +90,26 @@ func TestDeadRowsAreBounded(t *testing.T) {
 			}
 		})
 	}
-	// Two exports at a time, each as long as one may be.
-	exports := *soakFor / 4
-	postgres.LongFor(db, exports)
+	// Two exports at a time.
+	var exports atomic.Int64
 	for range 2 {
 		wg.Go(func() {
 			for ctx.Err() == nil {
-				err := db.Read(storage.Long(ctx), func(r storage.Snapshot) error {
-					for {
-						if _, err := r.Leaves(ctx, 5000, 1000); err != nil {
-							return err
-						}
-						wait(ctx, 10*time.Millisecond)
-					}
-				})
-				if ctx.Err() == nil && !errors.Is(err, incident.ErrInvalid) {
-					t.Error(err)
+				sum, err := audit.Export(ctx, db, io.Discard, audit.ExportOptions{Selection: audit.Selection{Team: "soak"}, Now: at, Key: key})
+				if ctx.Err() != nil {
+					return
 				}
+				if err != nil || sum.Incidents != soakIncidents || sum.Waiting != 0 {
+					t.Errorf("%+v, %v", sum, err)
+					return
+				}
+				exports.Add(1)
 			}
 		})
 	}
 	tables := []string{"queue", "claims", "subscriptions"}
 	half, dead := map[string]int64{}, map[string]int64{}
-	var pages, slowest float64 // of the question what is due first
+	var pages, slowest, longest float64 // of the question what is due first, and of a transaction
 	began := time.Now()
 	for look := time.NewTicker(5 * time.Second); ctx.Err() == nil; {
 		select {
@@ -109,7 +117,7 @@ func TestDeadRowsAreBounded(t *testing.T) {
 		case <-look.C:
 		}
 		n, took := first(t, database)
-		pages, slowest = max(pages, n), max(slowest, took)
+		pages, slowest, longest = max(pages, n), max(slowest, took), max(longest, oldest(t, database))
 		for _, table := range tables {
 			bytes, n := grown(t, database, table)
 			dead[table] = max(dead[table], n)
@@ -120,13 +128,14 @@ func TestDeadRowsAreBounded(t *testing.T) {
 	}
 	wg.Wait()
 	rate := float64(made.Load()) / time.Since(began).Seconds()
-	// What an export holds back, and what comes until vacuum has been there, which looks each minute: each
-	// delivery leaves four dead rows of a table at most.
-	most := int64(4 * rate * (exports + 2*time.Minute).Seconds())
-	t.Logf("%.0f deliveries a second, exports of %s; who is first in the queue is found by %.0f pages at most, in %.1f ms", rate, exports, pages, slowest)
+	// What comes until vacuum has been there, which looks each minute: each delivery leaves four dead rows
+	// of a table at most.
+	most := int64(4 * rate * (2 * time.Minute).Seconds())
+	t.Logf("%.0f deliveries a second, beside %d exports of %s each; a snapshot was held for %.1f s at most; who is first in the queue is found by %.0f pages at most, in %.1f ms",
+		rate, exports.Load(), 2*(time.Since(began)/time.Duration(max(exports.Load(), 1))).Round(time.Millisecond), longest, pages, slowest)
 	for _, table := range tables {
 		bytes, _ := grown(t, database, table)
-		t.Logf("%s: %d kB at half time, %d kB at the end, at most %d dead rows, %.1f a delivery that an export holds back", table, half[table]>>10, bytes>>10, dead[table], float64(dead[table])/rate/exports.Seconds())
+		t.Logf("%s: %d kB at half time, %d kB at the end, at most %d dead rows", table, half[table]>>10, bytes>>10, dead[table])
 		if bytes > half[table]+half[table]/2 {
 			t.Errorf("%s grows: %d kB at half time, %d kB at the end", table, half[table]>>10, bytes>>10)
 		}
@@ -134,6 +143,47 @@ func TestDeadRowsAreBounded(t *testing.T) {
 			t.Errorf("%s has %d dead rows, want at most %d", table, dead[table], most)
 		}
 	}
+}
+
+// happen opens incidents that concern nobody.
+func happen(t *testing.T, db storage.Store) {
+	t.Helper()
+	p := &incident.Policy{Location: time.UTC, Priorities: []incident.Priority{{Name: "P1"}}}
+	repo := &storage.Repository{Store: db, Policy: func() *incident.Policy { return p }}
+	for from := 0; from < soakIncidents; from += 100 {
+		if err := repo.Change(t.Context(), now(), func(c *storage.Change) error {
+			for i := from; i < from+100; i++ {
+				slo := &incident.SLO{ID: fmt.Sprint("soak", i), Key: fmt.Sprint("soak", i), UseCase: "nobody is notified", Team: "soak", Priority: "P1"}
+				in, _, err := c.IncidentFor(slo, incident.ActorAlertmanager)
+				if err != nil {
+					return err
+				}
+				b := incident.NewBreach(&incident.Alert{Fingerprint: slo.ID, StartsAt: now()}, nil, now())
+				if err := c.RecordBreach(in, &b, in.Fire(c.Stamp(incident.ActorAlertmanager), &b, nil, "", p.Priorities[0], p)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// oldest returns for how many seconds the oldest snapshot of a client has been held.
+func oldest(t *testing.T, database string) (held float64) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	conn, err := pgx.Connect(ctx, database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	if err := conn.QueryRow(ctx, `select coalesce(max(extract(epoch from clock_timestamp() - xact_start)), 0)::float8 from pg_stat_activity
+		where datname = current_database() and backend_xmin is not null and pid <> pg_backend_pid()`).Scan(&held); err != nil {
+		t.Fatal(err)
+	}
+	return held
 }
 
 // grown returns how large a table is, with its indexes, and how many dead rows are known of.

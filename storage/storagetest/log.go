@@ -175,6 +175,16 @@ var logRules = []rule{
 			return err
 		})
 	}},
+	{"what waits for its place in the log is counted", func(f *fixture) {
+		for n := int64(1); n <= 5; n++ {
+			hash := fmt.Sprint("config ", n)
+			f.write(func(tx storage.Tx) error {
+				return tx.PutConfig(f.Context(), storage.Loading{Hash: hash, At: f.now, Actor: "ada"}, storage.Config{Hash: hash, Body: []byte("{}")})
+			})
+			head := f.logHead()
+			f.equal("leaves, and records that wait", head.Size+head.Waiting, n)
+		}
+	}},
 	{"signed heads are kept by size", func(f *fixture) {
 		f.equal("none", f.logHead(), storage.LogHead{})
 		for _, size := range []int64{5, 0, 3, 9} {

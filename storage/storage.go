@@ -38,7 +38,8 @@ func NotFound(what, name string) error {
 
 // A Store is an engine. All times are UTC and whole microseconds.
 type Store interface {
-	// Read runs fn on a consistent snapshot.
+	// Read runs fn on a consistent snapshot. While that is held, nothing that has changed since is
+	// cleaned up: who reads much reads some of it at a time.
 	Read(ctx context.Context, fn func(Snapshot) error) error
 	// Write runs fn in a transaction of its own and returns once what it wrote is
 	// durable; nothing of it is if fn or Write returns an error, unless the error of

@@ -66,7 +66,7 @@ posted, and posted again as resolved.`,
 	},
 	{
 		name: "readers", title: "What a mail costs", run: programs.readers,
-		about: `CPU of sitrep for a mail to one of ten readers of many incidents, one after the other, and to one of many readers of one; what an incident costs is in it.`,
+		about: `CPU of sitrep for a mail of an incident that has ten readers, of many such, one after the other, and of one that has many; what an incident costs is in it.`,
 	},
 	{
 		name: "storm", title: "A storm", run: programs.storms,

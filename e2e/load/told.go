@@ -13,12 +13,13 @@ import (
 )
 
 // A mailing is a configuration of a sitrep whose mail server takes all at once. Of most SLOs each value
-// of instance is an incident: "wide", whose readers are the many, "ten", with ten readers, and
-// "storm-00" and so on, each of a team of its own, with two readers each. Of the first priority are
+// of instance is an incident: "wide", whose readers are the many, "ten-000" and so on, each with ten
+// readers of its own, and "storm-00" and so on, each of a team of its own, with two readers each. Of the first priority are
 // "fresh-00" and so on, with the second of those, and "own-0000" and so on, each with a reader of its own.
 // "big" has one incident, and no more.
 type mailing struct {
 	readers     int  // the many
+	tens        int  // how many SLOs there are with ten readers each
 	digestAbove int  // zero: as it is unless a configuration says so
 	apart       bool // each team has two readers of its own, and not all the same two
 }
@@ -47,12 +48,15 @@ slos:
 		fmt.Fprintf(&groups, "  - {name: own-%04d, email: [own-%04d@example.org]}\n", i, i)
 		fmt.Fprintf(&slos, "  - {id: own-%04d, use_case: Own, sli: availability, priority: P1, stakeholders: [own-%04d]}\n", i, i)
 	}
+	for i := range m.tens {
+		fmt.Fprintf(&groups, "  - {name: ten-%03d, email: [%s]}\n", i, addresses(fmt.Sprintf("tenth-%03d", i), 10))
+		fmt.Fprintf(&slos, "  - {id: ten-%03d, use_case: Some read along, sli: availability, priority: P1, stakeholders: [ten-%03d], incident_per: [instance]}\n", i, i)
+	}
 	files["slos/load.yml"] = `
 team: load
 slos:
   - {id: wide, use_case: Many read along, sli: availability, priority: P1, stakeholders: [many], incident_per: [instance]}
-  - {id: ten, use_case: Some read along, sli: availability, priority: P1, stakeholders: [ten], incident_per: [instance]}
-  - {id: big, use_case: Much of it is broken, sli: availability, priority: P2, stakeholders: [ten]}
+  - {id: big, use_case: Much of it is broken, sli: availability, priority: P2, stakeholders: [many]}
 ` + slos.String()
 	return p.start(fmt.Sprintf(`
 mail: {smarthost: '%s', from: incidents@example.org, tls: none, connections: 16}
@@ -62,9 +66,8 @@ priorities:
 incidents: {digest_above: %d}
 groups:
   - {name: many, email: [%s]}
-  - {name: ten, email: [%s]}
 %sslo_files: [slos/*.yml]
-`, s.address(), cmp.Or(m.digestAbove, digestAbove), addresses("reader", max(m.readers, 1)), addresses("tenth", 10), &groups), files, "error")
+`, s.address(), cmp.Or(m.digestAbove, digestAbove), addresses("reader", max(m.readers, 1)), &groups), files, "error")
 }
 
 // addresses are so many.
@@ -174,30 +177,30 @@ func (p programs) readers(_ context.Context, o options, s *sheet) ([]figure, err
 		return nil, err
 	}
 	defer to.listener.Close()
+	// There are so many groups of ten that each reader hears of no more incidents than go by themselves.
+	const turns, groups = 3, 50
 	many := max(10, o.sized(10_000))
-	f, err := p.startMailing(mailing{readers: many, digestAbove: 1_000_000}, to)
+	f, err := p.startMailing(mailing{readers: many, tens: turns * groups}, to)
 	if err != nil {
 		return nil, err
 	}
 	defer f.kill()
-	// Of ten readers as many mails are sent as of the many, to which it takes many incidents.
-	tell := func(slo string, incidents, readers int) (time.Duration, error) {
+	tell := func(incidents, readers int, slo func(i int) string) (time.Duration, error) {
 		before := f.used()
-		for range incidents {
-			if err := to.after(readers, func() error { return fire(f[0], slo, 1) }); err != nil {
+		for i := range incidents {
+			if err := to.after(readers, func() error { return fire(f[0], slo(i), 1) }); err != nil {
 				return 0, fmt.Errorf("%w\n%s", err, f.log())
 			}
 		}
 		return (f.used() - before) / time.Duration(incidents*readers), nil
 	}
-	const turns = 3
 	var ofTen, ofMany []time.Duration
-	for range turns {
-		ten, err := tell("ten", max(1, many/40), 10)
+	for turn := range turns {
+		ten, err := tell(groups*digestAbove, 10, func(i int) string { return fmt.Sprintf("ten-%03d", turn*groups+i%groups) })
 		if err != nil {
 			return nil, err
 		}
-		wide, err := tell("wide", 1, many)
+		wide, err := tell(1, many, func(int) string { return "wide" })
 		if err != nil {
 			return nil, err
 		}

@@ -140,6 +140,8 @@ type writer struct {
 	// rolled back, so that jobs that fail cost the others little.
 	limit int
 	slabs slabs
+	// large is set while commits have so much that what they change is not fresh.
+	large bool
 }
 
 // group runs and commits one group of jobs, and reports whether the writer can go
@@ -161,6 +163,13 @@ func (w *writer) group() bool {
 	w.slabs.used = 0
 	t.slabs = &w.slabs
 	id := int64(btx.ID())
+	if err := w.fresh(t); err != nil {
+		for _, j := range w.waiting {
+			j.finish(err)
+		}
+		w.waiting = nil
+		return db.rollback(btx)
+	}
 
 	var group []*job
 	again := func() bool { // after the transaction of group is not to be committed
@@ -246,6 +255,8 @@ func (w *writer) group() bool {
 	start := time.Now()
 	err = db.try(btx)
 	if err == nil {
+		db.fresh.Store(&freshAt{int(id), t.fresh})
+		w.large = t.bytes >= freshLeast
 		db.observe(len(group), time.Since(start))
 		db.noteRoom(allocated(btx), nil)
 		var gone error
@@ -307,6 +318,16 @@ func (db *DB) run(j *job, t *tx) (r result) {
 	}()
 	t.given = 0
 	return result{err: j.fn(t)}
+}
+
+// fresh lets what a transaction changes be fresh, unless much is likely to.
+func (w *writer) fresh(t *tx) (err error) {
+	defer damage(w.db.path, &err)
+	if err := t.ownFresh(&w.db.fresh); err != nil {
+		return fmt.Errorf("write to store %q: %w", w.db.path, err)
+	}
+	t.keeps = !w.large
+	return nil
 }
 
 // flush completes what the functions of a group wrote.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sort"
 	"sync/atomic"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -17,7 +18,8 @@ import (
 // goes where it belongs with the commit that would make that too long. A commit of much goes there at once.
 //
 // All who read see a bucket as it is with what is fresh of it. That changes in the transaction that changes the bucket, so it
-// is of the same snapshot. A clean stop leaves nothing of it.
+// is of the same snapshot. Where nobody writes for a moment, it goes to the buckets before they have to. A clean stop
+// leaves nothing of it.
 
 const (
 	// freshLimit is how long the value may get, and freshValue how long one is that goes into it.
@@ -25,6 +27,8 @@ const (
 	freshValue = 3 << 10
 	// freshLeast is from how much in a commit on the next is taken for one that goes to the buckets at once.
 	freshLeast = 8 * freshLimit
+	// restFor is for how long nobody writes until much that is fresh goes to its buckets.
+	restFor = 10 * time.Millisecond
 )
 
 var freshKey = []byte("fresh")

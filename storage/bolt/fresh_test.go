@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
 	"pgregory.net/rapid"
@@ -228,6 +229,32 @@ func TestASmallCommitWritesFewPages(t *testing.T) {
 	}
 	if each := float64(pages) / float64(commits); commits != 200 || each > 12 || most < 20 {
 		t.Errorf("%d commits wrote %.1f pages each, the largest %d", commits, each, most)
+	}
+}
+
+// Where nobody writes, much that is fresh goes to its buckets.
+func TestFreshGoesToItsBucketsInARest(t *testing.T) {
+	commits := make(chan int, 10)
+	db := openWith(t, Options{Observe: func(int, time.Duration) { commits <- 1 }}, nil)
+	size := func() int { return db.fresh.Load().size }
+	mustWriteIn(t, db, func(w *tx) error { return w.put(bDue, []byte("a"), make([]byte, 2000)) })
+	<-commits
+	before := size()
+	mustWriteIn(t, db, func(w *tx) error {
+		return errors.Join(w.put(bDue, []byte("b"), make([]byte, 2000)), w.put(bDue, []byte("c"), make([]byte, 2500)))
+	})
+	<-commits
+	<-commits
+	mustWriteIn(t, db, func(*tx) error { return nil }) // what the last commit left is there
+	if before < 2000 || size() != 0 {
+		t.Errorf("%d bytes were fresh before, and %d are after the rest", before, size())
+	}
+	n := 0
+	err := db.view(func(r *reader) error {
+		return r.ascend(bDue, nil, nil, func(_, v []byte) (bool, error) { n += len(v); return true, nil })
+	})
+	if err != nil || n != 6500 {
+		t.Errorf("%d bytes, %v", n, err)
 	}
 }
 

@@ -117,12 +117,11 @@ func (db *DB) write() {
 	w := writer{db: db, limit: defaultGather}
 	for {
 		if len(w.waiting) == 0 {
-			select {
-			case j := <-db.jobs:
-				w.waiting = append(w.waiting, j)
-			case <-db.closing:
+			j := w.next()
+			if j == nil {
 				return
 			}
+			w.waiting = append(w.waiting, j)
 		}
 		if !w.group() {
 			return
@@ -142,6 +141,34 @@ type writer struct {
 	slabs slabs
 	// large is set while commits have so much that what they change is not fresh.
 	large bool
+	// poured is what was fresh when it was to go to its buckets.
+	poured *freshAt
+}
+
+// next waits for a job, and returns nil once the DB closes. Where much is fresh and nobody writes for a moment, it is
+// one of its own: that brings it to its buckets, so that the next who comes need not.
+func (w *writer) next() *job {
+	var rest <-chan time.Time
+	is := w.db.fresh.Load()
+	if is != nil && is != w.poured && is.size > freshLimit/2 {
+		timer := time.NewTimer(restFor)
+		defer timer.Stop()
+		rest = timer.C
+	}
+	select {
+	case j := <-w.db.jobs:
+		return j
+	case <-w.db.closing:
+		return nil
+	case <-rest:
+		w.poured = is // once, as there may be no room
+		return &job{ctx: context.Background(), done: make(chan result, 1), fn: func(x storage.Tx) error {
+			t := x.(*tx)
+			t.keeps = false
+			t.writes++
+			return nil
+		}}
+	}
 }
 
 // group runs and commits one group of jobs, and reports whether the writer can go

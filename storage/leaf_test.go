@@ -363,3 +363,22 @@ func FuzzParseRecord(f *testing.F) {
 		}
 	})
 }
+
+// What the library writes of a leaf is what encoding/json writes, but for the escapes for HTML.
+func TestLeavesAreAsOfEncodingJSON(t *testing.T) {
+	d := deliveryLeaf{
+		V: 1, Delivery: "a<b>&\u2028\ufffd\x01\"\\", Kind: incident.KindOpened, DueAt: noon, CreatedAt: noon.Add(time.Nanosecond), Cause: incident.Cause{Kind: incident.CauseSaid, Said: "é"},
+		Covers: []incident.Cover{{Incident: 1, Owed: []incident.Owed{{Kind: incident.KindOpened, At: noon}}, DueAt: noon, NextBy: noon}, {Pulse: "p", Canary: &incident.CanaryNews{}}},
+	}
+	for _, v := range []any{&d, &deliveryLeaf{}, &loadingLeaf{V: 1, Config: "<&>", Time: noon}, &incident.Data{Message: "\u2029<", Audiences: []incident.Audience{"a"}, Missed: 3, EndedAt: noon}} {
+		var want bytes.Buffer
+		e := json.NewEncoder(&want)
+		e.SetEscapeHTML(false)
+		if err := e.Encode(v); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := marshal(v); err != nil || string(got)+"\n" != want.String() {
+			t.Errorf("%s, %v, want %s", got, err, &want)
+		}
+	}
+}

@@ -22,9 +22,6 @@ type content struct {
 	between [][]byte
 }
 
-// body returns the body of a mail with that boundary.
-func (c *content) body(boundary string) []byte { return bytes.Join(c.between, []byte("--"+boundary)) }
-
 // contentOf puts a message into words: by templates of one's own, and in sitrep's words what those do
 // not say. What it is given has no ID and no recipient, so it holds for any.
 func contentOf(m *incident.Message, own *templates.Set) (c content, err error) {

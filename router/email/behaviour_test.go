@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -165,9 +166,9 @@ func TestBehaviours(t *testing.T) {
 		{name: "its rate is above all", server: doing("MAIL", "450 4.7.1 too much mail"), mails: 1, within: longestWait + time.Second, err: "MAIL: 450 4.7.1 too much mail"},
 	} {
 		row := mailtest.Row{Server: tc.name, Mails: tc.mails}
-		t.Run(tc.name, func(t *testing.T) {
+		run := func(t *testing.T, behaviour mailtest.Behaviour) {
 			synctest.Test(t, func(t *testing.T) {
-				server := mailtest.New(tc.server)
+				server := mailtest.New(behaviour)
 				s := bubbled(t, server, tc.config)
 				start := time.Now()
 				var mu sync.Mutex
@@ -218,7 +219,11 @@ func TestBehaviours(t *testing.T) {
 				}
 				row.Came, row.Late = came(tc.mails, len(mails), tc.unknown, tc.err), mailtest.Late(time.Since(start))
 			})
-		})
+		}
+		tc.server.Offer = []string{"PIPELINING"}
+		t.Run(tc.name+", commands at once", func(t *testing.T) { run(t, tc.server) })
+		tc.server.Offer = nil
+		t.Run(tc.name, func(t *testing.T) { run(t, tc.server) })
 		rows = append(rows, row)
 	}
 	checkTable(t, rows)
@@ -386,6 +391,43 @@ func TestAMailTakesTheConnectionThatIsReady(t *testing.T) {
 		wg.Wait()
 		if len(took) != 2 || took[1] > time.Second {
 			t.Errorf("handed over after %v, want both at once, over the connection that was ready", took)
+		}
+	})
+}
+
+// Where a server takes commands at once it is told from whom, to whom and that a mail follows in one go. One that
+// waits for the mail nevertheless, after it refused the reader, gets nothing on that connection any more.
+func TestCommandsAreSaidAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		replies := "250 fine\r\n550 5.1.1 no such user\r\n354 go on\r\n"
+		said, after := make(chan string, 1), make(chan string, 1)
+		s := bubbled(t, mailtest.New(mailtest.Behaviour{}), nil)
+		s.dial = func(context.Context) (net.Conn, error) {
+			near, far := net.Pipe()
+			go func() {
+				b := make([]byte, 4096)
+				for _, reply := range []string{"220 hello\r\n", "250-hello\r\n250 PIPELINING\r\n", replies} {
+					_, _ = io.WriteString(far, reply)
+					n, _ := far.Read(b)
+					if reply == replies {
+						after <- string(b[:n])
+					} else if reply != "220 hello\r\n" {
+						said <- string(b[:n])
+					}
+				}
+				far.Close()
+			}()
+			return near, nil
+		}
+		err := s.Send(t.Context(), envelope(t, "cto@example.org"), carryOn)
+		if !errors.Is(err, router.ErrPermanent) {
+			t.Errorf("error %v, want a final one", err)
+		}
+		if got, want := <-said, "MAIL FROM:<incidents@example.org>\r\nRCPT TO:<cto@example.org>\r\nDATA\r\n"; got != want {
+			t.Errorf("said %q at once, want %q", got, want)
+		}
+		if got := <-after; got != "" {
+			t.Errorf("then it said %q, want that it leaves", got)
 		}
 	})
 }

@@ -224,36 +224,53 @@ func (c *conn) send(ctx context.Context, tx transaction) (err error) {
 		fit = true
 		return err
 	}
-	code, lines, err := c.command(ctx, c.timeouts.Command, "MAIL", mail)
+	rcpt := "RCPT TO:<" + tx.to + ">"
+	ask := c.command
+	unread := 0 // replies to what was said already, but for the one that is read next
+	if _, all := c.extensions["PIPELINING"]; all {
+		if err := c.stage(ctx, c.timeouts.Command); err != nil {
+			return fmt.Errorf("MAIL: %w", err)
+		}
+		if err := c.tell("MAIL", mail, rcpt, "DATA"); err != nil {
+			return c.lost(err, worn)
+		}
+		ask = func(ctx context.Context, within time.Duration, name, _ string) (int, []string, error) {
+			unread--
+			return c.await(ctx, within, name)
+		}
+		unread = 3
+	}
+	reset := func(code int) bool { return code != 421 && c.drained(ctx, unread) && c.reset(ctx, code) }
+	code, lines, err := ask(ctx, c.timeouts.Command, "MAIL", mail)
 	if err != nil {
 		return c.lost(err, worn)
 	}
 	if code/100 != 2 {
 		refusal := refused(stepMail, "MAIL", code, lines)
 		if refusal.rate() && code != 421 {
-			fit = c.reset(ctx, code)
+			fit = reset(code)
 			return ofMail(refusal) // a new connection would hear the same
 		}
 		if used {
 			return worn(refusal)
 		}
-		fit = c.reset(ctx, code)
+		fit = reset(code)
 		return ofMail(refusal)
 	}
-	rcpt := fmt.Sprintf("RCPT %q", tx.to)
-	if code, lines, err = c.command(ctx, c.timeouts.Command, rcpt, "RCPT TO:<"+tx.to+">"); err != nil {
+	whom := fmt.Sprintf("RCPT %q", tx.to)
+	if code, lines, err = ask(ctx, c.timeouts.Command, whom, rcpt); err != nil {
 		return c.lost(err, worn)
 	}
 	if code/100 != 2 {
-		refusal := refused(stepRcpt, rcpt, code, lines)
+		refusal := refused(stepRcpt, whom, code, lines)
 		if code == 421 || code == 503 {
 			return worn(refusal)
 		}
 		err := ofMessage(refusal)
-		fit = c.reset(ctx, code) && !ofSetup(err)
+		fit = reset(code) && !ofSetup(err)
 		return err
 	}
-	if code, lines, err = c.command(ctx, c.timeouts.Data, "DATA", "DATA"); err != nil {
+	if code, lines, err = ask(ctx, c.timeouts.Data, "DATA", "DATA"); err != nil {
 		return c.lost(err, worn)
 	}
 	if code != 354 {
@@ -261,7 +278,7 @@ func (c *conn) send(ctx context.Context, tx transaction) (err error) {
 		if used && (!refusal.rate() || code == 421) {
 			return worn(refusal)
 		}
-		fit = c.reset(ctx, code)
+		fit = reset(code)
 		if code >= 500 && code <= 504 {
 			return refusal // a confusion about commands, not a word about the mail
 		}
@@ -344,18 +361,52 @@ func (c *conn) command(ctx context.Context, within time.Duration, name, line str
 }
 
 func (c *conn) exchange(name, line string) (int, []string, error) {
-	if strings.ContainsAny(line, "\r\n\x00") {
-		return 0, nil, fmt.Errorf("%s: a line break in a command: %w", name, router.ErrPermanent)
+	if err := c.tell(name, line); err != nil {
+		return 0, nil, err
 	}
-	c.say(Said{By: "sitrep", Text: line})
-	if _, err := io.WriteString(c.net, line+"\r\n"); err != nil {
-		return 0, nil, fmt.Errorf("%s: %w", name, describe(err))
+	return c.hear(name)
+}
+
+// tell says lines at once, the first of which is named.
+func (c *conn) tell(name string, lines ...string) error {
+	for _, line := range lines {
+		if strings.ContainsAny(line, "\r\n\x00") {
+			return fmt.Errorf("%s: a line break in a command: %w", name, router.ErrPermanent)
+		}
+		c.say(Said{By: "sitrep", Text: line})
 	}
+	if _, err := io.WriteString(c.net, strings.Join(lines, "\r\n")+"\r\n"); err != nil {
+		return fmt.Errorf("%s: %w", name, describe(err))
+	}
+	return nil
+}
+
+// await reads within a time what the server says to what was said before.
+func (c *conn) await(ctx context.Context, within time.Duration, name string) (int, []string, error) {
+	if err := c.stage(ctx, within); err != nil {
+		return 0, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return c.hear(name)
+}
+
+func (c *conn) hear(name string) (int, []string, error) {
 	code, lines, err := c.reply()
 	if err != nil {
 		return 0, nil, fmt.Errorf("%s: %w", name, describe(err))
 	}
 	return code, lines, nil
+}
+
+// drained reads the replies to what was said at once with what was refused, and reports whether the server waits
+// for commands then. Where it waits for a mail nevertheless, it forgets that when the connection ends.
+func (c *conn) drained(ctx context.Context, replies int) bool {
+	for range replies {
+		code, _, err := c.await(ctx, min(resetTimeout, c.timeouts.Command), "RSET")
+		if err != nil || code == 354 || code == 421 {
+			return false
+		}
+	}
+	return true
 }
 
 // reply reads a reply: its code, and its lines without it.

@@ -83,6 +83,11 @@ func (p *pool) take(ctx context.Context, rank int, fresh bool, deadline time.Tim
 	slices.SortStableFunc(p.waiting, func(a, b *waiter) int { return a.rank - b.rank })
 	p.serve()
 	p.mu.Unlock()
+	select {
+	case g := <-w.got:
+		return g.conn, g.at, g.err
+	default:
+	}
 
 	timeout := time.NewTimer(time.Until(deadline))
 	defer timeout.Stop()

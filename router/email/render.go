@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"embed"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -86,11 +87,12 @@ func (l Letterhead) render(kept *contents, m *incident.Message) ([]byte, error) 
 		return nil, err
 	}
 	mark := boundary(m.ID, said.Text, said.HTML)
-	mm := newMail(headers, m.At.In(m.Location))
-	mm.SetBoundary(mark)
-	mm.SetBody("text/plain", "")
-	mm.AddAlternative("text/html", "")
-	return written(mm, said.body(mark))
+	var head bytes.Buffer
+	if _, err := newMail(headers, m.At.In(m.Location)).WriteTo(&head); err != nil {
+		return nil, err
+	}
+	head.WriteString("Content-Type: multipart/alternative;\r\n boundary=" + mark + "\r\n")
+	return whole(head.Bytes(), said.between, []byte("--"+mark))
 }
 
 // newMail returns a mail with those headers. Go-mail does not escape what address
@@ -108,24 +110,13 @@ func newMail(headers []header, date time.Time) *mail.Message {
 	return mm
 }
 
-// written returns the mail's bytes, checked, with a body in the place of its own if that is not nil.
-func written(mm *mail.Message, body []byte) ([]byte, error) {
-	var out bytes.Buffer
-	if _, err := mm.WriteTo(&out); err != nil {
-		return nil, err
-	}
-	head, own, ok := bytes.Cut(out.Bytes(), []byte("\r\n\r\n"))
-	if !ok {
-		return nil, errors.New("no end of the headers")
-	}
-	if body == nil {
-		body = own
-	}
-	whole, err := ordered(head, body)
+// whole returns a mail with those headers and a body that is cut at its boundaries, checked.
+func whole(head []byte, between [][]byte, boundary []byte) ([]byte, error) {
+	mail, err := ordered(head, between, boundary)
 	if err != nil {
 		return nil, err
 	}
-	return whole, check(whole)
+	return mail, check(mail)
 }
 
 // A Note is a mail in plain text that is no message about an incident, such as one to a
@@ -147,7 +138,15 @@ func (l Letterhead) RenderNote(n Note) ([]byte, error) {
 	}
 	mm := newMail(append(hs, header{name: "Auto-Submitted", value: "auto-generated"}, header{name: "Content-Language", value: n.Language}), n.At)
 	mm.SetBody("text/plain", strings.TrimSuffix(n.Text, "\n")+"\n")
-	return written(mm, nil)
+	var out bytes.Buffer
+	if _, err := mm.WriteTo(&out); err != nil {
+		return nil, err
+	}
+	head, body, ok := bytes.Cut(out.Bytes(), []byte("\r\n\r\n"))
+	if !ok {
+		return nil, errors.New("no end of the headers")
+	}
+	return whole(head, [][]byte{body}, nil)
 }
 
 // A header is a field of a mail: an address with a display name, or a value.
@@ -290,8 +289,9 @@ func boundary(id, text, page string) string {
 	return "sitrep-" + hex.EncodeToString(sum[:16])
 }
 
-// ordered returns a mail whose headers, which go-mail writes in any order, stand in ours.
-func ordered(head, body []byte) ([]byte, error) {
+// ordered returns a mail whose headers, which go-mail writes in any order, stand in ours, with a body that is cut at
+// its boundaries.
+func ordered(head []byte, between [][]byte, boundary []byte) ([]byte, error) {
 	var fields [len(headerOrder)][]byte
 	at := -1 // of the field before
 	for rest := head; len(rest) > 0; {
@@ -307,42 +307,30 @@ func ordered(head, body []byte) ([]byte, error) {
 		}
 		fields[at], rest = line, after
 	}
-	out := make([]byte, 0, len(head)+len(body)+2*len("\r\n"))
+	size := len(head) + 2*len("\r\n")
+	for _, part := range between {
+		size += len(part) + len(boundary)
+	}
+	out := make([]byte, 0, size)
 	for _, field := range fields {
 		if field != nil {
 			out = append(append(out, field...), "\r\n"...)
 		}
 	}
-	return append(append(out, "\r\n"...), body...), nil
+	out = append(out, "\r\n"...)
+	for i, part := range between {
+		if i > 0 {
+			out = append(out, boundary...)
+		}
+		out = append(out, part...)
+	}
+	return out, nil
 }
 
-// check makes sure that a mail is one: every line ends with CR LF and is short
-// enough, without NUL, in ASCII but for addresses, and a reader finds its headers.
+// check makes sure that a mail is one: its lines are sound, and a reader finds its headers.
 func check(raw []byte) error {
-	if !bytes.HasSuffix(raw, []byte("\r\n")) {
-		return errors.New("the last line does not end")
-	}
-	head, most := true, byte(0xff) // addresses may be more than ASCII
-	for rest := raw; len(rest) > 0; {
-		end := bytes.IndexByte(rest, '\n') - len("\r")
-		if end < 0 || rest[end] != '\r' {
-			return errors.New("a stray control character")
-		}
-		if end > 998 {
-			return errors.New("a line is longer than 998 bytes")
-		}
-		for _, c := range rest[:end] {
-			switch {
-			case c == '\r', c == 0:
-				return errors.New("a stray control character")
-			case c > most:
-				return errors.New("a body that is not ASCII")
-			}
-		}
-		if head && end == 0 {
-			head, most = false, 0x7f
-		}
-		rest = rest[end+len("\r\n"):]
+	if err := checkLines(raw); err != nil {
+		return err
 	}
 	mm, err := netmail.ReadMessage(bytes.NewReader(raw))
 	if err != nil {
@@ -359,6 +347,56 @@ func check(raw []byte) error {
 		}
 	}
 	return nil
+}
+
+// checkLines makes sure that every line ends with CR LF and is short enough, without NUL and, after the headers, in ASCII.
+func checkLines(raw []byte) error {
+	if !bytes.HasSuffix(raw, []byte("\r\n")) {
+		return errors.New("the last line does not end")
+	}
+	body := -1 // where it begins: only headers may be more than ASCII
+	lines := 0
+	for rest := raw; len(rest) > 0; lines++ {
+		end := bytes.IndexByte(rest, '\n') - len("\r")
+		if end < 0 || rest[end] != '\r' {
+			return errStray
+		}
+		if end > 998 {
+			return errors.New("a line is longer than 998 bytes")
+		}
+		rest = rest[end+len("\r\n"):]
+		if body < 0 && end == 0 {
+			body = len(raw) - len(rest)
+		}
+	}
+	if bytes.Count(raw, []byte("\r")) != lines || bytes.IndexByte(raw, 0) >= 0 {
+		return errStray
+	}
+	if body < 0 {
+		return errors.New("no end of the headers")
+	}
+	if !isASCII(raw[body:]) {
+		return errors.New("a body that is not ASCII")
+	}
+	return nil
+}
+
+var errStray = errors.New("a stray control character")
+
+// isASCII is ascii of bytes, of which there may be many.
+func isASCII(b []byte) bool {
+	const high = 0x80
+	for ; len(b) >= 8; b = b[8:] {
+		if binary.NativeEndian.Uint64(b)&(high*0x0101010101010101) != 0 {
+			return false
+		}
+	}
+	for _, c := range b {
+		if c >= high {
+			return false
+		}
+	}
+	return true
 }
 
 // sentAt is the Date of a mail, or now if it has none.

@@ -170,7 +170,7 @@ func (s *SMTP) Send(ctx context.Context, e router.Envelope, leased func(context.
 	if err != nil {
 		return err
 	}
-	if err := check(e.Body); err != nil {
+	if err := checkLines(e.Body); err != nil { // all else was checked when it was rendered
 		return fmt.Errorf("mail %q: %w: %w", e.ID, err, router.ErrPermanent)
 	}
 	tx := transaction{from: s.from, to: to, utf8: utf8 || s.utf8, body: e.Body, leased: leased}

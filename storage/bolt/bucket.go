@@ -23,7 +23,8 @@ type bucketID int
 // The buckets: what is in them, by which key. Numbers and times are 8 bytes in
 // order; a text before something else has its length before it.
 const (
-	bMeta bucketID = iota // name → various
+	bMeta  bucketID = iota // name → various
+	bFresh                 // what goes to the other buckets later
 
 	bIncidents      // number → JSON
 	bIncidentTexts  // number, sequence → what people wrote then; of sequence 0, line and text
@@ -78,7 +79,7 @@ const (
 )
 
 var bucketNames = [bucketCount]string{
-	bMeta: "meta", bIncidents: "incidents",
+	bMeta: "meta", bFresh: "fresh", bIncidents: "incidents",
 	bIncidentTexts: "incident_texts", bIncidentIndex: "incident_index", bIncidentCounts: "incident_counts",
 	bIncidentKeys: "incident_keys", bClosed: "closed", bEvents: "events", bBreaches: "breaches",
 	bBreachRecent: "breach_recent", bBreachRuns: "breach_runs", bBreachLatest: "breach_latest", bBreachesSilent: "breaches_silent", bBreachesToAsk: "breaches_doubted",
@@ -100,6 +101,7 @@ var addedIn = [bucketCount]uint32{
 	bBreachRecent: 5, bBreachRuns: 5,
 	bDeliveryIndex: 6,
 	bUrgent:        7,
+	bFresh:         9,
 }
 
 // droppedIn is the version of the form that no longer has a bucket, of those that it once had.
@@ -135,6 +137,7 @@ type reader struct {
 	known   *latestIndex               // see index
 	cursors [bucketCount]*bbolt.Cursor // of get
 	pending map[string]latest          // what the transaction noted, by the keys of fingerprints
+	fresh   *fresh                     // what is to go to the buckets; nil if nothing is
 	// incidents and agendas are what a write has of them in its file, decoded: the functions of
 	// one group mostly change the same few. It is nil where nothing is written. Those who get a
 	// copy write to no map and no slice in it.
@@ -166,8 +169,9 @@ func (r *reader) nothing(id bucketID) bool {
 	}
 	if r.empty[id] == unknown {
 		r.empty[id] = yes
-		if b := r.bucket(id); b != nil {
-			if k, _ := b.Cursor().First(); k != nil {
+		if r.bucket(id) != nil {
+			c := r.cursor(id)
+			if k, _ := c.First(); k != nil {
 				r.empty[id] = no
 			}
 		}
@@ -199,9 +203,12 @@ type tx struct {
 	bytes  int // how many bytes of them
 	slab   []byte
 	slabs  *slabs
-	scrap  []byte       // for encoding
-	tree   *ledger.Tree // of the log; nil until a leaf is added
-	given  int64        // the latest number that NextNumber gave to the function that runs
+	scrap  []byte            // for encoding
+	tree   *ledger.Tree      // of the log; nil until a leaf is added
+	given  int64             // the latest number that NextNumber gave to the function that runs
+	keeps  bool              // what changes is fresh
+	dirty  bool              // what is fresh changed
+	owns   [bucketCount]bool // of what is fresh, what is no longer that of the commit before
 }
 
 var _ storage.Tx = (*tx)(nil)
@@ -262,6 +269,14 @@ func checked(id bucketID, key, stored []byte) ([]byte, error) {
 func (r *reader) get(id bucketID, key []byte) ([]byte, error) {
 	if r.nothing(id) {
 		return nil, nil
+	}
+	if all := r.changes(id); len(all) > 0 {
+		if i, found := find(all, key); found {
+			if all[i].stored == nil {
+				return nil, nil
+			}
+			return checked(id, key, all[i].stored)
+		}
 	}
 	b := r.bucket(id)
 	if b == nil {
@@ -334,17 +349,28 @@ func (t *tx) alloc(n int) []byte {
 
 // put stores a value under a checksum. Neither key nor value is kept.
 func (t *tx) put(id bucketID, key, value []byte) error {
-	stored := t.alloc(sumSize + len(value))
-	binary.BigEndian.PutUint32(stored, checksum(key, value))
-	copy(stored[sumSize:], value)
+	size := sumSize + len(value)
 	t.forget(id, key)
-	if err := t.bucket(id).Put(key, stored); err != nil {
-		return fmt.Errorf("put %s: %w", bucketNames[id], err)
-	}
 	t.empty[id] = no
 	t.writes++
-	t.bytes += len(key) + len(stored)
+	t.bytes += len(key) + size
+	if t.isFresh(id, len(key)+size) {
+		both := append(make([]byte, 0, len(key)+size), key...)
+		t.keep(id, change{key: both[:len(key):len(key)], stored: seal(both[len(key):len(key)+size], key, value)})
+		return nil
+	}
+	t.leave(id, key)
+	if err := t.bucket(id).Put(key, seal(t.alloc(size), key, value)); err != nil {
+		return fmt.Errorf("put %s: %w", bucketNames[id], err)
+	}
 	return nil
+}
+
+// seal makes a value, under its checksum, of as many bytes as that takes.
+func seal(stored, key, value []byte) []byte {
+	binary.BigEndian.PutUint32(stored, checksum(key, value))
+	copy(stored[sumSize:], value)
+	return stored
 }
 
 // putJSON stores v as JSON.
@@ -362,11 +388,16 @@ func (t *tx) delete(id bucketID, key []byte) error {
 		return nil
 	}
 	t.forget(id, key)
+	t.writes++
+	t.bytes += len(key)
+	if t.isFresh(id, len(key)) {
+		t.keep(id, change{key: bytes.Clone(key)})
+		return nil
+	}
+	t.leave(id, key)
 	if err := t.bucket(id).Delete(key); err != nil {
 		return fmt.Errorf("delete from %s: %w", bucketNames[id], err)
 	}
-	t.writes++
-	t.bytes += len(key)
 	return nil
 }
 
@@ -399,12 +430,8 @@ func (t *tx) move(id bucketID, was, is time.Time, key func(time.Time) key, value
 
 // next returns the next number of a bucket's own count, from 1.
 func (t *tx) next(id bucketID) (int64, error) {
-	n, err := t.bucket(id).NextSequence()
-	if err != nil {
-		return 0, fmt.Errorf("count in %s: %w", bucketNames[id], err)
-	}
-	t.writes++
-	return int64(n), nil
+	n := t.count(id) + 1
+	return n, t.setCount(id, n)
 }
 
 // ascend calls fn for each key that begins with prefix, in order, from the key from
@@ -413,11 +440,10 @@ func (r *reader) ascend(id bucketID, prefix, from []byte, fn func(key, value []b
 	if r.nothing(id) {
 		return nil
 	}
-	b := r.bucket(id)
-	if b == nil {
+	if r.bucket(id) == nil {
 		return nil
 	}
-	c := b.Cursor()
+	c := r.cursor(id)
 	start := prefix
 	if bytes.Compare(from, start) > 0 {
 		start = from
@@ -437,11 +463,10 @@ func (r *reader) ascend(id bucketID, prefix, from []byte, fn func(key, value []b
 // descend calls fn for each key that begins with prefix, from the last back, only for
 // keys below the key below if that is not nil, while fn returns true.
 func (r *reader) descend(id bucketID, prefix, below []byte, fn func(key, value []byte) (bool, error)) error {
-	b := r.bucket(id)
-	if b == nil {
+	if r.bucket(id) == nil {
 		return nil
 	}
-	c := b.Cursor()
+	c := r.cursor(id)
 	if below == nil {
 		below = after(prefix)
 	}

@@ -56,7 +56,6 @@ func (db *DB) CheckTelling(ctx context.Context, tell func(done, total int64)) er
 // check looks at a piece of a bucket from a key on. It returns the key to go on from, and how many bytes the
 // piece has.
 func (r *reader) check(id bucketID, from []byte) (last []byte, bytesRead int64, more bool, err error) {
-	b := r.bucket(id)
 	n := 0
 	var before []byte
 	err = r.ascend(id, nil, from, func(k, v []byte) (bool, error) {
@@ -69,7 +68,7 @@ func (r *reader) check(id bucketID, from []byte) (last []byte, bytesRead int64, 
 		}
 		before = k
 		bytesRead += int64(len(k) + len(v))
-		if found := b.Get(k); found == nil || !bytes.Equal(found[sumSize:], v) {
+		if found, err := r.get(id, k); err != nil || found == nil || !bytes.Equal(found, v) {
 			return false, wrong(id, k, "it is not found by its key")
 		}
 		return true, r.checkValue(id, k, v)
@@ -94,6 +93,9 @@ func (r *reader) checkValue(id bucketID, k, v []byte) error {
 		return err
 	}
 	switch id {
+	case bFresh:
+		_, err := cutFresh(v)
+		return err
 	case bIncidents:
 		in, err := decodeIncident(k, v)
 		if err != nil {

@@ -66,6 +66,9 @@ func compact(ctx context.Context, path string, o CompactOptions) (c Compacted, e
 	}
 	// It is closed, and so unlocked, after the copy is in its place.
 	defer func() { err = errors.Join(err, from.bolt.Close()) }()
+	if _, err := from.pourAll(); err != nil {
+		return c, err
+	}
 	c.Before = from.file.Size()
 	if o.Rebuild && from.version < formVersion {
 		return c, errors.New("it is of an earlier build, and has nothing to be rebuilt: start sitrep, which brings it up")

@@ -94,11 +94,10 @@ func (t *tx) PutConfig(ctx context.Context, l storage.Loading, forms ...storage.
 var generationKey = []byte("generation")
 
 func (r *reader) Generation(context.Context) (storage.Generation, error) {
-	b := r.bucket(bLoadings)
-	if b == nil || b.Sequence() == 0 {
-		return storage.Generation{}, nil
+	g := storage.Generation{Number: r.count(bLoadings)}
+	if g.Number == 0 {
+		return g, nil
 	}
-	g := storage.Generation{Number: int64(b.Sequence())}
 	v, err := r.get(bMeta, generationKey)
 	if err != nil {
 		return g, err

@@ -322,8 +322,8 @@ func (t *tx) loadRecord(ctx context.Context, x *storage.RecordItem) error {
 			return err
 		}
 		k = k[:0].time(l.At).int(x.Count)
-		if b := t.bucket(bLoadings); x.Count > int64(b.Sequence()) {
-			if err := b.SetSequence(uint64(x.Count)); err != nil {
+		if x.Count > t.count(bLoadings) {
+			if err := t.setCount(bLoadings, x.Count); err != nil {
 				return err
 			}
 			if err := t.put(bMeta, generationKey, key(nil).int(x.Count).time(l.At).rest(l.Hash)); err != nil {
@@ -363,8 +363,8 @@ func (t *tx) loadBreach(x *storage.BreachItem) error {
 	if err := t.indexBreach(p, p, breachHead{}, h); err != nil {
 		return err
 	}
-	if in := t.bucket(bBreaches); x.Arrival > int64(in.Sequence()) {
-		if err := in.SetSequence(uint64(x.Arrival)); err != nil {
+	if x.Arrival > t.count(bBreaches) {
+		if err := t.setCount(bBreaches, x.Arrival); err != nil {
 			return err
 		}
 	}
@@ -393,8 +393,8 @@ func (t *tx) loadDelivery(x *storage.DeliveryItem) error {
 			return err
 		}
 	}
-	if in := t.bucket(bDeliveries); x.Arrival > int64(in.Sequence()) {
-		if err := in.SetSequence(uint64(x.Arrival)); err != nil {
+	if x.Arrival > t.count(bDeliveries) {
+		if err := t.setCount(bDeliveries, x.Arrival); err != nil {
 			return err
 		}
 	}

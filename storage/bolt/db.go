@@ -20,6 +20,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -82,6 +83,7 @@ type DB struct {
 	closed  error
 	filters filters
 	decoded decoded
+	fresh   atomic.Pointer[freshAt]
 
 	mu     sync.Mutex
 	slow   time.Time     // since when the group under way is too slow; zero if it is not
@@ -193,6 +195,9 @@ func (db *DB) view(fn func(*reader) error) (err error) {
 	defer damage(db.path, &err)
 	r := newReader(tx, db.version)
 	r.filters, r.decoded = &db.filters, &db.decoded
+	if err := r.seeFresh(&db.fresh); err != nil {
+		return err
+	}
 	return fn(r)
 }
 
@@ -289,7 +294,11 @@ func (db *DB) Backup(ctx context.Context, begin func(r storage.Snapshot, size in
 	defer func() { _ = tx.Rollback() }()
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer damage(db.path, &err)
-	w, err := begin(newReader(tx, db.version), tx.Size())
+	r := newReader(tx, db.version)
+	if err := r.seeFresh(&db.fresh); err != nil {
+		return err
+	}
+	w, err := begin(r, tx.Size())
 	if err != nil {
 		return err
 	}

@@ -3,13 +3,14 @@ package bolt
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/v1" // see bucket.go
 
 	"sitrep/incident"
 	"sitrep/ledger"

@@ -15,7 +15,7 @@ import (
 // bbolt walks through the file when it is opened, and finds them. The head of the file says
 // which of the two it is, in the same commit: any bbolt can open it at any moment.
 
-// saveFreeList writes the list of free pages. The writer has stopped. That there is no room
+// saveFreeList brings what is fresh to its buckets, and writes the list of free pages. The writer has stopped. That there is no room
 // for it, or that the disk does not take it, is no error: all that was stored is there, and
 // the next start finds the pages. The error is a panic of bbolt, which cannot be closed then.
 func (db *DB) saveFreeList() (err error) {
@@ -28,6 +28,9 @@ func (db *DB) saveFreeList() (err error) {
 			err = fmt.Errorf("save the free pages: panic: %v", p)
 		}
 	}()
+	if _, err := db.pourAll(); err != nil {
+		return nil
+	}
 	if btx, err := db.bolt.Begin(true); err == nil {
 		_ = btx.Commit()
 	}

@@ -293,11 +293,19 @@ func (t *tx) noteLatest(fingerprint string, l latest) {
 	t.bytes += len(fp) + 16
 }
 
-// flush stores what was noted of fingerprints. It is called once, before the commit.
+// flush stores what was noted while a transaction ran. It is called once, before the commit.
 func (t *tx) flush() error {
 	if err := t.flushRecipients(); err != nil {
 		return err
 	}
+	if err := t.flushLatest(); err != nil {
+		return err
+	}
+	return t.flushFresh()
+}
+
+// flushLatest stores what was noted of fingerprints.
+func (t *tx) flushLatest() error {
 	if len(t.pending) == 0 {
 		return nil
 	}

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"strconv"
 
-	"go.etcd.io/bbolt"
-
 	"sitrep/incident"
 	"sitrep/storage"
 )
@@ -282,7 +280,7 @@ type walker struct {
 
 // A group is all keys with a prefix, from where the walker is.
 type group struct {
-	cursor *bbolt.Cursor
+	cursor cursor
 	prefix []byte
 	key    []byte // the next; nil if there is none
 	value  []byte
@@ -309,7 +307,7 @@ func (r *reader) walkIncidents(q *storage.IncidentQuery, from int64) *walker {
 			continue
 		}
 		// One for each priority that there is.
-		c := r.bucket(w.id).Cursor()
+		c := r.cursor(w.id)
 		for k, _ := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); {
 			of := bytes.Clone(k[:min(len(k), textAt(k, len(prefix)))])
 			w.groups = append(w.groups, r.group(w.id, of, from, w.oldest))
@@ -325,11 +323,10 @@ func (r *reader) walkIncidents(q *storage.IncidentQuery, from int64) *walker {
 
 // group returns the keys with a prefix after a number, in the order of the walk.
 func (r *reader) group(id bucketID, prefix []byte, from int64, oldest bool) *group {
-	b := r.bucket(id)
-	if b == nil {
+	if r.bucket(id) == nil {
 		return &group{}
 	}
-	g := &group{cursor: b.Cursor(), prefix: prefix}
+	g := &group{cursor: r.cursor(id), prefix: prefix}
 	switch {
 	case oldest:
 		g.at(g.cursor.Seek(key(bytes.Clone(prefix)).int(from + 1)))
@@ -338,13 +335,13 @@ func (r *reader) group(id bucketID, prefix []byte, from int64, oldest bool) *gro
 		if from > 0 {
 			below = key(bytes.Clone(prefix)).int(from)
 		}
-		g.at(before(g.cursor, below))
+		g.at(before(&g.cursor, below))
 	}
 	return g
 }
 
 // before leads to the last key before another, to the very last if that is nil.
-func before(c *bbolt.Cursor, k []byte) (at, value []byte) {
+func before(c *cursor, k []byte) (at, value []byte) {
 	if k == nil {
 		return c.Last()
 	}
@@ -391,7 +388,7 @@ type search struct {
 	r      *reader
 	words  [][]byte
 	oldest bool
-	cursor *bbolt.Cursor
+	cursor cursor
 	key    []byte // the next text
 	value  []byte
 	sought key
@@ -402,8 +399,8 @@ const stepsToSeek = 12
 
 // finds reports whether an incident has all the words.
 func (s *search) finds(number int64) (bool, error) {
-	if s.cursor == nil {
-		s.cursor = s.r.bucket(bIncidentTexts).Cursor()
+	if s.cursor.under == nil {
+		s.cursor = s.r.cursor(bIncidentTexts)
 		s.seek(number)
 	}
 	for steps := 0; s.key != nil && s.passed(number); steps++ {
@@ -449,7 +446,7 @@ func (s *search) seek(number int64) {
 		s.key, s.value = s.cursor.Seek(s.sought)
 	} else {
 		s.sought = s.sought[:0].int(number + 1)
-		s.key, s.value = before(s.cursor, s.sought)
+		s.key, s.value = before(&s.cursor, s.sought)
 	}
 }
 

@@ -29,8 +29,9 @@ const (
 	// watchdog has buckets of its own; since 4, incidents are found by team, SLO and text; since 5,
 	// where the latest breaches are stands in runs; since 6, deliveries are found by address, group
 	// and due time; since 7, what is due to a recipient is found by how urgent it is, and a digest
-	// may be partly settled; since 8, configurations are packed.
-	formVersion = 8
+	// may be partly settled; since 8, configurations are packed; since 9, what small commits change
+	// stands first together.
+	formVersion = 9
 	// lockTimeout is how long Open waits for another process to close the file.
 	lockTimeout = 2 * time.Second
 	// mapAhead is how much more than the file is mapped, so that growing seldom has to
@@ -221,6 +222,12 @@ func openAsItIs(path string, options *bbolt.Options) (db *DB, err error) {
 // free ends the claims and forgets the jobs of a process that no longer is, and that it was
 // there: who holds the file holds all of them.
 func (db *DB) free() error {
+	if id, err := db.pourAll(); err != nil {
+		if db.noRoom(err, id) != nil {
+			return nil // there is no room: it stays as it is
+		}
+		return err
+	}
 	var held []string
 	var gone [][]byte
 	err := db.view(func(r *reader) error {

@@ -3,11 +3,12 @@ package bolt
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/go-json-experiment/json/v1" // see bucket.go
 
 	"sitrep/incident"
 	"sitrep/storage"

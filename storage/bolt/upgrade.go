@@ -52,7 +52,11 @@ func (db *DB) upgrade(ctx context.Context) error {
 		if err := dropBucket(btx, bucketNames[bRecipientDue]); err != nil {
 			return err
 		}
-		return newTx(btx).setVersion(formVersion)
+		t := newTx(btx)
+		if err := t.addBuckets(from); err != nil {
+			return err
+		}
+		return t.setVersion(formVersion)
 	})
 	if err == nil {
 		db.version = formVersion

@@ -117,12 +117,11 @@ func (db *DB) write() {
 	w := writer{db: db, limit: defaultGather}
 	for {
 		if len(w.waiting) == 0 {
-			select {
-			case j := <-db.jobs:
-				w.waiting = append(w.waiting, j)
-			case <-db.closing:
+			j := w.next()
+			if j == nil {
 				return
 			}
+			w.waiting = append(w.waiting, j)
 		}
 		if !w.group() {
 			return
@@ -140,6 +139,36 @@ type writer struct {
 	// rolled back, so that jobs that fail cost the others little.
 	limit int
 	slabs slabs
+	// large is set while commits have so much that what they change is not fresh.
+	large bool
+	// poured is what was fresh when it was to go to its buckets.
+	poured *freshAt
+}
+
+// next waits for a job, and returns nil once the DB closes. Where much is fresh and nobody writes for a moment, it is
+// one of its own: that brings it to its buckets, so that the next who comes need not.
+func (w *writer) next() *job {
+	var rest <-chan time.Time
+	is := w.db.fresh.Load()
+	if is != nil && is != w.poured && is.size > freshLimit/2 {
+		timer := time.NewTimer(restFor)
+		defer timer.Stop()
+		rest = timer.C
+	}
+	select {
+	case j := <-w.db.jobs:
+		return j
+	case <-w.db.closing:
+		return nil
+	case <-rest:
+		w.poured = is // once, as there may be no room
+		return &job{ctx: context.Background(), done: make(chan result, 1), fn: func(x storage.Tx) error {
+			t := x.(*tx)
+			t.keeps = false
+			t.writes++
+			return nil
+		}}
+	}
 }
 
 // group runs and commits one group of jobs, and reports whether the writer can go
@@ -161,6 +190,13 @@ func (w *writer) group() bool {
 	w.slabs.used = 0
 	t.slabs = &w.slabs
 	id := int64(btx.ID())
+	if err := w.fresh(t); err != nil {
+		for _, j := range w.waiting {
+			j.finish(err)
+		}
+		w.waiting = nil
+		return db.rollback(btx)
+	}
 
 	var group []*job
 	again := func() bool { // after the transaction of group is not to be committed
@@ -246,6 +282,8 @@ func (w *writer) group() bool {
 	start := time.Now()
 	err = db.try(btx)
 	if err == nil {
+		db.fresh.Store(&freshAt{int(id), t.fresh})
+		w.large = t.bytes >= freshLeast
 		db.observe(len(group), time.Since(start))
 		db.noteRoom(allocated(btx), nil)
 		var gone error
@@ -307,6 +345,16 @@ func (db *DB) run(j *job, t *tx) (r result) {
 	}()
 	t.given = 0
 	return result{err: j.fn(t)}
+}
+
+// fresh lets what a transaction changes be fresh, unless much is likely to.
+func (w *writer) fresh(t *tx) (err error) {
+	defer damage(w.db.path, &err)
+	if err := t.ownFresh(&w.db.fresh); err != nil {
+		return fmt.Errorf("write to store %q: %w", w.db.path, err)
+	}
+	t.keeps = !w.large
+	return nil
 }
 
 // flush completes what the functions of a group wrote.

@@ -23,10 +23,15 @@ func (p programs) deleted(ctx context.Context, o options, s *sheet) (all []figur
 	defer func() { err = errors.Join(err, db.Close()) }()
 	n := o.sized(300_000)
 	const number, each = 1, 2000
+	at := time.Now().UTC().Truncate(time.Microsecond)
 	for from := 0; from < n; from += each {
 		some := make([]*incident.Breach, min(each, n-from))
 		for i := range some {
-			some[i] = &incident.Breach{Fingerprint: fmt.Sprintf("%016x", from+i), Incident: number, State: incident.BreachEnded, Priority: strings.Repeat("x", 300)}
+			b := incident.NewBreach(&incident.Alert{
+				Fingerprint: fmt.Sprintf("%016x", from+i), StartsAt: at, Labels: map[string]string{"alertname": "Load", "instance": strings.Repeat("x", 300)},
+			}, nil, at)
+			b.Incident = number
+			some[i] = &b
 		}
 		if err := db.Write(ctx, func(tx storage.Tx) error { return tx.PutBreaches(ctx, some) }); err != nil {
 			return nil, err
@@ -36,13 +41,16 @@ func (p programs) deleted(ctx context.Context, o options, s *sheet) (all []figur
 	if err != nil {
 		return nil, err
 	}
-	for more := true; more; {
-		if err := db.Write(ctx, func(tx storage.Tx) error {
-			n, err := tx.DeleteBreaches(ctx, []int64{number}, time.Time{}, each)
-			more = n > 0
+	for left := n; left > 0; {
+		gone := 0
+		if err := db.Write(ctx, func(tx storage.Tx) (err error) {
+			gone, err = tx.DeleteBreaches(ctx, []int64{number}, time.Time{}, each)
 			return err
 		}); err != nil {
 			return nil, err
+		}
+		if left -= gone; gone == 0 {
+			return nil, fmt.Errorf("%d of %d breaches cannot be deleted", left, n)
 		}
 	}
 	after, err := writtenBySmall(ctx, db)

@@ -18,15 +18,19 @@ type batch struct {
 	matches map[*incident.Alert]Match
 }
 
-// prepare loads what those alerts of a post need that have news.
-func (t *batch) prepare(alerts []incident.Alert, news []int) error {
+// prepare loads what those alerts of a post need that have news. IsFresh reports whether no breach of
+// an alert was known just now.
+func (t *batch) prepare(alerts []incident.Alert, news []int, isFresh func(*incident.Alert) bool) error {
 	t.matches = make(map[*incident.Alert]Match, len(news))
 	keys := make([]string, 0, len(news))
-	var pulses []string
-	fingerprints := make([]string, len(news))
-	for i, k := range news {
+	var pulses, known, fresh []string
+	for _, k := range news {
 		a := &alerts[k]
-		fingerprints[i] = a.Fingerprint
+		if isFresh(a) {
+			fresh = append(fresh, a.Fingerprint)
+		} else {
+			known = append(known, a.Fingerprint)
+		}
 		if a.Resolved {
 			continue
 		}
@@ -42,7 +46,7 @@ func (t *batch) prepare(alerts []incident.Alert, news []int) error {
 			pulses = append(pulses, incident.CanaryPulse)
 		}
 	}
-	return t.Prepare(storage.Needs{Keys: keys, Fingerprints: fingerprints, Pulses: pulses})
+	return t.Prepare(storage.Needs{Keys: keys, Fingerprints: known, Fresh: fresh, Pulses: pulses})
 }
 
 // match finds the SLO of an alert that fires.

@@ -70,12 +70,13 @@ func (i *Intake) Take(ctx context.Context, p Post) ([]Result, error) {
 	at := p.At.UTC().Truncate(time.Microsecond)
 	results := make([]Result, len(p.Alerts))
 	var news []int
+	var breaches map[string]*incident.Breach
 	err := i.Repo.Store.Read(ctx, func(r storage.Snapshot) error {
 		t, err := newTriage(ctx, r, i.Catalog(), i.Repo.Policy(), at, p.Alerts)
 		if err != nil {
 			return err
 		}
-		news = news[:0]
+		news, breaches = news[:0], t.breaches
 		for k := range p.Alerts {
 			result, known, err := t.sort(&p.Alerts[k])
 			if err != nil {
@@ -97,7 +98,8 @@ func (i *Intake) Take(ctx context.Context, p Post) ([]Result, error) {
 		return results, i.Repo.Store.Present(ctx)
 	}
 	err = i.change(ctx, at, func(t *batch) error {
-		if err := t.prepare(p.Alerts, news); err != nil {
+		isFresh := func(a *incident.Alert) bool { return breaches[a.Fingerprint] == nil }
+		if err := t.prepare(p.Alerts, news, isFresh); err != nil {
 			return err
 		}
 		for _, k := range news {

@@ -61,7 +61,7 @@ func (i *Intake) Remap(ctx context.Context, at time.Time) error {
 func (i *Intake) remap(ctx context.Context, at time.Time, seen *incident.UnmappedAlert) (moved bool, err error) {
 	err = i.change(ctx, at, func(t *batch) error {
 		moved = false
-		if err := t.prepare([]incident.Alert{{Fingerprint: seen.Fingerprint, Labels: seen.Labels}}, []int{0}); err != nil {
+		if err := t.prepare([]incident.Alert{{Fingerprint: seen.Fingerprint, Labels: seen.Labels}}, []int{0}, func(*incident.Alert) bool { return false }); err != nil {
 			return err
 		}
 		u, err := t.Unmapped(seen.Fingerprint)

@@ -6,6 +6,7 @@ import "context"
 type Needs struct {
 	Keys         []string // of SLOs
 	Fingerprints []string // of alerts
+	Fresh        []string // of alerts of which no breach was known just now
 	Incidents    []int64
 	Pulses       []string // of the watchdog, by name
 	Leases       []string // recipients whose leases are extended or given back
@@ -23,7 +24,8 @@ type Locker interface {
 	// Lock locks until the end of the transaction, in this order: the leases, by their
 	// recipients; the keys, by their names; then, by their numbers, the incidents that are named, the latest ones of the keys, those
 	// to which the latest breaches of the fingerprints belong, and what any of them was merged
-	// into; then the pulses, by their names. Incidents that are not there are left out; a key
+	// into. A fresh alert has its breach looked for after that alone: if one began meanwhile, its incident
+	// is as a rule that of a key; then the pulses, by their names. Incidents that are not there are left out; a key
 	// without one, and a pulse that is not there, are locked too. What the function reads of
 	// them afterwards is as no other writer changes it.
 	//

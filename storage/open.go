@@ -53,7 +53,7 @@ func (c *Change) Prepare(n Needs) error {
 	if err := c.Lock(n); err != nil {
 		return err
 	}
-	keys, fingerprints := n.Keys, n.Fingerprints
+	keys, fingerprints := n.Keys, slices.Concat(n.Fingerprints, n.Fresh)
 	if err := c.loadLatest(keys); err != nil {
 		return err
 	}

@@ -95,4 +95,4 @@ func (t *tx) PutAnswer(_ context.Context, a storage.Answer) error {
 }
 
 // sweepAnswers deletes answers from before a time, but for those that somebody has locked.
-const sweepAnswers = `delete from answers where key in (select key from answers where at < $1 order by at limit $2 for update skip locked)`
+const sweepAnswers = `delete from answers where key = any(array(select key from answers where at < $1 order by at limit $2 for update skip locked))`

@@ -29,7 +29,8 @@ func (t *tx) lock(ctx context.Context, n storage.Needs) error {
 	t.queueClaims(leases)
 	keys := missing(n.Keys, t.keys)
 	t.queueKeys(keys)
-	fingerprints, of := names(missing(n.Fingerprints, t.breaches))
+	led, _ := names(missing(n.Fingerprints, t.breaches)) // those whose breaches may lead to incidents
+	fingerprints, of := names(missing(slices.Concat(n.Fingerprints, n.Fresh), t.breaches))
 	slices.Sort(fingerprints)
 	incidents := missing(n.Incidents, t.incidents)
 	reached := slices.Clone(keys) // those that lead to incidents that may not be locked
@@ -38,7 +39,7 @@ func (t *tx) lock(ctx context.Context, n storage.Needs) error {
 			reached = append(reached, key)
 		}
 	}
-	if len(reached)+len(fingerprints)+len(incidents) > 0 {
+	if len(reached)+len(led)+len(incidents) > 0 {
 		all, _ := names(reached)
 		t.exec(`with recursive reached (number) as (
 				select number from (
@@ -50,7 +51,7 @@ func (t *tx) lock(ctx context.Context, n storage.Needs) error {
 				union select m.merged_into from reached r, lateral (
 					select merged_into from incidents where number = r.number limit 1) m where m.merged_into <> 0
 			) select set_config('sitrep.reached', array(select number from reached)::text, true)`,
-			incidents, all, fingerprints)
+			incidents, all, led)
 		t.ask(eachRow(t.holdIncident), `select `+incidentColumns+` from incidents where number = any(current_setting('sitrep.reached')::bigint[]) order by number for update`)
 		// What belongs to them is read by statements of their own, once they are locked.
 		t.ask(t.holdAgendas, selectReachedAgendas)
@@ -71,7 +72,7 @@ func (t *tx) lock(ctx context.Context, n storage.Needs) error {
 		for _, held := range t.incidents {
 			more = append(more, held.mergedInto)
 		}
-		for _, fp := range n.Fingerprints {
+		for _, fp := range slices.Concat(n.Fingerprints, n.Fresh) {
 			if b := t.breaches[fp]; b != nil {
 				more = append(more, b.incident)
 			}

@@ -146,6 +146,7 @@ func (w *together) prepare(members []*turn) error {
 			continue
 		}
 		n.Keys, n.Fingerprints, n.Incidents = append(n.Keys, u.needs.Keys...), append(n.Fingerprints, u.needs.Fingerprints...), append(n.Incidents, u.needs.Incidents...)
+		n.Fresh = append(n.Fresh, u.needs.Fresh...)
 		n.Pulses, n.Leases, n.Readers = append(n.Pulses, u.needs.Pulses...), append(n.Leases, u.needs.Leases...), append(n.Readers, u.needs.Readers...)
 	}
 	if len(all.recipients) > 0 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -82,7 +83,7 @@ var writerRules = []rule{
 				for _, k := range rand.Perm(keys)[:3] {
 					k := int64(k + 1)
 					reached[k] = true
-					switch rand.IntN(5) {
+					switch rand.IntN(6) {
 					case 0:
 						n.Keys = append(n.Keys, fmt.Sprint("slo-", k))
 					case 1:
@@ -93,8 +94,11 @@ var writerRules = []rule{
 						n.Incidents = append(n.Incidents, k)
 					case 4:
 						n.Incidents = append(n.Incidents, keys+k)
+					case 5: // one that began since nobody knew of it
+						n.Keys, n.Fresh = append(n.Keys, fmt.Sprint("slo-", k)), append(n.Fresh, fmt.Sprint("own-", k))
 					}
 				}
+				alerts := slices.Concat(n.Fingerprints, n.Fresh)
 				if err := tx.Lock(f.Context(), n); err != nil {
 					return err
 				}
@@ -106,7 +110,7 @@ var writerRules = []rule{
 				for _, number := range latest {
 					numbers = append(numbers, number)
 				}
-				known, err := tx.LatestBreaches(f.Context(), n.Fingerprints)
+				known, err := tx.LatestBreaches(f.Context(), alerts)
 				if err != nil {
 					return err
 				}
@@ -129,7 +133,7 @@ var writerRules = []rule{
 				if err := tx.PutIncidents(f.Context(), changed); err != nil {
 					return err
 				}
-				for _, fp := range n.Fingerprints {
+				for _, fp := range alerts {
 					known[fp].HeardAt = known[fp].HeardAt.Add(time.Second)
 					if err := tx.PutBreaches(f.Context(), []*incident.Breach{known[fp]}); err != nil {
 						return err
@@ -220,6 +224,41 @@ var writerRules = []rule{
 			}
 		})
 		f.equal("first", began.Load(), int64(1))
+	}},
+	{"an alert that is not as fresh as it seemed leads to its incident all the same", func(f *fixture) {
+		merged := f.newIncident(2)
+		merged.State, merged.ClosedAt, merged.MergedInto = incident.StateClosed, f.now, 1
+		f.put(f.newIncident(1), merged)
+		f.breaches(f.newBreach("a", 2))
+		f.writeEach(8, func(_ int, tx storage.Tx) error {
+			if err := tx.Lock(f.Context(), storage.Needs{Fresh: []string{"a", "none"}}); err != nil {
+				return err
+			}
+			found, err := tx.IncidentsByNumber(f.Context(), []int64{1})
+			if err != nil {
+				return err
+			}
+			found[1].Sequence++
+			return tx.PutIncidents(f.Context(), []*incident.Incident{found[1]})
+		})
+		f.read(func(r storage.Snapshot) error {
+			found, err := r.IncidentsByNumber(f.Context(), []int64{1})
+			f.equal("changes", found[1].Sequence-f.newIncident(1).Sequence, int64(8))
+			return err
+		})
+		err := repo(f.store).Change(f.Context(), f.now, func(c *storage.Change) error {
+			if err := c.Prepare(storage.Needs{Fresh: []string{"a"}}); err != nil {
+				return err
+			}
+			b, err := c.LatestBreach("a")
+			if err == nil && b == nil {
+				f.Error("its breach is not there")
+			}
+			return err
+		})
+		if err != nil {
+			f.Error(err)
+		}
 	}},
 	{"of two changes of a pulse none is lost", func(f *fixture) {
 		f.writeEach(20, func(i int, tx storage.Tx) error {

@@ -24,8 +24,10 @@ const (
 		set_config('lock_timeout', '4s', true), set_config('statement_timeout', '6s', true),
 		set_config('idle_in_transaction_session_timeout', '15s', true), set_config('jit', 'off', true)`
 	// writeLimits are those of a write, which is durable once it is committed: whatever else the
-	// server or the role is set to is kept, as it says how many machines have it then.
-	writeLimits = limits + `, set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on' else current_setting('synchronous_commit') end, true)`
+	// server or the role is set to is kept, as it says how many machines have it then. What a write asks
+	// is found by keys, however many, so that one plan fits and is kept: made for one key alone it would
+	// look cheaper, and be made anew each time.
+	writeLimits = limits + `, set_config('plan_cache_mode', 'force_generic_plan', true), set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on' else current_setting('synchronous_commit') end, true)`
 )
 
 const (

@@ -18,16 +18,16 @@ import (
 const (
 	// limits are those of a transaction, which the server keeps: how long one waits for a lock, how
 	// long a statement takes, and how long the transaction stays open when nobody asks it anything.
-	// To compile a statement costs more than it saves.
+	// To compile a statement costs more than it saves. All that is asked for is found by keys, however many,
+	// so that one plan fits and is kept: one made for a single key would look cheaper, and so be made anew
+	// each time.
 	// What stands first says whether commits wait for another machine: off is raised to on in a write.
 	limits = `select current_setting('synchronous_standby_names') <> '' and current_setting('synchronous_commit') <> 'local',
 		set_config('lock_timeout', '4s', true), set_config('statement_timeout', '6s', true),
-		set_config('idle_in_transaction_session_timeout', '15s', true), set_config('jit', 'off', true)`
+		set_config('idle_in_transaction_session_timeout', '15s', true), set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)`
 	// writeLimits are those of a write, which is durable once it is committed: whatever else the
-	// server or the role is set to is kept, as it says how many machines have it then. What a write asks
-	// is found by keys, however many, so that one plan fits and is kept: made for one key alone it would
-	// look cheaper, and be made anew each time.
-	writeLimits = limits + `, set_config('plan_cache_mode', 'force_generic_plan', true), set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on' else current_setting('synchronous_commit') end, true)`
+	// server or the role is set to is kept, as it says how many machines have it then.
+	writeLimits = limits + `, set_config('synchronous_commit', case current_setting('synchronous_commit') when 'off' then 'on' else current_setting('synchronous_commit') end, true)`
 )
 
 const (

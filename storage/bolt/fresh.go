@@ -262,49 +262,26 @@ func appendFresh(b []byte, f *fresh) []byte {
 func cutFresh(b []byte) (*fresh, error) {
 	f := &fresh{size: len(b)}
 	broken := fmt.Errorf("read %s: malformed: %w", bucketNames[bFresh], storage.ErrDamaged)
-	whole := true
-	number := func() uint64 {
-		n, size := binary.Uvarint(b)
-		if size <= 0 {
-			whole, b = false, nil
-			return 0
-		}
-		b = b[size:]
-		return n
-	}
-	text := func() []byte {
-		n := number()
-		if n > uint64(len(b)) {
-			whole, b = false, nil
-			return nil
-		}
-		s := b[:n:n]
-		b = b[n:]
-		return s
-	}
-	for len(b) > 0 && whole {
-		id, known := idOf(text())
+	c := cutter{b: b}
+	for len(c.b) > 0 && !c.broken {
+		id, known := idOf(c.text())
 		if !known || !id.in(formVersion) {
 			return nil, broken
 		}
-		f.counts[id] = number()
-		n := number()
-		if n > uint64(len(b)) {
-			return nil, broken
-		}
-		f.of[id] = make([]change, n)
+		f.counts[id] = c.number()
+		f.of[id] = make([]change, c.count())
 		for i := range f.of[id] {
-			c := change{key: text(), stored: text()}
-			if len(c.stored) == 0 {
-				c.stored = nil
+			is := change{key: c.text(), stored: c.text()}
+			if len(is.stored) == 0 {
+				is.stored = nil
 			}
-			if len(c.key) == 0 || i > 0 && bytes.Compare(f.of[id][i-1].key, c.key) >= 0 {
+			if len(is.key) == 0 || i > 0 && bytes.Compare(f.of[id][i-1].key, is.key) >= 0 {
 				return nil, broken
 			}
-			f.of[id][i] = c
+			f.of[id][i] = is
 		}
 	}
-	if !whole {
+	if c.broken {
 		return nil, broken
 	}
 	return f, nil

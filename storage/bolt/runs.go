@@ -108,50 +108,35 @@ func cutRunList(b []byte) (l runList, err error) {
 	if len(b) == 0 {
 		return l, nil
 	}
-	whole := true
-	number := func() uint64 {
-		n, size := binary.Uvarint(b)
-		if size <= 0 {
-			whole, b = false, nil
-			return 0
-		}
-		b = b[size:]
-		return n
-	}
-	count := func() int { // of what follows, each of which takes a byte at least
-		n := number()
-		if n > uint64(len(b)) {
-			whole = false
-			return 0
-		}
-		return int(n)
-	}
+	c := cutter{b: b}
 	numbers := func() (all []uint64) {
-		for range count() {
-			all = append(all, number())
+		for range c.count() {
+			all = append(all, c.number())
 		}
 		return all
 	}
-	one := func() run { return run{id: number(), count: int(number()), gone: int(number()), lines: int(number())} }
-	l.next = number()
-	for range count() {
+	one := func() run {
+		return run{id: c.number(), count: int(c.number()), gone: int(c.number()), lines: int(c.number())}
+	}
+	l.next = c.number()
+	for range c.count() {
 		l.runs = append(l.runs, one())
 	}
-	for range count() {
+	for range c.count() {
 		m := merge{inputs: numbers(), out: one()}
-		owed, size := binary.Varint(b)
+		owed, size := binary.Varint(c.b)
 		if size <= 0 {
-			whole = false
+			c.broken = true
 			break
 		}
-		m.owed, b = int(owed), b[size:]
-		if n := count(); n > 0 {
-			m.done, b = bytes.Clone(b[:n]), b[n:]
+		m.owed, c.b = int(owed), c.b[size:]
+		if done := c.text(); len(done) > 0 {
+			m.done = bytes.Clone(done)
 		}
 		l.merges = append(l.merges, m)
 	}
 	l.gone = numbers()
-	if !whole || len(b) > 0 {
+	if c.broken || len(c.b) > 0 {
 		return l, fmt.Errorf("the list of the runs of fingerprints is malformed: %w", storage.ErrDamaged)
 	}
 	return l, nil

@@ -136,6 +136,7 @@ type reader struct {
 	decoded *decoded                   // the same; may be nil
 	known   *latestIndex               // see index
 	cursors [bucketCount]*bbolt.Cursor // of get
+	spare   [bucketCount]*bbolt.Cursor // of ascend and descend, which may be within each other
 	pending map[string]latest          // what the transaction noted, by the keys of fingerprints
 	fresh   *fresh                     // what is to go to the buckets; nil if nothing is
 	// incidents and agendas are what a write has of them in its file, decoded: the functions of
@@ -444,6 +445,7 @@ func (r *reader) ascend(id bucketID, prefix, from []byte, fn func(key, value []b
 		return nil
 	}
 	c := r.cursor(id)
+	defer r.done(id, &c)
 	start := prefix
 	if bytes.Compare(from, start) > 0 {
 		start = from
@@ -467,6 +469,7 @@ func (r *reader) descend(id bucketID, prefix, below []byte, fn func(key, value [
 		return nil
 	}
 	c := r.cursor(id)
+	defer r.done(id, &c)
 	if below == nil {
 		below = after(prefix)
 	}
@@ -505,14 +508,22 @@ func after(prefix []byte) []byte {
 // A key is made piece by piece.
 type key []byte
 
-func (k key) int(n int64) key { return binary.BigEndian.AppendUint64(k, uint64(n)) }
+func (k key) int(n int64) key { return binary.BigEndian.AppendUint64(k.room(), uint64(n)) }
+
+// room gives a key that has nothing yet the room that most need.
+func (k key) room() key {
+	if k == nil {
+		return make(key, 0, 64)
+	}
+	return k
+}
 
 // time appends a time in whole microseconds, so that earlier times come first.
 func (k key) time(t time.Time) key {
-	return binary.BigEndian.AppendUint64(k, uint64(t.UnixMicro())^1<<63)
+	return binary.BigEndian.AppendUint64(k.room(), uint64(t.UnixMicro())^1<<63)
 }
 
-func (k key) byte(b byte) key { return append(k, b) }
+func (k key) byte(b byte) key { return append(k.room(), b) }
 
 // text appends a text with its length, so that something can follow. A long one is
 // replaced by its hash.
@@ -522,7 +533,7 @@ func (k key) text(s string) key {
 		k = binary.BigEndian.AppendUint16(k, hashedText)
 		return append(k, sum[:]...)
 	}
-	k = binary.BigEndian.AppendUint16(k, uint16(len(s)))
+	k = binary.BigEndian.AppendUint16(k.room(), uint16(len(s)))
 	return append(k, s...)
 }
 

@@ -299,8 +299,15 @@ type cursor struct {
 
 // cursor returns one for a bucket that is there.
 func (r *reader) cursor(id bucketID) cursor {
-	return cursor{under: r.bucket(id).Cursor(), fresh: r.changes(id)}
+	under := r.spare[id]
+	if r.spare[id] = nil; under == nil {
+		under = r.bucket(id).Cursor()
+	}
+	return cursor{under: under, fresh: r.changes(id)}
 }
+
+// done gives a cursor back, for the next who needs one.
+func (r *reader) done(id bucketID, c *cursor) { r.spare[id] = c.under }
 
 // First goes to the first key, which is nil if there is none, as those that the others return.
 func (c *cursor) First() (key, stored []byte) {

@@ -244,7 +244,11 @@ func TestFreshGoesToItsBucketsInARest(t *testing.T) {
 		return errors.Join(w.put(bDue, []byte("b"), make([]byte, 2000)), w.put(bDue, []byte("c"), make([]byte, 2500)))
 	})
 	<-commits
-	<-commits
+	select {
+	case <-commits:
+	case <-time.After(10 * time.Second):
+		t.Fatal("it does not go to its buckets")
+	}
 	mustWriteIn(t, db, func(*tx) error { return nil }) // what the last commit left is there
 	if before < 2000 || size() != 0 {
 		t.Errorf("%d bytes were fresh before, and %d are after the rest", before, size())

@@ -393,8 +393,9 @@ type turn struct {
 	// released once it has.
 	last, released bool
 	// hurried is set if an opening of the first priority became due to the recipient since, that
-	// this process knows of.
+	// this process knows of, and between while such are told.
 	hurried atomic.Bool
+	between bool
 }
 
 // A leased is a recipient whose lease was taken. If one message is all that is due, the draft was

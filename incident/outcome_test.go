@@ -147,6 +147,28 @@ func TestEndThatWasNotBelieved(t *testing.T) {
 	}
 }
 
+// TestLatestOfManyEvents: who is told the latest of many events is not told that they are all.
+func TestLatestOfManyEvents(t *testing.T) {
+	w := newWorld(t, policy())
+	w.open("P1")
+	w.expect("cto opened", "support opened", "oncall opened")
+	told := len(w.log)
+	w.pass(time.Minute, time.Minute)
+	w.must(w.s.Incident.WriteUpdate(w.stamp("ada"), w.p, "We look into it.", nil))
+	w.fire("b")
+	w.fire("c")
+	pl, ok := w.s.Plan("email:cto@example.org", w.p, w.now)
+	if !ok {
+		t.Fatal("nothing is owed")
+	}
+	for from, want := range map[int]incident.Tally{told: {Started: 2}, told + 2: {}} {
+		item := w.s.Item(&pl, w.log[from:], w.p, nil)
+		if item.Breaches != want || !item.NewWord {
+			t.Errorf("of %d events: %+v, with a new word: %t", len(w.log)-from, item.Breaches, item.NewWord)
+		}
+	}
+}
+
 // TestMergeAfterLeavingTheConfiguration: who was taken out while the incident was
 // resolved is owed no farewell, and gets none when put back.
 func TestMergeAfterLeavingTheConfiguration(t *testing.T) {

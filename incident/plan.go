@@ -145,6 +145,11 @@ func (s *Situation) Item(pl *Planned, events []Event, p *Policy, pulses Pulses) 
 			item.word(in.Words, AudienceStakeholders)
 		}
 	}
+	if len(events) > 0 && events[0].Sequence > sub.ToldSequence+1 {
+		// There is more than is told: a count would be wrong, and a word may be new that is further back.
+		item.Breaches = Tally{}
+		item.NewWord = item.NewWord || item.Word != nil && item.Word.At.After(sub.ToldAt)
+	}
 	if onCall {
 		item.Runbook = in.AsSLO(p).Runbook
 		if in.State == StateOpen {

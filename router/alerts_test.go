@@ -118,6 +118,7 @@ func TestADigestNamesAlertsToThoseOnCall(t *testing.T) {
 type counter struct {
 	storage.Store
 	rows, looks, sets atomic.Int64
+	ofMany            atomic.Int64 // records of several incidents
 }
 
 func (c *counter) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
@@ -145,8 +146,14 @@ func (r *countingReader) FirstBreaches(ctx context.Context, numbers []int64, lim
 }
 
 func (r *countingReader) RecordsSince(ctx context.Context, after map[int64]int64, limit int) (map[int64][]storage.Record, error) {
+	records, err := r.Snapshot.RecordsSince(ctx, after, limit)
 	r.c.sets.Add(1)
-	return r.Snapshot.RecordsSince(ctx, after, limit)
+	if len(after) > 1 {
+		for _, some := range records {
+			r.c.ofMany.Add(int64(len(some)))
+		}
+	}
+	return records, err
 }
 
 func (r *countingReader) LatestBreaches(ctx context.Context, fingerprints []string) (map[string]*incident.Breach, error) {

@@ -28,6 +28,9 @@ func randomText() string { return rand.Text()[:12] }
 // ends the turn of the recipient.
 func (d *Dispatcher) send(ctx context.Context, c *turn, retries map[subject]incident.Delivery, plan func(storage.Snapshot, time.Time) (*draft, error)) error {
 	for plans := 1; plans <= plansPerMessage; plans++ {
+		if err := d.letBy(ctx, c, nil); err != nil {
+			return err
+		}
 		at := now()
 		var dr *draft
 		err := d.Repo.Store.Read(ctx, func(r storage.Snapshot) (err error) {
@@ -55,6 +58,11 @@ func (d *Dispatcher) send(ctx context.Context, c *turn, retries map[subject]inci
 			return d.outcome(ctx, c, &dr.delivery, false, err)
 		} else if err != nil {
 			return err
+		}
+		if len(dr.delivery.Covers) > 1 { // that took its time
+			if err := d.letBy(ctx, c, dr.delivery.Covers); err != nil {
+				return err
+			}
 		}
 		dr.delivery.Attempts++
 		fresh := false

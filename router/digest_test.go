@@ -3,6 +3,7 @@ package router_test
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sitrep/incident"
@@ -134,6 +135,48 @@ func TestAStormThatComesOneByOne(t *testing.T) {
 		w.Pass(time.Second)
 		if s, d, n := about(w.Mails(), "oncall"); s != 1 || d != 0 || n != 1 {
 			t.Errorf("then on call got %d messages and %d digests of %d incidents", s, d, n)
+		}
+	})
+}
+
+// What a digest tells of an incident is little, and so is what is read for that, however much happened.
+func TestADigestReadsLittleOfManyEvents(t *testing.T) {
+	const incidents, breaches = 9, 300
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, routertest.Options{Policy: ctoAlone()})
+		w.Reload(func(p *incident.Policy) {
+			for i := range incidents {
+				p.SLOs = append(p.SLOs, incidenttest.SLO(fmt.Sprint("slo", i), "P1"))
+			}
+		})
+		for i := range incidents {
+			var alerts []incident.Alert
+			for n := range breaches {
+				alerts = append(alerts, w.Alert(fmt.Sprint("slo", i), fmt.Sprint("breach", i, "-", n)))
+			}
+			w.Post(alerts...)
+		}
+		c := &counter{Store: w.Store()}
+		w.StartReplica(routertest.Process{Store: c})
+		w.Pass(time.Second)
+		w.Stop()
+		mails := w.Mails()
+		if got := fmt.Sprint(about(mails, "cto")); got != "5 1 9" {
+			t.Errorf("messages, digests and incidents: %s", got)
+		}
+		for _, m := range mails {
+			for i := range m.Items {
+				want := breaches
+				if m.Kind == incident.KindDigest {
+					want = 0 // as it is not known
+				}
+				if n := m.Items[i].Breaches.Started; n != want {
+					t.Errorf("a %s of %d says that %d breaches began, not %d", m.Kind, len(m.Items), n, want)
+				}
+			}
+		}
+		if n := c.ofMany.Load(); n != 100*(incidents-5) {
+			t.Errorf("%d events were read for a digest of %d incidents", n, incidents-5)
 		}
 	})
 }

@@ -41,8 +41,10 @@ const (
 	claimLimit   = 256
 	// planAtOnce is to how many recipients messages are planned on one snapshot.
 	planAtOnce = 64
-	// tellEvents is how many of the latest events a message can tell.
-	tellEvents = 500
+	// tellEvents is how many of the latest events of an incident a message can tell, and digestEvents
+	// how many a digest can, which has a few lines for each.
+	tellEvents   = 500
+	digestEvents = 100
 )
 
 // A Dispatcher carries out what is due: it records the attempt, sends, and records
@@ -393,8 +395,9 @@ type turn struct {
 	// released once it has.
 	last, released bool
 	// hurried is set if an opening of the first priority became due to the recipient since, that
-	// this process knows of.
+	// this process knows of, and between while such are told.
 	hurried atomic.Bool
+	between bool
 }
 
 // A leased is a recipient whose lease was taken. If one message is all that is due, the draft was

@@ -139,7 +139,7 @@ func (g *ground) addNews(ctx context.Context, r storage.Snapshot, all [][]told) 
 	for _, some := range all {
 		for i := range some[:min(len(some), DigestNamed)] {
 			s, sub := g.of(&some[i])
-			number, after := s.Incident.Number, newsAfter(s, sub)
+			number, after := s.Incident.Number, newsAfter(s, sub, eventsOf(some))
 			if known, ok := untold[number]; s.Incident.Sequence > after && (!ok || after < known) {
 				untold[number] = after
 			}
@@ -168,7 +168,7 @@ func (g *ground) addNews(ctx context.Context, r storage.Snapshot, all [][]told) 
 			t := &some[i]
 			s, sub := g.of(t)
 			events := news[s.Incident.Number]
-			first, _ := slices.BinarySearchFunc(events, newsAfter(s, sub)+1, func(e incident.Event, sequence int64) int { return cmp.Compare(e.Sequence, sequence) })
+			first, _ := slices.BinarySearchFunc(events, newsAfter(s, sub, eventsOf(some))+1, func(e incident.Event, sequence int64) int { return cmp.Compare(e.Sequence, sequence) })
 			t.item = s.Item(&t.planned, events[first:], g.policy, g.pulses)
 			if i < alertsOfDigest && t.namesAlerts() {
 				withAlerts = append(withAlerts, &t.item)
@@ -205,9 +205,18 @@ type told struct {
 	item    incident.Item
 }
 
-// newsAfter returns after which event of an incident those come that a message tells a reader.
-func newsAfter(s *incident.Situation, sub *incident.Subscription) int64 {
-	return max(sub.ToldSequence, s.Incident.Sequence-tellEvents)
+// eventsOf returns how many events of an incident a message that tells all that can tell.
+func eventsOf(all []told) int64 {
+	if len(all) > 1 {
+		return digestEvents
+	}
+	return tellEvents
+}
+
+// newsAfter returns after which event of an incident those come that a message tells a reader, of
+// the latest so many.
+func newsAfter(s *incident.Situation, sub *incident.Subscription, latest int64) int64 {
+	return max(sub.ToldSequence, s.Incident.Sequence-latest)
 }
 
 // messageOf returns the message that tells a reader of all that, the highest first; it has
@@ -245,7 +254,7 @@ func (d *Dispatcher) Foretell(ctx context.Context, r storage.Snapshot, s *incide
 	sub := s.Subscription(recipient)
 	var events []incident.Event
 	if stored := s.Incident.Sequence - int64(len(recent)); stored > sub.ToldSequence {
-		if events, err = storage.EventsOf(ctx, r, s.Incident.Number, newsAfter(s, sub), tellEvents); err != nil {
+		if events, err = storage.EventsOf(ctx, r, s.Incident.Number, newsAfter(s, sub, tellEvents), tellEvents); err != nil {
 			return incident.Message{}, false, err
 		}
 	}

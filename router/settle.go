@@ -41,8 +41,8 @@ func (d *Dispatcher) settle(ctx context.Context, c *turn, del *incident.Delivery
 		if err != nil {
 			return err
 		}
-		if next := from + settlePiece; next < len(del.Covers) && c.hurried.Swap(false) {
-			if err := d.tellBetween(ctx, c, del.Covers[next:]); err != nil {
+		if next := from + settlePiece; next < len(del.Covers) {
+			if err := d.letBy(ctx, c, del.Covers[next:]); err != nil {
 				return err
 			}
 		}
@@ -50,10 +50,21 @@ func (d *Dispatcher) settle(ctx context.Context, c *turn, del *incident.Delivery
 	return nil
 }
 
-// tellBetween tells, between two pieces of a settling, of what hurries: openings of the first
-// priority that may go by themselves. The lease is taken anew for that, as it tells what is due. What
-// the digest covers and is not settled is owed still, and was told.
-func (d *Dispatcher) tellBetween(ctx context.Context, c *turn, unsettled []incident.Cover) error {
+// letBy lets by what hurries, if anything came since: it is asked between the pieces of a settling,
+// before each message that is planned, and before a digest is recorded. What is told already, or is
+// about to be, is held.
+func (d *Dispatcher) letBy(ctx context.Context, c *turn, held []incident.Cover) error {
+	if c.between || c.aloneFirst(d.Repo.Policy(), now()) == 0 || !c.hurried.Swap(false) {
+		return nil
+	}
+	c.between = true
+	defer func() { c.between = false }()
+	return d.tellBetween(ctx, c, held)
+}
+
+// tellBetween tells of what hurries: openings of the first priority that may go by themselves. The
+// lease is taken anew for that, as it tells what is due. What is held is owed still, and is left out.
+func (d *Dispatcher) tellBetween(ctx context.Context, c *turn, held []incident.Cover) error {
 	at := now()
 	var leases []storage.Lease
 	err := d.Repo.Store.Write(ctx, func(tx storage.Tx) (err error) {
@@ -72,7 +83,7 @@ func (d *Dispatcher) tellBetween(ctx context.Context, c *turn, unsettled []incid
 	l := &leases[0]
 	c.Attempt, c.Until, c.sent, c.openings = l.Attempt, l.Until, l.Sent, l.Openings
 	told := map[int64]bool{}
-	for _, number := range covered(unsettled) {
+	for _, number := range covered(held) {
 		told[number] = true
 	}
 	for i := range l.Pending { // what was attempted before has its turn, and its id
@@ -99,8 +110,8 @@ func (d *Dispatcher) tellBetween(ctx context.Context, c *turn, unsettled []incid
 	return nil
 }
 
-// hurry notes of recipients whom this process tells a digest that an opening of the first priority
-// became due to them meanwhile.
+// hurry notes of recipients whom this process tells more than one message that an opening of the
+// first priority became due to them meanwhile.
 func (d *Dispatcher) hurry(due []incident.Subscription) {
 	policy := d.Repo.Policy()
 	d.mu.Lock()

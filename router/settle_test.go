@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -281,4 +282,82 @@ func TestADigestOfManyOfUnknownOutcomeIsRepeated(t *testing.T) {
 			}
 		}
 	})
+}
+
+// An opening of the first priority that comes while its reader is told of others goes before what is
+// not handed over yet: between two messages, and before the digest that was planned meanwhile.
+func TestAnOpeningGoesBeforeTheRestOfATurn(t *testing.T) {
+	for when, place := range map[string]int{"second message": 2, "last message": 5, "digest is planned": 5} {
+		t.Run(when, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, routertest.Options{Policy: ctoAlone()})
+				var storm []incident.Alert // of the second priority
+				for i, a := range w.many("storm", 600) {
+					if i%3 == 2 {
+						storm = append(storm, a)
+					}
+				}
+				w.Post(storm...)
+				var once sync.Once
+				fire := func() { once.Do(func() { w.Fire("p1", "urgent") }) }
+				store := &planning{Store: w.Store()}
+				if when == "digest is planned" {
+					store.planned = fire
+				} else {
+					var begun atomic.Int64
+					w.Behave(func(*routertest.Mail) error {
+						if begun.Add(1) == int64(place) {
+							fire()
+						}
+						return nil
+					})
+				}
+				w.StartReplica(routertest.Process{Store: store})
+				w.Pass(3 * time.Minute)
+				mails := w.Mails()
+				for i, m := range mails {
+					first := m.First().Incident.Priority.Name == "P1"
+					if first != (i == place) || (m.Kind == incident.KindDigest) != (i == 6) {
+						t.Errorf("message %d: %s of %s", i+1, m.Kind, m.First().Incident.Priority.Name)
+					}
+				}
+				if got := fmt.Sprint(about(mails, "cto")); got != "6 1 201" {
+					t.Errorf("messages, digests and incidents: %s", got)
+				}
+				for _, d := range w.Deliveries() {
+					if d.State != incident.DeliveryDelivered || d.Attempts != 1 {
+						t.Errorf("%s is %s after %d attempts", d.ID, d.State, d.Attempts)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A planning store calls planned after what a digest is planned on was read.
+type planning struct {
+	storage.Store
+	planned func()
+}
+
+type plannedOn struct {
+	storage.Snapshot
+	incidents int
+}
+
+func (r *plannedOn) RecordsSince(ctx context.Context, after map[int64]int64, limit int) (map[int64][]storage.Record, error) {
+	r.incidents = len(after)
+	return r.Snapshot.RecordsSince(ctx, after, limit)
+}
+
+func (s *planning) Read(ctx context.Context, fn func(storage.Snapshot) error) error {
+	var seen plannedOn
+	err := s.Store.Read(ctx, func(r storage.Snapshot) error {
+		seen = plannedOn{Snapshot: r}
+		return fn(&seen)
+	})
+	if s.planned != nil && seen.incidents > 1 {
+		s.planned()
+	}
+	return err
 }

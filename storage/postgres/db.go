@@ -168,7 +168,7 @@ func parse(url string) (*pgxpool.Config, error) {
 	if config.PingTimeout == 0 {
 		config.PingTimeout = connectPatience
 	}
-	config.ConnConfig.OnNotice = noteWarning
+	config.ConnConfig.OnNotice, config.ShouldPing = noteWarning, shouldPing
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "sitrep"
 	}

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -430,4 +432,90 @@ func TestProcessesWhoseClocksDiffer(t *testing.T) {
 	if n := count(t, url, "select count(*) - count(distinct fingerprint) from breaches"); n != 0 {
 		t.Errorf("%d alerts are there twice", n)
 	}
+}
+
+// Connections that the server ended while nobody used them fail nobody who comes later. A glance
+// notices by what it asks; before others use one it is tried.
+func TestConnectionsThatEndedWhileIdle(t *testing.T) {
+	t.Parallel()
+	cluster := postgrestest.Start(t)
+	url := cluster.Database(t)
+	if _, err := postgres.Migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	pings := func() int { return bytes.Count(cluster.Log(), []byte("-- ping")) }
+	synctest.Test(t, func(t *testing.T) {
+		ctx := t.Context()
+		db := open(t, url+"&options=-c%20log_statement%3Dall")
+		in := taker(t, db)
+		slo := in.Repo.Policy().SLOs[0].ID
+		read := func() error {
+			return db.Read(ctx, func(r storage.Snapshot) error {
+				_, err := r.Pulses(ctx)
+				return err
+			})
+		}
+		for _, use := range []struct {
+			name  string
+			do    func(round int) error
+			pings bool
+		}{
+			{"a glance", func(int) error { _, err := db.Glance(ctx); return err }, false},
+			{"a read", func(int) error { return read() }, true},
+			{"a post", func(round int) error {
+				_, err := in.Take(ctx, intake.Post{Alerts: alerts(slo, fmt.Sprint(round), 2, now().Add(-time.Hour), false), At: now()})
+				return err
+			}, true},
+		} {
+			for round := range 3 {
+				must(t, db.Read(ctx, func(r storage.Snapshot) error { // with another one inside: two connections
+					if _, err := r.Pulses(ctx); err != nil {
+						return err
+					}
+					return read()
+				}))
+				time.Sleep(2 * time.Second) // of the bubble
+				before := pings()
+				must(t, use.do(2*round))
+				if pinged := pings() > before; pinged != use.pings {
+					t.Errorf("%s: the connection is tried before: %t", use.name, pinged)
+				}
+				time.Sleep(2 * time.Second)
+				const end = "select count(pg_terminate_backend(pid, 60000)) from pg_stat_activity where datname = current_database() and application_name = 'sitrep'"
+				if n := count(t, url, end); n < 2 {
+					t.Fatalf("%d connections were idle", n)
+				}
+				if err := use.do(2*round + 1); err != nil {
+					t.Errorf("%s: %v", use.name, err)
+				}
+			}
+		}
+	})
+}
+
+// Leaves of a process that is gone get their places in the log by a glance of another, which looks for
+// them at no other time.
+func TestAGlanceFindsLeavesWithoutAPlace(t *testing.T) {
+	url := newStore(t)
+	synctest.Test(t, func(t *testing.T) {
+		waiting := func() int64 { return count(t, url, "select count(*) from chunks where first is null") }
+		stays, gone := open(t, url), open(t, url)
+		time.Sleep(time.Second) // they have looked
+		postgres.Still(gone)
+		in := taker(t, gone)
+		if _, err := in.Take(t.Context(), intake.Post{Alerts: alerts(in.Repo.Policy().SLOs[0].ID, "a", 2, now().Add(-time.Hour), false), At: now()}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if waiting() == 0 {
+			t.Error("they are looked for without a glance")
+		}
+		if _, err := stays.Glance(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if n := waiting(); n != 0 {
+			t.Errorf("%d have no place after a glance", n)
+		}
+	})
 }

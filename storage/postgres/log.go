@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	// sequenceEvery is how often leaves get their places while there are any, and sequenceIdle
-	// how often somebody looks whether there are.
+	// sequenceEvery is how often leaves get their places while there are any, and sequenceAgain
+	// when that is tried again which failed.
 	sequenceEvery = 200 * time.Millisecond
-	sequenceIdle  = 2 * time.Second
+	sequenceAgain = 2 * time.Second
 	// sequenceChunks is how many chunks get their places in one transaction.
 	sequenceChunks = 2000
 	// foldCounts is from how many rows on the counts of incidents are folded.
@@ -233,7 +233,8 @@ func (db *DB) wakeSequencer() {
 }
 
 // sequence gives leaves their places in the log until the store is closed, and folds the counts
-// of incidents. Of all processes that do so, one works at a time.
+// of incidents. It is woken by a write that put some, and by a glance that finds some, as of a process
+// that is gone. Of all processes that do so, one works at a time.
 func (db *DB) sequence(ctx context.Context) {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
@@ -249,11 +250,12 @@ func (db *DB) sequence(ctx context.Context) {
 		if err != nil && ctx.Err() == nil && !errors.Is(err, storage.ErrUnavailable) && !errors.Is(err, storage.ErrUnknown) && !errors.As(err, &met) {
 			db.log.Error("the log cannot be continued", "error", err)
 		}
-		next := sequenceIdle
-		if more && err == nil {
-			next = sequenceEvery
+		switch {
+		case err != nil:
+			pause.Reset(sequenceAgain)
+		case more:
+			pause.Reset(sequenceEvery)
 		}
-		pause.Reset(next)
 		select { // what it is woken for meanwhile is done with the next
 		case <-ctx.Done():
 			return

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"sitrep/incident"
 	"sitrep/storage"
@@ -19,6 +20,8 @@ const (
 	longOwner = 200
 	// loginSweep is how many failures that no longer count are forgotten with those that are counted.
 	loginSweep = 16
+	// pingAfter is how long a connection was idle that is tried before it is used.
+	pingAfter = time.Second
 )
 
 // Clock implements storage.Store.
@@ -35,30 +38,55 @@ const glance = `select coalesce(g.number, 0), g.at, coalesce(g.hash, ''), array(
 		(select next_at from agendas where next_at is not null order by next_at limit 1),
 		(select next_at from queue where next_at is not null order by next_at limit 1)),
 		(select quiet_since from breaches where quiet_since is not null order by quiet_since limit 1),
-		(select ask_at from breaches where ask_at is not null order by ask_at limit 1)
+		(select ask_at from breaches where ask_at is not null order by ask_at limit 1),
+		exists (select from chunks where first is null)
 	from (select) one left join lateral (` + selectGeneration + `) g on true`
 
-// Glance implements storage.Store.
+// unpinged is the key in a context of who finds out what became of a connection by what it asks.
+type unpinged struct{}
+
+// shouldPing reports whether a connection is tried before it is used, as it may have been lost
+// since, and a read or a write that finds that out fails. A glance is repeated then.
+func shouldPing(ctx context.Context, p pgxpool.ShouldPingParams) bool {
+	return p.IdleDuration > pingAfter && ctx.Value(unpinged{}) == nil
+}
+
+// Glance implements storage.Store. It wakes what gives leaves their places where some have none.
 func (db *DB) Glance(ctx context.Context) (g storage.Glance, err error) {
 	if err := db.ready(ctx); err != nil {
 		return g, err
 	}
+	g, ended, err := db.glance(context.WithValue(ctx, unpinged{}, true))
+	if ended { // the others of the pool may be, too
+		db.pool.Reset()
+		g, _, err = db.glance(ctx)
+	}
+	return g, db.explain(ctx, err)
+}
+
+// glance is Glance once. It reports whether it failed as the connection was ended by the server, by
+// now or long ago.
+func (db *DB) glance(ctx context.Context) (g storage.Glance, ended bool, err error) {
 	conn, err := db.take(ctx)
 	if err != nil {
-		return g, db.explain(ctx, err)
+		return g, false, err
 	}
 	defer giveBack(conn)
 	limited, cancel := context.WithTimeoutCause(ctx, answerPatience, errSilent)
 	defer cancel()
 	var at, next, silent, toAsk *time.Time
 	var pulses [][]byte
-	if err := conn.QueryRow(limited, glance).Scan(&g.Generation.Number, &at, &g.Generation.Hash, &pulses, &next, &silent, &toAsk); err != nil {
-		return g, db.explain(ctx, err)
+	var leaves bool
+	if err := conn.QueryRow(limited, glance).Scan(&g.Generation.Number, &at, &g.Generation.Hash, &pulses, &next, &silent, &toAsk, &leaves); err != nil {
+		return g, limited.Err() == nil && conn.Conn().IsClosed(), err
 	}
 	db.well(byAnswer)
+	if leaves {
+		db.wakeSequencer()
+	}
 	g.Generation.At, g.NextDue, g.Silent, g.ToAsk = timeOf(at), timeOf(next), timeOf(silent), timeOf(toAsk)
 	g.Pulses, err = decodePulses(pulses)
-	return g, err
+	return g, false, err
 }
 
 func (r *reader) Alive(ctx context.Context) (time.Time, error) {

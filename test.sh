@@ -125,6 +125,7 @@ long=(
   TestChatsTakeTheLongest TestNoMailIsCut TestLongMessagesFit TestTheSampleInContrib
   # storage/bolt
   TestWhatWasAnsweredIsThereAfterAPowerCut TestALargeOlderStoreIsBroughtUpInPieces TestWhatWasDeletedIsForgotten TestASmallCommitIsSmallAfterMuchWasDeleted
+  TestWhatIsFreshIsFound
   # storage/postgres
   TestBigTablesAreNotScanned TestAClaimTouchesFewPages
 )

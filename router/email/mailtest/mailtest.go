@@ -169,7 +169,17 @@ func (s *Server) Dial(context.Context) (net.Conn, error) {
 	if !s.take(far) {
 		return nil, errors.New("connection refused")
 	}
-	return near, nil
+	return wire{near}, nil
+}
+
+// A wire takes a deadline also once the far end has closed it, as a connection of a network does.
+type wire struct{ net.Conn }
+
+func (w wire) SetDeadline(t time.Time) error {
+	if err := w.Conn.SetDeadline(t); !errors.Is(err, io.ErrClosedPipe) {
+		return err
+	}
+	return nil
 }
 
 // Close cuts all connections, takes no more, and waits for the end of all talks. A

@@ -110,7 +110,7 @@ step go test
 # The race detector makes tests six times as slow. It looks at what many goroutines work on, but
 # for the longest tests there, and those whose size or time is the point; what reads in one, what
 # commands print, and what a browser sees, is run without it.
-plain='^sitrep/(audit|cli|config|demo|docs|simulate|web)$'
+plain='^sitrep/(audit|chain|cli|config|contrib|demo|docs|simulate|templates|web|wording)$'
 long=(
   # app
   TestSlowReadersHoldLittle TestEveryRoleOnEveryRoute
@@ -121,20 +121,24 @@ long=(
   TestAClusterThatIsGoneIsGivenUp TestWhateverMessagesAreRefusedAllOthersArriveInTime TestAReloadReachesEveryIncident
   TestWhileAllAreRefusedAlikeItIsTheSetUp TestTeamsHearOnceThatMailDoesNotGoOut TestTheNextUpdateIsTheRealNextTry TestAPriorityThatInformsNobody
   TestWorstDayOfManyIncidents
-  # router/email, router/webhook, templates
-  TestChatsTakeTheLongest TestNoMailIsCut TestLongMessagesFit TestTheSampleInContrib
+  # router/email, router/webhook
+  TestChatsTakeTheLongest TestNoMailIsCut
   # storage/bolt
   TestWhatWasAnsweredIsThereAfterAPowerCut TestALargeOlderStoreIsBroughtUpInPieces TestWhatWasDeletedIsForgotten TestASmallCommitIsSmallAfterMuchWasDeleted
-  TestWhatIsFreshIsFound
+  TestWhatIsFreshIsFound TestNoCommitWaitsForALongMerge TestAKillWhileCompactingLeavesAWholeStore TestAFlippedBitIsFoundOrDoesNoHarm
+  TestAStoreThatIsNotCompactedIsAsItWas TestADamagedRunIsFoundByTheCheck TestACheckTellsHowFarItIs TestListsDoNotReadWhatTheyLeaveOut
+  TestWhatFindsBreachesIsRebuilt
   # storage/postgres
   TestBigTablesAreNotScanned TestAClaimTouchesFewPages
 )
 long="^($(IFS='|' && printf '%s' "${long[*]}"))\$"
-# Those that take longest come first, so that nobody waits for them in the end.
+# Those that take longest come first, so that nobody waits for them in the end, and one package more
+# than there are processors is tested at once, as many wait for servers.
+atonce=$(($(nproc) + 1))
 mapfile -t packages < <(go list ./... | grep -v -E -e '^sitrep/e2e' -e "$plain" -e '^sitrep/(router|app|storage/bolt|storage/postgres)$')
-go test -race -skip "$long" ./router ./storage/postgres ./storage/bolt ./app "${packages[@]}"
-go test ./cli ./web ./audit ./config ./demo ./docs ./simulate
-go test -run "$long" ./storage/postgres ./router ./router/email ./router/webhook ./templates ./storage/bolt ./app
+go test -race -p "$atonce" -skip "$long" ./router ./storage/postgres ./storage/bolt ./app "${packages[@]}"
+go test -p "$atonce" ./web ./cli ./audit ./config ./templates ./wording ./demo ./docs ./chain ./contrib ./simulate
+go test -p "$atonce" -run "$long" ./router ./storage/postgres ./storage/bolt ./app ./router/email ./router/webhook
 
 step end-to-end tests
 # What runs there are programs, which are built without the race detector.

@@ -1,14 +1,18 @@
 package audit
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"sitrep/storage"
 )
@@ -107,22 +111,65 @@ func (f *form) changesTo(next *form) ([]Change, error) {
 // unlike returns two configurations without the teams and the groups that stand in both as they are.
 // Of a large organisation those are nearly all, and taking them apart would take seconds.
 func unlike(before, now string) (string, string) {
-	a, readable := split(before)
-	b, too := split(now)
-	if !readable || !too {
+	a, err := split(before)
+	b, failed := split(now)
+	if err != nil || failed != nil {
 		return before, now // what is wrong is said to who reads them
 	}
-	for _, name := range []string{`"teams":`, `"groups":`} {
-		named := func(member string) bool { return strings.HasPrefix(member, name) }
-		i, k := slices.IndexFunc(a, named), slices.IndexFunc(b, named)
-		if i < 0 || k < 0 {
+	for name, older := range a.lists {
+		if newer, ok := b.lists[name]; ok {
+			a.lists[name], b.lists[name] = less(older, newer), less(newer, older)
+		}
+	}
+	return a.join(), b.join()
+}
+
+// pieces are a configuration as it stands in JSON, cut up.
+type pieces struct {
+	lists   map[string][]string // the teams and the groups, by that name in quotes
+	members []string            // all else
+}
+
+func split(text string) (p pieces, err error) {
+	d := jsontext.NewDecoder(bytes.NewBufferString(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	piece := func() string {
+		value, failed := d.ReadValue()
+		err = cmp.Or(err, failed)
+		end := int(d.InputOffset())
+		return text[end-len(value) : end]
+	}
+	enter := func() { // or leave
+		_, failed := d.ReadToken()
+		err = cmp.Or(err, failed)
+	}
+	if d.PeekKind() != '{' {
+		return p, errors.New("it is no object")
+	}
+	p.lists = map[string][]string{}
+	for enter(); err == nil && d.PeekKind() == '"'; {
+		name := piece()
+		if list := name == `"teams"` || name == `"groups"`; !list || d.PeekKind() != '[' {
+			p.members = append(p.members, name+":"+piece())
 			continue
 		}
-		older, _ := split(a[i][len(name):])
-		newer, _ := split(b[k][len(name):])
-		a[i], b[k] = name+"["+strings.Join(less(older, newer), ",")+"]", name+"["+strings.Join(less(newer, older), ",")+"]"
+		all := []string{}
+		for enter(); err == nil && d.PeekKind() != ']'; {
+			all = append(all, piece())
+		}
+		enter()
+		p.lists[name] = all
 	}
-	return "{" + strings.Join(a, ",") + "}", "{" + strings.Join(b, ",") + "}"
+	if enter(); err == nil && d.PeekKind() != 0 {
+		err = errors.New("it goes on after its end")
+	}
+	return p, err
+}
+
+func (p *pieces) join() string {
+	for name, all := range p.lists {
+		p.members = append(p.members, name+":["+strings.Join(all, ",")+"]")
+	}
+	return "{" + strings.Join(p.members, ",") + "}"
 }
 
 // less returns those of some that are not among others.
@@ -137,40 +184,6 @@ func less(some, others []string) (rest []string) {
 		}
 	}
 	return rest
-}
-
-// split returns the elements of a list, or the members of an object, as they stand in JSON; false if
-// it does not end where the text does.
-func split(text string) (parts []string, whole bool) {
-	depth, from, end := 0, 0, 0
-	for i := 0; i < len(text); i++ {
-		switch text[i] {
-		case '"':
-			for i++; i < len(text) && text[i] != '"'; i++ {
-				if text[i] == '\\' {
-					i++
-				}
-			}
-		case '{', '[':
-			if depth++; depth == 1 {
-				from = i + 1
-			}
-		case ',', '}', ']':
-			if depth == 1 {
-				if part := strings.TrimSpace(text[from:i]); part != "" {
-					parts = append(parts, part)
-				}
-				from = i + 1
-			}
-			if text[i] == ',' {
-				continue
-			}
-			if depth--; depth == 0 {
-				end = i + 1
-			}
-		}
-	}
-	return parts, end > 0 && end == len(text)
 }
 
 // A thing is one value in a configuration: a field of something, or that something is

@@ -10,6 +10,7 @@
 package email
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/mail"
 	"strings"
@@ -53,6 +54,20 @@ func address(s string) (addr string, utf8 bool, err error) {
 // domain is what follows the @ of an address.
 func domain(addr string) string { return addr[strings.LastIndexByte(addr, '@')+1:] }
 
-func ascii(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII })
+func ascii(s string) bool { return isASCII([]byte(s)) }
+
+// isASCII looks at eight bytes at once, as there may be many.
+func isASCII(b []byte) bool {
+	const high = 0x80
+	for ; len(b) >= 8; b = b[8:] {
+		if binary.NativeEndian.Uint64(b)&(high*0x0101010101010101) != 0 {
+			return false
+		}
+	}
+	for _, c := range b {
+		if c >= high {
+			return false
+		}
+	}
+	return true
 }

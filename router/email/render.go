@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"embed"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -382,22 +381,6 @@ func checkLines(raw []byte) error {
 }
 
 var errStray = errors.New("a stray control character")
-
-// isASCII is ascii of bytes, of which there may be many.
-func isASCII(b []byte) bool {
-	const high = 0x80
-	for ; len(b) >= 8; b = b[8:] {
-		if binary.NativeEndian.Uint64(b)&(high*0x0101010101010101) != 0 {
-			return false
-		}
-	}
-	for _, c := range b {
-		if c >= high {
-			return false
-		}
-	}
-	return true
-}
 
 // sentAt is the Date of a mail, or now if it has none.
 func sentAt(body []byte) time.Time {

@@ -61,15 +61,14 @@ func partsOfLine(k, b []byte) (parts [3][]byte, text []byte, err error) {
 	if len(b) < 2 || b[0] < 1 || int(b[0]) >= len(states) {
 		return parts, nil, wrong(bIncidentTexts, k, "it is malformed")
 	}
-	b = b[2:]
+	c := cutter{b: b[2:]}
 	for i := range parts {
-		n, size := binary.Uvarint(b)
-		if size <= 0 || n > uint64(len(b)-size) {
-			return parts, nil, wrong(bIncidentTexts, k, "it is malformed")
-		}
-		parts[i], b = b[size:size+int(n)], b[size+int(n):]
+		parts[i] = c.text()
 	}
-	return parts, b, nil
+	if c.broken {
+		return parts, nil, wrong(bIncidentTexts, k, "it is malformed")
+	}
+	return parts, c.b, nil
 }
 
 // keys calls fn for each key under which the index has an incident. It is valid for that call.

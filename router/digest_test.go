@@ -2,6 +2,7 @@ package router_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +23,14 @@ func (w *world) many(prefix string, n int) []incident.Alert {
 			alerts = append(alerts, w.Alert(id, id))
 		}
 	})
+	return alerts
+}
+
+// manyP2 is many, of the second priority alone.
+func (w *world) manyP2(n int) (alerts []incident.Alert) {
+	for some := range slices.Chunk(w.many("storm", 3*n), 3) {
+		alerts = append(alerts, some[2])
+	}
 	return alerts
 }
 

@@ -173,13 +173,7 @@ func (s *pieces) Write(ctx context.Context, fn func(storage.Tx) error) error {
 func TestAnOpeningIsToldBetweenThePiecesOfASettling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, routertest.Options{Policy: ctoAlone()})
-		var storm []incident.Alert // of the second priority
-		for i, a := range w.many("storm", 1500) {
-			if i%3 == 2 {
-				storm = append(storm, a)
-			}
-		}
-		w.Post(storm...)
+		w.Post(w.manyP2(500)...)
 		store := &interrupted{Store: w.Store()}
 		store.between = func() { w.Fire("p1", "urgent") }
 		w.StartReplica(routertest.Process{Store: store})
@@ -291,13 +285,7 @@ func TestAnOpeningGoesBeforeTheRestOfATurn(t *testing.T) {
 		t.Run(when, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, routertest.Options{Policy: ctoAlone()})
-				var storm []incident.Alert // of the second priority
-				for i, a := range w.many("storm", 600) {
-					if i%3 == 2 {
-						storm = append(storm, a)
-					}
-				}
-				w.Post(storm...)
+				w.Post(w.manyP2(200)...)
 				var once sync.Once
 				fire := func() { once.Do(func() { w.Fire("p1", "urgent") }) }
 				store := &planning{Store: w.Store()}

@@ -178,12 +178,12 @@ func (m *meter) rest() error {
 	if m.conn == nil {
 		return nil
 	}
-	for _, statement := range []string{"vacuum", "checkpoint"} {
-		if _, err := m.conn.Exec(context.Background(), statement); err != nil {
-			return fmt.Errorf("%s: %w", statement, err)
-		}
+	// Autovacuum would analyze what was filled in the middle of something else. A checkpoint is not for us
+	// to bring about: after it each page is written to the log whole.
+	_, err := m.conn.Exec(context.Background(), "vacuum analyze")
+	if err != nil {
+		return fmt.Errorf("vacuum analyze: %w", err)
 	}
-	var err error
 	rested := rig.Poll(2*time.Minute, func() bool {
 		busy := 0
 		err = m.conn.QueryRow(context.Background(), "select count(*) from pg_stat_activity where backend_type = 'autovacuum worker'").Scan(&busy)

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -99,17 +98,17 @@ func (p programs) kept(n int, s *sheet) (string, error) {
 }
 
 // untilNone waits until no incident is in one of these states.
-func untilNone(s *rig.Sitrep, states ...string) (err error) {
-	if !rig.Poll(tellWithin, func() bool {
-		return !slices.ContainsFunc(states, func(state string) bool {
+func untilNone(s *rig.Sitrep, states ...string) error {
+	for _, state := range states {
+		if err := until(s, tellWithin, "no incident is "+state, func() (bool, error) {
 			var found struct {
 				Incidents []struct{} `json:"incidents"`
 			}
-			err = errors.Join(err, s.Get("/api/v1/incidents?limit=1&state="+state, &found))
-			return len(found.Incidents) > 0
-		})
-	}) {
-		err = errors.Join(err, fmt.Errorf("incidents are %v still after %s\n%s", states, tellWithin, s.Log()))
+			err := s.Get("/api/v1/incidents?limit=1&state="+state, &found)
+			return len(found.Incidents) == 0, err
+		}); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }

@@ -135,17 +135,25 @@ func (f fleet) openMany(n int) error {
 
 // untilNothingIsDue waits until everybody has been told what is due.
 func untilNothingIsDue(s *rig.Sitrep, within time.Duration) error {
-	for deadline := time.Now().Add(within); ; time.Sleep(100 * time.Millisecond) {
+	return until(s, within, "nothing is due", func() (bool, error) {
 		var st struct {
 			Backlog struct {
 				Due int `json:"due"`
 			} `json:"backlog"`
 		}
-		if err := s.Get("/api/v1/status", &st); err != nil || st.Backlog.Due == 0 {
+		err := s.Get("/api/v1/status", &st)
+		return st.Backlog.Due == 0, err
+	})
+}
+
+// until asks a sitrep ten times a second whether something is so, and waits for that.
+func until(s *rig.Sitrep, within time.Duration, what string, isSo func() (bool, error)) error {
+	for deadline := time.Now().Add(within); ; time.Sleep(100 * time.Millisecond) {
+		if is, err := isSo(); err != nil || is {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("not all are told after %s: %d are due\n%s", within, st.Backlog.Due, s.Log())
+			return fmt.Errorf("not so within %s: %s\n%s", within, what, s.Log())
 		}
 	}
 }

@@ -157,16 +157,13 @@ func (s *sink) after(mails int, do func() error) error {
 
 // untilTold waits until the outcome of each mail is stored.
 func untilTold(s *rig.Sitrep) error {
-	for range 1000 {
+	return until(s, tellWithin, "the outcome of each mail is stored", func() (bool, error) {
 		var pending struct {
-			Deliveries []json.RawMessage `json:"deliveries"`
+			Deliveries []struct{} `json:"deliveries"`
 		}
-		if err := s.Get("/api/v1/deliveries?state=pending&limit=1", &pending); err != nil || len(pending.Deliveries) == 0 {
-			return err
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	return fmt.Errorf("the outcome of a mail is not stored\n%s", s.Log())
+		err := s.Get("/api/v1/deliveries?state=pending&limit=1", &pending)
+		return len(pending.Deliveries) == 0, err
+	})
 }
 
 //go:embed year.sql

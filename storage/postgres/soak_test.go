@@ -170,8 +170,8 @@ func happen(t *testing.T, db storage.Store) {
 	}
 }
 
-// oldest returns for how many seconds the oldest snapshot of a client has been held.
-func oldest(t *testing.T, database string) (held float64) {
+// row reads what a question finds.
+func row(t *testing.T, database string, into []any, sql string, args ...any) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
 	conn, err := pgx.Connect(ctx, database)
@@ -179,25 +179,23 @@ func oldest(t *testing.T, database string) (held float64) {
 		t.Fatal(err)
 	}
 	defer conn.Close(ctx)
-	if err := conn.QueryRow(ctx, `select coalesce(max(extract(epoch from clock_timestamp() - xact_start)), 0)::float8 from pg_stat_activity
-		where datname = current_database() and backend_xmin is not null and pid <> pg_backend_pid()`).Scan(&held); err != nil {
+	if err := conn.QueryRow(ctx, sql, args...).Scan(into...); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// oldest returns for how many seconds the oldest snapshot of a client has been held.
+func oldest(t *testing.T, database string) (held float64) {
+	t.Helper()
+	row(t, database, []any{&held}, `select coalesce(max(extract(epoch from clock_timestamp() - xact_start)), 0)::float8 from pg_stat_activity
+		where datname = current_database() and backend_xmin is not null and pid <> pg_backend_pid()`)
 	return held
 }
 
 // grown returns how large a table is, with its indexes, and how many dead rows are known of.
 func grown(t *testing.T, database, table string) (bytes, dead int64) {
 	t.Helper()
-	ctx := context.WithoutCancel(t.Context())
-	conn, err := pgx.Connect(ctx, database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(ctx)
-	if err := conn.QueryRow(ctx, "select pg_total_relation_size($1::text::regclass), n_dead_tup from pg_stat_user_tables where schemaname = 'public' and relname = $1", table).Scan(&bytes, &dead); err != nil {
-		t.Fatal(err)
-	}
+	row(t, database, []any{&bytes, &dead}, "select pg_total_relation_size($1::text::regclass), n_dead_tup from pg_stat_user_tables where schemaname = 'public' and relname = $1", table)
 	return bytes, dead
 }
 
@@ -205,12 +203,6 @@ func grown(t *testing.T, database, table string) (bytes, dead int64) {
 // queue.
 func first(t *testing.T, database string) (pages, took float64) {
 	t.Helper()
-	ctx := context.WithoutCancel(t.Context())
-	conn, err := pgx.Connect(ctx, database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(ctx)
 	var plans []struct {
 		Plan struct {
 			Hit  float64 `json:"Shared Hit Blocks"`
@@ -218,8 +210,9 @@ func first(t *testing.T, database string) (pages, took float64) {
 		}
 		Took float64 `json:"Execution Time"`
 	}
-	if err := conn.QueryRow(ctx, "explain (analyze, buffers, format json) select next_at from queue where next_at is not null order by next_at limit 1").Scan(&plans); err != nil || len(plans) != 1 {
-		t.Fatalf("%d plans, %v", len(plans), err)
+	row(t, database, []any{&plans}, "explain (analyze, buffers, format json) select next_at from queue where next_at is not null order by next_at limit 1")
+	if len(plans) != 1 {
+		t.Fatalf("%d plans", len(plans))
 	}
 	return plans[0].Plan.Hit + plans[0].Plan.Read, plans[0].Took
 }
